@@ -1,0 +1,1 @@
+"""redis_mob: the coordination store of agent fleets."""

@@ -1,0 +1,1 @@
+"""Canonical encoding of models: field groups, digests, ledger rows, events. No I/O here."""

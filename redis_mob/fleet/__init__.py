@@ -1,0 +1,1 @@
+"""Workers that drive flows over a storage."""

@@ -1,0 +1,1 @@
+"""Pure functions: transitions of runs, frames and loops, conditions, the planner. No I/O here."""

@@ -1,0 +1,239 @@
+"""What every persisted model shares: strictness, frozen containers, and the scalar types of the wire."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any, NoReturn, Self, TypeVar, cast, get_args
+from uuid import UUID
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    PlainSerializer,
+    Strict,
+    WithJsonSchema,
+)
+from pydantic_core import CoreSchema, core_schema
+
+SCHEMA_VERSION = 6
+"""The version that runs and stored events carry (store contract 5.1, 5.3)."""
+
+MAX_JSON_DEPTH = 500
+"""Documents nested deeper than this are refused (decision on bad input, config contract)."""
+
+U8_MAX = 2**8 - 1
+U32_MAX = 2**32 - 1
+U64_MAX = 2**64 - 1
+
+U8 = Annotated[int, Field(ge=0, le=U8_MAX)]
+U32 = Annotated[int, Field(ge=0, le=U32_MAX)]
+U64 = Annotated[int, Field(ge=0, le=U64_MAX)]
+I32 = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
+
+K = TypeVar("K")
+V = TypeVar("V")
+T = TypeVar("T")
+
+
+class Model(BaseModel):
+    """A frozen value that reads and writes the contract's JSON.
+
+    Strict about types (`1.0` and `true` are no integers), tolerant of unknown fields, which are dropped
+    (store contract 5.0). `model_validate_json` reads; `model_dump_json` writes.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        strict=True,
+        extra="ignore",
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+    )
+
+
+class WireEnum(StrEnum):
+    """An enumeration that is a plain string on the wire; members and their texts are accepted alike."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.enum_schema(cls, list(cls), sub_type="str", strict=False)
+
+
+class FrozenDict(dict[K, V]):
+    """A dict that cannot change: models share their containers and cache digests over them."""
+
+    __slots__ = ()
+
+    def _refuse(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        raise TypeError("this mapping belongs to a frozen model; build a new one with .set(...) or {**old, ...}")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse  # pyright: ignore[reportAssignmentType]
+    clear = pop = popitem = setdefault = update = _refuse  # pyright: ignore[reportAssignmentType]
+
+    def __hash__(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return hash(frozenset(self.items()))
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), (dict(self),))
+
+    def set(self, *items: tuple[K, V]) -> Self:
+        """A copy with these items replaced or added; a new key of a sorted mapping takes its sorted place."""
+        changed = dict(self)
+        changed.update(items)
+        return type(self)(changed)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        *key, value = get_args(source) or (Any, Any)
+        return core_schema.no_info_after_validator_function(
+            cls, core_schema.dict_schema(handler.generate_schema(*key or [str]), handler.generate_schema(value))
+        )
+
+
+class SortedDict(FrozenDict[str, V]):
+    """A frozen mapping kept in the byte order of its text keys, as the contract writes ordered maps."""
+
+    __slots__ = ()
+
+    def __init__(self, items: Mapping[str, V] | Iterable[tuple[str, V]] = ()) -> None:
+        plain = dict(items)
+        keys = list(plain)
+        ordered = sorted(keys)
+        super().__init__(plain if ordered == keys else {key: plain[key] for key in ordered})
+
+
+def _sorted_unique(items: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(sorted(set(items)))
+
+
+Items = Annotated[tuple[T, ...], Strict(False)]
+"""An ordered, immutable sequence; any iterable is accepted when a model is built in Python."""
+
+SortedSet = Annotated[tuple[T, ...], Strict(False), AfterValidator(_sorted_unique)]
+"""A set of texts, held as a sorted tuple without repetitions so that equal sets have equal bytes."""
+
+
+def canonical_run_id(value: object) -> str:
+    """The lower-case hyphenated text of a UUID given in any common spelling.
+
+    Raises ValueError naming the value. Source: store contract 5.0.
+    """
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, str):
+        try:
+            return str(UUID(value))
+        except ValueError:
+            pass
+    raise ValueError(f"a UUID is needed, not {value!r}")
+
+
+def is_none(value: object) -> bool:
+    """For `Field(exclude_if=is_none)`: fields that the contract leaves out when there is nothing to say."""
+    return value is None
+
+
+RunId = Annotated[str, BeforeValidator(canonical_run_id)]
+"""Text of a UUID; read in any spelling, written lower-case and hyphenated."""
+
+Uuid = RunId
+
+
+def format_timestamp(value: datetime) -> str:
+    """RFC 3339 in UTC with `Z`; the fraction is left out or has three or six digits (store contract 5.0)."""
+    if value.microsecond == 0:
+        timespec = "seconds"
+    else:
+        timespec = "milliseconds" if value.microsecond % 1000 == 0 else "microseconds"
+    return value.astimezone(UTC).isoformat(timespec=timespec).removesuffix("+00:00") + "Z"
+
+
+def _to_utc(value: datetime) -> datetime:
+    return value.astimezone(UTC)
+
+
+Timestamp = Annotated[
+    AwareDatetime,
+    AfterValidator(_to_utc),
+    PlainSerializer(format_timestamp, return_type=str, when_used="json"),
+]
+"""A moment in UTC with microseconds; longer fractions are truncated on read, naive times refused (decision 3)."""
+
+
+def _check_json(value: Any, path: str, depth: int) -> None:
+    if depth > MAX_JSON_DEPTH:
+        raise ValueError(f"{path}: nested deeper than {MAX_JSON_DEPTH} levels")
+    if value is None or isinstance(value, bool | int):
+        return
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"{path}: a lone surrogate cannot be stored as UTF-8") from None
+        return
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{path}: {value} is no JSON number")
+        return
+    if isinstance(value, list | tuple):
+        for index, item in enumerate(cast("Sequence[Any]", value)):
+            _check_json(item, f"{path}[{index}]", depth + 1)
+        return
+    if isinstance(value, dict):
+        for key, item in cast("dict[Any, Any]", value).items():
+            if not isinstance(key, str):
+                raise ValueError(f"{path}: the key {key!r} is no text")
+            _check_json(key, f"{path}.{key!r}", depth)
+            _check_json(item, f"{path}.{key}", depth + 1)
+        return
+    raise ValueError(f"{path}: a {type(value).__name__} is no JSON value")
+
+
+def check_json(value: Any) -> Any:
+    """The same value, if it is JSON: finite numbers, text keys, no lone surrogates, at most 500 levels deep.
+
+    Raises ValueError naming the offending path (`$` is the document).
+    """
+    _check_json(value, "$", 0)
+    return value
+
+
+JsonValue = Annotated[Any, AfterValidator(check_json), WithJsonSchema({})]
+"""Any JSON value as plain Python: None, bool, int, float, str, list, dict with text keys."""
+
+
+def json_equal(a: Any, b: Any) -> bool:
+    """Deep equality of JSON values: 1 is neither 1.0 nor true, the order of keys does not matter (decision 16).
+
+    0.0 equals -0.0, but the integer 0 does not (store contract 10).
+    """
+    match a, b:
+        case dict(), dict():
+            left, right = cast("dict[str, Any]", a), cast("dict[str, Any]", b)
+            return left.keys() == right.keys() and all(json_equal(value, right[key]) for key, value in left.items())
+        case list() | tuple(), list() | tuple():
+            first, second = cast("Sequence[Any]", a), cast("Sequence[Any]", b)
+            return len(first) == len(second) and all(map(json_equal, first, second))
+        case _:
+            return type(a) is type(b) and a == b
+
+
+def json_text(value: object) -> str:
+    """Compact JSON text of a value; keys keep their order."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)

@@ -1,0 +1,1 @@
+"""The stores on Redis: each method encodes, calls one script, decodes."""
