@@ -104,5 +104,18 @@ class DefinitionError(RedisMobError):
     """A mob definition cannot be read or does not pass validation; every diagnostic is listed."""
 
 
+class TemplateError(DefinitionError):
+    """The message of a step has a malformed placeholder.
+
+    `line` and `column` count characters from 1, `byte` counts UTF-8 bytes from 0.
+    """
+
+    def __init__(self, problem: str, line: int, column: int, byte: int) -> None:
+        super().__init__(f"line {line}, column {column} (byte {byte}): {problem}")
+        self.line = line
+        self.column = column
+        self.byte = byte
+
+
 class HandlerError(RedisMobError):
     """A handler cannot be found, imported or called."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -20,15 +21,27 @@ from pydantic import (
     GetCoreSchemaHandler,
     PlainSerializer,
     Strict,
+    ValidationError,
     WithJsonSchema,
 )
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
+
+from redis_mob.models.duplicates import repeated_field
 
 SCHEMA_VERSION = 6
 """The version that runs and stored events carry (store contract 5.1, 5.3)."""
 
 MAX_JSON_DEPTH = 500
 """Documents nested deeper than this are refused (decision on bad input, config contract)."""
+
+MAX_VALUE_DEPTH = 128
+"""JSON values in models are nested at most this deep: what can be built can also be written, and read back."""
+
+_GIVEN_TWICE = "The field is given twice; give it once"
+
+_HYPHENATED = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_CANONICAL_UUID = re.compile(_HYPHENATED)
+_OTHER_UUID = re.compile(rf"{_HYPHENATED}|\{{{_HYPHENATED}\}}|urn:uuid:{_HYPHENATED}|[0-9a-f]{{32}}", re.IGNORECASE)
 
 U8_MAX = 2**8 - 1
 U32_MAX = 2**32 - 1
@@ -47,8 +60,8 @@ T = TypeVar("T")
 class Model(BaseModel):
     """A frozen value that reads and writes the contract's JSON.
 
-    Strict about types (`1.0` and `true` are no integers), tolerant of unknown fields, which are dropped
-    (store contract 5.0). `model_validate_json` reads; `model_dump_json` writes.
+    Strict about types (`1.0` and `true` are no integers), tolerant of unknown fields, which are dropped; a field given
+    twice is refused (store contract 5.0, 10). `model_validate_json` reads; `model_dump_json` writes.
     """
 
     model_config = ConfigDict(
@@ -59,6 +72,15 @@ class Model(BaseModel):
         validate_by_alias=True,
         serialize_by_alias=True,
     )
+
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:
+        """The value that a JSON text holds; options as pydantic's. Raises pydantic's ValidationError."""
+        value = super().model_validate_json(json_data, **options)
+        if (path := repeated_field(json_data, value)) is None:
+            return value
+        problem = InitErrorDetails(type=PydanticCustomError("repeated_field", _GIVEN_TWICE), loc=path, input=None)
+        raise ValidationError.from_exception_data(cls.__name__, [problem], input_type="json", hide_input=True)
 
 
 class WireEnum(StrEnum):
@@ -94,9 +116,16 @@ class FrozenDict(dict[K, V]):
 
     def set(self, *items: tuple[K, V]) -> Self:
         """A copy with these items replaced or added; a new key of a sorted mapping takes its sorted place."""
-        changed = dict(self)
-        changed.update(items)
-        return type(self)(changed)
+        changed = self.in_order(self.items())
+        dict.update(changed, items)
+        return changed if len(changed) == len(self) else type(self)(changed)
+
+    @classmethod
+    def in_order(cls, items: Iterable[tuple[K, V]]) -> Self:
+        """A mapping of items that are known to stand in their right order, without checking it again."""
+        made = cls()
+        dict.update(made, items)
+        return made
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -134,13 +163,13 @@ def canonical_run_id(value: object) -> str:
 
     Raises ValueError naming the value. Source: store contract 5.0.
     """
-    if isinstance(value, UUID):
-        return str(value)
     if isinstance(value, str):
-        try:
+        if _CANONICAL_UUID.fullmatch(value):
+            return value
+        if _OTHER_UUID.fullmatch(value):
             return str(UUID(value))
-        except ValueError:
-            pass
+    elif isinstance(value, UUID):
+        return str(value)
     raise ValueError(f"a UUID is needed, not {value!r}")
 
 
@@ -176,9 +205,9 @@ Timestamp = Annotated[
 """A moment in UTC with microseconds; longer fractions are truncated on read, naive times refused (decision 3)."""
 
 
-def _check_json(value: Any, path: str, depth: int) -> None:
-    if depth > MAX_JSON_DEPTH:
-        raise ValueError(f"{path}: nested deeper than {MAX_JSON_DEPTH} levels")
+def _check_json(value: Any, path: str, depth: int, deepest: int) -> None:
+    if depth > deepest:
+        raise ValueError(f"{path}: nested deeper than {deepest} levels")
     if value is None or isinstance(value, bool | int):
         return
     if isinstance(value, str):
@@ -193,14 +222,14 @@ def _check_json(value: Any, path: str, depth: int) -> None:
         return
     if isinstance(value, list | tuple):
         for index, item in enumerate(cast("Sequence[Any]", value)):
-            _check_json(item, f"{path}[{index}]", depth + 1)
+            _check_json(item, f"{path}[{index}]", depth + 1, deepest)
         return
     if isinstance(value, dict):
         for key, item in cast("dict[Any, Any]", value).items():
             if not isinstance(key, str):
                 raise ValueError(f"{path}: the key {key!r} is no text")
-            _check_json(key, f"{path}.{key!r}", depth)
-            _check_json(item, f"{path}.{key}", depth + 1)
+            _check_json(key, f"{path}.{key!r}", depth, deepest)
+            _check_json(item, f"{path}.{key}", depth + 1, deepest)
         return
     raise ValueError(f"{path}: a {type(value).__name__} is no JSON value")
 
@@ -210,12 +239,17 @@ def check_json(value: Any) -> Any:
 
     Raises ValueError naming the offending path (`$` is the document).
     """
-    _check_json(value, "$", 0)
+    _check_json(value, "$", 0, MAX_JSON_DEPTH)
     return value
 
 
-JsonValue = Annotated[Any, AfterValidator(check_json), WithJsonSchema({})]
-"""Any JSON value as plain Python: None, bool, int, float, str, list, dict with text keys."""
+def _check_value(value: Any) -> Any:
+    _check_json(value, "$", 0, MAX_VALUE_DEPTH)
+    return value
+
+
+JsonValue = Annotated[Any, AfterValidator(_check_value), WithJsonSchema({})]
+"""Any JSON value as plain Python: None, bool, int, float, str, list, dict with text keys; at most 128 levels deep."""
 
 
 def json_equal(a: Any, b: Any) -> bool:

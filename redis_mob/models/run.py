@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
 from pydantic import Field
 
-from redis_mob.models.authority import FlowAuthorityInput
+from redis_mob.models.authority import FlowAuthorityInput, RunFlow
 from redis_mob.models.base import (
+    SCHEMA_VERSION,
     U32,
     U64,
     FrozenDict,
@@ -16,10 +21,14 @@ from redis_mob.models.base import (
     SortedDict,
     Timestamp,
     WireEnum,
+    canonical_run_id,
     is_none,
 )
+from redis_mob.models.definition import LimitsSpec
 from redis_mob.models.failure import AgentErrorReport, TurnError
 from redis_mob.models.flow import FlowRunState, FrameSnapshot, LoopSnapshot
+from redis_mob.models.flow_spec import FlowSpec
+from redis_mob.models.seed import pending_flow_state, run_seed
 
 MAX_LOOP_ITERATION = 1_000_000
 """The greatest iteration for which an output may be recorded (decision 15)."""
@@ -98,3 +107,37 @@ class MobRun(Model):
     root_step_outputs: FrozenDict[str, JsonValue] = FrozenDict()
     loop_iteration_outputs: SortedDict[Items[FrozenDict[str, JsonValue]]] = SortedDict()
     flow_authority_inputs: Items[FlowAuthorityInput] = ()
+
+    @classmethod
+    def pending(
+        cls,
+        mob_id: str,
+        flow_id: str,
+        flow_spec: FlowSpec,
+        activation_params: Any,
+        limits: LimitsSpec | None = None,
+        *,
+        run_id: str | None = None,
+        escalation_threshold: int = 0,
+        created_at: datetime | None = None,
+    ) -> MobRun:
+        """A fresh run, not stored yet: Pending, with a random id and the present time unless they are given.
+
+        `escalation_threshold` is the one of the mob's supervisor, 0 without one. Raises DefinitionError when the
+        steps of the flow cannot be ordered. Source: store contract 5.3, 6.1.
+        """
+        made = str(uuid4()) if run_id is None else canonical_run_id(run_id)
+        seed = run_seed(made, flow_spec, limits, escalation_threshold)
+        return cls(
+            run_id=made,
+            mob_id=mob_id,
+            flow_id=flow_id,
+            status=MobRunStatus.PENDING,
+            flow_state=pending_flow_state(seed),
+            activation_params=activation_params,
+            created_at=datetime.now(UTC) if created_at is None else created_at,
+            step_ledger=(),
+            failure_ledger=(),
+            schema_version=SCHEMA_VERSION,
+            flow_authority_inputs=(RunFlow(payload=seed),),
+        )

@@ -1,0 +1,54 @@
+# Every target works on a fresh clone: Python 3.11 or later with pip, and make. No root, no Redis.
+#
+#   make demo  [PARAMS='{"path": "src"}']     run the example flow on four workers
+#   make test  [ARGS='tests/kernel -k plan']  run the tests
+#   make lint | format | bench | clean
+
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+export PARAMS ?= {}
+ARGS ?=
+
+.PHONY: demo test lint format bench clean
+.DEFAULT_GOAL := test
+
+demo: $(VENV)/.installed
+	$(BIN)/redis-mob run examples/code_review/code_review.toml --flow review --workers 4 \
+		--handler examples.code_review.handlers:HANDLERS --members reviewer=3 --members judge=3 \
+		--params "$$PARAMS"
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -n auto --dist worksteal -q $(ARGS)
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/basedpyright
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(VENV)/.installed
+	$(BIN)/redis-mob bench $(ARGS)
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Without ensurepip, which some distributions leave out; --group needs pip 25.1.
+$(VENV)/.created:
+	@test -n '$(PYTHON)' || { echo 'Python 3.11 or later is needed: install it, or name it with make PYTHON=...' >&2; exit 1; }
+	$(PYTHON) -m venv --without-pip $(VENV)
+	$(PYTHON) -m pip --python $(BIN)/python install --quiet --upgrade 'pip>=25.1'
+	@touch $@
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/.created
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --group dev
+	@touch $@

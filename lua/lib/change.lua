@@ -1,0 +1,19 @@
+-- The change of one snapshot in a hash: its digest is compared, then its changed groups are written.
+-- An expected digest of '' means that the snapshot must be absent.
+
+--- @include lib/arguments
+--- @include lib/chunks
+
+local function take_change()
+  return { field = take(), expected = take(), next = take(), groups = take_list(), dropped = take_list() }
+end
+
+local function matches(key, change)
+  return (redis.call('HGET', key, change.field) or '') == change.expected
+end
+
+local function write(key, change)
+  redis.call('HSET', key, change.field, change.next)
+  in_chunks('HSET', key, change.groups)
+  in_chunks('HDEL', key, change.dropped)
+end

@@ -1,0 +1,14 @@
+-- The step ledger: rows without their output in a list, outputs by row number beside it, and an index of
+-- what a row was for (step, agent, status) and of the last row of each step.
+
+local function take_step_row()
+  return { row = take(), output = take(), identity = take(), step = take() }
+end
+
+local function append_step_row(rows, outputs, index, entry)
+  local number = redis.call('RPUSH', rows, entry.row) - 1
+  if entry.output ~= '' then
+    redis.call('HSET', outputs, number, entry.output)
+  end
+  redis.call('HSET', index, entry.identity, number, entry.step, number)
+end

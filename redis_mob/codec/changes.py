@@ -1,0 +1,100 @@
+"""What a compare-and-swap script gets for one snapshot: two digests and the groups that changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from redis_mob.codec.packing import pack
+from redis_mob.codec.snapshots import Snapshot, encode
+from redis_mob.models.flow import FlowFrameState, FlowRunState, FrameSnapshot, LoopIterationState, LoopSnapshot
+
+Argument = bytes | int
+
+ABSENT = b""
+"""The expected digest of a snapshot that must not exist yet."""
+
+FLOW_DIGEST = b"flow"
+"""The field of the run hash that holds the digest of the flow state; its groups stand in `flow:<group>`."""
+
+FLOW_GROUP = b"flow:"
+
+
+def flow_field(group: bytes) -> bytes:
+    """The field of the run hash that holds one group of the flow state."""
+    return FLOW_GROUP + group
+
+
+def snapshot_field(name: str) -> bytes:
+    """The field that holds the digest of a frame or loop, in the hash of all frames or loops of a run."""
+    return pack((name,))
+
+
+def snapshot_group_field(name: str) -> Callable[[bytes], bytes]:
+    """Gives the field that holds a group of this frame or loop."""
+    return lambda group: pack((name, group))
+
+
+def counted(items: Sequence[Argument]) -> list[Argument]:
+    """A list as scripts read it: its length, then its items."""
+    return [len(items), *items]
+
+
+def change_of_run(expected: FlowRunState, following: FlowRunState) -> list[Argument]:
+    """The change of the flow state of a run."""
+    return _change(FLOW_DIGEST, flow_field, encode(expected), encode(following))
+
+
+def change_of_frame(frame_id: str, expected: FrameSnapshot | None, following: FrameSnapshot) -> list[Argument]:
+    """The change of one frame; expected None means that it must be absent."""
+    return _named_change(frame_id, expected and expected.kernel_state, following.kernel_state)
+
+
+def change_of_loop(loop_instance_id: str, expected: LoopSnapshot | None, following: LoopSnapshot) -> list[Argument]:
+    """The change of one loop; expected None means that it must be absent."""
+    return _named_change(loop_instance_id, expected and expected.kernel_state, following.kernel_state)
+
+
+def fields_of_run(state: FlowRunState) -> list[Argument]:
+    """Fields and values of a flow state as it is first written."""
+    return _fields(FLOW_DIGEST, flow_field, encode(state))
+
+
+def fields_of_snapshot(name: str, state: FlowFrameState | LoopIterationState) -> list[Argument]:
+    """Fields and values of a frame or loop as it is first written, or overwritten whole."""
+    return _fields(snapshot_field(name), snapshot_group_field(name), encode(state))
+
+
+def _named_change(
+    name: str,
+    expected: FlowFrameState | LoopIterationState | None,
+    following: FlowFrameState | LoopIterationState,
+) -> list[Argument]:
+    return _change(
+        snapshot_field(name), snapshot_group_field(name), encode(expected) if expected else None, encode(following)
+    )
+
+
+def _fields(digest_field: bytes, field: Callable[[bytes], bytes], snapshot: Snapshot) -> list[Argument]:
+    fields: list[Argument] = [digest_field, snapshot.digest]
+    for name, group in snapshot.groups.items():
+        fields += (field(name), group.data)
+    return fields
+
+
+def _change(
+    digest_field: bytes, field: Callable[[bytes], bytes], expected: Snapshot | None, following: Snapshot
+) -> list[Argument]:
+    before = expected.groups if expected else {}
+    changed: list[Argument] = []
+    for name, group in following.groups.items():
+        old = before.get(name)
+        if old is not group and (old is None or old.data != group.data):
+            changed += (field(name), group.data)
+    dropped: list[Argument] = [field(name) for name in before if name not in following.groups]
+    return [
+        digest_field,
+        expected.digest if expected else ABSENT,
+        following.digest,
+        *counted(changed),
+        *counted(dropped),
+    ]

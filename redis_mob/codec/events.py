@@ -1,0 +1,164 @@
+"""Events as bytes: the fields of our own log, and the envelope in which meerkat stores them (store contract 5.1)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple, cast
+
+from pydantic import ValidationError
+
+from redis_mob.codec.packing import pack
+from redis_mob.errors import InternalError, SerializationError
+from redis_mob.models.base import SCHEMA_VERSION, format_timestamp
+from redis_mob.models.events import (
+    MOB_EVENT_KIND,
+    MemberSpawned,
+    MobEvent,
+    MobEventKind,
+    NewMobEvent,
+    StepFailed,
+    terminal_identity,
+)
+from redis_mob.models.member_ref import MEMBER_REF
+from redis_mob.models.problems import problems
+
+EVENT_SCHEMA_VERSION = str(SCHEMA_VERSION).encode()
+"""What the field `schema_version` of every event in the log holds."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_REF = "bridge_member_ref"
+_PRE_0_6 = "schema_version is missing; history of a mob from before meerkat 0.6 (pre-0.6) is not supported"
+
+
+def _time(microseconds: bytes) -> datetime:
+    return _EPOCH + timedelta(microseconds=int(microseconds))
+
+
+_FIELDS: Mapping[str, Callable[[bytes], Any]] = {
+    "timestamp": _time,
+    "mob_id": bytes.decode,
+    "kind": MOB_EVENT_KIND.validate_json,
+}
+
+
+class EncodedEvent(NamedTuple):
+    """A new event as the scripts of the log take it.
+
+    `timestamp` is integer microseconds since 1970 as text, empty for the server's clock. `terminal` identifies the
+    run that the event ends (a msgpack array of mob, run, flow), `once` the step whose failure it tells (mob, run,
+    step); both are empty for other events.
+    """
+
+    mob_id: bytes
+    timestamp: bytes
+    kind: bytes
+    terminal: bytes
+    once: bytes
+
+
+def encode_new_event(event: NewMobEvent) -> EncodedEvent:
+    """The event as bytes. Raises InternalError naming the kind if it holds something that JSON cannot."""
+    kind = event.kind
+    ends = terminal_identity(kind)
+    try:
+        return EncodedEvent(
+            mob_id=event.mob_id.encode(),
+            timestamp=b"" if event.timestamp is None else b"%d" % ((event.timestamp - _EPOCH) // _MICROSECOND),
+            kind=_kind_json(kind).encode(),
+            terminal=pack((event.mob_id, *ends)) if ends else b"",
+            once=pack((event.mob_id, kind.run_id, kind.step_id)) if isinstance(kind, StepFailed) else b"",
+        )
+    except ValueError as error:
+        raise InternalError(f"the {kind.type} event of mob {event.mob_id!r} cannot be stored: {error}") from error
+
+
+def decode_event(cursor: int, fields: Mapping[bytes, bytes]) -> MobEvent:
+    """The event that lies at this cursor of the log.
+
+    Raises SerializationError naming the cursor and what is wrong (decision 8).
+    """
+    version = fields.get(b"schema_version")
+    if version is None:
+        raise SerializationError(f"event {cursor}: {_PRE_0_6}")
+    if version != EVENT_SCHEMA_VERSION:
+        raise SerializationError(f"event {cursor}: {_unsupported(version.decode(errors='replace'))}")
+    values: dict[str, Any] = {}
+    for field, read in _FIELDS.items():
+        raw = fields.get(field.encode())
+        if raw is None:
+            raise SerializationError(f"event {cursor}: {field} is missing")
+        try:
+            values[field] = read(raw)
+        except (ValueError, OverflowError) as error:
+            reason = problems(error) if isinstance(error, ValidationError) else error
+            raise SerializationError(f"event {cursor}: {field}: {reason}") from error
+    return MobEvent(cursor=cursor, **values)
+
+
+def encode_stored_event(event: MobEvent) -> str:
+    """The row that meerkat's stores write for this event: compact JSON with sorted keys.
+
+    The order of steps in a definition is lost there, as it is in meerkat.
+    """
+    row = {
+        "cursor": event.cursor,
+        "kind": json.loads(_kind_json(event.kind)),
+        "mob_id": event.mob_id,
+        "timestamp": format_timestamp(event.timestamp),
+    }
+    envelope = {"event": row, "schema_version": SCHEMA_VERSION}
+    return json.dumps(envelope, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
+def decode_stored_event(text: str | bytes) -> MobEvent:
+    """The event in a row of meerkat's stores, with the cursor that the row names.
+
+    Raises SerializationError saying what is wrong; a row without a version is from before meerkat 0.6.
+    """
+    event = _unwrap(text)
+    kind = event.get("kind")
+    if isinstance(kind, dict) and _REF in kind:
+        # The reference is checked on every kind, also where it means nothing (store contract 10).
+        try:
+            MEMBER_REF.validate_json(json.dumps(kind[_REF]))
+        except ValidationError as error:
+            raise SerializationError(f"stored event: kind.{_REF}: {problems(error)}") from error
+    try:
+        return MobEvent.model_validate_json(json.dumps(event))
+    except ValidationError as error:
+        raise SerializationError(f"stored event: {problems(error)}") from error
+
+
+def _unwrap(text: str | bytes) -> dict[str, Any]:
+    """The event inside an envelope of the right version."""
+    try:
+        envelope = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise SerializationError(f"stored event: no JSON: {error}") from error
+    if not isinstance(envelope, dict):
+        raise SerializationError("stored event: the envelope must be an object")
+    fields = cast("dict[str, Any]", envelope)
+    version = fields.get("schema_version")
+    if type(version) is not int or version < 0:
+        raise SerializationError(f"stored event: {_PRE_0_6}")
+    if version != SCHEMA_VERSION:
+        raise SerializationError(f"stored event: {_unsupported(version)}")
+    event = fields.get("event")
+    if not isinstance(event, dict):
+        raise SerializationError("stored event: the field event is missing or no object")
+    return cast("dict[str, Any]", event)
+
+
+def _unsupported(version: object) -> str:
+    return f"schema_version {version} is not supported; this release reads version {SCHEMA_VERSION}"
+
+
+def _kind_json(kind: MobEventKind) -> str:
+    """The JSON of a kind in the order of its fields, with the reference that the public form leaves out at the end."""
+    public = kind.model_dump_json()
+    if isinstance(kind, MemberSpawned) and kind.bridge_member_ref is not None:
+        return f'{public[:-1]},"{_REF}":{kind.bridge_member_ref.model_dump_json()}}}'
+    return public

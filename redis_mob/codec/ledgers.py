@@ -1,0 +1,199 @@
+"""Rows of the ledgers, outputs and authority inputs of a run, and the fields of their indexes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from typing import Any
+
+import pydantic_core
+
+from redis_mob.codec.packing import pack, unpack
+from redis_mob.models.authority import FLOW_AUTHORITY_INPUT, FlowAuthorityInput
+from redis_mob.models.base import FrozenDict, SortedDict
+from redis_mob.models.run import FailureLedgerEntry, LoopIterationLedgerEntry, StepLedgerEntry, StepRunStatus
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+def microseconds(moment: datetime) -> int:
+    """Microseconds since 1970, exactly."""
+    return (moment - EPOCH) // MICROSECOND
+
+
+def moment(since_epoch: int) -> datetime:
+    """The moment that many microseconds after 1970."""
+    return EPOCH + since_epoch * MICROSECOND
+
+
+def encode_json(value: object) -> bytes:
+    """JSON text of a value that the models have checked."""
+    return pydantic_core.to_json(value)
+
+
+def decode_json(data: bytes) -> Any:
+    """The value of JSON text; integers keep every digit. Raises ValueError."""
+    return pydantic_core.from_json(data, allow_inf_nan=False)
+
+
+def encode_input(value: FlowAuthorityInput) -> bytes:
+    """One authority input as the log holds it."""
+    return FLOW_AUTHORITY_INPUT.dump_json(value)
+
+
+def decode_input(data: bytes) -> FlowAuthorityInput:
+    """One authority input of the log."""
+    return FLOW_AUTHORITY_INPUT.validate_json(data)
+
+
+def step_row(entry: StepLedgerEntry) -> bytes:
+    """A row of the step ledger without its output, which may be replaced later."""
+    return pack((entry.step_id, entry.agent_identity, str(entry.status), microseconds(entry.timestamp)))
+
+
+def step_output(entry: StepLedgerEntry) -> bytes:
+    """The output of a row; empty when there is none."""
+    return b"" if entry.output is None else encode_json(entry.output)
+
+
+def step_identity_field(entry: StepLedgerEntry) -> bytes:
+    """The index field of (step, agent, status): what an entry is deduplicated by (store contract 2.2)."""
+    return b"a" + pack((entry.step_id, entry.agent_identity, str(entry.status)))
+
+
+def step_field(step_id: str) -> bytes:
+    """The index field that holds the number of the last row of a step."""
+    return b"s" + pack(step_id)
+
+
+def step_arguments(entry: StepLedgerEntry) -> list[bytes]:
+    """What a script gets to append a row to the step ledger."""
+    return [step_row(entry), step_output(entry), step_identity_field(entry), step_field(entry.step_id)]
+
+
+def decode_step_rows(rows: Sequence[bytes], outputs: Mapping[bytes, bytes]) -> tuple[StepLedgerEntry, ...]:
+    """The step ledger from its rows and the outputs by row number."""
+    entries: list[StepLedgerEntry] = []
+    for number, row in enumerate(rows):
+        step_id, agent, status, at = unpack(row)
+        output = outputs.get(b"%d" % number)
+        entries.append(
+            StepLedgerEntry.model_construct(
+                step_id=step_id,
+                agent_identity=agent,
+                status=StepRunStatus(status),
+                output=None if output is None else decode_json(output),
+                timestamp=moment(at),
+            )
+        )
+    return tuple(entries)
+
+
+def failure_row(entry: FailureLedgerEntry) -> bytes:
+    """A row of the failure ledger."""
+    return entry.model_dump_json().encode()
+
+
+def failure_step_field(step_id: str) -> bytes:
+    """The index field that says that a step has a failure."""
+    return b"f" + pack(step_id)
+
+
+def failure_content_field(entry: FailureLedgerEntry) -> bytes:
+    """The index field of a failure's content, its time left out (decision 14)."""
+    content = pydantic_core.to_json(_sorted(entry.model_dump(mode="json", exclude={"timestamp"})))
+    return b"c" + blake2b(content, digest_size=16).digest()
+
+
+def failure_arguments(entry: FailureLedgerEntry) -> list[bytes]:
+    """What a script gets to append a row to the failure ledger."""
+    return [failure_row(entry), failure_step_field(entry.step_id), failure_content_field(entry)]
+
+
+def _sorted(value: Any) -> Any:
+    match value:
+        case dict():
+            return {key: _sorted(item) for key, item in sorted(value.items())}  # pyright: ignore
+        case list():
+            return [_sorted(item) for item in value]  # pyright: ignore
+        case _:
+            return value
+
+
+def decode_failure_rows(rows: Sequence[bytes]) -> tuple[FailureLedgerEntry, ...]:
+    """The failure ledger from its rows."""
+    return tuple(map(FailureLedgerEntry.model_validate_json, rows))
+
+
+def iteration_row(entry: LoopIterationLedgerEntry) -> bytes:
+    """A row of the loop iteration ledger; it is its own identity."""
+    return pack((entry.loop_instance_id, entry.iteration, entry.frame_id))
+
+
+def iteration_field(entry: LoopIterationLedgerEntry) -> bytes:
+    """The index field of a row of the loop iteration ledger."""
+    return b"i" + iteration_row(entry)
+
+
+def iteration_arguments(entry: LoopIterationLedgerEntry) -> list[bytes]:
+    """What a script gets to record an iteration."""
+    return [iteration_row(entry), iteration_field(entry)]
+
+
+def decode_iteration_rows(rows: Sequence[bytes]) -> tuple[LoopIterationLedgerEntry, ...]:
+    """The loop iteration ledger from its rows."""
+    return tuple(
+        LoopIterationLedgerEntry.model_construct(loop_instance_id=loop, iteration=iteration, frame_id=frame)
+        for loop, iteration, frame in map(unpack, rows)
+    )
+
+
+def output_field(step_id: str, loop_context: tuple[str, int] | None = None) -> bytes:
+    """The field of a recorded output: of a root step, or of a step in one iteration of a loop."""
+    return pack((step_id,)) if loop_context is None else pack((*loop_context, step_id))
+
+
+def length_field(loop_id: str) -> bytes:
+    """The field that holds how many iterations of a loop have outputs, empty ones included."""
+    return pack((loop_id, "length"))
+
+
+def encode_outputs(root: Mapping[str, Any], loops: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[bytes]:
+    """Fields and values of all outputs of a run as it is first written."""
+    values: dict[bytes, bytes] = {output_field(step): encode_json(value) for step, value in root.items()}
+    for loop_id, iterations in loops.items():
+        for number, outputs in enumerate(iterations):
+            for step, value in outputs.items():
+                values[output_field(step, (loop_id, number))] = encode_json(value)
+    fields: list[bytes] = []
+    for place, (field, value) in enumerate(values.items()):
+        fields += (field, b"%d:%b" % (place, value))
+    for loop_id, iterations in loops.items():
+        fields += (length_field(loop_id), b"%d" % len(iterations))
+    return fields
+
+
+def decode_outputs(
+    stored: Mapping[bytes, bytes],
+) -> tuple[FrozenDict[str, Any], SortedDict[tuple[FrozenDict[str, Any], ...]]]:
+    """The outputs of root steps and of loop iterations, each in the order of their first recording."""
+    placed: list[tuple[int, tuple[Any, ...], Any]] = []
+    loops: dict[str, list[dict[str, Any]]] = {}
+    for field, value in stored.items():
+        path = unpack(field)
+        if len(path) == 2:
+            loops[path[0]] = [{} for _ in range(int(value))]
+        else:
+            place, _, json = value.partition(b":")
+            placed.append((int(place), path, decode_json(json)))
+    root: dict[str, Any] = {}
+    for _, path, value in sorted(placed, key=lambda item: item[0]):
+        if len(path) == 1:
+            root[path[0]] = value
+        else:
+            loops[path[0]][path[1]][path[2]] = value
+    return FrozenDict(root), SortedDict(
+        {loop_id: tuple(map(FrozenDict, iterations)) for loop_id, iterations in loops.items()}
+    )

@@ -1,0 +1,20 @@
+"""msgpack with the one set of options that all stored bytes use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgpack
+
+UNPACK_ERRORS = (ValueError, LookupError, TypeError, msgpack.UnpackException)
+"""What reading foreign or damaged bytes may raise."""
+
+
+def pack(value: object) -> bytes:
+    """The msgpack bytes of plain values; equal values in equal order give equal bytes."""
+    return msgpack.packb(value, use_bin_type=True)
+
+
+def unpack(data: bytes) -> Any:
+    """The value of msgpack bytes; arrays come back as tuples."""
+    return msgpack.unpackb(data, raw=False, use_list=False)

@@ -1,0 +1,197 @@
+"""A whole run as the parts that its keys hold, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Any, NamedTuple, TypeVar
+
+from pydantic import ValidationError
+
+from redis_mob.codec import changes, ledgers
+from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack
+from redis_mob.codec.snapshots import decode
+from redis_mob.errors import SerializationError
+from redis_mob.models.base import SortedDict
+from redis_mob.models.flow import FlowFrameState, FlowRunState, FrameSnapshot, LoopIterationState, LoopSnapshot
+from redis_mob.models.run import MobRun, MobRunStatus
+
+K = TypeVar("K", FlowFrameState, LoopIterationState)
+
+
+class RunHead(NamedTuple):
+    """The fields of the run hash that belong to no group."""
+
+    mob_id: str
+    flow_id: str
+    created_at: int
+    schema_version: int
+
+
+def place_prefix(mob_id: str, flow_id: str | None = None) -> bytes:
+    """What the places of all runs of a mob, or of one flow of it, begin with in the zset of runs.
+
+    msgpack texts carry their length, so that no mob id can be the beginning of another's prefix.
+    """
+    return pack(mob_id) if flow_id is None else pack(mob_id) + pack(flow_id)
+
+
+def run_id_of_place(place: bytes) -> tuple[int, str]:
+    """(sequence of creation, run id) of a place in the zset of runs."""
+    return int(place[-52:-36]), place[-36:].decode()
+
+
+def encode_run(run: MobRun) -> list[Sequence[changes.Argument]]:
+    """One list for each key of a run: hashes as fields and values, lists as items, the index of the ledgers last."""
+    head: list[changes.Argument] = [
+        b"head",
+        pack(RunHead(run.mob_id, run.flow_id, ledgers.microseconds(run.created_at), run.schema_version)),
+        b"status",
+        run.status.encode(),
+        b"params",
+        ledgers.encode_json(run.activation_params),
+    ]
+    if run.completed_at is not None:
+        head += (b"completed_at", b"%d" % ledgers.microseconds(run.completed_at))
+    return [
+        head + changes.fields_of_run(run.flow_state),
+        list(chain.from_iterable(changes.fields_of_snapshot(i, f.kernel_state) for i, f in run.frames.items())),
+        list(chain.from_iterable(changes.fields_of_snapshot(i, o.kernel_state) for i, o in run.loops.items())),
+        ledgers.encode_outputs(run.root_step_outputs, run.loop_iteration_outputs),
+        [ledgers.step_row(entry) for entry in run.step_ledger],
+        list(chain.from_iterable(_step_outputs(run))),
+        [ledgers.failure_row(entry) for entry in run.failure_ledger],
+        [ledgers.iteration_row(entry) for entry in run.loop_iteration_ledger],
+        [ledgers.encode_input(item) for item in run.flow_authority_inputs],
+        list(chain.from_iterable(_index(run).items())),
+    ]
+
+
+def _step_outputs(run: MobRun) -> Iterable[tuple[bytes, bytes]]:
+    for number, entry in enumerate(run.step_ledger):
+        if entry.output is not None:
+            yield b"%d" % number, ledgers.step_output(entry)
+
+
+def _index(run: MobRun) -> dict[bytes, int]:
+    index: dict[bytes, int] = {}
+    for number, entry in enumerate(run.step_ledger):
+        index[ledgers.step_identity_field(entry)] = number
+        index[ledgers.step_field(entry.step_id)] = number
+    for failure in run.failure_ledger:
+        index[ledgers.failure_step_field(failure.step_id)] = 1
+        index[ledgers.failure_content_field(failure)] = 1
+    for iteration in run.loop_iteration_ledger:
+        index[ledgers.iteration_field(iteration)] = 1
+    return index
+
+
+class RunParts(NamedTuple):
+    """What the keys of one run hold, in the order of `encode_run` without the index."""
+
+    head: Mapping[bytes, bytes]
+    frames: Mapping[bytes, bytes]
+    loops: Mapping[bytes, bytes]
+    outputs: Mapping[bytes, bytes]
+    steps: Sequence[bytes]
+    step_outputs: Mapping[bytes, bytes]
+    failures: Sequence[bytes]
+    iterations: Sequence[bytes]
+    authority: Sequence[bytes]
+
+
+def run_parts(reply: Sequence[Sequence[bytes]]) -> RunParts:
+    """The parts of a run from the reply of a script that reads it."""
+    head, frames, loops, outputs, steps, step_outputs, failures, iterations, authority = reply
+    return RunParts(
+        as_mapping(head),
+        as_mapping(frames),
+        as_mapping(loops),
+        as_mapping(outputs),
+        steps,
+        as_mapping(step_outputs),
+        failures,
+        iterations,
+        authority,
+    )
+
+
+def as_mapping(flat: Sequence[bytes]) -> dict[bytes, bytes]:
+    """A hash from its fields and values in a row."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def decode_run(run_id: str, parts: RunParts) -> MobRun:
+    """The run whose keys hold these parts. Raises SerializationError naming the run and the part that is damaged."""
+    fields: dict[str, Any] = {"run_id": run_id}
+    for name, read in _READERS.items():
+        try:
+            value = read(parts)
+        except (*UNPACK_ERRORS, ValidationError, OverflowError, SerializationError) as error:
+            raise SerializationError(f"run {run_id}: {name} cannot be read: {error}") from error
+        fields.update(value if name in _SEVERAL else {name: value})
+    return MobRun.model_construct(**fields)
+
+
+def _head(parts: RunParts) -> dict[str, Any]:
+    head = RunHead(*unpack(parts.head[b"head"]))
+    completed_at = parts.head.get(b"completed_at")
+    return {
+        "mob_id": head.mob_id,
+        "flow_id": head.flow_id,
+        "created_at": ledgers.moment(head.created_at),
+        "schema_version": head.schema_version,
+        "status": MobRunStatus(parts.head[b"status"].decode()),
+        "completed_at": None if completed_at is None else ledgers.moment(int(completed_at)),
+    }
+
+
+def _flow_state(parts: RunParts) -> FlowRunState:
+    prefix = changes.FLOW_GROUP
+    groups = {field.removeprefix(prefix): data for field, data in parts.head.items() if field.startswith(prefix)}
+    return decode(FlowRunState, groups, parts.head[changes.FLOW_DIGEST])
+
+
+def _outputs(parts: RunParts) -> dict[str, Any]:
+    root, loops = ledgers.decode_outputs(parts.outputs)
+    return {"root_step_outputs": root, "loop_iteration_outputs": loops}
+
+
+def _kernel_states(model: type[K], stored: Mapping[bytes, bytes]) -> dict[str, K]:
+    digests: dict[str, bytes] = {}
+    groups: dict[str, dict[bytes, bytes]] = {}
+    for field, data in stored.items():
+        name, *group = unpack(field)
+        if group:
+            groups.setdefault(name, {})[group[0]] = data
+        else:
+            digests[name] = data
+    return {name: decode(model, groups[name], digest) for name, digest in digests.items()}
+
+
+def _frames(parts: RunParts) -> SortedDict[FrameSnapshot]:
+    states = _kernel_states(FlowFrameState, parts.frames)
+    return SortedDict({name: FrameSnapshot.model_construct(kernel_state=state) for name, state in states.items()})
+
+
+def _loops(parts: RunParts) -> SortedDict[LoopSnapshot]:
+    states = _kernel_states(LoopIterationState, parts.loops)
+    return SortedDict({name: LoopSnapshot.model_construct(kernel_state=state) for name, state in states.items()})
+
+
+_READERS: Mapping[str, Callable[[RunParts], Any]] = {
+    "head": _head,
+    "flow_state": _flow_state,
+    "activation_params": lambda parts: ledgers.decode_json(parts.head[b"params"]),
+    "frames": _frames,
+    "loops": _loops,
+    "outputs": _outputs,
+    "step_ledger": lambda parts: ledgers.decode_step_rows(parts.steps, parts.step_outputs),
+    "failure_ledger": lambda parts: ledgers.decode_failure_rows(parts.failures),
+    "loop_iteration_ledger": lambda parts: ledgers.decode_iteration_rows(parts.iterations),
+    "flow_authority_inputs": lambda parts: tuple(map(ledgers.decode_input, parts.authority)),
+}
+"""How each part becomes a field of a run."""
+
+_SEVERAL = ("head", "outputs")
+"""Parts that become several fields."""

@@ -1,0 +1,356 @@
+"""Snapshots as field groups with digests: what a compare-and-swap sends and compares.
+
+A kernel state becomes a few named groups of bytes, each with a BLAKE2b-128 digest; the digest of the state is the
+digest of its groups' digests. Equal states have equal groups, however they were built. Columns that change step by
+step lie in blocks, so that one transition of a large run rewrites one block.
+
+An instance remembers its groups together with the field objects they were made from. `model_copy` hands that memory
+on, so the encoding of a `next` state costs only the groups whose fields were replaced. Models and their containers
+are frozen, which is what makes the identity of a field object proof enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from hashlib import blake2b
+from itertools import chain
+from operator import is_
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack
+from redis_mob.errors import SerializationError
+from redis_mob.models.base import Model, SortedDict
+from redis_mob.models.flow import (
+    CollectionPolicyKind,
+    DependencyMode,
+    FlowFrameState,
+    FlowPhase,
+    FlowRunState,
+    FlowStepStatus,
+    FramePhase,
+    FrameScope,
+    LoopIterationState,
+    LoopPhase,
+    LoopStage,
+    NodeKind,
+    NodeStatus,
+)
+
+BLOCK = 32
+"""Steps (or nodes) whose changing columns share one group."""
+
+DIGEST_SIZE = 16
+
+_PLAN = b"plan"
+_SCHEDULER = b"scheduler"
+_MEMORY = "_snapshot"
+_NONE = 255
+
+S = TypeVar("S", bound=Model)
+
+
+class Group(NamedTuple):
+    """One field group: its bytes and their digest."""
+
+    data: bytes
+    digest: bytes
+
+
+class Row(NamedTuple):
+    """The values of one map in the order of its keys; `keys` is None when they are the ids of the state."""
+
+    keys: tuple[str, ...] | None
+    values: Sequence[Any]
+
+
+class Snapshot(NamedTuple):
+    """An encoded state: its groups by name, the digest of all, and what they were made from."""
+
+    groups: dict[bytes, Group]
+    digest: bytes
+    plan: tuple[object, ...]
+    scheduler: tuple[object, ...]
+    columns: tuple[object, ...]
+    rows: tuple[Row, ...]
+
+
+def _group(value: object) -> Group:
+    data = pack(value)
+    return Group(data, blake2b(data, digest_size=DIGEST_SIZE).digest())
+
+
+def _digest_of_digests(groups: Mapping[bytes, Group]) -> bytes:
+    total = blake2b(digest_size=DIGEST_SIZE)
+    for name, group in groups.items():
+        total.update(pack(name))
+        total.update(group.digest)
+    return total.digest()
+
+
+class _Column(NamedTuple):
+    """How the values of one map become a row, and back."""
+
+    write: Callable[[Iterable[Any]], Sequence[Any]]
+    read: Callable[[Sequence[Any]], Iterable[Any]]
+
+
+def _coded(*members: object) -> _Column:
+    # One byte per value. The position is the stored code, so a new member may only be added at the end.
+    codes: dict[object, int] = {None: _NONE, **{member: code for code, member in enumerate(members)}}
+    names = {code: member for member, code in codes.items()}
+
+    def write(values: Iterable[object]) -> bytes:
+        return bytes(map(codes.__getitem__, values))
+
+    def read(row: Sequence[Any]) -> Iterable[object]:
+        return map(names.__getitem__, row)
+
+    return _Column(write, read)
+
+
+_BOOLS = _coded(False, True)
+_VALUES = _Column(write=tuple, read=iter)
+
+
+@dataclass(frozen=True)
+class _Layout(Generic[S]):
+    """Which field of a state lies in which group.
+
+    The plan does not change after the state was made; columns change step by step; the rest changes all the time.
+    """
+
+    model: type[S]
+    ids: str | None
+    plan: tuple[str, ...]
+    plan_columns: Mapping[str, _Column]
+    block_columns: Mapping[str, _Column]
+    scheduler: tuple[str, ...]
+    enums: Mapping[str, type[StrEnum]]
+    maps: tuple[str, ...] = ()
+
+
+_FLOW_RUN = _Layout(
+    model=FlowRunState,
+    ids="tracked_steps",
+    plan=(
+        "tracked_steps",
+        "ordered_steps",
+        "escalation_threshold",
+        "max_step_retries",
+        "max_active_nodes",
+        "max_active_frames",
+        "max_frame_depth",
+    ),
+    plan_columns={
+        "step_has_conditions": _BOOLS,
+        "step_dependencies": _VALUES,
+        "step_dependency_modes": _coded(*DependencyMode),
+        "step_branches": _VALUES,
+        "step_collection_policies": _coded(*CollectionPolicyKind),
+        "step_quorum_thresholds": _VALUES,
+    },
+    block_columns={
+        "step_status": _coded(*FlowStepStatus),
+        "output_recorded": _BOOLS,
+        "step_condition_results": _BOOLS,
+        "step_target_counts": _VALUES,
+        "step_target_success_counts": _VALUES,
+        "step_target_terminal_failure_counts": _VALUES,
+    },
+    maps=("target_retry_counts",),
+    scheduler=(
+        "phase",
+        "target_retry_counts",
+        "failure_count",
+        "consecutive_failure_count",
+        "ready_frames",
+        "ready_frame_membership",
+        "pending_body_frame_loops",
+        "pending_body_frame_loop_membership",
+        "active_node_count",
+        "active_frame_count",
+        "last_granted_frame",
+        "last_granted_loop",
+    ),
+    enums={"phase": FlowPhase},
+)
+
+_FLOW_FRAME = _Layout(
+    model=FlowFrameState,
+    ids="tracked_nodes",
+    plan=("tracked_nodes", "ordered_nodes", "frame_id", "frame_scope", "loop_instance_id", "iteration"),
+    plan_columns={
+        "node_kind": _coded(*NodeKind),
+        "node_dependencies": _VALUES,
+        "node_dependency_modes": _coded(*DependencyMode),
+        "node_branches": _VALUES,
+    },
+    block_columns={
+        "node_status": _coded(*NodeStatus),
+        "output_recorded": _BOOLS,
+        "node_condition_results": _BOOLS,
+    },
+    scheduler=("phase", "last_admitted_node", "branch_winners", "ready_queue"),
+    enums={"phase": FramePhase, "frame_scope": FrameScope},
+)
+
+_LOOP_ITERATION = _Layout(
+    model=LoopIterationState,
+    ids=None,
+    plan=("loop_instance_id", "parent_frame_id", "parent_node_id", "loop_id", "depth", "max_iterations"),
+    plan_columns={},
+    block_columns={},
+    scheduler=("phase", "stage", "current_iteration", "last_completed_iteration", "active_body_frame_id"),
+    enums={"phase": LoopPhase, "stage": LoopStage},
+)
+
+_LAYOUTS: dict[type[Model], _Layout[Any]] = {
+    layout.model: layout for layout in (_FLOW_RUN, _FLOW_FRAME, _LOOP_ITERATION)
+}
+
+
+def encode(state: FlowRunState | FlowFrameState | LoopIterationState) -> Snapshot:
+    """The groups and digest of a state. Equal states give equal snapshots; a repeated call costs next to nothing."""
+    fields = vars(state)
+    layout = _LAYOUTS[type(state)]
+    before: Snapshot | None = fields.get(_MEMORY)
+
+    plan, scheduler, columns = _sources(layout, fields)
+    same_plan = before is not None and _identical(before.plan, plan)
+    same_scheduler = before is not None and _identical(before.scheduler, scheduler)
+    same_columns = before is not None and same_plan and _identical(before.columns, columns)
+    if before is not None and same_scheduler and same_columns:
+        return before
+
+    ids: tuple[str, ...] = fields[layout.ids] if layout.ids else ()
+    groups = {_PLAN: before.groups[_PLAN] if before and same_plan else _group(_plan_value(layout, fields, ids))}
+    if before and same_columns:
+        rows = before.rows
+        groups.update((name, group) for name, group in before.groups.items() if name not in (_PLAN, _SCHEDULER))
+    else:
+        rows = _rows(layout, columns, ids, before if same_plan else None)
+        _add_blocks(groups, rows, len(ids), before if same_plan else None)
+    groups[_SCHEDULER] = before.groups[_SCHEDULER] if before and same_scheduler else _group(scheduler)
+
+    snapshot = Snapshot(groups, _digest_of_digests(groups), plan, scheduler, columns, rows)
+    fields[_MEMORY] = snapshot
+    return snapshot
+
+
+def _sources(
+    layout: _Layout[Any], fields: Mapping[str, Any]
+) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]:
+    """The field objects behind the plan, the scheduler group and the blocks."""
+    return (
+        tuple([fields[name] for name in (*layout.plan, *layout.plan_columns)]),
+        tuple([fields[name] for name in layout.scheduler]),
+        tuple([fields[name] for name in layout.block_columns]),
+    )
+
+
+def _identical(old: tuple[object, ...], new: tuple[object, ...]) -> bool:
+    return all(map(is_, old, new))
+
+
+def _row(column: _Column, mapping: Mapping[str, Any], ids: tuple[str, ...]) -> Row:
+    keys = tuple(mapping)
+    return Row(None if keys == ids else keys, column.write(mapping.values()))
+
+
+def _plan_value(layout: _Layout[Any], fields: Mapping[str, Any], ids: tuple[str, ...]) -> tuple[object, ...]:
+    scalars = tuple(fields[name] for name in layout.plan)
+    return scalars, tuple(_row(column, fields[name], ids) for name, column in layout.plan_columns.items())
+
+
+def _rows(
+    layout: _Layout[Any], columns: tuple[Any, ...], ids: tuple[str, ...], before: Snapshot | None
+) -> tuple[Row, ...]:
+    if before is None:
+        return tuple(map(partial(_row, ids=ids), layout.block_columns.values(), columns))
+    return tuple(
+        old if source is changed else _row(column, changed, ids)
+        for column, source, changed, old in zip(
+            layout.block_columns.values(), before.columns, columns, before.rows, strict=True
+        )
+    )
+
+
+def _add_blocks(groups: dict[bytes, Group], rows: tuple[Row, ...], length: int, before: Snapshot | None) -> None:
+    """Cuts the rows into blocks; a map with keys of its own keeps all rows together in one."""
+    regular = all(row.keys is None for row in rows)
+    step = BLOCK if regular else max(length, 1)
+    reusable = before is not None and regular and all(row.keys is None for row in before.rows)
+    for number, start in enumerate(range(0, length if regular else step, step)):
+        name = b"%d" % number
+        end = start + step
+        if (
+            before
+            and reusable
+            and all(
+                new is old or new.values[start:end] == old.values[start:end]
+                for new, old in zip(rows, before.rows, strict=True)
+            )
+        ):
+            groups[name] = before.groups[name]
+        elif regular:
+            groups[name] = _group(tuple((None, row.values[start:end]) for row in rows))
+        else:
+            groups[name] = _group(rows)
+
+
+def decode(model: type[S], groups: Mapping[bytes, bytes], digest: bytes) -> S:
+    """The state whose groups these are.
+
+    Raises SerializationError if they do not match the digest, or are not what this layout writes: what a digest
+    vouches for is not validated a second time.
+    """
+    layout = _LAYOUTS[model]
+    found = {name: Group(data, blake2b(data, digest_size=DIGEST_SIZE).digest()) for name, data in groups.items()}
+    blocks = sorted((name for name in found if name not in (_PLAN, _SCHEDULER)), key=int)
+    ordered = {name: found[name] for name in (_PLAN, *blocks, _SCHEDULER) if name in found}
+    if _digest_of_digests(ordered) != digest:
+        raise SerializationError(f"{model.__name__}: the stored groups do not match their digest")
+    try:
+        fields, rows = _fields(layout, groups, blocks)
+    except UNPACK_ERRORS as error:
+        raise SerializationError(f"{model.__name__}: {error}") from error
+    state = model.model_construct(**fields)
+    plan, scheduler, columns = _sources(layout, fields)
+    vars(state)[_MEMORY] = Snapshot(ordered, digest, plan, scheduler, columns, rows)
+    return state
+
+
+def _fields(
+    layout: _Layout[Any], groups: Mapping[bytes, bytes], blocks: Sequence[bytes]
+) -> tuple[dict[str, Any], tuple[Row, ...]]:
+    scalars, plan_rows = unpack(groups[_PLAN])
+    fields: dict[str, Any] = dict(zip(layout.plan, scalars, strict=True))
+    fields.update(zip(layout.scheduler, unpack(groups[_SCHEDULER]), strict=True))
+    for name, kind in layout.enums.items():
+        fields[name] = kind(fields[name])
+    for name in layout.maps:
+        fields[name] = _sorted_dict(fields[name].items())
+    ids: tuple[str, ...] = fields[layout.ids] if layout.ids else ()
+    rows = tuple(map(_joined, zip(*(unpack(groups[name]) for name in blocks), strict=True)))
+    if not blocks:
+        rows = tuple(Row(None, column.write(())) for column in layout.block_columns.values())
+    columns = (*layout.plan_columns.items(), *layout.block_columns.items())
+    for (name, column), (keys, values) in zip(columns, (*plan_rows, *rows), strict=True):
+        fields[name] = _sorted_dict(zip(ids if keys is None else keys, column.read(values), strict=True))
+    return fields, rows
+
+
+def _sorted_dict(items: Iterable[tuple[str, object]]) -> SortedDict[Any]:
+    return SortedDict[Any].in_order(items)
+
+
+def _joined(parts: tuple[tuple[tuple[str, ...] | None, Any], ...]) -> Row:
+    """One row of a column from its slices in every block."""
+    values = [part[1] for part in parts]
+    if len(values) == 1:
+        return Row(parts[0][0], values[0])
+    whole = b"".join(values) if isinstance(values[0], bytes) else tuple(chain.from_iterable(values))
+    return Row(parts[0][0], whole)

@@ -1,0 +1,191 @@
+"""Opens a storage's server and runs scripts on it; the driver's exceptions end here."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from typing import Any
+from uuid import uuid4
+
+from redis_mob.connection.address import EmbeddedAddress, ServerAddress, parse_address, storage_url
+from redis_mob.connection.embedded import EmbeddedServer
+from redis_mob.connection.keys import Keys
+from redis_mob.connection.refusals import explain, is_transient
+from redis_mob.connection.scripts import Script
+from redis_mob.connection.scripts import script as script_named
+from redis_mob.connection.server_info import ServerInfo
+from redis_mob.connection.transport import NotSent, Part, ReplyLost, ServerRefusal, Transport, TransportError
+from redis_mob.errors import (
+    InternalError,
+    OutcomeUnknownError,
+    ReadFailedError,
+    StorageUnavailableError,
+    WriteFailedError,
+)
+
+NAMESPACE_SCHEMA = 1
+"""The version of the layout of keys and fields that this release reads and writes."""
+
+CONNECT_TIMEOUT = 5.0
+REPLY_TIMEOUT = 10.0
+MAX_CONNECTIONS = 32
+
+_READ_PAUSES = (0.05, 0.2, 0.5)
+"""Seconds between the attempts of a read, each shortened by a random part."""
+
+_LOADS = 3
+"""How often one call loads its script: more than once only if others flush the server's scripts in between."""
+
+
+class Connection:
+    """A server that scripts run on, for one event loop; `connect` makes it.
+
+    `url` is how other processes of this user reach the same server, password included; the rest shows no password.
+    `server` says what runs there.
+    """
+
+    def __init__(self, address: ServerAddress, transport: Transport, embedded: EmbeddedServer | None) -> None:
+        self.url = address.url
+        self.server = ServerInfo("", ())
+        self.transport = transport
+        self._address = address
+        self._embedded = embedded
+        self._loop = asyncio.get_running_loop()
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"Connection({str(self._address)!r})"
+
+    async def call(self, script: Script | str, keys: Sequence[str | bytes], args: Sequence[Part] = ()) -> Any:
+        """Run a script that may write, at most once, and return its raw reply: bytes, int, None or a list of these.
+
+        Raises WriteFailedError if it had no effect because it could not be sent or the server refused it,
+        OutcomeUnknownError if the connection was lost before the reply came.
+        """
+        script = self._ready(script)
+        try:
+            return await self._run(b"EVALSHA", script, keys, args)
+        except ReplyLost as error:
+            token = uuid4().hex
+            raise OutcomeUnknownError(
+                f"{script.name} on {self._address}: the connection was lost after the request was sent ({error}); "
+                "it may or may not have happened",
+                token,
+            ) from error.__cause__
+        except TransportError as error:
+            raise WriteFailedError(f"{script.name} on {self._address}: {_explained(error)}") from _cause(error)
+
+    async def read(self, script: Script | str, keys: Sequence[str | bytes], args: Sequence[Part] = ()) -> Any:
+        """Run a script that only reads, and return its raw reply; a lost connection is tried again a few times.
+
+        Raises ReadFailedError if no attempt got a reply, or the server refused.
+        """
+        script = self._ready(script)
+        for pause in (*_READ_PAUSES, None):
+            try:
+                return await self._run(b"EVALSHA_RO", script, keys, args)
+            except TransportError as error:
+                hopeless = isinstance(error, ServerRefusal) and not is_transient(error.code)
+                if hopeless or pause is None:
+                    raise ReadFailedError(f"{script.name} on {self._address}: {_explained(error)}") from _cause(error)
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
+        raise AssertionError("the last attempt returns or raises")
+
+    async def open_namespace(self, namespace: str) -> Keys:
+        """The keys of a namespace, which is created if it does not exist.
+
+        Raises ValidationError for a bad name, StorageUnavailableError if a newer version of redis_mob wrote it or it
+        cannot be created.
+        """
+        keys = Keys(namespace)
+        try:
+            reply = await self.call("meta/open_namespace", [keys.meta], [NAMESPACE_SCHEMA])
+        except WriteFailedError as error:
+            raise StorageUnavailableError(f"cannot open namespace {namespace!r}: {error}") from error.__cause__
+        schema = int(reply)
+        if schema > NAMESPACE_SCHEMA:
+            raise StorageUnavailableError(
+                f"namespace {namespace!r} on {self._address} has schema version {schema}, written by a newer "
+                f"redis_mob; this one reads up to version {NAMESPACE_SCHEMA}: upgrade it, or use another namespace"
+            )
+        return keys
+
+    async def aclose(self) -> None:
+        """Close all connections, and end the embedded server if this process owns it. Calling it again does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            await self.transport.aclose()
+        finally:
+            if self._embedded:
+                await self._embedded.aclose()
+
+    async def check_server(self) -> None:
+        """Ask the server what it is; raises StorageUnavailableError if it does not answer or is not supported."""
+        try:
+            self.server = ServerInfo.parse(await self.transport.request(b"INFO", b"server"))
+        except TransportError as error:
+            raise StorageUnavailableError(f"cannot use {self._address}: {_explained(error)}") from _cause(error)
+        if problem := self.server.problem:
+            raise StorageUnavailableError(f"cannot use {self._address}: {problem}")
+
+    def _ready(self, script: Script | str) -> Script:
+        if self._closed:
+            raise InternalError("this storage was closed; open a new one")
+        if asyncio.get_running_loop() is not self._loop:
+            raise InternalError("this storage was opened in another event loop; open one in each loop")
+        return script_named(script) if isinstance(script, str) else script
+
+    async def _run(self, command: bytes, script: Script, keys: Sequence[str | bytes], args: Sequence[Part]) -> Any:
+        for _ in range(_LOADS):
+            try:
+                return await self.transport.request(command, script.sha, len(keys), *keys, *args)
+            except ServerRefusal as refusal:
+                if refusal.code != "NOSCRIPT":
+                    raise
+            await self._load(script)
+        return await self.transport.request(command, script.sha, len(keys), *keys, *args)
+
+    async def _load(self, script: Script) -> None:
+        try:
+            await self.transport.request(b"SCRIPT", b"LOAD", script.text)
+        except ReplyLost as error:
+            raise NotSent(str(error)) from error.__cause__
+
+
+async def connect(
+    url: str | None = None,
+    *,
+    connect_timeout: float = CONNECT_TIMEOUT,
+    reply_timeout: float = REPLY_TIMEOUT,
+    max_connections: int = MAX_CONNECTIONS,
+) -> Connection:
+    """Reach the server that a URL names, starting it if it is an embedded one, and check that it is supported.
+
+    Without a URL that of REDIS_MOB_URL is used, else `embedded:`. Timeouts are in seconds.
+    Raises ValidationError for a bad URL, StorageUnavailableError if the server cannot be reached, started or used.
+    """
+    address, embedded = parse_address(storage_url(url)), None
+    if isinstance(address, EmbeddedAddress):
+        embedded = await EmbeddedServer.start(address.directory)
+        address = embedded.address
+    transport = Transport(
+        address, connect_timeout=connect_timeout, reply_timeout=reply_timeout, max_connections=max_connections
+    )
+    connection = Connection(address, transport, embedded)
+    try:
+        await connection.check_server()
+    except BaseException:
+        await connection.aclose()
+        raise
+    return connection
+
+
+def _explained(error: TransportError) -> str:
+    return explain(error.code, error.text) if isinstance(error, ServerRefusal) else str(error)
+
+
+def _cause(error: TransportError) -> BaseException:
+    return error.__cause__ or error

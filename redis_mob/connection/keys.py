@@ -1,0 +1,118 @@
+"""The names of all keys and channels of one namespace; nothing else in the library makes up a key."""
+
+from __future__ import annotations
+
+import re
+
+from redis_mob.errors import ValidationError
+from redis_mob.models.base import canonical_run_id
+
+_NAMESPACE = re.compile(r"[A-Za-z0-9._:/-]{1,128}")
+
+
+class RunKeys:
+    """The keys of one run. All share the hash tag of the namespace."""
+
+    __slots__ = ("run",)
+
+    def __init__(self, run: str) -> None:
+        self.run = run
+        """Hash: status, times, ids, parameters, the groups and digest of the flow state."""
+
+    @property
+    def frames(self) -> str:
+        """Hash: groups and digest of every frame."""
+        return f"{self.run}:frames"
+
+    @property
+    def loops(self) -> str:
+        """Hash: groups and digest of every loop."""
+        return f"{self.run}:loops"
+
+    @property
+    def outputs(self) -> str:
+        """Hash: root and loop-iteration outputs, with their order of insertion."""
+        return f"{self.run}:outputs"
+
+    @property
+    def steps(self) -> str:
+        """List: the step ledger, in order."""
+        return f"{self.run}:steps"
+
+    @property
+    def step_outputs(self) -> str:
+        """Hash: the outputs of the rows of the step ledger, by row number."""
+        return f"{self.run}:step_outputs"
+
+    @property
+    def failures(self) -> str:
+        """List: the failure ledger, in order."""
+        return f"{self.run}:failures"
+
+    @property
+    def iterations(self) -> str:
+        """List: the loop-iteration ledger, in order."""
+        return f"{self.run}:iterations"
+
+    @property
+    def authority(self) -> str:
+        """List: the authority inputs, in order."""
+        return f"{self.run}:authority"
+
+    @property
+    def index(self) -> str:
+        """Hash: which ledger entries exist, for the conditional appends."""
+        return f"{self.run}:index"
+
+    @property
+    def executions(self) -> str:
+        """Hash: the executions of steps by members: attempts, leases, fencing tokens, results."""
+        return f"{self.run}:executions"
+
+
+class Keys:
+    """The keys and channels of one namespace; all carry its hash tag, so that one script may touch any of them.
+
+    A namespace name is 1-128 characters of `A-Z a-z 0-9 . _ : / -`; raises ValidationError for any other.
+    """
+
+    def __init__(self, namespace: str) -> None:
+        if not isinstance(namespace, str) or _NAMESPACE.fullmatch(namespace) is None:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValidationError(
+                f"{namespace!r} is no name for a namespace: use 1 to 128 characters of A-Z a-z 0-9 . _ : / -"
+            )
+        self.namespace = namespace
+        tag = f"{{rm:{namespace}}}:"
+        self.meta = f"{tag}meta"
+        """Hash: schema version, creation time, cursor counter, creation sequence."""
+        self.runs = f"{tag}runs"
+        """Sorted set: a place for each run, made of mob, flow, sequence of creation and id, in lexical order."""
+        self.events = f"{tag}events"
+        """Stream: the event log; the id of an entry is `<cursor>-0`."""
+        self.events_index = f"{tag}events:index"
+        """Hash: identities of terminal and other once-only events."""
+        self.events_by_time = f"{tag}events:by_time"
+        """Sorted set: the cursors in the order of their timestamps, for pruning."""
+        self.specs = f"{tag}specs"
+        self.supervisors = f"{tag}supervisors"
+        self.overlays = f"{tag}overlays"
+        self.profiles = f"{tag}profiles"
+        self.definitions = f"{tag}definitions"
+        """Hash: the definitions that runs were started with, by their digest."""
+        self.due = f"{tag}due"
+        """Sorted set: when to look at which active run again, in milliseconds of the server's clock."""
+        self.wake_events = f"{tag}wake:events"
+        """Channel: something was appended to the event log."""
+        self.wake_runs = f"{tag}wake:runs"
+        """Channel: some run changed."""
+        self._run_prefix = f"{tag}run:"
+
+    def __repr__(self) -> str:
+        return f"Keys({self.namespace!r})"
+
+    def run(self, run_id: str) -> RunKeys:
+        """The keys of a run, whose id is accepted in any spelling of a UUID; raises ValidationError for other text."""
+        try:
+            return RunKeys(self._run_prefix + canonical_run_id(run_id))
+        except ValueError as error:
+            raise ValidationError(f"a run is named by its id: {error}") from None

@@ -1,0 +1,143 @@
+"""Tells waiting readers that something was published; what it was they read themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Self
+
+from redis_mob.connection.connection import Connection
+from redis_mob.connection.transport import Line, TransportError
+
+_log = logging.getLogger(__name__)
+
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 5.0
+_SILENCE = 15.0
+"""Seconds without a word after which the server is asked whether it is still there; as long again, and it is not."""
+
+
+class Bell:
+    """Rings when something was published; any number of publications before the next wait are one ring."""
+
+    def __init__(self) -> None:
+        self._rung = asyncio.Event()
+
+    def ring(self) -> None:
+        self._rung.set()
+
+    async def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the next ring, at most `timeout` seconds; returns whether it rang."""
+        try:
+            async with asyncio.timeout(timeout):
+                await self._rung.wait()
+        except TimeoutError:
+            return False
+        self._rung.clear()
+        return True
+
+
+class WakeUps:
+    """All listeners of one storage, on one connection of their own.
+
+    A lost connection is made again with growing pauses; meanwhile bells do not ring and waits end by their timeout.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._transport = connection.transport
+        self._name = repr(connection)
+        self._bells: dict[bytes, set[Bell]] = {}
+        self._heard: set[bytes] = set()
+        self._line: Line | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self.aclose()
+
+    @asynccontextmanager
+    async def listen(self, channel: str) -> AsyncGenerator[Bell]:
+        """A bell for this channel, until the block ends.
+
+        It rings once when the channel begins to be heard, at first and again after a lost connection: a reader that
+        reads after each ring misses nothing.
+        """
+        name, bell = channel.encode(), Bell()
+        others = self._bells.setdefault(name, set())
+        others.add(bell)
+        if name in self._heard:
+            bell.ring()
+        try:
+            if len(others) == 1:
+                await self._tell(b"SUBSCRIBE", name)
+            if self._task is None and not self._closed:
+                self._task = asyncio.create_task(self._run(), name="redis_mob wake-ups")
+            yield bell
+        finally:
+            others.discard(bell)
+            if not others and self._bells.get(name) is others:
+                del self._bells[name]
+                self._heard.discard(name)
+                await self._tell(b"UNSUBSCRIBE", name)
+
+    async def aclose(self) -> None:
+        """Stop listening and close the connection; bells that are left never ring again."""
+        self._closed = True
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+            if not task.cancelled():
+                task.result()
+
+    async def _tell(self, command: bytes, *channels: bytes) -> None:
+        if self._line is not None:
+            with suppress(TransportError):
+                await self._line.send(command, *channels)
+
+    async def _run(self) -> None:
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                self._line = await self._transport.line()
+                if self._bells:
+                    await self._line.send(b"SUBSCRIBE", *self._bells)
+                while True:
+                    self._hear(await self._next_message(self._line))
+                    pause = _FIRST_PAUSE
+            except TransportError as error:
+                level = logging.WARNING if pause == _FIRST_PAUSE else logging.DEBUG
+                _log.log(level, "%s: wake-ups interrupted, reconnecting: %s", self._name, error)
+            finally:
+                await self._hang_up()
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _next_message(self, line: Line) -> Any:
+        message = await line.receive(_SILENCE)
+        if message is None:
+            await line.send(b"PING")
+            message = await line.receive(_SILENCE)
+        if message is None:
+            raise TransportError(f"the server has been silent for {2 * _SILENCE:g} s")
+        return message
+
+    def _hear(self, message: Sequence[Any]) -> None:
+        kind, channel, *_ = message
+        if kind == b"subscribe" and channel in self._bells:
+            self._heard.add(channel)
+        if kind in (b"subscribe", b"message"):
+            for bell in self._bells.get(channel, ()):
+                bell.ring()
+
+    async def _hang_up(self) -> None:
+        line, self._line = self._line, None
+        self._heard.clear()
+        if line is not None:
+            await line.aclose()

@@ -1,0 +1,337 @@
+"""The store contracts: what a caller may rely on, whichever backend stands behind.
+
+A lost compare is a plain False (or None), not an error: somebody else was faster, so read again. Every mutating
+method is atomic: it happens as a whole, or leaves nothing behind. Sections refer to the store contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Any, Protocol, runtime_checkable
+
+from redis_mob.models import (
+    FailureLedgerEntry,
+    FlowAuthorityInput,
+    FlowRunState,
+    FrameSnapshot,
+    LoopIterationLedgerEntry,
+    LoopSnapshot,
+    MobEvent,
+    MobRun,
+    MobRunStatus,
+    NewMobEvent,
+    StepLedgerEntry,
+)
+
+
+@runtime_checkable
+class MobEventStore(Protocol):
+    """One totally ordered log of events for a whole namespace; reads are not filtered by mob (section 1).
+
+    Cursors start at 1, grow by 1 with each event and are never used again, whatever is pruned or cleared
+    (decision 1). Timestamps come from the server's clock unless the event brings its own (decision 3).
+    All methods raise WriteFailedError or ReadFailedError when the storage cannot be reached.
+    """
+
+    async def append(self, event: NewMobEvent, /) -> MobEvent:
+        """Append one event, whatever it is, a second terminal event of a flow included (decision 2)."""
+        ...
+
+    async def append_terminal_event_if_absent(self, event: NewMobEvent, /) -> MobEvent | None:
+        """Append the terminal event of a flow unless (mob, run, flow) has one, on whatever path it came.
+
+        Returns None if it has. Pruning does not make room for a second one; clear does (decision 2).
+        Raises InternalError for an event that ends no flow, before anything is read or written.
+        """
+        ...
+
+    async def append_step_failed_event_if_absent(self, event: NewMobEvent, /) -> MobEvent | None:
+        """Append a step_failed event unless (mob, run, step) has one.
+
+        Returns None if the one it has says the same; raises CasConflictError if it says something else, and
+        InternalError for an event of another kind (decision 14).
+        """
+        ...
+
+    async def append_batch(self, events: Sequence[NewMobEvent], /) -> list[MobEvent]:
+        """Append all events, or none, with contiguous cursors in the given order. Nothing happens for an empty list."""
+        ...
+
+    async def poll(self, after_cursor: int, limit: int) -> list[MobEvent]:
+        """At most `limit` events with greater cursors than `after_cursor`, in ascending order.
+
+        Raises SerializationError naming the cursor of an event that cannot be read (decision 8).
+        """
+        ...
+
+    async def replay_all(self) -> list[MobEvent]:
+        """All events, in ascending order. Raises like poll."""
+        ...
+
+    async def latest_cursor(self) -> int:
+        """The greatest cursor still present, 0 if there is none; it may fall when events are pruned."""
+        ...
+
+    async def prune(self, older_than: datetime, /) -> int:
+        """Delete exactly the events whose timestamp lies strictly before `older_than`; returns how many.
+
+        Costs as much as it deletes (decision 4). A flow whose terminal event was pruned stays terminated.
+        """
+        ...
+
+    async def clear(self) -> None:
+        """Delete all events and the memory of which flows are terminated. Cursors go on."""
+        ...
+
+    def subscribe(self, after: int | None = None) -> AbstractAsyncContextManager[AsyncIterator[MobEvent]]:
+        """Follow the log: each event once, in order, without gaps, across processes and lost connections.
+
+        Without `after` it starts with the next event that is appended; with a cursor it first replays what came
+        after it. Raises EventsTrimmedError once where events were pruned or cleared before they could be read, and
+        then goes on with the first one available (decision 5).
+        """
+        ...
+
+
+@runtime_checkable
+class MobRunStore(Protocol):
+    """Runs, each one aggregate on which every method is atomic (section 2).
+
+    Unless a method says otherwise, a run that does not exist raises NotFoundError naming it. Snapshots are compared
+    as a whole and by value: the order of lists counts, that of maps and sets does not. `authority_inputs` are
+    appended in order when the compare is won, and not at all when it is lost; an input that no log may hold raises
+    InternalError before any write (decision 9). The compound operations look at no status (decision 11). All raise
+    OutcomeUnknownError when the connection was lost after the request was sent, WriteFailedError or ReadFailedError
+    when the storage cannot be reached.
+    """
+
+    async def create_run(self, run: MobRun, /) -> None:
+        """Store a run as it is, whatever its status and content. Raises RunAlreadyExistsError, touching nothing."""
+        ...
+
+    async def get_run(self, run_id: str, /) -> MobRun | None:
+        """One run as it was at one moment; None if it does not exist.
+
+        Raises SerializationError naming the part that is damaged.
+        """
+        ...
+
+    async def list_runs(self, mob_id: str, flow_id: str | None = None) -> list[MobRun]:
+        """The runs of a mob, or of one of its flows, in the order of their creation (decision 11)."""
+        ...
+
+    async def cas_run_status(self, run_id: str, *, expected: MobRunStatus, next: MobRunStatus) -> bool:
+        """Change the status, unless the current one differs or is terminal; a missing run is a lost compare.
+
+        A terminal `next` sets the time of completion if there is none. The flow state stays (section 2.2).
+        """
+        ...
+
+    async def cas_flow_state(
+        self,
+        run_id: str,
+        *,
+        expected: FlowRunState,
+        next: FlowRunState,
+        authority_inputs: Sequence[FlowAuthorityInput] = (),
+    ) -> bool:
+        """Change the flow state, also of a terminal run; a missing run is a lost compare (section 2.2)."""
+        ...
+
+    async def cas_run_snapshot(
+        self,
+        run_id: str,
+        *,
+        expected_status: MobRunStatus,
+        expected_flow_state: FlowRunState,
+        next_status: MobRunStatus,
+        next_flow_state: FlowRunState,
+        authority_inputs: Sequence[FlowAuthorityInput] = (),
+    ) -> bool:
+        """Change status and flow state together, unless one differs or the status is terminal (section 2.2).
+
+        A missing run is a lost compare. A terminal `next_status` sets the time of completion if there is none.
+        """
+        ...
+
+    async def cas_run_snapshot_and_append_terminal_event(
+        self,
+        run_id: str,
+        *,
+        expected_status: MobRunStatus,
+        expected_flow_state: FlowRunState,
+        next_status: MobRunStatus,
+        next_flow_state: FlowRunState,
+        event: NewMobEvent,
+        authority_inputs: Sequence[FlowAuthorityInput] = (),
+    ) -> MobEvent | None:
+        """Like cas_run_snapshot, and log the terminal event in the same atomic step (decision 13).
+
+        Returns the stored event; None, with nothing written, when the compare is lost or the flow has a terminal
+        event already. Raises InternalError for an event that ends no flow, before any write.
+        """
+        ...
+
+    async def append_step_entry(self, run_id: str, *, entry: StepLedgerEntry) -> None:
+        """Append a row to the step ledger, always, on a terminal run too."""
+        ...
+
+    async def append_step_entry_if_absent(self, run_id: str, *, entry: StepLedgerEntry) -> bool:
+        """Append a row unless there is one with the same step, agent and status; output and time do not count."""
+        ...
+
+    async def put_step_output(self, run_id: str, *, step_id: str, output: Any) -> None:
+        """Set the output of the last row of a step, whoever wrote it. Raises InternalError if it has no row."""
+        ...
+
+    async def append_failure_entry(self, run_id: str, *, entry: FailureLedgerEntry) -> None:
+        """Append a row to the failure ledger, always, on a terminal run too."""
+        ...
+
+    async def append_failure_entry_if_absent(self, run_id: str, *, entry: FailureLedgerEntry) -> bool:
+        """Append a row unless the step has one.
+
+        Returns False if a row of the step says the same, its time aside; raises CasConflictError if it has only rows
+        that say something else (decision 14).
+        """
+        ...
+
+    async def upsert_loop_snapshot(
+        self,
+        run_id: str,
+        *,
+        loop_instance_id: str,
+        snapshot: LoopSnapshot,
+        ledger_entry: LoopIterationLedgerEntry | None = None,
+    ) -> None:
+        """Overwrite a loop without a compare, and record an iteration row once. Repeating the call is harmless."""
+        ...
+
+    async def cas_frame_state(
+        self,
+        run_id: str,
+        *,
+        frame_id: str,
+        expected: FrameSnapshot | None,
+        next: FrameSnapshot,
+        authority_inputs: Sequence[FlowAuthorityInput] = (),
+    ) -> bool:
+        """Change one frame; `expected=None` inserts it and loses if it is there (section 2.3)."""
+        ...
+
+    async def cas_grant_node_slot(
+        self,
+        run_id: str,
+        *,
+        expected_run_state: FlowRunState,
+        next_run_state: FlowRunState,
+        frame_id: str,
+        expected_frame: FrameSnapshot,
+        next_frame: FrameSnapshot,
+        authority_inputs: Sequence[FlowAuthorityInput] = (),
+    ) -> bool:
+        """Give a ready node of one frame an execution slot of its run: flow state and frame, together (section 2.3)."""
+        ...
+
+    async def cas_complete_step_and_record_output(
+        self,
+        run_id: str,
+        *,
+        frame_id: str,
+        expected_frame: FrameSnapshot,
+        next_frame: FrameSnapshot,
+        step_output_key: str,
+        step_output: Any,
+        loop_context: tuple[str, int] | None = None,
+        authority_inputs: Sequence[FlowAuthorityInput] = (),
+    ) -> bool:
+        """Complete a step node and record its output; only the frame is compared (sections 2.3, 2.4).
+
+        `loop_context` is (loop id, iteration) for a step in a loop body: earlier iterations without outputs then read
+        as empty. Raises InternalError for an iteration above 1,000,000, before any write (decision 15). A key that is
+        recorded again keeps its place.
+        """
+        ...
+
+    async def cas_start_loop(
+        self,
+        run_id: str,
+        *,
+        loop_instance_id: str,
+        expected_run_state: FlowRunState,
+        next_run_state: FlowRunState,
+        frame_id: str,
+        expected_frame: FrameSnapshot,
+        next_frame: FrameSnapshot,
+        initial_loop: LoopSnapshot,
+        authority_inputs: Sequence[FlowAuthorityInput] = (),
+    ) -> bool:
+        """Start a loop: flow state and parent frame are compared, and the loop must be absent (section 2.3)."""
+        ...
+
+    async def cas_loop_request_body_frame(
+        self,
+        run_id: str,
+        *,
+        loop_instance_id: str,
+        expected_loop: LoopSnapshot,
+        next_loop: LoopSnapshot,
+        expected_run_state: FlowRunState,
+        next_run_state: FlowRunState,
+        authority_inputs: Sequence[FlowAuthorityInput] = (),
+    ) -> bool:
+        """Ask for the next body frame of a loop: flow state and loop, together (section 2.3)."""
+        ...
+
+    async def cas_grant_body_frame_start(
+        self,
+        run_id: str,
+        *,
+        loop_instance_id: str,
+        expected_loop: LoopSnapshot,
+        next_loop: LoopSnapshot,
+        frame_id: str,
+        initial_frame: FrameSnapshot,
+        ledger_entry: LoopIterationLedgerEntry,
+        expected_run_state: FlowRunState,
+        next_run_state: FlowRunState,
+        authority_inputs: Sequence[FlowAuthorityInput] = (),
+    ) -> bool:
+        """Give a loop its body frame, which must be absent, and record the iteration once (section 2.3)."""
+        ...
+
+    async def cas_complete_body_frame(
+        self,
+        run_id: str,
+        *,
+        loop_instance_id: str,
+        expected_loop: LoopSnapshot,
+        next_loop: LoopSnapshot,
+        frame_id: str,
+        expected_frame: FrameSnapshot,
+        next_frame: FrameSnapshot,
+        expected_run_state: FlowRunState,
+        next_run_state: FlowRunState,
+        authority_inputs: Sequence[FlowAuthorityInput] = (),
+    ) -> bool:
+        """Take a sealed body frame out of its loop: flow state, loop and frame, together (section 2.3)."""
+        ...
+
+    async def cas_complete_loop(
+        self,
+        run_id: str,
+        *,
+        loop_instance_id: str,
+        expected_loop: LoopSnapshot,
+        next_loop: LoopSnapshot,
+        frame_id: str,
+        expected_frame: FrameSnapshot,
+        next_frame: FrameSnapshot,
+        expected_run_state: FlowRunState,
+        next_run_state: FlowRunState,
+        authority_inputs: Sequence[FlowAuthorityInput] = (),
+    ) -> bool:
+        """Finish a loop and the node of its parent frame: flow state, loop and parent, together (section 2.3)."""
+        ...

@@ -1,0 +1,125 @@
+"""What conditions, templates and handlers see of a run (store contract 6.4, decision 41)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from redis_mob.models.flow import FlowFrameState, FrameScope, LoopIterationState, NodeStatus
+from redis_mob.models.flow_spec import FlowSpec, FrameSpec, FrameStepSpec, RepeatUntilSpec
+from redis_mob.models.run import MobRun
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionContext:
+    """The values that paths lead into.
+
+    `steps` holds the visible output of each step. `loops` holds for each loop its iterations in order, each with the
+    outputs of its steps.
+    """
+
+    params: Any
+    steps: dict[str, Any]
+    loops: dict[str, tuple[dict[str, Any], ...]]
+
+
+def stored_context(run: MobRun) -> ConditionContext:
+    """Everything the run has stored, as the original engine sees it.
+
+    A step has its output of the root frame, unless the last stored iteration of a loop has one; of several loops the
+    one with the greatest id wins. Source: store contract 6.4.
+    """
+    loops = {loop: tuple(dict(entry) for entry in entries) for loop, entries in run.loop_iteration_outputs.items()}
+    last = (entries[-1] for entries in loops.values() if entries)
+    return _overlaid(run, loops, last)
+
+
+def visible_context(run: MobRun, flow: FlowSpec) -> ConditionContext:
+    """What this moment of a run shows to its steps and until conditions (decision 41).
+
+    Of each loop, only its current instance counts: the one started last. Its iterations are those whose body frame
+    exists, and each shows the outputs of exactly the steps that completed in that frame, so that values which an
+    earlier instance left in the same place are invisible. A step has the output of the latest of these iterations
+    that has one, else its output of the root frame.
+
+    Holds for a step within a body (the iteration under way is the last one) and for an until condition (the last
+    iteration is complete) alike. `flow` is the definition that the run was started with.
+    """
+    steps_of_nodes = dict(_loop_bodies(flow.root)) if flow.root else {}
+    bodies = _body_frames(run)
+    loops = {
+        loop.loop_id: tuple(
+            _completed(run, loop.loop_id, body, steps_of_nodes.get(loop.loop_id, {}))
+            for body in bodies.get(loop.loop_instance_id, ())
+        )
+        for loop in _current_instances(run)
+    }
+    return _overlaid(run, loops, chain.from_iterable(loops.values()))
+
+
+def _overlaid(
+    run: MobRun, loops: dict[str, tuple[dict[str, Any], ...]], overlays: Iterable[Mapping[str, Any]]
+) -> ConditionContext:
+    steps: dict[str, Any] = dict(run.root_step_outputs)
+    for outputs in overlays:
+        steps.update(outputs)
+    return ConditionContext(params=run.activation_params, steps=steps, loops=loops)
+
+
+def _loop_bodies(frame: FrameSpec) -> Iterator[tuple[str, dict[str, str]]]:
+    """For each loop in a frame, at any depth: its id, and which step each node of its body runs."""
+    for node in frame.nodes.values():
+        if isinstance(node, RepeatUntilSpec):
+            yield (
+                node.loop_id,
+                {name: inner.step_id for name, inner in node.body.nodes.items() if isinstance(inner, FrameStepSpec)},
+            )
+            yield from _loop_bodies(node.body)
+
+
+def _body_frames(run: MobRun) -> dict[str, list[FlowFrameState]]:
+    """The body frames of each loop instance, in the order of their iterations."""
+    bodies: dict[str, list[FlowFrameState]] = {}
+    for frame in run.frames.values():
+        if frame.kernel_state.frame_scope is FrameScope.BODY:
+            bodies.setdefault(frame.kernel_state.loop_instance_id, []).append(frame.kernel_state)
+    for frames in bodies.values():
+        frames.sort(key=lambda frame: frame.iteration)
+    return bodies
+
+
+def _current_instances(run: MobRun) -> list[LoopIterationState]:
+    """The instance of each loop that was started last, in the order of loop ids."""
+    current: dict[str, tuple[tuple[int, ...], LoopIterationState]] = {}
+    for snapshot in run.loops.values():
+        loop = snapshot.kernel_state
+        position = _position(run, loop)
+        if loop.loop_id not in current or current[loop.loop_id][0] < position:
+            current[loop.loop_id] = (position, loop)
+    return [current[loop_id][1] for loop_id in sorted(current)]
+
+
+def _position(run: MobRun, loop: LoopIterationState) -> tuple[int, ...]:
+    """The iterations of the enclosing loops, outermost first: of one loop, a later instance has a greater position."""
+    iterations: list[int] = []
+    enclosing: LoopIterationState | None = loop
+    while enclosing and len(iterations) < len(run.loops):
+        parent = run.frames.get(enclosing.parent_frame_id)
+        if parent is None or parent.kernel_state.frame_scope is FrameScope.ROOT:
+            break
+        iterations.append(parent.kernel_state.iteration)
+        outer = run.loops.get(parent.kernel_state.loop_instance_id)
+        enclosing = outer.kernel_state if outer else None
+    return tuple(reversed(iterations))
+
+
+def _completed(run: MobRun, loop_id: str, body: FlowFrameState, steps: Mapping[str, str]) -> dict[str, Any]:
+    """What the steps that completed in a body frame have put out there, in the order in which it was recorded."""
+    recorded = run.loop_iteration_outputs.get(loop_id, ())
+    if body.iteration >= len(recorded):
+        return {}
+    completed = (node for node, status in body.node_status.items() if status is NodeStatus.COMPLETED)
+    done = {steps[node] for node in completed if node in steps}
+    return {step: output for step, output in recorded[body.iteration].items() if step in done}

@@ -1,0 +1,230 @@
+"""The frame machine: which nodes of a frame are ready, running and over (store contract 6.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from redis_mob.errors import KernelError
+from redis_mob.kernel.commands import SETTLED_AS, Frame
+from redis_mob.kernel.effects import Effect, EffectKind, Effects
+from redis_mob.models.authority import FrameCommand, FrameSeed
+from redis_mob.models.base import SortedDict
+from redis_mob.models.flow import DependencyMode, FlowFrameState, FramePhase, NodeKind, NodeStatus
+
+Result = tuple[FlowFrameState, Effects]
+
+ENDED = frozenset({NodeStatus.COMPLETED, NodeStatus.FAILED, NodeStatus.SKIPPED, NodeStatus.CANCELED})
+"""The statuses that a node never leaves."""
+
+UNREACHED = frozenset({NodeStatus.FAILED, NodeStatus.SKIPPED, NodeStatus.CANCELED})
+"""The statuses of a dependency that can no longer be met."""
+
+
+def seeded(seed: FrameSeed) -> FlowFrameState:
+    """The first state of a frame.
+
+    Raises KernelError, naming the node, unless the seed describes exactly the tracked nodes: each in the order once,
+    with a kind, a status, known dependencies, and a step id or a loop id by its kind; those without dependencies
+    Ready and queued, the others Pending. Source: store contract 6.2.
+    """
+    _check_seed(seed)
+    nodes = seed.tracked_nodes
+    return FlowFrameState(
+        phase=FramePhase.RUNNING,
+        frame_id=seed.frame_id,
+        frame_scope=seed.frame_scope,
+        loop_instance_id=seed.loop_instance_id or "",
+        iteration=seed.iteration,
+        last_admitted_node="",
+        tracked_nodes=nodes,
+        ordered_nodes=seed.ordered_nodes,
+        node_kind=seed.node_kind,
+        node_dependencies=SortedDict.in_order((node, seed.node_dependencies.get(node, ())) for node in nodes),
+        node_dependency_modes=SortedDict.in_order(
+            (node, seed.node_dependency_modes.get(node, DependencyMode.ALL)) for node in nodes
+        ),
+        node_branches=SortedDict.in_order((node, seed.node_branches.get(node)) for node in nodes),
+        branch_winners=(),
+        node_status=seed.node_status,
+        ready_queue=seed.ready_queue,
+        output_recorded=SortedDict.in_order((node, False) for node in nodes),
+        node_condition_results=SortedDict.in_order((node, None) for node in nodes),
+    )
+
+
+def _check_seed(seed: FrameSeed) -> None:
+    tracked = seed.tracked_nodes
+    if tuple(sorted(seed.ordered_nodes)) != tracked:
+        raise KernelError(f"frame {seed.frame_id!r}: the order {seed.ordered_nodes} is not one of the nodes {tracked}")
+    known = set(tracked)
+    for field, described in (("kinds", seed.node_kind), ("statuses", seed.node_status)):
+        if described.keys() != known:
+            odd = ", ".join(sorted(described.keys() ^ known))
+            raise KernelError(f"frame {seed.frame_id!r}: nodes and {field} do not match: {odd}")
+    for node in seed.ordered_nodes:
+        _check_seeded_node(seed, node, known)
+    queue = tuple(node for node in seed.ordered_nodes if seed.node_status[node] is NodeStatus.READY)
+    if seed.ready_queue != queue:
+        raise KernelError(f"frame {seed.frame_id!r}: the ready queue is {seed.ready_queue}, not {queue}")
+
+
+def _check_seeded_node(seed: FrameSeed, node: str, known: set[str]) -> None:
+    where = f"frame {seed.frame_id!r}, node {node!r}"
+    dependencies = seed.node_dependencies.get(node, ())
+    if not known.issuperset(dependencies):
+        raise KernelError(f"{where}: unknown dependencies in {dependencies}")
+    first = NodeStatus.PENDING if dependencies else NodeStatus.READY
+    if seed.node_status[node] is not first:
+        raise KernelError(f"{where}: a new node with dependencies {dependencies} is {first}")
+    is_step = seed.node_kind[node] is NodeKind.STEP
+    if (node in seed.node_step_ids, node in seed.node_loop_ids) != (is_step, not is_step):
+        raise KernelError(f"{where}: a {seed.node_kind[node]} node has a {'step' if is_step else 'loop'} id and no other")
+
+
+def transition(state: FlowFrameState, command: FrameCommand) -> Result:
+    """The state after a command, and its effects.
+
+    Raises KernelError, naming frame and node, when the frame is sealed already, the node is not where the command
+    needs it, or a seal does not fit the nodes. Source: store contract 6.2, column M; decision 26 for branch winners.
+    """
+    if state.phase is not FramePhase.RUNNING:
+        raise KernelError(f"frame {state.frame_id!r} is {state.phase}; {command.command} needs it Running")
+    handler = _HANDLERS.get(command.command)
+    if handler is None:
+        raise KernelError(f"frame {state.frame_id!r}: {command.command!r} is no command of the frame machine")
+    return handler(state, command)
+
+
+def outcome(state: FlowFrameState) -> FramePhase:
+    """What a frame whose nodes are all over is sealed as.
+
+    Failed if a node failed, except a member of a branch that has a winner; else Canceled if a node was canceled;
+    else Completed. Source: store contract 6.2, decision 42.
+    """
+    failed = [node for node, status in state.node_status.items() if status is NodeStatus.FAILED]
+    won = state.branch_winners
+    return _phase(state, any(state.node_branches.get(node) not in won for node in failed))
+
+
+def _strict_outcome(state: FlowFrameState) -> FramePhase:
+    # What the original machine seals, which logs written by it hold.
+    return _phase(state, NodeStatus.FAILED in state.node_status.values())
+
+
+def _phase(state: FlowFrameState, failed: bool) -> FramePhase:
+    if failed:
+        return FramePhase.FAILED
+    canceled = NodeStatus.CANCELED in state.node_status.values()
+    return FramePhase.CANCELED if canceled else FramePhase.COMPLETED
+
+
+def all_ended(state: FlowFrameState) -> bool:
+    """Whether every node of the frame is over; so it is in a frame without nodes."""
+    return ENDED.issuperset(state.node_status.values())
+
+
+def _node(state: FlowFrameState, command: FrameCommand) -> str:
+    if command.node_id is None or command.node_id not in state.node_status:
+        raise KernelError(f"frame {state.frame_id!r} has no node {command.node_id!r} ({command.command})")
+    return command.node_id
+
+
+def _admit(state: FlowFrameState, command: FrameCommand) -> Result:
+    node = _node(state, command)
+    if node not in state.ready_queue:
+        raise KernelError(f"frame {state.frame_id!r}: node {node!r} is {state.node_status[node]}, not in the ready queue")
+    branch = state.node_branches.get(node)
+    rivals = [
+        other
+        for other in state.ready_queue
+        if other != node and branch is not None and state.node_branches.get(other) == branch
+    ]
+    changed = ((node, NodeStatus.RUNNING), *((rival, NodeStatus.PENDING) for rival in rivals))
+    gone = {node, *rivals}
+    after = state.model_copy(
+        update={
+            "node_status": state.node_status.set(*changed),
+            "ready_queue": tuple(other for other in state.ready_queue if other not in gone),
+            "last_admitted_node": node,
+        }
+    )
+    is_step = state.node_kind[node] is NodeKind.STEP
+    return after, (Effect(EffectKind.ADMIT_STEP_WORK if is_step else EffectKind.START_LOOP_NODE, node),)
+
+
+def _settle(state: FlowFrameState, command: FrameCommand) -> Result:
+    node = _node(state, command)
+    if state.node_status[node] is not NodeStatus.RUNNING:
+        raise KernelError(
+            f"frame {state.frame_id!r}: {command.command} needs node {node!r} Running; it is {state.node_status[node]}"
+        )
+    settled = SETTLED_AS[Frame(command.command)]
+    statuses: dict[str, NodeStatus] = {**state.node_status, node: settled}
+    update: dict[str, object] = {}
+    branch = state.node_branches.get(node)
+    if settled is NodeStatus.COMPLETED and branch is not None:
+        _skip_rivals(state, statuses, branch)
+        update["branch_winners"] = tuple(sorted({*state.branch_winners, branch}))
+    queue = _advance(state, statuses)
+    update["node_status"] = SortedDict.in_order(statuses.items())
+    if queue != state.ready_queue:
+        update["ready_queue"] = queue
+    return state.model_copy(update=update), (Effect(EffectKind.NODE_EXECUTION_RELEASED, node),)
+
+
+def _skip_rivals(state: FlowFrameState, statuses: dict[str, NodeStatus], branch: str) -> None:
+    for node, other in state.node_branches.items():
+        if other == branch and statuses[node] in (NodeStatus.PENDING, NodeStatus.READY):
+            statuses[node] = NodeStatus.SKIPPED
+
+
+def _advance(state: FlowFrameState, statuses: dict[str, NodeStatus]) -> tuple[str, ...]:
+    """Moves on the Pending nodes that can be decided now; the answer is the new ready queue.
+
+    One pass is enough, because the order has every node after its dependencies.
+    """
+    queue: list[str] = []
+    for node in state.ordered_nodes:
+        status = statuses[node]
+        if status is NodeStatus.PENDING:
+            status = statuses[node] = _decided(state, node, statuses)
+        if status is NodeStatus.READY:
+            queue.append(node)
+    return tuple(queue)
+
+
+def _decided(state: FlowFrameState, node: str, statuses: Mapping[str, NodeStatus]) -> NodeStatus:
+    needed = [statuses[dependency] for dependency in state.node_dependencies[node]]
+    if not needed:
+        return NodeStatus.READY
+    decide = any if state.node_dependency_modes[node] is DependencyMode.ALL else all
+    if decide(status in UNREACHED for status in needed):
+        return NodeStatus.SKIPPED
+    satisfied = all if decide is any else any
+    return NodeStatus.READY if satisfied(status is NodeStatus.COMPLETED for status in needed) else NodeStatus.PENDING
+
+
+def _record_output(state: FlowFrameState, command: FrameCommand) -> Result:
+    recorded = state.output_recorded.set((_node(state, command), True))
+    return state.model_copy(update={"output_recorded": recorded}), ()
+
+
+def _seal(state: FlowFrameState, command: FrameCommand) -> Result:
+    if not all_ended(state):
+        open_nodes = sorted(node for node, status in state.node_status.items() if status not in ENDED)
+        raise KernelError(f"frame {state.frame_id!r} cannot be sealed; not over yet: {', '.join(open_nodes)}")
+    fitting = (outcome(state), _strict_outcome(state))
+    if command.terminal_status not in fitting:
+        raise KernelError(f"frame {state.frame_id!r} ends {fitting[0]}, not {command.terminal_status}")
+    phase = FramePhase(command.terminal_status)
+    return state.model_copy(update={"phase": phase}), (Effect(EffectKind.FRAME_SEALED, state.frame_id),)
+
+
+_HANDLERS: dict[str, Callable[[FlowFrameState, FrameCommand], Result]] = {
+    Frame.ADMIT_NEXT_READY_NODE: _admit,
+    **dict.fromkeys(SETTLED_AS, _settle),
+    Frame.RECORD_NODE_OUTPUT: _record_output,
+    Frame.SEAL_FRAME: _seal,
+}
+
+

@@ -1,0 +1,29 @@
+"""Whether a definition makes sense: every finding, with its place (store contract 5.8)."""
+
+from __future__ import annotations
+
+from redis_mob.errors import DefinitionError
+from redis_mob.kernel.diagnostics import Diagnostic, Severity
+from redis_mob.kernel.flow_rules import validate_flows
+from redis_mob.kernel.mob_rules import validate_mob
+from redis_mob.models.definition import MobDefinition
+
+
+def validate(definition: MobDefinition) -> tuple[Diagnostic, ...]:
+    """All findings about a definition, errors and warnings: first about the mob, then about its flows.
+
+    Empty for a definition without fault. The stores validate nothing: they keep what they are given.
+    """
+    return tuple(dict.fromkeys((*validate_mob(definition), *validate_flows(definition))))
+
+
+def require_valid(definition: MobDefinition) -> tuple[Diagnostic, ...]:
+    """The warnings about a definition that has no errors.
+
+    Raises DefinitionError that lists every error.
+    """
+    found = validate(definition)
+    errors = [str(one) for one in found if one.severity is Severity.ERROR]
+    if errors:
+        raise DefinitionError("\n".join([f"the definition of mob {definition.id!r} is not valid:", *errors]))
+    return found

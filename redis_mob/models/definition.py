@@ -1,0 +1,186 @@
+"""The definition of a mob: who its members are, how they are wired, and which flows they run (store contract 5.7)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self, TypeAlias
+
+from pydantic import Field, ValidationError
+
+from redis_mob.errors import DefinitionError
+from redis_mob.models.base import U32, U64, Items, Model, SortedDict, WireEnum, is_none
+from redis_mob.models.documents import MOB_FIELDS, complaints, from_tables, read_toml
+from redis_mob.models.flow_spec import FlowSpec
+from redis_mob.models.profile import MobBackendKind, ProfileBinding
+
+
+class OrchestratorConfig(Model):
+    """The profile that leads the mob."""
+
+    profile: str
+
+
+class RoleWiringRule(Model):
+    """Members of role `a` and members of role `b` may talk to each other."""
+
+    a: str
+    b: str
+
+
+class WiringRules(Model):
+    """Who may talk to whom."""
+
+    auto_wire_orchestrator: bool = False
+    role_wiring: Items[RoleWiringRule] = ()
+
+
+class InlineSkill(Model):
+    """A skill whose text stands in the definition."""
+
+    source: Literal["inline"] = "inline"
+    content: str
+
+
+class PathSkill(Model):
+    """A skill whose text is in a file."""
+
+    source: Literal["path"] = "path"
+    path: str
+
+
+SkillSource: TypeAlias = Annotated[InlineSkill | PathSkill, Field(discriminator="source")]
+"""Where the text of a skill comes from."""
+
+
+class SupervisorBridgeConfig(Model):
+    """Where external members reach the supervisor: `bind_address` is host:port, `advertised_address` a tcp:// URL."""
+
+    bind_address: str | None = Field(default=None, exclude_if=is_none)
+    advertised_address: str | None = Field(default=None, exclude_if=is_none)
+
+
+class ExternalBackendConfig(Model):
+    """How external members are addressed."""
+
+    address_base: str
+    supervisor_bridge: SupervisorBridgeConfig | None = Field(default=None, exclude_if=is_none)
+
+
+class BackendConfig(Model):
+    """Where members run unless their profile says otherwise."""
+
+    default: MobBackendKind = MobBackendKind.SESSION
+    external: ExternalBackendConfig | None = None
+
+
+class PolicyMode(WireEnum):
+    """Whether a forbidden dispatch is only reported, or stopped."""
+
+    ADVISORY = "advisory"
+    STRICT = "strict"
+
+
+class TopologyRule(Model):
+    """May `from_role` hand work to `to_role`? `*` stands for any role; the last rule that matches decides."""
+
+    from_role: str
+    to_role: str
+    allowed: bool
+
+
+class TopologySpec(Model):
+    """Who may hand work to whom."""
+
+    mode: PolicyMode
+    rules: Items[TopologyRule]
+
+
+class SupervisorSpec(Model):
+    """Who is told when steps fail, and after how many failures of a run (0: never)."""
+
+    role: str
+    escalation_threshold: U32
+
+
+class LimitsSpec(Model):
+    """Bounds of every run; None leaves the default. Times are in milliseconds; for the last three 0 means no bound."""
+
+    max_flow_duration_ms: U64 | None = None
+    max_step_retries: U32 | None = None
+    max_orphaned_turns: U32 | None = None
+    cancel_grace_timeout_ms: U64 | None = None
+    max_active_nodes: U64 | None = None
+    max_active_frames: U64 | None = None
+    max_frame_depth: U64 | None = None
+
+
+class NoSpawnPolicy(Model):
+    """Members are never spawned automatically."""
+
+    mode: Literal["none"] = "none"
+
+
+class AutoSpawnPolicy(Model):
+    """A missing member is spawned from the profile that `profile_map` names for it."""
+
+    mode: Literal["auto"] = "auto"
+    profile_map: SortedDict[str]
+
+
+SpawnPolicy: TypeAlias = Annotated[NoSpawnPolicy | AutoSpawnPolicy, Field(discriminator="mode")]
+"""Whether missing members are spawned."""
+
+
+class EventRouterConfig(Model):
+    """Which events of members are routed to the mob, and how many are buffered."""
+
+    buffer_size: U64 = 256
+    include_patterns: Items[str] | None = Field(default=None, exclude_if=is_none)
+    exclude_patterns: Items[str] | None = Field(default=None, exclude_if=is_none)
+
+
+class SessionCleanupPolicy(WireEnum):
+    """What becomes of the mob when the session that owns it is archived."""
+
+    MANUAL = "manual"
+    DESTROY_ON_OWNER_ARCHIVE = "destroy_on_owner_archive"
+
+
+class MobDefinition(Model):
+    """Everything that is fixed about a mob.
+
+    Maps are sorted by name; only the steps of a flow and the nodes of a frame keep the order in which they were
+    written, and that order is no part of equality.
+    """
+
+    id: str
+    orchestrator: OrchestratorConfig | None = None
+    profiles: SortedDict[ProfileBinding] = SortedDict()
+    wiring: WiringRules = WiringRules()
+    skills: SortedDict[SkillSource] = SortedDict()
+    backend: BackendConfig = BackendConfig()
+    flows: SortedDict[FlowSpec] = SortedDict()
+    topology: TopologySpec | None = None
+    supervisor: SupervisorSpec | None = None
+    limits: LimitsSpec | None = None
+    spawn_policy: SpawnPolicy | None = None
+    event_router: EventRouterConfig | None = None
+    owner_bridge_session_id: str | None = Field(default=None, exclude_if=is_none)
+    session_cleanup_policy: SessionCleanupPolicy = Field(
+        default=SessionCleanupPolicy.MANUAL, exclude_if=lambda policy: policy == SessionCleanupPolicy.MANUAL
+    )
+    is_implicit: bool = False
+
+    @classmethod
+    def from_toml(cls, text: str) -> Self:
+        """Read a definition from TOML: `[mob]` holds `id` and `orchestrator`, every other section is a table.
+
+        Steps and nodes keep the order in which they are written; unknown fields and tables are ignored. Fields that
+        belong to the running mob (`owner_bridge_session_id`, `session_cleanup_policy`, `is_implicit`) cannot be set.
+
+        Raises DefinitionError naming line and column, or the path and value of the field. Source: store contract 5.7.
+        """
+        document = from_tables(read_toml(text))
+        try:
+            return cls.model_validate(document)
+        except ValidationError as error:
+            raise DefinitionError(complaints(error, document, inside_mob=MOB_FIELDS)) from error

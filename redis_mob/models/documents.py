@@ -1,0 +1,106 @@
+"""Definitions as people write them: TOML in, and complaints that name the place, the value and the rule."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Collection
+from typing import Any, cast
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from redis_mob.errors import DefinitionError
+
+MOB_FIELDS = ("id", "orchestrator")
+"""The fields of a definition that stand in the table [mob]; the others are tables of their own in TOML."""
+
+_TABLES = (
+    "profiles",
+    "wiring",
+    "skills",
+    "backend",
+    "flows",
+    "topology",
+    "supervisor",
+    "limits",
+    "spawn_policy",
+    "event_router",
+)
+
+_LONGEST_VALUE = 60
+
+_PLAIN_WORDS = {
+    "missing": "is missing",
+    "dict_type": "must be a table (an object in JSON)",
+    "model_type": "must be a table (an object in JSON)",
+    "model_attributes_type": "must be a table (an object in JSON)",
+    "tuple_type": "must be a list",
+    "string_type": "must be a text",
+    "bool_type": "must be true or false",
+    "int_type": "must be an integer",
+    "recursion_loop": "is nested too deeply",
+}
+
+
+def read_toml(text: str) -> dict[str, Any]:
+    """The tables of a TOML document, in the order in which they were written.
+
+    Raises DefinitionError with line and column.
+    """
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise DefinitionError(f"no valid TOML: {error}") from error
+    except RecursionError as error:
+        raise DefinitionError("no valid TOML: nested too deeply") from error
+
+
+def from_tables(tables: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a definition, taken from the tables of its TOML; an orchestrator may be the name of its profile.
+
+    Raises DefinitionError when there is no table [mob].
+    """
+    mob = tables.get("mob")
+    if not isinstance(mob, dict):
+        raise DefinitionError('the table [mob] is missing; it names the mob: id = "..."')
+    fields: dict[str, Any] = {name: value for name, value in cast("dict[str, Any]", mob).items() if name in MOB_FIELDS}
+    if isinstance(fields.get("orchestrator"), str):
+        fields["orchestrator"] = {"profile": fields["orchestrator"]}
+    return fields | {name: tables[name] for name in _TABLES if name in tables}
+
+
+def complaints(error: ValidationError, document: object, *, inside_mob: Collection[str] = ()) -> str:
+    """One line for each thing wrong with `document`: the path of the field, what is wrong, and the value it has.
+
+    Fields in `inside_mob` are shown as `mob.<field>`, where a reader of the TOML looks for them.
+    """
+    details = error.errors(include_url=False, include_context=False)
+    return "\n".join(dict.fromkeys(_complaint(detail, document, inside_mob) for detail in details))
+
+
+def _complaint(detail: ErrorDetails, document: object, inside_mob: Collection[str]) -> str:
+    kind, value = detail["type"], detail["input"]
+    text = _PLAIN_WORDS.get(kind) or detail["msg"].removeprefix("Value error, ").removeprefix("$: ")
+    if kind not in ("missing", "value_error") and isinstance(value, str | int | float):
+        shown = repr(value)
+        text += f", not {shown if len(shown) <= _LONGEST_VALUE else shown[:_LONGEST_VALUE] + '…'}"
+    place = _place(detail["loc"], document, missing=kind == "missing")
+    if place and place[0] in inside_mob:
+        place.insert(0, "mob")
+    spelled = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
+    return f"{spelled.removeprefix('.')}: {text}" if place else text
+
+
+def _place(loc: tuple[int | str, ...], document: object, *, missing: bool) -> list[int | str]:
+    """The parts of an error's location that exist in the document: the names of union members are no place in it."""
+    place: list[int | str] = []
+    here = document
+    for index, part in enumerate(loc):
+        if isinstance(here, dict) and part in here:
+            here = cast("dict[Any, object]", here)[part]
+        elif isinstance(here, list) and isinstance(part, int) and part < len(cast("list[object]", here)):
+            here = cast("list[object]", here)[part]
+        elif not (missing and index == len(loc) - 1):
+            continue
+        place.append(part)
+    return place

@@ -1,0 +1,202 @@
+"""Flows as they are written: steps, frames and loops (store contract 5.7)."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Discriminator, Field, Tag
+
+from redis_mob.models.base import U8, U32, U64, FrozenDict, Items, Model, WireEnum
+from redis_mob.models.conditions import ConditionExpr
+
+
+class DispatchMode(WireEnum):
+    """To whom a step goes: to every member of its role, to one, or to every one with the answers as a list."""
+
+    FAN_OUT = "fan_out"
+    ONE_TO_ONE = "one_to_one"
+    FAN_IN = "fan_in"
+
+
+class DependsOnMode(WireEnum):
+    """Whether all dependencies must have completed, or any one of them."""
+
+    ALL = "all"
+    ANY = "any"
+
+
+class OutputFormat(WireEnum):
+    """How a textual answer of a member is taken."""
+
+    JSON = "json"
+    TEXT = "text"
+
+
+class CollectAll(Model):
+    """Every target must succeed."""
+
+    type: Literal["all"] = "all"
+
+
+class CollectAny(Model):
+    """One success is enough."""
+
+    type: Literal["any"] = "any"
+
+
+class CollectQuorum(Model):
+    """At least `n` targets must succeed."""
+
+    type: Literal["quorum"] = "quorum"
+    n: U8
+
+
+CollectionPolicy: TypeAlias = Annotated[CollectAll | CollectAny | CollectQuorum, Field(discriminator="type")]
+"""How many targets of a step must succeed."""
+
+
+class TextBlock(Model):
+    """A piece of text; its placeholders are rendered."""
+
+    type: Literal["text"] = "text"
+    text: str
+
+
+class InlineImageBlock(Model):
+    """An image carried along, as base64 text."""
+
+    type: Literal["image"] = "image"
+    media_type: str
+    source: Literal["inline"]
+    data: str
+
+
+class BlobImageBlock(Model):
+    """An image kept elsewhere, by its id there."""
+
+    type: Literal["image"] = "image"
+    media_type: str
+    source: Literal["blob"]
+    blob_id: str
+
+
+class VideoBlock(Model):
+    """A video carried along, as base64 text; its length is in milliseconds."""
+
+    type: Literal["video"] = "video"
+    media_type: str
+    duration_ms: U64
+    source: Literal["inline"]
+    data: str
+
+
+ImageBlock: TypeAlias = Annotated[InlineImageBlock | BlobImageBlock, Field(discriminator="source")]
+
+ContentBlock: TypeAlias = Annotated[TextBlock | ImageBlock | VideoBlock, Field(discriminator="type")]
+"""One piece of a message."""
+
+
+def _message_tag(value: object) -> str | None:
+    if isinstance(value, str):
+        return "text"
+    return "blocks" if isinstance(value, list | tuple) else None
+
+
+Message: TypeAlias = Annotated[
+    Annotated[str, Tag("text")] | Annotated[Items[ContentBlock], Tag("blocks")],
+    Discriminator(
+        _message_tag, custom_error_type="message_type", custom_error_message="must be a text or a list of blocks"
+    ),
+]
+"""What a step says to its members: a text, or a list of blocks."""
+
+
+class FlowStepSpec(Model):
+    """One unit of work of a flow.
+
+    `timeout_ms` is in milliseconds, per target and attempt; None means 30 seconds. `allowed_tools` None means no
+    restriction.
+    """
+
+    role: str
+    message: Message
+    depends_on: Items[str] = ()
+    dispatch_mode: DispatchMode = DispatchMode.FAN_OUT
+    collection_policy: CollectionPolicy = CollectAll()
+    condition: ConditionExpr | None = None
+    timeout_ms: U64 | None = None
+    expected_schema_ref: str | None = None
+    branch: str | None = None
+    depends_on_mode: DependsOnMode = DependsOnMode.ALL
+    allowed_tools: Items[str] | None = None
+    blocked_tools: Items[str] | None = None
+    output_format: OutputFormat = OutputFormat.JSON
+
+
+class FrameStepSpec(Model):
+    """A node of a frame that runs one step. Its own dependencies and branch count, not those of the step."""
+
+    kind: Literal["step"] = "step"
+    step_id: str
+    depends_on: Items[str]
+    depends_on_mode: DependsOnMode
+    branch: str | None = None
+
+
+class RepeatUntilSpec(Model):
+    """A node of a frame that runs `body` until the condition holds, at most `max_iterations` times."""
+
+    kind: Literal["repeat_until"] = "repeat_until"
+    loop_id: str
+    depends_on: Items[str]
+    depends_on_mode: DependsOnMode
+    body: FrameSpec
+    until: ConditionExpr
+    max_iterations: U32
+
+
+FrameNodeSpec: TypeAlias = Annotated[FrameStepSpec | RepeatUntilSpec, Field(discriminator="kind")]
+"""One node of a frame, told apart by `kind`."""
+
+
+class FrameSpec(Model):
+    """A graph of nodes, in the order in which they were written."""
+
+    nodes: FrozenDict[str, FrameNodeSpec]
+
+
+class FlowSpec(Model):
+    """One flow: its steps in the order in which they were written, and how they hang together.
+
+    Without a `root`, every step is a node of its own and the dependencies of the steps count.
+    """
+
+    description: str | None = None
+    steps: FrozenDict[str, FlowStepSpec] = FrozenDict()
+    root: FrameSpec | None = None
+
+    @cached_property
+    def root_frame(self) -> FrameSpec:
+        """The frame a run starts with: `root`, or else one step node per step under the step's own id."""
+        if self.root is not None:
+            return self.root
+        return FrameSpec(
+            nodes=FrozenDict(
+                (
+                    step_id,
+                    FrameStepSpec(
+                        step_id=step_id,
+                        depends_on=step.depends_on,
+                        depends_on_mode=step.depends_on_mode,
+                        branch=step.branch,
+                    ),
+                )
+                for step_id, step in self.steps.items()
+            )
+        )
+
+
+RepeatUntilSpec.model_rebuild()
+FrameSpec.model_rebuild()
+FlowSpec.model_rebuild()

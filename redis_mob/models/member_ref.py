@@ -1,0 +1,69 @@
+"""How a member is reached behind its identity (store contract 5.6). Seen by stores only, never by readers of events."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias, cast
+
+from pydantic import Field, TypeAdapter, model_validator
+
+from redis_mob.models.base import Model, Uuid, canonical_run_id, is_none
+from redis_mob.models.ids import HIDE_INPUT, KeyBytes
+
+
+def _one_session(value: object) -> object:
+    """Both names of the session id say the same; `bridge_session_id` wins where they differ."""
+    if not isinstance(value, dict):
+        return value
+    fields = cast("dict[str, Any]", value)
+    given = [fields.get("bridge_session_id"), fields.get("session_id")]
+    session = next((canonical_run_id(text) for text in given if text is not None), None)
+    others = {key: item for key, item in fields.items() if key not in ("session_id", "bridge_session_id")}
+    return others if session is None else {**others, "session_id": session}
+
+
+def _same_session(fields: dict[str, Any]) -> Any:
+    return fields["session_id"]
+
+
+class SessionMemberRef(Model):
+    """A member that runs in a session. The id of the session is written under two names, of which one is enough."""
+
+    model_config = HIDE_INPUT
+
+    kind: Literal["session"] = "session"
+    session_id: Uuid
+    bridge_session_id: Uuid = Field(default_factory=_same_session)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, value: object) -> object:
+        one = _one_session(value)
+        if isinstance(one, dict) and "session_id" not in one:
+            raise ValueError("session_id: a session reference needs session_id or bridge_session_id")
+        return cast("object", one)
+
+
+class BackendPeerMemberRef(Model):
+    """A member behind a backend, reached as a peer. Its `bootstrap_token` is read, but never written (decision 21)."""
+
+    model_config = HIDE_INPUT
+
+    kind: Literal["backend_peer"] = "backend_peer"
+    peer_id: str
+    address: str
+    pubkey: KeyBytes | None = Field(default=None, exclude_if=is_none)
+    bootstrap_token: str | None = Field(default=None, exclude=True, repr=False)
+    session_id: Uuid | None = Field(default=None, exclude_if=is_none)
+    bridge_session_id: Uuid | None = Field(default_factory=_same_session, exclude_if=is_none)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, value: object) -> object:
+        return _one_session(value)
+
+
+MemberRef: TypeAlias = Annotated[SessionMemberRef | BackendPeerMemberRef, Field(discriminator="kind")]
+"""A reference to a member; one without a `kind` is refused."""
+
+MEMBER_REF: TypeAdapter[MemberRef] = TypeAdapter(MemberRef, config=HIDE_INPUT)
+"""Reads a reference from JSON."""

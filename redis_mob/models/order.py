@@ -1,0 +1,41 @@
+"""The order in which things that depend on each other come."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+
+from redis_mob.errors import DefinitionError
+
+
+def dependency_order(dependencies: Mapping[str, Sequence[str]], what: str) -> tuple[str, ...]:
+    """The ids of `dependencies` (id -> what it depends on, in the order of definition), each after its dependencies.
+
+    Among those that are free at the same time, the order of definition counts; a repeated dependency does no harm.
+    Raises DefinitionError, naming the id, for a dependency on itself, on something unknown, or in a cycle; `what`
+    says what the ids are ("step", "node"). Source: store contract 6.1.
+    """
+    missing: dict[str, int] = {}
+    dependents: dict[str, list[str]] = {item: [] for item in dependencies}
+    for item, needed in dependencies.items():
+        missing[item] = len(needed)
+        for dependency in needed:
+            if dependency == item:
+                raise DefinitionError(f"{what} {item!r} depends on itself")
+            if dependency not in dependents:
+                raise DefinitionError(f"{what} {item!r} depends on {dependency!r}, which is not defined beside it")
+            dependents[dependency].append(item)
+
+    free = deque(item for item, count in missing.items() if count == 0)
+    ordered: list[str] = []
+    while free:
+        item = free.popleft()
+        ordered.append(item)
+        for dependent in dependents[item]:
+            missing[dependent] -= 1
+            if missing[dependent] == 0:
+                free.append(dependent)
+    if len(ordered) < len(missing):
+        stuck = sorted(item for item, count in missing.items() if count > 0)
+        raise DefinitionError(f"these depend on each other in a circle or behind one: {what}s {', '.join(stuck)}")
+    return tuple(ordered)

@@ -1,0 +1,45 @@
+"""What is known of a member's external binding beside its definition (store contract 5.6)."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from pydantic import ConfigDict, Field
+
+from redis_mob.models.base import U64, Model, Timestamp
+from redis_mob.models.ids import HIDE_INPUT
+from redis_mob.models.member_ref import MemberRef
+
+
+class OverlayFailure(Model):
+    """Why a binding could not be normalized."""
+
+    reason: str
+
+
+class OverlayFailed(Model):
+    """The status of a binding that could not be normalized."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    failed: OverlayFailure = Field(alias="Failed")
+
+
+OverlayStatus: TypeAlias = Literal["Normalized"] | OverlayFailed
+"""Whether the reference in an overlay can be used."""
+
+
+class ExternalBindingOverlayRecord(Model):
+    """The external binding of one generation of an agent.
+
+    `bootstrap_token` is secret: no repr and no error shows it, but the JSON does.
+    """
+
+    model_config = HIDE_INPUT
+
+    agent_identity: str
+    generation: U64
+    normalized_member_ref: MemberRef | None = None
+    bootstrap_token: str | None = Field(default=None, repr=False)
+    status: OverlayStatus
+    updated_at: Timestamp

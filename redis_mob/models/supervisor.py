@@ -1,0 +1,105 @@
+"""The authority of a mob's supervisor: its key, its epoch, and a rotation under way (store contract 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field
+
+from redis_mob.models.base import U64, U64_MAX, Items, Model, is_none
+from redis_mob.models.ids import HIDE_INPUT, KeyBytes
+
+BRIDGE_PROTOCOL_VERSION = 2
+"""The only version of the supervisor bridge protocol."""
+
+
+def _supported(version: int) -> int:
+    if version != BRIDGE_PROTOCOL_VERSION:
+        raise ValueError(f"bridge protocol version {version} is not supported; only {BRIDGE_PROTOCOL_VERSION} is")
+    return version
+
+
+BridgeProtocolVersion = Annotated[int, AfterValidator(_supported)]
+
+
+class _Authority(Model):
+    model_config = HIDE_INPUT
+
+    secret_key: KeyBytes = Field(repr=False)
+    public_peer_id: str
+    epoch: U64
+    protocol_version: BridgeProtocolVersion
+
+
+class SupervisorPendingRotationRecord(_Authority):
+    """The authority a rotation leads to, and the peers that accepted it already.
+
+    `secret_key` is secret: no repr and no error shows it, but the JSON does.
+    """
+
+    accepted_peer_ids: Items[str] = ()
+
+    @classmethod
+    def from_authority(cls, authority: SupervisorAuthorityRecord, accepted_peer_ids: Iterable[str]) -> Self:
+        """A rotation to `authority`, accepted by these peers so far."""
+        return cls(
+            secret_key=authority.secret_key,
+            public_peer_id=authority.public_peer_id,
+            epoch=authority.epoch,
+            protocol_version=authority.protocol_version,
+            accepted_peer_ids=tuple(accepted_peer_ids),
+        )
+
+    def authority_record(self) -> SupervisorAuthorityRecord:
+        """The authority this rotation leads to, with no rotation pending."""
+        return SupervisorAuthorityRecord(
+            secret_key=self.secret_key,
+            public_peer_id=self.public_peer_id,
+            epoch=self.epoch,
+            protocol_version=self.protocol_version,
+        )
+
+    def same_attempted_authority(self, other: SupervisorPendingRotationRecord) -> bool:
+        """Whether both lead to the same authority, whoever accepted it."""
+        return self.authority_record() == other.authority_record()
+
+    def remove_accepted_peer_ids(self, peer_ids: Iterable[str]) -> tuple[Self, bool]:
+        """Without these peers, wherever they stand in the list; and whether any was in it. The order is kept."""
+        removed = frozenset(peer_ids)
+        kept = tuple(peer_id for peer_id in self.accepted_peer_ids if peer_id not in removed)
+        return self.model_copy(update={"accepted_peer_ids": kept}), len(kept) < len(self.accepted_peer_ids)
+
+
+class SupervisorAuthorityRecord(_Authority):
+    """Who supervises a mob, since which epoch, and the rotation to a successor if one is pending.
+
+    `secret_key` is secret: no repr and no error shows it, but the JSON does. A store refuses a record whose
+    `public_peer_id` does not belong to its key (decision 20).
+    """
+
+    pending_rotation: SupervisorPendingRotationRecord | None = Field(default=None, exclude_if=is_none)
+
+    def without_pending_rotation(self) -> Self:
+        """The same authority with no rotation pending."""
+        return self.model_copy(update={"pending_rotation": None})
+
+    def apply_process_local_pending_rotation(self, pending: SupervisorPendingRotationRecord) -> tuple[Self, bool]:
+        """This durable record after a process reported its own view of a rotation; and whether the view is welcome.
+
+        A view with accepted peers replaces the pending rotation, list and all; one without peers takes it back. It is
+        welcome if it leads to the next epoch, or (with accepted peers) to another authority of an epoch that is not
+        ahead, and contradicts no other rotation that is pending. True does not mean that anything changed.
+        Source: store contract 4.
+        """
+        has_peers = bool(pending.accepted_peer_ids)
+        overtaken = has_peers and pending.epoch <= self.epoch and pending.public_peer_id != self.public_peer_id
+        follows = self.epoch < U64_MAX and pending.epoch == self.epoch + 1
+        durable = self.pending_rotation
+        if not (overtaken or follows):
+            return self, False
+        if durable is None:
+            return (self.model_copy(update={"pending_rotation": pending}), True) if has_peers else (self, False)
+        if not durable.same_attempted_authority(pending):
+            return self, False
+        return self.model_copy(update={"pending_rotation": pending if has_peers else None}), True

@@ -1,0 +1,149 @@
+"""The event log on Redis: a stream whose ids are the cursors."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from redis_mob.codec.events import decode_event
+from redis_mob.codec.ledgers import microseconds
+from redis_mob.codec.runs import as_mapping
+from redis_mob.connection.connection import Connection
+from redis_mob.connection.keys import Keys
+from redis_mob.connection.replies import Reply
+from redis_mob.connection.wakeups import Bell, WakeUps
+from redis_mob.errors import CasConflictError, EventsTrimmedError, InternalError
+from redis_mob.models import MobEvent, NewMobEvent, StepFailed, terminal_identity
+from redis_mob.stores.event_arguments import cursor_argument, event_arguments, log_keys, order_text, stored_event
+
+PAGE = 500
+"""Events read at a time, so that no reply grows with the log."""
+
+SWEEP_SECONDS = 1.0
+"""How long a subscriber relies on wake-ups before it looks at the log by itself."""
+
+
+class RedisEventStore:
+    """The contract's `MobEventStore` on Redis; its docstrings say what holds."""
+
+    def __init__(self, connection: Connection, keys: Keys, wake_ups: WakeUps) -> None:
+        self._connection = connection
+        self._keys = keys
+        self._wake_ups = wake_ups
+
+    async def append(self, event: NewMobEvent, /) -> MobEvent:
+        return (await self.append_batch([event]))[0]
+
+    async def append_batch(self, events: Sequence[NewMobEvent], /) -> list[MobEvent]:
+        if not events:
+            return []
+        arguments = [argument for event in events for argument in event_arguments(event)]
+        replies = await self._connection.call("events/append", log_keys(self._keys), [len(events), *arguments])
+        return list(map(stored_event, events, replies))
+
+    async def append_terminal_event_if_absent(self, event: NewMobEvent, /) -> MobEvent | None:
+        if terminal_identity(event.kind) is None:
+            raise InternalError(f"{event.kind.type} ends no flow: use flow_completed, flow_failed or flow_canceled")
+        return await self._append_if_absent(event)
+
+    async def append_step_failed_event_if_absent(self, event: NewMobEvent, /) -> MobEvent | None:
+        if not isinstance(event.kind, StepFailed):
+            raise InternalError(f"a step_failed event is needed, not {event.kind.type}")
+        return await self._append_if_absent(event)
+
+    async def _append_if_absent(self, event: NewMobEvent) -> MobEvent | None:
+        reply = await self._connection.call("events/append_if_absent", log_keys(self._keys), event_arguments(event))
+        if reply == Reply.LOST:
+            return None
+        if reply == Reply.CONFLICT:
+            raise CasConflictError(f"the log has another {event.kind.type} event for the same run and step")
+        return stored_event(event, reply)
+
+    async def poll(self, after_cursor: int, limit: int) -> list[MobEvent]:
+        events: list[MobEvent] = []
+        async for page in self._pages(after_cursor, limit):
+            events += [decode_event(cursor, fields) for cursor, fields in page]
+        return events
+
+    async def replay_all(self) -> list[MobEvent]:
+        return [decode_event(cursor, fields) async for page in self._pages(0, None) for cursor, fields in page]
+
+    async def _pages(self, after: int, limit: int | None) -> AsyncIterator[list[Entry]]:
+        while limit is None or limit > 0:
+            size = PAGE if limit is None else min(PAGE, limit)
+            _, page = await self.read_after(after, size)
+            if page:
+                yield page
+                after = page[-1][0]
+            if len(page) < size:
+                return
+            limit = None if limit is None else limit - len(page)
+
+    async def read_after(self, after: int, limit: int) -> tuple[int, list[Entry]]:
+        """(greatest cursor ever given, undecoded events after a cursor)."""
+        reply = await self._connection.read(
+            "events/read", [self._keys.meta, self._keys.events], [cursor_argument(after), limit]
+        )
+        return int(reply[0]), [(_cursor(entry[0]), as_mapping(entry[1])) for entry in reply[1]]
+
+    async def latest_cursor(self) -> int:
+        entries = await self._connection.read("events/latest_cursor", [self._keys.events], [])
+        return _cursor(entries[0][0]) if entries else 0
+
+    async def prune(self, older_than: datetime, /) -> int:
+        if older_than.tzinfo is None:
+            raise InternalError(f"prune needs a time with a zone, not {older_than.isoformat()}")
+        bound = order_text(microseconds(older_than.astimezone(UTC)))
+        return await self._connection.call("events/prune", [self._keys.events, self._keys.events_by_time], [bound])
+
+    async def clear(self) -> None:
+        keys = self._keys
+        await self._connection.call("events/clear", [keys.events, keys.events_index, keys.events_by_time], [])
+
+    @asynccontextmanager
+    async def subscribe(self, after: int | None = None) -> AsyncGenerator[AsyncIterator[MobEvent]]:
+        async with self._wake_ups.listen(self._keys.wake_events) as bell:
+            if after is None:
+                after, _ = await self.read_after(0, 1)
+            yield _Subscription(self, bell, after)
+
+
+Entry = tuple[int, dict[bytes, bytes]]
+"""(cursor, fields) of one entry of the stream."""
+
+
+class _Subscription(AsyncIterator[MobEvent]):
+    """Reads on from a cursor; the wake-up only says when to look. An error is raised once, then it goes on."""
+
+    def __init__(self, store: RedisEventStore, bell: Bell, after: int) -> None:
+        self._store = store
+        self._bell = bell
+        self._after = after
+        self._unread: deque[Entry] = deque()
+
+    async def __anext__(self) -> MobEvent:
+        while not self._unread:
+            newest, page = await self._store.read_after(self._after, PAGE)
+            if page:
+                self._unread.extend(page)
+            elif newest > self._after:
+                self._skip_to(newest + 1)
+            else:
+                await self._bell.wait(SWEEP_SECONDS)
+        cursor, fields = self._unread[0]
+        if cursor != self._after + 1:
+            self._skip_to(cursor)
+        self._unread.popleft()
+        self._after = cursor
+        return decode_event(cursor, fields)
+
+    def _skip_to(self, cursor: int) -> None:
+        after, self._after = self._after, cursor - 1
+        raise EventsTrimmedError(after, cursor)
+
+
+def _cursor(stream_id: Any) -> int:
+    return int(bytes(stream_id).partition(b"-")[0])

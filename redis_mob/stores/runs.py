@@ -1,0 +1,446 @@
+"""Runs on Redis: each method encodes, calls one script, and reads its reply."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from redis_mob.codec import ledgers
+from redis_mob.codec.changes import (
+    Argument,
+    change_of_frame,
+    change_of_loop,
+    change_of_run,
+    counted,
+    fields_of_snapshot,
+)
+from redis_mob.codec.runs import decode_run, encode_run, place_prefix, run_id_of_place, run_parts
+from redis_mob.connection.connection import Connection
+from redis_mob.connection.keys import Keys
+from redis_mob.connection.replies import Reply, won
+from redis_mob.errors import InternalError
+from redis_mob.models import (
+    FailureLedgerEntry,
+    FlowAuthorityInput,
+    FlowRunState,
+    FrameSnapshot,
+    LoopIterationLedgerEntry,
+    LoopSnapshot,
+    MobEvent,
+    MobRun,
+    MobRunStatus,
+    NewMobEvent,
+    StepLedgerEntry,
+    terminal_identity,
+)
+from redis_mob.models.authority import STORABLE_INPUTS
+from redis_mob.models.base import canonical_run_id, check_json
+from redis_mob.models.run import MAX_LOOP_ITERATION
+from redis_mob.stores.event_arguments import event_arguments, log_keys, stored_event
+
+
+class RedisRunStore:
+    """The contract's `MobRunStore` on Redis; its docstrings say what holds."""
+
+    def __init__(self, connection: Connection, keys: Keys) -> None:
+        self._connection = connection
+        self._keys = keys
+
+    async def create_run(self, run: MobRun, /) -> None:
+        keys = self._keys.run(run.run_id)
+        reply = await self._connection.call(
+            "runs/create_run",
+            [
+                keys.run,
+                keys.frames,
+                keys.loops,
+                keys.outputs,
+                keys.steps,
+                keys.step_outputs,
+                keys.failures,
+                keys.iterations,
+                keys.authority,
+                keys.index,
+                self._keys.meta,
+                self._keys.runs,
+            ],
+            [
+                run.run_id,
+                place_prefix(run.mob_id, run.flow_id),
+                *(item for part in encode_run(run) for item in counted(part)),
+            ],
+        )
+        won(reply, run.run_id)
+
+    async def get_run(self, run_id: str, /) -> MobRun | None:
+        keys = self._keys.run(run_id)
+        reply = await self._connection.read(
+            "runs/get_run",
+            [
+                keys.run,
+                keys.frames,
+                keys.loops,
+                keys.outputs,
+                keys.steps,
+                keys.step_outputs,
+                keys.failures,
+                keys.iterations,
+                keys.authority,
+            ],
+            [],
+        )
+        return None if reply is None else decode_run(canonical_run_id(run_id), run_parts(reply))
+
+    async def list_runs(self, mob_id: str, flow_id: str | None = None) -> list[MobRun]:
+        places = await self._connection.read("runs/list_run_ids", [self._keys.runs], [place_prefix(mob_id, flow_id)])
+        runs = [await self.get_run(run_id) for _, run_id in sorted(map(run_id_of_place, places))]
+        return [run for run in runs if run is not None]
+
+    async def cas_run_status(self, run_id: str, *, expected: MobRunStatus, next: MobRunStatus) -> bool:
+        keys = self._keys.run(run_id)
+        return won(await self._connection.call("runs/cas_run_status", [keys.run], [expected, next]), run_id)
+
+    async def cas_flow_state(
+        self,
+        run_id: str,
+        *,
+        expected: FlowRunState,
+        next: FlowRunState,
+        authority_inputs: Sequence[FlowAuthorityInput] = (),
+    ) -> bool:
+        keys = self._keys.run(run_id)
+        reply = await self._connection.call(
+            "runs/cas_flow_state",
+            [keys.run, keys.authority],
+            [*change_of_run(expected, next), *_inputs(authority_inputs)],
+        )
+        return won(reply, run_id)
+
+    async def cas_run_snapshot(
+        self,
+        run_id: str,
+        *,
+        expected_status: MobRunStatus,
+        expected_flow_state: FlowRunState,
+        next_status: MobRunStatus,
+        next_flow_state: FlowRunState,
+        authority_inputs: Sequence[FlowAuthorityInput] = (),
+    ) -> bool:
+        keys = self._keys.run(run_id)
+        reply = await self._connection.call(
+            "runs/cas_run_snapshot",
+            [keys.run, keys.authority],
+            [
+                expected_status,
+                next_status,
+                *change_of_run(expected_flow_state, next_flow_state),
+                *_inputs(authority_inputs),
+            ],
+        )
+        return won(reply, run_id)
+
+    async def cas_run_snapshot_and_append_terminal_event(
+        self,
+        run_id: str,
+        *,
+        expected_status: MobRunStatus,
+        expected_flow_state: FlowRunState,
+        next_status: MobRunStatus,
+        next_flow_state: FlowRunState,
+        event: NewMobEvent,
+        authority_inputs: Sequence[FlowAuthorityInput] = (),
+    ) -> MobEvent | None:
+        if terminal_identity(event.kind) is None:
+            raise InternalError(f"{event.kind.type} ends no flow: use flow_completed, flow_failed or flow_canceled")
+        keys = self._keys.run(run_id)
+        reply = await self._connection.call(
+            "runs/cas_run_snapshot_and_append_terminal_event",
+            [keys.run, keys.authority, *log_keys(self._keys)],
+            [
+                expected_status,
+                next_status,
+                *change_of_run(expected_flow_state, next_flow_state),
+                *_inputs(authority_inputs),
+                *event_arguments(event),
+            ],
+        )
+        return None if reply == Reply.LOST else stored_event(event, reply)
+
+    async def append_step_entry(self, run_id: str, *, entry: StepLedgerEntry) -> None:
+        won(await self._append_step("runs/append_step_entry", run_id, entry), run_id)
+
+    async def append_step_entry_if_absent(self, run_id: str, *, entry: StepLedgerEntry) -> bool:
+        return won(await self._append_step("runs/append_step_entry_if_absent", run_id, entry), run_id)
+
+    async def _append_step(self, script: str, run_id: str, entry: StepLedgerEntry) -> Any:
+        keys = self._keys.run(run_id)
+        return await self._connection.call(
+            script,
+            [keys.run, keys.steps, keys.step_outputs, keys.index],
+            ledgers.step_arguments(entry),
+        )
+
+    async def put_step_output(self, run_id: str, *, step_id: str, output: Any) -> None:
+        keys = self._keys.run(run_id)
+        reply = await self._connection.call(
+            "runs/put_step_output",
+            [keys.run, keys.step_outputs, keys.index],
+            [ledgers.step_field(step_id), _json(f"output of step {step_id!r}", output)],
+        )
+        won(reply, run_id, f"step {step_id!r} has no row in the step ledger; append one first")
+
+    async def append_failure_entry(self, run_id: str, *, entry: FailureLedgerEntry) -> None:
+        won(await self._append_failure("runs/append_failure_entry", run_id, entry), run_id)
+
+    async def append_failure_entry_if_absent(self, run_id: str, *, entry: FailureLedgerEntry) -> bool:
+        reply = await self._append_failure("runs/append_failure_entry_if_absent", run_id, entry)
+        return won(reply, run_id, f"step {entry.step_id!r} has another failure already")
+
+    async def _append_failure(self, script: str, run_id: str, entry: FailureLedgerEntry) -> Any:
+        keys = self._keys.run(run_id)
+        return await self._connection.call(
+            script, [keys.run, keys.failures, keys.index], ledgers.failure_arguments(entry)
+        )
+
+    async def upsert_loop_snapshot(
+        self,
+        run_id: str,
+        *,
+        loop_instance_id: str,
+        snapshot: LoopSnapshot,
+        ledger_entry: LoopIterationLedgerEntry | None = None,
+    ) -> None:
+        keys = self._keys.run(run_id)
+        reply = await self._connection.call(
+            "runs/upsert_loop_snapshot",
+            [keys.run, keys.loops, keys.iterations, keys.index],
+            [
+                *counted(fields_of_snapshot(loop_instance_id, snapshot.kernel_state)),
+                *(ledgers.iteration_arguments(ledger_entry) if ledger_entry else (b"", b"")),
+            ],
+        )
+        won(reply, run_id)
+
+    async def cas_frame_state(
+        self,
+        run_id: str,
+        *,
+        frame_id: str,
+        expected: FrameSnapshot | None,
+        next: FrameSnapshot,
+        authority_inputs: Sequence[FlowAuthorityInput] = (),
+    ) -> bool:
+        keys = self._keys.run(run_id)
+        reply = await self._connection.call(
+            "runs/cas_frame_state",
+            [keys.run, keys.frames, keys.authority],
+            [*change_of_frame(frame_id, expected, next), *_inputs(authority_inputs)],
+        )
+        return won(reply, run_id)
+
+    async def cas_grant_node_slot(
+        self,
+        run_id: str,
+        *,
+        expected_run_state: FlowRunState,
+        next_run_state: FlowRunState,
+        frame_id: str,
+        expected_frame: FrameSnapshot,
+        next_frame: FrameSnapshot,
+        authority_inputs: Sequence[FlowAuthorityInput] = (),
+    ) -> bool:
+        keys = self._keys.run(run_id)
+        reply = await self._connection.call(
+            "runs/cas_grant_node_slot",
+            [keys.run, keys.frames, keys.authority],
+            [
+                *change_of_run(expected_run_state, next_run_state),
+                *change_of_frame(frame_id, expected_frame, next_frame),
+                *_inputs(authority_inputs),
+            ],
+        )
+        return won(reply, run_id)
+
+    async def cas_complete_step_and_record_output(
+        self,
+        run_id: str,
+        *,
+        frame_id: str,
+        expected_frame: FrameSnapshot,
+        next_frame: FrameSnapshot,
+        step_output_key: str,
+        step_output: Any,
+        loop_context: tuple[str, int] | None = None,
+        authority_inputs: Sequence[FlowAuthorityInput] = (),
+    ) -> bool:
+        keys = self._keys.run(run_id)
+        if loop_context is not None and not 0 <= loop_context[1] <= MAX_LOOP_ITERATION:
+            raise InternalError(
+                f"iteration {loop_context[1]} of loop {loop_context[0]!r} is outside 0 to {MAX_LOOP_ITERATION}"
+            )
+        reply = await self._connection.call(
+            "runs/cas_complete_step_and_record_output",
+            [keys.run, keys.frames, keys.outputs, keys.authority],
+            [
+                *change_of_frame(frame_id, expected_frame, next_frame),
+                ledgers.output_field(step_output_key, loop_context),
+                _json(f"output of step {step_output_key!r}", step_output),
+                *((ledgers.length_field(loop_context[0]), loop_context[1]) if loop_context else (b"", 0)),
+                *_inputs(authority_inputs),
+            ],
+        )
+        return won(reply, run_id)
+
+    async def cas_start_loop(
+        self,
+        run_id: str,
+        *,
+        loop_instance_id: str,
+        expected_run_state: FlowRunState,
+        next_run_state: FlowRunState,
+        frame_id: str,
+        expected_frame: FrameSnapshot,
+        next_frame: FrameSnapshot,
+        initial_loop: LoopSnapshot,
+        authority_inputs: Sequence[FlowAuthorityInput] = (),
+    ) -> bool:
+        keys = self._keys.run(run_id)
+        reply = await self._connection.call(
+            "runs/cas_start_loop",
+            [keys.run, keys.frames, keys.loops, keys.authority],
+            [
+                *change_of_run(expected_run_state, next_run_state),
+                *change_of_frame(frame_id, expected_frame, next_frame),
+                *change_of_loop(loop_instance_id, None, initial_loop),
+                *_inputs(authority_inputs),
+            ],
+        )
+        return won(reply, run_id)
+
+    async def cas_loop_request_body_frame(
+        self,
+        run_id: str,
+        *,
+        loop_instance_id: str,
+        expected_loop: LoopSnapshot,
+        next_loop: LoopSnapshot,
+        expected_run_state: FlowRunState,
+        next_run_state: FlowRunState,
+        authority_inputs: Sequence[FlowAuthorityInput] = (),
+    ) -> bool:
+        keys = self._keys.run(run_id)
+        reply = await self._connection.call(
+            "runs/cas_loop_request_body_frame",
+            [keys.run, keys.loops, keys.authority],
+            [
+                *change_of_run(expected_run_state, next_run_state),
+                *change_of_loop(loop_instance_id, expected_loop, next_loop),
+                *_inputs(authority_inputs),
+            ],
+        )
+        return won(reply, run_id)
+
+    async def cas_grant_body_frame_start(
+        self,
+        run_id: str,
+        *,
+        loop_instance_id: str,
+        expected_loop: LoopSnapshot,
+        next_loop: LoopSnapshot,
+        frame_id: str,
+        initial_frame: FrameSnapshot,
+        ledger_entry: LoopIterationLedgerEntry,
+        expected_run_state: FlowRunState,
+        next_run_state: FlowRunState,
+        authority_inputs: Sequence[FlowAuthorityInput] = (),
+    ) -> bool:
+        keys = self._keys.run(run_id)
+        reply = await self._connection.call(
+            "runs/cas_grant_body_frame_start",
+            [keys.run, keys.loops, keys.frames, keys.iterations, keys.index, keys.authority],
+            [
+                *change_of_run(expected_run_state, next_run_state),
+                *change_of_loop(loop_instance_id, expected_loop, next_loop),
+                *change_of_frame(frame_id, None, initial_frame),
+                *ledgers.iteration_arguments(ledger_entry),
+                *_inputs(authority_inputs),
+            ],
+        )
+        return won(reply, run_id)
+
+    async def cas_complete_body_frame(
+        self,
+        run_id: str,
+        *,
+        loop_instance_id: str,
+        expected_loop: LoopSnapshot,
+        next_loop: LoopSnapshot,
+        frame_id: str,
+        expected_frame: FrameSnapshot,
+        next_frame: FrameSnapshot,
+        expected_run_state: FlowRunState,
+        next_run_state: FlowRunState,
+        authority_inputs: Sequence[FlowAuthorityInput] = (),
+    ) -> bool:
+        return await self._cas_run_loop_and_frame(
+            "runs/cas_complete_body_frame",
+            run_id,
+            change_of_run(expected_run_state, next_run_state),
+            change_of_loop(loop_instance_id, expected_loop, next_loop),
+            change_of_frame(frame_id, expected_frame, next_frame),
+            authority_inputs,
+        )
+
+    async def cas_complete_loop(
+        self,
+        run_id: str,
+        *,
+        loop_instance_id: str,
+        expected_loop: LoopSnapshot,
+        next_loop: LoopSnapshot,
+        frame_id: str,
+        expected_frame: FrameSnapshot,
+        next_frame: FrameSnapshot,
+        expected_run_state: FlowRunState,
+        next_run_state: FlowRunState,
+        authority_inputs: Sequence[FlowAuthorityInput] = (),
+    ) -> bool:
+        return await self._cas_run_loop_and_frame(
+            "runs/cas_complete_loop",
+            run_id,
+            change_of_run(expected_run_state, next_run_state),
+            change_of_loop(loop_instance_id, expected_loop, next_loop),
+            change_of_frame(frame_id, expected_frame, next_frame),
+            authority_inputs,
+        )
+
+    async def _cas_run_loop_and_frame(
+        self,
+        script: str,
+        run_id: str,
+        run: list[Argument],
+        loop: list[Argument],
+        frame: list[Argument],
+        authority_inputs: Sequence[FlowAuthorityInput],
+    ) -> bool:
+        keys = self._keys.run(run_id)
+        reply = await self._connection.call(
+            script,
+            [keys.run, keys.loops, keys.frames, keys.authority],
+            [*run, *loop, *frame, *_inputs(authority_inputs)],
+        )
+        return won(reply, run_id)
+
+
+def _inputs(authority_inputs: Sequence[FlowAuthorityInput]) -> list[Argument]:
+    for item in cast("Sequence[object]", authority_inputs):
+        if not isinstance(item, STORABLE_INPUTS):
+            raise InternalError(f"{type(item).__name__} is no input that the log of a run may hold")
+    return counted([ledgers.encode_input(item) for item in authority_inputs])
+
+
+def _json(what: str, value: Any) -> bytes:
+    try:
+        return ledgers.encode_json(check_json(value))
+    except ValueError as error:
+        raise InternalError(f"{what}: {error}") from None

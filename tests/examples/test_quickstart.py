@@ -1,0 +1,23 @@
+"""The smallest flow there is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from examples.quickstart import handlers
+from redis_mob.kernel.validation import validate
+from redis_mob.models.definition import MobDefinition
+
+
+def test_the_definition_is_valid() -> None:
+    definition = MobDefinition.from_toml(Path(handlers.__file__).with_name("hello.toml").read_text())
+    assert validate(definition) == ()
+    assert list(definition.flows) == ["hello"]
+
+
+def test_it_greets_whom_it_is_told_to() -> None:
+    ada: Any = SimpleNamespace(params={"name": "Ada"})
+    nobody: Any = SimpleNamespace(params={})
+    assert [handlers.greet(ada), handlers.greet(nobody)] == ["Hello, Ada!", "Hello, world!"]

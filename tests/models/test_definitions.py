@@ -1,0 +1,186 @@
+"""Definitions: TOML and JSON read and written as the golden data says (store contract 5.7)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from redis_mob.errors import DefinitionError
+from redis_mob.models.base import json_equal
+from redis_mob.models.definition import MobDefinition
+from redis_mob.models.flow_spec import FrameSpec, RepeatUntilSpec
+from tests.support.golden import DATA, read_jsonl
+
+DEFINITIONS = DATA / "wire" / "definitions"
+NAMES = sorted(path.stem for path in DEFINITIONS.glob("*.toml"))
+
+REFUSED_HERE = {
+    "condition_datetime": "a date is no JSON value; refused instead of stored under a private key (store contract 10)",
+    "condition_float_special": "inf and nan are no JSON numbers; refused instead of becoming null (store contract 10)",
+    "json_as_sequence": "structs written as arrays are not part of the contract (store contract 10)",
+}
+
+
+def text_of(name: str) -> str:
+    return (DEFINITIONS / name).read_bytes().decode()
+
+
+def orders(frame: dict[str, Any] | None) -> Iterator[list[str]]:
+    """The order of nodes in a frame and in every body within it."""
+    if frame is not None:
+        yield list(frame["nodes"])
+        for node in frame["nodes"].values():
+            yield from orders(node.get("body"))
+
+
+def assert_same(definition: MobDefinition, expected: Any) -> None:
+    written = json.loads(definition.model_dump_json())
+    assert json_equal(written, expected)
+    assert list(written) == list(expected)
+    for flow_id, flow in expected["flows"].items():
+        assert list(written["flows"][flow_id]["steps"]) == list(flow["steps"])
+        assert list(orders(written["flows"][flow_id]["root"])) == list(orders(flow["root"]))
+
+
+def test_there_is_golden_data() -> None:
+    assert len(NAMES) == 12
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_toml_becomes_the_golden_json(name: str) -> None:
+    assert_same(MobDefinition.from_toml(text_of(f"{name}.toml")), json.loads(text_of(f"{name}.json")))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_json_is_read_and_written_byte_for_byte(name: str) -> None:
+    text = text_of(f"{name}.json")
+    assert MobDefinition.model_validate_json(text).model_dump_json() == text.rstrip("\n")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_toml_and_json_are_the_same_value(name: str) -> None:
+    from_json = MobDefinition.model_validate_json(text_of(f"{name}.json"))
+    assert MobDefinition.from_toml(text_of(f"{name}.toml")) == from_json
+
+
+@pytest.mark.parametrize(
+    "line", [pytest.param(line, id=line["name"]) for line in read_jsonl("wire/definitions/errors.jsonl")]
+)
+def test_reads_and_refuses_like_the_golden_data(line: dict[str, Any]) -> None:
+    def read() -> MobDefinition:
+        if "toml" in line:
+            return MobDefinition.from_toml(line["toml"])
+        return MobDefinition.model_validate_json(line["json"])
+
+    if "accepted" in line and line["name"] not in REFUSED_HERE:
+        assert_same(read(), line["accepted"])
+    else:
+        with pytest.raises(DefinitionError if "toml" in line else ValidationError):
+            read()
+
+
+def step(line: str) -> str:
+    return f'[mob]\nid = "x"\n[flows.f.steps.s]\nrole = "r"\nmessage = "m"\n{line}\n'
+
+
+@pytest.mark.parametrize(
+    ("toml", "complaint"),
+    [
+        ("", 'the table [mob] is missing; it names the mob: id = "..."'),
+        ("mob = 1", 'the table [mob] is missing; it names the mob: id = "..."'),
+        ("[mob]\n", "mob.id: is missing"),
+        ("[mob]\nid = 3\n", "mob.id: must be a text, not 3"),
+        ('[mob]\nid = "x"\norchestrator = 1\n', "mob.orchestrator: must be a table (an object in JSON), not 1"),
+        ("[mob\n", "no valid TOML: Expected ']' at the end of a table declaration (at line 1, column 5)"),
+        ('[mob]\nid = "x"\n[profiles.a]\n', "profiles.a.model: is missing"),
+        (step("timeout_ms = true"), "flows.f.steps.s.timeout_ms: must be an integer, not True"),
+        (step("depends_on = 'a'"), "flows.f.steps.s.depends_on: must be a list, not 'a'"),
+        (
+            step("dispatch_mode = 'FanOut'"),
+            "flows.f.steps.s.dispatch_mode: Input should be 'fan_out', 'one_to_one' or 'fan_in', not 'FanOut'",
+        ),
+        (
+            step("condition = { op = 'not', expr = { op = 'in', path = 'p', values = [1, 2020-01-01] } }"),
+            "flows.f.steps.s.condition.expr.values[1]: a date is no JSON value",
+        ),
+        (
+            step("condition = { op = 'eq', path = 'p', value = { a = [nan] } }"),
+            "flows.f.steps.s.condition.value: $.a[0]: nan is no JSON number",
+        ),
+        (
+            '[mob]\nid = "x"\n[flows.f.steps.s]\nrole = "r"\nmessage = 1\n',
+            "flows.f.steps.s.message: must be a text or a list of blocks, not 1",
+        ),
+        (
+            '[mob]\nid = "x"\n[topology]\nmode = "strict"\nrules = [{ from_role = "a", to_role = "b" }]\n',
+            "topology.rules[0].allowed: is missing",
+        ),
+        (
+            '[mob]\nid = "x"\n[flows.f.root.nodes.n]\nkind = "step"\nstep_id = "s"\ndepends_on = []\n',
+            "flows.f.root.nodes.n.depends_on_mode: is missing",
+        ),
+        (
+            '[mob]\n[supervisor]\nrole = "r"\n',
+            "mob.id: is missing\nsupervisor.escalation_threshold: is missing",
+        ),
+    ],
+)
+def test_an_error_names_the_place_the_rule_and_the_value(toml: str, complaint: str) -> None:
+    with pytest.raises(DefinitionError) as caught:
+        MobDefinition.from_toml(toml)
+    assert str(caught.value) == complaint
+
+
+def test_a_long_value_is_cut_short_in_the_error() -> None:
+    with pytest.raises(DefinitionError) as caught:
+        MobDefinition.from_toml(step(f"timeout_ms = '{'x' * 1000}'"))
+    assert len(str(caught.value)) < 150
+
+
+@pytest.mark.parametrize("opening", ["a = [", "a = { b ="])
+def test_toml_nested_too_deeply_is_a_definition_error(opening: str) -> None:
+    with pytest.raises(DefinitionError):
+        MobDefinition.from_toml('[mob]\nid = "x"\n' + "a = " + opening.removeprefix("a = ") * 100_000)
+
+
+def test_a_condition_nested_too_deeply_is_a_definition_error() -> None:
+    condition = "{ op = 'not', expr = " * 100 + "{ op = 'or', exprs = [] }" + " }" * 100
+    MobDefinition.from_toml(step(f"condition = {condition}"))
+    deep = '{"op":"not","expr":' * 400 + '{"op":"or","exprs":[]}' + "}" * 400
+    text = f'{{"id":"x","flows":{{"f":{{"steps":{{"s":{{"role":"r","message":"m","condition":{deep}}}}}}}}}}}'
+    with pytest.raises(ValidationError):
+        MobDefinition.model_validate_json(text)
+
+
+def test_message_blocks_of_every_kind_round_trip() -> None:
+    blocks = [
+        {"type": "text", "text": "t"},
+        {"type": "image", "media_type": "image/png", "source": "inline", "data": "AAAA"},
+        {"type": "image", "media_type": "image/png", "source": "blob", "blob_id": "b"},
+        {"type": "video", "media_type": "video/mp4", "duration_ms": 10, "source": "inline", "data": "AAAA"},
+    ]
+    text = json.dumps({"id": "x", "flows": {"f": {"steps": {"s": {"role": "r", "message": blocks}}}}})
+    definition = MobDefinition.model_validate_json(text)
+    written = json.loads(definition.model_dump_json())["flows"]["f"]["steps"]["s"]["message"]
+    assert written == blocks
+
+
+def test_the_order_of_steps_and_nodes_is_no_part_of_equality() -> None:
+    text = json.loads(text_of("research_loop.json"))
+    flow = text["flows"]["paper"]
+    flow["steps"] = dict(reversed(flow["steps"].items()))
+    flow["root"]["nodes"] = dict(reversed(flow["root"]["nodes"].items()))
+    assert MobDefinition.model_validate(text) == MobDefinition.model_validate_json(text_of("research_loop.json"))
+
+
+def test_a_loop_holds_its_body_and_condition() -> None:
+    root = MobDefinition.from_toml(text_of("nested_loops.toml")).flows["deep"].root
+    assert isinstance(root, FrameSpec)
+    outer = root.nodes["outer"]
+    assert isinstance(outer, RepeatUntilSpec)
+    assert list(outer.body.nodes) == ["exp", "inner", "j"]
+    assert outer.max_iterations == 2

@@ -1,0 +1,114 @@
+"""The rules of the house: imports point one way, modules stay small, and the wheel is complete."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "redis_mob"
+
+FLOORS = (
+    {"errors"},
+    {"models"},
+    {"contracts", "codec", "kernel", "security"},
+    {"connection"},
+    {"stores", "memory"},
+    {"storage"},
+    {"fleet"},
+    {"testing"},
+    {"cli"},
+)
+"""From the ground up: a room may use the rooms on the floors below its own, and nothing beside or above it."""
+
+PURE = ("models", "kernel", "codec")
+"""Rooms without I/O: they import neither redis nor asyncio."""
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room(module: str) -> str:
+    """`codec` for `redis_mob.codec.events`."""
+    return module.split(".")[1]
+
+
+def module_name(file: Path) -> str:
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported_modules(file: Path) -> list[str]:
+    """Absolute names of everything a file imports, wherever in the file it does so."""
+    name = module_name(file)
+    package = name if file.name == "__init__.py" else name.rpartition(".")[0]
+    found: list[str] = []
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.Import):
+            found += (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            source = ".".join([*parents, *([node.module] if node.module else [])])
+            found += (f"{source}.{alias.name}" for alias in node.names)
+    return found
+
+
+def floor_of(name: str) -> int:
+    floors = [number for number, rooms in enumerate(FLOORS) if name in rooms]
+    assert floors, f"redis_mob.{name} has no floor: give it one in FLOORS"
+    return floors[0]
+
+
+@pytest.mark.parametrize("file", MODULES, ids=module_name)
+def test_imports_point_one_way(file: Path) -> None:
+    name = module_name(file)
+    if name == "redis_mob":
+        return
+    here = room(name)
+    for imported in imported_modules(file):
+        if imported.partition(".")[0] != "redis_mob":
+            continue
+        assert imported.count("."), f"{name} imports the whole package"
+        there = room(imported)
+        assert there == here or floor_of(there) < floor_of(here), f"{name} imports {imported} from above or beside"
+
+
+@pytest.mark.parametrize(
+    "file", [file for file in MODULES if file.relative_to(PACKAGE).parts[0] in PURE], ids=module_name
+)
+def test_pure_rooms_do_no_io(file: Path) -> None:
+    assert {imported.partition(".")[0] for imported in imported_modules(file)}.isdisjoint({"redis", "asyncio"})
+
+
+def test_relative_and_absolute_imports_are_both_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    file = tmp_path / "redis_mob" / "codec" / "events.py"
+    file.parent.mkdir(parents=True)
+    file.write_text("import a.b\nfrom . import c\nfrom ..models import d\ndef f():\n    from redis_mob.cli import e\n")
+    assert imported_modules(file) == ["a.b", "redis_mob.codec.c", "redis_mob.models.d", "redis_mob.cli.e"]
+    (package := file.with_name("__init__.py")).write_text("from .events import x\nfrom ..errors import y\n")
+    assert imported_modules(package) == ["redis_mob.codec.events.x", "redis_mob.errors.y"]
+
+
+@pytest.mark.parametrize("file", MODULES, ids=module_name)
+def test_modules_stay_small(file: Path) -> None:
+    assert len(file.read_text(encoding="utf-8").splitlines()) <= 500, "split it: one module, one subject"
+
+
+def test_the_wheel_carries_the_scripts(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    build = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert build.returncode == 0, build.stderr
+    [wheel] = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as content:
+        names = set(content.namelist())
+    scripts = {f"redis_mob/lua/{file.relative_to(ROOT / 'lua').as_posix()}" for file in (ROOT / "lua").rglob("*.lua")}
+    modules = {file.relative_to(ROOT).as_posix() for file in MODULES}
+    assert scripts, "there are no scripts under lua/"
+    assert scripts | modules | {"redis_mob/py.typed"} <= names
+    assert [name for name in names if name.endswith("/licenses/LICENSE")]
+    assert not [name for name in names if not name.startswith(("redis_mob/", "redis_mob-"))]
