@@ -7,4 +7,4 @@
 
 --- @include lib/event_log
 
-return append_events(log_keys(1), take_events())
+return append_events(log_keys(1), take_each(take_event))

@@ -7,10 +7,15 @@ local function take()
   return ARGV[position]
 end
 
-local function take_list()
-  local list = {}
+-- a count, and that many records as `take_record` reads them
+local function take_each(take_record)
+  local records = {}
   for i = 1, tonumber(take()) do
-    list[i] = take()
+    records[i] = take_record()
   end
-  return list
+  return records
+end
+
+local function take_list()
+  return take_each(take)
 end

@@ -12,8 +12,21 @@ local function matches(key, change)
   return (redis.call('HGET', key, change.field) or '') == change.expected
 end
 
+local function all_match(key, changes)
+  for _, change in ipairs(changes) do
+    if not matches(key, change) then return false end
+  end
+  return true
+end
+
 local function write(key, change)
   redis.call('HSET', key, change.field, change.next)
   in_chunks('HSET', key, change.groups)
   in_chunks('HDEL', key, change.dropped)
+end
+
+local function write_all(key, changes)
+  for _, change in ipairs(changes) do
+    write(key, change)
+  end
 end

@@ -10,14 +10,6 @@ local function take_event()
   return { mob = take(), timestamp = take(), order = take(), kind = take(), identities = take_list() }
 end
 
-local function take_events()
-  local events = {}
-  for i = 1, tonumber(take()) do
-    events[i] = take_event()
-  end
-  return events
-end
-
 -- keys: meta, stream, identities, order by time, channel
 local function append_event(keys, event)
   if event.timestamp == '' then
@@ -41,9 +33,20 @@ local function append_events(keys, events)
     stored[i] = append_event(keys, event)
   end
   if #stored > 0 then
-    redis.call('SPUBLISH', keys.channel, stored[#stored][1])
+    redis.call('PUBLISH', keys.channel, stored[#stored][1])
   end
   return stored
+end
+
+-- those whose first identity the log does not have yet
+local function absent_events(keys, events)
+  local absent = {}
+  for _, event in ipairs(events) do
+    if redis.call('HEXISTS', keys.identities, event.identities[1]) == 0 then
+      absent[#absent + 1] = event
+    end
+  end
+  return absent
 end
 
 local function log_keys(first)

@@ -1,5 +1,7 @@
 -- The failure ledger: rows in a list, and an index of the steps that failed and of what was said of each.
 
+--- @include lib/arguments
+
 local function take_failure_row()
   return { row = take(), step = take(), content = take() }
 end

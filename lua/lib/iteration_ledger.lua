@@ -1,7 +1,13 @@
 -- The loop iteration ledger: a row is its own identity and stands in it once.
 
-local function append_iteration_once(rows, index, row, identity)
-  if redis.call('HSETNX', index, identity, 1) == 1 then
-    redis.call('RPUSH', rows, row)
+--- @include lib/arguments
+
+local function take_iteration_row()
+  return { row = take(), identity = take() }
+end
+
+local function append_iteration_once(rows, index, entry)
+  if redis.call('HSETNX', index, entry.identity, 1) == 1 then
+    redis.call('RPUSH', rows, entry.row)
   end
 end

@@ -1,6 +1,8 @@
 -- The step ledger: rows without their output in a list, outputs by row number beside it, and an index of
 -- what a row was for (step, agent, status) and of the last row of each step.
 
+--- @include lib/arguments
+
 local function take_step_row()
   return { row = take(), output = take(), identity = take(), step = take() }
 end
@@ -11,4 +13,10 @@ local function append_step_row(rows, outputs, index, entry)
     redis.call('HSET', outputs, number, entry.output)
   end
   redis.call('HSET', index, entry.identity, number, entry.step, number)
+end
+
+local function append_step_row_once(rows, outputs, index, entry)
+  if redis.call('HEXISTS', index, entry.identity) == 1 then return false end
+  append_step_row(rows, outputs, index, entry)
+  return true
 end

@@ -11,7 +11,4 @@
 
 local entry = take_step_row()
 if redis.call('EXISTS', KEYS[1]) == 0 then return NOT_FOUND end
-if redis.call('HEXISTS', KEYS[4], entry.identity) == 1 then return LOST end
-
-append_step_row(KEYS[2], KEYS[3], KEYS[4], entry)
-return WON
+return append_step_row_once(KEYS[2], KEYS[3], KEYS[4], entry) and WON or LOST

@@ -11,13 +11,11 @@
 --- @include lib/change
 --- @include lib/outputs
 
-local frame, field, json, length_field, iteration, inputs =
-  take_change(), take(), take(), take(), tonumber(take()), take_list()
+local frame, output, inputs = take_change(), take_output(), take_list()
 if redis.call('EXISTS', KEYS[1]) == 0 then return NOT_FOUND end
 if not matches(KEYS[2], frame) then return LOST end
 
 write(KEYS[2], frame)
-record_output(KEYS[3], field, json)
-if length_field ~= '' then cover_iteration(KEYS[3], length_field, iteration) end
+record_output(KEYS[3], output)
 in_chunks('RPUSH', KEYS[4], inputs)
 return WON

@@ -10,8 +10,8 @@
 --- @include lib/change
 --- @include lib/iteration_ledger
 
-local run, loop, frame, row, identity, inputs =
-  take_change(), take_change(), take_change(), take(), take(), take_list()
+local run, loop, frame, entry, inputs =
+  take_change(), take_change(), take_change(), take_iteration_row(), take_list()
 if redis.call('EXISTS', KEYS[1]) == 0 then return NOT_FOUND end
 if not matches(KEYS[1], run) then return LOST end
 if not matches(KEYS[2], loop) then return LOST end
@@ -20,6 +20,6 @@ if not matches(KEYS[3], frame) then return LOST end
 write(KEYS[1], run)
 write(KEYS[2], loop)
 write(KEYS[3], frame)
-append_iteration_once(KEYS[4], KEYS[5], row, identity)
+append_iteration_once(KEYS[4], KEYS[5], entry)
 in_chunks('RPUSH', KEYS[6], inputs)
 return WON

@@ -7,17 +7,9 @@
 -- Leaves the run at the end of the runs of its flow; nothing if it existed.
 
 --- @include lib/replies
---- @include lib/arguments
---- @include lib/chunks
+--- @include lib/run_creation
 
-local COMMANDS = { 'HSET', 'HSET', 'HSET', 'HSET', 'RPUSH', 'HSET', 'RPUSH', 'RPUSH', 'RPUSH', 'HSET' }
-
-local run_id, prefix = take(), take()
 if redis.call('EXISTS', KEYS[1]) == 1 then return EXISTS end
 
-for i, command in ipairs(COMMANDS) do
-  in_chunks(command, KEYS[i], take_list())
-end
-local sequence = redis.call('HINCRBY', KEYS[11], 'runs', 1)
-redis.call('ZADD', KEYS[12], 0, prefix .. string.format('%016d', sequence) .. run_id)
+create_run(KEYS[11], KEYS[12])
 return WON

@@ -6,11 +6,8 @@
 -- Reply  nil, or one array for each of KEYS: fields and values of a hash, or the items of a list
 -- Leaves everything as it was.
 
+--- @include lib/run_parts
+
 if redis.call('EXISTS', KEYS[1]) == 0 then return nil end
 
-local parts = {}
-for i = 1, 9 do
-  local is_list = i == 5 or i >= 7
-  parts[i] = is_list and redis.call('LRANGE', KEYS[i], 0, -1) or redis.call('HGETALL', KEYS[i])
-end
-return parts
+return read_run()

@@ -10,9 +10,9 @@
 --- @include lib/chunks
 --- @include lib/iteration_ledger
 
-local loop, row, identity = take_list(), take(), take()
+local loop, entry = take_list(), take_iteration_row()
 if redis.call('EXISTS', KEYS[1]) == 0 then return NOT_FOUND end
 
 in_chunks('HSET', KEYS[2], loop)
-if row ~= '' then append_iteration_once(KEYS[3], KEYS[4], row, identity) end
+if entry.row ~= '' then append_iteration_once(KEYS[3], KEYS[4], entry) end
 return WON

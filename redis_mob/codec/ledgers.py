@@ -160,6 +160,12 @@ def length_field(loop_id: str) -> bytes:
     return pack((loop_id, "length"))
 
 
+def output_arguments(step_id: str, json: bytes, loop_context: tuple[str, int] | None) -> list[bytes | int]:
+    """What a script gets to record an output."""
+    covered = (b"", 0) if loop_context is None else (length_field(loop_context[0]), loop_context[1])
+    return [output_field(step_id, loop_context), json, *covered]
+
+
 def encode_outputs(root: Mapping[str, Any], loops: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[bytes]:
     """Fields and values of all outputs of a run as it is first written."""
     values: dict[bytes, bytes] = {output_field(step): encode_json(value) for step, value in root.items()}

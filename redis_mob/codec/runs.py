@@ -166,7 +166,7 @@ def _kernel_states(model: type[K], stored: Mapping[bytes, bytes]) -> dict[str, K
             groups.setdefault(name, {})[group[0]] = data
         else:
             digests[name] = data
-    return {name: decode(model, groups[name], digest) for name, digest in digests.items()}
+    return {name: decode(model, groups[name], digests[name]) for name in groups.keys() | digests.keys()}
 
 
 def _frames(parts: RunParts) -> SortedDict[FrameSnapshot]:

@@ -309,7 +309,7 @@ def decode(model: type[S], groups: Mapping[bytes, bytes], digest: bytes) -> S:
     """
     layout = _LAYOUTS[model]
     found = {name: Group(data, blake2b(data, digest_size=DIGEST_SIZE).digest()) for name, data in groups.items()}
-    blocks = sorted((name for name in found if name not in (_PLAN, _SCHEDULER)), key=int)
+    blocks = sorted((name for name in found if name not in (_PLAN, _SCHEDULER)), key=_by_number)
     ordered = {name: found[name] for name in (_PLAN, *blocks, _SCHEDULER) if name in found}
     if _digest_of_digests(ordered) != digest:
         raise SerializationError(f"{model.__name__}: the stored groups do not match their digest")
@@ -321,6 +321,10 @@ def decode(model: type[S], groups: Mapping[bytes, bytes], digest: bytes) -> S:
     plan, scheduler, columns = _sources(layout, fields)
     vars(state)[_MEMORY] = Snapshot(ordered, digest, plan, scheduler, columns, rows)
     return state
+
+
+def _by_number(block: bytes) -> tuple[int, bytes]:
+    return len(block), block
 
 
 def _fields(

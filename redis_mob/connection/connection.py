@@ -20,6 +20,7 @@ from redis_mob.errors import (
     InternalError,
     OutcomeUnknownError,
     ReadFailedError,
+    SerializationError,
     StorageUnavailableError,
     WriteFailedError,
 )
@@ -45,9 +46,11 @@ class Connection:
     `server` says what runs there.
     """
 
-    def __init__(self, address: ServerAddress, transport: Transport, embedded: EmbeddedServer | None) -> None:
+    def __init__(
+        self, address: ServerAddress, transport: Transport, server: ServerInfo, embedded: EmbeddedServer | None
+    ) -> None:
         self.url = address.url
-        self.server = ServerInfo("", ())
+        self.server = server
         self.transport = transport
         self._address = address
         self._embedded = embedded
@@ -96,14 +99,17 @@ class Connection:
         """The keys of a namespace, which is created if it does not exist.
 
         Raises ValidationError for a bad name, StorageUnavailableError if a newer version of redis_mob wrote it or it
-        cannot be created.
+        cannot be created, SerializationError if its version cannot be read.
         """
         keys = Keys(namespace)
         try:
             reply = await self.call("meta/open_namespace", [keys.meta], [NAMESPACE_SCHEMA])
         except WriteFailedError as error:
             raise StorageUnavailableError(f"cannot open namespace {namespace!r}: {error}") from error.__cause__
-        schema = int(reply)
+        try:
+            schema = int(reply)
+        except ValueError as error:
+            raise SerializationError(f"{keys.meta} has the unreadable schema version {reply!r}") from error
         if schema > NAMESPACE_SCHEMA:
             raise StorageUnavailableError(
                 f"namespace {namespace!r} on {self._address} has schema version {schema}, written by a newer "
@@ -113,23 +119,8 @@ class Connection:
 
     async def aclose(self) -> None:
         """Close all connections, and end the embedded server if this process owns it. Calling it again does nothing."""
-        if self._closed:
-            return
         self._closed = True
-        try:
-            await self.transport.aclose()
-        finally:
-            if self._embedded:
-                await self._embedded.aclose()
-
-    async def check_server(self) -> None:
-        """Ask the server what it is; raises StorageUnavailableError if it does not answer or is not supported."""
-        try:
-            self.server = ServerInfo.parse(await self.transport.request(b"INFO", b"server"))
-        except TransportError as error:
-            raise StorageUnavailableError(f"cannot use {self._address}: {_explained(error)}") from _cause(error)
-        if problem := self.server.problem:
-            raise StorageUnavailableError(f"cannot use {self._address}: {problem}")
+        await _close(self.transport, self._embedded)
 
     def _ready(self, script: Script | str) -> Script:
         if self._closed:
@@ -174,13 +165,30 @@ async def connect(
     transport = Transport(
         address, connect_timeout=connect_timeout, reply_timeout=reply_timeout, max_connections=max_connections
     )
-    connection = Connection(address, transport, embedded)
     try:
-        await connection.check_server()
+        server = await _supported_server(address, transport)
     except BaseException:
-        await connection.aclose()
+        await _close(transport, embedded)
         raise
-    return connection
+    return Connection(address, transport, server, embedded)
+
+
+async def _supported_server(address: ServerAddress, transport: Transport) -> ServerInfo:
+    try:
+        server = ServerInfo.parse(await transport.request(b"INFO", b"server"))
+    except TransportError as error:
+        raise StorageUnavailableError(f"cannot use {address}: {_explained(error)}") from _cause(error)
+    if problem := server.problem:
+        raise StorageUnavailableError(f"cannot use {address}: {problem}")
+    return server
+
+
+async def _close(transport: Transport, embedded: EmbeddedServer | None) -> None:
+    try:
+        await transport.aclose()
+    finally:
+        if embedded is not None:
+            await embedded.aclose()
 
 
 def _explained(error: TransportError) -> str:

@@ -20,6 +20,21 @@ class RunKeys:
         """Hash: status, times, ids, parameters, the groups and digest of the flow state."""
 
     @property
+    def parts(self) -> list[str]:
+        """The keys that hold a run, in the order in which lua/lib/run_parts and run_creation take them."""
+        return [
+            self.run,
+            self.frames,
+            self.loops,
+            self.outputs,
+            self.steps,
+            self.step_outputs,
+            self.failures,
+            self.iterations,
+            self.authority,
+        ]
+
+    @property
     def frames(self) -> str:
         """Hash: groups and digest of every frame."""
         return f"{self.run}:frames"
@@ -101,6 +116,8 @@ class Keys:
         """Hash: the definitions that runs were started with, by their digest."""
         self.due = f"{tag}due"
         """Sorted set: when to look at which active run again, in milliseconds of the server's clock."""
+        self.ready = f"{tag}ready"
+        """Sorted set: when which execution may be claimed, in milliseconds of the server's clock."""
         self.wake_events = f"{tag}wake:events"
         """Channel: something was appended to the event log."""
         self.wake_runs = f"{tag}wake:runs"

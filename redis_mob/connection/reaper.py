@@ -4,7 +4,7 @@ The owner starts this file as a program of its own, with the standard library al
 the other end of its standard input. The kernel closes that end when the owner ends, even by SIGKILL.
 
 usage: reaper.py DIRECTORY LOCK COMMAND...
-DIRECTORY is removed at the end. LOCK is the number of an open file whose lock must live as long as the server, or -1.
+DIRECTORY is removed at the end. LOCK is the number of an open file whose lock must live as long as the server, or -.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import threading
+from types import FrameType
 
 GRACE = 10.0
 """Seconds that the server has to write its data after it was told to end."""
@@ -30,12 +31,16 @@ def _end_with_owner(server: subprocess.Popen[bytes]) -> None:
         server.kill()
 
 
+def _pay_no_heed(_number: int, _frame: FrameType | None) -> None:
+    """A handler, where SIG_IGN would be inherited by the server, which then misses an early order to end."""
+
+
 def main(directory: str, lock: str, *command: str) -> int:
     """Run the server until it or its owner ends; the status is that of the server."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+        signal.signal(number, _pay_no_heed)
     try:
-        kept = () if lock == "-1" else (int(lock),)
+        kept = () if lock == "-" else (int(lock),)
         server = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=kept)  # noqa: S603
         threading.Thread(target=_end_with_owner, args=(server,), daemon=True).start()
         return server.wait()

@@ -39,7 +39,8 @@ class ServerProcess:
     A reaper process stands between: it notices that this process is gone, however that came, and ends the server.
     """
 
-    def __init__(self, directory: Path, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
+    def __init__(self, data: Path | None, directory: Path, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
+        self._name = f"the embedded server of {data}" if data else "the embedded server"
         self.address = UnixAddress(str(directory / _SOCKET))
         self._process = process
         self._log = log
@@ -57,20 +58,10 @@ class ServerProcess:
         except OSError as error:
             raise StorageUnavailableError(f"cannot make a directory for the embedded server: {error}") from error
         try:
-            log = (directory / "server.log").open("a+b")
-            command = [sys.executable, "-I", "-S", reaper.__file__, str(directory), str(-1 if lock is None else lock)]
-            process = subprocess.Popen(  # noqa: S603
-                [*command, *_server_command(program, directory, data)],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                pass_fds=() if lock is None else (lock,),
-                start_new_session=True,
-            )
+            return cls(data, directory, *_start_reaper(directory, lock, _server_command(program, directory, data)))
         except OSError as error:
             shutil.rmtree(directory, ignore_errors=True)
             raise StorageUnavailableError(f"cannot start the embedded server: {error}") from error
-        return cls(directory, process, log)
 
     async def answer(self) -> ServerState:
         """Wait until the server answers; it may still be loading its data.
@@ -105,7 +96,7 @@ class ServerProcess:
     def _failed(self, how: str) -> StorageUnavailableError:
         lines = os.pread(self._log.fileno(), _LOG_BYTES, 0).decode(errors="replace").splitlines()
         last_words = "\n".join(f"  {line}" for line in lines[-_LOG_LINES:]) or "  (none)"
-        return StorageUnavailableError(f"the embedded server {how}; its last words:\n{last_words}")
+        return StorageUnavailableError(f"{self._name} {how}; its last words:\n{last_words}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +144,33 @@ def _private_directory() -> Path:
     usual = tempfile.gettempdir()
     place = usual if len(os.fsencode(usual)) <= longest else "/tmp"  # noqa: S108
     return Path(tempfile.mkdtemp(prefix="redis-mob-", dir=place))
+
+
+def _start_reaper(
+    directory: Path, lock: int | None, server_command: list[str]
+) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
+    log = (directory / "server.log").open("a+b")
+    try:
+        process = subprocess.Popen(  # noqa: S603
+            [
+                sys.executable,
+                "-I",
+                "-S",
+                reaper.__file__,
+                str(directory),
+                "-" if lock is None else str(lock),
+                *server_command,
+            ],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            pass_fds=() if lock is None else (lock,),
+            start_new_session=True,
+        )
+    except OSError:
+        log.close()
+        raise
+    return process, log
 
 
 def _server_command(program: Path, directory: Path, data: Path | None) -> list[str]:

@@ -89,6 +89,7 @@ class Transport:
         self._free = asyncio.Semaphore(max_connections)
         self._idle: list[AbstractConnection] = []
         self._busy: set[AbstractConnection] = set()
+        self._closed = False
 
     async def request(self, *parts: Part) -> Any:
         """Send one request and wait for its reply: bytes, int, None or a list of these.
@@ -99,6 +100,8 @@ class Transport:
         unanswered: type[TransportError] = NotSent
         try:
             async with asyncio.timeout(self._reply_timeout), self._free:
+                if self._closed:
+                    raise NotSent("the storage was closed")
                 connection = self._idle.pop() if self._idle else _new_connection(self._address, self._connect_timeout)
                 self._busy.add(connection)
                 try:
@@ -110,6 +113,8 @@ class Transport:
                 finally:
                     self._busy.discard(connection)
                     self._idle.append(connection)
+                    if self._closed:
+                        await _hang_up(connection)
         except TimeoutError as error:
             raise unanswered(f"no answer within {self._reply_timeout:g} s") from error
         except _LOST as error:
@@ -129,7 +134,8 @@ class Transport:
         return Line(connection)
 
     async def aclose(self) -> None:
-        """Close every connection of the pool, also those in use."""
+        """Close every connection of the pool, also those in use; requests that still wait are not sent."""
+        self._closed = True
         for connection in (*self._idle, *self._busy):
             await _hang_up(connection)
 

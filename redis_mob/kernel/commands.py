@@ -108,9 +108,7 @@ def on_scheduler(
 ) -> AuthorizeFlowRunReducerCommand:
     """A command about the run's slots and queues, for one frame or one loop."""
     return AuthorizeFlowRunReducerCommand(
-        payload=RunCommand(
-            run_id=run_id, command=command.value, frame_id=frame_id, loop_instance_id=loop_instance_id
-        )
+        payload=RunCommand(run_id=run_id, command=command.value, frame_id=frame_id, loop_instance_id=loop_instance_id)
     )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 
 from redis_mob.errors import KernelError
 from redis_mob.kernel.commands import SETTLED_AS, Frame
 from redis_mob.kernel.effects import Effect, EffectKind, Effects
 from redis_mob.models.authority import FrameCommand, FrameSeed
-from redis_mob.models.base import SortedDict
+from redis_mob.models.base import presorted
 from redis_mob.models.flow import DependencyMode, FlowFrameState, FramePhase, NodeKind, NodeStatus
 
 Result = tuple[FlowFrameState, Effects]
@@ -39,16 +39,16 @@ def seeded(seed: FrameSeed) -> FlowFrameState:
         tracked_nodes=nodes,
         ordered_nodes=seed.ordered_nodes,
         node_kind=seed.node_kind,
-        node_dependencies=SortedDict.in_order((node, seed.node_dependencies.get(node, ())) for node in nodes),
-        node_dependency_modes=SortedDict.in_order(
+        node_dependencies=presorted((node, seed.node_dependencies.get(node, ())) for node in nodes),
+        node_dependency_modes=presorted(
             (node, seed.node_dependency_modes.get(node, DependencyMode.ALL)) for node in nodes
         ),
-        node_branches=SortedDict.in_order((node, seed.node_branches.get(node)) for node in nodes),
+        node_branches=presorted((node, seed.node_branches.get(node)) for node in nodes),
         branch_winners=(),
         node_status=seed.node_status,
         ready_queue=seed.ready_queue,
-        output_recorded=SortedDict.in_order((node, False) for node in nodes),
-        node_condition_results=SortedDict.in_order((node, None) for node in nodes),
+        output_recorded=presorted((node, False) for node in nodes),
+        node_condition_results=presorted((node, None) for node in nodes),
     )
 
 
@@ -78,7 +78,9 @@ def _check_seeded_node(seed: FrameSeed, node: str, known: set[str]) -> None:
         raise KernelError(f"{where}: a new node with dependencies {dependencies} is {first}")
     is_step = seed.node_kind[node] is NodeKind.STEP
     if (node in seed.node_step_ids, node in seed.node_loop_ids) != (is_step, not is_step):
-        raise KernelError(f"{where}: a {seed.node_kind[node]} node has a {'step' if is_step else 'loop'} id and no other")
+        raise KernelError(
+            f"{where}: a {seed.node_kind[node]} node has a {'step' if is_step else 'loop'} id and no other"
+        )
 
 
 def transition(state: FlowFrameState, command: FrameCommand) -> Result:
@@ -132,7 +134,9 @@ def _node(state: FlowFrameState, command: FrameCommand) -> str:
 def _admit(state: FlowFrameState, command: FrameCommand) -> Result:
     node = _node(state, command)
     if node not in state.ready_queue:
-        raise KernelError(f"frame {state.frame_id!r}: node {node!r} is {state.node_status[node]}, not in the ready queue")
+        raise KernelError(
+            f"frame {state.frame_id!r}: node {node!r} is {state.node_status[node]}, not in the ready queue"
+        )
     branch = state.node_branches.get(node)
     rivals = [
         other
@@ -166,7 +170,7 @@ def _settle(state: FlowFrameState, command: FrameCommand) -> Result:
         _skip_rivals(state, statuses, branch)
         update["branch_winners"] = tuple(sorted({*state.branch_winners, branch}))
     queue = _advance(state, statuses)
-    update["node_status"] = SortedDict.in_order(statuses.items())
+    update["node_status"] = presorted(statuses)
     if queue != state.ready_queue:
         update["ready_queue"] = queue
     return state.model_copy(update=update), (Effect(EffectKind.NODE_EXECUTION_RELEASED, node),)
@@ -183,25 +187,27 @@ def _advance(state: FlowFrameState, statuses: dict[str, NodeStatus]) -> tuple[st
 
     One pass is enough, because the order has every node after its dependencies.
     """
+    pending, ready, any_mode = NodeStatus.PENDING, NodeStatus.READY, DependencyMode.ANY
+    dependencies, modes = state.node_dependencies, state.node_dependency_modes
+    completed = _having(statuses, (NodeStatus.COMPLETED,))
+    unreached = _having(statuses, UNREACHED)
     queue: list[str] = []
     for node in state.ordered_nodes:
-        status = statuses[node]
-        if status is NodeStatus.PENDING:
-            status = statuses[node] = _decided(state, node, statuses)
-        if status is NodeStatus.READY:
+        if statuses[node] is pending:
+            needed = dependencies[node]
+            any_of = modes[node] is any_mode
+            if needed and (unreached.issuperset(needed) if any_of else not unreached.isdisjoint(needed)):
+                statuses[node] = NodeStatus.SKIPPED
+                unreached.add(node)
+            elif not needed or (not completed.isdisjoint(needed) if any_of else completed.issuperset(needed)):
+                statuses[node] = ready
+        if statuses[node] is ready:
             queue.append(node)
     return tuple(queue)
 
 
-def _decided(state: FlowFrameState, node: str, statuses: Mapping[str, NodeStatus]) -> NodeStatus:
-    needed = [statuses[dependency] for dependency in state.node_dependencies[node]]
-    if not needed:
-        return NodeStatus.READY
-    decide = any if state.node_dependency_modes[node] is DependencyMode.ALL else all
-    if decide(status in UNREACHED for status in needed):
-        return NodeStatus.SKIPPED
-    satisfied = all if decide is any else any
-    return NodeStatus.READY if satisfied(status is NodeStatus.COMPLETED for status in needed) else NodeStatus.PENDING
+def _having(statuses: Mapping[str, NodeStatus], wanted: Container[NodeStatus]) -> set[str]:
+    return {node for node, status in statuses.items() if status in wanted}
 
 
 def _record_output(state: FlowFrameState, command: FrameCommand) -> Result:
@@ -226,5 +232,3 @@ _HANDLERS: dict[str, Callable[[FlowFrameState, FrameCommand], Result]] = {
     Frame.RECORD_NODE_OUTPUT: _record_output,
     Frame.SEAL_FRAME: _seal,
 }
-
-

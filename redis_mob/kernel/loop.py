@@ -29,7 +29,7 @@ def seeded(seed: LoopSeed) -> LoopIterationState:
 
 
 def body_frame_started(state: LoopIterationState, body_frame_id: str, iteration: int) -> LoopIterationState:
-    """The loop with the body of its current iteration under way. Raises KernelError when it waits for something else."""
+    """The loop with the body of its current iteration under way; KernelError when it waits for something else."""
     _require(state, LoopStage.AWAITING_BODY_FRAME, iteration, state.current_iteration)
     return state.model_copy(update={"stage": LoopStage.BODY_FRAME_ACTIVE, "active_body_frame_id": body_frame_id})
 

@@ -91,6 +91,10 @@ class WireEnum(StrEnum):
         return core_schema.enum_schema(cls, list(cls), sub_type="str", strict=False)
 
 
+# How a frozen mapping is filled while nobody else has seen it.
+_put = dict[Any, Any].update
+
+
 class FrozenDict(dict[K, V]):
     """A dict that cannot change: models share their containers and cache digests over them."""
 
@@ -116,15 +120,15 @@ class FrozenDict(dict[K, V]):
 
     def set(self, *items: tuple[K, V]) -> Self:
         """A copy with these items replaced or added; a new key of a sorted mapping takes its sorted place."""
-        changed = self.in_order(self.items())
-        dict.update(changed, items)
+        changed = self.in_order(self)
+        _put(changed, items)
         return changed if len(changed) == len(self) else type(self)(changed)
 
     @classmethod
-    def in_order(cls, items: Iterable[tuple[K, V]]) -> Self:
+    def in_order(cls, items: Mapping[K, V] | Iterable[tuple[K, V]]) -> Self:
         """A mapping of items that are known to stand in their right order, without checking it again."""
         made = cls()
-        dict.update(made, items)
+        _put(made, items)
         return made
 
     @classmethod
@@ -145,6 +149,13 @@ class SortedDict(FrozenDict[str, V]):
         keys = list(plain)
         ordered = sorted(keys)
         super().__init__(plain if ordered == keys else {key: plain[key] for key in ordered})
+
+
+def presorted(items: Mapping[str, V] | Iterable[tuple[str, V]]) -> SortedDict[V]:
+    """A sorted mapping of items that are known to be sorted, without checking it again."""
+    made: SortedDict[V] = SortedDict()
+    _put(made, items)
+    return made
 
 
 def _sorted_unique(items: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -243,12 +254,13 @@ def check_json(value: Any) -> Any:
     return value
 
 
-def _check_value(value: Any) -> Any:
+def check_value(value: Any) -> Any:
+    """The same value, if a field of a model may hold it: as `check_json`, but at most 128 levels deep."""
     _check_json(value, "$", 0, MAX_VALUE_DEPTH)
     return value
 
 
-JsonValue = Annotated[Any, AfterValidator(_check_value), WithJsonSchema({})]
+JsonValue = Annotated[Any, AfterValidator(check_value), WithJsonSchema({})]
 """Any JSON value as plain Python: None, bool, int, float, str, list, dict with text keys; at most 128 levels deep."""
 
 

@@ -16,9 +16,9 @@ def _one_session(value: object) -> object:
         return value
     fields = cast("dict[str, Any]", value)
     given = [fields.get("bridge_session_id"), fields.get("session_id")]
-    session = next((canonical_run_id(text) for text in given if text is not None), None)
+    sessions = [canonical_run_id(text) for text in given if text is not None]
     others = {key: item for key, item in fields.items() if key not in ("session_id", "bridge_session_id")}
-    return others if session is None else {**others, "session_id": session}
+    return {**others, "session_id": sessions[0]} if sessions else others
 
 
 def _same_session(fields: dict[str, Any]) -> Any:

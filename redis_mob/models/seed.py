@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from redis_mob.models.authority import RunSeed
-from redis_mob.models.base import U32_MAX, SortedDict
+from redis_mob.models.base import U32_MAX, SortedDict, presorted
 from redis_mob.models.definition import LimitsSpec
 from redis_mob.models.flow import CollectionPolicyKind, DependencyMode, FlowPhase, FlowRunState
 from redis_mob.models.flow_spec import CollectAny, CollectionPolicy, CollectQuorum, DependsOnMode, FlowSpec
@@ -63,26 +63,24 @@ def pending_flow_state(seed: RunSeed) -> FlowRunState:
     thresholds 0. Numbers above 32 bits saturate. Source: store contract 6.1.
     """
     steps = seed.step_ids
-    zeros = SortedDict.in_order((step, 0) for step in steps)
+    zeros: SortedDict[int] = presorted((step, 0) for step in steps)
     return FlowRunState(
         phase=FlowPhase.PENDING,
         tracked_steps=steps,
         ordered_steps=seed.ordered_steps,
-        step_status=SortedDict.in_order((step, None) for step in steps),
-        output_recorded=SortedDict.in_order((step, False) for step in steps),
-        step_condition_results=SortedDict.in_order((step, None) for step in steps),
-        step_has_conditions=SortedDict.in_order((step, seed.step_has_conditions.get(step, False)) for step in steps),
-        step_dependencies=SortedDict.in_order((step, seed.step_dependencies.get(step, ())) for step in steps),
-        step_dependency_modes=SortedDict.in_order(
+        step_status=presorted((step, None) for step in steps),
+        output_recorded=presorted((step, False) for step in steps),
+        step_condition_results=presorted((step, None) for step in steps),
+        step_has_conditions=presorted((step, seed.step_has_conditions.get(step, False)) for step in steps),
+        step_dependencies=presorted((step, seed.step_dependencies.get(step, ())) for step in steps),
+        step_dependency_modes=presorted(
             (step, seed.step_dependency_modes.get(step, DependencyMode.ALL)) for step in steps
         ),
-        step_branches=SortedDict.in_order((step, seed.step_branches.get(step)) for step in steps),
-        step_collection_policies=SortedDict.in_order(
+        step_branches=presorted((step, seed.step_branches.get(step)) for step in steps),
+        step_collection_policies=presorted(
             (step, seed.step_collection_policies.get(step, CollectionPolicyKind.ALL)) for step in steps
         ),
-        step_quorum_thresholds=SortedDict.in_order(
-            (step, saturated(seed.step_quorum_thresholds.get(step, 0))) for step in steps
-        ),
+        step_quorum_thresholds=presorted((step, saturated(seed.step_quorum_thresholds.get(step, 0))) for step in steps),
         step_target_counts=zeros,
         step_target_success_counts=zeros,
         step_target_terminal_failure_counts=zeros,

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field
 
-from redis_mob.models.base import U64, U64_MAX, Items, Model, is_none
+from redis_mob.models.base import U64, Items, Model, is_none
 from redis_mob.models.ids import HIDE_INPUT, KeyBytes
 
 BRIDGE_PROTOCOL_VERSION = 2
@@ -94,7 +94,7 @@ class SupervisorAuthorityRecord(_Authority):
         """
         has_peers = bool(pending.accepted_peer_ids)
         overtaken = has_peers and pending.epoch <= self.epoch and pending.public_peer_id != self.public_peer_id
-        follows = self.epoch < U64_MAX and pending.epoch == self.epoch + 1
+        follows = pending.epoch == self.epoch + 1
         durable = self.pending_rotation
         if not (overtaken or follows):
             return self, False

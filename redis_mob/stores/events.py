@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from redis_mob.codec.events import decode_event
@@ -96,7 +96,7 @@ class RedisEventStore:
     async def prune(self, older_than: datetime, /) -> int:
         if older_than.tzinfo is None:
             raise InternalError(f"prune needs a time with a zone, not {older_than.isoformat()}")
-        bound = order_text(microseconds(older_than.astimezone(UTC)))
+        bound = order_text(microseconds(older_than))
         return await self._connection.call("events/prune", [self._keys.events, self._keys.events_by_time], [bound])
 
     async def clear(self) -> None:
@@ -108,7 +108,7 @@ class RedisEventStore:
         async with self._wake_ups.listen(self._keys.wake_events) as bell:
             if after is None:
                 after, _ = await self.read_after(0, 1)
-            yield _Subscription(self, bell, after)
+            yield _Subscription(self, bell, cursor_argument(after))
 
 
 Entry = tuple[int, dict[bytes, bytes]]

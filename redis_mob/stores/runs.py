@@ -34,7 +34,7 @@ from redis_mob.models import (
     terminal_identity,
 )
 from redis_mob.models.authority import STORABLE_INPUTS
-from redis_mob.models.base import canonical_run_id, check_json
+from redis_mob.models.base import canonical_run_id, check_value
 from redis_mob.models.run import MAX_LOOP_ITERATION
 from redis_mob.stores.event_arguments import event_arguments, log_keys, stored_event
 
@@ -51,15 +51,7 @@ class RedisRunStore:
         reply = await self._connection.call(
             "runs/create_run",
             [
-                keys.run,
-                keys.frames,
-                keys.loops,
-                keys.outputs,
-                keys.steps,
-                keys.step_outputs,
-                keys.failures,
-                keys.iterations,
-                keys.authority,
+                *keys.parts,
                 keys.index,
                 self._keys.meta,
                 self._keys.runs,
@@ -74,21 +66,7 @@ class RedisRunStore:
 
     async def get_run(self, run_id: str, /) -> MobRun | None:
         keys = self._keys.run(run_id)
-        reply = await self._connection.read(
-            "runs/get_run",
-            [
-                keys.run,
-                keys.frames,
-                keys.loops,
-                keys.outputs,
-                keys.steps,
-                keys.step_outputs,
-                keys.failures,
-                keys.iterations,
-                keys.authority,
-            ],
-            [],
-        )
+        reply = await self._connection.read("runs/get_run", keys.parts, [])
         return None if reply is None else decode_run(canonical_run_id(run_id), run_parts(reply))
 
     async def list_runs(self, mob_id: str, flow_id: str | None = None) -> list[MobRun]:
@@ -283,9 +261,9 @@ class RedisRunStore:
             [keys.run, keys.frames, keys.outputs, keys.authority],
             [
                 *change_of_frame(frame_id, expected_frame, next_frame),
-                ledgers.output_field(step_output_key, loop_context),
-                _json(f"output of step {step_output_key!r}", step_output),
-                *((ledgers.length_field(loop_context[0]), loop_context[1]) if loop_context else (b"", 0)),
+                *ledgers.output_arguments(
+                    step_output_key, _json(f"output of step {step_output_key!r}", step_output), loop_context
+                ),
                 *_inputs(authority_inputs),
             ],
         )
@@ -441,6 +419,6 @@ def _inputs(authority_inputs: Sequence[FlowAuthorityInput]) -> list[Argument]:
 
 def _json(what: str, value: Any) -> bytes:
     try:
-        return ledgers.encode_json(check_json(value))
+        return ledgers.encode_json(check_value(value))
     except ValueError as error:
         raise InternalError(f"{what}: {error}") from None

@@ -10,13 +10,14 @@ from redis_mob.connection.connection import Connection, connect
 from redis_mob.connection.keys import Keys
 from redis_mob.connection.wakeups import WakeUps
 from redis_mob.stores.events import RedisEventStore
+from redis_mob.stores.executions import RedisExecutionStore
 from redis_mob.stores.runs import RedisRunStore
 
 
 class MobStorage:
     """The stores of one namespace, for one event loop; `open` makes it.
 
-    events: the event log. runs: the runs. `url` is the address under which other processes of this user reach the
+    events: the event log. runs: the runs. executions: what a fleet needs. `url` is the address under which other processes of this user reach the
     same server; it may hold a password.
     """
 
@@ -27,6 +28,7 @@ class MobStorage:
         self.url = connection.url
         self.events = RedisEventStore(connection, keys, self._wake_ups)
         self.runs = RedisRunStore(connection, keys)
+        self.executions = RedisExecutionStore(connection, keys, self._wake_ups)
 
     @classmethod
     def open(cls, url: str | None = None, *, namespace: str = "default") -> OpeningStorage:

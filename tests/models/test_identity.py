@@ -82,6 +82,6 @@ def test_a_foreign_peer_id_is_refused_in_a_rotation_too() -> None:
         one.model_copy(update={"public_peer_id": two.public_peer_id}), ["p"]
     )
     check_peer_ids(one.model_copy(update={"pending_rotation": SupervisorPendingRotationRecord.from_authority(two, [])}))
-    with pytest.raises(InternalError, match="pending_rotation.public_peer_id") as refused:
+    with pytest.raises(InternalError, match=r"pending_rotation\.public_peer_id") as refused:
         check_peer_ids(one.model_copy(update={"pending_rotation": swapped}))
     assert repr(one.secret_key) not in str(refused.value)

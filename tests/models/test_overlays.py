@@ -53,6 +53,13 @@ def test_overlays_are_read_as_the_crate_reads_them(line: dict[str, Any]) -> None
     )
 
 
+def test_a_failed_status_holds_nothing_else() -> None:
+    overlay = next(line["input"] for line in read_jsonl("wire/overlays.jsonl") if line["name"] == "status_failed")
+    both = {**overlay, "status": {**overlay["status"], "Normalized": None}}
+    with pytest.raises(ValidationError, match="status"):
+        ExternalBindingOverlayRecord.model_validate_json(json.dumps(both))
+
+
 def test_every_refusal_is_in_the_golden_data() -> None:
     assert {line["name"] for line in read_jsonl("wire/overlays.jsonl") if "error" in line} == REFUSED.keys()
 

@@ -80,10 +80,12 @@ def test_a_key_is_32_integers(value: object) -> None:
 def test_all_lines_are_covered() -> None:
     covered = {"plain", "epoch_max", "epoch_above_2_53", "without_pending", "from_pending", "pending_record"}
     prefixes = ("pending_", "read.", "peer_id.", "same_attempted_authority.", "remove_accepted_peer_ids")
-    assert [line["name"] for line in LINES if line["name"] not in covered and not line["name"].startswith(prefixes)] == []
+    assert [
+        line["name"] for line in LINES if line["name"] not in covered and not line["name"].startswith(prefixes)
+    ] == []
 
 
-def test_case_095_pending_rotation_comes_and_goes() -> None:
+def test_a_pending_rotation_comes_and_goes() -> None:
     pending = authority(line("pending_accepted")["record"])
     assert pending.pending_rotation is not None
     assert exact_text(pending.without_pending_rotation().model_dump_json()) == exact(line("without_pending")["record"])

@@ -1,0 +1,80 @@
+"""Executions and what a run was started with, as bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from hashlib import blake2b
+
+from pydantic import ValidationError
+
+from redis_mob.codec.ledgers import EPOCH
+from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack
+from redis_mob.errors import SerializationError
+from redis_mob.models.definition import MobDefinition
+from redis_mob.models.execution import Execution, ExecutionKey, RunLaunch
+
+MILLISECOND = timedelta(milliseconds=1)
+
+
+def milliseconds(at: datetime) -> int:
+    """Milliseconds since 1970, rounded up: what is due then is due."""
+    return -((EPOCH - at) // MILLISECOND)
+
+
+def moment_of_milliseconds(at: float) -> datetime:
+    """The moment that many milliseconds after 1970."""
+    return EPOCH + at * MILLISECOND
+
+
+def encode_execution(execution: Execution) -> bytes:
+    """The record of an execution; equal executions have equal bytes, which is what a compare-and-swap compares."""
+    return execution.model_dump_json().encode()
+
+
+def execution_field(key: ExecutionKey) -> bytes:
+    """The field of an execution among those of its run."""
+    return pack(key)
+
+
+def decode_executions(run_id: str, stored: Mapping[bytes, bytes]) -> dict[ExecutionKey, Execution]:
+    """The executions of a run. Raises SerializationError naming the run."""
+    try:
+        return {ExecutionKey(*unpack(field)): Execution.model_validate_json(record) for field, record in stored.items()}
+    except (*UNPACK_ERRORS, ValidationError) as error:
+        raise SerializationError(f"run {run_id}: an execution cannot be read: {error}") from error
+
+
+def due_run(run_id: str) -> bytes:
+    """A run in the order of what is due."""
+    return run_id.encode()
+
+
+def due_execution(run_id: str, key: ExecutionKey) -> bytes:
+    """An execution in the order of what is due."""
+    return pack((run_id, *key))
+
+
+def decode_due_execution(member: bytes) -> tuple[str, ExecutionKey]:
+    """(run id, key) of an execution that is due."""
+    run_id, *key = unpack(member)
+    return run_id, ExecutionKey(*key)
+
+
+def encode_launch(launch: RunLaunch) -> bytes:
+    """What a run was started with."""
+    return launch.model_dump_json().encode()
+
+
+def decode_launch(run_id: str, data: bytes) -> RunLaunch:
+    """What a run was started with. Raises SerializationError naming the run."""
+    try:
+        return RunLaunch.model_validate_json(data)
+    except ValidationError as error:
+        raise SerializationError(f"run {run_id}: launch cannot be read: {error}") from error
+
+
+def encode_definition(definition: MobDefinition) -> tuple[str, bytes]:
+    """(digest, JSON) of a definition."""
+    data = definition.model_dump_json().encode()
+    return blake2b(data, digest_size=16).hexdigest(), data

@@ -1,0 +1,159 @@
+"""Runs a handler for one leased execution: keeps the lease, watches the time, and tells what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid5
+
+from redis_mob.contracts import ExecutionStore
+from redis_mob.errors import MobStoreError
+from redis_mob.fleet.outcome import Failed, Outcome, Succeeded
+from redis_mob.fleet.step_context import Handler, StepContext, StepFailed
+from redis_mob.kernel.context import visible_context
+from redis_mob.models.execution import Execution, ExecutionKey, Lease
+from redis_mob.models.flow import FrameScope
+from redis_mob.models.flow_spec import FlowSpec
+from redis_mob.models.transition import RunView
+
+RENEWALS_PER_LEASE = 3
+
+
+class LeaseLost(Exception):  # noqa: N818
+    """Somebody else owns the execution now, or nobody needs its result."""
+
+
+@dataclass(slots=True)
+class LeasedExecution:
+    """An execution as this worker holds it, and the way to keep holding it."""
+
+    store: ExecutionStore
+    run_id: str
+    key: ExecutionKey
+    execution: Execution
+    lease: Lease
+    duration: timedelta
+    claimed_at: datetime
+    clock_offset: float
+    """The storage's time minus this event loop's, in seconds: so that no host's own clock matters."""
+
+    def seconds_left(self) -> float:
+        """Until the deadline, by the storage's clock."""
+        return self.lease.deadline.timestamp() - self._now()
+
+    def timeout_ms(self) -> int:
+        """How long the execution was allowed to take."""
+        return round((self.lease.deadline - self.claimed_at) / timedelta(milliseconds=1))
+
+    async def renew(self) -> bool:
+        """Extend the lease; False if it is lost."""
+        expires_at = datetime.fromtimestamp(self._now(), UTC) + self.duration
+        lease = self.lease.model_copy(update={"expires_at": expires_at})
+        renewed = self.execution.model_copy(update={"lease": lease})
+        if not await self.store.renew_lease(self.run_id, self.key, expected=self.execution, next=renewed):
+            return False
+        self.execution, self.lease = renewed, lease
+        return True
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time() + self.clock_offset
+
+
+async def execute(
+    held: LeasedExecution, view: RunView, flow: FlowSpec, handler: Handler, threads: ThreadPoolExecutor
+) -> Outcome:
+    """What came of the handler. Raises LeaseLost when the lease went away meanwhile; the handler is stopped then.
+
+    A plain function cannot be stopped: it goes on in its thread, and its result is dropped.
+    """
+    cancelled = asyncio.Event()
+    context = _context(held, view, flow, cancelled)
+    async with _kept(held, cancelled) as lost:
+        work = asyncio.create_task(_called(handler, context, threads))
+        try:
+            done, _ = await asyncio.wait({work, lost}, timeout=held.seconds_left(), return_when=asyncio.FIRST_COMPLETED)
+            if work in done:
+                return _outcome(work)
+            if lost in done:
+                raise LeaseLost
+            return Failed(f"timeout after {held.timeout_ms()}ms")
+        finally:
+            cancelled.set()
+            work.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await work
+
+
+@asynccontextmanager
+async def _kept(held: LeasedExecution, cancelled: asyncio.Event) -> AsyncGenerator[asyncio.Task[None]]:
+    """Renews the lease in the background; the task ends when the lease is lost."""
+
+    async def keep() -> None:
+        pause = held.duration.total_seconds() / RENEWALS_PER_LEASE
+        while True:
+            await asyncio.sleep(pause)
+            with suppress(MobStoreError):  # the next renewal may reach the storage again; the lease decides
+                if not await held.renew():
+                    cancelled.set()
+                    return
+
+    task = asyncio.create_task(keep())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _called(handler: Handler, context: StepContext, threads: ThreadPoolExecutor) -> Any:
+    if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None)):  # noqa: B004
+        return await handler(context)
+    value = await asyncio.get_running_loop().run_in_executor(threads, handler, context)
+    return await value if inspect.isawaitable(value) else value
+
+
+def _outcome(work: asyncio.Task[Any]) -> Outcome:
+    if work.cancelled():
+        return Failed("the handler was cancelled from within", error_class="CancelledError")
+    match work.exception():
+        case None:
+            return Succeeded(work.result())
+        case StepFailed() as failed:
+            return Failed(failed.reason, failed.retryable, "StepFailed", failed.detail)
+        case error:
+            name = type(error).__name__
+            return Failed(f"{name}: {error}" if str(error) else name, error_class=name)
+
+
+def _context(held: LeasedExecution, view: RunView, flow: FlowSpec, cancelled: asyncio.Event) -> StepContext:
+    run, key, execution = view.run, held.key, held.execution
+    frame = run.frames[key.frame_id].kernel_state
+    visible = visible_context(run, flow)
+    return StepContext(
+        mob_id=run.mob_id,
+        flow_id=run.flow_id,
+        run_id=run.run_id,
+        step_id=execution.step_id,
+        node_id=key.node_id,
+        frame_id=key.frame_id,
+        iteration=frame.iteration if frame.frame_scope is FrameScope.BODY else None,
+        role=execution.role,
+        member=key.target,
+        attempt=execution.attempt,
+        message=execution.message,
+        params=visible.params,
+        outputs=visible.steps,
+        loops=visible.loops,
+        idempotency_key=str(uuid5(UUID(run.run_id), "\0".join(key))),
+        fencing_token=held.lease.fencing_token,
+        deadline=held.lease.deadline,
+        cancelled=cancelled,
+        heartbeat=held.renew,
+    )

@@ -1,0 +1,162 @@
+"""The fleet as its users see it: start runs, wait for them, cancel them, and work."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+from redis_mob.codec.executions import encode_definition
+from redis_mob.errors import DefinitionError, HandlerError, NotFoundError, ValidationError
+from redis_mob.fleet.step_context import Handler, handler_for
+from redis_mob.fleet.worker import DEFAULT_LEASE, SWEEP_SECONDS, Worker
+from redis_mob.kernel.validation import require_valid
+from redis_mob.models.base import SortedDict, check_json
+from redis_mob.models.definition import MobDefinition
+from redis_mob.models.execution import RunLaunch
+from redis_mob.models.flow_spec import FlowSpec, OutputFormat
+from redis_mob.models.run import MobRun
+from redis_mob.stores.storage import MobStorage
+
+
+class Fleet:
+    """Runs the flows of one definition over a storage; any number of processes may have one of the same.
+
+    `handlers` maps roles to handlers, `*` to that of all other roles. `members` says how many members a role has,
+    1 unless given; they are named `<role>-1` and so on. Raises DefinitionError with every diagnostic, and
+    ValidationError for a number of members that makes no sense.
+    """
+
+    def __init__(
+        self,
+        storage: MobStorage,
+        definition: MobDefinition,
+        handlers: Mapping[str, Handler],
+        *,
+        members: Mapping[str, int] | None = None,
+        lease: timedelta = DEFAULT_LEASE,
+    ) -> None:
+        require_valid(definition)
+        self._storage = storage
+        self._definition = definition
+        self._handlers = handlers
+        self._lease = lease
+        self._members = _named_members(definition, members or {})
+
+    async def start(self, flow_id: str, params: Any = None, idempotency_key: str | None = None) -> str:
+        """Start a run of a flow and return its id. The same idempotency key always gives the same run.
+
+        Raises NotFoundError for an unknown flow, HandlerError when a role of the flow has no handler here,
+        ValidationError for parameters that are no JSON, DefinitionError for a schema that cannot be read.
+        """
+        flow = self._flow(flow_id)
+        for step_id, step in flow.steps.items():
+            if handler_for(self._handlers, step.role) is None:
+                raise HandlerError(f"step {step_id!r}: role {step.role!r} has no handler; give one for it, or for '*'")
+        try:
+            check_json(params)
+        except ValueError as error:
+            raise ValidationError(f"params: {error}") from None
+        limits, supervisor = self._definition.limits, self._definition.supervisor
+        run = MobRun.pending(
+            self._definition.id,
+            flow_id,
+            flow,
+            params,
+            limits,
+            run_id=self._run_id(flow_id, idempotency_key),
+            escalation_threshold=supervisor.escalation_threshold if supervisor else 0,
+        )
+        duration = limits.max_flow_duration_ms if limits else None
+        launch = RunLaunch(
+            definition=encode_definition(self._definition)[0],
+            members=self._members,
+            schemas=_schemas(flow),
+            parsed_steps=_parsed_steps(flow),
+            deadline=None if duration is None else run.created_at + timedelta(milliseconds=duration),
+        )
+        await self._storage.executions.start_run(run, launch, self._definition)
+        return run.run_id
+
+    async def wait(self, run_id: str) -> MobRun:
+        """The run, once it is over. Raises NotFoundError if it does not exist."""
+        async with self._storage.executions.listen() as bell:
+            while True:
+                run = await self._storage.runs.get_run(run_id)
+                if run is None:
+                    raise NotFoundError(f"run {run_id} does not exist")
+                if run.status.is_terminal:
+                    return run
+                await bell.wait(SWEEP_SECONDS)
+
+    async def cancel(self, run_id: str) -> bool:
+        """Ask for the cancellation of a run; a worker carries it out. False if the run is over already.
+
+        Raises NotFoundError if it does not exist.
+        """
+        return await self._storage.executions.request_cancel(run_id)
+
+    async def work(self, concurrency: int = 16, stop: asyncio.Event | None = None, name: str | None = None) -> None:
+        """Be a worker of this namespace until `stop` is set; see `Worker`."""
+        worker = Worker(self._storage.executions, self._handlers, lease=self._lease, concurrency=concurrency, name=name)
+        await worker.run(stop)
+
+    def _flow(self, flow_id: str) -> FlowSpec:
+        flow = self._definition.flows.get(flow_id)
+        if flow is None:
+            known = ", ".join(map(repr, self._definition.flows)) or "none"
+            raise NotFoundError(f"mob {self._definition.id!r} has no flow {flow_id!r}; it has: {known}")
+        return flow
+
+    def _run_id(self, flow_id: str, idempotency_key: str | None) -> str | None:
+        if idempotency_key is None:
+            return None
+        identity = json.dumps(["redis-mob", self._definition.id, flow_id, idempotency_key])
+        return str(uuid5(NAMESPACE_URL, identity))
+
+
+def _named_members(definition: MobDefinition, counts: Mapping[str, int]) -> SortedDict[tuple[str, ...]]:
+    for role, count in counts.items():
+        if role not in definition.profiles:
+            raise ValidationError(f"members: the definition has no role {role!r}")
+        if count < 0:
+            raise ValidationError(f"members: role {role!r} cannot have {count} members")
+    return SortedDict(
+        {role: tuple(f"{role}-{n}" for n in range(1, counts.get(role, 1) + 1)) for role in definition.profiles}
+    )
+
+
+def _parsed_steps(flow: FlowSpec) -> tuple[str, ...]:
+    """The steps whose texts are read as JSON: those that say so, and those that have a schema and do not say."""
+    return tuple(
+        step_id
+        for step_id, step in flow.steps.items()
+        if step.output_format is OutputFormat.JSON
+        and ("output_format" in step.model_fields_set or step.expected_schema_ref is not None)
+    )
+
+
+def _schemas(flow: FlowSpec) -> SortedDict[Any]:
+    """The schema of each step that names one: the JSON itself, or the file that holds it, read now (decision 37)."""
+    schemas: dict[str, Any] = {}
+    for step_id, step in flow.steps.items():
+        if step.expected_schema_ref is not None:
+            schemas[step_id] = _schema(step_id, step.expected_schema_ref)
+    return SortedDict(schemas)
+
+
+def _schema(step_id: str, reference: str) -> Any:
+    try:
+        return json.loads(reference)
+    except ValueError:
+        pass
+    try:
+        return json.loads(Path(reference).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DefinitionError(
+            f"step {step_id!r}: expected_schema_ref is neither a JSON schema nor a file that holds one: {error}"
+        ) from error

@@ -1,0 +1,76 @@
+"""What came of executing a step, and how a handler's value is taken (decision 37)."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.validators import validator_for
+
+from redis_mob.models.base import check_json
+from redis_mob.models.execution import RunLaunch
+
+EXCERPT = 200
+"""Characters of an unreadable answer that its failure shows."""
+
+_FENCED = re.compile(r"```[^\n`]*\n(.*?)```", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """The handler returned this value, any JSON."""
+
+    output: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The execution failed. `error_class` names the exception, `detail` is whatever the handler added."""
+
+    reason: str
+    retryable: bool = True
+    error_class: str | None = None
+    detail: Any = None
+
+
+Outcome = Succeeded | Failed
+
+
+def taken(outcome: Outcome, step_id: str, launch: RunLaunch) -> Outcome:
+    """The outcome with its value as the step wants it: a text parsed where JSON is asked for, checked by the schema.
+
+    A value that is no JSON, cannot be parsed or does not fit makes a failed attempt that says why.
+    """
+    if isinstance(outcome, Failed):
+        return outcome
+    try:
+        value = check_json(outcome.output)
+        if isinstance(value, str) and step_id in launch.parsed_steps:
+            value = check_json(_parsed(value))
+        if step_id in launch.schemas:
+            _check_schema(value, launch.schemas[step_id])
+    except ValueError as error:
+        return Failed(f"the output of step {step_id!r} is refused: {error}")
+    return Succeeded(value)
+
+
+def _parsed(text: str) -> Any:
+    """The whole text as JSON, or else its first fenced block."""
+    fenced = _FENCED.search(text)
+    for candidate in (text, fenced[1] if fenced else None):
+        if candidate is not None:
+            try:
+                return json.loads(candidate)
+            except ValueError:
+                continue
+    raise ValueError(f"it is no JSON: {text[:EXCERPT]!r}")
+
+
+def _check_schema(value: Any, schema: Any) -> None:
+    validator = validator_for(schema, default=Draft202012Validator)(schema)
+    problem = min(validator.iter_errors(value), key=lambda error: error.json_path, default=None)
+    if problem is not None:
+        raise ValueError(f"it does not fit its schema at {problem.json_path}: {problem.message}")

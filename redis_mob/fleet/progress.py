@@ -1,0 +1,201 @@
+"""A run under way from what was read to what will be written: states, executions, rows and events, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from redis_mob.kernel.context import ConditionContext, visible_context
+from redis_mob.kernel.draft import Move
+from redis_mob.kernel.machine import FlowMachine
+from redis_mob.models.authority import FlowAuthorityInput
+from redis_mob.models.base import FrozenDict
+from redis_mob.models.definition import MobDefinition
+from redis_mob.models.events import MobEventKind, NewMobEvent, StepSkipped
+from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus
+from redis_mob.models.failure import AgentErrorReport, TurnError
+from redis_mob.models.flow import FrameScope, FrameSnapshot, NodeStatus
+from redis_mob.models.flow_spec import FlowSpec
+from redis_mob.models.run import (
+    FailureLedgerEntry,
+    LoopIterationLedgerEntry,
+    MobRun,
+    StepLedgerEntry,
+    StepRunStatus,
+)
+from redis_mob.models.transition import RecordedOutput, RunView, Transition
+
+SYSTEM_MEMBER = "__flow_system_member__"
+"""Whose rows in the step ledger are those of a step as a whole."""
+
+FLOW_STEP = "__flow__"
+"""The step under which failures of the flow itself are recorded."""
+
+OVER_BY_SKIP = "a step it depends on did not complete, or another member of its branch won"
+
+OPEN = (ExecutionStatus.WAITING, ExecutionStatus.LEASED)
+"""Executions that may still give a result."""
+
+
+class Progress:
+    """Collects one transition. Nothing here decides: the engine does, and tells what happened."""
+
+    def __init__(self, view: RunView, definition: MobDefinition) -> None:
+        self.view = view
+        self.definition = definition
+        self.flow: FlowSpec = definition.flows[view.run.flow_id]
+        self.machine = FlowMachine.from_run(view.run, self.flow)
+        self.failures: list[FailureLedgerEntry] = []
+        self.outputs: list[RecordedOutput] = []
+        self._run = view.run
+        self._changed: dict[ExecutionKey, Execution] = {}
+        self._inputs: list[FlowAuthorityInput] = []
+        self._step_rows: list[StepLedgerEntry] = []
+        self._step_rows_once: list[StepLedgerEntry] = []
+        self._iteration_rows: list[LoopIterationLedgerEntry] = []
+        self._events: list[NewMobEvent] = []
+        self._terminal_events: list[NewMobEvent] = []
+
+    @property
+    def now(self) -> datetime:
+        """The server's time at which the run was read."""
+        return self.view.now
+
+    @property
+    def run(self) -> MobRun:
+        """The run as it stands by now, but for its ledgers and its log."""
+        machine = self.machine
+        return self._run.model_copy(
+            update={
+                "status": machine.status,
+                "flow_state": machine.flow_state,
+                "frames": machine.frames,
+                "loops": machine.loops,
+            }
+        )
+
+    def context(self) -> ConditionContext:
+        """What steps and conditions see at this point."""
+        return visible_context(self.run, self.flow)
+
+    def move(self, move: Move) -> None:
+        """Take over a move of the kernel; step nodes that it skipped for the others' sake are told as events."""
+        before, self.machine = self.machine, move.machine
+        self._inputs += move.inputs
+        if before.frames is not self.machine.frames:
+            for frame_id, snapshot in self.machine.frames.items():
+                old = before.frames.get(frame_id)
+                if old is not None and old is not snapshot:
+                    self._tell_skipped(frame_id, old, snapshot)
+
+    def _tell_skipped(self, frame_id: str, old: FrameSnapshot, new: FrameSnapshot) -> None:
+        earlier = old.kernel_state.node_status
+        for node_id, status in new.kernel_state.node_status.items():
+            if status is NodeStatus.SKIPPED and earlier[node_id] in (NodeStatus.PENDING, NodeStatus.READY):
+                step_id = self.machine.step_of(frame_id, node_id)
+                if step_id is not None:
+                    self.tell(StepSkipped(run_id=self._run.run_id, step_id=step_id, reason=OVER_BY_SKIP))
+
+    def execution(self, key: ExecutionKey) -> Execution | None:
+        """An execution as it stands by now."""
+        return self._changed.get(key) or self.view.executions.get(key)
+
+    def executions_of(self, frame_id: str, node_id: str) -> dict[str, Execution]:
+        """The executions of a node by member, in the order of the members' names."""
+        found = {key.target: execution for key, execution in self.executions() if key[:2] == (frame_id, node_id)}
+        return dict(sorted(found.items()))
+
+    def executions(self) -> Iterator[tuple[ExecutionKey, Execution]]:
+        """All executions of the run as they stand by now."""
+        yield from {**self.view.executions, **self._changed}.items()
+
+    def put(self, key: ExecutionKey, execution: Execution) -> None:
+        """Replace an execution, or add one."""
+        self._changed[key] = execution
+
+    def close(self, key: ExecutionKey, **changes: Any) -> None:
+        """End an execution: it has no lease any more."""
+        execution = self.execution(key)
+        if execution is not None:
+            self.put(key, execution.model_copy(update={"lease": None, **changes}))
+
+    def record_output(self, frame_id: str, step_id: str, output: Any) -> None:
+        """Record the output of a step, where steps after it will see it."""
+        loop_context = self._loop_context(frame_id)
+        self.outputs.append(RecordedOutput(step_id, output, loop_context))
+        self._run = _with_output(self._run, self.outputs[-1])
+
+    def _loop_context(self, frame_id: str) -> tuple[str, int] | None:
+        frame = self.machine.frame(frame_id)
+        if frame.frame_scope is FrameScope.ROOT:
+            return None
+        return self.machine.loop(frame.loop_instance_id).loop_id, frame.iteration
+
+    def row(self, step_id: str, member: str, status: StepRunStatus, output: Any = None, *, once: bool = False) -> None:
+        """Add a row to the step ledger."""
+        entry = StepLedgerEntry(
+            step_id=step_id, agent_identity=member, status=status, output=output, timestamp=self.now
+        )
+        (self._step_rows_once if once else self._step_rows).append(entry)
+
+    def failure(
+        self,
+        step_id: str,
+        reason: str,
+        error_report: AgentErrorReport | None = None,
+        error: TurnError | None = None,
+    ) -> None:
+        """Add a row to the failure ledger."""
+        self.failures.append(
+            FailureLedgerEntry(
+                step_id=step_id, reason=reason, error_report=error_report, error=error, timestamp=self.now
+            )
+        )
+
+    def iteration(self, loop_instance_id: str, iteration: int, frame_id: str) -> None:
+        """Record which frame is the body of an iteration."""
+        self._iteration_rows.append(
+            LoopIterationLedgerEntry(loop_instance_id=loop_instance_id, iteration=iteration, frame_id=frame_id)
+        )
+
+    def tell(self, kind: MobEventKind) -> None:
+        """Add an event to the log; the storage's clock gives it its time."""
+        self._events.append(NewMobEvent(mob_id=self._run.mob_id, kind=kind))
+
+    def tell_end(self, kind: MobEventKind) -> None:
+        """Add the event that ends the flow."""
+        self._terminal_events.append(NewMobEvent(mob_id=self._run.mob_id, kind=kind))
+
+    def transition(self) -> Transition | None:
+        """All of it as one transition; None when nothing happened."""
+        if not (self._inputs or self._changed or self._events):
+            return None
+        over = self.machine.status.is_terminal
+        return Transition(
+            before=self.view,
+            run=self.run,
+            executions=self._changed,
+            inputs=tuple(self._inputs),
+            outputs=tuple(self.outputs),
+            step_rows=tuple(self._step_rows),
+            step_rows_once=tuple(self._step_rows_once),
+            failure_rows=tuple(self.failures),
+            iteration_rows=tuple(self._iteration_rows),
+            events=tuple(self._events),
+            terminal_events=tuple(self._terminal_events),
+            look_again_at=None if over else self.view.launch.deadline,
+        )
+
+
+def _with_output(run: MobRun, recorded: RecordedOutput) -> MobRun:
+    if recorded.loop_context is None:
+        return run.model_copy(
+            update={"root_step_outputs": run.root_step_outputs.set((recorded.step_id, recorded.output))}
+        )
+    loop_id, iteration = recorded.loop_context
+    iterations = list(run.loop_iteration_outputs.get(loop_id, ()))
+    iterations += [FrozenDict[str, Any]() for _ in range(iteration + 1 - len(iterations))]
+    iterations[iteration] = iterations[iteration].set((recorded.step_id, recorded.output))
+    outputs = run.loop_iteration_outputs.set((loop_id, tuple(iterations)))
+    return run.model_copy(update={"loop_iteration_outputs": outputs})

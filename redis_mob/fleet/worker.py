@@ -1,0 +1,208 @@
+"""A worker: takes what is due, commits what follows, and executes steps; any number of them share a namespace."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from random import Random
+from typing import Any
+from uuid import uuid4
+
+from redis_mob.contracts import Bell, ExecutionStore
+from redis_mob.errors import MobStoreError, OutcomeUnknownError
+from redis_mob.fleet import engine
+from redis_mob.fleet.executor import LeasedExecution, LeaseLost, execute
+from redis_mob.fleet.step_context import Handler, handler_for
+from redis_mob.models.definition import MobDefinition
+from redis_mob.models.execution import ExecutionKey
+from redis_mob.models.transition import DueWork, RunView, Transition
+
+DEFAULT_LEASE = timedelta(seconds=10)
+"""How long a worker that vanished keeps its executions from the others."""
+
+SWEEP_SECONDS = 1.0
+"""How long a worker relies on wake-ups before it looks by itself."""
+
+PATIENCE_SECONDS = 15.0
+"""How long a worker tries to reach a storage that fails, before it gives up."""
+
+RUNS_AT_ONCE = 8
+"""Runs that one worker looks at in one go."""
+
+_log = logging.getLogger(__name__)
+
+
+def worker_name() -> str:
+    """A name that no other worker has, and that tells where it runs."""
+    return f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
+
+
+class Worker:
+    """Serves all runs of a namespace: advances them, and executes the steps whose roles it has handlers for.
+
+    `lease` is how long its executions stay with it when it vanishes; it must be longer than any pause of the process.
+    """
+
+    def __init__(
+        self,
+        executions: ExecutionStore,
+        handlers: Mapping[str, Handler],
+        *,
+        lease: timedelta = DEFAULT_LEASE,
+        concurrency: int = 16,
+        name: str | None = None,
+        random: Random | None = None,
+    ) -> None:
+        self._executions = executions
+        self._handlers = handlers
+        self._lease = lease
+        self._concurrency = concurrency
+        self._name = name or worker_name()
+        self._random = random or Random()  # noqa: S311  # spreads retries, guards nothing
+        self._definitions: dict[str, MobDefinition] = {}
+        self._at_work: set[asyncio.Task[None]] = set()
+        self._threads = ThreadPoolExecutor(max_workers=concurrency, thread_name_prefix="redis-mob-step")
+
+    async def run(self, stop: asyncio.Event | None = None) -> None:
+        """Work until `stop` is set, then let the executions under way come to their end.
+
+        Raises the storage's error when it has failed for 15 seconds on end.
+        """
+        stop = stop or asyncio.Event()
+        try:
+            async with self._executions.listen() as bell:
+                await self._loop(bell, stop)
+            if self._at_work:
+                await asyncio.wait(self._at_work)
+        finally:
+            for task in self._at_work:
+                task.cancel()
+            await asyncio.gather(*self._at_work, return_exceptions=True)
+            self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _loop(self, bell: Bell, stop: asyncio.Event) -> None:
+        failing_since: float | None = None
+        while not stop.is_set():
+            try:
+                pause = await self._take_and_start()
+                failing_since = None
+            except MobStoreError as error:
+                now = asyncio.get_running_loop().time()
+                failing_since = failing_since or now
+                if now - failing_since > PATIENCE_SECONDS:
+                    raise
+                _log.warning("worker %s cannot reach its storage: %s", self._name, error)
+                pause = SWEEP_SECONDS
+            if pause > 0:
+                await self._wait(bell, stop, pause)
+
+    async def _wait(self, bell: Bell, stop: asyncio.Event, pause: float) -> None:
+        """Until the bell rings, a task ends, or it is time to look again."""
+        waiters: set[asyncio.Task[Any]] = {asyncio.create_task(bell.wait(pause)), asyncio.create_task(stop.wait())}
+        try:
+            await asyncio.wait(waiters | self._at_work, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for waiter in waiters:
+                waiter.cancel()
+            await asyncio.gather(*waiters, return_exceptions=True)
+
+    async def _take_and_start(self) -> float:
+        """Take what is due and start on it; returns for how many seconds there is nothing else to do."""
+        free = self._concurrency - len(self._at_work)
+        if free <= 0:
+            return SWEEP_SECONDS
+        work = await self._executions.take_due(max_runs=RUNS_AT_ONCE, max_executions=free, keep=self._lease)
+        for run_id in work.runs:
+            self._start(self._look_after(run_id))
+        for run_id, key in work.executions:
+            self._start(self._execute(run_id, key))
+        return 0.0 if work.runs or work.executions else _pause(work)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._at_work.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._at_work.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # What was taken becomes due again by itself, so that nothing is lost with the task.
+            unexpected = None if isinstance(error, MobStoreError) else error
+            _log.warning("worker %s: %s", self._name, error, exc_info=unexpected)
+
+    async def _look_after(self, run_id: str) -> None:
+        await self._commit(run_id, engine.advance)
+
+    async def _execute(self, run_id: str, key: ExecutionKey) -> None:
+        view = await self._executions.load(run_id)
+        execution = view.executions.get(key) if view else None
+        handler = handler_for(self._handlers, execution.role) if execution else None
+        held = await self._claim(run_id, key) if handler else None
+        view = await self._executions.load(run_id) if held else None
+        if handler is None or held is None or view is None:
+            return
+        definition = await self._definition(view)
+        try:
+            outcome = await execute(held, view, definition.flows[view.run.flow_id], handler, self._threads)
+        except LeaseLost:
+            _log.info("worker %s lost its lease on %s of run %s", self._name, key, run_id)
+            return
+
+        def settle(current: RunView, definition: MobDefinition) -> Transition | None:
+            token = held.lease.fencing_token
+            return engine.settle(current, definition, key, outcome, token=token, random=self._random)
+
+        await self._commit(run_id, settle)
+
+    async def _claim(self, run_id: str, key: ExecutionKey) -> LeasedExecution | None:
+        def claim(view: RunView, definition: MobDefinition) -> Transition | None:
+            execution = view.executions.get(key)
+            if execution is None or handler_for(self._handlers, execution.role) is None:
+                return None
+            return engine.claim(view, definition, key, owner=self._name, lease=self._lease, random=self._random)
+
+        committed = await self._commit(run_id, claim)
+        execution = committed.executions.get(key) if committed else None
+        if committed is None or execution is None or execution.lease is None:
+            return None
+        claimed_at = committed.before.now
+        offset = claimed_at.timestamp() - asyncio.get_running_loop().time()
+        return LeasedExecution(
+            self._executions, run_id, key, execution, execution.lease, self._lease, claimed_at, offset
+        )
+
+    async def _commit(
+        self, run_id: str, decide: Callable[[RunView, MobDefinition], Transition | None]
+    ) -> Transition | None:
+        """Read, decide, commit; again when somebody else was faster. None when there is nothing to do (any more)."""
+        while True:
+            view = await self._executions.load(run_id)
+            if view is None:
+                return None
+            transition = decide(view, await self._definition(view))
+            if transition is None:
+                return None
+            try:
+                if await self._executions.commit(transition):
+                    return transition
+            except OutcomeUnknownError as error:
+                # Reading again tells: what was committed leaves nothing to decide.
+                _log.warning("worker %s: %s", self._name, error)
+
+    async def _definition(self, view: RunView) -> MobDefinition:
+        digest = view.launch.definition
+        if digest not in self._definitions:
+            self._definitions[digest] = await self._executions.get_definition(digest)
+        return self._definitions[digest]
+
+
+def _pause(work: DueWork) -> float:
+    due = [at for at in (work.next_run_at, work.next_execution_at) if at is not None]
+    if not due:
+        return SWEEP_SECONDS
+    return min(max((min(due) - work.now).total_seconds(), 0.0), SWEEP_SECONDS)

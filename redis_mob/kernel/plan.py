@@ -1,0 +1,134 @@
+"""What may happen next in a run, decided from its stored state alone (decision 29)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from redis_mob.kernel import frame as frames
+from redis_mob.kernel import seeds
+from redis_mob.kernel.actions import (
+    AbortRun,
+    Action,
+    CompleteBodyFrame,
+    CreateRootFrame,
+    EvaluateUntil,
+    FinishLoop,
+    RegisterReadyFrame,
+    RunNode,
+    SealFrame,
+    StartBodyFrame,
+    StartLoop,
+    StartRun,
+    Terminate,
+)
+from redis_mob.kernel.machine import FlowMachine, loop_spec, startable_loop
+from redis_mob.kernel.projection import unprojected_steps
+from redis_mob.kernel.run import node_slot_free
+from redis_mob.kernel.settle import TERMINAL_STATUS
+from redis_mob.models.flow import FramePhase, LoopIterationState, LoopPhase, LoopStage, NodeStatus
+from redis_mob.models.flow_spec import FlowSpec
+from redis_mob.models.run import MobRun, MobRunStatus
+
+_LOOP_OUTCOME = {FramePhase.FAILED: LoopPhase.FAILED, FramePhase.CANCELED: LoopPhase.CANCELED}
+
+
+def plan(run: MobRun, flow: FlowSpec) -> tuple[Action, ...]:
+    """Everything that may happen next in a stored run of this flow, the preferred first; see `next_actions`.
+
+    Raises KernelError when the run does not fit the flow.
+    """
+    return next_actions(FlowMachine.from_run(run, flow), flow)
+
+
+def next_actions(machine: FlowMachine, flow: FlowSpec) -> tuple[Action, ...]:
+    """Everything that may happen next, the preferred first; each is possible as it is, whatever the others do.
+
+    At most one grant of a node and one start of a body frame are among them, since the machine gives these in turn:
+    after either, plan again. Grants come before starts of body frames (store contract 7.1). The tuple is empty when
+    the run is over, or when only results of running steps can move it on.
+    """
+    match machine.status:
+        case MobRunStatus.PENDING:
+            return (StartRun(),)
+        case MobRunStatus.RUNNING:
+            pass
+        case _:
+            return ()
+    root = machine.frames.get(seeds.root_frame_id(machine.run_id))
+    if root is None:
+        return (CreateRootFrame(),)
+    end = TERMINAL_STATUS.get(root.kernel_state.phase)
+    if end is not None:
+        return unprojected_steps(machine, flow, end) or (Terminate(end),)
+    return (*_registrations(machine), *_grant(machine, flow), *_seals(machine), *_loops(machine), *_body_start(machine))
+
+
+def _running_frames(machine: FlowMachine) -> Iterator[str]:
+    for frame_id, snapshot in machine.frames.items():
+        if snapshot.kernel_state.phase is FramePhase.RUNNING:
+            yield frame_id
+
+
+def _registrations(machine: FlowMachine) -> Iterator[Action]:
+    registered = machine.flow_state.ready_frame_membership
+    for frame_id in _running_frames(machine):
+        if frame_id not in registered and machine.frame(frame_id).ready_queue:
+            yield RegisterReadyFrame(frame_id)
+
+
+def _grant(machine: FlowMachine, flow: FlowSpec) -> Iterator[Action]:
+    """The first ready node of the first ready frame, if there is a slot for it."""
+    ready = machine.flow_state.ready_frame_membership
+    if not ready or not node_slot_free(machine.flow_state):
+        return
+    frame_id = ready[0]
+    queue = machine.frame(frame_id).ready_queue
+    if not queue:
+        return
+    node_id = queue[0]
+    step_id = machine.step_of(frame_id, node_id)
+    if step_id is not None:
+        yield RunNode(frame_id, node_id, step_id)
+        return
+    depth, limit = machine.depth_of(frame_id) + 1, machine.flow_state.max_frame_depth
+    if 0 < limit < depth:
+        reason = f"the loop at node {node_id!r} would nest {depth} deep; the limit max_frame_depth is {limit}"
+        yield AbortRun(frame_id, node_id, reason)
+    else:
+        yield StartLoop(frame_id, node_id, loop_spec(machine, flow, frame_id, node_id).loop_id)
+
+
+def _seals(machine: FlowMachine) -> Iterator[Action]:
+    for frame_id in _running_frames(machine):
+        state = machine.frame(frame_id)
+        if frames.all_ended(state):
+            yield SealFrame(frame_id, frames.outcome(state))
+
+
+def _loops(machine: FlowMachine) -> Iterator[Action]:
+    for snapshot in machine.loops.values():
+        loop = snapshot.kernel_state
+        if loop.phase is not LoopPhase.RUNNING:
+            parent = machine.frame(loop.parent_frame_id)
+            if parent.node_status.get(loop.parent_node_id) is NodeStatus.RUNNING:
+                yield FinishLoop(loop.loop_instance_id, loop.phase)
+        elif loop.stage is LoopStage.AWAITING_UNTIL_EVALUATION:
+            yield EvaluateUntil(loop.loop_instance_id, loop.last_completed_iteration)
+        elif loop.stage is LoopStage.BODY_FRAME_ACTIVE:
+            yield from _after_body(machine, loop)
+
+
+def _after_body(machine: FlowMachine, loop: LoopIterationState) -> Iterator[Action]:
+    if loop.active_body_frame_id is None:
+        return
+    phase = machine.frame(loop.active_body_frame_id).phase
+    if phase is FramePhase.COMPLETED:
+        yield CompleteBodyFrame(loop.loop_instance_id)
+    elif phase in _LOOP_OUTCOME:
+        yield FinishLoop(loop.loop_instance_id, _LOOP_OUTCOME[phase])
+
+
+def _body_start(machine: FlowMachine) -> Iterator[Action]:
+    loop = startable_loop(machine)
+    if loop is not None:
+        yield StartBodyFrame(loop)

@@ -1,0 +1,75 @@
+"""What the fleet keeps beside a run: how it was started, and who executes what under which lease (decision 29)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pydantic import Field
+
+from redis_mob.models.base import U32, U64, Items, JsonValue, Model, SortedDict, SortedSet, Timestamp, WireEnum, is_none
+from redis_mob.models.flow_spec import Message
+
+
+class ExecutionStatus(WireEnum):
+    """Where the execution of a step by one member stands."""
+
+    WAITING = "waiting"
+    LEASED = "leased"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+class ExecutionKey(NamedTuple):
+    """Which execution: the node of a frame, and the member that executes it."""
+
+    frame_id: str
+    node_id: str
+    target: str
+
+
+class Lease(Model):
+    """The right of one worker to execute, until it expires by the server's clock.
+
+    `fencing_token` is greater than that of every earlier owner: a result is taken only from the latest.
+    """
+
+    owner: str
+    fencing_token: U64
+    expires_at: Timestamp
+    deadline: Timestamp
+
+
+class Execution(Model):
+    """The execution of a step by one member: attempts, lease, and in the end its result.
+
+    `attempt` counts from 1. A waiting execution may start at `due_at`. `lost` counts the leases that expired
+    because their owners vanished.
+    """
+
+    step_id: str
+    role: str
+    message: Message
+    status: ExecutionStatus = ExecutionStatus.WAITING
+    attempt: U32 = 1
+    lost: U32 = 0
+    due_at: Timestamp
+    fencing_token: U64 = 0
+    lease: Lease | None = Field(default=None, exclude_if=is_none)
+    output: JsonValue | None = None
+    reason: str | None = Field(default=None, exclude_if=is_none)
+
+
+class RunLaunch(Model):
+    """What a run was started with; it never changes.
+
+    `definition` is the digest under which the store keeps the whole definition. `members` names the members of each
+    role, `schemas` the JSON schema of each step that has one, and `parsed_steps` are those whose members' texts are
+    read as JSON. `deadline` is the end of the flow's allowed duration.
+    """
+
+    definition: str
+    members: SortedDict[Items[str]]
+    schemas: SortedDict[JsonValue] = SortedDict()
+    parsed_steps: SortedSet[str] = ()
+    deadline: Timestamp | None = None

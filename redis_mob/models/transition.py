@@ -1,0 +1,65 @@
+"""One transition of a run as the fleet hands it to the store: what was read, and all that changes with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from redis_mob.models.authority import FlowAuthorityInput
+from redis_mob.models.events import NewMobEvent
+from redis_mob.models.execution import Execution, ExecutionKey, RunLaunch
+from redis_mob.models.run import FailureLedgerEntry, LoopIterationLedgerEntry, MobRun, StepLedgerEntry
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run with its executions, read at one moment; `now` is the server's time of reading."""
+
+    run: MobRun
+    launch: RunLaunch
+    executions: Mapping[ExecutionKey, Execution]
+    cancel_requested: bool
+    now: datetime
+
+
+class RecordedOutput(NamedTuple):
+    """The output of a step in the root frame, or in (loop id, iteration)."""
+
+    step_id: str
+    output: Any
+    loop_context: tuple[str, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A transition from `before` to `run` (status, flow state, frames, loops) and `executions` (those that change).
+
+    Rows of `step_rows_once` are appended unless the ledger has one for the same step, agent and status. Terminal
+    events are appended unless the log has one of the same flow. `look_again_at` is when somebody must look at the run
+    although nothing was reported, None if never.
+    """
+
+    before: RunView
+    run: MobRun
+    executions: Mapping[ExecutionKey, Execution] = field(default_factory=dict)
+    inputs: tuple[FlowAuthorityInput, ...] = ()
+    outputs: tuple[RecordedOutput, ...] = ()
+    step_rows: tuple[StepLedgerEntry, ...] = ()
+    step_rows_once: tuple[StepLedgerEntry, ...] = ()
+    failure_rows: tuple[FailureLedgerEntry, ...] = ()
+    iteration_rows: tuple[LoopIterationLedgerEntry, ...] = ()
+    events: tuple[NewMobEvent, ...] = ()
+    terminal_events: tuple[NewMobEvent, ...] = ()
+    look_again_at: datetime | None = None
+
+
+class DueWork(NamedTuple):
+    """What a worker took: runs to look at, executions to claim; and when the next ones become due."""
+
+    runs: tuple[str, ...]
+    executions: tuple[tuple[str, ExecutionKey], ...]
+    now: datetime
+    next_run_at: datetime | None
+    next_execution_at: datetime | None

@@ -1,0 +1,225 @@
+"""What the fleet needs, on Redis: each method encodes, calls one script, and reads its reply."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime, timedelta
+from itertools import chain
+
+from redis_mob.codec import executions as codec
+from redis_mob.codec import ledgers
+from redis_mob.codec.changes import Argument, change_of_frame, change_of_loop, change_of_run, counted
+from redis_mob.codec.runs import as_mapping, decode_run, encode_run, place_prefix, run_parts
+from redis_mob.connection.connection import Connection
+from redis_mob.connection.keys import Keys
+from redis_mob.connection.replies import Reply, won
+from redis_mob.connection.wakeups import Bell, WakeUps
+from redis_mob.errors import NotFoundError, SerializationError
+from redis_mob.models.base import canonical_run_id
+from redis_mob.models.definition import MobDefinition
+from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, RunLaunch
+from redis_mob.models.run import MobRun, MobRunStatus
+from redis_mob.models.transition import DueWork, RecordedOutput, RunView, Transition
+from redis_mob.stores.event_arguments import event_arguments, log_keys
+
+
+class RedisExecutionStore:
+    """The contract's `ExecutionStore` on Redis; its docstrings say what holds."""
+
+    def __init__(self, connection: Connection, keys: Keys, wake_ups: WakeUps) -> None:
+        self._connection = connection
+        self._keys = keys
+        self._wake_ups = wake_ups
+
+    async def start_run(self, run: MobRun, launch: RunLaunch, definition: MobDefinition) -> bool:
+        keys = self._keys.run(run.run_id)
+        digest, encoded = codec.encode_definition(definition)
+        reply = await self._connection.call(
+            "fleet/start_run",
+            [
+                *keys.parts,
+                keys.index,
+                self._keys.meta,
+                self._keys.runs,
+                self._keys.definitions,
+                self._keys.due,
+                self._keys.wake_runs,
+            ],
+            [
+                codec.encode_launch(launch),
+                digest,
+                encoded,
+                codec.due_run(run.run_id),
+                0,
+                run.run_id,
+                place_prefix(run.mob_id, run.flow_id),
+                *(item for part in encode_run(run) for item in counted(part)),
+            ],
+        )
+        return reply == Reply.WON
+
+    async def load(self, run_id: str) -> RunView | None:
+        keys = self._keys.run(run_id)
+        reply = await self._connection.read("fleet/load_run", [*keys.parts, keys.executions], [])
+        if reply is None:
+            return None
+        run_id = canonical_run_id(run_id)
+        parts = run_parts(reply[1])
+        launch = parts.head.get(b"launch")
+        if launch is None:
+            raise NotFoundError(f"run {run_id} was not started by a fleet; nothing drives it")
+        return RunView(
+            run=decode_run(run_id, parts),
+            launch=codec.decode_launch(run_id, launch),
+            executions=codec.decode_executions(run_id, as_mapping(reply[2])),
+            cancel_requested=b"cancel_requested_at" in parts.head,
+            now=ledgers.moment(int(reply[0])),
+        )
+
+    async def get_definition(self, digest: str) -> MobDefinition:
+        data = await self._connection.read("fleet/get_definition", [self._keys.definitions], [digest])
+        if data is None:
+            raise NotFoundError(f"no definition has the digest {digest}")
+        try:
+            return MobDefinition.model_validate_json(data)
+        except ValueError as error:
+            raise SerializationError(f"definition {digest}: {error}") from error
+
+    async def commit(self, transition: Transition) -> bool:
+        keys = self._keys.run(transition.run.run_id)
+        reply = await self._connection.call(
+            "fleet/commit_transition",
+            [
+                keys.run,
+                keys.frames,
+                keys.loops,
+                keys.executions,
+                keys.authority,
+                keys.outputs,
+                keys.steps,
+                keys.step_outputs,
+                keys.failures,
+                keys.iterations,
+                keys.index,
+                self._keys.due,
+                self._keys.ready,
+                *log_keys(self._keys),
+                self._keys.wake_runs,
+            ],
+            _arguments(transition),
+        )
+        return won(reply, transition.run.run_id)
+
+    async def renew_lease(self, run_id: str, key: ExecutionKey, *, expected: Execution, next: Execution) -> bool:
+        keys = self._keys.run(run_id)
+        reply = await self._connection.call(
+            "fleet/cas_execution",
+            [keys.run, keys.executions, self._keys.ready],
+            [
+                MobRunStatus.RUNNING,
+                *_execution_change(key, expected, next),
+                codec.due_execution(canonical_run_id(run_id), key),
+                _ready_at(next),
+            ],
+        )
+        return won(reply, run_id)
+
+    async def request_cancel(self, run_id: str) -> bool:
+        keys = self._keys.run(run_id)
+        reply = await self._connection.call(
+            "fleet/request_cancel",
+            [keys.run, self._keys.due, self._keys.wake_runs],
+            [codec.due_run(canonical_run_id(run_id))],
+        )
+        return won(reply, run_id)
+
+    async def take_due(self, *, max_runs: int, max_executions: int, keep: timedelta) -> DueWork:
+        now, next_run, next_execution, runs, executions = await self._connection.call(
+            "fleet/take_due",
+            [self._keys.due, self._keys.ready],
+            [max_runs, max_executions, keep // timedelta(milliseconds=1)],
+        )
+        return DueWork(
+            runs=tuple(bytes(run).decode() for run in runs),
+            executions=tuple(map(codec.decode_due_execution, executions)),
+            now=codec.moment_of_milliseconds(now),
+            next_run_at=_time(next_run),
+            next_execution_at=_time(next_execution),
+        )
+
+    def listen(self) -> AbstractAsyncContextManager[Bell]:
+        return self._wake_ups.listen(self._keys.wake_runs)
+
+
+def _time(score: bytes) -> datetime | None:
+    return codec.moment_of_milliseconds(float(score)) if score else None
+
+
+def _arguments(transition: Transition) -> list[Argument]:
+    before, run = transition.before.run, transition.run
+    frames = [
+        change_of_frame(frame_id, before.frames.get(frame_id), frame)
+        for frame_id, frame in run.frames.items()
+        if before.frames.get(frame_id) is not frame
+    ]
+    loops = [
+        change_of_loop(loop_id, before.loops.get(loop_id), loop)
+        for loop_id, loop in run.loops.items()
+        if before.loops.get(loop_id) is not loop
+    ]
+    executions = [
+        _execution_change(key, transition.before.executions.get(key), execution)
+        for key, execution in transition.executions.items()
+    ]
+    look_again_at = transition.look_again_at
+    return [
+        before.status,
+        run.status,
+        *change_of_run(before.flow_state, run.flow_state),
+        *_each(frames),
+        *_each(loops),
+        *_each(executions),
+        *counted(list(map(ledgers.encode_input, transition.inputs))),
+        *_each(map(_output, transition.outputs)),
+        *_each(map(ledgers.step_arguments, transition.step_rows)),
+        *_each(map(ledgers.step_arguments, transition.step_rows_once)),
+        *_each(map(ledgers.failure_arguments, transition.failure_rows)),
+        *_each(map(ledgers.iteration_arguments, transition.iteration_rows)),
+        1,
+        codec.due_run(run.run_id),
+        b"" if look_again_at is None else codec.milliseconds(look_again_at),
+        *_each(_ready_time(run.run_id, key, execution) for key, execution in transition.executions.items()),
+        *_each(map(event_arguments, transition.events)),
+        *_each(map(event_arguments, transition.terminal_events)),
+    ]
+
+
+def _each(records: Iterable[Sequence[Argument]]) -> list[Argument]:
+    """Records as scripts read them: their number, then the values of each."""
+    listed = list(records)
+    return [len(listed), *chain.from_iterable(listed)]
+
+
+def _execution_change(key: ExecutionKey, expected: Execution | None, following: Execution) -> list[Argument]:
+    before = b"" if expected is None else codec.encode_execution(expected)
+    return [codec.execution_field(key), before, codec.encode_execution(following), 0, 0]
+
+
+def _output(recorded: RecordedOutput) -> list[Argument]:
+    return ledgers.output_arguments(recorded.step_id, ledgers.encode_json(recorded.output), recorded.loop_context)
+
+
+def _ready_at(execution: Execution) -> Argument:
+    """When somebody may claim an execution: when it is due, or when its lease expires; never when it is over."""
+    match execution.status:
+        case ExecutionStatus.WAITING:
+            return codec.milliseconds(execution.due_at)
+        case ExecutionStatus.LEASED if execution.lease is not None:
+            return codec.milliseconds(execution.lease.expires_at)
+        case _:
+            return b""
+
+
+def _ready_time(run_id: str, key: ExecutionKey, execution: Execution) -> list[Argument]:
+    return [codec.due_execution(run_id, key), _ready_at(execution)]

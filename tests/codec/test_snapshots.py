@@ -1,0 +1,200 @@
+"""Snapshots: equal states have equal digests, others have others, and the memory of groups never lies."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from redis_mob.codec import snapshots
+from redis_mob.codec.snapshots import Snapshot, decode, encode
+from redis_mob.errors import SerializationError
+from redis_mob.models import FlowFrameState, FlowRunState, LoopIterationState
+from redis_mob.models.flow import FlowStepStatus, NodeStatus
+from tests.codec.strategies import IDS, STATES, State, field_values, states
+from tests.support.golden import named
+from tests.support.states import flow_state, frame, loop, rebuilt
+
+KINDS: Mapping[str, type[State]] = {
+    "flow_run": FlowRunState,
+    "flow_frame": FlowFrameState,
+    "loop_iteration": LoopIterationState,
+}
+
+FIELDS = [
+    pytest.param(model, field, id=f"{model.__name__}.{field}") for model in STATES for field in model.model_fields
+]
+
+BASES: Mapping[type[State], list[State]] = {
+    FlowRunState: [flow_state(()), flow_state(["a", "b"]), flow_state(["a", "b"], step_status={"z": None})],
+    FlowFrameState: [frame(nodes=()).kernel_state, frame().kernel_state, frame(node_kind={}).kernel_state],
+    LoopIterationState: [loop().kernel_state],
+}
+"""Without ids, with maps keyed by the ids, and with a map keyed by others."""
+
+every_state = st.sampled_from(STATES).flatmap(states)
+
+
+@pytest.fixture(params=[2, 32], ids=["blocks_of_2", "blocks_of_32"], scope="module")
+def block(request: pytest.FixtureRequest) -> Iterator[int]:
+    """Small blocks, so that small states have several of them; and the real ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(snapshots, "BLOCK", request.param)
+        yield request.param
+
+
+def stored(snapshot: Snapshot) -> dict[bytes, bytes]:
+    return {name: group.data for name, group in snapshot.groups.items()}
+
+
+def read_back(state: State) -> State:
+    snapshot = encode(state)
+    return decode(type(state), stored(snapshot), snapshot.digest)
+
+
+def shuffled(value: Any, order: random.Random) -> Any:
+    """The same JSON with the keys of objects in another order."""
+    match value:
+        case dict():
+            keys = order.sample(list(value), len(value))
+            return {key: shuffled(value[key], order) for key in keys}
+        case _:
+            return value
+
+
+@pytest.mark.parametrize("line", named("wire/kernel_states.jsonl"))
+def test_golden_states_round_trip(line: dict[str, Any]) -> None:
+    state = KINDS[line["kind"]].model_validate_json(json.dumps(line["state"]))
+    back = read_back(state)
+    assert back == state
+    assert back.model_dump_json() == state.model_dump_json()
+    assert encode(rebuilt(back)) == encode(rebuilt(state))
+
+
+@given(every_state)
+@settings(max_examples=60)
+def test_every_state_round_trips(state: State, block: int) -> None:
+    back = read_back(state)
+    assert back == state
+    assert back.model_dump_json() == state.model_dump_json()
+    assert type(state).model_validate(back) == state
+
+
+@given(every_state, st.randoms(use_true_random=False))
+@settings(max_examples=60)
+def test_equal_states_have_equal_groups_however_they_were_built(state: State, order: random.Random, block: int) -> None:
+    digest, groups = encode(state).digest, stored(encode(state))
+    plain = json.loads(state.model_dump_json())
+    if isinstance(state, FlowRunState | FlowFrameState):
+        plain[IDS[type(state)]] *= 2
+    built: list[State] = [
+        type(state).model_validate_json(json.dumps(shuffled(plain, order))),
+        type(state).model_validate(dict(state)),
+        read_back(state),
+        state.model_copy(deep=True),
+    ]
+    for other in built:
+        assert (encode(other).digest, stored(encode(other))) == (digest, groups)
+
+
+@pytest.mark.parametrize(("model", "field"), FIELDS)
+@given(data=st.data())
+@settings(max_examples=30)
+def test_another_value_in_any_field_has_another_digest(model: type[State], field: str, data: st.DataObject) -> None:
+    base = data.draw(st.sampled_from(BASES[model]))
+    values = field_values(model, field, list(getattr(base, IDS[model])) if model in IDS else [])
+    state = model.model_validate({**dict(base), field: data.draw(values)})
+    other = model.model_validate({**dict(base), field: data.draw(values)})
+    assert (encode(other).digest == encode(state).digest) == (other == state)
+
+
+@given(st.data())
+@settings(max_examples=60)
+def test_the_memory_of_groups_never_lies(data: st.DataObject, block: int) -> None:
+    """A state made by `model_copy`, however often, encodes as one that was built from scratch."""
+    state: State = data.draw(every_state)
+    for _ in range(data.draw(st.integers(1, 5))):
+        encode(state)
+        fields = data.draw(st.lists(st.sampled_from(list(type(state).model_fields)), unique=True, max_size=3))
+        other: State = data.draw(states(type(state)))
+        state = state.model_copy(update={field: getattr(other, field) for field in fields})
+        assert encode(state) == encode(rebuilt(state))
+        assert read_back(state) == state
+
+
+def test_a_read_state_encodes_as_it_was_stored_without_doing_it_again() -> None:
+    state = flow_state([f"s{number:03}" for number in range(70)])
+    back = read_back(state)
+    assert encode(back).groups == encode(state).groups
+    assert encode(back) is encode(back)
+    assert encode(back.model_copy(update={"failure_count": 1})).groups[b"plan"] is encode(back).groups[b"plan"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "groups"),
+    [
+        ({"step_status": {"s250": FlowStepStatus.DISPATCHED}}, 1),
+        ({"output_recorded": {"s250": True}, "step_status": {"s250": FlowStepStatus.COMPLETED}}, 1),
+        ({"step_target_counts": {"s250": 2}, "active_node_count": 1}, 2),
+        ({"ready_frames": ("root",), "ready_frame_membership": ("root",)}, 1),
+    ],
+)
+def test_one_step_of_a_big_run_rewrites_one_block(changes: dict[str, Any], groups: int) -> None:
+    before = flow_state([f"s{number:03}" for number in range(500)])
+    update = {
+        name: getattr(before, name).set(*value.items()) if isinstance(value, dict) else value
+        for name, value in changes.items()
+    }
+    old, new = encode(before), encode(before.model_copy(update=update))
+    assert old.groups.keys() == new.groups.keys()
+    assert sum(old.groups[name] != new.groups[name] for name in old.groups) == groups
+    assert sum(old.groups[name] is not new.groups[name] for name in old.groups) == groups
+
+
+def test_one_node_of_a_big_frame_rewrites_one_block() -> None:
+    before = frame(nodes=[f"n{number:03}" for number in range(500)]).kernel_state
+    after = before.model_copy(update={"node_status": before.node_status.set(("n499", NodeStatus.READY))})
+    old, new = encode(before), encode(after)
+    assert sum(old.groups[name] != new.groups[name] for name in old.groups) == 1
+
+
+def damaged_in_one_byte(data: bytes) -> Iterator[bytes]:
+    for place in {0, len(data) // 2, len(data) - 1}:
+        yield data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+
+
+@pytest.mark.parametrize(
+    "state",
+    [flow_state(["a", "b", "c"]), frame(nodes=["a", "b", "c"]).kernel_state, loop().kernel_state],
+    ids=lambda state: type(state).__name__,
+)
+def test_damage_is_found(state: State) -> None:
+    snapshot = encode(rebuilt(state))
+    model, groups, digest = type(state), stored(snapshot), snapshot.digest
+    for name, data in groups.items():
+        for damaged in damaged_in_one_byte(data):
+            _assert_refused(model, {**groups, name: damaged}, digest)
+        _assert_refused(model, {other: groups[other] for other in groups if other != name}, digest)
+    for damaged in damaged_in_one_byte(digest):
+        _assert_refused(model, groups, damaged)
+    _assert_refused(model, {**groups, b"9": b"\xc0"}, digest)
+    _assert_refused(model, {**groups, b"no block": b"\xc0"}, digest)
+    _assert_refused(model, {**groups, b"plan": groups[b"scheduler"], b"scheduler": groups[b"plan"]}, digest)
+    _assert_refused(model, {}, digest)
+
+
+def _assert_refused(model: type[State], groups: Mapping[bytes, bytes], digest: bytes) -> None:
+    with pytest.raises(SerializationError, match=model.__name__):
+        decode(model, groups, digest)
+
+
+def test_groups_that_match_their_digest_but_are_no_state_are_refused() -> None:
+    """As another release might have written them."""
+    snapshot = encode(frame().kernel_state)
+    with pytest.raises(SerializationError, match="FlowRunState"):
+        decode(FlowRunState, stored(snapshot), snapshot.digest)

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from redis_mob.connection.address import (
+    Credentials,
+    EmbeddedAddress,
+    TcpAddress,
+    UnixAddress,
+    parse_address,
+    storage_url,
+)
+from redis_mob.errors import ValidationError
+
+SECRET = "s3cr3t-pass"  # noqa: S105
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("embedded:", EmbeddedAddress()),
+        ("embedded:/var/lib/fleet", EmbeddedAddress(Path("/var/lib/fleet"))),
+        ("embedded:///var/lib/fleet", EmbeddedAddress(Path("/var/lib/fleet"))),
+        ("embedded:/with%20space/ä", EmbeddedAddress(Path("/with space/ä"))),
+        ("redis://localhost", TcpAddress("localhost", 6379)),
+        ("REDIS://localhost:7000/3", TcpAddress("localhost", 7000, 3)),
+        ("redis://[::1]:7000/", TcpAddress("::1", 7000)),
+        ("redis://:pw@h", TcpAddress("h", credentials=Credentials(None, "pw"))),
+        ("redis://me:p%40%2F%3A@h/1", TcpAddress("h", 6379, 1, Credentials("me", "p@/:"))),
+        ("unix:///run/redis.sock", UnixAddress("/run/redis.sock")),
+        ("unix:///run/a%20b.sock?db=4", UnixAddress("/run/a b.sock", 4)),
+        ("unix://me:pw@/run/redis.sock", UnixAddress("/run/redis.sock", 0, Credentials("me", "pw"))),
+    ],
+)
+def test_supported_urls(url, address):
+    assert parse_address(url) == address
+    assert parse_address(address.url) == address
+
+
+@pytest.mark.parametrize(
+    ("url", "word"),
+    [
+        ("", "embedded:"),
+        ("localhost:6379", "embedded:"),
+        ("redis", "embedded:"),
+        ("http://localhost", "embedded:"),
+        ("memory:", "not supported by this version"),
+        ("rediss://localhost", "not supported by this version"),
+        ("redis+cluster://a:1,b:2", "not supported by this version"),
+        ("redis+sentinel://a:1/service", "not supported by this version"),
+        ("embedded:data", "absolute"),
+        ("embedded://host/data", "directory"),
+        ("embedded:/data?fsync=1", "directory"),
+        ("redis://", "names no host"),
+        ("redis://:6379", "names no host"),
+        ("redis://localhost:port", "port"),
+        ("redis://localhost:0", "port"),
+        ("redis://localhost:65536", "port"),
+        ("redis://localhost/one", "database"),
+        ("redis://localhost/-1", "database"),
+        ("redis://localhost/0/1", "database"),
+        ("redis://localhost?db=1", "options"),
+        ("redis://[::1", "host"),
+        ("redis://local\nhost", "control character"),
+        ("redis://localhost#1", "%23"),
+        ("unix://run/redis.sock", "three slashes"),
+        ("unix:///", "no socket"),
+        ("unix:redis.sock", "no socket"),
+        ("unix:///run/redis.sock?db=x", "database"),
+        ("unix:///run/redis.sock?timeout=1", "timeout"),
+    ],
+)
+def test_other_urls_are_refused_with_a_reason(url, word):
+    with pytest.raises(ValidationError, match="storage URL") as refusal:
+        parse_address(url)
+    assert word in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"redis://me:{SECRET}@host:x",
+        f"redis://me:{SECRET}@host/one",
+        f"redis://:{SECRET}@host?db=1",
+        f"rediss://me:{SECRET}@host",
+        f"redis://me:p@ss{SECRET}@host:x",
+        f"redis://host/0?password={SECRET}",
+        f"redis//me:{SECRET}@host",
+        f"redis://me:{SECRET}#@host",
+        f"http://me:{SECRET}@host",
+        f"unix://me:{SECRET}@host/x",
+        f"unix:///x?password={SECRET}",
+        f"me:{SECRET}@host",
+    ],
+)
+def test_a_refusal_does_not_show_the_password(url):
+    with pytest.raises(ValidationError) as refusal:
+        parse_address(url)
+    shown = f"{refusal.value!r} {refusal.value.__cause__!r} {refusal.value.__context__!r}"
+    assert SECRET not in shown
+
+
+@pytest.mark.parametrize("url", [f"redis://me:{SECRET}@host:7000/1", f"unix://:{SECRET}@/run/s"])
+def test_an_address_shows_its_password_only_in_its_url(url):
+    address = parse_address(url)
+    assert SECRET in address.url
+    assert SECRET not in f"{address} {address!r}"
+
+
+_TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1)
+_CREDENTIALS = st.builds(Credentials, st.none() | _TEXT, st.none() | _TEXT)
+
+
+@given(
+    st.builds(
+        TcpAddress,
+        st.sampled_from(["h", "h.example", "127.0.0.1", "::1"]),
+        st.integers(1, 65535),
+        credentials=_CREDENTIALS,
+    )
+    | st.builds(UnixAddress, _TEXT.map(lambda text: f"/{text.lstrip('/')}/s"), st.integers(0, 15), _CREDENTIALS)
+    | st.builds(EmbeddedAddress, st.none() | _TEXT.map(lambda text: Path("/", text.lstrip("/"))))
+)
+def test_the_url_of_an_address_reads_back_as_the_same_address(address):
+    assert parse_address(address.url) == address
+
+
+@pytest.mark.parametrize(
+    ("given_url", "environment", "url"),
+    [
+        ("redis://a", {"REDIS_MOB_URL": "redis://b"}, "redis://a"),
+        (None, {"REDIS_MOB_URL": "redis://b"}, "redis://b"),
+        (None, {"REDIS_MOB_URL": ""}, "embedded:"),
+        (None, {}, "embedded:"),
+    ],
+)
+def test_the_url_comes_from_the_caller_else_the_environment_else_is_embedded(given_url, environment, url):
+    assert storage_url(given_url, environment) == url

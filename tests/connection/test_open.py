@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import pytest
+from redis.exceptions import RedisError
+
+from redis_mob.connection.connection import NAMESPACE_SCHEMA, Connection, connect
+from redis_mob.errors import SerializationError, StorageUnavailableError, ValidationError
+from tests.support.fake_server import SILENCE, bulk, fake_server, usual
+from tests.support.servers import server
+
+PASSWORD = "s3cr3t-pass"  # noqa: S105
+
+
+async def test_a_connection_knows_its_server_and_its_url(connection: Connection, server_url):
+    assert connection.url == server_url
+    assert str(connection.server).startswith("Valkey 9.")
+
+
+async def test_redis_7_is_supported(redis7_url, namespace):
+    connection = await connect(redis7_url)
+    assert str(connection.server).startswith("Redis ")
+    keys = await connection.open_namespace(namespace)
+    assert await connection.transport.request("HGET", keys.meta, "schema") == b"1"
+    await connection.aclose()
+
+
+async def test_the_url_may_come_from_the_environment(server_url, monkeypatch):
+    monkeypatch.setenv("REDIS_MOB_URL", server_url)
+    connection = await connect()
+    assert connection.url == server_url
+    await connection.aclose()
+
+
+async def test_a_url_over_tcp(free_port):
+    with server("--port", str(free_port)) as unix:
+        connection = await connect(f"redis://127.0.0.1:{free_port}/2")
+        keys = await connection.open_namespace("n")
+        await connection.aclose()
+        other = await connect(f"{unix}?db=2")
+        assert await other.transport.request("EXISTS", keys.meta) == 1
+        await other.aclose()
+
+
+async def test_credentials_are_used_and_wrong_ones_refused_without_showing_them():
+    with server("--requirepass", PASSWORD) as url:
+        connection = await connect(url.replace("unix://", f"unix://:{PASSWORD}@"))
+        assert PASSWORD in connection.url
+        assert PASSWORD not in repr(connection)
+        await connection.aclose()
+        for wrong in (f"unix://:not-{PASSWORD}@", f"unix://nobody:{PASSWORD}@"):
+            message = await _refused(url.replace("unix://", wrong))
+            assert "user name or password of this URL is wrong" in message
+            assert PASSWORD not in message
+        assert "asks for a password" in await _refused(url)
+
+
+async def test_a_user_without_a_permission_is_told_what_the_server_says(namespace):
+    with server("--user", "limited", "on", f">{PASSWORD}", "~*", "&*", "+@all", "-script") as url:
+        connection = await connect(url.replace("unix://", f"unix://limited:{PASSWORD}@"))
+        with pytest.raises(StorageUnavailableError, match=r"lacks a permission .*script") as refused:
+            await connection.open_namespace(namespace)
+        assert PASSWORD not in str(refused.value)
+        await connection.aclose()
+
+
+async def test_nobody_listens(tmp_path, free_port):
+    assert "No such file" in await _refused(f"unix://{tmp_path}/none")
+    assert str(free_port) in await _refused(f"redis://127.0.0.1:{free_port}")
+    assert "too long" in await _refused(f"unix:///{'x' * 200}")
+    assert "no-such-host.invalid" in await _refused("redis://no-such-host.invalid")
+
+
+async def test_a_server_that_never_answers_is_given_up(tmp_path):
+    async with fake_server(tmp_path, lambda _command: SILENCE) as url:
+        assert "no answer within 0.2 s" in await _refused(url, reply_timeout=0.2)
+
+
+async def test_something_that_is_no_redis(tmp_path):
+    async with fake_server(tmp_path, lambda _command: b"HTTP/1.1 400 Bad Request\r\n\r\n") as url:
+        await _refused(url)
+
+
+@pytest.mark.parametrize(
+    ("info", "reason"),
+    [
+        (
+            b"redis_version:6.2.14\r\nredis_mode:standalone",
+            "it is Redis 6.2.14, which is too old: Redis 7.0 or Valkey 7.2",
+        ),
+        (b"redis_version:2.8", "it is Redis 2.8, which is too old"),
+        (b"", "unknown version"),
+        (b"redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:7.1.0", "it is Valkey 7.1.0, which is too old"),
+        (b"redis_version:7.2.4\r\nredis_mode:sentinel", "Sentinel"),
+        (b"redis_version:7.2.4\r\nredis_mode:cluster", "Redis Cluster"),
+        (b"redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:9.1.2\r\nserver_mode:cluster", "Redis Cluster"),
+    ],
+)
+async def test_servers_that_are_not_supported(tmp_path, info, reason):
+    async with fake_server(tmp_path, lambda command: bulk(info) if command[0] == b"INFO" else usual(command)) as url:
+        assert reason in await _refused(url)
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        b"redis_version:7.0.0\r\nredis_mode:standalone",
+        b"redis_version:8.2.0",
+        b"redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:7.2.5\r\nredis_mode:standalone",
+    ],
+)
+async def test_servers_that_are_supported(tmp_path, info):
+    async with fake_server(tmp_path, lambda command: bulk(info) if command[0] == b"INFO" else usual(command)) as url:
+        await (await connect(url)).aclose()
+
+
+async def test_a_namespace_is_created_once_and_then_left_as_it_is(connection: Connection, namespace):
+    keys = await connection.open_namespace(namespace)
+    first = await connection.transport.request("HGETALL", keys.meta)
+    fields = dict(zip(first[::2], first[1::2], strict=True))
+    seconds, microseconds = await connection.transport.request("TIME")
+    assert fields[b"schema"] == str(NAMESPACE_SCHEMA).encode()
+    assert 0 <= int(seconds) * 10**6 + int(microseconds) - int(fields[b"created"]) < 600 * 10**6
+    await connection.open_namespace(namespace)
+    assert await connection.transport.request("HGETALL", keys.meta) == first
+
+
+async def test_a_namespace_that_several_open_at_a_time(connection: Connection, namespace):
+    opened = await asyncio.gather(*(connection.open_namespace(namespace) for _ in range(8)))
+    assert {keys.meta for keys in opened} == {opened[0].meta}
+
+
+async def test_a_namespace_of_a_newer_release_is_refused_and_untouched(connection: Connection, namespace):
+    keys = await connection.open_namespace(namespace)
+    await connection.transport.request("HSET", keys.meta, "schema", NAMESPACE_SCHEMA + 1)
+    with pytest.raises(StorageUnavailableError, match=rf"{namespace}.* version {NAMESPACE_SCHEMA + 1}, .*upgrade"):
+        await connection.open_namespace(namespace)
+    assert await connection.transport.request("HGET", keys.meta, "schema") == str(NAMESPACE_SCHEMA + 1).encode()
+
+
+async def test_a_namespace_with_an_unreadable_version(connection: Connection, namespace):
+    keys = await connection.open_namespace(namespace)
+    await connection.transport.request("HSET", keys.meta, "schema", "new")
+    with pytest.raises(SerializationError, match="new"):
+        await connection.open_namespace(namespace)
+
+
+async def test_a_bad_name_of_a_namespace_is_refused(connection: Connection):
+    with pytest.raises(ValidationError, match="'a b'"):
+        await connection.open_namespace("a b")
+
+
+async def test_a_full_server_opens_the_namespaces_it_has_and_no_others():
+    with server("--maxmemory", "10mb") as url:
+        connection = await connect(url)
+        await connection.open_namespace("old")
+        await connection.transport.request("CONFIG", "SET", "maxmemory", "1")
+        await connection.open_namespace("old")
+        with pytest.raises(StorageUnavailableError, match=r"cannot open namespace 'new'.*maxmemory"):
+            await connection.open_namespace("new")
+        await connection.aclose()
+
+
+@pytest.fixture
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+async def _refused(url: str, **options: float) -> str:
+    with pytest.raises(StorageUnavailableError) as refused:
+        await connect(url, **options)
+    assert isinstance(refused.value.__cause__, RedisError | TimeoutError | type(None))
+    return f"{refused.value} {refused.value!r}"

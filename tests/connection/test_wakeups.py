@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from redis_mob.connection import wakeups as module
+from redis_mob.connection.connection import Connection, connect
+from redis_mob.connection.wakeups import WakeUps
+from tests.support.fake_server import SILENCE, fake_server, usual
+
+LONG = 20.0
+SHORT = 0.05
+
+
+@pytest.fixture
+async def wakeups(connection: Connection):
+    async with WakeUps(connection) as opened:
+        yield opened
+
+
+async def _publish(connection: Connection, channel: str) -> int:
+    return await connection.transport.request("PUBLISH", channel, "")
+
+
+async def test_a_bell_rings_once_when_it_begins_to_hear_and_once_per_publication(connection, keys, wakeups):
+    async with wakeups.listen(keys.wake_events) as bell:
+        assert await bell.wait(LONG)
+        assert not await bell.wait(SHORT)
+        assert await _publish(connection, keys.wake_events) == 1
+        assert await bell.wait(LONG)
+        assert not await bell.wait(SHORT)
+
+
+async def test_publications_between_two_waits_are_one_ring(connection, keys, wakeups):
+    async with wakeups.listen(keys.wake_events) as bell, wakeups.listen(keys.wake_runs) as last:
+        await bell.wait(LONG)
+        await last.wait(LONG)
+        for _ in range(3):
+            await _publish(connection, keys.wake_events)
+        await _publish(connection, keys.wake_runs)
+        assert await last.wait(LONG)
+        assert await bell.wait(LONG)
+        assert not await bell.wait(0)
+
+
+async def test_a_channel_rings_its_own_bells_all_of_them(connection, keys, wakeups):
+    async with (
+        wakeups.listen(keys.wake_events) as one,
+        wakeups.listen(keys.wake_events) as two,
+        wakeups.listen(keys.wake_runs) as other,
+    ):
+        for bell in (one, two, other):
+            assert await bell.wait(LONG)
+        assert await _publish(connection, keys.wake_events) == 1
+        assert await one.wait(LONG)
+        assert await two.wait(LONG)
+        assert not await other.wait(SHORT)
+
+
+async def test_a_bell_that_joins_a_channel_already_heard_rings_at_once(keys, wakeups):
+    async with wakeups.listen(keys.wake_events) as first:
+        await first.wait(LONG)
+        async with wakeups.listen(keys.wake_events) as second:
+            assert await second.wait(LONG)
+        assert not await first.wait(SHORT)
+
+
+async def test_the_server_forgets_a_channel_that_nobody_listens_to(connection, keys, wakeups):
+    async with wakeups.listen(keys.wake_events) as bell, wakeups.listen(keys.wake_runs) as still:
+        await bell.wait(LONG)
+        await still.wait(LONG)
+    async with wakeups.listen(keys.wake_runs) as again:
+        await again.wait(LONG)
+        assert await _publish(connection, keys.wake_events) == 0
+        assert await _publish(connection, keys.wake_runs) == 1
+
+
+async def test_every_bell_rings_again_after_a_lost_connection(connection, keys, wakeups, caplog):
+    async with wakeups.listen(keys.wake_events) as one, wakeups.listen(keys.wake_runs) as two:
+        for _ in range(3):
+            assert await one.wait(LONG)
+            assert await two.wait(LONG)
+            await connection.transport.request("CLIENT", "KILL", "TYPE", "pubsub")
+        assert await one.wait(LONG)
+        assert await two.wait(LONG)
+        assert await _publish(connection, keys.wake_events) == 1
+        assert await one.wait(LONG)
+    assert {record.levelno for record in caplog.records} == {logging.WARNING}
+
+
+async def test_a_listener_may_come_before_the_server(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_LONGEST_PAUSE", 0.02)
+
+    def answer(command):
+        if command[0] != b"SUBSCRIBE":
+            return usual(command)
+        return b"".join(b"*3\r\n$9\r\nsubscribe\r\n$%d\r\n%s\r\n:1\r\n" % (len(c), c) for c in command[1:])
+
+    async with fake_server(tmp_path, answer) as url:
+        connection = await connect(url)
+    async with WakeUps(connection) as wakeups, wakeups.listen("c") as bell:
+        assert not await bell.wait(SHORT)
+        async with fake_server(tmp_path, answer):
+            assert await bell.wait(LONG)
+            await wakeups.aclose()
+    await connection.aclose()
+
+
+async def test_a_connection_that_falls_silent_is_made_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_SILENCE", 0.05)
+    lines = []
+
+    def answer(command):
+        if command[0] == b"SUBSCRIBE":
+            lines.append(command)
+            return b"*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n"
+        if command[0] == b"PING":
+            return SILENCE
+        return usual(command)
+
+    async with fake_server(tmp_path, answer) as url:
+        connection = await connect(url)
+        async with WakeUps(connection) as wakeups, wakeups.listen("c") as bell:
+            assert await bell.wait(LONG)
+            assert await bell.wait(LONG)
+            assert len(lines) == 2
+        await connection.aclose()
+
+
+async def test_a_quiet_connection_is_kept_while_the_server_answers(connection, keys, monkeypatch, caplog):
+    monkeypatch.setattr(module, "_SILENCE", 0.02)
+    async with WakeUps(connection) as wakeups, wakeups.listen(keys.wake_events) as bell:
+        assert await bell.wait(LONG)
+        assert not await bell.wait(0.3)
+    assert caplog.records == []
+
+
+async def test_listening_can_be_cancelled(connection, keys, wakeups):
+    async def listen():
+        async with wakeups.listen(keys.wake_events) as bell:
+            while True:
+                await bell.wait()
+
+    tasks = [asyncio.create_task(listen()) for _ in range(5)]
+    async with wakeups.listen(keys.wake_events) as bell:
+        assert await bell.wait(LONG)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        assert all(task.cancelled() for task in tasks)
+        await _publish(connection, keys.wake_events)
+        assert await bell.wait(LONG)
+
+
+async def test_closing_leaves_no_task_and_no_connection_behind(connection, keys):
+    before = asyncio.all_tasks()
+    wakeups = WakeUps(connection)
+    async with wakeups.listen(keys.wake_events) as bell:
+        await bell.wait(LONG)
+        await wakeups.aclose()
+        await wakeups.aclose()
+        assert not await bell.wait(SHORT)
+        async with wakeups.listen(keys.wake_runs) as late:
+            assert not await late.wait(SHORT)
+    assert asyncio.all_tasks() == before
+    assert b"sub=1" not in await connection.transport.request("CLIENT", "LIST", "TYPE", "pubsub")

@@ -1,0 +1,142 @@
+"""Drives a run by the kernel alone, checking after every move what must hold always."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from redis_mob.kernel.actions import Action, CreateRootFrame, EvaluateUntil, RegisterReadyFrame, RunNode
+from redis_mob.kernel.draft import Move
+from redis_mob.kernel.machine import FlowMachine, apply, replay
+from redis_mob.kernel.moves import complete_node, fail_node, inputs_for, move_for, skip_node, until_decided
+from redis_mob.kernel.plan import next_actions, plan
+from redis_mob.kernel.reconcile import reconcile
+from redis_mob.models.authority import FlowAuthorityInput
+from redis_mob.models.definition import LimitsSpec
+from redis_mob.models.flow import NodeKind, NodeStatus
+from redis_mob.models.flow_spec import FlowSpec
+from redis_mob.models.run import MobRun
+
+RESULTS = {"complete": complete_node, "fail": fail_node, "skip": skip_node}
+
+
+@dataclass
+class Drive:
+    """A run of a flow under way. `log` holds every input; `machine` is where they lead."""
+
+    flow: FlowSpec
+    limits: LimitsSpec | None = None
+    run: MobRun = field(init=False)
+    machine: FlowMachine = field(init=False)
+    log: list[FlowAuthorityInput] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.run = MobRun.pending("mob", "flow", self.flow, {}, self.limits)
+        self.machine = FlowMachine.from_run(self.run, self.flow)
+        self.log = list(self.run.flow_authority_inputs)
+        self._told = replay(self.log)
+
+    def take(self, move: Move) -> None:
+        """Goes on to where a move leads, after checking that its inputs lead there and that everything is in order."""
+        self._told = apply(self._told, *move.inputs)
+        assert self._told == move.machine
+        self.log.extend(move.inputs)
+        self.machine = move.machine
+        self.check()
+
+    def check(self) -> None:
+        """What holds after every move: no cap is exceeded, and the stored run agrees with itself."""
+        state = self.machine.flow_state
+        assert state.max_active_nodes == 0 or state.active_node_count <= state.max_active_nodes
+        bodies = [
+            loop.kernel_state
+            for loop in self.machine.loops.values()
+            if loop.kernel_state.depth == 1 and loop.kernel_state.active_body_frame_id is not None
+        ]
+        assert state.max_active_frames == 0 or len(bodies) <= state.max_active_frames
+        odd = {difference.field for difference in reconcile(self.stored(log=()))}
+        assert odd == ({"ready_frames", "ready_frame_membership"} if self.waits_for_registration() else set())
+
+    def waits_for_registration(self) -> bool:
+        """Whether the root frame was created and not listed yet, which are two moves."""
+        return any(isinstance(action, RegisterReadyFrame) for action in self.actions())
+
+    def stored(self, log: Iterable[FlowAuthorityInput] | None = None) -> MobRun:
+        """The run as a store would hold it."""
+        machine = self.machine
+        return self.run.model_copy(
+            update={
+                "status": machine.status,
+                "flow_state": machine.flow_state,
+                "frames": machine.frames,
+                "loops": machine.loops,
+                "flow_authority_inputs": tuple(self.log if log is None else log),
+            }
+        )
+
+    def actions(self) -> tuple[Action, ...]:
+        """What is planned now."""
+        return next_actions(self.machine, self.flow)
+
+    def act(self, action: Action, *, met: bool = True) -> None:
+        """Carries out one planned action; `met` answers an until condition."""
+        if isinstance(action, EvaluateUntil):
+            self.take(until_decided(self.machine, action.loop_instance_id, met=met))
+        else:
+            move = move_for(action, self.machine, self.flow)
+            assert inputs_for(action, self.machine, self.flow) == move.inputs
+            self.take(move)
+
+    def running(self) -> list[tuple[str, str]]:
+        """The step nodes that run, as (frame id, node id)."""
+        return [
+            (frame_id, node)
+            for frame_id, frame in self.machine.frames.items()
+            for node, status in frame.kernel_state.node_status.items()
+            if status is NodeStatus.RUNNING and frame.kernel_state.node_kind[node] is NodeKind.STEP
+        ]
+
+    def result(self, frame_id: str, node_id: str, result: str) -> None:
+        """Takes in what became of a running step: complete, fail or skip."""
+        self.take(RESULTS[result](self.machine, frame_id, node_id))
+
+    def until(self, kind: type[Action]) -> Action:
+        """Carries out planned actions, the preferred first, until one of this kind is planned; the answer is that."""
+        while True:
+            actions = self.actions()
+            found = next((action for action in actions if isinstance(action, kind)), None)
+            if found is not None:
+                return found
+            self.act(actions[0])
+
+    def to_end(
+        self, results: Callable[[str], str] = lambda _step: "complete", *, met: Callable[[int], bool] = lambda _n: True
+    ) -> FlowMachine:
+        """Drives to the end: `results` by step id, `met` by iteration. The answer is the terminal machine."""
+        while not self.machine.status.is_terminal:
+            assert plan(self.stored(), self.flow) == self.actions()
+            running = self.running()
+            if actions := self.actions():
+                action = actions[0]
+                self.act(action, met=met(action.iteration) if isinstance(action, EvaluateUntil) else True)
+            else:
+                frame_id, node = running[0]
+                self.result(frame_id, node, results(self.machine.step_of(frame_id, node) or ""))
+        assert reconcile(self.stored()) == ()
+        return self.machine
+
+
+def started(flow: FlowSpec, limits: LimitsSpec | None = None) -> Drive:
+    """A run whose root frame exists and is listed."""
+    drive = Drive(flow, limits)
+    drive.act(drive.until(CreateRootFrame))
+    for action in drive.actions():
+        if isinstance(action, RegisterReadyFrame):
+            drive.act(action)
+    return drive
+
+
+def grant_all(drive: Drive) -> None:
+    """Grants node slots to steps while any is planned."""
+    while grant := next((action for action in drive.actions() if isinstance(action, RunNode)), None):
+        drive.act(grant)

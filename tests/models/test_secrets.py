@@ -1,0 +1,129 @@
+"""Secret keys and bootstrap tokens are in the JSON, and nowhere else: no repr, no text, no error shows them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from redis_mob.codec.events import decode_stored_event
+from redis_mob.errors import SerializationError
+from redis_mob.models import (
+    BackendPeerMemberRef,
+    ExternalBindingOverlayRecord,
+    MemberSpawned,
+    MobEvent,
+    NewMobEvent,
+    OperatorActionRecorded,
+    SupervisorAuthorityRecord,
+)
+from redis_mob.models.events import MOB_EVENT_KIND
+from redis_mob.models.member_ref import MEMBER_REF
+from redis_mob.models.problems import problems
+from redis_mob.security.identity import generate_authority
+
+TOKEN = "hush-hush"  # noqa: S105
+KEY = [201, 17, *range(100, 130)]
+TIME = "2026-03-01T12:00:00Z"
+SHOWN = (TOKEN, "201, 17", "201,17", r"\xc9\x11", "100, 101")
+
+PEER = {"kind": "backend_peer", "peer_id": "p", "address": "a", "bootstrap_token": TOKEN}
+SPAWNED = {
+    "type": "member_spawned",
+    "agent_identity": "a",
+    "generation": 0,
+    "fence_token": 1,
+    "agent_runtime_id": {"identity": "a", "generation": 0},
+    "role": "w",
+    "bridge_member_ref": PEER,
+}
+EVENT = {"cursor": 1, "timestamp": TIME, "mob_id": "m", "kind": SPAWNED}
+PENDING = {"secret_key": KEY, "public_peer_id": "p", "epoch": 2, "protocol_version": 2, "accepted_peer_ids": ["q"]}
+AUTHORITY = {"secret_key": KEY, "public_peer_id": "p", "epoch": 1, "protocol_version": 2, "pending_rotation": PENDING}
+OVERLAY = {
+    "agent_identity": "a",
+    "generation": 1,
+    "normalized_member_ref": PEER,
+    "bootstrap_token": TOKEN,
+    "status": "Normalized",
+    "updated_at": TIME,
+}
+
+
+def is_quiet(text: str) -> bool:
+    return not any(secret in text for secret in SHOWN)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        SupervisorAuthorityRecord.model_validate_json(json.dumps(AUTHORITY)),
+        ExternalBindingOverlayRecord.model_validate_json(json.dumps(OVERLAY)),
+        MobEvent.model_validate_json(json.dumps(EVENT)),
+        BackendPeerMemberRef.model_validate(PEER),
+        OperatorActionRecorded(tool_name="t", principal_token=TOKEN),
+    ],
+    ids=lambda made: type(made).__name__,
+)
+def test_no_repr_shows_a_secret(made: object) -> None:
+    assert is_quiet(f"{made!r} {made}")
+
+
+def test_the_json_holds_the_secrets() -> None:
+    authority = SupervisorAuthorityRecord.model_validate_json(json.dumps(AUTHORITY))
+    assert json.loads(authority.model_dump_json()) == AUTHORITY
+    overlay = ExternalBindingOverlayRecord.model_validate_json(json.dumps(OVERLAY))
+    assert json.loads(overlay.model_dump_json())["bootstrap_token"] == TOKEN
+
+
+def broken_peer(**changes: Any) -> dict[str, Any]:
+    return {**PEER, "bootstrap_token": [TOKEN], **changes}
+
+
+BROKEN: dict[str, tuple[Any, Any]] = {
+    "key_too_long": (SupervisorAuthorityRecord, {**AUTHORITY, "secret_key": [*KEY, 1]}),
+    "key_out_of_range": (SupervisorAuthorityRecord, {**AUTHORITY, "secret_key": [*KEY[:-1], 256]}),
+    "key_as_text": (SupervisorAuthorityRecord, {**AUTHORITY, "secret_key": TOKEN}),
+    "nested_key": (SupervisorAuthorityRecord, {**AUTHORITY, "pending_rotation": {**PENDING, "secret_key": [*KEY, 1]}}),
+    "field_beside_the_key": (SupervisorAuthorityRecord, {**AUTHORITY, "epoch": -1}),
+    "field_missing": (SupervisorAuthorityRecord, {"secret_key": KEY}),
+    "no_record": (SupervisorAuthorityRecord, KEY),
+    "token": (ExternalBindingOverlayRecord, {**OVERLAY, "bootstrap_token": [TOKEN]}),
+    "status": (ExternalBindingOverlayRecord, {**OVERLAY, "status": {"token": TOKEN}}),
+    "token_in_overlay_ref": (ExternalBindingOverlayRecord, {**OVERLAY, "normalized_member_ref": broken_peer()}),
+    "token_in_ref": (BackendPeerMemberRef, broken_peer()),
+    "ref": (MEMBER_REF, broken_peer()),
+    "ref_without_kind": (MEMBER_REF, broken_peer(kind=None)),
+    "kind": (MOB_EVENT_KIND, {**SPAWNED, "bridge_member_ref": broken_peer()}),
+    "spawned": (MemberSpawned, {**SPAWNED, "bridge_member_ref": broken_peer()}),
+    "spawned_field_missing": (MemberSpawned, {"bridge_member_ref": PEER}),
+    "new_event": (NewMobEvent, {"mob_id": "m", "kind": {**SPAWNED, "bridge_member_ref": broken_peer()}}),
+    "event": (MobEvent, {**EVENT, "kind": {**SPAWNED, "bridge_member_ref": broken_peer(kind="ghost")}}),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN.values(), ids=BROKEN.keys())
+def test_no_error_shows_a_secret(case: tuple[Any, Any]) -> None:
+    reader, value = case
+    text = json.dumps(value)
+    read_json = getattr(reader, "model_validate_json", None) or reader.validate_json
+    read_python = getattr(reader, "model_validate", None) or reader.validate_python
+    for read, given in ((read_json, text), (read_python, value), (read_json, text[:-2])):
+        with pytest.raises(ValidationError) as refused:
+            read(given)
+        assert is_quiet(f"{refused.value} {refused.value!r} {problems(refused.value)}")
+
+
+def test_no_error_of_a_stored_event_shows_a_secret() -> None:
+    broken = {**EVENT, "kind": {**SPAWNED, "bridge_member_ref": broken_peer()}}
+    with pytest.raises(SerializationError) as refused:
+        decode_stored_event(json.dumps({"schema_version": 6, "event": broken}))
+    assert is_quiet(f"{refused.value!r} {refused.value.__cause__!r}")
+
+
+def test_a_generated_key_is_not_shown() -> None:
+    authority = generate_authority()
+    assert repr(authority.secret_key) not in repr(authority)
+    assert "secret_key" not in repr(authority)
