@@ -385,8 +385,16 @@ class ExecutionStore(Protocol):
         """Leave a request for cancellation with a run; False if the run is over. Raises NotFoundError."""
         ...
 
-    async def take_due(self, *, max_runs: int, max_executions: int, keep: timedelta) -> DueWork:
+    async def status(self, run_id: str) -> MobRunStatus | None:
+        """The status of a run, read alone; None if it does not exist."""
+        ...
+
+    async def take_due(
+        self, *, max_runs: int, max_executions: int, keep: timedelta, roles: Sequence[str] | None = None
+    ) -> DueWork:
         """Take runs and executions that are due; nobody else sees them for the time of `keep`, then everybody.
+
+        Of the executions only those of `roles` are taken, of all roles if it is None.
 
         Taking is a convenience that spreads the work: what makes a transition happen once is `commit`.
         """

@@ -1,25 +1,45 @@
 -- Take what is due: the caller looks after it, and everybody else sees it again only after a while.
 --
 -- KEYS   1 runs by time   2 executions by time
--- ARGV   greatest number of runs, of executions, how long they are kept from others (ms)
+-- ARGV   greatest number of runs, of executions, how long they are kept from others (ms), then what the executions
+--        of each role that the caller serves begin with; none for all roles
 -- Reply  {now (ms), when the next run and the next execution is due (ms, or '' if none is), runs, executions}
 -- Leaves what was taken due again after that while, unless its transition says otherwise before.
 
 --- @include lib/clock
+--- @include lib/arguments
 
+local LOOKED_AT = 1000
 local NOW = math.floor(now() / 1000)
 
-local function take_from(key, limit)
-  local members = redis.call('ZRANGE', key, '-inf', NOW, 'BYSCORE', 'LIMIT', 0, limit)
-  for _, member in ipairs(members) do
-    redis.call('ZADD', key, NOW + ARGV[3], member)
+local function is_served(member, prefixes)
+  for _, prefix in ipairs(prefixes) do
+    if string.sub(member, 1, #prefix) == prefix then return true end
   end
-  return members
+  return #prefixes == 0
 end
 
+local function take_from(key, limit, keep, prefixes)
+  local taken = {}
+  for _, member in ipairs(redis.call('ZRANGE', key, '-inf', NOW, 'BYSCORE', 'LIMIT', 0, LOOKED_AT)) do
+    if #taken == limit then break end
+    if is_served(member, prefixes) then
+      redis.call('ZADD', key, NOW + keep, member)
+      taken[#taken + 1] = member
+    end
+  end
+  return taken
+end
+
+-- What is due already and was not taken is for others: only what is yet to come is worth waiting for.
 local function next_of(key)
-  return redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')[2]
+  return redis.call('ZRANGE', key, '(' .. NOW, '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')[2] or ''
 end
 
-local runs, executions = take_from(KEYS[1], ARGV[1]), take_from(KEYS[2], ARGV[2])
-return { NOW, next_of(KEYS[1]) or '', next_of(KEYS[2]) or '', runs, executions }
+local max_runs, max_executions, keep, prefixes = tonumber(take()), tonumber(take()), take(), {}
+for i = 4, #ARGV do
+  prefixes[i - 3] = ARGV[i]
+end
+local runs = take_from(KEYS[1], max_runs, keep, {})
+local executions = take_from(KEYS[2], max_executions, keep, prefixes)
+return { NOW, next_of(KEYS[1]), next_of(KEYS[2]), runs, executions }

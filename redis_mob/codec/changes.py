@@ -8,7 +8,7 @@ from redis_mob.codec.packing import pack
 from redis_mob.codec.snapshots import Snapshot, encode
 from redis_mob.models.flow import FlowFrameState, FlowRunState, FrameSnapshot, LoopIterationState, LoopSnapshot
 
-Argument = bytes | int
+Argument = bytes | str | int
 
 ABSENT = b""
 """The expected digest of a snapshot that must not exist yet."""

@@ -9,7 +9,7 @@ from hashlib import blake2b
 from pydantic import ValidationError
 
 from redis_mob.codec.ledgers import EPOCH
-from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack
+from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack, unpack_all
 from redis_mob.errors import SerializationError
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import Execution, ExecutionKey, RunLaunch
@@ -50,14 +50,19 @@ def due_run(run_id: str) -> bytes:
     return run_id.encode()
 
 
-def due_execution(run_id: str, key: ExecutionKey) -> bytes:
+def due_role(role: str) -> bytes:
+    """What the executions of a role, and of no other, begin with in the order of what is due."""
+    return pack(role)
+
+
+def due_execution(run_id: str, key: ExecutionKey, role: str) -> bytes:
     """An execution in the order of what is due."""
-    return pack((run_id, *key))
+    return due_role(role) + pack((run_id, *key))
 
 
 def decode_due_execution(member: bytes) -> tuple[str, ExecutionKey]:
     """(run id, key) of an execution that is due."""
-    run_id, *key = unpack(member)
+    _, (run_id, *key) = unpack_all(member)
     return run_id, ExecutionKey(*key)
 
 

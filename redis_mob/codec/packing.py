@@ -18,3 +18,10 @@ def pack(value: object) -> bytes:
 def unpack(data: bytes) -> Any:
     """The value of msgpack bytes; arrays come back as tuples."""
     return msgpack.unpackb(data, raw=False, use_list=False)
+
+
+def unpack_all(data: bytes) -> list[Any]:
+    """The values of msgpack bytes that were put one behind the other."""
+    unpacker = msgpack.Unpacker(raw=False, use_list=False)
+    unpacker.feed(data)
+    return list(unpacker)

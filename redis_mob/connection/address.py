@@ -47,9 +47,6 @@ class EmbeddedAddress:
 
     directory: Path | None = None
 
-    def __str__(self) -> str:
-        return self.url
-
     @property
     def url(self) -> str:
         return f"embedded:{quote(str(self.directory)) if self.directory else ''}"

@@ -75,7 +75,7 @@ class WakeUps:
             bell.ring()
         try:
             if len(others) == 1:
-                await self._tell(b"SUBSCRIBE", name)
+                await self._tell(b"SSUBSCRIBE", name)
             if self._task is None and not self._closed:
                 self._task = asyncio.create_task(self._run(), name="redis_mob wake-ups")
             yield bell
@@ -84,7 +84,7 @@ class WakeUps:
             if not others and self._bells.get(name) is others:
                 del self._bells[name]
                 self._heard.discard(name)
-                await self._tell(b"UNSUBSCRIBE", name)
+                await self._tell(b"SUNSUBSCRIBE", name)
 
     async def aclose(self) -> None:
         """Stop listening and close the connection; bells that are left never ring again."""
@@ -107,7 +107,7 @@ class WakeUps:
             try:
                 self._line = await self._transport.line()
                 if self._bells:
-                    await self._line.send(b"SUBSCRIBE", *self._bells)
+                    await self._line.send(b"SSUBSCRIBE", *self._bells)
                 while True:
                     self._hear(await self._next_message(self._line))
                     pause = _FIRST_PAUSE
@@ -130,9 +130,9 @@ class WakeUps:
 
     def _hear(self, message: Sequence[Any]) -> None:
         kind, channel, *_ = message
-        if kind == b"subscribe" and channel in self._bells:
+        if kind == b"ssubscribe" and channel in self._bells:
             self._heard.add(channel)
-        if kind in (b"subscribe", b"message"):
+        if kind in (b"ssubscribe", b"smessage"):
             for bell in self._bells.get(channel, ()):
                 bell.ring()
 

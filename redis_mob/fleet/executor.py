@@ -7,7 +7,7 @@ import inspect
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
@@ -20,9 +20,12 @@ from redis_mob.kernel.context import visible_context
 from redis_mob.models.execution import Execution, ExecutionKey, Lease
 from redis_mob.models.flow import FrameScope
 from redis_mob.models.flow_spec import FlowSpec
-from redis_mob.models.transition import RunView
+from redis_mob.models.run import MobRun
 
 RENEWALS_PER_LEASE = 3
+
+GRACE_SECONDS = 5.0
+"""How long a cancelled handler may take to stop."""
 
 
 class LeaseLost(Exception):  # noqa: N818
@@ -40,8 +43,11 @@ class LeasedExecution:
     lease: Lease
     duration: timedelta
     claimed_at: datetime
-    clock_offset: float
+    clock_offset: float = field(init=False)
     """The storage's time minus this event loop's, in seconds: so that no host's own clock matters."""
+
+    def __post_init__(self) -> None:
+        self.clock_offset = self.claimed_at.timestamp() - asyncio.get_running_loop().time()
 
     def seconds_left(self) -> float:
         """Until the deadline, by the storage's clock."""
@@ -66,14 +72,16 @@ class LeasedExecution:
 
 
 async def execute(
-    held: LeasedExecution, view: RunView, flow: FlowSpec, handler: Handler, threads: ThreadPoolExecutor
+    held: LeasedExecution, run: MobRun, flow: FlowSpec, handler: Handler, threads: ThreadPoolExecutor
 ) -> Outcome:
-    """What came of the handler. Raises LeaseLost when the lease went away meanwhile; the handler is stopped then.
+    """What came of the handler, which sees the run as it was when the execution was claimed.
 
-    A plain function cannot be stopped: it goes on in its thread, and its result is dropped.
+    Raises LeaseLost when the lease went away meanwhile. A handler that is out of time, or whose lease is lost, is
+    cancelled; one that does not stop within five seconds is left alone, as a plain function in its thread is from
+    the start, and what it returns is dropped.
     """
     cancelled = asyncio.Event()
-    context = _context(held, view, flow, cancelled)
+    context = _context(held, run, flow, cancelled)
     async with _kept(held, cancelled) as lost:
         work = asyncio.create_task(_called(handler, context, threads))
         try:
@@ -86,8 +94,7 @@ async def execute(
         finally:
             cancelled.set()
             work.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await work
+            await asyncio.wait({work}, timeout=GRACE_SECONDS)
 
 
 @asynccontextmanager
@@ -132,8 +139,8 @@ def _outcome(work: asyncio.Task[Any]) -> Outcome:
             return Failed(f"{name}: {error}" if str(error) else name, error_class=name)
 
 
-def _context(held: LeasedExecution, view: RunView, flow: FlowSpec, cancelled: asyncio.Event) -> StepContext:
-    run, key, execution = view.run, held.key, held.execution
+def _context(held: LeasedExecution, run: MobRun, flow: FlowSpec, cancelled: asyncio.Event) -> StepContext:
+    key, execution = held.key, held.execution
     frame = run.frames[key.frame_id].kernel_state
     visible = visible_context(run, flow)
     return StepContext(

@@ -86,10 +86,10 @@ class Fleet:
         """The run, once it is over. Raises NotFoundError if it does not exist."""
         async with self._storage.executions.listen() as bell:
             while True:
-                run = await self._storage.runs.get_run(run_id)
-                if run is None:
+                status = await self._storage.executions.status(run_id)
+                if status is None:
                     raise NotFoundError(f"run {run_id} does not exist")
-                if run.status.is_terminal:
+                if status.is_terminal and (run := await self._storage.runs.get_run(run_id)) is not None:
                     return run
                 await bell.wait(SWEEP_SECONDS)
 

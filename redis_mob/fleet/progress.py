@@ -32,8 +32,6 @@ SYSTEM_MEMBER = "__flow_system_member__"
 FLOW_STEP = "__flow__"
 """The step under which failures of the flow itself are recorded."""
 
-OVER_BY_SKIP = "a step it depends on did not complete, or another member of its branch won"
-
 OPEN = (ExecutionStatus.WAITING, ExecutionStatus.LEASED)
 """Executions that may still give a result."""
 
@@ -90,12 +88,18 @@ class Progress:
                     self._tell_skipped(frame_id, old, snapshot)
 
     def _tell_skipped(self, frame_id: str, old: FrameSnapshot, new: FrameSnapshot) -> None:
-        earlier = old.kernel_state.node_status
-        for node_id, status in new.kernel_state.node_status.items():
+        earlier, state = old.kernel_state.node_status, new.kernel_state
+        for node_id, status in state.node_status.items():
             if status is NodeStatus.SKIPPED and earlier[node_id] in (NodeStatus.PENDING, NodeStatus.READY):
                 step_id = self.machine.step_of(frame_id, node_id)
                 if step_id is not None:
-                    self.tell(StepSkipped(run_id=self._run.run_id, step_id=step_id, reason=OVER_BY_SKIP))
+                    lost_branch = state.node_branches[node_id] in state.branch_winners
+                    reason = (
+                        "another member of its branch completed"
+                        if lost_branch
+                        else "what it depends on did not complete"
+                    )
+                    self.tell(StepSkipped(run_id=self._run.run_id, step_id=step_id, reason=reason))
 
     def execution(self, key: ExecutionKey) -> Execution | None:
         """An execution as it stands by now."""

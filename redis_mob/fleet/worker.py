@@ -9,14 +9,16 @@ import socket
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from random import Random
 from typing import Any
 from uuid import uuid4
 
 from redis_mob.contracts import Bell, ExecutionStore
-from redis_mob.errors import MobStoreError, OutcomeUnknownError
+from redis_mob.errors import HandlerError, MobStoreError, OutcomeUnknownError
 from redis_mob.fleet import engine
 from redis_mob.fleet.executor import LeasedExecution, LeaseLost, execute
+from redis_mob.fleet.outcome import Outcome
 from redis_mob.fleet.step_context import Handler, handler_for
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import ExecutionKey
@@ -116,7 +118,12 @@ class Worker:
         free = self._concurrency - len(self._at_work)
         if free <= 0:
             return SWEEP_SECONDS
-        work = await self._executions.take_due(max_runs=RUNS_AT_ONCE, max_executions=free, keep=self._lease)
+        work = await self._executions.take_due(
+            max_runs=RUNS_AT_ONCE,
+            max_executions=free,
+            keep=self._lease,
+            roles=None if "*" in self._handlers else list(self._handlers),
+        )
         for run_id in work.runs:
             self._start(self._look_after(run_id))
         for run_id, key in work.executions:
@@ -139,42 +146,29 @@ class Worker:
         await self._commit(run_id, engine.advance)
 
     async def _execute(self, run_id: str, key: ExecutionKey) -> None:
-        view = await self._executions.load(run_id)
-        execution = view.executions.get(key) if view else None
-        handler = handler_for(self._handlers, execution.role) if execution else None
-        held = await self._claim(run_id, key) if handler else None
-        view = await self._executions.load(run_id) if held else None
-        if handler is None or held is None or view is None:
+        claimed = await self._commit(run_id, partial(self._claim, key))
+        execution = claimed.executions.get(key) if claimed else None
+        if claimed is None or execution is None or execution.lease is None:
             return
-        definition = await self._definition(view)
+        view, handler = claimed.before, handler_for(self._handlers, execution.role)
+        if handler is None:
+            raise HandlerError(f"role {execution.role!r} has no handler")
+        held = LeasedExecution(self._executions, run_id, key, execution, execution.lease, self._lease, view.now)
+        flow = (await self._definition(view)).flows[view.run.flow_id]
         try:
-            outcome = await execute(held, view, definition.flows[view.run.flow_id], handler, self._threads)
+            outcome = await execute(held, view.run, flow, handler, self._threads)
         except LeaseLost:
             _log.info("worker %s lost its lease on %s of run %s", self._name, key, run_id)
             return
+        await self._commit(run_id, partial(self._settle, key, outcome, execution.lease.fencing_token))
 
-        def settle(current: RunView, definition: MobDefinition) -> Transition | None:
-            token = held.lease.fencing_token
-            return engine.settle(current, definition, key, outcome, token=token, random=self._random)
+    def _claim(self, key: ExecutionKey, view: RunView, definition: MobDefinition) -> Transition | None:
+        return engine.claim(view, definition, key, owner=self._name, lease=self._lease, random=self._random)
 
-        await self._commit(run_id, settle)
-
-    async def _claim(self, run_id: str, key: ExecutionKey) -> LeasedExecution | None:
-        def claim(view: RunView, definition: MobDefinition) -> Transition | None:
-            execution = view.executions.get(key)
-            if execution is None or handler_for(self._handlers, execution.role) is None:
-                return None
-            return engine.claim(view, definition, key, owner=self._name, lease=self._lease, random=self._random)
-
-        committed = await self._commit(run_id, claim)
-        execution = committed.executions.get(key) if committed else None
-        if committed is None or execution is None or execution.lease is None:
-            return None
-        claimed_at = committed.before.now
-        offset = claimed_at.timestamp() - asyncio.get_running_loop().time()
-        return LeasedExecution(
-            self._executions, run_id, key, execution, execution.lease, self._lease, claimed_at, offset
-        )
+    def _settle(
+        self, key: ExecutionKey, outcome: Outcome, token: int, view: RunView, definition: MobDefinition
+    ) -> Transition | None:
+        return engine.settle(view, definition, key, outcome, token=token, random=self._random)
 
     async def _commit(
         self, run_id: str, decide: Callable[[RunView, MobDefinition], Transition | None]

@@ -119,7 +119,7 @@ class RedisExecutionStore:
             [
                 MobRunStatus.RUNNING,
                 *_execution_change(key, expected, next),
-                codec.due_execution(canonical_run_id(run_id), key),
+                codec.due_execution(canonical_run_id(run_id), key, next.role),
                 _ready_at(next),
             ],
         )
@@ -134,11 +134,17 @@ class RedisExecutionStore:
         )
         return won(reply, run_id)
 
-    async def take_due(self, *, max_runs: int, max_executions: int, keep: timedelta) -> DueWork:
+    async def status(self, run_id: str) -> MobRunStatus | None:
+        status = await self._connection.read("fleet/get_status", [self._keys.run(run_id).run], [])
+        return None if status is None else MobRunStatus(bytes(status).decode())
+
+    async def take_due(
+        self, *, max_runs: int, max_executions: int, keep: timedelta, roles: Sequence[str] | None = None
+    ) -> DueWork:
         now, next_run, next_execution, runs, executions = await self._connection.call(
             "fleet/take_due",
             [self._keys.due, self._keys.ready],
-            [max_runs, max_executions, keep // timedelta(milliseconds=1)],
+            [max_runs, max_executions, keep // timedelta(milliseconds=1), *map(codec.due_role, roles or ())],
         )
         return DueWork(
             runs=tuple(bytes(run).decode() for run in runs),
@@ -222,4 +228,4 @@ def _ready_at(execution: Execution) -> Argument:
 
 
 def _ready_time(run_id: str, key: ExecutionKey, execution: Execution) -> list[Argument]:
-    return [codec.due_execution(run_id, key), _ready_at(execution)]
+    return [codec.due_execution(run_id, key, execution.role), _ready_at(execution)]

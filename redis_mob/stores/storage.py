@@ -17,8 +17,8 @@ from redis_mob.stores.runs import RedisRunStore
 class MobStorage:
     """The stores of one namespace, for one event loop; `open` makes it.
 
-    events: the event log. runs: the runs. executions: what a fleet needs. `url` is the address under which other processes of this user reach the
-    same server; it may hold a password.
+    `events` is the event log, `runs` are the runs, `executions` is what a fleet needs beside them. `url` is the
+    address under which other processes of this user reach the same server; it may hold a password.
     """
 
     def __init__(self, connection: Connection, keys: Keys) -> None:

@@ -35,6 +35,20 @@ async def test_flushed_scripts_are_loaded_again(connection: Connection, keys, ru
     assert (await getattr(connection, run)(ECHO, [keys.meta], ["a", "b"]))[1:3] == [b"a", b"b"]
 
 
+@pytest.mark.parametrize(("flushed", "works"), [(3, True), (4, False)])
+async def test_a_server_whose_scripts_are_flushed_all_the_time_is_given_up(tmp_path, flushed, works):
+    recorder = Recorder(EVALSHA=[b"-NOSCRIPT none\r\n"] * flushed)
+    async with fake_server(tmp_path, recorder) as url:
+        connection = await connect(url)
+        if works:
+            assert await connection.call(INCREASE, ["k"]) == b"OK"
+        else:
+            with pytest.raises(WriteFailedError, match="NOSCRIPT"):
+                await connection.call(INCREASE, ["k"])
+        assert recorder.seen.count(b"SCRIPT") == 3
+        await connection.aclose()
+
+
 async def test_many_calls_at_a_time_share_few_connections(server_url, keys):
     connection = await connect(server_url, max_connections=3)
     replies = await asyncio.gather(*(connection.call(INCREASE, [keys.runs]) for _ in range(100)))

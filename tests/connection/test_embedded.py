@@ -22,6 +22,7 @@ from redis_mob.connection.connection import Connection, connect
 from redis_mob.connection.embedded import EmbeddedServer
 from redis_mob.connection.server_process import find_server
 from redis_mob.errors import StorageUnavailableError
+from tests.support.fake_server import bulk, fake_server, usual
 from tests.support.waiting import LONG, until
 
 OWNER = """
@@ -226,6 +227,24 @@ async def test_a_directory_whose_holder_cannot_be_reached_names_the_holder(tmp_p
         (tmp_path / "redis-mob.json").write_text(json.dumps(holder))
         with pytest.raises(StorageUnavailableError, match=r"process 4711 on host elsewhere \(server process 4712\)"):
             await connect(f"embedded:{tmp_path}")
+
+
+async def test_who_joins_a_server_that_loads_its_data_waits_for_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(embedded, "ANSWER_TIMEOUT", 1.0)
+    loading = [1, 1, 1, 0]
+
+    def answer(command):
+        if command[0] != b"INFO":
+            return usual(command)
+        return bulk(b"# Server\r\nprocess_id:7\r\n# Persistence\r\nloading:%d\r\n" % loading.pop(0))
+
+    with (tmp_path / "redis-mob.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        async with fake_server(tmp_path, answer) as url:
+            holder = {"socket": url.removeprefix("unix://"), "owner": 6, "server": 7, "host": "here"}
+            (tmp_path / "redis-mob.json").write_text(json.dumps(holder))
+            joined = await EmbeddedServer.start(tmp_path)
+    assert (joined.owned, joined.url, loading) == (False, url, [])
 
 
 @pytest.mark.parametrize("left", ["{", "[]", '{"socket": 1}', "{}"])

@@ -21,7 +21,7 @@ async def wakeups(connection: Connection):
 
 
 async def _publish(connection: Connection, channel: str) -> int:
-    return await connection.transport.request("PUBLISH", channel, "")
+    return await connection.transport.request("SPUBLISH", channel, "")
 
 
 async def test_a_bell_rings_once_when_it_begins_to_hear_and_once_per_publication(connection, keys, wakeups):
@@ -94,9 +94,9 @@ async def test_a_listener_may_come_before_the_server(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_LONGEST_PAUSE", 0.02)
 
     def answer(command):
-        if command[0] != b"SUBSCRIBE":
+        if command[0] != b"SSUBSCRIBE":
             return usual(command)
-        return b"".join(b"*3\r\n$9\r\nsubscribe\r\n$%d\r\n%s\r\n:1\r\n" % (len(c), c) for c in command[1:])
+        return b"".join(b"*3\r\n$10\r\nssubscribe\r\n$%d\r\n%s\r\n:1\r\n" % (len(c), c) for c in command[1:])
 
     async with fake_server(tmp_path, answer) as url:
         connection = await connect(url)
@@ -113,9 +113,9 @@ async def test_a_connection_that_falls_silent_is_made_again(tmp_path, monkeypatc
     lines = []
 
     def answer(command):
-        if command[0] == b"SUBSCRIBE":
+        if command[0] == b"SSUBSCRIBE":
             lines.append(command)
-            return b"*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n"
+            return b"*3\r\n$10\r\nssubscribe\r\n$1\r\nc\r\n:1\r\n"
         if command[0] == b"PING":
             return SILENCE
         return usual(command)

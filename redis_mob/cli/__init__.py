@@ -1,0 +1,11 @@
+"""The command `redis-mob`."""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """Run the command with the arguments of this process."""
+    # Imported late: worker processes share this package, and start faster without the command line and its drawing.
+    from redis_mob.cli.app import run_command
+
+    run_command()

@@ -1,0 +1,104 @@
+"""Finds handlers by name: `module:function`, or `module:dict` from role to function."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from redis_mob.errors import HandlerError
+from redis_mob.fleet.step_context import Handler, handler_for
+from redis_mob.models.flow_spec import FlowSpec
+
+
+def load_handlers(name: str) -> dict[str, Handler]:
+    """The handlers of each role that `module:attribute` names; a function serves all roles, as `*`.
+
+    Modules of the working directory can be imported, and come first. Raises HandlerError naming module and attribute:
+    the module does not exist or cannot be imported (with the exception and its place), or there is no such handler.
+    """
+    module_name, colon, attribute = name.partition(":")
+    if not (module_name and colon and attribute):
+        raise HandlerError(f"handler {name!r}: write module:function or module:dict, as in handlers:greet")
+    module = _imported(name, module_name)
+    try:
+        found = getattr(module, attribute)
+    except AttributeError:
+        raise HandlerError(
+            f"handler {name!r}: module {module_name!r} ({_place(module)}) has no {attribute!r}"
+        ) from None
+    if isinstance(found, Mapping):
+        return _by_role(name, cast("Mapping[object, object]", found))
+    if not callable(found):
+        raise HandlerError(f"handler {name!r}: it is a {type(found).__name__}, neither a function nor a dict of them")
+    return {"*": cast("Handler", found)}
+
+
+def require_handlers(handlers: Mapping[str, Handler], flow_id: str, flow: FlowSpec) -> None:
+    """Raises HandlerError naming every role of the flow that no handler serves, and the roles that are served."""
+    roles = dict.fromkeys(step.role for step in flow.steps.values())
+    if missing := [repr(role) for role in roles if handler_for(handlers, role) is None]:
+        served = ", ".join(map(repr, handlers))
+        raise HandlerError(
+            f"flow {flow_id!r}: no handler for role {', '.join(missing)}; there are handlers for {served}: "
+            "add one, or one for '*', which serves all other roles"
+        )
+
+
+def _imported(name: str, module_name: str) -> Any:
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
+            raise HandlerError(
+                f"handler {name!r}: there is no module {error.name!r}, neither in {here} nor among the installed ones"
+            ) from None
+        raise _broken(name, module_name, error) from error
+    except (Exception, SystemExit) as error:  # whatever a module does while it is imported
+        raise _broken(name, module_name, error) from error
+
+
+def _broken(name: str, module_name: str, error: BaseException) -> HandlerError:
+    said = traceback.format_exception_only(error)[-1].strip()
+    return HandlerError(f"handler {name!r}: module {module_name!r} cannot be imported: {said}{_where(error)}")
+
+
+def _where(error: BaseException) -> str:
+    """Where the exception came from, and through which line of the outermost module, as far as this is known."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f" ({error.filename}:{error.lineno})"
+    frames = [
+        f"{frame.filename}:{frame.lineno}"
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith("<") and frame.filename not in (__file__, importlib.__file__)
+    ]
+    match frames:
+        case []:
+            return ""
+        case [only]:
+            return f" ({only})"
+        case [first, *_, last]:
+            return f" ({last}, by way of {first})"
+
+
+def _by_role(name: str, found: Mapping[object, object]) -> dict[str, Handler]:
+    if not found:
+        raise HandlerError(f"handler {name!r}: the dict is empty; it maps roles to functions")
+    handlers: dict[str, Handler] = {}
+    for role, handler in found.items():
+        if not isinstance(role, str):
+            raise HandlerError(f"handler {name!r}: the key {role!r} is no role; keys are texts")
+        if not callable(handler):
+            raise HandlerError(f"handler {name!r}: role {role!r} has a {type(handler).__name__}, which is no function")
+        handlers[role] = cast("Callable[..., Any]", handler)
+    return handlers
+
+
+def _place(module: Any) -> str:
+    return getattr(module, "__file__", None) or "without a file"

@@ -1,0 +1,47 @@
+"""Writes to a namespace and looks into it past the stores, as other programs and broken ones do."""
+
+from __future__ import annotations
+
+from redis_mob.connection.connection import Connection
+from redis_mob.connection.keys import Keys
+
+KIND = b'{"type":"mob_reset"}'
+
+
+async def add_event(
+    connection: Connection,
+    keys: Keys,
+    *,
+    schema_version: bytes | None = b"6",
+    mob_id: bytes = b"mob",
+    timestamp: bytes = b"0",
+    kind: bytes = KIND,
+) -> int:
+    """Write an entry to the event log without the store, and return its cursor."""
+    cursor: int = await connection.transport.request("HINCRBY", keys.meta, "cursor", 1)
+    fields = {b"schema_version": schema_version, b"mob_id": mob_id, b"timestamp": timestamp, b"kind": kind}
+    present = [part for name, value in fields.items() if value is not None for part in (name, value)]
+    await connection.transport.request("XADD", keys.events, f"{cursor}-0", *present)
+    return cursor
+
+
+async def events_as_stored(connection: Connection, keys: Keys) -> list[dict[bytes, bytes]]:
+    """The fields of all entries of the log."""
+    entries = await connection.transport.request("XRANGE", keys.events, "-", "+")
+    return [dict(zip(fields[::2], fields[1::2], strict=True)) for _, fields in entries]
+
+
+async def all_keys(connection: Connection, pattern: str = "*") -> set[str]:
+    """The names of all keys of the server that match."""
+    found: set[str] = set()
+    cursor = b"0"
+    while True:
+        cursor, names = await connection.transport.request("SCAN", cursor, "MATCH", pattern, "COUNT", 1000)
+        found.update(name.decode() for name in names)
+        if cursor == b"0":
+            return found
+
+
+async def keys_of(connection: Connection, keys: Keys) -> set[str]:
+    """The names of all keys of one namespace."""
+    return await all_keys(connection, keys.meta.removesuffix("meta") + "*")
