@@ -44,5 +44,5 @@ for _, time in ipairs(take_each(take_time)) do set_time(KEYS[13], time) end
 local log = log_keys(14)
 append_events(log, take_each(take_event))
 append_events(log, absent_events(log, take_each(take_event)))
-redis.call('PUBLISH', KEYS[19], '')
+redis.call('SPUBLISH', KEYS[19], '')
 return WON

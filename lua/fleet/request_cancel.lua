@@ -14,5 +14,5 @@ if TERMINAL[status] then return LOST end
 
 redis.call('HSETNX', KEYS[1], 'cancel_requested_at', now())
 redis.call('ZADD', KEYS[2], 0, ARGV[1])
-redis.call('PUBLISH', KEYS[3], '')
+redis.call('SPUBLISH', KEYS[3], '')
 return WON

@@ -18,5 +18,5 @@ create_run(KEYS[11], KEYS[12])
 redis.call('HSET', KEYS[1], 'launch', launch)
 redis.call('HSETNX', KEYS[13], digest, definition)
 redis.call('ZADD', KEYS[14], at, member)
-redis.call('PUBLISH', KEYS[15], '')
+redis.call('SPUBLISH', KEYS[15], '')
 return WON

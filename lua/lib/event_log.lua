@@ -33,7 +33,7 @@ local function append_events(keys, events)
     stored[i] = append_event(keys, event)
   end
   if #stored > 0 then
-    redis.call('PUBLISH', keys.channel, stored[#stored][1])
+    redis.call('SPUBLISH', keys.channel, stored[#stored][1])
   end
   return stored
 end

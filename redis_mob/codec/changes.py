@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from redis_mob.codec.packing import pack
+from redis_mob.codec.packing import Argument, pack
 from redis_mob.codec.snapshots import Snapshot, encode
 from redis_mob.models.flow import FlowFrameState, FlowRunState, FrameSnapshot, LoopIterationState, LoopSnapshot
-
-Argument = bytes | str | int
 
 ABSENT = b""
 """The expected digest of a snapshot that must not exist yet."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pydantic_core
 
-from redis_mob.codec.packing import pack, unpack
+from redis_mob.codec.packing import Argument, pack, unpack
 from redis_mob.models.authority import FLOW_AUTHORITY_INPUT, FlowAuthorityInput
 from redis_mob.models.base import FrozenDict, SortedDict
 from redis_mob.models.run import FailureLedgerEntry, LoopIterationLedgerEntry, StepLedgerEntry, StepRunStatus
@@ -160,7 +160,7 @@ def length_field(loop_id: str) -> bytes:
     return pack((loop_id, "length"))
 
 
-def output_arguments(step_id: str, json: bytes, loop_context: tuple[str, int] | None) -> list[bytes | int]:
+def output_arguments(step_id: str, json: bytes, loop_context: tuple[str, int] | None) -> list[Argument]:
     """What a script gets to record an output."""
     covered = (b"", 0) if loop_context is None else (length_field(loop_context[0]), loop_context[1])
     return [output_field(step_id, loop_context), json, *covered]

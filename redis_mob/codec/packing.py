@@ -6,6 +6,9 @@ from typing import Any
 
 import msgpack
 
+Argument = bytes | str | int
+"""What a script may get as an argument."""
+
 UNPACK_ERRORS = (ValueError, LookupError, TypeError, msgpack.UnpackException)
 """What reading foreign or damaged bytes may raise."""
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import ValidationError
 
 from redis_mob.codec import changes, ledgers
-from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack
+from redis_mob.codec.packing import UNPACK_ERRORS, Argument, pack, unpack
 from redis_mob.codec.snapshots import decode
 from redis_mob.errors import SerializationError
 from redis_mob.models.base import SortedDict
@@ -41,9 +41,9 @@ def run_id_of_place(place: bytes) -> tuple[int, str]:
     return int(place[-52:-36]), place[-36:].decode()
 
 
-def encode_run(run: MobRun) -> list[Sequence[changes.Argument]]:
+def encode_run(run: MobRun) -> list[Sequence[Argument]]:
     """One list for each key of a run: hashes as fields and values, lists as items, the index of the ledgers last."""
-    head: list[changes.Argument] = [
+    head: list[Argument] = [
         b"head",
         pack(RunHead(run.mob_id, run.flow_id, ledgers.microseconds(run.created_at), run.schema_version)),
         b"status",

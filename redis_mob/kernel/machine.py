@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from redis_mob.errors import FrameDepthLimitExceededError, KernelError
@@ -61,7 +61,7 @@ _STATUS_AFTER = {
 class FlowMachine:
     """A run as the kernel sees it; `frames` and `loops` are those of the stored run, by id.
 
-    `plans` tells the step of each node, per frame. Two machines are equal when their stored parts are.
+    `plans` tells the step of each node, per frame; it does not count when machines are compared.
     """
 
     run_id: str
@@ -69,16 +69,7 @@ class FlowMachine:
     flow_state: FlowRunState
     frames: SortedDict[FrameSnapshot]
     loops: SortedDict[LoopSnapshot]
-    plans: SortedDict[Plan]
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, FlowMachine) and self._stored() == other._stored()
-
-    def __hash__(self) -> int:
-        return hash((self.run_id, self.status))
-
-    def _stored(self) -> tuple[object, ...]:
-        return self.run_id, self.status, self.flow_state, self.frames, self.loops
+    plans: SortedDict[Plan] = field(compare=False)
 
     @classmethod
     def from_run(cls, run: MobRun, flow: FlowSpec) -> FlowMachine:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from redis_mob.models.authority import FlowAuthorityInput
@@ -43,7 +44,7 @@ class Transition:
 
     before: RunView
     run: MobRun
-    executions: Mapping[ExecutionKey, Execution] = field(default_factory=dict)
+    executions: Mapping[ExecutionKey, Execution] = MappingProxyType({})
     inputs: tuple[FlowAuthorityInput, ...] = ()
     outputs: tuple[RecordedOutput, ...] = ()
     step_rows: tuple[StepLedgerEntry, ...] = ()

@@ -7,13 +7,13 @@ from typing import Any, cast
 
 from redis_mob.codec import ledgers
 from redis_mob.codec.changes import (
-    Argument,
     change_of_frame,
     change_of_loop,
     change_of_run,
     counted,
     fields_of_snapshot,
 )
+from redis_mob.codec.packing import Argument
 from redis_mob.codec.runs import decode_run, encode_run, place_prefix, run_id_of_place, run_parts
 from redis_mob.connection.connection import Connection
 from redis_mob.connection.keys import Keys

@@ -158,22 +158,15 @@ def test_a_running_rival_goes_on_when_another_wins() -> None:
 @pytest.mark.parametrize(
     ("results", "phase"),
     [
-        pytest.param(
-            (Frame.FAIL_NODE, Frame.CANCEL_NODE, Frame.COMPLETE_NODE), FramePhase.FAILED, id="case_132_failed"
-        ),
-        pytest.param(
-            (Frame.SKIP_NODE, Frame.CANCEL_NODE, Frame.COMPLETE_NODE), FramePhase.CANCELED, id="case_132_canceled"
-        ),
-        pytest.param(
-            (Frame.SKIP_NODE, Frame.COMPLETE_NODE, Frame.SKIP_NODE), FramePhase.COMPLETED, id="case_132_completed"
-        ),
-        pytest.param(
-            (Frame.SKIP_NODE, Frame.SKIP_NODE, Frame.SKIP_NODE), FramePhase.COMPLETED, id="case_132_all_skipped"
-        ),
+        pytest.param("fail cancel complete", FramePhase.FAILED, id="failed"),
+        pytest.param("skip cancel complete", FramePhase.CANCELED, id="canceled"),
+        pytest.param("skip complete skip", FramePhase.COMPLETED, id="completed"),
+        pytest.param("skip skip skip", FramePhase.COMPLETED, id="all_skipped"),
     ],
 )
-def test_case_132_seal_class(results: tuple[Frame, Frame, Frame], phase: FramePhase) -> None:
-    state = after(frame(a=step("a"), b=step("b"), c=step("c")), a=results[0], b=results[1], c=results[2])
+def test_case_132_seal_class(results: str, phase: FramePhase) -> None:
+    ends = [Frame[f"{result.upper()}_NODE"] for result in results.split()]
+    state = after(frame(a=step("a"), b=step("b"), c=step("c")), **dict(zip("abc", ends, strict=True)))
     assert frames.outcome(state) is phase
     for other in FramePhase:
         if other is not phase:

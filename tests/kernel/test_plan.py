@@ -24,6 +24,7 @@ from redis_mob.kernel.commands import Frame, Run, on_node, on_scheduler
 from redis_mob.kernel.machine import FlowMachine, apply
 from redis_mob.kernel.moves import complete_node, move_for
 from redis_mob.kernel.plan import next_actions, plan
+from redis_mob.kernel.projection import unprojected_steps
 from redis_mob.kernel.seeds import loop_seed
 from redis_mob.models.authority import CreateFrameSeed, CreateLoopSeed
 from redis_mob.models.definition import LimitsSpec
@@ -277,7 +278,7 @@ def test_a_stale_plan_is_refused() -> None:
 def test_loop_nodes_take_no_results() -> None:
     drive = started(flow(frame(l=loop("loop", frame(b=step("b"))))))
     drive.act(drive.actions()[0])
-    with pytest.raises(KernelError, match="'l' of frame '.*' runs no step; only its loop can end it"):
+    with pytest.raises(KernelError, match=r"'l' of frame '.*' runs no step; only its loop can end it"):
         complete_node(drive.machine, root_of(drive), "l")
 
 
@@ -285,7 +286,7 @@ def test_a_run_of_another_flow_is_named() -> None:
     drive = started(flow(frame(l=loop("loop", frame(b=step("b"))))))
     drive.act(drive.actions()[0])
     drive.act(drive.actions()[0])
-    with pytest.raises(KernelError, match="no loop at node 'l' of frame '.*-root'; the run belongs to another"):
+    with pytest.raises(KernelError, match=r"no loop at node 'l' of frame '.*-root'; the run belongs to another"):
         plan(drive.stored(), flow(frame(x=step("x"))))
     orphan = drive.stored().model_copy(update={"loops": type(drive.machine.loops)()})
     with pytest.raises(KernelError, match="or the loop it belongs to, is missing"):
@@ -328,7 +329,7 @@ def test_frames_and_loops_are_created_once_and_in_their_place() -> None:
         apply(machine, CreateFrameSeed(payload=created[0].payload.model_copy(update={"run_id": "other"})))
     spec = drive.flow.root_frame.nodes["l"]
     seed = loop_seed(root, "l", spec, 1)
-    with pytest.raises(KernelError, match="'l' of frame '.*' is no running loop node"):
+    with pytest.raises(KernelError, match=r"'l' of frame '.*' is no running loop node"):
         apply(machine, CreateLoopSeed(payload=seed))
     drive.act(drive.actions()[0])
     with pytest.raises(KernelError, match="exists already"):
@@ -353,7 +354,7 @@ def test_projection_needs_the_step_of_the_node() -> None:
     drive = started(flow(frame(a=step("a"), b=step("b"))))
     root = root_of(drive)
     projection = ProjectStep("a", FlowStepStatus.COMPLETED, root, "b")
-    with pytest.raises(KernelError, match="node 'b' of frame '.*' does not run step 'a'"):
+    with pytest.raises(KernelError, match=r"node 'b' of frame '.*' does not run step 'a'"):
         move_for(projection, _done(drive), drive.flow)
 
 
@@ -366,3 +367,13 @@ def _done(drive: Drive) -> FlowMachine:
             on_node(root_of(drive), Frame.COMPLETE_NODE, node),
         )
     return machine
+
+
+def test_steps_that_are_under_way_go_with_the_run() -> None:
+    drive = started(flow(frame(a=step("a"), b=step("b", "a"))))
+    grant_all(drive)
+    steps = unprojected_steps(drive.machine, drive.flow, MobRunStatus.CANCELED)
+    assert steps == (
+        ProjectStep("a", FlowStepStatus.CANCELED, None, None),
+        ProjectStep("b", FlowStepStatus.CANCELED, None, None),
+    )

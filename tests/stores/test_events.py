@@ -111,7 +111,7 @@ async def test_case_009_batch_is_contiguous(events: RedisEventStore) -> None:
 
 async def test_case_010_batch_is_atomic(events: RedisEventStore) -> None:
     await events.append(numbered(1))
-    broken = FlowStarted.model_construct(run_id=numbered(1).kind.run_id, flow_id="review", params={"not JSON"})
+    broken = FlowStarted.model_construct(run_id=numbered(1).kind.run_id, flow_id="review", params=object())
     for event in (
         NewMobEvent.model_construct(mob_id="mob", timestamp=None, kind=broken),
         NewMobEvent.model_construct(mob_id="\ud800", timestamp=None, kind=MobReset()),

@@ -1,0 +1,54 @@
+"""Reads the values of options that are more than a text or a number."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
+from redis_mob.errors import ValidationError
+from redis_mob.models.base import check_value
+from redis_mob.models.definition import MobDefinition
+
+
+def parse_params(text: str | None) -> Any:
+    """The parameters of a flow; an empty object when there are none.
+
+    Raises ValidationError with line and column for a text that is no JSON.
+    """
+    if text is None:
+        return {}
+    try:
+        return check_value(json.loads(text, parse_constant=_refuse_constant))
+    except json.JSONDecodeError as error:
+        raise ValidationError(
+            f"--params is no JSON: {error.msg} at line {error.lineno}, column {error.colno}; "
+            """write it like --params '{"path": "src"}'"""
+        ) from None
+    except RecursionError:
+        raise ValidationError("--params is nested too deeply") from None
+    except ValueError as error:
+        raise ValidationError(f"--params cannot be used: {error}") from None
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def parse_members(options: Iterable[str], definition: MobDefinition) -> dict[str, int]:
+    """How many members each named role has, from texts like `reviewer=3`.
+
+    Raises ValidationError naming the text: it is malformed, or the definition has no such role.
+    """
+    members: dict[str, int] = {}
+    for option in options:
+        role, equals, number = option.rpartition("=")
+        if not equals or not (number.isascii() and number.isdecimal()) or not 1 <= len(number) <= 4 or int(number) < 1:
+            raise ValidationError(f"--members {option!r}: write role=N with N from 1 to 9999, as in reviewer=3")
+        if role not in definition.profiles:
+            known = ", ".join(map(repr, definition.profiles)) or "none"
+            raise ValidationError(f"--members {option!r}: the definition has no role {role!r}; it has: {known}")
+        if role in members:
+            raise ValidationError(f"--members {option!r}: role {role!r} is given twice")
+        members[role] = int(number)
+    return members

@@ -1,0 +1,232 @@
+"""What a run shows to people: its steps with their members, states, attempts and times. Pure; nothing is drawn here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from redis_mob.kernel.machine import FlowMachine
+from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus
+from redis_mob.models.flow import FlowStepStatus, FrameScope, NodeStatus
+from redis_mob.models.flow_spec import FlowSpec
+from redis_mob.models.transition import RunView
+
+
+class State(StrEnum):
+    """Where a step, or a member's part in it, stands."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    CANCELED = "canceled"
+
+    @property
+    def is_final(self) -> bool:
+        return self not in (State.WAITING, State.RUNNING)
+
+
+_OF_NODE = {
+    NodeStatus.PENDING: State.WAITING,
+    NodeStatus.READY: State.WAITING,
+    NodeStatus.RUNNING: State.RUNNING,
+    NodeStatus.COMPLETED: State.COMPLETED,
+    NodeStatus.FAILED: State.FAILED,
+    NodeStatus.SKIPPED: State.SKIPPED,
+    NodeStatus.CANCELED: State.CANCELED,
+}
+
+_OF_STEP = {
+    None: State.WAITING,
+    FlowStepStatus.DISPATCHED: State.RUNNING,
+    FlowStepStatus.COMPLETED: State.COMPLETED,
+    FlowStepStatus.FAILED: State.FAILED,
+    FlowStepStatus.SKIPPED: State.SKIPPED,
+    FlowStepStatus.CANCELED: State.CANCELED,
+}
+
+_OF_EXECUTION = {
+    ExecutionStatus.WAITING: State.WAITING,
+    ExecutionStatus.LEASED: State.RUNNING,
+    ExecutionStatus.COMPLETED: State.COMPLETED,
+    ExecutionStatus.FAILED: State.FAILED,
+    ExecutionStatus.CANCELED: State.CANCELED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MemberProgress:
+    """A member at work on a step. `reason` is that of its last failed attempt, empty if none failed."""
+
+    key: ExecutionKey
+    state: State
+    attempt: int
+    reason: str
+
+    @property
+    def member(self) -> str:
+        return self.key.target
+
+
+@dataclass(frozen=True, slots=True)
+class StepProgress:
+    """A step in one place of the run. `iteration` is empty outside of loops; else the rounds of the loops around it,
+    outermost first, counted from 1. It has no members before it starts, or if it never does."""
+
+    step: str
+    iteration: tuple[int, ...]
+    role: str
+    state: State
+    members: tuple[MemberProgress, ...] = ()
+
+
+def step_progress(view: RunView, flow: FlowSpec) -> list[StepProgress]:
+    """All steps of a run in the order in which they depend on each other, and of each the iterations in order.
+
+    `flow` is the one that the run was started with; KernelError is raised for another.
+    """
+    places: dict[str, list[StepProgress]] = {}
+    for place in _places(view, FlowMachine.from_run(view.run, flow), flow):
+        places.setdefault(place.step, []).append(place)
+    progress: list[StepProgress] = []
+    for step in view.run.flow_state.ordered_steps:
+        unreached = StepProgress(step, (), flow.steps[step].role, _OF_STEP[view.run.flow_state.step_status.get(step)])
+        progress += sorted(places.get(step, [unreached]), key=lambda place: place.iteration)
+    return progress
+
+
+def _places(view: RunView, machine: FlowMachine, flow: FlowSpec) -> Iterator[StepProgress]:
+    """Every step in every frame that exists."""
+    executions = _by_node(view.executions)
+    for frame_id, frame in machine.frames.items():
+        iteration = tuple(reversed(list(_rounds(machine, frame_id))))
+        for node_id, status in frame.kernel_state.node_status.items():
+            step = machine.step_of(frame_id, node_id)
+            if step is not None:
+                members = executions.get((frame_id, node_id), ())
+                yield StepProgress(step, iteration, flow.steps[step].role, _OF_NODE[status], tuple(members))
+
+
+def _rounds(machine: FlowMachine, frame_id: str) -> Iterator[int]:
+    """The rounds of the loops around a frame, innermost first."""
+    frame = machine.frame(frame_id)
+    while frame.frame_scope is FrameScope.BODY:
+        yield frame.iteration + 1
+        frame = machine.frame(machine.loop(frame.loop_instance_id).parent_frame_id)
+
+
+def _by_node(executions: Mapping[ExecutionKey, Execution]) -> dict[tuple[str, str], list[MemberProgress]]:
+    found: dict[tuple[str, str], list[MemberProgress]] = {}
+    for key, execution in sorted(executions.items(), key=lambda item: _natural(item[0].target)):
+        state = _OF_EXECUTION[execution.status]
+        member = MemberProgress(key, state, execution.attempt, execution.reason or "")
+        found.setdefault((key.frame_id, key.node_id), []).append(member)
+    return found
+
+
+def _natural(member: str) -> tuple[str, int]:
+    """Orders reviewer-2 before reviewer-10."""
+    name, _, number = member.rpartition("-")
+    return (name, int(number)) if number.isdecimal() else (member, 0)
+
+
+def changes(before: Sequence[StepProgress], after: Sequence[StepProgress]) -> list[str]:
+    """One line for each thing that happened in between; steps that only wait are not worth one."""
+    known_steps = {(place.step, place.iteration): place.state for place in before}
+    known_members = {member.key: (member.state, member.attempt) for place in before for member in place.members}
+    lines: list[str] = []
+    for place in after:
+        for member in place.members:
+            known = known_members.get(member.key, (State.WAITING, 1))
+            if known != (member.state, member.attempt):
+                lines.append(_member_line(place, member))
+        if place.state.is_final and known_steps.get((place.step, place.iteration)) is not place.state:
+            lines.append(f"step {place.step}{iteration_suffix(place)} {place.state}")
+    return lines
+
+
+def _member_line(place: StepProgress, member: MemberProgress) -> str:
+    text = f"step {place.step}[{member.member}]{iteration_suffix(place)} {member.state} attempt {member.attempt}"
+    tells_why = member.reason and member.state in (State.WAITING, State.FAILED)
+    return f"{text}: {member.reason}" if tells_why else text
+
+
+def iteration_suffix(place: StepProgress) -> str:
+    """` iteration 2`, or ` iteration 1.3` in a nested loop; nothing outside of loops."""
+    return f" iteration {iteration_text(place)}" if place.iteration else ""
+
+
+def iteration_text(place: StepProgress) -> str:
+    """`2`, or `1.3` in a nested loop; nothing outside of loops."""
+    return ".".join(map(str, place.iteration))
+
+
+class Stopwatch:
+    """How long members have been at their steps, as far as the views that it was shown tell.
+
+    Time starts with the first attempt and ends with the result; pauses before another attempt count.
+    """
+
+    def __init__(self) -> None:
+        self._seen_at: datetime | None = None
+        self._began: dict[ExecutionKey, datetime] = {}
+        self._ended: dict[ExecutionKey, datetime] = {}
+
+    def look(self, view: RunView) -> None:
+        """Take notice of a view; views come in the order of their times."""
+        for key, execution in view.executions.items():
+            state = _OF_EXECUTION[execution.status]
+            if state is not State.WAITING or execution.attempt > 1:
+                # What is over at first sight began after the look before, at the earliest.
+                self._began.setdefault(key, (self._seen_at or view.now) if state.is_final else view.now)
+            if state.is_final:
+                self._ended.setdefault(key, view.now)
+        self._seen_at = view.now
+
+    def elapsed(self, key: ExecutionKey, now: datetime) -> timedelta | None:
+        """Time from begin to end, or to now; None for what has not begun."""
+        began = self._began.get(key)
+        return None if began is None else max(self._ended.get(key, now) - began, timedelta(0))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table: a member at a step, or a step without members (`key` is None then)."""
+
+    step: str
+    iteration: str
+    who: str
+    state: State
+    attempt: int | None
+    reason: str
+    key: ExecutionKey | None
+
+
+def rows(progress: Iterable[StepProgress]) -> list[Row]:
+    """The whole table, in the order of the progress."""
+    table: list[Row] = []
+    for place in progress:
+        iteration = iteration_text(place)
+        table += (
+            Row(place.step, iteration, one.member, one.state, one.attempt, one.reason, one.key) for one in place.members
+        )
+        if not place.members:
+            table.append(Row(place.step, iteration, place.role, place.state, None, "", None))
+    return table
+
+
+_INTEREST = (State.RUNNING, State.FAILED, State.CANCELED, State.WAITING, State.COMPLETED, State.SKIPPED)
+
+
+def fitted(table: Sequence[Row], height: int) -> tuple[list[Row], str]:
+    """At most `height` rows, in their order, and what was left out in words (empty if nothing was).
+
+    What runs or has failed stays longest; of rows of the same state the latest stay.
+    """
+    ranked = sorted(range(len(table)), key=lambda place: (_INTEREST.index(table[place].state), -place))
+    kept, dropped = sorted(ranked[:height]), ranked[height:]
+    counts = {state: sum(table[place].state is state for place in dropped) for state in State}
+    return [table[place] for place in kept], ", ".join(f"{count} {state}" for state, count in counts.items() if count)

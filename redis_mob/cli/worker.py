@@ -1,0 +1,119 @@
+"""One worker process of `redis-mob run`; see `worker_link` for how it is told what to do.
+
+It ends when its standard input does, that is, with the process that started it, however that ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+import threading
+import time
+from contextlib import suppress
+from datetime import timedelta
+
+from redis_mob.cli.worker_link import STOP_GRACE, ExitStatus, Report, ReportKind, WorkerOrders
+from redis_mob.errors import HandlerError, RedisMobError
+from redis_mob.fleet.handler_loading import load_handlers
+from redis_mob.fleet.worker import Worker
+from redis_mob.stores.storage import MobStorage
+
+
+class Link:
+    """The worker's end of the link, taken away from handlers: their input is empty, their output is for people."""
+
+    def __init__(self) -> None:
+        self._orders = os.fdopen(os.dup(0), "rb", buffering=0)
+        self._reports = os.dup(1)
+        empty = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(empty, 0)
+        os.close(empty)
+        os.dup2(2, 1)
+
+    def read_orders(self) -> WorkerOrders | None:
+        """The orders; None if the one that should give them is gone already."""
+        line = self._orders.readline()
+        return WorkerOrders.decode(line) if line else None
+
+    def wait_for_end(self) -> None:
+        """Return when the link is cut."""
+        while self._orders.read(1):
+            pass
+
+    def report(self, kind: ReportKind, text: str = "") -> None:
+        """Tell the other side, if it is still there."""
+        line = Report(kind, text).encode()
+        while line:
+            try:
+                line = line[os.write(self._reports, line) :]
+            except BrokenPipeError:
+                return
+
+
+class _ReportingHandler(logging.Handler):
+    """Sends what the library logs through the link."""
+
+    def __init__(self, link: Link) -> None:
+        super().__init__(logging.WARNING)
+        self._link = link
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._link.report(ReportKind.TROUBLE, self.format(record))
+
+
+def main() -> None:
+    """Work until the link is cut, then leave at once: a handler in a thread of its own may never come to an end."""
+    link = Link()
+    orders = link.read_orders()
+    status = ExitStatus.COMPLETED if orders is None else _work(orders, link)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def _work(orders: WorkerOrders, link: Link) -> ExitStatus:
+    library = logging.getLogger("redis_mob")
+    library.addHandler(_ReportingHandler(link))
+    library.propagate = False
+    try:
+        asyncio.run(_serve(orders, link))
+    except HandlerError as error:
+        link.report(ReportKind.FATAL, str(error))
+        return ExitStatus.USAGE
+    except RedisMobError as error:
+        link.report(ReportKind.FATAL, str(error))
+        return ExitStatus.STORAGE
+    except Exception as error:  # noqa: BLE001 - the one that started this process decides what becomes of it
+        link.report(ReportKind.FATAL, f"{type(error).__name__}: {error}")
+        return ExitStatus.FAILED
+    return ExitStatus.COMPLETED
+
+
+async def _serve(orders: WorkerOrders, link: Link) -> None:
+    stop = asyncio.Event()
+    threading.Thread(target=_stop_with_link, args=(link, stop, asyncio.get_running_loop()), daemon=True).start()
+    handlers = load_handlers(orders.handler)
+    async with MobStorage.open(orders.url, namespace=orders.namespace) as storage:
+        worker = Worker(
+            storage.executions,
+            handlers,
+            lease=timedelta(seconds=orders.lease),
+            concurrency=orders.concurrency,
+        )
+        link.report(ReportKind.READY)
+        await worker.run(stop)
+
+
+def _stop_with_link(link: Link, stop: asyncio.Event, loop: asyncio.AbstractEventLoop) -> None:
+    """Runs in a thread of its own, so that no handler that blocks can keep the process alive."""
+    link.wait_for_end()
+    with suppress(RuntimeError):  # the loop is over already
+        loop.call_soon_threadsafe(stop.set)
+    time.sleep(STOP_GRACE)
+    os._exit(ExitStatus.FAILED)
+
+
+if __name__ == "__main__":
+    main()

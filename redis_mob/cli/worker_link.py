@@ -1,0 +1,66 @@
+"""What a worker process and the one that started it say to each other: a line of JSON each, over the worker's pipes.
+
+Standard input of the worker holds its orders, and then stays open: when it ends, the worker ends. Standard output
+holds reports. Standard error is free for whatever handlers print.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from enum import IntEnum, StrEnum
+
+
+class ExitStatus(IntEnum):
+    """How `redis-mob` and its worker processes end."""
+
+    COMPLETED = 0
+    FAILED = 1
+    USAGE = 2
+    STORAGE = 3
+
+
+STOP_GRACE = 5.0
+"""Seconds that a worker has for the executions under way after it was told to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOrders:
+    """All that a worker process needs to know. `url` may hold a password; `lease` is in seconds."""
+
+    url: str
+    namespace: str
+    handler: str
+    lease: float
+    concurrency: int
+
+    def encode(self) -> bytes:
+        return json.dumps(asdict(self)).encode() + b"\n"
+
+    @classmethod
+    def decode(cls, line: bytes) -> WorkerOrders:
+        return cls(**json.loads(line))
+
+
+class ReportKind(StrEnum):
+    """READY: it serves. TROUBLE: something went wrong, and it goes on. FATAL: why it ends now."""
+
+    READY = "ready"
+    TROUBLE = "trouble"
+    FATAL = "fatal"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a worker has to say to the one that started it."""
+
+    kind: ReportKind
+    text: str = ""
+
+    def encode(self) -> bytes:
+        return json.dumps([self.kind, self.text]).encode() + b"\n"
+
+    @classmethod
+    def decode(cls, line: bytes) -> Report:
+        kind, text = json.loads(line)
+        return cls(ReportKind(kind), text)

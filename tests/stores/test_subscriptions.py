@@ -1,0 +1,293 @@
+"""Subscriptions: each event once, in order, without gaps, whatever happens on the way (cases 20, 29-34, 41)."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from redis_mob.connection.connection import Connection
+from redis_mob.connection.keys import Keys
+from redis_mob.errors import EventsTrimmedError, InternalError, SerializationError
+from redis_mob.models import MobEvent
+from redis_mob.stores import events as module
+from redis_mob.stores.events import PAGE
+from redis_mob.stores.storage import MobStorage
+from tests.stores.conftest import Opener
+from tests.stores.processes import run_together
+from tests.support.new_events import number_of, numbered
+from tests.support.raw import add_event, keys_of
+from tests.support.states import NOON
+from tests.support.waiting import LONG, until
+
+AFTER_ALL = datetime.max.replace(tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def wake_ups_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A subscriber that misses a wake-up would never see the event."""
+    monkeypatch.setattr(module, "SWEEP_SECONDS", 3600.0)
+
+
+@pytest.fixture
+def sweeps_alone(wake_ups_alone: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A subscriber that relies on wake-ups would be too late."""
+    monkeypatch.setattr(module, "SWEEP_SECONDS", 0.001)
+
+
+async def take(following: AsyncIterator[MobEvent], count: int) -> list[MobEvent]:
+    async with asyncio.timeout(LONG):
+        return [await anext(following) for _ in range(count)]
+
+
+async def numbers(following: AsyncIterator[MobEvent], count: int) -> list[int]:
+    return list(map(number_of, await take(following, count)))
+
+
+def reads_of(storage: MobStorage, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Grows with every look of a subscriber at the log."""
+    looks: list[Any] = []
+    read_after = storage.events.read_after
+
+    async def counted(*arguments: Any) -> Any:
+        looks.append(found := await read_after(*arguments))
+        return found
+
+    monkeypatch.setattr(storage.events, "read_after", counted)
+    return looks
+
+
+async def test_case_020_a_subscriber_lives_on_after_clear(storage: MobStorage) -> None:
+    async with storage.events.subscribe() as following:
+        await storage.events.append(numbered(1))
+        assert await numbers(following, 1) == [1]
+        await storage.events.clear()
+        stored = await storage.events.append(numbered(2))
+        assert await take(following, 1) == [stored]
+
+
+async def test_case_029_a_subscriber_gets_what_is_appended(storage: MobStorage) -> None:
+    async with storage.events.subscribe() as following:
+        stored = [await storage.events.append(numbered(number)) for number in range(3)]
+        assert await take(following, 3) == stored
+        waiting = asyncio.create_task(anext(following))
+        stored = await storage.events.append(numbered(3))
+        async with asyncio.timeout(LONG):
+            assert await waiting == stored
+
+
+async def test_case_030_nothing_is_replayed_without_a_cursor(storage: MobStorage) -> None:
+    await storage.events.append(numbered(1))
+    async with storage.events.subscribe() as following:
+        await storage.events.append(numbered(2))
+        assert await numbers(following, 1) == [2]
+
+
+async def test_case_031_another_process_appends(storage: MobStorage) -> None:
+    async with storage.events.subscribe() as following:
+        [cursors] = await run_together("append", storage, [1, 2, 3])
+        assert [(event.cursor, number_of(event)) for event in await take(following, 3)] == [
+            (cursor, number) for number, cursor in enumerate(cursors, 1)
+        ]
+
+
+async def test_case_031_another_storage_appends(open_storage: Opener) -> None:
+    one, two = await open_storage(), await open_storage()
+    async with one.events.subscribe() as following:
+        await two.events.append(numbered(1))
+        assert await numbers(following, 1) == [1]
+
+
+@pytest.mark.usefixtures("sweeps_alone")
+async def test_case_032_a_row_that_no_store_wrote_is_found(
+    storage: MobStorage, connection: Connection, keys: Keys
+) -> None:
+    async with storage.events.subscribe() as following:
+        waiting = asyncio.create_task(anext(following))
+        cursor = await add_event(connection, keys)
+        async with asyncio.timeout(LONG):
+            assert (await waiting).cursor == cursor
+
+
+async def test_case_033_a_slow_subscriber_misses_nothing_by_decision_5(storage: MobStorage) -> None:
+    count = 10 * PAGE + 1
+    async with storage.events.subscribe() as following:
+        for first in range(0, count, 1000):
+            batch = range(first, min(first + 1000, count))
+            await storage.events.append_batch([numbered(number) for number in batch])
+        assert await numbers(following, count) == list(range(count))
+
+
+async def test_case_033_what_a_slow_subscriber_lost_is_named(storage: MobStorage) -> None:
+    async with storage.events.subscribe() as following:
+        await storage.events.append_batch([numbered(number, timestamp=NOON) for number in range(10)])
+        await storage.events.prune(AFTER_ALL)
+        await storage.events.append(numbered(10))
+        with pytest.raises(EventsTrimmedError, match="after cursor 0 .* available is 11") as lost:
+            await take(following, 1)
+        assert (lost.value.after, lost.value.first_available) == (0, 11)
+        assert await numbers(following, 1) == [10]
+
+
+async def test_case_034_concurrent_appends_arrive_in_order_and_once(open_storage: Opener) -> None:
+    reader, *writers = [await open_storage() for _ in range(4)]
+    async with reader.events.subscribe() as one, reader.events.subscribe() as two:
+        appends = [writer.events.append(numbered(number)) for number in range(40) for writer in writers]
+        reading = asyncio.gather(take(one, 120), take(two, 120))
+        await asyncio.gather(*appends)
+        for delivered in await reading:
+            assert [event.cursor for event in delivered] == list(range(1, 121))
+
+
+async def test_case_034_appends_of_several_processes_arrive_in_order_and_once(storage: MobStorage) -> None:
+    async with storage.events.subscribe() as following:
+        reading = asyncio.create_task(take(following, 90))
+        await run_together("append", storage, list(range(30)), list(range(30)), list(range(30)))
+        assert [event.cursor for event in await reading] == list(range(1, 91))
+
+
+@pytest.mark.usefixtures("sweeps_alone")
+async def test_case_041_a_subscriber_recreates_nothing(
+    storage: MobStorage, connection: Connection, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = reads_of(storage, monkeypatch)
+    await storage.events.append(numbered(1))
+    async with storage.events.subscribe(after=1) as following:
+        waiting = asyncio.create_task(anext(following))
+        await connection.transport.request("DEL", *await keys_of(connection, keys))
+        seen = len(looks)
+        await until(lambda: len(looks) >= seen + 5)
+        assert await keys_of(connection, keys) == set()
+        waiting.cancel()
+    assert await keys_of(connection, keys) == set()
+
+
+async def test_a_cursor_is_where_a_subscription_resumes(storage: MobStorage) -> None:
+    await storage.events.append_batch([numbered(number) for number in range(1, PAGE + 11)])
+    async with storage.events.subscribe(after=5) as following:
+        await storage.events.append(numbered(PAGE + 11))
+        assert await numbers(following, PAGE + 6) == list(range(6, PAGE + 12))
+
+
+@pytest.mark.parametrize("after", [0, -1])
+async def test_the_whole_log_is_replayed_from_its_beginning(storage: MobStorage, after: int) -> None:
+    await storage.events.append_batch([numbered(1), numbered(2)])
+    async with storage.events.subscribe(after=after) as following:
+        assert await numbers(following, 2) == [1, 2]
+
+
+async def test_an_end_that_was_pruned_is_no_loss_for_one_who_begins_now(storage: MobStorage) -> None:
+    await storage.events.append(numbered(1))
+    await storage.events.prune(AFTER_ALL)
+    async with storage.events.subscribe() as following:
+        await storage.events.append(numbered(2))
+        assert await numbers(following, 1) == [2]
+
+
+async def test_a_gap_is_told_once_where_it_is(storage: MobStorage) -> None:
+    for number in range(1, 6):
+        await storage.events.append(numbered(number, timestamp=NOON if number in (2, 3) else AFTER_ALL))
+    assert await storage.events.prune(AFTER_ALL) == 2
+    async with storage.events.subscribe(after=0) as following:
+        assert await numbers(following, 1) == [1]
+        with pytest.raises(EventsTrimmedError) as lost:
+            await take(following, 1)
+        assert (lost.value.after, lost.value.first_available) == (1, 4)
+        assert await numbers(following, 2) == [4, 5]
+
+
+async def test_a_log_cleared_before_it_was_read_is_told_once(storage: MobStorage) -> None:
+    async with storage.events.subscribe() as following:
+        await storage.events.append_batch([numbered(1), numbered(2)])
+        await storage.events.clear()
+        with pytest.raises(EventsTrimmedError) as lost:
+            await take(following, 1)
+        assert (lost.value.after, lost.value.first_available) == (0, 3)
+        await storage.events.append(numbered(3))
+        assert await numbers(following, 1) == [3]
+
+
+async def test_an_unreadable_event_is_told_once(storage: MobStorage, connection: Connection, keys: Keys) -> None:
+    await storage.events.append(numbered(1))
+    await add_event(connection, keys, kind=b"not JSON")
+    await storage.events.append(numbered(3))
+    async with storage.events.subscribe(after=0) as following:
+        assert await numbers(following, 1) == [1]
+        with pytest.raises(SerializationError, match="event 2"):
+            await take(following, 1)
+        assert await numbers(following, 1) == [3]
+
+
+async def test_a_wait_that_was_cancelled_loses_nothing(storage: MobStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = reads_of(storage, monkeypatch)
+    async with storage.events.subscribe() as following:
+        for number in range(5):
+            seen = len(looks)
+            waiting = asyncio.create_task(anext(following))
+            await until(lambda seen=seen: len(looks) > seen)
+            waiting.cancel()
+            await asyncio.wait([waiting])
+            assert waiting.cancelled()
+            await storage.events.append(numbered(number))
+            assert await numbers(following, 1) == [number]
+
+
+async def test_cancellation_at_any_moment_loses_and_repeats_nothing(open_storage: Opener) -> None:
+    order = random.Random(5)
+    reader, writer = await open_storage(), await open_storage()
+    delivered: list[int] = []
+    async with reader.events.subscribe() as following:
+        for number in range(100):
+            await writer.events.append(numbered(number))
+            waiting = asyncio.create_task(anext(following))
+            for _ in range(order.randrange(12)):
+                await asyncio.sleep(0)
+            waiting.cancel()
+            await asyncio.wait([waiting])
+            if not waiting.cancelled():
+                delivered.append(number_of(waiting.result()))
+        delivered += await numbers(following, 100 - len(delivered))
+    assert delivered == list(range(100))
+
+
+@pytest.mark.parametrize("kind", ["pubsub", "normal"])
+async def test_a_subscriber_survives_the_loss_of_its_connections(
+    open_storage: Opener, connection: Connection, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    reader = await open_storage()
+    looks = reads_of(reader, monkeypatch)
+    async with reader.events.subscribe() as following:
+        reading = asyncio.create_task(take(following, 3))
+        for number in range(3):
+            seen = len(looks)
+            await connection.transport.request("CLIENT", "KILL", "TYPE", kind)
+            if kind == "pubsub":
+                await until(lambda seen=seen: len(looks) > seen)
+            writer = await open_storage()
+            await writer.events.append(numbered(number))
+        assert list(map(number_of, await reading)) == [0, 1, 2]
+
+
+async def test_an_event_appended_while_nobody_could_hear_it_is_found(
+    open_storage: Opener, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, writer = await open_storage(), await open_storage()
+    looks = reads_of(reader, monkeypatch)
+    async with reader.events.subscribe() as following:
+        waiting = asyncio.create_task(take(following, 1))
+        await until(lambda: len(looks) > 1)
+        await connection.transport.request("CLIENT", "KILL", "TYPE", "pubsub")
+        await writer.events.append(numbered(1))
+        assert list(map(number_of, await waiting)) == [1]
+
+
+async def test_a_subscription_to_a_closed_storage_says_so(open_storage: Opener) -> None:
+    storage = await open_storage()
+    async with storage.events.subscribe() as following:
+        await storage.aclose()
+        with pytest.raises(InternalError, match="closed"):
+            await take(following, 1)
