@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from redis_mob.models.authority import FlowAuthorityInput
+from redis_mob.models.base import FrozenDict
 from redis_mob.models.events import NewMobEvent
 from redis_mob.models.execution import Execution, ExecutionKey, RunLaunch
 from redis_mob.models.run import FailureLedgerEntry, LoopIterationLedgerEntry, MobRun, StepLedgerEntry
@@ -44,7 +44,7 @@ class Transition:
 
     before: RunView
     run: MobRun
-    executions: Mapping[ExecutionKey, Execution] = MappingProxyType({})
+    executions: Mapping[ExecutionKey, Execution] = FrozenDict()
     inputs: tuple[FlowAuthorityInput, ...] = ()
     outputs: tuple[RecordedOutput, ...] = ()
     step_rows: tuple[StepLedgerEntry, ...] = ()

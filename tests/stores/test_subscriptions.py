@@ -127,7 +127,7 @@ async def test_case_033_what_a_slow_subscriber_lost_is_named(storage: MobStorage
         await storage.events.append_batch([numbered(number, timestamp=NOON) for number in range(10)])
         await storage.events.prune(AFTER_ALL)
         await storage.events.append(numbered(10))
-        with pytest.raises(EventsTrimmedError, match="after cursor 0 .* available is 11") as lost:
+        with pytest.raises(EventsTrimmedError, match=r"after cursor 0 .* available is 11") as lost:
             await take(following, 1)
         assert (lost.value.after, lost.value.first_available) == (0, 11)
         assert await numbers(following, 1) == [10]

@@ -5,6 +5,12 @@ from __future__ import annotations
 from redis_mob.connection.connection import Connection
 from redis_mob.connection.keys import Keys
 
+_ADD = """
+local cursor = redis.call('HINCRBY', KEYS[1], 'cursor', 1)
+redis.call('XADD', KEYS[2], cursor .. '-0', unpack(ARGV))
+return cursor
+"""
+
 KIND = b'{"type":"mob_reset"}'
 
 
@@ -18,11 +24,9 @@ async def add_event(
     kind: bytes = KIND,
 ) -> int:
     """Write an entry to the event log without the store, and return its cursor."""
-    cursor: int = await connection.transport.request("HINCRBY", keys.meta, "cursor", 1)
     fields = {b"schema_version": schema_version, b"mob_id": mob_id, b"timestamp": timestamp, b"kind": kind}
     present = [part for name, value in fields.items() if value is not None for part in (name, value)]
-    await connection.transport.request("XADD", keys.events, f"{cursor}-0", *present)
-    return cursor
+    return await connection.transport.request("EVAL", _ADD, 2, keys.meta, keys.events, *present)
 
 
 async def events_as_stored(connection: Connection, keys: Keys) -> list[dict[bytes, bytes]]:
