@@ -61,6 +61,10 @@ class Report:
         return json.dumps([self.kind, self.text]).encode() + b"\n"
 
     @classmethod
-    def decode(cls, line: bytes) -> Report:
-        kind, text = json.loads(line)
-        return cls(ReportKind(kind), text)
+    def decode(cls, line: bytes) -> Report | None:
+        """None for a line that is no report: something printed before the worker was set up."""
+        try:
+            kind, text = json.loads(line)
+            return cls(ReportKind(kind), text)
+        except (ValueError, TypeError):
+            return None

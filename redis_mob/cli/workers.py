@@ -9,8 +9,10 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Self
 
+import redis_mob
 from redis_mob.cli.worker_link import STOP_GRACE, ExitStatus, Report, ReportKind, WorkerOrders
 from redis_mob.errors import HandlerError, RedisMobError, StorageUnavailableError
 
@@ -22,6 +24,10 @@ REPLACEMENTS = 10
 
 FIRST_PAUSE = 0.1
 """Seconds before a worker that never served is replaced; each time twice as long."""
+
+_PROGRAM = "import sys; sys.path.insert(0, sys.argv.pop()); from redis_mob.cli.worker import main; main()"
+"""A worker imports the library from where this process has it; with -P, no module of the working directory hides one
+of the standard library's, as with the command itself."""
 
 _CHUNK = 65_536
 
@@ -56,12 +62,12 @@ class WorkerPool:
         return list(dict.fromkeys(notes))
 
     async def lost(self) -> None:
-        """Returns never; raises as soon as the workers cannot do their work.
-
-        HandlerError when one cannot load its handlers, StorageUnavailableError when one cannot reach the storage
-        again and again, WorkersLostError when they die.
+        """Raises when all workers have died for good: HandlerError when the last could not load its handlers,
+        StorageUnavailableError when it could not reach the storage, else WorkersLostError. Returns when they were
+        told to stop.
         """
-        await asyncio.gather(*self._slots)
+        await asyncio.wait(self._slots)
+        self._slots[-1].result()
 
     async def __aenter__(self) -> Self:
         return self
@@ -81,7 +87,7 @@ class WorkerPool:
 
     async def _keep(self, number: int) -> None:
         """Keep one worker running until all are told to stop."""
-        early = 0
+        early, end, last_words = 0, 0, ""
         for _ in range(REPLACEMENTS + 1):
             if self._stopping:
                 return
@@ -94,20 +100,12 @@ class WorkerPool:
             self._notes.append(f"worker {number} {_how(end)}{_why(last_words)}; another one takes its place")
             if early:
                 await asyncio.sleep(FIRST_PAUSE * 2**early)
+        self._notes.append(f"worker {number} {_how(end)}{_why(last_words)}; it is given up")
         raise _final(number, end, last_words)
 
     async def _run_one(self, number: int) -> tuple[bool, int, str]:
         """Run one process to its end: whether it came to serve, its exit status, and why it ended if it said so."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",  # like the command itself: the working directory shadows no module of the library
-            "-m",
-            "redis_mob.cli.worker",
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=PIPE,
-            start_new_session=True,
-        )
+        process = await _started(number)
         self._alive[number] = process
         try:
             await _send(process, self._orders)
@@ -125,6 +123,8 @@ class WorkerPool:
         served, last_words = False, ""
         async for line in _lines(process.stdout):
             match Report.decode(line):
+                case None:
+                    self._tell_output(number, line)
                 case Report(ReportKind.READY):
                     served = True
                 case Report(ReportKind.TROUBLE, text):
@@ -135,7 +135,27 @@ class WorkerPool:
 
     async def _copied(self, number: int, process: Process) -> None:
         async for line in _lines(process.stderr):
-            self._output(f"worker {number}: {line.decode(errors='replace')}")
+            self._tell_output(number, line)
+
+    def _tell_output(self, number: int, line: bytes) -> None:
+        self._output(f"worker {number}: {line.decode(errors='replace')}")
+
+
+async def _started(number: int) -> Process:
+    try:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",
+            "-c",
+            _PROGRAM,
+            str(Path(redis_mob.__file__).parent.parent),
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise WorkersLostError(f"worker {number} cannot be started: {error}") from error
 
 
 async def _send(process: Process, orders: bytes) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
+from hiredis import pack_command
 from redis import exceptions as driver
 from redis.asyncio.connection import AbstractConnection, UnixDomainSocketConnection
 from redis.asyncio.connection import Connection as TcpConnection
@@ -55,7 +56,7 @@ class Line:
         if not self._connection.is_connected:
             raise ReplyLost("the connection is closed")
         try:
-            await self._connection.send_packed_command(self._connection.pack_command(*parts), check_health=False)
+            await self._connection.send_packed_command(_packed(parts), check_health=False)
         except _LOST as error:
             raise ReplyLost(_reason(error)) from error
 
@@ -106,7 +107,7 @@ class Transport:
                 self._busy.add(connection)
                 try:
                     await _make_sure_of(connection)
-                    command = connection.pack_command(*parts)
+                    command = _packed(parts)
                     unanswered = ReplyLost
                     await connection.send_packed_command(command, check_health=False)
                     return await _reply(connection)
@@ -153,6 +154,11 @@ def _new_connection(address: ServerAddress, connect_timeout: float) -> AbstractC
     if isinstance(address, UnixAddress):
         return UnixDomainSocketConnection(path=address.path, **options)
     return TcpConnection(host=address.host, port=address.port, **options)
+
+
+def _packed(parts: tuple[Part, ...]) -> bytes:
+    # In C, which redis-py's asyncio connection does in Python; the stub of hiredis knows tuples of one part only.
+    return cast("bytes", pack_command(cast("Any", parts)))
 
 
 async def _make_sure_of(connection: AbstractConnection) -> None:

@@ -38,7 +38,6 @@ from redis_mob.models.flow import (
     FrameSnapshot,
     LoopIterationState,
     LoopSnapshot,
-    LoopStage,
     NodeKind,
     NodeStatus,
 )
@@ -307,8 +306,3 @@ def check_depth(machine: FlowMachine, loop_instance_id: str, depth: int) -> None
     limit = machine.flow_state.max_frame_depth
     if 0 < limit < depth:
         raise FrameDepthLimitExceededError(f"loop {loop_instance_id!r} would nest {depth} deep; the limit is {limit}")
-
-
-def body_is_active(state: LoopIterationState) -> bool:
-    """Whether the body of the current iteration is under way."""
-    return state.stage is LoopStage.BODY_FRAME_ACTIVE and state.active_body_frame_id is not None

@@ -25,7 +25,7 @@ from redis_mob.kernel.machine import FlowMachine, loop_spec, startable_loop
 from redis_mob.kernel.projection import unprojected_steps
 from redis_mob.kernel.run import node_slot_free
 from redis_mob.kernel.settle import TERMINAL_STATUS
-from redis_mob.models.flow import FramePhase, LoopIterationState, LoopPhase, LoopStage, NodeStatus
+from redis_mob.models.flow import FramePhase, LoopPhase, LoopStage, NodeStatus
 from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.run import MobRun, MobRunStatus
 
@@ -114,18 +114,15 @@ def _loops(machine: FlowMachine) -> Iterator[Action]:
                 yield FinishLoop(loop.loop_instance_id, loop.phase)
         elif loop.stage is LoopStage.AWAITING_UNTIL_EVALUATION:
             yield EvaluateUntil(loop.loop_instance_id, loop.last_completed_iteration)
-        elif loop.stage is LoopStage.BODY_FRAME_ACTIVE:
-            yield from _after_body(machine, loop)
+        elif loop.active_body_frame_id is not None:
+            yield from _after_body(loop.loop_instance_id, machine.frame(loop.active_body_frame_id).phase)
 
 
-def _after_body(machine: FlowMachine, loop: LoopIterationState) -> Iterator[Action]:
-    if loop.active_body_frame_id is None:
-        return
-    phase = machine.frame(loop.active_body_frame_id).phase
+def _after_body(loop: str, phase: FramePhase) -> Iterator[Action]:
     if phase is FramePhase.COMPLETED:
-        yield CompleteBodyFrame(loop.loop_instance_id)
+        yield CompleteBodyFrame(loop)
     elif phase in _LOOP_OUTCOME:
-        yield FinishLoop(loop.loop_instance_id, _LOOP_OUTCOME[phase])
+        yield FinishLoop(loop, _LOOP_OUTCOME[phase])
 
 
 def _body_start(machine: FlowMachine) -> Iterator[Action]:

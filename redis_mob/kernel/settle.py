@@ -9,7 +9,7 @@ from redis_mob.kernel import seeds
 from redis_mob.kernel.actions import ProjectStep
 from redis_mob.kernel.commands import Frame, Loop, Run
 from redis_mob.kernel.draft import Draft, Move
-from redis_mob.kernel.machine import FlowMachine, body_is_active
+from redis_mob.kernel.machine import FlowMachine
 from redis_mob.kernel.projection import unprojected_steps
 from redis_mob.models.authority import LoopIterationRecord, RecordLoopBodyFrameCompleted
 from redis_mob.models.flow import FlowStepStatus, FramePhase, LoopPhase, NodeKind, NodeStatus
@@ -72,18 +72,17 @@ def cancel_run(machine: FlowMachine, flow: FlowSpec) -> Move:
 def abort_run(machine: FlowMachine, flow: FlowSpec, *, failing: tuple[str, str] | None = None) -> Move:
     """Fails a run that must not go on: its deadline has passed, or it nests too deeply.
 
-    Running steps are Failed, and so is the node `failing` (frame id, node id) when given, which may be ready still;
-    what was not begun is Canceled, frames are sealed, and the run is Failed, with its completed steps Completed and
-    all others that no node decided Failed. Raises KernelError when the run is over. Source: engine contract 8.
+    Running steps are Failed, and so is the ready node `failing` (frame id, node id) when given; what was not begun is
+    Canceled, frames are sealed, and the run is Failed, with its completed steps Completed and all others that no node
+    decided Failed. Raises KernelError when the run is over, or `failing` is not ready. Source: engine contract 8.
     """
     draft = Draft(machine)
     if machine.status is MobRunStatus.PENDING:
         draft.run(Run.START_RUN)
     if failing is not None:
         frame_id, node_id = failing
-        if draft.frame(frame_id).node_status.get(node_id) is NodeStatus.READY:
-            draft.node(frame_id, Frame.ADMIT_NEXT_READY_NODE, node_id)
-            draft.node(frame_id, Frame.FAIL_NODE, node_id)
+        draft.node(frame_id, Frame.ADMIT_NEXT_READY_NODE, node_id)
+        draft.node(frame_id, Frame.FAIL_NODE, node_id)
     _settle_run(draft, Frame.FAIL_NODE)
     _end(draft, flow, MobRunStatus.FAILED)
     return draft.done()
@@ -166,7 +165,7 @@ def _settle_loop_node(draft: Draft, frame_id: str, node_id: str, ending: Frame) 
 def _settle_body(draft: Draft, loop_id: str, ending: Frame) -> None:
     loop = draft.machine.loop(loop_id)
     body = loop.active_body_frame_id
-    if loop.phase is not LoopPhase.RUNNING or not body_is_active(loop) or body is None:
+    if loop.phase is not LoopPhase.RUNNING or body is None:
         return
     _settle_frame(draft, body, ending)
     draft.scheduler(Run.FRAME_TERMINATED, frame_id=body)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from redis_mob.errors import DefinitionError
+from redis_mob.errors import DefinitionError, KernelError
 from redis_mob.kernel.machine import FlowMachine, replay
 from redis_mob.kernel.seeds import body_frame_id, loop_instance_id, root_frame_id
 from redis_mob.models.base import U32_MAX, FrozenDict
@@ -116,3 +116,8 @@ def test_ids_made_at_run_time() -> None:
     root = root_frame_id("run")
     instance = loop_instance_id(root, "node")
     assert (root, instance, body_frame_id(instance, 2)) == ("run-root", "run-root::node", "run-root::node::iter-2")
+
+
+def test_a_log_begins_with_its_run() -> None:
+    with pytest.raises(KernelError, match="an empty log cannot be replayed"):
+        replay([])
