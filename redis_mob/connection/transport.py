@@ -7,10 +7,11 @@ The last distinction is what exactly-once builds on, so nothing here ever sends 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, cast
 
-from hiredis import pack_command
+import hiredis
 from redis import exceptions as driver
 from redis.asyncio.connection import AbstractConnection, UnixDomainSocketConnection
 from redis.asyncio.connection import Connection as TcpConnection
@@ -20,6 +21,8 @@ from redis.backoff import NoBackoff
 from redis_mob.connection.address import ServerAddress, UnixAddress
 
 Part = bytes | str | int
+
+_pack_command = cast("Callable[[tuple[Part, ...]], bytes]", hiredis.pack_command)  # its stub knows one part only
 
 _LOST = (OSError, EOFError, driver.RedisError)
 
@@ -157,8 +160,12 @@ def _new_connection(address: ServerAddress, connect_timeout: float) -> AbstractC
 
 
 def _packed(parts: tuple[Part, ...]) -> bytes:
-    # In C, which redis-py's asyncio connection does in Python; the stub of hiredis knows tuples of one part only.
-    return cast("bytes", pack_command(cast("Any", parts)))
+    """A request as bytes, packed in C, which redis-py's asyncio connections do in Python."""
+    try:
+        return _pack_command(parts)
+    except (TypeError, ValueError) as error:
+        kinds = ", ".join(sorted({type(part).__name__ for part in parts}))
+        raise NotSent(f"one of the arguments ({kinds}) cannot be sent: {error}") from error
 
 
 async def _make_sure_of(connection: AbstractConnection) -> None:

@@ -1,0 +1,204 @@
+"""How a run is shown while it goes on: a live table on a terminal, plain lines elsewhere; always on standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from redis_mob.cli.progress import Row, State, StepProgress, Stopwatch, changes, fitted, rows, step_progress
+from redis_mob.models.flow_spec import FlowSpec
+from redis_mob.models.transition import RunView
+
+REFRESHES_PER_SECOND = 4
+FINAL_ROWS = 200
+"""Rows of the table that stays when the run is over."""
+
+_FRAME_LINES = 8
+"""Lines of the screen that are not rows: header, borders, what was left out, the prompt."""
+
+_STYLES = {
+    State.WAITING: "dim",
+    State.RUNNING: "bold cyan",
+    State.COMPLETED: "green",
+    State.FAILED: "bold red",
+    State.SKIPPED: "dim",
+    State.CANCELED: "yellow",
+}
+
+
+def printable(text: str) -> str:
+    """The text on one line, without characters that a terminal would obey."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def stderr_console() -> Console:
+    """Standard error; styled only if it is a terminal, whatever the environment says about colours."""
+    return Console(stderr=True, force_terminal=sys.stderr is not None and sys.stderr.isatty(), highlight=False)
+
+
+class Display(Protocol):
+    """Shows one run to a person."""
+
+    def show(self, view: RunView, workers: int) -> None:
+        """A new view of the run, and how many workers there are."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Something worth a line."""
+        ...
+
+    def output(self, line: str) -> None:
+        """A line that a handler printed."""
+        ...
+
+
+def display(console: Console, flow: FlowSpec) -> AbstractContextManager[Display]:
+    """The display that suits the console, while the block lasts."""
+    if console.is_terminal and not console.is_dumb_terminal:
+        return _live(console, flow)
+    return _plain(console, flow)
+
+
+@contextmanager
+def _plain(console: Console, flow: FlowSpec) -> Iterator[Display]:
+    yield _Lines(console, flow)
+
+
+@contextmanager
+def _live(console: Console, flow: FlowSpec) -> Iterator[Display]:
+    shown = _LiveTable(console, flow)
+    live = Live(
+        console=console,
+        get_renderable=shown.render,
+        refresh_per_second=REFRESHES_PER_SECOND,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+    try:
+        with live:
+            shown.live = live
+            yield shown
+    finally:
+        console.print(shown.render(final=True))
+
+
+class _Lines:
+    """One line for each change, with the local time."""
+
+    def __init__(self, console: Console, flow: FlowSpec) -> None:
+        self._console = console
+        self._flow = flow
+        self._progress: list[StepProgress] = []
+
+    def show(self, view: RunView, workers: int) -> None:
+        progress = step_progress(view, self._flow)
+        for line in changes(self._progress, progress):
+            self.note(line)
+        self._progress = progress
+
+    def note(self, text: str) -> None:
+        self._console.out(f"{datetime.now().astimezone():%H:%M:%S} {printable(text)}", highlight=False)
+
+    def output(self, line: str) -> None:
+        self._console.out(printable(Text.from_ansi(line).plain), highlight=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    view: RunView
+    table: list[Row]
+    workers: int
+    seen_at: float
+
+
+class _LiveTable:
+    """A table that is drawn anew; times go on between two views."""
+
+    def __init__(self, console: Console, flow: FlowSpec) -> None:
+        self.live: Live | None = None
+        self._console = console
+        self._flow = flow
+        self._stopwatch = Stopwatch()
+        self._moment: _Moment | None = None
+
+    def show(self, view: RunView, workers: int) -> None:
+        self._stopwatch.look(view)
+        self._moment = _Moment(view, rows(step_progress(view, self._flow)), workers, time.monotonic())
+        if self.live is not None:
+            self.live.refresh()
+
+    def note(self, text: str) -> None:
+        self._console.print(Text(printable(text), style="bold"), soft_wrap=True)
+
+    def output(self, line: str) -> None:
+        self._console.print(Text.from_ansi(line), soft_wrap=True)
+
+    def render(self, *, final: bool = False) -> RenderableType:
+        moment = self._moment
+        if moment is None:
+            return Text("starting")
+        running_for = timedelta(0) if final else timedelta(seconds=time.monotonic() - moment.seen_at)
+        now = moment.view.now + running_for
+        height = FINAL_ROWS if final else max(self._console.height - _FRAME_LINES, 3)
+        kept, dropped = fitted(moment.table, height)
+        parts: list[RenderableType] = [_header(moment, now), _table(kept, self._stopwatch, now)]
+        if dropped:
+            parts.append(Text(f"and {dropped}", style="dim"))
+        return Group(*parts)
+
+
+def _header(moment: _Moment, now: datetime) -> Text:
+    run = moment.view.run
+    elapsed = max((run.completed_at or now) - run.created_at, timedelta(0))
+    state = State(run.status) if run.status.is_terminal else State.RUNNING
+    return Text.assemble(
+        (printable(run.flow_id), "bold"),
+        f"  run {run.run_id}  ",
+        (str(run.status), _STYLES[state]),
+        f"  {_seconds(elapsed)}  {moment.workers} worker{'' if moment.workers == 1 else 's'}",
+    )
+
+
+def _table(kept: list[Row], stopwatch: Stopwatch, now: datetime) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    loops = any(row.iteration for row in kept)
+    table.add_column("step")
+    if loops:
+        table.add_column("iteration", justify="right")
+    table.add_column("member")
+    table.add_column("state")
+    table.add_column("attempt", justify="right")
+    table.add_column("elapsed", justify="right")
+    table.add_column("", no_wrap=True, overflow="ellipsis")
+    for row in kept:
+        elapsed = None if row.key is None else stopwatch.elapsed(row.key, now)
+        table.add_row(
+            Text(printable(row.step)),
+            *([Text(row.iteration)] if loops else []),
+            Text(printable(row.who)),
+            Text(row.state, style=_STYLES[row.state]),
+            "" if row.attempt is None else str(row.attempt),
+            "" if elapsed is None else _seconds(elapsed),
+            Text(printable(row.reason), style="dim"),
+        )
+    return table
+
+
+def _seconds(elapsed: timedelta) -> str:
+    seconds = elapsed.total_seconds()
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -1,0 +1,91 @@
+"""What is left to say when a run is over: a summary for people, one JSON object for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from redis_mob.fleet.progress import FLOW_STEP
+from redis_mob.models.base import json_text
+from redis_mob.models.events import FlowFailed, MobEvent
+from redis_mob.models.run import FailureLedgerEntry, MobRun, MobRunStatus
+from redis_mob.stores.storage import MobStorage
+
+EXCERPT = 160
+"""Characters of an output that the summary shows."""
+
+_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """A run that is over, with its events in order."""
+
+    run: MobRun
+    events: Sequence[MobEvent]
+
+    @property
+    def seconds(self) -> float:
+        """From the first event of the run to the last, by the server's clock."""
+        if not self.events:
+            return 0.0
+        return (self.events[-1].timestamp - self.events[0].timestamp).total_seconds()
+
+    def as_json(self) -> str:
+        """One JSON object on one line."""
+        run = self.run.model_dump(mode="json", include={"root_step_outputs", "loop_iteration_outputs"})
+        return json_text(
+            {
+                "run_id": self.run.run_id,
+                "status": self.run.status,
+                "outputs": run["root_step_outputs"],
+                "loop_outputs": run["loop_iteration_outputs"],
+                "steps": {
+                    step: None if (status := self.run.flow_state.step_status.get(step)) is None else status.lower()
+                    for step in self.run.flow_state.ordered_steps
+                },
+                "events": len(self.events),
+                "seconds": self.seconds,
+            }
+        )
+
+    def summary(self) -> Iterator[str]:
+        """Lines for people: how it ended and why, what failed, and the beginning of each output."""
+        yield f"run {self.run.run_id} {self.run.status} in {self.seconds:.1f} s"
+        if self.run.status is MobRunStatus.FAILED:
+            yield from self._failures() or [self._reason()]
+        for step, output in self.run.root_step_outputs.items():
+            yield f"{step}: {_excerpt(output)}"
+        for loop, iterations in self.run.loop_iteration_outputs.items():
+            for step, output in (iterations[-1] if iterations else {}).items():
+                yield f"{loop}, iteration {len(iterations)}, {step}: {_excerpt(output)}"
+
+    def _failures(self) -> list[str]:
+        """What failed, each once, in the order in which it came."""
+        return list(dict.fromkeys(map(_failure, self.run.failure_ledger)))
+
+    def _reason(self) -> str:
+        ends = [event.kind.reason for event in self.events if isinstance(event.kind, FlowFailed)]
+        return f"failed: {ends[-1] if ends else 'its events were pruned, and no failure is recorded'}"
+
+
+async def report(storage: MobStorage, run: MobRun, after: int) -> RunReport:
+    """The report on a run whose events come after this cursor."""
+    events: list[MobEvent] = []
+    page = await storage.events.poll(after, _PAGE)
+    while page:
+        events += (event for event in page if getattr(event.kind, "run_id", None) == run.run_id)
+        page = await storage.events.poll(page[-1].cursor, _PAGE) if len(page) == _PAGE else []
+    return RunReport(run, events)
+
+
+def _failure(entry: FailureLedgerEntry) -> str:
+    what = "failed" if entry.step_id == FLOW_STEP else f"failed: step {entry.step_id}"
+    detail = f" ({entry.error.detail})" if entry.error and entry.error.detail else ""
+    return f"{what}: {entry.reason}{detail}"
+
+
+def _excerpt(output: Any) -> str:
+    text = json_text(output)
+    return text if len(text) <= EXCERPT else f"{text[: EXCERPT - 1]}…"

@@ -1,0 +1,172 @@
+"""`redis-mob run`: starts a run, lets worker processes drive it, and shows it until it is over."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from rich.console import Console
+
+from redis_mob.cli.display import Display, display
+from redis_mob.cli.report import RunReport, report
+from redis_mob.cli.worker_link import WorkerOrders
+from redis_mob.cli.workers import WorkerPool
+from redis_mob.errors import NotFoundError, StorageUnavailableError, ValidationError
+from redis_mob.fleet.fleet import Fleet
+from redis_mob.fleet.step_context import Handler
+from redis_mob.models.definition import MobDefinition
+from redis_mob.models.transition import RunView
+from redis_mob.stores.storage import MobStorage
+
+SWEEP_SECONDS = 1.0
+"""How long the view relies on wake-ups before it looks by itself."""
+
+LOOK_PAUSE = 0.05
+"""Least seconds between two looks at the run, so that looking never becomes the work."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class RunOrder:
+    """Everything that the command line says about a run, read and checked."""
+
+    definition: MobDefinition
+    flow_id: str
+    params: Any
+    members: Mapping[str, int]
+    handlers: Mapping[str, Handler]
+    handler: str
+    workers: int
+    concurrency: int
+    lease: timedelta
+    url: str | None
+    namespace: str
+    idempotency_key: str | None
+
+
+async def run_flow(order: RunOrder, console: Console) -> RunReport:
+    """Run a flow to its end, and say how it went.
+
+    SIGINT and SIGTERM cancel the run; the second one, or one that comes before it has started, cancels this task.
+    All that was started here ends with it: workers, and an embedded server. Raises StorageUnavailableError when the
+    storage cannot be opened, else the errors of the library.
+    """
+    task = asyncio.current_task()
+    assert task is not None, "a coroutine runs in a task"  # noqa: S101
+    with _signals(task.cancel) as interrupts:
+        async with await _opened(order) as storage:
+            fleet = Fleet(storage, order.definition, order.handlers, members=order.members, lease=order.lease)
+            # A run that exists already has events from before.
+            after = 0 if order.idempotency_key else await storage.events.latest_cursor()
+            run_id = await fleet.start(order.flow_id, order.params, order.idempotency_key)
+            interrupts.cancel_run = asyncio.Event()
+            view = await _shown_to_the_end(order, storage, fleet, run_id, interrupts.cancel_run, console)
+            return await report(storage, view.run, after)
+
+
+async def _opened(order: RunOrder) -> MobStorage:
+    try:
+        return await MobStorage.open(order.url, namespace=order.namespace)
+    except ValidationError as error:
+        raise StorageUnavailableError(str(error)) from error
+
+
+async def _shown_to_the_end(
+    order: RunOrder, storage: MobStorage, fleet: Fleet, run_id: str, cancel: asyncio.Event, console: Console
+) -> RunView:
+    view = await _loaded(storage, run_id)
+    definition = await storage.executions.get_definition(view.launch.definition)
+    orders = WorkerOrders(
+        url=storage.url,
+        namespace=storage.namespace,
+        handler=order.handler,
+        lease=order.lease.total_seconds(),
+        concurrency=order.concurrency,
+    )
+    with display(console, definition.flows[view.run.flow_id]) as shown:
+        shown.show(view, 0)
+        if view.run.status.is_terminal:
+            return view
+        async with WorkerPool(orders, order.workers, shown.output) as pool:
+            return await _unless(
+                _followed(storage, run_id, pool, shown), pool.lost(), _cancelled(fleet, run_id, cancel, shown)
+            )
+
+
+async def _followed(storage: MobStorage, run_id: str, pool: WorkerPool, shown: Display) -> RunView:
+    """Show the run as it changes, until it is over."""
+    async with storage.executions.listen() as bell:
+        while True:
+            view = await _loaded(storage, run_id)
+            # What workers told is shown only now: when nobody reaches the storage, one message says so.
+            for note in pool.take_notes():
+                shown.note(note)
+            shown.show(view, pool.alive)
+            if view.run.status.is_terminal:
+                return view
+            await asyncio.sleep(LOOK_PAUSE)
+            await bell.wait(SWEEP_SECONDS)
+
+
+async def _cancelled(fleet: Fleet, run_id: str, cancel: asyncio.Event, shown: Display) -> None:
+    """Ask for the cancellation of the run when the user does."""
+    await cancel.wait()
+    shown.note("canceling the run; once more to leave at once")
+    await fleet.cancel(run_id)
+
+
+async def _loaded(storage: MobStorage, run_id: str) -> RunView:
+    view = await storage.executions.load(run_id)
+    if view is None:
+        raise NotFoundError(f"run {run_id} is gone: somebody has emptied the storage")
+    return view
+
+
+async def _unless(main: Coroutine[Any, Any, T], *guards: Coroutine[Any, Any, None]) -> T:
+    """The result of `main`, unless a guard raises before; then that."""
+    result = asyncio.ensure_future(main)
+    tasks: list[asyncio.Task[Any]] = [result, *map(asyncio.ensure_future, guards)]
+    pending = set(tasks)
+    try:
+        while not result.done():
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        return result.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class _Interrupts:
+    """What a signal does: it cancels the run once there is one, else everything."""
+
+    def __init__(self, leave: Callable[[], object]) -> None:
+        self.cancel_run: asyncio.Event | None = None
+        self._leave = leave
+
+    def __call__(self) -> None:
+        if self.cancel_run is None or self.cancel_run.is_set():
+            self._leave()
+        else:
+            self.cancel_run.set()
+
+
+@contextmanager
+def _signals(leave: Callable[[], object]) -> Iterator[_Interrupts]:
+    loop = asyncio.get_running_loop()
+    interrupts = _Interrupts(leave)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupts)
+    try:
+        yield interrupts
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
