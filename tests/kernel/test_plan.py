@@ -150,6 +150,20 @@ def test_max_active_frames_bounds_outermost_bodies_only() -> None:
     assert drive.to_end().status is MobRunStatus.COMPLETED
 
 
+def test_nested_bodies_take_no_slot_from_the_outermost() -> None:
+    inner = loop("inner", frame(c=step("c")), most=1)
+    spec = flow(frame(l=loop("one", frame(i=inner)), m=loop("two", frame(d=step("d")))))
+    drive = started(spec, LimitsSpec(max_active_frames=2))
+    root = root_of(drive)
+    drive.act(StartLoop(root, "l", "one"))
+    drive.act(StartBodyFrame(f"{root}::l"))
+    drive.act(StartLoop(root, "m", "two"))
+    drive.act(StartLoop(f"{root}::l::iter-0", "i", "inner"))
+    drive.act(StartBodyFrame(f"{root}::l::iter-0::i"))
+    assert drive.machine.flow_state.active_frame_count == 2
+    assert drive.actions()[-1] == StartBodyFrame(f"{root}::m")
+
+
 NESTED = flow(frame(l=loop("outer", frame(i=loop("inner", frame(c=step("c")))))))
 
 
@@ -180,6 +194,13 @@ def test_a_skipped_loop_skips_its_body_steps() -> None:
     )
     assert machine.status is MobRunStatus.COMPLETED
     assert machine.flow_state.step_status == {"a": "Skipped", "b": "Skipped", "c": "Skipped"}
+
+
+def test_a_skipped_loop_skips_its_body_steps_in_a_failed_run_too() -> None:
+    spec = flow(frame(a=step("a"), l=loop("loop", frame(b=step("b")), "a")))
+    machine = Drive(spec).to_end(lambda _step: "fail")
+    assert machine.status is MobRunStatus.FAILED
+    assert machine.flow_state.step_status == {"a": "Failed", "b": "Skipped"}
 
 
 def test_completed_steps_stay_completed_in_a_failed_run() -> None:

@@ -1,0 +1,91 @@
+"""Small mobs for the fleet's tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from redis_mob.models.conditions import ConditionExpr
+from redis_mob.models.definition import LimitsSpec, MobDefinition, OrchestratorConfig, TopologyRule, TopologySpec
+from redis_mob.models.flow_spec import (
+    CollectAll,
+    CollectAny,
+    CollectQuorum,
+    CollectionPolicy,
+    DependsOnMode,
+    FlowSpec,
+    FlowStepSpec,
+    FrameSpec,
+    FrameStepSpec,
+    RepeatUntilSpec,
+)
+from redis_mob.models.profile import Profile
+
+FLOW = "flow"
+
+Node = FrameStepSpec | RepeatUntilSpec
+
+
+def collect(policy: str | int) -> CollectionPolicy:
+    """`all`, `any`, or the number of a quorum."""
+    if isinstance(policy, int):
+        return CollectQuorum(n=policy)
+    return CollectAll() if policy == "all" else CollectAny()
+
+
+def step(
+    *needs: str, role: str = "worker", message: Any = "do it", policy: str | int = "all", join: str = "all", **more: Any
+) -> FlowStepSpec:
+    """A step after `needs`; `join` says whether it waits for all of them or for any."""
+    return FlowStepSpec(
+        role=role,
+        message=message,
+        depends_on=needs,
+        depends_on_mode=DependsOnMode(join),
+        collection_policy=collect(policy),
+        **more,
+    )
+
+
+def node(step_id: str, *needs: str, join: str = "all", branch: str | None = None) -> FrameStepSpec:
+    """A node that runs a step."""
+    return FrameStepSpec(step_id=step_id, depends_on=needs, depends_on_mode=DependsOnMode(join), branch=branch)
+
+
+def loop(
+    loop_id: str, until: ConditionExpr, most: int, *needs: str, join: str = "all", **body: Node
+) -> RepeatUntilSpec:
+    """A node that repeats `body`, at most so many times."""
+    return RepeatUntilSpec(
+        loop_id=loop_id,
+        depends_on=needs,
+        depends_on_mode=DependsOnMode(join),
+        body=FrameSpec(nodes=body),
+        until=until,
+        max_iterations=most,
+    )
+
+
+def mob(
+    steps: Mapping[str, FlowStepSpec],
+    root: Mapping[str, Node] | None = None,
+    *,
+    limits: Mapping[str, int] | None = None,
+    topology: TopologySpec | None = None,
+) -> MobDefinition:
+    """A mob whose flow `flow` has these steps; its orchestrator is of role `lead`."""
+    roles = {"lead", *(one.role for one in steps.values())}
+    frame = None if root is None else FrameSpec(nodes=dict(root))
+    return MobDefinition(
+        id="mob",
+        orchestrator=OrchestratorConfig(profile="lead"),
+        profiles={role: Profile(model="model") for role in roles},
+        flows={FLOW: FlowSpec(steps=dict(steps), root=frame)},
+        limits=LimitsSpec(**(limits or {})),
+        topology=topology,
+    )
+
+
+def rule(to_role: str, *, allowed: bool, from_role: str = "lead") -> TopologyRule:
+    """Whether one role may hand work to another."""
+    return TopologyRule(from_role=from_role, to_role=to_role, allowed=allowed)

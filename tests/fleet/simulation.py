@@ -1,0 +1,271 @@
+"""The storage of a fleet in memory, for one run and with a clock that a test turns: a double to drive the engine with.
+
+It does what the contract of `ExecutionStore` says, and checks what must hold after every transition.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any, cast
+
+from redis_mob.fleet import engine
+from redis_mob.fleet.fleet import Fleet
+from redis_mob.fleet.outcome import Failed, Outcome, Succeeded
+from redis_mob.kernel.reconcile import reconcile
+from redis_mob.models.base import FrozenDict, SortedDict
+from redis_mob.models.definition import MobDefinition
+from redis_mob.models.events import FlowCanceled, FlowCompleted, FlowFailed, MobEventKind
+from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, RunLaunch
+from redis_mob.models.run import MobRun, MobRunStatus, StepLedgerEntry
+from redis_mob.models.transition import RecordedOutput, RunView, Transition
+from redis_mob.stores.storage import MobStorage
+from tests.fleet.flows import FLOW
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+LEASE = timedelta(seconds=10)
+TERMINAL_EVENTS = (FlowCompleted, FlowFailed, FlowCanceled)
+
+
+@dataclass
+class SimulatedStore:
+    """One run as a store would keep it, the event log, and what is due when."""
+
+    now: datetime = NOON
+    definition: MobDefinition = field(init=False)
+    view: RunView = field(init=False)
+    events: list[MobEventKind] = field(default_factory=list[MobEventKind])
+    run_due: datetime | None = None
+    ready: dict[ExecutionKey, datetime] = field(default_factory=dict[ExecutionKey, datetime])
+
+    @property
+    def executions(self) -> SimulatedStore:
+        """The store seen as a storage, as far as starting a run needs it."""
+        return self
+
+    async def start_run(self, run: MobRun, launch: RunLaunch, definition: MobDefinition) -> bool:
+        self.definition = definition
+        self.view = RunView(run=run, launch=launch, executions={}, cancel_requested=False, launched_at=self.now, now=self.now)
+        self.run_due = self.now
+        return True
+
+    def load(self) -> RunView:
+        """The run as it is now."""
+        return replace(self.view, now=self.now)
+
+    def request_cancel(self) -> bool:
+        if self.view.run.status.is_terminal:
+            return False
+        self.view = replace(self.view, cancel_requested=True)
+        self.run_due = self.now
+        return True
+
+    def renew_lease(self, key: ExecutionKey, *, expected: Execution, next: Execution) -> bool:
+        if self.view.run.status is not MobRunStatus.RUNNING or self.view.executions.get(key) != expected:
+            return False
+        self._put_executions({key: next})
+        return True
+
+    def commit(self, transition: Transition) -> bool:
+        """Make a transition happen, unless something that it is based on has changed."""
+        if not self._is_based_on_what_is(transition):
+            return False
+        self._apply(transition)
+        return True
+
+    def _is_based_on_what_is(self, transition: Transition) -> bool:
+        before, run, stored = transition.before, transition.run, self.view
+        frames = [name for name, frame in run.frames.items() if before.run.frames.get(name) != frame]
+        loops = [name for name, loop in run.loops.items() if before.run.loops.get(name) != loop]
+        return (
+            stored.run.status is before.run.status
+            and not stored.run.status.is_terminal
+            and stored.cancel_requested is before.cancel_requested
+            and stored.run.flow_state == before.run.flow_state
+            and all(stored.run.frames.get(name) == before.run.frames.get(name) for name in frames)
+            and all(stored.run.loops.get(name) == before.run.loops.get(name) for name in loops)
+            and all(
+                stored.executions.get(key) == before.executions.get(key)
+                for key in (*transition.executions, *transition.unchanged)
+            )
+        )
+
+    def _apply(self, transition: Transition) -> None:
+        before, after, run = transition.before.run, transition.run, self.view.run
+        frames = {name: frame for name, frame in after.frames.items() if before.frames.get(name) != frame}
+        loops = {name: loop for name, loop in after.loops.items() if before.loops.get(name) != loop}
+        ended = after.status.is_terminal
+        run = run.model_copy(
+            update={
+                "status": after.status,
+                "flow_state": after.flow_state,
+                "frames": SortedDict({**run.frames, **frames}),
+                "loops": SortedDict({**run.loops, **loops}),
+                "flow_authority_inputs": (*run.flow_authority_inputs, *transition.inputs),
+                "failure_ledger": (*run.failure_ledger, *transition.failure_rows),
+                "completed_at": self.now if ended else None,
+            }
+        )
+        for output in transition.outputs:
+            run = recorded(run, output)
+        iterations = [row for row in transition.iteration_rows if row not in run.loop_iteration_ledger]
+        ledger = (*run.step_ledger, *transition.step_rows)
+        ledger += tuple(row for row in transition.step_rows_once if not has_row(ledger, row))
+        run = run.model_copy(
+            update={"step_ledger": ledger, "loop_iteration_ledger": (*run.loop_iteration_ledger, *iterations)}
+        )
+        self.view = replace(self.view, run=run)
+        self._put_executions(transition.executions)
+        self.run_due = transition.look_again_at
+        self.events += [event.kind for event in transition.events]
+        over = any(isinstance(event, TERMINAL_EVENTS) for event in self.events)
+        self.events += [event.kind for event in transition.terminal_events if not over]
+
+    def _put_executions(self, changed: Any) -> None:
+        self.view = replace(self.view, executions={**self.view.executions, **changed})
+        for key, execution in changed.items():
+            self.ready.pop(key, None)
+            if execution.lease is not None:
+                self.ready[key] = execution.lease.expires_at
+            elif execution.status is ExecutionStatus.WAITING:
+                self.ready[key] = execution.due_at
+
+    def check(self) -> None:
+        """What holds after every transition: the run agrees with itself, and no cap is exceeded."""
+        run = self.view.run
+        assert reconcile(run) == ()
+        state = run.flow_state
+        assert state.max_active_nodes == 0 or state.active_node_count <= state.max_active_nodes
+        outermost = [
+            loop.kernel_state.active_body_frame_id
+            for loop in run.loops.values()
+            if loop.kernel_state.depth == 1 and loop.kernel_state.active_body_frame_id is not None
+        ]
+        assert state.max_active_frames == 0 or len(outermost) <= state.max_active_frames
+
+
+def has_row(ledger: tuple[StepLedgerEntry, ...], row: StepLedgerEntry) -> bool:
+    """Whether the ledger has a row of the same step, agent and status."""
+    identity = (row.step_id, row.agent_identity, row.status)
+    return any((one.step_id, one.agent_identity, one.status) == identity for one in ledger)
+
+
+def recorded(run: MobRun, output: RecordedOutput) -> MobRun:
+    """The run with one more output."""
+    if output.loop_context is None:
+        return run.model_copy(update={"root_step_outputs": run.root_step_outputs.set((output.step_id, output.output))})
+    loop_id, iteration = output.loop_context
+    iterations = list(run.loop_iteration_outputs.get(loop_id, ()))
+    iterations += [FrozenDict[str, Any]() for _ in range(iteration + 1 - len(iterations))]
+    iterations[iteration] = iterations[iteration].set((output.step_id, output.output))
+    return run.model_copy(
+        update={"loop_iteration_outputs": run.loop_iteration_outputs.set((loop_id, tuple(iterations)))}
+    )
+
+
+class Simulation:
+    """One run, driven move by move through the engine by a single faultless worker."""
+
+    def __init__(self, definition: MobDefinition, params: Any = None, **members: int) -> None:
+        self.store = SimulatedStore()
+        self.definition = definition
+        self.random = Random(0)
+        fleet = Fleet(cast("MobStorage", self.store), definition, {"*": lambda _ctx: None}, members=members)
+        self.run_id = asyncio.run(fleet.start(FLOW, params))
+
+    @property
+    def run(self) -> MobRun:
+        return self.store.view.run
+
+    def advance(self) -> bool:
+        """Whether there was anything to do without a result of a member."""
+        transition = engine.advance(self.store.load(), self.definition)
+        return transition is not None and self.commit(transition)
+
+    def commit(self, transition: Transition) -> bool:
+        assert self.store.commit(transition)
+        self.store.check()
+        return True
+
+    def keys(self, step_id: str, *statuses: ExecutionStatus) -> list[ExecutionKey]:
+        """The executions of a step, or those of these statuses, by frame and member."""
+        return sorted(
+            key
+            for key, execution in self.store.view.executions.items()
+            if execution.step_id == step_id and (not statuses or execution.status in statuses)
+        )
+
+    def key(self, step_id: str, member: str) -> ExecutionKey:
+        """The execution of a step by a member in its latest frame."""
+        return [key for key in self.keys(step_id) if key.target == member][-1]
+
+    def execution(self, step_id: str, member: str = "worker-1") -> Execution:
+        return self.store.view.executions[self.key(step_id, member)]
+
+    def claim(self, step_id: str, member: str = "worker-1", owner: str = "one") -> int:
+        """Claim an execution and return its fencing token."""
+        key = self.key(step_id, member)
+        transition = engine.claim(
+            self.store.load(), self.definition, key, owner=owner, lease=LEASE, random=self.random
+        )
+        assert transition is not None, f"{key} cannot be claimed"
+        self.commit(transition)
+        return self.store.view.executions[key].fencing_token
+
+    def settle(self, step_id: str, outcome: Outcome, member: str = "worker-1", token: int | None = None) -> bool:
+        """Hand in an outcome; False if it is refused."""
+        key = self.key(step_id, member)
+        held = self.store.view.executions[key].fencing_token if token is None else token
+        transition = engine.settle(self.store.load(), self.definition, key, outcome, token=held, random=self.random)
+        return transition is not None and self.commit(transition)
+
+    def do(self, step_id: str, output: Any = "done", member: str = "worker-1") -> None:
+        """Claim an execution and succeed."""
+        self.claim(step_id, member)
+        assert self.settle(step_id, Succeeded(output), member)
+
+    def fail(self, step_id: str, reason: str = "broken", member: str = "worker-1", **more: Any) -> None:
+        """Claim an execution and fail."""
+        self.claim(step_id, member)
+        assert self.settle(step_id, Failed(reason, **more), member)
+
+    def wait(self, time: timedelta) -> None:
+        """Let time pass."""
+        self.store.now += time
+
+    def open(self) -> list[str]:
+        """The steps that have executions without a result, each as `step@member`."""
+        return sorted(
+            f"{execution.step_id}@{key.target}"
+            for key, execution in self.store.view.executions.items()
+            if execution.status in (ExecutionStatus.WAITING, ExecutionStatus.LEASED)
+        )
+
+    def story(self) -> list[str]:
+        """The event log in short: `flow_started`, `step_dispatched a@worker-1`, `step_completed a`."""
+        return [told(event) for event in self.store.events]
+
+    def rows(self, *statuses: str) -> list[str]:
+        """The step ledger in short: `a@worker-1 completed`."""
+        return [
+            f"{row.step_id}@{row.agent_identity} {row.status}"
+            for row in self.run.step_ledger
+            if not statuses or row.status in statuses
+        ]
+
+    def failures(self) -> list[tuple[str, str]]:
+        """The failure ledger: step and reason."""
+        return [(row.step_id, row.reason) for row in self.run.failure_ledger]
+
+    def statuses(self) -> dict[str, str | None]:
+        """The final status of each step."""
+        return {step: status and str(status) for step, status in self.run.flow_state.step_status.items()}
+
+
+def told(event: MobEventKind) -> str:
+    """An event in short."""
+    step = getattr(event, "step_id", None)
+    target = getattr(event, "target", None)
+    return " ".join(filter(None, (event.type, step and (f"{step}@{target.identity}" if target else step))))
