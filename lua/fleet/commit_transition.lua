@@ -3,9 +3,10 @@
 -- KEYS   1 run   2 frames   3 loops   4 executions   5 authority inputs   6 outputs   7 step ledger   8 its outputs
 --        9 failure ledger   10 iteration ledger   11 index of the ledgers   12 runs by time   13 executions by time
 --        14 meta   15 events   16 event identities   17 events by time   18 channel of events   19 channel of runs
--- ARGV   expected status, next status, change of the run, changes of frames, of loops, of executions (whole records
---        in the place of digests), list of inputs, outputs, step rows, step rows that are to stand once, failure rows, iteration rows, times of the
---        run, times of executions, events, terminal events
+-- ARGV   expected status, next status, whether cancellation was requested (0 or 1), change of the run, changes of
+--        frames, of loops, of executions (whole records in the place of digests), executions that must be unchanged,
+--        list of inputs, outputs, step rows, step rows that are to stand once, failure rows, iteration rows, times of
+--        the run, times of executions, events, terminal events
 -- Reply  WON | LOST
 -- Leaves all of it done. A terminal event that the log has already is not repeated.
 
@@ -19,13 +20,20 @@
 --- @include lib/schedule
 --- @include lib/event_log
 
-local expected, next_status, run = take(), take(), take_change()
+local function take_expected()
+  return { field = take(), expected = take() }
+end
+
+local expected, next_status, canceled, run = take(), take(), tonumber(take()), take_change()
 local frames, loops, executions = take_each(take_change), take_each(take_change), take_each(take_change)
+local unchanged = take_each(take_expected)
 if not may_change(KEYS[1], expected) then return LOST end
+if redis.call('HEXISTS', KEYS[1], 'cancel_requested_at') ~= canceled then return LOST end
 if not matches(KEYS[1], run) then return LOST end
 if not all_match(KEYS[2], frames) then return LOST end
 if not all_match(KEYS[3], loops) then return LOST end
 if not all_match(KEYS[4], executions) then return LOST end
+if not all_match(KEYS[4], unchanged) then return LOST end
 
 write(KEYS[1], run)
 if next_status ~= expected then set_status(KEYS[1], next_status) end

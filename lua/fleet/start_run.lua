@@ -10,12 +10,13 @@
 
 --- @include lib/replies
 --- @include lib/run_creation
+--- @include lib/clock
 
 if redis.call('EXISTS', KEYS[1]) == 1 then return EXISTS end
 
 local launch, digest, definition, member, at = take(), take(), take(), take(), take()
 create_run(KEYS[11], KEYS[12])
-redis.call('HSET', KEYS[1], 'launch', launch)
+redis.call('HSET', KEYS[1], 'launch', launch, 'launched_at', now())
 redis.call('HSETNX', KEYS[13], digest, definition)
 redis.call('ZADD', KEYS[14], at, member)
 redis.call('SPUBLISH', KEYS[15], '')

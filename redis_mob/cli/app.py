@@ -7,11 +7,11 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Mapping
 from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -21,15 +21,36 @@ from redis_mob.cli.display import printable, stderr_console
 from redis_mob.cli.run import RunOrder, run_flow
 from redis_mob.cli.worker_link import ExitStatus
 from redis_mob.cli.workers import WorkersLostError
-from redis_mob.connection.address import URL_VARIABLE
+from redis_mob.connection.address import URL_VARIABLE, parse_address, storage_url
 from redis_mob.connection.keys import Keys
-from redis_mob.errors import DefinitionError, HandlerError, KernelError, RedisMobError, ValidationError
+from redis_mob.errors import (
+    DefinitionError,
+    HandlerError,
+    KernelError,
+    RedisMobError,
+    StorageUnavailableError,
+    ValidationError,
+)
 from redis_mob.fleet.definition_file import load_definition
 from redis_mob.fleet.handler_loading import load_handlers, require_handlers
+from redis_mob.fleet.step_context import Handler
 from redis_mob.kernel.validation import require_valid
+from redis_mob.models.definition import MobDefinition
 from redis_mob.models.run import MobRunStatus
 
 USAGE_ERRORS = (DefinitionError, HandlerError, ValidationError)
+
+SHORTEST_LEASE = 0.1
+LONGEST_LEASE = 3600.0
+"""Seconds: shorter than the first, workers lose what they are at; with the second a lost step is lost for an hour."""
+
+HOW_TO_WRITE_A_HANDLER = """\
+--handler is missing: the steps of a flow are done by functions of yours. Write one, say in handlers.py:
+
+    def answer(ctx):
+        return {"member": ctx.member, "was told": ctx.message}
+
+and name it: --handler handlers:answer serves all roles, --handler handlers:HANDLERS a dict from role to function."""
 
 app = typer.Typer(
     name="redis-mob",
@@ -43,11 +64,7 @@ app = typer.Typer(
 
 def run_command() -> None:
     """Run the command of this process's arguments, and end the process with its exit status."""
-    try:
-        app(prog_name="redis-mob")
-    except KeyboardInterrupt:
-        _complain("interrupted")
-        sys.exit(ExitStatus.FAILED)
+    app(prog_name="redis-mob")
 
 
 def _show_version(wanted: bool) -> None:
@@ -70,7 +87,9 @@ def _root(
 
 @app.command()
 def run(
-    file: Annotated[Path, typer.Argument(help="The definition: a .toml or .json file.", show_default=False)],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The definition: a .toml or .json file.", show_default=False)
+    ],
     flow: Annotated[str | None, typer.Option(help="The flow to run.", show_default=False)] = None,
     handler: Annotated[
         str | None,
@@ -83,9 +102,7 @@ def run(
         typer.Option(help="role=N: how many members a role has, 1 unless given. Repeatable.", show_default=False),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object on standard output.")] = False,
-    url: Annotated[
-        str | None, typer.Option(help="The storage.", envvar=URL_VARIABLE, show_default="embedded:")
-    ] = None,
+    url: Annotated[str | None, typer.Option(help="The storage.", envvar=URL_VARIABLE, show_default="embedded:")] = None,
     namespace: Annotated[str, typer.Option(help="The part of the storage to use.")] = "default",
     concurrency: Annotated[int, typer.Option(help="Steps that one worker executes at once.", min=1, max=1000)] = 16,
     lease: Annotated[
@@ -102,13 +119,104 @@ def run(
     """
     console = stderr_console()
     logging.getLogger("redis_mob").addHandler(logging.NullHandler())
-    with _errors_told():
-        order = _read_order(
-            file, flow, handler, workers, params, members or [], url, namespace, concurrency, lease, idempotency_key
+    with _errors_told(console):
+        definition = _definition(file, console)
+        flow_id = _flow_id(definition, flow)
+        order = RunOrder(
+            definition=definition,
+            flow_id=flow_id,
+            params=parse_params(params),
+            members=parse_members(members or [], definition),
+            handlers=_handlers(handler, definition, flow_id),
+            handler=handler or "",
+            workers=workers,
+            concurrency=concurrency,
+            lease=_lease(lease),
+            url=_url(url),
+            namespace=Keys(namespace).namespace,
+            idempotency_key=idempotency_key,
         )
         told = asyncio.run(run_flow(order, console))
     for line in told.summary():
-        console.out(printable(line), highlight=False)
+        _say(console, line)
     if as_json:
         _print(told.as_json())
     raise typer.Exit(ExitStatus.COMPLETED if told.run.status is MobRunStatus.COMPLETED else ExitStatus.FAILED)
+
+
+def _definition(file: Path, console: Console) -> MobDefinition:
+    definition = load_definition(file)
+    try:
+        warnings = require_valid(definition)
+    except DefinitionError as error:
+        raise DefinitionError(f"{file}: {error}") from None
+    for warning in warnings:
+        _say(console, f"{file}: {warning}")
+    return definition
+
+
+def _flow_id(definition: MobDefinition, flow: str | None) -> str:
+    if flow is not None and flow in definition.flows:
+        return flow
+    known = ", ".join(map(repr, definition.flows)) or "none"
+    asked = "--flow is missing" if flow is None else f"--flow {flow!r}: there is no such flow"
+    raise DefinitionError(f"{asked}; mob {definition.id!r} has: {known}")
+
+
+def _handlers(name: str | None, definition: MobDefinition, flow_id: str) -> Mapping[str, Handler]:
+    if name is None:
+        raise HandlerError(HOW_TO_WRITE_A_HANDLER)
+    with contextlib.redirect_stdout(sys.stderr):  # standard output is for the result, whatever a module prints
+        handlers = load_handlers(name)
+    require_handlers(handlers, flow_id, definition.flows[flow_id])
+    return handlers
+
+
+def _lease(seconds: float) -> timedelta:
+    if not SHORTEST_LEASE <= seconds <= LONGEST_LEASE:
+        raise ValidationError(f"--lease {seconds:g}: give seconds from {SHORTEST_LEASE:g} to {LONGEST_LEASE:g}")
+    return timedelta(seconds=seconds)
+
+
+def _url(url: str | None) -> str:
+    """The URL of the storage; a bad one is a storage that cannot be reached, and the message shows no password."""
+    named = storage_url(url)
+    try:
+        parse_address(named)
+    except ValidationError as error:
+        raise StorageUnavailableError(str(error)) from None
+    return named
+
+
+@contextlib.contextmanager
+def _errors_told(console: Console) -> Generator[None]:
+    """Turns an error of the library, or an interrupt, into its message and exit status."""
+    try:
+        yield
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        _end(console, "interrupted", ExitStatus.FAILED)
+    except USAGE_ERRORS as error:
+        _end(console, f"error: {error}", ExitStatus.USAGE)
+    except (WorkersLostError, KernelError) as error:
+        _end(console, f"error: {error}", ExitStatus.FAILED)
+    except RedisMobError as error:
+        _end(console, f"error: {error}", ExitStatus.STORAGE)
+
+
+def _end(console: Console, message: str, status: ExitStatus) -> NoReturn:
+    for line in message.split("\n"):
+        _say(console, line)
+    raise typer.Exit(status)
+
+
+def _say(console: Console, line: str) -> None:
+    console.out(printable(line), highlight=False)
+
+
+def _print(text: str) -> None:
+    """Write a line to standard output, as UTF-8 in any locale."""
+    try:
+        sys.stdout.buffer.write(text.encode() + b"\n")
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:  # nobody reads it; the flush at exit shall not fail again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -70,12 +70,12 @@ def display(console: Console, flow: FlowSpec) -> AbstractContextManager[Display]
 
 
 @contextmanager
-def _plain(console: Console, flow: FlowSpec) -> Iterator[Display]:
+def _plain(console: Console, flow: FlowSpec) -> Generator[Display]:
     yield _Lines(console, flow)
 
 
 @contextmanager
-def _live(console: Console, flow: FlowSpec) -> Iterator[Display]:
+def _live(console: Console, flow: FlowSpec) -> Generator[Display]:
     shown = _LiveTable(console, flow)
     live = Live(
         console=console,

@@ -58,7 +58,7 @@ class RunReport:
         for step, output in self.run.root_step_outputs.items():
             yield f"{step}: {_excerpt(output)}"
         for loop, iterations in self.run.loop_iteration_outputs.items():
-            for step, output in (iterations[-1] if iterations else {}).items():
+            for step, output in iterations[-1].items():
                 yield f"{loop}, iteration {len(iterations)}, {step}: {_excerpt(output)}"
 
     def _failures(self) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,7 +16,7 @@ from redis_mob.cli.display import Display, display
 from redis_mob.cli.report import RunReport, report
 from redis_mob.cli.worker_link import WorkerOrders
 from redis_mob.cli.workers import WorkerPool
-from redis_mob.errors import NotFoundError, StorageUnavailableError, ValidationError
+from redis_mob.errors import NotFoundError
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import Handler
 from redis_mob.models.definition import MobDefinition
@@ -45,7 +45,7 @@ class RunOrder:
     workers: int
     concurrency: int
     lease: timedelta
-    url: str | None
+    url: str
     namespace: str
     idempotency_key: str | None
 
@@ -60,21 +60,14 @@ async def run_flow(order: RunOrder, console: Console) -> RunReport:
     task = asyncio.current_task()
     assert task is not None, "a coroutine runs in a task"  # noqa: S101
     with _signals(task.cancel) as interrupts:
-        async with await _opened(order) as storage:
+        async with MobStorage.open(order.url, namespace=order.namespace) as storage:
             fleet = Fleet(storage, order.definition, order.handlers, members=order.members, lease=order.lease)
             # A run that exists already has events from before.
-            after = 0 if order.idempotency_key else await storage.events.latest_cursor()
+            after = 0 if order.idempotency_key is not None else await storage.events.latest_cursor()
             run_id = await fleet.start(order.flow_id, order.params, order.idempotency_key)
             interrupts.cancel_run = asyncio.Event()
             view = await _shown_to_the_end(order, storage, fleet, run_id, interrupts.cancel_run, console)
             return await report(storage, view.run, after)
-
-
-async def _opened(order: RunOrder) -> MobStorage:
-    try:
-        return await MobStorage.open(order.url, namespace=order.namespace)
-    except ValidationError as error:
-        raise StorageUnavailableError(str(error)) from error
 
 
 async def _shown_to_the_end(
@@ -94,9 +87,12 @@ async def _shown_to_the_end(
         if view.run.status.is_terminal:
             return view
         async with WorkerPool(orders, order.workers, shown.output) as pool:
-            return await _unless(
-                _followed(storage, run_id, pool, shown), pool.lost(), _cancelled(fleet, run_id, cancel, shown)
-            )
+            try:
+                return await _unless(
+                    _followed(storage, run_id, pool, shown), pool.lost(), _cancelled(fleet, run_id, cancel, shown)
+                )
+            finally:
+                cancel.set()  # nothing is left to cancel: from now on a signal means to leave at once
 
 
 async def _followed(storage: MobStorage, run_id: str, pool: WorkerPool, shown: Display) -> RunView:
@@ -160,7 +156,7 @@ class _Interrupts:
 
 
 @contextmanager
-def _signals(leave: Callable[[], object]) -> Iterator[_Interrupts]:
+def _signals(leave: Callable[[], object]) -> Generator[_Interrupts]:
     loop = asyncio.get_running_loop()
     interrupts = _Interrupts(leave)
     for number in (signal.SIGINT, signal.SIGTERM):

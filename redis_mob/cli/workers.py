@@ -122,15 +122,15 @@ class WorkerPool:
     async def _heard(self, number: int, process: Process) -> tuple[bool, str]:
         served, last_words = False, ""
         async for line in _lines(process.stdout):
-            match Report.decode(line):
-                case None:
-                    self._tell_output(number, line)
-                case Report(ReportKind.READY):
-                    served = True
-                case Report(ReportKind.TROUBLE, text):
-                    self._notes.append(text)
-                case Report(ReportKind.FATAL, text):
-                    last_words = text
+            report = Report.decode(line)
+            if report is None:
+                self._tell_output(number, line)
+            elif report.kind is ReportKind.READY:
+                served = True
+            elif report.kind is ReportKind.TROUBLE:
+                self._notes.append(report.text)
+            else:
+                last_words = report.text
         return served, last_words
 
     async def _copied(self, number: int, process: Process) -> None:

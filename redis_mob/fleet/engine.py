@@ -29,7 +29,7 @@ from redis_mob.kernel.seeds import body_frame_id
 from redis_mob.kernel.settle import abort_run, cancel_run
 from redis_mob.models.definition import MobDefinition, PolicyMode
 from redis_mob.models.events import FlowCanceled, FlowCompleted, FlowFailed, FlowStarted, StepDispatched, StepSkipped
-from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, Lease
+from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, Lease, later
 from redis_mob.models.flow import FlowStepStatus, LoopPhase
 from redis_mob.models.flow_spec import FrameSpec, RepeatUntilSpec
 from redis_mob.models.run import MobRunStatus, StepRunStatus
@@ -77,9 +77,9 @@ def claim(
             return progress.transition()
     token = execution.fencing_token + 1
     timeout = progress.flow.steps[execution.step_id].timeout_ms
-    deadline = view.now + timedelta(milliseconds=DEFAULT_STEP_TIMEOUT_MS if timeout is None else timeout)
-    if view.launch.deadline is not None:
-        deadline = min(deadline, view.launch.deadline)
+    deadline = later(view.now, DEFAULT_STEP_TIMEOUT_MS if timeout is None else timeout)
+    if view.deadline is not None:
+        deadline = min(deadline, view.deadline)
     taken = Lease(owner=owner, fencing_token=token, expires_at=view.now + lease, deadline=deadline)
     progress.put(
         key,
@@ -117,7 +117,7 @@ def _advance(progress: Progress) -> None:
     while not progress.machine.status.is_terminal:
         if view.cancel_requested:
             _cancel(progress)
-        elif view.launch.deadline is not None and view.launch.deadline <= view.now:
+        elif view.deadline is not None and view.deadline <= view.now:
             _abort(progress, "max flow duration exceeded")
         elif actions := next_actions(progress.machine, progress.flow):
             _carry_out(progress, actions[0])

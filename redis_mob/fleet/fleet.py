@@ -71,13 +71,12 @@ class Fleet:
             run_id=self._run_id(flow_id, idempotency_key),
             escalation_threshold=supervisor.escalation_threshold if supervisor else 0,
         )
-        duration = limits.max_flow_duration_ms if limits else None
         launch = RunLaunch(
             definition=encode_definition(self._definition)[0],
             members=self._members,
             schemas=_schemas(flow),
             parsed_steps=_parsed_steps(flow),
-            deadline=None if duration is None else run.created_at + timedelta(milliseconds=duration),
+            max_duration_ms=limits.max_flow_duration_ms if limits else None,
         )
         await self._storage.executions.start_run(run, launch, self._definition)
         return run.run_id

@@ -78,13 +78,9 @@ def _where(error: BaseException) -> str:
         for frame in traceback.extract_tb(error.__traceback__)
         if not frame.filename.startswith("<") and frame.filename not in (__file__, importlib.__file__)
     ]
-    match frames:
-        case []:
-            return ""
-        case [only]:
-            return f" ({only})"
-        case [first, *_, last]:
-            return f" ({last}, by way of {first})"
+    if not frames:
+        return ""
+    return f" ({frames[-1]})" if len(frames) == 1 else f" ({frames[-1]}, by way of {frames[0]})"
 
 
 def _by_role(name: str, found: Mapping[object, object]) -> dict[str, Handler]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -48,6 +48,7 @@ class Progress:
         self.outputs: list[RecordedOutput] = []
         self._run = view.run
         self._changed: dict[ExecutionKey, Execution] = {}
+        self._relied_on: set[ExecutionKey] = set()
         self._inputs: list[FlowAuthorityInput] = []
         self._step_rows: list[StepLedgerEntry] = []
         self._step_rows_once: list[StepLedgerEntry] = []
@@ -118,6 +119,10 @@ class Progress:
         """Replace an execution, or add one."""
         self._changed[key] = execution
 
+    def rely_on(self, keys: Iterable[ExecutionKey]) -> None:
+        """The transition must not happen if one of these executions has changed since it was read."""
+        self._relied_on.update(keys)
+
     def close(self, key: ExecutionKey, **changes: Any) -> None:
         """End an execution: it has no lease any more."""
         execution = self.execution(key)
@@ -180,6 +185,7 @@ class Progress:
             before=self.view,
             run=self.run,
             executions=self._changed,
+            unchanged=tuple(self._relied_on - self._changed.keys()),
             inputs=tuple(self._inputs),
             outputs=tuple(self.outputs),
             step_rows=tuple(self._step_rows),
@@ -188,7 +194,7 @@ class Progress:
             iteration_rows=tuple(self._iteration_rows),
             events=tuple(self._events),
             terminal_events=tuple(self._terminal_events),
-            look_again_at=None if over else self.view.launch.deadline,
+            look_again_at=None if over else self.view.deadline,
         )
 
 

@@ -138,7 +138,7 @@ def _may_retry(progress: Progress, execution: Execution, pause: timedelta) -> bo
 
     Attempts that were lost with their worker are not counted against the step.
     """
-    deadline = progress.view.launch.deadline
+    deadline = progress.view.deadline
     used = execution.attempt - execution.lost
     in_time = deadline is None or progress.now + pause < deadline
     return used <= progress.machine.flow_state.max_step_retries and in_time
@@ -177,6 +177,9 @@ def decide_step(progress: Progress, frame_id: str, node_id: str, step_id: str) -
             if execution.status is ExecutionStatus.FAILED
         ]
         fail_step(progress, frame_id, node_id, step_id, "; ".join(reasons))
+    else:
+        # Whoever settles one of the others at the same time must see this result, or nobody ends the step.
+        progress.rely_on(ExecutionKey(frame_id, node_id, member) for member in executions)
 
 
 def complete_step(

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from pydantic import Field
 
 from redis_mob.models.base import U32, U64, Items, JsonValue, Model, SortedDict, SortedSet, Timestamp, WireEnum, is_none
 from redis_mob.models.flow_spec import Message
+
+
+END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC)
+
+
+def later(moment: datetime, milliseconds: int) -> datetime:
+    """The moment that many milliseconds after another, the end of time if it is beyond that."""
+    if milliseconds >= (END_OF_TIME - moment) // timedelta(milliseconds=1):
+        return END_OF_TIME
+    return moment + timedelta(milliseconds=milliseconds)
 
 
 class ExecutionStatus(WireEnum):
@@ -65,11 +76,11 @@ class RunLaunch(Model):
 
     `definition` is the digest under which the store keeps the whole definition. `members` names the members of each
     role, `schemas` the JSON schema of each step that has one, and `parsed_steps` are those whose members' texts are
-    read as JSON. `deadline` is the end of the flow's allowed duration.
+    read as JSON. `max_duration_ms` is how long the flow may take, None if as long as it likes.
     """
 
     definition: str
     members: SortedDict[Items[str]]
     schemas: SortedDict[JsonValue] = SortedDict()
     parsed_steps: SortedSet[str] = ()
-    deadline: Timestamp | None = None
+    max_duration_ms: U64 | None = None

@@ -10,19 +10,27 @@ from typing import Any, NamedTuple
 from redis_mob.models.authority import FlowAuthorityInput
 from redis_mob.models.base import FrozenDict
 from redis_mob.models.events import NewMobEvent
-from redis_mob.models.execution import Execution, ExecutionKey, RunLaunch
+from redis_mob.models.execution import Execution, ExecutionKey, RunLaunch, later
 from redis_mob.models.run import FailureLedgerEntry, LoopIterationLedgerEntry, MobRun, StepLedgerEntry
 
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A run with its executions, read at one moment; `now` is the server's time of reading."""
+    """A run with its executions, read at one moment; `launched_at` and `now` are the server's times of its start and
+    of reading."""
 
     run: MobRun
     launch: RunLaunch
     executions: Mapping[ExecutionKey, Execution]
     cancel_requested: bool
+    launched_at: datetime
     now: datetime
+
+    @property
+    def deadline(self) -> datetime | None:
+        """The end of the time that the flow may take, None if there is none."""
+        duration = self.launch.max_duration_ms
+        return None if duration is None else later(self.launched_at, duration)
 
 
 class RecordedOutput(NamedTuple):
@@ -37,6 +45,8 @@ class RecordedOutput(NamedTuple):
 class Transition:
     """A transition from `before` to `run` (status, flow state, frames, loops) and `executions` (those that change).
 
+    `unchanged` are executions that must still be as they were read although they stay as they are: the decision was
+    made on them.
     Rows of `step_rows_once` are appended unless the ledger has one for the same step, agent and status. Terminal
     events are appended unless the log has one of the same flow. `look_again_at` is when somebody must look at the run
     although nothing was reported, None if never.
@@ -45,6 +55,7 @@ class Transition:
     before: RunView
     run: MobRun
     executions: Mapping[ExecutionKey, Execution] = FrozenDict()
+    unchanged: tuple[ExecutionKey, ...] = ()
     inputs: tuple[FlowAuthorityInput, ...] = ()
     outputs: tuple[RecordedOutput, ...] = ()
     step_rows: tuple[StepLedgerEntry, ...] = ()

@@ -75,6 +75,7 @@ class RedisExecutionStore:
             launch=codec.decode_launch(run_id, launch),
             executions=codec.decode_executions(run_id, as_mapping(reply[2])),
             cancel_requested=b"cancel_requested_at" in parts.head,
+            launched_at=ledgers.moment(int(parts.head[b"launched_at"])),
             now=ledgers.moment(int(reply[0])),
         )
 
@@ -179,14 +180,20 @@ def _arguments(transition: Transition) -> list[Argument]:
         _execution_change(key, transition.before.executions.get(key), execution)
         for key, execution in transition.executions.items()
     ]
+    unchanged = [
+        [codec.execution_field(key), codec.encode_execution(transition.before.executions[key])]
+        for key in transition.unchanged
+    ]
     look_again_at = transition.look_again_at
     return [
         before.status,
         run.status,
+        int(transition.before.cancel_requested),
         *change_of_run(before.flow_state, run.flow_state),
         *_each(frames),
         *_each(loops),
         *_each(executions),
+        *_each(unchanged),
         *counted(list(map(ledgers.encode_input, transition.inputs))),
         *_each(map(_output, transition.outputs)),
         *_each(map(ledgers.step_arguments, transition.step_rows)),

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from redis_mob.errors import KernelError
 from redis_mob.kernel.actions import EvaluateUntil, RunNode, SealFrame, StartBodyFrame, StartLoop
 from redis_mob.kernel.commands import Frame, Run, on_node, on_scheduler
-from redis_mob.kernel.machine import apply, replay
+from redis_mob.kernel.draft import Move
+from redis_mob.kernel.machine import FlowMachine, apply, replay
 from redis_mob.kernel.reconcile import reconcile
 from redis_mob.kernel.settle import abort_run, cancel_run, finish_run
 from redis_mob.models.definition import LimitsSpec
 from redis_mob.models.flow import FramePhase, LoopPhase, NodeStatus
+from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.run import MobRunStatus
 from tests.kernel.drive import Drive, grant_all, started
 from tests.kernel.flows import flow, frame, loop, step
@@ -71,7 +75,7 @@ def test_abort_fails_what_runs_and_keeps_what_is_done() -> None:
 
 @pytest.mark.parametrize("end", [cancel_run, abort_run])
 @pytest.mark.parametrize("stop", ["pending", "start", "body", "inner", "until"])
-def test_loops_end_with_their_run_wherever_they_are(end: object, stop: str) -> None:
+def test_loops_end_with_their_run_wherever_they_are(end: Callable[[FlowMachine, FlowSpec], Move], stop: str) -> None:
     drive = Drive(LOOPS)
     if stop == "start":
         drive.act(drive.until(StartBodyFrame))
@@ -129,7 +133,7 @@ def test_a_loop_node_without_its_loop_is_settled_too() -> None:
 
 
 @pytest.mark.parametrize("end", [cancel_run, abort_run])
-def test_what_is_over_is_not_ended_again(end: object) -> None:
+def test_what_is_over_is_not_ended_again(end: Callable[[FlowMachine, FlowSpec], Move]) -> None:
     drive = Drive(flow(frame(a=step("a"))))
     drive.to_end()
     with pytest.raises(KernelError, match="is completed; "):
