@@ -14,9 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import partial
 from hashlib import blake2b
-from itertools import chain
+from itertools import chain, zip_longest
 from operator import is_
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -75,6 +74,10 @@ class Snapshot(NamedTuple):
     scheduler: tuple[object, ...]
     columns: tuple[object, ...]
     rows: tuple[Row, ...]
+
+
+_NOTHING = Snapshot({}, b"", (), (), (), ())
+"""The memory of a state that was never encoded: nothing is identical to it."""
 
 
 def _group(value: object) -> Group:
@@ -216,25 +219,23 @@ def encode(state: FlowRunState | FlowFrameState | LoopIterationState) -> Snapsho
     """The groups and digest of a state. Equal states give equal snapshots; a repeated call costs next to nothing."""
     fields = vars(state)
     layout = _LAYOUTS[type(state)]
-    before: Snapshot | None = fields.get(_MEMORY)
+    before: Snapshot = fields.get(_MEMORY, _NOTHING)
 
     plan, scheduler, columns = _sources(layout, fields)
-    same_plan = before is not None and _identical(before.plan, plan)
-    same_scheduler = before is not None and _identical(before.scheduler, scheduler)
-    same_columns = before is not None and same_plan and _identical(before.columns, columns)
-    if before is not None and same_scheduler and same_columns:
+    same_plan = _identical(before.plan, plan)
+    same_scheduler = _identical(before.scheduler, scheduler)
+    same_columns = same_plan and _identical(before.columns, columns)
+    if same_columns and same_scheduler:
         return before
 
     ids: tuple[str, ...] = fields[layout.ids] if layout.ids else ()
-    groups = {_PLAN: before.groups[_PLAN] if before and same_plan else _group(_plan_value(layout, fields, ids))}
-    if before and same_columns:
-        rows = before.rows
-        groups.update((name, group) for name, group in before.groups.items() if name not in (_PLAN, _SCHEDULER))
-    else:
-        rows = _rows(layout, columns, ids, before if same_plan else None)
-        _add_blocks(groups, rows, len(ids), before if same_plan else None)
-    groups[_SCHEDULER] = before.groups[_SCHEDULER] if before and same_scheduler else _group(scheduler)
-
+    comparable = before if same_plan else _NOTHING
+    rows = _rows(layout, columns, ids, comparable)
+    groups = {
+        _PLAN: before.groups[_PLAN] if same_plan else _group(_plan_value(layout, fields, ids)),
+        **_blocks(rows, len(ids), comparable),
+        _SCHEDULER: before.groups[_SCHEDULER] if same_scheduler else _group(scheduler),
+    }
     snapshot = Snapshot(groups, _digest_of_digests(groups), plan, scheduler, columns, rows)
     fields[_MEMORY] = snapshot
     return snapshot
@@ -252,7 +253,7 @@ def _sources(
 
 
 def _identical(old: tuple[object, ...], new: tuple[object, ...]) -> bool:
-    return all(map(is_, old, new))
+    return len(old) == len(new) and all(map(is_, old, new))
 
 
 def _row(column: _Column, mapping: Mapping[str, Any], ids: tuple[str, ...]) -> Row:
@@ -265,40 +266,31 @@ def _plan_value(layout: _Layout[Any], fields: Mapping[str, Any], ids: tuple[str,
     return scalars, tuple(_row(column, fields[name], ids) for name, column in layout.plan_columns.items())
 
 
-def _rows(
-    layout: _Layout[Any], columns: tuple[Any, ...], ids: tuple[str, ...], before: Snapshot | None
-) -> tuple[Row, ...]:
-    if before is None:
-        return tuple(map(partial(_row, ids=ids), layout.block_columns.values(), columns))
-    return tuple(
-        old if source is changed else _row(column, changed, ids)
-        for column, source, changed, old in zip(
-            layout.block_columns.values(), before.columns, columns, before.rows, strict=True
+def _rows(layout: _Layout[Any], columns: tuple[Any, ...], ids: tuple[str, ...], before: Snapshot) -> tuple[Row, ...]:
+    """The columns as rows; a column that is the same object as before keeps its row."""
+    made = zip_longest(layout.block_columns.values(), columns, before.columns, before.rows)
+    return tuple(old if mapping is same else _row(column, mapping, ids) for column, mapping, same, old in made)
+
+
+def _blocks(rows: tuple[Row, ...], length: int, before: Snapshot) -> dict[bytes, Group]:
+    """The rows cut into blocks, of which those keep their group that hold the same as before.
+
+    A map with keys of its own keeps all rows together in one block.
+    """
+    if _identical(rows, before.rows):
+        return {name: group for name, group in before.groups.items() if name not in (_PLAN, _SCHEDULER)}
+    if any(row.keys is not None for row in rows):
+        return {b"0": _group(rows)}
+    comparable = all(row.keys is None for row in before.rows)
+    blocks: dict[bytes, Group] = {}
+    for number, start in enumerate(range(0, length, BLOCK)):
+        name, part = b"%d" % number, slice(start, start + BLOCK)
+        known = before.groups.get(name) if comparable else None
+        unchanged = known is not None and all(
+            new is old or new.values[part] == old.values[part] for new, old in zip(rows, before.rows, strict=True)
         )
-    )
-
-
-def _add_blocks(groups: dict[bytes, Group], rows: tuple[Row, ...], length: int, before: Snapshot | None) -> None:
-    """Cuts the rows into blocks; a map with keys of its own keeps all rows together in one."""
-    regular = all(row.keys is None for row in rows)
-    step = BLOCK if regular else max(length, 1)
-    reusable = before is not None and regular and all(row.keys is None for row in before.rows)
-    for number, start in enumerate(range(0, length if regular else step, step)):
-        name = b"%d" % number
-        end = start + step
-        if (
-            before
-            and reusable
-            and all(
-                new is old or new.values[start:end] == old.values[start:end]
-                for new, old in zip(rows, before.rows, strict=True)
-            )
-        ):
-            groups[name] = before.groups[name]
-        elif regular:
-            groups[name] = _group(tuple((None, row.values[start:end]) for row in rows))
-        else:
-            groups[name] = _group(rows)
+        blocks[name] = known if known and unchanged else _group(tuple((None, row.values[part]) for row in rows))
+    return blocks
 
 
 def decode(model: type[S], groups: Mapping[bytes, bytes], digest: bytes) -> S:

@@ -15,6 +15,7 @@ from redis_mob.connection.connection import Connection
 from redis_mob.connection.keys import Keys
 from redis_mob.connection.replies import Reply
 from redis_mob.connection.wakeups import Bell, WakeUps
+from redis_mob.contracts import MobEventStore
 from redis_mob.errors import CasConflictError, EventsTrimmedError, InternalError
 from redis_mob.models import MobEvent, NewMobEvent, StepFailed, terminal_identity
 from redis_mob.stores.event_arguments import cursor_argument, event_arguments, log_keys, order_text, stored_event
@@ -26,7 +27,7 @@ SWEEP_SECONDS = 1.0
 """How long a subscriber relies on wake-ups before it looks at the log by itself."""
 
 
-class RedisEventStore:
+class RedisEventStore(MobEventStore):
     """The contract's `MobEventStore` on Redis; its docstrings say what holds."""
 
     def __init__(self, connection: Connection, keys: Keys, wake_ups: WakeUps) -> None:

@@ -16,6 +16,7 @@ from redis_mob.connection.connection import Connection
 from redis_mob.connection.keys import Keys
 from redis_mob.connection.replies import Reply, won
 from redis_mob.connection.wakeups import Bell, WakeUps
+from redis_mob.contracts import ExecutionStore
 from redis_mob.errors import NotFoundError, SerializationError
 from redis_mob.models.base import canonical_run_id
 from redis_mob.models.definition import MobDefinition
@@ -25,7 +26,7 @@ from redis_mob.models.transition import DueWork, RecordedOutput, RunView, Transi
 from redis_mob.stores.event_arguments import event_arguments, log_keys
 
 
-class RedisExecutionStore:
+class RedisExecutionStore(ExecutionStore):
     """The contract's `ExecutionStore` on Redis; its docstrings say what holds."""
 
     def __init__(self, connection: Connection, keys: Keys, wake_ups: WakeUps) -> None:

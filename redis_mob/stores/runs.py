@@ -18,6 +18,7 @@ from redis_mob.codec.runs import decode_run, encode_run, place_prefix, run_id_of
 from redis_mob.connection.connection import Connection
 from redis_mob.connection.keys import Keys
 from redis_mob.connection.replies import Reply, won
+from redis_mob.contracts import MobRunStore
 from redis_mob.errors import InternalError
 from redis_mob.models import (
     FailureLedgerEntry,
@@ -39,7 +40,7 @@ from redis_mob.models.run import MAX_LOOP_ITERATION
 from redis_mob.stores.event_arguments import event_arguments, log_keys, stored_event
 
 
-class RedisRunStore:
+class RedisRunStore(MobRunStore):
     """The contract's `MobRunStore` on Redis; its docstrings say what holds."""
 
     def __init__(self, connection: Connection, keys: Keys) -> None:
