@@ -23,6 +23,7 @@ FLOORS = (
     {"fleet"},
     {"testing"},
     {"cli"},
+    {"__main__"},
 )
 """From the ground up: a room may use the rooms on the floors below its own, and nothing beside or above it."""
 

@@ -11,7 +11,7 @@ from collections.abc import Generator, Mapping
 from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
@@ -34,15 +34,19 @@ from redis_mob.errors import (
 from redis_mob.fleet.definition_file import load_definition
 from redis_mob.fleet.handler_loading import load_handlers, require_handlers
 from redis_mob.fleet.step_context import Handler
+from redis_mob.fleet.worker import SHORTEST_LEASE
 from redis_mob.kernel.validation import require_valid
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.run import MobRunStatus
 
 USAGE_ERRORS = (DefinitionError, HandlerError, ValidationError)
 
-SHORTEST_LEASE = 0.1
-LONGEST_LEASE = 3600.0
-"""Seconds: shorter than the first, workers lose what they are at; with the second a lost step is lost for an hour."""
+Number = TypeVar("Number", int, float)
+
+MOST_WORKERS = 256
+MOST_CONCURRENCY = 1000
+
+LONGEST_LEASE = timedelta(hours=1)
 
 HOW_TO_WRITE_A_HANDLER = """\
 --handler is missing: the steps of a flow are done by functions of yours. Write one, say in handlers.py:
@@ -95,7 +99,7 @@ def run(
         str | None,
         typer.Option(help="module:function for all roles, or module:dict from role to function.", show_default=False),
     ] = None,
-    workers: Annotated[int, typer.Option(help="Worker processes.", min=1, max=256)] = 1,
+    workers: Annotated[int, typer.Option(help="Worker processes, up to 256.")] = 1,
     params: Annotated[str | None, typer.Option(help="Parameters of the flow, as JSON.", show_default=False)] = None,
     members: Annotated[
         list[str] | None,
@@ -104,7 +108,7 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object on standard output.")] = False,
     url: Annotated[str | None, typer.Option(help="The storage.", envvar=URL_VARIABLE, show_default="embedded:")] = None,
     namespace: Annotated[str, typer.Option(help="The part of the storage to use.")] = "default",
-    concurrency: Annotated[int, typer.Option(help="Steps that one worker executes at once.", min=1, max=1000)] = 16,
+    concurrency: Annotated[int, typer.Option(help="Steps that one worker executes at once, up to 1000.")] = 16,
     lease: Annotated[
         float, typer.Option(help="Seconds until others take over the steps of a worker that vanished.")
     ] = 10.0,
@@ -129,9 +133,11 @@ def run(
             members=parse_members(members or [], definition),
             handlers=_handlers(handler, definition, flow_id),
             handler=handler or "",
-            workers=workers,
-            concurrency=concurrency,
-            lease=_lease(lease),
+            workers=_within("--workers", workers, 1, MOST_WORKERS),
+            concurrency=_within("--concurrency", concurrency, 1, MOST_CONCURRENCY),
+            lease=timedelta(
+                seconds=_within("--lease", lease, SHORTEST_LEASE.total_seconds(), LONGEST_LEASE.total_seconds())
+            ),
             url=_url(url),
             namespace=Keys(namespace).namespace,
             idempotency_key=idempotency_key,
@@ -172,10 +178,10 @@ def _handlers(name: str | None, definition: MobDefinition, flow_id: str) -> Mapp
     return handlers
 
 
-def _lease(seconds: float) -> timedelta:
-    if not SHORTEST_LEASE <= seconds <= LONGEST_LEASE:
-        raise ValidationError(f"--lease {seconds:g}: give seconds from {SHORTEST_LEASE:g} to {LONGEST_LEASE:g}")
-    return timedelta(seconds=seconds)
+def _within(option: str, value: Number, least: Number, most: Number) -> Number:
+    if not least <= value <= most:
+        raise ValidationError(f"{option} {value:g}: give a number from {least:g} to {most:g}")
+    return value
 
 
 def _url(url: str | None) -> str:

@@ -102,6 +102,8 @@ class _Lines:
         self._progress: list[StepProgress] = []
 
     def show(self, view: RunView, workers: int) -> None:
+        if not self._progress:
+            self.note(f"run {view.run.run_id} of flow {view.run.flow_id}")
         progress = step_progress(view, self._flow)
         for line in changes(self._progress, progress):
             self.note(line)
@@ -160,7 +162,7 @@ class _LiveTable:
 
 def _header(moment: _Moment, now: datetime) -> Text:
     run = moment.view.run
-    elapsed = max((run.completed_at or now) - run.created_at, timedelta(0))
+    elapsed = (run.completed_at or now) - moment.view.launched_at
     state = State(run.status) if run.status.is_terminal else State.RUNNING
     return Text.assemble(
         (printable(run.flow_id), "bold"),

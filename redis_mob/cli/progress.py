@@ -106,8 +106,10 @@ def _places(view: RunView, machine: FlowMachine, flow: FlowSpec) -> Iterator[Ste
         for node_id, status in frame.kernel_state.node_status.items():
             step = machine.step_of(frame_id, node_id)
             if step is not None:
-                members = executions.get((frame_id, node_id), ())
-                yield StepProgress(step, iteration, flow.steps[step].role, _OF_NODE[status], tuple(members))
+                state, members = _OF_NODE[status], executions.get((frame_id, node_id), ())
+                if view.run.flow_state.step_status.get(step) is FlowStepStatus.CANCELED and state is State.SKIPPED:
+                    state = State.CANCELED  # its node was passed over only because the run was canceled
+                yield StepProgress(step, iteration, flow.steps[step].role, state, tuple(members))
 
 
 def _rounds(machine: FlowMachine, frame_id: str) -> Iterator[int]:

@@ -10,6 +10,7 @@ from redis_mob.fleet.progress import FLOW_STEP
 from redis_mob.models.base import json_text
 from redis_mob.models.events import FlowFailed, MobEvent
 from redis_mob.models.run import FailureLedgerEntry, MobRun, MobRunStatus
+from redis_mob.models.transition import RunView
 from redis_mob.stores.storage import MobStorage
 
 EXCERPT = 160
@@ -22,15 +23,17 @@ _PAGE = 500
 class RunReport:
     """A run that is over, with its events in order."""
 
-    run: MobRun
+    view: RunView
     events: Sequence[MobEvent]
 
     @property
+    def run(self) -> MobRun:
+        return self.view.run
+
+    @property
     def seconds(self) -> float:
-        """From the first event of the run to the last, by the server's clock."""
-        if not self.events:
-            return 0.0
-        return (self.events[-1].timestamp - self.events[0].timestamp).total_seconds()
+        """From the start of the run to its end, by the server's clock."""
+        return ((self.run.completed_at or self.view.now) - self.view.launched_at).total_seconds()
 
     def as_json(self) -> str:
         """One JSON object on one line."""
@@ -70,14 +73,14 @@ class RunReport:
         return f"failed: {ends[-1] if ends else 'its events were pruned, and no failure is recorded'}"
 
 
-async def report(storage: MobStorage, run: MobRun, after: int) -> RunReport:
+async def report(storage: MobStorage, view: RunView, after: int) -> RunReport:
     """The report on a run whose events come after this cursor."""
     events: list[MobEvent] = []
     page = await storage.events.poll(after, _PAGE)
     while page:
-        events += (event for event in page if getattr(event.kind, "run_id", None) == run.run_id)
+        events += (event for event in page if getattr(event.kind, "run_id", None) == view.run.run_id)
         page = await storage.events.poll(page[-1].cursor, _PAGE) if len(page) == _PAGE else []
-    return RunReport(run, events)
+    return RunReport(view, events)
 
 
 def _failure(entry: FailureLedgerEntry) -> str:

@@ -16,7 +16,7 @@ from redis_mob.cli.display import Display, display
 from redis_mob.cli.report import RunReport, report
 from redis_mob.cli.worker_link import WorkerOrders
 from redis_mob.cli.workers import WorkerPool
-from redis_mob.errors import NotFoundError
+from redis_mob.errors import NotFoundError, ReadFailedError, StorageUnavailableError
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import Handler
 from redis_mob.models.definition import MobDefinition
@@ -67,7 +67,7 @@ async def run_flow(order: RunOrder, console: Console) -> RunReport:
             run_id = await fleet.start(order.flow_id, order.params, order.idempotency_key)
             interrupts.cancel_run = asyncio.Event()
             view = await _shown_to_the_end(order, storage, fleet, run_id, interrupts.cancel_run, console)
-            return await report(storage, view.run, after)
+            return await report(storage, view, after)
 
 
 async def _shown_to_the_end(
@@ -88,11 +88,13 @@ async def _shown_to_the_end(
             return view
         async with WorkerPool(orders, order.workers, shown.output) as pool:
             try:
-                return await _unless(
+                view = await _unless(
                     _followed(storage, run_id, pool, shown), pool.lost(), _cancelled(fleet, run_id, cancel, shown)
                 )
             finally:
                 cancel.set()  # nothing is left to cancel: from now on a signal means to leave at once
+        _tell_notes(pool, shown)
+        return view
 
 
 async def _followed(storage: MobStorage, run_id: str, pool: WorkerPool, shown: Display) -> RunView:
@@ -100,14 +102,17 @@ async def _followed(storage: MobStorage, run_id: str, pool: WorkerPool, shown: D
     async with storage.executions.listen() as bell:
         while True:
             view = await _loaded(storage, run_id)
-            # What workers told is shown only now: when nobody reaches the storage, one message says so.
-            for note in pool.take_notes():
-                shown.note(note)
+            _tell_notes(pool, shown)  # only now: when nobody reaches the storage, one message says so
             shown.show(view, pool.alive)
             if view.run.status.is_terminal:
                 return view
             await asyncio.sleep(LOOK_PAUSE)
             await bell.wait(SWEEP_SECONDS)
+
+
+def _tell_notes(pool: WorkerPool, shown: Display) -> None:
+    for note in pool.take_notes():
+        shown.note(note)
 
 
 async def _cancelled(fleet: Fleet, run_id: str, cancel: asyncio.Event, shown: Display) -> None:
@@ -118,7 +123,10 @@ async def _cancelled(fleet: Fleet, run_id: str, cancel: asyncio.Event, shown: Di
 
 
 async def _loaded(storage: MobStorage, run_id: str) -> RunView:
-    view = await storage.executions.load(run_id)
+    try:
+        view = await storage.executions.load(run_id)
+    except ReadFailedError as error:
+        raise StorageUnavailableError(f"the storage was lost while run {run_id} was under way: {error}") from error
     if view is None:
         raise NotFoundError(f"run {run_id} is gone: somebody has emptied the storage")
     return view

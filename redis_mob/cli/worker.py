@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import sys
 import threading
 import time
 from contextlib import suppress
 from datetime import timedelta
+from typing import NoReturn
 
 from redis_mob.cli.worker_link import STOP_GRACE, ExitStatus, Report, ReportKind, WorkerOrders
 from redis_mob.errors import HandlerError, RedisMobError
@@ -25,6 +27,7 @@ class Link:
     """The worker's end of the link, taken away from handlers: their input is empty, their output is for people."""
 
     def __init__(self) -> None:
+        self.cut = False
         self._orders = os.fdopen(os.dup(0), "rb", buffering=0)
         self._reports = os.dup(1)
         empty = os.open(os.devnull, os.O_RDONLY)
@@ -41,6 +44,7 @@ class Link:
         """Return when the link is cut."""
         while self._orders.read(1):
             pass
+        self.cut = True
 
     def report(self, kind: ReportKind, text: str = "") -> None:
         """Tell the other side, if it is still there."""
@@ -70,6 +74,8 @@ def main() -> None:
     status = ExitStatus.COMPLETED if orders is None else _work(orders, link)
     sys.stdout.flush()
     sys.stderr.flush()
+    if link.cut:
+        _leave_with_all()
     os._exit(status)
 
 
@@ -112,6 +118,13 @@ def _stop_with_link(link: Link, stop: asyncio.Event, loop: asyncio.AbstractEvent
     with suppress(RuntimeError):  # the loop is over already
         loop.call_soon_threadsafe(stop.set)
     time.sleep(STOP_GRACE)
+    _leave_with_all()
+
+
+def _leave_with_all() -> NoReturn:
+    """End this process and what its handlers started: nobody else may be there any more to do it."""
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
     os._exit(ExitStatus.FAILED)
 
 

@@ -23,15 +23,18 @@ _RANK = {NodeStatus.SKIPPED: 1, NodeStatus.CANCELED: 2, NodeStatus.COMPLETED: 3,
 _Verdict = tuple[NodeStatus, str | None, str | None]
 
 
-def unprojected_steps(machine: FlowMachine, flow: FlowSpec, end: MobRunStatus) -> tuple[ProjectStep, ...]:
+def unprojected_steps(
+    machine: FlowMachine, flow: FlowSpec, end: MobRunStatus, *, before: FlowMachine | None = None
+) -> tuple[ProjectStep, ...]:
     """The final status of every step that has none yet, for a run whose nodes are all over and that ends as `end`.
 
     A step that ran in several frames is Failed over Completed over Skipped; the body steps of a skipped loop are
     Skipped; completed steps stay Completed however the run ends; the rest goes with the run. Steps come in the
     order of the run, but in a run that does not complete those that completed come first, so that a row of failures
-    counts all failed steps. Source: engine contract 8 and 9, decisions 26, 35.
+    counts all failed steps. Nodes that were skipped only since `before`, because the run was ended early, decide
+    nothing. Source: engine contract 8 and 9, decisions 26, 35.
     """
-    verdicts = _verdicts(machine, flow)
+    verdicts = _verdicts(machine, flow, before or machine)
     state = machine.flow_state
     steps = [
         _projection(step, verdicts.get(step), end)
@@ -50,22 +53,23 @@ def _projection(step: str, verdict: _Verdict | None, end: MobRunStatus) -> Proje
     return ProjectStep(step, PROJECTED[status], frame_id, node_id)
 
 
-def _verdicts(machine: FlowMachine, flow: FlowSpec) -> dict[str, _Verdict]:
+def _verdicts(machine: FlowMachine, flow: FlowSpec, before: FlowMachine) -> dict[str, _Verdict]:
     best: dict[str, _Verdict] = {}
-    for step, verdict in _candidates(machine, flow):
+    for step, verdict in _candidates(machine, flow, before):
         known = best.get(step)
         if known is None or _RANK[verdict[0]] >= _RANK[known[0]]:
             best[step] = verdict
     return best
 
 
-def _candidates(machine: FlowMachine, flow: FlowSpec) -> Iterator[tuple[str, _Verdict]]:
+def _candidates(machine: FlowMachine, flow: FlowSpec, before: FlowMachine) -> Iterator[tuple[str, _Verdict]]:
     specs = frame_specs(machine, flow)
     for frame_id, snapshot in machine.frames.items():
         state = snapshot.kernel_state
+        earlier = before.frames.get(frame_id, snapshot).kernel_state.node_status
         for node in state.ordered_nodes:
             status = state.node_status[node]
-            if status not in _RANK:
+            if status not in _RANK or (status is NodeStatus.SKIPPED and earlier[node] is not status):
                 continue
             if state.node_kind[node] is NodeKind.STEP:
                 step = machine.step_of(frame_id, node)

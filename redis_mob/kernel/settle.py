@@ -53,7 +53,7 @@ def finish_run(machine: FlowMachine, flow: FlowSpec) -> Move:
     if root.phase not in TERMINAL_STATUS:
         raise KernelError(f"run {machine.run_id} cannot end: its root frame is {root.phase}, not sealed")
     draft = Draft(machine)
-    _end(draft, flow, TERMINAL_STATUS[root.phase])
+    _end(draft, flow, TERMINAL_STATUS[root.phase], machine)
     return draft.done()
 
 
@@ -65,7 +65,7 @@ def cancel_run(machine: FlowMachine, flow: FlowSpec) -> Move:
     """
     draft = Draft(machine)
     _settle_run(draft, Frame.CANCEL_NODE)
-    _end(draft, flow, MobRunStatus.CANCELED)
+    _end(draft, flow, MobRunStatus.CANCELED, machine)
     return draft.done()
 
 
@@ -84,7 +84,7 @@ def abort_run(machine: FlowMachine, flow: FlowSpec, *, failing: tuple[str, str] 
         draft.node(frame_id, Frame.ADMIT_NEXT_READY_NODE, node_id)
         draft.node(frame_id, Frame.FAIL_NODE, node_id)
     _settle_run(draft, Frame.FAIL_NODE)
-    _end(draft, flow, MobRunStatus.FAILED)
+    _end(draft, flow, MobRunStatus.FAILED, machine)
     return draft.done()
 
 
@@ -113,8 +113,8 @@ def finish_loop_node(draft: Draft, loop_instance_id: str) -> None:
     draft.sync_registration(loop.parent_frame_id)
 
 
-def _end(draft: Draft, flow: FlowSpec, status: MobRunStatus) -> None:
-    for step in unprojected_steps(draft.machine, flow, status):
+def _end(draft: Draft, flow: FlowSpec, status: MobRunStatus, before: FlowMachine) -> None:
+    for step in unprojected_steps(draft.machine, flow, status, before=before):
         project(draft, step)
     terminalize(draft, status)
 

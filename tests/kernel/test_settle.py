@@ -53,7 +53,7 @@ def test_cancel_settles_running_and_ready_nodes() -> None:
         "b": "Canceled",
         "c": "Canceled",
         "d": "Canceled",
-        "e": "Skipped",
+        "e": "Canceled",
     }
     assert reconcile(drive.stored()) == ()
 
@@ -69,7 +69,7 @@ def test_abort_fails_what_runs_and_keeps_what_is_done() -> None:
         "b": "Failed",
         "c": "Failed",
         "d": "Failed",
-        "e": "Skipped",
+        "e": "Failed",
     }
 
 

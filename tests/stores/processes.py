@@ -11,11 +11,12 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from redis_mob.models import FlowRunState
-from redis_mob.models.flow import NodeStatus
 from redis_mob.stores.storage import MobStorage
+from tests.support.compound import COMPOUND
 from tests.support.new_events import completed, failed, numbered
 from tests.support.waiting import LONG
+
+[GRANT] = (operation for operation in COMPOUND if operation.name == "cas_grant_node_slot")
 
 
 async def run_together(task: str, storage: MobStorage, *arguments: Any) -> list[Any]:
@@ -56,28 +57,8 @@ async def terminate(storage: MobStorage, runs: list[str]) -> list[int | None]:
 
 
 async def grant(storage: MobStorage, runs: list[str]) -> list[bool]:
-    """Grant the slot of node n1 of the root frame of each run; which grants were won."""
-    known = [await storage.runs.get_run(run_id) for run_id in runs]
-    won: list[bool] = []
-    for run in known:
-        assert run is not None
-        before = run.frames["root"].kernel_state
-        after = before.model_copy(update={"node_status": before.node_status.set(("n1", NodeStatus.RUNNING))})
-        won.append(
-            await storage.runs.cas_grant_node_slot(
-                run.run_id,
-                expected_run_state=run.flow_state,
-                next_run_state=with_one_more_node(run.flow_state),
-                frame_id="root",
-                expected_frame=run.frames["root"],
-                next_frame=run.frames["root"].model_copy(update={"kernel_state": after}),
-            )
-        )
-    return won
-
-
-def with_one_more_node(state: FlowRunState) -> FlowRunState:
-    return state.model_copy(update={"active_node_count": state.active_node_count + 1})
+    """Grant a node slot of each run, which was created as `scene()`; which grants were won."""
+    return [await GRANT.call(storage.runs, run_id) for run_id in runs]
 
 
 TASKS: dict[str, Callable[[MobStorage, Any], Awaitable[Any]]] = {

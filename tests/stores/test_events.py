@@ -8,6 +8,7 @@ import random
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+import pydantic
 import pytest
 
 from redis_mob.connection.connection import Connection
@@ -222,6 +223,12 @@ async def test_prune_takes_any_time_with_a_zone(events: RedisEventStore) -> None
     assert await events.prune(LAST.replace(tzinfo=west)) == 1
     with pytest.raises(InternalError, match="a time with a zone"):
         await events.prune(datetime(2026, 1, 1))  # noqa: DTZ001
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
+def test_a_time_outside_the_years_1_to_9999_is_refused(moment: str) -> None:
+    with pytest.raises(pydantic.ValidationError, match="outside the years 1 to 9999"):
+        NewMobEvent.model_validate_json(json.dumps({"mob_id": "m", "timestamp": moment, "kind": {"type": "mob_reset"}}))
 
 
 async def test_a_pruned_and_an_appended_event_do_not_meet(events: RedisEventStore) -> None:

@@ -1,0 +1,107 @@
+"""Runs the real command in a process of its own, and knows everything that it started."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, Any, NamedTuple, Self
+from uuid import uuid4
+
+from tests.support.waiting import LONG
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+_MARK = "REDIS_MOB_TEST_MARK"
+
+
+class Ended(NamedTuple):
+    """How a command ended, and what it wrote."""
+
+    status: int
+    out: str
+    err: str
+
+
+class Command:
+    """`redis-mob` with these arguments. Its processes are told by a mark in the environment that they all inherit."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *args: str,
+        stderr: int | IO[Any] = subprocess.PIPE,
+        program: Sequence[str] = ("-m", "redis_mob"),
+        **environment: str,
+    ) -> None:
+        self._mark = f"{_MARK}={uuid4().hex}"
+        name, _, value = self._mark.partition("=")
+        inherited = {key: text for key, text in os.environ.items() if key != "REDIS_MOB_URL"}
+        self._process = subprocess.Popen(
+            [sys.executable, *program, *args],
+            cwd=directory,
+            env={**inherited, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", name: value, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        """Whatever a test left behind ends here, so that it cannot disturb another."""
+        self._process.kill()
+        for pipe in (self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                pipe.close()
+        self._process.wait()
+        wait_until(lambda: not self.processes())
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def signal(self, number: int) -> None:
+        self._process.send_signal(number)
+
+    def end(self) -> Ended:
+        """Wait for the end; nothing that was started may be left then."""
+        out, err = self._process.communicate(timeout=3 * LONG)
+        ended = Ended(self._process.returncode, out.decode(), (err or b"").decode())
+        assert not self.processes(), f"left running: {self.processes()}\n{ended.err}"
+        return ended
+
+    def processes(self) -> dict[int, str]:
+        """The living processes that the command started, itself included: id and command line."""
+        found: dict[int, str] = {}
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdecimal():
+                try:
+                    environment = (entry / "environ").read_bytes()
+                    if self._mark.encode() in environment.split(b"\0"):
+                        found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                except OSError:
+                    continue  # it ended, or belongs to somebody else
+        return found
+
+    def workers(self) -> list[int]:
+        """The ids of the living worker processes."""
+        return [pid for pid, command in self.processes().items() if "redis_mob.cli.worker" in command]
+
+
+def redis_mob(directory: Path, *args: str, **environment: str) -> Ended:
+    """Run the command to its end."""
+    with Command(directory, *args, **environment) as command:
+        return command.end()
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Return as soon as the condition holds; fail the test if it does not for a long time."""
+    deadline = time.monotonic() + LONG
+    while not condition():
+        assert time.monotonic() < deadline, f"{condition} did not come true"
+        time.sleep(0.01)

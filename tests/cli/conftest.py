@@ -1,0 +1,138 @@
+"""A small project to run the command in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+FLOWS = """
+[mob]
+id = "office"
+
+[profiles]
+clerk = { model = "none" }
+judge = { model = "none" }
+
+[flows.one.steps.work]
+role = "clerk"
+message = "Do it"
+timeout_ms = 120_000
+
+[flows.two.steps.sum]
+role = "clerk"
+message = "Add up"
+dispatch_mode = "one_to_one"
+collection_policy = { type = "any" }
+
+[flows.two.steps.check]
+role = "judge"
+message = "Check {{ steps.sum }}"
+depends_on = ["sum"]
+
+[flows.rounds.steps.polish]
+role = "clerk"
+message = "Make it better"
+dispatch_mode = "one_to_one"
+collection_policy = { type = "any" }
+
+[flows.rounds.root.nodes.loop]
+kind = "repeat_until"
+loop_id = "polishing"
+depends_on = []
+depends_on_mode = "all"
+max_iterations = 3
+until = { op = "eq", path = "steps.polish", value = 2 }
+
+[flows.rounds.root.nodes.loop.body.nodes.polish]
+kind = "step"
+step_id = "polish"
+depends_on = []
+depends_on_mode = "all"
+"""
+
+HANDLERS = """
+import asyncio
+import os
+import subprocess
+import time
+from pathlib import Path
+
+from redis_mob import StepFailed
+
+
+def answer(ctx):
+    return {"member": ctx.member, "params": ctx.params}
+
+
+def add(ctx):
+    return sum(ctx.params["numbers"])
+
+
+def check(ctx):
+    return ctx.outputs["sum"] == sum(ctx.params["numbers"])
+
+
+ROLES = {"clerk": add, "judge": check}
+ONLY_CLERKS = {"clerk": add}
+
+
+def count_rounds(ctx):
+    return ctx.iteration + 1
+
+
+def chatter(ctx):
+    print("\\x1b[31mloud\\x1b[0m")
+    print('["fatal", "no report"]')
+    return 1
+
+
+def refuse(ctx):
+    raise StepFailed("the forms are missing", retryable=False, detail="form 27b")
+
+
+def break_down(ctx):
+    raise ValueError("no more\\nink")
+
+
+async def wait_for_ever(ctx):
+    Path("begun").touch()
+    await asyncio.sleep(3600)
+
+
+def block_for_ever(ctx):
+    subprocess.Popen(["sleep", "3600"])
+    Path("begun").touch()
+    time.sleep(3600)
+
+
+async def leave_something_behind(ctx):
+    subprocess.Popen(["sleep", "3600"])
+    Path("begun").touch()
+    while not Path("go").exists():
+        await asyncio.sleep(0.01)
+
+
+def hang_at_first(ctx):
+    if ctx.attempt > 1:
+        return ctx.attempt
+    subprocess.Popen(["sleep", "3600"])
+    Path("draft").write_text(str(os.getpid()))
+    Path("draft").rename("pid")
+    time.sleep(3600)
+
+
+def kill_the_worker(ctx):
+    os.kill(os.getpid(), 9)
+
+
+NOT_CALLABLE = 7
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A directory with `flows.toml` and `handlers.py`."""
+    (tmp_path / "flows.toml").write_text(FLOWS)
+    (tmp_path / "handlers.py").write_text(HANDLERS)
+    return tmp_path

@@ -1,0 +1,141 @@
+"""`redis-mob run` from start to end, with the embedded server."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.command import Command, Ended, redis_mob
+
+
+def run(project: Path, flow: str, handler: str, *options: str, **environment: str) -> Ended:
+    return redis_mob(
+        project, "run", "flows.toml", "--flow", flow, "--handler", f"handlers:{handler}", *options, **environment
+    )
+
+
+def result(ended: Ended) -> dict[str, Any]:
+    assert ended.out.count("\n") == 1, "with --json, standard output is one line"
+    return json.loads(ended.out)
+
+
+def test_json_is_one_object_on_standard_output(project: Path) -> None:
+    ended = run(project, "two", "ROLES", "--workers", "2", "--json", "--params", '{"numbers": [1, 2, 39]}')
+    assert ended.status == 0, ended.err
+    found = result(ended)
+    assert list(found) == ["run_id", "status", "outputs", "loop_outputs", "steps", "events", "seconds"]
+    assert found["status"] == "completed"
+    assert found["outputs"] == {"sum": 42, "check": {"judge-1": True}}
+    assert found["loop_outputs"] == {}
+    assert found["steps"] == {"sum": "completed", "check": "completed"}
+    # flow_started, flow_completed; for each of two steps dispatched, target completed, completed
+    assert found["events"] == 8
+    assert found["seconds"] > 0
+    assert re.fullmatch(r"[0-9a-f-]{36}", found["run_id"])
+
+
+def test_without_json_standard_output_is_empty_and_the_summary_tells(project: Path) -> None:
+    ended = run(project, "one", "answer", "--params", '{"a": "ä"}')
+    assert (ended.status, ended.out) == (0, "")
+    assert 'work: {"clerk-1":{"member":"clerk-1","params":{"a":"ä"}}}' in ended.err.splitlines()
+    assert re.search(r"^run [0-9a-f-]{36} completed in \d+\.\d s$", ended.err, re.MULTILINE)
+
+
+def test_piped_standard_error_has_plain_lines_without_styles(project: Path) -> None:
+    ended = run(project, "two", "ROLES", "--params", '{"numbers": []}', FORCE_COLOR="1", TTY_COMPATIBLE="1")
+    assert ended.status == 0
+    assert "\x1b" not in ended.err
+    lines = [line.split(" ", 1)[1] for line in ended.err.splitlines() if re.match(r"\d\d:\d\d:\d\d ", line)]
+    assert re.fullmatch(r"run [0-9a-f-]{36} of flow two", lines[0])
+    assert [line for line in lines if "running" not in line][1:] == [
+        "step sum[clerk-1] completed attempt 1",
+        "step sum completed",
+        "step check[judge-1] completed attempt 1",
+        "step check completed",
+    ]
+
+
+def test_members_work_side_by_side(project: Path) -> None:
+    ended = run(project, "one", "answer", "--workers", "2", "--members", "clerk=3", "--json", "--params", "7")
+    assert result(ended)["outputs"]["work"] == {
+        f"clerk-{number}": {"member": f"clerk-{number}", "params": 7} for number in (1, 2, 3)
+    }
+
+
+def test_iterations_of_loops_are_told_apart(project: Path) -> None:
+    ended = run(project, "rounds", "count_rounds", "--json")
+    assert result(ended)["loop_outputs"] == {"polishing": [{"polish": 1}, {"polish": 2}]}
+    assert "step polish iteration 2 completed" in ended.err
+    assert "polishing, iteration 2, polish: 2" in ended.err
+
+
+def test_what_handlers_print_goes_to_standard_error(project: Path) -> None:
+    ended = run(project, "one", "chatter", "--json")
+    assert result(ended)["status"] == "completed"
+    assert "worker 1: loud" in ended.err.splitlines()
+    assert 'worker 1: ["fatal", "no report"]' in ended.err.splitlines()
+
+
+def test_a_module_that_prints_while_it_is_imported_spares_standard_output(project: Path) -> None:
+    (project / "loud.py").write_text("print('hello')\ndef answer(ctx): return 1\n")
+    ended = redis_mob(project, "run", "flows.toml", "--flow", "one", "--handler", "loud:answer", "--json")
+    assert result(ended)["status"] == "completed"
+    assert "hello" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("handler", "told"),
+    [
+        pytest.param("refuse", "failed: step work: the forms are missing (form 27b)", id="step_failed"),
+        pytest.param("break_down", r"failed: step work: ValueError: no more\nink", id="exception"),
+    ],
+)
+def test_a_failing_handler_fails_the_run_with_its_message(project: Path, handler: str, told: str) -> None:
+    ended = run(project, "one", handler, "--json")
+    assert ended.status == 1
+    assert {**result(ended), "run_id": "", "seconds": 0} == {
+        "run_id": "",
+        "status": "failed",
+        "outputs": {},
+        "loop_outputs": {},
+        "steps": {"work": "failed"},
+        "events": result(ended)["events"],
+        "seconds": 0,
+    }
+    assert told in ended.err.splitlines()
+    assert "Traceback" not in ended.err
+
+
+def test_the_same_idempotency_key_is_the_same_run(project: Path, server_url: str, namespace: str) -> None:
+    place = ("--url", server_url, "--namespace", namespace, "--idempotency-key", "build-1", "--json")
+    first = run(project, "one", "answer", *place)
+    again = run(project, "one", "answer", *place)
+    assert first.status == again.status == 0
+    assert result(again) == result(first)
+
+
+def test_the_url_may_come_from_the_environment(project: Path, server_url: str, namespace: str) -> None:
+    ended = run(project, "one", "answer", "--namespace", namespace, "--json", REDIS_MOB_URL=server_url)
+    assert result(ended)["status"] == "completed"
+
+
+def test_modules_of_the_working_directory_hide_none_of_the_library(project: Path) -> None:
+    for name in ("logging", "asyncio", "typing", "redis", "uuid"):
+        (project / f"{name}.py").write_text("raise RuntimeError('the wrong module')")
+    (project / "plain.py").write_text("def answer(ctx): return 1\n")
+    # As the console script starts it: the working directory is not on the path.
+    program = ("-P", "-c", "from redis_mob.cli import main; main()")
+    args = ("run", "flows.toml", "--flow", "one", "--handler", "plain:answer")
+    with Command(project, *args, program=program) as command:
+        assert command.end().status == 0
+
+
+def test_version_and_help(tmp_path: Path) -> None:
+    assert redis_mob(tmp_path, "--version").out.startswith("redis-mob")
+    help_text = redis_mob(tmp_path, "run", "--help")
+    assert help_text.status == 0
+    assert "--idempotency-key" in help_text.out
