@@ -373,7 +373,8 @@ class ExecutionStore(Protocol):
     async def commit(self, transition: Transition) -> bool:
         """Make a transition happen with everything that belongs to it, exactly once.
 
-        False, with nothing written, if the run, a frame, a loop or an execution it changes is not what was read.
+        False, with nothing written, if the run, a frame or loop it changes, or an execution it changes or is based on
+        is not what was read, or cancellation was requested since.
         """
         ...
 

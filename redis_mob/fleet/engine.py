@@ -11,7 +11,7 @@ from random import Random
 
 from redis_mob.fleet.outcome import Failed, Outcome
 from redis_mob.fleet.progress import FLOW_STEP, SYSTEM_MEMBER, Progress
-from redis_mob.fleet.steps import begin_step, cancel_open, denied, settle_target, target
+from redis_mob.fleet.steps import begin_step, cancel_open, denied, is_wanted, settle_target, target
 from redis_mob.kernel.actions import (
     AbortRun,
     Action,
@@ -60,12 +60,16 @@ def claim(
 ) -> Transition | None:
     """Give an execution that waits, or whose lease has expired, to a worker for the time of `lease`.
 
-    A worker that takes over counts as a new attempt. None if there is nothing to claim.
+    A worker that takes over counts as a new attempt. In a run that must end nothing is given any more: it ends. None
+    if there is nothing to claim.
     """
-    progress = Progress(view, definition)
     execution = view.executions.get(key)
     if execution is None or view.run.status is not MobRunStatus.RUNNING or not _claimable(execution, view):
         return None
+    progress = Progress(view, definition)
+    if view.cancel_requested or _out_of_time(view):
+        _advance(progress)
+        return progress.transition()
     if execution.lease is not None:
         lost = execution.lost + 1
         execution = execution.model_copy(update={"lost": lost, "attempt": execution.attempt + 1})
@@ -117,12 +121,16 @@ def _advance(progress: Progress) -> None:
     while not progress.machine.status.is_terminal:
         if view.cancel_requested:
             _cancel(progress)
-        elif view.deadline is not None and view.deadline <= view.now:
+        elif _out_of_time(view):
             _abort(progress, "max flow duration exceeded")
         elif actions := next_actions(progress.machine, progress.flow):
             _carry_out(progress, actions[0])
         else:
             return
+
+
+def _out_of_time(view: RunView) -> bool:
+    return view.deadline is not None and view.deadline <= view.now
 
 
 def _carry_out(progress: Progress, action: Action) -> None:
@@ -134,9 +142,10 @@ def _carry_out(progress: Progress, action: Action) -> None:
         case AbortRun(frame_id, node_id, reason):
             _abort(progress, reason, failing=(frame_id, node_id))
             return
-        case RunNode(step_id=step_id) if _forbidden(progress, step_id):
+        case RunNode(frame_id, node_id, step_id) if _forbidden(progress, step_id):
             role = progress.flow.steps[step_id].role
-            _abort(progress, f"the topology forbids step {step_id!r}: role {role!r} must not be addressed")
+            reason = f"the topology forbids step {step_id!r}: role {role!r} must not be addressed"
+            _abort(progress, reason, failing=(frame_id, node_id))
             return
         case StartBodyFrame(loop_instance_id):
             iteration = progress.machine.loop(loop_instance_id).current_iteration
@@ -160,7 +169,7 @@ def _carry_out(progress: Progress, action: Action) -> None:
 def _forbidden(progress: Progress, step_id: str) -> bool:
     topology = progress.definition.topology
     strict = topology is not None and topology.mode is PolicyMode.STRICT
-    return strict and denied(progress, progress.flow.steps[step_id].role)
+    return strict and denied(progress, progress.flow.steps[step_id].role) and is_wanted(progress, step_id)
 
 
 def _evaluate_until(progress: Progress, loop_instance_id: str) -> None:
@@ -198,7 +207,7 @@ def _record_projection(progress: Progress, step: ProjectStep) -> None:
 def _cancel(progress: Progress) -> None:
     run = progress.view.run
     cancel_open(progress)
-    progress.move(cancel_run(progress.machine, progress.flow))
+    progress.end(cancel_run(progress.machine, progress.flow))
     progress.tell_end(FlowCanceled(run_id=run.run_id, flow_id=run.flow_id))
 
 
@@ -206,7 +215,7 @@ def _abort(progress: Progress, reason: str, *, failing: tuple[str, str] | None =
     run = progress.view.run
     cancel_open(progress)
     progress.failure(FLOW_STEP, reason)
-    progress.move(abort_run(progress.machine, progress.flow, failing=failing))
+    progress.end(abort_run(progress.machine, progress.flow, failing=failing))
     progress.tell_end(FlowFailed(run_id=run.run_id, flow_id=run.flow_id, reason=reason))
 
 

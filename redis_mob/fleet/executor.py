@@ -14,15 +14,19 @@ from uuid import UUID, uuid5
 
 from redis_mob.contracts import ExecutionStore
 from redis_mob.errors import MobStoreError
-from redis_mob.fleet.outcome import Failed, Outcome, Succeeded
+from redis_mob.fleet.outcome import MAX_OUTPUT_DEPTH, Failed, Outcome, Succeeded
 from redis_mob.fleet.step_context import Handler, StepContext, StepFailed
 from redis_mob.kernel.context import visible_context
+from redis_mob.models.base import check_json
 from redis_mob.models.execution import Execution, ExecutionKey, Lease
 from redis_mob.models.flow import FrameScope
 from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.run import MobRun
 
 RENEWALS_PER_LEASE = 3
+
+SHORTEST_PAUSE_SECONDS = 0.1
+"""Between two renewals, however much is going on in the namespace."""
 
 GRACE_SECONDS = 5.0
 """How long a cancelled handler may take to stop."""
@@ -45,6 +49,7 @@ class LeasedExecution:
     claimed_at: datetime
     clock_offset: float = field(init=False)
     """The storage's time minus this event loop's, in seconds: so that no host's own clock matters."""
+    _one_at_a_time: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
         self.clock_offset = self.claimed_at.timestamp() - asyncio.get_running_loop().time()
@@ -59,12 +64,22 @@ class LeasedExecution:
 
     async def renew(self) -> bool:
         """Extend the lease; False if it is lost."""
-        expires_at = datetime.fromtimestamp(self._now(), UTC) + self.duration
-        lease = self.lease.model_copy(update={"expires_at": expires_at})
-        renewed = self.execution.model_copy(update={"lease": lease})
-        if not await self.store.renew_lease(self.run_id, self.key, expected=self.execution, next=renewed):
+        async with self._one_at_a_time:
+            expires_at = datetime.fromtimestamp(self._now(), UTC) + self.duration
+            lease = self.lease.model_copy(update={"expires_at": expires_at})
+            renewed = self.execution.model_copy(update={"lease": lease})
+            if not await self.store.renew_lease(self.run_id, self.key, expected=self.execution, next=renewed):
+                return await self._is_still_held()
+            self.execution, self.lease = renewed, lease
+            return True
+
+    async def _is_still_held(self) -> bool:
+        """Whether it was a renewal of our own, whose reply was lost, that changed the lease."""
+        view = await self.store.load(self.run_id)
+        execution = view and view.executions.get(self.key)
+        if not execution or not execution.lease or execution.lease.fencing_token != self.lease.fencing_token:
             return False
-        self.execution, self.lease = renewed, lease
+        self.execution, self.lease = execution, execution.lease
         return True
 
     def _now(self) -> float:
@@ -84,6 +99,7 @@ async def execute(
     context = _context(held, run, flow, cancelled)
     async with _kept(held, cancelled) as lost:
         work = asyncio.create_task(_called(handler, context, threads))
+        work.add_done_callback(_look_at)
         try:
             done, _ = await asyncio.wait({work, lost}, timeout=held.seconds_left(), return_when=asyncio.FIRST_COMPLETED)
             if work in done:
@@ -99,16 +115,21 @@ async def execute(
 
 @asynccontextmanager
 async def _kept(held: LeasedExecution, cancelled: asyncio.Event) -> AsyncGenerator[asyncio.Task[None]]:
-    """Renews the lease in the background; the task ends when the lease is lost."""
+    """Renews the lease in the background; the task ends when the lease is lost.
+
+    When something changed it renews early, for that is how it learns that nobody needs the result any more.
+    """
 
     async def keep() -> None:
         pause = held.duration.total_seconds() / RENEWALS_PER_LEASE
-        while True:
-            await asyncio.sleep(pause)
-            with suppress(MobStoreError):  # the next renewal may reach the storage again; the lease decides
-                if not await held.renew():
-                    cancelled.set()
-                    return
+        async with held.store.listen() as bell:
+            while True:
+                await asyncio.sleep(min(pause, SHORTEST_PAUSE_SECONDS))
+                await bell.wait(max(pause - SHORTEST_PAUSE_SECONDS, 0.0))
+                with suppress(MobStoreError):  # the next renewal may reach the storage again; the lease decides
+                    if not await held.renew():
+                        cancelled.set()
+                        return
 
     task = asyncio.create_task(keep())
     try:
@@ -126,6 +147,12 @@ async def _called(handler: Handler, context: StepContext, threads: ThreadPoolExe
     return await value if inspect.isawaitable(value) else value
 
 
+def _look_at(work: asyncio.Task[Any]) -> None:
+    """Nobody may ask a handler that was cancelled how it failed, and that is not worth a complaint."""
+    if not work.cancelled():
+        work.exception()
+
+
 def _outcome(work: asyncio.Task[Any]) -> Outcome:
     if work.cancelled():
         return Failed("the handler was cancelled from within", error_class="CancelledError")
@@ -133,10 +160,26 @@ def _outcome(work: asyncio.Task[Any]) -> Outcome:
         case None:
             return Succeeded(work.result())
         case StepFailed() as failed:
-            return Failed(failed.reason, failed.retryable, "StepFailed", failed.detail)
+            return Failed(_text(failed.reason), failed.retryable, "StepFailed", _json(failed.detail))
         case error:
-            name = type(error).__name__
-            return Failed(f"{name}: {error}" if str(error) else name, error_class=name)
+            name, text = type(error).__name__, _text(error)
+            return Failed(f"{name}: {text}" if text else name, error_class=name)
+
+
+def _text(value: object) -> str:
+    """What a handler says, as text that can be stored: it may hold lone surrogates, as names of files do."""
+    try:
+        return str(value).encode(errors="backslashreplace").decode()
+    except Exception:  # noqa: BLE001 - this is the handler's own code
+        return f"<a {type(value).__name__} that cannot be shown>"
+
+
+def _json(detail: object) -> Any:
+    """A detail as it is if it is JSON, else what it shows of itself."""
+    try:
+        return check_json(detail, MAX_OUTPUT_DEPTH)
+    except ValueError:
+        return _text(detail)
 
 
 def _context(held: LeasedExecution, run: MobRun, flow: FlowSpec, cancelled: asyncio.Event) -> StepContext:

@@ -6,16 +6,16 @@ import asyncio
 import json
 from collections.abc import Mapping
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from redis_mob.codec.executions import encode_definition
-from redis_mob.errors import DefinitionError, HandlerError, NotFoundError, ValidationError
+from redis_mob.errors import HandlerError, NotFoundError, ValidationError
+from redis_mob.fleet.schemas import read_schemas
 from redis_mob.fleet.step_context import Handler, handler_for
-from redis_mob.fleet.worker import DEFAULT_LEASE, SWEEP_SECONDS, Worker
+from redis_mob.fleet.worker import DEFAULT_LEASE, SWEEP_SECONDS, Worker, checked_lease
 from redis_mob.kernel.validation import require_valid
-from redis_mob.models.base import SortedDict, check_json
+from redis_mob.models.base import SortedDict, check_value
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import RunLaunch
 from redis_mob.models.flow_spec import FlowSpec, OutputFormat
@@ -28,7 +28,7 @@ class Fleet:
 
     `handlers` maps roles to handlers, `*` to that of all other roles. `members` says how many members a role has,
     1 unless given; they are named `<role>-1` and so on. Raises DefinitionError with every diagnostic, and
-    ValidationError for a number of members that makes no sense.
+    ValidationError for a number of members, or a lease, that makes no sense.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Fleet:
         self._storage = storage
         self._definition = definition
         self._handlers = handlers
-        self._lease = lease
+        self._lease = checked_lease(lease)
         self._members = _named_members(definition, members or {})
 
     async def start(self, flow_id: str, params: Any = None, idempotency_key: str | None = None) -> str:
@@ -58,7 +58,7 @@ class Fleet:
             if handler_for(self._handlers, step.role) is None:
                 raise HandlerError(f"step {step_id!r}: role {step.role!r} has no handler; give one for it, or for '*'")
         try:
-            check_json(params)
+            check_value(params)
         except ValueError as error:
             raise ValidationError(f"params: {error}") from None
         limits, supervisor = self._definition.limits, self._definition.supervisor
@@ -74,7 +74,7 @@ class Fleet:
         launch = RunLaunch(
             definition=encode_definition(self._definition)[0],
             members=self._members,
-            schemas=_schemas(flow),
+            schemas=SortedDict(read_schemas(flow)),
             parsed_steps=_parsed_steps(flow),
             max_duration_ms=limits.max_flow_duration_ms if limits else None,
         )
@@ -137,25 +137,3 @@ def _parsed_steps(flow: FlowSpec) -> tuple[str, ...]:
         if step.output_format is OutputFormat.JSON
         and ("output_format" in step.model_fields_set or step.expected_schema_ref is not None)
     )
-
-
-def _schemas(flow: FlowSpec) -> SortedDict[Any]:
-    """The schema of each step that names one: the JSON itself, or the file that holds it, read now (decision 37)."""
-    schemas: dict[str, Any] = {}
-    for step_id, step in flow.steps.items():
-        if step.expected_schema_ref is not None:
-            schemas[step_id] = _schema(step_id, step.expected_schema_ref)
-    return SortedDict(schemas)
-
-
-def _schema(step_id: str, reference: str) -> Any:
-    try:
-        return json.loads(reference)
-    except ValueError:
-        pass
-    try:
-        return json.loads(Path(reference).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DefinitionError(
-            f"step {step_id!r}: expected_schema_ref is neither a JSON schema nor a file that holds one: {error}"
-        ) from error

@@ -7,11 +7,12 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.validators import validator_for
-
-from redis_mob.models.base import check_json
+from redis_mob.fleet.schemas import check_schema
+from redis_mob.models.base import MAX_VALUE_DEPTH, check_json
 from redis_mob.models.execution import RunLaunch
+
+MAX_OUTPUT_DEPTH = MAX_VALUE_DEPTH - 4
+"""How deep an output may be nested: the flow's own output wraps it in four levels (all steps, step, list, target)."""
 
 EXCERPT = 200
 """Characters of an unreadable answer that its failure shows."""
@@ -47,11 +48,11 @@ def taken(outcome: Outcome, step_id: str, launch: RunLaunch) -> Outcome:
     if isinstance(outcome, Failed):
         return outcome
     try:
-        value = check_json(outcome.output)
+        value = check_json(outcome.output, MAX_OUTPUT_DEPTH)
         if isinstance(value, str) and step_id in launch.parsed_steps:
-            value = check_json(_parsed(value))
+            value = check_json(_parsed(value), MAX_OUTPUT_DEPTH)
         if step_id in launch.schemas:
-            _check_schema(value, launch.schemas[step_id])
+            check_schema(value, launch.schemas[step_id])
     except ValueError as error:
         return Failed(f"the output of step {step_id!r} is refused: {error}")
     return Succeeded(value)
@@ -64,13 +65,6 @@ def _parsed(text: str) -> Any:
         if candidate is not None:
             try:
                 return json.loads(candidate)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
     raise ValueError(f"it is no JSON: {text[:EXCERPT]!r}")
-
-
-def _check_schema(value: Any, schema: Any) -> None:
-    validator = validator_for(schema, default=Draft202012Validator)(schema)
-    problem = min(validator.iter_errors(value), key=lambda error: error.json_path, default=None)
-    if problem is not None:
-        raise ValueError(f"it does not fit its schema at {problem.json_path}: {problem.message}")

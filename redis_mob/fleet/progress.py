@@ -80,13 +80,18 @@ class Progress:
 
     def move(self, move: Move) -> None:
         """Take over a move of the kernel; step nodes that it skipped for the others' sake are told as events."""
-        before, self.machine = self.machine, move.machine
-        self._inputs += move.inputs
+        before = self.machine
+        self.end(move)
         if before.frames is not self.machine.frames:
             for frame_id, snapshot in self.machine.frames.items():
                 old = before.frames.get(frame_id)
                 if old is not None and old is not snapshot:
                     self._tell_skipped(frame_id, old, snapshot)
+
+    def end(self, move: Move) -> None:
+        """Take over a move that ends the run before its time: nothing is told of single steps (engine rules 10)."""
+        self.machine = move.machine
+        self._inputs += move.inputs
 
     def _tell_skipped(self, frame_id: str, old: FrameSnapshot, new: FrameSnapshot) -> None:
         earlier, state = old.kernel_state.node_status, new.kernel_state
@@ -185,7 +190,7 @@ class Progress:
             before=self.view,
             run=self.run,
             executions=self._changed,
-            unchanged=tuple(self._relied_on - self._changed.keys()),
+            unchanged=tuple(sorted(self._relied_on - self._changed.keys())),
             inputs=tuple(self._inputs),
             outputs=tuple(self.outputs),
             step_rows=tuple(self._step_rows),

@@ -14,6 +14,7 @@ from redis_mob.fleet.progress import OPEN, Progress
 from redis_mob.kernel.conditions import evaluate
 from redis_mob.kernel.moves import complete_node, fail_node, skip_node
 from redis_mob.kernel.templates import render
+from redis_mob.models.base import json_text
 from redis_mob.models.events import (
     StepCompleted,
     StepFailed,
@@ -41,13 +42,12 @@ def target(member: str) -> AgentRuntimeId:
 def begin_step(progress: Progress, frame_id: str, node_id: str, step_id: str) -> None:
     """Start the step of a node that was just given its slot: skip it, fail it, or give it to its members."""
     run_id, spec = progress.run.run_id, progress.flow.steps[step_id]
-    context = progress.context()
-    if spec.condition is not None and not evaluate(spec.condition, context):
+    if not is_wanted(progress, step_id):
         progress.tell(StepSkipped(run_id=run_id, step_id=step_id, reason="its condition does not hold"))
         progress.move(skip_node(progress.machine, frame_id, node_id))
         return
     try:
-        message = render(spec.message, context)
+        message = render(spec.message, progress.context())
     except TemplateError as error:
         fail_step(progress, frame_id, node_id, step_id, f"its message cannot be rendered: {error}")
         return
@@ -61,6 +61,12 @@ def begin_step(progress: Progress, frame_id: str, node_id: str, step_id: str) ->
     for member in members:
         key = ExecutionKey(frame_id, node_id, member)
         progress.put(key, Execution(step_id=step_id, role=spec.role, message=message, due_at=progress.now))
+
+
+def is_wanted(progress: Progress, step_id: str) -> bool:
+    """Whether the condition of a step holds; without one it always does."""
+    condition = progress.flow.steps[step_id].condition
+    return condition is None or evaluate(condition, progress.context())
 
 
 def denied(progress: Progress, role: str) -> bool:
@@ -147,11 +153,12 @@ def _may_retry(progress: Progress, execution: Execution, pause: timedelta) -> bo
 def _described(failed: Failed, *, final: bool) -> tuple[AgentErrorReport | None, TurnError | None]:
     if failed.error_class is None:
         return None, None
-    detail = failed.detail if isinstance(failed.detail, str) or failed.detail is None else repr(failed.detail)
-    report = AgentErrorReport.model_validate(
-        {"class": "tool", "reason": {"exception": failed.error_class}, "message": failed.reason}
-    )
-    error = TurnError(kind="tool_failure", terminal=final, detail=detail, retryable=failed.retryable)
+    reason = {"exception": failed.error_class}
+    if failed.detail is not None:
+        reason["detail"] = failed.detail
+    report = AgentErrorReport.model_validate({"class": "tool", "reason": reason, "message": failed.reason})
+    text = failed.detail if isinstance(failed.detail, str | None) else json_text(failed.detail)
+    error = TurnError(kind="tool_failure", terminal=final, detail=text, retryable=failed.retryable)
     return report, error
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from uuid import uuid4
 
 from redis_mob.contracts import Bell, ExecutionStore
-from redis_mob.errors import HandlerError, MobStoreError, OutcomeUnknownError
+from redis_mob.errors import HandlerError, MobStoreError, ReadFailedError, ValidationError, WriteFailedError
 from redis_mob.fleet import engine
 from redis_mob.fleet.executor import LeasedExecution, LeaseLost, execute
 from redis_mob.fleet.outcome import Outcome
@@ -27,16 +27,28 @@ from redis_mob.models.transition import DueWork, RunView, Transition
 DEFAULT_LEASE = timedelta(seconds=10)
 """How long a worker that vanished keeps its executions from the others."""
 
+SHORTEST_LEASE = timedelta(milliseconds=100)
+
 SWEEP_SECONDS = 1.0
 """How long a worker relies on wake-ups before it looks by itself."""
 
 PATIENCE_SECONDS = 15.0
 """How long a worker tries to reach a storage that fails, before it gives up."""
 
+RETRY_SECONDS = 0.2
+"""How long a worker waits before it tries a failed transition again."""
+
 RUNS_AT_ONCE = 8
 """Runs that one worker looks at in one go."""
 
 _log = logging.getLogger(__name__)
+
+
+def checked_lease(lease: timedelta) -> timedelta:
+    """The same lease, if it is one that a worker can keep renewing. Raises ValidationError."""
+    if lease < SHORTEST_LEASE:
+        raise ValidationError(f"a lease of {lease.total_seconds():g} s is too short; give 0.1 s at least")
+    return lease
 
 
 def worker_name() -> str:
@@ -48,6 +60,7 @@ class Worker:
     """Serves all runs of a namespace: advances them, and executes the steps whose roles it has handlers for.
 
     `lease` is how long its executions stay with it when it vanishes; it must be longer than any pause of the process.
+    Raises ValidationError for a lease below 0.1 seconds or a concurrency below 1.
     """
 
     def __init__(
@@ -62,7 +75,9 @@ class Worker:
     ) -> None:
         self._executions = executions
         self._handlers = handlers
-        self._lease = lease
+        if concurrency < 1:
+            raise ValidationError(f"concurrency must be 1 at least, not {concurrency}")
+        self._lease = checked_lease(lease)
         self._concurrency = concurrency
         self._name = name or worker_name()
         self._random = random or Random()  # noqa: S311  # spreads retries, guards nothing
@@ -88,17 +103,13 @@ class Worker:
             self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _loop(self, bell: Bell, stop: asyncio.Event) -> None:
-        failing_since: float | None = None
+        patience = _Patience(self._name)
         while not stop.is_set():
             try:
                 pause = await self._take_and_start()
-                failing_since = None
+                patience.restore()
             except MobStoreError as error:
-                now = asyncio.get_running_loop().time()
-                failing_since = failing_since or now
-                if now - failing_since > PATIENCE_SECONDS:
-                    raise
-                _log.warning("worker %s cannot reach its storage: %s", self._name, error)
+                patience.try_with(error)
                 pause = SWEEP_SECONDS
             if pause > 0:
                 await self._wait(bell, stop, pause)
@@ -173,26 +184,49 @@ class Worker:
     async def _commit(
         self, run_id: str, decide: Callable[[RunView, MobDefinition], Transition | None]
     ) -> Transition | None:
-        """Read, decide, commit; again when somebody else was faster. None when there is nothing to do (any more)."""
+        """Read, decide, commit; again when somebody else was faster. None when there is nothing to do (any more).
+
+        A storage that fails is tried again for 15 seconds, so that the result of a long execution survives a failover.
+        If an outcome is unknown, reading again tells: what was committed leaves nothing to decide.
+        """
+        patience = _Patience(self._name)
         while True:
-            view = await self._executions.load(run_id)
-            if view is None:
-                return None
-            transition = decide(view, await self._definition(view))
-            if transition is None:
-                return None
             try:
-                if await self._executions.commit(transition):
+                view = await self._executions.load(run_id)
+                transition = view and decide(view, await self._definition(view))
+                if transition is None or await self._executions.commit(transition):
                     return transition
-            except OutcomeUnknownError as error:
-                # Reading again tells: what was committed leaves nothing to decide.
-                _log.warning("worker %s: %s", self._name, error)
+                patience.restore()
+            except (ReadFailedError, WriteFailedError) as error:
+                patience.try_with(error)
+                await asyncio.sleep(RETRY_SECONDS)
 
     async def _definition(self, view: RunView) -> MobDefinition:
         digest = view.launch.definition
         if digest not in self._definitions:
             self._definitions[digest] = await self._executions.get_definition(digest)
         return self._definitions[digest]
+
+
+class _Patience:
+    """Bears with a storage that fails, but not for longer than 15 seconds on end."""
+
+    def __init__(self, worker: str) -> None:
+        self._worker = worker
+        self._tried_since: float | None = None
+
+    def restore(self) -> None:
+        """The storage answered."""
+        self._tried_since = None
+
+    def try_with(self, error: MobStoreError) -> None:
+        """Raises the error when it has gone on for too long."""
+        now = asyncio.get_running_loop().time()
+        if self._tried_since is None:
+            self._tried_since = now
+        if now - self._tried_since > PATIENCE_SECONDS:
+            raise error
+        _log.warning("worker %s cannot reach its storage: %s", self._worker, error)
 
 
 def _pause(work: DueWork) -> float:

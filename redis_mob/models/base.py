@@ -37,6 +37,11 @@ MAX_JSON_DEPTH = 500
 MAX_VALUE_DEPTH = 128
 """JSON values in models are nested at most this deep: what can be built can also be written, and read back."""
 
+MAX_DIGITS = 4300
+"""JSON integers have at most this many digits: what readers accept, Python's own among them."""
+
+_TOO_LONG = 10**MAX_DIGITS
+
 _GIVEN_TWICE = "The field is given twice; give it once"
 
 _HYPHENATED = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -205,7 +210,10 @@ def format_timestamp(value: datetime) -> str:
 
 
 def _to_utc(value: datetime) -> datetime:
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{value.isoformat()} lies outside the years 1 to 9999 in UTC") from None
 
 
 Timestamp = Annotated[
@@ -219,7 +227,11 @@ Timestamp = Annotated[
 def _check_json(value: Any, path: str, depth: int, deepest: int) -> None:
     if depth > deepest:
         raise ValueError(f"{path}: nested deeper than {deepest} levels")
-    if value is None or isinstance(value, bool | int):
+    if value is None or isinstance(value, bool):
+        return
+    if isinstance(value, int):
+        if not -_TOO_LONG < value < _TOO_LONG:
+            raise ValueError(f"{path}: an integer of more than {MAX_DIGITS} digits could not be read back")
         return
     if isinstance(value, str):
         try:
@@ -245,12 +257,12 @@ def _check_json(value: Any, path: str, depth: int, deepest: int) -> None:
     raise ValueError(f"{path}: a {type(value).__name__} is no JSON value")
 
 
-def check_json(value: Any) -> Any:
-    """The same value, if it is JSON: finite numbers, text keys, no lone surrogates, at most 500 levels deep.
+def check_json(value: Any, deepest: int = MAX_JSON_DEPTH) -> Any:
+    """The same value, if it is JSON: finite numbers, text keys, no lone surrogates, at most `deepest` levels deep.
 
     Raises ValueError naming the offending path (`$` is the document).
     """
-    _check_json(value, "$", 0, MAX_JSON_DEPTH)
+    _check_json(value, "$", 0, deepest)
     return value
 
 

@@ -10,7 +10,6 @@ from pydantic import Field
 from redis_mob.models.base import U32, U64, Items, JsonValue, Model, SortedDict, SortedSet, Timestamp, WireEnum, is_none
 from redis_mob.models.flow_spec import Message
 
-
 END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC)
 
 

@@ -10,8 +10,8 @@ from redis_mob.models.definition import LimitsSpec, MobDefinition, OrchestratorC
 from redis_mob.models.flow_spec import (
     CollectAll,
     CollectAny,
-    CollectQuorum,
     CollectionPolicy,
+    CollectQuorum,
     DependsOnMode,
     FlowSpec,
     FlowStepSpec,

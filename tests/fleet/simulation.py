@@ -47,7 +47,9 @@ class SimulatedStore:
 
     async def start_run(self, run: MobRun, launch: RunLaunch, definition: MobDefinition) -> bool:
         self.definition = definition
-        self.view = RunView(run=run, launch=launch, executions={}, cancel_requested=False, launched_at=self.now, now=self.now)
+        self.view = RunView(
+            run=run, launch=launch, executions={}, cancel_requested=False, launched_at=self.now, now=self.now
+        )
         self.run_due = self.now
         return True
 
@@ -168,8 +170,10 @@ def recorded(run: MobRun, output: RecordedOutput) -> MobRun:
 class Simulation:
     """One run, driven move by move through the engine by a single faultless worker."""
 
-    def __init__(self, definition: MobDefinition, params: Any = None, **members: int) -> None:
-        self.store = SimulatedStore()
+    def __init__(
+        self, definition: MobDefinition, params: Any = None, store: SimulatedStore | None = None, **members: int
+    ) -> None:
+        self.store = store or SimulatedStore()
         self.definition = definition
         self.random = Random(0)
         fleet = Fleet(cast("MobStorage", self.store), definition, {"*": lambda _ctx: None}, members=members)
@@ -207,9 +211,7 @@ class Simulation:
     def claim(self, step_id: str, member: str = "worker-1", owner: str = "one") -> int:
         """Claim an execution and return its fencing token."""
         key = self.key(step_id, member)
-        transition = engine.claim(
-            self.store.load(), self.definition, key, owner=owner, lease=LEASE, random=self.random
-        )
+        transition = engine.claim(self.store.load(), self.definition, key, owner=owner, lease=LEASE, random=self.random)
         assert transition is not None, f"{key} cannot be claimed"
         self.commit(transition)
         return self.store.view.executions[key].fencing_token

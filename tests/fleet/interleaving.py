@@ -1,0 +1,185 @@
+"""Many virtual workers on one run: each of their moves is read, decided and committed at moments of its own.
+
+Between any two of these anything may happen: others commit, workers crash or pause beyond their lease, results come
+late or twice, time jumps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from random import Random
+from typing import Any
+
+from redis_mob.fleet import engine
+from redis_mob.fleet.outcome import Failed, Outcome, Succeeded
+from redis_mob.models.definition import MobDefinition
+from redis_mob.models.execution import Execution, ExecutionKey
+from redis_mob.models.transition import RunView, Transition
+from tests.fleet.simulation import LEASE, SimulatedStore, Simulation
+
+MOST_MOVES = 20_000
+"""Far above what the greatest generated run needs; one that gets here does not end."""
+
+Decide = Callable[[RunView], Transition | None]
+Handler = Callable[[Execution, int], Outcome]
+"""What comes of an execution in an iteration."""
+
+
+@dataclass
+class Move:
+    """What a worker is about to commit, from what it has read."""
+
+    decide: Decide
+    transition: Transition
+    claims: ExecutionKey | None = None
+
+
+@dataclass
+class Interleaving:
+    """A run of a mob under random workers, driven by `random` alone.
+
+    `mishaps` is how often a worker may crash or time may jump: fewer than it takes to blame an execution for it.
+    """
+
+    definition: MobDefinition
+    handler: Handler
+    random: Random
+    members: int = 2
+    mishaps: int = 0
+    params: Any = None
+    cancel: bool = False
+    store: SimulatedStore = field(default_factory=SimulatedStore)
+    moves: list[Move] = field(default_factory=list[Move])
+    held: list[tuple[ExecutionKey, Execution]] = field(default_factory=list[tuple[ExecutionKey, Execution]])
+    settled: list[tuple[ExecutionKey, Execution]] = field(default_factory=list[tuple[ExecutionKey, Execution]])
+
+    def __post_init__(self) -> None:
+        self.sim = Simulation(self.definition, self.params, self.store, worker=self.members)
+
+    def to_end(self) -> Simulation:
+        """Lets things happen until the run is over and every worker has seen it."""
+        for _ in range(MOST_MOVES):
+            choices = self.choices()
+            if not choices:
+                assert self.store.view.run.status.is_terminal, "nothing can happen any more, and the run is not over"
+                return self.sim
+            self.random.choice(choices)()
+        raise AssertionError("the run does not end")
+
+    def choices(self) -> list[Callable[[], None]]:
+        now = self.store.now
+        usual: list[Callable[[], None]] = [partial(self._commit, move) for move in self.moves]
+        usual += [partial(self._hand_in, *held) for held in self.held]
+        usual += [partial(self._take, key) for key, at in self.store.ready.items() if at <= now]
+        if self.store.run_due is not None and self.store.run_due <= now:
+            usual.append(self._look_after_run)
+        if not usual:
+            return [self._let_time_pass] if self._next_time() is not None else []
+        return [*usual * 3, *self._rare()]
+
+    def _rare(self) -> list[Callable[[], None]]:
+        rare: list[Callable[[], None]] = [partial(self._renew, *held) for held in self.held]
+        rare += [partial(self._hand_in_again, *late) for late in self.settled[-3:]]
+        if self.cancel:
+            rare.append(self._cancel)
+        if self.mishaps:
+            rare.append(self._jump)
+            rare += [partial(self._crash, self.held, held) for held in self.held]
+            rare += [partial(self._crash, self.moves, move) for move in self.moves]
+        return rare
+
+    def _look_after_run(self) -> None:
+        self.store.run_due = self.store.now + LEASE
+        self._read(lambda view: engine.advance(view, self.definition))
+
+    def _take(self, key: ExecutionKey) -> None:
+        self.store.ready[key] = self.store.now + LEASE
+        claim = partial(
+            engine.claim, definition=self.definition, key=key, owner="worker", lease=LEASE, random=self.random
+        )
+        self._read(claim, claims=key)
+
+    def _read(self, decide: Decide, claims: ExecutionKey | None = None) -> None:
+        transition = decide(self.store.load())
+        if transition is not None:
+            self.moves.append(Move(decide, transition, claims))
+
+    def _commit(self, move: Move) -> None:
+        self.moves.remove(move)
+        if not self.store.commit(move.transition):
+            self._read(move.decide, move.claims)
+            return
+        self.store.check()
+        execution = move.transition.executions.get(move.claims) if move.claims else None
+        if move.claims is not None and execution is not None and execution.lease is not None:
+            self.held.append((move.claims, execution))
+
+    def _hand_in(self, key: ExecutionKey, execution: Execution) -> None:
+        self.held.remove((key, execution))
+        self.settled.append((key, execution))
+        self._hand_in_again(key, execution)
+
+    def _hand_in_again(self, key: ExecutionKey, execution: Execution) -> None:
+        iteration = self.store.view.run.frames[key.frame_id].kernel_state.iteration
+        outcome = self.handler(execution, iteration)
+        settle = partial(
+            engine.settle,
+            definition=self.definition,
+            key=key,
+            outcome=outcome,
+            token=execution.fencing_token,
+            random=self.random,
+        )
+        self._read(settle)
+
+    def _renew(self, key: ExecutionKey, execution: Execution) -> None:
+        assert execution.lease is not None
+        lease = execution.lease.model_copy(update={"expires_at": self.store.now + LEASE})
+        renewed = execution.model_copy(update={"lease": lease})
+        place = self.held.index((key, execution))
+        if self.store.renew_lease(key, expected=execution, next=renewed):
+            self.held[place] = (key, renewed)
+        else:
+            self.settled.append(self.held.pop(place))
+
+    def _crash(self, of: list[Any], what: object) -> None:
+        self.mishaps -= 1
+        of.remove(what)
+
+    def _jump(self) -> None:
+        self.mishaps -= 1
+        self.store.now += LEASE * self.random.uniform(0, 2)
+
+    def _cancel(self) -> None:
+        self.cancel = False
+        self.store.request_cancel()
+
+    def _next_time(self) -> datetime | None:
+        times = [*self.store.ready.values(), *([] if self.store.run_due is None else [self.store.run_due])]
+        return min(times, default=None)
+
+    def _let_time_pass(self) -> None:
+        following = self._next_time()
+        assert following is not None
+        self.store.now = max(following, self.store.now + timedelta(microseconds=1))
+
+
+def steady(execution: Execution, iteration: int) -> Outcome:
+    """Succeeds always, with the round as output."""
+    return Succeeded({"round": iteration, "step": execution.step_id})
+
+
+def moody(seed: int) -> Handler:
+    """Fails sometimes, at first or for good, but the same way each time for the same step and round."""
+
+    def handler(execution: Execution, iteration: int) -> Outcome:
+        mood = Random(f"{seed} {execution.step_id} {iteration}").random()
+        failures = 9 if mood < 0.05 else 1 if mood < 0.2 else 0
+        if execution.attempt - execution.lost <= failures:
+            return Failed(f"in a bad mood: {mood:.3f}", retryable=mood > 0.01)
+        return steady(execution, iteration)
+
+    return handler

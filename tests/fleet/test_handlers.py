@@ -1,0 +1,332 @@
+"""What handlers may be, what they get, and what becomes of whatever they do."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import threading
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from redis_mob import StepContext, StepFailed
+from redis_mob.fleet import executor
+from redis_mob.fleet.fleet import Fleet
+from redis_mob.models.conditions import GtCondition
+from redis_mob.models.run import MobRun, MobRunStatus
+from redis_mob.stores.storage import MobStorage
+from tests.fleet.flows import FLOW, loop, mob, node, step
+from tests.fleet.working import at_work, failure_of, run_flow, run_step
+from tests.support.waiting import until
+
+
+def output(run: MobRun) -> Any:
+    assert run.status is MobRunStatus.COMPLETED, run.failure_ledger
+    return run.root_step_outputs["a"]["worker-1"]
+
+
+async def asynchronous(_ctx: StepContext) -> object:
+    return await asyncio.sleep(0, "done")
+
+
+def plain(_ctx: StepContext) -> object:
+    assert threading.current_thread() is not threading.main_thread()
+    return "done"
+
+
+class Callable:
+    async def __call__(self, ctx: StepContext) -> object:
+        return await asynchronous(ctx)
+
+
+def bound(_word: str, ctx: StepContext) -> object:
+    return plain(ctx)
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        asynchronous,
+        plain,
+        Callable(),
+        functools.partial(bound, "word"),
+        lambda ctx: asynchronous(ctx),
+    ],
+    ids=["coroutine-function", "function", "object", "partial", "function-that-gives-a-coroutine"],
+)
+async def test_whatever_can_be_called_is_a_handler(storage: MobStorage, handler: Any) -> None:
+    assert output(await run_step(storage, handler)) == "done"
+
+
+async def test_a_role_has_its_own_handler_or_that_of_all_others(storage: MobStorage) -> None:
+    steps = {"a": step(role="worker", policy="any"), "b": step(role="critic", policy="any")}
+    run = await run_flow(storage, mob(steps), {"worker": lambda _ctx: "own", "*": lambda _ctx: "any"})
+    assert run.root_step_outputs == {"a": "own", "b": "any"}
+
+
+async def test_the_context_is_complete_and_right(storage: MobStorage) -> None:
+    seen: list[StepContext] = []
+
+    async def handler(ctx: StepContext) -> object:
+        seen.append(ctx)
+        if ctx.step_id == "try" and ctx.iteration == 1 and ctx.attempt == 1:
+            raise ValueError("once more")
+        return {"round": ctx.iteration}
+
+    steps = {"plan": step(policy="any"), "try": step(policy="any", message="round of {{ params.who }}")}
+    until_second = GtCondition(path="steps.try.round", value=0)
+    root = {"p": node("plan"), "l": loop("l", until_second, 5, "p", t=node("try"))}
+    definition = mob(steps, root, limits={"max_step_retries": 1})
+    before = datetime.now(UTC)
+    run = await run_flow(storage, definition, handler, params={"who": "you"})
+    assert run.status is MobRunStatus.COMPLETED
+
+    assert [(ctx.step_id, ctx.iteration, ctx.attempt) for ctx in seen] == [
+        ("plan", None, 1),
+        ("try", 0, 1),
+        ("try", 1, 1),
+        ("try", 1, 2),
+    ]
+    plan, first, second, again = seen
+    for ctx in seen:
+        assert (ctx.mob_id, ctx.flow_id, ctx.run_id) == ("mob", FLOW, run.run_id)
+        assert (ctx.role, ctx.member, ctx.params) == ("worker", "worker-1", {"who": "you"})
+        assert timedelta(seconds=25) < ctx.deadline - before < timedelta(seconds=60)
+    assert (plan.node_id, plan.frame_id, plan.message) == ("p", f"{run.run_id}-root", "do it")
+    assert (first.node_id, first.message) == ("t", "round of you")
+    assert first.frame_id != second.frame_id == again.frame_id
+    assert (plan.outputs, plan.loops) == ({}, {})
+    assert (first.outputs, first.loops) == ({"plan": {"round": None}}, {"l": ({},)})
+    assert again.outputs == {"plan": {"round": None}, "try": {"round": 0}}
+    assert again.loops == {"l": ({"try": {"round": 0}}, {})}
+    assert second.idempotency_key == again.idempotency_key
+    assert len({ctx.idempotency_key for ctx in seen}) == 3
+    assert second.fencing_token < again.fencing_token
+
+
+async def test_the_key_of_an_execution_is_its_member_s_own(storage: MobStorage) -> None:
+    keys: dict[str, str] = {}
+
+    async def handler(ctx: StepContext) -> None:
+        keys[ctx.member] = ctx.idempotency_key
+
+    await run_flow(storage, mob({"a": step()}), handler, members={"worker": 3})
+    assert len(set(keys.values())) == 3
+
+
+async def test_engine_case_06_targets_run_at_the_same_time(storage: MobStorage) -> None:
+    together = asyncio.Barrier(2)
+
+    async def handler(_ctx: StepContext) -> None:
+        await together.wait()
+
+    run = await run_flow(storage, mob({"a": step()}), handler, members={"worker": 2})
+    assert run.status is MobRunStatus.COMPLETED
+
+
+class Unprintable(Exception):  # noqa: N818
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "named"),
+    [
+        (ValueError("boom"), "ValueError: boom", "ValueError"),
+        (ValueError(), "ValueError", "ValueError"),
+        (KeyError("key"), "KeyError: 'key'", "KeyError"),
+        (OSError("caf\udce9"), "OSError: caf\\udce9", "OSError"),
+        (Unprintable(), "Unprintable: <a Unprintable that cannot be shown>", "Unprintable"),
+        (asyncio.CancelledError(), "the handler was cancelled from within", "CancelledError"),
+        (TimeoutError("of its own"), "TimeoutError: of its own", "TimeoutError"),
+    ],
+)
+async def test_an_exception_is_a_failure_that_names_it(
+    storage: MobStorage, error: BaseException, reason: str, named: str
+) -> None:
+    async def handler(_ctx: StepContext) -> None:
+        raise error
+
+    failure = await failure_of(storage, handler)
+    assert failure.reason == reason
+    assert failure.error_report.reason == {"exception": named}
+    assert failure.error.retryable is True
+
+
+@pytest.mark.parametrize(
+    ("detail", "kept", "text"),
+    [
+        ({"path": ["x"]}, {"path": ["x"]}, '{"path":["x"]}'),
+        ("plain", "plain", "plain"),
+        (float("nan"), "nan", "nan"),
+        ("\ud800", "\\ud800", "\\ud800"),
+        ({1}, "{1}", "{1}"),
+    ],
+    ids=["json", "text", "nan", "surrogate", "set"],
+)
+async def test_a_handler_says_that_retrying_makes_no_sense_and_why(
+    storage: MobStorage, detail: Any, kept: Any, text: str
+) -> None:
+    attempts: list[int] = []
+
+    def handler(ctx: StepContext) -> None:
+        attempts.append(ctx.attempt)
+        raise StepFailed("bad input", retryable=False, detail=detail)
+
+    failure = await failure_of(storage, handler, retries=5)
+    assert attempts == [1]
+    assert failure.reason == "bad input"
+    assert failure.error_report.reason == {"exception": "StepFailed", "detail": kept}
+    assert (failure.error.detail, failure.error.retryable, failure.error.terminal) == (text, False, True)
+
+
+async def test_a_reason_that_is_no_text_is_shown_as_one(storage: MobStorage) -> None:
+    def handler(_ctx: StepContext) -> None:
+        raise StepFailed(ValueError("inner"))  # pyright: ignore[reportArgumentType]
+
+    assert (await failure_of(storage, handler)).reason == "inner"
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"), [(float("nan"), "$: nan is no JSON number"), (object(), "$: a object is no JSON value")]
+)
+async def test_a_value_that_is_no_json_is_a_clear_failure(storage: MobStorage, value: Any, problem: str) -> None:
+    failure = await failure_of(storage, lambda _ctx: value)
+    assert failure.reason == f"the output of step 'a' is refused: {problem}"
+
+
+async def test_a_failed_attempt_is_tried_again(storage: MobStorage) -> None:
+    async def handler(ctx: StepContext) -> int:
+        if ctx.attempt < 3:
+            raise ValueError("not yet")
+        return ctx.attempt
+
+    assert output(await run_step(storage, handler, retries=2)) == 3
+
+
+async def forever(_ctx: StepContext) -> None:
+    await asyncio.Event().wait()
+
+
+async def test_a_handler_out_of_time_is_stopped(storage: MobStorage) -> None:
+    stopped: list[bool] = []
+
+    async def handler(ctx: StepContext) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.append(ctx.cancelled.is_set())
+
+    failure = await failure_of(storage, handler, timeout_ms=50)
+    assert failure.reason == "timeout after 50ms"
+    assert (failure.error_report, stopped) == (None, [True])
+
+
+async def test_no_time_at_all(storage: MobStorage) -> None:
+    assert (await failure_of(storage, forever, timeout_ms=0)).reason == "timeout after 0ms"
+
+
+async def test_a_handler_that_ignores_its_cancellation_is_left_alone(
+    storage: MobStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor, "GRACE_SECONDS", 0.05)
+    release, ended = asyncio.Event(), asyncio.Event()
+
+    async def handler(_ctx: StepContext) -> str:
+        while not release.is_set():
+            try:
+                await release.wait()
+            except asyncio.CancelledError:
+                continue
+        ended.set()
+        raise ValueError("nobody listens any more")
+
+    failure = await failure_of(storage, handler, timeout_ms=50)
+    assert failure.reason == "timeout after 50ms"
+    assert not ended.is_set()
+    release.set()
+    await until(ended.is_set)
+
+
+async def test_a_plain_function_out_of_time_goes_on_and_its_result_is_dropped(storage: MobStorage) -> None:
+    release, ended = threading.Event(), threading.Event()
+
+    def handler(ctx: StepContext) -> str:
+        release.wait()
+        assert ctx.cancelled.is_set()
+        ended.set()
+        return "late"
+
+    failure = await failure_of(storage, handler, timeout_ms=50)
+    assert failure.reason == "timeout after 50ms"
+    release.set()
+    await until(ended.is_set)
+
+
+async def test_a_long_execution_keeps_its_lease(storage: MobStorage) -> None:
+    """It outlives its lease many times; nobody takes over."""
+
+    async def handler(ctx: StepContext) -> int:
+        started = asyncio.get_running_loop().time()
+        await until(lambda: asyncio.get_running_loop().time() > started + 0.6)
+        return ctx.fencing_token
+
+    run = await run_flow(storage, mob({"a": step()}), handler, workers=3, lease=timedelta(milliseconds=100))
+    assert output(run) == 1
+
+
+async def test_heartbeats_say_whether_the_lease_is_held(storage: MobStorage) -> None:
+    async def handler(ctx: StepContext) -> list[bool]:
+        return await asyncio.gather(*(ctx.heartbeat() for _ in range(20)))
+
+    assert output(await run_step(storage, handler)) == [True] * 20
+
+
+@pytest.mark.parametrize("kind", ["asks", "waits", "is-stopped"])
+async def test_engine_case_52_a_handler_learns_that_its_run_was_canceled(storage: MobStorage, kind: str) -> None:
+    began, learned = asyncio.Event(), asyncio.Event()
+
+    async def handler(ctx: StepContext) -> str:
+        began.set()
+        try:
+            if kind == "asks":
+                while await ctx.heartbeat():
+                    pass
+            elif kind == "waits":
+                await ctx.cancelled.wait()
+            else:
+                await asyncio.Event().wait()
+        finally:
+            learned.set()
+        return "too late"
+
+    fleet = Fleet(storage, mob({"a": step()}), {"*": handler})
+    async with at_work(storage, {"*": handler}):
+        run_id = await fleet.start(FLOW)
+        await asyncio.wait_for(began.wait(), 20)
+        assert await fleet.cancel(run_id)
+        run = await fleet.wait(run_id)
+        await asyncio.wait_for(learned.wait(), 20)
+    assert run.status is MobRunStatus.CANCELED
+    assert run.root_step_outputs == {}
+    assert await fleet.wait(run_id) == run, "a late result changed it"
+
+
+async def test_engine_case_53_a_run_is_canceled_although_its_handler_hangs(
+    storage: MobStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor, "GRACE_SECONDS", 0.05)
+    began, release = threading.Event(), threading.Event()
+
+    def handler(_ctx: StepContext) -> None:
+        began.set()
+        release.wait()
+
+    fleet = Fleet(storage, mob({"a": step()}), {"*": handler})
+    async with at_work(storage, {"*": handler}):
+        run_id = await fleet.start(FLOW)
+        await until(began.is_set)
+        await fleet.cancel(run_id)
+        assert (await fleet.wait(run_id)).status is MobRunStatus.CANCELED
+    release.set()

@@ -1,0 +1,154 @@
+"""Any flow under any number of workers, in any order of events: it ends, and each thing happens once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from random import Random
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from redis_mob.fleet import engine
+from redis_mob.fleet.progress import SYSTEM_MEMBER
+from redis_mob.models.definition import MobDefinition
+from redis_mob.models.execution import ExecutionStatus
+from redis_mob.models.flow import FramePhase, FrameScope, NodeKind, NodeStatus
+from redis_mob.models.run import MobRunStatus
+from tests.fleet.interleaving import Interleaving, moody, steady
+from tests.fleet.simulation import TERMINAL_EVENTS, Simulation
+from tests.fleet.strategies import EVERYTHING, SETTLED, mobs
+
+GENEROUS = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+RANDOM = st.randoms(use_true_random=False)
+
+ROW_OF = {
+    ExecutionStatus.COMPLETED: "completed",
+    ExecutionStatus.FAILED: "failed",
+    ExecutionStatus.CANCELED: "canceled",
+}
+
+
+def nodes_by_step(sim: Simulation) -> Counter[tuple[str, NodeStatus]]:
+    """How often the node of each step ended how, over all frames."""
+    flow_machine = sim.definition.flows["flow"]
+    ends: Counter[tuple[str, NodeStatus]] = Counter()
+    assert flow_machine.root is not None
+    for frame in sim.run.frames.values():
+        state = frame.kernel_state
+        for name, status in state.node_status.items():
+            if state.node_kind[name] is NodeKind.STEP:
+                ends[name, status] += 1  # nodes are named as their steps in random mobs
+    return ends
+
+
+def check_end(sim: Simulation) -> None:
+    """What holds for every run that is over."""
+    run, events = sim.run, sim.store.events
+    assert run.status.is_terminal
+    assert [event for event in events if isinstance(event, TERMINAL_EVENTS)] == [events[-1]]
+    assert events[-1].type == f"flow_{run.status}"
+    assert sim.story().count("flow_started") == (events[0].type == "flow_started")
+    assert (sim.store.ready, sim.store.run_due) == ({}, None)
+    assert all(frame.kernel_state.phase is not FramePhase.RUNNING for frame in run.frames.values())
+    assert all(status is not None for status in run.flow_state.step_status.values())
+    check_effects_happened_once(sim)
+    check_ledgers(sim)
+
+
+def check_effects_happened_once(sim: Simulation) -> None:
+    story, ends = Counter(sim.story()), nodes_by_step(sim)
+    told = {line.partition(" ")[2] for line in story if line.startswith("step_completed ")}
+    for step_id in {step for step, _ in ends} | told:
+        assert story[f"step_completed {step_id}"] == ends[step_id, NodeStatus.COMPLETED]
+        if sim.run.status is MobRunStatus.COMPLETED:
+            assert story[f"step_failed {step_id}"] == ends[step_id, NodeStatus.FAILED]
+    completed = Counter(
+        f"{execution.step_id}@{key.target}"
+        for key, execution in sim.store.view.executions.items()
+        if execution.status is ExecutionStatus.COMPLETED
+    )
+    assert completed == {
+        line.partition(" ")[2]: count for line, count in story.items() if line.startswith("step_target_completed ")
+    }
+    attempts = Counter[str]()
+    for key, execution in sim.store.view.executions.items():
+        attempts[f"step_dispatched {execution.step_id}@{key.target}"] += execution.fencing_token
+    assert +attempts == {line: count for line, count in story.items() if line.startswith("step_dispatched ")}
+
+
+def check_ledgers(sim: Simulation) -> None:
+    executions = sim.store.view.executions
+    rows = Counter(row for row in sim.rows() if f"@{SYSTEM_MEMBER} " not in row)
+    expected = Counter(
+        f"{execution.step_id}@{key.target} {ROW_OF[execution.status]}" for key, execution in executions.items()
+    )
+    dispatched = {
+        f"{execution.step_id}@{key.target} dispatched"
+        for key, execution in executions.items()
+        if execution.fencing_token
+    }
+    assert rows == expected + Counter(dispatched)
+    system = [row for row in sim.rows() if f"@{SYSTEM_MEMBER} " in row]
+    assert len(system) == len(set(system))
+    bodies = {name for name, frame in sim.run.frames.items() if frame.kernel_state.frame_scope is FrameScope.BODY}
+    iterations = [row.frame_id for row in sim.run.loop_iteration_ledger]
+    assert sorted(iterations) == sorted(bodies)
+
+
+@GENEROUS
+@given(
+    definition=mobs(EVERYTHING),
+    random=RANDOM,
+    members=st.integers(0, 3),
+    mishaps=st.integers(0, engine.MAX_LOST - 1),
+    mood=st.integers(0, 1000),
+    cancel=st.booleans(),
+)
+def test_every_run_ends_in_order_and_everything_happens_once(
+    definition: MobDefinition, random: Random, members: int, mishaps: int, mood: int, cancel: bool
+) -> None:
+    sim = Interleaving(definition, moody(mood), random, members, mishaps, cancel=cancel).to_end()
+    check_end(sim)
+
+
+def outcome(sim: Simulation) -> dict[str, Any]:
+    run = sim.run
+    return {
+        "status": run.status,
+        "steps": sim.statuses(),
+        "outputs": dict(run.root_step_outputs),
+        "loops": {name: [dict(one) for one in rounds] for name, rounds in run.loop_iteration_outputs.items()},
+        "failed": sorted(step_id for step_id, _ in sim.failures()),
+    }
+
+
+@GENEROUS
+@given(
+    definition=mobs(SETTLED),
+    random=RANDOM,
+    members=st.integers(1, 3),
+    mishaps=st.integers(0, engine.MAX_LOST - 1),
+    mood=st.integers(0, 1000),
+)
+def test_the_outcome_does_not_depend_on_who_does_what_when(
+    definition: MobDefinition, random: Random, members: int, mishaps: int, mood: int
+) -> None:
+    calm = Interleaving(definition, moody(mood), Random(0), members).to_end()
+    wild = Interleaving(definition, moody(mood), random, members, mishaps).to_end()
+    check_end(wild)
+    assert outcome(wild) == outcome(calm)
+
+
+@GENEROUS
+@given(definition=mobs(EVERYTHING), random=RANDOM, moment=st.integers(0, 40))
+def test_any_run_can_be_canceled_at_any_moment(definition: MobDefinition, random: Random, moment: int) -> None:
+    workers = Interleaving(definition, steady, random)
+    for _ in range(moment):
+        if choices := workers.choices():
+            random.choice(choices)()
+    asked = workers.store.request_cancel()
+    sim = workers.to_end()
+    check_end(sim)
+    if asked:
+        assert sim.run.status is MobRunStatus.CANCELED

@@ -1,0 +1,259 @@
+"""Workers as real processes that die and pause in the middle of a run: everything still happens once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections import defaultdict
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from random import Random
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from redis_mob.fleet import engine
+from redis_mob.fleet.fleet import Fleet
+from redis_mob.models.conditions import EqCondition, GtCondition, NotCondition
+from redis_mob.models.definition import MobDefinition
+from redis_mob.models.flow_spec import DispatchMode, FlowStepSpec
+from redis_mob.models.run import MobRun, MobRunStatus
+from redis_mob.stores.storage import MobStorage
+from tests.fleet.flows import FLOW, loop, mob, node, step
+from tests.fleet.working import check_told_once
+from tests.support.waiting import LONG, until
+
+LEASE = 0.5
+
+ALWAYS = NotCondition(expr=EqCondition(path="params.none", value=1))
+
+
+def single(*needs: str, **more: Any) -> FlowStepSpec:
+    """A step of one member whose output is that of the step."""
+    return step(*needs, policy="any", dispatch_mode=DispatchMode.ONE_TO_ONE, **more)
+
+
+STEPS = {
+    "gather": step(),
+    "vote": step(policy=2),
+    "merge": step(dispatch_mode=DispatchMode.FAN_IN),
+    "left": single(condition=ALWAYS, branch="way"),
+    "right": single(condition=ALWAYS, branch="way"),
+    "join": single(),
+    "flaky": single(),
+    "plan": single(),
+    "polish": single(),
+    "end": single(),
+}
+ROOT = {
+    "gather": node("gather"),
+    "vote": node("vote", "gather"),
+    "merge": node("merge", "vote"),
+    "left": node("left", "vote", branch="way"),
+    "right": node("right", "vote", branch="way"),
+    "join": node("join", "left", "right", join="any"),
+    "flaky": node("flaky", "gather"),
+    "outer": loop(
+        "outer",
+        GtCondition(path="steps.plan.round", value=0),
+        3,
+        "gather",
+        plan=node("plan"),
+        inner=loop("inner", GtCondition(path="steps.polish.round", value=0), 3, "plan", polish=node("polish")),
+    ),
+    "end": node("end", "join", "merge", "flaky", "outer"),
+}
+EVERYTHING = mob(STEPS, ROOT, limits={"max_step_retries": 2})
+
+
+def output(step_id: str, iteration: int | None = None) -> dict[str, Any]:
+    return {"step": step_id, "round": iteration}
+
+
+ROOT_OUTPUTS = {
+    "gather": {f"worker-{n}": output("gather") for n in (1, 2, 3)},
+    "vote": {f"worker-{n}": output("vote") for n in (1, 2)},
+    "merge": [{"target": f"worker-{n}", "output": output("merge")} for n in (1, 2, 3)],
+    **{name: output(name) for name in ("right", "join", "flaky", "end")},
+}
+LOOP_OUTPUTS = {
+    "outer": tuple({"plan": output("plan", n)} for n in (0, 1)),
+    "inner": tuple({"polish": output("polish", n)} for n in (0, 1)),
+}
+STATUSES = {**dict.fromkeys(STEPS, "Completed"), "left": "Failed"}
+
+
+class Crew:
+    """Worker processes on one namespace, and the file of their effects."""
+
+    def __init__(self, storage: MobStorage, effects: Path, lease: float) -> None:
+        self.storage = storage
+        self.effects = effects
+        self.lease = lease
+        self.processes: list[asyncio.subprocess.Process] = []
+
+    async def hire(self, workers: int) -> None:
+        """Start so many more workers, and return when all of them are at work."""
+        self.processes += await asyncio.gather(*(self._hired() for _ in range(workers)))
+
+    async def _hired(self) -> asyncio.subprocess.Process:
+        arguments = ("-m", "tests.fleet.worker_process", self.storage.url, self.storage.namespace, str(self.lease))
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, *arguments, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+        )
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"ready\n"
+        return process
+
+    def alive(self) -> list[asyncio.subprocess.Process]:
+        return [process for process in self.processes if process.returncode is None]
+
+    async def dismiss(self) -> None:
+        """End all workers that are left; each must end by itself and without an error."""
+        for process in self.processes:
+            assert process.stdin is not None
+            process.stdin.close()
+        statuses = await asyncio.gather(*(process.wait() for process in self.processes))
+        assert set(statuses) <= {0, -signal.SIGKILL}
+
+    async def start(self, definition: MobDefinition, handler: str) -> str:
+        fleet = Fleet(self.storage, definition, {"*": print}, members={"worker": 3})
+        return await fleet.start(FLOW, {"handler": handler, "effects": str(self.effects)})
+
+    async def wait(self, run_id: str) -> MobRun:
+        async with asyncio.timeout(2 * LONG):
+            return await Fleet(self.storage, EVERYTHING, {}).wait(run_id)
+
+    def told(self) -> list[dict[str, Any]]:
+        """The effects so far, in order."""
+        if not self.effects.exists():
+            return []
+        return [json.loads(line) for line in self.effects.read_text().splitlines()]
+
+
+@asynccontextmanager
+async def crew(url: str, directory: Path, workers: int, lease: float = LEASE) -> AsyncGenerator[Crew]:
+    """A crew on a namespace of its own."""
+    name = f"test-{uuid4().hex}"
+    async with MobStorage.open(url, namespace=name) as storage:
+        hired = Crew(storage, directory / name, lease)
+        try:
+            await hired.hire(workers)
+            yield hired
+            await hired.dismiss()
+        finally:
+            for process in hired.alive():
+                process.kill()
+                await process.wait()
+
+
+async def check(hired: Crew, run: MobRun) -> None:
+    """The run has the one right outcome, told once, and no two owners of an execution had the same token."""
+    assert run.status is MobRunStatus.COMPLETED, run.failure_ledger
+    assert run.root_step_outputs == ROOT_OUTPUTS
+    assert run.loop_iteration_outputs == LOOP_OUTPUTS
+    assert run.flow_state.step_status == STATUSES
+    assert len(run.loop_iteration_ledger) == 2 + 4
+    await check_told_once(hired.storage, run)
+    tokens: dict[str, list[int]] = defaultdict(list)
+    for effect in hired.told():
+        tokens[effect["key"]].append(effect["token"])
+    for owners in tokens.values():
+        assert len(set(owners)) == len(owners)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4, 8])
+async def test_any_number_of_workers_gives_the_same_outcome(server_url: str, tmp_path: Path, workers: int) -> None:
+    async with crew(server_url, tmp_path, workers, lease=30) as hired:
+        run = await hired.wait(await hired.start(EVERYTHING, "work"))
+        await check(hired, run)
+        effects = [effect["step"] for effect in hired.told()]
+        once = {"left": 1, "right": 1, "join": 1, "flaky": 2, "plan": 2, "polish": 4, "end": 1, "gather": 3, "merge": 3}
+        assert {name: effects.count(name) for name in once} == once
+        assert effects.count("vote") in (2, 3)
+        assert {effect["pid"] for effect in hired.told()} <= {process.pid for process in hired.processes}
+
+
+EVENTS = 56
+"""About how many events a run of everything has; a crash comes at a random one of them."""
+
+
+async def kill_one(hired: Crew, event: int, random: Random) -> None:
+    """Kill a worker a random moment after an event, so that it may be anywhere: deciding, committing, executing."""
+    async with asyncio.timeout(LONG):
+        while await hired.storage.events.latest_cursor() < event:  # noqa: ASYNC110 - the log is what it watches
+            await asyncio.sleep(0.001)
+    await asyncio.sleep(random.uniform(0, 0.02))
+    victim = random.choice(hired.alive())
+    victim.kill()
+    await victim.wait()
+
+
+async def survive(hired: Crew, seed: int) -> bool:
+    """A run during which one of three workers is killed and replaced; returns whether it took an execution along."""
+    random = Random(seed)
+    before, event = await hired.storage.events.latest_cursor(), random.randrange(EVENTS)
+    print(f"seed {seed}: a worker dies after event {event} of its run")
+    run_id = await hired.start(EVERYTHING, "work")
+    await kill_one(hired, before + event, random)
+    run, _ = await asyncio.gather(hired.wait(run_id), hired.hire(1))
+    await check(hired, run)
+    view = await hired.storage.executions.load(run_id)
+    assert view is not None
+    return any(execution.lost for execution in view.executions.values())
+
+
+@pytest.mark.slow
+async def test_a_worker_is_killed_at_random_moments(server_url: str, tmp_path: Path) -> None:
+    first = Random().randrange(1_000_000)
+    async with crew(server_url, tmp_path, 3) as hired:
+        took_along = [await survive(hired, seed) for seed in range(first, first + 20)]
+    print(f"{sum(took_along)} of {len(took_along)} crashes took an execution along")
+    assert any(took_along), "no crash was in the middle of anything: the test tests nothing"
+
+
+async def test_a_lost_worker_costs_no_retry(server_url: str, tmp_path: Path) -> None:
+    definition = mob({"a": step(policy="any", dispatch_mode=DispatchMode.ONE_TO_ONE)})
+    async with crew(server_url, tmp_path, 2) as hired:
+        run = await hired.wait(await hired.start(definition, "die_at_first"))
+        assert run.status is MobRunStatus.COMPLETED
+        assert run.root_step_outputs == {"a": "owner 2"}
+        assert [effect["token"] for effect in hired.told()] == [1, 2]
+        assert len({effect["key"] for effect in hired.told()}) == 1
+        await check_told_once(hired.storage, run)
+
+
+async def test_an_execution_that_kills_every_worker_fails_its_step(server_url: str, tmp_path: Path) -> None:
+    definition = mob({"a": step(dispatch_mode=DispatchMode.ONE_TO_ONE)}, limits={"max_step_retries": 9})
+    async with crew(server_url, tmp_path, engine.MAX_LOST + 2, lease=0.2) as hired:
+        run = await hired.wait(await hired.start(definition, "die"))
+        assert run.status is MobRunStatus.FAILED
+        assert [row.reason for row in run.failure_ledger] == ["6 workers vanished while they executed it"]
+        assert len(hired.told()) == engine.MAX_LOST + 1
+        assert len(hired.alive()) == 1
+        await check_told_once(hired.storage, run)
+
+
+async def test_a_paused_worker_is_overtaken_and_its_late_result_refused(server_url: str, tmp_path: Path) -> None:
+    definition = mob({"a": step(policy="any", dispatch_mode=DispatchMode.ONE_TO_ONE), "b": step("a")})
+    async with crew(server_url, tmp_path, 2) as hired:
+        run_id = await hired.start(definition, "be_paused")
+        run = await hired.wait(run_id)
+        assert run.root_step_outputs["a"] == "owner 2"
+        paused, successor = (effect["pid"] for effect in hired.told()[:2])
+        assert paused != successor
+        os.kill(paused, signal.SIGCONT)
+        await hired.dismiss()  # the paused worker ends by itself, and only after it handed in its result
+        assert await hired.wait(run_id) == run
+        await check_told_once(hired.storage, run)
+
+
+async def test_workers_end_when_they_are_no_longer_needed(server_url: str, tmp_path: Path) -> None:
+    async with crew(server_url, tmp_path, 1) as hired:
+        await hired.dismiss()
+        await until(lambda: hired.processes[0].returncode == 0)

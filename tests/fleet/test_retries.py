@@ -1,0 +1,242 @@
+"""Attempts: what is tried again and when, who may take over, and whose result counts (decisions 36, 38)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from redis_mob.fleet import engine
+from redis_mob.fleet.outcome import Failed, Succeeded
+from redis_mob.fleet.steps import FIRST_PAUSE, LONGEST_PAUSE
+from redis_mob.models.events import StepTargetFailed
+from redis_mob.models.execution import END_OF_TIME, ExecutionStatus
+from redis_mob.models.run import MobRunStatus
+from tests.fleet.flows import mob, step
+from tests.fleet.simulation import LEASE, NOON, Simulation
+
+SECOND = timedelta(seconds=1)
+
+
+def begun(*, retries: int = 0, members: int = 1, duration: int | None = None, **more: Any) -> Simulation:
+    limits = {"max_step_retries": retries}
+    if duration is not None:
+        limits["max_flow_duration_ms"] = duration
+    sim = Simulation(mob({"a": step(**more)}, limits=limits), worker=members)
+    assert sim.advance()
+    return sim
+
+
+def wait_for_retry(sim: Simulation) -> timedelta:
+    """Lets the pause before the next attempt pass, and says how long it was."""
+    pause = sim.execution("a").due_at - sim.store.now
+    sim.store.now += pause
+    return pause
+
+
+@pytest.mark.parametrize("retries", [0, 1, 2])
+def test_engine_case_18_retries_bound_the_dispatches(retries: int) -> None:
+    sim = begun(retries=retries)
+    for _ in range(retries + 1):
+        assert sim.run.status is MobRunStatus.RUNNING
+        wait_for_retry(sim)
+        sim.fail("a")
+    assert sim.run.status is MobRunStatus.FAILED
+    assert sim.story().count("step_dispatched a@worker-1") == retries + 1
+    assert sim.story().count("step_target_failed a@worker-1") == retries + 1
+
+
+def test_engine_case_19_one_dispatched_row_over_three_attempts() -> None:
+    sim = begun(retries=2)
+    for attempt in (1, 2, 3):
+        assert sim.execution("a").attempt == attempt
+        wait_for_retry(sim)
+        sim.fail("a")
+    assert sim.rows("dispatched") == ["a@worker-1 dispatched"]
+
+
+def test_engine_case_20_reason_and_typed_error_reach_event_and_ledger() -> None:
+    sim = begun()
+    sim.fail("a", "no such file", error_class="FileNotFoundError", detail={"path": "x"}, retryable=False)
+    [event] = [event for event in sim.store.events if isinstance(event, StepTargetFailed)]
+    [row] = sim.run.failure_ledger
+    for told in (event, row):
+        assert told.reason == "no such file"
+        assert told.error_report is not None
+        assert told.error is not None
+        assert told.error_report.error_class == "tool"
+        assert told.error_report.reason == {"exception": "FileNotFoundError", "detail": {"path": "x"}}
+        assert (told.error.kind, told.error.terminal, told.error.retryable) == ("tool_failure", True, False)
+        assert told.error.detail == '{"path":"x"}'
+
+
+def test_engine_case_21_one_failure_entry_per_failed_target() -> None:
+    sim = begun(retries=1, members=2, policy="any")
+    for member in ("worker-1", "worker-2"):
+        for attempt in (1, 2):
+            sim.wait(SECOND)
+            sim.fail("a", f"{member} {attempt}", member=member)
+    assert sim.failures() == [("a", "worker-1 2"), ("a", "worker-2 2")]
+
+
+def test_engine_case_22_a_timeout_is_told_everywhere() -> None:
+    sim = begun()
+    sim.fail("a", "timeout after 5ms")
+    assert sim.failures() == [("a", "timeout after 5ms")]
+    assert "a@worker-1 failed" in sim.rows()
+    assert sim.story()[-3:] == ["step_target_failed a@worker-1", "step_failed a", "flow_failed"]
+
+
+@pytest.mark.parametrize("outcome", [Succeeded("late"), Failed("late")])
+def test_engine_case_23_a_late_result_is_refused(outcome: Succeeded | Failed) -> None:
+    sim = begun(retries=1)
+    token = sim.claim("a", owner="slow")
+    sim.settle("a", Failed("timeout after 1ms"))
+    assert not sim.settle("a", outcome, token=token)
+    wait_for_retry(sim)
+    sim.claim("a", owner="second")
+    before = sim.store.view
+    assert not sim.settle("a", outcome, token=token)
+    assert sim.store.view == before
+
+
+def test_a_result_counts_once() -> None:
+    sim = begun(members=2)
+    token = sim.claim("a")
+    assert sim.settle("a", Succeeded(1), token=token)
+    before = sim.store.view
+    assert not sim.settle("a", Succeeded(2), token=token)
+    assert sim.store.view == before
+
+
+def test_pauses_double_from_100_ms_to_half_a_minute() -> None:
+    sim = begun(retries=20)
+    pauses: list[timedelta] = []
+    for _ in range(20):
+        sim.fail("a")
+        pauses.append(wait_for_retry(sim))
+    for number, pause in enumerate(pauses):
+        full = min(FIRST_PAUSE * 2**number, LONGEST_PAUSE)
+        assert full / 2 <= pause <= full
+    assert len(set(pauses)) == len(pauses), "no jitter"
+
+
+def test_an_attempt_does_not_begin_before_its_pause_is_over() -> None:
+    sim = begun(retries=1)
+    sim.fail("a")
+    key = sim.key("a", "worker-1")
+    due = sim.execution("a").due_at
+    for now, may in ((due - timedelta(microseconds=1), False), (due, True)):
+        sim.store.now = now
+        transition = engine.claim(sim.store.load(), sim.definition, key, owner="one", lease=LEASE, random=sim.random)
+        assert (transition is not None) is may
+
+
+def test_what_cannot_be_helped_is_not_tried_again() -> None:
+    sim = begun(retries=5)
+    sim.fail("a", "bad input", retryable=False)
+    assert sim.run.status is MobRunStatus.FAILED
+    assert sim.failures() == [("a", "bad input")]
+
+
+def test_no_attempt_begins_after_the_end_of_the_flow() -> None:
+    sim = begun(retries=5, duration=1000)
+    sim.wait(timedelta(milliseconds=995))
+    sim.fail("a", "broken")
+    assert sim.run.status is MobRunStatus.FAILED
+    assert sim.failures() == [("a", "broken")]
+
+
+def test_each_member_has_attempts_of_its_own() -> None:
+    sim = begun(retries=1, members=2)
+    sim.fail("a", member="worker-1")
+    sim.do("a", member="worker-2")
+    wait_for_retry(sim)
+    sim.do("a", member="worker-1")
+    assert sim.run.status is MobRunStatus.COMPLETED
+    assert (sim.execution("a", "worker-1").attempt, sim.execution("a", "worker-2").attempt) == (2, 1)
+
+
+def test_an_execution_has_one_owner() -> None:
+    sim = begun()
+    sim.claim("a", owner="first")
+    key = sim.key("a", "worker-1")
+    sim.wait(LEASE - timedelta(microseconds=1))
+    assert engine.claim(sim.store.load(), sim.definition, key, owner="x", lease=LEASE, random=sim.random) is None
+
+
+def test_an_expired_lease_goes_to_whoever_takes_it_and_costs_no_attempt_of_the_step() -> None:
+    sim = begun(retries=0)
+    first = sim.claim("a", owner="vanished")
+    sim.wait(LEASE)
+    second = sim.claim("a", owner="successor")
+    assert second > first
+    execution = sim.execution("a")
+    assert (execution.attempt, execution.lost) == (2, 1)
+    assert execution.lease is not None
+    assert execution.lease.owner == "successor"
+    assert not sim.settle("a", Succeeded("of the vanished one"), token=first)
+    assert sim.settle("a", Succeeded("of the successor"), token=second)
+    assert sim.run.status is MobRunStatus.COMPLETED
+    assert sim.run.root_step_outputs == {"a": {"worker-1": "of the successor"}}
+
+
+def test_a_failure_after_a_lost_worker_leaves_all_retries() -> None:
+    sim = begun(retries=1)
+    sim.claim("a")
+    sim.wait(LEASE)
+    sim.fail("a")
+    assert sim.execution("a").status is ExecutionStatus.WAITING
+    wait_for_retry(sim)
+    sim.fail("a")
+    assert sim.run.status is MobRunStatus.FAILED
+
+
+def test_a_result_after_the_lease_but_before_a_successor_is_welcome() -> None:
+    sim = begun()
+    token = sim.claim("a")
+    sim.wait(LEASE * 2)
+    assert sim.settle("a", Succeeded(1), token=token)
+    assert sim.run.status is MobRunStatus.COMPLETED
+
+
+def test_an_execution_that_loses_every_worker_fails() -> None:
+    sim = begun(retries=5)
+    for _ in range(engine.MAX_LOST + 1):
+        sim.claim("a")
+        sim.wait(LEASE)
+    key = sim.key("a", "worker-1")
+    transition = engine.claim(sim.store.load(), sim.definition, key, owner="x", lease=LEASE, random=sim.random)
+    assert transition is not None
+    sim.commit(transition)
+    assert sim.run.status is MobRunStatus.FAILED
+    assert sim.failures() == [("a", "6 workers vanished while they executed it")]
+    assert sim.execution("a").lease is None
+
+
+def test_the_time_of_an_attempt() -> None:
+    cases = ((None, 30_000), (5, 5), (0, 0))
+    for timeout, milliseconds in cases:
+        sim = begun(timeout_ms=timeout)
+        sim.claim("a")
+        lease = sim.execution("a").lease
+        assert lease is not None
+        assert lease.deadline == NOON + timedelta(milliseconds=milliseconds)
+        assert lease.expires_at == NOON + LEASE
+
+
+def test_the_end_of_the_flow_cuts_the_time_of_an_attempt() -> None:
+    sim = begun(timeout_ms=5000, duration=1000)
+    sim.claim("a")
+    lease = sim.execution("a").lease
+    assert lease is not None
+    assert lease.deadline == NOON + SECOND
+
+
+def test_times_beyond_the_calendar_are_the_end_of_time() -> None:
+    sim = begun(timeout_ms=2**64 - 1, duration=2**64 - 1)
+    sim.claim("a")
+    lease = sim.execution("a").lease
+    assert lease is not None
+    assert lease.deadline == END_OF_TIME == sim.store.view.deadline

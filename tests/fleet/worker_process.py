@@ -1,0 +1,86 @@
+"""One worker as a process of its own: it works until its standard input ends.
+
+Its handlers write a line about each of their effects to a file that all workers share, so that a test can count them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import signal
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from redis_mob import StepContext, StepFailed
+from redis_mob.fleet.step_context import Handler
+from redis_mob.fleet.worker import Worker
+from redis_mob.stores.storage import MobStorage
+
+
+def write_effect(ctx: StepContext) -> None:
+    """The effect of a handler on the world: a line, whole or not at all."""
+    effect = {"key": ctx.idempotency_key, "token": ctx.fencing_token, "step": ctx.step_id, "pid": os.getpid()}
+    file = os.open(ctx.params["effects"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    try:
+        os.write(file, json.dumps(effect).encode() + b"\n")
+    finally:
+        os.close(file)
+
+
+async def work(ctx: StepContext) -> dict[str, Any]:
+    """Takes a moment, and gives the same output whoever does it; some members and attempts fail."""
+    await asyncio.sleep(random.uniform(0, 0.03))
+    write_effect(ctx)
+    if ctx.step_id == "left" or (ctx.step_id == "vote" and ctx.member == "worker-3"):
+        raise StepFailed("never", retryable=False)
+    if ctx.step_id == "flaky" and ctx.attempt == 1:
+        raise ValueError("not the first time")
+    return {"step": ctx.step_id, "round": ctx.iteration}
+
+
+async def die_at_first(ctx: StepContext) -> str:
+    """Takes its worker along unless somebody did so before."""
+    write_effect(ctx)
+    if ctx.fencing_token == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return f"owner {ctx.fencing_token}"
+
+
+async def die(ctx: StepContext) -> None:
+    """Takes its worker along every time."""
+    write_effect(ctx)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+async def be_paused(ctx: StepContext) -> str:
+    """The first owner of step a is stopped where it stands, and returns as soon as it goes on."""
+    write_effect(ctx)
+    if ctx.step_id == "a" and ctx.fencing_token == 1:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    return f"owner {ctx.fencing_token}"
+
+
+HANDLERS: dict[str, Handler] = {"work": work, "die_at_first": die_at_first, "die": die, "be_paused": be_paused}
+
+
+def handler(ctx: StepContext) -> Any:
+    """Does what the parameters of the run name."""
+    return HANDLERS[ctx.params["handler"]](ctx)
+
+
+async def main(url: str, namespace: str, lease: float) -> None:
+    stop = asyncio.Event()
+    async with MobStorage.open(url, namespace=namespace) as storage:
+        reader = asyncio.create_task(asyncio.to_thread(Path("/dev/stdin").read_bytes))
+        reader.add_done_callback(lambda _reader: stop.set())
+        print("ready", flush=True)
+        await Worker(storage.executions, {"*": handler}, lease=timedelta(seconds=lease)).run(stop)
+        await reader
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], sys.argv[2], float(sys.argv[3])))

@@ -1,0 +1,93 @@
+"""Workers within a test, on a real server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+from redis_mob.fleet.fleet import Fleet
+from redis_mob.fleet.step_context import Handler
+from redis_mob.fleet.worker import Worker
+from redis_mob.models.definition import MobDefinition
+from redis_mob.models.run import MobRun
+from redis_mob.stores.storage import MobStorage
+from tests.fleet.flows import FLOW, mob, step
+from tests.fleet.simulation import told
+from tests.support.waiting import LONG
+
+SHORT_LEASE = timedelta(milliseconds=300)
+
+
+@asynccontextmanager
+async def at_work(
+    storage: MobStorage,
+    handlers: Mapping[str, Handler],
+    *,
+    workers: int = 1,
+    lease: timedelta = SHORT_LEASE,
+    concurrency: int = 16,
+) -> AsyncGenerator[asyncio.Event]:
+    """Workers, each until the block ends or the event is set; what they raise is raised at the end of the block."""
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        for _ in range(workers):
+            worker = Worker(storage.executions, handlers, lease=lease, concurrency=concurrency)
+            group.create_task(worker.run(stop))
+        try:
+            yield stop
+        finally:
+            stop.set()
+
+
+async def run_flow(
+    storage: MobStorage,
+    definition: MobDefinition,
+    handlers: Mapping[str, Handler] | Handler,
+    *,
+    params: Any = None,
+    members: Mapping[str, int] | None = None,
+    **working: Any,
+) -> MobRun:
+    """A run of the flow from start to end, by workers that have these handlers."""
+    served = handlers if isinstance(handlers, Mapping) else {"*": handlers}
+    fleet = Fleet(storage, definition, served, members=members)
+    async with at_work(storage, served, **working):
+        run_id = await fleet.start(FLOW, params)
+        async with asyncio.timeout(LONG):
+            return await fleet.wait(run_id)
+
+
+async def run_step(storage: MobStorage, handler: Handler, *, retries: int = 0, **spec: Any) -> MobRun:
+    """A run of one step."""
+    definition = mob({"a": step(**spec)}, limits={"max_step_retries": retries})
+    return await run_flow(storage, definition, handler)
+
+
+async def failure_of(storage: MobStorage, handler: Handler, **spec: Any) -> Any:
+    """The only failure of a run of one step, which must have failed."""
+    run = await run_step(storage, handler, **spec)
+    assert run.status == "failed"
+    [failure] = run.failure_ledger
+    return failure
+
+
+async def check_told_once(storage: MobStorage, run: MobRun) -> None:
+    """Cursors have no gap, the run ended once, and every result in its ledger was told once."""
+    stored = await storage.events.replay_all()
+    assert [event.cursor for event in stored] == list(range(1, len(stored) + 1))
+    stored = [event for event in stored if getattr(event.kind, "run_id", run.run_id) == run.run_id]
+    story = Counter(told(event.kind) for event in stored)
+    assert story["flow_started"] == 1
+    assert story[f"flow_{run.status}"] == 1
+    assert sum(story[f"flow_{end}"] for end in ("completed", "failed", "canceled")) == 1
+    assert told(stored[-1].kind) == f"flow_{run.status}"
+    results = Counter(
+        f"step_target_completed {row.step_id}@{row.agent_identity}"
+        for row in run.step_ledger
+        if row.status == "completed" and not row.agent_identity.startswith("__")
+    )
+    assert results == {line: count for line, count in story.items() if line.startswith("step_target_completed ")}
