@@ -50,11 +50,16 @@ class WorkerPool:
         return list(dict.fromkeys(notes))
 
     async def lost(self) -> None:
-        """Raises when all workers have died for good: HandlerError when the last could not load its handlers,
-        StorageUnavailableError when it could not reach the storage, else WorkersLostError. Returns when they were
+        """Raises HandlerError as soon as a worker cannot load its handlers, which are the same for all.
+
+        Raises StorageUnavailableError or WorkersLostError when all workers have died for good. Returns when they were
         told to stop.
         """
-        await asyncio.wait(self._slots)
+        for slot in asyncio.as_completed(self._slots):
+            try:
+                await slot
+            except (StorageUnavailableError, WorkersLostError):
+                continue
         self._slots[-1].result()
 
     async def __aenter__(self) -> Self:
@@ -88,8 +93,10 @@ class WorkerPool:
             self._notes.append(f"worker {number} {_how(end)}{_why(last_words)}; another one takes its place")
             if early:
                 await asyncio.sleep(FIRST_PAUSE * 2**early)
-        self._notes.append(f"worker {number} {_how(end)}{_why(last_words)}; it is given up")
-        raise _final(number, end, last_words)
+        final = _final(number, end, last_words)
+        if not isinstance(final, HandlerError):
+            self._notes.append(f"worker {number} {_how(end)}{_why(last_words)}; it is given up")
+        raise final
 
     async def _run_one(self, number: int) -> tuple[bool, int, str]:
         """Run one process to its end: whether it came to serve, its exit status, and why it ended if it said so."""
