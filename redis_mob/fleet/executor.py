@@ -49,7 +49,6 @@ class LeasedExecution:
     claimed_at: datetime
     clock_offset: float = field(init=False)
     """The storage's time minus this event loop's, in seconds: so that no host's own clock matters."""
-    _one_at_a_time: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
         self.clock_offset = self.claimed_at.timestamp() - asyncio.get_running_loop().time()
@@ -64,17 +63,16 @@ class LeasedExecution:
 
     async def renew(self) -> bool:
         """Extend the lease; False if it is lost."""
-        async with self._one_at_a_time:
-            expires_at = datetime.fromtimestamp(self._now(), UTC) + self.duration
-            lease = self.lease.model_copy(update={"expires_at": expires_at})
-            renewed = self.execution.model_copy(update={"lease": lease})
-            if not await self.store.renew_lease(self.run_id, self.key, expected=self.execution, next=renewed):
-                return await self._is_still_held()
-            self.execution, self.lease = renewed, lease
-            return True
+        expires_at = datetime.fromtimestamp(self._now(), UTC) + self.duration
+        lease = self.lease.model_copy(update={"expires_at": expires_at})
+        renewed = self.execution.model_copy(update={"lease": lease})
+        if not await self.store.renew_lease(self.run_id, self.key, expected=self.execution, next=renewed):
+            return await self._is_still_held()
+        self.execution, self.lease = renewed, lease
+        return True
 
     async def _is_still_held(self) -> bool:
-        """Whether it was a renewal of our own, whose reply was lost, that changed the lease."""
+        """Whether it was a renewal of our own that changed the lease: at the same time, or with its reply lost."""
         view = await self.store.load(self.run_id)
         execution = view and view.executions.get(self.key)
         if not execution or not execution.lease or execution.lease.fencing_token != self.lease.fencing_token:
@@ -97,7 +95,7 @@ async def execute(
     """
     cancelled = asyncio.Event()
     context = _context(held, run, flow, cancelled)
-    async with _kept(held, cancelled) as lost:
+    async with _kept(held) as lost:
         work = asyncio.create_task(_called(handler, context, threads))
         work.add_done_callback(_look_at)
         try:
@@ -114,7 +112,7 @@ async def execute(
 
 
 @asynccontextmanager
-async def _kept(held: LeasedExecution, cancelled: asyncio.Event) -> AsyncGenerator[asyncio.Task[None]]:
+async def _kept(held: LeasedExecution) -> AsyncGenerator[asyncio.Task[None]]:
     """Renews the lease in the background; the task ends when the lease is lost.
 
     When something changed it renews early, for that is how it learns that nobody needs the result any more.
@@ -128,7 +126,6 @@ async def _kept(held: LeasedExecution, cancelled: asyncio.Event) -> AsyncGenerat
                 await bell.wait(max(pause - SHORTEST_PAUSE_SECONDS, 0.0))
                 with suppress(MobStoreError):  # the next renewal may reach the storage again; the lease decides
                     if not await held.renew():
-                        cancelled.set()
                         return
 
     task = asyncio.create_task(keep())

@@ -45,8 +45,7 @@ def test_one_to_one_goes_to_the_least_loaded_member() -> None:
 
 
 def test_a_member_with_finished_work_is_not_loaded() -> None:
-    sim = begun(Simulation(mob({"a": step(), "b": step("a", dispatch_mode=ONE)}), worker=2))
-    sim.do("a", member="worker-2")
+    sim = begun(Simulation(mob({"a": step(dispatch_mode=ONE), "b": step("a", dispatch_mode=ONE)}), worker=2))
     sim.do("a", member="worker-1")
     assert sim.open() == ["b@worker-1"]
 

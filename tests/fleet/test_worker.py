@@ -261,15 +261,19 @@ async def test_commits_that_fail_or_lose_their_reply_change_nothing_in_the_outco
     monkeypatch.setattr(storage, "executions", store := Unreliable(storage.executions, Random(seed), 0.3))
     steps = {"a": step(), "b": step("a"), "c": step("a", policy=2), "d": step("b", "c")}
 
+    calls = Counter[tuple[str, str]]()
+
     async def handler(ctx: StepContext) -> dict[str, str]:
+        calls[ctx.step_id, ctx.member] += 1
         return {"step": ctx.step_id, "member": ctx.member}
 
-    run = await run_flow(storage, mob(steps), handler, members={"worker": 2}, workers=2)
+    run = await run_flow(storage, mob(steps), handler, members={"worker": 2}, workers=2, lease=timedelta(seconds=1))
     assert run.status is MobRunStatus.COMPLETED
     assert run.root_step_outputs == {
         name: {f"worker-{n}": {"step": name, "member": f"worker-{n}"} for n in (1, 2)} for name in steps
     }
     await check_told_once(storage, run)
+    assert calls == Counter((name, f"worker-{n}") for n in (1, 2) for name in steps), "a result was thrown away"
     assert min(store.failures["before"], store.failures["after"]) > 0
 
 
