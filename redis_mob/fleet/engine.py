@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from random import Random
 
+from redis_mob.fleet.ending import ending
 from redis_mob.fleet.outcome import Failed, Outcome
 from redis_mob.fleet.progress import FLOW_STEP, SYSTEM_MEMBER, Progress
 from redis_mob.fleet.steps import begin_step, cancel_open, denied, is_wanted, settle_target, target
@@ -28,7 +29,7 @@ from redis_mob.kernel.plan import next_actions
 from redis_mob.kernel.seeds import body_frame_id
 from redis_mob.kernel.settle import abort_run, cancel_run
 from redis_mob.models.definition import MobDefinition, PolicyMode
-from redis_mob.models.events import FlowCanceled, FlowCompleted, FlowFailed, FlowStarted, StepDispatched, StepSkipped
+from redis_mob.models.events import FlowFailed, FlowStarted, StepDispatched, StepSkipped
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, Lease, later
 from redis_mob.models.flow import FlowStepStatus, LoopPhase
 from redis_mob.models.flow_spec import FrameSpec, RepeatUntilSpec
@@ -205,10 +206,9 @@ def _record_projection(progress: Progress, step: ProjectStep) -> None:
 
 
 def _cancel(progress: Progress) -> None:
-    run = progress.view.run
     cancel_open(progress)
     progress.end(cancel_run(progress.machine, progress.flow))
-    progress.tell_end(FlowCanceled(run_id=run.run_id, flow_id=run.flow_id))
+    _tell_end(progress, MobRunStatus.CANCELED)
 
 
 def _abort(progress: Progress, reason: str, *, failing: tuple[str, str] | None = None) -> None:
@@ -220,21 +220,5 @@ def _abort(progress: Progress, reason: str, *, failing: tuple[str, str] | None =
 
 
 def _tell_end(progress: Progress, status: MobRunStatus) -> None:
-    run = progress.view.run
-    if status is MobRunStatus.COMPLETED:
-        steps = progress.context().steps
-        structured = {"steps": steps} if steps else None
-        progress.tell_end(FlowCompleted(run_id=run.run_id, flow_id=run.flow_id, structured_output=structured))
-    elif status is MobRunStatus.FAILED:
-        progress.tell_end(FlowFailed(run_id=run.run_id, flow_id=run.flow_id, reason=_why_failed(progress)))
-    else:
-        progress.tell_end(FlowCanceled(run_id=run.run_id, flow_id=run.flow_id))
-
-
-def _why_failed(progress: Progress) -> str:
-    """The failures of the run in one line: of each step the last, in the order in which they came."""
-    reasons: dict[str, str] = {}
-    for entry in (*progress.view.run.failure_ledger, *progress.failures):
-        reasons[entry.step_id] = entry.reason
-    told = [reason if step == FLOW_STEP else f"step {step!r}: {reason}" for step, reason in reasons.items()]
-    return "; ".join(told) or "root frame sealed failed"
+    failures = (*progress.view.run.failure_ledger, *progress.failures)
+    progress.tell_end(ending(progress.run, progress.flow, status, failures))

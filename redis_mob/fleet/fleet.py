@@ -11,6 +11,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from redis_mob.codec.executions import encode_definition
 from redis_mob.errors import HandlerError, NotFoundError, ValidationError
+from redis_mob.fleet.recovery import recover
 from redis_mob.fleet.schemas import read_schemas
 from redis_mob.fleet.step_context import Handler, handler_for
 from redis_mob.fleet.worker import DEFAULT_LEASE, SWEEP_SECONDS, Worker, checked_lease
@@ -98,6 +99,11 @@ class Fleet:
         Raises NotFoundError if it does not exist.
         """
         return await self._storage.executions.request_cancel(run_id)
+
+    async def recover(self) -> list[str]:
+        """Mend the runs of this mob that a crash of another engine has left half written; see `recovery.recover`."""
+        storage = self._storage
+        return await recover(self._definition, storage.events, storage.runs, storage.executions)
 
     async def work(self, concurrency: int = 16, stop: asyncio.Event | None = None, name: str | None = None) -> None:
         """Be a worker of this namespace until `stop` is set; see `Worker`."""

@@ -1,0 +1,56 @@
+"""Mends what a crash between two writes has left: of an engine that commits in pieces, or of callers of the stores.
+
+The fleet's own transitions are whole, so it never needs this for its own runs.
+"""
+
+from __future__ import annotations
+
+from redis_mob.contracts import ExecutionStore, MobEventStore, MobRunStore
+from redis_mob.errors import NotFoundError
+from redis_mob.fleet.ending import ending
+from redis_mob.kernel.repair import repair, repaired_run
+from redis_mob.models.definition import MobDefinition
+from redis_mob.models.events import NewMobEvent
+from redis_mob.models.flow_spec import FlowSpec
+from redis_mob.models.run import MobRun
+from redis_mob.models.transition import Transition
+
+
+async def recover(
+    definition: MobDefinition, events: MobEventStore, runs: MobRunStore, executions: ExecutionStore
+) -> list[str]:
+    """Mend the runs of a mob, and return the ids of those that needed it, in the order of their creation.
+
+    A run that is over and never said so gets its terminal event, by its stored status (cases 138, 139). An active
+    run that was started by a fleet gets its lists and counters right and becomes due (decision 27). Doing it again,
+    or in two places at once, is harmless. Raises KernelError naming a run that cannot be repaired.
+    """
+    mended: list[str] = []
+    for run in await runs.list_runs(definition.id):
+        flow = definition.flows.get(run.flow_id)
+        if flow is None:
+            continue
+        if await (_tell_end(events, run, flow) if run.status.is_terminal else _repair(executions, run.run_id, flow)):
+            mended.append(run.run_id)
+    return mended
+
+
+async def _tell_end(events: MobEventStore, run: MobRun, flow: FlowSpec) -> bool:
+    kind = ending(run, flow, run.status, run.failure_ledger)
+    return await events.append_terminal_event_if_absent(NewMobEvent(mob_id=run.mob_id, kind=kind)) is not None
+
+
+async def _repair(executions: ExecutionStore, run_id: str, flow: FlowSpec) -> bool:
+    while True:
+        try:
+            view = await executions.load(run_id)
+        except NotFoundError:
+            return False  # no fleet started it, so none knows its definition and members
+        if view is None or view.run.status.is_terminal:
+            return False
+        move = repair(view.run, flow)
+        after = repaired_run(view.run, move)
+        if after == view.run:
+            return False
+        if await executions.commit(Transition(before=view, run=after, inputs=move.inputs, look_again_at=view.now)):
+            return True
