@@ -61,7 +61,22 @@ class FrameAtomicPersistenceUnavailableError(MobStoreError):
 
 
 class SerializationError(MobStoreError):
-    """Stored bytes cannot be read, or do not match their digest; the message names the record."""
+    """Stored bytes cannot be read or do not match their digest, or a config document cannot be written as JSON.
+
+    The message names the record.
+    """
+
+
+class SealKeyMissingError(MobStoreError):
+    """Something is sealed with keys that this storage does not have; `key_ids` names them, `key_id` the first."""
+
+    def __init__(self, key_id: str, *others: str) -> None:
+        self.key_id = key_id
+        self.key_ids = (key_id, *others)
+        super().__init__(
+            f"sealed secrets need seal key {', '.join(map(repr, self.key_ids))}, which this storage does not have: "
+            "pass it to MobStorage.open(seal_key=...), in a SealKeyring if there are several"
+        )
 
 
 class InternalError(MobStoreError):
@@ -88,7 +103,44 @@ class EventsTrimmedError(MobStoreError):
         self.first_available = first_available
 
 
-class ValidationError(RedisMobError):
+class ConfigStoreError(RedisMobError):
+    """A config document could not be written as asked, or its changes not be followed."""
+
+
+class AlreadyExistsError(ConfigStoreError):
+    """A config document that was to be created exists already; it was not touched. The text is `namespace/id`."""
+
+    def __init__(self, namespace: str, id: str) -> None:
+        super().__init__(f"{namespace}/{id}")
+        self.namespace = namespace
+        self.id = id
+
+
+class VersionConflictError(ConfigStoreError):
+    """A config document has another revision than the one expected; absence counts as 0. Nothing was written."""
+
+    def __init__(self, expected: int, actual: int, name: str = "the document") -> None:
+        super().__init__(f"{name} has revision {actual}, not {expected}: read it again")
+        self.expected = expected
+        self.actual = actual
+
+
+class ChangeFeedTruncatedError(ConfigStoreError):
+    """Config changes after the reader's cursor are gone: read the documents again.
+
+    A subscription that raised it may be continued: it goes on with the change `first_available`.
+    """
+
+    def __init__(self, after: int, first_available: int) -> None:
+        super().__init__(
+            f"config changes after cursor {after} are gone; the first one available is {first_available}: "
+            "read the documents again"
+        )
+        self.after = after
+        self.first_available = first_available
+
+
+class ValidationError(ConfigStoreError):
     """A name or value breaks a rule of this library; refused before any I/O."""
 
 
@@ -119,3 +171,7 @@ class TemplateError(DefinitionError):
 
 class HandlerError(RedisMobError):
     """A handler cannot be found, imported or called."""
+
+
+class UnsealedSecretsWarning(UserWarning):
+    """A secret was stored in clear because the storage was opened without a seal key."""

@@ -21,7 +21,7 @@ from redis_mob.cli.display import printable, stderr_console
 from redis_mob.cli.run import RunOrder, run_flow
 from redis_mob.cli.worker_link import ExitStatus
 from redis_mob.cli.workers import WorkersLostError
-from redis_mob.connection.address import URL_VARIABLE, parse_address, storage_url
+from redis_mob.connection.address import URL_VARIABLE, MemoryAddress, parse_address, storage_url
 from redis_mob.connection.keys import Keys
 from redis_mob.errors import (
     DefinitionError,
@@ -188,9 +188,13 @@ def _url(url: str | None) -> str:
     """The URL of the storage; a bad one is a storage that cannot be reached, and the message shows no password."""
     named = storage_url(url)
     try:
-        parse_address(named)
+        address = parse_address(named)
     except ValidationError as error:
         raise StorageUnavailableError(str(error)) from None
+    if isinstance(address, MemoryAddress):
+        raise StorageUnavailableError(
+            f"{address.url}: worker processes cannot reach it; embedded: needs no server either"
+        )
     return named
 
 

@@ -11,7 +11,7 @@ from redis_mob.models.base import json_text
 from redis_mob.models.events import FlowFailed, MobEvent
 from redis_mob.models.run import FailureLedgerEntry, MobRun, MobRunStatus
 from redis_mob.models.transition import RunView
-from redis_mob.stores.storage import MobStorage
+from redis_mob.storage import MobStorage
 
 EXCERPT = 160
 """Characters of an output that the summary shows."""

@@ -21,7 +21,7 @@ from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import Handler
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.transition import RunView
-from redis_mob.stores.storage import MobStorage
+from redis_mob.storage import MobStorage
 
 SWEEP_SECONDS = 1.0
 """How long the view relies on wake-ups before it looks by itself."""

@@ -20,7 +20,7 @@ from redis_mob.cli.worker_link import STOP_GRACE, ExitStatus, Report, ReportKind
 from redis_mob.errors import HandlerError, RedisMobError
 from redis_mob.fleet.handler_loading import load_handlers
 from redis_mob.fleet.worker import Worker
-from redis_mob.stores.storage import MobStorage
+from redis_mob.storage import MobStorage
 
 
 class Link:

@@ -15,8 +15,9 @@ URL_VARIABLE = "REDIS_MOB_URL"
 DEFAULT_URL = "embedded:"
 DEFAULT_PORT = 6379
 
-SUPPORTED = "embedded:, embedded:/directory, redis://[user:password@]host[:port][/db], unix:///path.sock[?db=N]"
-PLANNED = ("memory", "rediss", "redis+cluster", "redis+sentinel")
+TCP_FORM = "redis://[user:password@]host[:port][/db]"
+SUPPORTED = f"memory:, embedded:, embedded:/directory, {TCP_FORM}, unix:///path.sock[?db=N]"
+PLANNED = ("rediss", "redis+cluster", "redis+sentinel")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,15 @@ class Credentials:
             return ""
         user = quote(self.user or "", safe="")
         return f"{user}:{password}@" if password else f"{user}@"
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryAddress:
+    """No server: the content stays in this process, and is gone when nobody has it open any more."""
+
+    @property
+    def url(self) -> str:
+        return "memory:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +105,7 @@ class UnixAddress:
 
 
 ServerAddress = TcpAddress | UnixAddress
-Address = EmbeddedAddress | ServerAddress
+Address = MemoryAddress | EmbeddedAddress | ServerAddress
 
 
 def storage_url(url: str | None, environment: Mapping[str, str] = os.environ) -> str:
@@ -125,6 +135,12 @@ def parse_address(url: str) -> Address:
     return _PARSERS[scheme](url, parts)
 
 
+def _parse_memory(url: str, parts: SplitResult) -> Address:
+    if parts.netloc or parts.path or parts.query:
+        raise _bad(url, "nothing may follow it; the namespace is given apart")
+    return MemoryAddress()
+
+
 def _parse_embedded(url: str, parts: SplitResult) -> Address:
     if parts.netloc or parts.query:
         raise _bad(url, "only a directory may follow, as in embedded:/var/lib/fleet")
@@ -138,7 +154,7 @@ def _parse_embedded(url: str, parts: SplitResult) -> Address:
 
 def _parse_tcp(url: str, parts: SplitResult) -> Address:
     if parts.query:
-        raise _bad(url, f"it takes no options after `?`: write {SUPPORTED.split(', ')[2]}")
+        raise _bad(url, f"it takes no options after `?`: write {TCP_FORM}")
     if not parts.hostname:
         raise _bad(url, "it names no host, as in redis://localhost:6379/0")
     database = _database(url, parts.path.removeprefix("/") or "0")
@@ -190,4 +206,4 @@ def _shown(url: str) -> str:
     return f"{place}{question}{'***' if question else ''}"
 
 
-_PARSERS = {"embedded": _parse_embedded, "redis": _parse_tcp, "unix": _parse_unix}
+_PARSERS = {"memory": _parse_memory, "embedded": _parse_embedded, "redis": _parse_tcp, "unix": _parse_unix}

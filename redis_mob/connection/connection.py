@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
-from redis_mob.connection.address import EmbeddedAddress, ServerAddress, parse_address, storage_url
+from redis_mob.connection.address import EmbeddedAddress, MemoryAddress, ServerAddress, parse_address, storage_url
 from redis_mob.connection.embedded import EmbeddedServer
 from redis_mob.connection.keys import Keys
 from redis_mob.connection.refusals import explain, is_transient
@@ -22,6 +22,7 @@ from redis_mob.errors import (
     ReadFailedError,
     SerializationError,
     StorageUnavailableError,
+    ValidationError,
     WriteFailedError,
 )
 
@@ -159,6 +160,8 @@ async def connect(
     Raises ValidationError for a bad URL, StorageUnavailableError if the server cannot be reached, started or used.
     """
     address, embedded = parse_address(storage_url(url)), None
+    if isinstance(address, MemoryAddress):
+        raise ValidationError(f"storage URL {address.url!r}: it names no server that could be reached")
     if isinstance(address, EmbeddedAddress):
         embedded = await EmbeddedServer.start(address.directory)
         address = embedded.address

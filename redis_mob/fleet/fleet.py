@@ -21,7 +21,7 @@ from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import RunLaunch
 from redis_mob.models.flow_spec import FlowSpec, OutputFormat
 from redis_mob.models.run import MobRun
-from redis_mob.stores.storage import MobStorage
+from redis_mob.storage import MobStorage
 
 
 class Fleet:

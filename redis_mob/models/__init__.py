@@ -38,6 +38,19 @@ from redis_mob.models.conditions import (
     NotCondition,
     OrCondition,
 )
+from redis_mob.models.config import (
+    ConfigChangeEvent,
+    ConfigChangeKind,
+    ConfigSnapshot,
+    ConfigVersion,
+    ConfigWrite,
+    Delete,
+    DeleteIfRevision,
+    Found,
+    Put,
+    PutIfAbsent,
+    PutIfRevision,
+)
 from redis_mob.models.definition import (
     AutoSpawnPolicy,
     BackendConfig,
@@ -172,6 +185,7 @@ from redis_mob.models.profile import (
     StoredRealmProfile,
     ToolConfig,
 )
+from redis_mob.models.revision import extract_meta_revision
 from redis_mob.models.run import (
     FailureLedgerEntry,
     LoopIterationLedgerEntry,
@@ -205,11 +219,18 @@ __all__ = [
     "CollectionPolicy",
     "CollectionPolicyKind",
     "ConditionExpr",
+    "ConfigChangeEvent",
+    "ConfigChangeKind",
+    "ConfigSnapshot",
+    "ConfigVersion",
+    "ConfigWrite",
     "ContentBlock",
     "ContinuityIntent",
     "CreateFrameSeed",
     "CreateLoopSeed",
     "CreateRunSeed",
+    "Delete",
+    "DeleteIfRevision",
     "DependencyMode",
     "DependsOnMode",
     "DispatchMode",
@@ -234,6 +255,7 @@ __all__ = [
     "FlowStarted",
     "FlowStepSpec",
     "FlowStepStatus",
+    "Found",
     "FrameAtomicOperation",
     "FrameCommand",
     "FrameNodeSpec",
@@ -302,6 +324,9 @@ __all__ = [
     "PolicyMode",
     "Profile",
     "ProfileBinding",
+    "Put",
+    "PutIfAbsent",
+    "PutIfRevision",
     "RealmProfileRef",
     "RecordLoopBodyFrameCompleted",
     "RecordLoopUntilConditionFailed",
@@ -341,5 +366,6 @@ __all__ = [
     "VideoBlock",
     "WiringEdge",
     "WiringRules",
+    "extract_meta_revision",
     "terminal_identity",
 ]

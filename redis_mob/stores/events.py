@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any
 
 from redis_mob.codec.events import decode_event
 from redis_mob.codec.ledgers import microseconds
-from redis_mob.codec.runs import as_mapping
 from redis_mob.connection.connection import Connection
 from redis_mob.connection.keys import Keys
 from redis_mob.connection.replies import Reply
-from redis_mob.connection.wakeups import Bell, WakeUps
+from redis_mob.connection.wakeups import WakeUps
 from redis_mob.contracts import MobEventStore
 from redis_mob.errors import CasConflictError, EventsTrimmedError, InternalError
 from redis_mob.models import MobEvent, NewMobEvent, StepFailed, terminal_identity
 from redis_mob.stores.event_arguments import cursor_argument, event_arguments, log_keys, order_text, stored_event
-
-PAGE = 500
-"""Events read at a time, so that no reply grows with the log."""
-
-SWEEP_SECONDS = 1.0
-"""How long a subscriber relies on wake-ups before it looks at the log by itself."""
+from redis_mob.stores.subscription import PAGE, Entry, Subscription, cursor_of, entries_of
 
 
 class RedisEventStore(MobEventStore):
@@ -85,14 +77,12 @@ class RedisEventStore(MobEventStore):
 
     async def read_after(self, after: int, limit: int) -> tuple[int, list[Entry]]:
         """(greatest cursor ever given, undecoded events after a cursor)."""
-        reply = await self._connection.read(
-            "events/read", [self._keys.meta, self._keys.events], [cursor_argument(after), limit]
-        )
-        return int(reply[0]), [(_cursor(entry[0]), as_mapping(entry[1])) for entry in reply[1]]
+        keys = [self._keys.meta, self._keys.events]
+        return entries_of(await self._connection.read("events/read", keys, [cursor_argument(after), limit]))
 
     async def latest_cursor(self) -> int:
         entries = await self._connection.read("events/latest_cursor", [self._keys.events], [])
-        return _cursor(entries[0][0]) if entries else 0
+        return cursor_of(entries[0][0]) if entries else 0
 
     async def prune(self, older_than: datetime, /) -> int:
         if older_than.tzinfo is None:
@@ -109,42 +99,4 @@ class RedisEventStore(MobEventStore):
         async with self._wake_ups.listen(self._keys.wake_events) as bell:
             if after is None:
                 after, _ = await self.read_after(0, 1)
-            yield _Subscription(self, bell, cursor_argument(after))
-
-
-Entry = tuple[int, dict[bytes, bytes]]
-"""(cursor, fields) of one entry of the stream."""
-
-
-class _Subscription(AsyncIterator[MobEvent]):
-    """Reads on from a cursor; the wake-up only says when to look. An error is raised once, then it goes on."""
-
-    def __init__(self, store: RedisEventStore, bell: Bell, after: int) -> None:
-        self._store = store
-        self._bell = bell
-        self._after = after
-        self._unread: deque[Entry] = deque()
-
-    async def __anext__(self) -> MobEvent:
-        while not self._unread:
-            newest, page = await self._store.read_after(self._after, PAGE)
-            if page:
-                self._unread.extend(page)
-            elif newest > self._after:
-                self._skip_to(newest + 1)
-            else:
-                await self._bell.wait(SWEEP_SECONDS)
-        cursor, fields = self._unread[0]
-        if cursor != self._after + 1:
-            self._skip_to(cursor)
-        self._unread.popleft()
-        self._after = cursor
-        return decode_event(cursor, fields)
-
-    def _skip_to(self, cursor: int) -> None:
-        after, self._after = self._after, cursor - 1
-        raise EventsTrimmedError(after, cursor)
-
-
-def _cursor(stream_id: Any) -> int:
-    return int(bytes(stream_id).partition(b"-")[0])
+            yield Subscription(self, bell, cursor_argument(after), decode=decode_event, lost=EventsTrimmedError)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from redis_mob.connection.address import (
     Credentials,
     EmbeddedAddress,
+    MemoryAddress,
     TcpAddress,
     UnixAddress,
     parse_address,
@@ -22,6 +23,7 @@ SECRET = "s3cr3t-pass"  # noqa: S105
 @pytest.mark.parametrize(
     ("url", "address"),
     [
+        ("memory:", MemoryAddress()),
         ("embedded:", EmbeddedAddress()),
         ("embedded:/var/lib/fleet", EmbeddedAddress(Path("/var/lib/fleet"))),
         ("embedded:///var/lib/fleet", EmbeddedAddress(Path("/var/lib/fleet"))),
@@ -48,7 +50,8 @@ def test_supported_urls(url, address):
         ("localhost:6379", "embedded:"),
         ("redis", "embedded:"),
         ("http://localhost", "embedded:"),
-        ("memory:", "not supported by this version"),
+        ("memory:fleet", "nothing may follow"),
+        ("memory://host", "nothing may follow"),
         ("rediss://localhost", "not supported by this version"),
         ("redis+cluster://a:1,b:2", "not supported by this version"),
         ("redis+sentinel://a:1/service", "not supported by this version"),

@@ -1,4 +1,4 @@
-"""Storages on the shared server, each on the namespace of the test."""
+"""Storages on the namespace of the test, on the shared server and in memory."""
 
 from __future__ import annotations
 
@@ -6,18 +6,36 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from redis_mob.stores.storage import MobStorage
+from redis_mob.storage import MobStorage
+from tests.support.backends import ON_SERVER, parametrize_backend, url_of
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if metafunc.module.__name__.endswith((".test_execution_store", ".test_memory")):
+        parametrize_backend(metafunc)
+
+
+@pytest.fixture(scope="session")
+def backend() -> str:
+    """Where tests of workers run whose timing is that of a server."""
+    return ON_SERVER
 
 
 @pytest.fixture
-async def storage(server_url: str, namespace: str) -> AsyncIterator[MobStorage]:
+def url(backend: str, request: pytest.FixtureRequest) -> str:
+    """Where the storages of the test are."""
+    return url_of(backend, request)
+
+
+@pytest.fixture
+async def storage(url: str, namespace: str) -> AsyncIterator[MobStorage]:
     """A storage on the namespace of the test."""
-    async with MobStorage.open(server_url, namespace=namespace) as opened:
+    async with MobStorage.open(url, namespace=namespace) as opened:
         yield opened
 
 
 @pytest.fixture
-async def other_storage(server_url: str, namespace: str) -> AsyncIterator[MobStorage]:
+async def other_storage(url: str, namespace: str) -> AsyncIterator[MobStorage]:
     """A second storage on the same namespace, with connections of its own."""
-    async with MobStorage.open(server_url, namespace=namespace) as opened:
+    async with MobStorage.open(url, namespace=namespace) as opened:
         yield opened

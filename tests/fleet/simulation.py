@@ -21,7 +21,7 @@ from redis_mob.models.events import FlowCanceled, FlowCompleted, FlowFailed, Mob
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, RunLaunch
 from redis_mob.models.run import MobRun, MobRunStatus, StepLedgerEntry
 from redis_mob.models.transition import RecordedOutput, RunView, Transition
-from redis_mob.stores.storage import MobStorage
+from redis_mob.storage import MobStorage
 from tests.fleet.flows import FLOW
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

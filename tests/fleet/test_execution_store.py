@@ -21,10 +21,11 @@ from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.outcome import Succeeded
 from redis_mob.models.conditions import EqCondition
 from redis_mob.models.definition import MobDefinition
+from redis_mob.models.events import FlowCanceled, NewMobEvent
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus
 from redis_mob.models.run import MobRun, MobRunStatus
 from redis_mob.models.transition import RunView, Transition
-from redis_mob.stores.storage import MobStorage
+from redis_mob.storage import MobStorage
 from tests.fleet.flows import FLOW, loop, mob, node, step
 from tests.fleet.interleaving import Interleaving, moody
 from tests.fleet.simulation import NOON, SimulatedStore, told
@@ -435,3 +436,22 @@ async def test_events_come_with_the_transition_and_end_with_the_terminal_one(sto
     assert run is not None
     assert run.completed_at is not None
     assert await storage.executions.status(run_id) is MobRunStatus.COMPLETED
+
+
+async def test_a_flow_that_the_log_has_ended_already_is_not_ended_again(storage: MobStorage) -> None:
+    run_id = await started(storage)
+    ended = NewMobEvent(mob_id="mob", kind=FlowCanceled(run_id=run_id, flow_id=FLOW))
+    await storage.events.append(ended)
+    await storage.executions.request_cancel(run_id)
+    assert await storage.executions.commit(must(engine.advance(await view_of(storage, run_id), TWO_STEPS)))
+    story = [told(event.kind) for event in await storage.events.replay_all()]
+    assert story == ["flow_started", "flow_canceled"]
+
+
+async def test_a_renewed_lease_is_due_later(storage: MobStorage) -> None:
+    run_id = await started(storage, mob({"a": step()}), worker=1)
+    [key] = (await view_of(storage, run_id)).executions
+    assert await storage.executions.commit(claimed(await view_of(storage, run_id), key))
+    before = (await take(storage)).next_execution_at
+    assert await renew(storage, await view_of(storage, run_id), key)
+    assert (await take(storage)).next_execution_at == before + LONG_LEASE

@@ -13,7 +13,7 @@ from redis_mob.kernel.repair import repaired_run
 from redis_mob.models.events import FlowCompleted, FlowFailed, MobEvent
 from redis_mob.models.run import FailureLedgerEntry, MobRun, MobRunStatus
 from redis_mob.models.transition import RunView, Transition
-from redis_mob.stores.storage import MobStorage
+from redis_mob.storage import MobStorage
 from tests.fleet.flows import FLOW, mob, step
 from tests.fleet.working import at_work, run_flow
 from tests.support.waiting import LONG

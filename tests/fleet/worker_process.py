@@ -18,7 +18,7 @@ from typing import Any
 from redis_mob import StepContext, StepFailed
 from redis_mob.fleet.step_context import Handler
 from redis_mob.fleet.worker import Worker
-from redis_mob.stores.storage import MobStorage
+from redis_mob.storage import MobStorage
 
 
 def write_effect(ctx: StepContext) -> None:

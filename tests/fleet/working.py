@@ -14,7 +14,7 @@ from redis_mob.fleet.step_context import Handler
 from redis_mob.fleet.worker import Worker
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.run import MobRun
-from redis_mob.stores.storage import MobStorage
+from redis_mob.storage import MobStorage
 from tests.fleet.flows import FLOW, mob, step
 from tests.fleet.simulation import told
 from tests.support.waiting import LONG

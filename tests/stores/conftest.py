@@ -1,4 +1,4 @@
-"""Storages on the shared server, each on the namespace of the test."""
+"""Storages on the namespace of the test, on the shared server and in memory."""
 
 from __future__ import annotations
 
@@ -7,20 +7,34 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from redis_mob.stores.events import RedisEventStore
-from redis_mob.stores.runs import RedisRunStore
-from redis_mob.stores.storage import MobStorage
+from redis_mob.connection.connection import Connection, connect
+from redis_mob.connection.keys import Keys
+from redis_mob.connection.wakeups import WakeUps
+from redis_mob.contracts import MobEventStore, MobRunStore
+from redis_mob.storage import MobStorage
+from redis_mob.stores.config import RedisConfigStore
+from tests.support.backends import parametrize_backend, url_of
 
 Opener = Callable[[], Awaitable[MobStorage]]
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    parametrize_backend(metafunc)
+
+
 @pytest.fixture
-async def open_storage(server_url: str, namespace: str) -> AsyncIterator[Opener]:
+def url(backend: str, request: pytest.FixtureRequest) -> str:
+    """Where the storages of the test are."""
+    return url_of(backend, request)
+
+
+@pytest.fixture
+async def open_storage(url: str, namespace: str) -> AsyncIterator[Opener]:
     """Opens one more storage on the namespace of the test, with connections of its own."""
     async with AsyncExitStack() as stack:
 
         async def opened() -> MobStorage:
-            return await stack.enter_async_context(MobStorage.open(server_url, namespace=namespace))
+            return await stack.enter_async_context(MobStorage.open(url, namespace=namespace))
 
         yield opened
 
@@ -32,10 +46,26 @@ async def storage(open_storage: Opener) -> MobStorage:
 
 
 @pytest.fixture
-def events(storage: MobStorage) -> RedisEventStore:
+def events(storage: MobStorage) -> MobEventStore:
     return storage.events
 
 
 @pytest.fixture
-def runs(storage: MobStorage) -> RedisRunStore:
+def runs(storage: MobStorage) -> MobRunStore:
     return storage.runs
+
+
+@pytest.fixture
+async def config(connection: Connection, keys: Keys) -> AsyncIterator[RedisConfigStore]:
+    """The config documents of the test's namespace, over the test's connection."""
+    async with WakeUps(connection) as wake_ups:
+        yield RedisConfigStore(connection, keys, wake_ups)
+
+
+@pytest.fixture
+async def another_config(server_url: str, keys: Keys) -> AsyncIterator[RedisConfigStore]:
+    """The same documents, over another connection."""
+    other = await connect(server_url)
+    async with WakeUps(other) as wake_ups:
+        yield RedisConfigStore(other, keys, wake_ups)
+    await other.aclose()

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from redis_mob.stores.storage import MobStorage
+from redis_mob.storage import MobStorage
 from tests.support.compound import COMPOUND
 from tests.support.new_events import completed, failed, numbered
 from tests.support.waiting import LONG

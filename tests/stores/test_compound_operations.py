@@ -11,8 +11,8 @@ import pytest
 
 from redis_mob.errors import InternalError, NotFoundError
 from redis_mob.models import FlowAuthorityInput, FrameSnapshot, MobRunStatus
+from redis_mob.storage import MobStorage
 from redis_mob.stores.runs import RedisRunStore
-from redis_mob.stores.storage import MobStorage
 from tests.stores.conftest import Opener
 from tests.stores.processes import run_together
 from tests.support.compound import (
@@ -232,6 +232,7 @@ async def test_one_of_several_storages_wins(open_storage: Opener, operation: Ope
     assert await stores[0].get_run(run.run_id) == operation.left(run, inputs)
 
 
+@pytest.mark.usefixtures("server_url")
 async def test_case_086_one_of_several_processes_wins(storage: MobStorage) -> None:
     made = [scene(run_id=str(uuid4())) for _ in range(40)]
     for run in made:

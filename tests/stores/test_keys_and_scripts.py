@@ -8,9 +8,15 @@ import pytest
 
 from redis_mob.connection.connection import Connection, connect
 from redis_mob.connection.scripts import library
-from redis_mob.models import MobRunStatus
-from redis_mob.stores.storage import MobStorage
+from redis_mob.contracts import MobRuntimeMetadataStore
+from redis_mob.models import ExternalBindingOverlayRecord, MobRunStatus
+from redis_mob.models.config import Delete, Put
+from redis_mob.security.identity import generate_authority
+from redis_mob.security.sealing import SealKey, SealKeyring
+from redis_mob.storage import MobStorage
+from redis_mob.stores.config import RedisConfigStore
 from tests.support.compound import COMPOUND, INPUTS, LOOP, NEXT_RUN, RUN, SIMPLE, scene
+from tests.support.documents import definition, profile
 from tests.support.monitor import watched
 from tests.support.new_events import RUN as EVENT_RUN
 from tests.support.new_events import completed, numbered, step_failed
@@ -19,8 +25,11 @@ from tests.support.servers import server
 from tests.support.states import NOON, failure_entry, iteration_entry, step_entry
 
 NAMESPACE = "team/a.b_c:d-1"
+OLD_KEY, NEW_KEY = SealKey.generate(), SealKey.generate()
 
-SCRIPTS = {name for name in library().names() if name.startswith(("runs/", "events/", "meta/"))}
+STORES = ("runs/", "events/", "specs/", "runtime_metadata/", "realm_profiles/", "config/", "meta/")
+
+SCRIPTS = {name for name in library().names() if name.startswith(STORES)}
 """The scripts of the stores that are tested here."""
 
 
@@ -38,10 +47,16 @@ async def watcher(own_server: str) -> AsyncIterator[Connection]:
 
 
 async def use_everything(url: str) -> None:
-    """Every method of both stores, each with effect."""
-    async with MobStorage.open(url, namespace=NAMESPACE) as storage:
+    """Every method of these stores, each with effect."""
+    async with MobStorage.open(url, namespace=NAMESPACE, seal_key=OLD_KEY) as storage:
+        await _use_runtime_metadata(storage.runtime_metadata)
+    async with MobStorage.open(url, namespace=NAMESPACE, seal_key=SealKeyring(NEW_KEY, OLD_KEY)) as storage:
+        assert await storage.runtime_metadata.reseal_all() == 2
         await _use_runs(storage)
         await _use_events(storage)
+        await _use_specs(storage)
+        await _use_realm_profiles(storage)
+        await _use_config(storage.config)
 
 
 async def _use_runs(storage: MobStorage) -> None:
@@ -71,6 +86,44 @@ async def _use_runs(storage: MobStorage) -> None:
     assert len(await runs.list_runs("mob")) == len((*COMPOUND, *SIMPLE)) + 1
 
 
+async def _use_runtime_metadata(metadata: MobRuntimeMetadataStore) -> None:
+    authority = generate_authority()
+    await metadata.put_supervisor_authority("mob", authority)
+    assert await metadata.put_supervisor_authority_if_absent("other", authority)
+    assert await metadata.compare_and_put_supervisor_authority("mob", authority, authority)
+    await metadata.delete_supervisor_authority("other")
+    overlay = ExternalBindingOverlayRecord(
+        agent_identity="agent",
+        generation=1,
+        bootstrap_token="t",  # noqa: S106
+        status="Normalized",
+        updated_at=NOON,
+    )
+    assert await metadata.put_external_binding_overlay_if_absent("mob", overlay)
+    for mob in ("mob", "other", "third"):
+        await metadata.upsert_external_binding_overlay(mob, overlay)
+    await metadata.delete_external_binding_overlay("other", "agent", 1)
+    await metadata.delete_external_binding_overlays("third")
+    assert await metadata.list_external_binding_overlays("mob") == [overlay]
+    assert await metadata.load_supervisor_authority("mob") == authority
+
+
+async def _use_config(config: RedisConfigStore) -> None:
+    async with config.subscribe() as following:
+        await config.put("n", "a", 1)
+        await config.put_if_absent("n", "b", 1)
+        await config.put_if_revision("n", "a", 2, 0)
+        await config.apply([Put("n", "c", 1), Put("n", "d", 1), Delete("n", "b")])
+        assert (await following.next()).id == "a"
+    await config.delete("n", "c")
+    await config.delete_if_revision("n", "d", 0)
+    assert await config.exists("n", "a")
+    assert await config.get("n", "a") == 2
+    assert len(await config.history("n", "a")) == 2
+    assert await config.list("n") == [item async for item in config.walk("n")] == [("a", 2)]
+    assert (await config.snapshot(["n"])).cursor == await config.change_token("n") > 0
+
+
 async def _use_events(storage: MobStorage) -> None:
     events = storage.events
     async with events.subscribe() as following:
@@ -83,6 +136,22 @@ async def _use_events(storage: MobStorage) -> None:
     assert await events.latest_cursor() == await events.latest_cursor() > 0
     await events.clear()
     await events.append(numbered(2))
+
+
+async def _use_specs(storage: MobStorage) -> None:
+    specs = storage.specs
+    assert await specs.put_spec("m", definition(), 0) == await specs.put_spec("n", definition()) == 1
+    assert await specs.get_spec("m") == (definition(), 1)
+    assert await specs.delete_spec("m", 1)
+    assert await specs.list_specs() == ["n"]
+
+
+async def _use_realm_profiles(storage: MobStorage) -> None:
+    profiles = storage.realm_profiles
+    assert (await profiles.create("p", profile())).revision == (await profiles.create("q", profile())).revision == 1
+    assert (await profiles.update("p", profile("other"), 1)).revision == 2
+    assert await profiles.delete("p", 2)
+    assert await profiles.get("q") == (await profiles.list())[0]
 
 
 async def test_every_key_carries_the_tag_of_the_namespace(own_server: str, watcher: Connection) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from redis_mob.stores.storage import MobStorage
+from redis_mob.storage import MobStorage
 from tests.support.compound import COMPOUND, INPUTS, scene
 from tests.support.new_events import completed, numbered
 

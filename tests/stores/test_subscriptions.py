@@ -14,9 +14,9 @@ from redis_mob.connection.connection import Connection
 from redis_mob.connection.keys import Keys
 from redis_mob.errors import EventsTrimmedError, InternalError, SerializationError
 from redis_mob.models import MobEvent
-from redis_mob.stores import events as module
-from redis_mob.stores.events import PAGE
-from redis_mob.stores.storage import MobStorage
+from redis_mob.storage import MobStorage
+from redis_mob.stores import subscription as module
+from redis_mob.stores.subscription import PAGE
 from tests.stores.conftest import Opener
 from tests.stores.processes import run_together
 from tests.support.new_events import number_of, numbered
@@ -91,6 +91,7 @@ async def test_case_030_nothing_is_replayed_without_a_cursor(storage: MobStorage
         assert await numbers(following, 1) == [2]
 
 
+@pytest.mark.usefixtures("server_url")
 async def test_case_031_another_process_appends(storage: MobStorage) -> None:
     async with storage.events.subscribe() as following:
         [cursors] = await run_together("append", storage, [1, 2, 3])
@@ -148,6 +149,7 @@ async def test_case_034_concurrent_appends_arrive_in_order_and_once(open_storage
             assert [event.cursor for event in delivered] == list(range(1, 121))
 
 
+@pytest.mark.usefixtures("server_url")
 async def test_case_034_appends_of_several_processes_arrive_in_order_and_once(storage: MobStorage) -> None:
     async with storage.events.subscribe() as following:
         reading = asyncio.create_task(take(following, 90))

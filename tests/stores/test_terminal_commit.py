@@ -10,7 +10,7 @@ import pytest
 
 from redis_mob.errors import InternalError
 from redis_mob.models import FlowAuthorityInput, MobEvent, MobRun, MobRunStatus, NewMobEvent
-from redis_mob.stores.storage import MobStorage
+from redis_mob.storage import MobStorage
 from tests.stores.conftest import Opener
 from tests.support.compound import FRAME, INPUTS, NEXT_RUN, RUN, scene, stale
 from tests.support.new_events import canceled, completed, failed, numbered

@@ -12,8 +12,8 @@ from redis_mob.connection.connection import Connection
 from redis_mob.connection.keys import Keys
 from redis_mob.errors import CasConflictError, InternalError
 from redis_mob.models import FlowStarted, MobReset, NewMobEvent, StepCompleted
+from redis_mob.storage import MobStorage
 from redis_mob.stores.events import RedisEventStore
-from redis_mob.stores.storage import MobStorage
 from tests.stores.conftest import Opener
 from tests.stores.processes import run_together
 from tests.support.new_events import (
@@ -46,6 +46,7 @@ async def test_case_022_another_run_or_flow_or_mob_is_another_identity(events: R
     assert [event and event.cursor for event in stored] == [1, 2, 3, 4]
 
 
+@pytest.mark.usefixtures("server_url")
 async def test_the_parts_of_an_identity_do_not_run_together(events: RedisEventStore) -> None:
     assert await events.append_terminal_event_if_absent(completed(flow_id="xmob", mob=""))
     assert await events.append_terminal_event_if_absent(completed(flow_id="x", mob="mob"))
@@ -68,6 +69,7 @@ async def test_case_024_concurrent_terminal_events_of_several_storages(open_stor
     assert len([event for event in stored if event]) == 1
 
 
+@pytest.mark.usefixtures("server_url")
 async def test_case_024_concurrent_terminal_events_of_several_processes(storage: MobStorage) -> None:
     runs = [str(uuid4()) for _ in range(50)]
     results = await run_together("terminate", storage, runs, runs, runs)

@@ -1,15 +1,16 @@
 """Every call that was recorded from the crate's stores has the same result here.
 
 The numbers are those of calls compared, of calls with an input that no log may hold, and of calls whose recorded
-result a decision departs from (1: cursors go on after clear, 2: a pruned flow cannot terminate again).
+result a decision departs from (1: cursors go on after clear, 2: a pruned flow cannot terminate again, 17: revisions
+survive deletion). Those of runtime metadata are in test_runtime_metadata.
 """
 
 from __future__ import annotations
 
 import pytest
 
-from redis_mob.contracts import MobEventStore, MobRunStore
-from redis_mob.stores.storage import MobStorage
+from redis_mob.contracts import MobEventStore, MobRunStore, MobSpecStore, RealmProfileStore
+from redis_mob.storage import MobStorage
 from tests.support.traces import Tally, replay
 
 RUNS = {
@@ -36,3 +37,11 @@ async def test_runs(name: str, storage: MobStorage) -> None:
 @pytest.mark.parametrize("name", EVENTS)
 async def test_events(name: str, storage: MobStorage) -> None:
     assert await replay(name, storage.events, MobEventStore) == EVENTS[name]
+
+
+async def test_specs(storage: MobStorage) -> None:
+    assert await replay("specs_01", storage.specs, MobSpecStore) == Tally(compared=228, departing=9)
+
+
+async def test_realm_profiles(storage: MobStorage) -> None:
+    assert await replay("profiles_01", storage.realm_profiles, RealmProfileStore) == Tally(compared=299, departing=4)

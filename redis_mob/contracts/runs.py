@@ -1,14 +1,8 @@
-"""The store contracts: what a caller may rely on, whichever backend stands behind.
-
-A lost compare is a plain False (or None), not an error: somebody else was faster, so read again. Every mutating
-method is atomic: it happens as a whole, or leaves nothing behind. Sections refer to the store contract.
-"""
+"""What the store of runs promises."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager
-from datetime import datetime, timedelta
+from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from redis_mob.models import (
@@ -18,92 +12,12 @@ from redis_mob.models import (
     FrameSnapshot,
     LoopIterationLedgerEntry,
     LoopSnapshot,
-    MobDefinition,
     MobEvent,
     MobRun,
     MobRunStatus,
     NewMobEvent,
     StepLedgerEntry,
 )
-from redis_mob.models.execution import Execution, ExecutionKey, RunLaunch
-from redis_mob.models.transition import DueWork, RunView, Transition
-
-
-class Bell(Protocol):
-    """Something to wait for."""
-
-    async def wait(self, timeout: float) -> bool:
-        """Wait until it rang since the last wait, or `timeout` seconds have passed; says whether it rang."""
-        ...
-
-
-@runtime_checkable
-class MobEventStore(Protocol):
-    """One totally ordered log of events for a whole namespace; reads are not filtered by mob (section 1).
-
-    Cursors start at 1, grow by 1 with each event and are never used again, whatever is pruned or cleared
-    (decision 1). Timestamps come from the server's clock unless the event brings its own (decision 3).
-    All methods raise WriteFailedError or ReadFailedError when the storage cannot be reached.
-    """
-
-    async def append(self, event: NewMobEvent, /) -> MobEvent:
-        """Append one event, whatever it is, a second terminal event of a flow included (decision 2)."""
-        ...
-
-    async def append_terminal_event_if_absent(self, event: NewMobEvent, /) -> MobEvent | None:
-        """Append the terminal event of a flow unless (mob, run, flow) has one, on whatever path it came.
-
-        Returns None if it has. Pruning does not make room for a second one; clear does (decision 2).
-        Raises InternalError for an event that ends no flow, before anything is read or written.
-        """
-        ...
-
-    async def append_step_failed_event_if_absent(self, event: NewMobEvent, /) -> MobEvent | None:
-        """Append a step_failed event unless (mob, run, step) has one.
-
-        Returns None if the one it has says the same; raises CasConflictError if it says something else, and
-        InternalError for an event of another kind (decision 14).
-        """
-        ...
-
-    async def append_batch(self, events: Sequence[NewMobEvent], /) -> list[MobEvent]:
-        """Append all events, or none, with contiguous cursors in the given order. Nothing happens for an empty list."""
-        ...
-
-    async def poll(self, after_cursor: int, limit: int) -> list[MobEvent]:
-        """At most `limit` events with greater cursors than `after_cursor`, in ascending order.
-
-        Raises SerializationError naming the cursor of an event that cannot be read (decision 8).
-        """
-        ...
-
-    async def replay_all(self) -> list[MobEvent]:
-        """All events, in ascending order. Raises like poll."""
-        ...
-
-    async def latest_cursor(self) -> int:
-        """The greatest cursor still present, 0 if there is none; it may fall when events are pruned."""
-        ...
-
-    async def prune(self, older_than: datetime, /) -> int:
-        """Delete exactly the events whose timestamp lies strictly before `older_than`; returns how many.
-
-        Costs as much as it deletes (decision 4). A flow whose terminal event was pruned stays terminated.
-        """
-        ...
-
-    async def clear(self) -> None:
-        """Delete all events and the memory of which flows are terminated. Cursors go on."""
-        ...
-
-    def subscribe(self, after: int | None = None) -> AbstractAsyncContextManager[AsyncIterator[MobEvent]]:
-        """Follow the log: each event once, in order, without gaps, across processes and lost connections.
-
-        Without `after` it starts with the next event that is appended; with a cursor it first replays what came
-        after it. Raises EventsTrimmedError once where events were pruned or cleared before they could be read, and
-        then goes on with the first one available (decision 5).
-        """
-        ...
 
 
 @runtime_checkable
@@ -345,62 +259,4 @@ class MobRunStore(Protocol):
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
         """Finish a loop and the node of its parent frame: flow state, loop and parent, together (section 2.3)."""
-        ...
-
-
-@runtime_checkable
-class ExecutionStore(Protocol):
-    """What the fleet needs beside the mob store contract: executions with leases, transitions, and what is due when.
-
-    Times come from the storage's clock alone. All methods raise as those of `MobRunStore` do.
-    """
-
-    async def start_run(self, run: MobRun, launch: RunLaunch, definition: MobDefinition) -> bool:
-        """Store a pending run with what it was started with, and make it due. False if the run exists already."""
-        ...
-
-    async def load(self, run_id: str) -> RunView | None:
-        """A run with its executions as they were at one moment; None if it does not exist.
-
-        Raises NotFoundError for a run that was not started by a fleet.
-        """
-        ...
-
-    async def get_definition(self, digest: str) -> MobDefinition:
-        """The definition of this digest. Raises NotFoundError."""
-        ...
-
-    async def commit(self, transition: Transition) -> bool:
-        """Make a transition happen with everything that belongs to it, exactly once.
-
-        False, with nothing written, if the run, a frame or loop it changes, or an execution it changes or is based on
-        is not what was read, or cancellation was requested since.
-        """
-        ...
-
-    async def renew_lease(self, run_id: str, key: ExecutionKey, *, expected: Execution, next: Execution) -> bool:
-        """Replace an execution of a running run by one with a later lease; False if it is not what was read."""
-        ...
-
-    async def request_cancel(self, run_id: str) -> bool:
-        """Leave a request for cancellation with a run; False if the run is over. Raises NotFoundError."""
-        ...
-
-    async def status(self, run_id: str) -> MobRunStatus | None:
-        """The status of a run, read alone; None if it does not exist."""
-        ...
-
-    async def take_due(
-        self, *, max_runs: int, max_executions: int, keep: timedelta, roles: Sequence[str] | None = None
-    ) -> DueWork:
-        """Take runs and executions that are due; nobody else sees them for the time of `keep`, then everybody.
-
-        Of the executions only those of `roles` are taken, of all roles if it is None.
-
-        Taking is a convenience that spreads the work: what makes a transition happen once is `commit`.
-        """
-        ...
-
-    def listen(self) -> AbstractAsyncContextManager[Bell]:
-        """A bell that rings when something became due or a run changed; it may miss, so look from time to time."""
         ...

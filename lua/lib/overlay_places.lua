@@ -1,0 +1,5 @@
+-- The overlays of a mob: a place for each in lexical order, which is also its field among the records.
+
+local function places_of(places, prefix)
+  return redis.call('ZRANGEBYLEX', places, '[' .. prefix, '(' .. prefix .. '\255')
+end

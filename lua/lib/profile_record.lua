@@ -1,0 +1,16 @@
+-- A realm profile as it is stored: "<revision> <created at> <updated at> <profile>", times in microseconds.
+
+--- @include lib/revisions
+--- @include lib/clock
+
+local function created_at(record)
+  return string.match(record, '^%d+ (%d+) ')
+end
+
+-- Store a profile with its next revision; without `created` it is created now. Returns the record.
+local function put_profile(profiles, clock, name, created, profile)
+  local updated = now()
+  local record = table.concat({ next_revision(clock, name), created or updated, updated, profile }, ' ')
+  redis.call('HSET', profiles, name, record)
+  return record
+end

@@ -1,0 +1,98 @@
+"""Specs and realm profiles as bytes: a revision in front, then the document in JSON."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, ValidationError
+
+from redis_mob.codec.ledgers import moment
+from redis_mob.errors import InternalError, SerializationError
+from redis_mob.models.base import U64_MAX
+from redis_mob.models.definition import MobDefinition
+from redis_mob.models.problems import problems
+from redis_mob.models.profile import Profile, StoredRealmProfile
+
+ANY_REVISION = b""
+"""The expected revision of a write that overwrites whatever is there."""
+
+
+def encode_name(what: str, name: str) -> bytes:
+    """A name as the field of a hash. Raises InternalError saying what it names if it is no UTF-8 text."""
+    try:
+        return name.encode()
+    except UnicodeEncodeError as error:
+        raise InternalError(f"the {what} {name!r} cannot be stored: {error.reason}") from error
+
+
+def decode_name(what: str, field: bytes) -> str:
+    """The name that a field holds. Raises SerializationError."""
+    try:
+        return field.decode()
+    except UnicodeDecodeError as error:
+        raise SerializationError(f"the {what} {field!r} cannot be read: it is no UTF-8") from error
+
+
+def encode_document(what: str, document: BaseModel) -> bytes:
+    """The JSON of a document. Raises InternalError saying what it is if it holds something that JSON cannot."""
+    try:
+        return document.model_dump_json().encode()
+    except ValueError as error:
+        raise InternalError(f"{what} cannot be stored: {error}") from error
+
+
+def encode_revision(revision: int | None) -> bytes:
+    """An expected revision as scripts compare it: decimal text, empty for any."""
+    return ANY_REVISION if revision is None else b"%d" % revision
+
+
+def decode_revision(what: str, revision: bytes) -> int:
+    """A revision of at most 64 bits. Raises SerializationError naming the document that has it."""
+    return _decimal(what, "revision", revision)
+
+
+def decode_spec(mob_id: str, stored: bytes) -> tuple[MobDefinition, int]:
+    """A definition and its revision. Raises SerializationError naming the mob and the field."""
+    what = spec_of(mob_id)
+    revision, _, definition = stored.partition(b" ")
+    number = decode_revision(what, revision)
+    try:
+        return MobDefinition.model_validate_json(definition), number
+    except ValidationError as error:
+        raise SerializationError(f"{what}: {problems(error)}") from error
+
+
+def decode_profile(name: str, stored: bytes) -> StoredRealmProfile:
+    """A profile with its revision and times. Raises SerializationError naming the profile and the field."""
+    what = profile_named(name)
+    revision, created_at, updated_at, profile = (*stored.split(b" ", 3), b"", b"", b"")[:4]
+    number = decode_revision(what, revision)
+    created, updated = _time(what, "created_at", created_at), _time(what, "updated_at", updated_at)
+    try:
+        content = Profile.model_validate_json(profile)
+    except ValidationError as error:
+        raise SerializationError(f"{what}: profile: {problems(error)}") from error
+    return StoredRealmProfile(name=name, profile=content, revision=number, created_at=created, updated_at=updated)
+
+
+def spec_of(mob_id: str) -> str:
+    """How messages name a spec."""
+    return f"spec of mob {mob_id!r}"
+
+
+def profile_named(name: str) -> str:
+    """How messages name a realm profile."""
+    return f"realm profile {name!r}"
+
+
+def _decimal(what: str, field: str, digits: bytes) -> int:
+    if digits.isdigit() and len(digits) <= len(str(U64_MAX)) and (number := int(digits)) <= U64_MAX:
+        return number
+    raise SerializationError(f"{what}: {field} is no number of at most 64 bits")
+
+
+def _time(what: str, field: str, digits: bytes) -> datetime:
+    try:
+        return moment(_decimal(what, field, digits))
+    except OverflowError as error:
+        raise SerializationError(f"{what}: {field} lies after the year 9999") from error

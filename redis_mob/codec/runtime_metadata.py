@@ -1,0 +1,123 @@
+"""Supervisor authorities and overlays as bytes, and the places of overlays. Secrets are sealed by the caller."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack, unpack_all
+from redis_mob.errors import InternalError, SerializationError
+from redis_mob.models.overlay import ExternalBindingOverlayRecord
+from redis_mob.models.problems import problems
+from redis_mob.models.supervisor import SupervisorAuthorityRecord
+
+SUPERVISOR = "supervisor authority"
+"""What a supervisor's record is called in messages, and sealed as."""
+
+
+def token_kind(agent_identity: str, generation: int) -> str:
+    """What the bootstrap token of an overlay is called in messages, and sealed as; no two have the same.
+
+    Sealed tokens only open under this very text: changing it makes those that are stored unreadable.
+    """
+    return f"bootstrap token of generation {generation} of agent {agent_identity}"
+
+
+def decode_supervisor(mob_id: str, plaintext: bytes) -> SupervisorAuthorityRecord:
+    """The authority in its opened record. Raises SerializationError naming mob and field, without a secret."""
+    try:
+        return SupervisorAuthorityRecord.model_validate_json(plaintext)
+    except ValidationError as error:
+        raise SerializationError(f"{SUPERVISOR} of mob {mob_id!r}: {problems(error)}") from None
+
+
+def overlay_prefix(mob_id: str) -> bytes:
+    """What the places of all overlays of a mob begin with, and those of no other. Raises InternalError."""
+    return _packed(mob_id)
+
+
+def overlay_place(mob_id: str, agent_identity: str, generation: int) -> bytes:
+    """The place of an overlay. Raises InternalError if it names what cannot be stored."""
+    return _packed(mob_id) + _packed(agent_identity) + _packed(generation)
+
+
+def decode_overlay_place(place: bytes) -> tuple[str, str, int]:
+    """(mob, agent identity, generation) of a place. Raises SerializationError."""
+    try:
+        mob_id, agent_identity, generation = unpack_all(place)
+    except UNPACK_ERRORS as error:
+        raise SerializationError(f"the place {place!r} of an overlay cannot be read") from error
+    return mob_id, agent_identity, generation
+
+
+def encode_overlay(record: ExternalBindingOverlayRecord, token: bytes | None) -> bytes:
+    """An overlay with its token as it is to be stored. Raises InternalError for what JSON cannot hold."""
+    try:
+        return pack((record.model_dump_json(exclude={"bootstrap_token"}), token))
+    except ValueError as error:
+        raise InternalError(
+            f"the overlay of {record.agent_identity!r}, generation {record.generation}, cannot be stored: {error}"
+        ) from None
+
+
+def stored_token(place: bytes, stored: bytes) -> bytes | None:
+    """The token of a stored overlay, as it is stored. Raises SerializationError naming the overlay."""
+    return _parts(place, stored)[1]
+
+
+def with_token(place: bytes, stored: bytes, token: bytes) -> bytes:
+    """A stored overlay with another stored token. Raises SerializationError naming the overlay."""
+    return pack((_parts(place, stored)[0], token))
+
+
+def decode_overlay(place: bytes, stored: bytes, token: str | None) -> ExternalBindingOverlayRecord:
+    """An overlay with its opened token. Raises SerializationError naming mob, overlay and field, without a secret."""
+    try:
+        record = ExternalBindingOverlayRecord.model_validate_json(_parts(place, stored)[0])
+    except ValidationError as error:
+        raise SerializationError(f"{overlay_at(place)}: {problems(error)}") from None
+    _, agent_identity, generation = decode_overlay_place(place)
+    if (record.agent_identity, record.generation) != (agent_identity, generation):
+        raise SerializationError(f"{overlay_at(place)}: agent_identity or generation belong to another overlay")
+    return record.model_copy(update={"bootstrap_token": token})
+
+
+def encode_token(place: bytes, token: str) -> bytes:
+    """A bootstrap token before it is sealed. Raises InternalError, without the token, if it is no UTF-8 text."""
+    try:
+        return token.encode()
+    except UnicodeEncodeError:
+        raise InternalError(f"{overlay_at(place)}: bootstrap_token cannot be stored: it is no UTF-8") from None
+
+
+def decode_token(place: bytes, plaintext: bytes) -> str:
+    """An opened bootstrap token. Raises SerializationError, without the token, if it is no UTF-8 text."""
+    try:
+        return plaintext.decode()
+    except UnicodeDecodeError:
+        raise SerializationError(f"{overlay_at(place)}: bootstrap_token is no UTF-8") from None
+
+
+def overlay_at(place: bytes) -> str:
+    """How messages name the overlay in a place."""
+    mob_id, agent_identity, generation = decode_overlay_place(place)
+    return f"overlay of {agent_identity!r}, generation {generation}, of mob {mob_id!r}"
+
+
+def _parts(place: bytes, stored: bytes) -> tuple[str, bytes | None]:
+    """(JSON, stored token)."""
+    try:
+        parts = unpack(stored)
+    except UNPACK_ERRORS:
+        parts = None
+    match parts:
+        case (str() as document, bytes() | None as token):
+            return document, token
+        case _:
+            raise SerializationError(f"{overlay_at(place)}: the record is damaged or missing")
+
+
+def _packed(part: str | int) -> bytes:
+    try:
+        return pack(part)
+    except (ValueError, OverflowError) as error:
+        raise InternalError(f"{part!r} cannot be part of the name of a record: {error}") from error

@@ -1,0 +1,27 @@
+"""The store contracts: what a caller may rely on, whichever backend stands behind.
+
+A lost compare is a plain False (or None), not an error: somebody else was faster, so read again. Every mutating
+method is atomic: it happens as a whole, or leaves nothing behind. Sections refer to the store contract.
+"""
+
+from redis_mob.contracts.config import ConfigChangeNotifier, ConfigStore, ConfigSubscription
+from redis_mob.contracts.events import MobEventStore
+from redis_mob.contracts.executions import Bell, ExecutionStore
+from redis_mob.contracts.realm_profiles import RealmProfileStore, StoredRealmProfiles
+from redis_mob.contracts.runs import MobRunStore
+from redis_mob.contracts.runtime_metadata import MobRuntimeMetadataStore
+from redis_mob.contracts.specs import MobSpecStore
+
+__all__ = [
+    "Bell",
+    "ConfigChangeNotifier",
+    "ConfigStore",
+    "ConfigSubscription",
+    "ExecutionStore",
+    "MobEventStore",
+    "MobRunStore",
+    "MobRuntimeMetadataStore",
+    "MobSpecStore",
+    "RealmProfileStore",
+    "StoredRealmProfiles",
+]

@@ -1,0 +1,79 @@
+"""What the event log promises."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Protocol, runtime_checkable
+
+from redis_mob.models import MobEvent, NewMobEvent
+
+
+@runtime_checkable
+class MobEventStore(Protocol):
+    """One totally ordered log of events for a whole namespace; reads are not filtered by mob (section 1).
+
+    Cursors start at 1, grow by 1 with each event and are never used again, whatever is pruned or cleared
+    (decision 1). Timestamps come from the server's clock unless the event brings its own (decision 3).
+    All methods raise WriteFailedError or ReadFailedError when the storage cannot be reached.
+    """
+
+    async def append(self, event: NewMobEvent, /) -> MobEvent:
+        """Append one event, whatever it is, a second terminal event of a flow included (decision 2)."""
+        ...
+
+    async def append_terminal_event_if_absent(self, event: NewMobEvent, /) -> MobEvent | None:
+        """Append the terminal event of a flow unless (mob, run, flow) has one, on whatever path it came.
+
+        Returns None if it has. Pruning does not make room for a second one; clear does (decision 2).
+        Raises InternalError for an event that ends no flow, before anything is read or written.
+        """
+        ...
+
+    async def append_step_failed_event_if_absent(self, event: NewMobEvent, /) -> MobEvent | None:
+        """Append a step_failed event unless (mob, run, step) has one.
+
+        Returns None if the one it has says the same; raises CasConflictError if it says something else, and
+        InternalError for an event of another kind (decision 14).
+        """
+        ...
+
+    async def append_batch(self, events: Sequence[NewMobEvent], /) -> list[MobEvent]:
+        """Append all events, or none, with contiguous cursors in the given order. Nothing happens for an empty list."""
+        ...
+
+    async def poll(self, after_cursor: int, limit: int) -> list[MobEvent]:
+        """At most `limit` events with greater cursors than `after_cursor`, in ascending order.
+
+        Raises SerializationError naming the cursor of an event that cannot be read (decision 8).
+        """
+        ...
+
+    async def replay_all(self) -> list[MobEvent]:
+        """All events, in ascending order. Raises like poll."""
+        ...
+
+    async def latest_cursor(self) -> int:
+        """The greatest cursor still present, 0 if there is none; it may fall when events are pruned."""
+        ...
+
+    async def prune(self, older_than: datetime, /) -> int:
+        """Delete exactly the events whose timestamp lies strictly before `older_than`; returns how many.
+
+        Costs as much as it deletes (decision 4). A flow whose terminal event was pruned stays terminated.
+        """
+        ...
+
+    async def clear(self) -> None:
+        """Delete all events and the memory of which flows are terminated. Cursors go on."""
+        ...
+
+    def subscribe(self, after: int | None = None) -> AbstractAsyncContextManager[AsyncIterator[MobEvent]]:
+        """Follow the log: each event once, in order, without gaps, across processes and lost connections.
+
+        Without `after` it starts with the next event that is appended; with a cursor it first replays what came
+        after it. Raises EventsTrimmedError once where events were pruned or cleared before they could be read, and
+        then goes on with the first one available (decision 5).
+        """
+        ...

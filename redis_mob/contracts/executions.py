@@ -1,0 +1,78 @@
+"""What the store promises that a fleet needs beside those of the mob store contract."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
+from typing import Protocol, runtime_checkable
+
+from redis_mob.models import MobDefinition, MobRun, MobRunStatus
+from redis_mob.models.execution import Execution, ExecutionKey, RunLaunch
+from redis_mob.models.transition import DueWork, RunView, Transition
+
+
+class Bell(Protocol):
+    """Something to wait for."""
+
+    async def wait(self, timeout: float) -> bool:
+        """Wait until it rang since the last wait, or `timeout` seconds have passed; says whether it rang."""
+        ...
+
+
+@runtime_checkable
+class ExecutionStore(Protocol):
+    """What the fleet needs beside the mob store contract: executions with leases, transitions, and what is due when.
+
+    Times come from the storage's clock alone. All methods raise as those of `MobRunStore` do.
+    """
+
+    async def start_run(self, run: MobRun, launch: RunLaunch, definition: MobDefinition) -> bool:
+        """Store a pending run with what it was started with, and make it due. False if the run exists already."""
+        ...
+
+    async def load(self, run_id: str) -> RunView | None:
+        """A run with its executions as they were at one moment; None if it does not exist.
+
+        Raises NotFoundError for a run that was not started by a fleet.
+        """
+        ...
+
+    async def get_definition(self, digest: str) -> MobDefinition:
+        """The definition of this digest. Raises NotFoundError."""
+        ...
+
+    async def commit(self, transition: Transition) -> bool:
+        """Make a transition happen with everything that belongs to it, exactly once.
+
+        False, with nothing written, if the run, a frame or loop it changes, or an execution it changes or is based on
+        is not what was read, or cancellation was requested since.
+        """
+        ...
+
+    async def renew_lease(self, run_id: str, key: ExecutionKey, *, expected: Execution, next: Execution) -> bool:
+        """Replace an execution of a running run by one with a later lease; False if it is not what was read."""
+        ...
+
+    async def request_cancel(self, run_id: str) -> bool:
+        """Leave a request for cancellation with a run; False if the run is over. Raises NotFoundError."""
+        ...
+
+    async def status(self, run_id: str) -> MobRunStatus | None:
+        """The status of a run, read alone; None if it does not exist."""
+        ...
+
+    async def take_due(
+        self, *, max_runs: int, max_executions: int, keep: timedelta, roles: Sequence[str] | None = None
+    ) -> DueWork:
+        """Take runs and executions that are due; nobody else sees them for the time of `keep`, then everybody.
+
+        Of the executions only those of `roles` are taken, of all roles if it is None.
+
+        Taking is a convenience that spreads the work: what makes a transition happen once is `commit`.
+        """
+        ...
+
+    def listen(self) -> AbstractAsyncContextManager[Bell]:
+        """A bell that rings when something became due or a run changed; it may miss, so look from time to time."""
+        ...

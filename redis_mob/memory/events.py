@@ -1,0 +1,101 @@
+"""The event log in memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+from redis_mob.codec.events import EncodedEvent, decode_event, encode_new_event
+from redis_mob.contracts import MobEventStore
+from redis_mob.errors import CasConflictError, EventsTrimmedError, InternalError
+from redis_mob.memory.bells import MemoryBell
+from redis_mob.memory.event_log import Entry
+from redis_mob.memory.namespace import Access
+from redis_mob.models import MobEvent, NewMobEvent, StepFailed, terminal_identity
+
+
+class MemoryEventStore(MobEventStore):
+    """The contract's `MobEventStore` in memory; its docstrings say what holds. `prune` looks at every event."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    async def append(self, event: NewMobEvent, /) -> MobEvent:
+        return (await self.append_batch([event]))[0]
+
+    async def append_batch(self, events: Sequence[NewMobEvent], /) -> list[MobEvent]:
+        return self._append(list(map(encode_new_event, events)))
+
+    def _append(self, encoded: list[EncodedEvent]) -> list[MobEvent]:
+        content = self._access.content
+        return content.log.append(encoded, content.clock.now())
+
+    async def append_terminal_event_if_absent(self, event: NewMobEvent, /) -> MobEvent | None:
+        if terminal_identity(event.kind) is None:
+            raise InternalError(f"{event.kind.type} ends no flow: use flow_completed, flow_failed or flow_canceled")
+        log, encoded = self._access.content.log, encode_new_event(event)
+        return None if log.has_ended(encoded) else self._append([encoded])[0]
+
+    async def append_step_failed_event_if_absent(self, event: NewMobEvent, /) -> MobEvent | None:
+        if not isinstance(event.kind, StepFailed):
+            raise InternalError(f"a step_failed event is needed, not {event.kind.type}")
+        log, encoded = self._access.content.log, encode_new_event(event)
+        known = log.failures_of(encoded)
+        if not known:
+            return self._append([encoded])[0]
+        if encoded.kind not in known:
+            raise CasConflictError("the log has another step_failed event for the same run and step")
+        return None
+
+    async def poll(self, after_cursor: int, limit: int) -> list[MobEvent]:
+        _, page = await self.read_after(after_cursor, limit)
+        return [decode_event(*entry) for entry in page]
+
+    async def replay_all(self) -> list[MobEvent]:
+        _, entries = await self.read_after(0, None)
+        return [decode_event(*entry) for entry in entries]
+
+    async def read_after(self, after: int, limit: int | None) -> tuple[int, list[Entry]]:
+        """(greatest cursor ever given, undecoded events after a cursor)."""
+        log = self._access.content.log
+        return log.newest, log.read_after(after, limit)
+
+    async def latest_cursor(self) -> int:
+        return self._access.content.log.latest_cursor()
+
+    async def prune(self, older_than: datetime, /) -> int:
+        if older_than.tzinfo is None:
+            raise InternalError(f"prune needs a time with a zone, not {older_than.isoformat()}")
+        return self._access.content.log.prune(older_than)
+
+    async def clear(self) -> None:
+        self._access.content.log.clear()
+
+    @asynccontextmanager
+    async def subscribe(self, after: int | None = None) -> AsyncGenerator[AsyncIterator[MobEvent]]:
+        log = self._access.content.log
+        with log.bells.listen() as bell:
+            yield _Subscription(self, bell, log.newest if after is None else max(after, 0))
+
+
+class _Subscription(AsyncIterator[MobEvent]):
+    """Reads on from a cursor; the bell only says when to look. An error is raised once, then it goes on."""
+
+    def __init__(self, store: MemoryEventStore, bell: MemoryBell, after: int) -> None:
+        self._store = store
+        self._bell = bell
+        self._after = after
+
+    async def __anext__(self) -> MobEvent:
+        while True:
+            newest, page = await self._store.read_after(self._after, 1)
+            if page or newest > self._after:
+                break
+            await self._bell.wait()
+        following = page[0][0] if page else newest + 1
+        if following != self._after + 1:
+            after, self._after = self._after, following - 1
+            raise EventsTrimmedError(after, following)
+        self._after = following
+        return decode_event(*page[0])

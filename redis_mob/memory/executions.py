@@ -1,0 +1,231 @@
+"""What the fleet needs, in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from redis_mob.codec.events import EncodedEvent, encode_new_event
+from redis_mob.codec.executions import encode_definition
+from redis_mob.contracts import Bell, ExecutionStore
+from redis_mob.errors import NotFoundError
+from redis_mob.memory import run_changes as changes
+from redis_mob.memory.namespace import Access, Namespace
+from redis_mob.memory.runs import existing_run, run_key
+from redis_mob.models import MobDefinition, MobRun, MobRunStatus
+from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, RunLaunch
+from redis_mob.models.transition import DueWork, RunView, Transition
+
+T = TypeVar("T")
+
+
+class MemoryExecutionStore(ExecutionStore):
+    """The contract's `ExecutionStore` in memory; its docstrings say what holds."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    async def start_run(self, run: MobRun, launch: RunLaunch, definition: MobDefinition) -> bool:
+        content = self._access.content
+        if run.run_id in content.runs:
+            return False
+        stored, now = changes.copied(run), content.clock.now()
+        _, encoded = encode_definition(definition)
+        content.definitions.setdefault(launch.definition, encoded)
+        content.launches[run.run_id] = (changes.copied(launch), now)
+        content.runs[run.run_id] = stored
+        content.due_runs[run.run_id] = now
+        content.run_bells.ring()
+        return True
+
+    async def load(self, run_id: str) -> RunView | None:
+        content, run_id = self._access.content, run_key(run_id)
+        run = content.runs.get(run_id)
+        if run is None:
+            return None
+        if run_id not in content.launches:
+            raise NotFoundError(f"run {run_id} was not started by a fleet; nothing drives it")
+        launch, launched_at = content.launches[run_id]
+        return RunView(
+            run=changes.copied(run),
+            launch=changes.copied(launch),
+            executions={key: changes.copied(one) for key, one in content.executions.get(run_id, {}).items()},
+            cancel_requested=run_id in content.cancel_requested,
+            launched_at=launched_at,
+            now=content.clock.now(),
+        )
+
+    async def get_definition(self, digest: str) -> MobDefinition:
+        encoded = self._access.content.definitions.get(digest)
+        if encoded is None:
+            raise NotFoundError(f"no definition has the digest {digest}")
+        return MobDefinition.model_validate_json(encoded)
+
+    async def commit(self, transition: Transition) -> bool:
+        content, run_id = self._access.content, transition.run.run_id
+        events, endings = (_encoded(some) for some in (transition.events, transition.terminal_events))
+        stored = content.runs.get(run_id)
+        if stored is None or not _is_as_read(content, stored, transition):
+            return False
+        now = content.clock.now()
+        run = _after(stored, transition, now)
+        executions = {key: changes.copied(execution) for key, execution in transition.executions.items()}
+
+        content.runs[run_id] = run
+        content.executions.setdefault(run_id, {}).update(executions)
+        _set_time(content.due_runs, run_id, transition.look_again_at)
+        for key, execution in executions.items():
+            _set_time(content.due_executions, (run_id, key), _claimable_at(execution))
+        content.log.append([*events, *(event for event in endings if not content.log.has_ended(event))], now)
+        content.run_bells.ring()
+        return True
+
+    async def renew_lease(self, run_id: str, key: ExecutionKey, *, expected: Execution, next: Execution) -> bool:
+        content, run_id = self._access.content, run_key(run_id)
+        held = content.executions.get(run_id, {})
+        if not changes.may_change(content.runs.get(run_id), MobRunStatus.RUNNING) or not _same(held.get(key), expected):
+            return False
+        held[key] = changes.copied(next)
+        _set_time(content.due_executions, (run_id, key), _claimable_at(next))
+        return True
+
+    async def request_cancel(self, run_id: str) -> bool:
+        content = self._access.content
+        run = existing_run(content, run_id)
+        if run.status.is_terminal:
+            return False
+        content.cancel_requested.add(run.run_id)
+        content.due_runs[run.run_id] = content.clock.now()
+        content.run_bells.ring()
+        return True
+
+    async def status(self, run_id: str) -> MobRunStatus | None:
+        run = self._access.content.runs.get(run_key(run_id))
+        return None if run is None else run.status
+
+    async def take_due(
+        self, *, max_runs: int, max_executions: int, keep: timedelta, roles: Sequence[str] | None = None
+    ) -> DueWork:
+        await asyncio.sleep(0)  # a worker that finds work again and again must let others run in between
+        content = self._access.content
+        now = content.clock.now()
+        served = [
+            (run_id, key)
+            for run_id, key in content.due_executions
+            if not roles or content.executions[run_id][key].role in roles
+        ]
+        runs = _take(content.due_runs, list(content.due_runs), max_runs, now, keep)
+        executions = _take(content.due_executions, served, max_executions, now, keep)
+        return DueWork(
+            runs=runs,
+            executions=executions,
+            now=now,
+            next_run_at=_next_of(content.due_runs, now),
+            next_execution_at=_next_of(content.due_executions, now),
+        )
+
+    @asynccontextmanager
+    async def listen(self) -> AsyncGenerator[Bell]:
+        with self._access.content.run_bells.listen() as bell:
+            yield bell
+
+
+def _encoded(events: Sequence[Any]) -> list[EncodedEvent]:
+    return list(map(encode_new_event, events))
+
+
+def _changed(before: Mapping[str, T], after: Mapping[str, T]) -> dict[str, T]:
+    """What a transition put in the place of what it had read."""
+    return {name: part for name, part in after.items() if before.get(name) is not part}
+
+
+def _is_as_read(content: Namespace, stored: MobRun, transition: Transition) -> bool:
+    before, run_id = transition.before, transition.run.run_id
+    executions = content.executions.get(run_id, {})
+    return (
+        changes.may_change(stored, before.run.status)
+        and (run_id in content.cancel_requested) == before.cancel_requested
+        and stored.flow_state == before.run.flow_state
+        and all(
+            stored.frames.get(name) == before.run.frames.get(name)
+            for name in _changed(before.run.frames, transition.run.frames)
+        )
+        and all(
+            stored.loops.get(name) == before.run.loops.get(name)
+            for name in _changed(before.run.loops, transition.run.loops)
+        )
+        and all(
+            _same(executions.get(key), before.executions.get(key))
+            for key in (*transition.executions, *transition.unchanged)
+        )
+    )
+
+
+def _after(stored: MobRun, transition: Transition, now: datetime) -> MobRun:
+    """The run with everything that a transition changes and records."""
+    before, after = transition.before.run, transition.run
+    run = stored.model_copy(
+        update={
+            "flow_state": after.flow_state,
+            "frames": stored.frames.set(*_changed(before.frames, after.frames).items()),
+            "loops": stored.loops.set(*_changed(before.loops, after.loops).items()),
+        }
+    )
+    if after.status != before.status:
+        run = changes.with_status(run, after.status, now)
+    run = changes.with_inputs(run, changes.copied_inputs(transition.inputs))
+    for recorded in transition.outputs:
+        output = changes.copied_json(f"output of step {recorded.step_id!r}", recorded.output)
+        run = changes.with_output(run, recorded.step_id, output, recorded.loop_context)
+    for row in transition.step_rows:
+        run = changes.with_step_row(run, row)
+    for row in transition.step_rows_once:
+        run = run if changes.has_step_row(run, row) else changes.with_step_row(run, row)
+    for failure in transition.failure_rows:
+        run = changes.with_failure(run, failure)
+    for iteration in transition.iteration_rows:
+        run = changes.with_iteration(run, iteration)
+    return run
+
+
+def _same(one: Execution | None, other: Execution | None) -> bool:
+    """Whether two executions are equal to the last detail of their outputs: 1 is not 1.0 (decision 16)."""
+    if one is None or other is None:
+        return one is other
+    return one.model_dump_json() == other.model_dump_json()
+
+
+def _claimable_at(execution: Execution) -> datetime | None:
+    """When somebody may claim an execution: when it is due, or when its lease expires; never when it is over."""
+    match execution.status:
+        case ExecutionStatus.WAITING:
+            return execution.due_at
+        case ExecutionStatus.LEASED if execution.lease is not None:
+            return execution.lease.expires_at
+        case _:
+            return None
+
+
+def _set_time(times: dict[T, datetime], item: T, at: datetime | None) -> None:
+    """None takes the item out."""
+    if at is None:
+        times.pop(item, None)
+    else:
+        times[item] = at
+
+
+def _take(times: dict[T, datetime], items: Sequence[T], limit: int, now: datetime, keep: timedelta) -> tuple[T, ...]:
+    """The first of these items that are due, which are due again only after a while."""
+    due = sorted((item for item in items if times[item] <= now), key=times.__getitem__)
+    taken = tuple(due[: max(limit, 0)])
+    for item in taken:
+        times[item] = now + keep
+    return taken
+
+
+def _next_of(times: Mapping[T, datetime], now: datetime) -> datetime | None:
+    """When the next item becomes due; one that is due already and was not taken is for others."""
+    return min((at for at in times.values() if at > now), default=None)

@@ -1,0 +1,77 @@
+"""What a namespace holds, and who has it open."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+
+from redis_mob.errors import InternalError
+from redis_mob.memory.bells import Bells
+from redis_mob.memory.clock import Clock
+from redis_mob.memory.event_log import EventLog
+from redis_mob.memory.revisions import RevisedDocuments
+from redis_mob.models import MobRun
+from redis_mob.models.execution import Execution, ExecutionKey, RunLaunch
+
+
+class Namespace:
+    """The content of one namespace, shared by all who have it open.
+
+    Nothing in it is changed in place but its own containers: a run is replaced by its next state, as a whole.
+    """
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.log = EventLog()
+        self.runs: dict[str, MobRun] = {}
+        """In the order of their creation."""
+        self.launches: dict[str, tuple[RunLaunch, datetime]] = {}
+        """What the runs of a fleet were started with, and when."""
+        self.cancel_requested: set[str] = set()
+        self.executions: dict[str, dict[ExecutionKey, Execution]] = {}
+        self.definitions: dict[str, bytes] = {}
+        self.due_runs: dict[str, datetime] = {}
+        """When to look at which active run again."""
+        self.due_executions: dict[tuple[str, ExecutionKey], datetime] = {}
+        """When which execution may be claimed."""
+        self.run_bells = Bells()
+        self.specs = RevisedDocuments()
+        self.profiles = RevisedDocuments()
+        self.profile_times: dict[bytes, tuple[datetime, datetime]] = {}
+        """When each realm profile was created and updated."""
+        self.supervisors: dict[bytes, bytes] = {}
+        self.overlays: dict[bytes, bytes] = {}
+        self.opened: set[Access] = set()
+
+
+_OPEN: dict[str, Namespace] = {}
+
+
+class Access:
+    """One opening of a namespace. The last one that is closed takes the content with it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._loop = asyncio.get_running_loop()
+        self._namespace = _OPEN.setdefault(name, Namespace())
+        self._namespace.opened.add(self)
+
+    @property
+    def content(self) -> Namespace:
+        """The content, as long as this access is open. Raises InternalError after that, and in another event loop."""
+        if self not in self._namespace.opened:
+            raise InternalError("this storage was closed; open a new one")
+        if asyncio.get_running_loop() is not self._loop:
+            raise InternalError("this storage was opened in another event loop; open one in each loop")
+        return self._namespace
+
+    def close(self) -> None:
+        """End this access; a reader that waits through it is woken and told. Calling it again does nothing."""
+        namespace = self._namespace
+        if self not in namespace.opened:
+            return
+        namespace.opened.remove(self)
+        namespace.log.bells.ring()
+        namespace.run_bells.ring()
+        if not namespace.opened:
+            del _OPEN[self.name]

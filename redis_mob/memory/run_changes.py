@@ -1,0 +1,117 @@
+"""What happens to a run: each function gives the run as it is afterwards, and leaves the given one alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, TypeVar, cast
+
+from redis_mob.codec.ledgers import decode_input, decode_json, encode_input, encode_json
+from redis_mob.errors import InternalError
+from redis_mob.models import (
+    FailureLedgerEntry,
+    FlowAuthorityInput,
+    LoopIterationLedgerEntry,
+    MobRun,
+    MobRunStatus,
+    StepLedgerEntry,
+)
+from redis_mob.models.authority import STORABLE_INPUTS
+from redis_mob.models.base import FrozenDict, Model, check_value, json_equal
+
+M = TypeVar("M", bound=Model)
+
+
+def copied(model: M) -> M:
+    """The same value, made from its JSON: it shares no document that somebody could change."""
+    return type(model).model_validate_json(model.model_dump_json())
+
+
+def copied_json(what: str, value: Any) -> Any:
+    """The same document, made from its text. Raises InternalError naming `what` if it is no JSON."""
+    try:
+        return decode_json(encode_json(check_value(value)))
+    except ValueError as error:
+        raise InternalError(f"{what}: {error}") from None
+
+
+def copied_inputs(inputs: Sequence[FlowAuthorityInput]) -> list[FlowAuthorityInput]:
+    """The same inputs. Raises InternalError for one that no log may hold (decision 9)."""
+    for item in cast("Sequence[object]", inputs):
+        if not isinstance(item, STORABLE_INPUTS):
+            raise InternalError(f"{type(item).__name__} is no input that the log of a run may hold")
+    return [decode_input(encode_input(item)) for item in inputs]
+
+
+def may_change(run: MobRun | None, expected: MobRunStatus) -> bool:
+    """Whether a status can be replaced: it is the expected one, and not a terminal one."""
+    return run is not None and run.status == expected and not run.status.is_terminal
+
+
+def with_status(run: MobRun, status: MobRunStatus, now: datetime) -> MobRun:
+    """A terminal status sets the time of completion if there is none."""
+    ends_now = status.is_terminal and run.completed_at is None
+    return run.model_copy(update={"status": status, "completed_at": now if ends_now else run.completed_at})
+
+
+def with_inputs(run: MobRun, inputs: Sequence[FlowAuthorityInput]) -> MobRun:
+    return run.model_copy(update={"flow_authority_inputs": (*run.flow_authority_inputs, *inputs)})
+
+
+def has_step_row(run: MobRun, entry: StepLedgerEntry) -> bool:
+    """Whether there is a row for the same step, agent and status (section 2.2)."""
+    return any(
+        (row.step_id, row.agent_identity, row.status) == (entry.step_id, entry.agent_identity, entry.status)
+        for row in run.step_ledger
+    )
+
+
+def with_step_row(run: MobRun, entry: StepLedgerEntry) -> MobRun:
+    return run.model_copy(update={"step_ledger": (*run.step_ledger, copied(entry))})
+
+
+def with_step_output(run: MobRun, step_id: str, output: Any) -> MobRun | None:
+    """With this output in the last row of a step; None if the step has no row."""
+    rows = list(run.step_ledger)
+    for number in reversed(range(len(rows))):
+        if rows[number].step_id == step_id:
+            rows[number] = rows[number].model_copy(update={"output": output})
+            return run.model_copy(update={"step_ledger": tuple(rows)})
+    return None
+
+
+def failures_of(run: MobRun, step_id: str) -> list[FailureLedgerEntry]:
+    return [row for row in run.failure_ledger if row.step_id == step_id]
+
+
+def says_the_same(one: FailureLedgerEntry, other: FailureLedgerEntry) -> bool:
+    """Whether two failures are equal, their times aside (decision 14)."""
+    first, second = (entry.model_dump(mode="json", exclude={"timestamp"}) for entry in (one, other))
+    return json_equal(first, second)
+
+
+def with_failure(run: MobRun, entry: FailureLedgerEntry) -> MobRun:
+    return run.model_copy(update={"failure_ledger": (*run.failure_ledger, copied(entry))})
+
+
+def with_iteration(run: MobRun, entry: LoopIterationLedgerEntry) -> MobRun:
+    """With this row once, however often it is recorded."""
+    if entry in run.loop_iteration_ledger:
+        return run
+    return run.model_copy(update={"loop_iteration_ledger": (*run.loop_iteration_ledger, entry)})
+
+
+def with_output(run: MobRun, step_id: str, output: Any, loop_context: tuple[str, int] | None) -> MobRun:
+    """With the output of a root step, or of a step in (loop id, iteration).
+
+    An output that is recorded again keeps its place; iterations before it are there, if only empty (section 2.4).
+    """
+    if loop_context is None:
+        return run.model_copy(update={"root_step_outputs": run.root_step_outputs.set((step_id, output))})
+    loop_id, number = loop_context
+    iterations = list(run.loop_iteration_outputs.get(loop_id, ()))
+    iterations += [FrozenDict[str, Any]() for _ in range(len(iterations), number + 1)]
+    iterations[number] = iterations[number].set((step_id, output))
+    return run.model_copy(
+        update={"loop_iteration_outputs": run.loop_iteration_outputs.set((loop_id, tuple(iterations)))}
+    )

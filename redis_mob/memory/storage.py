@@ -1,0 +1,34 @@
+"""The stores of one namespace in memory."""
+
+from __future__ import annotations
+
+from redis_mob.memory.events import MemoryEventStore
+from redis_mob.memory.executions import MemoryExecutionStore
+from redis_mob.memory.namespace import Access
+from redis_mob.memory.realm_profiles import MemoryRealmProfileStore
+from redis_mob.memory.runs import MemoryRunStore
+from redis_mob.memory.runtime_metadata import MemoryRuntimeMetadataStore
+from redis_mob.memory.specs import MemorySpecStore
+
+
+class MemoryStorage:
+    """What one opening of a namespace in memory holds; `redis_mob.storage.MobStorage` is the door to it."""
+
+    url = "memory:"
+
+    def __init__(self, namespace: str) -> None:
+        self._access = Access(namespace)
+        self.namespace = namespace
+        self.events = MemoryEventStore(self._access)
+        self.runs = MemoryRunStore(self._access)
+        self.specs = MemorySpecStore(self._access)
+        self.runtime_metadata = MemoryRuntimeMetadataStore(self._access)
+        self.realm_profiles = MemoryRealmProfileStore(self._access)
+        self.executions = MemoryExecutionStore(self._access)
+
+    def __repr__(self) -> str:
+        return f"MemoryStorage(namespace={self.namespace!r})"
+
+    async def aclose(self) -> None:
+        """End this opening; the last one of a namespace takes the content with it."""
+        self._access.close()

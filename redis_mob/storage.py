@@ -1,0 +1,105 @@
+"""The door to one namespace, on a server or in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from types import TracebackType
+from typing import Any
+
+from redis_mob.connection.address import MemoryAddress, parse_address, storage_url
+from redis_mob.connection.keys import Keys
+from redis_mob.contracts import (
+    ExecutionStore,
+    MobEventStore,
+    MobRunStore,
+    MobRuntimeMetadataStore,
+    MobSpecStore,
+    RealmProfileStore,
+)
+from redis_mob.errors import InternalError
+from redis_mob.memory.storage import MemoryStorage
+from redis_mob.security.sealing import SealKey, SealKeyring
+from redis_mob.stores.config import RedisConfigStore
+from redis_mob.stores.seal_keys import Secrets, secrets_with
+from redis_mob.stores.storage import RedisStorage, open_redis_storage
+
+
+class MobStorage:
+    """The stores of one namespace, for one event loop; `open` makes it.
+
+    `events` is the event log, `runs` are the runs, `specs` the definitions of mobs, `runtime_metadata` says who
+    supervises each mob and how its members are bound, `realm_profiles` are the profiles that mobs share, `executions`
+    is what a fleet needs beside them. `url` is the address under which other processes of this user reach the same
+    server; it may hold a password.
+    """
+
+    def __init__(self, backend: RedisStorage | MemoryStorage) -> None:
+        self._backend = backend
+        self.namespace = backend.namespace
+        self.url = backend.url
+        self.events: MobEventStore = backend.events
+        self.runs: MobRunStore = backend.runs
+        self.specs: MobSpecStore = backend.specs
+        self.runtime_metadata: MobRuntimeMetadataStore = backend.runtime_metadata
+        self.realm_profiles: RealmProfileStore = backend.realm_profiles
+        self.executions: ExecutionStore = backend.executions
+
+    @property
+    def config(self) -> RedisConfigStore:
+        """The config documents and their changes. Raises InternalError for `memory:`, which keeps none."""
+        if isinstance(self._backend, MemoryStorage):
+            raise InternalError("memory: keeps no config documents; open embedded: or a server for them")
+        return self._backend.config
+
+    @classmethod
+    def open(
+        cls, url: str | None = None, *, namespace: str = "default", seal_key: SealKey | SealKeyring | None = None
+    ) -> OpeningStorage:
+        """Open a namespace: `async with MobStorage.open(...) as storage`, or `storage = await MobStorage.open(...)`.
+
+        Without a URL the environment variable REDIS_MOB_URL counts, then `embedded:`. Opening reaches the server,
+        checks its version and the schema of the namespace, and creates the namespace if it is new.
+        `memory:` is a double for tests without a server: all that have the same namespace open in this process share
+        its content, which is gone when the last of them is closed. Nothing is sealed there.
+        With a seal key, secret keys and bootstrap tokens are stored sealed, and the namespace can only be opened with
+        that key from then on; without one they are stored in clear, with one UnsealedSecretsWarning.
+        Raises ValidationError for a bad URL, name or key, StorageUnavailableError for a server that cannot be used,
+        SealKeyMissingError for a namespace that needs seal keys that are not given.
+        """
+        return OpeningStorage(url, namespace, secrets_with(seal_key))
+
+    def __repr__(self) -> str:
+        return f"MobStorage({self._backend!r})"
+
+    async def aclose(self) -> None:
+        """Close all connections, and end the embedded server if this storage started it."""
+        await self._backend.aclose()
+
+
+class OpeningStorage:
+    """A storage about to be opened: await it, or use it as an async context manager, which closes it again."""
+
+    def __init__(self, url: str | None, namespace: str, secrets: Secrets) -> None:
+        self._url = url
+        self._namespace = namespace
+        self._secrets = secrets
+        self._storage: MobStorage | None = None
+
+    def __await__(self) -> Generator[Any, None, MobStorage]:
+        return self._open().__await__()
+
+    async def __aenter__(self) -> MobStorage:
+        self._storage = await self._open()
+        return self._storage
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._storage is not None:
+            await self._storage.aclose()
+
+    async def _open(self) -> MobStorage:
+        url = storage_url(self._url)
+        if isinstance(parse_address(url), MemoryAddress):
+            return MobStorage(MemoryStorage(Keys(self._namespace).namespace))
+        return MobStorage(await open_redis_storage(url, self._namespace, self._secrets))

@@ -1,0 +1,217 @@
+"""Config documents on Redis."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from redis_mob.codec import config as codec
+from redis_mob.codec.changes import counted
+from redis_mob.codec.packing import Argument
+from redis_mob.connection.connection import Connection
+from redis_mob.connection.keys import Keys
+from redis_mob.connection.replies import Reply
+from redis_mob.connection.wakeups import WakeUps
+from redis_mob.contracts.config import ConfigChangeNotifier, ConfigStore, ConfigSubscription, Documents
+from redis_mob.errors import AlreadyExistsError, ConfigStoreError, ValidationError, VersionConflictError
+from redis_mob.models.config import (
+    ConfigSnapshot,
+    ConfigVersion,
+    ConfigWrite,
+    Delete,
+    DeleteIfRevision,
+    Found,
+    Put,
+    PutIfAbsent,
+    PutIfRevision,
+)
+from redis_mob.stores.config_feed import RedisConfigFeed
+
+FEED_LENGTH = 10_000
+"""About how many of the newest changes the feed keeps."""
+
+_EVERYTHING = 2**48
+"""More documents than any server holds; a number that Lua can still add to another."""
+
+
+class RedisConfigStore(ConfigStore, ConfigChangeNotifier):
+    """The contract's `ConfigStore` and `ConfigChangeNotifier` on Redis; their docstrings say what holds.
+
+    Each write leaves about the newest `feed_length` changes in the feed, rounded up by up to a hundred.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        keys: Keys,
+        wake_ups: WakeUps,
+        *,
+        feed_length: int = FEED_LENGTH,
+        prefix: str = "",
+    ) -> None:
+        self.feed_length = feed_length
+        self._connection = connection
+        self._keys = keys
+        self._wake_ups = wake_ups
+        self._prefix = prefix
+        self._feed = RedisConfigFeed(connection, keys, wake_ups, prefix)
+
+    async def get(self, namespace: str, id: str) -> Any:
+        found = await self.lookup(namespace, id)
+        return None if found is None else found.value
+
+    async def lookup(self, namespace: str, id: str) -> Found | None:
+        place = self._place(namespace, id)
+        text = await self._connection.read("config/get", [self._keys.config_documents], [place])
+        return None if text is None else Found(codec.decode_document(_name(namespace, id), text))
+
+    async def exists(self, namespace: str, id: str) -> bool:
+        place = self._place(namespace, id)
+        return bool(await self._connection.read("config/exists", [self._keys.config_documents], [place]))
+
+    async def list(self, namespace: str, offset: int = 0, limit: int | None = None) -> Documents:
+        first = min(codec.check_count("offset", offset), _EVERYTHING)
+        most = _EVERYTHING if limit is None else min(codec.check_count("limit", limit), _EVERYTHING)
+        arguments = [self._packed(namespace), first, most]
+        return self._documents(namespace, await self._connection.read("config/list", self._readable, arguments))
+
+    async def put(self, namespace: str, id: str, value: Any) -> None:
+        await self._write("config/put", Put(namespace, id, value))
+
+    async def put_if_absent(self, namespace: str, id: str, value: Any) -> None:
+        await self._write("config/put_if_absent", PutIfAbsent(namespace, id, value))
+
+    async def put_if_revision(self, namespace: str, id: str, value: Any, expected_revision: int) -> None:
+        await self._write("config/put_if_revision", PutIfRevision(namespace, id, value, expected_revision))
+
+    async def delete(self, namespace: str, id: str) -> None:
+        await self._write("config/delete", Delete(namespace, id))
+
+    async def delete_if_revision(self, namespace: str, id: str, expected_revision: int) -> None:
+        await self._write("config/delete_if_revision", DeleteIfRevision(namespace, id, expected_revision))
+
+    async def apply(self, writes: Sequence[ConfigWrite]) -> None:
+        arguments = [argument for write in writes for argument in self._conditional(write)]
+        for (namespace, id), count in Counter((write.namespace, write.id) for write in writes).items():
+            if count > 1:
+                raise ValidationError(f"{count} writes name the document {_name(namespace, id)}; make them one")
+        reply = await self._call("config/apply", [len(writes), *arguments])
+        if reply != Reply.WON:
+            raise _refused(writes[int(reply[0])], reply[1])
+
+    async def snapshot(self, namespaces: Iterable[str]) -> ConfigSnapshot:
+        wanted = tuple(dict.fromkeys(namespaces))
+        keys = [self._keys.meta, *self._readable]
+        packed = [self._packed(namespace) for namespace in wanted]
+        cursor, *found = await self._connection.read("config/snapshot", keys, counted(packed))
+        documents = {name: dict(self._documents(name, rows)) for name, rows in zip(wanted, found, strict=True)}
+        return ConfigSnapshot(documents, int(cursor))
+
+    async def change_token(self, namespace: str) -> int:
+        packed = self._packed(namespace)
+        return int(await self._connection.read("config/change_token", [self._keys.config_tokens], [packed]))
+
+    async def history(self, namespace: str, id: str) -> Sequence[ConfigVersion]:
+        name = self._packed_name(namespace, id)
+        stored = await self._connection.read("config/history", self._all_keys, name)
+        return [codec.decode_version(_name(namespace, id), version) for version in stored]
+
+    async def walk(self, namespace: str, page_size: int = 100) -> AsyncIterator[tuple[str, Any]]:
+        size = codec.check_count("page size", page_size)
+        if size == 0:
+            raise ValidationError("0 is no page size: use an integer from 1")
+        packed = place = self._packed(namespace)
+        while rows := await self._connection.read("config/page", self._readable, [packed, place, size]):
+            place = rows[-1][0]
+            for document in self._documents(namespace, rows):
+                yield document
+
+    def subscribe(self, after: int | None = None) -> AbstractAsyncContextManager[ConfigSubscription]:
+        return self._feed.subscribe(after)
+
+    def scoped(self, scope_id: str) -> RedisConfigStore:
+        prefix = self._prefix + codec.scope_prefix(scope_id)
+        return RedisConfigStore(
+            self._connection, self._keys, self._wake_ups, feed_length=self.feed_length, prefix=prefix
+        )
+
+    @property
+    def _readable(self) -> Sequence[str]:
+        return (self._keys.config_documents, self._keys.config_ids)
+
+    @property
+    def _all_keys(self) -> Sequence[str]:
+        """In the order of lua/lib/config_documents."""
+        keys = self._keys
+        return (
+            keys.meta,
+            keys.config_documents,
+            keys.config_versions,
+            keys.config_history,
+            keys.config_ids,
+            keys.config_tokens,
+            keys.config_feed,
+            keys.wake_config,
+        )
+
+    def _full(self, namespace: str) -> str:
+        return self._prefix + codec.check_name("config namespace", namespace)
+
+    def _packed(self, namespace: str) -> bytes:
+        return codec.encode_namespace(self._full(namespace))
+
+    def _packed_name(self, namespace: str, id: str) -> list[Argument]:
+        return [self._packed(namespace), codec.check_name("config id", id).encode()]
+
+    def _place(self, namespace: str, id: str) -> bytes:
+        return codec.encode_place(self._full(namespace), codec.check_name("config id", id))
+
+    def _documents(self, namespace: str, rows: Sequence[tuple[bytes, bytes | None]]) -> Documents:
+        start = len(self._packed(namespace))
+        ids = [place[start:].decode() for place, _ in rows]
+        return [
+            (id, codec.decode_document(_name(namespace, id), text)) for id, (_, text) in zip(ids, rows, strict=True)
+        ]
+
+    def _subject(self, write: ConfigWrite) -> list[Argument]:
+        """What a script gets of a write, its condition aside."""
+        name = self._packed_name(write.namespace, write.id)
+        if isinstance(write, Delete | DeleteIfRevision):
+            return name
+        return [*name, *codec.encode_document(_name(write.namespace, write.id), write.value)]
+
+    def _conditional(self, write: ConfigWrite) -> list[Argument]:
+        """A write as lua/config/apply takes it."""
+        kind = "delete" if isinstance(write, Delete | DeleteIfRevision) else "put"
+        match write:
+            case PutIfAbsent():
+                condition: Argument = "absent"
+            case PutIfRevision() | DeleteIfRevision():
+                condition = codec.check_revision(write.expected_revision)
+            case Put() | Delete():
+                condition = "any"
+        return [condition, kind, *self._subject(write)]
+
+    async def _write(self, script: str, write: ConfigWrite) -> None:
+        arguments = self._subject(write)
+        if isinstance(write, PutIfRevision | DeleteIfRevision):
+            arguments = [codec.check_revision(write.expected_revision), *arguments]
+        reply = await self._call(script, arguments)
+        if reply != Reply.WON:
+            raise _refused(write, reply)
+
+    async def _call(self, script: str, arguments: Sequence[Argument]) -> Any:
+        return await self._connection.call(script, self._all_keys, [self.feed_length, *arguments])
+
+
+def _name(namespace: str, id: str) -> str:
+    return f"{namespace}/{id}"
+
+
+def _refused(write: ConfigWrite, refusal: Any) -> ConfigStoreError:
+    """The error for a condition that did not hold: EXISTS, or the revision that is there."""
+    if isinstance(write, PutIfRevision | DeleteIfRevision):
+        return VersionConflictError(write.expected_revision, int(refusal), _name(write.namespace, write.id))
+    return AlreadyExistsError(write.namespace, write.id)

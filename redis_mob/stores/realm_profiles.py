@@ -1,0 +1,80 @@
+"""Realm profiles on Redis: each method encodes, calls one script, and reads its reply."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from redis_mob.codec.documents import (
+    decode_name,
+    decode_profile,
+    decode_revision,
+    encode_document,
+    encode_name,
+    encode_revision,
+    profile_named,
+)
+from redis_mob.codec.runs import as_mapping
+from redis_mob.connection.connection import Connection
+from redis_mob.connection.keys import Keys
+from redis_mob.connection.replies import Reply
+from redis_mob.contracts import RealmProfileStore, StoredRealmProfiles
+from redis_mob.errors import CasConflictError, NotFoundError
+from redis_mob.models import Profile, StoredRealmProfile
+
+_PROFILE = "name of a realm profile"
+
+
+class RedisRealmProfileStore(RealmProfileStore):
+    """The contract's `RealmProfileStore` on Redis; its docstrings say what holds."""
+
+    def __init__(self, connection: Connection, keys: Keys) -> None:
+        self._connection = connection
+        self._keys = keys
+
+    async def create(self, name: str, profile: Profile) -> StoredRealmProfile:
+        reply = await self._connection.call(
+            "realm_profiles/create",
+            [self._keys.profiles, self._keys.profile_revisions],
+            [encode_name(_PROFILE, name), encode_document(profile_named(name), profile)],
+        )
+        return _written(name, reply, "exists already, with revision {revision}; update it instead")
+
+    async def get(self, name: str) -> StoredRealmProfile | None:
+        stored = await self._connection.read("realm_profiles/get", [self._keys.profiles], [encode_name(_PROFILE, name)])
+        return None if stored is None else decode_profile(name, stored)
+
+    async def list(self) -> StoredRealmProfiles:
+        fields = as_mapping(await self._connection.read("realm_profiles/list", [self._keys.profiles], []))
+        return [decode_profile(decode_name(_PROFILE, field), stored) for field, stored in sorted(fields.items())]
+
+    async def update(self, name: str, profile: Profile, expected_revision: int) -> StoredRealmProfile:
+        reply = await self._connection.call(
+            "realm_profiles/update",
+            [self._keys.profiles, self._keys.profile_revisions],
+            [
+                encode_name(_PROFILE, name),
+                encode_document(profile_named(name), profile),
+                encode_revision(expected_revision),
+            ],
+        )
+        return _written(name, reply, f"has revision {{revision}}, not {expected_revision}")
+
+    async def delete(self, name: str, expected_revision: int) -> StoredRealmProfile:
+        reply = await self._connection.call(
+            "realm_profiles/delete",
+            [self._keys.profiles],
+            [encode_name(_PROFILE, name), encode_revision(expected_revision)],
+        )
+        return _written(name, reply, f"has revision {{revision}}, not {expected_revision}")
+
+
+def _written(name: str, reply: Any, conflict: str) -> StoredRealmProfile:
+    """The profile that a script wrote or deleted, or the error that its code stands for."""
+    match reply:
+        case [Reply.WON, record]:
+            return decode_profile(name, record)
+        case [Reply.CONFLICT, revision]:
+            current = decode_revision(profile_named(name), revision)
+            raise CasConflictError(f"{profile_named(name)} {conflict.format(revision=current)}")
+        case _:
+            raise NotFoundError(f"{profile_named(name)} does not exist")

@@ -1,0 +1,137 @@
+"""Runtime metadata on Redis: each method checks and encodes, calls one script, and reads its reply."""
+
+from __future__ import annotations
+
+from redis_mob.codec import runtime_metadata as codec
+from redis_mob.codec.documents import encode_document, encode_name
+from redis_mob.connection.connection import Connection
+from redis_mob.connection.keys import Keys
+from redis_mob.connection.replies import Reply
+from redis_mob.contracts import MobRuntimeMetadataStore
+from redis_mob.models import ExternalBindingOverlayRecord, SupervisorAuthorityRecord
+from redis_mob.security.identity import check_peer_ids
+from redis_mob.security.sealing import SecretCodec
+from redis_mob.stores.resealing import reseal_all
+
+_MOB = "mob id"
+
+
+class RedisRuntimeMetadataStore(MobRuntimeMetadataStore):
+    """The contract's `MobRuntimeMetadataStore` on Redis; its docstrings say what holds.
+
+    `secrets` seals and opens what is secret: a supervisor's record as a whole, of an overlay its bootstrap token.
+    """
+
+    def __init__(self, connection: Connection, keys: Keys, secrets: SecretCodec) -> None:
+        self._connection = connection
+        self._keys = keys
+        self._secrets = secrets
+
+    async def load_supervisor_authority(self, mob_id: str) -> SupervisorAuthorityRecord | None:
+        stored = await self._stored_supervisor(mob_id)
+        return None if stored is None else self._opened_supervisor(mob_id, stored)
+
+    async def put_supervisor_authority(self, mob_id: str, record: SupervisorAuthorityRecord) -> None:
+        await self._connection.call(
+            "runtime_metadata/put_supervisor_authority",
+            [self._keys.supervisors],
+            [encode_name(_MOB, mob_id), self._sealed_supervisor(mob_id, record)],
+        )
+
+    async def put_supervisor_authority_if_absent(self, mob_id: str, record: SupervisorAuthorityRecord) -> bool:
+        reply = await self._connection.call(
+            "runtime_metadata/put_supervisor_authority_if_absent",
+            [self._keys.supervisors],
+            [encode_name(_MOB, mob_id), self._sealed_supervisor(mob_id, record)],
+        )
+        return reply == Reply.WON
+
+    async def compare_and_put_supervisor_authority(
+        self, mob_id: str, expected: SupervisorAuthorityRecord, record: SupervisorAuthorityRecord
+    ) -> bool:
+        sealed = self._sealed_supervisor(mob_id, record)
+        while (stored := await self._stored_supervisor(mob_id)) is not None:
+            if self._opened_supervisor(mob_id, stored) != expected:
+                return False
+            reply = await self._connection.call(
+                "runtime_metadata/compare_and_put_supervisor_authority",
+                [self._keys.supervisors],
+                [encode_name(_MOB, mob_id), stored, sealed],
+            )
+            if reply == Reply.WON:
+                return True
+        return False
+
+    async def delete_supervisor_authority(self, mob_id: str) -> None:
+        await self._connection.call(
+            "runtime_metadata/delete_supervisor_authority", [self._keys.supervisors], [encode_name(_MOB, mob_id)]
+        )
+
+    async def list_external_binding_overlays(self, mob_id: str) -> list[ExternalBindingOverlayRecord]:
+        stored = await self._connection.read(
+            "runtime_metadata/list_external_binding_overlays", self._overlay_keys(), [codec.overlay_prefix(mob_id)]
+        )
+        overlays = [self._opened_overlay(place, record) for place, record in stored]
+        return sorted(overlays, key=lambda overlay: (overlay.agent_identity.encode(), overlay.generation))
+
+    async def put_external_binding_overlay_if_absent(self, mob_id: str, record: ExternalBindingOverlayRecord) -> bool:
+        reply = await self._connection.call(
+            "runtime_metadata/put_external_binding_overlay_if_absent",
+            self._overlay_keys(),
+            self._overlay_arguments(mob_id, record),
+        )
+        return reply == Reply.WON
+
+    async def upsert_external_binding_overlay(self, mob_id: str, record: ExternalBindingOverlayRecord) -> None:
+        await self._connection.call(
+            "runtime_metadata/upsert_external_binding_overlay",
+            self._overlay_keys(),
+            self._overlay_arguments(mob_id, record),
+        )
+
+    async def delete_external_binding_overlay(self, mob_id: str, agent_identity: str, generation: int) -> None:
+        await self._connection.call(
+            "runtime_metadata/delete_external_binding_overlay",
+            self._overlay_keys(),
+            [codec.overlay_place(mob_id, agent_identity, generation)],
+        )
+
+    async def delete_external_binding_overlays(self, mob_id: str) -> None:
+        await self._connection.call(
+            "runtime_metadata/delete_external_binding_overlays", self._overlay_keys(), [codec.overlay_prefix(mob_id)]
+        )
+
+    async def reseal_all(self, *, adopt_unsealed: bool = False) -> int:
+        return await reseal_all(self._connection, self._keys, self._secrets, adopt_unsealed=adopt_unsealed)
+
+    async def _stored_supervisor(self, mob_id: str) -> bytes | None:
+        return await self._connection.read(
+            "runtime_metadata/load_supervisor_authority", [self._keys.supervisors], [encode_name(_MOB, mob_id)]
+        )
+
+    def _sealed_supervisor(self, mob_id: str, record: SupervisorAuthorityRecord) -> bytes:
+        check_peer_ids(record)
+        plaintext = encode_document(f"{codec.SUPERVISOR} of mob {mob_id!r}", record)
+        return self._secrets.seal(mob_id, codec.SUPERVISOR, plaintext)
+
+    def _opened_supervisor(self, mob_id: str, stored: bytes) -> SupervisorAuthorityRecord:
+        return codec.decode_supervisor(mob_id, self._secrets.open(mob_id, codec.SUPERVISOR, stored))
+
+    def _overlay_keys(self) -> list[str]:
+        return [self._keys.overlays, self._keys.overlay_places]
+
+    def _overlay_arguments(self, mob_id: str, record: ExternalBindingOverlayRecord) -> list[bytes]:
+        place = codec.overlay_place(mob_id, record.agent_identity, record.generation)
+        token = None
+        if record.bootstrap_token is not None:
+            kind = codec.token_kind(record.agent_identity, record.generation)
+            token = self._secrets.seal(mob_id, kind, codec.encode_token(place, record.bootstrap_token))
+        return [place, codec.encode_overlay(record, token)]
+
+    def _opened_overlay(self, place: bytes, stored: bytes) -> ExternalBindingOverlayRecord:
+        mob_id, agent_identity, generation = codec.decode_overlay_place(place)
+        sealed = codec.stored_token(place, stored)
+        if sealed is None:
+            return codec.decode_overlay(place, stored, None)
+        token = self._secrets.open(mob_id, codec.token_kind(agent_identity, generation), sealed)
+        return codec.decode_overlay(place, stored, codec.decode_token(place, token))

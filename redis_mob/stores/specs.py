@@ -1,0 +1,54 @@
+"""Specs on Redis: each method encodes, calls one script, and reads its reply."""
+
+from __future__ import annotations
+
+from redis_mob.codec.documents import (
+    decode_name,
+    decode_revision,
+    decode_spec,
+    encode_document,
+    encode_name,
+    encode_revision,
+    spec_of,
+)
+from redis_mob.connection.connection import Connection
+from redis_mob.connection.keys import Keys
+from redis_mob.connection.replies import Reply
+from redis_mob.contracts import MobSpecStore
+from redis_mob.errors import SpecRevisionConflictError
+from redis_mob.models import MobDefinition
+
+_MOB = "mob id"
+
+
+class RedisSpecStore(MobSpecStore):
+    """The contract's `MobSpecStore` on Redis; its docstrings say what holds."""
+
+    def __init__(self, connection: Connection, keys: Keys) -> None:
+        self._connection = connection
+        self._keys = keys
+
+    async def put_spec(self, mob_id: str, definition: MobDefinition, revision: int | None = None) -> int:
+        reply, current = await self._connection.call(
+            "specs/put_spec",
+            [self._keys.specs, self._keys.spec_revisions],
+            [encode_name(_MOB, mob_id), encode_document(spec_of(mob_id), definition), encode_revision(revision)],
+        )
+        number = decode_revision(spec_of(mob_id), current)
+        if reply == Reply.LOST:
+            raise SpecRevisionConflictError(mob_id, revision, number)
+        return number
+
+    async def get_spec(self, mob_id: str) -> tuple[MobDefinition, int] | None:
+        stored = await self._connection.read("specs/get_spec", [self._keys.specs], [encode_name(_MOB, mob_id)])
+        return None if stored is None else decode_spec(mob_id, stored)
+
+    async def list_specs(self) -> list[str]:
+        fields = await self._connection.read("specs/list_specs", [self._keys.specs], [])
+        return [decode_name(_MOB, field) for field in sorted(fields)]
+
+    async def delete_spec(self, mob_id: str, revision: int | None = None) -> bool:
+        reply = await self._connection.call(
+            "specs/delete_spec", [self._keys.specs], [encode_name(_MOB, mob_id), encode_revision(revision)]
+        )
+        return reply == Reply.WON

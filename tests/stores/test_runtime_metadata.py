@@ -1,0 +1,419 @@
+"""Runtime metadata: authorities of supervisors, overlays of members (cases 95-102), and what damage does.
+
+All of it holds for secrets in clear, for sealed ones, and in memory, unless a test looks at what is stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from redis_mob.codec.packing import pack, unpack
+from redis_mob.codec.runtime_metadata import SUPERVISOR, overlay_place, token_kind
+from redis_mob.connection.connection import Connection
+from redis_mob.connection.keys import Keys
+from redis_mob.contracts import MobRuntimeMetadataStore
+from redis_mob.errors import InternalError, SerializationError
+from redis_mob.models import ExternalBindingOverlayRecord, SupervisorAuthorityRecord
+from redis_mob.security.sealing import SealKey, SealKeyring, SecretCodec, Unsealed
+from redis_mob.storage import MobStorage
+from redis_mob.stores.runtime_metadata import RedisRuntimeMetadataStore
+from tests.support.documents import authority, overlay, rotation
+from tests.support.golden import read_jsonl
+from tests.support.traces import Tally, replay
+
+pytestmark = pytest.mark.filterwarnings("ignore::redis_mob.errors.UnsealedSecretsWarning")
+
+TOKEN = "the-token"  # noqa: S105
+PENDING = authority(pending=rotation(2, "peer-a", "peer-b"))
+
+
+@pytest.fixture(params=[Unsealed, lambda: SealKeyring(SealKey.generate())], ids=["clear", "sealed"])
+def secrets(request: pytest.FixtureRequest) -> SecretCodec:
+    return request.param()
+
+
+@pytest.fixture
+def on_server(connection: Connection, keys: Keys, secrets: SecretCodec) -> RedisRuntimeMetadataStore:
+    """The store on the server, for tests that look behind it."""
+    return RedisRuntimeMetadataStore(connection, keys, secrets)
+
+
+@pytest.fixture(params=["clear", "sealed", "memory"])
+async def metadata(
+    request: pytest.FixtureRequest, server_url: str, namespace: str
+) -> AsyncIterator[MobRuntimeMetadataStore]:
+    """The store as a storage has it: with secrets in clear, sealed, and in memory."""
+    url = "memory:" if request.param == "memory" else server_url
+    seal_key = SealKey.generate() if request.param == "sealed" else None
+    async with MobStorage.open(url, namespace=namespace, seal_key=seal_key) as storage:
+        yield storage.runtime_metadata
+
+
+async def stored_supervisor(connection: Connection, keys: Keys, mob_id: str = "m") -> bytes:
+    return await connection.transport.request("HGET", keys.supervisors, mob_id)
+
+
+def test_the_store_is_one_of_the_contract(metadata: MobRuntimeMetadataStore) -> None:
+    assert isinstance(metadata, MobRuntimeMetadataStore)
+
+
+async def test_every_recorded_call_has_the_same_result(metadata: MobRuntimeMetadataStore) -> None:
+    assert await replay("metadata_01", metadata, MobRuntimeMetadataStore) == Tally(compared=389)
+
+
+@pytest.mark.parametrize("record", [authority(), PENDING, authority(epoch=2**64 - 1)])
+async def test_case_095_supervisor_roundtrip_and_delete(
+    metadata: MobRuntimeMetadataStore, record: SupervisorAuthorityRecord
+) -> None:
+    assert await metadata.load_supervisor_authority("m") is None
+    await metadata.put_supervisor_authority("m", authority(9))
+    await metadata.put_supervisor_authority("m", record)
+    assert await metadata.load_supervisor_authority("m") == record
+    assert await metadata.load_supervisor_authority("other") is None
+    await metadata.delete_supervisor_authority("m")
+    await metadata.delete_supervisor_authority("m")
+    assert await metadata.load_supervisor_authority("m") is None
+
+
+async def test_case_096_supervisor_if_absent(metadata: MobRuntimeMetadataStore) -> None:
+    assert await metadata.put_supervisor_authority_if_absent("m", authority(1)) is True
+    assert await metadata.put_supervisor_authority_if_absent("m", authority(2)) is False
+    assert await metadata.load_supervisor_authority("m") == authority(1)
+    assert await metadata.put_supervisor_authority_if_absent("other", authority(2)) is True
+
+
+async def test_case_097_supervisor_compare_and_put(metadata: MobRuntimeMetadataStore) -> None:
+    put = metadata.compare_and_put_supervisor_authority
+    assert await put("m", authority(), authority(2)) is False
+    assert await metadata.load_supervisor_authority("m") is None
+    await metadata.put_supervisor_authority("m", authority())
+    for wrong in (authority(2), authority(epoch=1), PENDING):
+        assert await put("m", wrong, authority(3)) is False
+    assert await metadata.load_supervisor_authority("m") == authority()
+    assert await put("m", authority(), PENDING) is True
+    assert await metadata.load_supervisor_authority("m") == PENDING
+    assert await put("m", PENDING, PENDING) is True
+
+
+async def test_case_098_supervisor_compare_ignores_encoding(
+    on_server: RedisRuntimeMetadataStore, secrets: SecretCodec, connection: Connection, keys: Keys
+) -> None:
+    shuffled = dict(reversed(json.loads(PENDING.model_dump_json()).items()))
+    other = json.dumps({**shuffled, "unknown": 1}, indent=2).encode()
+    await connection.transport.request("HSET", keys.supervisors, "m", secrets.seal("m", SUPERVISOR, other))
+    assert await on_server.compare_and_put_supervisor_authority("m", PENDING, authority(3)) is True
+    assert await on_server.load_supervisor_authority("m") == authority(3)
+
+
+async def test_case_099_supervisor_compare_sees_pending(metadata: MobRuntimeMetadataStore) -> None:
+    await metadata.put_supervisor_authority("m", PENDING)
+    for accepted in ((), ("peer-a",), ("peer-b", "peer-a"), ("peer-a", "peer-b", "peer-b")):
+        other = authority(pending=rotation(2, *accepted))
+        assert await metadata.compare_and_put_supervisor_authority("m", other, authority(3)) is False
+    assert await metadata.compare_and_put_supervisor_authority("m", authority(), authority(3)) is False
+    assert await metadata.load_supervisor_authority("m") == PENDING
+
+
+async def test_of_many_compares_of_one_record_one_wins(metadata: MobRuntimeMetadataStore) -> None:
+    await metadata.put_supervisor_authority("m", authority())
+    puts = [metadata.compare_and_put_supervisor_authority("m", authority(), authority(n)) for n in range(2, 22)]
+    won = await asyncio.gather(*puts)
+    assert won.count(True) == 1
+    assert await metadata.load_supervisor_authority("m") == authority(won.index(True) + 2)
+
+
+@pytest.mark.parametrize(
+    ("between", "won"),
+    [("the same record in other bytes", True), ("another record", False), ("nothing", False)],
+)
+async def test_a_record_that_changes_between_compare_and_put_is_compared_again(
+    on_server: RedisRuntimeMetadataStore,
+    secrets: SecretCodec,
+    connection: Connection,
+    keys: Keys,
+    monkeypatch: pytest.MonkeyPatch,
+    between: str,
+    won: bool,
+) -> None:
+    other_bytes = secrets.seal("m", SUPERVISOR, PENDING.model_dump_json(indent=1).encode())
+    left, meddle = {
+        "the same record in other bytes": (
+            authority(3),
+            lambda: connection.transport.request("HSET", keys.supervisors, "m", other_bytes),
+        ),
+        "another record": (authority(5), lambda: on_server.put_supervisor_authority("m", authority(5))),
+        "nothing": (None, lambda: on_server.delete_supervisor_authority("m")),
+    }[between]
+    once, read = [meddle], connection.read
+
+    async def read_and_meddle(*args: Any) -> Any:
+        reply = await read(*args)
+        if once:
+            await once.pop()()
+        return reply
+
+    await on_server.put_supervisor_authority("m", PENDING)
+    monkeypatch.setattr(connection, "read", read_and_meddle)
+    assert await on_server.compare_and_put_supervisor_authority("m", PENDING, authority(3)) is won
+    assert not once
+    assert await on_server.load_supervisor_authority("m") == left
+
+
+@pytest.mark.parametrize("field", ["public_peer_id", "pending_rotation.public_peer_id"])
+async def test_a_peer_id_of_another_key_is_refused(metadata: MobRuntimeMetadataStore, field: str) -> None:
+    """Decision 20."""
+    wrong = authority().model_copy(update={"public_peer_id": authority(2).public_peer_id})
+    if field != "public_peer_id":
+        pending = rotation().model_copy(update={"public_peer_id": authority(3).public_peer_id})
+        wrong = authority(pending=pending)
+    await metadata.put_supervisor_authority("m", authority(7))
+    for put in (
+        metadata.put_supervisor_authority("m", wrong),
+        metadata.put_supervisor_authority_if_absent("new", wrong),
+        metadata.compare_and_put_supervisor_authority("m", authority(7), wrong),
+    ):
+        with pytest.raises(InternalError, match=f"^{field} .* does not belong to the secret key"):
+            await put
+    assert await metadata.load_supervisor_authority("m") == authority(7)
+    assert await metadata.load_supervisor_authority("new") is None
+
+
+async def test_case_100_overlay_if_absent_upsert_list_delete(metadata: MobRuntimeMetadataStore) -> None:
+    first, failed = overlay("a"), overlay("a", status={"Failed": {"reason": "no route"}})
+    assert await metadata.list_external_binding_overlays("m") == []
+    assert await metadata.put_external_binding_overlay_if_absent("m", first) is True
+    assert await metadata.put_external_binding_overlay_if_absent("m", failed) is False
+    assert await metadata.list_external_binding_overlays("m") == [first]
+    await metadata.upsert_external_binding_overlay("m", failed)
+    await metadata.upsert_external_binding_overlay("m", overlay("a", 1, bootstrap_token=TOKEN))
+    assert await metadata.list_external_binding_overlays("m") == [failed, overlay("a", 1, bootstrap_token=TOKEN)]
+    for _ in range(2):
+        await metadata.delete_external_binding_overlay("m", "a", 0)
+        assert await metadata.list_external_binding_overlays("m") == [overlay("a", 1, bootstrap_token=TOKEN)]
+    assert await metadata.put_external_binding_overlay_if_absent("m", first) is True
+    for _ in range(2):
+        await metadata.delete_external_binding_overlays("m")
+        assert await metadata.list_external_binding_overlays("m") == []
+
+
+async def test_case_101_overlay_order(metadata: MobRuntimeMetadataStore) -> None:
+    order = [("", 0), ("B", 7), ("a", 2), ("a", 10), ("a", 300), ("a", 2**32), ("a", 2**64 - 1), ("a\0", 0), ("aa", 0)]
+    order += [("b", 1), ("x" * 40, 0), ("x" * 300, 0), ("é", 0), ("\uffee", 0), ("😀", 0)]
+    for identity, generation in reversed(order):
+        await metadata.upsert_external_binding_overlay("m", overlay(identity, generation))
+    listed = await metadata.list_external_binding_overlays("m")
+    assert [(record.agent_identity, record.generation) for record in listed] == order
+
+
+async def test_case_102_overlay_token(metadata: MobRuntimeMetadataStore) -> None:
+    """Decision 21: the token of the overlay is kept, that of the reference is not."""
+    reference = {"kind": "backend_peer", "peer_id": "p", "address": "tcp://h:1"}
+    record = overlay(normalized_member_ref={**reference, "bootstrap_token": "inner"}, bootstrap_token=TOKEN)
+    await metadata.upsert_external_binding_overlay("m", record)
+    assert await metadata.list_external_binding_overlays("m") == [
+        overlay(normalized_member_ref=reference, bootstrap_token=TOKEN)
+    ]
+
+
+@pytest.mark.parametrize("token", [None, "", "t", "é\0😀", "x" * 5000])
+async def test_tokens_come_back_as_they_are(metadata: MobRuntimeMetadataStore, token: str | None) -> None:
+    await metadata.upsert_external_binding_overlay("m", overlay(bootstrap_token=token))
+    [record] = await metadata.list_external_binding_overlays("m")
+    assert record.bootstrap_token == token
+
+
+async def test_secrets_are_stored_as_the_codec_seals_them(
+    on_server: RedisRuntimeMetadataStore, secrets: SecretCodec, connection: Connection, keys: Keys
+) -> None:
+    await on_server.put_supervisor_authority("m", PENDING)
+    await on_server.upsert_external_binding_overlay("m", overlay(bootstrap_token=TOKEN))
+    supervisor = await stored_supervisor(connection, keys)
+    [stored] = await connection.transport.request("HVALS", keys.overlays)
+    in_clear = isinstance(secrets, Unsealed)
+    assert (b"secret_key" in supervisor) is in_clear
+    assert (TOKEN.encode() in stored) is in_clear
+
+
+async def test_a_sealed_record_that_was_moved_does_not_open(connection: Connection, keys: Keys) -> None:
+    store = RedisRuntimeMetadataStore(connection, keys, SealKeyring(SealKey.generate()))
+    await store.put_supervisor_authority("m", authority())
+    await connection.transport.request("HSET", keys.supervisors, "n", await stored_supervisor(connection, keys))
+    with pytest.raises(SerializationError, match="supervisor authority of mob 'n'"):
+        await store.load_supervisor_authority("n")
+    await store.upsert_external_binding_overlay("m", overlay("a", 1, bootstrap_token=TOKEN))
+    sealed = unpack(await connection.transport.request("HGET", keys.overlays, overlay_place("m", "a", 1)))[1]
+    moved = pack((overlay("a", 2).model_dump_json(exclude={"bootstrap_token"}), sealed))
+    await store.upsert_external_binding_overlay("n", overlay("a", 2))
+    await connection.transport.request("HSET", keys.overlays, overlay_place("n", "a", 2), moved)
+    with pytest.raises(SerializationError, match="bootstrap token of generation 2 of agent a of mob 'n'"):
+        await store.list_external_binding_overlays("n")
+
+
+async def test_golden_overlays_come_back_as_they_are(metadata: MobRuntimeMetadataStore) -> None:
+    golden = [line["overlay"] for line in read_jsonl("wire/overlays.jsonl") if "overlay" in line]
+    records = [ExternalBindingOverlayRecord.model_validate_json(json.dumps(value)) for value in golden]
+    assert records
+    for record in records:
+        await metadata.delete_external_binding_overlays("m")
+        await metadata.upsert_external_binding_overlay("m", record)
+        [stored] = await metadata.list_external_binding_overlays("m")
+        assert stored.model_dump_json() == record.model_dump_json()
+
+
+async def test_mobs_do_not_meet(metadata: MobRuntimeMetadataStore) -> None:
+    mobs = ["", "m", "ma", "a" * 31, "a" * 32, "a" * 255, "a" * 256, "\xff"]
+    for mob_id in mobs:
+        await metadata.upsert_external_binding_overlay(mob_id, overlay(f"of {mob_id}"))
+        await metadata.put_supervisor_authority(mob_id, authority())
+    for mob_id in mobs:
+        assert await metadata.list_external_binding_overlays(mob_id) == [overlay(f"of {mob_id}")]
+        assert await metadata.load_supervisor_authority(mob_id) == authority()
+        await metadata.delete_supervisor_authority(mob_id)
+        assert await metadata.list_external_binding_overlays(mob_id) == [overlay(f"of {mob_id}")]
+        await metadata.delete_external_binding_overlays(mob_id)
+        assert await metadata.list_external_binding_overlays(mob_id) == []
+
+
+async def test_thousands_of_overlays_are_listed_and_deleted(connection: Connection, keys: Keys) -> None:
+    on_server = RedisRuntimeMetadataStore(connection, keys, Unsealed())
+    records = [overlay("a", generation) for generation in range(8500)]
+    for first in range(0, len(records), 100):
+        chunk = records[first : first + 100]
+        await asyncio.gather(*(on_server.upsert_external_binding_overlay("m", record) for record in chunk))
+    await on_server.upsert_external_binding_overlay("other", overlay())
+    assert await on_server.list_external_binding_overlays("m") == records
+    await on_server.delete_external_binding_overlays("m")
+    assert await on_server.list_external_binding_overlays("m") == []
+    assert await connection.transport.request("HLEN", keys.overlays) == 1
+    assert await connection.transport.request("ZCARD", keys.overlay_places) == 1
+
+
+@pytest.mark.parametrize(
+    ("plaintext", "field"),
+    [
+        (b"", "JSON"),
+        (b"\xff", "JSON"),
+        (b"{}", "secret_key"),
+        (authority().model_dump_json().replace('"epoch":0', '"epoch":-1').encode(), "epoch"),
+        (authority(17).model_dump_json().replace('"secret_key":[17,', '"secret_key":[').encode(), "secret_key"),
+    ],
+)
+async def test_a_damaged_authority_hurts_only_those_who_read_it(
+    on_server: RedisRuntimeMetadataStore,
+    secrets: SecretCodec,
+    connection: Connection,
+    keys: Keys,
+    plaintext: bytes,
+    field: str,
+) -> None:
+    await on_server.put_supervisor_authority("sound", authority())
+    stored = secrets.seal("m", SUPERVISOR, plaintext)
+    await connection.transport.request("HSET", keys.supervisors, "m", stored)
+    for read in (
+        on_server.load_supervisor_authority("m"),
+        on_server.compare_and_put_supervisor_authority("m", authority(), authority(2)),
+    ):
+        with pytest.raises(SerializationError, match=f"supervisor authority of mob 'm': .*{field}") as caught:
+            await read
+        assert "17, 17" not in repr(caught.value)
+        assert caught.value.__cause__ is None
+    assert await stored_supervisor(connection, keys) == stored
+    assert await on_server.load_supervisor_authority("sound") == authority()
+    assert await on_server.put_supervisor_authority_if_absent("m", authority()) is False
+    await on_server.put_supervisor_authority("m", authority(3))
+    assert await on_server.load_supervisor_authority("m") == authority(3)
+
+
+SOUND = overlay("bad", 3).model_dump_json(exclude={"bootstrap_token"})
+
+
+@pytest.mark.parametrize(
+    ("stored", "problem"),
+    [
+        (b"", "the record is damaged or missing"),
+        (b"\xc1", "the record is damaged or missing"),
+        (pack(SOUND), "the record is damaged or missing"),
+        (pack((SOUND, "token")), "the record is damaged or missing"),
+        (pack((SOUND, None)) + b"\0", "the record is damaged or missing"),
+        (pack(("{", None)), "JSON"),
+        (pack(("{}", None)), "agent_identity"),
+        (pack((overlay("other", 3).model_dump_json(), None)), "belong to another overlay"),
+        (pack((overlay("bad", 4).model_dump_json(), None)), "belong to another overlay"),
+    ],
+)
+async def test_a_damaged_overlay_hurts_only_the_list_of_its_mob(
+    on_server: RedisRuntimeMetadataStore, connection: Connection, keys: Keys, stored: bytes, problem: str
+) -> None:
+    await on_server.upsert_external_binding_overlay("m", overlay("bad", 3))
+    await on_server.upsert_external_binding_overlay("other", overlay())
+    await connection.transport.request("HSET", keys.overlays, overlay_place("m", "bad", 3), stored)
+    with pytest.raises(SerializationError, match=f"overlay of 'bad', generation 3, of mob 'm': .*{problem}"):
+        await on_server.list_external_binding_overlays("m")
+    assert await on_server.list_external_binding_overlays("other") == [overlay()]
+    await on_server.upsert_external_binding_overlay("m", overlay("good"))
+    await on_server.delete_external_binding_overlay("m", "bad", 3)
+    assert await on_server.list_external_binding_overlays("m") == [overlay("good")]
+
+
+async def test_an_overlay_without_its_record_is_said_and_may_be_deleted(
+    on_server: RedisRuntimeMetadataStore, connection: Connection, keys: Keys
+) -> None:
+    await connection.transport.request("ZADD", keys.overlay_places, 0, overlay_place("m", "a", 1))
+    with pytest.raises(SerializationError, match="overlay of 'a', generation 1, of mob 'm': the record is damaged"):
+        await on_server.list_external_binding_overlays("m")
+    await on_server.delete_external_binding_overlay("m", "a", 1)
+    assert await on_server.list_external_binding_overlays("m") == []
+
+
+@pytest.mark.parametrize("place", [pack("m"), pack("m") + pack("a"), pack("m") + pack("a") + b"\xd9"])
+async def test_a_damaged_place_of_an_overlay_is_said(
+    on_server: RedisRuntimeMetadataStore, connection: Connection, keys: Keys, place: bytes
+) -> None:
+    await connection.transport.request("ZADD", keys.overlay_places, 0, place)
+    with pytest.raises(SerializationError, match=r"the place .* of an overlay cannot be read"):
+        await on_server.list_external_binding_overlays("m")
+
+
+async def test_a_token_that_is_no_text_is_said_without_it(
+    on_server: RedisRuntimeMetadataStore, secrets: SecretCodec, connection: Connection, keys: Keys
+) -> None:
+    await on_server.upsert_external_binding_overlay("m", overlay("a", 1, bootstrap_token=TOKEN))
+    token = secrets.seal("m", token_kind("a", 1), b"secret\xff")
+    record = pack((overlay("a", 1).model_dump_json(exclude={"bootstrap_token"}), token))
+    await connection.transport.request("HSET", keys.overlays, overlay_place("m", "a", 1), record)
+    with pytest.raises(SerializationError, match=r"overlay of 'a', .*: bootstrap_token is no UTF-8") as caught:
+        await on_server.list_external_binding_overlays("m")
+    assert "secret" not in repr(caught.value)
+    assert caught.value.__cause__ is None
+
+
+async def test_what_cannot_be_stored_is_refused_before_any_write(
+    on_server: RedisRuntimeMetadataStore, connection: Connection, keys: Keys
+) -> None:
+    lone = "\ud800"
+    reference = overlay(normalized_member_ref={"kind": "backend_peer", "peer_id": "p", "address": "a"})
+    broken = reference.normalized_member_ref
+    assert broken is not None
+    broken_reference = reference.model_copy(
+        update={"normalized_member_ref": broken.model_copy(update={"peer_id": lone})}
+    )
+    for call in (
+        on_server.put_supervisor_authority(lone, authority()),
+        on_server.load_supervisor_authority(lone),
+        on_server.delete_supervisor_authority(lone),
+        on_server.upsert_external_binding_overlay(lone, overlay()),
+        on_server.upsert_external_binding_overlay("m", overlay().model_copy(update={"agent_identity": lone})),
+        on_server.upsert_external_binding_overlay("m", overlay().model_copy(update={"bootstrap_token": lone})),
+        on_server.upsert_external_binding_overlay("m", broken_reference),
+        on_server.list_external_binding_overlays(lone),
+        on_server.delete_external_binding_overlay("m", "a", 2**64),
+        on_server.delete_external_binding_overlays(lone),
+    ):
+        with pytest.raises(InternalError, match="cannot be"):
+            await call
+    assert await connection.transport.request("EXISTS", keys.supervisors, keys.overlays, keys.overlay_places) == 0
