@@ -33,6 +33,7 @@ from redis_mob import (
     MobRun,
     MobStorage,
 )
+from redis_mob.connection.connection import Connection, connect
 from redis_mob.connection.scripts import Script
 from redis_mob.kernel.frame import seeded as seeded_frame
 from redis_mob.kernel.loop import seeded as seeded_loop
@@ -74,9 +75,9 @@ def flow_of(steps: int) -> FlowSpec:
 class Bench:
     """One run of `steps` steps, whose parts swing between two states so that every operation can be repeated."""
 
-    def __init__(self, storage: MobStorage, steps: int) -> None:
+    def __init__(self, storage: MobStorage, connection: Connection, steps: int) -> None:
         self.runs = storage.runs
-        self.connection = storage._connection  # the baseline needs a script of its own
+        self.connection = connection
         self.flow = flow_of(steps)
         self.run = MobRun.pending("bench", "flow", self.flow, {})
         self.state = self.run.flow_state
@@ -230,9 +231,9 @@ class Bench:
         return {name: getattr(self, name) for name in names}
 
 
-async def measured(storage: MobStorage, steps: int, rounds: int) -> dict[str, list[float]]:
+async def measured(storage: MobStorage, connection: Connection, steps: int, rounds: int) -> dict[str, list[float]]:
     """Microseconds of each operation, in rounds that do each of them once."""
-    bench = Bench(storage, steps)
+    bench = Bench(storage, connection, steps)
     await bench.set_up()
     operations = bench.operations()
     times: dict[str, list[float]] = {name: [] for name in operations}
@@ -259,9 +260,10 @@ async def main() -> None:
 
     results: list[dict[str, Any]] = []
     async with MobStorage.open(arguments.url, namespace=f"bench-{os.getpid()}") as storage:
+        connection = await connect(storage.url)  # of its own, for the baseline's script
         for steps in arguments.steps:
             with cores_awake():
-                times = await measured(storage, steps, arguments.rounds)
+                times = await measured(storage, connection, steps, arguments.rounds)
             base50, base99 = percentiles(times["do_nothing"])
             print(f"\n{steps} steps {'p50 us':>37} {'p99 us':>9} {'p50 ratio':>10}", file=sys.stderr)
             for name, taken in times.items():
@@ -279,6 +281,7 @@ async def main() -> None:
                             "ratio": value / base,
                         }
                     )
+        await connection.aclose()
     environment = {
         "python": platform.python_version(),
         "machine": platform.machine(),
