@@ -11,7 +11,7 @@ import pydantic_core
 
 from redis_mob.codec.packing import Argument, pack, unpack
 from redis_mob.models.authority import FLOW_AUTHORITY_INPUT, FlowAuthorityInput
-from redis_mob.models.base import FrozenDict, SortedDict
+from redis_mob.models.base import FrozenDict, SortedDict, json_text
 from redis_mob.models.run import FailureLedgerEntry, LoopIterationLedgerEntry, StepLedgerEntry, StepRunStatus
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -103,23 +103,13 @@ def failure_step_field(step_id: str) -> bytes:
 
 def failure_content_field(entry: FailureLedgerEntry) -> bytes:
     """The index field of a failure's content, its time left out (decision 14)."""
-    content = pydantic_core.to_json(_sorted(entry.model_dump(mode="json", exclude={"timestamp"})))
+    content = json_text(entry.model_dump(mode="json", exclude={"timestamp"}), sort_keys=True).encode()
     return b"c" + blake2b(content, digest_size=16).digest()
 
 
 def failure_arguments(entry: FailureLedgerEntry) -> list[bytes]:
     """What a script gets to append a row to the failure ledger."""
     return [failure_row(entry), failure_step_field(entry.step_id), failure_content_field(entry)]
-
-
-def _sorted(value: Any) -> Any:
-    match value:
-        case dict():
-            return {key: _sorted(item) for key, item in sorted(value.items())}  # pyright: ignore
-        case list():
-            return [_sorted(item) for item in value]  # pyright: ignore
-        case _:
-            return value
 
 
 def decode_failure_rows(rows: Sequence[bytes]) -> tuple[FailureLedgerEntry, ...]:

@@ -292,6 +292,6 @@ def json_equal(a: Any, b: Any) -> bool:
             return type(a) is type(b) and a == b
 
 
-def json_text(value: object) -> str:
-    """Compact JSON text of a value; keys keep their order."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+def json_text(value: object, *, sort_keys: bool = False) -> str:
+    """Compact JSON text of a value; keys keep their order unless they are to be sorted."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, sort_keys=sort_keys)
