@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple, cast
 
 from pydantic import ValidationError
 
+from redis_mob.codec.ledgers import microseconds, moment
 from redis_mob.codec.packing import pack
 from redis_mob.errors import InternalError, SerializationError
 from redis_mob.models.base import SCHEMA_VERSION, format_timestamp
@@ -27,14 +28,12 @@ from redis_mob.models.problems import problems
 EVENT_SCHEMA_VERSION = str(SCHEMA_VERSION).encode()
 """What the field `schema_version` of every event in the log holds."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _REF = "bridge_member_ref"
 _PRE_0_6 = "schema_version is missing; history of a mob from before meerkat 0.6 (pre-0.6) is not supported"
 
 
-def _time(microseconds: bytes) -> datetime:
-    return _EPOCH + timedelta(microseconds=int(microseconds))
+def _time(since_epoch: bytes) -> datetime:
+    return moment(int(since_epoch))
 
 
 _FIELDS: Mapping[str, Callable[[bytes], Any]] = {
@@ -66,7 +65,7 @@ def encode_new_event(event: NewMobEvent) -> EncodedEvent:
     try:
         return EncodedEvent(
             mob_id=event.mob_id.encode(),
-            timestamp=b"" if event.timestamp is None else b"%d" % ((event.timestamp - _EPOCH) // _MICROSECOND),
+            timestamp=b"" if event.timestamp is None else b"%d" % microseconds(event.timestamp),
             kind=_kind_json(kind).encode(),
             terminal=pack((event.mob_id, *ends)) if ends else b"",
             once=pack((event.mob_id, kind.run_id, kind.step_id)) if isinstance(kind, StepFailed) else b"",
