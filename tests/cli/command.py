@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple, Self
 from uuid import uuid4
 
-from tests.support.waiting import LONG
+from redis_mob.testing.waiting import LONG
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

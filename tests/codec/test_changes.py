@@ -23,8 +23,8 @@ from redis_mob.codec.changes import (
 )
 from redis_mob.codec.snapshots import encode
 from redis_mob.models import FlowFrameState, FlowRunState, FrameSnapshot
+from redis_mob.testing.samples.states import flow_state, frame, loop
 from tests.codec.strategies import states
-from tests.support.states import flow_state, frame, loop
 
 
 class Change(NamedTuple):

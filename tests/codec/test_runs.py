@@ -13,8 +13,7 @@ from redis_mob.codec.ledgers import length_field
 from redis_mob.codec.runs import RunParts, decode_run, encode_run, place_prefix, run_id_of_place, run_parts
 from redis_mob.errors import SerializationError
 from redis_mob.models import MobRun, StepRunStatus
-from tests.support.golden import read_jsonl
-from tests.support.states import (
+from redis_mob.testing.samples.states import (
     authority_input,
     failure_entry,
     frame,
@@ -23,6 +22,7 @@ from tests.support.states import (
     new_run,
     step_entry,
 )
+from tests.support.golden import read_jsonl
 
 GOLDEN = [
     pytest.param(line.get("run") or line["canonical"], id=line["name"])

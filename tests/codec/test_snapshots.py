@@ -16,9 +16,9 @@ from redis_mob.codec.snapshots import Snapshot, decode, encode
 from redis_mob.errors import SerializationError
 from redis_mob.models import FlowFrameState, FlowRunState, LoopIterationState
 from redis_mob.models.flow import FlowStepStatus, NodeStatus
+from redis_mob.testing.samples.states import flow_state, frame, loop, rebuilt
 from tests.codec.strategies import IDS, STATES, State, field_values, states
 from tests.support.golden import named
-from tests.support.states import flow_state, frame, loop, rebuilt
 
 KINDS: Mapping[str, type[State]] = {
     "flow_run": FlowRunState,

@@ -26,11 +26,11 @@ from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus
 from redis_mob.models.run import MobRun, MobRunStatus
 from redis_mob.models.transition import RunView, Transition
 from redis_mob.storage import MobStorage
+from redis_mob.testing.samples.states import new_run
 from tests.fleet.flows import FLOW, loop, mob, node, step
 from tests.fleet.interleaving import Interleaving, moody
 from tests.fleet.simulation import NOON, SimulatedStore, told
 from tests.fleet.strategies import EVERYTHING, mobs
-from tests.support.states import new_run
 
 LONG_LEASE = timedelta(minutes=1)
 RANDOM = Random(0)

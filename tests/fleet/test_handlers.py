@@ -16,9 +16,9 @@ from redis_mob.fleet.fleet import Fleet
 from redis_mob.models.conditions import GtCondition
 from redis_mob.models.run import MobRun, MobRunStatus
 from redis_mob.storage import MobStorage
+from redis_mob.testing.waiting import until
 from tests.fleet.flows import FLOW, loop, mob, node, step
 from tests.fleet.working import at_work, failure_of, run_flow, run_step
-from tests.support.waiting import until
 
 
 def output(run: MobRun) -> Any:

@@ -24,9 +24,9 @@ from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow_spec import DispatchMode, FlowStepSpec
 from redis_mob.models.run import MobRun, MobRunStatus
 from redis_mob.storage import MobStorage
+from redis_mob.testing.waiting import LONG, until
 from tests.fleet.flows import FLOW, loop, mob, node, step
 from tests.fleet.working import check_told_once
-from tests.support.waiting import LONG, until
 
 LEASE = 0.5
 

@@ -14,9 +14,9 @@ from redis_mob.models.events import FlowCompleted, FlowFailed, MobEvent
 from redis_mob.models.run import FailureLedgerEntry, MobRun, MobRunStatus
 from redis_mob.models.transition import RunView, Transition
 from redis_mob.storage import MobStorage
+from redis_mob.testing.waiting import LONG
 from tests.fleet.flows import FLOW, mob, step
 from tests.fleet.working import at_work, run_flow
-from tests.support.waiting import LONG
 
 DEFINITION = mob({"a": step(), "b": step("a")})
 HANDLERS = {"*": lambda ctx: ctx.step_id}

@@ -33,10 +33,10 @@ from redis_mob.models.flow_spec import DispatchMode
 from redis_mob.models.run import MobRunStatus
 from redis_mob.models.transition import Transition
 from redis_mob.storage import MobStorage
+from redis_mob.testing.waiting import until
 from tests.fleet.flows import FLOW, mob, step
 from tests.fleet.working import SHORT_LEASE, at_work, check_told_once, run_flow
 from tests.support.servers import server
-from tests.support.waiting import until
 
 ONE_STEP = mob({"a": step()})
 

@@ -15,9 +15,9 @@ from redis_mob.fleet.worker import Worker
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.run import MobRun
 from redis_mob.storage import MobStorage
+from redis_mob.testing.waiting import LONG
 from tests.fleet.flows import FLOW, mob, step
 from tests.fleet.simulation import told
-from tests.support.waiting import LONG
 
 SHORT_LEASE = timedelta(milliseconds=300)
 

@@ -23,9 +23,9 @@ from redis_mob.connection.connection import Connection
 from redis_mob.connection.keys import Keys
 from redis_mob.contracts import MobRuntimeMetadataStore
 from redis_mob.security.identity import generate_authority
+from redis_mob.testing.samples.states import NOON
 from tests.security.conftest import OpenMetadata
 from tests.support.raw import keys_of
-from tests.support.states import NOON
 
 FIRST, SECOND = SealKey.generate("first"), SealKey.generate("second")
 TOKEN = "hush-hush-bootstrap-token"  # noqa: S105

@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from redis_mob.storage import MobStorage
-from tests.support.compound import COMPOUND
-from tests.support.new_events import completed, failed, numbered
-from tests.support.waiting import LONG
+from redis_mob.testing.samples.compound import COMPOUND
+from redis_mob.testing.samples.new_events import completed, failed, numbered
+from redis_mob.testing.waiting import LONG
 
 [GRANT] = (operation for operation in COMPOUND if operation.name == "cas_grant_node_slot")
 

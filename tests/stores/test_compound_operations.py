@@ -13,9 +13,7 @@ from redis_mob.errors import InternalError, NotFoundError
 from redis_mob.models import FlowAuthorityInput, FrameSnapshot, MobRunStatus
 from redis_mob.storage import MobStorage
 from redis_mob.stores.runs import RedisRunStore
-from tests.stores.conftest import Opener
-from tests.stores.processes import run_together
-from tests.support.compound import (
+from redis_mob.testing.samples.compound import (
     COMPOUND,
     FRAME,
     INPUTS,
@@ -30,7 +28,9 @@ from tests.support.compound import (
     stale,
     with_one_other_field,
 )
-from tests.support.states import authority_input, frame, iteration_entry, loop
+from redis_mob.testing.samples.states import authority_input, frame, iteration_entry, loop
+from tests.stores.conftest import Opener
+from tests.stores.processes import run_together
 
 BY_NAME = {operation.name: operation for operation in COMPOUND}
 

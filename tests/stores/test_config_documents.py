@@ -14,7 +14,7 @@ from redis_mob.errors import AlreadyExistsError, ConfigStoreError, Serialization
 from redis_mob.models.base import json_text
 from redis_mob.models.config import Delete, Found, Put
 from redis_mob.stores.config import RedisConfigStore
-from tests.support.waiting import LONG
+from redis_mob.testing.waiting import LONG
 
 U64_MAX = 2**64 - 1
 

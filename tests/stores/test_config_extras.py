@@ -22,7 +22,7 @@ from redis_mob.models.config import (
     PutIfRevision,
 )
 from redis_mob.stores.config import RedisConfigStore
-from tests.support.waiting import LONG
+from redis_mob.testing.waiting import LONG
 
 
 def at(revision: int) -> dict[str, Any]:

@@ -31,8 +31,8 @@ from redis_mob.errors import (
 from redis_mob.models.config import ConfigChangeEvent, ConfigChangeKind, Delete, Put
 from redis_mob.stores import subscription as module
 from redis_mob.stores.config import RedisConfigStore
+from redis_mob.testing.waiting import LONG, until
 from tests.support.raw import keys_of
-from tests.support.waiting import LONG, until
 
 
 @pytest.fixture(autouse=True)

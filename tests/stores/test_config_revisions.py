@@ -21,8 +21,8 @@ from redis_mob.errors import (
 )
 from redis_mob.models.revision import extract_meta_revision
 from redis_mob.stores.config import RedisConfigStore
+from redis_mob.testing.waiting import LONG
 from tests.stores import config_process
-from tests.support.waiting import LONG
 
 U64_MAX = 2**64 - 1
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from redis_mob.errors import MobStoreError
 from redis_mob.models import MobRunStatus
 from redis_mob.storage import MobStorage
-from tests.support.compound import COMPOUND, INPUTS, SIMPLE, Operation, scene, stale
-from tests.support.new_events import completed, failed, step_failed
-from tests.support.states import NOON, failure_entry, step_entry
+from redis_mob.testing.samples.compound import COMPOUND, INPUTS, SIMPLE, Operation, scene, stale
+from redis_mob.testing.samples.new_events import completed, failed, step_failed
+from redis_mob.testing.samples.states import NOON, failure_entry, step_entry
 
 EXAMPLES = int(os.environ.get("REDIS_MOB_EXAMPLES", "200"))
 

@@ -16,12 +16,12 @@ from redis_mob.connection.keys import Keys
 from redis_mob.errors import InternalError, SerializationError
 from redis_mob.models import FlowStarted, MemberSpawned, MobCreated, MobDefinition, MobReset, NewMobEvent
 from redis_mob.stores.events import PAGE, RedisEventStore
+from redis_mob.testing.samples.new_events import completed, new_event, number_of, numbered
+from redis_mob.testing.samples.states import NOON
 from tests.stores.conftest import Opener
 from tests.support.exact import exact, exact_text
 from tests.support.golden import read_jsonl
-from tests.support.new_events import completed, new_event, number_of, numbered
 from tests.support.raw import add_event, events_as_stored
-from tests.support.states import NOON
 
 MICROSECOND = timedelta(microseconds=1)
 FIRST = datetime.min.replace(tzinfo=UTC)

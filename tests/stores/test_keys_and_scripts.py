@@ -15,14 +15,14 @@ from redis_mob.security.identity import generate_authority
 from redis_mob.security.sealing import SealKey, SealKeyring
 from redis_mob.storage import MobStorage
 from redis_mob.stores.config import RedisConfigStore
-from tests.support.compound import COMPOUND, INPUTS, LOOP, NEXT_RUN, RUN, SIMPLE, scene
-from tests.support.documents import definition, profile
+from redis_mob.testing.samples.compound import COMPOUND, INPUTS, LOOP, NEXT_RUN, RUN, SIMPLE, scene
+from redis_mob.testing.samples.documents import definition, profile
+from redis_mob.testing.samples.new_events import RUN as EVENT_RUN
+from redis_mob.testing.samples.new_events import completed, numbered, step_failed
+from redis_mob.testing.samples.states import NOON, failure_entry, iteration_entry, step_entry
 from tests.support.monitor import watched
-from tests.support.new_events import RUN as EVENT_RUN
-from tests.support.new_events import completed, numbered, step_failed
 from tests.support.raw import all_keys
 from tests.support.servers import server
-from tests.support.states import NOON, failure_entry, iteration_entry, step_entry
 
 NAMESPACE = "team/a.b_c:d-1"
 OLD_KEY, NEW_KEY = SealKey.generate(), SealKey.generate()

@@ -17,10 +17,10 @@ from redis_mob.errors import CasConflictError, InternalError, NotFoundError
 from redis_mob.models import AgentErrorReport, MobRun, MobRunStatus, StepRunStatus, TurnError
 from redis_mob.models.base import MAX_VALUE_DEPTH
 from redis_mob.stores.runs import RedisRunStore
+from redis_mob.testing.samples.compound import LOOP, NEXT_LOOP, scene
+from redis_mob.testing.samples.states import NOON, failure_entry, iteration_entry, step_entry
 from tests.stores.conftest import Opener
-from tests.support.compound import LOOP, NEXT_LOOP, scene
 from tests.support.raw import keys_of
-from tests.support.states import NOON, failure_entry, iteration_entry, step_entry
 
 LATER = NOON + timedelta(microseconds=1)
 COMPLETED = StepRunStatus.COMPLETED

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from redis_mob.storage import MobStorage
-from tests.support.compound import COMPOUND, INPUTS, scene
-from tests.support.new_events import completed, numbered
+from redis_mob.testing.samples.compound import COMPOUND, INPUTS, scene
+from redis_mob.testing.samples.new_events import completed, numbered
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from redis_mob.contracts import RealmProfileStore
 from redis_mob.errors import CasConflictError, InternalError, NotFoundError, SerializationError
 from redis_mob.models import Profile
 from redis_mob.storage import MobStorage
+from redis_mob.testing.samples.documents import profile
 from tests.stores.conftest import Opener
-from tests.support.documents import profile
 from tests.support.golden import read_jsonl
 
 

@@ -16,11 +16,11 @@ from redis_mob.errors import InternalError, RunAlreadyExistsError, Serialization
 from redis_mob.models import MobRun, MobRunStatus
 from redis_mob.models.flow import FlowPhase
 from redis_mob.stores.runs import RedisRunStore
+from redis_mob.testing.samples.compound import INPUTS, NEXT_RUN, RUN, SIMPLE, scene, stale, with_one_other_field
+from redis_mob.testing.samples.states import NOON, failure_entry, flow_state, frame, new_run, rebuilt, step_entry
 from tests.stores.conftest import Opener
-from tests.support.compound import INPUTS, NEXT_RUN, RUN, SIMPLE, scene, stale, with_one_other_field
 from tests.support.golden import read_jsonl
 from tests.support.raw import keys_of
-from tests.support.states import NOON, failure_entry, flow_state, frame, new_run, rebuilt, step_entry
 
 GOLDEN = [
     pytest.param(line.get("run") or line["canonical"], id=f"case_042-{line['name']}")

@@ -22,7 +22,7 @@ from redis_mob.models import ExternalBindingOverlayRecord, SupervisorAuthorityRe
 from redis_mob.security.sealing import SealKey, SealKeyring, SecretCodec, Unsealed
 from redis_mob.storage import MobStorage
 from redis_mob.stores.runtime_metadata import RedisRuntimeMetadataStore
-from tests.support.documents import authority, overlay, rotation
+from redis_mob.testing.samples.documents import authority, overlay, rotation
 from tests.support.golden import read_jsonl
 from tests.support.traces import Tally, replay
 

@@ -13,8 +13,8 @@ from redis_mob.contracts import MobSpecStore
 from redis_mob.errors import InternalError, SerializationError, SpecRevisionConflictError
 from redis_mob.models import MobDefinition
 from redis_mob.storage import MobStorage
+from redis_mob.testing.samples.documents import definition
 from tests.stores.conftest import Opener
-from tests.support.documents import definition
 from tests.support.golden import DATA
 
 GOLDEN = sorted((DATA / "wire/definitions").glob("*.json"))

@@ -12,7 +12,7 @@ from redis_mob.models import FlowAuthorityInput
 from redis_mob.models.base import MAX_VALUE_DEPTH
 from redis_mob.models.run import MAX_LOOP_ITERATION
 from redis_mob.stores.runs import RedisRunStore
-from tests.support.compound import COMPOUND, INPUTS, NEXT_FRAME, NEXT_RUN, RUN, scene
+from redis_mob.testing.samples.compound import COMPOUND, INPUTS, NEXT_FRAME, NEXT_RUN, RUN, scene
 
 Inputs = tuple[FlowAuthorityInput, ...]
 

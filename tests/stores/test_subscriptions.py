@@ -17,12 +17,12 @@ from redis_mob.models import MobEvent
 from redis_mob.storage import MobStorage
 from redis_mob.stores import subscription as module
 from redis_mob.stores.subscription import PAGE
+from redis_mob.testing.samples.new_events import number_of, numbered
+from redis_mob.testing.samples.states import NOON
+from redis_mob.testing.waiting import LONG, until
 from tests.stores.conftest import Opener
 from tests.stores.processes import run_together
-from tests.support.new_events import number_of, numbered
 from tests.support.raw import add_event, keys_of
-from tests.support.states import NOON
-from tests.support.waiting import LONG, until
 
 AFTER_ALL = datetime.max.replace(tzinfo=UTC)
 

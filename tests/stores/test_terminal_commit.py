@@ -11,11 +11,11 @@ import pytest
 from redis_mob.errors import InternalError
 from redis_mob.models import FlowAuthorityInput, MobEvent, MobRun, MobRunStatus, NewMobEvent
 from redis_mob.storage import MobStorage
+from redis_mob.testing.samples.compound import FRAME, INPUTS, NEXT_RUN, RUN, scene, stale
+from redis_mob.testing.samples.new_events import canceled, completed, failed, numbered
+from redis_mob.testing.samples.states import NOON
+from redis_mob.testing.waiting import LONG
 from tests.stores.conftest import Opener
-from tests.support.compound import FRAME, INPUTS, NEXT_RUN, RUN, scene, stale
-from tests.support.new_events import canceled, completed, failed, numbered
-from tests.support.states import NOON
-from tests.support.waiting import LONG
 
 ENDS = {
     MobRunStatus.COMPLETED: completed,

@@ -14,9 +14,7 @@ from redis_mob.errors import CasConflictError, InternalError
 from redis_mob.models import FlowStarted, MobReset, NewMobEvent, StepCompleted
 from redis_mob.storage import MobStorage
 from redis_mob.stores.events import RedisEventStore
-from tests.stores.conftest import Opener
-from tests.stores.processes import run_together
-from tests.support.new_events import (
+from redis_mob.testing.samples.new_events import (
     OTHER_RUN,
     RUN,
     canceled,
@@ -26,6 +24,8 @@ from tests.support.new_events import (
     numbered,
     step_failed,
 )
+from tests.stores.conftest import Opener
+from tests.stores.processes import run_together
 from tests.support.raw import add_event
 
 AFTER_ALL = datetime.max.replace(tzinfo=UTC)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from redis_mob.connection.connection import Connection
 from redis_mob.connection.scripts import library
 from redis_mob.connection.transport import Line
-from tests.support.waiting import LONG
+from redis_mob.testing.waiting import LONG
 
 KEYLESS = frozenset({"TIME"})
 """Commands of scripts that name no key."""
