@@ -1,9 +1,8 @@
-"""Subscriptions: each event once, in order, without gaps, whatever happens on the way (cases 20, 29-34, 41)."""
+"""Subscriptions on our stores: wake-ups alone, sweeps alone, lost connections, processes (see the conformance suite)."""
 
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -61,15 +60,6 @@ def reads_of(storage: MobStorage, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return looks
 
 
-async def test_case_020_a_subscriber_lives_on_after_clear(storage: MobStorage) -> None:
-    async with storage.events.subscribe() as following:
-        await storage.events.append(numbered(1))
-        assert await numbers(following, 1) == [1]
-        await storage.events.clear()
-        stored = await storage.events.append(numbered(2))
-        assert await take(following, 1) == [stored]
-
-
 async def test_case_029_a_subscriber_gets_what_is_appended(
     storage: MobStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,13 +74,6 @@ async def test_case_029_a_subscriber_gets_what_is_appended(
             assert [await storage.events.append(numbered(number))] == await waiting
 
 
-async def test_case_030_nothing_is_replayed_without_a_cursor(storage: MobStorage) -> None:
-    await storage.events.append(numbered(1))
-    async with storage.events.subscribe() as following:
-        await storage.events.append(numbered(2))
-        assert await numbers(following, 1) == [2]
-
-
 @pytest.mark.usefixtures("server_url")
 async def test_case_031_another_process_appends(storage: MobStorage) -> None:
     async with storage.events.subscribe() as following:
@@ -98,13 +81,6 @@ async def test_case_031_another_process_appends(storage: MobStorage) -> None:
         assert [(event.cursor, number_of(event)) for event in await take(following, 3)] == [
             (cursor, number) for number, cursor in enumerate(cursors, 1)
         ]
-
-
-async def test_case_031_another_storage_appends(open_storage: Opener) -> None:
-    one, two = await open_storage(), await open_storage()
-    async with one.events.subscribe() as following:
-        await two.events.append(numbered(1))
-        assert await numbers(following, 1) == [1]
 
 
 @pytest.mark.usefixtures("sweeps_alone")
@@ -139,16 +115,6 @@ async def test_case_033_what_a_slow_subscriber_lost_is_named(storage: MobStorage
         assert await numbers(following, 1) == [10]
 
 
-async def test_case_034_concurrent_appends_arrive_in_order_and_once(open_storage: Opener) -> None:
-    reader, *writers = [await open_storage() for _ in range(4)]
-    async with reader.events.subscribe() as one, reader.events.subscribe() as two:
-        appends = [writer.events.append(numbered(number)) for number in range(40) for writer in writers]
-        reading = asyncio.gather(take(one, 120), take(two, 120))
-        await asyncio.gather(*appends)
-        for delivered in await reading:
-            assert [event.cursor for event in delivered] == list(range(1, 121))
-
-
 @pytest.mark.usefixtures("server_url")
 async def test_case_034_appends_of_several_processes_arrive_in_order_and_once(storage: MobStorage) -> None:
     async with storage.events.subscribe() as following:
@@ -171,51 +137,6 @@ async def test_case_041_a_subscriber_recreates_nothing(
         assert await keys_of(connection, keys) == set()
         waiting.cancel()
     assert await keys_of(connection, keys) == set()
-
-
-async def test_a_cursor_is_where_a_subscription_resumes(storage: MobStorage) -> None:
-    await storage.events.append_batch([numbered(number) for number in range(1, PAGE + 11)])
-    async with storage.events.subscribe(after=5) as following:
-        await storage.events.append(numbered(PAGE + 11))
-        assert await numbers(following, PAGE + 6) == list(range(6, PAGE + 12))
-
-
-@pytest.mark.parametrize("after", [0, -1])
-async def test_the_whole_log_is_replayed_from_its_beginning(storage: MobStorage, after: int) -> None:
-    await storage.events.append_batch([numbered(1), numbered(2)])
-    async with storage.events.subscribe(after=after) as following:
-        assert await numbers(following, 2) == [1, 2]
-
-
-async def test_an_end_that_was_pruned_is_no_loss_for_one_who_begins_now(storage: MobStorage) -> None:
-    await storage.events.append(numbered(1))
-    await storage.events.prune(AFTER_ALL)
-    async with storage.events.subscribe() as following:
-        await storage.events.append(numbered(2))
-        assert await numbers(following, 1) == [2]
-
-
-async def test_a_gap_is_told_once_where_it_is(storage: MobStorage) -> None:
-    for number in range(1, 6):
-        await storage.events.append(numbered(number, timestamp=NOON if number in (2, 3) else AFTER_ALL))
-    assert await storage.events.prune(AFTER_ALL) == 2
-    async with storage.events.subscribe(after=0) as following:
-        assert await numbers(following, 1) == [1]
-        with pytest.raises(EventsTrimmedError) as lost:
-            await take(following, 1)
-        assert (lost.value.after, lost.value.first_available) == (1, 4)
-        assert await numbers(following, 2) == [4, 5]
-
-
-async def test_a_log_cleared_before_it_was_read_is_told_once(storage: MobStorage) -> None:
-    async with storage.events.subscribe() as following:
-        await storage.events.append_batch([numbered(1), numbered(2)])
-        await storage.events.clear()
-        with pytest.raises(EventsTrimmedError) as lost:
-            await take(following, 1)
-        assert (lost.value.after, lost.value.first_available) == (0, 3)
-        await storage.events.append(numbered(3))
-        assert await numbers(following, 1) == [3]
 
 
 async def test_an_unreadable_event_is_told_once(storage: MobStorage, connection: Connection, keys: Keys) -> None:
@@ -241,24 +162,6 @@ async def test_a_wait_that_was_cancelled_loses_nothing(storage: MobStorage, monk
             assert waiting.cancelled()
             await storage.events.append(numbered(number))
             assert await numbers(following, 1) == [number]
-
-
-async def test_cancellation_at_any_moment_loses_and_repeats_nothing(open_storage: Opener) -> None:
-    order = random.Random(5)
-    reader, writer = await open_storage(), await open_storage()
-    delivered: list[int] = []
-    async with reader.events.subscribe() as following:
-        for number in range(100):
-            await writer.events.append(numbered(number))
-            waiting = asyncio.create_task(anext(following))
-            for _ in range(order.randrange(12)):
-                await asyncio.sleep(0)
-            waiting.cancel()
-            await asyncio.wait([waiting])
-            if not waiting.cancelled():
-                delivered.append(number_of(waiting.result()))
-        delivered += await numbers(following, 100 - len(delivered))
-    assert delivered == list(range(100))
 
 
 @pytest.mark.parametrize("kind", ["pubsub", "normal"])
