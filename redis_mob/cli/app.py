@@ -16,7 +16,7 @@ from typing import Annotated, NoReturn, TypeVar
 import typer
 from rich.console import Console
 
-from redis_mob.cli.arguments import parse_members, parse_params
+from redis_mob.cli.arguments import parse_members, parse_params, read_seal_keys
 from redis_mob.cli.display import printable, stderr_console
 from redis_mob.cli.run import RunOrder, run_flow
 from redis_mob.cli.worker_link import ExitStatus
@@ -38,10 +38,13 @@ from redis_mob.fleet.worker import SHORTEST_LEASE
 from redis_mob.kernel.validation import require_valid
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.run import MobRunStatus
+from redis_mob.security.sealing import SealKey
 
 USAGE_ERRORS = (DefinitionError, HandlerError, ValidationError)
 
 Number = TypeVar("Number", int, float)
+
+SEAL_KEYS_VARIABLE = "REDIS_MOB_SEAL_KEYS"
 
 MOST_WORKERS = 256
 MOST_CONCURRENCY = 1000
@@ -115,6 +118,14 @@ def run(
     idempotency_key: Annotated[
         str | None, typer.Option(help="The same key always means the same run.", show_default=False)
     ] = None,
+    seal_keys: Annotated[
+        Path | None,
+        typer.Option(
+            envvar=SEAL_KEYS_VARIABLE,
+            help="A file with the keys that seal the secrets of the namespace, one in each line, the newest first.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Run a flow to its end with worker processes, and show it meanwhile.
 
@@ -141,6 +152,7 @@ def run(
             url=_url(url),
             namespace=Keys(namespace).namespace,
             idempotency_key=idempotency_key,
+            seal_keys=read_seal_keys(seal_keys),
         )
         told = asyncio.run(run_flow(order, console))
     for line in told.summary():
@@ -148,6 +160,18 @@ def run(
     if as_json:
         _print(told.as_json())
     raise typer.Exit(ExitStatus.COMPLETED if told.run.status is MobRunStatus.COMPLETED else ExitStatus.FAILED)
+
+
+@app.command()
+def seal_key(
+    id: Annotated[str | None, typer.Argument(help="Its id; a random one unless given.", show_default=False)] = None,
+) -> None:
+    """Print a new random key that seals secrets, as a line for the file that --seal-keys names.
+
+    Whoever has the line can open what the key sealed; who loses it loses the secrets.
+    """
+    with _errors_told(stderr_console()):
+        _print(SealKey.generate(id).to_text())
 
 
 def _definition(file: Path, console: Console) -> MobDefinition:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, NoReturn
 
 from redis_mob.errors import ValidationError
 from redis_mob.models.base import check_value
 from redis_mob.models.definition import MobDefinition
+from redis_mob.security.sealing import SealKeyring
 
 
 def parse_params(text: str | None) -> Any:
@@ -52,3 +54,20 @@ def parse_members(options: Iterable[str], definition: MobDefinition) -> dict[str
             raise ValidationError(f"--members {option!r}: role {role!r} is given twice")
         members[role] = int(number)
     return members
+
+
+def read_seal_keys(file: Path | None) -> SealKeyring | None:
+    """The seal keys in a file, one in each line, the newest first; None when no file is named.
+
+    Raises ValidationError naming the file, and the line if one is wrong, but never what it holds.
+    """
+    if file is None:
+        return None
+    try:
+        return SealKeyring.from_text(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValidationError(f"--seal-keys {file}: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise ValidationError(f"--seal-keys {file}: it is no text") from None
+    except ValidationError as error:
+        raise ValidationError(f"--seal-keys {file}: {error}") from None

@@ -21,6 +21,7 @@ from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import Handler
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.transition import RunView
+from redis_mob.security.sealing import SealKeyring
 from redis_mob.storage import MobStorage
 
 SWEEP_SECONDS = 1.0
@@ -48,6 +49,7 @@ class RunOrder:
     url: str
     namespace: str
     idempotency_key: str | None
+    seal_keys: SealKeyring | None
 
 
 async def run_flow(order: RunOrder, console: Console) -> RunReport:
@@ -60,7 +62,7 @@ async def run_flow(order: RunOrder, console: Console) -> RunReport:
     task = asyncio.current_task()
     assert task is not None, "a coroutine runs in a task"  # noqa: S101
     with _signals(task.cancel) as interrupts:
-        async with MobStorage.open(order.url, namespace=order.namespace) as storage:
+        async with MobStorage.open(order.url, namespace=order.namespace, seal_key=order.seal_keys) as storage:
             fleet = Fleet(storage, order.definition, order.handlers, members=order.members, lease=order.lease)
             # A run that exists already has events from before.
             after = 0 if order.idempotency_key is not None else await storage.events.latest_cursor()
@@ -81,6 +83,7 @@ async def _shown_to_the_end(
         handler=order.handler,
         lease=order.lease.total_seconds(),
         concurrency=order.concurrency,
+        seal_keys=None if order.seal_keys is None else order.seal_keys.to_text(),
     )
     with display(console, definition.flows[view.run.flow_id]) as shown:
         shown.show(view, 0)

@@ -20,6 +20,7 @@ from redis_mob.cli.worker_link import STOP_GRACE, ExitStatus, Report, ReportKind
 from redis_mob.errors import HandlerError, RedisMobError
 from redis_mob.fleet.handler_loading import load_handlers
 from redis_mob.fleet.worker import Worker
+from redis_mob.security.sealing import SealKeyring
 from redis_mob.storage import MobStorage
 
 
@@ -101,7 +102,8 @@ async def _serve(orders: WorkerOrders, link: Link) -> None:
     stop = asyncio.Event()
     threading.Thread(target=_stop_with_link, args=(link, stop, asyncio.get_running_loop()), daemon=True).start()
     handlers = load_handlers(orders.handler)
-    async with MobStorage.open(orders.url, namespace=orders.namespace) as storage:
+    seal_keys = None if orders.seal_keys is None else SealKeyring.from_text(orders.seal_keys)
+    async with MobStorage.open(orders.url, namespace=orders.namespace, seal_key=seal_keys) as storage:
         worker = Worker(
             storage.executions,
             handlers,

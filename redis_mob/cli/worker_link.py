@@ -7,7 +7,7 @@ holds reports. Standard error is free for whatever handlers print.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import IntEnum, StrEnum
 
 
@@ -26,13 +26,17 @@ STOP_GRACE = 5.0
 
 @dataclass(frozen=True, slots=True)
 class WorkerOrders:
-    """All that a worker process needs to know. `url` may hold a password; `lease` is in seconds."""
+    """All that a worker process needs to know.
 
-    url: str
+    `url` may hold a password, `seal_keys` is the text of a ring, secrets included, or None; `lease` is in seconds.
+    """
+
+    url: str = field(repr=False)
     namespace: str
     handler: str
     lease: float
     concurrency: int
+    seal_keys: str | None = field(repr=False)
 
     def encode(self) -> bytes:
         return json.dumps(asdict(self)).encode() + b"\n"

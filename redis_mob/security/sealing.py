@@ -110,6 +110,28 @@ class SealKeyring:
         if len(self._keys) <= len(older):
             raise ValidationError(f"the seal keys {[key.id for key in (newest, *older)]} do not all have different ids")
 
+    @classmethod
+    def from_text(cls, text: str) -> SealKeyring:
+        """The keys of a text, one in each line as `SealKey.to_text` writes it, the newest first.
+
+        Empty lines and lines that start with `#` do not count. Raises ValidationError naming the line, not its text.
+        """
+        keys: list[SealKey] = []
+        for number, line in enumerate(text.splitlines(), 1):
+            if not line.strip() or line.lstrip().startswith("#"):
+                continue
+            try:
+                keys.append(SealKey.from_text(line))
+            except ValidationError as error:
+                raise ValidationError(f"line {number}: {error}") from None
+        if not keys:
+            raise ValidationError("there is no seal key; write one in each line, as `redis-mob seal-key` prints it")
+        return cls(*keys)
+
+    def to_text(self) -> str:
+        """The ring as text that `from_text` reads, secrets included."""
+        return "".join(f"{key.to_text()}\n" for key in self._keys.values())
+
     def __repr__(self) -> str:
         return f"SealKeyring(newest={self.newest_id!r}, ids={list(self.ids)})"
 
