@@ -15,11 +15,10 @@ from redis_mob.contracts import (
     MobRuntimeMetadataStore,
     MobSpecStore,
     RealmProfileStore,
+    WatchableConfigStore,
 )
-from redis_mob.errors import InternalError
 from redis_mob.memory.storage import MemoryStorage
 from redis_mob.security.sealing import SealKey, SealKeyring
-from redis_mob.stores.config import RedisConfigStore
 from redis_mob.stores.seal_keys import Secrets, secrets_with
 from redis_mob.stores.storage import RedisStorage, open_redis_storage
 
@@ -28,9 +27,9 @@ class MobStorage:
     """The stores of one namespace, for one event loop; `open` makes it.
 
     `events` is the event log, `runs` are the runs, `specs` the definitions of mobs, `runtime_metadata` says who
-    supervises each mob and how its members are bound, `realm_profiles` are the profiles that mobs share, `executions`
-    is what a fleet needs beside them. `url` is the address under which other processes of this user reach the same
-    server; it may hold a password.
+    supervises each mob and how its members are bound, `realm_profiles` are the profiles that mobs share, `config`
+    are config documents and their changes, `executions` is what a fleet needs beside them. `url` is the address under
+    which other processes of this user reach the same server; it may hold a password.
     """
 
     def __init__(self, backend: RedisStorage | MemoryStorage) -> None:
@@ -43,13 +42,7 @@ class MobStorage:
         self.runtime_metadata: MobRuntimeMetadataStore = backend.runtime_metadata
         self.realm_profiles: RealmProfileStore = backend.realm_profiles
         self.executions: ExecutionStore = backend.executions
-
-    @property
-    def config(self) -> RedisConfigStore:
-        """The config documents and their changes. Raises InternalError for `memory:`, which keeps none."""
-        if isinstance(self._backend, MemoryStorage):
-            raise InternalError("memory: keeps no config documents; open embedded: or a server for them")
-        return self._backend.config
+        self.config: WatchableConfigStore = backend.config
 
     @classmethod
     def open(

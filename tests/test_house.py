@@ -16,7 +16,7 @@ PACKAGE = ROOT / "redis_mob"
 FLOORS = (
     {"errors"},
     {"models"},
-    {"contracts", "codec", "kernel", "security"},
+    {"contracts", "codec", "kernel", "security", "following"},
     {"connection"},
     {"stores", "memory"},
     {"storage"},

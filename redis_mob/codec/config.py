@@ -4,13 +4,30 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from typing import Any, NamedTuple
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from redis_mob.codec.ledgers import moment
 from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack
-from redis_mob.errors import SerializationError, ValidationError
+from redis_mob.errors import (
+    AlreadyExistsError,
+    ConfigStoreError,
+    SerializationError,
+    ValidationError,
+    VersionConflictError,
+)
 from redis_mob.models.base import U64_MAX, check_json, json_text
-from redis_mob.models.config import ConfigChangeEvent, ConfigChangeKind, ConfigVersion
+from redis_mob.models.config import (
+    ConfigChangeEvent,
+    ConfigChangeKind,
+    ConfigVersion,
+    ConfigWrite,
+    Delete,
+    DeleteIfRevision,
+    PutIfAbsent,
+    PutIfRevision,
+)
 from redis_mob.models.revision import extract_meta_revision
 
 MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
@@ -24,6 +41,19 @@ class EncodedDocument(NamedTuple):
 
     revision: bytes
     text: bytes
+
+
+Condition: TypeAlias = Literal["any", "absent"] | int
+"""What must be stored for a write to happen: anything or nothing, no document, or one of this revision."""
+
+
+class EncodedWrite(NamedTuple):
+    """A write that was checked. Its namespace is that outside all scopes; without a document it deletes."""
+
+    namespace: str
+    id: str
+    condition: Condition
+    document: EncodedDocument | None
 
 
 def check_name(what: str, name: object) -> str:
@@ -58,6 +88,35 @@ def check_count(what: str, count: object) -> int:
     return count
 
 
+def check_page_size(size: object) -> int:
+    """The same number, if it is an integer from 1; raises ValidationError."""
+    if (checked := check_count("page size", size)) == 0:
+        raise ValidationError("0 is no page size: use an integer from 1")
+    return checked
+
+
+def check_cursor(after: object) -> int:
+    """The same cursor, or the greatest one there is; raises ValidationError if it is not an integer from 0."""
+    return min(check_count("cursor", after), U64_MAX)
+
+
+def check_namespace(prefix: str, namespace: object) -> str:
+    """A namespace as it is called outside the scope with this prefix; raises like `check_name`."""
+    return prefix + check_name("config namespace", namespace)
+
+
+def check_id(id: object) -> str:
+    """The same id, if it may name a document; raises like `check_name`."""
+    return check_name("config id", id)
+
+
+def check_distinct(writes: Sequence[ConfigWrite]) -> None:
+    """Raises ValidationError if two writes name the same document."""
+    for (namespace, id), count in Counter((write.namespace, write.id) for write in writes).items():
+        if count > 1:
+            raise ValidationError(f"{count} writes name the document {document_name(namespace, id)}; make them one")
+
+
 def scope_prefix(scope_id: object) -> str:
     """What stands in front of the namespaces of a scope; its length makes it unambiguous (config contract 1.3).
 
@@ -68,6 +127,11 @@ def scope_prefix(scope_id: object) -> str:
     if size > MAX_SCOPE_BYTES:
         raise ValidationError(f"the scope id {scope[:40]!r}... has {size} bytes; at most {MAX_SCOPE_BYTES} are allowed")
     return f"scope:{size}:{scope}:"
+
+
+def document_name(namespace: str, id: str) -> str:
+    """What errors call a document."""
+    return f"{namespace}/{id}"
 
 
 def encode_namespace(namespace: str) -> bytes:
@@ -97,6 +161,27 @@ def encode_document(name: str, value: Any) -> EncodedDocument:
     return EncodedDocument(b"%d" % (extract_meta_revision(value) or 0), text)
 
 
+def encode_write(prefix: str, write: ConfigWrite) -> EncodedWrite:
+    """A write in the scope with this prefix. Raises like `check_name`, `encode_document` and `check_revision`."""
+    namespace, id = check_namespace(prefix, write.namespace), check_id(write.id)
+    document = None
+    if not isinstance(write, Delete | DeleteIfRevision):
+        document = encode_document(document_name(write.namespace, id), write.value)
+    condition: Condition = "any"
+    if isinstance(write, PutIfRevision | DeleteIfRevision):
+        condition = check_revision(write.expected_revision)
+    elif isinstance(write, PutIfAbsent):
+        condition = "absent"
+    return EncodedWrite(namespace, id, condition, document)
+
+
+def refusal(write: ConfigWrite, actual: int) -> ConfigStoreError:
+    """The error for a write whose condition does not hold; `actual` is the revision that is there, where one counts."""
+    if isinstance(write, PutIfRevision | DeleteIfRevision):
+        return VersionConflictError(write.expected_revision, actual, document_name(write.namespace, write.id))
+    return AlreadyExistsError(write.namespace, write.id)
+
+
 def decode_document(name: str, text: bytes | None) -> Any:
     """The value of a stored document; None means that its bytes are missing. Raises SerializationError naming it."""
     if text is None:
@@ -117,14 +202,26 @@ def decode_version(name: str, stored: bytes) -> ConfigVersion:
         raise SerializationError(f"revision and time of config document {name} cannot be read: {error}") from error
 
 
-def decode_change(cursor: int, fields: dict[bytes, bytes]) -> ConfigChangeEvent:
-    """An entry of the feed. Raises SerializationError naming its cursor."""
+def encode_change(write: EncodedWrite) -> dict[bytes, bytes]:
+    """A write that happened as an entry of the feed; lua/lib/config_documents makes the same ones."""
+    kind = b"delete" if write.document is None else b"put"
+    return {b"kind": kind, b"namespace": encode_namespace(write.namespace), b"id": write.id.encode()}
+
+
+def decode_change(prefix: str, cursor: int, fields: Mapping[bytes, bytes]) -> ConfigChangeEvent | None:
+    """An entry of the feed as the scope with this prefix sees it; None if it happened elsewhere.
+
+    Raises SerializationError naming its cursor.
+    """
     try:
         namespace: str = unpack(fields[b"namespace"])
         kind = ConfigChangeKind(fields[b"kind"].decode())
-        return ConfigChangeEvent(namespace=namespace, id=fields[b"id"].decode(), kind=kind)
+        event = ConfigChangeEvent(namespace=namespace, id=fields[b"id"].decode(), kind=kind)
     except UNPACK_ERRORS as error:
         raise SerializationError(f"config change {cursor} cannot be read: {error!r}") from error
+    if not event.namespace.startswith(prefix):
+        return None
+    return event.model_copy(update={"namespace": event.namespace.removeprefix(prefix)})
 
 
 def _refuse_constant(name: str) -> float:

@@ -4,7 +4,7 @@ A lost compare is a plain False (or None), not an error: somebody else was faste
 method is atomic: it happens as a whole, or leaves nothing behind. Sections refer to the store contract.
 """
 
-from redis_mob.contracts.config import ConfigChangeNotifier, ConfigStore, ConfigSubscription
+from redis_mob.contracts.config import ConfigChangeNotifier, ConfigStore, ConfigSubscription, WatchableConfigStore
 from redis_mob.contracts.events import MobEventStore
 from redis_mob.contracts.executions import Bell, ExecutionStore
 from redis_mob.contracts.realm_profiles import RealmProfileStore, StoredRealmProfiles
@@ -24,4 +24,5 @@ __all__ = [
     "MobSpecStore",
     "RealmProfileStore",
     "StoredRealmProfiles",
+    "WatchableConfigStore",
 ]

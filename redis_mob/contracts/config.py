@@ -8,6 +8,9 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from redis_mob.models.config import ConfigChangeEvent, ConfigSnapshot, ConfigVersion, ConfigWrite, Found
 
+FEED_LENGTH = 10_000
+"""The `feed_length` that stores begin with."""
+
 Documents: TypeAlias = list[tuple[str, Any]]
 """Ids and values, in the order of the UTF-8 bytes of the ids."""
 
@@ -153,4 +156,19 @@ class ConfigStore(Protocol):
         show as namespaces `scope:<bytes of the scope id>:<scope id>:<namespace>` (config contract 1.3). Raises
         ValidationError for a scope id that is no name or has more than 512 bytes.
         """
+        ...
+
+
+@runtime_checkable
+class WatchableConfigStore(ConfigStore, ConfigChangeNotifier, Protocol):
+    """Config documents whose changes can be followed; both contracts hold."""
+
+    feed_length: int
+    """Each write through this object keeps at least this many of the newest changes in the feed; may be set.
+
+    Scopes begin with that of the store they are made from.
+    """
+
+    def scoped(self, scope_id: str) -> WatchableConfigStore:
+        """Like `ConfigStore.scoped`; subscribers hear of the changes within the scope only."""
         ...

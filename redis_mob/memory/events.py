@@ -9,8 +9,7 @@ from datetime import datetime
 from redis_mob.codec.events import EncodedEvent, decode_event, encode_new_event
 from redis_mob.contracts import MobEventStore
 from redis_mob.errors import CasConflictError, EventsTrimmedError, InternalError
-from redis_mob.memory.bells import MemoryBell
-from redis_mob.memory.event_log import Entry
+from redis_mob.following.subscription import Entry, Subscription
 from redis_mob.memory.namespace import Access
 from redis_mob.models import MobEvent, NewMobEvent, StepFailed, terminal_identity
 
@@ -76,26 +75,5 @@ class MemoryEventStore(MobEventStore):
     async def subscribe(self, after: int | None = None) -> AsyncGenerator[AsyncIterator[MobEvent]]:
         log = self._access.content.log
         with log.bells.listen() as bell:
-            yield _Subscription(self, bell, log.newest if after is None else max(after, 0))
-
-
-class _Subscription(AsyncIterator[MobEvent]):
-    """Reads on from a cursor; the bell only says when to look. An error is raised once, then it goes on."""
-
-    def __init__(self, store: MemoryEventStore, bell: MemoryBell, after: int) -> None:
-        self._store = store
-        self._bell = bell
-        self._after = after
-
-    async def __anext__(self) -> MobEvent:
-        while True:
-            newest, page = await self._store.read_after(self._after, 1)
-            if page or newest > self._after:
-                break
-            await self._bell.wait()
-        following = page[0][0] if page else newest + 1
-        if following != self._after + 1:
-            after, self._after = self._after, following - 1
-            raise EventsTrimmedError(after, following)
-        self._after = following
-        return decode_event(*page[0])
+            after = log.newest if after is None else max(after, 0)
+            yield Subscription(self, bell, after, decode=decode_event, lost=EventsTrimmedError)

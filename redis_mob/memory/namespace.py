@@ -8,6 +8,7 @@ from datetime import datetime
 from redis_mob.errors import InternalError
 from redis_mob.memory.bells import Bells
 from redis_mob.memory.clock import Clock
+from redis_mob.memory.config_documents import ConfigDocuments
 from redis_mob.memory.event_log import EventLog
 from redis_mob.memory.revisions import RevisedDocuments
 from redis_mob.models import MobRun
@@ -41,6 +42,7 @@ class Namespace:
         """When each realm profile was created and updated."""
         self.supervisors: dict[bytes, bytes] = {}
         self.overlays: dict[bytes, bytes] = {}
+        self.config = ConfigDocuments()
         self.opened: set[Access] = set()
 
 
@@ -71,7 +73,7 @@ class Access:
         if self not in namespace.opened:
             return
         namespace.opened.remove(self)
-        namespace.log.bells.ring()
-        namespace.run_bells.ring()
+        for bells in (namespace.log.bells, namespace.config.feed.bells, namespace.run_bells):
+            bells.ring()
         if not namespace.opened:
             del _OPEN[self.name]

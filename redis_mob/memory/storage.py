@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from redis_mob.memory.config import MemoryConfigStore
 from redis_mob.memory.events import MemoryEventStore
 from redis_mob.memory.executions import MemoryExecutionStore
 from redis_mob.memory.namespace import Access
@@ -25,6 +26,7 @@ class MemoryStorage:
         self.runtime_metadata = MemoryRuntimeMetadataStore(self._access)
         self.realm_profiles = MemoryRealmProfileStore(self._access)
         self.executions = MemoryExecutionStore(self._access)
+        self.config = MemoryConfigStore(self._access)
 
     def __repr__(self) -> str:
         return f"MemoryStorage(namespace={self.namespace!r})"

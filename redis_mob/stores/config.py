@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -14,8 +13,7 @@ from redis_mob.connection.connection import Connection
 from redis_mob.connection.keys import Keys
 from redis_mob.connection.replies import Reply
 from redis_mob.connection.wakeups import WakeUps
-from redis_mob.contracts.config import ConfigChangeNotifier, ConfigStore, ConfigSubscription, Documents
-from redis_mob.errors import AlreadyExistsError, ConfigStoreError, ValidationError, VersionConflictError
+from redis_mob.contracts.config import FEED_LENGTH, ConfigSubscription, Documents, WatchableConfigStore
 from redis_mob.models.config import (
     ConfigSnapshot,
     ConfigVersion,
@@ -29,17 +27,14 @@ from redis_mob.models.config import (
 )
 from redis_mob.stores.config_feed import RedisConfigFeed
 
-FEED_LENGTH = 10_000
-"""About how many of the newest changes the feed keeps."""
-
 _EVERYTHING = 2**48
 """More documents than any server holds; a number that Lua can still add to another."""
 
 
-class RedisConfigStore(ConfigStore, ConfigChangeNotifier):
-    """The contract's `ConfigStore` and `ConfigChangeNotifier` on Redis; their docstrings say what holds.
+class RedisConfigStore(WatchableConfigStore):
+    """The contract's `WatchableConfigStore` on Redis; its docstrings say what holds.
 
-    Each write leaves about the newest `feed_length` changes in the feed, rounded up by up to a hundred.
+    The feed keeps up to a hundred changes more than `feed_length`.
     """
 
     def __init__(
@@ -65,7 +60,7 @@ class RedisConfigStore(ConfigStore, ConfigChangeNotifier):
     async def lookup(self, namespace: str, id: str) -> Found | None:
         place = self._place(namespace, id)
         text = await self._connection.read("config/get", [self._keys.config_documents], [place])
-        return None if text is None else Found(codec.decode_document(_name(namespace, id), text))
+        return None if text is None else Found(codec.decode_document(codec.document_name(namespace, id), text))
 
     async def exists(self, namespace: str, id: str) -> bool:
         place = self._place(namespace, id)
@@ -93,13 +88,11 @@ class RedisConfigStore(ConfigStore, ConfigChangeNotifier):
         await self._write("config/delete_if_revision", DeleteIfRevision(namespace, id, expected_revision))
 
     async def apply(self, writes: Sequence[ConfigWrite]) -> None:
-        arguments = [argument for write in writes for argument in self._conditional(write)]
-        for (namespace, id), count in Counter((write.namespace, write.id) for write in writes).items():
-            if count > 1:
-                raise ValidationError(f"{count} writes name the document {_name(namespace, id)}; make them one")
+        arguments = [argument for write in writes for argument in _conditional(codec.encode_write(self._prefix, write))]
+        codec.check_distinct(writes)
         reply = await self._call("config/apply", [len(writes), *arguments])
         if reply != Reply.WON:
-            raise _refused(writes[int(reply[0])], reply[1])
+            raise codec.refusal(writes[int(reply[0])], int(reply[1]))
 
     async def snapshot(self, namespaces: Iterable[str]) -> ConfigSnapshot:
         wanted = tuple(dict.fromkeys(namespaces))
@@ -114,14 +107,12 @@ class RedisConfigStore(ConfigStore, ConfigChangeNotifier):
         return int(await self._connection.read("config/change_token", [self._keys.config_tokens], [packed]))
 
     async def history(self, namespace: str, id: str) -> Sequence[ConfigVersion]:
-        name = self._packed_name(namespace, id)
+        name = [self._packed(namespace), codec.check_id(id)]
         stored = await self._connection.read("config/history", self._all_keys, name)
-        return [codec.decode_version(_name(namespace, id), version) for version in stored]
+        return [codec.decode_version(codec.document_name(namespace, id), version) for version in stored]
 
     async def walk(self, namespace: str, page_size: int = 100) -> AsyncIterator[tuple[str, Any]]:
-        size = codec.check_count("page size", page_size)
-        if size == 0:
-            raise ValidationError("0 is no page size: use an integer from 1")
+        size = min(codec.check_page_size(page_size), _EVERYTHING)
         packed = place = self._packed(namespace)
         while rows := await self._connection.read("config/page", self._readable, [packed, place, size]):
             place = rows[-1][0]
@@ -156,62 +147,36 @@ class RedisConfigStore(ConfigStore, ConfigChangeNotifier):
             keys.wake_config,
         )
 
-    def _full(self, namespace: str) -> str:
-        return self._prefix + codec.check_name("config namespace", namespace)
-
     def _packed(self, namespace: str) -> bytes:
-        return codec.encode_namespace(self._full(namespace))
-
-    def _packed_name(self, namespace: str, id: str) -> list[Argument]:
-        return [self._packed(namespace), codec.check_name("config id", id).encode()]
+        return codec.encode_namespace(codec.check_namespace(self._prefix, namespace))
 
     def _place(self, namespace: str, id: str) -> bytes:
-        return codec.encode_place(self._full(namespace), codec.check_name("config id", id))
+        return codec.encode_place(codec.check_namespace(self._prefix, namespace), codec.check_id(id))
 
     def _documents(self, namespace: str, rows: Sequence[tuple[bytes, bytes | None]]) -> Documents:
         start = len(self._packed(namespace))
         ids = [place[start:].decode() for place, _ in rows]
         return [
-            (id, codec.decode_document(_name(namespace, id), text)) for id, (_, text) in zip(ids, rows, strict=True)
+            (id, codec.decode_document(codec.document_name(namespace, id), text))
+            for id, (_, text) in zip(ids, rows, strict=True)
         ]
 
-    def _subject(self, write: ConfigWrite) -> list[Argument]:
-        """What a script gets of a write, its condition aside."""
-        name = self._packed_name(write.namespace, write.id)
-        if isinstance(write, Delete | DeleteIfRevision):
-            return name
-        return [*name, *codec.encode_document(_name(write.namespace, write.id), write.value)]
-
-    def _conditional(self, write: ConfigWrite) -> list[Argument]:
-        """A write as lua/config/apply takes it."""
-        kind = "delete" if isinstance(write, Delete | DeleteIfRevision) else "put"
-        match write:
-            case PutIfAbsent():
-                condition: Argument = "absent"
-            case PutIfRevision() | DeleteIfRevision():
-                condition = codec.check_revision(write.expected_revision)
-            case Put() | Delete():
-                condition = "any"
-        return [condition, kind, *self._subject(write)]
-
     async def _write(self, script: str, write: ConfigWrite) -> None:
-        arguments = self._subject(write)
-        if isinstance(write, PutIfRevision | DeleteIfRevision):
-            arguments = [codec.check_revision(write.expected_revision), *arguments]
-        reply = await self._call(script, arguments)
+        encoded = codec.encode_write(self._prefix, write)
+        revision = [encoded.condition] if isinstance(encoded.condition, int) else []
+        reply = await self._call(script, [*revision, *_subject(encoded)])
         if reply != Reply.WON:
-            raise _refused(write, reply)
+            raise codec.refusal(write, int(reply))
 
     async def _call(self, script: str, arguments: Sequence[Argument]) -> Any:
         return await self._connection.call(script, self._all_keys, [self.feed_length, *arguments])
 
 
-def _name(namespace: str, id: str) -> str:
-    return f"{namespace}/{id}"
+def _subject(write: codec.EncodedWrite) -> Sequence[Argument]:
+    """What a script gets of a write, its condition aside."""
+    return (codec.encode_namespace(write.namespace), write.id, *(write.document or ()))
 
 
-def _refused(write: ConfigWrite, refusal: Any) -> ConfigStoreError:
-    """The error for a condition that did not hold: EXISTS, or the revision that is there."""
-    if isinstance(write, PutIfRevision | DeleteIfRevision):
-        return VersionConflictError(write.expected_revision, int(refusal), _name(write.namespace, write.id))
-    return AlreadyExistsError(write.namespace, write.id)
+def _conditional(write: codec.EncodedWrite) -> Sequence[Argument]:
+    """A write as lua/config/apply takes it."""
+    return (write.condition, "delete" if write.document is None else "put", *_subject(write))

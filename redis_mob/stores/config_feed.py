@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 
-from redis_mob.codec.config import check_count, decode_change
+from redis_mob.codec.config import check_cursor, decode_change
 from redis_mob.connection.connection import Connection
 from redis_mob.connection.keys import Keys
 from redis_mob.connection.wakeups import WakeUps
 from redis_mob.contracts.config import ConfigChangeNotifier
 from redis_mob.errors import ChangeFeedTruncatedError
-from redis_mob.models.base import U64_MAX
+from redis_mob.following.subscription import Entry, Subscription
 from redis_mob.models.config import ConfigChangeEvent
-from redis_mob.stores.subscription import Entry, Subscription, entries_of
+from redis_mob.stores.streams import entries_of
 
 
 class RedisConfigFeed(ConfigChangeNotifier):
@@ -33,14 +34,9 @@ class RedisConfigFeed(ConfigChangeNotifier):
     @asynccontextmanager
     async def subscribe(self, after: int | None = None) -> AsyncGenerator[Subscription[ConfigChangeEvent]]:
         if after is not None:
-            after = min(check_count("cursor", after), U64_MAX)
+            after = check_cursor(after)
         async with self._wake_ups.listen(self._keys.wake_config) as bell:
             if after is None:
                 after, _ = await self.read_after(0, 1)
-            yield Subscription(self, bell, after, decode=self._decode, lost=ChangeFeedTruncatedError, restarts=True)
-
-    def _decode(self, cursor: int, fields: dict[bytes, bytes]) -> ConfigChangeEvent | None:
-        event = decode_change(cursor, fields)
-        if not event.namespace.startswith(self._prefix):
-            return None
-        return event.model_copy(update={"namespace": event.namespace.removeprefix(self._prefix)})
+            decode = partial(decode_change, self._prefix)
+            yield Subscription(self, bell, after, decode=decode, lost=ChangeFeedTruncatedError, restarts=True)

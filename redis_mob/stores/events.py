@@ -14,9 +14,10 @@ from redis_mob.connection.replies import Reply
 from redis_mob.connection.wakeups import WakeUps
 from redis_mob.contracts import MobEventStore
 from redis_mob.errors import CasConflictError, EventsTrimmedError, InternalError
+from redis_mob.following.subscription import PAGE, Entry, Subscription
 from redis_mob.models import MobEvent, NewMobEvent, StepFailed, terminal_identity
 from redis_mob.stores.event_arguments import cursor_argument, event_arguments, log_keys, order_text, stored_event
-from redis_mob.stores.subscription import PAGE, Entry, Subscription, cursor_of, entries_of
+from redis_mob.stores.streams import cursor_of, entries_of
 
 
 class RedisEventStore(MobEventStore):

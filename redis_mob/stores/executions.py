@@ -15,8 +15,8 @@ from redis_mob.codec.runs import as_mapping, decode_run, encode_run, place_prefi
 from redis_mob.connection.connection import Connection
 from redis_mob.connection.keys import Keys
 from redis_mob.connection.replies import Reply, won
-from redis_mob.connection.wakeups import Bell, WakeUps
-from redis_mob.contracts import ExecutionStore
+from redis_mob.connection.wakeups import WakeUps
+from redis_mob.contracts import Bell, ExecutionStore
 from redis_mob.errors import NotFoundError, SerializationError
 from redis_mob.models.base import canonical_run_id
 from redis_mob.models.definition import MobDefinition

@@ -49,14 +49,14 @@ class RedisRuntimeMetadataStore(MobRuntimeMetadataStore):
     async def compare_and_put_supervisor_authority(
         self, mob_id: str, expected: SupervisorAuthorityRecord, record: SupervisorAuthorityRecord
     ) -> bool:
-        sealed = self._sealed_supervisor(mob_id, record)
+        name, sealed = encode_name(_MOB, mob_id), self._sealed_supervisor(mob_id, record)
         while (stored := await self._stored_supervisor(mob_id)) is not None:
             if self._opened_supervisor(mob_id, stored) != expected:
                 return False
             reply = await self._connection.call(
                 "runtime_metadata/compare_and_put_supervisor_authority",
                 [self._keys.supervisors],
-                [encode_name(_MOB, mob_id), stored, sealed],
+                [name, stored, sealed],
             )
             if reply == Reply.WON:
                 return True

@@ -14,9 +14,20 @@ the cases of the contracts.
 """
 
 from redis_mob.testing.conformance.event_log import TestEventBatches, TestEventLog, TestStoredEvents
+from redis_mob.testing.conformance.pruning import TestPruning
+from redis_mob.testing.conformance.subscriptions import TestInterruptedSubscriptions, TestLostEvents, TestSubscriptions
+from redis_mob.testing.conformance.terminal_commit import TestTerminalCommit
+from redis_mob.testing.conformance.terminal_events import TestFailedSteps, TestTerminalEvents
 
 __all__ = [
     "TestEventBatches",
     "TestEventLog",
+    "TestFailedSteps",
+    "TestInterruptedSubscriptions",
+    "TestLostEvents",
+    "TestPruning",
     "TestStoredEvents",
+    "TestSubscriptions",
+    "TestTerminalCommit",
+    "TestTerminalEvents",
 ]

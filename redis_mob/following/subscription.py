@@ -1,13 +1,12 @@
-"""Follows a stream whose ids are cursors: the stream is the truth, the wake-up only says when to look."""
+"""Follows a log whose entries have cursors: first 1, growing by 1, never used again."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Generic, Protocol, TypeVar
 
-from redis_mob.codec.runs import as_mapping
-from redis_mob.connection.wakeups import Bell
+from redis_mob.following.bell import Bell
 
 T = TypeVar("T")
 
@@ -17,8 +16,8 @@ PAGE = 500
 SWEEP_SECONDS = 1.0
 """How long a subscriber relies on wake-ups before it looks at the log by itself."""
 
-Entry = tuple[int, dict[bytes, bytes]]
-"""(cursor, fields) of one entry of the stream."""
+Entry = tuple[int, Mapping[bytes, bytes]]
+"""(cursor, fields) of one entry."""
 
 
 class Log(Protocol):
@@ -27,16 +26,6 @@ class Log(Protocol):
     async def read_after(self, after: int, limit: int, /) -> tuple[int, list[Entry]]:
         """(greatest cursor ever given, at most `limit` entries after a cursor)."""
         ...
-
-
-def entries_of(reply: Any) -> tuple[int, list[Entry]]:
-    """The reply of a script that reads a log."""
-    return int(reply[0]), [(cursor_of(entry[0]), as_mapping(entry[1])) for entry in reply[1]]
-
-
-def cursor_of(stream_id: Any) -> int:
-    """The cursor in the id of an entry."""
-    return int(bytes(stream_id).partition(b"-")[0])
 
 
 class Subscription(AsyncIterator[T], Generic[T]):
@@ -52,7 +41,7 @@ class Subscription(AsyncIterator[T], Generic[T]):
         bell: Bell,
         after: int,
         *,
-        decode: Callable[[int, dict[bytes, bytes]], T | None],
+        decode: Callable[[int, Mapping[bytes, bytes]], T | None],
         lost: Callable[[int, int], Exception],
         restarts: bool = False,
     ) -> None:

@@ -1,0 +1,35 @@
+"""What every log in memory has. Entries lie in it as bytes, so that no reader shares an object with a writer."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from operator import itemgetter
+
+from redis_mob.following.subscription import Entry
+from redis_mob.memory.bells import Bells
+
+_CURSOR = itemgetter(0)
+
+
+class Log:
+    """Entries by cursor. Every method happens as a whole: none of them waits."""
+
+    def __init__(self) -> None:
+        self.bells = Bells()
+        self.newest = 0
+        """The greatest cursor ever given, whatever was deleted since."""
+        self._entries: list[Entry] = []
+
+    def read_after(self, cursor: int, limit: int | None) -> list[Entry]:
+        """At most `limit` entries after a cursor."""
+        first = bisect_right(self._entries, cursor, key=_CURSOR)
+        return self._entries[first : None if limit is None else first + max(limit, 0)]
+
+    def _append(self, fields: Mapping[bytes, bytes]) -> Entry:
+        """Store an entry with the next cursor, and wake the readers."""
+        self.newest += 1
+        entry = (self.newest, fields)
+        self._entries.append(entry)
+        self.bells.ring()
+        return entry
