@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
@@ -9,10 +10,17 @@ from typing import Any
 
 import pydantic_core
 
-from redis_mob.codec.packing import Argument, pack, unpack
-from redis_mob.models.authority import FLOW_AUTHORITY_INPUT, FlowAuthorityInput
-from redis_mob.models.base import FrozenDict, SortedDict, json_text
-from redis_mob.models.run import FailureLedgerEntry, LoopIterationLedgerEntry, StepLedgerEntry, StepRunStatus
+from redis_mob.codec.packing import Argument, check_texts, pack, unpack
+from redis_mob.errors import InternalError
+from redis_mob.models.authority import FLOW_AUTHORITY_INPUT, STORABLE_INPUTS, FlowAuthorityInput
+from redis_mob.models.base import FrozenDict, SortedDict, check_value, json_text
+from redis_mob.models.run import (
+    MAX_LOOP_ITERATION,
+    FailureLedgerEntry,
+    LoopIterationLedgerEntry,
+    StepLedgerEntry,
+    StepRunStatus,
+)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -33,13 +41,23 @@ def encode_json(value: object) -> bytes:
     return pydantic_core.to_json(value)
 
 
+def encode_value(what: str, value: object) -> bytes:
+    """JSON text of any value. Raises InternalError saying what it is if no model may hold it."""
+    try:
+        return encode_json(check_value(value))
+    except ValueError as error:
+        raise InternalError(f"{what}: {error}") from None
+
+
 def decode_json(data: bytes) -> Any:
     """The value of JSON text; integers keep every digit. Raises ValueError."""
     return pydantic_core.from_json(data, allow_inf_nan=False)
 
 
 def encode_input(value: FlowAuthorityInput) -> bytes:
-    """One authority input as the log holds it."""
+    """One authority input as the log holds it. Raises InternalError for what no log may hold (decision 9)."""
+    if not isinstance(value, STORABLE_INPUTS):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InternalError(f"{type(value).__name__} is no input that the log of a run may hold")
     return FLOW_AUTHORITY_INPUT.dump_json(value)
 
 
@@ -103,8 +121,9 @@ def failure_step_field(step_id: str) -> bytes:
 
 def failure_content_field(entry: FailureLedgerEntry) -> bytes:
     """The index field of a failure's content, its time left out (decision 14)."""
-    content = json_text(entry.model_dump(mode="json", exclude={"timestamp"}), sort_keys=True).encode()
-    return b"c" + blake2b(content, digest_size=16).digest()
+    stored = entry.model_dump_json(exclude={"timestamp"})
+    equal = json.loads(stored, parse_float=lambda digits: float(digits) + 0.0)  # -0.0 equals 0.0, and becomes it
+    return b"c" + blake2b(json_text(equal, sort_keys=True).encode(), digest_size=16).digest()
 
 
 def failure_arguments(entry: FailureLedgerEntry) -> list[bytes]:
@@ -140,6 +159,18 @@ def decode_iteration_rows(rows: Sequence[bytes]) -> tuple[LoopIterationLedgerEnt
     )
 
 
+def check_place(step_id: str, loop_context: tuple[str, int] | None) -> None:
+    """Raises InternalError for an output that can have no place.
+
+    Its iteration is not from 0 to 1,000,000 (decision 15), or a name is no UTF-8.
+    """
+    if loop_context is not None and not 0 <= loop_context[1] <= MAX_LOOP_ITERATION:
+        raise InternalError(
+            f"iteration {loop_context[1]} of loop {loop_context[0]!r} is outside 0 to {MAX_LOOP_ITERATION}"
+        )
+    check_texts(step_id, loop_context and loop_context[0])
+
+
 def output_field(step_id: str, loop_context: tuple[str, int] | None = None) -> bytes:
     """The field of a recorded output: of a root step, or of a step in one iteration of a loop."""
     return pack((step_id,)) if loop_context is None else pack((*loop_context, step_id))
@@ -151,7 +182,8 @@ def length_field(loop_id: str) -> bytes:
 
 
 def output_arguments(step_id: str, json: bytes, loop_context: tuple[str, int] | None) -> list[Argument]:
-    """What a script gets to record an output."""
+    """What a script gets to record an output. Raises like `check_place`."""
+    check_place(step_id, loop_context)
     covered = (b"", 0) if loop_context is None else (length_field(loop_context[0]), loop_context[1])
     return [output_field(step_id, loop_context), json, *covered]
 

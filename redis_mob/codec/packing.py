@@ -6,6 +6,8 @@ from typing import Any
 
 import msgpack
 
+from redis_mob.errors import InternalError
+
 Argument = bytes | str | int
 """What a script may get as an argument."""
 
@@ -14,8 +16,19 @@ UNPACK_ERRORS = (ValueError, LookupError, TypeError, msgpack.UnpackException)
 
 
 def pack(value: object) -> bytes:
-    """The msgpack bytes of plain values; equal values in equal order give equal bytes."""
-    return msgpack.packb(value, use_bin_type=True)
+    """The msgpack bytes of plain values; equal values in equal order give equal bytes.
+
+    Raises InternalError naming a text that is no UTF-8, as one with a lone surrogate is.
+    """
+    try:
+        return msgpack.packb(value, use_bin_type=True)
+    except UnicodeEncodeError as error:
+        raise InternalError(f"{error.object!r} cannot be stored: {error.reason}") from None
+
+
+def check_texts(*texts: str | None) -> None:
+    """Raises InternalError, as `pack` does, for a text that cannot be stored."""
+    pack(texts)
 
 
 def unpack(data: bytes) -> Any:

@@ -119,5 +119,5 @@ def _parts(place: bytes, stored: bytes) -> tuple[str, bytes | None]:
 def _packed(part: str | int) -> bytes:
     try:
         return pack(part)
-    except (ValueError, OverflowError) as error:
+    except OverflowError as error:
         raise InternalError(f"{part!r} cannot be part of the name of a record: {error}") from error

@@ -27,9 +27,12 @@ class MobRunStore(Protocol):
     Unless a method says otherwise, a run that does not exist raises NotFoundError naming it. Snapshots are compared
     as a whole and by value: the order of lists counts, that of maps and sets does not. `authority_inputs` are
     appended in order when the compare is won, and not at all when it is lost; an input that no log may hold raises
-    InternalError before any write (decision 9). The compound operations look at no status (decision 11). All raise
-    OutcomeUnknownError when the connection was lost after the request was sent, WriteFailedError or ReadFailedError
-    when the storage cannot be reached.
+    InternalError before any write (decision 9). So does an output that is no JSON value, or one of more than 128
+    levels, and a name that is no UTF-8 text. The compound operations look at no status (decision 11).
+
+    A run is found by any spelling of its UUID; what is no UUID raises ValidationError. All raise OutcomeUnknownError
+    when the connection was lost after the request was sent, WriteFailedError or ReadFailedError when the storage
+    cannot be reached.
     """
 
     async def create_run(self, run: MobRun, /) -> None:
@@ -44,7 +47,10 @@ class MobRunStore(Protocol):
         ...
 
     async def list_runs(self, mob_id: str, flow_id: str | None = None) -> list[MobRun]:
-        """The runs of a mob, or of one of its flows, in the order of their creation (decision 11)."""
+        """The runs of a mob, or of one of its flows, in the order of their creation (decision 11).
+
+        Raises SerializationError naming the first of these that is damaged.
+        """
         ...
 
     async def cas_run_status(self, run_id: str, *, expected: MobRunStatus, next: MobRunStatus) -> bool:
@@ -175,8 +181,8 @@ class MobRunStore(Protocol):
         """Complete a step node and record its output; only the frame is compared (sections 2.3, 2.4).
 
         `loop_context` is (loop id, iteration) for a step in a loop body: earlier iterations without outputs then read
-        as empty. Raises InternalError for an iteration above 1,000,000, before any write (decision 15). A key that is
-        recorded again keeps its place.
+        as empty. Raises InternalError for an iteration that is not from 0 to 1,000,000, before any write (decision 15).
+        A key that is recorded again keeps its place.
         """
         ...
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from redis_mob.codec.events import EncodedEvent, encode_new_event
 from redis_mob.codec.executions import encode_definition
+from redis_mob.codec.ledgers import check_place
 from redis_mob.contracts import Bell, ExecutionStore
 from redis_mob.errors import NotFoundError
 from redis_mob.memory import run_changes as changes
@@ -66,6 +67,8 @@ class MemoryExecutionStore(ExecutionStore):
 
     async def commit(self, transition: Transition) -> bool:
         content, run_id = self._access.content, transition.run.run_id
+        for recorded in transition.outputs:
+            check_place(recorded.step_id, recorded.loop_context)
         events, endings = (_encoded(some) for some in (transition.events, transition.terminal_events))
         stored = content.runs.get(run_id)
         if stored is None or not _is_as_read(content, stored, transition):
@@ -115,7 +118,7 @@ class MemoryExecutionStore(ExecutionStore):
         served = [
             (run_id, key)
             for run_id, key in content.due_executions
-            if not roles or content.executions[run_id][key].role in roles
+            if roles is None or content.executions[run_id][key].role in roles
         ]
         runs = _take(content.due_runs, list(content.due_runs), max_runs, now, keep)
         executions = _take(content.due_executions, served, max_executions, now, keep)

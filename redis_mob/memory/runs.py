@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from redis_mob.codec.events import encode_new_event
+from redis_mob.codec.ledgers import check_place
+from redis_mob.codec.packing import check_texts
 from redis_mob.contracts import MobRunStore
 from redis_mob.errors import CasConflictError, InternalError, NotFoundError, RunAlreadyExistsError, ValidationError
 from redis_mob.memory import run_changes as changes
@@ -26,7 +28,6 @@ from redis_mob.models import (
     terminal_identity,
 )
 from redis_mob.models.base import canonical_run_id
-from redis_mob.models.run import MAX_LOOP_ITERATION
 
 S = TypeVar("S", FrameSnapshot, LoopSnapshot)
 
@@ -80,6 +81,7 @@ class MemoryRunStore(MobRunStore):
         return None if run is None else changes.copied(run)
 
     async def list_runs(self, mob_id: str, flow_id: str | None = None) -> list[MobRun]:
+        check_texts(mob_id, flow_id)
         return [
             changes.copied(run)
             for run in self._access.content.runs.values()
@@ -177,6 +179,7 @@ class MemoryRunStore(MobRunStore):
         return True
 
     async def put_step_output(self, run_id: str, *, step_id: str, output: Any) -> None:
+        check_texts(step_id)
         output = changes.copied_json(f"output of step {step_id!r}", output)
         following = changes.with_step_output(self._existing(run_id), step_id, output)
         if following is None:
@@ -204,6 +207,7 @@ class MemoryRunStore(MobRunStore):
         snapshot: LoopSnapshot,
         ledger_entry: LoopIterationLedgerEntry | None = None,
     ) -> None:
+        check_texts(loop_instance_id)
         run = self._existing(run_id)
         following = run.model_copy(update={"loops": run.loops.set((loop_instance_id, snapshot))})
         self._replace(following if ledger_entry is None else changes.with_iteration(following, ledger_entry))
@@ -219,6 +223,7 @@ class MemoryRunStore(MobRunStore):
         also: Callable[[MobRun], MobRun] | None = None,
     ) -> bool:
         """Compare all parts that are given, then write all of them, what happens `also`, and the inputs."""
+        check_texts(frame and frame.name, loop and loop.name)
         inputs, stored = changes.copied_inputs(authority_inputs), self._existing(run_id)
         update: dict[str, Any] = {}
         if run is not None:
@@ -278,10 +283,7 @@ class MemoryRunStore(MobRunStore):
         loop_context: tuple[str, int] | None = None,
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
-        if loop_context is not None and not 0 <= loop_context[1] <= MAX_LOOP_ITERATION:
-            raise InternalError(
-                f"iteration {loop_context[1]} of loop {loop_context[0]!r} is outside 0 to {MAX_LOOP_ITERATION}"
-            )
+        check_place(step_output_key, loop_context)
         output = changes.copied_json(f"output of step {step_output_key!r}", step_output)
         return self._swap(
             run_id,

@@ -144,10 +144,11 @@ class RedisExecutionStore(ExecutionStore):
     async def take_due(
         self, *, max_runs: int, max_executions: int, keep: timedelta, roles: Sequence[str] | None = None
     ) -> DueWork:
+        most = 0 if roles is not None and not roles else max_executions
         now, next_run, next_execution, runs, executions = await self._connection.call(
             "fleet/take_due",
             [self._keys.due, self._keys.ready],
-            [max_runs, max_executions, keep // timedelta(milliseconds=1), *map(codec.due_role, roles or ())],
+            [max_runs, most, keep // timedelta(milliseconds=1), *map(codec.due_role, roles or ())],
         )
         return DueWork(
             runs=tuple(bytes(run).decode() for run in runs),
@@ -222,7 +223,8 @@ def _execution_change(key: ExecutionKey, expected: Execution | None, following: 
 
 
 def _output(recorded: RecordedOutput) -> list[Argument]:
-    return ledgers.output_arguments(recorded.step_id, ledgers.encode_json(recorded.output), recorded.loop_context)
+    output = ledgers.encode_value(f"output of step {recorded.step_id!r}", recorded.output)
+    return ledgers.output_arguments(recorded.step_id, output, recorded.loop_context)
 
 
 def _ready_at(execution: Execution) -> Argument:

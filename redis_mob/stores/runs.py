@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 from redis_mob.codec import ledgers
 from redis_mob.codec.changes import (
@@ -34,9 +34,7 @@ from redis_mob.models import (
     StepLedgerEntry,
     terminal_identity,
 )
-from redis_mob.models.authority import STORABLE_INPUTS
-from redis_mob.models.base import canonical_run_id, check_value
-from redis_mob.models.run import MAX_LOOP_ITERATION
+from redis_mob.models.base import canonical_run_id
 from redis_mob.stores.event_arguments import event_arguments, log_keys, stored_event
 
 
@@ -164,7 +162,7 @@ class RedisRunStore(MobRunStore):
         reply = await self._connection.call(
             "runs/put_step_output",
             [keys.run, keys.step_outputs, keys.index],
-            [ledgers.step_field(step_id), _json(f"output of step {step_id!r}", output)],
+            [ledgers.step_field(step_id), ledgers.encode_value(f"output of step {step_id!r}", output)],
         )
         won(reply, run_id, f"step {step_id!r} has no row in the step ledger; append one first")
 
@@ -253,17 +251,15 @@ class RedisRunStore(MobRunStore):
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
         keys = self._keys.run(run_id)
-        if loop_context is not None and not 0 <= loop_context[1] <= MAX_LOOP_ITERATION:
-            raise InternalError(
-                f"iteration {loop_context[1]} of loop {loop_context[0]!r} is outside 0 to {MAX_LOOP_ITERATION}"
-            )
         reply = await self._connection.call(
             "runs/cas_complete_step_and_record_output",
             [keys.run, keys.frames, keys.outputs, keys.authority],
             [
                 *change_of_frame(frame_id, expected_frame, next_frame),
                 *ledgers.output_arguments(
-                    step_output_key, _json(f"output of step {step_output_key!r}", step_output), loop_context
+                    step_output_key,
+                    ledgers.encode_value(f"output of step {step_output_key!r}", step_output),
+                    loop_context,
                 ),
                 *_inputs(authority_inputs),
             ],
@@ -412,14 +408,4 @@ class RedisRunStore(MobRunStore):
 
 
 def _inputs(authority_inputs: Sequence[FlowAuthorityInput]) -> list[Argument]:
-    for item in cast("Sequence[object]", authority_inputs):
-        if not isinstance(item, STORABLE_INPUTS):
-            raise InternalError(f"{type(item).__name__} is no input that the log of a run may hold")
-    return counted([ledgers.encode_input(item) for item in authority_inputs])
-
-
-def _json(what: str, value: Any) -> bytes:
-    try:
-        return ledgers.encode_json(check_value(value))
-    except ValueError as error:
-        raise InternalError(f"{what}: {error}") from None
+    return counted(list(map(ledgers.encode_input, authority_inputs)))

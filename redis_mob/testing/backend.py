@@ -11,12 +11,13 @@ from typing import NoReturn, Protocol, TypeAlias
 import pytest
 
 from redis_mob.contracts import (
-    ConfigStore,
+    ExecutionStore,
     MobEventStore,
     MobRunStore,
     MobRuntimeMetadataStore,
     MobSpecStore,
     RealmProfileStore,
+    WatchableConfigStore,
 )
 
 
@@ -39,7 +40,10 @@ class Stores(Protocol):
     def realm_profiles(self) -> RealmProfileStore | None: ...
 
     @property
-    def config(self) -> ConfigStore | None: ...
+    def config(self) -> WatchableConfigStore | None: ...
+
+    @property
+    def executions(self) -> ExecutionStore | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +113,11 @@ class Backend(ABC):
     content must live as long as the fixture.
     """
 
-    @property
-    def name(self) -> str:
-        """What the report calls it."""
-        return type(self).__name__
+    name: str = ""
+    """What the report calls it; the name of the class unless it is set."""
+
+    def __str__(self) -> str:
+        return self.name or type(self).__name__
 
     @abstractmethod
     def open(self) -> AbstractAsyncContextManager[Stores]:
@@ -133,6 +138,10 @@ class Backend(ABC):
         """
         self._does_not("add_event", "what an event does that the store did not write")
 
+    async def forget_changes(self, *, keep: int) -> None:
+        """Forget all changes of config documents but the newest `keep`, as a storage does in time."""
+        self._does_not("forget_changes", "what a subscriber hears who fell behind")
+
     async def disconnect(self) -> None:
         """Cut the connections of all handles that are open; the handles themselves may connect again."""
         self._does_not("disconnect", "what a lost connection does")
@@ -146,4 +155,4 @@ class Backend(ABC):
         self._does_not("is_destroyed", "what readers do to a storage that is gone")
 
     def _does_not(self, method: str, what: str) -> NoReturn:
-        pytest.skip(f"{self.name} does not provide {method}: {what} is not shown")
+        pytest.skip(f"{self} does not provide {method}: {what} is not shown")

@@ -11,6 +11,7 @@ from redis_mob.codec.documents import encode_name
 from redis_mob.codec.runtime_metadata import overlay_place
 from redis_mob.connection.connection import Connection, connect
 from redis_mob.connection.keys import Keys
+from redis_mob.security.sealing import SealKey
 from redis_mob.storage import MobStorage, OpeningStorage
 from redis_mob.testing import (
     Backend,
@@ -32,19 +33,18 @@ def damaged(stored: bytes) -> bytes:
 
 
 class RedisBackend(Backend):
-    """A namespace of its own on the server at `url`."""
+    """A namespace of its own on the server at `url`, whose secrets are sealed if there is a key."""
 
-    def __init__(self, url: str, namespace: str, name: str = "redis_mob on Valkey") -> None:
+    def __init__(
+        self, url: str, namespace: str, name: str = "redis_mob on Valkey", *, seal_key: SealKey | None = None
+    ) -> None:
         self.url = url
-        self._name = name
+        self.name = name
         self.keys = Keys(namespace)
-
-    @property
-    def name(self) -> str:
-        return self._name
+        self._seal_key = seal_key
 
     def open(self) -> OpeningStorage:
-        return MobStorage.open(self.url, namespace=self.keys.namespace)
+        return MobStorage.open(self.url, namespace=self.keys.namespace, seal_key=self._seal_key)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
@@ -74,7 +74,7 @@ class RedisBackend(Backend):
         keys = self.keys
         match record:
             case StoredRun(run_id):
-                return keys.run(run_id).run, "flow:0"
+                return keys.run(run_id).run, "head"
             case StoredSpec(mob_id):
                 return keys.specs, encode_name("mob id", mob_id)
             case StoredSupervisor(mob_id):
@@ -104,6 +104,10 @@ class RedisBackend(Backend):
         async with self.connection() as connection:
             version = None if schema_version is None else schema_version.encode()
             return await add_event(connection, self.keys, kind=kind.encode(), schema_version=version)
+
+    async def forget_changes(self, *, keep: int) -> None:
+        async with self.connection() as connection:
+            await connection.transport.request("XTRIM", self.keys.config_feed, "MAXLEN", keep)
 
     async def disconnect(self) -> None:
         async with self.connection() as connection:

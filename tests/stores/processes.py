@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from redis_mob.storage import MobStorage
+from redis_mob.testing.conformance.config_revisions import count_up
 from redis_mob.testing.samples.compound import COMPOUND
 from redis_mob.testing.samples.new_events import completed, failed, numbered
 from redis_mob.testing.waiting import LONG
@@ -61,10 +62,16 @@ async def grant(storage: MobStorage, runs: list[str]) -> list[bool]:
     return [await GRANT.call(storage.runs, run_id) for run_id in runs]
 
 
+async def count(storage: MobStorage, times: int) -> None:
+    """Add 1 to the revision of the config document `n/counter` this many times."""
+    await count_up(storage.config, times)
+
+
 TASKS: dict[str, Callable[[MobStorage, Any], Awaitable[Any]]] = {
     "append": append,
     "terminate": terminate,
     "grant": grant,
+    "count": count,
 }
 
 

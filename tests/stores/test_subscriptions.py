@@ -1,4 +1,4 @@
-"""Subscriptions on our stores: wake-ups alone, sweeps alone, lost connections, processes (see the conformance suite)."""
+"""Subscriptions on our stores: wake-ups alone, sweeps alone, lost connections, processes; the suite has the rest."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import pytest
 from redis_mob.connection.connection import Connection
 from redis_mob.connection.keys import Keys
 from redis_mob.errors import EventsTrimmedError, InternalError, SerializationError
+from redis_mob.following import subscription as module
+from redis_mob.following.subscription import PAGE
 from redis_mob.models import MobEvent
 from redis_mob.storage import MobStorage
-from redis_mob.stores import subscription as module
-from redis_mob.stores.subscription import PAGE
 from redis_mob.testing.samples.new_events import number_of, numbered
 from redis_mob.testing.samples.states import NOON
-from redis_mob.testing.waiting import LONG, until
+from redis_mob.testing.waiting import take, until
 from tests.stores.conftest import Opener
 from tests.stores.processes import run_together
 from tests.support.raw import add_event, keys_of
@@ -36,11 +36,6 @@ def wake_ups_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 def sweeps_alone(wake_ups_alone: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A subscriber that relies on wake-ups would be too late."""
     monkeypatch.setattr(module, "SWEEP_SECONDS", 0.001)
-
-
-async def take(following: AsyncIterator[MobEvent], count: int) -> list[MobEvent]:
-    async with asyncio.timeout(LONG):
-        return [await anext(following) for _ in range(count)]
 
 
 async def numbers(following: AsyncIterator[MobEvent], count: int) -> list[int]:

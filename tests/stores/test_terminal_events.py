@@ -10,7 +10,8 @@ from redis_mob.contracts import MobEventStore
 from redis_mob.errors import CasConflictError, InternalError
 from redis_mob.models import MobEventKind, MobReset, StepCompleted
 from redis_mob.storage import MobStorage
-from redis_mob.testing.conformance.terminal_commit import created, end
+from redis_mob.testing.conformance.run_guarantee import created
+from redis_mob.testing.conformance.terminal_commit import end
 from redis_mob.testing.samples.compound import FRAME
 from redis_mob.testing.samples.new_events import RUN, completed, new_event, numbered, step_failed
 from tests.stores.processes import run_together

@@ -13,21 +13,117 @@ only the classes it wants, or leaves None in the place of the store. The numbers
 the cases of the contracts.
 """
 
+from redis_mob.testing.conformance.authority_inputs import TestAuthorityInputs
+from redis_mob.testing.conformance.compound_operations import TestCompoundOperations, TestFrames, TestPresenceAndAbsence
+from redis_mob.testing.conformance.concurrent_changes import TestConcurrentChanges, TestReadingOfRuns
+from redis_mob.testing.conformance.config_documents import (
+    TestConfigDocuments,
+    TestConfigHistories,
+    TestDamagedConfigDocuments,
+    TestRefusedConfigDocuments,
+)
+from redis_mob.testing.conformance.config_feed import TestConfigFeed, TestConfigFeedRetention, TestConfigSubscriptions
+from redis_mob.testing.conformance.config_listings import TestConfigListings, TestConfigWalks
+from redis_mob.testing.conformance.config_names import TestConfigNames, TestConfigScopes
+from redis_mob.testing.conformance.config_revisions import TestConfigCreation, TestConfigRaces, TestConfigRevisions
+from redis_mob.testing.conformance.config_transactions import TestConfigSnapshots, TestConfigTransactions
+from redis_mob.testing.conformance.due_work import TestDueWork
 from redis_mob.testing.conformance.event_log import TestEventBatches, TestEventLog, TestStoredEvents
+from redis_mob.testing.conformance.executions import TestCancellation, TestFleetRuns, TestLeases
+from redis_mob.testing.conformance.flow_state import TestFlowState, TestRunSnapshots
+from redis_mob.testing.conformance.interrupted_changes import TestInterruptedChanges
+from redis_mob.testing.conformance.ledgers import (
+    TestFailureLedger,
+    TestLedgers,
+    TestLoops,
+    TestStepLedger,
+    TestStepLedgerOutputs,
+)
 from redis_mob.testing.conformance.pruning import TestPruning
+from redis_mob.testing.conformance.realm_profiles import (
+    TestRealmProfileRevisions,
+    TestRealmProfiles,
+    TestUnreadableRealmProfiles,
+)
+from redis_mob.testing.conformance.run_status import TestRunStatus
+from redis_mob.testing.conformance.runs import TestDamagedRuns, TestListsOfRuns, TestNamesInRuns, TestRuns
+from redis_mob.testing.conformance.runtime_metadata import (
+    TestMetadataOfMobs,
+    TestOverlays,
+    TestSupervisorAuthority,
+    TestSupervisorSuccession,
+    TestUnreadableMetadata,
+)
+from redis_mob.testing.conformance.specs import TestSpecRevisions, TestSpecs, TestUnreadableSpecs
+from redis_mob.testing.conformance.step_outputs import TestBoundOfIterations, TestStepOutputs
 from redis_mob.testing.conformance.subscriptions import TestInterruptedSubscriptions, TestLostEvents, TestSubscriptions
 from redis_mob.testing.conformance.terminal_commit import TestTerminalCommit
 from redis_mob.testing.conformance.terminal_events import TestFailedSteps, TestTerminalEvents
+from redis_mob.testing.conformance.transitions import TestLostTransitions, TestTransitions
 
 __all__ = [
+    "TestAuthorityInputs",
+    "TestBoundOfIterations",
+    "TestCancellation",
+    "TestCompoundOperations",
+    "TestConcurrentChanges",
+    "TestConfigCreation",
+    "TestConfigDocuments",
+    "TestConfigFeed",
+    "TestConfigFeedRetention",
+    "TestConfigHistories",
+    "TestConfigListings",
+    "TestConfigNames",
+    "TestConfigRaces",
+    "TestConfigRevisions",
+    "TestConfigScopes",
+    "TestConfigSnapshots",
+    "TestConfigSubscriptions",
+    "TestConfigTransactions",
+    "TestConfigWalks",
+    "TestDamagedConfigDocuments",
+    "TestDamagedRuns",
+    "TestDueWork",
     "TestEventBatches",
     "TestEventLog",
     "TestFailedSteps",
+    "TestFailureLedger",
+    "TestFleetRuns",
+    "TestFlowState",
+    "TestFrames",
+    "TestInterruptedChanges",
     "TestInterruptedSubscriptions",
+    "TestLeases",
+    "TestLedgers",
+    "TestListsOfRuns",
+    "TestLoops",
     "TestLostEvents",
+    "TestLostTransitions",
+    "TestMetadataOfMobs",
+    "TestNamesInRuns",
+    "TestOverlays",
+    "TestPresenceAndAbsence",
     "TestPruning",
+    "TestReadingOfRuns",
+    "TestRealmProfileRevisions",
+    "TestRealmProfiles",
+    "TestRefusedConfigDocuments",
+    "TestRunSnapshots",
+    "TestRunStatus",
+    "TestRuns",
+    "TestSpecRevisions",
+    "TestSpecs",
+    "TestStepLedger",
+    "TestStepLedgerOutputs",
+    "TestStepOutputs",
     "TestStoredEvents",
     "TestSubscriptions",
+    "TestSupervisorAuthority",
+    "TestSupervisorSuccession",
     "TestTerminalCommit",
     "TestTerminalEvents",
+    "TestTransitions",
+    "TestUnreadableMetadata",
+    "TestUnreadableRealmProfiles",
+    "TestUnreadableSpecs",
 ]

@@ -11,12 +11,13 @@ import pytest
 import pytest_asyncio
 
 from redis_mob.contracts import (
-    ConfigStore,
+    ExecutionStore,
     MobEventStore,
     MobRunStore,
     MobRuntimeMetadataStore,
     MobSpecStore,
     RealmProfileStore,
+    WatchableConfigStore,
 )
 from redis_mob.testing.backend import Backend, Stores
 
@@ -38,7 +39,7 @@ class Guarantee:
         """Tells the report which guarantee of which backend the test is about."""
         first_sentence = inspect.cleandoc(type(self).__doc__ or type(self).__name__).partition("\n\n")[0]
         request.node.user_properties += [
-            ("backend", backend.name),
+            ("backend", str(backend)),
             ("guarantee", " ".join(first_sentence.split())),
         ]
 
@@ -78,8 +79,12 @@ class Guarantee:
         return given("realm_profiles", stores.realm_profiles)
 
     @pytest.fixture
-    def config(self, stores: Stores) -> ConfigStore:
+    def config(self, stores: Stores) -> WatchableConfigStore:
         return given("config", stores.config)
+
+    @pytest.fixture
+    def executions(self, stores: Stores) -> ExecutionStore:
+        return given("executions", stores.executions)
 
 
 def given(name: str, store: S | None) -> S:

@@ -16,13 +16,7 @@ from redis_mob.testing.conformance.base import Guarantee, Opener, given
 from redis_mob.testing.conformance.pruning import LAST
 from redis_mob.testing.samples.new_events import number_of, numbered
 from redis_mob.testing.samples.states import NOON
-from redis_mob.testing.waiting import LONG
-
-
-async def take(following: AsyncIterator[MobEvent], count: int) -> list[MobEvent]:
-    """The next events of a subscription."""
-    async with asyncio.timeout(LONG):
-        return [await anext(following) for _ in range(count)]
+from redis_mob.testing.waiting import take
 
 
 async def numbers(following: AsyncIterator[MobEvent], count: int) -> list[int]:

@@ -10,9 +10,10 @@ import pytest
 
 from redis_mob.contracts import MobEventStore, MobRunStore
 from redis_mob.errors import InternalError
-from redis_mob.models import FlowAuthorityInput, MobEvent, MobRun, MobRunStatus, NewMobEvent
-from redis_mob.testing.conformance.base import Guarantee, Opener, given
-from redis_mob.testing.samples.compound import FRAME, INPUTS, NEXT_RUN, RUN, scene, stale
+from redis_mob.models import MobEvent, MobRun, MobRunStatus, NewMobEvent
+from redis_mob.testing.conformance.base import Opener, given
+from redis_mob.testing.conformance.run_guarantee import Inputs, RunGuarantee, both_forms, created
+from redis_mob.testing.samples.compound import FRAME, INPUTS, NEXT_RUN, RUN, stale
 from redis_mob.testing.samples.new_events import canceled, completed, failed, numbered
 from redis_mob.testing.samples.states import NOON
 from redis_mob.testing.waiting import LONG
@@ -24,10 +25,6 @@ ENDS = {
 }
 
 EXPECTED = {"expected_status": MobRunStatus.RUNNING, "expected_flow_state": RUN}
-
-Inputs = tuple[FlowAuthorityInput, ...]
-
-both_forms = pytest.mark.parametrize("inputs", [(), INPUTS], ids=["plain", "with_authority"])
 
 
 async def end(
@@ -42,14 +39,7 @@ async def end(
     return await runs.cas_run_snapshot_and_append_terminal_event(run_id, **{**arguments, **changes})
 
 
-async def created(runs: MobRunStore, **changes: Any) -> MobRun:
-    """A stored run, on which `end` wins without changes."""
-    run = scene(**changes)
-    await runs.create_run(run)
-    return run
-
-
-class TestTerminalCommit(Guarantee):
+class TestTerminalCommit(RunGuarantee):
     """The end of a run and its terminal event are committed together, or neither is."""
 
     @pytest.mark.parametrize("status", ENDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -56,12 +57,6 @@ class Operation:
         """The arguments that are compared with what is stored."""
         return [name for name in self.arguments if name.startswith("expected")]
 
-    @property
-    def single_part_changes(self) -> Iterator[tuple[str, Any]]:
-        """Each compared argument with another value."""
-        for name in self.compared:
-            yield name, stale(self.arguments[name])
-
     def left(self, run: MobRun, inputs: tuple[FlowAuthorityInput, ...] = ()) -> MobRun:
         """What the run looks like when the operation was won on it."""
         return run.model_validate(
@@ -114,6 +109,9 @@ SIMPLE = (
 )
 """The other two that take authority inputs."""
 
+OPERATIONS: Mapping[str, Operation] = {operation.name: operation for operation in (*COMPOUND, *SIMPLE)}
+"""All ten by name."""
+
 
 def scene(**changes: Any) -> MobRun:
     """A run on which every operation wins, with these changes."""
@@ -132,6 +130,17 @@ def stale(value: Any) -> Any:
             return LoopSnapshot(kernel_state=rebuilt(value.kernel_state, depth=9))
         case _:
             return next(status for status in MobRunStatus if status != value)
+
+
+def backwards(part: P) -> P:
+    """An equal value, made from JSON whose keys stand in the opposite order."""
+    return type(part).model_validate_json(json.dumps(_backwards(json.loads(part.model_dump_json()))))
+
+
+def _backwards(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _backwards(item) for key, item in reversed(cast("dict[str, Any]", value).items())}
+    return value
 
 
 def with_one_other_field(part: P) -> Iterator[tuple[str, P]]:

@@ -41,7 +41,12 @@ NOON = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
 def flow_state(steps: Sequence[str] = ("build", "test"), **changes: Any) -> FlowRunState:
     """The state of a run that has just begun, with these changes."""
-    seed = RunSeed.model_validate(
+    return rebuilt(pending_flow_state(run_seed(steps)), phase=FlowPhase.RUNNING, **changes)
+
+
+def run_seed(steps: Sequence[str] = ("build", "test")) -> RunSeed:
+    """What a run of these steps starts from."""
+    return RunSeed.model_validate(
         {
             "run_id": "run",
             "step_ids": steps,
@@ -59,7 +64,6 @@ def flow_state(steps: Sequence[str] = ("build", "test"), **changes: Any) -> Flow
             "max_frame_depth": 0,
         }
     )
-    return rebuilt(pending_flow_state(seed), phase=FlowPhase.RUNNING, **changes)
 
 
 def frame(frame_id: str = "root", nodes: Sequence[str] = ("n1", "n2"), **changes: Any) -> FrameSnapshot:

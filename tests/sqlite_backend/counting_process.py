@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import suppress
+from pathlib import Path
 
-from redis_mob.connection.connection import connect
-from redis_mob.connection.wakeups import WakeUps
+from redis_mob.contracts import ConfigStore
 from redis_mob.errors import VersionConflictError
-from redis_mob.models.revision import extract_meta_revision
-from redis_mob.stores.config import RedisConfigStore
+from redis_mob.models import extract_meta_revision
+from tests.sqlite_backend.stores import open_sqlite
 
 
-async def count_up(config: RedisConfigStore, times: int) -> None:
+async def count_up(config: ConfigStore, times: int) -> None:
     """Add 1 to the revision this many times, again when somebody else was faster."""
     done = 0
     while done < times:
@@ -23,13 +23,11 @@ async def count_up(config: RedisConfigStore, times: int) -> None:
             done += 1
 
 
-async def main(url: str, namespace: str, times: str) -> None:
-    connection = await connect(url)
-    keys = await connection.open_namespace(namespace)
-    print("ready", flush=True)
-    sys.stdin.readline()
-    await count_up(RedisConfigStore(connection, keys, WakeUps(connection)), int(times))
-    await connection.aclose()
+async def main(path: str, times: str) -> None:
+    async with open_sqlite(Path(path)) as stores:
+        print("ready", flush=True)
+        sys.stdin.readline()
+        await count_up(stores.config, int(times))
 
 
 if __name__ == "__main__":

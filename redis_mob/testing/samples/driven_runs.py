@@ -1,0 +1,176 @@
+"""Runs that a fleet drives, and the moves of a worker on them, one at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from random import Random
+
+from redis_mob.codec.executions import encode_definition
+from redis_mob.contracts import ExecutionStore
+from redis_mob.fleet import engine
+from redis_mob.fleet.outcome import Succeeded
+from redis_mob.models import MobDefinition, MobRun
+from redis_mob.models.execution import ExecutionKey, RunLaunch
+from redis_mob.models.transition import RunView, Transition
+from redis_mob.testing.samples.states import NOON
+
+FLOW = "flow"
+LONG_LEASE = timedelta(minutes=1)
+
+_ONE_STEP = """
+[mob]
+id = "mob"
+[profiles.worker]
+model = "m"
+[flows.flow.steps.a]
+role = "worker"
+message = "do it"
+"""
+
+ONE_STEP = MobDefinition.from_toml(_ONE_STEP)
+"""A mob whose flow has one step, `a`."""
+
+ONE_MINUTE = MobDefinition.from_toml(_ONE_STEP + "[limits]\nmax_flow_duration_ms = 60000\n")
+"""The same, with a flow that may take a minute."""
+
+STEPS_AND_LOOP = MobDefinition.from_toml("""
+[mob]
+id = "mob"
+[profiles.worker]
+model = "m"
+
+[flows.flow.steps.b]
+role = "worker"
+message = "do it"
+[flows.flow.steps.a]
+role = "worker"
+message = "do it"
+[flows.flow.steps.in]
+role = "worker"
+message = "do it"
+
+[flows.flow.root.nodes.b]
+kind = "step"
+step_id = "b"
+depends_on = []
+depends_on_mode = "all"
+[flows.flow.root.nodes.a]
+kind = "step"
+step_id = "a"
+depends_on = []
+depends_on_mode = "all"
+[flows.flow.root.nodes.l]
+kind = "repeat_until"
+loop_id = "l"
+depends_on = []
+depends_on_mode = "all"
+max_iterations = 2
+until = { op = "eq", path = "params.x", value = 1 }
+[flows.flow.root.nodes.l.body.nodes.i]
+kind = "step"
+step_id = "in"
+depends_on = []
+depends_on_mode = "all"
+""")
+"""A mob whose flow has the steps `a` and `b`, and a loop with the step `in`, all at the same time."""
+
+ROLES = ("rev", "reviewer", "rev-2", "worker")
+
+STEP_OF_EACH_ROLE = MobDefinition.from_toml(
+    '[mob]\nid = "mob"\n'
+    + "".join(f'[profiles.{role}]\nmodel = "m"\n' for role in ROLES)
+    + "".join(f'[flows.flow.steps.{role}]\nrole = "{role}"\nmessage = "do it"\n' for role in ROLES)
+)
+"""A mob whose flow has a step for each of the roles, all at the same time."""
+
+
+@dataclass(frozen=True)
+class DrivenRun:
+    """A run of a definition in a store, as a worker drives it."""
+
+    executions: ExecutionStore
+    definition: MobDefinition
+    run_id: str
+
+    async def view(self) -> RunView:
+        """The run as it is now."""
+        view = await self.executions.load(self.run_id)
+        assert view is not None
+        return view
+
+    async def advance(self) -> None:
+        """Commit what can happen without a result from a member."""
+        assert await self.executions.commit(must(engine.advance(await self.view(), self.definition)))
+
+    async def claim(self, *keys: ExecutionKey, lease: timedelta = LONG_LEASE) -> None:
+        """Commit that these executions are claimed, each by itself."""
+        for key in keys:
+            assert await self.executions.commit(self.claimed(await self.view(), key, lease))
+
+    async def settle(self, *keys: ExecutionKey) -> None:
+        """Commit that these executions succeeded, each by itself."""
+        for key in keys:
+            assert await self.executions.commit(self.settled(await self.view(), key))
+
+    async def renew(self, view: RunView, key: ExecutionKey) -> bool:
+        """Renew a lease as it was read; it then lasts longer by `LONG_LEASE`."""
+        execution = view.executions[key]
+        assert execution.lease is not None
+        later = execution.lease.model_copy(update={"expires_at": execution.lease.expires_at + LONG_LEASE})
+        renewed = execution.model_copy(update={"lease": later})
+        return await self.executions.renew_lease(self.run_id, key, expected=execution, next=renewed)
+
+    def claimed(self, view: RunView, key: ExecutionKey, lease: timedelta = LONG_LEASE) -> Transition:
+        """The transition that claims an execution."""
+        return must(engine.claim(view, self.definition, key, owner="one", lease=lease, random=Random(0)))
+
+    def settled(self, view: RunView, key: ExecutionKey) -> Transition:
+        """The transition that takes the result of an execution that is claimed."""
+        token = view.executions[key].fencing_token
+        return must(engine.settle(view, self.definition, key, Succeeded(1), token=token, random=Random(0)))
+
+
+def keys_of(view: RunView, step_id: str = "a") -> list[ExecutionKey]:
+    """The executions of a step, by frame and member."""
+    return sorted(key for key, execution in view.executions.items() if execution.step_id == step_id)
+
+
+def at_noon(view: RunView) -> RunView:
+    """The view as if it had been read at noon: equal to every other one of the same content."""
+    return replace(view, executions=dict(view.executions), now=NOON)
+
+
+def must(transition: Transition | None) -> Transition:
+    """A transition that there must be."""
+    assert transition is not None
+    return transition
+
+
+def pending(definition: MobDefinition, members: int = 2, run_id: str | None = None) -> tuple[MobRun, RunLaunch]:
+    """A run that was not stored yet, and what it is started with: so many members of each role."""
+    limits = definition.limits
+    return (
+        MobRun.pending(definition.id, FLOW, definition.flows[FLOW], {}, limits, run_id=run_id),
+        RunLaunch.model_validate(
+            {
+                "definition": encode_definition(definition)[0],
+                "members": {role: [f"{role}-{n}" for n in range(1, members + 1)] for role in definition.profiles},
+                "max_duration_ms": limits and limits.max_flow_duration_ms,
+            }
+        ),
+    )
+
+
+async def launched(executions: ExecutionStore, definition: MobDefinition, members: int = 2) -> DrivenRun:
+    """A run that was started, and waits for a worker to look at it."""
+    run, launch = pending(definition, members)
+    assert await executions.start_run(run, launch, definition)
+    return DrivenRun(executions, definition, run.run_id)
+
+
+async def waiting(executions: ExecutionStore, definition: MobDefinition, members: int = 2) -> DrivenRun:
+    """A run that waits for its members."""
+    run = await launched(executions, definition, members)
+    await run.advance()
+    return run

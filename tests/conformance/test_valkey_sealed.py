@@ -1,0 +1,21 @@
+"""The part of the conformance suite that handles secrets, on a server where they are sealed."""
+
+from __future__ import annotations
+
+import pytest
+
+from redis_mob.security.sealing import SealKey
+from redis_mob.testing import Backend
+from redis_mob.testing.conformance import (
+    TestMetadataOfMobs,  # noqa: F401
+    TestOverlays,  # noqa: F401
+    TestSupervisorAuthority,  # noqa: F401
+    TestSupervisorSuccession,  # noqa: F401
+    TestUnreadableMetadata,  # noqa: F401
+)
+from tests.conformance.redis_backend import RedisBackend
+
+
+@pytest.fixture
+def backend(server_url: str, namespace: str) -> Backend:
+    return RedisBackend(server_url, namespace, "redis_mob on Valkey, sealed", seal_key=SealKey.generate())
