@@ -23,7 +23,10 @@ class ConfigSubscription(Protocol):
 
     @property
     def cursor(self) -> int:
-        """The cursor of the last change that was handed over: `subscribe(after=cursor)` goes on behind it."""
+        """The cursor of the last change that was handed over or passed, being none of this scope's.
+
+        `subscribe(after=cursor)` goes on behind it.
+        """
         ...
 
     async def next(self) -> ConfigChangeEvent:
@@ -145,7 +148,8 @@ class ConfigStore(Protocol):
     def walk(self, namespace: str, page_size: int = 100) -> AsyncIterator[tuple[str, Any]]:
         """All documents of a namespace in the order of the UTF-8 bytes of their ids, read page by page.
 
-        What is there all the time is seen exactly once, whatever is written meanwhile. Raises like `list`.
+        What is there all the time is seen exactly once, whatever is written meanwhile. Raises like `list`, and
+        ValidationError for a page size that is not at least 1.
         """
         ...
 

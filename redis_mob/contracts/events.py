@@ -16,7 +16,9 @@ class MobEventStore(Protocol):
 
     Cursors start at 1, grow by 1 with each event and are never used again, whatever is pruned or cleared
     (decision 1). Timestamps come from the server's clock unless the event brings its own (decision 3).
-    All methods raise WriteFailedError or ReadFailedError when the storage cannot be reached.
+    All methods raise WriteFailedError or ReadFailedError when the storage cannot be reached, OutcomeUnknownError when
+    the connection was lost after a write was sent, InternalError for an event that cannot be stored, before any write,
+    and once the storage is closed.
     """
 
     async def append(self, event: NewMobEvent, /) -> MobEvent:
@@ -34,8 +36,9 @@ class MobEventStore(Protocol):
     async def append_step_failed_event_if_absent(self, event: NewMobEvent, /) -> MobEvent | None:
         """Append a step_failed event unless (mob, run, step) has one.
 
-        Returns None if the one it has says the same; raises CasConflictError if it says something else, and
-        InternalError for an event of another kind (decision 14).
+        Returns None if one it has says the same, times aside; raises CasConflictError if all it has say something
+        else, and InternalError for an event of another kind (decision 14). Plain appends count too; pruning does not
+        make room for another one, clear does.
         """
         ...
 
@@ -46,6 +49,7 @@ class MobEventStore(Protocol):
     async def poll(self, after_cursor: int, limit: int) -> list[MobEvent]:
         """At most `limit` events with greater cursors than `after_cursor`, in ascending order.
 
+        A negative cursor is the beginning, a negative limit is 0; neither has an upper bound.
         Raises SerializationError naming the cursor of an event that cannot be read (decision 8).
         """
         ...
@@ -61,7 +65,8 @@ class MobEventStore(Protocol):
     async def prune(self, older_than: datetime, /) -> int:
         """Delete exactly the events whose timestamp lies strictly before `older_than`; returns how many.
 
-        Costs as much as it deletes (decision 4). A flow whose terminal event was pruned stays terminated.
+        Costs as much as it deletes (decision 4). A flow whose terminal event was pruned stays terminated. Raises
+        InternalError for a time without a zone.
         """
         ...
 

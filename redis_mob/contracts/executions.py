@@ -45,13 +45,16 @@ class ExecutionStore(Protocol):
     async def commit(self, transition: Transition) -> bool:
         """Make a transition happen with everything that belongs to it, exactly once.
 
-        False, with nothing written, if the run, a frame or loop it changes, or an execution it changes or is based on
-        is not what was read, or cancellation was requested since.
+        False, with nothing written, if the run does not exist; if it, a frame or loop it changes, or an execution it
+        changes or is based on is not what was read; or if cancellation was requested since.
         """
         ...
 
     async def renew_lease(self, run_id: str, key: ExecutionKey, *, expected: Execution, next: Execution) -> bool:
-        """Replace an execution of a running run by one with a later lease; False if it is not what was read."""
+        """Replace an execution of a running run by one with a later lease; False if it is not what was read.
+
+        A run that does not exist is a lost compare too.
+        """
         ...
 
     async def request_cancel(self, run_id: str) -> bool:

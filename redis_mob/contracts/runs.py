@@ -30,9 +30,10 @@ class MobRunStore(Protocol):
     InternalError before any write (decision 9). So does an output that is no JSON value, or one of more than 128
     levels, and a name that is no UTF-8 text. The compound operations look at no status (decision 11).
 
-    A run is found by any spelling of its UUID; what is no UUID raises ValidationError. All raise OutcomeUnknownError
-    when the connection was lost after the request was sent, WriteFailedError or ReadFailedError when the storage
-    cannot be reached.
+    A run is found by any spelling of its UUID; what is no UUID raises ValidationError. What a write does not look at
+    may be damaged: such a write happens, or raises SerializationError with nothing written. All raise
+    OutcomeUnknownError when the connection was lost after the request was sent, WriteFailedError or ReadFailedError
+    when the storage cannot be reached, InternalError once the storage is closed.
     """
 
     async def create_run(self, run: MobRun, /) -> None:
@@ -101,7 +102,8 @@ class MobRunStore(Protocol):
         """Like cas_run_snapshot, and log the terminal event in the same atomic step (decision 13).
 
         Returns the stored event; None, with nothing written, when the compare is lost or the flow has a terminal
-        event already. Raises InternalError for an event that ends no flow, before any write.
+        event already. The run and flow that the event names are not compared with the run. Raises InternalError for
+        an event that ends no flow, before any write.
         """
         ...
 

@@ -78,7 +78,7 @@ class MobRuntimeMetadataStore(Protocol):
         by itself, and only if nobody changed it meanwhile, or else looked at again. Calling it again, also at the
         same time, is harmless. `adopt_unsealed` seals records in clear too, from the time before there was a key.
         Raises SerializationError or SealKeyMissingError, with no key retired, for a record that does not open (one in
-        clear without `adopt_unsealed` included); InternalError for a storage without a key. In memory, where nothing
-        is sealed, there is nothing to do.
+        clear without `adopt_unsealed` included); InternalError for a storage that seals but was opened without a key. A
+        storage that never seals, as the one in memory, has nothing to do and returns 0.
         """
         ...
