@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from redis_mob.connection.connection import Connection, connect
+from redis_mob.connection.keys import Keys
 from redis_mob.connection.scripts import library
 from redis_mob.contracts import MobRuntimeMetadataStore
 from redis_mob.models import ExternalBindingOverlayRecord, MobRunStatus
@@ -16,12 +17,12 @@ from redis_mob.security.sealing import SealKey, SealKeyring
 from redis_mob.storage import MobStorage
 from redis_mob.stores.config import RedisConfigStore
 from redis_mob.testing.samples.compound import COMPOUND, INPUTS, LOOP, NEXT_RUN, RUN, SIMPLE, scene
-from redis_mob.testing.samples.documents import definition, profile
+from redis_mob.testing.samples.documents import definition, overlay, profile
 from redis_mob.testing.samples.new_events import RUN as EVENT_RUN
 from redis_mob.testing.samples.new_events import completed, numbered, step_failed
 from redis_mob.testing.samples.states import NOON, failure_entry, iteration_entry, step_entry
 from tests.support.monitor import watched
-from tests.support.raw import all_keys
+from tests.support.raw import all_keys, keys_of
 from tests.support.servers import server
 
 NAMESPACE = "team/a.b_c:d-1"
@@ -173,3 +174,27 @@ async def test_nothing_expires(own_server: str, watcher: Connection) -> None:
     await use_everything(own_server)
     for name in await all_keys(watcher):
         assert await watcher.transport.request("PTTL", name) == -1, name
+
+
+@pytest.mark.filterwarnings("ignore::redis_mob.errors.UnsealedSecretsWarning")
+async def test_what_is_deleted_leaves_only_what_must_be_remembered(
+    storage: MobStorage, connection: Connection, keys: Keys
+) -> None:
+    """Cursors and revisions outlive what they counted (decisions 1 and 17), and subscribers learn of deletions."""
+    await storage.specs.put_spec("m", definition())
+    await storage.realm_profiles.create("p", profile())
+    await storage.runtime_metadata.put_supervisor_authority("m", generate_authority())
+    await storage.runtime_metadata.upsert_external_binding_overlay("m", overlay())
+    await storage.events.append_batch([numbered(1), completed(EVENT_RUN), step_failed()])
+    for value in range(3):
+        await storage.config.put("n", "a", value)
+
+    assert await storage.specs.delete_spec("m")
+    await storage.realm_profiles.delete("p", 1)
+    await storage.runtime_metadata.delete_supervisor_authority("m")
+    await storage.runtime_metadata.delete_external_binding_overlays("m")
+    await storage.events.clear()
+    await storage.config.delete("n", "a")
+
+    remembered = {keys.meta, keys.spec_revisions, keys.profile_revisions, keys.config_tokens, keys.config_feed}
+    assert await keys_of(connection, keys) == remembered
