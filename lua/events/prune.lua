@@ -7,14 +7,15 @@
 
 local AT_ONCE = 1000
 
-local deleted = 0
-while true do
+-- counted first: a Cluster that is moving the namespace takes a key that has become empty for one that has moved
+local left, deleted = redis.call('ZLEXCOUNT', KEYS[2], '-', '(' .. ARGV[1]), 0
+while left > 0 do
   local places = redis.call('ZRANGEBYLEX', KEYS[2], '-', '(' .. ARGV[1], 'LIMIT', 0, AT_ONCE)
-  if #places == 0 then return deleted end
   local ids = {}
   for i, place in ipairs(places) do
     ids[i] = string.match(place, ':(%d+)$') .. '-0'
   end
   deleted = deleted + redis.call('XDEL', KEYS[1], unpack(ids))
-  redis.call('ZREM', KEYS[2], unpack(places))
+  left = left - redis.call('ZREM', KEYS[2], unpack(places))
 end
+return deleted

@@ -6,7 +6,6 @@
 -- Leaves the other keys in use.
 
 --- @include lib/arguments
+--- @include lib/chunks
 
-for _, id in ipairs(take_list()) do
-  redis.call('SREM', KEYS[1], id)
-end
+in_chunks('SREM', KEYS[1], take_list())

@@ -16,8 +16,12 @@ DEFAULT_URL = "embedded:"
 DEFAULT_PORT = 6379
 
 TCP_FORM = "redis://[user:password@]host[:port][/db]"
-SUPPORTED = f"memory:, embedded:, embedded:/directory, {TCP_FORM}, unix:///path.sock[?db=N]"
-PLANNED = ("rediss", "redis+cluster", "redis+sentinel")
+CLUSTER_FORM = "redis+cluster://[user:password@]host[:port][,host[:port]...]"
+SUPPORTED = f"memory:, embedded:, embedded:/directory, {TCP_FORM}, unix:///path.sock[?db=N], {CLUSTER_FORM}"
+PLANNED = ("rediss", "redis+sentinel")
+
+_BRACKETS = str.maketrans({"[": "%5B", "]": "%5D"})
+"""Hides IPv6 hosts from urlsplit, which takes brackets in the first of several hosts alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +84,7 @@ class TcpAddress:
 
     @property
     def _place(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}/{self.db}"
+        return f"{_host_and_port(self.host, self.port)}/{self.db}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +107,34 @@ class UnixAddress:
         return quote(self.path) + (f"?db={self.db}" if self.db else "")
 
 
+@dataclass(frozen=True, slots=True)
+class ClusterAddress:
+    """A Redis Cluster: host and port of some of its nodes, of which one has to answer. All take the same credentials.
+
+    `url` holds the password, `str()` does not.
+    """
+
+    seeds: tuple[tuple[str, int], ...]
+    credentials: Credentials = field(default_factory=Credentials)
+
+    def __str__(self) -> str:
+        return f"redis+cluster://{self.credentials}{self._places}"
+
+    @property
+    def url(self) -> str:
+        return f"redis+cluster://{self.credentials.quoted}{self._places}"
+
+    @property
+    def _places(self) -> str:
+        return ",".join(_host_and_port(host, port) for host, port in self.seeds)
+
+    def node(self, host: str, port: int) -> TcpAddress:
+        """The address of one of its nodes."""
+        return TcpAddress(host, port, credentials=self.credentials)
+
+
 ServerAddress = TcpAddress | UnixAddress
-Address = MemoryAddress | EmbeddedAddress | ServerAddress
+Address = MemoryAddress | EmbeddedAddress | ServerAddress | ClusterAddress
 
 
 def storage_url(url: str | None, environment: Mapping[str, str] = os.environ) -> str:
@@ -126,13 +155,18 @@ def parse_address(url: str) -> Address:
         raise _bad(url, f"no supported kind of storage; write one of {SUPPORTED}")
     if re.search(r"[\x00-\x1f\x7f]", url):
         raise _bad(url, "it holds a control character")
-    try:
-        parts = urlsplit(url)
-    except ValueError as error:
-        raise _bad(url, "its host cannot be read") from error
+    several_hosts = scheme == "redis+cluster"
+    parts = _split(url, url.translate(_BRACKETS) if several_hosts else url)
     if parts.fragment:
         raise _bad(url, "a `#` in a path or password is written %23")
     return _PARSERS[scheme](url, parts)
+
+
+def _split(url: str, text: str) -> SplitResult:
+    try:
+        return urlsplit(text)
+    except ValueError as error:
+        raise _bad(url, "its host cannot be read") from error
 
 
 def _parse_memory(url: str, parts: SplitResult) -> Address:
@@ -172,6 +206,20 @@ def _parse_unix(url: str, parts: SplitResult) -> Address:
     return UnixAddress(unquote(parts.path), _database(url, options.get("db", "0")), _credentials(parts))
 
 
+def _parse_cluster(url: str, parts: SplitResult) -> Address:
+    if parts.path.strip("/") or parts.query:
+        raise _bad(url, f"a Cluster has no databases, and nothing may follow its hosts: write {CLUSTER_FORM}")
+    places = parts.netloc.rpartition("@")[2].split(",")
+    return ClusterAddress(tuple(_seed(url, place) for place in places), _credentials(parts))
+
+
+def _seed(url: str, place: str) -> tuple[str, int]:
+    parts = _split(url, "//" + place.replace("%5B", "[").replace("%5D", "]"))
+    if not parts.hostname:
+        raise _bad(url, "a host is missing, as in redis+cluster://host:7000,host:7001")
+    return parts.hostname, _port(url, parts)
+
+
 def _port(url: str, parts: SplitResult) -> int:
     try:
         port = parts.port
@@ -193,6 +241,10 @@ def _credentials(parts: SplitResult) -> Credentials:
     return Credentials(unquote(user) if user else None, unquote(password) if password else None)
 
 
+def _host_and_port(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def _bad(url: str, reason: str) -> ValidationError:
     return ValidationError(f"storage URL {_shown(url)!r}: {reason}")
 
@@ -206,4 +258,10 @@ def _shown(url: str) -> str:
     return f"{place}{question}{'***' if question else ''}"
 
 
-_PARSERS = {"memory": _parse_memory, "embedded": _parse_embedded, "redis": _parse_tcp, "unix": _parse_unix}
+_PARSERS = {
+    "memory": _parse_memory,
+    "embedded": _parse_embedded,
+    "redis": _parse_tcp,
+    "unix": _parse_unix,
+    "redis+cluster": _parse_cluster,
+}

@@ -5,13 +5,24 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
-from redis_mob.connection.address import EmbeddedAddress, MemoryAddress, ServerAddress, parse_address, storage_url
+from redis_mob.connection.address import (
+    ClusterAddress,
+    EmbeddedAddress,
+    MemoryAddress,
+    ServerAddress,
+    parse_address,
+    storage_url,
+)
+from redis_mob.connection.cluster import ClusterLocator
 from redis_mob.connection.embedded import EmbeddedServer
 from redis_mob.connection.keys import Keys
+from redis_mob.connection.locator import FixedLocator, Locator
 from redis_mob.connection.refusals import explain, is_transient
+from redis_mob.connection.routing import GivenUp, Router
 from redis_mob.connection.scripts import Script
 from redis_mob.connection.scripts import script as script_named
 from redis_mob.connection.server_info import ServerInfo
@@ -44,16 +55,22 @@ class Connection:
     """A server that scripts run on, for one event loop; `connect` makes it.
 
     `url` is how other processes of this user reach the same server, password included; the rest shows no password.
-    `server` says what runs there.
+    `server` says what runs there. Of a Cluster it is the node that holds the namespace, whichever that is at the time.
     """
 
     def __init__(
-        self, address: ServerAddress, transport: Transport, server: ServerInfo, embedded: EmbeddedServer | None
+        self,
+        address: ServerAddress | ClusterAddress,
+        namespace: str | None,
+        transport: Router,
+        server: ServerInfo,
+        embedded: EmbeddedServer | None,
     ) -> None:
         self.url = address.url
         self.server = server
         self.transport = transport
         self._address = address
+        self._namespace = namespace
         self._embedded = embedded
         self._loop = asyncio.get_running_loop()
         self._closed = False
@@ -90,8 +107,7 @@ class Connection:
             try:
                 return await self._run(b"EVALSHA_RO", script, keys, args)
             except TransportError as error:
-                hopeless = isinstance(error, ServerRefusal) and not is_transient(error.code)
-                if hopeless or pause is None:
+                if pause is None or _is_final(error):
                     raise ReadFailedError(f"{script.name} on {self._address}: {_explained(error)}") from _cause(error)
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
         raise AssertionError("the last attempt returns or raises")
@@ -99,10 +115,13 @@ class Connection:
     async def open_namespace(self, namespace: str) -> Keys:
         """The keys of a namespace, which is created if it does not exist.
 
-        Raises ValidationError for a bad name, StorageUnavailableError if a newer version of redis_mob wrote it or it
-        cannot be created, SerializationError if its version cannot be read.
+        Raises ValidationError for a bad name, InternalError for another one than the connection was made for,
+        StorageUnavailableError if a newer version of redis_mob wrote it or it cannot be created, SerializationError if
+        its version cannot be read.
         """
         keys = Keys(namespace)
+        if self._namespace not in (None, namespace):
+            raise InternalError(f"{self!r} is for namespace {self._namespace!r}: connect again for {namespace!r}")
         try:
             reply = await self.call("meta/open_namespace", [keys.meta], [NAMESPACE_SCHEMA])
         except WriteFailedError as error:
@@ -137,18 +156,19 @@ class Connection:
             except ServerRefusal as refusal:
                 if refusal.code != "NOSCRIPT":
                     raise
-            await self._load(script)
+                await self._load(script, refusal.by or self.transport)
         return await self.transport.request(command, script.sha, len(keys), *keys, *args)
 
-    async def _load(self, script: Script) -> None:
+    async def _load(self, script: Script, server: Transport | Router) -> None:
         try:
-            await self.transport.request(b"SCRIPT", b"LOAD", script.text)
+            await server.request(b"SCRIPT", b"LOAD", script.text)
         except ReplyLost as error:
             raise NotSent(str(error)) from error.__cause__
 
 
 async def connect(
     url: str | None = None,
+    namespace: str | None = None,
     *,
     connect_timeout: float = CONNECT_TIMEOUT,
     reply_timeout: float = REPLY_TIMEOUT,
@@ -156,8 +176,10 @@ async def connect(
 ) -> Connection:
     """Reach the server that a URL names, starting it if it is an embedded one, and check that it is supported.
 
-    Without a URL that of REDIS_MOB_URL is used, else `embedded:`. Timeouts are in seconds.
-    Raises ValidationError for a bad URL, StorageUnavailableError if the server cannot be reached, started or used.
+    Without a URL that of REDIS_MOB_URL is used, else `embedded:`. Timeouts are in seconds. A connection to a Cluster
+    is for one namespace, which has to be named.
+    Raises ValidationError for a bad URL or name, InternalError for a Cluster without a namespace,
+    StorageUnavailableError if the server cannot be reached, started or used.
     """
     address, embedded = parse_address(storage_url(url)), None
     if isinstance(address, MemoryAddress):
@@ -165,28 +187,39 @@ async def connect(
     if isinstance(address, EmbeddedAddress):
         embedded = await EmbeddedServer.start(address.directory)
         address = embedded.address
-    transport = Transport(
-        address, connect_timeout=connect_timeout, reply_timeout=reply_timeout, max_connections=max_connections
+    transport = Router(
+        _locator(address, namespace),
+        partial(
+            Transport, connect_timeout=connect_timeout, reply_timeout=reply_timeout, max_connections=max_connections
+        ),
     )
     try:
         server = await _supported_server(address, transport)
     except BaseException:
         await _close(transport, embedded)
         raise
-    return Connection(address, transport, server, embedded)
+    return Connection(address, namespace, transport, server, embedded)
 
 
-async def _supported_server(address: ServerAddress, transport: Transport) -> ServerInfo:
+def _locator(address: ServerAddress | ClusterAddress, namespace: str | None) -> Locator:
+    if not isinstance(address, ClusterAddress):
+        return FixedLocator(address)
+    if namespace is None:
+        raise InternalError(f"{address} has many servers: name the namespace, as in connect(url, namespace)")
+    return ClusterLocator(address, namespace)
+
+
+async def _supported_server(address: ServerAddress | ClusterAddress, transport: Router) -> ServerInfo:
     try:
         server = ServerInfo.parse(await transport.request(b"INFO", b"server"))
     except TransportError as error:
         raise StorageUnavailableError(f"cannot use {address}: {_explained(error)}") from _cause(error)
-    if problem := server.problem:
+    if problem := server.problem(in_cluster=isinstance(address, ClusterAddress)):
         raise StorageUnavailableError(f"cannot use {address}: {problem}")
     return server
 
 
-async def _close(transport: Transport, embedded: EmbeddedServer | None) -> None:
+async def _close(transport: Router, embedded: EmbeddedServer | None) -> None:
     try:
         await transport.aclose()
     finally:
@@ -194,7 +227,14 @@ async def _close(transport: Transport, embedded: EmbeddedServer | None) -> None:
             await embedded.aclose()
 
 
+def _is_final(error: TransportError) -> bool:
+    """Whether the same read would hardly end otherwise a moment later."""
+    return isinstance(error, GivenUp) or (isinstance(error, ServerRefusal) and not is_transient(error.code))
+
+
 def _explained(error: TransportError) -> str:
+    if isinstance(error, GivenUp):
+        return f"{_explained(error.last)}; given up after several attempts"
     return explain(error.code, error.text) if isinstance(error, ServerRefusal) else str(error)
 
 

@@ -13,17 +13,19 @@ _ADVICE = {
     "BUSY": "the server is busy with a script of somebody else: try again, or stop it with SCRIPT KILL",
     "MASTERDOWN": "the server is a replica that has lost its primary: connect to the primary",
     "NOREPLICAS": "the server refuses writes because too few of its replicas are connected",
-    "MOVED": "the server is a node of a Redis Cluster, which this version does not support: use a single server",
-    "ASK": "the server is a node of a Redis Cluster, which this version does not support: use a single server",
-    "CLUSTERDOWN": "the server is a node of a Redis Cluster, which this version does not support: use a single server",
+    "MOVED": "another node of the Redis Cluster holds the namespace: use redis+cluster://, or wait until all agree",
+    "ASK": "the Redis Cluster is moving this namespace to another node: use redis+cluster://, or wait until it is done",
+    "TRYAGAIN": "the Redis Cluster is moving this namespace, and has it on two nodes: try again when it is done",
+    "CLUSTERDOWN": "the Redis Cluster cannot serve this namespace now: see CLUSTER INFO on its nodes, and try again",
+    "This instance has cluster support disabled": "the server is not part of a Redis Cluster: open it with redis://",
 }
 
-_TRANSIENT = frozenset({"LOADING", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN"})
+_TRANSIENT = frozenset({"LOADING", "BUSY", "MASTERDOWN"})
 
 
 def explain(code: str, text: str) -> str:
     """One sentence on a refusal: what it means and what to do, then the server's own words."""
-    advice = _ADVICE.get(code)
+    advice = _ADVICE.get(code) or _ADVICE.get(text)
     return f"{advice} ({code} {text})" if advice else f"the server refused: {code} {text}"
 
 

@@ -11,7 +11,7 @@ OLDEST = {"Redis": (7, 0), "Valkey": (7, 2)}
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
-    """A server's product and version; `mode` is `standalone` for one that can hold a storage."""
+    """A server's product and version; `mode` is `standalone`, `cluster` or `sentinel`."""
 
     product: str
     version: tuple[int, ...]
@@ -29,13 +29,12 @@ class ServerInfo:
         mode = fields.get("redis_mode") or fields.get("server_mode") or "standalone"
         return cls(product, tuple(map(int, re.findall(r"\d+", version))), mode)
 
-    @property
-    def problem(self) -> str | None:
-        """Why this server cannot be used, or None if it can."""
+    def problem(self, *, in_cluster: bool = False) -> str | None:
+        """Why this server cannot be used, alone or as a node of a Cluster; None if it can."""
         if self.mode == "sentinel":
             return "it is a Sentinel, which holds no data: give the address of the primary"
-        if self.mode == "cluster":
-            return "it is a node of a Redis Cluster, which this version does not support: use a single server"
+        if self.mode == "cluster" and not in_cluster:
+            return "it is a node of a Redis Cluster: open it with redis+cluster:// in the place of redis://"
         if self.version < OLDEST[self.product]:
             found = str(self) if self.version else f"a {self.product} of unknown version"
             oldest = " or ".join(f"{product} {major}.{minor}" for product, (major, minor) in OLDEST.items())

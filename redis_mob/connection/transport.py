@@ -25,6 +25,7 @@ Part = bytes | str | int
 _pack_command = cast("Callable[[tuple[Part, ...]], bytes]", hiredis.pack_command)  # its stub knows one part only
 
 _LOST = (OSError, EOFError, driver.RedisError)
+_ASKING = _pack_command((b"ASKING",))
 
 
 class TransportError(Exception):
@@ -35,17 +36,25 @@ class NotSent(TransportError):  # noqa: N818
     """The request never left this process: it had no effect."""
 
 
+class Unreachable(NotSent):
+    """There is no connection to send the request on: nobody listens, or nobody answers in time."""
+
+
 class ReplyLost(TransportError):  # noqa: N818
     """The request was sent, or may have been, and no reply came: its effect is unknown."""
 
 
 class ServerRefusal(TransportError):  # noqa: N818
-    """The server answered with an error; `code` is its first word, e.g. `NOSCRIPT`."""
+    """The server answered with an error; `code` is its first word, e.g. `NOSCRIPT`.
 
-    def __init__(self, code: str, text: str) -> None:
+    `by` leads to the server that refused; it is None for a refusal on a line.
+    """
+
+    def __init__(self, code: str, text: str, by: Transport | None = None) -> None:
         super().__init__(f"{code} {text}")
         self.code = code
         self.text = text
+        self.by = by
 
 
 class Line:
@@ -95,9 +104,10 @@ class Transport:
         self._busy: set[AbstractConnection] = set()
         self._closed = False
 
-    async def request(self, *parts: Part) -> Any:
+    async def request(self, *parts: Part, asking: bool = False) -> Any:
         """Send one request and wait for its reply: bytes, int, None or a list of these.
 
+        With `asking` it begins with ASKING: a node of a Cluster then also serves a slot that is being moved to it.
         Raises NotSent, ReplyLost or ServerRefusal. When it is cancelled its connection is closed, and the effect of
         the request is unknown.
         """
@@ -109,7 +119,11 @@ class Transport:
                 connection = self._idle.pop() if self._idle else _new_connection(self._address, self._connect_timeout)
                 self._busy.add(connection)
                 try:
+                    unanswered = Unreachable
                     await _make_sure_of(connection)
+                    if asking:
+                        await connection.send_packed_command(_ASKING, check_health=False)
+                        await _reply(connection)
                     command = _packed(parts)
                     unanswered = ReplyLost
                     await connection.send_packed_command(command, check_health=False)
@@ -122,10 +136,10 @@ class Transport:
         except TimeoutError as error:
             raise unanswered(f"no answer within {self._reply_timeout:g} s") from error
         except _LOST as error:
-            raise _refusal(error) or unanswered(_reason(error)) from error
+            raise _refusal(error, self) or unanswered(_reason(error)) from error
 
     async def line(self) -> Line:
-        """A new connection of the caller's own, which must close it; raises NotSent or ServerRefusal."""
+        """A new connection of the caller's own, which must close it; raises Unreachable or ServerRefusal."""
         connection = _new_connection(self._address, self._connect_timeout)
         try:
             async with asyncio.timeout(self._connect_timeout):
@@ -133,7 +147,7 @@ class Transport:
         except BaseException as error:
             await _hang_up(connection)
             if isinstance(error, _LOST):
-                raise _refusal(error) or NotSent(_reason(error)) from error
+                raise _refusal(error) or Unreachable(_reason(error)) from error
             raise
         return Line(connection)
 
@@ -185,7 +199,7 @@ async def _reply(connection: AbstractConnection, timeout: float | None = None) -
     return await connection.read_response(timeout=timeout)  # pyright: ignore[reportUnknownVariableType]
 
 
-def _refusal(error: BaseException) -> ServerRefusal | None:
+def _refusal(error: BaseException, by: Transport | None = None) -> ServerRefusal | None:
     """The server's error reply in a driver's exception, or None when the exception is about the connection.
 
     The driver wraps what the server says during the handshake, and makes connection errors of some replies.
@@ -197,7 +211,7 @@ def _refusal(error: BaseException) -> ServerRefusal | None:
             text = str(seen)
             if not code and (first := text.partition(" "))[0].isupper():
                 code, _, text = first
-            return ServerRefusal(code or "ERR", text)
+            return ServerRefusal(code or "ERR", text, by)
         seen = seen.__cause__
     return None
 

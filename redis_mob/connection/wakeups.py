@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from redis_mob.connection.connection import Connection
 from redis_mob.connection.transport import Line, TransportError
+from redis_mob.following.bell import Bell
 
 _log = logging.getLogger(__name__)
 
@@ -18,26 +19,6 @@ _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 5.0
 _SILENCE = 15.0
 """Seconds without a word after which the server is asked whether it is still there; as long again, and it is not."""
-
-
-class Bell:
-    """Rings when something was published; any number of publications before the next wait are one ring."""
-
-    def __init__(self) -> None:
-        self._rung = asyncio.Event()
-
-    def ring(self) -> None:
-        self._rung.set()
-
-    async def wait(self, timeout: float | None = None) -> bool:
-        """Wait for the next ring, at most `timeout` seconds; returns whether it rang."""
-        try:
-            async with asyncio.timeout(timeout):
-                await self._rung.wait()
-        except TimeoutError:
-            return False
-        self._rung.clear()
-        return True
 
 
 class WakeUps:
@@ -130,6 +111,8 @@ class WakeUps:
 
     def _hear(self, message: Sequence[Any]) -> None:
         kind, channel, *_ = message
+        if kind == b"sunsubscribe" and channel in self._heard:
+            raise TransportError("the server holds this namespace no more")
         if kind == b"ssubscribe" and channel in self._bells:
             self._heard.add(channel)
         if kind in (b"ssubscribe", b"smessage"):

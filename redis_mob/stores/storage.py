@@ -43,7 +43,7 @@ class RedisStorage:
 async def open_redis_storage(url: str, namespace: str, secrets: Secrets) -> RedisStorage:
     """Reach the server, and open the namespace with these keys, creating it if it is new. Raises as MobStorage.open."""
     Keys(namespace)  # a bad name is refused before a server is started for it
-    connection = await connect(url)
+    connection = await connect(url, namespace)
     try:
         keys = await connection.open_namespace(namespace)
         await use_seal_keys(connection, keys, secrets)

@@ -49,7 +49,7 @@ class RedisBackend(Backend):
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection past the stores."""
-        connection = await connect(self.url)
+        connection = await connect(self.url, self.keys.namespace)
         try:
             yield connection
         finally:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redis_mob.connection.address import (
+    ClusterAddress,
     Credentials,
     EmbeddedAddress,
     MemoryAddress,
@@ -36,6 +37,14 @@ SECRET = "s3cr3t-pass"  # noqa: S105
         ("unix:///run/redis.sock", UnixAddress("/run/redis.sock")),
         ("unix:///run/a%20b.sock?db=4", UnixAddress("/run/a b.sock", 4)),
         ("unix://me:pw@/run/redis.sock", UnixAddress("/run/redis.sock", 0, Credentials("me", "pw"))),
+        ("redis+cluster://a:7000,b.example,c:7002", ClusterAddress((("a", 7000), ("b.example", 6379), ("c", 7002)))),
+        (
+            "Redis+Cluster://[::1]:7000,h:7001,[fe80::2]/",
+            ClusterAddress((("::1", 7000), ("h", 7001), ("fe80::2", 6379))),
+        ),
+        ("redis+cluster://h,[::1]", ClusterAddress((("h", 6379), ("::1", 6379)))),
+        ("redis+cluster://me:p%40%2C@h:1,i:2", ClusterAddress((("h", 1), ("i", 2)), Credentials("me", "p@,"))),
+        ("redis+cluster://:a,b@h", ClusterAddress((("h", 6379),), Credentials(None, "a,b"))),
     ],
 )
 def test_supported_urls(url, address):
@@ -53,7 +62,6 @@ def test_supported_urls(url, address):
         ("memory:fleet", "nothing may follow"),
         ("memory://host", "nothing may follow"),
         ("rediss://localhost", "not supported by this version"),
-        ("redis+cluster://a:1,b:2", "not supported by this version"),
         ("redis+sentinel://a:1/service", "not supported by this version"),
         ("embedded:data", "absolute"),
         ("embedded://host/data", "directory"),
@@ -75,6 +83,18 @@ def test_supported_urls(url, address):
         ("unix:redis.sock", "no socket"),
         ("unix:///run/redis.sock?db=x", "database"),
         ("unix:///run/redis.sock?timeout=1", "timeout"),
+        ("redis+cluster://", "a host is missing"),
+        ("redis+cluster:a:1,b:2", "write redis+cluster://"),
+        ("redis+cluster://a:1,,b:2", "a host is missing"),
+        ("redis+cluster://a:1,", "a host is missing"),
+        ("redis+cluster://a:1,:2", "a host is missing"),
+        ("redis+cluster://a:1,b:port", "port"),
+        ("redis+cluster://a:0", "port"),
+        ("redis+cluster://a:65536", "port"),
+        ("redis+cluster://a:1,[::1", "host cannot be read"),
+        ("redis+cluster://a:1,b:2/0", "no databases"),
+        ("redis+cluster://a:1?db=0", "no databases"),
+        ("redis+cluster://a:1#2", "%23"),
     ],
 )
 def test_other_urls_are_refused_with_a_reason(url, word):
@@ -97,6 +117,10 @@ def test_other_urls_are_refused_with_a_reason(url, word):
         f"http://me:{SECRET}@host",
         f"unix://me:{SECRET}@host/x",
         f"unix:///x?password={SECRET}",
+        f"redis+cluster://me:{SECRET}@a:1,b:x",
+        f"redis+cluster://me:{SECRET}@a:1,,b",
+        f"redis+cluster://me:p@ss{SECRET}@a:1/0",
+        f"redis+cluster://a:1?password={SECRET}",
         f"me:{SECRET}@host",
     ],
 )
@@ -107,7 +131,10 @@ def test_a_refusal_does_not_show_the_password(url):
     assert SECRET not in shown
 
 
-@pytest.mark.parametrize("url", [f"redis://me:{SECRET}@host:7000/1", f"unix://:{SECRET}@/run/s"])
+@pytest.mark.parametrize(
+    "url",
+    [f"redis://me:{SECRET}@host:7000/1", f"unix://:{SECRET}@/run/s", f"redis+cluster://me:{SECRET}@a:7000,b:7001"],
+)
 def test_an_address_shows_its_password_only_in_its_url(url):
     address = parse_address(url)
     assert SECRET in address.url
@@ -116,15 +143,13 @@ def test_an_address_shows_its_password_only_in_its_url(url):
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1)
 _CREDENTIALS = st.builds(Credentials, st.none() | _TEXT, st.none() | _TEXT)
+_HOSTS = st.sampled_from(["h", "h.example", "127.0.0.1", "::1"])
+_PORTS = st.integers(1, 65535)
 
 
 @given(
-    st.builds(
-        TcpAddress,
-        st.sampled_from(["h", "h.example", "127.0.0.1", "::1"]),
-        st.integers(1, 65535),
-        credentials=_CREDENTIALS,
-    )
+    st.builds(TcpAddress, _HOSTS, _PORTS, credentials=_CREDENTIALS)
+    | st.builds(ClusterAddress, st.lists(st.tuples(_HOSTS, _PORTS), min_size=1, max_size=4).map(tuple), _CREDENTIALS)
     | st.builds(UnixAddress, _TEXT.map(lambda text: f"/{text.lstrip('/')}/s"), st.integers(0, 15), _CREDENTIALS)
     | st.builds(EmbeddedAddress, st.none() | _TEXT.map(lambda text: Path("/", text.lstrip("/"))))
 )
@@ -143,3 +168,8 @@ def test_the_url_of_an_address_reads_back_as_the_same_address(address):
 )
 def test_the_url_comes_from_the_caller_else_the_environment_else_is_embedded(given_url, environment, url):
     assert storage_url(given_url, environment) == url
+
+
+def test_a_node_of_a_cluster_takes_the_credentials_of_the_cluster():
+    address = ClusterAddress((("a", 1),), Credentials("me", "pw"))
+    assert address.node("b", 2) == TcpAddress("b", 2, 0, Credentials("me", "pw"))

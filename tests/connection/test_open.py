@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 
 import pytest
 from redis.exceptions import RedisError
@@ -94,8 +93,11 @@ async def test_something_that_is_no_redis(tmp_path):
         (b"", "unknown version"),
         (b"redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:7.1.0", "it is Valkey 7.1.0, which is too old"),
         (b"redis_version:7.2.4\r\nredis_mode:sentinel", "Sentinel"),
-        (b"redis_version:7.2.4\r\nredis_mode:cluster", "Redis Cluster"),
-        (b"redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:9.1.2\r\nserver_mode:cluster", "Redis Cluster"),
+        (b"redis_version:7.2.4\r\nredis_mode:cluster", "open it with redis+cluster://"),
+        (
+            b"redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:9.1.2\r\nserver_mode:cluster",
+            "open it with redis+cluster://",
+        ),
     ],
 )
 async def test_servers_that_are_not_supported(tmp_path, info, reason):
@@ -161,13 +163,6 @@ async def test_a_full_server_opens_the_namespaces_it_has_and_no_others():
         with pytest.raises(StorageUnavailableError, match=r"cannot open namespace 'new'.*maxmemory"):
             await connection.open_namespace("new")
         await connection.aclose()
-
-
-@pytest.fixture
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 async def _refused(url: str, **options: float) -> str:

@@ -34,9 +34,8 @@ def server(*settings: str, program: Path | None = None) -> Iterator[str]:
             process.wait()
 
 
-@contextmanager
-def redis7_server() -> Iterator[str]:
-    """The URL of a server of the Redis program on PATH.
+def redis7_program() -> Path:
+    """The Redis server program on PATH.
 
     Skips where there is none, or fails when the environment says that there must be one.
     """
@@ -45,8 +44,7 @@ def redis7_server() -> Iterator[str]:
         if os.environ.get(REQUIRE_REDIS7):
             pytest.fail(f"{REQUIRE_REDIS7} is set, but there is no redis-server on PATH")
         pytest.skip("no redis-server on PATH (Debian: apt-get install redis-server)")
-    with server(program=Path(program)) as url:
-        yield url
+    return Path(program)
 
 
 def _wait_for(path: str, process: subprocess.Popen[bytes]) -> None:
