@@ -2,7 +2,7 @@
 #
 #   make demo  [PARAMS='{"path": "src"}']     run the example flow on four workers
 #   make test  [ARGS='tests/kernel -k plan']  run the tests
-#   make lint | format | bench | soak | clean
+#   make lint | format | bench | coverage | soak | clean
 
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 export PARAMS ?= {}
 ARGS ?=
 
-.PHONY: demo test lint format bench soak clean
+.PHONY: demo test lint format bench coverage soak clean
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/.installed
@@ -21,6 +21,12 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n auto --dist worksteal -q $(ARGS)
+
+coverage: $(VENV)/.installed-dev
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n auto --dist worksteal -q $(ARGS)
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report
 
 soak: $(VENV)/.installed-dev
 	REDIS_MOB_EXAMPLES=5000 $(BIN)/python -m pytest -q tests/stores/test_differential.py $(ARGS)
@@ -38,7 +44,7 @@ bench: $(VENV)/.installed
 	$(BIN)/python bench/compound_operations.py $(ARGS)
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Without ensurepip, which some distributions leave out; --group needs pip 25.1.
