@@ -87,6 +87,7 @@ class MemoryExecutionStore(ExecutionStore):
         return True
 
     async def renew_lease(self, run_id: str, key: ExecutionKey, *, expected: Execution, next: Execution) -> bool:
+        await _let_others_run()
         content, run_id = self._access.content, run_key(run_id)
         held = content.executions.get(run_id, {})
         if not changes.may_change(content.runs.get(run_id), MobRunStatus.RUNNING) or not _same(held.get(key), expected):
@@ -112,7 +113,7 @@ class MemoryExecutionStore(ExecutionStore):
     async def take_due(
         self, *, max_runs: int, max_executions: int, keep: timedelta, roles: Sequence[str] | None = None
     ) -> DueWork:
-        await asyncio.sleep(0)  # a worker that finds work again and again must let others run in between
+        await _let_others_run()
         content = self._access.content
         now = content.clock.now()
         served = [
@@ -134,6 +135,11 @@ class MemoryExecutionStore(ExecutionStore):
     async def listen(self) -> AsyncGenerator[Bell]:
         with self._access.content.run_bells.listen() as bell:
             yield bell
+
+
+async def _let_others_run() -> None:
+    """Suspend once, as a server makes everybody do: for what a worker or a handler calls again and again."""
+    await asyncio.sleep(0)
 
 
 def _encoded(events: Sequence[Any]) -> list[EncodedEvent]:

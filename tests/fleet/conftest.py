@@ -7,18 +7,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from redis_mob.storage import MobStorage
-from tests.support.backends import ON_SERVER, parametrize_backend, url_of
+from tests.support.backends import parametrize_backend, url_of
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if metafunc.module.__name__.endswith((".test_execution_store", ".test_memory")):
-        parametrize_backend(metafunc)
-
-
-@pytest.fixture(scope="session")
-def backend() -> str:
-    """Where tests of workers run whose timing is that of a server."""
-    return ON_SERVER
+    parametrize_backend(metafunc)
 
 
 @pytest.fixture
