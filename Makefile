@@ -29,7 +29,7 @@ coverage: $(VENV)/.installed-dev
 	$(BIN)/coverage report
 
 soak: $(VENV)/.installed-dev
-	REDIS_MOB_EXAMPLES=5000 $(BIN)/python -m pytest -q tests/stores/test_differential.py $(ARGS)
+	REDIS_MOB_EXAMPLES=5000 $(BIN)/python -m pytest -n auto --dist worksteal -q tests/differential $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check

@@ -1,0 +1,66 @@
+"""Drives a namespace on a server and one in memory with the same calls, and compares every word that they say."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any, ClassVar, TypeAlias
+from uuid import uuid4
+
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
+
+from redis_mob.security.sealing import SealKey
+from redis_mob.storage import MobStorage
+from tests.differential.said import outcome, said
+
+EXAMPLES = int(os.environ.get("REDIS_MOB_EXAMPLES", "200"))
+
+SETTINGS = settings(
+    max_examples=EXAMPLES, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+)
+
+SEAL_KEY = SealKey.generate()
+
+Call: TypeAlias = Callable[[MobStorage], Awaitable[Any]]
+
+
+class Twins(RuleBasedStateMachine):
+    """A machine whose rules call `both`. Each example has a namespace of its own, and an event loop that both share."""
+
+    url: ClassVar[str]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._runner = asyncio.Runner()
+        self._opened = AsyncExitStack()
+        self._run = self._runner.get_loop().run_until_complete  # Runner.run costs more than most calls
+        self.server, self.memory = self._run(self._open())
+
+    async def _open(self) -> tuple[MobStorage, MobStorage]:
+        namespace = f"test-{uuid4().hex}"
+        server = MobStorage.open(self.url, namespace=namespace, seal_key=SEAL_KEY)
+        memory = MobStorage.open("memory:", namespace=namespace)
+        return await self._opened.enter_async_context(server), await self._opened.enter_async_context(memory)
+
+    def both(self, call: Call) -> Any:
+        """What the memory answers to a call; an error is an answer too. Fails if the server answers something else."""
+        return self._run(self._both(call))
+
+    async def _both(self, call: Call) -> Any:
+        on_server, in_memory = await outcome(call(self.server)), await outcome(call(self.memory))
+        if said(on_server) != said(in_memory):
+            raise AssertionError(f"on the server: {said(on_server)}\n    in memory: {said(in_memory)}")
+        return in_memory
+
+    def teardown(self) -> None:
+        self._run(self._opened.aclose())
+        self._runner.close()
+
+
+def check_twins(machine: type[Twins], url: str) -> None:
+    """Run a machine on the server at this URL."""
+    machine.url = url
+    run_state_machine_as_test(machine, settings=SETTINGS)
