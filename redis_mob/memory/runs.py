@@ -283,8 +283,9 @@ class MemoryRunStore(MobRunStore):
         loop_context: tuple[str, int] | None = None,
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
-        check_place(step_output_key, loop_context)
+        check_texts(frame_id)
         output = changes.copied_json(f"output of step {step_output_key!r}", step_output)
+        check_place(step_output_key, loop_context)
         return self._swap(
             run_id,
             authority_inputs,
