@@ -113,7 +113,7 @@ class ClusterLocator:
 
 
 async def _slots(node: TcpAddress) -> Sequence[Sequence[Any]]:
-    transport = Transport(node, connect_timeout=_ANSWER_TIMEOUT, reply_timeout=_ANSWER_TIMEOUT, max_connections=1)
+    transport = Transport(node, connect_timeout=_ANSWER_TIMEOUT, reply_timeout=_ANSWER_TIMEOUT, max_requests=1)
     try:
         return await transport.request(b"CLUSTER", b"SLOTS")
     finally:

@@ -42,7 +42,7 @@ NAMESPACE_SCHEMA = 1
 
 CONNECT_TIMEOUT = 5.0
 REPLY_TIMEOUT = 10.0
-MAX_CONNECTIONS = 32
+MAX_REQUESTS = 1000
 
 _READ_PAUSES = (0.05, 0.2, 0.5)
 """Seconds between the attempts of a read, each shortened by a random part."""
@@ -172,7 +172,7 @@ async def connect(
     *,
     connect_timeout: float = CONNECT_TIMEOUT,
     reply_timeout: float = REPLY_TIMEOUT,
-    max_connections: int = MAX_CONNECTIONS,
+    max_requests: int = MAX_REQUESTS,
 ) -> Connection:
     """Reach the server that a URL names, starting it if it is an embedded one, and check that it is supported.
 
@@ -189,9 +189,7 @@ async def connect(
         address = embedded.address
     transport = Router(
         _locator(address, namespace),
-        partial(
-            Transport, connect_timeout=connect_timeout, reply_timeout=reply_timeout, max_connections=max_connections
-        ),
+        partial(Transport, connect_timeout=connect_timeout, reply_timeout=reply_timeout, max_requests=max_requests),
     )
     try:
         server = await _supported_server(address, transport)

@@ -109,7 +109,7 @@ class ServerState:
 
 async def probe(address: UnixAddress) -> ServerState | None:
     """Ask the server at this address for its state; None if nobody answers there."""
-    transport = Transport(address, connect_timeout=ANSWER_TIMEOUT, reply_timeout=ANSWER_TIMEOUT, max_connections=1)
+    transport = Transport(address, connect_timeout=ANSWER_TIMEOUT, reply_timeout=ANSWER_TIMEOUT, max_requests=1)
     try:
         info: bytes = await transport.request(b"INFO", b"server", b"persistence")
     except TransportError:

@@ -1,4 +1,4 @@
-"""Moves one request to the server and one reply back; each request has one of four ends.
+"""Moves requests to one server and their replies back; each request has one of four ends.
 
 It is answered, refused by the server (ServerRefusal), never sent (NotSent), or sent with its reply lost (ReplyLost).
 The last distinction is what exactly-once builds on, so nothing here ever sends a request twice.
@@ -7,6 +7,7 @@ The last distinction is what exactly-once builds on, so nothing here ever sends 
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, cast
@@ -19,6 +20,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from redis_mob.connection.address import ServerAddress, UnixAddress
+from redis_mob.connection.wire import Wire, WireClosed
 
 Part = bytes | str | int
 
@@ -26,6 +28,14 @@ _pack_command = cast("Callable[[tuple[Part, ...]], bytes]", hiredis.pack_command
 
 _LOST = (OSError, EOFError, driver.RedisError)
 _ASKING = _pack_command((b"ASKING",))
+_CLOSED = "the storage was closed"
+
+_KEEPALIVE = {
+    getattr(socket, name): seconds_or_times
+    for name, seconds_or_times in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
+    if hasattr(socket, name)
+}
+"""A peer that is gone without a word is noticed after half a minute, also when nobody waits for a reply."""
 
 
 class TransportError(Exception):
@@ -87,59 +97,102 @@ class Line:
 
 
 class Transport:
-    """A pool of connections to one server, used by one event loop.
+    """The way to one server, used by one event loop: one wire for all requests, made when it is needed.
 
     Connecting takes at most `connect_timeout` seconds, a request at most `reply_timeout` seconds with everything it
-    waits for; as many requests as `max_connections` are under way at a time, further ones wait.
+    waits for; as many requests as `max_requests` are under way at a time, further ones wait.
     """
 
     def __init__(
-        self, address: ServerAddress, *, connect_timeout: float, reply_timeout: float, max_connections: int
+        self, address: ServerAddress, *, connect_timeout: float, reply_timeout: float, max_requests: int
     ) -> None:
         self._address = address
         self._connect_timeout = connect_timeout
         self._reply_timeout = reply_timeout
-        self._free = asyncio.Semaphore(max_connections)
-        self._idle: list[AbstractConnection] = []
-        self._busy: set[AbstractConnection] = set()
+        self._free = asyncio.Semaphore(max_requests)
+        self._wire: Wire | None = None
+        self._connecting: asyncio.Task[Wire] | None = None
+        self._silent: set[Wire] = set()
+        """Wires on which a reply is overdue: they serve those who still wait there, and get no further requests."""
         self._closed = False
 
     async def request(self, *parts: Part, asking: bool = False) -> Any:
         """Send one request and wait for its reply: bytes, int, None or a list of these.
 
         With `asking` it begins with ASKING: a node of a Cluster then also serves a slot that is being moved to it.
-        Raises NotSent, ReplyLost or ServerRefusal. When it is cancelled its connection is closed, and the effect of
-        the request is unknown.
+        Raises NotSent, ReplyLost or ServerRefusal. When it is cancelled the effect of the request is unknown; other
+        requests are not disturbed.
         """
+        request, replies = (_ASKING + _packed(parts), 2) if asking else (_packed(parts), 1)
         unanswered: type[TransportError] = NotSent
+        wire: Wire | None = None
         try:
             async with asyncio.timeout(self._reply_timeout), self._free:
-                if self._closed:
-                    raise NotSent("the storage was closed")
-                connection = self._idle.pop() if self._idle else _new_connection(self._address, self._connect_timeout)
-                self._busy.add(connection)
-                try:
-                    unanswered = Unreachable
-                    await _make_sure_of(connection)
-                    if asking:
-                        await connection.send_packed_command(_ASKING, check_health=False)
-                        await _reply(connection)
-                    command = _packed(parts)
-                    unanswered = ReplyLost
-                    await connection.send_packed_command(command, check_health=False)
-                    return await _reply(connection)
-                finally:
-                    self._busy.discard(connection)
-                    self._idle.append(connection)
-                    if self._closed:
-                        await _hang_up(connection)
+                unanswered = Unreachable
+                wire = await self._open_wire()
+                unanswered = ReplyLost
+                reply = await wire.send(request, replies=replies)
         except TimeoutError as error:
+            if wire is not None:
+                self._set_aside(wire)
             raise unanswered(f"no answer within {self._reply_timeout:g} s") from error
-        except _LOST as error:
-            raise _refusal(error, self) or unanswered(_reason(error)) from error
+        except WireClosed as error:
+            lost = ReplyLost if error.sent else Unreachable
+            raise lost(str(error)) from driver.ConnectionError(str(error))
+        if isinstance(reply, hiredis.ReplyError):
+            raise _refused(str(reply), self) from driver.ResponseError(str(reply))
+        return reply
 
     async def line(self) -> Line:
         """A new connection of the caller's own, which must close it; raises Unreachable or ServerRefusal."""
+        return Line(await self._connect())
+
+    async def aclose(self) -> None:
+        """Cut the wire: who waits for a reply does not know the outcome, what waits to be sent is not sent."""
+        self._closed = True
+        if self._connecting is not None:
+            self._connecting.cancel()
+            await asyncio.wait([self._connecting])
+        for wire in (self._wire, *self._silent):
+            if wire is not None:
+                wire.close(_CLOSED)
+        self._wire = None
+        self._silent.clear()
+
+    async def _open_wire(self) -> Wire:
+        """A wire that takes a request now."""
+        while True:
+            if self._closed:
+                raise NotSent(_CLOSED)
+            wire = self._wire
+            if wire is None or not wire.is_open:
+                wire = await self._connected()
+            if wire.is_writable:
+                return wire
+            await wire.writable()
+
+    async def _connected(self) -> Wire:
+        """A new wire, which all who need one at the moment wait for together."""
+        if self._connecting is None:
+            self._connecting = asyncio.create_task(self._make_wire(), name="redis_mob connects")
+            self._connecting.add_done_callback(self._has_connected)
+        try:
+            return await asyncio.shield(self._connecting)
+        except asyncio.CancelledError:
+            if self._closed:
+                raise NotSent(_CLOSED) from None
+            raise
+
+    async def _make_wire(self) -> Wire:
+        self._wire = Wire.take_over(await self._connect())
+        return self._wire
+
+    def _has_connected(self, task: asyncio.Task[Wire]) -> None:
+        self._connecting = None
+        if not task.cancelled():
+            task.exception()  # who waits for it is told; there may be nobody
+
+    async def _connect(self) -> AbstractConnection:
         connection = _new_connection(self._address, self._connect_timeout)
         try:
             async with asyncio.timeout(self._connect_timeout):
@@ -147,15 +200,17 @@ class Transport:
         except BaseException as error:
             await _hang_up(connection)
             if isinstance(error, _LOST):
-                raise _refusal(error) or Unreachable(_reason(error)) from error
+                raise _refusal(error, self) or Unreachable(_reason(error)) from error
             raise
-        return Line(connection)
+        return connection
 
-    async def aclose(self) -> None:
-        """Close every connection of the pool, also those in use; requests that still wait are not sent."""
-        self._closed = True
-        for connection in (*self._idle, *self._busy):
-            await _hang_up(connection)
+    def _set_aside(self, wire: Wire) -> None:
+        if wire is self._wire:
+            self._wire = None
+            self._silent.add(wire)
+        for silent in [silent for silent in self._silent if silent.is_idle or not silent.is_open]:
+            self._silent.remove(silent)
+            silent.close("a reply was overdue")
 
 
 def _new_connection(address: ServerAddress, connect_timeout: float) -> AbstractConnection:
@@ -170,7 +225,9 @@ def _new_connection(address: ServerAddress, connect_timeout: float) -> AbstractC
     }
     if isinstance(address, UnixAddress):
         return UnixDomainSocketConnection(path=address.path, **options)
-    return TcpConnection(host=address.host, port=address.port, **options)
+    return TcpConnection(
+        host=address.host, port=address.port, socket_keepalive=True, socket_keepalive_options=_KEEPALIVE, **options
+    )
 
 
 def _packed(parts: tuple[Part, ...]) -> bytes:
@@ -180,14 +237,6 @@ def _packed(parts: tuple[Part, ...]) -> bytes:
     except (TypeError, ValueError) as error:
         kinds = ", ".join(sorted({type(part).__name__ for part in parts}))
         raise NotSent(f"one of the arguments ({kinds}) cannot be sent: {error}") from error
-
-
-async def _make_sure_of(connection: AbstractConnection) -> None:
-    """Connect unless connected; a connection that the server has closed meanwhile is made again."""
-    if connection.is_connected and await connection.can_read():
-        await _hang_up(connection)
-    if not connection.is_connected:
-        await connection.connect()
 
 
 async def _hang_up(connection: AbstractConnection) -> None:
@@ -207,13 +256,18 @@ def _refusal(error: BaseException, by: Transport | None = None) -> ServerRefusal
     seen: BaseException | None = error
     while seen is not None:
         code = getattr(seen, "status_code", None)
-        if code or isinstance(seen, driver.ResponseError):
-            text = str(seen)
-            if not code and (first := text.partition(" "))[0].isupper():
-                code, _, text = first
-            return ServerRefusal(code or "ERR", text, by)
+        if code:
+            return ServerRefusal(code, str(seen), by)
+        if isinstance(seen, driver.ResponseError):
+            return _refused(str(seen), by)
         seen = seen.__cause__
     return None
+
+
+def _refused(text: str, by: Transport | None) -> ServerRefusal:
+    """The refusal in the text of an error reply, which begins with its code if it has one."""
+    code, _, rest = text.partition(" ")
+    return ServerRefusal(code, rest, by) if code.isupper() else ServerRefusal("ERR", text, by)
 
 
 def _reason(error: BaseException) -> str:

@@ -29,7 +29,7 @@ from redis_mob.testing.samples.documents import authority, definition, overlay, 
 from redis_mob.testing.samples.new_events import completed, number_of, numbered
 from redis_mob.testing.samples.states import authority_input
 from redis_mob.testing.waiting import LONG, until
-from tests.connection.idle import until_lost
+from tests.connection.wires import until_lost
 from tests.support.cluster import Cluster, Node, run_cluster, slot_of
 from tests.support.servers import redis7_program, server
 

@@ -10,7 +10,7 @@ from redis_mob.connection.connection import Connection, connect
 from redis_mob.connection.scripts import Script
 from redis_mob.errors import InternalError, OutcomeUnknownError, ReadFailedError, WriteFailedError
 from redis_mob.testing.waiting import until
-from tests.connection.idle import idle, until_lost
+from tests.connection.wires import until_lost, wires
 from tests.support.fake_server import HANG_UP, SILENCE, bulk, fake_server, usual
 from tests.support.servers import server
 
@@ -50,11 +50,12 @@ async def test_a_server_whose_scripts_are_flushed_all_the_time_is_given_up(tmp_p
         await connection.aclose()
 
 
-async def test_many_calls_at_a_time_share_few_connections(server_url, keys):
-    connection = await connect(server_url, max_connections=3)
+async def test_many_calls_at_a_time_share_one_connection(server_url, keys):
+    connection = await connect(server_url, max_requests=3)
+    before = wires(connection)
     replies = await asyncio.gather(*(connection.call(INCREASE, [keys.runs]) for _ in range(100)))
     assert sorted(replies) == list(range(1, 101))
-    assert len(idle(connection)) == 3
+    assert wires(connection) == before
     await connection.aclose()
 
 
@@ -248,7 +249,7 @@ async def test_a_closed_connection_says_so(server_url):
 async def test_closing_ends_the_calls_that_are_under_way(tmp_path):
     recorder = Recorder(EVALSHA=[SILENCE] * 2)
     async with fake_server(tmp_path, recorder) as url:
-        connection = await connect(url, max_connections=2)
+        connection = await connect(url, max_requests=2)
         calls = [asyncio.create_task(connection.call(INCREASE, ["k"])) for _ in range(5)]
         await until(lambda: recorder.seen.count(b"EVALSHA") == 2)
         await connection.aclose()
