@@ -1,7 +1,7 @@
 """One connection to a server that all callers share: requests leave in their order, and so do replies come back.
 
-Requests of one turn of the event loop leave in one write. Each has one of three ends: a reply, which may be the server's
-refusal; it was never sent; or it was sent, and its reply is lost.
+Requests of one turn of the event loop leave in one write. Each has one of three ends: a reply, which may be the
+server's refusal; it was never sent; or it was sent, and its reply is lost.
 """
 
 from __future__ import annotations
