@@ -1,8 +1,9 @@
 """Published for those who write a backend of the store contracts, or test a fleet of their own.
 
 `redis_mob.testing.conformance` is the conformance suite: tests for any implementation of the Protocols in
-`redis_mob.contracts`; `Backend` is what it asks of one. `redis_mob.testing.plugin` reports which guarantees hold. Needs
-pytest and pytest-asyncio: `pip install redis-mob[testing]`.
+`redis_mob.contracts`; `Backend` is what it asks of one. `redis_mob.testing.plugin` reports which guarantees hold.
+`redis_mob.testing.history` decides whether what concurrent clients saw could have happened one call after the other.
+Needs pytest and pytest-asyncio: `pip install redis-mob[testing]`.
 """
 
 import pytest

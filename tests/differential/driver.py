@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, ClassVar, TypeAlias
 from uuid import uuid4
 
@@ -27,6 +27,25 @@ SEAL_KEY = SealKey.generate()
 Call: TypeAlias = Callable[[MobStorage], Awaitable[Any]]
 
 
+@asynccontextmanager
+async def twins(url: str) -> AsyncGenerator[tuple[MobStorage, MobStorage]]:
+    """A new namespace on the server, and one in memory."""
+    namespace = f"test-{uuid4().hex}"
+    async with (
+        MobStorage.open(url, namespace=namespace, seal_key=SEAL_KEY) as server,
+        MobStorage.open("memory:", namespace=namespace) as memory,
+    ):
+        yield server, memory
+
+
+async def agreed(server: MobStorage, memory: MobStorage, call: Call) -> Any:
+    """What both answer to a call; an error is an answer too. Fails if they do not answer the same."""
+    on_server, in_memory = await outcome(call(server)), await outcome(call(memory))
+    if said(on_server) != said(in_memory):
+        raise AssertionError(f"on the server: {said(on_server)}\n    in memory: {said(in_memory)}")
+    return in_memory
+
+
 class Twins(RuleBasedStateMachine):
     """A machine whose rules call `both`. Each example has a namespace of its own, and an event loop that both share."""
 
@@ -37,23 +56,11 @@ class Twins(RuleBasedStateMachine):
         self._runner = asyncio.Runner()
         self._opened = AsyncExitStack()
         self._run = self._runner.get_loop().run_until_complete  # Runner.run costs more than most calls
-        self.server, self.memory = self._run(self._open())
-
-    async def _open(self) -> tuple[MobStorage, MobStorage]:
-        namespace = f"test-{uuid4().hex}"
-        server = MobStorage.open(self.url, namespace=namespace, seal_key=SEAL_KEY)
-        memory = MobStorage.open("memory:", namespace=namespace)
-        return await self._opened.enter_async_context(server), await self._opened.enter_async_context(memory)
+        self.server, self.memory = self._run(self._opened.enter_async_context(twins(self.url)))
 
     def both(self, call: Call) -> Any:
-        """What the memory answers to a call; an error is an answer too. Fails if the server answers something else."""
-        return self._run(self._both(call))
-
-    async def _both(self, call: Call) -> Any:
-        on_server, in_memory = await outcome(call(self.server)), await outcome(call(self.memory))
-        if said(on_server) != said(in_memory):
-            raise AssertionError(f"on the server: {said(on_server)}\n    in memory: {said(in_memory)}")
-        return in_memory
+        """What server and memory answer to a call. Fails if they do not answer the same."""
+        return self._run(agreed(self.server, self.memory, call))
 
     def teardown(self) -> None:
         self._run(self._opened.aclose())

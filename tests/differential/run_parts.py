@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple, TypeVar
 
 from hypothesis import strategies as st
 
+from redis_mob.contracts import MobRunStore
 from redis_mob.models import (
     AgentErrorReport,
+    FlowAuthorityInput,
     FlowFrameState,
     FlowRunState,
     LoopIterationState,
@@ -18,12 +21,13 @@ from redis_mob.models import (
     StepRunStatus,
     TurnError,
 )
-from redis_mob.testing.samples.compound import scene
+from redis_mob.testing.samples.compound import LOOP, OPERATIONS, scene
 from redis_mob.testing.samples.full_run import EVERY_INPUT, full_run
+from redis_mob.testing.samples.json_values import NO_JSON
 from redis_mob.testing.samples.new_events import completed, failed, numbered
 from redis_mob.testing.samples.states import NOON, failure_entry, iteration_entry, rebuilt, step_entry
 from tests.codec.strategies import STATES, State, field_values
-from tests.differential.strategies import DOCUMENTS, either, rarely
+from tests.differential.strategies import DOCUMENTS, NO_UTF8, either, rarely
 
 S = TypeVar("S", FlowRunState, FlowFrameState, LoopIterationState)
 
@@ -32,8 +36,6 @@ MISSING: Final = "0191a6a0-0000-4000-8000-00000000000f"
 
 RUN_IDS = either([RUNS[0]] * 3 + RUNS, [MISSING, RUNS[0].upper()])
 """The first run more often than the others, also in another spelling; and one that is never created."""
-
-NO_ID: Final = "nobody"
 
 MOBS: Final = ["mob", "mób"]
 FLOWS: Final = ["review", "other"]
@@ -72,11 +74,9 @@ def changed(state: S, change: Change) -> S:
     return following if change.afresh else state.model_copy(update={change.field: getattr(following, change.field)})
 
 
-INPUTS: Mapping[str, Any] = {item.input: item for item in EVERY_INPUT} | {"no input": "no input"}
-INPUT_NAMES = rarely(
-    st.just(["RunFlow", "no input"]), st.lists(st.sampled_from([item.input for item in EVERY_INPUT]), max_size=3)
-)
-CONTEXTS = st.none() | st.tuples(st.sampled_from(["refine", "é"]), either([0, 1, 3], [-1, 1_000_001]))
+INPUTS: Mapping[str, FlowAuthorityInput] = {item.input: item for item in EVERY_INPUT}
+INPUT_NAMES = st.lists(st.sampled_from(list(INPUTS)), max_size=3)
+CONTEXTS = st.none() | st.tuples(st.sampled_from(["refine", "é"]), st.integers(0, 3))
 
 STEP_ROWS = st.builds(
     step_entry,
@@ -102,9 +102,53 @@ FAILURES = st.builds(
 
 ITERATIONS = st.builds(iteration_entry, FRAMES, st.integers(0, 1), LOOPS)
 
-ENDS = rarely(st.just(numbered(1)), st.sampled_from([completed(RUNS[0]), failed(RUNS[0]), failed(RUNS[0], "other")]))
-"""Events that end a flow, at a time that is given, and one that does not."""
-ENDS = ENDS.map(lambda event: event.model_copy(update={"timestamp": NOON}))
+ENDS = rarely(
+    st.just(numbered(1)), st.sampled_from([completed(RUNS[0]), failed(RUNS[0]), failed(RUNS[0], "other")])
+).map(lambda event: event.model_copy(update={"timestamp": NOON}))
+"""Ends of flows of the first run, whichever run they are told of; rarely an event that ends none."""
+
+
+WRONG: Mapping[str, Sequence[Any]] = {
+    "run_id": ["nobody"],
+    "frame_id": [NO_UTF8],
+    "loop_instance_id": [NO_UTF8],
+    "step_id": [NO_UTF8],
+    "step_output_key": [NO_UTF8],
+    "output": list(NO_JSON.values()),
+    "step_output": list(NO_JSON.values()),
+    "loop_context": [(NO_UTF8, 0), ("refine", -1), ("refine", 1_000_001)],
+    "authority_inputs": [[EVERY_INPUT[0], "no input"]],
+}
+"""What is refused, by the arguments that it is given for."""
+
+SOUND: Mapping[str, Mapping[str, Any]] = {
+    **{name: operation.arguments for name, operation in OPERATIONS.items()},
+    "put_step_output": {"step_id": "build", "output": 1},
+    "upsert_loop_snapshot": {"loop_instance_id": "loop-1", "snapshot": LOOP},
+}
+"""Arguments of operations beside the run's id, with nothing wrong in them."""
+
+
+class Wrong(NamedTuple):
+    """An operation with one wrong argument. Which of several is refused first, no contract says."""
+
+    operation: str
+    argument: str
+    value: Any
+
+    def arguments(self, run_id: str) -> dict[str, Any]:
+        return {"run_id": run_id, **SOUND[self.operation], self.argument: self.value}
+
+
+WRONGS = st.sampled_from(
+    [
+        Wrong(operation, argument, value)
+        for operation in SOUND
+        for argument, values in WRONG.items()
+        if argument in inspect.signature(getattr(MobRunStore, operation)).parameters
+        for value in values
+    ]
+)
 
 
 class NewRun(NamedTuple):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from typing import Any, NamedTuple, TypeAlias
 
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, initialize, invariant, multiple, precondition, rule
 
+from redis_mob.errors import InternalError, ValidationError
 from redis_mob.models import (
     FailureLedgerEntry,
     FlowFrameState,
@@ -26,8 +28,8 @@ from redis_mob.testing.samples.compound import FRAME, LOOP, scene
 from redis_mob.testing.samples.states import step_entry
 from tests.differential import run_parts as parts
 from tests.differential.driver import Twins, check_twins
-from tests.differential.run_parts import Change, NewRun, changed
-from tests.differential.strategies import VALUES, rarely
+from tests.differential.run_parts import Change, NewRun, Wrong, changed
+from tests.differential.strategies import DOCUMENTS, NO_UTF8, either
 
 Inputs: TypeAlias = list[str]
 Context: TypeAlias = tuple[str, int] | None
@@ -109,11 +111,11 @@ class Runs(Twins):
         self.touched = new.run_id
         self.both(lambda storage: storage.runs.create_run(new.run))
 
-    @rule(run_id=rarely(st.just(parts.NO_ID), ID))
+    @rule(run_id=ID)
     def get_run(self, run_id: str) -> None:
         self.both(lambda storage: storage.runs.get_run(run_id))
 
-    @rule(mob_id=st.sampled_from(parts.MOBS), flow_id=st.none() | st.sampled_from(parts.FLOWS))
+    @rule(mob_id=either(parts.MOBS, [NO_UTF8]), flow_id=st.none() | st.sampled_from(parts.FLOWS))
     def list_runs(self, mob_id: str, flow_id: str | None) -> None:
         self.both(lambda storage: storage.runs.list_runs(mob_id, flow_id))
 
@@ -194,7 +196,7 @@ class Runs(Twins):
         for row in rows:
             self.on_run("append_failure_entry_if_absent" if once else "append_failure_entry", run_id, entry=row)
 
-    @rule(run_id=ID, step_id=parts.STEPS, output=VALUES)
+    @rule(run_id=ID, step_id=parts.STEPS, output=DOCUMENTS)
     def put_step_output(self, run_id: str, step_id: str, output: Any) -> None:
         self.on_run("put_step_output", run_id, step_id=step_id, output=output)
 
@@ -220,7 +222,7 @@ class Runs(Twins):
         compared = self.of_run(run_id, run) | self.of_frame(run_id, frame)
         self.on_run("cas_grant_node_slot", run_id, **compared, inputs=inputs)
 
-    @rule(run_id=ID, frame=OF_FRAME, step_id=parts.STEPS, output=VALUES, context=parts.CONTEXTS, inputs=INPUTS)
+    @rule(run_id=ID, frame=OF_FRAME, step_id=parts.STEPS, output=DOCUMENTS, context=parts.CONTEXTS, inputs=INPUTS)
     def cas_complete_step_and_record_output(
         self, run_id: str, frame: OfFrame, step_id: str, output: Any, context: Context, inputs: Inputs
     ) -> None:
@@ -274,6 +276,12 @@ class Runs(Twins):
         method = "cas_complete_loop" if ends else "cas_complete_body_frame"
         self.on_run(method, run_id, **compared, inputs=inputs)
 
+    @rule(run_id=ID, wrong=parts.WRONGS)
+    def ask_for_the_impossible(self, run_id: str, wrong: Wrong) -> None:
+        self.touched = run_id
+        answer = self.both(lambda storage: getattr(storage.runs, wrong.operation)(**wrong.arguments(run_id)))
+        assert isinstance(answer, InternalError | ValidationError)
+
     @invariant()
     def same_content(self) -> None:
         run, _ = self.both(lambda storage: content(storage, self.touched))
@@ -282,7 +290,7 @@ class Runs(Twins):
 
 
 async def content(storage: MobStorage, run_id: str) -> tuple[MobRun | None, int]:
-    return await storage.runs.get_run(run_id), await storage.events.latest_cursor()
+    return await asyncio.gather(storage.runs.get_run(run_id), storage.events.latest_cursor())
 
 
 def test_runs(server_url: str) -> None:

@@ -18,10 +18,10 @@ from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.documents import authority, overlay, rotation
 from redis_mob.testing.samples.new_events import RUN
 from tests.differential.driver import Twins, check_twins
-from tests.differential.strategies import either, rarely
+from tests.differential.strategies import NO_UTF8, either, rarely
 
 MOBS = ["a", "a\0"]
-MOB_IDS = either(MOBS, ["\ud800"])
+MOB_IDS = either(MOBS, [NO_UTF8])
 
 ROTATIONS = st.sampled_from(
     [rotation(2), rotation(2, "x", "y"), rotation(2, "y", "x"), rotation(3, "x", epoch=U64_MAX)]

@@ -29,15 +29,18 @@ CALLS = 50
 """Random ones of each client in a round."""
 
 ROUNDS = max(1, EXAMPLES // 20)
-TIME_TO_LIVE = 0.004
+TIME_TO_LIVE = 0.002
 """Seconds, fewer than any client takes for its calls."""
+
+LONGEST_LINE = 2**24
 
 
 @asynccontextmanager
 async def started(url: str) -> AsyncGenerator[list[Process]]:
     """Clients that wait for what they are to do."""
     command = [sys.executable, "-m", client_process.__name__, url]
-    clients = [await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE) for _ in range(CLIENTS)]
+    pipes = {"stdin": PIPE, "stdout": PIPE, "limit": LONGEST_LINE}
+    clients = [await asyncio.create_subprocess_exec(*command, **pipes) for _ in range(CLIENTS)]
     try:
         yield clients
     finally:
