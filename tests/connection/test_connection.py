@@ -1,25 +1,18 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 
 import pytest
 from redis.exceptions import RedisError
 
 from redis_mob.connection.connection import Connection, connect
-from redis_mob.connection.scripts import Script
 from redis_mob.errors import InternalError, OutcomeUnknownError, ReadFailedError, WriteFailedError
 from redis_mob.testing.waiting import until
+from tests.connection.scripts import INCREASE, adhoc
 from tests.connection.wires import until_lost, wires
 from tests.support.fake_server import HANG_UP, SILENCE, bulk, fake_server, usual
 from tests.support.servers import server
 
-
-def adhoc(text: str) -> Script:
-    return Script("test/adhoc", text, hashlib.sha1(text.encode()).hexdigest())  # noqa: S324
-
-
-INCREASE = adhoc("return redis.call('INCR', KEYS[1])")
 GET = adhoc("return redis.call('GET', KEYS[1])")
 ECHO = adhoc("return {KEYS[1], ARGV[1], ARGV[2], 7, false, {'nested'}}")
 
