@@ -8,6 +8,7 @@ from typing import Any
 
 from redis_mob.connection.address import MemoryAddress, parse_address, storage_url
 from redis_mob.connection.keys import Keys
+from redis_mob.connection.retry import RetryPolicy
 from redis_mob.contracts import (
     ExecutionStore,
     MobEventStore,
@@ -46,7 +47,12 @@ class MobStorage:
 
     @classmethod
     def open(
-        cls, url: str | None = None, *, namespace: str = "default", seal_key: SealKey | SealKeyring | None = None
+        cls,
+        url: str | None = None,
+        *,
+        namespace: str = "default",
+        seal_key: SealKey | SealKeyring | None = None,
+        retry: RetryPolicy | None = None,
     ) -> OpeningStorage:
         """Open a namespace: `async with MobStorage.open(...) as storage`, or `storage = await MobStorage.open(...)`.
 
@@ -56,10 +62,12 @@ class MobStorage:
         its content, which is gone when the last of them is closed. Nothing is sealed there.
         With a seal key, secret keys and bootstrap tokens are stored sealed, and the namespace can only be opened with
         that key from then on; without one they are stored in clear, with one UnsealedSecretsWarning.
+        A write whose reply is lost is sent again for as long as `retry` says, ten seconds by default; it still happens
+        at most once, and its result is that of the first time.
         Raises ValidationError for a bad URL, name or key, StorageUnavailableError for a server that cannot be used,
         SealKeyMissingError for a namespace that needs seal keys that are not given.
         """
-        return OpeningStorage(url, namespace, secrets_with(seal_key))
+        return OpeningStorage(url, namespace, secrets_with(seal_key), retry)
 
     def __repr__(self) -> str:
         return f"MobStorage({self._backend!r})"
@@ -72,10 +80,11 @@ class MobStorage:
 class OpeningStorage:
     """A storage about to be opened: await it, or use it as an async context manager, which closes it again."""
 
-    def __init__(self, url: str | None, namespace: str, secrets: Secrets) -> None:
+    def __init__(self, url: str | None, namespace: str, secrets: Secrets, retry: RetryPolicy | None) -> None:
         self._url = url
         self._namespace = namespace
         self._secrets = secrets
+        self._retry = retry
         self._storage: MobStorage | None = None
 
     def __await__(self) -> Generator[Any, None, MobStorage]:
@@ -95,4 +104,4 @@ class OpeningStorage:
         url = storage_url(self._url)
         if isinstance(parse_address(url), MemoryAddress):
             return MobStorage(MemoryStorage(Keys(self._namespace).namespace))
-        return MobStorage(await open_redis_storage(url, self._namespace, self._secrets))
+        return MobStorage(await open_redis_storage(url, self._namespace, self._secrets, self._retry))

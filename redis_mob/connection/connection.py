@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -22,10 +22,12 @@ from redis_mob.connection.embedded import EmbeddedServer
 from redis_mob.connection.keys import Keys
 from redis_mob.connection.locator import FixedLocator, Locator
 from redis_mob.connection.refusals import explain, is_transient
+from redis_mob.connection.retry import RetryPolicy
 from redis_mob.connection.routing import GivenUp, Router
-from redis_mob.connection.scripts import Script
+from redis_mob.connection.scripts import Script, once
 from redis_mob.connection.scripts import script as script_named
 from redis_mob.connection.server_info import ServerInfo
+from redis_mob.connection.sessions import Session, Slot, first_reply
 from redis_mob.connection.transport import NotSent, Part, ReplyLost, ServerRefusal, Transport, TransportError
 from redis_mob.errors import (
     InternalError,
@@ -51,6 +53,10 @@ _LOADS = 3
 """How often one call loads its script: more than once only if others flush the server's scripts in between."""
 
 
+class NotLoaded(NotSent):
+    """The reply to loading a script was lost, so that the script was not run."""
+
+
 class Connection:
     """A server that scripts run on, for one event loop; `connect` makes it.
 
@@ -65,13 +71,16 @@ class Connection:
         transport: Router,
         server: ServerInfo,
         embedded: EmbeddedServer | None,
+        retry: RetryPolicy,
     ) -> None:
         self.url = address.url
         self.server = server
         self.transport = transport
         self._address = address
         self._namespace = namespace
+        self._session = None if namespace is None else Session(namespace)
         self._embedded = embedded
+        self._retry = retry
         self._loop = asyncio.get_running_loop()
         self._closed = False
 
@@ -81,21 +90,29 @@ class Connection:
     async def call(self, script: Script | str, keys: Sequence[str | bytes], args: Sequence[Part] = ()) -> Any:
         """Run a script that may write, at most once, and return its raw reply: bytes, int, None or a list of these.
 
-        Raises WriteFailedError if it had no effect because it could not be sent or the server refused it,
-        OutcomeUnknownError if the connection was lost before the reply came.
+        When the reply is lost it is sent again for a while, unless the connection is for no namespace: the server then
+        gives the first reply, if there was one. Raises WriteFailedError if it had no effect because it could not be
+        sent or the server refused it, OutcomeUnknownError if nothing could be learned in time.
         """
         script = self._ready(script)
+        session = self._session
+        slot = None if session is None else session.begin()
         try:
-            return await self._run(b"EVALSHA", script, keys, args)
+            if session is None or slot is None:
+                return await self._run(b"EVALSHA", script, keys, args)
+            keys, args = session.keys(keys), session.arguments(args, slot)
+            return first_reply(await self._until_known(once(script), keys, args, slot))
         except ReplyLost as error:
-            token = uuid4().hex
             raise OutcomeUnknownError(
                 f"{script.name} on {self._address}: the connection was lost after the request was sent ({error}); "
                 "it may or may not have happened",
-                token,
+                uuid4().hex if session is None or slot is None else session.token(slot),
             ) from error.__cause__
         except TransportError as error:
             raise WriteFailedError(f"{script.name} on {self._address}: {_explained(error)}") from _cause(error)
+        finally:
+            if session is not None and slot is not None:
+                session.end(slot)
 
     async def read(self, script: Script | str, keys: Sequence[str | bytes], args: Sequence[Part] = ()) -> Any:
         """Run a script that only reads, and return its raw reply; a lost connection is tried again a few times.
@@ -159,11 +176,29 @@ class Connection:
                 await self._load(script, refusal.by or self.transport)
         return await self.transport.request(command, script.sha, len(keys), *keys, *args)
 
+    async def _until_known(self, script: Script, keys: Sequence[str | bytes], args: Sequence[Part], slot: Slot) -> Any:
+        """Send a call until its outcome is known; what certainly had no effect is known, and raised."""
+        lost: ReplyLost | None = None
+        pauses: Iterator[float] | None = None
+        while True:
+            try:
+                return await self._run(b"EVALSHA", script, keys, args)
+            except TransportError as error:
+                last = error
+            if isinstance(last, ReplyLost):
+                lost = last
+            pauses = pauses or self._retry.pauses()
+            hopeless = self._closed or (not _may_pass(last) if lost is None else _is_final(last))
+            if hopeless or (pause := next(pauses, None)) is None:
+                slot.outcome_unknown = lost is not None
+                raise lost or last
+            await asyncio.sleep(pause)
+
     async def _load(self, script: Script, server: Transport | Router) -> None:
         try:
             await server.request(b"SCRIPT", b"LOAD", script.text)
         except ReplyLost as error:
-            raise NotSent(str(error)) from error.__cause__
+            raise NotLoaded(str(error)) from error.__cause__
 
 
 async def connect(
@@ -173,6 +208,7 @@ async def connect(
     connect_timeout: float = CONNECT_TIMEOUT,
     reply_timeout: float = REPLY_TIMEOUT,
     max_requests: int = MAX_REQUESTS,
+    retry: RetryPolicy | None = None,
 ) -> Connection:
     """Reach the server that a URL names, starting it if it is an embedded one, and check that it is supported.
 
@@ -196,7 +232,7 @@ async def connect(
     except BaseException:
         await _close(transport, embedded)
         raise
-    return Connection(address, namespace, transport, server, embedded)
+    return Connection(address, namespace, transport, server, embedded, retry or RetryPolicy())
 
 
 def _locator(address: ServerAddress | ClusterAddress, namespace: str | None) -> Locator:
@@ -228,6 +264,13 @@ async def _close(transport: Router, embedded: EmbeddedServer | None) -> None:
 def _is_final(error: TransportError) -> bool:
     """Whether the same read would hardly end otherwise a moment later."""
     return isinstance(error, GivenUp) or (isinstance(error, ServerRefusal) and not is_transient(error.code))
+
+
+def _may_pass(error: TransportError) -> bool:
+    """Whether a call that certainly had no effect is worth sending again."""
+    if isinstance(error, ServerRefusal):
+        return is_transient(error.code)
+    return isinstance(error, ReplyLost | NotLoaded)
 
 
 def _explained(error: TransportError) -> str:

@@ -149,9 +149,14 @@ class Keys:
         self.wake_runs = f"{tag}wake:runs"
         """Channel: some run changed."""
         self._run_prefix = f"{tag}run:"
+        self._session_prefix = f"{tag}session:"
 
     def __repr__(self) -> str:
         return f"Keys({self.namespace!r})"
+
+    def session(self, client: str) -> str:
+        """Hash, which expires: the receipts of the last calls of a client."""
+        return f"{self._session_prefix}{client}"
 
     def run(self, run_id: str) -> RunKeys:
         """The keys of a run, whose id is accepted in any spelling of a UUID; raises ValidationError for other text."""

@@ -13,6 +13,8 @@ from pathlib import Path
 from redis_mob.errors import InternalError
 
 _INCLUDE = re.compile(r"^--- @include (\S+)[ \t]*$", re.MULTILINE)
+_OPERATION = "--- @operation\n"
+_SESSION = "lib/session"
 _NAME = re.compile(r"[a-z0-9_]+(/[a-z0-9_]+)+")
 
 
@@ -43,8 +45,7 @@ class ScriptLibrary:
         known = self._known.get(name)
         if known is None:
             text = self._flatten(name, path=(), seen=set())
-            sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-            known = self._known[name] = Script(name, text, sha)
+            known = self._known[name] = Script(name, text, _sha(text))
         return known
 
     def names(self) -> list[str]:
@@ -76,6 +77,10 @@ class ScriptLibrary:
             raise InternalError(f"the Lua script {name}.lua{origin} is missing from this installation") from error
 
 
+def _sha(text: str) -> str:
+    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
 def _scripts_root() -> Traversable:
     installed = resources.files("redis_mob") / "lua"
     return installed if installed.is_dir() else Path(__file__).resolve().parents[2] / "lua"
@@ -85,6 +90,13 @@ def _scripts_root() -> Traversable:
 def library() -> ScriptLibrary:
     """The scripts of this library: `redis_mob/lua` of an installed wheel, `lua` of a checkout."""
     return ScriptLibrary(_scripts_root())
+
+
+@cache
+def once(script: Script) -> Script:
+    """The same script, run through the session of its caller (see lua/lib/session)."""
+    text = library().script(_SESSION).text.replace(_OPERATION, f"{script.text}\n", 1)
+    return Script(script.name, text, _sha(text))
 
 
 def script(name: str) -> Script:

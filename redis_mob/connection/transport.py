@@ -128,17 +128,21 @@ class Transport:
         wire: Wire | None = None
         try:
             async with asyncio.timeout(self._reply_timeout), self._free:
-                unanswered = Unreachable
-                wire = await self._open_wire()
-                unanswered = ReplyLost
-                reply = await wire.send(request, replies=replies)
+                while True:
+                    unanswered = Unreachable
+                    wire = await self._open_wire()
+                    unanswered = ReplyLost
+                    try:
+                        reply = await wire.send(request, replies=replies)
+                        break
+                    except WireClosed as error:
+                        if error.sent:
+                            raise ReplyLost(str(error)) from driver.ConnectionError(str(error))
+                        # it never left, so that the next wire may take it
         except TimeoutError as error:
             if wire is not None:
                 self._set_aside(wire)
             raise unanswered(f"no answer within {self._reply_timeout:g} s") from error
-        except WireClosed as error:
-            lost = ReplyLost if error.sent else Unreachable
-            raise lost(str(error)) from driver.ConnectionError(str(error))
         if isinstance(reply, hiredis.ReplyError):
             raise _refused(str(reply), self) from driver.ResponseError(str(reply))
         return reply

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from redis_mob.connection.connection import Connection, connect
 from redis_mob.connection.keys import Keys
+from redis_mob.connection.retry import RetryPolicy
 from redis_mob.connection.wakeups import WakeUps
 from redis_mob.stores.config import RedisConfigStore
 from redis_mob.stores.events import RedisEventStore
@@ -40,10 +41,12 @@ class RedisStorage:
         await self._connection.aclose()
 
 
-async def open_redis_storage(url: str, namespace: str, secrets: Secrets) -> RedisStorage:
+async def open_redis_storage(
+    url: str, namespace: str, secrets: Secrets, retry: RetryPolicy | None = None
+) -> RedisStorage:
     """Reach the server, and open the namespace with these keys, creating it if it is new. Raises as MobStorage.open."""
     Keys(namespace)  # a bad name is refused before a server is started for it
-    connection = await connect(url, namespace)
+    connection = await connect(url, namespace, retry=retry)
     try:
         keys = await connection.open_namespace(namespace)
         await use_seal_keys(connection, keys, secrets)

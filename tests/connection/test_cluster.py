@@ -171,7 +171,7 @@ async def test_nodes_that_do_not_know_their_host_are_where_the_seed_is(cluster: 
 async def test_a_slot_that_moves_while_all_use_it_disturbs_nobody(
     cluster: Cluster, storage: MobStorage, another_storage: MobStorage, slot: int
 ):
-    moved, mobs, count = cluster.refusals("MOVED"), ["a", "b", "c", "d"], 50
+    moved, mobs, count = cluster.refusals("MOVED"), ["a", "b", "c", "d"], 150
 
     async def append(mob: str) -> None:
         for number in range(count):

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from redis_mob.connection.connection import Connection
-from redis_mob.connection.scripts import library
+from redis_mob.connection.scripts import library, once
 from redis_mob.connection.transport import Line
 from redis_mob.testing.waiting import LONG
 
@@ -17,7 +17,11 @@ KEYLESS = frozenset({"TIME"})
 
 _ENTRY = re.compile(rb"^[0-9.]+ \[\d+ (\S+)\] (.*)$", re.DOTALL)
 _WORD = re.compile(rb'"((?:[^"\\]|\\.)*)"', re.DOTALL)
-_NAMES = {library().script(name).sha.encode(): name for name in library().names()}
+_NAMES = {
+    sha.encode(): name
+    for name in library().names()
+    for sha in (library().script(name).sha, once(library().script(name)).sha)
+}
 _END = b"end of the watch"
 
 

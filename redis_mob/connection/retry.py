@@ -1,0 +1,34 @@
+"""How long and how often a call is tried again."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from redis_mob.errors import ValidationError
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Tries again for `deadline` seconds after the first failure, with pauses of `base` seconds at first.
+
+    Each pause is twice as long as the one before, at most `cap` seconds, and shortened by a random part, so that
+    clients that failed together do not come back together. Raises ValidationError for a number that makes no sense.
+    """
+
+    deadline: float = 10.0
+    base: float = 0.02
+    cap: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (self.deadline >= 0 and 0 < self.base <= self.cap):
+            raise ValidationError(f"{self} makes no sense: deadline must not be negative, and base be from 0 to cap")
+
+    def pauses(self) -> Iterator[float]:
+        """Seconds to wait before each further attempt; ends when the deadline would have passed."""
+        ends, pause = time.monotonic() + self.deadline, self.base
+        while (left := ends - time.monotonic()) > 0:
+            yield min(pause * random.uniform(0.5, 1.0), left)  # noqa: S311
+            pause = min(pause * 2, self.cap)
