@@ -3,6 +3,7 @@
 `StepFailed` here is the exception that handlers raise; the event of that name is `redis_mob.models.StepFailed`.
 """
 
+from redis_mob.connection.retry import RetryPolicy
 from redis_mob.errors import (
     AlreadyExistsError,
     CasConflictError,
@@ -354,6 +355,7 @@ __all__ = [
     "RecordLoopUntilConditionMet",
     "RedisMobError",
     "RepeatUntilSpec",
+    "RetryPolicy",
     "RoleWiringRule",
     "RunAlreadyExistsError",
     "RunCommand",
