@@ -95,24 +95,21 @@ class Connection:
         sent or the server refused it, OutcomeUnknownError if nothing could be learned in time.
         """
         script = self._ready(script)
-        session = self._session
-        slot = None if session is None else session.begin()
+        if self._session is None:
+            token, outcome = uuid4().hex, self._run(b"EVALSHA", script, keys, args)
+        else:
+            slot = self._session.begin()
+            token, outcome = self._session.token(slot), self._once(self._session, slot, script, keys, args)
         try:
-            if session is None or slot is None:
-                return await self._run(b"EVALSHA", script, keys, args)
-            keys, args = session.keys(keys), session.arguments(args, slot)
-            return first_reply(await self._until_known(once(script), keys, args, slot))
+            return await outcome
         except ReplyLost as error:
             raise OutcomeUnknownError(
                 f"{script.name} on {self._address}: the connection was lost after the request was sent ({error}); "
                 "it may or may not have happened",
-                uuid4().hex if session is None or slot is None else session.token(slot),
+                token,
             ) from error.__cause__
         except TransportError as error:
             raise WriteFailedError(f"{script.name} on {self._address}: {_explained(error)}") from _cause(error)
-        finally:
-            if session is not None and slot is not None:
-                session.end(slot)
 
     async def read(self, script: Script | str, keys: Sequence[str | bytes], args: Sequence[Part] = ()) -> Any:
         """Run a script that only reads, and return its raw reply; a lost connection is tried again a few times.
@@ -175,6 +172,16 @@ class Connection:
                     raise
                 await self._load(script, refusal.by or self.transport)
         return await self.transport.request(command, script.sha, len(keys), *keys, *args)
+
+    async def _once(
+        self, session: Session, slot: Slot, script: Script, keys: Sequence[str | bytes], args: Sequence[Part]
+    ) -> Any:
+        """Run a script in a slot of the session, which the call gives back in the end."""
+        try:
+            reply = await self._until_known(once(script), session.keys(keys), session.arguments(args, slot), slot)
+            return first_reply(reply)
+        finally:
+            session.end(slot)
 
     async def _until_known(self, script: Script, keys: Sequence[str | bytes], args: Sequence[Part], slot: Slot) -> Any:
         """Send a call until its outcome is known; what certainly had no effect is known, and raised."""
