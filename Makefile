@@ -3,6 +3,7 @@
 #   make demo  [PARAMS='{"path": "src"}']     run the example flow on four workers
 #   make test  [ARGS='tests/kernel -k plan']  run the tests
 #   make lint | format | bench | conformance | coverage | soak | clean
+#   make test-docker                          run the tests of docker-compose.yml; it needs Docker and Compose
 
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
@@ -11,7 +12,7 @@ BIN := $(VENV)/bin
 export PARAMS ?= {}
 ARGS ?=
 
-.PHONY: demo test lint format bench conformance coverage soak clean
+.PHONY: demo test test-docker lint format bench conformance coverage soak clean
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/.installed
@@ -21,6 +22,9 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n auto --dist worksteal -q $(ARGS)
+
+test-docker: $(VENV)/.installed-dev
+	REDIS_MOB_DOCKER=1 $(BIN)/python -m pytest -q tests/docker $(ARGS)
 
 conformance: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n auto --dist worksteal -q -p redis_mob.testing.plugin tests/conformance $(ARGS)

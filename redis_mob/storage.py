@@ -6,9 +6,10 @@ from collections.abc import Generator
 from types import TracebackType
 from typing import Any
 
-from redis_mob.connection.address import MemoryAddress, parse_address, storage_url
+from redis_mob.connection.address import MemoryAddress
 from redis_mob.connection.keys import Keys
 from redis_mob.connection.retry import RetryPolicy
+from redis_mob.connection.url import parse_address, storage_url
 from redis_mob.contracts import (
     ExecutionStore,
     MobEventStore,

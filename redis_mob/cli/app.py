@@ -16,13 +16,19 @@ from typing import Annotated, NoReturn, TypeVar
 import typer
 from rich.console import Console
 
+from redis_mob.cli import acl as acl_output
+from redis_mob.cli import doctor as doctor_output
 from redis_mob.cli.arguments import parse_members, parse_params, read_seal_keys
 from redis_mob.cli.display import printable, stderr_console
 from redis_mob.cli.run import RunOrder, run_flow
 from redis_mob.cli.worker_link import ExitStatus
 from redis_mob.cli.workers import WorkersLostError
-from redis_mob.connection.address import URL_VARIABLE, MemoryAddress, parse_address, storage_url
+from redis_mob.connection.acl import DEFAULT_USER, PASSWORD_PLACE, database_of, rights_in, user_in
+from redis_mob.connection.address import MemoryAddress
+from redis_mob.connection.doctor.examination import examine
+from redis_mob.connection.durability import Durability
 from redis_mob.connection.keys import Keys
+from redis_mob.connection.url import URL_VARIABLE, parse_address, storage_url
 from redis_mob.errors import (
     DefinitionError,
     HandlerError,
@@ -58,6 +64,13 @@ HOW_TO_WRITE_A_HANDLER = """\
         return {"member": ctx.member, "was told": ctx.message}
 
 and name it: --handler handlers:answer serves all roles, --handler handlers:HANDLERS a dict from role to function."""
+
+UrlOption = Annotated[str | None, typer.Option(help="The storage.", envvar=URL_VARIABLE, show_default="embedded:")]
+NamespaceOption = Annotated[str, typer.Option(help="The part of the storage to use.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="End with one JSON object on standard output.")]
+DurabilityOption = Annotated[
+    str, typer.Option(help="What the storage is opened with: memory, fsync or replicas:N.", metavar="DURABILITY")
+]
 
 app = typer.Typer(
     name="redis-mob",
@@ -108,9 +121,9 @@ def run(
         list[str] | None,
         typer.Option(help="role=N: how many members a role has, 1 unless given. Repeatable.", show_default=False),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object on standard output.")] = False,
-    url: Annotated[str | None, typer.Option(help="The storage.", envvar=URL_VARIABLE, show_default="embedded:")] = None,
-    namespace: Annotated[str, typer.Option(help="The part of the storage to use.")] = "default",
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+    namespace: NamespaceOption = "default",
     concurrency: Annotated[int, typer.Option(help="Steps that one worker executes at once, up to 1000.")] = 16,
     lease: Annotated[
         float, typer.Option(help="Seconds until others take over the steps of a worker that vanished.")
@@ -149,7 +162,7 @@ def run(
             lease=timedelta(
                 seconds=_within("--lease", lease, SHORTEST_LEASE.total_seconds(), LONGEST_LEASE.total_seconds())
             ),
-            url=_url(url),
+            url=_url(url, of_memory="worker processes cannot reach it; embedded: needs no server either"),
             namespace=Keys(namespace).namespace,
             idempotency_key=idempotency_key,
             seal_keys=read_seal_keys(seal_keys),
@@ -172,6 +185,57 @@ def seal_key(
     """
     with _errors_told(stderr_console()):
         _print(SealKey.generate(id).to_text())
+
+
+@app.command()
+def doctor(
+    url: UrlOption = None,
+    namespace: NamespaceOption = "default",
+    durability: DurabilityOption = "memory",
+    as_json: JsonOption = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Let warnings count as errors.")] = False,
+) -> None:
+    """Look at a server for what would lose data or break, and say what to change. Writes nothing there.
+
+    Exit status: 0 no errors, 1 errors, with --strict also warnings, 2 usage error, 3 storage unavailable.
+    """
+    with _errors_told(stderr_console()):
+        asked = Durability.parse(durability)
+        place = _url(url, of_memory="it has no server to look at")
+        examination = asyncio.run(examine(place, namespace, asked))
+    if as_json:
+        _print(doctor_output.as_json(examination))
+    else:
+        _print(doctor_output.as_text(examination, coloured=sys.stdout.isatty()))
+    healthy = doctor_output.is_healthy(examination, strict=strict)
+    raise typer.Exit(ExitStatus.COMPLETED if healthy else ExitStatus.FAILED)
+
+
+@app.command()
+def acl(
+    url: UrlOption = None,
+    namespace: NamespaceOption = "default",
+    user: Annotated[
+        str | None, typer.Option(help="Its name; that in the URL unless given.", show_default=DEFAULT_USER)
+    ] = None,
+    durability: DurabilityOption = "memory",
+    as_json: JsonOption = False,
+) -> None:
+    """Print the ACL SETUSER command for a user who can work in one namespace and do nothing else.
+
+    The server is not asked; give the URL if it names a user or a database.
+    """
+    console = stderr_console()
+    with _errors_told(console):
+        address = parse_address(_url(url, of_memory="it has no users"))
+        rights = rights_in(namespace, Durability.parse(durability), database=database_of(address))
+        name = user or user_in(address) or DEFAULT_USER
+        command = rights.set_user(name)
+    if as_json:
+        _print(acl_output.as_json(rights, name))
+    else:
+        _say(console, f"{PASSWORD_PLACE}: write # and the SHA-256 of the password there, or > and the password")
+        _print(command)
 
 
 def _definition(file: Path, console: Console) -> MobDefinition:
@@ -208,7 +272,7 @@ def _within(option: str, value: Number, least: Number, most: Number) -> Number:
     return value
 
 
-def _url(url: str | None) -> str:
+def _url(url: str | None, *, of_memory: str) -> str:
     """The URL of the storage; a bad one is a storage that cannot be reached, and the message shows no password."""
     named = storage_url(url)
     try:
@@ -216,9 +280,7 @@ def _url(url: str | None) -> str:
     except ValidationError as error:
         raise StorageUnavailableError(str(error)) from None
     if isinstance(address, MemoryAddress):
-        raise StorageUnavailableError(
-            f"{address.url}: worker processes cannot reach it; embedded: needs no server either"
-        )
+        raise StorageUnavailableError(f"{address.url}: {of_memory}")
     return named
 
 

@@ -13,9 +13,8 @@ from redis_mob.connection.address import (
     ClusterAddress,
     EmbeddedAddress,
     MemoryAddress,
-    ServerAddress,
-    parse_address,
-    storage_url,
+    SentinelAddress,
+    ServiceAddress,
 )
 from redis_mob.connection.cluster import ClusterLocator
 from redis_mob.connection.embedded import EmbeddedServer
@@ -26,9 +25,11 @@ from redis_mob.connection.retry import RetryPolicy
 from redis_mob.connection.routing import GivenUp, Router
 from redis_mob.connection.scripts import Script, once
 from redis_mob.connection.scripts import script as script_named
+from redis_mob.connection.sentinel import SentinelLocator
 from redis_mob.connection.server_info import ServerInfo
 from redis_mob.connection.sessions import Session, Slot, first_reply
 from redis_mob.connection.transport import NotSent, Part, ReplyLost, ServerRefusal, Transport, TransportError
+from redis_mob.connection.url import parse_address, storage_url
 from redis_mob.errors import (
     InternalError,
     OutcomeUnknownError,
@@ -66,7 +67,7 @@ class Connection:
 
     def __init__(
         self,
-        address: ServerAddress | ClusterAddress,
+        address: ServiceAddress,
         namespace: str | None,
         transport: Router,
         server: ServerInfo,
@@ -242,7 +243,9 @@ async def connect(
     return Connection(address, namespace, transport, server, embedded, retry or RetryPolicy())
 
 
-def _locator(address: ServerAddress | ClusterAddress, namespace: str | None) -> Locator:
+def _locator(address: ServiceAddress, namespace: str | None) -> Locator:
+    if isinstance(address, SentinelAddress):
+        return SentinelLocator(address)
     if not isinstance(address, ClusterAddress):
         return FixedLocator(address)
     if namespace is None:
@@ -250,7 +253,7 @@ def _locator(address: ServerAddress | ClusterAddress, namespace: str | None) -> 
     return ClusterLocator(address, namespace)
 
 
-async def _supported_server(address: ServerAddress | ClusterAddress, transport: Router) -> ServerInfo:
+async def _supported_server(address: ServiceAddress, transport: Router) -> ServerInfo:
     try:
         server = ServerInfo.parse(await transport.request(b"INFO", b"server"))
     except TransportError as error:

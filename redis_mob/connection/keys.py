@@ -98,6 +98,8 @@ class Keys:
             )
         self.namespace = namespace
         tag = f"{{rm:{namespace}}}:"
+        self.pattern = f"{tag}*"
+        """Glob: all keys and channels of the namespace, and no others."""
         self.meta = f"{tag}meta"
         """Hash: schema version, creation time, counters of events, runs and config changes."""
         self.seal_keys = f"{tag}seal_keys"

@@ -32,7 +32,7 @@ class ServerInfo:
     def problem(self, *, in_cluster: bool = False) -> str | None:
         """Why this server cannot be used, alone or as a node of a Cluster; None if it can."""
         if self.mode == "sentinel":
-            return "it is a Sentinel, which holds no data: give the address of the primary"
+            return "it is a Sentinel, which holds no data: open its service with redis+sentinel://host:26379/service"
         if self.mode == "cluster" and not in_cluster:
             return "it is a node of a Redis Cluster: open it with redis+cluster:// in the place of redis://"
         if self.version < OLDEST[self.product]:

@@ -7,19 +7,17 @@ The last distinction is what exactly-once builds on, so nothing here ever sends 
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, cast
 
 import hiredis
 from redis import exceptions as driver
-from redis.asyncio.connection import AbstractConnection, UnixDomainSocketConnection
-from redis.asyncio.connection import Connection as TcpConnection
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.asyncio.connection import AbstractConnection
 
-from redis_mob.connection.address import ServerAddress, UnixAddress
+from redis_mob.connection.address import ServerAddress
+from redis_mob.connection.dialing import new_connection, silence
+from redis_mob.connection.tls import distrust
 from redis_mob.connection.wire import Wire, WireClosed
 
 Part = bytes | str | int
@@ -29,13 +27,6 @@ _pack_command = cast("Callable[[tuple[Part, ...]], bytes]", hiredis.pack_command
 _LOST = (OSError, EOFError, driver.RedisError)
 _ASKING = _pack_command((b"ASKING",))
 _CLOSED = "the storage was closed"
-
-_KEEPALIVE = {
-    getattr(socket, name): seconds_or_times
-    for name, seconds_or_times in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
-    if hasattr(socket, name)
-}
-"""A peer that is gone without a word is noticed after half a minute, also when nobody waits for a reply."""
 
 
 class TransportError(Exception):
@@ -148,7 +139,7 @@ class Transport:
         return reply
 
     async def line(self) -> Line:
-        """A new connection of the caller's own, which must close it; raises Unreachable or ServerRefusal."""
+        """A new connection of the caller's own, which must close it; raises NotSent or ServerRefusal."""
         return Line(await self._connect())
 
     async def aclose(self) -> None:
@@ -197,16 +188,23 @@ class Transport:
             task.exception()  # who waits for it is told; there may be nobody
 
     async def _connect(self) -> AbstractConnection:
-        connection = _new_connection(self._address, self._connect_timeout)
+        connection = new_connection(self._address, self._connect_timeout)
         try:
             async with asyncio.timeout(self._connect_timeout):
                 await connection.connect()
         except BaseException as error:
             await _hang_up(connection)
             if isinstance(error, _LOST):
-                raise _refusal(error, self) or Unreachable(_reason(error)) from error
+                raise _refusal(error, self) or self._no_connection(error) from error
             raise
         return connection
+
+    def _no_connection(self, error: BaseException) -> NotSent:
+        if (reason := distrust(error, self._address.place)) is not None:
+            return NotSent(reason)
+        if isinstance(error, TimeoutError | driver.TimeoutError):
+            return Unreachable(silence(self._address, self._connect_timeout))
+        return Unreachable(_reason(error))
 
     def _set_aside(self, wire: Wire) -> None:
         if wire is self._wire:
@@ -215,23 +213,6 @@ class Transport:
         for silent in [silent for silent in self._silent if silent.is_idle or not silent.is_open]:
             self._silent.remove(silent)
             silent.close("a reply was overdue")
-
-
-def _new_connection(address: ServerAddress, connect_timeout: float) -> AbstractConnection:
-    options: dict[str, Any] = {
-        "db": address.db,
-        "username": address.credentials.user,
-        "password": address.credentials.password,
-        "protocol": 2,
-        "socket_timeout": None,
-        "socket_connect_timeout": connect_timeout,
-        "retry": Retry(NoBackoff(), 0),
-    }
-    if isinstance(address, UnixAddress):
-        return UnixDomainSocketConnection(path=address.path, **options)
-    return TcpConnection(
-        host=address.host, port=address.port, socket_keepalive=True, socket_keepalive_options=_KEEPALIVE, **options
-    )
 
 
 def _packed(parts: tuple[Part, ...]) -> bytes:

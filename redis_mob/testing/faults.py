@@ -4,14 +4,15 @@
         async with MobStorage.open(proxy.url, namespace="x") as storage:
             ...
 
-What happens to a request is decided when it arrives, by a script or at random; `proxy.done` says afterwards what was
-done. Requests of one connection are passed on one after the other, so that every reply has its request. Connections
-that subscribe are passed through as they are, and can only be cut.
+What happens to a request is decided when it arrives, by a script or at random; `proxy.done` and `proxy.count` say
+afterwards what was done. Requests of one connection are passed on one after the other, so that every reply has its
+request. Connections that subscribe are passed through as they are, and can only be cut.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ from typing import Any, TypeAlias, cast
 
 import hiredis
 
-from redis_mob.connection.address import TcpAddress, UnixAddress, parse_address
+from redis_mob.connection.address import TcpAddress, UnixAddress
+from redis_mob.connection.url import parse_address
 from redis_mob.errors import ValidationError
 
 _CHUNK = 65536
@@ -40,6 +42,8 @@ class Fault(Enum):
     """It is passed on, and so is its reply."""
     CUT_BEFORE = "cut before"
     """The connection is cut before the server sees any of it."""
+    LATE = "late"
+    """The connection is cut before the server sees any of it, and the server executes it later."""
     CUT_WITHIN = "cut within"
     """The server sees the first half of it, and then the end of the connection."""
     CUT_AFTER = "cut after"
@@ -55,7 +59,10 @@ class Fault(Enum):
 
 
 EXECUTED = frozenset({Fault.NONE, Fault.CUT_AFTER, Fault.TRUNCATED, Fault.REPLY_DROPPED, Fault.REPLY_DELAYED})
-"""The faults under which the server executes the request."""
+"""The faults under which the server executes the request before the client can know of anything."""
+
+REMEMBERED = 10_000
+"""How many requests a proxy remembers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,17 +105,20 @@ def at_random(*, seed: int, one_in: int, faults: Sequence[Fault] = tuple(set(Fau
 
 
 class FaultProxy:
-    """A running proxy; `fault_proxy` makes it. `url` is where clients connect, `done` what was done to each request."""
+    """A running proxy; `fault_proxy` makes it. `url` is where clients connect."""
 
     def __init__(self, address: TcpAddress | UnixAddress, plan: Plan, delay: float) -> None:
         self.plan = plan
         """May be replaced at any time."""
-        self.done: list[tuple[Request, Fault]] = []
+        self.done: deque[tuple[Request, Fault]] = deque(maxlen=REMEMBERED)
+        """The last requests, and what was done to each."""
         self.connections = 0
         """How many were ever made."""
         self._address = address
         self._delay = delay
+        self._counted: Counter[Fault] = Counter()
         self._passages: dict[_Passage, asyncio.Task[Any]] = {}
+        self._late: set[asyncio.Task[Any]] = set()
         self._refusing = False
         self._server: asyncio.Server | None = None
 
@@ -121,7 +131,12 @@ class FaultProxy:
 
     def count(self, *faults: Fault) -> int:
         """How many requests have met one of these faults."""
-        return sum(fault in faults for _, fault in self.done)
+        return sum(self._counted[fault] for fault in set(faults))
+
+    async def all_arrived(self) -> None:
+        """Wait until no request is late any more."""
+        if self._late:
+            await asyncio.wait(self._late)
 
     def refuse(self) -> None:
         """Cut all connections, and every new one at once, as a server does that is down."""
@@ -168,6 +183,7 @@ class FaultProxy:
             pass  # one of the two has cut the connection, or the proxy ends
         finally:
             del self._passages[passage]
+            self._late.discard(task)
             passage.cut()
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -177,13 +193,18 @@ class FaultProxy:
 
     def decide(self, connection: int, words: Sequence[bytes]) -> Fault:
         """What becomes of the next request."""
-        request = Request(len(self.done) + 1, connection, words)
+        request = Request(self._counted.total() + 1, connection, words)
         fault = self.plan(request)
         self.done.append((request, fault))
+        self._counted[fault] += 1
         return fault
 
+    def is_late(self, passage: _Passage) -> None:
+        """The passage holds a request that is still to arrive."""
+        self._late.add(self._passages[passage])
+
     async def delay(self) -> None:
-        """Let the time of a late reply pass."""
+        """Let the time pass by which requests and replies are late."""
         await asyncio.sleep(self._delay)
 
 
@@ -191,8 +212,8 @@ class FaultProxy:
 async def fault_proxy(url: str, plan: Plan | None = None, *, delay: float = 0.05) -> AsyncGenerator[FaultProxy]:
     """A proxy on a free port of this machine, in front of the server at `url`, until the block ends.
 
-    Without a plan nothing happens to requests until one is given. A delayed reply comes `delay` seconds late. Raises
-    ValidationError for a URL that names no single server.
+    Without a plan nothing happens to requests until one is given. Late requests and delayed replies come `delay`
+    seconds late. Raises ValidationError for a URL that names no single server.
     """
     address = parse_address(url)
     if not isinstance(address, TcpAddress | UnixAddress):
@@ -252,6 +273,13 @@ class _Passage:
                 await self._requests.drain()
                 self._requests.write_eof()
                 await self._replies.read()
+                return False
+            case Fault.LATE:
+                self._proxy.is_late(self)
+                self._writer.transport.abort()
+                await self._proxy.delay()
+                self._requests.write(request)
+                await self._whole_reply()
                 return False
             case Fault.BLACK_HOLE:
                 return await self._swallow()

@@ -11,11 +11,12 @@ from redis_mob.connection.address import (
     Credentials,
     EmbeddedAddress,
     MemoryAddress,
+    SentinelAddress,
     TcpAddress,
     UnixAddress,
-    parse_address,
-    storage_url,
 )
+from redis_mob.connection.tls import Tls
+from redis_mob.connection.url import parse_address, storage_url
 from redis_mob.errors import ValidationError
 
 SECRET = "s3cr3t-pass"  # noqa: S105
@@ -45,6 +46,18 @@ SECRET = "s3cr3t-pass"  # noqa: S105
         ("redis+cluster://h,[::1]", ClusterAddress((("h", 6379), ("::1", 6379)))),
         ("redis+cluster://me:p%40%2C@h:1,i:2", ClusterAddress((("h", 1), ("i", 2)), Credentials("me", "p@,"))),
         ("redis+cluster://:a,b@h", ClusterAddress((("h", 6379),), Credentials(None, "a,b"))),
+        ("rediss://me:pw@h", TcpAddress("h", 6379, 0, Credentials("me", "pw"), Tls())),
+        ("Rediss://[::1]:7000/2?", TcpAddress("::1", 7000, 2, tls=Tls())),
+        ("rediss+cluster://a,b:1", ClusterAddress((("a", 6379), ("b", 1)), tls=Tls())),
+        ("redis+sentinel://a:1,b/jobs", SentinelAddress((("a", 1), ("b", 26379)), "jobs")),
+        ("redis+sentinel://[::1],[fe80::2]:1/jobs/3", SentinelAddress((("::1", 26379), ("fe80::2", 1)), "jobs", 3)),
+        ("redis+sentinel://h/my%2Fjobs%3F/", SentinelAddress((("h", 26379),), "my/jobs?")),
+        ("redis+sentinel://me:p%40@h/s", SentinelAddress((("h", 26379),), "s", 0, Credentials("me", "p@"))),
+        (
+            "redis+sentinel://h/s?sentinel_user=guard&sentinel_password=a+b%26c=",
+            SentinelAddress((("h", 26379),), "s", sentinel_credentials=Credentials("guard", "a+b&c=")),
+        ),
+        ("rediss+sentinel://h/s/1", SentinelAddress((("h", 26379),), "s", 1, tls=Tls())),
     ],
 )
 def test_supported_urls(url, address):
@@ -61,8 +74,6 @@ def test_supported_urls(url, address):
         ("http://localhost", "embedded:"),
         ("memory:fleet", "nothing may follow"),
         ("memory://host", "nothing may follow"),
-        ("rediss://localhost", "not supported by this version"),
-        ("redis+sentinel://a:1/service", "not supported by this version"),
         ("embedded:data", "absolute"),
         ("embedded://host/data", "directory"),
         ("embedded:/data?fsync=1", "directory"),
@@ -74,7 +85,10 @@ def test_supported_urls(url, address):
         ("redis://localhost/one", "database"),
         ("redis://localhost/-1", "database"),
         ("redis://localhost/0/1", "database"),
-        ("redis://localhost?db=1", "options"),
+        ("redis://localhost?db=1", "'db' is none of its options: redis:// takes none"),
+        ("redis://me:p?w@localhost", "%3F"),
+        ("redis+sentinel://a:1/jobs?sentinel_user=me@host", "%40"),
+        ("redis://localhost?ca=/ca.pem", "ca needs TLS, as in rediss://"),
         ("redis://[::1", "host"),
         ("redis://local\nhost", "control character"),
         ("redis://localhost#1", "%23"),
@@ -82,7 +96,7 @@ def test_supported_urls(url, address):
         ("unix:///", "no socket"),
         ("unix:redis.sock", "no socket"),
         ("unix:///run/redis.sock?db=x", "database"),
-        ("unix:///run/redis.sock?timeout=1", "timeout"),
+        ("unix:///run/redis.sock?timeout=1", "'timeout' is none of its options: unix:// has db"),
         ("redis+cluster://", "a host is missing"),
         ("redis+cluster:a:1,b:2", "write redis+cluster://"),
         ("redis+cluster://a:1,,b:2", "a host is missing"),
@@ -93,8 +107,25 @@ def test_supported_urls(url, address):
         ("redis+cluster://a:65536", "port"),
         ("redis+cluster://a:1,[::1", "host cannot be read"),
         ("redis+cluster://a:1,b:2/0", "no databases"),
-        ("redis+cluster://a:1?db=0", "no databases"),
+        ("redis+cluster://a:1?db=0", "'db' is none of its options"),
         ("redis+cluster://a:1#2", "%23"),
+        ("rediss://", "names no host"),
+        ("rediss://h?verify=no", "'verify' is none of its options: rediss:// has ca, cert, key"),
+        ("rediss://h?ca", "the option ca is empty"),
+        ("rediss://h?ca=", "the option ca is empty"),
+        ("rediss://h?ca=/a.pem&ca=/b.pem", "the option ca is given twice"),
+        ("rediss://h?key=/our.key", "key: is of no use without cert"),
+        ("rediss://h?ca=ca.pem", f"ca=ca.pem: must be absolute, as in ca={Path('ca.pem').absolute()}"),
+        ("rediss+cluster://a:1,b:2/0", "no databases"),
+        ("redis+sentinel://a:1,b:2", "the name of a service follows the hosts"),
+        ("redis+sentinel://a:1/", "the name of a service follows the hosts"),
+        ("redis+sentinel://a:1/jobs/0/1", "the name of a service follows the hosts"),
+        ("redis+sentinel://a:1/jobs/x", "the database is a number"),
+        ("redis+sentinel://a:1,/jobs", "a host is missing, as in redis+sentinel://"),
+        ("redis+sentinel:///jobs", "a host is missing"),
+        ("redis+sentinel://a:0/jobs", "port"),
+        ("redis+sentinel://a/jobs?password=x", "redis+sentinel:// has sentinel_user, sentinel_password"),
+        ("redis+sentinel://a/jobs?cert=/x", "cert needs TLS"),
     ],
 )
 def test_other_urls_are_refused_with_a_reason(url, word):
@@ -109,10 +140,12 @@ def test_other_urls_are_refused_with_a_reason(url, word):
         f"redis://me:{SECRET}@host:x",
         f"redis://me:{SECRET}@host/one",
         f"redis://:{SECRET}@host?db=1",
-        f"rediss://me:{SECRET}@host",
+        f"rediss://me:{SECRET}@host/one",
+        f"rediss://me:{SECRET}@host?ca=/no/such/file",
         f"redis://me:p@ss{SECRET}@host:x",
         f"redis://host/0?password={SECRET}",
         f"redis//me:{SECRET}@host",
+        f"redis://me:?{SECRET}=1@host",
         f"redis://me:{SECRET}#@host",
         f"http://me:{SECRET}@host",
         f"unix://me:{SECRET}@host/x",
@@ -121,6 +154,11 @@ def test_other_urls_are_refused_with_a_reason(url, word):
         f"redis+cluster://me:{SECRET}@a:1,,b",
         f"redis+cluster://me:p@ss{SECRET}@a:1/0",
         f"redis+cluster://a:1?password={SECRET}",
+        f"redis+sentinel://me:{SECRET}@a:1",
+        f"redis+sentinel://a:1/s?sentinel_password={SECRET}&sentinel_user=",
+        f"redis+sentinel://a:1/s/x?sentinel_password={SECRET}",
+        f"redis+sentinel://a:1/s?sentinel_pasword={SECRET}",
+        f"rediss+sentinel://a:1/s?sentinel_password={SECRET}&ca=/no/such/file",
         f"me:{SECRET}@host",
     ],
 )
@@ -133,7 +171,14 @@ def test_a_refusal_does_not_show_the_password(url):
 
 @pytest.mark.parametrize(
     "url",
-    [f"redis://me:{SECRET}@host:7000/1", f"unix://:{SECRET}@/run/s", f"redis+cluster://me:{SECRET}@a:7000,b:7001"],
+    [
+        f"redis://me:{SECRET}@host:7000/1",
+        f"rediss://me:{SECRET}@host:7000/1",
+        f"unix://:{SECRET}@/run/s",
+        f"redis+cluster://me:{SECRET}@a:7000,b:7001",
+        f"redis+sentinel://me:{SECRET}@a:7000,b:7001/service",
+        f"redis+sentinel://me:pw@a:7000,b:7001/service?sentinel_password={SECRET}",
+    ],
 )
 def test_an_address_shows_its_password_only_in_its_url(url):
     address = parse_address(url)
@@ -145,16 +190,22 @@ _TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1)
 _CREDENTIALS = st.builds(Credentials, st.none() | _TEXT, st.none() | _TEXT)
 _HOSTS = st.sampled_from(["h", "h.example", "127.0.0.1", "::1"])
 _PORTS = st.integers(1, 65535)
+_PLACES = st.lists(st.tuples(_HOSTS, _PORTS), min_size=1, max_size=4).map(tuple)
+_DATABASES = st.integers(0, 15)
+_TLS = st.none() | st.builds(Tls, *(st.none() | _TEXT for _ in range(3)))
 
 
 @given(
-    st.builds(TcpAddress, _HOSTS, _PORTS, credentials=_CREDENTIALS)
-    | st.builds(ClusterAddress, st.lists(st.tuples(_HOSTS, _PORTS), min_size=1, max_size=4).map(tuple), _CREDENTIALS)
-    | st.builds(UnixAddress, _TEXT.map(lambda text: f"/{text.lstrip('/')}/s"), st.integers(0, 15), _CREDENTIALS)
+    st.builds(TcpAddress, _HOSTS, _PORTS, _DATABASES, _CREDENTIALS, _TLS)
+    | st.builds(ClusterAddress, _PLACES, _CREDENTIALS, _TLS)
+    | st.builds(SentinelAddress, _PLACES, _TEXT, _DATABASES, _CREDENTIALS, _CREDENTIALS, _TLS)
+    | st.builds(UnixAddress, _TEXT.map(lambda text: f"/{text.lstrip('/')}/s"), _DATABASES, _CREDENTIALS)
     | st.builds(EmbeddedAddress, st.none() | _TEXT.map(lambda text: Path("/", text.lstrip("/"))))
 )
 def test_the_url_of_an_address_reads_back_as_the_same_address(address):
-    assert parse_address(address.url) == address
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Tls, "context", lambda _: None)  # the files are not there
+        assert parse_address(address.url) == address
 
 
 @pytest.mark.parametrize(
@@ -170,6 +221,12 @@ def test_the_url_comes_from_the_caller_else_the_environment_else_is_embedded(giv
     assert storage_url(given_url, environment) == url
 
 
-def test_a_node_of_a_cluster_takes_the_credentials_of_the_cluster():
-    address = ClusterAddress((("a", 1),), Credentials("me", "pw"))
-    assert address.node("b", 2) == TcpAddress("b", 2, 0, Credentials("me", "pw"))
+def test_a_node_of_a_cluster_takes_credentials_and_certificates_of_the_cluster():
+    address = ClusterAddress((("a", 1),), Credentials("me", "pw"), Tls("/ca"))
+    assert address.node("b", 2) == TcpAddress("b", 2, 0, Credentials("me", "pw"), Tls("/ca"))
+
+
+def test_servers_and_sentinels_take_credentials_of_their_own():
+    address = SentinelAddress((("a", 1),), "s", 3, Credentials("me", "pw"), Credentials("guard", "pw2"), Tls("/ca"))
+    assert address.server("b", 2) == TcpAddress("b", 2, 3, Credentials("me", "pw"), Tls("/ca"))
+    assert address.sentinel("b", 2) == TcpAddress("b", 2, 0, Credentials("guard", "pw2"), Tls("/ca"))

@@ -25,12 +25,13 @@ from redis_mob.following import subscription
 from redis_mob.models import MobRunStatus
 from redis_mob.testing.samples.compound import COMPOUND, Operation, scene
 from redis_mob.testing.samples.config_documents import at, changed
-from redis_mob.testing.samples.documents import authority, definition, overlay, profile
-from redis_mob.testing.samples.new_events import completed, number_of, numbered
+from redis_mob.testing.samples.documents import definition
+from redis_mob.testing.samples.new_events import number_of, numbered
 from redis_mob.testing.samples.states import authority_input
 from redis_mob.testing.waiting import LONG, until
 from tests.connection.wires import until_lost
 from tests.support.cluster import Cluster, Node, run_cluster, slot_of
+from tests.support.every_store import use_every_store
 from tests.support.servers import redis7_program, server
 
 pytestmark = pytest.mark.filterwarnings("ignore::redis_mob.errors.UnsealedSecretsWarning")
@@ -103,20 +104,7 @@ async def test_the_url_of_a_storage_opens_it_elsewhere(cluster: Cluster, storage
 
 
 async def test_every_store_works(storage: MobStorage, another_storage: MobStorage, wake_ups_alone: None):
-    async with another_storage.events.subscribe() as events, another_storage.config.subscribe() as changes:
-        run = scene()
-        await storage.runs.create_run(run)
-        assert [one.run_id for one in await storage.runs.list_runs("mob")] == [run.run_id]
-        assert await storage.specs.put_spec("m", definition()) == 1
-        assert await storage.runtime_metadata.put_supervisor_authority_if_absent("m", authority())
-        await storage.runtime_metadata.upsert_external_binding_overlay("m", overlay())
-        assert (await storage.realm_profiles.create("p", profile())).revision == 1
-        await storage.config.put_if_revision("n", "a", at(1), 0)
-        await storage.events.append_batch([numbered(1), numbered(2)])
-        assert await storage.events.append_terminal_event_if_absent(completed()) is not None
-        async with asyncio.timeout(LONG):
-            assert [(await anext(events)).cursor for _ in range(3)] == [1, 2, 3]
-            assert await changes.next() == changed("a")
+    await use_every_store(storage, another_storage)
 
 
 @pytest.mark.parametrize("operation", COMPOUND, ids=lambda operation: operation.name)
@@ -382,24 +370,6 @@ async def test_a_node_that_stays_dead_is_given_up(
         with pytest.raises(WriteFailedError, match="no node of the Cluster answers"):
             await connection.call("meta/open_namespace", [keys.meta], [1])
         await connection.aclose()
-
-
-async def test_credentials_are_used_with_all_nodes_and_wrong_ones_refused_without_showing_them(
-    namespace: str, slot: int
-):
-    with run_cluster(password=PASSWORD) as own:
-        async with MobStorage.open(own.url, namespace=namespace) as storage:
-            for node in own.nodes:
-                if node is not own.owner(slot):
-                    own.move(slot, node)
-                await storage.events.append(numbered(1))
-            assert PASSWORD in storage.url
-            assert PASSWORD not in repr(storage)
-        for wrong in (f"redis+cluster://:not-{PASSWORD}@", f"redis+cluster://nobody:{PASSWORD}@"):
-            refused = await _refused(own.url.replace(f"redis+cluster://:{PASSWORD}@", wrong))
-            assert "user name or password of this URL is wrong" in refused
-            assert PASSWORD not in refused
-        assert "asks for a password" in await _refused(own.url.replace(f":{PASSWORD}@", ""))
 
 
 async def _refused(url: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from redis_mob.connection import asking
 from redis_mob.connection import cluster as module
 from redis_mob.connection.address import ClusterAddress, Credentials, TcpAddress, UnixAddress
 from redis_mob.connection.cluster import ClusterLocator
@@ -137,7 +138,7 @@ async def test_no_node_answers(locator: ClusterLocator, nodes: Nodes):
 async def test_silence_is_given_up_and_those_who_were_not_asked_come_first_the_next_time(
     locator: ClusterLocator, nodes: Nodes, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(module, "_LOCATE_TIMEOUT", 0.05)
+    monkeypatch.setattr(asking, "LOCATE_TIMEOUT", 0.05)
     nodes.answers[B] = SILENCE
     with pytest.raises(NotSent, match=r"no node of the Cluster answered within 0\.05 s"):
         await locator.locate()

@@ -9,8 +9,9 @@ from typing import Any
 import hiredis
 import pytest
 
-from redis_mob.connection.address import UnixAddress, parse_address
+from redis_mob.connection.address import UnixAddress
 from redis_mob.connection.transport import NotSent, ReplyLost, Transport, Unreachable
+from redis_mob.connection.url import parse_address
 from redis_mob.connection.wire import Wire, WireClosed
 from redis_mob.testing.waiting import until
 from tests.support.fake_server import HANG_UP, SILENCE, bulk, fake_server

@@ -1,30 +1,24 @@
-"""A Redis Cluster of three primaries on this machine, and the moving of its slots."""
+"""A Redis Cluster on this machine: the moving of its slots, and what becomes of them when nodes die."""
 
 from __future__ import annotations
 
 import random
 import socket
-import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from redis import Redis
-from redis.backoff import NoBackoff
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 from redis.exceptions import ConnectionError
-from redis.retry import Retry
 
 from redis_mob.connection.keys import Keys
 from redis_mob.connection.server_process import find_server
-from redis_mob.testing.waiting import LONG
+from tests.support.node import HOST, wait_for
+from tests.support.node import Node as Server
 
-HOST = "127.0.0.1"
 _PRIMARIES = 3
-_POLL = 0.01
 _BUS = 10_000
 """A node talks to the others on a port that much above its own."""
 
@@ -34,34 +28,26 @@ def slot_of(namespace: str) -> int:
     return key_slot(Keys(namespace).meta.encode())
 
 
-class Node:
+class Node(Server):
     """One server of a Cluster."""
-
-    def __init__(self, program: Path, directory: str, settings: tuple[str, ...], password: str | None) -> None:
-        self.port = _free_port()
-        command = [str(program), "--port", str(self.port), "--bind", HOST, "--dir", directory, "--save", ""]
-        command += ["--cluster-enabled", "yes", "--cluster-config-file", f"{self.port}.conf", *settings]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        self._client = Redis(HOST, self.port, password=password, protocol=2, retry=Retry(NoBackoff(), 0))
 
     @property
     def id(self) -> str:
         """The name by which the nodes know it."""
         return self.do("CLUSTER", "MYID").decode()
 
-    def do(self, *command: bytes | str | int) -> Any:
-        """Run a command on this node, and return its raw reply."""
-        return self._client.execute_command(*command)
-
     def info(self) -> dict[str, str]:
         """What this node thinks of the Cluster."""
         lines = self.do("CLUSTER", "INFO").decode().splitlines()
         return dict(line.split(":", 1) for line in lines)
 
+    def shards(self) -> dict[tuple[int, int], list[int]]:
+        """The ports of the primary and the replicas that it takes for those of each range of slots."""
+        return {(first, last): [known[1] for known in nodes] for first, last, *nodes in self.do("CLUSTER", "SLOTS")}
+
     def sees_itself_own(self, slot: int) -> bool:
         """Whether it takes itself for the owner of a slot."""
-        ranges = self.do("CLUSTER", "SLOTS")
-        return any(first <= slot <= last and primary[1] == self.port for first, last, primary, *_ in ranges)
+        return any(first <= slot <= last and ports[0] == self.port for (first, last), ports in self.shards().items())
 
     def epoch_of(self, other: Node) -> str:
         """How new its word of the other's slots is: the greatest of several who claim a slot wins."""
@@ -69,27 +55,21 @@ class Node:
         (line,) = (line for line in known if line.startswith(other.id))
         return line.split()[6]
 
+    def follows(self) -> int | None:
+        """The port of the primary that it is in sync with; None if it is none's replica, or lags behind."""
+        match self.do("ROLE"):
+            case [b"slave", _host, port, b"connected", *_]:
+                return port
+            case _:
+                return None
+
     def refusals(self, code: str) -> int:
         """How often it has answered with this error."""
         return self.do("INFO", "errorstats").get(f"errorstat_{code}", {"count": 0})["count"]
 
-    def came_up(self) -> bool:
-        """Wait until the server answers, or ends because somebody else has its port."""
-        while self._process.poll() is None:
-            with suppress(ConnectionError):
-                return self.do("PING")
-            time.sleep(_POLL)
-        return False
-
-    def kill(self) -> None:
-        """End the server at once, without a word to anybody."""
-        self._client.close()
-        self._process.kill()
-        self._process.wait()
-
 
 class Cluster:
-    """Three primaries that share the slots."""
+    """Three primaries that share the slots, and the replicas of each; `nodes` are all of them."""
 
     def __init__(self, nodes: list[Node], password: str | None) -> None:
         self.nodes = nodes
@@ -105,14 +85,32 @@ class Cluster:
         credentials = f":{self.password}@" if self.password else ""
         return f"redis+cluster://{credentials}{','.join(f'{HOST}:{node.port}' for node in nodes)}"
 
+    @property
+    def running(self) -> list[Node]:
+        """The nodes that are not dead."""
+        return [node for node in self.nodes if node.is_running]
+
     def refusals(self, code: str) -> int:
         """How often the nodes have answered with this error."""
         return sum(node.refusals(code) for node in self.nodes)
 
     def is_ready(self) -> bool:
-        """Whether all nodes know each other, and say that all slots are served."""
-        infos = [node.info() for node in self.nodes]
-        return all(info["cluster_state"] == "ok" and info["cluster_known_nodes"] == str(_PRIMARIES) for info in infos)
+        """Whether all nodes run, agree on who has which slots, say that all are served, and all replicas are in sync.
+
+        While one of them is not answering, it is not.
+        """
+        with suppress(ConnectionError):
+            infos = [node.info() for node in self.nodes]
+            if any((info["cluster_state"], info["cluster_known_nodes"]) != ("ok", str(len(infos))) for info in infos):
+                return False
+            views = [node.shards() for node in self.nodes]
+            primaries = {ports[0] for ports in views[0].values()}
+            return (
+                all(_sorted(view) == _sorted(views[0]) for view in views)
+                and {port for ports in views[0].values() for port in ports} == {node.port for node in self.nodes}
+                and all(node.follows() in primaries for node in self.nodes if node.port not in primaries)
+            )
+        return False
 
     def owner(self, slot: int) -> Node:
         """The node that has the slot."""
@@ -139,9 +137,17 @@ class Cluster:
 
     def end_move(self, slot: int, target: Node) -> None:
         """Tell all nodes that the slot is the target's, and wait until no older word from another can undo that."""
+        self.assign(slot, target)
+        self.wait_until_believed(target)
+
+    def assign(self, slot: int, target: Node) -> None:
+        """Tell all nodes that the slot is the target's, which has all its keys."""
         for node in sorted(self.nodes, key=lambda node: node is not target):
             node.do("CLUSTER", "SETSLOT", slot, "NODE", target.id)
-        _until(lambda: len({node.epoch_of(target) for node in self.nodes}) == 1)
+
+    def wait_until_believed(self, target: Node) -> None:
+        """Wait until no older word from another node can undo what was assigned to the target."""
+        wait_for(lambda: len({node.epoch_of(target) for node in self.nodes}) == 1, "the nodes do not come to agree")
 
     def move(self, slot: int, target: Node) -> None:
         """Give a slot with all its keys to another node."""
@@ -149,46 +155,99 @@ class Cluster:
         self.move_keys(slot, target)
         self.end_move(slot, target)
 
+    def shard(self, slot: int) -> Shard:
+        """The nodes that hold a slot, now and later."""
+        return Shard(self, slot)
+
+
+class Shard:
+    """The primary that has a slot, and its replicas, whichever nodes these are at the time."""
+
+    def __init__(self, cluster: Cluster, slot: int) -> None:
+        self.url = cluster.url
+        self._cluster = cluster
+        self._slot = slot
+
+    @property
+    def primary(self) -> Node:
+        """The node that the first one that runs names as the owner of the slot; it may be dead."""
+        shards = self._cluster.running[0].shards()
+        [port] = [ports[0] for (first, last), ports in shards.items() if first <= self._slot <= last]
+        return next(node for node in self._cluster.nodes if node.port == port)
+
+    @property
+    def replicas(self) -> list[Node]:
+        """The running nodes that are in sync with the primary."""
+        port = self.primary.port
+        return [node for node in self._cluster.running if node.follows() == port]
+
+    def kill(self, node: Node) -> None:
+        """End a node at once, as kill -9 does."""
+        node.kill()
+
+    def restart(self, node: Node) -> None:
+        """Start a killed node again, and wait until it answers; it becomes a replica of who has its slots now."""
+        node.start_again()
+
+    def failover(self) -> None:
+        """Make a replica take over from the primary, which is well; returns when that begins."""
+        self.replicas[0].do("CLUSTER", "FAILOVER")
+
+    def wait_until_ready(self) -> None:
+        """Block until all nodes agree, and all replicas are in sync."""
+        wait_for(self._cluster.is_ready, "the Cluster does not get ready")
+
 
 @contextmanager
-def run_cluster(*settings: str, password: str | None = None, program: Path | None = None) -> Iterator[Cluster]:
-    """A Cluster whose nodes run with these settings until the block ends; ready when this yields."""
+def run_cluster(
+    *settings: str, password: str | None = None, program: Path | None = None, replicas: int = 0
+) -> Iterator[Cluster]:
+    """A Cluster whose nodes run with these settings until the block ends; ready when this yields.
+
+    It has three primaries, each with so many replicas.
+    """
     if password is not None:
-        settings = (*settings, "--requirepass", password)
+        settings = (*settings, "--requirepass", password, "--masterauth", password)
     with tempfile.TemporaryDirectory(prefix="redis-mob-test-") as directory, ExitStack() as stack:
         nodes: list[Node] = []
-        for _ in range(_PRIMARIES):
+        for _ in range(_PRIMARIES * (1 + replicas)):
             nodes.append(_start(program or find_server(), directory, settings, password))
             stack.callback(nodes[-1].kill)
-        _join(nodes)
+        _join(nodes[:_PRIMARIES], nodes[_PRIMARIES:])
         started = Cluster(nodes, password)
-        _until(started.is_ready)
+        wait_for(started.is_ready, "the Cluster does not get ready")
         yield started
 
 
-def _start(program: Path, directory: str, settings: tuple[str, ...], password: str | None) -> Node:
+def _start(program: Path, directory: str, settings: Sequence[str], password: str | None) -> Node:
     for _ in range(5):
-        node = Node(program, directory, settings, password)
+        port = _free_port()
+        place = Path(directory, str(port))
+        place.mkdir(exist_ok=True)
+        command = [str(program), "--port", str(port), "--bind", HOST, "--dir", str(place), "--save", ""]
+        node = Node(port, [*command, "--cluster-enabled", "yes", *settings], password=password)
         if node.came_up():
             return node
         node.kill()
     raise RuntimeError(f"{program} does not start with {settings}")
 
 
-def _join(nodes: list[Node]) -> None:
-    bounds = [REDIS_CLUSTER_HASH_SLOTS * number // len(nodes) for number in range(len(nodes) + 1)]
-    for number, node in enumerate(nodes):
+def _join(primaries: Sequence[Node], replicas: Sequence[Node]) -> None:
+    bounds = [REDIS_CLUSTER_HASH_SLOTS * number // len(primaries) for number in range(len(primaries) + 1)]
+    for number, node in enumerate(primaries):
         node.do("CLUSTER", "ADDSLOTSRANGE", bounds[number], bounds[number + 1] - 1)
         node.do("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
-    for node in nodes[1:]:
-        node.do("CLUSTER", "MEET", HOST, nodes[0].port)
+    for node in (*primaries[1:], *replicas):
+        node.do("CLUSTER", "MEET", HOST, primaries[0].port)
+    for number, node in enumerate(replicas):
+        primary = primaries[number % len(primaries)].id
+        wait_for(lambda node=node, primary=primary: primary in node.do("CLUSTER", "NODES").decode(), "no gossip")
+        node.do("CLUSTER", "REPLICATE", primary)
 
 
-def _until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + LONG
-    while not condition():
-        assert time.monotonic() < deadline, "the Cluster does not get ready"
-        time.sleep(_POLL)
+def _sorted(view: dict[tuple[int, int], list[int]]) -> list[Any]:
+    """The same for nodes that list the same replicas in another order."""
+    return sorted((range_, ports[0], sorted(ports[1:])) for range_, ports in view.items())
 
 
 def _free_port() -> int:

@@ -10,12 +10,12 @@ import pytest
 from redis_mob.connection.connection import Connection, connect
 from redis_mob.errors import OutcomeUnknownError, ReadFailedError, StorageUnavailableError, ValidationError
 from redis_mob.storage import MobStorage
-from redis_mob.testing.faults import EXECUTED, Fault, Request, at_random, fault_proxy, in_order
+from redis_mob.testing.faults import EXECUTED, REMEMBERED, Fault, Request, at_random, fault_proxy, in_order
 from redis_mob.testing.samples.new_events import number_of, numbered
 from redis_mob.testing.waiting import LONG, take, until
 from tests.connection.scripts import INCREASE
 
-LOST = sorted(set(Fault) - {Fault.NONE, Fault.REPLY_DELAYED}, key=lambda fault: fault.value)
+LOST = sorted(set(Fault) - {Fault.NONE, Fault.LATE, Fault.REPLY_DELAYED}, key=lambda fault: fault.value)
 
 
 async def value_of(connection: Connection, key: str) -> int:
@@ -37,6 +37,42 @@ async def test_a_fault_loses_the_reply_and_the_server_has_executed_or_not(
         assert proxy.count(fault) == 1
         assert await disturbed.call(INCREASE, [key]) == 2 + (fault in EXECUTED)
         await disturbed.aclose()
+
+
+async def test_a_late_request_comes_when_its_client_is_gone(
+    server_url: str, connection: Connection, namespace: str
+) -> None:
+    key = f"{{rm:{namespace}}}:counter"
+    async with fault_proxy(server_url, in_order([Fault.LATE] * 2), delay=0.001) as proxy:
+        disturbed = await connect(proxy.url)
+        await proxy.all_arrived()
+        for _ in range(2):
+            with pytest.raises(OutcomeUnknownError):
+                await disturbed.call(INCREASE, [key])
+        await proxy.all_arrived()
+        assert await value_of(connection, key) == 2
+        await disturbed.aclose()
+
+
+async def test_a_late_request_never_comes_once_the_proxy_is_closed(
+    server_url: str, connection: Connection, namespace: str
+) -> None:
+    key = f"{{rm:{namespace}}}:counter"
+    async with fault_proxy(server_url, in_order([Fault.LATE]), delay=LONG) as proxy:
+        disturbed = await connect(proxy.url)
+        with pytest.raises(OutcomeUnknownError):
+            await disturbed.call(INCREASE, [key])
+        await disturbed.aclose()
+    assert await value_of(connection, key) == 0
+
+
+async def test_a_proxy_forgets_old_requests_and_counts_them(server_url: str, namespace: str) -> None:
+    async with fault_proxy(server_url) as proxy, MobStorage.open(proxy.url, namespace=namespace) as storage:
+        proxy.done.extend([proxy.done[0]] * REMEMBERED)
+        before = proxy.count(Fault.NONE)
+        assert await storage.events.latest_cursor() == 0
+        assert len(proxy.done) == REMEMBERED
+        assert proxy.done[-1][0].number == proxy.count(Fault.NONE) > before
 
 
 async def test_a_late_reply_comes(server_url: str, connection: Connection, namespace: str) -> None:

@@ -1,0 +1,67 @@
+"""An image that can take the place of valkey/valkey, made of this machine's programs where no registry is reached.
+
+`python -m tests.docker.image NAME [SERVER]` makes one; the server is that of `embedded:` unless another one is named.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+from redis_mob.connection.server_process import find_server
+
+_TOOLS = ("sh", "cat", "cp", "grep", "sleep", "tail")
+"""What the scripts and health checks call, besides the server and its client."""
+
+_ENTRYPOINT = """\
+#!/bin/sh
+case "$1" in -* | *.conf) set -- valkey-server "$@" ;; esac
+exec "$@"
+"""
+
+
+def make_image(name: str, server: Path | None = None) -> None:
+    """Import an image with a server, `redis-cli` and a shell; what it runs, it runs as root.
+
+    Raises FileNotFoundError if this machine lacks a program that belongs into it.
+    """
+    programs = {"valkey-server": server or find_server(), **{tool: _program(tool) for tool in _TOOLS}}
+    programs["valkey-cli"] = _program("redis-cli")
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w", dereference=True) as tar:
+        for called, program in programs.items():
+            tar.add(program, f"bin/{called}")
+        for library in sorted(set().union(*map(_libraries, programs.values()))):
+            tar.add(library)
+        _add_script(tar, "bin/docker-entrypoint.sh", _ENTRYPOINT)
+    changes = ('ENTRYPOINT ["docker-entrypoint.sh"]', "WORKDIR /data", "ENV PATH=/bin")
+    command = ["docker", "import", *(f"--change={change}" for change in changes), "-", name]
+    subprocess.run(command, input=archive.getvalue(), stdout=subprocess.DEVNULL, check=True)
+
+
+def _program(name: str) -> Path:
+    found = shutil.which(name)
+    if found is None:
+        raise FileNotFoundError(f"an image of our own needs {name}, which is not on PATH")
+    return Path(found)
+
+
+def _libraries(program: Path) -> set[str]:
+    """The shared libraries of a program, its loader included."""
+    listed = subprocess.run(["ldd", program], capture_output=True, text=True, check=False)
+    return set(re.findall(r"(/\S+) \(0x", listed.stdout))
+
+
+def _add_script(tar: tarfile.TarFile, name: str, text: str) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.mode, entry.size = 0o755, len(text)
+    tar.addfile(entry, io.BytesIO(text.encode()))
+
+
+if __name__ == "__main__":
+    make_image(sys.argv[1], *map(Path, sys.argv[2:]))
