@@ -4,12 +4,15 @@
 """
 
 from redis_mob.connection.retry import RetryPolicy
+from redis_mob.connection.sessions import WriteOutcome
 from redis_mob.errors import (
     AlreadyExistsError,
     CasConflictError,
     ChangeFeedTruncatedError,
     ConfigStoreError,
     DefinitionError,
+    DurabilityError,
+    EpochChangedError,
     EventsTrimmedError,
     FrameAtomicPersistenceUnavailableError,
     FrameDepthLimitExceededError,
@@ -244,8 +247,10 @@ __all__ = [
     "DependencyMode",
     "DependsOnMode",
     "DispatchMode",
+    "DurabilityError",
     "DurableIdentity",
     "Ephemeral",
+    "EpochChangedError",
     "EqCondition",
     "EventRouterConfig",
     "EventsTrimmedError",
@@ -403,6 +408,7 @@ __all__ = [
     "WiringEdge",
     "WiringRules",
     "WriteFailedError",
+    "WriteOutcome",
     "extract_meta_revision",
     "terminal_identity",
 ]

@@ -18,12 +18,48 @@ class WriteFailedError(MobStoreError):
 class OutcomeUnknownError(WriteFailedError):
     """The connection was lost after a write was sent, and its reply never came: it may or may not have happened.
 
-    `token` identifies the call.
+    `token` identifies the write: `await storage.resolve(error.token)` learns what became of it.
     """
 
     def __init__(self, message: str, token: str) -> None:
         super().__init__(message)
         self.token = token
+
+
+class DurabilityError(MobStoreError):
+    """A write has happened, and could not be made as safe as the storage was asked to make writes.
+
+    `asked` is that durability, `reached` says where the write is. Whoever does it again does it twice.
+    """
+
+    def __init__(self, asked: str, reached: str) -> None:
+        super().__init__(
+            f"the write has happened, but is not as safe as durability {asked} says: only {reached} has it"
+        )
+        self.asked = asked
+        self.reached = reached
+
+
+class EpochChangedError(MobStoreError):
+    """The storage has gone back in time: a failover or restart has lost what had been acknowledged or seen.
+
+    A write that raises it has not happened. Everybody who notices gets it once, then goes on with what is left: read
+    again what you rely on. A subscription that raises it goes on after the event `kept`, the last one of those it had
+    seen that is still there; `kept` is None for a write.
+    """
+
+    def __init__(self, message: str, kept: int | None = None) -> None:
+        super().__init__(message)
+        self.kept = kept
+
+    @classmethod
+    def of_events(cls, after: int, kept: int) -> EpochChangedError:
+        """What a subscription raises that had come to cursor `after`."""
+        return cls(
+            f"the event log has gone back in time: of what was seen up to cursor {after}, only what came up to cursor "
+            f"{kept} is still there; the subscription goes on after it",
+            kept,
+        )
 
 
 class ReadFailedError(MobStoreError):
@@ -128,7 +164,8 @@ class VersionConflictError(ConfigStoreError):
 class ChangeFeedTruncatedError(ConfigStoreError):
     """Config changes after the reader's cursor are gone: read the documents again.
 
-    A subscription that raised it may be continued: it goes on with the change `first_available`.
+    A subscription that raised it may be continued: it goes on with the change `first_available`. It is also raised
+    where changes that a subscription had passed are gone or others, because the storage has gone back in time.
     """
 
     def __init__(self, after: int, first_available: int) -> None:

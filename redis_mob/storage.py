@@ -7,8 +7,10 @@ from types import TracebackType
 from typing import Any
 
 from redis_mob.connection.address import MemoryAddress
+from redis_mob.connection.durability import Durability
 from redis_mob.connection.keys import Keys
 from redis_mob.connection.retry import RetryPolicy
+from redis_mob.connection.sessions import WriteOutcome
 from redis_mob.connection.url import parse_address, storage_url
 from redis_mob.contracts import (
     ExecutionStore,
@@ -19,6 +21,7 @@ from redis_mob.contracts import (
     RealmProfileStore,
     WatchableConfigStore,
 )
+from redis_mob.errors import StorageUnavailableError
 from redis_mob.memory.storage import MemoryStorage
 from redis_mob.security.sealing import SealKey, SealKeyring
 from redis_mob.stores.seal_keys import Secrets, secrets_with
@@ -53,6 +56,7 @@ class MobStorage:
         *,
         namespace: str = "default",
         seal_key: SealKey | SealKeyring | None = None,
+        durability: str = "memory",
         retry: RetryPolicy | None = None,
     ) -> OpeningStorage:
         """Open a namespace: `async with MobStorage.open(...) as storage`, or `storage = await MobStorage.open(...)`.
@@ -63,15 +67,28 @@ class MobStorage:
         its content, which is gone when the last of them is closed. Nothing is sealed there.
         With a seal key, secret keys and bootstrap tokens are stored sealed, and the namespace can only be opened with
         that key from then on; without one they are stored in clear, with one UnsealedSecretsWarning.
-        A write whose reply is lost is sent again for as long as `retry` says, ten seconds by default; it still happens
-        at most once, and its result is that of the first time.
-        Raises ValidationError for a bad URL, name or key, StorageUnavailableError for a server that cannot be used,
-        SealKeyMissingError for a namespace that needs seal keys that are not given.
+        A write whose reply is lost, or that cannot be sent, is sent again for as long as `retry` says, ten seconds by
+        default; it still happens at most once, and its result is that of the first time. So are reads.
+        `durability` says what a write has reached when it returns: `memory`, that of the primary, which a crash or
+        failover may lose; `fsync`, the disk of the primary; `replicas:N`, N replicas. A write that does not get that
+        far in this time raises DurabilityError.
+        Raises ValidationError for a bad URL, name, key or durability, StorageUnavailableError for a server that cannot
+        be used, or cannot give that durability, SealKeyMissingError for a namespace that needs seal keys that are not
+        given.
         """
-        return OpeningStorage(url, namespace, secrets_with(seal_key), retry)
+        return OpeningStorage(url, namespace, secrets_with(seal_key), durability, retry)
 
     def __repr__(self) -> str:
         return f"MobStorage({self._backend!r})"
+
+    async def resolve(self, token: str) -> WriteOutcome:
+        """Learn what became of a write that raised OutcomeUnknownError, from the token of the error.
+
+        A write that has not been executed by then never will be. Any storage on the same namespace may ask, as long as
+        the one that wrote is in use, and ten minutes longer.
+        Raises ValidationError for a text that is no token, OutcomeUnknownError if it cannot be learned (any more).
+        """
+        return await self._backend.resolve(token)
 
     async def aclose(self) -> None:
         """Close all connections, and end the embedded server if this storage started it."""
@@ -81,10 +98,13 @@ class MobStorage:
 class OpeningStorage:
     """A storage about to be opened: await it, or use it as an async context manager, which closes it again."""
 
-    def __init__(self, url: str | None, namespace: str, secrets: Secrets, retry: RetryPolicy | None) -> None:
+    def __init__(
+        self, url: str | None, namespace: str, secrets: Secrets, durability: str, retry: RetryPolicy | None
+    ) -> None:
         self._url = url
         self._namespace = namespace
         self._secrets = secrets
+        self._durability = durability
         self._retry = retry
         self._storage: MobStorage | None = None
 
@@ -104,5 +124,11 @@ class OpeningStorage:
     async def _open(self) -> MobStorage:
         url = storage_url(self._url)
         if isinstance(parse_address(url), MemoryAddress):
+            if Durability.parse(self._durability).is_waited_for:
+                raise StorageUnavailableError(f"durability {self._durability}: {url} keeps nothing beyond this process")
             return MobStorage(MemoryStorage(Keys(self._namespace).namespace))
-        return MobStorage(await open_redis_storage(url, self._namespace, self._secrets, self._retry))
+        return MobStorage(
+            await open_redis_storage(
+                url, self._namespace, self._secrets, durability=self._durability, retry=self._retry
+            )
+        )

@@ -1,16 +1,17 @@
 -- Runs an operation once in its session: whoever sends it again, because the reply was lost, gets the first reply.
 -- connection/scripts.py puts every script that writes in the place of the operation.
 --
--- KEYS   last: session
--- ARGV   last three: slot, sequence number of the call in its slot, '1' when it is time to prolong the session
--- Reply  that of the operation | {RECEIPT, the first reply as the protocol spells it} | an error FENCED, with nothing
---        done, when a later call of the slot was here before
+-- KEYS   last two: meta, session
+-- ARGV   last six: slot, sequence number of the call in its slot, greatest one of the slot that was answered, epoch that
+--        the client knows ('' = none), milliseconds that the session lives, '1' when it is time to prolong it
+-- Reply  that of the operation | {RECEIPT, the first reply as the protocol spells it} | an error, with nothing done:
+--        FENCED when the call was given up, or a later one of the slot was here before; EPOCH and the epoch of the
+--        namespace when it is another one, or becomes another one because a receipt is gone that was answered
 -- Leaves the receipt of the last call of the slot, until the session has been idle for its time to live.
 
-local TIME_TO_LIVE = 600000
-
-local session = table.remove(KEYS)
-local prolong, sequence, slot = table.remove(ARGV), table.remove(ARGV), table.remove(ARGV)
+local session, meta = table.remove(KEYS), table.remove(KEYS)
+local prolong, time_to_live, epoch = table.remove(ARGV), table.remove(ARGV), table.remove(ARGV)
+local answered, sequence, slot = table.remove(ARGV), table.remove(ARGV), table.remove(ARGV)
 
 -- what a reply looks like on the wire
 local function spelled(reply)
@@ -30,17 +31,24 @@ local function operation()
 --- @operation
 end
 
-local receipt = redis.call('HGET', session, slot)
+local receipt, last = redis.call('HGET', session, slot), 0
 if receipt then
   local space = string.find(receipt, ' ', 1, true)
-  local last = string.sub(receipt, 1, space - 1)
-  if last == sequence then return { 'RECEIPT', string.sub(receipt, space + 1) } end
-  if tonumber(last) > tonumber(sequence) then return redis.error_reply('FENCED a later call was here before') end
+  last = tonumber(string.sub(receipt, 1, space - 1))
+  if last == tonumber(sequence) and space < #receipt then return { 'RECEIPT', string.sub(receipt, space + 1) } end
+  if last >= tonumber(sequence) then return redis.error_reply('FENCED the call was given up') end
 end
+
+local current = redis.call('HGET', meta, 'epoch') or '0'
+if (epoch == '' or epoch == current) and last < tonumber(answered) then
+  current = string.format('%.0f', redis.call('HINCRBY', meta, 'epoch', 1))
+  return redis.error_reply('EPOCH ' .. current)
+end
+if epoch ~= '' and epoch ~= current then return redis.error_reply('EPOCH ' .. current) end
 
 local reply = operation()
 -- a full server refuses a receipt only after an operation that wrote nothing, and that may be looked at anew
 redis.pcall('HSET', session, slot, sequence .. ' ' .. spelled(reply))
--- without a receipt the session may be new, or have lost its end in a failover
-if prolong == '1' or not receipt then redis.pcall('PEXPIRE', session, TIME_TO_LIVE) end
+-- without a receipt the session may be new
+if prolong == '1' or not receipt then redis.pcall('PEXPIRE', session, time_to_live) end
 return reply

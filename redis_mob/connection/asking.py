@@ -31,7 +31,8 @@ class AskingLocator(ABC):
     async def locate(self) -> TcpAddress:
         """The server that holds the namespace, as far as is known.
 
-        Raises Unreachable if nobody can tell for the moment, another TransportError if that is going to stay so.
+        Raises Unreachable if nobody answers, Unsettled if nobody can tell for the moment, another TransportError if
+        that is going to stay so.
         """
         if self._holder is not None:
             return self._holder

@@ -32,8 +32,9 @@ class ClusterLocator(AskingLocator):
         match error, at:
             case ServerRefusal(code="MOVED", text=text), TcpAddress():
                 self._holder = self._named(text, at)
+                return Again(at_once=True)
             case ServerRefusal(code="ASK", text=text), TcpAddress():
-                return Again(asking=self._named(text, at))
+                return Again(asking=self._named(text, at), at_once=True)
             case ServerRefusal(code="TRYAGAIN"), _:
                 pass
             case ServerRefusal(code="CLUSTERDOWN") | Unreachable(), _:

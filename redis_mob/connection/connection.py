@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -16,21 +15,26 @@ from redis_mob.connection.address import (
     SentinelAddress,
     ServiceAddress,
 )
+from redis_mob.connection.calls import Calls, EpochChanged, OutcomeUnknown
 from redis_mob.connection.cluster import ClusterLocator
+from redis_mob.connection.confirmations import Confirmations, NotSafe, waited_for_on
+from redis_mob.connection.durability import Durability
 from redis_mob.connection.embedded import EmbeddedServer
 from redis_mob.connection.keys import Keys
-from redis_mob.connection.locator import FixedLocator, Locator
-from redis_mob.connection.refusals import explain, is_transient
+from redis_mob.connection.locator import FixedLocator, Locator, Unsettled
+from redis_mob.connection.refusals import explain
 from redis_mob.connection.retry import RetryPolicy
-from redis_mob.connection.routing import GivenUp, Router
-from redis_mob.connection.scripts import Script, once
+from redis_mob.connection.routing import Router
+from redis_mob.connection.scripts import Script
 from redis_mob.connection.scripts import script as script_named
 from redis_mob.connection.sentinel import SentinelLocator
 from redis_mob.connection.server_info import ServerInfo
-from redis_mob.connection.sessions import Session, Slot, first_reply
-from redis_mob.connection.transport import NotSent, Part, ReplyLost, ServerRefusal, Transport, TransportError
+from redis_mob.connection.sessions import Sessions, WriteOutcome, parse_token, reply_in
+from redis_mob.connection.transport import Part, ServerRefusal, Transport, TransportError
 from redis_mob.connection.url import parse_address, storage_url
 from redis_mob.errors import (
+    DurabilityError,
+    EpochChangedError,
     InternalError,
     OutcomeUnknownError,
     ReadFailedError,
@@ -47,16 +51,6 @@ CONNECT_TIMEOUT = 5.0
 REPLY_TIMEOUT = 10.0
 MAX_REQUESTS = 1000
 
-_READ_PAUSES = (0.05, 0.2, 0.5)
-"""Seconds between the attempts of a read, each shortened by a random part."""
-
-_LOADS = 3
-"""How often one call loads its script: more than once only if others flush the server's scripts in between."""
-
-
-class NotLoaded(NotSent):
-    """The reply to loading a script was lost, so that the script was not run."""
-
 
 class Connection:
     """A server that scripts run on, for one event loop; `connect` makes it.
@@ -68,22 +62,22 @@ class Connection:
     def __init__(
         self,
         address: ServiceAddress,
-        namespace: str | None,
+        sessions: Sessions | None,
+        calls: Calls,
         transport: Router,
         server: ServerInfo,
+        durability: str,
         embedded: EmbeddedServer | None,
-        retry: RetryPolicy,
     ) -> None:
         self.url = address.url
         self.server = server
         self.transport = transport
         self._address = address
-        self._namespace = namespace
-        self._session = None if namespace is None else Session(namespace)
+        self._sessions = sessions
+        self._calls = calls
+        self._durability = durability
         self._embedded = embedded
-        self._retry = retry
         self._loop = asyncio.get_running_loop()
-        self._closed = False
 
     def __repr__(self) -> str:
         return f"Connection({str(self._address)!r})"
@@ -91,41 +85,61 @@ class Connection:
     async def call(self, script: Script | str, keys: Sequence[str | bytes], args: Sequence[Part] = ()) -> Any:
         """Run a script that may write, at most once, and return its raw reply: bytes, int, None or a list of these.
 
-        When the reply is lost it is sent again for a while, unless the connection is for no namespace: the server then
-        gives the first reply, if there was one. Raises WriteFailedError if it had no effect because it could not be
-        sent or the server refused it, OutcomeUnknownError if nothing could be learned in time.
+        While the server cannot be reached, or its reply is lost, it is sent again for a while (a connection for no
+        namespace sends nothing again whose reply was lost); the server then gives the first reply, if there was one.
+        Raises WriteFailedError if it had no effect because it could not be sent or the server refused it,
+        OutcomeUnknownError if nothing could be learned in time, DurabilityError if it happened and is not safe enough,
+        EpochChangedError if it did not happen because the server has lost what it had acknowledged before.
         """
         script = self._ready(script)
-        if self._session is None:
-            token, outcome = uuid4().hex, self._run(b"EVALSHA", script, keys, args)
-        else:
-            slot = self._session.begin()
-            token, outcome = self._session.token(slot), self._once(self._session, slot, script, keys, args)
         try:
-            return await outcome
-        except ReplyLost as error:
+            return await self._calls.write(script, keys, args, uuid4().hex)
+        except OutcomeUnknown as error:
             raise OutcomeUnknownError(
                 f"{script.name} on {self._address}: the connection was lost after the request was sent ({error}); "
                 "it may or may not have happened",
-                token,
+                error.token,
+            ) from error.__cause__
+        except NotSafe as error:
+            raise DurabilityError(self._durability, error.reached) from error.__cause__
+        except EpochChanged as error:
+            raise EpochChangedError(
+                f"{script.name} on {self._address}: not done, for the server has lost writes that it had acknowledged: "
+                "read again what you rely on"
             ) from error.__cause__
         except TransportError as error:
             raise WriteFailedError(f"{script.name} on {self._address}: {_explained(error)}") from _cause(error)
 
     async def read(self, script: Script | str, keys: Sequence[str | bytes], args: Sequence[Part] = ()) -> Any:
-        """Run a script that only reads, and return its raw reply; a lost connection is tried again a few times.
+        """Run a script that only reads, and return its raw reply; it is tried again as a write is.
 
         Raises ReadFailedError if no attempt got a reply, or the server refused.
         """
         script = self._ready(script)
-        for pause in (*_READ_PAUSES, None):
-            try:
-                return await self._run(b"EVALSHA_RO", script, keys, args)
-            except TransportError as error:
-                if pause is None or _is_final(error):
-                    raise ReadFailedError(f"{script.name} on {self._address}: {_explained(error)}") from _cause(error)
-            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
-        raise AssertionError("the last attempt returns or raises")
+        try:
+            return await self._calls.read(script, keys, args)
+        except TransportError as error:
+            raise ReadFailedError(f"{script.name} on {self._address}: {_explained(error)}") from _cause(error)
+
+    async def resolve(self, token: str) -> WriteOutcome:
+        """What became of the write that an OutcomeUnknownError with this token was about.
+
+        A write that has not happened by then never will. Raises ValidationError for a text that is no token,
+        OutcomeUnknownError if the server cannot be reached or has forgotten the session.
+        """
+        script = self._ready("meta/resolve")
+        client, slot, sequence = parse_token(token)
+        if self._sessions is None:
+            raise InternalError(f"{self!r} is for no namespace, so that it has no writes to ask for")
+        try:
+            code, *reply = await self._calls.repeatable(script, [self._sessions.key(client)], [slot, sequence])
+        except TransportError as error:
+            raise OutcomeUnknownError(f"{script.name} on {self._address}: {_explained(error)}", token) from _cause(
+                error
+            )
+        if code < 0:
+            raise OutcomeUnknownError(f"{self._address} has forgotten the write: its session is over", token)
+        return WriteOutcome(True, reply_in(reply[0])) if reply else WriteOutcome(False)
 
     async def open_namespace(self, namespace: str) -> Keys:
         """The keys of a namespace, which is created if it does not exist.
@@ -135,78 +149,40 @@ class Connection:
         its version cannot be read.
         """
         keys = Keys(namespace)
-        if self._namespace not in (None, namespace):
-            raise InternalError(f"{self!r} is for namespace {self._namespace!r}: connect again for {namespace!r}")
+        if self._sessions is not None and self._sessions.namespace != namespace:
+            raise InternalError(
+                f"{self!r} is for namespace {self._sessions.namespace!r}: connect again for {namespace!r}"
+            )
         try:
-            reply = await self.call("meta/open_namespace", [keys.meta], [NAMESPACE_SCHEMA])
-        except WriteFailedError as error:
+            version, epoch = await self.call("meta/open_namespace", [keys.meta], [NAMESPACE_SCHEMA])
+        except (WriteFailedError, DurabilityError, EpochChangedError) as error:
             raise StorageUnavailableError(f"cannot open namespace {namespace!r}: {error}") from error.__cause__
         try:
-            schema = int(reply)
+            schema = int(version)
         except ValueError as error:
-            raise SerializationError(f"{keys.meta} has the unreadable schema version {reply!r}") from error
+            raise SerializationError(f"{keys.meta} has the unreadable schema version {version!r}") from error
         if schema > NAMESPACE_SCHEMA:
             raise StorageUnavailableError(
                 f"namespace {namespace!r} on {self._address} has schema version {schema}, written by a newer "
                 f"redis_mob; this one reads up to version {NAMESPACE_SCHEMA}: upgrade it, or use another namespace"
             )
+        if self._sessions is not None:
+            self._sessions.epoch = int(epoch)
         return keys
 
     async def aclose(self) -> None:
         """Close all connections, and end the embedded server if this process owns it. Calling it again does nothing."""
-        self._closed = True
+        self._calls.closed = True
+        if self._calls.confirmations is not None:
+            await self._calls.confirmations.aclose()
         await _close(self.transport, self._embedded)
 
     def _ready(self, script: Script | str) -> Script:
-        if self._closed:
+        if self._calls.closed:
             raise InternalError("this storage was closed; open a new one")
         if asyncio.get_running_loop() is not self._loop:
             raise InternalError("this storage was opened in another event loop; open one in each loop")
         return script_named(script) if isinstance(script, str) else script
-
-    async def _run(self, command: bytes, script: Script, keys: Sequence[str | bytes], args: Sequence[Part]) -> Any:
-        for _ in range(_LOADS):
-            try:
-                return await self.transport.request(command, script.sha, len(keys), *keys, *args)
-            except ServerRefusal as refusal:
-                if refusal.code != "NOSCRIPT":
-                    raise
-                await self._load(script, refusal.by or self.transport)
-        return await self.transport.request(command, script.sha, len(keys), *keys, *args)
-
-    async def _once(
-        self, session: Session, slot: Slot, script: Script, keys: Sequence[str | bytes], args: Sequence[Part]
-    ) -> Any:
-        """Run a script in a slot of the session, which the call gives back in the end."""
-        try:
-            reply = await self._until_known(once(script), session.keys(keys), session.arguments(args, slot), slot)
-            return first_reply(reply)
-        finally:
-            session.end(slot)
-
-    async def _until_known(self, script: Script, keys: Sequence[str | bytes], args: Sequence[Part], slot: Slot) -> Any:
-        """Send a call until its outcome is known; what certainly had no effect is known, and raised."""
-        lost: ReplyLost | None = None
-        pauses: Iterator[float] | None = None
-        while True:
-            try:
-                return await self._run(b"EVALSHA", script, keys, args)
-            except TransportError as error:
-                last = error
-            if isinstance(last, ReplyLost):
-                lost = last
-            pauses = pauses or self._retry.pauses()
-            hopeless = self._closed or (not _may_pass(last) if lost is None else _is_final(last))
-            if hopeless or (pause := next(pauses, None)) is None:
-                slot.outcome_unknown = lost is not None
-                raise lost or last
-            await asyncio.sleep(pause)
-
-    async def _load(self, script: Script, server: Transport | Router) -> None:
-        try:
-            await server.request(b"SCRIPT", b"LOAD", script.text)
-        except ReplyLost as error:
-            raise NotLoaded(str(error)) from error.__cause__
 
 
 async def connect(
@@ -216,31 +192,47 @@ async def connect(
     connect_timeout: float = CONNECT_TIMEOUT,
     reply_timeout: float = REPLY_TIMEOUT,
     max_requests: int = MAX_REQUESTS,
+    durability: str = "memory",
     retry: RetryPolicy | None = None,
 ) -> Connection:
     """Reach the server that a URL names, starting it if it is an embedded one, and check that it is supported.
 
     Without a URL that of REDIS_MOB_URL is used, else `embedded:`. Timeouts are in seconds. A connection to a Cluster
-    is for one namespace, which has to be named.
+    is for one namespace, which has to be named; only one for a namespace knows another durability than `memory`.
     Raises ValidationError for a bad URL or name, InternalError for a Cluster without a namespace,
     StorageUnavailableError if the server cannot be reached, started or used.
     """
-    address, embedded = parse_address(storage_url(url)), None
+    address, embedded, wanted = parse_address(storage_url(url)), None, Durability.parse(durability)
     if isinstance(address, MemoryAddress):
         raise ValidationError(f"storage URL {address.url!r}: it names no server that could be reached")
     if isinstance(address, EmbeddedAddress):
         embedded = await EmbeddedServer.start(address.directory)
         address = embedded.address
+    retry = retry or RetryPolicy()
     transport = Router(
         _locator(address, namespace),
-        partial(Transport, connect_timeout=connect_timeout, reply_timeout=reply_timeout, max_requests=max_requests),
+        partial(
+            Transport,
+            connect_timeout=connect_timeout,
+            reply_timeout=reply_timeout,
+            max_requests=max_requests,
+            retry=retry,
+        ),
     )
+    sessions = None if namespace is None else Sessions(namespace, retry.deadline)
+    calls = Calls(transport, retry, sessions)
     try:
-        server = await _supported_server(address, transport)
+        server = await _supported_server(address, calls)
+        waited_for = await waited_for_on(server, wanted, calls.ask)
+    except TransportError as error:
+        await _close(transport, embedded)
+        raise StorageUnavailableError(f"cannot use {address}: {_explained(error)}") from _cause(error)
     except BaseException:
         await _close(transport, embedded)
         raise
-    return Connection(address, namespace, transport, server, embedded, retry or RetryPolicy())
+    if sessions is not None and waited_for.is_waited_for:
+        calls.confirmations = Confirmations(transport, sessions, waited_for)
+    return Connection(address, sessions, calls, transport, server, durability, embedded)
 
 
 def _locator(address: ServiceAddress, namespace: str | None) -> Locator:
@@ -253,11 +245,8 @@ def _locator(address: ServiceAddress, namespace: str | None) -> Locator:
     return ClusterLocator(address, namespace)
 
 
-async def _supported_server(address: ServiceAddress, transport: Router) -> ServerInfo:
-    try:
-        server = ServerInfo.parse(await transport.request(b"INFO", b"server"))
-    except TransportError as error:
-        raise StorageUnavailableError(f"cannot use {address}: {_explained(error)}") from _cause(error)
+async def _supported_server(address: ServiceAddress, calls: Calls) -> ServerInfo:
+    server = ServerInfo.parse(await calls.ask(b"INFO", b"server"))
     if problem := server.problem(in_cluster=isinstance(address, ClusterAddress)):
         raise StorageUnavailableError(f"cannot use {address}: {problem}")
     return server
@@ -271,20 +260,8 @@ async def _close(transport: Router, embedded: EmbeddedServer | None) -> None:
             await embedded.aclose()
 
 
-def _is_final(error: TransportError) -> bool:
-    """Whether the same read would hardly end otherwise a moment later."""
-    return isinstance(error, GivenUp) or (isinstance(error, ServerRefusal) and not is_transient(error.code))
-
-
-def _may_pass(error: TransportError) -> bool:
-    """Whether a call that certainly had no effect is worth sending again."""
-    if isinstance(error, ServerRefusal):
-        return is_transient(error.code)
-    return isinstance(error, ReplyLost | NotLoaded)
-
-
 def _explained(error: TransportError) -> str:
-    if isinstance(error, GivenUp):
+    if isinstance(error, Unsettled):
         return f"{_explained(error.last)}; given up after several attempts"
     return explain(error.code, error.text) if isinstance(error, ServerRefusal) else str(error)
 

@@ -12,7 +12,7 @@ from redis.asyncio.connection import AbstractConnection, SSLConnection, UnixDoma
 from redis.asyncio.connection import Connection as TcpConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError
+from redis.exceptions import ConnectionError, ResponseError
 
 from redis_mob.connection.address import ServerAddress, TcpAddress, UnixAddress
 from redis_mob.connection.tls import Tls
@@ -41,6 +41,7 @@ def new_connection(address: ServerAddress, connect_timeout: float) -> AbstractCo
         "socket_timeout": None,
         "socket_connect_timeout": connect_timeout,
         "retry": Retry(NoBackoff(), 0),
+        "driver_info": None,  # else it introduces itself with CLIENT SETINFO, which a user of few rights may not run
     }
     if isinstance(address, UnixAddress):
         return UnixDomainSocketConnection(path=address.path, **options)
@@ -72,6 +73,7 @@ class _TlsConnection(SSLConnection):
             raise ConnectionError(str(error)) from error
         try:
             await super().connect()
+            await self._hear()
         except ConnectionError as error:
             if isinstance(error.__context__, _CUT) and (refusal := await self._refusal(context)):
                 raise ConnectionError(str(refusal)) from refusal
@@ -87,6 +89,12 @@ class _TlsConnection(SSLConnection):
         if nowait and self._writer is not None:
             self._writer.transport.abort()  # else it stays open until the server has said goodbye too
         await super().disconnect(nowait, error, failure_count, health_check_failed)
+
+    async def _hear(self) -> None:
+        """Let the server say something, whatever it is: it does not if it refuses our certificate."""
+        with suppress(ResponseError):
+            await self.send_command("PING", check_health=False)
+            await self.read_response()  # pyright: ignore[reportUnknownMemberType]
 
     async def _refusal(self, context: SSLContext) -> SSLError | None:
         """What the server says to our certificate on a connection on which we say nothing.

@@ -9,11 +9,23 @@ from redis_mob.connection.address import ServerAddress
 from redis_mob.connection.transport import TransportError
 
 
+class Unsettled(TransportError):  # noqa: N818
+    """Nothing had an effect, and a later request may find another server: `last` is how it ended here."""
+
+    def __init__(self, last: TransportError) -> None:
+        super().__init__(str(last))
+        self.last = last
+
+
 @dataclass(frozen=True, slots=True)
 class Again:
-    """A request that had no effect is worth sending again: once to `asking` with ASKING, or to where the holder is."""
+    """A request that had no effect is worth sending again: once to `asking` with ASKING, or to where the holder is.
+
+    `at_once` says that a server has named the holder, so that there is nothing to wait for.
+    """
 
     asking: ServerAddress | None = None
+    at_once: bool = False
 
 
 class Locator(Protocol):
@@ -28,7 +40,7 @@ class Locator(Protocol):
         ...
 
     def again(self, error: TransportError, at: ServerAddress) -> Again | None:
-        """How a request that ended so at this server goes on; None if that is its end."""
+        """How a request that ended so at this server goes on; None if nothing about the place is to blame."""
         ...
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+_NO_PERMISSION = (
+    "the user of this URL may not run a command, or touch a key or channel, that redis_mob needs: `redis-mob acl` "
+    "prints the rule that suffices, `redis-mob doctor` what is missing"
+)
+
 _ADVICE = {
     "OOM": "the server has reached its maxmemory and refuses writes: raise maxmemory, or prune and delete what is done",
     "READONLY": "the server is a read-only replica: connect to the primary",
-    "NOPERM": "the user of this URL lacks a permission that redis_mob needs",
+    "NOPERM": _NO_PERMISSION,
     "NOAUTH": "the server asks for a password: give one in the URL, as in redis://user:password@host",
     "WRONGPASS": "the user name or password of this URL is wrong",
     "MISCONF": "the server cannot save its data (is the disk full or read-only?) and refuses writes",
@@ -20,15 +25,28 @@ _ADVICE = {
     "This instance has cluster support disabled": "the server is not part of a Redis Cluster: open it with redis://",
 }
 
-_TRANSIENT = frozenset({"LOADING", "BUSY", "MASTERDOWN"})
+_NO_PERMISSION_IN_A_SCRIPT = ("The user executing the script can't", "ACL failure in script")
+
+_TRANSIENT = frozenset({"LOADING", "BUSY", "MASTERDOWN", "READONLY", "NOREPLICAS", "TRYAGAIN", "CLUSTERDOWN"})
+"""What passes when a server has loaded, a script has ended, a failover is over, or a slot has moved."""
+
+_BEFORE_IT_RUNS = frozenset({"READONLY", "MASTERDOWN"})
+"""Refusals of a replica: what a script saw there before it was refused proves nothing of the primary."""
 
 
 def explain(code: str, text: str) -> str:
     """One sentence on a refusal: what it means and what to do, then the server's own words."""
     advice = _ADVICE.get(code) or _ADVICE.get(text)
+    if text.startswith(_NO_PERMISSION_IN_A_SCRIPT):
+        advice = _NO_PERMISSION
     return f"{advice} ({code} {text})" if advice else f"the server refused: {code} {text}"
 
 
 def is_transient(code: str) -> bool:
-    """Whether the same read may well succeed a moment later."""
+    """Whether the same request may well succeed a moment later."""
     return code in _TRANSIENT
+
+
+def tells_that_it_ran(code: str, text: str) -> bool:
+    """Whether a script was under way when it was refused: it had found no receipt, and has had no effect."""
+    return "script: " in text and "@user_script" in text and code not in _BEFORE_IT_RUNS

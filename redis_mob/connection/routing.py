@@ -1,30 +1,16 @@
-"""Takes requests to the server that holds a namespace, also while the namespace moves to another one."""
+"""Takes a request to the server that holds a namespace, and follows it when it has just moved."""
 
 from __future__ import annotations
 
-import asyncio
-import random
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from redis_mob.connection.address import ServerAddress
-from redis_mob.connection.locator import Locator
-from redis_mob.connection.transport import Line, NotSent, Part, Transport, TransportError
+from redis_mob.connection.locator import Locator, Unsettled
+from redis_mob.connection.transport import Line, NotSent, Part, ReplyLost, Transport, TransportError
 
-PATIENCE = 5.0
-"""Seconds, from its first failure on, for which a request that had no effect is sent again."""
-
-_FIRST_PAUSE = 0.01
-_LONGEST_PAUSE = 0.25
-
-
-class GivenUp(TransportError):  # noqa: N818
-    """The request was sent again for as long as is sensible, and never had an effect; `last` is how it ended last."""
-
-    def __init__(self, last: TransportError) -> None:
-        super().__init__(str(last))
-        self.last = last
+_MOST_HOPS = 5
+"""How many servers one request may be sent on to."""
 
 
 class Router:
@@ -39,24 +25,23 @@ class Router:
     async def request(self, *parts: Part) -> Any:
         """Send one request to the server that holds the namespace, and wait for its reply, as Transport.request does.
 
-        It is sent again, maybe to another server, only if it certainly had no effect and the locator knows better.
-        Raises what Transport.request raises, and GivenUp.
+        A server that names another one is believed at once; nothing is sent again that may have had an effect.
+        Raises what Transport.request raises, and Unsettled where the locator expects the next request to do better.
         """
-        pauses = _pauses()
         asking: ServerAddress | None = None
+        hops = 0
         while True:
-            address = asking or await self._locator.locate()
+            address = asking or await self._locate()
             try:
                 return await self._transport(address).request(*parts, asking=asking is not None)
             except TransportError as error:
                 again = self._locator.again(error, address)
-                if again is None:
+                if again is None or isinstance(error, ReplyLost):
                     raise
-                pause = 0.0 if again.asking and not asking else next(pauses, None)
-                if pause is None:
-                    raise GivenUp(error) from error.__cause__
-            await asyncio.sleep(pause)
-            asking = again.asking
+                hops += 1
+                if not again.at_once or hops > _MOST_HOPS:
+                    raise Unsettled(error) from error.__cause__
+                asking = again.asking
 
     async def line(self) -> Line:
         """A new connection of the caller's own to the server that holds the namespace, which is found out anew.
@@ -72,19 +57,17 @@ class Router:
         for transport in self._transports.values():
             await transport.aclose()
 
+    async def _locate(self) -> ServerAddress:
+        """Where the namespace is; found out anew when a connection to that server was lost, for it may be no more."""
+        address = await self._locator.locate()
+        if not self._transport(address).has_lost_its_wire():
+            return address
+        self._locator.forget()
+        return await self._locator.locate()
+
     def _transport(self, address: ServerAddress) -> Transport:
         if self._closed:
             raise NotSent("the storage was closed")
         if (known := self._transports.get(address)) is None:
             known = self._transports[address] = self._transport_to(address)
         return known
-
-
-def _pauses() -> Iterator[float]:
-    """Seconds before each further attempt: the first is made at once, later ones after growing pauses."""
-    deadline = time.monotonic() + PATIENCE
-    yield 0.0
-    pause = _FIRST_PAUSE
-    while time.monotonic() < deadline:
-        yield pause * random.uniform(0.5, 1.0)  # noqa: S311
-        pause = min(pause * 2, _LONGEST_PAUSE)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from redis_mob.connection.address import SentinelAddress, ServerAddress, TcpAddress
 from redis_mob.connection.asking import AskingLocator, ask, nobody
-from redis_mob.connection.locator import Again
+from redis_mob.connection.locator import Again, Unsettled
 from redis_mob.connection.transport import NotSent, ServerRefusal, TransportError, Unreachable
 
 
@@ -56,7 +56,10 @@ class SentinelLocator(AskingLocator):
         if answers and not checked:
             asked = ", ".join(sentinel.place for sentinel in self._seeds)
             raise NotSent(f"no Sentinel of {asked} that answers knows a service {self._service!r}: is its name right?")
-        raise nobody(f"{'primary' if answers else 'Sentinel'} of {self._service!r}", failures)
+        if not answers:
+            raise nobody(f"Sentinel of {self._service!r}", failures)
+        failure = nobody(f"primary of {self._service!r}", failures)
+        raise Unsettled(failure) if isinstance(failure, Unreachable) else failure
 
     async def _named_by(self, sentinel: TcpAddress) -> TcpAddress | None:
         """The server that a Sentinel takes for the primary; None if it does not know the service."""

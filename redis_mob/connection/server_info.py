@@ -29,6 +29,11 @@ class ServerInfo:
         mode = fields.get("redis_mode") or fields.get("server_mode") or "standalone"
         return cls(product, tuple(map(int, re.findall(r"\d+", version))), mode)
 
+    @property
+    def has_waitaof(self) -> bool:
+        """Whether one can wait until it has written to its disk."""
+        return self.product == "Valkey" or self.version >= (7, 2)
+
     def problem(self, *, in_cluster: bool = False) -> str | None:
         """Why this server cannot be used, alone or as a node of a Cluster; None if it can."""
         if self.mode == "sentinel":

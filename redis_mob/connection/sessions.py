@@ -1,10 +1,11 @@
-"""The session of one client: numbers its calls, so that the server can tell one that is sent again from a new one."""
+"""The sessions of one client: they number its calls, so that the server knows one that is sent again."""
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 from uuid import uuid4
 
@@ -12,68 +13,149 @@ import hiredis
 
 from redis_mob.connection.keys import Keys
 from redis_mob.connection.transport import Part
+from redis_mob.errors import ValidationError
+
+LIFETIME = 600.0
+"""Seconds that a session outlives its last prolongation, at least."""
 
 PROLONGED_EVERY = 60.0
-"""Seconds after which a session is prolonged; lua/lib/session lets it live ten times as long."""
+"""Seconds after which a session in use is prolonged."""
+
+IDLE = 300.0
+"""Seconds without a prolongation after which a session is given up for a new one, long before it may have expired."""
+
+MOST_UNKNOWN = 100
+"""Calls of unknown outcome after which a session is given up for a new one: their receipts may still be asked for."""
 
 _RECEIPT = b"RECEIPT"
+_TOKEN = re.compile(r"([0-9a-f]{32}):([0-9]{1,6}):([0-9]{1,15})")
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOutcome:
+    """What became of a write whose reply was lost.
+
+    `reply` is what the server had answered, as the operation's script in lua/ says: 1 for a compare-and-swap that won,
+    0 for one that lost, [cursor, time] of each appended event, and so on. It is None if nothing was executed.
+    """
+
+    executed: bool
+    reply: Any = None
+
+
+@dataclass(slots=True)
+class Session:
+    """What the server keeps receipts for under one key: as many as calls were ever under way at a time."""
+
+    client: str = field(default_factory=lambda: uuid4().hex)
+    free: list[Slot] = field(default_factory=list[Any])
+    slots: int = 0
+    unknown: int = 0
+    prolonged: float = float("-inf")
 
 
 @dataclass(slots=True)
 class Slot:
     """The place of one call under way, and of its receipt; `sequence` counts the calls that were in it."""
 
+    session: Session
     number: int
+    begun: float = 0.0
     sequence: int = 0
+    acknowledged: int = 0
+    """The greatest sequence number that was answered: a server without its receipt has gone back in time."""
     outcome_unknown: bool = False
     """Its receipt may still be asked for, so that no other call may take its place."""
 
+    @property
+    def token(self) -> str:
+        """What identifies the call for ever."""
+        return f"{self.session.client}:{self.number}:{self.sequence}"
 
-class Session:
-    """The calls of one client in one namespace; as many slots as calls were ever under way at a time."""
 
-    def __init__(self, namespace: str) -> None:
-        self._client = uuid4().hex
-        self._key = Keys(namespace).session(self._client)
-        self._free: list[Slot] = []
-        self._slots = 0
-        self._prolonged = -PROLONGED_EVERY
+class Sessions:
+    """The calls of one client in one namespace. `lifetime` is how long, in seconds, one call may be sent again."""
+
+    def __init__(self, namespace: str, patience: float) -> None:
+        self.namespace = namespace
+        self._keys = Keys(namespace)
+        self._lifetime = LIFETIME + patience
+        self._time_to_live = int(self._lifetime * 1000)
+        self._session = Session()
+        self.epoch: int | None = None
+        """The epoch of the namespace that this client knows of; None until it was told."""
 
     def begin(self) -> Slot:
         """The slot of a new call, which `end` takes back."""
-        if not self._free:
-            self._free.append(Slot(self._slots))
-            self._slots += 1
-        slot = self._free.pop()
+        now = clock()
+        session = self._session
+        if session.unknown >= MOST_UNKNOWN or (session.slots and now - session.prolonged > IDLE):
+            session = self._session = Session()
+        if not session.free:
+            session.free.append(Slot(session, session.slots))
+            session.slots += 1
+        slot = session.free.pop()
+        slot.begun = now
         slot.sequence += 1
         return slot
 
     def end(self, slot: Slot) -> None:
         """The call of a slot is over."""
-        if not slot.outcome_unknown:
-            self._free.append(slot)
+        if slot.outcome_unknown:
+            slot.session.unknown += 1
+        else:
+            slot.session.free.append(slot)
 
-    def keys(self, keys: Sequence[str | bytes]) -> list[str | bytes]:
-        """The keys of a call, and that of the session."""
-        return [*keys, self._key]
+    def may_have_expired(self, slot: Slot) -> bool:
+        """Whether the call of this slot is so old that the server may have forgotten that it did it."""
+        return clock() - slot.begun > self._lifetime - PROLONGED_EVERY
+
+    def keys(self, keys: Sequence[str | bytes], slot: Slot) -> list[str | bytes]:
+        """The keys of a call, and those of its session."""
+        return [*keys, self._keys.meta, self.key(slot.session.client)]
+
+    def key(self, client: str) -> str:
+        """The key of a session."""
+        return self._keys.session(client)
 
     def arguments(self, arguments: Sequence[Part], slot: Slot) -> list[Part]:
         """The arguments of a call, and what lua/lib/session takes."""
-        now = time.monotonic()
-        due = now - self._prolonged >= PROLONGED_EVERY
+        due = slot.begun - slot.session.prolonged >= PROLONGED_EVERY
         if due:
-            self._prolonged = now
-        return [*arguments, slot.number, slot.sequence, int(due)]
+            slot.session.prolonged = slot.begun
+        epoch = "" if self.epoch is None else self.epoch
+        call = [slot.number, slot.sequence, slot.acknowledged, epoch, self._time_to_live, int(due)]
+        return [*arguments, *call]
 
-    def token(self, slot: Slot) -> str:
-        """What identifies a call for ever."""
-        return f"{self._client}:{slot.number}:{slot.sequence}"
+    def changed_epoch(self, epoch: int) -> None:
+        """The namespace has another epoch: from now on this client speaks of it, and relies on no older receipt."""
+        if epoch != self.epoch:
+            self.epoch = epoch
+            self._session = Session()
+
+
+def clock() -> float:
+    """Seconds that also go on while the machine sleeps, as they do for the server."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def parse_token(token: str) -> tuple[str, int, int]:
+    """(client, slot, sequence number) of a token; raises ValidationError for another text."""
+    match = _TOKEN.fullmatch(token)
+    if match is None:
+        raise ValidationError(f"{token!r} is no token of a write: pass on the token of an OutcomeUnknownError")
+    return match[1], int(match[2]), int(match[3])
 
 
 def first_reply(reply: Any) -> Any:
     """The reply of an operation, also where only its receipt was left."""
-    if not (isinstance(reply, list) and len(cast("list[Any]", reply)) == 2 and reply[0] == _RECEIPT):
-        return cast("Any", reply)
+    if isinstance(reply, list) and len(cast("list[Any]", reply)) == 2 and reply[0] == _RECEIPT:
+        return reply_in(cast("bytes", reply[1]))
+    return cast("Any", reply)
+
+
+def reply_in(receipt: bytes) -> Any:
+    """The reply that a receipt holds."""
     reader = hiredis.Reader()
-    reader.feed(cast("bytes", reply[1]))
+    reader.feed(receipt)
     return reader.gets()

@@ -16,7 +16,9 @@ from redis import exceptions as driver
 from redis.asyncio.connection import AbstractConnection
 
 from redis_mob.connection.address import ServerAddress
+from redis_mob.connection.circuit import Circuit
 from redis_mob.connection.dialing import new_connection, silence
+from redis_mob.connection.retry import RetryPolicy
 from redis_mob.connection.tls import distrust
 from redis_mob.connection.wire import Wire, WireClosed
 
@@ -27,6 +29,7 @@ _pack_command = cast("Callable[[tuple[Part, ...]], bytes]", hiredis.pack_command
 _LOST = (OSError, EOFError, driver.RedisError)
 _ASKING = _pack_command((b"ASKING",))
 _CLOSED = "the storage was closed"
+_USUAL = RetryPolicy()
 
 
 class TransportError(Exception):
@@ -91,11 +94,20 @@ class Transport:
     """The way to one server, used by one event loop: one wire for all requests, made when it is needed.
 
     Connecting takes at most `connect_timeout` seconds, a request at most `reply_timeout` seconds with everything it
-    waits for; as many requests as `max_requests` are under way at a time, further ones wait.
+    waits for; as many requests as `max_requests` are under way at a time, further ones wait. A server that could not be
+    reached is left alone for one of the pauses of `retry`, and what comes meanwhile is told so at once. A wire that was
+    lost is made again after a random part of the first pause, so that clients which lost theirs together do not come
+    back together.
     """
 
     def __init__(
-        self, address: ServerAddress, *, connect_timeout: float, reply_timeout: float, max_requests: int
+        self,
+        address: ServerAddress,
+        *,
+        connect_timeout: float,
+        reply_timeout: float,
+        max_requests: int,
+        retry: RetryPolicy = _USUAL,
     ) -> None:
         self._address = address
         self._connect_timeout = connect_timeout
@@ -105,6 +117,7 @@ class Transport:
         self._connecting: asyncio.Task[Wire] | None = None
         self._silent: set[Wire] = set()
         """Wires on which a reply is overdue: they serve those who still wait there, and get no further requests."""
+        self._circuit = Circuit(retry)
         self._closed = False
 
     async def request(self, *parts: Part, asking: bool = False) -> Any:
@@ -135,8 +148,18 @@ class Transport:
                 self._set_aside(wire)
             raise unanswered(f"no answer within {self._reply_timeout:g} s") from error
         if isinstance(reply, hiredis.ReplyError):
-            raise _refused(str(reply), self) from driver.ResponseError(str(reply))
+            refusal = _refused(str(reply), self)
+            if refusal.code == "READONLY":  # the name may belong to another server by now
+                self._set_aside(wire)
+            raise refusal from driver.ResponseError(str(reply))
         return reply
+
+    def has_lost_its_wire(self) -> bool:
+        """Whether the server has cut the wire since the last request; that is said once."""
+        lost = self._wire is not None and not self._wire.is_open
+        if lost:
+            self._wire = None
+        return lost
 
     async def line(self) -> Line:
         """A new connection of the caller's own, which must close it; raises NotSent or ServerRefusal."""
@@ -168,6 +191,8 @@ class Transport:
 
     async def _connected(self) -> Wire:
         """A new wire, which all who need one at the moment wait for together."""
+        if (failure := self._circuit.failure) is not None:
+            raise Unreachable(str(failure)) from failure.__cause__
         if self._connecting is None:
             self._connecting = asyncio.create_task(self._make_wire(), name="redis_mob connects")
             self._connecting.add_done_callback(self._has_connected)
@@ -179,7 +204,14 @@ class Transport:
             raise
 
     async def _make_wire(self) -> Wire:
-        self._wire = Wire.take_over(await self._connect())
+        await asyncio.sleep(self._circuit.pause)
+        try:
+            connection = await self._connect()
+        except Unreachable as error:
+            self._circuit.failed(error)
+            raise
+        self._circuit.connected()
+        self._wire = Wire.take_over(connection)
         return self._wire
 
     def _has_connected(self, task: asyncio.Task[Wire]) -> None:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
-from collections.abc import AsyncGenerator, Sequence
+import math
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Self
 
 from redis_mob.connection.connection import Connection
+from redis_mob.connection.retry import RetryPolicy
 from redis_mob.connection.transport import Line, TransportError
 from redis_mob.following.bell import Bell
 
 _log = logging.getLogger(__name__)
 
-_FIRST_PAUSE = 0.05
-_LONGEST_PAUSE = 5.0
+_RETRY = RetryPolicy(deadline=math.inf, base=0.05, cap=5.0)
 _SILENCE = 15.0
 """Seconds without a word after which the server is asked whether it is still there; as long again, and it is not."""
 
@@ -83,7 +83,7 @@ class WakeUps:
                 await self._line.send(command, *channels)
 
     async def _run(self) -> None:
-        pause = _FIRST_PAUSE
+        pauses: Iterator[float] | None = None
         while True:
             try:
                 self._line = await self._transport.line()
@@ -91,14 +91,14 @@ class WakeUps:
                     await self._line.send(b"SSUBSCRIBE", *self._bells)
                 while True:
                     self._hear(await self._next_message(self._line))
-                    pause = _FIRST_PAUSE
+                    pauses = None
             except TransportError as error:
-                level = logging.WARNING if pause == _FIRST_PAUSE else logging.DEBUG
+                level = logging.WARNING if pauses is None else logging.DEBUG
                 _log.log(level, "%s: wake-ups interrupted, reconnecting: %s", self._name, error)
             finally:
                 await self._hang_up()
-            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            pauses = pauses or _RETRY.pauses()
+            await asyncio.sleep(next(pauses))
 
     async def _next_message(self, line: Line) -> Any:
         message = await line.receive(_SILENCE)

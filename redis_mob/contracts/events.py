@@ -79,6 +79,8 @@ class MobEventStore(Protocol):
 
         Without `after` it starts with the next event that is appended; with a cursor it first replays what came
         after it. Raises EventsTrimmedError once where events were pruned or cleared before they could be read, and
-        then goes on with the first one available (decision 5).
+        then goes on with the first one available (decision 5). Raises EpochChangedError once where events that it had
+        passed are gone or others, because the storage has lost what it had acknowledged, and then goes on after the
+        last one that is still the same; that includes an `after` that the log has not come to.
         """
         ...

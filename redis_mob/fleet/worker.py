@@ -15,7 +15,15 @@ from typing import Any
 from uuid import uuid4
 
 from redis_mob.contracts import Bell, ExecutionStore
-from redis_mob.errors import HandlerError, MobStoreError, ReadFailedError, ValidationError, WriteFailedError
+from redis_mob.errors import (
+    DurabilityError,
+    EpochChangedError,
+    HandlerError,
+    MobStoreError,
+    ReadFailedError,
+    ValidationError,
+    WriteFailedError,
+)
 from redis_mob.fleet import engine
 from redis_mob.fleet.executor import LeasedExecution, LeaseLost, execute
 from redis_mob.fleet.outcome import Outcome
@@ -197,7 +205,7 @@ class Worker:
                 if transition is None or await self._executions.commit(transition):
                     return transition
                 patience.restore()
-            except (ReadFailedError, WriteFailedError) as error:
+            except (ReadFailedError, WriteFailedError, DurabilityError, EpochChangedError) as error:
                 patience.try_with(error)
                 await asyncio.sleep(RETRY_SECONDS)
 

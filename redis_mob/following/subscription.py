@@ -16,6 +16,9 @@ PAGE = 500
 SWEEP_SECONDS = 1.0
 """How long a subscriber relies on wake-ups before it looks at the log by itself."""
 
+REMEMBERED = 1000
+"""Entries of which a subscriber remembers what they were, to find out where a log that has gone back differs."""
+
 Entry = tuple[int, Mapping[bytes, bytes]]
 """(cursor, fields) of one entry."""
 
@@ -32,7 +35,9 @@ class Subscription(AsyncIterator[T], Generic[T]):
     """Reads on from a cursor. An error is raised once, then it goes on; a cancelled wait loses nothing.
 
     `decode` gives None for what this reader is not meant to see, `lost` makes the error for (cursor, first available
-    cursor) where entries are gone. `restarts` says that a log which ends before the cursor has lost entries too.
+    cursor) where entries are gone. `gone_back` makes the one for (cursor, greatest cursor that is still the same) where
+    the log has forgotten entries, or has others under their cursors, because its server has gone back in time; without
+    it, those are lost entries too.
     """
 
     def __init__(
@@ -43,15 +48,17 @@ class Subscription(AsyncIterator[T], Generic[T]):
         *,
         decode: Callable[[int, Mapping[bytes, bytes]], T | None],
         lost: Callable[[int, int], Exception],
-        restarts: bool = False,
+        gone_back: Callable[[int, int], Exception] | None = None,
     ) -> None:
         self._log = log
         self._bell = bell
         self._after = after
         self._decode = decode
         self._lost = lost
-        self._restarts = restarts
+        self._gone_back = gone_back or _as_lost(lost)
         self._unread: deque[Entry] = deque()
+        self._seen: deque[tuple[int, int]] = deque(maxlen=REMEMBERED)
+        """(cursor, fingerprint) of the last entries that were handed over or passed."""
 
     @property
     def cursor(self) -> int:
@@ -71,18 +78,52 @@ class Subscription(AsyncIterator[T], Generic[T]):
                 self._skip_to(cursor)
             self._unread.popleft()
             self._after = cursor
+            self._seen.append((cursor, _fingerprint(fields)))
             if (decoded := self._decode(cursor, fields)) is not None:
                 return decoded
 
     async def _look(self) -> None:
-        newest, page = await self._log.read_after(self._after, PAGE)
+        """Read on; the last entry is read once more, since a log that has gone back may have another in its place."""
+        newest, page = await self._log.read_after(max(self._after - 1, 0), PAGE + 1)
+        if newest < self._after or (page and not self._is_as_seen(page[0])):
+            await self._go_back(newest)
+        page = [entry for entry in page if entry[0] > self._after]
         if page:
             self._unread.extend(page)
-        elif newest > self._after or (self._restarts and newest < self._after):
+        elif newest > self._after:
             self._skip_to(newest + 1)
         else:
             await self._bell.wait(SWEEP_SECONDS)
 
+    def _is_as_seen(self, entry: Entry) -> bool:
+        cursor, fields = entry
+        if cursor != self._after:
+            return True
+        if not self._seen:
+            self._seen.append((cursor, _fingerprint(fields)))
+        return self._seen[-1] == (cursor, _fingerprint(fields))
+
+    async def _go_back(self, newest: int) -> None:
+        """Go on after the last entry that is still the one that was seen."""
+        after, kept = self._after, min(newest, self._after)
+        if self._seen:
+            start = self._seen[0][0] - 1
+            _, page = await self._log.read_after(max(start, 0), REMEMBERED)
+            same = {(cursor, _fingerprint(fields)) for cursor, fields in page}.intersection(self._seen)
+            kept = max((cursor for cursor, _ in same), default=min(newest, start))
+        self._seen = deque((seen for seen in self._seen if seen[0] <= kept), maxlen=REMEMBERED)
+        self._after = kept
+        raise self._gone_back(after, kept)
+
     def _skip_to(self, cursor: int) -> None:
         after, self._after = self._after, cursor - 1
+        self._seen.clear()
         raise self._lost(after, cursor)
+
+
+def _as_lost(lost: Callable[[int, int], Exception]) -> Callable[[int, int], Exception]:
+    return lambda after, kept: lost(after, kept + 1)
+
+
+def _fingerprint(fields: Mapping[bytes, bytes]) -> int:
+    return hash(tuple(fields.values()))

@@ -112,7 +112,7 @@ class MemoryConfigStore(WatchableConfigStore):
         feed, decode = self._stored.feed, partial(codec.decode_change, self._prefix)
         with feed.bells.listen() as bell:
             start = feed.newest if after is None else after
-            yield Subscription(self, bell, start, decode=decode, lost=ChangeFeedTruncatedError, restarts=True)
+            yield Subscription(self, bell, start, decode=decode, lost=ChangeFeedTruncatedError)
 
     async def read_after(self, after: int, limit: int) -> tuple[int, list[Entry]]:
         """(greatest cursor ever given, undecoded changes after a cursor)."""

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from redis_mob.codec.events import EncodedEvent, decode_event, encode_new_event
 from redis_mob.contracts import MobEventStore
-from redis_mob.errors import CasConflictError, EventsTrimmedError, InternalError
+from redis_mob.errors import CasConflictError, EpochChangedError, EventsTrimmedError, InternalError
 from redis_mob.following.subscription import Entry, Subscription
 from redis_mob.memory.namespace import Access
 from redis_mob.models import MobEvent, NewMobEvent, StepFailed, terminal_identity
@@ -76,4 +76,6 @@ class MemoryEventStore(MobEventStore):
         log = self._access.content.log
         with log.bells.listen() as bell:
             after = log.newest if after is None else max(after, 0)
-            yield Subscription(self, bell, after, decode=decode_event, lost=EventsTrimmedError)
+            yield Subscription(
+                self, bell, after, decode=decode_event, lost=EventsTrimmedError, gone_back=EpochChangedError.of_events
+            )

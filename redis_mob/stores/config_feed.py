@@ -39,4 +39,4 @@ class RedisConfigFeed(ConfigChangeNotifier):
             if after is None:
                 after, _ = await self.read_after(0, 1)
             decode = partial(decode_change, self._prefix)
-            yield Subscription(self, bell, after, decode=decode, lost=ChangeFeedTruncatedError, restarts=True)
+            yield Subscription(self, bell, after, decode=decode, lost=ChangeFeedTruncatedError)

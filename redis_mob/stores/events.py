@@ -13,7 +13,7 @@ from redis_mob.connection.keys import Keys
 from redis_mob.connection.replies import Reply
 from redis_mob.connection.wakeups import WakeUps
 from redis_mob.contracts import MobEventStore
-from redis_mob.errors import CasConflictError, EventsTrimmedError, InternalError
+from redis_mob.errors import CasConflictError, EpochChangedError, EventsTrimmedError, InternalError
 from redis_mob.following.subscription import PAGE, Entry, Subscription
 from redis_mob.models import MobEvent, NewMobEvent, StepFailed, terminal_identity
 from redis_mob.stores.event_arguments import cursor_argument, event_arguments, log_keys, order_text, stored_event
@@ -100,4 +100,11 @@ class RedisEventStore(MobEventStore):
         async with self._wake_ups.listen(self._keys.wake_events) as bell:
             if after is None:
                 after, _ = await self.read_after(0, 1)
-            yield Subscription(self, bell, cursor_argument(after), decode=decode_event, lost=EventsTrimmedError)
+            yield Subscription(
+                self,
+                bell,
+                cursor_argument(after),
+                decode=decode_event,
+                lost=EventsTrimmedError,
+                gone_back=EpochChangedError.of_events,
+            )

@@ -21,6 +21,7 @@ class RedisStorage:
 
     def __init__(self, connection: Connection, keys: Keys, secrets: Secrets) -> None:
         self._connection = connection
+        self.resolve = connection.resolve
         self._wake_ups = WakeUps(connection)
         self.namespace = keys.namespace
         self.url = connection.url
@@ -42,11 +43,11 @@ class RedisStorage:
 
 
 async def open_redis_storage(
-    url: str, namespace: str, secrets: Secrets, retry: RetryPolicy | None = None
+    url: str, namespace: str, secrets: Secrets, *, durability: str = "memory", retry: RetryPolicy | None = None
 ) -> RedisStorage:
     """Reach the server, and open the namespace with these keys, creating it if it is new. Raises as MobStorage.open."""
     Keys(namespace)  # a bad name is refused before a server is started for it
-    connection = await connect(url, namespace, retry=retry)
+    connection = await connect(url, namespace, durability=durability, retry=retry)
     try:
         keys = await connection.open_namespace(namespace)
         await use_seal_keys(connection, keys, secrets)

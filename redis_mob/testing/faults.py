@@ -216,7 +216,7 @@ async def fault_proxy(url: str, plan: Plan | None = None, *, delay: float = 0.05
     seconds late. Raises ValidationError for a URL that names no single server.
     """
     address = parse_address(url)
-    if not isinstance(address, TcpAddress | UnixAddress):
+    if not isinstance(address, TcpAddress | UnixAddress) or (isinstance(address, TcpAddress) and address.tls):
         raise ValidationError("a fault proxy stands in front of one server: give it a redis:// or unix:// URL")
     proxy = FaultProxy(address, plan or in_order(()), delay)
     await proxy.start()

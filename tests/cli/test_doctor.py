@@ -21,7 +21,16 @@ PASSWORD = "hush"  # noqa: S105
 def good_url() -> Iterator[str]:
     """A server with nothing to complain of but that dead hosts are never noticed."""
     with server(
-        "--appendonly", "yes", "--maxmemory", "512mb", "--requirepass", PASSWORD, "--tcp-keepalive", "0"
+        "--appendonly",
+        "yes",
+        "--appendfsync",
+        "always",
+        "--maxmemory",
+        "512mb",
+        "--requirepass",
+        PASSWORD,
+        "--tcp-keepalive",
+        "0",
     ) as url:
         yield url.replace("unix://", f"unix://:{PASSWORD}@")
 

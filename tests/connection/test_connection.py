@@ -6,6 +6,7 @@ import pytest
 from redis.exceptions import RedisError
 
 from redis_mob.connection.connection import Connection, connect
+from redis_mob.connection.retry import RetryPolicy
 from redis_mob.errors import InternalError, OutcomeUnknownError, ReadFailedError, WriteFailedError
 from redis_mob.testing.waiting import until
 from tests.connection.scripts import INCREASE, adhoc
@@ -13,6 +14,7 @@ from tests.connection.wires import until_lost, wires
 from tests.support.fake_server import HANG_UP, SILENCE, bulk, fake_server, usual
 from tests.support.servers import server
 
+IMPATIENT = RetryPolicy(deadline=0.05, base=0.001, cap=0.01)
 GET = adhoc("return redis.call('GET', KEYS[1])")
 ECHO = adhoc("return {KEYS[1], ARGV[1], ARGV[2], 7, false, {'nested'}}")
 
@@ -112,7 +114,7 @@ async def test_a_lost_reply_of_a_write_leaves_the_outcome_unknown_and_nothing_is
 
 async def test_a_write_that_is_never_sent_has_certainly_not_happened(tmp_path):
     async with fake_server(tmp_path, usual) as url:
-        connection = await connect(url)
+        connection = await connect(url, retry=IMPATIENT)
         await connection.call(INCREASE, ["k"])
     await until_lost(connection)
     with pytest.raises(WriteFailedError) as failed:
@@ -122,11 +124,22 @@ async def test_a_write_that_is_never_sent_has_certainly_not_happened(tmp_path):
 
 
 async def test_a_reply_lost_while_loading_the_script_is_a_write_that_was_not_sent(tmp_path):
-    async with fake_server(tmp_path, Recorder(EVALSHA=[b"-NOSCRIPT none\r\n"], SCRIPT=[HANG_UP])) as url:
+    recorder = Recorder(EVALSHA=[b"-NOSCRIPT none\r\n"] * 2, SCRIPT=[HANG_UP])
+    async with fake_server(tmp_path, recorder) as url:
         connection = await connect(url)
+        assert await connection.call(INCREASE, ["k"]) == b"OK"
+        assert recorder.seen.count(b"SCRIPT") == 2
+        await connection.aclose()
+
+
+async def test_a_script_that_cannot_be_loaded_in_time_was_not_run(tmp_path):
+    recorder = Recorder(EVALSHA=[b"-NOSCRIPT none\r\n"] * 999, SCRIPT=[HANG_UP] * 999)
+    async with fake_server(tmp_path, recorder) as url:
+        connection = await connect(url, retry=IMPATIENT)
         with pytest.raises(WriteFailedError) as failed:
             await connection.call(INCREASE, ["k"])
         assert not isinstance(failed.value, OutcomeUnknownError)
+        assert recorder.seen.count(b"SCRIPT") > 1
         await connection.aclose()
 
 
@@ -140,14 +153,14 @@ async def test_a_read_is_tried_again(tmp_path, lost):
         await connection.aclose()
 
 
-async def test_a_read_gives_up_after_a_few_attempts(tmp_path):
-    recorder = Recorder(EVALSHA_RO=[HANG_UP] * 9)
+async def test_a_read_gives_up_when_its_time_is_used_up(tmp_path):
+    recorder = Recorder(EVALSHA_RO=[HANG_UP] * 999)
     async with fake_server(tmp_path, recorder) as url:
-        connection = await connect(url)
+        connection = await connect(url, retry=IMPATIENT)
         with pytest.raises(ReadFailedError, match="test/adhoc on unix://") as failed:
             await connection.read(GET, ["k"])
         assert isinstance(failed.value.__cause__, RedisError)
-        assert recorder.seen.count(b"EVALSHA_RO") == 4
+        assert recorder.seen.count(b"EVALSHA_RO") > 1
         await connection.aclose()
 
 
@@ -161,34 +174,68 @@ async def test_a_refused_read_is_not_tried_again(tmp_path):
         await connection.aclose()
 
 
-@pytest.mark.parametrize(
-    ("refusal", "advice"),
-    [
-        ("OOM command not allowed", "maxmemory"),
-        ("READONLY You can't write", "connect to the primary"),
-        ("NOPERM no permission", "lacks a permission"),
-        ("NOAUTH Authentication required.", "asks for a password"),
-        ("MISCONF Errors writing to the AOF file: No space left on device", "disk full .*No space left"),
-        ("LOADING the dataset", "still loading"),
-        ("BUSY Redis is busy", "SCRIPT KILL"),
-        ("MASTERDOWN Link with MASTER is down", "connect to the primary"),
-        ("NOREPLICAS Not enough good replicas", "replicas"),
-        ("MOVED 866 127.0.0.1:7000", r"use redis\+cluster://"),
-        ("ASK 866 127.0.0.1:7000", r"use redis\+cluster://"),
-        ("CLUSTERDOWN The cluster is down", "CLUSTER INFO"),
-        ("ERR max number of clients reached", "max number of clients"),
-        ("TRYAGAIN later", "has it on two nodes: .*later"),
-        ("WRONGTYPE Operation against a key", "WRONGTYPE Operation"),
-    ],
-)
+FOR_GOOD = [
+    ("OOM command not allowed", "maxmemory"),
+    ("NOPERM no permission", "redis-mob acl"),
+    ("NOAUTH Authentication required.", "asks for a password"),
+    ("MISCONF Errors writing to the AOF file: No space left on device", "disk full .*No space left"),
+    ("MOVED 866 127.0.0.1:7000", r"use redis\+cluster://"),
+    ("ASK 866 127.0.0.1:7000", r"use redis\+cluster://"),
+    ("ERR max number of clients reached", "max number of clients"),
+    ("WRONGTYPE Operation against a key", "WRONGTYPE Operation"),
+]
+FOR_A_WHILE = [
+    ("READONLY You can't write", "connect to the primary"),
+    ("LOADING the dataset", "still loading"),
+    ("BUSY Redis is busy", "SCRIPT KILL"),
+    ("MASTERDOWN Link with MASTER is down", "connect to the primary"),
+    ("NOREPLICAS Not enough good replicas", "replicas"),
+    ("CLUSTERDOWN The cluster is down", "CLUSTER INFO"),
+    ("TRYAGAIN later", "has it on two nodes: .*later"),
+]
+
+
+@pytest.mark.parametrize(("refusal", "advice"), [*FOR_GOOD, *FOR_A_WHILE])
 async def test_what_the_server_refuses_did_not_happen_and_says_what_to_do(tmp_path, refusal, advice):
     async with fake_server(tmp_path, Recorder(EVALSHA=[f"-{refusal}\r\n".encode()])) as url:
-        connection = await connect(url)
+        connection = await connect(url, retry=RetryPolicy(deadline=0))
         with pytest.raises(WriteFailedError, match=advice) as failed:
             await connection.call(INCREASE, ["k"])
         assert not isinstance(failed.value, OutcomeUnknownError)
         assert isinstance(failed.value.__cause__, RedisError)
         assert await connection.call(INCREASE, ["k"]) == b"OK"
+        await connection.aclose()
+
+
+@pytest.mark.parametrize(("refusal", "_advice"), FOR_A_WHILE)
+async def test_what_passes_is_waited_for(tmp_path, refusal, _advice):
+    recorder = Recorder(EVALSHA=[f"-{refusal}\r\n".encode()] * 3, INFO=[f"-{refusal}\r\n".encode()] * 3)
+    async with fake_server(tmp_path, recorder) as url:
+        connection = await connect(url)
+        assert await connection.call(INCREASE, ["k"]) == b"OK"
+        assert (recorder.seen.count(b"INFO"), recorder.seen.count(b"EVALSHA")) == (4, 4)
+        await connection.aclose()
+
+
+@pytest.mark.parametrize(("refusal", "_advice"), FOR_GOOD)
+async def test_what_does_not_pass_is_not_tried_again(tmp_path, refusal, _advice):
+    recorder = Recorder(EVALSHA=[f"-{refusal}\r\n".encode()] * 3)
+    async with fake_server(tmp_path, recorder) as url:
+        connection = await connect(url)
+        with pytest.raises(WriteFailedError):
+            await connection.call(INCREASE, ["k"])
+        assert recorder.seen.count(b"EVALSHA") == 1
+        await connection.aclose()
+
+
+async def test_a_server_that_became_a_replica_is_looked_for_anew(tmp_path):
+    """Its name may lead to another one by now."""
+    recorder = Recorder(EVALSHA=[b"-READONLY You can't write\r\n"])
+    async with fake_server(tmp_path, recorder) as url:
+        connection = await connect(url)
+        before = wires(connection)
+        assert await connection.call(INCREASE, ["k"]) == b"OK"
+        assert wires(connection) != before
         await connection.aclose()
 
 
@@ -204,7 +251,7 @@ async def test_a_full_server_refuses_writes_and_still_reads():
 
 async def test_a_replica_refuses_writes():
     with server("--replicaof", "127.0.0.1", "1") as url:
-        connection = await connect(url)
+        connection = await connect(url, retry=IMPATIENT)
         with pytest.raises(WriteFailedError, match="connect to the primary"):
             await connection.call(INCREASE, ["k"])
         await connection.aclose()

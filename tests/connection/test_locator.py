@@ -159,9 +159,9 @@ async def test_silence_is_given_up_and_those_who_were_not_asked_come_first_the_n
 async def test_a_redirection_names_the_node(locator: ClusterLocator, nodes: Nodes, text: str, target: TcpAddress):
     nodes.answers[A] = owned_by(B)
     assert await locator.locate() == B
-    assert locator.again(ServerRefusal("ASK", text), B) == Again(asking=target)
+    assert locator.again(ServerRefusal("ASK", text), B) == Again(asking=target, at_once=True)
     assert await locator.locate() == B
-    assert locator.again(ServerRefusal("MOVED", text), B) == Again()
+    assert locator.again(ServerRefusal("MOVED", text), B) == Again(at_once=True)
     assert await locator.locate() == target
     assert nodes.asked == [A]
 

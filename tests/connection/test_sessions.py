@@ -9,17 +9,20 @@ from typing import Any
 
 import pytest
 
+from redis_mob.connection import sessions
 from redis_mob.connection.connection import Connection, connect
 from redis_mob.connection.keys import Keys
 from redis_mob.connection.retry import RetryPolicy
+from redis_mob.connection.sessions import MOST_UNKNOWN, WriteOutcome
 from redis_mob.connection.transport import ServerRefusal
 from redis_mob.errors import OutcomeUnknownError, ValidationError, WriteFailedError
 from redis_mob.storage import MobStorage
-from redis_mob.testing.faults import EXECUTED, Fault, FaultProxy, at_random, fault_proxy, in_order
+from redis_mob.testing.faults import EXECUTED, Fault, FaultProxy, Request, at_random, fault_proxy, in_order
 from redis_mob.testing.samples.new_events import number_of, numbered
 from tests.connection.scripts import INCREASE, adhoc
 from tests.support.raw import keys_of
 
+NUMBER = adhoc("return redis.call('GET', KEYS[1])")
 QUICK = RetryPolicy(deadline=20, base=0.001, cap=0.01)
 LOST = [fault for fault in Fault if fault not in (Fault.NONE, Fault.REPLY_DELAYED)]
 CUTS = [Fault.CUT_BEFORE, Fault.CUT_WITHIN, Fault.CUT_AFTER, Fault.TRUNCATED]
@@ -83,14 +86,13 @@ async def test_a_reply_that_is_learned_later_is_the_same(
 
 
 async def test_what_the_server_refuses_has_no_receipt(disturbed: Connection, proxy: FaultProxy, keys: Keys) -> None:
-    """So that a refusal says nothing of an attempt before it whose reply was lost."""
+    """A script that was under way when it was refused has found no receipt, so that no attempt before it counts."""
     broken = adhoc("error('boom')")
-    with pytest.raises(WriteFailedError, match="boom") as refused:
-        await disturbed.call(broken, [keys.runs])
-    assert not isinstance(refused.value, OutcomeUnknownError)
-    proxy.plan = in_order([Fault.CUT_AFTER])
-    with pytest.raises(OutcomeUnknownError):
-        await disturbed.call(broken, [keys.runs])
+    for plan in ([], [Fault.CUT_AFTER]):
+        proxy.plan = in_order(plan)
+        with pytest.raises(WriteFailedError, match="boom") as refused:
+            await disturbed.call(broken, [keys.runs])
+        assert not isinstance(refused.value, OutcomeUnknownError)
     assert await disturbed.call(INCREASE, [keys.runs]) == 1
 
 
@@ -130,7 +132,138 @@ async def test_a_session_is_as_small_as_what_was_under_way_and_expires(
         await asyncio.gather(*(disturbed.call(INCREASE, [keys.runs]) for _ in range(3)))
     [session] = [name for name in await keys_of(connection, keys) if ":session:" in name]
     assert await connection.transport.request("HLEN", session) <= 3
-    assert 0 < await connection.transport.request("PTTL", session) <= 600_000
+    assert 0 < await connection.transport.request("PTTL", session) <= 620_000
+
+
+async def lost_call(connection: Connection, proxy: FaultProxy, keys: Keys, fault: Fault) -> str:
+    """The token of a call that nobody knows the outcome of."""
+    proxy.plan = lambda request: Fault.NONE if request.is_handshake else fault
+    with pytest.raises(OutcomeUnknownError) as unknown:
+        await connection.call(INCREASE, [keys.runs])
+    proxy.plan = in_order([])
+    return unknown.value.token
+
+
+@pytest.fixture
+async def impatient(proxy: FaultProxy, namespace: str) -> AsyncIterator[Connection]:
+    """A connection through the proxy that sends nothing twice, in an open namespace."""
+    opened = await connect(proxy.url, namespace, reply_timeout=0.3, retry=RetryPolicy(deadline=0))
+    await opened.open_namespace(namespace)
+    await opened.call(INCREASE, [Keys(namespace).specs])
+    yield opened
+    await opened.aclose()
+
+
+@pytest.mark.parametrize("fault", LOST)
+async def test_the_outcome_of_a_lost_call_can_be_learned(
+    impatient: Connection, proxy: FaultProxy, keys: Keys, fault: Fault
+) -> None:
+    token = await lost_call(impatient, proxy, keys, fault)
+    outcome = await impatient.resolve(token)
+    assert outcome == (WriteOutcome(True, 1) if fault in EXECUTED else WriteOutcome(False))
+    for _ in range(3):
+        await impatient.call(INCREASE, [keys.runs])
+    assert await impatient.resolve(token) == outcome
+    assert await impatient.transport.request("GET", keys.runs) == b"%d" % (3 + outcome.executed)
+
+
+async def test_anybody_may_ask_for_a_lost_call(
+    impatient: Connection, proxy: FaultProxy, keys: Keys, namespace: str, server_url: str
+) -> None:
+    token = await lost_call(impatient, proxy, keys, Fault.CUT_AFTER)
+    async with MobStorage.open(server_url, namespace=namespace) as storage:
+        assert await storage.resolve(token) == WriteOutcome(True, 1)
+
+
+async def test_what_was_said_not_to_have_happened_never_does(
+    impatient: Connection, connection: Connection, keys: Keys, proxy: FaultProxy
+) -> None:
+    token = await lost_call(impatient, proxy, keys, Fault.CUT_BEFORE)
+    late = proxy.done[-1][0].words
+    assert await impatient.resolve(token) == WriteOutcome(False)
+    with pytest.raises(ServerRefusal, match="FENCED"):
+        await connection.transport.request(*late)
+    assert await connection.transport.request("EXISTS", keys.runs) == 0
+
+
+async def test_an_outcome_that_nobody_knows_any_more_is_said_to_be_unknown(
+    impatient: Connection, connection: Connection, keys: Keys, proxy: FaultProxy
+) -> None:
+    token = await lost_call(impatient, proxy, keys, Fault.CUT_AFTER)
+    [session] = [name for name in await keys_of(connection, keys) if ":session:" in name]
+    await connection.transport.request("DEL", session)
+    with pytest.raises(OutcomeUnknownError, match="its session is over") as unknown:
+        await impatient.resolve(token)
+    assert unknown.value.token == token
+    assert await connection.transport.request("EXISTS", session) == 0
+
+
+async def test_a_server_that_cannot_be_asked_leaves_the_outcome_unknown(
+    impatient: Connection, keys: Keys, proxy: FaultProxy
+) -> None:
+    token = await lost_call(impatient, proxy, keys, Fault.CUT_AFTER)
+    proxy.refuse()
+    with pytest.raises(OutcomeUnknownError, match="meta/resolve") as unknown:
+        await impatient.resolve(token)
+    assert unknown.value.token == token
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "0123456789abcdef0123456789abcdef:1", "0123456789abcdef0123456789abcdef:1:-1"]
+)
+async def test_a_text_that_is_no_token_is_refused(impatient: Connection, text: str) -> None:
+    with pytest.raises(ValidationError, match="is no token of a write"):
+        await impatient.resolve(text)
+
+
+async def test_many_unknown_outcomes_make_no_session_grow_without_bounds(
+    impatient: Connection, connection: Connection, proxy: FaultProxy, keys: Keys
+) -> None:
+    tokens = [await lost_call(impatient, proxy, keys, Fault.CUT_AFTER) for _ in range(MOST_UNKNOWN + 1)]
+    names = [name for name in await keys_of(connection, keys) if ":session:" in name]
+    assert len(names) == len({token.split(":")[0] for token in tokens}) == 2
+    assert await impatient.resolve(tokens[0]) == WriteOutcome(True, 1)
+    assert await impatient.resolve(tokens[-1]) == WriteOutcome(True, MOST_UNKNOWN + 1)
+
+
+async def test_a_session_that_may_have_expired_is_given_up(
+    disturbed: Connection, connection: Connection, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await disturbed.call(INCREASE, [keys.runs])
+    later = sessions.clock() + sessions.IDLE + 1
+    monkeypatch.setattr(sessions, "clock", lambda: later)
+    [session] = [name for name in await keys_of(connection, keys) if ":session:" in name]
+    await connection.transport.request("DEL", session)
+    await disturbed.call(INCREASE, [keys.runs])
+    assert await disturbed.call(INCREASE, [keys.runs]) == 3
+    assert len([name for name in await keys_of(connection, keys) if ":session:" in name]) == 1
+
+
+async def test_a_call_is_not_sent_again_once_its_receipt_may_have_expired(
+    disturbed: Connection, proxy: FaultProxy, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await disturbed.call(INCREASE, [keys.runs])
+
+    def cut(request: Request) -> Fault:
+        later = sessions.clock() + sessions.LIFETIME + QUICK.deadline
+        monkeypatch.setattr(sessions, "clock", lambda: later)
+        return Fault.CUT_AFTER
+
+    proxy.plan = cut
+    with pytest.raises(OutcomeUnknownError):
+        await disturbed.call(INCREASE, [keys.runs])
+    assert proxy.count(Fault.CUT_AFTER) == 1
+
+
+async def test_a_server_that_is_away_is_waited_for(disturbed: Connection, proxy: FaultProxy, keys: Keys) -> None:
+    proxy.refuse()
+    proxy.cut_all()
+    calls = [asyncio.create_task(disturbed.call(INCREASE, [keys.runs])) for _ in range(5)]
+    calls.append(asyncio.create_task(disturbed.read(NUMBER, [keys.runs])))
+    await asyncio.wait(calls, timeout=0.2)
+    assert not any(call.done() for call in calls)
+    proxy.accept()
+    assert sorted((await asyncio.gather(*calls))[:5]) == [1, 2, 3, 4, 5]
 
 
 async def test_a_storage_does_every_call_once(server_url: str, namespace: str) -> None:

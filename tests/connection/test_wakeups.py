@@ -7,6 +7,7 @@ import pytest
 
 from redis_mob.connection import wakeups as module
 from redis_mob.connection.connection import Connection, connect
+from redis_mob.connection.retry import RetryPolicy
 from redis_mob.connection.wakeups import WakeUps
 from tests.support.fake_server import SILENCE, fake_server, usual
 
@@ -91,7 +92,7 @@ async def test_every_bell_rings_again_after_a_lost_connection(connection, keys, 
 
 
 async def test_a_listener_may_come_before_the_server(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_LONGEST_PAUSE", 0.02)
+    monkeypatch.setattr(module, "_RETRY", RetryPolicy(deadline=3600, base=0.01, cap=0.02))
 
     def answer(command):
         if command[0] != b"SSUBSCRIBE":

@@ -66,7 +66,7 @@ async def test_an_event_that_certainly_failed_was_not_told(code: dict[str, Any])
 
 
 async def test_what_is_built_from_a_log_is_built_anew_when_the_log_has_lost_events(code: dict[str, Any]) -> None:
-    histories = [["one", "two", EpochChangedError.__new__(EpochChangedError)], ["one", "other", EnoughError()]]
+    histories = [["one", "two", EpochChangedError("lost")], ["one", "other", EnoughError()]]
     built: list[str] = []
 
     @asynccontextmanager

@@ -36,7 +36,7 @@ SCRIPTS = {name for name in library().names() if name.startswith(STORES)}
 
 @pytest.fixture
 def own_server() -> Iterator[str]:
-    with server() as url:
+    with server("--appendonly", "yes") as url:
         yield url
 
 
@@ -47,8 +47,8 @@ async def watcher(own_server: str) -> AsyncIterator[Connection]:
     await connection.aclose()
 
 
-async def use_everything(url: str) -> None:
-    """Every method of these stores, each with effect."""
+async def use_everything(url: str, durability: str = "fsync") -> None:
+    """Every method of these stores, each with effect, and of sessions what this durability asks of them."""
     async with MobStorage.open(url, namespace=NAMESPACE, seal_key=OLD_KEY) as storage:
         await _use_runtime_metadata(storage.runtime_metadata)
     async with MobStorage.open(url, namespace=NAMESPACE, seal_key=SealKeyring(NEW_KEY, OLD_KEY)) as storage:
@@ -58,6 +58,7 @@ async def use_everything(url: str) -> None:
         await _use_specs(storage)
         await _use_realm_profiles(storage)
         await _use_config(storage.config)
+    await _use_sessions(url, durability)
 
 
 async def _use_runs(storage: MobStorage) -> None:
@@ -153,6 +154,14 @@ async def _use_realm_profiles(storage: MobStorage) -> None:
     assert (await profiles.update("p", profile("other"), 1)).revision == 2
     assert await profiles.delete("p", 2)
     assert await profiles.get("q") == (await profiles.list())[0]
+
+
+async def _use_sessions(url: str, durability: str) -> None:
+    connection = await connect(url, NAMESPACE, durability=durability)
+    await connection.open_namespace(NAMESPACE)
+    assert connection._sessions is not None
+    assert not (await connection.resolve(connection._sessions.begin().token)).executed
+    await connection.aclose()
 
 
 def is_session(key: str) -> bool:

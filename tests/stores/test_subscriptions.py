@@ -11,7 +11,7 @@ import pytest
 
 from redis_mob.connection.connection import Connection
 from redis_mob.connection.keys import Keys
-from redis_mob.errors import EventsTrimmedError, InternalError, SerializationError
+from redis_mob.errors import EpochChangedError, EventsTrimmedError, InternalError, SerializationError
 from redis_mob.following import subscription as module
 from redis_mob.following.subscription import PAGE
 from redis_mob.models import MobEvent
@@ -128,6 +128,9 @@ async def test_case_041_a_subscriber_recreates_nothing(
         waiting = asyncio.create_task(anext(following))
         await connection.transport.request("DEL", *await keys_of(connection, keys))
         seen = len(looks)
+        with pytest.raises(EpochChangedError, match=r"up to cursor 1, only what came up to cursor 0"):
+            await waiting
+        waiting = asyncio.create_task(anext(following))
         await until(lambda: len(looks) >= seen + 5)
         assert await keys_of(connection, keys) == set()
         waiting.cancel()

@@ -79,10 +79,11 @@ def _fsync(seen: Seen) -> Iterator[Verdict]:
     server = told(seen.server)
     if seen.field("aof_enabled") != "1":
         yield error("appendonly no", _AOF)
-    elif server.version >= _WAITAOF_SINCE:
-        yield ok(f"appendonly yes, and {server} has WAITAOF")
     elif (fsync := seen.setting("appendfsync")) == "always":
         yield ok("appendonly yes, appendfsync always")
+    elif server.has_waitaof:
+        found = f"appendfsync {fsync}, where WAITAOF answers before the disk has a write (redis/redis#13793)"
+        yield error(f"{found}: it survives the end of the server's process, not a power failure", "appendfsync always")
     else:
         yield error(f"{server} has no WAITAOF, and appendfsync is {fsync}", "appendfsync always")
 
@@ -132,9 +133,6 @@ def _replicas(seen: Seen) -> Iterator[Verdict]:
 
 
 _AOF = "appendonly yes"
-
-_WAITAOF_SINCE = (7, 2)
-"""Of Redis and of Valkey."""
 
 KEEPING = (
     Check(

@@ -1,0 +1,44 @@
+"""Keeps the clients of a server that cannot be reached from hammering it, and from coming back all at once."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+from redis_mob.connection.retry import RetryPolicy
+
+
+class Circuit:
+    """The way to one server: after each failure to connect it is open for a pause, and nobody tries meanwhile."""
+
+    def __init__(self, retry: RetryPolicy) -> None:
+        self._retry = replace(retry, deadline=math.inf)
+        self._pauses: Iterator[float] | None = None
+        self._open_until = 0.0
+        self._failure: Exception | None = None
+        self._was_closed = False
+
+    @property
+    def failure(self) -> Exception | None:
+        """How the last attempt ended, as long as it is too early for another one."""
+        return self._failure if time.monotonic() < self._open_until else None
+
+    @property
+    def pause(self) -> float:
+        """Seconds to wait before connecting: none at first, and when a connection was lost, a random time.
+
+        So clients that lost theirs together do not come back together.
+        """
+        return random.uniform(0, self._retry.base) if self._was_closed else 0.0  # noqa: S311
+
+    def failed(self, failure: Exception) -> None:
+        """The server could not be reached."""
+        self._pauses = self._pauses or self._retry.pauses()
+        self._failure, self._open_until = failure, time.monotonic() + next(self._pauses, self._retry.cap)
+
+    def connected(self) -> None:
+        """The server was reached."""
+        self._pauses, self._failure, self._was_closed = None, None, True

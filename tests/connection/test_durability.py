@@ -1,0 +1,212 @@
+"""Writes return when they are as safe as asked, and say so when they cannot be made so."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from redis import Redis
+
+from redis_mob.connection.acl import rights_in
+from redis_mob.connection.connection import Connection, connect
+from redis_mob.connection.durability import Durability
+from redis_mob.connection.keys import Keys
+from redis_mob.connection.retry import RetryPolicy
+from redis_mob.errors import (
+    DurabilityError,
+    EpochChangedError,
+    OutcomeUnknownError,
+    StorageUnavailableError,
+    ValidationError,
+)
+from redis_mob.storage import MobStorage
+from redis_mob.testing.faults import Fault, Request, fault_proxy
+from redis_mob.testing.samples.new_events import number_of, numbered
+from redis_mob.testing.waiting import until
+from tests.connection.scripts import INCREASE
+from tests.support.servers import redis7_program, server
+
+IMPATIENT = RetryPolicy(deadline=0.1, base=0.01, cap=0.1)
+WAITS = frozenset({"cmdstat_wait", "cmdstat_waitaof"})
+
+
+@dataclass
+class Pair:
+    """A primary and its replica."""
+
+    url: str
+    primary: Redis
+    replica: Redis
+
+    def part(self) -> None:
+        """The replica hears nothing of the primary any more."""
+        self.replica.execute_command("REPLICAOF", "NO", "ONE")
+
+    def join(self) -> None:
+        """The replica follows the primary."""
+        self.replica.execute_command("REPLICAOF", "127.0.0.1", self.primary.info()["tcp_port"])
+
+
+def client_of(url: str) -> Redis:
+    return Redis(unix_socket_path=url.removeprefix("unix://"), protocol=2)
+
+
+def waits(client: Redis) -> int:
+    """How often the server was asked to wait."""
+    return sum(stat["calls"] for name, stat in client.info("commandstats").items() if name in WAITS)
+
+
+@pytest.fixture
+def pair(free_port: int) -> Iterator[Pair]:
+    with server("--port", str(free_port), "--repl-diskless-sync-delay", "0") as url, server() as other:
+        pair = Pair(url, client_of(url), client_of(other))
+        pair.join()
+        yield pair
+        pair.primary.close()
+        pair.replica.close()
+
+
+@pytest.mark.parametrize("text", ["", "disk", "replicas", "replicas:0", "replicas:-1", "replicas:1000", "FSYNC", None])
+async def test_a_durability_that_does_not_exist_is_refused(text: str) -> None:
+    with pytest.raises(ValidationError, match=r"write memory, fsync, or replicas:N"):
+        await MobStorage.open("memory:", durability=text)
+
+
+@pytest.mark.parametrize("durability", ["fsync", "replicas:1"])
+async def test_what_keeps_nothing_is_not_trusted_with_it(durability: str) -> None:
+    with pytest.raises(StorageUnavailableError, match="keeps nothing beyond this process"):
+        await MobStorage.open("memory:", durability=durability)
+
+
+async def test_a_server_without_a_file_cannot_sync_it(server_url: str, namespace: str) -> None:
+    with pytest.raises(StorageUnavailableError, match="no append-only file: set appendonly yes"):
+        await MobStorage.open(server_url, namespace=namespace, durability="fsync")
+
+
+async def test_a_server_that_syncs_each_write_need_not_be_waited_for() -> None:
+    with server("--appendonly", "yes", "--appendfsync", "always") as url, client_of(url) as client:
+        async with MobStorage.open(url, durability="fsync") as storage:
+            await storage.events.append(numbered(1))
+        assert waits(client) == 0
+
+
+async def test_a_server_that_syncs_now_and_then_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+    with server("--appendonly", "yes") as url, client_of(url) as client, caplog.at_level(logging.WARNING, "redis_mob"):
+        async with MobStorage.open(url, durability="fsync") as storage:
+            await storage.events.append(numbered(1))
+        assert waits(client) > 0
+    assert "redis/redis#13793" in caplog.text
+
+
+async def test_a_server_without_waitaof_must_sync_each_write() -> None:
+    program = redis7_program()
+    with server("--appendonly", "yes", program=program) as url:
+        with pytest.raises(StorageUnavailableError, match="has no WAITAOF: set appendfsync always"):
+            await MobStorage.open(url, durability="fsync")
+    with server("--appendonly", "yes", "--appendfsync", "always", program=program) as url:
+        async with MobStorage.open(url, durability="fsync") as storage:
+            await storage.events.append(numbered(1))
+
+
+async def test_a_user_who_may_not_look_waits() -> None:
+    with server("--appendonly", "yes", "--appendfsync", "always") as url, client_of(url) as client:
+        rule = str(rights_in("n", Durability(fsync=True)))
+        client.execute_command("ACL", "SETUSER", "worker", "on", ">hush", *rule.split())
+        async with MobStorage.open(
+            url.replace("unix://", "unix://worker:hush@"), namespace="n", durability="fsync"
+        ) as storage:
+            await storage.events.append(numbered(1))
+        assert waits(client) > 0
+        assert client.acl_log()[0]["object"] == "config|get"
+
+
+async def test_a_write_returns_when_the_replicas_have_it(pair: Pair) -> None:
+    async with MobStorage.open(pair.url, namespace="n", durability="replicas:1") as storage:
+        for number in range(20):
+            await storage.events.append(numbered(number))
+            assert pair.replica.execute_command("XLEN", Keys("n").events) == number + 1
+
+
+async def test_writes_at_one_time_wait_once_for_all(pair: Pair) -> None:
+    async with MobStorage.open(pair.url, namespace="n", durability="replicas:1") as storage:
+        before = waits(pair.primary)
+        await asyncio.gather(*(storage.events.append(numbered(number)) for number in range(200)))
+        assert waits(pair.primary) - before < 50
+
+
+async def test_too_few_replicas_are_told(pair: Pair) -> None:
+    async with MobStorage.open(pair.url, namespace="n", durability="replicas:1", retry=IMPATIENT) as storage:
+        pair.part()
+        with pytest.raises(DurabilityError, match="only the primary and 0 of 1 replicas has it") as told:
+            await storage.events.append(numbered(1))
+        assert (told.value.asked, told.value.reached) == ("replicas:1", "the primary and 0 of 1 replicas")
+        assert [number_of(event) for event in await storage.events.replay_all()] == [1]
+
+
+async def test_replicas_that_come_late_are_waited_for_and_the_write_happens_once(pair: Pair) -> None:
+    async with MobStorage.open(pair.url, namespace="n", durability="replicas:1") as storage:
+        pair.part()
+        write = asyncio.create_task(storage.events.append(numbered(1)))
+        before = waits(pair.primary)
+        await until(lambda: waits(pair.primary) > before)
+        pair.join()
+        assert (await write).cursor == 1
+        assert [number_of(event) for event in await storage.events.replay_all()] == [1]
+
+
+async def test_a_namespace_cannot_be_opened_where_too_few_replicas_are(pair: Pair) -> None:
+    pair.part()
+    with pytest.raises(StorageUnavailableError, match="not as safe as durability replicas:1 says"):
+        await MobStorage.open(pair.url, namespace="n", durability="replicas:1", retry=IMPATIENT)
+
+
+async def test_a_server_that_has_lost_a_write_does_not_answer_for_it(pair: Pair) -> None:
+    """As one that takes over after a failover, and has replicas of its own."""
+    keys = Keys("n")
+    connection = await connect(pair.url, "n", durability="replicas:1")
+    await connection.open_namespace("n")
+    assert await connection.call(INCREASE, [keys.runs]) == 1
+    pair.part()
+    write = asyncio.create_task(connection.call(INCREASE, [keys.runs]))
+    await until(lambda: pair.primary.get(keys.runs) == b"2")
+    before = waits(pair.primary)
+    await until(lambda: waits(pair.primary) > before)
+    for name in pair.primary.keys("*:session:*"):
+        pair.primary.delete(name)
+    pair.primary.set(keys.runs, 1)
+    pair.join()
+    with pytest.raises(EpochChangedError):
+        await write
+    assert await connection.call(INCREASE, [keys.runs]) == 2
+    await connection.aclose()
+
+
+async def test_a_lost_wait_is_made_again(namespace: str) -> None:
+
+    def plan(request: Request) -> Fault:
+        waits = request.words[0] == b"WAITAOF" and proxy.count(Fault.CUT_AFTER) < 3
+        return Fault.CUT_AFTER if waits else Fault.NONE
+
+    with server("--appendonly", "yes") as url:
+        async with (
+            fault_proxy(url, plan) as proxy,
+            MobStorage.open(proxy.url, namespace=namespace, durability="fsync") as storage,
+        ):
+            assert (await storage.events.append(numbered(1))).cursor == 1
+            assert len(await storage.events.replay_all()) == 1
+            assert proxy.count(Fault.CUT_AFTER) == 3
+
+
+async def test_closing_ends_what_waits(pair: Pair) -> None:
+    connection: Connection = await connect(pair.url, "n", durability="replicas:1")
+    await connection.open_namespace("n")
+    pair.part()
+    write = asyncio.create_task(connection.call(INCREASE, [Keys("n").runs]))
+    before = waits(pair.primary)
+    await until(lambda: waits(pair.primary) > before)
+    await connection.aclose()
+    with pytest.raises(OutcomeUnknownError):
+        await write

@@ -1,0 +1,220 @@
+"""A storage that has gone back in time, as one does when a failover loses what was acknowledged, is noticed by all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from redis_mob.connection.connection import Connection, connect
+from redis_mob.connection.keys import Keys
+from redis_mob.connection.retry import RetryPolicy
+from redis_mob.errors import ChangeFeedTruncatedError, EpochChangedError, StorageUnavailableError
+from redis_mob.storage import MobStorage
+from redis_mob.testing.faults import Fault, fault_proxy, in_order
+from redis_mob.testing.samples.new_events import number_of, numbered
+from redis_mob.testing.waiting import LONG, take, until
+from tests.connection.scripts import INCREASE
+from tests.support.raw import keys_of
+
+
+@pytest.fixture
+async def client(server_url: str, namespace: str) -> AsyncIterator[Connection]:
+    """A client that has the namespace open."""
+    opened = await connect(server_url, namespace)
+    await opened.open_namespace(namespace)
+    yield opened
+    await opened.aclose()
+
+
+@pytest.fixture
+async def other(server_url: str, namespace: str) -> AsyncIterator[Connection]:
+    """Another one."""
+    opened = await connect(server_url, namespace)
+    await opened.open_namespace(namespace)
+    yield opened
+    await opened.aclose()
+
+
+@pytest.fixture
+async def storage(server_url: str, namespace: str) -> AsyncIterator[MobStorage]:
+    async with MobStorage.open(server_url, namespace=namespace) as opened:
+        yield opened
+
+
+async def saved(connection: Connection, keys: Keys) -> dict[str, bytes]:
+    """All that is in the namespace, and can be put back later."""
+    names = sorted(await keys_of(connection, keys))
+    return {name: await connection.transport.request("DUMP", name) for name in names}
+
+
+async def put_back(connection: Connection, keys: Keys, content: dict[str, bytes]) -> None:
+    """What a failover does that loses all writes since then."""
+    await connection.transport.request("DEL", *await keys_of(connection, keys))
+    for name, dump in content.items():
+        await connection.transport.request("RESTORE", name, 600_000 if ":session:" in name else 0, dump)
+
+
+async def test_a_lost_write_is_told_once_and_then_things_go_on(
+    client: Connection, connection: Connection, keys: Keys
+) -> None:
+    await client.call(INCREASE, [keys.runs])
+    before = await saved(connection, keys)
+    await client.call(INCREASE, [keys.runs])
+    await put_back(connection, keys, before)
+    with pytest.raises(EpochChangedError, match=r"not done.*has lost writes.*read again"):
+        await client.call(INCREASE, [keys.runs])
+    assert await client.call(INCREASE, [keys.runs]) == 2
+    assert await client.call(INCREASE, [keys.runs]) == 3
+
+
+async def test_nothing_lost_is_nothing_to_tell(client: Connection, connection: Connection, keys: Keys) -> None:
+    await client.call(INCREASE, [keys.runs])
+    await put_back(connection, keys, await saved(connection, keys))
+    assert await client.call(INCREASE, [keys.runs]) == 2
+
+
+async def test_all_clients_are_told_what_one_of_them_noticed(
+    client: Connection, other: Connection, connection: Connection, keys: Keys
+) -> None:
+    """They may have relied on what they had read."""
+    await other.call(INCREASE, [keys.runs])
+    before = await saved(connection, keys)
+    await client.call(INCREASE, [keys.runs])
+    await put_back(connection, keys, before)
+    with pytest.raises(EpochChangedError):
+        await client.call(INCREASE, [keys.runs])
+    with pytest.raises(EpochChangedError):
+        await other.call(INCREASE, [keys.runs])
+    assert await client.call(INCREASE, [keys.runs]) == 2
+    assert await other.call(INCREASE, [keys.runs]) == 3
+
+
+async def test_every_call_under_way_is_told_and_none_is_done(
+    client: Connection, connection: Connection, keys: Keys
+) -> None:
+    before = await saved(connection, keys)
+    await asyncio.gather(*(client.call(INCREASE, [keys.runs]) for _ in range(8)))
+    await put_back(connection, keys, before)
+    calls = [client.call(INCREASE, [keys.runs]) for _ in range(8)]
+    assert {type(end) for end in await asyncio.gather(*calls, return_exceptions=True)} == {EpochChangedError}
+    assert await client.call(INCREASE, [keys.runs]) == 1
+
+
+async def test_a_write_whose_reply_was_lost_with_it_is_told_not_to_have_happened(
+    server_url: str, namespace: str, connection: Connection, keys: Keys
+) -> None:
+    """Its effect is gone, so that it is as if it had never been sent; its caller knows that more is gone."""
+    async with fault_proxy(server_url) as proxy:
+        client = await connect(proxy.url, namespace, retry=RetryPolicy(deadline=LONG))
+        await client.open_namespace(namespace)
+        before = await saved(connection, keys)
+        await client.call(INCREASE, [keys.runs])
+        proxy.plan = in_order([Fault.CUT_AFTER, *[Fault.CUT_BEFORE] * 9999])
+        call = asyncio.create_task(client.call(INCREASE, [keys.runs]))
+        await until(lambda: proxy.count(Fault.CUT_AFTER) == 1)
+        await put_back(connection, keys, before)
+        proxy.plan = in_order([])
+        with pytest.raises(EpochChangedError):
+            await call
+        assert await client.call(INCREASE, [keys.runs]) == 1
+        await client.aclose()
+
+
+async def test_a_deleted_namespace_is_one_that_has_gone_back(
+    client: Connection, connection: Connection, keys: Keys
+) -> None:
+    await client.call(INCREASE, [keys.runs])
+    await connection.transport.request("DEL", *await keys_of(connection, keys))
+    with pytest.raises(EpochChangedError):
+        await client.call(INCREASE, [keys.runs])
+    assert await client.call(INCREASE, [keys.runs]) == 1
+
+
+async def test_a_client_that_opens_later_has_nothing_to_be_told(
+    client: Connection, server_url: str, namespace: str, connection: Connection, keys: Keys
+) -> None:
+    await test_a_lost_write_is_told_once_and_then_things_go_on(client, connection, keys)
+    later = await connect(server_url, namespace)
+    await later.open_namespace(namespace)
+    assert await later.call(INCREASE, [keys.runs]) == 4
+    await later.aclose()
+
+
+async def test_a_subscriber_is_told_and_goes_on_where_the_log_differs(
+    storage: MobStorage, connection: Connection, keys: Keys
+) -> None:
+    await storage.events.append_batch([numbered(number) for number in range(1, 8)])
+    before = await saved(connection, keys)
+    async with storage.events.subscribe(after=2) as events:
+        await storage.events.append_batch([numbered(8), numbered(9)])
+        assert [number_of(event) for event in await take(events, 7)] == [3, 4, 5, 6, 7, 8, 9]
+        await put_back(connection, keys, before)
+        async with asyncio.timeout(LONG):
+            with pytest.raises(EpochChangedError, match=r"up to cursor 9, only what came up to cursor 7") as told:
+                await anext(events)
+        assert told.value.kept == 7
+        with pytest.raises(EpochChangedError):
+            await storage.events.append(numbered(0))
+        await storage.events.append_batch([numbered(18), numbered(19), numbered(20)])
+        assert [(event.cursor, number_of(event)) for event in await take(events, 3)] == [(8, 18), (9, 19), (10, 20)]
+
+
+async def test_a_subscriber_is_told_also_if_the_log_has_grown_again(
+    storage: MobStorage, server_url: str, namespace: str, connection: Connection, keys: Keys
+) -> None:
+    await storage.events.append_batch([numbered(1), numbered(2)])
+    before = await saved(connection, keys)
+    async with storage.events.subscribe(after=0) as events:
+        await storage.events.append_batch([numbered(3), numbered(4)])
+        assert [number_of(event) for event in await take(events, 4)] == [1, 2, 3, 4]
+        await put_back(connection, keys, before)
+        async with MobStorage.open(server_url, namespace=namespace) as other:
+            await other.events.append_batch([numbered(number) for number in range(13, 19)])
+        async with asyncio.timeout(LONG):
+            with pytest.raises(EpochChangedError) as told:
+                await anext(events)
+        assert told.value.kept == 2
+        assert [(event.cursor, number_of(event)) for event in await take(events, 6)] == [
+            (number - 10, number) for number in range(13, 19)
+        ]
+
+
+async def test_a_cursor_that_the_log_has_not_come_to_is_one_of_a_lost_time(storage: MobStorage) -> None:
+    await storage.events.append(numbered(1))
+    async with storage.events.subscribe(after=900) as events:
+        with pytest.raises(EpochChangedError, match=r"up to cursor 900, only what came up to cursor 1"):
+            await anext(events)
+        await storage.events.append(numbered(2))
+        assert [event.cursor for event in await take(events, 1)] == [2]
+
+
+async def test_a_subscriber_of_config_changes_is_told_to_read_again(
+    storage: MobStorage, server_url: str, namespace: str, connection: Connection, keys: Keys
+) -> None:
+    await storage.config.put("n", "a", 1)
+    before = await saved(connection, keys)
+    async with storage.config.subscribe(after=0) as changes:
+        await storage.config.put("n", "b", 1)
+        assert [(await changes.next()).id for _ in range(2)] == ["a", "b"]
+        await put_back(connection, keys, before)
+        async with MobStorage.open(server_url, namespace=namespace) as other:
+            await other.config.put("n", "c", 1)
+            await other.config.put("n", "d", 1)
+        async with asyncio.timeout(LONG):
+            with pytest.raises(ChangeFeedTruncatedError) as told:
+                await changes.next()
+            assert told.value.first_available == 2
+            assert [(await changes.next()).id for _ in range(2)] == ["c", "d"]
+
+
+async def test_opening_says_that_the_server_lost_what_it_had_just_answered(
+    server_url: str, namespace: str, connection: Connection, keys: Keys
+) -> None:
+    client = await connect(server_url, namespace)
+    await client.call(INCREASE, [keys.runs])
+    await connection.transport.request("DEL", *await keys_of(connection, keys))
+    with pytest.raises(StorageUnavailableError, match="has lost writes"):
+        await client.open_namespace(namespace)
+    await client.aclose()
