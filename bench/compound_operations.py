@@ -251,6 +251,16 @@ def percentiles(times: list[float]) -> tuple[float, float]:
     return cuts[49], cuts[98]
 
 
+def environment(rounds: int) -> dict[str, Any]:
+    """Where a run was made, and how long it was."""
+    return {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "rounds": rounds,
+    }
+
+
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, nargs="+", default=[5, 50])
@@ -282,13 +292,7 @@ async def main() -> None:
                         }
                     )
         await connection.aclose()
-    environment = {
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-        "rounds": arguments.rounds,
-    }
-    print(json.dumps({"environment": environment, "results": results}))
+    print(json.dumps({"environment": environment(arguments.rounds), "results": results}))
 
 
 if __name__ == "__main__":

@@ -6,14 +6,28 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+from redis_mob.testing.samples.compound import COMPOUND
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def test_the_benchmark_of_the_compound_operations_ends_with_one_json_object() -> None:
-    command = [sys.executable, "bench/compound_operations.py", "--rounds", "2", "--steps", "3"]
+def results_of(program: str) -> list[dict[str, Any]]:
+    """What a short run of a benchmark prints in the end."""
+    command = [sys.executable, f"bench/{program}", "--rounds", "2", "--steps", "3"]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
-    printed = json.loads(ended.stdout.splitlines()[-1])
-    names = {result["name"] for result in printed["results"]}
+    return json.loads(ended.stdout.splitlines()[-1])["results"]
+
+
+def test_the_benchmark_of_the_compound_operations_ends_with_one_json_object() -> None:
+    results = results_of("compound_operations.py")
+    names = {result["name"] for result in results}
     assert {"do_nothing", "cas_grant_node_slot", "cas_complete_loop"} <= names
-    assert all(result["value"] > 0 and result["baseline"] == "do_nothing" for result in printed["results"])
+    assert all(result["value"] > 0 and result["baseline"] == "do_nothing" for result in results)
+
+
+def test_the_cost_of_a_session_is_told_for_each_compound_operation() -> None:
+    results = results_of("session_cost.py")
+    assert {result["name"] for result in results} == {operation.name for operation in COMPOUND} | {"cas_flow_state"}
+    assert all(result["ratio"] > 0 for result in results)

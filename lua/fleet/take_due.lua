@@ -1,8 +1,8 @@
 -- Take what is due: the caller looks after it, and everybody else sees it again only after a while.
 --
 -- KEYS   1 runs by time   2 executions by time
--- ARGV   greatest number of runs, of executions, how long they are kept from others (ms), then what the executions
---        of each role that the caller serves begin with; none for all roles
+-- ARGV   greatest number of runs, of executions, how long they are kept from others (ms), list of what the executions of
+--        each role that the caller serves begin with; none for all roles
 -- Reply  {now (ms), when the next run and the next execution is due (ms, or '' if none is), runs, executions}
 -- Leaves what was taken due again after that while, unless its transition says otherwise before.
 
@@ -36,10 +36,7 @@ local function next_of(key)
   return redis.call('ZRANGE', key, '(' .. NOW, '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')[2] or ''
 end
 
-local max_runs, max_executions, keep, prefixes = tonumber(take()), tonumber(take()), take(), {}
-for i = 4, #ARGV do
-  prefixes[i - 3] = ARGV[i]
-end
+local max_runs, max_executions, keep, prefixes = tonumber(take()), tonumber(take()), take(), take_list()
 local runs = take_from(KEYS[1], max_runs, keep, {})
 local executions = take_from(KEYS[2], max_executions, keep, prefixes)
 return { NOW, next_of(KEYS[1]), next_of(KEYS[2]), runs, executions }

@@ -2,16 +2,17 @@
 -- connection/scripts.py puts every script that writes in the place of the operation.
 --
 -- KEYS   last two: meta, session
--- ARGV   last six: slot, sequence number of the call in its slot, greatest one of the slot that was answered, epoch that
---        the client knows ('' = none), milliseconds that the session lives, '1' when it is time to prolong it
+-- ARGV   last, all in one, with spaces between: slot, sequence number of the call in its slot, greatest one of the slot
+--        that was answered, epoch that the client knows (- = none), milliseconds that the session lives, 1 when it is
+--        time to prolong it and 0 else
 -- Reply  that of the operation | {RECEIPT, the first reply as the protocol spells it} | an error, with nothing done:
 --        FENCED when the call was given up, or a later one of the slot was here before; EPOCH and the epoch of the
 --        namespace when it is another one, or becomes another one because a receipt is gone that was answered
 -- Leaves the receipt of the last call of the slot, until the session has been idle for its time to live.
 
-local session, meta = table.remove(KEYS), table.remove(KEYS)
-local prolong, time_to_live, epoch = table.remove(ARGV), table.remove(ARGV), table.remove(ARGV)
-local answered, sequence, slot = table.remove(ARGV), table.remove(ARGV), table.remove(ARGV)
+local session, meta = KEYS[#KEYS], KEYS[#KEYS - 1]
+local slot, sequence, answered, epoch, time_to_live, prolong =
+  string.match(ARGV[#ARGV], '^(%d+) (%d+) (%d+) (%S+) (%d+) (%d)$')
 
 -- what a reply looks like on the wire
 local function spelled(reply)
@@ -33,18 +34,18 @@ end
 
 local receipt, last = redis.call('HGET', session, slot), 0
 if receipt then
-  local space = string.find(receipt, ' ', 1, true)
-  last = tonumber(string.sub(receipt, 1, space - 1))
-  if last == tonumber(sequence) and space < #receipt then return { 'RECEIPT', string.sub(receipt, space + 1) } end
+  local number, first = string.match(receipt, '^(%d+) (.*)$')
+  last = tonumber(number)
+  if number == sequence and first ~= '' then return { 'RECEIPT', first } end
   if last >= tonumber(sequence) then return redis.error_reply('FENCED the call was given up') end
 end
 
 local current = redis.call('HGET', meta, 'epoch') or '0'
-if (epoch == '' or epoch == current) and last < tonumber(answered) then
+if (epoch == '-' or epoch == current) and last < tonumber(answered) then
   current = string.format('%.0f', redis.call('HINCRBY', meta, 'epoch', 1))
   return redis.error_reply('EPOCH ' .. current)
 end
-if epoch ~= '' and epoch ~= current then return redis.error_reply('EPOCH ' .. current) end
+if epoch ~= '-' and epoch ~= current then return redis.error_reply('EPOCH ' .. current) end
 
 local reply = operation()
 -- a full server refuses a receipt only after an operation that wrote nothing, and that may be looked at anew

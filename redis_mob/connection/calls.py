@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
+from uuid import uuid4
 
 from redis_mob.connection.confirmations import Confirmations, NotSafe, Unconfirmed
 from redis_mob.connection.locator import Unsettled
 from redis_mob.connection.refusals import is_transient, tells_that_it_ran
-from redis_mob.connection.retry import RetryPolicy
+from redis_mob.connection.retry import Attempts, RetryPolicy
 from redis_mob.connection.routing import Router
 from redis_mob.connection.scripts import Script, once
 from redis_mob.connection.sessions import Sessions, Slot, first_reply
@@ -48,16 +47,6 @@ class EpochChanged(TransportError):  # noqa: N818
     """The server does not have what it had answered before; the write has not happened."""
 
 
-@dataclass(slots=True)
-class _Write:
-    script: Script
-    keys: Keys
-    arguments: Arguments
-    slot: Slot
-    doubt: TransportError | None = None
-    """Why an attempt may have had an effect, or may have lost it again."""
-
-
 class Calls:
     """The calls of one connection.
 
@@ -89,11 +78,10 @@ class Calls:
         """Run a script that may be run twice, and return its raw reply. Raises a TransportError."""
         return await self._patiently(partial(self._run, b"EVALSHA", script, keys, arguments), _may_pass)
 
-    async def write(self, script: Script, keys: Keys, arguments: Arguments, token: str) -> Any:
+    async def write(self, script: Script, keys: Keys, arguments: Arguments) -> Any:
         """Run a script that writes, once, and return its raw reply.
 
-        Raises OutcomeUnknown, NotSafe, EpochChanged, or another TransportError if nothing has happened. `token` is
-        what OutcomeUnknown carries when there is no session.
+        Raises OutcomeUnknown, NotSafe, EpochChanged, or another TransportError if nothing has happened.
         """
         if self._sessions is not None:
             return await self._once(self._sessions, script, keys, arguments)
@@ -101,69 +89,69 @@ class Calls:
             once_only = partial(self._run, b"EVALSHA", script, keys, arguments)
             return await self._patiently(once_only, lambda error: _may_pass(error) and not isinstance(error, ReplyLost))
         except ReplyLost as error:
-            raise OutcomeUnknown(error, token) from error.__cause__
+            raise OutcomeUnknown(error, uuid4().hex) from error.__cause__
 
     async def _once(self, sessions: Sessions, script: Script, keys: Keys, arguments: Arguments) -> Any:
         slot = sessions.begin()
-        write = _Write(once(script), sessions.keys(keys, slot), sessions.arguments(arguments, slot), slot)
         try:
-            reply = await self._patiently(partial(self._attempt, write), partial(self._may_go_on, sessions, write))
+            reply = await self._until_known(
+                once(script), sessions.keys(keys, slot), sessions.arguments(arguments, slot), slot
+            )
         except ServerRefusal as refusal:
             if refusal.code != "EPOCH":
-                raise self._ended(write, refusal) from refusal.__cause__
+                raise
             sessions.changed_epoch(int(refusal.text))
             raise EpochChanged(str(refusal)) from refusal.__cause__
-        except TransportError as error:
-            raise self._ended(write, error) from error.__cause__
         finally:
             sessions.end(slot)
         slot.acknowledged = slot.sequence
         return first_reply(reply)
 
-    async def _attempt(self, write: _Write) -> Any:
-        try:
-            reply = await self._run(b"EVALSHA", write.script, write.keys, write.arguments)
-            if self.confirmations is not None:
-                await self.confirmations.confirm(write.slot)
-        except (ReplyLost, Unconfirmed, NotSafe) as error:
-            write.doubt = error
-            raise
-        except ServerRefusal as refusal:
-            if tells_that_it_ran(refusal.code, refusal.text):
-                write.doubt = None
-            raise
-        return reply
+    async def _until_known(self, script: Script, keys: Keys, arguments: Arguments, slot: Slot) -> Any:
+        """Send a write until its outcome is known, and it is safe. Raises as `write` does, but EPOCH as it comes."""
+        doubt: TransportError | None = None  # an attempt may have had an effect, or a server may have lost it again
+        attempts: Attempts | None = None
+        while True:
+            try:
+                reply = await self._run(b"EVALSHA", script, keys, arguments)
+                if self.confirmations is not None:
+                    await self.confirmations.confirm(slot)
+                return reply
+            except (ReplyLost, Unconfirmed, NotSafe) as error:
+                doubt = last = error
+            except ServerRefusal as refusal:
+                last = refusal
+                if not is_transient(refusal.code):
+                    if doubt is None or refusal.code == "EPOCH" or tells_that_it_ran(refusal.text):
+                        raise
+                    raise self._given_up(slot, doubt, last) from last.__cause__
+            except TransportError as error:
+                last = error
+                if doubt is None and not _may_pass(error):
+                    raise
+            attempts = attempts or self._retry.attempts()
+            if self.closed or slot.may_have_expired or not await attempts.wait():
+                raise self._given_up(slot, doubt, last) from last.__cause__
 
-    def _may_go_on(self, sessions: Sessions, write: _Write, error: TransportError) -> bool:
-        """Whether to send a write again after it ended so."""
-        if write.doubt is None:
-            return _may_pass(error)
-        return not sessions.may_have_expired(write.slot) and not (
-            isinstance(error, ServerRefusal) and not is_transient(error.code)
-        )
-
-    def _ended(self, write: _Write, last: TransportError) -> TransportError:
-        """What the caller is told of a write that is not sent again."""
-        if write.doubt is None or isinstance(last, NotSafe):
+    def _given_up(self, slot: Slot, doubt: TransportError | None, last: TransportError) -> TransportError:
+        """What is raised for a write that is not sent again."""
+        if doubt is None or isinstance(last, NotSafe):
             return last
-        write.slot.outcome_unknown = True
-        return OutcomeUnknown(write.doubt, write.slot.token)
+        slot.outcome_unknown = True
+        return OutcomeUnknown(doubt, slot.token)
 
     async def _patiently(
         self, attempt: Callable[[], Awaitable[Any]], may_go_on: Callable[[TransportError], bool]
     ) -> Any:
         """Make attempts until one returns, or fails for good, or there have been enough of them."""
-        pauses: Iterator[float] | None = None
+        attempts: Attempts | None = None
         while True:
             try:
                 return await attempt()
             except TransportError as error:
-                if self.closed or not may_go_on(error):
+                attempts = attempts or self._retry.attempts()
+                if self.closed or not may_go_on(error) or not await attempts.wait():
                     raise
-                pauses = pauses or self._retry.pauses()
-                if (pause := next(pauses, None)) is None:
-                    raise
-            await asyncio.sleep(pause)
 
     async def _run(self, command: bytes, script: Script, keys: Keys, arguments: Arguments) -> Any:
         for _ in range(_LOADS):

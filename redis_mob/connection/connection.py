@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
-from uuid import uuid4
 
 from redis_mob.connection.address import (
     ClusterAddress,
@@ -93,7 +92,7 @@ class Connection:
         """
         script = self._ready(script)
         try:
-            return await self._calls.write(script, keys, args, uuid4().hex)
+            return await self._calls.write(script, keys, args)
         except OutcomeUnknown as error:
             raise OutcomeUnknownError(
                 f"{script.name} on {self._address}: the connection was lost after the request was sent ({error}); "

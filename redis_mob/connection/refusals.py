@@ -30,9 +30,6 @@ _NO_PERMISSION_IN_A_SCRIPT = ("The user executing the script can't", "ACL failur
 _TRANSIENT = frozenset({"LOADING", "BUSY", "MASTERDOWN", "READONLY", "NOREPLICAS", "TRYAGAIN", "CLUSTERDOWN"})
 """What passes when a server has loaded, a script has ended, a failover is over, or a slot has moved."""
 
-_BEFORE_IT_RUNS = frozenset({"READONLY", "MASTERDOWN"})
-"""Refusals of a replica: what a script saw there before it was refused proves nothing of the primary."""
-
 
 def explain(code: str, text: str) -> str:
     """One sentence on a refusal: what it means and what to do, then the server's own words."""
@@ -47,6 +44,6 @@ def is_transient(code: str) -> bool:
     return code in _TRANSIENT
 
 
-def tells_that_it_ran(code: str, text: str) -> bool:
-    """Whether a script was under way when it was refused: it had found no receipt, and has had no effect."""
-    return "script: " in text and "@user_script" in text and code not in _BEFORE_IT_RUNS
+def tells_that_it_ran(text: str) -> bool:
+    """Whether a script was under way when it was refused for good: it had found no receipt, and has had no effect."""
+    return "script: " in text and "@user_script" in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from collections.abc import Iterator
@@ -26,9 +27,27 @@ class RetryPolicy:
         if not (self.deadline >= 0 and 0 < self.base <= self.cap):
             raise ValidationError(f"{self} makes no sense: deadline must not be negative, and base be from 0 to cap")
 
+    def attempts(self) -> Attempts:
+        """The further attempts after a first one, which has just failed."""
+        return Attempts(self.pauses())
+
     def pauses(self) -> Iterator[float]:
         """Seconds to wait before each further attempt; ends when the deadline would have passed."""
         ends, pause = time.monotonic() + self.deadline, self.base
         while (left := ends - time.monotonic()) > 0:
             yield min(pause * random.uniform(0.5, 1.0), left)  # noqa: S311
             pause = min(pause * 2, self.cap)
+
+
+class Attempts:
+    """The attempts that are left of a policy."""
+
+    def __init__(self, pauses: Iterator[float]) -> None:
+        self._pauses = pauses
+
+    async def wait(self) -> bool:
+        """Let the pause before the next attempt pass; returns whether there is one."""
+        pause = next(self._pauses, None)
+        if pause is not None:
+            await asyncio.sleep(pause)
+        return pause is not None

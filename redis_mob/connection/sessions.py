@@ -28,6 +28,7 @@ MOST_UNKNOWN = 100
 """Calls of unknown outcome after which a session is given up for a new one: their receipts may still be asked for."""
 
 _RECEIPT = b"RECEIPT"
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _TOKEN = re.compile(r"([0-9a-f]{32}):([0-9]{1,6}):([0-9]{1,15})")
 
 
@@ -47,7 +48,8 @@ class WriteOutcome:
 class Session:
     """What the server keeps receipts for under one key: as many as calls were ever under way at a time."""
 
-    client: str = field(default_factory=lambda: uuid4().hex)
+    client: str
+    key: str
     free: list[Slot] = field(default_factory=list[Any])
     slots: int = 0
     unknown: int = 0
@@ -61,11 +63,17 @@ class Slot:
     session: Session
     number: int
     begun: float = 0.0
+    remembered_until: float = 0.0
     sequence: int = 0
     acknowledged: int = 0
     """The greatest sequence number that was answered: a server without its receipt has gone back in time."""
     outcome_unknown: bool = False
     """Its receipt may still be asked for, so that no other call may take its place."""
+
+    @property
+    def may_have_expired(self) -> bool:
+        """Whether the call is so old that the server may have forgotten that it did it."""
+        return clock() > self.remembered_until
 
     @property
     def token(self) -> str:
@@ -81,7 +89,7 @@ class Sessions:
         self._keys = Keys(namespace)
         self._lifetime = LIFETIME + patience
         self._time_to_live = int(self._lifetime * 1000)
-        self._session = Session()
+        self._session = self._new()
         self.epoch: int | None = None
         """The epoch of the namespace that this client knows of; None until it was told."""
 
@@ -90,12 +98,13 @@ class Sessions:
         now = clock()
         session = self._session
         if session.unknown >= MOST_UNKNOWN or (session.slots and now - session.prolonged > IDLE):
-            session = self._session = Session()
+            session = self._session = self._new()
         if not session.free:
             session.free.append(Slot(session, session.slots))
             session.slots += 1
         slot = session.free.pop()
         slot.begun = now
+        slot.remembered_until = now + self._lifetime - PROLONGED_EVERY
         slot.sequence += 1
         return slot
 
@@ -106,13 +115,9 @@ class Sessions:
         else:
             slot.session.free.append(slot)
 
-    def may_have_expired(self, slot: Slot) -> bool:
-        """Whether the call of this slot is so old that the server may have forgotten that it did it."""
-        return clock() - slot.begun > self._lifetime - PROLONGED_EVERY
-
     def keys(self, keys: Sequence[str | bytes], slot: Slot) -> list[str | bytes]:
         """The keys of a call, and those of its session."""
-        return [*keys, self._keys.meta, self.key(slot.session.client)]
+        return [*keys, self._keys.meta, slot.session.key]
 
     def key(self, client: str) -> str:
         """The key of a session."""
@@ -123,20 +128,24 @@ class Sessions:
         due = slot.begun - slot.session.prolonged >= PROLONGED_EVERY
         if due:
             slot.session.prolonged = slot.begun
-        epoch = "" if self.epoch is None else self.epoch
-        call = [slot.number, slot.sequence, slot.acknowledged, epoch, self._time_to_live, int(due)]
-        return [*arguments, *call]
+        epoch = "-" if self.epoch is None else self.epoch
+        call = f"{slot.number} {slot.sequence} {slot.acknowledged} {epoch} {self._time_to_live} {int(due)}"
+        return [*arguments, call]
 
     def changed_epoch(self, epoch: int) -> None:
         """The namespace has another epoch: from now on this client speaks of it, and relies on no older receipt."""
         if epoch != self.epoch:
             self.epoch = epoch
-            self._session = Session()
+            self._session = self._new()
+
+    def _new(self) -> Session:
+        client = uuid4().hex
+        return Session(client, self.key(client))
 
 
 def clock() -> float:
     """Seconds that also go on while the machine sleeps, as they do for the server."""
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+    return time.clock_gettime(_CLOCK)
 
 
 def parse_token(token: str) -> tuple[str, int, int]:

@@ -148,7 +148,7 @@ class RedisExecutionStore(ExecutionStore):
         now, next_run, next_execution, runs, executions = await self._connection.call(
             "fleet/take_due",
             [self._keys.due, self._keys.ready],
-            [max_runs, most, keep // timedelta(milliseconds=1), *map(codec.due_role, roles or ())],
+            [max_runs, most, keep // timedelta(milliseconds=1), *counted([*map(codec.due_role, roles or ())])],
         )
         return DueWork(
             runs=tuple(bytes(run).decode() for run in runs),

@@ -103,9 +103,9 @@ async def test_a_server_that_syncs_now_and_then_is_waited_for(caplog: pytest.Log
 
 async def test_a_server_without_waitaof_must_sync_each_write() -> None:
     program = redis7_program()
-    with server("--appendonly", "yes", program=program) as url:
-        with pytest.raises(StorageUnavailableError, match="has no WAITAOF: set appendfsync always"):
-            await MobStorage.open(url, durability="fsync")
+    refused = pytest.raises(StorageUnavailableError, match="has no WAITAOF: set appendfsync always")
+    with server("--appendonly", "yes", program=program) as url, refused:
+        await MobStorage.open(url, durability="fsync")
     with server("--appendonly", "yes", "--appendfsync", "always", program=program) as url:
         async with MobStorage.open(url, durability="fsync") as storage:
             await storage.events.append(numbered(1))

@@ -126,7 +126,7 @@ async def test_what_is_written_while_the_primary_is_dead_happens_once_on_the_nex
     _replicate(service)
     service.kill(former)
     appended = await asyncio.gather(*(storage.events.append(numbered(number)) for number in range(1, 21)))
-    assert service.primary is not former
+    await until(lambda: service.primary is not former)
     events = await storage.events.replay_all()
     assert sorted(number_of(event) for event in events) == list(range(21))
     assert {event.cursor for event in appended} == {event.cursor for event in events[1:]}
@@ -137,7 +137,7 @@ async def test_a_storage_is_opened_while_the_primary_is_dead(service: Sentinels,
     service.kill(former)
     async with MobStorage.open(service.url, namespace=namespace, retry=PATIENT) as storage:
         await storage.events.append(numbered(1))
-    assert service.primary is not former
+    await until(lambda: service.primary is not former)
 
 
 async def test_a_primary_that_steps_down_is_left(service: Sentinels, storage: MobStorage, namespace: str):
