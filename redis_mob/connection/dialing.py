@@ -44,11 +44,11 @@ def new_connection(address: ServerAddress, connect_timeout: float) -> AbstractCo
         "driver_info": None,  # else it introduces itself with CLIENT SETINFO, which a user of few rights may not run
     }
     if isinstance(address, UnixAddress):
-        return UnixDomainSocketConnection(path=address.path, **options)
+        return _UnixConnection(path=address.path, **options)
     options |= {"host": address.host, "port": address.port}
     options |= {"socket_keepalive": True, "socket_keepalive_options": _KEEPALIVE}
     if address.tls is None:
-        return TcpConnection(**options)
+        return _TcpConnection(**options)
     return _TlsConnection(address.tls, **options)
 
 
@@ -59,7 +59,28 @@ def silence(address: ServerAddress, seconds: float) -> str:
     return f"{address.place} did not answer within {seconds:g} s{hint}"
 
 
-class _TlsConnection(SSLConnection):
+class _Answered(AbstractConnection):
+    """Is connected when the server has said something, whatever it is.
+
+    One that stands before a dead server takes connections, and a server that refuses our certificate says so only now.
+    """
+
+    async def connect(self) -> None:
+        await super().connect()
+        with suppress(ResponseError):
+            await self.send_command("PING", check_health=False)
+            await self.read_response()  # pyright: ignore[reportUnknownMemberType]
+
+
+class _TcpConnection(_Answered, TcpConnection):
+    pass
+
+
+class _UnixConnection(_Answered, UnixDomainSocketConnection):
+    pass
+
+
+class _TlsConnection(_Answered, SSLConnection):
     """Reads its certificates when it is opened, so that renewed ones count, and trusts those of `ca` alone."""
 
     def __init__(self, tls: Tls, **options: Any) -> None:
@@ -73,7 +94,6 @@ class _TlsConnection(SSLConnection):
             raise ConnectionError(str(error)) from error
         try:
             await super().connect()
-            await self._hear()
         except ConnectionError as error:
             if isinstance(error.__context__, _CUT) and (refusal := await self._refusal(context)):
                 raise ConnectionError(str(refusal)) from refusal
@@ -89,12 +109,6 @@ class _TlsConnection(SSLConnection):
         if nowait and self._writer is not None:
             self._writer.transport.abort()  # else it stays open until the server has said goodbye too
         await super().disconnect(nowait, error, failure_count, health_check_failed)
-
-    async def _hear(self) -> None:
-        """Let the server say something, whatever it is: it does not if it refuses our certificate."""
-        with suppress(ResponseError):
-            await self.send_command("PING", check_health=False)
-            await self.read_response()  # pyright: ignore[reportUnknownMemberType]
 
     async def _refusal(self, context: SSLContext) -> SSLError | None:
         """What the server says to our certificate on a connection on which we say nothing.

@@ -111,13 +111,14 @@ async def test_a_listener_may_come_before_the_server(tmp_path, monkeypatch):
 
 async def test_a_connection_that_falls_silent_is_made_again(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_SILENCE", 0.05)
-    lines = []
+    lines, asked = [], []
 
     def answer(command):
         if command[0] == b"SSUBSCRIBE":
             lines.append(command)
             return b"*3\r\n$10\r\nssubscribe\r\n$1\r\nc\r\n:1\r\n"
-        if command[0] == b"PING":
+        if command[0] == b"PING" and len(asked) < len(lines):
+            asked.append(command)
             return SILENCE
         return usual(command)
 
