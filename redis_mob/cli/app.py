@@ -139,6 +139,10 @@ def run(
             show_default=False,
         ),
     ] = None,
+    durability: Annotated[
+        str,
+        typer.Option(metavar="DURABILITY", help="How safe each write is made: memory, fsync or replicas:N."),
+    ] = "memory",
 ) -> None:
     """Run a flow to its end with worker processes, and show it meanwhile.
 
@@ -166,6 +170,7 @@ def run(
             namespace=Keys(namespace).namespace,
             idempotency_key=idempotency_key,
             seal_keys=read_seal_keys(seal_keys),
+            durability=str(Durability.parse(durability)),
         )
         told = asyncio.run(run_flow(order, console))
     for line in told.summary():

@@ -50,6 +50,7 @@ class RunOrder:
     namespace: str
     idempotency_key: str | None
     seal_keys: SealKeyring | None
+    durability: str
 
 
 async def run_flow(order: RunOrder, console: Console) -> RunReport:
@@ -62,7 +63,9 @@ async def run_flow(order: RunOrder, console: Console) -> RunReport:
     task = asyncio.current_task()
     assert task is not None, "a coroutine runs in a task"  # noqa: S101
     with _signals(task.cancel) as interrupts:
-        async with MobStorage.open(order.url, namespace=order.namespace, seal_key=order.seal_keys) as storage:
+        async with MobStorage.open(
+            order.url, namespace=order.namespace, seal_key=order.seal_keys, durability=order.durability
+        ) as storage:
             fleet = Fleet(storage, order.definition, order.handlers, members=order.members, lease=order.lease)
             # A run that exists already has events from before.
             after = 0 if order.idempotency_key is not None else await storage.events.latest_cursor()
@@ -83,6 +86,7 @@ async def _shown_to_the_end(
         handler=order.handler,
         lease=order.lease.total_seconds(),
         concurrency=order.concurrency,
+        durability=order.durability,
         seal_keys=None if order.seal_keys is None else order.seal_keys.to_text(),
     )
     with display(console, definition.flows[view.run.flow_id]) as shown:

@@ -103,7 +103,9 @@ async def _serve(orders: WorkerOrders, link: Link) -> None:
     threading.Thread(target=_stop_with_link, args=(link, stop, asyncio.get_running_loop()), daemon=True).start()
     handlers = load_handlers(orders.handler)
     seal_keys = None if orders.seal_keys is None else SealKeyring.from_text(orders.seal_keys)
-    async with MobStorage.open(orders.url, namespace=orders.namespace, seal_key=seal_keys) as storage:
+    async with MobStorage.open(
+        orders.url, namespace=orders.namespace, seal_key=seal_keys, durability=orders.durability
+    ) as storage:
         worker = Worker(
             storage.executions,
             handlers,

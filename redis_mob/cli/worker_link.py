@@ -36,6 +36,7 @@ class WorkerOrders:
     handler: str
     lease: float
     concurrency: int
+    durability: str
     seal_keys: str | None = field(repr=False)
 
     def encode(self) -> bytes:

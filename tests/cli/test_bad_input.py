@@ -40,6 +40,9 @@ def assert_refused(ended: Ended, status: int, *told: str) -> None:
         pytest.param(("--members", "clerk"), "--members 'clerk': write role=N", id="members"),
         pytest.param(("--members", "boss=2"), "no role 'boss'; it has: 'clerk', 'judge'", id="members_role"),
         pytest.param(("--namespace", "a b"), "'a b'", id="namespace"),
+        pytest.param(
+            ("--durability", "disk"), "durability 'disk': write memory, fsync, or replicas:N", id="durability"
+        ),
         pytest.param(("--handler", "nowhere:f"), "there is no module 'nowhere'", id="handler_module"),
         pytest.param(("--nonsense",), "No such option: --nonsense", id="option"),
     ],

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis import Redis
 
 from tests.cli.command import Command, Ended, redis_mob
+from tests.support.servers import server
 
 
 def run(project: Path, flow: str, handler: str, *options: str, **environment: str) -> Ended:
@@ -64,6 +66,13 @@ def test_members_work_side_by_side(project: Path) -> None:
     assert result(ended)["outputs"]["work"] == {
         f"clerk-{number}": {"member": f"clerk-{number}", "params": 7} for number in (1, 2, 3)
     }
+
+
+def test_writes_are_as_safe_as_asked_in_all_processes(project: Path) -> None:
+    with server("--appendonly", "yes") as url, Redis(unix_socket_path=url.removeprefix("unix://")) as client:
+        ended = run(project, "two", "ROLES", "--params", '{"numbers": []}', "--durability", "fsync", "--url", url)
+        assert ended.status == 0, ended.err
+        assert client.info("commandstats")["cmdstat_waitaof"]["calls"] > 0
 
 
 def test_iterations_of_loops_are_told_apart(project: Path) -> None:
