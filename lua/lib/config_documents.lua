@@ -37,7 +37,7 @@ end
 local function announce(keys, feed_length, kind, write)
   local cursor = redis.call('HINCRBY', keys.meta, 'config_cursor', 1)
   redis.call('XADD', keys.feed, 'MAXLEN', '~', feed_length, cursor .. '-0', 'kind', kind,
-    'namespace', write.namespace, 'id', write.id)
+    'namespace', write.namespace, 'id', write.id, 'time', now())
   redis.call('HSET', keys.tokens, write.namespace, cursor)
   redis.call('SPUBLISH', keys.channel, cursor)
 end

@@ -17,7 +17,8 @@ SWEEP_SECONDS = 1.0
 """How long a subscriber relies on wake-ups before it looks at the log by itself."""
 
 REMEMBERED = 1000
-"""Entries of which a subscriber remembers what they were, to find out where a log that has gone back differs."""
+"""Entries of which a subscriber remembers what they were, to find out where a log that has gone back differs. Of those
+before them it remembers fewer and fewer, as many again in all."""
 
 Entry = tuple[int, Mapping[bytes, bytes]]
 """(cursor, fields) of one entry."""
@@ -57,8 +58,8 @@ class Subscription(AsyncIterator[T], Generic[T]):
         self._lost = lost
         self._gone_back = gone_back or _as_lost(lost)
         self._unread: deque[Entry] = deque()
-        self._seen: deque[tuple[int, int]] = deque(maxlen=REMEMBERED)
-        """(cursor, fingerprint) of the last entries that were handed over or passed."""
+        self._seen: list[tuple[int, int]] = []
+        """(cursor, fingerprint) of entries that were handed over or passed: the first, the last ones, some between."""
 
     @property
     def cursor(self) -> int:
@@ -78,7 +79,7 @@ class Subscription(AsyncIterator[T], Generic[T]):
                 self._skip_to(cursor)
             self._unread.popleft()
             self._after = cursor
-            self._seen.append((cursor, _fingerprint(fields)))
+            self._remember(cursor, fields)
             if (decoded := self._decode(cursor, fields)) is not None:
                 return decoded
 
@@ -100,20 +101,33 @@ class Subscription(AsyncIterator[T], Generic[T]):
         if cursor != self._after:
             return True
         if not self._seen:
-            self._seen.append((cursor, _fingerprint(fields)))
+            self._remember(cursor, fields)
         return self._seen[-1] == (cursor, _fingerprint(fields))
 
     async def _go_back(self, newest: int) -> None:
         """Go on after the last entry that is still the one that was seen."""
-        after, kept = self._after, min(newest, self._after)
-        if self._seen:
-            start = self._seen[0][0] - 1
-            _, page = await self._log.read_after(max(start, 0), REMEMBERED)
-            same = {(cursor, _fingerprint(fields)) for cursor, fields in page}.intersection(self._seen)
-            kept = max((cursor for cursor, _ in same), default=min(newest, start))
-        self._seen = deque((seen for seen in self._seen if seen[0] <= kept), maxlen=REMEMBERED)
-        self._after = kept
-        raise self._gone_back(after, kept)
+        same, others = 0, len(self._seen)
+        while same < others:
+            middle = (same + others) // 2
+            if await self._is_still_there(*self._seen[middle], newest):
+                same = middle + 1
+            else:
+                others = middle
+        after, before = self._after, self._seen[0][0] - 1 if self._seen else self._after
+        self._after = self._seen[same - 1][0] if same else min(newest, before)
+        del self._seen[same:]
+        raise self._gone_back(after, self._after)
+
+    async def _is_still_there(self, cursor: int, fingerprint: int, newest: int) -> bool:
+        """Whether the log has this entry, or has pruned what was there."""
+        _, page = await self._log.read_after(cursor - 1, 1)
+        others = any(found == cursor and _fingerprint(fields) != fingerprint for found, fields in page)
+        return cursor <= newest and not others
+
+    def _remember(self, cursor: int, fields: Mapping[bytes, bytes]) -> None:
+        self._seen.append((cursor, _fingerprint(fields)))
+        if len(self._seen) > 2 * REMEMBERED:
+            del self._seen[1:REMEMBERED:2]
 
     def _skip_to(self, cursor: int) -> None:
         after, self._after = self._after, cursor - 1

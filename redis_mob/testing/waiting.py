@@ -13,9 +13,9 @@ LONG = 20.0
 """Seconds after which what a test waits for is not going to happen."""
 
 
-async def until(condition: Callable[[], object]) -> None:
+async def until(condition: Callable[[], object], seconds: float = LONG) -> None:
     """Return as soon as the condition holds; fail the test if it does not for a long time."""
-    deadline = time.monotonic() + LONG
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"{condition} did not come true"
         await asyncio.sleep(0.001)

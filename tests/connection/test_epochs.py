@@ -11,6 +11,7 @@ from redis_mob.connection.connection import Connection, connect
 from redis_mob.connection.keys import Keys
 from redis_mob.connection.retry import RetryPolicy
 from redis_mob.errors import ChangeFeedTruncatedError, EpochChangedError, StorageUnavailableError
+from redis_mob.following.subscription import REMEMBERED
 from redis_mob.storage import MobStorage
 from redis_mob.testing.faults import Fault, fault_proxy, in_order
 from redis_mob.testing.samples.new_events import number_of, numbered
@@ -179,6 +180,53 @@ async def test_a_subscriber_is_told_also_if_the_log_has_grown_again(
         assert [(event.cursor, number_of(event)) for event in await take(events, 6)] == [
             (number - 10, number) for number in range(13, 19)
         ]
+
+
+async def test_a_change_that_is_made_again_is_not_taken_for_the_lost_one(
+    storage: MobStorage, server_url: str, namespace: str, connection: Connection, keys: Keys
+) -> None:
+    """Changes of config documents say little, so that another history often has the same ones at the same cursors."""
+    await storage.config.put("n", "a", 0)
+    before = await saved(connection, keys)
+    async with storage.config.subscribe(after=0) as changes:
+        for number in range(4):
+            await storage.config.put("n", "a", number)
+        for _ in range(5):
+            await changes.next()
+        await put_back(connection, keys, before)
+        async with MobStorage.open(server_url, namespace=namespace) as other:
+            await other.config.put("n", "other", 0)
+            for number in range(4):
+                await other.config.put("n", "a", number)
+        async with asyncio.timeout(LONG):
+            with pytest.raises(ChangeFeedTruncatedError) as told:
+                await changes.next()
+            assert told.value.first_available == 2
+            assert [(await changes.next()).id for _ in range(5)] == ["other", "a", "a", "a", "a"]
+
+
+async def test_a_log_that_lost_more_than_a_subscriber_remembers_is_gone_through_again(
+    storage: MobStorage, server_url: str, namespace: str, connection: Connection, keys: Keys
+) -> None:
+    """From a cursor that is certainly still the same, so that nothing is missed."""
+    lost, kept, seen = 5 * REMEMBERED, 50, 0
+    await storage.events.append_batch([numbered(number) for number in range(kept)])
+    before = await saved(connection, keys)
+    async with storage.events.subscribe(after=0) as events:
+        for first in range(0, lost, 500):
+            await storage.events.append_batch([numbered(number) for number in range(first, first + 500)])
+        while seen < kept + lost:
+            seen = (await anext(events)).cursor
+        await put_back(connection, keys, before)
+        async with MobStorage.open(server_url, namespace=namespace) as other:
+            await other.events.append_batch([numbered(number) for number in range(900)])
+        async with asyncio.timeout(LONG):
+            with pytest.raises(EpochChangedError) as told:
+                await anext(events)
+        assert told.value.kept is not None
+        assert 0 < told.value.kept <= kept
+        again = await take(events, kept + 900 - told.value.kept)
+        assert [event.cursor for event in again] == list(range(told.value.kept + 1, kept + 901))
 
 
 async def test_a_cursor_that_the_log_has_not_come_to_is_one_of_a_lost_time(storage: MobStorage) -> None:

@@ -50,7 +50,7 @@ async def test_a_namespace_outlives_its_server(url: str, topology: Services, nam
         topology.compose("kill", server)
         appending = asyncio.create_task(storage.events.append(numbered(2)))
         if durability == "replicas:1":
-            await until(lambda: _holder(topology.profile, namespace) != server)
+            await until(lambda: _holder(topology.profile, namespace) != server, seconds=3 * LONG)
         topology.compose("start", server)
         assert (await appending).cursor == 2
         assert [number_of(event) for event in await storage.events.replay_all()] == [1, 2]

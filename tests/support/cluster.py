@@ -114,7 +114,9 @@ class Cluster:
 
     def owner(self, slot: int) -> Node:
         """The node that has the slot."""
-        return next(node for node in self.nodes if node.sees_itself_own(slot))
+        owner = next((node for node in self.nodes if node.sees_itself_own(slot)), None)
+        assert owner is not None, f"slot {slot} is nobody's"
+        return owner
 
     def another(self, slot: int) -> Node:
         """A node that does not have the slot."""
