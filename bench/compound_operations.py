@@ -251,6 +251,28 @@ def percentiles(times: list[float]) -> tuple[float, float]:
     return cuts[49], cuts[98]
 
 
+def parse_arguments(description: str | None) -> argparse.Namespace:
+    """The options of a benchmark of the compound operations."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, nargs="+", default=[5, 50])
+    parser.add_argument("--rounds", type=int, default=2000)
+    parser.add_argument("--url", default="embedded:")
+    return parser.parse_args()
+
+
+def result(name: str, steps: int, percentile: str, value: float, baseline: str, base: float) -> dict[str, Any]:
+    """A figure, in microseconds, beside what it is compared with."""
+    return {
+        "name": name,
+        "params": {"steps": steps, "percentile": percentile},
+        "value": value,
+        "unit": "us",
+        "baseline": baseline,
+        "baseline_value": base,
+        "ratio": value / base,
+    }
+
+
 def environment(rounds: int) -> dict[str, Any]:
     """Where a run was made, and how long it was."""
     return {
@@ -262,12 +284,7 @@ def environment(rounds: int) -> dict[str, Any]:
 
 
 async def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, nargs="+", default=[5, 50])
-    parser.add_argument("--rounds", type=int, default=2000)
-    parser.add_argument("--url", default="embedded:")
-    arguments = parser.parse_args()
-
+    arguments = parse_arguments(__doc__)
     results: list[dict[str, Any]] = []
     async with MobStorage.open(arguments.url, namespace=f"bench-{os.getpid()}") as storage:
         connection = await connect(storage.url)  # of its own, for the baseline's script
@@ -280,17 +297,7 @@ async def main() -> None:
                 p50, p99 = percentiles(taken)
                 print(f"{name:36} {p50:12.1f} {p99:9.1f} {p50 / base50:10.2f}", file=sys.stderr)
                 for percentile, value, base in (("p50", p50, base50), ("p99", p99, base99)):
-                    results.append(
-                        {
-                            "name": name,
-                            "params": {"steps": steps, "percentile": percentile},
-                            "value": value,
-                            "unit": "us",
-                            "baseline": "do_nothing",
-                            "baseline_value": base,
-                            "ratio": value / base,
-                        }
-                    )
+                    results.append(result(name, steps, percentile, value, "do_nothing", base))
         await connection.aclose()
     print(json.dumps({"environment": environment(arguments.rounds), "results": results}))
 

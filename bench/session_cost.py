@@ -7,7 +7,6 @@ Prints a table on stderr, and one JSON object on stdout. Compare the ratios, see
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
@@ -17,7 +16,7 @@ from statistics import median
 from types import SimpleNamespace
 from typing import Any
 
-from compound_operations import WARM_UP, Bench, cores_awake, environment
+from compound_operations import WARM_UP, Bench, cores_awake, environment, parse_arguments, result
 
 from redis_mob import MobStorage
 from redis_mob.connection.connection import connect
@@ -41,12 +40,7 @@ async def measured(benches: dict[str, Bench], rounds: int) -> dict[str, dict[str
 
 
 async def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, nargs="+", default=[5, 50])
-    parser.add_argument("--rounds", type=int, default=2000)
-    parser.add_argument("--url", default="embedded:")
-    arguments = parser.parse_args()
-
+    arguments = parse_arguments(__doc__)
     results: list[dict[str, Any]] = []
     namespace = f"bench-{os.getpid()}"
     async with MobStorage.open(arguments.url, namespace=namespace) as storage:
@@ -62,17 +56,7 @@ async def main() -> None:
             for name, taken in times.items():
                 value, base = median(taken["with"]), median(taken["without"])
                 print(f"{name:36} {value:9.1f} {base:9.1f} {value / base:9.3f}", file=sys.stderr)
-                results.append(
-                    {
-                        "name": name,
-                        "params": {"steps": steps, "percentile": "p50"},
-                        "value": value,
-                        "unit": "us",
-                        "baseline": "without a session",
-                        "baseline_value": base,
-                        "ratio": value / base,
-                    }
-                )
+                results.append(result(name, steps, "p50", value, "without a session", base))
         await connection.aclose()
     print(json.dumps({"environment": environment(arguments.rounds), "results": results}))
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -20,28 +21,32 @@ from tests.connection.scripts import INCREASE
 from tests.support.raw import keys_of
 
 
+@asynccontextmanager
+async def opened(url: str, namespace: str) -> AsyncGenerator[Connection]:
+    """A connection that has the namespace open."""
+    connection = await connect(url, namespace)
+    await connection.open_namespace(namespace)
+    yield connection
+    await connection.aclose()
+
+
 @pytest.fixture
 async def client(server_url: str, namespace: str) -> AsyncIterator[Connection]:
-    """A client that has the namespace open."""
-    opened = await connect(server_url, namespace)
-    await opened.open_namespace(namespace)
-    yield opened
-    await opened.aclose()
+    async with opened(server_url, namespace) as connection:
+        yield connection
 
 
 @pytest.fixture
 async def other(server_url: str, namespace: str) -> AsyncIterator[Connection]:
-    """Another one."""
-    opened = await connect(server_url, namespace)
-    await opened.open_namespace(namespace)
-    yield opened
-    await opened.aclose()
+    """Another client."""
+    async with opened(server_url, namespace) as connection:
+        yield connection
 
 
 @pytest.fixture
 async def storage(server_url: str, namespace: str) -> AsyncIterator[MobStorage]:
-    async with MobStorage.open(server_url, namespace=namespace) as opened:
-        yield opened
+    async with MobStorage.open(server_url, namespace=namespace) as storage:
+        yield storage
 
 
 async def saved(connection: Connection, keys: Keys) -> dict[str, bytes]:
@@ -137,10 +142,8 @@ async def test_a_client_that_opens_later_has_nothing_to_be_told(
     client: Connection, server_url: str, namespace: str, connection: Connection, keys: Keys
 ) -> None:
     await test_a_lost_write_is_told_once_and_then_things_go_on(client, connection, keys)
-    later = await connect(server_url, namespace)
-    await later.open_namespace(namespace)
-    assert await later.call(INCREASE, [keys.runs]) == 4
-    await later.aclose()
+    async with opened(server_url, namespace) as later:
+        assert await later.call(INCREASE, [keys.runs]) == 4
 
 
 async def test_a_subscriber_is_told_and_goes_on_where_the_log_differs(
