@@ -130,7 +130,8 @@ class Calls:
                 if doubt is None and not _may_pass(error):
                     raise
             attempts = attempts or self._retry.attempts()
-            if self.closed or slot.may_have_expired or not await attempts.wait():
+            at_once = isinstance(last, NotSafe)  # the server has let time pass already
+            if self.closed or slot.may_have_expired or not await attempts.wait(at_once=at_once):
                 raise self._given_up(slot, doubt, last) from last.__cause__
 
     def _given_up(self, slot: Slot, doubt: TransportError | None, last: TransportError) -> TransportError:

@@ -131,7 +131,7 @@ class Confirmations:
             self._waiting.clear()
 
     async def _confirm(self, batch: list[_Waiting]) -> None:
-        line = self._line = self._line or await self._opened()
+        line = await self._opened()
         clients: dict[str, list[_Waiting]] = {}
         for waiting in batch:
             clients.setdefault(waiting.slot.session.client, []).append(waiting)
@@ -146,10 +146,11 @@ class Confirmations:
         _end(batch, lambda: None if reached is None else NotSafe(reached))
 
     async def _opened(self) -> Line:
-        line = await self._router.line()
-        await line.send(b"SCRIPT", b"LOAD", _CONFIRM.text)
-        await _reply(line)
-        return line
+        if self._line is None:
+            self._line = await self._router.line()
+            await self._line.send(b"SCRIPT", b"LOAD", _CONFIRM.text)
+            await _reply(self._line)
+        return self._line
 
     async def _hang_up(self) -> None:
         line, self._line = self._line, None

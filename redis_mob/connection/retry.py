@@ -45,9 +45,9 @@ class Attempts:
     def __init__(self, pauses: Iterator[float]) -> None:
         self._pauses = pauses
 
-    async def wait(self) -> bool:
-        """Let the pause before the next attempt pass; returns whether there is one."""
+    async def wait(self, *, at_once: bool = False) -> bool:
+        """Let the pause before the next attempt pass, unless it is to come at once; returns whether there is one."""
         pause = next(self._pauses, None)
-        if pause is not None:
+        if pause is not None and not at_once:
             await asyncio.sleep(pause)
         return pause is not None
