@@ -2,7 +2,7 @@
 #
 #   make demo  [PARAMS='{"path": "src"}']     run the example flow on four workers
 #   make test  [ARGS='tests/kernel -k plan']  run the tests
-#   make lint | format | bench | conformance | coverage | soak | clean
+#   make lint | format | bench | conformance | coverage | soak | robustness | clean
 #   make test-docker                          run the tests of docker-compose.yml; it needs Docker and Compose
 
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 export PARAMS ?= {}
 ARGS ?=
 
-.PHONY: demo test test-docker lint format bench conformance coverage soak clean
+.PHONY: demo test test-docker lint format bench conformance coverage soak robustness clean
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/.installed
@@ -28,6 +28,16 @@ test-docker: $(VENV)/.installed-dev
 
 conformance: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n auto --dist worksteal -q -p redis_mob.testing.plugin tests/conformance $(ARGS)
+
+robustness: $(VENV)/.installed-dev
+	for kind in kill failover; do for durability in memory replicas:1; do \
+		$(BIN)/python -m tests.robustness.failovers --topology cluster --kind $$kind --durability $$durability || exit 1; \
+	done; for durability in memory replicas:2; do \
+		$(BIN)/python -m tests.robustness.failovers --topology sentinel --kind $$kind --durability $$durability || exit 1; \
+	done; done
+	for program in faults crashes subscribers resharding; do \
+		$(BIN)/python -m tests.robustness.$$program || exit 1; \
+	done
 
 coverage: $(VENV)/.installed-dev
 	$(BIN)/coverage erase

@@ -42,7 +42,9 @@ end
 
 local current = redis.call('HGET', meta, 'epoch') or '0'
 if (epoch == '-' or epoch == current) and last < tonumber(answered) then
-  current = string.format('%.0f', redis.call('HINCRBY', meta, 'epoch', 1))
+  local time = redis.call('TIME')  -- no counter: it would come to the same number again after going back further
+  current = time[1] .. string.format('%06d', time[2])
+  redis.call('HSET', meta, 'epoch', current)
   return redis.error_reply('EPOCH ' .. current)
 end
 if epoch ~= '-' and epoch ~= current then return redis.error_reply('EPOCH ' .. current) end

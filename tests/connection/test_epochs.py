@@ -97,6 +97,21 @@ async def test_all_clients_are_told_what_one_of_them_noticed(
     assert await other.call(INCREASE, [keys.runs]) == 3
 
 
+async def test_a_storage_that_goes_back_twice_is_noticed_twice(
+    client: Connection, other: Connection, connection: Connection, keys: Keys
+) -> None:
+    """To before the first time, so that it does not know any more that it had gone back."""
+    before = await saved(connection, keys)
+    for _ in range(2):
+        await client.call(INCREASE, [keys.runs])
+        await put_back(connection, keys, before)
+        with pytest.raises(EpochChangedError):
+            await client.call(INCREASE, [keys.runs])
+        with pytest.raises(EpochChangedError):
+            await other.call(INCREASE, [keys.runs])
+    assert await other.call(INCREASE, [keys.runs]) == 1
+
+
 async def test_every_call_under_way_is_told_and_none_is_done(
     client: Connection, connection: Connection, keys: Keys
 ) -> None:

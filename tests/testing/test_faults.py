@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from redis_mob.connection.connection import Connection, connect
+from redis_mob.connection.retry import RetryPolicy
 from redis_mob.errors import OutcomeUnknownError, ReadFailedError, StorageUnavailableError, ValidationError
 from redis_mob.storage import MobStorage
 from redis_mob.testing.faults import EXECUTED, REMEMBERED, Fault, Request, at_random, fault_proxy, in_order
@@ -108,7 +109,11 @@ async def test_subscribers_can_be_cut(server_url: str, namespace: str) -> None:
 
 
 async def test_a_server_can_be_down_for_a_while(server_url: str, namespace: str) -> None:
-    async with fault_proxy(server_url) as proxy, MobStorage.open(proxy.url, namespace=namespace) as storage:
+    impatient = RetryPolicy(deadline=0.01, base=0.001)
+    async with (
+        fault_proxy(server_url) as proxy,
+        MobStorage.open(proxy.url, namespace=namespace, retry=impatient) as storage,
+    ):
         proxy.refuse()
         with pytest.raises(ReadFailedError):
             await storage.events.latest_cursor()

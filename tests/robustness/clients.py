@@ -1,0 +1,102 @@
+"""Many clients at once, which call what they like until it is enough, and what must be true afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping
+from contextlib import AsyncExitStack, aclosing
+from random import Random
+from typing import Any, Self
+
+from redis_mob.storage import MobStorage
+from tests.robustness.place import Place
+from tests.robustness.report import BrokenError
+from tests.robustness.shared import Shared
+from tests.robustness.traffic import CONTENT, WRITES, Track
+from tests.robustness.twins import Twins
+
+
+class Clients:
+    """All who call at some places. `counted` are their calls by method, `broken` is what they found."""
+
+    def __init__(self, seed: int, enough: Callable[[Clients], bool]) -> None:
+        self.counted: Counter[str] = Counter()
+        self.broken: list[str] = []
+        self._seed = seed
+        self._enough = enough
+        self._places: list[Place] = []
+        self._work: list[Coroutine[Any, Any, None]] = []
+        self._checks: list[Coroutine[Any, Any, None]] = []
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        for never_begun in (*self._work, *self._checks):
+            never_begun.close()
+        await self._stack.aclose()
+
+    async def add_tracks(self, place: Place, tracks: Mapping[str, Track]) -> None:
+        """A client for each of these tracks, compared with a namespace in memory."""
+        self._places.append(place)
+        name = place.storage.namespace
+        memory = await self._stack.enter_async_context(MobStorage.open("memory:", namespace=name))
+        for kind, track in tracks.items():
+            twins = Twins(place.caller(), memory, self.counted)
+            self._add_work(f"{name}, {kind}", track(twins, Random(f"{self._seed}/{name}/{kind}")))
+        self._checks.append(self._noted(name, _same_content(Twins(place.caller(), memory, Counter()))))
+
+    async def add_sharing(self, places: Iterable[Place], clients: int) -> None:
+        """So many clients at each of these places, which are one namespace; a subscriber at the last follows them."""
+        shared = Shared(self.counted)
+        for number, place in enumerate(places):
+            self._places.append(place)
+            for client in range(clients):
+                self._add_work("shared", shared.work(place.caller(), Random(f"{self._seed}/{number}/{client}")))
+        last = self._places[-1]
+        await self._stack.enter_async_context(shared.followed(last.storage))
+        self._checks.append(self._noted("shared", shared.check(last.caller())))
+
+    @property
+    def writes(self) -> int:
+        """How many calls were made of methods that may change something."""
+        return sum(count for name, count in self.counted.items() if name in WRITES)
+
+    @property
+    def learned(self) -> dict[str, int]:
+        """How often the clients did not know at once what had happened, and what they learned."""
+        learned = sum((caller.learned for place in self._places for caller in place.callers), Counter[str]())
+        return {name: learned[name] for name in sorted(learned)}
+
+    async def work(self) -> None:
+        """Let all clients call until it is enough, or something is broken."""
+        work, self._work = self._work, []
+        await asyncio.gather(*work)
+
+    async def check(self) -> None:
+        """Compare what is there with what must be there."""
+        checks, self._checks = self._checks, []
+        await asyncio.gather(*checks)
+
+    def _add_work(self, name: str, calls: AsyncGenerator[None]) -> None:
+        self._work.append(self._noted(name, self._until_enough(calls)))
+
+    async def _until_enough(self, calls: AsyncGenerator[None]) -> None:
+        async with aclosing(calls):
+            async for _ in calls:
+                if self.broken or self._enough(self):
+                    return
+
+    async def _noted(self, name: str, work: Awaitable[None]) -> None:
+        """Do this; what breaks is noted."""
+        try:
+            await work
+        except BrokenError as error:
+            self.broken.append(f"{name}: {error}")
+
+
+async def _same_content(twins: Twins) -> None:
+    for read in CONTENT:
+        await twins.both(read)

@@ -1,0 +1,126 @@
+"""The track of a fleet: runs that are started, driven and ended, which tell the log of their namespace what happens."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from random import Random
+from uuid import UUID
+
+from redis_mob.fleet import engine
+from redis_mob.fleet.outcome import Failed, Outcome, Succeeded
+from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus
+from redis_mob.models.transition import RunView, Transition
+from redis_mob.testing.samples.driven_runs import STEPS_AND_LOOP, pending
+from tests.robustness.turns import in_turn
+from tests.robustness.twins import Twins
+
+LEASE = timedelta(hours=1)
+"""Longer than any test, so that nothing happens because time passes."""
+
+MOB = STEPS_AND_LOOP.id
+_SETTLED = {ExecutionStatus.COMPLETED, ExecutionStatus.FAILED, ExecutionStatus.CANCELED}
+
+Both = tuple[RunView, RunView]
+"""A run as it was read from the server and from memory."""
+
+
+async def drive(twins: Twins, random: Random) -> AsyncGenerator[None]:
+    """A track of moves on runs, one run after the other."""
+    moves = in_turn(random, range(20))
+    while True:
+        run = _Driven(twins, random, moves)
+        await run.start()
+        while await run.move():
+            yield
+
+
+class _Driven:
+    """A run on both sides, and the moves of a fleet on it, some of which come too late or twice."""
+
+    def __init__(self, twins: Twins, random: Random, moves: Iterator[int]) -> None:
+        self._twins = twins
+        self._random = random
+        self._moves = moves
+        self._run, self._launch = pending(STEPS_AND_LOOP, 2, str(UUID(int=random.getrandbits(128))))
+        self._seen: list[Both] = []
+
+    async def start(self) -> None:
+        await self._twins.both(lambda s: s.executions.start_run(self._run, self._launch, STEPS_AND_LOOP))
+
+    async def move(self) -> bool:
+        """A random move; False if the run is over, and there was nothing to move."""
+        view, model_view = await self._twins.both(lambda s: s.executions.load(self._run.run_id))
+        views = _in_order(view), _in_order(model_view)
+        if views[0].run.status.is_terminal:
+            return False
+        self._seen = [*self._seen[-1:], views]
+        match next(self._moves):
+            case 0:
+                await self.start()
+            case 1 | 2:
+                await self._take_due()
+            case 3 | 4 if len(views[0].executions) > 2:
+                await self._twins.both(lambda s: s.executions.request_cancel(self._run.run_id))
+            case 5 | 6 | 7:
+                await self._commit(lambda view: engine.advance(view, STEPS_AND_LOOP))
+            case _:
+                await self._execute(views)
+        return True
+
+    async def _take_due(self) -> None:
+        """All or nothing: of what is due since the same moment, either side may take another first."""
+        runs, executions = self._random.choices([0, 100], k=2)
+        await self._twins.both(
+            lambda s: s.executions.take_due(max_runs=runs, max_executions=executions, keep=LEASE, roles=["worker"])
+        )
+
+    async def _execute(self, views: Both) -> None:
+        """Claim, renew or settle one of the executions that are not over; without one, go on with the run."""
+        executions = views[0].executions
+        keys = sorted(key for key, execution in executions.items() if execution.status not in _SETTLED)
+        if not keys:
+            return await self._commit(lambda view: engine.advance(view, STEPS_AND_LOOP))
+        key = self._random.choice(keys)
+        if executions[key].lease is None:
+            return await self._commit(
+                lambda view: engine.claim(view, STEPS_AND_LOOP, key, owner="one", lease=LEASE, random=Random(0))
+            )
+        if self._random.randrange(3) == 0:
+            return await self._renew(views, key)
+        lucky = self._random.randrange(10)
+        outcome: Outcome = Succeeded({"n": lucky}) if lucky else Failed("no luck", retryable=False)
+        token = executions[key].fencing_token
+        return await self._commit(
+            lambda view: engine.settle(view, STEPS_AND_LOOP, key, outcome, token=token, random=Random(0))
+        )
+
+    async def _renew(self, views: Both, key: ExecutionKey) -> None:
+        run_id = self._run.run_id
+        old, model_old = (view.executions[key] for view in views)
+        new, model_new = _renewed(old), _renewed(model_old)
+        await self._twins.both(
+            lambda s: s.executions.renew_lease(run_id, key, expected=old, next=new),
+            lambda s: s.executions.renew_lease(run_id, key, expected=model_old, next=model_new),
+        )
+
+    async def _commit(self, decide: Callable[[RunView], Transition | None]) -> None:
+        """Commit what is decided from the run as it was just read, or a move before."""
+        view, model_view = self._random.choice(self._seen)
+        transition, model_transition = decide(view), decide(model_view)
+        if transition is not None and model_transition is not None:
+            await self._twins.both(
+                lambda s: s.executions.commit(transition), lambda s: s.executions.commit(model_transition)
+            )
+
+
+def _renewed(execution: Execution) -> Execution:
+    assert execution.lease is not None
+    lease = execution.lease.model_copy(update={"expires_at": execution.lease.expires_at + LEASE})
+    return execution.model_copy(update={"lease": lease})
+
+
+def _in_order(view: RunView) -> RunView:
+    """The view with its executions in one order on both sides: what is decided may follow it."""
+    return replace(view, executions=dict(sorted(view.executions.items())))

@@ -1,0 +1,45 @@
+"""Calls of all kinds through a bad network happen once each, and a server that forgets receipts is found out."""
+
+from __future__ import annotations
+
+import asyncio
+
+from redis_mob.connection.connection import connect
+from redis_mob.testing.faults import Fault
+from tests.robustness import faults
+from tests.robustness.seeds import new_seed
+from tests.robustness.traffic import WRITES
+
+OPERATIONS = 1_000
+
+
+async def test_calls_of_every_kind_happen_once_and_their_outcome_is_learned() -> None:
+    report = await faults.run(seed=new_seed(), operations=OPERATIONS)
+    assert report.broken == []
+    assert report.figures["mutating operations"] >= OPERATIONS
+    assert {name for name, calls in report.figures["mutating operations by kind"].items() if calls} == WRITES
+    assert all(report.figures["requests by fault"][fault.value] for fault in Fault)
+    assert all(report.figures["outcomes"][learned] for learned in ("unknown: executed", "unknown: not executed"))
+
+
+async def test_a_server_that_forgets_receipts_is_found_out() -> None:
+    report = await faults.run(seed=new_seed(), operations=OPERATIONS, saboteur=forget_receipts)
+    assert report.broken
+
+
+async def forget_receipts(url: str) -> None:
+    """Make every receipt that of the call before, again and again, so that a call that is sent again happens again."""
+    made: dict[tuple[bytes, bytes], bytes] = {}
+    connection = await connect(url)
+    try:
+        while True:
+            for session in await connection.transport.request("KEYS", "*:session:*"):
+                flat: list[bytes] = await connection.transport.request("HGETALL", session)
+                for slot, receipt in zip(flat[::2], flat[1::2], strict=True):
+                    if made.get((session, slot)) != receipt:
+                        sequence, reply = receipt.split(b" ", 1)
+                        made[session, slot] = older = b"%d %s" % (int(sequence) - 1, reply)
+                        await connection.transport.request("HSET", session, slot, older)
+            await asyncio.sleep(0.001)
+    finally:
+        await connection.aclose()

@@ -1,0 +1,157 @@
+"""Calls of every method that changes something, on a server and in memory alike, whose answers must be the same.
+
+A track is a sequence of calls about something that no other track calls about, so that any number of them can run at
+the same time. What is in memory is the model: what the server told of each call, and holds in the end, must equal it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from itertools import islice
+from random import Random
+from typing import TypeAlias
+from uuid import UUID
+
+from redis_mob import contracts
+from redis_mob.models import MobRunStatus
+from redis_mob.testing.samples.documents import authority, overlay
+from redis_mob.testing.samples.states import authority_input, failure_entry, step_entry
+from tests.differential import calls
+from tests.differential.calls import FEW, NUMBERS, STATUSES, STEPS, Operation, flow
+from tests.robustness import driving
+from tests.robustness.caller import Call
+from tests.robustness.turns import in_turn
+from tests.robustness.twins import Twins
+
+STORES: Mapping[str, type] = {
+    "events": contracts.MobEventStore,
+    "runs": contracts.MobRunStore,
+    "specs": contracts.MobSpecStore,
+    "runtime_metadata": contracts.MobRuntimeMetadataStore,
+    "realm_profiles": contracts.RealmProfileStore,
+    "config": contracts.WatchableConfigStore,
+    "executions": contracts.ExecutionStore,
+}
+"""The stores of a storage, and their contracts."""
+
+READS = {
+    "events": {"poll", "replay_all", "latest_cursor"},
+    "runs": {"get_run", "list_runs"},
+    "specs": {"get_spec", "list_specs"},
+    "runtime_metadata": {"load_supervisor_authority", "list_external_binding_overlays"},
+    "realm_profiles": {"get", "list"},
+    "config": {"get", "lookup", "exists", "list", "snapshot", "change_token", "history"},
+    "executions": {"load", "get_definition", "status"},
+}
+"""The methods that change nothing."""
+
+WRITES = frozenset(
+    f"{store}.{name}"
+    for store, contract in STORES.items()
+    for name, method in inspect.getmembers(contract, inspect.iscoroutinefunction)
+    if not name.startswith("_") and name not in READS[store]
+)
+"""All other methods of all stores."""
+
+CALLS_OF_A_RUN = 100
+"""A run is called about that many times, so that none grows for ever."""
+
+Track: TypeAlias = Callable[[Twins, Random], AsyncGenerator[None]]
+"""Calls for ever, and stops after each for whoever has had enough."""
+
+
+def objects(operations: Mapping[str, Operation]) -> Track:
+    """A track of calls that `tests.differential.calls` knows, about one thing."""
+
+    async def track(twins: Twins, random: Random) -> AsyncGenerator[None]:
+        for name in in_turn(random, list(operations)):
+            await _call(operations[name], twins, random)
+            yield
+
+    return track
+
+
+def runs_of(mob_id: str) -> Track:
+    """A track of calls about the runs of a mob, one run after the other."""
+
+    async def track(twins: Twins, random: Random) -> AsyncGenerator[None]:
+        while True:
+            run_id = str(UUID(int=random.getrandbits(128)))
+            operations = {**calls.of_run(run_id, mob_id), **further_of_run(run_id)}
+            await twins.both(operations["create_run"].perform)
+            for name in islice(in_turn(random, list(operations)), CALLS_OF_A_RUN):
+                await _call(operations[name], twins, random)
+                yield
+
+    return track
+
+
+async def _call(operation: Operation, twins: Twins, random: Random) -> None:
+    arguments = [random.choice(choices) for choices in operation.choices]
+    await twins.both(lambda stores: operation.perform(stores, *arguments))
+
+
+def further_of_run(run_id: str) -> dict[str, Operation]:
+    """The operations of a run that `tests.differential.calls` leaves out."""
+    return {
+        "cas_run_snapshot": Operation(
+            [STATUSES, FEW, [*STATUSES, *STATUSES, MobRunStatus.COMPLETED], FEW, NUMBERS],
+            lambda s, status, one, next_status, two, number: s.runs.cas_run_snapshot(
+                run_id,
+                expected_status=status,
+                expected_flow_state=flow(one),
+                next_status=next_status,
+                next_flow_state=flow(two),
+                authority_inputs=[authority_input(number)],
+            ),
+        ),
+        "append_step_entry": Operation(
+            [STEPS, NUMBERS],
+            lambda s, step, number: s.runs.append_step_entry(run_id, entry=step_entry(step, output=number)),
+        ),
+        "append_failure_entry": Operation(
+            [STEPS, NUMBERS],
+            lambda s, step, number: s.runs.append_failure_entry(run_id, entry=failure_entry(step, str(number))),
+        ),
+    }
+
+
+FURTHER_METADATA = {
+    "put_supervisor_authority": Operation(
+        [FEW], lambda s, epoch: s.runtime_metadata.put_supervisor_authority("a", authority(epoch=epoch))
+    ),
+    "delete_external_binding_overlay": Operation(
+        [FEW],
+        lambda s, generation: s.runtime_metadata.delete_external_binding_overlay(
+            "a", overlay().agent_identity, generation
+        ),
+    ),
+    "reseal_all": Operation([], lambda s: s.runtime_metadata.reseal_all()),
+}
+"""The operations of runtime metadata that `tests.differential.calls` leaves out."""
+
+TRACKS: Mapping[str, Track] = {
+    "runs of a": runs_of("a"),
+    "runs of b": runs_of("b"),
+    "log": objects(calls.LOG),
+    "specs": objects(calls.SPECS),
+    "runtime metadata": objects({**calls.RUNTIME_METADATA, **FURTHER_METADATA}),
+    "realm profiles": objects(calls.REALM_PROFILES),
+    "config": objects(calls.CONFIG),
+}
+"""The tracks of a namespace, which share nothing."""
+
+CONTENT: Sequence[Call] = [
+    *(lambda s, mob=mob: s.runs.list_runs(mob) for mob in ("a", "b", "last", driving.MOB)),
+    lambda s: s.events.latest_cursor(),
+    lambda s: s.events.replay_all(),
+    *(lambda s, name=name: s.specs.get_spec(name) for name in calls.NAMES),
+    lambda s: s.runtime_metadata.load_supervisor_authority("a"),
+    lambda s: s.runtime_metadata.list_external_binding_overlays("a"),
+    lambda s: s.realm_profiles.list(),
+    lambda s: s.config.snapshot(["n"]),
+    lambda s: s.config.change_token("n"),
+    *(lambda s, id=id: s.config.history("n", id) for id in "abc"),
+]
+"""Everything that a namespace holds in the end."""
