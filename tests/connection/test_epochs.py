@@ -247,15 +247,6 @@ async def test_a_log_that_lost_more_than_a_subscriber_remembers_is_gone_through_
         assert [event.cursor for event in again] == list(range(told.value.kept + 1, kept + 901))
 
 
-async def test_a_cursor_that_the_log_has_not_come_to_is_one_of_a_lost_time(storage: MobStorage) -> None:
-    await storage.events.append(numbered(1))
-    async with storage.events.subscribe(after=900) as events:
-        with pytest.raises(EpochChangedError, match=r"up to cursor 900, only what came up to cursor 1"):
-            await anext(events)
-        await storage.events.append(numbered(2))
-        assert [event.cursor for event in await take(events, 1)] == [2]
-
-
 async def test_a_subscriber_of_config_changes_is_told_to_read_again(
     storage: MobStorage, server_url: str, namespace: str, connection: Connection, keys: Keys
 ) -> None:

@@ -141,7 +141,7 @@ class SqliteConfigStore(WatchableConfigStore):
             start = await self._database.read(lambda sql: newest(sql, config_rows.CURSORS))
         else:
             start = bounded(check_cursor(after))
-        yield Subscription(self._read_after, start, decode=self._change, lost=ChangeFeedTruncatedError, restarts=True)
+        yield Subscription(self._read_after, start, decode=self._change, lost=ChangeFeedTruncatedError)
 
     async def _read_after(self, cursor: int) -> tuple[int, Row | None]:
         query = "SELECT * FROM config_changes WHERE cursor > ? ORDER BY cursor LIMIT 1"

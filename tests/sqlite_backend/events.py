@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from redis_mob.contracts import MobEventStore
-from redis_mob.errors import CasConflictError, EventsTrimmedError, InternalError
+from redis_mob.errors import CasConflictError, EpochChangedError, EventsTrimmedError, InternalError
 from redis_mob.models import MobEvent, NewMobEvent, StepFailed
 from tests.sqlite_backend import event_log as log
 from tests.sqlite_backend.database import Database, Sql, bounded, newest
@@ -82,7 +82,13 @@ class SqliteEventStore(MobEventStore):
     @asynccontextmanager
     async def subscribe(self, after: int | None = None) -> AsyncGenerator[AsyncIterator[MobEvent]]:
         start = await self._database.read(lambda sql: newest(sql, log.CURSORS)) if after is None else bounded(after)
-        yield Subscription(self._read_after, start, decode=log.decode_event, lost=EventsTrimmedError)
+        yield Subscription(
+            self._read_after,
+            start,
+            decode=log.decode_event,
+            lost=EventsTrimmedError,
+            gone_back=EpochChangedError.of_events,
+        )
 
     async def _read_after(self, cursor: int) -> tuple[int, Row | None]:
         query = "SELECT * FROM events WHERE cursor > ? ORDER BY cursor LIMIT 1"

@@ -18,8 +18,9 @@ class Subscription(AsyncIterator[T], Generic[T]):
     """Reads on from a cursor. An error is raised once, then it goes on; a cancelled wait loses nothing.
 
     `read_after` gives the greatest cursor ever given and the first row after a cursor, `decode` None for what this
-    reader is not meant to see, `lost` the error for (cursor, first available cursor) where rows are gone. `restarts`
-    says that a log which ends before the cursor has lost rows too.
+    reader is not meant to see, `lost` the error for (cursor, first available cursor) where rows are gone.
+    `gone_back` makes the one for (cursor, greatest cursor) of a log that has not come to the cursor; without it, those
+    are lost rows too.
     """
 
     def __init__(
@@ -29,13 +30,13 @@ class Subscription(AsyncIterator[T], Generic[T]):
         *,
         decode: Callable[[Row], T | None],
         lost: Callable[[int, int], Exception],
-        restarts: bool = False,
+        gone_back: Callable[[int, int], Exception] | None = None,
     ) -> None:
         self._read_after = read_after
         self._after = after
         self._decode = decode
         self._lost = lost
-        self._restarts = restarts
+        self._gone_back = gone_back
 
     @property
     def cursor(self) -> int:
@@ -49,9 +50,12 @@ class Subscription(AsyncIterator[T], Generic[T]):
     async def __anext__(self) -> T:
         while True:
             newest, row = await self._read_after(self._after)
-            if row is None and (newest == self._after or (newest < self._after and not self._restarts)):
+            if row is None and newest == self._after:
                 await asyncio.sleep(POLL_SECONDS)
                 continue
+            if newest < self._after and self._gone_back is not None:
+                after, self._after = self._after, newest
+                raise self._gone_back(after, newest)
             following = newest + 1 if row is None else row[0]
             if row is None or following != self._after + 1:
                 after, self._after = self._after, following - 1

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from redis_mob.contracts import MobEventStore
-from redis_mob.errors import EventsTrimmedError, SerializationError
+from redis_mob.errors import EpochChangedError, EventsTrimmedError, SerializationError
 from redis_mob.models import MobEvent
 from redis_mob.testing.backend import Backend
 from redis_mob.testing.conformance.base import Guarantee, Opener, given
@@ -152,6 +152,16 @@ class TestLostEvents(Guarantee):
         await events.append(numbered(1))
         await events.prune(LAST)
         async with events.subscribe() as following:
+            await events.append(numbered(2))
+            assert await numbers(following, 1) == [2]
+
+    async def test_a_cursor_that_the_log_has_not_come_to_is_told_once(self, events: MobEventStore) -> None:
+        """Somebody saw it in a time that the storage has lost; it goes on with what comes next."""
+        await events.append(numbered(1))
+        async with events.subscribe(after=900) as following:
+            with pytest.raises(EpochChangedError) as told:
+                await take(following, 1)
+            assert told.value.kept == 1
             await events.append(numbered(2))
             assert await numbers(following, 1) == [2]
 
