@@ -228,6 +228,22 @@ async def test_what_does_not_pass_is_not_tried_again(tmp_path, refusal, _advice)
         await connection.aclose()
 
 
+async def test_a_refusal_that_says_nothing_of_an_earlier_attempt_leaves_its_outcome_unknown(tmp_path):
+    """The server refuses before it looks for the receipt."""
+    recorder = Recorder(EVALSHA=[HANG_UP, b"-NOPERM no permission\r\n"])
+    async with fake_server(tmp_path, recorder) as url:
+        connection = await connect(url, "n")
+        with pytest.raises(OutcomeUnknownError):
+            await connection.call(INCREASE, ["k"])
+        assert recorder.seen.count(b"EVALSHA") == 2
+        await connection.aclose()
+
+
+async def test_a_connection_for_no_namespace_has_no_outcomes_to_ask_for(connection: Connection):
+    with pytest.raises(InternalError, match="for no namespace"):
+        await connection.resolve(f"{'0' * 32}:0:1")
+
+
 async def test_a_server_that_became_a_replica_is_looked_for_anew(tmp_path):
     """Its name may lead to another one by now."""
     recorder = Recorder(EVALSHA=[b"-READONLY You can't write\r\n"])
