@@ -15,6 +15,7 @@ from redis_mob.connection.connection import Connection, connect
 from redis_mob.connection.durability import Durability
 from redis_mob.connection.keys import Keys
 from redis_mob.connection.retry import RetryPolicy
+from redis_mob.connection.scripts import script
 from redis_mob.errors import (
     DurabilityError,
     EpochChangedError,
@@ -181,6 +182,23 @@ async def test_a_server_that_has_lost_a_write_does_not_answer_for_it(pair: Pair)
         await write
     assert await connection.call(INCREASE, [keys.runs]) == 2
     await connection.aclose()
+
+
+async def test_a_write_that_is_not_where_safety_is_asked_for_is_made_again(namespace: str) -> None:
+    """It was answered by a server that then failed, and the next one, which never had it, would gladly wait for it."""
+    confirming = [b"SCRIPT", b"LOAD", script("meta/confirm").text.encode()]
+    with server("--appendonly", "yes") as url, client_of(url) as admin:
+
+        def fail_over(request: Request) -> Fault:
+            if list(request.words) == confirming:
+                admin.flushall()
+            return Fault.NONE
+
+        async with fault_proxy(url, fail_over) as proxy:
+            connection = await connect(proxy.url, namespace, durability="fsync")
+            assert await connection.call(INCREASE, [Keys(namespace).runs]) == 1
+            assert admin.get(Keys(namespace).runs) == b"1"
+            await connection.aclose()
 
 
 async def test_a_lost_wait_is_made_again(namespace: str) -> None:
