@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import ValidationError
 
 from redis_mob.codec import changes, ledgers
+from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.packing import UNPACK_ERRORS, Argument, pack, unpack
 from redis_mob.codec.snapshots import decode
 from redis_mob.errors import SerializationError
@@ -114,11 +115,6 @@ def run_parts(reply: Sequence[Sequence[bytes]]) -> RunParts:
         iterations,
         authority,
     )
-
-
-def as_mapping(flat: Sequence[bytes]) -> dict[bytes, bytes]:
-    """A hash from its fields and values in a row."""
-    return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def decode_run(run_id: str, parts: RunParts) -> MobRun:

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
-from redis_mob.connection.address import TcpAddress
+from redis_mob.connection.address import ServerAddress, TcpAddress
 from redis_mob.connection.transport import Part, ReplyLost, Transport, TransportError, Unreachable
 
 ANSWER_TIMEOUT = 2.0
@@ -64,9 +64,12 @@ def nobody(kind: str, failures: Sequence[TransportError]) -> TransportError:
     return error
 
 
-async def ask(server: TcpAddress, *parts: Part) -> Any:
-    """The reply of a server to one request, on a connection made for it; raises as Transport.request does."""
-    transport = Transport(server, connect_timeout=ANSWER_TIMEOUT, reply_timeout=ANSWER_TIMEOUT, max_requests=1)
+async def ask(server: ServerAddress, *parts: Part, seconds: float = ANSWER_TIMEOUT) -> Any:
+    """The reply of a server to one request, on a connection made for it; raises as Transport.request does.
+
+    Connecting and answering may take so many seconds each.
+    """
+    transport = Transport(server, connect_timeout=seconds, reply_timeout=seconds, max_requests=1)
     try:
         return await transport.request(*parts)
     finally:

@@ -54,13 +54,11 @@ class Calls:
     when an answered write is safe.
     """
 
-    def __init__(
-        self, router: Router, retry: RetryPolicy, sessions: Sessions | None, confirmations: Confirmations | None = None
-    ) -> None:
+    def __init__(self, router: Router, retry: RetryPolicy, sessions: Sessions | None) -> None:
         self._router = router
         self._retry = retry
         self._sessions = sessions
-        self.confirmations = confirmations
+        self.confirmations: Confirmations | None = None
         self.closed = False
 
     async def ask(self, *parts: Part) -> Any:

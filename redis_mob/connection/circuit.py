@@ -37,7 +37,7 @@ class Circuit:
     def failed(self, failure: Exception) -> None:
         """The server could not be reached."""
         self._pauses = self._pauses or self._retry.pauses()
-        self._failure, self._open_until = failure, time.monotonic() + next(self._pauses, self._retry.cap)
+        self._failure, self._open_until = failure, time.monotonic() + next(self._pauses)
 
     def connected(self) -> None:
         """The server was reached."""

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from redis_mob.codec.hashes import as_mapping
 from redis_mob.connection.durability import Durability
 from redis_mob.connection.routing import Router
 from redis_mob.connection.scripts import script
@@ -62,7 +63,7 @@ async def _settings(ask: Callable[..., Awaitable[Any]]) -> dict[bytes, bytes]:
         flat: list[bytes] = await ask(b"CONFIG", b"GET", b"*appendfsync*")
     except ServerRefusal:
         return {}
-    return dict(zip(flat[::2], flat[1::2], strict=True))
+    return as_mapping(flat)
 
 
 class NotSafe(TransportError):  # noqa: N818

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from redis_mob.codec.hashes import as_mapping
 from redis_mob.connection.address import SentinelAddress, ServerAddress, TcpAddress
 from redis_mob.connection.asking import AskingLocator, ask, nobody
 from redis_mob.connection.locator import Again, Unsettled
@@ -79,7 +80,7 @@ class SentinelLocator(AskingLocator):
             told: Sequence[Sequence[bytes]] = await ask(sentinel, "SENTINEL", "SENTINELS", self._service)
         except TransportError:
             return
-        others = [dict(zip(fields[::2], fields[1::2], strict=True)) for fields in told]
+        others = [as_mapping(fields) for fields in told]
         learned = [self._address.sentinel(other[b"ip"].decode(), int(other[b"port"])) for other in others]
         known = [one for one in self._informants if one in self._seeds or one in learned or one == sentinel]
         self._informants = list(dict.fromkeys([*known, *learned]))

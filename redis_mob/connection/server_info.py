@@ -23,7 +23,7 @@ class ServerInfo:
     @classmethod
     def parse(cls, info: bytes) -> ServerInfo:
         """Read the server section of INFO. Valkey also reports the Redis version it is compatible with."""
-        fields = dict(line.split(":", 1) for line in info.decode(errors="replace").splitlines() if ":" in line)
+        fields = fields_of(info)
         product = "Valkey" if fields.get("server_name") == "valkey" else "Redis"
         version = fields.get(f"{product.lower()}_version", "")
         mode = fields.get("redis_mode") or fields.get("server_mode") or "standalone"
@@ -45,3 +45,9 @@ class ServerInfo:
             oldest = " or ".join(f"{product} {major}.{minor}" for product, (major, minor) in OLDEST.items())
             return f"it is {found}, which is too old: {oldest} or later is needed"
         return None
+
+
+def fields_of(text: bytes) -> dict[str, str]:
+    """The `name:value` lines of INFO and CLUSTER INFO."""
+    lines = text.decode(errors="replace").splitlines()
+    return dict(line.split(":", 1) for line in lines if ":" in line)

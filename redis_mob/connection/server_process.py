@@ -17,7 +17,8 @@ from typing import IO, Self
 
 from redis_mob.connection import reaper
 from redis_mob.connection.address import UnixAddress
-from redis_mob.connection.transport import Transport, TransportError
+from redis_mob.connection.asking import ask
+from redis_mob.connection.transport import TransportError
 from redis_mob.errors import StorageUnavailableError
 
 ANSWER_TIMEOUT = 10.0
@@ -109,13 +110,10 @@ class ServerState:
 
 async def probe(address: UnixAddress) -> ServerState | None:
     """Ask the server at this address for its state; None if nobody answers there."""
-    transport = Transport(address, connect_timeout=ANSWER_TIMEOUT, reply_timeout=ANSWER_TIMEOUT, max_requests=1)
     try:
-        info: bytes = await transport.request(b"INFO", b"server", b"persistence")
+        info: bytes = await ask(address, b"INFO", b"server", b"persistence", seconds=ANSWER_TIMEOUT)
     except TransportError:
         return None
-    finally:
-        await transport.aclose()
     pid = re.search(rb"^process_id:(\d+)", info, re.MULTILINE)
     return ServerState(int(pid[1]) if pid else 0, b"\nloading:1" in info)
 

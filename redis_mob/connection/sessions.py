@@ -82,7 +82,7 @@ class Slot:
 
 
 class Sessions:
-    """The calls of one client in one namespace. `lifetime` is how long, in seconds, one call may be sent again."""
+    """The calls of one client in one namespace. `patience` is how long, in seconds, one call may be sent again."""
 
     def __init__(self, namespace: str, patience: float) -> None:
         self.namespace = namespace

@@ -10,8 +10,9 @@ from itertools import chain
 from redis_mob.codec import executions as codec
 from redis_mob.codec import ledgers
 from redis_mob.codec.changes import change_of_frame, change_of_loop, change_of_run, counted
+from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.packing import Argument
-from redis_mob.codec.runs import as_mapping, decode_run, encode_run, place_prefix, run_parts
+from redis_mob.codec.runs import decode_run, encode_run, place_prefix, run_parts
 from redis_mob.connection.connection import Connection
 from redis_mob.connection.keys import Keys
 from redis_mob.connection.replies import Reply, won

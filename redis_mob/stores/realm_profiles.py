@@ -13,7 +13,7 @@ from redis_mob.codec.documents import (
     encode_revision,
     profile_named,
 )
-from redis_mob.codec.runs import as_mapping
+from redis_mob.codec.hashes import as_mapping
 from redis_mob.connection.connection import Connection
 from redis_mob.connection.keys import Keys
 from redis_mob.connection.replies import Reply

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from redis_mob.codec import runtime_metadata as codec
 from redis_mob.codec.documents import decode_name
-from redis_mob.codec.runs import as_mapping
+from redis_mob.codec.hashes import as_mapping
 from redis_mob.connection.connection import Connection
 from redis_mob.connection.keys import Keys
 from redis_mob.connection.replies import Reply

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from redis_mob.codec.runs import as_mapping
+from redis_mob.codec.hashes import as_mapping
 from redis_mob.following.subscription import Entry
 
 

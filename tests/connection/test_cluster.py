@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 
@@ -77,11 +78,13 @@ def wake_ups_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Requests are given up soon."""
+    """Requests are given up soon; what never gives up still does not."""
     pauses = RetryPolicy.pauses
-    monkeypatch.setattr(
-        RetryPolicy, "pauses", lambda policy: pauses(replace(policy, deadline=min(policy.deadline, 0.1)))
-    )
+
+    def soon(policy: RetryPolicy) -> Iterator[float]:
+        return pauses(policy if policy.deadline == math.inf else replace(policy, deadline=min(policy.deadline, 0.1)))
+
+    monkeypatch.setattr(RetryPolicy, "pauses", soon)
 
 
 async def test_namespaces_are_spread_over_the_nodes_and_found_without_a_detour(cluster: Cluster):

@@ -14,9 +14,9 @@ from redis_mob.connection.doctor.finding import Check, Finding, NotTold, Severit
 from redis_mob.connection.doctor.keeping import KEEPING
 from redis_mob.connection.doctor.place import NAMESPACE, PLACE
 from redis_mob.connection.doctor.room import ROOM
-from redis_mob.connection.doctor.seen import Seen, SeenNamespace, Slow, fields_of
+from redis_mob.connection.doctor.seen import Seen, SeenNamespace, Slow
 from redis_mob.connection.durability import Durability
-from redis_mob.connection.server_info import ServerInfo
+from redis_mob.connection.server_info import ServerInfo, fields_of
 
 REPLIES = Path(__file__).parent / "replies"
 PRODUCTS = ("valkey_9_1", "redis_7_0")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import socket
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -15,7 +13,7 @@ from redis.exceptions import ConnectionError
 
 from redis_mob.connection.keys import Keys
 from redis_mob.connection.server_process import find_server
-from tests.support.node import HOST, wait_for
+from tests.support.node import HOST, started, wait_for
 from tests.support.node import Node as Server
 
 _PRIMARIES = 3
@@ -216,22 +214,19 @@ def run_cluster(
             nodes.append(_start(program or find_server(), directory, settings, password))
             stack.callback(nodes[-1].kill)
         _join(nodes[:_PRIMARIES], nodes[_PRIMARIES:])
-        started = Cluster(nodes, password)
-        wait_for(started.is_ready, "the Cluster does not get ready")
-        yield started
+        cluster = Cluster(nodes, password)
+        wait_for(cluster.is_ready, "the Cluster does not get ready")
+        yield cluster
 
 
 def _start(program: Path, directory: str, settings: Sequence[str], password: str | None) -> Node:
-    for _ in range(5):
-        port = _free_port()
+    def node(port: int) -> Node:
         place = Path(directory, str(port))
         place.mkdir(exist_ok=True)
         command = [str(program), "--port", str(port), "--bind", HOST, "--dir", str(place), "--save", ""]
-        node = Node(port, [*command, "--cluster-enabled", "yes", *settings], password=password)
-        if node.came_up():
-            return node
-        node.kill()
-    raise RuntimeError(f"{program} does not start with {settings}")
+        return Node(port, [*command, "--cluster-enabled", "yes", *settings], password=password)
+
+    return started(node, bus=_BUS)
 
 
 def _join(primaries: Sequence[Node], replicas: Sequence[Node]) -> None:
@@ -250,16 +245,3 @@ def _join(primaries: Sequence[Node], replicas: Sequence[Node]) -> None:
 def _sorted(view: dict[tuple[int, int], list[int]]) -> list[Any]:
     """The same for nodes that list the same replicas in another order."""
     return sorted((range_, ports[0], sorted(ports[1:])) for range_, ports in view.items())
-
-
-def _free_port() -> int:
-    """A port that is free together with that of the bus, both below those that the system gives to clients."""
-    while True:
-        port = random.randrange(20_000, 22_768)
-        with socket.socket() as one, socket.socket() as two:
-            try:
-                one.bind((HOST, port))
-                two.bind((HOST, port + _BUS))
-            except OSError:
-                continue
-            return port

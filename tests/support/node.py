@@ -8,8 +8,8 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from typing import Any
+from contextlib import ExitStack, suppress
+from typing import Any, TypeVar
 
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -20,6 +20,9 @@ HOST = "127.0.0.1"
 _POLL = 0.02
 _LONGEST = 60.0
 """Seconds after which what is waited for is not going to happen."""
+
+
+N = TypeVar("N", bound="Node")
 
 
 class Node:
@@ -77,10 +80,13 @@ class Node:
         return subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
 
 
-def started(make: Callable[[int], Node]) -> Node:
-    """The node that `make` starts on a port that it is given, when it answers."""
+def started(make: Callable[[int], N], *, bus: int = 0) -> N:
+    """The node that `make` starts on a port that it is given, when it answers.
+
+    It may also need the port that lies so much above that one.
+    """
     for _ in range(5):
-        node = make(_free_port())
+        node = make(_free_port(bus))
         if node.came_up():
             return node
         node.kill()
@@ -95,13 +101,17 @@ def wait_for(condition: Callable[[], object], what: str) -> None:
         time.sleep(_POLL)
 
 
-def _free_port() -> int:
-    """A free port below those that the system gives to clients, so that it stays free while the server is dead."""
+def _free_port(bus: int) -> int:
+    """A port that is free together with that of the bus, if it needs one.
+
+    Both lie below those that the system gives to clients, so that they stay free while the server is dead.
+    """
     while True:
-        port = random.randrange(22_768, 30_000)
-        with socket.socket() as probe:
+        port = random.randrange(20_000, 22_768) if bus else random.randrange(22_768, 30_000)
+        with ExitStack() as stack:
             try:
-                probe.bind((HOST, port))
+                for wanted in {port, port + bus}:
+                    stack.enter_context(socket.socket()).bind((HOST, wanted))
             except OSError:
                 continue
             return port

@@ -8,15 +8,16 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+from redis_mob.codec.hashes import as_mapping
 from redis_mob.connection.acl import database_of, examples, needless_at, rights_in
 from redis_mob.connection.address import Address, EmbeddedAddress
 from redis_mob.connection.doctor.finding import NotTold
-from redis_mob.connection.doctor.seen import SETTINGS, Seen, SeenNamespace, Slow, fields_of
+from redis_mob.connection.doctor.seen import SETTINGS, Seen, SeenNamespace, Slow
 from redis_mob.connection.durability import Durability
 from redis_mob.connection.keys import Keys
 from redis_mob.connection.routing import Router
 from redis_mob.connection.scripts import library, once, script
-from redis_mob.connection.server_info import ServerInfo
+from redis_mob.connection.server_info import ServerInfo, fields_of
 from redis_mob.connection.transport import Part, ServerRefusal, Transport
 
 Server = Transport | Router
@@ -87,8 +88,7 @@ def _fields(reply: bytes | NotTold) -> dict[str, str] | NotTold:
 def _settings(reply: Sequence[bytes] | NotTold) -> dict[str, str] | NotTold:
     if isinstance(reply, NotTold):
         return reply
-    texts = [part.decode(errors="replace") for part in reply]
-    return dict(zip(texts[::2], texts[1::2], strict=True))
+    return {name.decode(): value.decode(errors="replace") for name, value in as_mapping(reply).items()}
 
 
 def _slow(reply: Sequence[Sequence[Any]] | NotTold) -> list[Slow] | NotTold:

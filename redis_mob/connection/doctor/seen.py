@@ -85,12 +85,6 @@ class SeenNamespace:
     changes: int | NotTold
 
 
-def fields_of(text: bytes) -> dict[str, str]:
-    """The `name:value` lines of INFO and CLUSTER INFO."""
-    lines = text.decode(errors="replace").splitlines()
-    return dict(line.split(":", 1) for line in lines if ":" in line)
-
-
 def _named(answers: Mapping[str, str], name: str, question: str) -> str:
     if name not in answers:
         raise NotTold(f"{question} {name}", "the server does not say")
