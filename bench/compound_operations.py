@@ -33,8 +33,8 @@ from redis_mob import (
     MobRun,
     MobStorage,
 )
-from redis_mob.connection.connection import Connection, connect
-from redis_mob.connection.scripts import Script
+from redis_mob.connection.calls.client import Client, connect
+from redis_mob.connection.calls.scripts import Script
 from redis_mob.kernel.frame import seeded as seeded_frame
 from redis_mob.kernel.loop import seeded as seeded_loop
 from redis_mob.kernel.seeds import root_frame_seed
@@ -75,7 +75,7 @@ def flow_of(steps: int) -> FlowSpec:
 class Bench:
     """One run of `steps` steps, whose parts swing between two states so that every operation can be repeated."""
 
-    def __init__(self, storage: MobStorage, connection: Connection, steps: int) -> None:
+    def __init__(self, storage: MobStorage, connection: Client, steps: int) -> None:
         self.runs = storage.runs
         self.connection = connection
         self.flow = flow_of(steps)
@@ -231,7 +231,7 @@ class Bench:
         return {name: getattr(self, name) for name in names}
 
 
-async def measured(storage: MobStorage, connection: Connection, steps: int, rounds: int) -> dict[str, list[float]]:
+async def measured(storage: MobStorage, connection: Client, steps: int, rounds: int) -> dict[str, list[float]]:
     """Microseconds of each operation, in rounds that do each of them once."""
     bench = Bench(storage, connection, steps)
     await bench.set_up()

@@ -19,8 +19,8 @@ from typing import Any
 from compound_operations import WARM_UP, Bench, cores_awake, environment, parse_arguments, result
 
 from redis_mob import MobStorage
-from redis_mob.connection.connection import connect
-from redis_mob.connection.keys import Keys
+from redis_mob.connection.calls.client import connect
+from redis_mob.connection.calls.keys import Keys
 from redis_mob.stores.runs import RedisRunStore
 
 

@@ -3,8 +3,8 @@
 `StepFailed` here is the exception that handlers raise; the event of that name is `redis_mob.models.StepFailed`.
 """
 
+from redis_mob.connection.calls.sessions import WriteOutcome
 from redis_mob.connection.retry import RetryPolicy
-from redis_mob.connection.sessions import WriteOutcome
 from redis_mob.errors import (
     AlreadyExistsError,
     CasConflictError,

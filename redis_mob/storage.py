@@ -6,12 +6,12 @@ from collections.abc import Generator
 from types import TracebackType
 from typing import Any
 
-from redis_mob.connection.address import MemoryAddress
-from redis_mob.connection.durability import Durability
-from redis_mob.connection.keys import Keys
+from redis_mob.connection.calls.durability import Durability
+from redis_mob.connection.calls.keys import Keys
+from redis_mob.connection.calls.sessions import WriteOutcome
 from redis_mob.connection.retry import RetryPolicy
-from redis_mob.connection.sessions import WriteOutcome
-from redis_mob.connection.url import parse_address, storage_url
+from redis_mob.connection.servers.address import MemoryAddress
+from redis_mob.connection.servers.url import parse_address, storage_url
 from redis_mob.contracts import (
     ExecutionStore,
     MobEventStore,

@@ -9,9 +9,9 @@ from uuid import uuid4
 
 import pytest
 
-from redis_mob.connection.connection import Connection, connect
-from redis_mob.connection.embedded import EmbeddedServer
-from redis_mob.connection.keys import Keys
+from redis_mob.connection.calls.client import Client, connect
+from redis_mob.connection.calls.keys import Keys
+from redis_mob.connection.embedded.server import EmbeddedServer
 from tests.conformance.gaps import is_known_gap
 from tests.support.cluster import Cluster, run_cluster
 from tests.support.servers import redis7_program, server
@@ -67,7 +67,7 @@ def namespace() -> str:
 
 
 @pytest.fixture
-async def connection(server_url: str) -> AsyncIterator[Connection]:
+async def connection(server_url: str) -> AsyncIterator[Client]:
     """A connection to the shared server, closed after the test."""
     opened = await connect(server_url)
     try:
@@ -77,6 +77,6 @@ async def connection(server_url: str) -> AsyncIterator[Connection]:
 
 
 @pytest.fixture
-async def keys(connection: Connection, namespace: str) -> Keys:
+async def keys(connection: Client, namespace: str) -> Keys:
     """The keys of the test's namespace, which is open."""
     return await connection.open_namespace(namespace)

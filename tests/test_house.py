@@ -16,8 +16,9 @@ PACKAGE = ROOT / "redis_mob"
 FLOORS = (
     {"errors"},
     {"models"},
-    {"contracts", "codec", "kernel", "security", "following"},
+    {"contracts", "codec", "kernel", "security"},
     {"connection"},
+    {"notifications", "admin"},
     {"stores", "memory"},
     {"storage"},
     {"fleet"},
@@ -26,6 +27,9 @@ FLOORS = (
     {"__main__"},
 )
 """From the ground up: a room may use the rooms on the floors below its own, and nothing beside or above it."""
+
+CONNECTION_FLOORS = ({"failures", "retry"}, {"servers"}, {"embedded"}, {"calls"})
+"""The same for the rooms within `connection`: how a request gets to a server is below what is sent."""
 
 PURE = ("models", "kernel", "codec")
 """Rooms without I/O: they import neither redis nor asyncio."""
@@ -58,10 +62,10 @@ def imported_modules(file: Path) -> list[str]:
     return found
 
 
-def floor_of(name: str) -> int:
-    floors = [number for number, rooms in enumerate(FLOORS) if name in rooms]
-    assert floors, f"redis_mob.{name} has no floor: give it one in FLOORS"
-    return floors[0]
+def floor_of(name: str, floors: tuple[set[str], ...] = FLOORS) -> int:
+    numbers = [number for number, rooms in enumerate(floors) if name in rooms]
+    assert numbers, f"{name} has no floor: give it one"
+    return numbers[0]
 
 
 @pytest.mark.parametrize("file", MODULES, ids=module_name)
@@ -76,6 +80,19 @@ def test_imports_point_one_way(file: Path) -> None:
         assert imported.count("."), f"{name} imports the whole package"
         there = room(imported)
         assert there == here or floor_of(there) < floor_of(here), f"{name} imports {imported} from above or beside"
+
+
+@pytest.mark.parametrize("file", sorted((PACKAGE / "connection").rglob("*.py")), ids=module_name)
+def test_imports_within_the_connection_point_one_way(file: Path) -> None:
+    name = module_name(file)
+    if name == "redis_mob.connection":
+        return
+    here = name.split(".")[2]
+    for imported in imported_modules(file):
+        if imported.startswith("redis_mob.connection."):
+            there = imported.split(".")[2]
+            below = floor_of(there, CONNECTION_FLOORS) < floor_of(here, CONNECTION_FLOORS)
+            assert there == here or below, f"{name} imports {imported} from above or beside"
 
 
 @pytest.mark.parametrize(

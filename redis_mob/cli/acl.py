@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from redis_mob.connection.acl import Rights
+from redis_mob.admin.acl import Rights
 from redis_mob.models.base import json_text
 
 

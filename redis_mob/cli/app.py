@@ -16,6 +16,8 @@ from typing import Annotated, NoReturn, TypeVar
 import typer
 from rich.console import Console
 
+from redis_mob.admin.acl import DEFAULT_USER, PASSWORD_PLACE, database_of, rights_in, user_in
+from redis_mob.admin.doctor.examination import examine
 from redis_mob.cli import acl as acl_output
 from redis_mob.cli import doctor as doctor_output
 from redis_mob.cli.arguments import parse_members, parse_params, read_seal_keys
@@ -23,12 +25,10 @@ from redis_mob.cli.display import printable, stderr_console
 from redis_mob.cli.run import RunOrder, run_flow
 from redis_mob.cli.worker_link import ExitStatus
 from redis_mob.cli.workers import WorkersLostError
-from redis_mob.connection.acl import DEFAULT_USER, PASSWORD_PLACE, database_of, rights_in, user_in
-from redis_mob.connection.address import MemoryAddress
-from redis_mob.connection.doctor.examination import examine
-from redis_mob.connection.durability import Durability
-from redis_mob.connection.keys import Keys
-from redis_mob.connection.url import URL_VARIABLE, parse_address, storage_url
+from redis_mob.connection.calls.durability import Durability
+from redis_mob.connection.calls.keys import Keys
+from redis_mob.connection.servers.address import MemoryAddress
+from redis_mob.connection.servers.url import URL_VARIABLE, parse_address, storage_url
 from redis_mob.errors import (
     DefinitionError,
     HandlerError,

@@ -9,9 +9,9 @@ from itertools import groupby
 from rich.console import Console
 from rich.text import Text
 
+from redis_mob.admin.doctor.examination import Examination
+from redis_mob.admin.doctor.finding import Finding, Severity
 from redis_mob.cli.display import printable
-from redis_mob.connection.doctor.examination import Examination
-from redis_mob.connection.doctor.finding import Finding, Severity
 from redis_mob.models.base import json_text
 
 _STYLES = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from redis_mob.following.bell import Bell
+from redis_mob.notifications.bell import Bell
 
 
 class Bells:

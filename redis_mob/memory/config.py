@@ -10,7 +10,6 @@ from typing import Any
 from redis_mob.codec import config as codec
 from redis_mob.contracts.config import FEED_LENGTH, Documents, WatchableConfigStore
 from redis_mob.errors import ChangeFeedTruncatedError
-from redis_mob.following.subscription import Entry, Subscription
 from redis_mob.memory.config_documents import ConfigDocuments, Rows, StoredVersion
 from redis_mob.memory.namespace import Access
 from redis_mob.models.config import (
@@ -25,6 +24,7 @@ from redis_mob.models.config import (
     PutIfAbsent,
     PutIfRevision,
 )
+from redis_mob.notifications.subscription import Entry, Subscription
 
 
 class MemoryConfigStore(WatchableConfigStore):

@@ -9,9 +9,9 @@ from datetime import datetime
 from redis_mob.codec.events import EncodedEvent, decode_event, encode_new_event
 from redis_mob.contracts import MobEventStore
 from redis_mob.errors import CasConflictError, EpochChangedError, EventsTrimmedError, InternalError
-from redis_mob.following.subscription import Entry, Subscription
 from redis_mob.memory.namespace import Access
 from redis_mob.models import MobEvent, NewMobEvent, StepFailed, terminal_identity
+from redis_mob.notifications.subscription import Entry, Subscription
 
 
 class MemoryEventStore(MobEventStore):

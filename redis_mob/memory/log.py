@@ -6,8 +6,8 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from operator import itemgetter
 
-from redis_mob.following.subscription import Entry
 from redis_mob.memory.bells import Bells
+from redis_mob.notifications.subscription import Entry
 
 _CURSOR = itemgetter(0)
 

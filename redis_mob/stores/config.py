@@ -9,10 +9,9 @@ from typing import Any
 from redis_mob.codec import config as codec
 from redis_mob.codec.changes import counted
 from redis_mob.codec.packing import Argument
-from redis_mob.connection.connection import Connection
-from redis_mob.connection.keys import Keys
-from redis_mob.connection.replies import Reply
-from redis_mob.connection.wakeups import WakeUps
+from redis_mob.connection.calls.client import Client
+from redis_mob.connection.calls.keys import Keys
+from redis_mob.connection.calls.replies import Reply
 from redis_mob.contracts.config import FEED_LENGTH, ConfigSubscription, Documents, WatchableConfigStore
 from redis_mob.models.config import (
     ConfigSnapshot,
@@ -25,6 +24,7 @@ from redis_mob.models.config import (
     PutIfAbsent,
     PutIfRevision,
 )
+from redis_mob.notifications.wakeups import WakeUps
 from redis_mob.stores.config_feed import RedisConfigFeed
 
 _EVERYTHING = 2**48
@@ -39,7 +39,7 @@ class RedisConfigStore(WatchableConfigStore):
 
     def __init__(
         self,
-        connection: Connection,
+        client: Client,
         keys: Keys,
         wake_ups: WakeUps,
         *,
@@ -47,11 +47,11 @@ class RedisConfigStore(WatchableConfigStore):
         prefix: str = "",
     ) -> None:
         self.feed_length = feed_length
-        self._connection = connection
+        self._client = client
         self._keys = keys
         self._wake_ups = wake_ups
         self._prefix = prefix
-        self._feed = RedisConfigFeed(connection, keys, wake_ups, prefix)
+        self._feed = RedisConfigFeed(client, keys, wake_ups, prefix)
 
     async def get(self, namespace: str, id: str) -> Any:
         found = await self.lookup(namespace, id)
@@ -59,18 +59,18 @@ class RedisConfigStore(WatchableConfigStore):
 
     async def lookup(self, namespace: str, id: str) -> Found | None:
         place = self._place(namespace, id)
-        text = await self._connection.read("config/get", [self._keys.config_documents], [place])
+        text = await self._client.read("config/get", [self._keys.config_documents], [place])
         return None if text is None else Found(codec.decode_document(codec.document_name(namespace, id), text))
 
     async def exists(self, namespace: str, id: str) -> bool:
         place = self._place(namespace, id)
-        return bool(await self._connection.read("config/exists", [self._keys.config_documents], [place]))
+        return bool(await self._client.read("config/exists", [self._keys.config_documents], [place]))
 
     async def list(self, namespace: str, offset: int = 0, limit: int | None = None) -> Documents:
         first = min(codec.check_count("offset", offset), _EVERYTHING)
         most = _EVERYTHING if limit is None else min(codec.check_count("limit", limit), _EVERYTHING)
         arguments = [self._packed(namespace), first, most]
-        return self._documents(namespace, await self._connection.read("config/list", self._readable, arguments))
+        return self._documents(namespace, await self._client.read("config/list", self._readable, arguments))
 
     async def put(self, namespace: str, id: str, value: Any) -> None:
         await self._write("config/put", Put(namespace, id, value))
@@ -98,23 +98,23 @@ class RedisConfigStore(WatchableConfigStore):
         wanted = tuple(dict.fromkeys(namespaces))
         keys = [self._keys.meta, *self._readable]
         packed = [self._packed(namespace) for namespace in wanted]
-        cursor, *found = await self._connection.read("config/snapshot", keys, counted(packed))
+        cursor, *found = await self._client.read("config/snapshot", keys, counted(packed))
         documents = {name: dict(self._documents(name, rows)) for name, rows in zip(wanted, found, strict=True)}
         return ConfigSnapshot(documents, int(cursor))
 
     async def change_token(self, namespace: str) -> int:
         packed = self._packed(namespace)
-        return int(await self._connection.read("config/change_token", [self._keys.config_tokens], [packed]))
+        return int(await self._client.read("config/change_token", [self._keys.config_tokens], [packed]))
 
     async def history(self, namespace: str, id: str) -> Sequence[ConfigVersion]:
         name = [self._packed(namespace), codec.check_id(id)]
-        stored = await self._connection.read("config/history", self._all_keys, name)
+        stored = await self._client.read("config/history", self._all_keys, name)
         return [codec.decode_version(codec.document_name(namespace, id), version) for version in stored]
 
     async def walk(self, namespace: str, page_size: int = 100) -> AsyncIterator[tuple[str, Any]]:
         size = min(codec.check_page_size(page_size), _EVERYTHING)
         packed = place = self._packed(namespace)
-        while rows := await self._connection.read("config/page", self._readable, [packed, place, size]):
+        while rows := await self._client.read("config/page", self._readable, [packed, place, size]):
             place = rows[-1][0]
             for document in self._documents(namespace, rows):
                 yield document
@@ -124,9 +124,7 @@ class RedisConfigStore(WatchableConfigStore):
 
     def scoped(self, scope_id: str) -> RedisConfigStore:
         prefix = self._prefix + codec.scope_prefix(scope_id)
-        return RedisConfigStore(
-            self._connection, self._keys, self._wake_ups, feed_length=self.feed_length, prefix=prefix
-        )
+        return RedisConfigStore(self._client, self._keys, self._wake_ups, feed_length=self.feed_length, prefix=prefix)
 
     @property
     def _readable(self) -> Sequence[str]:
@@ -169,7 +167,7 @@ class RedisConfigStore(WatchableConfigStore):
             raise codec.refusal(write, int(reply))
 
     async def _call(self, script: str, arguments: Sequence[Argument]) -> Any:
-        return await self._connection.call(script, self._all_keys, [self.feed_length, *arguments])
+        return await self._client.call(script, self._all_keys, [self.feed_length, *arguments])
 
 
 def _subject(write: codec.EncodedWrite) -> Sequence[Argument]:

@@ -7,21 +7,21 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from redis_mob.codec.config import check_cursor, decode_change
-from redis_mob.connection.connection import Connection
-from redis_mob.connection.keys import Keys
-from redis_mob.connection.wakeups import WakeUps
+from redis_mob.connection.calls.client import Client
+from redis_mob.connection.calls.keys import Keys
 from redis_mob.contracts.config import ConfigChangeNotifier
 from redis_mob.errors import ChangeFeedTruncatedError
-from redis_mob.following.subscription import Entry, Subscription
 from redis_mob.models.config import ConfigChangeEvent
+from redis_mob.notifications.subscription import Entry, Subscription
+from redis_mob.notifications.wakeups import WakeUps
 from redis_mob.stores.streams import entries_of
 
 
 class RedisConfigFeed(ConfigChangeNotifier):
     """The contract's `ConfigChangeNotifier` on Redis, for the namespaces that begin with `prefix`."""
 
-    def __init__(self, connection: Connection, keys: Keys, wake_ups: WakeUps, prefix: str) -> None:
-        self._connection = connection
+    def __init__(self, client: Client, keys: Keys, wake_ups: WakeUps, prefix: str) -> None:
+        self._client = client
         self._keys = keys
         self._wake_ups = wake_ups
         self._prefix = prefix
@@ -29,7 +29,7 @@ class RedisConfigFeed(ConfigChangeNotifier):
     async def read_after(self, after: int, limit: int) -> tuple[int, list[Entry]]:
         """(greatest cursor ever given, undecoded changes after a cursor)."""
         keys = [self._keys.meta, self._keys.config_feed]
-        return entries_of(await self._connection.read("config/changes", keys, [after, limit]))
+        return entries_of(await self._client.read("config/changes", keys, [after, limit]))
 
     @asynccontextmanager
     async def subscribe(self, after: int | None = None) -> AsyncGenerator[Subscription[ConfigChangeEvent]]:

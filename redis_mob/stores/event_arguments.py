@@ -9,7 +9,7 @@ from redis_mob.codec.changes import counted
 from redis_mob.codec.events import encode_new_event
 from redis_mob.codec.ledgers import microseconds, moment
 from redis_mob.codec.packing import Argument
-from redis_mob.connection.keys import Keys
+from redis_mob.connection.calls.keys import Keys
 from redis_mob.models import MobEvent, NewMobEvent
 from redis_mob.models.base import U64_MAX
 

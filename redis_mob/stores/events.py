@@ -8,14 +8,14 @@ from datetime import datetime
 
 from redis_mob.codec.events import decode_event
 from redis_mob.codec.ledgers import microseconds
-from redis_mob.connection.connection import Connection
-from redis_mob.connection.keys import Keys
-from redis_mob.connection.replies import Reply
-from redis_mob.connection.wakeups import WakeUps
+from redis_mob.connection.calls.client import Client
+from redis_mob.connection.calls.keys import Keys
+from redis_mob.connection.calls.replies import Reply
 from redis_mob.contracts import MobEventStore
 from redis_mob.errors import CasConflictError, EpochChangedError, EventsTrimmedError, InternalError
-from redis_mob.following.subscription import PAGE, Entry, Subscription
 from redis_mob.models import MobEvent, NewMobEvent, StepFailed, terminal_identity
+from redis_mob.notifications.subscription import PAGE, Entry, Subscription
+from redis_mob.notifications.wakeups import WakeUps
 from redis_mob.stores.event_arguments import cursor_argument, event_arguments, log_keys, order_text, stored_event
 from redis_mob.stores.streams import cursor_of, entries_of
 
@@ -23,8 +23,8 @@ from redis_mob.stores.streams import cursor_of, entries_of
 class RedisEventStore(MobEventStore):
     """The contract's `MobEventStore` on Redis; its docstrings say what holds."""
 
-    def __init__(self, connection: Connection, keys: Keys, wake_ups: WakeUps) -> None:
-        self._connection = connection
+    def __init__(self, client: Client, keys: Keys, wake_ups: WakeUps) -> None:
+        self._client = client
         self._keys = keys
         self._wake_ups = wake_ups
 
@@ -35,7 +35,7 @@ class RedisEventStore(MobEventStore):
         if not events:
             return []
         arguments = [argument for event in events for argument in event_arguments(event)]
-        replies = await self._connection.call("events/append", log_keys(self._keys), [len(events), *arguments])
+        replies = await self._client.call("events/append", log_keys(self._keys), [len(events), *arguments])
         return list(map(stored_event, events, replies))
 
     async def append_terminal_event_if_absent(self, event: NewMobEvent, /) -> MobEvent | None:
@@ -49,7 +49,7 @@ class RedisEventStore(MobEventStore):
         return await self._append_if_absent(event)
 
     async def _append_if_absent(self, event: NewMobEvent) -> MobEvent | None:
-        reply = await self._connection.call("events/append_if_absent", log_keys(self._keys), event_arguments(event))
+        reply = await self._client.call("events/append_if_absent", log_keys(self._keys), event_arguments(event))
         if reply == Reply.LOST:
             return None
         if reply == Reply.CONFLICT:
@@ -79,21 +79,21 @@ class RedisEventStore(MobEventStore):
     async def read_after(self, after: int, limit: int) -> tuple[int, list[Entry]]:
         """(greatest cursor ever given, undecoded events after a cursor)."""
         keys = [self._keys.meta, self._keys.events]
-        return entries_of(await self._connection.read("events/read", keys, [cursor_argument(after), limit]))
+        return entries_of(await self._client.read("events/read", keys, [cursor_argument(after), limit]))
 
     async def latest_cursor(self) -> int:
-        entries = await self._connection.read("events/latest_cursor", [self._keys.events], [])
+        entries = await self._client.read("events/latest_cursor", [self._keys.events], [])
         return cursor_of(entries[0][0]) if entries else 0
 
     async def prune(self, older_than: datetime, /) -> int:
         if older_than.tzinfo is None:
             raise InternalError(f"prune needs a time with a zone, not {older_than.isoformat()}")
         bound = order_text(microseconds(older_than))
-        return await self._connection.call("events/prune", [self._keys.events, self._keys.events_by_time], [bound])
+        return await self._client.call("events/prune", [self._keys.events, self._keys.events_by_time], [bound])
 
     async def clear(self) -> None:
         keys = self._keys
-        await self._connection.call("events/clear", [keys.events, keys.events_index, keys.events_by_time], [])
+        await self._client.call("events/clear", [keys.events, keys.events_index, keys.events_by_time], [])
 
     @asynccontextmanager
     async def subscribe(self, after: int | None = None) -> AsyncGenerator[AsyncIterator[MobEvent]]:

@@ -13,10 +13,9 @@ from redis_mob.codec.changes import change_of_frame, change_of_loop, change_of_r
 from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.packing import Argument
 from redis_mob.codec.runs import decode_run, encode_run, place_prefix, run_parts
-from redis_mob.connection.connection import Connection
-from redis_mob.connection.keys import Keys
-from redis_mob.connection.replies import Reply, won
-from redis_mob.connection.wakeups import WakeUps
+from redis_mob.connection.calls.client import Client
+from redis_mob.connection.calls.keys import Keys
+from redis_mob.connection.calls.replies import Reply, won
 from redis_mob.contracts import Bell, ExecutionStore
 from redis_mob.errors import NotFoundError, SerializationError
 from redis_mob.models.base import canonical_run_id
@@ -24,21 +23,22 @@ from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, RunLaunch
 from redis_mob.models.run import MobRun, MobRunStatus
 from redis_mob.models.transition import DueWork, RecordedOutput, RunView, Transition
+from redis_mob.notifications.wakeups import WakeUps
 from redis_mob.stores.event_arguments import event_arguments, log_keys
 
 
 class RedisExecutionStore(ExecutionStore):
     """The contract's `ExecutionStore` on Redis; its docstrings say what holds."""
 
-    def __init__(self, connection: Connection, keys: Keys, wake_ups: WakeUps) -> None:
-        self._connection = connection
+    def __init__(self, client: Client, keys: Keys, wake_ups: WakeUps) -> None:
+        self._client = client
         self._keys = keys
         self._wake_ups = wake_ups
 
     async def start_run(self, run: MobRun, launch: RunLaunch, definition: MobDefinition) -> bool:
         keys = self._keys.run(run.run_id)
         digest, encoded = codec.encode_definition(definition)
-        reply = await self._connection.call(
+        reply = await self._client.call(
             "fleet/start_run",
             [
                 *keys.parts,
@@ -64,7 +64,7 @@ class RedisExecutionStore(ExecutionStore):
 
     async def load(self, run_id: str) -> RunView | None:
         keys = self._keys.run(run_id)
-        reply = await self._connection.read("fleet/load_run", [*keys.parts, keys.executions], [])
+        reply = await self._client.read("fleet/load_run", [*keys.parts, keys.executions], [])
         if reply is None:
             return None
         run_id = canonical_run_id(run_id)
@@ -82,7 +82,7 @@ class RedisExecutionStore(ExecutionStore):
         )
 
     async def get_definition(self, digest: str) -> MobDefinition:
-        data = await self._connection.read("fleet/get_definition", [self._keys.definitions], [digest])
+        data = await self._client.read("fleet/get_definition", [self._keys.definitions], [digest])
         if data is None:
             raise NotFoundError(f"no definition has the digest {digest}")
         try:
@@ -92,7 +92,7 @@ class RedisExecutionStore(ExecutionStore):
 
     async def commit(self, transition: Transition) -> bool:
         keys = self._keys.run(transition.run.run_id)
-        reply = await self._connection.call(
+        reply = await self._client.call(
             "fleet/commit_transition",
             [
                 keys.run,
@@ -117,7 +117,7 @@ class RedisExecutionStore(ExecutionStore):
 
     async def renew_lease(self, run_id: str, key: ExecutionKey, *, expected: Execution, next: Execution) -> bool:
         keys = self._keys.run(run_id)
-        reply = await self._connection.call(
+        reply = await self._client.call(
             "fleet/cas_execution",
             [keys.run, keys.executions, self._keys.ready],
             [
@@ -131,7 +131,7 @@ class RedisExecutionStore(ExecutionStore):
 
     async def request_cancel(self, run_id: str) -> bool:
         keys = self._keys.run(run_id)
-        reply = await self._connection.call(
+        reply = await self._client.call(
             "fleet/request_cancel",
             [keys.run, self._keys.due, self._keys.wake_runs],
             [codec.due_run(canonical_run_id(run_id))],
@@ -139,14 +139,14 @@ class RedisExecutionStore(ExecutionStore):
         return won(reply, run_id)
 
     async def status(self, run_id: str) -> MobRunStatus | None:
-        status = await self._connection.read("fleet/get_status", [self._keys.run(run_id).run], [])
+        status = await self._client.read("fleet/get_status", [self._keys.run(run_id).run], [])
         return None if status is None else MobRunStatus(bytes(status).decode())
 
     async def take_due(
         self, *, max_runs: int, max_executions: int, keep: timedelta, roles: Sequence[str] | None = None
     ) -> DueWork:
         most = 0 if roles is not None and not roles else max_executions
-        now, next_run, next_execution, runs, executions = await self._connection.call(
+        now, next_run, next_execution, runs, executions = await self._client.call(
             "fleet/take_due",
             [self._keys.due, self._keys.ready],
             [max_runs, most, keep // timedelta(milliseconds=1), *counted([*map(codec.due_role, roles or ())])],

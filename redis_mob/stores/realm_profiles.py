@@ -14,9 +14,9 @@ from redis_mob.codec.documents import (
     profile_named,
 )
 from redis_mob.codec.hashes import as_mapping
-from redis_mob.connection.connection import Connection
-from redis_mob.connection.keys import Keys
-from redis_mob.connection.replies import Reply
+from redis_mob.connection.calls.client import Client
+from redis_mob.connection.calls.keys import Keys
+from redis_mob.connection.calls.replies import Reply
 from redis_mob.contracts import RealmProfileStore, StoredRealmProfiles
 from redis_mob.errors import CasConflictError, NotFoundError
 from redis_mob.models import Profile, StoredRealmProfile
@@ -27,12 +27,12 @@ _PROFILE = "name of a realm profile"
 class RedisRealmProfileStore(RealmProfileStore):
     """The contract's `RealmProfileStore` on Redis; its docstrings say what holds."""
 
-    def __init__(self, connection: Connection, keys: Keys) -> None:
-        self._connection = connection
+    def __init__(self, client: Client, keys: Keys) -> None:
+        self._client = client
         self._keys = keys
 
     async def create(self, name: str, profile: Profile) -> StoredRealmProfile:
-        reply = await self._connection.call(
+        reply = await self._client.call(
             "realm_profiles/create",
             [self._keys.profiles, self._keys.profile_revisions],
             [encode_name(_PROFILE, name), encode_document(profile_named(name), profile)],
@@ -40,15 +40,15 @@ class RedisRealmProfileStore(RealmProfileStore):
         return _written(name, reply, "exists already, with revision {revision}; update it instead")
 
     async def get(self, name: str) -> StoredRealmProfile | None:
-        stored = await self._connection.read("realm_profiles/get", [self._keys.profiles], [encode_name(_PROFILE, name)])
+        stored = await self._client.read("realm_profiles/get", [self._keys.profiles], [encode_name(_PROFILE, name)])
         return None if stored is None else decode_profile(name, stored)
 
     async def list(self) -> StoredRealmProfiles:
-        fields = as_mapping(await self._connection.read("realm_profiles/list", [self._keys.profiles], []))
+        fields = as_mapping(await self._client.read("realm_profiles/list", [self._keys.profiles], []))
         return [decode_profile(decode_name(_PROFILE, field), stored) for field, stored in sorted(fields.items())]
 
     async def update(self, name: str, profile: Profile, expected_revision: int) -> StoredRealmProfile:
-        reply = await self._connection.call(
+        reply = await self._client.call(
             "realm_profiles/update",
             [self._keys.profiles, self._keys.profile_revisions],
             [
@@ -60,7 +60,7 @@ class RedisRealmProfileStore(RealmProfileStore):
         return _written(name, reply, f"has revision {{revision}}, not {expected_revision}")
 
     async def delete(self, name: str, expected_revision: int) -> StoredRealmProfile:
-        reply = await self._connection.call(
+        reply = await self._client.call(
             "realm_profiles/delete",
             [self._keys.profiles],
             [encode_name(_PROFILE, name), encode_revision(expected_revision)],

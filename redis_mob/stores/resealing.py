@@ -8,27 +8,27 @@ from dataclasses import dataclass
 from redis_mob.codec import runtime_metadata as codec
 from redis_mob.codec.documents import decode_name
 from redis_mob.codec.hashes import as_mapping
-from redis_mob.connection.connection import Connection
-from redis_mob.connection.keys import Keys
-from redis_mob.connection.replies import Reply
+from redis_mob.connection.calls.client import Client
+from redis_mob.connection.calls.keys import Keys
+from redis_mob.connection.calls.replies import Reply
 from redis_mob.errors import InternalError
 from redis_mob.security.sealing import SealKeyring, SecretCodec, is_sealed
 from redis_mob.stores.seal_keys import retire_seal_keys
 
 
-async def reseal_all(connection: Connection, keys: Keys, secrets: SecretCodec, *, adopt_unsealed: bool) -> int:
+async def reseal_all(client: Client, keys: Keys, secrets: SecretCodec, *, adopt_unsealed: bool) -> int:
     """Seal with the newest key what is not, then retire the other keys; returns how many records were replaced."""
     if not isinstance(secrets, SealKeyring):
         raise InternalError("there is nothing to seal with: open the storage with a seal_key")
     resealing = _Resealing(keys, secrets, adopt_unsealed)
     replaced = 0
-    while stale := await resealing.stale_records(connection):
+    while stale := await resealing.stale_records(client):
         for record in stale:
-            reply = await connection.call(
+            reply = await client.call(
                 "runtime_metadata/replace_record", [record.key], [record.field, record.stored, record.resealed]
             )
             replaced += reply == Reply.WON
-    await retire_seal_keys(connection, keys, [id for id in secrets.ids if id != secrets.newest_id])
+    await retire_seal_keys(client, keys, [id for id in secrets.ids if id != secrets.newest_id])
     return replaced
 
 
@@ -46,8 +46,8 @@ class _Resealing:
     ring: SealKeyring
     adopt_unsealed: bool
 
-    async def stale_records(self, connection: Connection) -> list[_StaleRecord]:
-        supervisors, overlays = await connection.read(
+    async def stale_records(self, client: Client) -> list[_StaleRecord]:
+        supervisors, overlays = await client.read(
             "runtime_metadata/all_records", [self.keys.supervisors, self.keys.overlays]
         )
         return [*self._stale_supervisors(as_mapping(supervisors)), *self._stale_overlays(as_mapping(overlays))]

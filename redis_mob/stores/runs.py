@@ -15,9 +15,9 @@ from redis_mob.codec.changes import (
 )
 from redis_mob.codec.packing import Argument
 from redis_mob.codec.runs import decode_run, encode_run, place_prefix, run_id_of_place, run_parts
-from redis_mob.connection.connection import Connection
-from redis_mob.connection.keys import Keys
-from redis_mob.connection.replies import Reply, won
+from redis_mob.connection.calls.client import Client
+from redis_mob.connection.calls.keys import Keys
+from redis_mob.connection.calls.replies import Reply, won
 from redis_mob.contracts import MobRunStore
 from redis_mob.errors import InternalError
 from redis_mob.models import (
@@ -41,13 +41,13 @@ from redis_mob.stores.event_arguments import event_arguments, log_keys, stored_e
 class RedisRunStore(MobRunStore):
     """The contract's `MobRunStore` on Redis; its docstrings say what holds."""
 
-    def __init__(self, connection: Connection, keys: Keys) -> None:
-        self._connection = connection
+    def __init__(self, client: Client, keys: Keys) -> None:
+        self._client = client
         self._keys = keys
 
     async def create_run(self, run: MobRun, /) -> None:
         keys = self._keys.run(run.run_id)
-        reply = await self._connection.call(
+        reply = await self._client.call(
             "runs/create_run",
             [
                 *keys.parts,
@@ -65,17 +65,17 @@ class RedisRunStore(MobRunStore):
 
     async def get_run(self, run_id: str, /) -> MobRun | None:
         keys = self._keys.run(run_id)
-        reply = await self._connection.read("runs/get_run", keys.parts, [])
+        reply = await self._client.read("runs/get_run", keys.parts, [])
         return None if reply is None else decode_run(canonical_run_id(run_id), run_parts(reply))
 
     async def list_runs(self, mob_id: str, flow_id: str | None = None) -> list[MobRun]:
-        places = await self._connection.read("runs/list_run_ids", [self._keys.runs], [place_prefix(mob_id, flow_id)])
+        places = await self._client.read("runs/list_run_ids", [self._keys.runs], [place_prefix(mob_id, flow_id)])
         runs = [await self.get_run(run_id) for _, run_id in sorted(map(run_id_of_place, places))]
         return [run for run in runs if run is not None]
 
     async def cas_run_status(self, run_id: str, *, expected: MobRunStatus, next: MobRunStatus) -> bool:
         keys = self._keys.run(run_id)
-        return won(await self._connection.call("runs/cas_run_status", [keys.run], [expected, next]), run_id)
+        return won(await self._client.call("runs/cas_run_status", [keys.run], [expected, next]), run_id)
 
     async def cas_flow_state(
         self,
@@ -86,7 +86,7 @@ class RedisRunStore(MobRunStore):
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
         keys = self._keys.run(run_id)
-        reply = await self._connection.call(
+        reply = await self._client.call(
             "runs/cas_flow_state",
             [keys.run, keys.authority],
             [*change_of_run(expected, next), *_inputs(authority_inputs)],
@@ -104,7 +104,7 @@ class RedisRunStore(MobRunStore):
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
         keys = self._keys.run(run_id)
-        reply = await self._connection.call(
+        reply = await self._client.call(
             "runs/cas_run_snapshot",
             [keys.run, keys.authority],
             [
@@ -130,7 +130,7 @@ class RedisRunStore(MobRunStore):
         if terminal_identity(event.kind) is None:
             raise InternalError(f"{event.kind.type} ends no flow: use flow_completed, flow_failed or flow_canceled")
         keys = self._keys.run(run_id)
-        reply = await self._connection.call(
+        reply = await self._client.call(
             "runs/cas_run_snapshot_and_append_terminal_event",
             [keys.run, keys.authority, *log_keys(self._keys)],
             [
@@ -151,7 +151,7 @@ class RedisRunStore(MobRunStore):
 
     async def _append_step(self, script: str, run_id: str, entry: StepLedgerEntry) -> Any:
         keys = self._keys.run(run_id)
-        return await self._connection.call(
+        return await self._client.call(
             script,
             [keys.run, keys.steps, keys.step_outputs, keys.index],
             ledgers.step_arguments(entry),
@@ -159,7 +159,7 @@ class RedisRunStore(MobRunStore):
 
     async def put_step_output(self, run_id: str, *, step_id: str, output: Any) -> None:
         keys = self._keys.run(run_id)
-        reply = await self._connection.call(
+        reply = await self._client.call(
             "runs/put_step_output",
             [keys.run, keys.step_outputs, keys.index],
             [ledgers.step_field(step_id), ledgers.encode_value(f"output of step {step_id!r}", output)],
@@ -175,9 +175,7 @@ class RedisRunStore(MobRunStore):
 
     async def _append_failure(self, script: str, run_id: str, entry: FailureLedgerEntry) -> Any:
         keys = self._keys.run(run_id)
-        return await self._connection.call(
-            script, [keys.run, keys.failures, keys.index], ledgers.failure_arguments(entry)
-        )
+        return await self._client.call(script, [keys.run, keys.failures, keys.index], ledgers.failure_arguments(entry))
 
     async def upsert_loop_snapshot(
         self,
@@ -188,7 +186,7 @@ class RedisRunStore(MobRunStore):
         ledger_entry: LoopIterationLedgerEntry | None = None,
     ) -> None:
         keys = self._keys.run(run_id)
-        reply = await self._connection.call(
+        reply = await self._client.call(
             "runs/upsert_loop_snapshot",
             [keys.run, keys.loops, keys.iterations, keys.index],
             [
@@ -208,7 +206,7 @@ class RedisRunStore(MobRunStore):
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
         keys = self._keys.run(run_id)
-        reply = await self._connection.call(
+        reply = await self._client.call(
             "runs/cas_frame_state",
             [keys.run, keys.frames, keys.authority],
             [*change_of_frame(frame_id, expected, next), *_inputs(authority_inputs)],
@@ -227,7 +225,7 @@ class RedisRunStore(MobRunStore):
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
         keys = self._keys.run(run_id)
-        reply = await self._connection.call(
+        reply = await self._client.call(
             "runs/cas_grant_node_slot",
             [keys.run, keys.frames, keys.authority],
             [
@@ -251,7 +249,7 @@ class RedisRunStore(MobRunStore):
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
         keys = self._keys.run(run_id)
-        reply = await self._connection.call(
+        reply = await self._client.call(
             "runs/cas_complete_step_and_record_output",
             [keys.run, keys.frames, keys.outputs, keys.authority],
             [
@@ -280,7 +278,7 @@ class RedisRunStore(MobRunStore):
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
         keys = self._keys.run(run_id)
-        reply = await self._connection.call(
+        reply = await self._client.call(
             "runs/cas_start_loop",
             [keys.run, keys.frames, keys.loops, keys.authority],
             [
@@ -304,7 +302,7 @@ class RedisRunStore(MobRunStore):
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
         keys = self._keys.run(run_id)
-        reply = await self._connection.call(
+        reply = await self._client.call(
             "runs/cas_loop_request_body_frame",
             [keys.run, keys.loops, keys.authority],
             [
@@ -330,7 +328,7 @@ class RedisRunStore(MobRunStore):
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
         keys = self._keys.run(run_id)
-        reply = await self._connection.call(
+        reply = await self._client.call(
             "runs/cas_grant_body_frame_start",
             [keys.run, keys.loops, keys.frames, keys.iterations, keys.index, keys.authority],
             [
@@ -399,7 +397,7 @@ class RedisRunStore(MobRunStore):
         authority_inputs: Sequence[FlowAuthorityInput],
     ) -> bool:
         keys = self._keys.run(run_id)
-        reply = await self._connection.call(
+        reply = await self._client.call(
             script,
             [keys.run, keys.loops, keys.frames, keys.authority],
             [*run, *loop, *frame, *_inputs(authority_inputs)],

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from redis_mob.codec import runtime_metadata as codec
 from redis_mob.codec.documents import encode_document, encode_name
-from redis_mob.connection.connection import Connection
-from redis_mob.connection.keys import Keys
-from redis_mob.connection.replies import Reply
+from redis_mob.connection.calls.client import Client
+from redis_mob.connection.calls.keys import Keys
+from redis_mob.connection.calls.replies import Reply
 from redis_mob.contracts import MobRuntimeMetadataStore
 from redis_mob.models import ExternalBindingOverlayRecord, SupervisorAuthorityRecord
 from redis_mob.security.identity import check_peer_ids
@@ -22,8 +22,8 @@ class RedisRuntimeMetadataStore(MobRuntimeMetadataStore):
     `secrets` seals and opens what is secret: a supervisor's record as a whole, of an overlay its bootstrap token.
     """
 
-    def __init__(self, connection: Connection, keys: Keys, secrets: SecretCodec) -> None:
-        self._connection = connection
+    def __init__(self, client: Client, keys: Keys, secrets: SecretCodec) -> None:
+        self._client = client
         self._keys = keys
         self._secrets = secrets
 
@@ -32,14 +32,14 @@ class RedisRuntimeMetadataStore(MobRuntimeMetadataStore):
         return None if stored is None else self._opened_supervisor(mob_id, stored)
 
     async def put_supervisor_authority(self, mob_id: str, record: SupervisorAuthorityRecord) -> None:
-        await self._connection.call(
+        await self._client.call(
             "runtime_metadata/put_supervisor_authority",
             [self._keys.supervisors],
             [encode_name(_MOB, mob_id), self._sealed_supervisor(mob_id, record)],
         )
 
     async def put_supervisor_authority_if_absent(self, mob_id: str, record: SupervisorAuthorityRecord) -> bool:
-        reply = await self._connection.call(
+        reply = await self._client.call(
             "runtime_metadata/put_supervisor_authority_if_absent",
             [self._keys.supervisors],
             [encode_name(_MOB, mob_id), self._sealed_supervisor(mob_id, record)],
@@ -53,7 +53,7 @@ class RedisRuntimeMetadataStore(MobRuntimeMetadataStore):
         while (stored := await self._stored_supervisor(mob_id)) is not None:
             if self._opened_supervisor(mob_id, stored) != expected:
                 return False
-            reply = await self._connection.call(
+            reply = await self._client.call(
                 "runtime_metadata/compare_and_put_supervisor_authority",
                 [self._keys.supervisors],
                 [name, stored, sealed],
@@ -63,19 +63,19 @@ class RedisRuntimeMetadataStore(MobRuntimeMetadataStore):
         return False
 
     async def delete_supervisor_authority(self, mob_id: str) -> None:
-        await self._connection.call(
+        await self._client.call(
             "runtime_metadata/delete_supervisor_authority", [self._keys.supervisors], [encode_name(_MOB, mob_id)]
         )
 
     async def list_external_binding_overlays(self, mob_id: str) -> list[ExternalBindingOverlayRecord]:
-        stored = await self._connection.read(
+        stored = await self._client.read(
             "runtime_metadata/list_external_binding_overlays", self._overlay_keys(), [codec.overlay_prefix(mob_id)]
         )
         overlays = [self._opened_overlay(place, record) for place, record in stored]
         return sorted(overlays, key=lambda overlay: (overlay.agent_identity.encode(), overlay.generation))
 
     async def put_external_binding_overlay_if_absent(self, mob_id: str, record: ExternalBindingOverlayRecord) -> bool:
-        reply = await self._connection.call(
+        reply = await self._client.call(
             "runtime_metadata/put_external_binding_overlay_if_absent",
             self._overlay_keys(),
             self._overlay_arguments(mob_id, record),
@@ -83,29 +83,29 @@ class RedisRuntimeMetadataStore(MobRuntimeMetadataStore):
         return reply == Reply.WON
 
     async def upsert_external_binding_overlay(self, mob_id: str, record: ExternalBindingOverlayRecord) -> None:
-        await self._connection.call(
+        await self._client.call(
             "runtime_metadata/upsert_external_binding_overlay",
             self._overlay_keys(),
             self._overlay_arguments(mob_id, record),
         )
 
     async def delete_external_binding_overlay(self, mob_id: str, agent_identity: str, generation: int) -> None:
-        await self._connection.call(
+        await self._client.call(
             "runtime_metadata/delete_external_binding_overlay",
             self._overlay_keys(),
             [codec.overlay_place(mob_id, agent_identity, generation)],
         )
 
     async def delete_external_binding_overlays(self, mob_id: str) -> None:
-        await self._connection.call(
+        await self._client.call(
             "runtime_metadata/delete_external_binding_overlays", self._overlay_keys(), [codec.overlay_prefix(mob_id)]
         )
 
     async def reseal_all(self, *, adopt_unsealed: bool = False) -> int:
-        return await reseal_all(self._connection, self._keys, self._secrets, adopt_unsealed=adopt_unsealed)
+        return await reseal_all(self._client, self._keys, self._secrets, adopt_unsealed=adopt_unsealed)
 
     async def _stored_supervisor(self, mob_id: str) -> bytes | None:
-        return await self._connection.read(
+        return await self._client.read(
             "runtime_metadata/load_supervisor_authority", [self._keys.supervisors], [encode_name(_MOB, mob_id)]
         )
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from redis_mob.codec.changes import counted
-from redis_mob.connection.connection import Connection
-from redis_mob.connection.keys import Keys
+from redis_mob.connection.calls.client import Client
+from redis_mob.connection.calls.keys import Keys
 from redis_mob.errors import SealKeyMissingError, StorageUnavailableError, ValidationError, WriteFailedError
 from redis_mob.security.sealing import SealKey, SealKeyring, Unsealed
 
@@ -26,7 +26,7 @@ def secrets_with(seal_key: SealKey | SealKeyring | None) -> Secrets:
     raise ValidationError(f"seal_key must be a SealKey or a SealKeyring, not {type(seal_key).__name__}")
 
 
-async def use_seal_keys(connection: Connection, keys: Keys, secrets: Secrets) -> None:
+async def use_seal_keys(client: Client, keys: Keys, secrets: Secrets) -> None:
     """Check that these keys can open what a namespace holds, and record the newest as in use; in one atomic step.
 
     A namespace once opened with a key is opened with it from then on: no process that forgot the key may add
@@ -35,13 +35,13 @@ async def use_seal_keys(connection: Connection, keys: Keys, secrets: Secrets) ->
     """
     sealing, opening = (secrets.newest_id, secrets.ids) if isinstance(secrets, SealKeyring) else ("", ())
     try:
-        missing = await connection.call("meta/use_seal_keys", [keys.seal_keys], [sealing, *counted(opening)])
+        missing = await client.call("meta/use_seal_keys", [keys.seal_keys], [sealing, *counted(opening)])
     except WriteFailedError as error:
         raise StorageUnavailableError(f"cannot open namespace {keys.namespace!r}: {error}") from error.__cause__
     if missing:
         raise SealKeyMissingError(*sorted(bytes(id).decode() for id in missing))
 
 
-async def retire_seal_keys(connection: Connection, keys: Keys, ids: Sequence[str]) -> None:
+async def retire_seal_keys(client: Client, keys: Keys, ids: Sequence[str]) -> None:
     """Record that nothing is sealed with these keys any more, so that a namespace can be opened without them."""
-    await connection.call("meta/retire_seal_keys", [keys.seal_keys], counted(ids))
+    await client.call("meta/retire_seal_keys", [keys.seal_keys], counted(ids))

@@ -11,9 +11,9 @@ from redis_mob.codec.documents import (
     encode_revision,
     spec_of,
 )
-from redis_mob.connection.connection import Connection
-from redis_mob.connection.keys import Keys
-from redis_mob.connection.replies import Reply
+from redis_mob.connection.calls.client import Client
+from redis_mob.connection.calls.keys import Keys
+from redis_mob.connection.calls.replies import Reply
 from redis_mob.contracts import MobSpecStore
 from redis_mob.errors import SpecRevisionConflictError
 from redis_mob.models import MobDefinition
@@ -24,12 +24,12 @@ _MOB = "mob id"
 class RedisSpecStore(MobSpecStore):
     """The contract's `MobSpecStore` on Redis; its docstrings say what holds."""
 
-    def __init__(self, connection: Connection, keys: Keys) -> None:
-        self._connection = connection
+    def __init__(self, client: Client, keys: Keys) -> None:
+        self._client = client
         self._keys = keys
 
     async def put_spec(self, mob_id: str, definition: MobDefinition, revision: int | None = None) -> int:
-        reply, current = await self._connection.call(
+        reply, current = await self._client.call(
             "specs/put_spec",
             [self._keys.specs, self._keys.spec_revisions],
             [encode_name(_MOB, mob_id), encode_document(spec_of(mob_id), definition), encode_revision(revision)],
@@ -40,15 +40,15 @@ class RedisSpecStore(MobSpecStore):
         return number
 
     async def get_spec(self, mob_id: str) -> tuple[MobDefinition, int] | None:
-        stored = await self._connection.read("specs/get_spec", [self._keys.specs], [encode_name(_MOB, mob_id)])
+        stored = await self._client.read("specs/get_spec", [self._keys.specs], [encode_name(_MOB, mob_id)])
         return None if stored is None else decode_spec(mob_id, stored)
 
     async def list_specs(self) -> list[str]:
-        fields = await self._connection.read("specs/list_specs", [self._keys.specs], [])
+        fields = await self._client.read("specs/list_specs", [self._keys.specs], [])
         return [decode_name(_MOB, field) for field in sorted(fields)]
 
     async def delete_spec(self, mob_id: str, revision: int | None = None) -> bool:
-        reply = await self._connection.call(
+        reply = await self._client.call(
             "specs/delete_spec", [self._keys.specs], [encode_name(_MOB, mob_id), encode_revision(revision)]
         )
         return reply == Reply.WON

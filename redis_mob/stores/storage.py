@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from redis_mob.connection.connection import Connection, connect
-from redis_mob.connection.keys import Keys
+from redis_mob.connection.calls.client import Client, connect
+from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.retry import RetryPolicy
-from redis_mob.connection.wakeups import WakeUps
+from redis_mob.notifications.wakeups import WakeUps
 from redis_mob.stores.config import RedisConfigStore
 from redis_mob.stores.events import RedisEventStore
 from redis_mob.stores.executions import RedisExecutionStore
@@ -19,27 +19,27 @@ from redis_mob.stores.specs import RedisSpecStore
 class RedisStorage:
     """What one opening of a namespace on a server holds; `redis_mob.storage.MobStorage` is the door to it."""
 
-    def __init__(self, connection: Connection, keys: Keys, secrets: Secrets) -> None:
-        self._connection = connection
-        self.resolve = connection.resolve
-        self._wake_ups = WakeUps(connection)
+    def __init__(self, client: Client, keys: Keys, secrets: Secrets) -> None:
+        self._client = client
+        self.resolve = client.resolve
+        self._wake_ups = WakeUps(client)
         self.namespace = keys.namespace
-        self.url = connection.url
-        self.events = RedisEventStore(connection, keys, self._wake_ups)
-        self.runs = RedisRunStore(connection, keys)
-        self.specs = RedisSpecStore(connection, keys)
-        self.runtime_metadata = RedisRuntimeMetadataStore(connection, keys, secrets)
-        self.realm_profiles = RedisRealmProfileStore(connection, keys)
-        self.executions = RedisExecutionStore(connection, keys, self._wake_ups)
-        self.config = RedisConfigStore(connection, keys, self._wake_ups)
+        self.url = client.url
+        self.events = RedisEventStore(client, keys, self._wake_ups)
+        self.runs = RedisRunStore(client, keys)
+        self.specs = RedisSpecStore(client, keys)
+        self.runtime_metadata = RedisRuntimeMetadataStore(client, keys, secrets)
+        self.realm_profiles = RedisRealmProfileStore(client, keys)
+        self.executions = RedisExecutionStore(client, keys, self._wake_ups)
+        self.config = RedisConfigStore(client, keys, self._wake_ups)
 
     def __repr__(self) -> str:
-        return f"RedisStorage({self._connection!r}, namespace={self.namespace!r})"
+        return f"RedisStorage({self._client!r}, namespace={self.namespace!r})"
 
     async def aclose(self) -> None:
         """Close all connections, and end the embedded server if this storage started it."""
         await self._wake_ups.aclose()
-        await self._connection.aclose()
+        await self._client.aclose()
 
 
 async def open_redis_storage(
@@ -47,11 +47,11 @@ async def open_redis_storage(
 ) -> RedisStorage:
     """Reach the server, and open the namespace with these keys, creating it if it is new. Raises as MobStorage.open."""
     Keys(namespace)  # a bad name is refused before a server is started for it
-    connection = await connect(url, namespace, durability=durability, retry=retry)
+    client = await connect(url, namespace, durability=durability, retry=retry)
     try:
-        keys = await connection.open_namespace(namespace)
-        await use_seal_keys(connection, keys, secrets)
-        return RedisStorage(connection, keys, secrets)
+        keys = await client.open_namespace(namespace)
+        await use_seal_keys(client, keys, secrets)
+        return RedisStorage(client, keys, secrets)
     except BaseException:
-        await connection.aclose()
+        await client.aclose()
         raise

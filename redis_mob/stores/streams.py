@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from redis_mob.codec.hashes import as_mapping
-from redis_mob.following.subscription import Entry
+from redis_mob.notifications.subscription import Entry
 
 
 def entries_of(reply: Any) -> tuple[int, list[Entry]]:

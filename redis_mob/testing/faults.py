@@ -22,8 +22,8 @@ from typing import Any, TypeAlias, cast
 
 import hiredis
 
-from redis_mob.connection.address import TcpAddress, UnixAddress
-from redis_mob.connection.url import parse_address
+from redis_mob.connection.servers.address import TcpAddress, UnixAddress
+from redis_mob.connection.servers.url import parse_address
 from redis_mob.errors import ValidationError
 
 _CHUNK = 65536

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from redis_mob.connection.acl import PASSWORD_PLACE, rights_in
-from redis_mob.connection.durability import Durability
+from redis_mob.admin.acl import PASSWORD_PLACE, rights_in
+from redis_mob.connection.calls.durability import Durability
 from tests.cli.command import redis_mob
 from tests.support.servers import server
 from tests.support.users import PASSWORD, admin_of, url_of_user

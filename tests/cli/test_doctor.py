@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from redis_mob.admin.doctor.examination import Examination
+from redis_mob.admin.doctor.finding import Finding, Severity
 from redis_mob.cli.doctor import as_text, is_healthy
-from redis_mob.connection.doctor.examination import Examination
-from redis_mob.connection.doctor.finding import Finding, Severity
 from tests.cli.command import redis_mob
 from tests.support.servers import server
 

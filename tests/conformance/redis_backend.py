@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from redis_mob.codec import config as config_codec
 from redis_mob.codec.documents import encode_name
 from redis_mob.codec.runtime_metadata import overlay_place
-from redis_mob.connection.connection import Connection, connect
-from redis_mob.connection.keys import Keys
+from redis_mob.connection.calls.client import Client, connect
+from redis_mob.connection.calls.keys import Keys
 from redis_mob.security.sealing import SealKey
 from redis_mob.storage import MobStorage, OpeningStorage
 from redis_mob.testing import (
@@ -47,7 +47,7 @@ class RedisBackend(Backend):
         return MobStorage.open(self.url, namespace=self.keys.namespace, seal_key=self._seal_key)
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
+    async def connection(self) -> AsyncIterator[Client]:
         """A connection past the stores."""
         connection = await connect(self.url, self.keys.namespace)
         try:
@@ -57,7 +57,7 @@ class RedisBackend(Backend):
 
     async def now(self) -> datetime:
         async with self.connection() as connection:
-            seconds, microseconds = await connection.transport.request("TIME")
+            seconds, microseconds = await connection.router.request("TIME")
         return datetime.fromtimestamp(int(seconds), UTC) + timedelta(microseconds=int(microseconds))
 
     async def damage(self, record: Record) -> None:
@@ -65,8 +65,8 @@ class RedisBackend(Backend):
             return await self._damage_event(record.cursor)
         key, field = self._field(record)
         async with self.connection() as connection:
-            stored: bytes = await connection.transport.request("HGET", key, field)
-            await connection.transport.request("HSET", key, field, damaged(stored))
+            stored: bytes = await connection.router.request("HGET", key, field)
+            await connection.router.request("HSET", key, field, damaged(stored))
         return None
 
     def _field(self, record: Record) -> tuple[str, bytes | str]:
@@ -91,7 +91,7 @@ class RedisBackend(Backend):
     async def _damage_event(self, cursor: int) -> None:
         """An entry of a stream cannot be changed: the stream is made again, with the damage in it."""
         async with self.connection() as connection:
-            request = connection.transport.request
+            request = connection.router.request
             entries = await request("XRANGE", self.keys.events, "-", "+")
             await request("DEL", self.keys.events)
             for id, parts in entries:
@@ -107,16 +107,16 @@ class RedisBackend(Backend):
 
     async def forget_changes(self, *, keep: int) -> None:
         async with self.connection() as connection:
-            await connection.transport.request("XTRIM", self.keys.config_feed, "MAXLEN", keep)
+            await connection.router.request("XTRIM", self.keys.config_feed, "MAXLEN", keep)
 
     async def disconnect(self) -> None:
         async with self.connection() as connection:
             for kind in ("pubsub", "normal"):
-                await connection.transport.request("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
+                await connection.router.request("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
 
     async def destroy(self) -> None:
         async with self.connection() as connection:
-            await connection.transport.request("DEL", *await keys_of(connection, self.keys))
+            await connection.router.request("DEL", *await keys_of(connection, self.keys))
 
     async def is_destroyed(self) -> bool:
         async with self.connection() as connection:

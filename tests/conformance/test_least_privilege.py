@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from redis_mob.connection.acl import rights_in
-from redis_mob.connection.durability import Durability
+from redis_mob.admin.acl import rights_in
+from redis_mob.connection.calls.durability import Durability
 from redis_mob.storage import MobStorage, OpeningStorage
 from redis_mob.testing import Backend
 from redis_mob.testing.conformance import *  # noqa: F403

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from redis_mob.connection.scripts import Script
+from redis_mob.connection.calls.scripts import Script
 
 
 def adhoc(text: str) -> Script:

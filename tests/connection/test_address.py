@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redis_mob.connection.address import (
+from redis_mob.connection.servers.address import (
     ClusterAddress,
     Credentials,
     EmbeddedAddress,
@@ -15,8 +15,8 @@ from redis_mob.connection.address import (
     TcpAddress,
     UnixAddress,
 )
-from redis_mob.connection.tls import Tls
-from redis_mob.connection.url import parse_address, storage_url
+from redis_mob.connection.servers.tls import Tls
+from redis_mob.connection.servers.url import parse_address, storage_url
 from redis_mob.errors import ValidationError
 
 SECRET = "s3cr3t-pass"  # noqa: S105

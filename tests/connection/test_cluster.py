@@ -12,8 +12,8 @@ from redis.crc import REDIS_CLUSTER_HASH_SLOTS
 from redis.exceptions import RedisError
 
 from redis_mob import Fleet, MobDefinition, MobStorage, StepContext
-from redis_mob.connection.connection import connect
-from redis_mob.connection.keys import Keys
+from redis_mob.connection.calls.client import connect
+from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.retry import RetryPolicy
 from redis_mob.errors import (
     InternalError,
@@ -22,15 +22,15 @@ from redis_mob.errors import (
     StorageUnavailableError,
     WriteFailedError,
 )
-from redis_mob.following import subscription
 from redis_mob.models import MobRunStatus
+from redis_mob.notifications import subscription
 from redis_mob.testing.samples.compound import COMPOUND, Operation, scene
 from redis_mob.testing.samples.config_documents import at, changed
 from redis_mob.testing.samples.documents import definition
 from redis_mob.testing.samples.new_events import number_of, numbered
 from redis_mob.testing.samples.states import authority_input
 from redis_mob.testing.waiting import LONG, until
-from tests.connection.wires import until_lost
+from tests.connection.pipelines import until_lost
 from tests.support.cluster import Cluster, Node, run_cluster, slot_of
 from tests.support.every_store import use_every_store
 from tests.support.servers import redis7_program, server
@@ -94,7 +94,7 @@ async def test_namespaces_are_spread_over_the_nodes_and_found_without_a_detour(c
         connection = await connect(cluster.url, namespace)
         keys = await connection.open_namespace(namespace)
         owner = cluster.owner(slot_of(namespace))
-        assert f"tcp_port:{owner.port}\r\n".encode() in await connection.transport.request("INFO", "server")
+        assert f"tcp_port:{owner.port}\r\n".encode() in await connection.router.request("INFO", "server")
         assert owner.do("EXISTS", keys.meta) == 1
         ports.add(owner.port)
         await connection.aclose()

@@ -10,7 +10,7 @@ import pytest
 from redis.exceptions import RedisError
 
 from redis_mob import MobStorage
-from redis_mob.connection.server_process import find_server
+from redis_mob.connection.embedded.server_process import find_server
 from redis_mob.errors import OutcomeUnknownError, ReadFailedError, StorageUnavailableError, WriteFailedError
 from redis_mob.testing.samples.new_events import numbered
 from tests.support.cluster import run_cluster

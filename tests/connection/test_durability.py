@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import pytest
 from redis import Redis
 
-from redis_mob.connection.acl import rights_in
-from redis_mob.connection.connection import Connection, connect
-from redis_mob.connection.durability import Durability
-from redis_mob.connection.keys import Keys
+from redis_mob.admin.acl import rights_in
+from redis_mob.connection.calls.client import Client, connect
+from redis_mob.connection.calls.durability import Durability
+from redis_mob.connection.calls.keys import Keys
+from redis_mob.connection.calls.scripts import script
 from redis_mob.connection.retry import RetryPolicy
-from redis_mob.connection.scripts import script
 from redis_mob.errors import (
     DurabilityError,
     EpochChangedError,
@@ -218,7 +218,7 @@ async def test_a_lost_wait_is_made_again(namespace: str) -> None:
 
 
 async def test_closing_ends_what_waits(pair: Pair) -> None:
-    connection: Connection = await connect(pair.url, "n", durability="replicas:1")
+    connection: Client = await connect(pair.url, "n", durability="replicas:1")
     await connection.open_namespace("n")
     pair.part()
     write = asyncio.create_task(connection.call(INCREASE, [Keys("n").runs]))

@@ -17,22 +17,23 @@ from pathlib import Path
 
 import pytest
 
-from redis_mob.connection import embedded, server_process
-from redis_mob.connection.connection import Connection, connect
-from redis_mob.connection.embedded import EmbeddedServer
-from redis_mob.connection.server_process import find_server
+from redis_mob.connection.calls.client import Client, connect
+from redis_mob.connection.embedded import server as embedded
+from redis_mob.connection.embedded import server_process
+from redis_mob.connection.embedded.server import EmbeddedServer
+from redis_mob.connection.embedded.server_process import find_server
 from redis_mob.errors import StorageUnavailableError
 from redis_mob.testing.waiting import LONG, until
 from tests.support.fake_server import bulk, fake_server, usual
 
 OWNER = """
 import asyncio, os, subprocess, sys
-from redis_mob.connection.connection import connect
+from redis_mob.connection.calls.client import connect
 
 async def own(url, relation):
     connection = await connect(url)
-    await connection.transport.request("SET", "by", "the owner")
-    info = await connection.transport.request("INFO", "server")
+    await connection.router.request("SET", "by", "the owner")
+    info = await connection.router.request("INFO", "server")
     pid = next(line for line in info.decode().splitlines() if line.startswith("process_id:")).split(":")[1]
     relatives = [0]
     if relation == "subprocess":
@@ -82,7 +83,7 @@ async def test_without_a_directory_each_server_is_its_own_and_its_data_ends_with
     assert one.url != two.url
     await one.aclose()
     assert len(list(private.iterdir())) == 1
-    assert await two.transport.request("PING") == b"PONG"
+    assert await two.router.request("PING") == b"PONG"
     await two.aclose()
 
 
@@ -90,16 +91,16 @@ async def test_other_processes_share_the_server_by_its_url(private):
     connection = await connect("embedded:")
     writer = (
         "import asyncio, sys\n"
-        "from redis_mob.connection.connection import connect\n"
+        "from redis_mob.connection.calls.client import connect\n"
         "async def write():\n"
         "    connection = await connect(sys.argv[1])\n"
-        "    await connection.transport.request('INCR', 'n')\n"
+        "    await connection.router.request('INCR', 'n')\n"
         "    await connection.aclose()\n"
         "asyncio.run(write())"
     )
     workers = [await asyncio.create_subprocess_exec(sys.executable, "-c", writer, connection.url) for _ in range(3)]
     assert [await worker.wait() for worker in workers] == [0, 0, 0]
-    assert await connection.transport.request("GET", "n") == b"3"
+    assert await connection.router.request("GET", "n") == b"3"
     await connection.aclose()
 
 
@@ -109,7 +110,7 @@ async def test_a_directory_keeps_the_data(private, tmp_path, name):
     server = await EmbeddedServer.start(directory)
     assert server.owned
     connection = await connect(server.url)
-    await connection.transport.request("SET", "k", "v")
+    await connection.router.request("SET", "k", "v")
     assert (await _config(connection, "appendonly"))["appendonly"] == "yes"
     await connection.aclose()
     await server.aclose()
@@ -118,7 +119,7 @@ async def test_a_directory_keeps_the_data(private, tmp_path, name):
     again = await EmbeddedServer.start(directory)
     assert again.owned
     connection = await connect(again.url)
-    assert await connection.transport.request("GET", "k") == b"v"
+    assert await connection.router.request("GET", "k") == b"v"
     await connection.aclose()
     await again.aclose()
 
@@ -130,7 +131,7 @@ async def test_a_second_owner_joins_the_server_and_cannot_end_it(private, tmp_pa
     assert second.url == owner.url
     await second.aclose()
     connection = await connect(f"embedded:{tmp_path}")
-    assert await connection.transport.request("PING") == b"PONG"
+    assert await connection.router.request("PING") == b"PONG"
     await connection.aclose()
     await owner.aclose()
     await owner.aclose()
@@ -174,7 +175,7 @@ async def test_the_server_ends_when_its_owner_is_killed(private, tmp_path, relat
                 os.kill(relative, signal.SIGKILL)
     if kept:
         connection = await connect(f"embedded:{tmp_path}")
-        assert await connection.transport.request("GET", "by") == b"the owner"
+        assert await connection.router.request("GET", "by") == b"the owner"
         await connection.aclose()
 
 
@@ -323,7 +324,7 @@ async def test_a_cancelled_start_leaves_nothing_behind(private, tmp_path):
 
 
 async def test_a_connection_that_cannot_be_opened_ends_the_server_it_started(private, monkeypatch):
-    monkeypatch.setattr("redis_mob.connection.server_info.OLDEST", {"Valkey": (99, 0), "Redis": (99, 0)})
+    monkeypatch.setattr("redis_mob.connection.servers.server_info.OLDEST", {"Valkey": (99, 0), "Redis": (99, 0)})
     assert "too old" in await _refused("embedded:")
 
 
@@ -376,8 +377,8 @@ def _parent(pid: int) -> int:
     return int(subprocess.run(["ps", "-o", "ppid=", "-p", str(pid)], capture_output=True, check=True).stdout)
 
 
-async def _config(connection: Connection, *names: str) -> dict[str, str]:
-    reply = [part.decode() for part in await connection.transport.request("CONFIG", "GET", *names)]
+async def _config(connection: Client, *names: str) -> dict[str, str]:
+    reply = [part.decode() for part in await connection.router.request("CONFIG", "GET", *names)]
     return dict(zip(reply[::2], reply[1::2], strict=True))
 
 

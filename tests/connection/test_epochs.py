@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from redis_mob.connection.connection import Connection, connect
-from redis_mob.connection.keys import Keys
+from redis_mob.connection.calls.client import Client, connect
+from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.retry import RetryPolicy
 from redis_mob.errors import ChangeFeedTruncatedError, EpochChangedError, StorageUnavailableError
-from redis_mob.following.subscription import REMEMBERED
+from redis_mob.notifications.subscription import REMEMBERED
 from redis_mob.storage import MobStorage
 from redis_mob.testing.faults import Fault, fault_proxy, in_order
 from redis_mob.testing.samples.new_events import number_of, numbered
@@ -22,7 +22,7 @@ from tests.support.raw import keys_of
 
 
 @asynccontextmanager
-async def opened(url: str, namespace: str) -> AsyncGenerator[Connection]:
+async def opened(url: str, namespace: str) -> AsyncGenerator[Client]:
     """A connection that has the namespace open."""
     connection = await connect(url, namespace)
     await connection.open_namespace(namespace)
@@ -31,13 +31,13 @@ async def opened(url: str, namespace: str) -> AsyncGenerator[Connection]:
 
 
 @pytest.fixture
-async def client(server_url: str, namespace: str) -> AsyncIterator[Connection]:
+async def client(server_url: str, namespace: str) -> AsyncIterator[Client]:
     async with opened(server_url, namespace) as connection:
         yield connection
 
 
 @pytest.fixture
-async def other(server_url: str, namespace: str) -> AsyncIterator[Connection]:
+async def other(server_url: str, namespace: str) -> AsyncIterator[Client]:
     """Another client."""
     async with opened(server_url, namespace) as connection:
         yield connection
@@ -49,22 +49,20 @@ async def storage(server_url: str, namespace: str) -> AsyncIterator[MobStorage]:
         yield storage
 
 
-async def saved(connection: Connection, keys: Keys) -> dict[str, bytes]:
+async def saved(connection: Client, keys: Keys) -> dict[str, bytes]:
     """All that is in the namespace, and can be put back later."""
     names = sorted(await keys_of(connection, keys))
-    return {name: await connection.transport.request("DUMP", name) for name in names}
+    return {name: await connection.router.request("DUMP", name) for name in names}
 
 
-async def put_back(connection: Connection, keys: Keys, content: dict[str, bytes]) -> None:
+async def put_back(connection: Client, keys: Keys, content: dict[str, bytes]) -> None:
     """What a failover does that loses all writes since then."""
-    await connection.transport.request("DEL", *await keys_of(connection, keys))
+    await connection.router.request("DEL", *await keys_of(connection, keys))
     for name, dump in content.items():
-        await connection.transport.request("RESTORE", name, 600_000 if ":session:" in name else 0, dump)
+        await connection.router.request("RESTORE", name, 600_000 if ":session:" in name else 0, dump)
 
 
-async def test_a_lost_write_is_told_once_and_then_things_go_on(
-    client: Connection, connection: Connection, keys: Keys
-) -> None:
+async def test_a_lost_write_is_told_once_and_then_things_go_on(client: Client, connection: Client, keys: Keys) -> None:
     await client.call(INCREASE, [keys.runs])
     before = await saved(connection, keys)
     await client.call(INCREASE, [keys.runs])
@@ -75,14 +73,14 @@ async def test_a_lost_write_is_told_once_and_then_things_go_on(
     assert await client.call(INCREASE, [keys.runs]) == 3
 
 
-async def test_nothing_lost_is_nothing_to_tell(client: Connection, connection: Connection, keys: Keys) -> None:
+async def test_nothing_lost_is_nothing_to_tell(client: Client, connection: Client, keys: Keys) -> None:
     await client.call(INCREASE, [keys.runs])
     await put_back(connection, keys, await saved(connection, keys))
     assert await client.call(INCREASE, [keys.runs]) == 2
 
 
 async def test_all_clients_are_told_what_one_of_them_noticed(
-    client: Connection, other: Connection, connection: Connection, keys: Keys
+    client: Client, other: Client, connection: Client, keys: Keys
 ) -> None:
     """They may have relied on what they had read."""
     await other.call(INCREASE, [keys.runs])
@@ -98,7 +96,7 @@ async def test_all_clients_are_told_what_one_of_them_noticed(
 
 
 async def test_a_storage_that_goes_back_twice_is_noticed_twice(
-    client: Connection, other: Connection, connection: Connection, keys: Keys
+    client: Client, other: Client, connection: Client, keys: Keys
 ) -> None:
     """To before the first time, so that it does not know any more that it had gone back."""
     before = await saved(connection, keys)
@@ -112,9 +110,7 @@ async def test_a_storage_that_goes_back_twice_is_noticed_twice(
     assert await other.call(INCREASE, [keys.runs]) == 1
 
 
-async def test_every_call_under_way_is_told_and_none_is_done(
-    client: Connection, connection: Connection, keys: Keys
-) -> None:
+async def test_every_call_under_way_is_told_and_none_is_done(client: Client, connection: Client, keys: Keys) -> None:
     before = await saved(connection, keys)
     await asyncio.gather(*(client.call(INCREASE, [keys.runs]) for _ in range(8)))
     await put_back(connection, keys, before)
@@ -124,7 +120,7 @@ async def test_every_call_under_way_is_told_and_none_is_done(
 
 
 async def test_a_write_whose_reply_was_lost_with_it_is_told_not_to_have_happened(
-    server_url: str, namespace: str, connection: Connection, keys: Keys
+    server_url: str, namespace: str, connection: Client, keys: Keys
 ) -> None:
     """Its effect is gone, so that it is as if it had never been sent; its caller knows that more is gone."""
     async with fault_proxy(server_url) as proxy:
@@ -143,18 +139,16 @@ async def test_a_write_whose_reply_was_lost_with_it_is_told_not_to_have_happened
         await client.aclose()
 
 
-async def test_a_deleted_namespace_is_one_that_has_gone_back(
-    client: Connection, connection: Connection, keys: Keys
-) -> None:
+async def test_a_deleted_namespace_is_one_that_has_gone_back(client: Client, connection: Client, keys: Keys) -> None:
     await client.call(INCREASE, [keys.runs])
-    await connection.transport.request("DEL", *await keys_of(connection, keys))
+    await connection.router.request("DEL", *await keys_of(connection, keys))
     with pytest.raises(EpochChangedError):
         await client.call(INCREASE, [keys.runs])
     assert await client.call(INCREASE, [keys.runs]) == 1
 
 
 async def test_a_client_that_opens_later_has_nothing_to_be_told(
-    client: Connection, server_url: str, namespace: str, connection: Connection, keys: Keys
+    client: Client, server_url: str, namespace: str, connection: Client, keys: Keys
 ) -> None:
     await test_a_lost_write_is_told_once_and_then_things_go_on(client, connection, keys)
     async with opened(server_url, namespace) as later:
@@ -162,7 +156,7 @@ async def test_a_client_that_opens_later_has_nothing_to_be_told(
 
 
 async def test_a_subscriber_is_told_and_goes_on_where_the_log_differs(
-    storage: MobStorage, connection: Connection, keys: Keys
+    storage: MobStorage, connection: Client, keys: Keys
 ) -> None:
     await storage.events.append_batch([numbered(number) for number in range(1, 8)])
     before = await saved(connection, keys)
@@ -181,7 +175,7 @@ async def test_a_subscriber_is_told_and_goes_on_where_the_log_differs(
 
 
 async def test_a_subscriber_is_told_also_if_the_log_has_grown_again(
-    storage: MobStorage, server_url: str, namespace: str, connection: Connection, keys: Keys
+    storage: MobStorage, server_url: str, namespace: str, connection: Client, keys: Keys
 ) -> None:
     await storage.events.append_batch([numbered(1), numbered(2)])
     before = await saved(connection, keys)
@@ -201,7 +195,7 @@ async def test_a_subscriber_is_told_also_if_the_log_has_grown_again(
 
 
 async def test_a_change_that_is_made_again_is_not_taken_for_the_lost_one(
-    storage: MobStorage, server_url: str, namespace: str, connection: Connection, keys: Keys
+    storage: MobStorage, server_url: str, namespace: str, connection: Client, keys: Keys
 ) -> None:
     """Changes of config documents say little, so that another history often has the same ones at the same cursors."""
     await storage.config.put("n", "a", 0)
@@ -224,7 +218,7 @@ async def test_a_change_that_is_made_again_is_not_taken_for_the_lost_one(
 
 
 async def test_a_log_that_lost_more_than_a_subscriber_remembers_is_gone_through_again(
-    storage: MobStorage, server_url: str, namespace: str, connection: Connection, keys: Keys
+    storage: MobStorage, server_url: str, namespace: str, connection: Client, keys: Keys
 ) -> None:
     """From a cursor that is certainly still the same, so that nothing is missed."""
     lost, kept, seen = 5 * REMEMBERED, 50, 0
@@ -248,7 +242,7 @@ async def test_a_log_that_lost_more_than_a_subscriber_remembers_is_gone_through_
 
 
 async def test_a_subscriber_of_config_changes_is_told_to_read_again(
-    storage: MobStorage, server_url: str, namespace: str, connection: Connection, keys: Keys
+    storage: MobStorage, server_url: str, namespace: str, connection: Client, keys: Keys
 ) -> None:
     await storage.config.put("n", "a", 1)
     before = await saved(connection, keys)
@@ -267,11 +261,11 @@ async def test_a_subscriber_of_config_changes_is_told_to_read_again(
 
 
 async def test_opening_says_that_the_server_lost_what_it_had_just_answered(
-    server_url: str, namespace: str, connection: Connection, keys: Keys
+    server_url: str, namespace: str, connection: Client, keys: Keys
 ) -> None:
     client = await connect(server_url, namespace)
     await client.call(INCREASE, [keys.runs])
-    await connection.transport.request("DEL", *await keys_of(connection, keys))
+    await connection.router.request("DEL", *await keys_of(connection, keys))
     with pytest.raises(StorageUnavailableError, match="has lost writes"):
         await client.open_namespace(namespace)
     await client.aclose()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from redis_mob.connection.keys import Keys, RunKeys
+from redis_mob.connection.calls.keys import Keys, RunKeys
 from redis_mob.errors import ValidationError
 
 RUN = "67e55044-10b1-426f-9247-bb680e5fe0c8"

@@ -5,13 +5,13 @@ import asyncio
 import pytest
 from redis.exceptions import RedisError
 
-from redis_mob.connection.connection import NAMESPACE_SCHEMA, Connection, connect
+from redis_mob.connection.calls.client import NAMESPACE_SCHEMA, Client, connect
 from redis_mob.errors import SerializationError, StorageUnavailableError, ValidationError
 from tests.support.fake_server import SILENCE, bulk, fake_server, usual
 from tests.support.servers import server
 
 
-async def test_a_connection_knows_its_server_and_its_url(connection: Connection, server_url):
+async def test_a_connection_knows_its_server_and_its_url(connection: Client, server_url):
     assert connection.url == server_url
     assert str(connection.server).startswith("Valkey 9.")
 
@@ -20,7 +20,7 @@ async def test_redis_7_is_supported(redis7_url, namespace):
     connection = await connect(redis7_url)
     assert str(connection.server).startswith("Redis ")
     keys = await connection.open_namespace(namespace)
-    assert await connection.transport.request("HGET", keys.meta, "schema") == b"1"
+    assert await connection.router.request("HGET", keys.meta, "schema") == b"1"
     await connection.aclose()
 
 
@@ -37,7 +37,7 @@ async def test_a_url_over_tcp(free_port):
         keys = await connection.open_namespace("n")
         await connection.aclose()
         other = await connect(f"{unix}?db=2")
-        assert await other.transport.request("EXISTS", keys.meta) == 1
+        assert await other.router.request("EXISTS", keys.meta) == 1
         await other.aclose()
 
 
@@ -94,38 +94,38 @@ async def test_servers_that_are_supported(tmp_path, info):
         await (await connect(url)).aclose()
 
 
-async def test_a_namespace_is_created_once_and_then_left_as_it_is(connection: Connection, namespace):
+async def test_a_namespace_is_created_once_and_then_left_as_it_is(connection: Client, namespace):
     keys = await connection.open_namespace(namespace)
-    first = await connection.transport.request("HGETALL", keys.meta)
+    first = await connection.router.request("HGETALL", keys.meta)
     fields = dict(zip(first[::2], first[1::2], strict=True))
-    seconds, microseconds = await connection.transport.request("TIME")
+    seconds, microseconds = await connection.router.request("TIME")
     assert fields[b"schema"] == str(NAMESPACE_SCHEMA).encode()
     assert 0 <= int(seconds) * 10**6 + int(microseconds) - int(fields[b"created"]) < 600 * 10**6
     await connection.open_namespace(namespace)
-    assert await connection.transport.request("HGETALL", keys.meta) == first
+    assert await connection.router.request("HGETALL", keys.meta) == first
 
 
-async def test_a_namespace_that_several_open_at_a_time(connection: Connection, namespace):
+async def test_a_namespace_that_several_open_at_a_time(connection: Client, namespace):
     opened = await asyncio.gather(*(connection.open_namespace(namespace) for _ in range(8)))
     assert {keys.meta for keys in opened} == {opened[0].meta}
 
 
-async def test_a_namespace_of_a_newer_release_is_refused_and_untouched(connection: Connection, namespace):
+async def test_a_namespace_of_a_newer_release_is_refused_and_untouched(connection: Client, namespace):
     keys = await connection.open_namespace(namespace)
-    await connection.transport.request("HSET", keys.meta, "schema", NAMESPACE_SCHEMA + 1)
+    await connection.router.request("HSET", keys.meta, "schema", NAMESPACE_SCHEMA + 1)
     with pytest.raises(StorageUnavailableError, match=rf"{namespace}.* version {NAMESPACE_SCHEMA + 1}, .*upgrade"):
         await connection.open_namespace(namespace)
-    assert await connection.transport.request("HGET", keys.meta, "schema") == str(NAMESPACE_SCHEMA + 1).encode()
+    assert await connection.router.request("HGET", keys.meta, "schema") == str(NAMESPACE_SCHEMA + 1).encode()
 
 
-async def test_a_namespace_with_an_unreadable_version(connection: Connection, namespace):
+async def test_a_namespace_with_an_unreadable_version(connection: Client, namespace):
     keys = await connection.open_namespace(namespace)
-    await connection.transport.request("HSET", keys.meta, "schema", "new")
+    await connection.router.request("HSET", keys.meta, "schema", "new")
     with pytest.raises(SerializationError, match="new"):
         await connection.open_namespace(namespace)
 
 
-async def test_a_bad_name_of_a_namespace_is_refused(connection: Connection):
+async def test_a_bad_name_of_a_namespace_is_refused(connection: Client):
     with pytest.raises(ValidationError, match="'a b'"):
         await connection.open_namespace("a b")
 
@@ -134,7 +134,7 @@ async def test_a_full_server_opens_the_namespaces_it_has_and_no_others():
     with server("--maxmemory", "10mb") as url:
         connection = await connect(url)
         await connection.open_namespace("old")
-        await connection.transport.request("CONFIG", "SET", "maxmemory", "1")
+        await connection.router.request("CONFIG", "SET", "maxmemory", "1")
         await connection.open_namespace("old")
         with pytest.raises(StorageUnavailableError, match=r"cannot open namespace 'new'.*maxmemory"):
             await connection.open_namespace("new")

@@ -10,18 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from redis_mob.connection import circuit as module
-from redis_mob.connection.address import UnixAddress
-from redis_mob.connection.circuit import Circuit
-from redis_mob.connection.connection import connect
-from redis_mob.connection.keys import Keys
+from redis_mob.connection.calls.client import connect
+from redis_mob.connection.calls.keys import Keys
+from redis_mob.connection.failures import NotSentError, UnreachableError
 from redis_mob.connection.retry import RetryPolicy
-from redis_mob.connection.transport import NotSent, Transport, Unreachable
+from redis_mob.connection.servers import circuit as module
+from redis_mob.connection.servers.address import UnixAddress
+from redis_mob.connection.servers.channel import Channel
+from redis_mob.connection.servers.circuit import Circuit
 from redis_mob.errors import StorageUnavailableError, WriteFailedError
 from redis_mob.testing.faults import FaultProxy, fault_proxy
 from redis_mob.testing.waiting import until
+from tests.connection.pipelines import until_lost
 from tests.connection.scripts import INCREASE
-from tests.connection.wires import until_lost
 from tests.support.fake_server import SILENCE, fake_server, usual
 
 SLOW = RetryPolicy(deadline=10, base=3600, cap=3600)
@@ -45,8 +46,8 @@ class Door:
             yield UnixAddress(str(path), db=1)  # choosing a database takes a reply
 
 
-def transport_to(address: UnixAddress, retry: RetryPolicy, *, max_requests: int = 100) -> Transport:
-    return Transport(address, connect_timeout=5, reply_timeout=0.3, max_requests=max_requests, retry=retry)
+def transport_to(address: UnixAddress, retry: RetryPolicy, *, max_requests: int = 100) -> Channel:
+    return Channel(address, connect_timeout=5, reply_timeout=0.3, max_requests=max_requests, retry=retry)
 
 
 async def test_a_server_that_cannot_be_reached_is_tried_once_in_a_while(tmp_path: Path) -> None:
@@ -55,7 +56,7 @@ async def test_a_server_that_cannot_be_reached_is_tried_once_in_a_while(tmp_path
         transport = transport_to(address, SLOW)
         for _ in range(3):
             ends = await asyncio.gather(*(transport.request("PING") for _ in range(50)), return_exceptions=True)
-            assert {type(end) for end in ends} == {Unreachable}
+            assert {type(end) for end in ends} == {UnreachableError}
         assert door.knocks == 1
         await transport.aclose()
 
@@ -131,7 +132,7 @@ async def test_more_requests_than_may_be_under_way_wait_in_the_callers(tmp_path:
         requests = [asyncio.create_task(transport.request("GET", "k")) for _ in range(5)]
         await until(lambda: taken == 2)
         waited = await asyncio.gather(*requests[2:], return_exceptions=True)
-        assert {type(end) for end in waited} == {NotSent}
+        assert {type(end) for end in waited} == {NotSentError}
         assert taken == 2
         await asyncio.gather(*requests[:2], return_exceptions=True)
         await transport.aclose()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from redis_mob.connection.connection import Connection
-from redis_mob.connection.scripts import ScriptLibrary, library, script
+from redis_mob.connection.calls.client import Client
+from redis_mob.connection.calls.scripts import ScriptLibrary, library, script
 from redis_mob.errors import InternalError
 from tests.support.lua_bytecode import globals_of
 
@@ -47,13 +47,13 @@ def test_every_script_says_its_keys_arguments_and_reply(name):
 
 
 @pytest.mark.parametrize("name", ALL)
-async def test_every_script_is_lua_without_globals_of_its_own(name, connection: Connection):
+async def test_every_script_is_lua_without_globals_of_its_own(name, connection: Client):
     found = globals_of(await _compiled(connection, script(name).text))
     assert found.written == set()
     assert found.read <= HOST_NAMES | LUA_NAMES
 
 
-async def test_the_check_of_globals_sees_those_in_nested_functions(connection: Connection):
+async def test_the_check_of_globals_sees_those_in_nested_functions(connection: Client):
     text = "local a = 1; b = 2; local function f() local function g() c = a end; return d, function() e = redis end end"
     found = globals_of(await _compiled(connection, text))
     assert found.written == {"b", "c", "e"}
@@ -100,5 +100,5 @@ def test_a_missing_script_is_an_error(lua, name):
         lua(runs__a="return 1").script(name)
 
 
-async def _compiled(connection: Connection, text: str) -> bytes:
-    return await connection.transport.request("EVAL", "return string.dump(assert(loadstring(ARGV[1])))", 0, text)
+async def _compiled(connection: Client, text: str) -> bytes:
+    return await connection.router.request("EVAL", "return string.dump(assert(loadstring(ARGV[1])))", 0, text)

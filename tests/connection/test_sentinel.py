@@ -10,10 +10,10 @@ import hiredis
 import pytest
 
 from redis_mob import MobStorage, RetryPolicy
-from redis_mob.connection.connection import connect
-from redis_mob.connection.keys import Keys
+from redis_mob.connection.calls.client import connect
+from redis_mob.connection.calls.keys import Keys
 from redis_mob.errors import StorageUnavailableError
-from redis_mob.following import subscription
+from redis_mob.notifications import subscription
 from redis_mob.testing.samples.documents import definition
 from redis_mob.testing.samples.new_events import number_of, numbered
 from redis_mob.testing.waiting import LONG, until
@@ -80,7 +80,7 @@ async def test_it_is_in_the_database_of_the_url_on_the_primary(service: Sentinel
     keys = await connection.open_namespace(namespace)
     await connection.aclose()
     async with aclosing(await connect(f"redis://{HOST}:{service.primary.port}/3")) as there:
-        assert await there.transport.request("EXISTS", keys.meta) == 1
+        assert await there.router.request("EXISTS", keys.meta) == 1
 
 
 async def test_one_sentinel_that_answers_is_enough(service: Sentinels, free_port: int, namespace: str):
@@ -112,7 +112,7 @@ async def test_a_sentinel_is_no_server(service: Sentinels):
 async def test_a_sentinel_that_is_out_of_date_is_not_believed(service: Sentinels, namespace: str):
     async with _sentinel_that_names(service.replicas[0].port) as place:
         async with aclosing(await connect(service.url.replace("://", f"://{place},"), namespace)) as connection:
-            server = await connection.transport.request("INFO", "server")
+            server = await connection.router.request("INFO", "server")
             assert f"tcp_port:{service.primary.port}\r\n".encode() in server
         refused = await _refused(f"redis+sentinel://{place}/mob-primary")
         assert f"{service.replicas[0].port}, which Sentinel {place} names as the primary, is a slave" in refused
@@ -147,7 +147,7 @@ async def test_a_primary_that_steps_down_is_left(service: Sentinels, storage: Mo
         service.failover()
         await asyncio.to_thread(service.wait_until_ready)
         assert service.primary is not former
-        assert f"tcp_port:{service.primary.port}\r\n".encode() in await idle.transport.request("INFO", "server")
+        assert f"tcp_port:{service.primary.port}\r\n".encode() in await idle.router.request("INFO", "server")
     await storage.events.append(numbered(2))
     assert [number_of(event) for event in await storage.events.replay_all()] == [1, 2]
 

@@ -7,18 +7,25 @@ from typing import Any
 
 import pytest
 
-from redis_mob.connection import asking
-from redis_mob.connection import sentinel as module
-from redis_mob.connection.address import Credentials, SentinelAddress, TcpAddress
-from redis_mob.connection.locator import Again, Unsettled
-from redis_mob.connection.sentinel import SentinelLocator
-from redis_mob.connection.tls import Tls
-from redis_mob.connection.transport import NotSent, ReplyLost, ServerRefusal, TransportError, Unreachable
+from redis_mob.connection.failures import (
+    NotSentError,
+    ReplyLostError,
+    ServerRefusalError,
+    TransportError,
+    UnreachableError,
+    UnsettledError,
+)
+from redis_mob.connection.servers import discovery as asking
+from redis_mob.connection.servers import sentinel as module
+from redis_mob.connection.servers.address import Credentials, SentinelAddress, TcpAddress
+from redis_mob.connection.servers.locator import Again
+from redis_mob.connection.servers.sentinel import SentinelLocator
+from redis_mob.connection.servers.tls import Tls
 
 LOGIN, SENTINEL_LOGIN, TLS = Credentials("me", "pw"), Credentials("guard", "pw2"), Tls("/ca")
 SERVICE = SentinelAddress((("s", 1), ("s", 2)), "jobs", 4, LOGIN, SENTINEL_LOGIN, TLS)
 
-DEAD = Unreachable("nobody listens")
+DEAD = UnreachableError("nobody listens")
 UNKNOWN = None
 """What a Sentinel says that does not know the service."""
 
@@ -74,7 +81,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Service:
     replaced = Service()
     replaced.named = {S1: A, S2: A}
     replaced.roles = {A: b"master", B: b"slave"}
-    monkeypatch.setattr(module, "ask", replaced.ask)
+    monkeypatch.setattr(module, "ask_server", replaced.ask)
     return replaced
 
 
@@ -92,7 +99,7 @@ async def test_many_that_look_for_the_primary_ask_once(locator: SentinelLocator,
     "failure",
     [
         DEAD,
-        *(ServerRefusal(code, "elsewhere") for code in ("READONLY", "MASTERDOWN", "LOADING", "NOREPLICAS")),
+        *(ServerRefusalError(code, "elsewhere") for code in ("READONLY", "MASTERDOWN", "LOADING", "NOREPLICAS")),
     ],
     ids=str,
 )
@@ -107,7 +114,12 @@ async def test_a_server_that_cannot_serve_is_doubted(
 
 @pytest.mark.parametrize(
     "failure",
-    [ReplyLost("cut"), NotSent("cannot be packed"), ServerRefusal("OOM", "full"), ServerRefusal("WRONGPASS", "no")],
+    [
+        ReplyLostError("cut"),
+        NotSentError("cannot be packed"),
+        ServerRefusalError("OOM", "full"),
+        ServerRefusalError("WRONGPASS", "no"),
+    ],
     ids=str,
 )
 async def test_other_failures_are_final(locator: SentinelLocator, service: Service, failure: TransportError):
@@ -127,7 +139,8 @@ async def test_a_sentinel_that_is_out_of_date_is_not_believed(locator: SentinelL
 async def test_a_server_that_is_no_primary_is_not_asked_twice(locator: SentinelLocator, service: Service):
     service.roles[A] = b"slave"
     with pytest.raises(
-        Unsettled, match=r"no primary of .jobs. answers: a:6379, which Sentinel s:1 names as the primary, is a slave"
+        UnsettledError,
+        match=r"no primary of .jobs. answers: a:6379, which Sentinel s:1 names as the primary, is a slave",
     ):
         await locator.locate()
     assert service.asked == [S1, A, S2]
@@ -135,7 +148,7 @@ async def test_a_server_that_is_no_primary_is_not_asked_twice(locator: SentinelL
 
 async def test_a_primary_that_does_not_answer_may_come_back(locator: SentinelLocator, service: Service):
     del service.roles[A]
-    with pytest.raises(Unsettled, match="no primary of 'jobs' answers: nobody listens"):
+    with pytest.raises(UnsettledError, match="no primary of 'jobs' answers: nobody listens"):
         await locator.locate()
     service.roles[A] = b"master"
     assert await locator.locate() == A
@@ -151,7 +164,7 @@ async def test_a_sentinel_that_does_not_answer_is_asked_last(locator: SentinelLo
 
 async def test_no_sentinel_answers(locator: SentinelLocator, service: Service):
     service.named = {}
-    with pytest.raises(Unreachable, match="no Sentinel of 'jobs' answers: nobody listens; nobody listens"):
+    with pytest.raises(UnreachableError, match="no Sentinel of 'jobs' answers: nobody listens; nobody listens"):
         await locator.locate()
 
 
@@ -160,16 +173,16 @@ async def test_sentinels_that_say_nothing_are_given_up(
 ):
     monkeypatch.setattr(asking, "LOCATE_TIMEOUT", 0.05)
     service.silent = True
-    with pytest.raises(Unreachable, match=r"no Sentinel of 'jobs' answered within 0\.05 s"):
+    with pytest.raises(UnreachableError, match=r"no Sentinel of 'jobs' answered within 0\.05 s"):
         await locator.locate()
 
 
 @pytest.mark.parametrize("other", [UNKNOWN, DEAD], ids=str)
 async def test_a_service_that_nobody_knows_is_a_final_error(locator: SentinelLocator, service: Service, other: Any):
     service.named = {S1: UNKNOWN, S2: other}
-    with pytest.raises(NotSent, match="no Sentinel of s:1, s:2 that answers knows a service 'jobs'") as unknown:
+    with pytest.raises(NotSentError, match="no Sentinel of s:1, s:2 that answers knows a service 'jobs'") as unknown:
         await locator.locate()
-    assert not isinstance(unknown.value, Unreachable)
+    assert not isinstance(unknown.value, UnreachableError)
 
 
 async def test_a_service_that_one_sentinel_knows_is_found(locator: SentinelLocator, service: Service):
@@ -179,16 +192,16 @@ async def test_a_service_that_one_sentinel_knows_is_found(locator: SentinelLocat
 
 @pytest.mark.parametrize("code", ["WRONGPASS", "NOAUTH", "NOPERM"])
 async def test_a_sentinel_that_refuses_says_which_login_it_means(locator: SentinelLocator, service: Service, code: str):
-    service.named = {S1: DEAD, S2: ServerRefusal(code, "no")}
-    with pytest.raises(ServerRefusal, match=r"no, says Sentinel s:2, where .*sentinel_user and sentinel_password"):
+    service.named = {S1: DEAD, S2: ServerRefusalError(code, "no")}
+    with pytest.raises(ServerRefusalError, match=r"no, says Sentinel s:2, where .*sentinel_user and sentinel_password"):
         await locator.locate()
     service.named[S1] = A
     assert await locator.locate() == A
 
 
 async def test_what_the_primary_refuses_is_final(locator: SentinelLocator, service: Service):
-    service.roles[A] = ServerRefusal("WRONGPASS", "no")
-    with pytest.raises(ServerRefusal, match=r"WRONGPASS no$"):
+    service.roles[A] = ServerRefusalError("WRONGPASS", "no")
+    with pytest.raises(ServerRefusalError, match=r"WRONGPASS no$"):
         await locator.locate()
 
 
@@ -215,7 +228,7 @@ async def test_a_sentinel_that_was_never_in_the_url_is_forgotten_when_it_is_gone
     service.named = {}
     locator.forget()
     service.asked.clear()
-    with pytest.raises(Unreachable):
+    with pytest.raises(UnreachableError):
         await locator.locate()
     assert service.asked == [S1, S2]
 
@@ -223,7 +236,7 @@ async def test_a_sentinel_that_was_never_in_the_url_is_forgotten_when_it_is_gone
 async def test_only_sentinels_of_the_url_decide_that_there_is_no_hope(locator: SentinelLocator, service: Service):
     service.others[S1] = [S2, S3]
     await locator.locate()
-    service.named = {S3: ServerRefusal("WRONGPASS", "another login there")}
+    service.named = {S3: ServerRefusalError("WRONGPASS", "another login there")}
     locator.forget()
-    with pytest.raises(Unreachable, match="nobody listens; nobody listens"):
+    with pytest.raises(UnreachableError, match="nobody listens; nobody listens"):
         await locator.locate()

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from redis_mob.connection import sessions
-from redis_mob.connection.connection import Connection, connect
-from redis_mob.connection.keys import Keys
+from redis_mob.connection.calls import sessions
+from redis_mob.connection.calls.client import Client, connect
+from redis_mob.connection.calls.keys import Keys
+from redis_mob.connection.calls.sessions import MOST_UNKNOWN, WriteOutcome
+from redis_mob.connection.failures import ServerRefusalError
 from redis_mob.connection.retry import RetryPolicy
-from redis_mob.connection.sessions import MOST_UNKNOWN, WriteOutcome
-from redis_mob.connection.transport import ServerRefusal
 from redis_mob.errors import OutcomeUnknownError, ValidationError, WriteFailedError
 from redis_mob.storage import MobStorage
 from redis_mob.testing.faults import EXECUTED, Fault, FaultProxy, Request, at_random, fault_proxy, in_order
@@ -36,7 +36,7 @@ async def proxy(server_url: str) -> AsyncIterator[FaultProxy]:
 
 
 @pytest.fixture
-async def disturbed(proxy: FaultProxy, namespace: str, keys: Keys) -> AsyncIterator[Connection]:
+async def disturbed(proxy: FaultProxy, namespace: str, keys: Keys) -> AsyncIterator[Client]:
     """A connection through the proxy, which is patient."""
     opened = await connect(proxy.url, namespace, reply_timeout=0.2, retry=QUICK)
     yield opened
@@ -44,7 +44,7 @@ async def disturbed(proxy: FaultProxy, namespace: str, keys: Keys) -> AsyncItera
 
 
 @pytest.mark.parametrize("fault", LOST)
-async def test_a_lost_reply_is_learned(disturbed: Connection, proxy: FaultProxy, keys: Keys, fault: Fault) -> None:
+async def test_a_lost_reply_is_learned(disturbed: Client, proxy: FaultProxy, keys: Keys, fault: Fault) -> None:
     assert await disturbed.call(INCREASE, [keys.runs]) == 1
     for number in range(2, 5):
         proxy.plan = in_order([fault])
@@ -52,7 +52,7 @@ async def test_a_lost_reply_is_learned(disturbed: Connection, proxy: FaultProxy,
     assert proxy.count(fault) == 3
 
 
-async def test_however_often_it_is_lost(disturbed: Connection, proxy: FaultProxy, keys: Keys) -> None:
+async def test_however_often_it_is_lost(disturbed: Client, proxy: FaultProxy, keys: Keys) -> None:
     proxy.plan = in_order(CUTS * 5)
     assert await disturbed.call(INCREASE, [keys.runs]) == 1
     assert await disturbed.call(INCREASE, [keys.runs]) == 2
@@ -76,7 +76,7 @@ async def test_however_often_it_is_lost(disturbed: Connection, proxy: FaultProxy
     ],
 )
 async def test_a_reply_that_is_learned_later_is_the_same(
-    disturbed: Connection, proxy: FaultProxy, keys: Keys, returned: str, reply: Any
+    disturbed: Client, proxy: FaultProxy, keys: Keys, returned: str, reply: Any
 ) -> None:
     script = adhoc(f"return {returned}")
     assert await disturbed.call(script, [keys.runs]) == reply
@@ -85,7 +85,7 @@ async def test_a_reply_that_is_learned_later_is_the_same(
     assert proxy.count(Fault.CUT_AFTER) == 1
 
 
-async def test_what_the_server_refuses_has_no_receipt(disturbed: Connection, proxy: FaultProxy, keys: Keys) -> None:
+async def test_what_the_server_refuses_has_no_receipt(disturbed: Client, proxy: FaultProxy, keys: Keys) -> None:
     """A script that was under way when it was refused has found no receipt, so that no attempt before it counts."""
     broken = adhoc("error('boom')")
     for plan in ([], [Fault.CUT_AFTER]):
@@ -113,29 +113,29 @@ async def test_an_outcome_that_cannot_be_learned_in_time_is_unknown(
 
 
 async def test_an_original_that_comes_late_does_nothing(
-    disturbed: Connection, connection: Connection, keys: Keys, proxy: FaultProxy
+    disturbed: Client, connection: Client, keys: Keys, proxy: FaultProxy
 ) -> None:
     """As a request does that a network has kept for a while, when others have long been answered."""
     await disturbed.call(INCREASE, [keys.runs])
     [late] = [request.words for request, _ in proxy.done if request.words[0] == b"EVALSHA"][-1:]
-    assert await connection.transport.request(*late) == [b"RECEIPT", b":1\r\n"]
+    assert await connection.router.request(*late) == [b"RECEIPT", b":1\r\n"]
     await disturbed.call(INCREASE, [keys.runs])
-    with pytest.raises(ServerRefusal, match="FENCED"):
-        await connection.transport.request(*late)
-    assert await connection.transport.request("GET", keys.runs) == b"2"
+    with pytest.raises(ServerRefusalError, match="FENCED"):
+        await connection.router.request(*late)
+    assert await connection.router.request("GET", keys.runs) == b"2"
 
 
 async def test_a_session_is_as_small_as_what_was_under_way_and_expires(
-    disturbed: Connection, connection: Connection, keys: Keys
+    disturbed: Client, connection: Client, keys: Keys
 ) -> None:
     for _ in range(20):
         await asyncio.gather(*(disturbed.call(INCREASE, [keys.runs]) for _ in range(3)))
     [session] = [name for name in await keys_of(connection, keys) if ":session:" in name]
-    assert await connection.transport.request("HLEN", session) <= 3
-    assert 0 < await connection.transport.request("PTTL", session) <= 620_000
+    assert await connection.router.request("HLEN", session) <= 3
+    assert 0 < await connection.router.request("PTTL", session) <= 620_000
 
 
-async def lost_call(connection: Connection, proxy: FaultProxy, keys: Keys, fault: Fault) -> str:
+async def lost_call(connection: Client, proxy: FaultProxy, keys: Keys, fault: Fault) -> str:
     """The token of a call that nobody knows the outcome of."""
     proxy.plan = lambda request: Fault.NONE if request.is_handshake else fault
     with pytest.raises(OutcomeUnknownError) as unknown:
@@ -145,7 +145,7 @@ async def lost_call(connection: Connection, proxy: FaultProxy, keys: Keys, fault
 
 
 @pytest.fixture
-async def impatient(proxy: FaultProxy, namespace: str) -> AsyncIterator[Connection]:
+async def impatient(proxy: FaultProxy, namespace: str) -> AsyncIterator[Client]:
     """A connection through the proxy that sends nothing twice, in an open namespace."""
     opened = await connect(proxy.url, namespace, reply_timeout=0.3, retry=RetryPolicy(deadline=0))
     await opened.open_namespace(namespace)
@@ -156,7 +156,7 @@ async def impatient(proxy: FaultProxy, namespace: str) -> AsyncIterator[Connecti
 
 @pytest.mark.parametrize("fault", LOST)
 async def test_the_outcome_of_a_lost_call_can_be_learned(
-    impatient: Connection, proxy: FaultProxy, keys: Keys, fault: Fault
+    impatient: Client, proxy: FaultProxy, keys: Keys, fault: Fault
 ) -> None:
     token = await lost_call(impatient, proxy, keys, fault)
     outcome = await impatient.resolve(token)
@@ -164,11 +164,11 @@ async def test_the_outcome_of_a_lost_call_can_be_learned(
     for _ in range(3):
         await impatient.call(INCREASE, [keys.runs])
     assert await impatient.resolve(token) == outcome
-    assert await impatient.transport.request("GET", keys.runs) == b"%d" % (3 + outcome.executed)
+    assert await impatient.router.request("GET", keys.runs) == b"%d" % (3 + outcome.executed)
 
 
 async def test_anybody_may_ask_for_a_lost_call(
-    impatient: Connection, proxy: FaultProxy, keys: Keys, namespace: str, server_url: str
+    impatient: Client, proxy: FaultProxy, keys: Keys, namespace: str, server_url: str
 ) -> None:
     token = await lost_call(impatient, proxy, keys, Fault.CUT_AFTER)
     async with MobStorage.open(server_url, namespace=namespace) as storage:
@@ -176,30 +176,30 @@ async def test_anybody_may_ask_for_a_lost_call(
 
 
 async def test_what_was_said_not_to_have_happened_never_does(
-    impatient: Connection, connection: Connection, keys: Keys, proxy: FaultProxy
+    impatient: Client, connection: Client, keys: Keys, proxy: FaultProxy
 ) -> None:
     token = await lost_call(impatient, proxy, keys, Fault.CUT_BEFORE)
     late = proxy.done[-1][0].words
     assert await impatient.resolve(token) == WriteOutcome(False)
-    with pytest.raises(ServerRefusal, match="FENCED"):
-        await connection.transport.request(*late)
-    assert await connection.transport.request("EXISTS", keys.runs) == 0
+    with pytest.raises(ServerRefusalError, match="FENCED"):
+        await connection.router.request(*late)
+    assert await connection.router.request("EXISTS", keys.runs) == 0
 
 
 async def test_an_outcome_that_nobody_knows_any_more_is_said_to_be_unknown(
-    impatient: Connection, connection: Connection, keys: Keys, proxy: FaultProxy
+    impatient: Client, connection: Client, keys: Keys, proxy: FaultProxy
 ) -> None:
     token = await lost_call(impatient, proxy, keys, Fault.CUT_AFTER)
     [session] = [name for name in await keys_of(connection, keys) if ":session:" in name]
-    await connection.transport.request("DEL", session)
+    await connection.router.request("DEL", session)
     with pytest.raises(OutcomeUnknownError, match="its session is over") as unknown:
         await impatient.resolve(token)
     assert unknown.value.token == token
-    assert await connection.transport.request("EXISTS", session) == 0
+    assert await connection.router.request("EXISTS", session) == 0
 
 
 async def test_a_server_that_cannot_be_asked_leaves_the_outcome_unknown(
-    impatient: Connection, keys: Keys, proxy: FaultProxy
+    impatient: Client, keys: Keys, proxy: FaultProxy
 ) -> None:
     token = await lost_call(impatient, proxy, keys, Fault.CUT_AFTER)
     proxy.refuse()
@@ -211,13 +211,13 @@ async def test_a_server_that_cannot_be_asked_leaves_the_outcome_unknown(
 @pytest.mark.parametrize(
     "text", ["", "x", "0123456789abcdef0123456789abcdef:1", "0123456789abcdef0123456789abcdef:1:-1"]
 )
-async def test_a_text_that_is_no_token_is_refused(impatient: Connection, text: str) -> None:
+async def test_a_text_that_is_no_token_is_refused(impatient: Client, text: str) -> None:
     with pytest.raises(ValidationError, match="is no token of a write"):
         await impatient.resolve(text)
 
 
 async def test_many_unknown_outcomes_make_no_session_grow_without_bounds(
-    impatient: Connection, connection: Connection, proxy: FaultProxy, keys: Keys
+    impatient: Client, connection: Client, proxy: FaultProxy, keys: Keys
 ) -> None:
     tokens = [await lost_call(impatient, proxy, keys, Fault.CUT_AFTER) for _ in range(MOST_UNKNOWN + 1)]
     names = [name for name in await keys_of(connection, keys) if ":session:" in name]
@@ -227,20 +227,20 @@ async def test_many_unknown_outcomes_make_no_session_grow_without_bounds(
 
 
 async def test_a_session_that_may_have_expired_is_given_up(
-    disturbed: Connection, connection: Connection, keys: Keys, monkeypatch: pytest.MonkeyPatch
+    disturbed: Client, connection: Client, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await disturbed.call(INCREASE, [keys.runs])
     later = sessions.clock() + sessions.IDLE + 1
     monkeypatch.setattr(sessions, "clock", lambda: later)
     [session] = [name for name in await keys_of(connection, keys) if ":session:" in name]
-    await connection.transport.request("DEL", session)
+    await connection.router.request("DEL", session)
     await disturbed.call(INCREASE, [keys.runs])
     assert await disturbed.call(INCREASE, [keys.runs]) == 3
     assert len([name for name in await keys_of(connection, keys) if ":session:" in name]) == 1
 
 
 async def test_a_call_is_not_sent_again_once_its_receipt_may_have_expired(
-    disturbed: Connection, proxy: FaultProxy, keys: Keys, monkeypatch: pytest.MonkeyPatch
+    disturbed: Client, proxy: FaultProxy, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await disturbed.call(INCREASE, [keys.runs])
 
@@ -255,7 +255,7 @@ async def test_a_call_is_not_sent_again_once_its_receipt_may_have_expired(
     assert proxy.count(Fault.CUT_AFTER) == 1
 
 
-async def test_a_server_that_is_away_is_waited_for(disturbed: Connection, proxy: FaultProxy, keys: Keys) -> None:
+async def test_a_server_that_is_away_is_waited_for(disturbed: Client, proxy: FaultProxy, keys: Keys) -> None:
     proxy.refuse()
     proxy.cut_all()
     calls = [asyncio.create_task(disturbed.call(INCREASE, [keys.runs])) for _ in range(5)]

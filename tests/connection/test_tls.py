@@ -12,11 +12,12 @@ import pytest
 from redis.exceptions import RedisError
 
 from redis_mob import MobStorage, RetryPolicy
-from redis_mob.connection.connection import connect
-from redis_mob.connection.transport import NotSent, ReplyLost, Transport, Unreachable
-from redis_mob.connection.url import parse_address
+from redis_mob.connection.calls.client import connect
+from redis_mob.connection.failures import NotSentError, ReplyLostError, UnreachableError
+from redis_mob.connection.servers.channel import Channel
+from redis_mob.connection.servers.url import parse_address
 from redis_mob.errors import ReadFailedError, StorageUnavailableError, ValidationError, WriteFailedError
-from redis_mob.following import subscription
+from redis_mob.notifications import subscription
 from redis_mob.testing.samples.new_events import number_of, numbered
 from redis_mob.testing.waiting import until
 from tests.support.every_store import use_every_store
@@ -62,9 +63,9 @@ def url(node: Node, authority: Authority) -> str:
 
 
 @pytest.fixture
-async def transport(url: str) -> AsyncIterator[Transport]:
+async def transport(url: str) -> AsyncIterator[Channel]:
     """The way to the single server."""
-    opened = Transport(parse_address(url), connect_timeout=5, reply_timeout=20, max_requests=1000)
+    opened = Channel(parse_address(url), connect_timeout=5, reply_timeout=20, max_requests=1000)
     yield opened
     await opened.aclose()
 
@@ -84,7 +85,7 @@ async def test_a_server_that_asks_for_a_certificate_gets_ours(authority: Authori
     with run_tls_server(Encryption(authority, encryption.certificate, ours)) as strict:
         files = options(ca=authority.ca, cert=ours.cert, key=ours.key)
         connection = await connect(f"rediss://{HOST}:{strict.port}{files}")
-        assert await connection.transport.request("PING") == b"PONG"
+        assert await connection.router.request("PING") == b"PONG"
         await connection.aclose()
 
 
@@ -112,11 +113,11 @@ async def test_only_whoever_the_ca_names_is_trusted(
 
 async def test_a_server_that_is_not_trusted_is_not_taken_for_one_that_is_away(node: Node, stranger: Authority):
     address = parse_address(f"rediss://{HOST}:{node.port}{options(ca=stranger.ca)}")
-    transport = Transport(address, connect_timeout=5, reply_timeout=5, max_requests=1)
-    for failing in (transport.request("PING"), transport.line()):
-        with pytest.raises(NotSent, match="was issued by nobody whom we trust") as refused:
+    transport = Channel(address, connect_timeout=5, reply_timeout=5, max_requests=1)
+    for failing in (transport.request("PING"), transport.dedicated_connection()):
+        with pytest.raises(NotSentError, match="was issued by nobody whom we trust") as refused:
             await failing
-        assert not isinstance(refused.value, Unreachable)
+        assert not isinstance(refused.value, UnreachableError)
     await transport.aclose()
 
 
@@ -230,12 +231,12 @@ async def test_renewed_certificates_count_without_a_restart(tmp_path: Path, name
             assert await storage.events.poll(0, 1) == []
 
 
-async def test_big_requests_and_replies_pass(transport: Transport):
+async def test_big_requests_and_replies_pass(transport: Channel):
     big = bytes(range(256)) * (1 << 14)
     assert await asyncio.gather(*(transport.request("ECHO", big) for _ in range(8))) == [big] * 8
 
 
-async def test_many_requests_are_answered_in_their_order(transport: Transport):
+async def test_many_requests_are_answered_in_their_order(transport: Channel):
     async def one_after_the_other(caller: int) -> None:
         for number in range(20):
             text = f"{caller}-{number}-".encode() * (caller + 1)
@@ -244,9 +245,9 @@ async def test_many_requests_are_answered_in_their_order(transport: Transport):
     await asyncio.gather(*(one_after_the_other(caller) for caller in range(200)))
 
 
-async def test_a_server_that_does_not_read_holds_up_its_senders(node: Node, transport: Transport):
+async def test_a_server_that_does_not_read_holds_up_its_senders(node: Node, transport: Channel):
     await transport.request("PING")
-    wire = transport._wire
+    wire = transport._pipeline
     assert wire is not None
     part, calls = bytes(1 << 16), list[asyncio.Task[bytes]]()
     node.pause()
@@ -262,8 +263,8 @@ async def test_a_server_that_does_not_read_holds_up_its_senders(node: Node, tran
     assert wire.is_writable
 
 
-async def test_a_line_is_closed_without_waiting_for_the_server(node: Node, transport: Transport):
-    line = await transport.line()
+async def test_a_line_is_closed_without_waiting_for_the_server(node: Node, transport: Channel):
+    line = await transport.dedicated_connection()
     writer = line._connection._writer
     assert writer is not None
     socket = writer.get_extra_info("socket")
@@ -278,15 +279,15 @@ async def test_a_line_is_closed_without_waiting_for_the_server(node: Node, trans
 async def test_a_connection_that_is_cut_loses_the_replies_under_way(encryption: Encryption):
     with run_tls_server(encryption) as node:
         address = parse_address(f"rediss://{HOST}:{node.port}{options(ca=encryption.authority.ca)}")
-        transport = Transport(address, connect_timeout=5, reply_timeout=20, max_requests=100)
+        transport = Channel(address, connect_timeout=5, reply_timeout=20, max_requests=100)
         await transport.request("PING")
         node.pause()
         calls = [asyncio.create_task(transport.request("ECHO", bytes(1 << 16))) for _ in range(9)]
         await asyncio.sleep(0)
         node.kill()
         ends = await asyncio.gather(*calls, return_exceptions=True)
-        assert {type(end) for end in ends} == {ReplyLost}
-        with pytest.raises(Unreachable):
+        assert {type(end) for end in ends} == {ReplyLostError}
+        with pytest.raises(UnreachableError):
             await transport.request("PING")
         await transport.aclose()
 

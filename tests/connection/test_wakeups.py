@@ -5,10 +5,10 @@ import logging
 
 import pytest
 
-from redis_mob.connection import wakeups as module
-from redis_mob.connection.connection import Connection, connect
+from redis_mob.connection.calls.client import Client, connect
 from redis_mob.connection.retry import RetryPolicy
-from redis_mob.connection.wakeups import WakeUps
+from redis_mob.notifications import wakeups as module
+from redis_mob.notifications.wakeups import WakeUps
 from tests.support.fake_server import SILENCE, fake_server, usual
 
 LONG = 20.0
@@ -16,13 +16,13 @@ SHORT = 0.05
 
 
 @pytest.fixture
-async def wakeups(connection: Connection):
+async def wakeups(connection: Client):
     async with WakeUps(connection) as opened:
         yield opened
 
 
-async def _publish(connection: Connection, channel: str) -> int:
-    return await connection.transport.request("SPUBLISH", channel, "")
+async def _publish(connection: Client, channel: str) -> int:
+    return await connection.router.request("SPUBLISH", channel, "")
 
 
 async def test_a_bell_rings_once_when_it_begins_to_hear_and_once_per_publication(connection, keys, wakeups):
@@ -83,7 +83,7 @@ async def test_every_bell_rings_again_after_a_lost_connection(connection, keys, 
         for _ in range(3):
             assert await one.wait(LONG)
             assert await two.wait(LONG)
-            await connection.transport.request("CLIENT", "KILL", "TYPE", "pubsub")
+            await connection.router.request("CLIENT", "KILL", "TYPE", "pubsub")
         assert await one.wait(LONG)
         assert await two.wait(LONG)
         assert await _publish(connection, keys.wake_events) == 1
@@ -167,4 +167,4 @@ async def test_closing_leaves_no_task_and_no_connection_behind(connection, keys)
         async with wakeups.listen(keys.wake_runs) as late:
             assert not await late.wait(SHORT)
     assert asyncio.all_tasks() == before
-    assert b"sub=1" not in await connection.transport.request("CLIENT", "LIST", "TYPE", "pubsub")
+    assert b"sub=1" not in await connection.router.request("CLIENT", "LIST", "TYPE", "pubsub")

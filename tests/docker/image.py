@@ -13,7 +13,7 @@ import sys
 import tarfile
 from pathlib import Path
 
-from redis_mob.connection.server_process import find_server
+from redis_mob.connection.embedded.server_process import find_server
 
 _TOOLS = ("sh", "cat", "cp", "grep", "sleep", "tail")
 """What the scripts and health checks call, besides the server and its client."""

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from redis_mob import EpochChangedError, MobStorage, OutcomeUnknownError, WriteFailedError
-from redis_mob.connection.url import parse_address
+from redis_mob.connection.servers.url import parse_address
 from redis_mob.testing.samples.new_events import numbered
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -10,9 +10,9 @@ import pytest
 
 from redis_mob.contracts import ConfigSubscription, WatchableConfigStore
 from redis_mob.errors import ChangeFeedTruncatedError, InternalError, ValidationError
-from redis_mob.following import subscription as module
 from redis_mob.memory.config import MemoryConfigStore
 from redis_mob.models.config import ConfigChangeEvent, Put
+from redis_mob.notifications import subscription as module
 from redis_mob.storage import MobStorage, OpeningStorage
 from redis_mob.testing.samples.config_documents import changed
 from redis_mob.testing.waiting import take, until

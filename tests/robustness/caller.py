@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias, cast
 
-from redis_mob.connection.connection import Connection
-from redis_mob.connection.keys import Keys
-from redis_mob.connection.scripts import Script
-from redis_mob.connection.transport import Part
+from redis_mob.connection.calls.client import Client
+from redis_mob.connection.calls.keys import Keys
+from redis_mob.connection.calls.scripts import Script
+from redis_mob.connection.servers.requests import Part
 from redis_mob.errors import OutcomeUnknownError, ReadFailedError, WriteFailedError
 from redis_mob.stores.seal_keys import Secrets
 from redis_mob.stores.storage import RedisStorage
@@ -33,10 +33,10 @@ PAUSE = 0.01
 class Tape:
     """What the stores take for their connection: remembers every reply, and gives it again from the beginning."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Client) -> None:
         self._connection = connection
         self.resolve = connection.resolve
-        self.transport = connection.transport
+        self.router = connection.router
         self.url = connection.url
         self.replies: list[Any] = []
         self._position = 0
@@ -65,10 +65,10 @@ class Tape:
 class Caller:
     """Makes one call after the other, and learns the outcome of each; counts what it did not know at once."""
 
-    def __init__(self, connection: Connection, keys: Keys, secrets: Secrets) -> None:
+    def __init__(self, connection: Client, keys: Keys, secrets: Secrets) -> None:
         self._connection = connection
         self._tape = Tape(connection)
-        self._stores = RedisStorage(cast("Connection", self._tape), keys, secrets)
+        self._stores = RedisStorage(cast("Client", self._tape), keys, secrets)
         self.learned: Counter[str] = Counter()
 
     async def answer(self, call: Call) -> Any:

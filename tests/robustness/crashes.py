@@ -20,7 +20,7 @@ from random import Random
 from statistics import median
 from typing import Any
 
-from redis_mob.connection.server_process import find_server
+from redis_mob.connection.embedded.server_process import find_server
 from redis_mob.testing.waiting import until
 from tests.robustness.clients import Clients
 from tests.robustness.driving import drive

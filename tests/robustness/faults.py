@@ -16,7 +16,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
-from redis_mob.connection.embedded import EmbeddedServer
+from redis_mob.connection.embedded.server import EmbeddedServer
 from redis_mob.connection.retry import RetryPolicy
 from redis_mob.testing.faults import Fault, FaultProxy, at_random, fault_proxy, in_order
 from tests.robustness.clients import Clients

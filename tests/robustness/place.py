@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from redis_mob.connection.connection import Connection, connect
-from redis_mob.connection.keys import Keys
+from redis_mob.connection.calls.client import Client, connect
+from redis_mob.connection.calls.keys import Keys
 from redis_mob.security.sealing import SealKey
 from redis_mob.stores.seal_keys import secrets_with, use_seal_keys
 from redis_mob.stores.storage import RedisStorage
@@ -19,7 +19,7 @@ _SECRETS = secrets_with(SealKey("k", bytes(32)))
 class Place:
     """An open namespace; `storage` are its stores as they are, for who can live with an error."""
 
-    def __init__(self, connection: Connection, keys: Keys) -> None:
+    def __init__(self, connection: Client, keys: Keys) -> None:
         self.storage = RedisStorage(connection, keys, _SECRETS)
         self.callers: list[Caller] = []
         self._connection = connection

@@ -19,8 +19,8 @@ from contextlib import asynccontextmanager
 from random import Random
 from typing import Any
 
-from redis_mob.connection.connection import connect
-from redis_mob.connection.embedded import EmbeddedServer
+from redis_mob.connection.calls.client import connect
+from redis_mob.connection.embedded.server import EmbeddedServer
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.new_events import numbered
 from tests.robustness import subscriber_process
@@ -93,7 +93,7 @@ async def killer(url: str, random: Random, peace: float) -> AsyncGenerator[list[
         while True:
             await asyncio.sleep(random.uniform(0, peace))
             kind = random.choice(["pubsub", "normal"])
-            kills.append(await connection.transport.request("CLIENT", "KILL", "TYPE", kind))
+            kills.append(await connection.router.request("CLIENT", "KILL", "TYPE", kind))
 
     killing = asyncio.create_task(kill())
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from redis_mob.connection.connection import connect
+from redis_mob.connection.calls.client import connect
 from redis_mob.testing.faults import Fault
 from tests.robustness import faults
 from tests.robustness.seeds import new_seed
@@ -33,13 +33,13 @@ async def forget_receipts(url: str) -> None:
     connection = await connect(url)
     try:
         while True:
-            for session in await connection.transport.request("KEYS", "*:session:*"):
-                flat: list[bytes] = await connection.transport.request("HGETALL", session)
+            for session in await connection.router.request("KEYS", "*:session:*"):
+                flat: list[bytes] = await connection.router.request("HGETALL", session)
                 for slot, receipt in zip(flat[::2], flat[1::2], strict=True):
                     if made.get((session, slot)) != receipt:
                         sequence, reply = receipt.split(b" ", 1)
                         made[session, slot] = older = b"%d %s" % (int(sequence) - 1, reply)
-                        await connection.transport.request("HSET", session, slot, older)
+                        await connection.router.request("HSET", session, slot, older)
             await asyncio.sleep(0.001)
     finally:
         await connection.aclose()

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from redis_mob import MobStorage, SealKey, SealKeyMissingError, SealKeyring, StorageUnavailableError, ValidationError
-from redis_mob.connection.connection import Connection, connect
-from redis_mob.connection.keys import Keys
+from redis_mob.connection.calls.client import Client, connect
+from redis_mob.connection.calls.keys import Keys
 from redis_mob.stores.seal_keys import retire_seal_keys
 from tests.security.conftest import Open
 from tests.support.servers import server
@@ -16,8 +16,8 @@ from tests.support.servers import server
 FIRST, SECOND, THIRD = (SealKey.generate(name) for name in ("first", "second", "third"))
 
 
-async def in_use(connection: Connection, keys: Keys) -> set[bytes]:
-    return set(await connection.transport.request("SMEMBERS", keys.seal_keys))
+async def in_use(connection: Client, keys: Keys) -> set[bytes]:
+    return set(await connection.router.request("SMEMBERS", keys.seal_keys))
 
 
 async def refused(opening: Any) -> SealKeyMissingError:
@@ -26,7 +26,7 @@ async def refused(opening: Any) -> SealKeyMissingError:
     return missing.value
 
 
-async def test_without_keys_none_is_needed(opened: Open, connection: Connection, keys: Keys) -> None:
+async def test_without_keys_none_is_needed(opened: Open, connection: Client, keys: Keys) -> None:
     for _ in range(2):
         async with opened():
             assert await in_use(connection, keys) == set()
@@ -44,7 +44,7 @@ async def test_a_namespace_opened_with_a_key_needs_it_from_then_on(opened: Open)
             pass
 
 
-async def test_only_the_key_that_seals_is_needed(opened: Open, connection: Connection, keys: Keys) -> None:
+async def test_only_the_key_that_seals_is_needed(opened: Open, connection: Client, keys: Keys) -> None:
     async with opened(SealKeyring(FIRST, SECOND)):
         assert await in_use(connection, keys) == {b"first"}
     async with opened(SealKeyring(SECOND, FIRST)):
@@ -61,14 +61,14 @@ async def test_every_missing_key_is_named(opened: Open) -> None:
     assert "'first', 'second'" in str(missing)
 
 
-async def test_a_refused_opening_announces_nothing(opened: Open, connection: Connection, keys: Keys) -> None:
+async def test_a_refused_opening_announces_nothing(opened: Open, connection: Client, keys: Keys) -> None:
     async with opened(FIRST):
         pass
     await refused(opened(SECOND))
     assert await in_use(connection, keys) == {b"first"}
 
 
-async def test_a_retired_key_is_not_needed(opened: Open, connection: Connection, keys: Keys) -> None:
+async def test_a_retired_key_is_not_needed(opened: Open, connection: Client, keys: Keys) -> None:
     for ring in (SealKeyring(FIRST), SealKeyring(SECOND, FIRST)):
         async with opened(ring):
             pass
@@ -93,7 +93,7 @@ def test_something_else_than_a_key_is_refused_without_showing_it(opened: Open, v
 async def test_a_server_that_refuses_is_named() -> None:
     with server() as url:
         connection = await connect(url)
-        await connection.transport.request("ACL", "SETUSER", "default", "-smembers")
+        await connection.router.request("ACL", "SETUSER", "default", "-smembers")
         with pytest.raises(StorageUnavailableError, match="cannot open namespace 'default'"):
             await MobStorage.open(url, seal_key=FIRST)
         await connection.aclose()

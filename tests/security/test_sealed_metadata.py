@@ -19,8 +19,8 @@ from redis_mob import (
     UnsealedSecretsWarning,
 )
 from redis_mob.codec.runtime_metadata import SUPERVISOR, overlay_place
-from redis_mob.connection.connection import Connection
-from redis_mob.connection.keys import Keys
+from redis_mob.connection.calls.client import Client
+from redis_mob.connection.calls.keys import Keys
 from redis_mob.contracts import MobRuntimeMetadataStore
 from redis_mob.security.identity import generate_authority
 from redis_mob.testing.samples.states import NOON
@@ -68,23 +68,23 @@ def forms_of(secret: bytes) -> list[bytes]:
     return [secret, secret.hex().encode(), json.dumps(list(secret)).encode(), bytes(str([*secret])[1:20], "ascii")]
 
 
-async def content(connection: Connection, keys: Keys) -> bytes:
+async def content(connection: Client, keys: Keys) -> bytes:
     """Everything that a namespace holds, uncompressed."""
     everything = b""
     for name in sorted(await keys_of(connection, keys)):
-        match await connection.transport.request("TYPE", name):
+        match await connection.router.request("TYPE", name):
             case b"hash":
-                everything += b"\n".join(await connection.transport.request("HGETALL", name))
+                everything += b"\n".join(await connection.router.request("HGETALL", name))
             case b"zset":
-                everything += b"\n".join(await connection.transport.request("ZRANGE", name, 0, -1))
+                everything += b"\n".join(await connection.router.request("ZRANGE", name, 0, -1))
             case b"set":
-                everything += b"\n".join(await connection.transport.request("SMEMBERS", name))
+                everything += b"\n".join(await connection.router.request("SMEMBERS", name))
             case kind:
                 raise AssertionError(f"{name} is a {kind!r}: say here how to read it")
     return everything
 
 
-async def shown(connection: Connection, keys: Keys) -> list[bytes]:
+async def shown(connection: Client, keys: Keys) -> list[bytes]:
     """The secrets of `fill` that a namespace shows."""
     everything = await content(connection, keys)
     secret_keys = (AUTHORITY.secret_key, SUCCESSOR.secret_key)
@@ -92,9 +92,7 @@ async def shown(connection: Connection, keys: Keys) -> list[bytes]:
     return [form for form in forms if form in everything.replace(b",", b", ") or form in everything]
 
 
-async def test_no_secret_is_on_the_server_in_clear(
-    metadata_with: OpenMetadata, connection: Connection, keys: Keys
-) -> None:
+async def test_no_secret_is_on_the_server_in_clear(metadata_with: OpenMetadata, connection: Client, keys: Keys) -> None:
     async with metadata_with(FIRST) as metadata:
         await fill(metadata)
         assert await metadata.put_supervisor_authority_if_absent("new", AUTHORITY)
@@ -105,7 +103,7 @@ async def test_no_secret_is_on_the_server_in_clear(
 
 
 async def test_without_a_key_the_secrets_are_there_to_be_seen(
-    metadata_with: OpenMetadata, connection: Connection, keys: Keys
+    metadata_with: OpenMetadata, connection: Client, keys: Keys
 ) -> None:
     with pytest.warns(UnsealedSecretsWarning):
         async with metadata_with() as metadata:
@@ -159,13 +157,13 @@ async def test_another_key_of_the_same_id_opens_nothing_and_shows_nothing(metada
 
 
 async def test_case_098_sealed_records_are_compared_by_value(
-    metadata_with: OpenMetadata, connection: Connection, keys: Keys
+    metadata_with: OpenMetadata, connection: Client, keys: Keys
 ) -> None:
     async with metadata_with(FIRST) as metadata:
         ring = SealKeyring(FIRST)
         reordered = json.dumps(dict(reversed(json.loads(AUTHORITY.model_dump_json()).items()))).encode()
         assert reordered != AUTHORITY.model_dump_json().encode()
-        await connection.transport.request("HSET", keys.supervisors, "mob", ring.seal("mob", SUPERVISOR, reordered))
+        await connection.router.request("HSET", keys.supervisors, "mob", ring.seal("mob", SUPERVISOR, reordered))
         assert not await metadata.compare_and_put_supervisor_authority("mob", OTHER_AUTHORITY, AUTHORITY)
         assert await metadata.compare_and_put_supervisor_authority("mob", AUTHORITY, OTHER_AUTHORITY)
         assert not await metadata.compare_and_put_supervisor_authority("mob", AUTHORITY, OTHER_AUTHORITY)
@@ -173,12 +171,12 @@ async def test_case_098_sealed_records_are_compared_by_value(
 
 
 async def test_a_record_moved_to_another_mob_does_not_open(
-    metadata_with: OpenMetadata, connection: Connection, keys: Keys
+    metadata_with: OpenMetadata, connection: Client, keys: Keys
 ) -> None:
     async with metadata_with(FIRST) as metadata:
         await fill(metadata)
-        stolen = await connection.transport.request("HGET", keys.supervisors, "mob-1")
-        await connection.transport.request("HSET", keys.supervisors, "mob-2", stolen)
+        stolen = await connection.router.request("HGET", keys.supervisors, "mob-1")
+        await connection.router.request("HSET", keys.supervisors, "mob-2", stolen)
         with pytest.raises(SerializationError, match="supervisor authority of mob 'mob-2'"):
             await metadata.load_supervisor_authority("mob-2")
         assert await metadata.load_supervisor_authority("mob-1") == AUTHORITY
@@ -186,36 +184,36 @@ async def test_a_record_moved_to_another_mob_does_not_open(
 
 @pytest.mark.parametrize("target", [("mob-2", "agent", 1), ("mob-1", "agent", 2)], ids=["mob", "generation"])
 async def test_a_token_moved_to_another_overlay_does_not_open(
-    metadata_with: OpenMetadata, connection: Connection, keys: Keys, target: tuple[str, str, int]
+    metadata_with: OpenMetadata, connection: Client, keys: Keys, target: tuple[str, str, int]
 ) -> None:
     async with metadata_with(FIRST) as metadata:
         await fill(metadata)
-        stolen = await connection.transport.request("HGET", keys.overlays, overlay_place("mob-1", "agent", 1))
-        await connection.transport.request("HSET", keys.overlays, overlay_place(*target), stolen)
+        stolen = await connection.router.request("HGET", keys.overlays, overlay_place("mob-1", "agent", 1))
+        await connection.router.request("HSET", keys.overlays, overlay_place(*target), stolen)
         with pytest.raises(SerializationError, match=f"of mob '{target[0]}'"):
             await metadata.list_external_binding_overlays(target[0])
 
 
 async def test_a_change_of_any_byte_of_a_stored_authority_is_refused(
-    metadata_with: OpenMetadata, connection: Connection, keys: Keys
+    metadata_with: OpenMetadata, connection: Client, keys: Keys
 ) -> None:
     async with metadata_with(FIRST) as metadata:
         await metadata.put_supervisor_authority("mob", AUTHORITY)
-        stored = await connection.transport.request("HGET", keys.supervisors, "mob")
+        stored = await connection.router.request("HGET", keys.supervisors, "mob")
         for position in range(len(stored)):
             changed = bytearray(stored)
             changed[position] ^= 1
-            await connection.transport.request("HSET", keys.supervisors, "mob", bytes(changed))
+            await connection.router.request("HSET", keys.supervisors, "mob", bytes(changed))
             with pytest.raises((SerializationError, SealKeyMissingError)):
                 await metadata.load_supervisor_authority("mob")
 
 
 async def test_a_record_in_clear_is_refused_where_there_is_a_key(
-    metadata_with: OpenMetadata, connection: Connection, keys: Keys
+    metadata_with: OpenMetadata, connection: Client, keys: Keys
 ) -> None:
     async with metadata_with(FIRST) as metadata:
         planted: SupervisorAuthorityRecord = OTHER_AUTHORITY
-        await connection.transport.request("HSET", keys.supervisors, "mob", planted.model_dump_json())
+        await connection.router.request("HSET", keys.supervisors, "mob", planted.model_dump_json())
         with pytest.raises(SerializationError, match="stored in clear although this storage has a seal key"):
             await metadata.load_supervisor_authority("mob")
         with pytest.raises(SerializationError, match="stored in clear"):
@@ -223,7 +221,7 @@ async def test_a_record_in_clear_is_refused_where_there_is_a_key(
 
 
 async def test_a_sealed_record_can_be_deleted_without_opening_it(
-    metadata_with: OpenMetadata, connection: Connection, keys: Keys
+    metadata_with: OpenMetadata, connection: Client, keys: Keys
 ) -> None:
     async with metadata_with(FIRST) as metadata:
         await fill(metadata)
@@ -231,11 +229,11 @@ async def test_a_sealed_record_can_be_deleted_without_opening_it(
         for mob in MOBS:
             await metadata.delete_supervisor_authority(mob)
             await metadata.delete_external_binding_overlays(mob)
-    assert await connection.transport.request("EXISTS", keys.supervisors, keys.overlays) == 0
+    assert await connection.router.request("EXISTS", keys.supervisors, keys.overlays) == 0
 
 
 async def test_resealing_makes_the_old_key_superfluous(
-    metadata_with: OpenMetadata, connection: Connection, keys: Keys
+    metadata_with: OpenMetadata, connection: Client, keys: Keys
 ) -> None:
     async with metadata_with(FIRST) as metadata:
         await fill(metadata)
@@ -243,7 +241,7 @@ async def test_resealing_makes_the_old_key_superfluous(
         await metadata.put_supervisor_authority("mob-1", AUTHORITY)
         assert await metadata.reseal_all() == SECRETS - 1
         assert await metadata.reseal_all() == 0
-        assert await connection.transport.request("SMEMBERS", keys.seal_keys) == [b"second"]
+        assert await connection.router.request("SMEMBERS", keys.seal_keys) == [b"second"]
         await check(metadata)
     async with metadata_with(SECOND) as metadata:
         await check(metadata)
@@ -253,7 +251,7 @@ async def test_resealing_makes_the_old_key_superfluous(
 
 
 async def test_resealing_adopts_records_in_clear_only_when_told(
-    metadata_with: OpenMetadata, connection: Connection, keys: Keys
+    metadata_with: OpenMetadata, connection: Client, keys: Keys
 ) -> None:
     with pytest.warns(UnsealedSecretsWarning):
         async with metadata_with() as metadata:
@@ -267,27 +265,27 @@ async def test_resealing_adopts_records_in_clear_only_when_told(
 
 
 async def test_resealing_stops_at_a_damaged_record_and_retires_no_key(
-    metadata_with: OpenMetadata, connection: Connection, keys: Keys
+    metadata_with: OpenMetadata, connection: Client, keys: Keys
 ) -> None:
     async with metadata_with(FIRST) as metadata:
         await fill(metadata)
-    stored = await connection.transport.request("HGET", keys.supervisors, "mob-2")
-    await connection.transport.request("HSET", keys.supervisors, "mob-2", stored[:-1])
+    stored = await connection.router.request("HGET", keys.supervisors, "mob-2")
+    await connection.router.request("HSET", keys.supervisors, "mob-2", stored[:-1])
     async with metadata_with(SealKeyring(SECOND, FIRST)) as metadata:
         with pytest.raises(SerializationError, match="supervisor authority of mob 'mob-2'"):
             await metadata.reseal_all(adopt_unsealed=True)
-    assert await connection.transport.request("SCARD", keys.seal_keys) == 2
+    assert await connection.router.request("SCARD", keys.seal_keys) == 2
 
 
 async def test_resealing_keeps_what_others_write_meanwhile(
-    metadata_with: OpenMetadata, connection: Connection, keys: Keys, monkeypatch: pytest.MonkeyPatch
+    metadata_with: OpenMetadata, connection: Client, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with metadata_with(FIRST) as metadata:
         await fill(metadata)
     async with metadata_with(SealKeyring(FIRST, SECOND)) as late, metadata_with(SealKeyring(SECOND, FIRST)) as metadata:
-        call, overtaken = Connection.call, False
+        call, overtaken = Client.call, False
 
-        async def overtake(self: Connection, script: str, *rest: object) -> object:
+        async def overtake(self: Client, script: str, *rest: object) -> object:
             nonlocal overtaken
             if script == "runtime_metadata/replace_record" and not overtaken:
                 overtaken = True
@@ -295,7 +293,7 @@ async def test_resealing_keeps_what_others_write_meanwhile(
                     await late.put_supervisor_authority(mob, OTHER_AUTHORITY)
             return await call(self, script, *rest)  # pyright: ignore[reportArgumentType]
 
-        monkeypatch.setattr(Connection, "call", overtake)
+        monkeypatch.setattr(Client, "call", overtake)
         assert await metadata.reseal_all() == SECRETS
         for mob in MOBS:
             assert await metadata.load_supervisor_authority(mob) == OTHER_AUTHORITY

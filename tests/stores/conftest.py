@@ -7,10 +7,10 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from redis_mob.connection.connection import Connection, connect
-from redis_mob.connection.keys import Keys
-from redis_mob.connection.wakeups import WakeUps
+from redis_mob.connection.calls.client import Client, connect
+from redis_mob.connection.calls.keys import Keys
 from redis_mob.contracts import MobEventStore, MobRunStore
+from redis_mob.notifications.wakeups import WakeUps
 from redis_mob.storage import MobStorage
 from redis_mob.stores.config import RedisConfigStore
 from tests.support.backends import parametrize_backend, url_of
@@ -56,7 +56,7 @@ def runs(storage: MobStorage) -> MobRunStore:
 
 
 @pytest.fixture
-async def config(connection: Connection, keys: Keys) -> AsyncIterator[RedisConfigStore]:
+async def config(connection: Client, keys: Keys) -> AsyncIterator[RedisConfigStore]:
     """The config documents of the test's namespace, over the test's connection."""
     async with WakeUps(connection) as wake_ups:
         yield RedisConfigStore(connection, keys, wake_ups)

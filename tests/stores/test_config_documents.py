@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from redis_mob.codec import config as codec
-from redis_mob.connection.connection import Connection
-from redis_mob.connection.keys import Keys
+from redis_mob.connection.calls.client import Client
+from redis_mob.connection.calls.keys import Keys
 from redis_mob.errors import SerializationError, ValidationError
 from redis_mob.models.config import Delete, Put
 from redis_mob.stores.config import RedisConfigStore
@@ -17,7 +17,7 @@ from redis_mob.testing.samples.config_documents import TEN_THOUSAND, at, ids_of,
 from redis_mob.testing.waiting import LONG
 
 
-class Unreachable:
+class UnreachableError:
     """In the place of a connection, where nothing may be sent."""
 
     def __getattr__(self, name: str) -> Any:
@@ -26,7 +26,7 @@ class Unreachable:
 
 @pytest.fixture
 def unreachable() -> RedisConfigStore:
-    nothing: Any = Unreachable()
+    nothing: Any = UnreachableError()
     return RedisConfigStore(nothing, Keys("x"), nothing)
 
 
@@ -85,14 +85,14 @@ async def test_windows_and_pages_may_be_greater_than_any_number_of_lua(config: R
     assert await walked(config, page_size=2**200) == [("a", 0)]
 
 
-async def test_config_case_48_a_page_reads_what_it_returns(config: RedisConfigStore, connection: Connection) -> None:
+async def test_config_case_48_a_page_reads_what_it_returns(config: RedisConfigStore, connection: Client) -> None:
     await put_all(config, TEN_THOUSAND)
-    line = await connection.transport.line()
+    line = await connection.router.dedicated_connection()
     try:
         await line.send("MONITOR")
         assert await line.receive(LONG) == b"OK"
         assert await ids_of(config, offset=9_990, limit=10) == TEN_THOUSAND[9_990:]
-        await connection.transport.request("ECHO", "end of the watch")
+        await connection.router.request("ECHO", "end of the watch")
         commands: list[bytes] = []
         while b'"end of the watch"' not in (entry := await line.receive(LONG)):
             if b" lua]" in entry:
@@ -107,39 +107,39 @@ async def test_config_case_48_a_page_reads_what_it_returns(config: RedisConfigSt
 
 @pytest.mark.parametrize("text", [b"{", b"", b"\xff", b"NaN", b"1" * 5000, b"[" * 100_000])
 async def test_config_case_49_a_text_that_is_no_json_is_named(
-    config: RedisConfigStore, connection: Connection, keys: Keys, text: bytes
+    config: RedisConfigStore, connection: Client, keys: Keys, text: bytes
 ) -> None:
     await config.put("n", "b", 1)
-    await connection.transport.request("HSET", keys.config_documents, codec.encode_place("n", "b"), text)
+    await connection.router.request("HSET", keys.config_documents, codec.encode_place("n", "b"), text)
     for reading in (config.get("n", "b"), config.list("n"), config.snapshot(["n"]), config.history("n", "b")):
         with pytest.raises(SerializationError, match="n/b"):
             await reading
 
 
 async def test_config_case_49_a_document_that_cannot_be_read_has_its_revision(
-    config: RedisConfigStore, connection: Connection, keys: Keys
+    config: RedisConfigStore, connection: Client, keys: Keys
 ) -> None:
     await config.put("n", "a", at(1))
-    await connection.transport.request("HSET", keys.config_documents, codec.encode_place("n", "a"), b"{")
+    await connection.router.request("HSET", keys.config_documents, codec.encode_place("n", "a"), b"{")
     await config.put_if_revision("n", "a", at(2), 1)
     assert await config.get("n", "a") == at(2)
 
 
 async def test_config_case_49_a_listed_document_without_text_is_named(
-    config: RedisConfigStore, connection: Connection, keys: Keys
+    config: RedisConfigStore, connection: Client, keys: Keys
 ) -> None:
     await config.put("n", "a", 1)
-    await connection.transport.request("DEL", keys.config_documents)
+    await connection.router.request("DEL", keys.config_documents)
     with pytest.raises(SerializationError, match="n/a is listed, but its text is missing"):
         await config.list("n")
 
 
 @pytest.mark.parametrize("version", [b"", b"x 1", b"1", b"1 -x", b"1 99999999999999999999999"])
 async def test_a_version_that_cannot_be_read_is_named(
-    config: RedisConfigStore, connection: Connection, keys: Keys, version: bytes
+    config: RedisConfigStore, connection: Client, keys: Keys, version: bytes
 ) -> None:
     await config.put("n", "a", 1)
-    await connection.transport.request("HSET", keys.config_versions, codec.encode_place("n", "a"), version)
+    await connection.router.request("HSET", keys.config_versions, codec.encode_place("n", "a"), version)
     with pytest.raises(SerializationError, match="n/a"):
         await config.history("n", "a")
     await config.put("n", "a", 2)
@@ -147,12 +147,12 @@ async def test_a_version_that_cannot_be_read_is_named(
 
 
 async def test_past_versions_of_a_deleted_document_are_gone_from_the_server(
-    config: RedisConfigStore, connection: Connection, keys: Keys
+    config: RedisConfigStore, connection: Client, keys: Keys
 ) -> None:
     for number in range(30):
         await config.put("n", "a", number)
     await config.delete("n", "a")
-    assert await connection.transport.request("EXISTS", keys.config_history) == 0
+    assert await connection.router.request("EXISTS", keys.config_history) == 0
 
 
 @pytest.mark.parametrize(

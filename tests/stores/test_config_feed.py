@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
-from redis_mob.connection.connection import Connection, connect
-from redis_mob.connection.keys import Keys
+from redis_mob.connection.calls.client import Client, connect
+from redis_mob.connection.calls.keys import Keys
+from redis_mob.connection.embedded.server_process import find_server
 from redis_mob.connection.retry import RetryPolicy
-from redis_mob.connection.server_process import find_server
-from redis_mob.connection.wakeups import WakeUps
 from redis_mob.contracts import ConfigChangeNotifier, ConfigStore, WatchableConfigStore
 from redis_mob.errors import ChangeFeedTruncatedError, ReadFailedError, SerializationError, ValidationError
-from redis_mob.following import subscription as module
 from redis_mob.models.config import ConfigSnapshot, Delete, Put
+from redis_mob.notifications import subscription as module
+from redis_mob.notifications.wakeups import WakeUps
 from redis_mob.stores.config import RedisConfigStore
 from redis_mob.stores.config_feed import RedisConfigFeed
 from redis_mob.testing.conformance.config_feed import FIFTY, put_one_by_one
@@ -85,7 +85,7 @@ async def test_every_kind_of_write_wakes_who_waits(
 
 @pytest.mark.parametrize("kind", ["pubsub", "normal"])
 async def test_config_case_39_a_subscriber_survives_the_loss_of_its_connection(
-    config: RedisConfigStore, connection: Connection, server_url: str, keys: Keys, kind: str
+    config: RedisConfigStore, connection: Client, server_url: str, keys: Keys, kind: str
 ) -> None:
     async with config.subscribe() as following:
         await config.put("n", "first", 0)
@@ -94,7 +94,7 @@ async def test_config_case_39_a_subscriber_survives_the_loss_of_its_connection(
         killer = await connect(server_url)
         async with WakeUps(killer) as wake_ups:
             other = RedisConfigStore(killer, keys, wake_ups)
-            assert await killer.transport.request("CLIENT", "KILL", "TYPE", kind) >= 1
+            assert await killer.router.request("CLIENT", "KILL", "TYPE", kind) >= 1
             await put_one_by_one(other, FIFTY)
             assert await reading == [changed(id) for id in FIFTY]
         await killer.aclose()
@@ -114,12 +114,12 @@ async def test_config_case_40_a_slow_reader_is_told_once_and_goes_on(config: Red
         assert await take(following, 1) == [changed("end")]
 
 
-async def test_the_feed_keeps_what_it_says(config: RedisConfigStore, connection: Connection, keys: Keys) -> None:
+async def test_the_feed_keeps_what_it_says(config: RedisConfigStore, connection: Client, keys: Keys) -> None:
     assert config.feed_length == 10_000
     for length in (500, 50):
         config.feed_length = length
         await put_all(config, TEN_THOUSAND[:2000])
-        assert length <= await connection.transport.request("XLEN", keys.config_feed) < length + 200
+        assert length <= await connection.router.request("XLEN", keys.config_feed) < length + 200
     assert config.scoped("A").feed_length == 50
 
 
@@ -178,13 +178,11 @@ async def test_config_case_43_a_subscriber_survives_the_death_of_the_server(own_
     await connection.aclose()
 
 
-async def test_a_feed_that_lost_its_end_is_told_once(
-    config: RedisConfigStore, connection: Connection, keys: Keys
-) -> None:
+async def test_a_feed_that_lost_its_end_is_told_once(config: RedisConfigStore, connection: Client, keys: Keys) -> None:
     async with config.subscribe() as following:
         await put_all(config, "abc")
         await take(following, 3)
-        await connection.transport.request("DEL", *await keys_of(connection, keys))
+        await connection.router.request("DEL", *await keys_of(connection, keys))
         await config.put("n", "a", 0)
         with pytest.raises(ChangeFeedTruncatedError):
             await take(following, 1)
@@ -193,11 +191,11 @@ async def test_a_feed_that_lost_its_end_is_told_once(
 
 
 async def test_a_change_that_cannot_be_read_is_told_once(
-    config: RedisConfigStore, connection: Connection, keys: Keys
+    config: RedisConfigStore, connection: Client, keys: Keys
 ) -> None:
     async with config.subscribe() as following:
-        await connection.transport.request("HINCRBY", keys.meta, "config_cursor", 1)
-        await connection.transport.request("XADD", keys.config_feed, "1-0", "kind", "put")
+        await connection.router.request("HINCRBY", keys.meta, "config_cursor", 1)
+        await connection.router.request("XADD", keys.config_feed, "1-0", "kind", "put")
         await config.put("n", "a", 0)
         with pytest.raises(SerializationError, match="config change 1 cannot be read"):
             await take(following, 1)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from redis_mob.connection.connection import Connection
-from redis_mob.connection.transport import ReplyLost
+from redis_mob.connection.calls.client import Client
+from redis_mob.connection.failures import ReplyLostError
 from redis_mob.errors import OutcomeUnknownError, ValidationError, VersionConflictError
 from redis_mob.models.config import Delete, DeleteIfRevision, Put, PutIfRevision
 from redis_mob.storage import MobStorage
@@ -57,17 +57,17 @@ async def test_config_case_29_processes_lose_no_update(storage: MobStorage) -> N
 
 @pytest.mark.parametrize("happened", [True, False])
 async def test_config_case_51_an_unknown_outcome_is_named_and_may_be_tried_again(
-    config: RedisConfigStore, connection: Connection, monkeypatch: pytest.MonkeyPatch, happened: bool
+    config: RedisConfigStore, connection: Client, monkeypatch: pytest.MonkeyPatch, happened: bool
 ) -> None:
     await config.put_if_revision("n", "a", at(1), 0)
-    request = connection.transport.request
+    request = connection.router.request
 
     async def reply_lost(*parts: Any) -> Any:
         if happened:
             await request(*parts)
-        raise ReplyLost("the cable was cut")
+        raise ReplyLostError("the cable was cut")
 
-    monkeypatch.setattr(connection.transport, "request", reply_lost)
+    monkeypatch.setattr(connection.router, "request", reply_lost)
     with pytest.raises(OutcomeUnknownError, match="config/put_if_revision"):
         await config.put_if_revision("n", "a", at(2), 1)
     monkeypatch.undo()

@@ -7,8 +7,8 @@ import json
 import pydantic
 import pytest
 
-from redis_mob.connection.connection import Connection
-from redis_mob.connection.keys import Keys
+from redis_mob.connection.calls.client import Client
+from redis_mob.connection.calls.keys import Keys
 from redis_mob.errors import SerializationError
 from redis_mob.models import MemberSpawned, NewMobEvent
 from redis_mob.stores.events import PAGE, RedisEventStore
@@ -46,9 +46,7 @@ def test_a_time_outside_the_years_1_to_9999_is_refused(moment: str) -> None:
         NewMobEvent.model_validate_json(json.dumps({"mob_id": "m", "timestamp": moment, "kind": {"type": "mob_reset"}}))
 
 
-async def test_case_036_unversioned_row_is_rejected(
-    events: RedisEventStore, connection: Connection, keys: Keys
-) -> None:
+async def test_case_036_unversioned_row_is_rejected(events: RedisEventStore, connection: Client, keys: Keys) -> None:
     await add_event(connection, keys, schema_version=None)
     with pytest.raises(SerializationError, match=r"event 1: .*pre-0\.6"):
         await events.replay_all()
@@ -56,7 +54,7 @@ async def test_case_036_unversioned_row_is_rejected(
 
 @pytest.mark.parametrize("version", [b"5", b"7"])
 async def test_case_037_wrong_version_is_rejected(
-    events: RedisEventStore, connection: Connection, keys: Keys, version: bytes
+    events: RedisEventStore, connection: Client, keys: Keys, version: bytes
 ) -> None:
     await add_event(connection, keys, schema_version=version)
     with pytest.raises(SerializationError, match=f"event 1: schema_version {version.decode()}"):
@@ -74,7 +72,7 @@ async def test_case_037_wrong_version_is_rejected(
     ],
 )
 async def test_an_unreadable_event_hurts_only_those_who_read_it(
-    events: RedisEventStore, connection: Connection, keys: Keys, field: str, value: bytes
+    events: RedisEventStore, connection: Client, keys: Keys, field: str, value: bytes
 ) -> None:
     """Decision 8."""
     await events.append(numbered(1, timestamp=NOON))
@@ -90,7 +88,7 @@ async def test_an_unreadable_event_hurts_only_those_who_read_it(
 
 
 async def test_case_038_reference_of_a_spawned_member_is_stored_but_not_public(
-    events: RedisEventStore, connection: Connection, keys: Keys
+    events: RedisEventStore, connection: Client, keys: Keys
 ) -> None:
     golden = [line for line in read_jsonl("wire/events.jsonl") if line["name"].startswith("member_spawned.ref")]
     for line in golden:

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from redis_mob.connection.connection import Connection, connect
-from redis_mob.connection.keys import Keys
-from redis_mob.connection.scripts import library
+from redis_mob.connection.calls.client import Client, connect
+from redis_mob.connection.calls.keys import Keys
+from redis_mob.connection.calls.scripts import library
 from redis_mob.contracts import MobRuntimeMetadataStore
 from redis_mob.models import ExternalBindingOverlayRecord, MobRunStatus
 from redis_mob.models.config import Delete, Put
@@ -41,7 +41,7 @@ def own_server() -> Iterator[str]:
 
 
 @pytest.fixture
-async def watcher(own_server: str) -> AsyncIterator[Connection]:
+async def watcher(own_server: str) -> AsyncIterator[Client]:
     connection = await connect(own_server)
     yield connection
     await connection.aclose()
@@ -168,14 +168,14 @@ def is_session(key: str) -> bool:
     return "}:session:" in key
 
 
-async def test_every_key_carries_the_tag_of_the_namespace(own_server: str, watcher: Connection) -> None:
+async def test_every_key_carries_the_tag_of_the_namespace(own_server: str, watcher: Client) -> None:
     await use_everything(own_server)
     names = await all_keys(watcher)
     assert names
     assert [name for name in names if not name.startswith(f"{{rm:{NAMESPACE}}}:")] == []
 
 
-async def test_a_script_touches_no_key_that_it_was_not_given(own_server: str, watcher: Connection) -> None:
+async def test_a_script_touches_no_key_that_it_was_not_given(own_server: str, watcher: Client) -> None:
     async with watched(watcher) as calls:
         await use_everything(own_server)
     assert {call.name for call in calls if call.touched} == SCRIPTS
@@ -183,15 +183,15 @@ async def test_a_script_touches_no_key_that_it_was_not_given(own_server: str, wa
         assert call.touched <= call.declared, call.name
 
 
-async def test_nothing_but_sessions_expires(own_server: str, watcher: Connection) -> None:
+async def test_nothing_but_sessions_expires(own_server: str, watcher: Client) -> None:
     await use_everything(own_server)
     for name in await all_keys(watcher):
-        assert (await watcher.transport.request("PTTL", name) != -1) == is_session(name), name
+        assert (await watcher.router.request("PTTL", name) != -1) == is_session(name), name
 
 
 @pytest.mark.filterwarnings("ignore::redis_mob.errors.UnsealedSecretsWarning")
 async def test_what_is_deleted_leaves_only_what_must_be_remembered(
-    storage: MobStorage, connection: Connection, keys: Keys
+    storage: MobStorage, connection: Client, keys: Keys
 ) -> None:
     """Cursors and revisions outlive what they counted (decisions 1 and 17), and subscribers learn of deletions."""
     await storage.specs.put_spec("m", definition())

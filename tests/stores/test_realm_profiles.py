@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from redis_mob.connection.connection import Connection
-from redis_mob.connection.keys import Keys
+from redis_mob.connection.calls.client import Client
+from redis_mob.connection.calls.keys import Keys
 from redis_mob.contracts import RealmProfileStore
 from redis_mob.errors import CasConflictError, InternalError, NotFoundError, SerializationError
 from redis_mob.models import Profile
@@ -50,10 +50,10 @@ SOUND = b'1 1 1 {"model":"m"}'
     ],
 )
 async def test_a_damaged_profile_hurts_only_those_who_read_it(
-    profiles: RealmProfileStore, connection: Connection, keys: Keys, stored: bytes, field: str
+    profiles: RealmProfileStore, connection: Client, keys: Keys, stored: bytes, field: str
 ) -> None:
     sound = await profiles.create("sound", profile())
-    await connection.transport.request("HSET", keys.profiles, "broken", stored)
+    await connection.router.request("HSET", keys.profiles, "broken", stored)
     for read in (profiles.get("broken"), profiles.list()):
         with pytest.raises(SerializationError, match=f"realm profile 'broken': .*{field}"):
             await read
@@ -61,20 +61,18 @@ async def test_a_damaged_profile_hurts_only_those_who_read_it(
     assert (await profiles.update("sound", profile("other"), 1)).revision == 2
 
 
-async def test_a_damaged_revision_is_no_conflict(
-    profiles: RealmProfileStore, connection: Connection, keys: Keys
-) -> None:
-    await connection.transport.request("HSET", keys.profiles, "p", b"x" + SOUND)
+async def test_a_damaged_revision_is_no_conflict(profiles: RealmProfileStore, connection: Client, keys: Keys) -> None:
+    await connection.router.request("HSET", keys.profiles, "p", b"x" + SOUND)
     for call in (profiles.create("p", profile()), profiles.update("p", profile(), 1), profiles.delete("p", 1)):
         with pytest.raises(SerializationError, match="realm profile 'p': revision"):
             await call
 
 
 async def test_a_damaged_time_of_creation_does_not_stop_an_update(
-    profiles: RealmProfileStore, connection: Connection, keys: Keys
+    profiles: RealmProfileStore, connection: Client, keys: Keys
 ) -> None:
-    await connection.transport.request("HSET", keys.profiles, "p", b'7 noon 1 {"model":"m"}')
-    await connection.transport.request("HSET", keys.profile_revisions, "p", 7)
+    await connection.router.request("HSET", keys.profiles, "p", b'7 noon 1 {"model":"m"}')
+    await connection.router.request("HSET", keys.profile_revisions, "p", 7)
     updated = await profiles.update("p", profile(), 7)
     assert updated.revision == 8
     assert updated.created_at == updated.updated_at

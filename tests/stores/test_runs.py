@@ -13,8 +13,8 @@ from uuid import uuid4
 
 import pytest
 
-from redis_mob.connection.connection import Connection
-from redis_mob.connection.keys import Keys
+from redis_mob.connection.calls.client import Client
+from redis_mob.connection.calls.keys import Keys
 from redis_mob.contracts import MobRunStore
 from redis_mob.errors import (
     CasConflictError,
@@ -63,15 +63,13 @@ async def test_lists_tell_names_of_all_lengths_apart(runs: MobRunStore) -> None:
     assert [await runs.list_runs("mob", flow) for flow in flows] == [[run] for run in made]
 
 
-async def flip_a_byte(connection: Connection, key: str, field: bytes) -> None:
-    data: bytes = await connection.transport.request("HGET", key, field)
+async def flip_a_byte(connection: Client, key: str, field: bytes) -> None:
+    data: bytes = await connection.router.request("HGET", key, field)
     place = len(data) // 2
-    await connection.transport.request("HSET", key, field, data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+    await connection.router.request("HSET", key, field, data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
 
 
-async def test_a_run_with_a_damaged_flow_state_can_be_ended(
-    runs: MobRunStore, connection: Connection, keys: Keys
-) -> None:
+async def test_a_run_with_a_damaged_flow_state_can_be_ended(runs: MobRunStore, connection: Client, keys: Keys) -> None:
     damaged, other = await created(runs, mob_id="b"), await created(runs, mob_id="b", flow_id="deploy")
     await flip_a_byte(connection, keys.run(damaged.run_id).run, b"flow:0")
     assert await runs.list_runs("b", "deploy") == [other]
@@ -83,11 +81,11 @@ async def test_a_run_with_a_damaged_flow_state_can_be_ended(
 
 @pytest.mark.parametrize("part", ["frames", "loops"])
 async def test_any_flipped_byte_of_a_snapshot_is_found(
-    runs: MobRunStore, connection: Connection, keys: Keys, part: str
+    runs: MobRunStore, connection: Client, keys: Keys, part: str
 ) -> None:
     run = await created(runs)
     key = getattr(keys.run(run.run_id), part)
-    for field in await connection.transport.request("HKEYS", key):
+    for field in await connection.router.request("HKEYS", key):
         await flip_a_byte(connection, key, field)
         with pytest.raises(SerializationError, match=f"run {run.run_id}: {part} cannot be read"):
             await runs.get_run(run.run_id)
@@ -95,7 +93,7 @@ async def test_any_flipped_byte_of_a_snapshot_is_found(
         assert await read(runs, run) == run
 
 
-async def test_what_is_refused_or_lost_leaves_no_key(runs: MobRunStore, connection: Connection, keys: Keys) -> None:
+async def test_what_is_refused_or_lost_leaves_no_key(runs: MobRunStore, connection: Client, keys: Keys) -> None:
     run = await created(runs)
     before = await keys_of(connection, keys)
     other = scene(run_id=run.run_id, mob_id="other", step_ledger=[step_entry()], root_step_outputs={"build": 1})

@@ -11,8 +11,8 @@ import pytest
 
 from redis_mob.codec.packing import pack, unpack
 from redis_mob.codec.runtime_metadata import SUPERVISOR, overlay_place, token_kind
-from redis_mob.connection.connection import Connection
-from redis_mob.connection.keys import Keys
+from redis_mob.connection.calls.client import Client
+from redis_mob.connection.calls.keys import Keys
 from redis_mob.contracts import MobRuntimeMetadataStore
 from redis_mob.errors import InternalError, SerializationError
 from redis_mob.models import ExternalBindingOverlayRecord
@@ -35,7 +35,7 @@ def secrets(request: pytest.FixtureRequest) -> SecretCodec:
 
 
 @pytest.fixture
-def on_server(connection: Connection, keys: Keys, secrets: SecretCodec) -> RedisRuntimeMetadataStore:
+def on_server(connection: Client, keys: Keys, secrets: SecretCodec) -> RedisRuntimeMetadataStore:
     """The store on the server, for tests that look behind it."""
     return RedisRuntimeMetadataStore(connection, keys, secrets)
 
@@ -51,8 +51,8 @@ async def metadata(
         yield storage.runtime_metadata
 
 
-async def stored_supervisor(connection: Connection, keys: Keys, mob_id: str = "m") -> bytes:
-    return await connection.transport.request("HGET", keys.supervisors, mob_id)
+async def stored_supervisor(connection: Client, keys: Keys, mob_id: str = "m") -> bytes:
+    return await connection.router.request("HGET", keys.supervisors, mob_id)
 
 
 async def test_every_recorded_call_has_the_same_result(metadata: MobRuntimeMetadataStore) -> None:
@@ -60,11 +60,11 @@ async def test_every_recorded_call_has_the_same_result(metadata: MobRuntimeMetad
 
 
 async def test_case_098_supervisor_compare_ignores_encoding(
-    on_server: RedisRuntimeMetadataStore, secrets: SecretCodec, connection: Connection, keys: Keys
+    on_server: RedisRuntimeMetadataStore, secrets: SecretCodec, connection: Client, keys: Keys
 ) -> None:
     shuffled = dict(reversed(json.loads(PENDING.model_dump_json()).items()))
     other = json.dumps({**shuffled, "unknown": 1}, indent=2).encode()
-    await connection.transport.request("HSET", keys.supervisors, "m", secrets.seal("m", SUPERVISOR, other))
+    await connection.router.request("HSET", keys.supervisors, "m", secrets.seal("m", SUPERVISOR, other))
     assert await on_server.compare_and_put_supervisor_authority("m", PENDING, authority(3)) is True
     assert await on_server.load_supervisor_authority("m") == authority(3)
 
@@ -76,7 +76,7 @@ async def test_case_098_supervisor_compare_ignores_encoding(
 async def test_a_record_that_changes_between_compare_and_put_is_compared_again(
     on_server: RedisRuntimeMetadataStore,
     secrets: SecretCodec,
-    connection: Connection,
+    connection: Client,
     keys: Keys,
     monkeypatch: pytest.MonkeyPatch,
     between: str,
@@ -86,7 +86,7 @@ async def test_a_record_that_changes_between_compare_and_put_is_compared_again(
     left, meddle = {
         "the same record in other bytes": (
             authority(3),
-            lambda: connection.transport.request("HSET", keys.supervisors, "m", other_bytes),
+            lambda: connection.router.request("HSET", keys.supervisors, "m", other_bytes),
         ),
         "another record": (authority(5), lambda: on_server.put_supervisor_authority("m", authority(5))),
         "nothing": (None, lambda: on_server.delete_supervisor_authority("m")),
@@ -107,28 +107,28 @@ async def test_a_record_that_changes_between_compare_and_put_is_compared_again(
 
 
 async def test_secrets_are_stored_as_the_codec_seals_them(
-    on_server: RedisRuntimeMetadataStore, secrets: SecretCodec, connection: Connection, keys: Keys
+    on_server: RedisRuntimeMetadataStore, secrets: SecretCodec, connection: Client, keys: Keys
 ) -> None:
     await on_server.put_supervisor_authority("m", PENDING)
     await on_server.upsert_external_binding_overlay("m", overlay(bootstrap_token=TOKEN))
     supervisor = await stored_supervisor(connection, keys)
-    [stored] = await connection.transport.request("HVALS", keys.overlays)
+    [stored] = await connection.router.request("HVALS", keys.overlays)
     in_clear = isinstance(secrets, Unsealed)
     assert (b"secret_key" in supervisor) is in_clear
     assert (TOKEN.encode() in stored) is in_clear
 
 
-async def test_a_sealed_record_that_was_moved_does_not_open(connection: Connection, keys: Keys) -> None:
+async def test_a_sealed_record_that_was_moved_does_not_open(connection: Client, keys: Keys) -> None:
     store = RedisRuntimeMetadataStore(connection, keys, SealKeyring(SealKey.generate()))
     await store.put_supervisor_authority("m", authority())
-    await connection.transport.request("HSET", keys.supervisors, "n", await stored_supervisor(connection, keys))
+    await connection.router.request("HSET", keys.supervisors, "n", await stored_supervisor(connection, keys))
     with pytest.raises(SerializationError, match="supervisor authority of mob 'n'"):
         await store.load_supervisor_authority("n")
     await store.upsert_external_binding_overlay("m", overlay("a", 1, bootstrap_token=TOKEN))
-    sealed = unpack(await connection.transport.request("HGET", keys.overlays, overlay_place("m", "a", 1)))[1]
+    sealed = unpack(await connection.router.request("HGET", keys.overlays, overlay_place("m", "a", 1)))[1]
     moved = pack((overlay("a", 2).model_dump_json(exclude={"bootstrap_token"}), sealed))
     await store.upsert_external_binding_overlay("n", overlay("a", 2))
-    await connection.transport.request("HSET", keys.overlays, overlay_place("n", "a", 2), moved)
+    await connection.router.request("HSET", keys.overlays, overlay_place("n", "a", 2), moved)
     with pytest.raises(SerializationError, match="bootstrap token of generation 2 of agent a of mob 'n'"):
         await store.list_external_binding_overlays("n")
 
@@ -144,7 +144,7 @@ async def test_golden_overlays_come_back_as_they_are(metadata: MobRuntimeMetadat
         assert stored.model_dump_json() == record.model_dump_json()
 
 
-async def test_thousands_of_overlays_are_listed_and_deleted(connection: Connection, keys: Keys) -> None:
+async def test_thousands_of_overlays_are_listed_and_deleted(connection: Client, keys: Keys) -> None:
     on_server = RedisRuntimeMetadataStore(connection, keys, Unsealed())
     records = [overlay("a", generation) for generation in range(8500)]
     for first in range(0, len(records), 100):
@@ -154,8 +154,8 @@ async def test_thousands_of_overlays_are_listed_and_deleted(connection: Connecti
     assert await on_server.list_external_binding_overlays("m") == records
     await on_server.delete_external_binding_overlays("m")
     assert await on_server.list_external_binding_overlays("m") == []
-    assert await connection.transport.request("HLEN", keys.overlays) == 1
-    assert await connection.transport.request("ZCARD", keys.overlay_places) == 1
+    assert await connection.router.request("HLEN", keys.overlays) == 1
+    assert await connection.router.request("ZCARD", keys.overlay_places) == 1
 
 
 @pytest.mark.parametrize(
@@ -171,14 +171,14 @@ async def test_thousands_of_overlays_are_listed_and_deleted(connection: Connecti
 async def test_a_damaged_authority_hurts_only_those_who_read_it(
     on_server: RedisRuntimeMetadataStore,
     secrets: SecretCodec,
-    connection: Connection,
+    connection: Client,
     keys: Keys,
     plaintext: bytes,
     field: str,
 ) -> None:
     await on_server.put_supervisor_authority("sound", authority())
     stored = secrets.seal("m", SUPERVISOR, plaintext)
-    await connection.transport.request("HSET", keys.supervisors, "m", stored)
+    await connection.router.request("HSET", keys.supervisors, "m", stored)
     for read in (
         on_server.load_supervisor_authority("m"),
         on_server.compare_and_put_supervisor_authority("m", authority(), authority(2)),
@@ -212,11 +212,11 @@ SOUND = overlay("bad", 3).model_dump_json(exclude={"bootstrap_token"})
     ],
 )
 async def test_a_damaged_overlay_hurts_only_the_list_of_its_mob(
-    on_server: RedisRuntimeMetadataStore, connection: Connection, keys: Keys, stored: bytes, problem: str
+    on_server: RedisRuntimeMetadataStore, connection: Client, keys: Keys, stored: bytes, problem: str
 ) -> None:
     await on_server.upsert_external_binding_overlay("m", overlay("bad", 3))
     await on_server.upsert_external_binding_overlay("other", overlay())
-    await connection.transport.request("HSET", keys.overlays, overlay_place("m", "bad", 3), stored)
+    await connection.router.request("HSET", keys.overlays, overlay_place("m", "bad", 3), stored)
     with pytest.raises(SerializationError, match=f"overlay of 'bad', generation 3, of mob 'm': .*{problem}"):
         await on_server.list_external_binding_overlays("m")
     assert await on_server.list_external_binding_overlays("other") == [overlay()]
@@ -226,9 +226,9 @@ async def test_a_damaged_overlay_hurts_only_the_list_of_its_mob(
 
 
 async def test_an_overlay_without_its_record_is_said_and_may_be_deleted(
-    on_server: RedisRuntimeMetadataStore, connection: Connection, keys: Keys
+    on_server: RedisRuntimeMetadataStore, connection: Client, keys: Keys
 ) -> None:
-    await connection.transport.request("ZADD", keys.overlay_places, 0, overlay_place("m", "a", 1))
+    await connection.router.request("ZADD", keys.overlay_places, 0, overlay_place("m", "a", 1))
     with pytest.raises(SerializationError, match="overlay of 'a', generation 1, of mob 'm': the record is damaged"):
         await on_server.list_external_binding_overlays("m")
     await on_server.delete_external_binding_overlay("m", "a", 1)
@@ -237,20 +237,20 @@ async def test_an_overlay_without_its_record_is_said_and_may_be_deleted(
 
 @pytest.mark.parametrize("place", [pack("m"), pack("m") + pack("a"), pack("m") + pack("a") + b"\xd9"])
 async def test_a_damaged_place_of_an_overlay_is_said(
-    on_server: RedisRuntimeMetadataStore, connection: Connection, keys: Keys, place: bytes
+    on_server: RedisRuntimeMetadataStore, connection: Client, keys: Keys, place: bytes
 ) -> None:
-    await connection.transport.request("ZADD", keys.overlay_places, 0, place)
+    await connection.router.request("ZADD", keys.overlay_places, 0, place)
     with pytest.raises(SerializationError, match=r"the place .* of an overlay cannot be read"):
         await on_server.list_external_binding_overlays("m")
 
 
 async def test_a_token_that_is_no_text_is_said_without_it(
-    on_server: RedisRuntimeMetadataStore, secrets: SecretCodec, connection: Connection, keys: Keys
+    on_server: RedisRuntimeMetadataStore, secrets: SecretCodec, connection: Client, keys: Keys
 ) -> None:
     await on_server.upsert_external_binding_overlay("m", overlay("a", 1, bootstrap_token=TOKEN))
     token = secrets.seal("m", token_kind("a", 1), b"secret\xff")
     record = pack((overlay("a", 1).model_dump_json(exclude={"bootstrap_token"}), token))
-    await connection.transport.request("HSET", keys.overlays, overlay_place("m", "a", 1), record)
+    await connection.router.request("HSET", keys.overlays, overlay_place("m", "a", 1), record)
     with pytest.raises(SerializationError, match=r"overlay of 'a', .*: bootstrap_token is no UTF-8") as caught:
         await on_server.list_external_binding_overlays("m")
     assert "secret" not in repr(caught.value)
@@ -258,7 +258,7 @@ async def test_a_token_that_is_no_text_is_said_without_it(
 
 
 async def test_what_cannot_be_stored_is_said(
-    on_server: RedisRuntimeMetadataStore, connection: Connection, keys: Keys
+    on_server: RedisRuntimeMetadataStore, connection: Client, keys: Keys
 ) -> None:
     lone = "\ud800"
     peer = overlay(normalized_member_ref={"kind": "backend_peer", "peer_id": "p", "address": "a"}).normalized_member_ref
@@ -281,4 +281,4 @@ async def test_what_cannot_be_stored_is_said(
     ):
         with pytest.raises(InternalError, match=f"^{said}"):
             await call
-    assert await connection.transport.request("EXISTS", keys.supervisors, keys.overlays, keys.overlay_places) == 0
+    assert await connection.router.request("EXISTS", keys.supervisors, keys.overlays, keys.overlay_places) == 0

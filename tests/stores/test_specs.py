@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from redis_mob.connection.connection import Connection
-from redis_mob.connection.keys import Keys
+from redis_mob.connection.calls.client import Client
+from redis_mob.connection.calls.keys import Keys
 from redis_mob.contracts import MobSpecStore
 from redis_mob.errors import InternalError, SerializationError, SpecRevisionConflictError
 from redis_mob.models import MobDefinition
@@ -52,10 +52,10 @@ def test_there_are_golden_definitions() -> None:
     ],
 )
 async def test_a_damaged_spec_hurts_only_those_who_read_it(
-    specs: MobSpecStore, connection: Connection, keys: Keys, stored: bytes, field: str
+    specs: MobSpecStore, connection: Client, keys: Keys, stored: bytes, field: str
 ) -> None:
     await specs.put_spec("sound", definition())
-    await connection.transport.request("HSET", keys.specs, "broken", stored)
+    await connection.router.request("HSET", keys.specs, "broken", stored)
     with pytest.raises(SerializationError, match=f"spec of mob 'broken': .*{field}"):
         await specs.get_spec("broken")
     assert await specs.get_spec("sound") == (definition(), 1)
@@ -64,22 +64,22 @@ async def test_a_damaged_spec_hurts_only_those_who_read_it(
     assert await specs.get_spec("broken") == (definition(), 1)
 
 
-async def test_a_damaged_revision_is_no_conflict(specs: MobSpecStore, connection: Connection, keys: Keys) -> None:
-    await connection.transport.request("HSET", keys.specs, "m", b"x {}")
+async def test_a_damaged_revision_is_no_conflict(specs: MobSpecStore, connection: Client, keys: Keys) -> None:
+    await connection.router.request("HSET", keys.specs, "m", b"x {}")
     with pytest.raises(SerializationError, match="spec of mob 'm': revision"):
         await specs.put_spec("m", definition(), 1)
     assert await specs.delete_spec("m", 1) is False
     assert await specs.delete_spec("m") is True
 
 
-async def test_a_damaged_name_is_said(specs: MobSpecStore, connection: Connection, keys: Keys) -> None:
-    await connection.transport.request("HSET", keys.specs, b"\xff", b"1 {}")
+async def test_a_damaged_name_is_said(specs: MobSpecStore, connection: Client, keys: Keys) -> None:
+    await connection.router.request("HSET", keys.specs, b"\xff", b"1 {}")
     with pytest.raises(SerializationError, match=r"mob id b'\\xff' cannot be read"):
         await specs.list_specs()
 
 
-async def test_the_greatest_revision_is_read(specs: MobSpecStore, connection: Connection, keys: Keys) -> None:
-    await connection.transport.request("HSET", keys.specs, "m", b'18446744073709551615 {"id":"x"}')
+async def test_the_greatest_revision_is_read(specs: MobSpecStore, connection: Client, keys: Keys) -> None:
+    await connection.router.request("HSET", keys.specs, "m", b'18446744073709551615 {"id":"x"}')
     assert await specs.get_spec("m") == (definition("x"), 2**64 - 1)
     with pytest.raises(SpecRevisionConflictError, match=f"^spec of mob 'm' has revision {2**64 - 1}, not {2**63}$"):
         await specs.put_spec("m", definition(), 2**63)

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from redis_mob.connection.connection import Connection
-from redis_mob.connection.keys import Keys
+from redis_mob.connection.calls.client import Client
+from redis_mob.connection.calls.keys import Keys
 from redis_mob.errors import EpochChangedError, EventsTrimmedError, InternalError, SerializationError
-from redis_mob.following import subscription as module
-from redis_mob.following.subscription import PAGE
 from redis_mob.models import MobEvent
+from redis_mob.notifications import subscription as module
+from redis_mob.notifications.subscription import PAGE
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.new_events import number_of, numbered
 from redis_mob.testing.samples.states import NOON
@@ -80,7 +80,7 @@ async def test_case_031_another_process_appends(storage: MobStorage) -> None:
 
 @pytest.mark.usefixtures("sweeps_alone")
 async def test_case_032_a_row_that_no_store_wrote_is_found(
-    storage: MobStorage, connection: Connection, keys: Keys, monkeypatch: pytest.MonkeyPatch
+    storage: MobStorage, connection: Client, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = reads_of(storage, monkeypatch)
     async with storage.events.subscribe() as following:
@@ -120,13 +120,13 @@ async def test_case_034_appends_of_several_processes_arrive_in_order_and_once(st
 
 @pytest.mark.usefixtures("sweeps_alone")
 async def test_case_041_a_subscriber_recreates_nothing(
-    storage: MobStorage, connection: Connection, keys: Keys, monkeypatch: pytest.MonkeyPatch
+    storage: MobStorage, connection: Client, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = reads_of(storage, monkeypatch)
     await storage.events.append(numbered(1))
     async with storage.events.subscribe(after=1) as following:
         waiting = asyncio.create_task(anext(following))
-        await connection.transport.request("DEL", *await keys_of(connection, keys))
+        await connection.router.request("DEL", *await keys_of(connection, keys))
         seen = len(looks)
         with pytest.raises(EpochChangedError, match=r"up to cursor 1, only what came up to cursor 0"):
             await waiting
@@ -137,7 +137,7 @@ async def test_case_041_a_subscriber_recreates_nothing(
     assert await keys_of(connection, keys) == set()
 
 
-async def test_an_unreadable_event_is_told_once(storage: MobStorage, connection: Connection, keys: Keys) -> None:
+async def test_an_unreadable_event_is_told_once(storage: MobStorage, connection: Client, keys: Keys) -> None:
     await storage.events.append(numbered(1))
     await add_event(connection, keys, kind=b"not JSON")
     await storage.events.append(numbered(3))
@@ -164,7 +164,7 @@ async def test_a_wait_that_was_cancelled_loses_nothing(storage: MobStorage, monk
 
 @pytest.mark.parametrize("kind", ["pubsub", "normal"])
 async def test_a_subscriber_survives_the_loss_of_its_connections(
-    open_storage: Opener, connection: Connection, monkeypatch: pytest.MonkeyPatch, kind: str
+    open_storage: Opener, connection: Client, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     reader = await open_storage()
     looks = reads_of(reader, monkeypatch)
@@ -172,7 +172,7 @@ async def test_a_subscriber_survives_the_loss_of_its_connections(
         reading = asyncio.create_task(take(following, 3))
         for number in range(3):
             seen = len(looks)
-            await connection.transport.request("CLIENT", "KILL", "TYPE", kind)
+            await connection.router.request("CLIENT", "KILL", "TYPE", kind)
             if kind == "pubsub":
                 await until(lambda seen=seen: len(looks) > seen)
             writer = await open_storage()
@@ -181,14 +181,14 @@ async def test_a_subscriber_survives_the_loss_of_its_connections(
 
 
 async def test_an_event_appended_while_nobody_could_hear_it_is_found(
-    open_storage: Opener, connection: Connection, monkeypatch: pytest.MonkeyPatch
+    open_storage: Opener, connection: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reader, writer = await open_storage(), await open_storage()
     looks = reads_of(reader, monkeypatch)
     async with reader.events.subscribe() as following:
         waiting = asyncio.create_task(take(following, 1))
         await until(lambda: len(looks) > 1)
-        await connection.transport.request("CLIENT", "KILL", "TYPE", "pubsub")
+        await connection.router.request("CLIENT", "KILL", "TYPE", "pubsub")
         await writer.events.append(numbered(1))
         assert list(map(number_of, await waiting)) == [1]
 

@@ -11,8 +11,8 @@ from typing import Any
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 from redis.exceptions import ConnectionError
 
-from redis_mob.connection.keys import Keys
-from redis_mob.connection.server_process import find_server
+from redis_mob.connection.calls.keys import Keys
+from redis_mob.connection.embedded.server_process import find_server
 from tests.support.node import HOST, started, wait_for
 from tests.support.node import Node as Server
 

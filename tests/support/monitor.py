@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from redis_mob.connection.connection import Connection
-from redis_mob.connection.scripts import library, once
-from redis_mob.connection.transport import Line
+from redis_mob.connection.calls.client import Client
+from redis_mob.connection.calls.scripts import library, once
+from redis_mob.connection.servers.dedicated import DedicatedConnection
 from redis_mob.testing.waiting import LONG
 
 KEYLESS = frozenset({"TIME"})
@@ -35,21 +35,21 @@ class ScriptCall:
 
 
 @asynccontextmanager
-async def watched(connection: Connection) -> AsyncIterator[list[ScriptCall]]:
+async def watched(connection: Client) -> AsyncIterator[list[ScriptCall]]:
     """Collects the runs of scripts on this server; the list is complete when the block has ended."""
     calls: list[ScriptCall] = []
-    line = await connection.transport.line()
+    line = await connection.router.dedicated_connection()
     try:
         await line.send("MONITOR")
         assert await line.receive(LONG) == b"OK"
         yield calls
-        await connection.transport.request("ECHO", _END)
+        await connection.router.request("ECHO", _END)
         await _collect(line, calls)
     finally:
         await line.aclose()
 
 
-async def _collect(line: Line, calls: list[ScriptCall]) -> None:
+async def _collect(line: DedicatedConnection, calls: list[ScriptCall]) -> None:
     while True:
         entry = _ENTRY.match(await line.receive(LONG))
         assert entry is not None

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 
 from redis.exceptions import ConnectionError
 
-from redis_mob.connection.server_process import find_server
+from redis_mob.connection.embedded.server_process import find_server
 from tests.support.node import HOST, Node, started, wait_for
 from tests.support.tls import Encryption
 

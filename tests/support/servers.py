@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from redis_mob.connection.server_process import find_server
+from redis_mob.connection.embedded.server_process import find_server
 
 REQUIRE_REDIS7 = "REDIS_MOB_REQUIRE_REDIS7"
 

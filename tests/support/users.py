@@ -11,7 +11,7 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from redis_mob.connection.acl import PASSWORD_PLACE, Rights
+from redis_mob.admin.acl import PASSWORD_PLACE, Rights
 
 PASSWORD = "s3cr3t-pass"  # noqa: S105
 

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from redis_mob.connection.connection import Connection, connect
+from redis_mob.connection.calls.client import Client, connect
 from redis_mob.connection.retry import RetryPolicy
 from redis_mob.errors import OutcomeUnknownError, ReadFailedError, StorageUnavailableError, ValidationError
 from redis_mob.storage import MobStorage
@@ -19,13 +19,13 @@ from tests.connection.scripts import INCREASE
 LOST = sorted(set(Fault) - {Fault.NONE, Fault.LATE, Fault.REPLY_DELAYED}, key=lambda fault: fault.value)
 
 
-async def value_of(connection: Connection, key: str) -> int:
-    return int(await connection.transport.request("GET", key) or 0)
+async def value_of(connection: Client, key: str) -> int:
+    return int(await connection.router.request("GET", key) or 0)
 
 
 @pytest.mark.parametrize("fault", LOST)
 async def test_a_fault_loses_the_reply_and_the_server_has_executed_or_not(
-    server_url: str, connection: Connection, namespace: str, fault: Fault
+    server_url: str, connection: Client, namespace: str, fault: Fault
 ) -> None:
     key = f"{{rm:{namespace}}}:counter"
     async with fault_proxy(server_url) as proxy:
@@ -41,7 +41,7 @@ async def test_a_fault_loses_the_reply_and_the_server_has_executed_or_not(
 
 
 async def test_a_late_request_comes_when_its_client_is_gone(
-    server_url: str, connection: Connection, namespace: str
+    server_url: str, connection: Client, namespace: str
 ) -> None:
     key = f"{{rm:{namespace}}}:counter"
     async with fault_proxy(server_url, in_order([Fault.LATE] * 2), delay=0.001) as proxy:
@@ -56,7 +56,7 @@ async def test_a_late_request_comes_when_its_client_is_gone(
 
 
 async def test_a_late_request_never_comes_once_the_proxy_is_closed(
-    server_url: str, connection: Connection, namespace: str
+    server_url: str, connection: Client, namespace: str
 ) -> None:
     key = f"{{rm:{namespace}}}:counter"
     async with fault_proxy(server_url, in_order([Fault.LATE]), delay=LONG) as proxy:
@@ -76,7 +76,7 @@ async def test_a_proxy_forgets_old_requests_and_counts_them(server_url: str, nam
         assert proxy.done[-1][0].number == proxy.count(Fault.NONE) > before
 
 
-async def test_a_late_reply_comes(server_url: str, connection: Connection, namespace: str) -> None:
+async def test_a_late_reply_comes(server_url: str, connection: Client, namespace: str) -> None:
     key = f"{{rm:{namespace}}}:counter"
     async with fault_proxy(server_url, in_order([Fault.REPLY_DELAYED]), delay=0.001) as proxy:
         disturbed = await connect(proxy.url)

@@ -1,0 +1,1 @@
+"""What operators ask of a server: the rights that a namespace needs, and the doctor that examines it."""

@@ -1,0 +1,100 @@
+"""Checks of whether a namespace can live on a server: its version, its Cluster, the rights of the user, its size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from redis.crc import REDIS_CLUSTER_HASH_SLOTS
+
+from redis_mob.admin.doctor.finding import Check, Verdict, answered, error, note, ok, warning
+from redis_mob.admin.doctor.observations import NamespaceObservations, Observations
+from redis_mob.admin.doctor.units import size
+from redis_mob.connection.calls.client import NAMESPACE_SCHEMA
+
+LONG_LOG = 1_000_000
+LARGE_LOG = 2**30
+MANY_RUNS = 100_000
+MUCH_SCHEDULED = 100_000
+"""Entries, bytes of the log."""
+
+
+def _version(seen: Observations) -> Iterator[Verdict]:
+    server = answered(seen.server)
+    problem = server.problem(in_cluster=True)
+    yield error(problem, "another server") if problem else ok(str(server))
+
+
+def _cluster(seen: Observations) -> Iterator[Verdict]:
+    cluster = answered(seen.cluster)
+    if not cluster:
+        return
+    state, served = cluster["cluster_state"], int(cluster["cluster_slots_ok"])
+    if state == "ok" and served == REDIS_CLUSTER_HASH_SLOTS:
+        yield ok(f"cluster_state ok, {served} slots are served")
+    else:
+        yield error(
+            f"cluster_state {state}, {served} of {REDIS_CLUSTER_HASH_SLOTS} slots are served",
+            "bring back the nodes that CLUSTER NODES shows as failed, or give their slots to others",
+        )
+    if seen.setting("cluster-require-full-coverage") == "yes":
+        yield note(
+            "cluster-require-full-coverage yes: one lost part stops all namespaces", "cluster-require-full-coverage no"
+        )
+
+
+def _rights(seen: Observations) -> Iterator[Verdict]:
+    refused = answered(seen.refused)
+    if refused:
+        yield error(f"the user may not run, on the keys of the namespace: {', '.join(refused)}", "redis-mob acl")
+    else:
+        yield ok("the user may do all that is needed")
+
+
+def _schema(seen: NamespaceObservations) -> Iterator[Verdict]:
+    schema = answered(seen.schema)
+    if schema is None:
+        yield note(f"there is no namespace {seen.namespace} yet; whoever opens it creates it")
+    elif int(schema) > NAMESPACE_SCHEMA:
+        yield error(f"namespace {seen.namespace} has schema version {schema}", "a newer redis_mob")
+    else:
+        yield ok(f"namespace {seen.namespace} has schema version {schema}")
+
+
+def _events(seen: NamespaceObservations) -> Iterator[Verdict]:
+    events, in_bytes = answered(seen.events), answered(seen.log_bytes) or 0
+    found = f"{events} events in {size(in_bytes)}"
+    if events > LONG_LOG or in_bytes > LARGE_LOG:
+        yield warning(found, "MobStorage.events.prune, or several namespaces")
+    else:
+        yield ok(found)
+
+
+def _runs(seen: NamespaceObservations) -> Iterator[Verdict]:
+    runs = answered(seen.runs)
+    found = f"{runs} runs"
+    yield warning(found, "several namespaces, as one for each mob") if runs > MANY_RUNS else ok(found)
+
+
+def _scheduled(seen: NamespaceObservations) -> Iterator[Verdict]:
+    scheduled = answered(seen.scheduled)
+    found = f"{scheduled} runs and executions are scheduled"
+    yield warning(found, "more workers, or workers that serve the roles") if scheduled > MUCH_SCHEDULED else ok(found)
+
+
+def _changes(seen: NamespaceObservations) -> Iterator[Verdict]:
+    yield ok(f"{answered(seen.changes)} changes of config documents in the feed")
+
+
+COMPATIBILITY_CHECKS = (
+    Check("version", "Older servers lack commands that scripts need.", _version),
+    Check("cluster", "A namespace whose slot is not served cannot be used.", _cluster),
+    Check("rights", "Calls fail at the first command that the user may not run.", _rights),
+)
+
+NAMESPACE_CHECKS = (
+    Check("namespace", "A namespace can only be opened by a redis_mob that knows its layout.", _schema),
+    Check("events", "A log on one node slows restarts, failovers and the moving of its slot.", _events),
+    Check("runs", "Every run takes memory on one node for as long as the namespace lives.", _runs),
+    Check("schedule", "Work that is scheduled and not taken waits for workers.", _scheduled),
+    Check("config feed", "Subscribers that fall behind what the feed still holds read the documents again.", _changes),
+)

@@ -1,0 +1,156 @@
+"""Asks a server about itself and a namespace; writes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from redis_mob.admin.acl import database_of, examples, needless_at, rights_in
+from redis_mob.admin.doctor.finding import NotAnsweredError
+from redis_mob.admin.doctor.observations import SETTINGS, NamespaceObservations, Observations, Slow
+from redis_mob.codec.hashes import as_mapping
+from redis_mob.connection.calls.durability import Durability
+from redis_mob.connection.calls.keys import Keys
+from redis_mob.connection.calls.scripts import library, once, script
+from redis_mob.connection.failures import ServerRefusalError
+from redis_mob.connection.servers.address import Address, EmbeddedAddress
+from redis_mob.connection.servers.channel import Channel
+from redis_mob.connection.servers.requests import Part
+from redis_mob.connection.servers.router import Router
+from redis_mob.connection.servers.server_info import ServerInfo, fields_of
+
+Server = Channel | Router
+
+_PINGS = 9
+_SLOWEST = 128
+"""Entries of the slow log that are read; servers keep that many unless told otherwise."""
+
+
+async def probe_server(server: Server, address: Address, namespace: str, durability: Durability) -> Observations:
+    """Ask a server of a storage all that the checks need.
+
+    Raises a TransportError if it does not answer, or does not let the user in.
+    """
+    info = await _ask(server, b"INFO")
+    pings, ahead = await _pings(server), await _ahead(server)
+    identity = info if isinstance(info, NotAnsweredError) else ServerInfo.parse(info)
+    in_cluster = isinstance(identity, ServerInfo) and identity.mode == "cluster"
+    return Observations(
+        server=identity,
+        info=info if isinstance(info, NotAnsweredError) else fields_of(info),
+        settings=_settings(await _ask(server, b"CONFIG", b"GET", *SETTINGS)),
+        cluster=_fields(await _ask(server, b"CLUSTER", b"INFO")) if in_cluster else {},
+        refused=await _refused(server, address, namespace, durability),
+        slow=_slow(await _ask(server, b"SLOWLOG", b"GET", _SLOWEST)),
+        pings=pings,
+        ahead=ahead,
+        durability=durability,
+        throwaway=address == EmbeddedAddress(),
+    )
+
+
+async def probe_namespace(server: Server, namespace: str) -> NamespaceObservations:
+    """Ask the server that holds a namespace how much there is in it. Raises a TransportError if it stops answering."""
+    keys = Keys(namespace)
+    schema = await _ask(server, b"HGET", keys.meta, b"schema")
+    due, ready = await _ask(server, b"ZCARD", keys.due), await _ask(server, b"ZCARD", keys.ready)
+    return NamespaceObservations(
+        namespace=namespace,
+        schema=schema.decode(errors="replace") if isinstance(schema, bytes) else schema,
+        events=await _ask(server, b"XLEN", keys.events),
+        log_bytes=await _ask(server, b"MEMORY", b"USAGE", keys.events),
+        runs=await _ask(server, b"ZCARD", keys.runs),
+        scheduled=_sum(due, ready),
+        changes=await _ask(server, b"XLEN", keys.config_feed),
+    )
+
+
+async def _ask(server: Server, *question: Part) -> Any:
+    """The reply to a question, or NotAnsweredError if the server refuses it."""
+    try:
+        return await server.request(*question)
+    except ServerRefusalError as refusal:
+        if refusal.code in _NOT_LET_IN:
+            raise
+        words = [part.decode() if isinstance(part, bytes) else str(part) for part in question]
+        return NotAnsweredError(" ".join(words[: 2 if words[0] in _WITH_SUBCOMMANDS else 1]), str(refusal))
+
+
+_NOT_LET_IN = {"NOAUTH", "WRONGPASS"}
+_WITH_SUBCOMMANDS = {"CLUSTER", "CONFIG", "MEMORY", "SLOWLOG"}
+
+
+def _fields(reply: bytes | NotAnsweredError) -> dict[str, str] | NotAnsweredError:
+    return reply if isinstance(reply, NotAnsweredError) else fields_of(reply)
+
+
+def _settings(reply: Sequence[bytes] | NotAnsweredError) -> dict[str, str] | NotAnsweredError:
+    if isinstance(reply, NotAnsweredError):
+        return reply
+    return {name.decode(): value.decode(errors="replace") for name, value in as_mapping(reply).items()}
+
+
+def _slow(reply: Sequence[Sequence[Any]] | NotAnsweredError) -> list[Slow] | NotAnsweredError:
+    """Our scripts in the reply to SLOWLOG GET, the slowest first."""
+    if isinstance(reply, NotAnsweredError):
+        return reply
+    times: defaultdict[str, list[float]] = defaultdict(list)
+    names = _script_names()
+    for _id, _when, microseconds, words, *_client in reply:
+        if words[0].upper() in (b"EVALSHA", b"EVALSHA_RO") and (name := names.get(words[1].decode())):
+            times[name].append(microseconds / 1e6)
+    return sorted((Slow(name, len(all), max(all)) for name, all in times.items()), key=lambda slow: -slow.longest)
+
+
+def _script_names() -> dict[str, str]:
+    scripts = [library().script(name) for name in library().names()]
+    return {form.sha: known.name for known in scripts for form in (known, once(known))}
+
+
+async def _pings(server: Server) -> list[float] | NotAnsweredError:
+    took: list[float] = []
+    for _ in range(_PINGS):
+        begun = time.perf_counter()
+        reply = await _ask(server, b"PING")
+        took.append(time.perf_counter() - begun)
+        if isinstance(reply, NotAnsweredError):
+            return reply
+    return took
+
+
+async def _ahead(server: Server) -> float | NotAnsweredError:
+    """By how many seconds the server's clock is ahead of ours, taking the reply for half-way between the two ends."""
+    before = time.time()
+    reply = await _ask(server, b"TIME")
+    after = time.time()
+    if isinstance(reply, NotAnsweredError):
+        return reply
+    seconds, microseconds = map(int, reply)
+    return seconds + microseconds / 1e6 - (before + after) / 2
+
+
+async def _refused(
+    server: Server, address: Address, namespace: str, durability: Durability
+) -> list[str] | NotAnsweredError:
+    """The commands that the user may not run, of those that the library needs in the namespace."""
+    asking = script("doctor/may_run")
+    for command, question in (
+        ("script|load", (b"SCRIPT", b"LOAD", asking.text)),
+        ("evalsha_ro", (b"EVALSHA_RO", asking.sha, 0, b"PING")),
+    ):
+        reply = await _ask(server, *question)
+        if isinstance(reply, NotAnsweredError):
+            return [command] if reply.reason.startswith("NOPERM") else reply
+    rights, needless = rights_in(namespace, durability, database=database_of(address)), needless_at(address)
+    asked = [example for example in examples(rights, namespace) if example[0] not in needless]
+    replies = await asyncio.gather(*(_ask(server, b"EVALSHA_RO", asking.sha, 0, *words) for _, words in asked))
+    return [command for (command, _), may in zip(asked, replies, strict=True) if may == 0]
+
+
+def _sum(*counts: int | NotAnsweredError) -> int | NotAnsweredError:
+    """The sum of counts, or why there is none."""
+    missing = next((count for count in counts if isinstance(count, NotAnsweredError)), None)
+    return missing or sum(count for count in counts if not isinstance(count, NotAnsweredError))

@@ -1,0 +1,153 @@
+"""Runs scripts on the server that holds a namespace, again and again until it is known what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+from redis_mob.connection.calls.durability_wait import DurabilityWait
+from redis_mob.connection.calls.evalsha import Arguments, KeyNames, run
+from redis_mob.connection.calls.scripts import Script, once
+from redis_mob.connection.calls.sessions import Sessions, Slot, first_reply
+from redis_mob.connection.failures import (
+    CallError,
+    EpochMismatchError,
+    InDoubtError,
+    NotDurableError,
+    ReplyLostError,
+    ScriptNotLoadedError,
+    ServerRefusalError,
+    TransportError,
+    UnconfirmedError,
+    UnreachableError,
+    UnsettledError,
+)
+from redis_mob.connection.retry import Attempts, RetryPolicy
+from redis_mob.connection.servers.refusals import failed_inside_script, is_transient
+from redis_mob.connection.servers.requests import Part
+from redis_mob.connection.servers.router import Router
+
+
+class Calls:
+    """The calls of one connection.
+
+    With sessions a write happens at most once however often it is sent; without, it is sent once. `confirmations` says
+    when an answered write is safe.
+    """
+
+    def __init__(self, router: Router, retry: RetryPolicy, sessions: Sessions | None) -> None:
+        self._router = router
+        self._retry = retry
+        self._sessions = sessions
+        self.confirmations: DurabilityWait | None = None
+        self.closed = False
+
+    async def ask(self, *parts: Part) -> Any:
+        """Send a request that has no effect; a server that is about to serve is waited for.
+
+        Raises a TransportError.
+        """
+        return await self._patiently(partial(self._router.request, *parts), _is_about_to_serve)
+
+    async def read(self, script: Script, keys: KeyNames, arguments: Arguments) -> Any:
+        """Run a script that only reads, and return its raw reply. Raises a TransportError."""
+        return await self._patiently(partial(run, self._router, b"EVALSHA_RO", script, keys, arguments), _may_pass)
+
+    async def repeatable(self, script: Script, keys: KeyNames, arguments: Arguments) -> Any:
+        """Run a script that may be run twice, and return its raw reply. Raises a TransportError."""
+        return await self._patiently(partial(run, self._router, b"EVALSHA", script, keys, arguments), _may_pass)
+
+    async def write(self, script: Script, keys: KeyNames, arguments: Arguments) -> Any:
+        """Run a script that writes, once, and return its raw reply.
+
+        Raises InDoubtError, NotDurableError, EpochMismatchError, or another TransportError if nothing has happened.
+        """
+        if self._sessions is not None:
+            return await self._once(self._sessions, script, keys, arguments)
+        try:
+            once_only = partial(run, self._router, b"EVALSHA", script, keys, arguments)
+            return await self._patiently(once_only, _may_pass_and_has_no_effect)
+        except ReplyLostError as error:
+            raise InDoubtError(error, uuid4().hex) from error.__cause__
+
+    async def _once(self, sessions: Sessions, script: Script, keys: KeyNames, arguments: Arguments) -> Any:
+        slot = sessions.begin()
+        try:
+            reply = await self._until_known(
+                once(script), sessions.keys(keys, slot), sessions.arguments(arguments, slot), slot
+            )
+        except ServerRefusalError as refusal:
+            if refusal.code != "EPOCH":
+                raise
+            sessions.changed_epoch(int(refusal.text))
+            raise EpochMismatchError(str(refusal)) from refusal.__cause__
+        finally:
+            sessions.end(slot)
+        slot.acknowledged = slot.sequence
+        return first_reply(reply)
+
+    async def _until_known(self, script: Script, keys: KeyNames, arguments: Arguments, slot: Slot) -> Any:
+        """Send a write until its outcome is known, and it is safe. Raises as `write` does, but EPOCH as it comes."""
+        doubt: CallError | None = None  # an attempt may have had an effect, or a server may have lost it again
+        attempts: Attempts | None = None
+        while True:
+            try:
+                reply = await run(self._router, b"EVALSHA", script, keys, arguments)
+                if self.confirmations is not None:
+                    await self.confirmations.confirm(slot)
+                return reply
+            except (ReplyLostError, UnconfirmedError, NotDurableError) as error:
+                doubt = last = error
+            except ServerRefusalError as refusal:
+                last = refusal
+                if not is_transient(refusal.code):
+                    if doubt is None or refusal.code == "EPOCH" or failed_inside_script(refusal.text):
+                        raise
+                    raise self._given_up(slot, doubt, last) from last.__cause__
+            except TransportError as error:
+                last = error
+                if doubt is None and not _may_pass(error):
+                    raise
+            attempts = attempts or self._retry.attempts()
+            at_once = isinstance(last, NotDurableError)  # the server has let time pass already
+            if self.closed or slot.may_have_expired or not await attempts.wait(at_once=at_once):
+                raise self._given_up(slot, doubt, last) from last.__cause__
+
+    def _given_up(self, slot: Slot, doubt: CallError | None, last: CallError) -> CallError:
+        """What is raised for a write that is not sent again."""
+        if doubt is None or isinstance(last, NotDurableError):
+            return last
+        slot.outcome_unknown = True
+        return InDoubtError(doubt, slot.token)
+
+    async def _patiently(
+        self, attempt: Callable[[], Awaitable[Any]], may_go_on: Callable[[TransportError], bool]
+    ) -> Any:
+        """Make attempts until one returns, or fails for good, or there have been enough of them."""
+        attempts: Attempts | None = None
+        while True:
+            try:
+                return await attempt()
+            except TransportError as error:
+                attempts = attempts or self._retry.attempts()
+                if self.closed or not may_go_on(error) or not await attempts.wait():
+                    raise
+
+
+def _may_pass(error: TransportError) -> bool:
+    """Whether a request without effect may do better a moment later."""
+    if isinstance(error, ServerRefusalError):
+        return is_transient(error.code)
+    return isinstance(error, UnsettledError | UnreachableError | ReplyLostError | ScriptNotLoadedError)
+
+
+def _may_pass_and_has_no_effect(error: TransportError) -> bool:
+    """Whether a write without a session may be sent again: a lost reply may mean that it happened."""
+    return _may_pass(error) and not isinstance(error, ReplyLostError)
+
+
+def _is_about_to_serve(error: TransportError) -> bool:
+    """Whether it is a server that loads its data, or a failover under way."""
+    return isinstance(error, UnsettledError) or (isinstance(error, ServerRefusalError) and is_transient(error.code))

@@ -1,0 +1,278 @@
+"""Opens a storage's server and runs scripts on it; the driver's exceptions end here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from redis_mob.connection.calls.calls import Calls
+from redis_mob.connection.calls.durability import Durability
+from redis_mob.connection.calls.durability_wait import DurabilityWait, required_wait
+from redis_mob.connection.calls.keys import Keys
+from redis_mob.connection.calls.scripts import Script
+from redis_mob.connection.calls.scripts import script as script_named
+from redis_mob.connection.calls.sessions import Sessions, WriteOutcome, parse_token, reply_in
+from redis_mob.connection.embedded.server import EmbeddedServer
+from redis_mob.connection.failures import (
+    EpochMismatchError,
+    InDoubtError,
+    NotDurableError,
+    ServerRefusalError,
+    TransportError,
+    UnsettledError,
+)
+from redis_mob.connection.retry import RetryPolicy
+from redis_mob.connection.servers.address import (
+    ClusterAddress,
+    EmbeddedAddress,
+    MemoryAddress,
+    SentinelAddress,
+    ServiceAddress,
+)
+from redis_mob.connection.servers.channel import Channel
+from redis_mob.connection.servers.cluster import ClusterLocator
+from redis_mob.connection.servers.locator import FixedLocator, Locator
+from redis_mob.connection.servers.refusals import explain
+from redis_mob.connection.servers.requests import Part
+from redis_mob.connection.servers.router import Router
+from redis_mob.connection.servers.sentinel import SentinelLocator
+from redis_mob.connection.servers.server_info import ServerInfo
+from redis_mob.connection.servers.url import parse_address, storage_url
+from redis_mob.errors import (
+    DurabilityError,
+    EpochChangedError,
+    InternalError,
+    OutcomeUnknownError,
+    ReadFailedError,
+    SerializationError,
+    StorageUnavailableError,
+    ValidationError,
+    WriteFailedError,
+)
+
+NAMESPACE_SCHEMA = 1
+"""The version of the layout of keys and fields that this release reads and writes."""
+
+CONNECT_TIMEOUT = 5.0
+REPLY_TIMEOUT = 10.0
+MAX_REQUESTS = 1000
+
+
+class Client:
+    """A server that scripts run on, for one event loop; `connect` makes it.
+
+    `url` is how other processes of this user reach the same server, password included; the rest shows no password.
+    `server` says what runs there. Of a Cluster it is the node that holds the namespace, whichever that is at the time.
+    """
+
+    def __init__(
+        self,
+        address: ServiceAddress,
+        sessions: Sessions | None,
+        calls: Calls,
+        router: Router,
+        server: ServerInfo,
+        durability: str,
+        embedded: EmbeddedServer | None,
+    ) -> None:
+        self.url = address.url
+        self.server = server
+        self.router = router
+        self._address = address
+        self._sessions = sessions
+        self._calls = calls
+        self._durability = durability
+        self._embedded = embedded
+        self._loop = asyncio.get_running_loop()
+
+    def __repr__(self) -> str:
+        return f"Client({str(self._address)!r})"
+
+    async def call(self, script: Script | str, keys: Sequence[str | bytes], args: Sequence[Part] = ()) -> Any:
+        """Run a script that may write, at most once, and return its raw reply: bytes, int, None or a list of these.
+
+        While the server cannot be reached, or its reply is lost, it is sent again for a while (a connection for no
+        namespace sends nothing again whose reply was lost); the server then gives the first reply, if there was one.
+        Raises WriteFailedError if it had no effect because it could not be sent or the server refused it,
+        OutcomeUnknownError if nothing could be learned in time, DurabilityError if it happened and is not safe enough,
+        EpochChangedError if it did not happen because the server has lost what it had acknowledged before.
+        """
+        script = self._ready(script)
+        try:
+            return await self._calls.write(script, keys, args)
+        except InDoubtError as error:
+            raise OutcomeUnknownError(
+                f"{script.name} on {self._address}: the connection was lost after the request was sent ({error}); "
+                "it may or may not have happened",
+                error.token,
+            ) from error.__cause__
+        except NotDurableError as error:
+            raise DurabilityError(self._durability, error.reached) from error.__cause__
+        except EpochMismatchError as error:
+            raise EpochChangedError(
+                f"{script.name} on {self._address}: not done, for the server has lost writes that it had acknowledged: "
+                "read again what you rely on"
+            ) from error.__cause__
+        except TransportError as error:
+            raise WriteFailedError(f"{script.name} on {self._address}: {_explained(error)}") from _cause(error)
+
+    async def read(self, script: Script | str, keys: Sequence[str | bytes], args: Sequence[Part] = ()) -> Any:
+        """Run a script that only reads, and return its raw reply; it is tried again as a write is.
+
+        Raises ReadFailedError if no attempt got a reply, or the server refused.
+        """
+        script = self._ready(script)
+        try:
+            return await self._calls.read(script, keys, args)
+        except TransportError as error:
+            raise ReadFailedError(f"{script.name} on {self._address}: {_explained(error)}") from _cause(error)
+
+    async def resolve(self, token: str) -> WriteOutcome:
+        """What became of the write that an OutcomeUnknownError with this token was about.
+
+        A write that has not happened by then never will. Raises ValidationError for a text that is no token,
+        OutcomeUnknownError if the server cannot be reached or has forgotten the session.
+        """
+        script = self._ready("meta/resolve")
+        client, slot, sequence = parse_token(token)
+        if self._sessions is None:
+            raise InternalError(f"{self!r} is for no namespace, so that it has no writes to ask for")
+        try:
+            code, *reply = await self._calls.repeatable(script, [self._sessions.key(client)], [slot, sequence])
+        except TransportError as error:
+            raise OutcomeUnknownError(f"{script.name} on {self._address}: {_explained(error)}", token) from _cause(
+                error
+            )
+        if code < 0:
+            raise OutcomeUnknownError(f"{self._address} has forgotten the write: its session is over", token)
+        return WriteOutcome(True, reply_in(reply[0])) if reply else WriteOutcome(False)
+
+    async def open_namespace(self, namespace: str) -> Keys:
+        """The keys of a namespace, which is created if it does not exist.
+
+        Raises ValidationError for a bad name, InternalError for another one than the connection was made for,
+        StorageUnavailableError if a newer version of redis_mob wrote it or it cannot be created, SerializationError if
+        its version cannot be read.
+        """
+        keys = Keys(namespace)
+        if self._sessions is not None and self._sessions.namespace != namespace:
+            raise InternalError(
+                f"{self!r} is for namespace {self._sessions.namespace!r}: connect again for {namespace!r}"
+            )
+        try:
+            version, epoch = await self.call("meta/open_namespace", [keys.meta], [NAMESPACE_SCHEMA])
+        except (WriteFailedError, DurabilityError, EpochChangedError) as error:
+            raise StorageUnavailableError(f"cannot open namespace {namespace!r}: {error}") from error.__cause__
+        try:
+            schema = int(version)
+        except ValueError as error:
+            raise SerializationError(f"{keys.meta} has the unreadable schema version {version!r}") from error
+        if schema > NAMESPACE_SCHEMA:
+            raise StorageUnavailableError(
+                f"namespace {namespace!r} on {self._address} has schema version {schema}, written by a newer "
+                f"redis_mob; this one reads up to version {NAMESPACE_SCHEMA}: upgrade it, or use another namespace"
+            )
+        if self._sessions is not None:
+            self._sessions.epoch = int(epoch)
+        return keys
+
+    async def aclose(self) -> None:
+        """Close all connections, and end the embedded server if this process owns it. Calling it again does nothing."""
+        self._calls.closed = True
+        if self._calls.confirmations is not None:
+            await self._calls.confirmations.aclose()
+        await _close(self.router, self._embedded)
+
+    def _ready(self, script: Script | str) -> Script:
+        if self._calls.closed:
+            raise InternalError("this storage was closed; open a new one")
+        if asyncio.get_running_loop() is not self._loop:
+            raise InternalError("this storage was opened in another event loop; open one in each loop")
+        return script_named(script) if isinstance(script, str) else script
+
+
+async def connect(
+    url: str | None = None,
+    namespace: str | None = None,
+    *,
+    connect_timeout: float = CONNECT_TIMEOUT,
+    reply_timeout: float = REPLY_TIMEOUT,
+    max_requests: int = MAX_REQUESTS,
+    durability: str = "memory",
+    retry: RetryPolicy | None = None,
+) -> Client:
+    """Reach the server that a URL names, starting it if it is an embedded one, and check that it is supported.
+
+    Without a URL that of REDIS_MOB_URL is used, else `embedded:`. Timeouts are in seconds. A connection to a Cluster
+    is for one namespace, which has to be named; only one for a namespace knows another durability than `memory`.
+    Raises ValidationError for a bad URL or name, InternalError for a Cluster without a namespace,
+    StorageUnavailableError if the server cannot be reached, started or used.
+    """
+    address, embedded, wanted = parse_address(storage_url(url)), None, Durability.parse(durability)
+    if isinstance(address, MemoryAddress):
+        raise ValidationError(f"storage URL {address.url!r}: it names no server that could be reached")
+    if isinstance(address, EmbeddedAddress):
+        embedded = await EmbeddedServer.start(address.directory)
+        address = embedded.address
+    retry = retry or RetryPolicy()
+    router = Router(
+        _locator(address, namespace),
+        partial(
+            Channel,
+            connect_timeout=connect_timeout,
+            reply_timeout=reply_timeout,
+            max_requests=max_requests,
+            retry=retry,
+        ),
+    )
+    sessions = None if namespace is None else Sessions(namespace, retry.deadline)
+    calls = Calls(router, retry, sessions)
+    try:
+        server = await _supported_server(address, calls)
+        waited_for = await required_wait(server, wanted, calls.ask)
+    except TransportError as error:
+        await _close(router, embedded)
+        raise StorageUnavailableError(f"cannot use {address}: {_explained(error)}") from _cause(error)
+    except BaseException:
+        await _close(router, embedded)
+        raise
+    if sessions is not None and waited_for.is_waited_for:
+        calls.confirmations = DurabilityWait(router, sessions, waited_for)
+    return Client(address, sessions, calls, router, server, durability, embedded)
+
+
+def _locator(address: ServiceAddress, namespace: str | None) -> Locator:
+    if isinstance(address, SentinelAddress):
+        return SentinelLocator(address)
+    if not isinstance(address, ClusterAddress):
+        return FixedLocator(address)
+    if namespace is None:
+        raise InternalError(f"{address} has many servers: name the namespace, as in connect(url, namespace)")
+    return ClusterLocator(address, Keys(namespace).meta)
+
+
+async def _supported_server(address: ServiceAddress, calls: Calls) -> ServerInfo:
+    server = ServerInfo.parse(await calls.ask(b"INFO", b"server"))
+    if problem := server.problem(in_cluster=isinstance(address, ClusterAddress)):
+        raise StorageUnavailableError(f"cannot use {address}: {problem}")
+    return server
+
+
+async def _close(router: Router, embedded: EmbeddedServer | None) -> None:
+    try:
+        await router.aclose()
+    finally:
+        if embedded is not None:
+            await embedded.aclose()
+
+
+def _explained(error: TransportError) -> str:
+    if isinstance(error, UnsettledError):
+        return f"{_explained(error.last)}; given up after several attempts"
+    return explain(error.code, error.text) if isinstance(error, ServerRefusalError) else str(error)
+
+
+def _cause(error: TransportError) -> BaseException:
+    return error.__cause__ or error

@@ -1,0 +1,170 @@
+"""Waits until writes are as safe as asked, many at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from redis_mob.codec.hashes import as_mapping
+from redis_mob.connection.calls.durability import Durability
+from redis_mob.connection.calls.scripts import script
+from redis_mob.connection.calls.sessions import Sessions, Slot
+from redis_mob.connection.failures import (
+    NotDurableError,
+    ReplyLostError,
+    ServerRefusalError,
+    TransportError,
+    UnconfirmedError,
+)
+from redis_mob.connection.servers.dedicated import DedicatedConnection
+from redis_mob.connection.servers.router import Router
+from redis_mob.connection.servers.server_info import ServerInfo
+from redis_mob.errors import StorageUnavailableError
+
+_log = logging.getLogger(__name__)
+
+_CONFIRM = script("meta/confirm")
+
+_ROUND = 1.0
+"""Seconds for which the server is asked to wait at a time."""
+
+_ANSWER = 5.0
+"""Seconds more within which it has to answer."""
+
+
+async def required_wait(server: ServerInfo, wanted: Durability, ask: Callable[..., Awaitable[Any]]) -> Durability:
+    """What has to be waited for on this server, which is asked with `ask`, to get what is wanted.
+
+    Raises StorageUnavailableError if the server cannot give it, a TransportError if it does not answer.
+    """
+    if not wanted.fsync:
+        return wanted
+    if b"aof_enabled:1" not in await ask(b"INFO", b"persistence"):
+        raise StorageUnavailableError(
+            "durability fsync: the server keeps no append-only file: set appendonly yes; an embedded: server keeps one "
+            "in a directory, as in embedded:/var/lib/fleet"
+        )
+    settings = await _settings(ask)
+    if settings.get(b"appendfsync") == b"always" and settings.get(b"no-appendfsync-on-rewrite") == b"no":
+        return Durability()  # what it has answered is on its disk
+    if server.has_waitaof:
+        _log.warning(
+            "durability fsync: %s is trusted with WAITAOF, which says too early that its disk has a write if "
+            "appendfsync is everysec (redis/redis#13793): that survives the end of its process, not a power failure; "
+            "set appendfsync always and no-appendfsync-on-rewrite no",
+            server,
+        )
+        return wanted
+    raise StorageUnavailableError(
+        f"durability fsync: {server} has no WAITAOF: set appendfsync always and no-appendfsync-on-rewrite no, and let "
+        "the user of the URL read them with CONFIG GET; or use Redis 7.2 or a Valkey"
+    )
+
+
+async def _settings(ask: Callable[..., Awaitable[Any]]) -> dict[bytes, bytes]:
+    """What may be read of the settings that matter; managed servers show none."""
+    try:
+        flat: list[bytes] = await ask(b"CONFIG", b"GET", b"*appendfsync*")
+    except ServerRefusalError:
+        return {}
+    return as_mapping(flat)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    slot: Slot
+    confirmed: asyncio.Future[None]
+
+
+class DurabilityWait:
+    """Waits until writes are safe, on a connection of its own: one wait for all that came while another was under way.
+
+    Before each wait the server shows that it has the receipts, so that no server answers for writes of another.
+    """
+
+    def __init__(self, router: Router, sessions: Sessions, durability: Durability) -> None:
+        self._router = router
+        self._sessions = sessions
+        self._durability = durability
+        self._waiting: list[_Waiting] = []
+        self._task: asyncio.Task[None] | None = None
+        self._connection: DedicatedConnection | None = None
+
+    async def confirm(self, slot: Slot) -> None:
+        """Wait until the last call of a slot, which was answered, is safe.
+
+        Raises NotDurableError if it is not after a while, UnconfirmedError if that cannot be told.
+        """
+        waiting = _Waiting(slot, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name="redis_mob waits for durability")
+        await waiting.confirmed
+
+    async def aclose(self) -> None:
+        """Close the connection; who still waits is told that nothing is confirmed."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        await self._hang_up()
+
+    async def _run(self) -> None:
+        batch: list[_Waiting] = []
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting, []
+                try:
+                    await self._confirm(batch)
+                except TransportError as error:
+                    await self._hang_up()
+                    _end(batch, lambda error=error: UnconfirmedError(str(error)))
+        finally:
+            self._task = None
+            _end([*batch, *self._waiting], lambda: UnconfirmedError("the storage was closed"))
+            self._waiting.clear()
+
+    async def _confirm(self, batch: list[_Waiting]) -> None:
+        connection = await self._opened()
+        clients: dict[str, list[_Waiting]] = {}
+        for waiting in batch:
+            clients.setdefault(waiting.slot.session.client, []).append(waiting)
+        for client, of_client in clients.items():
+            calls = [part for one in of_client for part in (one.slot.number, one.slot.sequence)]
+            await connection.send(b"EVALSHA", _CONFIRM.sha, 1, self._sessions.key(client), *calls)
+        await connection.send(*self._durability.command(int(_ROUND * 1000)))
+        for of_client in clients.values():
+            missing: list[int] = await _reply(connection)
+            _end([of_client[place - 1] for place in missing], lambda: UnconfirmedError("the server has lost the write"))
+        reached = self._durability.reached(await _reply(connection))
+        _end(batch, lambda: None if reached is None else NotDurableError(reached))
+
+    async def _opened(self) -> DedicatedConnection:
+        if self._connection is None:
+            self._connection = await self._router.dedicated_connection()
+            await self._connection.send(b"SCRIPT", b"LOAD", _CONFIRM.text)
+            await _reply(self._connection)
+        return self._connection
+
+    async def _hang_up(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.aclose()
+
+
+def _end(batch: list[_Waiting], failure: Callable[[], Exception | None]) -> None:
+    for waiting in batch:
+        if not waiting.confirmed.done():
+            if (error := failure()) is None:
+                waiting.confirmed.set_result(None)
+            else:
+                waiting.confirmed.set_exception(error)
+
+
+async def _reply(connection: DedicatedConnection) -> Any:
+    reply = await connection.receive(_ROUND + _ANSWER)
+    if reply is None:
+        raise ReplyLostError(f"no answer within {_ROUND + _ANSWER:g} s")
+    return reply

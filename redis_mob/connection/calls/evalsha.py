@@ -1,0 +1,41 @@
+"""Runs a script by its SHA-1, and loads it where the server does not know it (NOSCRIPT)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from redis_mob.connection.calls.scripts import Script
+from redis_mob.connection.failures import ReplyLostError, Requestable, ScriptNotLoadedError, ServerRefusalError
+from redis_mob.connection.servers.requests import Part
+
+KeyNames = Sequence[str | bytes]
+Arguments = Sequence[Part]
+
+_LOADS = 3
+"""How often one call loads its script: more than once only if other clients flush the server's scripts in between."""
+
+
+async def run(server: Requestable, command: bytes, script: Script, keys: KeyNames, arguments: Arguments) -> Any:
+    """Send one EVALSHA or EVALSHA_RO, and return its raw reply.
+
+    Scripts are not loaded ahead of time: a failover, a restart or SCRIPT FLUSH forgets them at any moment, so that the
+    refusal has to be handled here anyway. NOSCRIPT means that nothing ran, so sending the call again is safe.
+    Raises a TransportError.
+    """
+    for _ in range(_LOADS):
+        try:
+            return await server.request(command, script.sha, len(keys), *keys, *arguments)
+        except ServerRefusalError as refusal:
+            if refusal.code != "NOSCRIPT":
+                raise
+            # on the server that refused: a redirection may have led away from the one that the router knows
+            await _load(script, refusal.by or server)
+    return await server.request(command, script.sha, len(keys), *keys, *arguments)
+
+
+async def _load(script: Script, server: Requestable) -> None:
+    try:
+        await server.request(b"SCRIPT", b"LOAD", script.text)
+    except ReplyLostError as error:
+        raise ScriptNotLoadedError(str(error)) from error.__cause__

@@ -1,0 +1,107 @@
+"""How a call can end without a result: the exceptions that stay inside `connection/`, as one tree.
+
+    CallError
+    ├── TransportError              the request has no reply that counts
+    │   ├── NotSentError            it never left this process, so it had no effect
+    │   │   ├── UnreachableError    there is no connection to send it on
+    │   │   └── ScriptNotLoadedError   the reply to loading its script was lost, so the script was not run
+    │   ├── ReplyLostError          it was sent, or may have been, and its effect is unknown
+    │   ├── ServerRefusalError      the server answered with an error
+    │   ├── UnsettledError          it had no effect here, and a later attempt may find another server
+    │   ├── UnconfirmedError        a server has answered it, and may have lost the write since
+    │   ├── InDoubtError            the attempts of a write are over, and its effect is still unknown
+    │   └── EpochMismatchError      the server has gone back in time, and refused the write
+    └── NotDurableError             the write has happened, and is not as durable as asked
+    PipelineClosedError             what a pipeline tells a channel, which makes one of the above of it
+
+`calls/client.py` turns each into the public error that says the same to users (`redis_mob.errors`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+
+class Requestable(Protocol):
+    """What takes requests to one server: a channel."""
+
+    async def request(self, *parts: bytes | str | int) -> Any:
+        """Send one request and wait for its reply."""
+        ...
+
+
+class CallError(Exception):
+    """Why a call has no result; the driver's exception, where there is one, is the cause."""
+
+
+class TransportError(CallError):
+    """Why a request has no reply."""
+
+
+class NotSentError(TransportError):
+    """The request never left this process: it had no effect."""
+
+
+class UnreachableError(NotSentError):
+    """There is no connection to send the request on: no server listens, or none answers in time."""
+
+
+class ScriptNotLoadedError(NotSentError):
+    """The reply to loading a script was lost, so that the script was not run."""
+
+
+class ReplyLostError(TransportError):
+    """The request was sent, or may have been, and no reply came: its effect is unknown."""
+
+
+class ServerRefusalError(TransportError):
+    """The server answered with an error; `code` is its first word, e.g. `NOSCRIPT`.
+
+    `by` leads to the server that refused; it is None for a refusal on a dedicated connection.
+    """
+
+    def __init__(self, code: str, text: str, by: Requestable | None = None) -> None:
+        super().__init__(f"{code} {text}")
+        self.code = code
+        self.text = text
+        self.by = by
+
+
+class UnsettledError(TransportError):
+    """Nothing had an effect, and a later request may find another server: `last` is how it ended here."""
+
+    def __init__(self, last: TransportError) -> None:
+        super().__init__(str(last))
+        self.last = last
+
+
+class UnconfirmedError(TransportError):
+    """A server has answered a write, and cannot be asked whether it still has it: the write may be lost."""
+
+
+class InDoubtError(TransportError):
+    """The write may have happened; `token` asks for its outcome later."""
+
+    def __init__(self, doubt: CallError, token: str) -> None:
+        super().__init__(str(doubt))
+        self.token = token
+
+
+class EpochMismatchError(TransportError):
+    """The server does not have what it had answered before; the write has not happened."""
+
+
+class NotDurableError(CallError):
+    """The write has happened, and was not as durable as asked in time; `reached` says how far it came."""
+
+    def __init__(self, reached: str) -> None:
+        super().__init__(f"only {reached} had it in time")
+        self.reached = reached
+
+
+class PipelineClosedError(Exception):
+    """The connection ended before the reply came; `sent` says whether the request may have reached the server."""
+
+    def __init__(self, reason: str, *, sent: bool) -> None:
+        super().__init__(reason)
+        self.sent = sent

@@ -1,0 +1,192 @@
+"""Moves requests to one server and their replies back; each request has one of four ends.
+
+It is answered, refused by the server (ServerRefusalError), never sent (NotSentError), or sent with its reply lost
+(ReplyLostError). The last distinction is what exactly-once builds on, so nothing here ever sends a request twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import hiredis
+from redis import exceptions as driver
+from redis.asyncio.connection import AbstractConnection
+
+from redis_mob.connection.failures import (
+    NotSentError,
+    PipelineClosedError,
+    ReplyLostError,
+    TransportError,
+    UnreachableError,
+)
+from redis_mob.connection.retry import RetryPolicy
+from redis_mob.connection.servers.address import ServerAddress
+from redis_mob.connection.servers.circuit import Circuit
+from redis_mob.connection.servers.dedicated import DedicatedConnection
+from redis_mob.connection.servers.driver_errors import LOST, hang_up, reason_of, refusal_in, refusal_of
+from redis_mob.connection.servers.handshake import new_connection, timeout_message
+from redis_mob.connection.servers.pipeline import Pipeline
+from redis_mob.connection.servers.requests import Part, packed
+from redis_mob.connection.servers.tls import certificate_problem
+
+_ASKING = packed((b"ASKING",))
+_CLOSED = "the storage was closed"
+_USUAL = RetryPolicy()
+
+
+class Channel:
+    """The way to one server, used by one event loop: one pipeline for all requests, made when it is needed.
+
+    Connecting takes at most `connect_timeout` seconds, a request at most `reply_timeout` seconds with everything it
+    waits for; as many requests as `max_requests` are under way at a time, further ones wait. A server that could not be
+    reached is left alone for one of the pauses of `retry`, and requests that come meanwhile fail at once. A pipeline
+    that was lost is made again after a random part of the first pause, so that clients that lost theirs together do not
+    come back together.
+    """
+
+    def __init__(
+        self,
+        address: ServerAddress,
+        *,
+        connect_timeout: float,
+        reply_timeout: float,
+        max_requests: int,
+        retry: RetryPolicy = _USUAL,
+    ) -> None:
+        self._address = address
+        self._connect_timeout = connect_timeout
+        self._reply_timeout = reply_timeout
+        self._free = asyncio.Semaphore(max_requests)
+        self._pipeline: Pipeline | None = None
+        self._connecting: asyncio.Task[Pipeline] | None = None
+        self._overdue: set[Pipeline] = set()
+        """Pipelines on which a reply is overdue: they serve those who still wait there, and get no further requests."""
+        self._circuit = Circuit(retry)
+        self._closed = False
+
+    async def request(self, *parts: Part, asking: bool = False) -> Any:
+        """Send one request and wait for its reply: bytes, int, None or a list of these.
+
+        With `asking` it begins with ASKING: a node of a Cluster then also serves a slot that is being moved to it.
+        Raises NotSentError, ReplyLostError or ServerRefusalError. When it is cancelled the effect of the request is
+        unknown; other requests are not disturbed.
+        """
+        request, replies = (_ASKING + packed(parts), 2) if asking else (packed(parts), 1)
+        unanswered: type[TransportError] = NotSentError
+        pipeline: Pipeline | None = None
+        try:
+            async with asyncio.timeout(self._reply_timeout), self._free:
+                while True:
+                    unanswered = UnreachableError
+                    pipeline = await self._open_pipeline()
+                    unanswered = ReplyLostError
+                    try:
+                        reply = await pipeline.send(request, replies=replies)
+                        break
+                    except PipelineClosedError as error:
+                        if error.sent:
+                            raise ReplyLostError(str(error)) from driver.ConnectionError(str(error))
+                        # it never left, so that the next pipeline may take it
+        except TimeoutError as error:
+            if pipeline is not None:
+                self._set_aside(pipeline)
+            raise unanswered(f"no answer within {self._reply_timeout:g} s") from error
+        if isinstance(reply, hiredis.ReplyError):
+            refusal = refusal_of(str(reply), self)
+            if refusal.code == "READONLY":  # the name may belong to another server by now
+                self._set_aside(pipeline)
+            raise refusal from driver.ResponseError(str(reply))
+        return reply
+
+    def drop_lost_pipeline(self) -> bool:
+        """Whether the server has cut the pipeline since the last request; that is said once."""
+        lost = self._pipeline is not None and not self._pipeline.is_open
+        if lost:
+            self._pipeline = None
+        return lost
+
+    async def dedicated_connection(self) -> DedicatedConnection:
+        """A new connection of the caller's own, which must close it; raises NotSentError or ServerRefusalError."""
+        return DedicatedConnection(await self._connect())
+
+    async def aclose(self) -> None:
+        """Cut the pipeline: who waits for a reply does not know the outcome, what waits to be sent is not sent."""
+        self._closed = True
+        if self._connecting is not None:
+            self._connecting.cancel()
+            await asyncio.wait([self._connecting])
+        for pipeline in (self._pipeline, *self._overdue):
+            if pipeline is not None:
+                pipeline.close(_CLOSED)
+        self._pipeline = None
+        self._overdue.clear()
+
+    async def _open_pipeline(self) -> Pipeline:
+        """A pipeline that takes a request now."""
+        while True:
+            if self._closed:
+                raise NotSentError(_CLOSED)
+            pipeline = self._pipeline
+            if pipeline is None or not pipeline.is_open:
+                pipeline = await self._connected()
+            if pipeline.is_writable:
+                return pipeline
+            await pipeline.writable()
+
+    async def _connected(self) -> Pipeline:
+        """A new pipeline, which all who need one at the moment wait for together."""
+        if (failure := self._circuit.failure) is not None:
+            raise UnreachableError(str(failure)) from failure.__cause__
+        if self._connecting is None:
+            self._connecting = asyncio.create_task(self._make_pipeline(), name="redis_mob connects")
+            self._connecting.add_done_callback(self._has_connected)
+        try:
+            return await asyncio.shield(self._connecting)
+        except asyncio.CancelledError:
+            if self._closed:
+                raise NotSentError(_CLOSED) from None
+            raise
+
+    async def _make_pipeline(self) -> Pipeline:
+        await asyncio.sleep(self._circuit.pause)
+        try:
+            connection = await self._connect()
+        except UnreachableError as error:
+            self._circuit.failed(error)
+            raise
+        self._circuit.connected()
+        self._pipeline = Pipeline.take_over(connection)
+        return self._pipeline
+
+    def _has_connected(self, task: asyncio.Task[Pipeline]) -> None:
+        self._connecting = None
+        if not task.cancelled():
+            task.exception()  # who waits for it is told; there may be nobody
+
+    async def _connect(self) -> AbstractConnection:
+        connection = new_connection(self._address, self._connect_timeout)
+        try:
+            async with asyncio.timeout(self._connect_timeout):
+                await connection.connect()
+        except BaseException as error:
+            await hang_up(connection)
+            if isinstance(error, LOST):
+                raise refusal_in(error, self) or self._no_connection(error) from error
+            raise
+        return connection
+
+    def _no_connection(self, error: BaseException) -> NotSentError:
+        if (reason := certificate_problem(error, self._address.endpoint)) is not None:
+            return NotSentError(reason)
+        if isinstance(error, TimeoutError | driver.TimeoutError):
+            return UnreachableError(timeout_message(self._address, self._connect_timeout))
+        return UnreachableError(reason_of(error))
+
+    def _set_aside(self, pipeline: Pipeline) -> None:
+        if pipeline is self._pipeline:
+            self._pipeline = None
+            self._overdue.add(pipeline)
+        for silent in [silent for silent in self._overdue if silent.is_idle or not silent.is_open]:
+            self._overdue.remove(silent)
+            silent.close("a reply was overdue")

@@ -1,0 +1,78 @@
+"""Finds out which server holds a namespace by asking servers that know."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+from redis_mob.connection.failures import ReplyLostError, TransportError, UnreachableError
+from redis_mob.connection.servers.address import ServerAddress, TcpAddress
+from redis_mob.connection.servers.channel import Channel
+from redis_mob.connection.servers.requests import Part
+
+ANSWER_TIMEOUT = 2.0
+"""Seconds within which a server has to answer, before another one is asked."""
+
+LOCATE_TIMEOUT = 5.0
+"""Seconds within which one of them has to have said it."""
+
+
+class DiscoveringLocator(ABC):
+    """Asks until it knows the holder, once for all who need it, and asks again when it has been told to forget."""
+
+    def __init__(self, informants: Sequence[TcpAddress], kind: str) -> None:
+        self._informants = list(informants)
+        """In the order in which they are asked: those that did not answer come last."""
+        self._kind = kind
+        """What an informant is called in an error."""
+        self._holder: TcpAddress | None = None
+        self._asking = asyncio.Lock()
+
+    async def locate(self) -> TcpAddress:
+        """The server that holds the namespace, as far as is known.
+
+        Raises UnreachableError if no server answers, UnsettledError if none can tell for the moment, another
+        TransportError if that is going to stay so.
+        """
+        if self._holder is not None:
+            return self._holder
+        try:
+            async with asyncio.timeout(LOCATE_TIMEOUT), self._asking:
+                if self._holder is None:
+                    self._holder = await self._ask_around()
+                return self._holder
+        except TimeoutError as error:
+            raise UnreachableError(f"no {self._kind} answered within {LOCATE_TIMEOUT:g} s") from error
+
+    def forget(self) -> None:
+        self._holder = None
+
+    @abstractmethod
+    async def _ask_around(self) -> TcpAddress: ...
+
+    def _ask_last(self, informant: object) -> None:
+        self._informants.sort(key=lambda known: known == informant)
+
+
+def none_answered(kind: str, failures: Sequence[TransportError]) -> TransportError:
+    """What to raise when none of this kind answers: a failure that is going to stay, if there is one."""
+    for failure in failures:
+        if not isinstance(failure, UnreachableError | ReplyLostError):
+            return failure
+    error = UnreachableError(f"no {kind} answers: {'; '.join(map(str, failures))}")
+    error.__cause__ = failures[0].__cause__
+    return error
+
+
+async def ask_server(server: ServerAddress, *parts: Part, seconds: float = ANSWER_TIMEOUT) -> Any:
+    """The reply of a server to one request, on a connection made for it; raises as Channel.request does.
+
+    Connecting and answering may take so many seconds each.
+    """
+    channel = Channel(server, connect_timeout=seconds, reply_timeout=seconds, max_requests=1)
+    try:
+        return await channel.request(*parts)
+    finally:
+        await channel.aclose()

@@ -1,0 +1,46 @@
+"""What an exception of redis-py says: that the connection is lost, or what the server has refused."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from redis import exceptions as driver
+from redis.asyncio.connection import AbstractConnection
+
+from redis_mob.connection.failures import Requestable, ServerRefusalError
+
+LOST = (OSError, EOFError, driver.RedisError)
+"""What redis-py raises when a connection breaks; some of them carry a refusal of the server instead."""
+
+
+async def hang_up(connection: AbstractConnection) -> None:
+    """Close a connection without waiting for the server to agree."""
+    with suppress(*LOST):
+        await connection.disconnect(nowait=True)
+
+
+def refusal_in(error: BaseException, by: Requestable | None = None) -> ServerRefusalError | None:
+    """The server's error reply in a driver's exception, or None when the exception is about the connection.
+
+    The driver wraps what the server says during the handshake, and makes connection errors of some replies.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        code = getattr(seen, "status_code", None)
+        if code:
+            return ServerRefusalError(code, str(seen), by)
+        if isinstance(seen, driver.ResponseError):
+            return refusal_of(str(seen), by)
+        seen = seen.__cause__
+    return None
+
+
+def refusal_of(text: str, by: Requestable | None) -> ServerRefusalError:
+    """The refusal in the text of an error reply, which begins with its code if it has one."""
+    code, _, rest = text.partition(" ")
+    return ServerRefusalError(code, rest, by) if code.isupper() else ServerRefusalError("ERR", text, by)
+
+
+def reason_of(error: BaseException) -> str:
+    """What an exception says, or its name if it says nothing."""
+    return str(error) or type(error).__name__

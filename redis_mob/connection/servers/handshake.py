@@ -1,0 +1,128 @@
+"""Makes the driver's connection to a server, which does the handshake."""
+
+from __future__ import annotations
+
+import socket
+from asyncio import open_connection, timeout, to_thread
+from contextlib import suppress
+from ssl import SSLContext, SSLError
+from typing import Any
+
+from redis.asyncio.connection import AbstractConnection, SSLConnection, UnixDomainSocketConnection
+from redis.asyncio.connection import Connection as TcpConnection
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError, ResponseError
+
+from redis_mob.connection.servers.address import ServerAddress, TcpAddress, UnixAddress
+from redis_mob.connection.servers.tls import Tls
+from redis_mob.errors import ValidationError
+
+_KEEPALIVE = {
+    getattr(socket, name): seconds_or_times
+    for name, seconds_or_times in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
+    if hasattr(socket, name)
+}
+"""A peer that is gone without a word is noticed after half a minute, also when nobody waits for a reply."""
+
+_CUT = (ConnectionResetError, BrokenPipeError)
+
+_REFUSAL_TIMEOUT = 1.0
+"""Seconds within which a server that does not like our certificate says so."""
+
+
+def new_connection(address: ServerAddress, connect_timeout: float) -> AbstractConnection:
+    """A connection that is still to be opened, and never opens itself again."""
+    options: dict[str, Any] = {
+        "db": address.db,
+        "username": address.credentials.user,
+        "password": address.credentials.password,
+        "protocol": 2,
+        "socket_timeout": None,
+        "socket_connect_timeout": connect_timeout,
+        "retry": Retry(NoBackoff(), 0),
+        "driver_info": None,  # else it introduces itself with CLIENT SETINFO, which a user of few rights may not run
+    }
+    if isinstance(address, UnixAddress):
+        return _UnixConnection(path=address.path, **options)
+    options |= {"host": address.host, "port": address.port}
+    options |= {"socket_keepalive": True, "socket_keepalive_options": _KEEPALIVE}
+    if address.tls is None:
+        return _TcpConnection(**options)
+    return _TlsConnection(address.tls, **options)
+
+
+def timeout_message(address: ServerAddress, seconds: float) -> str:
+    """What to say when a connection did not come about within so many seconds."""
+    encrypted = isinstance(address, TcpAddress) and address.tls is not None
+    hint = ": does it speak TLS on this port?" if encrypted else ""
+    return f"{address.endpoint} did not answer within {seconds:g} s{hint}"
+
+
+class _Answered(AbstractConnection):
+    """Is connected when the server has said something, whatever it is.
+
+    One that stands before a dead server takes connections, and a server that refuses our certificate says so only now.
+    """
+
+    async def connect(self) -> None:
+        await super().connect()
+        with suppress(ResponseError):
+            await self.send_command("PING", check_health=False)
+            await self.read_response()  # pyright: ignore[reportUnknownMemberType]
+
+
+class _TcpConnection(_Answered, TcpConnection):
+    pass
+
+
+class _UnixConnection(_Answered, UnixDomainSocketConnection):
+    pass
+
+
+class _TlsConnection(_Answered, SSLConnection):
+    """Reads its certificates when it is opened, so that renewed ones count, and trusts those of `ca` alone."""
+
+    def __init__(self, tls: Tls, **options: Any) -> None:
+        super().__init__(**options)  # pyright: ignore[reportUnknownMemberType]
+        self._tls = tls
+
+    async def connect(self) -> None:
+        try:
+            context = self.ssl_context.context = await to_thread(self._tls.context)  # it may take 50 ms
+        except ValidationError as error:
+            raise ConnectionError(str(error)) from error
+        try:
+            await super().connect()
+        except ConnectionError as error:
+            if isinstance(error.__context__, _CUT) and (refusal := await self._refusal(context)):
+                raise ConnectionError(str(refusal)) from refusal
+            raise
+
+    async def disconnect(
+        self,
+        nowait: bool = False,
+        error: Exception | None = None,
+        failure_count: int | None = None,
+        health_check_failed: bool = False,
+    ) -> None:
+        if nowait and self._writer is not None:
+            self._writer.transport.abort()  # else it stays open until the server has said goodbye too
+        await super().disconnect(nowait, error, failure_count, health_check_failed)
+
+    async def _refusal(self, context: SSLContext) -> SSLError | None:
+        """What the server says to our certificate on a connection on which we say nothing.
+
+        With TLS 1.3 it says so after the handshake. Whatever we have sent by then it answers with a reset, in which its
+        words are lost.
+        """
+        with suppress(OSError):
+            reader, writer = await open_connection(self.host, self.port, ssl=context)
+            try:
+                async with timeout(_REFUSAL_TIMEOUT):
+                    await reader.read(1)
+            except SSLError as error:
+                return error
+            finally:
+                writer.transport.abort()
+        return None

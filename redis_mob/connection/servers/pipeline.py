@@ -1,0 +1,151 @@
+"""One connection to a server that all callers share: requests leave in their order, and so do replies come back.
+
+Requests of one turn of the event loop leave in one write. Each has one of three ends: a reply, which may be the
+server's refusal; it was never sent; or it was sent, and its reply is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any, cast
+
+import hiredis
+from redis.asyncio.connection import AbstractConnection
+
+from redis_mob.connection.failures import PipelineClosedError
+
+MAX_REPLY_BYTES = 512 * 1024 * 1024
+"""A longer reply is no answer to anything that this library asks: the connection is cut."""
+
+_NOTHING_YET = object()
+
+_new_reader = cast("Callable[..., Any]", hiredis.Reader)  # its stub does not know notEnoughData
+
+
+class Pipeline(asyncio.Protocol):
+    """A connection after the driver's handshake; `take_over` makes it."""
+
+    def __init__(self, transport: asyncio.WriteTransport, keep: object, max_reply_bytes: int) -> None:
+        self._transport = transport
+        self._keep = keep
+        """What would close the connection if nobody held it any more."""
+        self._max_reply_bytes = max_reply_bytes
+        self._loop = asyncio.get_running_loop()
+        self._reader = _new_reader(notEnoughData=_NOTHING_YET)
+        self._unsent: list[bytes] = []
+        self._replies_to_unsent = 0
+        self._waiting: deque[asyncio.Future[Any]] = deque()
+        """Who waits for which reply, the next one first; those whose requests are not sent yet come last."""
+        self._incomplete = 0
+        """Bytes that came since the last complete reply, or more."""
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._closed: str | None = None
+
+    @classmethod
+    def take_over(cls, connection: AbstractConnection, max_reply_bytes: int = MAX_REPLY_BYTES) -> Pipeline:
+        """The wire of a connection that the driver has opened, and which it knows nothing of from now on."""
+        writer = cast("asyncio.StreamWriter", connection._writer)  # pyright: ignore[reportPrivateUsage]
+        connection._reader = connection._writer = None  # pyright: ignore[reportPrivateUsage]
+        wire = cls(writer.transport, writer, max_reply_bytes)
+        writer.transport.set_protocol(wire)
+        return wire
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a request can be sent, as far as is known."""
+        return self._closed is None and not self._transport.is_closing()
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether the server takes what is sent; else it is kept here, which should not become much."""
+        return self._writable.is_set()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody waits for a reply any more."""
+        return all(reply.done() for reply in self._waiting)
+
+    async def writable(self) -> None:
+        """Wait until the server takes what was sent before."""
+        await self._writable.wait()
+
+    def send(self, request: bytes, *, replies: int = 1) -> asyncio.Future[Any]:
+        """Send a packed request; the future gets its reply, or the last one of so many replies.
+
+        A refusal of the server is a reply too: a hiredis.ReplyError, which is not raised. When the connection ends
+        before, the future raises PipelineClosedError. Cancelling it drops the reply, and disturbs nobody else's.
+        """
+        reply: asyncio.Future[Any] = self._loop.create_future()
+        if not self.is_open:
+            reply.set_exception(PipelineClosedError(self._closed or "the connection is being closed", sent=False))
+            return reply
+        if not self._unsent:
+            self._loop.call_soon(self._flush)
+        self._unsent.append(request)
+        self._replies_to_unsent += replies
+        for _ in range(replies - 1):
+            self._waiting.append(_ignored_reply(self._loop))
+        self._waiting.append(reply)
+        return reply
+
+    def close(self, reason: str) -> None:
+        """Cut the connection; what waits for a reply is told this reason."""
+        if self._closed is None:
+            self._end(reason)
+        self._transport.abort()
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    def data_received(self, data: bytes) -> None:
+        self._reader.feed(data)
+        self._incomplete += len(data)
+        try:
+            while (reply := self._reader.gets()) is not _NOTHING_YET:
+                self._incomplete = 0
+                self._give(reply)
+        except hiredis.ProtocolError as error:
+            return self.close(f"the server does not speak the protocol: {error}")
+        if self._incomplete > self._max_reply_bytes:
+            self.close(f"a reply has more than {self._max_reply_bytes} bytes")
+        return None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._closed is None:
+            self._end(str(exc) if exc else "the server closed the connection")
+
+    def _flush(self) -> None:
+        if self._closed is None:
+            requests, self._unsent, self._replies_to_unsent = self._unsent, [], 0
+            self._transport.writelines(requests)
+
+    def _give(self, reply: Any) -> None:
+        if not self._waiting:
+            return self.close("the server said something that nobody had asked for")
+        waiting = self._waiting.popleft()
+        if not waiting.done():
+            waiting.set_result(reply)
+        return None
+
+    def _end(self, reason: str) -> None:
+        self._closed = reason
+        self._writable.set()
+        sent = len(self._waiting) - self._replies_to_unsent
+        for place, waiting in enumerate(self._waiting):
+            if not waiting.done():
+                waiting.set_exception(PipelineClosedError(reason, sent=place < sent))
+        self._waiting.clear()
+        self._unsent.clear()
+
+
+def _ignored_reply(loop: asyncio.AbstractEventLoop) -> asyncio.Future[Any]:
+    """Stands where a reply comes that nobody waits for."""
+    ignored: asyncio.Future[Any] = loop.create_future()
+    ignored.cancel()
+    return ignored

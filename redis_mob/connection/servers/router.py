@@ -1,0 +1,76 @@
+"""Takes a request to the server that holds a namespace, and follows it when it has just moved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from redis_mob.connection.failures import NotSentError, ReplyLostError, TransportError, UnsettledError
+from redis_mob.connection.servers.address import ServerAddress
+from redis_mob.connection.servers.channel import Channel
+from redis_mob.connection.servers.dedicated import DedicatedConnection
+from redis_mob.connection.servers.locator import Locator
+from redis_mob.connection.servers.requests import Part
+
+_MOST_HOPS = 5
+"""How many servers one request may be sent on to."""
+
+
+class Router:
+    """The connections of one namespace: a pool for each server that has held it since this was made."""
+
+    def __init__(self, locator: Locator, channel_to: Callable[[ServerAddress], Channel]) -> None:
+        self._locator = locator
+        self._channel_to = channel_to
+        self._channels: dict[ServerAddress, Channel] = {}
+        self._closed = False
+
+    async def request(self, *parts: Part) -> Any:
+        """Send one request to the server that holds the namespace, and wait for its reply, as Channel.request does.
+
+        A server that names another one is believed at once; nothing is sent again that may have had an effect.
+        Raises what Channel.request raises, and UnsettledError where the locator expects the next request to do better.
+        """
+        asking: ServerAddress | None = None
+        hops = 0
+        while True:
+            address = asking or await self._locate()
+            try:
+                return await self._channel(address).request(*parts, asking=asking is not None)
+            except TransportError as error:
+                again = self._locator.again(error, address)
+                if again is None or isinstance(error, ReplyLostError):
+                    raise
+                hops += 1
+                if not again.at_once or hops > _MOST_HOPS:
+                    raise UnsettledError(error) from error.__cause__
+                asking = again.asking
+
+    async def dedicated_connection(self) -> DedicatedConnection:
+        """A new connection of the caller's own to the server that holds the namespace, which is found out anew.
+
+        Raises what Channel.line raises, and NotSentError.
+        """
+        self._locator.forget()
+        return await self._channel(await self._locator.locate()).dedicated_connection()
+
+    async def aclose(self) -> None:
+        """Close every connection of every pool; requests that still wait are not sent."""
+        self._closed = True
+        for channel in self._channels.values():
+            await channel.aclose()
+
+    async def _locate(self) -> ServerAddress:
+        """Where the namespace is; found out anew when a connection to that server was lost, for it may be no more."""
+        address = await self._locator.locate()
+        if not self._channel(address).drop_lost_pipeline():
+            return address
+        self._locator.forget()
+        return await self._locator.locate()
+
+    def _channel(self, address: ServerAddress) -> Channel:
+        if self._closed:
+            raise NotSentError("the storage was closed")
+        if (known := self._channels.get(address)) is None:
+            known = self._channels[address] = self._channel_to(address)
+        return known

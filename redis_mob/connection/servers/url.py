@@ -1,0 +1,221 @@
+"""Reads the URL of a storage, without ever showing the password in it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from redis_mob.connection.servers.address import (
+    DEFAULT_PORT,
+    HIDDEN,
+    SENTINEL_PORT,
+    Address,
+    ClusterAddress,
+    Credentials,
+    EmbeddedAddress,
+    MemoryAddress,
+    SentinelAddress,
+    TcpAddress,
+    UnixAddress,
+)
+from redis_mob.connection.servers.tls import Tls
+from redis_mob.errors import ValidationError
+
+URL_VARIABLE = "REDIS_MOB_URL"
+DEFAULT_URL = "embedded:"
+
+TCP_FORM = "redis://[user:password@]host[:port][/db]"
+CLUSTER_FORM = "redis+cluster://[user:password@]host[:port][,host[:port]...]"
+SENTINEL_FORM = "redis+sentinel://[user:password@]host[:port][,host[:port]...]/service[/db]"
+SUPPORTED = (
+    f"memory:, embedded:, embedded:/directory, {TCP_FORM}, unix:///path.sock[?db=N], {CLUSTER_FORM}, {SENTINEL_FORM}; "
+    "with TLS rediss://, rediss+cluster://, rediss+sentinel://"
+)
+
+_TLS_OPTIONS = ("ca", "cert", "key")
+_SENTINEL_OPTIONS = ("sentinel_user", "sentinel_password")
+_BRACKETS = str.maketrans({"[": "%5B", "]": "%5D"})
+"""Hides IPv6 hosts from urlsplit, which takes brackets in the first of several hosts alone."""
+
+
+def storage_url(url: str | None, environment: Mapping[str, str] = os.environ) -> str:
+    """The URL that a caller means: the given one, else that of REDIS_MOB_URL, else `embedded:`."""
+    return url if url is not None else environment.get(URL_VARIABLE) or DEFAULT_URL
+
+
+def parse_address(url: str) -> Address:
+    """Read the URL of a storage. User, password, service, paths and options are percent-decoded.
+
+    Raises ValidationError naming what is wrong with it, or with a file of certificates that it names, and what is
+    supported; the passwords are not in the message.
+    """
+    scheme, separator, _ = url.partition(":")
+    scheme = scheme.lower()
+    if not separator or scheme not in _PARSERS:
+        raise _bad(url, f"no supported kind of storage; write one of {SUPPORTED}")
+    if re.search(r"[\x00-\x1f\x7f]", url):
+        raise _bad(url, "it holds a control character")
+    parts = _split(url, url.translate(_BRACKETS) if "+" in scheme else url)
+    if parts.fragment:
+        raise _bad(url, "a `#` in a path, option or password is written %23")
+    return _PARSERS[scheme](url, parts)
+
+
+def _split(url: str, text: str) -> SplitResult:
+    try:
+        return urlsplit(text)
+    except ValueError as error:
+        raise _bad(url, "its host cannot be read") from error
+
+
+def _parse_memory(url: str, parts: SplitResult) -> Address:
+    if parts.netloc or parts.path or parts.query:
+        raise _bad(url, "nothing may follow it; the namespace is given apart")
+    return MemoryAddress()
+
+
+def _parse_embedded(url: str, parts: SplitResult) -> Address:
+    if parts.netloc or parts.query:
+        raise _bad(url, "only a directory may follow, as in embedded:/var/lib/fleet")
+    path = unquote(parts.path)
+    if not path:
+        return EmbeddedAddress()
+    if not path.startswith("/"):
+        raise _bad(url, f"the directory must be absolute, as in embedded:{Path(path).absolute()}")
+    return EmbeddedAddress(Path(path))
+
+
+def _parse_tcp(url: str, parts: SplitResult) -> Address:
+    options = _options(url, parts)
+    if not parts.hostname:
+        raise _bad(url, "it names no host, as in redis://localhost:6379/0")
+    database = _database(url, parts.path.removeprefix("/") or "0")
+    port = _port(url, parts, DEFAULT_PORT)
+    return TcpAddress(parts.hostname, port, database, _credentials(parts), _tls(url, parts, options))
+
+
+def _parse_unix(url: str, parts: SplitResult) -> Address:
+    if parts.hostname:
+        raise _bad(url, "three slashes start the path of a socket, as in unix:///run/redis.sock")
+    if not parts.path.startswith("/") or parts.path == "/":
+        raise _bad(url, "it names no socket, as in unix:///run/redis.sock")
+    options = _options(url, parts, "db")
+    return UnixAddress(unquote(parts.path), _database(url, options.get("db", "0")), _credentials(parts))
+
+
+def _parse_cluster(url: str, parts: SplitResult) -> Address:
+    if parts.path.strip("/"):
+        raise _bad(url, f"a Cluster has no databases, and nothing may follow its hosts: write {CLUSTER_FORM}")
+    options = _options(url, parts)
+    return ClusterAddress(_places(url, parts, DEFAULT_PORT), _credentials(parts), _tls(url, parts, options))
+
+
+def _parse_sentinel(url: str, parts: SplitResult) -> Address:
+    options = _options(url, parts, *_SENTINEL_OPTIONS)
+    service, *database = parts.path.removeprefix("/").split("/")
+    if not service or len(database) > 1:
+        raise _bad(url, f"the name of a service follows the hosts, and at most a database: write {SENTINEL_FORM}")
+    return SentinelAddress(
+        _places(url, parts, SENTINEL_PORT),
+        unquote(service),
+        _database(url, "".join(database) or "0"),
+        _credentials(parts),
+        Credentials(options.get("sentinel_user"), options.get("sentinel_password")),
+        _tls(url, parts, options),
+    )
+
+
+def _places(url: str, parts: SplitResult, default_port: int) -> tuple[tuple[str, int], ...]:
+    """Host and port of each of several hosts."""
+    places: list[tuple[str, int]] = []
+    for text in parts.netloc.rpartition("@")[2].split(","):
+        place = _split(url, "//" + text.replace("%5B", "[").replace("%5D", "]"))
+        if not place.hostname:
+            raise _bad(url, f"a host is missing, as in {parts.scheme}://host:7000,host:7001")
+        places.append((place.hostname, _port(url, place, default_port)))
+    return tuple(places)
+
+
+def _port(url: str, parts: SplitResult, default: int) -> int:
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0:
+        raise _bad(url, "the port is no number from 1 to 65535")
+    return port or default
+
+
+def _database(url: str, text: str) -> int:
+    if re.fullmatch(r"[0-9]{1,9}", text) is None:
+        raise _bad(url, f"the database is a number, as in .../0, not {text!r}")
+    return int(text)
+
+
+def _credentials(parts: SplitResult) -> Credentials:
+    user, password = parts.username, parts.password
+    return Credentials(unquote(user) if user else None, unquote(password) if password else None)
+
+
+def _tls(url: str, parts: SplitResult, options: Mapping[str, str]) -> Tls | None:
+    """How to encrypt, with files that can be read; None if the scheme does not ask for it."""
+    if not _is_encrypted(parts):
+        return None
+    tls = Tls(**{name: options[name] for name in _TLS_OPTIONS if name in options})
+    try:
+        if tls.options:
+            tls.context()
+    except ValidationError as error:
+        raise _bad(url, str(error)) from error
+    return tls
+
+
+def _options(url: str, parts: SplitResult, *names: str) -> dict[str, str]:
+    """The options after `?`, which have these names, or those of TLS where the scheme asks for it."""
+    allowed = (*names, *_TLS_OPTIONS) if _is_encrypted(parts) else names
+    options: dict[str, str] = {}
+    if "@" in parts.query:
+        raise _bad(url, "a `?` in a password is written %3F, and a `@` in an option %40")
+    for option in filter(None, parts.query.split("&")):
+        name, _, value = option.partition("=")
+        if name not in allowed:
+            wanted = f"has {', '.join(allowed)}" if allowed else "takes none"
+            hint = f"; {name} needs TLS, as in rediss://" if name in _TLS_OPTIONS else ""
+            raise _bad(url, f"{name!r} is none of its options: {parts.scheme}:// {wanted}{hint}")
+        if name in options or not value:
+            raise _bad(url, f"the option {name} is {'given twice' if value else 'empty'}")
+        options[name] = unquote(value)
+    return options
+
+
+def _is_encrypted(parts: SplitResult) -> bool:
+    return parts.scheme.startswith("rediss")
+
+
+def _bad(url: str, reason: str) -> ValidationError:
+    return ValidationError(f"storage URL {_shown(url)!r}: {reason}")
+
+
+def _shown(url: str) -> str:
+    """The URL without the parts that may hold a secret: what stands before the last `@`, and option values."""
+    head, at, tail = url.rpartition("@")
+    scheme, colon, rest = head.partition(":")
+    kept = f"{scheme if colon else ''}{colon}{'//' if rest.startswith('//') else ''}{HIDDEN}@{tail}" if at else tail
+    place, question, _ = kept.partition("?")
+    return f"{place}{question}{HIDDEN if question else ''}"
+
+
+_PARSERS = {
+    "memory": _parse_memory,
+    "embedded": _parse_embedded,
+    "redis": _parse_tcp,
+    "rediss": _parse_tcp,
+    "unix": _parse_unix,
+    "redis+cluster": _parse_cluster,
+    "rediss+cluster": _parse_cluster,
+    "redis+sentinel": _parse_sentinel,
+    "rediss+sentinel": _parse_sentinel,
+}

@@ -1,0 +1,143 @@
+"""Follows a log whose entries have cursors: first 1, growing by 1, never used again."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Generic, Protocol, TypeVar
+
+from redis_mob.notifications.bell import Bell
+
+T = TypeVar("T")
+
+PAGE = 500
+"""Entries read at a time, so that no reply grows with the log."""
+
+SWEEP_SECONDS = 1.0
+"""How long a subscriber relies on wake-ups before it looks at the log by itself."""
+
+REMEMBERED = 1000
+"""Entries of which a subscriber remembers what they were, to find out where a log that has gone back differs. Of those
+before them it remembers fewer and fewer, as many again in all."""
+
+Entry = tuple[int, Mapping[bytes, bytes]]
+"""(cursor, fields) of one entry."""
+
+
+class Log(Protocol):
+    """What can be followed."""
+
+    async def read_after(self, after: int, limit: int, /) -> tuple[int, list[Entry]]:
+        """(greatest cursor ever given, at most `limit` entries after a cursor)."""
+        ...
+
+
+class Subscription(AsyncIterator[T], Generic[T]):
+    """Reads on from a cursor. An error is raised once, then it goes on; a cancelled wait loses nothing.
+
+    `decode` gives None for what this reader is not meant to see, `lost` makes the error for (cursor, first available
+    cursor) where entries are gone. `gone_back` makes the one for (cursor, greatest cursor that is still the same) where
+    the log has forgotten entries, or has others under their cursors, because its server has gone back in time; without
+    it, those are lost entries too.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        bell: Bell,
+        after: int,
+        *,
+        decode: Callable[[int, Mapping[bytes, bytes]], T | None],
+        lost: Callable[[int, int], Exception],
+        gone_back: Callable[[int, int], Exception] | None = None,
+    ) -> None:
+        self._log = log
+        self._bell = bell
+        self._after = after
+        self._decode = decode
+        self._lost = lost
+        self._gone_back = gone_back or _as_lost(lost)
+        self._unread: deque[Entry] = deque()
+        self._seen: list[tuple[int, int]] = []
+        """(cursor, fingerprint) of entries that were handed over or passed: the first, the last ones, some between."""
+
+    @property
+    def cursor(self) -> int:
+        """The cursor of the last entry that was handed over or passed."""
+        return self._after
+
+    async def next(self) -> T:
+        """Wait for the next entry."""
+        return await anext(self)
+
+    async def __anext__(self) -> T:
+        while True:
+            while not self._unread:
+                await self._look()
+            cursor, fields = self._unread[0]
+            if cursor != self._after + 1:
+                self._skip_to(cursor)
+            self._unread.popleft()
+            self._after = cursor
+            self._remember(cursor, fields)
+            if (decoded := self._decode(cursor, fields)) is not None:
+                return decoded
+
+    async def _look(self) -> None:
+        """Read on; the last entry is read once more, since a log that has gone back may have another in its place."""
+        newest, page = await self._log.read_after(max(self._after - 1, 0), PAGE + 1)
+        if newest < self._after or (page and not self._is_as_seen(page[0])):
+            await self._go_back(newest)
+        page = [entry for entry in page if entry[0] > self._after]
+        if page:
+            self._unread.extend(page)
+        elif newest > self._after:
+            self._skip_to(newest + 1)
+        else:
+            await self._bell.wait(SWEEP_SECONDS)
+
+    def _is_as_seen(self, entry: Entry) -> bool:
+        cursor, fields = entry
+        if cursor != self._after:
+            return True
+        if not self._seen:
+            self._remember(cursor, fields)
+        return self._seen[-1] == (cursor, _fingerprint(fields))
+
+    async def _go_back(self, newest: int) -> None:
+        """Go on after the last entry that is still the one that was seen."""
+        same, others = 0, len(self._seen)
+        while same < others:
+            middle = (same + others) // 2
+            if await self._is_still_there(*self._seen[middle], newest):
+                same = middle + 1
+            else:
+                others = middle
+        after, before = self._after, self._seen[0][0] - 1 if self._seen else self._after
+        self._after = self._seen[same - 1][0] if same else min(newest, before)
+        del self._seen[same:]
+        raise self._gone_back(after, self._after)
+
+    async def _is_still_there(self, cursor: int, fingerprint: int, newest: int) -> bool:
+        """Whether the log has this entry, or has pruned what was there."""
+        _, page = await self._log.read_after(cursor - 1, 1)
+        others = any(found == cursor and _fingerprint(fields) != fingerprint for found, fields in page)
+        return cursor <= newest and not others
+
+    def _remember(self, cursor: int, fields: Mapping[bytes, bytes]) -> None:
+        self._seen.append((cursor, _fingerprint(fields)))
+        if len(self._seen) > 2 * REMEMBERED:
+            del self._seen[1:REMEMBERED:2]
+
+    def _skip_to(self, cursor: int) -> None:
+        after, self._after = self._after, cursor - 1
+        self._seen.clear()
+        raise self._lost(after, cursor)
+
+
+def _as_lost(lost: Callable[[int, int], Exception]) -> Callable[[int, int], Exception]:
+    return lambda after, kept: lost(after, kept + 1)
+
+
+def _fingerprint(fields: Mapping[bytes, bytes]) -> int:
+    return hash(tuple(fields.values()))

@@ -1,0 +1,127 @@
+"""Tells waiting readers that something was published; what it was they read themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Self
+
+from redis_mob.connection.calls.client import Client
+from redis_mob.connection.failures import TransportError
+from redis_mob.connection.retry import RetryPolicy
+from redis_mob.connection.servers.dedicated import DedicatedConnection
+from redis_mob.notifications.bell import Bell
+
+_log = logging.getLogger(__name__)
+
+_RETRY = RetryPolicy(deadline=math.inf, base=0.05, cap=5.0)
+_SILENCE = 15.0
+"""Seconds without a word after which the server is asked whether it is still there; as long again, and it is not."""
+
+
+class WakeUps:
+    """All listeners of one storage, on one connection of their own.
+
+    A lost connection is made again with growing pauses; meanwhile bells do not ring and waits end by their timeout.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._router = client.router
+        self._name = repr(client)
+        self._bells: dict[bytes, set[Bell]] = {}
+        self._heard: set[bytes] = set()
+        self._line: DedicatedConnection | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self.aclose()
+
+    @asynccontextmanager
+    async def listen(self, channel: str) -> AsyncGenerator[Bell]:
+        """A bell for this channel, until the block ends.
+
+        It rings once when the channel begins to be heard, at first and again after a lost connection: a reader that
+        reads after each ring misses nothing.
+        """
+        name, bell = channel.encode(), Bell()
+        others = self._bells.setdefault(name, set())
+        others.add(bell)
+        if name in self._heard:
+            bell.ring()
+        try:
+            if len(others) == 1:
+                await self._tell(b"SSUBSCRIBE", name)
+            if self._task is None and not self._closed:
+                self._task = asyncio.create_task(self._run(), name="redis_mob wake-ups")
+            yield bell
+        finally:
+            others.discard(bell)
+            if not others and self._bells.get(name) is others:
+                del self._bells[name]
+                self._heard.discard(name)
+                await self._tell(b"SUNSUBSCRIBE", name)
+
+    async def aclose(self) -> None:
+        """Stop listening and close the connection; bells that are left never ring again."""
+        self._closed = True
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+            if not task.cancelled():
+                task.result()
+
+    async def _tell(self, command: bytes, *channels: bytes) -> None:
+        if self._line is not None:
+            with suppress(TransportError):
+                await self._line.send(command, *channels)
+
+    async def _run(self) -> None:
+        pauses: Iterator[float] | None = None
+        while True:
+            try:
+                self._line = await self._router.dedicated_connection()
+                if self._bells:
+                    await self._line.send(b"SSUBSCRIBE", *self._bells)
+                while True:
+                    self._hear(await self._next_message(self._line))
+                    pauses = None
+            except TransportError as error:
+                level = logging.WARNING if pauses is None else logging.DEBUG
+                _log.log(level, "%s: wake-ups interrupted, reconnecting: %s", self._name, error)
+            finally:
+                await self._hang_up()
+            pauses = pauses or _RETRY.pauses()
+            await asyncio.sleep(next(pauses))
+
+    async def _next_message(self, line: DedicatedConnection) -> Any:
+        message = await line.receive(_SILENCE)
+        if message is None:
+            await line.send(b"PING")
+            message = await line.receive(_SILENCE)
+        if message is None:
+            raise TransportError(f"the server has been silent for {2 * _SILENCE:g} s")
+        return message
+
+    def _hear(self, message: Sequence[Any]) -> None:
+        kind, channel, *_ = message
+        if kind == b"sunsubscribe" and channel in self._heard:
+            raise TransportError("the server holds this namespace no more")
+        if kind == b"ssubscribe" and channel in self._bells:
+            self._heard.add(channel)
+        if kind in (b"ssubscribe", b"smessage"):
+            for bell in self._bells.get(channel, ()):
+                bell.ring()
+
+    async def _hang_up(self) -> None:
+        line, self._line = self._line, None
+        self._heard.clear()
+        if line is not None:
+            await line.aclose()

@@ -1,0 +1,18 @@
+"""Looks at the pipelines of a `Client`."""
+
+from __future__ import annotations
+
+from redis_mob.connection.calls.client import Client
+from redis_mob.connection.servers.pipeline import Pipeline
+from redis_mob.testing.waiting import until
+
+
+def pipelines(connection: Client) -> list[Pipeline]:
+    """Those that take requests, to whichever server."""
+    return [pipeline for channel in connection.router._channels.values() if (pipeline := channel._pipeline) is not None]
+
+
+async def until_lost(connection: Client) -> None:
+    """Return when this process has noticed that the server closed the only one."""
+    (only,) = pipelines(connection)
+    await until(lambda: not only.is_open)
