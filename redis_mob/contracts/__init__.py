@@ -1,7 +1,7 @@
 """The store contracts: what a caller may rely on, whichever backend stands behind.
 
 A lost compare is a plain False (or None), not an error: somebody else was faster, so read again. Every mutating
-method is atomic: it happens as a whole, or leaves nothing behind. Sections refer to the store contract.
+method is atomic: it happens as a whole, or leaves nothing behind. docs/contract has the rules that are cited.
 """
 
 from redis_mob.contracts.config import ConfigChangeNotifier, ConfigStore, ConfigSubscription, WatchableConfigStore

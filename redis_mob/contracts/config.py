@@ -32,9 +32,9 @@ class ConfigSubscription(Protocol):
     async def next(self) -> ConfigChangeEvent:
         """Wait for the next change.
 
-        Raises ChangeFeedTruncatedError where changes are gone that were never read (decision 25), also when the server
-        lost the end of the feed; SerializationError for a change that cannot be read, ReadFailedError when the storage
-        cannot be reached.
+        Raises ChangeFeedTruncatedError where changes are gone that were never read (contract: config-26), also when the
+        server lost the end of the feed; SerializationError for a change that cannot be read, ReadFailedError when the
+        storage cannot be reached.
         """
         ...
 
@@ -47,13 +47,13 @@ class ConfigSubscription(Protocol):
 
 @runtime_checkable
 class ConfigChangeNotifier(Protocol):
-    """Tells who listens that config documents changed, in the order in which they did (config contract 3)."""
+    """Tells who listens that config documents changed, in the order in which they did (contract: config-24)."""
 
     def subscribe(self, after: int | None = None) -> AbstractAsyncContextManager[ConfigSubscription]:
         """Follow the changes: each once, in order, across processes and lost connections.
 
         Each successful put is one change, also of an equal value; a delete is one only if it removed something
-        (decision 22); what failed is none. Without `after` it starts with the next change, with the cursor of a
+        (contract: config-23); what failed is none. Without `after` it starts with the next change, with the cursor of a
         snapshot or of another subscription behind that. Raises ValidationError for a cursor that is none.
         """
         ...
@@ -61,7 +61,7 @@ class ConfigChangeNotifier(Protocol):
 
 @runtime_checkable
 class ConfigStore(Protocol):
-    """JSON documents by config namespace and id (config contract 1).
+    """JSON documents by config namespace and id (contract: config-1).
 
     A document is any JSON value: exact integers, floats, and the order of keys come back as they were; it is at most
     500 levels deep and 64 MiB of JSON text, else SerializationError names the offending path before any I/O. The
@@ -69,7 +69,7 @@ class ConfigStore(Protocol):
     `extract_meta_revision`); conditional writes compare it, and do not demand that it grows.
 
     Names are texts that are not blank and contain neither control characters nor lone surrogates, else
-    ValidationError before any I/O (decision 24). Every call is atomic. All raise OutcomeUnknownError when the
+    ValidationError before any I/O (contract: config-18). Every call is atomic. All raise OutcomeUnknownError when the
     connection was lost after a write was sent, WriteFailedError or ReadFailedError when the storage cannot be reached,
     SerializationError naming a stored document that cannot be read.
     """
@@ -87,11 +87,11 @@ class ConfigStore(Protocol):
         ...
 
     async def list(self, namespace: str, offset: int = 0, limit: int | None = None) -> Documents:
-        """The documents of a namespace in the order of the UTF-8 bytes of their ids, as of one moment (decision 23).
+        """The documents of a namespace in the order of the UTF-8 bytes of their ids, as of one moment.
 
         Skips `offset` and reads at most `limit` of them; costs as much as it reads. Pages are independent reads: use
-        `walk` to see each document once. Raises ValidationError for a negative number, and SerializationError naming
-        the first document that cannot be read, rather than leave it out.
+        `walk` to see each document once (contract: config-13, config-14). Raises ValidationError for a negative number,
+        and SerializationError naming the first document that cannot be read, rather than leave it out.
         """
         ...
 
@@ -107,7 +107,8 @@ class ConfigStore(Protocol):
         """Write a document if the stored revision is `expected_revision`; absence counts as 0.
 
         So 0 also overwrites a document without a readable revision: use `put_if_absent` to create only. Raises
-        VersionConflictError otherwise, ValidationError if the number is not from 0 to 2^64-1 (config contract 2.2).
+        VersionConflictError otherwise, ValidationError if the number is not from 0 to 2^64-1
+        (contract: config-8, config-10).
         """
         ...
 
@@ -157,7 +158,7 @@ class ConfigStore(Protocol):
         """The documents of one scope, apart from those of all others; nobody outside sees its namespaces as his own.
 
         Its errors, and the changes it tells of, are those of the scope, by the names within it. Without a scope they
-        show as namespaces `scope:<bytes of the scope id>:<scope id>:<namespace>` (config contract 1.3). Raises
+        show as namespaces `scope:<bytes of the scope id>:<scope id>:<namespace>` (contract: config-20). Raises
         ValidationError for a scope id that is no name or has more than 512 bytes.
         """
         ...

@@ -12,23 +12,23 @@ from redis_mob.models import MobEvent, NewMobEvent
 
 @runtime_checkable
 class MobEventStore(Protocol):
-    """One totally ordered log of events for a whole namespace; reads are not filtered by mob (section 1).
+    """One totally ordered log of events for a whole namespace; reads are not filtered by mob (contract: events-1).
 
     Cursors start at 1, grow by 1 with each event and are never used again, whatever is pruned or cleared
-    (decision 1). Timestamps come from the server's clock unless the event brings its own (decision 3).
+    (contract: events-2). Timestamps come from the server's clock unless the event brings its own (contract: events-4).
     All methods raise WriteFailedError or ReadFailedError when the storage cannot be reached, OutcomeUnknownError when
     the connection was lost after a write was sent, InternalError for an event that cannot be stored, before any write,
     and once the storage is closed.
     """
 
     async def append(self, event: NewMobEvent, /) -> MobEvent:
-        """Append one event, whatever it is, a second terminal event of a flow included (decision 2)."""
+        """Append one event, whatever it is, a second terminal event of a flow included (contract: events-5)."""
         ...
 
     async def append_terminal_event_if_absent(self, event: NewMobEvent, /) -> MobEvent | None:
         """Append the terminal event of a flow unless (mob, run, flow) has one, on whatever path it came.
 
-        Returns None if it has. Pruning does not make room for a second one; clear does (decision 2).
+        Returns None if it has. Pruning does not make room for a second one; clear does (contract: events-9).
         Raises InternalError for an event that ends no flow, before anything is read or written.
         """
         ...
@@ -37,8 +37,8 @@ class MobEventStore(Protocol):
         """Append a step_failed event unless (mob, run, step) has one.
 
         Returns None if one it has says the same, times aside; raises CasConflictError if all it has say something
-        else, and InternalError for an event of another kind (decision 14). Plain appends count too; pruning does not
-        make room for another one, clear does.
+        else, and InternalError for an event of another kind (contract: events-10). Plain appends count too; pruning
+        does not make room for another one, clear does.
         """
         ...
 
@@ -50,7 +50,7 @@ class MobEventStore(Protocol):
         """At most `limit` events with greater cursors than `after_cursor`, in ascending order.
 
         A negative cursor is the beginning, a negative limit is 0; neither has an upper bound.
-        Raises SerializationError naming the cursor of an event that cannot be read (decision 8).
+        Raises SerializationError naming the cursor of an event that cannot be read (contract: events-12).
         """
         ...
 
@@ -65,8 +65,8 @@ class MobEventStore(Protocol):
     async def prune(self, older_than: datetime, /) -> int:
         """Delete exactly the events whose timestamp lies strictly before `older_than`; returns how many.
 
-        Costs as much as it deletes (decision 4). A flow whose terminal event was pruned stays terminated. Raises
-        InternalError for a time without a zone.
+        Costs as much as it deletes (contract: events-13). A flow whose terminal event was pruned stays terminated.
+        Raises InternalError for a time without a zone.
         """
         ...
 
@@ -79,8 +79,8 @@ class MobEventStore(Protocol):
 
         Without `after` it starts with the next event that is appended; with a cursor it first replays what came
         after it. Raises EventsTrimmedError once where events were pruned or cleared before they could be read, and
-        then goes on with the first one available (decision 5). Raises EpochChangedError once where events that it had
-        passed are gone or others, because the storage has lost what it had acknowledged, and then goes on after the
-        last one that is still the same; that includes an `after` that the log has not come to.
+        then goes on with the first one available (contract: events-18). Raises EpochChangedError once where events that
+        it had passed are gone or others, because the storage has lost what it had acknowledged, and then goes on after
+        the last one that is still the same; that includes an `after` that the log has not come to.
         """
         ...

@@ -22,13 +22,13 @@ from redis_mob.models import (
 
 @runtime_checkable
 class MobRunStore(Protocol):
-    """Runs, each one aggregate on which every method is atomic (section 2).
+    """Runs, each one aggregate on which every method is atomic (contract: runs-1).
 
     Unless a method says otherwise, a run that does not exist raises NotFoundError naming it. Snapshots are compared
     as a whole and by value: the order of lists counts, that of maps and sets does not. `authority_inputs` are
     appended in order when the compare is won, and not at all when it is lost; an input that no log may hold raises
-    InternalError before any write (decision 9). So does an output that is no JSON value, or one of more than 128
-    levels, and a name that is no UTF-8 text. The compound operations look at no status (decision 11).
+    InternalError before any write (contract: runs-29). So does an output that is no JSON value, or one of more than 128
+    levels, and a name that is no UTF-8 text. The compound operations look at no status (contract: runs-16).
 
     A run is found by any spelling of its UUID; what is no UUID raises ValidationError. What a write does not look at
     may be damaged: such a write happens, or raises SerializationError with nothing written. All raise
@@ -48,7 +48,7 @@ class MobRunStore(Protocol):
         ...
 
     async def list_runs(self, mob_id: str, flow_id: str | None = None) -> list[MobRun]:
-        """The runs of a mob, or of one of its flows, in the order of their creation (decision 11).
+        """The runs of a mob, or of one of its flows, in the order of their creation (contract: runs-5).
 
         Raises SerializationError naming the first of these that is damaged.
         """
@@ -57,7 +57,7 @@ class MobRunStore(Protocol):
     async def cas_run_status(self, run_id: str, *, expected: MobRunStatus, next: MobRunStatus) -> bool:
         """Change the status, unless the current one differs or is terminal; a missing run is a lost compare.
 
-        A terminal `next` sets the time of completion if there is none. The flow state stays (section 2.2).
+        A terminal `next` sets the time of completion if there is none. The flow state stays (contract: runs-6).
         """
         ...
 
@@ -69,7 +69,7 @@ class MobRunStore(Protocol):
         next: FlowRunState,
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
-        """Change the flow state, also of a terminal run; a missing run is a lost compare (section 2.2)."""
+        """Change the flow state, also of a terminal run; a missing run is a lost compare (contract: runs-7)."""
         ...
 
     async def cas_run_snapshot(
@@ -82,7 +82,7 @@ class MobRunStore(Protocol):
         next_flow_state: FlowRunState,
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
-        """Change status and flow state together, unless one differs or the status is terminal (section 2.2).
+        """Change status and flow state together, unless one differs or the status is terminal (contract: runs-8).
 
         A missing run is a lost compare. A terminal `next_status` sets the time of completion if there is none.
         """
@@ -99,7 +99,7 @@ class MobRunStore(Protocol):
         event: NewMobEvent,
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> MobEvent | None:
-        """Like cas_run_snapshot, and log the terminal event in the same atomic step (decision 13).
+        """Like cas_run_snapshot, and log the terminal event in the same atomic step (contract: runs-9).
 
         Returns the stored event; None, with nothing written, when the compare is lost or the flow has a terminal
         event already. The run and flow that the event names are not compared with the run. Raises InternalError for
@@ -127,7 +127,7 @@ class MobRunStore(Protocol):
         """Append a row unless the step has one.
 
         Returns False if a row of the step says the same, its time aside; raises CasConflictError if it has only rows
-        that say something else (decision 14).
+        that say something else (contract: runs-13).
         """
         ...
 
@@ -151,7 +151,7 @@ class MobRunStore(Protocol):
         next: FrameSnapshot,
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
-        """Change one frame; `expected=None` inserts it and loses if it is there (section 2.3)."""
+        """Change one frame; `expected=None` inserts it and loses if it is there (contract: runs-17)."""
         ...
 
     async def cas_grant_node_slot(
@@ -165,7 +165,7 @@ class MobRunStore(Protocol):
         next_frame: FrameSnapshot,
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
-        """Give a ready node of one frame an execution slot of its run: flow state and frame, together (section 2.3)."""
+        """Give a ready node of one frame an execution slot: flow state and frame, together (contract: runs-18)."""
         ...
 
     async def cas_complete_step_and_record_output(
@@ -180,11 +180,11 @@ class MobRunStore(Protocol):
         loop_context: tuple[str, int] | None = None,
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
-        """Complete a step node and record its output; only the frame is compared (sections 2.3, 2.4).
+        """Complete a step node and record its output; only the frame is compared (contract: runs-19, runs-25).
 
         `loop_context` is (loop id, iteration) for a step in a loop body: earlier iterations without outputs then read
-        as empty. Raises InternalError for an iteration that is not from 0 to 1,000,000, before any write (decision 15).
-        A key that is recorded again keeps its place.
+        as empty. Raises InternalError for an iteration that is not from 0 to 1,000,000, before any write
+        (contract: runs-26). A key that is recorded again keeps its place.
         """
         ...
 
@@ -201,7 +201,7 @@ class MobRunStore(Protocol):
         initial_loop: LoopSnapshot,
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
-        """Start a loop: flow state and parent frame are compared, and the loop must be absent (section 2.3)."""
+        """Start a loop: flow state and parent frame are compared, and the loop must be absent (contract: runs-20)."""
         ...
 
     async def cas_loop_request_body_frame(
@@ -215,7 +215,7 @@ class MobRunStore(Protocol):
         next_run_state: FlowRunState,
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
-        """Ask for the next body frame of a loop: flow state and loop, together (section 2.3)."""
+        """Ask for the next body frame of a loop: flow state and loop, together (contract: runs-21)."""
         ...
 
     async def cas_grant_body_frame_start(
@@ -232,7 +232,7 @@ class MobRunStore(Protocol):
         next_run_state: FlowRunState,
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
-        """Give a loop its body frame, which must be absent, and record the iteration once (section 2.3)."""
+        """Give a loop its body frame, which must be absent, and record the iteration once (contract: runs-22)."""
         ...
 
     async def cas_complete_body_frame(
@@ -249,7 +249,7 @@ class MobRunStore(Protocol):
         next_run_state: FlowRunState,
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
-        """Take a sealed body frame out of its loop: flow state, loop and frame, together (section 2.3)."""
+        """Take a sealed body frame out of its loop: flow state, loop and frame, together (contract: runs-23)."""
         ...
 
     async def cas_complete_loop(
@@ -266,5 +266,5 @@ class MobRunStore(Protocol):
         next_run_state: FlowRunState,
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
-        """Finish a loop and the node of its parent frame: flow state, loop and parent, together (section 2.3)."""
+        """Finish a loop and the node of its parent frame: flow state, loop and parent, together (contract: runs-24)."""
         ...

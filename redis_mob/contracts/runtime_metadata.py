@@ -9,7 +9,7 @@ from redis_mob.models import ExternalBindingOverlayRecord, SupervisorAuthorityRe
 
 @runtime_checkable
 class MobRuntimeMetadataStore(Protocol):
-    """Who supervises each mob, and the external bindings of its members (section 3).
+    """Who supervises each mob, and the external bindings of its members (contract: metadata-4).
 
     Authority and overlays are independent: deleting one leaves the other. Secrets (the keys of an authority, the
     bootstrap token of an overlay) are stored sealed when there is a key, and no error shows them. All methods raise
@@ -26,7 +26,7 @@ class MobRuntimeMetadataStore(Protocol):
         """Store the authority of a mob, whatever is there; epochs are not compared.
 
         Raises InternalError, before any write, for a record in which a peer id is not that of its key, the pending
-        rotation included (decision 20); so do the other two ways to store one.
+        rotation included (contract: metadata-3); so do the other two ways to store one.
         """
         ...
 
@@ -40,7 +40,7 @@ class MobRuntimeMetadataStore(Protocol):
         """Replace the authority of a mob if it equals `expected`; False, touching nothing, if not or if it has none.
 
         Records are compared by value in every field, the pending rotation and the order of its accepted peers
-        included, however they are encoded or sealed (decision 19).
+        included, however they are encoded or sealed (contract: metadata-2).
         """
         ...
 
@@ -51,7 +51,7 @@ class MobRuntimeMetadataStore(Protocol):
     async def list_external_binding_overlays(self, mob_id: str) -> list[ExternalBindingOverlayRecord]:
         """The overlays of a mob as they were at one moment, by identity (bytes of its UTF-8), then generation.
 
-        The bootstrap token inside a member reference is never stored, that of the overlay is (decision 21).
+        The bootstrap token inside a member reference is never stored, that of the overlay is (contract: metadata-7).
         """
         ...
 

@@ -9,12 +9,13 @@ from redis_mob.models import MobDefinition
 
 @runtime_checkable
 class MobSpecStore(Protocol):
-    """The definition of each mob, with a revision that grows with every write (section 3).
+    """The definition of each mob, with a revision that grows with every write (contract: specs-1).
 
     Revisions start at 1 and survive deletion: the next put continues the count, so that a holder of an old revision
-    cannot overwrite a new incarnation (decision 17). The mob id is the key; that of the definition is not compared
-    with it. All methods raise InternalError for an id that cannot be stored as UTF-8, OutcomeUnknownError when the
-    connection was lost after a write was sent, WriteFailedError or ReadFailedError when the storage cannot be reached.
+    cannot overwrite a new incarnation (contract: specs-3). The mob id is the key; that of the definition is not
+    compared with it. All methods raise InternalError for an id that cannot be stored as UTF-8, OutcomeUnknownError when
+    the connection was lost after a write was sent, WriteFailedError or ReadFailedError when the storage cannot be
+    reached.
     """
 
     async def put_spec(self, mob_id: str, definition: MobDefinition, revision: int | None = None) -> int:
@@ -39,5 +40,5 @@ class MobSpecStore(Protocol):
         ...
 
     async def delete_spec(self, mob_id: str, revision: int | None = None) -> bool:
-        """Delete a definition; False if there is none, or if its revision is not the given one (decision 18)."""
+        """Delete a definition; False if there is none, or if its revision is not the given one (contract: specs-4)."""
         ...
