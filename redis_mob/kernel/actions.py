@@ -37,7 +37,7 @@ class RunNode:
 
 @dataclass(frozen=True, slots=True)
 class StartLoop:
-    """A ready loop node starts its loop instance; it holds no node slot afterwards (decision 26)."""
+    """A ready loop node starts its loop instance; it holds no node slot afterwards (contract: kernel-14)."""
 
     frame_id: str
     node_id: str

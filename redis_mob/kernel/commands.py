@@ -16,7 +16,7 @@ from redis_mob.models.flow import FramePhase, NodeStatus
 
 
 class Run(StrEnum):
-    """Commands to the run machine (store contract 6.1)."""
+    """Commands to the run machine (contract: kernel-5)."""
 
     START_RUN = "StartRun"
     DISPATCH_STEP = "DispatchStep"
@@ -45,7 +45,7 @@ class Run(StrEnum):
 
 
 class Frame(StrEnum):
-    """Commands to a frame machine (store contract 6.2)."""
+    """Commands to a frame machine (contract: kernel-18)."""
 
     ADMIT_NEXT_READY_NODE = "AdmitNextReadyNode"
     COMPLETE_NODE = "CompleteNode"
@@ -57,7 +57,7 @@ class Frame(StrEnum):
 
 
 class Loop(StrEnum):
-    """Commands to a loop machine (store contract 6.3)."""
+    """Commands to a loop machine (contract: kernel-27)."""
 
     BODY_FRAME_FAILED = "BodyFrameFailed"
     BODY_FRAME_CANCELED = "BodyFrameCanceled"

@@ -1,4 +1,4 @@
-"""Evaluates conditions (store contract 6.4)."""
+"""Evaluates conditions (contract: kernel-36)."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from redis_mob.models.conditions import (
 def evaluate(condition: ConditionExpr, context: ConditionContext) -> bool:
     """Whether a condition holds. Never raises.
 
-    A comparison whose path leads nowhere is false, hence its negation true (decision 28). Equality is that of JSON
-    (decision 16). Greater and less compare two numbers as 64-bit floats, or two texts by code point; any other pair
-    is false. Source: store contract 6.4, 10.
+    A comparison whose path leads nowhere is false, hence its negation true (contract: kernel-35). Equality is that of
+    JSON (contract: kernel-33). Greater and less compare two numbers as 64-bit floats, or two texts by code point; any
+    other pair is false (contract: kernel-34).
     """
     match condition:
         case AndCondition(exprs=exprs):

@@ -1,4 +1,4 @@
-"""What conditions, templates and handlers see of a run (store contract 6.4, decision 41)."""
+"""What conditions, templates and handlers see of a run (contract: kernel-31, kernel-32)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def stored_context(run: MobRun) -> ConditionContext:
     """Everything the run has stored, as the original engine sees it.
 
     A step has its output of the root frame, unless the last stored iteration of a loop has one; of several loops the
-    one with the greatest id wins. Source: store contract 6.4.
+    one with the greatest id wins (contract: kernel-31).
     """
     loops = {loop: tuple(dict(entry) for entry in entries) for loop, entries in run.loop_iteration_outputs.items()}
     last = (entries[-1] for entries in loops.values() if entries)
@@ -37,7 +37,7 @@ def stored_context(run: MobRun) -> ConditionContext:
 
 
 def visible_context(run: MobRun, flow: FlowSpec) -> ConditionContext:
-    """What this moment of a run shows to its steps and until conditions (decision 41).
+    """What this moment of a run shows to its steps and until conditions (contract: kernel-32).
 
     Of each loop, only its current instance counts: the one started last. Its iterations are those whose body frame
     exists, and each shows the outputs of exactly the steps that completed in that frame, so that values which an

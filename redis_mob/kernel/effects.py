@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class EffectKind(StrEnum):
-    """The kinds of effects; the subject says of what (store contract 6)."""
+    """The kinds of effects; the subject says of what (contract: kernel-1)."""
 
     RUN_NOTICE = "run_notice"
     STEP_NOTICE = "step_notice"

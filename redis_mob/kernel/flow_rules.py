@@ -1,4 +1,4 @@
-"""Rules for flows, topology and supervisor (store contract 5.8, decision 33)."""
+"""Rules for flows, topology and supervisor (contract: definition-12, definition-13, definition-14)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The frame machine: which nodes of a frame are ready, running and over (store contract 6.2)."""
+"""The frame machine: which nodes of a frame are ready, running and over (contract: kernel-16)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def seeded(seed: FrameSeed) -> FlowFrameState:
 
     Raises KernelError, naming the node, unless the seed describes exactly the tracked nodes: each in the order once,
     with a kind, a status, known dependencies, and a step id or a loop id by its kind; those without dependencies
-    Ready and queued, the others Pending. Source: store contract 6.2.
+    Ready and queued, the others Pending (contract: kernel-16).
     """
     _check_seed(seed)
     nodes = seed.tracked_nodes
@@ -87,7 +87,7 @@ def transition(state: FlowFrameState, command: FrameCommand) -> Result:
     """The state after a command, and its effects.
 
     Raises KernelError, naming frame and node, when the frame is sealed already, the node is not where the command
-    needs it, or a seal does not fit the nodes. Source: store contract 6.2, column M; decision 26 for branch winners.
+    needs it, or a seal does not fit the nodes (contract: kernel-17, kernel-18, kernel-20, kernel-21).
     """
     if state.phase is not FramePhase.RUNNING:
         raise KernelError(f"frame {state.frame_id!r} is {state.phase}; {command.command} needs it Running")
@@ -101,7 +101,7 @@ def outcome(state: FlowFrameState) -> FramePhase:
     """What a frame whose nodes are all over is sealed as.
 
     Failed if a node failed, except a member of a branch that has a winner; else Canceled if a node was canceled;
-    else Completed. Source: store contract 6.2, decision 42.
+    else Completed (contract: kernel-22, kernel-23).
     """
     failed = [node for node, status in state.node_status.items() if status is NodeStatus.FAILED]
     won = state.branch_winners

@@ -1,4 +1,4 @@
-"""The loop machine: which iteration of a loop waits for what (store contract 6.3)."""
+"""The loop machine: which iteration of a loop waits for what (contract: kernel-24)."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def transition(state: LoopIterationState, command: LoopCommand) -> Result:
     """The loop after a command: its body failed or was canceled, or the loop itself is canceled.
 
     Everything else that happens to a loop has an input of its own. Raises KernelError, naming the loop, when the
-    command does not fit its phase, stage or iteration. Source: store contract 6.3, column M.
+    command does not fit its phase, stage or iteration (contract: kernel-27).
     """
     match command.command:
         case Loop.BODY_FRAME_FAILED:

@@ -148,7 +148,7 @@ def apply(machine: FlowMachine, *inputs: FlowAuthorityInput) -> FlowMachine:
     """The machine after these inputs, in order.
 
     Raises KernelError (FrameDepthLimitExceededError for a loop that nests too deeply) when one is refused; since a
-    machine never changes, nothing has happened then. Source: store contract 6, decisions 26, 42, 44.
+    machine never changes, nothing has happened then (contract: kernel-1, kernel-5).
     """
     for told in inputs:
         machine, _ = advance(machine, told)
@@ -237,7 +237,7 @@ def startable_loop(machine: FlowMachine) -> str | None:
     """The waiting loop whose body frame may start next, in text order of the ids; None when there is none.
 
     `max_active_frames` bounds the bodies of loops in the root frame; a nested loop never waits for it, since the
-    loop around it holds a slot. Source: store contract 6.1, decision 44.
+    loop around it holds a slot (contract: kernel-11, kernel-12).
     """
     pending = machine.flow_state.pending_body_frame_loop_membership
     if not pending or _outermost_frame_free(machine):
@@ -302,7 +302,7 @@ def _create_loop(machine: FlowMachine, seed: LoopSeed) -> FlowMachine:
 
 
 def check_depth(machine: FlowMachine, loop_instance_id: str, depth: int) -> None:
-    """Raises FrameDepthLimitExceededError, naming loop and limit, when a loop would nest too deeply (contract 6.3)."""
+    """Raises FrameDepthLimitExceededError, naming the limit, for a loop that nests too deeply (contract: kernel-24)."""
     limit = machine.flow_state.max_frame_depth
     if 0 < limit < depth:
         raise FrameDepthLimitExceededError(f"loop {loop_instance_id!r} would nest {depth} deep; the limit is {limit}")

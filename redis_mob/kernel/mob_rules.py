@@ -1,4 +1,4 @@
-"""Rules for profiles, skills, wiring and backends of a mob (store contract 5.8)."""
+"""Rules for profiles, skills, wiring and backends of a mob (contract: definition-11)."""
 
 from __future__ import annotations
 

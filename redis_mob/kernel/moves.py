@@ -46,7 +46,7 @@ def move_for(action: Transition, machine: FlowMachine, flow: FlowSpec) -> Move:
     """Carries out a planned action.
 
     Raises KernelError when the machine is not where the action was planned (plan again), among them
-    FrameDepthLimitExceededError for a loop that nests too deeply. Source: store contract 7.1.
+    FrameDepthLimitExceededError for a loop that nests too deeply (contract: kernel-24).
     """
     draft = Draft(machine)
     match action:
@@ -95,8 +95,8 @@ def skip_node(machine: FlowMachine, frame_id: str, node_id: str) -> Move:
 def until_decided(machine: FlowMachine, loop_instance_id: str, *, met: bool) -> Move:
     """Takes the answer to EvaluateUntil.
 
-    The loop completes when the condition is met, else asks for another body, else is Exhausted and fails its node.
-    Source: store contract 6.3, 7.1.
+    The loop completes when the condition is met, else asks for another body, else is Exhausted and fails its node
+    (contract: kernel-25, kernel-26, kernel-27).
     """
     draft = Draft(machine)
     record = LoopIterationRecord(

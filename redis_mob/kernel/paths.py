@@ -1,4 +1,4 @@
-"""Paths into the values of a run, shared by conditions and templates (store contract 6.4)."""
+"""Paths into the values of a run, shared by conditions and templates (contract: kernel-29)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def resolve(path: str, context: ConditionContext) -> Resolution:
     * `loops.<loop>.iterations.<n>.steps.<step>`, `….<key>…`: without that alias.
 
     A key looks into an object, an unsigned number into a list. Every dot separates, so that ids and keys with dots
-    cannot be reached; an empty key is a key. Source: store contract 6.4, 10.
+    cannot be reached; an empty key is a key (contract: kernel-29, kernel-30).
     """
     match path.split("."):
         case ["params", *keys]:

@@ -1,4 +1,4 @@
-"""What may happen next in a run, decided from its stored state alone (decision 29)."""
+"""What may happen next in a run, decided from its stored state alone (contract: kernel-38)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def next_actions(machine: FlowMachine, flow: FlowSpec) -> tuple[Action, ...]:
     """Everything that may happen next, the preferred first; each is possible as it is, whatever the others do.
 
     At most one grant of a node and one start of a body frame are among them, since the machine gives these in turn:
-    after either, plan again. Grants come before starts of body frames (store contract 7.1). The tuple is empty when
+    after either, plan again. Grants come before starts of body frames (contract: kernel-38). The tuple is empty when
     the run is over, or when only results of running steps can move it on.
     """
     match machine.status:

@@ -32,7 +32,7 @@ def unprojected_steps(
     Skipped; completed steps stay Completed however the run ends; the rest goes with the run. Steps come in the
     order of the run, but in a run that does not complete those that completed come first, so that a row of failures
     counts all failed steps. Nodes that were skipped only since `before`, because the run was ended early, decide
-    nothing. Source: engine contract 8 and 9, decisions 26, 35.
+    nothing (contract: kernel-39, kernel-40).
     """
     verdicts = _verdicts(machine, flow, before or machine)
     state = machine.flow_state

@@ -1,4 +1,4 @@
-"""Whether a stored run agrees with itself and with its log (store contract 7.2)."""
+"""Whether a stored run agrees with itself and with its log (contract: kernel-43)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from redis_mob.models.flow import (
 from redis_mob.models.run import MobRun, MobRunStatus
 
 FIRST_RECOVERABLE_SCHEMA = 3
-"""Runs that were started under an older schema cannot go on (store contract 7.2)."""
+"""Runs that were started under an older schema cannot go on (contract: kernel-45)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def reconcile(run: MobRun) -> tuple[Difference, ...]:
     In this order: a schema too old to be running; frames whose ready queue and Ready nodes differ; for a run that is
     not over, its lists of ready frames and waiting loops and its counts of taken slots; then, if the run has a log,
     whatever is not as the log leads to. Waiting loops are judged by their stage, and a run that is over holds no
-    slots. Source: store contract 7.2, 7.4, decisions 26, 27.
+    slots (contract: kernel-43, kernel-44, kernel-45).
     """
     return (*_schema(run), *_queues(run), *_scheduler(run), *_log(run))
 

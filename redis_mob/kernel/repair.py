@@ -1,4 +1,4 @@
-"""Mending a stored run that a crash left between two writes, so that it can go on (decision 27)."""
+"""Mending a stored run that a crash left between two writes, so that it can go on (contract: kernel-46)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def repair(run: MobRun, flow: FlowSpec) -> Move:
     is mended by state alone, since its log must not begin in the middle.
 
     Raises KernelError, naming what is left, for everything else: a log that leads elsewhere, a ready queue unlike
-    its nodes, a schema that is too old. Source: store contract 7.3, decisions 26, 27.
+    its nodes, a schema that is too old (contract: kernel-46).
     """
     if not reconcile(run):
         return Move((), FlowMachine.from_run(run, flow))

@@ -1,4 +1,4 @@
-"""The run machine: step statuses, target counts, node and frame slots (store contract 6.1)."""
+"""The run machine: step statuses, target counts, node and frame slots (contract: kernel-5)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def transition(state: FlowRunState, command: RunCommand) -> Result:
 
     Guards that need frames or loops are not checked here but by `machine.advance`; projections are `project_step`.
     Counters saturate at 0 and at the greatest 32-bit number, except that no node slot can be given back when none
-    is taken. Raises KernelError, naming what was wrong. Source: store contract 6.1, column M.
+    is taken. Raises KernelError, naming what was wrong (contract: kernel-2, kernel-6, kernel-13).
     """
     handler = _HANDLERS.get(command.command)
     if handler is None:
@@ -38,7 +38,7 @@ def project_step(state: FlowRunState, command: RunCommand, node: NodeStatus) -> 
     """The state after a step took over the status of a finished node.
 
     A failure counts and may call the supervisor; a completion ends a row of failures. Raises KernelError when the
-    step is over already, or the node is not Completed, Failed or Skipped. Source: store contract 6.1.
+    step is over already, or the node is not Completed, Failed or Skipped (contract: kernel-7).
     """
     step = _step(state, command)
     status = PROJECTED.get(node)

@@ -1,4 +1,4 @@
-"""Seeds of frames and loops, and the ids of what is made at run time (store contract 5.5, 6.2, 6.3)."""
+"""Seeds of frames and loops, and the ids of what is made at run time (contract: json-19, kernel-16, kernel-24)."""
 
 from __future__ import annotations
 

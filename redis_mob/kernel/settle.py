@@ -61,7 +61,7 @@ def cancel_run(machine: FlowMachine, flow: FlowSpec) -> Move:
     """Cancels a run that is Pending or Running.
 
     Running nodes and loops are Canceled, ready nodes too, frames are sealed, completed steps stay Completed, all
-    slots come back, and the run is Canceled. Raises KernelError when the run is over. Source: decisions 35, 39.
+    slots come back, and the run is Canceled. Raises KernelError when the run is over (contract: kernel-39, kernel-41).
     """
     draft = Draft(machine)
     _settle_run(draft, Frame.CANCEL_NODE)
@@ -74,7 +74,7 @@ def abort_run(machine: FlowMachine, flow: FlowSpec, *, failing: tuple[str, str] 
 
     Running steps are Failed, and so is the ready node `failing` (frame id, node id) when given; what was not begun is
     Canceled, frames are sealed, and the run is Failed, with its completed steps Completed and all others that no node
-    decided Failed. Raises KernelError when the run is over, or `failing` is not ready. Source: engine contract 8.
+    decided Failed. Raises KernelError when the run is over, or `failing` is not ready (contract: kernel-42).
     """
     draft = Draft(machine)
     if machine.status is MobRunStatus.PENDING:

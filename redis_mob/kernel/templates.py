@@ -1,4 +1,4 @@
-"""Renders the messages of steps: `{{ path }}` becomes the value at that path (engine rules 2)."""
+"""Renders the messages of steps: `{{ path }}` becomes the value at that path (contract: kernel-37)."""
 
 from __future__ import annotations
 

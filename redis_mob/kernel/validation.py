@@ -1,4 +1,4 @@
-"""Whether a definition makes sense: every finding, with its place (store contract 5.8)."""
+"""Whether a definition makes sense: every finding, with its place (contract: definition-10)."""
 
 from __future__ import annotations
 
