@@ -1,4 +1,4 @@
-"""Authority inputs: the log of what the flow machine was told, kept with each run (store contract 5.5)."""
+"""Authority inputs: the log of what the flow machine was told, kept with each run (contract: json-20)."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ FlowAuthorityInput: TypeAlias = Annotated[
     | AuthorizeLoopIterationReducerCommand,
     Field(discriminator="input"),
 ]
-"""The ten inputs that a run's log may hold; anything else is refused when it is built (decision 9)."""
+"""The ten inputs that a run's log may hold; anything else is refused when it is built (contract: runs-29)."""
 
 STORABLE_INPUTS = (
     RunFlow,

@@ -29,10 +29,10 @@ from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, cor
 from redis_mob.models.duplicates import repeated_field
 
 SCHEMA_VERSION = 6
-"""The version that runs and stored events carry (store contract 5.1, 5.3)."""
+"""The version that runs and stored events carry (contract: json-10, json-14)."""
 
 MAX_JSON_DEPTH = 500
-"""Documents nested deeper than this are refused (decision on bad input, config contract)."""
+"""Documents nested deeper than this are refused (contract: config-3)."""
 
 MAX_VALUE_DEPTH = 128
 """JSON values in models are nested at most this deep: what can be built can also be written, and read back."""
@@ -66,7 +66,7 @@ class Model(BaseModel):
     """A frozen value that reads and writes the contract's JSON.
 
     Strict about types (`1.0` and `true` are no integers), tolerant of unknown fields, which are dropped; a field given
-    twice is refused (store contract 5.0, 10). `model_validate_json` reads; `model_dump_json` writes.
+    twice is refused (contract: json-1, json-2, json-3). `model_validate_json` reads; `model_dump_json` writes.
     """
 
     model_config = ConfigDict(
@@ -177,7 +177,7 @@ SortedSet = Annotated[tuple[T, ...], Strict(False), AfterValidator(_sorted_uniqu
 def canonical_run_id(value: object) -> str:
     """The lower-case hyphenated text of a UUID given in any common spelling.
 
-    Raises ValueError naming the value. Source: store contract 5.0.
+    Raises ValueError naming the value (contract: json-4).
     """
     if isinstance(value, str):
         if _CANONICAL_UUID.fullmatch(value):
@@ -201,7 +201,7 @@ Uuid = RunId
 
 
 def format_timestamp(value: datetime) -> str:
-    """RFC 3339 in UTC with `Z`; the fraction is left out or has three or six digits (store contract 5.0)."""
+    """RFC 3339 in UTC with `Z`; the fraction is left out or has three or six digits (contract: json-6)."""
     if value.microsecond == 0:
         timespec = "seconds"
     else:
@@ -221,7 +221,7 @@ Timestamp = Annotated[
     AfterValidator(_to_utc),
     PlainSerializer(format_timestamp, return_type=str, when_used="json"),
 ]
-"""A moment in UTC with microseconds; longer fractions are truncated on read, naive times refused (decision 3)."""
+"""A moment in UTC with microseconds; longer fractions are truncated, naive times refused (contract: store-7)."""
 
 
 def _check_json(value: Any, path: str, depth: int, deepest: int) -> None:
@@ -277,9 +277,9 @@ JsonValue = Annotated[Any, AfterValidator(check_value), WithJsonSchema({})]
 
 
 def json_equal(a: Any, b: Any) -> bool:
-    """Deep equality of JSON values: 1 is neither 1.0 nor true, the order of keys does not matter (decision 16).
+    """Deep equality of JSON values: 1 is neither 1.0 nor true, the order of keys does not matter (contract: store-6).
 
-    0.0 equals -0.0, but the integer 0 does not (store contract 10).
+    0.0 equals -0.0, but the integer 0 does not (contract: store-6).
     """
     match a, b:
         case dict(), dict():

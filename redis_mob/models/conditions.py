@@ -1,4 +1,4 @@
-"""The conditions of steps and loops: a small expression language over a run's values (store contract 5.7, 6.4)."""
+"""The conditions of steps and loops: a small expression language over a run's values (contract: definition-7)."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ class ConfigChangeKind(WireEnum):
 
 
 class ConfigChangeEvent(Model):
-    """A document changed; what it says now has to be read (config contract 3.1)."""
+    """A document changed; what it says now has to be read (contract: config-22)."""
 
     namespace: str
     id: str

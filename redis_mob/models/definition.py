@@ -1,4 +1,4 @@
-"""The definition of a mob: who its members are, how they are wired, and which flows they run (store contract 5.7)."""
+"""The definition of a mob: its members, how they are wired, which flows they run (contract: definition-1)."""
 
 from __future__ import annotations
 
@@ -177,7 +177,8 @@ class MobDefinition(Model):
         Steps and nodes keep the order in which they are written; unknown fields and tables are ignored. Fields that
         belong to the running mob (`owner_bridge_session_id`, `session_cleanup_policy`, `is_implicit`) cannot be set.
 
-        Raises DefinitionError naming line and column, or the path and value of the field. Source: store contract 5.7.
+        Raises DefinitionError naming line and column, or the path and value of the field
+        (contract: definition-2, definition-9).
         """
         document = from_tables(read_toml(text))
         try:

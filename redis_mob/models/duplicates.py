@@ -1,4 +1,4 @@
-"""JSON that gives a field twice is refused; free maps take the last value (store contract 10)."""
+"""JSON that gives a field twice is refused; free maps take the last value (contract: json-2)."""
 
 from __future__ import annotations
 

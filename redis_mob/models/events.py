@@ -1,4 +1,4 @@
-"""What happened in a mob: events, and the kinds of them (store contract 5.1, 5.2)."""
+"""What happened in a mob: events, and the kinds of them (contract: json-10, json-11)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from redis_mob.models.profile import MobRuntimeMode
 
 
 class MobCreated(Model):
-    """The mob exists from here on, as this definition says; the order of steps and nodes is kept (decision 7)."""
+    """The mob exists from here on, as this definition says; steps and nodes keep their order (contract: events-20)."""
 
     type: Literal["mob_created"] = "mob_created"
     definition: MobDefinition
@@ -389,7 +389,7 @@ MOB_EVENT_KIND: TypeAdapter[MobEventKind] = TypeAdapter(MobEventKind, config=HID
 
 
 class NewMobEvent(Model):
-    """An event to be stored. Without a `timestamp` it gets the time of the server (decision 3)."""
+    """An event to be stored. Without a `timestamp` it gets the time of the server (contract: events-4)."""
 
     model_config = HIDE_INPUT
 
@@ -410,7 +410,7 @@ class MobEvent(Model):
 
 
 def terminal_identity(kind: MobEventKind) -> tuple[str, str] | None:
-    """Run and flow that this kind of event ends; None if it ends none (decision 2)."""
+    """Run and flow that this kind of event ends; None if it ends none (contract: events-7)."""
     match kind:
         case FlowCompleted() | FlowFailed() | FlowCanceled():
             return kind.run_id, kind.flow_id

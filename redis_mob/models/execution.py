@@ -1,4 +1,7 @@
-"""What the fleet keeps beside a run: how it was started, and who executes what under which lease (decision 29)."""
+"""What the fleet keeps beside a run: how it was started, and who executes what under which lease.
+
+All of it is stored, since a decision looks at nothing else (contract: engine-1, executions-6).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a failed turn is described, in events and in the failure ledger (store contract 5.2)."""
+"""How a failed turn is described, in events and in the failure ledger (contract: json-12)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kernel states: what the flow, frame and loop machines persist (store contract 5.4)."""
+"""Kernel states: what the flow, frame and loop machines persist (contract: json-16, json-17, json-18)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Flows as they are written: steps, frames and loops (store contract 5.7)."""
+"""Flows as they are written: steps, frames and loops (contract: definition-4, definition-6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Identities and keys that several records share (store contract 5.0)."""
+"""Identities and keys that several records share (contract: json-4)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class AgentRuntimeId(Model):
 
 
 class FrameAtomicOperation(WireEnum):
-    """The compound operations that must be atomic, by their method names (store contract 2.3)."""
+    """The compound operations that must be atomic, by their method names (contract: store-2, runs-15)."""
 
     CAS_FRAME_STATE = "cas_frame_state"
     CAS_GRANT_NODE_SLOT = "cas_grant_node_slot"

@@ -1,4 +1,4 @@
-"""How a member is reached behind its identity (store contract 5.6). Seen by stores only, never by readers of events."""
+"""How a member is reached behind its identity (contract: json-23). Seen by stores only, never by readers of events."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class SessionMemberRef(Model):
 
 
 class BackendPeerMemberRef(Model):
-    """A member behind a backend, reached as a peer. Its `bootstrap_token` is read, but never written (decision 21)."""
+    """A member behind a backend, reached as a peer. Its `bootstrap_token` is never written (contract: metadata-7)."""
 
     model_config = HIDE_INPUT
 

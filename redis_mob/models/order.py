@@ -13,7 +13,7 @@ def dependency_order(dependencies: Mapping[str, Sequence[str]], what: str) -> tu
 
     Among those that are free at the same time, the order of definition counts; a repeated dependency does no harm.
     Raises DefinitionError, naming the id, for a dependency on itself, on something unknown, or in a cycle; `what`
-    says what the ids are ("step", "node"). Source: store contract 6.1.
+    says what the ids are ("step", "node") (contract: kernel-3).
     """
     missing: dict[str, int] = {}
     dependents: dict[str, list[str]] = {item: [] for item in dependencies}

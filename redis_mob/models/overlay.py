@@ -1,4 +1,4 @@
-"""What is known of a member's external binding beside its definition (store contract 5.6)."""
+"""What is known of a member's external binding beside its definition (contract: json-22)."""
 
 from __future__ import annotations
 

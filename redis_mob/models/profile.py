@@ -1,4 +1,4 @@
-"""Profiles: what a member of a role is made of (store contract 5.7), and profiles kept for a whole realm."""
+"""Profiles: what a member of a role is made of (contract: definition-8), and profiles kept for a whole realm."""
 
 from __future__ import annotations
 
@@ -71,11 +71,11 @@ def _binding_tag(value: Any) -> str:
 ProfileBinding: TypeAlias = Annotated[
     Annotated[RealmProfileRef, Tag("realm")] | Annotated[Profile, Tag("inline")], Discriminator(_binding_tag)
 ]
-"""A profile written out, or the name of one in the realm; an object that has both is a name (store contract 5.7)."""
+"""A profile written out, or the name of one in the realm; an object with both is a name (contract: definition-8)."""
 
 
 class StoredRealmProfile(Model):
-    """A realm profile as its store holds it; `revision` grows with every write of this name (decision 17)."""
+    """A realm profile as its store holds it; `revision` grows with every write of this name (contract: profiles-5)."""
 
     name: str
     profile: Profile

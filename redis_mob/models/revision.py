@@ -11,7 +11,7 @@ def extract_meta_revision(value: Any) -> int | None:
     """The integer at `meta.revision` of a document, or None if there is none from 0 to 2^64-1.
 
     A float is no integer even if it is whole, nor is a bool or a text. The document needs no `spec`. Conditional writes
-    treat None as 0. Source: config contract 2.1.
+    treat None as 0 (contract: config-7).
     """
     meta = _member(value, "meta")
     revision = _member(meta, "revision")

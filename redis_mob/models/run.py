@@ -1,4 +1,4 @@
-"""A run as a whole: status, kernel states, outputs and ledgers (store contract 5.3)."""
+"""A run as a whole: status, kernel states, outputs and ledgers (contract: json-14)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.seed import pending_flow_state, run_seed
 
 MAX_LOOP_ITERATION = 1_000_000
-"""The greatest iteration for which an output may be recorded (decision 15)."""
+"""The greatest iteration for which an output may be recorded (contract: runs-26)."""
 
 
 class MobRunStatus(WireEnum):
@@ -50,7 +50,7 @@ class MobRunStatus(WireEnum):
 
 
 class StepRunStatus(WireEnum):
-    """The status in a step ledger row; spelled in lower case, unlike `FlowStepStatus` (store contract 5.0)."""
+    """The status in a step ledger row; spelled in lower case, unlike `FlowStepStatus` (contract: json-8)."""
 
     DISPATCHED = "dispatched"
     COMPLETED = "completed"
@@ -124,7 +124,7 @@ class MobRun(Model):
         """A fresh run, not stored yet: Pending, with a random id and the present time unless they are given.
 
         `escalation_threshold` is the one of the mob's supervisor, 0 without one. Raises DefinitionError when the
-        steps of the flow cannot be ordered. Source: store contract 5.3, 6.1.
+        steps of the flow cannot be ordered (contract: json-14, kernel-4).
         """
         made = str(uuid4()) if run_id is None else canonical_run_id(run_id)
         seed = run_seed(made, flow_spec, limits, escalation_threshold)

@@ -16,7 +16,7 @@ DEPENDENCY_MODES = {DependsOnMode.ALL: DependencyMode.ALL, DependsOnMode.ANY: De
 def run_seed(run_id: str, flow: FlowSpec, limits: LimitsSpec | None = None, escalation_threshold: int = 0) -> RunSeed:
     """The seed of a run of this flow; a limit that is not set is 0, which means none.
 
-    Raises DefinitionError when the steps cannot be ordered. Source: store contract 5.5, 6.1.
+    Raises DefinitionError when the steps cannot be ordered (contract: kernel-3, kernel-4).
     """
     bounds = limits or LimitsSpec()
     steps = flow.steps
@@ -60,7 +60,7 @@ def pending_flow_state(seed: RunSeed) -> FlowRunState:
     """The state of a run that was just created from this seed.
 
     A map of the seed that leaves out a step has the default for it: no dependencies, mode and policy All, no branch,
-    thresholds 0. Numbers above 32 bits saturate. Source: store contract 6.1.
+    thresholds 0. Numbers above 32 bits saturate (contract: kernel-4).
     """
     steps = seed.step_ids
     zeros: SortedDict[int] = presorted((step, 0) for step in steps)

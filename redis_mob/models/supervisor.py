@@ -1,4 +1,4 @@
-"""The authority of a mob's supervisor: its key, its epoch, and a rotation under way (store contract 4)."""
+"""The authority of a mob's supervisor: its key, its epoch, and a rotation under way (contract: metadata-10)."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class SupervisorAuthorityRecord(_Authority):
     """Who supervises a mob, since which epoch, and the rotation to a successor if one is pending.
 
     `secret_key` is secret: no repr and no error shows it, but the JSON does. A store refuses a record whose
-    `public_peer_id` does not belong to its key (decision 20).
+    `public_peer_id` does not belong to its key (contract: metadata-3).
     """
 
     pending_rotation: SupervisorPendingRotationRecord | None = Field(default=None, exclude_if=is_none)
@@ -89,8 +89,8 @@ class SupervisorAuthorityRecord(_Authority):
 
         A view with accepted peers replaces the pending rotation, list and all; one without peers takes it back. It is
         welcome if it leads to the next epoch, or (with accepted peers) to another authority of an epoch that is not
-        ahead, and contradicts no other rotation that is pending. True does not mean that anything changed.
-        Source: store contract 4.
+        ahead, and contradicts no other rotation that is pending. True does not mean that anything changed
+        (contract: metadata-12).
         """
         has_peers = bool(pending.accepted_peer_ids)
         overtaken = has_peers and pending.epoch <= self.epoch and pending.public_peer_id != self.public_peer_id
