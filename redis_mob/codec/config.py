@@ -57,7 +57,7 @@ class EncodedWrite(NamedTuple):
 
 
 def check_name(what: str, name: object) -> str:
-    """The same name, if it may name a config namespace, document or scope (decision 24).
+    """The same name, if it may name a config namespace, document or scope (contract: config-18).
 
     Raises ValidationError if it is no text, blank, or contains a control character or a lone surrogate.
     """
@@ -118,7 +118,7 @@ def check_distinct(writes: Sequence[ConfigWrite]) -> None:
 
 
 def scope_prefix(scope_id: object) -> str:
-    """What stands in front of the namespaces of a scope; its length makes it unambiguous (config contract 1.3).
+    """What stands in front of the namespaces of a scope; its length makes it unambiguous (contract: config-20).
 
     Raises ValidationError for a bad name, or one of more than 512 bytes.
     """

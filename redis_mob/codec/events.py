@@ -1,4 +1,4 @@
-"""Events as bytes: the fields of our own log, and the envelope in which meerkat stores them (store contract 5.1)."""
+"""Events as bytes: the fields of our own log, and the envelope in which meerkat stores them (contract: json-10)."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def encode_new_event(event: NewMobEvent) -> EncodedEvent:
 def decode_event(cursor: int, fields: Mapping[bytes, bytes]) -> MobEvent:
     """The event that lies at this cursor of the log.
 
-    Raises SerializationError naming the cursor and what is wrong (decision 8).
+    Raises SerializationError naming the cursor and what is wrong (contract: events-12).
     """
     version = fields.get(b"schema_version")
     if version is None:
@@ -120,7 +120,7 @@ def decode_stored_event(text: str | bytes) -> MobEvent:
     event = _unwrap(text)
     kind = event.get("kind")
     if isinstance(kind, dict) and _REF in kind:
-        # The reference is checked on every kind, also where it means nothing (store contract 10).
+        # The reference is checked on every kind, also where it means nothing (contract: events-22).
         try:
             MEMBER_REF.validate_json(json.dumps(kind[_REF]))
         except ValidationError as error:

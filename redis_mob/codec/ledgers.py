@@ -55,7 +55,7 @@ def decode_json(data: bytes) -> Any:
 
 
 def encode_input(value: FlowAuthorityInput) -> bytes:
-    """One authority input as the log holds it. Raises InternalError for what no log may hold (decision 9)."""
+    """One authority input as the log holds it. Raises InternalError for what no log may hold (contract: runs-29)."""
     if not isinstance(value, STORABLE_INPUTS):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InternalError(f"{type(value).__name__} is no input that the log of a run may hold")
     return FLOW_AUTHORITY_INPUT.dump_json(value)
@@ -77,7 +77,7 @@ def step_output(entry: StepLedgerEntry) -> bytes:
 
 
 def step_identity_field(entry: StepLedgerEntry) -> bytes:
-    """The index field of (step, agent, status): what an entry is deduplicated by (store contract 2.2)."""
+    """The index field of (step, agent, status): what an entry is deduplicated by (contract: runs-11)."""
     return b"a" + pack((entry.step_id, entry.agent_identity, str(entry.status)))
 
 
@@ -120,7 +120,7 @@ def failure_step_field(step_id: str) -> bytes:
 
 
 def failure_content_field(entry: FailureLedgerEntry) -> bytes:
-    """The index field of a failure's content, its time left out (decision 14)."""
+    """The index field of a failure's content, its time left out (contract: runs-13)."""
     stored = entry.model_dump_json(exclude={"timestamp"})
     equal = json.loads(stored, parse_float=lambda digits: float(digits) + 0.0)  # -0.0 equals 0.0, and becomes it
     return b"c" + blake2b(json_text(equal, sort_keys=True).encode(), digest_size=16).digest()
@@ -162,7 +162,7 @@ def decode_iteration_rows(rows: Sequence[bytes]) -> tuple[LoopIterationLedgerEnt
 def check_place(step_id: str, loop_context: tuple[str, int] | None) -> None:
     """Raises InternalError for an output that can have no place.
 
-    Its iteration is not from 0 to 1,000,000 (decision 15), or a name is no UTF-8.
+    Its iteration is not from 0 to 1,000,000 (contract: runs-26), or a name is no UTF-8.
     """
     if loop_context is not None and not 0 <= loop_context[1] <= MAX_LOOP_ITERATION:
         raise InternalError(
