@@ -37,7 +37,7 @@ from redis_mob.models.run import MobRunStatus, StepRunStatus
 from redis_mob.models.transition import RunView, Transition
 
 DEFAULT_STEP_TIMEOUT_MS = 30_000
-"""How long an execution may take when its step does not say (engine rules 2)."""
+"""How long an execution may take when its step does not say (contract: engine-10)."""
 
 MAX_LOST = 5
 """Workers that may vanish over one execution before it counts as the cause, and fails."""
@@ -193,7 +193,7 @@ def _loops(frame: FrameSpec) -> list[RepeatUntilSpec]:
 
 
 def _record_projection(progress: Progress, step: ProjectStep) -> None:
-    """The row that tells how a step ended as a whole, at the end of its run (engine rules 3, 8)."""
+    """The row that tells how a step ended as a whole, at the end of its run (contract: engine-25)."""
     run_id = progress.view.run.run_id
     if step.status is FlowStepStatus.COMPLETED:
         output = progress.context().steps.get(step.step_id)

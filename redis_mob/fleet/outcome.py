@@ -1,4 +1,4 @@
-"""What came of executing a step, and how a handler's value is taken (decision 37)."""
+"""What came of executing a step, and how a handler's value is taken (contract: engine-21)."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ class Progress:
                     self._tell_skipped(frame_id, old, snapshot)
 
     def end(self, move: Move) -> None:
-        """Take over a move that ends the run before its time: nothing is told of single steps (engine rules 10)."""
+        """Take over a move that ends the run before its time: nothing is told of single steps (contract: engine-29)."""
         self.machine = move.machine
         self._inputs += move.inputs
 

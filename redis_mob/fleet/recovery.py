@@ -21,9 +21,9 @@ async def recover(
 ) -> list[str]:
     """Mend the runs of a mob, and return the ids of those that needed it, in the order of their creation.
 
-    A run that is over and never said so gets its terminal event, by its stored status (cases 138, 139). An active
-    run that was started by a fleet gets its lists and counters right and becomes due (decision 27). Doing it again,
-    or in two places at once, is harmless. Raises KernelError naming a run that cannot be repaired.
+    A run that is over and never said so gets its terminal event, by its stored status (contract: engine-33). An active
+    run that was started by a fleet gets its lists and counters right and becomes due (contract: kernel-46). Doing it
+    again, or in two places at once, is harmless. Raises KernelError naming a run that cannot be repaired.
     """
     mended: list[str] = []
     for run in await runs.list_runs(definition.id):

@@ -1,4 +1,4 @@
-"""JSON schemas of steps: read when a run starts, applied to what its members give (decision 37)."""
+"""JSON schemas of steps: read when a run starts, applied to what its members give (contract: engine-22)."""
 
 from __future__ import annotations
 

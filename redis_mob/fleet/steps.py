@@ -31,7 +31,7 @@ from redis_mob.models.run import StepRunStatus
 
 FIRST_PAUSE = timedelta(milliseconds=100)
 LONGEST_PAUSE = timedelta(seconds=30)
-"""Bounds of the pause before a retry (decision 36)."""
+"""Bounds of the pause before a retry (contract: engine-17)."""
 
 
 def target(member: str) -> AgentRuntimeId:
@@ -87,7 +87,7 @@ def _tell_violation(progress: Progress, role: str) -> None:
 
 
 def _chosen(progress: Progress, spec: FlowStepSpec) -> tuple[str, ...]:
-    """The members that a step goes to; one_to_one takes the least loaded (decision 33)."""
+    """The members that a step goes to; one_to_one takes the least loaded (contract: engine-6)."""
     members = sorted(progress.view.launch.members.get(spec.role, ()))
     if spec.dispatch_mode is not DispatchMode.ONE_TO_ONE:
         return tuple(members)
@@ -140,7 +140,7 @@ def _fail_target(progress: Progress, key: ExecutionKey, execution: Execution, fa
 
 
 def _may_retry(progress: Progress, execution: Execution, pause: timedelta) -> bool:
-    """Whether an attempt is left, and would start before the flow's deadline (decision 36).
+    """Whether an attempt is left, and would start before the flow's deadline (contract: engine-16).
 
     Attempts that were lost with their worker are not counted against the step.
     """
@@ -163,7 +163,7 @@ def _described(failed: Failed, *, final: bool) -> tuple[AgentErrorReport | None,
 
 
 def decide_step(progress: Progress, frame_id: str, node_id: str, step_id: str) -> None:
-    """End the step as soon as its outcome is certain, whatever its other members are doing (decision 31)."""
+    """End the step as soon as its outcome is certain, whatever its other members are doing (contract: engine-12)."""
     spec = progress.flow.steps[step_id]
     executions = progress.executions_of(frame_id, node_id)
     by_status = Counter(execution.status for execution in executions.values())
@@ -218,7 +218,7 @@ def cancel_open(progress: Progress, frame_id: str | None = None, node_id: str | 
 
 
 def aggregate(spec: FlowStepSpec, executions: Mapping[str, Execution]) -> Any:
-    """What the successful answers add up to, ordered by member (engine rules 1, decision 32).
+    """What the successful answers add up to, ordered by member (contract: engine-14, engine-15).
 
     fan_in: an array of {target, output}. Otherwise with policy any the bare value of the first finisher, else an
     object from member to value.
