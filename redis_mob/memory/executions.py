@@ -201,7 +201,7 @@ def _after(stored: MobRun, transition: Transition, now: datetime) -> MobRun:
 
 
 def _same(one: Execution | None, other: Execution | None) -> bool:
-    """Whether two executions are equal to the last detail of their outputs: 1 is not 1.0 (decision 16)."""
+    """Whether two executions are equal to the last detail of their outputs: 1 is not 1.0 (contract: store-6)."""
     if one is None or other is None:
         return one is other
     return one.model_dump_json() == other.model_dump_json()

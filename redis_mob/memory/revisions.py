@@ -1,4 +1,4 @@
-"""Documents with revisions that survive deletion (decision 17)."""
+"""Documents with revisions that survive deletion (contract: specs-3, profiles-5)."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def copied_json(what: str, value: Any) -> Any:
 
 
 def copied_inputs(inputs: Sequence[FlowAuthorityInput]) -> list[FlowAuthorityInput]:
-    """The same inputs. Raises InternalError for one that no log may hold (decision 9)."""
+    """The same inputs. Raises InternalError for one that no log may hold (contract: runs-29)."""
     return [decode_input(encode_input(item)) for item in inputs]
 
 
@@ -51,7 +51,7 @@ def with_inputs(run: MobRun, inputs: Sequence[FlowAuthorityInput]) -> MobRun:
 
 
 def has_step_row(run: MobRun, entry: StepLedgerEntry) -> bool:
-    """Whether there is a row for the same step, agent and status (section 2.2)."""
+    """Whether there is a row for the same step, agent and status (contract: runs-11)."""
     return any(
         (row.step_id, row.agent_identity, row.status) == (entry.step_id, entry.agent_identity, entry.status)
         for row in run.step_ledger
@@ -77,7 +77,7 @@ def failures_of(run: MobRun, step_id: str) -> list[FailureLedgerEntry]:
 
 
 def says_the_same(one: FailureLedgerEntry, other: FailureLedgerEntry) -> bool:
-    """Whether two failures are equal, their times aside (decision 14)."""
+    """Whether two failures are equal, their times aside (contract: runs-13)."""
     first, second = (entry.model_dump(mode="json", exclude={"timestamp"}) for entry in (one, other))
     return json_equal(first, second)
 
@@ -96,7 +96,8 @@ def with_iteration(run: MobRun, entry: LoopIterationLedgerEntry) -> MobRun:
 def with_output(run: MobRun, step_id: str, output: Any, loop_context: tuple[str, int] | None) -> MobRun:
     """With the output of a root step, or of a step in (loop id, iteration).
 
-    An output that is recorded again keeps its place; iterations before it are there, if only empty (section 2.4).
+    An output that is recorded again keeps its place; iterations before it are there, if only empty
+    (contract: runs-26, runs-27).
     """
     if loop_context is None:
         return run.model_copy(update={"root_step_outputs": run.root_step_outputs.set((step_id, output))})
