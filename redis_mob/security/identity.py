@@ -1,4 +1,4 @@
-"""Ed25519 keys, and the two texts made of a public key: the peer id and the key text (store contract 4)."""
+"""Ed25519 keys, and the two texts made of a public key: the peer id and the key text (contract: metadata-13)."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def generate_authority(protocol_version: int = BRIDGE_PROTOCOL_VERSION) -> Super
 
 
 def check_peer_ids(authority: SupervisorAuthorityRecord) -> None:
-    """Raises InternalError if a peer id, of the authority or of its rotation, is not that of its key (decision 20)."""
+    """Raises InternalError if a peer id, also of the rotation, is not that of its key (contract: metadata-3)."""
     _check(authority, "public_peer_id")
     if authority.pending_rotation is not None:
         _check(authority.pending_rotation, "pending_rotation.public_peer_id")
