@@ -1,4 +1,4 @@
-"""The log of authority inputs, to which ten operations append (cases 87-90, decision 9)."""
+"""The log of authority inputs, to which ten operations append (contract: runs-28, runs-29)."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class TestAuthorityInputs(RunGuarantee):
     async def test_an_input_that_no_log_may_hold_leaves_everything_as_it_was(
         self, runs: MobRunStore, run: MobRun, operation: Operation, wrong: Any
     ) -> None:
-        """By decision 9."""
+        """The inputs are checked before the first write (contract: runs-29)."""
         with pytest.raises(InternalError):
             await operation.call(runs, run.run_id, authority_inputs=[*INPUTS, wrong])
         assert await read(runs, run) == run

@@ -1,4 +1,4 @@
-"""The compound operations compare everything, then write everything (cases 64, 67-72, 77-85)."""
+"""The compound operations compare everything, then write everything (contract: runs-15)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several handles change and read the same runs at the same moment (cases 47, 48, 86)."""
+"""Several handles change and read the same runs at the same moment (contract: store-2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Config documents: what is stored of them, and what is refused (config cases 1-5, 11, 49, 50)."""
+"""Config documents: what is stored of them, and what is refused (contract: config-2, config-3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Following the changes of config documents (config cases 31-42, 52)."""
+"""Following the changes of config documents (contract: config-24)."""
 
 from __future__ import annotations
 

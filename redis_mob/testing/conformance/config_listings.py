@@ -1,4 +1,4 @@
-"""Reading a namespace of config documents: in windows, whole, or page by page (config cases 6-10, 47, 48)."""
+"""Reading a namespace of config documents: in windows, whole, or page by page (contract: config-14, config-15)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What config documents may be called, and the scopes that keep names apart (config cases 44-46)."""
+"""What config documents may be called, and the scopes that keep names apart (contract: config-18, config-20)."""
 
 from __future__ import annotations
 

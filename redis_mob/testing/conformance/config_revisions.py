@@ -1,4 +1,4 @@
-"""Conditional writes of config documents: who creates, and whose revision counts (config cases 12-30, 51)."""
+"""Conditional writes of config documents: who creates, and whose revision counts (contract: config-8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The event log: cursors, times, reading, batches, what is stored of an event (cases 1-13, 35-40)."""
+"""The event log: cursors, times, reading, batches, what is stored of an event (contract: events-2, events-6)."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ def _spawned(**more: Any) -> MemberSpawned:
 
 
 async def _hurts_only_its_readers(events: MobEventStore, add_unreadable: Callable[[], Any]) -> None:
-    """Decision 8."""
+    """A damaged event is an error of its readers alone (contract: events-12)."""
     await events.append(numbered(1, timestamp=NOON))
     unreadable: int = await add_unreadable()
     await events.append(numbered(3, timestamp=NOON))

@@ -164,7 +164,7 @@ class TestLeases(Guarantee):
         assert won.count(True) == 1
 
     async def test_executions_are_compared_to_the_last_detail(self, executions: ExecutionStore) -> None:
-        """Decision 16: 1 is neither 1.0 nor true."""
+        """1 is neither 1.0 nor true (contract: store-6)."""
         run = await waiting(executions, ONE_STEP, members=1)
         view = await run.view()
         [(key, execution)] = view.executions.items()

@@ -1,4 +1,4 @@
-"""The flow state of a run, alone and together with its status (cases 49-57)."""
+"""The flow state of a run, alone and together with its status (contract: runs-7, runs-8)."""
 
 from __future__ import annotations
 

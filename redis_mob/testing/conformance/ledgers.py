@@ -1,4 +1,4 @@
-"""The ledgers of a run (cases 58-66, decision 14)."""
+"""The ledgers of a run (contract: runs-10)."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class TestFailureLedger(RunGuarantee):
             await runs.append_failure_entry(run.run_id, entry=failure_entry())
         assert (await read(runs, run)).failure_ledger == (failure_entry(),) * 2
 
-    async def test_a_failure_of_a_step_is_appended_once_by_decision_14(self, runs: MobRunStore, run: MobRun) -> None:
+    async def test_a_failure_of_a_step_is_appended_once(self, runs: MobRunStore, run: MobRun) -> None:
         first = failure_entry(error_report=REPORT, error=TURN)
         assert await runs.append_failure_entry_if_absent(run.run_id, entry=first) is True
         shuffled = REPORT.model_copy(update={"reason": {"a": [1.0], "b": 1}})
@@ -142,9 +142,7 @@ class TestFailureLedger(RunGuarantee):
         assert await runs.append_failure_entry_if_absent(run.run_id, entry=failure_entry("test")) is True
         assert (await read(runs, run)).failure_ledger == (first, failure_entry("test"))
 
-    async def test_numbers_of_failures_are_compared_exactly_by_decision_16(
-        self, runs: MobRunStore, run: MobRun
-    ) -> None:
+    async def test_numbers_of_failures_are_compared_exactly(self, runs: MobRunStore, run: MobRun) -> None:
         zero, *others = (
             failure_entry(error_report=REPORT.model_copy(update={"reason": [number]}))
             for number in (0.0, 0, False, 5e-324, "0.0")

@@ -1,4 +1,4 @@
-"""Deleting events: prune and clear (cases 14-19)."""
+"""Deleting events: prune and clear (contract: events-13, events-15)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class TestPruning(Guarantee):
         assert await events.prune(NOON) == 1
         assert await events.latest_cursor() == 2
 
-    async def test_case_019_clear_empties_and_cursors_go_on_by_decision_1(self, events: MobEventStore) -> None:
+    async def test_case_019_clear_empties_and_cursors_go_on(self, events: MobEventStore) -> None:
         await append_numbers(events, 3)
         for _ in range(2):
             await events.clear()

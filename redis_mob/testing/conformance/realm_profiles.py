@@ -1,4 +1,4 @@
-"""Realm profiles: revisions, times, conditional writes, deletion (cases 103-115)."""
+"""Realm profiles: revisions, times, conditional writes, deletion (contract: profiles-2)."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ class TestRealmProfileRevisions(Guarantee):
             await profiles.delete("lead", expected)
 
     async def test_revisions_survive_deletion(self, profiles: RealmProfileStore) -> None:
-        """Decision 17: who holds a revision of the deleted profile cannot touch the new one."""
+        """Who holds a revision of the deleted profile cannot touch the new one (contract: profiles-5)."""
         await profiles.create("p", profile())
         await profiles.delete("p", 1)
         recreated = await profiles.create("p", profile("new"))

@@ -1,4 +1,4 @@
-"""The status of a run (cases 49-51)."""
+"""The status of a run (contract: runs-6)."""
 
 from __future__ import annotations
 

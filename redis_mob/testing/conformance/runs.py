@@ -1,4 +1,4 @@
-"""Runs as such: creating, reading and listing them, and damage to them (cases 42-46)."""
+"""Runs as such: creating, reading and listing them, and damage to them (contract: runs-3, runs-5)."""
 
 from __future__ import annotations
 

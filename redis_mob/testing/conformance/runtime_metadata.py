@@ -1,4 +1,4 @@
-"""Runtime metadata: authorities of supervisors, overlays of members (cases 95-102)."""
+"""Runtime metadata: authorities of supervisors, overlays of members (contract: metadata-1, metadata-5)."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class TestSupervisorAuthority(Guarantee):
 
     @pytest.mark.parametrize("field", ["public_peer_id", "pending_rotation.public_peer_id"])
     async def test_a_peer_id_of_another_key_is_refused(self, metadata: MobRuntimeMetadataStore, field: str) -> None:
-        """Decision 20."""
+        """An authority that could not act is not stored (contract: metadata-3)."""
         wrong = authority().model_copy(update={"public_peer_id": authority(2).public_peer_id})
         if field != "public_peer_id":
             pending = rotation().model_copy(update={"public_peer_id": authority(3).public_peer_id})
@@ -104,7 +104,7 @@ class TestSupervisorSuccession(Guarantee):
         assert await put("m", PENDING, PENDING) is True
 
     async def test_case_098_records_are_compared_by_value(self, metadata: MobRuntimeMetadataStore) -> None:
-        """Decision 19: the expected record was read from JSON in another order, with fields that nobody knows."""
+        """The expected record was read from JSON in another order, with unknown fields (contract: metadata-2)."""
         await metadata.put_supervisor_authority("m", PENDING)
         shuffled = dict(reversed(json.loads(PENDING.model_dump_json()).items()))
         expected = SupervisorAuthorityRecord.model_validate_json(json.dumps({**shuffled, "unknown": 1}))
@@ -186,7 +186,7 @@ class TestOverlays(Guarantee):
         assert [(record.agent_identity, record.generation) for record in listed] == order
 
     async def test_case_102_overlay_token(self, metadata: MobRuntimeMetadataStore) -> None:
-        """Decision 21: the token of the overlay is kept, that of the reference is not."""
+        """The token of the overlay is kept, that of the reference is not (contract: metadata-7)."""
         record = overlay(normalized_member_ref={**PEER, "bootstrap_token": "inner"}, bootstrap_token=TOKEN)
         await metadata.upsert_external_binding_overlay("m", record)
         assert await metadata.list_external_binding_overlays("m") == [

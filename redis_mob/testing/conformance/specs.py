@@ -1,4 +1,4 @@
-"""Specs: the definitions of mobs, their revisions, conditional writes, deletion (cases 91-94)."""
+"""Specs: the definitions of mobs, their revisions, conditional writes, deletion (contract: specs-2)."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class TestSpecRevisions(Guarantee):
         assert await specs.list_specs() == []
 
     async def test_case_094_spec_delete_recreate_revision(self, specs: MobSpecStore) -> None:
-        """Decision 17: the count goes on, and absence still compares as 0."""
+        """The count goes on, and absence still compares as 0 (contract: specs-3)."""
         await specs.put_spec("m", definition())
         await specs.put_spec("other", definition())
         assert await specs.delete_spec("m")

@@ -1,4 +1,4 @@
-"""Completing a step records its output (cases 73-76, decision 15)."""
+"""Completing a step records its output (contract: runs-19, runs-25)."""
 
 from __future__ import annotations
 
@@ -105,9 +105,7 @@ class TestBoundOfIterations(RunGuarantee):
     """An output is recorded for an iteration from 0 to 1,000,000, and refused for any other before any write."""
 
     @pytest.mark.parametrize("iteration", [MAX_LOOP_ITERATION + 1, U64_MAX, -1])
-    async def test_an_iteration_out_of_bounds_is_refused_by_decision_15(
-        self, runs: MobRunStore, run: MobRun, iteration: int
-    ) -> None:
+    async def test_an_iteration_out_of_bounds_is_refused(self, runs: MobRunStore, run: MobRun, iteration: int) -> None:
         with pytest.raises(InternalError):
             await COMPLETE_STEP.call(runs, run.run_id, loop_context=("refine", iteration))
         assert await read(runs, run) == run

@@ -1,4 +1,4 @@
-"""Following the event log (cases 20, 29-34, 41)."""
+"""Following the event log (contract: events-16, events-17)."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class TestInterruptedSubscriptions(Guarantee):
 class TestLostEvents(Guarantee):
     """Events that are gone before a subscriber could read them are told by one error, never passed over in silence."""
 
-    async def test_case_033_a_slow_subscriber_misses_nothing_by_decision_5(self, events: MobEventStore) -> None:
+    async def test_case_033_a_slow_subscriber_misses_nothing(self, events: MobEventStore) -> None:
         count = 5001
         async with events.subscribe() as following:
             for first in range(0, count, 1000):

@@ -1,4 +1,4 @@
-"""The end of a run and the event that tells it (decision 13)."""
+"""The end of a run and the event that tells it (contract: runs-9)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may happen once only: the end of a flow, the failure of a step (cases 21-28)."""
+"""What may happen once only: the end of a flow, the failure of a step (contract: events-7, events-10)."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class TestTerminalEvents(Guarantee):
         assert len(await events.replay_all()) == 4
         assert await events.append_terminal_event_if_absent(completed()) is None
 
-    async def test_case_027_a_pruned_flow_cannot_terminate_again_by_decision_2(self, events: MobEventStore) -> None:
+    async def test_case_027_a_pruned_flow_cannot_terminate_again(self, events: MobEventStore) -> None:
         await events.append_terminal_event_if_absent(completed())
         assert await events.prune(LAST) == 1
         assert await events.append_terminal_event_if_absent(completed()) is None
@@ -102,7 +102,7 @@ class TestTerminalEvents(Guarantee):
 class TestFailedSteps(Guarantee):
     """The failure of a step is told once: told again it changes nothing, told otherwise it is refused."""
 
-    async def test_a_step_fails_once_by_decision_14(self, events: MobEventStore) -> None:
+    async def test_a_step_fails_once(self, events: MobEventStore) -> None:
         stored = await events.append_step_failed_event_if_absent(step_failed())
         assert stored is not None
         assert await events.append_step_failed_event_if_absent(step_failed()) is None

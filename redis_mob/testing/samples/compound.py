@@ -92,7 +92,7 @@ COMPOUND = (
     Operation("cas_complete_body_frame", _OF_RUN | _OF_LOOP | _OF_FRAME, _RUN_LEFT | _LOOP_LEFT | _FRAME_LEFT),
     Operation("cas_complete_loop", _OF_RUN | _OF_LOOP | _OF_FRAME, _RUN_LEFT | _LOOP_LEFT | _FRAME_LEFT),
 )
-"""The eight compound operations of section 2.3."""
+"""The eight compound operations (contract: runs-15)."""
 
 SIMPLE = (
     Operation("cas_flow_state", {"expected": RUN, "next": NEXT_RUN}, _RUN_LEFT),
