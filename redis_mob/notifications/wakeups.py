@@ -1,4 +1,7 @@
-"""Tells waiting readers that something was published; what it was they read themselves."""
+"""Tells waiting readers that something was published; what it was they read themselves.
+
+A wake-up that is lost does no harm, since readers also look from time to time (decision 0004).
+"""
 
 from __future__ import annotations
 

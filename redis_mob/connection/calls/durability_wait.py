@@ -1,4 +1,7 @@
-"""Waits until writes are as safe as asked, many at a time."""
+"""Waits until writes are as safe as asked, many at a time.
+
+Receipts are looked for before the wait, since a wait alone proves nothing after a failover (decision 0016).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The names of all keys and channels of one namespace; nothing else in the library makes up a key."""
+"""The names of all keys and channels of one namespace; nothing else in the library makes up a key.
+
+All keys of a namespace share one hash slot (decision 0001).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The sessions of one client: they number its calls, so that the server knows one that is sent again."""
+"""The sessions of one client: they number its calls, so that the server knows one that is sent again.
+
+A number makes a repeated call find the reply of the first one (decision 0015).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A private server for people who have none: started with the storage, ended with the process that started it."""
+"""A private server for people who have none: started with the storage, ended with the process that started it.
+
+It is a real Valkey, not an imitation (decision 0008).
+"""
 
 from __future__ import annotations
 

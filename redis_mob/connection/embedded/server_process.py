@@ -1,4 +1,7 @@
-"""One server process that lives no longer than this process: where its program is, how it starts and ends."""
+"""One server process that lives no longer than this process: where its program is, how it starts and ends.
+
+It must end even when its owner is killed (decision 0008).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Which node of a Redis Cluster holds a namespace: the owner of its hash slot."""
+"""Which node of a Redis Cluster holds a namespace: the owner of its hash slot.
+
+All keys of a namespace lie in one slot, so one node is enough (decision 0013).
+"""
 
 from __future__ import annotations
 

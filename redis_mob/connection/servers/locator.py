@@ -1,4 +1,7 @@
-"""Which server holds a namespace: the question, and its answer where there is only one server."""
+"""Which server holds a namespace: the question, and its answer where there is only one server.
+
+A storage talks to one node, wherever its namespace is (decision 0013).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Takes a request to the server that holds a namespace, and follows it when it has just moved."""
+"""Takes a request to the server that holds a namespace, and follows it when it has just moved.
+
+It follows a redirection at once; all else that is sent again is decided in one module (decision 0013).
+"""
 
 from __future__ import annotations
 
