@@ -1,4 +1,4 @@
--- Commit one transition of a run: everything it changes, records and tells, or nothing.
+-- Commit one transition of a run: everything it changes, records and tells, or nothing (decision 0006).
 --
 -- KEYS   1 run   2 frames   3 loops   4 executions   5 authority inputs   6 outputs   7 step ledger   8 its outputs
 --        9 failure ledger   10 iteration ledger   11 index of the ledgers   12 runs by time   13 executions by time

@@ -1,4 +1,4 @@
--- ARGV, read from front to back: a value, or a count and that many values.
+-- ARGV, read from front to back: a value, or a count and that many values. Documents stay as they are (decision 0003).
 
 local position = 0
 

@@ -1,4 +1,4 @@
--- The change of one snapshot in a hash: its digest is compared, then its changed groups are written.
+-- The change of one snapshot in a hash: its digest is compared, then its changed groups are written (decision 0002).
 -- An expected digest of '' means that the snapshot must be absent.
 
 --- @include lib/arguments

@@ -1,5 +1,6 @@
 -- The event log of a namespace: a stream whose ids are the cursors, an index of terminal identities and other
--- things that happen once, and an order by time for pruning. Cursors come from a counter that only grows.
+-- things that happen once, and an order by time for pruning. Cursors come from a counter that only grows
+-- (decision 0005).
 -- A timestamp comes in two spellings: decimal microseconds, and eighteen digits from year 1 that sort as text.
 
 --- @include lib/arguments

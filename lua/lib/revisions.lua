@@ -1,5 +1,5 @@
 -- Documents with a revision: "<revision> <rest>". The clock that counts the revisions of a name survives the document,
--- so that none is given twice.
+-- so that none is given twice (decision 0005).
 
 -- The revision of a document as decimal text: '0' if it is absent, '' if it cannot be read.
 local function revision_of(document)

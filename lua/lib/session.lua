@@ -1,5 +1,6 @@
 -- Runs an operation once in its session: whoever sends it again, because the reply was lost, gets the first reply.
 -- connection/calls/scripts.py puts every script that writes in the place of the operation.
+-- Why there are receipts: decision 0015; why there are epochs: decision 0017.
 --
 -- KEYS   last two: meta, session
 -- ARGV   last, all in one, with spaces between: slot, sequence number of the call in its slot, greatest one of the slot

@@ -1,4 +1,5 @@
--- Make sure that the receipts of some calls are on this server, before waiting until it has made them safe.
+-- Make sure that the receipts of some calls are on this server, before waiting until it has made them safe
+-- (decision 0016).
 --
 -- KEYS   1 session
 -- ARGV   {slot, sequence number} of each call
