@@ -1,4 +1,7 @@
-"""What a compare-and-swap script gets for one snapshot: two digests and the groups that changed."""
+"""What a compare-and-swap script gets for one snapshot: two digests and the groups that changed.
+
+Digests make the comparison short (decision 0002); scripts do not read the groups (decision 0003).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Snapshots as field groups with digests: what a compare-and-swap sends and compares.
+"""Snapshots as field groups with digests: what a compare-and-swap sends and compares (decision 0002).
 
 A kernel state becomes a few named groups of bytes, each with a BLAKE2b-128 digest; the digest of the state is the
 digest of its groups' digests. Equal states have equal groups, however they were built. Columns that change step by

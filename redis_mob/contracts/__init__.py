@@ -1,7 +1,8 @@
 """The store contracts: what a caller may rely on, whichever backend stands behind.
 
 A lost compare is a plain False (or None), not an error: somebody else was faster, so read again. Every mutating
-method is atomic: it happens as a whole, or leaves nothing behind. docs/contract has the rules that are cited.
+method is atomic: it happens as a whole, or leaves nothing behind. The rules that are cited stand in
+docs/contract; decision 0010 lists where they depart from other implementations.
 """
 
 from redis_mob.contracts.config import ConfigChangeNotifier, ConfigStore, ConfigSubscription, WatchableConfigStore

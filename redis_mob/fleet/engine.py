@@ -40,7 +40,7 @@ DEFAULT_STEP_TIMEOUT_MS = 30_000
 """How long an execution may take when its step does not say (contract: engine-10)."""
 
 MAX_LOST = 5
-"""Workers that may vanish over one execution before it counts as the cause, and fails."""
+"""Workers that may vanish over one execution before it counts as the cause, and fails (decision 0012)."""
 
 _ROW_STATUS = {
     FlowStepStatus.COMPLETED: StepRunStatus.COMPLETED,

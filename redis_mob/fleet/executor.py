@@ -1,4 +1,7 @@
-"""Runs a handler for one leased execution: keeps the lease, watches the time, and tells what came of it."""
+"""Runs a handler for one leased execution: keeps the lease, watches the time, and tells what came of it.
+
+Leases and fencing tokens protect the result, not a lock (decision 0007).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What every persisted model shares: strictness, frozen containers, and the scalar types of the wire."""
+"""What every persisted model shares: strictness, frozen containers, and the scalar types of the wire.
+
+The models are the wire format (decision 0009).
+"""
 
 from __future__ import annotations
 

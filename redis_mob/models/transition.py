@@ -1,4 +1,7 @@
-"""One transition of a run as the fleet hands it to the store: what was read, and all that changes with it."""
+"""One transition of a run as the fleet hands it to the store: what was read, and all that changes with it.
+
+One script commits all of it (decision 0006).
+"""
 
 from __future__ import annotations
 

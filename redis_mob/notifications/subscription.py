@@ -1,4 +1,8 @@
-"""Follows a log whose entries have cursors: first 1, growing by 1, never used again."""
+"""Follows a log whose entries have cursors: first 1, growing by 1, never used again.
+
+The log is the truth, a wake-up only says when to look (decision 0004). A log that went back in time is found out by
+what is missing (decision 0017).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Secrets on the way into and out of the storage: sealed with a key, or in clear where there is none."""
+"""Secrets on the way into and out of the storage: sealed with a key, or in clear where there is none.
+
+Records are sealed one by one, under a nonce each (decision 0011).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Seals every secret of a namespace anew, so that all but the newest seal key can be left out."""
+"""Seals every secret of a namespace anew, so that all but the newest seal key can be left out.
+
+How keys are rotated: decision 0011.
+"""
 
 from __future__ import annotations
 

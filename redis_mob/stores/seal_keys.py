@@ -1,4 +1,7 @@
-"""Which seal keys a namespace is in need of: announced by every storage that opens it, retired by re-sealing."""
+"""Which seal keys a namespace is in need of: announced by every storage that opens it, retired by re-sealing.
+
+A process that forgot a key must not add secrets in clear (decision 0011).
+"""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ A backend author makes every class visible in a test module, and gives them one 
 
 Each class is a guarantee, which the first sentence of its docstring says; a backend without one of the stores imports
 only the classes it wants, or leaves None in the place of the store. The numbers in the names of the tests are those of
-the cases of the contracts.
+the cases of the contracts: docs/cases.md lists them. Why the suite is published: decision 0014.
 """
 
 from redis_mob.testing.conformance.authority_inputs import TestAuthorityInputs
