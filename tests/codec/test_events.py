@@ -43,7 +43,7 @@ RUN = "5b0f1c1e-7f1c-4b7e-9d3a-0a1b2c3d4e5f"
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 TRUNCATED = {"timestamp.nanos": "2026-03-01T12:00:00.123456Z"}
-"""Times with nine digits are read with six (decision 3)."""
+"""Times with nine digits are read with six (contract: store-7)."""
 
 
 def compact(value: object) -> str:

@@ -1,4 +1,4 @@
-"""The event log of whole runs, event by event (engine rules 10)."""
+"""The event log of whole runs, event by event (contract: engine-29)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames, conditions, branches and loops as the engine drives them (decisions 41, 42, 44; engine rules 4 to 7)."""
+"""Frames, conditions, branches and loops as the engine drives them (contract: kernel-32, kernel-23, kernel-12)."""
 
 from __future__ import annotations
 

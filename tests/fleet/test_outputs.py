@@ -1,4 +1,4 @@
-"""What a step says to its members and how their answers are taken (decision 37)."""
+"""What a step says to its members and how their answers are taken (contract: engine-21, engine-22)."""
 
 from __future__ import annotations
 

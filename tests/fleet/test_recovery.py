@@ -80,7 +80,7 @@ async def test_case_139_a_completed_run_is_left_alone(storage: MobStorage) -> No
 
 
 async def test_an_active_run_is_repaired_and_goes_on(storage: MobStorage) -> None:
-    """The root frame was stored, and the process died before it was listed as ready (store contract 7.3)."""
+    """The root frame was stored, and the process died before it was listed as ready (contract: kernel-46)."""
     fleet, flow = fleet_of(storage), DEFINITION.flows[FLOW]
     run_id = await fleet.start(FLOW)
     view = await loaded(storage, run_id)

@@ -1,4 +1,4 @@
-"""Conditions and paths: every golden verdict, and what holds for any input (store contract 6.4)."""
+"""Conditions and paths: every golden verdict, and what holds for any input (contract: kernel-29, kernel-33)."""
 
 from __future__ import annotations
 

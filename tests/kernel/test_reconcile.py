@@ -71,7 +71,7 @@ def check_mended(run: MobRun, drive: Drive) -> None:
     drive.to_end()
 
 
-# The recovery matrix of store contract 7.4: what upstream refuses is named, and mended where 7.3 lists it.
+# The recovery matrix: what upstream refuses is named, and mended where it can be (contract: kernel-43, kernel-46).
 
 
 def test_case_136_drops_stale_ready_frames() -> None:
@@ -156,7 +156,7 @@ def test_case_136_active_counts_are_those_of_frames_and_loops() -> None:
 
 
 def test_a_loop_that_awaits_its_until_is_not_waiting_for_a_body() -> None:
-    """Judged by stage, unlike upstream (decision 27)."""
+    """Judged by stage, unlike upstream (contract: kernel-44)."""
     drive = in_body()
     drive.result(f"{drive.machine.run_id}-root::l::iter-0", "b", "complete")
     drive.until(EvaluateUntil)
@@ -232,7 +232,7 @@ def test_case_139_loop_run_resumable() -> None:
     assert repair(run, drive.flow).inputs == ()
 
 
-# Crash points of store contract 7.3, as upstream's split writes leave them.
+# Crash points as upstream's split writes leave them (contract: kernel-46).
 
 
 def crashed(drive: Drive, *inputs: FlowAuthorityInput) -> MobRun:

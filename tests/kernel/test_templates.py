@@ -1,4 +1,4 @@
-"""Templates of messages (engine rules 2, cases 32 to 35)."""
+"""Templates of messages (contract: kernel-37)."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ CONTEXT = ConditionContext(
         pytest.param("{{ params.list }}", '[1,"é"]', id="list"),
         pytest.param("{{ params.obj }}", '{"a":1,"b":{"x":[2],"y":1}}', id="object_with_sorted_keys"),
         pytest.param("{{ params.null }}", "null", id="null"),
-        pytest.param("{{ params.ghost }} {{ nonsense }}", "null null", id="case_33"),
+        pytest.param("{{ params.ghost }} {{ nonsense }}", "null null", id="engine_case_33"),
         pytest.param("{{ steps.draft.output.text }}", 'say "hi" {{ params.n }}', id="value_is_not_rendered_again"),
-        pytest.param("{{ loops.refine.iterations.1.steps.crit }}", "second", id="case_35"),
+        pytest.param("{{ loops.refine.iterations.1.steps.crit }}", "second", id="engine_case_35"),
         pytest.param('{"a": {"b": 1} }', '{"a": {"b": 1} }', id="single_braces"),
         pytest.param("a } b { c", "a } b { c", id="single_braces_apart"),
         pytest.param("{{ params.n }}}", "3}", id="brace_behind"),
@@ -60,7 +60,7 @@ def test_rendering(template: str, expected: str) -> None:
         pytest.param("{{ params.n }}\n{{ ok }}\n}}", (3, 1, 24), "closes nothing", id="first_column"),
     ],
 )
-def test_case_32_malformed_templates(template: str, place: tuple[int, int, int], problem: str) -> None:
+def test_engine_case_32_malformed_templates(template: str, place: tuple[int, int, int], problem: str) -> None:
     with pytest.raises(TemplateError) as caught:
         render(template, CONTEXT)
     assert (caught.value.line, caught.value.column, caught.value.byte) == place
@@ -68,7 +68,7 @@ def test_case_32_malformed_templates(template: str, place: tuple[int, int, int],
     assert str(caught.value).startswith(f"line {place[0]}, column {place[1]} (byte {place[2]}): ")
 
 
-def test_case_34_other_blocks_are_untouched() -> None:
+def test_engine_case_34_other_blocks_are_untouched() -> None:
     image = InlineImageBlock(media_type="image/png", source="inline", data="{{ params.user }}")
     blocks = (TextBlock(text="hello {{ params.user }}"), image, TextBlock(text="bye"))
     assert render(blocks, CONTEXT) == (TextBlock(text="hello Ada"), image, TextBlock(text="bye"))

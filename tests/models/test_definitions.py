@@ -1,4 +1,4 @@
-"""Definitions: TOML and JSON read and written as the golden data says (store contract 5.7)."""
+"""Definitions: TOML and JSON read and written as the golden data says (contract: definition-2)."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ DEFINITIONS = DATA / "wire" / "definitions"
 NAMES = sorted(path.stem for path in DEFINITIONS.glob("*.toml"))
 
 REFUSED_HERE = {
-    "condition_datetime": "a date is no JSON value; refused instead of stored under a private key (store contract 10)",
-    "condition_float_special": "inf and nan are no JSON numbers; refused instead of becoming null (store contract 10)",
-    "json_as_sequence": "structs written as arrays are not part of the contract (store contract 10)",
+    "condition_datetime": "a date is no JSON value; refused instead of stored under a private key (contract: definition-3)",
+    "condition_float_special": "inf and nan are no JSON numbers; refused instead of becoming null (contract: definition-3)",
+    "json_as_sequence": "structs written as arrays are not part of the contract (contract: json-1)",
 }
 
 

@@ -18,7 +18,7 @@ SESSION = "0190a5c4-1111-7222-8333-444455556666"
 OTHER = "0190a5c4-aaaa-7222-8333-444455556666"
 
 TRUNCATED = {"updated_nanos": "2026-03-01T12:00:00Z"}
-"""Times with nine digits are read with six (decision 3)."""
+"""Times with nine digits are read with six (contract: store-7)."""
 
 REFUSED = {
     "ref_session_neither": "session_id",

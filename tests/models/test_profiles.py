@@ -1,4 +1,4 @@
-"""Profiles, their bindings, and stored realm profiles (store contract 5.7)."""
+"""Profiles, their bindings, and stored realm profiles (contract: definition-8)."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ def compare(sql: Sql, checked: Checked) -> None:
 
 
 def write(sql: Sql, checked: Checked, feed_length: int) -> None:
-    """Write or delete a document, and tell of it unless there was nothing to delete (decision 22)."""
+    """Write or delete a document, and tell of it unless there was nothing to delete (contract: config-23)."""
     _, place, text = checked
     if text is None:
         if sql.execute("DELETE FROM config_documents WHERE namespace = ? AND id = ?", place).rowcount:

@@ -78,7 +78,7 @@ def swap(run: MobRun, parts: Sequence[Part]) -> Fields | None:
 
 
 def checked_inputs(inputs: Sequence[FlowAuthorityInput]) -> Sequence[FlowAuthorityInput]:
-    """The same inputs. Raises InternalError for one that no log may hold (decision 9)."""
+    """The same inputs. Raises InternalError for one that no log may hold (contract: runs-29)."""
     for item in cast("Sequence[object]", inputs):
         if not isinstance(item, STORABLE_INPUTS):
             raise InternalError(f"{type(item).__name__} is no input that the log of a run may hold")
@@ -102,7 +102,7 @@ def step_row(run: MobRun, entry: StepLedgerEntry) -> Fields:
 
 
 def step_row_if_absent(run: MobRun, entry: StepLedgerEntry) -> Fields | None:
-    """Step, agent and status are what counts (section 2.2)."""
+    """Step, agent and status are what counts (contract: runs-11)."""
     same = (entry.step_id, entry.agent_identity, entry.status)
     known = any((row.step_id, row.agent_identity, row.status) == same for row in run.step_ledger)
     return None if known else step_row(run, entry)
@@ -123,7 +123,7 @@ def failure(run: MobRun, entry: FailureLedgerEntry) -> Fields:
 
 
 def failure_if_absent(run: MobRun, entry: FailureLedgerEntry) -> Fields | None:
-    """Raises CasConflictError if the step has only failures that say something else, times aside (decision 14)."""
+    """Raises CasConflictError if the step has only failures that say something else, times aside (contract: runs-13)."""
     known = [_content(row) for row in run.failure_ledger if row.step_id == entry.step_id]
     if any(json_equal(_content(entry), content) for content in known):
         return None
@@ -143,7 +143,7 @@ def iteration(run: MobRun, entry: LoopIterationLedgerEntry) -> Fields:
 
 
 def checked_context(context: LoopContext | None) -> LoopContext | None:
-    """The same. Raises InternalError for an iteration that is out of bounds (decision 15), or a bad id."""
+    """The same. Raises InternalError for an iteration that is out of bounds (contract: runs-26), or a bad id."""
     if context is not None:
         checked_text(context[0])
     if context is not None and not 0 <= context[1] <= MAX_LOOP_ITERATION:

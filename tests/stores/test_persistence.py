@@ -1,4 +1,4 @@
-"""What was stored in a data directory is there when it is opened again (case 35)."""
+"""What was stored in a data directory is there when it is opened again (contract: store-18)."""
 
 from __future__ import annotations
 

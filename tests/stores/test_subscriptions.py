@@ -90,7 +90,7 @@ async def test_case_032_a_row_that_no_store_wrote_is_found(
         assert [event.cursor for event in await waiting] == [cursor]
 
 
-async def test_case_033_a_slow_subscriber_misses_nothing_by_decision_5(storage: MobStorage) -> None:
+async def test_case_033_a_slow_subscriber_misses_nothing(storage: MobStorage) -> None:
     count = 10 * PAGE + 1
     async with storage.events.subscribe() as following:
         for first in range(0, count, 1000):

@@ -1,8 +1,8 @@
 """Every call that was recorded from the crate's stores has the same result here.
 
 The numbers are those of calls compared, of calls with an input that no log may hold, and of calls whose recorded
-result a decision departs from (1: cursors go on after clear, 2: a pruned flow cannot terminate again, 17: revisions
-survive deletion). Those of runtime metadata are in test_runtime_metadata.
+result we depart from: cursors go on after a clear (contract: events-2), a pruned flow cannot terminate again
+(contract: events-9), revisions survive deletion (contract: specs-3). Those of runtime metadata are in test_runtime_metadata.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ DETAILS = ("mob_id", "expected", "actual")
 
 @dataclass
 class Tally:
-    """How many calls of a trace were compared, were refused as they must be, and depart by a decision."""
+    """How many calls of a trace were compared, were refused as they must be, and depart on purpose."""
 
     compared: int = 0
     refused: int = 0
