@@ -1,4 +1,4 @@
-"""To whom a step goes, when its outcome is certain, and what the answers add up to (contract: engine-6, engine-7, engine-12, engine-14)."""
+"""To whom a step goes, when its outcome is certain, and what the answers add up to (contract: engine-12)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attempts: what is tried again and when, who may take over, and whose result counts (contract: engine-16, engine-17, engine-20)."""
+"""Attempts: what is tried again and when, who may take over, whose result counts (contract: engine-16, engine-20)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run shows to conditions, templates and handlers: the original rule and ours (contract: kernel-31, kernel-32)."""
+"""What a run shows to conditions, templates and handlers: two rules (contract: kernel-31, kernel-32)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Validation of definitions: the golden findings of both public validators, and a rule of our own (contract: definition-14)."""
+"""Validation of definitions: golden findings of both public validators, and our own (contract: definition-14)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The machine agrees with every line of the recorded walks.
 
-There is no departure among them. A loop node's slot (contract: kernel-14) comes back by an input of its own, which these
-logs do not hold, so the machine leaks here what the crate leaks; how that is mended is in test_reconcile.
+There is no departure among them. A loop node's slot (contract: kernel-14) comes back by an input of its own, which
+these logs do not hold, so the machine leaks here what the crate leaks; how that is mended is in test_reconcile.
 """
 
 from __future__ import annotations

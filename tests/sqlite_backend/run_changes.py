@@ -123,7 +123,7 @@ def failure(run: MobRun, entry: FailureLedgerEntry) -> Fields:
 
 
 def failure_if_absent(run: MobRun, entry: FailureLedgerEntry) -> Fields | None:
-    """Raises CasConflictError if the step has only failures that say something else, times aside (contract: runs-13)."""
+    """CasConflictError if the step has only failures that say something else, times aside (contract: runs-13)."""
     known = [_content(row) for row in run.failure_ledger if row.step_id == entry.step_id]
     if any(json_equal(_content(entry), content) for content in known):
         return None

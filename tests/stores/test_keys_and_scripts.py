@@ -193,7 +193,7 @@ async def test_nothing_but_sessions_expires(own_server: str, watcher: Client) ->
 async def test_what_is_deleted_leaves_only_what_must_be_remembered(
     storage: MobStorage, connection: Client, keys: Keys
 ) -> None:
-    """Cursors and revisions outlive what they counted (contract: events-2, specs-3), and subscribers learn of deletions."""
+    """Cursors and revisions outlive what they counted (contract: events-2, specs-3); subscribers learn of deletions."""
     await storage.specs.put_spec("m", definition())
     await storage.realm_profiles.create("p", profile())
     await storage.runtime_metadata.put_supervisor_authority("m", generate_authority())

@@ -2,7 +2,8 @@
 
 The numbers are those of calls compared, of calls with an input that no log may hold, and of calls whose recorded
 result we depart from: cursors go on after a clear (contract: events-2), a pruned flow cannot terminate again
-(contract: events-9), revisions survive deletion (contract: specs-3). Those of runtime metadata are in test_runtime_metadata.
+(contract: events-9), revisions survive deletion (contract: specs-3). Those of runtime metadata are in
+test_runtime_metadata.
 """
 
 from __future__ import annotations
