@@ -12,13 +12,13 @@ class MobStoreError(RedisMobError):
 
 
 class WriteFailedError(MobStoreError):
-    """A write did not happen, for a reason that lies with the storage."""
+    """A write did not happen, for a reason that lies with the storage (contract: store-12)."""
 
 
 class OutcomeUnknownError(WriteFailedError):
     """The connection was lost after a write was sent, and its reply never came: it may or may not have happened.
 
-    `token` identifies the write: `await storage.resolve(error.token)` learns what became of it.
+    `token` identifies the write: `await storage.resolve(error.token)` learns what became of it (contract: store-13).
     """
 
     def __init__(self, message: str, token: str) -> None:
@@ -29,7 +29,7 @@ class OutcomeUnknownError(WriteFailedError):
 class DurabilityError(MobStoreError):
     """A write has happened, and could not be made as safe as the storage was asked to make writes.
 
-    `asked` is that durability, `reached` says where the write is. Whoever does it again does it twice.
+    `asked` is that durability, `reached` says where the write is. Whoever does it again does it twice (contract: store-18).
     """
 
     def __init__(self, asked: str, reached: str) -> None:
@@ -45,7 +45,7 @@ class EpochChangedError(MobStoreError):
 
     A write that raises it has not happened. Everybody who notices gets it once, then goes on with what is left: read
     again what you rely on. A subscription that raises it goes on after the event `kept`, the last one of those it had
-    seen that is still there; `kept` is None for a write.
+    seen that is still there; `kept` is None for a write (contract: store-17).
     """
 
     def __init__(self, message: str, kept: int | None = None) -> None:
@@ -67,7 +67,10 @@ class ReadFailedError(MobStoreError):
 
 
 class StorageUnavailableError(ReadFailedError):
-    """The storage cannot be opened: wrong address, nobody listening, wrong password, unsupported server."""
+    """The storage cannot be opened: wrong address, nobody listening, wrong password, unsupported server.
+
+    What passes was waited for (contract: store-19).
+    """
 
 
 class NotFoundError(MobStoreError):
@@ -89,7 +92,7 @@ class SpecRevisionConflictError(MobStoreError):
 
 
 class FrameAtomicPersistenceUnavailableError(MobStoreError):
-    """A backend cannot do this compound operation atomically. The stores of this library never raise it."""
+    """A backend cannot do this compound operation atomically. The stores here never raise it (contract: store-2)."""
 
     def __init__(self, operation: str) -> None:
         super().__init__(f"this backend cannot do {operation} atomically")

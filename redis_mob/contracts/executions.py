@@ -28,7 +28,10 @@ class ExecutionStore(Protocol):
     """
 
     async def start_run(self, run: MobRun, launch: RunLaunch, definition: MobDefinition) -> bool:
-        """Store a pending run with what it was started with, and make it due. False if the run exists already."""
+        """Store a pending run with what it was started with, and make it due.
+
+        False if the run exists already (contract: executions-1).
+        """
         ...
 
     async def load(self, run_id: str) -> RunView | None:
@@ -43,22 +46,22 @@ class ExecutionStore(Protocol):
         ...
 
     async def commit(self, transition: Transition) -> bool:
-        """Make a transition happen with everything that belongs to it, exactly once.
+        """Make a transition happen with everything that belongs to it, exactly once (contract: executions-3).
 
         False, with nothing written, if the run does not exist; if it, a frame or loop it changes, or an execution it
-        changes or is based on is not what was read; or if cancellation was requested since.
+        changes or is based on is not what was read; or if cancellation was requested since (contract: executions-4).
         """
         ...
 
     async def renew_lease(self, run_id: str, key: ExecutionKey, *, expected: Execution, next: Execution) -> bool:
         """Replace an execution of a running run by one with a later lease; False if it is not what was read.
 
-        A run that does not exist is a lost compare too.
+        A run that does not exist is a lost compare too (contract: executions-8).
         """
         ...
 
     async def request_cancel(self, run_id: str) -> bool:
-        """Leave a request for cancellation with a run; False if the run is over. Raises NotFoundError."""
+        """Ask for the end of a run; False if it is over (contract: executions-11). Raises NotFoundError."""
         ...
 
     async def status(self, run_id: str) -> MobRunStatus | None:
@@ -72,10 +75,10 @@ class ExecutionStore(Protocol):
 
         Of the executions only those of `roles` are taken, of all roles if it is None.
 
-        Taking is a convenience that spreads the work: what makes a transition happen once is `commit`.
+        Taking is a convenience that spreads the work: what makes a transition happen once is `commit` (contract: executions-9).
         """
         ...
 
     def listen(self) -> AbstractAsyncContextManager[Bell]:
-        """A bell that rings when something became due or a run changed; it may miss, so look from time to time."""
+        """A bell that rings when something became due or a run changed; it may miss one (contract: executions-12)."""
         ...

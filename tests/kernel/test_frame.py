@@ -178,7 +178,7 @@ def test_case_132_seal_class(results: str, phase: FramePhase) -> None:
 
 
 def test_a_branch_with_a_winner_does_not_fail_the_frame() -> None:
-    """Decision 42; logs of the original machine, which seals Failed, are accepted as well."""
+    """Logs of the original machine, which seals Failed, are accepted as well (contract: kernel-23)."""
     state = after(BRANCH, a=Frame.FAIL_NODE, b=Frame.COMPLETE_NODE, join=Frame.COMPLETE_NODE)
     assert frames.outcome(state) is FramePhase.COMPLETED
     assert frames.transition(state, seal(F, FramePhase.COMPLETED).payload)[0].phase is FramePhase.COMPLETED

@@ -115,7 +115,7 @@ def test_a_node_cap_holds_back_grants() -> None:
 
 
 def test_a_loop_holds_no_node_slot() -> None:
-    """Decision 26: with a single slot the body of a loop runs nevertheless."""
+    """With a single slot the body of a loop runs nevertheless (contract: kernel-14)."""
     spec = flow(frame(l=loop("loop", frame(b=step("b"), i=loop("inner", frame(c=step("c")), "b")))))
     drive = started(spec, LimitsSpec(max_active_nodes=1))
     drive.act(drive.until(StartLoop))
@@ -124,7 +124,7 @@ def test_a_loop_holds_no_node_slot() -> None:
 
 
 def test_max_active_frames_bounds_outermost_bodies_only() -> None:
-    """Decision 44: a nested loop goes on while the loop around it holds the only slot."""
+    """A nested loop goes on while the loop around it holds the only slot (contract: kernel-12)."""
     inner = loop("inner", frame(c=step("c")), most=1)
     spec = flow(frame(l=loop("one", frame(i=inner)), m=loop("two", frame(d=step("d")))))
     drive = started(spec, LimitsSpec(max_active_frames=1))
@@ -187,7 +187,7 @@ def test_case_140_frame_depth_within_the_limit(limit: int) -> None:
 
 
 def test_a_skipped_loop_skips_its_body_steps() -> None:
-    """Decision 26; upstream such a run never ends."""
+    """Upstream such a run never ends (contract: kernel-40)."""
     inner = loop("inner", frame(c=step("c")))
     machine = Drive(flow(frame(a=step("a"), l=loop("outer", frame(b=step("b"), i=inner), "a")))).to_end(
         lambda _: "skip"
@@ -204,7 +204,7 @@ def test_a_skipped_loop_skips_its_body_steps_in_a_failed_run_too() -> None:
 
 
 def test_completed_steps_stay_completed_in_a_failed_run() -> None:
-    """Decision 35; and every failed step counts, as upstream counts them."""
+    """And every failed step counts, as upstream counts them (contract: kernel-39)."""
     spec = flow(frame(f=step("f"), a=step("a"), g=step("g"), d=step("d", "f")))
     drive = Drive(spec)
     machine = drive.to_end(lambda step_id: "fail" if step_id in ("f", "g") else "complete")
@@ -214,7 +214,7 @@ def test_completed_steps_stay_completed_in_a_failed_run() -> None:
 
 
 def test_a_failed_branch_member_beside_a_winner_does_not_fail_the_run() -> None:
-    """Decision 42."""
+    """The winner counts (contract: kernel-23)."""
     spec = flow(
         frame(a=step("a", branch="x"), b=step("b", branch="x"), j=step("j", "a", "b", any_of=True), k=step("k", "a"))
     )

@@ -421,7 +421,7 @@ def flow_of(run: MobRun) -> FlowSpec:
     "line", [line for line in VERDICTS if line.id is not None and str(line.id).startswith(("running_", "machine_root"))]
 )
 def test_running_runs_of_the_crate_can_go_on(line: Any) -> None:
-    """Decision 27: mended by the return of leaked slots and the like, they run to their end."""
+    """Mended by the return of leaked slots and the like, they run to their end (contract: kernel-46)."""
     run = MobRun.model_validate_json(json.dumps(line["run"]))
     check_mended(run, Drive(flow_of(run)))
 

@@ -20,7 +20,7 @@ NAMES = sorted(path.stem for path in DEFINITIONS.glob("*.toml"))
 
 REFUSED_HERE = {
     "condition_datetime": "a date is no JSON value; refused, not stored under a private key (contract: definition-3)",
-    "condition_float_special": "inf and nan are no JSON numbers; refused, not turned into null (contract: definition-3)",
+    "condition_float_special": "inf and nan are no JSON numbers; refused, not made null (contract: definition-3)",
     "json_as_sequence": "structs written as arrays are not part of the contract (contract: json-1)",
 }
 

@@ -74,7 +74,7 @@ async def test_case_037_wrong_version_is_rejected(
 async def test_an_unreadable_event_hurts_only_those_who_read_it(
     events: RedisEventStore, connection: Client, keys: Keys, field: str, value: bytes
 ) -> None:
-    """Decision 8."""
+    """A damaged event is an error of its readers alone (contract: events-12)."""
     await events.append(numbered(1, timestamp=NOON))
     cursor = await add_event(connection, keys, **{field: value})
     await events.append(numbered(3, timestamp=NOON))
