@@ -29,7 +29,7 @@ class OutcomeUnknownError(WriteFailedError):
 class DurabilityError(MobStoreError):
     """A write has happened, and could not be made as safe as the storage was asked to make writes.
 
-    `asked` is that durability, `reached` says where the write is. Whoever does it again does it twice (contract: store-18).
+    `asked` is that durability, `reached` says where the write is. Doing it again does it twice (contract: store-18).
     """
 
     def __init__(self, asked: str, reached: str) -> None:

@@ -75,7 +75,8 @@ class ExecutionStore(Protocol):
 
         Of the executions only those of `roles` are taken, of all roles if it is None.
 
-        Taking is a convenience that spreads the work: what makes a transition happen once is `commit` (contract: executions-9).
+        Taking is a convenience that spreads the work: what makes a transition happen once is `commit`
+        (contract: executions-9).
         """
         ...
 
