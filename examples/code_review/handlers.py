@@ -166,7 +166,7 @@ def confirmed(outputs: Mapping[str, Any]) -> list[Finding]:
 
 
 def markdown(name: str, outputs: Mapping[str, Any]) -> str:
-    """The report. The same tree and parameters give the same text, whoever reviewed and voted."""
+    """The report. The same tree and parameters give the same text, independent of which members reviewed and voted."""
     stock, narrowed = outputs["inventory"], outputs["narrow"]
     found = {reviewer["lens"]: reviewer["found"] for reviewer in outputs["review"].values()}
     kept = Counter(finding["lens"] for finding in narrowed["findings"])

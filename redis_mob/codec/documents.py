@@ -14,7 +14,7 @@ from redis_mob.models.problems import problems
 from redis_mob.models.profile import Profile, StoredRealmProfile
 
 ANY_REVISION = b""
-"""The expected revision of a write that overwrites whatever is there."""
+"""The expected revision of a write that overwrites without a condition."""
 
 
 def encode_name(what: str, name: str) -> bytes:

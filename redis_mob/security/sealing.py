@@ -103,7 +103,7 @@ class SealKeyring:
 
     To rotate: give all processes a ring that also holds the new key, then one where it is the newest, then call
     `runtime_metadata.reseal_all()`, then leave the old key out. Raises ValidationError if two keys have one id.
-    A record in clear is refused, or whoever may write to the server could plant one; `reseal_all` can adopt those
+    A record in clear is refused, or a client that may write to the server could plant one; `reseal_all` can adopt those
     of the time before there was a key.
     """
 
@@ -199,10 +199,10 @@ class Unsealed:
         if not self._warned:
             self._warned = True
             warnings.warn(
-                "secrets of mobs are stored in clear, readable by whoever can read the server; pass a seal_key to "
-                "MobStorage.open to seal them",
+                "secrets of mobs are stored in clear, readable by every client that can read the server; pass a "
+                "seal_key to MobStorage.open to seal them",
                 UnsealedSecretsWarning,
-                stacklevel=4,  # whoever called the store
+                stacklevel=4,  # the caller of the store
             )
         return plaintext
 

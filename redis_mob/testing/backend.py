@@ -128,7 +128,7 @@ class Backend(ABC):
         return datetime.now(UTC)
 
     async def damage(self, record: Record) -> None:
-        """Overwrite the stored bytes of a record with such as nobody can read."""
+        """Overwrite the stored bytes of a record with bytes that cannot be read."""
         self._does_not("damage", "what a damaged record does")
 
     async def add_event(self, kind: str, *, schema_version: str | None = "6") -> int:

@@ -304,7 +304,7 @@ class _Passage:
         return True
 
     async def _whole_reply(self) -> bytes:
-        """The bytes of one reply; nobody else's can be among them, since one request is under way at a time."""
+        """The bytes of one reply; bytes of another cannot be among them, since one request is under way at a time."""
         parser, reply = _new_reader(notEnoughData=_NOTHING_YET), b""
         while parser.gets() is _NOTHING_YET:
             data = await self._replies.read(_CHUNK)

@@ -49,7 +49,7 @@ class RecordedCall(Generic[C]):
     """One call of one client.
 
     Times are nanoseconds of a clock that all clients share, as `time.monotonic_ns` is for all processes of a machine.
-    `ended` is None when nobody knows what became of the call: it may take effect at any moment from `started` on, or
+    `ended` is None when the outcome of the call is unknown: it may take effect at any moment from `started` on, or
     never, and `result` says nothing.
     """
 
@@ -188,7 +188,7 @@ def _end(recorded: RecordedCall[C]) -> float:
 
 
 def _fits(recorded: RecordedCall[C], answer: object, *, has_effect: bool) -> bool:
-    """Whether a call may come next; one that nobody knows the outcome of only has to where it changes something."""
+    """Whether a call may come next; one of unknown outcome only has to where it changes something."""
     return has_effect if recorded.ended is None else answer == recorded.result
 
 

@@ -29,7 +29,7 @@ Opener = Callable[[], Awaitable[Stores]]
 class Guarantee:
     """A guarantee of the contract, said by the first sentence of the docstring, and the tests that show it.
 
-    The backend comes from a fixture `backend` of whoever runs the suite. Every test is a coroutine.
+    The backend comes from a fixture `backend` that the user of the suite defines. Every test is a coroutine.
     """
 
     pytestmark = pytest.mark.asyncio

@@ -72,7 +72,7 @@ def every_operation(case: str = "") -> Any:
 
 
 class TestCompoundOperations(RunGuarantee):
-    """The eight compound operations compare every part, then write every part, or nothing, whatever the status."""
+    """The eight compound operations compare every part, then write every part, or nothing, in every status."""
 
     @every_operation()
     @both_forms

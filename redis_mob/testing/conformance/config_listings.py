@@ -61,7 +61,7 @@ class TestConfigListings(Guarantee):
 
 
 class TestConfigWalks(Guarantee):
-    """A walk sees each document that stays exactly once and in order, whatever is written meanwhile."""
+    """A walk sees each document that stays exactly once and in order, also while others are written."""
 
     async def test_config_case_47_a_walk_sees_what_stays_exactly_once(self, open_stores: Opener) -> None:
         config, another = [given("config", (await open_stores()).config) for _ in range(2)]

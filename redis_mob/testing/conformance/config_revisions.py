@@ -35,7 +35,7 @@ async def conflict(call: Coroutine[Any, Any, None], expected: int, actual: int) 
 
 
 async def count_up(config: ConfigStore, times: int) -> None:
-    """Add 1 to the revision of `n/counter` this many times, again when somebody else was faster."""
+    """Add 1 to the revision of `n/counter` this many times, again when another writer was faster."""
     done = 0
     while done < times:
         revision = await revision_of(config, "counter")
@@ -45,7 +45,7 @@ async def count_up(config: ConfigStore, times: int) -> None:
 
 
 class TestConfigCreation(Guarantee):
-    """A document is created once: whoever comes later is told that it is there, and changes nothing."""
+    """A document is created once: a later creation is refused, and changes nothing."""
 
     async def test_config_case_12_only_the_first_creates(self, config: WatchableConfigStore) -> None:
         await config.put_if_absent("n", "a", 1)

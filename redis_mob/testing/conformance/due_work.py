@@ -1,4 +1,4 @@
-"""What is due when: runs that somebody must look at, and executions that somebody may claim."""
+"""What is due when: runs that a worker must look at, and executions that a worker may claim."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ async def _taken(
     keep: timedelta = LONG_LEASE,
     roles: tuple[str, ...] | None = None,
 ) -> DueWork:
-    """What somebody takes; by default all that is due, for a long time."""
+    """What one worker takes; by default all that is due, for a long time."""
     return await executions.take_due(max_runs=max_runs, max_executions=max_executions, keep=keep, roles=roles)
 
 

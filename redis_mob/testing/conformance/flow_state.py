@@ -25,7 +25,7 @@ FLOW_STATE, SNAPSHOT = OPERATIONS["cas_flow_state"], OPERATIONS["cas_run_snapsho
 
 
 class TestFlowState(RunGuarantee):
-    """A flow state changes only if it is what was expected, as a whole and by value, whatever the status."""
+    """A flow state changes only if it is what was expected, as a whole and by value, in every status."""
 
     @both_forms
     async def test_a_won_compare_writes_the_flow_state_alone(

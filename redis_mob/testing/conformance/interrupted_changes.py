@@ -15,7 +15,7 @@ from redis_mob.testing.samples.states import authority_input, rebuilt
 
 
 class TestInterruptedChanges(RunGuarantee):
-    """A change of a run whose connection is lost happens as a whole or not at all, and says so if nobody can know."""
+    """A change of a run whose connection is lost happens as a whole or not at all, or is reported as unknown."""
 
     async def test_a_cut_connection_leaves_what_was_reported(self, backend: Backend) -> None:
         for _ in range(10):

@@ -217,7 +217,7 @@ LEDGER_OPERATIONS: dict[str, Callable[[MobRunStore, str], Awaitable[object]]] = 
 
 
 class TestLedgers(RunGuarantee):
-    """Ledgers grow whatever the status of the run is, and a run that does not exist is named."""
+    """Ledgers grow in every status of the run, and a run that does not exist is named."""
 
     @every_terminal_status
     async def test_case_063_ledgers_of_a_terminal_run_grow_on(self, runs: MobRunStore, status: MobRunStatus) -> None:

@@ -156,7 +156,7 @@ class TestLostEvents(Guarantee):
             assert await numbers(following, 1) == [2]
 
     async def test_a_cursor_that_the_log_has_not_come_to_is_told_once(self, events: MobEventStore) -> None:
-        """Somebody saw it in a time that the storage has lost; it goes on with what comes next."""
+        """A cursor from before the storage went back in time; the subscription goes on with what comes next."""
         await events.append(numbered(1))
         async with events.subscribe(after=900) as following:
             with pytest.raises(EpochChangedError) as told:

@@ -28,7 +28,7 @@ TERMINAL = [completed, failed, canceled]
 
 
 class TestTerminalEvents(Guarantee):
-    """A flow terminates once, on whatever path its end is told."""
+    """A flow terminates once, on every path by which its end is recorded."""
 
     @pytest.mark.parametrize("first", TERMINAL)
     @pytest.mark.parametrize("second", TERMINAL)
