@@ -39,8 +39,8 @@ from redis_mob.errors import (
 )
 from redis_mob.fleet.definition_file import load_definition
 from redis_mob.fleet.handler_loading import load_handlers, require_handlers
+from redis_mob.fleet.lease import SHORTEST_LEASE
 from redis_mob.fleet.step_context import Handler
-from redis_mob.fleet.worker import SHORTEST_LEASE
 from redis_mob.kernel.validation import require_valid
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.run import MobRunStatus

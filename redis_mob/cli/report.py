@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from redis_mob.fleet.progress import FLOW_STEP
+from redis_mob.fleet.transition_builder import FLOW_STEP
 from redis_mob.models.base import json_text
 from redis_mob.models.events import FlowFailed, MobEvent
 from redis_mob.models.run import FailureLedgerEntry, MobRun, MobRunStatus

@@ -21,11 +21,9 @@ from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import Handler
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.transition import RunView
+from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 from redis_mob.security.sealing import SealKeyring
 from redis_mob.storage import MobStorage
-
-SWEEP_SECONDS = 1.0
-"""How long the view relies on wake-ups before it looks by itself."""
 
 LOOK_PAUSE = 0.05
 """Least seconds between two looks at the run, so that looking never becomes the work."""
@@ -106,7 +104,7 @@ async def _shown_to_the_end(
 
 async def _followed(storage: MobStorage, run_id: str, pool: WorkerPool, shown: Display) -> RunView:
     """Show the run as it changes, until it is over."""
-    async with storage.executions.listen() as bell:
+    async with storage.executions.listen() as wake_up:
         while True:
             view = await _loaded(storage, run_id)
             _tell_notes(pool, shown)  # only now: when nobody reaches the storage, one message says so
@@ -114,7 +112,7 @@ async def _followed(storage: MobStorage, run_id: str, pool: WorkerPool, shown: D
             if view.run.status.is_terminal:
                 return view
             await asyncio.sleep(LOOK_PAUSE)
-            await bell.wait(SWEEP_SECONDS)
+            await wake_up.wait(SWEEP_SECONDS)
 
 
 def _tell_notes(pool: WorkerPool, shown: Display) -> None:

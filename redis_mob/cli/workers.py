@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import signal
 from collections.abc import Callable
 from typing import Self
@@ -10,6 +11,7 @@ from typing import Self
 from redis_mob.cli.worker_link import STOP_GRACE, ExitStatus, WorkerOrders
 from redis_mob.cli.worker_process import WorkerProcess
 from redis_mob.errors import HandlerError, RedisMobError, StorageUnavailableError
+from redis_mob.models.backoff import backoff
 
 EARLY_DEATHS = 3
 """How often in a row a worker may die before it serves."""
@@ -17,8 +19,9 @@ EARLY_DEATHS = 3
 REPLACEMENTS = 10
 """How often one worker is replaced: more often than the engine lets workers vanish over one execution."""
 
-FIRST_PAUSE = 0.1
-"""Seconds before a worker that never served is replaced; each time twice as long."""
+FIRST_PAUSE = 0.2
+LONGEST_PAUSE = 1.0
+"""Bounds, in seconds, of the pause before a worker that never served is replaced."""
 
 
 class WorkersLostError(RedisMobError):
@@ -92,7 +95,8 @@ class WorkerPool:
                 break
             self._notes.append(f"worker {number} {_how(end)}{_why(last_words)}; another one takes its place")
             if early:
-                await asyncio.sleep(FIRST_PAUSE * 2**early)
+                pause = backoff(early, first=FIRST_PAUSE, longest=LONGEST_PAUSE, uniform=random.uniform)
+                await asyncio.sleep(pause)
         final = _final(number, end, last_words)
         if not isinstance(final, HandlerError):
             self._notes.append(f"worker {number} {_how(end)}{_why(last_words)}; it is given up")

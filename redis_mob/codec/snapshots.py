@@ -21,7 +21,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack
 from redis_mob.errors import SerializationError
-from redis_mob.models.base import Model, SortedDict
+from redis_mob.models.base import Model, SortedDict, presorted
 from redis_mob.models.flow import (
     CollectionPolicyKind,
     DependencyMode,
@@ -340,7 +340,7 @@ def _fields(
 
 
 def _sorted_dict(items: Iterable[tuple[str, object]]) -> SortedDict[Any]:
-    return SortedDict[Any].in_order(items)
+    return presorted(items)
 
 
 def _joined(parts: tuple[tuple[tuple[str, ...] | None, Any], ...]) -> Row:

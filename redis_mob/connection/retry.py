@@ -7,8 +7,10 @@ import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 
 from redis_mob.errors import ValidationError
+from redis_mob.models.backoff import backoff
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +35,11 @@ class RetryPolicy:
 
     def pauses(self) -> Iterator[float]:
         """Seconds to wait before each further attempt; ends when the deadline would have passed."""
-        ends, pause = time.monotonic() + self.deadline, self.base
-        while (left := ends - time.monotonic()) > 0:
-            yield min(pause * random.uniform(0.5, 1.0), left)  # noqa: S311
-            pause = min(pause * 2, self.cap)
+        ends = time.monotonic() + self.deadline
+        for failures in count(1):
+            if (left := ends - time.monotonic()) <= 0:
+                return
+            yield min(backoff(failures, first=self.base, longest=self.cap, uniform=random.uniform), left)
 
 
 class Attempts:

@@ -7,14 +7,13 @@ docs/contract; decision 0010 lists where they depart from other implementations.
 
 from redis_mob.contracts.config import ConfigChangeNotifier, ConfigStore, ConfigSubscription, WatchableConfigStore
 from redis_mob.contracts.events import MobEventStore
-from redis_mob.contracts.executions import Bell, ExecutionStore
+from redis_mob.contracts.executions import ExecutionStore, WakeUp
 from redis_mob.contracts.realm_profiles import RealmProfileStore, StoredRealmProfiles
 from redis_mob.contracts.runs import MobRunStore
 from redis_mob.contracts.runtime_metadata import MobRuntimeMetadataStore
 from redis_mob.contracts.specs import MobSpecStore
 
 __all__ = [
-    "Bell",
     "ConfigChangeNotifier",
     "ConfigStore",
     "ConfigSubscription",
@@ -25,5 +24,6 @@ __all__ = [
     "MobSpecStore",
     "RealmProfileStore",
     "StoredRealmProfiles",
+    "WakeUp",
     "WatchableConfigStore",
 ]

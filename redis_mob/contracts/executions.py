@@ -12,11 +12,11 @@ from redis_mob.models.execution import Execution, ExecutionKey, RunLaunch
 from redis_mob.models.transition import DueWork, RunView, Transition
 
 
-class Bell(Protocol):
-    """Something to wait for."""
+class WakeUp(Protocol):
+    """What a worker waits for while nothing is due."""
 
     async def wait(self, timeout: float) -> bool:
-        """Wait until it rang since the last wait, or `timeout` seconds have passed; says whether it rang."""
+        """Wait for a wake-up since the last wait, at most `timeout` seconds; returns whether there was one."""
         ...
 
 
@@ -80,6 +80,6 @@ class ExecutionStore(Protocol):
         """
         ...
 
-    def listen(self) -> AbstractAsyncContextManager[Bell]:
-        """A bell that rings when something became due or a run changed; it may miss one (contract: executions-12)."""
+    def listen(self) -> AbstractAsyncContextManager[WakeUp]:
+        """Be woken up when something became due or a run changed. A wake-up may be lost (contract: executions-12)."""
         ...

@@ -11,16 +11,18 @@ from uuid import NAMESPACE_URL, uuid5
 
 from redis_mob.codec.executions import encode_definition
 from redis_mob.errors import HandlerError, NotFoundError, ValidationError
+from redis_mob.fleet.lease import DEFAULT_LEASE, checked_lease
 from redis_mob.fleet.recovery import recover
 from redis_mob.fleet.schemas import read_schemas
 from redis_mob.fleet.step_context import Handler, handler_for
-from redis_mob.fleet.worker import DEFAULT_LEASE, SWEEP_SECONDS, Worker, checked_lease
+from redis_mob.fleet.worker import Worker
 from redis_mob.kernel.validation import require_valid
 from redis_mob.models.base import SortedDict, check_value
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import RunLaunch
 from redis_mob.models.flow_spec import FlowSpec, OutputFormat
 from redis_mob.models.run import MobRun
+from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 from redis_mob.storage import MobStorage
 
 
@@ -84,14 +86,14 @@ class Fleet:
 
     async def wait(self, run_id: str) -> MobRun:
         """The run, once it is over. Raises NotFoundError if it does not exist."""
-        async with self._storage.executions.listen() as bell:
+        async with self._storage.executions.listen() as wake_up:
             while True:
                 status = await self._storage.executions.status(run_id)
                 if status is None:
                     raise NotFoundError(f"run {run_id} does not exist")
                 if status.is_terminal and (run := await self._storage.runs.get_run(run_id)) is not None:
                     return run
-                await bell.wait(SWEEP_SECONDS)
+                await wake_up.wait(SWEEP_SECONDS)
 
     async def cancel(self, run_id: str) -> bool:
         """Ask for the cancellation of a run; a worker carries it out. False if the run is over already.

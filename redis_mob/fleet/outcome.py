@@ -40,7 +40,7 @@ class Failed:
 Outcome = Succeeded | Failed
 
 
-def taken(outcome: Outcome, step_id: str, launch: RunLaunch) -> Outcome:
+def accepted(outcome: Outcome, step_id: str, launch: RunLaunch) -> Outcome:
     """The outcome with its value as the step wants it: a text parsed where JSON is asked for, checked by the schema.
 
     A value that is no JSON, cannot be parsed or does not fit makes a failed attempt that says why.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from redis_mob.contracts import ExecutionStore, MobEventStore, MobRunStore
 from redis_mob.errors import NotFoundError
-from redis_mob.fleet.ending import ending
+from redis_mob.fleet.run_end import terminal_event
 from redis_mob.kernel.repair import repair, repaired_run
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.events import NewMobEvent
@@ -36,7 +36,7 @@ async def recover(
 
 
 async def _tell_end(events: MobEventStore, run: MobRun, flow: FlowSpec) -> bool:
-    kind = ending(run, flow, run.status, run.failure_ledger)
+    kind = terminal_event(run, flow, run.status, run.failure_ledger)
     return await events.append_terminal_event_if_absent(NewMobEvent(mob_id=run.mob_id, kind=kind)) is not None
 
 
@@ -48,9 +48,9 @@ async def _repair(executions: ExecutionStore, run_id: str, flow: FlowSpec) -> bo
             return False  # no fleet started it, so none knows its definition and members
         if view is None or view.run.status.is_terminal:
             return False
-        move = repair(view.run, flow)
-        after = repaired_run(view.run, move)
+        draft = repair(view.run, flow)
+        after = repaired_run(view.run, draft)
         if after == view.run:
             return False
-        if await executions.commit(Transition(before=view, run=after, inputs=move.inputs, look_again_at=view.now)):
+        if await executions.commit(Transition(before=view, run=after, inputs=draft.inputs, look_again_at=view.now)):
             return True

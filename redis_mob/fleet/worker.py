@@ -14,7 +14,7 @@ from random import Random
 from typing import Any
 from uuid import uuid4
 
-from redis_mob.contracts import Bell, ExecutionStore
+from redis_mob.contracts import ExecutionStore, WakeUp
 from redis_mob.errors import (
     DurabilityError,
     EpochChangedError,
@@ -25,38 +25,23 @@ from redis_mob.errors import (
     WriteFailedError,
 )
 from redis_mob.fleet import engine
-from redis_mob.fleet.executor import LeasedExecution, LeaseLost, execute
+from redis_mob.fleet.executor import execute
+from redis_mob.fleet.lease import DEFAULT_LEASE, LeasedExecution, LeaseLostError, checked_lease
+from redis_mob.fleet.outage import OutageLimit
 from redis_mob.fleet.outcome import Outcome
 from redis_mob.fleet.step_context import Handler, handler_for
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import ExecutionKey
 from redis_mob.models.transition import DueWork, RunView, Transition
-
-DEFAULT_LEASE = timedelta(seconds=10)
-"""How long a worker that vanished keeps its executions from the others."""
-
-SHORTEST_LEASE = timedelta(milliseconds=100)
-
-SWEEP_SECONDS = 1.0
-"""How long a worker relies on wake-ups before it looks by itself."""
-
-PATIENCE_SECONDS = 15.0
-"""How long a worker tries to reach a storage that fails, before it gives up."""
+from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 
 RETRY_SECONDS = 0.2
 """How long a worker waits before it tries a failed transition again."""
 
 RUNS_AT_ONCE = 8
-"""Runs that one worker looks at in one go."""
+"""Runs that one worker takes in one go: few, so that what is due spreads over all workers."""
 
 _log = logging.getLogger(__name__)
-
-
-def checked_lease(lease: timedelta) -> timedelta:
-    """The same lease, if it is one that a worker can keep renewing. Raises ValidationError."""
-    if lease < SHORTEST_LEASE:
-        raise ValidationError(f"a lease of {lease.total_seconds():g} s is too short; give 0.1 s at least")
-    return lease
 
 
 def worker_name() -> str:
@@ -67,7 +52,8 @@ def worker_name() -> str:
 class Worker:
     """Serves all runs of a namespace: advances them, and executes the steps whose roles it has handlers for.
 
-    `lease` is how long its executions stay with it when it vanishes; it must be longer than any pause of the process.
+    `lease` is how long its executions stay hidden from others when it is lost; a pause of the process that is longer
+    costs a takeover.
     Raises ValidationError for a lease below 0.1 seconds or a concurrency below 1.
     """
 
@@ -100,31 +86,33 @@ class Worker:
         """
         stop = stop or asyncio.Event()
         try:
-            async with self._executions.listen() as bell:
-                await self._loop(bell, stop)
+            async with self._executions.listen() as wake_up:
+                await self._loop(wake_up, stop)
+            # Leaving at once would be safe too, but would leave these executions to a takeover, a whole lease later.
             if self._at_work:
                 await asyncio.wait(self._at_work)
         finally:
             for task in self._at_work:
                 task.cancel()
             await asyncio.gather(*self._at_work, return_exceptions=True)
+            # A thread cannot be stopped; waiting for a handler that ignores `cancelled` could last for ever.
             self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _loop(self, bell: Bell, stop: asyncio.Event) -> None:
-        patience = _Patience(self._name)
+    async def _loop(self, wake_up: WakeUp, stop: asyncio.Event) -> None:
+        outage = OutageLimit(self._name)
         while not stop.is_set():
             try:
                 pause = await self._take_and_start()
-                patience.restore()
+                outage.end()
             except MobStoreError as error:
-                patience.try_with(error)
+                outage.bear(error)
                 pause = SWEEP_SECONDS
             if pause > 0:
-                await self._wait(bell, stop, pause)
+                await self._wait(wake_up, stop, pause)
 
-    async def _wait(self, bell: Bell, stop: asyncio.Event, pause: float) -> None:
-        """Until the bell rings, a task ends, or it is time to look again."""
-        waiters: set[asyncio.Task[Any]] = {asyncio.create_task(bell.wait(pause)), asyncio.create_task(stop.wait())}
+    async def _wait(self, wake_up: WakeUp, stop: asyncio.Event, pause: float) -> None:
+        """Until a wake-up comes, a task ends, or it is time to look again."""
+        waiters: set[asyncio.Task[Any]] = {asyncio.create_task(wake_up.wait(pause)), asyncio.create_task(stop.wait())}
         try:
             await asyncio.wait(waiters | self._at_work, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -143,6 +131,8 @@ class Worker:
             keep=self._lease,
             roles=None if "*" in self._handlers else list(self._handlers),
         )
+        # Taking hides an entry from other workers for the length of a lease. That spreads the work and protects
+        # nothing: if an entry is taken twice, because this worker was slow, both try to commit, and one loses.
         for run_id in work.runs:
             self._start(self._look_after(run_id))
         for run_id, key in work.executions:
@@ -157,7 +147,8 @@ class Worker:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._at_work.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            # What was taken becomes due again by itself, so that nothing is lost with the task.
+            # The entry that the task was about becomes due again by itself, so that nothing is lost with the task. The
+            # worker goes on: an error in one run must not stop the work on the others.
             unexpected = None if isinstance(error, MobStoreError) else error
             _log.warning("worker %s: %s", self._name, error, exc_info=unexpected)
 
@@ -165,10 +156,13 @@ class Worker:
         await self._commit(run_id, engine.advance)
 
     async def _execute(self, run_id: str, key: ExecutionKey) -> None:
+        # The claim is committed before the handler starts: from then on the deadline counts, the attempt is in the
+        # ledger, and a handler never runs under a token that another worker could have too.
         claimed = await self._commit(run_id, partial(self._claim, key))
         execution = claimed.executions.get(key) if claimed else None
         if claimed is None or execution is None or execution.lease is None:
             return
+        # The handler sees the run that the claim was decided on: a second read could show another moment.
         view, handler = claimed.before, handler_for(self._handlers, execution.role)
         if handler is None:
             raise HandlerError(f"role {execution.role!r} has no handler")
@@ -176,7 +170,7 @@ class Worker:
         flow = (await self._definition(view)).flows[view.run.flow_id]
         try:
             outcome = await execute(held, view.run, flow, handler, self._threads)
-        except LeaseLost:
+        except LeaseLostError:
             _log.info("worker %s lost its lease on %s of run %s", self._name, key, run_id)
             return
         await self._commit(run_id, partial(self._settle, key, outcome, execution.lease.fencing_token))
@@ -192,49 +186,32 @@ class Worker:
     async def _commit(
         self, run_id: str, decide: Callable[[RunView, MobDefinition], Transition | None]
     ) -> Transition | None:
-        """Read, decide, commit; again when somebody else was faster. None when there is nothing to do (any more).
+        """Read, decide, commit; again after a lost compare. None when there is nothing to do (any more).
 
         A storage that fails is tried again for 15 seconds, so that the result of a long execution survives a failover.
-        If an outcome is unknown, reading again tells: what was committed leaves nothing to decide.
         """
-        patience = _Patience(self._name)
+        outage = OutageLimit(self._name)
         while True:
             try:
+                # A lost compare means that the decision was made on a run that has changed. It is never sent again as
+                # it was: the run is read and decided anew, and often nothing is left to do.
                 view = await self._executions.load(run_id)
                 transition = view and decide(view, await self._definition(view))
                 if transition is None or await self._executions.commit(transition):
                     return transition
-                patience.restore()
+                outage.end()
             except (ReadFailedError, WriteFailedError, DurabilityError, EpochChangedError) as error:
-                patience.try_with(error)
+                # An OutcomeUnknownError is a WriteFailedError too, and needs no other treatment: if the commit did
+                # happen, the next read shows it, and the decision finds nothing to do.
+                outage.bear(error)
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _definition(self, view: RunView) -> MobDefinition:
         digest = view.launch.definition
+        # Kept for good: a definition is stored under its digest, so that it never changes.
         if digest not in self._definitions:
             self._definitions[digest] = await self._executions.get_definition(digest)
         return self._definitions[digest]
-
-
-class _Patience:
-    """Bears with a storage that fails, but not for longer than 15 seconds on end."""
-
-    def __init__(self, worker: str) -> None:
-        self._worker = worker
-        self._tried_since: float | None = None
-
-    def restore(self) -> None:
-        """The storage answered."""
-        self._tried_since = None
-
-    def try_with(self, error: MobStoreError) -> None:
-        """Raises the error when it has gone on for too long."""
-        now = asyncio.get_running_loop().time()
-        if self._tried_since is None:
-            self._tried_since = now
-        if now - self._tried_since > PATIENCE_SECONDS:
-            raise error
-        _log.warning("worker %s cannot reach its storage: %s", self._worker, error)
 
 
 def _pause(work: DueWork) -> float:

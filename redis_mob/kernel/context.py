@@ -25,17 +25,6 @@ class ConditionContext:
     loops: dict[str, tuple[dict[str, Any], ...]]
 
 
-def stored_context(run: MobRun) -> ConditionContext:
-    """Everything the run has stored, as the original engine sees it.
-
-    A step has its output of the root frame, unless the last stored iteration of a loop has one; of several loops the
-    one with the greatest id wins (contract: kernel-31).
-    """
-    loops = {loop: tuple(dict(entry) for entry in entries) for loop, entries in run.loop_iteration_outputs.items()}
-    last = (entries[-1] for entries in loops.values() if entries)
-    return _overlaid(run, loops, last)
-
-
 def visible_context(run: MobRun, flow: FlowSpec) -> ConditionContext:
     """What this moment of a run shows to its steps and until conditions (contract: kernel-32).
 

@@ -6,12 +6,9 @@ from collections.abc import Callable, Container, Mapping
 
 from redis_mob.errors import KernelError
 from redis_mob.kernel.commands import SETTLED_AS, Frame
-from redis_mob.kernel.effects import Effect, EffectKind, Effects
 from redis_mob.models.authority import FrameCommand, FrameSeed
 from redis_mob.models.base import presorted
 from redis_mob.models.flow import DependencyMode, FlowFrameState, FramePhase, NodeKind, NodeStatus
-
-Result = tuple[FlowFrameState, Effects]
 
 ENDED = frozenset({NodeStatus.COMPLETED, NodeStatus.FAILED, NodeStatus.SKIPPED, NodeStatus.CANCELED})
 """The statuses that a node never leaves."""
@@ -83,8 +80,8 @@ def _check_seeded_node(seed: FrameSeed, node: str, known: set[str]) -> None:
         )
 
 
-def transition(state: FlowFrameState, command: FrameCommand) -> Result:
-    """The state after a command, and its effects.
+def transition(state: FlowFrameState, command: FrameCommand) -> FlowFrameState:
+    """The state after a command.
 
     Raises KernelError, naming frame and node, when the frame is sealed already, the node is not where the command
     needs it, or a seal does not fit the nodes (contract: kernel-17, kernel-18, kernel-20, kernel-21).
@@ -131,7 +128,7 @@ def _node(state: FlowFrameState, command: FrameCommand) -> str:
     return command.node_id
 
 
-def _admit(state: FlowFrameState, command: FrameCommand) -> Result:
+def _admit(state: FlowFrameState, command: FrameCommand) -> FlowFrameState:
     node = _node(state, command)
     if node not in state.ready_queue:
         raise KernelError(
@@ -145,18 +142,16 @@ def _admit(state: FlowFrameState, command: FrameCommand) -> Result:
     ]
     changed = ((node, NodeStatus.RUNNING), *((rival, NodeStatus.PENDING) for rival in rivals))
     gone = {node, *rivals}
-    after = state.model_copy(
+    return state.model_copy(
         update={
             "node_status": state.node_status.set(*changed),
             "ready_queue": tuple(other for other in state.ready_queue if other not in gone),
             "last_admitted_node": node,
         }
     )
-    is_step = state.node_kind[node] is NodeKind.STEP
-    return after, (Effect(EffectKind.ADMIT_STEP_WORK if is_step else EffectKind.START_LOOP_NODE, node),)
 
 
-def _settle(state: FlowFrameState, command: FrameCommand) -> Result:
+def _settle(state: FlowFrameState, command: FrameCommand) -> FlowFrameState:
     node = _node(state, command)
     if state.node_status[node] is not NodeStatus.RUNNING:
         raise KernelError(
@@ -169,11 +164,11 @@ def _settle(state: FlowFrameState, command: FrameCommand) -> Result:
     if settled is NodeStatus.COMPLETED and branch is not None:
         _skip_rivals(state, statuses, branch)
         update["branch_winners"] = tuple(sorted({*state.branch_winners, branch}))
-    queue = _advance(state, statuses)
+    queue = _ready_queue_after(state, statuses)
     update["node_status"] = presorted(statuses)
     if queue != state.ready_queue:
         update["ready_queue"] = queue
-    return state.model_copy(update=update), (Effect(EffectKind.NODE_EXECUTION_RELEASED, node),)
+    return state.model_copy(update=update)
 
 
 def _skip_rivals(state: FlowFrameState, statuses: dict[str, NodeStatus], branch: str) -> None:
@@ -182,7 +177,7 @@ def _skip_rivals(state: FlowFrameState, statuses: dict[str, NodeStatus], branch:
             statuses[node] = NodeStatus.SKIPPED
 
 
-def _advance(state: FlowFrameState, statuses: dict[str, NodeStatus]) -> tuple[str, ...]:
+def _ready_queue_after(state: FlowFrameState, statuses: dict[str, NodeStatus]) -> tuple[str, ...]:
     """Moves on the Pending nodes that can be decided now; the answer is the new ready queue.
 
     One pass is enough, because the order has every node after its dependencies.
@@ -210,12 +205,12 @@ def _having(statuses: Mapping[str, NodeStatus], wanted: Container[NodeStatus]) -
     return {node for node, status in statuses.items() if status in wanted}
 
 
-def _record_output(state: FlowFrameState, command: FrameCommand) -> Result:
+def _record_output(state: FlowFrameState, command: FrameCommand) -> FlowFrameState:
     recorded = state.output_recorded.set((_node(state, command), True))
-    return state.model_copy(update={"output_recorded": recorded}), ()
+    return state.model_copy(update={"output_recorded": recorded})
 
 
-def _seal(state: FlowFrameState, command: FrameCommand) -> Result:
+def _seal(state: FlowFrameState, command: FrameCommand) -> FlowFrameState:
     if not all_ended(state):
         open_nodes = sorted(node for node, status in state.node_status.items() if status not in ENDED)
         raise KernelError(f"frame {state.frame_id!r} cannot be sealed; not over yet: {', '.join(open_nodes)}")
@@ -223,10 +218,10 @@ def _seal(state: FlowFrameState, command: FrameCommand) -> Result:
     if command.terminal_status not in fitting:
         raise KernelError(f"frame {state.frame_id!r} ends {fitting[0]}, not {command.terminal_status}")
     phase = FramePhase(command.terminal_status)
-    return state.model_copy(update={"phase": phase}), (Effect(EffectKind.FRAME_SEALED, state.frame_id),)
+    return state.model_copy(update={"phase": phase})
 
 
-_HANDLERS: dict[str, Callable[[FlowFrameState, FrameCommand], Result]] = {
+_HANDLERS: dict[str, Callable[[FlowFrameState, FrameCommand], FlowFrameState]] = {
     Frame.ADMIT_NEXT_READY_NODE: _admit,
     **dict.fromkeys(SETTLED_AS, _settle),
     Frame.RECORD_NODE_OUTPUT: _record_output,

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from redis_mob.errors import KernelError
 from redis_mob.kernel.commands import Loop
-from redis_mob.kernel.effects import Effect, EffectKind, Effects
 from redis_mob.models.authority import LoopCommand, LoopSeed
 from redis_mob.models.flow import LoopIterationState, LoopPhase, LoopStage
 from redis_mob.models.seed import saturated
-
-Result = tuple[LoopIterationState, Effects]
 
 
 def seeded(seed: LoopSeed) -> LoopIterationState:
@@ -34,10 +31,10 @@ def body_frame_started(state: LoopIterationState, body_frame_id: str, iteration:
     return state.model_copy(update={"stage": LoopStage.BODY_FRAME_ACTIVE, "active_body_frame_id": body_frame_id})
 
 
-def body_frame_completed(state: LoopIterationState, iteration: int) -> Result:
+def body_frame_completed(state: LoopIterationState, iteration: int) -> LoopIterationState:
     """The loop after the body of its current iteration was completed: its until condition is to be evaluated."""
     _require(state, LoopStage.BODY_FRAME_ACTIVE, iteration, state.current_iteration)
-    after = state.model_copy(
+    return state.model_copy(
         update={
             "stage": LoopStage.AWAITING_UNTIL_EVALUATION,
             "last_completed_iteration": iteration,
@@ -45,25 +42,23 @@ def body_frame_completed(state: LoopIterationState, iteration: int) -> Result:
             "active_body_frame_id": None,
         }
     )
-    return after, (Effect(EffectKind.EVALUATE_UNTIL, state.loop_instance_id),)
 
 
-def until_condition_met(state: LoopIterationState, iteration: int) -> Result:
+def until_condition_met(state: LoopIterationState, iteration: int) -> LoopIterationState:
     """The loop after its until condition held: Completed."""
     _require(state, LoopStage.AWAITING_UNTIL_EVALUATION, iteration, state.last_completed_iteration)
     return _ended(state, LoopPhase.COMPLETED)
 
 
-def until_condition_failed(state: LoopIterationState, iteration: int) -> Result:
+def until_condition_failed(state: LoopIterationState, iteration: int) -> LoopIterationState:
     """The loop after its until condition did not hold: it asks for another body, or is Exhausted."""
     _require(state, LoopStage.AWAITING_UNTIL_EVALUATION, iteration, state.last_completed_iteration)
     if state.current_iteration >= state.max_iterations:
         return _ended(state, LoopPhase.EXHAUSTED)
-    after = state.model_copy(update={"stage": LoopStage.AWAITING_BODY_FRAME})
-    return after, (Effect(EffectKind.REQUEST_BODY_FRAME_START, state.loop_instance_id),)
+    return state.model_copy(update={"stage": LoopStage.AWAITING_BODY_FRAME})
 
 
-def transition(state: LoopIterationState, command: LoopCommand) -> Result:
+def transition(state: LoopIterationState, command: LoopCommand) -> LoopIterationState:
     """The loop after a command: its body failed or was canceled, or the loop itself is canceled.
 
     Everything else that happens to a loop has an input of its own. Raises KernelError, naming the loop, when the
@@ -81,15 +76,14 @@ def transition(state: LoopIterationState, command: LoopCommand) -> Result:
             raise KernelError(f"loop {state.loop_instance_id!r}: {other!r} is no command of the loop machine")
 
 
-def _body_frame_ended(state: LoopIterationState, command: LoopCommand, phase: LoopPhase) -> Result:
+def _body_frame_ended(state: LoopIterationState, command: LoopCommand, phase: LoopPhase) -> LoopIterationState:
     iteration = command.body_frame_iteration
     _require(state, LoopStage.BODY_FRAME_ACTIVE, iteration, state.current_iteration)
     return _ended(state, phase, last_completed_iteration=iteration)
 
 
-def _ended(state: LoopIterationState, phase: LoopPhase, **more: object) -> Result:
-    after = state.model_copy(update={"phase": phase, "active_body_frame_id": None, **more})
-    return after, (Effect(EffectKind.LOOP_ENDED, state.loop_instance_id),)
+def _ended(state: LoopIterationState, phase: LoopPhase, **more: object) -> LoopIterationState:
+    return state.model_copy(update={"phase": phase, "active_body_frame_id": None, **more})
 
 
 def _require_running(state: LoopIterationState) -> None:

@@ -11,7 +11,6 @@ from redis_mob.kernel import frame as frames
 from redis_mob.kernel import loop as loops
 from redis_mob.kernel import run as runs
 from redis_mob.kernel.commands import Loop, Run
-from redis_mob.kernel.effects import Effects
 from redis_mob.models.authority import (
     AuthorizeFlowFrameReducerCommand,
     AuthorizeFlowRunReducerCommand,
@@ -45,7 +44,7 @@ from redis_mob.models.flow_spec import FlowSpec, FrameSpec, FrameStepSpec, Repea
 from redis_mob.models.run import MobRun, MobRunStatus
 from redis_mob.models.seed import pending_flow_state
 
-Plan: TypeAlias = FrameSpec | FrameSeed
+FrameDefinition: TypeAlias = FrameSpec | FrameSeed
 """What says which step each node of a frame runs: its definition, or the seed it was made from."""
 
 _STATUS_AFTER = {
@@ -60,7 +59,7 @@ _STATUS_AFTER = {
 class FlowMachine:
     """A run as the kernel sees it; `frames` and `loops` are those of the stored run, by id.
 
-    `plans` tells the step of each node, per frame; it does not count when machines are compared.
+    `definitions` tells the step of each node, per frame; it does not count when machines are compared.
     """
 
     run_id: str
@@ -68,7 +67,7 @@ class FlowMachine:
     flow_state: FlowRunState
     frames: SortedDict[FrameSnapshot]
     loops: SortedDict[LoopSnapshot]
-    plans: SortedDict[Plan] = field(compare=False)
+    definitions: SortedDict[FrameDefinition] = field(compare=False)
 
     @classmethod
     def from_run(cls, run: MobRun, flow: FlowSpec) -> FlowMachine:
@@ -76,8 +75,8 @@ class FlowMachine:
 
         Raises KernelError, naming the frame or loop, when the run does not fit the flow.
         """
-        plans: SortedDict[Plan] = presorted(frame_specs(run, flow))
-        return cls(run.run_id, run.status, run.flow_state, run.frames, run.loops, plans)
+        definitions: SortedDict[FrameDefinition] = presorted(frame_specs(run, flow))
+        return cls(run.run_id, run.status, run.flow_state, run.frames, run.loops, definitions)
 
     @classmethod
     def from_seed(cls, seed: RunSeed) -> FlowMachine:
@@ -101,10 +100,10 @@ class FlowMachine:
 
     def step_of(self, frame_id: str, node_id: str) -> str | None:
         """The step that a node runs; None for a loop node and for a node nobody knows."""
-        plan = self.plans.get(frame_id)
-        if isinstance(plan, FrameSeed):
-            return plan.node_step_ids.get(node_id)
-        node = None if plan is None else plan.nodes.get(node_id)
+        definition = self.definitions.get(frame_id)
+        if isinstance(definition, FrameSeed):
+            return definition.node_step_ids.get(node_id)
+        node = None if definition is None else definition.nodes.get(node_id)
         return node.step_id if isinstance(node, FrameStepSpec) else None
 
     def depth_of(self, frame_id: str) -> int:
@@ -151,7 +150,7 @@ def apply(machine: FlowMachine, *inputs: FlowAuthorityInput) -> FlowMachine:
     machine never changes, nothing has happened then (contract: kernel-1, kernel-5).
     """
     for told in inputs:
-        machine, _ = advance(machine, told)
+        machine = _after(machine, told)
     return machine
 
 
@@ -168,29 +167,27 @@ def replay(inputs: Iterable[FlowAuthorityInput]) -> FlowMachine:
             raise KernelError(f"a log begins with the creation of its run, not with {first.input}")
 
 
-def advance(machine: FlowMachine, told: FlowAuthorityInput) -> tuple[FlowMachine, Effects]:
-    """The machine after one input, and the effects; raises as `apply` does."""
+def _after(machine: FlowMachine, told: FlowAuthorityInput) -> FlowMachine:
     match told:
         case AuthorizeFlowRunReducerCommand(payload=command):
             return _on_run(machine, command)
         case AuthorizeFlowFrameReducerCommand(payload=command):
-            state, effects = frames.transition(machine.frame(command.frame_id), command)
-            return _with_frame(machine, state), effects
+            return _with_frame(machine, frames.transition(machine.frame(command.frame_id), command))
         case AuthorizeLoopIterationReducerCommand(payload=command):
             return _on_loop(machine, command)
         case CreateFrameSeed(payload=seed):
-            return _create_frame(machine, seed), ()
+            return _create_frame(machine, seed)
         case CreateLoopSeed(payload=seed):
-            return _create_loop(machine, seed), ()
+            return _create_loop(machine, seed)
         case RecordLoopBodyFrameCompleted(payload=record):
-            state, effects = loops.body_frame_completed(machine.loop(record.loop_instance_id), record.iteration)
+            state = loops.body_frame_completed(machine.loop(record.loop_instance_id), record.iteration)
         case RecordLoopUntilConditionMet(payload=record):
-            state, effects = loops.until_condition_met(machine.loop(record.loop_instance_id), record.iteration)
+            state = loops.until_condition_met(machine.loop(record.loop_instance_id), record.iteration)
         case RecordLoopUntilConditionFailed(payload=record):
-            state, effects = loops.until_condition_failed(machine.loop(record.loop_instance_id), record.iteration)
+            state = loops.until_condition_failed(machine.loop(record.loop_instance_id), record.iteration)
         case RunFlow() | CreateRunSeed():
             raise KernelError(f"run {machine.run_id} exists already; it cannot be created again")
-    return _with_loop(machine, state), effects
+    return _with_loop(machine, state)
 
 
 def _with_frame(machine: FlowMachine, state: FlowFrameState) -> FlowMachine:
@@ -201,7 +198,7 @@ def _with_loop(machine: FlowMachine, state: LoopIterationState) -> FlowMachine:
     return replace(machine, loops=machine.loops.set((state.loop_instance_id, LoopSnapshot(kernel_state=state))))
 
 
-def _on_run(machine: FlowMachine, command: RunCommand) -> tuple[FlowMachine, Effects]:
+def _on_run(machine: FlowMachine, command: RunCommand) -> FlowMachine:
     required = MobRunStatus.PENDING if command.command == Run.START_RUN else MobRunStatus.RUNNING
     if command.run_id != machine.run_id:
         raise KernelError(f"{command.command} is about run {command.run_id}, not about run {machine.run_id}")
@@ -213,13 +210,13 @@ def _on_run(machine: FlowMachine, command: RunCommand) -> tuple[FlowMachine, Eff
         machine.loop(command.loop_instance_id)
 
     if command.command == Run.PROJECT_FRAME_STEP_STATUS:
-        state, effects = runs.project_step(machine.flow_state, command, _projected_node(machine, command))
+        state = runs.project_step(machine.flow_state, command, _projected_node(machine, command))
     else:
         if command.command == Run.PUMP_FRAME_SCHEDULER:
             _check_body_frame_start(machine, command.loop_instance_id)
-        state, effects = runs.transition(machine.flow_state, command)
+        state = runs.transition(machine.flow_state, command)
     status = _STATUS_AFTER.get(Run(command.command), machine.status)
-    return replace(machine, status=status, flow_state=state), effects
+    return replace(machine, status=status, flow_state=state)
 
 
 def _projected_node(machine: FlowMachine, command: RunCommand) -> NodeStatus:
@@ -267,13 +264,13 @@ def _check_body_frame_start(machine: FlowMachine, loop: str | None) -> None:
         raise KernelError(f"loop {loop!r} must wait: {reason}")
 
 
-def _on_loop(machine: FlowMachine, command: LoopCommand) -> tuple[FlowMachine, Effects]:
-    state, effects = loops.transition(machine.loop(command.loop_instance_id), command)
+def _on_loop(machine: FlowMachine, command: LoopCommand) -> FlowMachine:
+    state = loops.transition(machine.loop(command.loop_instance_id), command)
     after = _with_loop(machine, state)
     if command.command == Loop.CANCEL_LOOP:
         # A canceled loop asks for no body any more; nothing else would take it off the list.
         after = replace(after, flow_state=runs.without_pending(after.flow_state, state.loop_instance_id))
-    return after, effects
+    return after
 
 
 def _create_frame(machine: FlowMachine, seed: FrameSeed) -> FlowMachine:
@@ -287,7 +284,7 @@ def _create_frame(machine: FlowMachine, seed: FrameSeed) -> FlowMachine:
         loop = machine.loop(seed.loop_instance_id)
         machine = _with_loop(machine, loops.body_frame_started(loop, seed.frame_id, seed.iteration))
     after = _with_frame(machine, frames.seeded(seed))
-    return replace(after, plans=after.plans.set((seed.frame_id, seed)))
+    return replace(after, definitions=after.definitions.set((seed.frame_id, seed)))
 
 
 def _create_loop(machine: FlowMachine, seed: LoopSeed) -> FlowMachine:

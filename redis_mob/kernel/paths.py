@@ -12,7 +12,7 @@ from redis_mob.kernel.context import ConditionContext
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Resolved:
     """The value a path leads to, which may be None: JSON's null."""
 
     value: Any
@@ -26,7 +26,7 @@ class Missing(Enum):
 
 MISSING: Final = Missing.MISSING
 
-Resolution: TypeAlias = Found | Literal[Missing.MISSING]
+Resolution: TypeAlias = Resolved | Literal[Missing.MISSING]
 
 _INDEX = re.compile(r"\+?0*([0-9]{1,20})")
 
@@ -43,7 +43,7 @@ def resolve(path: str, context: ConditionContext) -> Resolution:
     """
     match path.split("."):
         case ["params", *keys]:
-            return _descend(Found(context.params), keys)
+            return _descend(Resolved(context.params), keys)
         case ["steps", step, "output", *keys] | ["steps", step, *keys]:
             return _descend(_look_up(context.steps, step), keys)
         case ["loops", loop, "iterations", number, "steps", step, *keys]:
@@ -64,9 +64,9 @@ def _descend(start: Resolution, keys: Sequence[str]) -> Resolution:
 def _look_up(value: Any, key: str) -> Resolution:
     if isinstance(value, dict):
         items = cast("dict[str, Any]", value)
-        return Found(items[key]) if key in items else MISSING
+        return Resolved(items[key]) if key in items else MISSING
     if isinstance(value, list | tuple) and (number := _INDEX.fullmatch(key)):
         entries = cast("Sequence[Any]", value)
         index = int(number[1])
-        return Found(entries[index]) if index < len(entries) else MISSING
+        return Resolved(entries[index]) if index < len(entries) else MISSING
     return MISSING

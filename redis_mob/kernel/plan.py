@@ -24,20 +24,18 @@ from redis_mob.kernel.actions import (
 from redis_mob.kernel.machine import FlowMachine, loop_spec, startable_loop
 from redis_mob.kernel.projection import unprojected_steps
 from redis_mob.kernel.run import node_slot_free
-from redis_mob.kernel.settle import TERMINAL_STATUS
 from redis_mob.models.flow import FramePhase, LoopPhase, LoopStage, NodeStatus
 from redis_mob.models.flow_spec import FlowSpec
-from redis_mob.models.run import MobRun, MobRunStatus
+from redis_mob.models.run import MobRunStatus
+
+_TERMINAL_STATUS = {
+    FramePhase.COMPLETED: MobRunStatus.COMPLETED,
+    FramePhase.FAILED: MobRunStatus.FAILED,
+    FramePhase.CANCELED: MobRunStatus.CANCELED,
+}
+"""How a run ends, by its sealed root frame."""
 
 _LOOP_OUTCOME = {FramePhase.FAILED: LoopPhase.FAILED, FramePhase.CANCELED: LoopPhase.CANCELED}
-
-
-def plan(run: MobRun, flow: FlowSpec) -> tuple[Action, ...]:
-    """Everything that may happen next in a stored run of this flow, the preferred first; see `next_actions`.
-
-    Raises KernelError when the run does not fit the flow.
-    """
-    return next_actions(FlowMachine.from_run(run, flow), flow)
 
 
 def next_actions(machine: FlowMachine, flow: FlowSpec) -> tuple[Action, ...]:
@@ -57,7 +55,7 @@ def next_actions(machine: FlowMachine, flow: FlowSpec) -> tuple[Action, ...]:
     root = machine.frames.get(seeds.root_frame_id(machine.run_id))
     if root is None:
         return (CreateRootFrame(),)
-    end = TERMINAL_STATUS.get(root.kernel_state.phase)
+    end = _TERMINAL_STATUS.get(root.kernel_state.phase)
     if end is not None:
         return unprojected_steps(machine, flow, end) or (Terminate(end),)
     return (*_registrations(machine), *_grant(machine, flow), *_seals(machine), *_loops(machine), *_body_start(machine))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from redis_mob.errors import KernelError
 from redis_mob.kernel.commands import Run
-from redis_mob.kernel.draft import Draft, Move
+from redis_mob.kernel.draft import Draft
 from redis_mob.kernel.machine import FlowMachine, startable_loop
 from redis_mob.kernel.reconcile import active_bodies, ready_frames, reconcile, running_steps, waiting_loops
 from redis_mob.kernel.seeds import root_frame_id
@@ -16,7 +16,7 @@ from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.run import MobRun
 
 
-def repair(run: MobRun, flow: FlowSpec) -> Move:
+def repair(run: MobRun, flow: FlowSpec) -> Draft:
     """The inputs that make a run consistent, and the machine with which it goes on; no inputs when it is.
 
     Mended are: frames missing from or stale in the list of ready ones, likewise waiting loops, node and frame slots
@@ -26,32 +26,33 @@ def repair(run: MobRun, flow: FlowSpec) -> Move:
     Raises KernelError, naming what is left, for everything else: a log that leads elsewhere, a ready queue unlike
     its nodes, a schema that is too old (contract: kernel-46).
     """
+    machine = FlowMachine.from_run(run, flow)
     if not reconcile(run):
-        return Move((), FlowMachine.from_run(run, flow))
-    machine = _with_branch_winners(FlowMachine.from_run(run, flow))
+        return Draft(machine)
+    machine = _with_branch_winners(machine)
     if run.status.is_terminal:
-        move = Move((), machine)
+        draft = Draft(machine)
     elif run.flow_authority_inputs:
-        move = _by_inputs(machine)
+        draft = _by_inputs(machine)
     else:
-        move = Move((), _by_state(machine))
+        draft = Draft(_by_state(machine))
 
-    left = reconcile(repaired_run(run, move))
+    left = reconcile(repaired_run(run, draft))
     if left:
         raise KernelError(f"run {run.run_id} cannot be repaired: {left[0].message}")
-    return move
+    return draft
 
 
-def repaired_run(run: MobRun, move: Move) -> MobRun:
-    """The stored run with the outcome of a move in it."""
-    machine = move.machine
+def repaired_run(run: MobRun, draft: Draft) -> MobRun:
+    """The stored run after the inputs of a draft, with these at the end of its log."""
+    machine = draft.machine
     return run.model_copy(
         update={
             "status": machine.status,
             "flow_state": machine.flow_state,
             "frames": machine.frames,
             "loops": machine.loops,
-            "flow_authority_inputs": (*run.flow_authority_inputs, *move.inputs),
+            "flow_authority_inputs": (*run.flow_authority_inputs, *draft.inputs),
         }
     )
 
@@ -83,11 +84,11 @@ def _by_state(machine: FlowMachine) -> FlowMachine:
     return replace(machine, flow_state=machine.flow_state.model_copy(update=update))
 
 
-def _by_inputs(machine: FlowMachine) -> Move:
+def _by_inputs(machine: FlowMachine) -> Draft:
     draft = Draft(machine)
     _mend_nodes(draft)
     _mend_bodies(draft)
-    return draft.done()
+    return draft
 
 
 def _mend_nodes(draft: Draft) -> None:

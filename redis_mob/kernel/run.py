@@ -6,12 +6,9 @@ from collections.abc import Callable
 
 from redis_mob.errors import KernelError
 from redis_mob.kernel.commands import Run
-from redis_mob.kernel.effects import Effect, EffectKind, Effects
 from redis_mob.models.authority import RunCommand
 from redis_mob.models.flow import FlowPhase, FlowRunState, FlowStepStatus, NodeStatus
 from redis_mob.models.seed import saturated
-
-Result = tuple[FlowRunState, Effects]
 
 PROJECTED = {
     NodeStatus.COMPLETED: FlowStepStatus.COMPLETED,
@@ -21,10 +18,10 @@ PROJECTED = {
 """What a step becomes by projection of a node of this status; other statuses are not projected."""
 
 
-def transition(state: FlowRunState, command: RunCommand) -> Result:
-    """The state after a command, and its effects.
+def transition(state: FlowRunState, command: RunCommand) -> FlowRunState:
+    """The state after a command.
 
-    Guards that need frames or loops are not checked here but by `machine.advance`; projections are `project_step`.
+    Guards that need frames or loops are not checked here but by `machine.apply`; projections are `project_step`.
     Counters saturate at 0 and at the greatest 32-bit number, except that no node slot can be given back when none
     is taken. Raises KernelError, naming what was wrong (contract: kernel-2, kernel-6, kernel-13).
     """
@@ -34,10 +31,10 @@ def transition(state: FlowRunState, command: RunCommand) -> Result:
     return handler(state, command)
 
 
-def project_step(state: FlowRunState, command: RunCommand, node: NodeStatus) -> Result:
+def project_step(state: FlowRunState, command: RunCommand, node: NodeStatus) -> FlowRunState:
     """The state after a step took over the status of a finished node.
 
-    A failure counts and may call the supervisor; a completion ends a row of failures. Raises KernelError when the
+    A failure is counted; a completion sets the count of consecutive failures back to 0. Raises KernelError when the
     step is over already, or the node is not Completed, Failed or Skipped (contract: kernel-7).
     """
     step = _step(state, command)
@@ -46,13 +43,7 @@ def project_step(state: FlowRunState, command: RunCommand, node: NodeStatus) -> 
         raise KernelError(f"step {step!r} cannot take over the status of node {command.node_id!r}, which is {node}")
     if state.step_status[step] not in (None, FlowStepStatus.DISPATCHED):
         raise KernelError(f"step {step!r} is {state.step_status[step]} already")
-    after, effects = _set_step(state, step, status)
-    if status is FlowStepStatus.FAILED:
-        effects += (Effect(EffectKind.APPEND_FAILURE_LEDGER, step),)
-        threshold = state.escalation_threshold
-        if 0 < threshold <= after.consecutive_failure_count:
-            effects += (Effect(EffectKind.ESCALATE_SUPERVISOR, step),)
-    return after, effects
+    return _set_step(state, step, status)
 
 
 def node_slot_free(state: FlowRunState) -> bool:
@@ -72,72 +63,70 @@ def _required(value: str | None, command: RunCommand, field: str) -> str:
     return value
 
 
-def _set_step(state: FlowRunState, step: str, status: FlowStepStatus) -> Result:
+def _set_step(state: FlowRunState, step: str, status: FlowStepStatus) -> FlowRunState:
     update: dict[str, object] = {"step_status": state.step_status.set((step, status))}
     if status is FlowStepStatus.FAILED:
         update["failure_count"] = saturated(state.failure_count + 1)
         update["consecutive_failure_count"] = saturated(state.consecutive_failure_count + 1)
     elif status is FlowStepStatus.COMPLETED:
         update["consecutive_failure_count"] = 0
-    return state.model_copy(update=update), (Effect(EffectKind.STEP_NOTICE, step),)
+    return state.model_copy(update=update)
 
 
-def _to_phase(phase: FlowPhase, required: FlowPhase) -> Callable[[FlowRunState, RunCommand], Result]:
-    def handler(state: FlowRunState, command: RunCommand) -> Result:
+def _to_phase(phase: FlowPhase, required: FlowPhase) -> Callable[[FlowRunState, RunCommand], FlowRunState]:
+    def handler(state: FlowRunState, command: RunCommand) -> FlowRunState:
         if state.phase is not required:
             raise KernelError(f"run {command.run_id} is {state.phase}, and {command.command} needs it {required}")
-        effects = (Effect(EffectKind.RUN_NOTICE, command.run_id),)
-        if phase is not FlowPhase.RUNNING:
-            effects += (Effect(EffectKind.FLOW_TERMINALIZED, command.run_id),)
-        return state.model_copy(update={"phase": phase}), effects
+        return state.model_copy(update={"phase": phase})
 
     return handler
 
 
-def _to_status(status: FlowStepStatus, *more: EffectKind) -> Callable[[FlowRunState, RunCommand], Result]:
-    def handler(state: FlowRunState, command: RunCommand) -> Result:
-        step = _step(state, command)
-        after, effects = _set_step(state, step, status)
-        return after, effects + tuple(Effect(kind, step) for kind in more)
+def _to_status(status: FlowStepStatus) -> Callable[[FlowRunState, RunCommand], FlowRunState]:
+    def handler(state: FlowRunState, command: RunCommand) -> FlowRunState:
+        return _set_step(state, _step(state, command), status)
 
     return handler
 
 
-def _to_value(field: str, value: object, *kinds: EffectKind) -> Callable[[FlowRunState, RunCommand], Result]:
-    def handler(state: FlowRunState, command: RunCommand) -> Result:
+def _to_value(field: str, value: object) -> Callable[[FlowRunState, RunCommand], FlowRunState]:
+    def handler(state: FlowRunState, command: RunCommand) -> FlowRunState:
         step = _step(state, command)
         changed = getattr(state, field).set((step, value))
-        return state.model_copy(update={field: changed}), tuple(Effect(kind, step) for kind in kinds)
+        return state.model_copy(update={field: changed})
 
     return handler
 
 
-def _count(field: str, *kinds: EffectKind) -> Callable[[FlowRunState, RunCommand], Result]:
-    def handler(state: FlowRunState, command: RunCommand) -> Result:
+def _count(field: str) -> Callable[[FlowRunState, RunCommand], FlowRunState]:
+    def handler(state: FlowRunState, command: RunCommand) -> FlowRunState:
         step = _step(state, command)
         counts = getattr(state, field)
         changed = counts.set((step, saturated(counts.get(step, 0) + 1)))
-        return state.model_copy(update={field: changed}), tuple(Effect(kind, step) for kind in kinds)
+        return state.model_copy(update={field: changed})
 
     return handler
 
 
-def _register_targets(state: FlowRunState, command: RunCommand) -> Result:
+def _register_targets(state: FlowRunState, command: RunCommand) -> FlowRunState:
     step = _step(state, command)
     if command.target_count is None:
         raise KernelError(f"step {step!r}: {command.command} needs a target count")
     counts = state.step_target_counts.set((step, saturated(command.target_count)))
-    return state.model_copy(update={"step_target_counts": counts}), ()
+    return state.model_copy(update={"step_target_counts": counts})
 
 
-def _target_canceled(state: FlowRunState, command: RunCommand) -> Result:
-    return state, (Effect(EffectKind.PROJECT_TARGET_CANCELED, _step(state, command)),)
-
-
-def _target_failure(state: FlowRunState, command: RunCommand) -> Result:
-    # The machine's own projection leaves retry counts out; attempts are counted where executions are owned.
+def _target_canceled(state: FlowRunState, command: RunCommand) -> FlowRunState:
+    # Logs of the original engine hold this input, though it changes no state: it is checked and passed over.
     _step(state, command)
-    return state, (Effect(EffectKind.PROJECT_TARGET_FAILURE, _required(command.retry_key, command, "retry key")),)
+    return state
+
+
+def _target_failure(state: FlowRunState, command: RunCommand) -> FlowRunState:
+    # As above. Attempts are counted in the execution that has the lease, not in the state of the run.
+    _step(state, command)
+    _required(command.retry_key, command, "retry key")
+    return state
 
 
 def _with(members: tuple[str, ...], item: str) -> tuple[str, ...]:
@@ -164,14 +153,14 @@ def without_pending(state: FlowRunState, loop_instance_id: str) -> FlowRunState:
     return _pending_loops(state, _without(state.pending_body_frame_loop_membership, loop_instance_id))
 
 
-def _register_ready_frame(state: FlowRunState, command: RunCommand) -> Result:
+def _register_ready_frame(state: FlowRunState, command: RunCommand) -> FlowRunState:
     frame = _required(command.frame_id, command, "frame id")
     if frame in state.ready_frame_membership:
-        return state, ()
-    return _ready_frames(state, _with(state.ready_frame_membership, frame)), ()
+        return state
+    return _ready_frames(state, _with(state.ready_frame_membership, frame))
 
 
-def _pump_node_scheduler(state: FlowRunState, command: RunCommand) -> Result:
+def _pump_node_scheduler(state: FlowRunState, command: RunCommand) -> FlowRunState:
     frame = _required(command.frame_id, command, "frame id")
     ready = state.ready_frame_membership
     if frame not in ready:
@@ -180,61 +169,59 @@ def _pump_node_scheduler(state: FlowRunState, command: RunCommand) -> Result:
         raise KernelError(f"frame {frame!r} must wait: the ready frame {ready[0]!r} comes first")
     if not node_slot_free(state):
         raise KernelError(f"frame {frame!r} must wait: all {state.max_active_nodes} node slots are taken")
-    after = _ready_frames(
+    return _ready_frames(
         state,
         ready[1:],
         active_node_count=saturated(state.active_node_count + 1),
         last_granted_frame=frame,
     )
-    return after, (Effect(EffectKind.GRANT_NODE_SLOT, frame),)
 
 
-def _register_pending_body_frame(state: FlowRunState, command: RunCommand) -> Result:
+def _register_pending_body_frame(state: FlowRunState, command: RunCommand) -> FlowRunState:
     loop = _required(command.loop_instance_id, command, "loop instance id")
     if loop in state.pending_body_frame_loop_membership:
         raise KernelError(f"loop {loop!r} waits for a body frame already")
-    return _pending_loops(state, _with(state.pending_body_frame_loop_membership, loop)), ()
+    return _pending_loops(state, _with(state.pending_body_frame_loop_membership, loop))
 
 
-def _pump_frame_scheduler(state: FlowRunState, command: RunCommand) -> Result:
+def _pump_frame_scheduler(state: FlowRunState, command: RunCommand) -> FlowRunState:
     loop = _required(command.loop_instance_id, command, "loop instance id")
     pending = state.pending_body_frame_loop_membership
     if loop not in pending:
         raise KernelError(f"loop {loop!r} does not wait for a body frame")
-    after = _pending_loops(
+    return _pending_loops(
         state,
         _without(pending, loop),
         active_frame_count=saturated(state.active_frame_count + 1),
         last_granted_loop=loop,
     )
-    return after, (Effect(EffectKind.GRANT_BODY_FRAME_START, loop),)
 
 
-def _node_execution_released(state: FlowRunState, command: RunCommand) -> Result:
+def _node_execution_released(state: FlowRunState, command: RunCommand) -> FlowRunState:
     if state.active_node_count == 0:
         raise KernelError(f"run {command.run_id} holds no node slot that could be released")
-    return state.model_copy(update={"active_node_count": state.active_node_count - 1}), ()
+    return state.model_copy(update={"active_node_count": state.active_node_count - 1})
 
 
-def _frame_terminated(state: FlowRunState, command: RunCommand) -> Result:
+def _frame_terminated(state: FlowRunState, command: RunCommand) -> FlowRunState:
     _required(command.frame_id, command, "frame id")
     if state.active_frame_count == 0:
-        return state, ()
-    return state.model_copy(update={"active_frame_count": state.active_frame_count - 1}), ()
+        return state
+    return state.model_copy(update={"active_frame_count": state.active_frame_count - 1})
 
 
-_HANDLERS: dict[str, Callable[[FlowRunState, RunCommand], Result]] = {
+_HANDLERS: dict[str, Callable[[FlowRunState, RunCommand], FlowRunState]] = {
     Run.START_RUN: _to_phase(FlowPhase.RUNNING, FlowPhase.PENDING),
-    Run.DISPATCH_STEP: _to_status(FlowStepStatus.DISPATCHED, EffectKind.ADMIT_STEP_WORK),
+    Run.DISPATCH_STEP: _to_status(FlowStepStatus.DISPATCHED),
     Run.COMPLETE_STEP: _to_status(FlowStepStatus.COMPLETED),
-    Run.FAIL_STEP: _to_status(FlowStepStatus.FAILED, EffectKind.APPEND_FAILURE_LEDGER),
+    Run.FAIL_STEP: _to_status(FlowStepStatus.FAILED),
     Run.SKIP_STEP: _to_status(FlowStepStatus.SKIPPED),
     Run.CANCEL_STEP: _to_status(FlowStepStatus.CANCELED),
-    Run.RECORD_STEP_OUTPUT: _to_value("output_recorded", True, EffectKind.PERSIST_STEP_OUTPUT),
+    Run.RECORD_STEP_OUTPUT: _to_value("output_recorded", True),
     Run.CONDITION_PASSED: _to_value("step_condition_results", True),
     Run.CONDITION_REJECTED: _to_value("step_condition_results", False),
     Run.REGISTER_TARGETS: _register_targets,
-    Run.RECORD_TARGET_SUCCESS: _count("step_target_success_counts", EffectKind.PROJECT_TARGET_SUCCESS),
+    Run.RECORD_TARGET_SUCCESS: _count("step_target_success_counts"),
     Run.RECORD_TARGET_TERMINAL_FAILURE: _count("step_target_terminal_failure_counts"),
     Run.RECORD_TARGET_CANCELED: _target_canceled,
     Run.RECORD_TARGET_FAILURE: _target_failure,

@@ -110,9 +110,9 @@ class MemoryConfigStore(WatchableConfigStore):
         if after is not None:
             after = codec.check_cursor(after)
         feed, decode = self._stored.feed, partial(codec.decode_change, self._prefix)
-        with feed.bells.listen() as bell:
+        with feed.wake_ups.listen() as wake_up:
             start = feed.newest if after is None else after
-            yield Subscription(self, bell, start, decode=decode, lost=ChangeFeedTruncatedError)
+            yield Subscription(self, wake_up, start, decode=decode, lost=ChangeFeedTruncatedError)
 
     async def read_after(self, after: int, limit: int) -> tuple[int, list[Entry]]:
         """(greatest cursor ever given, undecoded changes after a cursor)."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import NamedTuple, TypeAlias
 
 from redis_mob.codec.config import EncodedDocument, EncodedWrite, encode_change
-from redis_mob.memory.log import Log
+from redis_mob.memory.entry_log import EntryLog
 
 HISTORY_LENGTH = 20
 """Versions of a document that are kept, the present one included."""
@@ -26,7 +26,7 @@ class StoredVersion(NamedTuple):
     text: bytes
 
 
-class ConfigFeed(Log):
+class ConfigFeed(EntryLog):
     """The newest changes, whichever config namespace they happened in."""
 
     def announce(self, write: EncodedWrite, length: int) -> int:

@@ -7,12 +7,12 @@ from datetime import datetime
 
 from redis_mob.codec.events import EVENT_SCHEMA_VERSION, EncodedEvent, decode_event
 from redis_mob.codec.ledgers import microseconds
-from redis_mob.memory.log import Log
+from redis_mob.memory.entry_log import EntryLog
 from redis_mob.models import MobEvent
 from redis_mob.notifications.subscription import Entry
 
 
-class EventLog(Log):
+class EventLog(EntryLog):
     """Events by cursor, and what happened once."""
 
     def __init__(self) -> None:

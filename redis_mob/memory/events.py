@@ -74,8 +74,13 @@ class MemoryEventStore(MobEventStore):
     @asynccontextmanager
     async def subscribe(self, after: int | None = None) -> AsyncGenerator[AsyncIterator[MobEvent]]:
         log = self._access.content.log
-        with log.bells.listen() as bell:
+        with log.wake_ups.listen() as wake_up:
             after = log.newest if after is None else max(after, 0)
             yield Subscription(
-                self, bell, after, decode=decode_event, lost=EventsTrimmedError, gone_back=EpochChangedError.of_events
+                self,
+                wake_up,
+                after,
+                decode=decode_event,
+                lost=EventsTrimmedError,
+                gone_back=EpochChangedError.of_events,
             )

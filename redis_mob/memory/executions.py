@@ -11,13 +11,13 @@ from typing import Any, TypeVar
 from redis_mob.codec.events import EncodedEvent, encode_new_event
 from redis_mob.codec.executions import encode_definition
 from redis_mob.codec.ledgers import check_place
-from redis_mob.contracts import Bell, ExecutionStore
+from redis_mob.contracts import ExecutionStore, WakeUp
 from redis_mob.errors import NotFoundError
 from redis_mob.memory import run_changes as changes
 from redis_mob.memory.namespace import Access, Namespace
 from redis_mob.memory.runs import existing_run, run_key
 from redis_mob.models import MobDefinition, MobRun, MobRunStatus
-from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, RunLaunch
+from redis_mob.models.execution import Execution, ExecutionKey, RunLaunch
 from redis_mob.models.transition import DueWork, RunView, Transition
 
 T = TypeVar("T")
@@ -39,7 +39,7 @@ class MemoryExecutionStore(ExecutionStore):
         content.launches[run.run_id] = (changes.copied(launch), now)
         content.runs[run.run_id] = stored
         content.due_runs[run.run_id] = now
-        content.run_bells.ring()
+        content.run_wake_ups.send()
         return True
 
     async def load(self, run_id: str) -> RunView | None:
@@ -81,9 +81,9 @@ class MemoryExecutionStore(ExecutionStore):
         content.executions.setdefault(run_id, {}).update(executions)
         _set_time(content.due_runs, run_id, transition.look_again_at)
         for key, execution in executions.items():
-            _set_time(content.due_executions, (run_id, key), _claimable_at(execution))
+            _set_time(content.due_executions, (run_id, key), execution.claimable_at)
         content.log.append([*events, *(event for event in endings if not content.log.has_ended(event))], now)
-        content.run_bells.ring()
+        content.run_wake_ups.send()
         return True
 
     async def renew_lease(self, run_id: str, key: ExecutionKey, *, expected: Execution, next: Execution) -> bool:
@@ -93,7 +93,7 @@ class MemoryExecutionStore(ExecutionStore):
         if not changes.may_change(content.runs.get(run_id), MobRunStatus.RUNNING) or not _same(held.get(key), expected):
             return False
         held[key] = changes.copied(next)
-        _set_time(content.due_executions, (run_id, key), _claimable_at(next))
+        _set_time(content.due_executions, (run_id, key), next.claimable_at)
         return True
 
     async def request_cancel(self, run_id: str) -> bool:
@@ -103,7 +103,7 @@ class MemoryExecutionStore(ExecutionStore):
             return False
         content.cancel_requested.add(run.run_id)
         content.due_runs[run.run_id] = content.clock.now()
-        content.run_bells.ring()
+        content.run_wake_ups.send()
         return True
 
     async def status(self, run_id: str) -> MobRunStatus | None:
@@ -132,9 +132,9 @@ class MemoryExecutionStore(ExecutionStore):
         )
 
     @asynccontextmanager
-    async def listen(self) -> AsyncGenerator[Bell]:
-        with self._access.content.run_bells.listen() as bell:
-            yield bell
+    async def listen(self) -> AsyncGenerator[WakeUp]:
+        with self._access.content.run_wake_ups.listen() as wake_up:
+            yield wake_up
 
 
 async def _let_others_run() -> None:
@@ -188,7 +188,7 @@ def _after(stored: MobRun, transition: Transition, now: datetime) -> MobRun:
     run = changes.with_inputs(run, changes.copied_inputs(transition.inputs))
     for recorded in transition.outputs:
         output = changes.copied_json(f"output of step {recorded.step_id!r}", recorded.output)
-        run = changes.with_output(run, recorded.step_id, output, recorded.loop_context)
+        run = run.with_output(recorded.step_id, output, recorded.loop_context)
     for row in transition.step_rows:
         run = changes.with_step_row(run, row)
     for row in transition.step_rows_once:
@@ -205,17 +205,6 @@ def _same(one: Execution | None, other: Execution | None) -> bool:
     if one is None or other is None:
         return one is other
     return one.model_dump_json() == other.model_dump_json()
-
-
-def _claimable_at(execution: Execution) -> datetime | None:
-    """When somebody may claim an execution: when it is due, or when its lease expires; never when it is over."""
-    match execution.status:
-        case ExecutionStatus.WAITING:
-            return execution.due_at
-        case ExecutionStatus.LEASED if execution.lease is not None:
-            return execution.lease.expires_at
-        case _:
-            return None
 
 
 def _set_time(times: dict[T, datetime], item: T, at: datetime | None) -> None:

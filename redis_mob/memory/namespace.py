@@ -6,11 +6,11 @@ import asyncio
 from datetime import datetime
 
 from redis_mob.errors import InternalError
-from redis_mob.memory.bells import Bells
 from redis_mob.memory.clock import Clock
 from redis_mob.memory.config_documents import ConfigDocuments
 from redis_mob.memory.event_log import EventLog
 from redis_mob.memory.revisions import RevisedDocuments
+from redis_mob.memory.wake_ups import MemoryWakeUps
 from redis_mob.models import MobRun
 from redis_mob.models.execution import Execution, ExecutionKey, RunLaunch
 
@@ -35,7 +35,7 @@ class Namespace:
         """When to look at which active run again."""
         self.due_executions: dict[tuple[str, ExecutionKey], datetime] = {}
         """When which execution may be claimed."""
-        self.run_bells = Bells()
+        self.run_wake_ups = MemoryWakeUps()
         self.specs = RevisedDocuments()
         self.profiles = RevisedDocuments()
         self.profile_times: dict[bytes, tuple[datetime, datetime]] = {}
@@ -73,7 +73,7 @@ class Access:
         if self not in namespace.opened:
             return
         namespace.opened.remove(self)
-        for bells in (namespace.log.bells, namespace.config.feed.bells, namespace.run_bells):
-            bells.ring()
+        for wake_ups in (namespace.log.wake_ups, namespace.config.feed.wake_ups, namespace.run_wake_ups):
+            wake_ups.send()
         if not namespace.opened:
             del _OPEN[self.name]

@@ -15,7 +15,7 @@ from redis_mob.models import (
     MobRunStatus,
     StepLedgerEntry,
 )
-from redis_mob.models.base import FrozenDict, Model, json_equal
+from redis_mob.models.base import Model, json_equal
 
 M = TypeVar("M", bound=Model)
 
@@ -91,20 +91,3 @@ def with_iteration(run: MobRun, entry: LoopIterationLedgerEntry) -> MobRun:
     if entry in run.loop_iteration_ledger:
         return run
     return run.model_copy(update={"loop_iteration_ledger": (*run.loop_iteration_ledger, entry)})
-
-
-def with_output(run: MobRun, step_id: str, output: Any, loop_context: tuple[str, int] | None) -> MobRun:
-    """With the output of a root step, or of a step in (loop id, iteration).
-
-    An output that is recorded again keeps its place; iterations before it are there, if only empty
-    (contract: runs-26, runs-27).
-    """
-    if loop_context is None:
-        return run.model_copy(update={"root_step_outputs": run.root_step_outputs.set((step_id, output))})
-    loop_id, number = loop_context
-    iterations = list(run.loop_iteration_outputs.get(loop_id, ()))
-    iterations += [FrozenDict[str, Any]() for _ in range(len(iterations), number + 1)]
-    iterations[number] = iterations[number].set((step_id, output))
-    return run.model_copy(
-        update={"loop_iteration_outputs": run.loop_iteration_outputs.set((loop_id, tuple(iterations)))}
-    )

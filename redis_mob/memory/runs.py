@@ -290,7 +290,7 @@ class MemoryRunStore(MobRunStore):
             run_id,
             authority_inputs,
             frame=Swap(frame_id, expected_frame, next_frame),
-            also=lambda run: changes.with_output(run, step_output_key, output, loop_context),
+            also=lambda run: run.with_output(step_output_key, output, loop_context),
         )
 
     async def cas_start_loop(

@@ -128,16 +128,11 @@ class FrozenDict(dict[K, V]):
 
     def set(self, *items: tuple[K, V]) -> Self:
         """A copy with these items replaced or added; a new key of a sorted mapping takes its sorted place."""
-        changed = self.in_order(self)
+        changed = type(self)()
+        _put(changed, self)
         _put(changed, items)
+        # Only a new key can be out of order, and only then are the keys looked at.
         return changed if len(changed) == len(self) else type(self)(changed)
-
-    @classmethod
-    def in_order(cls, items: Mapping[K, V] | Iterable[tuple[K, V]]) -> Self:
-        """A mapping of items that are known to stand in their right order, without checking it again."""
-        made = cls()
-        _put(made, items)
-        return made
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

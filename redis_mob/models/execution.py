@@ -72,6 +72,22 @@ class Execution(Model):
     output: JsonValue | None = None
     reason: str | None = Field(default=None, exclude_if=is_none)
 
+    @property
+    def claimable_at(self) -> datetime | None:
+        """When a worker may claim it: when it is due, or when its lease expires; None when it is over."""
+        match self.status:
+            case ExecutionStatus.WAITING:
+                return self.due_at
+            case ExecutionStatus.LEASED if self.lease is not None:
+                return self.lease.expires_at
+            case _:
+                return None
+
+    def is_claimable(self, now: datetime) -> bool:
+        """Whether a worker may claim it now: it is due, or its lease has expired."""
+        at = self.claimable_at
+        return at is not None and at <= now
+
 
 class RunLaunch(Model):
     """What a run was started with; it never changes.

@@ -141,3 +141,18 @@ class MobRun(Model):
             schema_version=SCHEMA_VERSION,
             flow_authority_inputs=(RunFlow(payload=seed),),
         )
+
+    def with_output(self, step_id: str, output: Any, loop_context: tuple[str, int] | None) -> MobRun:
+        """This run with the output of a step in the root frame, or of one in (loop id, iteration).
+
+        An output that is recorded again stays where it stands in the order of recording. Iterations before this one
+        that have no outputs read as empty (contract: runs-26, runs-27).
+        """
+        if loop_context is None:
+            return self.model_copy(update={"root_step_outputs": self.root_step_outputs.set((step_id, output))})
+        loop_id, number = loop_context
+        iterations = list(self.loop_iteration_outputs.get(loop_id, ()))
+        iterations += [FrozenDict[str, Any]() for _ in range(len(iterations), number + 1)]
+        iterations[number] = iterations[number].set((step_id, output))
+        outputs = self.loop_iteration_outputs.set((loop_id, tuple(iterations)))
+        return self.model_copy(update={"loop_iteration_outputs": outputs})

@@ -1,1 +1,1 @@
-"""Following a log, wherever it lies: the log is the truth, a bell only says when to look."""
+"""Following logs: a subscription reads on from a cursor, and wake-ups say when there is something to read."""

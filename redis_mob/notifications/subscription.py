@@ -10,15 +10,12 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Generic, Protocol, TypeVar
 
-from redis_mob.notifications.bell import Bell
+from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS, WakeUpFlag
 
 T = TypeVar("T")
 
 PAGE = 500
 """Entries read at a time, so that no reply grows with the log."""
-
-SWEEP_SECONDS = 1.0
-"""How long a subscriber relies on wake-ups before it looks at the log by itself."""
 
 REMEMBERED = 1000
 """Entries of which a subscriber remembers what they were, to find out where a log that has gone back differs. Of those
@@ -28,7 +25,7 @@ Entry = tuple[int, Mapping[bytes, bytes]]
 """(cursor, fields) of one entry."""
 
 
-class Log(Protocol):
+class FollowedLog(Protocol):
     """What can be followed."""
 
     async def read_after(self, after: int, limit: int, /) -> tuple[int, list[Entry]]:
@@ -47,8 +44,8 @@ class Subscription(AsyncIterator[T], Generic[T]):
 
     def __init__(
         self,
-        log: Log,
-        bell: Bell,
+        log: FollowedLog,
+        flag: WakeUpFlag,
         after: int,
         *,
         decode: Callable[[int, Mapping[bytes, bytes]], T | None],
@@ -56,7 +53,7 @@ class Subscription(AsyncIterator[T], Generic[T]):
         gone_back: Callable[[int, int], Exception] | None = None,
     ) -> None:
         self._log = log
-        self._bell = bell
+        self._flag = flag
         self._after = after
         self._decode = decode
         self._lost = lost
@@ -98,7 +95,7 @@ class Subscription(AsyncIterator[T], Generic[T]):
         elif newest > self._after:
             self._skip_to(newest + 1)
         else:
-            await self._bell.wait(SWEEP_SECONDS)
+            await self._flag.wait(SWEEP_SECONDS)
 
     def _is_as_seen(self, entry: Entry) -> bool:
         cursor, fields = entry

@@ -16,7 +16,7 @@ from redis_mob.connection.calls.client import Client
 from redis_mob.connection.failures import TransportError
 from redis_mob.connection.retry import RetryPolicy
 from redis_mob.connection.servers.dedicated import DedicatedConnection
-from redis_mob.notifications.bell import Bell
+from redis_mob.notifications.wake_up_flag import WakeUpFlag
 
 _log = logging.getLogger(__name__)
 
@@ -28,13 +28,13 @@ _SILENCE = 15.0
 class WakeUps:
     """All listeners of one storage, on one connection of their own.
 
-    A lost connection is made again with growing pauses; meanwhile bells do not ring and waits end by their timeout.
+    A lost connection is made again with growing pauses; meanwhile no flag is set and waits end by their timeout.
     """
 
     def __init__(self, client: Client) -> None:
         self._router = client.router
         self._name = repr(client)
-        self._bells: dict[bytes, set[Bell]] = {}
+        self._flags: dict[bytes, set[WakeUpFlag]] = {}
         self._heard: set[bytes] = set()
         self._line: DedicatedConnection | None = None
         self._task: asyncio.Task[None] | None = None
@@ -47,32 +47,32 @@ class WakeUps:
         await self.aclose()
 
     @asynccontextmanager
-    async def listen(self, channel: str) -> AsyncGenerator[Bell]:
-        """A bell for this channel, until the block ends.
+    async def listen(self, channel: str) -> AsyncGenerator[WakeUpFlag]:
+        """A flag for this channel, until the block ends.
 
-        It rings once when the channel begins to be heard, at first and again after a lost connection: a reader that
-        reads after each ring misses nothing.
+        It is set once when the channel begins to be heard, at first and again after a lost connection: a reader that
+        reads after each wake-up misses nothing.
         """
-        name, bell = channel.encode(), Bell()
-        others = self._bells.setdefault(name, set())
-        others.add(bell)
+        name, flag = channel.encode(), WakeUpFlag()
+        others = self._flags.setdefault(name, set())
+        others.add(flag)
         if name in self._heard:
-            bell.ring()
+            flag.set()
         try:
             if len(others) == 1:
                 await self._tell(b"SSUBSCRIBE", name)
             if self._task is None and not self._closed:
                 self._task = asyncio.create_task(self._run(), name="redis_mob wake-ups")
-            yield bell
+            yield flag
         finally:
-            others.discard(bell)
-            if not others and self._bells.get(name) is others:
-                del self._bells[name]
+            others.discard(flag)
+            if not others and self._flags.get(name) is others:
+                del self._flags[name]
                 self._heard.discard(name)
                 await self._tell(b"SUNSUBSCRIBE", name)
 
     async def aclose(self) -> None:
-        """Stop listening and close the connection; bells that are left never ring again."""
+        """Stop listening and close the connection; flags that are left are never set again."""
         self._closed = True
         task, self._task = self._task, None
         if task is not None:
@@ -91,8 +91,8 @@ class WakeUps:
         while True:
             try:
                 self._line = await self._router.dedicated_connection()
-                if self._bells:
-                    await self._line.send(b"SSUBSCRIBE", *self._bells)
+                if self._flags:
+                    await self._line.send(b"SSUBSCRIBE", *self._flags)
                 while True:
                     self._hear(await self._next_message(self._line))
                     pauses = None
@@ -117,11 +117,11 @@ class WakeUps:
         kind, channel, *_ = message
         if kind == b"sunsubscribe" and channel in self._heard:
             raise TransportError("the server holds this namespace no more")
-        if kind == b"ssubscribe" and channel in self._bells:
+        if kind == b"ssubscribe" and channel in self._flags:
             self._heard.add(channel)
         if kind in (b"ssubscribe", b"smessage"):
-            for bell in self._bells.get(channel, ()):
-                bell.ring()
+            for flag in self._flags.get(channel, ()):
+                flag.set()
 
     async def _hang_up(self) -> None:
         line, self._line = self._line, None

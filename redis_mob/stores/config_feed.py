@@ -35,8 +35,8 @@ class RedisConfigFeed(ConfigChangeNotifier):
     async def subscribe(self, after: int | None = None) -> AsyncGenerator[Subscription[ConfigChangeEvent]]:
         if after is not None:
             after = check_cursor(after)
-        async with self._wake_ups.listen(self._keys.wake_config) as bell:
+        async with self._wake_ups.listen(self._keys.wake_config) as wake_up:
             if after is None:
                 after, _ = await self.read_after(0, 1)
             decode = partial(decode_change, self._prefix)
-            yield Subscription(self, bell, after, decode=decode, lost=ChangeFeedTruncatedError)
+            yield Subscription(self, wake_up, after, decode=decode, lost=ChangeFeedTruncatedError)

@@ -97,12 +97,12 @@ class RedisEventStore(MobEventStore):
 
     @asynccontextmanager
     async def subscribe(self, after: int | None = None) -> AsyncGenerator[AsyncIterator[MobEvent]]:
-        async with self._wake_ups.listen(self._keys.wake_events) as bell:
+        async with self._wake_ups.listen(self._keys.wake_events) as wake_up:
             if after is None:
                 after, _ = await self.read_after(0, 1)
             yield Subscription(
                 self,
-                bell,
+                wake_up,
                 cursor_argument(after),
                 decode=decode_event,
                 lost=EventsTrimmedError,

@@ -16,11 +16,11 @@ from redis_mob.codec.runs import decode_run, encode_run, place_prefix, run_parts
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.replies import Reply, won
-from redis_mob.contracts import Bell, ExecutionStore
+from redis_mob.contracts import ExecutionStore, WakeUp
 from redis_mob.errors import NotFoundError, SerializationError
 from redis_mob.models.base import canonical_run_id
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, RunLaunch
+from redis_mob.models.execution import Execution, ExecutionKey, RunLaunch
 from redis_mob.models.run import MobRun, MobRunStatus
 from redis_mob.models.transition import DueWork, RecordedOutput, RunView, Transition
 from redis_mob.notifications.wakeups import WakeUps
@@ -159,7 +159,7 @@ class RedisExecutionStore(ExecutionStore):
             next_execution_at=_time(next_execution),
         )
 
-    def listen(self) -> AbstractAsyncContextManager[Bell]:
+    def listen(self) -> AbstractAsyncContextManager[WakeUp]:
         return self._wake_ups.listen(self._keys.wake_runs)
 
 
@@ -229,14 +229,8 @@ def _output(recorded: RecordedOutput) -> list[Argument]:
 
 
 def _ready_at(execution: Execution) -> Argument:
-    """When somebody may claim an execution: when it is due, or when its lease expires; never when it is over."""
-    match execution.status:
-        case ExecutionStatus.WAITING:
-            return codec.milliseconds(execution.due_at)
-        case ExecutionStatus.LEASED if execution.lease is not None:
-            return codec.milliseconds(execution.lease.expires_at)
-        case _:
-            return b""
+    at = execution.claimable_at
+    return b"" if at is None else codec.milliseconds(at)
 
 
 def _ready_time(run_id: str, key: ExecutionKey, execution: Execution) -> list[Argument]:

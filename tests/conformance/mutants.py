@@ -58,7 +58,7 @@ class RecordsLostOutputs(MemoryRunStore):
         won = await super().cas_complete_step_and_record_output(run_id, **arguments)
         if not won:
             key, output = arguments["step_output_key"], arguments["step_output"]
-            self._replace(changes.with_output(self._existing(run_id), key, output, arguments.get("loop_context")))
+            self._replace(self._existing(run_id).with_output(key, output, arguments.get("loop_context")))
         return won
 
 

@@ -26,24 +26,24 @@ async def _publish(connection: Client, channel: str) -> int:
 
 
 async def test_a_bell_rings_once_when_it_begins_to_hear_and_once_per_publication(connection, keys, wakeups):
-    async with wakeups.listen(keys.wake_events) as bell:
-        assert await bell.wait(LONG)
-        assert not await bell.wait(SHORT)
+    async with wakeups.listen(keys.wake_events) as wake_up:
+        assert await wake_up.wait(LONG)
+        assert not await wake_up.wait(SHORT)
         assert await _publish(connection, keys.wake_events) == 1
-        assert await bell.wait(LONG)
-        assert not await bell.wait(SHORT)
+        assert await wake_up.wait(LONG)
+        assert not await wake_up.wait(SHORT)
 
 
 async def test_publications_between_two_waits_are_one_ring(connection, keys, wakeups):
-    async with wakeups.listen(keys.wake_events) as bell, wakeups.listen(keys.wake_runs) as last:
-        await bell.wait(LONG)
+    async with wakeups.listen(keys.wake_events) as wake_up, wakeups.listen(keys.wake_runs) as last:
+        await wake_up.wait(LONG)
         await last.wait(LONG)
         for _ in range(3):
             await _publish(connection, keys.wake_events)
         await _publish(connection, keys.wake_runs)
         assert await last.wait(LONG)
-        assert await bell.wait(LONG)
-        assert not await bell.wait(0)
+        assert await wake_up.wait(LONG)
+        assert not await wake_up.wait(0)
 
 
 async def test_a_channel_rings_its_own_bells_all_of_them(connection, keys, wakeups):
@@ -52,8 +52,8 @@ async def test_a_channel_rings_its_own_bells_all_of_them(connection, keys, wakeu
         wakeups.listen(keys.wake_events) as two,
         wakeups.listen(keys.wake_runs) as other,
     ):
-        for bell in (one, two, other):
-            assert await bell.wait(LONG)
+        for wake_up in (one, two, other):
+            assert await wake_up.wait(LONG)
         assert await _publish(connection, keys.wake_events) == 1
         assert await one.wait(LONG)
         assert await two.wait(LONG)
@@ -69,8 +69,8 @@ async def test_a_bell_that_joins_a_channel_already_heard_rings_at_once(keys, wak
 
 
 async def test_the_server_forgets_a_channel_that_nobody_listens_to(connection, keys, wakeups):
-    async with wakeups.listen(keys.wake_events) as bell, wakeups.listen(keys.wake_runs) as still:
-        await bell.wait(LONG)
+    async with wakeups.listen(keys.wake_events) as wake_up, wakeups.listen(keys.wake_runs) as still:
+        await wake_up.wait(LONG)
         await still.wait(LONG)
     async with wakeups.listen(keys.wake_runs) as again:
         await again.wait(LONG)
@@ -101,10 +101,10 @@ async def test_a_listener_may_come_before_the_server(tmp_path, monkeypatch):
 
     async with fake_server(tmp_path, answer) as url:
         connection = await connect(url)
-    async with WakeUps(connection) as wakeups, wakeups.listen("c") as bell:
-        assert not await bell.wait(SHORT)
+    async with WakeUps(connection) as wakeups, wakeups.listen("c") as wake_up:
+        assert not await wake_up.wait(SHORT)
         async with fake_server(tmp_path, answer):
-            assert await bell.wait(LONG)
+            assert await wake_up.wait(LONG)
             await wakeups.aclose()
     await connection.aclose()
 
@@ -124,46 +124,46 @@ async def test_a_connection_that_falls_silent_is_made_again(tmp_path, monkeypatc
 
     async with fake_server(tmp_path, answer) as url:
         connection = await connect(url)
-        async with WakeUps(connection) as wakeups, wakeups.listen("c") as bell:
-            assert await bell.wait(LONG)
-            assert await bell.wait(LONG)
+        async with WakeUps(connection) as wakeups, wakeups.listen("c") as wake_up:
+            assert await wake_up.wait(LONG)
+            assert await wake_up.wait(LONG)
             assert len(lines) == 2
         await connection.aclose()
 
 
 async def test_a_quiet_connection_is_kept_while_the_server_answers(connection, keys, monkeypatch, caplog):
     monkeypatch.setattr(module, "_SILENCE", 0.02)
-    async with WakeUps(connection) as wakeups, wakeups.listen(keys.wake_events) as bell:
-        assert await bell.wait(LONG)
-        assert not await bell.wait(0.3)
+    async with WakeUps(connection) as wakeups, wakeups.listen(keys.wake_events) as wake_up:
+        assert await wake_up.wait(LONG)
+        assert not await wake_up.wait(0.3)
     assert caplog.records == []
 
 
 async def test_listening_can_be_cancelled(connection, keys, wakeups):
     async def listen():
-        async with wakeups.listen(keys.wake_events) as bell:
+        async with wakeups.listen(keys.wake_events) as wake_up:
             while True:
-                await bell.wait()
+                await wake_up.wait()
 
     tasks = [asyncio.create_task(listen()) for _ in range(5)]
-    async with wakeups.listen(keys.wake_events) as bell:
-        assert await bell.wait(LONG)
+    async with wakeups.listen(keys.wake_events) as wake_up:
+        assert await wake_up.wait(LONG)
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
         assert all(task.cancelled() for task in tasks)
         await _publish(connection, keys.wake_events)
-        assert await bell.wait(LONG)
+        assert await wake_up.wait(LONG)
 
 
 async def test_closing_leaves_no_task_and_no_connection_behind(connection, keys):
     before = asyncio.all_tasks()
     wakeups = WakeUps(connection)
-    async with wakeups.listen(keys.wake_events) as bell:
-        await bell.wait(LONG)
+    async with wakeups.listen(keys.wake_events) as wake_up:
+        await wake_up.wait(LONG)
         await wakeups.aclose()
         await wakeups.aclose()
-        assert not await bell.wait(SHORT)
+        assert not await wake_up.wait(SHORT)
         async with wakeups.listen(keys.wake_runs) as late:
             assert not await late.wait(SHORT)
     assert asyncio.all_tasks() == before

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from redis_mob.fleet.outcome import Failed, Succeeded
-from redis_mob.fleet.progress import SYSTEM_MEMBER
+from redis_mob.fleet.transition_builder import SYSTEM_MEMBER
 from redis_mob.models.flow_spec import DispatchMode
 from redis_mob.models.run import MobRunStatus
 from tests.fleet.flows import mob, step

@@ -148,11 +148,11 @@ async def test_what_does_not_exist_is_said(storage: MobStorage) -> None:
 
 async def test_start_and_cancel_wake_those_who_listen(storage: MobStorage, other_storage: MobStorage) -> None:
     fleet = fleet_on(other_storage)
-    async with storage.executions.listen() as bell:
-        assert await bell.wait(20), "it does not say that it hears"
+    async with storage.executions.listen() as wake_up:
+        assert await wake_up.wait(20), "it does not say that it hears"
         run_id = await fleet.start(FLOW)
-        assert await bell.wait(20)
+        assert await wake_up.wait(20)
         await fleet.cancel(run_id)
-        assert await bell.wait(20)
+        assert await wake_up.wait(20)
         await DrivenRun(other_storage.executions, STEPS_AND_LOOP, run_id).advance()
-        assert await bell.wait(20)
+        assert await wake_up.wait(20)

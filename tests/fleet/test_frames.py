@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from redis_mob.fleet.progress import FLOW_STEP, SYSTEM_MEMBER
+from redis_mob.fleet.transition_builder import FLOW_STEP, SYSTEM_MEMBER
 from redis_mob.models.conditions import EqCondition, GtCondition, NotCondition
 from redis_mob.models.events import FlowCompleted, StepSkipped
 from redis_mob.models.flow import FramePhase

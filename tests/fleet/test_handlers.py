@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from redis_mob import StepContext, StepFailed
-from redis_mob.fleet import executor
+from redis_mob.fleet import deadline
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.models.conditions import GtCondition
 from redis_mob.models.run import MobRun, MobRunStatus
@@ -230,7 +230,7 @@ async def test_no_time_at_all(storage: MobStorage) -> None:
 async def test_a_handler_that_ignores_its_cancellation_is_left_alone(
     storage: MobStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(executor, "GRACE_SECONDS", 0.05)
+    monkeypatch.setattr(deadline, "GRACE_SECONDS", 0.05)
     release, ended = asyncio.Event(), asyncio.Event()
 
     async def handler(_ctx: StepContext) -> str:
@@ -316,7 +316,7 @@ async def test_engine_case_52_a_handler_learns_that_its_run_was_canceled(storage
 async def test_engine_case_53_a_run_is_canceled_although_its_handler_hangs(
     storage: MobStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(executor, "GRACE_SECONDS", 0.05)
+    monkeypatch.setattr(deadline, "GRACE_SECONDS", 0.05)
     began, release = threading.Event(), threading.Event()
 
     def handler(_ctx: StepContext) -> None:

@@ -6,8 +6,8 @@ import asyncio
 
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.kernel.actions import CreateRootFrame, StartRun
+from redis_mob.kernel.draft import Draft
 from redis_mob.kernel.machine import FlowMachine
-from redis_mob.kernel.moves import move_for
 from redis_mob.kernel.reconcile import reconcile
 from redis_mob.kernel.repair import repaired_run
 from redis_mob.models.events import FlowCompleted, FlowFailed, MobEvent
@@ -84,10 +84,11 @@ async def test_an_active_run_is_repaired_and_goes_on(storage: MobStorage) -> Non
     fleet, flow = fleet_of(storage), DEFINITION.flows[FLOW]
     run_id = await fleet.start(FLOW)
     view = await loaded(storage, run_id)
-    started = move_for(StartRun(), FlowMachine.from_run(view.run, flow), flow)
-    framed = move_for(CreateRootFrame(), started.machine, flow)
-    inputs = (*started.inputs, *framed.inputs)
-    assert await storage.executions.commit(Transition(before=view, run=repaired_run(view.run, framed), inputs=inputs))
+    draft = Draft(FlowMachine.from_run(view.run, flow))
+    StartRun().apply(draft, flow)
+    CreateRootFrame().apply(draft, flow)
+    split = Transition(before=view, run=repaired_run(view.run, draft), inputs=draft.inputs)
+    assert await storage.executions.commit(split)
     assert reconcile((await loaded(storage, run_id)).run)
 
     assert await fleet.recover() == [run_id]

@@ -9,7 +9,8 @@ import pytest
 
 from redis_mob.fleet import engine
 from redis_mob.fleet.outcome import Failed, Succeeded
-from redis_mob.fleet.steps import FIRST_PAUSE, LONGEST_PAUSE
+from redis_mob.fleet.retry import FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS
+from redis_mob.fleet.takeover import MAX_LOST
 from redis_mob.models.events import StepTargetFailed
 from redis_mob.models.execution import END_OF_TIME, ExecutionStatus
 from redis_mob.models.run import MobRunStatus
@@ -117,7 +118,7 @@ def test_pauses_double_from_100_ms_to_half_a_minute() -> None:
         sim.fail("a")
         pauses.append(wait_for_retry(sim))
     for number, pause in enumerate(pauses):
-        full = min(FIRST_PAUSE * 2**number, LONGEST_PAUSE)
+        full = timedelta(seconds=min(FIRST_RETRY_SECONDS * 2**number, LONGEST_RETRY_SECONDS))
         assert full / 2 <= pause <= full
     assert len(set(pauses)) == len(pauses), "no jitter"
 
@@ -203,7 +204,7 @@ def test_a_result_after_the_lease_but_before_a_successor_is_welcome() -> None:
 
 def test_an_execution_that_loses_every_worker_fails() -> None:
     sim = begun(retries=5)
-    for _ in range(engine.MAX_LOST + 1):
+    for _ in range(MAX_LOST + 1):
         sim.claim("a")
         sim.wait(LEASE)
     key = sim.key("a", "worker-1")

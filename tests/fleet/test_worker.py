@@ -24,9 +24,10 @@ from redis_mob.errors import (
     ValidationError,
     WriteFailedError,
 )
+from redis_mob.fleet import outage
 from redis_mob.fleet import worker as worker_module
-from redis_mob.fleet.executor import LeasedExecution
 from redis_mob.fleet.fleet import Fleet
+from redis_mob.fleet.lease import LeasedExecution
 from redis_mob.fleet.worker import Worker
 from redis_mob.models.execution import Execution, ExecutionKey
 from redis_mob.models.flow_spec import DispatchMode
@@ -207,7 +208,7 @@ async def test_a_worker_that_is_cancelled_leaves_its_work_to_others(storage: Mob
 async def test_a_storage_that_is_lost_ends_the_worker_after_its_patience(
     namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_module, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(outage, "LONGEST_OUTAGE_SECONDS", 0.3)
     monkeypatch.setattr(worker_module, "SWEEP_SECONDS", 0.02)
     began, stopped = asyncio.Event(), asyncio.Event()
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from redis_mob.kernel.actions import Action, CreateRootFrame, EvaluateUntil, RegisterReadyFrame, RunNode
-from redis_mob.kernel.draft import Move
+from redis_mob.kernel.actions import AbortRun, Action, CreateRootFrame, EvaluateUntil, RegisterReadyFrame, RunNode
+from redis_mob.kernel.commands import Frame
+from redis_mob.kernel.draft import Draft
 from redis_mob.kernel.machine import FlowMachine, apply, replay
-from redis_mob.kernel.moves import complete_node, fail_node, inputs_for, move_for, skip_node, until_decided
-from redis_mob.kernel.plan import next_actions, plan
+from redis_mob.kernel.plan import next_actions
 from redis_mob.kernel.reconcile import reconcile
+from redis_mob.kernel.settle import abort_run
 from redis_mob.models.authority import FlowAuthorityInput
 from redis_mob.models.definition import LimitsSpec
 from redis_mob.models.flow import NodeKind, NodeStatus
 from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.run import MobRun
 
-RESULTS = {"complete": complete_node, "fail": fail_node, "skip": skip_node}
+RESULTS = {"complete": Frame.COMPLETE_NODE, "fail": Frame.FAIL_NODE, "skip": Frame.SKIP_NODE}
 
 
 @dataclass
@@ -44,17 +45,19 @@ class Drive:
         self.log = list(run.flow_authority_inputs)
         self._logged = bool(self.log)
 
-    def take(self, move: Move) -> None:
-        """Goes on to where a move leads, after checking that its inputs lead there and that everything is in order."""
-        self._told = apply(self._told, *move.inputs)
-        assert self._told == move.machine
+    def take(self, change: Callable[[Draft], None]) -> None:
+        """Goes on to where a change leads, once its inputs were checked to lead there."""
+        draft = Draft(self.machine)
+        change(draft)
+        self._told = apply(self._told, *draft.inputs)
+        assert self._told == draft.machine
         if self._logged:
-            self.log.extend(move.inputs)
-        self.machine = move.machine
+            self.log.extend(draft.inputs)
+        self.machine = draft.machine
         self.check()
 
     def check(self) -> None:
-        """What holds after every move: no cap is exceeded, and the stored run agrees with itself."""
+        """What holds after every change: no cap is exceeded, and the stored run agrees with itself."""
         state = self.machine.flow_state
         assert state.max_active_nodes == 0 or state.active_node_count <= state.max_active_nodes
         bodies = [
@@ -67,7 +70,7 @@ class Drive:
         assert odd == ({"ready_frames", "ready_frame_membership"} if self.waits_for_registration() else set())
 
     def waits_for_registration(self) -> bool:
-        """Whether the root frame was created and not listed yet, which are two moves."""
+        """Whether the root frame was created and not listed yet, which are two changes."""
         return any(isinstance(action, RegisterReadyFrame) for action in self.actions())
 
     def stored(self, log: Iterable[FlowAuthorityInput] | None = None) -> MobRun:
@@ -87,14 +90,19 @@ class Drive:
         """What is planned now."""
         return next_actions(self.machine, self.flow)
 
+    def actions_of_stored(self) -> tuple[Action, ...]:
+        """What is planned from the stored run alone."""
+        return next_actions(FlowMachine.from_run(self.stored(), self.flow), self.flow)
+
     def act(self, action: Action, *, met: bool = True) -> None:
         """Carries out one planned action; `met` answers an until condition."""
-        if isinstance(action, EvaluateUntil):
-            self.take(until_decided(self.machine, action.loop_instance_id, met=met))
-        else:
-            move = move_for(action, self.machine, self.flow)
-            assert inputs_for(action, self.machine, self.flow) == move.inputs
-            self.take(move)
+        match action:
+            case EvaluateUntil():
+                self.take(lambda draft: action.decide(draft, met=met))
+            case AbortRun(frame_id, node_id):
+                self.take(lambda draft: abort_run(draft, self.flow, failing=(frame_id, node_id)))
+            case _:
+                self.take(lambda draft: action.apply(draft, self.flow))
 
     def running(self) -> list[tuple[str, str]]:
         """The step nodes that run, as (frame id, node id)."""
@@ -107,7 +115,7 @@ class Drive:
 
     def result(self, frame_id: str, node_id: str, result: str) -> None:
         """Takes in what became of a running step: complete, fail or skip."""
-        self.take(RESULTS[result](self.machine, frame_id, node_id))
+        self.take(lambda draft: draft.end_step_node(frame_id, RESULTS[result], node_id))
 
     def until(self, kind: type[Action]) -> Action:
         """Carries out planned actions, the preferred first, until one of this kind is planned; the answer is that."""
@@ -123,7 +131,7 @@ class Drive:
     ) -> FlowMachine:
         """Drives to the end: `results` by step id, `met` by iteration. The answer is the terminal machine."""
         while not self.machine.status.is_terminal:
-            assert plan(self.stored(), self.flow) == self.actions()
+            assert self.actions_of_stored() == self.actions()
             running = self.running()
             if actions := self.actions():
                 action = actions[0]

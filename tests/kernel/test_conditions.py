@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from redis_mob.kernel.conditions import evaluate
 from redis_mob.kernel.context import ConditionContext
-from redis_mob.kernel.paths import MISSING, Found, resolve
+from redis_mob.kernel.paths import MISSING, Resolved, resolve
 from redis_mob.models.base import json_equal
 from redis_mob.models.conditions import ConditionExpr, EqCondition, GtCondition, LtCondition
 from tests.support.golden import read_jsonl
@@ -50,7 +50,7 @@ def test_there_is_golden_data() -> None:
 @pytest.mark.parametrize("line", [pytest.param(line, id=line["path"] or "empty") for line in lines("path")])
 def test_path(line: dict[str, Any]) -> None:
     match resolve(line["path"], A), line["result"]:
-        case Found(value), {"found": expected}:
+        case Resolved(value), {"found": expected}:
             assert json_equal(value, expected)
         case result, expected:
             assert result is MISSING
@@ -78,14 +78,14 @@ def test_case_134_condition_types() -> None:
     assert holds({"op": "not", "expr": {"op": "eq", "path": "params.missing", "value": None}})
     assert holds({"op": "and", "exprs": []})
     assert not holds({"op": "or", "exprs": []})
-    assert resolve("params.list.+1", A) == Found(2.0)
-    assert resolve("steps.plain.output", A) == Found("text")
+    assert resolve("params.list.+1", A) == Resolved(2.0)
+    assert resolve("steps.plain.output", A) == Resolved("text")
 
 
 def test_case_135_paths_loop_iterations() -> None:
     context = ConditionContext(params=None, steps={}, loops={"x": ({}, {"s": {"k": [7]}})})
-    assert resolve("loops.x.iterations.1.steps.s.k", context) == Found([7])
-    assert resolve("loops.x.iterations.1.steps.s.k.0", context) == Found(7)
+    assert resolve("loops.x.iterations.1.steps.s.k", context) == Resolved([7])
+    assert resolve("loops.x.iterations.1.steps.s.k.0", context) == Resolved(7)
     assert resolve("loops.x.iterations.0.steps.s.k", context) is MISSING
     assert resolve("loops.x.iterations.1.steps.s.output", context) is MISSING
 
@@ -95,7 +95,7 @@ def test_numbers_beyond_any_float_are_compared_without_raising() -> None:
     assert evaluate(GtCondition(path="params.huge", value=1e308), context)
     assert evaluate(LtCondition(path="params.tiny", value=-1e308), context)
     assert resolve(f"params.list.{'9' * 5000}", context) is MISSING
-    assert resolve(f"params.list.{'0' * 5000}", context) == Found(1)
+    assert resolve(f"params.list.{'0' * 5000}", context) == Resolved(1)
 
 
 leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
@@ -117,7 +117,7 @@ paths = st.lists(words, max_size=9).map(".".join)
 @given(paths, contexts)
 def test_resolving_never_raises(path: str, context: ConditionContext) -> None:
     result = resolve(path, context)
-    assert result is MISSING or isinstance(result, Found)
+    assert result is MISSING or isinstance(result, Resolved)
 
 
 @given(values, st.randoms())
@@ -130,7 +130,7 @@ def test_every_place_that_a_path_can_name_is_found(document: Any, choose: random
         here = here[key]
         keys.append(str(key))
     found = resolve(".".join(keys), ConditionContext(params=document, steps={}, loops={}))
-    assert isinstance(found, Found)
+    assert isinstance(found, Resolved)
     assert json_equal(found.value, here)
 
 

@@ -5,18 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
-
 from redis_mob.kernel.conditions import evaluate
-from redis_mob.kernel.context import ConditionContext, stored_context, visible_context
-from redis_mob.models.base import json_equal
+from redis_mob.kernel.context import ConditionContext, visible_context
 from redis_mob.models.conditions import EqCondition
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.run import MobRun
 from tests.support.golden import read_jsonl
 
-GOLDEN = [line for line in read_jsonl("wire/conditions.jsonl") if line["kind"] == "context_from_run"]
 FLOW_STATE = next(line["state"] for line in read_jsonl("wire/kernel_states.jsonl") if line["kind"] == "flow_run")
 ROOT = "run-root"
 
@@ -130,20 +126,6 @@ def seen(*args: Any, **kwargs: Any) -> ConditionContext:
 OUTER = f"{ROOT}::outer"
 SIDE = f"{ROOT}::side"
 DONE = {"n_d": "Completed", "n_c": "Completed"}
-
-
-@pytest.mark.parametrize("line", [pytest.param(line, id=line["result"]["run_id"]) for line in GOLDEN])
-def test_the_original_rule(line: dict[str, Any]) -> None:
-    stored = run(
-        [], [], line["loop_iteration_outputs"], root=line["root_step_outputs"], params=line["activation_params"]
-    )
-    context = stored_context(stored)
-    expected = line["result"]
-    assert json_equal(context.params, expected["activation_params"])
-    assert json_equal(context.steps, expected["step_outputs"])
-    assert list(context.steps) == list(expected["step_outputs"])
-    histories = {loop_id: history["iterations"] for loop_id, history in expected["loop_outputs"].items()}
-    assert json_equal({loop_id: list(entries) for loop_id, entries in context.loops.items()}, histories)
 
 
 def test_a_fresh_run_shows_its_params_only() -> None:

@@ -9,13 +9,13 @@ import pytest
 from redis_mob.errors import KernelError
 from redis_mob.kernel import frame as frames
 from redis_mob.kernel import seeds
-from redis_mob.kernel.commands import Frame, on_node, seal
-from redis_mob.kernel.effects import Effect, EffectKind
+from redis_mob.kernel.commands import Frame
 from redis_mob.models.authority import FrameCommand, FrameSeed
 from redis_mob.models.base import SortedDict
 from redis_mob.models.flow import FlowFrameState, FramePhase, NodeKind, NodeStatus
 from redis_mob.models.flow_spec import FrameSpec
 from tests.kernel.flows import frame, loop, step
+from tests.kernel.told import on_node, seal
 
 F = "run-root"
 
@@ -26,7 +26,7 @@ def fresh(spec: FrameSpec) -> FlowFrameState:
 
 def tell(state: FlowFrameState, *commands: tuple[Frame, str]) -> FlowFrameState:
     for command, node in commands:
-        state, _ = frames.transition(state, on_node(F, command, node).payload)
+        state = frames.transition(state, on_node(F, command, node).payload)
     return state
 
 
@@ -51,18 +51,11 @@ def test_a_fresh_frame_queues_what_depends_on_nothing() -> None:
 
 def test_admission_takes_any_node_of_the_queue() -> None:
     state = fresh(frame(a=step("a"), b=step("b")))
-    admitted, effects = frames.transition(state, on_node(F, Frame.ADMIT_NEXT_READY_NODE, "b").payload)
+    admitted = frames.transition(state, on_node(F, Frame.ADMIT_NEXT_READY_NODE, "b").payload)
     assert statuses(admitted) == {"a": "Ready", "b": "Running"}
     assert (admitted.ready_queue, admitted.last_admitted_node) == (("a",), "b")
-    assert effects == (Effect(EffectKind.ADMIT_STEP_WORK, "b"),)
     with pytest.raises(KernelError, match="'b' is Running, not in the ready queue"):
         tell(admitted, (Frame.ADMIT_NEXT_READY_NODE, "b"))
-
-
-def test_admission_of_a_loop_node_asks_for_its_loop() -> None:
-    state = fresh(frame(a=loop("l", frame(b=step("b")))))
-    _, effects = frames.transition(state, on_node(F, Frame.ADMIT_NEXT_READY_NODE, "a").payload)
-    assert effects == (Effect(EffectKind.START_LOOP_NODE, "a"),)
 
 
 @pytest.mark.parametrize(
@@ -172,17 +165,16 @@ def test_case_132_seal_class(results: str, phase: FramePhase) -> None:
         if other is not phase:
             with pytest.raises(KernelError, match=f"ends {phase}, not {other}"):
                 frames.transition(state, seal(F, other).payload)
-    sealed, effects = frames.transition(state, seal(F, phase).payload)
+    sealed = frames.transition(state, seal(F, phase).payload)
     assert sealed.phase is phase
-    assert effects == (Effect(EffectKind.FRAME_SEALED, F),)
 
 
 def test_a_branch_with_a_winner_does_not_fail_the_frame() -> None:
     """Logs of the original machine, which seals Failed, are accepted as well (contract: kernel-23)."""
     state = after(BRANCH, a=Frame.FAIL_NODE, b=Frame.COMPLETE_NODE, join=Frame.COMPLETE_NODE)
     assert frames.outcome(state) is FramePhase.COMPLETED
-    assert frames.transition(state, seal(F, FramePhase.COMPLETED).payload)[0].phase is FramePhase.COMPLETED
-    assert frames.transition(state, seal(F, FramePhase.FAILED).payload)[0].phase is FramePhase.FAILED
+    assert frames.transition(state, seal(F, FramePhase.COMPLETED).payload).phase is FramePhase.COMPLETED
+    assert frames.transition(state, seal(F, FramePhase.FAILED).payload).phase is FramePhase.FAILED
     failed = after(BRANCH, a=Frame.FAIL_NODE, b=Frame.FAIL_NODE)
     assert frames.outcome(failed) is FramePhase.FAILED
 
@@ -201,7 +193,7 @@ def test_an_empty_frame_is_over_at_once() -> None:
 
 def test_a_sealed_frame_takes_no_command() -> None:
     state = after(frame(a=step("a")), a=Frame.COMPLETE_NODE)
-    sealed, _ = frames.transition(state, seal(F, FramePhase.COMPLETED).payload)
+    sealed = frames.transition(state, seal(F, FramePhase.COMPLETED).payload)
     for told in (seal(F, FramePhase.COMPLETED), on_node(F, Frame.RECORD_NODE_OUTPUT, "a")):
         with pytest.raises(KernelError, match="is Completed; "):
             frames.transition(sealed, told.payload)

@@ -6,12 +6,13 @@ import pytest
 
 from redis_mob.errors import KernelError
 from redis_mob.kernel import loop as loops
-from redis_mob.kernel.commands import Loop, on_loop
+from redis_mob.kernel.commands import Loop
 from redis_mob.models.authority import LoopSeed
 from redis_mob.models.flow import FramePhase, LoopIterationState, LoopPhase, LoopStage, NodeStatus
 from redis_mob.models.run import MobRunStatus
 from tests.kernel.drive import Drive
 from tests.kernel.flows import flow, frame, loop, step
+from tests.kernel.told import on_loop
 
 SEED = LoopSeed(
     loop_instance_id="r::l", parent_frame_id="r", parent_node_id="l", loop_id="loop", depth=1, max_iterations=2
@@ -28,22 +29,22 @@ def test_a_loop_goes_round() -> None:
     assert (state.phase, state.stage, state.current_iteration) == (LoopPhase.RUNNING, LoopStage.AWAITING_BODY_FRAME, 0)
     state = loops.body_frame_started(state, "r::l::iter-0", 0)
     assert (state.stage, state.active_body_frame_id) == (LoopStage.BODY_FRAME_ACTIVE, "r::l::iter-0")
-    state, _ = loops.body_frame_completed(state, 0)
+    state = loops.body_frame_completed(state, 0)
     assert (state.stage, state.last_completed_iteration, state.current_iteration, state.active_body_frame_id) == (
         LoopStage.AWAITING_UNTIL_EVALUATION,
         0,
         1,
         None,
     )
-    again, _ = loops.until_condition_failed(state, 0)
+    again = loops.until_condition_failed(state, 0)
     assert (again.phase, again.stage) == (LoopPhase.RUNNING, LoopStage.AWAITING_BODY_FRAME)
-    done, _ = loops.until_condition_met(state, 0)
+    done = loops.until_condition_met(state, 0)
     assert done.phase is LoopPhase.COMPLETED
 
 
 def test_iterations_run_out() -> None:
-    state, _ = loops.body_frame_completed(active(1), 1)
-    exhausted, _ = loops.until_condition_failed(state, 1)
+    state = loops.body_frame_completed(active(1), 1)
+    exhausted = loops.until_condition_failed(state, 1)
     assert exhausted.phase is LoopPhase.EXHAUSTED
 
 
@@ -51,13 +52,13 @@ def test_iterations_run_out() -> None:
     ("command", "phase"), [(Loop.BODY_FRAME_FAILED, LoopPhase.FAILED), (Loop.BODY_FRAME_CANCELED, LoopPhase.CANCELED)]
 )
 def test_a_lost_body_ends_the_loop(command: Loop, phase: LoopPhase) -> None:
-    state, _ = loops.transition(active(1), on_loop("r::l", command, iteration=1).payload)
+    state = loops.transition(active(1), on_loop("r::l", command, iteration=1).payload)
     assert (state.phase, state.last_completed_iteration, state.active_body_frame_id) == (phase, 1, None)
     assert (state.stage, state.current_iteration) == (LoopStage.BODY_FRAME_ACTIVE, 1)
 
 
 def test_a_canceled_loop() -> None:
-    state, _ = loops.transition(loops.seeded(SEED), on_loop("r::l", Loop.CANCEL_LOOP).payload)
+    state = loops.transition(loops.seeded(SEED), on_loop("r::l", Loop.CANCEL_LOOP).payload)
     assert state.phase is LoopPhase.CANCELED
     with pytest.raises(KernelError, match="is over: it is Canceled"):
         loops.transition(state, on_loop("r::l", Loop.CANCEL_LOOP).payload)
@@ -73,7 +74,7 @@ def test_what_does_not_fit_is_refused() -> None:
         loops.transition(active(), on_loop("r::l", Loop.BODY_FRAME_FAILED, iteration=3).payload)
     with pytest.raises(KernelError, match="needs it AwaitingUntilEvaluation"):
         loops.until_condition_met(active(), 0)
-    completed, _ = loops.body_frame_completed(active(), 0)
+    completed = loops.body_frame_completed(active(), 0)
     with pytest.raises(KernelError, match="about iteration 0, not 1"):
         loops.until_condition_failed(completed, 1)
     with pytest.raises(KernelError, match="'StartLoop' is no command"):

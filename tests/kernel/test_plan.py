@@ -20,10 +20,10 @@ from redis_mob.kernel.actions import (
     StartRun,
     Terminate,
 )
-from redis_mob.kernel.commands import Frame, Run, on_node, on_scheduler
+from redis_mob.kernel.commands import Frame, Run
+from redis_mob.kernel.draft import Draft
 from redis_mob.kernel.machine import FlowMachine, apply
-from redis_mob.kernel.moves import complete_node, move_for
-from redis_mob.kernel.plan import next_actions, plan
+from redis_mob.kernel.plan import next_actions
 from redis_mob.kernel.projection import unprojected_steps
 from redis_mob.kernel.seeds import loop_seed
 from redis_mob.models.authority import CreateFrameSeed, CreateLoopSeed
@@ -32,6 +32,7 @@ from redis_mob.models.flow import FlowStepStatus, FramePhase, LoopPhase, NodeSta
 from redis_mob.models.run import MobRunStatus
 from tests.kernel.drive import Drive, grant_all, started
 from tests.kernel.flows import flow, frame, loop, step
+from tests.kernel.told import on_node, on_run
 
 
 def root_of(drive: Drive) -> str:
@@ -42,7 +43,7 @@ def test_a_flow_of_one_step_from_start_to_end() -> None:
     drive = Drive(flow(frame(a=step("one"))))
     root = root_of(drive)
     for action in (StartRun(), CreateRootFrame(), RegisterReadyFrame(root), RunNode(root, "a", "one")):
-        assert drive.actions() == plan(drive.stored(), drive.flow) == (action,)
+        assert drive.actions() == drive.actions_of_stored() == (action,)
         drive.act(action)
     assert drive.actions() == ()
     drive.result(root, "a", "complete")
@@ -136,14 +137,14 @@ def test_max_active_frames_bounds_outermost_bodies_only() -> None:
     with pytest.raises(KernelError, match=r"'.*::m' must wait: all 1 frame slots are taken"):
         apply(
             drive.machine,
-            on_scheduler(drive.machine.run_id, Run.PUMP_FRAME_SCHEDULER, loop_instance_id=f"{root}::m"),
+            on_run(drive.machine.run_id, Run.PUMP_FRAME_SCHEDULER, loop_instance_id=f"{root}::m"),
         )
     drive.act(drive.until(StartLoop))
     assert drive.actions() == (StartBodyFrame(f"{root}::l::iter-0::i"),)
     with pytest.raises(KernelError, match=r"the waiting loop '.*::i' comes first"):
         apply(
             drive.machine,
-            on_scheduler(drive.machine.run_id, Run.PUMP_FRAME_SCHEDULER, loop_instance_id=f"{root}::m"),
+            on_run(drive.machine.run_id, Run.PUMP_FRAME_SCHEDULER, loop_instance_id=f"{root}::m"),
         )
     drive.act(drive.actions()[0])
     assert drive.machine.flow_state.active_frame_count == 2
@@ -174,7 +175,7 @@ def test_case_140_frame_depth_limit() -> None:
     assert abort.frame_id == f"{root_of(drive)}::l::iter-0"
     assert "would nest 2 deep; the limit max_frame_depth is 1" in abort.reason
     with pytest.raises(FrameDepthLimitExceededError, match="would nest 2 deep; the limit is 1"):
-        move_for(StartLoop(abort.frame_id, abort.node_id, "inner"), drive.machine, drive.flow)
+        drive.act(StartLoop(abort.frame_id, abort.node_id, "inner"))
     drive.act(abort)
     assert drive.machine.status is MobRunStatus.FAILED
     assert drive.machine.frame(root_of(drive)).phase is FramePhase.FAILED
@@ -300,7 +301,7 @@ def test_loop_nodes_take_no_results() -> None:
     drive = started(flow(frame(l=loop("loop", frame(b=step("b"))))))
     drive.act(drive.actions()[0])
     with pytest.raises(KernelError, match=r"'l' of frame '.*' runs no step; only its loop can end it"):
-        complete_node(drive.machine, root_of(drive), "l")
+        drive.result(root_of(drive), "l", "complete")
 
 
 def test_a_run_of_another_flow_is_named() -> None:
@@ -308,10 +309,10 @@ def test_a_run_of_another_flow_is_named() -> None:
     drive.act(drive.actions()[0])
     drive.act(drive.actions()[0])
     with pytest.raises(KernelError, match=r"no loop at node 'l' of frame '.*-root'; the run belongs to another"):
-        plan(drive.stored(), flow(frame(x=step("x"))))
+        FlowMachine.from_run(drive.stored(), flow(frame(x=step("x"))))
     orphan = drive.stored().model_copy(update={"loops": type(drive.machine.loops)()})
     with pytest.raises(KernelError, match="or the loop it belongs to, is missing"):
-        plan(orphan, drive.flow)
+        FlowMachine.from_run(orphan, drive.flow)
 
 
 def test_a_loop_that_ended_without_its_node_is_finished() -> None:
@@ -328,14 +329,15 @@ def test_a_loop_that_ended_without_its_node_is_finished() -> None:
     run = drive.stored().model_copy(update={"loops": drive.machine.loops.set((f"{root}::l", snapshot))})
     machine = FlowMachine.from_run(run, drive.flow)
     assert next_actions(machine, drive.flow) == (FinishLoop(f"{root}::l", LoopPhase.COMPLETED),)
-    move = move_for(FinishLoop(f"{root}::l", LoopPhase.COMPLETED), machine, drive.flow)
-    assert move.machine.frame(root).node_status["l"] is NodeStatus.COMPLETED
+    draft = Draft(machine)
+    FinishLoop(f"{root}::l", LoopPhase.COMPLETED).apply(draft, drive.flow)
+    assert draft.machine.frame(root).node_status["l"] is NodeStatus.COMPLETED
 
 
 def test_a_listed_frame_without_ready_nodes_is_not_granted() -> None:
     drive = started(flow(frame(a=step("a"))))
     grant_all(drive)
-    listed = on_scheduler(drive.machine.run_id, Run.REGISTER_READY_FRAME, frame_id=root_of(drive))
+    listed = on_run(drive.machine.run_id, Run.REGISTER_READY_FRAME, frame_id=root_of(drive))
     assert next_actions(apply(drive.machine, listed), drive.flow) == ()
 
 
@@ -376,7 +378,7 @@ def test_projection_needs_the_step_of_the_node() -> None:
     root = root_of(drive)
     projection = ProjectStep("a", FlowStepStatus.COMPLETED, root, "b")
     with pytest.raises(KernelError, match=r"node 'b' of frame '.*' does not run step 'a'"):
-        move_for(projection, _done(drive), drive.flow)
+        projection.apply(Draft(_done(drive)), drive.flow)
 
 
 def _done(drive: Drive) -> FlowMachine:

@@ -9,9 +9,9 @@ import pytest
 
 from redis_mob.errors import KernelError
 from redis_mob.kernel.actions import EvaluateUntil, RunNode, StartBodyFrame
-from redis_mob.kernel.commands import Frame, Run, on_node, on_scheduler
+from redis_mob.kernel.commands import Frame, Run
+from redis_mob.kernel.draft import Draft
 from redis_mob.kernel.machine import apply
-from redis_mob.kernel.moves import until_decided
 from redis_mob.kernel.reconcile import Difference, reconcile
 from redis_mob.kernel.repair import repair, repaired_run
 from redis_mob.models.authority import (
@@ -29,6 +29,7 @@ from redis_mob.models.flow_spec import FlowSpec, FrameSpec, FrameStepSpec, Repea
 from redis_mob.models.run import MobRun, MobRunStatus
 from tests.kernel.drive import Drive, grant_all, started
 from tests.kernel.flows import flow, frame, loop, step
+from tests.kernel.told import on_node, on_run
 from tests.support.golden import read_jsonl
 
 LOOP = flow(frame(l=loop("loop", frame(b=step("b"))), a=step("a")))
@@ -63,8 +64,7 @@ def in_body() -> Drive:
 
 def check_mended(run: MobRun, drive: Drive) -> None:
     """The run can be repaired, has to be no second time, and goes on to its end."""
-    move = repair(run, drive.flow)
-    mended = repaired_run(run, move)
+    mended = repaired_run(run, repair(run, drive.flow))
     assert reconcile(mended) == ()
     assert repair(mended, drive.flow).inputs == ()
     drive.resume(mended)
@@ -264,8 +264,8 @@ def test_a_loop_that_kept_its_slot() -> None:
     state = drive.machine.flow_state.model_copy(update={"active_node_count": 1})
     run = drive.stored().model_copy(update={"flow_state": state})
     assert fields(run) == ("active_node_count",)
-    move = repair(run, drive.flow)
-    assert [told.payload.command for told in move.inputs] == [Run.NODE_EXECUTION_RELEASED]
+    draft = repair(run, drive.flow)
+    assert [told.payload.command for told in draft.inputs] == [Run.NODE_EXECUTION_RELEASED]
     check_mended(run, drive)
 
 
@@ -291,8 +291,8 @@ def test_stale_entries_are_dropped(cap: int) -> None:
     assert state.ready_frames == (f"{root}::l::iter-0",)
     run = crashed(
         drive,
-        on_scheduler(run_id, Run.REGISTER_READY_FRAME, frame_id=root),
-        on_scheduler(run_id, Run.REGISTER_PENDING_BODY_FRAME, loop_instance_id=f"{root}::l"),
+        on_run(run_id, Run.REGISTER_READY_FRAME, frame_id=root),
+        on_run(run_id, Run.REGISTER_PENDING_BODY_FRAME, loop_instance_id=f"{root}::l"),
     )
     assert fields(run) == (*READY, *PENDING)
     check_mended(run, drive)
@@ -303,8 +303,8 @@ def test_counts_that_are_too_low_are_raised() -> None:
     run_id, root = drive.machine.run_id, f"{drive.machine.run_id}-root"
     run = crashed(
         drive,
-        on_scheduler(run_id, Run.NODE_EXECUTION_RELEASED, frame_id=root),
-        on_scheduler(run_id, Run.FRAME_TERMINATED, frame_id=root),
+        on_run(run_id, Run.NODE_EXECUTION_RELEASED, frame_id=root),
+        on_run(run_id, Run.FRAME_TERMINATED, frame_id=root),
     )
     assert fields(run) == ("active_node_count", "active_frame_count")
     check_mended(run, drive)
@@ -315,8 +315,8 @@ def test_counts_that_are_too_high_are_lowered() -> None:
     run_id, instance = drive.machine.run_id, f"{drive.machine.run_id}-root::l"
     run = crashed(
         drive,
-        on_scheduler(run_id, Run.REGISTER_PENDING_BODY_FRAME, loop_instance_id=instance),
-        on_scheduler(run_id, Run.PUMP_FRAME_SCHEDULER, loop_instance_id=instance),
+        on_run(run_id, Run.REGISTER_PENDING_BODY_FRAME, loop_instance_id=instance),
+        on_run(run_id, Run.PUMP_FRAME_SCHEDULER, loop_instance_id=instance),
     )
     assert fields(run) == ("active_frame_count",)
     check_mended(run, drive)
@@ -340,7 +340,7 @@ def test_an_until_decided_twice_is_refused() -> None:
     drive.act(until)
     assert drive.machine.loop(until.loop_instance_id).phase is LoopPhase.COMPLETED
     with pytest.raises(KernelError, match="is over: it is Completed"):
-        until_decided(drive.machine, until.loop_instance_id, met=True)
+        until.decide(Draft(drive.machine), met=True)
 
 
 # What the crate says of its own runs, and what we say.
@@ -432,6 +432,6 @@ def test_branch_winners_of_the_crates_runs_are_mended() -> None:
         for line in VERDICTS
         if line.id == "branch_winners_empty"
     )
-    move = repair(run, flow_of(run))
-    assert move.inputs == ()
-    assert reconcile(repaired_run(run, move)) == ()
+    draft = repair(run, flow_of(run))
+    assert draft.inputs == ()
+    assert reconcile(repaired_run(run, draft)) == ()

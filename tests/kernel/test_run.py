@@ -6,9 +6,8 @@ import pytest
 
 from redis_mob.errors import KernelError
 from redis_mob.kernel import run as runs
-from redis_mob.kernel.commands import Run, on_run, on_scheduler, on_step
-from redis_mob.kernel.effects import Effect, EffectKind
-from redis_mob.kernel.machine import FlowMachine, advance, apply
+from redis_mob.kernel.commands import Run
+from redis_mob.kernel.machine import FlowMachine, apply
 from redis_mob.models.authority import AuthorizeFlowRunReducerCommand, RunCommand
 from redis_mob.models.base import U32_MAX
 from redis_mob.models.definition import LimitsSpec
@@ -16,6 +15,7 @@ from redis_mob.models.flow import FlowPhase, FlowRunState, FlowStepStatus, NodeS
 from redis_mob.models.run import MobRun
 from redis_mob.models.seed import pending_flow_state, run_seed
 from tests.kernel.flows import flow, frame, step
+from tests.kernel.told import on_run, on_step
 
 RUN = "4e6ee972-dac2-4483-8421-67329d40af1f"
 FLOW = flow(frame(a=step("a"), b=step("b", "a")))
@@ -28,21 +28,21 @@ def running(limits: LimitsSpec | None = None, escalation_threshold: int = 0) -> 
 
 def tell(state: FlowRunState, *inputs: AuthorizeFlowRunReducerCommand) -> FlowRunState:
     for told in inputs:
-        state, _ = runs.transition(state, told.payload)
+        state = runs.transition(state, told.payload)
     return state
 
 
-def project(state: FlowRunState, step_id: str, status: NodeStatus) -> runs.Result:
+def project(state: FlowRunState, step_id: str, status: NodeStatus) -> FlowRunState:
     told = on_step(RUN, Run.PROJECT_FRAME_STEP_STATUS, step_id, frame_id="f", node_id=step_id)
     return runs.project_step(state, told.payload, status)
 
 
 def frame_turn(command: Run, frame_id: str) -> AuthorizeFlowRunReducerCommand:
-    return on_scheduler(RUN, command, frame_id=frame_id)
+    return on_run(RUN, command, frame_id=frame_id)
 
 
 def loop_turn(command: Run, loop: str) -> AuthorizeFlowRunReducerCommand:
-    return on_scheduler(RUN, command, loop_instance_id=loop)
+    return on_run(RUN, command, loop_instance_id=loop)
 
 
 def test_a_run_starts_once() -> None:
@@ -82,7 +82,7 @@ def test_an_unknown_command_is_named() -> None:
 
 
 def test_projection_takes_the_nodes_status_once() -> None:
-    state, _ = project(running(), "a", NodeStatus.COMPLETED)
+    state = project(running(), "a", NodeStatus.COMPLETED)
     assert state.step_status["a"] is FlowStepStatus.COMPLETED
     with pytest.raises(KernelError, match="'a' is Completed already"):
         project(state, "a", NodeStatus.FAILED)
@@ -95,20 +95,14 @@ def test_projection_needs_a_decided_node(status: NodeStatus) -> None:
 
 
 def test_projection_of_a_dispatched_step() -> None:
-    state, _ = project(tell(running(), on_step(RUN, Run.DISPATCH_STEP, "a")), "a", NodeStatus.SKIPPED)
+    state = project(tell(running(), on_step(RUN, Run.DISPATCH_STEP, "a")), "a", NodeStatus.SKIPPED)
     assert state.step_status["a"] is FlowStepStatus.SKIPPED
     assert state.failure_count == 0
 
 
-def test_projected_failures_call_the_supervisor_at_the_threshold() -> None:
-    escalation = Effect(EffectKind.ESCALATE_SUPERVISOR, "b")
-    state, effects = project(running(escalation_threshold=2), "a", NodeStatus.FAILED)
-    assert Effect(EffectKind.APPEND_FAILURE_LEDGER, "a") in effects
-    assert EffectKind.ESCALATE_SUPERVISOR not in [effect.kind for effect in effects]
-    state, effects = project(state, "b", NodeStatus.FAILED)
+def test_projected_failures_are_counted() -> None:
+    state = project(project(running(), "a", NodeStatus.FAILED), "b", NodeStatus.FAILED)
     assert (state.failure_count, state.consecutive_failure_count) == (2, 2)
-    assert escalation in effects
-    assert escalation not in project(running(escalation_threshold=0), "b", NodeStatus.FAILED)[1]
 
 
 def test_target_counts() -> None:
@@ -132,10 +126,10 @@ def test_targets_are_registered_with_a_number() -> None:
         tell(running(), on_step(RUN, Run.REGISTER_TARGETS, "a"))
 
 
-def test_a_retryable_target_failure_is_an_effect_only() -> None:
+def test_a_retryable_target_failure_changes_no_state() -> None:
     command = RunCommand(run_id=RUN, command=Run.RECORD_TARGET_FAILURE, step_id="a", retry_key="a::m1")
     state = running()
-    assert runs.transition(state, command) == (state, (Effect(EffectKind.PROJECT_TARGET_FAILURE, "a::m1"),))
+    assert runs.transition(state, command) is state
     with pytest.raises(KernelError, match="needs a retry key"):
         runs.transition(state, command.model_copy(update={"retry_key": None}))
 
@@ -202,10 +196,10 @@ def test_body_frame_slots() -> None:
 def test_scheduler_commands_need_their_subject() -> None:
     for command in (Run.REGISTER_READY_FRAME, Run.PUMP_NODE_SCHEDULER, Run.FRAME_TERMINATED):
         with pytest.raises(KernelError, match=f"{command} needs a frame id"):
-            tell(running(), on_scheduler(RUN, command))
+            tell(running(), on_run(RUN, command))
     for command in (Run.REGISTER_PENDING_BODY_FRAME, Run.PUMP_FRAME_SCHEDULER):
         with pytest.raises(KernelError, match=f"{command} needs a loop instance id"):
-            tell(running(), on_scheduler(RUN, command))
+            tell(running(), on_run(RUN, command))
 
 
 def test_counters_saturate() -> None:
@@ -238,9 +232,8 @@ def test_counters_saturate() -> None:
     ],
 )
 def test_a_run_ends_once_and_only_when_it_runs(command: Run, phase: FlowPhase) -> None:
-    state, effects = runs.transition(running(), on_run(RUN, command).payload)
+    state = runs.transition(running(), on_run(RUN, command).payload)
     assert state.phase is phase
-    assert Effect(EffectKind.FLOW_TERMINALIZED, RUN) in effects
     for other in (Run.TERMINALIZE_COMPLETED, Run.TERMINALIZE_FAILED, Run.TERMINALIZE_CANCELED):
         with pytest.raises(KernelError, match=f"is {phase}"):
             tell(state, on_run(RUN, other))
@@ -259,8 +252,7 @@ def test_the_machine_guards_run_and_status() -> None:
         apply(machine, on_step(RUN, Run.COMPLETE_STEP, "a"))
     with pytest.raises(KernelError, match="is about run other"):
         apply(machine, on_run("other", Run.START_RUN))
-    machine, effects = advance(machine, on_run(RUN, Run.START_RUN))
-    assert effects == (Effect(EffectKind.RUN_NOTICE, RUN),)
+    machine = apply(machine, on_run(RUN, Run.START_RUN))
     with pytest.raises(KernelError, match="has no frame 'f'"):
         apply(machine, frame_turn(Run.REGISTER_READY_FRAME, "f"))
     with pytest.raises(KernelError, match="has no loop 'l'"):

@@ -8,17 +8,18 @@ import pytest
 
 from redis_mob.errors import KernelError
 from redis_mob.kernel.actions import EvaluateUntil, RunNode, SealFrame, StartBodyFrame, StartLoop
-from redis_mob.kernel.commands import Frame, Run, on_node, on_scheduler
-from redis_mob.kernel.draft import Move
-from redis_mob.kernel.machine import FlowMachine, apply, replay
+from redis_mob.kernel.commands import Frame, Run
+from redis_mob.kernel.draft import Draft
+from redis_mob.kernel.machine import apply, replay
 from redis_mob.kernel.reconcile import reconcile
-from redis_mob.kernel.settle import abort_run, cancel_run, finish_run
+from redis_mob.kernel.settle import abort_run, cancel_run
 from redis_mob.models.definition import LimitsSpec
 from redis_mob.models.flow import FramePhase, LoopPhase, NodeStatus
 from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.run import MobRunStatus
 from tests.kernel.drive import Drive, grant_all, started
 from tests.kernel.flows import flow, frame, loop, step
+from tests.kernel.told import on_node, on_run
 
 WIDE = flow(frame(a=step("a"), b=step("b"), c=step("c"), d=step("d", "a"), e=step("e", "b")))
 LOOPS = flow(
@@ -44,7 +45,7 @@ def test_cancel_settles_running_and_ready_nodes() -> None:
     grant_all(drive)
     root = f"{drive.machine.run_id}-root"
     assert len(drive.running()) == 2
-    drive.take(cancel_run(drive.machine, drive.flow))
+    drive.take(lambda draft: cancel_run(draft, drive.flow))
     assert drive.running() == []
     assert drive.machine.status is MobRunStatus.CANCELED
     assert drive.machine.frame(root).phase is FramePhase.CANCELED
@@ -60,7 +61,7 @@ def test_cancel_settles_running_and_ready_nodes() -> None:
 
 def test_abort_fails_what_runs_and_keeps_what_is_done() -> None:
     drive = halfway()
-    drive.take(abort_run(drive.machine, drive.flow))
+    drive.take(lambda draft: abort_run(draft, drive.flow))
     assert drive.running() == []
     assert drive.machine.status is MobRunStatus.FAILED
     assert drive.machine.frame(f"{drive.machine.run_id}-root").phase is FramePhase.FAILED
@@ -75,7 +76,7 @@ def test_abort_fails_what_runs_and_keeps_what_is_done() -> None:
 
 @pytest.mark.parametrize("end", [cancel_run, abort_run])
 @pytest.mark.parametrize("stop", ["pending", "start", "body", "inner", "until"])
-def test_loops_end_with_their_run_wherever_they_are(end: Callable[[FlowMachine, FlowSpec], Move], stop: str) -> None:
+def test_loops_end_with_their_run_wherever_they_are(end: Callable[[Draft, FlowSpec], None], stop: str) -> None:
     drive = Drive(LOOPS)
     if stop == "start":
         drive.act(drive.until(StartBodyFrame))
@@ -90,7 +91,7 @@ def test_loops_end_with_their_run_wherever_they_are(end: Callable[[FlowMachine, 
         instance = f"{drive.machine.run_id}-root::l::iter-0::i"
         drive.result(f"{instance}::iter-0", "c", "complete")
         drive.until(EvaluateUntil)
-    drive.take(end(drive.machine, drive.flow))
+    drive.take(lambda draft: end(draft, drive.flow))
 
     canceled = end is cancel_run
     assert drive.machine.status is (MobRunStatus.CANCELED if canceled else MobRunStatus.FAILED)
@@ -115,7 +116,7 @@ def test_a_body_that_was_sealed_already_counts() -> None:
     body = f"{drive.machine.run_id}-root::l::iter-0"
     drive.result(body, "b", "complete")
     drive.act(SealFrame(body, FramePhase.COMPLETED))
-    drive.take(cancel_run(drive.machine, drive.flow))
+    drive.take(lambda draft: cancel_run(draft, drive.flow))
     assert drive.machine.flow_state.step_status == {"b": "Completed"}
     assert drive.machine.frame(body).phase is FramePhase.COMPLETED
 
@@ -125,22 +126,17 @@ def test_a_loop_node_without_its_loop_is_settled_too() -> None:
     drive = started(flow(frame(l=loop("loop", frame(b=step("b"))))))
     root = f"{drive.machine.run_id}-root"
     grant = (
-        on_scheduler(drive.machine.run_id, Run.PUMP_NODE_SCHEDULER, frame_id=root),
+        on_run(drive.machine.run_id, Run.PUMP_NODE_SCHEDULER, frame_id=root),
         on_node(root, Frame.ADMIT_NEXT_READY_NODE, "l"),
     )
-    move = cancel_run(apply(drive.machine, *grant), drive.flow)
-    assert move.machine.frame(root).node_status == {"l": NodeStatus.CANCELED}
+    draft = Draft(apply(drive.machine, *grant))
+    cancel_run(draft, drive.flow)
+    assert draft.machine.frame(root).node_status == {"l": NodeStatus.CANCELED}
 
 
 @pytest.mark.parametrize("end", [cancel_run, abort_run])
-def test_what_is_over_is_not_ended_again(end: Callable[[FlowMachine, FlowSpec], Move]) -> None:
+def test_what_is_over_is_not_ended_again(end: Callable[[Draft, FlowSpec], None]) -> None:
     drive = Drive(flow(frame(a=step("a"))))
     drive.to_end()
     with pytest.raises(KernelError, match="is completed; "):
-        end(drive.machine, drive.flow)
-
-
-def test_a_run_is_not_finished_before_its_root_frame() -> None:
-    drive = started(WIDE)
-    with pytest.raises(KernelError, match="its root frame is Running, not sealed"):
-        finish_run(drive.machine, drive.flow)
+        end(Draft(drive.machine), drive.flow)

@@ -14,13 +14,14 @@ import pytest
 
 from redis_mob.errors import KernelError
 from redis_mob.kernel import seeds
-from redis_mob.kernel.commands import Run, on_scheduler
+from redis_mob.kernel.commands import Run
 from redis_mob.kernel.machine import FlowMachine, apply, frame_spec, loop_spec, replay
 from redis_mob.models.authority import FLOW_AUTHORITY_INPUT, CreateFrameSeed, CreateLoopSeed, FlowAuthorityInput
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow import FlowFrameState, FlowRunState, FrameScope, LoopIterationState
 from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.run import MobRun, MobRunStatus
+from tests.kernel.told import on_run
 from tests.support.golden import read_jsonl
 
 
@@ -60,7 +61,7 @@ def check_leaked_slots(machine: FlowMachine, line: Any) -> None:
     leaked = line["leaked_slots"]
     assert leaked == len(machine.loops)
     if machine.status is MobRunStatus.RUNNING:
-        release = on_scheduler(machine.run_id, Run.NODE_EXECUTION_RELEASED)
+        release = on_run(machine.run_id, Run.NODE_EXECUTION_RELEASED)
         released = apply(machine, *[release] * leaked)
         assert released.flow_state.active_node_count == machine.flow_state.active_node_count - leaked
 

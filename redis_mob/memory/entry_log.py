@@ -6,17 +6,17 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from operator import itemgetter
 
-from redis_mob.memory.bells import Bells
+from redis_mob.memory.wake_ups import MemoryWakeUps
 from redis_mob.notifications.subscription import Entry
 
 _CURSOR = itemgetter(0)
 
 
-class Log:
+class EntryLog:
     """Entries by cursor. Every method happens as a whole: none of them waits."""
 
     def __init__(self) -> None:
-        self.bells = Bells()
+        self.wake_ups = MemoryWakeUps()
         self.newest = 0
         """The greatest cursor ever given, whatever was deleted since."""
         self._entries: list[Entry] = []
@@ -31,5 +31,5 @@ class Log:
         self.newest += 1
         entry = (self.newest, fields)
         self._entries.append(entry)
-        self.bells.ring()
+        self.wake_ups.send()
         return entry

@@ -1,4 +1,4 @@
-"""A run under way from what was read to what will be written: states, executions, rows and events, in order."""
+"""Builds the transition of a run from what was read to what will be written: states, executions, rows and events."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
+from redis_mob.kernel.actions import EvaluateUntil, MachineAction
+from redis_mob.kernel.commands import Frame
 from redis_mob.kernel.context import ConditionContext, visible_context
-from redis_mob.kernel.draft import Move
+from redis_mob.kernel.draft import Draft
 from redis_mob.kernel.machine import FlowMachine
-from redis_mob.models.authority import FlowAuthorityInput
-from redis_mob.models.base import FrozenDict
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.events import MobEventKind, NewMobEvent, StepSkipped
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus
 from redis_mob.models.failure import AgentErrorReport, TurnError
 from redis_mob.models.flow import FrameScope, FrameSnapshot, NodeStatus
 from redis_mob.models.flow_spec import FlowSpec
+from redis_mob.models.ids import AgentRuntimeId
 from redis_mob.models.run import (
     FailureLedgerEntry,
     LoopIterationLedgerEntry,
@@ -36,20 +37,24 @@ OPEN = (ExecutionStatus.WAITING, ExecutionStatus.LEASED)
 """Executions that may still give a result."""
 
 
-class Progress:
-    """Collects one transition. Nothing here decides: the engine does, and tells what happened."""
+def target(member: str) -> AgentRuntimeId:
+    """A member as events name it."""
+    return AgentRuntimeId(identity=member, generation=0)
+
+
+class TransitionBuilder:
+    """Collects the parts of one transition. Nothing is decided here: the engine decides, and calls these methods."""
 
     def __init__(self, view: RunView, definition: MobDefinition) -> None:
         self.view = view
         self.definition = definition
         self.flow: FlowSpec = definition.flows[view.run.flow_id]
-        self.machine = FlowMachine.from_run(view.run, self.flow)
+        self.draft = Draft(FlowMachine.from_run(view.run, self.flow))
         self.failures: list[FailureLedgerEntry] = []
         self.outputs: list[RecordedOutput] = []
         self._run = view.run
         self._changed: dict[ExecutionKey, Execution] = {}
         self._relied_on: set[ExecutionKey] = set()
-        self._inputs: list[FlowAuthorityInput] = []
         self._step_rows: list[StepLedgerEntry] = []
         self._step_rows_once: list[StepLedgerEntry] = []
         self._iteration_rows: list[LoopIterationLedgerEntry] = []
@@ -62,8 +67,13 @@ class Progress:
         return self.view.now
 
     @property
+    def machine(self) -> FlowMachine:
+        """The machine of the run after everything that was collected so far."""
+        return self.draft.machine
+
+    @property
     def run(self) -> MobRun:
-        """The run as it stands by now, but for its ledgers and its log."""
+        """The run after everything that was collected so far, without the new ledger rows and log entries."""
         machine = self.machine
         return self._run.model_copy(
             update={
@@ -75,23 +85,34 @@ class Progress:
         )
 
     def context(self) -> ConditionContext:
-        """What steps and conditions see at this point."""
+        """What steps and conditions see after everything that was collected so far."""
         return visible_context(self.run, self.flow)
 
-    def move(self, move: Move) -> None:
-        """Take over a move of the kernel; step nodes that it skipped for the others' sake are told as events."""
+    def apply(self, action: MachineAction) -> None:
+        """Add the inputs of an action of the kernel."""
         before = self.machine
-        self.end(move)
+        action.apply(self.draft, self.flow)
+        self._tell_skipped_since(before)
+
+    def decide_until(self, until: EvaluateUntil, *, met: bool) -> None:
+        """Add the inputs that answer an until condition."""
+        before = self.machine
+        until.decide(self.draft, met=met)
+        self._tell_skipped_since(before)
+
+    def end_node(self, frame_id: str, command: Frame, node_id: str) -> None:
+        """Add the inputs that end a step node and give its slot back."""
+        before = self.machine
+        self.draft.end_step_node(frame_id, command, node_id)
+        self._tell_skipped_since(before)
+
+    def _tell_skipped_since(self, before: FlowMachine) -> None:
+        """Add an event for each step node that an input skipped because of what happened to other nodes."""
         if before.frames is not self.machine.frames:
             for frame_id, snapshot in self.machine.frames.items():
                 old = before.frames.get(frame_id)
                 if old is not None and old is not snapshot:
                     self._tell_skipped(frame_id, old, snapshot)
-
-    def end(self, move: Move) -> None:
-        """Take over a move that ends the run before its time: nothing is told of single steps (contract: engine-29)."""
-        self.machine = move.machine
-        self._inputs += move.inputs
 
     def _tell_skipped(self, frame_id: str, old: FrameSnapshot, new: FrameSnapshot) -> None:
         earlier, state = old.kernel_state.node_status, new.kernel_state
@@ -108,7 +129,7 @@ class Progress:
                     self.tell(StepSkipped(run_id=self._run.run_id, step_id=step_id, reason=reason))
 
     def execution(self, key: ExecutionKey) -> Execution | None:
-        """An execution as it stands by now."""
+        """An execution with the change that was collected, if any."""
         return self._changed.get(key) or self.view.executions.get(key)
 
     def executions_of(self, frame_id: str, node_id: str) -> dict[str, Execution]:
@@ -117,7 +138,7 @@ class Progress:
         return dict(sorted(found.items()))
 
     def executions(self) -> Iterator[tuple[ExecutionKey, Execution]]:
-        """All executions of the run as they stand by now."""
+        """All executions of the run, each with the change that was collected, if any."""
         yield from {**self.view.executions, **self._changed}.items()
 
     def put(self, key: ExecutionKey, execution: Execution) -> None:
@@ -138,7 +159,7 @@ class Progress:
         """Record the output of a step, where steps after it will see it."""
         loop_context = self._loop_context(frame_id)
         self.outputs.append(RecordedOutput(step_id, output, loop_context))
-        self._run = _with_output(self._run, self.outputs[-1])
+        self._run = self._run.with_output(step_id, output, loop_context)
 
     def _loop_context(self, frame_id: str) -> tuple[str, int] | None:
         frame = self.machine.frame(frame_id)
@@ -182,8 +203,9 @@ class Progress:
         self._terminal_events.append(NewMobEvent(mob_id=self._run.mob_id, kind=kind))
 
     def transition(self) -> Transition | None:
-        """All of it as one transition; None when nothing happened."""
-        if not (self._inputs or self._changed or self._events):
+        """Everything that was collected as one transition; None if that is nothing."""
+        inputs = self.draft.inputs
+        if not (inputs or self._changed or self._events):
             return None
         over = self.machine.status.is_terminal
         return Transition(
@@ -191,7 +213,7 @@ class Progress:
             run=self.run,
             executions=self._changed,
             unchanged=tuple(sorted(self._relied_on - self._changed.keys())),
-            inputs=tuple(self._inputs),
+            inputs=inputs,
             outputs=tuple(self.outputs),
             step_rows=tuple(self._step_rows),
             step_rows_once=tuple(self._step_rows_once),
@@ -201,16 +223,3 @@ class Progress:
             terminal_events=tuple(self._terminal_events),
             look_again_at=None if over else self.view.deadline,
         )
-
-
-def _with_output(run: MobRun, recorded: RecordedOutput) -> MobRun:
-    if recorded.loop_context is None:
-        return run.model_copy(
-            update={"root_step_outputs": run.root_step_outputs.set((recorded.step_id, recorded.output))}
-        )
-    loop_id, iteration = recorded.loop_context
-    iterations = list(run.loop_iteration_outputs.get(loop_id, ()))
-    iterations += [FrozenDict[str, Any]() for _ in range(iteration + 1 - len(iterations))]
-    iterations[iteration] = iterations[iteration].set((recorded.step_id, recorded.output))
-    outputs = run.loop_iteration_outputs.set((loop_id, tuple(iterations)))
-    return run.model_copy(update={"loop_iteration_outputs": outputs})

@@ -1,0 +1,55 @@
+"""Deadlines: when an execution and a flow are out of time, and how a handler is cancelled at its deadline."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import Any
+
+from redis_mob.fleet.lease import LeaseLostError
+from redis_mob.models.execution import later
+from redis_mob.models.flow_spec import FlowStepSpec
+from redis_mob.models.transition import RunView
+
+DEFAULT_STEP_TIMEOUT_MS = 30_000
+"""How long an execution may take when its step does not say (contract: engine-10)."""
+
+GRACE_SECONDS = 5.0
+"""How long a cancelled handler may take to stop."""
+
+
+def execution_deadline(view: RunView, step: FlowStepSpec) -> datetime:
+    """When an execution that starts now is out of time: after the timeout of its step, or with its flow."""
+    timeout = DEFAULT_STEP_TIMEOUT_MS if step.timeout_ms is None else step.timeout_ms
+    deadline = later(view.now, timeout)
+    return deadline if view.deadline is None else min(deadline, view.deadline)
+
+
+def is_out_of_time(view: RunView) -> bool:
+    """Whether the deadline of the flow has passed, by the clock of the storage."""
+    return view.deadline is not None and view.deadline <= view.now
+
+
+async def ended_before_deadline(
+    work: asyncio.Task[Any], lease_lost: asyncio.Task[None], seconds: float, cancelled: asyncio.Event
+) -> bool:
+    """Let a handler run until it ends, at most this many seconds; False if it did not end in this time.
+
+    Raises LeaseLostError when the lease was lost before. On every way out the handler is told by `cancelled`, and its
+    task is cancelled and awaited for five seconds.
+    """
+    try:
+        done, _ = await asyncio.wait({work, lease_lost}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        # If both ended in the same turn the result is taken: whether it still counts is not decided here but by the
+        # commit, which compares the fencing token.
+        if work in done:
+            return True
+        if lease_lost in done:
+            raise LeaseLostError
+        return False
+    finally:
+        # The event comes first: a handler in a thread cannot be cancelled and can only look at the event. The wait is
+        # bounded, because a handler that swallows its cancellation must not keep the worker from settling the timeout.
+        cancelled.set()
+        work.cancel()
+        await asyncio.wait({work}, timeout=GRACE_SECONDS)

@@ -1,0 +1,48 @@
+"""Decides a step by its collection policy: when it has its quorum, and when that has become impossible."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from redis_mob.fleet.step_end import complete_step, fail_step
+from redis_mob.fleet.transition_builder import TransitionBuilder
+from redis_mob.models.execution import ExecutionKey, ExecutionStatus
+from redis_mob.models.flow_spec import CollectAll, CollectAny, CollectionPolicy, CollectQuorum
+
+
+def members_required(policy: CollectionPolicy) -> int:
+    """How many members a step must have at least, so that it can succeed at all."""
+    return policy.n if isinstance(policy, CollectQuorum) else 1
+
+
+def successes_required(policy: CollectionPolicy, members: int) -> int:
+    """How many of a step's members must succeed."""
+    match policy:
+        case CollectAll():
+            return members
+        case CollectAny():
+            return 1
+        case CollectQuorum(n=n):
+            return n
+
+
+def decide_step(builder: TransitionBuilder, frame_id: str, node_id: str, step_id: str) -> None:
+    """End the step as soon as its outcome is certain, even if other members are still at work (contract: engine-12)."""
+    executions = builder.executions_of(frame_id, node_id)
+    by_status = Counter(execution.status for execution in executions.values())
+    successes, failures = by_status[ExecutionStatus.COMPLETED], by_status[ExecutionStatus.FAILED]
+    required = successes_required(builder.flow.steps[step_id].collection_policy, len(executions))
+    if successes >= required:
+        complete_step(builder, frame_id, node_id, step_id)
+    elif len(executions) - failures < required:
+        reasons = [
+            f"{member}: {execution.reason}"
+            for member, execution in executions.items()
+            if execution.status is ExecutionStatus.FAILED
+        ]
+        fail_step(builder, frame_id, node_id, step_id, "; ".join(reasons))
+    else:
+        # Two workers may bring in the last two results at the same time. Each sees the other's execution still open
+        # and decides to wait; if both commits won, no further result would come and the step would hang. So the
+        # commit compares the open executions too: one of the two loses, reads both results, and decides the step.
+        builder.rely_on(ExecutionKey(frame_id, node_id, member) for member in executions)

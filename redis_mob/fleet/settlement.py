@@ -1,0 +1,72 @@
+"""Takes the outcome of one execution: it completes, is tried again later, or fails; then its step may be decided."""
+
+from __future__ import annotations
+
+from random import Random
+
+from redis_mob.fleet.outcome import Failed, Outcome, Succeeded, accepted
+from redis_mob.fleet.quorum import decide_step
+from redis_mob.fleet.retry import may_retry, retry_pause
+from redis_mob.fleet.transition_builder import TransitionBuilder, target
+from redis_mob.models.base import json_text
+from redis_mob.models.events import StepTargetCompleted, StepTargetFailed
+from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus
+from redis_mob.models.failure import AgentErrorReport, TurnError
+from redis_mob.models.run import StepRunStatus
+
+
+def settle_execution(
+    builder: TransitionBuilder, key: ExecutionKey, execution: Execution, outcome: Outcome, random: Random
+) -> None:
+    """Take the outcome of an execution, and decide its step if that makes the outcome of the step certain."""
+    run_id, step_id = builder.run.run_id, execution.step_id
+    match accepted(outcome, step_id, builder.view.launch):
+        case Succeeded(output):
+            builder.close(key, status=ExecutionStatus.COMPLETED, output=output)
+            builder.row(step_id, key.target, StepRunStatus.COMPLETED, output)
+            builder.tell(StepTargetCompleted(run_id=run_id, step_id=step_id, target=target(key.target)))
+        case Failed() as failed:
+            _fail(builder, key, execution, failed, random)
+    decide_step(builder, key.frame_id, key.node_id, step_id)
+
+
+def _fail(builder: TransitionBuilder, key: ExecutionKey, execution: Execution, failed: Failed, random: Random) -> None:
+    pause = retry_pause(execution, random)
+    again = failed.retryable and may_retry(builder, execution, pause)
+    report, error = _described(failed, final=not again)
+    # Every failed attempt is told as an event, but only the final one gets ledger rows: the failure ledger is what the
+    # terminal event of the run takes its reasons from, and an attempt that was made good is none.
+    builder.tell(
+        StepTargetFailed(
+            run_id=builder.run.run_id,
+            step_id=execution.step_id,
+            target=target(key.target),
+            reason=failed.reason,
+            error_report=report,
+            error=error,
+        )
+    )
+    if again:
+        builder.close(
+            key,
+            status=ExecutionStatus.WAITING,
+            attempt=execution.attempt + 1,
+            due_at=builder.now + pause,
+            reason=failed.reason,
+        )
+        return
+    builder.close(key, status=ExecutionStatus.FAILED, reason=failed.reason)
+    builder.row(execution.step_id, key.target, StepRunStatus.FAILED)
+    builder.failure(execution.step_id, failed.reason, report, error)
+
+
+def _described(failed: Failed, *, final: bool) -> tuple[AgentErrorReport | None, TurnError | None]:
+    if failed.error_class is None:
+        return None, None
+    reason = {"exception": failed.error_class}
+    if failed.detail is not None:
+        reason["detail"] = failed.detail
+    report = AgentErrorReport.model_validate({"class": "tool", "reason": reason, "message": failed.reason})
+    text = failed.detail if isinstance(failed.detail, str | None) else json_text(failed.detail)
+    error = TurnError(kind="tool_failure", terminal=final, detail=text, retryable=failed.retryable)
+    return report, error

@@ -1,0 +1,49 @@
+"""Ends a step: completed, failed or skipped, with its output, its event, and an end to its open executions."""
+
+from __future__ import annotations
+
+from redis_mob.fleet.aggregate import aggregate
+from redis_mob.fleet.transition_builder import OPEN, TransitionBuilder
+from redis_mob.kernel.commands import Frame
+from redis_mob.models.events import StepCompleted, StepFailed, StepSkipped
+from redis_mob.models.execution import ExecutionStatus
+from redis_mob.models.run import StepRunStatus
+
+
+def complete_step(builder: TransitionBuilder, frame_id: str, node_id: str, step_id: str) -> None:
+    """The step succeeded: its aggregate is recorded, and executions that are still open are canceled."""
+    executions = builder.executions_of(frame_id, node_id)
+    cancel_open(builder, frame_id, node_id)
+    builder.record_output(frame_id, step_id, aggregate(builder.flow.steps[step_id], executions))
+    builder.tell(StepCompleted(run_id=builder.run.run_id, step_id=step_id))
+    builder.end_node(frame_id, Frame.COMPLETE_NODE, node_id)
+
+
+def fail_step(builder: TransitionBuilder, frame_id: str, node_id: str, step_id: str, reason: str) -> None:
+    """The step failed; executions that are still open are canceled."""
+    cancel_open(builder, frame_id, node_id)
+    executions = builder.executions_of(frame_id, node_id).values()
+    # A member that failed has its own row in the failure ledger. Only a step that failed without one (no members, a
+    # message that cannot be rendered) gets a row here, so that no failure is recorded twice.
+    if not any(execution.status is ExecutionStatus.FAILED for execution in executions):
+        builder.failure(step_id, reason)
+    builder.tell(StepFailed(run_id=builder.run.run_id, step_id=step_id, reason=reason))
+    builder.end_node(frame_id, Frame.FAIL_NODE, node_id)
+
+
+def skip_step(builder: TransitionBuilder, frame_id: str, node_id: str, step_id: str, reason: str) -> None:
+    """The step is not to be done."""
+    builder.tell(StepSkipped(run_id=builder.run.run_id, step_id=step_id, reason=reason))
+    builder.end_node(frame_id, Frame.SKIP_NODE, node_id)
+
+
+def cancel_open(builder: TransitionBuilder, frame_id: str | None = None, node_id: str | None = None) -> None:
+    """Cancel the open executions of one node, or all of the run.
+
+    Their leases end in this commit. The workers that hold them learn it from their next renewal, which loses its
+    compare, and cancel their handlers; a result that comes before is refused by its fencing token.
+    """
+    for key, execution in list(builder.executions()):
+        if execution.status in OPEN and frame_id in (None, key.frame_id) and node_id in (None, key.node_id):
+            builder.close(key, status=ExecutionStatus.CANCELED)
+            builder.row(execution.step_id, key.target, StepRunStatus.CANCELED)

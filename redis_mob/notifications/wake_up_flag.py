@@ -1,0 +1,29 @@
+"""A flag that tells a waiting reader that something changed; the reader reads what it was."""
+
+from __future__ import annotations
+
+import asyncio
+
+SWEEP_SECONDS = 1.0
+"""How long a reader relies on wake-ups before it looks by itself. A wake-up can be lost, with the connection that
+carries it or in a failover; this is how long that can delay anything."""
+
+
+class WakeUpFlag:
+    """Set when something changed; any number of changes before the next wait are one wake-up."""
+
+    def __init__(self) -> None:
+        self._changed = asyncio.Event()
+
+    def set(self) -> None:
+        self._changed.set()
+
+    async def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the flag is set, at most `timeout` seconds, and clear it; returns whether it was set."""
+        try:
+            async with asyncio.timeout(timeout):
+                await self._changed.wait()
+        except TimeoutError:
+            return False
+        self._changed.clear()
+        return True
