@@ -43,9 +43,9 @@ class DurabilityError(MobStoreError):
 class EpochChangedError(MobStoreError):
     """The storage has gone back in time: a failover or restart has lost what had been acknowledged or seen.
 
-    A write that raises it has not happened. Everybody who notices gets it once, then goes on with what is left: read
-    again what you rely on. A subscription that raises it goes on after the event `kept`, the last one of those it had
-    seen that is still there; `kept` is None for a write (contract: store-17).
+    A write that raises it has not happened. Every storage that notices raises it once, then goes on with what is
+    left: read again what you rely on. A subscription that raises it goes on after the event `kept`, the last one of
+    those it had seen that is still there; `kept` is None for a write (contract: store-17).
     """
 
     def __init__(self, message: str, kept: int | None = None) -> None:
@@ -67,7 +67,7 @@ class ReadFailedError(MobStoreError):
 
 
 class StorageUnavailableError(ReadFailedError):
-    """The storage cannot be opened: wrong address, nobody listening, wrong password, unsupported server.
+    """The storage cannot be opened: wrong address, no server there, wrong password, unsupported server.
 
     What passes was waited for (contract: store-19).
     """

@@ -186,7 +186,7 @@ def seal_key(
 ) -> None:
     """Print a new random key that seals secrets, as a line for the file that --seal-keys names.
 
-    Whoever has the line can open what the key sealed; who loses it loses the secrets.
+    With this line everything that the key sealed can be opened; without it the secrets are lost.
     """
     with _errors_told(stderr_console()):
         _print(SealKey.generate(id).to_text())
@@ -206,8 +206,8 @@ def doctor(
     """
     with _errors_told(stderr_console()):
         asked = Durability.parse(durability)
-        place = _url(url, of_memory="it has no server to look at")
-        examination = asyncio.run(examine(place, namespace, asked))
+        address = _url(url, of_memory="it has no server to look at")
+        examination = asyncio.run(examine(address, namespace, asked))
     if as_json:
         _print(doctor_output.as_json(examination))
     else:
@@ -265,7 +265,9 @@ def _flow_id(definition: MobDefinition, flow: str | None) -> str:
 def _handlers(name: str | None, definition: MobDefinition, flow_id: str) -> Mapping[str, Handler]:
     if name is None:
         raise HandlerError(HOW_TO_WRITE_A_HANDLER)
-    with contextlib.redirect_stdout(sys.stderr):  # standard output is for the result, whatever a module prints
+    with contextlib.redirect_stdout(
+        sys.stderr
+    ):  # standard output is for the result alone; an imported module may print
         handlers = load_handlers(name)
     require_handlers(handlers, flow_id, definition.flows[flow_id])
     return handlers
@@ -319,5 +321,5 @@ def _print(text: str) -> None:
     try:
         sys.stdout.buffer.write(text.encode() + b"\n")
         sys.stdout.buffer.flush()
-    except BrokenPipeError:  # nobody reads it; the flush at exit shall not fail again
+    except BrokenPipeError:  # the reader is gone; the flush at exit must not fail again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -42,7 +42,7 @@ def printable(text: str) -> str:
 
 
 def stderr_console() -> Console:
-    """Standard error; styled only if it is a terminal, whatever the environment says about colours."""
+    """Standard error; styled only if it is a terminal, even if the environment asks for colours."""
     return Console(stderr=True, force_terminal=sys.stderr is not None and sys.stderr.isatty(), highlight=False)
 
 

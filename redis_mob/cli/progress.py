@@ -73,7 +73,7 @@ class MemberProgress:
 
 @dataclass(frozen=True, slots=True)
 class StepProgress:
-    """A step in one place of the run. `iteration` is empty outside of loops; else the rounds of the loops around it,
+    """A step in one frame of the run. `iteration` is empty outside of loops; else the rounds of the loops around it,
     outermost first, counted from 1. It has no members before it starts, or if it never does."""
 
     step: str
@@ -88,17 +88,17 @@ def step_progress(view: RunView, flow: FlowSpec) -> list[StepProgress]:
 
     `flow` is the one that the run was started with; KernelError is raised for another.
     """
-    places: dict[str, list[StepProgress]] = {}
-    for place in _places(view, FlowMachine.from_run(view.run, flow), flow):
-        places.setdefault(place.step, []).append(place)
+    reached: dict[str, list[StepProgress]] = {}
+    for one in _in_frames(view, FlowMachine.from_run(view.run, flow), flow):
+        reached.setdefault(one.step, []).append(one)
     progress: list[StepProgress] = []
     for step in view.run.flow_state.ordered_steps:
         unreached = StepProgress(step, (), flow.steps[step].role, _OF_STEP[view.run.flow_state.step_status.get(step)])
-        progress += sorted(places.get(step, [unreached]), key=lambda place: place.iteration)
+        progress += sorted(reached.get(step, [unreached]), key=lambda one: one.iteration)
     return progress
 
 
-def _places(view: RunView, machine: FlowMachine, flow: FlowSpec) -> Iterator[StepProgress]:
+def _in_frames(view: RunView, machine: FlowMachine, flow: FlowSpec) -> Iterator[StepProgress]:
     """Every step in every frame that exists."""
     executions = _by_node(view.executions)
     for frame_id, frame in machine.frames.items():
@@ -137,33 +137,33 @@ def _natural(member: str) -> tuple[str, int]:
 
 def changes(before: Sequence[StepProgress], after: Sequence[StepProgress]) -> list[str]:
     """One line for each thing that happened in between; steps that only wait are not worth one."""
-    known_steps = {(place.step, place.iteration): place.state for place in before}
-    known_members = {member.key: (member.state, member.attempt) for place in before for member in place.members}
+    known_steps = {(step.step, step.iteration): step.state for step in before}
+    known_members = {member.key: (member.state, member.attempt) for step in before for member in step.members}
     lines: list[str] = []
-    for place in after:
-        for member in place.members:
+    for step in after:
+        for member in step.members:
             known = known_members.get(member.key, (State.WAITING, 1))
             if known != (member.state, member.attempt):
-                lines.append(_member_line(place, member))
-        if place.state.is_final and known_steps.get((place.step, place.iteration)) is not place.state:
-            lines.append(f"step {place.step}{iteration_suffix(place)} {place.state}")
+                lines.append(_member_line(step, member))
+        if step.state.is_final and known_steps.get((step.step, step.iteration)) is not step.state:
+            lines.append(f"step {step.step}{iteration_suffix(step)} {step.state}")
     return lines
 
 
-def _member_line(place: StepProgress, member: MemberProgress) -> str:
-    text = f"step {place.step}[{member.member}]{iteration_suffix(place)} {member.state} attempt {member.attempt}"
+def _member_line(step: StepProgress, member: MemberProgress) -> str:
+    text = f"step {step.step}[{member.member}]{iteration_suffix(step)} {member.state} attempt {member.attempt}"
     tells_why = member.reason and member.state in (State.WAITING, State.FAILED)
     return f"{text}: {member.reason}" if tells_why else text
 
 
-def iteration_suffix(place: StepProgress) -> str:
+def iteration_suffix(step: StepProgress) -> str:
     """` iteration 2`, or ` iteration 1.3` in a nested loop; nothing outside of loops."""
-    return f" iteration {iteration_text(place)}" if place.iteration else ""
+    return f" iteration {iteration_text(step)}" if step.iteration else ""
 
 
-def iteration_text(place: StepProgress) -> str:
+def iteration_text(step: StepProgress) -> str:
     """`2`, or `1.3` in a nested loop; nothing outside of loops."""
-    return ".".join(map(str, place.iteration))
+    return ".".join(map(str, step.iteration))
 
 
 class Stopwatch:
@@ -210,13 +210,13 @@ class Row:
 def rows(progress: Iterable[StepProgress]) -> list[Row]:
     """The whole table, in the order of the progress."""
     table: list[Row] = []
-    for place in progress:
-        iteration = iteration_text(place)
+    for step in progress:
+        iteration = iteration_text(step)
         table += (
-            Row(place.step, iteration, one.member, one.state, one.attempt, one.reason, one.key) for one in place.members
+            Row(step.step, iteration, one.member, one.state, one.attempt, one.reason, one.key) for one in step.members
         )
-        if not place.members:
-            table.append(Row(place.step, iteration, place.role, place.state, None, "", None))
+        if not step.members:
+            table.append(Row(step.step, iteration, step.role, step.state, None, "", None))
     return table
 
 
@@ -228,7 +228,7 @@ def fitted(table: Sequence[Row], height: int) -> tuple[list[Row], str]:
 
     What runs or has failed stays longest; of rows of the same state the latest stay.
     """
-    ranked = sorted(range(len(table)), key=lambda place: (_INTEREST.index(table[place].state), -place))
+    ranked = sorted(range(len(table)), key=lambda row: (_INTEREST.index(table[row].state), -row))
     kept, dropped = sorted(ranked[:height]), ranked[height:]
-    counts = {state: sum(table[place].state is state for place in dropped) for state in State}
-    return [table[place] for place in kept], ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    counts = {state: sum(table[row].state is state for row in dropped) for state in State}
+    return [table[row] for row in kept], ", ".join(f"{count} {state}" for state, count in counts.items() if count)

@@ -8,7 +8,8 @@ from typing import Any
 
 from redis_mob.fleet.transition_builder import FLOW_STEP
 from redis_mob.models.base import json_text
-from redis_mob.models.events import FlowFailed, MobEvent
+from redis_mob.models.events import MobEvent
+from redis_mob.models.flow_events import FlowFailed
 from redis_mob.models.run import FailureLedgerEntry, MobRun, MobRunStatus
 from redis_mob.models.transition import RunView
 from redis_mob.storage import MobStorage

@@ -107,7 +107,9 @@ async def _followed(storage: MobStorage, run_id: str, pool: WorkerPool, shown: D
     async with storage.executions.listen() as wake_up:
         while True:
             view = await _loaded(storage, run_id)
-            _tell_notes(pool, shown)  # only now: when nobody reaches the storage, one message says so
+            _tell_notes(
+                pool, shown
+            )  # after loading: if the storage is unreachable, one error says so and not each worker
             shown.show(view, pool.alive)
             if view.run.status.is_terminal:
                 return view
@@ -133,7 +135,7 @@ async def _loaded(storage: MobStorage, run_id: str) -> RunView:
     except ReadFailedError as error:
         raise StorageUnavailableError(f"the storage was lost while run {run_id} was under way: {error}") from error
     if view is None:
-        raise NotFoundError(f"run {run_id} is gone: somebody has emptied the storage")
+        raise NotFoundError(f"run {run_id} is gone: the storage was emptied meanwhile")
     return view
 
 

@@ -126,7 +126,7 @@ def _stop_with_link(link: Link, stop: asyncio.Event, loop: asyncio.AbstractEvent
 
 
 def _leave_with_all() -> NoReturn:
-    """End this process and what its handlers started: nobody else may be there any more to do it."""
+    """End this process and what its handlers started; the process that started this one may be gone."""
     if os.getpgrp() == os.getpid():
         os.killpg(0, signal.SIGKILL)
     os._exit(ExitStatus.FAILED)

@@ -1,7 +1,7 @@
 """What a worker process and the one that started it say to each other: a line of JSON each, over the worker's pipes.
 
 Standard input of the worker holds its orders, and then stays open: when it ends, the worker ends. Standard output
-holds reports. Standard error is free for whatever handlers print.
+holds reports. Standard error is left to what handlers print.
 """
 
 from __future__ import annotations

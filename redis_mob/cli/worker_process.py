@@ -26,7 +26,7 @@ _LAST_WORDS = 1.0
 
 
 class WorkerProcess(asyncio.SubprocessProtocol):
-    """`served` says whether it came to serve, `last_words` why it ended, if it told.
+    """`served` says whether it reported that it is ready, `last_words` is the reason it gave for its end, if any.
 
     It has a session of its own, so that Ctrl-C does not reach it, and what its handlers start ends with it.
     """
@@ -72,7 +72,8 @@ class WorkerProcess(asyncio.SubprocessProtocol):
     def kill(self) -> None:
         """End the process at once, with everything in its session."""
         if self._transport is not None:
-            with suppress(ProcessLookupError, PermissionError):  # nobody is left; macOS tells it in the second way
+            # The group may be empty, which macOS reports as PermissionError.
+            with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._transport.get_pid(), signal.SIGKILL)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

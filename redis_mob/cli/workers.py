@@ -48,7 +48,7 @@ class WorkerPool:
         return len(self._alive)
 
     def take_notes(self) -> list[str]:
-        """What was worth telling since the last call, in order; what several workers said alike stands once."""
+        """The notes since the last call, in order; a note that several workers left is in it once."""
         notes, self._notes = self._notes, []
         return list(dict.fromkeys(notes))
 
@@ -93,7 +93,7 @@ class WorkerPool:
             early = 0 if served else early + 1
             if early == EARLY_DEATHS or end == ExitStatus.USAGE:
                 break
-            self._notes.append(f"worker {number} {_how(end)}{_why(last_words)}; another one takes its place")
+            self._notes.append(f"worker {number} {_how(end)}{_why(last_words)}; another one is started")
             if early:
                 pause = backoff(early, first=FIRST_PAUSE, longest=LONGEST_PAUSE, uniform=random.uniform)
                 await asyncio.sleep(pause)
@@ -103,7 +103,7 @@ class WorkerPool:
         raise final
 
     async def _run_one(self, number: int) -> tuple[bool, int, str]:
-        """Run one process to its end: whether it came to serve, its exit status, and why it ended if it said so."""
+        """Run one process to its end; returns whether it was ready to serve, its exit status, and its last words."""
         try:
             process = await WorkerProcess.start(
                 self._orders, lambda line: self._output(f"worker {number}: {line}"), self._notes.append

@@ -13,15 +13,9 @@ from redis_mob.codec.ledgers import microseconds, moment
 from redis_mob.codec.packing import pack
 from redis_mob.errors import InternalError, SerializationError
 from redis_mob.models.base import SCHEMA_VERSION, format_timestamp
-from redis_mob.models.events import (
-    MOB_EVENT_KIND,
-    MemberSpawned,
-    MobEvent,
-    MobEventKind,
-    NewMobEvent,
-    StepFailed,
-    terminal_identity,
-)
+from redis_mob.models.events import MOB_EVENT_KIND, MobEvent, MobEventKind, NewMobEvent, terminal_identity
+from redis_mob.models.flow_events import StepFailed
+from redis_mob.models.member_events import MemberSpawned
 from redis_mob.models.member_ref import MEMBER_REF
 from redis_mob.models.problems import problems
 

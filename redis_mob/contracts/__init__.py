@@ -1,6 +1,6 @@
-"""The store contracts: what a caller may rely on, whichever backend stands behind.
+"""The store contracts: what a caller may rely on with every backend.
 
-A lost compare is a plain False (or None), not an error: somebody else was faster, so read again. Every mutating
+A lost compare is a plain False (or None), not an error: another writer was faster, so read again. Every mutating
 method is atomic: it happens as a whole, or leaves nothing behind. The rules that are cited stand in
 docs/contract; decision 0010 lists where they depart from other implementations.
 """

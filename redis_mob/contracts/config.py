@@ -47,7 +47,7 @@ class ConfigSubscription(Protocol):
 
 @runtime_checkable
 class ConfigChangeNotifier(Protocol):
-    """Tells who listens that config documents changed, in the order in which they did (contract: config-24)."""
+    """Tells subscribers that config documents changed, in the order in which they did (contract: config-24)."""
 
     def subscribe(self, after: int | None = None) -> AbstractAsyncContextManager[ConfigSubscription]:
         """Follow the changes: each once, in order, across processes and lost connections.
@@ -96,7 +96,7 @@ class ConfigStore(Protocol):
         ...
 
     async def put(self, namespace: str, id: str, value: Any) -> None:
-        """Create or overwrite a document, whatever its revision."""
+        """Create or overwrite a document; its revision is not compared."""
         ...
 
     async def put_if_absent(self, namespace: str, id: str, value: Any) -> None:
@@ -138,7 +138,7 @@ class ConfigStore(Protocol):
     async def change_token(self, namespace: str) -> int:
         """A number that grows with every change in this namespace, and only then; 0 if there never was one.
 
-        It costs the same however many documents there are: who polls compares it with the one before.
+        It costs the same however many documents there are: a reader that polls compares it with the one before.
         """
         ...
 
@@ -149,13 +149,13 @@ class ConfigStore(Protocol):
     def walk(self, namespace: str, page_size: int = 100) -> AsyncIterator[tuple[str, Any]]:
         """All documents of a namespace in the order of the UTF-8 bytes of their ids, read page by page.
 
-        What is there all the time is seen exactly once, whatever is written meanwhile. Raises like `list`, and
-        ValidationError for a page size that is not at least 1.
+        A document that is there all the time is seen exactly once, also while others are written. Raises like `list`,
+        and ValidationError for a page size that is not at least 1.
         """
         ...
 
     def scoped(self, scope_id: str) -> ConfigStore:
-        """The documents of one scope, apart from those of all others; nobody outside sees its namespaces as his own.
+        """The documents of one scope, apart from those of all others; its namespaces are not those of any other scope.
 
         Its errors, and the changes it tells of, are those of the scope, by the names within it. Without a scope they
         show as namespaces `scope:<bytes of the scope id>:<scope id>:<namespace>` (contract: config-20). Raises

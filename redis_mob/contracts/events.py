@@ -14,7 +14,7 @@ from redis_mob.models import MobEvent, NewMobEvent
 class MobEventStore(Protocol):
     """One totally ordered log of events for a whole namespace; reads are not filtered by mob (contract: events-1).
 
-    Cursors start at 1, grow by 1 with each event and are never used again, whatever is pruned or cleared
+    Cursors start at 1, grow by 1 with each event and are never used again, also after prune and clear
     (contract: events-2). Timestamps come from the server's clock unless the event brings its own (contract: events-4).
     All methods raise WriteFailedError or ReadFailedError when the storage cannot be reached, OutcomeUnknownError when
     the connection was lost after a write was sent, InternalError for an event that cannot be stored, before any write,
@@ -22,11 +22,11 @@ class MobEventStore(Protocol):
     """
 
     async def append(self, event: NewMobEvent, /) -> MobEvent:
-        """Append one event, whatever it is, a second terminal event of a flow included (contract: events-5)."""
+        """Append one event of any kind, a second terminal event of a flow included (contract: events-5)."""
         ...
 
     async def append_terminal_event_if_absent(self, event: NewMobEvent, /) -> MobEvent | None:
-        """Append the terminal event of a flow unless (mob, run, flow) has one, on whatever path it came.
+        """Append the terminal event of a flow unless (mob, run, flow) has one, which any append may have stored.
 
         Returns None if it has. Pruning does not make room for a second one; clear does (contract: events-9).
         Raises InternalError for an event that ends no flow, before anything is read or written.

@@ -71,7 +71,7 @@ class ExecutionStore(Protocol):
     async def take_due(
         self, *, max_runs: int, max_executions: int, keep: timedelta, roles: Sequence[str] | None = None
     ) -> DueWork:
-        """Take runs and executions that are due; nobody else sees them for the time of `keep`, then everybody.
+        """Take runs and executions that are due; they are hidden from other workers for the time of `keep`.
 
         Of the executions only those of `roles` are taken, of all roles if it is None.
 

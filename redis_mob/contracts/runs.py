@@ -37,7 +37,7 @@ class MobRunStore(Protocol):
     """
 
     async def create_run(self, run: MobRun, /) -> None:
-        """Store a run as it is, whatever its status and content. Raises RunAlreadyExistsError, touching nothing."""
+        """Store a run as it is, with any status and content. Raises RunAlreadyExistsError, touching nothing."""
         ...
 
     async def get_run(self, run_id: str, /) -> MobRun | None:
@@ -116,7 +116,7 @@ class MobRunStore(Protocol):
         ...
 
     async def put_step_output(self, run_id: str, *, step_id: str, output: Any) -> None:
-        """Set the output of the last row of a step, whoever wrote it. Raises InternalError if it has no row."""
+        """Set the output of the last row of a step, of any member. Raises InternalError if it has no row."""
         ...
 
     async def append_failure_entry(self, run_id: str, *, entry: FailureLedgerEntry) -> None:
@@ -184,7 +184,7 @@ class MobRunStore(Protocol):
 
         `loop_context` is (loop id, iteration) for a step in a loop body: earlier iterations without outputs then read
         as empty. Raises InternalError for an iteration that is not from 0 to 1,000,000, before any write
-        (contract: runs-26). A key that is recorded again keeps its place.
+        (contract: runs-26). A key that is recorded again keeps its position.
         """
         ...
 

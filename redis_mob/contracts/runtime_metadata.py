@@ -9,7 +9,7 @@ from redis_mob.models import ExternalBindingOverlayRecord, SupervisorAuthorityRe
 
 @runtime_checkable
 class MobRuntimeMetadataStore(Protocol):
-    """Who supervises each mob, and the external bindings of its members (contract: metadata-4).
+    """The authority of each mob's supervisor, and the external bindings of its members (contract: metadata-4).
 
     Authority and overlays are independent: deleting one leaves the other. Secrets (the keys of an authority, the
     bootstrap token of an overlay) are stored sealed when there is a key, and no error shows them. All methods raise
@@ -23,7 +23,7 @@ class MobRuntimeMetadataStore(Protocol):
         ...
 
     async def put_supervisor_authority(self, mob_id: str, record: SupervisorAuthorityRecord) -> None:
-        """Store the authority of a mob, whatever is there; epochs are not compared.
+        """Store the authority of a mob, over any other; epochs are not compared.
 
         Raises InternalError, before any write, for a record in which a peer id is not that of its key, the pending
         rotation included (contract: metadata-3); so do the other two ways to store one.
@@ -56,11 +56,11 @@ class MobRuntimeMetadataStore(Protocol):
         ...
 
     async def put_external_binding_overlay_if_absent(self, mob_id: str, record: ExternalBindingOverlayRecord) -> bool:
-        """Store an overlay unless its agent has one of this generation, whatever it says; False if it has."""
+        """Store an overlay unless its agent has one of this generation, also a different one; False if it has."""
         ...
 
     async def upsert_external_binding_overlay(self, mob_id: str, record: ExternalBindingOverlayRecord) -> None:
-        """Store an overlay in the place of the one that its agent has of this generation, if any."""
+        """Store an overlay, over the one that its agent has of this generation, if any."""
         ...
 
     async def delete_external_binding_overlay(self, mob_id: str, agent_identity: str, generation: int) -> None:
@@ -75,7 +75,7 @@ class MobRuntimeMetadataStore(Protocol):
         """Seal every secret of the namespace with the newest seal key, and need the older keys of the ring no more.
 
         Call it once every process seals with the newest key. Returns how many records were replaced; each is replaced
-        by itself, and only if nobody changed it meanwhile, or else looked at again. Calling it again, also at the
+        by itself, and only if it was not changed meanwhile, or else looked at again. Calling it again, also at the
         same time, is harmless. `adopt_unsealed` seals records in clear too, from the time before there was a key.
         Raises SerializationError or SealKeyMissingError, with no key retired, for a record that does not open (one in
         clear without `adopt_unsealed` included); InternalError for a storage that seals but was opened without a key. A

@@ -21,7 +21,7 @@ class MobSpecStore(Protocol):
     async def put_spec(self, mob_id: str, definition: MobDefinition, revision: int | None = None) -> int:
         """Store a definition, and return its new revision.
 
-        Without `revision` it overwrites whatever is there. With one it raises SpecRevisionConflictError, touching
+        Without `revision` it overwrites any stored definition. With one it raises SpecRevisionConflictError, touching
         nothing, if the current revision is another; absence counts as 0, so that 0 only creates. Raises InternalError
         for a definition that JSON cannot hold, before any write.
         """

@@ -20,8 +20,8 @@ from redis_mob.kernel.actions import (
 from redis_mob.kernel.conditions import evaluate
 from redis_mob.kernel.plan import next_actions
 from redis_mob.kernel.seeds import body_frame_id
-from redis_mob.models.events import FlowStarted, StepSkipped
 from redis_mob.models.flow import FlowStepStatus, LoopPhase
+from redis_mob.models.flow_events import FlowStarted, StepSkipped
 from redis_mob.models.flow_spec import FrameSpec, RepeatUntilSpec
 from redis_mob.models.run import StepRunStatus
 

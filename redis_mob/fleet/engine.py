@@ -17,8 +17,8 @@ from redis_mob.fleet.settlement import settle_execution
 from redis_mob.fleet.takeover import take_over
 from redis_mob.fleet.transition_builder import TransitionBuilder, target
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.events import StepDispatched
 from redis_mob.models.execution import ExecutionKey, ExecutionStatus, Lease
+from redis_mob.models.flow_events import StepDispatched
 from redis_mob.models.run import MobRunStatus, StepRunStatus
 from redis_mob.models.transition import RunView, Transition
 

@@ -18,7 +18,8 @@ def load_handlers(name: str) -> dict[str, Handler]:
     """The handlers of each role that `module:attribute` names; a function serves all roles, as `*`.
 
     Modules of the working directory can be imported, and come first. Raises HandlerError naming module and attribute:
-    the module does not exist or cannot be imported (with the exception and its place), or there is no such handler.
+    the module does not exist or cannot be imported (with the exception and where it was raised), or it has no such
+    handler.
     """
     module_name, colon, attribute = name.partition(":")
     if not (module_name and colon and attribute):
@@ -60,7 +61,7 @@ def _imported(name: str, module_name: str) -> Any:
                 f"handler {name!r}: there is no module {error.name!r}, neither in {here} nor among the installed ones"
             ) from None
         raise _broken(name, module_name, error) from error
-    except (Exception, SystemExit) as error:  # whatever a module does while it is imported
+    except (Exception, SystemExit) as error:  # importing a module runs code that may raise anything
         raise _broken(name, module_name, error) from error
 
 

@@ -1,4 +1,4 @@
-"""What came of executing a step, and how a handler's value is taken (contract: engine-21)."""
+"""The outcome of an execution, and how the value of a handler is accepted (contract: engine-21)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Succeeded:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The execution failed. `error_class` names the exception, `detail` is whatever the handler added."""
+    """The execution failed. `error_class` names the exception, `detail` is any JSON value that the handler added."""
 
     reason: str
     retryable: bool = True
@@ -41,7 +41,7 @@ Outcome = Succeeded | Failed
 
 
 def accepted(outcome: Outcome, step_id: str, launch: RunLaunch) -> Outcome:
-    """The outcome with its value as the step wants it: a text parsed where JSON is asked for, checked by the schema.
+    """The outcome with its value in the form that the step asks for: text parsed as JSON if it must be, schema checked.
 
     A value that is no JSON, cannot be parsed or does not fit makes a failed attempt that says why.
     """

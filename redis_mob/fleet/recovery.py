@@ -1,6 +1,6 @@
-"""Mends what a crash between two writes has left: of an engine that commits in pieces, or of callers of the stores.
+"""Recovery: repairs runs that a crash left between two writes of an engine, or of a caller, that commits in pieces.
 
-The fleet's own transitions are whole, so it never needs this for its own runs.
+The fleet commits each transition as a whole, so that its own runs never need this.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ async def recover(
 
     A run that is over and never said so gets its terminal event, by its stored status (contract: engine-33). An active
     run that was started by a fleet gets its lists and counters right and becomes due (contract: kernel-46). Doing it
-    again, or in two places at once, is harmless. Raises KernelError naming a run that cannot be repaired.
+    again, or in two processes at once, is harmless. Raises KernelError naming a run that cannot be repaired.
     """
     mended: list[str] = []
     for run in await runs.list_runs(definition.id):
@@ -45,12 +45,14 @@ async def _repair(executions: ExecutionStore, run_id: str, flow: FlowSpec) -> bo
         try:
             view = await executions.load(run_id)
         except NotFoundError:
-            return False  # no fleet started it, so none knows its definition and members
+            # No fleet started this run: its members and definition are unknown, so that no worker could go on with it.
+            return False
         if view is None or view.run.status.is_terminal:
             return False
         draft = repair(view.run, flow)
         after = repaired_run(view.run, draft)
         if after == view.run:
             return False
+        # A lost compare means that a worker, or another recovery, has changed the run: it is read and judged again.
         if await executions.commit(Transition(before=view, run=after, inputs=draft.inputs, look_again_at=view.now)):
             return True

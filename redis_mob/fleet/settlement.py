@@ -9,9 +9,9 @@ from redis_mob.fleet.quorum import decide_step
 from redis_mob.fleet.retry import may_retry, retry_pause
 from redis_mob.fleet.transition_builder import TransitionBuilder, target
 from redis_mob.models.base import json_text
-from redis_mob.models.events import StepTargetCompleted, StepTargetFailed
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus
 from redis_mob.models.failure import AgentErrorReport, TurnError
+from redis_mob.models.flow_events import StepTargetCompleted, StepTargetFailed
 from redis_mob.models.run import StepRunStatus
 
 

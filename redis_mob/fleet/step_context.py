@@ -1,4 +1,4 @@
-"""What a handler gets, and how it fails."""
+"""What a handler is called with, and the exception by which it fails."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class StepContext:
     the visible output of each step, `loops` the iterations of each loop, as conditions see them. `attempt` counts
     from 1. `idempotency_key` is the same in every execution of this step by this member, `fencing_token` grows with
     every new owner: pass them on to what must not happen twice. `deadline` is when the execution is given up (UTC).
-    `cancelled` is set when nobody needs the result any more.
+    `cancelled` is set when the result is not needed any more: the deadline has passed, or the lease is lost.
     """
 
     mob_id: str

@@ -5,8 +5,8 @@ from __future__ import annotations
 from redis_mob.fleet.aggregate import aggregate
 from redis_mob.fleet.transition_builder import OPEN, TransitionBuilder
 from redis_mob.kernel.commands import Frame
-from redis_mob.models.events import StepCompleted, StepFailed, StepSkipped
 from redis_mob.models.execution import ExecutionStatus
+from redis_mob.models.flow_events import StepCompleted, StepFailed, StepSkipped
 from redis_mob.models.run import StepRunStatus
 
 

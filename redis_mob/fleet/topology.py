@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from redis_mob.fleet.transition_builder import TransitionBuilder
 from redis_mob.models.definition import MobDefinition, PolicyMode
-from redis_mob.models.events import TopologyViolation
+from redis_mob.models.flow_events import TopologyViolation
 
 
 def is_denied(definition: MobDefinition, role: str) -> bool:

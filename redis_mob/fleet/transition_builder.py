@@ -12,10 +12,11 @@ from redis_mob.kernel.context import ConditionContext, visible_context
 from redis_mob.kernel.draft import Draft
 from redis_mob.kernel.machine import FlowMachine
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.events import MobEventKind, NewMobEvent, StepSkipped
+from redis_mob.models.events import MobEventKind, NewMobEvent
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus
 from redis_mob.models.failure import AgentErrorReport, TurnError
 from redis_mob.models.flow import FrameScope, FrameSnapshot, NodeStatus
+from redis_mob.models.flow_events import StepSkipped
 from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.ids import AgentRuntimeId
 from redis_mob.models.run import (
@@ -28,7 +29,7 @@ from redis_mob.models.run import (
 from redis_mob.models.transition import RecordedOutput, RunView, Transition
 
 SYSTEM_MEMBER = "__flow_system_member__"
-"""Whose rows in the step ledger are those of a step as a whole."""
+"""The member under which rows of a step as a whole are in the step ledger."""
 
 FLOW_STEP = "__flow__"
 """The step under which failures of the flow itself are recorded."""

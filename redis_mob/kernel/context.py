@@ -30,8 +30,8 @@ def visible_context(run: MobRun, flow: FlowSpec) -> ConditionContext:
 
     Of each loop, only its current instance counts: the one started last. Its iterations are those whose body frame
     exists, and each shows the outputs of exactly the steps that completed in that frame, so that values which an
-    earlier instance left in the same place are invisible. A step has the output of the latest of these iterations
-    that has one, else its output of the root frame.
+    earlier instance recorded for the same iteration are invisible. A step has the output of the latest of these
+    iterations that has one, else its output of the root frame.
 
     Holds for a step within a body (the iteration under way is the last one) and for an until condition (the last
     iteration is complete) alike. `flow` is the definition that the run was started with.
@@ -105,7 +105,7 @@ def _position(run: MobRun, loop: LoopIterationState) -> tuple[int, ...]:
 
 
 def _completed(run: MobRun, loop_id: str, body: FlowFrameState, steps: Mapping[str, str]) -> dict[str, Any]:
-    """What the steps that completed in a body frame have put out there, in the order in which it was recorded."""
+    """The outputs of the steps that completed in a body frame, in the order in which they were recorded."""
     recorded = run.loop_iteration_outputs.get(loop_id, ())
     if body.iteration >= len(recorded):
         return {}

@@ -23,5 +23,5 @@ class Diagnostic:
     severity: Severity = Severity.ERROR
 
     def __str__(self) -> str:
-        place = f"{self.location}: " if self.location else ""
-        return f"{self.severity}[{self.code}] {place}{self.message}"
+        prefix = f"{self.location}: " if self.location else ""
+        return f"{self.severity}[{self.code}] {prefix}{self.message}"

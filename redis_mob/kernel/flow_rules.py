@@ -45,35 +45,36 @@ def _unknown_role(role: str, location: str) -> Diagnostic:
     return Diagnostic("flow_unknown_role", f"the role {role!r} is not defined; add [profiles.{role}]", location)
 
 
-def _flow(definition: MobDefinition, place: str, flow: FlowSpec) -> Iterator[Diagnostic]:
+def _flow(definition: MobDefinition, location: str, flow: FlowSpec) -> Iterator[Diagnostic]:
     for step_id, step in flow.steps.items():
         if step.role not in definition.profiles:
-            yield _unknown_role(step.role, f"{place}.steps.{step_id}.role")
-        yield from _step(flow, f"{place}.steps.{step_id}", step)
-    yield from _branches(flow, f"{place}.steps")
-    yield from _chain(flow, f"{place}.steps")
+            yield _unknown_role(step.role, f"{location}.steps.{step_id}.role")
+        yield from _step(flow, f"{location}.steps.{step_id}", step)
+    yield from _branches(flow, f"{location}.steps")
+    yield from _chain(flow, f"{location}.steps")
     if flow.root is not None:
         graph = _FrameGraph(flow)
-        yield from graph.frame(f"{place}.root", flow.root, nesting=0)
+        yield from graph.frame(f"{location}.root", flow.root, nesting=0)
         omitted = [step_id for step_id in flow.steps if step_id not in graph.step_ids]
         if omitted:
             yield Diagnostic(
-                "flow_unknown_step", f"no node of the root frame runs {_quoted(omitted)}; add nodes", f"{place}.root"
+                "flow_unknown_step", f"no node of the root frame runs {_quoted(omitted)}; add nodes", f"{location}.root"
             )
 
 
-def _step(flow: FlowSpec, place: str, step: FlowStepSpec) -> Iterator[Diagnostic]:
+def _step(flow: FlowSpec, location: str, step: FlowStepSpec) -> Iterator[Diagnostic]:
     for dependency in step.depends_on:
         if dependency not in flow.steps:
             yield Diagnostic(
-                "flow_unknown_step", f"the flow has no step {dependency!r} to depend on", f"{place}.depends_on"
+                "flow_unknown_step", f"the flow has no step {dependency!r} to depend on", f"{location}.depends_on"
             )
     match step.collection_policy:
         case CollectQuorum(n=0):
-            yield _bad_quorum("a quorum of 0 is no quorum; ask for at least 1", f"{place}.collection_policy.n")
+            yield _bad_quorum("a quorum of 0 is no quorum; ask for at least 1", f"{location}.collection_policy.n")
         case CollectQuorum(n=n) if n > 1 and step.dispatch_mode is DispatchMode.ONE_TO_ONE:
             yield _bad_quorum(
-                f"one_to_one asks one member only, so a quorum of {n} can never be met", f"{place}.collection_policy.n"
+                f"one_to_one asks one member only, so a quorum of {n} can never be met",
+                f"{location}.collection_policy.n",
             )
         case _:
             pass
@@ -82,7 +83,7 @@ def _step(flow: FlowSpec, place: str, step: FlowStepSpec) -> Iterator[Diagnostic
         yield Diagnostic(
             "branch_join_without_branch",
             "the step waits for any of its dependencies, but none of them belongs to a branch",
-            f"{place}.depends_on_mode",
+            f"{location}.depends_on_mode",
             Severity.WARNING,
         )
 
@@ -91,7 +92,7 @@ def _bad_quorum(message: str, location: str) -> Diagnostic:
     return Diagnostic("quorum_invalid", message, location)
 
 
-def _branches(flow: FlowSpec, place: str) -> Iterator[Diagnostic]:
+def _branches(flow: FlowSpec, location: str) -> Iterator[Diagnostic]:
     groups: dict[str, list[str]] = {}
     for step_id, step in flow.steps.items():
         if step.branch is not None:
@@ -101,7 +102,7 @@ def _branches(flow: FlowSpec, place: str) -> Iterator[Diagnostic]:
             yield Diagnostic(
                 "branch_group_empty",
                 f"the branch {branch!r} has only the step {members[0]!r}; a choice needs at least two",
-                place,
+                location,
             )
         expected = set(flow.steps[members[0]].depends_on)
         for step_id in members:
@@ -109,20 +110,20 @@ def _branches(flow: FlowSpec, place: str) -> Iterator[Diagnostic]:
                 yield Diagnostic(
                     "branch_step_missing_condition",
                     f"the step belongs to the branch {branch!r} and needs a condition",
-                    f"{place}.{step_id}.condition",
+                    f"{location}.{step_id}.condition",
                 )
             if set(flow.steps[step_id].depends_on) != expected:
                 yield Diagnostic(
                     "branch_step_conflicting_deps",
                     f"the steps of the branch {branch!r} must all depend on the same steps as {members[0]!r}",
-                    f"{place}.{step_id}.depends_on",
+                    f"{location}.{step_id}.depends_on",
                 )
 
 
-def _chain(flow: FlowSpec, place: str) -> Iterator[Diagnostic]:
+def _chain(flow: FlowSpec, location: str) -> Iterator[Diagnostic]:
     order = _dependency_order({step_id: step.depends_on for step_id, step in flow.steps.items()})
     if isinstance(order, _Cycle):
-        yield Diagnostic("flow_cycle_detected", f"steps depend on each other: {order}", place)
+        yield Diagnostic("flow_cycle_detected", f"steps depend on each other: {order}", location)
         return
     depth: dict[str, int] = {}
     for step_id in order:
@@ -130,7 +131,7 @@ def _chain(flow: FlowSpec, place: str) -> Iterator[Diagnostic]:
     longest = max(depth.values(), default=0)
     if longest > MAX_DEPTH:
         yield Diagnostic(
-            "flow_depth_exceeded", f"{longest} steps depend on each other in a row; {MAX_DEPTH} is the limit", place
+            "flow_depth_exceeded", f"{longest} steps depend on each other in a row; {MAX_DEPTH} is the limit", location
         )
 
 
@@ -142,12 +143,12 @@ class _FrameGraph:
     step_ids: set[str] = field(default_factory=set[str])
     loop_ids: set[str] = field(default_factory=set[str])
 
-    def frame(self, place: str, frame: FrameSpec, *, nesting: int) -> Iterator[Diagnostic]:
+    def frame(self, location: str, frame: FrameSpec, *, nesting: int) -> Iterator[Diagnostic]:
         if nesting > MAX_DEPTH:
-            yield Diagnostic("flow_depth_exceeded", f"loops are nested deeper than {MAX_DEPTH} levels", place)
+            yield Diagnostic("flow_depth_exceeded", f"loops are nested deeper than {MAX_DEPTH} levels", location)
             return
         for node_id, node in frame.nodes.items():
-            here = f"{place}.nodes.{node_id}"
+            here = f"{location}.nodes.{node_id}"
             match node:
                 case FrameStepSpec():
                     yield from self._step(here, node)
@@ -160,35 +161,35 @@ class _FrameGraph:
                     yield from self.frame(f"{here}.body", node.body, nesting=nesting + 1)
         order = _dependency_order({node_id: node.depends_on for node_id, node in frame.nodes.items()})
         if isinstance(order, _Cycle):
-            yield Diagnostic("flow_cycle_detected", f"nodes depend on each other: {order}", place)
+            yield Diagnostic("flow_cycle_detected", f"nodes depend on each other: {order}", location)
 
-    def _step(self, place: str, node: FrameStepSpec) -> Iterator[Diagnostic]:
+    def _step(self, location: str, node: FrameStepSpec) -> Iterator[Diagnostic]:
         if node.step_id not in self.flow.steps:
-            yield Diagnostic("flow_unknown_step", f"the flow has no step {node.step_id!r}", f"{place}.step_id")
+            yield Diagnostic("flow_unknown_step", f"the flow has no step {node.step_id!r}", f"{location}.step_id")
         if node.step_id in self.step_ids:
             yield Diagnostic(
                 "flow_cycle_detected",
                 f"the step {node.step_id!r} is run by another node already; in all frames of a flow, loop bodies "
                 "included, each step has one node",
-                f"{place}.step_id",
+                f"{location}.step_id",
             )
         self.step_ids.add(node.step_id)
 
-    def _loop(self, place: str, node: RepeatUntilSpec) -> Iterator[Diagnostic]:
+    def _loop(self, location: str, node: RepeatUntilSpec) -> Iterator[Diagnostic]:
         if node.loop_id in self.loop_ids:
             yield Diagnostic(
                 "flow_cycle_detected",
                 f"the loop id {node.loop_id!r} is taken; each loop of a flow needs one of its own",
-                f"{place}.loop_id",
+                f"{location}.loop_id",
             )
         self.loop_ids.add(node.loop_id)
 
 
-def _node_dependencies(place: str, node: FrameStepSpec | RepeatUntilSpec, frame: FrameSpec) -> Iterator[Diagnostic]:
+def _node_dependencies(location: str, node: FrameStepSpec | RepeatUntilSpec, frame: FrameSpec) -> Iterator[Diagnostic]:
     for dependency in node.depends_on:
         if dependency not in frame.nodes:
             yield Diagnostic(
-                "flow_unknown_step", f"the frame has no node {dependency!r} to depend on", f"{place}.depends_on"
+                "flow_unknown_step", f"the frame has no node {dependency!r} to depend on", f"{location}.depends_on"
             )
 
 

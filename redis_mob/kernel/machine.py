@@ -1,4 +1,4 @@
-"""The flow machine: one run with its frames and loops, as the fold of the inputs it was told."""
+"""The flow machine: one run with its frames and loops, as the fold of its inputs."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class FlowMachine:
         return snapshot.kernel_state
 
     def step_of(self, frame_id: str, node_id: str) -> str | None:
-        """The step that a node runs; None for a loop node and for a node nobody knows."""
+        """The step that a node runs; None for a loop node and for an unknown node."""
         definition = self.definitions.get(frame_id)
         if isinstance(definition, FrameSeed):
             return definition.node_step_ids.get(node_id)

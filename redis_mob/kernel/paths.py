@@ -32,7 +32,7 @@ _INDEX = re.compile(r"\+?0*([0-9]{1,20})")
 
 
 def resolve(path: str, context: ConditionContext) -> Resolution:
-    """The value at a dotted path. Never raises: whatever does not fit is MISSING.
+    """The value at a dotted path. Never raises: MISSING for a path that does not fit.
 
     * `params`, `params.<key>…`
     * `steps.<step>`, `steps.<step>.output`, `steps.<step>.<key>…`: one `output` behind the step is its value itself.

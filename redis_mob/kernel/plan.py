@@ -39,7 +39,7 @@ _LOOP_OUTCOME = {FramePhase.FAILED: LoopPhase.FAILED, FramePhase.CANCELED: LoopP
 
 
 def next_actions(machine: FlowMachine, flow: FlowSpec) -> tuple[Action, ...]:
-    """Everything that may happen next, the preferred first; each is possible as it is, whatever the others do.
+    """Everything that may happen next, the preferred first; each one stays possible after any of the others.
 
     At most one grant of a node and one start of a body frame are among them, since the machine gives these in turn:
     after either, plan again. Grants come before starts of body frames (contract: kernel-38). The tuple is empty when

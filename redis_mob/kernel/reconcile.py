@@ -46,8 +46,8 @@ def reconcile(run: MobRun) -> tuple[Difference, ...]:
 
     In this order: a schema too old to be running; frames whose ready queue and Ready nodes differ; for a run that is
     not over, its lists of ready frames and waiting loops and its counts of taken slots; then, if the run has a log,
-    whatever is not as the log leads to. Waiting loops are judged by their stage, and a run that is over holds no
-    slots (contract: kernel-43, kernel-44, kernel-45).
+    everything that differs from what the log leads to. Waiting loops are judged by their stage, and a run that is over
+    holds no slots (contract: kernel-43, kernel-44, kernel-45).
     """
     return (*_schema(run), *_queues(run), *_scheduler(run), *_log(run))
 
@@ -67,8 +67,8 @@ def _queues(run: MobRun) -> Iterator[Difference]:
 
 def _ready_nodes(state: FlowFrameState) -> tuple[str, ...]:
     ready = [node for node, status in state.node_status.items() if status is NodeStatus.READY]
-    place = {node: number for number, node in enumerate(state.ordered_nodes)}
-    return tuple(sorted(ready, key=lambda node: place.get(node, len(place))))
+    position = {node: number for number, node in enumerate(state.ordered_nodes)}
+    return tuple(sorted(ready, key=lambda node: position.get(node, len(position))))
 
 
 def ready_frames(frames: Mapping[str, FrameSnapshot]) -> tuple[str, ...]:

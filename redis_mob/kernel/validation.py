@@ -1,4 +1,4 @@
-"""Whether a definition makes sense: every finding, with its place (contract: definition-10)."""
+"""Whether a definition makes sense: every finding, with its location (contract: definition-10)."""
 
 from __future__ import annotations
 

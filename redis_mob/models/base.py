@@ -99,7 +99,7 @@ class WireEnum(StrEnum):
         return core_schema.enum_schema(cls, list(cls), sub_type="str", strict=False)
 
 
-# How a frozen mapping is filled while nobody else has seen it.
+# Fills a frozen mapping that was just made and that no other code has a reference to.
 _put = dict[Any, Any].update
 
 
@@ -127,7 +127,7 @@ class FrozenDict(dict[K, V]):
         return (type(self), (dict(self),))
 
     def set(self, *items: tuple[K, V]) -> Self:
-        """A copy with these items replaced or added; a new key of a sorted mapping takes its sorted place."""
+        """A copy with these items replaced or added; a new key of a sorted mapping is sorted in."""
         changed = type(self)()
         _put(changed, self)
         _put(changed, items)

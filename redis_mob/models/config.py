@@ -1,4 +1,4 @@
-"""Config documents: what changed, what was found, and what is to be written."""
+"""Config documents: changes, found documents, versions, and writes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ConfigChangeKind(WireEnum):
 
 
 class ConfigChangeEvent(Model):
-    """A document changed; what it says now has to be read (contract: config-22)."""
+    """A document changed; its new value has to be read (contract: config-22)."""
 
     namespace: str
     id: str
@@ -45,7 +45,7 @@ class ConfigVersion:
 class ConfigSnapshot:
     """The documents of some namespaces at one moment: namespace -> id -> value, ids in byte order.
 
-    `cursor` is the place of that moment in the feed of changes: following from it misses nothing.
+    `cursor` is that of the newest change at that moment: following the feed from it misses nothing.
     """
 
     documents: Mapping[str, Mapping[str, Any]]
@@ -54,7 +54,7 @@ class ConfigSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Write a document, whatever is there."""
+    """Write a document, unconditionally."""
 
     namespace: str
     id: str

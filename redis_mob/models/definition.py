@@ -27,7 +27,7 @@ class RoleWiringRule(Model):
 
 
 class WiringRules(Model):
-    """Who may talk to whom."""
+    """Which members may talk to each other."""
 
     auto_wire_orchestrator: bool = False
     role_wiring: Items[RoleWiringRule] = ()
@@ -88,14 +88,14 @@ class TopologyRule(Model):
 
 
 class TopologySpec(Model):
-    """Who may hand work to whom."""
+    """Which roles may hand work to which."""
 
     mode: PolicyMode
     rules: Items[TopologyRule]
 
 
 class SupervisorSpec(Model):
-    """Who is told when steps fail, and after how many failures of a run (0: never)."""
+    """The role that is told when steps fail, and after how many failures of a run (0: never)."""
 
     role: str
     escalation_threshold: U32

@@ -1,4 +1,4 @@
-"""Definitions as people write them: TOML in, and complaints that name the place, the value and the rule."""
+"""Definitions as people write them: TOML in, and complaints that name the field, the value and the rule."""
 
 from __future__ import annotations
 
@@ -84,16 +84,16 @@ def _complaint(detail: ErrorDetails, document: object, inside_mob: Collection[st
     if kind not in ("missing", "value_error") and isinstance(value, str | int | float):
         shown = repr(value)
         text += f", not {shown if len(shown) <= _LONGEST_VALUE else shown[:_LONGEST_VALUE] + '…'}"
-    place = _place(detail["loc"], document, missing=kind == "missing")
-    if place and place[0] in inside_mob:
-        place.insert(0, "mob")
-    spelled = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
-    return f"{spelled.removeprefix('.')}: {text}" if place else text
+    path = _path_in(detail["loc"], document, missing=kind == "missing")
+    if path and path[0] in inside_mob:
+        path.insert(0, "mob")
+    spelled = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return f"{spelled.removeprefix('.')}: {text}" if path else text
 
 
-def _place(loc: tuple[int | str, ...], document: object, *, missing: bool) -> list[int | str]:
-    """The parts of an error's location that exist in the document: the names of union members are no place in it."""
-    place: list[int | str] = []
+def _path_in(loc: tuple[int | str, ...], document: object, *, missing: bool) -> list[int | str]:
+    """The parts of an error's location that exist in the document: the names of union members do not."""
+    path: list[int | str] = []
     here = document
     for index, part in enumerate(loc):
         if isinstance(here, dict) and part in here:
@@ -102,5 +102,5 @@ def _place(loc: tuple[int | str, ...], document: object, *, missing: bool) -> li
             here = cast("list[object]", here)[part]
         elif not (missing and index == len(loc) - 1):
             continue
-        place.append(part)
-    return place
+        path.append(part)
+    return path

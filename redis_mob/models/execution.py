@@ -1,4 +1,4 @@
-"""What the fleet keeps beside a run: how it was started, and who executes what under which lease.
+"""What the fleet keeps beside a run: how it was started, and the executions of its steps with their leases.
 
 All of it is stored, since a decision looks at nothing else (contract: engine-1, executions-6).
 """

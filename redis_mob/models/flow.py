@@ -17,7 +17,7 @@ class FlowPhase(WireEnum):
 
 
 class FlowStepStatus(WireEnum):
-    """What the run knows of a step; a step that was never touched has None instead."""
+    """The status of a step in its run; a step that was not begun has None instead."""
 
     DISPATCHED = "Dispatched"
     COMPLETED = "Completed"

@@ -12,7 +12,7 @@ from redis_mob.models.conditions import ConditionExpr
 
 
 class DispatchMode(WireEnum):
-    """To whom a step goes: to every member of its role, to one, or to every one with the answers as a list."""
+    """The members that a step goes to: all of its role, one, or all with the answers as a list."""
 
     FAN_OUT = "fan_out"
     ONE_TO_ONE = "one_to_one"

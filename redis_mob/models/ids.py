@@ -13,7 +13,7 @@ KEY_BYTES = 32
 """Length of an Ed25519 key, secret or public."""
 
 HIDE_INPUT = ConfigDict(hide_input_in_errors=True)
-"""For models that hold secrets, or hold such models: their validation errors do not show what was given."""
+"""For models that hold secrets, or hold such models: their validation errors do not show the input."""
 
 
 def _key(value: object) -> bytes:

@@ -61,18 +61,18 @@ class SupervisorPendingRotationRecord(_Authority):
         )
 
     def same_attempted_authority(self, other: SupervisorPendingRotationRecord) -> bool:
-        """Whether both lead to the same authority, whoever accepted it."""
+        """Whether both lead to the same authority; the peers that accepted it are not compared."""
         return self.authority_record() == other.authority_record()
 
     def remove_accepted_peer_ids(self, peer_ids: Iterable[str]) -> tuple[Self, bool]:
-        """Without these peers, wherever they stand in the list; and whether any was in it. The order is kept."""
+        """Without these peers, every mention of them; and whether any was in the list. The order is kept."""
         removed = frozenset(peer_ids)
         kept = tuple(peer_id for peer_id in self.accepted_peer_ids if peer_id not in removed)
         return self.model_copy(update={"accepted_peer_ids": kept}), len(kept) < len(self.accepted_peer_ids)
 
 
 class SupervisorAuthorityRecord(_Authority):
-    """Who supervises a mob, since which epoch, and the rotation to a successor if one is pending.
+    """The authority of a mob's supervisor, its epoch, and the rotation to a successor if one is pending.
 
     `secret_key` is secret: no repr and no error shows it, but the JSON does. A store refuses a record whose
     `public_peer_id` does not belong to its key (contract: metadata-3).

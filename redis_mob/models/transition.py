@@ -51,7 +51,7 @@ class Transition:
     `unchanged` are executions that must still be as they were read although they stay as they are: the decision was
     made on them.
     Rows of `step_rows_once` are appended unless the ledger has one for the same step, agent and status. Terminal
-    events are appended unless the log has one of the same flow. `look_again_at` is when somebody must look at the run
+    events are appended unless the log has one of the same flow. `look_again_at` is when a worker must look at the run
     although nothing was reported, None if never.
     """
 

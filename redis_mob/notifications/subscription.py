@@ -18,8 +18,8 @@ PAGE = 500
 """Entries read at a time, so that no reply grows with the log."""
 
 REMEMBERED = 1000
-"""Entries of which a subscriber remembers what they were, to find out where a log that has gone back differs. Of those
-before them it remembers fewer and fewer, as many again in all."""
+"""The newest entries of which a subscriber keeps fingerprints, to find where a log that has gone back differs. Of older
+entries it keeps fewer and fewer, as many again in all."""
 
 Entry = tuple[int, Mapping[bytes, bytes]]
 """(cursor, fields) of one entry."""
@@ -85,7 +85,7 @@ class Subscription(AsyncIterator[T], Generic[T]):
                 return decoded
 
     async def _look(self) -> None:
-        """Read on; the last entry is read once more, since a log that has gone back may have another in its place."""
+        """Read on. The last entry is read once more: a log that has gone back may have another one under its cursor."""
         newest, page = await self._log.read_after(max(self._after - 1, 0), PAGE + 1)
         if newest < self._after or (page and not self._is_as_seen(page[0])):
             await self._go_back(newest)

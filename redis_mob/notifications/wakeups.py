@@ -1,4 +1,4 @@
-"""Tells waiting readers that something was published; what it was they read themselves.
+"""Wakes waiting readers when something was published; they read what it was.
 
 A wake-up that is lost does no harm, since readers also look from time to time (decision 0004).
 """

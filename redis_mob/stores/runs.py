@@ -6,13 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from redis_mob.codec import ledgers
-from redis_mob.codec.changes import (
-    change_of_frame,
-    change_of_loop,
-    change_of_run,
-    counted,
-    fields_of_snapshot,
-)
+from redis_mob.codec.changes import change_of_frame, change_of_loop, change_of_run, counted, fields_of_snapshot
 from redis_mob.codec.packing import Argument
 from redis_mob.codec.runs import decode_run, encode_run, place_prefix, run_id_of_place, run_parts
 from redis_mob.connection.calls.client import Client
@@ -49,12 +43,7 @@ class RedisRunStore(MobRunStore):
         keys = self._keys.run(run.run_id)
         reply = await self._client.call(
             "runs/create_run",
-            [
-                *keys.parts,
-                keys.index,
-                self._keys.meta,
-                self._keys.runs,
-            ],
+            [*keys.parts, keys.index, self._keys.meta, self._keys.runs],
             [
                 run.run_id,
                 place_prefix(run.mob_id, run.flow_id),

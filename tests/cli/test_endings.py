@@ -54,7 +54,7 @@ def test_a_killed_worker_is_replaced_and_the_run_completes(project: Path) -> Non
         ended = command.end()
     assert ended.status == 0, ended.err
     assert json.loads(ended.out)["outputs"] == {"work": {"clerk-1": 2}}
-    assert "was killed by SIGKILL; another one takes its place" in ended.err
+    assert "was killed by SIGKILL; another one is started" in ended.err
 
 
 def test_a_step_that_kills_every_worker_fails_in_the_end(project: Path) -> None:

@@ -17,8 +17,9 @@ from redis_mob.fleet.outcome import Failed, Outcome, Succeeded
 from redis_mob.kernel.reconcile import reconcile
 from redis_mob.models.base import FrozenDict, SortedDict
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.events import FlowCanceled, FlowCompleted, FlowFailed, MobEventKind
+from redis_mob.models.events import MobEventKind
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, RunLaunch
+from redis_mob.models.flow_events import FlowCanceled, FlowCompleted, FlowFailed
 from redis_mob.models.run import MobRun, MobRunStatus, StepLedgerEntry
 from redis_mob.models.transition import RecordedOutput, RunView, Transition
 from redis_mob.storage import MobStorage

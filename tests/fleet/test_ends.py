@@ -10,9 +10,9 @@ from redis_mob.fleet import engine
 from redis_mob.fleet.outcome import Succeeded
 from redis_mob.models.conditions import EqCondition
 from redis_mob.models.definition import PolicyMode, TopologySpec
-from redis_mob.models.events import TopologyViolation
 from redis_mob.models.execution import ExecutionStatus
 from redis_mob.models.flow import FramePhase, NodeStatus
+from redis_mob.models.flow_events import TopologyViolation
 from redis_mob.models.run import MobRunStatus
 from tests.fleet.flows import loop, mob, node, rule, step
 from tests.fleet.simulation import LEASE, Simulation

@@ -7,7 +7,7 @@ from datetime import timedelta
 from redis_mob.fleet.outcome import Succeeded
 from redis_mob.models.conditions import EqCondition, GtCondition
 from redis_mob.models.definition import PolicyMode, TopologySpec
-from redis_mob.models.events import FlowCompleted, FlowFailed, FlowStarted
+from redis_mob.models.flow_events import FlowCompleted, FlowFailed, FlowStarted
 from tests.fleet.flows import loop, mob, node, rule, step
 from tests.fleet.simulation import Simulation
 

@@ -10,7 +10,8 @@ from redis_mob.kernel.draft import Draft
 from redis_mob.kernel.machine import FlowMachine
 from redis_mob.kernel.reconcile import reconcile
 from redis_mob.kernel.repair import repaired_run
-from redis_mob.models.events import FlowCompleted, FlowFailed, MobEvent
+from redis_mob.models.events import MobEvent
+from redis_mob.models.flow_events import FlowCompleted, FlowFailed
 from redis_mob.models.run import FailureLedgerEntry, MobRun, MobRunStatus
 from redis_mob.models.transition import RunView, Transition
 from redis_mob.storage import MobStorage

@@ -11,8 +11,8 @@ from redis_mob.fleet import engine
 from redis_mob.fleet.outcome import Failed, Succeeded
 from redis_mob.fleet.retry import FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS
 from redis_mob.fleet.takeover import MAX_LOST
-from redis_mob.models.events import StepTargetFailed
 from redis_mob.models.execution import END_OF_TIME, ExecutionStatus
+from redis_mob.models.flow_events import StepTargetFailed
 from redis_mob.models.run import MobRunStatus
 from tests.fleet.flows import mob, step
 from tests.fleet.simulation import LEASE, NOON, Simulation

@@ -1,10 +1,12 @@
-"""The models that users import."""
+"""The names that users import."""
 
 from __future__ import annotations
 
 from typing import get_args
 
-from redis_mob import models
+import redis_mob
+from redis_mob import errors, models
+from redis_mob.fleet.step_context import StepFailed
 
 PROMISED = [
     "MobRun",
@@ -35,7 +37,14 @@ PROMISED = [
     "SupervisorPendingRotationRecord",
     "ExternalBindingOverlayRecord",
     "FrameAtomicOperation",
+    "ConfigChangeEvent",
+    "ConfigChangeKind",
+    "FlowCompleted",
+    "extract_meta_revision",
 ]
+
+MOST_NAMES = 80
+"""`redis_mob.__all__` is what a reader of `dir()` and of the editor's list has to look through."""
 
 
 def test_every_promised_model_is_exported() -> None:
@@ -53,3 +62,26 @@ def test_every_exported_name_exists_and_is_documented() -> None:
     for name in models.__all__:
         exported = getattr(models, name)
         assert not isinstance(exported, type) or exported.__doc__
+
+
+def test_the_package_exports_what_most_programs_need_and_no_more() -> None:
+    assert len(set(redis_mob.__all__)) == len(redis_mob.__all__) <= MOST_NAMES
+    for name in redis_mob.__all__:
+        exported = getattr(redis_mob, name)
+        assert not isinstance(exported, type) or exported.__doc__
+
+
+def test_every_model_is_imported_from_the_package_too() -> None:
+    others = [name for name in models.__all__ if getattr(redis_mob, name) is not getattr(models, name)]
+    assert others == ["StepFailed"]
+    assert redis_mob.StepFailed is StepFailed
+
+
+def test_every_error_is_imported_from_the_package_too() -> None:
+    kinds = [
+        name
+        for name, kind in vars(errors).items()
+        if isinstance(kind, type) and issubclass(kind, redis_mob.RedisMobError | Warning)
+    ]
+    assert kinds
+    assert all(getattr(redis_mob, name) is getattr(errors, name) for name in kinds)
