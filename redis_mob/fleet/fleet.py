@@ -74,6 +74,8 @@ class Fleet:
             run_id=self._run_id(flow_id, idempotency_key),
             escalation_threshold=supervisor.escalation_threshold if supervisor else 0,
         )
+        # Everything that decides about the run is stored with it: a worker of any process, also one with a newer
+        # definition of this mob, goes on by the rules that the run was started with.
         launch = RunLaunch(
             definition=encode_definition(self._definition)[0],
             members=self._members,
@@ -81,6 +83,8 @@ class Fleet:
             parsed_steps=_parsed_steps(flow),
             max_duration_ms=limits.max_flow_duration_ms if limits else None,
         )
+        # False means that the run exists: this call repeats one with the same idempotency key, and its run is the one
+        # that was asked for.
         await self._storage.executions.start_run(run, launch, self._definition)
         return run.run_id
 
@@ -122,6 +126,8 @@ class Fleet:
     def _run_id(self, flow_id: str, idempotency_key: str | None) -> str | None:
         if idempotency_key is None:
             return None
+        # The key becomes the id of the run, so that a second start finds the run that exists, and no separate
+        # record has to be kept in step. JSON keeps the parts apart: no two lists have the same text.
         identity = json.dumps(["redis-mob", self._definition.id, flow_id, idempotency_key])
         return str(uuid5(NAMESPACE_URL, identity))
 

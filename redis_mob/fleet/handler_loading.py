@@ -50,12 +50,14 @@ def require_handlers(handlers: Mapping[str, Handler], flow_id: str, flow: FlowSp
 
 
 def _imported(name: str, module_name: str) -> Any:
+    # The command is an installed script, and its own folder is on the path, not the one it is called in.
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
         return importlib.import_module(module_name)
     except ModuleNotFoundError as error:
+        # A missing module may also be one that the handlers' module imports. Only the first case is a wrong name.
         if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
             raise HandlerError(
                 f"handler {name!r}: there is no module {error.name!r}, neither in {here} nor among the installed ones"

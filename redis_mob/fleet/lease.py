@@ -64,6 +64,7 @@ class LeasedExecution:
         expires_at = datetime.fromtimestamp(self._now(), UTC) + self.duration
         lease = self.lease.model_copy(update={"expires_at": expires_at})
         renewed = self.execution.model_copy(update={"lease": lease})
+        # A renewal must not bring back what another worker has changed: it replaces the record it knows, and no other.
         if not await self.store.renew_lease(self.run_id, self.key, expected=self.execution, next=renewed):
             return await self._is_still_held()
         self.execution, self.lease = renewed, lease

@@ -33,6 +33,7 @@ class OutageLimit:
         now = asyncio.get_running_loop().time()
         if self._failing_since is None:
             self._failing_since = now
+        # Raising ends the worker, so that its supervisor notices: better than a process that lives and does nothing.
         if now - self._failing_since > LONGEST_OUTAGE_SECONDS:
             raise error
         _log.warning("worker %s cannot reach its storage: %s", self._worker, error)

@@ -54,12 +54,14 @@ def accepted(outcome: Outcome, step_id: str, launch: RunLaunch) -> Outcome:
         if step_id in launch.schemas:
             check_schema(value, launch.schemas[step_id])
     except ValueError as error:
+        # Refused as a failed attempt, which is retryable: the same member may well answer in the right form next time.
         return Failed(f"the output of step {step_id!r} is refused: {error}")
     return Succeeded(value)
 
 
 def _parsed(text: str) -> Any:
     """The whole text as JSON, or else its first fenced block."""
+    # Language models like to wrap JSON in prose and a fence. The whole text comes first: a fence may be inside of JSON.
     fenced = _FENCED.search(text)
     for candidate in (text, fenced[1] if fenced else None):
         if candidate is not None:

@@ -34,6 +34,8 @@ def check_schema(value: Any, schema: Any) -> None:
 
     A schema can refer to its own parts only; nothing is ever fetched.
     """
+    # Without this registry the library would fetch remote references, that is, let a definition open connections from a
+    # worker while it settles a result.
     validator = _validator_class(schema)(schema, registry=EMPTY_REGISTRY)
     try:
         problem = min(validator.iter_errors(value), key=lambda error: error.json_path, default=None)

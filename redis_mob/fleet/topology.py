@@ -12,6 +12,7 @@ def is_denied(definition: MobDefinition, role: str) -> bool:
     topology, orchestrator = definition.topology, definition.orchestrator
     if topology is None or orchestrator is None:
         return False
+    # A topology restricts: what no rule speaks of is allowed.
     allowed = True
     for rule in topology.rules:
         if rule.from_role in ("*", orchestrator.profile) and rule.to_role in ("*", role):

@@ -118,6 +118,7 @@ class TransitionBuilder:
     def _tell_skipped(self, frame_id: str, old: FrameSnapshot, new: FrameSnapshot) -> None:
         earlier, state = old.kernel_state.node_status, new.kernel_state
         for node_id, status in state.node_status.items():
+            # A running node is skipped by its own condition, and `skip_step` has told that with its reason.
             if status is NodeStatus.SKIPPED and earlier[node_id] in (NodeStatus.PENDING, NodeStatus.READY):
                 step_id = self.machine.step_of(frame_id, node_id)
                 if step_id is not None:
@@ -213,6 +214,7 @@ class TransitionBuilder:
             before=self.view,
             run=self.run,
             executions=self._changed,
+            # The commit compares changed executions anyway; each is to be compared once.
             unchanged=tuple(sorted(self._relied_on - self._changed.keys())),
             inputs=inputs,
             outputs=tuple(self.outputs),
@@ -222,5 +224,6 @@ class TransitionBuilder:
             iteration_rows=tuple(self._iteration_rows),
             events=tuple(self._events),
             terminal_events=tuple(self._terminal_events),
+            # The deadline of a flow is an entry of the schedule: it is kept even if every worker dies before it.
             look_again_at=None if over else self.view.deadline,
         )
