@@ -75,15 +75,7 @@ class TransitionBuilder:
     @property
     def run(self) -> MobRun:
         """The run after everything that was collected so far, without the new ledger rows and log entries."""
-        machine = self.machine
-        return self._run.model_copy(
-            update={
-                "status": machine.status,
-                "flow_state": machine.flow_state,
-                "frames": machine.frames,
-                "loops": machine.loops,
-            }
-        )
+        return self.machine.stored_in(self._run)
 
     def context(self) -> ConditionContext:
         """What steps and conditions see after everything that was collected so far."""

@@ -84,6 +84,17 @@ class FlowMachine:
         state = pending_flow_state(seed)
         return cls(seed.run_id, MobRunStatus.PENDING, state, SortedDict(), SortedDict(), SortedDict())
 
+    def stored_in(self, run: MobRun) -> MobRun:
+        """The run with the states of this machine; its outputs, ledgers and log stay as they are."""
+        return run.model_copy(
+            update={
+                "status": self.status,
+                "flow_state": self.flow_state,
+                "frames": self.frames,
+                "loops": self.loops,
+            }
+        )
+
     def frame(self, frame_id: str) -> FlowFrameState:
         """The state of a frame of this run. Raises KernelError when there is none of this id."""
         snapshot = self.frames.get(frame_id)

@@ -45,16 +45,8 @@ def repair(run: MobRun, flow: FlowSpec) -> Draft:
 
 def repaired_run(run: MobRun, draft: Draft) -> MobRun:
     """The stored run after the inputs of a draft, with these at the end of its log."""
-    machine = draft.machine
-    return run.model_copy(
-        update={
-            "status": machine.status,
-            "flow_state": machine.flow_state,
-            "frames": machine.frames,
-            "loops": machine.loops,
-            "flow_authority_inputs": (*run.flow_authority_inputs, *draft.inputs),
-        }
-    )
+    log = (*run.flow_authority_inputs, *draft.inputs)
+    return draft.machine.stored_in(run).model_copy(update={"flow_authority_inputs": log})
 
 
 def _with_branch_winners(machine: FlowMachine) -> FlowMachine:

@@ -75,16 +75,8 @@ class Drive:
 
     def stored(self, log: Iterable[FlowAuthorityInput] | None = None) -> MobRun:
         """The run as a store would hold it."""
-        machine = self.machine
-        return self.run.model_copy(
-            update={
-                "status": machine.status,
-                "flow_state": machine.flow_state,
-                "frames": machine.frames,
-                "loops": machine.loops,
-                "flow_authority_inputs": tuple(self.log if log is None else log),
-            }
-        )
+        inputs = tuple(self.log if log is None else log)
+        return self.machine.stored_in(self.run).model_copy(update={"flow_authority_inputs": inputs})
 
     def actions(self) -> tuple[Action, ...]:
         """What is planned now."""
