@@ -8,7 +8,7 @@ from redis_mob.errors import InternalError
 from redis_mob.fleet.step_end import cancel_open
 from redis_mob.fleet.transition_builder import FLOW_STEP, TransitionBuilder
 from redis_mob.kernel.context import visible_context
-from redis_mob.kernel.settle import abort_run, cancel_run
+from redis_mob.kernel.termination import abort_run, cancel_run
 from redis_mob.models.flow_events import FlowCanceled, FlowCompleted, FlowFailed
 from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.run import FailureLedgerEntry, MobRun, MobRunStatus

@@ -3,7 +3,7 @@
 `apply` adds these inputs to a draft. It raises KernelError when the machine has moved on since the action was planned
 (plan again), among them FrameDepthLimitExceededError for a loop that nests too deeply (contract: kernel-24). Two
 actions need more than the machine: EvaluateUntil takes the answer of its condition, and AbortRun is carried out by
-`settle.abort_run`.
+`termination.abort_run`.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from redis_mob.kernel.draft import Draft
 from redis_mob.kernel.machine import FlowMachine, apply, replay
 from redis_mob.kernel.plan import next_actions
 from redis_mob.kernel.reconcile import reconcile
-from redis_mob.kernel.settle import abort_run
+from redis_mob.kernel.termination import abort_run
 from redis_mob.models.authority import FlowAuthorityInput
 from redis_mob.models.definition import LimitsSpec
 from redis_mob.models.flow import NodeKind, NodeStatus

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from redis_mob.kernel.actions import EvaluateUntil
 from redis_mob.kernel.reconcile import reconcile
-from redis_mob.kernel.settle import abort_run, cancel_run
+from redis_mob.kernel.termination import abort_run, cancel_run
 from redis_mob.models.definition import LimitsSpec
 from redis_mob.models.flow import FramePhase, NodeStatus
 from redis_mob.models.flow_spec import FlowSpec

@@ -12,7 +12,7 @@ from redis_mob.kernel.commands import Frame, Run
 from redis_mob.kernel.draft import Draft
 from redis_mob.kernel.machine import apply, replay
 from redis_mob.kernel.reconcile import reconcile
-from redis_mob.kernel.settle import abort_run, cancel_run
+from redis_mob.kernel.termination import abort_run, cancel_run
 from redis_mob.models.definition import LimitsSpec
 from redis_mob.models.flow import FramePhase, LoopPhase, NodeStatus
 from redis_mob.models.flow_spec import FlowSpec
