@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import hashlib
 import json
 import os
 import platform
@@ -34,7 +33,7 @@ from redis_mob import (
     MobStorage,
 )
 from redis_mob.connection.calls.client import Client, connect
-from redis_mob.connection.calls.scripts import Script
+from redis_mob.connection.calls.scripts import library
 from redis_mob.kernel.frame import seeded as seeded_frame
 from redis_mob.kernel.loop import seeded as seeded_loop
 from redis_mob.kernel.seeds import root_frame_seed
@@ -43,7 +42,7 @@ from redis_mob.models.flow import NodeStatus
 
 Operation = Callable[[], Awaitable[Any]]
 
-NOTHING = "return 1"
+NOTHING = "--- @keys frame\nreturn 1"
 WARM_UP = 50
 
 
@@ -95,8 +94,7 @@ class Bench:
         )
         self.loop = LoopSnapshot(kernel_state=seeded_loop(seed))
         self.turn = 0
-        sha = hashlib.sha1(NOTHING.encode(), usedforsecurity=False).hexdigest()
-        self.nothing = Script("bench/nothing", NOTHING, sha)
+        self.nothing = library().compiled("bench/nothing", NOTHING)
 
     async def set_up(self) -> None:
         await self.runs.create_run(

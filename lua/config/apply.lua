@@ -1,35 +1,31 @@
 -- Write and delete several config documents: all of them, or none.
 --
--- KEYS   see lib/config_documents
--- ARGV   length of the feed, number of writes, then each: condition ('any', 'absent' or a revision),
---        'put' with namespace, id, revision, document | 'delete' with namespace, id
+-- KEYS   those of lib/config_documents
+-- ARGV   conditions: 'any', 'absent' or a revision
 -- Reply  WON | {number of the first write that was refused, EXISTS or the revision that is there}
 -- Leaves each as put or delete would, in the given order; nothing unless won.
 
---- @include lib/config_documents
+--- @include lib/config_writes
 
-local function take_write()
+-- condition, then 'put' with namespace, id, revision, document | 'delete' with namespace, id
+local function take_conditional()
   local condition, kind = take(), take()
   local write = kind == 'put' and take_document() or take_name()
   write.condition = condition
   return write
 end
 
-local function refusal(keys, write)
+local function refusal(write)
   if write.condition == 'any' then return nil end
-  if write.condition == 'absent' then return present(keys, write.place) and EXISTS or nil end
-  local actual = revision_of(keys, write.place)
+  if write.condition == 'absent' then return present(write.place) and EXISTS or nil end
+  local actual = revision_of(write.place)
   return actual ~= write.condition and actual or nil
 end
 
-local keys, feed_length, writes = config_keys(), take(), take_each(take_write)
+--- @args feed_length writes:conditional*
 for i, write in ipairs(writes) do
-  local refused = refusal(keys, write)
+  local refused = refusal(write)
   if refused then return { i - 1, refused } end
 end
 
-for _, write in ipairs(writes) do
-  local perform = write.document and put or delete
-  perform(keys, feed_length, write)
-end
-return WON
+return commit_writes(feed_length, writes)

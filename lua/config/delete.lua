@@ -1,10 +1,10 @@
 -- Delete a config document, if there is one.
 --
--- KEYS   see lib/config_documents
--- ARGV   length of the feed, namespace, id
+-- KEYS   those of lib/config_documents
 -- Reply  WON
 -- Leaves neither document nor past versions. If there was one: a change in the feed, and wakes its subscribers.
 
---- @include lib/config_documents
+--- @include lib/config_writes
 
-return delete(config_keys(), take(), take_name())
+--- @args feed_length write:name
+return commit_writes(feed_length, { write })

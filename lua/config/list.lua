@@ -1,15 +1,14 @@
 -- Read the documents of a config namespace by their position in the order of ids.
 --
--- KEYS   1 documents   2 ids
--- ARGV   namespace, offset, limit
+-- ARGV   limit: greatest number of documents
 -- Reply  {place, document} of each
 -- Leaves everything as it was.
 
---- @include lib/arguments
 --- @include lib/config_reading
 
-local namespace, offset, limit = take(), tonumber(take()), tonumber(take())
-local first = redis.call('ZLEXCOUNT', KEYS[2], '-', '(' .. namespace) + offset
-local stop = math.min(redis.call('ZLEXCOUNT', KEYS[2], '-', after_all(namespace)), first + limit)
+--- @keys documents ids
+--- @args namespace offset limit
+local first = redis.call('ZLEXCOUNT', ids, '-', '(' .. namespace) + offset
+local stop = math.min(redis.call('ZLEXCOUNT', ids, '-', after_all(namespace)), first + limit)
 if first >= stop then return {} end
-return documents_at(KEYS[1], redis.call('ZRANGE', KEYS[2], first, stop - 1))
+return documents_at(documents, redis.call('ZRANGE', ids, first, stop - 1))

@@ -1,10 +1,10 @@
 -- Write a config document, whatever is there.
 --
--- KEYS   see lib/config_documents
--- ARGV   length of the feed, namespace, id, revision, document
+-- KEYS   those of lib/config_documents
 -- Reply  WON
 -- Leaves the document, the one before it as a past version, and a change in the feed; wakes its subscribers.
 
---- @include lib/config_documents
+--- @include lib/config_writes
 
-return put(config_keys(), take(), take_document())
+--- @args feed_length write:document
+return commit_writes(feed_length, { write })

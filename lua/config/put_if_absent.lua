@@ -1,12 +1,11 @@
 -- Write a config document unless there is one.
 --
--- KEYS   see lib/config_documents
--- ARGV   length of the feed, namespace, id, revision, document
+-- KEYS   those of lib/config_documents
 -- Reply  WON | EXISTS
 -- Leaves the document and a change in the feed, and wakes its subscribers; nothing unless won.
 
---- @include lib/config_documents
+--- @include lib/config_writes
 
-local keys, feed_length, write = config_keys(), take(), take_document()
-if present(keys, write.place) then return EXISTS end
-return put(keys, feed_length, write)
+--- @args feed_length write:document
+if present(write.place) then return EXISTS end
+return commit_writes(feed_length, { write })

@@ -20,7 +20,7 @@ local function all_match(key, changes)
 end
 
 local function write(key, change)
-  redis.call('HSET', key, change.field, change.next)
+  mutate('HSET', key, change.field, change.next)
   in_chunks('HSET', key, change.groups)
   in_chunks('HDEL', key, change.dropped)
 end

@@ -3,54 +3,69 @@
 -- (decision 0005).
 -- A timestamp comes in two spellings: decimal microseconds, and eighteen digits from year 1 that sort as text.
 
+--- @include lib/announce
 --- @include lib/arguments
+--- @include lib/counters
+--- @include lib/key_types
+--- @include lib/mutate
 
 local YEAR_ONE = 62135596800
+
+local function event_log(meta, stream, identities, by_time, channel)
+  return { meta = meta, stream = stream, identities = identities, by_time = by_time, channel = channel }
+end
 
 local function take_event()
   return { mob = take(), timestamp = take(), order = take(), kind = take(), identities = take_list() }
 end
 
--- keys: meta, stream, identities, order by time, channel
-local function append_event(keys, event)
-  if event.timestamp == '' then
-    local time = redis.call('TIME')
-    event.timestamp = time[1] .. string.format('%06d', time[2])
-    event.order = string.format('%012d%06d', time[1] + YEAR_ONE, time[2])
-  end
-  local cursor = redis.call('HINCRBY', keys.meta, 'cursor', 1)
-  redis.call('XADD', keys.stream, cursor .. '-0', 'schema_version', '6', 'mob_id', event.mob,
-    'timestamp', event.timestamp, 'kind', event.kind)
-  redis.call('ZADD', keys.by_time, 0, event.order .. ':' .. cursor)
-  for _, identity in ipairs(event.identities) do
-    redis.call('HSETNX', keys.identities, identity, cursor)
-  end
-  return { cursor, event.timestamp }
+local function set_time_of(event)
+  if event.timestamp ~= '' then return end
+  local time = redis.call('TIME')
+  event.timestamp = time[1] .. string.format('%06d', time[2])
+  event.order = string.format('%012d%06d', time[1] + YEAR_ONE, time[2])
 end
 
-local function append_events(keys, events)
-  local stored = {}
-  for i, event in ipairs(events) do
-    stored[i] = append_event(keys, event)
+local function index_event(log, event, cursor)
+  mutate('ZADD', log.by_time, 0, event.order .. ':' .. decimal(cursor))
+  for _, identity in ipairs(event.identities) do
+    mutate('HSETNX', log.identities, identity, cursor)
   end
-  if #stored > 0 then
-    redis.call('SPUBLISH', keys.channel, stored[#stored][1])
+end
+
+-- A script calls this before its other writes: a stream refuses a cursor that is not greater than its last, which only
+-- XADD itself finds out. Returns {cursor, timestamp} of each event.
+local function append_events(log, events)
+  if #events == 0 then return {} end
+  local before, stored = next_count(log.meta, 'cursor') - 1, {}
+  expect_hashes(log.identities)
+  expect_sorted_sets(log.by_time)
+  for i, event in ipairs(events) do
+    set_time_of(event)
+    mutate('XADD', log.stream, decimal(before + i) .. '-0', 'schema_version', '6', 'mob_id', event.mob,
+      'timestamp', event.timestamp, 'kind', event.kind)
+    stored[i] = { before + i, event.timestamp }
+  end
+  log.last = before + #events
+  mutate('HSET', log.meta, 'cursor', log.last)
+  for i, event in ipairs(events) do
+    index_event(log, event, before + i)
   end
   return stored
 end
 
+-- tells subscribers of what this script has appended
+local function announce_events(log)
+  if log.last then announce(log.channel, log.last) end
+end
+
 -- those whose first identity the log does not have yet
-local function absent_events(keys, events)
+local function absent_events(log, events)
   local absent = {}
   for _, event in ipairs(events) do
-    if redis.call('HEXISTS', keys.identities, event.identities[1]) == 0 then
+    if redis.call('HEXISTS', log.identities, event.identities[1]) == 0 then
       absent[#absent + 1] = event
     end
   end
   return absent
-end
-
-local function log_keys(first)
-  return { meta = KEYS[first], stream = KEYS[first + 1], identities = KEYS[first + 2], by_time = KEYS[first + 3],
-    channel = KEYS[first + 4] }
 end

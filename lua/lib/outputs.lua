@@ -2,18 +2,25 @@
 -- The outputs of a loop have their number of iterations in a field of its own, so that skipped ones read as empty.
 
 --- @include lib/arguments
+--- @include lib/mutate
 
 -- field, output (JSON), field of the loop's length ('' = no loop), iteration
 local function take_output()
   return { field = take(), json = take(), length_field = take(), iteration = tonumber(take()) }
 end
 
+-- how many iterations of the loop of an output have outputs; 0 if it has no loop
+local function loop_length(key, output)
+  if output.length_field == '' then return 0 end
+  local length = redis.call('HGET', key, output.length_field) or '0'
+  return tonumber(length) or error('the outputs of a loop have no number of iterations: ' .. string.sub(length, 1, 40))
+end
+
 local function record_output(key, output)
-  local known = redis.call('HGET', key, output.field)
+  local known, length = redis.call('HGET', key, output.field), loop_length(key, output)
   local place = known and string.match(known, '^%d+') or redis.call('HLEN', key)
-  redis.call('HSET', key, output.field, place .. ':' .. output.json)
-  if output.length_field == '' then return end
-  if tonumber(redis.call('HGET', key, output.length_field) or '0') <= output.iteration then
-    redis.call('HSET', key, output.length_field, output.iteration + 1)
+  mutate('HSET', key, output.field, place .. ':' .. output.json)
+  if output.length_field ~= '' and length <= output.iteration then
+    mutate('HSET', key, output.length_field, output.iteration + 1)
   end
 end

@@ -11,6 +11,6 @@ end
 local function put_profile(profiles, clock, name, created, profile)
   local updated = now()
   local record = table.concat({ next_revision(clock, name), created or updated, updated, profile }, ' ')
-  redis.call('HSET', profiles, name, record)
+  mutate('HSET', profiles, name, record)
   return record
 end

@@ -2,15 +2,21 @@
 
 --- @include lib/arguments
 --- @include lib/chunks
+--- @include lib/counters
+--- @include lib/key_types
 
+-- what the keys of a run are, in the order of its parts
 local RUN_PARTS = { 'HSET', 'HSET', 'HSET', 'HSET', 'RPUSH', 'HSET', 'RPUSH', 'RPUSH', 'RPUSH', 'HSET' }
 
--- KEYS 1-10: the parts of the run; meta and runs as given
-local function create_run(meta, runs)
-  local run_id, prefix = take(), take()
+local function create_run(keys, parts, meta, runs, run_id, prefix)
+  local sequence = next_count(meta, 'runs')
   for i, command in ipairs(RUN_PARTS) do
-    in_chunks(command, KEYS[i], take_list())
+    local expect = command == 'HSET' and expect_hashes or expect_lists
+    expect(keys[i])
   end
-  local sequence = redis.call('HINCRBY', meta, 'runs', 1)
-  redis.call('ZADD', runs, 0, prefix .. string.format('%016d', sequence) .. run_id)
+  mutate('ZADD', runs, 0, prefix .. string.format('%016d', sequence) .. run_id)
+  mutate('HSET', meta, 'runs', sequence)
+  for i, command in ipairs(RUN_PARTS) do
+    in_chunks(command, keys[i], parts[i])
+  end
 end

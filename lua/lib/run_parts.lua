@@ -1,11 +1,14 @@
--- Everything that belongs to a run, as one array for each of KEYS 1-9: fields and values of a hash, or items.
+-- Everything that belongs to a run, as one array for each of its keys: fields and values of a hash, or items of a list.
 
-local READ = { 'HGETALL', 'HGETALL', 'HGETALL', 'HGETALL', 'LRANGE', 'HGETALL', 'LRANGE', 'LRANGE', 'LRANGE' }
+local function fields(key)
+  return redis.call('HGETALL', key)
+end
 
-local function read_run()
-  local parts = {}
-  for i, command in ipairs(READ) do
-    parts[i] = command == 'LRANGE' and redis.call(command, KEYS[i], 0, -1) or redis.call(command, KEYS[i])
-  end
-  return parts
+local function items(key)
+  return redis.call('LRANGE', key, 0, -1)
+end
+
+local function read_run(run, frames, loops, outputs, steps, step_outputs, failures, iterations, inputs)
+  return { fields(run), fields(frames), fields(loops), fields(outputs), items(steps), fields(step_outputs),
+    items(failures), items(iterations), items(inputs) }
 end

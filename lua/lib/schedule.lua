@@ -1,6 +1,7 @@
 -- What must happen when: sorted sets by milliseconds of the server's clock.
 
 --- @include lib/arguments
+--- @include lib/mutate
 
 -- an empty time takes the member out
 local function take_time()
@@ -9,8 +10,8 @@ end
 
 local function set_time(key, time)
   if time.at == '' then
-    redis.call('ZREM', key, time.member)
+    mutate('ZREM', key, time.member)
   else
-    redis.call('ZADD', key, time.at, time.member)
+    mutate('ZADD', key, time.at, time.member)
   end
 end

@@ -11,6 +11,8 @@
 --        namespace when it is another one, or becomes another one because a receipt is gone that was answered
 -- Leaves the receipt of the last call of the slot, until the session has been idle for its time to live.
 
+--- @include lib/mutate
+
 local session, meta = KEYS[#KEYS], KEYS[#KEYS - 1]
 local slot, sequence, answered, epoch, time_to_live, prolong =
   string.match(ARGV[#ARGV], '^(%d+) (%d+) (%d+) (%S+) (%d+) (%d)$')

@@ -1,6 +1,7 @@
 -- The public status of a run. A terminal one is final, and sets the time of completion once.
 
 --- @include lib/clock
+--- @include lib/mutate
 
 local TERMINAL = { completed = true, failed = true, canceled = true }
 
@@ -10,8 +11,8 @@ local function may_change(key, expected)
 end
 
 local function set_status(key, status)
-  redis.call('HSET', key, 'status', status)
+  mutate('HSET', key, 'status', status)
   if TERMINAL[status] then
-    redis.call('HSETNX', key, 'completed_at', now())
+    mutate('HSETNX', key, 'completed_at', now())
   end
 end

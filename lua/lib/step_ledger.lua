@@ -2,17 +2,18 @@
 -- what a row was for (step, agent, status) and of the last row of each step.
 
 --- @include lib/arguments
+--- @include lib/mutate
 
 local function take_step_row()
   return { row = take(), output = take(), identity = take(), step = take() }
 end
 
 local function append_step_row(rows, outputs, index, entry)
-  local number = redis.call('RPUSH', rows, entry.row) - 1
+  local number = mutate('RPUSH', rows, entry.row) - 1
   if entry.output ~= '' then
-    redis.call('HSET', outputs, number, entry.output)
+    mutate('HSET', outputs, number, entry.output)
   end
-  redis.call('HSET', index, entry.identity, number, entry.step, number)
+  mutate('HSET', index, entry.identity, number, entry.step, number)
 end
 
 local function append_step_row_once(rows, outputs, index, entry)

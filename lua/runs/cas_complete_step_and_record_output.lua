@@ -1,21 +1,21 @@
 -- Complete a step node of one frame and record the output of its step.
 --
--- KEYS   1 run   2 frames   3 outputs   4 authority inputs
--- ARGV   change of the frame, field of the output, output (JSON), field of the loop's length ('' = no loop),
---        iteration, list of inputs
 -- Reply  WON | LOST | NOT_FOUND
 -- Leaves the frame at its next value, the output recorded, earlier iterations of the loop at least empty and
 --        the inputs appended; nothing when not won.
 
 --- @include lib/replies
 --- @include lib/change
+--- @include lib/key_types
 --- @include lib/outputs
 
-local frame, output, inputs = take_change(), take_output(), take_list()
-if redis.call('EXISTS', KEYS[1]) == 0 then return NOT_FOUND end
-if not matches(KEYS[2], frame) then return LOST end
+--- @keys run frames outputs inputs
+--- @args frame_change:change output:output new_inputs*
+if redis.call('EXISTS', run) == 0 then return NOT_FOUND end
+if not matches(frames, frame_change) then return LOST end
+expect_lists(inputs)
 
-write(KEYS[2], frame)
-record_output(KEYS[3], output)
-in_chunks('RPUSH', KEYS[4], inputs)
+record_output(outputs, output)
+write(frames, frame_change)
+in_chunks('RPUSH', inputs, new_inputs)
 return WON

@@ -1,19 +1,18 @@
 -- Give a ready node of one frame an execution slot of its run.
 --
--- KEYS   1 run   2 frames   3 authority inputs
--- ARGV   change of the run, change of the frame, list of inputs
 -- Reply  WON | LOST | NOT_FOUND
 -- Leaves both at their next value and the inputs appended; nothing when not won.
 
 --- @include lib/replies
 --- @include lib/change
 
-local run, frame, inputs = take_change(), take_change(), take_list()
-if redis.call('EXISTS', KEYS[1]) == 0 then return NOT_FOUND end
-if not matches(KEYS[1], run) then return LOST end
-if not matches(KEYS[2], frame) then return LOST end
+--- @keys run frames inputs
+--- @args run_change:change frame_change:change new_inputs*
+if redis.call('EXISTS', run) == 0 then return NOT_FOUND end
+if not matches(run, run_change) then return LOST end
+if not matches(frames, frame_change) then return LOST end
 
-write(KEYS[1], run)
-write(KEYS[2], frame)
-in_chunks('RPUSH', KEYS[3], inputs)
+in_chunks('RPUSH', inputs, new_inputs)
+write(run, run_change)
+write(frames, frame_change)
 return WON

@@ -1,19 +1,18 @@
 -- Ask for the next body frame of a loop.
 --
--- KEYS   1 run   2 loops   3 authority inputs
--- ARGV   change of the run, change of the loop, list of inputs
 -- Reply  WON | LOST | NOT_FOUND
 -- Leaves both at their next value and the inputs appended; nothing when not won.
 
 --- @include lib/replies
 --- @include lib/change
 
-local run, loop, inputs = take_change(), take_change(), take_list()
-if redis.call('EXISTS', KEYS[1]) == 0 then return NOT_FOUND end
-if not matches(KEYS[1], run) then return LOST end
-if not matches(KEYS[2], loop) then return LOST end
+--- @keys run loops inputs
+--- @args run_change:change loop_change:change new_inputs*
+if redis.call('EXISTS', run) == 0 then return NOT_FOUND end
+if not matches(run, run_change) then return LOST end
+if not matches(loops, loop_change) then return LOST end
 
-write(KEYS[1], run)
-write(KEYS[2], loop)
-in_chunks('RPUSH', KEYS[3], inputs)
+in_chunks('RPUSH', inputs, new_inputs)
+write(run, run_change)
+write(loops, loop_change)
 return WON

@@ -1,7 +1,5 @@
 -- Change the status and the flow state of a run together.
 --
--- KEYS   1 run   2 authority inputs
--- ARGV   expected status, next status, change of the run, list of inputs
 -- Reply  WON | LOST
 -- Leaves both at their next value and the inputs appended; nothing when lost.
 
@@ -9,11 +7,12 @@
 --- @include lib/change
 --- @include lib/status
 
-local expected, next_status, run, inputs = take(), take(), take_change(), take_list()
-if not may_change(KEYS[1], expected) then return LOST end
-if not matches(KEYS[1], run) then return LOST end
+--- @keys run inputs
+--- @args expected_status next_status run_change:change new_inputs*
+if not may_change(run, expected_status) then return LOST end
+if not matches(run, run_change) then return LOST end
 
-write(KEYS[1], run)
-set_status(KEYS[1], next_status)
-in_chunks('RPUSH', KEYS[2], inputs)
+in_chunks('RPUSH', inputs, new_inputs)
+write(run, run_change)
+set_status(run, next_status)
 return WON

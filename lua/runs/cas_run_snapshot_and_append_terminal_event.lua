@@ -1,7 +1,6 @@
 -- Terminate a run and log its terminal event together.
 --
--- KEYS   1 run   2 authority inputs   3 meta   4 events   5 event identities   6 events by time   7 channel
--- ARGV   expected status, next status, change of the run, list of inputs, event (its first identity: the terminal one)
+-- ARGV   event: its first identity is the terminal one
 -- Reply  {cursor, timestamp} | LOST
 -- Leaves status and flow state at their next value, the inputs and the event appended; nothing when lost, which
 --        a flow that has its terminal event already is too.
@@ -11,13 +10,17 @@
 --- @include lib/status
 --- @include lib/event_log
 
-local expected, next_status, run, inputs = take(), take(), take_change(), take_list()
-local log, event = log_keys(3), take_event()
-if not may_change(KEYS[1], expected) then return LOST end
-if not matches(KEYS[1], run) then return LOST end
-if redis.call('HEXISTS', log.identities, event.identities[1]) == 1 then return LOST end
+--- @keys run inputs meta events event_identities events_by_time events_channel
+--- @args expected_status next_status run_change:change new_inputs* event:event
+local log = event_log(meta, events, event_identities, events_by_time, events_channel)
+if not may_change(run, expected_status) then return LOST end
+if not matches(run, run_change) then return LOST end
+if redis.call('HEXISTS', event_identities, event.identities[1]) == 1 then return LOST end
+expect_lists(inputs)
 
-write(KEYS[1], run)
-set_status(KEYS[1], next_status)
-in_chunks('RPUSH', KEYS[2], inputs)
-return append_events(log, { event })[1]
+local stored = append_events(log, { event })
+in_chunks('RPUSH', inputs, new_inputs)
+write(run, run_change)
+set_status(run, next_status)
+announce_events(log)
+return stored[1]

@@ -1,14 +1,14 @@
 -- Change the status of a run.
 --
--- KEYS   1 run
--- ARGV   expected status, next status
 -- Reply  WON | LOST
 -- Leaves the run at its next status, and its time of completion set if that is terminal; nothing when lost.
 
 --- @include lib/replies
 --- @include lib/status
 
-if not may_change(KEYS[1], ARGV[1]) then return LOST end
+--- @keys run
+--- @args expected_status next_status
+if not may_change(run, expected_status) then return LOST end
 
-set_status(KEYS[1], ARGV[2])
+set_status(run, next_status)
 return WON

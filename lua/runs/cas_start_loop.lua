@@ -1,21 +1,21 @@
 -- Start a loop in the place of a ready node of its parent frame.
 --
--- KEYS   1 run   2 frames   3 loops   4 authority inputs
--- ARGV   change of the run, change of the frame, change of the loop (which must be absent), list of inputs
+-- ARGV   loop_change: the loop must be absent
 -- Reply  WON | LOST | NOT_FOUND
 -- Leaves all three at their next value and the inputs appended; nothing when not won.
 
 --- @include lib/replies
 --- @include lib/change
 
-local run, frame, loop, inputs = take_change(), take_change(), take_change(), take_list()
-if redis.call('EXISTS', KEYS[1]) == 0 then return NOT_FOUND end
-if not matches(KEYS[1], run) then return LOST end
-if not matches(KEYS[2], frame) then return LOST end
-if not matches(KEYS[3], loop) then return LOST end
+--- @keys run frames loops inputs
+--- @args run_change:change frame_change:change loop_change:change new_inputs*
+if redis.call('EXISTS', run) == 0 then return NOT_FOUND end
+if not matches(run, run_change) then return LOST end
+if not matches(frames, frame_change) then return LOST end
+if not matches(loops, loop_change) then return LOST end
 
-write(KEYS[1], run)
-write(KEYS[2], frame)
-write(KEYS[3], loop)
-in_chunks('RPUSH', KEYS[4], inputs)
+in_chunks('RPUSH', inputs, new_inputs)
+write(run, run_change)
+write(frames, frame_change)
+write(loops, loop_change)
 return WON

@@ -1,15 +1,15 @@
 -- Replace the authority of a mob's supervisor if it is stored in exactly these bytes, which the caller has compared.
 --
--- KEYS   1 supervisors
--- ARGV   mob, bytes of the record that was compared, record
+-- ARGV   compared: bytes of the record that was compared
 -- Reply  WON | LOST (it has changed or gone since)
 -- Leaves the record; nothing when lost.
 
 --- @include lib/replies
---- @include lib/arguments
+--- @include lib/mutate
 
-local mob, compared, record = take(), take(), take()
-if redis.call('HGET', KEYS[1], mob) ~= compared then return LOST end
+--- @keys supervisors
+--- @args mob compared record
+if redis.call('HGET', supervisors, mob) ~= compared then return LOST end
 
-redis.call('HSET', KEYS[1], mob, record)
+mutate('HSET', supervisors, mob, record)
 return WON

@@ -1,9 +1,13 @@
 -- Delete one overlay.
 --
--- KEYS   1 overlays   2 their places
--- ARGV   place
 -- Reply  WON | LOST (it is not there)
 -- Leaves no overlay in this place.
 
-redis.call('ZREM', KEYS[2], ARGV[1])
-return redis.call('HDEL', KEYS[1], ARGV[1])
+--- @include lib/key_types
+--- @include lib/mutate
+
+--- @keys overlays places
+--- @args place
+expect_hashes(overlays)
+mutate('ZREM', places, place)
+return mutate('HDEL', overlays, place)

@@ -1,14 +1,15 @@
 -- Delete all overlays of a mob.
 --
--- KEYS   1 overlays   2 their places
--- ARGV   prefix of the places of the mob
+-- ARGV   prefix: what the places of the mob begin with
 -- Reply  how many there were
 -- Leaves none of this mob, and those of all others.
 
 --- @include lib/overlay_places
 --- @include lib/chunks
 
-local places = places_of(KEYS[2], ARGV[1])
-in_chunks('HDEL', KEYS[1], places)
-in_chunks('ZREM', KEYS[2], places)
-return #places
+--- @keys overlays places
+--- @args prefix
+local found = places_of(places, prefix)
+in_chunks('HDEL', overlays, found)
+in_chunks('ZREM', places, found)
+return #found

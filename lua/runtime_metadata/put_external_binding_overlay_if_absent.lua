@@ -1,13 +1,15 @@
 -- Store an overlay unless there is one in its place.
 --
--- KEYS   1 overlays   2 their places
--- ARGV   place, record
 -- Reply  WON | LOST
 -- Leaves the overlay; nothing when lost.
 
 --- @include lib/replies
+--- @include lib/mutate
 
-if redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2]) == 0 then return LOST end
+--- @keys overlays places
+--- @args place record
+if redis.call('HEXISTS', overlays, place) == 1 then return LOST end
 
-redis.call('ZADD', KEYS[2], 0, ARGV[1])
+mutate('ZADD', places, 0, place)
+mutate('HSET', overlays, place, record)
 return WON

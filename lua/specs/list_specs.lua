@@ -1,8 +1,7 @@
 -- The mobs that have a definition.
 --
--- KEYS   1 specs
--- ARGV   none
 -- Reply  the mobs, in no order
 -- Leaves everything as it was.
 
-return redis.call('HKEYS', KEYS[1])
+--- @keys specs
+return redis.call('HKEYS', specs)

@@ -203,7 +203,7 @@ def decode_version(name: str, stored: bytes) -> ConfigVersion:
 
 
 def encode_change(write: EncodedWrite) -> dict[bytes, bytes]:
-    """A write that happened as an entry of the feed; lua/lib/config_documents makes the same ones."""
+    """A write that happened as an entry of the feed; lua/lib/config_writes makes the same ones."""
     kind = b"delete" if write.document is None else b"put"
     return {b"kind": kind, b"namespace": encode_namespace(write.namespace), b"id": write.id.encode()}
 

@@ -7,7 +7,6 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from redis_mob.codec import config as codec
-from redis_mob.codec.changes import counted
 from redis_mob.codec.packing import Argument
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
@@ -59,7 +58,7 @@ class RedisConfigStore(WatchableConfigStore):
 
     async def lookup(self, namespace: str, id: str) -> Found | None:
         place = self._place(namespace, id)
-        text = await self._client.read("config/get", [self._keys.config_documents], [place])
+        text = await self._client.read("config/lookup", [self._keys.config_documents], [place])
         return None if text is None else Found(codec.decode_document(codec.document_name(namespace, id), text))
 
     async def exists(self, namespace: str, id: str) -> bool:
@@ -88,9 +87,9 @@ class RedisConfigStore(WatchableConfigStore):
         await self._write("config/delete_if_revision", DeleteIfRevision(namespace, id, expected_revision))
 
     async def apply(self, writes: Sequence[ConfigWrite]) -> None:
-        arguments = [argument for write in writes for argument in _conditional(codec.encode_write(self._prefix, write))]
+        encoded = [_conditional(codec.encode_write(self._prefix, write)) for write in writes]
         codec.check_distinct(writes)
-        reply = await self._call("config/apply", [len(writes), *arguments])
+        reply = await self._call("config/apply", writes=encoded)
         if reply != Reply.WON:
             raise codec.refusal(writes[int(reply[0])], int(reply[1]))
 
@@ -98,7 +97,7 @@ class RedisConfigStore(WatchableConfigStore):
         wanted = tuple(dict.fromkeys(namespaces))
         keys = [self._keys.meta, *self._readable]
         packed = [self._packed(namespace) for namespace in wanted]
-        cursor, *found = await self._client.read("config/snapshot", keys, counted(packed))
+        cursor, *found = await self._client.read("config/snapshot", keys, {"namespaces": packed})
         documents = {name: dict(self._documents(name, rows)) for name, rows in zip(wanted, found, strict=True)}
         return ConfigSnapshot(documents, int(cursor))
 
@@ -114,7 +113,7 @@ class RedisConfigStore(WatchableConfigStore):
     async def walk(self, namespace: str, page_size: int = 100) -> AsyncIterator[tuple[str, Any]]:
         size = min(codec.check_page_size(page_size), _EVERYTHING)
         packed = place = self._packed(namespace)
-        while rows := await self._client.read("config/page", self._readable, [packed, place, size]):
+        while rows := await self._client.read("config/walk", self._readable, [packed, place, size]):
             place = rows[-1][0]
             for document in self._documents(namespace, rows):
                 yield document
@@ -161,13 +160,13 @@ class RedisConfigStore(WatchableConfigStore):
 
     async def _write(self, script: str, write: ConfigWrite) -> None:
         encoded = codec.encode_write(self._prefix, write)
-        revision = [encoded.condition] if isinstance(encoded.condition, int) else []
-        reply = await self._call(script, [*revision, *_subject(encoded)])
+        expected = {"expected": encoded.condition} if isinstance(encoded.condition, int) else {}
+        reply = await self._call(script, write=_subject(encoded), **expected)
         if reply != Reply.WON:
             raise codec.refusal(write, int(reply))
 
-    async def _call(self, script: str, arguments: Sequence[Argument]) -> Any:
-        return await self._client.call(script, self._all_keys, [self.feed_length, *arguments])
+    async def _call(self, script: str, **arguments: Any) -> Any:
+        return await self._client.call(script, self._all_keys, {"feed_length": self.feed_length, **arguments})
 
 
 def _subject(write: codec.EncodedWrite) -> Sequence[Argument]:

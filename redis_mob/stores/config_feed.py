@@ -29,7 +29,7 @@ class RedisConfigFeed(ConfigChangeNotifier):
     async def read_after(self, after: int, limit: int) -> tuple[int, list[Entry]]:
         """(greatest cursor ever given, undecoded changes after a cursor)."""
         keys = [self._keys.meta, self._keys.config_feed]
-        return entries_of(await self._client.read("config/changes", keys, [after, limit]))
+        return entries_of(await self._client.read("config/read_after", keys, [after, limit]))
 
     @asynccontextmanager
     async def subscribe(self, after: int | None = None) -> AsyncGenerator[Subscription[ConfigChangeEvent]]:

@@ -34,8 +34,8 @@ class RedisEventStore(MobEventStore):
     async def append_batch(self, events: Sequence[NewMobEvent], /) -> list[MobEvent]:
         if not events:
             return []
-        arguments = [argument for event in events for argument in event_arguments(event)]
-        replies = await self._client.call("events/append", log_keys(self._keys), [len(events), *arguments])
+        arguments = {"new_events": list(map(event_arguments, events))}
+        replies = await self._client.call("events/append_batch", log_keys(self._keys), arguments)
         return list(map(stored_event, events, replies))
 
     async def append_terminal_event_if_absent(self, event: NewMobEvent, /) -> MobEvent | None:
@@ -49,7 +49,9 @@ class RedisEventStore(MobEventStore):
         return await self._append_if_absent(event)
 
     async def _append_if_absent(self, event: NewMobEvent) -> MobEvent | None:
-        reply = await self._client.call("events/append_if_absent", log_keys(self._keys), event_arguments(event))
+        reply = await self._client.call(
+            "events/append_if_absent", log_keys(self._keys), {"event": event_arguments(event)}
+        )
         if reply == Reply.LOST:
             return None
         if reply == Reply.CONFLICT:
@@ -79,7 +81,7 @@ class RedisEventStore(MobEventStore):
     async def read_after(self, after: int, limit: int) -> tuple[int, list[Entry]]:
         """(greatest cursor ever given, undecoded events after a cursor)."""
         keys = [self._keys.meta, self._keys.events]
-        return entries_of(await self._client.read("events/read", keys, [cursor_argument(after), limit]))
+        return entries_of(await self._client.read("events/read_after", keys, [cursor_argument(after), limit]))
 
     async def latest_cursor(self) -> int:
         entries = await self._client.read("events/latest_cursor", [self._keys.events], [])

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
-from itertools import chain
 
 from redis_mob.codec import executions as codec
 from redis_mob.codec import ledgers
@@ -14,6 +13,7 @@ from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.packing import Argument
 from redis_mob.codec.runs import decode_run, encode_run, place_prefix, run_parts
 from redis_mob.connection.calls.client import Client
+from redis_mob.connection.calls.headers import NamedArguments
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.replies import Reply, won
 from redis_mob.contracts import ExecutionStore, WakeUp
@@ -39,7 +39,7 @@ class RedisExecutionStore(ExecutionStore):
         keys = self._keys.run(run.run_id)
         digest, encoded = codec.encode_definition(definition)
         reply = await self._client.call(
-            "fleet/start_run",
+            "executions/start_run",
             [
                 *keys.parts,
                 keys.index,
@@ -49,22 +49,22 @@ class RedisExecutionStore(ExecutionStore):
                 self._keys.due,
                 self._keys.wake_runs,
             ],
-            [
-                codec.encode_launch(launch),
-                digest,
-                encoded,
-                codec.due_run(run.run_id),
-                0,
-                run.run_id,
-                place_prefix(run.mob_id, run.flow_id),
-                *(item for part in encode_run(run) for item in counted(part)),
-            ],
+            {
+                "launch": codec.encode_launch(launch),
+                "digest": digest,
+                "definition": encoded,
+                "member": codec.due_run(run.run_id),
+                "at": 0,
+                "run_id": run.run_id,
+                "prefix": place_prefix(run.mob_id, run.flow_id),
+                "parts": [counted(part) for part in encode_run(run)],
+            },
         )
         return reply == Reply.WON
 
     async def load(self, run_id: str) -> RunView | None:
         keys = self._keys.run(run_id)
-        reply = await self._client.read("fleet/load_run", [*keys.parts, keys.executions], [])
+        reply = await self._client.read("executions/load", [*keys.parts, keys.executions], [])
         if reply is None:
             return None
         run_id = canonical_run_id(run_id)
@@ -82,7 +82,7 @@ class RedisExecutionStore(ExecutionStore):
         )
 
     async def get_definition(self, digest: str) -> MobDefinition:
-        data = await self._client.read("fleet/get_definition", [self._keys.definitions], [digest])
+        data = await self._client.read("executions/get_definition", [self._keys.definitions], [digest])
         if data is None:
             raise NotFoundError(f"no definition has the digest {digest}")
         try:
@@ -93,7 +93,7 @@ class RedisExecutionStore(ExecutionStore):
     async def commit(self, transition: Transition) -> bool:
         keys = self._keys.run(transition.run.run_id)
         reply = await self._client.call(
-            "fleet/commit_transition",
+            "executions/commit",
             [
                 keys.run,
                 keys.frames,
@@ -118,28 +118,28 @@ class RedisExecutionStore(ExecutionStore):
     async def renew_lease(self, run_id: str, key: ExecutionKey, *, expected: Execution, next: Execution) -> bool:
         keys = self._keys.run(run_id)
         reply = await self._client.call(
-            "fleet/cas_execution",
+            "executions/renew_lease",
             [keys.run, keys.executions, self._keys.ready],
-            [
-                MobRunStatus.RUNNING,
-                *_execution_change(key, expected, next),
-                codec.due_execution(canonical_run_id(run_id), key, next.role),
-                _ready_at(next),
-            ],
+            {
+                "expected_status": MobRunStatus.RUNNING,
+                "execution_change": _execution_change(key, expected, next),
+                "member": codec.due_execution(canonical_run_id(run_id), key, next.role),
+                "at": _ready_at(next),
+            },
         )
         return won(reply, run_id)
 
     async def request_cancel(self, run_id: str) -> bool:
         keys = self._keys.run(run_id)
         reply = await self._client.call(
-            "fleet/request_cancel",
+            "executions/request_cancel",
             [keys.run, self._keys.due, self._keys.wake_runs],
             [codec.due_run(canonical_run_id(run_id))],
         )
         return won(reply, run_id)
 
     async def status(self, run_id: str) -> MobRunStatus | None:
-        status = await self._client.read("fleet/get_status", [self._keys.run(run_id).run], [])
+        status = await self._client.read("executions/status", [self._keys.run(run_id).run], [])
         return None if status is None else MobRunStatus(bytes(status).decode())
 
     async def take_due(
@@ -147,9 +147,14 @@ class RedisExecutionStore(ExecutionStore):
     ) -> DueWork:
         most = 0 if roles is not None and not roles else max_executions
         now, next_run, next_execution, runs, executions = await self._client.call(
-            "fleet/take_due",
+            "executions/take_due",
             [self._keys.due, self._keys.ready],
-            [max_runs, most, keep // timedelta(milliseconds=1), *counted([*map(codec.due_role, roles or ())])],
+            {
+                "max_runs": max_runs,
+                "max_executions": most,
+                "keep": keep // timedelta(milliseconds=1),
+                "prefixes": list(map(codec.due_role, roles or ())),
+            },
         )
         return DueWork(
             runs=tuple(bytes(run).decode() for run in runs),
@@ -167,7 +172,7 @@ def _time(score: bytes) -> datetime | None:
     return codec.moment_of_milliseconds(float(score)) if score else None
 
 
-def _arguments(transition: Transition) -> list[Argument]:
+def _arguments(transition: Transition) -> NamedArguments:
     before, run = transition.before.run, transition.run
     frames = [
         change_of_frame(frame_id, before.frames.get(frame_id), frame)
@@ -188,34 +193,28 @@ def _arguments(transition: Transition) -> list[Argument]:
         for key in transition.unchanged
     ]
     look_again_at = transition.look_again_at
-    return [
-        before.status,
-        run.status,
-        int(transition.before.cancel_requested),
-        *change_of_run(before.flow_state, run.flow_state),
-        *_each(frames),
-        *_each(loops),
-        *_each(executions),
-        *_each(unchanged),
-        *counted(list(map(ledgers.encode_input, transition.inputs))),
-        *_each(map(_output, transition.outputs)),
-        *_each(map(ledgers.step_arguments, transition.step_rows)),
-        *_each(map(ledgers.step_arguments, transition.step_rows_once)),
-        *_each(map(ledgers.failure_arguments, transition.failure_rows)),
-        *_each(map(ledgers.iteration_arguments, transition.iteration_rows)),
-        1,
-        codec.due_run(run.run_id),
-        b"" if look_again_at is None else codec.milliseconds(look_again_at),
-        *_each(_ready_time(run.run_id, key, execution) for key, execution in transition.executions.items()),
-        *_each(map(event_arguments, transition.events)),
-        *_each(map(event_arguments, transition.terminal_events)),
-    ]
-
-
-def _each(records: Iterable[Sequence[Argument]]) -> list[Argument]:
-    """Records as scripts read them: their number, then the values of each."""
-    listed = list(records)
-    return [len(listed), *chain.from_iterable(listed)]
+    return {
+        "expected_status": before.status,
+        "next_status": run.status,
+        "cancel_requested": int(transition.before.cancel_requested),
+        "run_change": change_of_run(before.flow_state, run.flow_state),
+        "frame_changes": frames,
+        "loop_changes": loops,
+        "execution_changes": executions,
+        "unchanged": unchanged,
+        "new_inputs": list(map(ledgers.encode_input, transition.inputs)),
+        "new_outputs": list(map(_output, transition.outputs)),
+        "step_rows": list(map(ledgers.step_arguments, transition.step_rows)),
+        "step_rows_once": list(map(ledgers.step_arguments, transition.step_rows_once)),
+        "failure_rows": list(map(ledgers.failure_arguments, transition.failure_rows)),
+        "iteration_rows": list(map(ledgers.iteration_arguments, transition.iteration_rows)),
+        "run_time": [codec.due_run(run.run_id), b"" if look_again_at is None else codec.milliseconds(look_again_at)],
+        "execution_times": [
+            _ready_time(run.run_id, key, execution) for key, execution in transition.executions.items()
+        ],
+        "new_events": list(map(event_arguments, transition.events)),
+        "terminal_events": list(map(event_arguments, transition.terminal_events)),
+    }
 
 
 def _execution_change(key: ExecutionKey, expected: Execution | None, following: Execution) -> list[Argument]:

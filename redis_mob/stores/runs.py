@@ -44,11 +44,11 @@ class RedisRunStore(MobRunStore):
         reply = await self._client.call(
             "runs/create_run",
             [*keys.parts, keys.index, self._keys.meta, self._keys.runs],
-            [
-                run.run_id,
-                place_prefix(run.mob_id, run.flow_id),
-                *(item for part in encode_run(run) for item in counted(part)),
-            ],
+            {
+                "run_id": run.run_id,
+                "prefix": place_prefix(run.mob_id, run.flow_id),
+                "parts": [counted(part) for part in encode_run(run)],
+            },
         )
         won(reply, run.run_id)
 
@@ -58,7 +58,7 @@ class RedisRunStore(MobRunStore):
         return None if reply is None else decode_run(canonical_run_id(run_id), run_parts(reply))
 
     async def list_runs(self, mob_id: str, flow_id: str | None = None) -> list[MobRun]:
-        places = await self._client.read("runs/list_run_ids", [self._keys.runs], [place_prefix(mob_id, flow_id)])
+        places = await self._client.read("runs/list_runs", [self._keys.runs], [place_prefix(mob_id, flow_id)])
         runs = [await self.get_run(run_id) for _, run_id in sorted(map(run_id_of_place, places))]
         return [run for run in runs if run is not None]
 
@@ -78,7 +78,7 @@ class RedisRunStore(MobRunStore):
         reply = await self._client.call(
             "runs/cas_flow_state",
             [keys.run, keys.authority],
-            [*change_of_run(expected, next), *_inputs(authority_inputs)],
+            {"run_change": change_of_run(expected, next), "new_inputs": _inputs(authority_inputs)},
         )
         return won(reply, run_id)
 
@@ -96,12 +96,12 @@ class RedisRunStore(MobRunStore):
         reply = await self._client.call(
             "runs/cas_run_snapshot",
             [keys.run, keys.authority],
-            [
-                expected_status,
-                next_status,
-                *change_of_run(expected_flow_state, next_flow_state),
-                *_inputs(authority_inputs),
-            ],
+            {
+                "expected_status": expected_status,
+                "next_status": next_status,
+                "run_change": change_of_run(expected_flow_state, next_flow_state),
+                "new_inputs": _inputs(authority_inputs),
+            },
         )
         return won(reply, run_id)
 
@@ -122,13 +122,13 @@ class RedisRunStore(MobRunStore):
         reply = await self._client.call(
             "runs/cas_run_snapshot_and_append_terminal_event",
             [keys.run, keys.authority, *log_keys(self._keys)],
-            [
-                expected_status,
-                next_status,
-                *change_of_run(expected_flow_state, next_flow_state),
-                *_inputs(authority_inputs),
-                *event_arguments(event),
-            ],
+            {
+                "expected_status": expected_status,
+                "next_status": next_status,
+                "run_change": change_of_run(expected_flow_state, next_flow_state),
+                "new_inputs": _inputs(authority_inputs),
+                "event": event_arguments(event),
+            },
         )
         return None if reply == Reply.LOST else stored_event(event, reply)
 
@@ -143,7 +143,7 @@ class RedisRunStore(MobRunStore):
         return await self._client.call(
             script,
             [keys.run, keys.steps, keys.step_outputs, keys.index],
-            ledgers.step_arguments(entry),
+            {"entry": ledgers.step_arguments(entry)},
         )
 
     async def put_step_output(self, run_id: str, *, step_id: str, output: Any) -> None:
@@ -164,7 +164,9 @@ class RedisRunStore(MobRunStore):
 
     async def _append_failure(self, script: str, run_id: str, entry: FailureLedgerEntry) -> Any:
         keys = self._keys.run(run_id)
-        return await self._client.call(script, [keys.run, keys.failures, keys.index], ledgers.failure_arguments(entry))
+        return await self._client.call(
+            script, [keys.run, keys.failures, keys.index], {"entry": ledgers.failure_arguments(entry)}
+        )
 
     async def upsert_loop_snapshot(
         self,
@@ -178,10 +180,10 @@ class RedisRunStore(MobRunStore):
         reply = await self._client.call(
             "runs/upsert_loop_snapshot",
             [keys.run, keys.loops, keys.iterations, keys.index],
-            [
-                *counted(fields_of_snapshot(loop_instance_id, snapshot.kernel_state)),
-                *(ledgers.iteration_arguments(ledger_entry) if ledger_entry else (b"", b"")),
-            ],
+            {
+                "loop": fields_of_snapshot(loop_instance_id, snapshot.kernel_state),
+                "entry": ledgers.iteration_arguments(ledger_entry) if ledger_entry else (b"", b""),
+            },
         )
         won(reply, run_id)
 
@@ -198,7 +200,7 @@ class RedisRunStore(MobRunStore):
         reply = await self._client.call(
             "runs/cas_frame_state",
             [keys.run, keys.frames, keys.authority],
-            [*change_of_frame(frame_id, expected, next), *_inputs(authority_inputs)],
+            {"frame_change": change_of_frame(frame_id, expected, next), "new_inputs": _inputs(authority_inputs)},
         )
         return won(reply, run_id)
 
@@ -217,11 +219,11 @@ class RedisRunStore(MobRunStore):
         reply = await self._client.call(
             "runs/cas_grant_node_slot",
             [keys.run, keys.frames, keys.authority],
-            [
-                *change_of_run(expected_run_state, next_run_state),
-                *change_of_frame(frame_id, expected_frame, next_frame),
-                *_inputs(authority_inputs),
-            ],
+            {
+                "run_change": change_of_run(expected_run_state, next_run_state),
+                "frame_change": change_of_frame(frame_id, expected_frame, next_frame),
+                "new_inputs": _inputs(authority_inputs),
+            },
         )
         return won(reply, run_id)
 
@@ -241,15 +243,15 @@ class RedisRunStore(MobRunStore):
         reply = await self._client.call(
             "runs/cas_complete_step_and_record_output",
             [keys.run, keys.frames, keys.outputs, keys.authority],
-            [
-                *change_of_frame(frame_id, expected_frame, next_frame),
-                *ledgers.output_arguments(
+            {
+                "frame_change": change_of_frame(frame_id, expected_frame, next_frame),
+                "output": ledgers.output_arguments(
                     step_output_key,
                     ledgers.encode_value(f"output of step {step_output_key!r}", step_output),
                     loop_context,
                 ),
-                *_inputs(authority_inputs),
-            ],
+                "new_inputs": _inputs(authority_inputs),
+            },
         )
         return won(reply, run_id)
 
@@ -270,12 +272,12 @@ class RedisRunStore(MobRunStore):
         reply = await self._client.call(
             "runs/cas_start_loop",
             [keys.run, keys.frames, keys.loops, keys.authority],
-            [
-                *change_of_run(expected_run_state, next_run_state),
-                *change_of_frame(frame_id, expected_frame, next_frame),
-                *change_of_loop(loop_instance_id, None, initial_loop),
-                *_inputs(authority_inputs),
-            ],
+            {
+                "run_change": change_of_run(expected_run_state, next_run_state),
+                "frame_change": change_of_frame(frame_id, expected_frame, next_frame),
+                "loop_change": change_of_loop(loop_instance_id, None, initial_loop),
+                "new_inputs": _inputs(authority_inputs),
+            },
         )
         return won(reply, run_id)
 
@@ -294,11 +296,11 @@ class RedisRunStore(MobRunStore):
         reply = await self._client.call(
             "runs/cas_loop_request_body_frame",
             [keys.run, keys.loops, keys.authority],
-            [
-                *change_of_run(expected_run_state, next_run_state),
-                *change_of_loop(loop_instance_id, expected_loop, next_loop),
-                *_inputs(authority_inputs),
-            ],
+            {
+                "run_change": change_of_run(expected_run_state, next_run_state),
+                "loop_change": change_of_loop(loop_instance_id, expected_loop, next_loop),
+                "new_inputs": _inputs(authority_inputs),
+            },
         )
         return won(reply, run_id)
 
@@ -320,13 +322,13 @@ class RedisRunStore(MobRunStore):
         reply = await self._client.call(
             "runs/cas_grant_body_frame_start",
             [keys.run, keys.loops, keys.frames, keys.iterations, keys.index, keys.authority],
-            [
-                *change_of_run(expected_run_state, next_run_state),
-                *change_of_loop(loop_instance_id, expected_loop, next_loop),
-                *change_of_frame(frame_id, None, initial_frame),
-                *ledgers.iteration_arguments(ledger_entry),
-                *_inputs(authority_inputs),
-            ],
+            {
+                "run_change": change_of_run(expected_run_state, next_run_state),
+                "loop_change": change_of_loop(loop_instance_id, expected_loop, next_loop),
+                "frame_change": change_of_frame(frame_id, None, initial_frame),
+                "entry": ledgers.iteration_arguments(ledger_entry),
+                "new_inputs": _inputs(authority_inputs),
+            },
         )
         return won(reply, run_id)
 
@@ -389,10 +391,10 @@ class RedisRunStore(MobRunStore):
         reply = await self._client.call(
             script,
             [keys.run, keys.loops, keys.frames, keys.authority],
-            [*run, *loop, *frame, *_inputs(authority_inputs)],
+            {"run_change": run, "loop_change": loop, "frame_change": frame, "new_inputs": _inputs(authority_inputs)},
         )
         return won(reply, run_id)
 
 
-def _inputs(authority_inputs: Sequence[FlowAuthorityInput]) -> list[Argument]:
-    return counted(list(map(ledgers.encode_input, authority_inputs)))
+def _inputs(authority_inputs: Sequence[FlowAuthorityInput]) -> list[bytes]:
+    return list(map(ledgers.encode_input, authority_inputs))

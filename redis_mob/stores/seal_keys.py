@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from redis_mob.codec.changes import counted
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.errors import SealKeyMissingError, StorageUnavailableError, ValidationError, WriteFailedError
@@ -38,7 +37,9 @@ async def use_seal_keys(client: Client, keys: Keys, secrets: Secrets) -> None:
     """
     sealing, opening = (secrets.newest_id, secrets.ids) if isinstance(secrets, SealKeyring) else ("", ())
     try:
-        missing = await client.call("meta/use_seal_keys", [keys.seal_keys], [sealing, *counted(opening)])
+        missing = await client.call(
+            "seal_keys/use_seal_keys", [keys.seal_keys], {"sealing": sealing, "opening": opening}
+        )
     except WriteFailedError as error:
         raise StorageUnavailableError(f"cannot open namespace {keys.namespace!r}: {error}") from error.__cause__
     if missing:
@@ -47,4 +48,4 @@ async def use_seal_keys(client: Client, keys: Keys, secrets: Secrets) -> None:
 
 async def retire_seal_keys(client: Client, keys: Keys, ids: Sequence[str]) -> None:
     """Record that nothing is sealed with these keys any more, so that a namespace can be opened without them."""
-    await client.call("meta/retire_seal_keys", [keys.seal_keys], counted(ids))
+    await client.call("seal_keys/retire_seal_keys", [keys.seal_keys], {"retired": ids})

@@ -129,7 +129,7 @@ async def test_slow_scripts_are_named_without_what_they_were_about(url: str, adm
     admin.config_set("slowlog-log-slower-than", -1)
     examination = await examine(url, "n", MEMORY)
     slow = {finding.found.split()[0] for finding in examination.findings if finding.check == "slow scripts"}
-    assert {"specs/list_specs", "events/append", "meta/open_namespace"} <= slow
+    assert {"specs/list_specs", "events/append_batch", "calls/open_namespace"} <= slow
     assert "secret-project" not in str(examination)
     admin.slowlog_reset()
     admin.flushall()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-
-from redis_mob.connection.calls.scripts import Script
+from redis_mob.connection.calls.scripts import Script, library
 
 
 def adhoc(text: str) -> Script:
-    """A script of its own."""
-    return Script("test/adhoc", text, hashlib.sha1(text.encode()).hexdigest())  # noqa: S324
+    """A script of its own, which has one key."""
+    return library().compiled("test/adhoc", f"--- @keys key\n{text}")
 
 
-INCREASE = adhoc("return redis.call('INCR', KEYS[1])")
+INCREASE = adhoc("return redis.call('INCR', key)")

@@ -186,7 +186,7 @@ async def test_a_server_that_has_lost_a_write_does_not_answer_for_it(pair: Pair)
 
 async def test_a_write_that_is_not_where_safety_is_asked_for_is_made_again(namespace: str) -> None:
     """It was answered by a server that then failed, and the next one, which never had it, would gladly wait for it."""
-    confirming = [b"SCRIPT", b"LOAD", script("meta/confirm").text.encode()]
+    confirming = [b"SCRIPT", b"LOAD", script("calls/confirm").text.encode()]
     with server("--appendonly", "yes") as url, client_of(url) as admin:
 
         def fail_over(request: Request) -> Fault:

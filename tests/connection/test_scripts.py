@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from pathlib import Path
 
 import pytest
 
@@ -33,17 +32,8 @@ def lua(tmp_path):
 
 
 def test_there_are_scripts_and_no_fragment_is_one():
-    assert "meta/open_namespace" in ALL
+    assert "calls/open_namespace" in ALL
     assert not [name for name in ALL if name.startswith("lib/")]
-
-
-@pytest.mark.parametrize("name", ALL)
-def test_every_script_says_its_keys_arguments_and_reply(name):
-    text = (Path(__file__).parents[2] / f"lua/{name}.lua").read_text()
-    header = re.match(r"(--.*\n)+", text)
-    assert header is not None
-    for word in ("KEYS", "ARGV", "Reply"):
-        assert re.search(rf"^--\s+{word}\b", header[0], re.MULTILINE), f"{name}.lua has no {word} in its header"
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -98,6 +88,80 @@ def test_a_missing_fragment_is_an_error_that_names_who_wants_it(lua):
 def test_a_missing_script_is_an_error(lua, name):
     with pytest.raises(InternalError, match=re.escape(name)):
         lua(runs__a="return 1").script(name)
+
+
+def test_keys_and_single_arguments_stand_at_fixed_positions(lua):
+    found = lua(runs__a="--- @keys run frames\n--- @args status\n--- @keys meta\n--- @args at\n").script("runs/a")
+    assert found.keys == ("run", "frames", "meta")
+    assert found.text.splitlines() == [
+        "local run, frames = KEYS[1], KEYS[2]",
+        "local status = ARGV[1]",
+        "local meta = KEYS[3]",
+        "local at = ARGV[2]",
+    ]
+
+
+def test_arguments_of_several_values_are_read_one_after_the_other(lua):
+    found = lua(runs__a="--- @args status run:change\n--- @args inputs* frames:change*\n").script("runs/a")
+    assert found.text.splitlines() == [
+        "local status, run = take(), take_change()",
+        "local inputs, frames = take_list(), take_each(take_change)",
+    ]
+    given = {"frames": [("f", 1), ("g", 2)], "inputs": [b"x"], "run": ["r", 0], "status": "open"}
+    assert found.arguments(given) == ["open", "r", 0, 1, b"x", 2, "f", 1, "g", 2]
+    assert found.arguments({**given, "frames": [], "inputs": ()}) == ["open", "r", 0, 0, 0]
+
+
+def test_the_names_of_a_fragment_come_before_those_of_the_script_that_includes_it(lua):
+    scripts = lua(lib__one="--- @keys meta", runs__a="--- @include lib/one\n--- @keys run\n")
+    assert scripts.script("runs/a").text == "local meta = KEYS[1]\nlocal run = KEYS[2]\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [({"a": 1}, "runs/a.lua needs the argument 'b'"), ({"a": 1, "b": 2, "c": 3}, "runs/a.lua takes no argument c")],
+)
+def test_a_missing_and_an_unknown_argument_are_refused(lua, given, told):
+    with pytest.raises(InternalError, match=re.escape(told)):
+        lua(runs__a="--- @args a b").script("runs/a").arguments(given)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("--- @keys run\n--- @args run", "gives a name twice: run"),
+        ("--- @keys run:hash", "'run:hash' is no name of a key"),
+        ("--- @args run:*", "'run:\\*' names no argument"),
+        ("--- @key run", "says nothing to the loader: --- @key run"),
+    ],
+)
+def test_a_line_that_the_loader_cannot_use_is_an_error(lua, line, told):
+    with pytest.raises(InternalError, match=told):
+        lua(runs__a=line).script("runs/a")
+
+
+def test_an_operation_shares_the_fragments_of_its_session(lua):
+    scripts = lua(
+        lib__one="local one = 1",
+        lib__two="local two = 2",
+        lib__session="--- @include lib/one\nlocal function operation()\n--- @operation\nend",
+        runs__a="--- @include lib/one\n--- @include lib/two\n--- @keys run\nreturn one",
+    )
+    alone = scripts.script("runs/a")
+    assert alone.text == "local one = 1\nlocal two = 2\nlocal run = KEYS[1]\nreturn one"
+    composed = scripts.once(alone)
+    assert composed.text == (
+        "local one = 1\nlocal function operation()\n\nlocal two = 2\nlocal run = KEYS[1]\nreturn one\nend"
+    )
+    assert (composed.name, composed.keys) == ("runs/a", ("run",))
+    assert composed.sha == hashlib.sha1(composed.text.encode()).hexdigest()  # noqa: S324
+
+
+@pytest.mark.parametrize("given", [[], ["k", "l"]])
+@pytest.mark.parametrize("method", ["call", "read"])
+async def test_another_number_of_keys_is_refused(connection: Client, method, given):
+    with pytest.raises(InternalError, match=f"specs/get_spec.lua has 1 keys, not {len(given)}: specs"):
+        await getattr(connection, method)("specs/get_spec", given, ["m"])
 
 
 async def _compiled(connection: Client, text: str) -> bytes:

@@ -203,7 +203,7 @@ async def test_a_server_that_cannot_be_asked_leaves_the_outcome_unknown(
 ) -> None:
     token = await lost_call(impatient, proxy, keys, Fault.CUT_AFTER)
     proxy.refuse()
-    with pytest.raises(OutcomeUnknownError, match="meta/resolve") as unknown:
+    with pytest.raises(OutcomeUnknownError, match="calls/resolve") as unknown:
         await impatient.resolve(token)
     assert unknown.value.token == token
 

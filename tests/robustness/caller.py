@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias, cast
 
 from redis_mob.connection.calls.client import Client
+from redis_mob.connection.calls.evalsha import Arguments, KeyNames
+from redis_mob.connection.calls.headers import NamedArguments
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.scripts import Script
-from redis_mob.connection.servers.requests import Part
 from redis_mob.errors import OutcomeUnknownError, ReadFailedError, WriteFailedError
 from redis_mob.stores.seal_keys import Secrets
 from redis_mob.stores.storage import RedisStorage
@@ -49,10 +50,10 @@ class Tape:
         """The same call begins again."""
         self._position = 0
 
-    async def call(self, script: Script | str, keys: Sequence[str | bytes], args: Sequence[Part] = ()) -> Any:
+    async def call(self, script: Script | str, keys: KeyNames, args: Arguments | NamedArguments = ()) -> Any:
         return await self._next(lambda: self._connection.call(script, keys, args))
 
-    async def read(self, script: Script | str, keys: Sequence[str | bytes], args: Sequence[Part] = ()) -> Any:
+    async def read(self, script: Script | str, keys: KeyNames, args: Arguments | NamedArguments = ()) -> Any:
         return await self._next(lambda: self._connection.read(script, keys, args))
 
     async def _next(self, ask: Callable[[], Awaitable[Any]]) -> Any:

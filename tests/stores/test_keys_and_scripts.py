@@ -28,7 +28,7 @@ from tests.support.servers import server
 NAMESPACE = "team/a.b_c:d-1"
 OLD_KEY, NEW_KEY = SealKey.generate(), SealKey.generate()
 
-STORES = ("runs/", "events/", "specs/", "runtime_metadata/", "realm_profiles/", "config/", "meta/")
+STORES = ("runs/", "events/", "specs/", "runtime_metadata/", "realm_profiles/", "config/", "seal_keys/", "calls/")
 
 SCRIPTS = {name for name in library().names() if name.startswith(STORES)}
 """The scripts of the stores that are tested here."""

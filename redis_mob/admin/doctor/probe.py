@@ -136,7 +136,7 @@ async def _refused(
     server: Server, address: Address, namespace: str, durability: Durability
 ) -> list[str] | NotAnsweredError:
     """The commands that the user may not run, of those that the library needs in the namespace."""
-    asking = script("doctor/may_run")
+    asking = script("admin/may_run")
     for command, question in (
         ("script|load", (b"SCRIPT", b"LOAD", asking.text)),
         ("evalsha_ro", (b"EVALSHA_RO", asking.sha, 0, b"PING")),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from redis_mob.connection.calls.calls import Calls
 from redis_mob.connection.calls.durability import Durability
 from redis_mob.connection.calls.durability_wait import DurabilityWait, required_wait
+from redis_mob.connection.calls.evalsha import Arguments, KeyNames
+from redis_mob.connection.calls.headers import NamedArguments
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.scripts import Script
 from redis_mob.connection.calls.scripts import script as script_named
@@ -35,7 +36,6 @@ from redis_mob.connection.servers.channel import Channel
 from redis_mob.connection.servers.cluster import ClusterLocator
 from redis_mob.connection.servers.locator import FixedLocator, Locator
 from redis_mob.connection.servers.refusals import explain
-from redis_mob.connection.servers.requests import Part
 from redis_mob.connection.servers.router import Router
 from redis_mob.connection.servers.sentinel import SentinelLocator
 from redis_mob.connection.servers.server_info import ServerInfo
@@ -90,18 +90,19 @@ class Client:
     def __repr__(self) -> str:
         return f"Client({str(self._address)!r})"
 
-    async def call(self, script: Script | str, keys: Sequence[str | bytes], args: Sequence[Part] = ()) -> Any:
+    async def call(self, script: Script | str, keys: KeyNames, args: Arguments | NamedArguments = ()) -> Any:
         """Run a script that may write, at most once, and return its raw reply: bytes, int, None or a list of these.
 
+        Arguments come in the order of the script, or by name; keys in the order of the script.
         While the server cannot be reached, or its reply is lost, it is sent again for a while (a connection for no
         namespace sends nothing again whose reply was lost); the server then gives the first reply, if there was one.
         Raises WriteFailedError if it had no effect because it could not be sent or the server refused it,
         OutcomeUnknownError if nothing could be learned in time, DurabilityError if it happened and is not safe enough,
         EpochChangedError if it did not happen because the server has lost what it had acknowledged before.
         """
-        script = self._ready(script)
+        script, arguments = self._ready(script, keys, args)
         try:
-            return await self._calls.write(script, keys, args)
+            return await self._calls.write(script, keys, arguments)
         except InDoubtError as error:
             raise OutcomeUnknownError(
                 f"{script.name} on {self._address}: the connection was lost after the request was sent ({error}); "
@@ -118,14 +119,14 @@ class Client:
         except TransportError as error:
             raise WriteFailedError(f"{script.name} on {self._address}: {_explained(error)}") from _cause(error)
 
-    async def read(self, script: Script | str, keys: Sequence[str | bytes], args: Sequence[Part] = ()) -> Any:
+    async def read(self, script: Script | str, keys: KeyNames, args: Arguments | NamedArguments = ()) -> Any:
         """Run a script that only reads, and return its raw reply; it is tried again as a write is.
 
         Raises ReadFailedError if no attempt got a reply, or the server refused.
         """
-        script = self._ready(script)
+        script, arguments = self._ready(script, keys, args)
         try:
-            return await self._calls.read(script, keys, args)
+            return await self._calls.read(script, keys, arguments)
         except TransportError as error:
             raise ReadFailedError(f"{script.name} on {self._address}: {_explained(error)}") from _cause(error)
 
@@ -135,12 +136,13 @@ class Client:
         A write that has not happened by then never will. Raises ValidationError for a text that is no token,
         OutcomeUnknownError if the server cannot be reached or has forgotten the session.
         """
-        script = self._ready("meta/resolve")
         client, slot, sequence = parse_token(token)
         if self._sessions is None:
             raise InternalError(f"{self!r} is for no namespace, so that it has no writes to ask for")
+        keys = [self._sessions.key(client)]
+        script, arguments = self._ready("calls/resolve", keys, [slot, sequence])
         try:
-            code, *reply = await self._calls.repeatable(script, [self._sessions.key(client)], [slot, sequence])
+            code, *reply = await self._calls.repeatable(script, keys, arguments)
         except TransportError as error:
             raise OutcomeUnknownError(f"{script.name} on {self._address}: {_explained(error)}", token) from _cause(
                 error
@@ -162,7 +164,7 @@ class Client:
                 f"{self!r} is for namespace {self._sessions.namespace!r}: connect again for {namespace!r}"
             )
         try:
-            version, epoch = await self.call("meta/open_namespace", [keys.meta], [NAMESPACE_SCHEMA])
+            version, epoch = await self.call("calls/open_namespace", [keys.meta], [NAMESPACE_SCHEMA])
         except (WriteFailedError, DurabilityError, EpochChangedError) as error:
             raise StorageUnavailableError(f"cannot open namespace {namespace!r}: {error}") from error.__cause__
         try:
@@ -185,12 +187,20 @@ class Client:
             await self._calls.confirmations.aclose()
         await _close(self.router, self._embedded)
 
-    def _ready(self, script: Script | str) -> Script:
+    def _ready(
+        self, script: Script | str, keys: KeyNames, args: Arguments | NamedArguments
+    ) -> tuple[Script, Arguments]:
+        """The script and its arguments in order, once it is clear that the call can be made."""
         if self._calls.closed:
             raise InternalError("this storage was closed; open a new one")
         if asyncio.get_running_loop() is not self._loop:
             raise InternalError("this storage was opened in another event loop; open one in each loop")
-        return script_named(script) if isinstance(script, str) else script
+        known = script_named(script) if isinstance(script, str) else script
+        if len(keys) != len(known.keys):
+            raise InternalError(
+                f"{known.name}.lua has {len(known.keys)} keys, not {len(keys)}: {', '.join(known.keys) or 'none'}"
+            )
+        return known, known.arguments(args) if isinstance(args, dict) else args
 
 
 async def connect(

@@ -29,7 +29,7 @@ from redis_mob.errors import StorageUnavailableError
 
 _log = logging.getLogger(__name__)
 
-_CONFIRM = script("meta/confirm")
+_CONFIRM = script("calls/confirm")
 
 _ROUND = 1.0
 """Seconds for which the server is asked to wait at a time."""

@@ -1,33 +1,49 @@
-"""Reads the Lua scripts, one file per atomic operation, and flattens their includes."""
+"""Reads the Lua scripts, one file per atomic operation, flattens their includes and binds their names."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+from redis_mob.connection.calls.headers import Header, NamedArguments, bind_names
+from redis_mob.connection.servers.requests import Part
 from redis_mob.errors import InternalError
 
-_INCLUDE = re.compile(r"^--- @include (\S+)[ \t]*$", re.MULTILINE)
-_OPERATION = "--- @operation\n"
+_DIRECTIVE = re.compile(r"^--- @(include \S+|operation)[ \t]*$", re.MULTILINE)
+_UNKNOWN = re.compile(r"^--- @(?!operation$).*$", re.MULTILINE)
 _SESSION = "lib/session"
 _NAME = re.compile(r"[a-z0-9_]+(/[a-z0-9_]+)+")
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A script as the server gets it: `text` has no includes left, `sha` is the SHA-1 that EVALSHA names."""
+    """A script as the server gets it: `text` has no includes left, `sha` is the SHA-1 that EVALSHA names.
+
+    `source` is the text with its includes, `header` what its lines of names say.
+    """
 
     name: str
     text: str
     sha: str
+    source: str = field(compare=False)
+    header: Header = field(compare=False)
 
     def __repr__(self) -> str:
         return f"Script({self.name!r})"
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The names of its keys, in the order in which they are passed."""
+        return self.header.keys
+
+    def arguments(self, given: NamedArguments) -> list[Part]:
+        """Arguments given by name, as the script takes them. Raises InternalError for a missing or an unknown name."""
+        return self.header.arguments(self.name, given)
 
 
 class ScriptLibrary:
@@ -40,13 +56,31 @@ class ScriptLibrary:
     def script(self, name: str) -> Script:
         """The flattened script of this name, read once.
 
-        Raises InternalError naming the file when it, or a fragment it includes, is missing or includes itself.
+        Raises InternalError naming the file when it, or a fragment it includes, is missing or includes itself, or has a
+        line of names that cannot be read.
         """
         known = self._known.get(name)
         if known is None:
-            text = self._flatten(name, path=(), seen=set())
-            known = self._known[name] = Script(name, text, _sha(text))
+            known = self._known[name] = self.compiled(name, self._read(name, ()))
         return known
+
+    def compiled(self, name: str, source: str) -> Script:
+        """A script from its source; raises as `script` does."""
+        return self._script(name, source, self._flatten(source, (name,), {name}))
+
+    def once(self, script: Script) -> Script:
+        """The same script, run through the session of its caller (see lua/lib/session).
+
+        Both share the fragments that the session includes, so that the session counts what the operation writes.
+        """
+        session = self._flatten(self._read(_SESSION, ()), (_SESSION,), {_SESSION}, script)
+        return self._script(script.name, script.source, session)
+
+    def _script(self, name: str, source: str, flattened: str) -> Script:
+        text, header = bind_names(name, flattened)
+        if (line := _UNKNOWN.search(text)) is not None:
+            raise InternalError(f"{name}.lua has a line that says nothing to the loader: {line[0]}")
+        return Script(name, text, _sha(text), source, header)
 
     def names(self) -> list[str]:
         """The names of all scripts, sorted; fragments are not scripts."""
@@ -58,14 +92,21 @@ class ScriptLibrary:
             if file.name.endswith(".lua")
         )
 
-    def _flatten(self, name: str, *, path: tuple[str, ...], seen: set[str]) -> str:
-        if name in path:
-            raise InternalError(f"Lua includes go in a circle: {' -> '.join((*path, name))}")
-        if name in seen:
-            return ""
-        seen.add(name)
-        here = (*path, name)
-        return _INCLUDE.sub(lambda match: self._flatten(match[1], path=here, seen=seen), self._read(name, path))
+    def _flatten(self, source: str, path: tuple[str, ...], seen: set[str], operation: Script | None = None) -> str:
+        """The source with each fragment where it is first included, and the operation where it belongs."""
+
+        def replaced(match: re.Match[str]) -> str:
+            word, _, name = match[1].partition(" ")
+            if word == "operation":
+                return match[0] if operation is None else self._flatten(operation.source, (operation.name,), seen)
+            if name in path:
+                raise InternalError(f"Lua includes go in a circle: {' -> '.join((*path, name))}")
+            if name in seen:
+                return ""
+            seen.add(name)
+            return self._flatten(self._read(name, path), (*path, name), seen)
+
+        return _DIRECTIVE.sub(replaced, source)
 
     def _read(self, name: str, path: tuple[str, ...]) -> str:
         origin = f", included by {path[-1]}.lua" if path else ""
@@ -94,9 +135,8 @@ def library() -> ScriptLibrary:
 
 @cache
 def once(script: Script) -> Script:
-    """The same script, run through the session of its caller (see lua/lib/session)."""
-    text = library().script(_SESSION).text.replace(_OPERATION, f"{script.text}\n", 1)
-    return Script(script.name, text, _sha(text))
+    """The same script, run through the session of its caller; see ScriptLibrary.once."""
+    return library().once(script)
 
 
 def script(name: str) -> Script:

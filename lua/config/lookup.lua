@@ -1,8 +1,8 @@
 -- Read a config document.
 --
--- KEYS   1 documents
--- ARGV   place
 -- Reply  the document, or nothing
 -- Leaves everything as it was.
 
-return redis.call('HGET', KEYS[1], ARGV[1])
+--- @keys documents
+--- @args place
+return redis.call('HGET', documents, place)

@@ -1,13 +1,15 @@
--- Take what is due: the caller looks after it, and everybody else sees it again only after a while.
+-- Take what is due: the caller looks after it, and all others see it again only after a while.
 --
--- KEYS   1 runs by time   2 executions by time
--- ARGV   greatest number of runs, of executions, how long they are kept from others (ms), list of what the executions of
---        each role that the caller serves begin with; none for all roles
+-- KEYS   due: runs by time, ready: executions by time
+-- ARGV   max_runs, max_executions: greatest number of each; keep: how long they are kept from others (ms); prefixes: what
+--        the executions of each role that the caller serves begin with, none for all roles
 -- Reply  {now (ms), when the next run and the next execution is due (ms, or '' if none is), runs, executions}
 -- Leaves what was taken due again after that while, unless its transition says otherwise before.
 
 --- @include lib/clock
 --- @include lib/arguments
+--- @include lib/key_types
+--- @include lib/mutate
 
 local LOOKED_AT = 1000
 local NOW = math.floor(now() / 1000)
@@ -24,7 +26,7 @@ local function take_from(key, limit, keep, prefixes)
   for _, member in ipairs(redis.call('ZRANGE', key, '-inf', NOW, 'BYSCORE', 'LIMIT', 0, LOOKED_AT)) do
     if #taken == limit then break end
     if is_served(member, prefixes) then
-      redis.call('ZADD', key, NOW + keep, member)
+      mutate('ZADD', key, NOW + keep, member)
       taken[#taken + 1] = member
     end
   end
@@ -36,7 +38,9 @@ local function next_of(key)
   return redis.call('ZRANGE', key, '(' .. NOW, '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')[2] or ''
 end
 
-local max_runs, max_executions, keep, prefixes = tonumber(take()), tonumber(take()), take(), take_list()
-local runs = take_from(KEYS[1], max_runs, keep, {})
-local executions = take_from(KEYS[2], max_executions, keep, prefixes)
-return { NOW, next_of(KEYS[1]), next_of(KEYS[2]), runs, executions }
+--- @keys due ready
+--- @args max_runs max_executions keep prefixes*
+expect_sorted_sets(ready)
+local runs = take_from(due, tonumber(max_runs), keep, {})
+local executions = take_from(ready, tonumber(max_executions), keep, prefixes)
+return { NOW, next_of(due), next_of(ready), runs, executions }

@@ -1,0 +1,21 @@
+-- Ask for the cancellation of a run.
+--
+-- KEYS   due: runs by time
+-- ARGV   member: of the run in the order by time
+-- Reply  WON | LOST (the run is over) | NOT_FOUND
+-- Leaves the request with the run, which is due at once.
+
+--- @include lib/replies
+--- @include lib/announce
+--- @include lib/status
+
+--- @keys run due channel
+--- @args member
+local status = redis.call('HGET', run, 'status')
+if not status then return NOT_FOUND end
+if TERMINAL[status] then return LOST end
+
+mutate('ZADD', due, 0, member)
+mutate('HSETNX', run, 'cancel_requested_at', now())
+announce(channel, '')
+return WON

@@ -1,0 +1,26 @@
+-- Create a run that the fleet is to drive, with what it was started with.
+--
+-- KEYS   due: runs by time
+-- ARGV   digest: of the definition; member, at: when the run is due; prefix: of its place among the runs; parts: one list
+--        for each of the first ten keys
+-- Reply  WON | EXISTS
+-- Leaves the run pending and due, and its definition stored once; nothing if it existed.
+
+--- @include lib/replies
+--- @include lib/announce
+--- @include lib/run_creation
+--- @include lib/clock
+
+--- @keys run frames loops outputs steps step_outputs failures iterations inputs index meta runs definitions due channel
+--- @args launch digest definition member at run_id prefix parts:list*
+if redis.call('EXISTS', run) == 1 then return EXISTS end
+expect_hashes(definitions)
+expect_sorted_sets(due)
+
+local keys = { run, frames, loops, outputs, steps, step_outputs, failures, iterations, inputs, index }
+create_run(keys, parts, meta, runs, run_id, prefix)
+mutate('HSET', run, 'launch', launch, 'launched_at', now())
+mutate('HSETNX', definitions, digest, definition)
+mutate('ZADD', due, at, member)
+announce(channel, '')
+return WON

@@ -1,0 +1,6 @@
+-- Wakes the subscribers of a channel, as the last thing that a script does. What was written counts, and subscribers look
+-- for it by themselves every second: a message that cannot be sent must neither undo a commit nor hide it.
+
+local function announce(channel, message)
+  redis.pcall('SPUBLISH', channel, message)
+end
