@@ -18,6 +18,7 @@ from redis_mob.models.run import MobRunStatus
 from redis_mob.notifications import wakeups
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.documents import definition
+from redis_mob.testing.samples.new_events import numbered
 from redis_mob.testing.waiting import until
 from tests.fleet.flows import FLOW, mob, step
 from tests.fleet.working import run_flow
@@ -212,6 +213,16 @@ async def test_a_missing_right_is_told_when_the_storage_is_opened(own_server: st
         pytest.raises(StorageUnavailableError, match=r"permission|ACL|can't run"),
     ):
         await MobStorage.open(url, namespace=NAMESPACE)
+
+
+async def test_a_message_that_may_not_be_sent_hides_no_write(own_server: str) -> None:
+    rights = Rights(RIGHTS.keys, RIGHTS.channels, tuple(set(RIGHTS.commands) - {"spublish"}))
+    with user_of(own_server, rights) as url:
+        async with MobStorage.open(url, namespace=NAMESPACE) as storage:
+            event = await storage.events.append(numbered(1))
+            assert await storage.events.replay_all() == [event]
+            await storage.config.put("n", "a", 1)
+            assert await storage.config.get("n", "a") == 1
 
 
 async def test_the_same_rule_works_on_a_cluster(valkey_cluster: Cluster, namespace: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from redis_mob.codec.hashes import as_mapping
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.errors import WriteFailedError
@@ -104,25 +105,50 @@ def damageable(keys: Keys, run_id: str) -> Iterator[str]:
         yield from (value for value in getattr(owner, "__dict__", {}).values() if isinstance(value, str))
 
 
-async def state(connection: Client, keys: Keys) -> dict[str, bytes]:
-    """Every key of the namespace as it is stored, but for the sessions, whose receipts are no effect."""
-    names = [name for name in await keys_of(connection, keys) if "}:session:" not in name]
-    return {name: await connection.router.request("DUMP", name) for name in names}
+READS = {
+    b"hash": ("HGETALL",),
+    b"list": ("LRANGE", 0, -1),
+    b"set": ("SMEMBERS",),
+    b"stream": ("XRANGE", "-", "+"),
+    b"string": ("GET",),
+    b"zset": ("ZRANGE", 0, -1, "WITHSCORES"),
+}
+
+
+async def stored_keys(connection: Client, keys: Keys) -> list[str]:
+    """The keys of the namespace but for the sessions, whose receipts are no effect."""
+    return [name for name in await keys_of(connection, keys) if "}:session:" not in name]
+
+
+async def dumps(connection: Client, keys: Keys) -> dict[str, bytes]:
+    """Every key of the namespace as `restore` puts it back."""
+    return {name: await connection.router.request("DUMP", name) for name in await stored_keys(connection, keys)}
+
+
+async def content(connection: Client, keys: Keys) -> dict[str, Any]:
+    """What every key of the namespace holds; hashes as mappings, since their order on the server may change."""
+    found: dict[str, Any] = {}
+    for name in await stored_keys(connection, keys):
+        kind = await connection.router.request("TYPE", name)
+        command, *arguments = READS[kind]
+        reply = await connection.router.request(command, name, *arguments)
+        found[name] = as_mapping(reply) if kind == b"hash" else reply
+    return found
 
 
 async def restore(connection: Client, keys: Keys, before: dict[str, bytes]) -> None:
-    for name in await state(connection, keys):
+    for name in await stored_keys(connection, keys):
         await connection.router.request("DEL", name)
     for name, stored in before.items():
         await connection.router.request("RESTORE", name, 0, stored)
 
 
 async def refused_as_a_whole(storage: MobStorage, connection: Client, keys: Keys, run: str, write: Write) -> bool:
-    before = await state(connection, keys)
+    before = await content(connection, keys)
     try:
         await write(storage, run)
     except WriteFailedError:
-        assert await state(connection, keys) == before
+        assert await content(connection, keys) == before
         return True
     return False
 
@@ -133,7 +159,7 @@ async def test_a_key_of_another_type_refuses_a_write_as_a_whole(
 ) -> None:
     request, refused = connection.router.request, 0
     names = {key for key in damageable(keys, run) if key.startswith(f"{{rm:{keys.namespace}}}:")}
-    before = await state(connection, keys)
+    before = await dumps(connection, keys)
     for key in sorted(names - {keys.meta, keys.run(OTHER.run_id).run}):
         await request("SET", key, "of another type")
         refused += await refused_as_a_whole(storage, connection, keys, run, WRITES[name])
@@ -146,7 +172,7 @@ async def test_a_key_of_another_type_refuses_a_transition_as_a_whole(
 ) -> None:
     driven = await waiting(storage.executions, STEPS_AND_LOOP)
     transition, refused = transitions._full(await driven.view())[0], set[str]()
-    before = await state(connection, keys)
+    before = await dumps(connection, keys)
     names = {key for key in damageable(keys, driven.run_id) if key.startswith(f"{{rm:{keys.namespace}}}:")}
     for key in sorted(names):
         await connection.router.request("SET", key, "of another type")
