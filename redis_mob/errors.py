@@ -2,6 +2,34 @@
 
 from __future__ import annotations
 
+MOST_SHOWN = 200
+"""Characters of one value that a message shows."""
+
+
+def shown(value: object) -> str:
+    """The repr of a value that a caller gave, for a message: at most 200 characters of it, then how long the value is.
+
+    It never raises: a value that has no repr, as an integer of too many digits has none, is shown by its type.
+    """
+    if isinstance(value, str | bytes):
+        return _cut(repr(value[:MOST_SHOWN]), len(value), "bytes" if isinstance(value, bytes) else "characters")
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - the value is a caller's: its repr may raise anything, and a message is needed
+        return f"<a value of type {type(value).__name__}>"
+    return _cut(text, len(text))
+
+
+def shortened(text: str) -> str:
+    """A text that a caller gave, as it is, for a message: at most 200 characters of it, then how long it is."""
+    return _cut(text, len(text))
+
+
+def _cut(text: str, length: int, unit: str = "characters") -> str:
+    if len(text) <= MOST_SHOWN + 2 and length <= MOST_SHOWN:  # 2 for the quotes of a repr
+        return text
+    return f"{text[:MOST_SHOWN]}… ({length} {unit})"
+
 
 class RedisMobError(Exception):
     """Root of everything this library raises on purpose."""
