@@ -19,7 +19,6 @@ FILES = {file.relative_to(LUA).with_suffix("").as_posix(): file for file in sort
 SCRIPTS = library().names()
 
 CALLERS = {
-    "admin": ["admin"],
     "calls": ["connection/calls"],
     "config": ["stores/config.py", "stores/config_feed.py"],
     "events": ["stores/events.py"],
@@ -33,7 +32,6 @@ CALLERS = {
 """The modules that call the scripts of a folder: those of the store, or the room, that has its name."""
 
 OTHER_NAMES = {
-    "admin/may_run": "a question of the doctor's probe, which asks it of every command",
     "calls/confirm": "loaded on a connection of its own, from the name that the module gives it",
     "runtime_metadata/all_records": "reseal_all reads with it",
     "runtime_metadata/load_supervisor_authority": "what two methods have in common",
@@ -44,12 +42,14 @@ OTHER_NAMES = {
 OWN_ARGUMENTS = {
     "lib/arguments": "reads them for all others",
     "lib/session": "finds its own behind those of the operation that it is put around",
-    "admin/may_run": "a command with all its words",
     "calls/confirm": "the calls of a whole batch",
 }
 """Files that read ARGV by themselves, and why."""
 
-UNCOUNTED = {"lib/session": "its receipts are no effect of the operation, whose writes are counted"}
+UNCOUNTED = {
+    "lib/session": "its receipts are no effect of the operation, whose writes are counted",
+    "lib/when_full": "it changes nothing",
+}
 """Files that may write without `mutate`, and why."""
 
 PASSED_ON = {"lib/mutate": {"..."}, "lib/chunks": {"command"}, "lib/run_creation": {"command"}}

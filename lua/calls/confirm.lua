@@ -2,13 +2,14 @@
 -- (decision 0016).
 --
 -- ARGV   {slot, sequence number} of each call
--- Reply  the places, from 1, of the calls that have no receipt here
+-- Reply  {the positions, from 1, of the calls that have no receipt here; what the server says if it refused the mark}
 -- Leaves a mark that is written after all these calls, so that a wait for it is a wait for them.
 
 --- @include lib/mutate
+--- @include lib/when_full
 
 --- @keys session
-local missing = {}
+local missing, marked, refusal = {}, true, nil
 for i = 1, #ARGV, 2 do
   local receipt = redis.call('HGET', session, ARGV[i]) or ''
   if string.match(receipt, '^%d*') ~= ARGV[i + 1] then
@@ -16,6 +17,7 @@ for i = 1, #ARGV, 2 do
   end
 end
 if 2 * #missing < #ARGV then
-  mutate('HINCRBY', session, 'confirmed', 1)
+  write_even_when_full(session)
+  marked, refusal = pcall(function() mutate('HINCRBY', session, 'confirmed', 1) end)
 end
-return missing
+return { missing, marked and '' or refusal }

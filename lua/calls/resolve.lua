@@ -1,11 +1,12 @@
 -- Learn what became of a call, and if nothing has yet, see to it that nothing ever does.
 --
 -- ARGV   sequence: number of the call in its slot
--- Reply  {1, its reply as the protocol spells it} | {0} when it never was executed, and never will be | {-1} when that
---        cannot be told: the session has expired, or the slot has gone on
+-- Reply  {1, its reply as the protocol spells it, which may be an error: see lib/session} | {0} when it never was
+--        executed, and never will be | {-1} when that cannot be told: the session has expired, or the slot has gone on
 -- Leaves an empty receipt in the place of a call that was not executed, which fences it (see lib/session).
 
 --- @include lib/mutate
+--- @include lib/when_full
 
 --- @keys session
 --- @args slot sequence
@@ -20,5 +21,6 @@ if receipt then
 elseif redis.call('EXISTS', session) == 0 then
   return { -1 }
 end
+write_even_when_full(session)
 mutate('HSET', session, slot, sequence .. ' ')
 return { 0 }

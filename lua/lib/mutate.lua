@@ -2,9 +2,12 @@
 -- an effect before: only without one may its caller be told that nothing happened. Reads use redis.call.
 
 local mutations = 0
+local attempted, attempted_on  -- command and key of the write that has not returned
 
-local function mutate(...)
-  local reply = redis.call(...)
+local function mutate(command, key, ...)
+  attempted, attempted_on = command, key
+  local reply = redis.call(command, key, ...)
+  attempted = nil
   mutations = mutations + 1
   return reply
 end

@@ -16,7 +16,7 @@ from typing import Annotated, NoReturn, TypeVar
 import typer
 from rich.console import Console
 
-from redis_mob.admin.acl import DEFAULT_USER, PASSWORD_PLACE, database_of, rights_in, user_in
+from redis_mob.admin.acl import DEFAULT_USER, PASSWORD_PLACE, rights_in, user_in
 from redis_mob.admin.doctor.examination import examine
 from redis_mob.cli import acl as acl_output
 from redis_mob.cli import doctor as doctor_output
@@ -27,6 +27,7 @@ from redis_mob.cli.worker_link import ExitStatus
 from redis_mob.cli.workers import WorkersLostError
 from redis_mob.connection.calls.durability import Durability
 from redis_mob.connection.calls.keys import Keys
+from redis_mob.connection.calls.rights import database_of
 from redis_mob.connection.servers.address import MemoryAddress
 from redis_mob.connection.servers.url import URL_VARIABLE, parse_address, storage_url
 from redis_mob.errors import (

@@ -9,7 +9,9 @@
     │   ├── ServerRefusalError      the server answered with an error
     │   ├── UnsettledError          it had no effect here, and a later attempt may find another server
     │   ├── UnconfirmedError        a server has answered it, and may have lost the write since
+    │   ├── UnrecordedError         a server has answered it, and could not note that it had
     │   ├── InDoubtError            the attempts of a write are over, and its effect is still unknown
+    │   ├── HalfDoneError           the script of a write failed after its first effect
     │   └── EpochMismatchError      the server has gone back in time, and refused the write
     └── NotDurableError             the write has happened, and is not as durable as asked
     PipelineClosedError             what a pipeline tells a channel, which makes one of the above of it
@@ -79,6 +81,19 @@ class UnconfirmedError(TransportError):
     """A server has answered a write, and cannot be asked whether it still has it: the write may be lost."""
 
 
+class UnrecordedError(TransportError):
+    """A server answered a write that changes nothing, and refused the receipt, so that an earlier attempt may change
+    something after all."""
+
+
+class HalfDoneError(TransportError):
+    """The script of a write failed when it had written already; `token` asks for the receipt that says so."""
+
+    def __init__(self, text: str, token: str) -> None:
+        super().__init__(text)
+        self.token = token
+
+
 class InDoubtError(TransportError):
     """The write may have happened; `token` asks for its outcome later."""
 
@@ -92,11 +107,15 @@ class EpochMismatchError(TransportError):
 
 
 class NotDurableError(CallError):
-    """The write has happened, and was not as durable as asked in time; `reached` says how far it came."""
+    """The write has happened, and was not as durable as asked in time; `reached` says how far it came.
 
-    def __init__(self, reached: str) -> None:
+    `waited` says whether the server has let time pass for it, so that it may be asked again at once.
+    """
+
+    def __init__(self, reached: str, *, waited: bool = True) -> None:
         super().__init__(f"only {reached} had it in time")
         self.reached = reached
+        self.waited = waited
 
 
 class PipelineClosedError(Exception):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from redis_mob.errors import ValidationError
+from redis_mob.errors import ValidationError, shown
 from redis_mob.memory.config import MemoryConfigStore
 from redis_mob.memory.events import MemoryEventStore
 from redis_mob.memory.executions import MemoryExecutionStore
@@ -36,7 +36,7 @@ class MemoryStorage:
 
     async def resolve(self, token: str) -> NoReturn:
         """Raises ValidationError: no write in memory has an unknown outcome."""
-        raise ValidationError(f"{token!r} is no token of a write in memory: none of them has an unknown outcome")
+        raise ValidationError(f"{shown(token)} is no token of a write in memory: none of them has an unknown outcome")
 
     async def aclose(self) -> None:
         """End this opening; the last one of a namespace takes the content with it."""

@@ -345,7 +345,8 @@ async def test_the_place_of_a_dead_node_is_asked_of_the_others(namespace: str, s
         own.move(slot, own.another(slot))
         former.kill()
         await until_lost(connection)
-        assert await connection.call("calls/open_namespace", [keys.meta], [7]) == [b"1", b"0"]
+        schema, epoch, _ = await connection.call("calls/open_namespace", [keys.meta], [7, "k"])
+        assert (schema, epoch) == (b"1", b"0")
         await connection.aclose()
 
 

@@ -30,8 +30,8 @@ OLD_KEY, NEW_KEY = SealKey.generate(), SealKey.generate()
 
 STORES = ("runs/", "events/", "specs/", "runtime_metadata/", "realm_profiles/", "config/", "seal_keys/", "calls/")
 
-SCRIPTS = {name for name in library().names() if name.startswith(STORES)}
-"""The scripts of the stores that are tested here."""
+SCRIPTS = {name for name in library().names() if name.startswith(STORES)} - {"calls/missing_rights"}
+"""The scripts of the stores that are tested here, but for the one that touches no key."""
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ async def _use_sessions(url: str, durability: str) -> None:
     connection = await connect(url, NAMESPACE, durability=durability)
     await connection.open_namespace(NAMESPACE)
     assert connection._sessions is not None
-    assert not (await connection.resolve(connection._sessions.begin().token)).executed
+    assert not (await connection.resolve(connection._sessions.token(connection._sessions.begin()))).executed
     await connection.aclose()
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-from redis_mob.admin.acl import database_of, examples, needless_at, rights_in
 from redis_mob.admin.doctor.finding import NotAnsweredError
 from redis_mob.admin.doctor.observations import SETTINGS, NamespaceObservations, Observations, Slow
 from redis_mob.codec.hashes import as_mapping
 from redis_mob.connection.calls.durability import Durability
+from redis_mob.connection.calls.evalsha import run
 from redis_mob.connection.calls.keys import Keys
-from redis_mob.connection.calls.scripts import library, once, script
+from redis_mob.connection.calls.rights import missing_rights
+from redis_mob.connection.calls.scripts import library, once
 from redis_mob.connection.failures import ServerRefusalError
 from redis_mob.connection.servers.address import Address, EmbeddedAddress
 from redis_mob.connection.servers.channel import Channel
@@ -135,19 +136,11 @@ async def _ahead(server: Server) -> float | NotAnsweredError:
 async def _refused(
     server: Server, address: Address, namespace: str, durability: Durability
 ) -> list[str] | NotAnsweredError:
-    """The commands that the user may not run, of those that the library needs in the namespace."""
-    asking = script("admin/may_run")
-    for command, question in (
-        ("script|load", (b"SCRIPT", b"LOAD", asking.text)),
-        ("evalsha_ro", (b"EVALSHA_RO", asking.sha, 0, b"PING")),
-    ):
-        reply = await _ask(server, *question)
-        if isinstance(reply, NotAnsweredError):
-            return [command] if reply.reason.startswith("NOPERM") else reply
-    rights, needless = rights_in(namespace, durability, database=database_of(address)), needless_at(address)
-    asked = [example for example in examples(rights, namespace) if example[0] not in needless]
-    replies = await asyncio.gather(*(_ask(server, b"EVALSHA_RO", asking.sha, 0, *words) for _, words in asked))
-    return [command for (command, _), may in zip(asked, replies, strict=True) if may == 0]
+    """What the user may not do, of all that the library needs in the namespace."""
+    try:
+        return await missing_rights(partial(run, server, b"EVALSHA_RO"), address, namespace, durability)
+    except ServerRefusalError as refusal:
+        return NotAnsweredError("EVALSHA_RO", str(refusal))
 
 
 def _sum(*counts: int | NotAnsweredError) -> int | NotAnsweredError:

@@ -10,13 +10,15 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
+from redis_mob.connection.calls.answers import HALF_DONE, NOTHING_DONE, Answer, read_answer, refusal_within
 from redis_mob.connection.calls.durability_wait import DurabilityWait
 from redis_mob.connection.calls.evalsha import Arguments, KeyNames, run
 from redis_mob.connection.calls.scripts import Script, once
-from redis_mob.connection.calls.sessions import Sessions, Slot, first_reply
+from redis_mob.connection.calls.sessions import Sessions, Slot
 from redis_mob.connection.failures import (
     CallError,
     EpochMismatchError,
+    HalfDoneError,
     InDoubtError,
     NotDurableError,
     ReplyLostError,
@@ -25,10 +27,11 @@ from redis_mob.connection.failures import (
     TransportError,
     UnconfirmedError,
     UnreachableError,
+    UnrecordedError,
     UnsettledError,
 )
 from redis_mob.connection.retry import Attempts, RetryPolicy
-from redis_mob.connection.servers.refusals import failed_inside_script, is_transient
+from redis_mob.connection.servers.refusals import is_transient
 from redis_mob.connection.servers.requests import Part
 from redis_mob.connection.servers.router import Router
 
@@ -65,7 +68,8 @@ class Calls:
     async def write(self, script: Script, keys: KeyNames, arguments: Arguments) -> Any:
         """Run a script that writes, once, and return its raw reply.
 
-        Raises InDoubtError, NotDurableError, EpochMismatchError, or another TransportError if nothing has happened.
+        Raises InDoubtError, HalfDoneError, NotDurableError, EpochMismatchError, or another TransportError if nothing
+        has happened.
         """
         if self._sessions is not None:
             return await self._once(self._sessions, script, keys, arguments)
@@ -78,9 +82,10 @@ class Calls:
     async def _once(self, sessions: Sessions, script: Script, keys: KeyNames, arguments: Arguments) -> Any:
         slot = sessions.begin()
         try:
-            reply = await self._until_known(
-                once(script), sessions.keys(keys, slot), sessions.arguments(arguments, slot), slot
+            answer = await self._until_known(
+                sessions, once(script), sessions.keys(keys, slot), sessions.arguments(arguments, slot), slot
             )
+            sessions.answered(slot, answer)
         except ServerRefusalError as refusal:
             if refusal.code != "EPOCH":
                 raise
@@ -88,42 +93,65 @@ class Calls:
             raise EpochMismatchError(str(refusal)) from refusal.__cause__
         finally:
             sessions.end(slot)
-        slot.acknowledged = slot.sequence
-        return first_reply(reply)
+        return answer.reply
 
-    async def _until_known(self, script: Script, keys: KeyNames, arguments: Arguments, slot: Slot) -> Any:
-        """Send a write until its outcome is known, and it is safe. Raises as `write` does, but EPOCH as it comes."""
+    async def _until_known(
+        self, sessions: Sessions, script: Script, keys: KeyNames, arguments: Arguments, slot: Slot
+    ) -> Answer:
+        """Send a write until its outcome is known, and it is safe. Raises as `write` does, but EPOCH as it comes.
+
+        What an attempt proves of the attempts before it depends on whether it came to the receipt. An answer did, and
+        so did PARTIAL, REFUSED and EPOCH: these end the call. Every other refusal may have come before the server
+        looked for the receipt, so that it ends the call only if no attempt before it can have had an effect.
+        """
         doubt: CallError | None = None  # an attempt may have had an effect, or a server may have lost it again
         attempts: Attempts | None = None
         while True:
             try:
-                reply = await run(self._router, b"EVALSHA", script, keys, arguments)
-                if self.confirmations is not None:
-                    await self.confirmations.confirm(slot)
-                return reply
+                answer = read_answer(await run(self._router, b"EVALSHA", script, keys, arguments))
+                if answer.recorded:
+                    if self.confirmations is not None:
+                        await self.confirmations.confirm(slot)
+                elif doubt is not None:
+                    # without a receipt nothing keeps an earlier attempt from arriving late, and from changing something
+                    raise UnrecordedError("the server refuses writes, so that it cannot record its answer")
+                return answer  # one without a receipt has changed nothing: there is nothing to make safe
             except (ReplyLostError, UnconfirmedError, NotDurableError) as error:
                 doubt = last = error
             except ServerRefusalError as refusal:
+                self._raise_if_final(sessions, refusal, slot)
                 last = refusal
                 if not is_transient(refusal.code):
-                    if doubt is None or refusal.code == "EPOCH" or failed_inside_script(refusal.text):
+                    if doubt is None or refusal.code == "EPOCH":
                         raise
-                    raise self._given_up(slot, doubt, last) from last.__cause__
+                    raise self._given_up(sessions, slot, doubt, last) from last.__cause__
             except TransportError as error:
                 last = error
                 if doubt is None and not _may_pass(error):
                     raise
             attempts = attempts or self._retry.attempts()
-            at_once = isinstance(last, NotDurableError)  # the server has let time pass already
+            at_once = isinstance(last, NotDurableError) and last.waited  # the server has let time pass already
+            # after closing, and once the receipt may have expired, an attempt more could do the write a second time
             if self.closed or slot.may_have_expired or not await attempts.wait(at_once=at_once):
-                raise self._given_up(slot, doubt, last) from last.__cause__
+                raise self._given_up(sessions, slot, doubt, last) from last.__cause__
 
-    def _given_up(self, slot: Slot, doubt: CallError | None, last: CallError) -> CallError:
+    def _raise_if_final(self, sessions: Sessions, refusal: ServerRefusalError, slot: Slot) -> None:
+        """Raise what a refusal stands for if it is about the operation, and was recorded as its outcome."""
+        if refusal.code == HALF_DONE:
+            slot.outcome_unknown = True  # the receipt says what was done, and may be asked for
+            raise HalfDoneError(refusal.text, sessions.token(slot)) from refusal.__cause__
+        if refusal.code == NOTHING_DONE:
+            raise refusal_within(refusal) from refusal.__cause__
+        if refusal.code == "WRONGTYPE":
+            # refused before the operation: it is the session that is no hash any more, and it will never be one again
+            sessions.give_up()
+
+    def _given_up(self, sessions: Sessions, slot: Slot, doubt: CallError | None, last: CallError) -> CallError:
         """What is raised for a write that is not sent again."""
         if doubt is None or isinstance(last, NotDurableError):
             return last
         slot.outcome_unknown = True
-        return InDoubtError(doubt, slot.token)
+        return InDoubtError(doubt, sessions.token(slot))
 
     async def _patiently(
         self, attempt: Callable[[], Awaitable[Any]], may_go_on: Callable[[TransportError], bool]

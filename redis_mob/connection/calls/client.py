@@ -6,18 +6,22 @@ import asyncio
 from functools import partial
 from typing import Any
 
+from redis_mob.connection.calls.answers import HALF_DONE, NOTHING_DONE, half_done_message, reply_in
 from redis_mob.connection.calls.calls import Calls
 from redis_mob.connection.calls.durability import Durability
 from redis_mob.connection.calls.durability_wait import DurabilityWait, required_wait
 from redis_mob.connection.calls.evalsha import Arguments, KeyNames
 from redis_mob.connection.calls.headers import NamedArguments
 from redis_mob.connection.calls.keys import Keys
+from redis_mob.connection.calls.rights import missing_rights
 from redis_mob.connection.calls.scripts import Script
 from redis_mob.connection.calls.scripts import script as script_named
-from redis_mob.connection.calls.sessions import Sessions, WriteOutcome, parse_token, reply_in
+from redis_mob.connection.calls.sessions import Sessions, WriteOutcome
+from redis_mob.connection.calls.tokens import TokenKey
 from redis_mob.connection.embedded.server import EmbeddedServer
 from redis_mob.connection.failures import (
     EpochMismatchError,
+    HalfDoneError,
     InDoubtError,
     NotDurableError,
     ServerRefusalError,
@@ -55,6 +59,10 @@ from redis_mob.errors import (
 NAMESPACE_SCHEMA = 1
 """The version of the layout of keys and fields that this release reads and writes."""
 
+_NO_READING = (
+    "it knows no EVALSHA_RO, which every read needs: use Redis 7.0, Valkey 7.2 or later, with no proxy before it"
+)
+
 CONNECT_TIMEOUT = 5.0
 REPLY_TIMEOUT = 10.0
 MAX_REQUESTS = 1000
@@ -75,6 +83,7 @@ class Client:
         router: Router,
         server: ServerInfo,
         durability: str,
+        waited_for: Durability,
         embedded: EmbeddedServer | None,
     ) -> None:
         self.url = address.url
@@ -84,6 +93,7 @@ class Client:
         self._sessions = sessions
         self._calls = calls
         self._durability = durability
+        self._waited_for = waited_for
         self._embedded = embedded
         self._loop = asyncio.get_running_loop()
 
@@ -97,8 +107,9 @@ class Client:
         While the server cannot be reached, or its reply is lost, it is sent again for a while (a connection for no
         namespace sends nothing again whose reply was lost); the server then gives the first reply, if there was one.
         Raises WriteFailedError if it had no effect because it could not be sent or the server refused it,
-        OutcomeUnknownError if nothing could be learned in time, DurabilityError if it happened and is not safe enough,
-        EpochChangedError if it did not happen because the server has lost what it had acknowledged before.
+        OutcomeUnknownError if nothing could be learned in time, or if it happened in part, DurabilityError if it
+        happened and is not safe enough, EpochChangedError if it did not happen because the server has lost what it had
+        acknowledged before.
         """
         script, arguments = self._ready(script, keys, args)
         try:
@@ -109,6 +120,10 @@ class Client:
                 "it may or may not have happened",
                 error.token,
             ) from error.__cause__
+        except HalfDoneError as error:
+            raise OutcomeUnknownError(
+                f"{script.name} on {self._address}: {half_done_message(str(error))}", error.token
+            ) from _cause(error)
         except NotDurableError as error:
             raise DurabilityError(self._durability, error.reached) from error.__cause__
         except EpochMismatchError as error:
@@ -133,38 +148,48 @@ class Client:
     async def resolve(self, token: str) -> WriteOutcome:
         """What became of the write that an OutcomeUnknownError with this token was about.
 
-        A write that has not happened by then never will. Raises ValidationError for a text that is no token,
-        OutcomeUnknownError if the server cannot be reached or has forgotten the session.
+        A write that had not happened when this returns never will. Raises ValidationError for a text that is no token
+        of this namespace, before anything is sent; OutcomeUnknownError if the write has happened in part, the server
+        cannot be reached, or it has forgotten the session.
         """
-        client, slot, sequence = parse_token(token)
         if self._sessions is None:
             raise InternalError(f"{self!r} is for no namespace, so that it has no writes to ask for")
-        keys = [self._sessions.key(client)]
-        script, arguments = self._ready("calls/resolve", keys, [slot, sequence])
+        call = self._sessions.token_key.read(token)
+        keys = [self._sessions.key(call.client)]
+        script, arguments = self._ready("calls/resolve", keys, [call.slot, call.sequence])
         try:
-            code, *reply = await self._calls.repeatable(script, keys, arguments)
+            code, *receipt = await self._calls.repeatable(script, keys, arguments)
         except TransportError as error:
             raise OutcomeUnknownError(f"{script.name} on {self._address}: {_explained(error)}", token) from _cause(
                 error
             )
         if code < 0:
             raise OutcomeUnknownError(f"{self._address} has forgotten the write: its session is over", token)
-        return WriteOutcome(True, reply_in(reply[0])) if reply else WriteOutcome(False)
+        reply = reply_in(receipt[0]) if receipt else None
+        if isinstance(reply, ServerRefusalError):
+            if reply.code == HALF_DONE:
+                raise OutcomeUnknownError(f"the write on {self._address}: {half_done_message(reply.text)}", token)
+            if reply.code == NOTHING_DONE:
+                return WriteOutcome(False)
+        return WriteOutcome(bool(receipt), reply)
 
     async def open_namespace(self, namespace: str) -> Keys:
         """The keys of a namespace, which is created if it does not exist.
 
         Raises ValidationError for a bad name, InternalError for another one than the connection was made for,
-        StorageUnavailableError if a newer version of redis_mob wrote it or it cannot be created, SerializationError if
-        its version cannot be read.
+        StorageUnavailableError if the user lacks a right that the namespace needs, a newer version of redis_mob wrote
+        it, or it cannot be created, SerializationError if its version cannot be read.
         """
         keys = Keys(namespace)
         if self._sessions is not None and self._sessions.namespace != namespace:
             raise InternalError(
                 f"{self!r} is for namespace {self._sessions.namespace!r}: connect again for {namespace!r}"
             )
+        await self._check_rights(namespace)
         try:
-            version, epoch = await self.call("calls/open_namespace", [keys.meta], [NAMESPACE_SCHEMA])
+            version, epoch, token_key = await self.call(
+                "calls/open_namespace", [keys.meta], [NAMESPACE_SCHEMA, TokenKey.generate().stored]
+            )
         except (WriteFailedError, DurabilityError, EpochChangedError) as error:
             raise StorageUnavailableError(f"cannot open namespace {namespace!r}: {error}") from error.__cause__
         try:
@@ -178,7 +203,25 @@ class Client:
             )
         if self._sessions is not None:
             self._sessions.epoch = int(epoch)
+            self._sessions.token_key = TokenKey(token_key)
         return keys
+
+    async def _check_rights(self, namespace: str) -> None:
+        """Raise StorageUnavailableError if the user may not do all that is needed in a namespace.
+
+        A script that a missing right ends half-way cannot be undone, so that they are looked at before the first write.
+        """
+        try:
+            missing = await missing_rights(self._calls.read, self._address, namespace, self._waited_for)
+        except TransportError as error:
+            reason = f"{_NO_READING} ({error})" if _is_unknown_command(error) else _explained(error)
+            raise StorageUnavailableError(f"cannot use {self._address}: {reason}") from _cause(error)
+        if missing:
+            names = ", ".join(dict.fromkeys(missing))
+            raise StorageUnavailableError(
+                f"cannot use {self._address}: its user lacks rights that namespace {namespace!r} needs: {names}; "
+                f"`redis-mob acl --namespace {namespace}` prints the rule that suffices"
+            )
 
     async def aclose(self) -> None:
         """Close all connections, and end the embedded server if this process owns it. Calling it again does nothing."""
@@ -250,7 +293,7 @@ async def connect(
         raise
     if sessions is not None and waited_for.is_waited_for:
         calls.confirmations = DurabilityWait(router, sessions, waited_for)
-    return Client(address, sessions, calls, router, server, durability, embedded)
+    return Client(address, sessions, calls, router, server, durability, waited_for, embedded)
 
 
 def _locator(address: ServiceAddress, namespace: str | None) -> Locator:
@@ -282,6 +325,10 @@ def _explained(error: TransportError) -> str:
     if isinstance(error, UnsettledError):
         return f"{_explained(error.last)}; given up after several attempts"
     return explain(error.code, error.text) if isinstance(error, ServerRefusalError) else str(error)
+
+
+def _is_unknown_command(error: TransportError) -> bool:
+    return isinstance(error, ServerRefusalError) and error.text.lower().startswith("unknown command")
 
 
 def _cause(error: TransportError) -> BaseException:

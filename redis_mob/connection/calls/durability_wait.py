@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from redis_mob.codec.hashes import as_mapping
@@ -139,8 +140,10 @@ class DurabilityWait:
             await connection.send(b"EVALSHA", _CONFIRM.sha, 1, self._sessions.key(client), *calls)
         await connection.send(*self._durability.command(int(_ROUND * 1000)))
         for of_client in clients.values():
-            missing: list[int] = await _reply(connection)
+            missing, refusal = await _reply(connection)
             _end([of_client[place - 1] for place in missing], lambda: UnconfirmedError("the server has lost the write"))
+            if refusal:
+                _end(of_client, partial(_unmarked, refusal.decode()))
         reached = self._durability.reached(await _reply(connection))
         _end(batch, lambda: None if reached is None else NotDurableError(reached))
 
@@ -155,6 +158,13 @@ class DurabilityWait:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.aclose()
+
+
+def _unmarked(refused: str) -> Exception:
+    """What is raised where the server has the receipts, and refuses the mark without which a wait proves nothing."""
+    if refused.startswith("READONLY"):
+        return UnconfirmedError(refused)  # another server is the primary, and is the one to ask
+    return NotDurableError(f"the memory of the primary, which refuses writes ({refused}),", waited=False)
 
 
 def _end(batch: list[_Waiting], failure: Callable[[], Exception | None]) -> None:

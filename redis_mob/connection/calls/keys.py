@@ -159,6 +159,39 @@ class Keys:
     def __repr__(self) -> str:
         return f"Keys({self.namespace!r})"
 
+    @property
+    def fixed(self) -> list[str]:
+        """All keys but those of single runs and sessions."""
+        return [
+            self.meta,
+            self.seal_keys,
+            self.runs,
+            self.events,
+            self.events_index,
+            self.events_by_time,
+            self.specs,
+            self.spec_revisions,
+            self.supervisors,
+            self.overlays,
+            self.overlay_places,
+            self.profiles,
+            self.profile_revisions,
+            self.config_documents,
+            self.config_versions,
+            self.config_history,
+            self.config_ids,
+            self.config_tokens,
+            self.config_feed,
+            self.definitions,
+            self.due,
+            self.ready,
+        ]
+
+    @property
+    def channels(self) -> list[str]:
+        """All channels."""
+        return [self.wake_events, self.wake_config, self.wake_runs]
+
     def session(self, client: str) -> str:
         """Hash, which expires: the receipts of the last calls of a client."""
         return f"{self._session_prefix}{client}"

@@ -5,18 +5,16 @@ A number makes a repeated call find the reply of the first one (decision 0015).
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 from uuid import uuid4
 
-import hiredis
-
+from redis_mob.connection.calls.answers import Answer
 from redis_mob.connection.calls.keys import Keys
+from redis_mob.connection.calls.tokens import CallNumber, TokenKey
 from redis_mob.connection.servers.requests import Part
-from redis_mob.errors import ValidationError
 
 LIFETIME = 600.0
 """Seconds that a session outlives its last prolongation, at least."""
@@ -30,9 +28,7 @@ IDLE = 300.0
 MOST_UNKNOWN = 100
 """Calls of unknown outcome after which a session is given up for a new one: their receipts may still be asked for."""
 
-_RECEIPT = b"RECEIPT"
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-_TOKEN = re.compile(r"([0-9a-f]{32}):([0-9]{1,6}):([0-9]{1,15})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +45,26 @@ class WriteOutcome:
 
 @dataclass(slots=True)
 class Session:
-    """What the server keeps receipts for under one key: as many as calls were ever under way at a time."""
+    """What the server keeps receipts for under one key: as many as calls were ever under way at a time.
+
+    `prolonged` is when the server last gave it its full time to live, as far as it has answered. It is not when it was
+    last asked to: of a request that was lost the server knows nothing, and a session that has expired earlier than its
+    client expects looks like lost receipts.
+    """
 
     client: str
     key: str
+    prolonged: float
+    asked: float = float("-inf")
+    """When a call last asked the server to prolong it, so that not every call does."""
     free: list[Slot] = field(default_factory=list[Any])
     slots: int = 0
     unknown: int = 0
-    prolonged: float = float("-inf")
 
 
 @dataclass(slots=True)
 class Slot:
-    """The place of one call under way, and of its receipt; `sequence` counts the calls that were in it."""
+    """The row of a session in which one call under way has its receipt; `sequence` counts the calls that were in it."""
 
     session: Session
     number: int
@@ -69,19 +72,20 @@ class Slot:
     remembered_until: float = 0.0
     sequence: int = 0
     acknowledged: int = 0
-    """The greatest sequence number that was answered: a server without its receipt has gone back in time."""
+    """The greatest sequence number whose answer has a receipt: a server without that receipt has gone back in time.
+
+    It is raised after the answer has come, and never for an answer without a receipt: a cancelled call, or one whose
+    reply was lost, may have left none.
+    """
+    prolongs: bool = False
+    """The call asks for a longer life of its session, and no answer has said yet that it got it."""
     outcome_unknown: bool = False
-    """Its receipt may still be asked for, so that no other call may take its place."""
+    """Its receipt may still be asked for, so that no other call may overwrite it."""
 
     @property
     def may_have_expired(self) -> bool:
         """Whether the call is so old that the server may have forgotten that it did it."""
         return clock() > self.remembered_until
-
-    @property
-    def token(self) -> str:
-        """What identifies the call for ever."""
-        return f"{self.session.client}:{self.number}:{self.sequence}"
 
 
 class Sessions:
@@ -95,11 +99,14 @@ class Sessions:
         self._session = self._new()
         self.epoch: int | None = None
         """The epoch of the namespace that this client knows of; None until it was told."""
+        self.token_key = TokenKey.generate()
+        """The key of the namespace; until that is known, one of this client alone."""
 
     def begin(self) -> Slot:
         """The slot of a new call, which `end` takes back."""
         now = clock()
         session = self._session
+        # an old session is given up long before the server may forget it: what it had acknowledged would look lost
         if session.unknown >= MOST_UNKNOWN or (session.slots and now - session.prolonged > IDLE):
             session = self._session = self._new()
         if not session.free:
@@ -107,15 +114,28 @@ class Sessions:
             session.slots += 1
         slot = session.free.pop()
         slot.begun = now
-        slot.remembered_until = now + self._lifetime - PROLONGED_EVERY
+        slot.remembered_until = session.prolonged + self._lifetime
         slot.sequence += 1
         return slot
 
+    def answered(self, slot: Slot, answer: Answer) -> None:
+        """The call of a slot was answered."""
+        if not answer.recorded:
+            return  # the receipt of the call before is still there, and is the one to look for
+        slot.acknowledged = slot.sequence
+        if slot.prolongs and not answer.repeated:  # a repeated reply does not say what came of the first attempt
+            slot.prolongs = False
+            slot.session.prolonged = slot.begun
+
     def end(self, slot: Slot) -> None:
-        """The call of a slot is over."""
+        """The call of a slot is over, however it ended."""
+        if slot.prolongs:
+            slot.prolongs = False
+            slot.session.asked = float("-inf")  # it is not known to be prolonged: the next call asks again
         if slot.outcome_unknown:
             slot.session.unknown += 1
         else:
+            # also after a cancellation: the next call fences an original that is still under way by its greater number
             slot.session.free.append(slot)
 
     def keys(self, keys: Sequence[str | bytes], slot: Slot) -> list[str | bytes]:
@@ -128,46 +148,33 @@ class Sessions:
 
     def arguments(self, arguments: Sequence[Part], slot: Slot) -> list[Part]:
         """The arguments of a call, and what lua/lib/session takes."""
-        due = slot.begun - slot.session.prolonged >= PROLONGED_EVERY
-        if due:
-            slot.session.prolonged = slot.begun
+        slot.prolongs = slot.begun - slot.session.asked >= PROLONGED_EVERY
+        if slot.prolongs:
+            slot.session.asked = slot.begun
         epoch = "-" if self.epoch is None else self.epoch
-        call = f"{slot.number} {slot.sequence} {slot.acknowledged} {epoch} {self._time_to_live} {int(due)}"
+        call = f"{slot.number} {slot.sequence} {slot.acknowledged} {epoch} {self._time_to_live} {int(slot.prolongs)}"
         return [*arguments, call]
+
+    def token(self, slot: Slot) -> str:
+        """The token with which the outcome of the call of a slot may be asked for."""
+        return self.token_key.issue(CallNumber(slot.session.client, slot.number, slot.sequence))
 
     def changed_epoch(self, epoch: int) -> None:
         """The namespace has another epoch: from now on this client speaks of it, and relies on no older receipt."""
+        # calls that were under way together are all refused, and only the first of them changes anything here
         if epoch != self.epoch:
             self.epoch = epoch
-            self._session = self._new()
+            self.give_up()
+
+    def give_up(self) -> None:
+        """Let later calls begin a new session, and rely on no receipt of this one."""
+        self._session = self._new()
 
     def _new(self) -> Session:
         client = uuid4().hex
-        return Session(client, self.key(client))
+        return Session(client, self.key(client), prolonged=clock())
 
 
 def clock() -> float:
     """Seconds that also go on while the machine sleeps, as they do for the server."""
     return time.clock_gettime(_CLOCK)
-
-
-def parse_token(token: str) -> tuple[str, int, int]:
-    """(client, slot, sequence number) of a token; raises ValidationError for another text."""
-    match = _TOKEN.fullmatch(token)
-    if match is None:
-        raise ValidationError(f"{token!r} is no token of a write: pass on the token of an OutcomeUnknownError")
-    return match[1], int(match[2]), int(match[3])
-
-
-def first_reply(reply: Any) -> Any:
-    """The reply of an operation, also where only its receipt was left."""
-    if isinstance(reply, list) and len(cast("list[Any]", reply)) == 2 and reply[0] == _RECEIPT:
-        return reply_in(cast("bytes", reply[1]))
-    return cast("Any", reply)
-
-
-def reply_in(receipt: bytes) -> Any:
-    """The reply that a receipt holds."""
-    reader = hiredis.Reader()
-    reader.feed(receipt)
-    return reader.gets()

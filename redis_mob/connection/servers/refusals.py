@@ -42,8 +42,3 @@ def explain(code: str, text: str) -> str:
 def is_transient(code: str) -> bool:
     """Whether the same request may well succeed a moment later."""
     return code in _TRANSIENT
-
-
-def failed_inside_script(text: str) -> bool:
-    """Whether a script was under way when it was refused for good: it had found no receipt, and has had no effect."""
-    return "script: " in text and "@user_script" in text
