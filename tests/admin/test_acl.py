@@ -216,10 +216,10 @@ async def test_a_missing_right_is_told_when_the_storage_is_opened(own_server: st
         await MobStorage.open(url, namespace=NAMESPACE)
 
 
-async def test_a_message_that_may_not_be_sent_hides_no_write(own_server: str) -> None:
-    rights = Rights(RIGHTS.keys, RIGHTS.channels, tuple(set(RIGHTS.commands) - {"spublish"}))
-    with user_of(own_server, rights) as url:
+async def test_a_message_that_may_not_be_sent_hides_no_write(own_server: str, admin: Redis) -> None:
+    with user_of(own_server, RIGHTS) as url:
         async with MobStorage.open(url, namespace=NAMESPACE) as storage:
+            admin.execute_command("ACL", "SETUSER", "worker", "-spublish")
             event = await storage.events.append(numbered(1))
             assert await storage.events.replay_all() == [event]
             await storage.config.put("n", "a", 1)

@@ -372,7 +372,7 @@ def test_a_session_whose_prolongation_was_not_answered_is_given_up_in_time(monke
 
 def refuse_to_confirm(own: RefusingServer, state: str) -> Callable[[Request], Fault]:
     """A plan that brings the server into a state when it has answered a write, and before that is made safe."""
-    confirm = script("meta/confirm").sha.encode()
+    confirm = script("calls/confirm").sha.encode()
 
     def plan(request: Request) -> Fault:
         if confirm in request.words:
