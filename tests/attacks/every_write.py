@@ -1,0 +1,167 @@
+"""A call of every method that writes, prepared so that it has an effect."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+from redis_mob.models import MobRunStatus
+from redis_mob.models.config import Delete, Put
+from redis_mob.storage import MobStorage
+from redis_mob.testing.samples.compound import COMPOUND, INPUTS, LOOP, NEXT_RUN, RUN, SIMPLE, scene
+from redis_mob.testing.samples.documents import authority, definition, overlay, profile
+from redis_mob.testing.samples.driven_runs import ONE_STEP, keys_of, launched, pending, waiting
+from redis_mob.testing.samples.new_events import completed, numbered, step_failed
+from redis_mob.testing.samples.states import NOON, failure_entry, iteration_entry, step_entry
+
+Write = Callable[[MobStorage], Awaitable[Any]]
+
+
+async def every_write(storage: MobStorage) -> dict[str, Write]:
+    """The calls by store and method, with what they are about already in the storage."""
+    await storage.events.append(numbered(0, timestamp=NOON - timedelta(days=1)))
+    return {
+        **await _of_runs(storage),
+        **await _of_executions(storage),
+        **await _of_documents(storage),
+        **await _of_metadata(storage),
+        "events.append": lambda s: s.events.append(numbered(1, timestamp=NOON)),
+        "events.append_batch": lambda s: s.events.append_batch([numbered(2), completed(str(uuid4()))]),
+        "events.append_terminal_event_if_absent": lambda s: s.events.append_terminal_event_if_absent(
+            completed(str(uuid4()))
+        ),
+        "events.append_step_failed_event_if_absent": lambda s: s.events.append_step_failed_event_if_absent(
+            step_failed(run_id=str(uuid4()))
+        ),
+        "events.prune": lambda s: s.events.prune(NOON),
+        "events.clear": lambda s: s.events.clear(),
+    }
+
+
+async def _of_runs(storage: MobStorage) -> dict[str, Write]:
+    calls: dict[str, Write] = {"runs.create_run": lambda s: s.runs.create_run(scene())}
+
+    async def with_run(name: str, call: Callable[[MobStorage, str], Awaitable[Any]]) -> None:
+        run = scene()
+        await storage.runs.create_run(run)
+        calls[f"runs.{name}"] = lambda s: call(s, run.run_id)
+
+    for operation in (*COMPOUND, *SIMPLE):
+        await with_run(
+            operation.name,
+            lambda s, run_id, operation=operation: operation.call(s.runs, run_id, authority_inputs=INPUTS),
+        )
+    await with_run(
+        "cas_run_snapshot_and_append_terminal_event",
+        lambda s, run_id: s.runs.cas_run_snapshot_and_append_terminal_event(
+            run_id,
+            expected_status=MobRunStatus.RUNNING,
+            expected_flow_state=RUN,
+            next_status=MobRunStatus.COMPLETED,
+            next_flow_state=NEXT_RUN,
+            event=completed(run_id),
+            authority_inputs=INPUTS,
+        ),
+    )
+    await with_run(
+        "cas_run_status",
+        lambda s, run_id: s.runs.cas_run_status(run_id, expected=MobRunStatus.RUNNING, next=MobRunStatus.COMPLETED),
+    )
+    await with_run("append_step_entry", lambda s, run_id: s.runs.append_step_entry(run_id, entry=step_entry(output=1)))
+    await with_run(
+        "append_step_entry_if_absent",
+        lambda s, run_id: s.runs.append_step_entry_if_absent(run_id, entry=step_entry(output=1)),
+    )
+    await with_run("put_step_output", lambda s, run_id: s.runs.put_step_output(run_id, step_id="test", output=1))
+    await with_run("append_failure_entry", lambda s, run_id: s.runs.append_failure_entry(run_id, entry=failure_entry()))
+    await with_run(
+        "append_failure_entry_if_absent",
+        lambda s, run_id: s.runs.append_failure_entry_if_absent(run_id, entry=failure_entry()),
+    )
+    await with_run(
+        "upsert_loop_snapshot",
+        lambda s, run_id: s.runs.upsert_loop_snapshot(
+            run_id, loop_instance_id="l", snapshot=LOOP, ledger_entry=iteration_entry()
+        ),
+    )
+    return calls
+
+
+async def _of_executions(storage: MobStorage) -> dict[str, Write]:
+    run, launch = pending(ONE_STEP)
+    to_cancel = await launched(storage.executions, ONE_STEP)
+    to_commit, to_renew = [await waiting(storage.executions, ONE_STEP) for _ in range(2)]
+    view = await to_commit.view()
+    transition = to_commit.claimed(view, keys_of(view)[0])
+    key = keys_of(await to_renew.view())[0]
+    await to_renew.claim(key)
+    held = (await to_renew.view()).executions[key]
+    assert held.lease is not None
+    later = held.lease.model_copy(update={"expires_at": held.lease.expires_at + timedelta(hours=1)})
+    renewed = held.model_copy(update={"lease": later})
+    return {
+        "executions.start_run": lambda s: s.executions.start_run(run, launch, ONE_STEP),
+        "executions.take_due": lambda s: s.executions.take_due(max_runs=10, max_executions=10, keep=timedelta(hours=1)),
+        "executions.commit": lambda s: s.executions.commit(transition),
+        "executions.renew_lease": lambda s: s.executions.renew_lease(to_renew.run_id, key, expected=held, next=renewed),
+        "executions.request_cancel": lambda s: s.executions.request_cancel(to_cancel.run_id),
+    }
+
+
+async def _of_documents(storage: MobStorage) -> dict[str, Write]:
+    for id in ("to delete", "to delete if", "to put if", "to apply"):
+        await storage.config.put("n", id, 0)
+    await storage.specs.put_spec("to delete", definition("to delete"))
+    for name in ("to delete", "to update"):
+        await storage.realm_profiles.create(name, profile())
+    return {
+        "config.put": lambda s: s.config.put("n", "new", 1),
+        "config.put_if_absent": lambda s: s.config.put_if_absent("n", "absent", 1),
+        "config.put_if_revision": lambda s: s.config.put_if_revision("n", "to put if", 1, 0),
+        "config.delete": lambda s: s.config.delete("n", "to delete"),
+        "config.delete_if_revision": lambda s: s.config.delete_if_revision("n", "to delete if", 0),
+        "config.apply": lambda s: s.config.apply([Put("n", "applied", 1), Delete("n", "to apply")]),
+        "specs.put_spec": lambda s: s.specs.put_spec("new", definition("new")),
+        "specs.delete_spec": lambda s: s.specs.delete_spec("to delete"),
+        "realm_profiles.create": lambda s: s.realm_profiles.create("new", profile()),
+        "realm_profiles.update": lambda s: s.realm_profiles.update("to update", profile("other"), 1),
+        "realm_profiles.delete": lambda s: s.realm_profiles.delete("to delete", 1),
+    }
+
+
+async def _of_metadata(storage: MobStorage) -> dict[str, Write]:
+    metadata = storage.runtime_metadata
+    for mob in ("to compare", "to delete"):
+        await metadata.put_supervisor_authority(mob, authority())
+    for mob in ("one to delete", "all to delete"):
+        await metadata.upsert_external_binding_overlay(mob, overlay())
+    identity, generation = overlay().agent_identity, overlay().generation
+    return {
+        "runtime_metadata.put_supervisor_authority": lambda s: s.runtime_metadata.put_supervisor_authority(
+            "new", authority()
+        ),
+        "runtime_metadata.put_supervisor_authority_if_absent": lambda s: (
+            s.runtime_metadata.put_supervisor_authority_if_absent("absent", authority())
+        ),
+        "runtime_metadata.compare_and_put_supervisor_authority": lambda s: (
+            s.runtime_metadata.compare_and_put_supervisor_authority("to compare", authority(), authority(2))
+        ),
+        "runtime_metadata.delete_supervisor_authority": lambda s: s.runtime_metadata.delete_supervisor_authority(
+            "to delete"
+        ),
+        "runtime_metadata.put_external_binding_overlay_if_absent": lambda s: (
+            s.runtime_metadata.put_external_binding_overlay_if_absent("absent", overlay())
+        ),
+        "runtime_metadata.upsert_external_binding_overlay": lambda s: (
+            s.runtime_metadata.upsert_external_binding_overlay("new", overlay())
+        ),
+        "runtime_metadata.delete_external_binding_overlay": lambda s: (
+            s.runtime_metadata.delete_external_binding_overlay("one to delete", identity, generation)
+        ),
+        "runtime_metadata.delete_external_binding_overlays": lambda s: (
+            s.runtime_metadata.delete_external_binding_overlays("all to delete")
+        ),
+        "runtime_metadata.reseal_all": lambda s: s.runtime_metadata.reseal_all(),
+    }
