@@ -98,7 +98,7 @@ async def test_a_certificate_and_its_key_may_be_in_one_file(authority: Authority
 
 async def test_whoever_the_system_does_not_trust_is_refused_at_once(node: Node):
     refused = await _refused_once(node, f"rediss://{HOST}:{node.port}")
-    assert f"the certificate of {HOST}:{node.port} was issued by nobody whom we trust" in refused
+    assert f"the certificate of {HOST}:{node.port} was issued by an authority that is not trusted" in refused
     assert "?ca=" in refused
 
 
@@ -108,14 +108,14 @@ async def test_only_whoever_the_ca_names_is_trusted(
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca))
     await (await connect(f"rediss://{HOST}:{node.port}")).aclose()
     refused = await _refused_once(node, f"rediss://{HOST}:{node.port}{options(ca=stranger.ca)}")
-    assert f"the certificate of {HOST}:{node.port} was issued by nobody whom we trust" in refused
+    assert f"the certificate of {HOST}:{node.port} was issued by an authority that is not trusted" in refused
 
 
 async def test_a_server_that_is_not_trusted_is_not_taken_for_one_that_is_away(node: Node, stranger: Authority):
     address = parse_address(f"rediss://{HOST}:{node.port}{options(ca=stranger.ca)}")
     transport = Channel(address, connect_timeout=5, reply_timeout=5, max_requests=1)
     for failing in (transport.request("PING"), transport.dedicated_connection()):
-        with pytest.raises(NotSentError, match="was issued by nobody whom we trust") as refused:
+        with pytest.raises(NotSentError, match="was issued by an authority that is not trusted") as refused:
             await failing
         assert not isinstance(refused.value, UnreachableError)
     await transport.aclose()
@@ -222,7 +222,7 @@ async def test_renewed_certificates_count_without_a_restart(tmp_path: Path, name
             shutil.copy(renewed.key, issued.key)
             node.kill()
             node.start_again()
-            with pytest.raises(ReadFailedError, match="was issued by nobody whom we trust"):
+            with pytest.raises(ReadFailedError, match="was issued by an authority that is not trusted"):
                 await storage.events.poll(0, 1)
             ca.unlink()
             with pytest.raises(WriteFailedError, match=r"ca\.pem: cannot be read"):
@@ -312,7 +312,7 @@ async def test_every_node_of_a_cluster_is_reached(cluster: list[Node], authority
 async def test_a_cluster_that_is_not_trusted_is_refused_at_once(cluster: list[Node], stranger: Authority):
     places = ",".join(f"{HOST}:{node.port}" for node in cluster)
     refused = await _refused_once(cluster[0], f"rediss+cluster://{places}{options(ca=stranger.ca)}")
-    assert f"the certificate of {HOST}:{cluster[0].port} was issued by nobody whom we trust" in refused
+    assert f"the certificate of {HOST}:{cluster[0].port} was issued by an authority that is not trusted" in refused
 
 
 async def test_a_service_of_sentinels_is_used_and_refused(encryption: Encryption, stranger: Authority, namespace: str):
@@ -323,7 +323,7 @@ async def test_a_service_of_sentinels_is_used_and_refused(encryption: Encryption
             assert [number_of(event) for event in await storage.events.replay_all()] == [7]
         untrusted = service.url.partition("?")[0] + options(ca=stranger.ca)
         refused = await _refused_once(service.sentinels[0], untrusted)
-        assert f"the certificate of {HOST}:{service.sentinels[0].port} was issued by nobody whom we trust" in refused
+        assert f"the certificate of {HOST}:{service.sentinels[0].port} was issued by an authority that is not trusted" in refused
 
 
 async def _refused_once(node: Node, url: str) -> str:

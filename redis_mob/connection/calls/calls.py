@@ -77,6 +77,7 @@ class Calls:
             once_only = partial(run, self._router, b"EVALSHA", script, keys, arguments)
             return await self._patiently(once_only, _may_pass_and_has_no_effect)
         except ReplyLostError as error:
+            # without a session the server could not tell a second attempt from a second call
             raise InDoubtError(error, uuid4().hex) from error.__cause__
 
     async def _once(self, sessions: Sessions, script: Script, keys: KeyNames, arguments: Arguments) -> Any:
@@ -89,6 +90,7 @@ class Calls:
         except ServerRefusalError as refusal:
             if refusal.code != "EPOCH":
                 raise
+            # from now on the new epoch is sent, so that the loss is told once to the calls that were under way
             sessions.changed_epoch(int(refusal.text))
             raise EpochMismatchError(str(refusal)) from refusal.__cause__
         finally:
@@ -127,8 +129,10 @@ class Calls:
                     raise self._given_up(sessions, slot, doubt, last) from last.__cause__
             except TransportError as error:
                 last = error
+                # in doubt even what does not pass is tried again, since an attempt may yet find the receipt
                 if doubt is None and not _may_pass(error):
                     raise
+            # the time begins with the first failure: most calls never make a clock
             attempts = attempts or self._retry.attempts()
             at_once = isinstance(last, NotDurableError) and last.waited  # the server has let time pass already
             # after closing, and once the receipt may have expired, an attempt more could do the write a second time
@@ -148,9 +152,10 @@ class Calls:
 
     def _given_up(self, sessions: Sessions, slot: Slot, doubt: CallError | None, last: CallError) -> CallError:
         """What is raised for a write that is not sent again."""
+        # NotDurableError is no doubt: the write has happened, and is told as that
         if doubt is None or isinstance(last, NotDurableError):
             return last
-        slot.outcome_unknown = True
+        slot.outcome_unknown = True  # another call in the slot would overwrite the receipt that the token asks for
         return InDoubtError(doubt, sessions.token(slot))
 
     async def _patiently(
@@ -163,6 +168,7 @@ class Calls:
                 return await attempt()
             except TransportError as error:
                 attempts = attempts or self._retry.attempts()
+                # after closing, a router would only find that there are no connections any more
                 if self.closed or not may_go_on(error) or not await attempts.wait():
                     raise
 

@@ -72,7 +72,7 @@ class Client:
     """A server that scripts run on, for one event loop; `connect` makes it.
 
     `url` is how other processes of this user reach the same server, password included; the rest shows no password.
-    `server` says what runs there. Of a Cluster it is the node that holds the namespace, whichever that is at the time.
+    `server` says what runs there. In a Cluster, requests go to the node that holds the namespace at that time.
     """
 
     def __init__(
@@ -225,6 +225,7 @@ class Client:
 
     async def aclose(self) -> None:
         """Close all connections, and end the embedded server if this process owns it. Calling it again does nothing."""
+        # first of all: calls that are in a pause must not begin another attempt
         self._calls.closed = True
         if self._calls.confirmations is not None:
             await self._calls.confirmations.aclose()
@@ -289,6 +290,7 @@ async def connect(
         await _close(router, embedded)
         raise StorageUnavailableError(f"cannot use {address}: {_explained(error)}") from _cause(error)
     except BaseException:
+        # also when it is cancelled: an embedded server would outlive the storage that was never opened
         await _close(router, embedded)
         raise
     if sessions is not None and waited_for.is_waited_for:
@@ -317,6 +319,7 @@ async def _close(router: Router, embedded: EmbeddedServer | None) -> None:
     try:
         await router.aclose()
     finally:
+        # after the connections: a server that ends first makes each of them look lost
         if embedded is not None:
             await embedded.aclose()
 

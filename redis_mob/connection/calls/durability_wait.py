@@ -104,12 +104,13 @@ class DurabilityWait:
         """
         waiting = _Waiting(slot, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
+        # calls that come while a wait is under way are confirmed together by the next one
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="redis_mob waits for durability")
         await waiting.confirmed
 
     async def aclose(self) -> None:
-        """Close the connection; who still waits is told that nothing is confirmed."""
+        """Close the connection; calls that still wait are told that nothing is confirmed."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -123,6 +124,7 @@ class DurabilityWait:
                 try:
                     await self._confirm(batch)
                 except TransportError as error:
+                    # replies that are still to come on this connection would be taken for those of the next batch
                     await self._hang_up()
                     _end(batch, lambda error=error: UnconfirmedError(str(error)))
         finally:
@@ -138,10 +140,14 @@ class DurabilityWait:
         for client, of_client in clients.items():
             calls = [part for one in of_client for part in (one.slot.number, one.slot.sequence)]
             await connection.send(b"EVALSHA", _CONFIRM.sha, 1, self._sessions.key(client), *calls)
+        # behind the marks on the same connection: WAIT waits for what this connection has written
         await connection.send(*self._durability.command(int(_ROUND * 1000)))
         for of_client in clients.values():
             missing, refusal = await _reply(connection)
-            _end([of_client[place - 1] for place in missing], lambda: UnconfirmedError("the server has lost the write"))
+            _end(
+                [of_client[position - 1] for position in missing],
+                lambda: UnconfirmedError("the server has lost the write"),
+            )
             if refusal:
                 _end(of_client, partial(_unmarked, refusal.decode()))
         reached = self._durability.reached(await _reply(connection))
@@ -169,6 +175,7 @@ def _unmarked(refused: str) -> Exception:
 
 def _end(batch: list[_Waiting], failure: Callable[[], Exception | None]) -> None:
     for waiting in batch:
+        # cancelled callers wait no more, and a call whose receipt is missing has been told already
         if not waiting.confirmed.done():
             if (error := failure()) is None:
                 waiting.confirmed.set_result(None)

@@ -38,4 +38,5 @@ async def _load(script: Script, server: Requestable) -> None:
     try:
         await server.request(b"SCRIPT", b"LOAD", script.text)
     except ReplyLostError as error:
+        # a lost reply to loading says nothing about the call, which was refused before: it was not run
         raise ScriptNotLoadedError(str(error)) from error.__cause__

@@ -33,7 +33,7 @@ _SENT = (
     "ssubscribe",
     "sunsubscribe",
 )
-"""What a connection sends outside of scripts, whatever it is connected to. Logging in needs no right."""
+"""What a connection sends outside of scripts, on every topology. Logging in needs no right."""
 
 _SENT_TO_CLUSTERS = frozenset({"asking", "cluster|slots"})
 _SENT_BEHIND_SENTINELS = frozenset({"role"})

@@ -28,6 +28,7 @@ IDLE = 300.0
 MOST_UNKNOWN = 100
 """Calls of unknown outcome after which a session is given up for a new one: their receipts may still be asked for."""
 
+# the receipts expire while a laptop sleeps, and CLOCK_MONOTONIC would stand still meanwhile
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
@@ -114,6 +115,7 @@ class Sessions:
             session.slots += 1
         slot = session.free.pop()
         slot.begun = now
+        # from the last answer, not from now: the server may have missed every later request to prolong it
         slot.remembered_until = session.prolonged + self._lifetime
         slot.sequence += 1
         return slot

@@ -1,4 +1,4 @@
-"""Who holds the data directory of an embedded server: a lock for the fact, a small file for the details."""
+"""Which process holds the data directory of an embedded server: a lock for the fact, a small file for the details."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class DataDirectory:
     """A directory in which at most one server keeps its data at a time.
 
     The lock belongs to the server: it is free only when no server can write there any more, also after a SIGKILL of
-    everybody involved. Methods raise StorageUnavailableError when the directory cannot be used.
+    owner, reaper and server. Methods raise StorageUnavailableError when the directory cannot be used.
     """
 
     def __init__(self, path: Path) -> None:
@@ -53,12 +53,13 @@ class DataDirectory:
             raise self._unusable(error) from error
 
     def lock(self) -> int | None:
-        """An open file that holds the lock, to be closed by the caller, or None while somebody else has it."""
+        """An open file that holds the lock, to be closed by the caller, or None while another process has it."""
         try:
             file = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise self._unusable(error) from error
         try:
+            # flock: the server inherits it with the open file, and the kernel ends it when the last copy is closed
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(file)
@@ -68,7 +69,8 @@ class DataDirectory:
         return file
 
     def register(self, holder: Holder) -> None:
-        """Tell others who holds the directory; only for the one who has the lock."""
+        """Tell other processes which one holds the directory; only the holder of the lock may call this."""
+        # renamed when it is complete: a reader never sees half of it
         draft = self.path / f"{_HOLDER}.new"
         try:
             draft.write_text(json.dumps(asdict(holder)), encoding="utf-8")
@@ -77,11 +79,11 @@ class DataDirectory:
             raise self._unusable(error) from error
 
     def holder(self) -> Holder | None:
-        """Who registered last: the present holder if the lock is taken and has been for a moment."""
+        """The holder that registered last: the present one if the lock has been taken for a moment."""
         try:
             return Holder(**cast("dict[str, Any]", json.loads((self.path / _HOLDER).read_text(encoding="utf-8"))))
         except (OSError, ValueError, TypeError):
-            return None
+            return None  # not written yet, or by another release: the lock alone decides, this only informs
 
     def _unusable(self, error: OSError) -> StorageUnavailableError:
         return StorageUnavailableError(

@@ -1,4 +1,4 @@
-"""A private server for people who have none: started with the storage, ended with the process that started it.
+"""A private server for users without one: started with the storage, ended with the process that started it.
 
 It is a real Valkey, not an imitation (decision 0008).
 """
@@ -20,8 +20,8 @@ from redis_mob.errors import StorageUnavailableError
 class EmbeddedServer:
     """A Valkey or Redis server on a Unix socket that only this user can reach; it listens on no port.
 
-    The one who started it is its owner: the server ends when the owner closes it or its process ends in any way,
-    SIGKILL included, whoever else uses it then. Without a data directory its data ends with it.
+    The process that started it is its owner: the server ends when the owner closes it or ends in any way, SIGKILL
+    included, also if other processes use it then. Without a data directory its data ends with it.
     """
 
     def __init__(self, address: UnixAddress, process: ServerProcess | None) -> None:
@@ -45,7 +45,7 @@ class EmbeddedServer:
         """Start a server, or join the one that holds `directory` already; it answers when this returns.
 
         Raises StorageUnavailableError when there is no server to start, when it does not start (with its last words),
-        or when somebody holds the directory whose server cannot be reached.
+        or when another process holds the directory and its server cannot be reached.
         """
         if directory is None:
             return await _launch(None, None)
@@ -57,13 +57,13 @@ class EmbeddedServer:
                 try:
                     return await _launch(data, lock)
                 finally:
-                    os.close(lock)
+                    os.close(lock)  # the server has a copy of it, and is the one to hold it
             if (holder := data.holder()) is not None:
                 address = UnixAddress(holder.socket)
                 if (state := await probe(address)) is not None:
                     if not state.loading:
                         return cls(address, None)
-                    deadline = time.monotonic() + ANSWER_TIMEOUT
+                    deadline = time.monotonic() + ANSWER_TIMEOUT  # it lives, and a large file takes time
             await asyncio.sleep(POLL)
         raise StorageUnavailableError(
             f"data directory {directory} is held by {data.holder() or 'another process'}, and no server there "
@@ -93,6 +93,7 @@ _owned: weakref.WeakSet[ServerProcess] = weakref.WeakSet()
 
 
 def _let_go_of_all() -> None:
+    # a forked child holds the pipe to the reaper too, and the server would live as long as the child
     for process in list(_owned):
         process.let_go()
 

@@ -54,7 +54,7 @@ class ServerProcess:
         """Start a server that keeps an append-only file in `data`, or nothing; it need not answer yet.
 
         `lock` is an open file that the server is to hold as long as it lives.
-        Raises StorageUnavailableError if there is no server program or no place for its socket.
+        Raises StorageUnavailableError if there is no server program, or no directory for its socket.
         """
         program = find_server()
         try:
@@ -112,7 +112,7 @@ class ServerState:
 
 
 async def probe(address: UnixAddress) -> ServerState | None:
-    """Ask the server at this address for its state; None if nobody answers there."""
+    """Ask the server at this address for its state; None if there is no answer."""
     try:
         info: bytes = await ask_server(address, b"INFO", b"server", b"persistence", seconds=ANSWER_TIMEOUT)
     except TransportError:
@@ -143,8 +143,9 @@ def _private_directory() -> Path:
     """A new directory of mode 0700 whose path is short enough for a socket in it."""
     longest = _LONGEST_SOCKET_PATH - len(f"/redis-mob-12345678/{_SOCKET}")
     usual = tempfile.gettempdir()
-    place = usual if len(os.fsencode(usual)) <= longest else "/tmp"  # noqa: S108
-    return Path(tempfile.mkdtemp(prefix="redis-mob-", dir=place))
+    # the system's directory for temporary files may be deep, as on macOS, and socket paths are short
+    parent = usual if len(os.fsencode(usual)) <= longest else "/tmp"  # noqa: S108
+    return Path(tempfile.mkdtemp(prefix="redis-mob-", dir=parent))
 
 
 def _start_reaper(
@@ -155,7 +156,7 @@ def _start_reaper(
         process = subprocess.Popen(  # noqa: S603
             [
                 sys.executable,
-                "-I",
+                "-I",  # without environment and site-packages it starts faster, and nothing in them can break it
                 "-S",
                 reaper.__file__,
                 str(directory),
@@ -166,7 +167,7 @@ def _start_reaper(
             stdout=log,
             stderr=log,
             pass_fds=() if lock is None else (lock,),
-            start_new_session=True,
+            start_new_session=True,  # Ctrl-C goes to the owner alone, which may still need the server to end well
         )
     except OSError:
         log.close()
@@ -181,8 +182,8 @@ def _server_command(program: Path, directory: Path, data: Path | None) -> list[s
         "unixsocketperm": "700",
         "dir": str(data or directory),
         "appendonly": "yes" if data else "no",
-        "save": "",
-        "maxmemory-policy": "noeviction",
+        "save": "",  # the append-only file keeps more than snapshots would, and without it nothing is kept
+        "maxmemory-policy": "noeviction",  # evicted keys would be lost writes
         "logfile": "",
         "daemonize": "no",
     }

@@ -40,7 +40,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class MemoryAddress:
-    """No server: the content stays in this process, and is gone when nobody has it open any more."""
+    """No server: the content stays in this process, and is gone when its last storage is closed."""
 
     @property
     def url(self) -> str:

@@ -61,7 +61,7 @@ class Channel:
         self._pipeline: Pipeline | None = None
         self._connecting: asyncio.Task[Pipeline] | None = None
         self._overdue: set[Pipeline] = set()
-        """Pipelines on which a reply is overdue: they serve those who still wait there, and get no further requests."""
+        """Pipelines on which a reply is overdue: they serve the requests that wait there, and get no further ones."""
         self._circuit = Circuit(retry)
         self._closed = False
 
@@ -72,12 +72,15 @@ class Channel:
         Raises NotSentError, ReplyLostError or ServerRefusalError. When it is cancelled the effect of the request is
         unknown; other requests are not disturbed.
         """
+        # in one piece: ASKING is about the next request of the connection, and others share it
         request, replies = (_ASKING + packed(parts), 2) if asking else (packed(parts), 1)
         unanswered: type[TransportError] = NotSentError
         pipeline: Pipeline | None = None
         try:
+            # the time covers the wait for a turn too: a caller waits for its reply, and not for one stage of it
             async with asyncio.timeout(self._reply_timeout), self._free:
                 while True:
+                    # what a timeout means depends on how far the request has come
                     unanswered = UnreachableError
                     pipeline = await self._open_pipeline()
                     unanswered = ReplyLostError
@@ -94,7 +97,8 @@ class Channel:
             raise unanswered(f"no answer within {self._reply_timeout:g} s") from error
         if isinstance(reply, hiredis.ReplyError):
             refusal = refusal_of(str(reply), self)
-            if refusal.code == "READONLY":  # the name may belong to another server by now
+            if refusal.code == "READONLY":
+                # the name may lead to another server since a failover: the next request connects anew
                 self._set_aside(pipeline)
             raise refusal from driver.ResponseError(str(reply))
         return reply
@@ -111,7 +115,7 @@ class Channel:
         return DedicatedConnection(await self._connect())
 
     async def aclose(self) -> None:
-        """Cut the pipeline: who waits for a reply does not know the outcome, what waits to be sent is not sent."""
+        """Cut the pipeline: requests that were sent have an unknown outcome, those that were not are never sent."""
         self._closed = True
         if self._connecting is not None:
             self._connecting.cancel()
@@ -132,16 +136,18 @@ class Channel:
                 pipeline = await self._connected()
             if pipeline.is_writable:
                 return pipeline
+            # a server that reads slowly is waited for here, so that its requests do not pile up in memory
             await pipeline.writable()
 
     async def _connected(self) -> Pipeline:
-        """A new pipeline, which all who need one at the moment wait for together."""
+        """A new pipeline. Requests that need one at the same time share the attempt."""
         if (failure := self._circuit.failure) is not None:
             raise UnreachableError(str(failure)) from failure.__cause__
         if self._connecting is None:
             self._connecting = asyncio.create_task(self._make_pipeline(), name="redis_mob connects")
             self._connecting.add_done_callback(self._has_connected)
         try:
+            # shielded: a caller that is cancelled must not end the attempt that others wait for
             return await asyncio.shield(self._connecting)
         except asyncio.CancelledError:
             if self._closed:
@@ -149,6 +155,7 @@ class Channel:
             raise
 
     async def _make_pipeline(self) -> Pipeline:
+        # clients that lost their connections together come back one by one
         await asyncio.sleep(self._circuit.pause)
         try:
             connection = await self._connect()
@@ -162,7 +169,8 @@ class Channel:
     def _has_connected(self, task: asyncio.Task[Pipeline]) -> None:
         self._connecting = None
         if not task.cancelled():
-            task.exception()  # who waits for it is told; there may be nobody
+            # asyncio complains of failures that are not read, and every caller may have been cancelled
+            task.exception()
 
     async def _connect(self) -> AbstractConnection:
         connection = new_connection(self._address, self._connect_timeout)
@@ -178,13 +186,14 @@ class Channel:
 
     def _no_connection(self, error: BaseException) -> NotSentError:
         if (reason := certificate_problem(error, self._address.endpoint)) is not None:
-            return NotSentError(reason)
+            return NotSentError(reason)  # not UnreachableError: a wrong certificate does not pass by waiting
         if isinstance(error, TimeoutError | driver.TimeoutError):
             return UnreachableError(timeout_message(self._address, self._connect_timeout))
         return UnreachableError(reason_of(error))
 
     def _set_aside(self, pipeline: Pipeline) -> None:
         if pipeline is self._pipeline:
+            # not closed: others may still get their replies on it, and would have unknown outcomes without
             self._pipeline = None
             self._overdue.add(pipeline)
         for silent in [silent for silent in self._overdue if silent.is_idle or not silent.is_open]:

@@ -12,9 +12,10 @@ from redis_mob.connection.retry import RetryPolicy
 
 
 class Circuit:
-    """The way to one server: after each failure to connect it is open for a pause, and nobody tries meanwhile."""
+    """The way to one server: after each failure to connect it is open for a pause, in which no request tries."""
 
     def __init__(self, retry: RetryPolicy) -> None:
+        # the deadline is that of a call: a circuit lasts as long as its storage, and its pauses never run out
         self._retry = replace(retry, deadline=math.inf)
         self._pauses: Iterator[float] | None = None
         self._open_until = 0.0
@@ -36,6 +37,7 @@ class Circuit:
 
     def failed(self, failure: Exception) -> None:
         """The server could not be reached."""
+        # the same pauses as long as it fails, so that they grow; `connected` lets them begin anew
         self._pauses = self._pauses or self._retry.pauses()
         self._failure, self._open_until = failure, time.monotonic() + next(self._pauses)
 

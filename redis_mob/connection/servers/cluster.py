@@ -33,13 +33,16 @@ class ClusterLocator(DiscoveringLocator):
     def again(self, error: TransportError, at: ServerAddress) -> Again | None:
         match error, at:
             case ServerRefusalError(code="MOVED", text=text), TcpAddress():
+                # it names the owner for good, so that later requests go there at once
                 self._holder = self._named(text, at)
                 return Again(at_once=True)
             case ServerRefusalError(code="ASK", text=text), TcpAddress():
+                # for this request alone: the slot still belongs to the node that answered
                 return Again(asking=self._named(text, at), at_once=True)
             case ServerRefusalError(code="TRYAGAIN"), _:
-                pass
+                pass  # the keys of the script are on both nodes: no other node could do better before the move is over
             case ServerRefusalError(code="CLUSTERDOWN") | UnreachableError(), _:
+                # a failover may be under way, and this node be the last to learn of it
                 self.forget()
                 self._ask_last(at)
             case _:
@@ -60,6 +63,7 @@ class ClusterLocator(DiscoveringLocator):
                 return owner
             answered = node
         if answered is not None:
+            # the slot has no owner: a node that answers will say CLUSTERDOWN, which tells the caller more
             return answered
         raise none_answered(_NODE, failures)
 

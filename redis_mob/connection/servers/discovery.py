@@ -20,7 +20,7 @@ LOCATE_TIMEOUT = 5.0
 
 
 class DiscoveringLocator(ABC):
-    """Asks until it knows the holder, once for all who need it, and asks again when it has been told to forget."""
+    """Asks until it knows the holder, once for all requests that need it, and again when it was told to forget."""
 
     def __init__(self, informants: Sequence[TcpAddress], kind: str) -> None:
         self._informants = list(informants)
@@ -40,6 +40,7 @@ class DiscoveringLocator(ABC):
             return self._holder
         try:
             async with asyncio.timeout(LOCATE_TIMEOUT), self._asking:
+                # another request may have found it while this one waited for the lock
                 if self._holder is None:
                     self._holder = await self._ask_around()
                 return self._holder
@@ -58,6 +59,7 @@ class DiscoveringLocator(ABC):
 
 def none_answered(kind: str, failures: Sequence[TransportError]) -> TransportError:
     """What to raise when none of this kind answers: a failure that is going to stay, if there is one."""
+    # a wrong password helps the reader more than "no answer", and waiting does not mend it
     for failure in failures:
         if not isinstance(failure, UnreachableError | ReplyLostError):
             return failure
@@ -71,6 +73,7 @@ async def ask_server(server: ServerAddress, *parts: Part, seconds: float = ANSWE
 
     Connecting and answering may take so many seconds each.
     """
+    # a connection of its own: what is asked for is which server the others should be made to
     channel = Channel(server, connect_timeout=seconds, reply_timeout=seconds, max_requests=1)
     try:
         return await channel.request(*parts)

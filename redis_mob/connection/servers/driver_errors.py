@@ -25,6 +25,7 @@ def refusal_in(error: BaseException, by: Requestable | None = None) -> ServerRef
     The driver wraps what the server says during the handshake, and makes connection errors of some replies.
     """
     seen: BaseException | None = error
+    # the innermost words count: the driver wraps a refusal in exceptions of its own
     while seen is not None:
         code = getattr(seen, "status_code", None)
         if code:
@@ -38,6 +39,7 @@ def refusal_in(error: BaseException, by: Requestable | None = None) -> ServerRef
 def refusal_of(text: str, by: Requestable | None) -> ServerRefusalError:
     """The refusal in the text of an error reply, which begins with its code if it has one."""
     code, _, rest = text.partition(" ")
+    # errors of Lua and of some modules begin with a word that is no code
     return ServerRefusalError(code, rest, by) if code.isupper() else ServerRefusalError("ERR", text, by)
 
 

@@ -23,7 +23,7 @@ _KEEPALIVE = {
     for name, seconds_or_times in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
     if hasattr(socket, name)
 }
-"""A peer that is gone without a word is noticed after half a minute, also when nobody waits for a reply."""
+"""A peer that is gone without closing is noticed after half a minute, also when no reply is due."""
 
 _CUT = (ConnectionResetError, BrokenPipeError)
 
@@ -37,10 +37,10 @@ def new_connection(address: ServerAddress, connect_timeout: float) -> AbstractCo
         "db": address.db,
         "username": address.credentials.user,
         "password": address.credentials.password,
-        "protocol": 2,
-        "socket_timeout": None,
+        "protocol": 2,  # hiredis gives its values as bytes, int, None and lists alone, which receipts are spelled in
+        "socket_timeout": None,  # the channel has timeouts of its own, after which it keeps the connection
         "socket_connect_timeout": connect_timeout,
-        "retry": Retry(NoBackoff(), 0),
+        "retry": Retry(NoBackoff(), 0),  # the driver must send nothing twice: it does not know what happens once
         "driver_info": None,  # else it introduces itself with CLIENT SETINFO, which a user of few rights may not run
     }
     if isinstance(address, UnixAddress):
@@ -60,7 +60,7 @@ def timeout_message(address: ServerAddress, seconds: float) -> str:
 
 
 class _Answered(AbstractConnection):
-    """Is connected when the server has said something, whatever it is.
+    """Is connected when the server has answered, be it with an error.
 
     One that stands before a dead server takes connections, and a server that refuses our certificate says so only now.
     """
@@ -113,8 +113,8 @@ class _TlsConnection(_Answered, SSLConnection):
     async def _refusal(self, context: SSLContext) -> SSLError | None:
         """What the server says to our certificate on a connection on which we say nothing.
 
-        With TLS 1.3 it says so after the handshake. Whatever we have sent by then it answers with a reset, in which its
-        words are lost.
+        With TLS 1.3 it says so after the handshake. A client that has sent something until then gets a reset of the
+        connection, in which these words are lost.
         """
         with suppress(OSError):
             reader, writer = await open_connection(self.host, self.port, ssl=context)

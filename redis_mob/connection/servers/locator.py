@@ -27,7 +27,7 @@ class Locator(Protocol):
     """Knows which server holds one namespace now, and what a failure says about that."""
 
     async def locate(self) -> ServerAddress:
-        """The server that holds the namespace, as far as is known. Raises a TransportError if nobody can tell."""
+        """The server that holds the namespace, as far as is known. Raises a TransportError if it cannot be told."""
         ...
 
     def forget(self) -> None:
@@ -35,7 +35,7 @@ class Locator(Protocol):
         ...
 
     def again(self, error: TransportError, at: ServerAddress) -> Again | None:
-        """How a request that ended so at this server goes on; None if nothing about the place is to blame."""
+        """How a request that ended so at this server goes on; None if another server would do no better."""
         ...
 
 
@@ -52,4 +52,4 @@ class FixedLocator:
         pass
 
     def again(self, error: TransportError, at: ServerAddress) -> Again | None:
-        return None
+        return None  # there is no other server that the request could go to

@@ -30,14 +30,14 @@ class Pipeline(asyncio.Protocol):
     def __init__(self, transport: asyncio.WriteTransport, keep: object, max_reply_bytes: int) -> None:
         self._transport = transport
         self._keep = keep
-        """What would close the connection if nobody held it any more."""
+        """The driver's writer, which closes the connection when it is collected as garbage."""
         self._max_reply_bytes = max_reply_bytes
         self._loop = asyncio.get_running_loop()
         self._reader = _new_reader(notEnoughData=_NOTHING_YET)
         self._unsent: list[bytes] = []
         self._replies_to_unsent = 0
         self._waiting: deque[asyncio.Future[Any]] = deque()
-        """Who waits for which reply, the next one first; those whose requests are not sent yet come last."""
+        """A future for each reply that is still to come, in their order; those of unsent requests come last."""
         self._incomplete = 0
         """Bytes that came since the last complete reply, or more."""
         self._writable = asyncio.Event()
@@ -65,7 +65,7 @@ class Pipeline(asyncio.Protocol):
 
     @property
     def is_idle(self) -> bool:
-        """Whether nobody waits for a reply any more."""
+        """Whether no caller waits for a reply any more."""
         return all(reply.done() for reply in self._waiting)
 
     async def writable(self) -> None:
@@ -76,17 +76,19 @@ class Pipeline(asyncio.Protocol):
         """Send a packed request; the future gets its reply, or the last one of so many replies.
 
         A refusal of the server is a reply too: a hiredis.ReplyError, which is not raised. When the connection ends
-        before, the future raises PipelineClosedError. Cancelling it drops the reply, and disturbs nobody else's.
+        before, the future raises PipelineClosedError. Cancelling it drops this reply and no other.
         """
         reply: asyncio.Future[Any] = self._loop.create_future()
         if not self.is_open:
             reply.set_exception(PipelineClosedError(self._closed or "the connection is being closed", sent=False))
             return reply
         if not self._unsent:
+            # at the end of this turn of the loop: all requests made in it leave in one system call
             self._loop.call_soon(self._flush)
         self._unsent.append(request)
         self._replies_to_unsent += replies
         for _ in range(replies - 1):
+            # replies are told apart by their order alone, so that one that no caller wants needs its future too
             self._waiting.append(_ignored_reply(self._loop))
         self._waiting.append(reply)
         return reply
@@ -95,7 +97,7 @@ class Pipeline(asyncio.Protocol):
         """Cut the connection; what waits for a reply is told this reason."""
         if self._closed is None:
             self._end(reason)
-        self._transport.abort()
+        self._transport.abort()  # close() would first wait until a server that may be dead has read what is left
 
     def pause_writing(self) -> None:
         self._writable.clear()
@@ -111,6 +113,7 @@ class Pipeline(asyncio.Protocol):
                 self._incomplete = 0
                 self._give(reply)
         except hiredis.ProtocolError as error:
+            # the borders between replies are lost, so that none of the later ones can be trusted
             return self.close(f"the server does not speak the protocol: {error}")
         if self._incomplete > self._max_reply_bytes:
             self.close(f"a reply has more than {self._max_reply_bytes} bytes")
@@ -127,8 +130,11 @@ class Pipeline(asyncio.Protocol):
 
     def _give(self, reply: Any) -> None:
         if not self._waiting:
-            return self.close("the server said something that nobody had asked for")
+            # an odd reply too many means that every later one would go to the wrong caller
+            return self.close("the server sent a reply without a request")
         waiting = self._waiting.popleft()
+        # a refusal is a result and no exception: asyncio logs exceptions of futures whose callers were cancelled, and
+        # the channel reads from both alike what became of the request
         if not waiting.done():
             waiting.set_result(reply)
         return None
@@ -136,16 +142,17 @@ class Pipeline(asyncio.Protocol):
     def _end(self, reason: str) -> None:
         self._closed = reason
         self._writable.set()
+        # what was handed to the transport may have reached the server, even if it was never confirmed
         sent = len(self._waiting) - self._replies_to_unsent
-        for place, waiting in enumerate(self._waiting):
+        for position, waiting in enumerate(self._waiting):
             if not waiting.done():
-                waiting.set_exception(PipelineClosedError(reason, sent=place < sent))
+                waiting.set_exception(PipelineClosedError(reason, sent=position < sent))
         self._waiting.clear()
         self._unsent.clear()
 
 
 def _ignored_reply(loop: asyncio.AbstractEventLoop) -> asyncio.Future[Any]:
-    """Stands where a reply comes that nobody waits for."""
+    """A future for a reply that no caller waits for."""
     ignored: asyncio.Future[Any] = loop.create_future()
     ignored.cancel()
     return ignored

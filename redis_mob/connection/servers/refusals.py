@@ -1,4 +1,4 @@
-"""What the refusals of a server mean to the person who reads them, in one table."""
+"""What the refusals of a server mean to a reader, in one table, and which of them pass."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ADVICE = {
     "WRONGPASS": "the user name or password of this URL is wrong",
     "MISCONF": "the server cannot save its data (is the disk full or read-only?) and refuses writes",
     "LOADING": "the server is still loading its data: try again in a moment",
-    "BUSY": "the server is busy with a script of somebody else: try again, or stop it with SCRIPT KILL",
+    "BUSY": "the server is busy with a script of another client: try again, or stop it with SCRIPT KILL",
     "MASTERDOWN": "the server is a replica that has lost its primary: connect to the primary",
     "NOREPLICAS": "the server refuses writes because too few of its replicas are connected",
     "MOVED": "another node of the Redis Cluster holds the namespace: use redis+cluster://, or wait until all agree",
@@ -33,7 +33,9 @@ _TRANSIENT = frozenset({"LOADING", "BUSY", "MASTERDOWN", "READONLY", "NOREPLICAS
 
 def explain(code: str, text: str) -> str:
     """One sentence on a refusal: what it means and what to do, then the server's own words."""
+    # some refusals have no code of their own but ERR, and are known by their text
     advice = _ADVICE.get(code) or _ADVICE.get(text)
+    # within scripts, servers give the lack of a right the code ERR
     if text.startswith(_NO_PERMISSION_IN_A_SCRIPT):
         advice = _NO_PERMISSION
     return f"{advice} ({code} {text})" if advice else f"the server refused: {code} {text}"

@@ -42,6 +42,7 @@ class Router:
                 return await self._channel(address).request(*parts, asking=asking is not None)
             except TransportError as error:
                 again = self._locator.again(error, address)
+                # a lost reply may belong to a write that happened: only the calls above know how to send that again
                 if again is None or isinstance(error, ReplyLostError):
                     raise
                 hops += 1
@@ -54,6 +55,7 @@ class Router:
 
         Raises what Channel.line raises, and NotSentError.
         """
+        # a dedicated connection gets no redirections that would tell that the holder has moved
         self._locator.forget()
         return await self._channel(await self._locator.locate()).dedicated_connection()
 
@@ -68,6 +70,7 @@ class Router:
         address = await self._locator.locate()
         if not self._channel(address).drop_lost_pipeline():
             return address
+        # servers that are demoted or shut down cut their connections before anything else tells of it
         self._locator.forget()
         return await self._locator.locate()
 

@@ -32,6 +32,7 @@ class SentinelLocator(DiscoveringLocator):
     def again(self, error: TransportError, at: ServerAddress) -> Again | None:
         match error:
             case UnreachableError() | ServerRefusalError(code="READONLY" | "MASTERDOWN" | "LOADING" | "NOREPLICAS"):
+                # Sentinels may have named another primary since; if they have not yet, the next attempt asks again
                 self.forget()
                 return Again()
             case _:
@@ -46,6 +47,7 @@ class SentinelLocator(DiscoveringLocator):
                 named = await self._named_by(sentinel)
             except TransportError as error:
                 self._ask_last(sentinel)
+                # those that other Sentinels told of may be behind a network address that is not for us
                 if sentinel in self._seeds:
                     failures.append(error)
                 continue
@@ -53,6 +55,7 @@ class SentinelLocator(DiscoveringLocator):
             if named is None or named in checked:
                 continue
             checked.add(named)
+            # a Sentinel that was cut off names the old primary for a while, so that the server is asked itself
             try:
                 await _check_primary(named, sentinel)
             except TransportError as error:

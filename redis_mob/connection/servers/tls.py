@@ -12,7 +12,7 @@ from redis_mob.errors import ValidationError
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """The PEM files of a client: whom it trusts, by default whom the system trusts, and how it proves who it is.
+    """The PEM files of a client: the issuers that it trusts, by default those of the system, and its certificate.
 
     The server's certificate, and that it was issued for the host of the URL, is always checked.
     """
@@ -82,13 +82,14 @@ def _no_password() -> str:
 def _chain(error: BaseException) -> Iterator[BaseException]:
     """An exception, and those that led to it."""
     seen: BaseException | None = error
+    # asyncio and the driver wrap an SSLError differently, as cause or as context
     while seen is not None:
         yield seen
         seen = seen.__cause__ or seen.__context__
 
 
 _UNKNOWN_CA = (
-    "the certificate of {server} was issued by nobody whom we trust: name the file with the certificate of its issuer, "
+    "the certificate of {server} was issued by an authority that is not trusted: name the file with its certificate, "
     "as in ?ca=/etc/ssl/ca.pem"
 )
 _WRONG_HOST = "the certificate of {server} was issued for other hosts: use a name that stands in it"
