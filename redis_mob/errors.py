@@ -44,7 +44,7 @@ class WriteFailedError(MobStoreError):
 
 
 class OutcomeUnknownError(WriteFailedError):
-    """The connection was lost after a write was sent, and its reply never came: it may or may not have happened.
+    """A write may have happened: its reply never came, or its script failed half-way, which the message then says.
 
     `token` identifies the write: `await storage.resolve(error.token)` learns what became of it (contract: store-13).
     """

@@ -73,8 +73,8 @@ class MobStorage:
         failover may lose; `fsync`, the disk of the primary; `replicas:N`, N replicas. A write that does not get that
         far in this time raises DurabilityError.
         Raises ValidationError for a bad URL, name, key or durability, StorageUnavailableError for a server that cannot
-        be used, or cannot give that durability, SealKeyMissingError for a namespace that needs seal keys that are not
-        given.
+        be used, for a user who lacks a right that the namespace needs, or if the server cannot give that durability,
+        SealKeyMissingError for a namespace that needs seal keys that are not given.
         """
         return OpeningStorage(url, namespace, secrets_with(seal_key), durability, retry)
 
@@ -86,7 +86,8 @@ class MobStorage:
 
         A write that has not been executed by then never will be. Any storage on the same namespace may ask, as long as
         the one that wrote is in use, and ten minutes longer.
-        Raises ValidationError for a text that is no token, OutcomeUnknownError if it cannot be learned (any more).
+        Raises ValidationError for a text that is no token of this namespace, OutcomeUnknownError if the write happened
+        in part, or if it cannot be learned (any more).
         """
         return await self._backend.resolve(token)
 

@@ -323,7 +323,10 @@ async def test_a_service_of_sentinels_is_used_and_refused(encryption: Encryption
             assert [number_of(event) for event in await storage.events.replay_all()] == [7]
         untrusted = service.url.partition("?")[0] + options(ca=stranger.ca)
         refused = await _refused_once(service.sentinels[0], untrusted)
-        assert f"the certificate of {HOST}:{service.sentinels[0].port} was issued by an authority that is not trusted" in refused
+        assert (
+            f"the certificate of {HOST}:{service.sentinels[0].port} was issued by an authority that is not trusted"
+            in refused
+        )
 
 
 async def _refused_once(node: Node, url: str) -> str:

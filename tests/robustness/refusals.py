@@ -73,7 +73,7 @@ class Caller:
         outcome = "answered"
         try:
             if kind == "append":
-                await self._append(number)
+                await self.append(number)
             else:
                 await self._write(kind)
         except EpochChangedError:
@@ -92,7 +92,8 @@ class Caller:
             self.broken.append(f"{kind} raised {error!r}")
         self._counted[outcome] += 1
 
-    async def _append(self, number: int) -> None:
+    async def append(self, number: int) -> None:
+        """Append an event, and remember that this was acknowledged."""
         await self.storage.events.append(numbered(number))
         self.acknowledged.add(number)
 
@@ -242,7 +243,7 @@ class Refusals:
                 first = self._numbers + 1
                 self._numbers += TASKS
                 await asyncio.gather(*(caller.call(number) for number in range(first, first + TASKS)))
-                appended = asyncio.gather(*(caller._append(self._next()) for _ in range(TASKS)), return_exceptions=True)
+                appended = asyncio.gather(*(caller.append(self._next()) for _ in range(TASKS)), return_exceptions=True)
                 for end in await appended:
                     if isinstance(end, EpochChangedError):
                         caller.told += 1

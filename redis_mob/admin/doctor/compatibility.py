@@ -45,7 +45,7 @@ def _cluster(seen: Observations) -> Iterator[Verdict]:
 def _rights(seen: Observations) -> Iterator[Verdict]:
     refused = answered(seen.refused)
     if refused:
-        yield error(f"the user may not run, on the keys of the namespace: {', '.join(refused)}", "redis-mob acl")
+        yield error(f"the user lacks rights that the namespace needs: {', '.join(refused)}", "redis-mob acl")
     else:
         yield ok("the user may do all that is needed")
 

@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import hiredis
 
@@ -24,8 +23,7 @@ NOTHING_DONE = "REFUSED"
 """The code of a script that failed before its first write, and left a receipt that says so."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """The reply of an operation.
 
     `recorded` says whether the server has a receipt of it, `repeated` whether an earlier attempt got it first.

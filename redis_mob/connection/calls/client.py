@@ -164,7 +164,9 @@ class Client:
                 error
             )
         if code < 0:
-            raise OutcomeUnknownError(f"{self._address} has forgotten the write: its session is over", token)
+            raise OutcomeUnknownError(
+                f"{self._address} knows nothing of the write: its session is over, or its first call never came", token
+            )
         reply = reply_in(receipt[0]) if receipt else None
         if isinstance(reply, ServerRefusalError):
             if reply.code == HALF_DONE:
