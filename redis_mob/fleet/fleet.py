@@ -149,5 +149,5 @@ def _parsed_steps(flow: FlowSpec) -> tuple[str, ...]:
         step_id
         for step_id, step in flow.steps.items()
         if step.output_format is OutputFormat.JSON
-        and ("output_format" in step.model_fields_set or step.expected_schema_ref is not None)
+        or (step.output_format is None and step.expected_schema_ref is not None)
     )

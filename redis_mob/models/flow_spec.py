@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Discriminator, Field, Tag
 
-from redis_mob.models.base import U8, U32, U64, FrozenDict, Items, Model, WireEnum
+from redis_mob.models.base import U8, U32, U64, FrozenDict, Items, Model, WireEnum, is_none
 from redis_mob.models.conditions import ConditionExpr
 
 
@@ -116,7 +116,8 @@ class FlowStepSpec(Model):
     """One unit of work of a flow.
 
     `timeout_ms` is in milliseconds, per target and attempt; None means 30 seconds. `allowed_tools` None means no
-    restriction.
+    restriction. `output_format` None means that the step says nothing of it: its texts are read as JSON if it has a
+    schema, and taken as they are if not (contract: definition-5, engine-21).
     """
 
     role: str
@@ -131,7 +132,7 @@ class FlowStepSpec(Model):
     depends_on_mode: DependsOnMode = DependsOnMode.ALL
     allowed_tools: Items[str] | None = None
     blocked_tools: Items[str] | None = None
-    output_format: OutputFormat = OutputFormat.JSON
+    output_format: OutputFormat | None = Field(default=None, exclude_if=is_none)
 
 
 class FrameStepSpec(Model):

@@ -14,10 +14,12 @@ from tests.support.golden import DATA
 DEFINITIONS = DATA / "wire" / "definitions"
 
 
-def test_the_suffix_decides() -> None:
+def test_the_suffix_decides(tmp_path: Path) -> None:
     from_toml = load_definition(DEFINITIONS / "research_loop.toml")
-    assert from_toml == load_definition(str(DEFINITIONS / "research_loop.json"))
     assert isinstance(from_toml, MobDefinition)
+    written = tmp_path / "research_loop.json"
+    written.write_text(from_toml.model_dump_json(), encoding="utf-8")
+    assert load_definition(str(written)) == from_toml
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,21 @@ class TestSpecs(Guarantee):
         assert exact(found[0]) == exact(FULL_DEFINITION)
         assert _orders(found[0]) == _orders(FULL_DEFINITION)
 
+    async def test_an_output_format_that_was_not_said_stays_unsaid(self, specs: MobSpecStore) -> None:
+        steps = "\n".join(
+            f'[flows.f.steps.{name}]\nrole = "r"\nmessage = "m"\n{line}'
+            for name, line in (("a", ""), ("b", 'output_format = "json"'), ("c", 'output_format = "text"'))
+        )
+        given_once = MobDefinition.from_toml(f'[mob]\nid = "m"\n{steps}')
+        await specs.put_spec("m", given_once)
+        found = await specs.get_spec("m")
+        assert found is not None
+        await specs.put_spec("m", found[0])
+        again = await specs.get_spec("m")
+        assert again is not None
+        assert [step.output_format for step in again[0].flows["f"].steps.values()] == [None, "json", "text"]
+        assert again[0] == given_once
+
     async def test_an_unconditional_put_overwrites(self, specs: MobSpecStore) -> None:
         assert [await specs.put_spec("m", definition(name)) for name in ("a", "b", "c")] == [1, 2, 3]
         assert await specs.get_spec("m") == (definition("c"), 3)
