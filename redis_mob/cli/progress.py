@@ -11,6 +11,7 @@ from redis_mob.kernel.machine import FlowMachine
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus
 from redis_mob.models.flow import FlowStepStatus, FrameScope, NodeStatus
 from redis_mob.models.flow_spec import FlowSpec
+from redis_mob.models.order import natural_key
 from redis_mob.models.transition import RunView
 
 
@@ -122,17 +123,11 @@ def _rounds(machine: FlowMachine, frame_id: str) -> Iterator[int]:
 
 def _by_node(executions: Mapping[ExecutionKey, Execution]) -> dict[tuple[str, str], list[MemberProgress]]:
     found: dict[tuple[str, str], list[MemberProgress]] = {}
-    for key, execution in sorted(executions.items(), key=lambda item: _natural(item[0].target)):
+    for key, execution in sorted(executions.items(), key=lambda item: natural_key(item[0].target)):
         state = _OF_EXECUTION[execution.status]
         member = MemberProgress(key, state, execution.attempt, execution.reason or "")
         found.setdefault((key.frame_id, key.node_id), []).append(member)
     return found
-
-
-def _natural(member: str) -> tuple[str, int]:
-    """Orders reviewer-2 before reviewer-10."""
-    name, _, number = member.rpartition("-")
-    return (name, int(number)) if number.isdecimal() else (member, 0)
 
 
 def changes(before: Sequence[StepProgress], after: Sequence[StepProgress]) -> list[str]:

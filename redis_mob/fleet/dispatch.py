@@ -13,6 +13,7 @@ from redis_mob.kernel.conditions import evaluate
 from redis_mob.kernel.templates import render
 from redis_mob.models.execution import Execution, ExecutionKey
 from redis_mob.models.flow_spec import DispatchMode, FlowStepSpec
+from redis_mob.models.order import natural_key
 
 
 def dispatch_step(builder: TransitionBuilder, frame_id: str, node_id: str, step_id: str) -> None:
@@ -51,10 +52,11 @@ def is_wanted(builder: TransitionBuilder, step_id: str) -> bool:
 
 def _chosen(builder: TransitionBuilder, spec: FlowStepSpec) -> tuple[str, ...]:
     """The members that a step goes to; one_to_one takes the least loaded (contract: engine-6)."""
-    members = sorted(builder.view.launch.members.get(spec.role, ()))
+    members = sorted(builder.view.launch.members.get(spec.role, ()), key=natural_key)
     if spec.dispatch_mode is not DispatchMode.ONE_TO_ONE:
         return tuple(members)
     # Load is counted in this run alone, as it was read. A stale count costs fairness and nothing else, so that the
     # commit does not compare it.
     load = Counter(key.target for key, execution in builder.executions() if execution.status in OPEN)
-    return tuple(sorted(members, key=lambda member: (load[member], member))[:1])
+    # sorted is stable: of members with the same load the first one in natural order is taken.
+    return tuple(sorted(members, key=load.__getitem__)[:1])

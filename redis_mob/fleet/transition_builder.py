@@ -19,6 +19,7 @@ from redis_mob.models.flow import FrameScope, FrameSnapshot, NodeStatus
 from redis_mob.models.flow_events import StepSkipped
 from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.ids import AgentRuntimeId
+from redis_mob.models.order import natural_key
 from redis_mob.models.run import (
     FailureLedgerEntry,
     LoopIterationLedgerEntry,
@@ -127,9 +128,9 @@ class TransitionBuilder:
         return self._changed.get(key) or self.view.executions.get(key)
 
     def executions_of(self, frame_id: str, node_id: str) -> dict[str, Execution]:
-        """The executions of a node by member, in the order of the members' names."""
+        """The executions of a node by member, in the natural order of the members' names."""
         found = {key.target: execution for key, execution in self.executions() if key[:2] == (frame_id, node_id)}
-        return dict(sorted(found.items()))
+        return {member: found[member] for member in sorted(found, key=natural_key)}
 
     def executions(self) -> Iterator[tuple[ExecutionKey, Execution]]:
         """All executions of the run, each with the change that was collected, if any."""

@@ -1,11 +1,26 @@
-"""The order in which things that depend on each other come."""
+"""Orders: of things that depend on each other, and of names that carry numbers."""
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Mapping, Sequence
 
 from redis_mob.errors import DefinitionError
+
+_DIGITS = re.compile(r"([0-9]{1,4000})")
+
+
+def natural_key(name: str) -> tuple[tuple[tuple[str, int], ...], str]:
+    """The key under which names sort in their natural order: numbers inside names count as numbers.
+
+    So agent-2 comes before agent-10. Names that differ only in leading zeros are told apart by their texts.
+    """
+    # Split at runs of digits, the texts stand at even positions and the digits between them. Runs are bounded, since
+    # int() refuses texts of more than 4,300 digits.
+    parts = _DIGITS.split(name)
+    numbers = [int(digits) for digits in parts[1::2]]
+    return tuple(zip(parts[::2], [*numbers, -1], strict=True)), name
 
 
 def dependency_order(dependencies: Mapping[str, Sequence[str]], what: str) -> tuple[str, ...]:

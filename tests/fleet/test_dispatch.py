@@ -66,11 +66,21 @@ def test_engine_case_10_fan_in_gives_an_array_in_the_order_of_members(policy: st
     ]
 
 
-def test_members_are_ordered_by_the_bytes_of_their_names() -> None:
-    sim = begun(Simulation(mob({"a": step()}), worker=11))
+@pytest.mark.parametrize("mode", [DispatchMode.FAN_OUT, IN])
+def test_members_are_in_natural_order(mode: DispatchMode) -> None:
+    sim = begun(Simulation(mob({"a": step(dispatch_mode=mode)}), worker=11))
     for number in range(11, 0, -1):
         sim.do("a", number, member=f"worker-{number}")
-    assert list(sim.run.root_step_outputs["a"]) == sorted(f"worker-{number}" for number in range(1, 12))
+    output = sim.run.root_step_outputs["a"]
+    members = [answer["target"] for answer in output] if mode is IN else list(output)
+    assert members == [f"worker-{number}" for number in range(1, 12)]
+
+
+def test_one_to_one_prefers_members_in_natural_order() -> None:
+    steps = {f"s{number}": step(dispatch_mode=ONE) for number in range(1, 12)}
+    sim = begun(Simulation(mob(steps), worker=11))
+    taken_by = {key.target: execution.step_id for key, execution in sim.store.view.executions.items()}
+    assert taken_by == {f"worker-{number}": f"s{number}" for number in range(1, 12)}
 
 
 def test_engine_case_11_all_with_one_member_gives_an_object() -> None:
