@@ -113,7 +113,7 @@ class SpecRevisionConflictError(MobStoreError):
     """A spec was written against another revision than the stored one; absence counts as 0."""
 
     def __init__(self, mob_id: str, expected: int | None, actual: int) -> None:
-        super().__init__(f"spec of mob {mob_id!r} has revision {actual}, not {expected}")
+        super().__init__(f"spec of mob {shown(mob_id)} has revision {actual}, not {shown(expected)}")
         self.mob_id = mob_id
         self.expected = expected
         self.actual = actual

@@ -6,6 +6,7 @@ from collections.abc import Generator
 from types import TracebackType
 from typing import Any
 
+from redis_mob.codec.arguments import optional_instance, text
 from redis_mob.connection.calls.durability import Durability
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.sessions import WriteOutcome
@@ -76,7 +77,13 @@ class MobStorage:
         be used, for a user who lacks a right that the namespace needs, or if the server cannot give that durability,
         SealKeyMissingError for a namespace that needs seal keys that are not given.
         """
-        return OpeningStorage(url, namespace, secrets_with(seal_key), durability, retry)
+        return OpeningStorage(
+            optional_instance("url", url, str),
+            text("namespace", namespace),
+            secrets_with(seal_key),
+            text("durability", durability),
+            optional_instance("retry", retry, RetryPolicy),
+        )
 
     def __repr__(self) -> str:
         return f"MobStorage({self._backend!r})"
@@ -89,7 +96,7 @@ class MobStorage:
         Raises ValidationError for a text that is no token of this namespace, OutcomeUnknownError if the write happened
         in part, or if it cannot be learned (any more).
         """
-        return await self._backend.resolve(token)
+        return await self._backend.resolve(text("token", token))
 
     async def aclose(self) -> None:
         """Close all connections, and end the embedded server if this storage started it."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from redis_mob.codec.arguments import instance, text
 from redis_mob.codec.packing import Argument, pack
 from redis_mob.codec.snapshots import Snapshot, encode
 from redis_mob.models.flow import FlowFrameState, FlowRunState, FrameSnapshot, LoopIterationState, LoopSnapshot
@@ -41,38 +42,61 @@ def counted(items: Sequence[Argument]) -> list[Argument]:
 
 
 def change_of_run(expected: FlowRunState, following: FlowRunState) -> list[Argument]:
-    """The change of the flow state of a run."""
-    return _change(FLOW_DIGEST, flow_field, encode(expected), encode(following))
+    """The change of the flow state of a run.
+
+    Like the other changes it raises ValidationError for what is no such state or snapshot, and InternalError for one
+    that cannot be stored.
+    """
+    before = _encoded_flow("expected flow state", expected)
+    return _change(FLOW_DIGEST, flow_field, before, _encoded_flow("next flow state", following))
 
 
 def change_of_frame(frame_id: str, expected: FrameSnapshot | None, following: FrameSnapshot) -> list[Argument]:
     """The change of one frame; expected None means that it must be absent."""
-    return _named_change(frame_id, expected and expected.kernel_state, following.kernel_state)
+    before = None if expected is None else _encoded_frame("expected frame", expected)
+    return _named_change("frame_id", frame_id, before, _encoded_frame("next frame", following))
 
 
 def change_of_loop(loop_instance_id: str, expected: LoopSnapshot | None, following: LoopSnapshot) -> list[Argument]:
     """The change of one loop; expected None means that it must be absent."""
-    return _named_change(loop_instance_id, expected and expected.kernel_state, following.kernel_state)
+    before = None if expected is None else _encoded_loop("expected loop", expected)
+    return _named_change("loop_instance_id", loop_instance_id, before, _encoded_loop("next loop", following))
 
 
 def fields_of_run(state: FlowRunState) -> list[Argument]:
     """Fields and values of a flow state as it is first written."""
-    return _fields(FLOW_DIGEST, flow_field, encode(state))
+    return _fields(FLOW_DIGEST, flow_field, _encoded_flow("flow_state", state))
 
 
-def fields_of_snapshot(name: str, state: FlowFrameState | LoopIterationState) -> list[Argument]:
-    """Fields and values of a frame or loop as it is first written, or overwritten whole."""
-    return _fields(snapshot_field(name), snapshot_group_field(name), encode(state))
+def fields_of_frame(frame_id: str, frame: FrameSnapshot) -> list[Argument]:
+    """Fields and values of a frame as it is first written."""
+    name = text("frame_id", frame_id)
+    return _fields(snapshot_field(name), snapshot_group_field(name), _encoded_frame(f"frame {name!r}", frame))
 
 
-def _named_change(
-    name: str,
-    expected: FlowFrameState | LoopIterationState | None,
-    following: FlowFrameState | LoopIterationState,
-) -> list[Argument]:
-    return _change(
-        snapshot_field(name), snapshot_group_field(name), encode(expected) if expected else None, encode(following)
-    )
+def fields_of_loop(loop_instance_id: str, loop: LoopSnapshot) -> list[Argument]:
+    """Fields and values of a loop as it is first written, or overwritten whole."""
+    name = text("loop_instance_id", loop_instance_id)
+    return _fields(snapshot_field(name), snapshot_group_field(name), _encoded_loop(f"loop {name!r}", loop))
+
+
+def _encoded_flow(name: str, state: FlowRunState) -> Snapshot:
+    return encode(instance(name, state, FlowRunState))
+
+
+def _encoded_frame(name: str, frame: FrameSnapshot) -> Snapshot:
+    state = vars(instance(name, frame, FrameSnapshot)).get("kernel_state")
+    return encode(instance(f"the kernel_state of {name}", state, FlowFrameState))
+
+
+def _encoded_loop(name: str, loop: LoopSnapshot) -> Snapshot:
+    state = vars(instance(name, loop, LoopSnapshot)).get("kernel_state")
+    return encode(instance(f"the kernel_state of {name}", state, LoopIterationState))
+
+
+def _named_change(argument: str, name: str, expected: Snapshot | None, following: Snapshot) -> list[Argument]:
+    checked = text(argument, name)
+    return _change(snapshot_field(checked), snapshot_group_field(checked), expected, following)
 
 
 def _fields(digest_field: bytes, field: Callable[[bytes], bytes], snapshot: Snapshot) -> list[Argument]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from redis_mob.codec.arguments import listed
 from redis_mob.codec.ledgers import moment
 from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack
 from redis_mob.errors import (
@@ -16,6 +17,8 @@ from redis_mob.errors import (
     SerializationError,
     ValidationError,
     VersionConflictError,
+    shortened,
+    shown,
 )
 from redis_mob.models.base import U64_MAX, check_json, json_text
 from redis_mob.models.config import (
@@ -25,6 +28,7 @@ from redis_mob.models.config import (
     ConfigWrite,
     Delete,
     DeleteIfRevision,
+    Put,
     PutIfAbsent,
     PutIfRevision,
 )
@@ -62,30 +66,30 @@ def check_name(what: str, name: object) -> str:
     Raises ValidationError if it is no text, blank, or contains a control character or a lone surrogate.
     """
     if not isinstance(name, str):
-        raise ValidationError(f"a {what} is a text, not {name!r}")
+        raise ValidationError(f"a {what} is a text, not {shown(name)}")
     if not name.strip():
-        raise ValidationError(f"{name!r} is no {what}: it is blank")
+        raise ValidationError(f"{shown(name)} is no {what}: it is blank")
     for position, character in enumerate(name):
         if unicodedata.category(character) in ("Cc", "Cs"):
             raise ValidationError(
-                f"{name!r} is no {what}: character {position} is {character!r}; control characters and lone surrogates "
-                "are not allowed"
+                f"{shown(name)} is no {what}: character {position} is {character!r}; control characters and lone "
+                "surrogates are not allowed"
             )
-    return name
+    return str.__str__(name)
 
 
 def check_revision(expected: object) -> int:
     """The same number, if it can be a revision: an integer from 0 to 2^64-1; raises ValidationError."""
     if not isinstance(expected, int) or isinstance(expected, bool) or not 0 <= expected <= U64_MAX:
-        raise ValidationError(f"{expected!r} is no revision: use an integer from 0 to {U64_MAX}")
-    return expected
+        raise ValidationError(f"{shown(expected)} is no revision: use an integer from 0 to {U64_MAX}")
+    return int(expected)
 
 
 def check_count(what: str, count: object) -> int:
     """The same number, if it is an integer that is not negative; raises ValidationError."""
     if not isinstance(count, int) or isinstance(count, bool) or count < 0:
-        raise ValidationError(f"{count!r} is no {what}: use an integer from 0")
-    return count
+        raise ValidationError(f"{shown(count)} is no {what}: use an integer from 0")
+    return int(count)
 
 
 def check_page_size(size: object) -> int:
@@ -110,6 +114,21 @@ def check_id(id: object) -> str:
     return check_name("config id", id)
 
 
+def checked_namespaces(namespaces: Iterable[str]) -> list[str]:
+    """The names of any iterable. Raises ValidationError if it is none, or a single text; and like `check_name`."""
+    return [check_name("config namespace", name) for name in listed("namespaces", namespaces)]
+
+
+def checked_writes(writes: Iterable[ConfigWrite]) -> list[ConfigWrite]:
+    """The writes of any iterable. Raises ValidationError if it is none, or one of them is no write."""
+    listed_writes = listed("writes", writes)
+    for number, write in enumerate(listed_writes):
+        if not isinstance(write, Put | PutIfAbsent | PutIfRevision | Delete | DeleteIfRevision):
+            wanted = "Put, PutIfAbsent, PutIfRevision, Delete or DeleteIfRevision"
+            raise ValidationError(f"writes[{number}] must be a {wanted}, not a value of type {type(write).__name__}")
+    return listed_writes
+
+
 def check_distinct(writes: Sequence[ConfigWrite]) -> None:
     """Raises ValidationError if two writes name the same document."""
     for (namespace, id), count in Counter((write.namespace, write.id) for write in writes).items():
@@ -131,7 +150,7 @@ def scope_prefix(scope_id: object) -> str:
 
 def document_name(namespace: str, id: str) -> str:
     """What errors call a document."""
-    return f"{namespace}/{id}"
+    return f"{shortened(namespace)}/{shortened(id)}"
 
 
 def encode_namespace(namespace: str) -> bytes:
@@ -153,7 +172,7 @@ def encode_document(name: str, value: Any) -> EncodedDocument:
     try:
         text = json_text(check_json(value)).encode()
     except ValueError as error:
-        raise SerializationError(f"config document {name} cannot be stored: {error}") from error
+        raise SerializationError(f"config document {name} cannot be stored: {shortened(str(error))}") from error
     if len(text) > MAX_DOCUMENT_BYTES:
         raise SerializationError(
             f"config document {name} cannot be stored: $: {len(text)} bytes of JSON, at most {MAX_DOCUMENT_BYTES} fit"

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
+from redis_mob.codec.arguments import instance, optional_integer, storable_json, text
 from redis_mob.codec.ledgers import moment
-from redis_mob.errors import InternalError, SerializationError
-from redis_mob.models.base import U64_MAX
+from redis_mob.errors import SerializationError, shown
+from redis_mob.models.base import U64_MAX, Model
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.problems import problems
 from redis_mob.models.profile import Profile, StoredRealmProfile
+
+M = TypeVar("M", bound=Model)
 
 ANY_REVISION = b""
 """The expected revision of a write that overwrites without a condition."""
 
 
 def encode_name(what: str, name: str) -> bytes:
-    """A name as the field of a hash. Raises InternalError saying what it names if it is no UTF-8 text."""
-    try:
-        return name.encode()
-    except UnicodeEncodeError as error:
-        raise InternalError(f"the {what} {name!r} cannot be stored: {error.reason}") from error
+    """A name as the field of a hash. Raises ValidationError, saying what it names, if it is no text.
+
+    Raises InternalError if it is no UTF-8.
+    """
+    return text(f"the {what}", name).encode()
 
 
 def decode_name(what: str, field: bytes) -> str:
@@ -33,17 +37,25 @@ def decode_name(what: str, field: bytes) -> str:
         raise SerializationError(f"the {what} {field!r} cannot be read: it is no UTF-8") from error
 
 
-def encode_document(what: str, document: BaseModel) -> bytes:
-    """The JSON of a document. Raises InternalError saying what it is if it holds something that JSON cannot."""
-    try:
-        return document.model_dump_json().encode()
-    except ValueError as error:
-        raise InternalError(f"{what} cannot be stored: {error}") from error
+def encode_document(what: str, argument: str, document: M, model: type[M]) -> bytes:
+    """The JSON of a document of this class.
+
+    Raises ValidationError, naming the argument, if it is of another class. Raises InternalError, saying what it is and
+    which field is wrong, if it could not be read back.
+    """
+    checked = instance(argument, document, model)
+    return storable_json(what, lambda: checked.model_dump_json(warnings=False).encode(), model.model_validate_json)
 
 
-def encode_revision(revision: int | None) -> bytes:
-    """An expected revision as scripts compare it: decimal text, empty for any."""
-    return ANY_REVISION if revision is None else b"%d" % revision
+def encode_revision(argument: str, revision: int | None) -> bytes:
+    """An expected revision as scripts compare it: decimal text, empty for any. Raises ValidationError for no integer.
+
+    Stored revisions have at most 64 bits, so that a number outside of them equals none, whatever its length.
+    """
+    number = optional_integer(argument, revision)
+    if number is None:
+        return ANY_REVISION
+    return b"%d" % number if 0 <= number <= U64_MAX else b"-1"
 
 
 def decode_revision(what: str, revision: bytes) -> int:
@@ -77,12 +89,12 @@ def decode_profile(name: str, stored: bytes) -> StoredRealmProfile:
 
 def spec_of(mob_id: str) -> str:
     """How messages name a spec."""
-    return f"spec of mob {mob_id!r}"
+    return f"spec of mob {shown(mob_id)}"
 
 
 def profile_named(name: str) -> str:
     """How messages name a realm profile."""
-    return f"realm profile {name!r}"
+    return f"realm profile {shown(name)}"
 
 
 def _decimal(what: str, field: str, digits: bytes) -> int:

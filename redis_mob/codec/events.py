@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import datetime
-from typing import Any, NamedTuple, cast
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, cast, get_args
 
 from pydantic import ValidationError
 
+from redis_mob.codec.arguments import instance, storable, text
+from redis_mob.codec.arguments import moment as checked_moment
 from redis_mob.codec.ledgers import microseconds, moment
 from redis_mob.codec.packing import pack
-from redis_mob.errors import InternalError, SerializationError
+from redis_mob.errors import InternalError, SerializationError, shortened, shown
 from redis_mob.models.base import SCHEMA_VERSION, format_timestamp
 from redis_mob.models.events import MOB_EVENT_KIND, MobEvent, MobEventKind, NewMobEvent, terminal_identity
 from redis_mob.models.flow_events import StepFailed
@@ -21,6 +23,8 @@ from redis_mob.models.problems import problems
 
 EVENT_SCHEMA_VERSION = str(SCHEMA_VERSION).encode()
 """What the field `schema_version` of every event in the log holds."""
+
+_KINDS = get_args(get_args(MobEventKind)[0])
 
 _REF = "bridge_member_ref"
 _PRE_0_6 = "schema_version is missing; history of a mob from before meerkat 0.6 (pre-0.6) is not supported"
@@ -53,19 +57,56 @@ class EncodedEvent(NamedTuple):
 
 
 def encode_new_event(event: NewMobEvent) -> EncodedEvent:
-    """The event as bytes. Raises InternalError naming the kind if it holds something that JSON cannot."""
-    kind = event.kind
+    """The event as bytes.
+
+    Raises ValidationError if it is no NewMobEvent, InternalError, naming mob and kind, if it could not be read back.
+    """
+    checked = instance("event", event, NewMobEvent)
+    return storable(_event_named(checked), lambda: _encoded(checked))
+
+
+def _encoded(event: NewMobEvent) -> EncodedEvent:
+    mob_id = text("mob_id", event.mob_id)
+    written = _kind_json(kind_of(event)).encode()
+    kind = MOB_EVENT_KIND.validate_json(written)
     ends = terminal_identity(kind)
-    try:
-        return EncodedEvent(
-            mob_id=event.mob_id.encode(),
-            timestamp=b"" if event.timestamp is None else b"%d" % microseconds(event.timestamp),
-            kind=_kind_json(kind).encode(),
-            terminal=pack((event.mob_id, *ends)) if ends else b"",
-            once=pack((event.mob_id, kind.run_id, kind.step_id)) if isinstance(kind, StepFailed) else b"",
-        )
-    except ValueError as error:
-        raise InternalError(f"the {kind.type} event of mob {event.mob_id!r} cannot be stored: {error}") from error
+    at = None if event.timestamp is None else checked_moment("timestamp", event.timestamp)
+    return EncodedEvent(
+        mob_id=mob_id.encode(),
+        timestamp=b"" if at is None else b"%d" % microseconds(at.astimezone(UTC)),
+        kind=written,
+        terminal=pack((mob_id, *ends)) if ends else b"",
+        once=pack((mob_id, kind.run_id, kind.step_id)) if isinstance(kind, StepFailed) else b"",
+    )
+
+
+def _event_named(event: NewMobEvent) -> str:
+    fields = vars(event)
+    kind = getattr(fields.get("kind"), "type", None)
+    named = shortened(kind) if isinstance(kind, str) else "unknown"
+    return f"the {named} event of mob {shown(fields.get('mob_id'))}"
+
+
+def kind_of(event: NewMobEvent) -> MobEventKind:
+    """What happened in an event. Raises like `encode_new_event` for an event without a kind."""
+    kind: Any = vars(instance("event", event, NewMobEvent)).get("kind")
+    if not isinstance(kind, _KINDS):
+        raise InternalError(f"{_event_named(event)} cannot be stored: its kind is a {type(kind).__name__}")
+    return kind
+
+
+def require_terminal(event: NewMobEvent) -> None:
+    """Raises InternalError for an event that ends no flow (contract: events-8)."""
+    kind = kind_of(event)
+    if terminal_identity(kind) is None:
+        raise InternalError(f"{kind.type} ends no flow: use flow_completed, flow_failed or flow_canceled")
+
+
+def require_step_failed(event: NewMobEvent) -> None:
+    """Raises InternalError for an event of another kind than step_failed (contract: events-10)."""
+    kind = kind_of(event)
+    if not isinstance(kind, StepFailed):
+        raise InternalError(f"a step_failed event is needed, not {kind.type}")
 
 
 def decode_event(cursor: int, fields: Mapping[bytes, bytes]) -> MobEvent:
@@ -151,7 +192,7 @@ def _unsupported(version: object) -> str:
 
 def _kind_json(kind: MobEventKind) -> str:
     """The JSON of a kind in the order of its fields, with the reference that the public form leaves out at the end."""
-    public = kind.model_dump_json()
+    public = kind.model_dump_json(warnings=False)
     if isinstance(kind, MemberSpawned) and kind.bridge_member_ref is not None:
-        return f'{public[:-1]},"{_REF}":{kind.bridge_member_ref.model_dump_json()}}}'
+        return f'{public[:-1]},"{_REF}":{kind.bridge_member_ref.model_dump_json(warnings=False)}}}'
     return public

@@ -6,13 +6,19 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from hashlib import blake2b
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
+from redis_mob import errors
+from redis_mob.codec.arguments import instance, storable_json, text
+from redis_mob.codec.documents import encode_document
 from redis_mob.codec.ledgers import EPOCH
 from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack, unpack_all
-from redis_mob.errors import SerializationError
+from redis_mob.errors import InternalError, SerializationError, shown
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.execution import Execution, ExecutionKey, RunLaunch
+from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, Lease, RunLaunch
+
+_EXECUTION = TypeAdapter(Execution)
+"""Reads an execution that was written a moment ago, and so gives no field twice."""
 
 MILLISECOND = timedelta(milliseconds=1)
 
@@ -28,13 +34,39 @@ def moment_of_milliseconds(at: float) -> datetime:
 
 
 def encode_execution(execution: Execution) -> bytes:
-    """The record of an execution; equal executions have equal bytes, which is what a compare-and-swap compares."""
-    return execution.model_dump_json().encode()
+    """The record of an execution; equal executions have equal bytes, which is what a compare-and-swap compares.
+
+    Raises ValidationError if it is of another class, InternalError if it could not be read back.
+    """
+    checked = instance("execution", execution, Execution)
+    return storable_json(
+        "the execution", lambda: checked.model_dump_json(warnings=False).encode(), _EXECUTION.validate_json
+    )
+
+
+def claimable(argument: str, execution: Execution) -> Execution:
+    """The same execution, if it may be claimed one day: it waits, or it has a lease that will expire.
+
+    Raises ValidationError if it is of another class, InternalError if it is over.
+    """
+    checked = instance(argument, execution, Execution)
+    fields = vars(checked)
+    waits = fields.get("status") == ExecutionStatus.WAITING
+    if not (waits or (fields.get("status") == ExecutionStatus.LEASED and isinstance(fields.get("lease"), Lease))):
+        raise InternalError(f"{argument} must be an execution that waits or has a lease; one that is over has no time")
+    return checked
+
+
+def checked_key(key: ExecutionKey) -> ExecutionKey:
+    """The same key. Raises ValidationError if it is no tuple of three texts, InternalError if one is no UTF-8."""
+    if not isinstance(key, tuple) or len(key) != len(ExecutionKey._fields):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise errors.ValidationError(f"key must be an ExecutionKey, not {shown(key)}")
+    return ExecutionKey(*map(text, ExecutionKey._fields, key))
 
 
 def execution_field(key: ExecutionKey) -> bytes:
-    """The field of an execution among those of its run."""
-    return pack(key)
+    """The field of an execution among those of its run. Raises like `checked_key`."""
+    return pack(checked_key(key))
 
 
 def decode_executions(run_id: str, stored: Mapping[bytes, bytes]) -> dict[ExecutionKey, Execution]:
@@ -67,8 +99,11 @@ def decode_due_execution(member: bytes) -> tuple[str, ExecutionKey]:
 
 
 def encode_launch(launch: RunLaunch) -> bytes:
-    """What a run was started with."""
-    return launch.model_dump_json().encode()
+    """What a run was started with. Raises ValidationError for another class, InternalError for what is unreadable."""
+    checked = instance("launch", launch, RunLaunch)
+    return storable_json(
+        "the launch", lambda: checked.model_dump_json(warnings=False).encode(), RunLaunch.model_validate_json
+    )
 
 
 def decode_launch(run_id: str, data: bytes) -> RunLaunch:
@@ -80,6 +115,6 @@ def decode_launch(run_id: str, data: bytes) -> RunLaunch:
 
 
 def encode_definition(definition: MobDefinition) -> tuple[str, bytes]:
-    """(digest, JSON) of a definition."""
-    data = definition.model_dump_json().encode()
+    """(digest, JSON) of a definition. Raises like `encode_document`."""
+    data = encode_document("the definition", "definition", definition, MobDefinition)
     return blake2b(data, digest_size=16).hexdigest(), data

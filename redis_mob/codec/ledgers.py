@@ -10,8 +10,10 @@ from typing import Any
 
 import pydantic_core
 
-from redis_mob.codec.packing import Argument, check_texts, pack, unpack
-from redis_mob.errors import InternalError
+from redis_mob.codec.arguments import instance, listed, storable_json, text
+from redis_mob.codec.field_checks import field_checks, require_fields
+from redis_mob.codec.packing import Argument, pack, unpack
+from redis_mob.errors import InternalError, ValidationError, shortened, shown
 from redis_mob.models.authority import FLOW_AUTHORITY_INPUT, STORABLE_INPUTS, FlowAuthorityInput
 from redis_mob.models.base import FrozenDict, SortedDict, check_value, json_text
 from redis_mob.models.run import (
@@ -21,6 +23,10 @@ from redis_mob.models.run import (
     StepLedgerEntry,
     StepRunStatus,
 )
+from redis_mob.models.transition import RecordedOutput
+
+_STEP_CHECKS = field_checks(StepLedgerEntry)
+_ITERATION_CHECKS = field_checks(LoopIterationLedgerEntry)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -46,7 +52,12 @@ def encode_value(what: str, value: object) -> bytes:
     try:
         return encode_json(check_value(value))
     except ValueError as error:
-        raise InternalError(f"{what}: {error}") from None
+        raise InternalError(f"{what}: {shortened(str(error))}") from None
+
+
+def step_output_named(step_id: str) -> str:
+    """How messages name the output of a step."""
+    return f"output of step {shown(step_id)}"
 
 
 def decode_json(data: bytes) -> Any:
@@ -58,7 +69,16 @@ def encode_input(value: FlowAuthorityInput) -> bytes:
     """One authority input as the log holds it. Raises InternalError for what no log may hold (contract: runs-29)."""
     if not isinstance(value, STORABLE_INPUTS):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InternalError(f"{type(value).__name__} is no input that the log of a run may hold")
-    return FLOW_AUTHORITY_INPUT.dump_json(value)
+    return storable_json(
+        f"the input {type(value).__name__}",
+        lambda: FLOW_AUTHORITY_INPUT.dump_json(value, warnings=False),
+        FLOW_AUTHORITY_INPUT.validate_json,
+    )
+
+
+def encode_inputs(values: Sequence[FlowAuthorityInput]) -> list[bytes]:
+    """The authority inputs of a call, in their order. Raises like `encode_input`, and ValidationError for no list."""
+    return [encode_input(value) for value in listed("authority_inputs", values)]
 
 
 def decode_input(data: bytes) -> FlowAuthorityInput:
@@ -67,13 +87,17 @@ def decode_input(data: bytes) -> FlowAuthorityInput:
 
 
 def step_row(entry: StepLedgerEntry) -> bytes:
-    """A row of the step ledger without its output, which may be replaced later."""
+    """A row of the step ledger without its output, which may be replaced later.
+
+    Raises ValidationError if it is of another class, InternalError if its fields cannot be stored.
+    """
+    require_fields(instance("entry", entry, StepLedgerEntry), _STEP_CHECKS)
     return pack((entry.step_id, entry.agent_identity, str(entry.status), microseconds(entry.timestamp)))
 
 
 def step_output(entry: StepLedgerEntry) -> bytes:
     """The output of a row; empty when there is none."""
-    return b"" if entry.output is None else encode_json(entry.output)
+    return b"" if entry.output is None else encode_value(step_output_named(entry.step_id), entry.output)
 
 
 def step_identity_field(entry: StepLedgerEntry) -> bytes:
@@ -87,7 +111,7 @@ def step_field(step_id: str) -> bytes:
 
 
 def step_arguments(entry: StepLedgerEntry) -> list[bytes]:
-    """What a script gets to append a row to the step ledger."""
+    """What a script gets to append a row to the step ledger. Raises like `step_row`."""
     return [step_row(entry), step_output(entry), step_identity_field(entry), step_field(entry.step_id)]
 
 
@@ -110,8 +134,13 @@ def decode_step_rows(rows: Sequence[bytes], outputs: Mapping[bytes, bytes]) -> t
 
 
 def failure_row(entry: FailureLedgerEntry) -> bytes:
-    """A row of the failure ledger."""
-    return entry.model_dump_json().encode()
+    """A row of the failure ledger. Raises ValidationError for another class, InternalError as `storable_json` does."""
+    checked = instance("entry", entry, FailureLedgerEntry)
+    return storable_json(
+        "the failure ledger entry",
+        lambda: checked.model_dump_json(warnings=False).encode(),
+        FailureLedgerEntry.model_validate_json,
+    )
 
 
 def failure_step_field(step_id: str) -> bytes:
@@ -137,7 +166,8 @@ def decode_failure_rows(rows: Sequence[bytes]) -> tuple[FailureLedgerEntry, ...]
 
 
 def iteration_row(entry: LoopIterationLedgerEntry) -> bytes:
-    """A row of the loop iteration ledger; it is its own identity."""
+    """A row of the loop iteration ledger; it is its own identity. Raises like `step_row`."""
+    require_fields(instance("ledger_entry", entry, LoopIterationLedgerEntry), _ITERATION_CHECKS)
     return pack((entry.loop_instance_id, entry.iteration, entry.frame_id))
 
 
@@ -159,16 +189,23 @@ def decode_iteration_rows(rows: Sequence[bytes]) -> tuple[LoopIterationLedgerEnt
     )
 
 
-def check_place(step_id: str, loop_context: tuple[str, int] | None) -> None:
-    """Raises InternalError for an output that can have no place.
+def checked_place(step_id: str, loop_context: tuple[str, int] | None) -> tuple[str, tuple[str, int] | None]:
+    """The place of an output: its step, and (loop id, iteration) if that stands in the body of a loop.
 
-    Its iteration is not from 0 to 1,000,000 (contract: runs-26), or a name is no UTF-8.
+    Raises ValidationError for a name that is no text, or a context that is no pair. Raises InternalError for an
+    iteration that is no integer from 0 to 1,000,000 (contract: runs-27), or a name that is no UTF-8.
     """
-    if loop_context is not None and not 0 <= loop_context[1] <= MAX_LOOP_ITERATION:
+    step = text("step id", step_id)
+    if loop_context is None:
+        return step, None
+    if not isinstance(loop_context, tuple | list) or len(loop_context) != 2:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ValidationError(f"loop_context must be (loop id, iteration), not {shown(loop_context)}")
+    loop_id, iteration = text("loop_context[0]", loop_context[0]), loop_context[1]
+    if type(iteration) is not int or not 0 <= iteration <= MAX_LOOP_ITERATION:
         raise InternalError(
-            f"iteration {loop_context[1]} of loop {loop_context[0]!r} is outside 0 to {MAX_LOOP_ITERATION}"
+            f"iteration {shown(iteration)} of loop {shown(loop_id)} is no integer from 0 to {MAX_LOOP_ITERATION}"
         )
-    check_texts(step_id, loop_context and loop_context[0])
+    return step, (loop_id, iteration)
 
 
 def output_field(step_id: str, loop_context: tuple[str, int] | None = None) -> bytes:
@@ -182,19 +219,28 @@ def length_field(loop_id: str) -> bytes:
 
 
 def output_arguments(step_id: str, json: bytes, loop_context: tuple[str, int] | None) -> list[Argument]:
-    """What a script gets to record an output. Raises like `check_place`."""
-    check_place(step_id, loop_context)
-    covered = (b"", 0) if loop_context is None else (length_field(loop_context[0]), loop_context[1])
-    return [output_field(step_id, loop_context), json, *covered]
+    """What a script gets to record an output. Raises like `checked_place`."""
+    step, context = checked_place(step_id, loop_context)
+    covered = (b"", 0) if context is None else (length_field(context[0]), context[1])
+    return [output_field(step, context), json, *covered]
+
+
+def encode_recorded(recorded: RecordedOutput) -> list[Argument]:
+    """What a script gets to record an output of a transition. Raises like `encode_value` and `checked_place`."""
+    output = encode_value(step_output_named(recorded.step_id), recorded.output)
+    return output_arguments(recorded.step_id, output, recorded.loop_context)
 
 
 def encode_outputs(root: Mapping[str, Any], loops: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[bytes]:
     """Fields and values of all outputs of a run as it is first written."""
-    values: dict[bytes, bytes] = {output_field(step): encode_json(value) for step, value in root.items()}
+    values: dict[bytes, bytes] = {}
+    for step, value in root.items():
+        values[output_field(text("step id", step))] = encode_value(step_output_named(step), value)
     for loop_id, iterations in loops.items():
         for number, outputs in enumerate(iterations):
             for step, value in outputs.items():
-                values[output_field(step, (loop_id, number))] = encode_json(value)
+                field = output_field(*checked_place(step, (loop_id, number)))
+                values[field] = encode_value(step_output_named(step), value)
     fields: list[bytes] = []
     for place, (field, value) in enumerate(values.items()):
         fields += (field, b"%d:%b" % (place, value))

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgpack
 
-from redis_mob.errors import InternalError
+from redis_mob.errors import InternalError, shown
 
 Argument = bytes | str | int
 """What a script may get as an argument."""
@@ -23,12 +23,7 @@ def pack(value: object) -> bytes:
     try:
         return msgpack.packb(value, use_bin_type=True)
     except UnicodeEncodeError as error:
-        raise InternalError(f"{error.object!r} cannot be stored: {error.reason}") from None
-
-
-def check_texts(*texts: str | None) -> None:
-    """Raises InternalError, as `pack` does, for a text that cannot be stored."""
-    pack(texts)
+        raise InternalError(f"{shown(error.object)} cannot be stored: {error.reason}") from None
 
 
 def unpack(data: bytes) -> Any:

@@ -9,15 +9,28 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import ValidationError
 
 from redis_mob.codec import changes, ledgers
+from redis_mob.codec.arguments import instance, storable, text
+from redis_mob.codec.field_checks import field_checks, require_fields
 from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.packing import UNPACK_ERRORS, Argument, pack, unpack
 from redis_mob.codec.snapshots import decode
-from redis_mob.errors import SerializationError
-from redis_mob.models.base import SortedDict
+from redis_mob.errors import InternalError, SerializationError
+from redis_mob.models.base import SortedDict, canonical_run_id
 from redis_mob.models.flow import FlowFrameState, FlowRunState, FrameSnapshot, LoopIterationState, LoopSnapshot
 from redis_mob.models.run import MobRun, MobRunStatus
 
 K = TypeVar("K", FlowFrameState, LoopIterationState)
+
+_HEAD_CHECKS = field_checks(
+    MobRun,
+    "flow_state",
+    "step_ledger",
+    "failure_ledger",
+    "loop_iteration_ledger",
+    "root_step_outputs",
+    "flow_authority_inputs",
+)
+"""The checks of what belongs to the run itself; its parts are checked where they are encoded."""
 
 
 class RunHead(NamedTuple):
@@ -34,7 +47,8 @@ def place_prefix(mob_id: str, flow_id: str | None = None) -> bytes:
 
     msgpack texts carry their length, so that no mob id can be the beginning of another's prefix.
     """
-    return pack(mob_id) if flow_id is None else pack(mob_id) + pack(flow_id)
+    mob = pack(text("mob_id", mob_id))
+    return mob if flow_id is None else mob + pack(text("flow_id", flow_id))
 
 
 def run_id_of_place(place: bytes) -> tuple[int, str]:
@@ -43,27 +57,38 @@ def run_id_of_place(place: bytes) -> tuple[int, str]:
 
 
 def encode_run(run: MobRun) -> list[Sequence[Argument]]:
-    """One list for each key of a run: hashes as fields and values, lists as items, the index of the ledgers last."""
+    """One list for each key of a run: hashes as fields and values, lists as items, the index of the ledgers last.
+
+    Raises ValidationError if it is of another class, InternalError for what could not be read back.
+    """
+    checked = instance("run", run, MobRun)
+    return storable("the run", lambda: _parts_of(checked))
+
+
+def _parts_of(run: MobRun) -> list[Sequence[Argument]]:
+    require_fields(run, _HEAD_CHECKS)
+    if canonical_run_id(run.run_id) != run.run_id:
+        raise InternalError(f"the run cannot be stored: run_id {run.run_id!r} is not in lower case with hyphens")
     head: list[Argument] = [
         b"head",
         pack(RunHead(run.mob_id, run.flow_id, ledgers.microseconds(run.created_at), run.schema_version)),
         b"status",
         run.status.encode(),
         b"params",
-        ledgers.encode_json(run.activation_params),
+        ledgers.encode_value("activation_params", run.activation_params),
     ]
     if run.completed_at is not None:
         head += (b"completed_at", b"%d" % ledgers.microseconds(run.completed_at))
     return [
         head + changes.fields_of_run(run.flow_state),
-        list(chain.from_iterable(changes.fields_of_snapshot(i, f.kernel_state) for i, f in run.frames.items())),
-        list(chain.from_iterable(changes.fields_of_snapshot(i, o.kernel_state) for i, o in run.loops.items())),
+        list(chain.from_iterable(changes.fields_of_frame(*item) for item in run.frames.items())),
+        list(chain.from_iterable(changes.fields_of_loop(*item) for item in run.loops.items())),
         ledgers.encode_outputs(run.root_step_outputs, run.loop_iteration_outputs),
         [ledgers.step_row(entry) for entry in run.step_ledger],
         list(chain.from_iterable(_step_outputs(run))),
         [ledgers.failure_row(entry) for entry in run.failure_ledger],
         [ledgers.iteration_row(entry) for entry in run.loop_iteration_ledger],
-        [ledgers.encode_input(item) for item in run.flow_authority_inputs],
+        ledgers.encode_inputs(run.flow_authority_inputs),
         list(chain.from_iterable(_index(run).items())),
     ]
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
+from redis_mob.codec.arguments import instance, integer, storable, text
+from redis_mob.codec.documents import encode_document
 from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack, unpack_all
-from redis_mob.errors import InternalError, SerializationError
+from redis_mob.errors import InternalError, SerializationError, shown
 from redis_mob.models.overlay import ExternalBindingOverlayRecord
 from redis_mob.models.problems import problems
 from redis_mob.models.supervisor import SupervisorAuthorityRecord
@@ -30,14 +32,26 @@ def decode_supervisor(mob_id: str, plaintext: bytes) -> SupervisorAuthorityRecor
         raise SerializationError(f"{SUPERVISOR} of mob {mob_id!r}: {problems(error)}") from None
 
 
+def encode_supervisor(mob_id: str, argument: str, record: SupervisorAuthorityRecord) -> bytes:
+    """An authority before it is sealed. Raises like `encode_document`, without a secret."""
+    return encode_document(f"{SUPERVISOR} of mob {shown(mob_id)}", argument, record, SupervisorAuthorityRecord)
+
+
 def overlay_prefix(mob_id: str) -> bytes:
-    """What the places of all overlays of a mob begin with, and those of no other. Raises InternalError."""
-    return _packed(mob_id)
+    """What the places of all overlays of a mob begin with, and those of no other.
+
+    Raises ValidationError if it is no text, InternalError if it is no UTF-8.
+    """
+    return pack(text("the mob id", mob_id))
 
 
 def overlay_place(mob_id: str, agent_identity: str, generation: int) -> bytes:
-    """The place of an overlay. Raises InternalError if it names what cannot be stored."""
-    return _packed(mob_id) + _packed(agent_identity) + _packed(generation)
+    """The place of an overlay. Raises like `overlay_prefix`, and for a generation that is no integer of 64 bits."""
+    agent, number = text("agent_identity", agent_identity), integer("generation", generation)
+    try:
+        return overlay_prefix(mob_id) + pack(agent) + pack(number)
+    except OverflowError:
+        raise InternalError(f"generation {shown(number)} cannot be part of a name: it has more than 64 bits") from None
 
 
 def decode_overlay_place(place: bytes) -> tuple[str, str, int]:
@@ -49,14 +63,25 @@ def decode_overlay_place(place: bytes) -> tuple[str, str, int]:
     return mob_id, agent_identity, generation
 
 
+def place_of_overlay(mob_id: str, record: ExternalBindingOverlayRecord) -> bytes:
+    """The place of a record that is about to be stored.
+
+    Raises ValidationError if it is of another class, and InternalError naming the field, without a secret, if it could
+    not be read back.
+    """
+    checked = instance("record", record, ExternalBindingOverlayRecord)
+
+    def encode() -> bytes:
+        ExternalBindingOverlayRecord.model_validate_json(checked.model_dump_json(warnings=False))
+        return overlay_place(mob_id, checked.agent_identity, checked.generation)
+
+    overlay_prefix(mob_id)
+    return storable(f"an overlay of mob {shown(mob_id)}", encode)
+
+
 def encode_overlay(record: ExternalBindingOverlayRecord, token: bytes | None) -> bytes:
-    """An overlay with its token as it is to be stored. Raises InternalError for what JSON cannot hold."""
-    try:
-        return pack((record.model_dump_json(exclude={"bootstrap_token"}), token))
-    except ValueError as error:
-        raise InternalError(
-            f"the overlay of {record.agent_identity!r}, generation {record.generation}, cannot be stored: {error}"
-        ) from None
+    """An overlay that has a place, with its token as it is to be stored."""
+    return pack((record.model_dump_json(exclude={"bootstrap_token"}, warnings=False), token))
 
 
 def stored_token(place: bytes, stored: bytes) -> bytes | None:
@@ -84,8 +109,8 @@ def decode_overlay(place: bytes, stored: bytes, token: str | None) -> ExternalBi
 def encode_token(place: bytes, token: str) -> bytes:
     """A bootstrap token before it is sealed. Raises InternalError, without the token, if it is no UTF-8 text."""
     try:
-        return token.encode()
-    except UnicodeEncodeError:
+        return str.encode(token)
+    except (TypeError, UnicodeEncodeError):
         raise InternalError(f"{overlay_at(place)}: bootstrap_token cannot be stored: it is no UTF-8") from None
 
 
@@ -114,10 +139,3 @@ def _parts(place: bytes, stored: bytes) -> tuple[str, bytes | None]:
             return document, token
         case _:
             raise SerializationError(f"{overlay_at(place)}: the record is damaged or missing")
-
-
-def _packed(part: str | int) -> bytes:
-    try:
-        return pack(part)
-    except OverflowError as error:
-        raise InternalError(f"{part!r} cannot be part of the name of a record: {error}") from error

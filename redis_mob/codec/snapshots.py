@@ -11,7 +11,7 @@ are frozen, which is what makes the identity of a field object proof enough.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import blake2b
@@ -19,8 +19,9 @@ from itertools import chain, zip_longest
 from operator import is_
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from redis_mob.codec.field_checks import KEYS, field_checks, item_checks, require
 from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack
-from redis_mob.errors import SerializationError
+from redis_mob.errors import InternalError, SerializationError
 from redis_mob.models.base import Model, SortedDict, presorted
 from redis_mob.models.flow import (
     CollectionPolicyKind,
@@ -214,14 +215,25 @@ _LAYOUTS: dict[type[Model], _Layout[Any]] = {
     layout.model: layout for layout in (_FLOW_RUN, _FLOW_FRAME, _LOOP_ITERATION)
 }
 
+_FIELD_CHECKS = {model: field_checks(model) for model in _LAYOUTS}
+_ITEM_CHECKS = {model: item_checks(model) for model in _LAYOUTS}
+
 
 def encode(state: FlowRunState | FlowFrameState | LoopIterationState) -> Snapshot:
-    """The groups and digest of a state. Equal states give equal snapshots; a repeated call costs next to nothing."""
+    """The groups and digest of a state. Equal states give equal snapshots; a repeated call costs next to nothing.
+
+    Raises InternalError, naming the field, for a state that does not hold what its fields say: it could not be read
+    back.
+    """
     fields = vars(state)
-    layout = _LAYOUTS[type(state)]
+    layout = _LAYOUTS.get(type(state)) or _layout_of(state)
     before: Snapshot = fields.get(_MEMORY, _NOTHING)
 
-    plan, scheduler, columns = _sources(layout, fields)
+    try:
+        plan, scheduler, columns = _sources(layout, fields)
+    except KeyError as error:
+        raise InternalError(f"{layout.model.__name__} cannot be stored: it has no {error.args[0]}") from None
+    _check_changes(layout, before, plan, scheduler, columns)
     same_plan = _identical(before.plan, plan)
     same_scheduler = _identical(before.scheduler, scheduler)
     same_columns = same_plan and _identical(before.columns, columns)
@@ -233,12 +245,38 @@ def encode(state: FlowRunState | FlowFrameState | LoopIterationState) -> Snapsho
     rows = _rows(layout, columns, ids, comparable)
     groups = {
         _PLAN: before.groups[_PLAN] if same_plan else _group(_plan_value(layout, fields, ids)),
-        **_blocks(rows, len(ids), comparable),
+        **_blocks(layout, rows, len(ids), comparable),
         _SCHEDULER: before.groups[_SCHEDULER] if same_scheduler else _group(scheduler),
     }
     snapshot = Snapshot(groups, _digest_of_digests(groups), plan, scheduler, columns, rows)
     fields[_MEMORY] = snapshot
     return snapshot
+
+
+def _layout_of(state: Model) -> _Layout[Any]:
+    """The layout of a state whose class was made from one of the three."""
+    return next(layout for kind, layout in _LAYOUTS.items() if isinstance(state, kind))
+
+
+def _check_changes(layout: _Layout[Any], before: Snapshot, *after: tuple[Any, ...]) -> None:
+    """Raises InternalError for a field that does not hold what it says; one that is the same object as before does.
+
+    What lies in the columns is checked where they are encoded.
+    """
+    names = ((*layout.plan, *layout.plan_columns), layout.scheduler, tuple(layout.block_columns))
+    checks = _FIELD_CHECKS[layout.model]
+    for group, known, values in zip(names, (before.plan, before.scheduler, before.columns), after, strict=True):
+        for name, old, value in zip_longest(group, known, values):
+            if old is not value:
+                require(layout.model, name, checks[name], value)
+                if name in layout.maps:
+                    require(layout.model, name, KEYS, tuple(value))
+                    _check_items(layout, name, value.values())
+
+
+def _check_items(layout: _Layout[Any], name: str, values: Collection[Any]) -> None:
+    """Raises InternalError if values of a mapping are not what its annotation says."""
+    require(layout.model, name, _ITEM_CHECKS[layout.model][name], values)
 
 
 def _sources(
@@ -256,30 +294,44 @@ def _identical(old: tuple[object, ...], new: tuple[object, ...]) -> bool:
     return len(old) == len(new) and all(map(is_, old, new))
 
 
-def _row(column: _Column, mapping: Mapping[str, Any], ids: tuple[str, ...]) -> Row:
+def _row(layout: _Layout[Any], name: str, column: _Column, mapping: Mapping[str, Any], ids: tuple[str, ...]) -> Row:
     keys = tuple(mapping)
-    return Row(None if keys == ids else keys, column.write(mapping.values()))
+    if keys != ids:
+        require(layout.model, name, KEYS, keys)
+    try:
+        return Row(None if keys == ids else keys, column.write(mapping.values()))
+    except (KeyError, TypeError):
+        _check_items(layout, name, mapping.values())
+        raise
 
 
 def _plan_value(layout: _Layout[Any], fields: Mapping[str, Any], ids: tuple[str, ...]) -> tuple[object, ...]:
     scalars = tuple(fields[name] for name in layout.plan)
-    return scalars, tuple(_row(column, fields[name], ids) for name, column in layout.plan_columns.items())
+    for name, column in layout.plan_columns.items():
+        if column is _VALUES:
+            _check_items(layout, name, fields[name].values())
+    return scalars, tuple(_row(layout, name, column, fields[name], ids) for name, column in layout.plan_columns.items())
 
 
 def _rows(layout: _Layout[Any], columns: tuple[Any, ...], ids: tuple[str, ...], before: Snapshot) -> tuple[Row, ...]:
     """The columns as rows; a column that is the same object as before keeps its row."""
-    made = zip_longest(layout.block_columns.values(), columns, before.columns, before.rows)
-    return tuple(old if mapping is same else _row(column, mapping, ids) for column, mapping, same, old in made)
+    made = zip_longest(layout.block_columns.items(), columns, before.columns, before.rows)
+    return tuple(
+        old if mapping is same else _row(layout, name, column, mapping, ids)
+        for (name, column), mapping, same, old in made
+    )
 
 
-def _blocks(rows: tuple[Row, ...], length: int, before: Snapshot) -> dict[bytes, Group]:
+def _blocks(layout: _Layout[Any], rows: tuple[Row, ...], length: int, before: Snapshot) -> dict[bytes, Group]:
     """The rows cut into blocks, of which those keep their group that hold the same as before.
 
-    A map with keys of its own keeps all rows together in one block.
+    A map with keys of its own keeps all rows together in one block. Only blocks that are made anew are checked: a row
+    of 500 steps usually differs in one of its sixteen.
     """
     if _identical(rows, before.rows):
         return {name: group for name, group in before.groups.items() if name not in (_PLAN, _SCHEDULER)}
     if any(row.keys is not None for row in rows):
+        _check_rows(layout, [row.values for row in rows])
         return {b"0": _group(rows)}
     comparable = all(row.keys is None for row in before.rows)
     blocks: dict[bytes, Group] = {}
@@ -289,8 +341,20 @@ def _blocks(rows: tuple[Row, ...], length: int, before: Snapshot) -> dict[bytes,
         unchanged = known is not None and all(
             new is old or new.values[part] == old.values[part] for new, old in zip(rows, before.rows, strict=True)
         )
-        blocks[name] = known if known and unchanged else _group(tuple((None, row.values[part]) for row in rows))
+        if known and unchanged:
+            blocks[name] = known
+        else:
+            values = [row.values[part] for row in rows]
+            _check_rows(layout, values)
+            blocks[name] = _group(tuple((None, some) for some in values))
     return blocks
+
+
+def _check_rows(layout: _Layout[Any], rows: Iterable[Sequence[Any]]) -> None:
+    """Raises InternalError for values that are not what their column says; coded columns hold nothing else."""
+    for (name, column), values in zip(layout.block_columns.items(), rows, strict=True):
+        if column is _VALUES:
+            _check_items(layout, name, values)
 
 
 def decode(model: type[S], groups: Mapping[bytes, bytes], digest: bytes) -> S:

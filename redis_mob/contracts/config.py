@@ -123,7 +123,7 @@ class ConfigStore(Protocol):
         """
         ...
 
-    async def apply(self, writes: Sequence[ConfigWrite]) -> None:
+    async def apply(self, writes: Iterable[ConfigWrite]) -> None:
         """Write and delete several documents: all conditions are compared first, then all happens, or nothing.
 
         Each write is one change in the feed, in the given order. Raises AlreadyExistsError or VersionConflictError for

@@ -9,8 +9,9 @@ from datetime import timedelta
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
+from redis_mob.codec.arguments import instance, integer, optional_instance, optional_text, text
 from redis_mob.codec.executions import encode_definition
-from redis_mob.errors import HandlerError, NotFoundError, ValidationError
+from redis_mob.errors import HandlerError, NotFoundError, ValidationError, shortened, shown
 from redis_mob.fleet.lease import DEFAULT_LEASE, checked_lease
 from redis_mob.fleet.recovery import recover
 from redis_mob.fleet.schemas import read_schemas
@@ -24,6 +25,9 @@ from redis_mob.models.flow_spec import FlowSpec, OutputFormat
 from redis_mob.models.run import MobRun
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 from redis_mob.storage import MobStorage
+
+MOST_MEMBERS = 100_000
+"""The greatest number of members of a role: each has a name in the record of every run."""
 
 
 class Fleet:
@@ -43,9 +47,11 @@ class Fleet:
         members: Mapping[str, int] | None = None,
         lease: timedelta = DEFAULT_LEASE,
     ) -> None:
-        require_valid(definition)
+        require_valid(instance("definition", definition, MobDefinition))
         self._storage = storage
         self._definition = definition
+        instance("handlers", handlers, Mapping)
+        optional_instance("members", members, Mapping)
         self._handlers = handlers
         self._lease = checked_lease(lease)
         self._members = _named_members(definition, members or {})
@@ -56,14 +62,14 @@ class Fleet:
         Raises NotFoundError for an unknown flow, HandlerError when a role of the flow has no handler here,
         ValidationError for parameters that are no JSON, DefinitionError for a schema that cannot be read.
         """
-        flow = self._flow(flow_id)
+        flow = self._flow(text("flow_id", flow_id))
         for step_id, step in flow.steps.items():
             if handler_for(self._handlers, step.role) is None:
                 raise HandlerError(f"step {step_id!r}: role {step.role!r} has no handler; give one for it, or for '*'")
         try:
             check_value(params)
         except ValueError as error:
-            raise ValidationError(f"params: {error}") from None
+            raise ValidationError(f"params: {shortened(str(error))}") from None
         limits, supervisor = self._definition.limits, self._definition.supervisor
         run = MobRun.pending(
             self._definition.id,
@@ -71,7 +77,7 @@ class Fleet:
             flow,
             params,
             limits,
-            run_id=self._run_id(flow_id, idempotency_key),
+            run_id=self._run_id(flow_id, optional_text("idempotency_key", idempotency_key)),
             escalation_threshold=supervisor.escalation_threshold if supervisor else 0,
         )
         # Everything that decides about the run is stored with it: a worker of any process, also one with a newer
@@ -120,7 +126,7 @@ class Fleet:
         flow = self._definition.flows.get(flow_id)
         if flow is None:
             known = ", ".join(map(repr, self._definition.flows)) or "none"
-            raise NotFoundError(f"mob {self._definition.id!r} has no flow {flow_id!r}; it has: {known}")
+            raise NotFoundError(f"mob {self._definition.id!r} has no flow {shown(flow_id)}; it has: {known}")
         return flow
 
     def _run_id(self, flow_id: str, idempotency_key: str | None) -> str | None:
@@ -135,9 +141,9 @@ class Fleet:
 def _named_members(definition: MobDefinition, counts: Mapping[str, int]) -> SortedDict[tuple[str, ...]]:
     for role, count in counts.items():
         if role not in definition.profiles:
-            raise ValidationError(f"members: the definition has no role {role!r}")
-        if count < 0:
-            raise ValidationError(f"members: role {role!r} cannot have {count} members")
+            raise ValidationError(f"members: the definition has no role {shown(role)}")
+        if not 0 <= integer(f"members: the number of {role!r}", count) <= MOST_MEMBERS:
+            raise ValidationError(f"members: role {role!r} cannot have {shown(count)} members")
     return SortedDict(
         {role: tuple(f"{role}-{n}" for n in range(1, counts.get(role, 1) + 1)) for role in definition.profiles}
     )

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from redis_mob.codec.arguments import duration as checked_duration
 from redis_mob.contracts import ExecutionStore
 from redis_mob.errors import ValidationError
 from redis_mob.models.execution import Execution, ExecutionKey, Lease
@@ -22,6 +23,7 @@ class LeaseLostError(Exception):
 
 def checked_lease(lease: timedelta) -> timedelta:
     """The same lease, if it is one that a worker can keep renewing. Raises ValidationError."""
+    lease = checked_duration("lease", lease)
     if lease < SHORTEST_LEASE:
         raise ValidationError(f"a lease of {lease.total_seconds():g} s is too short; give 0.1 s at least")
     return lease

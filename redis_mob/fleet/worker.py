@@ -14,6 +14,7 @@ from random import Random
 from typing import Any
 from uuid import uuid4
 
+from redis_mob.codec.arguments import integer, optional_instance, optional_text
 from redis_mob.contracts import ExecutionStore, WakeUp
 from redis_mob.errors import (
     DurabilityError,
@@ -21,7 +22,6 @@ from redis_mob.errors import (
     HandlerError,
     MobStoreError,
     ReadFailedError,
-    ValidationError,
     WriteFailedError,
 )
 from redis_mob.fleet import engine
@@ -69,8 +69,8 @@ class Worker:
     ) -> None:
         self._executions = executions
         self._handlers = handlers
-        if concurrency < 1:
-            raise ValidationError(f"concurrency must be 1 at least, not {concurrency}")
+        concurrency = integer("concurrency", concurrency, least=1)
+        name = optional_text("name", name)
         self._lease = checked_lease(lease)
         self._concurrency = concurrency
         self._name = name or worker_name()
@@ -84,7 +84,7 @@ class Worker:
 
         Raises the storage's error when it has failed for 15 seconds on end.
         """
-        stop = stop or asyncio.Event()
+        stop = optional_instance("stop", stop, asyncio.Event) or asyncio.Event()
         try:
             async with self._executions.listen() as wake_up:
                 await self._loop(wake_up, stop)

@@ -70,18 +70,20 @@ class MemoryConfigStore(WatchableConfigStore):
     async def delete_if_revision(self, namespace: str, id: str, expected_revision: int) -> None:
         await self.apply([DeleteIfRevision(namespace, id, expected_revision)])
 
-    async def apply(self, writes: Sequence[ConfigWrite]) -> None:
-        encoded = [codec.encode_write(self._prefix, write) for write in writes]
-        codec.check_distinct(writes)
+    async def apply(self, writes: Iterable[ConfigWrite]) -> None:
+        checked = codec.checked_writes(writes)
+        encoded = [codec.encode_write(self._prefix, write) for write in checked]
+        codec.check_distinct(checked)
+        feed_length = codec.check_count("feed_length", self.feed_length)
         content = self._access.content
-        for write, checked in zip(writes, encoded, strict=True):
-            if not content.config.allows(checked):
-                raise codec.refusal(write, content.config.revision(checked))
-        for checked in encoded:
-            content.config.perform(checked, content.clock.now(), self.feed_length)
+        for write, wanted in zip(checked, encoded, strict=True):
+            if not content.config.allows(wanted):
+                raise codec.refusal(write, content.config.revision(wanted))
+        for wanted in encoded:
+            content.config.perform(wanted, content.clock.now(), feed_length)
 
     async def snapshot(self, namespaces: Iterable[str]) -> ConfigSnapshot:
-        wanted, stored = {namespace: self._outside(namespace) for namespace in namespaces}, self._stored
+        wanted, stored = {name: self._outside(name) for name in codec.checked_namespaces(namespaces)}, self._stored
         documents = {
             namespace: dict(_documents(namespace, stored.rows(outside))) for namespace, outside in wanted.items()
         }
@@ -92,7 +94,7 @@ class MemoryConfigStore(WatchableConfigStore):
         return self._stored.tokens.get(outside, 0)
 
     async def history(self, namespace: str, id: str) -> Sequence[ConfigVersion]:
-        name, versions = codec.document_name(namespace, id), self._versions(namespace, id)
+        versions, name = self._versions(namespace, id), codec.document_name(namespace, id)
         return [
             ConfigVersion(version.revision, version.written_at, codec.decode_document(name, version.text))
             for version in reversed(versions)

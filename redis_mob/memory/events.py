@@ -6,11 +6,18 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
-from redis_mob.codec.events import EncodedEvent, decode_event, encode_new_event
+from redis_mob.codec.arguments import integer, listed, moment, optional_integer
+from redis_mob.codec.events import (
+    EncodedEvent,
+    decode_event,
+    encode_new_event,
+    require_step_failed,
+    require_terminal,
+)
 from redis_mob.contracts import MobEventStore
-from redis_mob.errors import CasConflictError, EpochChangedError, EventsTrimmedError, InternalError
+from redis_mob.errors import CasConflictError, EpochChangedError, EventsTrimmedError
 from redis_mob.memory.namespace import Access
-from redis_mob.models import MobEvent, NewMobEvent, StepFailed, terminal_identity
+from redis_mob.models import MobEvent, NewMobEvent
 from redis_mob.notifications.subscription import Entry, Subscription
 
 
@@ -24,21 +31,19 @@ class MemoryEventStore(MobEventStore):
         return (await self.append_batch([event]))[0]
 
     async def append_batch(self, events: Sequence[NewMobEvent], /) -> list[MobEvent]:
-        return self._append(list(map(encode_new_event, events)))
+        return self._append(list(map(encode_new_event, listed("events", events))))
 
     def _append(self, encoded: list[EncodedEvent]) -> list[MobEvent]:
         content = self._access.content
         return content.log.append(encoded, content.clock.now())
 
     async def append_terminal_event_if_absent(self, event: NewMobEvent, /) -> MobEvent | None:
-        if terminal_identity(event.kind) is None:
-            raise InternalError(f"{event.kind.type} ends no flow: use flow_completed, flow_failed or flow_canceled")
+        require_terminal(event)
         log, encoded = self._access.content.log, encode_new_event(event)
         return None if log.has_ended(encoded) else self._append([encoded])[0]
 
     async def append_step_failed_event_if_absent(self, event: NewMobEvent, /) -> MobEvent | None:
-        if not isinstance(event.kind, StepFailed):
-            raise InternalError(f"a step_failed event is needed, not {event.kind.type}")
+        require_step_failed(event)
         log, encoded = self._access.content.log, encode_new_event(event)
         known = log.failures_of(encoded)
         if not known:
@@ -48,7 +53,7 @@ class MemoryEventStore(MobEventStore):
         return None
 
     async def poll(self, after_cursor: int, limit: int) -> list[MobEvent]:
-        _, page = await self.read_after(after_cursor, limit)
+        _, page = await self.read_after(integer("after_cursor", after_cursor), integer("limit", limit))
         return [decode_event(*entry) for entry in page]
 
     async def replay_all(self) -> list[MobEvent]:
@@ -64,15 +69,15 @@ class MemoryEventStore(MobEventStore):
         return self._access.content.log.latest_cursor()
 
     async def prune(self, older_than: datetime, /) -> int:
-        if older_than.tzinfo is None:
-            raise InternalError(f"prune needs a time with a zone, not {older_than.isoformat()}")
-        return self._access.content.log.prune(older_than)
+        bound = moment("older_than", older_than)
+        return self._access.content.log.prune(bound)
 
     async def clear(self) -> None:
         self._access.content.log.clear()
 
     @asynccontextmanager
     async def subscribe(self, after: int | None = None) -> AsyncGenerator[AsyncIterator[MobEvent]]:
+        after = optional_integer("after", after)
         log = self._access.content.log
         with log.wake_ups.listen() as wake_up:
             after = log.newest if after is None else max(after, 0)

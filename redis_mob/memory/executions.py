@@ -8,9 +8,18 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+from redis_mob.codec import ledgers
+from redis_mob.codec.arguments import duration, instance, integer, text, texts
 from redis_mob.codec.events import EncodedEvent, encode_new_event
-from redis_mob.codec.executions import encode_definition
-from redis_mob.codec.ledgers import check_place
+from redis_mob.codec.executions import (
+    checked_key,
+    claimable,
+    encode_definition,
+    encode_execution,
+    encode_launch,
+)
+from redis_mob.codec.runs import encode_run
+from redis_mob.codec.transitions import check_transition, require_encodable
 from redis_mob.contracts import ExecutionStore, WakeUp
 from redis_mob.errors import NotFoundError
 from redis_mob.memory import run_changes as changes
@@ -31,10 +40,12 @@ class MemoryExecutionStore(ExecutionStore):
 
     async def start_run(self, run: MobRun, launch: RunLaunch, definition: MobDefinition) -> bool:
         content = self._access.content
+        encode_run(run)
+        encode_launch(launch)
+        _, encoded = encode_definition(definition)
         if run.run_id in content.runs:
             return False
         stored, now = changes.copied(run), content.clock.now()
-        _, encoded = encode_definition(definition)
         content.definitions.setdefault(launch.definition, encoded)
         content.launches[run.run_id] = (changes.copied(launch), now)
         content.runs[run.run_id] = stored
@@ -60,15 +71,16 @@ class MemoryExecutionStore(ExecutionStore):
         )
 
     async def get_definition(self, digest: str) -> MobDefinition:
-        encoded = self._access.content.definitions.get(digest)
+        encoded = self._access.content.definitions.get(text("digest", digest))
         if encoded is None:
             raise NotFoundError(f"no definition has the digest {digest}")
         return MobDefinition.model_validate_json(encoded)
 
     async def commit(self, transition: Transition) -> bool:
-        content, run_id = self._access.content, transition.run.run_id
-        for recorded in transition.outputs:
-            check_place(recorded.step_id, recorded.loop_context)
+        content = self._access.content
+        check_transition(transition)
+        require_encodable(transition)
+        run_id = run_key(transition.run.run_id)
         events, endings = (_encoded(some) for some in (transition.events, transition.terminal_events))
         stored = content.runs.get(run_id)
         if stored is None or not _is_as_read(content, stored, transition):
@@ -89,6 +101,9 @@ class MemoryExecutionStore(ExecutionStore):
     async def renew_lease(self, run_id: str, key: ExecutionKey, *, expected: Execution, next: Execution) -> bool:
         await _let_others_run()
         content, run_id = self._access.content, run_key(run_id)
+        key = checked_key(key)
+        encode_execution(instance("expected", expected, Execution))
+        encode_execution(claimable("next", next))
         held = content.executions.get(run_id, {})
         if not changes.may_change(content.runs.get(run_id), MobRunStatus.RUNNING) or not _same(held.get(key), expected):
             return False
@@ -115,14 +130,16 @@ class MemoryExecutionStore(ExecutionStore):
     ) -> DueWork:
         await _let_others_run()
         content = self._access.content
+        most_runs, most_executions = integer("max_runs", max_runs), integer("max_executions", max_executions)
+        hidden, roles = duration("keep", keep), None if roles is None else texts("roles", roles)
         now = content.clock.now()
         served = [
             (run_id, key)
             for run_id, key in content.due_executions
             if roles is None or content.executions[run_id][key].role in roles
         ]
-        runs = _take(content.due_runs, list(content.due_runs), max_runs, now, keep)
-        executions = _take(content.due_executions, served, max_executions, now, keep)
+        runs = _take(content.due_runs, list(content.due_runs), most_runs, now, hidden)
+        executions = _take(content.due_executions, served, most_executions, now, hidden)
         return DueWork(
             runs=runs,
             executions=executions,
@@ -187,7 +204,7 @@ def _after(stored: MobRun, transition: Transition, now: datetime) -> MobRun:
         run = changes.with_status(run, after.status, now)
     run = changes.with_inputs(run, changes.copied_inputs(transition.inputs))
     for recorded in transition.outputs:
-        output = changes.copied_json(f"output of step {recorded.step_id!r}", recorded.output)
+        output = changes.copied_json(ledgers.step_output_named(recorded.step_id), recorded.output)
         run = run.with_output(recorded.step_id, output, recorded.loop_context)
     for row in transition.step_rows:
         run = changes.with_step_row(run, row)

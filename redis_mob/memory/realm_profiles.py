@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from redis_mob.codec.arguments import integer
 from redis_mob.codec.documents import encode_document, encode_name, profile_named
 from redis_mob.contracts import RealmProfileStore, StoredRealmProfiles
-from redis_mob.errors import CasConflictError, NotFoundError
+from redis_mob.errors import CasConflictError, NotFoundError, shown
 from redis_mob.memory.namespace import Access, Namespace
 from redis_mob.models import Profile, StoredRealmProfile
 
@@ -20,7 +21,8 @@ class MemoryRealmProfileStore(RealmProfileStore):
         self._access = access
 
     async def create(self, name: str, profile: Profile) -> StoredRealmProfile:
-        field, document = encode_name(_PROFILE, name), encode_document(profile_named(name), profile)
+        field = encode_name(_PROFILE, name)
+        document = encode_document(profile_named(name), "profile", profile, Profile)
         content = self._access.content
         if revision := content.profiles.revision(field):
             raise CasConflictError(f"{profile_named(name)} exists already, with revision {revision}; update it instead")
@@ -35,7 +37,8 @@ class MemoryRealmProfileStore(RealmProfileStore):
         return [_stored(content, field) for field in sorted(content.profiles.documents)]
 
     async def update(self, name: str, profile: Profile, expected_revision: int) -> StoredRealmProfile:
-        field, document = encode_name(_PROFILE, name), encode_document(profile_named(name), profile)
+        field = encode_name(_PROFILE, name)
+        document = encode_document(profile_named(name), "profile", profile, Profile)
         current = self._existing(name, expected_revision)
         return _put(self._access.content, field, document, created_at=current.created_at)
 
@@ -45,12 +48,13 @@ class MemoryRealmProfileStore(RealmProfileStore):
         return current
 
     def _existing(self, name: str, expected_revision: int) -> StoredRealmProfile:
-        field, content = encode_name(_PROFILE, name), self._access.content
+        field, expected = encode_name(_PROFILE, name), integer("expected_revision", expected_revision)
+        content = self._access.content
         if field not in content.profiles.documents:
             raise NotFoundError(f"{profile_named(name)} does not exist")
         stored = _stored(content, field)
-        if stored.revision != expected_revision:
-            raise CasConflictError(f"{profile_named(name)} has revision {stored.revision}, not {expected_revision}")
+        if stored.revision != expected:
+            raise CasConflictError(f"{profile_named(name)} has revision {stored.revision}, not {shown(expected)}")
         return stored
 
 

@@ -6,23 +6,44 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from redis_mob.codec.ledgers import decode_input, decode_json, encode_input, encode_value
+from redis_mob.codec.changes import change_of_frame, change_of_loop, change_of_run
+from redis_mob.codec.ledgers import (
+    decode_input,
+    decode_json,
+    encode_inputs,
+    encode_value,
+    failure_row,
+    iteration_row,
+    step_arguments,
+)
+from redis_mob.codec.snapshots import decode, encode
 from redis_mob.models import (
     FailureLedgerEntry,
     FlowAuthorityInput,
+    FlowRunState,
+    FrameSnapshot,
     LoopIterationLedgerEntry,
+    LoopSnapshot,
     MobRun,
     MobRunStatus,
     StepLedgerEntry,
 )
 from redis_mob.models.base import Model, json_equal
+from redis_mob.models.flow import FlowFrameState, LoopIterationState
 
 M = TypeVar("M", bound=Model)
+K = TypeVar("K", FlowRunState, FlowFrameState, LoopIterationState)
 
 
 def copied(model: M) -> M:
     """The same value, made from its JSON: it shares no document that somebody could change."""
     return type(model).model_validate_json(model.model_dump_json())
+
+
+def decoded(state: K) -> K:
+    """The same kernel state, made from its groups."""
+    snapshot = encode(state)
+    return decode(type(state), {name: group.data for name, group in snapshot.groups.items()}, snapshot.digest)
 
 
 def copied_json(what: str, value: Any) -> Any:
@@ -31,8 +52,43 @@ def copied_json(what: str, value: Any) -> Any:
 
 
 def copied_inputs(inputs: Sequence[FlowAuthorityInput]) -> list[FlowAuthorityInput]:
-    """The same inputs. Raises InternalError for one that no log may hold (contract: runs-29)."""
-    return [decode_input(encode_input(item)) for item in inputs]
+    """The same inputs. Raises like `codec.ledgers.encode_inputs`."""
+    return list(map(decode_input, encode_inputs(inputs)))
+
+
+def next_flow_state(expected: FlowRunState, following: FlowRunState) -> FlowRunState:
+    """The next flow state as a server would give it back. Raises like `codec.changes.change_of_run`."""
+    change_of_run(expected, following)
+    return decoded(following)
+
+
+def next_frame(frame_id: str, expected: FrameSnapshot | None, following: FrameSnapshot) -> FrameSnapshot:
+    """The next state of a frame as a server would give it back. Raises like `codec.changes.change_of_frame`."""
+    change_of_frame(frame_id, expected, following)
+    return FrameSnapshot(kernel_state=decoded(following.kernel_state))
+
+
+def next_loop(loop_instance_id: str, expected: LoopSnapshot | None, following: LoopSnapshot) -> LoopSnapshot:
+    """The next state of a loop as a server would give it back. Raises like `codec.changes.change_of_loop`."""
+    change_of_loop(loop_instance_id, expected, following)
+    return LoopSnapshot(kernel_state=decoded(following.kernel_state))
+
+
+def checked_step_entry(entry: StepLedgerEntry) -> StepLedgerEntry:
+    """A copy of a row of the step ledger. Raises like `codec.ledgers.step_arguments`."""
+    step_arguments(entry)
+    return copied(entry)
+
+
+def checked_failure_entry(entry: FailureLedgerEntry) -> FailureLedgerEntry:
+    """A copy of a row of the failure ledger. Raises like `codec.ledgers.failure_row`."""
+    return FailureLedgerEntry.model_validate_json(failure_row(entry))
+
+
+def checked_iteration(entry: LoopIterationLedgerEntry) -> LoopIterationLedgerEntry:
+    """The same row of the loop iteration ledger. Raises like `codec.ledgers.iteration_row`."""
+    iteration_row(entry)
+    return entry
 
 
 def may_change(run: MobRun | None, expected: MobRunStatus) -> bool:

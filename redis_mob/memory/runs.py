@@ -6,11 +6,19 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from redis_mob.codec.events import encode_new_event
-from redis_mob.codec.ledgers import check_place
-from redis_mob.codec.packing import check_texts
+from redis_mob.codec.arguments import member, optional_text, text
+from redis_mob.codec.events import encode_new_event, require_terminal
+from redis_mob.codec.ledgers import checked_place, step_output_named
+from redis_mob.codec.runs import encode_run
 from redis_mob.contracts import MobRunStore
-from redis_mob.errors import CasConflictError, InternalError, NotFoundError, RunAlreadyExistsError, ValidationError
+from redis_mob.errors import (
+    CasConflictError,
+    InternalError,
+    NotFoundError,
+    RunAlreadyExistsError,
+    ValidationError,
+    shown,
+)
 from redis_mob.memory import run_changes as changes
 from redis_mob.memory.namespace import Access, Namespace
 from redis_mob.models import (
@@ -25,7 +33,6 @@ from redis_mob.models import (
     MobRunStatus,
     NewMobEvent,
     StepLedgerEntry,
-    terminal_identity,
 )
 from redis_mob.models.base import canonical_run_id
 
@@ -72,6 +79,7 @@ class MemoryRunStore(MobRunStore):
         self._access.content.runs[run.run_id] = run
 
     async def create_run(self, run: MobRun, /) -> None:
+        encode_run(run)
         if self._find(run.run_id) is not None:
             raise RunAlreadyExistsError(run.run_id)
         self._replace(changes.copied(run))
@@ -81,18 +89,19 @@ class MemoryRunStore(MobRunStore):
         return None if run is None else changes.copied(run)
 
     async def list_runs(self, mob_id: str, flow_id: str | None = None) -> list[MobRun]:
-        check_texts(mob_id, flow_id)
+        mob, flow = text("mob_id", mob_id), optional_text("flow_id", flow_id)
         return [
             changes.copied(run)
             for run in self._access.content.runs.values()
-            if run.mob_id == mob_id and flow_id in (None, run.flow_id)
+            if run.mob_id == mob and flow in (None, run.flow_id)
         ]
 
     async def cas_run_status(self, run_id: str, *, expected: MobRunStatus, next: MobRunStatus) -> bool:
         run = self._find(run_id)
-        if run is None or not changes.may_change(run, expected):
+        before, after = member("expected", expected, MobRunStatus), member("next", next, MobRunStatus)
+        if run is None or not changes.may_change(run, before):
             return False
-        self._replace(changes.with_status(run, next, self._access.content.clock.now()))
+        self._replace(changes.with_status(run, after, self._access.content.clock.now()))
         return True
 
     async def cas_flow_state(
@@ -103,10 +112,11 @@ class MemoryRunStore(MobRunStore):
         next: FlowRunState,
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
-        inputs, run = changes.copied_inputs(authority_inputs), self._find(run_id)
+        run, following = self._find(run_id), changes.next_flow_state(expected, next)
+        inputs = changes.copied_inputs(authority_inputs)
         if run is None or run.flow_state != expected:
             return False
-        self._replace(changes.with_inputs(run.model_copy(update={"flow_state": next}), inputs))
+        self._replace(changes.with_inputs(run.model_copy(update={"flow_state": following}), inputs))
         return True
 
     async def cas_run_snapshot(
@@ -139,10 +149,14 @@ class MemoryRunStore(MobRunStore):
         now: datetime,
     ) -> MobRun | None:
         """The run with its next status and flow state; None when the compare is lost."""
-        inputs, run = changes.copied_inputs(authority_inputs), self._find(run_id)
-        if run is None or not changes.may_change(run, expected_status) or run.flow_state != expected_flow_state:
+        run = self._find(run_id)
+        before = member("expected_status", expected_status, MobRunStatus)
+        after = member("next_status", next_status, MobRunStatus)
+        state = changes.next_flow_state(expected_flow_state, next_flow_state)
+        inputs = changes.copied_inputs(authority_inputs)
+        if run is None or not changes.may_change(run, before) or run.flow_state != expected_flow_state:
             return None
-        following = changes.with_status(run, next_status, now).model_copy(update={"flow_state": next_flow_state})
+        following = changes.with_status(run, after, now).model_copy(update={"flow_state": state})
         return changes.with_inputs(following, inputs)
 
     async def cas_run_snapshot_and_append_terminal_event(
@@ -156,8 +170,7 @@ class MemoryRunStore(MobRunStore):
         event: NewMobEvent,
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> MobEvent | None:
-        if terminal_identity(event.kind) is None:
-            raise InternalError(f"{event.kind.type} ends no flow: use flow_completed, flow_failed or flow_canceled")
+        require_terminal(event)
         content, encoded = self._access.content, encode_new_event(event)
         now = content.clock.now()
         following = self._next_snapshot(
@@ -169,34 +182,36 @@ class MemoryRunStore(MobRunStore):
         return content.log.append([encoded], now)[0]
 
     async def append_step_entry(self, run_id: str, *, entry: StepLedgerEntry) -> None:
-        self._replace(changes.with_step_row(self._existing(run_id), entry))
+        row = changes.checked_step_entry(entry)
+        self._replace(changes.with_step_row(self._existing(run_id), row))
 
     async def append_step_entry_if_absent(self, run_id: str, *, entry: StepLedgerEntry) -> bool:
-        run = self._existing(run_id)
-        if changes.has_step_row(run, entry):
+        row, run = changes.checked_step_entry(entry), self._existing(run_id)
+        if changes.has_step_row(run, row):
             return False
-        self._replace(changes.with_step_row(run, entry))
+        self._replace(changes.with_step_row(run, row))
         return True
 
     async def put_step_output(self, run_id: str, *, step_id: str, output: Any) -> None:
-        check_texts(step_id)
-        output = changes.copied_json(f"output of step {step_id!r}", output)
-        following = changes.with_step_output(self._existing(run_id), step_id, output)
+        step = text("step_id", step_id)
+        output = changes.copied_json(step_output_named(step), output)
+        following = changes.with_step_output(self._existing(run_id), step, output)
         if following is None:
-            raise InternalError(f"run {run_id}: step {step_id!r} has no row in the step ledger; append one first")
+            raise InternalError(f"run {run_id}: step {shown(step)} has no row in the step ledger; append one first")
         self._replace(following)
 
     async def append_failure_entry(self, run_id: str, *, entry: FailureLedgerEntry) -> None:
-        self._replace(changes.with_failure(self._existing(run_id), entry))
+        row = changes.checked_failure_entry(entry)
+        self._replace(changes.with_failure(self._existing(run_id), row))
 
     async def append_failure_entry_if_absent(self, run_id: str, *, entry: FailureLedgerEntry) -> bool:
-        run = self._existing(run_id)
-        known = changes.failures_of(run, entry.step_id)
-        if any(changes.says_the_same(entry, row) for row in known):
+        failure, run = changes.checked_failure_entry(entry), self._existing(run_id)
+        known = changes.failures_of(run, failure.step_id)
+        if any(changes.says_the_same(failure, row) for row in known):
             return False
         if known:
-            raise CasConflictError(f"run {run_id}: step {entry.step_id!r} has another failure already")
-        self._replace(changes.with_failure(run, entry))
+            raise CasConflictError(f"run {run_id}: step {shown(failure.step_id)} has another failure already")
+        self._replace(changes.with_failure(run, failure))
         return True
 
     async def upsert_loop_snapshot(
@@ -207,10 +222,11 @@ class MemoryRunStore(MobRunStore):
         snapshot: LoopSnapshot,
         ledger_entry: LoopIterationLedgerEntry | None = None,
     ) -> None:
-        check_texts(loop_instance_id)
+        loop = changes.next_loop(loop_instance_id, None, snapshot)
+        row = None if ledger_entry is None else changes.checked_iteration(ledger_entry)
         run = self._existing(run_id)
-        following = run.model_copy(update={"loops": run.loops.set((loop_instance_id, snapshot))})
-        self._replace(following if ledger_entry is None else changes.with_iteration(following, ledger_entry))
+        following = run.model_copy(update={"loops": run.loops.set((loop_instance_id, loop))})
+        self._replace(following if row is None else changes.with_iteration(following, row))
 
     def _swap(
         self,
@@ -223,21 +239,23 @@ class MemoryRunStore(MobRunStore):
         also: Callable[[MobRun], MobRun] | None = None,
     ) -> bool:
         """Compare all parts that are given, then write all of them, what happens `also`, and the inputs."""
-        check_texts(frame and frame.name, loop and loop.name)
-        inputs, stored = changes.copied_inputs(authority_inputs), self._existing(run_id)
         update: dict[str, Any] = {}
+        next_run = changes.next_flow_state(*run) if run else None
+        next_frame = changes.next_frame(frame.name, frame.expected, frame.next) if frame else None
+        next_loop = changes.next_loop(loop.name, loop.expected, loop.next) if loop else None
+        inputs, stored = changes.copied_inputs(authority_inputs), self._existing(run_id)
         if run is not None:
             if stored.flow_state != run[0]:
                 return False
-            update["flow_state"] = run[1]
-        if frame is not None:
+            update["flow_state"] = next_run
+        if frame is not None and next_frame is not None:
             if stored.frames.get(frame.name) != frame.expected:
                 return False
-            update["frames"] = stored.frames.set((frame.name, frame.next))
-        if loop is not None:
+            update["frames"] = stored.frames.set((frame.name, next_frame))
+        if loop is not None and next_loop is not None:
             if stored.loops.get(loop.name) != loop.expected:
                 return False
-            update["loops"] = stored.loops.set((loop.name, loop.next))
+            update["loops"] = stored.loops.set((loop.name, next_loop))
         following = stored.model_copy(update=update)
         self._replace(changes.with_inputs(also(following) if also else following, inputs))
         return True
@@ -283,14 +301,13 @@ class MemoryRunStore(MobRunStore):
         loop_context: tuple[str, int] | None = None,
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
-        check_texts(frame_id)
-        output = changes.copied_json(f"output of step {step_output_key!r}", step_output)
-        check_place(step_output_key, loop_context)
+        output = changes.copied_json(step_output_named(step_output_key), step_output)
+        step, context = checked_place(step_output_key, loop_context)
         return self._swap(
             run_id,
             authority_inputs,
             frame=Swap(frame_id, expected_frame, next_frame),
-            also=lambda run: run.with_output(step_output_key, output, loop_context),
+            also=lambda run: run.with_output(step, output, context),
         )
 
     async def cas_start_loop(
@@ -346,13 +363,14 @@ class MemoryRunStore(MobRunStore):
         next_run_state: FlowRunState,
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
+        row = changes.checked_iteration(ledger_entry)
         return self._swap(
             run_id,
             authority_inputs,
             run=(expected_run_state, next_run_state),
             loop=Swap(loop_instance_id, expected_loop, next_loop),
             frame=Swap(frame_id, None, initial_frame),
-            also=lambda run: changes.with_iteration(run, ledger_entry),
+            also=lambda run: changes.with_iteration(run, row),
         )
 
     async def cas_complete_body_frame(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from redis_mob.codec.documents import encode_document, encode_name
+from redis_mob.codec.arguments import flag, instance
+from redis_mob.codec.documents import encode_name
 from redis_mob.codec.runtime_metadata import (
-    SUPERVISOR,
     decode_overlay,
     decode_supervisor,
     decode_token,
     encode_overlay,
+    encode_supervisor,
     encode_token,
     overlay_place,
     overlay_prefix,
+    place_of_overlay,
     stored_token,
 )
 from redis_mob.contracts import MobRuntimeMetadataStore
@@ -48,6 +50,7 @@ class MemoryRuntimeMetadataStore(MobRuntimeMetadataStore):
         self, mob_id: str, expected: SupervisorAuthorityRecord, record: SupervisorAuthorityRecord
     ) -> bool:
         name, encoded = encode_name(_MOB, mob_id), _encoded(mob_id, record)
+        instance("expected", expected, SupervisorAuthorityRecord)
         supervisors = self._access.content.supervisors
         if name not in supervisors or decode_supervisor(mob_id, supervisors[name]) != expected:
             return False
@@ -83,17 +86,19 @@ class MemoryRuntimeMetadataStore(MobRuntimeMetadataStore):
             del overlays[place]
 
     async def reseal_all(self, *, adopt_unsealed: bool = False) -> int:
+        flag("adopt_unsealed", adopt_unsealed)
         return 0
 
 
 def _encoded(mob_id: str, record: SupervisorAuthorityRecord) -> bytes:
+    encoded = encode_supervisor(mob_id, "record", record)
     check_peer_ids(record)
-    return encode_document(f"{SUPERVISOR} of mob {mob_id!r}", record)
+    return encoded
 
 
 def _placed(mob_id: str, record: ExternalBindingOverlayRecord) -> tuple[bytes, bytes]:
     """Where an overlay lies, and how."""
-    place, token = overlay_place(mob_id, record.agent_identity, record.generation), record.bootstrap_token
+    place, token = place_of_overlay(mob_id, record), record.bootstrap_token
     return place, encode_overlay(record, None if token is None else encode_token(place, token))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from redis_mob.codec.arguments import optional_integer
 from redis_mob.codec.documents import encode_document, encode_name, spec_of
 from redis_mob.contracts import MobSpecStore
 from redis_mob.errors import SpecRevisionConflictError
@@ -18,7 +19,9 @@ class MemorySpecStore(MobSpecStore):
         self._access = access
 
     async def put_spec(self, mob_id: str, definition: MobDefinition, revision: int | None = None) -> int:
-        name, document = encode_name(_MOB, mob_id), encode_document(spec_of(mob_id), definition)
+        name = encode_name(_MOB, mob_id)
+        document = encode_document(spec_of(mob_id), "definition", definition, MobDefinition)
+        revision = optional_integer("revision", revision)
         specs = self._access.content.specs
         if revision not in (None, specs.revision(name)):
             raise SpecRevisionConflictError(mob_id, revision, specs.revision(name))
@@ -33,7 +36,8 @@ class MemorySpecStore(MobSpecStore):
         return [name.decode() for name in sorted(self._access.content.specs.documents)]
 
     async def delete_spec(self, mob_id: str, revision: int | None = None) -> bool:
-        name, specs = encode_name(_MOB, mob_id), self._access.content.specs
+        name, revision = encode_name(_MOB, mob_id), optional_integer("revision", revision)
+        specs = self._access.content.specs
         if name not in specs.documents or revision not in (None, specs.revision(name)):
             return False
         del specs.documents[name]

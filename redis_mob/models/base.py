@@ -29,6 +29,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
+from redis_mob.errors import shown
 from redis_mob.models.duplicates import repeated_field
 
 SCHEMA_VERSION = 6
@@ -79,6 +80,8 @@ class Model(BaseModel):
         validate_by_name=True,
         validate_by_alias=True,
         serialize_by_alias=True,
+        # What is no JSON number is written as what it is, so that reading it back refuses it; null would pass.
+        ser_json_inf_nan="constants",
     )
 
     @classmethod
@@ -161,14 +164,15 @@ def presorted(items: Mapping[str, V] | Iterable[tuple[str, V]]) -> SortedDict[V]
     return made
 
 
-def _sorted_unique(items: tuple[Any, ...]) -> tuple[Any, ...]:
+def sorted_unique(items: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The items of a set in their order, each once."""
     return tuple(sorted(set(items)))
 
 
 Items = Annotated[tuple[T, ...], Strict(False)]
 """An ordered, immutable sequence; any iterable is accepted when a model is built in Python."""
 
-SortedSet = Annotated[tuple[T, ...], Strict(False), AfterValidator(_sorted_unique)]
+SortedSet = Annotated[tuple[T, ...], Strict(False), AfterValidator(sorted_unique)]
 """A set of texts, held as a sorted tuple without repetitions so that equal sets have equal bytes."""
 
 
@@ -184,7 +188,7 @@ def canonical_run_id(value: object) -> str:
             return str(UUID(value))
     elif isinstance(value, UUID):
         return str(value)
-    raise ValueError(f"a UUID is needed, not {value!r}")
+    raise ValueError(f"a UUID is needed, not {shown(value)}")
 
 
 def is_none(value: object) -> bool:
@@ -200,6 +204,8 @@ Uuid = RunId
 
 def format_timestamp(value: datetime) -> str:
     """RFC 3339 in UTC with `Z`; the fraction is left out or has three or six digits (contract: json-6)."""
+    if value.utcoffset() is None:
+        raise ValueError(f"{value.isoformat()} has no zone")
     if value.microsecond == 0:
         timespec = "seconds"
     else:
@@ -248,7 +254,7 @@ def _check_json(value: Any, path: str, depth: int, deepest: int) -> None:
     if isinstance(value, dict):
         for key, item in cast("dict[Any, Any]", value).items():
             if not isinstance(key, str):
-                raise ValueError(f"{path}: the key {key!r} is no text")
+                raise ValueError(f"{path}: the key {shown(key)} is no text")
             _check_json(key, f"{path}.{key!r}", depth, deepest)
             _check_json(item, f"{path}.{key}", depth + 1, deepest)
         return

@@ -86,15 +86,16 @@ class RedisConfigStore(WatchableConfigStore):
     async def delete_if_revision(self, namespace: str, id: str, expected_revision: int) -> None:
         await self._write("config/delete_if_revision", DeleteIfRevision(namespace, id, expected_revision))
 
-    async def apply(self, writes: Sequence[ConfigWrite]) -> None:
-        encoded = [_conditional(codec.encode_write(self._prefix, write)) for write in writes]
-        codec.check_distinct(writes)
+    async def apply(self, writes: Iterable[ConfigWrite]) -> None:
+        checked = codec.checked_writes(writes)
+        encoded = [_conditional(codec.encode_write(self._prefix, write)) for write in checked]
+        codec.check_distinct(checked)
         reply = await self._call("config/apply", writes=encoded)
         if reply != Reply.WON:
-            raise codec.refusal(writes[int(reply[0])], int(reply[1]))
+            raise codec.refusal(checked[int(reply[0])], int(reply[1]))
 
     async def snapshot(self, namespaces: Iterable[str]) -> ConfigSnapshot:
-        wanted = tuple(dict.fromkeys(namespaces))
+        wanted = tuple(dict.fromkeys(codec.checked_namespaces(namespaces)))
         keys = [self._keys.meta, *self._readable]
         packed = [self._packed(namespace) for namespace in wanted]
         cursor, *found = await self._client.read("config/snapshot", keys, {"namespaces": packed})
@@ -166,7 +167,8 @@ class RedisConfigStore(WatchableConfigStore):
             raise codec.refusal(write, int(reply))
 
     async def _call(self, script: str, **arguments: Any) -> Any:
-        return await self._client.call(script, self._all_keys, {"feed_length": self.feed_length, **arguments})
+        length = min(codec.check_count("feed_length", self.feed_length), _EVERYTHING)
+        return await self._client.call(script, self._all_keys, {"feed_length": length, **arguments})
 
 
 def _subject(write: codec.EncodedWrite) -> Sequence[Argument]:

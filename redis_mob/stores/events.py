@@ -6,14 +6,15 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
-from redis_mob.codec.events import decode_event
+from redis_mob.codec.arguments import integer, listed, moment, optional_integer
+from redis_mob.codec.events import decode_event, require_step_failed, require_terminal
 from redis_mob.codec.ledgers import microseconds
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.replies import Reply
 from redis_mob.contracts import MobEventStore
-from redis_mob.errors import CasConflictError, EpochChangedError, EventsTrimmedError, InternalError
-from redis_mob.models import MobEvent, NewMobEvent, StepFailed, terminal_identity
+from redis_mob.errors import CasConflictError, EpochChangedError, EventsTrimmedError
+from redis_mob.models import MobEvent, NewMobEvent
 from redis_mob.notifications.subscription import PAGE, Entry, Subscription
 from redis_mob.notifications.wakeups import WakeUps
 from redis_mob.stores.event_arguments import cursor_argument, event_arguments, log_keys, order_text, stored_event
@@ -32,20 +33,19 @@ class RedisEventStore(MobEventStore):
         return (await self.append_batch([event]))[0]
 
     async def append_batch(self, events: Sequence[NewMobEvent], /) -> list[MobEvent]:
-        if not events:
+        batch = listed("events", events)
+        if not batch:
             return []
-        arguments = {"new_events": list(map(event_arguments, events))}
+        arguments = {"new_events": list(map(event_arguments, batch))}
         replies = await self._client.call("events/append_batch", log_keys(self._keys), arguments)
-        return list(map(stored_event, events, replies))
+        return list(map(stored_event, batch, replies))
 
     async def append_terminal_event_if_absent(self, event: NewMobEvent, /) -> MobEvent | None:
-        if terminal_identity(event.kind) is None:
-            raise InternalError(f"{event.kind.type} ends no flow: use flow_completed, flow_failed or flow_canceled")
+        require_terminal(event)
         return await self._append_if_absent(event)
 
     async def append_step_failed_event_if_absent(self, event: NewMobEvent, /) -> MobEvent | None:
-        if not isinstance(event.kind, StepFailed):
-            raise InternalError(f"a step_failed event is needed, not {event.kind.type}")
+        require_step_failed(event)
         return await self._append_if_absent(event)
 
     async def _append_if_absent(self, event: NewMobEvent) -> MobEvent | None:
@@ -60,7 +60,7 @@ class RedisEventStore(MobEventStore):
 
     async def poll(self, after_cursor: int, limit: int) -> list[MobEvent]:
         events: list[MobEvent] = []
-        async for page in self._pages(after_cursor, limit):
+        async for page in self._pages(integer("after_cursor", after_cursor), integer("limit", limit)):
             events += [decode_event(cursor, fields) for cursor, fields in page]
         return events
 
@@ -88,9 +88,7 @@ class RedisEventStore(MobEventStore):
         return cursor_of(entries[0][0]) if entries else 0
 
     async def prune(self, older_than: datetime, /) -> int:
-        if older_than.tzinfo is None:
-            raise InternalError(f"prune needs a time with a zone, not {older_than.isoformat()}")
-        bound = order_text(microseconds(older_than))
+        bound = order_text(microseconds(moment("older_than", older_than)))
         return await self._client.call("events/prune", [self._keys.events, self._keys.events_by_time], [bound])
 
     async def clear(self) -> None:
@@ -99,6 +97,7 @@ class RedisEventStore(MobEventStore):
 
     @asynccontextmanager
     async def subscribe(self, after: int | None = None) -> AsyncGenerator[AsyncIterator[MobEvent]]:
+        after = optional_integer("after", after)
         async with self._wake_ups.listen(self._keys.wake_events) as wake_up:
             if after is None:
                 after, _ = await self.read_after(0, 1)

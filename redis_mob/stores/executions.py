@@ -8,10 +8,12 @@ from datetime import datetime, timedelta
 
 from redis_mob.codec import executions as codec
 from redis_mob.codec import ledgers
+from redis_mob.codec.arguments import duration, instance, integer, storable, text, texts
 from redis_mob.codec.changes import change_of_frame, change_of_loop, change_of_run, counted
 from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.packing import Argument
 from redis_mob.codec.runs import decode_run, encode_run, place_prefix, run_parts
+from redis_mob.codec.transitions import check_transition
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.headers import NamedArguments
 from redis_mob.connection.calls.keys import Keys
@@ -22,9 +24,12 @@ from redis_mob.models.base import canonical_run_id
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import Execution, ExecutionKey, RunLaunch
 from redis_mob.models.run import MobRun, MobRunStatus
-from redis_mob.models.transition import DueWork, RecordedOutput, RunView, Transition
+from redis_mob.models.transition import DueWork, RunView, Transition
 from redis_mob.notifications.wakeups import WakeUps
 from redis_mob.stores.event_arguments import event_arguments, log_keys
+
+_LOOKED_AT = 1000
+"""How many entries of a schedule lua/fleet/take_due looks at."""
 
 
 class RedisExecutionStore(ExecutionStore):
@@ -36,8 +41,9 @@ class RedisExecutionStore(ExecutionStore):
         self._wake_ups = wake_ups
 
     async def start_run(self, run: MobRun, launch: RunLaunch, definition: MobDefinition) -> bool:
-        keys = self._keys.run(run.run_id)
+        parts, encoded_launch = encode_run(run), codec.encode_launch(launch)
         digest, encoded = codec.encode_definition(definition)
+        keys = self._keys.run(run.run_id)
         reply = await self._client.call(
             "executions/start_run",
             [
@@ -50,14 +56,14 @@ class RedisExecutionStore(ExecutionStore):
                 self._keys.wake_runs,
             ],
             {
-                "launch": codec.encode_launch(launch),
+                "launch": encoded_launch,
                 "digest": digest,
                 "definition": encoded,
                 "member": codec.due_run(run.run_id),
                 "at": 0,
                 "run_id": run.run_id,
                 "prefix": place_prefix(run.mob_id, run.flow_id),
-                "parts": [counted(part) for part in encode_run(run)],
+                "parts": [counted(part) for part in parts],
             },
         )
         return reply == Reply.WON
@@ -82,7 +88,7 @@ class RedisExecutionStore(ExecutionStore):
         )
 
     async def get_definition(self, digest: str) -> MobDefinition:
-        data = await self._client.read("executions/get_definition", [self._keys.definitions], [digest])
+        data = await self._client.read("executions/get_definition", [self._keys.definitions], [text("digest", digest)])
         if data is None:
             raise NotFoundError(f"no definition has the digest {digest}")
         try:
@@ -91,6 +97,8 @@ class RedisExecutionStore(ExecutionStore):
             raise SerializationError(f"definition {digest}: {error}") from error
 
     async def commit(self, transition: Transition) -> bool:
+        check_transition(transition)
+        arguments = storable("the transition", lambda: _arguments(transition))
         keys = self._keys.run(transition.run.run_id)
         reply = await self._client.call(
             "executions/commit",
@@ -111,18 +119,19 @@ class RedisExecutionStore(ExecutionStore):
                 *log_keys(self._keys),
                 self._keys.wake_runs,
             ],
-            _arguments(transition),
+            arguments,
         )
         return won(reply, transition.run.run_id)
 
     async def renew_lease(self, run_id: str, key: ExecutionKey, *, expected: Execution, next: Execution) -> bool:
         keys = self._keys.run(run_id)
+        change = _execution_change(key, instance("expected", expected, Execution), codec.claimable("next", next))
         reply = await self._client.call(
             "executions/renew_lease",
             [keys.run, keys.executions, self._keys.ready],
             {
                 "expected_status": MobRunStatus.RUNNING,
-                "execution_change": _execution_change(key, expected, next),
+                "execution_change": change,
                 "member": codec.due_execution(canonical_run_id(run_id), key, next.role),
                 "at": _ready_at(next),
             },
@@ -145,15 +154,20 @@ class RedisExecutionStore(ExecutionStore):
     async def take_due(
         self, *, max_runs: int, max_executions: int, keep: timedelta, roles: Sequence[str] | None = None
     ) -> DueWork:
-        most = 0 if roles is not None and not roles else max_executions
+        served = None if roles is None else texts("roles", roles)
+        most_runs = _within(integer("max_runs", max_runs))
+        most_executions = _within(integer("max_executions", max_executions))
+        hidden = duration("keep", keep) // timedelta(milliseconds=1)
+        if served is not None and not served:
+            most_executions = 0
         now, next_run, next_execution, runs, executions = await self._client.call(
             "executions/take_due",
             [self._keys.due, self._keys.ready],
             {
-                "max_runs": max_runs,
-                "max_executions": most,
-                "keep": keep // timedelta(milliseconds=1),
-                "prefixes": list(map(codec.due_role, roles or ())),
+                "max_runs": most_runs,
+                "max_executions": most_executions,
+                "keep": hidden,
+                "prefixes": list(map(codec.due_role, served or ())),
             },
         )
         return DueWork(
@@ -166,6 +180,11 @@ class RedisExecutionStore(ExecutionStore):
 
     def listen(self) -> AbstractAsyncContextManager[WakeUp]:
         return self._wake_ups.listen(self._keys.wake_runs)
+
+
+def _within(limit: int) -> int:
+    """A greatest number as the script takes it: none for a negative one, and no more than it looks at in one go."""
+    return min(max(limit, 0), _LOOKED_AT)
 
 
 def _time(score: bytes) -> datetime | None:
@@ -202,8 +221,8 @@ def _arguments(transition: Transition) -> NamedArguments:
         "loop_changes": loops,
         "execution_changes": executions,
         "unchanged": unchanged,
-        "new_inputs": list(map(ledgers.encode_input, transition.inputs)),
-        "new_outputs": list(map(_output, transition.outputs)),
+        "new_inputs": ledgers.encode_inputs(transition.inputs),
+        "new_outputs": list(map(ledgers.encode_recorded, transition.outputs)),
         "step_rows": list(map(ledgers.step_arguments, transition.step_rows)),
         "step_rows_once": list(map(ledgers.step_arguments, transition.step_rows_once)),
         "failure_rows": list(map(ledgers.failure_arguments, transition.failure_rows)),
@@ -220,11 +239,6 @@ def _arguments(transition: Transition) -> NamedArguments:
 def _execution_change(key: ExecutionKey, expected: Execution | None, following: Execution) -> list[Argument]:
     before = b"" if expected is None else codec.encode_execution(expected)
     return [codec.execution_field(key), before, codec.encode_execution(following), 0, 0]
-
-
-def _output(recorded: RecordedOutput) -> list[Argument]:
-    output = ledgers.encode_value(f"output of step {recorded.step_id!r}", recorded.output)
-    return ledgers.output_arguments(recorded.step_id, output, recorded.loop_context)
 
 
 def _ready_at(execution: Execution) -> Argument:

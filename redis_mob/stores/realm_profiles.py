@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from redis_mob.codec.arguments import integer
 from redis_mob.codec.documents import (
     decode_name,
     decode_profile,
@@ -18,7 +19,7 @@ from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.replies import Reply
 from redis_mob.contracts import RealmProfileStore, StoredRealmProfiles
-from redis_mob.errors import CasConflictError, NotFoundError
+from redis_mob.errors import CasConflictError, NotFoundError, shown
 from redis_mob.models import Profile, StoredRealmProfile
 
 _PROFILE = "name of a realm profile"
@@ -35,7 +36,7 @@ class RedisRealmProfileStore(RealmProfileStore):
         reply = await self._client.call(
             "realm_profiles/create",
             [self._keys.profiles, self._keys.profile_revisions],
-            [encode_name(_PROFILE, name), encode_document(profile_named(name), profile)],
+            [encode_name(_PROFILE, name), encode_document(profile_named(name), "profile", profile, Profile)],
         )
         return _written(name, reply, "exists already, with revision {revision}; update it instead")
 
@@ -53,19 +54,24 @@ class RedisRealmProfileStore(RealmProfileStore):
             [self._keys.profiles, self._keys.profile_revisions],
             [
                 encode_name(_PROFILE, name),
-                encode_document(profile_named(name), profile),
-                encode_revision(expected_revision),
+                encode_document(profile_named(name), "profile", profile, Profile),
+                _expected(expected_revision),
             ],
         )
-        return _written(name, reply, f"has revision {{revision}}, not {expected_revision}")
+        return _written(name, reply, f"has revision {{revision}}, not {shown(expected_revision)}")
 
     async def delete(self, name: str, expected_revision: int) -> StoredRealmProfile:
         reply = await self._client.call(
             "realm_profiles/delete",
             [self._keys.profiles],
-            [encode_name(_PROFILE, name), encode_revision(expected_revision)],
+            [encode_name(_PROFILE, name), _expected(expected_revision)],
         )
-        return _written(name, reply, f"has revision {{revision}}, not {expected_revision}")
+        return _written(name, reply, f"has revision {{revision}}, not {shown(expected_revision)}")
+
+
+def _expected(revision: int) -> bytes:
+    """The revision that a profile must have. It has to be given: None would mean any."""
+    return encode_revision("expected_revision", integer("expected_revision", revision))
 
 
 def _written(name: str, reply: Any, conflict: str) -> StoredRealmProfile:

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from redis_mob.codec import ledgers
-from redis_mob.codec.changes import change_of_frame, change_of_loop, change_of_run, counted, fields_of_snapshot
+from redis_mob.codec.arguments import member, text
+from redis_mob.codec.changes import change_of_frame, change_of_loop, change_of_run, counted, fields_of_loop
+from redis_mob.codec.events import require_terminal
 from redis_mob.codec.packing import Argument
 from redis_mob.codec.runs import decode_run, encode_run, place_prefix, run_id_of_place, run_parts
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.replies import Reply, won
 from redis_mob.contracts import MobRunStore
-from redis_mob.errors import InternalError
+from redis_mob.errors import shown
 from redis_mob.models import (
     FailureLedgerEntry,
     FlowAuthorityInput,
@@ -26,7 +28,6 @@ from redis_mob.models import (
     MobRunStatus,
     NewMobEvent,
     StepLedgerEntry,
-    terminal_identity,
 )
 from redis_mob.models.base import canonical_run_id
 from redis_mob.stores.event_arguments import event_arguments, log_keys, stored_event
@@ -40,6 +41,7 @@ class RedisRunStore(MobRunStore):
         self._keys = keys
 
     async def create_run(self, run: MobRun, /) -> None:
+        parts = encode_run(run)
         keys = self._keys.run(run.run_id)
         reply = await self._client.call(
             "runs/create_run",
@@ -47,7 +49,7 @@ class RedisRunStore(MobRunStore):
             {
                 "run_id": run.run_id,
                 "prefix": place_prefix(run.mob_id, run.flow_id),
-                "parts": [counted(part) for part in encode_run(run)],
+                "parts": [counted(part) for part in parts],
             },
         )
         won(reply, run.run_id)
@@ -64,7 +66,8 @@ class RedisRunStore(MobRunStore):
 
     async def cas_run_status(self, run_id: str, *, expected: MobRunStatus, next: MobRunStatus) -> bool:
         keys = self._keys.run(run_id)
-        return won(await self._client.call("runs/cas_run_status", [keys.run], [expected, next]), run_id)
+        arguments = [member("expected", expected, MobRunStatus), member("next", next, MobRunStatus)]
+        return won(await self._client.call("runs/cas_run_status", [keys.run], arguments), run_id)
 
     async def cas_flow_state(
         self,
@@ -78,7 +81,7 @@ class RedisRunStore(MobRunStore):
         reply = await self._client.call(
             "runs/cas_flow_state",
             [keys.run, keys.authority],
-            {"run_change": change_of_run(expected, next), "new_inputs": _inputs(authority_inputs)},
+            {"run_change": change_of_run(expected, next), "new_inputs": ledgers.encode_inputs(authority_inputs)},
         )
         return won(reply, run_id)
 
@@ -97,10 +100,10 @@ class RedisRunStore(MobRunStore):
             "runs/cas_run_snapshot",
             [keys.run, keys.authority],
             {
-                "expected_status": expected_status,
-                "next_status": next_status,
+                "expected_status": member("expected_status", expected_status, MobRunStatus),
+                "next_status": member("next_status", next_status, MobRunStatus),
                 "run_change": change_of_run(expected_flow_state, next_flow_state),
-                "new_inputs": _inputs(authority_inputs),
+                "new_inputs": ledgers.encode_inputs(authority_inputs),
             },
         )
         return won(reply, run_id)
@@ -116,17 +119,16 @@ class RedisRunStore(MobRunStore):
         event: NewMobEvent,
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> MobEvent | None:
-        if terminal_identity(event.kind) is None:
-            raise InternalError(f"{event.kind.type} ends no flow: use flow_completed, flow_failed or flow_canceled")
+        require_terminal(event)
         keys = self._keys.run(run_id)
         reply = await self._client.call(
             "runs/cas_run_snapshot_and_append_terminal_event",
             [keys.run, keys.authority, *log_keys(self._keys)],
             {
-                "expected_status": expected_status,
-                "next_status": next_status,
+                "expected_status": member("expected_status", expected_status, MobRunStatus),
+                "next_status": member("next_status", next_status, MobRunStatus),
                 "run_change": change_of_run(expected_flow_state, next_flow_state),
-                "new_inputs": _inputs(authority_inputs),
+                "new_inputs": ledgers.encode_inputs(authority_inputs),
                 "event": event_arguments(event),
             },
         )
@@ -147,20 +149,20 @@ class RedisRunStore(MobRunStore):
         )
 
     async def put_step_output(self, run_id: str, *, step_id: str, output: Any) -> None:
-        keys = self._keys.run(run_id)
+        keys, step = self._keys.run(run_id), text("step_id", step_id)
         reply = await self._client.call(
             "runs/put_step_output",
             [keys.run, keys.step_outputs, keys.index],
-            [ledgers.step_field(step_id), ledgers.encode_value(f"output of step {step_id!r}", output)],
+            [ledgers.step_field(step), ledgers.encode_value(ledgers.step_output_named(step), output)],
         )
-        won(reply, run_id, f"step {step_id!r} has no row in the step ledger; append one first")
+        won(reply, run_id, f"step {shown(step)} has no row in the step ledger; append one first")
 
     async def append_failure_entry(self, run_id: str, *, entry: FailureLedgerEntry) -> None:
         won(await self._append_failure("runs/append_failure_entry", run_id, entry), run_id)
 
     async def append_failure_entry_if_absent(self, run_id: str, *, entry: FailureLedgerEntry) -> bool:
         reply = await self._append_failure("runs/append_failure_entry_if_absent", run_id, entry)
-        return won(reply, run_id, f"step {entry.step_id!r} has another failure already")
+        return won(reply, run_id, f"step {shown(entry.step_id)} has another failure already")
 
     async def _append_failure(self, script: str, run_id: str, entry: FailureLedgerEntry) -> Any:
         keys = self._keys.run(run_id)
@@ -181,8 +183,8 @@ class RedisRunStore(MobRunStore):
             "runs/upsert_loop_snapshot",
             [keys.run, keys.loops, keys.iterations, keys.index],
             {
-                "loop": fields_of_snapshot(loop_instance_id, snapshot.kernel_state),
-                "entry": ledgers.iteration_arguments(ledger_entry) if ledger_entry else (b"", b""),
+                "loop": fields_of_loop(loop_instance_id, snapshot),
+                "entry": (b"", b"") if ledger_entry is None else ledgers.iteration_arguments(ledger_entry),
             },
         )
         won(reply, run_id)
@@ -200,7 +202,10 @@ class RedisRunStore(MobRunStore):
         reply = await self._client.call(
             "runs/cas_frame_state",
             [keys.run, keys.frames, keys.authority],
-            {"frame_change": change_of_frame(frame_id, expected, next), "new_inputs": _inputs(authority_inputs)},
+            {
+                "frame_change": change_of_frame(frame_id, expected, next),
+                "new_inputs": ledgers.encode_inputs(authority_inputs),
+            },
         )
         return won(reply, run_id)
 
@@ -222,7 +227,7 @@ class RedisRunStore(MobRunStore):
             {
                 "run_change": change_of_run(expected_run_state, next_run_state),
                 "frame_change": change_of_frame(frame_id, expected_frame, next_frame),
-                "new_inputs": _inputs(authority_inputs),
+                "new_inputs": ledgers.encode_inputs(authority_inputs),
             },
         )
         return won(reply, run_id)
@@ -247,10 +252,10 @@ class RedisRunStore(MobRunStore):
                 "frame_change": change_of_frame(frame_id, expected_frame, next_frame),
                 "output": ledgers.output_arguments(
                     step_output_key,
-                    ledgers.encode_value(f"output of step {step_output_key!r}", step_output),
+                    ledgers.encode_value(ledgers.step_output_named(step_output_key), step_output),
                     loop_context,
                 ),
-                "new_inputs": _inputs(authority_inputs),
+                "new_inputs": ledgers.encode_inputs(authority_inputs),
             },
         )
         return won(reply, run_id)
@@ -276,7 +281,7 @@ class RedisRunStore(MobRunStore):
                 "run_change": change_of_run(expected_run_state, next_run_state),
                 "frame_change": change_of_frame(frame_id, expected_frame, next_frame),
                 "loop_change": change_of_loop(loop_instance_id, None, initial_loop),
-                "new_inputs": _inputs(authority_inputs),
+                "new_inputs": ledgers.encode_inputs(authority_inputs),
             },
         )
         return won(reply, run_id)
@@ -299,7 +304,7 @@ class RedisRunStore(MobRunStore):
             {
                 "run_change": change_of_run(expected_run_state, next_run_state),
                 "loop_change": change_of_loop(loop_instance_id, expected_loop, next_loop),
-                "new_inputs": _inputs(authority_inputs),
+                "new_inputs": ledgers.encode_inputs(authority_inputs),
             },
         )
         return won(reply, run_id)
@@ -327,7 +332,7 @@ class RedisRunStore(MobRunStore):
                 "loop_change": change_of_loop(loop_instance_id, expected_loop, next_loop),
                 "frame_change": change_of_frame(frame_id, None, initial_frame),
                 "entry": ledgers.iteration_arguments(ledger_entry),
-                "new_inputs": _inputs(authority_inputs),
+                "new_inputs": ledgers.encode_inputs(authority_inputs),
             },
         )
         return won(reply, run_id)
@@ -391,10 +396,11 @@ class RedisRunStore(MobRunStore):
         reply = await self._client.call(
             script,
             [keys.run, keys.loops, keys.frames, keys.authority],
-            {"run_change": run, "loop_change": loop, "frame_change": frame, "new_inputs": _inputs(authority_inputs)},
+            {
+                "run_change": run,
+                "loop_change": loop,
+                "frame_change": frame,
+                "new_inputs": ledgers.encode_inputs(authority_inputs),
+            },
         )
         return won(reply, run_id)
-
-
-def _inputs(authority_inputs: Sequence[FlowAuthorityInput]) -> list[bytes]:
-    return list(map(ledgers.encode_input, authority_inputs))

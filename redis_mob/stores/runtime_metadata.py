@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from redis_mob.codec import runtime_metadata as codec
-from redis_mob.codec.documents import encode_document, encode_name
+from redis_mob.codec.arguments import flag, instance
+from redis_mob.codec.documents import encode_name
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.replies import Reply
@@ -50,6 +51,7 @@ class RedisRuntimeMetadataStore(MobRuntimeMetadataStore):
         self, mob_id: str, expected: SupervisorAuthorityRecord, record: SupervisorAuthorityRecord
     ) -> bool:
         name, sealed = encode_name(_MOB, mob_id), self._sealed_supervisor(mob_id, record)
+        instance("expected", expected, SupervisorAuthorityRecord)
         while (stored := await self._stored_supervisor(mob_id)) is not None:
             if self._opened_supervisor(mob_id, stored) != expected:
                 return False
@@ -102,7 +104,8 @@ class RedisRuntimeMetadataStore(MobRuntimeMetadataStore):
         )
 
     async def reseal_all(self, *, adopt_unsealed: bool = False) -> int:
-        return await reseal_all(self._client, self._keys, self._secrets, adopt_unsealed=adopt_unsealed)
+        adopt = flag("adopt_unsealed", adopt_unsealed)
+        return await reseal_all(self._client, self._keys, self._secrets, adopt_unsealed=adopt)
 
     async def _stored_supervisor(self, mob_id: str) -> bytes | None:
         return await self._client.read(
@@ -110,8 +113,8 @@ class RedisRuntimeMetadataStore(MobRuntimeMetadataStore):
         )
 
     def _sealed_supervisor(self, mob_id: str, record: SupervisorAuthorityRecord) -> bytes:
+        plaintext = codec.encode_supervisor(mob_id, "record", record)
         check_peer_ids(record)
-        plaintext = encode_document(f"{codec.SUPERVISOR} of mob {mob_id!r}", record)
         return self._secrets.seal(mob_id, codec.SUPERVISOR, plaintext)
 
     def _opened_supervisor(self, mob_id: str, stored: bytes) -> SupervisorAuthorityRecord:
@@ -121,7 +124,7 @@ class RedisRuntimeMetadataStore(MobRuntimeMetadataStore):
         return [self._keys.overlays, self._keys.overlay_places]
 
     def _overlay_arguments(self, mob_id: str, record: ExternalBindingOverlayRecord) -> list[bytes]:
-        place = codec.overlay_place(mob_id, record.agent_identity, record.generation)
+        place = codec.place_of_overlay(mob_id, record)
         token = None
         if record.bootstrap_token is not None:
             kind = codec.token_kind(record.agent_identity, record.generation)

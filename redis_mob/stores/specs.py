@@ -29,10 +29,10 @@ class RedisSpecStore(MobSpecStore):
         self._keys = keys
 
     async def put_spec(self, mob_id: str, definition: MobDefinition, revision: int | None = None) -> int:
+        name, expected = encode_name(_MOB, mob_id), encode_revision("revision", revision)
+        document = encode_document(spec_of(mob_id), "definition", definition, MobDefinition)
         reply, current = await self._client.call(
-            "specs/put_spec",
-            [self._keys.specs, self._keys.spec_revisions],
-            [encode_name(_MOB, mob_id), encode_document(spec_of(mob_id), definition), encode_revision(revision)],
+            "specs/put_spec", [self._keys.specs, self._keys.spec_revisions], [name, document, expected]
         )
         number = decode_revision(spec_of(mob_id), current)
         if reply == Reply.LOST:
@@ -49,6 +49,6 @@ class RedisSpecStore(MobSpecStore):
 
     async def delete_spec(self, mob_id: str, revision: int | None = None) -> bool:
         reply = await self._client.call(
-            "specs/delete_spec", [self._keys.specs], [encode_name(_MOB, mob_id), encode_revision(revision)]
+            "specs/delete_spec", [self._keys.specs], [encode_name(_MOB, mob_id), encode_revision("revision", revision)]
         )
         return reply == Reply.WON

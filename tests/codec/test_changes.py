@@ -17,8 +17,9 @@ from redis_mob.codec.changes import (
     change_of_loop,
     change_of_run,
     counted,
+    fields_of_frame,
+    fields_of_loop,
     fields_of_run,
-    fields_of_snapshot,
     snapshot_field,
 )
 from redis_mob.codec.snapshots import encode
@@ -69,17 +70,17 @@ def test_a_change_of_the_run_leads_from_one_state_to_the_next(before: FlowRunSta
 @given(states(FlowFrameState), states(FlowFrameState))
 @settings(max_examples=60, deadline=None)
 def test_a_change_of_a_frame_leaves_other_frames_alone(before: FlowFrameState, after: FlowFrameState) -> None:
-    other = pairs(fields_of_snapshot("fram", before))
+    other = pairs(fields_of_frame("fram", FrameSnapshot(kernel_state=before)))
     change = as_read(change_of_frame("frame", FrameSnapshot(kernel_state=before), FrameSnapshot(kernel_state=after)))
-    stored = pairs(fields_of_snapshot("frame", before))
-    assert change.applied(stored | other) == pairs(fields_of_snapshot("frame", after)) | other
+    stored = pairs(fields_of_frame("frame", FrameSnapshot(kernel_state=before)))
+    assert change.applied(stored | other) == pairs(fields_of_frame("frame", FrameSnapshot(kernel_state=after))) | other
 
 
 @pytest.mark.parametrize(
     ("arguments", "first"),
     [
-        (change_of_frame("x", None, frame()), fields_of_snapshot("x", frame().kernel_state)),
-        (change_of_loop("x", None, loop()), fields_of_snapshot("x", loop().kernel_state)),
+        (change_of_frame("x", None, frame()), fields_of_frame("x", frame())),
+        (change_of_loop("x", None, loop()), fields_of_loop("x", loop())),
     ],
     ids=["frame", "loop"],
 )
@@ -102,7 +103,7 @@ def test_a_state_that_loses_blocks_drops_their_groups() -> None:
 
 @given(st.lists(st.text(), min_size=2, max_size=2, unique=True))
 def test_the_fields_of_two_snapshots_never_meet(names: list[str]) -> None:
-    one, two = (pairs(fields_of_snapshot(name, frame().kernel_state)) for name in names)
+    one, two = (pairs(fields_of_frame(name, frame())) for name in names)
     assert one.keys().isdisjoint(two.keys())
 
 

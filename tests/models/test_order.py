@@ -18,7 +18,7 @@ def test_numbers_inside_names_count_as_numbers() -> None:
 
 @given(st.lists(st.text(alphabet="a-0129é٣²") | st.integers(0, 10**9).map(str)))
 def test_the_order_is_total(names: list[str]) -> None:
-    assert sorted(names, key=natural_key) == sorted(names[::-1], key=natural_key)
+    assert sorted(names, key=natural_key) == sorted({*names}, key=natural_key)
     assert len({natural_key(name) for name in names}) == len(set(names))
 
 

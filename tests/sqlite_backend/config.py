@@ -14,6 +14,8 @@ from redis_mob.codec.config import (
     check_namespace,
     check_page_size,
     check_revision,
+    checked_namespaces,
+    checked_writes,
     document_name,
     scope_prefix,
 )
@@ -84,9 +86,10 @@ class SqliteConfigStore(WatchableConfigStore):
     async def delete_if_revision(self, namespace: str, id: str, expected_revision: int) -> None:
         await self.apply([DeleteIfRevision(namespace, id, expected_revision)])
 
-    async def apply(self, writes: Sequence[ConfigWrite]) -> None:
-        checked = list(map(self._checked, writes))
-        check_distinct(writes)
+    async def apply(self, writes: Iterable[ConfigWrite]) -> None:
+        given = checked_writes(writes)
+        checked = list(map(self._checked, given))
+        check_distinct(given)
 
         def compare_and_write(sql: Sql) -> None:
             for one in checked:
@@ -97,7 +100,7 @@ class SqliteConfigStore(WatchableConfigStore):
         await self._database.write(compare_and_write)
 
     async def snapshot(self, namespaces: Iterable[str]) -> ConfigSnapshot:
-        wanted = {namespace: self._full(namespace) for namespace in namespaces}
+        wanted = {namespace: self._full(namespace) for namespace in checked_namespaces(namespaces)}
         query = "SELECT id, document FROM config_documents WHERE namespace = ? ORDER BY id"
 
         def find(sql: Sql) -> tuple[int, dict[str, list[Row]]]:

@@ -1,0 +1,159 @@
+"""What the stores take as arguments: every backend checks them here, before it reads or writes anything.
+
+An argument of another type than its signature says raises ValidationError, and so does a number outside of its range.
+One of the right type whose content cannot be stored, as a text with a lone surrogate, raises InternalError. Both name
+the argument and say what is wanted (contract: store-18). Only types are looked at, and no container is walked that the
+caller does not have to walk anyway, so that a check costs a few nanoseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, TypeVar, cast
+
+from pydantic import BaseModel, ValidationError
+
+from redis_mob import errors
+from redis_mob.errors import InternalError, shortened, shown
+from redis_mob.models.problems import problems
+
+T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
+
+LONGEST = timedelta(days=36_500)
+
+REFUSALS = (ValueError, TypeError, AttributeError, LookupError, OverflowError, RecursionError)
+"""What writing a value as JSON may raise if it holds what its model would have refused."""
+
+
+def text(name: str, value: object) -> str:
+    """A text that can be stored. A subclass of str counts as the text that it holds."""
+    if not isinstance(value, str):
+        raise _wrong(name, "a text", value)
+    plain = value if type(value) is str else str.__str__(value)
+    if not plain.isascii():
+        try:
+            plain.encode()
+        except UnicodeEncodeError as error:
+            raise InternalError(f"{name} {shown(plain)} cannot be stored: {error.reason}") from None
+    return plain
+
+
+def optional_text(name: str, value: object) -> str | None:
+    """A text as `text` takes it, or None."""
+    return None if value is None else text(name, value)
+
+
+def integer(name: str, value: object, least: int | None = None) -> int:
+    """An integer of any size, at least `least` if that is given. True is no integer, and neither is 1.0."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise _wrong(name, "an integer", value)
+    if least is not None and value < least:
+        raise _wrong(name, f"an integer from {least}", value)
+    return int(value)
+
+
+def optional_integer(name: str, value: object) -> int | None:
+    """An integer as `integer` takes it, or None."""
+    return None if value is None else integer(name, value)
+
+
+def flag(name: str, value: object) -> bool:
+    """True or False; 1 and 0 are none."""
+    if not isinstance(value, bool):
+        raise _wrong(name, "True or False", value)
+    return value
+
+
+def moment(name: str, value: object) -> datetime:
+    """A datetime with a zone. Raises InternalError for one without: no other clock says which moment it means."""
+    if not isinstance(value, datetime):
+        raise _wrong(name, "a datetime", value)
+    if value.utcoffset() is None:
+        raise InternalError(f"{name} must be a time with a zone, not {value.isoformat()}")
+    return value
+
+
+def duration(name: str, value: object) -> timedelta:
+    """A timedelta from 0 to a hundred years: added to the present moment it gives a time that there is."""
+    if not isinstance(value, timedelta):
+        raise _wrong(name, "a timedelta", value)
+    if not timedelta() <= value <= LONGEST:
+        raise _wrong(name, f"a timedelta from 0 to {LONGEST.days} days", value)
+    return value
+
+
+def member(name: str, value: object, kind: type[E]) -> E:
+    """A member of an enumeration; its text counts as the member."""
+    if isinstance(value, kind):
+        return value
+    if isinstance(value, str) and value in kind.__members__.values():
+        return kind(value)
+    raise _wrong(name, "one of " + ", ".join(map(str, kind)), value)
+
+
+def instance(name: str, value: object, kind: type[T]) -> T:
+    """A value of this class. The message shows the type of another one alone: it may hold a secret."""
+    if not isinstance(value, kind):
+        raise errors.ValidationError(f"{name} must be a {kind.__name__}, not a value of type {type(value).__name__}")
+    return value
+
+
+def optional_instance(name: str, value: object, kind: type[T]) -> T | None:
+    """A value of this class, or None."""
+    return None if value is None else instance(name, value, kind)
+
+
+def listed(name: str, values: object) -> list[Any]:
+    """The items of any iterable, which is read once. A text and a mapping are refused: each is one value, not many."""
+    kind = type(values)
+    if isinstance(values, str | bytes | bytearray | Mapping | BaseModel) or not isinstance(values, Iterable):
+        raise errors.ValidationError(f"{name} must be a list, not a value of type {kind.__name__}")
+    return [*cast("Iterable[Any]", values)]
+
+
+def instances(name: str, values: object, kind: type[T]) -> list[T]:
+    """The items of any iterable, which are all of this class."""
+    items = listed(name, values)
+    for number, item in enumerate(items):
+        if not isinstance(item, kind):
+            instance(f"{name}[{number}]", item, kind)
+    return items
+
+
+def texts(name: str, values: object) -> list[str]:
+    """The items of any iterable, which are all texts that can be stored."""
+    return [text(f"{name}[{number}]", value) for number, value in enumerate(listed(name, values))]
+
+
+def storable(what: str, encode: Callable[[], T]) -> T:
+    """What `encode` makes of a model. Raises InternalError if the model holds what it would have refused when built.
+
+    A model checks its fields when it is validated, but `model_construct` and `model_copy` put in what they are given.
+    The message says what it is and which field is wrong, without the value: it may be secret.
+    """
+    try:
+        return encode()
+    except ValidationError as error:
+        problem = problems(error)
+    except (errors.ValidationError, *REFUSALS) as error:
+        problem = error.reason if isinstance(error, UnicodeEncodeError) else shortened(str(error))
+    # Raised here and not above, so that the error has no context: a ValidationError knows the values it refused.
+    raise InternalError(f"{what} cannot be stored: {problem}")
+
+
+def storable_json(what: str, write: Callable[[], T], read: Callable[[T], object]) -> T:
+    """The JSON that `write` gives, after `read` has shown that it can be read back. Raises like `storable`."""
+
+    def encode() -> T:
+        written = write()
+        read(written)
+        return written
+
+    return storable(what, encode)
+
+
+def _wrong(name: str, wanted: str, value: object) -> errors.ValidationError:
+    return errors.ValidationError(f"{name} must be {wanted}, not {shown(value)}")
