@@ -8,12 +8,14 @@ caller does not have to walk anyway, so that a check costs a few nanoseconds.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from redis_mob import errors
 from redis_mob.errors import InternalError, shortened, shown
@@ -21,6 +23,8 @@ from redis_mob.models.problems import problems
 
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
+
+_FIELD = re.compile(r"field_name='([^']*)'")
 
 LONGEST = timedelta(days=36_500)
 
@@ -139,7 +143,7 @@ def storable(what: str, encode: Callable[[], T]) -> T:
     except ValidationError as error:
         problem = problems(error)
     except (errors.ValidationError, *REFUSALS) as error:
-        problem = error.reason if isinstance(error, UnicodeEncodeError) else shortened(str(error))
+        problem = _told(error)
     # Raised here and not above, so that the error has no context: a ValidationError knows the values it refused.
     raise InternalError(f"{what} cannot be stored: {problem}")
 
@@ -153,6 +157,15 @@ def storable_json(what: str, write: Callable[[], T], read: Callable[[T], object]
         return written
 
     return storable(what, encode)
+
+
+def _told(error: Exception) -> str:
+    """What is wrong, without a value: the complaints of pydantic's serializer quote the values of the fields."""
+    if isinstance(error, UnicodeEncodeError):
+        return error.reason
+    if isinstance(error, PydanticSerializationError) and (fields := _FIELD.findall(str(error))):
+        return "; ".join(f"{field}: its value is of another type" for field in dict.fromkeys(fields))
+    return shortened(str(error))
 
 
 def _wrong(name: str, wanted: str, value: object) -> errors.ValidationError:

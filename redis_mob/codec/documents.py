@@ -44,7 +44,7 @@ def encode_document(what: str, argument: str, document: M, model: type[M]) -> by
     which field is wrong, if it could not be read back.
     """
     checked = instance(argument, document, model)
-    return storable_json(what, lambda: checked.model_dump_json(warnings=False).encode(), model.model_validate_json)
+    return storable_json(what, lambda: checked.model_dump_json(warnings="error").encode(), model.model_validate_json)
 
 
 def encode_revision(argument: str, revision: int | None) -> bytes:

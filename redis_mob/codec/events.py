@@ -192,7 +192,7 @@ def _unsupported(version: object) -> str:
 
 def _kind_json(kind: MobEventKind) -> str:
     """The JSON of a kind in the order of its fields, with the reference that the public form leaves out at the end."""
-    public = kind.model_dump_json(warnings=False)
+    public = kind.model_dump_json(warnings="error")
     if isinstance(kind, MemberSpawned) and kind.bridge_member_ref is not None:
-        return f'{public[:-1]},"{_REF}":{kind.bridge_member_ref.model_dump_json(warnings=False)}}}'
+        return f'{public[:-1]},"{_REF}":{kind.bridge_member_ref.model_dump_json(warnings="error")}}}'
     return public

@@ -40,7 +40,7 @@ def encode_execution(execution: Execution) -> bytes:
     """
     checked = instance("execution", execution, Execution)
     return storable_json(
-        "the execution", lambda: checked.model_dump_json(warnings=False).encode(), _EXECUTION.validate_json
+        "the execution", lambda: checked.model_dump_json(warnings="error").encode(), _EXECUTION.validate_json
     )
 
 
@@ -102,7 +102,7 @@ def encode_launch(launch: RunLaunch) -> bytes:
     """What a run was started with. Raises ValidationError for another class, InternalError for what is unreadable."""
     checked = instance("launch", launch, RunLaunch)
     return storable_json(
-        "the launch", lambda: checked.model_dump_json(warnings=False).encode(), RunLaunch.model_validate_json
+        "the launch", lambda: checked.model_dump_json(warnings="error").encode(), RunLaunch.model_validate_json
     )
 
 

@@ -71,7 +71,7 @@ def encode_input(value: FlowAuthorityInput) -> bytes:
         raise InternalError(f"{type(value).__name__} is no input that the log of a run may hold")
     return storable_json(
         f"the input {type(value).__name__}",
-        lambda: FLOW_AUTHORITY_INPUT.dump_json(value, warnings=False),
+        lambda: FLOW_AUTHORITY_INPUT.dump_json(value, warnings="error"),
         FLOW_AUTHORITY_INPUT.validate_json,
     )
 
@@ -138,7 +138,7 @@ def failure_row(entry: FailureLedgerEntry) -> bytes:
     checked = instance("entry", entry, FailureLedgerEntry)
     return storable_json(
         "the failure ledger entry",
-        lambda: checked.model_dump_json(warnings=False).encode(),
+        lambda: checked.model_dump_json(warnings="error").encode(),
         FailureLedgerEntry.model_validate_json,
     )
 

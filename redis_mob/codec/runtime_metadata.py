@@ -72,7 +72,7 @@ def place_of_overlay(mob_id: str, record: ExternalBindingOverlayRecord) -> bytes
     checked = instance("record", record, ExternalBindingOverlayRecord)
 
     def encode() -> bytes:
-        ExternalBindingOverlayRecord.model_validate_json(checked.model_dump_json(warnings=False))
+        ExternalBindingOverlayRecord.model_validate_json(checked.model_dump_json(warnings="error"))
         return overlay_place(mob_id, checked.agent_identity, checked.generation)
 
     overlay_prefix(mob_id)
@@ -81,7 +81,7 @@ def place_of_overlay(mob_id: str, record: ExternalBindingOverlayRecord) -> bytes
 
 def encode_overlay(record: ExternalBindingOverlayRecord, token: bytes | None) -> bytes:
     """An overlay that has a place, with its token as it is to be stored."""
-    return pack((record.model_dump_json(exclude={"bootstrap_token"}, warnings=False), token))
+    return pack((record.model_dump_json(exclude={"bootstrap_token"}), token))
 
 
 def stored_token(place: bytes, stored: bytes) -> bytes | None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import blake2b
-from itertools import chain, zip_longest
+from itertools import chain, repeat, zip_longest
 from operator import is_
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -266,7 +266,7 @@ def _check_changes(layout: _Layout[Any], before: Snapshot, *after: tuple[Any, ..
     names = ((*layout.plan, *layout.plan_columns), layout.scheduler, tuple(layout.block_columns))
     checks = _FIELD_CHECKS[layout.model]
     for group, known, values in zip(names, (before.plan, before.scheduler, before.columns), after, strict=True):
-        for name, old, value in zip_longest(group, known, values):
+        for name, old, value in zip(group, known or repeat(_NOTHING), values, strict=False):
             if old is not value:
                 require(layout.model, name, checks[name], value)
                 if name in layout.maps:

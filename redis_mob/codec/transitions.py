@@ -37,9 +37,11 @@ def require_encodable(transition: Transition) -> None:
     def encode() -> None:
         change_of_run(before.run.flow_state, after.flow_state)
         for name, frame in after.frames.items():
-            change_of_frame(name, before.run.frames.get(name), frame)
+            if (frame_before := before.run.frames.get(name)) is not frame:
+                change_of_frame(name, frame_before, frame)
         for name, loop in after.loops.items():
-            change_of_loop(name, before.run.loops.get(name), loop)
+            if (loop_before := before.run.loops.get(name)) is not loop:
+                change_of_loop(name, loop_before, loop)
         for key, execution in transition.executions.items():
             execution_field(key)
             encode_execution(execution)

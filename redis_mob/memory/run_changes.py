@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from redis_mob.codec.changes import change_of_frame, change_of_loop, change_of_run
+from redis_mob.codec.changes import change_of_frame, change_of_loop, change_of_run, fields_of_loop
 from redis_mob.codec.ledgers import (
     decode_input,
     decode_json,
@@ -72,6 +72,12 @@ def next_loop(loop_instance_id: str, expected: LoopSnapshot | None, following: L
     """The next state of a loop as a server would give it back. Raises like `codec.changes.change_of_loop`."""
     change_of_loop(loop_instance_id, expected, following)
     return LoopSnapshot(kernel_state=decoded(following.kernel_state))
+
+
+def first_loop(loop_instance_id: str, loop: LoopSnapshot) -> LoopSnapshot:
+    """A loop that is written whatever is there. Raises like `codec.changes.fields_of_loop`."""
+    fields_of_loop(loop_instance_id, loop)
+    return LoopSnapshot(kernel_state=decoded(loop.kernel_state))
 
 
 def checked_step_entry(entry: StepLedgerEntry) -> StepLedgerEntry:

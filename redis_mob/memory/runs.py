@@ -222,7 +222,7 @@ class MemoryRunStore(MobRunStore):
         snapshot: LoopSnapshot,
         ledger_entry: LoopIterationLedgerEntry | None = None,
     ) -> None:
-        loop = changes.next_loop(loop_instance_id, None, snapshot)
+        loop = changes.first_loop(loop_instance_id, snapshot)
         row = None if ledger_entry is None else changes.checked_iteration(ledger_entry)
         run = self._existing(run_id)
         following = run.model_copy(update={"loops": run.loops.set((loop_instance_id, loop))})

@@ -239,7 +239,7 @@ def _check_json(value: Any, path: str, depth: int, deepest: int) -> None:
         return
     if isinstance(value, str):
         try:
-            value.encode()
+            str.encode(value)
         except UnicodeEncodeError:
             raise ValueError(f"{path}: a lone surrogate cannot be stored as UTF-8") from None
         return

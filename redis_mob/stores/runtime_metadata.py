@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from redis_mob.codec import runtime_metadata as codec
-from redis_mob.codec.arguments import flag, instance
+from redis_mob.codec.arguments import flag, instance, text
 from redis_mob.codec.documents import encode_name
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
@@ -113,22 +113,22 @@ class RedisRuntimeMetadataStore(MobRuntimeMetadataStore):
         )
 
     def _sealed_supervisor(self, mob_id: str, record: SupervisorAuthorityRecord) -> bytes:
-        plaintext = codec.encode_supervisor(mob_id, "record", record)
+        mob, plaintext = text("the mob id", mob_id), codec.encode_supervisor(mob_id, "record", record)
         check_peer_ids(record)
-        return self._secrets.seal(mob_id, codec.SUPERVISOR, plaintext)
+        return self._secrets.seal(mob, codec.SUPERVISOR, plaintext)
 
     def _opened_supervisor(self, mob_id: str, stored: bytes) -> SupervisorAuthorityRecord:
-        return codec.decode_supervisor(mob_id, self._secrets.open(mob_id, codec.SUPERVISOR, stored))
+        return codec.decode_supervisor(mob_id, self._secrets.open(text("the mob id", mob_id), codec.SUPERVISOR, stored))
 
     def _overlay_keys(self) -> list[str]:
         return [self._keys.overlays, self._keys.overlay_places]
 
     def _overlay_arguments(self, mob_id: str, record: ExternalBindingOverlayRecord) -> list[bytes]:
-        place = codec.place_of_overlay(mob_id, record)
+        mob, place = text("the mob id", mob_id), codec.place_of_overlay(mob_id, record)
         token = None
         if record.bootstrap_token is not None:
             kind = codec.token_kind(record.agent_identity, record.generation)
-            token = self._secrets.seal(mob_id, kind, codec.encode_token(place, record.bootstrap_token))
+            token = self._secrets.seal(mob, kind, codec.encode_token(place, record.bootstrap_token))
         return [place, codec.encode_overlay(record, token)]
 
     def _opened_overlay(self, place: bytes, stored: bytes) -> ExternalBindingOverlayRecord:

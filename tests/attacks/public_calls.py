@@ -1,0 +1,250 @@
+"""Every public method of the stores with arguments that are right, and what is in the storage they are tried on."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
+from typing import Any, NamedTuple, cast
+
+from redis_mob.contracts import (
+    ExecutionStore,
+    MobEventStore,
+    MobRunStore,
+    MobRuntimeMetadataStore,
+    MobSpecStore,
+    RealmProfileStore,
+    WatchableConfigStore,
+)
+from redis_mob.models import MobRunStatus, Put
+from redis_mob.models.execution import ExecutionKey
+from redis_mob.models.transition import RunView
+from redis_mob.storage import MobStorage
+from redis_mob.testing.samples.compound import FRAME, INPUTS, LOOP, NEXT_FRAME, NEXT_LOOP, NEXT_RUN, RUN, scene
+from redis_mob.testing.samples.documents import FULL_DEFINITION, FULL_PROFILE, authority, overlay, rotation
+from redis_mob.testing.samples.driven_runs import ONE_STEP, DrivenRun, keys_of, pending
+from redis_mob.testing.samples.new_events import completed, failed, numbered, step_failed
+from redis_mob.testing.samples.states import NOON, failure_entry, frame, iteration_entry, loop, step_entry
+
+CONTRACTS: Mapping[str, type] = {
+    "events": MobEventStore,
+    "runs": MobRunStore,
+    "specs": MobSpecStore,
+    "runtime_metadata": MobRuntimeMetadataStore,
+    "realm_profiles": RealmProfileStore,
+    "config": WatchableConfigStore,
+    "executions": ExecutionStore,
+}
+
+RUN_ID, FLEET_RUN = "0191a6a0-0000-4000-8000-00000000000a", "0191a6a0-0000-4000-8000-00000000000f"
+JSON = {"ok": [1, 1.5, None, True, "é"]}
+DIGEST = pending(ONE_STEP)[1].definition
+
+TOKEN = {"bootstrap_token": "token"}
+
+ANY_JSON = ("value", "output", "step_output")
+"""Arguments that take any JSON value."""
+
+
+class Method(NamedTuple):
+    """A method of a store."""
+
+    store: str
+    name: str
+
+    @property
+    def parameters(self) -> Mapping[str, inspect.Parameter]:
+        """What the contract says that it takes."""
+        found = dict(inspect.signature(getattr(CONTRACTS[self.store], self.name)).parameters)
+        del found["self"]
+        return found
+
+    def call(self, storage: MobStorage, arguments: Mapping[str, Any]) -> Awaitable[Any]:
+        """Call it, and go on as far as its result lets one."""
+        positional = [
+            arguments[name]
+            for name, parameter in self.parameters.items()
+            if parameter.kind is not inspect.Parameter.KEYWORD_ONLY
+        ]
+        named = {name: value for name, value in arguments.items() if self.parameters[name].kind.name == "KEYWORD_ONLY"}
+        return ended(lambda: getattr(getattr(storage, self.store), self.name)(*positional, **named))
+
+
+METHODS = [
+    Method(store, name)
+    for store, contract in CONTRACTS.items()
+    for name, member in inspect.getmembers(contract, inspect.isfunction)
+    if not name.startswith("_")
+]
+
+
+async def ended(begin: Any) -> Any:
+    """The result of a call: awaited, entered and left, or read to its end."""
+    result = begin()
+    if inspect.isawaitable(result):
+        return readable(await result)
+    if isinstance(result, AbstractAsyncContextManager):
+        async with cast("AbstractAsyncContextManager[Any]", result):
+            return None
+    if isinstance(result, AsyncIterator):
+        return [item async for item in cast("AsyncIterator[Any]", result)]
+    return None
+
+
+RIGHT: Mapping[str, Any] = {
+    # by the name of the argument, or of the method and the argument where several have the same
+    "event": numbered(9),
+    "append_terminal_event_if_absent.event": failed(RUN_ID),
+    "append_step_failed_event_if_absent.event": step_failed("other"),
+    "cas_run_snapshot_and_append_terminal_event.event": completed(RUN_ID),
+    "events": [numbered(7), completed("0191a6a0-0000-4000-8000-000000000003")],
+    "after_cursor": 1,
+    "after": 1,
+    "limit": 2,
+    "older_than": NOON,
+    "structural": False,
+    "run": scene(run_id="0191a6a0-0000-4000-8000-00000000000b", step_ledger=[step_entry(output=1)]),
+    "start_run.run": pending(ONE_STEP, run_id="0191a6a0-0000-4000-8000-00000000000c")[0],
+    "run_id": RUN_ID,
+    "load.run_id": FLEET_RUN,
+    "renew_lease.run_id": FLEET_RUN,
+    "request_cancel.run_id": FLEET_RUN,
+    "mob_id": "mob",
+    "flow_id": "review",
+    "expected": RUN,
+    "next": NEXT_RUN,
+    "cas_run_status.expected": MobRunStatus.RUNNING,
+    "cas_run_status.next": MobRunStatus.PENDING,
+    "cas_frame_state.expected": FRAME,
+    "cas_frame_state.next": NEXT_FRAME,
+    "expected_status": MobRunStatus.RUNNING,
+    "next_status": MobRunStatus.PENDING,
+    "expected_flow_state": RUN,
+    "next_flow_state": NEXT_RUN,
+    "expected_run_state": RUN,
+    "next_run_state": NEXT_RUN,
+    "frame_id": "root",
+    "expected_frame": FRAME,
+    "next_frame": NEXT_FRAME,
+    "initial_frame": frame("body"),
+    "loop_instance_id": "loop-1",
+    "expected_loop": LOOP,
+    "next_loop": NEXT_LOOP,
+    "initial_loop": loop("loop-2"),
+    "snapshot": loop(),
+    "authority_inputs": INPUTS,
+    "entry": step_entry(output=JSON),
+    "append_failure_entry.entry": failure_entry(),
+    "append_failure_entry_if_absent.entry": failure_entry(),
+    "ledger_entry": iteration_entry(),
+    "step_id": "build",
+    "output": JSON,
+    "step_output_key": "build",
+    "step_output": JSON,
+    "loop_context": ("refine", 1),
+    "definition": FULL_DEFINITION,
+    "start_run.definition": ONE_STEP,
+    "revision": 1,
+    "record": authority(1, epoch=3, pending=rotation()),
+    "put_external_binding_overlay_if_absent.record": overlay("other", **TOKEN),
+    "upsert_external_binding_overlay.record": overlay(**TOKEN),
+    "compare_and_put_supervisor_authority.expected": authority(),
+    "agent_identity": "agent",
+    "generation": 0,
+    "adopt_unsealed": False,
+    "name": "profile",
+    "profile": FULL_PROFILE,
+    "expected_revision": 1,
+    "namespace": "agents",
+    "id": "a",
+    "value": JSON,
+    "offset": 0,
+    "page_size": 10,
+    "writes": [Put("agents", "b", JSON)],
+    "namespaces": ["agents"],
+    "scope_id": "scope",
+    "launch": pending(ONE_STEP)[1],
+    "digest": DIGEST,
+    "max_runs": 0,
+    "max_executions": 0,
+    "keep": timedelta(milliseconds=1),
+    "roles": ["worker"],
+}
+
+
+class Scene(NamedTuple):
+    """What was read of the fleet's run in one storage: its content depends on the storage's clock."""
+
+    view: RunView
+    key: ExecutionKey
+    driven: DrivenRun
+
+
+async def prepared(storage: MobStorage) -> Scene:
+    """Put something into every store, and read what the methods of executions are tried with."""
+    await storage.events.append_batch([numbered(1, timestamp=NOON), numbered(2), step_failed()])
+    await storage.runs.create_run(scene(run_id=RUN_ID, step_ledger=[step_entry()], failure_ledger=[failure_entry()]))
+    await storage.specs.put_spec("mob", FULL_DEFINITION)
+    await storage.runtime_metadata.put_supervisor_authority("mob", authority())
+    await storage.runtime_metadata.upsert_external_binding_overlay("mob", overlay(**TOKEN))
+    await storage.realm_profiles.create("profile", FULL_PROFILE)
+    await storage.config.put("agents", "a", {"meta": {"revision": 1}})
+    run, launch = pending(ONE_STEP, run_id=FLEET_RUN)
+    run = run.model_copy(update={"created_at": NOON})
+    assert await storage.executions.start_run(run, launch, ONE_STEP)
+    driven = DrivenRun(storage.executions, ONE_STEP, FLEET_RUN)
+    await driven.advance()
+    [key, _] = keys_of(await driven.view())
+    await driven.claim(key)
+    return Scene(await driven.view(), key, driven)
+
+
+def right_arguments(method: Method, scene: Scene) -> dict[str, Any]:
+    """Arguments that are right in a storage as it was prepared. Raises KeyError for one that the table lacks."""
+    execution = scene.view.executions[scene.key]
+    own: dict[str, Any] = {
+        "renew_lease.key": scene.key,
+        "renew_lease.expected": execution,
+        "renew_lease.next": execution.model_copy(update={"attempt": 2}),
+        "commit.transition": scene.driven.settled(scene.view, scene.key),
+    }
+    known = {**RIGHT, **own}
+    return {name: known.get(f"{method.name}.{name}", known.get(name, _MISSING)) for name in method.parameters}
+
+
+_MISSING = object()
+
+
+def lacking(method: Method, scene: Scene) -> list[str]:
+    """The parameters that the table has no right value for."""
+    return [name for name, value in right_arguments(method, scene).items() if value is _MISSING]
+
+
+async def everything(storage: MobStorage) -> Any:
+    """All that can be read of a storage."""
+    specs = await storage.specs.list_specs()
+    mobs = ["mob", "", "1"]
+    return [
+        await storage.events.replay_all(),
+        await storage.events.latest_cursor(),
+        [await storage.runs.list_runs(mob) for mob in mobs],
+        [await storage.runs.get_run(run_id) for run_id in (RUN_ID, FLEET_RUN)],
+        [(mob, await storage.specs.get_spec(mob)) for mob in specs],
+        [await storage.runtime_metadata.load_supervisor_authority(mob) for mob in mobs],
+        [await storage.runtime_metadata.list_external_binding_overlays(mob) for mob in mobs],
+        await storage.realm_profiles.list(),
+        await storage.config.snapshot(["agents", "1", "red"]),
+        [await storage.config.change_token(name) for name in ("agents", "1")],
+        [await storage.config.history("agents", id) for id in ("a", "b", "1")],
+        readable(await storage.executions.load(FLEET_RUN)),
+        await storage.executions.status(FLEET_RUN),
+    ]
+
+
+def readable(result: Any) -> Any:
+    """A result that has a text."""
+    if not isinstance(result, RunView):
+        return result
+    executions = [[*key, execution] for key, execution in sorted(result.executions.items())]
+    return [result.run, result.launch, executions, result.cancel_requested]
