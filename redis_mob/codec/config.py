@@ -172,7 +172,7 @@ def encode_document(name: str, value: Any) -> EncodedDocument:
     try:
         text = json_text(check_json(value)).encode()
     except ValueError as error:
-        raise SerializationError(f"config document {name} cannot be stored: {shortened(str(error))}") from error
+        raise SerializationError(f"config document {name} cannot be stored: {error}") from error
     if len(text) > MAX_DOCUMENT_BYTES:
         raise SerializationError(
             f"config document {name} cannot be stored: $: {len(text)} bytes of JSON, at most {MAX_DOCUMENT_BYTES} fit"

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, cast, get_args
 
 from pydantic import ValidationError
 
-from redis_mob.codec.arguments import instance, storable, text
+from redis_mob.codec.arguments import instance, storable
 from redis_mob.codec.arguments import moment as checked_moment
 from redis_mob.codec.ledgers import microseconds, moment
 from redis_mob.codec.packing import pack
@@ -66,7 +66,7 @@ def encode_new_event(event: NewMobEvent) -> EncodedEvent:
 
 
 def _encoded(event: NewMobEvent) -> EncodedEvent:
-    mob_id = text("mob_id", event.mob_id)
+    mob_id = str.encode(event.mob_id).decode()
     written = _kind_json(kind_of(event)).encode()
     kind = MOB_EVENT_KIND.validate_json(written)
     ends = terminal_identity(kind)

@@ -13,7 +13,7 @@ import pydantic_core
 from redis_mob.codec.arguments import instance, listed, storable_json, text
 from redis_mob.codec.field_checks import field_checks, require_fields
 from redis_mob.codec.packing import Argument, pack, unpack
-from redis_mob.errors import InternalError, ValidationError, shortened, shown
+from redis_mob.errors import InternalError, ValidationError, shown
 from redis_mob.models.authority import FLOW_AUTHORITY_INPUT, STORABLE_INPUTS, FlowAuthorityInput
 from redis_mob.models.base import FrozenDict, SortedDict, check_value, json_text
 from redis_mob.models.run import (
@@ -52,7 +52,7 @@ def encode_value(what: str, value: object) -> bytes:
     try:
         return encode_json(check_value(value))
     except ValueError as error:
-        raise InternalError(f"{what}: {shortened(str(error))}") from None
+        raise InternalError(f"{what}: {error}") from None
 
 
 def step_output_named(step_id: str) -> str:

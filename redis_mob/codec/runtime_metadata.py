@@ -76,7 +76,8 @@ def place_of_overlay(mob_id: str, record: ExternalBindingOverlayRecord) -> bytes
         return overlay_place(mob_id, checked.agent_identity, checked.generation)
 
     overlay_prefix(mob_id)
-    return storable(f"an overlay of mob {shown(mob_id)}", encode)
+    agent, generation = (shown(vars(checked).get(name)) for name in ("agent_identity", "generation"))
+    return storable(f"the overlay of {agent}, generation {generation}, of mob {shown(mob_id)}", encode)
 
 
 def encode_overlay(record: ExternalBindingOverlayRecord, token: bytes | None) -> bytes:

@@ -11,33 +11,18 @@ are frozen, which is what makes the identity of a field object proof enough.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from itertools import chain, repeat, zip_longest
 from operator import is_
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from redis_mob.codec.field_checks import KEYS, field_checks, item_checks, require
+from redis_mob.codec.layouts import LAYOUTS, VALUES, Column, Layout
 from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack
 from redis_mob.errors import InternalError, SerializationError
 from redis_mob.models.base import Model, SortedDict, presorted
-from redis_mob.models.flow import (
-    CollectionPolicyKind,
-    DependencyMode,
-    FlowFrameState,
-    FlowPhase,
-    FlowRunState,
-    FlowStepStatus,
-    FramePhase,
-    FrameScope,
-    LoopIterationState,
-    LoopPhase,
-    LoopStage,
-    NodeKind,
-    NodeStatus,
-)
+from redis_mob.models.flow import FlowFrameState, FlowRunState, LoopIterationState
 
 BLOCK = 32
 """Steps (or nodes) whose changing columns share one group."""
@@ -47,7 +32,6 @@ DIGEST_SIZE = 16
 _PLAN = b"plan"
 _SCHEDULER = b"scheduler"
 _MEMORY = "_snapshot"
-_NONE = 255
 
 S = TypeVar("S", bound=Model)
 
@@ -94,129 +78,8 @@ def _digest_of_digests(groups: Mapping[bytes, Group]) -> bytes:
     return total.digest()
 
 
-class _Column(NamedTuple):
-    """How the values of one map become a row, and back."""
-
-    write: Callable[[Iterable[Any]], Sequence[Any]]
-    read: Callable[[Sequence[Any]], Iterable[Any]]
-
-
-def _coded(*members: object) -> _Column:
-    # One byte per value. The position is the stored code, so a new member may only be added at the end.
-    codes: dict[object, int] = {None: _NONE, **{member: code for code, member in enumerate(members)}}
-    names = {code: member for member, code in codes.items()}
-
-    def write(values: Iterable[object]) -> bytes:
-        return bytes(map(codes.__getitem__, values))
-
-    def read(row: Sequence[Any]) -> Iterable[object]:
-        return map(names.__getitem__, row)
-
-    return _Column(write, read)
-
-
-_BOOLS = _coded(False, True)
-_VALUES = _Column(write=tuple, read=iter)
-
-
-@dataclass(frozen=True)
-class _Layout(Generic[S]):
-    """Which field of a state lies in which group.
-
-    The plan does not change after the state was made; columns change step by step; the rest changes all the time.
-    """
-
-    model: type[S]
-    ids: str | None
-    plan: tuple[str, ...]
-    plan_columns: Mapping[str, _Column]
-    block_columns: Mapping[str, _Column]
-    scheduler: tuple[str, ...]
-    enums: Mapping[str, type[StrEnum]]
-    maps: tuple[str, ...] = ()
-
-
-_FLOW_RUN = _Layout(
-    model=FlowRunState,
-    ids="tracked_steps",
-    plan=(
-        "tracked_steps",
-        "ordered_steps",
-        "escalation_threshold",
-        "max_step_retries",
-        "max_active_nodes",
-        "max_active_frames",
-        "max_frame_depth",
-    ),
-    plan_columns={
-        "step_has_conditions": _BOOLS,
-        "step_dependencies": _VALUES,
-        "step_dependency_modes": _coded(*DependencyMode),
-        "step_branches": _VALUES,
-        "step_collection_policies": _coded(*CollectionPolicyKind),
-        "step_quorum_thresholds": _VALUES,
-    },
-    block_columns={
-        "step_status": _coded(*FlowStepStatus),
-        "output_recorded": _BOOLS,
-        "step_condition_results": _BOOLS,
-        "step_target_counts": _VALUES,
-        "step_target_success_counts": _VALUES,
-        "step_target_terminal_failure_counts": _VALUES,
-    },
-    maps=("target_retry_counts",),
-    scheduler=(
-        "phase",
-        "target_retry_counts",
-        "failure_count",
-        "consecutive_failure_count",
-        "ready_frames",
-        "ready_frame_membership",
-        "pending_body_frame_loops",
-        "pending_body_frame_loop_membership",
-        "active_node_count",
-        "active_frame_count",
-        "last_granted_frame",
-        "last_granted_loop",
-    ),
-    enums={"phase": FlowPhase},
-)
-
-_FLOW_FRAME = _Layout(
-    model=FlowFrameState,
-    ids="tracked_nodes",
-    plan=("tracked_nodes", "ordered_nodes", "frame_id", "frame_scope", "loop_instance_id", "iteration"),
-    plan_columns={
-        "node_kind": _coded(*NodeKind),
-        "node_dependencies": _VALUES,
-        "node_dependency_modes": _coded(*DependencyMode),
-        "node_branches": _VALUES,
-    },
-    block_columns={
-        "node_status": _coded(*NodeStatus),
-        "output_recorded": _BOOLS,
-        "node_condition_results": _BOOLS,
-    },
-    scheduler=("phase", "last_admitted_node", "branch_winners", "ready_queue"),
-    enums={"phase": FramePhase, "frame_scope": FrameScope},
-)
-
-_LOOP_ITERATION = _Layout(
-    model=LoopIterationState,
-    ids=None,
-    plan=("loop_instance_id", "parent_frame_id", "parent_node_id", "loop_id", "depth", "max_iterations"),
-    plan_columns={},
-    block_columns={},
-    scheduler=("phase", "stage", "current_iteration", "last_completed_iteration", "active_body_frame_id"),
-    enums={"phase": LoopPhase, "stage": LoopStage},
-)
-
-_LAYOUTS: dict[type[Model], _Layout[Any]] = {
-    layout.model: layout for layout in (_FLOW_RUN, _FLOW_FRAME, _LOOP_ITERATION)
-}
-
-_FIELD_CHECKS = {model: field_checks(model) for model in _LAYOUTS}
-_ITEM_CHECKS = {model: item_checks(model) for model in _LAYOUTS}
+_FIELD_CHECKS = {model: field_checks(model) for model in LAYOUTS}
+_ITEM_CHECKS = {model: item_checks(model) for model in LAYOUTS}
 
 
 def encode(state: FlowRunState | FlowFrameState | LoopIterationState) -> Snapshot:
@@ -226,7 +89,7 @@ def encode(state: FlowRunState | FlowFrameState | LoopIterationState) -> Snapsho
     back.
     """
     fields = vars(state)
-    layout = _LAYOUTS.get(type(state)) or _layout_of(state)
+    layout = LAYOUTS.get(type(state)) or _layout_of(state)
     before: Snapshot = fields.get(_MEMORY, _NOTHING)
 
     try:
@@ -253,12 +116,12 @@ def encode(state: FlowRunState | FlowFrameState | LoopIterationState) -> Snapsho
     return snapshot
 
 
-def _layout_of(state: Model) -> _Layout[Any]:
+def _layout_of(state: Model) -> Layout[Any]:
     """The layout of a state whose class was made from one of the three."""
-    return next(layout for kind, layout in _LAYOUTS.items() if isinstance(state, kind))
+    return next(layout for kind, layout in LAYOUTS.items() if isinstance(state, kind))
 
 
-def _check_changes(layout: _Layout[Any], before: Snapshot, *after: tuple[Any, ...]) -> None:
+def _check_changes(layout: Layout[Any], before: Snapshot, *after: tuple[Any, ...]) -> None:
     """Raises InternalError for a field that does not hold what it says; one that is the same object as before does.
 
     What lies in the columns is checked where they are encoded.
@@ -274,13 +137,13 @@ def _check_changes(layout: _Layout[Any], before: Snapshot, *after: tuple[Any, ..
                     _check_items(layout, name, value.values())
 
 
-def _check_items(layout: _Layout[Any], name: str, values: Collection[Any]) -> None:
+def _check_items(layout: Layout[Any], name: str, values: Collection[Any]) -> None:
     """Raises InternalError if values of a mapping are not what its annotation says."""
     require(layout.model, name, _ITEM_CHECKS[layout.model][name], values)
 
 
 def _sources(
-    layout: _Layout[Any], fields: Mapping[str, Any]
+    layout: Layout[Any], fields: Mapping[str, Any]
 ) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]:
     """The field objects behind the plan, the scheduler group and the blocks."""
     return (
@@ -294,7 +157,7 @@ def _identical(old: tuple[object, ...], new: tuple[object, ...]) -> bool:
     return len(old) == len(new) and all(map(is_, old, new))
 
 
-def _row(layout: _Layout[Any], name: str, column: _Column, mapping: Mapping[str, Any], ids: tuple[str, ...]) -> Row:
+def _row(layout: Layout[Any], name: str, column: Column, mapping: Mapping[str, Any], ids: tuple[str, ...]) -> Row:
     keys = tuple(mapping)
     if keys != ids:
         require(layout.model, name, KEYS, keys)
@@ -305,15 +168,15 @@ def _row(layout: _Layout[Any], name: str, column: _Column, mapping: Mapping[str,
         raise
 
 
-def _plan_value(layout: _Layout[Any], fields: Mapping[str, Any], ids: tuple[str, ...]) -> tuple[object, ...]:
+def _plan_value(layout: Layout[Any], fields: Mapping[str, Any], ids: tuple[str, ...]) -> tuple[object, ...]:
     scalars = tuple(fields[name] for name in layout.plan)
     for name, column in layout.plan_columns.items():
-        if column is _VALUES:
+        if column is VALUES:
             _check_items(layout, name, fields[name].values())
     return scalars, tuple(_row(layout, name, column, fields[name], ids) for name, column in layout.plan_columns.items())
 
 
-def _rows(layout: _Layout[Any], columns: tuple[Any, ...], ids: tuple[str, ...], before: Snapshot) -> tuple[Row, ...]:
+def _rows(layout: Layout[Any], columns: tuple[Any, ...], ids: tuple[str, ...], before: Snapshot) -> tuple[Row, ...]:
     """The columns as rows; a column that is the same object as before keeps its row."""
     made = zip_longest(layout.block_columns.items(), columns, before.columns, before.rows)
     return tuple(
@@ -322,7 +185,7 @@ def _rows(layout: _Layout[Any], columns: tuple[Any, ...], ids: tuple[str, ...], 
     )
 
 
-def _blocks(layout: _Layout[Any], rows: tuple[Row, ...], length: int, before: Snapshot) -> dict[bytes, Group]:
+def _blocks(layout: Layout[Any], rows: tuple[Row, ...], length: int, before: Snapshot) -> dict[bytes, Group]:
     """The rows cut into blocks, of which those keep their group that hold the same as before.
 
     A map with keys of its own keeps all rows together in one block. Only blocks that are made anew are checked: a row
@@ -350,10 +213,10 @@ def _blocks(layout: _Layout[Any], rows: tuple[Row, ...], length: int, before: Sn
     return blocks
 
 
-def _check_rows(layout: _Layout[Any], rows: Iterable[Sequence[Any]]) -> None:
+def _check_rows(layout: Layout[Any], rows: Iterable[Sequence[Any]]) -> None:
     """Raises InternalError for values that are not what their column says; coded columns hold nothing else."""
     for (name, column), values in zip(layout.block_columns.items(), rows, strict=True):
-        if column is _VALUES:
+        if column is VALUES:
             _check_items(layout, name, values)
 
 
@@ -363,7 +226,7 @@ def decode(model: type[S], groups: Mapping[bytes, bytes], digest: bytes) -> S:
     Raises SerializationError if they do not match the digest, or are not what this layout writes: what a digest
     vouches for is not validated a second time.
     """
-    layout = _LAYOUTS[model]
+    layout = LAYOUTS[model]
     found = {name: Group(data, blake2b(data, digest_size=DIGEST_SIZE).digest()) for name, data in groups.items()}
     blocks = sorted((name for name in found if name not in (_PLAN, _SCHEDULER)), key=_by_number)
     ordered = {name: found[name] for name in (_PLAN, *blocks, _SCHEDULER) if name in found}
@@ -384,7 +247,7 @@ def _by_number(block: bytes) -> tuple[int, bytes]:
 
 
 def _fields(
-    layout: _Layout[Any], groups: Mapping[bytes, bytes], blocks: Sequence[bytes]
+    layout: Layout[Any], groups: Mapping[bytes, bytes], blocks: Sequence[bytes]
 ) -> tuple[dict[str, Any], tuple[Row, ...]]:
     scalars, plan_rows = unpack(groups[_PLAN])
     fields: dict[str, Any] = dict(zip(layout.plan, scalars, strict=True))

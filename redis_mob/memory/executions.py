@@ -24,7 +24,7 @@ from redis_mob.contracts import ExecutionStore, WakeUp
 from redis_mob.errors import NotFoundError
 from redis_mob.memory import run_changes as changes
 from redis_mob.memory.namespace import Access, Namespace
-from redis_mob.memory.runs import existing_run, run_key
+from redis_mob.memory.run_lookup import existing_run, run_key
 from redis_mob.models import MobDefinition, MobRun, MobRunStatus
 from redis_mob.models.execution import Execution, ExecutionKey, RunLaunch
 from redis_mob.models.transition import DueWork, RunView, Transition

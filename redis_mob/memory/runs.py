@@ -14,13 +14,12 @@ from redis_mob.contracts import MobRunStore
 from redis_mob.errors import (
     CasConflictError,
     InternalError,
-    NotFoundError,
     RunAlreadyExistsError,
-    ValidationError,
     shown,
 )
 from redis_mob.memory import run_changes as changes
-from redis_mob.memory.namespace import Access, Namespace
+from redis_mob.memory.namespace import Access
+from redis_mob.memory.run_lookup import existing_run, run_key
 from redis_mob.models import (
     FailureLedgerEntry,
     FlowAuthorityInput,
@@ -34,7 +33,6 @@ from redis_mob.models import (
     NewMobEvent,
     StepLedgerEntry,
 )
-from redis_mob.models.base import canonical_run_id
 
 S = TypeVar("S", FrameSnapshot, LoopSnapshot)
 
@@ -45,22 +43,6 @@ class Swap(NamedTuple, Generic[S]):
     name: str
     expected: S | None
     next: S
-
-
-def run_key(run_id: str) -> str:
-    """The one spelling of a run's id. Raises ValidationError for what is no id."""
-    try:
-        return canonical_run_id(run_id)
-    except ValueError as error:
-        raise ValidationError(f"a run is named by its id: {error}") from None
-
-
-def existing_run(content: Namespace, run_id: str) -> MobRun:
-    """The run of this id. Raises NotFoundError."""
-    run = content.runs.get(run_key(run_id))
-    if run is None:
-        raise NotFoundError(f"run {run_id} does not exist")
-    return run
 
 
 class MemoryRunStore(MobRunStore):

@@ -29,7 +29,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
-from redis_mob.errors import shown
+from redis_mob.errors import shortened, shown
 from redis_mob.models.duplicates import repeated_field
 
 SCHEMA_VERSION = 6
@@ -230,22 +230,22 @@ Timestamp = Annotated[
 
 def _check_json(value: Any, path: str, depth: int, deepest: int) -> None:
     if depth > deepest:
-        raise ValueError(f"{path}: nested deeper than {deepest} levels")
+        raise _refusal(path, f"nested deeper than {deepest} levels")
     if value is None or isinstance(value, bool):
         return
     if isinstance(value, int):
         if not -_TOO_LONG < value < _TOO_LONG:
-            raise ValueError(f"{path}: an integer of more than {MAX_DIGITS} digits could not be read back")
+            raise _refusal(path, f"an integer of more than {MAX_DIGITS} digits could not be read back")
         return
     if isinstance(value, str):
         try:
             str.encode(value)
         except UnicodeEncodeError:
-            raise ValueError(f"{path}: a lone surrogate cannot be stored as UTF-8") from None
+            raise _refusal(path, "a lone surrogate cannot be stored as UTF-8") from None
         return
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise ValueError(f"{path}: {value} is no JSON number")
+            raise _refusal(path, f"{value} is no JSON number")
         return
     if isinstance(value, list | tuple):
         for index, item in enumerate(cast("Sequence[Any]", value)):
@@ -254,11 +254,15 @@ def _check_json(value: Any, path: str, depth: int, deepest: int) -> None:
     if isinstance(value, dict):
         for key, item in cast("dict[Any, Any]", value).items():
             if not isinstance(key, str):
-                raise ValueError(f"{path}: the key {shown(key)} is no text")
+                raise _refusal(path, f"the key {shown(key)} is no text")
             _check_json(key, f"{path}.{key!r}", depth, deepest)
             _check_json(item, f"{path}.{key}", depth + 1, deepest)
         return
-    raise ValueError(f"{path}: a {type(value).__name__} is no JSON value")
+    raise _refusal(path, f"a {type(value).__name__} is no JSON value")
+
+
+def _refusal(path: str, problem: str) -> ValueError:
+    return ValueError(f"{shortened(path)}: {problem}")
 
 
 def check_json(value: Any, deepest: int = MAX_JSON_DEPTH) -> Any:
