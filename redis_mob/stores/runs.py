@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from redis_mob.codec import ledgers
 from redis_mob.codec.arguments import member, text
 from redis_mob.codec.changes import change_of_frame, change_of_loop, change_of_run, counted, fields_of_loop
 from redis_mob.codec.events import require_terminal
-from redis_mob.codec.packing import Argument
 from redis_mob.codec.runs import decode_run, encode_run, place_prefix, run_id_of_place, run_parts
 from redis_mob.connection.calls.client import Client
-from redis_mob.connection.calls.keys import Keys
+from redis_mob.connection.calls.keys import Keys, RunKeys
 from redis_mob.connection.calls.replies import Reply, won
 from redis_mob.contracts import MobRunStore
 from redis_mob.errors import shown
@@ -77,13 +76,8 @@ class RedisRunStore(MobRunStore):
         next: FlowRunState,
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
-        keys = self._keys.run(run_id)
-        reply = await self._client.call(
-            "runs/cas_flow_state",
-            [keys.run, keys.authority],
-            {"run_change": change_of_run(expected, next), "new_inputs": ledgers.encode_inputs(authority_inputs)},
-        )
-        return won(reply, run_id)
+        change = change_of_run(expected, next)
+        return await self._swap("cas_flow_state", run_id, lambda _: [], authority_inputs, run_change=change)
 
     async def cas_run_snapshot(
         self,
@@ -95,18 +89,15 @@ class RedisRunStore(MobRunStore):
         next_flow_state: FlowRunState,
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
-        keys = self._keys.run(run_id)
-        reply = await self._client.call(
-            "runs/cas_run_snapshot",
-            [keys.run, keys.authority],
-            {
-                "expected_status": member("expected_status", expected_status, MobRunStatus),
-                "next_status": member("next_status", next_status, MobRunStatus),
-                "run_change": change_of_run(expected_flow_state, next_flow_state),
-                "new_inputs": ledgers.encode_inputs(authority_inputs),
-            },
+        return await self._swap(
+            "cas_run_snapshot",
+            run_id,
+            lambda _: [],
+            authority_inputs,
+            expected_status=member("expected_status", expected_status, MobRunStatus),
+            next_status=member("next_status", next_status, MobRunStatus),
+            run_change=change_of_run(expected_flow_state, next_flow_state),
         )
-        return won(reply, run_id)
 
     async def cas_run_snapshot_and_append_terminal_event(
         self,
@@ -189,6 +180,23 @@ class RedisRunStore(MobRunStore):
         )
         won(reply, run_id)
 
+    async def _swap(
+        self,
+        operation: str,
+        run_id: str,
+        keys_of: Callable[[RunKeys], Sequence[str]],
+        authority_inputs: Sequence[FlowAuthorityInput],
+        **arguments: Any,
+    ) -> bool:
+        """Compare and change parts of a run, and append the inputs. `keys_of` gives the keys of the other parts."""
+        keys = self._keys.run(run_id)
+        reply = await self._client.call(
+            f"runs/{operation}",
+            [keys.run, *keys_of(keys), keys.authority],
+            {**arguments, "new_inputs": ledgers.encode_inputs(authority_inputs)},
+        )
+        return won(reply, run_id)
+
     async def cas_frame_state(
         self,
         run_id: str,
@@ -198,16 +206,13 @@ class RedisRunStore(MobRunStore):
         next: FrameSnapshot,
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
-        keys = self._keys.run(run_id)
-        reply = await self._client.call(
-            "runs/cas_frame_state",
-            [keys.run, keys.frames, keys.authority],
-            {
-                "frame_change": change_of_frame(frame_id, expected, next),
-                "new_inputs": ledgers.encode_inputs(authority_inputs),
-            },
+        return await self._swap(
+            "cas_frame_state",
+            run_id,
+            lambda keys: [keys.frames],
+            authority_inputs,
+            frame_change=change_of_frame(frame_id, expected, next),
         )
-        return won(reply, run_id)
 
     async def cas_grant_node_slot(
         self,
@@ -220,17 +225,14 @@ class RedisRunStore(MobRunStore):
         next_frame: FrameSnapshot,
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
-        keys = self._keys.run(run_id)
-        reply = await self._client.call(
-            "runs/cas_grant_node_slot",
-            [keys.run, keys.frames, keys.authority],
-            {
-                "run_change": change_of_run(expected_run_state, next_run_state),
-                "frame_change": change_of_frame(frame_id, expected_frame, next_frame),
-                "new_inputs": ledgers.encode_inputs(authority_inputs),
-            },
+        return await self._swap(
+            "cas_grant_node_slot",
+            run_id,
+            lambda keys: [keys.frames],
+            authority_inputs,
+            run_change=change_of_run(expected_run_state, next_run_state),
+            frame_change=change_of_frame(frame_id, expected_frame, next_frame),
         )
-        return won(reply, run_id)
 
     async def cas_complete_step_and_record_output(
         self,
@@ -244,21 +246,15 @@ class RedisRunStore(MobRunStore):
         loop_context: tuple[str, int] | None = None,
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
-        keys = self._keys.run(run_id)
-        reply = await self._client.call(
-            "runs/cas_complete_step_and_record_output",
-            [keys.run, keys.frames, keys.outputs, keys.authority],
-            {
-                "frame_change": change_of_frame(frame_id, expected_frame, next_frame),
-                "output": ledgers.output_arguments(
-                    step_output_key,
-                    ledgers.encode_value(ledgers.step_output_named(step_output_key), step_output),
-                    loop_context,
-                ),
-                "new_inputs": ledgers.encode_inputs(authority_inputs),
-            },
+        output = ledgers.encode_value(ledgers.step_output_named(step_output_key), step_output)
+        return await self._swap(
+            "cas_complete_step_and_record_output",
+            run_id,
+            lambda keys: [keys.frames, keys.outputs],
+            authority_inputs,
+            frame_change=change_of_frame(frame_id, expected_frame, next_frame),
+            output=ledgers.output_arguments(step_output_key, output, loop_context),
         )
-        return won(reply, run_id)
 
     async def cas_start_loop(
         self,
@@ -273,18 +269,15 @@ class RedisRunStore(MobRunStore):
         initial_loop: LoopSnapshot,
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
-        keys = self._keys.run(run_id)
-        reply = await self._client.call(
-            "runs/cas_start_loop",
-            [keys.run, keys.frames, keys.loops, keys.authority],
-            {
-                "run_change": change_of_run(expected_run_state, next_run_state),
-                "frame_change": change_of_frame(frame_id, expected_frame, next_frame),
-                "loop_change": change_of_loop(loop_instance_id, None, initial_loop),
-                "new_inputs": ledgers.encode_inputs(authority_inputs),
-            },
+        return await self._swap(
+            "cas_start_loop",
+            run_id,
+            lambda keys: [keys.frames, keys.loops],
+            authority_inputs,
+            run_change=change_of_run(expected_run_state, next_run_state),
+            frame_change=change_of_frame(frame_id, expected_frame, next_frame),
+            loop_change=change_of_loop(loop_instance_id, None, initial_loop),
         )
-        return won(reply, run_id)
 
     async def cas_loop_request_body_frame(
         self,
@@ -297,17 +290,14 @@ class RedisRunStore(MobRunStore):
         next_run_state: FlowRunState,
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
-        keys = self._keys.run(run_id)
-        reply = await self._client.call(
-            "runs/cas_loop_request_body_frame",
-            [keys.run, keys.loops, keys.authority],
-            {
-                "run_change": change_of_run(expected_run_state, next_run_state),
-                "loop_change": change_of_loop(loop_instance_id, expected_loop, next_loop),
-                "new_inputs": ledgers.encode_inputs(authority_inputs),
-            },
+        return await self._swap(
+            "cas_loop_request_body_frame",
+            run_id,
+            lambda keys: [keys.loops],
+            authority_inputs,
+            run_change=change_of_run(expected_run_state, next_run_state),
+            loop_change=change_of_loop(loop_instance_id, expected_loop, next_loop),
         )
-        return won(reply, run_id)
 
     async def cas_grant_body_frame_start(
         self,
@@ -323,19 +313,16 @@ class RedisRunStore(MobRunStore):
         next_run_state: FlowRunState,
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
-        keys = self._keys.run(run_id)
-        reply = await self._client.call(
-            "runs/cas_grant_body_frame_start",
-            [keys.run, keys.loops, keys.frames, keys.iterations, keys.index, keys.authority],
-            {
-                "run_change": change_of_run(expected_run_state, next_run_state),
-                "loop_change": change_of_loop(loop_instance_id, expected_loop, next_loop),
-                "frame_change": change_of_frame(frame_id, None, initial_frame),
-                "entry": ledgers.iteration_arguments(ledger_entry),
-                "new_inputs": ledgers.encode_inputs(authority_inputs),
-            },
+        return await self._swap(
+            "cas_grant_body_frame_start",
+            run_id,
+            lambda keys: [keys.loops, keys.frames, keys.iterations, keys.index],
+            authority_inputs,
+            run_change=change_of_run(expected_run_state, next_run_state),
+            loop_change=change_of_loop(loop_instance_id, expected_loop, next_loop),
+            frame_change=change_of_frame(frame_id, None, initial_frame),
+            entry=ledgers.iteration_arguments(ledger_entry),
         )
-        return won(reply, run_id)
 
     async def cas_complete_body_frame(
         self,
@@ -351,13 +338,14 @@ class RedisRunStore(MobRunStore):
         next_run_state: FlowRunState,
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
-        return await self._cas_run_loop_and_frame(
-            "runs/cas_complete_body_frame",
+        return await self._swap(
+            "cas_complete_body_frame",
             run_id,
-            change_of_run(expected_run_state, next_run_state),
-            change_of_loop(loop_instance_id, expected_loop, next_loop),
-            change_of_frame(frame_id, expected_frame, next_frame),
+            lambda keys: [keys.loops, keys.frames],
             authority_inputs,
+            run_change=change_of_run(expected_run_state, next_run_state),
+            loop_change=change_of_loop(loop_instance_id, expected_loop, next_loop),
+            frame_change=change_of_frame(frame_id, expected_frame, next_frame),
         )
 
     async def cas_complete_loop(
@@ -374,33 +362,12 @@ class RedisRunStore(MobRunStore):
         next_run_state: FlowRunState,
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
-        return await self._cas_run_loop_and_frame(
-            "runs/cas_complete_loop",
+        return await self._swap(
+            "cas_complete_loop",
             run_id,
-            change_of_run(expected_run_state, next_run_state),
-            change_of_loop(loop_instance_id, expected_loop, next_loop),
-            change_of_frame(frame_id, expected_frame, next_frame),
+            lambda keys: [keys.loops, keys.frames],
             authority_inputs,
+            run_change=change_of_run(expected_run_state, next_run_state),
+            loop_change=change_of_loop(loop_instance_id, expected_loop, next_loop),
+            frame_change=change_of_frame(frame_id, expected_frame, next_frame),
         )
-
-    async def _cas_run_loop_and_frame(
-        self,
-        script: str,
-        run_id: str,
-        run: list[Argument],
-        loop: list[Argument],
-        frame: list[Argument],
-        authority_inputs: Sequence[FlowAuthorityInput],
-    ) -> bool:
-        keys = self._keys.run(run_id)
-        reply = await self._client.call(
-            script,
-            [keys.run, keys.loops, keys.frames, keys.authority],
-            {
-                "run_change": run,
-                "loop_change": loop,
-                "frame_change": frame,
-                "new_inputs": ledgers.encode_inputs(authority_inputs),
-            },
-        )
-        return won(reply, run_id)
