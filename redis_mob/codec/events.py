@@ -15,7 +15,14 @@ from redis_mob.codec.ledgers import microseconds, moment
 from redis_mob.codec.packing import pack
 from redis_mob.errors import InternalError, SerializationError, shortened, shown
 from redis_mob.models.base import SCHEMA_VERSION, format_timestamp
-from redis_mob.models.events import MOB_EVENT_KIND, MobEvent, MobEventKind, NewMobEvent, terminal_identity
+from redis_mob.models.events import (
+    MOB_EVENT_KIND,
+    STRUCTURAL_KINDS,
+    MobEvent,
+    MobEventKind,
+    NewMobEvent,
+    terminal_identity,
+)
 from redis_mob.models.flow_events import StepFailed
 from redis_mob.models.member_events import MemberSpawned
 from redis_mob.models.member_ref import MEMBER_REF
@@ -23,6 +30,9 @@ from redis_mob.models.problems import problems
 
 EVENT_SCHEMA_VERSION = str(SCHEMA_VERSION).encode()
 """What the field `schema_version` of every event in the log holds."""
+
+STRUCTURAL = tuple(f'{{"type":"{kind}"'.encode() for kind in STRUCTURAL_KINDS)
+"""How the JSON of a structural kind begins, up to the first comma or closing brace."""
 
 _KINDS = get_args(get_args(MobEventKind)[0])
 

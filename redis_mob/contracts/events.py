@@ -62,10 +62,12 @@ class MobEventStore(Protocol):
         """The greatest cursor still present, 0 if there is none; it may fall when events are pruned."""
         ...
 
-    async def prune(self, older_than: datetime, /) -> int:
-        """Delete exactly the events whose timestamp lies strictly before `older_than`; returns how many.
+    async def prune(self, older_than: datetime, /, *, structural: bool = False) -> int:
+        """Delete the events whose timestamp lies strictly before `older_than`; returns how many.
 
-        Costs as much as it deletes (contract: events-13). A flow whose terminal event was pruned stays terminated.
+        The events from which the structure of a mob is rebuilt are kept unless `structural` is True, as
+        `models.events.STRUCTURAL_KINDS` lists them (contract: events-13, events-14). It costs as much as it deletes,
+        and what it keeps costs nothing at the next prune. A flow whose terminal event was pruned stays terminated.
         Raises InternalError for a time without a zone.
         """
         ...

@@ -51,10 +51,17 @@ class EventLog(EntryLog):
         """The greatest cursor still present, 0 if there is none."""
         return self._entries[-1][0] if self._entries else 0
 
-    def prune(self, older_than: datetime) -> int:
-        """Delete the events before a moment; what happened once stays known."""
+    def prune(self, older_than: datetime, kept: tuple[bytes, ...]) -> int:
+        """Delete the events before a moment whose kind does not begin like one of these.
+
+        What happened once stays known.
+        """
         bound, before = microseconds(older_than), len(self._entries)
-        self._entries = [entry for entry in self._entries if int(entry[1][b"timestamp"]) >= bound]
+        self._entries = [
+            entry
+            for entry in self._entries
+            if int(entry[1][b"timestamp"]) >= bound or entry[1][b"kind"].startswith(kept)
+        ]
         return before - len(self._entries)
 
     def clear(self) -> None:

@@ -6,8 +6,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
-from redis_mob.codec.arguments import integer, listed, moment, optional_integer
+from redis_mob.codec.arguments import flag, integer, listed, moment, optional_integer
 from redis_mob.codec.events import (
+    STRUCTURAL,
     EncodedEvent,
     decode_event,
     encode_new_event,
@@ -68,9 +69,9 @@ class MemoryEventStore(MobEventStore):
     async def latest_cursor(self) -> int:
         return self._access.content.log.latest_cursor()
 
-    async def prune(self, older_than: datetime, /) -> int:
-        bound = moment("older_than", older_than)
-        return self._access.content.log.prune(bound)
+    async def prune(self, older_than: datetime, /, *, structural: bool = False) -> int:
+        bound, kept = moment("older_than", older_than), () if flag("structural", structural) else STRUCTURAL
+        return self._access.content.log.prune(bound, kept)
 
     async def clear(self) -> None:
         self._access.content.log.clear()

@@ -122,6 +122,25 @@ MOB_EVENT_KIND: TypeAdapter[MobEventKind] = TypeAdapter(MobEventKind, config=HID
 """Reads a kind from JSON."""
 
 
+STRUCTURAL_KINDS = (
+    "mob_created",
+    "mob_definition_updated",
+    "mob_reset",
+    "member_spawned",
+    "member_retirement_started",
+    "remote_member_runtime_retired",
+    "remote_member_supervisor_revoked",
+    "member_retired",
+    "member_reset",
+    "member_session_binding_recovered",
+    "members_wired",
+    "members_wired_batch",
+    "members_unwired",
+)
+"""Kinds of events from which the structure of a mob is rebuilt; later releases of meerkat write those that have no
+class here (contract: events-14)."""
+
+
 class NewMobEvent(Model):
     """An event to be stored. Without a `timestamp` it gets the time of the server (contract: events-4)."""
 

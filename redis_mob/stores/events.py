@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
-from redis_mob.codec.arguments import integer, listed, moment, optional_integer
-from redis_mob.codec.events import decode_event, require_step_failed, require_terminal
+from redis_mob.codec.arguments import flag, integer, listed, moment, optional_integer
+from redis_mob.codec.events import STRUCTURAL, decode_event, require_step_failed, require_terminal
 from redis_mob.codec.ledgers import microseconds
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
@@ -87,9 +87,11 @@ class RedisEventStore(MobEventStore):
         entries = await self._client.read("events/latest_cursor", [self._keys.events], [])
         return cursor_of(entries[0][0]) if entries else 0
 
-    async def prune(self, older_than: datetime, /) -> int:
+    async def prune(self, older_than: datetime, /, *, structural: bool = False) -> int:
         bound = order_text(microseconds(moment("older_than", older_than)))
-        return await self._client.call("events/prune", [self._keys.events, self._keys.events_by_time], [bound])
+        kept = () if flag("structural", structural) else STRUCTURAL
+        keys = [self._keys.events, self._keys.events_by_time]
+        return await self._client.call("events/prune", keys, {"moment": bound, "kept": kept})
 
     async def clear(self) -> None:
         keys = self._keys

@@ -13,6 +13,7 @@ from redis_mob.connection.calls.client import Client, connect
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.security.sealing import SealKey
 from redis_mob.storage import MobStorage, OpeningStorage
+from redis_mob.stores.event_arguments import order_text
 from redis_mob.testing import (
     Backend,
     Record,
@@ -103,7 +104,9 @@ class RedisBackend(Backend):
     async def add_event(self, kind: str, *, schema_version: str | None = "6") -> int:
         async with self.connection() as connection:
             version = None if schema_version is None else schema_version.encode()
-            return await add_event(connection, self.keys, kind=kind.encode(), schema_version=version)
+            cursor = await add_event(connection, self.keys, kind=kind.encode(), schema_version=version)
+            await connection.router.request("ZADD", self.keys.events_by_time, 0, f"{order_text(0)}:{cursor}")
+            return cursor
 
     async def forget_changes(self, *, keep: int) -> None:
         async with self.connection() as connection:

@@ -98,9 +98,9 @@ class Events(Twins):
     def poll(self, after: int, limit: int) -> None:
         self.both(lambda storage: storage.events.poll(after, limit))
 
-    @rule(older_than=st.sampled_from(BOUNDS))
-    def prune(self, older_than: datetime) -> None:
-        self.both(lambda storage: storage.events.prune(older_than))
+    @rule(older_than=st.sampled_from(BOUNDS), structural=rarely(st.just(True), st.just(False)))
+    def prune(self, older_than: datetime, structural: bool) -> None:
+        self.both(lambda storage: storage.events.prune(older_than, structural=structural))
 
     @precondition(lambda self: self.length > 5)
     @rule()

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from redis_mob.errors import InternalError, SerializationError
 from redis_mob.models import MemberSpawned, MobEvent, NewMobEvent, StepFailed, terminal_identity
 from redis_mob.models.base import SCHEMA_VERSION, json_text
+from redis_mob.models.events import STRUCTURAL_KINDS
 from tests.sqlite_backend.database import Sql, allocate, newest
 from tests.sqlite_backend.documents import decode, encode
 from tests.sqlite_backend.subscription import Row
@@ -91,6 +92,11 @@ def _row(cursor: int, event: NewMobEvent, now: datetime) -> Row:
         fields["kind"]["bridge_member_ref"] = json.loads(encode(what, event.kind.bridge_member_ref))
         document = json_text(fields).encode()
     return cursor, microseconds(moment), SCHEMA_VERSION, document
+
+
+def is_structural(document: bytes) -> bool:
+    """Whether an event tells of the structure of a mob; one that cannot be read does not."""
+    return any(f'"kind":{{"type":"{kind}"'.encode() in document for kind in STRUCTURAL_KINDS)
 
 
 def decode_event(row: Row) -> MobEvent:

@@ -64,12 +64,18 @@ class SqliteEventStore(MobEventStore):
         query = "SELECT coalesce(max(cursor), 0) FROM events"
         return await self._database.read(lambda sql: sql.execute(query).fetchone()[0])
 
-    async def prune(self, older_than: datetime, /) -> int:
+    async def prune(self, older_than: datetime, /, *, structural: bool = False) -> int:
         if older_than.tzinfo is None:
             raise InternalError(f"prune needs a time with a zone, not {older_than.isoformat()}")
         bound = (log.microseconds(older_than),)
-        query = "DELETE FROM events WHERE microseconds < ?"
-        return await self._database.write(lambda sql: sql.execute(query, bound).rowcount)
+
+        def delete(sql: Sql) -> int:
+            rows = sql.execute("SELECT cursor, document FROM events WHERE microseconds < ?", bound).fetchall()
+            gone = [(cursor,) for cursor, document in rows if structural or not log.is_structural(document)]
+            sql.executemany("DELETE FROM events WHERE cursor = ?", gone)
+            return len(gone)
+
+        return await self._database.write(delete)
 
     async def clear(self) -> None:
         def clear(sql: Sql) -> None:

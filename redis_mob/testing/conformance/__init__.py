@@ -39,7 +39,7 @@ from redis_mob.testing.conformance.ledgers import (
     TestStepLedger,
     TestStepLedgerOutputs,
 )
-from redis_mob.testing.conformance.pruning import TestPruning
+from redis_mob.testing.conformance.pruning import TestPruning, TestStructuralEvents
 from redis_mob.testing.conformance.realm_profiles import (
     TestRealmProfileRevisions,
     TestRealmProfiles,
@@ -117,6 +117,7 @@ __all__ = [
     "TestStepLedgerOutputs",
     "TestStepOutputs",
     "TestStoredEvents",
+    "TestStructuralEvents",
     "TestSubscriptions",
     "TestSupervisorAuthority",
     "TestSupervisorSuccession",

@@ -8,10 +8,14 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from redis_mob.contracts import MobEventStore
-from redis_mob.errors import InternalError
+from redis_mob.errors import EventsTrimmedError, InternalError
+from redis_mob.models import MembersUnwired, MembersWired, MobCompleted, MobCreated, MobReset
+from redis_mob.models.events import STRUCTURAL_KINDS
+from redis_mob.testing.backend import Backend
 from redis_mob.testing.conformance.base import Guarantee
 from redis_mob.testing.conformance.event_log import MICROSECOND, append_numbers, cursors
-from redis_mob.testing.samples.new_events import numbered
+from redis_mob.testing.samples.documents import FULL_DEFINITION
+from redis_mob.testing.samples.new_events import new_event, numbered
 from redis_mob.testing.samples.states import NOON
 
 FIRST = datetime.min.replace(tzinfo=UTC)
@@ -98,3 +102,62 @@ class TestPruning(Guarantee):
         await events.append(numbered(3, timestamp=NOON))
         assert await events.prune(NOON) == 0
         assert await events.prune(NOON + MICROSECOND) == 1
+
+
+def structural(kind: str) -> str:
+    """An event of a structural kind, of which the models know some."""
+    return f'{{"type":"{kind}","a":"x","b":"y"}}'
+
+
+class TestStructuralEvents(Guarantee):
+    """Pruning keeps the events from which the structure of a mob is rebuilt, unless it is told to delete them too."""
+
+    async def test_they_are_kept_until_they_are_pruned_too(self, events: MobEventStore) -> None:
+        wired = MembersWired(a="a", b="b")
+        kept = [MobReset(), wired, MembersUnwired(a="a", b="b"), MobCreated(definition=FULL_DEFINITION)]
+        batch = [new_event(kind, timestamp=NOON) for kind in kept]
+        batch[1:1] = [numbered(1, timestamp=NOON), new_event(MobCompleted(), timestamp=NOON)]
+        stored = await events.append_batch(batch)
+        later = await events.append(new_event(wired, timestamp=NOON + MICROSECOND))
+        assert await events.prune(NOON + MICROSECOND) == 2
+        left = [stored[0], *stored[3:], later]
+        assert await events.replay_all() == left
+        assert await events.prune(NOON + MICROSECOND) == 0
+        assert await events.replay_all() == left
+        assert await events.prune(NOON + MICROSECOND, structural=True) == 4
+        assert await events.replay_all() == [later]
+        assert await events.prune(LAST, structural=True) == 1
+        assert await events.replay_all() == []
+
+    @pytest.mark.parametrize("kind", STRUCTURAL_KINDS)
+    async def test_every_structural_kind_is_kept(self, backend: Backend, events: MobEventStore, kind: str) -> None:
+        await events.append(numbered(1, timestamp=FIRST))
+        cursor = await backend.add_event(structural(kind))
+        await backend.add_event(structural(kind + "_or_not"))
+        assert await events.prune(LAST) == 2
+        assert await events.latest_cursor() == cursor
+        assert await events.prune(LAST) == 0
+        assert await events.prune(LAST, structural=True) == 1
+        assert await events.latest_cursor() == 0
+
+    async def test_what_is_kept_does_not_hide_what_is_not(self, events: MobEventStore) -> None:
+        reset = new_event(MobReset(), timestamp=NOON)
+        for number in range(3):
+            await events.append_batch([reset, numbered(number, timestamp=NOON), reset])
+            assert await events.prune(LAST) == 1
+        assert await cursors(events) == [1, 3, 4, 6, 7, 9]
+
+    async def test_a_mob_id_does_not_make_an_event_structural(self, events: MobEventStore) -> None:
+        await events.append(new_event(MobCompleted(), mob='"kind":{"type":"mob_reset"', timestamp=FIRST))
+        assert await events.prune(NOON) == 1
+
+    async def test_a_subscriber_is_told_of_every_gap(self, events: MobEventStore) -> None:
+        reset = new_event(MobReset(), timestamp=NOON)
+        await events.append_batch([numbered(1, timestamp=NOON), reset, numbered(2, timestamp=NOON), reset])
+        assert await events.prune(LAST) == 2
+        async with events.subscribe(after=0) as subscription:
+            for after, cursor in ((0, 2), (2, 4)):
+                with pytest.raises(EventsTrimmedError) as caught:
+                    await anext(subscription)
+                assert (caught.value.after, caught.value.first_available) == (after, cursor)
+                assert (await anext(subscription)).cursor == cursor
