@@ -1,6 +1,6 @@
 """What the server answered to a call of a session: the reply of the operation, and whether it left a receipt.
 
-`lua/lib/session.lua` writes these answers (decisions 0015 and 0021).
+`lua/lib/session.lua` writes these answers (decision 0015, decision 0018).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a user of the server must be allowed to do so that everything works in a namespace, and how to ask for it.
 
-A script that meets a missing right in its middle has done a part of its work (decision 0021), so that a storage asks
+A script that meets a missing right in its middle has done a part of its work (decision 0018), so that a storage asks
 for all of them when it is opened.
 """
 
