@@ -2,7 +2,7 @@
 
 An argument of another type than its signature says raises ValidationError, and so does a number outside of its range.
 One of the right type whose content cannot be stored, as a text with a lone surrogate, raises InternalError. Both name
-the argument and say what is wanted (contract: store-18). Only types are looked at, and no container is walked that the
+the argument and say what is wanted (contract: store-23). Only types are looked at, and no container is walked that the
 caller does not have to walk anyway, so that a check costs a few nanoseconds.
 """
 

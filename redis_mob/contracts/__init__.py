@@ -1,8 +1,10 @@
 """The store contracts: what a caller may rely on with every backend.
 
 A lost compare is a plain False (or None), not an error: another writer was faster, so read again. Every mutating
-method is atomic: it happens as a whole, or leaves nothing behind. The rules that are cited stand in
-docs/contract; decision 0010 lists where they depart from other implementations.
+method is atomic: it happens as a whole, or leaves nothing behind. Arguments are checked before any I/O: one of another
+type than its signature says raises ValidationError, one of the right type whose content cannot be stored InternalError
+(contract: store-23, store-24). The rules that are cited stand in docs/contract; decision 0010 lists where they depart
+from other implementations.
 """
 
 from redis_mob.contracts.config import ConfigChangeNotifier, ConfigStore, ConfigSubscription, WatchableConfigStore

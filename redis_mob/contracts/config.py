@@ -69,7 +69,8 @@ class ConfigStore(Protocol):
     `extract_meta_revision`); conditional writes compare it, and do not demand that it grows.
 
     Names are texts that are not blank and contain neither control characters nor lone surrogates, else
-    ValidationError before any I/O (contract: config-18). Every call is atomic. All raise OutcomeUnknownError when the
+    ValidationError before any I/O (contract: config-18), which every other argument of another type raises too
+    (contract: store-23). Every call is atomic. All raise OutcomeUnknownError when the
     connection was lost after a write was sent, WriteFailedError or ReadFailedError when the storage cannot be reached,
     SerializationError naming a stored document that cannot be read.
     """
@@ -126,8 +127,9 @@ class ConfigStore(Protocol):
     async def apply(self, writes: Iterable[ConfigWrite]) -> None:
         """Write and delete several documents: all conditions are compared first, then all happens, or nothing.
 
-        Each write is one change in the feed, in the given order. Raises AlreadyExistsError or VersionConflictError for
-        the first condition that does not hold, ValidationError if two writes name the same document.
+        `writes` may be any iterable. Each write is one change in the feed, in the given order. Raises
+        AlreadyExistsError or VersionConflictError for the first condition that does not hold, ValidationError if two
+        writes name the same document.
         """
         ...
 

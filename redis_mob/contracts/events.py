@@ -17,8 +17,8 @@ class MobEventStore(Protocol):
     Cursors start at 1, grow by 1 with each event and are never used again, also after prune and clear
     (contract: events-2). Timestamps come from the server's clock unless the event brings its own (contract: events-4).
     All methods raise WriteFailedError or ReadFailedError when the storage cannot be reached, OutcomeUnknownError when
-    the connection was lost after a write was sent, InternalError for an event that cannot be stored, before any write,
-    and once the storage is closed.
+    the connection was lost after a write was sent, ValidationError for an argument of another type, InternalError for
+    an event that cannot be stored, before any write, and once the storage is closed (contract: store-23, store-24).
     """
 
     async def append(self, event: NewMobEvent, /) -> MobEvent:
@@ -62,7 +62,7 @@ class MobEventStore(Protocol):
         """The greatest cursor still present, 0 if there is none; it may fall when events are pruned."""
         ...
 
-    async def prune(self, older_than: datetime, /, *, structural: bool = False) -> int:
+    async def prune(self, older_than: datetime, *, structural: bool = False) -> int:
         """Delete the events whose timestamp lies strictly before `older_than`; returns how many.
 
         The events from which the structure of a mob is rebuilt are kept unless `structural` is True, as

@@ -15,10 +15,10 @@ class RealmProfileStore(Protocol):
     """Profiles that all mobs of a realm share, by name (contract: profiles-4).
 
     Revisions start at 1, grow with every write of a name, and survive deletion (contract: profiles-5). Times come from
-    the server's clock (contract: store-7). The content of a profile is not validated. All methods raise InternalError
-    for a name or profile that cannot be stored, before any write; SerializationError naming the profile and the field
-    that is damaged; OutcomeUnknownError when the connection was lost after a write was sent; WriteFailedError or
-    ReadFailedError when the storage cannot be reached.
+    the server's clock (contract: store-7). The content of a profile is not validated. All methods raise ValidationError
+    for an argument of another type (contract: store-23); InternalError for a name or profile that cannot be stored,
+    before any write; SerializationError naming the profile and the field that is damaged; OutcomeUnknownError when the
+    connection was lost after a write was sent; WriteFailedError or ReadFailedError when the storage cannot be reached.
     """
 
     async def create(self, name: str, profile: Profile) -> StoredRealmProfile:

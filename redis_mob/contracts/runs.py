@@ -30,10 +30,11 @@ class MobRunStore(Protocol):
     InternalError before any write (contract: runs-29). So does an output that is no JSON value, or one of more than 128
     levels, and a name that is no UTF-8 text. The compound operations look at no status (contract: runs-16).
 
-    A run is found by any spelling of its UUID; what is no UUID raises ValidationError. What a write does not look at
-    may be damaged: such a write happens, or raises SerializationError with nothing written. All raise
-    OutcomeUnknownError when the connection was lost after the request was sent, WriteFailedError or ReadFailedError
-    when the storage cannot be reached, InternalError once the storage is closed.
+    A run is found by any spelling of its UUID. What is no UUID raises ValidationError, and so does every other argument
+    of another type; a state or row that could not be read back raises InternalError (contract: store-23, store-24).
+    Parts that a write does not look at may be damaged: such a write happens, or raises SerializationError with nothing
+    written. All raise OutcomeUnknownError when the connection was lost after the request was sent, WriteFailedError or
+    ReadFailedError when the storage cannot be reached, InternalError once the storage is closed.
     """
 
     async def create_run(self, run: MobRun, /) -> None:

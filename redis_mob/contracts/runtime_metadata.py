@@ -13,7 +13,8 @@ class MobRuntimeMetadataStore(Protocol):
 
     Authority and overlays are independent: deleting one leaves the other. Secrets (the keys of an authority, the
     bootstrap token of an overlay) are stored sealed when there is a key, and no error shows them. All methods raise
-    InternalError for an id or record that cannot be stored, before any write; SerializationError naming the mob, the
+    ValidationError for an argument of another type (contract: store-23); InternalError for an id or record that cannot
+    be stored, before any write; SerializationError naming the mob, the
     record and the field that is damaged, which leaves all other records readable; OutcomeUnknownError when the
     connection was lost after a write was sent; WriteFailedError or ReadFailedError when the storage cannot be reached.
     """

@@ -13,9 +13,9 @@ class MobSpecStore(Protocol):
 
     Revisions start at 1 and survive deletion: the next put continues the count, so that a holder of an old revision
     cannot overwrite a new incarnation (contract: specs-3). The mob id is the key; that of the definition is not
-    compared with it. All methods raise InternalError for an id that cannot be stored as UTF-8, OutcomeUnknownError when
-    the connection was lost after a write was sent, WriteFailedError or ReadFailedError when the storage cannot be
-    reached.
+    compared with it. All methods raise ValidationError for an argument of another type (contract: store-23),
+    InternalError for an id that cannot be stored as UTF-8, OutcomeUnknownError when the connection was lost after a
+    write was sent, WriteFailedError or ReadFailedError when the storage cannot be reached.
     """
 
     async def put_spec(self, mob_id: str, definition: MobDefinition, revision: int | None = None) -> int:

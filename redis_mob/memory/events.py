@@ -69,7 +69,7 @@ class MemoryEventStore(MobEventStore):
     async def latest_cursor(self) -> int:
         return self._access.content.log.latest_cursor()
 
-    async def prune(self, older_than: datetime, /, *, structural: bool = False) -> int:
+    async def prune(self, older_than: datetime, *, structural: bool = False) -> int:
         bound, kept = moment("older_than", older_than), () if flag("structural", structural) else STRUCTURAL
         return self._access.content.log.prune(bound, kept)
 

@@ -87,7 +87,7 @@ class RedisEventStore(MobEventStore):
         entries = await self._client.read("events/latest_cursor", [self._keys.events], [])
         return cursor_of(entries[0][0]) if entries else 0
 
-    async def prune(self, older_than: datetime, /, *, structural: bool = False) -> int:
+    async def prune(self, older_than: datetime, *, structural: bool = False) -> int:
         bound = order_text(microseconds(moment("older_than", older_than)))
         kept = () if flag("structural", structural) else STRUCTURAL
         keys = [self._keys.events, self._keys.events_by_time]

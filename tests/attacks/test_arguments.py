@@ -1,7 +1,7 @@
 """Arguments that are nearly right, for every public method: refused in our words, before anything is written.
 
 Whatever is given, a server and a namespace in memory say the same, nothing but our errors leaves them, a refused call
-leaves everything as it was, and after an accepted one everything can be read (contract: store-18).
+leaves everything as it was, and after an accepted one everything can be read (contract: store-23).
 """
 
 from __future__ import annotations

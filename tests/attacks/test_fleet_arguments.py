@@ -1,4 +1,4 @@
-"""Arguments of the doors, of the fleet and of its transitions that are nearly right (contract: store-18)."""
+"""Arguments of the doors, of the fleet and of its transitions that are nearly right (contract: store-23)."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ from tests.conformance.memory_backend import MemoryBackend
 class ReusesCursors(MemoryEventStore):
     """The next cursor is one more than the greatest that is still there."""
 
-    async def prune(self, older_than: datetime, /, *, structural: bool = False) -> int:
+    async def prune(self, older_than: datetime, *, structural: bool = False) -> int:
         deleted = await super().prune(older_than, structural=structural)
         self._access.content.log.newest = await self.latest_cursor()
         return deleted

@@ -64,7 +64,7 @@ class SqliteEventStore(MobEventStore):
         query = "SELECT coalesce(max(cursor), 0) FROM events"
         return await self._database.read(lambda sql: sql.execute(query).fetchone()[0])
 
-    async def prune(self, older_than: datetime, /, *, structural: bool = False) -> int:
+    async def prune(self, older_than: datetime, *, structural: bool = False) -> int:
         if older_than.tzinfo is None:
             raise InternalError(f"prune needs a time with a zone, not {older_than.isoformat()}")
         bound = (log.microseconds(older_than),)
