@@ -146,7 +146,7 @@ def checked_context(context: LoopContext | None) -> LoopContext | None:
     """The same. Raises InternalError for an iteration that is out of bounds (contract: runs-26), or a bad id."""
     if context is not None:
         checked_text(context[0])
-    if context is not None and not 0 <= context[1] <= MAX_LOOP_ITERATION:
+    if context is not None and (type(context[1]) is not int or not 0 <= context[1] <= MAX_LOOP_ITERATION):
         raise InternalError(f"iteration {context[1]} of loop {context[0]!r} is outside 0 to {MAX_LOOP_ITERATION}")
     return context
 

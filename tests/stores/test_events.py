@@ -10,7 +10,7 @@ import pytest
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.errors import SerializationError
-from redis_mob.models import MemberSpawned, NewMobEvent
+from redis_mob.models import MemberSpawned, MobReset, NewMobEvent
 from redis_mob.stores.events import PAGE, RedisEventStore
 from redis_mob.testing.conformance.event_log import MICROSECOND, append_numbers
 from redis_mob.testing.samples.new_events import completed, new_event, number_of, numbered
@@ -112,3 +112,19 @@ async def test_golden_events_come_back_as_they_are(events: RedisEventStore) -> N
     for event, cursor, recorded in zip(stored, range(1, len(golden) + 1), golden, strict=True):
         expected = {**recorded, "cursor": cursor, "timestamp": json.loads(event.model_dump_json())["timestamp"]}
         assert exact_text(event.model_dump_json()) == exact(expected)
+
+
+async def test_what_a_prune_has_kept_costs_the_next_one_nothing(
+    events: RedisEventStore, connection: Client, keys: Keys
+) -> None:
+    """Events that are kept leave the range of the order that a prune reads, in more rounds than one."""
+    batch = [new_event(MobReset(), timestamp=NOON), numbered(1, timestamp=NOON)] * 1100
+    await events.append_batch(batch)
+    assert await events.prune(NOON.replace(year=2027)) == 1100
+    assert await connection.router.request("ZLEXCOUNT", keys.events_by_time, "-", "(k") == 0
+    assert await connection.router.request("ZCARD", keys.events_by_time) == 1100
+    assert await events.prune(NOON.replace(year=2027)) == 0
+    assert await events.prune(NOON, structural=True) == 0
+    assert await events.prune(NOON.replace(year=2027), structural=True) == 1100
+    assert await connection.router.request("EXISTS", keys.events, keys.events_by_time) in (0, 1)
+    assert await events.replay_all() == []

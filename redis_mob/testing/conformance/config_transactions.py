@@ -25,6 +25,16 @@ from redis_mob.testing.waiting import take
 class TestConfigTransactions(Guarantee):
     """Several documents change together: all conditions are compared first, then all happens, or nothing."""
 
+    async def test_the_writes_may_be_any_iterable(self, config: WatchableConfigStore) -> None:
+        await config.apply(Put("n", id, 1) for id in ("a", "b"))
+        await config.apply(iter([Delete("n", "a")]))
+        await config.apply(())
+        assert await config.list("n") == [("b", 1)]
+        for no_writes in (None, 1, "writes", {"a": Put("n", "a", 2)}, [None], [("n", "a", 2)], Put("n", "a", 2)):
+            with pytest.raises(ValidationError):
+                await config.apply(no_writes)  # pyright: ignore[reportArgumentType]
+        assert await config.list("n") == [("b", 1)]
+
     async def test_several_documents_change_at_once(self, config: WatchableConfigStore) -> None:
         for id in "abc":
             await config.put("n", id, at(1))

@@ -104,8 +104,8 @@ class TestStepOutputs(RunGuarantee):
 class TestBoundOfIterations(RunGuarantee):
     """An output is recorded for an iteration from 0 to 1,000,000, and refused for any other before any write."""
 
-    @pytest.mark.parametrize("iteration", [MAX_LOOP_ITERATION + 1, U64_MAX, -1])
-    async def test_an_iteration_out_of_bounds_is_refused(self, runs: MobRunStore, run: MobRun, iteration: int) -> None:
+    @pytest.mark.parametrize("iteration", [MAX_LOOP_ITERATION + 1, U64_MAX, -1, 1.0, True, "1", None])
+    async def test_an_iteration_out_of_bounds_is_refused(self, runs: MobRunStore, run: MobRun, iteration: Any) -> None:
         with pytest.raises(InternalError):
             await COMPLETE_STEP.call(runs, run.run_id, loop_context=("refine", iteration))
         assert await read(runs, run) == run
