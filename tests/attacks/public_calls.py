@@ -203,22 +203,25 @@ async def prepared(storage: MobStorage) -> Scene:
 def right_arguments(method: Method, scene: Scene) -> dict[str, Any]:
     """Arguments that are right in a storage as it was prepared. Raises KeyError for one that the table lacks."""
     execution = scene.view.executions[scene.key]
-    own: dict[str, Any] = {
+    read: Mapping[str, Any] = {
         "renew_lease.key": scene.key,
         "renew_lease.expected": execution,
         "renew_lease.next": execution.model_copy(update={"attempt": 2}),
         "commit.transition": scene.driven.settled(scene.view, scene.key),
     }
-    known = {**RIGHT, **own}
-    return {name: known.get(f"{method.name}.{name}", known.get(name, _MISSING)) for name in method.parameters}
+    assert read.keys() == READ
+    known = {**RIGHT, **read}
+    return {name: known.get(f"{method.name}.{name}", known.get(name)) for name in method.parameters}
 
 
-_MISSING = object()
+READ = {"renew_lease.key", "renew_lease.expected", "renew_lease.next", "commit.transition"}
+"""Arguments whose right values are read from the storage."""
 
 
-def lacking(method: Method, scene: Scene) -> list[str]:
+def lacking(method: Method) -> list[str]:
     """The parameters that the table has no right value for."""
-    return [name for name, value in right_arguments(method, scene).items() if value is _MISSING]
+    known = RIGHT.keys() | READ
+    return [name for name in method.parameters if not {name, f"{method.name}.{name}"} & known]
 
 
 async def everything(storage: MobStorage) -> Any:
