@@ -111,7 +111,7 @@ async def test_nothing_is_written_to_a_wire_that_was_closed_in_the_same_turn(wir
     ("said", "told"),
     [
         pytest.param(b"?what\r\n", "does not speak the protocol", id="no_protocol"),
-        pytest.param(b":1\r\n:2\r\n", "nobody had asked for", id="unasked"),
+        pytest.param(b":1\r\n:2\r\n", "a reply without a request", id="unasked"),
         pytest.param(b"$1000\r\n" + b"x" * 101, "more than 100 bytes", id="too_long"),
         pytest.param(b"*1000\r\n" + b":1\r\n" * 30, "more than 100 bytes", id="too_many"),
     ],
