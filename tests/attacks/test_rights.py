@@ -10,6 +10,7 @@ import pytest
 from redis import Redis
 
 from redis_mob.admin.acl import Rights, rights_in
+from redis_mob.connection.calls.client import connect
 from redis_mob.connection.calls.durability import Durability
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.rights import needless_at
@@ -22,9 +23,10 @@ from redis_mob.errors import (
     WriteFailedError,
 )
 from redis_mob.storage import MobStorage
-from redis_mob.testing.faults import Fault, Request, fault_proxy
+from redis_mob.testing.faults import Fault, Request, fault_proxy, in_order
 from redis_mob.testing.samples.new_events import numbered
 from tests.attacks.every_write import Write, every_write
+from tests.connection.scripts import adhoc
 from tests.robustness.traffic import WRITES
 from tests.support.fake_server import Answer, bulk, fake_server, usual
 from tests.support.fakeredis_server import fakeredis_server
@@ -234,6 +236,31 @@ async def test_a_right_that_is_taken_away_while_a_call_is_sent_again_denies_noth
             proxy.plan = lambda request: Fault.NONE
             set_user(admin.execute_command, "worker", RIGHTS)
             assert (await storage.events.append(numbered(3))).cursor == 3
+
+
+@pytest.mark.parametrize("command", ["hset", "pexpire"])
+async def test_what_cannot_leave_its_receipt_does_not_happen(url: str, admin: Redis, command: str) -> None:
+    """Its reply may be lost, and it would happen again; or its session would never expire."""
+    set_user(admin.execute_command, "worker", RIGHTS)
+    push = adhoc("return mutate('RPUSH', key, 'x')")
+    async with fault_proxy(url_of_user(url, "worker")) as proxy:
+        client = await connect(proxy.url, "n", retry=RetryPolicy(deadline=0.2, base=0.001, cap=0.01))
+        await client.open_namespace("n")
+        assert await client.call(push, [KEYS.specs]) == 1
+        change_rights(admin, f"-{command}")
+        if command == "pexpire":
+            admin.delete(*admin.keys("*:session:*"))
+            assert client._sessions is not None
+            client._sessions.give_up()  # a session that begins now would be the one without an end
+        proxy.plan = in_order([Fault.CUT_AFTER])
+        with pytest.raises(OutcomeUnknownError, match=r"may or may not have happened"):
+            await client.call(push, [KEYS.specs])
+        with pytest.raises(WriteFailedError, match="NOPERM") as refused:
+            await client.call(push, [KEYS.specs])
+        assert not isinstance(refused.value, OutcomeUnknownError)
+        assert admin.llen(KEYS.specs) == 1
+        assert [name for name in admin.keys("*:session:*") if admin.pttl(name) == -1] == []
+        await client.aclose()
 
 
 async def test_a_foreign_entry_in_a_stream_refuses_every_append_truthfully(url: str, admin: Redis) -> None:
