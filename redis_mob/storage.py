@@ -10,7 +10,7 @@ from redis_mob.codec.arguments import optional_instance, text
 from redis_mob.connection.calls.durability import Durability
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.sessions import WriteOutcome
-from redis_mob.connection.retry import RetryPolicy
+from redis_mob.connection.retry import RetryPolicy, policy_of
 from redis_mob.connection.servers.address import MemoryAddress
 from redis_mob.connection.servers.url import parse_address, storage_url
 from redis_mob.contracts import (
@@ -68,14 +68,18 @@ class MobStorage:
         its content, which is gone when the last of them is closed. Nothing is sealed there.
         With a seal key, secret keys and bootstrap tokens are stored sealed, and the namespace can only be opened with
         that key from then on; without one they are stored in clear, with one UnsealedSecretsWarning.
-        A write whose reply is lost, or that cannot be sent, is sent again for as long as `retry` says, ten seconds by
-        default; it still happens at most once, and its result is that of the first time. So are reads.
+        A write whose reply is lost, or that cannot be sent, is sent again within the deadline of `retry`, ten seconds
+        by default; it still happens at most once, and its result is that of the first time. So are reads. The deadline
+        bounds each call, and each request of the opening; a RetryPolicy also says how long a connection and a reply
+        may take. Opening waits within the deadline for what passes: a connection that is cut, a server that loads its
+        data or is busy, a failover under way. What does not pass fails at once: no server at the address when it is
+        first tried, a wrong password, certificate or protocol. An opening that fails leaves nothing behind.
         `durability` says what a write has reached when it returns: `memory`, that of the primary, which a crash or
         failover may lose; `fsync`, the disk of the primary; `replicas:N`, N replicas. A write that does not get that
         far in this time raises DurabilityError.
-        Raises ValidationError for a bad URL, name, key or durability, StorageUnavailableError for a server that cannot
-        be used, for a user who lacks a right that the namespace needs, or if the server cannot give that durability,
-        SealKeyMissingError for a namespace that needs seal keys that are not given.
+        Raises ValidationError for a bad URL, name, key, durability or policy, StorageUnavailableError for a server that
+        cannot be used, for a user who lacks a right that the namespace needs, or if the server cannot give that
+        durability, SealKeyMissingError for a namespace that needs seal keys that are not given.
         """
         return OpeningStorage(
             optional_instance("url", url, str),
@@ -131,12 +135,11 @@ class OpeningStorage:
 
     async def _open(self) -> MobStorage:
         url = storage_url(self._url)
+        retry = policy_of(self._retry)
         if isinstance(parse_address(url), MemoryAddress):
             if Durability.parse(self._durability).is_waited_for:
                 raise StorageUnavailableError(f"durability {self._durability}: {url} keeps nothing beyond this process")
             return MobStorage(MemoryStorage(Keys(self._namespace).namespace))
         return MobStorage(
-            await open_redis_storage(
-                url, self._namespace, self._secrets, durability=self._durability, retry=self._retry
-            )
+            await open_redis_storage(url, self._namespace, self._secrets, durability=self._durability, retry=retry)
         )

@@ -4,6 +4,7 @@
     ├── TransportError              the request has no reply that counts
     │   ├── NotSentError            it never left this process, so it had no effect
     │   │   ├── UnreachableError    there is no connection to send it on
+    │   │   │   └── CutShortError   the server was reached, and the connection lost before it could be used
     │   │   └── ScriptNotLoadedError   the reply to loading its script was lost, so the script was not run
     │   ├── ReplyLostError          it was sent, or may have been, and its effect is unknown
     │   ├── ServerRefusalError      the server answered with an error
@@ -27,8 +28,8 @@ from typing import Any, Protocol
 class Requestable(Protocol):
     """What takes requests to one server: a channel."""
 
-    async def request(self, *parts: bytes | str | int) -> Any:
-        """Send one request and wait for its reply."""
+    async def request(self, *parts: bytes | str | int, until: float | None = None) -> Any:
+        """Send one request and wait for its reply, at most until this time of the event loop."""
         ...
 
 
@@ -46,6 +47,10 @@ class NotSentError(TransportError):
 
 class UnreachableError(NotSentError):
     """There is no connection to send the request on: no server listens, or none answers in time."""
+
+
+class CutShortError(UnreachableError):
+    """The server was reached, and the connection was lost before it could be used: a later attempt may do better."""
 
 
 class ScriptNotLoadedError(NotSentError):
@@ -109,7 +114,7 @@ class EpochMismatchError(TransportError):
 class NotDurableError(CallError):
     """The write has happened, and was not as durable as asked in time; `reached` says how far it came.
 
-    `waited` says whether the server has let time pass for it, so that it may be asked again at once.
+    `waited` says whether the server was asked as long as the call had time; otherwise a later attempt may do better.
     """
 
     def __init__(self, reached: str, *, waited: bool = True) -> None:

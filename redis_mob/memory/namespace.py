@@ -68,10 +68,15 @@ class Access:
         return self._namespace
 
     def close(self) -> None:
-        """End this access; a reader that waits through it is woken and told. Calling it again does nothing."""
+        """End this access; a reader that waits through it is woken and told. Calling it again does nothing.
+
+        Raises InternalError in another event loop: readers wait in the one that this was opened in.
+        """
         namespace = self._namespace
         if self not in namespace.opened:
             return
+        if asyncio.get_running_loop() is not self._loop:
+            raise InternalError("this storage was opened in another event loop; close it there")
         namespace.opened.remove(self)
         for wake_ups in (namespace.log.wake_ups, namespace.config.feed.wake_ups, namespace.run_wake_ups):
             wake_ups.send()

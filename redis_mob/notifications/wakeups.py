@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Self
@@ -20,7 +19,7 @@ from redis_mob.notifications.wake_up_flag import WakeUpFlag
 
 _log = logging.getLogger(__name__)
 
-_RETRY = RetryPolicy(deadline=math.inf, base=0.05, cap=5.0)
+_RETRY = RetryPolicy(base=0.05, cap=5.0)
 _SILENCE = 15.0
 """Seconds without a word after which the server is asked whether it is still there; as long again, and it is not."""
 

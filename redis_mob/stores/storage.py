@@ -23,6 +23,7 @@ class RedisStorage:
         self._client = client
         self.resolve = client.resolve
         self._wake_ups = WakeUps(client)
+        client.close_first(self._wake_ups.aclose)
         self.namespace = keys.namespace
         self.url = client.url
         self.events = RedisEventStore(client, keys, self._wake_ups)
@@ -38,7 +39,6 @@ class RedisStorage:
 
     async def aclose(self) -> None:
         """Close all connections, and end the embedded server if this storage started it."""
-        await self._wake_ups.aclose()
         await self._client.aclose()
 
 

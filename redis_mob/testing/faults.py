@@ -179,8 +179,8 @@ class FaultProxy:
         self._passages[passage] = task
         try:
             await passage.run()
-        except (OSError, asyncio.CancelledError):
-            pass  # one of the two has cut the connection, or the proxy ends
+        except (OSError, asyncio.CancelledError, hiredis.ProtocolError):
+            pass  # one of the two has cut the connection or speaks another protocol, or the proxy ends
         finally:
             del self._passages[passage]
             self._late.discard(task)

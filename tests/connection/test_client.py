@@ -100,7 +100,7 @@ class Recorder:
 async def test_a_lost_reply_of_a_write_leaves_the_outcome_unknown_and_nothing_is_sent_again(tmp_path, lost):
     recorder = Recorder(EVALSHA=[lost, lost])
     async with fake_server(tmp_path, recorder) as url:
-        connection = await connect(url, reply_timeout=0.3)
+        connection = await connect(url, retry=RetryPolicy(reply_timeout=0.3))
         tokens = set()
         for _ in range(2):
             with pytest.raises(OutcomeUnknownError, match="may or may not") as unknown:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 
@@ -78,13 +77,9 @@ def wake_ups_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Requests are given up soon; what never gives up still does not."""
-    pauses = RetryPolicy.pauses
-
-    def soon(policy: RetryPolicy) -> Iterator[float]:
-        return pauses(policy if policy.deadline == math.inf else replace(policy, deadline=min(policy.deadline, 0.1)))
-
-    monkeypatch.setattr(RetryPolicy, "pauses", soon)
+    """Requests are given up soon."""
+    attempts = RetryPolicy.attempts
+    monkeypatch.setattr(RetryPolicy, "attempts", lambda policy: attempts(replace(policy, deadline=0.5)))
 
 
 async def test_namespaces_are_spread_over_the_nodes_and_found_without_a_detour(cluster: Cluster):
@@ -325,7 +320,7 @@ async def test_a_slot_that_nobody_has_for_a_moment_is_waited_for(
 async def test_a_reply_that_is_lost_leaves_the_outcome_unknown_and_nothing_is_sent_again(
     cluster: Cluster, namespace: str, slot: int
 ):
-    connection = await connect(cluster.url, namespace, reply_timeout=0.3)
+    connection = await connect(cluster.url, namespace, retry=RetryPolicy(reply_timeout=0.3))
     keys = await connection.open_namespace(namespace)
     owner = cluster.owner(slot)
     calls = owner.do("INFO", "commandstats")["cmdstat_evalsha"]["calls"]

@@ -30,7 +30,7 @@ from redis_mob.testing.waiting import until
 from tests.connection.scripts import INCREASE
 from tests.support.servers import redis7_program, server
 
-IMPATIENT = RetryPolicy(deadline=0.1, base=0.01, cap=0.1)
+IMPATIENT = RetryPolicy(deadline=1, base=0.01, cap=0.1)
 WAITS = frozenset({"cmdstat_wait", "cmdstat_waitaof"})
 
 
@@ -45,6 +45,11 @@ class Pair:
     def part(self) -> None:
         """The replica hears nothing of the primary any more."""
         self.replica.execute_command("REPLICAOF", "NO", "ONE")
+
+    def wait_until_joined(self) -> None:
+        """Until the replica has all that was written before it came."""
+        self.primary.set("joined", 1)
+        assert self.primary.execute_command("WAIT", 1, 20_000) == 1
 
     def join(self) -> None:
         """The replica follows the primary."""
@@ -139,6 +144,7 @@ async def test_writes_at_one_time_wait_once_for_all(pair: Pair) -> None:
 
 
 async def test_too_few_replicas_are_told(pair: Pair) -> None:
+    pair.wait_until_joined()
     async with MobStorage.open(pair.url, namespace="n", durability="replicas:1", retry=IMPATIENT) as storage:
         pair.part()
         with pytest.raises(DurabilityError, match="only the primary and 0 of 1 replicas has it") as told:

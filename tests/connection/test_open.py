@@ -6,6 +6,7 @@ import pytest
 from redis.exceptions import RedisError
 
 from redis_mob.connection.calls.client import NAMESPACE_SCHEMA, Client, connect
+from redis_mob.connection.retry import RetryPolicy
 from redis_mob.errors import SerializationError, StorageUnavailableError, ValidationError
 from tests.support.fake_server import SILENCE, bulk, fake_server, usual
 from tests.support.servers import server
@@ -50,7 +51,9 @@ async def test_nobody_listens(tmp_path, free_port):
 
 async def test_a_server_that_never_answers_is_given_up(tmp_path):
     async with fake_server(tmp_path, lambda _command: SILENCE) as url:
-        assert "no answer within 0.2 s" in await _refused(url, reply_timeout=0.2)
+        assert "did not answer within 0.05 s" in await _refused(
+            url, retry=RetryPolicy(deadline=0, connect_timeout=0.05)
+        )
 
 
 async def test_something_that_is_no_redis(tmp_path):
@@ -141,8 +144,8 @@ async def test_a_full_server_opens_the_namespaces_it_has_and_no_others():
         await connection.aclose()
 
 
-async def _refused(url: str, **options: float) -> str:
+async def _refused(url: str, retry: RetryPolicy | None = None) -> str:
     with pytest.raises(StorageUnavailableError) as refused:
-        await connect(url, **options)
+        await connect(url, retry=retry)
     assert isinstance(refused.value.__cause__, RedisError | TimeoutError | type(None))
     return f"{refused.value} {refused.value!r}"

@@ -12,7 +12,7 @@ import pytest
 
 from redis_mob.connection.calls.client import connect
 from redis_mob.connection.calls.keys import Keys
-from redis_mob.connection.failures import NotSentError, UnreachableError
+from redis_mob.connection.failures import CutShortError, NotSentError
 from redis_mob.connection.retry import RetryPolicy
 from redis_mob.connection.servers import circuit as module
 from redis_mob.connection.servers.address import UnixAddress
@@ -56,7 +56,7 @@ async def test_a_server_that_cannot_be_reached_is_tried_once_in_a_while(tmp_path
         transport = transport_to(address, SLOW)
         for _ in range(3):
             ends = await asyncio.gather(*(transport.request("PING") for _ in range(50)), return_exceptions=True)
-            assert {type(end) for end in ends} == {UnreachableError}
+            assert {type(end) for end in ends} == {CutShortError}
         assert door.knocks == 1
         await transport.aclose()
 

@@ -23,7 +23,7 @@ from tests.support.sentinel import Sentinels, run_sentinels
 
 pytestmark = pytest.mark.filterwarnings("ignore::redis_mob.errors.UnsealedSecretsWarning")
 
-SOON = RetryPolicy(deadline=0.1, base=0.02, cap=0.02)
+SOON = RetryPolicy(deadline=1, base=0.02, cap=0.02)
 PATIENT = RetryPolicy(deadline=60)
 
 

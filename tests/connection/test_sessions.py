@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -38,7 +39,7 @@ async def proxy(server_url: str) -> AsyncIterator[FaultProxy]:
 @pytest.fixture
 async def disturbed(proxy: FaultProxy, namespace: str, keys: Keys) -> AsyncIterator[Client]:
     """A connection through the proxy, which is patient."""
-    opened = await connect(proxy.url, namespace, reply_timeout=0.2, retry=QUICK)
+    opened = await connect(proxy.url, namespace, retry=replace(QUICK, reply_timeout=0.2))
     yield opened
     await opened.aclose()
 
@@ -147,7 +148,7 @@ async def lost_call(connection: Client, proxy: FaultProxy, keys: Keys, fault: Fa
 @pytest.fixture
 async def impatient(proxy: FaultProxy, namespace: str) -> AsyncIterator[Client]:
     """A connection through the proxy that sends nothing twice, in an open namespace."""
-    opened = await connect(proxy.url, namespace, reply_timeout=0.3, retry=RetryPolicy(deadline=0))
+    opened = await connect(proxy.url, namespace, retry=RetryPolicy(deadline=0, reply_timeout=0.3))
     await opened.open_namespace(namespace)
     await opened.call(INCREASE, [Keys(namespace).specs])
     yield opened
@@ -287,16 +288,3 @@ async def test_a_storage_does_every_call_once(server_url: str, namespace: str) -
         assert sorted(event.cursor for event in stored) == list(range(1, calls + 1))
         assert all(proxy.count(fault) for fault in CUTS)
         assert proxy.count(*(EXECUTED - {Fault.NONE})) > 0
-
-
-@pytest.mark.parametrize("wrong", [{"deadline": -1}, {"base": 0}, {"base": 2, "cap": 1}, {"deadline": float("nan")}])
-def test_a_policy_that_makes_no_sense_is_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(ValidationError, match="makes no sense"):
-        RetryPolicy(**wrong)
-
-
-def test_pauses_grow_up_to_a_cap() -> None:
-    pauses = RetryPolicy(deadline=1000, base=0.1, cap=1).pauses()
-    first = [next(pauses) for _ in range(10)]
-    assert all(low <= pause <= 2 * low for pause, low in zip(first, [0.05, 0.1, 0.2, 0.4, *[0.5] * 6], strict=True))
-    assert list(RetryPolicy(deadline=0).pauses()) == []

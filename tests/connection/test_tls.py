@@ -28,7 +28,7 @@ from tests.support.tls import Authority, Certificate, Encryption, options, run_t
 
 pytestmark = pytest.mark.filterwarnings("ignore::redis_mob.errors.UnsealedSecretsWarning")
 
-SOON = RetryPolicy(deadline=0.1, base=0.02, cap=0.02)
+SOON = RetryPolicy(deadline=1, base=0.02, cap=0.02)
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +175,7 @@ async def test_a_server_that_does_not_answer_may_not_speak_tls(authority: Author
     with socket.create_server((HOST, 0)) as silent:
         port = silent.getsockname()[1]
         with pytest.raises(StorageUnavailableError, match=rf"{port} did not answer within 0\.1 s: does it speak TLS"):
-            await connect(f"rediss://{HOST}:{port}{options(ca=authority.ca)}", connect_timeout=0.1)
+            await connect(f"rediss://{HOST}:{port}{options(ca=authority.ca)}", retry=RetryPolicy(connect_timeout=0.1))
 
 
 @pytest.mark.parametrize(

@@ -25,9 +25,9 @@ from tests.robustness.place import Place, place
 from tests.robustness.report import Report, parser, run_program
 from tests.robustness.traffic import TRACKS, WRITES
 
-PATIENT = RetryPolicy(deadline=50, base=0.001, cap=0.05)
-IMPATIENT = RetryPolicy(deadline=0.02, base=0.005, cap=0.01)
 REPLY_TIMEOUT = 0.5
+PATIENT = RetryPolicy(deadline=50, base=0.001, cap=0.05, reply_timeout=REPLY_TIMEOUT)
+IMPATIENT = RetryPolicy(deadline=0.2, base=0.005, cap=0.01, reply_timeout=REPLY_TIMEOUT)
 """Seconds after which a reply is given up: what a black hole costs."""
 
 DELAYS = (0.005, 0.3, 0.05)
@@ -61,8 +61,7 @@ class Network:
         self._proxies.append(proxy)
         self._faults.append(ANY_FAULT if patient else OFTEN_LATE)
         retry = PATIENT if patient else IMPATIENT
-        settings = {"reply_timeout": REPLY_TIMEOUT, "retry": retry}
-        return await self._stack.enter_async_context(place(proxy.url, namespace, **settings))
+        return await self._stack.enter_async_context(place(proxy.url, namespace, retry=retry))
 
     def get_worse(self, one_in: int) -> None:
         """From now on one request in so many meets a fault."""

@@ -62,7 +62,7 @@ async def test_config_case_51_an_unknown_outcome_is_named_and_may_be_tried_again
     await config.put_if_revision("n", "a", at(1), 0)
     request = connection.router.request
 
-    async def reply_lost(*parts: Any) -> Any:
+    async def reply_lost(*parts: Any, **_: Any) -> Any:
         if happened:
             await request(*parts)
         raise ReplyLostError("the cable was cut")

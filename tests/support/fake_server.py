@@ -56,6 +56,8 @@ async def fake_server(directory: Path, answer: Handler) -> AsyncGenerator[str]:
         yield f"unix://{path}"
     finally:
         server.close()
+        for _ in range(5):  # a connection that is just being accepted is ours to close, once `serve` has it
+            await asyncio.sleep(0)
         for writer in open_writers:
             writer.close()
         for writer in open_writers:

@@ -29,7 +29,7 @@ async def test_a_fault_loses_the_reply_and_the_server_has_executed_or_not(
 ) -> None:
     key = f"{{rm:{namespace}}}:counter"
     async with fault_proxy(server_url) as proxy:
-        disturbed = await connect(proxy.url, reply_timeout=0.3)
+        disturbed = await connect(proxy.url, retry=RetryPolicy(reply_timeout=0.3))
         assert await disturbed.call(INCREASE, [key]) == 1
         proxy.plan = in_order([fault])
         with pytest.raises(OutcomeUnknownError):
@@ -109,7 +109,7 @@ async def test_subscribers_can_be_cut(server_url: str, namespace: str) -> None:
 
 
 async def test_a_server_can_be_down_for_a_while(server_url: str, namespace: str) -> None:
-    impatient = RetryPolicy(deadline=0.01, base=0.001)
+    impatient = RetryPolicy(deadline=1, base=0.001, cap=0.01)
     async with (
         fault_proxy(server_url) as proxy,
         MobStorage.open(proxy.url, namespace=namespace, retry=impatient) as storage,
@@ -118,7 +118,7 @@ async def test_a_server_can_be_down_for_a_while(server_url: str, namespace: str)
         with pytest.raises(ReadFailedError):
             await storage.events.latest_cursor()
         with pytest.raises(StorageUnavailableError):
-            await MobStorage.open(proxy.url, namespace=namespace)
+            await MobStorage.open(proxy.url, namespace=namespace, retry=impatient)
         proxy.accept()
         assert await storage.events.latest_cursor() == 0
 

@@ -11,10 +11,11 @@ from redis_mob.admin.doctor.compatibility import COMPATIBILITY_CHECKS, NAMESPACE
 from redis_mob.admin.doctor.data_safety import DATA_SAFETY_CHECKS
 from redis_mob.admin.doctor.finding import Check, Finding, Severity, Verdict, error, findings
 from redis_mob.admin.doctor.probe import Server, probe_namespace, probe_server
-from redis_mob.connection.calls.client import CONNECT_TIMEOUT, REPLY_TIMEOUT, Client, connect
+from redis_mob.connection.calls.client import Client, connect
 from redis_mob.connection.calls.durability import Durability
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.failures import TransportError
+from redis_mob.connection.retry import RetryPolicy
 from redis_mob.connection.servers.address import Address, ClusterAddress, EmbeddedAddress, TcpAddress
 from redis_mob.connection.servers.channel import Channel
 from redis_mob.connection.servers.url import parse_address, storage_url
@@ -65,10 +66,13 @@ async def _servers(address: Address, name: str, client: Client) -> AsyncGenerato
     if not isinstance(address, ClusterAddress):
         yield {name: client.router}
         return
-    nodes = await _primaries(address, client)
+    nodes, usual = await _primaries(address, client), RetryPolicy()
     transports = {
         str(node): Channel(
-            node, connect_timeout=CONNECT_TIMEOUT, reply_timeout=REPLY_TIMEOUT, max_requests=_MAX_REQUESTS
+            node,
+            connect_timeout=usual.connect_timeout,
+            reply_timeout=usual.reply_timeout,
+            max_requests=_MAX_REQUESTS,
         )
         for node in nodes
     }

@@ -1,4 +1,4 @@
-"""Runs scripts on the server that holds a namespace, again and again until it is known what became of them.
+"""Runs scripts on the server that holds a namespace, and sends them again until their outcome is known.
 
 What is sent again, and why that is safe: decision 0015.
 """
@@ -17,6 +17,7 @@ from redis_mob.connection.calls.scripts import Script, once
 from redis_mob.connection.calls.sessions import Sessions, Slot
 from redis_mob.connection.failures import (
     CallError,
+    CutShortError,
     EpochMismatchError,
     HalfDoneError,
     InDoubtError,
@@ -30,7 +31,7 @@ from redis_mob.connection.failures import (
     UnrecordedError,
     UnsettledError,
 )
-from redis_mob.connection.retry import Attempts, RetryPolicy
+from redis_mob.connection.retry import RetryPolicy
 from redis_mob.connection.servers.refusals import is_transient
 from redis_mob.connection.servers.requests import Part
 from redis_mob.connection.servers.router import Router
@@ -51,11 +52,23 @@ class Calls:
         self.closed = False
 
     async def ask(self, *parts: Part) -> Any:
-        """Send a request that has no effect; a server that is about to serve is waited for.
+        """Send a request that has no effect. Raises a TransportError."""
+        return await self._patiently(partial(self._router.request, *parts), _may_pass)
 
-        Raises a TransportError.
+    async def ask_first(self, *parts: Part) -> Any:
+        """Send the first request to a server, which has no effect.
+
+        A server that was never reached is not waited for: a wrong address is a likelier reason than a server that
+        starts at this moment, and the user should learn of it at once. Raises a TransportError.
         """
-        return await self._patiently(partial(self._router.request, *parts), _is_about_to_serve)
+        reached = False
+
+        def may_go_on(error: TransportError) -> bool:
+            nonlocal reached
+            reached = reached or isinstance(error, CutShortError) or not isinstance(error, UnreachableError)
+            return reached and _may_pass(error)
+
+        return await self._patiently(partial(self._router.request, *parts), may_go_on)
 
     async def read(self, script: Script, keys: KeyNames, arguments: Arguments) -> Any:
         """Run a script that only reads, and return its raw reply. Raises a TransportError."""
@@ -107,18 +120,24 @@ class Calls:
         looked for the receipt, so that it ends the call only if no attempt before it can have had an effect.
         """
         doubt: CallError | None = None  # an attempt may have had an effect, or a server may have lost it again
-        attempts: Attempts | None = None
+        last: CallError | None = None
+        attempts = self._retry.attempts()
         while True:
             try:
-                answer = read_answer(await run(self._router, b"EVALSHA", script, keys, arguments))
+                reply = await run(self._router, b"EVALSHA", script, keys, arguments, until=attempts.until)
+                answer = read_answer(reply)
                 if answer.recorded:
                     if self.confirmations is not None:
-                        await self.confirmations.confirm(slot)
+                        await self.confirmations.confirm(slot, attempts.until)
                 elif doubt is not None:
                     # without a receipt nothing keeps an earlier attempt from arriving late, and from changing something
                     raise UnrecordedError("the server refuses writes, so that it cannot record its answer")
                 return answer  # one without a receipt has changed nothing: there is nothing to make safe
-            except (ReplyLostError, UnconfirmedError, NotDurableError) as error:
+            except NotDurableError as error:
+                if error.waited:  # as long as the call had time
+                    raise
+                doubt = last = error
+            except (ReplyLostError, UnconfirmedError) as error:
                 doubt = last = error
             except ServerRefusalError as refusal:
                 self._raise_if_final(sessions, refusal, slot)
@@ -128,15 +147,13 @@ class Calls:
                         raise
                     raise self._given_up(sessions, slot, doubt, last) from last.__cause__
             except TransportError as error:
-                last = error
+                if last is None or not attempts.are_over:  # else the attempt only ran out of time: `last` says why
+                    last = error
                 # in doubt even what does not pass is tried again, since an attempt may yet find the receipt
                 if doubt is None and not _may_pass(error):
                     raise
-            # the time begins with the first failure: most calls never make a clock
-            attempts = attempts or self._retry.attempts()
-            at_once = isinstance(last, NotDurableError) and last.waited  # the server has let time pass already
             # after closing, and once the receipt may have expired, an attempt more could do the write a second time
-            if self.closed or slot.may_have_expired or not await attempts.wait(at_once=at_once):
+            if self.closed or slot.may_have_expired or not await attempts.wait():
                 raise self._given_up(sessions, slot, doubt, last) from last.__cause__
 
     def _raise_if_final(self, sessions: Sessions, refusal: ServerRefusalError, slot: Slot) -> None:
@@ -159,18 +176,20 @@ class Calls:
         return InDoubtError(doubt, sessions.token(slot))
 
     async def _patiently(
-        self, attempt: Callable[[], Awaitable[Any]], may_go_on: Callable[[TransportError], bool]
+        self, attempt: Callable[..., Awaitable[Any]], may_go_on: Callable[[TransportError], bool]
     ) -> Any:
-        """Make attempts until one returns, or fails for good, or there have been enough of them."""
-        attempts: Attempts | None = None
+        """Make attempts until one returns, or fails for good, or the deadline of the call has come."""
+        attempts, before = self._retry.attempts(), None
         while True:
             try:
-                return await attempt()
+                return await attempt(until=attempts.until)
             except TransportError as error:
-                attempts = attempts or self._retry.attempts()
+                if before is not None and attempts.are_over:
+                    raise before from before.__cause__  # it says why, while this attempt only ran out of time
                 # after closing, a router would only find that there are no connections any more
                 if self.closed or not may_go_on(error) or not await attempts.wait():
                     raise
+                before = error
 
 
 def _may_pass(error: TransportError) -> bool:
@@ -183,8 +202,3 @@ def _may_pass(error: TransportError) -> bool:
 def _may_pass_and_has_no_effect(error: TransportError) -> bool:
     """Whether a write without a session may be sent again: a lost reply may mean that it happened."""
     return _may_pass(error) and not isinstance(error, ReplyLostError)
-
-
-def _is_about_to_serve(error: TransportError) -> bool:
-    """Whether it is a server that loads its data, or a failover under way."""
-    return isinstance(error, UnsettledError) or (isinstance(error, ServerRefusalError) and is_transient(error.code))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
@@ -28,7 +30,7 @@ from redis_mob.connection.failures import (
     TransportError,
     UnsettledError,
 )
-from redis_mob.connection.retry import RetryPolicy
+from redis_mob.connection.retry import RetryPolicy, policy_of
 from redis_mob.connection.servers.address import (
     ClusterAddress,
     EmbeddedAddress,
@@ -63,8 +65,6 @@ _NO_READING = (
     "it knows no EVALSHA_RO, which every read needs: use Redis 7.0, Valkey 7.2 or later, with no proxy before it"
 )
 
-CONNECT_TIMEOUT = 5.0
-REPLY_TIMEOUT = 10.0
 MAX_REQUESTS = 1000
 
 
@@ -84,7 +84,6 @@ class Client:
         server: ServerInfo,
         durability: str,
         waited_for: Durability,
-        embedded: EmbeddedServer | None,
     ) -> None:
         self.url = address.url
         self.server = server
@@ -94,7 +93,7 @@ class Client:
         self._calls = calls
         self._durability = durability
         self._waited_for = waited_for
-        self._embedded = embedded
+        self._resources = AsyncExitStack()
         self._loop = asyncio.get_running_loop()
 
     def __repr__(self) -> str:
@@ -225,22 +224,36 @@ class Client:
                 f"`redis-mob acl --namespace {namespace}` prints the rule that suffices"
             )
 
+    def close_first(self, callback: Callable[[], Awaitable[None]]) -> None:
+        """Have this closed by `aclose`, before the connections that it uses."""
+        self._resources.push_async_callback(callback)
+
     async def aclose(self) -> None:
-        """Close all connections, and end the embedded server if this process owns it. Calling it again does nothing."""
+        """Close all connections, and end the embedded server if this process owns it. Calling it again does nothing.
+
+        Raises InternalError in another event loop than the one that it was opened in, and closes nothing then: what a
+        loop has opened only that loop can close.
+        """
+        if asyncio.get_running_loop() is not self._loop:
+            if self._calls.closed:
+                return
+            raise InternalError("this storage was opened in another event loop; close it there")
         # first of all: calls that are in a pause must not begin another attempt
         self._calls.closed = True
-        if self._calls.confirmations is not None:
-            await self._calls.confirmations.aclose()
-        await _close(self.router, self._embedded)
+        await self._resources.aclose()
+
+    def check_usable(self) -> None:
+        """Raises InternalError if this was closed, or belongs to another event loop."""
+        if self._calls.closed:
+            raise InternalError("this storage was closed; open a new one")
+        if asyncio.get_running_loop() is not self._loop:
+            raise InternalError("this storage was opened in another event loop; open one in each loop")
 
     def _ready(
         self, script: Script | str, keys: KeyNames, args: Arguments | NamedArguments
     ) -> tuple[Script, Arguments]:
         """The script and its arguments in order, once it is clear that the call can be made."""
-        if self._calls.closed:
-            raise InternalError("this storage was closed; open a new one")
-        if asyncio.get_running_loop() is not self._loop:
-            raise InternalError("this storage was opened in another event loop; open one in each loop")
+        self.check_usable()
         known = script_named(script) if isinstance(script, str) else script
         if len(keys) != len(known.keys):
             raise InternalError(
@@ -253,51 +266,53 @@ async def connect(
     url: str | None = None,
     namespace: str | None = None,
     *,
-    connect_timeout: float = CONNECT_TIMEOUT,
-    reply_timeout: float = REPLY_TIMEOUT,
     max_requests: int = MAX_REQUESTS,
     durability: str = "memory",
     retry: RetryPolicy | None = None,
 ) -> Client:
     """Reach the server that a URL names, starting it if it is an embedded one, and check that it is supported.
 
-    Without a URL that of REDIS_MOB_URL is used, else `embedded:`. Timeouts are in seconds. A connection to a Cluster
-    is for one namespace, which has to be named; only one for a namespace knows another durability than `memory`.
+    Without a URL that of REDIS_MOB_URL is used, else `embedded:`. `retry` bounds each request of the opening as it
+    bounds calls, and what passes is waited for: a connection that is cut, a server that loads its data or is busy, a
+    failover under way. What does not pass fails at once: no server at the address when it is first tried, a wrong
+    password, certificate or protocol. Nothing is left open when this raises. A connection to a Cluster is for one
+    namespace, which has to be named; only one for a namespace knows another durability than `memory`.
     Raises ValidationError for a bad URL or name, InternalError for a Cluster without a namespace,
     StorageUnavailableError if the server cannot be reached, started or used.
     """
-    address, embedded, wanted = parse_address(storage_url(url)), None, Durability.parse(durability)
+    address, wanted = parse_address(storage_url(url)), Durability.parse(durability)
+    retry = policy_of(retry)
+    sessions = None if namespace is None else Sessions(namespace, retry.longest_call)
     if isinstance(address, MemoryAddress):
         raise ValidationError(f"storage URL {address.url!r}: it names no server that could be reached")
-    if isinstance(address, EmbeddedAddress):
-        embedded = await EmbeddedServer.start(address.directory)
-        address = embedded.address
-    retry = retry or RetryPolicy()
-    router = Router(
-        _locator(address, namespace),
-        partial(
+    # What was opened is closed if anything below fails or is cancelled: an embedded server would outlive the storage
+    # that was never opened. It ends after the connections, or each of them would look lost.
+    async with AsyncExitStack() as resources:
+        if isinstance(address, EmbeddedAddress):
+            embedded = await EmbeddedServer.start(address.directory)
+            resources.push_async_callback(embedded.aclose)
+            address = embedded.address
+        channel_to = partial(
             Channel,
-            connect_timeout=connect_timeout,
-            reply_timeout=reply_timeout,
+            connect_timeout=retry.connect_timeout,
+            reply_timeout=retry.reply_timeout,
             max_requests=max_requests,
             retry=retry,
-        ),
-    )
-    sessions = None if namespace is None else Sessions(namespace, retry.deadline)
-    calls = Calls(router, retry, sessions)
-    try:
-        server = await _supported_server(address, calls)
-        waited_for = await required_wait(server, wanted, calls.ask)
-    except TransportError as error:
-        await _close(router, embedded)
-        raise StorageUnavailableError(f"cannot use {address}: {_explained(error)}") from _cause(error)
-    except BaseException:
-        # also when it is cancelled: an embedded server would outlive the storage that was never opened
-        await _close(router, embedded)
-        raise
-    if sessions is not None and waited_for.is_waited_for:
-        calls.confirmations = DurabilityWait(router, sessions, waited_for)
-    return Client(address, sessions, calls, router, server, durability, waited_for, embedded)
+        )
+        router = Router(_locator(address, namespace), channel_to)
+        resources.push_async_callback(router.aclose)
+        calls = Calls(router, retry, sessions)
+        try:
+            server = await _supported_server(address, calls)
+            waited_for = await required_wait(server, wanted, calls.ask)
+        except TransportError as error:
+            raise StorageUnavailableError(f"cannot use {address}: {_explained(error)}") from _cause(error)
+        if sessions is not None and waited_for.is_waited_for:
+            calls.confirmations = DurabilityWait(router, sessions, waited_for, retry.reply_timeout)
+            resources.push_async_callback(calls.confirmations.aclose)
+        client = Client(address, sessions, calls, router, server, durability, waited_for)
+        client.close_first(resources.pop_all().aclose)
+        return client
 
 
 def _locator(address: ServiceAddress, namespace: str | None) -> Locator:
@@ -311,19 +326,10 @@ def _locator(address: ServiceAddress, namespace: str | None) -> Locator:
 
 
 async def _supported_server(address: ServiceAddress, calls: Calls) -> ServerInfo:
-    server = ServerInfo.parse(await calls.ask(b"INFO", b"server"))
+    server = ServerInfo.parse(await calls.ask_first(b"INFO", b"server"))
     if problem := server.problem(in_cluster=isinstance(address, ClusterAddress)):
         raise StorageUnavailableError(f"cannot use {address}: {problem}")
     return server
-
-
-async def _close(router: Router, embedded: EmbeddedServer | None) -> None:
-    try:
-        await router.aclose()
-    finally:
-        # after the connections: a server that ends first makes each of them look lost
-        if embedded is not None:
-            await embedded.aclose()
 
 
 def _explained(error: TransportError) -> str:

@@ -33,10 +33,10 @@ _log = logging.getLogger(__name__)
 _CONFIRM = script("calls/confirm")
 
 _ROUND = 1.0
-"""Seconds for which the server is asked to wait at a time."""
+"""Seconds for which the server is asked to wait at a time, at most."""
 
-_ANSWER = 5.0
-"""Seconds more within which it has to answer."""
+_SHARE = 0.75
+"""The part of the time left to a call for which the server is asked to wait: the rest is for its answer to arrive."""
 
 
 async def required_wait(server: ServerInfo, wanted: Durability, ask: Callable[..., Awaitable[Any]]) -> Durability:
@@ -80,7 +80,9 @@ async def _settings(ask: Callable[..., Awaitable[Any]]) -> dict[bytes, bytes]:
 @dataclass(slots=True)
 class _Waiting:
     slot: Slot
-    confirmed: asyncio.Future[None]
+    until: float | None
+    reached: asyncio.Future[str | None]
+    """Where the write is instead of being safe; None if it is safe."""
 
 
 class DurabilityWait:
@@ -89,25 +91,40 @@ class DurabilityWait:
     Before each wait the server shows that it has the receipts, so that no server answers for writes of another.
     """
 
-    def __init__(self, router: Router, sessions: Sessions, durability: Durability) -> None:
+    def __init__(self, router: Router, sessions: Sessions, durability: Durability, reply_timeout: float) -> None:
         self._router = router
+        self._reply_timeout = reply_timeout
         self._sessions = sessions
         self._durability = durability
         self._waiting: list[_Waiting] = []
         self._task: asyncio.Task[None] | None = None
         self._connection: DedicatedConnection | None = None
 
-    async def confirm(self, slot: Slot) -> None:
-        """Wait until the last call of a slot, which was answered, is safe.
+    async def confirm(self, slot: Slot, until: float | None) -> None:
+        """Wait until the last call of a slot, which was answered, is safe, at most until this time of the event loop.
 
-        Raises NotDurableError if it is not after a while, UnconfirmedError if that cannot be told.
+        Without such a time the server is asked once. Raises NotDurableError if the write is not safe then,
+        UnconfirmedError if that cannot be told.
         """
-        waiting = _Waiting(slot, asyncio.get_running_loop().create_future())
+        reached: str | None = None
+        try:
+            async with asyncio.timeout_at(until):
+                while (reached := await self._reached(slot, until)) is not None and until is not None:
+                    pass
+        except TimeoutError as error:
+            if reached is None:
+                raise UnconfirmedError("it was not confirmed within the deadline of the call") from error
+        if reached is not None:
+            raise NotDurableError(reached)
+
+    async def _reached(self, slot: Slot, until: float | None) -> str | None:
+        """Where the last call of a slot is after one more wait, which may be shared with other calls."""
+        waiting = _Waiting(slot, until, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         # calls that come while a wait is under way are confirmed together by the next one
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="redis_mob waits for durability")
-        await waiting.confirmed
+        return await waiting.reached
 
     async def aclose(self) -> None:
         """Close the connection; calls that still wait are told that nothing is confirmed."""
@@ -120,16 +137,18 @@ class DurabilityWait:
         batch: list[_Waiting] = []
         try:
             while self._waiting:
-                batch, self._waiting = self._waiting, []
+                batch, self._waiting = _still(self._waiting), []
+                if not batch:
+                    continue
                 try:
                     await self._confirm(batch)
                 except TransportError as error:
                     # replies that are still to come on this connection would be taken for those of the next batch
                     await self._hang_up()
-                    _end(batch, lambda error=error: UnconfirmedError(str(error)))
+                    _fail(batch, UnconfirmedError, str(error))
         finally:
             self._task = None
-            _end([*batch, *self._waiting], lambda: UnconfirmedError("the storage was closed"))
+            _fail([*batch, *self._waiting], UnconfirmedError, "the storage was closed")
             self._waiting.clear()
 
     async def _confirm(self, batch: list[_Waiting]) -> None:
@@ -140,25 +159,31 @@ class DurabilityWait:
         for client, of_client in clients.items():
             calls = [part for one in of_client for part in (one.slot.number, one.slot.sequence)]
             await connection.send(b"EVALSHA", _CONFIRM.sha, 1, self._sessions.key(client), *calls)
+        seconds = _round_of(batch)
         # behind the marks on the same connection: WAIT waits for what this connection has written
-        await connection.send(*self._durability.command(int(_ROUND * 1000)))
+        await connection.send(*self._durability.command(max(int(seconds * 1000), 1)))  # 0 would be without end
         for of_client in clients.values():
-            missing, refusal = await _reply(connection)
-            _end(
-                [of_client[position - 1] for position in missing],
-                lambda: UnconfirmedError("the server has lost the write"),
-            )
+            missing, refusal = await self._reply(connection)
+            _fail([of_client[position - 1] for position in missing], UnconfirmedError, "the server has lost the write")
             if refusal:
-                _end(of_client, partial(_unmarked, refusal.decode()))
-        reached = self._durability.reached(await _reply(connection))
-        _end(batch, lambda: None if reached is None else NotDurableError(reached))
+                _fail(of_client, *_unmarked(refusal.decode()))
+        reached = self._durability.reached(await self._reply(connection, seconds))
+        for waiting in _still(batch):
+            waiting.reached.set_result(reached)
 
     async def _opened(self) -> DedicatedConnection:
         if self._connection is None:
             self._connection = await self._router.dedicated_connection()
             await self._connection.send(b"SCRIPT", b"LOAD", _CONFIRM.text)
-            await _reply(self._connection)
+            await self._reply(self._connection)
         return self._connection
+
+    async def _reply(self, connection: DedicatedConnection, waits: float = 0.0) -> Any:
+        """The next reply of the server, which has been asked to wait for so many seconds."""
+        reply = await connection.receive(waits + self._reply_timeout)
+        if reply is None:
+            raise ReplyLostError(f"no answer within {waits + self._reply_timeout:g} s")
+        return reply
 
     async def _hang_up(self) -> None:
         connection, self._connection = self._connection, None
@@ -166,25 +191,24 @@ class DurabilityWait:
             await connection.aclose()
 
 
-def _unmarked(refused: str) -> Exception:
+def _unmarked(refused: str) -> tuple[Callable[[str], Exception], str]:
     """What is raised where the server has the receipts, and refuses the mark without which a wait proves nothing."""
     if refused.startswith("READONLY"):
-        return UnconfirmedError(refused)  # another server is the primary, and is the one to ask
-    return NotDurableError(f"the memory of the primary, which refuses writes ({refused}),", waited=False)
+        return UnconfirmedError, refused  # another server is the primary, and is the one to ask
+    return partial(NotDurableError, waited=False), f"the memory of the primary, which refuses writes ({refused}),"
 
 
-def _end(batch: list[_Waiting], failure: Callable[[], Exception | None]) -> None:
-    for waiting in batch:
-        # cancelled callers wait no more, and a call whose receipt is missing has been told already
-        if not waiting.confirmed.done():
-            if (error := failure()) is None:
-                waiting.confirmed.set_result(None)
-            else:
-                waiting.confirmed.set_exception(error)
+def _fail(batch: list[_Waiting], failure: Callable[[str], Exception], reason: str) -> None:
+    for waiting in _still(batch):
+        waiting.reached.set_exception(failure(reason))  # one for each: raising an exception changes it
 
 
-async def _reply(connection: DedicatedConnection) -> Any:
-    reply = await connection.receive(_ROUND + _ANSWER)
-    if reply is None:
-        raise ReplyLostError(f"no answer within {_ROUND + _ANSWER:g} s")
-    return reply
+def _still(batch: list[_Waiting]) -> list[_Waiting]:
+    """Those that still wait: a call that was cancelled, is over, or whose receipt is missing, does not."""
+    return [waiting for waiting in batch if not waiting.reached.done()]
+
+
+def _round_of(batch: list[_Waiting]) -> float:
+    """Seconds for which the server is asked to wait, so that its answer comes before any of these calls is over."""
+    now = asyncio.get_running_loop().time()
+    return min([_ROUND, *((waiting.until - now) * _SHARE for waiting in batch if waiting.until is not None)])

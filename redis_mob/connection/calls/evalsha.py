@@ -16,8 +16,16 @@ _LOADS = 3
 """How often one call loads its script: more than once only if other clients flush the server's scripts in between."""
 
 
-async def run(server: Requestable, command: bytes, script: Script, keys: KeyNames, arguments: Arguments) -> Any:
-    """Send one EVALSHA or EVALSHA_RO, and return its raw reply.
+async def run(
+    server: Requestable,
+    command: bytes,
+    script: Script,
+    keys: KeyNames,
+    arguments: Arguments,
+    *,
+    until: float | None = None,
+) -> Any:
+    """Send one EVALSHA or EVALSHA_RO, and return its raw reply, waited for until this time of the event loop.
 
     Scripts are not loaded ahead of time: a failover, a restart or SCRIPT FLUSH forgets them at any moment, so that the
     refusal has to be handled here anyway. NOSCRIPT means that nothing ran, so sending the call again is safe.
@@ -25,18 +33,18 @@ async def run(server: Requestable, command: bytes, script: Script, keys: KeyName
     """
     for _ in range(_LOADS):
         try:
-            return await server.request(command, script.sha, len(keys), *keys, *arguments)
+            return await server.request(command, script.sha, len(keys), *keys, *arguments, until=until)
         except ServerRefusalError as refusal:
             if refusal.code != "NOSCRIPT":
                 raise
             # on the server that refused: a redirection may have led away from the one that the router knows
-            await _load(script, refusal.by or server)
-    return await server.request(command, script.sha, len(keys), *keys, *arguments)
+            await _load(script, refusal.by or server, until)
+    return await server.request(command, script.sha, len(keys), *keys, *arguments, until=until)
 
 
-async def _load(script: Script, server: Requestable) -> None:
+async def _load(script: Script, server: Requestable, until: float | None) -> None:
     try:
-        await server.request(b"SCRIPT", b"LOAD", script.text)
+        await server.request(b"SCRIPT", b"LOAD", script.text, until=until)
     except ReplyLostError as error:
         # a lost reply to loading says nothing about the call, which was refused before: it was not run
         raise ScriptNotLoadedError(str(error)) from error.__cause__

@@ -14,6 +14,7 @@ from redis import exceptions as driver
 from redis.asyncio.connection import AbstractConnection
 
 from redis_mob.connection.failures import (
+    CutShortError,
     NotSentError,
     PipelineClosedError,
     ReplyLostError,
@@ -21,14 +22,14 @@ from redis_mob.connection.failures import (
     UnreachableError,
 )
 from redis_mob.connection.retry import RetryPolicy
-from redis_mob.connection.servers.address import ServerAddress
+from redis_mob.connection.servers.address import ServerAddress, TcpAddress
 from redis_mob.connection.servers.circuit import Circuit
 from redis_mob.connection.servers.dedicated import DedicatedConnection
-from redis_mob.connection.servers.driver_errors import LOST, hang_up, reason_of, refusal_in, refusal_of
+from redis_mob.connection.servers.driver_errors import LOST, hang_up, reason_of, refusal_in, refusal_of, was_cut
 from redis_mob.connection.servers.handshake import new_connection, timeout_message
 from redis_mob.connection.servers.pipeline import Pipeline
 from redis_mob.connection.servers.requests import Part, packed
-from redis_mob.connection.servers.tls import certificate_problem
+from redis_mob.connection.servers.tls import TLS_WANTED, certificate_problem, speaks_tls
 
 _ASKING = packed((b"ASKING",))
 _CLOSED = "the storage was closed"
@@ -64,10 +65,12 @@ class Channel:
         """Pipelines on which a reply is overdue: they serve the requests that wait there, and get no further ones."""
         self._circuit = Circuit(retry)
         self._closed = False
+        self._was_connected = False
 
-    async def request(self, *parts: Part, asking: bool = False) -> Any:
+    async def request(self, *parts: Part, asking: bool = False, until: float | None = None) -> Any:
         """Send one request and wait for its reply: bytes, int, None or a list of these.
 
+        It is waited for until this time of the event loop, if that comes before the reply timeout is over.
         With `asking` it begins with ASKING: a node of a Cluster then also serves a slot that is being moved to it.
         Raises NotSentError, ReplyLostError or ServerRefusalError. When it is cancelled the effect of the request is
         unknown; other requests are not disturbed.
@@ -76,9 +79,10 @@ class Channel:
         request, replies = (_ASKING + packed(parts), 2) if asking else (packed(parts), 1)
         unanswered: type[TransportError] = NotSentError
         pipeline: Pipeline | None = None
+        overdue = asyncio.get_running_loop().time() + self._reply_timeout
         try:
             # the time covers the wait for a turn too: a caller waits for its reply, and not for one stage of it
-            async with asyncio.timeout(self._reply_timeout), self._free:
+            async with asyncio.timeout_at(min(overdue, until or overdue)), self._free:
                 while True:
                     # what a timeout means depends on how far the request has come
                     unanswered = UnreachableError
@@ -94,7 +98,8 @@ class Channel:
         except TimeoutError as error:
             if pipeline is not None:
                 self._set_aside(pipeline)
-            raise unanswered(f"no answer within {self._reply_timeout:g} s") from error
+            limit = "the deadline of the call" if until and until < overdue else f"{self._reply_timeout:g} s"
+            raise unanswered(f"no answer within {limit}") from error
         if isinstance(reply, hiredis.ReplyError):
             refusal = refusal_of(str(reply), self)
             if refusal.code == "READONLY":
@@ -142,7 +147,7 @@ class Channel:
     async def _connected(self) -> Pipeline:
         """A new pipeline. Requests that need one at the same time share the attempt."""
         if (failure := self._circuit.failure) is not None:
-            raise UnreachableError(str(failure)) from failure.__cause__
+            raise type(failure)(str(failure)) from failure.__cause__
         if self._connecting is None:
             self._connecting = asyncio.create_task(self._make_pipeline(), name="redis_mob connects")
             self._connecting.add_done_callback(self._has_connected)
@@ -180,16 +185,31 @@ class Channel:
         except BaseException as error:
             await hang_up(connection)
             if isinstance(error, LOST):
-                raise refusal_in(error, self) or self._no_connection(error) from error
+                raise refusal_in(error, self) or await self._no_connection(error, connection.was_reached) from error
             raise
+        self._was_connected = True
         return connection
 
-    def _no_connection(self, error: BaseException) -> NotSentError:
-        if (reason := certificate_problem(error, self._address.endpoint)) is not None:
+    async def _no_connection(self, error: BaseException, was_reached: bool) -> NotSentError:
+        endpoint = self._address.endpoint
+        if (reason := certificate_problem(error, endpoint)) is not None:
             return NotSentError(reason)  # not UnreachableError: a wrong certificate does not pass by waiting
         if isinstance(error, TimeoutError | driver.TimeoutError):
-            return UnreachableError(timeout_message(self._address, self._connect_timeout))
-        return UnreachableError(reason_of(error))
+            kind = CutShortError if was_reached else UnreachableError
+            return kind(timeout_message(self._address, self._connect_timeout))
+        speaks_something_else = isinstance(error, driver.InvalidResponse)
+        if (speaks_something_else or was_cut(error)) and await self._wants_tls():
+            return NotSentError(TLS_WANTED.format(server=endpoint))
+        if speaks_something_else:
+            return UnreachableError(f"{endpoint} does not speak the protocol of Redis: {error}")
+        return (CutShortError if was_cut(error) else UnreachableError)(reason_of(error))
+
+    async def _wants_tls(self) -> bool:
+        """Whether the server speaks TLS where we do not: it cuts such connections silently, as bad networks do."""
+        address = self._address
+        if self._was_connected or not isinstance(address, TcpAddress) or address.tls is not None:
+            return False
+        return await speaks_tls(address.host, address.port)
 
     def _set_aside(self, pipeline: Pipeline) -> None:
         if pipeline is self._pipeline:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import random
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 
 from redis_mob.connection.retry import RetryPolicy
 
@@ -15,8 +13,7 @@ class Circuit:
     """The way to one server: after each failure to connect it is open for a pause, in which no request tries."""
 
     def __init__(self, retry: RetryPolicy) -> None:
-        # the deadline is that of a call: a circuit lasts as long as its storage, and its pauses never run out
-        self._retry = replace(retry, deadline=math.inf)
+        self._retry = retry
         self._pauses: Iterator[float] | None = None
         self._open_until = 0.0
         self._failure: Exception | None = None

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
-from redis_mob.connection.failures import ReplyLostError, TransportError, UnreachableError
+from redis_mob.connection.failures import CutShortError, ReplyLostError, TransportError, UnreachableError
 from redis_mob.connection.servers.address import ServerAddress, TcpAddress
 from redis_mob.connection.servers.channel import Channel
 from redis_mob.connection.servers.requests import Part
@@ -63,7 +63,8 @@ def none_answered(kind: str, failures: Sequence[TransportError]) -> TransportErr
     for failure in failures:
         if not isinstance(failure, UnreachableError | ReplyLostError):
             return failure
-    error = UnreachableError(f"no {kind} answers: {'; '.join(map(str, failures))}")
+    was_reached = any(isinstance(failure, CutShortError | ReplyLostError) for failure in failures)
+    error = (CutShortError if was_reached else UnreachableError)(f"no {kind} answers: {'; '.join(map(str, failures))}")
     error.__cause__ = failures[0].__cause__
     return error
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from asyncio import IncompleteReadError
+from collections.abc import Iterator
 from contextlib import suppress
+from ssl import SSLEOFError
 
 from redis import exceptions as driver
 from redis.asyncio.connection import AbstractConnection
@@ -11,6 +14,13 @@ from redis_mob.connection.failures import Requestable, ServerRefusalError
 
 LOST = (OSError, EOFError, driver.RedisError)
 """What redis-py raises when a connection breaks; some of them carry a refusal of the server instead."""
+
+
+_CUT = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError, IncompleteReadError, SSLEOFError)
+"""What ends a connection that existed; ConnectionRefusedError, for one, says that there never was one."""
+
+_CLOSED_BY_SERVER = "Connection closed by server."
+"""How redis-py reports the end of a connection in the middle of a reply: a text, and no cause."""
 
 
 async def hang_up(connection: AbstractConnection) -> None:
@@ -34,6 +44,19 @@ def refusal_in(error: BaseException, by: Requestable | None = None) -> ServerRef
             return refusal_of(str(seen), by)
         seen = seen.__cause__
     return None
+
+
+def was_cut(error: BaseException) -> bool:
+    """Whether a connection that could not be made had reached the server, and was cut before it could be used."""
+    return any(isinstance(one, _CUT) or str(one) == _CLOSED_BY_SERVER for one in chain(error))
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """An exception, and those that led to it."""
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__ or seen.__context__  # redis-py raises its errors without naming a cause
 
 
 def refusal_of(text: str, by: Requestable | None) -> ServerRefusalError:

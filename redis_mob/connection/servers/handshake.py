@@ -31,7 +31,7 @@ _REFUSAL_TIMEOUT = 1.0
 """Seconds within which a server that does not like our certificate says so."""
 
 
-def new_connection(address: ServerAddress, connect_timeout: float) -> AbstractConnection:
+def new_connection(address: ServerAddress, connect_timeout: float) -> AnsweredConnection:
     """A connection that is still to be opened, and never opens itself again."""
     options: dict[str, Any] = {
         "db": address.db,
@@ -59,11 +59,19 @@ def timeout_message(address: ServerAddress, seconds: float) -> str:
     return f"{address.endpoint} did not answer within {seconds:g} s{hint}"
 
 
-class _Answered(AbstractConnection):
-    """Is connected when the server has answered, be it with an error.
+class AnsweredConnection(AbstractConnection):
+    """Counts as connected only when the server has answered a PING, if only with an error.
 
-    One that stands before a dead server takes connections, and a server that refuses our certificate says so only now.
+    A proxy in front of a dead server takes connections all the same, and a server that refuses our certificate says so
+    only when something is read from it.
     """
+
+    was_reached = False
+    """Whether there was a connection on which something could be sent, even if it failed after that."""
+
+    async def send_command(self, *args: Any, **kwargs: Any) -> None:
+        self.was_reached = True
+        await super().send_command(*args, **kwargs)  # pyright: ignore[reportUnknownMemberType]
 
     async def connect(self) -> None:
         await super().connect()
@@ -72,15 +80,15 @@ class _Answered(AbstractConnection):
             await self.read_response()  # pyright: ignore[reportUnknownMemberType]
 
 
-class _TcpConnection(_Answered, TcpConnection):
+class _TcpConnection(AnsweredConnection, TcpConnection):
     pass
 
 
-class _UnixConnection(_Answered, UnixDomainSocketConnection):
+class _UnixConnection(AnsweredConnection, UnixDomainSocketConnection):
     pass
 
 
-class _TlsConnection(_Answered, SSLConnection):
+class _TlsConnection(AnsweredConnection, SSLConnection):
     """Reads its certificates when it is opened, so that renewed ones count, and trusts those of `ca` alone."""
 
     def __init__(self, tls: Tls, **options: Any) -> None:

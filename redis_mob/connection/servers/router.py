@@ -5,10 +5,17 @@ It follows a redirection at once; all else that is sent again is decided in one 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from redis_mob.connection.failures import NotSentError, ReplyLostError, TransportError, UnsettledError
+from redis_mob.connection.failures import (
+    NotSentError,
+    ReplyLostError,
+    TransportError,
+    UnreachableError,
+    UnsettledError,
+)
 from redis_mob.connection.servers.address import ServerAddress
 from redis_mob.connection.servers.channel import Channel
 from redis_mob.connection.servers.dedicated import DedicatedConnection
@@ -28,7 +35,7 @@ class Router:
         self._channels: dict[ServerAddress, Channel] = {}
         self._closed = False
 
-    async def request(self, *parts: Part) -> Any:
+    async def request(self, *parts: Part, until: float | None = None) -> Any:
         """Send one request to the server that holds the namespace, and wait for its reply, as Channel.request does.
 
         A server that names another one is believed at once; nothing is sent again that may have had an effect.
@@ -37,9 +44,9 @@ class Router:
         asking: ServerAddress | None = None
         hops = 0
         while True:
-            address = asking or await self._locate()
+            address = asking or await self._locate_until(until)
             try:
-                return await self._channel(address).request(*parts, asking=asking is not None)
+                return await self._channel(address).request(*parts, asking=asking is not None, until=until)
             except TransportError as error:
                 again = self._locator.again(error, address)
                 # a lost reply may belong to a write that happened: only the calls above know how to send that again
@@ -64,6 +71,13 @@ class Router:
         self._closed = True
         for channel in self._channels.values():
             await channel.aclose()
+
+    async def _locate_until(self, until: float | None) -> ServerAddress:
+        try:
+            async with asyncio.timeout_at(until):
+                return await self._locate()
+        except TimeoutError as error:
+            raise UnreachableError("the server was not found within the deadline of the call") from error
 
     async def _locate(self) -> ServerAddress:
         """Where the namespace is; found out anew when a connection to that server was lost, for it may be no more."""

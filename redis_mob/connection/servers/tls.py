@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator
+from asyncio import open_connection, timeout
 from dataclasses import dataclass
 from pathlib import Path
 
+from redis_mob.connection.servers.driver_errors import chain
 from redis_mob.errors import ValidationError
 
 
@@ -53,13 +54,31 @@ class Tls:
 
 def certificate_problem(error: BaseException, server: str) -> str | None:
     """Why we and the server of this name do not trust each other; None if a connection failed for another reason."""
-    for seen in _chain(error):
+    for seen in chain(error):
         if isinstance(seen, ssl.SSLCertVerificationError):
             advice = _VERIFICATION.get(seen.verify_code, "the certificate of {server} is not valid")
             return f"{advice.format(server=server)} ({seen.verify_message})"
         if isinstance(seen, ssl.SSLError) and seen.reason in _REASONS:
             return f"{_REASONS[seen.reason].format(server=server)} ({seen.reason})"
     return None
+
+
+async def speaks_tls(host: str, port: int) -> bool:
+    """Whether a server answers a TLS handshake on this port, with any certificate."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = (
+        False,
+        ssl.CERT_NONE,
+    )  # nothing is said to the server but the handshake
+    try:
+        async with timeout(_PROBE_TIMEOUT):
+            _, writer = await open_connection(host, port, ssl=context)
+    except ssl.SSLError as error:
+        return "ALERT" in str(error)  # it refuses what we offer, in the words of the protocol
+    except OSError:
+        return False
+    writer.transport.abort()
+    return True
 
 
 def _check_file(option: str, path: str) -> None:
@@ -79,14 +98,10 @@ def _no_password() -> str:
     return ""
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An exception, and those that led to it."""
-    seen: BaseException | None = error
-    # asyncio and the driver wrap an SSLError differently, as cause or as context
-    while seen is not None:
-        yield seen
-        seen = seen.__cause__ or seen.__context__
+_PROBE_TIMEOUT = 1.0
+"""Seconds within which a server has to answer the handshake of `speaks_tls`."""
 
+TLS_WANTED = "{server} speaks TLS on this port: write rediss:// in the place of redis:// (rediss+cluster://, and so on)"
 
 _UNKNOWN_CA = (
     "the certificate of {server} was issued by an authority that is not trusted: name the file with its certificate, "
