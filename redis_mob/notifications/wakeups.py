@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Self
@@ -23,18 +24,36 @@ _RETRY = RetryPolicy(base=0.05, cap=5.0)
 _SILENCE = 15.0
 """Seconds without a word after which the server is asked whether it is still there; as long again, and it is not."""
 
+_STEADY = 5.0
+"""Seconds that a connection has to last for an outage to be over.
+
+A network that cuts connections all the time lets them be made again each time. That is one outage, with one warning and
+with pauses that go on growing, and not a new one after each connection.
+"""
+
+
+class _MovedError(TransportError):
+    """The namespace has moved to another server, as it may in a Cluster: that is no outage."""
+
 
 class WakeUps:
     """All listeners of one storage, on one connection of their own.
 
-    A lost connection is made again with growing pauses; meanwhile no flag is set and waits end by their timeout.
+    A lost connection is made again with growing pauses; meanwhile no flag is set and waits end by their timeout. An
+    outage is logged once as a warning when it begins, and once as information when it is over.
     """
 
     def __init__(self, client: Client) -> None:
+        self._client = client
         self._router = client.router
         self._name = repr(client)
         self._flags: dict[bytes, set[WakeUpFlag]] = {}
         self._heard: set[bytes] = set()
+        self._leaving: Counter[bytes] = Counter()
+        """How many replies to SUNSUBSCRIBE are still to come on this connection for each channel."""
+        self._pauses: Iterator[float] | None = None
+        """The pauses of the outage that is under way."""
+        self._end_of_outage: asyncio.TimerHandle | None = None
         self._line: DedicatedConnection | None = None
         self._task: asyncio.Task[None] | None = None
         self._closed = False
@@ -50,8 +69,10 @@ class WakeUps:
         """A flag for this channel, until the block ends.
 
         It is set once when the channel begins to be heard, at first and again after a lost connection: a reader that
-        reads after each wake-up misses nothing.
+        reads after each wake-up misses nothing. Raises InternalError if the client was closed, or belongs to another
+        event loop.
         """
+        self._client.check_usable()
         name, flag = channel.encode(), WakeUpFlag()
         others = self._flags.setdefault(name, set())
         others.add(flag)
@@ -68,6 +89,8 @@ class WakeUps:
             if not others and self._flags.get(name) is others:
                 del self._flags[name]
                 self._heard.discard(name)
+                if self._line is not None:
+                    self._leaving[name] += 1  # before it is sent: another listener may come while this waits
                 await self._tell(b"SUNSUBSCRIBE", name)
 
     async def aclose(self) -> None:
@@ -80,13 +103,13 @@ class WakeUps:
             if not task.cancelled():
                 task.result()
 
-    async def _tell(self, command: bytes, *channels: bytes) -> None:
+    async def _tell(self, command: bytes, channel: bytes) -> None:
+        """Send it, if there is a connection: each new one begins with all channels that have listeners."""
         if self._line is not None:
             with suppress(TransportError):
-                await self._line.send(command, *channels)
+                await self._line.send(command, channel)
 
     async def _run(self) -> None:
-        pauses: Iterator[float] | None = None
         while True:
             try:
                 self._line = await self._router.dedicated_connection()
@@ -94,14 +117,23 @@ class WakeUps:
                     await self._line.send(b"SSUBSCRIBE", *self._flags)
                 while True:
                     self._hear(await self._next_message(self._line))
-                    pauses = None
+                    if self._pauses is not None and self._end_of_outage is None:
+                        self._end_of_outage = asyncio.get_running_loop().call_later(_STEADY, self._outage_is_over)
+            except _MovedError:
+                _log.info("%s: the namespace has moved to another server, reconnecting for wake-ups", self._name)
+                pause = next(_RETRY.pauses())
             except TransportError as error:
-                level = logging.WARNING if pauses is None else logging.DEBUG
+                level = logging.WARNING if self._pauses is None else logging.DEBUG
                 _log.log(level, "%s: wake-ups interrupted, reconnecting: %s", self._name, error)
+                self._pauses = self._pauses or _RETRY.pauses()
+                pause = next(self._pauses)
             finally:
                 await self._hang_up()
-            pauses = pauses or _RETRY.pauses()
-            await asyncio.sleep(next(pauses))
+            await asyncio.sleep(pause)
+
+    def _outage_is_over(self) -> None:
+        self._pauses = self._end_of_outage = None
+        _log.info("%s: wake-ups arrive again", self._name)
 
     async def _next_message(self, line: DedicatedConnection) -> Any:
         message = await line.receive(_SILENCE)
@@ -114,16 +146,32 @@ class WakeUps:
 
     def _hear(self, message: Sequence[Any]) -> None:
         kind, channel, *_ = message
-        if kind == b"sunsubscribe" and channel in self._heard:
-            raise TransportError("the server holds this namespace no more")
+        if kind == b"sunsubscribe":
+            self._left(channel)
         if kind == b"ssubscribe" and channel in self._flags:
             self._heard.add(channel)
         if kind in (b"ssubscribe", b"smessage"):
             for flag in self._flags.get(channel, ()):
                 flag.set()
 
+    def _left(self, channel: bytes) -> None:
+        """The server has ended the subscription to a channel, because we asked for it, or because it has moved.
+
+        The reply to an earlier SUNSUBSCRIBE may come when the channel is subscribed to anew: only one that nothing was
+        sent for tells that the slot is another server's.
+        """
+        self._heard.discard(channel)
+        if self._leaving[channel]:
+            self._leaving[channel] -= 1
+        elif channel in self._flags:
+            raise _MovedError("the server holds this namespace no more")
+
     async def _hang_up(self) -> None:
         line, self._line = self._line, None
         self._heard.clear()
+        self._leaving.clear()
+        if self._end_of_outage is not None:
+            self._end_of_outage.cancel()
+            self._end_of_outage = None
         if line is not None:
             await line.aclose()

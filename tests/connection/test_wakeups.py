@@ -9,6 +9,7 @@ from redis_mob.connection.calls.client import Client, connect
 from redis_mob.connection.retry import RetryPolicy
 from redis_mob.notifications import wakeups as module
 from redis_mob.notifications.wakeups import WakeUps
+from redis_mob.testing.waiting import until
 from tests.support.fake_server import SILENCE, fake_server, usual
 
 LONG = 20.0
@@ -88,7 +89,7 @@ async def test_every_bell_rings_again_after_a_lost_connection(connection, keys, 
         assert await two.wait(LONG)
         assert await _publish(connection, keys.wake_events) == 1
         assert await one.wait(LONG)
-    assert {record.levelno for record in caplog.records} == {logging.WARNING}
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
 
 
 async def test_a_listener_may_come_before_the_server(tmp_path, monkeypatch):
@@ -168,3 +169,67 @@ async def test_closing_leaves_no_task_and_no_connection_behind(connection, keys)
             assert not await late.wait(SHORT)
     assert asyncio.all_tasks() == before
     assert b"sub=1" not in await connection.router.request("CLIENT", "LIST", "TYPE", "pubsub")
+
+
+async def test_leaving_and_coming_back_at_once_keeps_the_connection(connection, keys, wakeups, caplog):
+    async with wakeups.listen(keys.wake_runs) as other:
+        await other.wait(LONG)
+        before = await subscribers(connection)
+        for _ in range(50):
+            async with wakeups.listen(keys.wake_events):
+                pass
+            async with wakeups.listen(keys.wake_events):
+                await asyncio.sleep(0)
+        async with wakeups.listen(keys.wake_events) as flag:
+            assert await flag.wait(LONG)
+            await _publish(connection, keys.wake_runs)
+            assert await other.wait(LONG)
+            await flag.wait(0)
+            assert await _publish(connection, keys.wake_events) == 1
+            assert await flag.wait(LONG)
+        assert await subscribers(connection) == before
+    assert caplog.records == []
+
+
+async def test_an_outage_is_one_warning_and_its_end_one_information(connection, keys, monkeypatch, caplog):
+    monkeypatch.setattr(module, "_RETRY", RetryPolicy(base=0.001, cap=0.002))
+    caplog.set_level(logging.INFO, module.__name__)
+    async with WakeUps(connection) as wakeups, wakeups.listen(keys.wake_events) as flag:
+        assert await flag.wait(LONG)
+        for _ in range(20):
+            await connection.router.request("CLIENT", "KILL", "TYPE", "pubsub")
+            assert await flag.wait(LONG)
+        assert [record.levelno for record in caplog.records] == [logging.WARNING]
+        monkeypatch.setattr(module, "_STEADY", 0.01)
+        await connection.router.request("CLIENT", "KILL", "TYPE", "pubsub")
+        await until(lambda: len(caplog.records) == 2)
+        assert caplog.records[1].levelno == logging.INFO
+        assert "arrive again" in caplog.text
+        await connection.router.request("CLIENT", "KILL", "TYPE", "pubsub")
+        await until(lambda: len(caplog.records) == 4)
+    assert [record.levelno for record in caplog.records] == [logging.WARNING, logging.INFO] * 2
+
+
+async def test_a_namespace_that_has_moved_is_followed_without_a_warning(tmp_path, monkeypatch, caplog):
+    caplog.set_level(logging.INFO, module.__name__)
+    lines = []
+
+    def answer(command):
+        if command[0] != b"SSUBSCRIBE":
+            return usual(command)
+        lines.append(command)
+        subscribed = b"*3\r\n$10\r\nssubscribe\r\n$1\r\nc\r\n:1\r\n"
+        return subscribed + (b"*3\r\n$12\r\nsunsubscribe\r\n$1\r\nc\r\n:0\r\n" if len(lines) == 1 else b"")
+
+    async with fake_server(tmp_path, answer) as url:
+        connection = await connect(url)
+        async with WakeUps(connection) as wakeups, wakeups.listen("c"):
+            await until(lambda: len(lines) == 2)
+        await connection.aclose()
+    assert [record.levelno for record in caplog.records if record.name == module.__name__] == [logging.INFO]
+
+
+async def subscribers(connection: Client) -> set[bytes]:
+    """The ids of the connections that listen."""
+    clients = await connection.router.request("CLIENT", "LIST", "TYPE", "pubsub")
+    return {line.split()[0] for line in clients.splitlines()}
