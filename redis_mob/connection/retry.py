@@ -15,8 +15,11 @@ from redis_mob.models.backoff import backoff
 LONGEST = 86_400.0
 """The greatest number of seconds that a policy takes: a day. More is a mistake, or infinity in other words."""
 
-_TOO_LATE = 0.01
-"""The part of the deadline that must be left for another attempt: one with less time could only end as unknown."""
+_TOO_LATE = 0.1
+"""The part of the deadline that must be left for another attempt.
+
+One that the deadline cuts short leaves the outcome of a write unknown, where giving up would have left it known.
+"""
 
 
 @dataclass(frozen=True, slots=True)

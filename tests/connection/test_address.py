@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -230,3 +231,99 @@ def test_servers_and_sentinels_take_credentials_of_their_own():
     address = SentinelAddress((("a", 1),), "s", 3, Credentials("me", "pw"), Credentials("guard", "pw2"), Tls("/ca"))
     assert address.server("b", 2) == TcpAddress("b", 2, 3, Credentials("me", "pw"), Tls("/ca"))
     assert address.sentinel("b", 2) == TcpAddress("b", 2, 0, Credentials("guard", "pw2"), Tls("/ca"))
+
+
+@pytest.mark.parametrize("prefix", ["", "me"])
+@pytest.mark.parametrize(
+    "character", ["/", "@", "#", "?", "%", "%ff", "%4", "[", "]", "[x]", "/1", "12/34", "12?34", "?a=b"]
+)
+@pytest.mark.parametrize(
+    "form",
+    [
+        "redis://{}@h:6379/0",
+        "valkey://{}@h:6379/0",
+        "rediss://{}@h",
+        "redis+cluster://{}@h1:7000,h2:7000",
+        "redis+sentinel://{}@h1:26379,h2/jobs/1",
+        "unix://{}@/run/redis.sock",
+    ],
+)
+def test_a_password_is_percent_encoded_and_never_shown(form: str, character: str, prefix: str) -> None:
+    """Not in the message, and neither in what led to the error: urlsplit quotes what it cannot read."""
+    encoded = form.format(f"{prefix}:{quote(SECRET + character + SECRET, safe='')}")
+    assert parse_address(encoded).url.count(quote(SECRET + character + SECRET, safe="")) == 1
+    for password in (SECRET + character + SECRET, f"1{character}{SECRET}"):
+        try:
+            parse_address(form.format(f"{prefix}:{password}"))
+        except ValidationError as error:
+            assert "percent-encoded" in str(error)
+            assert "%2F" in str(error)
+            assert SECRET not in everything(error)
+        else:
+            assert set(character) & set("[]"), "only brackets are understood as they are, where hosts have none"
+
+
+@pytest.mark.parametrize(
+    ("url", "hint"),
+    [
+        (f"redis://:{SECRET}", "no host"),
+        (f"redis://me:{SECRET}", "port"),
+        (f"redis://me:{SECRET}/0", "port"),
+        (f"redis+cluster://a:7000,b:{SECRET}", "port"),
+        (f"redis+sentinel://h/jobs?sentinel_password={SECRET}&{SECRET}", "none of its options"),
+        (f"redis+sentinel://h/jobs?sentinel_password=%{SECRET}", "percent-encoded"),
+        (f"redis://me:{SECRET}\u2100@h", "percent-encoded"),
+        (f"http://me:{SECRET}@h", "http: is no supported kind of storage"),
+    ],
+)
+def test_what_may_be_a_password_is_not_shown(url: str, hint: str) -> None:
+    with pytest.raises(ValidationError, match=hint) as refused:
+        parse_address(url)
+    assert SECRET not in everything(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://h", "https://h", "postgres://h", "redis+unix:///s", "valkeyx://h", "host:6379"]
+)
+def test_another_scheme_is_told_which_ones_there_are(url: str) -> None:
+    with pytest.raises(
+        ValidationError, match=r"no supported kind of storage; write one of memory:, .*redis://.*valkey://"
+    ):
+        parse_address(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://me:pw@h:7000/3",
+        "rediss://h",
+        "redis+cluster://a:1,b:2",
+        "rediss+cluster://a:1,b:2",
+        "redis+sentinel://a:1,b:2/jobs/4?sentinel_user=u&sentinel_password=p",
+        "rediss+sentinel://a:1/jobs",
+    ],
+)
+def test_valkey_in_a_scheme_means_redis(url: str) -> None:
+    assert parse_address(url.replace("redis", "valkey", 1)) == parse_address(url)
+    assert parse_address(url.replace("redis", "VALKEY", 1)) == parse_address(url)
+
+
+def test_a_long_url_is_not_shown_as_a_whole() -> None:
+    with pytest.raises(ValidationError) as refused:
+        parse_address(f"redis://{'h' * 10_000}/x")
+    assert len(str(refused.value)) < 1000
+    assert "characters)" in str(refused.value)
+
+
+def test_a_socket_may_have_an_at_in_its_name() -> None:
+    assert parse_address("unix:///run/a@b.sock") == UnixAddress("/run/a@b.sock")
+
+
+def everything(error: BaseException) -> str:
+    """What an error says, and all that led to it."""
+    texts: list[str] = []
+    seen: BaseException | None = error
+    while seen is not None:
+        texts += [str(seen), repr(seen), repr(vars(seen))]
+        seen = seen.__cause__ or seen.__context__
+    return " ".join(texts)

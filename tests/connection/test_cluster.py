@@ -79,7 +79,7 @@ def wake_ups_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests are given up soon."""
     attempts = RetryPolicy.attempts
-    monkeypatch.setattr(RetryPolicy, "attempts", lambda policy: attempts(replace(policy, deadline=0.5)))
+    monkeypatch.setattr(RetryPolicy, "attempts", lambda policy: attempts(replace(policy, deadline=1)))
 
 
 async def test_namespaces_are_spread_over_the_nodes_and_found_without_a_detour(cluster: Cluster):

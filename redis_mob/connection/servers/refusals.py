@@ -12,7 +12,9 @@ _ADVICE = {
     "READONLY": "the server is a read-only replica: connect to the primary",
     "NOPERM": _NO_PERMISSION,
     "NOAUTH": "the server asks for a password: give one in the URL, as in redis://user:password@host",
-    "WRONGPASS": "the user name or password of this URL is wrong",
+    "WRONGPASS": (
+        "the user name or password of this URL is wrong; characters such as / @ # ? % in them are percent-encoded there"
+    ),
     "MISCONF": "the server cannot save its data (is the disk full or read-only?) and refuses writes",
     "LOADING": "the server is still loading its data: try again in a moment",
     "BUSY": "the server is busy with a script of another client: try again, or stop it with SCRIPT KILL",

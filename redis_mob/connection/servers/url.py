@@ -22,7 +22,7 @@ from redis_mob.connection.servers.address import (
     UnixAddress,
 )
 from redis_mob.connection.servers.tls import Tls
-from redis_mob.errors import ValidationError
+from redis_mob.errors import ValidationError, shown
 
 URL_VARIABLE = "REDIS_MOB_URL"
 DEFAULT_URL = "embedded:"
@@ -32,11 +32,26 @@ CLUSTER_FORM = "redis+cluster://[user:password@]host[:port][,host[:port]...]"
 SENTINEL_FORM = "redis+sentinel://[user:password@]host[:port][,host[:port]...]/service[/db]"
 SUPPORTED = (
     f"memory:, embedded:, embedded:/directory, {TCP_FORM}, unix:///path.sock[?db=N], {CLUSTER_FORM}, {SENTINEL_FORM}; "
-    "with TLS rediss://, rediss+cluster://, rediss+sentinel://"
+    "with TLS rediss://, rediss+cluster://, rediss+sentinel://; valkey:// means redis://, and so on"
 )
 
 _TLS_OPTIONS = ("ca", "cert", "key")
 _SENTINEL_OPTIONS = ("sentinel_user", "sentinel_password")
+_VALKEY = re.compile(r"^valkey")
+_LOCAL = ("memory", "embedded")
+"""What has no user and no password."""
+
+_LONGEST_SCHEME = 20
+_ENCODE = (
+    "in a user name or password, the characters / ? # @ [ ] and % are percent-encoded: "
+    "%2F %3F %23 %40 %5B %5D and %25, as urllib.parse.quote(password, safe='') writes them"
+)
+_NO_UTF8 = "\ufffd"
+"""Stands in a decoded text where bytes are no UTF-8."""
+
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_PORT_THAT_IS_NONE = re.compile(r"([^:]*://[^/?#\[\]]*?:)(?![0-9]*(?:[,/?#]|$))")
+
 _BRACKETS = str.maketrans({"[": "%5B", "]": "%5D"})
 """Hides IPv6 hosts from urlsplit, which takes brackets in the first of several hosts alone."""
 
@@ -49,16 +64,19 @@ def storage_url(url: str | None, environment: Mapping[str, str] = os.environ) ->
 def parse_address(url: str) -> Address:
     """Read the URL of a storage. User, password, service, paths and options are percent-decoded.
 
-    Raises ValidationError naming what is wrong with it, or with a file of certificates that it names, and what is
-    supported; the passwords are not in the message.
+    A scheme that begins with `valkey` means the same as the one that begins with `redis`. Raises ValidationError naming
+    what is wrong with the URL, or with a file of certificates that it names, and what is supported. No part of the URL
+    that may belong to a password is in the message, nor in the causes of the error.
     """
-    scheme, separator, _ = url.partition(":")
-    scheme = scheme.lower()
+    scheme, separator, rest = url.partition(":")
+    scheme = _VALKEY.sub("redis", scheme.lower())
     if not separator or scheme not in _PARSERS:
-        raise _bad(url, f"no supported kind of storage; write one of {SUPPORTED}")
+        raise _bad(url, f"{scheme[:_LONGEST_SCHEME]}: is no supported kind of storage; write one of {SUPPORTED}")
     if re.search(r"[\x00-\x1f\x7f]", url):
         raise _bad(url, "it holds a control character")
-    parts = _split(url, url.translate(_BRACKETS) if "+" in scheme else url)
+    parts = _split(url, f"{scheme}:{rest.translate(_BRACKETS) if '+' in scheme else rest}")
+    if scheme not in _LOCAL:
+        _check_encoding(url, parts)
     if parts.fragment:
         raise _bad(url, "a `#` in a path, option or password is written %23")
     return _PARSERS[scheme](url, parts)
@@ -67,8 +85,20 @@ def parse_address(url: str) -> Address:
 def _split(url: str, text: str) -> SplitResult:
     try:
         return urlsplit(text)
-    except ValueError as error:
-        raise _bad(url, "its host cannot be read") from error
+    except ValueError:
+        pass  # what it says may quote a password, so that not even the context of our error may hold it
+    raise _bad(url, f"its host cannot be read; {_ENCODE}")
+
+
+def _check_encoding(url: str, parts: SplitResult) -> None:
+    """Raises ValidationError where a user name or a password is not percent-encoded, as far as that can be seen.
+
+    A `/`, `?` or `#` ends the part of a URL in which they stand, so that the `@` after them comes in a later part.
+    """
+    login = parts.netloc.rpartition("@")[0]
+    path = "" if parts.scheme == "unix" and not parts.netloc else parts.path  # a socket may have an `@` in its name
+    if "@" in login + path + parts.query + parts.fragment:
+        raise _bad(url, _ENCODE)
 
 
 def _parse_memory(url: str, parts: SplitResult) -> Address:
@@ -94,23 +124,23 @@ def _parse_tcp(url: str, parts: SplitResult) -> Address:
         raise _bad(url, "it names no host, as in redis://localhost:6379/0")
     database = _database(url, parts.path.removeprefix("/") or "0")
     port = _port(url, parts, DEFAULT_PORT)
-    return TcpAddress(parts.hostname, port, database, _credentials(parts), _tls(url, parts, options))
+    return TcpAddress(parts.hostname, port, database, _credentials(url, parts), _tls(url, parts, options))
 
 
 def _parse_unix(url: str, parts: SplitResult) -> Address:
-    if parts.hostname:
+    if parts.netloc and not parts.netloc.endswith("@"):
         raise _bad(url, "three slashes start the path of a socket, as in unix:///run/redis.sock")
     if not parts.path.startswith("/") or parts.path == "/":
         raise _bad(url, "it names no socket, as in unix:///run/redis.sock")
     options = _options(url, parts, "db")
-    return UnixAddress(unquote(parts.path), _database(url, options.get("db", "0")), _credentials(parts))
+    return UnixAddress(unquote(parts.path), _database(url, options.get("db", "0")), _credentials(url, parts))
 
 
 def _parse_cluster(url: str, parts: SplitResult) -> Address:
     if parts.path.strip("/"):
         raise _bad(url, f"a Cluster has no databases, and nothing may follow its hosts: write {CLUSTER_FORM}")
     options = _options(url, parts)
-    return ClusterAddress(_places(url, parts, DEFAULT_PORT), _credentials(parts), _tls(url, parts, options))
+    return ClusterAddress(_places(url, parts, DEFAULT_PORT), _credentials(url, parts), _tls(url, parts, options))
 
 
 def _parse_sentinel(url: str, parts: SplitResult) -> Address:
@@ -122,7 +152,7 @@ def _parse_sentinel(url: str, parts: SplitResult) -> Address:
         _places(url, parts, SENTINEL_PORT),
         unquote(service),
         _database(url, "".join(database) or "0"),
-        _credentials(parts),
+        _credentials(url, parts),
         Credentials(options.get("sentinel_user"), options.get("sentinel_password")),
         _tls(url, parts, options),
     )
@@ -151,13 +181,21 @@ def _port(url: str, parts: SplitResult, default: int) -> int:
 
 def _database(url: str, text: str) -> int:
     if re.fullmatch(r"[0-9]{1,9}", text) is None:
-        raise _bad(url, f"the database is a number, as in .../0, not {text!r}")
+        raise _bad(url, f"the database is a number, as in .../0, not {shown(text)}")
     return int(text)
 
 
-def _credentials(parts: SplitResult) -> Credentials:
+def _credentials(url: str, parts: SplitResult) -> Credentials:
     user, password = parts.username, parts.password
-    return Credentials(unquote(user) if user else None, unquote(password) if password else None)
+    return Credentials(_decoded(url, user) if user else None, _decoded(url, password) if password else None)
+
+
+def _decoded(url: str, text: str) -> str:
+    """A user name or password without percent-encoding; raises ValidationError if it was not encoded properly."""
+    decoded = unquote(text)
+    if _BAD_ESCAPE.search(text) or _NO_UTF8 in decoded:
+        raise _bad(url, _ENCODE)
+    return decoded
 
 
 def _tls(url: str, parts: SplitResult, options: Mapping[str, str]) -> Tls | None:
@@ -177,17 +215,17 @@ def _options(url: str, parts: SplitResult, *names: str) -> dict[str, str]:
     """The options after `?`, which have these names, or those of TLS where the scheme asks for it."""
     allowed = (*names, *_TLS_OPTIONS) if _is_encrypted(parts) else names
     options: dict[str, str] = {}
-    if "@" in parts.query:
-        raise _bad(url, "a `?` in a password is written %3F, and a `@` in an option %40")
     for option in filter(None, parts.query.split("&")):
         name, _, value = option.partition("=")
         if name not in allowed:
             wanted = f"has {', '.join(allowed)}" if allowed else "takes none"
             hint = f"; {name} needs TLS, as in rediss://" if name in _TLS_OPTIONS else ""
-            raise _bad(url, f"{name!r} is none of its options: {parts.scheme}:// {wanted}{hint}")
+            # a `&` in a password that is an option ends it, and what follows would be shown here as a name
+            what = "a part of its options" if "password" in parts.query else shown(name)
+            raise _bad(url, f"{what} is none of its options: {parts.scheme}:// {wanted}{hint}")
         if name in options or not value:
             raise _bad(url, f"the option {name} is {'given twice' if value else 'empty'}")
-        options[name] = unquote(value)
+        options[name] = _decoded(url, value) if name in _SENTINEL_OPTIONS else unquote(value)
     return options
 
 
@@ -196,14 +234,19 @@ def _is_encrypted(parts: SplitResult) -> bool:
 
 
 def _bad(url: str, reason: str) -> ValidationError:
-    return ValidationError(f"storage URL {_shown(url)!r}: {reason}")
+    return ValidationError(f"storage URL {shown(_without_secrets(url))}: {reason}")
 
 
-def _shown(url: str) -> str:
-    """The URL without the parts that may hold a secret: what stands before the last `@`, and option values."""
+def _without_secrets(url: str) -> str:
+    """The URL without the parts that may hold a secret: what stands before the last `@`, and option values.
+
+    Without an `@`, a port that is no number may be a password whose host is missing.
+    """
     head, at, tail = url.rpartition("@")
     scheme, colon, rest = head.partition(":")
     kept = f"{scheme if colon else ''}{colon}{'//' if rest.startswith('//') else ''}{HIDDEN}@{tail}" if at else tail
+    if not at and (found := _PORT_THAT_IS_NONE.match(kept)):
+        return f"{found[1]}{HIDDEN}"
     place, question, _ = kept.partition("?")
     return f"{place}{question}{HIDDEN if question else ''}"
 
