@@ -16,7 +16,9 @@ from redis_mob.admin.doctor.finding import Check, Finding, NotAnsweredError, Sev
 from redis_mob.admin.doctor.observations import NamespaceObservations, Observations, Slow
 from redis_mob.connection.calls.client import NAMESPACE_SCHEMA
 from redis_mob.connection.calls.durability import Durability
+from redis_mob.connection.calls.durability_wait import required_wait
 from redis_mob.connection.servers.server_info import ServerInfo, fields_of
+from redis_mob.errors import StorageUnavailableError
 
 REPLIES = Path(__file__).parent / "replies"
 PRODUCTS = ("valkey_9_1", "redis_7_0")
@@ -193,6 +195,9 @@ def test_nothing_is_wrong_with_a_good_server(product: str) -> None:
     [
         pytest.param(MEMORY, {"aof_enabled": "0"}, {}, "ok", id="memory"),
         pytest.param(FSYNC, {}, {"appendfsync": "always"}, "ok", id="always"),
+        pytest.param(
+            FSYNC, {}, {"appendfsync": "always", "no-appendfsync-on-rewrite": "yes"}, "error", id="not on rewrite"
+        ),
         pytest.param(FSYNC, {"aof_enabled": "0"}, {}, "error", id="no_aof"),
         pytest.param(Durability(replicas=1), {}, {}, "ok", id="replicas"),
         pytest.param(Durability(replicas=2), {}, {}, "error", id="too_few_replicas"),
@@ -211,6 +216,35 @@ def test_a_durability_needs_what_keeps_it(
     [told] = judged(changed(recorded(product, durability=durability), info, settings), "durability")
     assert told.severity == severity
     assert bool(told.change) == (severity == "error")
+
+
+SETTINGS = [
+    {"appendfsync": sync, "no-appendfsync-on-rewrite": on_rewrite}
+    for sync in ("always", "everysec", "no")
+    for on_rewrite in ("yes", "no")
+]
+
+
+@pytest.mark.parametrize("product", ["valkey_9_1", "redis_7_0"])
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+@pytest.mark.parametrize("aof", ["0", "1"])
+async def test_the_doctor_and_the_storage_decide_alike_whether_fsync_is_promised(
+    product: str, settings: Mapping[str, str], aof: str
+) -> None:
+    seen = changed(recorded(product, durability=FSYNC), {"aof_enabled": aof}, settings)
+    server = seen.server
+    assert isinstance(server, ServerInfo)
+
+    async def ask(*question: bytes | str) -> Any:
+        if question[0] == b"INFO":
+            return f"aof_enabled:{aof}".encode()
+        return [part.encode() for pair in settings.items() for part in pair]
+
+    try:
+        promised = not (await required_wait(server, FSYNC, ask)).is_waited_for
+    except StorageUnavailableError:
+        promised = False
+    assert promised == (judged(seen, "durability")[0].severity == "ok")
 
 
 def test_fsync_needs_a_sync_of_each_write() -> None:

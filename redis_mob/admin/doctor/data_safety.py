@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from redis_mob.admin.doctor.finding import Check, Verdict, answered, error, note, ok, warning
 from redis_mob.admin.doctor.observations import Observations
+from redis_mob.connection.calls.durability import FSYNC_OF_EACH_WRITE, FsyncPromise, lacking_for_fsync
 
 LONGEST_LAG = 10
 """Seconds since a replica last answered; the server's own limit for one that counts (min-replicas-max-lag)."""
@@ -76,16 +77,20 @@ def _durability(seen: Observations) -> Iterator[Verdict]:
 
 
 def _fsync(seen: Observations) -> Iterator[Verdict]:
-    server = answered(seen.server)
-    if seen.field("aof_enabled") != "1":
-        yield error("appendonly no", _AOF)
-    elif (fsync := seen.setting("appendfsync")) == "always":
-        yield ok("appendonly yes, appendfsync always")
-    elif server.has_waitaof:
-        found = f"appendfsync {fsync}, where WAITAOF answers before the disk has a write (redis/redis#13793)"
-        yield error(f"{found}: it survives the end of the server's process, not a power failure", "appendfsync always")
-    else:
-        yield error(f"{server} has no WAITAOF, and appendfsync is {fsync}", "appendfsync always")
+    server, keeps_file = answered(seen.server), seen.field("aof_enabled") == "1"
+    settings = {name: seen.setting(name) for name in FSYNC_OF_EACH_WRITE} if keeps_file else {}
+    found = ", ".join(f"{name} {value}" for name, value in settings.items())
+    change = ", ".join(lacking_for_fsync(settings))
+    match FsyncPromise.of(keeps_file=keeps_file, settings=settings, has_waitaof=server.has_waitaof):
+        case FsyncPromise.NO_FILE:
+            yield error("appendonly no", _AOF)
+        case FsyncPromise.EACH_WRITE:
+            yield ok(f"appendonly yes, {found}")
+        case FsyncPromise.WAITAOF:
+            told = f"{found}, where WAITAOF answers before the disk has a write (redis/redis#13793)"
+            yield error(f"{told}: it survives the end of the server's process, not a power failure", change)
+        case FsyncPromise.NOTHING:
+            yield error(f"{server} has no WAITAOF: {found}", change)
 
 
 def _cut_off(seen: Observations) -> Iterator[Verdict]:

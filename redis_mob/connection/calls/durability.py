@@ -6,10 +6,12 @@ What each level is worth on which server: decision 0016.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
-from redis_mob.errors import ValidationError
+from redis_mob.errors import ValidationError, shown
 
 _REPLICAS = re.compile(r"replicas:([1-9][0-9]{0,2})")
 
@@ -48,4 +50,34 @@ class Durability:
             return cls(fsync=text == "fsync")
         if (replicas := _REPLICAS.fullmatch(str(text))) is not None:
             return cls(replicas=int(replicas[1]))
-        raise ValidationError(f"durability {text!r}: write memory, fsync, or replicas:N with N from 1 to 999")
+        raise ValidationError(f"durability {shown(text)}: write memory, fsync, or replicas:N with N from 1 to 999")
+
+
+FSYNC_OF_EACH_WRITE = {"appendfsync": "always", "no-appendfsync-on-rewrite": "no"}
+"""The settings of a server that answers a write only when its disk has it, also while it rewrites its file."""
+
+
+class FsyncPromise(Enum):
+    """What a server can promise with durability `fsync`."""
+
+    NO_FILE = "it keeps no append-only file"
+    EACH_WRITE = "what it has answered is on its disk"
+    WAITAOF = "what it has confirmed survives the end of its process, but not a power failure"
+    NOTHING = "it neither syncs each write nor has WAITAOF"
+
+    @classmethod
+    def of(cls, *, keeps_file: bool, settings: Mapping[str, str], has_waitaof: bool) -> FsyncPromise:
+        """The promise of a server, from what may be read of its settings. The storage and the doctor both decide by it.
+
+        WAITAOF alone is the weaker promise: with appendfsync everysec it answers too early (redis/redis#13793).
+        """
+        if not keeps_file:
+            return cls.NO_FILE
+        if not lacking_for_fsync(settings):
+            return cls.EACH_WRITE
+        return cls.WAITAOF if has_waitaof else cls.NOTHING
+
+
+def lacking_for_fsync(settings: Mapping[str, str]) -> list[str]:
+    """The settings that a server lacks to sync each write, as `name value`."""
+    return [f"{name} {value}" for name, value in FSYNC_OF_EACH_WRITE.items() if settings.get(name) != value]

@@ -13,7 +13,12 @@ from functools import partial
 from typing import Any
 
 from redis_mob.codec.hashes import as_mapping
-from redis_mob.connection.calls.durability import Durability
+from redis_mob.connection.calls.durability import (
+    FSYNC_OF_EACH_WRITE,
+    Durability,
+    FsyncPromise,
+    lacking_for_fsync,
+)
 from redis_mob.connection.calls.scripts import script
 from redis_mob.connection.calls.sessions import Sessions, Slot
 from redis_mob.connection.failures import (
@@ -24,8 +29,9 @@ from redis_mob.connection.failures import (
     UnconfirmedError,
 )
 from redis_mob.connection.servers.dedicated import DedicatedConnection
+from redis_mob.connection.servers.refusals import is_transient
 from redis_mob.connection.servers.router import Router
-from redis_mob.connection.servers.server_info import ServerInfo
+from redis_mob.connection.servers.server_info import ServerInfo, fields_of
 from redis_mob.errors import StorageUnavailableError
 
 _log = logging.getLogger(__name__)
@@ -46,35 +52,41 @@ async def required_wait(server: ServerInfo, wanted: Durability, ask: Callable[..
     """
     if not wanted.fsync:
         return wanted
-    if b"aof_enabled:1" not in await ask(b"INFO", b"persistence"):
-        raise StorageUnavailableError(
-            "durability fsync: the server keeps no append-only file: set appendonly yes; an embedded: server keeps one "
-            "in a directory, as in embedded:/var/lib/fleet"
-        )
+    info = fields_of(await ask(b"INFO", b"persistence"))
     settings = await _settings(ask)
-    if settings.get(b"appendfsync") == b"always" and settings.get(b"no-appendfsync-on-rewrite") == b"no":
-        return Durability()  # what it has answered is on its disk
-    if server.has_waitaof:
-        _log.warning(
-            "durability fsync: %s is trusted with WAITAOF, which says too early that its disk has a write if "
-            "appendfsync is everysec (redis/redis#13793): that survives the end of its process, not a power failure; "
-            "set appendfsync always and no-appendfsync-on-rewrite no",
-            server,
-        )
-        return wanted
-    raise StorageUnavailableError(
-        f"durability fsync: {server} has no WAITAOF: set appendfsync always and no-appendfsync-on-rewrite no, and let "
-        "the user of the URL read them with CONFIG GET; or use Redis 7.2 or a Valkey"
-    )
+    match FsyncPromise.of(keeps_file=info.get("aof_enabled") == "1", settings=settings, has_waitaof=server.has_waitaof):
+        case FsyncPromise.EACH_WRITE:
+            return Durability()  # what it has answered is on its disk
+        case FsyncPromise.WAITAOF:
+            _log.warning(
+                "durability fsync: %s is trusted with WAITAOF, which says too early that its disk has a write if "
+                "appendfsync is everysec (redis/redis#13793): that survives the end of its process, not a power "
+                "failure; set %s",
+                server,
+                " and ".join(lacking_for_fsync(settings)),
+            )
+            return wanted
+        case FsyncPromise.NO_FILE:
+            raise StorageUnavailableError(
+                "durability fsync: the server keeps no append-only file: set appendonly yes; an embedded: server keeps "
+                "one in a directory, as in embedded:/var/lib/fleet"
+            )
+        case FsyncPromise.NOTHING:
+            raise StorageUnavailableError(
+                f"durability fsync: {server} has no WAITAOF: set {' and '.join(lacking_for_fsync(settings))}, and let "
+                "the user of the URL read them with CONFIG GET; or use Redis 7.2 or a Valkey"
+            )
 
 
-async def _settings(ask: Callable[..., Awaitable[Any]]) -> dict[bytes, bytes]:
+async def _settings(ask: Callable[..., Awaitable[Any]]) -> dict[str, str]:
     """What may be read of the settings that matter; managed servers show none."""
     try:
-        flat: list[bytes] = await ask(b"CONFIG", b"GET", b"*appendfsync*")
-    except ServerRefusalError:
+        flat: list[bytes] = await ask(b"CONFIG", b"GET", *FSYNC_OF_EACH_WRITE)
+    except ServerRefusalError as refusal:
+        if is_transient(refusal.code):
+            raise  # it says nothing of the settings
         return {}
-    return as_mapping(flat)
+    return {name.decode(): value.decode(errors="replace") for name, value in as_mapping(flat).items()}
 
 
 @dataclass(slots=True)
