@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 MOST_SHOWN = 200
 """Characters of one value that a message shows."""
 
@@ -25,13 +27,28 @@ def shortened(text: str) -> str:
     return _cut(text, len(text))
 
 
+def _remade(kind: type[BaseException], args: tuple[object, ...]) -> BaseException:
+    return kind.__new__(kind, *args)  # `__new__` of exceptions sets args
+
+
 def _cut(text: str, length: int, unit: str = "characters") -> str:
     if len(text) <= MOST_SHOWN + 2 and length <= MOST_SHOWN:  # 2 for the quotes of a repr
         return text
     return f"{text[:MOST_SHOWN]}… ({length} {unit})"
 
 
-class RedisMobError(Exception):
+class Portable(BaseException):
+    """An exception that crosses processes, and can be copied, whatever its constructor takes.
+
+    Python makes an exception again by calling its class with `args`, which holds the message alone where a constructor
+    builds it from something else. This one is made without its constructor, from `args` and its attributes.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _remade, (type(self), self.args), dict(vars(self))  # notes are an attribute too
+
+
+class RedisMobError(Portable, Exception):
     """Root of everything this library raises on purpose."""
 
 

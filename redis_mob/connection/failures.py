@@ -24,6 +24,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from redis_mob.errors import Portable
+
 
 class Requestable(Protocol):
     """What takes requests to one server: a channel."""
@@ -33,7 +35,7 @@ class Requestable(Protocol):
         ...
 
 
-class CallError(Exception):
+class CallError(Portable, Exception):
     """Why a call has no result; the driver's exception, where there is one, is the cause."""
 
 
@@ -123,7 +125,7 @@ class NotDurableError(CallError):
         self.waited = waited
 
 
-class PipelineClosedError(Exception):
+class PipelineClosedError(Portable, Exception):
     """The connection ended before the reply came; `sent` says whether the request may have reached the server."""
 
     def __init__(self, reason: str, *, sent: bool) -> None:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from redis_mob.errors import Portable
 from redis_mob.models.flow_spec import Message
 
 
-class StepFailed(Exception):  # noqa: N818
+class StepFailed(Portable, Exception):  # noqa: N818
     """Raise it in a handler to fail the execution, and to say whether trying again makes sense.
 
     Any other exception fails the execution too, and is retryable. `detail` is any JSON value; it is kept with the

@@ -19,6 +19,8 @@ from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, S
 from dataclasses import dataclass, replace
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
+from redis_mob.errors import Portable
+
 _LONGEST = 300
 """Characters of a call or result that a report shows."""
 
@@ -96,7 +98,7 @@ class Misfit(NamedTuple, Generic[C]):
     answer: object
 
 
-class NoSerialOrderError(AssertionError, Generic[C]):
+class NoSerialOrderError(Portable, AssertionError, Generic[C]):
     """No serial order was found that explains a history; the message shows how far one gets.
 
     `prefix` is the longest one found, `misfits` are the calls of which one would have to come next. `exhausted` says

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
 
+from redis_mob.errors import Portable
+
 T = TypeVar("T")
 S = TypeVar("S")
 
@@ -41,7 +43,7 @@ class Finding:
     server: str
 
 
-class NotAnsweredError(Exception):
+class NotAnsweredError(Portable, Exception):
     """The server did not answer a question, because the user may not ask it, or the server has no such command."""
 
     def __init__(self, question: str, reason: str) -> None:
