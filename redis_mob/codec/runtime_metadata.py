@@ -112,7 +112,8 @@ def encode_token(place: bytes, token: str) -> bytes:
     try:
         return str.encode(token)
     except (TypeError, UnicodeEncodeError):
-        raise InternalError(f"{overlay_at(place)}: bootstrap_token cannot be stored: it is no UTF-8") from None
+        pass  # the error holds the token, so that it must not be the context of what is raised
+    raise InternalError(f"{overlay_at(place)}: bootstrap_token cannot be stored: it is no UTF-8")
 
 
 def decode_token(place: bytes, plaintext: bytes) -> str:
@@ -120,7 +121,8 @@ def decode_token(place: bytes, plaintext: bytes) -> str:
     try:
         return plaintext.decode()
     except UnicodeDecodeError:
-        raise SerializationError(f"{overlay_at(place)}: bootstrap_token is no UTF-8") from None
+        pass  # it holds the token, so that it must not be the context of what is raised
+    raise SerializationError(f"{overlay_at(place)}: bootstrap_token is no UTF-8")
 
 
 def overlay_at(place: bytes) -> str:

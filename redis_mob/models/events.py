@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
 from redis_mob.models.base import U64, Model, Timestamp, Uuid, is_none
 from redis_mob.models.definition import MobDefinition
@@ -22,7 +22,6 @@ from redis_mob.models.flow_events import (
     SupervisorEscalation,
     TopologyViolation,
 )
-from redis_mob.models.ids import HIDE_INPUT
 from redis_mob.models.member_events import (
     ExternalPeerUnwired,
     ExternalPeerWired,
@@ -34,6 +33,7 @@ from redis_mob.models.member_events import (
     MembersWired,
     MembersWiredBatch,
 )
+from redis_mob.models.secret import SecretAdapter, SecretModel
 
 
 class MobCreated(Model):
@@ -75,7 +75,7 @@ class CallerProvenance(Model):
     caller_member_id: str | None = Field(default=None, exclude_if=is_none)
 
 
-class OperatorActionRecorded(Model):
+class OperatorActionRecorded(SecretModel):
     """An operator used a tool on the mob; `principal_token` stands for the person."""
 
     type: Literal["operator_action_recorded"] = "operator_action_recorded"
@@ -118,7 +118,7 @@ MobEventKind: TypeAlias = Annotated[
 """What happened; told apart by `type`."""
 
 
-MOB_EVENT_KIND: TypeAdapter[MobEventKind] = TypeAdapter(MobEventKind, config=HIDE_INPUT)
+MOB_EVENT_KIND: SecretAdapter[MobEventKind] = SecretAdapter(MobEventKind)
 """Reads a kind from JSON."""
 
 
@@ -141,20 +141,16 @@ STRUCTURAL_KINDS = (
 class here (contract: events-14)."""
 
 
-class NewMobEvent(Model):
+class NewMobEvent(SecretModel):
     """An event to be stored. Without a `timestamp` it gets the time of the server (contract: events-4)."""
-
-    model_config = HIDE_INPUT
 
     mob_id: str
     timestamp: Timestamp | None = None
     kind: MobEventKind
 
 
-class MobEvent(Model):
+class MobEvent(SecretModel):
     """A stored event. Cursors grow with every event of the log, over all mobs; timestamps need not."""
-
-    model_config = HIDE_INPUT
 
     cursor: U64
     timestamp: Timestamp

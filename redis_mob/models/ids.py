@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, cast
 
-from pydantic import ConfigDict, PlainSerializer, PlainValidator
+from pydantic import PlainSerializer, PlainValidator
 
 from redis_mob.models.base import U8_MAX, U64, Model, WireEnum
 
 KEY_BYTES = 32
 """Length of an Ed25519 key, secret or public."""
-
-HIDE_INPUT = ConfigDict(hide_input_in_errors=True)
-"""For models that hold secrets, or hold such models: their validation errors do not show the input."""
 
 
 def _key(value: object) -> bytes:

@@ -7,9 +7,10 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 
 from redis_mob.models.base import U32, U64, Items, Model, SortedDict, Uuid, WireEnum, is_none
-from redis_mob.models.ids import HIDE_INPUT, AgentRuntimeId, KeyBytes
+from redis_mob.models.ids import AgentRuntimeId, KeyBytes
 from redis_mob.models.member_ref import MemberRef
 from redis_mob.models.profile import MobRuntimeMode
+from redis_mob.models.secret import SecretModel
 
 
 class Ephemeral(Model):
@@ -37,13 +38,11 @@ def _is_empty(labels: SortedDict[str]) -> bool:
     return not labels
 
 
-class MemberSpawned(Model):
+class MemberSpawned(SecretModel):
     """A member was started.
 
     `bridge_member_ref` is for stores: they keep it, and `model_dump_json` leaves it out.
     """
-
-    model_config = HIDE_INPUT
 
     type: Literal["member_spawned"] = "member_spawned"
     agent_identity: str

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias, cast
 
-from pydantic import Field, TypeAdapter, model_validator
+from pydantic import Field, model_validator
 
-from redis_mob.models.base import Model, Uuid, canonical_run_id, is_none
-from redis_mob.models.ids import HIDE_INPUT, KeyBytes
+from redis_mob.models.base import Uuid, canonical_run_id, is_none
+from redis_mob.models.ids import KeyBytes
+from redis_mob.models.secret import SecretAdapter, SecretModel
 
 
 def _one_session(value: object) -> object:
@@ -25,10 +26,8 @@ def _same_session(fields: dict[str, Any]) -> Any:
     return fields["session_id"]
 
 
-class SessionMemberRef(Model):
+class SessionMemberRef(SecretModel):
     """A member that runs in a session. The id of the session is written under two names, of which one is enough."""
-
-    model_config = HIDE_INPUT
 
     kind: Literal["session"] = "session"
     session_id: Uuid
@@ -43,10 +42,8 @@ class SessionMemberRef(Model):
         return cast("object", one)
 
 
-class BackendPeerMemberRef(Model):
+class BackendPeerMemberRef(SecretModel):
     """A member behind a backend, reached as a peer. Its `bootstrap_token` is never written (contract: metadata-7)."""
-
-    model_config = HIDE_INPUT
 
     kind: Literal["backend_peer"] = "backend_peer"
     peer_id: str
@@ -65,5 +62,5 @@ class BackendPeerMemberRef(Model):
 MemberRef: TypeAlias = Annotated[SessionMemberRef | BackendPeerMemberRef, Field(discriminator="kind")]
 """A reference to a member; one without a `kind` is refused."""
 
-MEMBER_REF: TypeAdapter[MemberRef] = TypeAdapter(MemberRef, config=HIDE_INPUT)
+MEMBER_REF: SecretAdapter[MemberRef] = SecretAdapter(MemberRef)
 """Reads a reference from JSON."""

@@ -7,8 +7,8 @@ from typing import Literal, TypeAlias
 from pydantic import ConfigDict, Field
 
 from redis_mob.models.base import U64, Model, Timestamp
-from redis_mob.models.ids import HIDE_INPUT
 from redis_mob.models.member_ref import MemberRef
+from redis_mob.models.secret import SecretModel
 
 
 class OverlayFailure(Model):
@@ -29,13 +29,11 @@ OverlayStatus: TypeAlias = Literal["Normalized"] | OverlayFailed
 """Whether the reference in an overlay can be used."""
 
 
-class ExternalBindingOverlayRecord(Model):
+class ExternalBindingOverlayRecord(SecretModel):
     """The external binding of one generation of an agent.
 
     `bootstrap_token` is secret: no repr and no error shows it, but the JSON does.
     """
-
-    model_config = HIDE_INPUT
 
     agent_identity: str
     generation: U64

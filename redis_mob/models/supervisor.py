@@ -7,8 +7,9 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field
 
-from redis_mob.models.base import U64, Items, Model, is_none
-from redis_mob.models.ids import HIDE_INPUT, KeyBytes
+from redis_mob.models.base import U64, Items, is_none
+from redis_mob.models.ids import KeyBytes
+from redis_mob.models.secret import SecretModel
 
 BRIDGE_PROTOCOL_VERSION = 2
 """The only version of the supervisor bridge protocol."""
@@ -23,9 +24,7 @@ def _supported(version: int) -> int:
 BridgeProtocolVersion = Annotated[int, AfterValidator(_supported)]
 
 
-class _Authority(Model):
-    model_config = HIDE_INPUT
-
+class _Authority(SecretModel):
     secret_key: KeyBytes = Field(repr=False)
     public_peer_id: str
     epoch: U64

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from typing import Any
 
 import pytest
@@ -113,7 +114,25 @@ def test_no_error_shows_a_secret(case: tuple[Any, Any]) -> None:
     for read, given in ((read_json, text), (read_python, value), (read_json, text[:-2])):
         with pytest.raises(ValidationError) as refused:
             read(given)
-        assert is_quiet(f"{refused.value} {refused.value!r} {problems(refused.value)}")
+        error = refused.value
+        assert is_quiet(f"{error} {error!r} {problems(error)} {error.errors()} {error.json()} {error.args}")
+        assert error.__cause__ is error.__context__ is None
+        assert is_quiet(f"{pickle.loads(pickle.dumps(error)).errors()}")  # noqa: S301 - it is our own
+    if isinstance(reader, type) and isinstance(value, dict):
+        with pytest.raises(ValidationError) as refused:
+            reader(**value)
+        assert is_quiet(f"{refused.value.errors()}")
+
+
+@pytest.mark.parametrize("reader", [SupervisorAuthorityRecord, ExternalBindingOverlayRecord])
+def test_an_error_still_says_what_is_wrong_and_where(reader: Any) -> None:
+    with pytest.raises(ValidationError) as refused:
+        reader.model_validate({})
+    fields = [name for name, field in reader.model_fields.items() if field.is_required()]
+    assert [(problem["type"], problem["loc"]) for problem in refused.value.errors()] == [
+        ("missing", (name,)) for name in fields
+    ]
+    assert refused.value.title == reader.__name__
 
 
 def test_no_error_of_a_stored_event_shows_a_secret() -> None:

@@ -1,0 +1,86 @@
+"""Keeps what was given out of the validation errors of models that hold secrets, or hold such models.
+
+pydantic keeps the rejected input in its errors, where `errors()` shows it although the message hides it. So these
+models raise errors of the same places and messages that never knew the input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, Self, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from redis_mob.models.base import Model
+
+T = TypeVar("T")
+
+
+class SecretModel(Model):
+    """A model whose validation errors hold nothing of what was given, however it is made."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    def __init__(self, /, **data: Any) -> None:
+        try:
+            super().__init__(**data)
+        except ValidationError as error:
+            refusal = without_input(error)
+        else:
+            return
+        raise refusal  # outside of the block, so that the error that knows the input is not its context
+
+    # Not a constructor of its own to pydantic, which would else call it for nested models, as if JSON were Python.
+    __init__.__pydantic_base_init__ = True  # pyright: ignore[reportFunctionMemberAccess]
+
+    @classmethod
+    def model_validate(cls, obj: Any, **options: Any) -> Self:
+        """The value that an object stands for; options as pydantic's. Raises pydantic's ValidationError."""
+        return _forgetful(super().model_validate, obj, options)
+
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:
+        """The value that a JSON text holds; options as pydantic's. Raises pydantic's ValidationError."""
+        return _forgetful(super().model_validate_json, json_data, options)
+
+    @classmethod
+    def model_validate_strings(cls, obj: Any, **options: Any) -> Self:
+        """The value that texts stand for; options as pydantic's. Raises pydantic's ValidationError."""
+        return _forgetful(super().model_validate_strings, obj, options)
+
+
+class SecretAdapter(Generic[T]):
+    """Reads values of another type than a model, with validation errors that hold nothing of what was given."""
+
+    def __init__(self, kind: Any) -> None:
+        self._adapter: TypeAdapter[T] = TypeAdapter(kind, config=ConfigDict(hide_input_in_errors=True))
+
+    def validate_json(self, data: str | bytes | bytearray, /, **options: Any) -> T:
+        """The value that a JSON text holds; options as pydantic's. Raises pydantic's ValidationError."""
+        return _forgetful(self._adapter.validate_json, data, options)
+
+    def validate_python(self, value: Any, /, **options: Any) -> T:
+        """The value that an object stands for; options as pydantic's. Raises pydantic's ValidationError."""
+        return _forgetful(self._adapter.validate_python, value, options)
+
+
+def without_input(error: ValidationError) -> ValidationError:
+    """The same problems in the same places, without what was given, and without the errors that led to them."""
+    problems = [
+        InitErrorDetails(type=_known(problem["type"], problem["msg"]), loc=problem["loc"], input=None)
+        for problem in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
+    return ValidationError.from_exception_data(error.title, problems, hide_input=True)
+
+
+def _forgetful(read: Callable[..., T], given: Any, options: dict[str, Any]) -> T:
+    try:
+        return read(given, **options)
+    except ValidationError as error:
+        refusal = without_input(error)
+    raise refusal
+
+
+def _known(kind: Any, message: Any) -> PydanticCustomError:  # it asks for literal texts, against injection into them
+    return PydanticCustomError(kind, message)
