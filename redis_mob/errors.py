@@ -163,6 +163,21 @@ class SealKeyMissingError(MobStoreError):
         )
 
 
+class SealKeyMismatchError(MobStoreError):
+    """A seal key that was given is another one than that of its id in this namespace; `key_ids` names all such keys.
+
+    Opening refuses it, since what it would seal could not be opened with the right key, and the other way round.
+    """
+
+    def __init__(self, key_id: str, *others: str) -> None:
+        self.key_id = key_id
+        self.key_ids = (key_id, *others)
+        super().__init__(
+            f"seal key {', '.join(map(shown, self.key_ids))} is another key than the one of this id that the namespace "
+            "is sealed with: give the right one, and every new key an id of its own"
+        )
+
+
 class InternalError(MobStoreError):
     """The request itself is impossible: it is refused before any write."""
 

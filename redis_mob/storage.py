@@ -79,7 +79,8 @@ class MobStorage:
         far in this time raises DurabilityError.
         Raises ValidationError for a bad URL, name, key, durability or policy, StorageUnavailableError for a server that
         cannot be used, for a user who lacks a right that the namespace needs, or if the server cannot give that
-        durability, SealKeyMissingError for a namespace that needs seal keys that are not given.
+        durability, SealKeyMissingError for a namespace that needs seal keys that are not given, SealKeyMismatchError
+        for one that is sealed with another key of the same id.
         """
         return OpeningStorage(
             optional_instance("url", url, str),

@@ -25,7 +25,7 @@ CALLERS = {
     "executions": ["stores/executions.py"],
     "realm_profiles": ["stores/realm_profiles.py"],
     "runs": ["stores/runs.py"],
-    "runtime_metadata": ["stores/runtime_metadata.py", "stores/resealing.py"],
+    "runtime_metadata": ["stores/runtime_metadata.py", "stores/resealing.py", "stores/sealed_records.py"],
     "seal_keys": ["stores/seal_keys.py"],
     "specs": ["stores/specs.py"],
 }

@@ -5,7 +5,10 @@
 
 --- @include lib/arguments
 --- @include lib/chunks
+--- @include lib/key_types
 
---- @keys in_use
+--- @keys in_use checks
 --- @args retired*
+expect_hashes(checks)
 in_chunks('SREM', in_use, retired)
+in_chunks('HDEL', checks, retired)

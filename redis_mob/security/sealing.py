@@ -6,6 +6,7 @@ Records are sealed one by one, under a nonce each (decision 0011).
 from __future__ import annotations
 
 import base64
+import hmac
 import re
 import secrets
 import warnings
@@ -93,6 +94,11 @@ class SealKey:
             raise ValidationError("the text of a seal key is its id, a colon, and 32 bytes in url-safe base64")
         return cls(id, secret)
 
+    def check_value(self, namespace: str) -> str:
+        """What tells this key from others of its id, and does not lead back to it; another one in each namespace."""
+        purpose = msgpack.packb(["redis_mob check value of a seal key", namespace, self.id])
+        return hmac.digest(self.secret, purpose, "sha256").hex()
+
     def to_text(self) -> str:
         """The key as one line of text, secret included: `id:base64`."""
         return f"{self.id}:{base64.urlsafe_b64encode(self.secret).decode()}"
@@ -147,6 +153,18 @@ class SealKeyring:
     def ids(self) -> Sequence[str]:
         """The ids of all keys, the newest first."""
         return tuple(self._keys)
+
+    def check_values(self, namespace: str) -> dict[str, str]:
+        """The check value of each key, by its id."""
+        return {id: key.check_value(namespace) for id, key in self._keys.items()}
+
+    def opens(self, mob_id: str, kind: str, stored: bytes) -> bool:
+        """Whether a record opens with one of these keys."""
+        try:
+            self.open(mob_id, kind, stored)
+        except (SealKeyMissingError, SerializationError):
+            return False
+        return True
 
     def seal(self, mob_id: str, kind: str, plaintext: bytes) -> bytes:
         """A sealed record that only opens as this kind of record of this mob; each call gives other bytes."""
@@ -220,6 +238,16 @@ class Unsealed:
 def is_sealed(stored: bytes) -> bool:
     """Whether these bytes start as every sealed record does, whatever the version."""
     return stored.startswith(_MAGIC)
+
+
+def key_id_of(stored: bytes) -> str | None:
+    """The id of the key that sealed a record; None for one in clear, or one that names no key."""
+    if not is_sealed(stored):
+        return None
+    try:
+        return _SealedRecord.parse("", "record", stored).key_id
+    except SerializationError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)

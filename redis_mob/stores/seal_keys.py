@@ -5,12 +5,20 @@ A process that forgot a key must not add secrets in clear (decision 0011).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
-from redis_mob.errors import SealKeyMissingError, StorageUnavailableError, ValidationError, WriteFailedError
-from redis_mob.security.sealing import SealKey, SealKeyring, Unsealed
+from redis_mob.errors import (
+    ReadFailedError,
+    SealKeyMismatchError,
+    SealKeyMissingError,
+    StorageUnavailableError,
+    ValidationError,
+    WriteFailedError,
+)
+from redis_mob.security.sealing import SealKey, SealKeyring, Unsealed, key_id_of
+from redis_mob.stores.sealed_records import SecretRecord, secret_records
 
 Secrets = SealKeyring | Unsealed
 """What a storage reads and writes its secret records with."""
@@ -28,24 +36,68 @@ def secrets_with(seal_key: SealKey | SealKeyring | None) -> Secrets:
     raise ValidationError(f"seal_key must be a SealKey or a SealKeyring, not {type(seal_key).__name__}")
 
 
-async def use_seal_keys(client: Client, keys: Keys, secrets: Secrets) -> None:
-    """Check that these keys can open what a namespace holds, and record the newest as in use; in one atomic step.
+async def open_with_seal_keys(client: Client, keys: Keys, secrets: Secrets) -> None:
+    """Check that these keys can open what a namespace holds, and record the newest as in use.
 
-    A namespace once opened with a key is opened with it from then on: no process that forgot the key may add
-    secrets in clear. Raises SealKeyMissingError naming every key in use that is not here, StorageUnavailableError if
-    the server refuses.
+    A namespace once opened with a key is opened with it from then on: a process that forgot the key must not add
+    secrets in clear, and one that has another key under its id must not seal with it. Of several storages that open a
+    new namespace at one time with different keys of one id, one wins. Raises SealKeyMissingError naming every key in
+    use that is not here, SealKeyMismatchError naming every key here that is another one than that in use,
+    StorageUnavailableError if the server refuses.
     """
-    sealing, opening = (secrets.newest_id, secrets.ids) if isinstance(secrets, SealKeyring) else ("", ())
+    ring = secrets if isinstance(secrets, SealKeyring) else None
     try:
-        missing = await client.call(
-            "seal_keys/use_seal_keys", [keys.seal_keys], {"sealing": sealing, "opening": opening}
-        )
-    except WriteFailedError as error:
+        missing, others, unverified = await use_seal_keys(client, keys, ring)
+        if ring is not None and unverified and not missing and not others:
+            others = _other_keys(await secret_records(client, keys), ring, unverified)
+            if not others:
+                missing, others, _ = await use_seal_keys(client, keys, ring, verified=True)
+    except (WriteFailedError, ReadFailedError) as error:
         raise StorageUnavailableError(f"cannot open namespace {keys.namespace!r}: {error}") from error.__cause__
     if missing:
-        raise SealKeyMissingError(*sorted(bytes(id).decode() for id in missing))
+        raise SealKeyMissingError(*sorted(missing))
+    if others:
+        raise SealKeyMismatchError(*sorted(others))
+
+
+async def use_seal_keys(
+    client: Client, keys: Keys, ring: SealKeyring | None, *, verified: bool = False
+) -> tuple[list[str], list[str], list[str]]:
+    """Announce the keys of a ring in one atomic step, if nothing speaks against it.
+
+    Returns the ids in use that are missing, that are other keys, and that have no check value yet, because they were
+    announced by a release without one. The latter are taken as they are with `verified`.
+    """
+    checks = {} if ring is None else ring.check_values(keys.namespace)
+    missing, others, unverified = await client.call(
+        "seal_keys/use_seal_keys",
+        [keys.seal_keys, keys.seal_key_checks],
+        {
+            "sealing": "" if ring is None else ring.newest_id,
+            "verified": int(verified),
+            "opening": list(checks),
+            "values": list(checks.values()),
+        },
+    )
+    return _ids(missing), _ids(others), _ids(unverified)
 
 
 async def retire_seal_keys(client: Client, keys: Keys, ids: Sequence[str]) -> None:
     """Record that nothing is sealed with these keys any more, so that a namespace can be opened without them."""
-    await client.call("seal_keys/retire_seal_keys", [keys.seal_keys], {"retired": ids})
+    await client.call("seal_keys/retire_seal_keys", [keys.seal_keys, keys.seal_key_checks], {"retired": ids})
+
+
+def _other_keys(records: Iterable[SecretRecord], ring: SealKeyring, ids: Sequence[str]) -> list[str]:
+    """Those of these ids under which records were sealed of which none opens.
+
+    A key that opens one of them is the right one: a single record that does not open may be damaged.
+    """
+    opens: dict[str, bool] = {}
+    for one in records:
+        if (id := key_id_of(one.secret)) is not None and id in ids and not opens.get(id, False):
+            opens[id] = ring.opens(one.mob_id, one.kind, one.secret)
+    return [id for id, does in opens.items() if not does]
+
+
+def _ids(reply: list[bytes]) -> list[str]:
+    return [id.decode() for id in reply]

@@ -12,7 +12,7 @@ from redis_mob.stores.executions import RedisExecutionStore
 from redis_mob.stores.realm_profiles import RedisRealmProfileStore
 from redis_mob.stores.runs import RedisRunStore
 from redis_mob.stores.runtime_metadata import RedisRuntimeMetadataStore
-from redis_mob.stores.seal_keys import Secrets, use_seal_keys
+from redis_mob.stores.seal_keys import Secrets, open_with_seal_keys
 from redis_mob.stores.specs import RedisSpecStore
 
 
@@ -50,7 +50,7 @@ async def open_redis_storage(
     client = await connect(url, namespace, durability=durability, retry=retry)
     try:
         keys = await client.open_namespace(namespace)
-        await use_seal_keys(client, keys, secrets)
+        await open_with_seal_keys(client, keys, secrets)
         return RedisStorage(client, keys, secrets)
     except BaseException:
         await client.aclose()

@@ -124,7 +124,7 @@ STAGES = [
     (client_module, "required_wait"),
     (client_module, "Client"),
     (Client, "open_namespace"),
-    (storage_module, "use_seal_keys"),
+    (storage_module, "open_with_seal_keys"),
     (storage_module, "RedisStorage"),
     (storage_module, "WakeUps"),
 ]

@@ -9,7 +9,7 @@ from typing import Any
 from redis_mob.connection.calls.client import Client, connect
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.security.sealing import SealKey
-from redis_mob.stores.seal_keys import secrets_with, use_seal_keys
+from redis_mob.stores.seal_keys import open_with_seal_keys, secrets_with
 from redis_mob.stores.storage import RedisStorage
 from tests.robustness.caller import Caller
 
@@ -38,7 +38,7 @@ async def place(url: str, namespace: str, **settings: Any) -> AsyncGenerator[Pla
     connection = await connect(url, namespace, **settings)
     try:
         keys = await connection.open_namespace(namespace)
-        await use_seal_keys(connection, keys, _SECRETS)
+        await open_with_seal_keys(connection, keys, _SECRETS)
         opened = Place(connection, keys)
         try:
             yield opened

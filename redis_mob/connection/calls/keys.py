@@ -107,6 +107,8 @@ class Keys:
         """Hash: schema version, creation time, counters of events, runs and config changes."""
         self.seal_keys = f"{tag}seal_keys"
         """Set: the ids of the seal keys without which the namespace cannot be read."""
+        self.seal_key_checks = f"{tag}seal_keys:checks"
+        """Hash: a value derived from each of these keys, by which another key of the same id is recognized."""
         self.runs = f"{tag}runs"
         """Sorted set: a member for each run, made of mob, flow, sequence of creation and id, in lexical order."""
         self.events = f"{tag}events"
@@ -165,6 +167,7 @@ class Keys:
         return [
             self.meta,
             self.seal_keys,
+            self.seal_key_checks,
             self.runs,
             self.events,
             self.events_index,
