@@ -53,7 +53,7 @@ NO_WRITES = (WITHOUT_REPLICAS, CANNOT_SAVE)
 """The states in which a primary refuses every write, receipts too."""
 
 PATIENT = RetryPolicy(deadline=LONG, base=0.001, cap=0.01)
-IMPATIENT = RetryPolicy(deadline=0.1, base=0.001, cap=0.01)
+IMPATIENT = RetryPolicy(deadline=0.5, base=0.001, cap=0.01)
 KNOWN = adhoc("return { redis.call('EXISTS', KEYS[1]), false, 'x' }")
 """Reads, and answers with a value that a receipt has to spell."""
 
