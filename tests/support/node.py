@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import random
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
+from random import SystemRandom
 from typing import Any, TypeVar
 
 from redis import Redis
@@ -20,6 +20,9 @@ HOST = "127.0.0.1"
 _POLL = 0.02
 _LONGEST = 60.0
 """Seconds after which what is waited for is not going to happen."""
+
+_ports = SystemRandom()
+"""Random order seeds the `random` module alike in every process, and processes must not take the same ports."""
 
 
 N = TypeVar("N", bound="Node")
@@ -107,7 +110,7 @@ def _free_port(bus: int) -> int:
     Both lie below those that the system gives to clients, so that they stay free while the server is dead.
     """
     while True:
-        port = random.randrange(20_000, 22_768) if bus else random.randrange(22_768, 30_000)
+        port = _ports.randrange(20_000, 22_768) if bus else _ports.randrange(22_768, 30_000)
         with ExitStack() as stack:
             try:
                 for wanted in {port, port + bus}:
