@@ -3,7 +3,8 @@
 #   make demo  [PARAMS='{"path": "src"}']     run the example flow on four workers
 #   make test  [ARGS='tests/kernel -k plan']  run the tests
 #   make lint | format | bench | conformance | coverage | soak | robustness | clean
-#   make test-docker                          run the tests of docker-compose.yml; it needs Docker and Compose
+#   make test-image  [IMAGE=redis:7.4]        run the conformance suite on a server of an image; it needs Docker
+#   make test-docker                          the same, and the tests of docker-compose.yml, which need Compose 2
 
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
@@ -11,8 +12,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PARAMS ?= {}
 ARGS ?=
+IMAGE ?=
 
-.PHONY: demo test test-docker lint format bench conformance coverage soak robustness clean
+.PHONY: demo test test-docker test-image lint format bench conformance coverage soak robustness clean
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/.installed
@@ -23,8 +25,16 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n auto --dist worksteal -q $(ARGS)
 
-test-docker: $(VENV)/.installed-dev
-	REDIS_MOB_DOCKER=1 $(BIN)/python -m pytest -q tests/docker $(ARGS)
+# The tests remove their containers themselves, without the container that testcontainers has for it; and they find the
+# ports of containers on the host of the daemon, also where they run in a container too.
+DOCKER_TESTS := REDIS_MOB_DOCKER=1 TESTCONTAINERS_RYUK_DISABLED=true TESTCONTAINERS_CONNECTION_MODE=docker_host
+
+test-docker: test-image
+	$(DOCKER_TESTS) $(BIN)/python -m pytest -q tests/docker/test_topologies.py
+
+test-image: $(VENV)/.installed-dev
+	$(DOCKER_TESTS) REDIS_MOB_SERVER_IMAGE='$(IMAGE)' $(BIN)/python -m pytest -n auto --dist worksteal -q \
+		-p redis_mob.testing.plugin tests/docker/test_conformance.py $(ARGS)
 
 conformance: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n auto --dist worksteal -q -p redis_mob.testing.plugin tests/conformance $(ARGS)

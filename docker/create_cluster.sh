@@ -1,5 +1,5 @@
 #!/bin/sh
-# Make a Cluster of the nodes, half of them replicas, unless they are one already.
+# Make a Cluster of the nodes, half of them replicas, unless they are one already. Then stay, for the nodes' network.
 set -e
 nodes=
 for port in 7001 7002 7003 7004 7005 7006; do
@@ -10,3 +10,4 @@ if valkey-cli -p 7001 cluster info | grep -q cluster_known_nodes:1; then
     # shellcheck disable=SC2086 - one word for each node
     valkey-cli --cluster create $nodes --cluster-replicas 1 --cluster-yes
 fi
+exec tail -f /dev/null

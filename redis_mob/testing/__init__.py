@@ -3,7 +3,8 @@
 `redis_mob.testing.conformance` is the conformance suite: tests for any implementation of the Protocols in
 `redis_mob.contracts`; `Backend` is what it asks of one. `redis_mob.testing.plugin` reports which guarantees hold.
 `redis_mob.testing.history` decides whether what concurrent clients saw could have happened one call after the other,
-`redis_mob.testing.faults` is a proxy that does to requests what bad networks do.
+`redis_mob.testing.faults` is a proxy that does to requests what bad networks do, and `redis_mob.testing.containers` has
+fixtures that run a server in a container.
 Needs pytest and pytest-asyncio: `pip install redis-mob[testing]`.
 """
 

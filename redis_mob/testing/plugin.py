@@ -62,7 +62,7 @@ class GuaranteeReport:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         for backend, guarantees in sorted(self._findings.items()):
             terminalreporter.section(f"guarantees of {backend}")
-            for guarantee, findings in guarantees.items():
+            for guarantee, findings in sorted(guarantees.items()):
                 for line in _lines(guarantee, findings):
                     terminalreporter.write_line(line)
         if self._file is not None:

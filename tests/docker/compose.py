@@ -1,20 +1,20 @@
-"""The services of docker-compose.yml, run by whichever Compose is installed, from whichever image can be had."""
+"""The profiles of docker-compose.yml, run by Compose from an image that can be had."""
 
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
-import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from testcontainers.compose import DockerCompose
 
-from redis_mob.testing.waiting import LONG
-from tests.docker.image import make_image
+from redis_mob.connection.embedded.server_process import find_server
+from redis_mob.testing.containers import DEFAULT_IMAGE
+from tests.docker.image import obtain
 from tests.support.servers import redis7_program
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -29,91 +29,48 @@ URLS = {
 }
 """The URL of what each profile runs."""
 
-_PROJECT = "redis-mob-test"
 _IMAGE = "VALKEY_IMAGE"
-_STATE = "{{.Name}} {{.State.Status}} {{.State.ExitCode}} {{if .State.Health}}{{.State.Health.Status}}{{end}}"
 
 
-class Services:
-    """The containers of one profile; `image` says what they were made from."""
+class Topology:
+    """The running containers of one profile; `image` says what they were made from."""
 
-    def __init__(self, profile: str, command: list[str]) -> None:
+    def __init__(self, profile: str, image: str, compose: DockerCompose) -> None:
         self.profile = profile
-        self.image = os.environ.get(_IMAGE) or _image_for(profile, command)
-        self._command = [*command, "-p", _PROJECT, "--profile", profile]
+        self.image = image
+        self._compose = compose
 
-    def compose(self, *arguments: str) -> str:
-        """What a command of Compose writes; an error with its words if it fails."""
-        return _output([*self._command, *arguments], **{_IMAGE: self.image})
+    def kill(self, service: str) -> None:
+        """Kill the server of a service, as a power cut does."""
+        self._do("kill", service)
 
-    def wait_until_ready(self) -> None:
-        """Wait until all health checks pass, and those that were to end have ended well."""
-        deadline = time.monotonic() + 3 * LONG
-        while not all(map(_is_ready, states := self._states())):
-            assert time.monotonic() < deadline, f"{states}\n{self.compose('logs', '--tail=20')}"
-            time.sleep(0.1)
+    def start(self, service: str) -> None:
+        """Start it again, with the data that it has left."""
+        self._do("start", service)
 
-    def _states(self) -> list[str]:
-        listed = _output(["docker", "ps", "-aq", "--filter", f"label=com.docker.compose.project={_PROJECT}"])
-        return _output(["docker", "inspect", "--format", _STATE, *listed.split()]).splitlines()
+    def _do(self, *arguments: str) -> None:
+        subprocess.run([*self._compose.docker_compose_command(), *arguments], cwd=ROOT, capture_output=True, check=True)
 
 
 @contextmanager
-def services(profile: str) -> Iterator[Services]:
-    """What a profile runs, ready, until the block ends; nothing is left of it then. Skips where it cannot run."""
-    if (failure := _failure(["docker", "info"])) is not None:
-        pytest.skip(f"no Docker daemon answers: {failure}")
+def topology_of(profile: str) -> Generator[Topology]:
+    """What a profile runs, healthy, until the block ends; nothing is left of it then. Skips where it cannot run."""
+    _need_compose()
     if profile == "tls" and not CERTIFICATES.exists():
-        _output(["sh", str(ROOT / "docker" / "certificates.sh")])
-    started = Services(profile, _compose_command())
-    try:
-        started.compose("up", "-d")
-        started.wait_until_ready()
-        yield started
-    finally:
-        started.compose("down", "-v", "-t", "1")
+        subprocess.run(["sh", ROOT / "docker" / "certificates.sh"], check=True)
+    # The server of `embedded:`, of which an image is made where no registry is reached, has no TLS.
+    image = os.environ.get(_IMAGE) or obtain(DEFAULT_IMAGE, redis7_program if profile == "tls" else find_server)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv(_IMAGE, image)
+        environment.setenv("COMPOSE_PROJECT_NAME", "redis-mob-test")
+        with DockerCompose(ROOT, profiles=[profile]) as compose:
+            yield Topology(profile, image, compose)
 
 
-def _compose_command() -> list[str]:
-    for command in (["docker", "compose"], ["docker-compose"]):
-        if _failure([*command, "version"]) is None:
-            return command
-    pytest.skip("there is neither `docker compose` nor `docker-compose`")
-
-
-def _image_for(profile: str, command: list[str]) -> str:
-    """The image that docker-compose.yml names, or where that cannot be had, one made of this machine's programs."""
-    named = re.search(r"image: (\S+)", _output([*command, "--profile", profile, "config"]))
-    assert named, "docker-compose.yml names no image"
-    if any(_failure(["docker", *words, named[1]]) is None for words in (["image", "inspect"], ["pull"])):
-        return named[1]
-    made = f"redis-mob-test/{'tls' if profile == 'tls' else 'plain'}"
-    try:
-        make_image(made, redis7_program() if profile == "tls" else None)  # the server of `embedded:` has no TLS
-    except FileNotFoundError as error:
-        pytest.skip(f"no registry has {named[1]}, and {error}")
-    return made
-
-
-def _output(command: list[str], **environment: str) -> str:
-    ended = _run(command, **environment)
-    assert ended.returncode == 0, f"{' '.join(command)}\n{ended.stdout}{ended.stderr}"
-    return ended.stdout
-
-
-def _failure(command: list[str]) -> str | None:
-    """The last words of a command that fails, None for one that does not."""
-    if shutil.which(command[0]) is None:
-        return f"there is no {command[0]} on PATH"
-    ended = _run(command)
-    return None if ended.returncode == 0 else (ended.stderr.strip().splitlines() or ["no reason given"])[-1]
-
-
-def _run(command: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
-    inherited = {**os.environ, **environment}
-    return subprocess.run(command, cwd=ROOT, env=inherited, capture_output=True, text=True, check=False)
-
-
-def _is_ready(state: str) -> bool:
-    _, status, exit_code, *health = state.split()
-    return (status, exit_code) == ("exited", "0") or (status == "running" and health in ([], ["healthy"]))
+def _need_compose() -> None:
+    if shutil.which("docker") is None:
+        pytest.skip("there is no docker on PATH")
+    for command in (["docker", "info"], ["docker", "compose", "version"]):
+        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+        if ended.returncode != 0:
+            pytest.skip(f"`{' '.join(command)}` fails: {ended.stderr.strip()}")

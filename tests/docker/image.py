@@ -1,4 +1,4 @@
-"""An image that can take the place of valkey/valkey, made of this machine's programs where no registry is reached.
+"""The images of the tests: from a registry, or made of this machine's programs where no registry is reached.
 
 `python -m tests.docker.image NAME [SERVER]` makes one; the server is that of `embedded:` unless another one is named.
 """
@@ -11,7 +11,11 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+
+import pytest
 
 from redis_mob.connection.embedded.server_process import find_server
 
@@ -20,17 +24,37 @@ _TOOLS = ("sh", "cat", "cp", "grep", "sleep", "tail")
 
 _ENTRYPOINT = """\
 #!/bin/sh
-case "$1" in -* | *.conf) set -- valkey-server "$@" ;; esac
+case "$1" in
+"" | -*) set -- valkey-server --protected-mode no "$@" ;; # as the official images do
+*.conf) set -- valkey-server "$@" ;;
+esac
 exec "$@"
 """
 
 
-def make_image(name: str, server: Path | None = None) -> None:
+@cache
+def obtain(name: str, server: Callable[[], Path] = find_server) -> str:
+    """This image, pulled if need be; where no registry has it, the name of one that is made here with this server.
+
+    Skips the test if this machine lacks a program that belongs into such an image.
+    """
+    if any(_succeeds("docker", *words, name) for words in (("image", "inspect"), ("pull",))):
+        return name
+    program = server()
+    made = f"redis-mob-test/{program.name}"
+    try:
+        make_image(made, program)
+    except FileNotFoundError as error:
+        pytest.skip(f"no registry has {name}, and {error}")
+    return made
+
+
+def make_image(name: str, server: Path) -> None:
     """Import an image with a server, `redis-cli` and a shell; what it runs, it runs as root.
 
     Raises FileNotFoundError if this machine lacks a program that belongs into it.
     """
-    programs = {"valkey-server": server or find_server(), **{tool: _program(tool) for tool in _TOOLS}}
+    programs = {"valkey-server": server, **{tool: _program(tool) for tool in _TOOLS}}
     programs["valkey-cli"] = _program("redis-cli")
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w", dereference=True) as tar:
@@ -42,6 +66,10 @@ def make_image(name: str, server: Path | None = None) -> None:
     changes = ('ENTRYPOINT ["docker-entrypoint.sh"]', "WORKDIR /data", "ENV PATH=/bin")
     command = ["docker", "import", *(f"--change={change}" for change in changes), "-", name]
     subprocess.run(command, input=archive.getvalue(), stdout=subprocess.DEVNULL, check=True)
+
+
+def _succeeds(*command: str) -> bool:
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def _program(name: str) -> Path:
@@ -64,4 +92,4 @@ def _add_script(tar: tarfile.TarFile, name: str, text: str) -> None:
 
 
 if __name__ == "__main__":
-    make_image(sys.argv[1], *map(Path, sys.argv[2:]))
+    make_image(sys.argv[1], Path(sys.argv[2]) if sys.argv[2:] else find_server())

@@ -12,7 +12,7 @@ from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.new_events import number_of, numbered
 from redis_mob.testing.waiting import LONG, take, until
 from tests.cli.command import ROOT, redis_mob
-from tests.docker.compose import Services
+from tests.docker.compose import Topology
 from tests.support.cluster import slot_of
 
 DURABILITY = {"single": "fsync", "sentinel": "replicas:1", "cluster": "replicas:1", "tls": "fsync"}
@@ -36,22 +36,22 @@ def test_two_workers_run_a_flow(url: str, namespace: str) -> None:
     assert json.loads(ended.out)["outputs"] == {"greet": {"greeter-1": "Hello, world!"}}
 
 
-def test_the_doctor_finds_no_error(url: str, topology: Services) -> None:
+def test_the_doctor_finds_no_error(url: str, topology: Topology) -> None:
     ended = redis_mob(ROOT, "doctor", "--url", url, "--durability", DURABILITY[topology.profile])
     assert ended.status == 0, f"{ended.out}{ended.err}"
 
 
-async def test_a_namespace_outlives_its_server(url: str, topology: Services, namespace: str) -> None:
+async def test_a_namespace_outlives_its_server(url: str, topology: Topology, namespace: str) -> None:
     durability = DURABILITY[topology.profile]
     retry = RetryPolicy(deadline=3 * LONG)
     async with MobStorage.open(url, namespace=namespace, durability=durability, retry=retry) as storage:
         await storage.events.append(numbered(1))
         server = _holder(topology.profile, namespace)
-        topology.compose("kill", server)
+        topology.kill(server)
         appending = asyncio.create_task(storage.events.append(numbered(2)))
         if durability == "replicas:1":
             await until(lambda: _holder(topology.profile, namespace) != server, seconds=3 * LONG)
-        topology.compose("start", server)
+        topology.start(server)
         assert (await appending).cursor == 2
         assert [number_of(event) for event in await storage.events.replay_all()] == [1, 2]
 
