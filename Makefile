@@ -3,8 +3,10 @@
 #   make demo  [PARAMS='{"path": "src"}']     run the example flow on four workers
 #   make test  [ARGS='tests/kernel -k plan']  run the tests
 #   make lint | format | bench | conformance | coverage | soak | robustness | clean
+#   make dist | smoke                         build the wheel and the source archive | and try them as installed
 #   make test-image  [IMAGE=redis:7.4]        run the conformance suite on a server of an image; it needs Docker
-#   make test-docker                          the same, and the tests of docker-compose.yml, which need Compose 2
+#   make test-topologies                      run the tests of docker-compose.yml; they need Docker and Compose 2
+#   make test-docker                          both of these
 
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
@@ -14,7 +16,7 @@ export PARAMS ?= {}
 ARGS ?=
 IMAGE ?=
 
-.PHONY: demo test test-docker test-image lint format bench conformance coverage soak robustness clean
+.PHONY: demo test test-docker test-image test-topologies lint format bench conformance coverage soak robustness dist smoke clean
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/.installed
@@ -29,7 +31,9 @@ test: $(VENV)/.installed-dev
 # ports of containers on the host of the daemon, also where they run in a container too.
 DOCKER_TESTS := REDIS_MOB_DOCKER=1 TESTCONTAINERS_RYUK_DISABLED=true TESTCONTAINERS_CONNECTION_MODE=docker_host
 
-test-docker: test-image
+test-docker: test-image test-topologies
+
+test-topologies: $(VENV)/.installed-dev
 	$(DOCKER_TESTS) $(BIN)/python -m pytest -q tests/docker/test_topologies.py
 
 test-image: $(VENV)/.installed-dev
@@ -69,6 +73,15 @@ format: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed
 	$(BIN)/python bench/compound_operations.py $(ARGS)
+
+# A wheel and a source archive, in dist/.
+dist: $(VENV)/.installed-dev
+	rm -rf dist
+	$(BIN)/python -m hatchling build -d dist
+
+# Each of them is installed into an environment of its own, and used there.
+smoke: dist
+	for built in dist/*; do $(BIN)/python -m tests.project.smoke "$$built" || exit 1; done
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*

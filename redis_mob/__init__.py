@@ -85,6 +85,7 @@ from redis_mob.models import (
 )
 from redis_mob.security.sealing import SealKey, SealKeyring
 from redis_mob.storage import MobStorage
+from redis_mob.version import __version__ as __version__
 
 # After the star, so that the exception hides the event.
 from redis_mob.fleet.step_context import StepFailed  # isort: skip

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from redis_mob import __version__
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "redis_mob"
 
 FLOORS = (
-    {"errors"},
+    {"errors", "version"},
     {"models"},
     {"contracts", "codec", "kernel", "security"},
     {"connection"},
@@ -117,11 +119,11 @@ def test_modules_stay_small(file: Path) -> None:
     assert len(file.read_text(encoding="utf-8").splitlines()) <= 400, "split it: one module, one subject"
 
 
-def test_the_wheel_carries_the_scripts(tmp_path: Path) -> None:
+def test_the_wheel_carries_the_scripts_and_the_version(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     build = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert build.returncode == 0, build.stderr
-    [wheel] = tmp_path.glob("*.whl")
+    wheel = tmp_path / f"redis_mob-{__version__}-py3-none-any.whl"
     with zipfile.ZipFile(wheel) as content:
         names = set(content.namelist())
     scripts = {f"redis_mob/lua/{file.relative_to(ROOT / 'lua').as_posix()}" for file in (ROOT / "lua").rglob("*.lua")}

@@ -9,7 +9,6 @@ import os
 import sys
 from collections.abc import Generator, Mapping
 from datetime import timedelta
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
 
@@ -46,6 +45,7 @@ from redis_mob.kernel.validation import require_valid
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.run import MobRunStatus
 from redis_mob.security.sealing import SealKey
+from redis_mob.version import __version__
 
 USAGE_ERRORS = (DefinitionError, HandlerError, ValidationError)
 
@@ -90,10 +90,7 @@ def run_command() -> None:
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        try:
-            typer.echo(f"redis-mob {version('redis-mob')}")
-        except PackageNotFoundError:
-            typer.echo("redis-mob, not installed: it runs from its source tree")
+        typer.echo(f"redis-mob {__version__}")
         raise typer.Exit
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from redis_mob import __version__
 from tests.cli.command import Command, Ended, redis_mob
 from tests.support.servers import server
 
@@ -144,7 +145,7 @@ def test_modules_of_the_working_directory_hide_none_of_the_library(project: Path
 
 
 def test_version_and_help(tmp_path: Path) -> None:
-    assert redis_mob(tmp_path, "--version").out.startswith("redis-mob")
+    assert redis_mob(tmp_path, "--version").out == f"redis-mob {__version__}\n"
     help_text = redis_mob(tmp_path, "run", "--help")
     assert help_text.status == 0
     assert "--idempotency-key" in help_text.out
