@@ -2,6 +2,7 @@
 #
 #   make demo  [PARAMS='{"path": "src"}']     run the example flow on four workers
 #   make test  [ARGS='tests/kernel -k plan']  run the tests
+#   make quick                                run, in half a minute, what finds most mistakes: while editing
 #   make lint | format | bench | conformance | coverage | soak | robustness | clean
 #   make dist | smoke                         build the wheel and the source archive | and try them as installed
 #   make test-image  [IMAGE=redis:7.4]        run the conformance suite on a server of an image; it needs Docker
@@ -16,7 +17,7 @@ export PARAMS ?= {}
 ARGS ?=
 IMAGE ?=
 
-.PHONY: demo test test-docker test-image test-topologies lint format bench conformance coverage soak robustness dist smoke clean
+.PHONY: demo test quick test-docker test-image test-topologies lint format bench conformance coverage soak robustness dist smoke clean
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/.installed
@@ -26,6 +27,14 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n auto --dist worksteal -q $(ARGS)
+
+# Everything that does no I/O, and the stores once, on the embedded server. Property tests try a few examples.
+QUICK := tests/test_house.py tests/models tests/kernel tests/codec tests/security tests/conformance/test_valkey.py
+
+quick: $(VENV)/.installed-dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	REDIS_MOB_EXAMPLES=5 $(BIN)/python -m pytest -n auto --dist worksteal -q $(QUICK)
 
 # The tests remove their containers themselves, without the container that testcontainers has for it; and they find the
 # ports of containers on the host of the daemon, also where they run in a container too.

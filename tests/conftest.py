@@ -8,13 +8,18 @@ from collections.abc import AsyncIterator, Generator, Iterator
 from uuid import uuid4
 
 import pytest
+from hypothesis import settings
 
 from redis_mob.connection.calls.client import Client, connect
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.embedded.server import EmbeddedServer
 from tests.conformance.gaps import is_known_gap
 from tests.support.cluster import Cluster, run_cluster
+from tests.support.examples import examples
 from tests.support.servers import redis7_program, server
+
+settings.register_profile("examples", settings(), max_examples=examples(settings().max_examples))
+settings.load_profile("examples")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -29,6 +34,12 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
         report.outcome = "failed"
         report.longrepr = f"left out although REDIS_MOB_NO_SKIPS is set: {report.longrepr}"
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say which order it was: with -q the header, where pytest-randomly says it, is not shown."""
+    if (seed := config.getoption("randomly_seed", None)) is not None:
+        terminalreporter.write_line(f"random order: --randomly-seed={seed}")
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,7 @@ from redis_mob.codec.snapshots import encode
 from redis_mob.models import FlowFrameState, FlowRunState, FrameSnapshot
 from redis_mob.testing.samples.states import flow_state, frame, loop
 from tests.codec.strategies import states
+from tests.support.examples import examples
 
 
 class Change(NamedTuple):
@@ -60,7 +61,7 @@ def pairs(flat: Sequence[Argument]) -> dict[Argument, Argument]:
 
 
 @given(states(FlowRunState), states(FlowRunState))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_a_change_of_the_run_leads_from_one_state_to_the_next(before: FlowRunState, after: FlowRunState) -> None:
     change = as_read(change_of_run(before, after))
     assert (change.field, change.expected, change.next) == (FLOW_DIGEST, encode(before).digest, encode(after).digest)
@@ -68,7 +69,7 @@ def test_a_change_of_the_run_leads_from_one_state_to_the_next(before: FlowRunSta
 
 
 @given(states(FlowFrameState), states(FlowFrameState))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_a_change_of_a_frame_leaves_other_frames_alone(before: FlowFrameState, after: FlowFrameState) -> None:
     other = pairs(fields_of_frame("fram", FrameSnapshot(kernel_state=before)))
     change = as_read(change_of_frame("frame", FrameSnapshot(kernel_state=before), FrameSnapshot(kernel_state=after)))

@@ -18,6 +18,7 @@ from redis_mob.models import FlowFrameState, FlowRunState, LoopIterationState
 from redis_mob.models.flow import FlowStepStatus, NodeStatus
 from redis_mob.testing.samples.states import flow_state, frame, loop, rebuilt
 from tests.codec.strategies import IDS, STATES, State, field_values, states
+from tests.support.examples import examples
 from tests.support.golden import named
 
 KINDS: Mapping[str, type[State]] = {
@@ -78,7 +79,7 @@ def test_golden_states_round_trip(line: dict[str, Any]) -> None:
 
 @pytest.mark.usefixtures("block")
 @given(every_state)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_every_state_round_trips(state: State) -> None:
     back = read_back(state)
     assert back == state
@@ -88,7 +89,7 @@ def test_every_state_round_trips(state: State) -> None:
 
 @pytest.mark.usefixtures("block")
 @given(every_state, st.randoms(use_true_random=False))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_equal_states_have_equal_groups_however_they_were_built(state: State, order: random.Random) -> None:
     digest, groups = encode(state).digest, stored(encode(state))
     plain = json.loads(state.model_dump_json())
@@ -106,7 +107,7 @@ def test_equal_states_have_equal_groups_however_they_were_built(state: State, or
 
 @pytest.mark.parametrize(("model", "field"), FIELDS)
 @given(data=st.data())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 def test_another_value_in_any_field_has_another_digest(model: type[State], field: str, data: st.DataObject) -> None:
     base = data.draw(st.sampled_from(BASES[model]))
     values = field_values(model, field, list(getattr(base, IDS[model])) if model in IDS else [])
@@ -117,7 +118,7 @@ def test_another_value_in_any_field_has_another_digest(model: type[State], field
 
 @pytest.mark.usefixtures("block")
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_the_memory_of_groups_never_lies(data: st.DataObject) -> None:
     """A state made by `model_copy`, however often, encodes as one that was built from scratch."""
     state: State = data.draw(every_state)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, ClassVar, TypeAlias
@@ -15,8 +14,9 @@ from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 from redis_mob.security.sealing import SealKey
 from redis_mob.storage import MobStorage
 from tests.differential.said import outcome, said
+from tests.support.examples import examples
 
-EXAMPLES = int(os.environ.get("REDIS_MOB_EXAMPLES", "200"))
+EXAMPLES = examples(200)
 
 SETTINGS = settings(
     max_examples=EXAMPLES, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)

@@ -24,6 +24,7 @@ from redis_mob.testing.samples.states import new_run
 from tests.fleet.interleaving import Interleaving, moody
 from tests.fleet.simulation import NOON, SimulatedStore
 from tests.fleet.strategies import EVERYTHING, mobs
+from tests.support.examples import examples
 
 
 class Recorder(SimulatedStore):
@@ -87,7 +88,7 @@ async def compare(url: str, recorder: Recorder) -> None:
         assert not any((work.runs, work.executions)), "a run that is over is still due"
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     definition=mobs(EVERYTHING),
     random=st.randoms(use_true_random=False),

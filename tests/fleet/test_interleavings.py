@@ -18,8 +18,9 @@ from redis_mob.models.run import MobRunStatus
 from tests.fleet.interleaving import Interleaving, moody, steady
 from tests.fleet.simulation import TERMINAL_EVENTS, Simulation
 from tests.fleet.strategies import EVERYTHING, SETTLED, mobs
+from tests.support.examples import examples
 
-GENEROUS = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+GENEROUS = settings(max_examples=examples(150), deadline=None, suppress_health_check=list(HealthCheck))
 RANDOM = st.randoms(use_true_random=False)
 
 ROW_OF = {

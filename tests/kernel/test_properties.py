@@ -16,11 +16,12 @@ from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.run import MobRunStatus
 from tests.kernel.drive import Drive
 from tests.kernel.flows import FLOWS, LIMITS
+from tests.support.examples import examples
 
 MOST_MOVES = 3000
 """Far above what the greatest generated flow needs; a drive that gets here does not end."""
 
-GENEROUS = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+GENEROUS = settings(max_examples=examples(150), deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def move_somehow(drive: Drive, random: Random) -> None:
