@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from redis_mob.codec import snapshots
@@ -41,12 +41,16 @@ BASES: Mapping[type[State], list[State]] = {
 every_state = st.sampled_from(STATES).flatmap(states)
 
 
-@pytest.fixture(params=[2, 32], ids=["blocks_of_2", "blocks_of_32"], scope="module")
-def block(request: pytest.FixtureRequest) -> Iterator[int]:
+IN_BLOCKS = settings(
+    max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+"""For tests with the fixture `block`, which is the same for all examples of a test."""
+
+
+@pytest.fixture(params=[2, 32], ids=["blocks_of_2", "blocks_of_32"])
+def block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Small blocks, so that small states have several of them; and the real ones."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(snapshots, "BLOCK", request.param)
-        yield request.param
+    monkeypatch.setattr(snapshots, "BLOCK", request.param)
 
 
 def stored(snapshot: Snapshot) -> dict[bytes, bytes]:
@@ -79,7 +83,7 @@ def test_golden_states_round_trip(line: dict[str, Any]) -> None:
 
 @pytest.mark.usefixtures("block")
 @given(every_state)
-@settings(max_examples=examples(60), deadline=None)
+@IN_BLOCKS
 def test_every_state_round_trips(state: State) -> None:
     back = read_back(state)
     assert back == state
@@ -89,7 +93,7 @@ def test_every_state_round_trips(state: State) -> None:
 
 @pytest.mark.usefixtures("block")
 @given(every_state, st.randoms(use_true_random=False))
-@settings(max_examples=examples(60), deadline=None)
+@IN_BLOCKS
 def test_equal_states_have_equal_groups_however_they_were_built(state: State, order: random.Random) -> None:
     digest, groups = encode(state).digest, stored(encode(state))
     plain = json.loads(state.model_dump_json())
@@ -118,7 +122,7 @@ def test_another_value_in_any_field_has_another_digest(model: type[State], field
 
 @pytest.mark.usefixtures("block")
 @given(st.data())
-@settings(max_examples=examples(60), deadline=None)
+@IN_BLOCKS
 def test_the_memory_of_groups_never_lies(data: st.DataObject) -> None:
     """A state made by `model_copy`, however often, encodes as one that was built from scratch."""
     state: State = data.draw(every_state)
