@@ -15,6 +15,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError, ResponseError
 
 from redis_mob.connection.servers.address import ServerAddress, TcpAddress, UnixAddress
+from redis_mob.connection.servers.driver_stream import stream_of
 from redis_mob.connection.servers.tls import Tls
 from redis_mob.errors import ValidationError
 
@@ -114,8 +115,8 @@ class _TlsConnection(AnsweredConnection, SSLConnection):
         failure_count: int | None = None,
         health_check_failed: bool = False,
     ) -> None:
-        if nowait and self._writer is not None:
-            self._writer.transport.abort()  # else it stays open until the server has said goodbye too
+        if nowait and (stream := stream_of(self)) is not None:
+            stream.transport.abort()  # else it stays open until the server has said goodbye too
         await super().disconnect(nowait, error, failure_count, health_check_failed)
 
     async def _refusal(self, context: SSLContext) -> SSLError | None:

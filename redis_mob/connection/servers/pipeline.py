@@ -15,6 +15,7 @@ import hiredis
 from redis.asyncio.connection import AbstractConnection
 
 from redis_mob.connection.failures import PipelineClosedError
+from redis_mob.connection.servers.driver_stream import take_stream
 
 MAX_REPLY_BYTES = 512 * 1024 * 1024
 """A longer reply is no answer to anything that this library asks: the connection is cut."""
@@ -47,10 +48,9 @@ class Pipeline(asyncio.Protocol):
     @classmethod
     def take_over(cls, connection: AbstractConnection, max_reply_bytes: int = MAX_REPLY_BYTES) -> Pipeline:
         """The wire of a connection that the driver has opened, and which it knows nothing of from now on."""
-        writer = cast("asyncio.StreamWriter", connection._writer)  # pyright: ignore[reportPrivateUsage]
-        connection._reader = connection._writer = None  # pyright: ignore[reportPrivateUsage]
-        wire = cls(writer.transport, writer, max_reply_bytes)
-        writer.transport.set_protocol(wire)
+        stream = take_stream(connection)
+        wire = cls(stream.transport, stream, max_reply_bytes)
+        stream.transport.set_protocol(wire)
         return wire
 
     @property
