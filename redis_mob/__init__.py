@@ -90,7 +90,7 @@ from redis_mob.version import __version__ as __version__
 # After the star, so that the exception hides the event.
 from redis_mob.fleet.step_context import StepFailed  # isort: skip
 
-__all__ = [  # noqa: RUF022 - by subject
+__all__: list[str] = [  # noqa: RUF022 - by subject
     # a storage
     "MobStorage",
     "RetryPolicy",

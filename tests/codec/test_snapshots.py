@@ -20,6 +20,7 @@ from redis_mob.testing.samples.states import flow_state, frame, loop, rebuilt
 from tests.codec.strategies import IDS, STATES, State, field_values, states
 from tests.support.examples import examples
 from tests.support.golden import named
+from tests.support.json_values import Json, is_object
 
 KINDS: Mapping[str, type[State]] = {
     "flow_run": FlowRunState,
@@ -62,14 +63,12 @@ def read_back(state: State) -> State:
     return decode(type(state), stored(snapshot), snapshot.digest)
 
 
-def shuffled(value: Any, order: random.Random) -> Any:
+def shuffled(value: Json, order: random.Random) -> Json:
     """The same JSON with the keys of objects in another order."""
-    match value:
-        case dict():
-            keys = order.sample(list(value), len(value))
-            return {key: shuffled(value[key], order) for key in keys}
-        case _:
-            return value
+    if is_object(value):
+        keys = order.sample(list(value), len(value))
+        return {key: shuffled(value[key], order) for key in keys}
+    return value
 
 
 @pytest.mark.parametrize("line", named("wire/kernel_states.jsonl"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from redis_mob.kernel.paths import MISSING, Resolved, resolve
 from redis_mob.models.base import json_equal
 from redis_mob.models.conditions import ConditionExpr, EqCondition, GtCondition, LtCondition
 from tests.support.golden import read_jsonl
+from tests.support.json_values import Json, is_array, is_object
 
 CONDITION: TypeAdapter[ConditionExpr] = TypeAdapter(ConditionExpr)
 LINES = read_jsonl("wire/conditions.jsonl")
@@ -120,14 +122,22 @@ def test_resolving_never_raises(path: str, context: ConditionContext) -> None:
     assert result is MISSING or isinstance(result, Resolved)
 
 
+def items_of(value: Json) -> Mapping[Any, Json]:
+    """What a list or an object holds, by index or key; any other value holds nothing."""
+    if is_array(value):
+        return dict(enumerate(value))
+    return value if is_object(value) else {}
+
+
 @given(values, st.randoms())
 def test_every_place_that_a_path_can_name_is_found(document: Any, choose: random.Random) -> None:
-    here, keys = document, ["params"]
-    while isinstance(here, list | dict) and here:
-        key = choose.randrange(len(here)) if isinstance(here, list) else choose.choice(list(here))
+    here: Json = document
+    keys = ["params"]
+    while items := items_of(here):
+        key = choose.choice(list(items))
         if "." in str(key):
             break
-        here = here[key]
+        here = items[key]
         keys.append(str(key))
     found = resolve(".".join(keys), ConditionContext(params=document, steps={}, loops={}))
     assert isinstance(found, Resolved)
@@ -163,10 +173,10 @@ def test_a_present_value_equals_itself_only(value: Any) -> None:
     assert not evaluate(GtCondition(path="params", value=value), context)
 
 
-def shuffled(value: Any, order: random.Random) -> Any:
-    if isinstance(value, list):
+def shuffled(value: Json, order: random.Random) -> Json:
+    if is_array(value):
         return [shuffled(item, order) for item in value]
-    if isinstance(value, dict):
+    if is_object(value):
         return {key: shuffled(value[key], order) for key in order.sample(sorted(value), len(value))}
     return value
 
@@ -176,12 +186,12 @@ def test_json_equality_ignores_the_order_of_keys(value: Any, order: random.Rando
     assert json_equal(value, shuffled(value, order))
 
 
-def one_zero(value: Any) -> Any:
-    if isinstance(value, list):
+def one_zero(value: Json) -> Json:
+    if is_array(value):
         return [one_zero(item) for item in value]
-    if isinstance(value, dict):
+    if is_object(value):
         return {key: one_zero(item) for key, item in value.items()}
-    return 0.0 if isinstance(value, float) and value == 0 else value
+    return 0.0 if isinstance(value, float) and value == 0.0 else value
 
 
 @given(values, values)

@@ -45,7 +45,7 @@ FLOW = make_flow()
 
 
 def frame(frame_id: str, instance: str, iteration: int, statuses: dict[str, str]) -> tuple[str, Any]:
-    state = {
+    state: dict[str, Any] = {
         "phase": "Running",
         "frame_id": frame_id,
         "frame_scope": "Body" if instance else "Root",

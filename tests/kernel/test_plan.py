@@ -29,6 +29,7 @@ from redis_mob.kernel.seeds import loop_seed
 from redis_mob.models.authority import CreateFrameSeed, CreateLoopSeed
 from redis_mob.models.definition import LimitsSpec
 from redis_mob.models.flow import FlowStepStatus, FramePhase, LoopPhase, NodeStatus
+from redis_mob.models.flow_spec import RepeatUntilSpec
 from redis_mob.models.run import MobRunStatus
 from tests.kernel.drive import Drive, grant_all, started
 from tests.kernel.flows import flow, frame, loop, step
@@ -351,6 +352,7 @@ def test_frames_and_loops_are_created_once_and_in_their_place() -> None:
     with pytest.raises(KernelError, match="is of run other"):
         apply(machine, CreateFrameSeed(payload=created[0].payload.model_copy(update={"run_id": "other"})))
     spec = drive.flow.root_frame.nodes["l"]
+    assert isinstance(spec, RepeatUntilSpec)
     seed = loop_seed(root, "l", spec, 1)
     with pytest.raises(KernelError, match=r"'l' of frame '.*' is no running loop node"):
         apply(machine, CreateLoopSeed(payload=seed))

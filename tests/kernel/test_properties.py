@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redis_mob.kernel.actions import EvaluateUntil
@@ -17,11 +17,12 @@ from redis_mob.models.run import MobRunStatus
 from tests.kernel.drive import Drive
 from tests.kernel.flows import FLOWS, LIMITS
 from tests.support.examples import examples
+from tests.support.health_checks import ALL_HEALTH_CHECKS
 
 MOST_MOVES = 3000
 """Far above what the greatest generated flow needs; a drive that gets here does not end."""
 
-GENEROUS = settings(max_examples=examples(150), deadline=None, suppress_health_check=list(HealthCheck))
+GENEROUS = settings(max_examples=examples(150), deadline=None, suppress_health_check=ALL_HEALTH_CHECKS)
 
 
 def move_somehow(drive: Drive, random: Random) -> None:

@@ -15,6 +15,7 @@ from redis_mob.kernel.machine import apply
 from redis_mob.kernel.reconcile import Difference, reconcile
 from redis_mob.kernel.repair import repair, repaired_run
 from redis_mob.models.authority import (
+    AuthorizeFlowRunReducerCommand,
     CreateFrameSeed,
     CreateLoopSeed,
     FlowAuthorityInput,
@@ -265,7 +266,9 @@ def test_a_loop_that_kept_its_slot() -> None:
     run = drive.stored().model_copy(update={"flow_state": state})
     assert fields(run) == ("active_node_count",)
     draft = repair(run, drive.flow)
-    assert [told.payload.command for told in draft.inputs] == [Run.NODE_EXECUTION_RELEASED]
+    (told,) = draft.inputs
+    assert isinstance(told, AuthorizeFlowRunReducerCommand)
+    assert told.payload.command == Run.NODE_EXECUTION_RELEASED
     check_mended(run, drive)
 
 
@@ -382,10 +385,10 @@ DEPARTURES = {
     "odd_ids_and_extremes": (*READY, "pending_body_frame_loops", "active_node_count"),
 }
 
-VERDICTS = [pytest.param(line, id=line["name"]) for line in read_jsonl("wire/runs.jsonl") if "reconcile" in line]
+JUDGED = [line for line in read_jsonl("wire/runs.jsonl") if "reconcile" in line]
 
 
-@pytest.mark.parametrize("line", VERDICTS)
+@pytest.mark.parametrize("line", [pytest.param(line, id=line["name"]) for line in JUDGED])
 def test_verdicts_on_the_crates_runs(line: Any) -> None:
     run = MobRun.model_validate_json(json.dumps(line["run"]))
     assert fields(run) == (() if line["reconcile"] == "ok" else DEPARTURES[line["name"]])
@@ -418,7 +421,8 @@ def flow_of(run: MobRun) -> FlowSpec:
 
 
 @pytest.mark.parametrize(
-    "line", [line for line in VERDICTS if line.id is not None and str(line.id).startswith(("running_", "machine_root"))]
+    "line",
+    [pytest.param(line, id=line["name"]) for line in JUDGED if line["name"].startswith(("running_", "machine_root"))],
 )
 def test_running_runs_of_the_crate_can_go_on(line: Any) -> None:
     """Mended by the return of leaked slots and the like, they run to their end (contract: kernel-46)."""
@@ -428,9 +432,7 @@ def test_running_runs_of_the_crate_can_go_on(line: Any) -> None:
 
 def test_branch_winners_of_the_crates_runs_are_mended() -> None:
     (run,) = (
-        MobRun.model_validate_json(json.dumps(line.values[0]["run"]))
-        for line in VERDICTS
-        if line.id == "branch_winners_empty"
+        MobRun.model_validate_json(json.dumps(line["run"])) for line in JUDGED if line["name"] == "branch_winners_empty"
     )
     draft = repair(run, flow_of(run))
     assert draft.inputs == ()

@@ -107,7 +107,7 @@ def test_case_122_two_spellings_of_a_step_status() -> None:
                 MobRun.model_validate_json(json.dumps({**run, "flow_state": lower}))
 
 
-NEWER = {
+NEWER: dict[str, Any] = {
     "frames": {},
     "loops": {},
     "loop_iteration_ledger": [],

@@ -34,7 +34,7 @@ from redis_mob.models.flow import (
 )
 from redis_mob.models.seed import pending_flow_state
 
-S = TypeVar("S", FlowRunState, FlowFrameState, LoopIterationState)
+S = TypeVar("S", bound=FlowRunState | FlowFrameState | LoopIterationState)
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
