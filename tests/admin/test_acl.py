@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from redis import Redis
 from redis.exceptions import NoPermissionError, ResponseError
 
 from redis_mob import Fleet
@@ -25,6 +24,7 @@ from tests.fleet.flows import FLOW, mob, step
 from tests.fleet.working import run_flow
 from tests.stores.test_keys_and_scripts import NAMESPACE, NEW_KEY, use_everything
 from tests.support.cluster import Cluster, slot_of
+from tests.support.raw_client import RawClient
 from tests.support.sentinel import run_sentinels
 from tests.support.servers import redis7_program, server
 from tests.support.users import admin_of, set_user, url_of_user, user_of
@@ -51,7 +51,7 @@ def own_server(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.fixture
-def admin(own_server: str) -> Iterator[Redis]:
+def admin(own_server: str) -> Iterator[RawClient]:
     with admin_of(own_server) as client:
         yield client
 
@@ -63,12 +63,12 @@ def user_url(own_server: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def user(user_url: str) -> Iterator[Redis]:
+def user(user_url: str) -> Iterator[RawClient]:
     with admin_of(user_url) as client:
         yield client
 
 
-def commands_of(admin: Redis) -> set[str]:
+def commands_of(admin: RawClient) -> set[str]:
     """All commands of a server, as its access control lists name them; of one with subcommands only these."""
     commands = {name.decode() for name in admin.command_list()}
     return commands - {command.partition("|")[0] for command in commands if "|" in command}
@@ -85,7 +85,7 @@ def refused_so_far(do: Callable[..., Any]) -> set[str]:
 
 
 async def test_it_suffices_for_everything_and_all_of_it_is_needed(
-    own_server: str, user_url: str, admin: Redis, monkeypatch: pytest.MonkeyPatch
+    own_server: str, user_url: str, admin: RawClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(wakeups, "_SILENCE", 0.05)
     await use_everything(user_url, durability="memory")
@@ -105,7 +105,7 @@ async def _use_the_fleet(storage: MobStorage) -> None:
     await fleet.cancel(await fleet.start(FLOW))
 
 
-def dry_run(admin: Redis, *words: str) -> bool:
+def dry_run(admin: RawClient, *words: str) -> bool:
     """Whether the user may run a command with these words, and with so many more as it takes."""
     for _ in range(10):
         try:
@@ -116,14 +116,16 @@ def dry_run(admin: Redis, *words: str) -> bool:
     raise AssertionError(f"{words} are not enough")
 
 
-def test_every_other_command_is_refused(admin: Redis, user_url: str) -> None:
+def test_every_other_command_is_refused(admin: RawClient, user_url: str) -> None:
     own = dict(examples(RIGHTS.commands, NAMESPACE))
     allowed = {command for command in commands_of(admin) if dry_run(admin, *own.get(command, command.split("|")))}
     assert allowed - NEED_NO_RIGHT == set(own) == set(RIGHTS.commands)
 
 
 @pytest.mark.parametrize("other", OTHER_NAMESPACES)
-def test_the_keys_and_channels_of_other_namespaces_are_out_of_reach(admin: Redis, user_url: str, other: str) -> None:
+def test_the_keys_and_channels_of_other_namespaces_are_out_of_reach(
+    admin: RawClient, user_url: str, other: str
+) -> None:
     """Also of those whose names begin alike."""
     for command, words in examples(RIGHTS.commands, other):
         names_none = command == "sunsubscribe" or not any("{rm:" in word for word in words)
@@ -139,14 +141,14 @@ def test_the_keys_and_channels_of_other_namespaces_are_out_of_reach(admin: Redis
         pytest.param(("HSTRLEN", Keys(NAMESPACE).meta, "a"), id="command"),
     ],
 )
-def test_a_script_may_do_no_more_than_its_user(user: Redis, call: tuple[str, ...]) -> None:
+def test_a_script_may_do_no_more_than_its_user(user: RawClient, call: tuple[str, ...]) -> None:
     script = user.script_load("return redis.call(unpack(ARGV))")
     assert user.evalsha(script, 0, "HGET", Keys(NAMESPACE).meta, "a") is None
     with pytest.raises(ResponseError, match=r"ACL failure|can't"):
         user.evalsha(script, 0, *call)
 
 
-def test_a_script_is_given_no_key_of_another_namespace(user: Redis) -> None:
+def test_a_script_is_given_no_key_of_another_namespace(user: RawClient) -> None:
     with pytest.raises(NoPermissionError):
         user.evalsha(user.script_load("return 1"), 1, Keys("other").meta)
 
@@ -155,19 +157,19 @@ def test_a_script_is_given_no_key_of_another_namespace(user: Redis) -> None:
     "command",
     ["CONFIG GET *", "CONFIG SET save 1", "KEYS *", "SCAN 0", "FLUSHALL", "FLUSHDB", "SCRIPT FLUSH", "SELECT 1"],
 )
-def test_what_concerns_the_whole_server_is_refused(user: Redis, command: str) -> None:
+def test_what_concerns_the_whole_server_is_refused(user: RawClient, command: str) -> None:
     with pytest.raises(NoPermissionError):
         user.execute_command(*command.split())
 
 
-def test_a_database_that_is_not_the_first_may_be_selected(own_server: str, admin: Redis) -> None:
+def test_a_database_that_is_not_the_first_may_be_selected(own_server: str, admin: RawClient) -> None:
     rights = rights_in(NAMESPACE, MEMORY, database=2)
     assert set(rights.commands) - set(RIGHTS.commands) == {"select"}
     with user_of(own_server, rights) as url, admin_of(f"{url}?db=2") as user:
         user.hset(Keys(NAMESPACE).meta, "a", "b")
 
 
-def test_a_rule_takes_away_what_the_user_could_do_before(admin: Redis, user_url: str) -> None:
+def test_a_rule_takes_away_what_the_user_could_do_before(admin: RawClient, user_url: str) -> None:
     admin.acl_setuser("worker", keys=["*"], channels=["*"], commands=["+@all"])
     admin.execute_command("ACL", "SETUSER", "worker", "(+@all ~*)")
     set_user(admin.execute_command, "worker", RIGHTS)
@@ -175,10 +177,10 @@ def test_a_rule_takes_away_what_the_user_could_do_before(admin: Redis, user_url:
     assert not dry_run(admin, "flushall")
 
 
-def test_the_place_of_the_password_is_no_password(admin: Redis) -> None:
+def test_the_place_of_the_password_is_no_password(admin: RawClient) -> None:
     with pytest.raises(ResponseError, match="SETUSER"):
         admin.execute_command(*RIGHTS.set_user("worker").split(" "))
-    assert "worker" not in admin.acl_users()
+    assert b"worker" not in admin.acl_users()
 
 
 def test_each_durability_needs_a_command_of_its_own() -> None:
@@ -188,7 +190,7 @@ def test_each_durability_needs_a_command_of_its_own() -> None:
     assert (added("memory"), added("fsync"), added("replicas:2")) == (set(), {"waitaof"}, {"wait"})
 
 
-def test_a_user_may_wait_for_what_the_durability_promises(own_server: str, admin: Redis) -> None:
+def test_a_user_may_wait_for_what_the_durability_promises(own_server: str, admin: RawClient) -> None:
     """Redis before 7.2 has no WAITAOF, and no rule may name it there."""
     with user_of(own_server, rights_in(NAMESPACE, Durability(replicas=1))) as url, admin_of(url) as user:
         assert user.execute_command("WAIT", 0, 0) == 0
@@ -216,7 +218,7 @@ async def test_a_missing_right_is_told_when_the_storage_is_opened(own_server: st
         await MobStorage.open(url, namespace=NAMESPACE)
 
 
-async def test_a_message_that_may_not_be_sent_hides_no_write(own_server: str, admin: Redis) -> None:
+async def test_a_message_that_may_not_be_sent_hides_no_write(own_server: str, admin: RawClient) -> None:
     with user_of(own_server, RIGHTS) as url:
         async with MobStorage.open(url, namespace=NAMESPACE) as storage:
             admin.execute_command("ACL", "SETUSER", "worker", "-spublish")

@@ -61,7 +61,7 @@ def judged(seen: Observations, check: str, checks: Sequence[Check[Observations]]
     return list(findings([one for one in checks if one.name == check], seen, "here"))
 
 
-WRONG = [
+WRONG: list[tuple[str, dict[str, str], dict[str, str], str, str, str]] = [
     ("eviction", {"maxmemory_policy": "volatile-lru"}, {}, "error", "volatile-lru", "maxmemory-policy noeviction"),
     (
         "eviction",

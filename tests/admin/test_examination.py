@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from redis import Redis
 
 from redis_mob.admin.acl import Rights, rights_in
 from redis_mob.admin.doctor.examination import Examination, examine
@@ -20,6 +19,7 @@ from redis_mob.testing.samples.new_events import numbered
 from tests.support.cluster import Cluster, run_cluster, slot_of
 from tests.support.fake_server import HANG_UP, INFO, Handler, bulk, fake_server
 from tests.support.node import HOST, Node, started, wait_for
+from tests.support.raw_client import RawClient
 from tests.support.sentinel import run_sentinels
 from tests.support.servers import redis7_program, server
 from tests.support.users import admin_of, set_user, url_of_user, user_of
@@ -52,7 +52,7 @@ def url(program: Path | None) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def admin(url: str) -> Iterator[Redis]:
+def admin(url: str) -> Iterator[RawClient]:
     with admin_of(url) as client:
         yield client
 
@@ -91,7 +91,7 @@ SETTINGS = [
     [pytest.param(*case, id=f"{case[0]}: {'='.join(*case[1].items())}") for case in SETTINGS],
 )
 async def test_a_wrong_setting_is_found_and_a_right_one_is_not(
-    url: str, admin: Redis, check: str, wrong: dict[str, str], severity: Severity
+    url: str, admin: RawClient, check: str, wrong: dict[str, str], severity: Severity
 ) -> None:
     right = {name: value for name in wrong for value in admin.config_get(name).values()}
     admin.config_set(*next(iter(wrong.items())))
@@ -102,7 +102,7 @@ async def test_a_wrong_setting_is_found_and_a_right_one_is_not(
     assert worst(await examine(url, "n", FSYNC), check) is Severity.OK
 
 
-async def test_a_good_server_is_good_and_nothing_is_written_there(url: str, admin: Redis) -> None:
+async def test_a_good_server_is_good_and_nothing_is_written_there(url: str, admin: RawClient) -> None:
     examination = await examine(url, "n", FSYNC)
     bad = {finding.check for finding in examination.findings if finding.severity is not Severity.OK}
     assert bad - {"latency"} == {"namespace"}  # the machine may be busy
@@ -110,7 +110,7 @@ async def test_a_good_server_is_good_and_nothing_is_written_there(url: str, admi
     assert admin.keys() == []
 
 
-async def test_the_size_of_a_namespace_is_told(url: str, admin: Redis) -> None:
+async def test_the_size_of_a_namespace_is_told(url: str, admin: RawClient) -> None:
     async with MobStorage.open(url, namespace="sized") as storage:
         await storage.events.append_batch([numbered(number) for number in range(3)])
         await storage.config.put("c", "a", 1)
@@ -121,7 +121,7 @@ async def test_the_size_of_a_namespace_is_told(url: str, admin: Redis) -> None:
     admin.flushall()
 
 
-async def test_slow_scripts_are_named_without_what_they_were_about(url: str, admin: Redis) -> None:
+async def test_slow_scripts_are_named_without_what_they_were_about(url: str, admin: RawClient) -> None:
     admin.config_set("slowlog-log-slower-than", 0)
     async with MobStorage.open(url, namespace="secret-project") as storage:
         await storage.specs.list_specs()

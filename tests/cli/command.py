@@ -16,6 +16,7 @@ from redis_mob.testing.waiting import LONG
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 _MARK = "REDIS_MOB_TEST_MARK"
+_PROGRAM = ("-m", "redis_mob")
 
 
 class Ended(NamedTuple):
@@ -34,7 +35,7 @@ class Command:
         directory: Path,
         *args: str,
         stderr: int | IO[Any] = subprocess.PIPE,
-        program: Sequence[str] = ("-m", "redis_mob"),
+        program: Sequence[str] = _PROGRAM,
         **environment: str,
     ) -> None:
         self._mark = f"{_MARK}={uuid4().hex}"
@@ -95,7 +96,7 @@ class Command:
 
 def redis_mob(directory: Path, *args: str, **environment: str) -> Ended:
     """Run the command to its end."""
-    with Command(directory, *args, **environment) as command:
+    with Command(directory, *args, stderr=subprocess.PIPE, program=_PROGRAM, **environment) as command:
         return command.end()
 
 

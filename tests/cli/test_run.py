@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from redis import Redis
 
 from redis_mob import __version__
 from tests.cli.command import Command, Ended, redis_mob
+from tests.support.raw_client import client_of
 from tests.support.servers import server
 
 
@@ -70,7 +70,7 @@ def test_members_work_side_by_side(project: Path) -> None:
 
 
 def test_writes_are_as_safe_as_asked_in_all_processes(project: Path) -> None:
-    with server("--appendonly", "yes") as url, Redis(unix_socket_path=url.removeprefix("unix://")) as client:
+    with server("--appendonly", "yes") as url, client_of(url) as client:
         ended = run(project, "two", "ROLES", "--params", '{"numbers": []}', "--durability", "fsync", "--url", url)
         assert ended.status == 0, ended.err
         assert client.info("commandstats")["cmdstat_waitaof"]["calls"] > 0

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from redis import Redis
 
 from redis_mob.admin.acl import rights_in
 from redis_mob.connection.calls.client import Client, connect
@@ -28,6 +27,7 @@ from redis_mob.testing.faults import Fault, Request, fault_proxy
 from redis_mob.testing.samples.new_events import number_of, numbered
 from redis_mob.testing.waiting import until
 from tests.connection.scripts import INCREASE
+from tests.support.raw_client import RawClient, client_of
 from tests.support.servers import redis7_program, server
 
 IMPATIENT = RetryPolicy(deadline=1, base=0.01, cap=0.1)
@@ -39,8 +39,8 @@ class Pair:
     """A primary and its replica."""
 
     url: str
-    primary: Redis
-    replica: Redis
+    primary: RawClient
+    replica: RawClient
 
     def part(self) -> None:
         """The replica hears nothing of the primary any more."""
@@ -56,11 +56,7 @@ class Pair:
         self.replica.execute_command("REPLICAOF", "127.0.0.1", self.primary.info()["tcp_port"])
 
 
-def client_of(url: str) -> Redis:
-    return Redis(unix_socket_path=url.removeprefix("unix://"), protocol=2)
-
-
-def waits(client: Redis) -> int:
+def waits(client: RawClient) -> int:
     """How often the server was asked to wait."""
     return sum(stat["calls"] for name, stat in client.info("commandstats").items() if name in WAITS)
 

@@ -60,7 +60,7 @@ def make_image(name: str, server: Path) -> None:
     with tarfile.open(fileobj=archive, mode="w", dereference=True) as tar:
         for called, program in programs.items():
             tar.add(program, f"bin/{called}")
-        for library in sorted(set().union(*map(_libraries, programs.values()))):
+        for library in sorted({library for program in programs.values() for library in _libraries(program)}):
             tar.add(library)
         _add_script(tar, "bin/docker-entrypoint.sh", _ENTRYPOINT)
     changes = ('ENTRYPOINT ["docker-entrypoint.sh"]', "WORKDIR /data", "ENV PATH=/bin")

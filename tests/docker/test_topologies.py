@@ -14,6 +14,7 @@ from redis_mob.testing.waiting import LONG, take, until
 from tests.cli.command import ROOT, redis_mob
 from tests.docker.compose import Topology
 from tests.support.cluster import slot_of
+from tests.support.raw_client import RawClient
 
 DURABILITY = {"single": "fsync", "sentinel": "replicas:1", "cluster": "replicas:1", "tls": "fsync"}
 """What the settings of each profile are made for."""
@@ -60,12 +61,12 @@ def _holder(profile: str, namespace: str) -> str:
     """The service whose server holds a namespace, in the eyes of one that never does before something is lost."""
     match profile:
         case "sentinel":
-            with Redis(port=26379) as sentinel:
+            with RawClient(Redis(port=26379)) as sentinel:
                 _, port = sentinel.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "fleet")
             return f"sentinel-server-{int(port) - 6400}"
         case "cluster":
             slot = slot_of(namespace)
-            with Redis(port=7006) as replica:
+            with RawClient(Redis(port=7006)) as replica:
                 ranges = replica.execute_command("CLUSTER", "SLOTS")
             [port] = (primary[1] for first, last, primary, *_ in ranges if first <= slot <= last)
             return f"cluster-{port - 7000}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -201,7 +201,7 @@ class Shard:
 @contextmanager
 def run_cluster(
     *settings: str, password: str | None = None, program: Path | None = None, replicas: int = 0
-) -> Iterator[Cluster]:
+) -> Generator[Cluster]:
     """A Cluster whose nodes run with these settings until the block ends; ready when this yields.
 
     It has three primaries, each with so many replicas.

@@ -46,7 +46,7 @@ async def fake_server(directory: Path, answer: Handler) -> AsyncGenerator[str]:
                 if reply == HANG_UP:
                     writer.close()
                     return
-                if reply is not SILENCE:
+                if reply is not None:
                     writer.write(reply)
         writer.close()
 

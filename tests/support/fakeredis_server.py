@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Sequence
 from contextlib import closing, contextmanager
-from typing import Any
+from typing import Any, cast
 
 import hiredis
 from fakeredis import FakeRedis, FakeServer
@@ -21,7 +21,7 @@ INFO = b"redis_version:7.2.0\r\nredis_mode:standalone\r\n"
 
 
 @contextmanager
-def fakeredis_server() -> Iterator[str]:
+def fakeredis_server() -> Generator[str]:
     """The URL of a fakeredis that lives as long as the block."""
     with closing(asyncio.new_event_loop()) as loop:
         thread = threading.Thread(target=loop.run_forever, daemon=True)
@@ -55,7 +55,7 @@ class _FakeredisServer:
         await asyncio.gather(*serving, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        pool = FakeRedis(server=self._data, protocol=2).connection_pool
+        pool: Any = cast("Any", FakeRedis(server=self._data, protocol=2).connection_pool)
         client = self._clients[writer] = pool.get_connection()
         parser = hiredis.Reader()
         try:
@@ -97,7 +97,8 @@ def _encoded(reply: Any) -> bytes:
         case bytes():
             return b"$%d\r\n%s\r\n" % (len(reply), reply)
         case list() | tuple():
-            return b"*%d\r\n%s" % (len(reply), b"".join(map(_encoded, reply)))
+            items = cast("Sequence[Any]", reply)
+            return b"*%d\r\n%s" % (len(items), b"".join(map(_encoded, items)))
         case NoScriptError():
             return b"-NOSCRIPT %s\r\n" % str(reply).encode()
         case _:

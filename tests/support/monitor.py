@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -35,7 +35,7 @@ class ScriptCall:
 
 
 @asynccontextmanager
-async def watched(connection: Client) -> AsyncIterator[list[ScriptCall]]:
+async def watched(connection: Client) -> AsyncGenerator[list[ScriptCall]]:
     """Collects the runs of scripts on this server; the list is complete when the block has ended."""
     calls: list[ScriptCall] = []
     line = await connection.router.dedicated_connection()

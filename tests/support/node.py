@@ -16,6 +16,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError
 from redis.retry import Retry
 
+from tests.support.raw_client import RawClient
+
 HOST = "127.0.0.1"
 _POLL = 0.02
 _LONGEST = 60.0
@@ -34,7 +36,7 @@ class Node:
     def __init__(self, port: int, command: Sequence[str], **client: Any) -> None:
         self.port = port
         self._command = command
-        self._client = Redis(HOST, port, protocol=2, retry=Retry(NoBackoff(), 0), **client)
+        self._client = RawClient(Redis(HOST, port, protocol=2, retry=Retry(NoBackoff(), 0), **client))
         self._process = self._run()
 
     @property

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from redis import Redis
-
 from redis_mob.testing.waiting import LONG
+from tests.support.raw_client import RawClient, client_of
 from tests.support.servers import server
 
 FULL, READ_ONLY, WITHOUT_REPLICAS, CANNOT_SAVE = "full", "read-only", "without replicas", "cannot save"
@@ -20,7 +19,7 @@ STATES = (FULL, READ_ONLY, WITHOUT_REPLICAS, CANNOT_SAVE)
 class RefusingServer:
     """A server of its own; `refusing` brings it into a state for the length of a block."""
 
-    def __init__(self, url: str, admin: Redis) -> None:
+    def __init__(self, url: str, admin: RawClient) -> None:
         self.url = url
         self.admin = admin
         admin.config_set("stop-writes-on-bgsave-error", "no")
@@ -69,7 +68,7 @@ class RefusingServer:
 
 
 @contextmanager
-def refusing_server(program: Path | None = None, settings: Sequence[str] = ()) -> Iterator[RefusingServer]:
+def refusing_server(program: Path | None = None, settings: Sequence[str] = ()) -> Generator[RefusingServer]:
     """A server that takes writes at first."""
-    with server(*settings, program=program) as url, Redis.from_url(url, protocol=2) as admin:
+    with server(*settings, program=program) as url, client_of(url) as admin:
         yield RefusingServer(url, admin)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -110,7 +110,7 @@ def run_sentinels(
     sentinel_password: str | None = None,
     encryption: Encryption | None = None,
     program: Path | None = None,
-) -> Iterator[Sentinels]:
+) -> Generator[Sentinels]:
     """A service whose servers run with these settings until the block ends; ready when this yields.
 
     The passwords are those of the default users of the servers and of the Sentinels. Encryption is for all of them.

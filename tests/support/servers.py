@@ -8,7 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,7 +20,7 @@ REQUIRE_REDIS7 = "REDIS_MOB_REQUIRE_REDIS7"
 
 
 @contextmanager
-def server(*settings: str, program: Path | None = None) -> Iterator[str]:
+def server(*settings: str, program: Path | None = None) -> Generator[str]:
     """The URL of a server on a Unix socket, run with these settings (`"--requirepass", "x"`) until the block ends."""
     with tempfile.TemporaryDirectory(prefix="redis-mob-test-") as directory:
         path = f"{directory}/s"

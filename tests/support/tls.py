@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -116,14 +116,14 @@ class Encryption:
 
 
 @contextmanager
-def run_tls_server(encryption: Encryption, *settings: str) -> Iterator[Node]:
+def run_tls_server(encryption: Encryption, *settings: str) -> Generator[Node]:
     """A server that speaks TLS alone, until the block ends."""
     with _running(encryption, 1, *settings) as (node,):
         yield node
 
 
 @contextmanager
-def run_tls_cluster(encryption: Encryption) -> Iterator[list[Node]]:
+def run_tls_cluster(encryption: Encryption) -> Generator[list[Node]]:
     """A Redis Cluster of two nodes that speak TLS alone, until the block ends; ready when this yields."""
     with _running(encryption, 2, "--cluster-enabled", "yes") as nodes:
         one, two = nodes
@@ -139,7 +139,7 @@ def run_tls_cluster(encryption: Encryption) -> Iterator[list[Node]]:
 
 
 @contextmanager
-def _running(encryption: Encryption, count: int, *settings: str) -> Iterator[list[Node]]:
+def _running(encryption: Encryption, count: int, *settings: str) -> Generator[list[Node]]:
     program = redis7_program()
     with ExitStack() as stack:
         nodes: list[Node] = []

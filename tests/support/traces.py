@@ -26,6 +26,7 @@ from redis_mob.errors import (
 )
 from tests.support.exact import exact
 from tests.support.golden import read_jsonl
+from tests.support.json_values import is_array, is_object
 
 SERVER_TIME = "<server-time>"
 """Stands for a time that the store took from its clock."""
@@ -130,7 +131,7 @@ def _expected(line: Mapping[str, Any]) -> list[Any]:
 
 
 def _same(expected: Any, outcome: Any) -> bool:
-    is_error = isinstance(expected, dict) and "error" in expected
+    is_error = is_object(expected) and "error" in expected
     if is_error or isinstance(outcome, RedisMobError):
         return (
             is_error
@@ -142,16 +143,14 @@ def _same(expected: Any, outcome: Any) -> bool:
 
 def _masked(expected: Any, actual: Any) -> Any:
     """`actual` with the times of the server's clock masked where the recording has them masked."""
-    match expected, actual:
-        case dict(), dict():
-            return {key: _masked(expected.get(key), value) for key, value in actual.items()}
-        case list(), list() if len(expected) == len(actual):
-            return list(map(_masked, expected, actual))
-        case str(), str() if expected == SERVER_TIME:
-            datetime.fromisoformat(actual)
-            return SERVER_TIME
-        case _:
-            return actual
+    if is_object(expected) and is_object(actual):
+        return {key: _masked(expected.get(key), value) for key, value in actual.items()}
+    if is_array(expected) and is_array(actual) and len(expected) == len(actual):
+        return list(map(_masked, expected, actual))
+    if expected == SERVER_TIME and isinstance(actual, str):
+        datetime.fromisoformat(actual)
+        return SERVER_TIME
+    return actual
 
 
 def _notes(line: Mapping[str, Any]) -> str:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any
 
-from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from redis_mob.admin.acl import PASSWORD_PLACE, Rights
+from tests.support.raw_client import RawClient, client_of
 
 PASSWORD = "s3cr3t-pass"  # noqa: S105
 
 
-def admin_of(url: str) -> Redis:
+def admin_of(url: str) -> RawClient:
     """A client past the library, for the user who may do everything."""
-    return Redis.from_url(url, protocol=2, retry=Retry(NoBackoff(), 0))
+    return client_of(url, retry=Retry(NoBackoff(), 0))
 
 
 def set_user(do: Callable[..., Any], user: str, rights: Rights) -> None:
@@ -34,7 +34,7 @@ def url_of_user(url: str, user: str) -> str:
 
 
 @contextmanager
-def user_of(url: str, rights: Rights, user: str = "worker") -> Iterator[str]:
+def user_of(url: str, rights: Rights, user: str = "worker") -> Generator[str]:
     """The URL of a new user with these rights, who is gone when the block ends."""
     with admin_of(url) as admin:
         set_user(admin.execute_command, user, rights)
