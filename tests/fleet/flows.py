@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from redis_mob.models.base import FrozenDict, SortedDict
 from redis_mob.models.conditions import ConditionExpr
 from redis_mob.models.definition import LimitsSpec, MobDefinition, OrchestratorConfig, TopologyRule, TopologySpec
 from redis_mob.models.flow_spec import (
@@ -60,7 +61,7 @@ def loop(
         loop_id=loop_id,
         depends_on=needs,
         depends_on_mode=DependsOnMode(join),
-        body=FrameSpec(nodes=body),
+        body=FrameSpec(nodes=FrozenDict(body)),
         until=until,
         max_iterations=most,
     )
@@ -75,12 +76,12 @@ def mob(
 ) -> MobDefinition:
     """A mob whose flow `flow` has these steps; its orchestrator is of role `lead`."""
     roles = {"lead", *(one.role for one in steps.values())}
-    frame = None if root is None else FrameSpec(nodes=dict(root))
+    frame = None if root is None else FrameSpec(nodes=FrozenDict(root))
     return MobDefinition(
         id="mob",
         orchestrator=OrchestratorConfig(profile="lead"),
-        profiles={role: Profile(model="model") for role in roles},
-        flows={FLOW: FlowSpec(steps=dict(steps), root=frame)},
+        profiles=SortedDict({role: Profile(model="model") for role in roles}),
+        flows=SortedDict({FLOW: FlowSpec(steps=FrozenDict(steps), root=frame)}),
         limits=LimitsSpec(**(limits or {})),
         topology=topology,
     )

@@ -56,7 +56,7 @@ class SimulatedStore:
 
     def load(self) -> RunView:
         """The run as it is now; its executions come in an order that means nothing."""
-        return replace(self.view, executions=dict(reversed(self.view.executions.items())), now=self.now)
+        return replace(self.view, executions=dict(reversed(list(self.view.executions.items()))), now=self.now)
 
     def request_cancel(self) -> bool:
         if self.view.run.status.is_terminal:

@@ -6,6 +6,7 @@ import pytest
 
 from redis_mob.fleet.outcome import Failed, Succeeded
 from redis_mob.fleet.transition_builder import SYSTEM_MEMBER
+from redis_mob.models.flow_events import StepFailed
 from redis_mob.models.flow_spec import DispatchMode
 from redis_mob.models.run import MobRunStatus
 from tests.fleet.flows import mob, step
@@ -109,7 +110,9 @@ def test_engine_case_13_a_quorum_fails_once_it_cannot_be_met() -> None:
     sim.fail("a", "two", member="worker-2")
     assert sim.run.status is MobRunStatus.FAILED
     assert "a@worker-3 canceled" in sim.rows()
-    assert sim.store.events[-2].reason == "worker-1: one; worker-2: two"  # pyright: ignore
+    failed = sim.store.events[-2]
+    assert isinstance(failed, StepFailed)
+    assert failed.reason == "worker-1: one; worker-2: two"
 
 
 def test_a_quorum_is_decided_by_the_nth_success_whatever_the_order() -> None:

@@ -9,10 +9,10 @@ import pytest
 from redis_mob.fleet import engine
 from redis_mob.fleet.outcome import Succeeded
 from redis_mob.models.conditions import EqCondition
-from redis_mob.models.definition import PolicyMode, TopologySpec
+from redis_mob.models.definition import PolicyMode, TopologyRule, TopologySpec
 from redis_mob.models.execution import ExecutionStatus
 from redis_mob.models.flow import FramePhase, NodeStatus
-from redis_mob.models.flow_events import TopologyViolation
+from redis_mob.models.flow_events import FlowFailed, TopologyViolation
 from redis_mob.models.run import MobRunStatus
 from tests.fleet.flows import loop, mob, node, rule, step
 from tests.fleet.simulation import LEASE, Simulation
@@ -59,7 +59,9 @@ def test_engine_case_51_a_flow_out_of_time_fails() -> None:
     assert sim.advance()
     assert sim.run.status is MobRunStatus.FAILED
     assert sim.failures() == [("__flow__", "max flow duration exceeded")]
-    assert sim.store.events[-1].reason == "max flow duration exceeded"  # pyright: ignore
+    end = sim.store.events[-1]
+    assert isinstance(end, FlowFailed)
+    assert end.reason == "max flow duration exceeded"
     check_nothing_is_under_way(sim)
 
 
@@ -177,8 +179,8 @@ def test_the_deadline_counts_from_the_start_by_the_clock_of_the_storage() -> Non
     ],
 )
 class TestDenial:
-    def test_engine_case_60_strict_fails_the_run_before_any_dispatch(self, rules: list[object]) -> None:
-        topology = TopologySpec(mode=PolicyMode.STRICT, rules=rules)
+    def test_engine_case_60_strict_fails_the_run_before_any_dispatch(self, rules: list[TopologyRule]) -> None:
+        topology = TopologySpec(mode=PolicyMode.STRICT, rules=tuple(rules))
         sim = Simulation(mob({"a": step(), "b": step("a")}, topology=topology))
         sim.advance()
         assert sim.story() == ["flow_started", "flow_failed"]
@@ -186,8 +188,8 @@ class TestDenial:
         assert sim.statuses() == {"a": "Failed", "b": "Failed"}
         check_nothing_is_under_way(sim)
 
-    def test_engine_case_61_advisory_tells_and_goes_on(self, rules: list[object]) -> None:
-        topology = TopologySpec(mode=PolicyMode.ADVISORY, rules=rules)
+    def test_engine_case_61_advisory_tells_and_goes_on(self, rules: list[TopologyRule]) -> None:
+        topology = TopologySpec(mode=PolicyMode.ADVISORY, rules=tuple(rules))
         sim = Simulation(mob({"a": step()}, topology=topology), worker=2)
         sim.advance()
         assert sim.store.events[-1] == TopologyViolation(from_role="lead", to_role="worker")
@@ -201,21 +203,21 @@ class TestDenial:
     "rules",
     [[], [rule("*", allowed=False), rule("worker", allowed=True)], [rule("worker", allowed=False, from_role="worker")]],
 )
-def test_what_no_rule_or_the_last_one_allows_is_allowed(rules: list[object]) -> None:
-    sim = Simulation(mob({"a": step()}, topology=TopologySpec(mode=PolicyMode.STRICT, rules=rules)))
+def test_what_no_rule_or_the_last_one_allows_is_allowed(rules: list[TopologyRule]) -> None:
+    sim = Simulation(mob({"a": step()}, topology=TopologySpec(mode=PolicyMode.STRICT, rules=tuple(rules))))
     sim.advance()
     assert sim.open() == ["a@worker-1"]
 
 
 def test_a_step_that_is_not_wanted_is_not_denied() -> None:
-    topology = TopologySpec(mode=PolicyMode.STRICT, rules=[rule("worker", allowed=False)])
+    topology = TopologySpec(mode=PolicyMode.STRICT, rules=(rule("worker", allowed=False),))
     sim = Simulation(mob({"a": step(condition=NEVER)}, topology=topology))
     sim.advance()
     assert sim.run.status is MobRunStatus.COMPLETED
 
 
 def test_a_strict_denial_stops_what_is_under_way() -> None:
-    topology = TopologySpec(mode=PolicyMode.STRICT, rules=[rule("secret", allowed=False)])
+    topology = TopologySpec(mode=PolicyMode.STRICT, rules=(rule("secret", allowed=False),))
     sim = Simulation(mob({"a": step(), "b": step(), "c": step("a", role="secret")}, topology=topology))
     sim.advance()
     sim.claim("b")

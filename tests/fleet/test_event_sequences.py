@@ -96,7 +96,9 @@ def test_engine_case_67_a_loop_of_two_iterations_has_no_events_of_its_own() -> N
     sim.do("a", {"n": 0})
     sim.do("a", {"n": 1})
     assert sim.story() == ["flow_started", *of_step("a"), *of_step("a"), "flow_completed"]
-    assert sim.store.events[-1].structured_output == {"steps": {"a": {"n": 1}}}  # pyright: ignore
+    end = sim.store.events[-1]
+    assert isinstance(end, FlowCompleted)
+    assert end.structured_output == {"steps": {"a": {"n": 1}}}
 
 
 def test_engine_case_67_cancel_tells_of_no_step() -> None:
@@ -116,14 +118,14 @@ def test_engine_case_67_out_of_time_tells_of_no_step() -> None:
 
 
 def test_engine_case_67_an_advisory_denial_comes_before_the_dispatch() -> None:
-    topology = TopologySpec(mode=PolicyMode.ADVISORY, rules=[rule("worker", allowed=False)])
+    topology = TopologySpec(mode=PolicyMode.ADVISORY, rules=(rule("worker", allowed=False),))
     sim = begun(Simulation(mob({"a": step()}, topology=topology)))
     sim.do("a")
     assert sim.story() == ["flow_started", "topology_violation", *of_step("a"), "flow_completed"]
 
 
 def test_engine_case_67_a_strict_denial() -> None:
-    topology = TopologySpec(mode=PolicyMode.STRICT, rules=[rule("worker", allowed=False)])
+    topology = TopologySpec(mode=PolicyMode.STRICT, rules=(rule("worker", allowed=False),))
     sim = begun(Simulation(mob({"a": step()}, topology=topology)))
     assert sim.story() == ["flow_started", "flow_failed"]
 
@@ -140,4 +142,6 @@ def test_why_a_run_failed_names_the_last_failure_of_each_step() -> None:
     sim = begun(Simulation(mob({"a": step(), "b": step()}), worker=2))
     sim.fail("a", "one", member="worker-1")
     sim.fail("b", "two", member="worker-2")
-    assert sim.store.events[-1].reason == "step 'a': one; step 'b': two"  # pyright: ignore
+    end = sim.store.events[-1]
+    assert isinstance(end, FlowFailed)
+    assert end.reason == "step 'a': one; step 'b': two"

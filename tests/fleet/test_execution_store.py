@@ -9,7 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redis_mob.errors import NotFoundError, ValidationError
@@ -25,6 +25,7 @@ from tests.fleet.interleaving import Interleaving, moody
 from tests.fleet.simulation import NOON, SimulatedStore
 from tests.fleet.strategies import EVERYTHING, mobs
 from tests.support.examples import examples
+from tests.support.health_checks import ALL_HEALTH_CHECKS
 
 
 class Recorder(SimulatedStore):
@@ -88,7 +89,7 @@ async def compare(url: str, recorder: Recorder) -> None:
         assert not any((work.runs, work.executions)), "a run that is over is still due"
 
 
-@settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=ALL_HEALTH_CHECKS)
 @given(
     definition=mobs(EVERYTHING),
     random=st.randoms(use_true_random=False),

@@ -192,8 +192,8 @@ def test_a_nested_loop_starts_afresh_in_each_round_of_the_outer_one() -> None:
 
 def test_steps_of_an_iteration_see_the_one_before() -> None:
     steps = {"first": any_step(), "second": any_step(message="{{ steps.first }} {{ steps.second }}")}
-    body = {"f": node("first"), "s": node("second", "f")}
-    sim = began(Simulation(mob(steps, {"l": loop("l", NEVER, 2, **body)})))
+    rounds = loop("l", NEVER, 2, f=node("first"), s=node("second", "f"))
+    sim = began(Simulation(mob(steps, {"l": rounds})))
     sim.do("first", "f0")
     assert sim.execution("second").message == "f0 null"
     sim.do("second", "s0")

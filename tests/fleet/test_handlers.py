@@ -30,6 +30,10 @@ async def asynchronous(_ctx: StepContext) -> object:
     return await asyncio.sleep(0, "done")
 
 
+def gives_a_coroutine(ctx: StepContext) -> object:
+    return asynchronous(ctx)
+
+
 def plain(_ctx: StepContext) -> object:
     assert threading.current_thread() is not threading.main_thread()
     return "done"
@@ -51,7 +55,7 @@ def bound(_word: str, ctx: StepContext) -> object:
         plain,
         Callable(),
         functools.partial(bound, "word"),
-        lambda ctx: asynchronous(ctx),
+        gives_a_coroutine,
     ],
     ids=["coroutine-function", "function", "object", "partial", "function-that-gives-a-coroutine"],
 )
@@ -182,8 +186,10 @@ async def test_a_handler_says_that_retrying_makes_no_sense_and_why(
 
 
 async def test_a_reason_that_is_no_text_is_shown_as_one(storage: MobStorage) -> None:
+    reason: Any = ValueError("inner")
+
     def handler(_ctx: StepContext) -> None:
-        raise StepFailed(ValueError("inner"))  # pyright: ignore[reportArgumentType]
+        raise StepFailed(reason)
 
     assert (await failure_of(storage, handler)).reason == "inner"
 

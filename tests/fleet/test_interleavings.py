@@ -6,7 +6,7 @@ from collections import Counter
 from random import Random
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redis_mob.fleet.takeover import MAX_LOST
@@ -19,8 +19,9 @@ from tests.fleet.interleaving import Interleaving, moody, steady
 from tests.fleet.simulation import TERMINAL_EVENTS, Simulation
 from tests.fleet.strategies import EVERYTHING, SETTLED, mobs
 from tests.support.examples import examples
+from tests.support.health_checks import ALL_HEALTH_CHECKS
 
-GENEROUS = settings(max_examples=examples(150), deadline=None, suppress_health_check=list(HealthCheck))
+GENEROUS = settings(max_examples=examples(150), deadline=None, suppress_health_check=ALL_HEALTH_CHECKS)
 RANDOM = st.randoms(use_true_random=False)
 
 ROW_OF = {

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 from redis_mob.fleet.fleet import Fleet
+from redis_mob.fleet.step_context import Handler
 from redis_mob.kernel.actions import CreateRootFrame, StartRun
 from redis_mob.kernel.draft import Draft
 from redis_mob.kernel.machine import FlowMachine
@@ -20,7 +22,7 @@ from tests.fleet.flows import FLOW, mob, step
 from tests.fleet.working import at_work, run_flow
 
 DEFINITION = mob({"a": step(), "b": step("a")})
-HANDLERS = {"*": lambda ctx: ctx.step_id}
+HANDLERS: Mapping[str, Handler] = {"*": lambda ctx: ctx.step_id}
 
 
 def fleet_of(storage: MobStorage) -> Fleet:

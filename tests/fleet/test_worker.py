@@ -28,8 +28,10 @@ from redis_mob.fleet import outage
 from redis_mob.fleet import worker as worker_module
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.lease import LeasedExecution
+from redis_mob.fleet.step_context import Handler
 from redis_mob.fleet.worker import Worker
 from redis_mob.models.execution import Execution, ExecutionKey
+from redis_mob.models.flow_events import FlowCanceled, FlowCompleted, FlowFailed
 from redis_mob.models.flow_spec import DispatchMode
 from redis_mob.models.run import MobRunStatus
 from redis_mob.models.transition import Transition
@@ -71,7 +73,7 @@ async def test_engine_case_02_runs_do_not_see_each_other_s_parameters(storage: M
     async def handler(ctx: StepContext) -> Any:
         return ctx.params
 
-    params = [{"n": n, "list": []} for n in range(5)]
+    params: list[dict[str, Any]] = [{"n": n, "list": []} for n in range(5)]
     fleet = Fleet(storage, ONE_STEP, {"*": handler})
     async with at_work(storage, {"*": handler}):
         ids = [await fleet.start(FLOW, one) for one in params]
@@ -123,7 +125,7 @@ async def test_engine_case_59_many_runs_and_cancels_stay_coherent(storage: MobSt
     ends = Counter(
         event.kind.run_id
         for event in await storage.events.replay_all()
-        if event.kind.type in ("flow_completed", "flow_failed", "flow_canceled")
+        if isinstance(event.kind, FlowCompleted | FlowFailed | FlowCanceled)
     )
     assert ends == Counter(ids)
 
@@ -132,7 +134,7 @@ async def test_workers_with_roles_of_their_own_share_a_run(storage: MobStorage) 
     steps = {"a": step(role="one", policy="any"), "b": step("a", role="two", policy="any")}
     steps["c"] = step("b", role="one", policy="any")
 
-    def handlers(role: str) -> Mapping[str, Any]:
+    def handlers(role: str) -> Mapping[str, Handler]:
         return {role: lambda _ctx: role}
 
     fleet = Fleet(storage, mob(steps), {"*": nothing})

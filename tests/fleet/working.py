@@ -53,7 +53,7 @@ async def run_flow(
     **working: Any,
 ) -> MobRun:
     """A run of the flow from start to end, by workers that have these handlers."""
-    served = handlers if isinstance(handlers, Mapping) else {"*": handlers}
+    served: Mapping[str, Handler] = {"*": handlers} if callable(handlers) else handlers
     fleet = Fleet(storage, definition, served, members=members)
     async with at_work(storage, served, **working):
         run_id = await fleet.start(FLOW, params)
