@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache, partial
 from random import Random
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from redis_mob.contracts import MobRunStore
 from redis_mob.models import FlowRunState, FrameSnapshot, LoopSnapshot, MobRun, MobRunStatus, NewMobEvent
 from redis_mob.models.config import Delete, PutIfAbsent, PutIfRevision
+from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.compound import COMPOUND, FRAME, LOOP, RUN, scene
 from redis_mob.testing.samples.config_documents import at
 from redis_mob.testing.samples.documents import authority, definition, overlay, profile
@@ -29,11 +31,23 @@ Call: TypeAlias = list[Any]
 """What it is about, which operation, and its arguments."""
 
 
-class Operation(NamedTuple):
+Perform: TypeAlias = (
+    Callable[[MobStorage], Awaitable[Any]]
+    | Callable[[MobStorage, Any], Awaitable[Any]]
+    | Callable[[MobStorage, Any, Any], Awaitable[Any]]
+    | Callable[[MobStorage, Any, Any, Any], Awaitable[Any]]
+    | Callable[[MobStorage, Any, Any, Any, Any], Awaitable[Any]]
+    | Callable[[MobStorage, Any, Any, Any, Any, Any], Awaitable[Any]]
+)
+"""A call of a store with up to five arguments; a type checker looks the method up in the stores of a storage."""
+
+
+@dataclass(frozen=True)
+class Operation:
     """What each argument is chosen from, and what is done with the stores and these arguments."""
 
     choices: Sequence[Sequence[Any]]
-    perform: Callable[..., Awaitable[Any]]
+    perform: Perform
 
 
 RUN_A, RUN_B, LAST_RUN = (f"0191a6a0-0000-4000-8000-00000000000{digit}" for digit in "abc")
@@ -111,11 +125,11 @@ def of_run(run_id: str, mob_id: str) -> dict[str, Operation]:
 
 
 def compound(
-    method: str, run_id: str, stores: Any, frame_id: str, loop_id: str, versions: list[int], number: int
+    method: str, run_id: str, stores: MobStorage, frame_id: str, loop_id: str, versions: list[int], number: int
 ) -> Awaitable[bool]:
     """One of the eight operations, each of which takes what it needs of these."""
     expected_run, next_run, expected_frame, next_frame, expected_loop, next_loop = versions
-    arguments = {
+    arguments: dict[str, Any] = {
         "expected_run_state": flow(expected_run),
         "next_run_state": flow(next_run),
         "frame_id": frame_id,

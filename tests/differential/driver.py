@@ -8,21 +8,25 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, ClassVar, TypeAlias
 from uuid import uuid4
 
-from hypothesis import HealthCheck, settings
-from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
+from hypothesis import settings
+from hypothesis.stateful import MultipleResults, RuleBasedStateMachine, multiple, run_state_machine_as_test
 
 from redis_mob.security.sealing import SealKey
 from redis_mob.storage import MobStorage
 from tests.differential.said import outcome, said
 from tests.support.examples import examples
+from tests.support.health_checks import ALL_HEALTH_CHECKS
 
 EXAMPLES = examples(200)
 
 SETTINGS = settings(
-    max_examples=EXAMPLES, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=EXAMPLES, stateful_step_count=30, deadline=None, suppress_health_check=ALL_HEALTH_CHECKS
 )
 
 SEAL_KEY = SealKey.generate()
+
+NO_RESULT: MultipleResults[Any] = multiple()
+"""What a rule returns that adds nothing to its bundle."""
 
 Call: TypeAlias = Callable[[MobStorage], Awaitable[Any]]
 

@@ -1,12 +1,16 @@
 """The stores in memory as a model of what calls do that come one after the other."""
 
+# pyright: reportPrivateUsage=false
+# A model has to copy, compare and let go of the whole content of a namespace, which is private to the stores.
+
 from __future__ import annotations
 
 import asyncio
 import copy
 from collections import deque
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from redis_mob.memory.clock import Clock
 from redis_mob.memory.storage import MemoryStorage
@@ -66,11 +70,11 @@ def _plain(value: Any) -> Any:
         case Value():
             return value.model_dump_json()
         case dict():
-            return [(key, _plain(item)) for key, item in value.items()]
+            return [(key, _plain(item)) for key, item in cast("dict[Any, Any]", value).items()]
         case list() | deque():
-            return [_plain(item) for item in value]
+            return [_plain(item) for item in cast("Sequence[Any]", value)]
         case set():
-            return sorted(value)
+            return sorted(cast("set[Any]", value))
         case _ if hasattr(value, "__dict__") and type(value).__module__.startswith("redis_mob.memory"):
             return _plain(vars(value))
         case _:

@@ -25,7 +25,7 @@ NO_UTF8 = "\ud800"
 
 NAMES = either(["a", "a\0"], ["é", NO_UTF8])
 
-DOCUMENTS = st.sampled_from(
+DOCUMENTS: st.SearchStrategy[Any] = st.sampled_from(
     [None, 1, 1.0, True, 0.0, -0.0, "1", [], {}, {"b": [1, {}], "a": "é"}, {"a": "é", "b": [1.0, {}]}, ANY_JSON]
 )
 """Values that are easily taken for one another, or change on their way."""

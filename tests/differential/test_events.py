@@ -23,7 +23,7 @@ from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.documents import FULL_DEFINITION
 from redis_mob.testing.samples.new_events import OTHER_RUN, RUN, new_event
 from redis_mob.testing.samples.states import NOON
-from tests.differential.driver import Twins, check_twins
+from tests.differential.driver import NO_RESULT, Twins, check_twins
 from tests.differential.strategies import DOCUMENTS, rarely
 
 FAR_EAST, FAR_WEST = timezone(timedelta(hours=14)), timezone(-timedelta(hours=12))
@@ -114,7 +114,7 @@ class Events(Twins):
 
 
 def cursor_of(answer: Any) -> Any:
-    return answer.cursor if isinstance(answer, MobEvent) else multiple()
+    return answer.cursor if isinstance(answer, MobEvent) else NO_RESULT
 
 
 async def content(storage: MobStorage) -> Any:
