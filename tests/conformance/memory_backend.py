@@ -1,10 +1,15 @@
 """A namespace in memory as a backend of the conformance suite."""
 
+# pyright: reportPrivateUsage=false
+# Damage is done past the stores, in what they hold privately.
+
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
+
 from redis_mob.memory.namespace import Access, Namespace
-from redis_mob.storage import MobStorage, OpeningStorage
-from redis_mob.testing import Backend
+from redis_mob.storage import MobStorage
+from redis_mob.testing import Backend, Stores
 
 
 class MemoryBackend(Backend):
@@ -20,7 +25,7 @@ class MemoryBackend(Backend):
         """Let go of the content."""
         self._anchor.close()
 
-    def open(self) -> OpeningStorage:
+    def open(self) -> AbstractAsyncContextManager[Stores]:
         return MobStorage.open("memory:", namespace=self.namespace)
 
     async def add_event(self, kind: str, *, schema_version: str | None = "6") -> int:

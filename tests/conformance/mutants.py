@@ -3,16 +3,19 @@
 This module is a suite of its own, on the mutant that the environment variable `MUTANT` names; see test_mutants.
 """
 
+# pyright: reportPrivateUsage=false
+# A bug sits inside the store that it is in, and reaches what only that one may touch.
+
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -155,11 +158,11 @@ class MutantBackend(MemoryBackend):
         self._mutant = mutant
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[Stores]:
+    async def open(self) -> AsyncGenerator[Stores]:
         async with super().open() as storage:
             stores = SimpleNamespace(**vars(storage))
             setattr(stores, self._mutant.store, self._mutant.made(Access(self.namespace)))
-            yield stores
+            yield cast("Stores", stores)
 
 
 @pytest.fixture

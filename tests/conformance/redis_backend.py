@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -48,7 +48,7 @@ class RedisBackend(Backend):
         return MobStorage.open(self.url, namespace=self.keys.namespace, seal_key=self._seal_key)
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Client]:
+    async def connection(self) -> AsyncGenerator[Client]:
         """A connection past the stores."""
         connection = await connect(self.url, self.keys.namespace)
         try:

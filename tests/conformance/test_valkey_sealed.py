@@ -7,13 +7,21 @@ import pytest
 from redis_mob.security.sealing import SealKey
 from redis_mob.testing import Backend
 from redis_mob.testing.conformance import (
-    TestMetadataOfMobs,  # noqa: F401
-    TestOverlays,  # noqa: F401
-    TestSupervisorAuthority,  # noqa: F401
-    TestSupervisorSuccession,  # noqa: F401
-    TestUnreadableMetadata,  # noqa: F401
+    TestMetadataOfMobs,
+    TestOverlays,
+    TestSupervisorAuthority,
+    TestSupervisorSuccession,
+    TestUnreadableMetadata,
 )
 from tests.conformance.redis_backend import RedisBackend
+
+__all__ = [
+    "TestMetadataOfMobs",
+    "TestOverlays",
+    "TestSupervisorAuthority",
+    "TestSupervisorSuccession",
+    "TestUnreadableMetadata",
+]
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
@@ -30,7 +30,7 @@ def metadata_with(opened: Open) -> OpenMetadata:
     """The runtime metadata of the test's namespace, opened with a key, a ring, or neither."""
 
     @asynccontextmanager
-    async def open_with(seal_key: SealKey | SealKeyring | None = None) -> AsyncIterator[MobRuntimeMetadataStore]:
+    async def open_with(seal_key: SealKey | SealKeyring | None = None) -> AsyncGenerator[MobRuntimeMetadataStore]:
         async with opened(seal_key) as storage:
             yield storage.runtime_metadata
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -294,13 +295,13 @@ async def test_resealing_keeps_what_others_write_meanwhile(
     async with metadata_with(SealKeyring(FIRST, SECOND)) as late, metadata_with(SealKeyring(SECOND, FIRST)) as metadata:
         call, overtaken = Client.call, False
 
-        async def overtake(self: Client, script: str, *rest: object) -> object:
+        async def overtake(self: Client, script: str, *rest: Any) -> Any:
             nonlocal overtaken
             if script == "runtime_metadata/replace_record" and not overtaken:
                 overtaken = True
                 for mob in MOBS:
                     await late.put_supervisor_authority(mob, OTHER_AUTHORITY)
-            return await call(self, script, *rest)  # pyright: ignore[reportArgumentType]
+            return await call(self, script, *rest)
 
         monkeypatch.setattr(Client, "call", overtake)
         assert await metadata.reseal_all() == SECRETS
