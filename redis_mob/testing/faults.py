@@ -108,7 +108,7 @@ class FaultProxy:
     """A running proxy; `fault_proxy` makes it. `url` is where clients connect."""
 
     def __init__(self, address: TcpAddress | UnixAddress, plan: Plan, delay: float) -> None:
-        self.plan = plan
+        self.plan: Plan = plan
         """May be replaced at any time."""
         self.done: deque[tuple[Request, Fault]] = deque(maxlen=REMEMBERED)
         """The last requests, and what was done to each."""

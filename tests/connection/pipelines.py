@@ -1,5 +1,8 @@
 """Looks at the pipelines of a `Client`."""
 
+# pyright: reportPrivateUsage=false
+# A client has no public way to its pipelines.
+
 from __future__ import annotations
 
 from redis_mob.connection.calls.client import Client

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redis_mob.connection.servers.address import (
+    Address,
     ClusterAddress,
     Credentials,
     EmbeddedAddress,
@@ -61,7 +62,7 @@ SECRET = "s3cr3t-pass"  # noqa: S105
         ("rediss+sentinel://h/s/1", SentinelAddress((("h", 26379),), "s", 1, tls=Tls())),
     ],
 )
-def test_supported_urls(url, address):
+def test_supported_urls(url: str, address: Address) -> None:
     assert parse_address(url) == address
     assert parse_address(address.url) == address
 
@@ -129,7 +130,7 @@ def test_supported_urls(url, address):
         ("redis+sentinel://a/jobs?cert=/x", "cert needs TLS"),
     ],
 )
-def test_other_urls_are_refused_with_a_reason(url, word):
+def test_other_urls_are_refused_with_a_reason(url: str, word: str) -> None:
     with pytest.raises(ValidationError, match="storage URL") as refusal:
         parse_address(url)
     assert word in str(refusal.value)
@@ -163,7 +164,7 @@ def test_other_urls_are_refused_with_a_reason(url, word):
         f"me:{SECRET}@host",
     ],
 )
-def test_a_refusal_does_not_show_the_password(url):
+def test_a_refusal_does_not_show_the_password(url: str) -> None:
     with pytest.raises(ValidationError) as refusal:
         parse_address(url)
     shown = f"{refusal.value!r} {refusal.value.__cause__!r} {refusal.value.__context__!r}"
@@ -181,7 +182,7 @@ def test_a_refusal_does_not_show_the_password(url):
         f"redis+sentinel://me:pw@a:7000,b:7001/service?sentinel_password={SECRET}",
     ],
 )
-def test_an_address_shows_its_password_only_in_its_url(url):
+def test_an_address_shows_its_password_only_in_its_url(url: str) -> None:
     address = parse_address(url)
     assert SECRET in address.url
     assert SECRET not in f"{address} {address!r}"
@@ -196,6 +197,10 @@ _DATABASES = st.integers(0, 15)
 _TLS = st.none() | st.builds(Tls, *(st.none() | _TEXT for _ in range(3)))
 
 
+def no_context(_tls: Tls) -> None:
+    """In the place of `Tls.context`, which would read files that are not there."""
+
+
 @given(
     st.builds(TcpAddress, _HOSTS, _PORTS, _DATABASES, _CREDENTIALS, _TLS)
     | st.builds(ClusterAddress, _PLACES, _CREDENTIALS, _TLS)
@@ -203,9 +208,9 @@ _TLS = st.none() | st.builds(Tls, *(st.none() | _TEXT for _ in range(3)))
     | st.builds(UnixAddress, _TEXT.map(lambda text: f"/{text.lstrip('/')}/s"), _DATABASES, _CREDENTIALS)
     | st.builds(EmbeddedAddress, st.none() | _TEXT.map(lambda text: Path("/", text.lstrip("/"))))
 )
-def test_the_url_of_an_address_reads_back_as_the_same_address(address):
+def test_the_url_of_an_address_reads_back_as_the_same_address(address: Address) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Tls, "context", lambda _: None)  # the files are not there
+        patch.setattr(Tls, "context", no_context)
         assert parse_address(address.url) == address
 
 
@@ -218,16 +223,18 @@ def test_the_url_of_an_address_reads_back_as_the_same_address(address):
         (None, {}, "embedded:"),
     ],
 )
-def test_the_url_comes_from_the_caller_else_the_environment_else_is_embedded(given_url, environment, url):
+def test_the_url_comes_from_the_caller_else_the_environment_else_is_embedded(
+    given_url: str | None, environment: dict[str, str], url: str
+) -> None:
     assert storage_url(given_url, environment) == url
 
 
-def test_a_node_of_a_cluster_takes_credentials_and_certificates_of_the_cluster():
+def test_a_node_of_a_cluster_takes_credentials_and_certificates_of_the_cluster() -> None:
     address = ClusterAddress((("a", 1),), Credentials("me", "pw"), Tls("/ca"))
     assert address.node("b", 2) == TcpAddress("b", 2, 0, Credentials("me", "pw"), Tls("/ca"))
 
 
-def test_servers_and_sentinels_take_credentials_of_their_own():
+def test_servers_and_sentinels_take_credentials_of_their_own() -> None:
     address = SentinelAddress((("a", 1),), "s", 3, Credentials("me", "pw"), Credentials("guard", "pw2"), Tls("/ca"))
     assert address.server("b", 2) == TcpAddress("b", 2, 3, Credentials("me", "pw"), Tls("/ca"))
     assert address.sentinel("b", 2) == TcpAddress("b", 2, 0, Credentials("guard", "pw2"), Tls("/ca"))

@@ -64,6 +64,7 @@ class Nodes:
             return await asyncio.Future[list[Any]]()
         if isinstance(answer, TransportError):
             raise answer
+        assert answer is not None
         return answer
 
 
@@ -79,7 +80,7 @@ def locator() -> ClusterLocator:
     return ClusterLocator(CLUSTER, Keys("n").meta)
 
 
-async def test_a_fixed_server_is_always_there_and_its_failures_are_final():
+async def test_a_fixed_server_is_always_there_and_its_failures_are_final() -> None:
     locator = FixedLocator(UnixAddress("/s"))
     for error in (DEAD, DOWN, ServerRefusalError("MOVED", "1 a:1"), ServerRefusalError("TRYAGAIN", "later")):
         assert locator.again(error, UnixAddress("/s")) is None
@@ -87,7 +88,7 @@ async def test_a_fixed_server_is_always_there_and_its_failures_are_final():
         assert await locator.locate() == UnixAddress("/s")
 
 
-async def test_many_that_look_for_the_owner_ask_once(locator: ClusterLocator, nodes: Nodes):
+async def test_many_that_look_for_the_owner_ask_once(locator: ClusterLocator, nodes: Nodes) -> None:
     nodes.answers[A] = owned_by(C)
     assert set(await asyncio.gather(*(locator.locate() for _ in range(9)))) == {C}
     assert nodes.asked == [A]
@@ -96,18 +97,20 @@ async def test_many_that_look_for_the_owner_ask_once(locator: ClusterLocator, no
 @pytest.mark.parametrize("host", [None, b""])
 async def test_a_node_without_a_host_is_where_the_one_is_that_told_of_it(
     locator: ClusterLocator, nodes: Nodes, host: bytes | None
-):
+) -> None:
     nodes.answers[B] = [[0, 16383, [host, 7, b"id", []]]]
     assert await locator.locate() == node("b", 7)
 
 
-async def test_the_owner_is_that_of_the_slot_alone(locator: ClusterLocator, nodes: Nodes):
-    slot, c, d = slot_of("n"), [b"c", 3, b"id", []], [b"d", 4, b"id", []]
+async def test_the_owner_is_that_of_the_slot_alone(locator: ClusterLocator, nodes: Nodes) -> None:
+    slot = slot_of("n")
+    c: list[Any] = [b"c", 3, b"id", []]
+    d: list[Any] = [b"d", 4, b"id", []]
     nodes.answers[A] = [[0, slot - 1, c], [slot, slot, d], [slot + 1, 16383, c]]
     assert await locator.locate() == D
 
 
-async def test_the_others_are_asked_before_one_that_did_not_answer(locator: ClusterLocator, nodes: Nodes):
+async def test_the_others_are_asked_before_one_that_did_not_answer(locator: ClusterLocator, nodes: Nodes) -> None:
     nodes.answers[B] = owned_by(C, D)
     assert await locator.locate() == C
     nodes.answers[D] = owned_by(D, C)
@@ -117,7 +120,9 @@ async def test_the_others_are_asked_before_one_that_did_not_answer(locator: Clus
 
 
 @pytest.mark.parametrize("failure", [DEAD, DOWN])
-async def test_a_node_that_cannot_serve_is_doubted(locator: ClusterLocator, nodes: Nodes, failure: TransportError):
+async def test_a_node_that_cannot_serve_is_doubted(
+    locator: ClusterLocator, nodes: Nodes, failure: TransportError
+) -> None:
     nodes.answers[A] = owned_by(A)
     assert await locator.locate() == A
     nodes.answers[B] = owned_by(B)
@@ -125,7 +130,9 @@ async def test_a_node_that_cannot_serve_is_doubted(locator: ClusterLocator, node
     assert await locator.locate() == B
 
 
-async def test_a_node_that_knows_no_owner_is_believed_only_if_no_other_does(locator: ClusterLocator, nodes: Nodes):
+async def test_a_node_that_knows_no_owner_is_believed_only_if_no_other_does(
+    locator: ClusterLocator, nodes: Nodes
+) -> None:
     nodes.answers[A] = NOBODY
     assert await locator.locate() == A
     nodes.answers[B] = owned_by(C)
@@ -133,7 +140,7 @@ async def test_a_node_that_knows_no_owner_is_believed_only_if_no_other_does(loca
     assert await locator.locate() == C
 
 
-async def test_no_node_answers(locator: ClusterLocator, nodes: Nodes):
+async def test_no_node_answers(locator: ClusterLocator, nodes: Nodes) -> None:
     with pytest.raises(NotSentError, match="no node of the Cluster answers: nobody listens; nobody listens"):
         await locator.locate()
     nodes.answers[A] = WRONG_PASSWORD
@@ -145,7 +152,7 @@ async def test_no_node_answers(locator: ClusterLocator, nodes: Nodes):
 
 async def test_silence_is_given_up_and_those_who_were_not_asked_come_first_the_next_time(
     locator: ClusterLocator, nodes: Nodes, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     monkeypatch.setattr(asking, "LOCATE_TIMEOUT", 0.05)
     nodes.answers[B] = SILENCE
     with pytest.raises(NotSentError, match=r"no node of the Cluster answered within 0\.05 s"):
@@ -164,7 +171,9 @@ async def test_silence_is_given_up_and_those_who_were_not_asked_come_first_the_n
         ("3999 :6381", node("b", 6381)),
     ],
 )
-async def test_a_redirection_names_the_node(locator: ClusterLocator, nodes: Nodes, text: str, target: TcpAddress):
+async def test_a_redirection_names_the_node(
+    locator: ClusterLocator, nodes: Nodes, text: str, target: TcpAddress
+) -> None:
     nodes.answers[A] = owned_by(B)
     assert await locator.locate() == B
     assert locator.again(ServerRefusalError("ASK", text), B) == Again(asking=target, at_once=True)
@@ -174,7 +183,7 @@ async def test_a_redirection_names_the_node(locator: ClusterLocator, nodes: Node
     assert nodes.asked == [A]
 
 
-async def test_a_split_namespace_stays_with_its_owner(locator: ClusterLocator, nodes: Nodes):
+async def test_a_split_namespace_stays_with_its_owner(locator: ClusterLocator, nodes: Nodes) -> None:
     nodes.answers[A] = owned_by(B)
     assert await locator.locate() == B
     assert locator.again(ServerRefusalError("TRYAGAIN", "Multiple keys request during rehashing of slot"), B) == Again()
@@ -191,10 +200,10 @@ async def test_a_split_namespace_stays_with_its_owner(locator: ClusterLocator, n
         ServerRefusalError("OOM", "full"),
     ],
 )
-def test_other_failures_are_final(locator: ClusterLocator, error: TransportError):
+def test_other_failures_are_final(locator: ClusterLocator, error: TransportError) -> None:
     assert locator.again(error, A) is None
 
 
-async def test_a_bad_name_of_a_namespace_is_refused_before_any_node_is_asked():
+async def test_a_bad_name_of_a_namespace_is_refused_before_any_node_is_asked() -> None:
     with pytest.raises(ValidationError, match="'a b'"):
         await connect(str(CLUSTER), "a b")

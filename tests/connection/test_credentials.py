@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -29,7 +29,7 @@ class Guarded:
     nodes: list[Node]
 
     @contextmanager
-    def asked_once(self) -> Iterator[None]:
+    def asked_once(self) -> Generator[None]:
         """Within the block nobody connects again and again; connections among the servers themselves do not count."""
         before = [node.connections for node in self.nodes]
         yield

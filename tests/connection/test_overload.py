@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ from redis_mob.testing.faults import FaultProxy, fault_proxy
 from redis_mob.testing.waiting import until
 from tests.connection.pipelines import until_lost
 from tests.connection.scripts import INCREASE
-from tests.support.fake_server import SILENCE, fake_server, usual
+from tests.support.fake_server import SILENCE, Answer, fake_server, usual
 
 SLOW = RetryPolicy(deadline=10, base=3600, cap=3600)
 
@@ -35,7 +36,7 @@ class Door:
         self.knocks = 0
 
     @asynccontextmanager
-    async def closed(self, path: Path) -> AsyncIterator[UnixAddress]:
+    async def closed(self, path: Path) -> AsyncGenerator[UnixAddress]:
         """The address of a server that ends every connection at once."""
 
         async def send_away(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -95,21 +96,22 @@ async def proxy(server_url: str) -> AsyncIterator[FaultProxy]:
 
 
 async def test_many_callers_wait_for_a_dead_server_with_few_attempts(
-    proxy: FaultProxy, namespace: str, keys: Keys
+    proxy: FaultProxy, namespace: str, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     retry = RetryPolicy(deadline=0.5, base=0.05, cap=0.1)
     connection = await connect(proxy.url, namespace, retry=retry)
     await connection.call(INCREASE, [keys.runs])
     proxy.refuse()
     await until_lost(connection)
-    attempts, open_connection = 0, asyncio.get_running_loop().create_connection
+    loop = asyncio.get_running_loop()
+    attempts, open_connection = 0, loop.create_connection
 
-    async def counted(*arguments: object, **options: object) -> object:
+    async def counted(*arguments: Any, **options: Any) -> Any:
         nonlocal attempts
         attempts += 1
-        return await open_connection(*arguments, **options)  # pyright: ignore[reportCallIssue, reportArgumentType]
+        return await open_connection(*arguments, **options)
 
-    asyncio.get_running_loop().create_connection = counted  # pyright: ignore[reportAttributeAccessIssue]
+    monkeypatch.setattr(loop, "create_connection", counted)
     calls = [connection.call(INCREASE, [keys.runs]) for _ in range(300)]
     ends = await asyncio.gather(*calls, return_exceptions=True)
     assert {type(end) for end in ends} == {WriteFailedError}
@@ -120,7 +122,7 @@ async def test_many_callers_wait_for_a_dead_server_with_few_attempts(
 async def test_more_requests_than_may_be_under_way_wait_in_the_callers(tmp_path: Path) -> None:
     taken = 0
 
-    def answer(command: list[bytes]) -> bytes | object:
+    def answer(command: list[bytes]) -> Answer:
         nonlocal taken
         if command[0] != b"GET":
             return usual(command)

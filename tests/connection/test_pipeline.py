@@ -1,5 +1,8 @@
 """The wire: requests leave together and in order, replies find who waits for them, and every end is told apart."""
 
+# pyright: reportPrivateUsage=false
+# Which pipeline a channel uses is its own affair, and what is tested here.
+
 from __future__ import annotations
 
 import asyncio
@@ -88,8 +91,8 @@ async def test_what_was_not_written_was_certainly_not_sent(wire: Pipeline) -> No
     unsent = [wire.send(b"c"), wire.send(b"d", replies=2), wire.send(b"e")]
     wire.connection_lost(ConnectionResetError("reset by peer"))
     outcomes = await asyncio.gather(*sent, *unsent, return_exceptions=True)
-    assert all(isinstance(outcome, PipelineClosedError) for outcome in outcomes)
-    assert [outcome.sent for outcome in outcomes] == [True, True, False, False, False]
+    closings = [outcome for outcome in outcomes if isinstance(outcome, PipelineClosedError)]
+    assert [closing.sent for closing in closings] == [True, True, False, False, False]
     assert {str(outcome) for outcome in outcomes} == {"reset by peer"}
     with pytest.raises(PipelineClosedError, match="reset by peer") as closed:
         await wire.send(b"f")

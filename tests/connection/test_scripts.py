@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
@@ -13,13 +16,17 @@ from tests.support.lua_bytecode import globals_of
 ALL = library().names()
 
 HOST_NAMES = {"redis", "server", "KEYS", "ARGV", "cjson", "cmsgpack", "struct", "bit"}
-LUA_NAMES = {"string", "table", "math", "assert", "error", "pcall", "type", "tonumber", "tostring", "unpack", "select"}
-LUA_NAMES |= {"pairs", "ipairs", "next"}
+LUA_NAMES = {
+    *("string", "table", "math", "assert", "error", "pcall", "type", "tonumber", "tostring", "unpack", "select"),
+    *("pairs", "ipairs", "next"),
+}
+
+WriteLua: TypeAlias = Callable[..., ScriptLibrary]
+"""Writes Lua files, given as the text of each by its name (`__` for a slash), and gives the library of them."""
 
 
 @pytest.fixture
-def lua(tmp_path):
-    """Writes Lua files and gives the library of them."""
+def lua(tmp_path: Path) -> WriteLua:
 
     def write(**files: str) -> ScriptLibrary:
         for name, text in files.items():
@@ -31,26 +38,26 @@ def lua(tmp_path):
     return write
 
 
-def test_there_are_scripts_and_no_fragment_is_one():
+def test_there_are_scripts_and_no_fragment_is_one() -> None:
     assert "calls/open_namespace" in ALL
     assert not [name for name in ALL if name.startswith("lib/")]
 
 
 @pytest.mark.parametrize("name", ALL)
-async def test_every_script_is_lua_without_globals_of_its_own(name, connection: Client):
+async def test_every_script_is_lua_without_globals_of_its_own(name: str, connection: Client) -> None:
     found = globals_of(await _compiled(connection, script(name).text))
     assert found.written == set()
     assert found.read <= HOST_NAMES | LUA_NAMES
 
 
-async def test_the_check_of_globals_sees_those_in_nested_functions(connection: Client):
+async def test_the_check_of_globals_sees_those_in_nested_functions(connection: Client) -> None:
     text = "local a = 1; b = 2; local function f() local function g() c = a end; return d, function() e = redis end end"
     found = globals_of(await _compiled(connection, text))
     assert found.written == {"b", "c", "e"}
     assert found.read == {"d", "redis"}
 
 
-def test_the_sha_is_that_of_the_text_without_includes(lua):
+def test_the_sha_is_that_of_the_text_without_includes(lua: WriteLua) -> None:
     scripts = lua(lib__one="local one = 1", runs__a="-- a\n--- @include lib/one\nreturn one\n")
     flat = scripts.script("runs/a")
     assert flat.text == "-- a\nlocal one = 1\nreturn one\n"
@@ -59,7 +66,7 @@ def test_the_sha_is_that_of_the_text_without_includes(lua):
     assert flat.text not in repr(flat)
 
 
-def test_a_fragment_is_included_once_where_it_is_first_needed(lua):
+def test_a_fragment_is_included_once_where_it_is_first_needed(lua: WriteLua) -> None:
     scripts = lua(
         lib__one="local one = 1",
         lib__two="--- @include lib/one\nlocal two = one + one",
@@ -68,29 +75,29 @@ def test_a_fragment_is_included_once_where_it_is_first_needed(lua):
     assert scripts.script("runs/a").text == "local one = 1\nlocal two = one + one\n\nreturn two"
 
 
-def test_text_with_a_backslash_is_included_as_it_is(lua):
+def test_text_with_a_backslash_is_included_as_it_is(lua: WriteLua) -> None:
     scripts = lua(lib__one=r"local line = '\n\1'", runs__a="--- @include lib/one")
     assert scripts.script("runs/a").text == r"local line = '\n\1'"
 
 
-def test_includes_in_a_circle_are_an_error(lua):
+def test_includes_in_a_circle_are_an_error(lua: WriteLua) -> None:
     scripts = lua(lib__one="--- @include lib/two", lib__two="--- @include lib/one", runs__a="--- @include lib/one")
     with pytest.raises(InternalError, match="runs/a -> lib/one -> lib/two -> lib/one"):
         scripts.script("runs/a")
 
 
-def test_a_missing_fragment_is_an_error_that_names_who_wants_it(lua):
+def test_a_missing_fragment_is_an_error_that_names_who_wants_it(lua: WriteLua) -> None:
     with pytest.raises(InternalError, match=r"lib/none\.lua, included by runs/a\.lua is missing"):
         lua(runs__a="--- @include lib/none").script("runs/a")
 
 
 @pytest.mark.parametrize("name", ["runs/none", "none", "../secrets/x", "runs/a.lua", " "])
-def test_a_missing_script_is_an_error(lua, name):
+def test_a_missing_script_is_an_error(lua: WriteLua, name: str) -> None:
     with pytest.raises(InternalError, match=re.escape(name)):
         lua(runs__a="return 1").script(name)
 
 
-def test_keys_and_single_arguments_stand_at_fixed_positions(lua):
+def test_keys_and_single_arguments_stand_at_fixed_positions(lua: WriteLua) -> None:
     found = lua(runs__a="--- @keys run frames\n--- @args status\n--- @keys meta\n--- @args at\n").script("runs/a")
     assert found.keys == ("run", "frames", "meta")
     assert found.text.splitlines() == [
@@ -101,7 +108,7 @@ def test_keys_and_single_arguments_stand_at_fixed_positions(lua):
     ]
 
 
-def test_arguments_of_several_values_are_read_one_after_the_other(lua):
+def test_arguments_of_several_values_are_read_one_after_the_other(lua: WriteLua) -> None:
     found = lua(runs__a="--- @args status run:change\n--- @args inputs* frames:change*\n").script("runs/a")
     assert found.text.splitlines() == [
         "local status, run = take(), take_change()",
@@ -112,7 +119,7 @@ def test_arguments_of_several_values_are_read_one_after_the_other(lua):
     assert found.arguments({**given, "frames": [], "inputs": ()}) == ["open", "r", 0, 0, 0]
 
 
-def test_the_names_of_a_fragment_come_before_those_of_the_script_that_includes_it(lua):
+def test_the_names_of_a_fragment_come_before_those_of_the_script_that_includes_it(lua: WriteLua) -> None:
     scripts = lua(lib__one="--- @keys meta", runs__a="--- @include lib/one\n--- @keys run\n")
     assert scripts.script("runs/a").text == "local meta = KEYS[1]\nlocal run = KEYS[2]\n"
 
@@ -121,7 +128,7 @@ def test_the_names_of_a_fragment_come_before_those_of_the_script_that_includes_i
     ("given", "told"),
     [({"a": 1}, "runs/a.lua needs the argument 'b'"), ({"a": 1, "b": 2, "c": 3}, "runs/a.lua takes no argument c")],
 )
-def test_a_missing_and_an_unknown_argument_are_refused(lua, given, told):
+def test_a_missing_and_an_unknown_argument_are_refused(lua: WriteLua, given: dict[str, int], told: str) -> None:
     with pytest.raises(InternalError, match=re.escape(told)):
         lua(runs__a="--- @args a b").script("runs/a").arguments(given)
 
@@ -135,12 +142,12 @@ def test_a_missing_and_an_unknown_argument_are_refused(lua, given, told):
         ("--- @key run", "says nothing to the loader: --- @key run"),
     ],
 )
-def test_a_line_that_the_loader_cannot_use_is_an_error(lua, line, told):
+def test_a_line_that_the_loader_cannot_use_is_an_error(lua: WriteLua, line: str, told: str) -> None:
     with pytest.raises(InternalError, match=told):
         lua(runs__a=line).script("runs/a")
 
 
-def test_an_operation_shares_the_fragments_of_its_session(lua):
+def test_an_operation_shares_the_fragments_of_its_session(lua: WriteLua) -> None:
     scripts = lua(
         lib__one="local one = 1",
         lib__two="local two = 2",
@@ -159,7 +166,7 @@ def test_an_operation_shares_the_fragments_of_its_session(lua):
 
 @pytest.mark.parametrize("given", [[], ["k", "l"]])
 @pytest.mark.parametrize("method", ["call", "read"])
-async def test_another_number_of_keys_is_refused(connection: Client, method, given):
+async def test_another_number_of_keys_is_refused(connection: Client, method: str, given: list[str]) -> None:
     with pytest.raises(InternalError, match=f"specs/get_spec.lua has 1 keys, not {len(given)}: specs"):
         await getattr(connection, method)("specs/get_spec", given, ["m"])
 

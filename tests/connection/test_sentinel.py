@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
 
 import hiredis
@@ -173,7 +173,7 @@ def _replicate(service: Sentinels) -> None:
 
 
 @asynccontextmanager
-async def _sentinel_that_names(port: int) -> AsyncIterator[str]:
+async def _sentinel_that_names(port: int) -> AsyncGenerator[str]:
     """The place of a Sentinel that takes the server on this port for the primary of everything."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,12 +1,16 @@
 """Encrypted connections to all topologies, and certificates that one side does not accept."""
 
+# pyright: reportPrivateUsage=false
+# Tests look at the sockets below a channel and a dedicated connection.
+
 from __future__ import annotations
 
 import asyncio
 import shutil
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 from redis.exceptions import RedisError
@@ -14,6 +18,7 @@ from redis.exceptions import RedisError
 from redis_mob import MobStorage, RetryPolicy
 from redis_mob.connection.calls.client import connect
 from redis_mob.connection.failures import NotSentError, ReplyLostError, UnreachableError
+from redis_mob.connection.servers.address import TcpAddress
 from redis_mob.connection.servers.channel import Channel
 from redis_mob.connection.servers.url import parse_address
 from redis_mob.errors import ReadFailedError, StorageUnavailableError, ValidationError, WriteFailedError
@@ -62,15 +67,22 @@ def url(node: Node, authority: Authority) -> str:
     return f"rediss://{HOST}:{node.port}/0{options(ca=authority.ca)}"
 
 
+def address_of(url: str) -> TcpAddress:
+    """What a URL of one server says."""
+    address = parse_address(url)
+    assert isinstance(address, TcpAddress)
+    return address
+
+
 @pytest.fixture
 async def transport(url: str) -> AsyncIterator[Channel]:
     """The way to the single server."""
-    opened = Channel(parse_address(url), connect_timeout=5, reply_timeout=20, max_requests=1000)
+    opened = Channel(address_of(url), connect_timeout=5, reply_timeout=20, max_requests=1000)
     yield opened
     await opened.aclose()
 
 
-async def test_every_store_works(url: str, namespace: str, monkeypatch: pytest.MonkeyPatch):
+async def test_every_store_works(url: str, namespace: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subscription, "SWEEP_SECONDS", 3600.0)
     async with (
         MobStorage.open(url, namespace=namespace) as storage,
@@ -80,7 +92,7 @@ async def test_every_store_works(url: str, namespace: str, monkeypatch: pytest.M
         await use_every_store(storage, another)
 
 
-async def test_a_server_that_asks_for_a_certificate_gets_ours(authority: Authority, encryption: Encryption):
+async def test_a_server_that_asks_for_a_certificate_gets_ours(authority: Authority, encryption: Encryption) -> None:
     ours = authority.issue("ours")
     with run_tls_server(Encryption(authority, encryption.certificate, ours)) as strict:
         files = options(ca=authority.ca, cert=ours.cert, key=ours.key)
@@ -89,14 +101,14 @@ async def test_a_server_that_asks_for_a_certificate_gets_ours(authority: Authori
         await connection.aclose()
 
 
-async def test_a_certificate_and_its_key_may_be_in_one_file(authority: Authority, encryption: Encryption):
+async def test_a_certificate_and_its_key_may_be_in_one_file(authority: Authority, encryption: Encryption) -> None:
     ours = authority.issue("combined")
     ours.cert.write_bytes(ours.cert.read_bytes() + ours.key.read_bytes())
     with run_tls_server(Encryption(authority, encryption.certificate, ours)) as strict:
         await (await connect(f"rediss://{HOST}:{strict.port}{options(ca=authority.ca, cert=ours.cert)}")).aclose()
 
 
-async def test_whoever_the_system_does_not_trust_is_refused_at_once(node: Node):
+async def test_whoever_the_system_does_not_trust_is_refused_at_once(node: Node) -> None:
     refused = await _refused_once(node, f"rediss://{HOST}:{node.port}")
     assert f"the certificate of {HOST}:{node.port} was issued by an authority that is not trusted" in refused
     assert "?ca=" in refused
@@ -104,15 +116,15 @@ async def test_whoever_the_system_does_not_trust_is_refused_at_once(node: Node):
 
 async def test_only_whoever_the_ca_names_is_trusted(
     node: Node, authority: Authority, stranger: Authority, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca))
     await (await connect(f"rediss://{HOST}:{node.port}")).aclose()
     refused = await _refused_once(node, f"rediss://{HOST}:{node.port}{options(ca=stranger.ca)}")
     assert f"the certificate of {HOST}:{node.port} was issued by an authority that is not trusted" in refused
 
 
-async def test_a_server_that_is_not_trusted_is_not_taken_for_one_that_is_away(node: Node, stranger: Authority):
-    address = parse_address(f"rediss://{HOST}:{node.port}{options(ca=stranger.ca)}")
+async def test_a_server_that_is_not_trusted_is_not_taken_for_one_that_is_away(node: Node, stranger: Authority) -> None:
+    address = address_of(f"rediss://{HOST}:{node.port}{options(ca=stranger.ca)}")
     transport = Channel(address, connect_timeout=5, reply_timeout=5, max_requests=1)
     for failing in (transport.request("PING"), transport.dedicated_connection()):
         with pytest.raises(NotSentError, match="was issued by an authority that is not trusted") as refused:
@@ -121,37 +133,39 @@ async def test_a_server_that_is_not_trusted_is_not_taken_for_one_that_is_away(no
     await transport.aclose()
 
 
-async def test_a_certificate_for_another_host_is_refused_at_once(node: Node, url: str):
+async def test_a_certificate_for_another_host_is_refused_at_once(node: Node, url: str) -> None:
     refused = await _refused_once(node, url.replace(HOST, "localhost"))
     assert f"the certificate of localhost:{node.port} was issued for other hosts" in refused
 
 
-async def test_an_expired_certificate_is_refused_at_once(authority: Authority):
+async def test_an_expired_certificate_is_refused_at_once(authority: Authority) -> None:
     with run_tls_server(Encryption(authority, authority.issue("expired", days=0))) as node:
         refused = await _refused_once(node, f"rediss://{HOST}:{node.port}{options(ca=authority.ca)}")
         assert f"the certificate of {HOST}:{node.port} has expired: renew it" in refused
 
 
-@pytest.mark.parametrize(
-    ("given", "reason"),
-    [
-        (lambda _authority, _stranger: None, "asks for a certificate of ours: give one, as in"),
-        (lambda _, stranger: stranger.issue("strange"), "does not accept the certificate that we gave"),
-        (lambda authority, _: authority.issue("old", days=0), "does not accept the certificate that we gave"),
-    ],
-    ids=["none", "of a stranger", "expired"],
+Give: TypeAlias = Callable[[Authority, Authority], Certificate | None]
+"""Makes our certificate, given the authority that the server trusts and a stranger."""
+
+NOT_ACCEPTED: Sequence[tuple[Give, str]] = (
+    (lambda _authority, _stranger: None, "asks for a certificate of ours: give one, as in"),
+    (lambda _, stranger: stranger.issue("strange"), "does not accept the certificate that we gave"),
+    (lambda authority, _: authority.issue("old", days=0), "does not accept the certificate that we gave"),
 )
+
+
+@pytest.mark.parametrize(("given", "reason"), NOT_ACCEPTED, ids=["none", "of a stranger", "expired"])
 @pytest.mark.parametrize("login", ["", "user:password@"])
 @pytest.mark.parametrize("database", [0, 3])
 async def test_a_server_that_does_not_accept_our_certificate_is_left_alone(
     authority: Authority,
     stranger: Authority,
     encryption: Encryption,
-    given: Callable[[Authority, Authority], Certificate | None],
+    given: Give,
     reason: str,
     login: str,
     database: int,
-):
+) -> None:
     ours = given(authority, stranger)
     files = options(ca=authority.ca, cert=ours.cert, key=ours.key) if ours else options(ca=authority.ca)
     with run_tls_server(Encryption(authority, encryption.certificate, authority.issue("accepted"))) as strict:
@@ -159,7 +173,7 @@ async def test_a_server_that_does_not_accept_our_certificate_is_left_alone(
     assert f"{HOST}:{strict.port} {reason}" in refused
 
 
-async def test_a_server_that_speaks_something_else_is_refused(authority: Authority):
+async def test_a_server_that_speaks_something_else_is_refused(authority: Authority) -> None:
     async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"-ERR speak up\r\n")
         await writer.drain()
@@ -171,7 +185,7 @@ async def test_a_server_that_speaks_something_else_is_refused(authority: Authori
             await connect(f"rediss://{HOST}:{port}{options(ca=authority.ca)}")
 
 
-async def test_a_server_that_does_not_answer_may_not_speak_tls(authority: Authority):
+async def test_a_server_that_does_not_answer_may_not_speak_tls(authority: Authority) -> None:
     with socket.create_server((HOST, 0)) as silent:
         port = silent.getsockname()[1]
         with pytest.raises(StorageUnavailableError, match=rf"{port} did not answer within 0\.1 s: does it speak TLS"):
@@ -196,7 +210,7 @@ async def test_a_server_that_does_not_answer_may_not_speak_tls(authority: Author
 @pytest.mark.parametrize("scheme", ["rediss://{}", "rediss+cluster://{}", "rediss+sentinel://{}/jobs"])
 async def test_files_that_are_of_no_use_are_named_before_anybody_is_asked(
     tmp_path: Path, stranger: Authority, files: dict[str, str], reason: str, scheme: str
-):
+) -> None:
     (tmp_path / "empty").touch()
     for name, password in (("one", None), ("two", None), ("locked", "pw")):
         issued = stranger.issue(name, password=password)
@@ -209,7 +223,7 @@ async def test_files_that_are_of_no_use_are_named_before_anybody_is_asked(
     assert reason.format(tmp_path) in str(refused.value)
 
 
-async def test_renewed_certificates_count_without_a_restart(tmp_path: Path, namespace: str):
+async def test_renewed_certificates_count_without_a_restart(tmp_path: Path, namespace: str) -> None:
     old, new = Authority(tmp_path, "old"), Authority(tmp_path, "new")
     issued = old.issue("server")
     ca = tmp_path / "ca.pem"
@@ -231,12 +245,12 @@ async def test_renewed_certificates_count_without_a_restart(tmp_path: Path, name
             assert await storage.events.poll(0, 1) == []
 
 
-async def test_big_requests_and_replies_pass(transport: Channel):
+async def test_big_requests_and_replies_pass(transport: Channel) -> None:
     big = bytes(range(256)) * (1 << 14)
     assert await asyncio.gather(*(transport.request("ECHO", big) for _ in range(8))) == [big] * 8
 
 
-async def test_many_requests_are_answered_in_their_order(transport: Channel):
+async def test_many_requests_are_answered_in_their_order(transport: Channel) -> None:
     async def one_after_the_other(caller: int) -> None:
         for number in range(20):
             text = f"{caller}-{number}-".encode() * (caller + 1)
@@ -245,7 +259,7 @@ async def test_many_requests_are_answered_in_their_order(transport: Channel):
     await asyncio.gather(*(one_after_the_other(caller) for caller in range(200)))
 
 
-async def test_a_server_that_does_not_read_holds_up_its_senders(node: Node, transport: Channel):
+async def test_a_server_that_does_not_read_holds_up_its_senders(node: Node, transport: Channel) -> None:
     await transport.request("PING")
     wire = transport._pipeline
     assert wire is not None
@@ -263,7 +277,7 @@ async def test_a_server_that_does_not_read_holds_up_its_senders(node: Node, tran
     assert wire.is_writable
 
 
-async def test_a_line_is_closed_without_waiting_for_the_server(node: Node, transport: Channel):
+async def test_a_line_is_closed_without_waiting_for_the_server(node: Node, transport: Channel) -> None:
     line = await transport.dedicated_connection()
     writer = line._connection._writer
     assert writer is not None
@@ -276,9 +290,9 @@ async def test_a_line_is_closed_without_waiting_for_the_server(node: Node, trans
         node.resume()
 
 
-async def test_a_connection_that_is_cut_loses_the_replies_under_way(encryption: Encryption):
+async def test_a_connection_that_is_cut_loses_the_replies_under_way(encryption: Encryption) -> None:
     with run_tls_server(encryption) as node:
-        address = parse_address(f"rediss://{HOST}:{node.port}{options(ca=encryption.authority.ca)}")
+        address = address_of(f"rediss://{HOST}:{node.port}{options(ca=encryption.authority.ca)}")
         transport = Channel(address, connect_timeout=5, reply_timeout=20, max_requests=100)
         await transport.request("PING")
         node.pause()
@@ -299,7 +313,7 @@ def cluster(encryption: Encryption) -> Iterator[list[Node]]:
         yield nodes
 
 
-async def test_every_node_of_a_cluster_is_reached(cluster: list[Node], authority: Authority):
+async def test_every_node_of_a_cluster_is_reached(cluster: list[Node], authority: Authority) -> None:
     before = [node.connections for node in cluster]
     for number in range(6):
         url = f"rediss+cluster://{HOST}:{cluster[0].port}{options(ca=authority.ca)}"
@@ -309,13 +323,15 @@ async def test_every_node_of_a_cluster_is_reached(cluster: list[Node], authority
     assert all(node.connections > then for node, then in zip(cluster, before, strict=True))
 
 
-async def test_a_cluster_that_is_not_trusted_is_refused_at_once(cluster: list[Node], stranger: Authority):
+async def test_a_cluster_that_is_not_trusted_is_refused_at_once(cluster: list[Node], stranger: Authority) -> None:
     places = ",".join(f"{HOST}:{node.port}" for node in cluster)
     refused = await _refused_once(cluster[0], f"rediss+cluster://{places}{options(ca=stranger.ca)}")
     assert f"the certificate of {HOST}:{cluster[0].port} was issued by an authority that is not trusted" in refused
 
 
-async def test_a_service_of_sentinels_is_used_and_refused(encryption: Encryption, stranger: Authority, namespace: str):
+async def test_a_service_of_sentinels_is_used_and_refused(
+    encryption: Encryption, stranger: Authority, namespace: str
+) -> None:
     with run_sentinels(encryption=encryption, program=redis7_program()) as service:
         async with MobStorage.open(service.url, namespace=namespace) as storage:
             await storage.events.append(numbered(7))

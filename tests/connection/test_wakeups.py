@@ -2,22 +2,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from redis_mob.connection.calls.client import Client, connect
+from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.retry import RetryPolicy
 from redis_mob.notifications import wakeups as module
 from redis_mob.notifications.wakeups import WakeUps
 from redis_mob.testing.waiting import until
-from tests.support.fake_server import SILENCE, fake_server, usual
+from tests.support.fake_server import SILENCE, Answer, fake_server, usual
 
 LONG = 20.0
 SHORT = 0.05
 
 
 @pytest.fixture
-async def wakeups(connection: Client):
+async def wakeups(connection: Client) -> AsyncIterator[WakeUps]:
     async with WakeUps(connection) as opened:
         yield opened
 
@@ -26,7 +29,9 @@ async def _publish(connection: Client, channel: str) -> int:
     return await connection.router.request("SPUBLISH", channel, "")
 
 
-async def test_a_bell_rings_once_when_it_begins_to_hear_and_once_per_publication(connection, keys, wakeups):
+async def test_a_bell_rings_once_when_it_begins_to_hear_and_once_per_publication(
+    connection: Client, keys: Keys, wakeups: WakeUps
+) -> None:
     async with wakeups.listen(keys.wake_events) as wake_up:
         assert await wake_up.wait(LONG)
         assert not await wake_up.wait(SHORT)
@@ -35,7 +40,7 @@ async def test_a_bell_rings_once_when_it_begins_to_hear_and_once_per_publication
         assert not await wake_up.wait(SHORT)
 
 
-async def test_publications_between_two_waits_are_one_ring(connection, keys, wakeups):
+async def test_publications_between_two_waits_are_one_ring(connection: Client, keys: Keys, wakeups: WakeUps) -> None:
     async with wakeups.listen(keys.wake_events) as wake_up, wakeups.listen(keys.wake_runs) as last:
         await wake_up.wait(LONG)
         await last.wait(LONG)
@@ -47,7 +52,7 @@ async def test_publications_between_two_waits_are_one_ring(connection, keys, wak
         assert not await wake_up.wait(0)
 
 
-async def test_a_channel_rings_its_own_bells_all_of_them(connection, keys, wakeups):
+async def test_a_channel_rings_its_own_bells_all_of_them(connection: Client, keys: Keys, wakeups: WakeUps) -> None:
     async with (
         wakeups.listen(keys.wake_events) as one,
         wakeups.listen(keys.wake_events) as two,
@@ -61,7 +66,7 @@ async def test_a_channel_rings_its_own_bells_all_of_them(connection, keys, wakeu
         assert not await other.wait(SHORT)
 
 
-async def test_a_bell_that_joins_a_channel_already_heard_rings_at_once(keys, wakeups):
+async def test_a_bell_that_joins_a_channel_already_heard_rings_at_once(keys: Keys, wakeups: WakeUps) -> None:
     async with wakeups.listen(keys.wake_events) as first:
         await first.wait(LONG)
         async with wakeups.listen(keys.wake_events) as second:
@@ -69,7 +74,9 @@ async def test_a_bell_that_joins_a_channel_already_heard_rings_at_once(keys, wak
         assert not await first.wait(SHORT)
 
 
-async def test_the_server_forgets_a_channel_that_nobody_listens_to(connection, keys, wakeups):
+async def test_the_server_forgets_a_channel_that_nobody_listens_to(
+    connection: Client, keys: Keys, wakeups: WakeUps
+) -> None:
     async with wakeups.listen(keys.wake_events) as wake_up, wakeups.listen(keys.wake_runs) as still:
         await wake_up.wait(LONG)
         await still.wait(LONG)
@@ -79,7 +86,9 @@ async def test_the_server_forgets_a_channel_that_nobody_listens_to(connection, k
         assert await _publish(connection, keys.wake_runs) == 1
 
 
-async def test_every_bell_rings_again_after_a_lost_connection(connection, keys, wakeups, caplog):
+async def test_every_bell_rings_again_after_a_lost_connection(
+    connection: Client, keys: Keys, wakeups: WakeUps, caplog: pytest.LogCaptureFixture
+) -> None:
     async with wakeups.listen(keys.wake_events) as one, wakeups.listen(keys.wake_runs) as two:
         for _ in range(3):
             assert await one.wait(LONG)
@@ -92,10 +101,10 @@ async def test_every_bell_rings_again_after_a_lost_connection(connection, keys, 
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
 
 
-async def test_a_listener_may_come_before_the_server(tmp_path, monkeypatch):
+async def test_a_listener_may_come_before_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_RETRY", RetryPolicy(deadline=3600, base=0.01, cap=0.02))
 
-    def answer(command):
+    def answer(command: list[bytes]) -> Answer:
         if command[0] != b"SSUBSCRIBE":
             return usual(command)
         return b"".join(b"*3\r\n$10\r\nssubscribe\r\n$%d\r\n%s\r\n:1\r\n" % (len(c), c) for c in command[1:])
@@ -110,11 +119,12 @@ async def test_a_listener_may_come_before_the_server(tmp_path, monkeypatch):
     await connection.aclose()
 
 
-async def test_a_connection_that_falls_silent_is_made_again(tmp_path, monkeypatch):
+async def test_a_connection_that_falls_silent_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_SILENCE", 0.05)
-    lines, asked = [], []
+    lines: list[list[bytes]] = []
+    asked: list[list[bytes]] = []
 
-    def answer(command):
+    def answer(command: list[bytes]) -> Answer:
         if command[0] == b"SSUBSCRIBE":
             lines.append(command)
             return b"*3\r\n$10\r\nssubscribe\r\n$1\r\nc\r\n:1\r\n"
@@ -132,7 +142,9 @@ async def test_a_connection_that_falls_silent_is_made_again(tmp_path, monkeypatc
         await connection.aclose()
 
 
-async def test_a_quiet_connection_is_kept_while_the_server_answers(connection, keys, monkeypatch, caplog):
+async def test_a_quiet_connection_is_kept_while_the_server_answers(
+    connection: Client, keys: Keys, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(module, "_SILENCE", 0.02)
     async with WakeUps(connection) as wakeups, wakeups.listen(keys.wake_events) as wake_up:
         assert await wake_up.wait(LONG)
@@ -140,8 +152,8 @@ async def test_a_quiet_connection_is_kept_while_the_server_answers(connection, k
     assert caplog.records == []
 
 
-async def test_listening_can_be_cancelled(connection, keys, wakeups):
-    async def listen():
+async def test_listening_can_be_cancelled(connection: Client, keys: Keys, wakeups: WakeUps) -> None:
+    async def listen() -> None:
         async with wakeups.listen(keys.wake_events) as wake_up:
             while True:
                 await wake_up.wait()
@@ -157,7 +169,7 @@ async def test_listening_can_be_cancelled(connection, keys, wakeups):
         assert await wake_up.wait(LONG)
 
 
-async def test_closing_leaves_no_task_and_no_connection_behind(connection, keys):
+async def test_closing_leaves_no_task_and_no_connection_behind(connection: Client, keys: Keys) -> None:
     before = asyncio.all_tasks()
     wakeups = WakeUps(connection)
     async with wakeups.listen(keys.wake_events) as wake_up:
