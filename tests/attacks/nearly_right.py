@@ -143,12 +143,13 @@ def odd_values(right: Any, *, json: bool) -> Iterator[Odd]:
     """What is given in the place of this value; any JSON value is right if it is to be `json`."""
     if json:
         yield from (Odd(label, value, True) for label, value in NO_JSON.items())
-        yield from (Odd(label, value, False) for label, value in (NUMBERS | TEXTS).items() if label not in NO_JSON)
+        yield from (Odd(label, value, False) for label, value in {**NUMBERS, **TEXTS}.items() if label not in NO_JSON)
         return
+    kind = right.__class__
     flag, text = isinstance(right, bool), isinstance(right, str)
     number = isinstance(right, int) and not flag
     for label, value in THINGS.items():
-        fits = value is None or isinstance(value, type(right)) or isinstance(right, list | tuple | Mapping)
+        fits = value is None or isinstance(value, kind) or isinstance(right, list | tuple | Mapping)
         yield Odd(label, value, not fits)
     yield from (Odd(label, value, not (flag if value is True else number)) for label, value in NUMBERS.items())
     yield from (Odd(label, value, not text) for label, value in TEXTS.items())

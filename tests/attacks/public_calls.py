@@ -41,7 +41,7 @@ RUN_ID, FLEET_RUN = "0191a6a0-0000-4000-8000-00000000000a", "0191a6a0-0000-4000-
 JSON = {"ok": [1, 1.5, None, True, "é"]}
 DIGEST = pending(ONE_STEP)[1].definition
 
-TOKEN = {"bootstrap_token": "token"}
+TOKEN: Mapping[str, Any] = {"bootstrap_token": "token"}
 
 ANY_JSON = ("value", "output", "step_output")
 """Arguments that take any JSON value."""
@@ -74,7 +74,7 @@ class Method(NamedTuple):
 METHODS = [
     Method(store, name)
     for store, contract in CONTRACTS.items()
-    for name, member in inspect.getmembers(contract, inspect.isfunction)
+    for name, _ in inspect.getmembers(contract, inspect.isfunction)
     if not name.startswith("_")
 ]
 

@@ -56,15 +56,17 @@ async def storage(request: pytest.FixtureRequest, server_url: str, namespace: st
 async def test_what_a_storage_is_opened_with(argument: str, values: list[Any]) -> None:
     for value in values:
         with pytest.raises(RedisMobError) as caught:
-            async with MobStorage.open(**{"url": "memory:", argument: value}):
+            arguments: dict[str, Any] = {"url": "memory:", argument: value}
+            async with MobStorage.open(**arguments):
                 pass
         assert isinstance(caught.value, ValidationError | InternalError)
         assert len(str(caught.value)) < 800
 
 
 async def test_a_password_in_a_url_of_bytes_is_not_shown() -> None:
+    url: Any = b"redis://:hunter2@localhost"
     with pytest.raises(ValidationError) as caught:
-        MobStorage.open(b"redis://:hunter2@localhost")  # pyright: ignore[reportArgumentType]
+        MobStorage.open(url)
     assert "hunter2" not in str(caught.value)
 
 
@@ -93,10 +95,11 @@ def handler(_context: Any) -> None:
     ],
 )
 def test_what_a_fleet_is_made_of(argument: str, values: list[Any]) -> None:
+    no_storage: Any = None  # it is not looked at
     for value in values:
-        arguments = {"definition": ONE_STEP, "handlers": {"*": handler}, argument: value}
+        arguments: dict[str, Any] = {"definition": ONE_STEP, "handlers": {"*": handler}, argument: value}
         with pytest.raises(ValidationError) as caught:
-            Fleet(None, **arguments)  # pyright: ignore[reportArgumentType]  # the storage is not looked at
+            Fleet(no_storage, **arguments)
         assert len(str(caught.value)) < 600
 
 
@@ -157,12 +160,13 @@ def odd_transitions(scene: Scene) -> dict[str, Transition]:
     """Transitions of which one part could not be read back, or not be carried out to its end."""
     right = scene.driven.settled(scene.view, scene.key)
     before, run = right.before, right.run
+    one: Any = 1.0  # no number of an iteration
 
     def with_run(**update: Any) -> Transition:
         return replace(right, run=run.model_copy(update=update))
 
     row = StepLedgerEntry.model_construct(step_id=1, agent_identity="a", status="bogus", timestamp=NOON)
-    return {  # pyright: ignore[reportReturnType]
+    return {
         "status": with_run(status="bogus"),
         "no status": with_run(status=None),
         "flow state": with_run(flow_state=None),
@@ -175,7 +179,7 @@ def odd_transitions(scene: Scene) -> dict[str, Transition]:
         "unchanged": replace(right, unchanged=(("no", "such", "key"),)),
         "inputs": replace(right, inputs=(None,)),
         "outputs": replace(right, outputs=(RecordedOutput("a", {1}, None),)),
-        "iteration": replace(right, outputs=(RecordedOutput("a", 1, ("l", 1.0)),)),
+        "iteration": replace(right, outputs=(RecordedOutput("a", 1, ("l", one)),)),
         "step rows": replace(right, step_rows=(row,)),
         "step rows once": replace(right, step_rows_once=(row,)),
         "failures": replace(right, failure_rows=(failure_entry().model_copy(update={"reason": None}),)),

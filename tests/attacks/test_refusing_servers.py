@@ -3,6 +3,9 @@
 Each test is about one way in which an answer may leave no receipt.
 """
 
+# pyright: reportPrivateUsage=false
+# The key of a session, where receipts lie, is known to the client alone.
+
 from __future__ import annotations
 
 import asyncio

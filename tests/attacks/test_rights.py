@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from redis import Redis
 
 from redis_mob.admin.acl import Rights, rights_in
 from redis_mob.connection.calls.client import connect
@@ -30,6 +29,7 @@ from tests.connection.scripts import adhoc
 from tests.robustness.traffic import WRITES
 from tests.support.fake_server import Answer, bulk, fake_server, usual
 from tests.support.fakeredis_server import fakeredis_server
+from tests.support.raw_client import RawClient
 from tests.support.servers import redis7_program, server
 from tests.support.users import admin_of, set_user, url_of_user, user_of
 
@@ -48,7 +48,7 @@ def url(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.fixture
-def admin(url: str) -> Iterator[Redis]:
+def admin(url: str) -> Iterator[RawClient]:
     with admin_of(url) as client:
         client.flushall()
         yield client
@@ -65,7 +65,7 @@ READ = {
 """What reads all of a key: the command, and what follows the name."""
 
 
-def content(admin: Redis) -> dict[bytes, Any]:
+def content(admin: RawClient) -> dict[bytes, Any]:
     """All that the namespace holds, without receipts."""
     names = [name for name in admin.keys("{rm:n}:*") if b":session:" not in name]
     questions = admin.pipeline(transaction=False)
@@ -77,12 +77,12 @@ def content(admin: Redis) -> dict[bytes, Any]:
     return dict(zip(names, questions.execute(), strict=True))
 
 
-def change_rights(admin: Redis, *rules: str) -> None:
+def change_rights(admin: RawClient, *rules: str) -> None:
     admin.execute_command("ACL", "SETUSER", "worker", *rules)
 
 
 @pytest.mark.parametrize("command", NEEDED)
-async def test_opening_names_each_command_that_is_missing(url: str, admin: Redis, command: str) -> None:
+async def test_opening_names_each_command_that_is_missing(url: str, admin: RawClient, command: str) -> None:
     rights = Rights(RIGHTS.keys, RIGHTS.channels, tuple(set(RIGHTS.commands) - {command}))
     with (
         user_of(url, rights) as user_url,
@@ -120,7 +120,7 @@ async def test_opening_names_each_command_that_is_missing(url: str, admin: Redis
         pytest.param(["resetkeys", "%W~*"], id="only writing"),
     ],
 )
-async def test_opening_tells_of_every_key_and_channel(url: str, admin: Redis, rules: list[str]) -> None:
+async def test_opening_tells_of_every_key_and_channel(url: str, admin: RawClient, rules: list[str]) -> None:
     """One who has all rights but these."""
     set_user(admin.execute_command, "worker", RIGHTS)
     change_rights(admin, "allkeys", "allchannels", "+@all", *rules)
@@ -129,7 +129,7 @@ async def test_opening_tells_of_every_key_and_channel(url: str, admin: Redis, ru
     assert content(admin) == {}
 
 
-async def test_the_rights_that_suffice_are_asked_for_in_one_request(url: str, admin: Redis) -> None:
+async def test_the_rights_that_suffice_are_asked_for_in_one_request(url: str, admin: RawClient) -> None:
     set_user(admin.execute_command, "worker", RIGHTS)
     async with MobStorage.open(url_of_user(url, "worker"), namespace="n"):
         admin.config_resetstat()
@@ -170,7 +170,7 @@ async def ended(write: Write, storage: MobStorage) -> object:
 
 
 async def attack(
-    writes: Mapping[str, Write], storage: MobStorage, admin: Redis, ends: dict[str, object] | None = None
+    writes: Mapping[str, Write], storage: MobStorage, admin: RawClient, ends: dict[str, object] | None = None
 ) -> list[str]:
     """What is wrong with the ends of these calls, which are collected in `ends`."""
     wrong: list[str | None] = []
@@ -187,7 +187,7 @@ async def attack(
 
 @pytest.mark.parametrize("rule", [*(f"-{command}" for command in NEEDED), "resetchannels", "resetkeys", "off"])
 async def test_no_call_denies_what_it_did_when_a_right_is_taken_away_from_an_open_storage(
-    url: str, admin: Redis, rule: str
+    url: str, admin: RawClient, rule: str
 ) -> None:
     set_user(admin.execute_command, "worker", RIGHTS)
     async with (
@@ -207,7 +207,7 @@ async def test_no_call_denies_what_it_did_when_a_right_is_taken_away_from_an_ope
 
 @pytest.mark.parametrize("command", NEEDED)
 async def test_a_right_that_is_taken_away_while_a_call_is_sent_again_denies_nothing(
-    url: str, admin: Redis, command: str
+    url: str, admin: RawClient, command: str
 ) -> None:
     """The first attempt has happened, and its reply was lost."""
     set_user(admin.execute_command, "worker", RIGHTS)
@@ -239,7 +239,7 @@ async def test_a_right_that_is_taken_away_while_a_call_is_sent_again_denies_noth
 
 
 @pytest.mark.parametrize("command", ["hset", "pexpire"])
-async def test_what_cannot_leave_its_receipt_does_not_happen(url: str, admin: Redis, command: str) -> None:
+async def test_what_cannot_leave_its_receipt_does_not_happen(url: str, admin: RawClient, command: str) -> None:
     """Its reply may be lost, and it would happen again; or its session would never expire."""
     set_user(admin.execute_command, "worker", RIGHTS)
     push = adhoc("return mutate('RPUSH', key, 'x')")
@@ -263,7 +263,7 @@ async def test_what_cannot_leave_its_receipt_does_not_happen(url: str, admin: Re
         await client.aclose()
 
 
-async def test_a_foreign_entry_in_a_stream_refuses_every_append_truthfully(url: str, admin: Redis) -> None:
+async def test_a_foreign_entry_in_a_stream_refuses_every_append_truthfully(url: str, admin: RawClient) -> None:
     """Its id is higher than all that the counters are to give."""
     async with MobStorage.open(url, namespace="n", retry=ONCE) as storage:
         writes = await every_write(storage)

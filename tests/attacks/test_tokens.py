@@ -1,5 +1,8 @@
 """Tokens of unknown outcomes are authentic, or refused before anything is sent."""
 
+# pyright: reportPrivateUsage=false
+# A live session is known to the client alone.
+
 from __future__ import annotations
 
 from collections.abc import AsyncIterator

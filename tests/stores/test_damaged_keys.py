@@ -1,5 +1,8 @@
 """A write that damage of one key refuses is refused as a whole: nothing else of the namespace has changed."""
 
+# pyright: reportPrivateUsage=false
+# A transition with everything in it is made of samples of the conformance suite that it keeps to itself.
+
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator

@@ -1,5 +1,8 @@
 """What the stores leave on a server, and what their scripts touch: the keys of one namespace that they were given."""
 
+# pyright: reportPrivateUsage=false
+# Only the sessions of a client know a token that was never used.
+
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
@@ -9,13 +12,12 @@ import pytest
 from redis_mob.connection.calls.client import Client, connect
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.scripts import library
-from redis_mob.contracts import MobRuntimeMetadataStore
+from redis_mob.contracts import MobRuntimeMetadataStore, WatchableConfigStore
 from redis_mob.models import ExternalBindingOverlayRecord, MobRunStatus
 from redis_mob.models.config import Delete, Put
 from redis_mob.security.identity import generate_authority
 from redis_mob.security.sealing import SealKey, SealKeyring
 from redis_mob.storage import MobStorage
-from redis_mob.stores.config import RedisConfigStore
 from redis_mob.testing.samples.compound import COMPOUND, INPUTS, LOOP, NEXT_RUN, RUN, SIMPLE, scene
 from redis_mob.testing.samples.documents import definition, overlay, profile
 from redis_mob.testing.samples.new_events import RUN as EVENT_RUN
@@ -63,10 +65,14 @@ async def use_everything(url: str, durability: str = "fsync") -> None:
 
 async def _use_runs(storage: MobStorage) -> None:
     runs = storage.runs
-    for operation in (*COMPOUND, *SIMPLE):
-        run = scene(step_ledger=[step_entry(output=1)], failure_ledger=[failure_entry()], root_step_outputs={"a": 1})
+    many = [
+        scene(step_ledger=[step_entry(output=1)], failure_ledger=[failure_entry()], root_step_outputs={"a": 1})
+        for _ in (*COMPOUND, *SIMPLE)
+    ]
+    for operation, run in zip((*COMPOUND, *SIMPLE), many, strict=True):
         await runs.create_run(run)
         assert await operation.call(runs, run.run_id, authority_inputs=INPUTS)
+    run = many[-1]
     ended = scene()
     await runs.create_run(ended)
     assert await runs.cas_run_snapshot_and_append_terminal_event(
@@ -110,7 +116,7 @@ async def _use_runtime_metadata(metadata: MobRuntimeMetadataStore) -> None:
     assert await metadata.load_supervisor_authority("mob") == authority
 
 
-async def _use_config(config: RedisConfigStore) -> None:
+async def _use_config(config: WatchableConfigStore) -> None:
     async with config.subscribe() as following:
         await config.put("n", "a", 1)
         await config.put_if_absent("n", "b", 1)
