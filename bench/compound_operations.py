@@ -16,7 +16,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from statistics import quantiles
 from typing import Any
@@ -38,7 +38,9 @@ from redis_mob.kernel.frame import seeded as seeded_frame
 from redis_mob.kernel.loop import seeded as seeded_loop
 from redis_mob.kernel.seeds import root_frame_seed
 from redis_mob.models.authority import LoopSeed
+from redis_mob.models.base import FrozenDict
 from redis_mob.models.flow import NodeStatus
+from redis_mob.models.flow_spec import DependsOnMode
 
 Operation = Callable[[], Awaitable[Any]]
 
@@ -47,7 +49,7 @@ WARM_UP = 50
 
 
 @contextmanager
-def cores_awake() -> Iterator[None]:
+def cores_awake() -> Generator[None]:
     """One idle-priority spinner per core: a halted core needs longer to wake than a script to run."""
     spin = "import os\nos.nice(19)\nwhile True: pass"
     spinners = [subprocess.Popen([sys.executable, "-c", spin]) for _ in range(os.cpu_count() or 1)]
@@ -63,11 +65,12 @@ def flow_of(steps: int) -> FlowSpec:
     """A chain of steps, each after the one before."""
     names = [f"step-{number:05}" for number in range(steps)]
     nodes = {
-        name: FrameStepSpec(step_id=name, depends_on=names[i - 1 : i] if i else (), depends_on_mode="all")
-        for i, name in enumerate(names)
+        name: FrameStepSpec(step_id=name, depends_on=before, depends_on_mode=DependsOnMode.ALL)
+        for name, before in zip(names, ((), *((name,) for name in names)), strict=False)
     }
     return FlowSpec(
-        steps={name: FlowStepSpec(role="worker", message="work") for name in names}, root=FrameSpec(nodes=nodes)
+        steps=FrozenDict({name: FlowStepSpec(role="worker", message="work") for name in names}),
+        root=FrameSpec(nodes=FrozenDict(nodes)),
     )
 
 

@@ -14,7 +14,7 @@ import argparse
 import asyncio
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from random import Random
 from statistics import median
@@ -105,7 +105,7 @@ async def lossy(server: Node, seed: int, crashes: int) -> tuple[dict[str, Any], 
 
 
 @contextmanager
-def server_of(mode: str) -> Iterator[Node]:
+def server_of(mode: str) -> Generator[Node]:
     """A server as a mode needs it, until the block ends."""
     program, settings = {
         "fsync": (find_server, ("--appendonly", "yes", "--appendfsync", "everysec")),

@@ -20,7 +20,7 @@ import asyncio
 import random
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from statistics import median
@@ -59,7 +59,7 @@ class Service(Protocol):
 
 
 @contextmanager
-def running(topology: str) -> Iterator[Service]:
+def running(topology: str) -> Generator[Service]:
     """A service that holds the namespace."""
     if topology == "cluster":
         with run_cluster(*_QUICK, replicas=1) as cluster:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 _WIDTH = 64
 """Columns before a figure."""
@@ -42,7 +42,7 @@ def _show(figures: Mapping[str, Any], indent: str = "") -> None:
     for name, figure in figures.items():
         if isinstance(figure, Mapping):
             print(f"{indent}{name}:", file=sys.stderr)
-            _show(figure, f"{indent}  ")
+            _show(cast("Mapping[str, Any]", figure), f"{indent}  ")
         else:
             print(f"{indent}{name:<{_WIDTH - len(indent)}}{figure:>10}", file=sys.stderr)
 

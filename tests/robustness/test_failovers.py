@@ -10,9 +10,10 @@ from tests.robustness.seeds import new_seed
 
 async def killed_once(topology: str, durability: str) -> dict[str, Any]:
     """What is found when the primary is killed once, and no guarantee is broken."""
-    options = {"kind": "kill", "failovers": 1, "processes": 2, "cut_off": 0.3, "seed": new_seed()}
     with running(topology) as service:
-        report = await run(service, durability=durability, **options)
+        report = await run(
+            service, kind="kill", durability=durability, failovers=1, processes=2, cut_off=0.3, seed=new_seed()
+        )
     assert report.broken == []
     return report.figures
 

@@ -49,7 +49,7 @@ READS = {
 WRITES = frozenset(
     f"{store}.{name}"
     for store, contract in STORES.items()
-    for name, method in inspect.getmembers(contract, inspect.iscoroutinefunction)
+    for name, _ in inspect.getmembers(contract, inspect.iscoroutinefunction)
     if not name.startswith("_") and name not in READS[store]
 )
 """All other methods of all stores."""
@@ -79,7 +79,7 @@ def runs_of(mob_id: str) -> Track:
         while True:
             run_id = str(UUID(int=random.getrandbits(128)))
             operations = {**calls.of_run(run_id, mob_id), **further_of_run(run_id)}
-            await twins.both(operations["create_run"].perform)
+            await _call(operations["create_run"], twins, random)
             for name in islice(in_turn(random, list(operations)), CALLS_OF_A_RUN):
                 await _call(operations[name], twins, random)
                 yield
