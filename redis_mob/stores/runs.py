@@ -77,7 +77,7 @@ class RedisRunStore(MobRunStore):
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
         change = change_of_run(expected, next)
-        return await self._swap("cas_flow_state", run_id, lambda _: [], authority_inputs, run_change=change)
+        return await self._swap("runs/cas_flow_state", run_id, lambda _: [], authority_inputs, run_change=change)
 
     async def cas_run_snapshot(
         self,
@@ -90,7 +90,7 @@ class RedisRunStore(MobRunStore):
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
         return await self._swap(
-            "cas_run_snapshot",
+            "runs/cas_run_snapshot",
             run_id,
             lambda _: [],
             authority_inputs,
@@ -182,7 +182,7 @@ class RedisRunStore(MobRunStore):
 
     async def _swap(
         self,
-        operation: str,
+        script: str,
         run_id: str,
         keys_of: Callable[[RunKeys], Sequence[str]],
         authority_inputs: Sequence[FlowAuthorityInput],
@@ -191,7 +191,7 @@ class RedisRunStore(MobRunStore):
         """Compare and change parts of a run, and append the inputs. `keys_of` gives the keys of the other parts."""
         keys = self._keys.run(run_id)
         reply = await self._client.call(
-            f"runs/{operation}",
+            script,
             [keys.run, *keys_of(keys), keys.authority],
             {**arguments, "new_inputs": ledgers.encode_inputs(authority_inputs)},
         )
@@ -207,7 +207,7 @@ class RedisRunStore(MobRunStore):
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
         return await self._swap(
-            "cas_frame_state",
+            "runs/cas_frame_state",
             run_id,
             lambda keys: [keys.frames],
             authority_inputs,
@@ -226,7 +226,7 @@ class RedisRunStore(MobRunStore):
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
         return await self._swap(
-            "cas_grant_node_slot",
+            "runs/cas_grant_node_slot",
             run_id,
             lambda keys: [keys.frames],
             authority_inputs,
@@ -248,7 +248,7 @@ class RedisRunStore(MobRunStore):
     ) -> bool:
         output = ledgers.encode_value(ledgers.step_output_named(step_output_key), step_output)
         return await self._swap(
-            "cas_complete_step_and_record_output",
+            "runs/cas_complete_step_and_record_output",
             run_id,
             lambda keys: [keys.frames, keys.outputs],
             authority_inputs,
@@ -270,7 +270,7 @@ class RedisRunStore(MobRunStore):
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
         return await self._swap(
-            "cas_start_loop",
+            "runs/cas_start_loop",
             run_id,
             lambda keys: [keys.frames, keys.loops],
             authority_inputs,
@@ -291,7 +291,7 @@ class RedisRunStore(MobRunStore):
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
         return await self._swap(
-            "cas_loop_request_body_frame",
+            "runs/cas_loop_request_body_frame",
             run_id,
             lambda keys: [keys.loops],
             authority_inputs,
@@ -314,7 +314,7 @@ class RedisRunStore(MobRunStore):
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
         return await self._swap(
-            "cas_grant_body_frame_start",
+            "runs/cas_grant_body_frame_start",
             run_id,
             lambda keys: [keys.loops, keys.frames, keys.iterations, keys.index],
             authority_inputs,
@@ -339,7 +339,7 @@ class RedisRunStore(MobRunStore):
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
         return await self._swap(
-            "cas_complete_body_frame",
+            "runs/cas_complete_body_frame",
             run_id,
             lambda keys: [keys.loops, keys.frames],
             authority_inputs,
@@ -363,7 +363,7 @@ class RedisRunStore(MobRunStore):
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
         return await self._swap(
-            "cas_complete_loop",
+            "runs/cas_complete_loop",
             run_id,
             lambda keys: [keys.loops, keys.frames],
             authority_inputs,
