@@ -1,5 +1,8 @@
 """Every right of the user is taken away: opening tells, and no call says that nothing happened when something has."""
 
+# It ends the session of a client, which only the client can.
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping

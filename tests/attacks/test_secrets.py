@@ -27,7 +27,9 @@ from redis_mob.security.sealing import SealKey, SealKeyring
 from redis_mob.storage import MobStorage
 from redis_mob.testing.faults import Fault, fault_proxy
 from tests.support.backends import parametrize_backend, url_of
+from tests.support.raw_client import RawClient
 from tests.support.servers import server
+from tests.support.users import admin_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::redis_mob.errors.UnsealedSecretsWarning")
 
@@ -229,7 +231,7 @@ async def test_a_damaged_record_is_not_shown(
     server_url: str, namespace: str, sealed: bool, damage: Callable[[bytes], bytes]
 ) -> None:
     key = SealKey("k", KEY) if sealed else None
-    with Redis.from_url(server_url, protocol=2) as raw:
+    with admin_of(server_url) as raw:
         async with MobStorage.open(server_url, namespace=namespace, seal_key=key) as storage:
             store, keys = storage.runtime_metadata, Keys(namespace)
             await store.put_supervisor_authority("m", authority())
@@ -334,7 +336,7 @@ async def test_a_wrong_password_is_not_shown(form: str) -> None:
         async with MobStorage.open(full, retry=SOON) as storage:
             assert MARK not in f"{storage!r}"
             assert PASSWORD in storage.url
-            with Redis(unix_socket_path=unix.removeprefix("unix://"), password=PASSWORD) as raw:
+            with RawClient(Redis(unix_socket_path=unix.removeprefix("unix://"), password=PASSWORD)) as raw:
                 raw.config_set("requirepass", "changed")
                 raw.client_kill_filter(_type="normal", skipme=True)
             await asyncio.sleep(0)

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from redis_mob import Fleet, MobDefinition, MobStorage, StepContext
 from redis_mob.connection.calls.client import connect
 from redis_mob.connection.calls.keys import Keys
-from redis_mob.connection.retry import RetryPolicy
+from redis_mob.connection.retry import Attempts, RetryPolicy
 from redis_mob.errors import (
     InternalError,
     OutcomeUnknownError,
@@ -79,7 +79,11 @@ def wake_ups_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests are given up soon."""
     attempts = RetryPolicy.attempts
-    monkeypatch.setattr(RetryPolicy, "attempts", lambda policy: attempts(replace(policy, deadline=1)))
+
+    def soon(policy: RetryPolicy) -> Attempts:
+        return attempts(replace(policy, deadline=1))
+
+    monkeypatch.setattr(RetryPolicy, "attempts", soon)
 
 
 async def test_namespaces_are_spread_over_the_nodes_and_found_without_a_detour(cluster: Cluster):

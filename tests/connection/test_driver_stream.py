@@ -1,5 +1,8 @@
 """What redis-py keeps private is touched in one module, and is where that module looks for it."""
 
+# It looks at what the driver keeps private.
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 import importlib
@@ -14,6 +17,7 @@ from redis.asyncio.connection import AbstractConnection
 
 import redis_mob
 from redis_mob.connection.servers import driver_stream
+from redis_mob.connection.servers.address import UnixAddress
 from redis_mob.connection.servers.driver_stream import stream_of, take_stream
 from redis_mob.connection.servers.handshake import new_connection
 from redis_mob.connection.servers.url import parse_address
@@ -26,6 +30,7 @@ MODULES = [file for file in sorted(PACKAGE.rglob("*.py")) if file != Path(driver
 async def connection(server_url: str) -> AsyncIterator[AbstractConnection]:
     """A connection of the driver's that is not open yet."""
     address = parse_address(server_url)
+    assert isinstance(address, UnixAddress)
     made = new_connection(address, 10)
     yield made
     await made.disconnect()
@@ -43,6 +48,7 @@ async def test_the_stream_is_where_this_release_of_redis_py_keeps_it(connection:
 async def test_what_was_taken_works_on_and_the_driver_takes_it_for_closed(connection: AbstractConnection) -> None:
     await connection.connect()
     reader = connection._reader
+    assert reader is not None
     stream = take_stream(connection)
     assert (connection.is_connected, stream_of(connection)) == (False, None)
     await connection.disconnect()

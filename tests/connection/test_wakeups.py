@@ -183,7 +183,9 @@ async def test_closing_leaves_no_task_and_no_connection_behind(connection: Clien
     assert b"sub=1" not in await connection.router.request("CLIENT", "LIST", "TYPE", "pubsub")
 
 
-async def test_leaving_and_coming_back_at_once_keeps_the_connection(connection, keys, wakeups, caplog):
+async def test_leaving_and_coming_back_at_once_keeps_the_connection(
+    connection: Client, keys: Keys, wakeups: WakeUps, caplog: pytest.LogCaptureFixture
+) -> None:
     async with wakeups.listen(keys.wake_runs) as other:
         await other.wait(LONG)
         before = await subscribers(connection)
@@ -203,7 +205,9 @@ async def test_leaving_and_coming_back_at_once_keeps_the_connection(connection, 
     assert caplog.records == []
 
 
-async def test_an_outage_is_one_warning_and_its_end_one_information(connection, keys, monkeypatch, caplog):
+async def test_an_outage_is_one_warning_and_its_end_one_information(
+    connection: Client, keys: Keys, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(module, "_RETRY", RetryPolicy(base=0.001, cap=0.002))
     caplog.set_level(logging.INFO, module.__name__)
     async with WakeUps(connection) as wakeups, wakeups.listen(keys.wake_events) as flag:
@@ -222,11 +226,13 @@ async def test_an_outage_is_one_warning_and_its_end_one_information(connection, 
     assert [record.levelno for record in caplog.records] == [logging.WARNING, logging.INFO] * 2
 
 
-async def test_a_namespace_that_has_moved_is_followed_without_a_warning(tmp_path, monkeypatch, caplog):
+async def test_a_namespace_that_has_moved_is_followed_without_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO, module.__name__)
-    lines = []
+    lines: list[list[bytes]] = []
 
-    def answer(command):
+    def answer(command: list[bytes]) -> bytes | None:
         if command[0] != b"SSUBSCRIBE":
             return usual(command)
         lines.append(command)

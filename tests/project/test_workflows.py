@@ -91,7 +91,7 @@ def test_the_lowest_and_the_newest_redis_py_that_are_allowed_are_tested() -> Non
     [allowed] = (wanted for wanted in PROJECT["dependencies"] if re.match(r"redis\b", wanted))
     lowest, newest = jobs_of("tests.yml")["driver"]["strategy"]["matrix"]["redis"]
     assert newest == allowed
-    assert re.fullmatch(r"redis==([\d.]+?)(\.0)*", lowest)[1] == re.match(r"redis>=([\d.]+),", allowed)[1]
+    assert re.sub(r"(\.0)*$", "", lowest) == allowed.split(",")[0].replace(">=", "==")
 
 
 def test_only_the_job_that_publishes_may_ask_for_an_identity() -> None:
