@@ -14,7 +14,7 @@
 local schema = redis.call('HGET', meta, 'schema')
 if not schema then
   schema = new_schema
-  mutate('HSET', meta, 'schema', schema, 'created', now())
+  mutate('HSET', meta, 'schema', schema, 'created', now(), 'counted', 1)
 end
 local token_key = redis.call('HGET', meta, 'token_key')
 if not token_key then

@@ -3,6 +3,10 @@
 -- Reply  the cursor, '0' if nothing ever changed
 -- Leaves everything as it was.
 
---- @keys tokens
+--- @include lib/counts
+
+--- @keys meta tokens
 --- @args namespace
-return redis.call('HGET', tokens, namespace) or '0'
+local token = redis.call('HGET', tokens, namespace)
+if not token then expect_whole('HLEN', tokens) end
+return token or '0'

@@ -3,6 +3,10 @@
 -- Reply  1 | 0
 -- Leaves everything as it was.
 
---- @keys documents
+--- @include lib/counts
+
+--- @keys meta documents
 --- @args place
-return redis.call('HEXISTS', documents, place)
+local exists = redis.call('HEXISTS', documents, place)
+if exists == 0 then expect_whole('HLEN', documents) end
+return exists

@@ -10,6 +10,8 @@
 local place = document.place
 if not present(place) then return {} end
 
+expect_whole('HLEN', history)
+expect_whole('HLEN', versions)
 local found = { version_at(place) }
 local count = tonumber(redis.call('HGET', history, 'n:' .. place) or '0')
 for number = count, math.max(count - PAST + 1, 1), -1 do

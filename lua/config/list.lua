@@ -5,9 +5,11 @@
 -- Leaves everything as it was.
 
 --- @include lib/config_reading
+--- @include lib/counts
 
---- @keys documents ids
+--- @keys meta documents ids
 --- @args namespace offset limit
+expect_whole('ZCARD', ids)
 local first = redis.call('ZLEXCOUNT', ids, '-', '(' .. namespace) + offset
 local stop = math.min(redis.call('ZLEXCOUNT', ids, '-', after_all(namespace)), first + limit)
 if first >= stop then return {} end

@@ -3,6 +3,10 @@
 -- Reply  the document, or nothing
 -- Leaves everything as it was.
 
---- @keys documents
+--- @include lib/counts
+
+--- @keys meta documents
 --- @args place
-return redis.call('HGET', documents, place)
+local document = redis.call('HGET', documents, place)
+if not document then expect_whole('HLEN', documents) end
+return document

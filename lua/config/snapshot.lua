@@ -5,9 +5,11 @@
 
 --- @include lib/arguments
 --- @include lib/config_reading
+--- @include lib/counts
 
 --- @keys meta documents ids
 --- @args namespaces*
+expect_whole('ZCARD', ids)
 local reply = { redis.call('HGET', meta, 'config_cursor') or '0' }
 for _, namespace in ipairs(namespaces) do
   local places = redis.call('ZRANGEBYLEX', ids, '(' .. namespace, after_all(namespace))

@@ -5,8 +5,10 @@
 -- Leaves everything as it was.
 
 --- @include lib/config_reading
+--- @include lib/counts
 
---- @keys documents ids
+--- @keys meta documents ids
 --- @args namespace after limit
+expect_whole('ZCARD', ids)
 return documents_at(documents,
   redis.call('ZRANGEBYLEX', ids, '(' .. after, after_all(namespace), 'LIMIT', 0, limit))

@@ -10,13 +10,13 @@
 
 --- @keys meta events event_identities events_by_time events_channel
 --- @args event:event
+local log = event_log(meta, events, event_identities, events_by_time, events_channel)
 local identity, content = event.identities[1], event.identities[2]
-if redis.call('HEXISTS', event_identities, identity) == 1 then
+if has_identity(log, identity) then
   local same = not content or redis.call('HEXISTS', event_identities, content) == 1
   return same and LOST or CONFLICT
 end
 
-local log = event_log(meta, events, event_identities, events_by_time, events_channel)
 local stored = append_events(log, { event })
 announce_events(log)
 return stored[1]

@@ -5,6 +5,9 @@
 
 --- @include lib/mutate
 
---- @keys events event_identities events_by_time
-mutate('DEL', events, event_identities, events_by_time)
+--- @keys meta events event_identities events_by_time
+for _, key in ipairs({ events, event_identities, events_by_time }) do
+  mutate('DEL', key)
+  mutate('HDEL', meta, count_fields[key])
+end
 return redis.status_reply('OK')

@@ -12,8 +12,10 @@ local AT_ONCE = 1000
 -- What is kept moves behind all times in the order, so that the next prune does not come by it again.
 local KEPT = 'k'
 
---- @keys events events_by_time
+--- @keys meta events events_by_time
 --- @args moment kept*
+expect_whole('XLEN', events)
+expect_whole('ZCARD', events_by_time)
 
 local stays = {}
 for _, beginning in ipairs(kept) do stays[beginning] = true end

@@ -35,14 +35,15 @@ if not all_match(loops, loop_changes) then return LOST end
 if not all_match(executions, execution_changes) then return LOST end
 if not all_match(executions, unchanged) then return LOST end
 for _, output in ipairs(new_outputs) do loop_length(outputs, output) end
+local log = event_log(meta, events, event_identities, events_by_time, events_channel)
+local absent = absent_events(log, terminal_events)
 expect_lists(inputs, steps, failures, iterations)
 expect_hashes(outputs, step_outputs, index)
 expect_sorted_sets(due, ready)
 
 -- events first, as lib/event_log says
-local log = event_log(meta, events, event_identities, events_by_time, events_channel)
 append_events(log, new_events)
-append_events(log, absent_events(log, terminal_events))
+append_events(log, absent)
 write(run, run_change)
 if next_status ~= expected_status then set_status(run, next_status) end
 write_all(frames, frame_changes)

@@ -3,6 +3,10 @@
 -- Reply  the definition, or nil
 -- Leaves everything as it was.
 
---- @keys definitions
+--- @include lib/counts
+
+--- @keys meta definitions
 --- @args digest
-return redis.call('HGET', definitions, digest)
+local definition = redis.call('HGET', definitions, digest)
+if not definition then expect_whole('HLEN', definitions) end
+return definition

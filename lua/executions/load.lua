@@ -4,10 +4,12 @@
 -- Leaves everything as it was.
 
 --- @include lib/clock
+--- @include lib/run_head
 --- @include lib/run_parts
 
---- @keys run frames loops outputs steps step_outputs failures iterations inputs executions
-if redis.call('EXISTS', run) == 0 then return nil end
+--- @keys run frames loops outputs steps step_outputs failures iterations inputs index executions
+if not run_exists(run, index) then return nil end
 
-local parts = read_run(run, frames, loops, outputs, steps, step_outputs, failures, iterations, inputs)
+local sizes = { redis.call('HLEN', index) }
+local parts = read_run(run, frames, loops, outputs, steps, step_outputs, failures, iterations, inputs, sizes)
 return { now(), parts, fields(executions) }

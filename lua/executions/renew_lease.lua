@@ -8,7 +8,7 @@
 --- @include lib/change
 --- @include lib/status
 
---- @keys run executions ready
+--- @keys run executions meta ready
 --- @args expected_status execution_change:change member at
 if not may_change(run, expected_status) then return LOST end
 if not matches(executions, execution_change) then return LOST end

@@ -3,5 +3,7 @@
 -- Reply  the status, or nil
 -- Leaves everything as it was.
 
---- @keys run
-return redis.call('HGET', run, 'status')
+--- @include lib/run_head
+
+--- @keys run index
+return run_exists(run, index) and redis.call('HGET', run, 'status')

@@ -30,6 +30,7 @@ local function take_from(key, limit, keep, prefixes)
       taken[#taken + 1] = member
     end
   end
+  if #taken == 0 then expect_whole('ZCARD', key) end
   return taken
 end
 
@@ -38,7 +39,7 @@ local function next_of(key)
   return redis.call('ZRANGE', key, '(' .. NOW, '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')[2] or ''
 end
 
---- @keys due ready
+--- @keys meta due ready
 --- @args max_runs max_executions keep prefixes*
 expect_sorted_sets(ready)
 local runs = take_from(due, tonumber(max_runs), keep, {})

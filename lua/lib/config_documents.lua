@@ -3,6 +3,7 @@
 
 --- @keys meta documents versions history ids tokens feed channel
 --- @include lib/arguments
+--- @include lib/counts
 
 -- past versions of a document; with the present one it has 20
 local PAST = 19
@@ -13,12 +14,16 @@ local function take_name()
 end
 
 local function present(place)
-  return redis.call('HEXISTS', documents, place) == 1
+  if redis.call('HEXISTS', documents, place) == 1 then return true end
+  expect_whole('HLEN', documents)
+  return false
 end
 
 -- decimal text; '0' if there is no document
 local function revision_of(place)
-  return string.match(redis.call('HGET', versions, place) or '', '^%d+') or '0'
+  local version = redis.call('HGET', versions, place)
+  if not version then expect_whole('HLEN', versions) end
+  return string.match(version or '', '^%d+') or '0'
 end
 
 local function version_at(place)

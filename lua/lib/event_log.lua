@@ -40,6 +40,7 @@ local function append_events(log, events)
   local before, stored = next_count(log.meta, 'cursor') - 1, {}
   expect_hashes(log.identities)
   expect_sorted_sets(log.by_time)
+  gather(log.by_time, log.identities)
   for i, event in ipairs(events) do
     set_time_of(event)
     mutate('XADD', log.stream, decimal(before + i) .. '-0', 'schema_version', '6', 'mob_id', event.mob,
@@ -48,9 +49,11 @@ local function append_events(log, events)
   end
   log.last = before + #events
   mutate('HSET', log.meta, 'cursor', log.last)
+  count(log.stream, #events)
   for i, event in ipairs(events) do
     index_event(log, event, before + i)
   end
+  count_gathered()
   return stored
 end
 
@@ -59,11 +62,18 @@ local function announce_events(log)
   if log.last then announce(log.channel, log.last) end
 end
 
+-- whether the log has an identity; before it is said to be new, none may have been lost
+local function has_identity(log, identity)
+  if redis.call('HEXISTS', log.identities, identity) == 1 then return true end
+  expect_whole('HLEN', log.identities)
+  return false
+end
+
 -- those whose first identity the log does not have yet
 local function absent_events(log, events)
   local absent = {}
   for _, event in ipairs(events) do
-    if redis.call('HEXISTS', log.identities, event.identities[1]) == 0 then
+    if not has_identity(log, event.identities[1]) then
       absent[#absent + 1] = event
     end
   end

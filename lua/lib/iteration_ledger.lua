@@ -9,6 +9,7 @@ end
 
 local function append_iteration_once(rows, index, entry)
   if redis.call('HEXISTS', index, entry.identity) == 0 then
+    expect_whole('HLEN', index)
     mutate('RPUSH', rows, entry.row)
     mutate('HSET', index, entry.identity, 1)
   end

@@ -9,6 +9,16 @@ local function revision_of(document)
   return string.match(document, '^(%d+) ') or ''
 end
 
+-- The document of a name, or false. A revision of a name that has none would begin anew if its clock were lost.
+local function found_in(documents, clock, name)
+  local document = redis.call('HGET', documents, name)
+  if not document then
+    expect_whole('HLEN', documents)
+    expect_whole('HLEN', clock)
+  end
+  return document
+end
+
 -- A script calls this before its other writes: HINCRBY refuses a clock that is no number.
 local function next_revision(clock, name)
   mutate('HINCRBY', clock, name, 1)

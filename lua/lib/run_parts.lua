@@ -1,4 +1,7 @@
 -- Everything that belongs to a run, as one array for each of its keys: fields and values of a hash, or items of a list.
+-- The last array has the sizes of the keys that are not read.
+
+--- @include lib/counts
 
 local function fields(key)
   return redis.call('HGETALL', key)
@@ -8,7 +11,7 @@ local function items(key)
   return redis.call('LRANGE', key, 0, -1)
 end
 
-local function read_run(run, frames, loops, outputs, steps, step_outputs, failures, iterations, inputs)
+local function read_run(run, frames, loops, outputs, steps, step_outputs, failures, iterations, inputs, sizes)
   return { fields(run), fields(frames), fields(loops), fields(outputs), items(steps), fields(step_outputs),
-    items(failures), items(iterations), items(inputs) }
+    items(failures), items(iterations), items(inputs), sizes }
 end

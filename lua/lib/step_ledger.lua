@@ -18,6 +18,7 @@ end
 
 local function append_step_row_once(rows, outputs, index, entry)
   if redis.call('HEXISTS', index, entry.identity) == 1 then return false end
+  expect_whole('HLEN', index)
   append_step_row(rows, outputs, index, entry)
   return true
 end

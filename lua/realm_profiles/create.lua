@@ -6,9 +6,9 @@
 --- @include lib/replies
 --- @include lib/profile_record
 
---- @keys profiles revisions
+--- @keys meta profiles profile_revisions
 --- @args name profile
-local record = redis.call('HGET', profiles, name)
+local record = found_in(profiles, profile_revisions, name)
 if record then return { CONFLICT, revision_of(record) } end
 
-return { WON, put_profile(profiles, revisions, name, nil, profile) }
+return { WON, put_profile(profiles, profile_revisions, name, nil, profile) }

@@ -6,10 +6,13 @@
 --- @include lib/replies
 --- @include lib/revisions
 
---- @keys profiles
+--- @keys meta profiles
 --- @args name expected
 local record = redis.call('HGET', profiles, name)
-if not record then return { NOT_FOUND } end
+if not record then
+  expect_whole('HLEN', profiles)
+  return { NOT_FOUND }
+end
 if revision_of(record) ~= expected then return { CONFLICT, revision_of(record) } end
 
 mutate('HDEL', profiles, name)

@@ -3,6 +3,10 @@
 -- Reply  the record, or nil
 -- Leaves everything as it was.
 
---- @keys profiles
+--- @include lib/counts
+
+--- @keys meta profiles
 --- @args name
-return redis.call('HGET', profiles, name)
+local record = redis.call('HGET', profiles, name)
+if not record then expect_whole('HLEN', profiles) end
+return record

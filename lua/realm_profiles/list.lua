@@ -3,5 +3,8 @@
 -- Reply  names and records, in no order
 -- Leaves everything as it was.
 
---- @keys profiles
+--- @include lib/counts
+
+--- @keys meta profiles
+expect_whole('HLEN', profiles)
 return redis.call('HGETALL', profiles)

@@ -6,10 +6,10 @@
 --- @include lib/replies
 --- @include lib/profile_record
 
---- @keys profiles revisions
+--- @keys meta profiles profile_revisions
 --- @args name profile expected
-local record = redis.call('HGET', profiles, name)
+local record = found_in(profiles, profile_revisions, name)
 if not record then return { NOT_FOUND } end
 if revision_of(record) ~= expected then return { CONFLICT, revision_of(record) } end
 
-return { WON, put_profile(profiles, revisions, name, created_at(record), profile) }
+return { WON, put_profile(profiles, profile_revisions, name, created_at(record), profile) }

@@ -11,6 +11,7 @@
 if redis.call('EXISTS', run) == 0 then return NOT_FOUND end
 if redis.call('HEXISTS', index, entry.content) == 1 then return LOST end
 if redis.call('HEXISTS', index, entry.step) == 1 then return CONFLICT end
+expect_whole('HLEN', index)
 
 append_failure_row(failures, index, entry)
 return WON

@@ -15,7 +15,7 @@
 local log = event_log(meta, events, event_identities, events_by_time, events_channel)
 if not may_change(run, expected_status) then return LOST end
 if not matches(run, run_change) then return LOST end
-if redis.call('HEXISTS', event_identities, event.identities[1]) == 1 then return LOST end
+if has_identity(log, event.identities[1]) then return LOST end
 expect_lists(inputs)
 
 local stored = append_events(log, { event })

@@ -4,6 +4,9 @@
 -- Reply  the places: prefix, sequence of creation (16 digits), run id
 -- Leaves everything as it was.
 
---- @keys runs
+--- @keys meta runs
 --- @args prefix
+local created = redis.call('HGET', meta, 'runs') or '0'
+local found = redis.call('ZCARD', runs)
+if tonumber(created) ~= found then error('DAMAGED ' .. runs .. ' ' .. found .. ' of ' .. created, 0) end
 return redis.call('ZRANGEBYLEX', runs, '[' .. prefix, '(' .. prefix .. '\255')

@@ -11,7 +11,10 @@
 --- @args step output
 if redis.call('EXISTS', run) == 0 then return NOT_FOUND end
 local number = redis.call('HGET', index, step)
-if not number then return NO_STEP end
+if not number then
+  expect_whole('HLEN', index)
+  return NO_STEP
+end
 
 mutate('HSET', step_outputs, number, output)
 return WON

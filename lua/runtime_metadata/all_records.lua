@@ -3,5 +3,9 @@
 -- Reply  {mob, record, ...} of the supervisors, {place, record, ...} of the overlays; both in no order
 -- Leaves everything as it was.
 
---- @keys supervisors overlays
+--- @include lib/counts
+
+--- @keys meta supervisors overlays
+expect_whole('HLEN', supervisors)
+expect_whole('HLEN', overlays)
 return { redis.call('HGETALL', supervisors), redis.call('HGETALL', overlays) }

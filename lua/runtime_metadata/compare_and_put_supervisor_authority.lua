@@ -7,7 +7,7 @@
 --- @include lib/replies
 --- @include lib/mutate
 
---- @keys supervisors
+--- @keys meta supervisors
 --- @args mob compared record
 if redis.call('HGET', supervisors, mob) ~= compared then return LOST end
 

@@ -3,11 +3,10 @@
 -- Reply  WON | LOST (it is not there)
 -- Leaves no overlay in this place.
 
---- @include lib/key_types
 --- @include lib/mutate
 
---- @keys overlays places
+--- @keys meta overlays overlay_places
 --- @args place
-expect_hashes(overlays)
-mutate('ZREM', places, place)
+if redis.call('HEXISTS', overlays, place) == 0 then expect_whole('HLEN', overlays) end
+mutate('ZREM', overlay_places, place)
 return mutate('HDEL', overlays, place)

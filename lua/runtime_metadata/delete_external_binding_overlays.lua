@@ -7,9 +7,9 @@
 --- @include lib/overlay_places
 --- @include lib/chunks
 
---- @keys overlays places
+--- @keys meta overlays overlay_places
 --- @args prefix
-local found = places_of(places, prefix)
+local found = places_of(overlay_places, prefix)
 in_chunks('HDEL', overlays, found)
-in_chunks('ZREM', places, found)
+in_chunks('ZREM', overlay_places, found)
 return #found

@@ -6,10 +6,11 @@
 
 --- @include lib/overlay_places
 
---- @keys overlays places
+--- @keys meta overlays overlay_places
 --- @args prefix
+expect_whole('HLEN', overlays)
 local found = {}
-for i, place in ipairs(places_of(places, prefix)) do
+for i, place in ipairs(places_of(overlay_places, prefix)) do
   found[i] = { place, redis.call('HGET', overlays, place) or '' }
 end
 return found

@@ -3,6 +3,10 @@
 -- Reply  the record, or nil
 -- Leaves everything as it was.
 
---- @keys supervisors
+--- @include lib/counts
+
+--- @keys meta supervisors
 --- @args mob
-return redis.call('HGET', supervisors, mob)
+local record = redis.call('HGET', supervisors, mob)
+if not record then expect_whole('HLEN', supervisors) end
+return record

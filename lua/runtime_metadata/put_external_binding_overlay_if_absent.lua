@@ -6,10 +6,11 @@
 --- @include lib/replies
 --- @include lib/mutate
 
---- @keys overlays places
+--- @keys meta overlays overlay_places
 --- @args place record
 if redis.call('HEXISTS', overlays, place) == 1 then return LOST end
+expect_whole('HLEN', overlays)
 
-mutate('ZADD', places, 0, place)
+mutate('ZADD', overlay_places, 0, place)
 mutate('HSET', overlays, place, record)
 return WON

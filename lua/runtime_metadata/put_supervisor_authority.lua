@@ -6,7 +6,7 @@
 --- @include lib/replies
 --- @include lib/mutate
 
---- @keys supervisors
+--- @keys meta supervisors
 --- @args mob record
 mutate('HSET', supervisors, mob, record)
 return WON

@@ -3,8 +3,13 @@
 -- Reply  WON | LOST
 -- Leaves the record; nothing when lost.
 
+--- @include lib/replies
 --- @include lib/mutate
 
---- @keys supervisors
+--- @keys meta supervisors
 --- @args mob record
-return mutate('HSETNX', supervisors, mob, record)
+if redis.call('HEXISTS', supervisors, mob) == 1 then return LOST end
+expect_whole('HLEN', supervisors)
+
+mutate('HSET', supervisors, mob, record)
+return WON

@@ -7,9 +7,9 @@
 --- @include lib/key_types
 --- @include lib/mutate
 
---- @keys overlays places
+--- @keys meta overlays overlay_places
 --- @args place record
 expect_hashes(overlays)
-mutate('ZADD', places, 0, place)
+mutate('ZADD', overlay_places, 0, place)
 mutate('HSET', overlays, place, record)
 return WON

@@ -7,10 +7,13 @@
 --- @include lib/replies
 --- @include lib/revisions
 
---- @keys specs
+--- @keys meta specs
 --- @args mob expected
 local definition = redis.call('HGET', specs, mob)
-if not definition then return LOST end
+if not definition then
+  expect_whole('HLEN', specs)
+  return LOST
+end
 if expected ~= '' and expected ~= revision_of(definition) then return LOST end
 
 mutate('HDEL', specs, mob)

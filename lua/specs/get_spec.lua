@@ -3,6 +3,10 @@
 -- Reply  revision, a space and the definition; or nil
 -- Leaves everything as it was.
 
---- @keys specs
+--- @include lib/counts
+
+--- @keys meta specs
 --- @args mob
-return redis.call('HGET', specs, mob)
+local spec = redis.call('HGET', specs, mob)
+if not spec then expect_whole('HLEN', specs) end
+return spec

@@ -3,5 +3,8 @@
 -- Reply  the mobs, in no order
 -- Leaves everything as it was.
 
---- @keys specs
+--- @include lib/counts
+
+--- @keys meta specs
+expect_whole('HLEN', specs)
 return redis.call('HKEYS', specs)

@@ -7,11 +7,11 @@
 --- @include lib/replies
 --- @include lib/revisions
 
---- @keys specs revisions
+--- @keys meta specs spec_revisions
 --- @args mob definition expected
-local current = revision_of(redis.call('HGET', specs, mob))
+local current = revision_of(found_in(specs, spec_revisions, mob))
 if expected ~= '' and expected ~= current then return { LOST, current } end
 
-local revision = next_revision(revisions, mob)
+local revision = next_revision(spec_revisions, mob)
 mutate('HSET', specs, mob, revision .. ' ' .. definition)
 return { WON, revision }

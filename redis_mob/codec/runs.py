@@ -33,6 +33,15 @@ _HEAD_CHECKS = field_checks(
 """The checks of what belongs to the run itself; its parts are checked where they are encoded."""
 
 
+_COUNTED = b"counted"
+"""The field of the run hash that says that `n:<part>` counts the records of each part since the run was created."""
+
+_COUNT = b"n:"
+
+_CREATED = b"created"
+"""The field of the index that every run has, so that a lost run hash is told from a run that never was."""
+
+
 class RunHead(NamedTuple):
     """The fields of the run hash that belong to no group."""
 
@@ -76,6 +85,8 @@ def _parts_of(run: MobRun) -> list[Sequence[Argument]]:
         run.status.encode(),
         b"params",
         ledgers.encode_value("activation_params", run.activation_params),
+        _COUNTED,
+        b"1",
     ]
     if run.completed_at is not None:
         head += (b"completed_at", b"%d" % ledgers.microseconds(run.completed_at))
@@ -100,7 +111,7 @@ def _step_outputs(run: MobRun) -> Iterable[tuple[bytes, bytes]]:
 
 
 def _index(run: MobRun) -> dict[bytes, int]:
-    index: dict[bytes, int] = {}
+    index: dict[bytes, int] = {_CREATED: 1}
     for number, entry in enumerate(run.step_ledger):
         index[ledgers.step_identity_field(entry)] = number
         index[ledgers.step_field(entry.step_id)] = number
@@ -124,11 +135,12 @@ class RunParts(NamedTuple):
     failures: Sequence[bytes]
     iterations: Sequence[bytes]
     authority: Sequence[bytes]
+    index_size: int
 
 
 def run_parts(reply: Sequence[Sequence[bytes]]) -> RunParts:
     """The parts of a run from the reply of a script that reads it."""
-    head, frames, loops, outputs, steps, step_outputs, failures, iterations, authority = reply
+    head, frames, loops, outputs, steps, step_outputs, failures, iterations, authority, sizes = reply
     return RunParts(
         as_mapping(head),
         as_mapping(frames),
@@ -139,11 +151,13 @@ def run_parts(reply: Sequence[Sequence[bytes]]) -> RunParts:
         failures,
         iterations,
         authority,
+        int(sizes[0]),
     )
 
 
 def decode_run(run_id: str, parts: RunParts) -> MobRun:
     """The run whose keys hold these parts. Raises SerializationError naming the run and the part that is damaged."""
+    _check_counts(run_id, parts)
     fields: dict[str, Any] = {"run_id": run_id}
     for name, read in _READERS.items():
         try:
@@ -152,6 +166,31 @@ def decode_run(run_id: str, parts: RunParts) -> MobRun:
             raise SerializationError(f"run {run_id}: {name} cannot be read: {error}") from error
         fields.update(value if name in _SEVERAL else {name: value})
     return MobRun.model_construct(**fields)
+
+
+def check_count(run_id: str, head: Mapping[bytes, bytes], part: str, found: int) -> None:
+    """Raises SerializationError if a part of a run does not hold as many records as were written to it."""
+    counted = head.get(_COUNT + part.encode(), b"0")
+    if _COUNTED in head and counted != b"%d" % found:
+        written = counted.decode(errors="replace")
+        raise SerializationError(f"run {run_id}: {part} is damaged: {found} records are there, {written} were written")
+
+
+def _check_counts(run_id: str, parts: RunParts) -> None:
+    head = parts.head
+    check_count(run_id, head, "run", sum(not field.startswith(_COUNT) for field in head))
+    check_count(run_id, head, "index", parts.index_size)
+    for name, part in (
+        ("frames", parts.frames),
+        ("loops", parts.loops),
+        ("outputs", parts.outputs),
+        ("steps", parts.steps),
+        ("step_outputs", parts.step_outputs),
+        ("failures", parts.failures),
+        ("iterations", parts.iterations),
+        ("inputs", parts.authority),
+    ):
+        check_count(run_id, head, name, len(part))
 
 
 def _head(parts: RunParts) -> dict[str, Any]:

@@ -58,12 +58,12 @@ class RedisConfigStore(WatchableConfigStore):
 
     async def lookup(self, namespace: str, id: str) -> Found | None:
         place = self._place(namespace, id)
-        text = await self._client.read("config/lookup", [self._keys.config_documents], [place])
+        text = await self._client.read("config/lookup", [self._keys.meta, self._keys.config_documents], [place])
         return None if text is None else Found(codec.decode_document(codec.document_name(namespace, id), text))
 
     async def exists(self, namespace: str, id: str) -> bool:
         place = self._place(namespace, id)
-        return bool(await self._client.read("config/exists", [self._keys.config_documents], [place]))
+        return bool(await self._client.read("config/exists", [self._keys.meta, self._keys.config_documents], [place]))
 
     async def list(self, namespace: str, offset: int = 0, limit: int | None = None) -> Documents:
         first = min(codec.check_count("offset", offset), _EVERYTHING)
@@ -96,15 +96,15 @@ class RedisConfigStore(WatchableConfigStore):
 
     async def snapshot(self, namespaces: Iterable[str]) -> ConfigSnapshot:
         wanted = tuple(dict.fromkeys(codec.checked_namespaces(namespaces)))
-        keys = [self._keys.meta, *self._readable]
+        keys = self._readable
         packed = [self._packed(namespace) for namespace in wanted]
         cursor, *found = await self._client.read("config/snapshot", keys, {"namespaces": packed})
         documents = {name: dict(self._documents(name, rows)) for name, rows in zip(wanted, found, strict=True)}
         return ConfigSnapshot(documents, int(cursor))
 
     async def change_token(self, namespace: str) -> int:
-        packed = self._packed(namespace)
-        return int(await self._client.read("config/change_token", [self._keys.config_tokens], [packed]))
+        keys = [self._keys.meta, self._keys.config_tokens]
+        return int(await self._client.read("config/change_token", keys, [self._packed(namespace)]))
 
     async def history(self, namespace: str, id: str) -> Sequence[ConfigVersion]:
         name = [self._packed(namespace), codec.check_id(id)]
@@ -128,7 +128,7 @@ class RedisConfigStore(WatchableConfigStore):
 
     @property
     def _readable(self) -> Sequence[str]:
-        return (self._keys.config_documents, self._keys.config_ids)
+        return (self._keys.meta, self._keys.config_documents, self._keys.config_ids)
 
     @property
     def _all_keys(self) -> Sequence[str]:

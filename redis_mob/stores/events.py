@@ -84,18 +84,18 @@ class RedisEventStore(MobEventStore):
         return entries_of(await self._client.read("events/read_after", keys, [cursor_argument(after), limit]))
 
     async def latest_cursor(self) -> int:
-        entries = await self._client.read("events/latest_cursor", [self._keys.events], [])
+        entries = await self._client.read("events/latest_cursor", [self._keys.meta, self._keys.events], [])
         return cursor_of(entries[0][0]) if entries else 0
 
     async def prune(self, older_than: datetime, *, structural: bool = False) -> int:
         bound = order_text(microseconds(moment("older_than", older_than)))
         kept = () if flag("structural", structural) else STRUCTURAL
-        keys = [self._keys.events, self._keys.events_by_time]
+        keys = [self._keys.meta, self._keys.events, self._keys.events_by_time]
         return await self._client.call("events/prune", keys, {"moment": bound, "kept": kept})
 
     async def clear(self) -> None:
         keys = self._keys
-        await self._client.call("events/clear", [keys.events, keys.events_index, keys.events_by_time], [])
+        await self._client.call("events/clear", [keys.meta, keys.events, keys.events_index, keys.events_by_time], [])
 
     @asynccontextmanager
     async def subscribe(self, after: int | None = None) -> AsyncGenerator[AsyncIterator[MobEvent]]:

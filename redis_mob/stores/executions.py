@@ -12,7 +12,7 @@ from redis_mob.codec.arguments import duration, instance, integer, storable, tex
 from redis_mob.codec.changes import change_of_frame, change_of_loop, change_of_run, counted
 from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.packing import Argument
-from redis_mob.codec.runs import decode_run, encode_run, place_prefix, run_parts
+from redis_mob.codec.runs import check_count, decode_run, encode_run, place_prefix, run_parts
 from redis_mob.codec.transitions import check_transition
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.headers import NamedArguments
@@ -70,25 +70,28 @@ class RedisExecutionStore(ExecutionStore):
 
     async def load(self, run_id: str) -> RunView | None:
         keys = self._keys.run(run_id)
-        reply = await self._client.read("executions/load", [*keys.parts, keys.executions], [])
+        reply = await self._client.read("executions/load", [*keys.parts, keys.index, keys.executions], [])
         if reply is None:
             return None
         run_id = canonical_run_id(run_id)
         parts = run_parts(reply[1])
+        run, executions = decode_run(run_id, parts), as_mapping(reply[2])
+        check_count(run_id, parts.head, "executions", len(executions))
         launch = parts.head.get(b"launch")
         if launch is None:
             raise NotFoundError(f"run {run_id} was not started by a fleet; nothing drives it")
         return RunView(
-            run=decode_run(run_id, parts),
+            run=run,
             launch=codec.decode_launch(run_id, launch),
-            executions=codec.decode_executions(run_id, as_mapping(reply[2])),
+            executions=codec.decode_executions(run_id, executions),
             cancel_requested=b"cancel_requested_at" in parts.head,
             launched_at=ledgers.moment(int(parts.head[b"launched_at"])),
             now=ledgers.moment(int(reply[0])),
         )
 
     async def get_definition(self, digest: str) -> MobDefinition:
-        data = await self._client.read("executions/get_definition", [self._keys.definitions], [text("digest", digest)])
+        keys = [self._keys.meta, self._keys.definitions]
+        data = await self._client.read("executions/get_definition", keys, [text("digest", digest)])
         if data is None:
             raise NotFoundError(f"no definition has the digest {digest}")
         try:
@@ -128,7 +131,7 @@ class RedisExecutionStore(ExecutionStore):
         change = _execution_change(key, instance("expected", expected, Execution), codec.claimable("next", next))
         reply = await self._client.call(
             "executions/renew_lease",
-            [keys.run, keys.executions, self._keys.ready],
+            [keys.run, keys.executions, self._keys.meta, self._keys.ready],
             {
                 "expected_status": MobRunStatus.RUNNING,
                 "execution_change": change,
@@ -142,13 +145,14 @@ class RedisExecutionStore(ExecutionStore):
         keys = self._keys.run(run_id)
         reply = await self._client.call(
             "executions/request_cancel",
-            [keys.run, self._keys.due, self._keys.wake_runs],
+            [keys.run, keys.index, self._keys.meta, self._keys.due, self._keys.wake_runs],
             [codec.due_run(canonical_run_id(run_id))],
         )
         return won(reply, run_id)
 
     async def status(self, run_id: str) -> MobRunStatus | None:
-        status = await self._client.read("executions/status", [self._keys.run(run_id).run], [])
+        keys = self._keys.run(run_id)
+        status = await self._client.read("executions/status", [keys.run, keys.index], [])
         return None if status is None else MobRunStatus(bytes(status).decode())
 
     async def take_due(
@@ -162,7 +166,7 @@ class RedisExecutionStore(ExecutionStore):
             most_executions = 0
         now, next_run, next_execution, runs, executions = await self._client.call(
             "executions/take_due",
-            [self._keys.due, self._keys.ready],
+            [self._keys.meta, self._keys.due, self._keys.ready],
             {
                 "max_runs": most_runs,
                 "max_executions": most_executions,

@@ -35,23 +35,25 @@ class RedisRealmProfileStore(RealmProfileStore):
     async def create(self, name: str, profile: Profile) -> StoredRealmProfile:
         reply = await self._client.call(
             "realm_profiles/create",
-            [self._keys.profiles, self._keys.profile_revisions],
+            [self._keys.meta, self._keys.profiles, self._keys.profile_revisions],
             [encode_name(_PROFILE, name), encode_document(profile_named(name), "profile", profile, Profile)],
         )
         return _written(name, reply, "exists already, with revision {revision}; update it instead")
 
     async def get(self, name: str) -> StoredRealmProfile | None:
-        stored = await self._client.read("realm_profiles/get", [self._keys.profiles], [encode_name(_PROFILE, name)])
+        stored = await self._client.read(
+            "realm_profiles/get", [self._keys.meta, self._keys.profiles], [encode_name(_PROFILE, name)]
+        )
         return None if stored is None else decode_profile(name, stored)
 
     async def list(self) -> StoredRealmProfiles:
-        fields = as_mapping(await self._client.read("realm_profiles/list", [self._keys.profiles], []))
+        fields = as_mapping(await self._client.read("realm_profiles/list", [self._keys.meta, self._keys.profiles], []))
         return [decode_profile(decode_name(_PROFILE, field), stored) for field, stored in sorted(fields.items())]
 
     async def update(self, name: str, profile: Profile, expected_revision: int) -> StoredRealmProfile:
         reply = await self._client.call(
             "realm_profiles/update",
-            [self._keys.profiles, self._keys.profile_revisions],
+            [self._keys.meta, self._keys.profiles, self._keys.profile_revisions],
             [
                 encode_name(_PROFILE, name),
                 encode_document(profile_named(name), "profile", profile, Profile),
@@ -63,7 +65,7 @@ class RedisRealmProfileStore(RealmProfileStore):
     async def delete(self, name: str, expected_revision: int) -> StoredRealmProfile:
         reply = await self._client.call(
             "realm_profiles/delete",
-            [self._keys.profiles],
+            [self._keys.meta, self._keys.profiles],
             [encode_name(_PROFILE, name), _expected(expected_revision)],
         )
         return _written(name, reply, f"has revision {{revision}}, not {shown(expected_revision)}")

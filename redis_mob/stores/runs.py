@@ -14,7 +14,7 @@ from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys, RunKeys
 from redis_mob.connection.calls.replies import Reply, won
 from redis_mob.contracts import MobRunStore
-from redis_mob.errors import shown
+from redis_mob.errors import SerializationError, shown
 from redis_mob.models import (
     FailureLedgerEntry,
     FlowAuthorityInput,
@@ -55,13 +55,20 @@ class RedisRunStore(MobRunStore):
 
     async def get_run(self, run_id: str, /) -> MobRun | None:
         keys = self._keys.run(run_id)
-        reply = await self._client.read("runs/get_run", keys.parts, [])
+        reply = await self._client.read("runs/get_run", [*keys.parts, keys.index], [])
         return None if reply is None else decode_run(canonical_run_id(run_id), run_parts(reply))
 
     async def list_runs(self, mob_id: str, flow_id: str | None = None) -> list[MobRun]:
-        places = await self._client.read("runs/list_runs", [self._keys.runs], [place_prefix(mob_id, flow_id)])
-        runs = [await self.get_run(run_id) for _, run_id in sorted(map(run_id_of_place, places))]
-        return [run for run in runs if run is not None]
+        places = await self._client.read(
+            "runs/list_runs", [self._keys.meta, self._keys.runs], [place_prefix(mob_id, flow_id)]
+        )
+        return [await self._listed(run_id) for _, run_id in sorted(map(run_id_of_place, places))]
+
+    async def _listed(self, run_id: str) -> MobRun:
+        run = await self.get_run(run_id)
+        if run is None:  # runs are never deleted
+            raise SerializationError(f"run {run_id} is listed, and {self._keys.run(run_id).run} is gone")
+        return run
 
     async def cas_run_status(self, run_id: str, *, expected: MobRunStatus, next: MobRunStatus) -> bool:
         keys = self._keys.run(run_id)

@@ -35,14 +35,14 @@ class RedisRuntimeMetadataStore(MobRuntimeMetadataStore):
     async def put_supervisor_authority(self, mob_id: str, record: SupervisorAuthorityRecord) -> None:
         await self._client.call(
             "runtime_metadata/put_supervisor_authority",
-            [self._keys.supervisors],
+            [self._keys.meta, self._keys.supervisors],
             [encode_name(_MOB, mob_id), self._sealed_supervisor(mob_id, record)],
         )
 
     async def put_supervisor_authority_if_absent(self, mob_id: str, record: SupervisorAuthorityRecord) -> bool:
         reply = await self._client.call(
             "runtime_metadata/put_supervisor_authority_if_absent",
-            [self._keys.supervisors],
+            [self._keys.meta, self._keys.supervisors],
             [encode_name(_MOB, mob_id), self._sealed_supervisor(mob_id, record)],
         )
         return reply == Reply.WON
@@ -57,7 +57,7 @@ class RedisRuntimeMetadataStore(MobRuntimeMetadataStore):
                 return False
             reply = await self._client.call(
                 "runtime_metadata/compare_and_put_supervisor_authority",
-                [self._keys.supervisors],
+                [self._keys.meta, self._keys.supervisors],
                 [name, stored, sealed],
             )
             if reply == Reply.WON:
@@ -66,7 +66,9 @@ class RedisRuntimeMetadataStore(MobRuntimeMetadataStore):
 
     async def delete_supervisor_authority(self, mob_id: str) -> None:
         await self._client.call(
-            "runtime_metadata/delete_supervisor_authority", [self._keys.supervisors], [encode_name(_MOB, mob_id)]
+            "runtime_metadata/delete_supervisor_authority",
+            [self._keys.meta, self._keys.supervisors],
+            [encode_name(_MOB, mob_id)],
         )
 
     async def list_external_binding_overlays(self, mob_id: str) -> list[ExternalBindingOverlayRecord]:
@@ -109,7 +111,9 @@ class RedisRuntimeMetadataStore(MobRuntimeMetadataStore):
 
     async def _stored_supervisor(self, mob_id: str) -> bytes | None:
         return await self._client.read(
-            "runtime_metadata/load_supervisor_authority", [self._keys.supervisors], [encode_name(_MOB, mob_id)]
+            "runtime_metadata/load_supervisor_authority",
+            [self._keys.meta, self._keys.supervisors],
+            [encode_name(_MOB, mob_id)],
         )
 
     def _sealed_supervisor(self, mob_id: str, record: SupervisorAuthorityRecord) -> bytes:
@@ -121,7 +125,7 @@ class RedisRuntimeMetadataStore(MobRuntimeMetadataStore):
         return codec.decode_supervisor(mob_id, self._secrets.open(text("the mob id", mob_id), codec.SUPERVISOR, stored))
 
     def _overlay_keys(self) -> list[str]:
-        return [self._keys.overlays, self._keys.overlay_places]
+        return [self._keys.meta, self._keys.overlays, self._keys.overlay_places]
 
     def _overlay_arguments(self, mob_id: str, record: ExternalBindingOverlayRecord) -> list[bytes]:
         mob, place = text("the mob id", mob_id), codec.place_of_overlay(mob_id, record)

@@ -32,7 +32,9 @@ class RedisSpecStore(MobSpecStore):
         name, expected = encode_name(_MOB, mob_id), encode_revision("revision", revision)
         document = encode_document(spec_of(mob_id), "definition", definition, MobDefinition)
         reply, current = await self._client.call(
-            "specs/put_spec", [self._keys.specs, self._keys.spec_revisions], [name, document, expected]
+            "specs/put_spec",
+            [self._keys.meta, self._keys.specs, self._keys.spec_revisions],
+            [name, document, expected],
         )
         number = decode_revision(spec_of(mob_id), current)
         if reply == Reply.LOST:
@@ -40,15 +42,19 @@ class RedisSpecStore(MobSpecStore):
         return number
 
     async def get_spec(self, mob_id: str) -> tuple[MobDefinition, int] | None:
-        stored = await self._client.read("specs/get_spec", [self._keys.specs], [encode_name(_MOB, mob_id)])
+        stored = await self._client.read(
+            "specs/get_spec", [self._keys.meta, self._keys.specs], [encode_name(_MOB, mob_id)]
+        )
         return None if stored is None else decode_spec(mob_id, stored)
 
     async def list_specs(self) -> list[str]:
-        fields = await self._client.read("specs/list_specs", [self._keys.specs], [])
+        fields = await self._client.read("specs/list_specs", [self._keys.meta, self._keys.specs], [])
         return [decode_name(_MOB, field) for field in sorted(fields)]
 
     async def delete_spec(self, mob_id: str, revision: int | None = None) -> bool:
         reply = await self._client.call(
-            "specs/delete_spec", [self._keys.specs], [encode_name(_MOB, mob_id), encode_revision("revision", revision)]
+            "specs/delete_spec",
+            [self._keys.meta, self._keys.specs],
+            [encode_name(_MOB, mob_id), encode_revision("revision", revision)],
         )
         return reply == Reply.WON

@@ -10,6 +10,7 @@ from typing import Any
 
 from redis_mob.connection.calls.answers import HALF_DONE, NOTHING_DONE, half_done_message, reply_in
 from redis_mob.connection.calls.calls import Calls
+from redis_mob.connection.calls.damage import damage_in
 from redis_mob.connection.calls.durability import Durability
 from redis_mob.connection.calls.durability_wait import DurabilityWait, required_wait
 from redis_mob.connection.calls.evalsha import Arguments, KeyNames
@@ -131,6 +132,8 @@ class Client:
                 "read again what you rely on"
             ) from error.__cause__
         except TransportError as error:
+            if (damage := await self._damage_in(error, keys)) is not None:
+                raise damage from _cause(error)
             raise WriteFailedError(f"{script.name} on {self._address}: {_explained(error)}") from _cause(error)
 
     async def read(self, script: Script | str, keys: KeyNames, args: Arguments | NamedArguments = ()) -> Any:
@@ -142,7 +145,15 @@ class Client:
         try:
             return await self._calls.read(script, keys, arguments)
         except TransportError as error:
+            if (damage := await self._damage_in(error, keys)) is not None:
+                raise damage from _cause(error)
             raise ReadFailedError(f"{script.name} on {self._address}: {_explained(error)}") from _cause(error)
+
+    async def _damage_in(self, error: TransportError, keys: KeyNames) -> SerializationError | None:
+        try:
+            return await damage_in(error, keys, self._calls.ask)
+        except TransportError:
+            return None  # the refusal itself is told
 
     async def resolve(self, token: str) -> WriteOutcome:
         """What became of the write that an OutcomeUnknownError with this token was about.

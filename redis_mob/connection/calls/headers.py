@@ -8,7 +8,7 @@ and `name:record*` a list of records; of a list its length comes first. A script
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,15 @@ from redis_mob.errors import InternalError
 NamedArguments = dict[str, Any]
 """Arguments by name: a value, a sequence of values for a list or a record, a sequence of records for a list of them."""
 
+_OF_RUN = "run frames loops outputs steps step_outputs failures iterations inputs index executions"
+_OF_NAMESPACE = (
+    "specs spec_revisions profiles profile_revisions supervisors overlays overlay_places definitions due ready "
+    "events event_identities events_by_time documents versions history ids tokens"
+)
+OWNERS = {**dict.fromkeys(_OF_RUN.split(), "run"), **dict.fromkeys(_OF_NAMESPACE.split(), "meta")}
+"""The keys whose records are counted, and the key that holds the count, by their names (see lua/lib/counts)."""
+
+_COUNTS = "local owners, count_fields ="
 _LINE = re.compile(r"^--- @(keys|args)(.*)$", re.MULTILINE)
 _KEY = re.compile(r"[a-z][a-z_]*")
 _ARGUMENT = re.compile(r"([a-z][a-z_]*)(?::([a-z][a-z_]*))?(\*)?")
@@ -95,12 +104,27 @@ def bind_names(script: str, text: str) -> tuple[str, Header]:
     fixed = all(parameter.is_value for parameter in parameters)
     for number, parameter in enumerate(parameters, 1):
         values[parameter.name] = f"ARGV[{number}]" if fixed else parameter.reader
-    return _LINE.sub(lambda line: _binding(line[2], values), text), Header(tuple(keys), tuple(parameters))
+    counted = [name for name in keys if name in OWNERS] if _COUNTS in text else []
+    if lacking := sorted({OWNERS[name] for name in counted} - set(keys)):
+        raise InternalError(f"{script}.lua counts what it writes, and lacks the key {', '.join(lacking)}")
+    last = max((line.end() for line in _LINE.finditer(text) if line[1] == "keys"), default=None)
+
+    def binding(line: re.Match[str]) -> str:
+        names = [re.split(r"[:*]", word)[0] for word in line[2].split()]
+        bound = f"local {', '.join(names)} = {', '.join(values[name] for name in names)}" if names else ""
+        # one line of Lua for one line of the header, so that errors of the server name the right line
+        return bound + _counting(counted) if line.end() == last else bound
+
+    return _LINE.sub(binding, text), Header(tuple(keys), tuple(parameters))
 
 
-def _binding(words: str, values: Mapping[str, str]) -> str:
-    names = [re.split(r"[:*]", word)[0] for word in words.split()]
-    return f"local {', '.join(names)} = {', '.join(values[name] for name in names)}" if names else ""
+def _counting(counted: Sequence[str]) -> str:
+    """Lua that tells lib/counts which keys are counted, and where."""
+    if not counted:
+        return ""
+    owners = ", ".join(f"[{name}] = {OWNERS[name]}" for name in counted)
+    fields = ", ".join(f"[{name}] = 'n:{name}'" for name in counted)
+    return f" owners, count_fields = {{ {owners} }}, {{ {fields} }}"
 
 
 def _key(script: str, word: str) -> str:

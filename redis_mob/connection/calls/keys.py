@@ -205,3 +205,20 @@ class Keys:
             return RunKeys(self._run_prefix + canonical_run_id(run_id))
         except ValueError as error:
             raise ValidationError(f"a run is named by its id: {error}") from None
+
+
+_LISTS = ("steps", "failures", "iterations", "authority")
+_TYPES = {
+    "events": "stream",
+    "config:feed": "stream",
+    **dict.fromkeys(("runs", "events:by_time", "overlays:places", "config:ids", "due", "ready"), "zset"),
+    "seal_keys": "set",
+}
+
+
+def type_of_key(key: str) -> str:
+    """The type that a key of a namespace has, in the words of the command TYPE."""
+    name = key.partition("}:")[2]
+    if name.startswith("run:"):
+        return "list" if name.rpartition(":")[2] in _LISTS else "hash"
+    return _TYPES.get(name, "hash")

@@ -1,0 +1,55 @@
+-- How much is in each key that holds records. Its owner, the hash of the run or that of the namespace, counts it in the
+-- field 'n:<name>', from what each write has added or removed. Nothing measures a key to set its count: that would hide
+-- damage. The loader tells which keys of a script are counted, and where (see connection/calls/headers.py).
+
+local owners, count_fields = {}, {}
+
+-- by how much a write has changed the number of records in its key, from its reply; the event log counts its own XADD
+local SIGNS = { HSET = 1, HSETNX = 1, ZADD = 1, DEL = 0, HDEL = -1, ZREM = -1, XDEL = -1 }
+
+-- keys whose changes are gathered, because a script writes them several times
+local gathered = {}
+
+local function count(key, change)
+  if change ~= 0 then redis.call('HINCRBY', owners[key], count_fields[key], change) end
+end
+
+local function count_write(reply, command, key, ...)
+  local change
+  if command == 'RPUSH' then
+    change = select('#', ...)
+  elseif command == 'HINCRBY' then
+    change = reply == 1 and 1 or 0  -- counters begin at 1
+  elseif command == 'XADD' then
+    change = 0
+  else
+    change = SIGNS[command] * reply
+  end
+  if gathered[key] then
+    gathered[key] = gathered[key] + change
+  else
+    count(key, change)
+  end
+end
+
+local function gather(...)
+  for _, key in ipairs({ ... }) do gathered[key] = 0 end
+end
+
+local function count_gathered()
+  for key, change in pairs(gathered) do
+    count(key, change)
+  end
+  gathered = {}
+end
+
+-- The caller has not found what it looked for: that is true only if the key still holds all that was counted. A run or
+-- namespace of an older release has no counts.
+local function expect_whole(measure, key)
+  local counts = redis.call('HMGET', owners[key], 'counted', count_fields[key])
+  if not counts[1] then return end
+  local found = redis.call(measure, key)
+  if tonumber(counts[2] or '0') ~= found then
+    error('DAMAGED ' .. key .. ' ' .. found .. ' of ' .. (counts[2] or '0'), 0)
+  end
+end

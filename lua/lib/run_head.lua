@@ -1,0 +1,8 @@
+-- Whether a run exists: its hash does. Its index has a field from the beginning, so that a hash that was lost is told
+-- from a run that never was.
+
+local function run_exists(run, index)
+  if redis.call('EXISTS', run) == 1 then return true end
+  if redis.call('EXISTS', index) == 1 then error('DAMAGED ' .. run .. ' 0 of 1', 0) end
+  return false
+end

@@ -1,0 +1,39 @@
+"""What a refusal says about damaged keys: records that are missing, or a key of another type."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from redis_mob.connection.calls.evalsha import KeyNames
+from redis_mob.connection.calls.keys import type_of_key
+from redis_mob.connection.failures import ServerRefusalError, TransportError
+from redis_mob.errors import SerializationError
+
+_MISSING = re.compile(r"DAMAGED (\S+) (\d+) of (\d+)")
+"""What lua/lib/counts and lua/lib/run_head say."""
+
+
+async def damage_in(
+    error: TransportError, keys: KeyNames, ask: Callable[..., Awaitable[Any]]
+) -> SerializationError | None:
+    """The damage that made a server refuse a call with these keys; None if it refused for another reason.
+
+    WRONGTYPE does not name its key, so the server is asked for the type of each, with `ask`. Raises a TransportError
+    if it does not answer.
+    """
+    if not isinstance(error, ServerRefusalError):
+        return None
+    said = f"{error.code} {error.text}"
+    if (missing := _MISSING.search(said)) is not None:
+        key, found, counted = missing.groups()
+        return SerializationError(f"{key} is damaged: {found} records are there, {counted} were written")
+    if "WRONGTYPE" not in said:
+        return None
+    for key in dict.fromkeys(keys):
+        name = key.decode(errors="replace") if isinstance(key, bytes) else key
+        found = bytes(await ask(b"TYPE", key)).decode()
+        if found not in ("none", expected := type_of_key(name)):
+            return SerializationError(f"{name} is damaged: it is a {found}, and should be a {expected}")
+    return None
