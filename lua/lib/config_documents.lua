@@ -1,9 +1,10 @@
 -- The config documents of a namespace. A place is the packed config namespace and the id behind it: it names a document
 -- in every hash, and orders the ids. A version is '<revision> <time>', a past version that and the document behind it.
 
---- @keys meta documents versions history ids tokens feed channel
 --- @include lib/arguments
 --- @include lib/counts
+
+--- @keys meta documents versions history ids tokens feed channel
 
 -- past versions of a document; with the present one it has 20
 local PAST = 19

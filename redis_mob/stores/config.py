@@ -103,8 +103,8 @@ class RedisConfigStore(WatchableConfigStore):
         return ConfigSnapshot(documents, int(cursor))
 
     async def change_token(self, namespace: str) -> int:
-        keys = [self._keys.meta, self._keys.config_tokens]
-        return int(await self._client.read("config/change_token", keys, [self._packed(namespace)]))
+        packed, keys = self._packed(namespace), [self._keys.meta, self._keys.config_tokens]
+        return int(await self._client.read("config/change_token", keys, [packed]))
 
     async def history(self, namespace: str, id: str) -> Sequence[ConfigVersion]:
         name = [self._packed(namespace), codec.check_id(id)]

@@ -164,10 +164,10 @@ def test_an_operation_shares_the_fragments_of_its_session(lua: WriteLua) -> None
     assert composed.sha == hashlib.sha1(composed.text.encode()).hexdigest()  # noqa: S324
 
 
-@pytest.mark.parametrize("given", [[], ["k", "l"]])
+@pytest.mark.parametrize("given", [[], ["k", "l", "m"]])
 @pytest.mark.parametrize("method", ["call", "read"])
 async def test_another_number_of_keys_is_refused(connection: Client, method: str, given: list[str]) -> None:
-    with pytest.raises(InternalError, match=f"specs/get_spec.lua has 1 keys, not {len(given)}: specs"):
+    with pytest.raises(InternalError, match=f"specs/get_spec.lua has 2 keys, not {len(given)}: meta, specs"):
         await getattr(connection, method)("specs/get_spec", given, ["m"])
 
 

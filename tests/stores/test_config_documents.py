@@ -99,10 +99,10 @@ async def test_config_case_48_a_page_reads_what_it_returns(config: RedisConfigSt
                 commands.append(entry.split(b'"', 1)[1])
     finally:
         await line.aclose()
-    reads = [command for command in commands if command.startswith(b"HMGET")]
+    reads = [command for command in commands if command.startswith(b"HMGET") and b"config:documents" in command]
     assert len(reads) == 1
     assert reads[0].count(b'" "') == 1 + 10
-    assert {command.split(b'"')[0] for command in commands} == {b"ZLEXCOUNT", b"ZRANGE", b"HMGET"}
+    assert {command.split(b'"')[0] for command in commands} == {b"ZCARD", b"ZLEXCOUNT", b"ZRANGE", b"HMGET"}
 
 
 @pytest.mark.parametrize("text", [b"{", b"", b"\xff", b"NaN", b"1" * 5000, b"[" * 100_000])

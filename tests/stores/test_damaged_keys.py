@@ -13,7 +13,7 @@ import pytest
 from redis_mob.codec.hashes import as_mapping
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
-from redis_mob.errors import WriteFailedError
+from redis_mob.errors import SerializationError
 from redis_mob.models import MobRunStatus
 from redis_mob.models.config import Delete, Put
 from redis_mob.security.identity import generate_authority
@@ -150,7 +150,7 @@ async def refused_as_a_whole(storage: MobStorage, connection: Client, keys: Keys
     before = await content(connection, keys)
     try:
         await write(storage, run)
-    except WriteFailedError:
+    except SerializationError:
         assert await content(connection, keys) == before
         return True
     return False

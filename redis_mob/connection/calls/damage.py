@@ -28,7 +28,7 @@ async def damage_in(
     said = f"{error.code} {error.text}"
     if (missing := _MISSING.search(said)) is not None:
         key, found, counted = missing.groups()
-        return SerializationError(f"{key} is damaged: {found} records are there, {counted} were written")
+        return SerializationError(f"{key} is damaged: {found} of {counted} records are there")
     if "WRONGTYPE" not in said:
         return None
     for key in dict.fromkeys(keys):
