@@ -7,7 +7,7 @@ local MOST_DIGITS = 15
 local function next_count(key, field)
   local count = redis.call('HGET', key, field) or '0'
   if not string.match(count, '^%d+$') or #count > MOST_DIGITS then
-    error('the counter ' .. field .. ' cannot count on: ' .. string.sub(count, 1, 40))
+    error('DAMAGED ' .. key .. ' its counter ' .. field .. ' cannot count on: ' .. string.sub(count, 1, 40), 0)
   end
   return tonumber(count) + 1
 end

@@ -50,6 +50,6 @@ local function expect_whole(measure, key)
   if not counts[1] then return end
   local found = redis.call(measure, key)
   if found < tonumber(counts[2] or '0') then
-    error('DAMAGED ' .. key .. ' ' .. found .. ' of ' .. (counts[2] or '0'), 0)
+    error('DAMAGED ' .. key .. ' ' .. found .. ' of ' .. counts[2] .. ' records are there', 0)
   end
 end

@@ -3,6 +3,6 @@
 
 local function run_exists(run, index)
   if redis.call('EXISTS', run) == 1 then return true end
-  if redis.call('EXISTS', index) == 1 then error('DAMAGED ' .. run .. ' 0 of 1', 0) end
+  if redis.call('EXISTS', index) == 1 then error('DAMAGED ' .. run .. ' it is gone, and its index is not', 0) end
   return false
 end

@@ -8,5 +8,5 @@
 --- @args prefix
 local created = redis.call('HGET', meta, 'runs') or '0'
 local found = redis.call('ZCARD', runs)
-if found < tonumber(created) then error('DAMAGED ' .. runs .. ' ' .. found .. ' of ' .. created, 0) end
+if found < tonumber(created) then error('DAMAGED ' .. runs .. ' ' .. found .. ' of ' .. created .. ' runs are there', 0) end
 return redis.call('ZRANGEBYLEX', runs, '[' .. prefix, '(' .. prefix .. '\255')

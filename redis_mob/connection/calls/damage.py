@@ -11,8 +11,8 @@ from redis_mob.connection.calls.keys import type_of_key
 from redis_mob.connection.failures import ServerRefusalError, TransportError
 from redis_mob.errors import SerializationError
 
-_MISSING = re.compile(r"DAMAGED (\S+) (\d+) of (\d+)")
-"""What lua/lib/counts and lua/lib/run_head say."""
+_DAMAGED = re.compile(r"DAMAGED (\S+) (.*?)(?: script: .*)?$", re.DOTALL)
+"""How scripts tell damage: a key, and what is wrong with it. The server adds the name of the script."""
 
 
 async def damage_in(
@@ -26,9 +26,8 @@ async def damage_in(
     if not isinstance(error, ServerRefusalError):
         return None
     said = f"{error.code} {error.text}"
-    if (missing := _MISSING.search(said)) is not None:
-        key, found, counted = missing.groups()
-        return SerializationError(f"{key} is damaged: {found} of {counted} records are there")
+    if (damage := _DAMAGED.search(said)) is not None:
+        return SerializationError(f"{damage[1]} is damaged: {damage[2]}")
     if "WRONGTYPE" not in said:
         return None
     for key in dict.fromkeys(keys):
