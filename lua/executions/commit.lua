@@ -37,6 +37,7 @@ if not all_match(executions, unchanged) then return LOST end
 for _, output in ipairs(new_outputs) do loop_length(outputs, output) end
 local log = event_log(meta, events, event_identities, events_by_time, events_channel)
 local absent = absent_events(log, terminal_events)
+if #step_rows_once + #iteration_rows > 0 then expect_whole('HLEN', index) end
 expect_lists(inputs, steps, failures, iterations)
 expect_hashes(outputs, step_outputs, index)
 expect_sorted_sets(due, ready)

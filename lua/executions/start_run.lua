@@ -13,7 +13,7 @@
 
 --- @keys run frames loops outputs steps step_outputs failures iterations inputs index meta runs definitions due channel
 --- @args launch digest definition member at run_id prefix parts:list*
-if redis.call('EXISTS', run) == 1 then return EXISTS end
+if redis.call('HLEN', run) > 0 then return EXISTS end
 expect_hashes(definitions)
 expect_sorted_sets(due)
 

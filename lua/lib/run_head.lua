@@ -2,7 +2,7 @@
 -- from a run that never was.
 
 local function run_exists(run, index)
-  if redis.call('EXISTS', run) == 1 then return true end
+  if redis.call('HLEN', run) > 0 then return true end
   if redis.call('EXISTS', index) == 1 then error('DAMAGED ' .. run .. ' it is gone, and its index is not', 0) end
   return false
 end

@@ -9,7 +9,7 @@
 
 --- @keys run failures index
 --- @args entry:failure_row
-if redis.call('EXISTS', run) == 0 then return NOT_FOUND end
+if redis.call('HLEN', run) == 0 then return NOT_FOUND end
 expect_hashes(index)
 
 append_failure_row(failures, index, entry)

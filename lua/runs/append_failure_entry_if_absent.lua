@@ -8,7 +8,7 @@
 
 --- @keys run failures index
 --- @args entry:failure_row
-if redis.call('EXISTS', run) == 0 then return NOT_FOUND end
+if redis.call('HLEN', run) == 0 then return NOT_FOUND end
 if redis.call('HEXISTS', index, entry.content) == 1 then return LOST end
 if redis.call('HEXISTS', index, entry.step) == 1 then return CONFLICT end
 expect_whole('HLEN', index)

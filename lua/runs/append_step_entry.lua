@@ -9,7 +9,7 @@
 
 --- @keys run steps step_outputs index
 --- @args entry:step_row
-if redis.call('EXISTS', run) == 0 then return NOT_FOUND end
+if redis.call('HLEN', run) == 0 then return NOT_FOUND end
 expect_hashes(step_outputs, index)
 
 append_step_row(steps, step_outputs, index, entry)

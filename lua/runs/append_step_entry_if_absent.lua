@@ -9,6 +9,6 @@
 
 --- @keys run steps step_outputs index
 --- @args entry:step_row
-if redis.call('EXISTS', run) == 0 then return NOT_FOUND end
+if redis.call('HLEN', run) == 0 then return NOT_FOUND end
 expect_hashes(step_outputs)
 return append_step_row_once(steps, step_outputs, index, entry) and WON or LOST

@@ -11,7 +11,7 @@
 
 --- @keys run frames outputs inputs
 --- @args frame_change:change output:output new_inputs*
-if redis.call('EXISTS', run) == 0 then return NOT_FOUND end
+if redis.call('HLEN', run) == 0 then return NOT_FOUND end
 if not matches(frames, frame_change) then return LOST end
 expect_lists(inputs)
 

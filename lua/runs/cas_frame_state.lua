@@ -8,7 +8,7 @@
 
 --- @keys run frames inputs
 --- @args frame_change:change new_inputs*
-if redis.call('EXISTS', run) == 0 then return NOT_FOUND end
+if redis.call('HLEN', run) == 0 then return NOT_FOUND end
 if not matches(frames, frame_change) then return LOST end
 
 in_chunks('RPUSH', inputs, new_inputs)

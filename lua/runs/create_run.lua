@@ -9,7 +9,7 @@
 
 --- @keys run frames loops outputs steps step_outputs failures iterations inputs index meta runs
 --- @args run_id prefix parts:list*
-if redis.call('EXISTS', run) == 1 then return EXISTS end
+if redis.call('HLEN', run) > 0 then return EXISTS end
 
 local keys = { run, frames, loops, outputs, steps, step_outputs, failures, iterations, inputs, index }
 create_run(keys, parts, meta, runs, run_id, prefix)

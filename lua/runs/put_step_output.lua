@@ -9,7 +9,7 @@
 
 --- @keys run step_outputs index
 --- @args step output
-if redis.call('EXISTS', run) == 0 then return NOT_FOUND end
+if redis.call('HLEN', run) == 0 then return NOT_FOUND end
 local number = redis.call('HGET', index, step)
 if not number then
   expect_whole('HLEN', index)

@@ -11,7 +11,7 @@
 
 --- @keys run loops iterations index
 --- @args loop* entry:iteration_row
-if redis.call('EXISTS', run) == 0 then return NOT_FOUND end
+if redis.call('HLEN', run) == 0 then return NOT_FOUND end
 expect_hashes(loops)
 
 if entry.row ~= '' then append_iteration_once(iterations, index, entry) end

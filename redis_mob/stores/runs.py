@@ -62,13 +62,12 @@ class RedisRunStore(MobRunStore):
         places = await self._client.read(
             "runs/list_runs", [self._keys.meta, self._keys.runs], [place_prefix(mob_id, flow_id)]
         )
-        return [await self._listed(run_id) for _, run_id in sorted(map(run_id_of_place, places))]
-
-    async def _listed(self, run_id: str) -> MobRun:
-        run = await self.get_run(run_id)
-        if run is None:  # runs are never deleted
-            raise SerializationError(f"run {run_id} is listed, and {self._keys.run(run_id).run} is gone")
-        return run
+        runs: list[MobRun] = []
+        for _, run_id in sorted(map(run_id_of_place, places)):
+            if (run := await self.get_run(run_id)) is None:  # runs are never deleted
+                raise SerializationError(f"run {run_id} is listed, and its keys are gone")
+            runs.append(run)
+        return runs
 
     async def cas_run_status(self, run_id: str, *, expected: MobRunStatus, next: MobRunStatus) -> bool:
         keys = self._keys.run(run_id)

@@ -15,6 +15,9 @@ _DAMAGED = re.compile(r"DAMAGED (\S+) (.*?)(?: script: .*)?$", re.DOTALL)
 """How scripts tell damage: a key, and what is wrong with it. The server adds the name of the script."""
 
 
+_TYPES = {"string", "list", "set", "zset", "hash", "stream"}
+
+
 async def damage_in(
     error: TransportError, keys: KeyNames, ask: Callable[..., Awaitable[Any]]
 ) -> SerializationError | None:
@@ -28,11 +31,20 @@ async def damage_in(
     said = f"{error.code} {error.text}"
     if (damage := _DAMAGED.search(said)) is not None:
         return SerializationError(f"{damage[1]} is damaged: {damage[2]}")
+    if "ID specified in XADD" in said:
+        streams = [key for key in map(_text, keys) if type_of_key(key) == "stream"]
+        return SerializationError(
+            f"{streams[0]} is damaged: it is ahead of its counter, so that nothing can be appended"
+        )
     if "WRONGTYPE" not in said:
         return None
     for key in dict.fromkeys(keys):
-        name = key.decode(errors="replace") if isinstance(key, bytes) else key
-        found = bytes(await ask(b"TYPE", key)).decode()
-        if found not in ("none", expected := type_of_key(name)):
+        name = _text(key)
+        found = str(await ask(b"TYPE", key), "ascii", "replace")
+        if found in _TYPES - {expected := type_of_key(name)}:
             return SerializationError(f"{name} is damaged: it is a {found}, and should be a {expected}")
     return None
+
+
+def _text(key: str | bytes) -> str:
+    return key.decode(errors="replace") if isinstance(key, bytes) else key
