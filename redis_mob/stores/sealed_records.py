@@ -32,7 +32,9 @@ class SecretRecord:
 
 async def secret_records(client: Client, keys: Keys) -> list[SecretRecord]:
     """All secrets of a namespace, at one moment. Raises SerializationError for a record that cannot be read."""
-    supervisors, overlays = await client.read("runtime_metadata/all_records", [keys.supervisors, keys.overlays])
+    supervisors, overlays = await client.read(
+        "runtime_metadata/all_records", [keys.meta, keys.supervisors, keys.overlays]
+    )
     found = [
         SecretRecord(keys.supervisors, field, record, decode_name("mob id", field), codec.SUPERVISOR, record)
         for field, record in as_mapping(supervisors).items()

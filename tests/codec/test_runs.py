@@ -33,8 +33,8 @@ GOLDEN = [
 
 def stored(run: MobRun) -> RunParts:
     """The parts as the server returns them: everything is bytes."""
-    *parts, _ = encode_run(run)
-    return run_parts([list(map(as_bytes, part)) for part in parts])
+    *parts, index = encode_run(run)
+    return run_parts([*(list(map(as_bytes, part)) for part in parts), [b"%d" % (len(index) // 2)]])
 
 
 def as_bytes(argument: Argument) -> bytes:
