@@ -12,8 +12,11 @@ import pytest
 from redis_mob.admin.acl import rights_in
 from redis_mob.connection.calls.client import Client, connect
 from redis_mob.connection.calls.durability import Durability
+from redis_mob.connection.calls.durability_wait import DurabilityWait
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.scripts import script
+from redis_mob.connection.calls.sessions import Sessions
+from redis_mob.connection.failures import UnconfirmedError
 from redis_mob.connection.retry import RetryPolicy
 from redis_mob.errors import (
     DurabilityError,
@@ -25,7 +28,7 @@ from redis_mob.errors import (
 from redis_mob.storage import MobStorage
 from redis_mob.testing.faults import Fault, Request, fault_proxy
 from redis_mob.testing.samples.new_events import number_of, numbered
-from redis_mob.testing.waiting import until
+from redis_mob.testing.waiting import LONG, until
 from tests.connection.scripts import INCREASE
 from tests.support.raw_client import RawClient, client_of
 from tests.support.servers import redis7_program, server
@@ -229,3 +232,15 @@ async def test_closing_ends_what_waits(pair: Pair) -> None:
     await connection.aclose()
     with pytest.raises(OutcomeUnknownError):
         await write
+
+
+async def test_closing_ends_also_a_wait_that_has_not_begun(connection: Client) -> None:
+    """Its task is cancelled before its first step, of which its own code never learns."""
+    sessions = Sessions("n", patience=1)
+    wait = DurabilityWait(connection.router, sessions, Durability.parse("replicas:1"))
+    confirmed = asyncio.create_task(wait.confirm(sessions.begin(), None))
+    await asyncio.sleep(0)  # it has asked for the task now, which begins in the next turn of the loop
+    await wait.aclose()
+    async with asyncio.timeout(LONG):
+        with pytest.raises(UnconfirmedError, match="closed"):
+            await confirmed

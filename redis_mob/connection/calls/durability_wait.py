@@ -143,6 +143,8 @@ class DurabilityWait:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
+            # a task that is cancelled before its first step does not get to what it would have done in the end
+            self._let_go([])
         await self._hang_up()
 
     async def _run(self) -> None:
@@ -159,9 +161,13 @@ class DurabilityWait:
                     await self._hang_up()
                     _fail(batch, UnconfirmedError, str(error))
         finally:
-            self._task = None
-            _fail([*batch, *self._waiting], UnconfirmedError, "the storage was closed")
-            self._waiting.clear()
+            self._let_go(batch)
+
+    def _let_go(self, batch: list[_Waiting]) -> None:
+        """Tell the calls that still wait, those of a batch first, that nothing is confirmed."""
+        self._task = None
+        _fail([*batch, *self._waiting], UnconfirmedError, "the storage was closed")
+        self._waiting.clear()
 
     async def _confirm(self, batch: list[_Waiting]) -> None:
         connection = await self._opened()
