@@ -237,7 +237,7 @@ async def test_closing_ends_what_waits(pair: Pair) -> None:
 async def test_closing_ends_also_a_wait_that_has_not_begun(connection: Client) -> None:
     """Its task is cancelled before its first step, of which its own code never learns."""
     sessions = Sessions("n", patience=1)
-    wait = DurabilityWait(connection.router, sessions, Durability.parse("replicas:1"))
+    wait = DurabilityWait(connection.router, sessions, Durability.parse("replicas:1"), 5.0)
     confirmed = asyncio.create_task(wait.confirm(sessions.begin(), None))
     await asyncio.sleep(0)  # it has asked for the task now, which begins in the next turn of the loop
     await wait.aclose()

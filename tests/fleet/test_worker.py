@@ -336,9 +336,9 @@ async def test_a_renewal_whose_reply_was_lost_does_not_cost_the_lease(
 async def test_bad_input_is_refused_with_its_name(storage: MobStorage) -> None:
     with pytest.raises(ValidationError, match=r"a lease of 0\.05 s is too short; give 0\.1 s at least"):
         Fleet(storage, ONE_STEP, {"*": nothing}, lease=timedelta(milliseconds=50))
-    with pytest.raises(ValidationError, match="a lease of -1 s is too short"):
+    with pytest.raises(ValidationError, match="lease must be a timedelta from 0"):
         Worker(storage.executions, {"*": nothing}, lease=timedelta(seconds=-1))
-    with pytest.raises(ValidationError, match="concurrency must be 1 at least, not 0"):
+    with pytest.raises(ValidationError, match="concurrency must be an integer from 1, not 0"):
         await Fleet(storage, ONE_STEP, {"*": nothing}).work(concurrency=0)
     with pytest.raises(ValidationError, match="members: the definition has no role 'nobody'"):
         Fleet(storage, ONE_STEP, {"*": nothing}, members={"nobody": 1})

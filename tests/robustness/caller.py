@@ -37,6 +37,7 @@ class Tape:
     def __init__(self, connection: Client) -> None:
         self._connection = connection
         self.resolve = connection.resolve
+        self.close_first = connection.close_first
         self.router = connection.router
         self.url = connection.url
         self.replies: list[Any] = []
