@@ -18,7 +18,7 @@ if receipt then
   if last == tonumber(sequence) then
     return space < #receipt and { 1, string.sub(receipt, space + 1) } or { 0 }
   end
-elseif redis.call('EXISTS', session) == 0 then
+elseif redis.call('HLEN', session) == 0 then
   return { -1 }
 end
 write_even_when_full(session)

@@ -3,6 +3,6 @@
 
 local function run_exists(run, index)
   if redis.call('HLEN', run) > 0 then return true end
-  if redis.call('EXISTS', index) == 1 then error('DAMAGED ' .. run .. ' it is gone, and its index is not', 0) end
+  if redis.call('HLEN', index) > 0 then error('DAMAGED ' .. run .. ' it is gone, and its index is not', 0) end
   return false
 end
