@@ -37,6 +37,7 @@ from redis_mob.connection.calls.scripts import library
 from redis_mob.kernel.frame import seeded as seeded_frame
 from redis_mob.kernel.loop import seeded as seeded_loop
 from redis_mob.kernel.seeds import root_frame_seed
+from redis_mob.models import SortedDict
 from redis_mob.models.authority import LoopSeed
 from redis_mob.models.base import FrozenDict
 from redis_mob.models.flow import NodeStatus
@@ -101,7 +102,12 @@ class Bench:
 
     async def set_up(self) -> None:
         await self.runs.create_run(
-            self.run.model_copy(update={"frames": {self.frame_id: self.frame}, "loops": {self.loop_id: self.loop}})
+            self.run.model_copy(
+                update={
+                    "frames": SortedDict({self.frame_id: self.frame}),
+                    "loops": SortedDict({self.loop_id: self.loop}),
+                }
+            )
         )
 
     def next_state(self) -> Any:
