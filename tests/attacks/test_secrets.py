@@ -41,6 +41,11 @@ TOKEN = f"{MARK}-token"
 KEY = MARK.encode() * 4 + b"1234"
 """The secret key of a supervisor, and of a seal."""
 
+NO_BYTES: Any = KEY.decode()
+NO_SEAL_KEY: Any = TOKEN
+BARE_KEY: Any = KEY
+"""Secrets where something of another type is asked for."""
+
 SOON = RetryPolicy(deadline=0.5, base=0.01, cap=0.01)
 
 FORMS = (
@@ -263,7 +268,7 @@ def test_a_sealed_record_that_does_not_open_shows_nothing() -> None:
     "make",
     [
         lambda: SealKey("k", KEY[:-1]),
-        lambda: SealKey("k", KEY.decode()),  # pyright: ignore[reportArgumentType]
+        lambda: SealKey("k", NO_BYTES),
         lambda: SealKey(TOKEN + "/", KEY),
         lambda: SealKey.from_text(f"k:{base64.b64encode(KEY).decode()[:-4]}"),
         lambda: SealKey.from_text(TOKEN),
@@ -272,8 +277,8 @@ def test_a_sealed_record_that_does_not_open_shows_nothing() -> None:
         lambda: SealKeyring(SealKey("a", KEY), SealKey("a", KEY)),
         lambda: parse_key_text(f"ed25519:{base64.b64encode(KEY).decode()}x"),
         lambda: parse_key_text(TOKEN),
-        lambda: MobStorage.open("memory:", seal_key=TOKEN),  # pyright: ignore[reportArgumentType]
-        lambda: MobStorage.open("memory:", seal_key=KEY),  # pyright: ignore[reportArgumentType]
+        lambda: MobStorage.open("memory:", seal_key=NO_SEAL_KEY),
+        lambda: MobStorage.open("memory:", seal_key=BARE_KEY),
     ],
 )
 def test_a_bad_key_is_not_shown(make: Callable[[], object]) -> None:

@@ -1,5 +1,8 @@
 """Opening a storage waits for what passes, fails at once for what does not, and leaves nothing behind when it fails."""
 
+# pyright: reportPrivateUsage=false
+# Only the record of a started server process tells whether it has ended.
+
 from __future__ import annotations
 
 import asyncio
@@ -155,7 +158,7 @@ async def test_an_opening_that_fails_leaves_no_process_no_task_and_no_connection
         with pytest.raises(failure, match="this stage fails"):
             await MobStorage.open(server_url)
     assert len(processes) == 1
-    assert all(process._process.poll() is not None for process in processes)  # pyright: ignore[reportPrivateUsage]
+    assert all(process._process.poll() is not None for process in processes)
     assert asyncio.all_tasks() == tasks
     assert await until_equal(lambda: connections(observer), before)
     await observer.aclose()
