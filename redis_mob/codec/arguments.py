@@ -2,8 +2,10 @@
 
 An argument of another type than its signature says raises ValidationError, and so does a number outside of its range.
 One of the right type whose content cannot be stored, as a text with a lone surrogate, raises InternalError. Both name
-the argument and say what is wanted (contract: store-23). Only types are looked at, and no container is walked that the
-caller does not have to walk anyway, so that a check costs a few nanoseconds.
+the argument and say what is wanted (contract: store-23).
+
+These checks run in every call, so they look at types alone. The contents of a container are checked by the codec that
+walks it anyway.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ E = TypeVar("E", bound=StrEnum)
 _FIELD = re.compile(r"field_name='([^']*)'")
 
 LONGEST = timedelta(days=36_500)
+"""The longest duration that is accepted, a hundred years: the present moment plus it is still a valid datetime."""
 
 REFUSALS = (ValueError, TypeError, AttributeError, LookupError, OverflowError, RecursionError)
 """What writing a value as JSON may raise if it holds what its model would have refused."""
@@ -116,15 +119,6 @@ def listed(name: str, values: object) -> list[Any]:
     if isinstance(values, str | bytes | bytearray | Mapping | BaseModel) or not isinstance(values, Iterable):
         raise errors.ValidationError(f"{name} must be a list, not a value of type {kind.__name__}")
     return [*cast("Iterable[Any]", values)]
-
-
-def instances(name: str, values: object, kind: type[T]) -> list[T]:
-    """The items of any iterable, which are all of this class."""
-    items = listed(name, values)
-    for number, item in enumerate(items):
-        if not isinstance(item, kind):
-            instance(f"{name}[{number}]", item, kind)
-    return items
 
 
 def texts(name: str, values: object) -> list[str]:

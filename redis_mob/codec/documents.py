@@ -50,7 +50,7 @@ def encode_document(what: str, argument: str, document: M, model: type[M]) -> by
 def encode_revision(argument: str, revision: int | None) -> bytes:
     """An expected revision as scripts compare it: decimal text, empty for any. Raises ValidationError for no integer.
 
-    Stored revisions have at most 64 bits, so that a number outside of them equals none, whatever its length.
+    Stored revisions have at most 64 bits, so that a number of more bits, or a negative one, equals none of them.
     """
     number = optional_integer(argument, revision)
     if number is None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 
 class Clock:
-    """Never goes back, whatever happens to the clock of the machine."""
+    """Never goes back, even if the clock of the machine does."""
 
     def __init__(self) -> None:
         self._latest = datetime.min.replace(tzinfo=UTC)

@@ -68,7 +68,7 @@ class ConfigDocuments:
         return self.revision(write) == write.condition
 
     def perform(self, write: EncodedWrite, now: datetime, feed_length: int) -> None:
-        """Make a write happen, whatever its condition; to delete what is not there is no change."""
+        """Make a write happen without a look at its condition. Deleting what does not exist is no change."""
         if write.document is not None:
             self._put(write, write.document, now)
         elif self._versions.pop((write.namespace, write.id), None) is None:

@@ -18,7 +18,7 @@ class EntryLog:
     def __init__(self) -> None:
         self.wake_ups = MemoryWakeUps()
         self.newest = 0
-        """The greatest cursor ever given, whatever was deleted since."""
+        """The greatest cursor ever given, also if its entry was deleted since."""
         self._entries: list[Entry] = []
 
     def read_after(self, cursor: int, limit: int | None) -> list[Entry]:

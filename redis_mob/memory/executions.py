@@ -155,7 +155,7 @@ class MemoryExecutionStore(ExecutionStore):
 
 
 async def _let_others_run() -> None:
-    """Suspend once, as a server makes everybody do: for what a worker or a handler calls again and again."""
+    """Give other tasks a turn, as waiting for a server does: workers and handlers call these methods in loops."""
     await asyncio.sleep(0)
 
 

@@ -36,7 +36,7 @@ K = TypeVar("K", FlowRunState, FlowFrameState, LoopIterationState)
 
 
 def copied(model: M) -> M:
-    """The same value, made from its JSON: it shares no document that somebody could change."""
+    """The same value, made from its JSON: it shares no object that the caller could change."""
     return type(model).model_validate_json(model.model_dump_json())
 
 
@@ -75,7 +75,7 @@ def next_loop(loop_instance_id: str, expected: LoopSnapshot | None, following: L
 
 
 def first_loop(loop_instance_id: str, loop: LoopSnapshot) -> LoopSnapshot:
-    """A loop that is written whatever is there. Raises like `codec.changes.fields_of_loop`."""
+    """A loop that is written without a compare. Raises like `codec.changes.fields_of_loop`."""
     fields_of_loop(loop_instance_id, loop)
     return LoopSnapshot(kernel_state=decoded(loop.kernel_state))
 

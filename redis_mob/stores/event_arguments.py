@@ -49,5 +49,5 @@ def stored_event(event: NewMobEvent, reply: Sequence[bytes | int]) -> MobEvent:
 
 
 def cursor_argument(cursor: int) -> int:
-    """A cursor within the range of stream ids; whatever lies outside is before or after everything."""
+    """A cursor within the range of stream ids; a number outside of it is before or after all of them."""
     return min(max(cursor, 0), U64_MAX)

@@ -1,6 +1,6 @@
 """Arguments that are nearly right, for every public method: refused in our words, before anything is written.
 
-Whatever is given, a server and a namespace in memory say the same, nothing but our errors leaves them, a refused call
+For every value a server and a namespace in memory say the same, and nothing but our errors leaves them. A refused call
 leaves everything as it was, and after an accepted one everything can be read (contract: store-23).
 """
 
