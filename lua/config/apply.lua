@@ -17,8 +17,8 @@ end
 
 local function refusal(write)
   if write.condition == 'any' then return nil end
-  if write.condition == 'absent' then return present(write.place) and EXISTS or nil end
-  local actual = revision_of(write.place)
+  if write.condition == 'absent' then return present(write) and EXISTS or nil end
+  local actual = revision_of(write)
   return actual ~= write.condition and actual or nil
 end
 

@@ -8,6 +8,6 @@
 --- @include lib/config_writes
 
 --- @args feed_length expected write:name
-local actual = revision_of(write.place)
+local actual = revision_of(write)
 if actual ~= expected then return actual end
 return commit_writes(feed_length, { write })

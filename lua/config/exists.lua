@@ -5,8 +5,9 @@
 
 --- @include lib/counts
 
---- @keys meta documents
---- @args place
+--- @keys meta documents ids
+--- @args place id
+--- @include lib/config_presence
 local exists = redis.call('HEXISTS', documents, place)
-if exists == 0 then expect_whole('HLEN', documents) end
+if exists == 0 then expect_absent(place, id) end
 return exists

@@ -5,15 +5,16 @@
 -- Leaves everything as it was.
 
 --- @include lib/config_documents
+--- @include lib/counters
 
 --- @args document:name
 local place = document.place
-if not present(place) then return {} end
+if not present(document) then return {} end
 
 expect_whole('HLEN', history)
 expect_whole('HLEN', versions)
 local found = { version_at(place) }
-local count = tonumber(redis.call('HGET', history, 'n:' .. place) or '0')
+local count = next_count(history, 'n:' .. place) - 1
 for number = count, math.max(count - PAST + 1, 1), -1 do
   found[#found + 1] = redis.call('HGET', history, past_field(place, number)) or ''
 end

@@ -5,8 +5,9 @@
 
 --- @include lib/counts
 
---- @keys meta documents
---- @args place
+--- @keys meta documents ids
+--- @args place id
+--- @include lib/config_presence
 local document = redis.call('HGET', documents, place)
-if not document then expect_whole('HLEN', documents) end
+if not document then expect_absent(place, id) end
 return document

@@ -7,5 +7,5 @@
 --- @include lib/config_writes
 
 --- @args feed_length write:document
-if present(write.place) then return EXISTS end
+if present(write) then return EXISTS end
 return commit_writes(feed_length, { write })

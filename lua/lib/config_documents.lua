@@ -5,6 +5,7 @@
 --- @include lib/counts
 
 --- @keys meta documents versions history ids tokens feed channel
+--- @include lib/config_presence
 
 -- past versions of a document; with the present one it has 20
 local PAST = 19
@@ -14,15 +15,15 @@ local function take_name()
   return { namespace = namespace, id = id, place = namespace .. id }
 end
 
-local function present(place)
-  if redis.call('HEXISTS', documents, place) == 1 then return true end
-  expect_whole('HLEN', documents)
+local function present(document)
+  if redis.call('HEXISTS', documents, document.place) == 1 then return true end
+  expect_absent(document.place, document.id)
   return false
 end
 
 -- decimal text; '0' if there is no document
-local function revision_of(place)
-  local version = redis.call('HGET', versions, place)
+local function revision_of(document)
+  local version = present(document) and redis.call('HGET', versions, document.place)
   if not version then expect_whole('HLEN', versions) end
   return string.match(version or '', '^%d+') or '0'
 end

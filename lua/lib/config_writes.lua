@@ -19,7 +19,7 @@ end
 local function effective(writes)
   local found = {}
   for _, write in ipairs(writes) do
-    local here = present(write.place)
+    local here = present(write)
     if here and write.document then write.past = next_count(history, 'n:' .. write.place) end
     if here or write.document then found[#found + 1] = write end
   end

@@ -60,7 +60,7 @@ def encode_revision(argument: str, revision: int | None) -> bytes:
 
 def decode_revision(what: str, revision: bytes) -> int:
     """A revision of at most 64 bits. Raises SerializationError naming the document that has it."""
-    return _decimal(what, "revision", revision)
+    return decode_decimal(what, "revision", revision)
 
 
 def decode_spec(mob_id: str, stored: bytes) -> tuple[MobDefinition, int]:
@@ -79,7 +79,7 @@ def decode_profile(name: str, stored: bytes) -> StoredRealmProfile:
     what = profile_named(name)
     revision, created_at, updated_at, profile = (*stored.split(b" ", 3), b"", b"", b"")[:4]
     number = decode_revision(what, revision)
-    created, updated = _time(what, "created_at", created_at), _time(what, "updated_at", updated_at)
+    created, updated = decode_time(what, "created_at", created_at), decode_time(what, "updated_at", updated_at)
     try:
         content = Profile.model_validate_json(profile)
     except ValidationError as error:
@@ -97,14 +97,16 @@ def profile_named(name: str) -> str:
     return f"realm profile {shown(name)}"
 
 
-def _decimal(what: str, field: str, digits: bytes) -> int:
+def decode_decimal(what: str, field: str, digits: bytes) -> int:
+    """A number of at most 64 bits. Raises SerializationError saying what it is a field of."""
     if digits.isdigit() and len(digits) <= len(str(U64_MAX)) and (number := int(digits)) <= U64_MAX:
         return number
     raise SerializationError(f"{what}: {field} is no number of at most 64 bits")
 
 
-def _time(what: str, field: str, digits: bytes) -> datetime:
+def decode_time(what: str, field: str, digits: bytes) -> datetime:
+    """A moment in microseconds since 1970. Raises like `decode_decimal`."""
     try:
-        return moment(_decimal(what, field, digits))
+        return moment(decode_decimal(what, field, digits))
     except OverflowError as error:
         raise SerializationError(f"{what}: {field} lies after the year 9999") from error

@@ -7,11 +7,13 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from redis_mob.codec import config as codec
+from redis_mob.codec.documents import decode_decimal
 from redis_mob.codec.packing import Argument
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.replies import Reply
 from redis_mob.contracts.config import FEED_LENGTH, ConfigSubscription, Documents, WatchableConfigStore
+from redis_mob.errors import shown
 from redis_mob.models.config import (
     ConfigSnapshot,
     ConfigVersion,
@@ -58,12 +60,12 @@ class RedisConfigStore(WatchableConfigStore):
 
     async def lookup(self, namespace: str, id: str) -> Found | None:
         place = self._place(namespace, id)
-        text = await self._client.read("config/lookup", [self._keys.meta, self._keys.config_documents], [place])
+        text = await self._client.read("config/lookup", self._readable, [place, id])
         return None if text is None else Found(codec.decode_document(codec.document_name(namespace, id), text))
 
     async def exists(self, namespace: str, id: str) -> bool:
         place = self._place(namespace, id)
-        return bool(await self._client.read("config/exists", [self._keys.meta, self._keys.config_documents], [place]))
+        return bool(await self._client.read("config/exists", self._readable, [place, id]))
 
     async def list(self, namespace: str, offset: int = 0, limit: int | None = None) -> Documents:
         first = min(codec.check_count("offset", offset), _EVERYTHING)
@@ -100,11 +102,12 @@ class RedisConfigStore(WatchableConfigStore):
         packed = [self._packed(namespace) for namespace in wanted]
         cursor, *found = await self._client.read("config/snapshot", keys, {"namespaces": packed})
         documents = {name: dict(self._documents(name, rows)) for name, rows in zip(wanted, found, strict=True)}
-        return ConfigSnapshot(documents, int(cursor))
+        return ConfigSnapshot(documents, decode_decimal("the feed of config changes", "its cursor", cursor))
 
     async def change_token(self, namespace: str) -> int:
         packed, keys = self._packed(namespace), [self._keys.meta, self._keys.config_tokens]
-        return int(await self._client.read("config/change_token", keys, [packed]))
+        token = await self._client.read("config/change_token", keys, [packed])
+        return decode_decimal(f"config namespace {shown(namespace)}", "its change token", token)
 
     async def history(self, namespace: str, id: str) -> Sequence[ConfigVersion]:
         name = [self._packed(namespace), codec.check_id(id)]

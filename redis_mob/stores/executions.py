@@ -10,6 +10,7 @@ from redis_mob.codec import executions as codec
 from redis_mob.codec import ledgers
 from redis_mob.codec.arguments import duration, instance, integer, storable, text, texts
 from redis_mob.codec.changes import change_of_frame, change_of_loop, change_of_run, counted
+from redis_mob.codec.documents import decode_time
 from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.packing import Argument
 from redis_mob.codec.runs import check_count, decode_run, encode_run, place_prefix, run_parts
@@ -85,7 +86,7 @@ class RedisExecutionStore(ExecutionStore):
             launch=codec.decode_launch(run_id, launch),
             executions=codec.decode_executions(run_id, executions),
             cancel_requested=b"cancel_requested_at" in parts.head,
-            launched_at=ledgers.moment(int(parts.head[b"launched_at"])),
+            launched_at=decode_time(f"run {run_id}", "launched_at", parts.head.get(b"launched_at", b"")),
             now=ledgers.moment(int(reply[0])),
         )
 
