@@ -21,6 +21,7 @@ from redis_mob.connection.servers.url import parse_address
 from redis_mob.errors import (
     OutcomeUnknownError,
     RedisMobError,
+    SerializationError,
     StorageUnavailableError,
     WriteFailedError,
 )
@@ -274,9 +275,9 @@ async def test_a_foreign_entry_in_a_stream_refuses_every_append_truthfully(url: 
         admin.xadd(KEYS.config_feed, {"a": "b"}, id="1000000-0")
         ends: dict[str, object] = {}
         assert await attack(writes, storage, admin, ends) == []
-        refused = {name for name, end in ends.items() if isinstance(end, WriteFailedError)}
-        assert [name for name in refused if isinstance(ends[name], OutcomeUnknownError)] == []
-        assert {"events.append", "config.put", "runs.cas_run_snapshot_and_append_terminal_event"} <= refused
+        damaged = {name for name, end in ends.items() if isinstance(end, SerializationError)}
+        assert [name for name, end in ends.items() if isinstance(end, OutcomeUnknownError)] == []
+        assert {"events.append", "config.put", "runs.cas_run_snapshot_and_append_terminal_event"} <= damaged
 
 
 async def test_a_refusal_without_words_names_the_advice(tmp_path: Path) -> None:
