@@ -3,7 +3,8 @@
 -- ARGV   sequence: number of the call in its slot
 -- Reply  {1, its reply as the protocol spells it, which may be an error: see lib/session} | {0} when it never was
 --        executed, and never will be | {-1} when that cannot be told: the session has expired, or the slot has gone on
--- Leaves an empty receipt in the place of a call that was not executed, which fences it (see lib/session).
+-- Leaves a fence in the place of a call that was not executed. It holds the number of the last one that was, so that it
+-- does not hide that the receipt of a later one is gone (see lib/session).
 
 --- @include lib/mutate
 --- @include lib/when_full
@@ -11,16 +12,17 @@
 --- @keys session
 --- @args slot sequence
 local receipt = redis.call('HGET', session, slot)
+local last = '0'
 if receipt then
-  local space = string.find(receipt, ' ', 1, true)
-  local last = tonumber(string.sub(receipt, 1, space - 1))
-  if last > tonumber(sequence) then return { -1 } end
-  if last == tonumber(sequence) then
-    return space < #receipt and { 1, string.sub(receipt, space + 1) } or { 0 }
+  local number, first = string.match(receipt, '^(%d+) (.*)$')
+  if tonumber(number) > tonumber(sequence) then return { -1 } end
+  if number == sequence then
+    return string.find(first, '^%d*$') and { 0 } or { 1, first }
   end
+  last = number
 elseif redis.call('HLEN', session) == 0 then
   return { -1 }
 end
 write_even_when_full(session)
-mutate('HSET', session, slot, sequence .. ' ')
+mutate('HSET', session, slot, sequence .. ' ' .. last)
 return { 0 }

@@ -3,9 +3,9 @@
 -- Numbers and receipts: decision 0015. Epochs: decision 0017. Ends that are no reply: decision 0018.
 --
 -- KEYS   last two: meta, session
--- ARGV   last, all in one, with spaces between: slot, sequence number of the call in its slot, greatest one of the slot
---        that was answered and recorded, epoch that the client knows (- = none), milliseconds that the session lives,
---        1 when it is time to prolong it and 0 else
+-- ARGV   last, all in one, with spaces between: slot, sequence number of the call in its slot, a slot and the number of a
+--        call in it that was answered and recorded (0 = none was), epoch that the client knows (- = none), milliseconds
+--        that the session lives, 1 when it is time to prolong it and 0 else
 -- Reply  that of the operation | {RECEIPT, the first reply as the protocol spells it} | {UNRECORDED, the reply}: it
 --        wrote nothing, and the server refused the receipt | an error:
 --        PARTIAL, number of writes, command and key of the next one (- - = none), what failed: it ended half-way
@@ -20,8 +20,8 @@
 --- @include lib/when_full
 
 local session, meta = KEYS[#KEYS], KEYS[#KEYS - 1]
-local slot, sequence, answered, epoch, time_to_live, prolong =
-  string.match(ARGV[#ARGV], '^(%d+) (%d+) (%d+) (%S+) (%d+) (%d)$')
+local slot, sequence, witness, answered, epoch, time_to_live, prolong =
+  string.match(ARGV[#ARGV], '^(%d+) (%d+) (%d+) (%d+) (%S+) (%d+) (%d)$')
 
 -- what a reply looks like on the wire
 local function spelled(reply)
@@ -38,28 +38,40 @@ local function spelled(reply)
   return '*' .. #parts .. '\r\n' .. table.concat(parts)
 end
 
+-- A receipt is the number of a call and its first reply; a fence, which `resolve` leaves, has in the place of the reply
+-- the number of the last call before it.
+local function is_fence(first) return string.match(first, '^%d*$') end
+
+-- the greatest number of a call that was executed in the slot of a receipt, as far as the server knows
+local function last_call(receipt)
+  if not receipt then return 0 end
+  local number, first = string.match(receipt, '^(%d+) (.*)$')
+  return tonumber(is_fence(first) and first ~= '' and first or number)
+end
+
 local function operation()
 --- @operation
 end
 
 -- The receipt comes before everything else: a call that has happened is answered with its first reply, however the
 -- server is now, and whatever epoch the namespace has come to since.
-local receipt, last = redis.call('HGET', session, slot), 0
+local receipt = redis.call('HGET', session, slot)
 if receipt then
   local number, first = string.match(receipt, '^(%d+) (.*)$')
-  last = tonumber(number)
-  if number == sequence and first ~= '' then
+  if number == sequence and not is_fence(first) then
     if string.sub(first, 1, 1) == '-' then return redis.error_reply(string.sub(first, 2, -3)) end
     return { 'RECEIPT', first }
   end
   -- the slot has gone on, or `resolve` has said that this call never happens: an original that comes late must not
-  if last >= tonumber(sequence) then return redis.error_reply('FENCED the call was given up') end
+  if tonumber(number) >= tonumber(sequence) then return redis.error_reply('FENCED the call was given up') end
 end
 
 -- The epoch comes before the operation: a client that has missed a loss must not write from what it has read before.
 local current = redis.call('HGET', meta, 'epoch') or '0'
 local known = epoch == '-' or epoch == current
-if not known or last < tonumber(answered) then
+local seen = receipt
+if witness ~= slot then seen = redis.call('HGET', session, witness) end
+if not known or last_call(seen) < tonumber(answered) then
   -- A replica that lags behind misses receipts and epochs too. Only a server that takes writes may tell of a loss: this
   -- one raises the server's refusal, also where it is full and would go on.
   redis.call('HDEL', session, '')

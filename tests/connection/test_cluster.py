@@ -360,7 +360,7 @@ async def test_a_node_that_stays_dead_is_given_up(namespace: str, slot: int, imp
             await connection.call("calls/open_namespace", [keys.meta], [1])
         assert not isinstance(failed.value, OutcomeUnknownError)
         with pytest.raises(ReadFailedError, match=rf"{owner.port}.*several attempts"):
-            await connection.read("events/latest_cursor", [keys.events])
+            await connection.read("events/latest_cursor", [keys.meta, keys.events])
         for node in own.nodes:
             node.kill()
         with pytest.raises(WriteFailedError, match="no node of the Cluster answers"):

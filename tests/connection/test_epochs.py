@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
 from redis_mob.connection.calls.client import Client, connect
 from redis_mob.connection.calls.keys import Keys
+from redis_mob.connection.calls.sessions import MOST_UNKNOWN
 from redis_mob.connection.retry import RetryPolicy
-from redis_mob.errors import ChangeFeedTruncatedError, EpochChangedError, StorageUnavailableError
+from redis_mob.errors import ChangeFeedTruncatedError, EpochChangedError, OutcomeUnknownError, StorageUnavailableError
 from redis_mob.notifications.subscription import REMEMBERED
 from redis_mob.storage import MobStorage
 from redis_mob.testing.faults import Fault, fault_proxy, in_order
@@ -136,6 +137,48 @@ async def test_a_write_whose_reply_was_lost_with_it_is_told_not_to_have_happened
         with pytest.raises(EpochChangedError):
             await call
         assert await client.call(INCREASE, [keys.runs]) == 1
+        await client.aclose()
+
+
+@pytest.mark.parametrize("asked", [False, True], ids=["not asked for", "asked for"])
+@pytest.mark.parametrize("at_once", [1, 8])
+async def test_a_failover_that_also_loses_the_replies_of_all_calls_under_way_is_told(
+    server_url: str, namespace: str, connection: Client, keys: Keys, at_once: int, asked: bool
+) -> None:
+    """The slots of these calls are not used again, and asking for their outcome hides nothing."""
+    async with fault_proxy(server_url) as proxy:
+        client = await connect(proxy.url, namespace, retry=RetryPolicy(deadline=0))
+        await client.open_namespace(namespace)
+        before = await saved(connection, keys)
+        await asyncio.gather(*(client.call(INCREASE, [keys.runs]) for _ in range(at_once)))
+        proxy.plan = lambda request: Fault.NONE if request.is_handshake else Fault.CUT_BEFORE
+        lost = await asyncio.gather(
+            *(client.call(INCREASE, [keys.runs]) for _ in range(at_once)), return_exceptions=True
+        )
+        await put_back(connection, keys, before)
+        proxy.plan = in_order([])
+        for error in lost:
+            assert isinstance(error, OutcomeUnknownError)
+            if asked:
+                with suppress(OutcomeUnknownError):  # of a slot that began after what was put back
+                    assert not (await client.resolve(error.token)).executed
+        with pytest.raises(EpochChangedError):
+            await client.call(INCREASE, [keys.runs])
+        assert await client.call(INCREASE, [keys.runs]) == 1
+        await client.aclose()
+
+
+async def test_replies_that_are_lost_are_no_loss_of_writes(server_url: str, namespace: str, keys: Keys) -> None:
+    async with fault_proxy(server_url) as proxy:
+        client = await connect(proxy.url, namespace, retry=RetryPolicy(deadline=0))
+        await client.open_namespace(namespace)
+        for fault in (Fault.CUT_AFTER, Fault.CUT_BEFORE) * (MOST_UNKNOWN // 2 + 1):
+            proxy.plan = lambda request, fault=fault: Fault.NONE if request.is_handshake else fault
+            with pytest.raises(OutcomeUnknownError) as unknown:
+                await client.call(INCREASE, [keys.runs])
+            proxy.plan = in_order([])
+            assert (await client.resolve(unknown.value.token)).executed is (fault is Fault.CUT_AFTER)
+            await client.call(INCREASE, [keys.runs])
         await client.aclose()
 
 

@@ -24,6 +24,7 @@ from tests.support.fake_server import HANG_UP, Answer, fake_server, usual
 HALF = adhoc("mutate('HINCRBY', KEYS[1], 'n', 1) mutate('HINCRBY', KEYS[1], 'n', 1) mutate('RPUSH', KEYS[1], 'x')")
 """Two writes, and one that a hash refuses."""
 
+COUNT = adhoc("return mutate('HINCRBY', KEYS[1], 'n', 1)")
 BROKEN_HALF = adhoc("mutate('HINCRBY', KEYS[1], 'n', 1) error('boom\\nbang')")
 NOTHING = adhoc("redis.call('HGET', KEYS[1], 'n') mutate('RPUSH', KEYS[1], 'x')")
 """What fails is its first write."""
@@ -141,11 +142,11 @@ async def test_a_right_that_is_taken_away_says_nothing_of_an_earlier_attempt(tmp
 
 
 async def test_a_session_that_is_no_hash_any_more_is_given_up(client: Client, keys: Keys) -> None:
-    await client.call(INCREASE, [keys.runs])
+    await client.call(COUNT, [keys.specs])
     assert client._sessions is not None
     key = client._sessions.key(client._sessions._session.client)
     await client.router.request("SET", key, "damaged")
     with pytest.raises(WriteFailedError, match="WRONGTYPE") as refused:
-        await client.call(INCREASE, [keys.runs])
+        await client.call(COUNT, [keys.specs])
     assert not isinstance(refused.value, OutcomeUnknownError)
-    assert await client.call(INCREASE, [keys.runs]) == 2
+    assert await client.call(COUNT, [keys.specs]) == 2

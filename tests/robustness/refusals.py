@@ -69,11 +69,19 @@ class Caller:
 
     async def call(self, number: int) -> None:
         """Make one call of a random kind; an event has this number."""
-        kind = self._random.choice(("append", "append", "compare", "put", "put_if_absent", "put_if_revision", "delete"))
+        kinds = ("append", "append", "compare", "put", "put_if_absent", "put_if_revision", "delete")
+        await self._do(self._random.choice(kinds), number)
+
+    async def append_and_learn(self, number: int) -> None:
+        """Append the event of this number, and learn what became of it."""
+        await self._do("append", number)
+
+    async def _do(self, kind: str, number: int) -> None:
         outcome = "answered"
         try:
             if kind == "append":
-                await self.append(number)
+                await self.storage.events.append(numbered(number))
+                self.acknowledged.add(number)
             else:
                 await self._write(kind)
         except EpochChangedError:
@@ -91,11 +99,6 @@ class Caller:
         except RedisMobError as error:
             self.broken.append(f"{kind} raised {error!r}")
         self._counted[outcome] += 1
-
-    async def append(self, number: int) -> None:
-        """Append an event, and remember that this was acknowledged."""
-        await self.storage.events.append(numbered(number))
-        self.acknowledged.add(number)
 
     async def _write(self, kind: str) -> None:
         config, id = self.storage.config, self._random.choice("abc")
@@ -240,17 +243,18 @@ class Refusals:
         for caller in self._callers:
             told = caller.told
             for _ in range(2):
-                first = self._numbers + 1
-                self._numbers += TASKS
-                await asyncio.gather(*(caller.call(number) for number in range(first, first + TASKS)))
-                appended = asyncio.gather(*(caller.append(self._next()) for _ in range(TASKS)), return_exceptions=True)
-                for end in await appended:
-                    if isinstance(end, EpochChangedError):
-                        caller.told += 1
-                    elif isinstance(end, Exception) and required:
-                        raise end
+                await asyncio.gather(*(caller.call(self._next()) for _ in range(TASKS)))
+                await asyncio.gather(*(self._acknowledge_one(caller, required) for _ in range(TASKS)))
             if required and caller.told > told:
                 self.broken.append("a client was told of a loss when nothing was lost")
+
+    async def _acknowledge_one(self, caller: Caller, required: bool) -> None:
+        """Let a client append one event; if that is required, as often as it takes until one is acknowledged."""
+        while True:
+            number = self._next()
+            await caller.append_and_learn(number)
+            if not required or number in caller.acknowledged:
+                return
 
     def _next(self) -> int:
         self._numbers += 1

@@ -26,7 +26,10 @@ IDLE = 300.0
 """Seconds without a prolongation after which a session is given up for a new one, long before it may have expired."""
 
 MOST_UNKNOWN = 100
-"""Calls of unknown outcome after which a session is given up for a new one: their receipts may still be asked for."""
+"""Calls of unknown outcome after which a session is given up for a new one, once one more call was answered.
+
+Their receipts may still be asked for.
+"""
 
 # the receipts expire while a laptop sleeps, and CLOCK_MONOTONIC would stand still meanwhile
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -61,6 +64,14 @@ class Session:
     free: list[Slot] = field(default_factory=list[Any])
     slots: int = 0
     unknown: int = 0
+    last_answered: tuple[int, int] = (0, 0)
+    """The slot and number of the call whose recorded answer came last: what a new slot asks the server for.
+
+    Slots of unknown outcome are not used again. When a failover loses the replies of all calls under way, no other slot
+    would be left to find out what else it has lost.
+    """
+    in_doubt: bool = False
+    """Since the last recorded answer, a call had an unknown outcome: the server may have lost what is acknowledged."""
 
 
 @dataclass(slots=True)
@@ -108,7 +119,9 @@ class Sessions:
         now = clock()
         session = self._session
         # an old session is given up long before the server may forget it: what it had acknowledged would look lost
-        if session.unknown >= MOST_UNKNOWN or (session.slots and now - session.prolonged > IDLE):
+        expires = session.slots and now - session.prolonged > IDLE
+        # not while in doubt: a new session would not find out that the server has lost what the old one knows of
+        if expires or (session.unknown >= MOST_UNKNOWN and not session.in_doubt):
             session = self._session = self._new()
         if not session.free:
             session.free.append(Slot(session, session.slots))
@@ -125,6 +138,8 @@ class Sessions:
         if not answer.recorded:
             return  # the receipt of the call before is still there, and is the one to look for
         slot.acknowledged = slot.sequence
+        slot.session.last_answered = slot.number, slot.sequence
+        slot.session.in_doubt = False
         if slot.prolongs and not answer.repeated:  # a repeated reply does not say what came of the first attempt
             slot.prolongs = False
             slot.session.prolonged = slot.begun
@@ -136,6 +151,7 @@ class Sessions:
             slot.session.asked = float("-inf")  # it is not known to be prolonged: the next call asks again
         if slot.outcome_unknown:
             slot.session.unknown += 1
+            slot.session.in_doubt = True
         else:
             # also after a cancellation: the next call fences an original that is still under way by its greater number
             slot.session.free.append(slot)
@@ -154,7 +170,9 @@ class Sessions:
         if slot.prolongs:
             slot.session.asked = slot.begun
         epoch = "-" if self.epoch is None else self.epoch
-        call = f"{slot.number} {slot.sequence} {slot.acknowledged} {epoch} {self._time_to_live} {int(slot.prolongs)}"
+        witness = (slot.number, slot.acknowledged) if slot.acknowledged else slot.session.last_answered
+        numbers = f"{slot.number} {slot.sequence} {witness[0]} {witness[1]}"
+        call = f"{numbers} {epoch} {self._time_to_live} {int(slot.prolongs)}"
         return [*arguments, call]
 
     def token(self, slot: Slot) -> str:
