@@ -22,8 +22,9 @@ def shown(value: object) -> str:
     return _cut(text, len(text))
 
 
-def shortened(text: str) -> str:
-    """A text that a caller gave, as it is, for a message: at most 200 characters of it, then how long it is."""
+def shortened(value: object) -> str:
+    """The text of a value that a caller gave, for a message: at most 200 characters of it, then how long it is."""
+    text = str(value)
     return _cut(text, len(text))
 
 
@@ -140,7 +141,7 @@ class FrameAtomicPersistenceUnavailableError(MobStoreError):
     """A backend cannot do this compound operation atomically. The stores here never raise it (contract: store-2)."""
 
     def __init__(self, operation: str) -> None:
-        super().__init__(f"this backend cannot do {operation} atomically")
+        super().__init__(f"this backend cannot do {shortened(operation)} atomically")
         self.operation = operation
 
 
@@ -158,7 +159,7 @@ class SealKeyMissingError(MobStoreError):
         self.key_id = key_id
         self.key_ids = (key_id, *others)
         super().__init__(
-            f"sealed secrets need seal key {', '.join(map(repr, self.key_ids))}, which this storage does not have: "
+            f"sealed secrets need seal key {', '.join(map(shown, self.key_ids))}, which this storage does not have: "
             "pass it to MobStorage.open(seal_key=...), in a SealKeyring if there are several"
         )
 
@@ -186,7 +187,7 @@ class RunAlreadyExistsError(InternalError):
     """A run with this id exists already; it was not touched."""
 
     def __init__(self, run_id: str) -> None:
-        super().__init__(f"run {run_id} exists already; every run needs an id of its own")
+        super().__init__(f"run {shortened(run_id)} exists already; every run needs an id of its own")
         self.run_id = run_id
 
 
@@ -210,7 +211,7 @@ class AlreadyExistsError(ConfigStoreError):
     """A config document that was to be created exists already; it was not touched. The text is `namespace/id`."""
 
     def __init__(self, namespace: str, id: str) -> None:
-        super().__init__(f"{namespace}/{id}")
+        super().__init__(f"{shortened(namespace)}/{shortened(id)}")
         self.namespace = namespace
         self.id = id
 
@@ -219,7 +220,7 @@ class VersionConflictError(ConfigStoreError):
     """A config document has another revision than the one expected; absence counts as 0. Nothing was written."""
 
     def __init__(self, expected: int, actual: int, name: str = "the document") -> None:
-        super().__init__(f"{name} has revision {actual}, not {expected}: read it again")
+        super().__init__(f"{shortened(name)} has revision {actual}, not {expected}: read it again")
         self.expected = expected
         self.actual = actual
 

@@ -9,7 +9,7 @@ from redis_mob.connection.calls.durability import Durability
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.rights import commands_needed
 from redis_mob.connection.servers.address import Address, EmbeddedAddress, MemoryAddress
-from redis_mob.errors import ValidationError
+from redis_mob.errors import ValidationError, shown
 
 DEFAULT_USER = "redis_mob"
 
@@ -38,7 +38,7 @@ class Rights:
         Raises ValidationError for a name that would have to be quoted.
         """
         if _USER.fullmatch(user) is None:
-            raise ValidationError(f"{user!r} is no name for a user: use characters of A-Z a-z 0-9 . _ @ : / + -")
+            raise ValidationError(f"{shown(user)} is no name for a user: use characters of A-Z a-z 0-9 . _ @ : / + -")
         return f"ACL SETUSER {user} on {PASSWORD_PLACE} {self}"
 
 

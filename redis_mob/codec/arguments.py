@@ -159,7 +159,7 @@ def _told(error: Exception) -> str:
         return error.reason
     if isinstance(error, PydanticSerializationError) and (fields := _FIELD.findall(str(error))):
         return "; ".join(f"{field}: its value is of another type" for field in dict.fromkeys(fields))
-    return shortened(str(error))
+    return shortened(error)
 
 
 def _wrong(name: str, wanted: str, value: object) -> errors.ValidationError:

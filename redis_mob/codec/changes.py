@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from redis_mob.codec.arguments import instance, text
 from redis_mob.codec.packing import Argument, pack
 from redis_mob.codec.snapshots import Snapshot, encode
+from redis_mob.errors import shown
 from redis_mob.models.flow import FlowFrameState, FlowRunState, FrameSnapshot, LoopIterationState, LoopSnapshot
 
 ABSENT = b""
@@ -71,13 +72,13 @@ def fields_of_run(state: FlowRunState) -> list[Argument]:
 def fields_of_frame(frame_id: str, frame: FrameSnapshot) -> list[Argument]:
     """Fields and values of a frame as it is first written."""
     name = text("frame_id", frame_id)
-    return _fields(snapshot_field(name), snapshot_group_field(name), _encoded_frame(f"frame {name!r}", frame))
+    return _fields(snapshot_field(name), snapshot_group_field(name), _encoded_frame(f"frame {shown(name)}", frame))
 
 
 def fields_of_loop(loop_instance_id: str, loop: LoopSnapshot) -> list[Argument]:
     """Fields and values of a loop as it is first written, or overwritten whole."""
     name = text("loop_instance_id", loop_instance_id)
-    return _fields(snapshot_field(name), snapshot_group_field(name), _encoded_loop(f"loop {name!r}", loop))
+    return _fields(snapshot_field(name), snapshot_group_field(name), _encoded_loop(f"loop {shown(name)}", loop))
 
 
 def _encoded_flow(name: str, state: FlowRunState) -> Snapshot:

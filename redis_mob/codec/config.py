@@ -72,7 +72,7 @@ def check_name(what: str, name: object) -> str:
     for position, character in enumerate(name):
         if unicodedata.category(character) in ("Cc", "Cs"):
             raise ValidationError(
-                f"{shown(name)} is no {what}: character {position} is {character!r}; control characters and lone "
+                f"{shown(name)} is no {what}: character {position} is {shown(character)}; control characters and lone "
                 "surrogates are not allowed"
             )
     return str.__str__(name)
@@ -237,7 +237,7 @@ def decode_change(prefix: str, cursor: int, fields: Mapping[bytes, bytes]) -> Co
         kind = ConfigChangeKind(fields[b"kind"].decode())
         event = ConfigChangeEvent(namespace=namespace, id=fields[b"id"].decode(), kind=kind)
     except UNPACK_ERRORS as error:
-        raise SerializationError(f"config change {cursor} cannot be read: {error!r}") from error
+        raise SerializationError(f"config change {cursor} cannot be read: {shown(error)}") from error
     if not event.namespace.startswith(prefix):
         return None
     return event.model_copy(update={"namespace": event.namespace.removeprefix(prefix)})

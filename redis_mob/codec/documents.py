@@ -34,7 +34,7 @@ def decode_name(what: str, field: bytes) -> str:
     try:
         return field.decode()
     except UnicodeDecodeError as error:
-        raise SerializationError(f"the {what} {field!r} cannot be read: it is no UTF-8") from error
+        raise SerializationError(f"the {what} {shown(field)} cannot be read: it is no UTF-8") from error
 
 
 def encode_document(what: str, argument: str, document: M, model: type[M]) -> bytes:

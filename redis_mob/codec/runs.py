@@ -14,7 +14,7 @@ from redis_mob.codec.field_checks import field_checks, require_fields
 from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.packing import UNPACK_ERRORS, Argument, pack, unpack
 from redis_mob.codec.snapshots import decode
-from redis_mob.errors import InternalError, SerializationError
+from redis_mob.errors import InternalError, SerializationError, shown
 from redis_mob.models.base import SortedDict, canonical_run_id
 from redis_mob.models.flow import FlowFrameState, FlowRunState, FrameSnapshot, LoopIterationState, LoopSnapshot
 from redis_mob.models.run import MobRun, MobRunStatus
@@ -77,7 +77,7 @@ def encode_run(run: MobRun) -> list[Sequence[Argument]]:
 def _parts_of(run: MobRun) -> list[Sequence[Argument]]:
     require_fields(run, _HEAD_CHECKS)
     if canonical_run_id(run.run_id) != run.run_id:
-        raise InternalError(f"the run cannot be stored: run_id {run.run_id!r} is not in lower case with hyphens")
+        raise InternalError(f"the run cannot be stored: run_id {shown(run.run_id)} is not in lower case with hyphens")
     head: list[Argument] = [
         b"head",
         pack(RunHead(run.mob_id, run.flow_id, ledgers.microseconds(run.created_at), run.schema_version)),

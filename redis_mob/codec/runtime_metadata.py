@@ -29,7 +29,7 @@ def decode_supervisor(mob_id: str, plaintext: bytes) -> SupervisorAuthorityRecor
     try:
         return SupervisorAuthorityRecord.model_validate_json(plaintext)
     except ValidationError as error:
-        raise SerializationError(f"{SUPERVISOR} of mob {mob_id!r}: {problems(error)}") from None
+        raise SerializationError(f"{SUPERVISOR} of mob {shown(mob_id)}: {problems(error)}") from None
 
 
 def encode_supervisor(mob_id: str, argument: str, record: SupervisorAuthorityRecord) -> bytes:
@@ -59,7 +59,7 @@ def decode_overlay_place(place: bytes) -> tuple[str, str, int]:
     try:
         mob_id, agent_identity, generation = unpack_all(place)
     except UNPACK_ERRORS as error:
-        raise SerializationError(f"the place {place!r} of an overlay cannot be read") from error
+        raise SerializationError(f"the place {shown(place)} of an overlay cannot be read") from error
     return mob_id, agent_identity, generation
 
 
@@ -128,7 +128,7 @@ def decode_token(place: bytes, plaintext: bytes) -> str:
 def overlay_at(place: bytes) -> str:
     """How messages name the overlay in a place."""
     mob_id, agent_identity, generation = decode_overlay_place(place)
-    return f"overlay of {agent_identity!r}, generation {generation}, of mob {mob_id!r}"
+    return f"overlay of {shown(agent_identity)}, generation {generation}, of mob {shown(mob_id)}"
 
 
 def _parts(place: bytes, stored: bytes) -> tuple[str, bytes | None]:

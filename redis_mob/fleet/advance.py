@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from redis_mob.errors import shown
 from redis_mob.fleet.deadline import is_out_of_time
 from redis_mob.fleet.dispatch import dispatch_step, is_wanted
 from redis_mob.fleet.run_end import abort, cancel, tell_end
@@ -60,7 +61,7 @@ def _carry_out(builder: TransitionBuilder, action: Action) -> None:
             return
         case RunNode(frame_id, node_id, step_id) if _is_forbidden(builder, step_id):
             role = builder.flow.steps[step_id].role
-            reason = f"the topology forbids step {step_id!r}: role {role!r} must not be addressed"
+            reason = f"the topology forbids step {shown(step_id)}: role {shown(role)} must not be addressed"
             abort(builder, reason, failing=(frame_id, node_id))
             return
         case StartBodyFrame(loop_instance_id):
@@ -91,7 +92,7 @@ def _evaluate_until(builder: TransitionBuilder, until: EvaluateUntil) -> None:
     spec = _loop_spec(builder, until.loop_instance_id)
     builder.decide_until(until, met=evaluate(spec.until, builder.context()))
     if builder.machine.loop(until.loop_instance_id).phase is LoopPhase.EXHAUSTED:
-        reason = f"loop {spec.loop_id!r}: its condition did not hold after {spec.max_iterations} iterations"
+        reason = f"loop {shown(spec.loop_id)}: its condition did not hold after {spec.max_iterations} iterations"
         builder.failure(FLOW_STEP, reason)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from redis_mob.errors import TemplateError
+from redis_mob.errors import TemplateError, shown
 from redis_mob.fleet.quorum import members_required
 from redis_mob.fleet.step_end import fail_step, skip_step
 from redis_mob.fleet.topology import record_violation
@@ -33,7 +33,7 @@ def dispatch_step(builder: TransitionBuilder, frame_id: str, node_id: str, step_
     required = members_required(spec.collection_policy)
     # With too few members the step can never succeed. It fails now, not after the others have worked in vain.
     if len(members) < required:
-        reason = f"insufficient targets: role {spec.role!r} has {len(members)} members, the step needs {required}"
+        reason = f"insufficient targets: role {shown(spec.role)} has {len(members)} members, the step needs {required}"
         fail_step(builder, frame_id, node_id, step_id, reason)
         return
     record_violation(builder, spec.role)

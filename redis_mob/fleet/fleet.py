@@ -65,11 +65,13 @@ class Fleet:
         flow = self._flow(text("flow_id", flow_id))
         for step_id, step in flow.steps.items():
             if handler_for(self._handlers, step.role) is None:
-                raise HandlerError(f"step {step_id!r}: role {step.role!r} has no handler; give one for it, or for '*'")
+                raise HandlerError(
+                    f"step {shown(step_id)}: role {shown(step.role)} has no handler; give one for it, or for '*'"
+                )
         try:
             check_value(params)
         except ValueError as error:
-            raise ValidationError(f"params: {shortened(str(error))}") from None
+            raise ValidationError(f"params: {shortened(error)}") from None
         limits, supervisor = self._definition.limits, self._definition.supervisor
         run = MobRun.pending(
             self._definition.id,
@@ -126,7 +128,7 @@ class Fleet:
         flow = self._definition.flows.get(flow_id)
         if flow is None:
             known = ", ".join(map(repr, self._definition.flows)) or "none"
-            raise NotFoundError(f"mob {self._definition.id!r} has no flow {shown(flow_id)}; it has: {known}")
+            raise NotFoundError(f"mob {shown(self._definition.id)} has no flow {shown(flow_id)}; it has: {known}")
         return flow
 
     def _run_id(self, flow_id: str, idempotency_key: str | None) -> str | None:
@@ -142,8 +144,8 @@ def _named_members(definition: MobDefinition, counts: Mapping[str, int]) -> Sort
     for role, count in counts.items():
         if role not in definition.profiles:
             raise ValidationError(f"members: the definition has no role {shown(role)}")
-        if not 0 <= integer(f"members: the number of {role!r}", count) <= MOST_MEMBERS:
-            raise ValidationError(f"members: role {role!r} cannot have {shown(count)} members")
+        if not 0 <= integer(f"members: the number of {shown(role)}", count) <= MOST_MEMBERS:
+            raise ValidationError(f"members: role {shown(role)} cannot have {shown(count)} members")
     return SortedDict(
         {role: tuple(f"{role}-{n}" for n in range(1, counts.get(role, 1) + 1)) for role in definition.profiles}
     )

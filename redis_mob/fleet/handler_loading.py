@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from redis_mob.errors import HandlerError
+from redis_mob.errors import HandlerError, shown
 from redis_mob.fleet.step_context import Handler, handler_for
 from redis_mob.models.flow_spec import FlowSpec
 
@@ -23,18 +23,20 @@ def load_handlers(name: str) -> dict[str, Handler]:
     """
     module_name, colon, attribute = name.partition(":")
     if not (module_name and colon and attribute):
-        raise HandlerError(f"handler {name!r}: write module:function or module:dict, as in handlers:greet")
+        raise HandlerError(f"handler {shown(name)}: write module:function or module:dict, as in handlers:greet")
     module = _imported(name, module_name)
     try:
         found = getattr(module, attribute)
     except AttributeError:
         raise HandlerError(
-            f"handler {name!r}: module {module_name!r} ({_place(module)}) has no {attribute!r}"
+            f"handler {shown(name)}: module {shown(module_name)} ({_place(module)}) has no {shown(attribute)}"
         ) from None
     if isinstance(found, Mapping):
         return _by_role(name, cast("Mapping[object, object]", found))
     if not callable(found):
-        raise HandlerError(f"handler {name!r}: it is a {type(found).__name__}, neither a function nor a dict of them")
+        raise HandlerError(
+            f"handler {shown(name)}: it is a {type(found).__name__}, neither a function nor a dict of them"
+        )
     return {"*": cast("Handler", found)}
 
 
@@ -44,7 +46,7 @@ def require_handlers(handlers: Mapping[str, Handler], flow_id: str, flow: FlowSp
     if missing := [repr(role) for role in roles if handler_for(handlers, role) is None]:
         served = ", ".join(map(repr, handlers))
         raise HandlerError(
-            f"flow {flow_id!r}: no handler for role {', '.join(missing)}; there are handlers for {served}: "
+            f"flow {shown(flow_id)}: no handler for role {', '.join(missing)}; there are handlers for {served}: "
             "add one, or one for '*', which serves all other roles"
         )
 
@@ -60,7 +62,8 @@ def _imported(name: str, module_name: str) -> Any:
         # A missing module may also be one that the handlers' module imports. Only the first case is a wrong name.
         if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
             raise HandlerError(
-                f"handler {name!r}: there is no module {error.name!r}, neither in {here} nor among the installed ones"
+                f"handler {shown(name)}: there is no module {shown(error.name)}, neither in "
+                f"{here} nor among the installed ones"
             ) from None
         raise _broken(name, module_name, error) from error
     except (Exception, SystemExit) as error:  # importing a module runs code that may raise anything
@@ -69,7 +72,7 @@ def _imported(name: str, module_name: str) -> Any:
 
 def _broken(name: str, module_name: str, error: BaseException) -> HandlerError:
     said = traceback.format_exception_only(error)[-1].strip()
-    return HandlerError(f"handler {name!r}: module {module_name!r} cannot be imported: {said}{_where(error)}")
+    return HandlerError(f"handler {shown(name)}: module {shown(module_name)} cannot be imported: {said}{_where(error)}")
 
 
 def _where(error: BaseException) -> str:
@@ -88,13 +91,15 @@ def _where(error: BaseException) -> str:
 
 def _by_role(name: str, found: Mapping[object, object]) -> dict[str, Handler]:
     if not found:
-        raise HandlerError(f"handler {name!r}: the dict is empty; it maps roles to functions")
+        raise HandlerError(f"handler {shown(name)}: the dict is empty; it maps roles to functions")
     handlers: dict[str, Handler] = {}
     for role, handler in found.items():
         if not isinstance(role, str):
-            raise HandlerError(f"handler {name!r}: the key {role!r} is no role; keys are texts")
+            raise HandlerError(f"handler {shown(name)}: the key {shown(role)} is no role; keys are texts")
         if not callable(handler):
-            raise HandlerError(f"handler {name!r}: role {role!r} has a {type(handler).__name__}, which is no function")
+            raise HandlerError(
+                f"handler {shown(name)}: role {shown(role)} has a {type(handler).__name__}, which is no function"
+            )
         handlers[role] = cast("Callable[..., Any]", handler)
     return handlers
 

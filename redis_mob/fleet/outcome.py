@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from redis_mob.errors import shown
 from redis_mob.fleet.schemas import check_schema
 from redis_mob.models.base import MAX_VALUE_DEPTH, check_json
 from redis_mob.models.execution import RunLaunch
@@ -55,7 +56,7 @@ def accepted(outcome: Outcome, step_id: str, launch: RunLaunch) -> Outcome:
             check_schema(value, launch.schemas[step_id])
     except ValueError as error:
         # Refused as a failed attempt, which is retryable: the same member may well answer in the right form next time.
-        return Failed(f"the output of step {step_id!r} is refused: {error}")
+        return Failed(f"the output of step {shown(step_id)} is refused: {error}")
     return Succeeded(value)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from redis_mob.errors import InternalError
+from redis_mob.errors import InternalError, shown
 from redis_mob.fleet.step_end import cancel_open
 from redis_mob.fleet.transition_builder import FLOW_STEP, TransitionBuilder
 from redis_mob.kernel.context import visible_context
@@ -60,5 +60,5 @@ def terminal_event(
 def _why_failed(failures: Iterable[FailureLedgerEntry]) -> str:
     """The failures of the run in one line: of each step the last, in the order in which they came."""
     reasons = {entry.step_id: entry.reason for entry in failures}
-    told = [reason if step == FLOW_STEP else f"step {step!r}: {reason}" for step, reason in reasons.items()]
+    told = [reason if step == FLOW_STEP else f"step {shown(step)}: {reason}" for step, reason in reasons.items()]
     return "; ".join(told) or "root frame sealed failed"

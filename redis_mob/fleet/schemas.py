@@ -12,7 +12,7 @@ from jsonschema.validators import validator_for
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import EMPTY_REGISTRY
 
-from redis_mob.errors import DefinitionError
+from redis_mob.errors import DefinitionError, shown
 from redis_mob.models.base import check_value
 from redis_mob.models.flow_spec import FlowSpec
 
@@ -40,7 +40,7 @@ def check_schema(value: Any, schema: Any) -> None:
     try:
         problem = min(validator.iter_errors(value), key=lambda error: error.json_path, default=None)
     except Unresolvable as error:
-        raise ValueError(f"its schema refers to {error.ref!r}, which it does not contain") from error
+        raise ValueError(f"its schema refers to {shown(error.ref)}, which it does not contain") from error
     except RecursionError as error:
         raise ValueError("its schema refers to itself without end, or the value is nested too deeply for it") from error
     if problem is not None:
@@ -53,11 +53,11 @@ def _read(step_id: str, reference: str) -> Any:
         _validator_class(schema).check_schema(schema)
     except (OSError, ValueError, RecursionError) as error:
         raise DefinitionError(
-            f"step {step_id!r}: expected_schema_ref is neither a JSON schema nor a file that holds one: {error}"
+            f"step {shown(step_id)}: expected_schema_ref is neither a JSON schema nor a file that holds one: {error}"
         ) from error
     except SchemaError as error:
         raise DefinitionError(
-            f"step {step_id!r}: expected_schema_ref is no valid JSON schema: {error.json_path}: {error.message}"
+            f"step {shown(step_id)}: expected_schema_ref is no valid JSON schema: {error.json_path}: {error.message}"
         ) from error
     return schema
 

@@ -23,6 +23,7 @@ from redis_mob.errors import (
     MobStoreError,
     ReadFailedError,
     WriteFailedError,
+    shown,
 )
 from redis_mob.fleet import engine
 from redis_mob.fleet.executor import execute
@@ -165,7 +166,7 @@ class Worker:
         # The handler sees the run that the claim was decided on: a second read could show another moment.
         view, handler = claimed.before, handler_for(self._handlers, execution.role)
         if handler is None:
-            raise HandlerError(f"role {execution.role!r} has no handler")
+            raise HandlerError(f"role {shown(execution.role)} has no handler")
         held = LeasedExecution(self._executions, run_id, key, execution, execution.lease, self._lease, view.now)
         flow = (await self._definition(view)).flows[view.run.flow_id]
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from redis_mob.errors import KernelError
+from redis_mob.errors import KernelError, shown
 from redis_mob.kernel.commands import SETTLED_AS, Frame, Loop, Run
 from redis_mob.kernel.machine import FlowMachine, apply
 from redis_mob.kernel.run import node_slot_free
@@ -105,7 +105,9 @@ class Draft:
     def end_step_node(self, frame_id: str, command: Frame, node_id: str) -> None:
         """End a running step node, give its slot back, and list the frame if other nodes became ready."""
         if self.machine.step_of(frame_id, node_id) is None:
-            raise KernelError(f"node {node_id!r} of frame {frame_id!r} runs no step; only its loop can end it")
+            raise KernelError(
+                f"node {shown(node_id)} of frame {shown(frame_id)} runs no step; only its loop can end it"
+            )
         self.node(frame_id, command, node_id)
         self.scheduler(Run.NODE_EXECUTION_RELEASED, frame_id=frame_id)
         self.sync_registration(frame_id)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 
+from redis_mob.errors import shown
 from redis_mob.kernel.diagnostics import Diagnostic, Severity
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow_spec import (
@@ -34,7 +35,7 @@ def validate_flows(definition: MobDefinition) -> Iterator[Diagnostic]:
             if role != "*" and role not in roles:
                 yield Diagnostic(
                     "topology_unknown_role",
-                    f"the role {role!r} is not defined; name a profile, or '*' for any",
+                    f"the role {shown(role)} is not defined; name a profile, or '*' for any",
                     f"topology.rules[{index}].{side}",
                 )
     for flow_id, flow in definition.flows.items():
@@ -42,7 +43,7 @@ def validate_flows(definition: MobDefinition) -> Iterator[Diagnostic]:
 
 
 def _unknown_role(role: str, location: str) -> Diagnostic:
-    return Diagnostic("flow_unknown_role", f"the role {role!r} is not defined; add [profiles.{role}]", location)
+    return Diagnostic("flow_unknown_role", f"the role {shown(role)} is not defined; add [profiles.{role}]", location)
 
 
 def _flow(definition: MobDefinition, location: str, flow: FlowSpec) -> Iterator[Diagnostic]:
@@ -66,7 +67,7 @@ def _step(flow: FlowSpec, location: str, step: FlowStepSpec) -> Iterator[Diagnos
     for dependency in step.depends_on:
         if dependency not in flow.steps:
             yield Diagnostic(
-                "flow_unknown_step", f"the flow has no step {dependency!r} to depend on", f"{location}.depends_on"
+                "flow_unknown_step", f"the flow has no step {shown(dependency)} to depend on", f"{location}.depends_on"
             )
     match step.collection_policy:
         case CollectQuorum(n=0):
@@ -101,7 +102,7 @@ def _branches(flow: FlowSpec, location: str) -> Iterator[Diagnostic]:
         if len(members) < 2:
             yield Diagnostic(
                 "branch_group_empty",
-                f"the branch {branch!r} has only the step {members[0]!r}; a choice needs at least two",
+                f"the branch {shown(branch)} has only the step {shown(members[0])}; a choice needs at least two",
                 location,
             )
         expected = set(flow.steps[members[0]].depends_on)
@@ -109,13 +110,13 @@ def _branches(flow: FlowSpec, location: str) -> Iterator[Diagnostic]:
             if flow.steps[step_id].condition is None:
                 yield Diagnostic(
                     "branch_step_missing_condition",
-                    f"the step belongs to the branch {branch!r} and needs a condition",
+                    f"the step belongs to the branch {shown(branch)} and needs a condition",
                     f"{location}.{step_id}.condition",
                 )
             if set(flow.steps[step_id].depends_on) != expected:
                 yield Diagnostic(
                     "branch_step_conflicting_deps",
-                    f"the steps of the branch {branch!r} must all depend on the same steps as {members[0]!r}",
+                    f"the steps of the branch {shown(branch)} must all depend on the same steps as {shown(members[0])}",
                     f"{location}.{step_id}.depends_on",
                 )
 
@@ -165,11 +166,11 @@ class _FrameGraph:
 
     def _step(self, location: str, node: FrameStepSpec) -> Iterator[Diagnostic]:
         if node.step_id not in self.flow.steps:
-            yield Diagnostic("flow_unknown_step", f"the flow has no step {node.step_id!r}", f"{location}.step_id")
+            yield Diagnostic("flow_unknown_step", f"the flow has no step {shown(node.step_id)}", f"{location}.step_id")
         if node.step_id in self.step_ids:
             yield Diagnostic(
                 "flow_cycle_detected",
-                f"the step {node.step_id!r} is run by another node already; in all frames of a flow, loop bodies "
+                f"the step {shown(node.step_id)} is run by another node already; in all frames of a flow, loop bodies "
                 "included, each step has one node",
                 f"{location}.step_id",
             )
@@ -179,7 +180,7 @@ class _FrameGraph:
         if node.loop_id in self.loop_ids:
             yield Diagnostic(
                 "flow_cycle_detected",
-                f"the loop id {node.loop_id!r} is taken; each loop of a flow needs one of its own",
+                f"the loop id {shown(node.loop_id)} is taken; each loop of a flow needs one of its own",
                 f"{location}.loop_id",
             )
         self.loop_ids.add(node.loop_id)
@@ -189,7 +190,7 @@ def _node_dependencies(location: str, node: FrameStepSpec | RepeatUntilSpec, fra
     for dependency in node.depends_on:
         if dependency not in frame.nodes:
             yield Diagnostic(
-                "flow_unknown_step", f"the frame has no node {dependency!r} to depend on", f"{location}.depends_on"
+                "flow_unknown_step", f"the frame has no node {shown(dependency)} to depend on", f"{location}.depends_on"
             )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
 
-from redis_mob.errors import KernelError
+from redis_mob.errors import KernelError, shown
 from redis_mob.kernel.commands import SETTLED_AS, Frame
 from redis_mob.models.authority import FrameCommand, FrameSeed
 from redis_mob.models.base import presorted
@@ -52,21 +52,23 @@ def seeded(seed: FrameSeed) -> FlowFrameState:
 def _check_seed(seed: FrameSeed) -> None:
     tracked = seed.tracked_nodes
     if tuple(sorted(seed.ordered_nodes)) != tracked:
-        raise KernelError(f"frame {seed.frame_id!r}: the order {seed.ordered_nodes} is not one of the nodes {tracked}")
+        raise KernelError(
+            f"frame {shown(seed.frame_id)}: the order {seed.ordered_nodes} is not one of the nodes {tracked}"
+        )
     known = set(tracked)
     for field, described in (("kinds", seed.node_kind), ("statuses", seed.node_status)):
         if described.keys() != known:
             odd = ", ".join(sorted(described.keys() ^ known))
-            raise KernelError(f"frame {seed.frame_id!r}: nodes and {field} do not match: {odd}")
+            raise KernelError(f"frame {shown(seed.frame_id)}: nodes and {field} do not match: {odd}")
     for node in seed.ordered_nodes:
         _check_seeded_node(seed, node, known)
     queue = tuple(node for node in seed.ordered_nodes if seed.node_status[node] is NodeStatus.READY)
     if seed.ready_queue != queue:
-        raise KernelError(f"frame {seed.frame_id!r}: the ready queue is {seed.ready_queue}, not {queue}")
+        raise KernelError(f"frame {shown(seed.frame_id)}: the ready queue is {seed.ready_queue}, not {queue}")
 
 
 def _check_seeded_node(seed: FrameSeed, node: str, known: set[str]) -> None:
-    where = f"frame {seed.frame_id!r}, node {node!r}"
+    where = f"frame {shown(seed.frame_id)}, node {shown(node)}"
     dependencies = seed.node_dependencies.get(node, ())
     if not known.issuperset(dependencies):
         raise KernelError(f"{where}: unknown dependencies in {dependencies}")
@@ -87,10 +89,10 @@ def transition(state: FlowFrameState, command: FrameCommand) -> FlowFrameState:
     needs it, or a seal does not fit the nodes (contract: kernel-17, kernel-18, kernel-20, kernel-21).
     """
     if state.phase is not FramePhase.RUNNING:
-        raise KernelError(f"frame {state.frame_id!r} is {state.phase}; {command.command} needs it Running")
+        raise KernelError(f"frame {shown(state.frame_id)} is {state.phase}; {command.command} needs it Running")
     handler = _HANDLERS.get(command.command)
     if handler is None:
-        raise KernelError(f"frame {state.frame_id!r}: {command.command!r} is no command of the frame machine")
+        raise KernelError(f"frame {shown(state.frame_id)}: {shown(command.command)} is no command of the frame machine")
     return handler(state, command)
 
 
@@ -124,7 +126,7 @@ def all_ended(state: FlowFrameState) -> bool:
 
 def _node(state: FlowFrameState, command: FrameCommand) -> str:
     if command.node_id is None or command.node_id not in state.node_status:
-        raise KernelError(f"frame {state.frame_id!r} has no node {command.node_id!r} ({command.command})")
+        raise KernelError(f"frame {shown(state.frame_id)} has no node {shown(command.node_id)} ({command.command})")
     return command.node_id
 
 
@@ -132,7 +134,7 @@ def _admit(state: FlowFrameState, command: FrameCommand) -> FlowFrameState:
     node = _node(state, command)
     if node not in state.ready_queue:
         raise KernelError(
-            f"frame {state.frame_id!r}: node {node!r} is {state.node_status[node]}, not in the ready queue"
+            f"frame {shown(state.frame_id)}: node {shown(node)} is {state.node_status[node]}, not in the ready queue"
         )
     branch = state.node_branches.get(node)
     rivals = [
@@ -155,7 +157,8 @@ def _settle(state: FlowFrameState, command: FrameCommand) -> FlowFrameState:
     node = _node(state, command)
     if state.node_status[node] is not NodeStatus.RUNNING:
         raise KernelError(
-            f"frame {state.frame_id!r}: {command.command} needs node {node!r} Running; it is {state.node_status[node]}"
+            f"frame {shown(state.frame_id)}: {command.command} needs node {shown(node)} Running; "
+            f"it is {state.node_status[node]}"
         )
     settled = SETTLED_AS[Frame(command.command)]
     statuses: dict[str, NodeStatus] = {**state.node_status, node: settled}
@@ -213,10 +216,10 @@ def _record_output(state: FlowFrameState, command: FrameCommand) -> FlowFrameSta
 def _seal(state: FlowFrameState, command: FrameCommand) -> FlowFrameState:
     if not all_ended(state):
         open_nodes = sorted(node for node, status in state.node_status.items() if status not in ENDED)
-        raise KernelError(f"frame {state.frame_id!r} cannot be sealed; not over yet: {', '.join(open_nodes)}")
+        raise KernelError(f"frame {shown(state.frame_id)} cannot be sealed; not over yet: {', '.join(open_nodes)}")
     fitting = (outcome(state), _strict_outcome(state))
     if command.terminal_status not in fitting:
-        raise KernelError(f"frame {state.frame_id!r} ends {fitting[0]}, not {command.terminal_status}")
+        raise KernelError(f"frame {shown(state.frame_id)} ends {fitting[0]}, not {command.terminal_status}")
     phase = FramePhase(command.terminal_status)
     return state.model_copy(update={"phase": phase})
 

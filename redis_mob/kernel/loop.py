@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from redis_mob.errors import KernelError
+from redis_mob.errors import KernelError, shown
 from redis_mob.kernel.commands import Loop
 from redis_mob.models.authority import LoopCommand, LoopSeed
 from redis_mob.models.flow import LoopIterationState, LoopPhase, LoopStage
@@ -73,7 +73,7 @@ def transition(state: LoopIterationState, command: LoopCommand) -> LoopIteration
             _require_running(state)
             return _ended(state, LoopPhase.CANCELED)
         case other:
-            raise KernelError(f"loop {state.loop_instance_id!r}: {other!r} is no command of the loop machine")
+            raise KernelError(f"loop {shown(state.loop_instance_id)}: {shown(other)} is no command of the loop machine")
 
 
 def _body_frame_ended(state: LoopIterationState, command: LoopCommand, phase: LoopPhase) -> LoopIterationState:
@@ -88,12 +88,12 @@ def _ended(state: LoopIterationState, phase: LoopPhase, **more: object) -> LoopI
 
 def _require_running(state: LoopIterationState) -> None:
     if state.phase is not LoopPhase.RUNNING:
-        raise KernelError(f"loop {state.loop_instance_id!r} is over: it is {state.phase}")
+        raise KernelError(f"loop {shown(state.loop_instance_id)} is over: it is {state.phase}")
 
 
 def _require(state: LoopIterationState, stage: LoopStage, iteration: int | None, expected: int) -> None:
     _require_running(state)
     if state.stage is not stage:
-        raise KernelError(f"loop {state.loop_instance_id!r} is {state.stage}; this needs it {stage}")
+        raise KernelError(f"loop {shown(state.loop_instance_id)} is {state.stage}; this needs it {stage}")
     if iteration != expected:
-        raise KernelError(f"loop {state.loop_instance_id!r}: this is about iteration {expected}, not {iteration}")
+        raise KernelError(f"loop {shown(state.loop_instance_id)}: this is about iteration {expected}, not {iteration}")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from redis_mob.errors import FrameDepthLimitExceededError, KernelError
+from redis_mob.errors import FrameDepthLimitExceededError, KernelError, shown
 from redis_mob.kernel import frame as frames
 from redis_mob.kernel import loop as loops
 from redis_mob.kernel import run as runs
@@ -99,14 +99,14 @@ class FlowMachine:
         """The state of a frame of this run. Raises KernelError when there is none of this id."""
         snapshot = self.frames.get(frame_id)
         if snapshot is None:
-            raise KernelError(f"run {self.run_id} has no frame {frame_id!r}")
+            raise KernelError(f"run {self.run_id} has no frame {shown(frame_id)}")
         return snapshot.kernel_state
 
     def loop(self, loop_instance_id: str) -> LoopIterationState:
         """The state of a loop instance of this run. Raises KernelError when there is none of this id."""
         snapshot = self.loops.get(loop_instance_id)
         if snapshot is None:
-            raise KernelError(f"run {self.run_id} has no loop {loop_instance_id!r}")
+            raise KernelError(f"run {self.run_id} has no loop {shown(loop_instance_id)}")
         return snapshot.kernel_state
 
     def step_of(self, frame_id: str, node_id: str) -> str | None:
@@ -138,7 +138,7 @@ def frame_spec(run: MobRun | FlowMachine, flow: FlowSpec, frame_id: str) -> Fram
         return flow.root_frame
     loop = None if frame is None else run.loops.get(frame.kernel_state.loop_instance_id)
     if loop is None:
-        raise KernelError(f"run {run.run_id}: frame {frame_id!r}, or the loop it belongs to, is missing")
+        raise KernelError(f"run {run.run_id}: frame {shown(frame_id)}, or the loop it belongs to, is missing")
     parent = loop.kernel_state
     return loop_spec(run, flow, parent.parent_frame_id, parent.parent_node_id).body
 
@@ -148,7 +148,7 @@ def loop_spec(run: MobRun | FlowMachine, flow: FlowSpec, frame_id: str, node_id:
     spec = frame_spec(run, flow, frame_id).nodes.get(node_id)
     if not isinstance(spec, RepeatUntilSpec):
         raise KernelError(
-            f"run {run.run_id}: the flow has no loop at node {node_id!r} of frame {frame_id!r}; "
+            f"run {run.run_id}: the flow has no loop at node {shown(node_id)} of frame {shown(frame_id)}; "
             "the run belongs to another definition"
         )
     return spec
@@ -232,11 +232,12 @@ def _on_run(machine: FlowMachine, command: RunCommand) -> FlowMachine:
 
 def _projected_node(machine: FlowMachine, command: RunCommand) -> NodeStatus:
     if command.frame_id is None or command.node_id is None:
-        raise KernelError(f"step {command.step_id!r}: {command.command} needs a frame id and a node id")
+        raise KernelError(f"step {shown(command.step_id)}: {command.command} needs a frame id and a node id")
     node_status = machine.frame(command.frame_id).node_status.get(command.node_id)
     if node_status is None or machine.step_of(command.frame_id, command.node_id) != command.step_id:
         raise KernelError(
-            f"node {command.node_id!r} of frame {command.frame_id!r} does not run step {command.step_id!r}"
+            f"node {shown(command.node_id)} of frame {shown(command.frame_id)} does not run step "
+            f"{shown(command.step_id)}"
         )
     return node_status
 
@@ -270,9 +271,9 @@ def _check_body_frame_start(machine: FlowMachine, loop: str | None) -> None:
         reason = (
             f"all {machine.flow_state.max_active_frames} frame slots are taken"
             if startable is None
-            else f"the waiting loop {startable!r} comes first"
+            else f"the waiting loop {shown(startable)} comes first"
         )
-        raise KernelError(f"loop {loop!r} must wait: {reason}")
+        raise KernelError(f"loop {shown(loop)} must wait: {reason}")
 
 
 def _on_loop(machine: FlowMachine, command: LoopCommand) -> FlowMachine:
@@ -286,12 +287,12 @@ def _on_loop(machine: FlowMachine, command: LoopCommand) -> FlowMachine:
 
 def _create_frame(machine: FlowMachine, seed: FrameSeed) -> FlowMachine:
     if seed.run_id != machine.run_id:
-        raise KernelError(f"frame {seed.frame_id!r} is of run {seed.run_id}, not of run {machine.run_id}")
+        raise KernelError(f"frame {shown(seed.frame_id)} is of run {seed.run_id}, not of run {machine.run_id}")
     if seed.frame_id in machine.frames:
-        raise KernelError(f"frame {seed.frame_id!r} exists already")
+        raise KernelError(f"frame {shown(seed.frame_id)} exists already")
     if seed.frame_scope is FrameScope.BODY:
         if seed.loop_instance_id is None:
-            raise KernelError(f"the body frame {seed.frame_id!r} needs the id of its loop")
+            raise KernelError(f"the body frame {shown(seed.frame_id)} needs the id of its loop")
         loop = machine.loop(seed.loop_instance_id)
         machine = _with_loop(machine, loops.body_frame_started(loop, seed.frame_id, seed.iteration))
     after = _with_frame(machine, frames.seeded(seed))
@@ -300,11 +301,11 @@ def _create_frame(machine: FlowMachine, seed: FrameSeed) -> FlowMachine:
 
 def _create_loop(machine: FlowMachine, seed: LoopSeed) -> FlowMachine:
     if seed.loop_instance_id in machine.loops:
-        raise KernelError(f"loop {seed.loop_instance_id!r} exists already")
+        raise KernelError(f"loop {shown(seed.loop_instance_id)} exists already")
     parent = machine.frame(seed.parent_frame_id)
     node = seed.parent_node_id
     if parent.node_kind.get(node) is not NodeKind.LOOP or parent.node_status.get(node) is not NodeStatus.RUNNING:
-        raise KernelError(f"node {node!r} of frame {seed.parent_frame_id!r} is no running loop node")
+        raise KernelError(f"node {shown(node)} of frame {shown(seed.parent_frame_id)} is no running loop node")
     check_depth(machine, seed.loop_instance_id, seed.depth)
     return _with_loop(machine, loops.seeded(seed))
 
@@ -313,4 +314,6 @@ def check_depth(machine: FlowMachine, loop_instance_id: str, depth: int) -> None
     """Raises FrameDepthLimitExceededError, naming the limit, for a loop that nests too deeply (contract: kernel-24)."""
     limit = machine.flow_state.max_frame_depth
     if 0 < limit < depth:
-        raise FrameDepthLimitExceededError(f"loop {loop_instance_id!r} would nest {depth} deep; the limit is {limit}")
+        raise FrameDepthLimitExceededError(
+            f"loop {shown(loop_instance_id)} would nest {depth} deep; the limit is {limit}"
+        )

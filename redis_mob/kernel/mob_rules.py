@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
+from redis_mob.errors import shown
 from redis_mob.kernel.diagnostics import Diagnostic
 from redis_mob.models.definition import MobDefinition, SupervisorBridgeConfig
 from redis_mob.models.profile import MobBackendKind, Profile
@@ -26,7 +27,7 @@ def validate_mob(definition: MobDefinition) -> Iterator[Diagnostic]:
     if leader and leader.profile not in definition.profiles:
         yield Diagnostic(
             "missing_orchestrator_profile",
-            f"the orchestrator's profile {leader.profile!r} is not defined; add [profiles.{leader.profile}]",
+            f"the orchestrator's profile {shown(leader.profile)} is not defined; add [profiles.{leader.profile}]",
             "mob.orchestrator",
         )
     for name, binding in definition.profiles.items():
@@ -41,13 +42,13 @@ def _name(name: str) -> Iterator[Diagnostic]:
     if not _PROFILE_NAME.fullmatch(name):
         yield Diagnostic(
             "invalid_profile_name",
-            f"{name!r} is no profile name; use letters, digits, '_' and '-', beginning with a letter or '_'",
+            f"{shown(name)} is no profile name; use letters, digits, '_' and '-', beginning with a letter or '_'",
             f"profiles.{name}",
         )
     if name.startswith(RESERVED_PREFIX):
         yield Diagnostic(
             "reserved_system_identifier",
-            f"the name {name!r} is reserved: names that begin with {RESERVED_PREFIX!r} belong to the engine",
+            f"the name {shown(name)} is reserved: names that begin with {RESERVED_PREFIX!r} belong to the engine",
             f"profiles.{name}",
         )
 
@@ -57,7 +58,7 @@ def _profile(definition: MobDefinition, name: str, profile: Profile) -> Iterator
         if skill not in definition.skills:
             yield Diagnostic(
                 "missing_skill_ref",
-                f"the skill {skill!r} is not defined; add [skills.{skill}] or take it from the profile",
+                f"the skill {shown(skill)} is not defined; add [skills.{skill}] or take it from the profile",
                 f"profiles.{name}.skills[{index}]",
             )
     limit = profile.max_inline_peer_notifications
@@ -75,7 +76,7 @@ def _wiring(definition: MobDefinition) -> Iterator[Diagnostic]:
             if role not in definition.profiles:
                 yield Diagnostic(
                     "invalid_wiring_profile",
-                    f"the profile {role!r} is not defined, so it cannot be wired",
+                    f"the profile {shown(role)} is not defined, so it cannot be wired",
                     f"wiring.role_wiring[{index}].{side}",
                 )
 
@@ -103,16 +104,16 @@ def _bridge(bridge: SupervisorBridgeConfig) -> Iterator[Diagnostic]:
         host = _socket_host(bind)
         if host is None:
             yield _bad_backend(
-                f"{bind!r} is no socket address; write an IP address and a port, as in '127.0.0.1:42000'",
+                f"{shown(bind)} is no socket address; write an IP address and a port, as in '127.0.0.1:42000'",
                 f"{_BRIDGE}.bind_address",
             )
         elif host.is_unspecified and advertised is None:
             yield _bad_backend(
-                f"{bind!r} listens everywhere, so the address to reach it at must be given",
+                f"{shown(bind)} listens everywhere, so the address to reach it at must be given",
                 f"{_BRIDGE}.advertised_address",
             )
     if advertised is not None and not advertised.startswith("tcp://"):
-        yield _bad_backend(f"{advertised!r} is no tcp:// address", f"{_BRIDGE}.advertised_address")
+        yield _bad_backend(f"{shown(advertised)} is no tcp:// address", f"{_BRIDGE}.advertised_address")
 
 
 def _bad_backend(message: str, location: str) -> Diagnostic:

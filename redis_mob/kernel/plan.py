@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from redis_mob.errors import shown
 from redis_mob.kernel import frame as frames
 from redis_mob.kernel import seeds
 from redis_mob.kernel.actions import (
@@ -90,7 +91,7 @@ def _grant(machine: FlowMachine, flow: FlowSpec) -> Iterator[Action]:
         return
     depth, limit = machine.depth_of(frame_id) + 1, machine.flow_state.max_frame_depth
     if 0 < limit < depth:
-        reason = f"the loop at node {node_id!r} would nest {depth} deep; the limit max_frame_depth is {limit}"
+        reason = f"the loop at node {shown(node_id)} would nest {depth} deep; the limit max_frame_depth is {limit}"
         yield AbortRun(frame_id, node_id, reason)
     else:
         yield StartLoop(frame_id, node_id, loop_spec(machine, flow, frame_id, node_id).loop_id)

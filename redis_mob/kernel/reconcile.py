@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from redis_mob.errors import KernelError
+from redis_mob.errors import KernelError, shown
 from redis_mob.kernel.machine import replay
 from redis_mob.models.base import Model
 from redis_mob.models.flow import (
@@ -38,7 +38,9 @@ class Difference:
     @property
     def message(self) -> str:
         """The difference as one sentence."""
-        return f"{self.subject}: {self.field} is {self.found!r}, but the rest of the run says {self.expected!r}"
+        return (
+            f"{self.subject}: {self.field} is {shown(self.found)}, but the rest of the run says {shown(self.expected)}"
+        )
 
 
 def reconcile(run: MobRun) -> tuple[Difference, ...]:

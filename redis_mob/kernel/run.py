@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from redis_mob.errors import KernelError
+from redis_mob.errors import KernelError, shown
 from redis_mob.kernel.commands import Run
 from redis_mob.models.authority import RunCommand
 from redis_mob.models.flow import FlowPhase, FlowRunState, FlowStepStatus, NodeStatus
@@ -27,7 +27,7 @@ def transition(state: FlowRunState, command: RunCommand) -> FlowRunState:
     """
     handler = _HANDLERS.get(command.command)
     if handler is None:
-        raise KernelError(f"run {command.run_id}: {command.command!r} is no command of the run machine")
+        raise KernelError(f"run {command.run_id}: {shown(command.command)} is no command of the run machine")
     return handler(state, command)
 
 
@@ -40,9 +40,11 @@ def project_step(state: FlowRunState, command: RunCommand, node: NodeStatus) -> 
     step = _step(state, command)
     status = PROJECTED.get(node)
     if status is None:
-        raise KernelError(f"step {step!r} cannot take over the status of node {command.node_id!r}, which is {node}")
+        raise KernelError(
+            f"step {shown(step)} cannot take over the status of node {shown(command.node_id)}, which is {node}"
+        )
     if state.step_status[step] not in (None, FlowStepStatus.DISPATCHED):
-        raise KernelError(f"step {step!r} is {state.step_status[step]} already")
+        raise KernelError(f"step {shown(step)} is {state.step_status[step]} already")
     return _set_step(state, step, status)
 
 
@@ -53,7 +55,7 @@ def node_slot_free(state: FlowRunState) -> bool:
 
 def _step(state: FlowRunState, command: RunCommand) -> str:
     if command.step_id is None or command.step_id not in state.step_status:
-        raise KernelError(f"run {command.run_id} has no step {command.step_id!r} ({command.command})")
+        raise KernelError(f"run {command.run_id} has no step {shown(command.step_id)} ({command.command})")
     return command.step_id
 
 
@@ -111,7 +113,7 @@ def _count(field: str) -> Callable[[FlowRunState, RunCommand], FlowRunState]:
 def _register_targets(state: FlowRunState, command: RunCommand) -> FlowRunState:
     step = _step(state, command)
     if command.target_count is None:
-        raise KernelError(f"step {step!r}: {command.command} needs a target count")
+        raise KernelError(f"step {shown(step)}: {command.command} needs a target count")
     counts = state.step_target_counts.set((step, saturated(command.target_count)))
     return state.model_copy(update={"step_target_counts": counts})
 
@@ -164,11 +166,11 @@ def _pump_node_scheduler(state: FlowRunState, command: RunCommand) -> FlowRunSta
     frame = _required(command.frame_id, command, "frame id")
     ready = state.ready_frame_membership
     if frame not in ready:
-        raise KernelError(f"frame {frame!r} is not registered as ready")
+        raise KernelError(f"frame {shown(frame)} is not registered as ready")
     if frame != ready[0]:
-        raise KernelError(f"frame {frame!r} must wait: the ready frame {ready[0]!r} comes first")
+        raise KernelError(f"frame {shown(frame)} must wait: the ready frame {shown(ready[0])} comes first")
     if not node_slot_free(state):
-        raise KernelError(f"frame {frame!r} must wait: all {state.max_active_nodes} node slots are taken")
+        raise KernelError(f"frame {shown(frame)} must wait: all {state.max_active_nodes} node slots are taken")
     return _ready_frames(
         state,
         ready[1:],
@@ -180,7 +182,7 @@ def _pump_node_scheduler(state: FlowRunState, command: RunCommand) -> FlowRunSta
 def _register_pending_body_frame(state: FlowRunState, command: RunCommand) -> FlowRunState:
     loop = _required(command.loop_instance_id, command, "loop instance id")
     if loop in state.pending_body_frame_loop_membership:
-        raise KernelError(f"loop {loop!r} waits for a body frame already")
+        raise KernelError(f"loop {shown(loop)} waits for a body frame already")
     return _pending_loops(state, _with(state.pending_body_frame_loop_membership, loop))
 
 
@@ -188,7 +190,7 @@ def _pump_frame_scheduler(state: FlowRunState, command: RunCommand) -> FlowRunSt
     loop = _required(command.loop_instance_id, command, "loop instance id")
     pending = state.pending_body_frame_loop_membership
     if loop not in pending:
-        raise KernelError(f"loop {loop!r} does not wait for a body frame")
+        raise KernelError(f"loop {shown(loop)} does not wait for a body frame")
     return _pending_loops(
         state,
         _without(pending, loop),

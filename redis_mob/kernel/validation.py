@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from redis_mob.errors import DefinitionError
+from redis_mob.errors import DefinitionError, shown
 from redis_mob.kernel.diagnostics import Diagnostic, Severity
 from redis_mob.kernel.flow_rules import validate_flows
 from redis_mob.kernel.mob_rules import validate_mob
@@ -25,5 +25,5 @@ def require_valid(definition: MobDefinition) -> tuple[Diagnostic, ...]:
     found = validate(definition)
     errors = [str(one) for one in found if one.severity is Severity.ERROR]
     if errors:
-        raise DefinitionError("\n".join([f"the definition of mob {definition.id!r} is not valid:", *errors]))
+        raise DefinitionError("\n".join([f"the definition of mob {shown(definition.id)} is not valid:", *errors]))
     return found

@@ -21,7 +21,7 @@ from redis_mob.codec.executions import (
 from redis_mob.codec.runs import encode_run
 from redis_mob.codec.transitions import check_transition, require_encodable
 from redis_mob.contracts import ExecutionStore, WakeUp
-from redis_mob.errors import NotFoundError
+from redis_mob.errors import NotFoundError, shortened
 from redis_mob.memory import run_changes as changes
 from redis_mob.memory.namespace import Access, Namespace
 from redis_mob.memory.run_lookup import existing_run, run_key
@@ -73,7 +73,7 @@ class MemoryExecutionStore(ExecutionStore):
     async def get_definition(self, digest: str) -> MobDefinition:
         encoded = self._access.content.definitions.get(text("digest", digest))
         if encoded is None:
-            raise NotFoundError(f"no definition has the digest {digest}")
+            raise NotFoundError(f"no definition has the digest {shortened(digest)}")
         return MobDefinition.model_validate_json(encoded)
 
     async def commit(self, transition: Transition) -> bool:

@@ -255,7 +255,7 @@ def _check_json(value: Any, path: str, depth: int, deepest: int) -> None:
         for key, item in cast("dict[Any, Any]", value).items():
             if not isinstance(key, str):
                 raise _refusal(path, f"the key {shown(key)} is no text")
-            _check_json(key, f"{path}.{key!r}", depth, deepest)
+            _check_json(key, f"{path}.{shown(key)}", depth, deepest)
             _check_json(item, f"{path}.{key}", depth + 1, deepest)
         return
     raise _refusal(path, f"a {type(value).__name__} is no JSON value")

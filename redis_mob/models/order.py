@@ -6,7 +6,7 @@ import re
 from collections import deque
 from collections.abc import Mapping, Sequence
 
-from redis_mob.errors import DefinitionError
+from redis_mob.errors import DefinitionError, shown
 
 _DIGITS = re.compile(r"([0-9]{1,4000})")
 
@@ -36,9 +36,11 @@ def dependency_order(dependencies: Mapping[str, Sequence[str]], what: str) -> tu
         missing[item] = len(needed)
         for dependency in needed:
             if dependency == item:
-                raise DefinitionError(f"{what} {item!r} depends on itself")
+                raise DefinitionError(f"{what} {shown(item)} depends on itself")
             if dependency not in dependents:
-                raise DefinitionError(f"{what} {item!r} depends on {dependency!r}, which is not defined beside it")
+                raise DefinitionError(
+                    f"{what} {shown(item)} depends on {shown(dependency)}, which is not defined beside it"
+                )
             dependents[dependency].append(item)
 
     free = deque(item for item, count in missing.items() if count == 0)

@@ -5,13 +5,20 @@ from __future__ import annotations
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from redis_mob.errors import shortened
+
+_MOST_TOLD = 5
+"""Problems of one input that a message tells; the others are counted."""
+
 
 def problems(error: ValidationError) -> str:
     """`field.path: what is wrong`, joined by semicolons; never shows the rejected values, which may be secret."""
-    return "; ".join(map(_one, error.errors(include_url=False, include_context=False, include_input=False)))
+    all = error.errors(include_url=False, include_context=False, include_input=False)
+    more = [f"and {len(all) - _MOST_TOLD} more"] if len(all) > _MOST_TOLD else []
+    return "; ".join([*map(_one, all[:_MOST_TOLD]), *more])
 
 
 def _one(problem: ErrorDetails) -> str:
-    path = ".".join(map(str, problem["loc"]))
-    what = problem["msg"].removeprefix("Value error, ")
+    path = shortened(".".join(map(str, problem["loc"])))  # a key of the input may be part of it
+    what = shortened(problem["msg"].removeprefix("Value error, "))
     return f"{path}: {what}" if path else what

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from redis_mob.errors import InternalError, ValidationError
+from redis_mob.errors import InternalError, ValidationError, shown
 from redis_mob.models.ids import KEY_BYTES
 from redis_mob.models.supervisor import (
     BRIDGE_PROTOCOL_VERSION,
@@ -72,5 +72,5 @@ def _check(record: SupervisorAuthorityRecord | SupervisorPendingRotationRecord, 
     expected = peer_id(public_key(record.secret_key))
     if record.public_peer_id != expected:
         raise InternalError(
-            f"{field} {record.public_peer_id!r} does not belong to the secret key, whose peer id is {expected}"
+            f"{field} {shown(record.public_peer_id)} does not belong to the secret key, whose peer id is {expected}"
         )

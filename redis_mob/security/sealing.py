@@ -24,6 +24,8 @@ from redis_mob.errors import (
     SerializationError,
     UnsealedSecretsWarning,
     ValidationError,
+    shortened,
+    shown,
 )
 
 SEAL_KEY_BYTES = 32
@@ -74,7 +76,7 @@ class SealKey:
             raise ValidationError("the id of a seal key is 1 to 64 characters of A-Z a-z 0-9 . _ -")
         if not isinstance(self.secret, bytes) or len(self.secret) != SEAL_KEY_BYTES:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ValidationError(
-                f"the secret of seal key {self.id!r} must be {SEAL_KEY_BYTES} random bytes; see SealKey.generate()"
+                f"the secret of seal key {shown(self.id)} must be {SEAL_KEY_BYTES} random bytes; see SealKey.generate()"
             )
 
     @classmethod
@@ -117,7 +119,9 @@ class SealKeyring:
         self._newest = newest
         self._keys = {key.id: key for key in (newest, *older)}
         if len(self._keys) <= len(older):
-            raise ValidationError(f"the seal keys {[key.id for key in (newest, *older)]} do not all have different ids")
+            raise ValidationError(
+                f"the seal keys {shown([key.id for key in (newest, *older)])} do not all have different ids"
+            )
 
     @classmethod
     def from_text(cls, text: str) -> SealKeyring:
@@ -180,7 +184,8 @@ class SealKeyring:
         """
         if not is_sealed(stored):
             raise SerializationError(
-                f"{kind} of mob {mob_id!r} is damaged, or stored in clear although this storage has a seal key; if it "
+                f"{shortened(kind)} of mob {shown(mob_id)} is damaged, or stored in clear although this "
+                "storage has a seal key; if it "
                 "was written before there was one, call runtime_metadata.reseal_all(adopt_unsealed=True) once"
             )
         record = _SealedRecord.parse(mob_id, kind, stored)
@@ -191,7 +196,8 @@ class SealKeyring:
             return AESGCM(key.secret).decrypt(record.nonce, record.sealed, _context(key.id, mob_id, kind))
         except InvalidTag as error:
             raise SerializationError(
-                f"{kind} of mob {mob_id!r} does not open with seal key {key.id!r}: it was changed or moved here after "
+                f"{shortened(kind)} of mob {shown(mob_id)} does not open with seal key {shown(key.id)}: it "
+                "was changed or moved here after "
                 "it was sealed, or another key of that id sealed it"
             ) from error
 
@@ -213,7 +219,9 @@ class Unsealed:
     def seal(self, mob_id: str, kind: str, plaintext: bytes) -> bytes:
         """The plaintext itself. Raises InternalError for one that could be taken for a sealed record."""
         if is_sealed(plaintext):
-            raise InternalError(f"{kind} of mob {mob_id!r} starts like a sealed record and cannot be stored in clear")
+            raise InternalError(
+                f"{shortened(kind)} of mob {shown(mob_id)} starts like a sealed record and cannot be stored in clear"
+            )
         if not self._warned:
             self._warned = True
             warnings.warn(
@@ -263,14 +271,17 @@ class _SealedRecord:
         version, id_length = stored[len(_MAGIC) : fixed].ljust(2, b"\0")
         if version != _VERSION:
             raise SerializationError(
-                f"{kind} of mob {mob_id!r} is sealed in version {version}, and this redis_mob reads {_VERSION}: it is "
+                f"{shortened(kind)} of mob {shown(mob_id)} is sealed in version {version}, and this "
+                f"redis_mob reads {_VERSION}: it is "
                 "damaged, or a newer redis_mob wrote it"
             )
         id_end = fixed + id_length
         nonce_end = id_end + _NONCE_BYTES
         key_id = stored[fixed:id_end].decode("ascii", "replace")
         if _ID.fullmatch(key_id) is None or len(stored) < nonce_end + _TAG_BYTES:
-            raise SerializationError(f"the sealed {kind} of mob {mob_id!r} is damaged: it is cut off, or names no key")
+            raise SerializationError(
+                f"the sealed {shortened(kind)} of mob {shown(mob_id)} is damaged: it is cut off, or names no key"
+            )
         return cls(key_id, stored[id_end:nonce_end], stored[nonce_end:])
 
 

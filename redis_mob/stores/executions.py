@@ -20,7 +20,7 @@ from redis_mob.connection.calls.headers import NamedArguments
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.replies import Reply, won
 from redis_mob.contracts import ExecutionStore, WakeUp
-from redis_mob.errors import NotFoundError, SerializationError
+from redis_mob.errors import NotFoundError, SerializationError, shortened
 from redis_mob.models.base import canonical_run_id
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import Execution, ExecutionKey, RunLaunch
@@ -94,11 +94,11 @@ class RedisExecutionStore(ExecutionStore):
         keys = [self._keys.meta, self._keys.definitions]
         data = await self._client.read("executions/get_definition", keys, [text("digest", digest)])
         if data is None:
-            raise NotFoundError(f"no definition has the digest {digest}")
+            raise NotFoundError(f"no definition has the digest {shortened(digest)}")
         try:
             return MobDefinition.model_validate_json(data)
         except ValueError as error:
-            raise SerializationError(f"definition {digest}: {error}") from error
+            raise SerializationError(f"definition {shortened(digest)}: {error}") from error
 
     async def commit(self, transition: Transition) -> bool:
         check_transition(transition)

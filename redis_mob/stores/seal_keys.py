@@ -16,6 +16,7 @@ from redis_mob.errors import (
     StorageUnavailableError,
     ValidationError,
     WriteFailedError,
+    shown,
 )
 from redis_mob.security.sealing import SealKey, SealKeyring, Unsealed, key_id_of
 from redis_mob.stores.sealed_records import SecretRecord, secret_records
@@ -53,7 +54,7 @@ async def open_with_seal_keys(client: Client, keys: Keys, secrets: Secrets) -> N
             if not others:
                 missing, others, _ = await use_seal_keys(client, keys, ring, verified=True)
     except (WriteFailedError, ReadFailedError) as error:
-        raise StorageUnavailableError(f"cannot open namespace {keys.namespace!r}: {error}") from error.__cause__
+        raise StorageUnavailableError(f"cannot open namespace {shown(keys.namespace)}: {error}") from error.__cause__
     if missing:
         raise SealKeyMissingError(*sorted(missing))
     if others:

@@ -141,7 +141,7 @@ async def test_a_node_that_knows_no_owner_is_believed_only_if_no_other_does(
 
 
 async def test_no_node_answers(locator: ClusterLocator, nodes: Nodes) -> None:
-    with pytest.raises(NotSentError, match="no node of the Cluster answers: nobody listens; nobody listens"):
+    with pytest.raises(NotSentError, match=r"no node of the Cluster answers: nobody listens$"):
         await locator.locate()
     nodes.answers[A] = WRONG_PASSWORD
     with pytest.raises(ServerRefusalError, match="WRONGPASS"):

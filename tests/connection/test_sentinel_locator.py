@@ -164,7 +164,7 @@ async def test_a_sentinel_that_does_not_answer_is_asked_last(locator: SentinelLo
 
 async def test_no_sentinel_answers(locator: SentinelLocator, service: Service):
     service.named = {}
-    with pytest.raises(UnreachableError, match="no Sentinel of 'jobs' answers: nobody listens; nobody listens"):
+    with pytest.raises(UnreachableError, match=r"no Sentinel of 'jobs' answers: nobody listens$"):
         await locator.locate()
 
 
@@ -238,5 +238,5 @@ async def test_only_sentinels_of_the_url_decide_that_there_is_no_hope(locator: S
     await locator.locate()
     service.named = {S3: ServerRefusalError("WRONGPASS", "another login there")}
     locator.forget()
-    with pytest.raises(UnreachableError, match="nobody listens; nobody listens"):
+    with pytest.raises(UnreachableError, match=r"nobody listens$"):
         await locator.locate()

@@ -57,6 +57,8 @@ from redis_mob.errors import (
     StorageUnavailableError,
     ValidationError,
     WriteFailedError,
+    shortened,
+    shown,
 )
 
 NAMESPACE_SCHEMA = 1
@@ -90,6 +92,7 @@ class Client:
         self.server = server
         self.router = router
         self._address = address
+        self._name = shortened(address)
         self._sessions = sessions
         self._calls = calls
         self._durability = durability
@@ -98,7 +101,7 @@ class Client:
         self._loop = asyncio.get_running_loop()
 
     def __repr__(self) -> str:
-        return f"Client({str(self._address)!r})"
+        return f"Client({self._name!r})"
 
     async def call(self, script: Script | str, keys: KeyNames, args: Arguments | NamedArguments = ()) -> Any:
         """Run a script that may write, at most once, and return its raw reply: bytes, int, None or a list of these.
@@ -116,25 +119,25 @@ class Client:
             return await self._calls.write(script, keys, arguments)
         except InDoubtError as error:
             raise OutcomeUnknownError(
-                f"{script.name} on {self._address}: the connection was lost after the request was sent ({error}); "
+                f"{script.name} on {self._name}: the connection was lost after the request was sent ({error}); "
                 "it may or may not have happened",
                 error.token,
             ) from error.__cause__
         except HalfDoneError as error:
             raise OutcomeUnknownError(
-                f"{script.name} on {self._address}: {half_done_message(str(error))}", error.token
+                f"{script.name} on {self._name}: {half_done_message(str(error))}", error.token
             ) from _cause(error)
         except NotDurableError as error:
             raise DurabilityError(self._durability, error.reached) from error.__cause__
         except EpochMismatchError as error:
             raise EpochChangedError(
-                f"{script.name} on {self._address}: not done, for the server has lost writes that it had acknowledged: "
+                f"{script.name} on {self._name}: not done, for the server has lost writes that it had acknowledged: "
                 "read again what you rely on"
             ) from error.__cause__
         except TransportError as error:
             if (damage := await self._damage_in(error, keys)) is not None:
                 raise damage from _cause(error)
-            raise WriteFailedError(f"{script.name} on {self._address}: {_explained(error)}") from _cause(error)
+            raise WriteFailedError(f"{script.name} on {self._name}: {_explained(error)}") from _cause(error)
 
     async def read(self, script: Script | str, keys: KeyNames, args: Arguments | NamedArguments = ()) -> Any:
         """Run a script that only reads, and return its raw reply; it is tried again as a write is.
@@ -147,7 +150,7 @@ class Client:
         except TransportError as error:
             if (damage := await self._damage_in(error, keys)) is not None:
                 raise damage from _cause(error)
-            raise ReadFailedError(f"{script.name} on {self._address}: {_explained(error)}") from _cause(error)
+            raise ReadFailedError(f"{script.name} on {self._name}: {_explained(error)}") from _cause(error)
 
     async def _damage_in(self, error: TransportError, keys: KeyNames) -> SerializationError | None:
         try:
@@ -170,9 +173,7 @@ class Client:
         try:
             code, *receipt = await self._calls.repeatable(script, keys, arguments)
         except TransportError as error:
-            raise OutcomeUnknownError(f"{script.name} on {self._address}: {_explained(error)}", token) from _cause(
-                error
-            )
+            raise OutcomeUnknownError(f"{script.name} on {self._name}: {_explained(error)}", token) from _cause(error)
         if code < 0:
             raise OutcomeUnknownError(
                 f"{self._address} knows nothing of the write: its session is over, or its first call never came", token
@@ -180,7 +181,7 @@ class Client:
         reply = reply_in(receipt[0]) if receipt else None
         if isinstance(reply, ServerRefusalError):
             if reply.code == HALF_DONE:
-                raise OutcomeUnknownError(f"the write on {self._address}: {half_done_message(reply.text)}", token)
+                raise OutcomeUnknownError(f"the write on {self._name}: {half_done_message(reply.text)}", token)
             if reply.code == NOTHING_DONE:
                 return WriteOutcome(False)
         return WriteOutcome(bool(receipt), reply)
@@ -195,7 +196,7 @@ class Client:
         keys = Keys(namespace)
         if self._sessions is not None and self._sessions.namespace != namespace:
             raise InternalError(
-                f"{self!r} is for namespace {self._sessions.namespace!r}: connect again for {namespace!r}"
+                f"{self!r} is for namespace {shown(self._sessions.namespace)}: connect again for {shown(namespace)}"
             )
         await self._check_rights(namespace)
         try:
@@ -203,14 +204,14 @@ class Client:
                 "calls/open_namespace", [keys.meta], [NAMESPACE_SCHEMA, TokenKey.generate().stored]
             )
         except (WriteFailedError, DurabilityError, EpochChangedError) as error:
-            raise StorageUnavailableError(f"cannot open namespace {namespace!r}: {error}") from error.__cause__
+            raise StorageUnavailableError(f"cannot open namespace {shown(namespace)}: {error}") from error.__cause__
         try:
             schema = int(version)
         except ValueError as error:
-            raise SerializationError(f"{keys.meta} has the unreadable schema version {version!r}") from error
+            raise SerializationError(f"{keys.meta} has the unreadable schema version {shown(version)}") from error
         if schema > NAMESPACE_SCHEMA:
             raise StorageUnavailableError(
-                f"namespace {namespace!r} on {self._address} has schema version {schema}, written by a newer "
+                f"namespace {shown(namespace)} on {self._name} has schema version {schema}, written by a newer "
                 f"redis_mob; this one reads up to version {NAMESPACE_SCHEMA}: upgrade it, or use another namespace"
             )
         if self._sessions is not None:
@@ -227,11 +228,11 @@ class Client:
             missing = await missing_rights(self._calls.read, self._address, namespace, self._waited_for)
         except TransportError as error:
             reason = f"{_NO_READING} ({error})" if _is_unknown_command(error) else _explained(error)
-            raise StorageUnavailableError(f"cannot use {self._address}: {reason}") from _cause(error)
+            raise StorageUnavailableError(f"cannot use {self._name}: {reason}") from _cause(error)
         if missing:
             names = ", ".join(dict.fromkeys(missing))
             raise StorageUnavailableError(
-                f"cannot use {self._address}: its user lacks rights that namespace {namespace!r} needs: {names}; "
+                f"cannot use {self._name}: its user lacks rights that namespace {shown(namespace)} needs: {names}; "
                 f"`redis-mob acl --namespace {namespace}` prints the rule that suffices"
             )
 
@@ -295,7 +296,7 @@ async def connect(
     retry = policy_of(retry)
     sessions = None if namespace is None else Sessions(namespace, retry.longest_call)
     if isinstance(address, MemoryAddress):
-        raise ValidationError(f"storage URL {address.url!r}: it names no server that could be reached")
+        raise ValidationError(f"storage URL {shown(address.url)}: it names no server that could be reached")
     # What was opened is closed if anything below fails or is cancelled: an embedded server would outlive the storage
     # that was never opened. It ends after the connections, or each of them would look lost.
     async with AsyncExitStack() as resources:
@@ -317,7 +318,7 @@ async def connect(
             server = await _supported_server(address, calls)
             waited_for = await required_wait(server, wanted, calls.ask)
         except TransportError as error:
-            raise StorageUnavailableError(f"cannot use {address}: {_explained(error)}") from _cause(error)
+            raise StorageUnavailableError(f"cannot use {shortened(address)}: {_explained(error)}") from _cause(error)
         if sessions is not None and waited_for.is_waited_for:
             calls.confirmations = DurabilityWait(router, sessions, waited_for, retry.reply_timeout)
             resources.push_async_callback(calls.confirmations.aclose)
@@ -332,14 +333,14 @@ def _locator(address: ServiceAddress, namespace: str | None) -> Locator:
     if not isinstance(address, ClusterAddress):
         return FixedLocator(address)
     if namespace is None:
-        raise InternalError(f"{address} has many servers: name the namespace, as in connect(url, namespace)")
+        raise InternalError(f"{shortened(address)} has many servers: name the namespace, as in connect(url, namespace)")
     return ClusterLocator(address, Keys(namespace).meta)
 
 
 async def _supported_server(address: ServiceAddress, calls: Calls) -> ServerInfo:
     server = ServerInfo.parse(await calls.ask_first(b"INFO", b"server"))
     if problem := server.problem(in_cluster=isinstance(address, ClusterAddress)):
-        raise StorageUnavailableError(f"cannot use {address}: {problem}")
+        raise StorageUnavailableError(f"cannot use {shortened(address)}: {problem}")
     return server
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from redis_mob.connection.servers.requests import Part
-from redis_mob.errors import InternalError
+from redis_mob.errors import InternalError, shown
 
 NamedArguments = dict[str, Any]
 """Arguments by name: a value, a sequence of values for a list or a record, a sequence of records for a list of them."""
@@ -129,12 +129,14 @@ def _counting(counted: Sequence[str]) -> str:
 
 def _key(script: str, word: str) -> str:
     if _KEY.fullmatch(word) is None:
-        raise InternalError(f"{script}.lua: {word!r} is no name of a key: use letters a-z and _")
+        raise InternalError(f"{script}.lua: {shown(word)} is no name of a key: use letters a-z and _")
     return word
 
 
 def _parameter(script: str, word: str) -> Parameter:
     match = _ARGUMENT.fullmatch(word)
     if match is None:
-        raise InternalError(f"{script}.lua: {word!r} names no argument: write name, name*, name:record or name:record*")
+        raise InternalError(
+            f"{script}.lua: {shown(word)} names no argument: write name, name*, name:record or name:record*"
+        )
     return Parameter(match[1], match[2], match[3] is not None)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from redis_mob.errors import ValidationError
+from redis_mob.errors import ValidationError, shown
 from redis_mob.models.base import canonical_run_id
 
 _NAMESPACE = re.compile(r"[A-Za-z0-9._:/-]{1,128}")
@@ -97,7 +97,7 @@ class Keys:
     def __init__(self, namespace: str) -> None:
         if not isinstance(namespace, str) or _NAMESPACE.fullmatch(namespace) is None:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ValidationError(
-                f"{namespace!r} is no name for a namespace: use 1 to 128 characters of A-Z a-z 0-9 . _ : / -"
+                f"{shown(namespace)} is no name for a namespace: use 1 to 128 characters of A-Z a-z 0-9 . _ : / -"
             )
         self.namespace = namespace
         tag = f"{{rm:{namespace}}}:"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from redis_mob.connection.calls.headers import Header, NamedArguments, bind_names
 from redis_mob.connection.servers.requests import Part
-from redis_mob.errors import InternalError
+from redis_mob.errors import InternalError, shown
 
 _DIRECTIVE = re.compile(r"^--- @(include \S+|operation)[ \t]*$", re.MULTILINE)
 _UNKNOWN = re.compile(r"^--- @(?!operation$).*$", re.MULTILINE)
@@ -111,7 +111,7 @@ class ScriptLibrary:
     def _read(self, name: str, path: tuple[str, ...]) -> str:
         origin = f", included by {path[-1]}.lua" if path else ""
         if _NAME.fullmatch(name) is None:
-            raise InternalError(f"{name!r} names no Lua script{origin}: names look like runs/create_run")
+            raise InternalError(f"{shown(name)} names no Lua script{origin}: names look like runs/create_run")
         try:
             return self._root.joinpath(f"{name}.lua").read_text(encoding="utf-8")
         except FileNotFoundError as error:

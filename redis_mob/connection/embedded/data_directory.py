@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from redis_mob.errors import StorageUnavailableError
+from redis_mob.errors import StorageUnavailableError, shortened
 
 _LOCK = "redis-mob.lock"
 _HOLDER = "redis-mob.json"
@@ -48,7 +48,9 @@ class DataDirectory:
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         except FileExistsError as error:
-            raise StorageUnavailableError(f"data directory {self.path} is a file: name a directory") from error
+            raise StorageUnavailableError(
+                f"data directory {shortened(self.path)} is a file: name a directory"
+            ) from error
         except OSError as error:
             raise self._unusable(error) from error
 
@@ -87,6 +89,7 @@ class DataDirectory:
 
     def _unusable(self, error: OSError) -> StorageUnavailableError:
         return StorageUnavailableError(
-            f"cannot keep data in {self.path}: {error.strerror}; embedded: needs a directory that this user may write "
+            f"cannot keep data in {shortened(self.path)}: {error.strerror}; embedded: needs a "
+            "directory that this user may write "
             "to, with space left"
         )

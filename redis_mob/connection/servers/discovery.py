@@ -18,6 +18,9 @@ ANSWER_TIMEOUT = 2.0
 LOCATE_TIMEOUT = 5.0
 """Seconds within which one of them has to have said it."""
 
+_MOST_TOLD = 5
+"""Reasons that an error tells why no server answers; the others are counted."""
+
 
 class DiscoveringLocator(ABC):
     """Asks until it knows the holder, once for all requests that need it, and again when it was told to forget."""
@@ -63,8 +66,10 @@ def none_answered(kind: str, failures: Sequence[TransportError]) -> TransportErr
     for failure in failures:
         if not isinstance(failure, UnreachableError | ReplyLostError):
             return failure
+    reasons = list(dict.fromkeys(map(str, failures)))
+    told = [*reasons[:_MOST_TOLD], *([f"and {len(reasons) - _MOST_TOLD} more"] if len(reasons) > _MOST_TOLD else [])]
     was_reached = any(isinstance(failure, CutShortError | ReplyLostError) for failure in failures)
-    error = (CutShortError if was_reached else UnreachableError)(f"no {kind} answers: {'; '.join(map(str, failures))}")
+    error = (CutShortError if was_reached else UnreachableError)(f"no {kind} answers: {'; '.join(told)}")
     error.__cause__ = failures[0].__cause__
     return error
 

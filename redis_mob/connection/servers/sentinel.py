@@ -15,6 +15,7 @@ from redis_mob.connection.failures import (
 from redis_mob.connection.servers.address import SentinelAddress, ServerAddress, TcpAddress
 from redis_mob.connection.servers.discovery import DiscoveringLocator, ask_server, none_answered
 from redis_mob.connection.servers.locator import Again
+from redis_mob.errors import shown
 
 
 class SentinelLocator(DiscoveringLocator):
@@ -27,7 +28,7 @@ class SentinelLocator(DiscoveringLocator):
         self._address = address
         self._service = address.service
         self._seeds = [address.sentinel(host, port) for host, port in address.sentinels]
-        super().__init__(self._seeds, f"Sentinel of {self._service!r}")
+        super().__init__(self._seeds, f"Sentinel of {shown(self._service)}")
 
     def again(self, error: TransportError, at: ServerAddress) -> Again | None:
         match error:
@@ -66,11 +67,11 @@ class SentinelLocator(DiscoveringLocator):
         if answers and not checked:
             asked = ", ".join(sentinel.endpoint for sentinel in self._seeds)
             raise NotSentError(
-                f"no Sentinel of {asked} that answers knows a service {self._service!r}: is its name right?"
+                f"no Sentinel of {asked} that answers knows a service {shown(self._service)}: is its name right?"
             )
         if not answers:
-            raise none_answered(f"Sentinel of {self._service!r}", failures)
-        failure = none_answered(f"primary of {self._service!r}", failures)
+            raise none_answered(f"Sentinel of {shown(self._service)}", failures)
+        failure = none_answered(f"primary of {shown(self._service)}", failures)
         raise UnsettledError(failure) if isinstance(failure, UnreachableError) else failure
 
     async def _named_by(self, sentinel: TcpAddress) -> TcpAddress | None:

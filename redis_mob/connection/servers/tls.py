@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from redis_mob.connection.servers.driver_errors import chain
-from redis_mob.errors import ValidationError
+from redis_mob.errors import ValidationError, shortened
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +66,8 @@ def certificate_problem(error: BaseException, server: str) -> str | None:
 async def speaks_tls(host: str, port: int) -> bool:
     """Whether a server answers a TLS handshake on this port, with any certificate."""
     context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = (
-        False,
-        ssl.CERT_NONE,
-    )  # nothing is said to the server but the handshake
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE  # no secret is sent on this connection
     try:
         async with timeout(_PROBE_TIMEOUT):
             _, writer = await open_connection(host, port, ssl=context)
@@ -84,13 +82,15 @@ async def speaks_tls(host: str, port: int) -> bool:
 def _check_file(option: str, path: str) -> None:
     file = Path(path)
     if not file.is_absolute():
-        raise ValidationError(f"{option}={path}: must be absolute, as in {option}={file.absolute()}")
+        raise ValidationError(
+            f"{option}={shortened(path)}: must be absolute, as in {option}={shortened(file.absolute())}"
+        )
     try:
         with file.open("rb") as opened:
             opened.read(1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise ValidationError(f"{option}={path}: cannot be read ({reason})") from error
+        raise ValidationError(f"{option}={shortened(path)}: cannot be read ({reason})") from error
 
 
 def _no_password() -> str:

@@ -42,6 +42,13 @@ _LOCAL = ("memory", "embedded")
 """What has no user and no password."""
 
 _LONGEST_SCHEME = 20
+
+_LONGEST_HOST = 253
+"""Characters that a host name has at most, by the rules of DNS."""
+
+_LONGEST_PATH = 500
+"""Characters of the path of a socket; systems take about 100. The driver repeats hosts and paths in its errors."""
+
 _ENCODE = (
     "in a user name or password, the characters / ? # @ [ ] and % are percent-encoded: "
     "%2F %3F %23 %40 %5B %5D and %25, as urllib.parse.quote(password, safe='') writes them"
@@ -132,6 +139,8 @@ def _parse_unix(url: str, parts: SplitResult) -> Address:
         raise _bad(url, "three slashes start the path of a socket, as in unix:///run/redis.sock")
     if not parts.path.startswith("/") or parts.path == "/":
         raise _bad(url, "it names no socket, as in unix:///run/redis.sock")
+    if len(parts.path) > _LONGEST_PATH:
+        raise _bad(url, f"the path of a socket has at most {_LONGEST_PATH} characters")
     options = _options(url, parts, "db")
     return UnixAddress(unquote(parts.path), _database(url, options.get("db", "0")), _credentials(url, parts))
 
@@ -170,6 +179,9 @@ def _places(url: str, parts: SplitResult, default_port: int) -> tuple[tuple[str,
 
 
 def _port(url: str, parts: SplitResult, default: int) -> int:
+    """The port behind a host. Raises ValidationError for a bad port, and for a host that is too long."""
+    if len(parts.hostname or "") > _LONGEST_HOST:
+        raise _bad(url, f"the name of a host has at most {_LONGEST_HOST} characters")
     try:
         port = parts.port
     except ValueError:
