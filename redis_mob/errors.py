@@ -39,7 +39,7 @@ def _cut(text: str, length: int, unit: str = "characters") -> str:
 
 
 class Portable(BaseException):
-    """An exception that crosses processes, and can be copied, whatever its constructor takes.
+    """An exception that crosses processes, and can be copied, also where its constructor takes no message.
 
     Python makes an exception again by calling its class with `args`, which holds the message alone where a constructor
     builds it from something else. This one is made without its constructor, from `args` and its attributes.

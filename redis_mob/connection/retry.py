@@ -26,7 +26,7 @@ One that the deadline cuts short leaves the outcome of a write unknown, where gi
 class RetryPolicy:
     """How long a call may take, and how often it is tried again. All numbers are seconds, at most a day each.
 
-    A call ends within `deadline` seconds, whatever it waits for: a connection, a reply, the discovery of the server, or
+    A call ends within `deadline` seconds, also while it waits for a connection, a reply, discovery of the server, or
     the durability that was asked for. Within this time an attempt that failed is followed by another one, after a pause
     of `base` seconds at first. Each pause is twice as long as the one before, at most `cap` seconds, and shortened by a
     random part, so that clients that failed together do not come back together. A deadline of 0 gives a call a single

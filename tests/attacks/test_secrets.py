@@ -1,4 +1,4 @@
-"""No error leads to a secret, whatever method it was given to, and wherever one looks in the error."""
+"""No error leads to a secret that a method was given, in any part of the error."""
 
 from __future__ import annotations
 

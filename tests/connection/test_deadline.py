@@ -1,4 +1,4 @@
-"""The deadline of a policy bounds a call, whatever the call waits for."""
+"""The deadline of a policy bounds a call, in everything that the call waits for."""
 
 from __future__ import annotations
 

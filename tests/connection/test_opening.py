@@ -27,7 +27,7 @@ from tests.support.servers import server
 
 QUICK = RetryPolicy(deadline=20, base=0.001, cap=0.01, connect_timeout=0.2, reply_timeout=0.4)
 PATIENT = RetryPolicy(deadline=3600, base=0.001, cap=0.01)
-"""Whoever waits with it waits for longer than any test runs."""
+"""An opening that waits with it waits for longer than any test runs."""
 
 SOON = 30.0
 """Seconds within which something is over that does not wait for a deadline of an hour."""

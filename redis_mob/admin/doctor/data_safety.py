@@ -154,5 +154,5 @@ DATA_SAFETY_CHECKS = (
         _cut_off,
     ),
     Check("role", "Only a primary takes writes; what a replica takes is lost.", _role),
-    Check("replicas", "Whatever a replica does not have is lost when it takes over.", _replicas),
+    Check("replicas", "What a replica does not have is lost when it takes over.", _replicas),
 )
