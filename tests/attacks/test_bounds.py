@@ -135,7 +135,8 @@ async def test_no_error_shows_a_huge_value_as_a_whole(storage: MobStorage, metho
 async def test_opening_shows_no_huge_value_as_a_whole(options: dict[str, Any]) -> None:
     said = ""
     try:
-        await MobStorage.open(**{"url": "memory:", **options})
+        wrong: Any = {"url": "memory:", **options}
+        await MobStorage.open(**wrong)
     except RedisMobError as error:
         said = str(error)
     assert 0 < len(said) <= LONGEST_MESSAGE, said[:500]

@@ -176,7 +176,7 @@ class Client:
             raise OutcomeUnknownError(f"{script.name} on {self._name}: {_explained(error)}", token) from _cause(error)
         if code < 0:
             raise OutcomeUnknownError(
-                f"{self._address} knows nothing of the write: its session is over, or its first call never came", token
+                f"{self._name} knows nothing of the write: its session is over, or its first call never came", token
             )
         reply = reply_in(receipt[0]) if receipt else None
         if isinstance(reply, ServerRefusalError):
