@@ -3,23 +3,30 @@
 -- ARGV   new_schema: schema version that a new namespace gets; new_token_key: key of the tokens of one that has none
 -- Reply  {schema version, epoch, key of the tokens} that the namespace has
 -- Leaves an existing namespace untouched but for the key, which older releases did not give it; a new one gets its
--- schema version, creation time (us since 1970) and key.
+-- schema version, creation time (us since 1970), key, and an epoch, so that its clients notice when all of these go.
 
 --- @include lib/clock
+--- @include lib/counters
 --- @include lib/mutate
 --- @include lib/when_full
 
---- @keys meta
+--- @keys meta seal_keys seal_key_checks runs events event_identities events_by_time specs spec_revisions supervisors
+--- @keys overlays overlay_places profiles profile_revisions documents versions history ids tokens feed definitions due
+--- @keys ready
 --- @args new_schema new_token_key
-local schema = redis.call('HGET', meta, 'schema')
+local schema, counted, epoch, token_key =
+  unpack(redis.call('HMGET', meta, 'schema', 'counted', 'epoch', 'token_key'))
 if not schema then
-  schema = new_schema
-  mutate('HSET', meta, 'schema', schema, 'created', now(), 'counted', 1)
-end
-local token_key = redis.call('HGET', meta, 'token_key')
-if not token_key then
+  local found = redis.call('EXISTS', meta, seal_keys, seal_key_checks, runs, events, event_identities, events_by_time,
+    specs, spec_revisions, supervisors, overlays, overlay_places, profiles, profile_revisions, documents, versions,
+    history, ids, tokens, feed, definitions, due, ready)
+  if found > 0 then damaged(meta, 'it has no schema version, and the namespace has keys') end
+  schema, epoch, token_key = new_schema, now(), new_token_key
+  mutate('HSET', meta, 'schema', schema, 'created', now(), 'counted', 1, 'epoch', epoch, 'token_key', token_key)
+elseif not token_key then
+  if counted then damaged(meta, 'its key of tokens is gone') end
   token_key = new_token_key
   write_even_when_full(meta)  -- a namespace of an older release can be opened on a full server
   mutate('HSET', meta, 'token_key', token_key)
 end
-return { schema, redis.call('HGET', meta, 'epoch') or '0', token_key }
+return { schema, epoch or '0', token_key }

@@ -14,7 +14,7 @@ if not present(document) then return {} end
 expect_whole('HLEN', history)
 expect_whole('HLEN', versions)
 local found = { version_at(place) }
-local count = next_count(history, 'n:' .. place) - 1
+local count = past_versions(place)
 for number = count, math.max(count - PAST + 1, 1), -1 do
   found[#found + 1] = redis.call('HGET', history, past_field(place, number)) or ''
 end

@@ -4,10 +4,8 @@
 -- Reply  {greatest cursor ever given, entries of the stream}
 -- Leaves everything as it was.
 
+--- @include lib/log_reading
+
 --- @keys meta feed
 --- @args after limit
-local cursor = redis.call('HGET', meta, 'config_cursor') or '0'
-return {
-  cursor,
-  redis.call('XRANGE', feed, '(' .. after .. '-0', '+', 'COUNT', limit),
-}
+return { newest_in(feed, meta, 'config_cursor'), entries_after(feed, after, limit) }

@@ -6,11 +6,12 @@
 --- @include lib/arguments
 --- @include lib/config_reading
 --- @include lib/counts
+--- @include lib/log_reading
 
---- @keys meta documents ids
+--- @keys meta documents ids feed
 --- @args namespaces*
 expect_whole('ZCARD', ids)
-local reply = { redis.call('HGET', meta, 'config_cursor') or '0' }
+local reply = { newest_in(feed, meta, 'config_cursor') }
 for _, namespace in ipairs(namespaces) do
   local places = redis.call('ZRANGEBYLEX', ids, '(' .. namespace, after_all(namespace))
   reply[#reply + 1] = documents_at(documents, places)

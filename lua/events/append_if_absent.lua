@@ -13,8 +13,7 @@
 local log = event_log(meta, events, event_identities, events_by_time, events_channel)
 local identity, content = event.identities[1], event.identities[2]
 if has_identity(log, identity) then
-  local same = not content or redis.call('HEXISTS', event_identities, content) == 1
-  return same and LOST or CONFLICT
+  return (not content or has_identity(log, content)) and LOST or CONFLICT
 end
 
 local stored = append_events(log, { event })

@@ -5,11 +5,9 @@
 -- Leaves everything as it was.
 
 --- @include lib/counts
+--- @include lib/log_reading
 
 --- @keys meta events
 --- @args after limit
 expect_whole('XLEN', events)
-return {
-  redis.call('HGET', meta, 'cursor') or '0',
-  redis.call('XRANGE', events, '(' .. after .. '-0', '+', 'COUNT', limit),
-}
+return { newest_in(events, meta, 'cursor'), entries_after(events, after, limit) }

@@ -27,8 +27,11 @@ end
 --- @args execution_changes:change* unchanged:expected* new_inputs* new_outputs:output* step_rows:step_row*
 --- @args step_rows_once:step_row* failure_rows:failure_row* iteration_rows:iteration_row* run_time:time
 --- @args execution_times:time* new_events:event* terminal_events:event*
-if not may_change(run, expected_status) then return LOST end
-if redis.call('HEXISTS', run, 'cancel_requested_at') ~= tonumber(cancel_requested) then return LOST end
+if not may_change(run, index, expected_status) then return LOST end
+if redis.call('HEXISTS', run, 'cancel_requested_at') ~= tonumber(cancel_requested) then
+  expect_whole('HLEN', run)
+  return LOST
+end
 if not matches(run, run_change) then return LOST end
 if not all_match(frames, frame_changes) then return LOST end
 if not all_match(loops, loop_changes) then return LOST end

@@ -8,9 +8,9 @@
 --- @include lib/change
 --- @include lib/status
 
---- @keys run executions meta ready
+--- @keys run index executions meta ready
 --- @args expected_status execution_change:change member at
-if not may_change(run, expected_status) then return LOST end
+if not may_change(run, index, expected_status) then return LOST end
 if not matches(executions, execution_change) then return LOST end
 
 mutate('ZADD', ready, at, member)

@@ -7,13 +7,12 @@
 
 --- @include lib/replies
 --- @include lib/announce
---- @include lib/run_head
 --- @include lib/status
 
 --- @keys run index meta due channel
 --- @args member
-if not run_exists(run, index) then return NOT_FOUND end
-local status = redis.call('HGET', run, 'status')
+local status = status_of(run, index)
+if not status then return NOT_FOUND end
 if TERMINAL[status] then return LOST end
 
 mutate('ZADD', due, 0, member)

@@ -6,4 +6,4 @@
 --- @include lib/run_head
 
 --- @keys run index
-return run_exists(run, index) and redis.call('HGET', run, 'status')
+return status_of(run, index)

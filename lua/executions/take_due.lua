@@ -30,7 +30,6 @@ local function take_from(key, limit, keep, prefixes)
       taken[#taken + 1] = member
     end
   end
-  if #taken == 0 then expect_whole('ZCARD', key) end
   return taken
 end
 
@@ -44,4 +43,10 @@ end
 expect_sorted_sets(ready)
 local runs = take_from(due, tonumber(max_runs), keep, {})
 local executions = take_from(ready, tonumber(max_executions), keep, prefixes)
+-- A schedule that has lost entries would let runs wait for ever. While there is work it is done first: the script has
+-- written already.
+if #runs + #executions == 0 then
+  expect_whole('ZCARD', due)
+  expect_whole('ZCARD', ready)
+end
 return { NOW, next_of(due), next_of(ready), runs, executions }

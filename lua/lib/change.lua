@@ -3,13 +3,23 @@
 
 --- @include lib/arguments
 --- @include lib/chunks
+--- @include lib/damage
 
 local function take_change()
   return { field = take(), expected = take(), next = take(), groups = take_list(), dropped = take_list() }
 end
 
 local function matches(key, change)
-  return (redis.call('HGET', key, change.field) or '') == change.expected
+  local stored, expected = redis.call('HGET', key, change.field), change.expected
+  if not stored then
+    expect_whole('HLEN', key)
+    return expected == ''
+  end
+  -- none of them is empty, or the beginning of another one
+  if stored == '' or #stored < #expected and string.sub(expected, 1, #stored) == stored then
+    damaged(key, 'a digest or a record in it was cut short')
+  end
+  return stored == expected
 end
 
 local function all_match(key, changes)

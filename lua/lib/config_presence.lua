@@ -4,7 +4,7 @@
 -- The caller has not found a document: that is true only if it is not listed, and no document is missing.
 local function expect_absent(place, id)
   if redis.call('ZSCORE', ids, place) then
-    error('DAMAGED ' .. documents .. ' it lacks the document ' .. string.sub(id, 1, 200) .. ', which is listed', 0)
+    damaged(documents, 'it lacks the document ' .. string.sub(id, 1, 200) .. ', which is listed')
   end
   expect_whole('HLEN', documents)
 end

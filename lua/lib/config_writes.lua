@@ -20,7 +20,7 @@ local function effective(writes)
   local found = {}
   for _, write in ipairs(writes) do
     local here = present(write)
-    if here and write.document then write.past = next_count(history, 'n:' .. write.place) end
+    if here and write.document then write.past = past_versions(write.place) + 1 end
     if here or write.document then found[#found + 1] = write end
   end
   return found
@@ -47,7 +47,7 @@ end
 local function put(write)
   if write.past then keep_version(write) end
   mutate('HSET', documents, write.place, write.document)
-  mutate('HSET', versions, write.place, write.revision .. ' ' .. now())
+  mutate('HSET', versions, write.place, write.revision .. ' 0' .. now() .. '\n')
   mutate('ZADD', ids, 0, write.place)
 end
 
@@ -79,7 +79,7 @@ local function commit_writes(feed_length, wanted)
   end
   mutate('HSET', meta, 'config_cursor', before + #writes)
   for i, write in ipairs(writes) do
-    mutate('HSET', tokens, write.namespace, before + i)
+    mutate('HSET', tokens, write.namespace, numeral(before + i))
     local perform = write.document and put or delete
     perform(write)
   end

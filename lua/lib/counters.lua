@@ -1,18 +1,33 @@
--- Counters that only grow, in fields of hashes. They are read first and written with HSET: HINCRBY would refuse one that
--- is no number when other writes have happened already.
+-- Numbers in fields of hashes. Counters are read first and written with HSET: HINCRBY would refuse one that is no number
+-- when other writes have happened already.
+-- A number that stands alone, and is not counted on by older releases, is written between a space and a line feed, so
+-- that one which was cut short is not taken for another one.
+
+--- @include lib/damage
 
 -- numbers of Lua are exact up to 15 digits
 local MOST_DIGITS = 15
 
-local function next_count(key, field)
-  local count = redis.call('HGET', key, field) or '0'
-  if not string.match(count, '^%d+$') or #count > MOST_DIGITS then
-    error('DAMAGED ' .. key .. ' its counter ' .. field .. ' cannot count on: ' .. string.sub(count, 1, 40), 0)
+-- the number in a field, 0 if there is no such field
+local function number_at(key, field)
+  local text = redis.call('HGET', key, field)
+  if not text then return 0 end
+  local digits = string.match(text, '^ (%d+)\n$') or string.match(text, '^%d+$')
+  if not digits or #digits > MOST_DIGITS then
+    damaged(key, 'its field ' .. field .. ' is no number: ' .. string.sub(text, 1, 40))
   end
-  return tonumber(count) + 1
+  return tonumber(digits)
+end
+
+local function next_count(key, field)
+  return number_at(key, field) + 1
 end
 
 -- a count as decimal text, however great it is
 local function decimal(count)
   return string.format('%.0f', count)
+end
+
+local function numeral(number)
+  return ' ' .. decimal(number) .. '\n'
 end

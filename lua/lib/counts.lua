@@ -1,17 +1,22 @@
 -- How much is in each key that holds records. Its owner, the hash of the run or that of the namespace, counts it in the
 -- field 'n:<name>', from what each write has added or removed. Nothing measures a key to set its count: that would hide
--- damage. The loader tells which keys of a script are counted, and where (see connection/calls/headers.py).
+-- damage (decision 0019). The loader tells which keys of a script are counted, and where (see connection/calls/headers.py).
+
+--- @include lib/damage
 
 local owners, count_fields = {}, {}
 
 -- by how much a write has changed the number of records in its key, from its reply; the event log counts its own XADD
-local SIGNS = { HSET = 1, HSETNX = 1, ZADD = 1, DEL = 0, HDEL = -1, ZREM = -1, XDEL = -1 }
+local SIGNS = { HSET = 1, HSETNX = 1, ZADD = 1, SADD = 1, DEL = 0, HDEL = -1, ZREM = -1, SREM = -1, XDEL = -1 }
 
 -- keys whose changes are gathered, because a script writes them several times
 local gathered = {}
 
 local function count(key, change)
-  if change ~= 0 then redis.call('HINCRBY', owners[key], count_fields[key], change) end
+  if change == 0 then return end
+  local reply = redis.pcall('HINCRBY', owners[key], count_fields[key], change)
+  -- a count that is no number stays as it is, since other writes have happened already: reads tell of it
+  if type(reply) == 'table' and reply.err and not string.find(reply.err, 'not an integer', 1, true) then error(reply) end
 end
 
 local function count_write(reply, command, key, ...)
@@ -43,13 +48,25 @@ local function count_gathered()
   gathered = {}
 end
 
+-- a hash that counts its own records does not count the counts
+local function own_records(key)
+  local found = 0
+  for _, field in ipairs(redis.call('HKEYS', key)) do
+    if string.sub(field, 1, 2) ~= 'n:' then found = found + 1 end
+  end
+  return found
+end
+
 -- The caller has not found what it looked for: that is true only if the key still holds all that was counted. More may
 -- be there, written by other programs. A run or namespace of an older release has no counts.
 local function expect_whole(measure, key)
   local counts = redis.call('HMGET', owners[key], 'counted', count_fields[key])
   if not counts[1] then return end
-  local found = redis.call(measure, key)
-  if found < tonumber(counts[2] or '0') then
-    error('DAMAGED ' .. key .. ' ' .. found .. ' of ' .. counts[2] .. ' records are there', 0)
+  local found, counted = key == owners[key] and own_records(key) or redis.call(measure, key), counts[2] or '0'
+  if not string.match(counted, '^%-?%d+$') then
+    damaged(owners[key], 'its field ' .. count_fields[key] .. ' is no number: ' .. string.sub(counted, 1, 40))
+  end
+  if found < tonumber(counted) then
+    damaged(key, found .. ' of ' .. counted .. ' records are there')
   end
 end

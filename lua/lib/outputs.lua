@@ -2,6 +2,7 @@
 -- The outputs of a loop have their number of iterations in a field of its own, so that skipped ones read as empty.
 
 --- @include lib/arguments
+--- @include lib/counters
 --- @include lib/mutate
 
 -- field, output (JSON), field of the loop's length ('' = no loop), iteration
@@ -11,9 +12,7 @@ end
 
 -- how many iterations of the loop of an output have outputs; 0 if it has no loop
 local function loop_length(key, output)
-  if output.length_field == '' then return 0 end
-  local length = redis.call('HGET', key, output.length_field) or '0'
-  return tonumber(length) or error('the outputs of a loop have no number of iterations: ' .. string.sub(length, 1, 40))
+  return output.length_field == '' and 0 or number_at(key, output.length_field)
 end
 
 local function record_output(key, output)
@@ -21,6 +20,6 @@ local function record_output(key, output)
   local place = known and string.match(known, '^%d+') or redis.call('HLEN', key)
   mutate('HSET', key, output.field, place .. ':' .. output.json)
   if output.length_field ~= '' and length <= output.iteration then
-    mutate('HSET', key, output.length_field, output.iteration + 1)
+    mutate('HSET', key, output.length_field, numeral(output.iteration + 1))
   end
 end

@@ -7,10 +7,11 @@ local function created_at(record)
   return string.match(record, '^%d+ (%d+) ')
 end
 
--- Store a profile with its next revision; without `created` it is created now. Returns the record.
-local function put_profile(profiles, clock, name, created, profile)
+-- Store a profile with its next revision in the place of another one; without one it is created now. Returns the record.
+local function put_profile(profiles, clock, name, before, profile)
   local updated = now()
-  local record = table.concat({ next_revision(clock, name), created or updated, updated, profile }, ' ')
+  local created = before and created_at(before) or updated
+  local record = table.concat({ next_revision(clock, name, before), created, updated, profile }, ' ')
   mutate('HSET', profiles, name, record)
   return record
 end

@@ -1,6 +1,7 @@
 -- Documents with a revision: "<revision> <rest>". The clock that counts the revisions of a name survives the document,
 -- so that none is given twice (decision 0005).
 
+--- @include lib/counters
 --- @include lib/mutate
 
 -- The revision of a document as decimal text: '0' if it is absent, '' if it cannot be read.
@@ -19,8 +20,17 @@ local function found_in(documents, clock, name)
   return document
 end
 
--- A script calls this before its other writes: HINCRBY refuses a clock that is no number.
-local function next_revision(clock, name)
-  mutate('HINCRBY', clock, name, 1)
-  return redis.call('HGET', clock, name)
+-- The next revision of a name with this document or without one. A script calls this before its other writes.
+local function next_revision(clock, name, document)
+  local last, current = number_at(clock, name), revision_of(document)
+  if #current <= MOST_DIGITS and (tonumber(current) or 0) > last then damaged(clock, 'it is behind a document') end
+  mutate('HSET', clock, name, decimal(last + 1))
+  return decimal(last + 1)
+end
+
+-- Deletes a document. The last revision of its name is marked then: no document is left to compare a shortened one with.
+local function delete_document(documents, clock, name)
+  local last = number_at(clock, name)
+  mutate('HDEL', documents, name)
+  mutate('HSET', clock, name, numeral(last))
 end

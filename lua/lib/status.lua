@@ -1,18 +1,18 @@
 -- The public status of a run. A terminal one is final, and sets the time of completion once.
 
 --- @include lib/clock
+--- @include lib/counters
 --- @include lib/mutate
+--- @include lib/run_head
 
-local TERMINAL = { completed = true, failed = true, canceled = true }
-
-local function may_change(key, expected)
-  local status = redis.call('HGET', key, 'status')
+local function may_change(run, index, expected)
+  local status = status_of(run, index)
   return status == expected and not TERMINAL[status]
 end
 
 local function set_status(key, status)
   mutate('HSET', key, 'status', status)
   if TERMINAL[status] then
-    mutate('HSETNX', key, 'completed_at', now())
+    mutate('HSETNX', key, 'completed_at', numeral_now())
   end
 end

@@ -6,7 +6,7 @@
 --- @include lib/replies
 --- @include lib/revisions
 
---- @keys meta profiles
+--- @keys meta profiles profile_revisions
 --- @args name expected
 local record = redis.call('HGET', profiles, name)
 if not record then
@@ -15,5 +15,5 @@ if not record then
 end
 if revision_of(record) ~= expected then return { CONFLICT, revision_of(record) } end
 
-mutate('HDEL', profiles, name)
+delete_document(profiles, profile_revisions, name)
 return { WON, record }

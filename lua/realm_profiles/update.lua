@@ -12,4 +12,4 @@ local record = found_in(profiles, profile_revisions, name)
 if not record then return { NOT_FOUND } end
 if revision_of(record) ~= expected then return { CONFLICT, revision_of(record) } end
 
-return { WON, put_profile(profiles, profile_revisions, name, created_at(record), profile) }
+return { WON, put_profile(profiles, profile_revisions, name, record, profile) }

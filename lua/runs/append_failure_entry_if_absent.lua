@@ -10,8 +10,9 @@
 --- @args entry:failure_row
 if redis.call('HLEN', run) == 0 then return NOT_FOUND end
 if redis.call('HEXISTS', index, entry.content) == 1 then return LOST end
-if redis.call('HEXISTS', index, entry.step) == 1 then return CONFLICT end
+local has_another = redis.call('HEXISTS', index, entry.step) == 1
 expect_whole('HLEN', index)
+if has_another then return CONFLICT end
 
 append_failure_row(failures, index, entry)
 return WON

@@ -5,10 +5,14 @@
 
 --- @include lib/replies
 --- @include lib/change
+--- @include lib/run_head
 
---- @keys run inputs
+--- @keys run index inputs
 --- @args run_change:change new_inputs*
-if not matches(run, run_change) then return LOST end
+if not matches(run, run_change) then
+  run_exists(run, index)
+  return LOST
+end
 
 in_chunks('RPUSH', inputs, new_inputs)
 write(run, run_change)

@@ -7,9 +7,9 @@
 --- @include lib/change
 --- @include lib/status
 
---- @keys run inputs
+--- @keys run index inputs
 --- @args expected_status next_status run_change:change new_inputs*
-if not may_change(run, expected_status) then return LOST end
+if not may_change(run, index, expected_status) then return LOST end
 if not matches(run, run_change) then return LOST end
 
 in_chunks('RPUSH', inputs, new_inputs)

@@ -10,10 +10,10 @@
 --- @include lib/status
 --- @include lib/event_log
 
---- @keys run inputs meta events event_identities events_by_time events_channel
+--- @keys run index inputs meta events event_identities events_by_time events_channel
 --- @args expected_status next_status run_change:change new_inputs* event:event
 local log = event_log(meta, events, event_identities, events_by_time, events_channel)
-if not may_change(run, expected_status) then return LOST end
+if not may_change(run, index, expected_status) then return LOST end
 if not matches(run, run_change) then return LOST end
 if has_identity(log, event.identities[1]) then return LOST end
 expect_lists(inputs)

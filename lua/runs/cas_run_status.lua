@@ -6,9 +6,9 @@
 --- @include lib/replies
 --- @include lib/status
 
---- @keys run
+--- @keys run index
 --- @args expected_status next_status
-if not may_change(run, expected_status) then return LOST end
+if not may_change(run, index, expected_status) then return LOST end
 
 set_status(run, next_status)
 return WON

@@ -6,10 +6,11 @@
 
 --- @include lib/replies
 --- @include lib/run_creation
+--- @include lib/run_head
 
 --- @keys run frames loops outputs steps step_outputs failures iterations inputs index meta runs
 --- @args run_id prefix parts:list*
-if redis.call('HLEN', run) > 0 then return EXISTS end
+if run_exists(run, index) then return EXISTS end
 
 local keys = { run, frames, loops, outputs, steps, step_outputs, failures, iterations, inputs, index }
 create_run(keys, parts, meta, runs, run_id, prefix)

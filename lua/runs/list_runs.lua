@@ -4,9 +4,11 @@
 -- Reply  the places: prefix, sequence of creation (16 digits), run id
 -- Leaves everything as it was.
 
+--- @include lib/counters
+
 --- @keys meta runs
 --- @args prefix
-local created = redis.call('HGET', meta, 'runs') or '0'
-local found = redis.call('ZCARD', runs)
-if found < tonumber(created) then error('DAMAGED ' .. runs .. ' ' .. found .. ' of ' .. created .. ' runs are there', 0) end
+local created, found = number_at(meta, 'runs'), redis.call('ZCARD', runs)
+if found < created then damaged(runs, found .. ' of ' .. decimal(created) .. ' runs are there') end
+if found > created then damaged(meta, 'its counter of runs is behind them') end
 return redis.call('ZRANGEBYLEX', runs, '[' .. prefix, '(' .. prefix .. '\255')

@@ -7,8 +7,8 @@
 --- @include lib/chunks
 --- @include lib/key_types
 
---- @keys in_use checks
+--- @keys meta seal_keys seal_key_checks
 --- @args retired*
-expect_hashes(checks)
-in_chunks('SREM', in_use, retired)
-in_chunks('HDEL', checks, retired)
+expect_hashes(seal_key_checks)
+in_chunks('SREM', seal_keys, retired)
+in_chunks('HDEL', seal_key_checks, retired)

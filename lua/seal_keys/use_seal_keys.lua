@@ -7,27 +7,33 @@
 -- Leaves the sealing key in use, and the check values of the keys in use; nothing changed unless all three are empty.
 
 --- @include lib/arguments
+--- @include lib/counters
 --- @include lib/mutate
 
---- @keys in_use checks
+--- @keys meta seal_keys seal_key_checks
 --- @args sealing verified opening* values*
+expect_whole('SCARD', seal_keys)
+expect_whole('HLEN', seal_key_checks)
+
 local given = {}
 for i, id in ipairs(opening) do
   given[id] = values[i]
 end
 
 local known = {}
-local flat = redis.call('HGETALL', checks)
+local flat = redis.call('HGETALL', seal_key_checks)
 for i = 1, #flat, 2 do
   known[flat[i]] = flat[i + 1]
 end
 
 local missing, others, unverified, new = {}, {}, {}, {}
 local is_in_use = {}
-for _, id in ipairs(redis.call('SMEMBERS', in_use)) do
+for _, id in ipairs(redis.call('SMEMBERS', seal_keys)) do
   is_in_use[id] = true
   if not given[id] then
     missing[#missing + 1] = id
+  elseif known[id] and #known[id] ~= #given[id] then
+    damaged(seal_key_checks, 'a check value was cut short')
   elseif known[id] and known[id] ~= given[id] then
     others[#others + 1] = id
   elseif not known[id] then
@@ -39,11 +45,11 @@ end
 
 if #missing + #others + #unverified == 0 then
   if sealing ~= '' and not is_in_use[sealing] then
-    mutate('SADD', in_use, sealing)
+    mutate('SADD', seal_keys, sealing)
     new[#new + 1] = sealing
   end
   for _, id in ipairs(new) do
-    mutate('HSET', checks, id, given[id])
+    mutate('HSET', seal_key_checks, id, given[id])
   end
 end
 return { missing, others, unverified }

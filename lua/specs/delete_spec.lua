@@ -7,7 +7,7 @@
 --- @include lib/replies
 --- @include lib/revisions
 
---- @keys meta specs
+--- @keys meta specs spec_revisions
 --- @args mob expected
 local definition = redis.call('HGET', specs, mob)
 if not definition then
@@ -16,5 +16,5 @@ if not definition then
 end
 if expected ~= '' and expected ~= revision_of(definition) then return LOST end
 
-mutate('HDEL', specs, mob)
+delete_document(specs, spec_revisions, mob)
 return WON

@@ -9,9 +9,10 @@
 
 --- @keys meta specs spec_revisions
 --- @args mob definition expected
-local current = revision_of(found_in(specs, spec_revisions, mob))
+local stored = found_in(specs, spec_revisions, mob)
+local current = revision_of(stored)
 if expected ~= '' and expected ~= current then return { LOST, current } end
 
-local revision = next_revision(spec_revisions, mob)
+local revision = next_revision(spec_revisions, mob, stored)
 mutate('HSET', specs, mob, revision .. ' ' .. definition)
 return { WON, revision }

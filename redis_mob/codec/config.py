@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from redis_mob.codec.arguments import listed
+from redis_mob.codec.delimited import delimited, undelimited
 from redis_mob.codec.ledgers import moment
 from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack
 from redis_mob.errors import (
@@ -177,7 +178,7 @@ def encode_document(name: str, value: Any) -> EncodedDocument:
         raise SerializationError(
             f"config document {name} cannot be stored: $: {len(text)} bytes of JSON, at most {MAX_DOCUMENT_BYTES} fit"
         )
-    return EncodedDocument(b"%d" % (extract_meta_revision(value) or 0), text)
+    return EncodedDocument(b"%d" % (extract_meta_revision(value) or 0), delimited(text))
 
 
 def encode_write(prefix: str, write: ConfigWrite) -> EncodedWrite:
@@ -206,7 +207,7 @@ def decode_document(name: str, text: bytes | None) -> Any:
     if text is None:
         raise SerializationError(f"config document {name} is listed, but its text is missing")
     try:
-        return json.loads(text.decode(), parse_constant=_refuse_constant)
+        return json.loads(undelimited(text).decode(), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise SerializationError(f"the stored config document {name} cannot be read: {error}") from error
 
@@ -216,9 +217,19 @@ def decode_version(name: str, stored: bytes) -> ConfigVersion:
     revision, time, text = (*stored.split(b" ", 2), b"", b"")[:3]
     value = decode_document(name, text)
     try:
-        return ConfigVersion(int(revision), moment(int(time)), value)
+        return ConfigVersion(int(revision), moment(_time_in(time)), value)
     except (ValueError, OverflowError) as error:
         raise SerializationError(f"revision and time of config document {name} cannot be read: {error}") from error
+
+
+def _time_in(digits: bytes) -> int:
+    """The time of a version, which a line feed ends if it begins with 0, so that one that was cut short is noticed.
+
+    Older releases wrote neither. Raises ValueError.
+    """
+    if digits.startswith(b"0") and not digits.endswith(b"\n"):
+        raise ValueError(f"the time {digits!r} was cut short")
+    return int(digits)
 
 
 def encode_change(write: EncodedWrite) -> dict[bytes, bytes]:

@@ -8,6 +8,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from redis_mob.codec.arguments import instance, optional_integer, storable_json, text
+from redis_mob.codec.delimited import undelimited
 from redis_mob.codec.ledgers import moment
 from redis_mob.errors import SerializationError, shown
 from redis_mob.models.base import U64_MAX, Model
@@ -99,6 +100,10 @@ def profile_named(name: str) -> str:
 
 def decode_decimal(what: str, field: str, digits: bytes) -> int:
     """A number of at most 64 bits. Raises SerializationError saying what it is a field of."""
+    try:
+        digits = undelimited(digits)
+    except ValueError as error:
+        raise SerializationError(f"{what}: {field} cannot be read: {error}") from error
     if digits.isdigit() and len(digits) <= len(str(U64_MAX)) and (number := int(digits)) <= U64_MAX:
         return number
     raise SerializationError(f"{what}: {field} is no number of at most 64 bits")

@@ -16,6 +16,7 @@ from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack, unpack_all
 from redis_mob.errors import InternalError, SerializationError, shown
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, Lease, RunLaunch
+from redis_mob.models.run import MobRunStatus
 
 _EXECUTION = TypeAdapter(Execution)
 """Reads an execution that was written a moment ago, and so gives no field twice."""
@@ -112,6 +113,14 @@ def decode_launch(run_id: str, data: bytes) -> RunLaunch:
         return RunLaunch.model_validate_json(data)
     except ValidationError as error:
         raise SerializationError(f"run {run_id}: launch cannot be read: {error}") from error
+
+
+def decode_status(run_id: str, data: bytes) -> MobRunStatus:
+    """The status of a run. Raises SerializationError naming the run."""
+    try:
+        return MobRunStatus(data.decode())
+    except ValueError as error:
+        raise SerializationError(f"run {run_id}: status cannot be read: {error}") from error
 
 
 def encode_definition(definition: MobDefinition) -> tuple[str, bytes]:

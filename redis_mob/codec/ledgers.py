@@ -11,6 +11,7 @@ from typing import Any
 import pydantic_core
 
 from redis_mob.codec.arguments import instance, listed, storable_json, text
+from redis_mob.codec.delimited import decode_number, delimited, encode_number, undelimited
 from redis_mob.codec.field_checks import field_checks, require_fields
 from redis_mob.codec.packing import Argument, pack, unpack
 from redis_mob.errors import InternalError, ValidationError, shown
@@ -43,8 +44,8 @@ def moment(since_epoch: int) -> datetime:
 
 
 def encode_json(value: object) -> bytes:
-    """JSON text of a value that the models have checked."""
-    return pydantic_core.to_json(value)
+    """JSON text of a value that the models have checked, with its mark if it is a number."""
+    return delimited(pydantic_core.to_json(value))
 
 
 def encode_value(what: str, value: object) -> bytes:
@@ -62,7 +63,7 @@ def step_output_named(step_id: str) -> str:
 
 def decode_json(data: bytes) -> Any:
     """The value of JSON text; integers keep every digit. Raises ValueError."""
-    return pydantic_core.from_json(data, allow_inf_nan=False)
+    return pydantic_core.from_json(undelimited(data), allow_inf_nan=False)
 
 
 def encode_input(value: FlowAuthorityInput) -> bytes:
@@ -245,7 +246,7 @@ def encode_outputs(root: Mapping[str, Any], loops: Mapping[str, Sequence[Mapping
     for place, (field, value) in enumerate(values.items()):
         fields += (field, b"%d:%b" % (place, value))
     for loop_id, iterations in loops.items():
-        fields += (length_field(loop_id), b"%d" % len(iterations))
+        fields += (length_field(loop_id), encode_number(len(iterations)))
     return fields
 
 
@@ -258,7 +259,7 @@ def decode_outputs(
     for field, value in stored.items():
         path = unpack(field)
         if len(path) == 2:
-            loops[path[0]] = [{} for _ in range(int(value))]
+            loops[path[0]] = [{} for _ in range(decode_number(value))]
         else:
             place, _, json = value.partition(b":")
             placed.append((int(place), path, decode_json(json)))

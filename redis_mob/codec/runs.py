@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from redis_mob.codec import changes, ledgers
 from redis_mob.codec.arguments import instance, storable, text
+from redis_mob.codec.delimited import decode_number, encode_number
 from redis_mob.codec.field_checks import field_checks, require_fields
 from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.packing import UNPACK_ERRORS, Argument, pack, unpack
@@ -89,7 +90,7 @@ def _parts_of(run: MobRun) -> list[Sequence[Argument]]:
         b"1",
     ]
     if run.completed_at is not None:
-        head += (b"completed_at", b"%d" % ledgers.microseconds(run.completed_at))
+        head += (b"completed_at", encode_number(ledgers.microseconds(run.completed_at)))
     return [
         head + changes.fields_of_run(run.flow_state),
         list(chain.from_iterable(changes.fields_of_frame(*item) for item in run.frames.items())),
@@ -170,8 +171,12 @@ def decode_run(run_id: str, parts: RunParts) -> MobRun:
 
 def check_count(run_id: str, head: Mapping[bytes, bytes], part: str, found: int) -> None:
     """Raises SerializationError if a part of a run holds fewer records than were written to it."""
+    if _COUNTED not in head:
+        return
     counted = head.get(_COUNT + part.encode(), b"0")
-    if _COUNTED in head and found < int(counted):
+    if not counted.removeprefix(b"-").isdigit():
+        raise SerializationError(f"run {run_id}: {part} is damaged: its count {counted[:40]!r} is no number")
+    if found < int(counted):
         raise SerializationError(f"run {run_id}: {part} is damaged: {found} of {int(counted)} records are there")
 
 
@@ -201,7 +206,7 @@ def _head(parts: RunParts) -> dict[str, Any]:
         "created_at": ledgers.moment(head.created_at),
         "schema_version": head.schema_version,
         "status": MobRunStatus(parts.head[b"status"].decode()),
-        "completed_at": None if completed_at is None else ledgers.moment(int(completed_at)),
+        "completed_at": None if completed_at is None else ledgers.moment(decode_number(completed_at)),
     }
 
 

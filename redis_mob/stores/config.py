@@ -98,7 +98,7 @@ class RedisConfigStore(WatchableConfigStore):
 
     async def snapshot(self, namespaces: Iterable[str]) -> ConfigSnapshot:
         wanted = tuple(dict.fromkeys(codec.checked_namespaces(namespaces)))
-        keys = self._readable
+        keys = [*self._readable, self._keys.config_feed]
         packed = [self._packed(namespace) for namespace in wanted]
         cursor, *found = await self._client.read("config/snapshot", keys, {"namespaces": packed})
         documents = {name: dict(self._documents(name, rows)) for name, rows in zip(wanted, found, strict=True)}

@@ -132,7 +132,7 @@ class RedisExecutionStore(ExecutionStore):
         change = _execution_change(key, instance("expected", expected, Execution), codec.claimable("next", next))
         reply = await self._client.call(
             "executions/renew_lease",
-            [keys.run, keys.executions, self._keys.meta, self._keys.ready],
+            [keys.run, keys.index, keys.executions, self._keys.meta, self._keys.ready],
             {
                 "expected_status": MobRunStatus.RUNNING,
                 "execution_change": change,
@@ -154,7 +154,7 @@ class RedisExecutionStore(ExecutionStore):
     async def status(self, run_id: str) -> MobRunStatus | None:
         keys = self._keys.run(run_id)
         status = await self._client.read("executions/status", [keys.run, keys.index], [])
-        return None if status is None else MobRunStatus(bytes(status).decode())
+        return None if status is None else codec.decode_status(canonical_run_id(run_id), status)
 
     async def take_due(
         self, *, max_runs: int, max_executions: int, keep: timedelta, roles: Sequence[str] | None = None

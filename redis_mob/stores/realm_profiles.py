@@ -65,7 +65,7 @@ class RedisRealmProfileStore(RealmProfileStore):
     async def delete(self, name: str, expected_revision: int) -> StoredRealmProfile:
         reply = await self._client.call(
             "realm_profiles/delete",
-            [self._keys.meta, self._keys.profiles],
+            [self._keys.meta, self._keys.profiles, self._keys.profile_revisions],
             [encode_name(_PROFILE, name), _expected(expected_revision)],
         )
         return _written(name, reply, f"has revision {{revision}}, not {shown(expected_revision)}")

@@ -72,7 +72,8 @@ class RedisRunStore(MobRunStore):
     async def cas_run_status(self, run_id: str, *, expected: MobRunStatus, next: MobRunStatus) -> bool:
         keys = self._keys.run(run_id)
         arguments = [member("expected", expected, MobRunStatus), member("next", next, MobRunStatus)]
-        return won(await self._client.call("runs/cas_run_status", [keys.run], arguments), run_id)
+        reply = await self._client.call("runs/cas_run_status", [keys.run, keys.index], arguments)
+        return await self._won(reply, run_id)
 
     async def cas_flow_state(
         self,
@@ -83,7 +84,9 @@ class RedisRunStore(MobRunStore):
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
         change = change_of_run(expected, next)
-        return await self._swap("runs/cas_flow_state", run_id, lambda _: [], authority_inputs, run_change=change)
+        return await self._swap(
+            "runs/cas_flow_state", run_id, lambda keys: [keys.index], authority_inputs, run_change=change
+        )
 
     async def cas_run_snapshot(
         self,
@@ -98,7 +101,7 @@ class RedisRunStore(MobRunStore):
         return await self._swap(
             "runs/cas_run_snapshot",
             run_id,
-            lambda _: [],
+            lambda keys: [keys.index],
             authority_inputs,
             expected_status=member("expected_status", expected_status, MobRunStatus),
             next_status=member("next_status", next_status, MobRunStatus),
@@ -120,7 +123,7 @@ class RedisRunStore(MobRunStore):
         keys = self._keys.run(run_id)
         reply = await self._client.call(
             "runs/cas_run_snapshot_and_append_terminal_event",
-            [keys.run, keys.authority, *log_keys(self._keys)],
+            [keys.run, keys.index, keys.authority, *log_keys(self._keys)],
             {
                 "expected_status": member("expected_status", expected_status, MobRunStatus),
                 "next_status": member("next_status", next_status, MobRunStatus),
@@ -132,10 +135,10 @@ class RedisRunStore(MobRunStore):
         return None if reply == Reply.LOST else stored_event(event, reply)
 
     async def append_step_entry(self, run_id: str, *, entry: StepLedgerEntry) -> None:
-        won(await self._append_step("runs/append_step_entry", run_id, entry), run_id)
+        await self._won(await self._append_step("runs/append_step_entry", run_id, entry), run_id)
 
     async def append_step_entry_if_absent(self, run_id: str, *, entry: StepLedgerEntry) -> bool:
-        return won(await self._append_step("runs/append_step_entry_if_absent", run_id, entry), run_id)
+        return await self._won(await self._append_step("runs/append_step_entry_if_absent", run_id, entry), run_id)
 
     async def _append_step(self, script: str, run_id: str, entry: StepLedgerEntry) -> Any:
         keys = self._keys.run(run_id)
@@ -149,17 +152,17 @@ class RedisRunStore(MobRunStore):
         keys, step = self._keys.run(run_id), text("step_id", step_id)
         reply = await self._client.call(
             "runs/put_step_output",
-            [keys.run, keys.step_outputs, keys.index],
+            [keys.run, keys.steps, keys.step_outputs, keys.index],
             [ledgers.step_field(step), ledgers.encode_value(ledgers.step_output_named(step), output)],
         )
-        won(reply, run_id, f"step {shown(step)} has no row in the step ledger; append one first")
+        await self._won(reply, run_id, f"step {shown(step)} has no row in the step ledger; append one first")
 
     async def append_failure_entry(self, run_id: str, *, entry: FailureLedgerEntry) -> None:
-        won(await self._append_failure("runs/append_failure_entry", run_id, entry), run_id)
+        await self._won(await self._append_failure("runs/append_failure_entry", run_id, entry), run_id)
 
     async def append_failure_entry_if_absent(self, run_id: str, *, entry: FailureLedgerEntry) -> bool:
         reply = await self._append_failure("runs/append_failure_entry_if_absent", run_id, entry)
-        return won(reply, run_id, f"step {shown(entry.step_id)} has another failure already")
+        return await self._won(reply, run_id, f"step {shown(entry.step_id)} has another failure already")
 
     async def _append_failure(self, script: str, run_id: str, entry: FailureLedgerEntry) -> Any:
         keys = self._keys.run(run_id)
@@ -184,7 +187,7 @@ class RedisRunStore(MobRunStore):
                 "entry": (b"", b"") if ledger_entry is None else ledgers.iteration_arguments(ledger_entry),
             },
         )
-        won(reply, run_id)
+        await self._won(reply, run_id)
 
     async def _swap(
         self,
@@ -201,7 +204,13 @@ class RedisRunStore(MobRunStore):
             [keys.run, *keys_of(keys), keys.authority],
             {**arguments, "new_inputs": ledgers.encode_inputs(authority_inputs)},
         )
-        return won(reply, run_id)
+        return await self._won(reply, run_id)
+
+    async def _won(self, reply: Any, run_id: str, detail: str = "") -> bool:
+        """What a reply says, as `won`. Raises SerializationError for a run of which the head alone is gone."""
+        if reply == Reply.NOT_FOUND:
+            await self.get_run(run_id)
+        return won(reply, run_id, detail)
 
     async def cas_frame_state(
         self,

@@ -72,7 +72,7 @@ async def use_seal_keys(
     checks = {} if ring is None else ring.check_values(keys.namespace)
     missing, others, unverified = await client.call(
         "seal_keys/use_seal_keys",
-        [keys.seal_keys, keys.seal_key_checks],
+        [keys.meta, keys.seal_keys, keys.seal_key_checks],
         {
             "sealing": "" if ring is None else ring.newest_id,
             "verified": int(verified),
@@ -85,7 +85,7 @@ async def use_seal_keys(
 
 async def retire_seal_keys(client: Client, keys: Keys, ids: Sequence[str]) -> None:
     """Record that nothing is sealed with these keys any more, so that a namespace can be opened without them."""
-    await client.call("seal_keys/retire_seal_keys", [keys.seal_keys, keys.seal_key_checks], {"retired": ids})
+    await client.call("seal_keys/retire_seal_keys", [keys.meta, keys.seal_keys, keys.seal_key_checks], {"retired": ids})
 
 
 def _other_keys(records: Iterable[SecretRecord], ring: SealKeyring, ids: Sequence[str]) -> list[str]:

@@ -54,7 +54,7 @@ class RedisSpecStore(MobSpecStore):
     async def delete_spec(self, mob_id: str, revision: int | None = None) -> bool:
         reply = await self._client.call(
             "specs/delete_spec",
-            [self._keys.meta, self._keys.specs],
+            [self._keys.meta, self._keys.specs, self._keys.spec_revisions],
             [encode_name(_MOB, mob_id), encode_revision("revision", revision)],
         )
         return reply == Reply.WON

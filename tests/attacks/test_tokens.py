@@ -123,7 +123,7 @@ async def test_every_storage_of_a_namespace_takes_its_tokens_and_no_other_does(
 async def test_a_namespace_of_an_older_release_gets_a_key_and_keeps_it(
     client: Client, server_url: str, namespace: str, keys: Keys
 ) -> None:
-    await client.router.request("HDEL", keys.meta, "token_key")
+    await client.router.request("HDEL", keys.meta, "token_key", "counted")
     found: set[bytes] = set()
     for _ in range(3):
         async with MobStorage.open(server_url, namespace=namespace):

@@ -81,9 +81,9 @@ async def test_a_damaged_counter_of_cursors(server_url: str, namespace: str, con
     async with MobStorage.open(server_url, namespace=namespace) as storage:
         await connection.router.request("HSET", keys.meta, "cursor", "x", "config_cursor", "x")
         for call in (storage.events.replay_all, storage.events.subscribe().__aenter__):
-            with pytest.raises(SerializationError, match="the counter of its cursors is no number"):
+            with pytest.raises(SerializationError, match="meta is damaged: its field cursor is no number"):
                 await call()
-        with pytest.raises(SerializationError, match="the feed of config changes: its cursor is no number"):
+        with pytest.raises(SerializationError, match="meta is damaged: its field config_cursor is no number"):
             await storage.config.snapshot(["n"])
 
 

@@ -56,12 +56,13 @@ async def test_a_damaged_spec_hurts_only_those_who_read_it(
 ) -> None:
     await specs.put_spec("sound", definition())
     await connection.router.request("HSET", keys.specs, "broken", stored)
+    await connection.router.request("HSET", keys.spec_revisions, "broken", 1)
     with pytest.raises(SerializationError, match=f"spec of mob 'broken': .*{field}"):
         await specs.get_spec("broken")
     assert await specs.get_spec("sound") == (definition(), 1)
     assert await specs.list_specs() == ["broken", "sound"]
     await specs.put_spec("broken", definition())
-    assert await specs.get_spec("broken") == (definition(), 1)
+    assert await specs.get_spec("broken") == (definition(), 2)
 
 
 async def test_a_damaged_revision_is_no_conflict(specs: MobSpecStore, connection: Client, keys: Keys) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
@@ -63,6 +64,8 @@ from redis_mob.errors import (
 
 NAMESPACE_SCHEMA = 1
 """The version of the layout of keys and fields that this release reads and writes."""
+
+_TOKEN_KEY = re.compile(rb"[0-9a-f]{64}")
 
 _NO_READING = (
     "it knows no EVALSHA_RO, which every read needs: use Redis 7.0, Valkey 7.2 or later, with no proxy before it"
@@ -154,7 +157,9 @@ class Client:
 
     async def _damage_in(self, error: TransportError, keys: KeyNames) -> SerializationError | None:
         try:
-            return await damage_in(error, keys, self._calls.ask)
+            # the session around a call reads the hash of the namespace, also where the call itself does not take it
+            own = () if self._sessions is None else (Keys(self._sessions.namespace).meta,)
+            return await damage_in(error, [*keys, *own], self._calls.ask)
         except TransportError:
             return None  # the refusal itself is told
 
@@ -201,7 +206,7 @@ class Client:
         await self._check_rights(namespace)
         try:
             version, epoch, token_key = await self.call(
-                "calls/open_namespace", [keys.meta], [NAMESPACE_SCHEMA, TokenKey.generate().stored]
+                "calls/open_namespace", keys.fixed, [NAMESPACE_SCHEMA, TokenKey.generate().stored]
             )
         except (WriteFailedError, DurabilityError, EpochChangedError) as error:
             raise StorageUnavailableError(f"cannot open namespace {shown(namespace)}: {error}") from error.__cause__
@@ -215,8 +220,9 @@ class Client:
                 f"redis_mob; this one reads up to version {NAMESPACE_SCHEMA}: upgrade it, or use another namespace"
             )
         if self._sessions is not None:
-            self._sessions.epoch = int(epoch)
-            self._sessions.token_key = TokenKey(token_key)
+            if not epoch.isdigit() or _TOKEN_KEY.fullmatch(token_key) is None:
+                raise SerializationError(f"{keys.meta} is damaged: its epoch or its key of tokens cannot be read")
+            self._sessions.epoch, self._sessions.token_key = int(epoch), TokenKey(token_key)
         return keys
 
     async def _check_rights(self, namespace: str) -> None:

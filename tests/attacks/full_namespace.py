@@ -1,0 +1,395 @@
+"""A namespace with something in each of its keys, every question that a user can ask about it, and some writes."""
+
+# pyright: reportPrivateUsage=false
+# A transition with everything in it is made of samples of the conformance suite that it keeps to itself.
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from redis_mob.codec.executions import encode_definition
+from redis_mob.errors import AlreadyExistsError, CasConflictError, RunAlreadyExistsError, VersionConflictError
+from redis_mob.models import MobEvent, MobRun, MobRunStatus, StoredRealmProfile
+from redis_mob.models.config import ConfigChangeEvent, Delete, Put
+from redis_mob.models.execution import Execution, ExecutionKey
+from redis_mob.models.transition import Transition
+from redis_mob.storage import MobStorage
+from redis_mob.testing.conformance import transitions
+from redis_mob.testing.samples.compound import (
+    COMPOUND,
+    FRAME,
+    INPUTS,
+    LOOP,
+    NEXT_FRAME,
+    NEXT_RUN,
+    OPERATIONS,
+    RUN,
+    scene,
+)
+from redis_mob.testing.samples.documents import authority, definition, overlay, profile
+from redis_mob.testing.samples.driven_runs import ONE_STEP, STEPS_AND_LOOP, keys_of, launched, pending, waiting
+from redis_mob.testing.samples.new_events import completed, numbered, step_failed
+from redis_mob.testing.samples.states import NOON, failure_entry, iteration_entry, step_entry
+from redis_mob.testing.waiting import LONG
+
+Question = Callable[[MobStorage], Awaitable[Any]]
+
+SETTLED = (AlreadyExistsError, CasConflictError, RunAlreadyExistsError, VersionConflictError)
+"""How a write ends whose condition does not hold, and that therefore changes nothing."""
+
+
+@dataclass(frozen=True)
+class FullNamespace:
+    """What was written: `stored` by the run store, `driven` and `waiting` by a fleet, `ended` with its terminal event.
+
+    `transition` can be committed on `driven`, and `leased` is an execution of it whose lease can be renewed.
+    """
+
+    stored: MobRun
+    driven: str
+    waiting: str
+    ended: MobRun
+    definitions: tuple[str, ...]
+    transition: Transition
+    leased: tuple[ExecutionKey, Execution]
+
+
+async def fill(storage: MobStorage) -> FullNamespace:
+    """Write something to every key."""
+    stored = scene(
+        step_ledger=[step_entry("build", output=12345), step_entry("test", output=[1])],
+        failure_ledger=[failure_entry(), failure_entry("test")],
+        loop_iteration_ledger=[iteration_entry(), iteration_entry("second", 1)],
+        root_step_outputs={"build": 1234, "test": "text"},
+        loop_iteration_outputs={"loop-1": [{"inner": -12.5}, {}, {}]},
+    )
+    await storage.runs.create_run(stored)
+    assert await COMPOUND[0].call(storage.runs, stored.run_id, authority_inputs=INPUTS)
+    assert await storage.runs.cas_run_status(stored.run_id, expected=MobRunStatus.RUNNING, next=MobRunStatus.COMPLETED)
+    ended = scene(mob_id="other")
+    await storage.runs.create_run(ended)
+    assert await storage.runs.cas_run_snapshot_and_append_terminal_event(
+        ended.run_id,
+        expected_status=MobRunStatus.RUNNING,
+        expected_flow_state=RUN,
+        next_status=MobRunStatus.FAILED,
+        next_flow_state=NEXT_RUN,
+        event=completed(ended.run_id, mob="other"),
+    )
+    driven = await waiting(storage.executions, STEPS_AND_LOOP)
+    for step in ("a", "in"):
+        await driven.claim(*keys_of(await driven.view(), step))
+        await driven.settle(*keys_of(await driven.view(), step))
+    waits = keys_of(await driven.view(), "b")[0]
+    await driven.claim(waits)
+    await storage.executions.request_cancel(driven.run_id)
+    waiting_run = await launched(storage.executions, ONE_STEP)
+    await storage.events.append_batch([numbered(1), completed(), step_failed()])
+    await _fill_documents(storage)
+    view = await driven.view()
+    return FullNamespace(
+        stored,
+        driven.run_id,
+        waiting_run.run_id,
+        ended,
+        (view.launch.definition, encode_definition(ONE_STEP)[0]),
+        transitions._full(view)[0],
+        (waits, view.executions[waits]),
+    )
+
+
+async def _fill_documents(storage: MobStorage) -> None:
+    for mob in ("m", "n", "gone"):
+        for _ in range(12):  # a revision of two digits, which is another one when it is cut short
+            await storage.specs.put_spec(mob, definition())
+        await storage.realm_profiles.create(mob, profile())
+        await storage.runtime_metadata.put_supervisor_authority(mob, authority())
+        await storage.runtime_metadata.upsert_external_binding_overlay(mob, overlay(bootstrap_token="token"))  # noqa: S106
+    await storage.realm_profiles.create("k", profile())
+    await storage.specs.delete_spec("gone")
+    await storage.realm_profiles.delete("gone", 1)
+    await storage.runtime_metadata.delete_supervisor_authority("gone")
+    await storage.runtime_metadata.delete_external_binding_overlays("gone")
+    for value in range(12):
+        await storage.config.put("n", "number", 1000 + value)
+    for value in range(3):
+        await storage.config.put("n", "text", {"value": value})
+    await storage.config.put("other", "a", "b")
+    await storage.config.delete("other", "a")
+
+
+def questions(there: FullNamespace) -> dict[str, Question]:
+    """Every read, and every write whose condition does not hold: in any order, each has the same answer."""
+    return {
+        **_about_runs(there),
+        **_about_executions(there),
+        **_about_events(),
+        **_about_documents(),
+        **_about_metadata(),
+        **_about_config(),
+    }
+
+
+async def settled(write: Awaitable[Any]) -> Any:
+    """How a write ends that is refused, as an answer."""
+    with suppress(*SETTLED):
+        return await write
+    return "refused"
+
+
+def _about_runs(there: FullNamespace) -> dict[str, Question]:
+    run, ended = there.stored, there.ended
+    return {
+        "get_run": lambda s: s.runs.get_run(run.run_id),
+        "get_run of a fleet": lambda s: s.runs.get_run(there.driven),
+        "get_run, ended": lambda s: s.runs.get_run(ended.run_id),
+        "get_run, absent": lambda s: s.runs.get_run("00000000-0000-4000-8000-000000000000"),
+        "list_runs": lambda s: s.runs.list_runs("mob"),
+        "list_runs of another mob": lambda s: s.runs.list_runs("other"),
+        "create_run": lambda s: settled(s.runs.create_run(run)),
+        "cas_run_status": lambda s: s.runs.cas_run_status(
+            run.run_id, expected=MobRunStatus.PENDING, next=MobRunStatus.RUNNING
+        ),
+        "cas_flow_state": lambda s: s.runs.cas_flow_state(run.run_id, expected=NEXT_RUN, next=RUN),
+        "cas_frame_state": lambda s: COMPOUND[0].call(s.runs, run.run_id, expected=None),
+        "append_step_entry_if_absent": lambda s: s.runs.append_step_entry_if_absent(
+            run.run_id, entry=step_entry("build")
+        ),
+        "append_failure_entry_if_absent": lambda s: s.runs.append_failure_entry_if_absent(
+            run.run_id, entry=failure_entry()
+        ),
+        "append_failure_entry_if_absent, another": lambda s: settled(
+            s.runs.append_failure_entry_if_absent(run.run_id, entry=failure_entry(reason="another"))
+        ),
+        "terminate again": lambda s: s.runs.cas_run_snapshot_and_append_terminal_event(
+            ended.run_id,
+            expected_status=MobRunStatus.RUNNING,
+            expected_flow_state=NEXT_RUN,
+            next_status=MobRunStatus.FAILED,
+            next_flow_state=RUN,
+            event=completed(ended.run_id, mob="other"),
+        ),
+    }
+
+
+def _about_executions(there: FullNamespace) -> dict[str, Question]:
+    async def load(storage: MobStorage) -> Any:
+        view = await storage.executions.load(there.driven)
+        return view and (view.run, view.launch, view.executions, view.cancel_requested, view.launched_at)
+
+    async def take_all(storage: MobStorage) -> Any:
+        taken: set[Any] = set()
+        while True:
+            due = await storage.executions.take_due(max_runs=100, max_executions=100, keep=timedelta(hours=1))
+            if not (due.runs or due.executions):
+                return taken
+            taken |= {*due.runs, *due.executions}
+
+    async def start(storage: MobStorage) -> bool:
+        run, launch = pending(ONE_STEP, run_id=there.driven)
+        return await storage.executions.start_run(run, launch, ONE_STEP)
+
+    return {
+        "load": load,
+        "status": lambda s: s.executions.status(there.driven),
+        "status, stored": lambda s: s.executions.status(there.stored.run_id),
+        "get_definition": lambda s: s.executions.get_definition(there.definitions[0]),
+        "get_definition of another": lambda s: s.executions.get_definition(there.definitions[1]),
+        "start_run": start,
+        "take_due": take_all,
+    }
+
+
+def _about_events() -> dict[str, Question]:
+    return {
+        "poll": lambda s: s.events.poll(0, 1000),
+        "poll the end": lambda s: s.events.poll(3, 1000),
+        "replay_all": lambda s: s.events.replay_all(),
+        "latest_cursor": lambda s: s.events.latest_cursor(),
+        "subscribe": lambda s: followed(s.events.subscribe(0), 5),
+        "append_terminal_event_if_absent": lambda s: s.events.append_terminal_event_if_absent(completed()),
+        "append_step_failed_event_if_absent": lambda s: s.events.append_step_failed_event_if_absent(step_failed()),
+        "append_step_failed_event_if_absent, another": lambda s: settled(
+            s.events.append_step_failed_event_if_absent(step_failed(reason="another"))
+        ),
+    }
+
+
+def writes(there: FullNamespace) -> dict[str, Question]:
+    """Writes that change something; what one answers does not depend on the others."""
+    return {**_writes_of_runs(there), **_writes_of_documents(), **_writes_of_events()}
+
+
+def _writes_of_runs(there: FullNamespace) -> dict[str, Question]:
+    run = there.stored.run_id
+    key, leased = there.leased
+    assert leased.lease is not None
+    expires_at = leased.lease.expires_at + timedelta(minutes=1)
+    renewed = leased.model_copy(update={"lease": leased.lease.model_copy(update={"expires_at": expires_at})})
+    return {
+        "cas_grant_body_frame_start": lambda s: OPERATIONS["cas_grant_body_frame_start"].call(
+            s.runs, run, ledger_entry=iteration_entry("body", 2)
+        ),
+        "cas_complete_step_and_record_output": lambda s: OPERATIONS["cas_complete_step_and_record_output"].call(
+            s.runs, run, expected_frame=NEXT_FRAME, next_frame=FRAME, loop_context=("loop-1", 4)
+        ),
+        "cas_flow_state, won": lambda s: s.runs.cas_flow_state(there.ended.run_id, expected=NEXT_RUN, next=RUN),
+        "append_step_entry_if_absent, new": lambda s: s.runs.append_step_entry_if_absent(
+            run, entry=step_entry("new", output=1)
+        ),
+        "append_failure_entry_if_absent, new": lambda s: s.runs.append_failure_entry_if_absent(
+            run, entry=failure_entry("new")
+        ),
+        "append_step_entry": lambda s: s.runs.append_step_entry(run, entry=step_entry("build")),
+        "append_failure_entry": lambda s: s.runs.append_failure_entry(run, entry=failure_entry()),
+        "upsert_loop_snapshot": lambda s: s.runs.upsert_loop_snapshot(
+            run, loop_instance_id="other", snapshot=LOOP, ledger_entry=iteration_entry("other")
+        ),
+        "put_step_output": lambda s: s.runs.put_step_output(run, step_id="build", output={"again": 1}),
+        "commit": lambda s: s.executions.commit(there.transition),
+        "renew_lease": lambda s: s.executions.renew_lease(there.driven, key, expected=leased, next=renewed),
+        "request_cancel": lambda s: s.executions.request_cancel(there.driven),
+        "cas_run_status, won": lambda s: s.runs.cas_run_status(
+            there.waiting, expected=MobRunStatus.PENDING, next=MobRunStatus.RUNNING
+        ),
+        "create_run, new": lambda s: s.runs.create_run(_ANOTHER),
+    }
+
+
+_ANOTHER = scene()
+
+
+def _writes_of_documents() -> dict[str, Question]:
+    return {
+        "put_spec": lambda s: s.specs.put_spec("m", definition()),
+        "put_spec, another": lambda s: s.specs.put_spec("n", definition()),
+        "put_spec, new": lambda s: s.specs.put_spec("new", definition()),
+        "put_spec, deleted": lambda s: s.specs.put_spec("gone", definition()),
+        "delete_spec, won": lambda s: s.specs.delete_spec("m"),
+        "create profile, new": lambda s: _revision(s.realm_profiles.create("new", profile())),
+        "create profile, deleted": lambda s: _revision(s.realm_profiles.create("gone", profile())),
+        "update profile, won": lambda s: _revision(s.realm_profiles.update("m", profile(), 1)),
+        "update another profile": lambda s: _revision(s.realm_profiles.update("n", profile(), 1)),
+        "delete profile": lambda s: _revision(s.realm_profiles.delete("k", 1)),
+        "put supervisor, new": lambda s: s.runtime_metadata.put_supervisor_authority_if_absent("new", authority()),
+        "delete supervisor": lambda s: s.runtime_metadata.delete_supervisor_authority("m"),
+        "put overlay, new": lambda s: s.runtime_metadata.put_external_binding_overlay_if_absent("new", overlay()),
+        "upsert overlay": lambda s: s.runtime_metadata.upsert_external_binding_overlay("m", overlay()),
+        "delete overlays": lambda s: s.runtime_metadata.delete_external_binding_overlays("n"),
+        "config put": lambda s: s.config.put("n", "number", 1),
+        "config put_if_absent, new": lambda s: s.config.put_if_absent("other", "a", 1),
+        "config apply": lambda s: s.config.apply([Put("n", "new", 1), Delete("n", "text")]),
+    }
+
+
+def _writes_of_events() -> dict[str, Question]:
+    return {
+        "append": lambda s: _is_there(s.events.append(numbered(7))),
+        "append_terminal_event_if_absent, new": lambda s: _is_there(
+            s.events.append_terminal_event_if_absent(completed(_ANOTHER.run_id))
+        ),
+    }
+
+
+def after_writes(there: FullNamespace) -> dict[str, Question]:
+    """Reads that tell what all these writes have left."""
+
+    async def load(storage: MobStorage) -> Any:
+        view = await storage.executions.load(there.driven)
+        return view and (view.run, view.executions)
+
+    async def overlays(storage: MobStorage) -> Any:
+        return [await storage.runtime_metadata.list_external_binding_overlays(mob) for mob in ("m", "n", "new")]
+
+    return {
+        "get_run, after": lambda s: s.runs.get_run(there.stored.run_id),
+        "load, after": load,
+        "latest_cursor, after": lambda s: s.events.latest_cursor(),
+        "list_specs, after": lambda s: s.specs.list_specs(),
+        "overlays, after": overlays,
+        "config, after": lambda s: s.config.snapshot(["n", "other"]),
+        "change_token, after": lambda s: s.config.change_token("n"),
+        "prune": lambda s: s.events.prune(NOON + timedelta(days=36_500)),
+    }
+
+
+def the_end() -> dict[str, Question]:
+    """What makes a log good again, and what it has then."""
+    return {"clear": lambda s: s.events.clear(), "replay_all, after": lambda s: s.events.replay_all()}
+
+
+async def _revision(write: Awaitable[StoredRealmProfile]) -> int:
+    return (await write).revision
+
+
+async def _is_there(write: Awaitable[MobEvent | None]) -> bool:
+    """Whether an event was written; its cursor depends on what was written before."""
+    return await write is not None
+
+
+async def followed(subscription: Any, count: int) -> list[MobEvent | ConfigChangeEvent]:
+    """The first entries of a log, as a subscriber sees them."""
+    async with asyncio.timeout(LONG), subscription as entries:
+        return [await anext(entries) for _ in range(count)]
+
+
+def _about_documents() -> dict[str, Question]:
+    return {
+        "get_spec": lambda s: s.specs.get_spec("m"),
+        "get_spec of another": lambda s: s.specs.get_spec("n"),
+        "get_spec, absent": lambda s: s.specs.get_spec("x"),
+        "list_specs": lambda s: s.specs.list_specs(),
+        "delete_spec": lambda s: s.specs.delete_spec("m", 99),
+        "delete_spec, absent": lambda s: s.specs.delete_spec("x"),
+        "profile": lambda s: s.realm_profiles.get("m"),
+        "profile, absent": lambda s: s.realm_profiles.get("x"),
+        "profiles": lambda s: s.realm_profiles.list(),
+        "create profile": lambda s: settled(s.realm_profiles.create("m", profile())),
+        "update profile": lambda s: settled(s.realm_profiles.update("m", profile(), 99)),
+    }
+
+
+def _about_metadata() -> dict[str, Question]:
+    return {
+        "supervisor": lambda s: s.runtime_metadata.load_supervisor_authority("m"),
+        "supervisor of another": lambda s: s.runtime_metadata.load_supervisor_authority("n"),
+        "supervisor, absent": lambda s: s.runtime_metadata.load_supervisor_authority("x"),
+        "put supervisor": lambda s: s.runtime_metadata.put_supervisor_authority_if_absent("m", authority()),
+        "compare supervisor": lambda s: s.runtime_metadata.compare_and_put_supervisor_authority(
+            "m", authority(9), authority()
+        ),
+        "overlays": lambda s: s.runtime_metadata.list_external_binding_overlays("m"),
+        "overlays, absent": lambda s: s.runtime_metadata.list_external_binding_overlays("x"),
+        "put overlay": lambda s: s.runtime_metadata.put_external_binding_overlay_if_absent("m", overlay()),
+        "reseal": lambda s: s.runtime_metadata.reseal_all(),
+    }
+
+
+def _about_config() -> dict[str, Question]:
+    async def walk(storage: MobStorage) -> Any:
+        return [item async for item in storage.config.walk("n", 1)]
+
+    return {
+        "get": lambda s: s.config.get("n", "number"),
+        "get text": lambda s: s.config.get("n", "text"),
+        "get, absent": lambda s: s.config.get("other", "a"),
+        "exists": lambda s: s.config.exists("n", "number"),
+        "exists, absent": lambda s: s.config.exists("other", "a"),
+        "list": lambda s: s.config.list("n"),
+        "list, absent": lambda s: s.config.list("other"),
+        "walk": walk,
+        "snapshot": lambda s: s.config.snapshot(["n", "other"]),
+        "change_token": lambda s: s.config.change_token("n"),
+        "change_token of another": lambda s: s.config.change_token("other"),
+        "history": lambda s: s.config.history("n", "number"),
+        "history of text": lambda s: s.config.history("n", "text"),
+        "history, absent": lambda s: s.config.history("other", "a"),
+        "put_if_absent": lambda s: settled(s.config.put_if_absent("n", "number", 1)),
+        "put_if_revision": lambda s: settled(s.config.put_if_revision("n", "number", 1, 99)),
+        "follow": lambda s: followed(s.config.subscribe(0), 17),
+    }
