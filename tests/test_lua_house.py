@@ -19,6 +19,7 @@ FILES = {file.relative_to(LUA).with_suffix("").as_posix(): file for file in sort
 SCRIPTS = library().names()
 
 CALLERS = {
+    "admin": ["admin/losses.py"],
     "calls": ["connection/calls"],
     "config": ["stores/config.py", "stores/config_feed.py"],
     "events": ["stores/events.py"],
@@ -32,6 +33,9 @@ CALLERS = {
 """The modules that call the scripts of a folder: those of the store, or the room, that has its name."""
 
 OTHER_NAMES = {
+    "admin/accept_losses_of_run": "what accept_losses does for one run",
+    "admin/find_losses": "losses_of reads with it, on a connection that is there",
+    "admin/find_losses_of_run": "what find_losses and losses_of have in common",
     "calls/confirm": "loaded on a connection of its own, from the name that the module gives it",
     "runtime_metadata/all_records": "reseal_all reads with it",
     "runtime_metadata/load_supervisor_authority": "what two methods have in common",

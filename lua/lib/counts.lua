@@ -57,12 +57,17 @@ local function own_records(key)
   return found
 end
 
+-- how many records a key holds; `measure` is the command that tells it of keys of its type
+local function size_of(measure, key)
+  return key == owners[key] and own_records(key) or redis.call(measure, key)
+end
+
 -- The caller has not found what it looked for: that is true only if the key still holds all that was counted. More may
 -- be there, written by other programs. A run or namespace of an older release has no counts.
 local function expect_whole(measure, key)
   local counts = redis.call('HMGET', owners[key], 'counted', count_fields[key])
   if not counts[1] then return end
-  local found, counted = key == owners[key] and own_records(key) or redis.call(measure, key), counts[2] or '0'
+  local found, counted = size_of(measure, key), counts[2] or '0'
   if not string.match(counted, '^%-?%d+$') then
     damaged(owners[key], 'its field ' .. count_fields[key] .. ' is no number: ' .. string.sub(counted, 1, 40))
   end

@@ -8,7 +8,8 @@
 
 --- @keys meta runs
 --- @args prefix
-local created, found = number_at(meta, 'runs'), redis.call('ZCARD', runs)
+-- `runs_lost` counts those whose loss was accepted
+local created, found = number_at(meta, 'runs') - number_at(meta, 'runs_lost'), redis.call('ZCARD', runs)
 if found < created then damaged(runs, found .. ' of ' .. decimal(created) .. ' runs are there') end
 if found > created then damaged(meta, 'its counter of runs is behind them') end
 return redis.call('ZRANGEBYLEX', runs, '[' .. prefix, '(' .. prefix .. '\255')

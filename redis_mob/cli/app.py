@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 from collections.abc import Generator, Mapping
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
@@ -17,6 +18,7 @@ from rich.console import Console
 
 from redis_mob.admin.acl import DEFAULT_USER, PASSWORD_PLACE, rights_in, user_in
 from redis_mob.admin.doctor.examination import examine
+from redis_mob.admin.losses import accept_losses
 from redis_mob.cli import acl as acl_output
 from redis_mob.cli import doctor as doctor_output
 from redis_mob.cli.arguments import parse_members, parse_params, read_seal_keys
@@ -42,6 +44,7 @@ from redis_mob.fleet.handler_loading import load_handlers, require_handlers
 from redis_mob.fleet.lease import SHORTEST_LEASE
 from redis_mob.fleet.step_context import Handler
 from redis_mob.kernel.validation import require_valid
+from redis_mob.models.base import json_text
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.run import MobRunStatus
 from redis_mob.security.sealing import SealKey
@@ -212,6 +215,29 @@ def doctor(
         _print(doctor_output.as_text(examination, coloured=sys.stdout.isatty()))
     healthy = doctor_output.is_healthy(examination, strict=strict)
     raise typer.Exit(ExitStatus.COMPLETED if healthy else ExitStatus.FAILED)
+
+
+@app.command()
+def accept_loss(
+    url: UrlOption = None,
+    namespace: NamespaceOption = "default",
+    run: Annotated[
+        str | None, typer.Option(metavar="ID", help="The run that has lost something.", show_default="the namespace")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let what a namespace, or with --run a run of it, has lost count as never written, and print what that was.
+
+    Calls that would rely on lost records are refused until they are brought back, or their loss is accepted; the doctor
+    tells of them. This brings nothing back, and cannot be undone. It writes nothing if nothing is missing. Records of
+    an older release, which did not count them, are counted from then on.
+    """
+    with _errors_told(stderr_console()):
+        losses = asyncio.run(accept_losses(_url(url, of_memory="it loses nothing"), namespace, run))
+    if as_json:
+        _print(json_text({"namespace": namespace, "run": run, "accepted": [asdict(loss) for loss in losses]}))
+    else:
+        _print("\n".join(printable(str(loss)) for loss in losses) or "nothing is missing")
 
 
 @app.command()

@@ -258,7 +258,7 @@ async def test_an_open_namespace_is_opened_again_where_that_is_possible(own: Ref
 
 async def test_a_namespace_of_an_older_release_gets_its_key_on_a_full_server(own: RefusingServer) -> None:
     async with client_of(own.url):
-        own.admin.hdel(KEYS.meta, "token_key")
+        own.admin.hdel(KEYS.meta, "token_key", "counted")
         with own.refusing(FULL):
             async with client_of(own.url):
                 assert own.admin.hget(KEYS.meta, "token_key") is not None

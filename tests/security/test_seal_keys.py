@@ -174,6 +174,7 @@ async def test_a_namespace_without_check_values_takes_them_from_a_key_that_opens
         await storage.runtime_metadata.put_supervisor_authority("damaged", AUTHORITY)
     await connection.router.request("HSET", keys.supervisors, "damaged", await cut(connection, keys))
     await connection.router.request("DEL", keys.seal_key_checks)
+    await connection.router.request("HDEL", keys.meta, "counted")
     assert (await mismatch(opened(ANOTHER_FIRST))).key_ids == ("first",)
     assert await connection.router.request("EXISTS", keys.seal_key_checks) == 0
     async with opened(FIRST):
@@ -188,6 +189,7 @@ async def test_a_namespace_without_check_values_and_records_takes_the_first_key(
     async with opened(FIRST):
         pass
     await connection.router.request("DEL", keys.seal_key_checks)
+    await connection.router.request("HDEL", keys.meta, "counted")
     async with opened(FIRST):
         pass
     await mismatch(opened(ANOTHER_FIRST))

@@ -48,8 +48,9 @@ OVERLAYS = [overlay(), overlay(generation=2), overlay("silent", token=None)]
 
 
 async def forget_seal_keys(connection: Client, keys: Keys) -> None:
-    """Have the namespace open with any key, as where what it knows of its keys was lost."""
+    """Have the namespace open with any key, as where what it knows of its keys was lost, and the loss accepted."""
     await connection.router.request("DEL", keys.seal_keys, keys.seal_key_checks)
+    await connection.router.request("HDEL", keys.meta, "n:seal_keys", "n:seal_key_checks")
 
 
 async def fill(metadata: MobRuntimeMetadataStore) -> None:

@@ -11,6 +11,7 @@ from redis_mob.admin.doctor.compatibility import COMPATIBILITY_CHECKS, NAMESPACE
 from redis_mob.admin.doctor.data_safety import DATA_SAFETY_CHECKS
 from redis_mob.admin.doctor.finding import Check, Finding, Severity, Verdict, error, findings
 from redis_mob.admin.doctor.probe import Server, probe_namespace, probe_server
+from redis_mob.admin.doctor.records import RECORDS_CHECK, probe_records
 from redis_mob.connection.calls.client import Client, connect
 from redis_mob.connection.calls.durability import Durability
 from redis_mob.connection.calls.keys import Keys
@@ -53,6 +54,7 @@ async def examine(url: str | None, namespace: str, durability: Durability) -> Ex
             for server_name, server in servers.items():
                 found += await _on_server(server_name, server, address, namespace, durability)
         found += findings(NAMESPACE_CHECKS, await probe_namespace(client.router, namespace), name)
+        found += findings((RECORDS_CHECK,), await probe_records(client, namespace), name)
     except TransportError as failure:
         raise StorageUnavailableError(f"cannot examine {name}: {failure}") from failure.__cause__
     finally:

@@ -104,7 +104,7 @@ class Keys:
         self.pattern = f"{tag}*"
         """Glob: all keys and channels of the namespace, and no others."""
         self.meta = f"{tag}meta"
-        """Hash: schema version, creation time, counters of events, runs and config changes."""
+        """Hash: schema version, creation time, counters of events, runs and config changes, counts of records."""
         self.seal_keys = f"{tag}seal_keys"
         """Set: the ids of the seal keys without which the namespace cannot be read."""
         self.seal_key_checks = f"{tag}seal_keys:checks"

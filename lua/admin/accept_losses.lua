@@ -1,0 +1,55 @@
+-- Accept what the keys of a namespace have lost: from then on it counts as never written.
+--
+-- ARGV   new_schema, new_token_key: what a namespace gets that has lost them
+-- Reply  {key, what was wrong with it} of each
+-- Leaves counts and counters at what is there, each record listed and no other one, a version with each config document
+--        and a new epoch if `meta` was damaged, so that all clients are told. Nothing changes if nothing is missing.
+
+--- @include lib/chunks
+--- @include lib/clock
+--- @include lib/losses_of_namespace
+--- @include lib/mutate
+
+--- @args new_schema new_token_key
+local function list_again(list, unpaired)
+  in_chunks('ZREM', list, unpaired.gone)
+  for _, place in ipairs(unpaired.unlisted) do mutate('ZADD', list, 0, place) end
+end
+
+local function forget_past(place)
+  mutate('HDEL', history, 'n:' .. place)
+  for number = 0, PAST - 1 do mutate('HDEL', history, number .. ':' .. place) end
+end
+
+local function mend_meta(found)
+  local fields = {}
+  local function set(name, value)
+    fields[#fields + 1], fields[#fields + 2] = name, value
+  end
+  if found.schema then set('schema', new_schema) end
+  if found.token_key then set('token_key', new_token_key) end
+  for name, least in pairs(found.counters) do set(name, string.format('%.0f', least)) end
+  if #fields > 0 or found.epoch then set('epoch', now()) end
+  if found.lost_runs then set('runs_lost', string.format('%.0f', found.lost_runs)) end
+  set(COUNTED, 1)
+  mutate('HSET', meta, unpack(fields))
+end
+
+local found = find_losses()
+if #losses == 0 then return losses end
+
+mend_meta(found)
+list_again(ids, found.config)
+list_again(overlay_places, found.overlays)
+for _, place in ipairs(found.config.gone) do
+  mutate('HDEL', versions, place)
+  forget_past(place)
+end
+for _, place in ipairs(found.broken) do forget_past(place) end
+for _, last in ipairs(found.specs) do mutate('HSET', spec_revisions, last[1], last[2]) end
+for _, last in ipairs(found.profiles) do mutate('HSET', profile_revisions, last[1], last[2]) end
+for _, place in ipairs(found.versionless) do mutate('HSET', versions, place, '0 0' .. now() .. '\n') end
+local counts = counts_of(MEASURED)
+count_fields = {}  -- the counts are set, and not counted themselves
+mutate('HSET', meta, unpack(counts))
+return losses

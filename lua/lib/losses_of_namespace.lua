@@ -1,0 +1,156 @@
+-- What the keys of a namespace have lost that are not those of a run.
+
+--- @include lib/losses
+
+--- @keys meta seal_keys seal_key_checks runs events event_identities events_by_time specs spec_revisions supervisors
+--- @keys overlays overlay_places profiles profile_revisions documents versions history ids tokens feed definitions due
+--- @keys ready
+
+local MEASURED = {
+  { 'HLEN', specs, spec_revisions, profiles, profile_revisions, supervisors, overlays, definitions, event_identities,
+    documents, versions, history, tokens, seal_key_checks },
+  { 'ZCARD', overlay_places, due, ready, events_by_time, ids },
+  { 'XLEN', events },
+  { 'SCARD', seal_keys },
+}
+
+-- past versions of a document, as lib/config_documents keeps them
+local PAST = 19
+
+local function number_in(text)
+  return tonumber(string.match(text or '', '^ ?(%d+)\n?$'))
+end
+
+-- the greatest number that a stream has for an id, or that a record has at its end
+local function greatest(stream, records)
+  local last = stream and redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
+  local most = last and tonumber(string.match(last[1], '^%d+')) or 0
+  for _, record in ipairs(records) do
+    most = math.max(most, tonumber(string.match(record, '(%d+)\n?$')) or 0)
+  end
+  return most
+end
+
+-- the sequences of creation of all runs: 16 digits before an id of 36 characters
+local function sequences()
+  local found = {}
+  for i, place in ipairs(redis.call('ZRANGE', runs, 0, -1)) do found[i] = string.sub(place, -52, -37) end
+  return found
+end
+
+-- {counter of meta, least value that it can have} of those that are gone, or behind what they have counted
+local function find_counters()
+  local found = {}
+  local least = {
+    cursor = greatest(events, redis.call('ZRANGE', events_by_time, 0, -1)),
+    config_cursor = greatest(feed, redis.call('HGETALL', tokens)),
+    runs = greatest(nil, sequences()),
+  }
+  for _, name in ipairs({ 'cursor', 'config_cursor', 'runs' }) do
+    local text = redis.call('HGET', meta, name)
+    local number = text and number_in(text) or not text and 0
+    if not number or number < least[name] then
+      add_loss(meta, 'its counter ' .. name .. ' is ' .. (text and 'damaged' or 'gone'))
+      found[name] = least[name]
+    end
+  end
+  return found
+end
+
+-- how many runs are to be taken for lost; nil if it is known
+local function find_lost_runs(created)
+  local known, there = number_in(redis.call('HGET', meta, 'runs_lost')) or 0, redis.call('ZCARD', runs)
+  if there + known == created then return nil end
+  if there + known < created then add_loss(runs, there .. ' of ' .. created - known .. ' records are there') end
+  return math.max(created - there, 0)
+end
+
+-- records that are listed and gone, and records that are not listed
+local function find_unpaired(list, records)
+  local gone, unlisted = {}, {}
+  for _, place in ipairs(redis.call('ZRANGE', list, 0, -1)) do
+    if redis.call('HEXISTS', records, place) == 0 then gone[#gone + 1] = place end
+  end
+  for _, place in ipairs(redis.call('HKEYS', records)) do
+    if not redis.call('ZSCORE', list, place) then unlisted[#unlisted + 1] = place end
+  end
+  if #gone > 0 then add_loss(records, #gone .. ' records are listed and gone') end
+  if #unlisted > 0 then add_loss(list, #unlisted .. ' records are not listed') end
+  return { gone = gone, unlisted = unlisted }
+end
+
+-- {name, revision} of documents whose last revision is gone, or behind them
+local function find_revisions(documents_of, revisions)
+  local found, flat = {}, redis.call('HGETALL', documents_of)
+  for i = 1, #flat, 2 do
+    local revision = number_in(string.match(flat[i + 1], '^%d+'))
+    if revision and (number_in(redis.call('HGET', revisions, flat[i])) or 0) < revision then
+      found[#found + 1] = { flat[i], revision }
+    end
+  end
+  if #found > 0 then add_loss(revisions, #found .. ' last revisions are gone or behind their documents') end
+  return found
+end
+
+-- places of documents without a version
+local function find_versionless()
+  local found = {}
+  for _, place in ipairs(redis.call('HKEYS', documents)) do
+    if (redis.call('HGET', versions, place) or '') == '' then found[#found + 1] = place end
+  end
+  if #found > 0 then add_loss(versions, #found .. ' documents have no version') end
+  return found
+end
+
+-- places of documents whose past versions have a gap, or a number that is not theirs: versions stand in a ring
+local function find_broken_histories()
+  local found = {}
+  for _, place in ipairs(redis.call('HKEYS', documents)) do
+    local text = redis.call('HGET', history, 'n:' .. place)
+    local last = number_in(text or '0')
+    local broken = not last or last < PAST and redis.call('HEXISTS', history, last + 1 .. ':' .. place) == 1
+    for number = math.max((last or 0) - PAST + 1, 1), last or 0 do
+      broken = broken or redis.call('HEXISTS', history, number % PAST .. ':' .. place) == 0
+    end
+    if broken then found[#found + 1] = place end
+  end
+  if #found > 0 then add_loss(history, #found .. ' documents have lost past versions') end
+  return found
+end
+
+local function is_there()
+  return redis.call('EXISTS', meta, seal_keys, seal_key_checks, runs, events, event_identities, events_by_time, specs,
+    spec_revisions, supervisors, overlays, overlay_places, profiles, profile_revisions, documents, versions, history, ids,
+    tokens, feed, definitions, due, ready) > 0
+end
+
+-- nil of a namespace that was never opened
+local function find_losses()
+  if not is_there() then return nil end
+  local found = { counted = redis.call('HEXISTS', meta, COUNTED) == 1 }
+  if not redis.call('HGET', meta, 'schema') then
+    add_loss(meta, 'its schema version is gone')
+    found.schema = true
+  end
+  local epoch, token_key = redis.call('HGET', meta, 'epoch'), redis.call('HGET', meta, 'token_key')
+  -- older releases gave a namespace neither
+  if not number_in(epoch) and (epoch or found.counted or found.schema) then
+    add_loss(meta, 'its epoch is gone')
+    found.epoch = true
+  end
+  if not string.match(token_key or '', '^' .. string.rep('%x', 64) .. '$') and (token_key or found.counted or found.schema) then
+    add_loss(meta, 'its key of tokens is gone')
+    found.token_key = true
+  end
+  if found.counted then
+    find_counted(MEASURED)
+  else
+    add_loss(meta, NOT_COUNTED)
+  end
+  found.counters = find_counters()
+  found.lost_runs = find_lost_runs(found.counters.runs or number_in(redis.call('HGET', meta, 'runs')) or 0)
+  found.config, found.overlays = find_unpaired(ids, documents), find_unpaired(overlay_places, overlays)
+  found.specs, found.profiles = find_revisions(specs, spec_revisions), find_revisions(profiles, profile_revisions)
+  found.versionless, found.broken = find_versionless(), find_broken_histories()
+  return found
+end

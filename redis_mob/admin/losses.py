@@ -1,0 +1,110 @@
+"""What the keys of a namespace have lost, and how an operator accepts it.
+
+Calls are refused for as long as a key has fewer records than were written to it (contract: store-25). Where the lost
+records cannot be brought back, say from a backup, accepting the loss makes what is there count as all that ever was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from redis_mob.codec.runs import run_id_of_place
+from redis_mob.connection.calls.client import NAMESPACE_SCHEMA, Client, connect
+from redis_mob.connection.calls.keys import Keys
+from redis_mob.connection.calls.tokens import TokenKey
+from redis_mob.models.base import canonical_run_id
+
+NEWEST_RUNS = 1000
+"""How many runs of a namespace `find_losses` looks at, the newest ones."""
+
+_AT_ONCE = 100
+_UNCOUNTED = "its records are not counted"  # lua/lib/losses writes the same
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What is wrong with a key, as `3 of 5 records are there`."""
+
+    key: str
+    found: str
+
+    @property
+    def is_uncounted(self) -> bool:
+        """Whether it only says that an older release, which did not count, has written it."""
+        return self.found == _UNCOUNTED
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.found}"
+
+
+async def find_losses(url: str | None, namespace: str, run_id: str | None = None) -> list[Loss]:
+    """What a namespace has lost, its newest thousand runs included; or what one run has lost. Writes nothing.
+
+    A namespace or run of an older release, whose records are not counted, is told as that. Raises ValidationError for a
+    bad URL, name or id, StorageUnavailableError if the server cannot be reached, ReadFailedError if it refuses,
+    SerializationError for a key of another type.
+    """
+    async with _connected(url, namespace) as (client, keys):
+        if run_id is not None:
+            return await _find_in_run(client, keys, run_id)
+        return await losses_of(client, keys)
+
+
+async def accept_losses(url: str | None, namespace: str, run_id: str | None = None) -> list[Loss]:
+    """Let what a namespace, or one run, has lost count as never written, in one atomic step; returns what was lost.
+
+    Of a namespace: counts and counters are set to what is there, a document or binding that is listed and gone is no
+    longer listed, one that is not listed is, and last revisions follow their documents. If the hash of the namespace
+    itself was damaged, all clients get an EpochChangedError. Of a run: its counts are set to what is there; a run
+    without its hash is forgotten. Records of an older release count from then on. Nothing is written if nothing is
+    missing. What cannot be read, as a state without one of its groups, stays refused. A lost time to look at a run
+    comes back when its cancellation is asked for.
+
+    Raises as `find_losses`, WriteFailedError if the server refuses, OutcomeUnknownError if the reply was lost: then do
+    it again.
+    """
+    async with _connected(url, namespace) as (client, keys):
+        if run_id is not None:
+            reply = await client.call("admin/accept_losses_of_run", *_run_call(keys, run_id))
+        else:
+            arguments = [NAMESPACE_SCHEMA, TokenKey.generate().stored]
+            reply = await client.call("admin/accept_losses", keys.fixed, arguments)
+    return _losses(reply)
+
+
+async def losses_of(client: Client, keys: Keys) -> list[Loss]:
+    """What a namespace has lost, its newest runs included. Raises ReadFailedError and SerializationError."""
+    reply, places = await client.read("admin/find_losses", keys.fixed)
+    found, newest = _losses(reply), sorted(map(run_id_of_place, places))[-NEWEST_RUNS:]
+    for first in range(0, len(newest), _AT_ONCE):
+        runs = [_find_in_run(client, keys, run_id) for _, run_id in newest[first : first + _AT_ONCE]]
+        found += [loss for losses in await asyncio.gather(*runs) for loss in losses]
+    return found
+
+
+async def _find_in_run(client: Client, keys: Keys, run_id: str) -> list[Loss]:
+    return _losses(await client.read("admin/find_losses_of_run", *_run_call(keys, run_id)))
+
+
+def _run_call(keys: Keys, run_id: str) -> tuple[list[str], list[str]]:
+    run = keys.run(run_id)
+    return [*run.parts, run.index, run.executions, keys.meta, keys.runs, keys.due], [canonical_run_id(run_id)]
+
+
+def _losses(reply: Sequence[Any]) -> list[Loss]:
+    return [Loss(key.decode(), found.decode(errors="replace")) for key, found in reply]
+
+
+@asynccontextmanager
+async def _connected(url: str | None, namespace: str) -> AsyncGenerator[tuple[Client, Keys]]:
+    """A connection for a namespace that need not be sound enough to be opened."""
+    keys = Keys(namespace)
+    client = await connect(url, namespace)
+    try:
+        yield client, keys
+    finally:
+        await client.aclose()
