@@ -12,13 +12,14 @@
 
 --- @args new_schema new_token_key
 local function list_again(list, unpaired)
-  in_chunks('ZREM', list, unpaired.gone)
   for _, place in ipairs(unpaired.unlisted) do mutate('ZADD', list, 0, place) end
+  in_chunks('ZREM', list, unpaired.gone)
 end
 
 local function forget_past(place)
-  mutate('HDEL', history, 'n:' .. place)
-  for number = 0, PAST - 1 do mutate('HDEL', history, number .. ':' .. place) end
+  local fields = { 'n:' .. place }
+  for number = 0, PAST - 1 do fields[#fields + 1] = number .. ':' .. place end
+  mutate('HDEL', history, unpack(fields))
 end
 
 local function mend_meta(found)
@@ -35,8 +36,12 @@ local function mend_meta(found)
   mutate('HSET', meta, unpack(fields))
 end
 
+local schema = number_in(redis.call('HGET', meta, 'schema'))
+if schema and schema > tonumber(new_schema) then error('a newer redis_mob has written the namespace: use that', 0) end
 local found = find_losses()
 if #losses == 0 then return losses end
+
+-- the counts come last: one that is ended half-way finds what is left to do when it is called again
 
 mend_meta(found)
 list_again(ids, found.config)

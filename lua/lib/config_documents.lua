@@ -1,7 +1,6 @@
 -- The config documents of a namespace. A place is the packed config namespace and the id behind it: it names a document
--- in every hash, and orders the ids. A version is '<revision> 0<time>' and
--- a line feed, so that one which was cut short is noticed; older releases wrote neither the 0 nor the line feed. A past
--- version has a space and the document behind it.
+-- in every hash, and orders the ids. A version is '<revision> 0<time>' and a line feed, so that one which was cut short is
+-- noticed; older releases wrote neither the 0 nor the line feed. A past version has a space and the document behind it.
 
 --- @include lib/arguments
 --- @include lib/counters

@@ -128,7 +128,7 @@ end
 local function find_losses()
   if not is_there() then return nil end
   local found = { counted = redis.call('HEXISTS', meta, COUNTED) == 1 }
-  if not redis.call('HGET', meta, 'schema') then
+  if (redis.call('HGET', meta, 'schema') or '') == '' then
     add_loss(meta, 'its schema version is gone')
     found.schema = true
   end

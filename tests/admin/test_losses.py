@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from redis_mob.admin.losses import Loss, accept_losses, find_losses
-from redis_mob.connection.calls.client import Client
+from redis_mob.connection.calls.client import NAMESPACE_SCHEMA, Client
 from redis_mob.connection.calls.keys import Keys
-from redis_mob.errors import EpochChangedError, SerializationError, ValidationError
+from redis_mob.errors import EpochChangedError, SerializationError, ValidationError, WriteFailedError
 from tests.attacks.damages import damages_of
 from tests.attacks.filled import Filled, all_steps, dumps_of, make_filled, open_filled, restore
 from tests.support.raw import keys_of
@@ -180,3 +180,22 @@ async def test_names_are_checked(namespace: str, run: str | None, server_url: st
     for call in (find_losses, accept_losses):
         with pytest.raises(ValidationError):
             await call(server_url, namespace, run)
+
+
+async def test_a_newer_release_accepts_what_it_has_lost_itself(
+    server_url: str, connection: Client, filled: Filled
+) -> None:
+    await connection.router.request("HSET", filled.keys.meta, "schema", NAMESPACE_SCHEMA + 1)
+    await connection.router.request("DEL", filled.keys.specs)
+    before = await dumps_of(connection, filled.keys)
+    with pytest.raises(WriteFailedError, match="a newer redis_mob"):
+        await accept_losses(server_url, filled.keys.namespace)
+    assert await dumps_of(connection, filled.keys) == before
+
+
+async def test_a_schema_version_that_was_cut_to_nothing_comes_back(
+    server_url: str, connection: Client, filled: Filled
+) -> None:
+    await connection.router.request("HSET", filled.keys.meta, "schema", "")
+    assert await accept_losses(server_url, filled.keys.namespace)
+    assert await refusals(server_url, filled) == []
