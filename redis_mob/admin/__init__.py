@@ -1,1 +1,1 @@
-"""What operators ask of a server: the rights that a namespace needs, and the doctor that examines it."""
+"""What operators need: the rights of a namespace, the doctor that examines a server, and losses that are accepted."""
