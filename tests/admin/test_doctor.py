@@ -14,6 +14,8 @@ from redis_mob.admin.doctor.compatibility import COMPATIBILITY_CHECKS, NAMESPACE
 from redis_mob.admin.doctor.data_safety import DATA_SAFETY_CHECKS
 from redis_mob.admin.doctor.finding import Check, Finding, NotAnsweredError, Severity, findings
 from redis_mob.admin.doctor.observations import NamespaceObservations, Observations, Slow
+from redis_mob.admin.doctor.records import RECORDS_CHECK, RecordsSeen
+from redis_mob.admin.losses import Loss
 from redis_mob.connection.calls.client import NAMESPACE_SCHEMA
 from redis_mob.connection.calls.durability import Durability
 from redis_mob.connection.calls.durability_wait import required_wait
@@ -383,8 +385,38 @@ def test_a_namespace_may_be_too_large(check: str, seen: dict[str, Any], severity
     assert {finding.severity for finding in findings(NAMESPACE_CHECKS, EMPTY, "here")} == {Severity.OK}
 
 
+LOST, UNCOUNTED = Loss("key", "1 of 2 records are there"), Loss("key", "its records are not counted")
+
+
+@pytest.mark.parametrize(
+    ("seen", "told"),
+    [
+        pytest.param(RecordsSeen(()), [("ok", "all records are there, of the newest 1000 runs too")], id="whole"),
+        pytest.param(RecordsSeen([LOST]), [("error", "key: 1 of 2 records are there")], id="lost"),
+        pytest.param(
+            RecordsSeen([LOST] * 23),
+            [("error", str(LOST))] * 20 + [("error", "3 more keys have lost records")],
+            id="much_lost",
+        ),
+        pytest.param(
+            RecordsSeen([UNCOUNTED] * 2),
+            [("note", "2 hashes of the namespace or of runs are of an older release: what they lose is not noticed")],
+            id="uncounted",
+        ),
+        pytest.param(RecordsSeen((), "key is damaged"), [("error", "key is damaged")], id="another_type"),
+        pytest.param(
+            RecordsSeen(NotAnsweredError("EVALSHA_RO", "no right")),
+            [("note", "not permitted to look: EVALSHA_RO (no right)")],
+            id="refused",
+        ),
+    ],
+)
+def test_lost_records_are_errors(seen: RecordsSeen, told: list[tuple[str, str]]) -> None:
+    assert [(finding.severity, finding.found) for finding in findings((RECORDS_CHECK,), seen, "here")] == told
+
+
 def test_the_page_about_the_doctor_has_all_checks() -> None:
     page = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text(encoding="utf-8")
     rows = [line.split("|")[1].strip() for line in page.splitlines() if line.startswith("| ")]
-    names = [check.name for check in (*CHECKS, *NAMESPACE_CHECKS)]
+    names = [check.name for check in (*CHECKS, *NAMESPACE_CHECKS, RECORDS_CHECK)]
     assert set(rows) - {"check", "", "answer"} == set(names)
