@@ -1,4 +1,4 @@
--- Write a config document, whatever is there.
+-- Write a config document without a condition: it replaces one that is there.
 --
 -- KEYS   those of lib/config_documents
 -- Reply  WON

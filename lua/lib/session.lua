@@ -1,4 +1,4 @@
--- Runs an operation once in its session: whoever sends it again, because the reply was lost, gets the first reply.
+-- Runs an operation once in its session: when it is sent again, because the reply was lost, it answers the first reply.
 -- connection/calls/scripts.py puts every script that writes in the place of the operation.
 -- Numbers and receipts: decision 0015. Epochs: decision 0017. Ends that are no reply: decision 0018.
 --
@@ -53,8 +53,8 @@ local function operation()
 --- @operation
 end
 
--- The receipt comes before everything else: a call that has happened is answered with its first reply, however the
--- server is now, and whatever epoch the namespace has come to since.
+-- The receipt comes before everything else: a call that has happened is answered with its first reply, in any state of
+-- the server, and also if the namespace has another epoch since.
 local receipt = redis.call('HGET', session, slot)
 if receipt then
   local number, first = string.match(receipt, '^(%d+) (.*)$')
@@ -67,7 +67,8 @@ if receipt then
 end
 
 -- The epoch comes before the operation: a client that has missed a loss must not write from what it has read before.
-local current = redis.call('HGET', meta, 'epoch') or '0'
+-- An epoch that was damaged is another one than all clients know: each is told.
+local current = string.match(redis.call('HGET', meta, 'epoch') or '', '^%d+$') or '0'
 local known = epoch == '-' or epoch == current
 local seen = receipt
 if witness ~= slot then seen = redis.call('HGET', session, witness) end

@@ -1,4 +1,4 @@
--- Change the flow state of a run, whatever its status.
+-- Change the flow state of a run of any status.
 --
 -- Reply  WON | LOST
 -- Leaves the run at its next flow state and the inputs appended; nothing when lost.

@@ -244,7 +244,7 @@ class Unsealed:
 
 
 def is_sealed(stored: bytes) -> bool:
-    """Whether these bytes start as every sealed record does, whatever the version."""
+    """Whether these bytes start as sealed records of all versions do."""
     return stored.startswith(_MAGIC)
 
 

@@ -53,7 +53,7 @@ def _rights(seen: Observations) -> Iterator[Verdict]:
 def _schema(seen: NamespaceObservations) -> Iterator[Verdict]:
     schema = answered(seen.schema)
     if schema is None:
-        yield note(f"there is no namespace {seen.namespace} yet; whoever opens it creates it")
+        yield note(f"there is no namespace {seen.namespace} yet; the first storage that opens it creates it")
     elif int(schema) > NAMESPACE_SCHEMA:
         yield error(f"namespace {seen.namespace} has schema version {schema}", "a newer redis_mob")
     else:
