@@ -21,7 +21,7 @@ from redis_mob.connection.servers.channel import Channel
 from redis_mob.connection.servers.circuit import Circuit
 from redis_mob.errors import StorageUnavailableError, WriteFailedError
 from redis_mob.testing.faults import FaultProxy, fault_proxy
-from redis_mob.testing.waiting import until
+from redis_mob.testing.waiting import LONG, until
 from tests.connection.pipelines import until_lost
 from tests.connection.scripts import INCREASE
 from tests.support.fake_server import SILENCE, Answer, fake_server, usual
@@ -47,8 +47,10 @@ class Door:
             yield UnixAddress(str(path), db=1)  # choosing a database takes a reply
 
 
-def transport_to(address: UnixAddress, retry: RetryPolicy, *, max_requests: int = 100) -> Channel:
-    return Channel(address, connect_timeout=5, reply_timeout=0.3, max_requests=max_requests, retry=retry)
+def transport_to(
+    address: UnixAddress, retry: RetryPolicy, *, max_requests: int = 100, reply_timeout: float = LONG
+) -> Channel:
+    return Channel(address, connect_timeout=LONG, reply_timeout=reply_timeout, max_requests=max_requests, retry=retry)
 
 
 async def test_a_server_that_cannot_be_reached_is_tried_once_in_a_while(tmp_path: Path) -> None:
@@ -130,7 +132,7 @@ async def test_more_requests_than_may_be_under_way_wait_in_the_callers(tmp_path:
         return SILENCE
 
     async with fake_server(tmp_path, answer) as url:
-        transport = transport_to(UnixAddress(url.removeprefix("unix://")), RetryPolicy(), max_requests=2)
+        transport = transport_to(UnixAddress(url.removeprefix("unix://")), RetryPolicy(), max_requests=2, reply_timeout=0.3)
         requests = [asyncio.create_task(transport.request("GET", "k")) for _ in range(5)]
         await until(lambda: taken == 2)
         waited = await asyncio.gather(*requests[2:], return_exceptions=True)
