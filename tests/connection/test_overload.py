@@ -132,7 +132,9 @@ async def test_more_requests_than_may_be_under_way_wait_in_the_callers(tmp_path:
         return SILENCE
 
     async with fake_server(tmp_path, answer) as url:
-        transport = transport_to(UnixAddress(url.removeprefix("unix://")), RetryPolicy(), max_requests=2, reply_timeout=0.3)
+        transport = transport_to(
+            UnixAddress(url.removeprefix("unix://")), RetryPolicy(), max_requests=2, reply_timeout=0.3
+        )
         requests = [asyncio.create_task(transport.request("GET", "k")) for _ in range(5)]
         await until(lambda: taken == 2)
         waited = await asyncio.gather(*requests[2:], return_exceptions=True)
