@@ -1,4 +1,4 @@
-"""The benchmark runs and prints what it promises; its figures are nobody's business here."""
+"""The benchmark runs and prints what it promises; its figures depend on the machine, so that no test compares them."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""The rules of the house: imports point one way, modules stay small, and the wheel is complete."""
+"""The rules of the house: imports point one way, modules stay small, prose is exact, and the wheel is complete."""
 
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import zipfile
@@ -37,6 +38,15 @@ PURE = ("models", "kernel", "codec")
 """Rooms without I/O: they import neither redis nor asyncio."""
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
+
+FOLDERS = ("redis_mob", "lua", "examples", "bench", "tests", "docs")
+PROSE = sorted(
+    file
+    for file in (*ROOT.glob("*.md"), *(file for folder in FOLDERS for file in (ROOT / folder).rglob("*")))
+    if file.suffix in {".py", ".lua", ".toml", ".md"} and "data" not in file.parts
+)
+VAGUE = re.compile(r"(?:who|what)ever|(?:no|some)body", re.IGNORECASE)
+"""Words that name no subject: a reader learns more from "the client", "a later call" or "no worker"."""
 
 
 def room(module: str) -> str:
@@ -117,6 +127,16 @@ def test_relative_and_absolute_imports_are_both_seen(tmp_path: Path, monkeypatch
 @pytest.mark.parametrize("file", MODULES, ids=module_name)
 def test_modules_stay_small(file: Path) -> None:
     assert len(file.read_text(encoding="utf-8").splitlines()) <= 400, "split it: one module, one subject"
+
+
+def test_sentences_and_names_say_who_and_what() -> None:
+    found = [
+        f"{file.relative_to(ROOT)}:{number}: {word}"
+        for file in PROSE
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1)
+        for word in VAGUE.findall(line)
+    ]
+    assert not found, "name the subject: " + ", ".join(found)
 
 
 def test_the_wheel_carries_the_scripts_and_the_version(tmp_path: Path) -> None:

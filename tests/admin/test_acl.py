@@ -75,7 +75,7 @@ def commands_of(admin: RawClient) -> set[str]:
 
 
 def run_so_far(do: Callable[..., Any]) -> set[str]:
-    """The commands that somebody ran on the server, in scripts or outside."""
+    """The commands that clients ran on the server, in scripts or outside."""
     return {name.removeprefix("cmdstat_") for name in do("INFO", "commandstats")}
 
 

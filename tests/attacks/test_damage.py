@@ -120,7 +120,7 @@ class Answers:
             if not isinstance(error.__cause__, SerializationError):
                 self.wrong[what].append(f"open: {error}"[:300])
             return [str(error)]
-        except Exception as error:  # noqa: BLE001 - whatever else comes out is a finding, and all are listed
+        except Exception as error:  # noqa: BLE001 - any other exception is a finding, and all are listed
             self.wrong[what].append(f"open: {type(error).__name__}: {error}"[:300])
             return []
 

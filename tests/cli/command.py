@@ -54,7 +54,7 @@ class Command:
         return self
 
     def __exit__(self, *_exc: object) -> None:
-        """Whatever a test left behind ends here, so that it cannot disturb another."""
+        """End every process that a test left behind, so that it cannot disturb another test."""
         self._process.kill()
         for pipe in (self._process.stdout, self._process.stderr):
             if pipe is not None:
@@ -86,7 +86,7 @@ class Command:
                     if self._mark.encode() in environment.split(b"\0"):
                         found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
                 except OSError:
-                    continue  # it ended, or belongs to somebody else
+                    continue  # it ended, or belongs to another user
         return found
 
     def workers(self) -> list[int]:

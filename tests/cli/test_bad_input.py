@@ -1,4 +1,4 @@
-"""Whatever is wrong with the input or the storage: one clear message, the right exit status, and nothing left."""
+"""Bad input and a bad storage end in one clear message and the right exit status, and leave nothing behind."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def on_a_terminal(project: Path, *args: str, term: str = "xterm") -> tuple[int, 
 def _read(terminal: int) -> bytes:
     try:
         return os.read(terminal, 65_536)
-    except OSError:  # Linux says so when nobody has the other end any more
+    except OSError:  # Linux raises it once no process has the other end open
         return b""
 
 

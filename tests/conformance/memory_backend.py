@@ -13,7 +13,7 @@ from redis_mob.testing import Backend, Stores
 
 
 class MemoryBackend(Backend):
-    """A namespace of its own in this process. There is no connection to lose, and nobody can damage what it holds."""
+    """A namespace of its own in this process: there is no connection to lose, and no other process can damage it."""
 
     name = "redis_mob in memory"
 

@@ -55,7 +55,7 @@ class ForgetsPlainEnds(MemoryEventStore):
 
 
 class RecordsLostOutputs(MemoryRunStore):
-    """The output of a step is recorded although somebody else completed it."""
+    """The output of a step is recorded although another call completed the step."""
 
     async def cas_complete_step_and_record_output(self, run_id: str, **arguments: Any) -> bool:
         won = await super().cas_complete_step_and_record_output(run_id, **arguments)
@@ -119,7 +119,7 @@ class TellsOfNothing(MemoryConfigStore):
 
 
 class ChecksThenActs(MemoryConfigStore):
-    """Somebody else may come between the compare and the write."""
+    """Another call may come between the compare and the write."""
 
     async def put_if_absent(self, namespace: str, id: str, value: Any) -> None:
         if await self.exists(namespace, id):

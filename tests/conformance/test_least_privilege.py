@@ -16,7 +16,7 @@ from tests.support.users import user_of
 
 
 class UserBackend(RedisBackend):
-    """Its stores are those of the user; what disturbs them is done by somebody with all rights."""
+    """Its stores are those of the user with few rights; faults are made over a connection with all rights."""
 
     def __init__(self, url: str, namespace: str, user_url: str) -> None:
         super().__init__(url, namespace, "redis_mob on Valkey, least privilege")

@@ -256,7 +256,7 @@ async def test_a_connection_for_no_namespace_has_no_outcomes_to_ask_for(connecti
 
 
 async def test_a_server_that_became_a_replica_is_looked_for_anew(tmp_path: Path) -> None:
-    """Its name may lead to another one by now."""
+    """The host name of the URL may lead to another server after a failover, so the address is resolved again."""
     recorder = Recorder(EVALSHA=[b"-READONLY You can't write\r\n"])
     async with fake_server(tmp_path, recorder) as url:
         connection = await connect(url)

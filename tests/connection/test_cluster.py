@@ -161,7 +161,7 @@ async def test_nodes_that_do_not_know_their_host_are_where_the_seed_is(cluster: 
             node.do("CONFIG", "SET", "cluster-preferred-endpoint-type", "ip")
 
 
-async def test_a_slot_that_moves_while_all_use_it_disturbs_nobody(
+async def test_a_slot_that_moves_while_all_use_it_disturbs_no_call(
     cluster: Cluster, storage: MobStorage, another_storage: MobStorage, slot: int
 ):
     moved, mobs, count = cluster.refusals("MOVED"), ["a", "b", "c", "d"], 150
@@ -288,7 +288,7 @@ async def test_a_script_that_empties_a_key_ends_well_while_the_key_may_move(
 
 @pytest.fixture
 async def former_owner(cluster: Cluster, storage: MobStorage, slot: int) -> AsyncIterator[Node]:
-    """The node that had the slot of the namespace, which nobody has until the test gives it back or ends."""
+    """The node that had the slot of the namespace; no node has it until the test gives it back or ends."""
     owner = cluster.owner(slot)
     for node in cluster.nodes:
         node.do("CLUSTER", "DELSLOTS", slot)
@@ -298,7 +298,7 @@ async def former_owner(cluster: Cluster, storage: MobStorage, slot: int) -> Asyn
     await until(cluster.is_ready)
 
 
-async def test_a_slot_that_nobody_has_is_given_up(
+async def test_a_slot_without_owner_is_given_up(
     cluster: Cluster, storage: MobStorage, namespace: str, former_owner: Node, impatient: None
 ):
     with pytest.raises(WriteFailedError, match=r"cannot serve this namespace.*CLUSTERDOWN.*several attempts") as failed:
@@ -310,7 +310,7 @@ async def test_a_slot_that_nobody_has_is_given_up(
         await MobStorage.open(cluster.url, namespace=namespace)
 
 
-async def test_a_slot_that_nobody_has_for_a_moment_is_waited_for(
+async def test_a_slot_without_owner_for_a_moment_is_waited_for(
     cluster: Cluster, storage: MobStorage, slot: int, former_owner: Node
 ):
     down = cluster.refusals("CLUSTERDOWN")

@@ -27,13 +27,13 @@ from tests.support.cluster import slot_of
 LOGIN = Credentials("me", "pw")
 CLUSTER = ClusterAddress((("a", 1), ("b", 2)), LOGIN)
 
-DEAD = UnreachableError("nobody listens")
+DEAD = UnreachableError("no server listens")
 WRONG_PASSWORD = ServerRefusalError("WRONGPASS", "invalid username-password pair or user is disabled.")
 DOWN = ServerRefusalError("CLUSTERDOWN", "The cluster is down")
 
 SILENCE = None
 
-NOBODY: list[Any] = []
+NO_OWNER: list[Any] = []
 """A reply to CLUSTER SLOTS in which no slot has an owner."""
 
 
@@ -133,7 +133,7 @@ async def test_a_node_that_cannot_serve_is_doubted(
 async def test_a_node_that_knows_no_owner_is_believed_only_if_no_other_does(
     locator: ClusterLocator, nodes: Nodes
 ) -> None:
-    nodes.answers[A] = NOBODY
+    nodes.answers[A] = NO_OWNER
     assert await locator.locate() == A
     nodes.answers[B] = owned_by(C)
     locator.forget()
@@ -141,7 +141,7 @@ async def test_a_node_that_knows_no_owner_is_believed_only_if_no_other_does(
 
 
 async def test_no_node_answers(locator: ClusterLocator, nodes: Nodes) -> None:
-    with pytest.raises(NotSentError, match=r"no node of the Cluster answers: nobody listens$"):
+    with pytest.raises(NotSentError, match=r"no node of the Cluster answers: no server listens$"):
         await locator.locate()
     nodes.answers[A] = WRONG_PASSWORD
     with pytest.raises(ServerRefusalError, match="WRONGPASS"):

@@ -23,14 +23,14 @@ SENTINEL_PASSWORD = "other-s3cr3t"  # noqa: S105
 
 @dataclass(frozen=True)
 class Guarded:
-    """Servers that want PASSWORD of whoever connects; `nodes` are all of them, and their Sentinels."""
+    """Servers that want PASSWORD from every client; `nodes` are all of them, and their Sentinels."""
 
     url: str
     nodes: list[Node]
 
     @contextmanager
     def asked_once(self) -> Generator[None]:
-        """Within the block nobody connects again and again; connections among the servers themselves do not count."""
+        """Within the block each server gets two connections at most; those among the servers do not count."""
         before = [node.connections for node in self.nodes]
         yield
         assert all(node.connections <= then + 2 for node, then in zip(self.nodes, before, strict=True))
@@ -74,7 +74,7 @@ async def test_credentials_are_used_with_all_servers_and_not_shown(guarded: Guar
             assert SENTINEL_PASSWORD not in repr(storage)
 
 
-@pytest.mark.parametrize("wrong", [f":not-{PASSWORD}@", f"nobody:{PASSWORD}@"])
+@pytest.mark.parametrize("wrong", [f":not-{PASSWORD}@", f"unknown:{PASSWORD}@"])
 async def test_wrong_credentials_are_refused_at_once(guarded: Guarded, wrong: str):
     with guarded.asked_once():
         refused = await _refused(guarded.url.replace(f":{PASSWORD}@", wrong))
@@ -90,7 +90,7 @@ async def test_missing_credentials_are_refused_at_once(guarded: Guarded):
     ("login", "reason"),
     [
         (f"sentinel_password=not-{SENTINEL_PASSWORD}", "user name or password of this URL is wrong"),
-        (f"sentinel_user=nobody&sentinel_password={SENTINEL_PASSWORD}", "user name or password of this URL is wrong"),
+        (f"sentinel_user=unknown&sentinel_password={SENTINEL_PASSWORD}", "user name or password of this URL is wrong"),
         ("", "asks for a password"),
     ],
 )

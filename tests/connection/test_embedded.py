@@ -1,5 +1,5 @@
 # pyright: reportPrivateUsage=false
-# Signals go to the process that watches over the server, which nobody else may know.
+# The tests send signals to the process that watches over the server, whose id no public name gives.
 
 from __future__ import annotations
 
@@ -290,7 +290,7 @@ async def test_a_directory_that_is_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("directory", ["/proc/self", "/proc/self/new"])
-async def test_a_directory_that_nobody_may_write_to(private: Path, directory: str) -> None:
+async def test_a_directory_that_no_user_may_write_to(private: Path, directory: str) -> None:
     assert f"cannot keep data in {directory}" in await _refused(f"embedded:{directory}")
 
 

@@ -43,7 +43,7 @@ async def test_a_url_over_tcp(free_port: int) -> None:
         await other.aclose()
 
 
-async def test_nobody_listens(tmp_path: Path, free_port: int) -> None:
+async def test_no_server_listens(tmp_path: Path, free_port: int) -> None:
     assert "No such file" in await _refused(f"unix://{tmp_path}/none")
     assert str(free_port) in await _refused(f"redis://127.0.0.1:{free_port}")
     assert "too long" in await _refused(f"unix:///{'x' * 200}")

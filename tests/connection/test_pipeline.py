@@ -77,7 +77,7 @@ async def test_of_several_replies_the_last_one_counts(wire: Pipeline) -> None:
     assert (await one, await two) == (1, 2)
 
 
-async def test_a_cancelled_wait_takes_nobody_s_reply(wire: Pipeline) -> None:
+async def test_a_cancelled_wait_takes_no_other_reply(wire: Pipeline) -> None:
     one, two, three = wire.send(b"a"), wire.send(b"b"), wire.send(b"c")
     two.cancel()
     wire.data_received(b":1\r\n:2\r\n:3\r\n")
@@ -227,7 +227,7 @@ async def test_closing_while_connecting_sends_nothing(transport: Channel, server
     assert server.seen == []
 
 
-async def test_nobody_listens(tmp_path: Any) -> None:
+async def test_no_server_listens(tmp_path: Any) -> None:
     transport = Channel(UnixAddress(str(tmp_path / "s")), connect_timeout=5, reply_timeout=5, max_requests=1)
     for _ in range(2):
         with pytest.raises(UnreachableError):

@@ -98,9 +98,9 @@ async def test_no_sentinel_that_answers(free_port: int):
 
 async def test_a_service_that_does_not_exist_is_refused_at_once(service: Sentinels):
     before = [sentinel.connections for sentinel in service.sentinels]
-    refused = await _refused(service.url_of(*service.sentinels, service="nobody"), PATIENT)
+    refused = await _refused(service.url_of(*service.sentinels, service="unknown"), PATIENT)
     places = ", ".join(f"{HOST}:{sentinel.port}" for sentinel in service.sentinels)
-    assert f"no Sentinel of {places} that answers knows a service 'nobody'" in refused
+    assert f"no Sentinel of {places} that answers knows a service 'unknown'" in refused
     assert all(node.connections <= then + 2 for node, then in zip(service.sentinels, before, strict=True))
 
 

@@ -25,7 +25,7 @@ from redis_mob.connection.servers.tls import Tls
 LOGIN, SENTINEL_LOGIN, TLS = Credentials("me", "pw"), Credentials("guard", "pw2"), Tls("/ca")
 SERVICE = SentinelAddress((("s", 1), ("s", 2)), "jobs", 4, LOGIN, SENTINEL_LOGIN, TLS)
 
-DEAD = UnreachableError("nobody listens")
+DEAD = UnreachableError("no server listens")
 UNKNOWN = None
 """What a Sentinel says that does not know the service."""
 
@@ -148,7 +148,7 @@ async def test_a_server_that_is_no_primary_is_not_asked_twice(locator: SentinelL
 
 async def test_a_primary_that_does_not_answer_may_come_back(locator: SentinelLocator, service: Service):
     del service.roles[A]
-    with pytest.raises(UnsettledError, match="no primary of 'jobs' answers: nobody listens"):
+    with pytest.raises(UnsettledError, match="no primary of 'jobs' answers: no server listens"):
         await locator.locate()
     service.roles[A] = b"master"
     assert await locator.locate() == A
@@ -164,7 +164,7 @@ async def test_a_sentinel_that_does_not_answer_is_asked_last(locator: SentinelLo
 
 async def test_no_sentinel_answers(locator: SentinelLocator, service: Service):
     service.named = {}
-    with pytest.raises(UnreachableError, match=r"no Sentinel of 'jobs' answers: nobody listens$"):
+    with pytest.raises(UnreachableError, match=r"no Sentinel of 'jobs' answers: no server listens$"):
         await locator.locate()
 
 
@@ -178,7 +178,9 @@ async def test_sentinels_that_say_nothing_are_given_up(
 
 
 @pytest.mark.parametrize("other", [UNKNOWN, DEAD], ids=str)
-async def test_a_service_that_nobody_knows_is_a_final_error(locator: SentinelLocator, service: Service, other: Any):
+async def test_a_service_that_no_sentinel_knows_is_a_final_error(
+    locator: SentinelLocator, service: Service, other: Any
+):
     service.named = {S1: UNKNOWN, S2: other}
     with pytest.raises(NotSentError, match="no Sentinel of s:1, s:2 that answers knows a service 'jobs'") as unknown:
         await locator.locate()
@@ -238,5 +240,5 @@ async def test_only_sentinels_of_the_url_decide_that_there_is_no_hope(locator: S
     await locator.locate()
     service.named = {S3: ServerRefusalError("WRONGPASS", "another login there")}
     locator.forget()
-    with pytest.raises(UnreachableError, match=r"nobody listens$"):
+    with pytest.raises(UnreachableError, match=r"no server listens$"):
         await locator.locate()

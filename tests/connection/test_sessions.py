@@ -1,4 +1,4 @@
-"""A call happens once, however often it has to be sent: whoever sends it again gets the first reply."""
+"""A call happens once, however often it has to be sent: an attempt that is sent again gets the first reply."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ async def test_a_session_is_as_small_as_what_was_under_way_and_expires(
 
 
 async def lost_call(connection: Client, proxy: FaultProxy, keys: Keys, fault: Fault) -> str:
-    """The token of a call that nobody knows the outcome of."""
+    """The token of a call whose outcome is unknown."""
     proxy.plan = lambda request: Fault.NONE if request.is_handshake else fault
     with pytest.raises(OutcomeUnknownError) as unknown:
         await connection.call(INCREASE, [keys.runs])
@@ -187,7 +187,7 @@ async def test_what_was_said_not_to_have_happened_never_does(
     assert await connection.router.request("EXISTS", keys.runs) == 0
 
 
-async def test_an_outcome_that_nobody_knows_any_more_is_said_to_be_unknown(
+async def test_an_outcome_whose_receipt_is_gone_is_said_to_be_unknown(
     impatient: Client, connection: Client, keys: Keys, proxy: FaultProxy
 ) -> None:
     token = await lost_call(impatient, proxy, keys, Fault.CUT_AFTER)

@@ -44,7 +44,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest.fixture(scope="module")
 def stranger(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """Nobody trusts it."""
+    """An authority that no client trusts."""
     return Authority(tmp_path_factory.mktemp("strange"), "ca")
 
 
@@ -108,13 +108,13 @@ async def test_a_certificate_and_its_key_may_be_in_one_file(authority: Authority
         await (await connect(f"rediss://{HOST}:{strict.port}{options(ca=authority.ca, cert=ours.cert)}")).aclose()
 
 
-async def test_whoever_the_system_does_not_trust_is_refused_at_once(node: Node) -> None:
+async def test_a_server_that_the_system_does_not_trust_is_refused_at_once(node: Node) -> None:
     refused = await _refused_once(node, f"rediss://{HOST}:{node.port}")
     assert f"the certificate of {HOST}:{node.port} was issued by an authority that is not trusted" in refused
     assert "?ca=" in refused
 
 
-async def test_only_whoever_the_ca_names_is_trusted(
+async def test_only_a_server_that_the_ca_names_is_trusted(
     node: Node, authority: Authority, stranger: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca))
@@ -346,7 +346,7 @@ async def test_a_service_of_sentinels_is_used_and_refused(
 
 
 async def _refused_once(node: Node, url: str) -> str:
-    """What is said to whoever opens a storage here, after one attempt, or a second one to hear why."""
+    """The error of opening a storage here, after one attempt, or a second one that learns the reason."""
     before = node.connections
     with pytest.raises(StorageUnavailableError) as refused:
         await MobStorage.open(url, namespace="n")

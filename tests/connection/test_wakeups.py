@@ -74,7 +74,7 @@ async def test_a_bell_that_joins_a_channel_already_heard_rings_at_once(keys: Key
         assert not await first.wait(SHORT)
 
 
-async def test_the_server_forgets_a_channel_that_nobody_listens_to(
+async def test_the_server_forgets_a_channel_without_subscribers(
     connection: Client, keys: Keys, wakeups: WakeUps
 ) -> None:
     async with wakeups.listen(keys.wake_events) as wake_up, wakeups.listen(keys.wake_runs) as still:

@@ -283,7 +283,7 @@ OPERATIONS = [
     for name in operations
     for _ in range(7 if name == "get_run" else 1)
 ]
-"""All of them; runs are read often, since a checker has to try all orders that nobody saw."""
+"""All of them; runs are read often, since the checker must try every order of the writes between two reads."""
 
 FIRST: Sequence[Call] = [[what, "create_run"] for what in ("run a", "run b", "log")]
 """What every client does before anything else."""

@@ -28,7 +28,7 @@ class StoppedClock(Clock):
 
 
 class State:
-    """A storage that nobody calls any more; equal to every other one that holds the same."""
+    """A storage that is not called any more; equal to every other one that holds the same."""
 
     def __init__(self, storage: MemoryStorage) -> None:
         self._storage = storage

@@ -109,7 +109,7 @@ ENDS = rarely(
 
 
 WRONG: Mapping[str, Sequence[Any]] = {
-    "run_id": ["nobody"],
+    "run_id": ["absent"],
     "frame_id": [NO_UTF8],
     "loop_instance_id": [NO_UTF8],
     "step_id": [NO_UTF8],

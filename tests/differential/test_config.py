@@ -127,7 +127,7 @@ class Config(Twins):
 
     @rule(scope=st.sampled_from(SCOPES), after=NUMBER)
     def follow_in_a_scope(self, scope: tuple[Any, ...], after: Any) -> None:
-        """The last change is one of the scope, so that nobody waits for more."""
+        """The last change is one of the scope, so that the subscriber waits for no more."""
 
         async def followed(storage: MobStorage) -> Any:
             config = scoped(storage, scope)

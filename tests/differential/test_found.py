@@ -43,7 +43,7 @@ async def test_a_failure_says_the_same_if_its_json_is_equal(
 
 
 async def test_a_bad_mob_id_is_refused_before_a_bad_record(server_url: str) -> None:
-    foreign = rotation(2).model_copy(update={"public_peer_id": "nobody"})
+    foreign = rotation(2).model_copy(update={"public_peer_id": "unknown"})
     async with twins(server_url) as (server, memory):
         answer = await agreed(
             server,

@@ -38,14 +38,14 @@ EXAMPLE = scene()
 
 
 class OfRun(NamedTuple):
-    """A change of the flow state that somebody knows, None for the one that is stored."""
+    """A change of a flow state that was read before; `known` is None for the state that is stored now."""
 
     known: FlowRunState | None
     change: Change
 
 
 class OfFrame(NamedTuple):
-    """A change of a frame that somebody knows, None for the one that is stored."""
+    """A change of a frame that was read before; `known` is None for the frame that is stored now."""
 
     name: str
     known: FrameSnapshot | None
@@ -53,7 +53,7 @@ class OfFrame(NamedTuple):
 
 
 class OfLoop(NamedTuple):
-    """A change of a loop that somebody knows, None for the one that is stored."""
+    """A change of a loop that was read before; `known` is None for the loop that is stored now."""
 
     name: str
     known: LoopSnapshot | None
@@ -168,7 +168,7 @@ class Runs(Twins):
 
     @rule(event=parts.ENDS, once=st.booleans())
     def append_an_end(self, event: NewMobEvent, once: bool) -> None:
-        """As somebody does who finds that a run ended without telling."""
+        """As a recovery does that finds a run at its end without a terminal event."""
         method = "append_terminal_event_if_absent" if once else "append"
         self.both(lambda storage: getattr(storage.events, method)(event))
 

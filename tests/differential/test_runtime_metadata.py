@@ -26,7 +26,7 @@ MOB_IDS = either(MOBS, [NO_UTF8])
 ROTATIONS = st.sampled_from(
     [rotation(2), rotation(2, "x", "y"), rotation(2, "y", "x"), rotation(3, "x", epoch=U64_MAX)]
 )
-FOREIGN = rotation(2).model_copy(update={"public_peer_id": "nobody"})
+FOREIGN = rotation(2).model_copy(update={"public_peer_id": "unknown"})
 """Whose peer id is that of another key."""
 
 AUTHORITIES = st.builds(

@@ -91,7 +91,7 @@ async def play(
 
 
 async def listen(number: int, client: Process) -> list[RecordedCall[Call]]:
-    """The calls of a client. What became of the one in the middle of which it died, nobody knows."""
+    """The calls of a client. The one that it died in has no result: its outcome is unknown."""
     calls: list[RecordedCall[Call]] = []
     while (words := await hear(client)) is not None:
         call, started_at = words

@@ -190,7 +190,7 @@ def test_the_report_of_an_empty_tree(tmp_path: Path) -> None:
     assert "## Findings\n\nNone.\n" in text
 
 
-def test_the_report_names_lenses_that_nobody_applied(tree: Path) -> None:
+def test_the_report_names_lenses_that_no_member_applied(tree: Path) -> None:
     review = Review(tree)
     review.look(reviewers=2)
     review.vote(1, 2)

@@ -61,7 +61,7 @@ async def test_whether_an_event_was_told_is_asked_when_it_is_not_known(code: dic
 
 
 async def test_an_event_that_certainly_failed_was_not_told(code: dict[str, Any]) -> None:
-    storage = SimpleNamespace(events=SimpleNamespace(append=_raising(WriteFailedError("nobody listens"))))
+    storage = SimpleNamespace(events=SimpleNamespace(append=_raising(WriteFailedError("no server listens"))))
     assert await code["told"](storage, numbered(1)) is False
 
 

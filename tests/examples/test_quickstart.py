@@ -19,5 +19,5 @@ def test_the_definition_is_valid() -> None:
 
 def test_it_greets_whom_it_is_told_to() -> None:
     ada: Any = SimpleNamespace(params={"name": "Ada"})
-    nobody: Any = SimpleNamespace(params={})
-    assert [handlers.greet(ada), handlers.greet(nobody)] == ["Hello, Ada!", "Hello, world!"]
+    unnamed: Any = SimpleNamespace(params={})
+    assert [handlers.greet(ada), handlers.greet(unnamed)] == ["Hello, Ada!", "Hello, world!"]

@@ -30,7 +30,7 @@ class Choices:
 EVERYTHING = Choices(policies=("all", "any", 1, 2, 3), branches=(None, None, "left", "right"), depths=(0, 0, 1))
 
 SETTLED = Choices(policies=("all",), branches=(None,), depths=(0,))
-"""Only what has one outcome in whatever order things happen."""
+"""Flows that have one outcome in every order in which their steps end."""
 
 
 @st.composite

@@ -115,7 +115,7 @@ def test_engine_case_13_a_quorum_fails_once_it_cannot_be_met() -> None:
     assert failed.reason == "worker-1: one; worker-2: two"
 
 
-def test_a_quorum_is_decided_by_the_nth_success_whatever_the_order() -> None:
+def test_a_quorum_is_decided_by_the_nth_success_in_any_order() -> None:
     sim = begun(Simulation(mob({"a": step(policy=2)}), worker=4))
     sim.claim("a", "worker-1")
     sim.do("a", 4, member="worker-4")
@@ -162,8 +162,8 @@ def test_engine_case_14_too_few_members_fail_the_step_before_any_dispatch() -> N
 @pytest.mark.parametrize("mode", list(DispatchMode))
 @pytest.mark.parametrize("policy", ["all", "any"])
 def test_engine_case_15_no_member_fails_the_step_alone(mode: DispatchMode, policy: str) -> None:
-    lonely = step(role="nobody", policy=policy, dispatch_mode=mode)
-    sim = begun(Simulation(mob({"a": lonely, "b": step(), "c": step("a")}), nobody=0))
+    lonely = step(role="absent", policy=policy, dispatch_mode=mode)
+    sim = begun(Simulation(mob({"a": lonely, "b": step(), "c": step("a")}), absent=0))
     sim.do("b")
     assert sim.statuses() == {"a": "Failed", "b": "Completed", "c": "Skipped"}
     assert f"a@{SYSTEM_MEMBER} failed" in sim.rows()

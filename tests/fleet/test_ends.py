@@ -54,7 +54,7 @@ def test_engine_case_51_a_flow_out_of_time_fails() -> None:
     sim = three_under_way(duration=25)
     sim.wait(timedelta(milliseconds=25) - timedelta(microseconds=1))
     assert not sim.advance()
-    assert sim.store.run_due == sim.store.view.deadline, "nobody would look when its time is over"
+    assert sim.store.run_due == sim.store.view.deadline, "no worker would look when its time is over"
     sim.wait(timedelta(microseconds=1))
     assert sim.advance()
     assert sim.run.status is MobRunStatus.FAILED
@@ -155,7 +155,7 @@ def test_engine_case_57_of_cancel_and_failure_at_once_one_wins() -> None:
     assert sim.story().count("flow_canceled") == 1
 
 
-def test_a_request_that_comes_while_somebody_commits_is_not_forgotten() -> None:
+def test_a_request_that_comes_during_a_commit_is_not_forgotten() -> None:
     sim = three_under_way()
     key = sim.key("inner", "worker-1")
     claim = engine.claim(sim.store.load(), sim.definition, key, owner="x", lease=LEASE, random=sim.random)

@@ -1,4 +1,4 @@
-"""What handlers may be, what they get, and what becomes of whatever they do."""
+"""What handlers may be, what they get, and what becomes of their results and exceptions."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def bound(_word: str, ctx: StepContext) -> object:
     ],
     ids=["coroutine-function", "function", "object", "partial", "function-that-gives-a-coroutine"],
 )
-async def test_whatever_can_be_called_is_a_handler(storage: MobStorage, handler: Any) -> None:
+async def test_every_callable_is_a_handler(storage: MobStorage, handler: Any) -> None:
     assert output(await run_step(storage, handler)) == "done"
 
 
@@ -246,7 +246,7 @@ async def test_a_handler_that_ignores_its_cancellation_is_left_alone(
             except asyncio.CancelledError:
                 continue
         ended.set()
-        raise ValueError("nobody listens any more")
+        raise ValueError("after the timeout")
 
     failure = await failure_of(storage, handler, timeout_ms=50)
     assert failure.reason == "timeout after 50ms"
@@ -271,7 +271,7 @@ async def test_a_plain_function_out_of_time_goes_on_and_its_result_is_dropped(st
 
 
 async def test_a_long_execution_keeps_its_lease(storage: MobStorage) -> None:
-    """It outlives its lease many times; nobody takes over."""
+    """It outlives its lease many times; no other worker takes over."""
 
     async def handler(ctx: StepContext) -> int:
         started = asyncio.get_running_loop().time()

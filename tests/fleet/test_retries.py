@@ -167,7 +167,7 @@ def test_an_execution_has_one_owner() -> None:
     assert engine.claim(sim.store.load(), sim.definition, key, owner="x", lease=LEASE, random=sim.random) is None
 
 
-def test_an_expired_lease_goes_to_whoever_takes_it_and_costs_no_attempt_of_the_step() -> None:
+def test_an_expired_lease_goes_to_the_worker_that_takes_it_and_costs_no_attempt_of_the_step() -> None:
     sim = begun(retries=0)
     first = sim.claim("a", owner="vanished")
     sim.wait(LEASE)

@@ -138,7 +138,7 @@ async def test_workers_with_roles_of_their_own_share_a_run(storage: MobStorage) 
         return {role: lambda _ctx: role}
 
     fleet = Fleet(storage, mob(steps), {"*": nothing})
-    lease = timedelta(seconds=60)  # nothing may be left to whoever does not serve it
+    lease = timedelta(seconds=60)  # a worker that took work of a role it does not serve would hold it for a minute
     async with at_work(storage, handlers("one"), lease=lease), at_work(storage, handlers("two"), lease=lease):
         run = await asyncio.wait_for(fleet.wait(await fleet.start(FLOW)), 20)
     assert run.root_step_outputs == {"a": "one", "b": "two", "c": "one"}
@@ -281,7 +281,7 @@ async def test_commits_that_fail_or_lose_their_reply_change_nothing_in_the_outco
 async def test_a_result_that_cannot_be_stored_at_once_is_not_thrown_away(
     storage: MobStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its lease would outlive the test: nobody else gets to execute the step."""
+    """Its lease would outlive the test: no other worker gets to execute the step."""
     store = Unreliable(storage.executions, Random(0), 0)
     monkeypatch.setattr(storage, "executions", store)
     monkeypatch.setattr(worker_module, "RETRY_SECONDS", 0.001)
@@ -340,8 +340,8 @@ async def test_bad_input_is_refused_with_its_name(storage: MobStorage) -> None:
         Worker(storage.executions, {"*": nothing}, lease=timedelta(seconds=-1))
     with pytest.raises(ValidationError, match="concurrency must be an integer from 1, not 0"):
         await Fleet(storage, ONE_STEP, {"*": nothing}).work(concurrency=0)
-    with pytest.raises(ValidationError, match="members: the definition has no role 'nobody'"):
-        Fleet(storage, ONE_STEP, {"*": nothing}, members={"nobody": 1})
+    with pytest.raises(ValidationError, match="members: the definition has no role 'absent'"):
+        Fleet(storage, ONE_STEP, {"*": nothing}, members={"absent": 1})
     with pytest.raises(ValidationError, match="members: role 'worker' cannot have -1 members"):
         Fleet(storage, ONE_STEP, {"*": nothing}, members={"worker": -1})
     with pytest.raises(HandlerError, match="step 'a': role 'worker' has no handler"):

@@ -32,7 +32,7 @@ def write_effect(ctx: StepContext) -> None:
 
 
 async def work(ctx: StepContext) -> dict[str, Any]:
-    """Takes a moment, and gives the same output whoever does it; some members and attempts fail."""
+    """Takes a moment, and gives the same output in every worker; some members and attempts fail."""
     await asyncio.sleep(random.uniform(0, 0.03))
     write_effect(ctx)
     if ctx.step_id == "left" or (ctx.step_id == "vote" and ctx.member == "worker-3"):
@@ -43,7 +43,7 @@ async def work(ctx: StepContext) -> dict[str, Any]:
 
 
 async def die_at_first(ctx: StepContext) -> str:
-    """Takes its worker along unless somebody did so before."""
+    """Kills its worker, but only in the first attempt."""
     write_effect(ctx)
     if ctx.fencing_token == 1:
         os.kill(os.getpid(), signal.SIGKILL)

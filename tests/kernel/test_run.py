@@ -169,7 +169,7 @@ def test_case_133_pump_smallest_first() -> None:
     assert tell(released, frame_turn(Run.PUMP_NODE_SCHEDULER, "b")).active_node_count == 1
 
 
-def test_no_slot_can_be_returned_that_nobody_has() -> None:
+def test_no_slot_can_be_returned_that_no_step_has() -> None:
     with pytest.raises(KernelError, match="holds no node slot"):
         tell(running(), frame_turn(Run.NODE_EXECUTION_RELEASED, "a"))
 

@@ -76,7 +76,7 @@ async def test_openings_of_one_namespace_share_the_feed(
         assert await waiting == [changed("a")]
 
 
-async def test_the_content_lives_as_long_as_somebody_has_it_open(namespace: str) -> None:
+async def test_the_content_lives_as_long_as_a_storage_has_it_open(namespace: str) -> None:
     async with opening(namespace) as first:
         await first.config.put("n", "a", 1)
         second = await opening(namespace)

@@ -80,7 +80,7 @@ REFUSED = {
 """What our error names, for each input that the crate refuses."""
 
 NOT_READ = {"array_as_struct"}
-"""The crate also reads structs from positional arrays; nobody writes them, so they are refused here."""
+"""The crate also reads structs from positional arrays; no release writes them, so they are refused here."""
 
 
 @pytest.mark.parametrize("line", named("wire/event_kind_reads.jsonl"))

@@ -3,7 +3,7 @@
 In the modes `fsync` (Valkey, which says what it has written) and `always` (Redis 7.0, which writes before it answers)
 clients call everything there is (traffic.py, driving.py, shared.py), with durability="fsync": each call happens once,
 and nothing that was acknowledged is lost. In the mode `memory` the server comes back as it was at its last snapshot:
-acknowledged writes are lost, and whoever made one must be told (losses.py).
+acknowledged writes are lost, and each client that made one must be told (losses.py).
 
     python -m tests.robustness.crashes [--seed 7] [--crashes 50] [--modes fsync always memory]
 """
@@ -36,7 +36,7 @@ SHARING = 8
 
 LONGEST_LIFE = 1.0
 LONGEST_DEATH = 0.3
-"""Seconds at most for which a server lives after it has answered somebody, and for which it then stays dead."""
+"""Seconds at most for which a server lives after its first answer to a client, and for which it then stays dead."""
 
 MODES = ("fsync", "always", "memory")
 

@@ -159,7 +159,7 @@ def _judge_writes(verdict: Verdict, notes: Notes, stored: Stored) -> None:
             verdict.broken.append(f"the numbers of {place} are not in the order in which they were written")
         for number in counts:
             if (call := calls.get((*place, number))) is None or call.error == "WriteFailedError":
-                verdict.broken.append(f"{number} of {place} is there, though nobody has written it")
+                verdict.broken.append(f"{number} of {place} is there, though no call wrote it")
     present = {place: set(numbers) for place, numbers in stored.numbers.items()}
     verdict.lost = [
         call

@@ -1,4 +1,4 @@
-"""Clients of a server that comes back without its newest data: whoever lost an acknowledged write is told.
+"""Clients of a server that comes back without its newest data: each client that lost an acknowledged write is told.
 
 Each client has a storage of its own. It appends numbered events to a log that all share, and follows that log.
 """
@@ -118,8 +118,8 @@ class Losses:
         self.counted["acknowledged writes"] = sum(len(client.acknowledged) for client in self._clients)
         self.counted["acknowledged writes lost"] += sum(lost)
         self.counted["crashes that lost acknowledged writes"] += any(lost)
-        self.counted["crashes of which somebody was told"] += told
-        self.counted["crashes of which somebody was told although nothing was lost"] += told and not any(lost)
+        self.counted["crashes of which a client was told"] += told
+        self.counted["crashes of which a client was told although nothing was lost"] += told and not any(lost)
 
     async def _lost_by(self, number: int, log: set[int]) -> int:
         """How many acknowledged writes of a client are gone; notes it if the client was not told."""
@@ -142,7 +142,7 @@ class Losses:
             client.told_of_writes = client.told_of_events = 0
 
     async def check(self) -> None:
-        """No event may be in the log twice, and nobody told of the last crash twice."""
+        """No event may be in the log twice, and no client was told of the last crash twice."""
         self._forget_what_was_told()
         doubled = [number for number, times in Counter(await self._log()).items() if times > 1]
         if doubled:
@@ -152,7 +152,7 @@ class Losses:
         return await self._stack.enter_async_context(MobStorage.open(self._url, namespace=NAMESPACE))
 
     async def _log(self) -> list[int]:
-        """The numbers in the log, as somebody reads it who has just come."""
+        """The numbers in the log, as a client with a new connection reads them."""
         async with MobStorage.open(self._url, namespace=NAMESPACE) as storage:
             return [number_of(event) for event in await storage.events.replay_all()]
 

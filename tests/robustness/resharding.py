@@ -54,7 +54,7 @@ def there_and_back(cluster: Cluster, slots: Sequence[int]) -> tuple[list[Move], 
 def reshard(cluster: Cluster, moves: Sequence[Move]) -> float:
     """Make these moves, one after the other, all to one target before the next; returns how many seconds it took.
 
-    A target whose word is not yet known everywhere must not lose slots again: nobody might be left who has them.
+    A target must not lose slots again before all nodes know that it has them: no node might be left that owns them.
     """
     began = time.monotonic()
     for node in cluster.nodes:

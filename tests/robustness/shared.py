@@ -59,7 +59,7 @@ class Shared:
     async def _has_followed(self, events: int) -> None:
         """Wait until the subscriber has seen so many events, or for long enough."""
         following = self._following
-        assert following is not None, "somebody follows until the end"
+        assert following is not None, "the subscriber follows until the end"
         with suppress(AssertionError):
             await until(lambda: following.done() or len(self._followed) >= events)
         if following.done():
@@ -94,7 +94,7 @@ class Shared:
         _compare("the subscriber", self._followed, told)
         revision = extract_meta_revision(await caller.answer(lambda s: s.config.get(*_COUNTER))) or 0
         if revision != self._count:
-            raise BrokenError(f"{self._count} times somebody won at counting, and the counter is at {revision}")
+            raise BrokenError(f"{self._count} increments of the counter won, and it is at {revision}")
 
 
 def _compare(who: str, seen: list[tuple[int, int]], told: list[tuple[int, int]]) -> None:

@@ -60,7 +60,7 @@ class Followers:
         return words
 
     async def end(self) -> None:
-        """End the process, whatever it does."""
+        """Kill the process: it may be waiting for events."""
         if self._process.returncode is None:
             self._process.kill()
         await self._process.wait()

@@ -1,4 +1,4 @@
-"""What was acknowledged survives the death of its server; where it does not, whoever lost it is told."""
+"""What was acknowledged survives the death of its server; where it does not, the client that wrote it is told."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ async def test_nothing_that_was_acknowledged_is_lost_and_nothing_happens_twice(m
     assert report.figures[mode]["crashes"] == 3
 
 
-async def test_whoever_lost_an_acknowledged_write_is_told() -> None:
+async def test_a_client_that_lost_an_acknowledged_write_is_told() -> None:
     report = await crashes.run(seed=new_seed(), crashes=2, modes=["memory"])
     assert report.broken == []
     assert report.figures["memory"]["acknowledged writes lost"]

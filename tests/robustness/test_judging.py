@@ -71,7 +71,7 @@ def test_what_was_acknowledged_and_is_not_there_is_lost():
     assert broken(verdict).startswith("acknowledged, and lost: Call")
 
 
-def test_a_loss_that_nobody_is_told_of_is_broken():
+def test_a_loss_that_no_client_is_told_of_is_broken():
     assert "its writer was not told" in broken(judged([appended(0, 9.9)], []))
 
 
@@ -97,13 +97,13 @@ def test_what_overtook_another_call_of_its_writer_is_broken():
     assert "not in the order" in broken(judged(calls, [Entry(1, "w", 1), Entry(2, "w", 0)]))
 
 
-def test_what_nobody_wrote_is_broken():
-    assert "nobody has written it" in broken(judged([appended(0)], [entry(0), entry(1)]))
+def test_an_entry_that_no_call_wrote_is_broken():
+    assert "no call wrote it" in broken(judged([appended(0)], [entry(0), entry(1)]))
 
 
 def test_a_write_that_failed_for_certain_and_is_there_is_broken():
     verdict = judged([appended(0, error="WriteFailedError")], [entry(0)])
-    assert any("nobody has written it" in sentence for sentence in verdict.broken)
+    assert any("no call wrote it" in sentence for sentence in verdict.broken)
 
 
 def test_an_event_at_another_cursor_than_was_told_is_broken():

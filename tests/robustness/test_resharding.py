@@ -7,7 +7,7 @@ from tests.robustness.seeds import new_seed
 from tests.support.cluster import Cluster
 
 
-async def test_slots_that_move_under_load_lose_nothing_and_disturb_nobody(valkey_cluster: Cluster) -> None:
+async def test_slots_that_move_under_load_lose_nothing_and_disturb_no_call(valkey_cluster: Cluster) -> None:
     report = await run(valkey_cluster, slots=10, rounds=1, processes=2, namespaces=3, seed=new_seed())
     assert (report.broken, report.figures["errors"]) == ([], {})
     assert report.figures["refusals"]["MOVED"] > 0

@@ -58,7 +58,7 @@ CALLS_OF_A_RUN = 100
 """A run is called about that many times, so that none grows for ever."""
 
 Track: TypeAlias = Callable[[Twins, Random], AsyncGenerator[None]]
-"""Calls for ever, and stops after each for whoever has had enough."""
+"""An endless series of calls: it yields after each, so that its consumer can end it there."""
 
 
 def objects(operations: Mapping[str, Operation]) -> Track:

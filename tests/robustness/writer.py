@@ -76,7 +76,7 @@ class Events:
 
 
 class Moves:
-    """Moves a run that nobody else touches; its authority inputs tell which moves were made."""
+    """Moves a run of its own, which no other writer touches; its authority inputs tell which moves were made."""
 
     kind = "run"
 
@@ -97,13 +97,13 @@ class Moves:
         moved = self._state.model_copy(update={"failure_count": number})
         inputs = [authority_input(number)]
         if not await self._runs.cas_flow_state(self._run_id, expected=self._state, next=moved, authority_inputs=inputs):
-            raise CasConflictError(f"the run of {self._name} has changed, though nobody else touches it")
+            raise CasConflictError(f"the run of {self._name} has changed, though no other writer touches it")
         self._state = moved
         return 0
 
 
 class Documents:
-    """Counts in a document that nobody else touches, and creates one for each number in the same atomic step."""
+    """Counts in a document that no other writer touches, and creates one for each number in the same atomic step."""
 
     kind = "config"
 

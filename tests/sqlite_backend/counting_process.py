@@ -14,7 +14,7 @@ from tests.sqlite_backend.stores import open_sqlite
 
 
 async def count_up(config: ConfigStore, times: int) -> None:
-    """Add 1 to the revision this many times, again when somebody else was faster."""
+    """Add 1 to the revision this many times, again when another process was faster."""
     done = 0
     while done < times:
         revision = extract_meta_revision(await config.get("agents", "counter")) or 0

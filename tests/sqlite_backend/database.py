@@ -51,7 +51,7 @@ class Database:
         return await self._transact("BEGIN", ReadFailedError, work)
 
     async def write(self, work: Callable[[Sql], T]) -> T:
-        """Do `work` while nobody else writes; when it raises, nothing happened. Raises WriteFailedError."""
+        """Do `work` alone, without other writers; when it raises, nothing happened. Raises WriteFailedError."""
         return await self._transact("BEGIN IMMEDIATE", WriteFailedError, work)
 
     def close(self) -> None:
@@ -60,7 +60,7 @@ class Database:
         self._connection.close()
 
     async def _transact(self, begin: str, failed: type[MobStoreError], work: Callable[[Sql], T]) -> T:
-        # Whoever calls again and again must not keep the others from their turn.
+        # A task that calls in a loop must yield to the other tasks: sqlite3 itself never awaits.
         await asyncio.sleep(0)
         if self._closed:
             raise InternalError("this storage was closed; open a new one")
@@ -95,7 +95,7 @@ async def open_database(path: Path, *tables: str) -> AsyncGenerator[Database]:
 
 
 def newest(sql: Sql, counter: str) -> int:
-    """The greatest number that a counter ever gave, whatever became of what got it; 0 if it gave none."""
+    """The greatest number that a counter ever gave, also to a row that is deleted now; 0 if it gave none."""
     row = sql.execute("SELECT value FROM counters WHERE name = ?", (counter,)).fetchone()
     return row[0] if row else 0
 

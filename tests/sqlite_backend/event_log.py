@@ -52,7 +52,7 @@ def check_ends_flow(event: NewMobEvent) -> None:
 
 
 def has_ended(sql: Sql, event: NewMobEvent) -> bool:
-    """Whether the flow that a terminal event ends has ended already, on whatever path."""
+    """Whether the flow that a terminal event ends has ended already, by any of the methods that write such an event."""
     query = "SELECT 1 FROM ended_flows WHERE mob_id = ? AND run_id = ? AND flow_id = ?"
     return sql.execute(query, (event.mob_id, *(terminal_identity(event.kind) or ()))).fetchone() is not None
 

@@ -152,7 +152,7 @@ def checked_context(context: LoopContext | None) -> LoopContext | None:
 
 
 def copied_json(what: str, value: Any) -> Any:
-    """The same document, which nobody else can change. Raises InternalError naming `what` if it is no JSON."""
+    """A copy that the caller cannot change later. Raises InternalError naming `what` if it is no JSON."""
     try:
         return json.loads(json_text(check_value(value)))
     except ValueError as error:

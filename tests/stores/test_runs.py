@@ -114,11 +114,11 @@ async def test_what_is_refused_or_lost_leaves_no_key(runs: MobRunStore, connecti
 
 
 REFUSED: dict[str, tuple[Callable[[MobRunStore, str], Awaitable[object]], type[RedisMobError], str]] = {
-    "id": (lambda runs, _: runs.get_run("nobody"), ValidationError, "'nobody'"),
+    "id": (lambda runs, _: runs.get_run("absent"), ValidationError, "'absent'"),
     "step": (
-        lambda runs, run: runs.put_step_output(run, step_id="nobody", output=1),
+        lambda runs, run: runs.put_step_output(run, step_id="absent", output=1),
         InternalError,
-        "run {run}: step 'nobody' has no row",
+        "run {run}: step 'absent' has no row",
     ),
     "failure": (
         lambda runs, run: runs.append_failure_entry_if_absent(run, entry=failure_entry(reason="exit 2")),

@@ -181,7 +181,7 @@ async def test_a_subscriber_survives_the_loss_of_its_connections(
         assert list(map(number_of, await reading)) == [0, 1, 2]
 
 
-async def test_an_event_appended_while_nobody_could_hear_it_is_found(
+async def test_an_event_appended_while_no_subscriber_could_hear_it_is_found(
     open_storage: Opener, connection: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reader, writer = await open_storage(), await open_storage()

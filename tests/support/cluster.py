@@ -113,7 +113,7 @@ class Cluster:
     def owner(self, slot: int) -> Node:
         """The node that has the slot."""
         owner = next((node for node in self.nodes if node.sees_itself_own(slot)), None)
-        assert owner is not None, f"slot {slot} is nobody's"
+        assert owner is not None, f"slot {slot} has no owner"
         return owner
 
     def another(self, slot: int) -> Node:
@@ -122,7 +122,7 @@ class Cluster:
         return next(node for node in self.nodes if node is not owner)
 
     def begin_move(self, slot: int, target: Node) -> None:
-        """From now on the owner sends whoever asks for a key that it does not have to the target."""
+        """From now on the owner answers ASK, which names the target, for a key that it does not have."""
         source = self.owner(slot)
         target.do("CLUSTER", "SETSLOT", slot, "IMPORTING", source.id)
         source.do("CLUSTER", "SETSLOT", slot, "MIGRATING", target.id)

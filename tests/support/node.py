@@ -54,7 +54,7 @@ class Node:
         return self.do("INFO", "stats")["total_connections_received"]
 
     def came_up(self) -> bool:
-        """Wait until the server has loaded its data, or ends because somebody else has its port."""
+        """Wait until the server has loaded its data, or ends because another process has its port."""
         while self.is_running:
             with suppress(ConnectionError):
                 self.do("PING")

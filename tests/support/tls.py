@@ -110,7 +110,7 @@ class Encryption:
 
     @property
     def driver(self) -> dict[str, Any]:
-        """How the driver connects to such a server, whatever its certificate is."""
+        """How the driver connects to such a server, without a check of its certificate."""
         proof = {"ssl_certfile": str(self.client.cert), "ssl_keyfile": str(self.client.key)} if self.client else {}
         return {"ssl": True, "ssl_cert_reqs": "none", "ssl_check_hostname": False, **proof}
 

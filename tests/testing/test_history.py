@@ -92,7 +92,7 @@ NOT_LINEARIZABLE = {
         read("d", 12, 13, 2),
     ],
     "both of two swaps win": [swap("a", 0, 5, 0, 1, True), swap("b", 1, 6, 0, 2, True)],
-    "a swap that loses although nobody was faster": [swap("a", 0, 5, 0, 1, False)],
+    "a swap that loses although no other write came between": [swap("a", 0, 5, 0, 1, False)],
     "a lost update": [swap("a", 0, 1, 0, 1, True), write("b", 2, 3, 5), read("a", 4, 5, 1)],
     "an unknown write seen before it started": [read("b", 0, 1, 7), write("a", 2, None, 7)],
     "an unknown write that happens twice": [
@@ -237,7 +237,7 @@ async def test_a_call_whose_outcome_is_unknown_is_left_out_where_it_has_no_effec
 
 
 async def test_a_search_that_takes_too_long_is_given_up() -> None:
-    """Of many writes at once that nobody reads before the end; the last read is wrong."""
+    """Many writes at once with no read among them, and one read at the end, which is wrong."""
     calls = [*(write(str(n), 0, 9, n) for n in range(20)), read("a", 10, 11, 99)]
     model = Register()
     with pytest.raises(REFUSED, match="found no serial order that explains these 21 calls") as refused:

@@ -162,7 +162,7 @@ class TestDamagedConfigDocuments(Guarantee):
         await backend.damage(StoredDocument("n", "planner"))
         return config
 
-    async def test_config_case_49_whoever_reads_it_is_told_which_it_is(self, damaged: WatchableConfigStore) -> None:
+    async def test_config_case_49_a_reader_is_told_which_it_is(self, damaged: WatchableConfigStore) -> None:
         for read in (
             damaged.get("n", "planner"),
             damaged.lookup("n", "planner"),

@@ -100,7 +100,7 @@ class TestStepLedgerOutputs(RunGuarantee):
     async def test_case_061_an_output_of_an_unknown_step_is_refused(self, runs: MobRunStore, run: MobRun) -> None:
         await runs.append_step_entry(run.run_id, entry=step_entry())
         with pytest.raises(InternalError):
-            await runs.put_step_output(run.run_id, step_id="nobody", output=1)
+            await runs.put_step_output(run.run_id, step_id="absent", output=1)
         assert (await read(runs, run)).step_ledger == (step_entry(),)
 
     @pytest.mark.parametrize("output", NO_JSON.values(), ids=NO_JSON)

@@ -78,7 +78,7 @@ class TestRuns(RunGuarantee):
             assert await runs.get_run(spelling) == run
             assert await runs.cas_flow_state(spelling, expected=RUN, next=RUN)
         with pytest.raises(ValidationError):
-            await runs.get_run("nobody")
+            await runs.get_run("absent")
 
     async def test_runs_do_not_touch_each_other(self, runs: MobRunStore) -> None:
         for operation in OPERATIONS.values():
