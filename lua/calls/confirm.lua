@@ -16,6 +16,8 @@ for i = 1, #ARGV, 2 do
     missing[#missing + 1] = (i + 1) / 2
   end
 end
+-- No mark where every receipt is missing: it would create the session anew, and calls/resolve would take a session that
+-- is lost for one that still knows its calls.
 if 2 * #missing < #ARGV then
   write_even_when_full(session)
   marked, refusal = pcall(function() mutate('HINCRBY', session, 'confirmed', 1) end)

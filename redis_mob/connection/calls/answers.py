@@ -47,6 +47,7 @@ def read_answer(raw: Any) -> Answer:
 
 def reply_in(receipt: bytes) -> Any:
     """The reply that a receipt holds: one of the protocol's values, or the ServerRefusalError of a failed operation."""
+    # the client's own parser, so that a stored reply is read as it would have been when it came first
     reader = hiredis.Reader()
     reader.feed(receipt)
     reply = reader.gets()

@@ -157,11 +157,11 @@ class Client:
 
     async def _damage_in(self, error: TransportError, keys: KeyNames) -> SerializationError | None:
         try:
-            # the session around a call reads the hash of the namespace, also where the call itself does not take it
+            # `meta` is looked at too, because the session around a call reads it also where the call does not take it
             own = () if self._sessions is None else (Keys(self._sessions.namespace).meta,)
             return await damage_in(error, [*keys, *own], self._calls.ask)
         except TransportError:
-            return None  # the refusal itself is told
+            return None  # so that the refusal itself is told, whose reason cannot be found out now
 
     async def resolve(self, token: str) -> WriteOutcome:
         """What became of the write that an OutcomeUnknownError with this token was about.
@@ -176,6 +176,7 @@ class Client:
         keys = [self._sessions.key(call.client)]
         script, arguments = self._ready("calls/resolve", keys, [call.slot, call.sequence])
         try:
+            # without a session, since a second fence changes nothing: a lost reply does not matter here
             code, *receipt = await self._calls.repeatable(script, keys, arguments)
         except TransportError as error:
             raise OutcomeUnknownError(f"{script.name} on {self._name}: {_explained(error)}", token) from _cause(error)
@@ -256,7 +257,7 @@ class Client:
             if self._calls.closed:
                 return
             raise InternalError("this storage was opened in another event loop; close it there")
-        # first of all: calls that are in a pause must not begin another attempt
+        # first of all, because calls in a pause would begin another attempt on connections that are being closed
         self._calls.closed = True
         await self._resources.aclose()
 
@@ -325,7 +326,9 @@ async def connect(
             waited_for = await required_wait(server, wanted, calls.ask)
         except TransportError as error:
             raise StorageUnavailableError(f"cannot use {shortened(address)}: {_explained(error)}") from _cause(error)
+        # only with sessions, because it is their receipts that the server shows before it waits
         if sessions is not None and waited_for.is_waited_for:
+            # closed before the router, because it would otherwise open another connection on a router that is closing
             calls.confirmations = DurabilityWait(router, sessions, waited_for, retry.reply_timeout)
             resources.push_async_callback(calls.confirmations.aclose)
         client = Client(address, sessions, calls, router, server, durability, waited_for)

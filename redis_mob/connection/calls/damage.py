@@ -31,6 +31,7 @@ async def damage_in(
     said = f"{error.code} {error.text}"
     if (damage := _DAMAGED.search(said)) is not None:
         return SerializationError(f"{damage[1]} is damaged: {damage[2]}")
+    # cursors only grow, so that the server refuses one only if the stream is ahead of the counter that gave it
     if "ID specified in XADD" in said:
         streams = [key for key in map(_text, keys) if type_of_key(key) == "stream"]
         return SerializationError(
@@ -40,6 +41,7 @@ async def damage_in(
         return None
     for key in dict.fromkeys(keys):
         name = _text(key)
+        # known types only: a key that is gone has the type `none`, and cannot be the reason
         found = str(await ask(b"TYPE", key), "ascii", "replace")
         if found in _TYPES - {expected := type_of_key(name)}:
             return SerializationError(f"{name} is damaged: it is a {found}, and should be a {expected}")

@@ -35,6 +35,7 @@ class Durability:
 
     def command(self, milliseconds: int) -> tuple[bytes | int, ...]:
         """What waits so long, at most, until the writes of a connection are that safe."""
+        # no replicas for fsync, since it promises the disk of the primary alone
         return (b"WAITAOF", 1, 0, milliseconds) if self.fsync else (b"WAIT", self.replicas, milliseconds)
 
     def reached(self, reply: Any) -> str | None:

@@ -56,7 +56,7 @@ async def required_wait(server: ServerInfo, wanted: Durability, ask: Callable[..
     settings = await _settings(ask)
     match FsyncPromise.of(keeps_file=info.get("aof_enabled") == "1", settings=settings, has_waitaof=server.has_waitaof):
         case FsyncPromise.EACH_WRITE:
-            return Durability()  # what it has answered is on its disk
+            return Durability()  # nothing to wait for, since what it has answered is on its disk
         case FsyncPromise.WAITAOF:
             _log.warning(
                 "durability fsync: %s is trusted with WAITAOF, which says too early that its disk has a write if "
@@ -84,7 +84,7 @@ async def _settings(ask: Callable[..., Awaitable[Any]]) -> dict[str, str]:
         flat: list[bytes] = await ask(b"CONFIG", b"GET", *FSYNC_OF_EACH_WRITE)
     except ServerRefusalError as refusal:
         if is_transient(refusal.code):
-            raise  # it says nothing of the settings
+            raise  # because a refusal that passes says nothing about the settings
         return {}
     return {name.decode(): value.decode(errors="replace") for name, value in as_mapping(flat).items()}
 
@@ -121,9 +121,11 @@ class DurabilityWait:
         reached: str | None = None
         try:
             async with asyncio.timeout_at(until):
+                # again until the deadline, because a replica that is behind may still catch up
                 while (reached := await self._reached(slot, until)) is not None and until is not None:
                     pass
         except TimeoutError as error:
+            # an earlier round has shown that the server has the write, so that the outcome is known: see below
             if reached is None:
                 raise UnconfirmedError("it was not confirmed within the deadline of the call") from error
         if reached is not None:
@@ -133,7 +135,7 @@ class DurabilityWait:
         """Where the last call of a slot is after one more wait, which may be shared with other calls."""
         waiting = _Waiting(slot, until, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
-        # calls that come while a wait is under way are confirmed together by the next one
+        # no second task, so that calls that come while a wait is under way are confirmed together by the next one
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="redis_mob waits for durability")
         return await waiting.reached
@@ -143,7 +145,7 @@ class DurabilityWait:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
-            # a task that is cancelled before its first step does not get to what it would have done in the end
+            # told here too, because a task that is cancelled before its first step never comes to its `finally`
             self._let_go([])
         await self._hang_up()
 
@@ -157,7 +159,7 @@ class DurabilityWait:
                 try:
                     await self._confirm(batch)
                 except TransportError as error:
-                    # replies that are still to come on this connection would be taken for those of the next batch
+                    # closed, because replies that are still to come on it would be taken for those of the next batch
                     await self._hang_up()
                     _fail(batch, UnconfirmedError, str(error))
         finally:
@@ -174,12 +176,14 @@ class DurabilityWait:
         clients: dict[str, list[_Waiting]] = {}
         for waiting in batch:
             clients.setdefault(waiting.slot.session.client, []).append(waiting)
+        # all is sent before the first reply is read, so that a batch costs one round trip
         for client, of_client in clients.items():
             calls = [part for one in of_client for part in (one.slot.number, one.slot.sequence)]
             await connection.send(b"EVALSHA", _CONFIRM.sha, 1, self._sessions.key(client), *calls)
         seconds = _round_of(batch)
-        # behind the marks on the same connection: WAIT waits for what this connection has written
-        await connection.send(*self._durability.command(max(int(seconds * 1000), 1)))  # 0 would be without end
+        # behind the marks on the same connection, because WAIT waits for what this connection has written; for a
+        # millisecond at least, because 0 would wait without end
+        await connection.send(*self._durability.command(max(int(seconds * 1000), 1)))
         for of_client in clients.values():
             missing, refusal = await self._reply(connection)
             _fail([of_client[position - 1] for position in missing], UnconfirmedError, "the server has lost the write")
@@ -192,6 +196,7 @@ class DurabilityWait:
     async def _opened(self) -> DedicatedConnection:
         if self._connection is None:
             self._connection = await self._router.dedicated_connection()
+            # loaded on every new connection: a later NOSCRIPT closes it, so that the next one loads the script again
             await self._connection.send(b"SCRIPT", b"LOAD", _CONFIRM.text)
             await self._reply(self._connection)
         return self._connection
@@ -212,13 +217,13 @@ class DurabilityWait:
 def _unmarked(refused: str) -> tuple[Callable[[str], Exception], str]:
     """What is raised where the server has the receipts, and refuses the mark without which a wait proves nothing."""
     if refused.startswith("READONLY"):
-        return UnconfirmedError, refused  # another server is the primary, and is the one to ask
+        return UnconfirmedError, refused  # since another server is the primary now, and is the one to ask
     return partial(NotDurableError, waited=False), f"the memory of the primary, which refuses writes ({refused}),"
 
 
 def _fail(batch: list[_Waiting], failure: Callable[[str], Exception], reason: str) -> None:
     for waiting in _still(batch):
-        waiting.reached.set_exception(failure(reason))  # one for each: raising an exception changes it
+        waiting.reached.set_exception(failure(reason))  # one for each, because raising an exception changes it
 
 
 def _still(batch: list[_Waiting]) -> list[_Waiting]:

@@ -37,7 +37,7 @@ async def run(
         except ServerRefusalError as refusal:
             if refusal.code != "NOSCRIPT":
                 raise
-            # on the server that refused: a redirection may have led away from the one that the router knows
+            # on the server that refused, because after a redirection of this call alone the router leads to another one
             await _load(script, refusal.by or server, until)
     return await server.request(command, script.sha, len(keys), *keys, *arguments, until=until)
 
@@ -46,5 +46,5 @@ async def _load(script: Script, server: Requestable, until: float | None) -> Non
     try:
         await server.request(b"SCRIPT", b"LOAD", script.text, until=until)
     except ReplyLostError as error:
-        # a lost reply to loading says nothing about the call, which was refused before: it was not run
+        # not ReplyLostError, because the call was refused before and has not run: it may be sent again
         raise ScriptNotLoadedError(str(error)) from error.__cause__

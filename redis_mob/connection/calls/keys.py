@@ -100,6 +100,7 @@ class Keys:
                 f"{shown(namespace)} is no name for a namespace: use 1 to 128 characters of A-Z a-z 0-9 . _ : / -"
             )
         self.namespace = namespace
+        # in braces, so that a Cluster keeps all keys in one hash slot and one script may touch any of them
         tag = f"{{rm:{namespace}}}:"
         self.pattern = f"{tag}*"
         """Glob: all keys and channels of the namespace, and no others."""

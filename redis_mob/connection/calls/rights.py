@@ -111,11 +111,11 @@ async def missing_rights(ask: Ask, address: Address, namespace: str, durability:
     except ServerRefusalError as refusal:
         named = _REFUSED_COMMAND.search(refusal.text)
         if refusal.code == "NOPERM" and named is not None:
-            return [named[1]]  # to ask takes rights too
+            return [named[1]]  # since asking takes rights too, the refusal of the question is an answer
         raise
     answers = [questions[position - 1] for position in refused]
     commands = {name for name, _ in answers if name in needed}
-    # without the command that asks for it, nothing is known of a key or channel
+    # keys and channels are asked for with a command, so that nothing is known of them if the command is missing
     return [name for name, words in answers if name in commands or words[0].lower() not in commands]
 
 

@@ -101,6 +101,7 @@ class ScriptLibrary:
                 return match[0] if operation is None else self._flatten(operation.source, (operation.name,), seen)
             if name in path:
                 raise InternalError(f"Lua includes go in a circle: {' -> '.join((*path, name))}")
+            # once, because a second copy of lib/mutate would begin its count of writes anew
             if name in seen:
                 return ""
             seen.add(name)
@@ -119,6 +120,7 @@ class ScriptLibrary:
 
 
 def _sha(text: str) -> str:
+    # EVALSHA names scripts by SHA-1; "not for security", so that Python builds that forbid it for that allow it here
     return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 

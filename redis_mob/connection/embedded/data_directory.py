@@ -61,7 +61,7 @@ class DataDirectory:
         except OSError as error:
             raise self._unusable(error) from error
         try:
-            # flock: the server inherits it with the open file, and the kernel ends it when the last copy is closed
+            # flock, because the server inherits it with the open file, and it ends with the last copy of that file
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(file)
@@ -72,7 +72,7 @@ class DataDirectory:
 
     def register(self, holder: Holder) -> None:
         """Tell other processes which one holds the directory; only the holder of the lock may call this."""
-        # renamed when it is complete: a reader never sees half of it
+        # renamed when it is complete, so that a reader never sees half of it
         draft = self.path / f"{_HOLDER}.new"
         try:
             draft.write_text(json.dumps(asdict(holder)), encoding="utf-8")
@@ -85,7 +85,7 @@ class DataDirectory:
         try:
             return Holder(**cast("dict[str, Any]", json.loads((self.path / _HOLDER).read_text(encoding="utf-8"))))
         except (OSError, ValueError, TypeError):
-            return None  # not written yet, or by another release: the lock alone decides, this only informs
+            return None  # not written yet, or by another release: no error, since the lock alone decides
 
     def _unusable(self, error: OSError) -> StorageUnavailableError:
         return StorageUnavailableError(

@@ -42,6 +42,7 @@ def main(directory: str, lock: str, *command: str) -> int:
     try:
         kept = () if lock == "-" else (int(lock),)
         server = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=kept)  # noqa: S603
+        # in a thread, because reading the pipe blocks as waiting for the server does
         threading.Thread(target=_end_with_owner, args=(server,), daemon=True).start()
         return server.wait()
     finally:

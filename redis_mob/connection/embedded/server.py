@@ -57,13 +57,14 @@ class EmbeddedServer:
                 try:
                     return await _launch(data, lock)
                 finally:
-                    os.close(lock)  # the server has a copy of it, and is the one to hold it
+                    os.close(lock)  # the server has inherited a copy, so that the lock lives as long as the server
             if (holder := data.holder()) is not None:
                 address = UnixAddress(holder.socket)
                 if (state := await probe(address)) is not None:
                     if not state.loading:
                         return cls(address, None)
-                    deadline = time.monotonic() + ANSWER_TIMEOUT  # it lives, and a large file takes time
+                    # the server lives, so that it gets all the time that loading a large file takes
+                    deadline = time.monotonic() + ANSWER_TIMEOUT
             await asyncio.sleep(POLL)
         raise StorageUnavailableError(
             f"data directory {directory} is held by {data.holder() or 'another process'}, and no server there "
@@ -80,10 +81,12 @@ async def _launch(data: DataDirectory | None, lock: int | None) -> EmbeddedServe
     process = ServerProcess.start(data and data.path, lock)
     try:
         state = await process.answer()
+        # before it has loaded, so that processes that find the lock taken know whom to wait for
         if data is not None:
             data.register(Holder.of_this_process(process.address.path, state.pid))
         await process.wait_until_loaded()
     except BaseException:
+        # also after a cancellation: no owner would be left that could close the server
         await process.end()
         raise
     return EmbeddedServer(process.address, process)

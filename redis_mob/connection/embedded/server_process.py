@@ -89,6 +89,7 @@ class ServerProcess:
     async def end(self) -> None:
         """End the server and wait until its process and its directory are gone."""
         self.let_go()
+        # in a thread, because a server that writes its data may take seconds to end
         await asyncio.to_thread(self._process.wait)
 
     def let_go(self) -> None:
@@ -156,7 +157,8 @@ def _start_reaper(
         process = subprocess.Popen(  # noqa: S603
             [
                 sys.executable,
-                "-I",  # without environment and site-packages it starts faster, and nothing in them can break it
+                # so that it starts faster, and nothing in the environment or in site-packages can break it
+                "-I",
                 "-S",
                 reaper.__file__,
                 str(directory),
@@ -167,7 +169,8 @@ def _start_reaper(
             stdout=log,
             stderr=log,
             pass_fds=() if lock is None else (lock,),
-            start_new_session=True,  # Ctrl-C goes to the owner alone, which may still need the server to end well
+            # so that Ctrl-C goes to the owner alone, which may still need the server to end well
+            start_new_session=True,
         )
     except OSError:
         log.close()

@@ -75,16 +75,17 @@ class Channel:
         Raises NotSentError, ReplyLostError or ServerRefusalError. When it is cancelled the effect of the request is
         unknown; other requests are not disturbed.
         """
-        # in one piece: ASKING is about the next request of the connection, and others share it
+        # in one piece, because ASKING is about the next request of the connection, and that could be another caller's
         request, replies = (_ASKING + packed(parts), 2) if asking else (packed(parts), 1)
+        # a request that got no turn is not tried again: the queue is full, so that more attempts would only lengthen it
         unanswered: type[TransportError] = NotSentError
         pipeline: Pipeline | None = None
         overdue = asyncio.get_running_loop().time() + self._reply_timeout
         try:
-            # the time covers the wait for a turn too: a caller waits for its reply, and not for one stage of it
+            # the time covers the wait for a turn too, because a caller waits for its reply and not for one stage of it
             async with asyncio.timeout_at(min(overdue, until or overdue)), self._free:
                 while True:
-                    # what a timeout means depends on how far the request has come
+                    # set anew at each stage, because a timeout before the request is sent proves that it had no effect
                     unanswered = UnreachableError
                     pipeline = await self._open_pipeline()
                     unanswered = ReplyLostError
@@ -94,22 +95,23 @@ class Channel:
                     except PipelineClosedError as error:
                         if error.sent:
                             raise ReplyLostError(str(error)) from driver.ConnectionError(str(error))
-                        # it never left, so that the next pipeline may take it
+                        # the request never left this process, so that the next pipeline may take it
         except TimeoutError as error:
             if pipeline is not None:
+                # replies come in order, so that every later request on it would wait behind the overdue one too
                 self._set_aside(pipeline)
             limit = "the deadline of the call" if until and until < overdue else f"{self._reply_timeout:g} s"
             raise unanswered(f"no answer within {limit}") from error
         if isinstance(reply, hiredis.ReplyError):
             refusal = refusal_of(str(reply), self)
             if refusal.code == "READONLY":
-                # the name may lead to another server since a failover: the next request connects anew
+                # the next request connects anew, because the host name may lead to another server since a failover
                 self._set_aside(pipeline)
             raise refusal from driver.ResponseError(str(reply))
         return reply
 
     def drop_lost_pipeline(self) -> bool:
-        """Whether the server has cut the pipeline since the last request; that is said once."""
+        """Whether the server has cut the pipeline since the last request; forgets it, so that this is True once."""
         lost = self._pipeline is not None and not self._pipeline.is_open
         if lost:
             self._pipeline = None
@@ -122,6 +124,7 @@ class Channel:
     async def aclose(self) -> None:
         """Cut the pipeline: requests that were sent have an unknown outcome, those that were not are never sent."""
         self._closed = True
+        # the attempt under way ends first, or it would leave behind a pipeline that is never closed
         if self._connecting is not None:
             self._connecting.cancel()
             await asyncio.wait([self._connecting])
@@ -133,6 +136,7 @@ class Channel:
 
     async def _open_pipeline(self) -> Pipeline:
         """A pipeline that takes a request now."""
+        # looked at anew after each wait, since the pipeline may be lost then, or the channel closed
         while True:
             if self._closed:
                 raise NotSentError(_CLOSED)
@@ -147,6 +151,7 @@ class Channel:
     async def _connected(self) -> Pipeline:
         """A new pipeline. Requests that need one at the same time share the attempt."""
         if (failure := self._circuit.failure) is not None:
+            # a copy for each request, because raising an exception changes it
             raise type(failure)(str(failure)) from failure.__cause__
         if self._connecting is None:
             self._connecting = asyncio.create_task(self._make_pipeline(), name="redis_mob connects")
@@ -155,16 +160,18 @@ class Channel:
             # shielded: a caller that is cancelled must not end the attempt that others wait for
             return await asyncio.shield(self._connecting)
         except asyncio.CancelledError:
+            # it was `aclose` that cancelled the attempt, and not this caller, so that the request ends as not sent
             if self._closed:
                 raise NotSentError(_CLOSED) from None
             raise
 
     async def _make_pipeline(self) -> Pipeline:
-        # clients that lost their connections together come back one by one
+        # a random pause, so that clients that lost their connections together do not come back all at once
         await asyncio.sleep(self._circuit.pause)
         try:
             connection = await self._connect()
         except UnreachableError as error:
+            # no other failure opens the circuit, since every other one shows that the server was reached
             self._circuit.failed(error)
             raise
         self._circuit.connected()
@@ -174,7 +181,7 @@ class Channel:
     def _has_connected(self, task: asyncio.Task[Pipeline]) -> None:
         self._connecting = None
         if not task.cancelled():
-            # asyncio complains of failures that are not read, and every caller may have been cancelled
+            # read here, because asyncio logs exceptions that are never read, and every caller may have been cancelled
             task.exception()
 
     async def _connect(self) -> AbstractConnection:
@@ -183,8 +190,10 @@ class Channel:
             async with asyncio.timeout(self._connect_timeout):
                 await connection.connect()
         except BaseException as error:
+            # also after a cancellation, which would otherwise leave the socket open
             await hang_up(connection)
             if isinstance(error, LOST):
+                # a refusal is looked for first, because the driver raises connection errors for some of them
                 raise refusal_in(error, self) or await self._no_connection(error, connection.was_reached) from error
             raise
         self._was_connected = True
@@ -193,7 +202,8 @@ class Channel:
     async def _no_connection(self, error: BaseException, was_reached: bool) -> NotSentError:
         endpoint = self._address.endpoint
         if (reason := certificate_problem(error, endpoint)) is not None:
-            return NotSentError(reason)  # not UnreachableError: a wrong certificate does not pass by waiting
+            # not UnreachableError, which is tried again, since a wrong certificate does not pass by waiting
+            return NotSentError(reason)
         if isinstance(error, TimeoutError | driver.TimeoutError):
             kind = CutShortError if was_reached else UnreachableError
             return kind(timeout_message(self._address, self._connect_timeout))
@@ -207,13 +217,14 @@ class Channel:
     async def _wants_tls(self) -> bool:
         """Whether the server speaks TLS where we do not: it cuts such connections silently, as bad networks do."""
         address = self._address
+        # not asked where it has worked without TLS before, since the cut must have another reason then
         if self._was_connected or not isinstance(address, TcpAddress) or address.tls is not None:
             return False
         return await speaks_tls(address.host, address.port)
 
     def _set_aside(self, pipeline: Pipeline) -> None:
         if pipeline is self._pipeline:
-            # not closed: others may still get their replies on it, and would have unknown outcomes without
+            # not closed, because other callers may still get their replies on it: their outcomes would be unknown
             self._pipeline = None
             self._overdue.add(pipeline)
         for silent in [silent for silent in self._overdue if silent.is_idle or not silent.is_open]:

@@ -34,7 +34,7 @@ class Circuit:
 
     def failed(self, failure: Exception) -> None:
         """The server could not be reached."""
-        # the same pauses as long as it fails, so that they grow; `connected` lets them begin anew
+        # one series of pauses for as long as connecting fails, so that they grow; after `connected` a new one begins
         self._pauses = self._pauses or self._retry.pauses()
         self._failure, self._open_until = failure, time.monotonic() + next(self._pauses)
 

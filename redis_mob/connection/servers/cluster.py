@@ -33,16 +33,17 @@ class ClusterLocator(DiscoveringLocator):
     def again(self, error: TransportError, at: ServerAddress) -> Again | None:
         match error, at:
             case ServerRefusalError(code="MOVED", text=text), TcpAddress():
-                # it names the owner for good, so that later requests go there at once
+                # the refusal names the owner for good, so that later requests go there at once
                 self._holder = self._named(text, at)
                 return Again(at_once=True)
             case ServerRefusalError(code="ASK", text=text), TcpAddress():
-                # for this request alone: the slot still belongs to the node that answered
+                # for this request alone, because the slot belongs to the node that answered until the move is over
                 return Again(asking=self._named(text, at), at_once=True)
             case ServerRefusalError(code="TRYAGAIN"), _:
-                pass  # the keys of the script are on both nodes: no other node could do better before the move is over
+                # no other node is asked, since the keys of the script are on both nodes until the move is over
+                pass
             case ServerRefusalError(code="CLUSTERDOWN") | UnreachableError(), _:
-                # a failover may be under way, and this node be the last to learn of it
+                # this node is asked last, because a failover may be under way and it may be the last to learn of it
                 self.forget()
                 self._ask_last(at)
             case _:
@@ -52,6 +53,7 @@ class ClusterLocator(DiscoveringLocator):
     async def _ask_around(self) -> TcpAddress:
         failures: list[TransportError] = []
         answered: TcpAddress | None = None
+        # over a copy, because each answer and each failure changes the list
         for node in list(self._informants):
             try:
                 ranges = await _slots(node)
@@ -59,11 +61,12 @@ class ClusterLocator(DiscoveringLocator):
                 failures.append(error)
                 self._ask_last(node)
                 continue
+            # believed at once, since a node that is no longer the owner redirects, and a dead one leads to another look
             if (owner := self._learn(ranges, node)) is not None:
                 return owner
             answered = node
         if answered is not None:
-            # the slot has no owner: a node that answers will say CLUSTERDOWN, which tells the caller more
+            # the slot has no owner: the node will answer CLUSTERDOWN, which would not be told if this raised instead
             return answered
         raise none_answered(_NODE, failures)
 
@@ -76,6 +79,7 @@ class ClusterLocator(DiscoveringLocator):
             known += addresses
             if first <= self._slot <= last:
                 owner = addresses[0]
+        # the seeds stay, because all nodes known now may have been replaced when this has to ask again
         self._informants = list(dict.fromkeys([*known, *self._seeds]))
         return owner
 

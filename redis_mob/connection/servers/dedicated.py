@@ -22,6 +22,7 @@ class DedicatedConnection:
         if not self._connection.is_connected:
             raise ReplyLostError("the connection is closed")
         try:
+            # without the driver's health check, which would send a PING and take the next reply for its answer
             await self._connection.send_packed_command(packed(parts), check_health=False)
         except LOST as error:
             raise ReplyLostError(reason_of(error)) from error

@@ -42,8 +42,9 @@ class DiscoveringLocator(ABC):
         if self._holder is not None:
             return self._holder
         try:
+            # one request asks and the others wait, since a failover would otherwise bring the questions of all of them
             async with asyncio.timeout(LOCATE_TIMEOUT), self._asking:
-                # another request may have found it while this one waited for the lock
+                # looked at again, because another request may have found it while this one waited for the lock
                 if self._holder is None:
                     self._holder = await self._ask_around()
                 return self._holder
@@ -62,13 +63,14 @@ class DiscoveringLocator(ABC):
 
 def none_answered(kind: str, failures: Sequence[TransportError]) -> TransportError:
     """What to raise when none of this kind answers: a failure that is going to stay, if there is one."""
-    # a wrong password helps the reader more than "no answer", and waiting does not mend it
+    # told first, because a wrong password helps the reader more than "no answer", and does not pass by waiting
     for failure in failures:
         if not isinstance(failure, UnreachableError | ReplyLostError):
             return failure
     reasons = list(dict.fromkeys(map(str, failures)))
     told = [*reasons[:_MOST_TOLD], *([f"and {len(reasons) - _MOST_TOLD} more"] if len(reasons) > _MOST_TOLD else [])]
     was_reached = any(isinstance(failure, CutShortError | ReplyLostError) for failure in failures)
+    # told apart, because opening a storage waits only for servers that were reached
     error = (CutShortError if was_reached else UnreachableError)(f"no {kind} answers: {'; '.join(told)}")
     error.__cause__ = failures[0].__cause__
     return error
@@ -79,7 +81,7 @@ async def ask_server(server: ServerAddress, *parts: Part, seconds: float = ANSWE
 
     Connecting and answering may take so many seconds each.
     """
-    # a connection of its own: what is asked for is which server the others should be made to
+    # a connection of its own, because the answer decides to which server the shared connection is made
     channel = Channel(server, connect_timeout=seconds, reply_timeout=seconds, max_requests=1)
     try:
         return await channel.request(*parts)

@@ -25,6 +25,7 @@ _CLOSED_BY_SERVER = "Connection closed by server."
 
 async def hang_up(connection: AbstractConnection) -> None:
     """Close a connection without waiting for the server to agree."""
+    # suppressed, because a failure to close would hide the error for which the connection is closed
     with suppress(*LOST):
         await connection.disconnect(nowait=True)
 
@@ -35,7 +36,7 @@ def refusal_in(error: BaseException, by: Requestable | None = None) -> ServerRef
     The driver wraps what the server says during the handshake, and makes connection errors of some replies.
     """
     seen: BaseException | None = error
-    # the innermost words count: the driver wraps a refusal in exceptions of its own
+    # the causes are searched too, because the driver wraps a refusal in exceptions of its own
     while seen is not None:
         code = getattr(seen, "status_code", None)
         if code:
@@ -56,13 +57,14 @@ def chain(error: BaseException) -> Iterator[BaseException]:
     seen: BaseException | None = error
     while seen is not None:
         yield seen
-        seen = seen.__cause__ or seen.__context__  # redis-py raises its errors without naming a cause
+        # the context counts too, since redis-py raises its errors without naming a cause
+        seen = seen.__cause__ or seen.__context__
 
 
 def refusal_of(text: str, by: Requestable | None) -> ServerRefusalError:
     """The refusal in the text of an error reply, which begins with its code if it has one."""
     code, _, rest = text.partition(" ")
-    # errors of Lua and of some modules begin with a word that is no code
+    # a code is in capitals: without the check, the first word of Lua's errors and of some modules would pass for one
     return ServerRefusalError(code, rest, by) if code.isupper() else ServerRefusalError("ERR", text, by)
 
 

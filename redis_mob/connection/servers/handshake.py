@@ -38,10 +38,13 @@ def new_connection(address: ServerAddress, connect_timeout: float) -> AnsweredCo
         "db": address.db,
         "username": address.credentials.user,
         "password": address.credentials.password,
-        "protocol": 2,  # hiredis gives its values as bytes, int, None and lists alone, which receipts are spelled in
-        "socket_timeout": None,  # the channel has timeouts of its own, after which it keeps the connection
+        # RESP2, because receipts are spelled in bytes, int, None and lists, and hiredis reads nothing else from it
+        "protocol": 2,
+        # none, because the channel has timeouts of its own, after which it keeps the connection
+        "socket_timeout": None,
         "socket_connect_timeout": connect_timeout,
-        "retry": Retry(NoBackoff(), 0),  # the driver must send nothing twice: it does not know what happens once
+        # the driver must not send anything twice, since it does not know which calls may happen only once
+        "retry": Retry(NoBackoff(), 0),
         "driver_info": None,  # else it introduces itself with CLIENT SETINFO, which a user of few rights may not run
     }
     if isinstance(address, UnixAddress):
@@ -76,6 +79,7 @@ class AnsweredConnection(AbstractConnection):
 
     async def connect(self) -> None:
         await super().connect()
+        # an error is an answer too: else a user without the right to PING would not get as far as the check of rights
         with suppress(ResponseError):
             await self.send_command("PING", check_health=False)
             await self.read_response()  # pyright: ignore[reportUnknownMemberType]
@@ -98,7 +102,8 @@ class _TlsConnection(AnsweredConnection, SSLConnection):
 
     async def connect(self) -> None:
         try:
-            context = self.ssl_context.context = await to_thread(self._tls.context)  # it may take 50 ms
+            # in a thread, because reading the files may take 50 ms, for which the event loop would stand still
+            context = self.ssl_context.context = await to_thread(self._tls.context)
         except ValidationError as error:
             raise ConnectionError(str(error)) from error
         try:

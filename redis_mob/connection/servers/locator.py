@@ -52,4 +52,4 @@ class FixedLocator:
         pass
 
     def again(self, error: TransportError, at: ServerAddress) -> Again | None:
-        return None  # there is no other server that the request could go to
+        return None  # since there is no other server that the request could go to

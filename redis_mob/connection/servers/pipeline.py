@@ -20,6 +20,7 @@ from redis_mob.connection.servers.driver_stream import take_stream
 MAX_REPLY_BYTES = 512 * 1024 * 1024
 """A longer reply is no answer to anything that this library asks: the connection is cut."""
 
+# no value of the protocol, so that no reply is taken for it: None is one
 _NOTHING_YET = object()
 
 _new_reader = cast("Callable[..., Any]", hiredis.Reader)  # its stub does not know notEnoughData
@@ -83,12 +84,12 @@ class Pipeline(asyncio.Protocol):
             reply.set_exception(PipelineClosedError(self._closed or "the connection is being closed", sent=False))
             return reply
         if not self._unsent:
-            # at the end of this turn of the loop: all requests made in it leave in one system call
+            # at the end of this turn of the loop, so that all requests made in it leave in one system call
             self._loop.call_soon(self._flush)
         self._unsent.append(request)
         self._replies_to_unsent += replies
         for _ in range(replies - 1):
-            # replies are told apart by their order alone, so that one that no caller wants needs its future too
+            # replies are told apart by their order alone, so that one which no caller reads needs a future too
             self._waiting.append(_ignored_reply(self._loop))
         self._waiting.append(reply)
         return reply
@@ -113,36 +114,38 @@ class Pipeline(asyncio.Protocol):
                 self._incomplete = 0
                 self._give(reply)
         except hiredis.ProtocolError as error:
-            # the borders between replies are lost, so that none of the later ones can be trusted
+            # it is not known where the next reply begins, so that none of the later ones can be trusted
             return self.close(f"the server does not speak the protocol: {error}")
         if self._incomplete > self._max_reply_bytes:
             self.close(f"a reply has more than {self._max_reply_bytes} bytes")
         return None
 
     def connection_lost(self, exc: Exception | None) -> None:
+        # after `close` the callers know its reason already, so that the loss that follows from it is not told
         if self._closed is None:
             self._end(str(exc) if exc else "the server closed the connection")
 
     def _flush(self) -> None:
+        # a closed pipeline has told its callers that these requests were never sent, so they must not leave now
         if self._closed is None:
             requests, self._unsent, self._replies_to_unsent = self._unsent, [], 0
             self._transport.writelines(requests)
 
     def _give(self, reply: Any) -> None:
         if not self._waiting:
-            # an odd reply too many means that every later one would go to the wrong caller
+            # one reply too many: the connection is cut, because every later reply would go to the wrong caller
             return self.close("the server sent a reply without a request")
         waiting = self._waiting.popleft()
-        # a refusal is a result and no exception: asyncio logs exceptions of futures whose callers were cancelled, and
-        # the channel reads from both alike what became of the request
+        # a refusal is a result and no exception, because asyncio logs exceptions that a cancelled caller never reads
         if not waiting.done():
             waiting.set_result(reply)
         return None
 
     def _end(self, reason: str) -> None:
         self._closed = reason
+        # wakes the callers in `writable`, which would otherwise wait for a server that is gone
         self._writable.set()
-        # what was handed to the transport may have reached the server, even if it was never confirmed
+        # all that was handed to the transport counts as sent, because it may have reached the server
         sent = len(self._waiting) - self._replies_to_unsent
         for position, waiting in enumerate(self._waiting):
             if not waiting.done():

@@ -29,15 +29,16 @@ _ADVICE = {
 
 _NO_PERMISSION_IN_A_SCRIPT = ("The user executing the script can't", "ACL failure in script")
 
+# OOM and MISCONF are not among them, because they last until an operator acts: waiting would only delay the error
 _TRANSIENT = frozenset({"LOADING", "BUSY", "MASTERDOWN", "READONLY", "NOREPLICAS", "TRYAGAIN", "CLUSTERDOWN"})
 """What passes when a server has loaded, a script has ended, a failover is over, or a slot has moved."""
 
 
 def explain(code: str, text: str) -> str:
     """One sentence on a refusal: what it means and what to do, then the server's own words."""
-    # some refusals have no code of their own but ERR, and are known by their text
+    # by the text too, because some refusals have no code of their own but ERR
     advice = _ADVICE.get(code) or _ADVICE.get(text)
-    # within scripts, servers give the lack of a right the code ERR
+    # by the text again, since servers give the lack of a right the code ERR within scripts
     if text.startswith(_NO_PERMISSION_IN_A_SCRIPT):
         advice = _NO_PERMISSION
     return f"{advice} ({code} {text})" if advice else f"the server refused: {code} {text}"

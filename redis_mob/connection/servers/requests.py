@@ -22,6 +22,6 @@ def packed(parts: tuple[Part, ...]) -> bytes:
     try:
         return _pack_command(parts)
     except (TypeError, ValueError) as error:
-        # the values stay out of the message: they may be secrets
+        # the values stay out of the message, since they may be secrets
         kinds = ", ".join(sorted({type(part).__name__ for part in parts}))
         raise NotSentError(f"one of the arguments ({kinds}) cannot be sent: {error}") from error

@@ -23,11 +23,11 @@ from redis_mob.connection.servers.locator import Locator
 from redis_mob.connection.servers.requests import Part
 
 _MOST_HOPS = 5
-"""How many servers one request may be sent on to."""
+"""How many servers one request may be sent on to: with more, the nodes would be sending it in a circle."""
 
 
 class Router:
-    """The connections of one namespace: a pool for each server that has held it since this was made."""
+    """The connections of one namespace: a channel for each server that has held it since this was made."""
 
     def __init__(self, locator: Locator, channel_to: Callable[[ServerAddress], Channel]) -> None:
         self._locator = locator
@@ -49,10 +49,11 @@ class Router:
                 return await self._channel(address).request(*parts, asking=asking is not None, until=until)
             except TransportError as error:
                 again = self._locator.again(error, address)
-                # a lost reply may belong to a write that happened: only the calls above know how to send that again
+                # a lost reply may be that of a write that happened, so that only `Calls`, which numbers it, may go on
                 if again is None or isinstance(error, ReplyLostError):
                     raise
                 hops += 1
+                # the pause before another attempt belongs to the call, since only the call knows its deadline
                 if not again.at_once or hops > _MOST_HOPS:
                     raise UnsettledError(error) from error.__cause__
                 asking = again.asking
@@ -60,20 +61,22 @@ class Router:
     async def dedicated_connection(self) -> DedicatedConnection:
         """A new connection of the caller's own to the server that holds the namespace, which is found out anew.
 
-        Raises what Channel.line raises, and NotSentError.
+        Raises what Channel.dedicated_connection and the locator raise.
         """
-        # a dedicated connection gets no redirections that would tell that the holder has moved
+        # found out anew, because a dedicated connection gets no redirection that would tell that the holder has moved
         self._locator.forget()
         return await self._channel(await self._locator.locate()).dedicated_connection()
 
     async def aclose(self) -> None:
-        """Close every connection of every pool; requests that still wait are not sent."""
+        """Close every channel; requests that still wait are not sent."""
+        # first, so that a request that is still looking for its server opens no new channel
         self._closed = True
         for channel in self._channels.values():
             await channel.aclose()
 
     async def _locate_until(self, until: float | None) -> ServerAddress:
         try:
+            # bounded here too, because discovery may take longer than the call has left
             async with asyncio.timeout_at(until):
                 return await self._locate()
         except TimeoutError as error:
@@ -84,7 +87,7 @@ class Router:
         address = await self._locator.locate()
         if not self._channel(address).drop_lost_pipeline():
             return address
-        # servers that are demoted or shut down cut their connections before anything else tells of it
+        # asked before anything is sent, since servers that are demoted or shut down cut their connections first
         self._locator.forget()
         return await self._locator.locate()
 

@@ -33,7 +33,7 @@ class SentinelLocator(DiscoveringLocator):
     def again(self, error: TransportError, at: ServerAddress) -> Again | None:
         match error:
             case UnreachableError() | ServerRefusalError(code="READONLY" | "MASTERDOWN" | "LOADING" | "NOREPLICAS"):
-                # Sentinels may have named another primary since; if they have not yet, the next attempt asks again
+                # asked again in the next attempt, because the Sentinels may name another primary by then
                 self.forget()
                 return Again()
             case _:
@@ -48,11 +48,12 @@ class SentinelLocator(DiscoveringLocator):
                 named = await self._named_by(sentinel)
             except TransportError as error:
                 self._ask_last(sentinel)
-                # those that other Sentinels told of may be behind a network address that is not for us
+                # only seeds are told of, since the others may have addresses of a network that this process is not in
                 if sentinel in self._seeds:
                     failures.append(error)
                 continue
             answers += 1
+            # each server is checked once, since its own answer would be the same for every Sentinel that names it
             if named is None or named in checked:
                 continue
             checked.add(named)
@@ -72,6 +73,7 @@ class SentinelLocator(DiscoveringLocator):
         if not answers:
             raise none_answered(f"Sentinel of {shown(self._service)}", failures)
         failure = none_answered(f"primary of {shown(self._service)}", failures)
+        # Sentinels answer and the primary does not: tried again, because a failover may be under way
         raise UnsettledError(failure) if isinstance(failure, UnreachableError) else failure
 
     async def _named_by(self, sentinel: TcpAddress) -> TcpAddress | None:
@@ -93,6 +95,7 @@ class SentinelLocator(DiscoveringLocator):
         try:
             told: Sequence[Sequence[bytes]] = await ask_server(sentinel, "SENTINEL", "SENTINELS", self._service)
         except TransportError:
+            # no error, since the primary is found: what this would add helps only when the known Sentinels are gone
             return
         others = [as_mapping(fields) for fields in told]
         learned = [self._address.sentinel(other[b"ip"].decode(), int(other[b"port"])) for other in others]

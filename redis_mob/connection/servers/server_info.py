@@ -38,7 +38,7 @@ class ServerInfo:
         """Why this server cannot be used, alone or as a node of a Cluster; None if it can."""
         if self.mode == "sentinel":
             return "it is a Sentinel, which holds no data: open its service with redis+sentinel://host:26379/service"
-        # it would redirect most requests, which a storage of one server does not follow
+        # refused, because it would redirect most requests, which a storage of one server does not follow
         if self.mode == "cluster" and not in_cluster:
             return "it is a node of a Redis Cluster: open it with redis+cluster:// instead of redis://"
         if self.version < OLDEST[self.product]:

@@ -35,6 +35,7 @@ class Tls:
         """
         if self.key is not None and self.cert is None:
             raise ValidationError("key: is of no use without cert, the certificate that it belongs to")
+        # before OpenSSL reads them, because its errors name neither the option nor the file
         for option, path in self.options.items():
             _check_file(option, path)
         try:
@@ -67,12 +68,13 @@ async def speaks_tls(host: str, port: int) -> bool:
     """Whether a server answers a TLS handshake on this port, with any certificate."""
     context = ssl.create_default_context()
     context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE  # no secret is sent on this connection
+    # no certificate is checked, because no secret is sent on this connection
+    context.verify_mode = ssl.CERT_NONE
     try:
         async with timeout(_PROBE_TIMEOUT):
             _, writer = await open_connection(host, port, ssl=context)
     except ssl.SSLError as error:
-        return "ALERT" in str(error)  # it refuses what we offer, in the words of the protocol
+        return "ALERT" in str(error)  # only a server that speaks TLS can refuse in it, so that a refusal is an answer
     except OSError:
         return False
     writer.transport.abort()
@@ -81,6 +83,7 @@ async def speaks_tls(host: str, port: int) -> bool:
 
 def _check_file(option: str, path: str) -> None:
     file = Path(path)
+    # refused, because a relative path would name another file in a worker that was started elsewhere
     if not file.is_absolute():
         raise ValidationError(
             f"{option}={shortened(path)}: must be absolute, as in {option}={shortened(file.absolute())}"
@@ -94,14 +97,14 @@ def _check_file(option: str, path: str) -> None:
 
 
 def _no_password() -> str:
-    """Stands where OpenSSL would ask the terminal for the password of a key."""
+    """An empty password for an encrypted key: without one, OpenSSL would ask the terminal and wait."""
     return ""
 
 
 _PROBE_TIMEOUT = 1.0
 """Seconds within which a server has to answer the handshake of `speaks_tls`."""
 
-TLS_WANTED = "{server} speaks TLS on this port: write rediss:// in the place of redis:// (rediss+cluster://, and so on)"
+TLS_WANTED = "{server} speaks TLS on this port: write rediss:// instead of redis:// (rediss+cluster://, and so on)"
 
 _UNKNOWN_CA = (
     "the certificate of {server} was issued by an authority that is not trusted: name the file with its certificate, "

@@ -79,6 +79,7 @@ def parse_address(url: str) -> Address:
     scheme = _VALKEY.sub("redis", scheme.lower())
     if not separator or scheme not in _PARSERS:
         raise _bad(url, f"{scheme[:_LONGEST_SCHEME]}: is no supported kind of storage; write one of {SUPPORTED}")
+    # before urlsplit, which would drop line breaks and tabs without a word
     if re.search(r"[\x00-\x1f\x7f]", url):
         raise _bad(url, "it holds a control character")
     parts = _split(url, f"{scheme}:{rest.translate(_BRACKETS) if '+' in scheme else rest}")
@@ -93,7 +94,7 @@ def _split(url: str, text: str) -> SplitResult:
     try:
         return urlsplit(text)
     except ValueError:
-        pass  # what it says may quote a password, so that not even the context of our error may hold it
+        pass  # raised outside, because its text may quote a password, which the context of our error would hold
     raise _bad(url, f"its host cannot be read; {_ENCODE}")
 
 
@@ -103,7 +104,8 @@ def _check_encoding(url: str, parts: SplitResult) -> None:
     A `/`, `?` or `#` ends the part of a URL in which they stand, so that the `@` after them comes in a later part.
     """
     login = parts.netloc.rpartition("@")[0]
-    path = "" if parts.scheme == "unix" and not parts.netloc else parts.path  # a socket may have an `@` in its name
+    # the path of a socket is left out, since an `@` may be in its name
+    path = "" if parts.scheme == "unix" and not parts.netloc else parts.path
     if "@" in login + path + parts.query + parts.fragment:
         raise _bad(url, _ENCODE)
 
