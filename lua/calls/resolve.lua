@@ -1,4 +1,4 @@
--- Learn what became of a call, and if nothing has yet, see to it that nothing ever does.
+-- Learn the outcome of a call; one that has not been executed is fenced, so that it never will be.
 --
 -- ARGV   sequence: number of the call in its slot
 -- Reply  {1, its reply as the protocol spells it, which may be an error: see lib/session} | {0} when it never was

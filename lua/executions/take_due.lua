@@ -1,4 +1,4 @@
--- Take what is due: the caller looks after it, and all others see it again only after a while.
+-- Take what is due: it is hidden from other workers for a while, in which the caller works on it.
 --
 -- KEYS   due: runs by time, ready: executions by time
 -- ARGV   max_runs, max_executions: greatest number of each; keep: how long they are kept from others (ms); prefixes: what
@@ -33,7 +33,7 @@ local function take_from(key, limit, keep, prefixes)
   return taken
 end
 
--- What is due already and was not taken is for others: only what is yet to come is worth waiting for.
+-- An entry that is due and was not taken is for other workers, so that only later ones are worth waiting for.
 local function next_of(key)
   return redis.call('ZRANGE', key, '(' .. NOW, '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')[2] or ''
 end

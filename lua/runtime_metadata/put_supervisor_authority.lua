@@ -1,7 +1,7 @@
 -- Store the authority of a mob's supervisor.
 --
 -- Reply  WON
--- Leaves the record in the place of the one that was there, if any.
+-- Leaves the record, which replaces one that was there.
 
 --- @include lib/replies
 --- @include lib/mutate

@@ -1,7 +1,7 @@
 -- Store an overlay.
 --
 -- Reply  WON
--- Leaves the overlay in the place of the one that was there, if any.
+-- Leaves the overlay, which replaces one that was there.
 
 --- @include lib/replies
 --- @include lib/key_types

@@ -17,7 +17,9 @@
     └── NotDurableError             the write has happened, and is not as durable as asked
     PipelineClosedError             what a pipeline tells a channel, which makes one of the above of it
 
-`calls/client.py` turns each into the public error that says the same to users (`redis_mob.errors`).
+`servers/channel.py` tells whether a request was refused, never sent, or sent with its reply lost, and `calls/calls.py`
+what follows for the call. `calls/client.py` turns each end into the public error that says the same to users
+(`redis_mob.errors`).
 """
 
 from __future__ import annotations

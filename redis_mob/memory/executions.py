@@ -164,7 +164,7 @@ def _encoded(events: Sequence[Any]) -> list[EncodedEvent]:
 
 
 def _changed(before: Mapping[str, T], after: Mapping[str, T]) -> dict[str, T]:
-    """What a transition put in the place of what it had read."""
+    """The values that a transition writes instead of those it had read."""
     return {name: part for name, part in after.items() if before.get(name) is not part}
 
 

@@ -1,4 +1,4 @@
-"""What a namespace holds, and who has it open."""
+"""What a namespace holds, and which storages have it open."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from redis_mob.models.execution import Execution, ExecutionKey, RunLaunch
 
 
 class Namespace:
-    """The content of one namespace, shared by all who have it open.
+    """The content of one namespace, shared by all storages that have it open.
 
     Nothing in it is changed in place but its own containers: a run is replaced by its next state, as a whole.
     """

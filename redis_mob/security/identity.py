@@ -45,7 +45,7 @@ def parse_key_text(text: str) -> bytes:
     except ValueError:
         key = b""
     if len(key) != KEY_BYTES or key_text(key) != text:
-        # without the text: it may be a secret key that was given in the place of a public one
+        # without the text: it may be a secret key that was given instead of a public one
         raise ValidationError(f"this is no key text: {KEY_TEXT_PREFIX} and {KEY_BYTES} bytes in base64 are needed")
     return key
 

@@ -180,7 +180,7 @@ class SealKeyring:
         """What was sealed as this kind of record of this mob.
 
         Raises SealKeyMissingError naming the key that is needed; SerializationError if the record is in clear, was
-        changed in any place, or belongs elsewhere.
+        changed in any byte, or was sealed for another mob or kind.
         """
         if not is_sealed(stored):
             raise SerializationError(

@@ -30,7 +30,7 @@ from redis_mob.notifications.wakeups import WakeUps
 from redis_mob.stores.event_arguments import event_arguments, log_keys
 
 _LOOKED_AT = 1000
-"""How many entries of a schedule lua/fleet/take_due looks at."""
+"""How many entries of a schedule lua/executions/take_due looks at."""
 
 
 class RedisExecutionStore(ExecutionStore):

@@ -26,7 +26,7 @@ class SecretRecord:
     secret: bytes
 
     def with_secret(self, secret: bytes) -> bytes:
-        """The record with another secret in the place of this one."""
+        """The record with another secret instead of this one."""
         return secret if self.kind == codec.SUPERVISOR else codec.with_token(self.field, self.record, secret)
 
 

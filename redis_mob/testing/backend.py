@@ -22,7 +22,7 @@ from redis_mob.contracts import (
 
 
 class Stores(Protocol):
-    """The stores of one handle on a backend; None in the place of one that the backend does not have."""
+    """The stores of one handle on a backend; None instead of a store that the backend does not have."""
 
     @property
     def events(self) -> MobEventStore | None: ...

@@ -35,7 +35,7 @@ MEMORY = Durability()
 RIGHTS = rights_in(NAMESPACE, MEMORY)
 
 NEED_NO_RIGHT = {"auth", "hello", "quit", "reset"}
-"""What a server lets everyone do."""
+"""Commands that a server lets every user run."""
 
 """How the driver introduces itself, if it does; a server may refuse it, and the oldest do not know it."""
 

@@ -125,7 +125,7 @@ async def test_opening_names_each_command_that_is_missing(url: str, admin: RawCl
     ],
 )
 async def test_opening_tells_of_every_key_and_channel(url: str, admin: RawClient, rules: list[str]) -> None:
-    """One who has all rights but these."""
+    """The user has all rights but these."""
     set_user(admin.execute_command, "worker", RIGHTS)
     change_rights(admin, "allkeys", "allchannels", "+@all", *rules)
     with pytest.raises(StorageUnavailableError, match="redis-mob acl"):

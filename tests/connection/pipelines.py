@@ -1,7 +1,7 @@
 """Looks at the pipelines of a `Client`."""
 
 # pyright: reportPrivateUsage=false
-# A client has no public way to its pipelines.
+# Private attributes, because a client has no public way to its pipelines.
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from redis_mob.testing.waiting import until
 
 
 def pipelines(connection: Client) -> list[Pipeline]:
-    """Those that take requests, to whichever server."""
+    """The pipelines to all servers that take requests."""
     return [pipeline for channel in connection.router._channels.values() if (pipeline := channel._pipeline) is not None]
 
 
 async def until_lost(connection: Client) -> None:
-    """Return when this process has noticed that the server closed the only one."""
+    """Wait until this process has noticed that the server closed its only pipeline."""
     (only,) = pipelines(connection)
     await until(lambda: not only.is_open)

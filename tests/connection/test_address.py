@@ -198,7 +198,7 @@ _TLS = st.none() | st.builds(Tls, *(st.none() | _TEXT for _ in range(3)))
 
 
 def no_context(_tls: Tls) -> None:
-    """In the place of `Tls.context`, which would read files that are not there."""
+    """A double of `Tls.context`, which would read files that do not exist."""
 
 
 @given(
@@ -256,7 +256,7 @@ def test_servers_and_sentinels_take_credentials_of_their_own() -> None:
     ],
 )
 def test_a_password_is_percent_encoded_and_never_shown(form: str, character: str, prefix: str) -> None:
-    """Not in the message, and neither in what led to the error: urlsplit quotes what it cannot read."""
+    """It is neither in the message nor in the causes of the error: urlsplit quotes the host that it cannot read."""
     encoded = form.format(f"{prefix}:{quote(SECRET + character + SECRET, safe='')}")
     assert parse_address(encoded).url.count(quote(SECRET + character + SECRET, safe="")) == 1
     for password in (SECRET + character + SECRET, f"1{character}{SECRET}"):
@@ -327,7 +327,7 @@ def test_a_socket_may_have_an_at_in_its_name() -> None:
 
 
 def everything(error: BaseException) -> str:
-    """What an error says, and all that led to it."""
+    """The texts of an error and of its causes."""
     texts: list[str] = []
     seen: BaseException | None = error
     while seen is not None:

@@ -50,7 +50,7 @@ def owned_by(owner: TcpAddress, *replicas: TcpAddress) -> list[Any]:
 
 
 class Nodes:
-    """Answers in the place of nodes; those without an answer are dead. `asked` are they in order."""
+    """A double of the nodes: those without an answer are dead. `asked` lists them in the order of questions."""
 
     def __init__(self) -> None:
         self.answers: dict[TcpAddress, list[Any] | TransportError | None] = {}

@@ -50,7 +50,7 @@ class Pair:
         self.replica.execute_command("REPLICAOF", "NO", "ONE")
 
     def wait_until_joined(self) -> None:
-        """Until the replica has all that was written before it came."""
+        """Wait until the replica has all writes from before it was started."""
         self.primary.set("joined", 1)
         assert self.primary.execute_command("WAIT", 1, 20_000) == 1
 
@@ -170,7 +170,7 @@ async def test_a_namespace_cannot_be_opened_where_too_few_replicas_are(pair: Pai
 
 
 async def test_a_server_that_has_lost_a_write_does_not_answer_for_it(pair: Pair) -> None:
-    """As one that takes over after a failover, and has replicas of its own."""
+    """Such a server takes over after a failover with replicas of its own, so that WAIT alone would succeed there."""
     keys = Keys("n")
     connection = await connect(pair.url, "n", durability="replicas:1")
     await connection.open_namespace("n")
@@ -190,7 +190,7 @@ async def test_a_server_that_has_lost_a_write_does_not_answer_for_it(pair: Pair)
 
 
 async def test_a_write_that_is_not_where_safety_is_asked_for_is_made_again(namespace: str) -> None:
-    """It was answered by a server that then failed, and the next one, which never had it, would gladly wait for it."""
+    """The server that answered it has failed; the next one never had the write, and WAITAOF would succeed there."""
     confirming = [b"SCRIPT", b"LOAD", script("calls/confirm").text.encode()]
     with server("--appendonly", "yes") as url, client_of(url) as admin:
 
@@ -235,7 +235,7 @@ async def test_closing_ends_what_waits(pair: Pair) -> None:
 
 
 async def test_closing_ends_also_a_wait_that_has_not_begun(connection: Client) -> None:
-    """Its task is cancelled before its first step, of which its own code never learns."""
+    """A task that is cancelled before its first step runs none of its code, its `finally` included."""
     sessions = Sessions("n", patience=1)
     wait = DurabilityWait(connection.router, sessions, Durability.parse("replicas:1"), 5.0)
     confirmed = asyncio.create_task(wait.confirm(sessions.begin(), None))

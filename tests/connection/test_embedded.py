@@ -359,7 +359,7 @@ async def test_a_connection_that_cannot_be_opened_ends_the_server_it_started(
 
 
 def no_spec(_name: str) -> None:
-    """In the place of `find_spec` where no package is installed."""
+    """A double of `find_spec` for an environment without the package."""
 
 
 def test_the_server_program_is_that_of_the_package_else_one_on_the_path(

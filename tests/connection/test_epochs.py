@@ -51,13 +51,13 @@ async def storage(server_url: str, namespace: str) -> AsyncIterator[MobStorage]:
 
 
 async def saved(connection: Client, keys: Keys) -> dict[str, bytes]:
-    """All that is in the namespace, and can be put back later."""
+    """A dump of every key of the namespace, from which `put_back` restores it."""
     names = sorted(await keys_of(connection, keys))
     return {name: await connection.router.request("DUMP", name) for name in names}
 
 
 async def put_back(connection: Client, keys: Keys, content: dict[str, bytes]) -> None:
-    """What a failover does that loses all writes since then."""
+    """Restore a dump, as a failover does that loses all writes since then."""
     await connection.router.request("DEL", *await keys_of(connection, keys))
     for name, dump in content.items():
         await connection.router.request("RESTORE", name, 600_000 if ":session:" in name else 0, dump)
@@ -83,7 +83,7 @@ async def test_nothing_lost_is_nothing_to_tell(client: Client, connection: Clien
 async def test_all_clients_are_told_what_one_of_them_noticed(
     client: Client, other: Client, connection: Client, keys: Keys
 ) -> None:
-    """They may have relied on what they had read."""
+    """A client that lost no write is told too, because it may rely on values that it has read and that are gone."""
     await other.call(INCREASE, [keys.runs])
     before = await saved(connection, keys)
     await client.call(INCREASE, [keys.runs])
@@ -99,7 +99,7 @@ async def test_all_clients_are_told_what_one_of_them_noticed(
 async def test_a_storage_that_goes_back_twice_is_noticed_twice(
     client: Client, other: Client, connection: Client, keys: Keys
 ) -> None:
-    """To before the first time, so that it does not know any more that it had gone back."""
+    """Both times to before the first loss, so that the epoch that tells of the first one is lost too."""
     before = await saved(connection, keys)
     for _ in range(2):
         await client.call(INCREASE, [keys.runs])
@@ -123,7 +123,7 @@ async def test_every_call_under_way_is_told_and_none_is_done(client: Client, con
 async def test_a_write_whose_reply_was_lost_with_it_is_told_not_to_have_happened(
     server_url: str, namespace: str, connection: Client, keys: Keys
 ) -> None:
-    """Its effect is gone, so that it is as if it had never been sent; its caller knows that more is gone."""
+    """Its effect is lost as if it had never been sent; EpochChangedError tells that other writes are lost."""
     async with fault_proxy(server_url) as proxy:
         client = await connect(proxy.url, namespace, retry=RetryPolicy(deadline=LONG))
         await client.open_namespace(namespace)
@@ -145,7 +145,7 @@ async def test_a_write_whose_reply_was_lost_with_it_is_told_not_to_have_happened
 async def test_a_failover_that_also_loses_the_replies_of_all_calls_under_way_is_told(
     server_url: str, namespace: str, connection: Client, keys: Keys, at_once: int, asked: bool
 ) -> None:
-    """The slots of these calls are not used again, and asking for their outcome hides nothing."""
+    """The slots of these calls are not used again, and a fence that `resolve` leaves in one does not hide the loss."""
     async with fault_proxy(server_url) as proxy:
         client = await connect(proxy.url, namespace, retry=RetryPolicy(deadline=0))
         await client.open_namespace(namespace)
@@ -160,7 +160,7 @@ async def test_a_failover_that_also_loses_the_replies_of_all_calls_under_way_is_
         for error in lost:
             assert isinstance(error, OutcomeUnknownError)
             if asked:
-                with suppress(OutcomeUnknownError):  # of a slot that began after what was put back
+                with suppress(OutcomeUnknownError):  # its slot is newer than the dump
                     assert not (await client.resolve(error.token)).executed
         with pytest.raises(EpochChangedError):
             await client.call(INCREASE, [keys.runs])
@@ -240,7 +240,7 @@ async def test_a_subscriber_is_told_also_if_the_log_has_grown_again(
 async def test_a_change_that_is_made_again_is_not_taken_for_the_lost_one(
     storage: MobStorage, server_url: str, namespace: str, connection: Client, keys: Keys
 ) -> None:
-    """Changes of config documents say little, so that another history often has the same ones at the same cursors."""
+    """A change holds no document, so that another history often has equal changes at the same cursors."""
     await storage.config.put("n", "a", 0)
     before = await saved(connection, keys)
     async with storage.config.subscribe(after=0) as changes:
@@ -263,7 +263,7 @@ async def test_a_change_that_is_made_again_is_not_taken_for_the_lost_one(
 async def test_a_log_that_lost_more_than_a_subscriber_remembers_is_gone_through_again(
     storage: MobStorage, server_url: str, namespace: str, connection: Client, keys: Keys
 ) -> None:
-    """From a cursor that is certainly still the same, so that nothing is missed."""
+    """The subscriber goes back to an entry that is certainly unchanged, so that it misses nothing."""
     lost, kept, seen = 5 * REMEMBERED, 50, 0
     await storage.events.append_batch([numbered(number) for number in range(kept)])
     before = await saved(connection, keys)

@@ -98,7 +98,7 @@ async def test_a_script_that_fails_before_its_first_write_did_nothing(
 async def test_what_was_refused_does_not_happen_when_it_arrives_once_more(
     client: Client, connection: Client, proxy: FaultProxy, keys: Keys
 ) -> None:
-    """The reason may be gone when an original arrives that a network has kept for a while."""
+    """A network may deliver the request again when the reason of the refusal is gone: its receipt stops it."""
     await client.router.request("HSET", keys.specs, "n", 0)
     with pytest.raises(WriteFailedError):
         await client.call(NOTHING, [keys.specs])

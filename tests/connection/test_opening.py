@@ -27,16 +27,16 @@ from tests.support.servers import server
 
 QUICK = RetryPolicy(deadline=20, base=0.001, cap=0.01, connect_timeout=0.2, reply_timeout=0.4)
 PATIENT = RetryPolicy(deadline=3600, base=0.001, cap=0.01)
-"""An opening that waits with it waits for longer than any test runs."""
+"""A policy whose deadline is longer than any test runs."""
 
 SOON = 30.0
-"""Seconds within which something is over that does not wait for a deadline of an hour."""
+"""Seconds after which an opening certainly waits for the deadline of PATIENT."""
 
 KEY = SealKey.generate("k")
 
 
 def at(number: int, fault: Fault) -> Plan:
-    """This fault for the request of this number, handshakes counted."""
+    """A plan with this fault for the request of this number; requests of handshakes count."""
     return lambda request: fault if request.number == number else Fault.NONE
 
 
@@ -208,7 +208,7 @@ async def connections(observer: Client) -> int:
 
 
 async def until_equal(get: Callable[[], Any], wanted: int) -> bool:
-    """Whether it comes to that; a server notices the end of a connection a moment later."""
+    """Wait for the value, since a server notices the end of a connection a moment later."""
     async with asyncio.timeout(SOON):
         while await get() != wanted:  # noqa: ASYNC110 - it is the server that we wait for
             await asyncio.sleep(0.001)

@@ -30,7 +30,7 @@ SLOW = RetryPolicy(deadline=10, base=3600, cap=3600)
 
 
 class Door:
-    """Counts who comes to a server, and sends everybody away."""
+    """A server that counts connections, and closes each at once."""
 
     def __init__(self) -> None:
         self.knocks = 0

@@ -1,4 +1,4 @@
-"""The wire: requests leave together and in order, replies find who waits for them, and every end is told apart."""
+"""The wire: requests leave together and in order, each reply reaches its caller, and every end is told apart."""
 
 # pyright: reportPrivateUsage=false
 # Which pipeline a channel uses is its own affair, and what is tested here.
@@ -177,7 +177,7 @@ async def transport(tmp_path: Any, server: Server) -> AsyncIterator[Channel]:
 
 
 async def test_an_overdue_reply_costs_only_who_waits_for_it(transport: Channel, server: Server) -> None:
-    """The wire is left to those who wait there; others get a new one."""
+    """Requests under way keep their connection; later ones get a new one."""
     overdue = asyncio.create_task(transport.request("ECHO", "silence"))
     await until(lambda: server.seen)
     first = transport._pipeline

@@ -174,7 +174,7 @@ def _replicate(service: Sentinels) -> None:
 
 @asynccontextmanager
 async def _sentinel_that_names(port: int) -> AsyncGenerator[str]:
-    """The place of a Sentinel that takes the server on this port for the primary of everything."""
+    """Host and port of a Sentinel that names the server on this port as the primary of every service."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         parser = hiredis.Reader()

@@ -43,7 +43,7 @@ A, B = server("a"), server("b")
 
 
 class Service:
-    """Answers in the place of Sentinels and servers; those without an answer are dead. `asked` are they in order."""
+    """A double of Sentinels and servers: those without an answer are dead. `asked` lists them in order of questions."""
 
     def __init__(self) -> None:
         self.named: dict[TcpAddress, TcpAddress | TransportError | None] = {}

@@ -87,7 +87,7 @@ async def test_a_reply_that_is_learned_later_is_the_same(
 
 
 async def test_what_the_server_refuses_has_no_receipt(disturbed: Client, proxy: FaultProxy, keys: Keys) -> None:
-    """A script that was under way when it was refused has found no receipt, so that no attempt before it counts."""
+    """The script that was refused had found no receipt, which proves that no earlier attempt had an effect."""
     broken = adhoc("error('boom')")
     for plan in ([], [Fault.CUT_AFTER]):
         proxy.plan = in_order(plan)
@@ -116,7 +116,7 @@ async def test_an_outcome_that_cannot_be_learned_in_time_is_unknown(
 async def test_an_original_that_comes_late_does_nothing(
     disturbed: Client, connection: Client, keys: Keys, proxy: FaultProxy
 ) -> None:
-    """As a request does that a network has kept for a while, when others have long been answered."""
+    """A network may deliver a request late, when later calls of its slot have been answered."""
     await disturbed.call(INCREASE, [keys.runs])
     [late] = [request.words for request, _ in proxy.done if request.words[0] == b"EVALSHA"][-1:]
     assert await connection.router.request(*late) == [b"RECEIPT", b":1\r\n"]

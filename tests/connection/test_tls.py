@@ -38,7 +38,7 @@ SOON = RetryPolicy(deadline=1, base=0.02, cap=0.02)
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """Issued the certificates of the servers."""
+    """The authority that issued the certificates of the servers."""
     return Authority(tmp_path_factory.mktemp("trusted"), "ca")
 
 

@@ -40,7 +40,7 @@ async def loaded(storage: MobStorage, run_id: str) -> RunView:
 
 
 async def forget_events(storage: MobStorage) -> None:
-    """As if the process had died before it could tell the end of its runs."""
+    """Leave the log as a process does that dies before it appends the events of the end of its runs."""
     await storage.events.clear()
 
 

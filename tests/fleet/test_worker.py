@@ -45,7 +45,7 @@ ONE_STEP = mob({"a": step()})
 
 
 def is_of_a_worker(task: asyncio.Task[Any]) -> bool:
-    """Not the test itself, and not the storage, which is still open."""
+    """Whether it is a task of a worker: neither that of the test, nor that of the storage, which is still open."""
     return task is not asyncio.current_task() and task.get_name() != "redis_mob wake-ups"
 
 

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any, Self
 
 from redis_mob.storage import MobStorage
-from tests.robustness.place import Place
+from tests.robustness.open_namespace import OpenNamespace
 from tests.robustness.report import BrokenError
 from tests.robustness.shared import Shared
 from tests.robustness.traffic import CONTENT, WRITES, Track
@@ -18,14 +18,14 @@ from tests.robustness.twins import Twins
 
 
 class Clients:
-    """All who call at some places. `counted` are their calls by method, `broken` is what they found."""
+    """All clients of some namespaces. `counted` are their calls by method, `broken` is what they found."""
 
     def __init__(self, seed: int, enough: Callable[[Clients], bool]) -> None:
         self.counted: Counter[str] = Counter()
         self.broken: list[str] = []
         self._seed = seed
         self._enough = enough
-        self._places: list[Place] = []
+        self._namespaces: list[OpenNamespace] = []
         self._work: list[Coroutine[Any, Any, None]] = []
         self._checks: list[Coroutine[Any, Any, None]] = []
         self._stack = AsyncExitStack()
@@ -38,24 +38,24 @@ class Clients:
             never_begun.close()
         await self._stack.aclose()
 
-    async def add_tracks(self, place: Place, tracks: Mapping[str, Track]) -> None:
+    async def add_tracks(self, namespace: OpenNamespace, tracks: Mapping[str, Track]) -> None:
         """A client for each of these tracks, compared with a namespace in memory."""
-        self._places.append(place)
-        name = place.storage.namespace
+        self._namespaces.append(namespace)
+        name = namespace.storage.namespace
         memory = await self._stack.enter_async_context(MobStorage.open("memory:", namespace=name))
         for kind, track in tracks.items():
-            twins = Twins(place.caller(), memory, self.counted)
+            twins = Twins(namespace.caller(), memory, self.counted)
             self._add_work(f"{name}, {kind}", track(twins, Random(f"{self._seed}/{name}/{kind}")))
-        self._checks.append(self._noted(name, _same_content(Twins(place.caller(), memory, Counter()))))
+        self._checks.append(self._noted(name, _same_content(Twins(namespace.caller(), memory, Counter()))))
 
-    async def add_sharing(self, places: Iterable[Place], clients: int) -> None:
-        """So many clients at each of these places, which are one namespace; a subscriber at the last follows them."""
+    async def add_sharing(self, connections: Iterable[OpenNamespace], clients: int) -> None:
+        """So many clients on each of these connections to one namespace; a subscriber on the last follows them."""
         shared = Shared(self.counted)
-        for number, place in enumerate(places):
-            self._places.append(place)
+        for number, connection in enumerate(connections):
+            self._namespaces.append(connection)
             for client in range(clients):
-                self._add_work("shared", shared.work(place.caller(), Random(f"{self._seed}/{number}/{client}")))
-        last = self._places[-1]
+                self._add_work("shared", shared.work(connection.caller(), Random(f"{self._seed}/{number}/{client}")))
+        last = self._namespaces[-1]
         await self._stack.enter_async_context(shared.followed(last.storage))
         self._checks.append(self._noted("shared", shared.check(last.caller())))
 
@@ -67,7 +67,7 @@ class Clients:
     @property
     def learned(self) -> dict[str, int]:
         """How often the clients did not know at once what had happened, and what they learned."""
-        learned = sum((caller.learned for place in self._places for caller in place.callers), Counter[str]())
+        learned = sum((caller.learned for opened in self._namespaces for caller in opened.callers), Counter[str]())
         return {name: learned[name] for name in sorted(learned)}
 
     async def work(self) -> None:

@@ -25,7 +25,7 @@ from redis_mob.testing.waiting import until
 from tests.robustness.clients import Clients
 from tests.robustness.driving import drive
 from tests.robustness.losses import Losses
-from tests.robustness.place import place
+from tests.robustness.open_namespace import opened
 from tests.robustness.report import Report, parser, run_program
 from tests.robustness.traffic import TRACKS
 from tests.support.node import HOST, Node, started
@@ -76,9 +76,9 @@ async def durable(server: Node, seed: int, crashes: int, durability: str = "fsyn
     """Crash under a load of calls of all kinds; the figures, and what is broken."""
     url, crashing = url_of(server), Crashes(server, seed, crashes)
     async with (
-        place(url, "tracks", durability=durability) as tracks,
-        place(url, "fleet", durability=durability) as fleet,
-        place(url, "shared", durability=durability) as shared,
+        opened(url, "tracks", durability=durability) as tracks,
+        opened(url, "fleet", durability=durability) as fleet,
+        opened(url, "shared", durability=durability) as shared,
         Clients(seed, lambda _: crashing.left == 0) as clients,
     ):
         await clients.add_tracks(tracks, TRACKS)

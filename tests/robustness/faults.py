@@ -21,7 +21,7 @@ from redis_mob.connection.retry import RetryPolicy
 from redis_mob.testing.faults import Fault, FaultProxy, at_random, fault_proxy, in_order
 from tests.robustness.clients import Clients
 from tests.robustness.driving import drive
-from tests.robustness.place import Place, place
+from tests.robustness.open_namespace import OpenNamespace, opened
 from tests.robustness.report import Report, parser, run_program
 from tests.robustness.traffic import TRACKS, WRITES
 
@@ -31,13 +31,13 @@ IMPATIENT = RetryPolicy(deadline=0.2, base=0.005, cap=0.01, reply_timeout=REPLY_
 """Seconds after which a reply is given up: what a black hole costs."""
 
 DELAYS = (0.005, 0.3, 0.05)
-"""Seconds by which things are late, by place: while a call is tried again, long after it, and at about its end."""
+"""Seconds by which each namespace is late: while a call is tried again, long after it, and at about its end."""
 
 ANY_FAULT = sorted(set(Fault) - {Fault.NONE}, key=lambda fault: fault.value)
 OFTEN_LATE = [*ANY_FAULT, *[Fault.LATE] * 3]
 """What impatient clients meet: what they were told did not happen must not happen later."""
 
-PLACES = 6
+NAMESPACES = 6
 """Namespaces of each kind of clients, half of which are patient."""
 
 SHARING = 8
@@ -45,7 +45,7 @@ SHARING = 8
 
 
 class Network:
-    """Places behind proxies of their own, which lose nothing at first."""
+    """Namespaces behind proxies of their own, which lose nothing at first."""
 
     def __init__(self, url: str, seed: int) -> None:
         self._url = url
@@ -54,14 +54,14 @@ class Network:
         self._faults: list[Sequence[Fault]] = []
         self._stack = AsyncExitStack()
 
-    async def place(self, namespace: str, *, patient: bool) -> Place:
-        """Another place, open until the network is closed."""
+    async def opened(self, namespace: str, *, patient: bool) -> OpenNamespace:
+        """Another namespace, open until the network is closed."""
         delay = DELAYS[len(self._proxies) % len(DELAYS)]
         proxy = await self._stack.enter_async_context(fault_proxy(self._url, delay=delay))
         self._proxies.append(proxy)
         self._faults.append(ANY_FAULT if patient else OFTEN_LATE)
         retry = PATIENT if patient else IMPATIENT
-        return await self._stack.enter_async_context(place(proxy.url, namespace, retry=retry))
+        return await self._stack.enter_async_context(opened(proxy.url, namespace, retry=retry))
 
     def get_worse(self, one_in: int) -> None:
         """From now on one request in so many meets a fault."""
@@ -79,7 +79,7 @@ class Network:
         return sum(proxy.count(fault) for proxy in self._proxies)
 
     async def aclose(self) -> None:
-        """Close all places and their proxies."""
+        """Close all namespaces and their proxies."""
         await self._stack.aclose()
 
 
@@ -93,12 +93,12 @@ async def run(
     sabotage: asyncio.Task[None] | None = None
     try:
         async with clients:
-            for number in range(PLACES):
+            for number in range(NAMESPACES):
                 patient = number % 2 == 0
-                await clients.add_tracks(await network.place(f"tracks-{number}", patient=patient), TRACKS)
-                await clients.add_tracks(await network.place(f"fleet-{number}", patient=patient), {"drive": drive})
+                await clients.add_tracks(await network.opened(f"tracks-{number}", patient=patient), TRACKS)
+                await clients.add_tracks(await network.opened(f"fleet-{number}", patient=patient), {"drive": drive})
             await clients.add_sharing(
-                [await network.place("shared", patient=patient) for patient in (True, False)], SHARING
+                [await network.opened("shared", patient=patient) for patient in (True, False)], SHARING
             )
             network.get_worse(one_in)
             if saboteur is not None:

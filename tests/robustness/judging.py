@@ -31,8 +31,8 @@ class Entry(NamedTuple):
     number: int
 
 
-Place: TypeAlias = tuple[str, str, str]
-"""(namespace, kind, writer): where the numbers of one sequence are."""
+Series: TypeAlias = tuple[str, str, str]
+"""(namespace, kind, writer): what the numbers of one sequence have in common."""
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Stored:
 
     events: dict[str, list[Entry]] = field(default_factory=dict[str, list[Entry]])
     """The log of each namespace."""
-    numbers: dict[Place, list[int]] = field(default_factory=lambda: defaultdict[Place, list[int]](list))
+    numbers: dict[Series, list[int]] = field(default_factory=lambda: defaultdict[Series, list[int]](list))
     """The numbers of each sequence, in the order in which they were written where the store keeps that."""
 
 
@@ -123,8 +123,8 @@ def judge(
     for namespace, log in stored.events.items():
         numbers = [
             Entry(0, writer, number)
-            for (place, kind, writer), written in stored.numbers.items()
-            if (place, kind) == (namespace, "config")
+            for (name, kind, writer), written in stored.numbers.items()
+            if (name, kind) == (namespace, "config")
             for number in written
         ]
         _judge_sightings(verdict, notes, namespace, "event", log, told)
@@ -150,17 +150,17 @@ def _judge_errors(verdict: Verdict, notes: Notes, *, may_fail: bool) -> None:
 def _judge_writes(verdict: Verdict, notes: Notes, stored: Stored) -> None:
     """Whether the store holds what was acknowledged, once, and nothing else but what may have happened."""
     calls = {(call.namespace, call.kind, call.writer, call.number): call for call in notes.calls}
-    for place, numbers in stored.numbers.items():
+    for series, numbers in stored.numbers.items():
         counts = Counter(numbers)
         verdict.doubled += (doubled := counts.total() - len(counts))
         if doubled:
-            verdict.broken.append(f"{doubled} numbers of {place} were written again")
+            verdict.broken.append(f"{doubled} numbers of {series} were written again")
         if numbers != sorted(numbers):
-            verdict.broken.append(f"the numbers of {place} are not in the order in which they were written")
+            verdict.broken.append(f"the numbers of {series} are not in the order in which they were written")
         for number in counts:
-            if (call := calls.get((*place, number))) is None or call.error == "WriteFailedError":
-                verdict.broken.append(f"{number} of {place} is there, though no call wrote it")
-    present = {place: set(numbers) for place, numbers in stored.numbers.items()}
+            if (call := calls.get((*series, number))) is None or call.error == "WriteFailedError":
+                verdict.broken.append(f"{number} of {series} is there, though no call wrote it")
+    present = {series: set(numbers) for series, numbers in stored.numbers.items()}
     verdict.lost = [
         call
         for (namespace, kind, writer, number), call in calls.items()

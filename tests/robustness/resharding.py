@@ -1,4 +1,4 @@
-"""Slots that move under load: whether anybody notices.
+"""Slots that move under load: no call may notice.
 
     python -m tests.robustness.resharding [--slots 1000] [--rounds 1] [--processes 2] [--namespaces 6] [--seed N]
 

@@ -1,4 +1,4 @@
-"""A namespace in which everybody calls about the same: one log, in which every event has a number, and one counter."""
+"""A namespace in which all clients write to one log, in which every event has a number, and to one counter."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Shared:
         self._told.append((event.cursor, number))
 
     async def _count_up(self, caller: Caller) -> None:
-        """Add 1 to the revision of the counter; who loses does nothing."""
+        """Add 1 to the revision of the counter; a client that loses does nothing."""
         revision = extract_meta_revision(await caller.answer(lambda s: s.config.get(*_COUNTER))) or 0
         self._counted["config.put_if_revision"] += 1
         match await caller.answer(lambda s: s.config.put_if_revision(*_COUNTER, at(revision + 1), revision)):

@@ -114,7 +114,7 @@ async def run(
     peace: float = PEACE,
     saboteur: Callable[[MobStorage], Awaitable[None]] | None = None,
 ) -> Report:
-    """Run the program on a server of its own; before it begins, a saboteur may do to the log what he likes."""
+    """Run the program on a server of its own; before it begins, `saboteur` may damage the log."""
     server, followers = await EmbeddedServer.start(), list[Followers]()
     try:
         async with MobStorage.open(server.url, namespace=NAMESPACE) as storage:

@@ -48,7 +48,7 @@ class Node(Server):
         return any(first <= slot <= last and ports[0] == self.port for (first, last), ports in self.shards().items())
 
     def epoch_of(self, other: Node) -> str:
-        """How new its word of the other's slots is: the greatest of several who claim a slot wins."""
+        """The config epoch of another node as this one knows it: of two nodes that claim a slot, the greater wins."""
         known = self.do("CLUSTER", "NODES").decode().splitlines()
         (line,) = (line for line in known if line.startswith(other.id))
         return line.split()[6]
@@ -93,7 +93,7 @@ class Cluster:
         return sum(node.refusals(code) for node in self.nodes)
 
     def is_ready(self) -> bool:
-        """Whether all nodes run, agree on who has which slots, say that all are served, and all replicas are in sync.
+        """Whether all nodes run, agree on the owners of slots, say that all are served, and all replicas are in sync.
 
         While one of them is not answering, it is not.
         """
@@ -136,7 +136,7 @@ class Cluster:
                 source.do("MIGRATE", HOST, target.port, key, 0, 5000, *login)
 
     def end_move(self, slot: int, target: Node) -> None:
-        """Tell all nodes that the slot is the target's, and wait until no older word from another can undo that."""
+        """Tell all nodes that the slot is the target's, and wait until no older gossip can undo that."""
         self.assign(slot, target)
         self.wait_until_believed(target)
 
@@ -146,7 +146,7 @@ class Cluster:
             node.do("CLUSTER", "SETSLOT", slot, "NODE", target.id)
 
     def wait_until_believed(self, target: Node) -> None:
-        """Wait until no older word from another node can undo what was assigned to the target."""
+        """Wait until no older gossip of another node can undo what was assigned to the target."""
         wait_for(lambda: len({node.epoch_of(target) for node in self.nodes}) == 1, "the nodes do not come to agree")
 
     def move(self, slot: int, target: Node) -> None:
@@ -186,7 +186,7 @@ class Shard:
         node.kill()
 
     def restart(self, node: Node) -> None:
-        """Start a killed node again, and wait until it answers; it becomes a replica of who has its slots now."""
+        """Start a killed node again, and wait until it answers; it becomes a replica of the owner of its slots."""
         node.start_again()
 
     def failover(self) -> None:

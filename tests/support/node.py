@@ -63,7 +63,7 @@ class Node:
         return False
 
     def kill(self) -> None:
-        """End the server at once, without a word to anybody."""
+        """End the server with SIGKILL: it saves nothing, and its clients see a cut connection."""
         self._client.close()
         self._process.kill()
         self._process.wait()

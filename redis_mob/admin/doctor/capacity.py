@@ -90,7 +90,7 @@ def _scripts(seen: Observations) -> Iterator[Verdict]:
     cached = seen.number("number_of_cached_scripts")
     found = f"{cached} scripts are cached, in {size(seen.number('used_memory_scripts'))}"
     if cached > MANY_SCRIPTS:
-        yield warning(found, "find who sends EVAL with ever new texts, and then SCRIPT FLUSH")
+        yield warning(found, "find the client that sends EVAL with ever new texts, and then SCRIPT FLUSH")
     else:
         yield ok(found)
     threshold = int(seen.setting("busy-reply-threshold"))

@@ -38,7 +38,7 @@ BACK: dict[str, Any] = {
 
 
 class TestConcurrentChanges(RunGuarantee):
-    """Of those who make the same change of a run at once exactly one wins, and nothing that was won gets lost."""
+    """Of clients that make the same change of a run at once exactly one wins, and no change that won is lost."""
 
     async def test_one_of_many_creations_wins(self, handles: list[MobRunStore]) -> None:
         first = scene()

@@ -1,4 +1,4 @@
-"""Conditional writes of config documents: who creates, and whose revision counts (contract: config-8)."""
+"""Conditional writes of config documents: which call creates one, and which revision counts (contract: config-8)."""
 
 from __future__ import annotations
 

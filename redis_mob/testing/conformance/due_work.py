@@ -29,7 +29,7 @@ MOMENT = timedelta(milliseconds=20)
 
 
 class TestDueWork(Guarantee):
-    """Work is due when its time has come, is taken by one who asks for it, and comes back if it is not done."""
+    """Work is due when its time has come, is taken by one worker that asks for it, and comes back if it is not done."""
 
     async def test_nothing_is_due_in_an_empty_store(self, executions: ExecutionStore, runs: MobRunStore) -> None:
         await runs.create_run(new_run())

@@ -139,7 +139,7 @@ class TestCancellation(Guarantee):
 
 
 class TestLeases(Guarantee):
-    """A lease is renewed only in a run under way, and only by who knows the execution as it is."""
+    """A lease is renewed only in a run under way, and only by a worker that has read the execution as it is."""
 
     async def test_a_lease_is_renewed_by_who_knows_it(self, executions: ExecutionStore, runs: MobRunStore) -> None:
         run = await waiting(executions, STEPS_AND_LOOP)

@@ -115,7 +115,7 @@ class TestRealmProfiles(Guarantee):
 
 
 class TestRealmProfileRevisions(Guarantee):
-    """A realm profile is only changed by who names its current revision, which never comes again for its name."""
+    """A realm profile is only changed by a call with its current revision, which never comes again for its name."""
 
     async def test_case_105_profile_duplicate_conflict(self, profiles: RealmProfileStore) -> None:
         created = await profiles.create("p", profile())
@@ -165,7 +165,7 @@ class TestRealmProfileRevisions(Guarantee):
             await profiles.delete("lead", expected)
 
     async def test_revisions_survive_deletion(self, profiles: RealmProfileStore) -> None:
-        """Who holds a revision of the deleted profile cannot touch the new one (contract: profiles-5)."""
+        """A call with a revision of the deleted profile cannot touch the new one (contract: profiles-5)."""
         await profiles.create("p", profile())
         await profiles.delete("p", 1)
         recreated = await profiles.create("p", profile("new"))
@@ -200,7 +200,7 @@ class TestRealmProfileRevisions(Guarantee):
 
 
 class TestUnreadableRealmProfiles(Guarantee):
-    """A realm profile that cannot be read is named, and hurts only those who ask for it."""
+    """A realm profile that cannot be read is named, and only calls that ask for it fail."""
 
     async def test_a_damaged_profile_hurts_only_those_who_read_it(
         self, profiles: RealmProfileStore, backend: Backend

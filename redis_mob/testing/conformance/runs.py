@@ -184,7 +184,7 @@ class TestListsOfRuns(RunGuarantee):
 
 
 class TestDamagedRuns(RunGuarantee):
-    """A run that cannot be read is named to those who read it, and hurts no other mob."""
+    """A run that cannot be read is named in the error of each call that reads it; calls for other mobs do not fail."""
 
     async def test_case_046_a_damaged_run_hurts_only_those_who_read_it(
         self, runs: MobRunStore, backend: Backend

@@ -1,4 +1,4 @@
-"""A namespace, and the clients that call there over one connection."""
+"""A namespace that is open, and the clients that call it over one connection."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.robustness.caller import Caller
 _SECRETS = secrets_with(SealKey("k", bytes(32)))
 
 
-class Place:
-    """An open namespace; `storage` are its stores as they are, for who can live with an error."""
+class OpenNamespace:
+    """An open namespace; `storage` are its plain stores, whose calls may end with an unknown outcome."""
 
     def __init__(self, connection: Client, keys: Keys) -> None:
         self.storage = RedisStorage(connection, keys, _SECRETS)
@@ -33,16 +33,16 @@ class Place:
 
 
 @asynccontextmanager
-async def place(url: str, namespace: str, **settings: Any) -> AsyncGenerator[Place]:
+async def opened(url: str, namespace: str, **settings: Any) -> AsyncGenerator[OpenNamespace]:
     """Open a namespace over a connection with these settings, until the block ends."""
     connection = await connect(url, namespace, **settings)
     try:
         keys = await connection.open_namespace(namespace)
         await open_with_seal_keys(connection, keys, _SECRETS)
-        opened = Place(connection, keys)
+        found = OpenNamespace(connection, keys)
         try:
-            yield opened
+            yield found
         finally:
-            await opened.storage.aclose()
+            await found.storage.aclose()
     finally:
         await connection.aclose()
