@@ -77,7 +77,7 @@ class Channel:
         """
         # in one piece, because ASKING is about the next request of the connection, and that could be another caller's
         request, replies = (_ASKING + packed(parts), 2) if asking else (packed(parts), 1)
-        # a request that got no turn is not tried again: the queue is full, so that more attempts would only lengthen it
+        # a request whose turn did not come is not tried again, since more attempts would only lengthen the queue
         unanswered: type[TransportError] = NotSentError
         pipeline: Pipeline | None = None
         overdue = asyncio.get_running_loop().time() + self._reply_timeout
