@@ -16,6 +16,8 @@ from redis_mob.codec.runs import run_id_of_place
 from redis_mob.connection.calls.client import NAMESPACE_SCHEMA, Client, connect
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.tokens import TokenKey
+from redis_mob.connection.failures import TransportError
+from redis_mob.errors import NotFoundError, ReadFailedError, shown
 from redis_mob.models.base import canonical_run_id
 
 NEWEST_RUNS = 1000
@@ -64,8 +66,8 @@ async def accept_losses(url: str | None, namespace: str, run_id: str | None = No
     missing. What cannot be read, as a state without one of its groups, stays refused. A lost time to look at a run
     comes back when its cancellation is asked for.
 
-    Raises as `find_losses`, WriteFailedError if the server refuses, OutcomeUnknownError if the reply was lost: then do
-    it again.
+    Raises as `find_losses`, NotFoundError if there is no such namespace or run, WriteFailedError if the server refuses,
+    OutcomeUnknownError if the reply was lost: then do it again.
     """
     async with _connected(url, namespace) as (client, keys):
         if run_id is not None:
@@ -73,7 +75,22 @@ async def accept_losses(url: str | None, namespace: str, run_id: str | None = No
         else:
             arguments = [NAMESPACE_SCHEMA, TokenKey.generate().stored]
             reply = await client.call("admin/accept_losses", keys.fixed, arguments)
+        if not reply:
+            await _require(client, keys, namespace, run_id)
     return _losses(reply)
+
+
+async def _require(client: Client, keys: Keys, namespace: str, run_id: str | None) -> None:
+    """Raises NotFoundError if there is no such namespace or run: a wrong name must not look like a sound one."""
+    where, key = (
+        (f"namespace {shown(namespace)}", keys.meta) if run_id is None else ("run " + run_id, keys.run(run_id).run)
+    )
+    try:
+        exists = await client.router.request("EXISTS", key)
+    except TransportError as error:
+        raise ReadFailedError(f"cannot tell whether {where} exists: {error}") from error.__cause__
+    if not exists:
+        raise NotFoundError(f"there is no {where} on this server")
 
 
 async def losses_of(client: Client, keys: Keys) -> list[Loss]:

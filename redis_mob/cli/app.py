@@ -35,6 +35,7 @@ from redis_mob.errors import (
     DefinitionError,
     HandlerError,
     KernelError,
+    NotFoundError,
     RedisMobError,
     StorageUnavailableError,
     ValidationError,
@@ -50,7 +51,7 @@ from redis_mob.models.run import MobRunStatus
 from redis_mob.security.sealing import SealKey
 from redis_mob.version import __version__
 
-USAGE_ERRORS = (DefinitionError, HandlerError, ValidationError)
+USAGE_ERRORS = (DefinitionError, HandlerError, NotFoundError, ValidationError)
 
 Number = TypeVar("Number", int, float)
 
@@ -229,7 +230,7 @@ def accept_loss(
     """Let what a namespace, or with --run a run of it, has lost count as never written, and print what that was.
 
     Calls that would rely on lost records are refused until they are brought back, or their loss is accepted; the doctor
-    tells of them. This brings nothing back, and cannot be undone. It writes nothing if nothing is missing. Records of
+    tells of them. This brings nothing back, and cannot be undone. It changes nothing if nothing is missing. Records of
     an older release, which did not count them, are counted from then on.
     """
     with _errors_told(stderr_console()):

@@ -10,7 +10,7 @@ import pytest
 from redis_mob.admin.losses import Loss, accept_losses, find_losses
 from redis_mob.connection.calls.client import NAMESPACE_SCHEMA, Client
 from redis_mob.connection.calls.keys import Keys
-from redis_mob.errors import EpochChangedError, SerializationError, ValidationError, WriteFailedError
+from redis_mob.errors import EpochChangedError, NotFoundError, SerializationError, ValidationError, WriteFailedError
 from tests.attacks.damages import damages_of
 from tests.attacks.filled import Filled, all_steps, dumps_of, make_filled, open_filled, restore
 from tests.support.raw import keys_of
@@ -97,8 +97,10 @@ async def test_nothing_is_written_if_nothing_is_missing(server_url: str, connect
 async def test_a_namespace_that_was_never_opened_stays_that(server_url: str, connection: Client) -> None:
     keys, run = Keys("never-opened"), "00000000-0000-4000-8000-000000000000"
     assert await find_losses(server_url, keys.namespace) == []
-    assert await accept_losses(server_url, keys.namespace) == []
-    assert await accept_losses(server_url, keys.namespace, run) == []
+    with pytest.raises(NotFoundError, match="there is no namespace 'never-opened' on this server"):
+        await accept_losses(server_url, keys.namespace)
+    with pytest.raises(NotFoundError, match=f"there is no run {run} on this server"):
+        await accept_losses(server_url, keys.namespace, run)
     assert {name for name in await keys_of(connection, keys) if ":session:" not in name} == set()
 
 

@@ -59,5 +59,8 @@ def test_losses_are_told_and_accepted(tmp_path: Path, server_url: str, keys: Key
 def test_what_it_refuses(tmp_path: Path, server_url: str) -> None:
     ended = redis_mob(tmp_path, "accept-loss", "--url", server_url, "--run", "no id")
     assert (ended.status, ended.out) == (2, "")
+    ended = redis_mob(tmp_path, "accept-loss", "--url", server_url, "--namespace", "absent")
+    assert (ended.status, ended.out) == (2, "")
+    assert "there is no namespace 'absent' on this server" in ended.err
     ended = redis_mob(tmp_path, "accept-loss", "--url", "memory:")
     assert (ended.status, ended.out) == (3, "")

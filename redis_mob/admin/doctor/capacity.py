@@ -19,7 +19,7 @@ FRAGMENTED, SWAPPED = 1.5, 0.9
 """Resident memory by used memory: much more is lost to fragmentation, less has been swapped out."""
 
 MANY_SCRIPTS = 1000
-"""This library has about 70; programs that write values into the text of scripts have any number."""
+"""This library has about 80; programs that write values into the text of scripts have any number."""
 
 SLOW_PING = 0.01
 SLOW_SCRIPT = 0.1
