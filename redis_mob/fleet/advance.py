@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
+
 from redis_mob.errors import shown
 from redis_mob.fleet.deadline import is_out_of_time
 from redis_mob.fleet.dispatch import dispatch_step, is_wanted
@@ -44,10 +46,16 @@ def advance_fully(builder: TransitionBuilder) -> None:
         elif is_out_of_time(view):
             abort(builder, "max flow duration exceeded")
         elif actions := next_actions(builder.machine, builder.flow):
-            # Only the first is carried out, then the kernel plans again: an action may make the others impossible.
-            _carry_out(builder, actions[0])
+            # Only the first is carried out, then the kernel plans again: an action may make others possible, and
+            # these may come before the rest. No projection does, and there is one for each step of the run.
+            for action in takewhile(_is_projection, actions) if _is_projection(actions[0]) else actions[:1]:
+                _carry_out(builder, action)
         else:
             return
+
+
+def _is_projection(action: Action) -> bool:
+    return isinstance(action, ProjectStep)
 
 
 def _carry_out(builder: TransitionBuilder, action: Action) -> None:

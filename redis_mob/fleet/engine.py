@@ -1,14 +1,18 @@
 """The engine: decides what happens next in a run, from what is stored alone. Pure functions that make transitions.
 
 Each takes a run as it was read and gives the transition to commit, or None when there is nothing to do. A transition
-goes as far as it can: a result, what follows from it, and the grants that this makes possible are one commit. That
-keeps a run consistent at every moment another worker can see, and saves a round trip for each of the parts.
+goes as far as it can: all results that are known, what follows from them, and the executions that this worker may begin
+are one commit. That keeps a run consistent at every moment another worker can see, and saves a round trip for each of
+the parts.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
+from typing import NamedTuple
 
 from redis_mob.fleet.advance import advance_fully
 from redis_mob.fleet.deadline import execution_deadline, is_out_of_time
@@ -17,10 +21,78 @@ from redis_mob.fleet.settlement import settle_execution
 from redis_mob.fleet.takeover import take_over
 from redis_mob.fleet.transition_builder import TransitionBuilder, target
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.execution import ExecutionKey, ExecutionStatus, Lease
+from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, Lease
 from redis_mob.models.flow_events import StepDispatched
 from redis_mob.models.run import MobRunStatus, StepRunStatus
 from redis_mob.models.transition import RunView, Transition
+
+
+class Report(NamedTuple):
+    """The outcome of an execution, from the worker that held its lease under this fencing token."""
+
+    key: ExecutionKey
+    token: int
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """A worker that executions are given to, each for the time of `lease`.
+
+    Beside those that it has taken from the schedule it may begin up to `slots` executions of roles that it `serves`:
+    of those that the decision dispatches, and if it is `alone` on the run, of all that wait.
+    """
+
+    owner: str
+    lease: timedelta
+    slots: int = 0
+    alone: bool = False
+    serves: Callable[[str], bool] = lambda _role: False
+
+
+class Decision(NamedTuple):
+    """The transition to commit, None when there is nothing to do, and what the claimant is to execute once it is.
+
+    `passed_over` says that a report or a claim did not fit the run as it was read: it comes too late, or, if what was
+    read is not the latest, may fit what is stored by now.
+    """
+
+    transition: Transition | None
+    claimed: tuple[ExecutionKey, ...]
+    passed_over: bool
+
+
+def decide(
+    view: RunView,
+    definition: MobDefinition,
+    *,
+    reports: Iterable[Report] = (),
+    claims: Iterable[ExecutionKey] = (),
+    claimant: Claimant,
+    random: Random,
+) -> Decision:
+    """Take these reports, go on from there as far as possible, and give the claimant its executions.
+
+    A claim is refused of an execution that does not wait, or whose lease has not expired; a report, when the lease is
+    no longer its worker's. A takeover counts as a new attempt. In a run that must end nothing is given any more.
+    """
+    builder = TransitionBuilder(view, definition)
+    passed_over = False
+    for report in reports:
+        passed_over |= not _settle(builder, report, random)
+    claimed: list[ExecutionKey] = []
+    for key in claims:
+        # The schedule only hints. Between taking an entry from it and reading the run, another worker may have claimed
+        # the execution or ended the run, so that the run itself is asked.
+        execution = builder.execution(key)
+        if execution is None or view.run.status is not MobRunStatus.RUNNING or not execution.is_claimable(view.now):
+            passed_over |= not _is_known_to_be_taken(execution, claimant)
+        elif _must_end(view) or execution.lease is None or take_over(builder, key, execution, random) is not None:
+            claimed.append(key)
+    advance_fully(builder)
+    claimed = [key for key in claimed if _give(builder, key, claimant)]
+    claimed += _begin_more(builder, claimant, claimed)
+    return Decision(builder.transition(), tuple(claimed), passed_over)
 
 
 def advance(view: RunView, definition: MobDefinition) -> Transition | None:
@@ -33,52 +105,80 @@ def advance(view: RunView, definition: MobDefinition) -> Transition | None:
 def claim(
     view: RunView, definition: MobDefinition, key: ExecutionKey, *, owner: str, lease: timedelta, random: Random
 ) -> Transition | None:
-    """Give an execution that waits, or whose lease has expired, to a worker for the time of `lease`.
-
-    A takeover counts as a new attempt. In a run that must end nothing is given any more: it ends. None if there is
-    nothing to claim.
-    """
-    execution = view.executions.get(key)
-    # The schedule only hints. Between taking an entry from it and reading the run, another worker may have claimed the
-    # execution or ended the run, so that the run itself is asked.
-    if execution is None or view.run.status is not MobRunStatus.RUNNING or not execution.is_claimable(view.now):
-        return None
-    builder = TransitionBuilder(view, definition)
-    if view.cancel_requested or is_out_of_time(view):
-        advance_fully(builder)
-        return builder.transition()
-    if execution.lease is not None:
-        execution = take_over(builder, key, execution, random)
-        if execution is None:
-            advance_fully(builder)
-            return builder.transition()
-    # The token grows with every owner, also when the same worker claims again: its earlier attempt may still be at work
-    # in a thread, and its result must not count for this one.
-    token = execution.fencing_token + 1
-    deadline = execution_deadline(view, builder.flow.steps[execution.step_id])
-    taken = Lease(owner=owner, fencing_token=token, expires_at=view.now + lease, deadline=deadline)
-    builder.put(
-        key,
-        execution.model_copy(update={"status": ExecutionStatus.LEASED, "fencing_token": token, "lease": taken}),
-    )
-    # A further attempt appends no second row: the ledger says that the member was asked, the events say how often.
-    builder.row(execution.step_id, key.target, StepRunStatus.DISPATCHED, once=True)
-    builder.tell(StepDispatched(run_id=view.run.run_id, step_id=execution.step_id, target=target(key.target)))
-    return builder.transition()
+    """Give one execution to a worker; see `decide`. None if there is nothing to claim."""
+    decision = decide(view, definition, claims=(key,), claimant=Claimant(owner, lease), random=random)
+    return None if decision.passed_over else decision.transition
 
 
 def settle(
     view: RunView, definition: MobDefinition, key: ExecutionKey, outcome: Outcome, *, token: int, random: Random
 ) -> Transition | None:
-    """Take the outcome of an execution from the worker that holds its lease, and go on from there.
-
-    None if the lease is no longer the worker's: it was taken over, or the execution was canceled.
-    """
-    execution = view.executions.get(key)
-    # The token is compared and not the expiry: a result that comes late, but before a takeover, is as good as any.
-    if execution is None or execution.lease is None or execution.lease.fencing_token != token:
-        return None
+    """Take the outcome of one execution, and go on from there. None if the lease is no longer that of its worker."""
     builder = TransitionBuilder(view, definition)
-    settle_execution(builder, key, execution, outcome, random)
+    if not _settle(builder, Report(key, token, outcome), random):
+        return None
     advance_fully(builder)
     return builder.transition()
+
+
+def _settle(builder: TransitionBuilder, report: Report, random: Random) -> bool:
+    """Take an outcome; False if the lease was taken over, or the execution was canceled."""
+    execution = builder.execution(report.key)
+    # The token is compared and not the expiry: a result that comes late, but before a takeover, is as good as any.
+    if execution is None or execution.lease is None or execution.lease.fencing_token != report.token:
+        return False
+    settle_execution(builder, report.key, execution, report.outcome, random)
+    return True
+
+
+def _is_known_to_be_taken(execution: Execution | None, claimant: Claimant) -> bool:
+    """Whether this worker has claimed an execution since it took it from the schedule, or it is over."""
+    if execution is None:
+        return False
+    lease = execution.lease
+    return execution.claimable_at is None or (lease is not None and lease.owner == claimant.owner)
+
+
+def _must_end(view: RunView) -> bool:
+    return view.cancel_requested or is_out_of_time(view)
+
+
+def _begin_more(builder: TransitionBuilder, claimant: Claimant, claimed: list[ExecutionKey]) -> list[ExecutionKey]:
+    """Give the claimant executions that wait, beside those that it has claimed."""
+    begun: list[ExecutionKey] = []
+    waiting = (
+        (key, execution)
+        # No other worker knows of what this transition dispatches. Of what waited before, others may have taken any.
+        for key, execution in (builder.executions() if claimant.alone else builder.dispatched())
+        if execution.status is ExecutionStatus.WAITING and key not in claimed and claimant.serves(execution.role)
+    )
+    while len(begun) < claimant.slots and (found := next(waiting, None)) is not None:
+        if _give(builder, found[0], claimant):
+            begun.append(found[0])
+    return begun
+
+
+def _give(builder: TransitionBuilder, key: ExecutionKey, claimant: Claimant) -> bool:
+    """Give an execution to a worker; False if it is over, or must not begin any more."""
+    view, execution = builder.view, builder.execution(key)
+    if execution is None or builder.machine.status is not MobRunStatus.RUNNING or not _may_begin(view, execution):
+        return False
+    # The token grows with every owner, also when the same worker claims again: its earlier attempt may still be at work
+    # in a thread, and its result must not count for this one.
+    token = execution.fencing_token + 1
+    deadline = execution_deadline(view, builder.flow.steps[execution.step_id])
+    lease = Lease(
+        owner=claimant.owner, fencing_token=token, expires_at=view.now + claimant.lease, deadline=deadline
+    )
+    builder.put(
+        key,
+        execution.model_copy(update={"status": ExecutionStatus.LEASED, "fencing_token": token, "lease": lease}),
+    )
+    # A further attempt appends no second row: the ledger says that the member was asked, the events say how often.
+    builder.row(execution.step_id, key.target, StepRunStatus.DISPATCHED, once=True)
+    builder.tell(StepDispatched(run_id=view.run.run_id, step_id=execution.step_id, target=target(key.target)))
+    return True
+
+
+def _may_begin(view: RunView, execution: Execution) -> bool:
+    return execution.is_claimable(view.now) and not _must_end(view)

@@ -15,23 +15,22 @@ from redis_mob.fleet.heartbeat import heartbeat
 from redis_mob.fleet.lease import LeasedExecution
 from redis_mob.fleet.outcome import Failed, Outcome
 from redis_mob.fleet.step_context import Handler, StepContext
-from redis_mob.kernel.context import visible_context
+from redis_mob.kernel.context import ConditionContext
 from redis_mob.models.flow import FrameScope
-from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.run import MobRun
 
 
 async def execute(
-    held: LeasedExecution, run: MobRun, flow: FlowSpec, handler: Handler, threads: ThreadPoolExecutor
+    held: LeasedExecution, run: MobRun, visible: ConditionContext, handler: Handler, threads: ThreadPoolExecutor
 ) -> Outcome:
-    """The outcome of the handler, which sees the run as it was when the execution was claimed.
+    """The outcome of the handler, which sees what was visible of the run when the execution was claimed.
 
     Raises LeaseLostError when the lease went away meanwhile. A handler that is out of time, or whose lease is lost, is
     cancelled; one that does not stop within five seconds is left running, as a plain function in its thread is from
     the start, and what it returns is dropped.
     """
     cancelled = asyncio.Event()
-    context = _context(held, run, flow, cancelled)
+    context = _context(held, run, visible, cancelled)
     async with heartbeat(held) as lease_lost:
         work = start_handler(handler, context, threads)
         if await ended_before_deadline(work, lease_lost, held.seconds_left(), cancelled):
@@ -39,10 +38,11 @@ async def execute(
         return Failed(f"timeout after {held.timeout_ms()}ms")
 
 
-def _context(held: LeasedExecution, run: MobRun, flow: FlowSpec, cancelled: asyncio.Event) -> StepContext:
+def _context(
+    held: LeasedExecution, run: MobRun, visible: ConditionContext, cancelled: asyncio.Event
+) -> StepContext:
     key, execution = held.key, held.execution
     frame = run.frames[key.frame_id].kernel_state
-    visible = visible_context(run, flow)
     return StepContext(
         mob_id=run.mob_id,
         flow_id=run.flow_id,
@@ -56,8 +56,8 @@ def _context(held: LeasedExecution, run: MobRun, flow: FlowSpec, cancelled: asyn
         attempt=execution.attempt,
         message=execution.message,
         params=visible.params,
-        outputs=visible.steps,
-        loops=visible.loops,
+        outputs=dict(visible.steps),
+        loops=dict(visible.loops),
         # Neither the attempt nor the token is in it: a retry and a takeover repeat the same effect on the outside, and
         # must be recognized there by the same key.
         idempotency_key=str(uuid5(UUID(run.run_id), "\0".join(key))),

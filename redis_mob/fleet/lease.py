@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -45,6 +46,10 @@ class LeasedExecution:
     lease: Lease
     duration: timedelta
     claimed_at: datetime
+    deciding: asyncio.Lock
+    """Held while this process changes the run: a renewal at the same time would make that lose its compare."""
+    renewed: Callable[[Execution], None]
+    """Called with the execution as it is stored after a renewal."""
     clock_offset: float = field(init=False)
     """The storage's time minus this event loop's, in seconds. Leases and deadlines are times of the storage; hosts
     disagree about the time of day, so that a worker only measures, with a clock that never jumps, how much has passed
@@ -63,6 +68,12 @@ class LeasedExecution:
 
     async def renew(self) -> bool:
         """Extend the lease; False if it is lost."""
+        async with self.deciding:
+            is_held = await self._renew()
+            self.renewed(self.execution)
+        return is_held
+
+    async def _renew(self) -> bool:
         expires_at = datetime.fromtimestamp(self._now(), UTC) + self.duration
         lease = self.lease.model_copy(update={"expires_at": expires_at})
         renewed = self.execution.model_copy(update={"lease": lease})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from redis_mob.fleet.aggregate import aggregate
 from redis_mob.fleet.transition_builder import OPEN, TransitionBuilder
 from redis_mob.kernel.commands import Frame
-from redis_mob.models.execution import ExecutionStatus
+from redis_mob.models.execution import ExecutionKey, ExecutionStatus
 from redis_mob.models.flow_events import StepCompleted, StepFailed, StepSkipped
 from redis_mob.models.run import StepRunStatus
 
@@ -13,7 +13,7 @@ from redis_mob.models.run import StepRunStatus
 def complete_step(builder: TransitionBuilder, frame_id: str, node_id: str, step_id: str) -> None:
     """The step succeeded: its aggregate is recorded, and executions that are still open are canceled."""
     executions = builder.executions_of(frame_id, node_id)
-    cancel_open(builder, frame_id, node_id)
+    cancel_open(builder, (frame_id, node_id))
     builder.record_output(frame_id, step_id, aggregate(builder.flow.steps[step_id], executions))
     builder.tell(StepCompleted(run_id=builder.run.run_id, step_id=step_id))
     builder.end_node(frame_id, Frame.COMPLETE_NODE, node_id)
@@ -21,7 +21,7 @@ def complete_step(builder: TransitionBuilder, frame_id: str, node_id: str, step_
 
 def fail_step(builder: TransitionBuilder, frame_id: str, node_id: str, step_id: str, reason: str) -> None:
     """The step failed; executions that are still open are canceled."""
-    cancel_open(builder, frame_id, node_id)
+    cancel_open(builder, (frame_id, node_id))
     executions = builder.executions_of(frame_id, node_id).values()
     # A member that failed has its own row in the failure ledger. Only a step that failed without one (no members, a
     # message that cannot be rendered) gets a row here, so that no failure is recorded twice.
@@ -37,13 +37,18 @@ def skip_step(builder: TransitionBuilder, frame_id: str, node_id: str, step_id: 
     builder.end_node(frame_id, Frame.SKIP_NODE, node_id)
 
 
-def cancel_open(builder: TransitionBuilder, frame_id: str | None = None, node_id: str | None = None) -> None:
-    """Cancel the open executions of one node, or all of the run.
+def cancel_open(builder: TransitionBuilder, node: tuple[str, str] | None = None) -> None:
+    """Cancel the open executions of one node (frame id, node id), or all of the run.
 
     Their leases end in this commit. The workers that hold them learn it from their next renewal, which loses its
     compare, and cancel their handlers; a result that comes before is refused by its fencing token.
     """
-    for key, execution in list(builder.executions()):
-        if execution.status in OPEN and frame_id in (None, key.frame_id) and node_id in (None, key.node_id):
+    if node is None:
+        executions = list(builder.executions())
+    else:
+        members = builder.executions_of(*node)
+        executions = [(ExecutionKey(*node, member), execution) for member, execution in members.items()]
+    for key, execution in executions:
+        if execution.status in OPEN:
             builder.close(key, status=ExecutionStatus.CANCELED)
             builder.row(execution.step_id, key.target, StepRunStatus.CANCELED)

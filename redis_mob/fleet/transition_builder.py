@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from operator import is_
 from typing import Any
 
 from redis_mob.kernel.actions import EvaluateUntil, MachineAction
@@ -57,6 +58,8 @@ class TransitionBuilder:
         self._run = view.run
         self._changed: dict[ExecutionKey, Execution] = {}
         self._relied_on: set[ExecutionKey] = set()
+        self._context: tuple[tuple[object, ...], ConditionContext] | None = None
+        self._members: dict[tuple[str, str], set[str]] | None = None
         self._step_rows: list[StepLedgerEntry] = []
         self._step_rows_once: list[StepLedgerEntry] = []
         self._iteration_rows: list[LoopIterationLedgerEntry] = []
@@ -80,7 +83,10 @@ class TransitionBuilder:
 
     def context(self) -> ConditionContext:
         """What steps and conditions see after everything that was collected so far."""
-        return visible_context(self.run, self.flow)
+        seen = (self._run, self.machine.frames, self.machine.loops)
+        if self._context is None or not all(map(is_, self._context[0], seen)):
+            self._context = seen, visible_context(self.run, self.flow)
+        return self._context[1]
 
     def apply(self, action: MachineAction) -> None:
         """Add the inputs of an action of the kernel."""
@@ -110,7 +116,13 @@ class TransitionBuilder:
 
     def _tell_skipped(self, frame_id: str, old: FrameSnapshot, new: FrameSnapshot) -> None:
         earlier, state = old.kernel_state.node_status, new.kernel_state
-        for node_id, status in state.node_status.items():
+        if earlier is state.node_status:
+            return
+        # Statuses are the same objects everywhere, and both mappings have the same nodes in the same order.
+        changed = [
+            item for item, before in zip(state.node_status.items(), earlier.values(), strict=True) if item[1] is not before
+        ]
+        for node_id, status in changed:
             # A running node is skipped by its own condition, and `skip_step` has told that with its reason.
             if status is NodeStatus.SKIPPED and earlier[node_id] in (NodeStatus.PENDING, NodeStatus.READY):
                 step_id = self.machine.step_of(frame_id, node_id)
@@ -129,8 +141,24 @@ class TransitionBuilder:
 
     def executions_of(self, frame_id: str, node_id: str) -> dict[str, Execution]:
         """The executions of a node by member, in the natural order of the members' names."""
-        found = {key.target: execution for key, execution in self.executions() if key[:2] == (frame_id, node_id)}
-        return {member: found[member] for member in sorted(found, key=natural_key)}
+        members = sorted(self._members_of_node(frame_id, node_id), key=natural_key)
+        changed, read = self._changed, self.view.executions
+        keys = [ExecutionKey(frame_id, node_id, member) for member in members]
+        return {key.target: changed.get(key) or read[key] for key in keys}
+
+    def _members_of_node(self, frame_id: str, node_id: str) -> set[str]:
+        # An index of its own: looking through all executions for each step would make a run of n steps cost n * n.
+        if self._members is None:
+            self._members = {}
+            for key in (*self.view.executions, *self._changed):
+                self._members.setdefault(key[:2], set()).add(key.target)
+        return self._members.get((frame_id, node_id), set())
+
+    def dispatched(self) -> Iterator[tuple[ExecutionKey, Execution]]:
+        """The executions that are new in this transition."""
+        for key, execution in list(self._changed.items()):
+            if key not in self.view.executions:
+                yield key, execution
 
     def executions(self) -> Iterator[tuple[ExecutionKey, Execution]]:
         """All executions of the run, each with the change that was collected, if any."""
@@ -139,6 +167,8 @@ class TransitionBuilder:
     def put(self, key: ExecutionKey, execution: Execution) -> None:
         """Replace an execution, or add one."""
         self._changed[key] = execution
+        if self._members is not None:
+            self._members.setdefault(key[:2], set()).add(key.target)
 
     def rely_on(self, keys: Iterable[ExecutionKey]) -> None:
         """The transition must not happen if one of these executions has changed since it was read."""

@@ -6,8 +6,9 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from random import Random
@@ -16,31 +17,24 @@ from uuid import uuid4
 
 from redis_mob.codec.arguments import integer, optional_instance, optional_text
 from redis_mob.contracts import ExecutionStore, WakeUp
-from redis_mob.errors import (
-    DurabilityError,
-    EpochChangedError,
-    HandlerError,
-    MobStoreError,
-    ReadFailedError,
-    WriteFailedError,
-    shown,
-)
-from redis_mob.fleet import engine
+from redis_mob.errors import HandlerError, MobStoreError, shown
+from redis_mob.fleet.definitions import Definitions
+from redis_mob.fleet.engine import Report
 from redis_mob.fleet.executor import execute
-from redis_mob.fleet.lease import DEFAULT_LEASE, LeasedExecution, LeaseLostError, checked_lease
+from redis_mob.fleet.lease import DEFAULT_LEASE, LeaseLostError, checked_lease
 from redis_mob.fleet.outage import OutageLimit
-from redis_mob.fleet.outcome import Outcome
+from redis_mob.fleet.run_driver import Begun, RunDriver, Services
+from redis_mob.fleet.slots import Slots
 from redis_mob.fleet.step_context import Handler, handler_for
-from redis_mob.models.definition import MobDefinition
-from redis_mob.models.execution import ExecutionKey
-from redis_mob.models.transition import DueWork, RunView, Transition
+from redis_mob.fleet.storage_clock import StorageClock
+from redis_mob.models.transition import DueWork
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
-
-RETRY_SECONDS = 0.2
-"""How long a worker waits before it tries a failed transition again."""
 
 RUNS_AT_ONCE = 8
 """Runs that one worker takes in one go: few, so that what is due spreads over all workers."""
+
+MOST_RUNS = 256
+"""Runs that one worker is at; with more it takes no further ones."""
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +42,16 @@ _log = logging.getLogger(__name__)
 def worker_name() -> str:
     """A name that no other worker has, and that tells where it runs."""
     return f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
+
+
+@dataclass(slots=True)
+class _Run:
+    """A run that this worker is at: its driver, the task in which that decides, and how many handlers are at work."""
+
+    run_id: str
+    driver: RunDriver = field(init=False)
+    driving: asyncio.Task[None] | None = None
+    executing: int = 0
 
 
 class Worker:
@@ -71,12 +75,18 @@ class Worker:
         self._executions = executions
         self._handlers = handlers
         concurrency = integer("concurrency", concurrency, least=1)
-        name = optional_text("name", name)
-        self._lease = checked_lease(lease)
-        self._concurrency = concurrency
-        self._name = name or worker_name()
-        self._random = random or Random()  # noqa: S311  # spreads retries, guards nothing
-        self._definitions: dict[str, MobDefinition] = {}
+        self._name = optional_text("name", name) or worker_name()
+        self._services = Services(
+            store=executions,
+            definitions=Definitions(executions),
+            clock=StorageClock(),
+            slots=Slots(concurrency),
+            name=self._name,
+            lease=checked_lease(lease),
+            serves=lambda role: handler_for(handlers, role) is not None,
+            random=random or Random(),  # noqa: S311  # spreads retries, guards nothing
+        )
+        self._runs: dict[str, _Run] = {}
         self._at_work: set[asyncio.Task[None]] = set()
         self._threads = ThreadPoolExecutor(max_workers=concurrency, thread_name_prefix="redis-mob-step")
 
@@ -89,8 +99,9 @@ class Worker:
         try:
             async with self._executions.listen() as wake_up:
                 await self._loop(wake_up, stop)
+            self._services.slots.close()
             # Leaving at once would be safe too, but would leave these executions to a takeover, a whole lease later.
-            if self._at_work:
+            while self._at_work:
                 await asyncio.wait(self._at_work)
         finally:
             for task in self._at_work:
@@ -112,10 +123,14 @@ class Worker:
                 await self._wait(wake_up, stop, pause)
 
     async def _wait(self, wake_up: WakeUp, stop: asyncio.Event, pause: float) -> None:
-        """Until a wake-up comes, a task ends, or it is time to look again."""
-        waiters: set[asyncio.Task[Any]] = {asyncio.create_task(wake_up.wait(pause)), asyncio.create_task(stop.wait())}
+        """Until a wake-up comes, a slot is given back, or it is time to look again."""
+        waiters: set[asyncio.Task[Any]] = {
+            asyncio.create_task(wake_up.wait(pause)),
+            asyncio.create_task(stop.wait()),
+            asyncio.create_task(self._services.slots.wait()),
+        }
         try:
-            await asyncio.wait(waiters | self._at_work, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waiters, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for waiter in waiters:
                 waiter.cancel()
@@ -123,27 +138,70 @@ class Worker:
 
     async def _take_and_start(self) -> float:
         """Take what is due and start on it; returns for how many seconds there is nothing else to do."""
-        free = self._concurrency - len(self._at_work)
-        if free <= 0:
-            return SWEEP_SECONDS
+        services = self._services
         work = await self._executions.take_due(
-            max_runs=RUNS_AT_ONCE,
-            max_executions=free,
-            keep=self._lease,
+            # Runs are looked after also while all slots are taken: a cancellation or a deadline waits for no handler.
+            max_runs=RUNS_AT_ONCE if len(self._runs) < MOST_RUNS else 0,
+            max_executions=services.slots.free,
+            keep=services.lease,
             roles=None if "*" in self._handlers else list(self._handlers),
         )
+        services.clock.observe(work.now)
+        services.slots.take(len(work.executions))
         # Taking hides an entry from other workers for the length of a lease. That spreads the work and protects
         # nothing: if an entry is taken twice, because this worker was slow, both try to commit, and one loses.
         for run_id in work.runs:
-            self._start(self._look_after(run_id))
+            self._run(run_id).driver.look_again()
         for run_id, key in work.executions:
-            self._start(self._execute(run_id, key))
+            self._run(run_id).driver.claim(key)
+        for run_id in {*work.runs, *(run_id for run_id, _ in work.executions)}:
+            self._drive(self._run(run_id))
         return 0.0 if work.runs or work.executions else _pause(work)
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _run(self, run_id: str) -> _Run:
+        if run_id not in self._runs:
+            run = _Run(run_id)
+            run.driver = RunDriver(run_id, self._services, partial(self._begin, run))
+            self._runs[run_id] = run
+        return self._runs[run_id]
+
+    def _drive(self, run: _Run) -> None:
+        """Let the driver of a run decide on what it was told, unless it is at it already."""
+        if run.driving is None:
+            run.driving = self._start(run.driver.drive())
+            run.driving.add_done_callback(lambda _task: self._driven(run))
+
+    def _driven(self, run: _Run) -> None:
+        run.driving = None
+        if run.driver.has_news:
+            self._drive(run)
+        elif not run.executing:
+            del self._runs[run.run_id]
+
+    def _begin(self, run: _Run, begun: Begun) -> None:
+        run.executing += 1
+        self._start(self._execute(run, begun))
+
+    async def _execute(self, run: _Run, begun: Begun) -> None:
+        held = begun.held
+        try:
+            handler = handler_for(self._handlers, held.execution.role)
+            if handler is None:
+                raise HandlerError(f"role {shown(held.execution.role)} has no handler")
+            outcome = await execute(held, begun.run, begun.visible, handler, self._threads)
+            run.driver.report(Report(held.key, held.lease.fencing_token, outcome))
+        except LeaseLostError:
+            _log.info("worker %s lost its lease on %s of run %s", self._name, held.key, run.run_id)
+        finally:
+            run.executing -= 1
+            self._services.slots.give_back()
+            self._drive(run)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._at_work.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._at_work.discard(task)
@@ -152,67 +210,6 @@ class Worker:
             # worker goes on: an error in one run must not stop the work on the others.
             unexpected = None if isinstance(error, MobStoreError) else error
             _log.warning("worker %s: %s", self._name, error, exc_info=unexpected)
-
-    async def _look_after(self, run_id: str) -> None:
-        await self._commit(run_id, engine.advance)
-
-    async def _execute(self, run_id: str, key: ExecutionKey) -> None:
-        # The claim is committed before the handler starts: from then on the deadline counts, the attempt is in the
-        # ledger, and a handler never runs under a token that another worker could have too.
-        claimed = await self._commit(run_id, partial(self._claim, key))
-        execution = claimed.executions.get(key) if claimed else None
-        if claimed is None or execution is None or execution.lease is None:
-            return
-        # The handler sees the run that the claim was decided on: a second read could show another moment.
-        view, handler = claimed.before, handler_for(self._handlers, execution.role)
-        if handler is None:
-            raise HandlerError(f"role {shown(execution.role)} has no handler")
-        held = LeasedExecution(self._executions, run_id, key, execution, execution.lease, self._lease, view.now)
-        flow = (await self._definition(view)).flows[view.run.flow_id]
-        try:
-            outcome = await execute(held, view.run, flow, handler, self._threads)
-        except LeaseLostError:
-            _log.info("worker %s lost its lease on %s of run %s", self._name, key, run_id)
-            return
-        await self._commit(run_id, partial(self._settle, key, outcome, execution.lease.fencing_token))
-
-    def _claim(self, key: ExecutionKey, view: RunView, definition: MobDefinition) -> Transition | None:
-        return engine.claim(view, definition, key, owner=self._name, lease=self._lease, random=self._random)
-
-    def _settle(
-        self, key: ExecutionKey, outcome: Outcome, token: int, view: RunView, definition: MobDefinition
-    ) -> Transition | None:
-        return engine.settle(view, definition, key, outcome, token=token, random=self._random)
-
-    async def _commit(
-        self, run_id: str, decide: Callable[[RunView, MobDefinition], Transition | None]
-    ) -> Transition | None:
-        """Read, decide, commit; again after a lost compare. None when there is nothing to do (any more).
-
-        A storage that fails is tried again for 15 seconds, so that the result of a long execution survives a failover.
-        """
-        outage = OutageLimit(self._name)
-        while True:
-            try:
-                # A lost compare means that the decision was made on a run that has changed. It is never sent again as
-                # it was: the run is read and decided anew, and often nothing is left to do.
-                view = await self._executions.load(run_id)
-                transition = view and decide(view, await self._definition(view))
-                if transition is None or await self._executions.commit(transition):
-                    return transition
-                outage.end()
-            except (ReadFailedError, WriteFailedError, DurabilityError, EpochChangedError) as error:
-                # An OutcomeUnknownError is a WriteFailedError too, and needs no other treatment: if the commit did
-                # happen, the next read shows it, and the decision finds nothing to do.
-                outage.bear(error)
-                await asyncio.sleep(RETRY_SECONDS)
-
-    async def _definition(self, view: RunView) -> MobDefinition:
-        digest = view.launch.definition
-        # Kept for good: a definition is stored under its digest, so that it never changes.
-        if digest not in self._definitions:
-            self._definitions[digest] = await self._executions.get_definition(digest)
-        return self._definitions[digest]
 
 
 def _pause(work: DueWork) -> float:

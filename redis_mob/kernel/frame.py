@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable
 
 from redis_mob.errors import KernelError, shown
 from redis_mob.kernel.commands import SETTLED_AS, Frame
@@ -137,20 +137,27 @@ def _admit(state: FlowFrameState, command: FrameCommand) -> FlowFrameState:
             f"frame {shown(state.frame_id)}: node {shown(node)} is {state.node_status[node]}, not in the ready queue"
         )
     branch = state.node_branches.get(node)
-    rivals = [
-        other
-        for other in state.ready_queue
-        if other != node and branch is not None and state.node_branches.get(other) == branch
-    ]
+    rivals = () if branch is None else _queued_rivals(state, node, branch)
     changed = ((node, NodeStatus.RUNNING), *((rival, NodeStatus.PENDING) for rival in rivals))
-    gone = {node, *rivals}
+    queue = _without(state.ready_queue, node)
+    for rival in rivals:
+        queue = _without(queue, rival)
     return state.model_copy(
         update={
             "node_status": state.node_status.set(*changed),
-            "ready_queue": tuple(other for other in state.ready_queue if other not in gone),
+            "ready_queue": queue,
             "last_admitted_node": node,
         }
     )
+
+
+def _queued_rivals(state: FlowFrameState, node: str, branch: str) -> list[str]:
+    return [other for other in state.ready_queue if other != node and state.node_branches.get(other) == branch]
+
+
+def _without(queue: tuple[str, ...], node: str) -> tuple[str, ...]:
+    position = queue.index(node)
+    return queue[:position] + queue[position + 1 :]
 
 
 def _settle(state: FlowFrameState, command: FrameCommand) -> FlowFrameState:
@@ -185,27 +192,19 @@ def _ready_queue_after(state: FlowFrameState, statuses: dict[str, NodeStatus]) -
 
     One pass is enough, because the order has every node after its dependencies.
     """
-    pending, ready, any_mode = NodeStatus.PENDING, NodeStatus.READY, DependencyMode.ANY
-    dependencies, modes = state.node_dependencies, state.node_dependency_modes
-    completed = _having(statuses, (NodeStatus.COMPLETED,))
-    unreached = _having(statuses, UNREACHED)
-    queue: list[str] = []
-    for node in state.ordered_nodes:
-        if statuses[node] is pending:
-            needed = dependencies[node]
-            any_of = modes[node] is any_mode
-            if needed and (unreached.issuperset(needed) if any_of else not unreached.isdisjoint(needed)):
-                statuses[node] = NodeStatus.SKIPPED
-                unreached.add(node)
-            elif not needed or (not completed.isdisjoint(needed) if any_of else completed.issuperset(needed)):
-                statuses[node] = ready
-        if statuses[node] is ready:
-            queue.append(node)
-    return tuple(queue)
-
-
-def _having(statuses: Mapping[str, NodeStatus], wanted: Container[NodeStatus]) -> set[str]:
-    return {node for node, status in statuses.items() if status in wanted}
+    pending = [node for node in state.ordered_nodes if statuses[node] is NodeStatus.PENDING]
+    newly_ready = False
+    for node in pending:
+        needed = state.node_dependencies[node]
+        any_of = state.node_dependency_modes[node] is DependencyMode.ANY
+        if needed and (all if any_of else any)(statuses[other] in UNREACHED for other in needed):
+            statuses[node] = NodeStatus.SKIPPED
+        elif not needed or (any if any_of else all)(statuses[other] is NodeStatus.COMPLETED for other in needed):
+            statuses[node] = NodeStatus.READY
+            newly_ready = True
+    # Most results make no node ready. Then only nodes that were skipped leave the queue, and no order is to be made.
+    candidates = state.ordered_nodes if newly_ready else state.ready_queue
+    return tuple(node for node in candidates if statuses[node] is NodeStatus.READY)
 
 
 def _record_output(state: FlowFrameState, command: FrameCommand) -> FlowFrameState:

@@ -6,7 +6,7 @@ One script commits all of it (decision 0006).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -68,6 +68,20 @@ class Transition:
     events: tuple[NewMobEvent, ...] = ()
     terminal_events: tuple[NewMobEvent, ...] = ()
     look_again_at: datetime | None = None
+
+
+    def after(self) -> RunView:
+        """The run as it is once this has happened, for further decisions.
+
+        It has no new rows of the step and iteration ledgers, and no new inputs: no decision looks at these.
+        """
+        before = self.before
+        failures = (*before.run.failure_ledger, *self.failure_rows)
+        return replace(
+            before,
+            run=self.run.model_copy(update={"failure_ledger": failures}),
+            executions={**before.executions, **self.executions},
+        )
 
 
 class DueWork(NamedTuple):

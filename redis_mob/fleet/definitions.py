@@ -1,0 +1,22 @@
+"""The definitions that runs were started with, read once."""
+
+from __future__ import annotations
+
+from redis_mob.contracts import ExecutionStore
+from redis_mob.models.definition import MobDefinition
+from redis_mob.models.transition import RunView
+
+
+class Definitions:
+    """Reads definitions and keeps them for good: one is stored under its digest, so that it never changes."""
+
+    def __init__(self, store: ExecutionStore) -> None:
+        self._store = store
+        self._known: dict[str, MobDefinition] = {}
+
+    async def of(self, view: RunView) -> MobDefinition:
+        """The definition that a run was started with. Raises NotFoundError."""
+        digest = view.launch.definition
+        if digest not in self._known:
+            self._known[digest] = await self._store.get_definition(digest)
+        return self._known[digest]
