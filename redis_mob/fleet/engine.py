@@ -167,9 +167,7 @@ def _give(builder: TransitionBuilder, key: ExecutionKey, claimant: Claimant) -> 
     # in a thread, and its result must not count for this one.
     token = execution.fencing_token + 1
     deadline = execution_deadline(view, builder.flow.steps[execution.step_id])
-    lease = Lease(
-        owner=claimant.owner, fencing_token=token, expires_at=view.now + claimant.lease, deadline=deadline
-    )
+    lease = Lease(owner=claimant.owner, fencing_token=token, expires_at=view.now + claimant.lease, deadline=deadline)
     builder.put(
         key,
         execution.model_copy(update={"status": ExecutionStatus.LEASED, "fencing_token": token, "lease": lease}),

@@ -38,9 +38,7 @@ async def execute(
         return Failed(f"timeout after {held.timeout_ms()}ms")
 
 
-def _context(
-    held: LeasedExecution, run: MobRun, visible: ConditionContext, cancelled: asyncio.Event
-) -> StepContext:
+def _context(held: LeasedExecution, run: MobRun, visible: ConditionContext, cancelled: asyncio.Event) -> StepContext:
     key, execution = held.key, held.execution
     frame = run.frames[key.frame_id].kernel_state
     return StepContext(

@@ -24,7 +24,7 @@ from redis_mob.fleet.slots import Slots
 from redis_mob.fleet.storage_clock import StorageClock
 from redis_mob.kernel.context import ConditionContext, visible_context
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.execution import Execution, ExecutionKey
+from redis_mob.models.execution import Execution, ExecutionKey, Lease
 from redis_mob.models.run import MobRun
 from redis_mob.models.transition import RunView
 
@@ -73,6 +73,8 @@ class RunDriver:
         self._reports: list[Report] = []
         self._view: RunView | None = None
         self._shared_until: datetime | None = None
+        self._unsure: dict[ExecutionKey, Execution] = {}
+        """What a commit was to claim whose outcome is not known."""
         # held while the run is decided, and while a lease in it is renewed: each would make the other lose its compare
         self._lock = asyncio.Lock()
 
@@ -107,16 +109,15 @@ class RunDriver:
         outage = OutageLimit(services.name)
         reports: list[Report] = []
         claims: list[ExecutionKey] = []
-        begun: Sequence[Begun] | None = ()
+        begun: list[Begun] = []
         try:
             while True:
                 reports, self._reports = reports + self._reports, []
                 claims, self._claims = claims + self._claims, []
                 try:
                     async with self._lock:
-                        begun = await self._commit_once(reports, claims)
-                    if begun is not None:
-                        break
+                        if await self._commit_once(reports, claims, begun):
+                            break
                     outage.end()
                 except (ReadFailedError, WriteFailedError, DurabilityError, EpochChangedError) as error:
                     # An OutcomeUnknownError is a WriteFailedError too, and needs no other treatment: if the commit did
@@ -125,42 +126,52 @@ class RunDriver:
                     outage.bear(error)
                     await asyncio.sleep(RETRY_SECONDS)
         finally:
-            services.slots.give_back(len(claims))
-        services.slots.take(len(begun))
+            # each claim came with a slot, and the others took theirs when they were decided
+            with_slots = set(claims)
+            services.slots.give_back(len(claims) - sum(one.held.key in with_slots for one in begun))
         for one in begun:
             self._begin(one)
 
-    async def _commit_once(self, reports: Sequence[Report], claims: Sequence[ExecutionKey]) -> Sequence[Begun] | None:
-        """The executions to begin; None if the run is to be read again, for it has changed."""
+    async def _commit_once(self, reports: Sequence[Report], claims: Sequence[ExecutionKey], begun: list[Begun]) -> bool:
+        """Whether all is decided; False if the run is to be read again, for it has changed."""
         services = self._services
         if self._look_again:
             self._look_again, self._view = False, None
         is_fresh = self._view is None
         view = await self._read() if self._view is None else replace(self._view, now=services.clock.now())
         if view is None:
-            return ()
+            return True
         definition = await services.definitions.of(view)
+        self._view = view
+        unsure, self._unsure = self._unsure, {}
+        claimed = [key for key, execution in unsure.items() if view.executions.get(key) == execution]
+        services.slots.take(len(set(claimed).difference(claims)))
+        begun += self._begun(view, definition, claimed)
         decision = self._decide(view, definition, reports, claims)
         if decision.passed_over and not is_fresh:
             self._view = None
-            return None
+            return False
         if decision.transition is None:
-            self._view = view
-            return ()
+            return True
         # A lost compare means that the decision was made on a run that has changed. It is never sent again as it was:
         # the run is read and decided anew, and often nothing is left to do.
-        extra = max(len(decision.claimed) - len(claims), 0)
+        extra = len(set(decision.claimed).difference(claims))  # of the others the slots are taken already
         services.slots.take(extra)
+        self._unsure = {key: decision.transition.executions[key] for key in decision.claimed}
+        committed = False
         try:
             committed = await services.store.commit(decision.transition)
+            self._unsure = {}
         finally:
-            services.slots.give_back(extra)
+            if not committed:
+                services.slots.give_back(extra)
         if not committed:
             self._view = None
             self._shared_until = services.clock.now() + SHARED
-            return None
+            return False
         self._view = after = decision.transition.after()
-        return self._begun(after, definition, decision.claimed)
+        begun += self._begun(after, definition, decision.claimed)
+        return True
 
     def _decide(
         self, view: RunView, definition: MobDefinition, reports: Sequence[Report], claims: Sequence[ExecutionKey]
@@ -181,17 +192,21 @@ class RunDriver:
             return []
         # One view of the run for all that begin together; they see what was decided in the same transition.
         visible = visible_context(view.run, definition.flows[view.run.flow_id])
-        return [Begun(self._held(view, key), view.run, visible) for key in claimed]
+        executions = [(key, view.executions[key]) for key in claimed]
+        return [
+            Begun(self._held(view, key, execution, execution.lease), view.run, visible)
+            for key, execution in executions
+            if execution.lease is not None
+        ]
 
-    def _held(self, view: RunView, key: ExecutionKey) -> LeasedExecution:
-        services, execution = self._services, view.executions[key]
-        assert execution.lease is not None
+    def _held(self, view: RunView, key: ExecutionKey, execution: Execution, lease: Lease) -> LeasedExecution:
+        services = self._services
         return LeasedExecution(
             services.store,
             self._run_id,
             key,
             execution,
-            execution.lease,
+            lease,
             services.lease,
             view.now,
             self._lock,

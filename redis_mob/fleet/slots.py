@@ -11,28 +11,35 @@ class Slots:
     def __init__(self, number: int) -> None:
         self._free = number
         self._closed = False
-        self._given_back = asyncio.Event()
+        self.given_back = asyncio.Event()
+        """Set when a slot is free again."""
 
     @property
     def free(self) -> int:
         """How many slots may be taken; none once the worker begins nothing more."""
         return 0 if self._closed else max(self._free, 0)
 
-    def take(self, number: int = 1) -> None:
+    def take(self, number: int) -> None:
         """Take slots."""
         self._free -= number
 
-    def give_back(self, number: int = 1) -> None:
-        """Give slots back."""
+    def take_all(self) -> int:
+        """Take all free slots, and return how many these are; `given_back` is about what happens from now on."""
+        self.given_back.clear()
+        taken = self.free
+        self.take(taken)
+        return taken
+
+    def leave(self, number: int) -> None:
+        """Give slots back that were taken and not used."""
         self._free += number
+
+    def give_back(self, number: int = 1) -> None:
+        """Give slots back, and say so."""
         if number:
-            self._given_back.set()
+            self._free += number
+            self.given_back.set()
 
     def close(self) -> None:
         """Let nothing more begin."""
         self._closed = True
-
-    async def wait(self) -> None:
-        """Until slots are given back that were not when this began."""
-        self._given_back.clear()
-        await self._given_back.wait()

@@ -17,16 +17,15 @@ class StorageClock:
     """
 
     def __init__(self) -> None:
-        self._offset: float | None = None
+        self._offset = float("-inf")
 
     def observe(self, now: datetime) -> datetime:
         """Take a time that an answer has just brought; gives it back."""
         offset = now.timestamp() - asyncio.get_running_loop().time()
-        if self._offset is None or not self._offset - SET_BACK_SECONDS < offset < self._offset:
+        if not self._offset - SET_BACK_SECONDS < offset < self._offset:
             self._offset = offset
         return now
 
     def now(self) -> datetime:
         """The estimated time; something must have been observed."""
-        assert self._offset is not None
         return datetime.fromtimestamp(asyncio.get_running_loop().time() + self._offset, UTC)

@@ -120,7 +120,9 @@ class TransitionBuilder:
             return
         # Statuses are the same objects everywhere, and both mappings have the same nodes in the same order.
         changed = [
-            item for item, before in zip(state.node_status.items(), earlier.values(), strict=True) if item[1] is not before
+            item
+            for item, before in zip(state.node_status.items(), earlier.values(), strict=True)
+            if item[1] is not before
         ]
         for node_id, status in changed:
             # A running node is skipped by its own condition, and `skip_step` has told that with its reason.

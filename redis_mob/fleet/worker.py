@@ -127,7 +127,7 @@ class Worker:
         waiters: set[asyncio.Task[Any]] = {
             asyncio.create_task(wake_up.wait(pause)),
             asyncio.create_task(stop.wait()),
-            asyncio.create_task(self._services.slots.wait()),
+            asyncio.create_task(self._services.slots.given_back.wait()),
         }
         try:
             await asyncio.wait(waiters, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
@@ -138,16 +138,20 @@ class Worker:
 
     async def _take_and_start(self) -> float:
         """Take what is due and start on it; returns for how many seconds there is nothing else to do."""
-        services = self._services
-        work = await self._executions.take_due(
-            # Runs are looked after also while all slots are taken: a cancellation or a deadline waits for no handler.
-            max_runs=RUNS_AT_ONCE if len(self._runs) < MOST_RUNS else 0,
-            max_executions=services.slots.free,
-            keep=services.lease,
-            roles=None if "*" in self._handlers else list(self._handlers),
-        )
+        services, taken = self._services, 0
+        reserved = services.slots.take_all()  # or drivers would begin something in them while the storage answers
+        try:
+            work = await self._executions.take_due(
+                # Runs are looked after also while all slots are taken: a cancellation or a deadline must not wait.
+                max_runs=RUNS_AT_ONCE if len(self._runs) < MOST_RUNS else 0,
+                max_executions=reserved,
+                keep=services.lease,
+                roles=None if "*" in self._handlers else list(self._handlers),
+            )
+            taken = len(work.executions)
+        finally:
+            services.slots.leave(reserved - taken)
         services.clock.observe(work.now)
-        services.slots.take(len(work.executions))
         # Taking hides an entry from other workers for the length of a lease. That spreads the work and protects
         # nothing: if an entry is taken twice, because this worker was slow, both try to commit, and one loses.
         for run_id in work.runs:

@@ -69,7 +69,6 @@ class Transition:
     terminal_events: tuple[NewMobEvent, ...] = ()
     look_again_at: datetime | None = None
 
-
     def after(self) -> RunView:
         """The run as it is once this has happened, for further decisions.
 

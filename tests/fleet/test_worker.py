@@ -24,7 +24,7 @@ from redis_mob.errors import (
     ValidationError,
     WriteFailedError,
 )
-from redis_mob.fleet import outage
+from redis_mob.fleet import outage, run_driver
 from redis_mob.fleet import worker as worker_module
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.lease import LeasedExecution
@@ -262,9 +262,10 @@ class Unreliable:
 async def test_commits_that_fail_or_lose_their_reply_change_nothing_in_the_outcome(
     storage: MobStorage, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_module, "RETRY_SECONDS", 0.001)
+    monkeypatch.setattr(run_driver, "RETRY_SECONDS", 0.001)
     monkeypatch.setattr(storage, "executions", store := Unreliable(storage.executions, Random(seed), 0.3))
     steps = {"a": step(), "b": step("a"), "c": step("a", policy=2), "d": step("b", "c")}
+    steps |= {f"e{n}": step(f"e{n - 1}" if n else "d") for n in range(10)}
 
     async def handler(ctx: StepContext) -> dict[str, str]:
         return {"step": ctx.step_id, "member": ctx.member}
@@ -284,7 +285,7 @@ async def test_a_result_that_cannot_be_stored_at_once_is_not_thrown_away(
     """Its lease would outlive the test: no other worker gets to execute the step."""
     store = Unreliable(storage.executions, Random(0), 0)
     monkeypatch.setattr(storage, "executions", store)
-    monkeypatch.setattr(worker_module, "RETRY_SECONDS", 0.001)
+    monkeypatch.setattr(run_driver, "RETRY_SECONDS", 0.001)
 
     async def handler(ctx: StepContext) -> int:
         store.fail_next = 3
@@ -327,7 +328,15 @@ async def test_a_renewal_whose_reply_was_lost_does_not_cost_the_lease(
     )
     store = Kept(execution.model_copy(update={"lease": renewed}), key)
     lost = LeasedExecution(
-        cast("ExecutionStore", store), view.run.run_id, key, execution, execution.lease, SHORT_LEASE, view.now
+        cast("ExecutionStore", store),
+        view.run.run_id,
+        key,
+        execution,
+        execution.lease,
+        SHORT_LEASE,
+        view.now,
+        asyncio.Lock(),
+        lambda _: None,
     )
     assert await lost.renew() is held
     assert (lost.lease == renewed) is held
