@@ -1,0 +1,115 @@
+"""How many steps a second one worker gets through, and what a step costs it, with handlers that do nothing.
+
+Prints a table on stderr, and one JSON object on stdout. Steps a second tell more about the machine than about the
+library: compare the CPU time per step of one form with that of another, in one run.
+
+    python bench/fleet.py [--forms 20x10 1x100 1x1000 chain:20x10 loop:1x200] [--slots 64] [--url embedded:]
+
+A form is runs x parallel steps, runs x the length of a chain, or runs x the iterations of a loop.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import resource
+import sys
+import time
+from typing import Any
+
+from redis_mob import Fleet, MobDefinition, MobStorage, StepContext
+
+FORMS = ("20x10", "1x10", "1x100", "1x1000", "chain:20x10", "loop:1x200")
+
+HEAD = """
+[mob]
+id = "bench"
+[profiles.worker]
+model = "none"
+"""
+STEP = """
+[flows.flow.steps.{name}]
+role = "worker"
+message = "work"
+depends_on = {before}
+"""
+LOOP = """
+[flows.flow.steps.again]
+role = "worker"
+message = "work"
+[flows.flow.root.nodes.loop]
+kind = "repeat_until"
+loop_id = "loop"
+depends_on = []
+depends_on_mode = "all"
+until = {{ op = "eq", path = "steps.again.worker-1", value = "never" }}
+max_iterations = {size}
+[flows.flow.root.nodes.loop.body.nodes.again]
+kind = "step"
+step_id = "again"
+depends_on = []
+depends_on_mode = "all"
+"""
+
+
+def definition_of(kind: str, size: int) -> MobDefinition:
+    """A mob with one flow: so many parallel steps, a chain of so many, or so many iterations of a loop."""
+    if kind == "loop":
+        return MobDefinition.from_toml(HEAD + LOOP.format(size=size))
+    names = [f"step-{number:05}" for number in range(size)]
+    before = [[], *([name] for name in names)] if kind == "chain" else [[]] * size
+    steps = (STEP.format(name=name, before=json.dumps(names)) for name, names in zip(names, before, strict=False))
+    return MobDefinition.from_toml(HEAD + "".join(steps))
+
+
+async def nothing(_ctx: StepContext) -> int:
+    """The handler of all steps."""
+    return 1
+
+
+def cpu_seconds() -> float:
+    """The CPU time that this process has used."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+async def measured(storage: MobStorage, form: str, slots: int) -> dict[str, Any]:
+    """The figures of one form: the runs wait until a worker begins, and it ends them all."""
+    kind, _, numbers = form.rpartition(":")
+    runs, size = map(int, numbers.split("x"))
+    fleet = Fleet(storage, definition_of(kind, size), {"worker": nothing})
+    ids = [await fleet.start("flow") for _ in range(runs)]
+    stop = asyncio.Event()
+    used, began = cpu_seconds(), time.perf_counter()
+    worker = asyncio.create_task(fleet.work(slots, stop))
+    await asyncio.gather(*map(fleet.wait, ids))
+    seconds, cpu = time.perf_counter() - began, cpu_seconds() - used
+    stop.set()
+    await worker
+    steps = runs * size
+    return {
+        "form": form,
+        "slots": slots,
+        "steps/s": round(steps / seconds),
+        "cpu ms/step": round(1000 * cpu / steps, 3),
+    }
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--forms", nargs="+", default=FORMS)
+    parser.add_argument("--slots", type=int, default=64)
+    parser.add_argument("--url", default="embedded:")
+    arguments = parser.parse_args()
+    results: list[dict[str, Any]] = []
+    for number, form in enumerate(arguments.forms):
+        async with MobStorage.open(arguments.url, namespace=f"bench-{os.getpid()}-{number}") as storage:
+            results.append(await measured(storage, form, arguments.slots))
+        print("{form:>14} {steps/s:8} steps/s {cpu ms/step:8.3f} ms CPU a step".format(**results[-1]), file=sys.stderr)
+    print(json.dumps(results))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,137 @@
+"""One driver per run and process: few commits, none of them lost to the same process, and the run is read once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from redis_mob.contracts import ExecutionStore
+from redis_mob.errors import OutcomeUnknownError
+from redis_mob.fleet import run_driver
+from redis_mob.fleet.step_context import StepContext
+from redis_mob.models.definition import MobDefinition
+from redis_mob.models.run import MobRun, MobRunStatus
+from redis_mob.models.transition import RunView, Transition
+from redis_mob.storage import MobStorage
+from tests.fleet.flows import mob, step
+from tests.fleet.working import check_told_once, run_flow
+
+LONG_LEASE = timedelta(minutes=5)
+"""Longer than any test: what is left to a takeover would never be done."""
+
+
+class Counted:
+    """A store that counts what is asked of it, and loses the replies of the commits with these numbers."""
+
+    def __init__(self, store: ExecutionStore, lost_replies: tuple[int, ...] = ()) -> None:
+        self._store = store
+        self._lost_replies = lost_replies
+        self.counts: Counter[str] = Counter()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def load(self, run_id: str) -> RunView | None:
+        self.counts["reads"] += 1
+        return await self._store.load(run_id)
+
+    async def commit(self, transition: Transition) -> bool:
+        self.counts["commits"] += 1
+        number = self.counts["commits"]
+        committed = await self._store.commit(transition)
+        if number in self._lost_replies:
+            raise OutcomeUnknownError("the reply was lost", "token")
+        self.counts["lost"] += not committed
+        return committed
+
+
+def parallel(steps: int) -> MobDefinition:
+    return mob({f"s{number:03}": step() for number in range(steps)})
+
+
+async def work_on(
+    storage: MobStorage, definition: MobDefinition, handler: Any, patch: pytest.MonkeyPatch, **options: Any
+) -> tuple[MobRun, Counter[str]]:
+    lost = options.pop("lost_replies", ())
+    store = Counted(storage.executions, lost)
+    patch.setattr(storage, "executions", store)
+    patch.setattr(run_driver, "RETRY_SECONDS", 0.001)
+    run = await run_flow(storage, definition, handler, lease=LONG_LEASE, **options)
+    assert run.status is MobRunStatus.COMPLETED
+    await check_told_once(storage, run)
+    return run, store.counts
+
+
+async def nothing(_ctx: StepContext) -> int:
+    return 1
+
+
+async def test_one_worker_reads_a_run_once_and_loses_no_commit(
+    storage: MobStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, counts = await work_on(storage, parallel(60), nothing, monkeypatch, concurrency=10)
+    assert len(run.root_step_outputs) == 60
+    assert counts["reads"] == 1
+    assert counts["lost"] == 0
+
+
+async def test_what_arrives_together_is_one_commit(storage: MobStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, counts = await work_on(storage, parallel(60), nothing, monkeypatch, concurrency=60)
+    assert counts["commits"] <= 6, "one to begin all of them, and a few in which they end"
+
+
+async def test_the_next_step_of_a_chain_begins_in_the_commit_that_ends_the_one_before(
+    storage: MobStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain = mob({f"s{number}": step(*([f"s{number - 1}"] if number else [])) for number in range(20)})
+    _, counts = await work_on(storage, chain, nothing, monkeypatch)
+    # now and then the worker is asking for more work at this very moment, and has no slot to give
+    assert 21 <= counts["commits"] < 30
+
+
+async def test_handlers_that_renew_their_leases_all_the_time_cost_no_commit(
+    storage: MobStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def handler(ctx: StepContext) -> bool:
+        return all([await ctx.heartbeat() for _ in range(5)])
+
+    run, counts = await work_on(storage, parallel(20), handler, monkeypatch, concurrency=5)
+    assert set(map(str, run.root_step_outputs.values())) == {"{'worker-1': True}"}
+    assert counts["lost"] == 0
+
+
+@pytest.mark.parametrize("lost", range(1, 7))
+async def test_what_a_commit_of_unknown_outcome_has_claimed_is_begun(
+    storage: MobStorage, monkeypatch: pytest.MonkeyPatch, lost: int
+) -> None:
+    """Left to a takeover, it would wait for as long as the lease."""
+    called: Counter[str] = Counter()
+
+    async def handler(ctx: StepContext) -> int:
+        called[ctx.step_id] += 1
+        return ctx.fencing_token
+
+    steps = {"a": step(), "b": step(), "c": step("a", "b"), "d": step("c"), "e": step("d")}
+    run, counts = await work_on(storage, mob(steps), handler, monkeypatch, lost_replies=(lost,))
+    assert counts["commits"] >= lost or counts["commits"] >= 5
+    assert called == Counter(steps.keys())
+    assert {output["worker-1"] for output in run.root_step_outputs.values()} == {1}
+
+
+async def test_two_workers_share_what_waits_and_each_step_is_done_once(
+    storage: MobStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: Counter[str] = Counter()
+
+    async def handler(ctx: StepContext) -> int:
+        called[ctx.step_id] += 1
+        await asyncio.sleep(0.001)
+        return ctx.fencing_token
+
+    run, _ = await work_on(storage, parallel(60), handler, monkeypatch, concurrency=8, workers=2)
+    assert set(called.values()) == {1}
+    assert {output["worker-1"] for output in run.root_step_outputs.values()} == {1}
