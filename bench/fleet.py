@@ -59,7 +59,7 @@ def definition_of(kind: str, size: int) -> MobDefinition:
     if kind == "loop":
         return MobDefinition.from_toml(HEAD + LOOP.format(size=size))
     names = [f"step-{number:05}" for number in range(size)]
-    before = [[], *([name] for name in names)] if kind == "chain" else [[]] * size
+    before: list[list[str]] = [[], *([name] for name in names)] if kind == "chain" else [[]] * size
     steps = (STEP.format(name=name, before=json.dumps(names)) for name, names in zip(names, before, strict=False))
     return MobDefinition.from_toml(HEAD + "".join(steps))
 

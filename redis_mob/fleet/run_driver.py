@@ -95,6 +95,11 @@ class RunDriver:
         """Whether there is something to decide."""
         return bool(self._look_again or self._claims or self._reports)
 
+    @property
+    def is_under_way(self) -> bool:
+        """Whether the run is known here, and not over: then it is worth to be remembered."""
+        return self._view is not None and not self._view.run.status.is_terminal
+
     async def drive(self) -> None:
         """Commit what follows from all that has arrived, until nothing is left."""
         while self.has_news:

@@ -12,7 +12,7 @@ class Slots:
         self._free = number
         self._closed = False
         self.given_back = asyncio.Event()
-        """Set when a slot is free again."""
+        """Set when a slot is free again; who waits for it clears it before."""
 
     @property
     def free(self) -> int:
@@ -22,17 +22,6 @@ class Slots:
     def take(self, number: int) -> None:
         """Take slots."""
         self._free -= number
-
-    def take_all(self) -> int:
-        """Take all free slots, and return how many these are; `given_back` is about what happens from now on."""
-        self.given_back.clear()
-        taken = self.free
-        self.take(taken)
-        return taken
-
-    def leave(self, number: int) -> None:
-        """Give slots back that were taken and not used."""
-        self._free += number
 
     def give_back(self, number: int = 1) -> None:
         """Give slots back, and say so."""

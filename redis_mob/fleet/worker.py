@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import socket
+from collections import deque
 from collections.abc import Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -27,14 +28,18 @@ from redis_mob.fleet.run_driver import Begun, RunDriver, Services
 from redis_mob.fleet.slots import Slots
 from redis_mob.fleet.step_context import Handler, handler_for
 from redis_mob.fleet.storage_clock import StorageClock
+from redis_mob.models.execution import ExecutionKey
 from redis_mob.models.transition import DueWork
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 
 RUNS_AT_ONCE = 8
 """Runs that one worker takes in one go: few, so that what is due spreads over all workers."""
 
-MOST_RUNS = 256
-"""Runs that one worker is at; with more it takes no further ones."""
+MOST_RUNS = 64
+"""Runs that one worker decides at a time; with more it takes no further ones."""
+
+KNOWN_RUNS = 256
+"""Runs that a worker remembers, so that it need not read them again."""
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +57,11 @@ class _Run:
     driver: RunDriver = field(init=False)
     driving: asyncio.Task[None] | None = None
     executing: int = 0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing in this process is at the run."""
+        return self.driving is None and not self.executing
 
 
 class Worker:
@@ -87,6 +97,8 @@ class Worker:
             random=random or Random(),  # noqa: S311  # spreads retries, guards nothing
         )
         self._runs: dict[str, _Run] = {}
+        self._driving: set[asyncio.Task[None]] = set()
+        self._waiting: deque[tuple[str, ExecutionKey]] = deque()
         self._at_work: set[asyncio.Task[None]] = set()
         self._threads = ThreadPoolExecutor(max_workers=concurrency, thread_name_prefix="redis-mob-step")
 
@@ -138,49 +150,69 @@ class Worker:
 
     async def _take_and_start(self) -> float:
         """Take what is due and start on it; returns for how many seconds there is nothing else to do."""
-        services, taken = self._services, 0
-        reserved = services.slots.take_all()  # or drivers would begin something in them while the storage answers
-        try:
-            work = await self._executions.take_due(
-                # Runs are looked after also while all slots are taken: a cancellation or a deadline must not wait.
-                max_runs=RUNS_AT_ONCE if len(self._runs) < MOST_RUNS else 0,
-                max_executions=reserved,
-                keep=services.lease,
-                roles=None if "*" in self._handlers else list(self._handlers),
-            )
-            taken = len(work.executions)
-        finally:
-            services.slots.leave(reserved - taken)
+        services = self._services
+        services.slots.given_back.clear()
+        self._claim_waiting()
+        work = await self._executions.take_due(
+            # Runs are looked after also while all slots are taken: a cancellation or a deadline waits for no handler.
+            max_runs=RUNS_AT_ONCE if len(self._driving) < MOST_RUNS else 0,
+            max_executions=0 if self._waiting else services.slots.free,
+            keep=services.lease,
+            roles=None if "*" in self._handlers else list(self._handlers),
+        )
         services.clock.observe(work.now)
         # Taking hides an entry from other workers for the length of a lease. That spreads the work and protects
         # nothing: if an entry is taken twice, because this worker was slow, both try to commit, and one loses.
         for run_id in work.runs:
-            self._run(run_id).driver.look_again()
-        for run_id, key in work.executions:
-            self._run(run_id).driver.claim(key)
-        for run_id in {*work.runs, *(run_id for run_id, _ in work.executions)}:
-            self._drive(self._run(run_id))
+            run = self._run(run_id)
+            run.driver.look_again()
+            self._drive(run)
+        self._waiting.extend(work.executions)
+        self._claim_waiting()
         return 0.0 if work.runs or work.executions else _pause(work)
 
+    def _claim_waiting(self) -> None:
+        """Claim what was taken, as far as there are slots.
+
+        A driver may have begun something in these slots while the storage answered. Then the others wait for the next
+        ones; if that takes longer than they are hidden, another worker has them.
+        """
+        while self._waiting and self._services.slots.free:
+            run_id, key = self._waiting.popleft()
+            self._services.slots.take(1)
+            run = self._run(run_id)
+            run.driver.claim(key)
+            self._drive(run)
+
     def _run(self, run_id: str) -> _Run:
-        if run_id not in self._runs:
+        run = self._runs.pop(run_id, None)
+        if run is None:
             run = _Run(run_id)
             run.driver = RunDriver(run_id, self._services, partial(self._begin, run))
-            self._runs[run_id] = run
-        return self._runs[run_id]
+            if len(self._runs) >= KNOWN_RUNS:
+                oldest = next((known for known in self._runs.values() if known.is_idle), None)
+                self._forget(oldest)
+        self._runs[run_id] = run  # the latest comes last
+        return run
+
+    def _forget(self, run: _Run | None) -> None:
+        if run is not None:
+            del self._runs[run.run_id]
 
     def _drive(self, run: _Run) -> None:
         """Let the driver of a run decide on what it was told, unless it is at it already."""
         if run.driving is None:
             run.driving = self._start(run.driver.drive())
-            run.driving.add_done_callback(lambda _task: self._driven(run))
+            self._driving.add(run.driving)
+            run.driving.add_done_callback(lambda task: self._driven(run, task))
 
-    def _driven(self, run: _Run) -> None:
+    def _driven(self, run: _Run, task: asyncio.Task[None]) -> None:
+        self._driving.discard(task)
         run.driving = None
         if run.driver.has_news:
             self._drive(run)
-        elif not run.executing:
-            del self._runs[run.run_id]
+        elif run.is_idle and not run.driver.is_under_way:
+            self._forget(run)
 
     def _begin(self, run: _Run, begun: Begun) -> None:
         run.executing += 1
