@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID, uuid5
 
 from redis_mob.fleet.deadline import ended_before_deadline
-from redis_mob.fleet.handler_call import outcome_of, start_handler
+from redis_mob.fleet.handler_call import start_handler
 from redis_mob.fleet.heartbeat import heartbeat
 from redis_mob.fleet.lease import LeasedExecution
 from redis_mob.fleet.outcome import Failed, Outcome
@@ -34,7 +34,7 @@ async def execute(
     async with heartbeat(held) as lease_lost:
         work = start_handler(handler, context, threads)
         if await ended_before_deadline(work, lease_lost, held.seconds_left(), cancelled):
-            return outcome_of(work)
+            return work.result()
         return Failed(f"timeout after {held.timeout_ms()}ms")
 
 

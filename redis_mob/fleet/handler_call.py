@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from redis_mob.fleet.outcome import MAX_OUTPUT_DEPTH, Failed, Outcome, Succeeded
@@ -12,42 +15,63 @@ from redis_mob.fleet.step_context import Handler, StepContext, StepFailed
 from redis_mob.models.base import check_json
 
 
-def start_handler(handler: Handler, context: StepContext, threads: ThreadPoolExecutor) -> asyncio.Task[Any]:
-    """Start a handler in a task of its own: a coroutine function in this event loop, any other callable in a thread."""
-    work = asyncio.create_task(_call(handler, context, threads))
-    work.add_done_callback(_retrieve_exception)
-    return work
+def start_handler(handler: Handler, context: StepContext, threads: ThreadPoolExecutor) -> asyncio.Task[Outcome]:
+    """Start a handler in a task of its own: a coroutine function in this event loop, any other callable in a thread.
+
+    The task gives the outcome. It is cancelled if the task is, and by nothing else.
+    """
+    return asyncio.create_task(_outcome(handler, context, threads))
+
+
+async def _outcome(handler: Handler, context: StepContext, threads: ThreadPoolExecutor) -> Outcome:
+    # Nothing that a handler raises may leave the task: asyncio ends the loop for SystemExit and KeyboardInterrupt, a
+    # future takes no StopIteration, and a CancelledError would pass for the cancellation of the task. Ctrl-C is not
+    # among them: asyncio takes the signal itself and cancels the main task.
+    try:
+        value = await _call(handler, context, threads)
+    except asyncio.CancelledError as cancelled:
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            raise
+        return _failed(cancelled)
+    except BaseException as error:  # noqa: BLE001
+        return _failed(error)
+    return _failed(value.error) if isinstance(value, _Raised) else Succeeded(value)
+
+
+def _failed(error: BaseException) -> Failed:
+    match error:
+        case StepFailed():
+            return Failed(_text(error.reason), error.retryable, "StepFailed", _json(error.detail))
+        case asyncio.CancelledError():
+            # The handler cancelled itself, or awaited a task that was cancelled.
+            return Failed("the handler was cancelled from within", error_class="CancelledError")
+        case _:
+            name, text = type(error).__name__, _text(error)
+            return Failed(f"{name}: {text}" if text else name, error_class=name)
 
 
 async def _call(handler: Handler, context: StepContext, threads: ThreadPoolExecutor) -> Any:
     if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None)):  # noqa: B004
         return await handler(context)
-    value = await asyncio.get_running_loop().run_in_executor(threads, handler, context)
+    # context variables, such as those of tracing, reach a thread only in a copy of this task's context
+    within = contextvars.copy_context()
+    called = await asyncio.get_running_loop().run_in_executor(threads, within.run, partial(_called, handler, context))
     # A lambda or a partial around a coroutine function does not look like one; its value does.
-    return await value if inspect.isawaitable(value) else value
+    return await called if inspect.isawaitable(called) else called
 
 
-def _retrieve_exception(work: asyncio.Task[Any]) -> None:
-    # The result of a cancelled handler is dropped. If it raised instead of stopping, asyncio would log "Task exception
-    # was never retrieved", though the outcome of the execution is decided already.
-    if not work.cancelled():
-        work.exception()
+@dataclass(frozen=True, slots=True)
+class _Raised:
+    """What a function in a thread raised: a future refuses StopIteration and never ends, a coroutine changes it."""
+
+    error: BaseException
 
 
-def outcome_of(work: asyncio.Task[Any]) -> Outcome:
-    """The outcome of a handler that has ended by itself."""
-    if work.cancelled():
-        # The handler cancelled itself, or awaited a task that was cancelled. It fails like any other: if the
-        # cancellation went on up from here, it would end the worker.
-        return Failed("the handler was cancelled from within", error_class="CancelledError")
-    match work.exception():
-        case None:
-            return Succeeded(work.result())
-        case StepFailed() as failed:
-            return Failed(_text(failed.reason), failed.retryable, "StepFailed", _json(failed.detail))
-        case error:
-            name, text = type(error).__name__, _text(error)
-            return Failed(f"{name}: {text}" if text else name, error_class=name)
+def _called(handler: Handler, context: StepContext) -> Any:
+    try:
+        return handler(context)
+    except BaseException as error:  # noqa: BLE001
+        return _Raised(error)
 
 
 def _text(value: object) -> str:

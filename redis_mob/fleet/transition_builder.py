@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from operator import is_
+from itertools import compress
+from operator import is_, is_not
 from typing import Any
 
 from redis_mob.kernel.actions import EvaluateUntil, MachineAction
@@ -119,12 +120,8 @@ class TransitionBuilder:
         if earlier is state.node_status:
             return
         # Statuses are the same objects everywhere, and both mappings have the same nodes in the same order.
-        changed = [
-            item
-            for item, before in zip(state.node_status.items(), earlier.values(), strict=True)
-            if item[1] is not before
-        ]
-        for node_id, status in changed:
+        differs = map(is_not, state.node_status.values(), earlier.values())
+        for node_id, status in compress(state.node_status.items(), differs):
             # A running node is skipped by its own condition, and `skip_step` has told that with its reason.
             if status is NodeStatus.SKIPPED and earlier[node_id] in (NodeStatus.PENDING, NodeStatus.READY):
                 step_id = self.machine.step_of(frame_id, node_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from redis_mob.errors import KernelError, shown
 from redis_mob.kernel.commands import SETTLED_AS, Frame
@@ -192,8 +192,10 @@ def _ready_queue_after(state: FlowFrameState, statuses: dict[str, NodeStatus]) -
 
     One pass is enough, because the order has every node after its dependencies.
     """
-    pending = [node for node in state.ordered_nodes if statuses[node] is NodeStatus.PENDING]
     newly_ready = False
+    pending: Iterable[str] = ()
+    if NodeStatus.PENDING in statuses.values():
+        pending = [node for node in state.ordered_nodes if statuses[node] is NodeStatus.PENDING]
     for node in pending:
         needed = state.node_dependencies[node]
         any_of = state.node_dependency_modes[node] is DependencyMode.ANY

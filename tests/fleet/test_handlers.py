@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import threading
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,12 +14,15 @@ import pytest
 from redis_mob import StepContext, StepFailed
 from redis_mob.fleet import deadline
 from redis_mob.fleet.fleet import Fleet
+from redis_mob.fleet.step_context import Handler
 from redis_mob.models.conditions import GtCondition
 from redis_mob.models.run import MobRun, MobRunStatus
 from redis_mob.storage import MobStorage
 from redis_mob.testing.waiting import until
 from tests.fleet.flows import FLOW, loop, mob, node, step
 from tests.fleet.working import at_work, failure_of, run_flow, run_step
+
+TRACE: ContextVar[str] = ContextVar("trace", default="")
 
 
 def output(run: MobRun) -> Any:
@@ -156,6 +160,59 @@ async def test_an_exception_is_a_failure_that_names_it(
     assert failure.reason == reason
     assert failure.error_report.reason == {"exception": named}
     assert failure.error.retryable is True
+
+
+class Own(BaseException):
+    """An exception of the kind that most code does not catch."""
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (SystemExit("no input given"), "SystemExit: no input given"),
+        (SystemExit(3), "SystemExit: 3"),
+        (KeyboardInterrupt(), "KeyboardInterrupt"),
+        (GeneratorExit(), "GeneratorExit"),
+        (StopIteration("empty"), "StopIteration: empty"),
+        (StopAsyncIteration(), "StopAsyncIteration"),
+        (asyncio.CancelledError(), "the handler was cancelled from within"),
+        (Own("stop"), "Own: stop"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
+)
+@pytest.mark.parametrize("kind", ["thread", "loop", "awaited"])
+async def test_no_exception_of_a_handler_hurts_its_worker(
+    storage: MobStorage, error: BaseException, reason: str, kind: str
+) -> None:
+    """asyncio ends its loop for some of them, and a future never ends for another."""
+
+    def plain(_ctx: StepContext) -> None:
+        raise error
+
+    async def coroutine(_ctx: StepContext) -> None:
+        raise error
+
+    def awaited(ctx: StepContext) -> Any:
+        return coroutine(ctx)
+
+    kinds: dict[str, Handler] = {"thread": plain, "loop": coroutine, "awaited": awaited}
+    if isinstance(error, StopIteration) and kind != "thread":
+        reason = "RuntimeError: coroutine raised StopIteration"
+
+    handlers: dict[str, Handler] = {"worker": kinds[kind], "other": lambda _ctx: "alive"}
+    steps = {"a": step(), "b": step(role="other", policy="any")}
+    run = await run_flow(storage, mob(steps), handlers)
+    assert [failure.reason for failure in run.failure_ledger] == [reason]
+    assert run.root_step_outputs == {"b": "alive"}
+
+
+@pytest.mark.parametrize("plain", [True, False])
+async def test_context_variables_reach_the_handler(storage: MobStorage, plain: bool) -> None:
+    async def coroutine(_ctx: StepContext) -> str:
+        return TRACE.get()
+
+    TRACE.set("of the worker")
+    assert output(await run_step(storage, (lambda _ctx: TRACE.get()) if plain else coroutine)) == "of the worker"
 
 
 @pytest.mark.parametrize(
