@@ -10,9 +10,10 @@
 --- @include lib/arguments
 --- @include lib/key_types
 --- @include lib/mutate
+--- @include lib/schedule
 
 local LOOKED_AT = 1000
-local NOW = math.floor(now() / 1000)
+local NOW = now_in_milliseconds()
 
 local function is_served(member, prefixes)
   for _, prefix in ipairs(prefixes) do
@@ -41,7 +42,7 @@ end
 --- @keys meta due ready
 --- @args max_runs max_executions keep prefixes*
 expect_sorted_sets(ready)
-local runs = take_from(due, tonumber(max_runs), keep, {})
+local runs = take_from(due, tonumber(max_runs), keep + IN_HAND, {})
 local executions = take_from(ready, tonumber(max_executions), keep, prefixes)
 -- A schedule that has lost entries would let runs wait for ever. While there is work it is done first: the script has
 -- written already.

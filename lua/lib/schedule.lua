@@ -1,7 +1,20 @@
 -- What must happen when: sorted sets by milliseconds of the server's clock.
 
 --- @include lib/arguments
+--- @include lib/clock
 --- @include lib/mutate
+
+-- A time that ends in a half is that of a run which a worker has in hand: until then it is not due for others.
+local IN_HAND = 0.5
+
+local function now_in_milliseconds()
+  return math.floor(now() / 1000)
+end
+
+local function is_in_hand(key, member)
+  local at = tonumber(redis.call('ZSCORE', key, member) or 0)
+  return at % 1 == IN_HAND and at > now_in_milliseconds()
+end
 
 -- an empty time takes the member out
 local function take_time()

@@ -45,9 +45,6 @@ def require_encodable(transition: Transition) -> None:
         for key, execution in transition.executions.items():
             execution_field(key)
             encode_execution(execution)
-        for key in transition.unchanged:
-            execution_field(key)
-            encode_execution(before.executions[key])
         ledgers.encode_inputs(transition.inputs)
         for recorded in transition.outputs:
             ledgers.encode_recorded(recorded)

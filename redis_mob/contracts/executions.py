@@ -48,8 +48,9 @@ class ExecutionStore(Protocol):
     async def commit(self, transition: Transition) -> bool:
         """Make a transition happen with everything that belongs to it, exactly once (contract: executions-3).
 
-        False, with nothing written, if the run does not exist; if it, a frame or loop it changes, or an execution it
-        changes or is based on is not what was read; or if cancellation was requested since (contract: executions-4).
+        False, with nothing written, if the run does not exist or is over; if a frame, loop or execution it changes is
+        not what was read; if cancellation was requested since; and for a decision, if the flow state is another one,
+        or there was a decision since (contract: executions-4, executions-13).
         """
         ...
 

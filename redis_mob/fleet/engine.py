@@ -16,12 +16,12 @@ from typing import NamedTuple
 
 from redis_mob.fleet.advance import advance_fully
 from redis_mob.fleet.deadline import execution_deadline, is_out_of_time
-from redis_mob.fleet.outcome import Outcome
+from redis_mob.fleet.outcome import Failed, Outcome, Succeeded, accepted
 from redis_mob.fleet.settlement import settle_execution
 from redis_mob.fleet.takeover import take_over
 from redis_mob.fleet.transition_builder import TransitionBuilder, target
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, Lease
+from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, Lease, ReportedFailure
 from redis_mob.models.flow_events import StepDispatched
 from redis_mob.models.run import MobRunStatus, StepRunStatus
 from redis_mob.models.transition import RunView, Transition
@@ -71,22 +71,21 @@ def decide(
     claimant: Claimant,
     random: Random,
 ) -> Decision:
-    """Take these reports, go on from there as far as possible, and give the claimant its executions.
+    """Take these reports, and those that are stored, go on from there, and give the claimant its executions.
 
-    A claim is refused of an execution that does not wait, or whose lease has not expired; a report, when the lease is
+    A claim is refused of an execution that does not wait, or whose lease has expired; a report, when the lease is
     no longer its worker's. A takeover counts as a new attempt. In a run that must end nothing is given any more.
     """
     builder = TransitionBuilder(view, definition)
+    _settle_reported(builder, random)
     passed_over = False
     for report in reports:
         passed_over |= not _settle(builder, report, random)
     claimed: list[ExecutionKey] = []
     for key in claims:
-        # The schedule only hints. Between taking an entry from it and reading the run, another worker may have claimed
-        # the execution or ended the run, so that the run itself is asked.
         execution = builder.execution(key)
-        if execution is None or view.run.status is not MobRunStatus.RUNNING or not execution.is_claimable(view.now):
-            passed_over |= not _is_known_to_be_taken(execution, claimant)
+        if execution is None or not _is_claimable(view, execution):
+            passed_over |= not _is_known_to_be_taken(view, execution, claimant)
         elif _must_end(view) or execution.lease is None or take_over(builder, key, execution, random) is not None:
             claimed.append(key)
     advance_fully(builder)
@@ -95,18 +94,71 @@ def decide(
     return Decision(builder.transition(), tuple(claimed), passed_over)
 
 
-def advance(view: RunView, definition: MobDefinition) -> Transition | None:
-    """Everything that can happen in a run without a result from a member."""
+def note(
+    view: RunView,
+    definition: MobDefinition,
+    *,
+    reports: Iterable[Report] = (),
+    claims: Iterable[ExecutionKey] = (),
+    claimant: Claimant,
+) -> Decision:
+    """Write down what concerns single executions, and decide nothing.
+
+    Outcomes are kept with their executions until somebody decides on them. A claim of an execution whose lease has
+    expired is passed over, and so are all in a run that must end: these take a decision.
+    """
     builder = TransitionBuilder(view, definition)
+    noted, passed_over = 0, False
+    for key, token, outcome in reports:
+        execution = builder.execution(key)
+        if execution is None or not _is_held(execution, token):
+            passed_over = True
+            continue
+        noted += 1
+        match accepted(outcome, execution.step_id, view.launch):
+            case Succeeded(output):
+                builder.close(key, status=ExecutionStatus.REPORTED, output=output)
+            case Failed(reason, retryable, error_class, detail):
+                failure = ReportedFailure(reason=reason, retryable=retryable, error_class=error_class, detail=detail)
+                builder.close(key, status=ExecutionStatus.REPORTED, failure=failure)
+    claimed: list[ExecutionKey] = []
+    for key in claims:
+        execution = builder.execution(key)
+        waits = execution is not None and execution.status is ExecutionStatus.WAITING
+        if waits and _give(builder, key, claimant):
+            claimed.append(key)
+        else:
+            passed_over |= not _is_known_to_be_taken(view, execution, claimant)
+    return Decision(builder.fact(noted), tuple(claimed), passed_over)
+
+
+def advance(view: RunView, definition: MobDefinition, random: Random | None = None) -> Transition | None:
+    """Everything that can happen in a run without a new result from a member."""
+    builder = TransitionBuilder(view, definition)
+    _settle_reported(builder, random or Random())  # noqa: S311  # spreads retries, guards nothing
     advance_fully(builder)
     return builder.transition()
+
+
+def give_back(view: RunView) -> Transition | None:
+    """The decision that nothing is to be done but to wait for the deadline, or for a report; None if the run is over.
+
+    A worker that has a run in hand commits it, or no report would make the run due before that worker's time is up.
+    """
+    if view.run.status.is_terminal:
+        return None
+    return Transition(before=view, run=view.run, look_again_at=view.deadline)
 
 
 def claim(
     view: RunView, definition: MobDefinition, key: ExecutionKey, *, owner: str, lease: timedelta, random: Random
 ) -> Transition | None:
-    """Give one execution to a worker; see `decide`. None if there is nothing to claim."""
-    decision = decide(view, definition, claims=(key,), claimant=Claimant(owner, lease), random=random)
+    """Give one execution to a worker; see `decide` and `note`. None if there is nothing to claim."""
+    claimant = Claimant(owner, lease)
+    noted = note(view, definition, claims=(key,), claimant=claimant)
+    if noted.claimed:
+        return noted.transition
+    decision = decide(view, definition, claims=(key,), claimant=claimant, random=random)
     return None if decision.passed_over else decision.transition
 
 
@@ -114,33 +166,67 @@ def settle(
     view: RunView, definition: MobDefinition, key: ExecutionKey, outcome: Outcome, *, token: int, random: Random
 ) -> Transition | None:
     """Take the outcome of one execution, and go on from there. None if the lease is no longer that of its worker."""
-    builder = TransitionBuilder(view, definition)
-    if not _settle(builder, Report(key, token, outcome), random):
-        return None
-    advance_fully(builder)
-    return builder.transition()
+    report = Report(key, token, outcome)
+    decision = decide(view, definition, reports=(report,), claimant=Claimant("", timedelta()), random=random)
+    return None if decision.passed_over else decision.transition
+
+
+def report(
+    view: RunView, definition: MobDefinition, key: ExecutionKey, outcome: Outcome, *, token: int
+) -> Transition | None:
+    """Keep the outcome of one execution for a later decision. None if the lease is no longer that of its worker."""
+    noted = note(view, definition, reports=(Report(key, token, outcome),), claimant=Claimant("", timedelta()))
+    return None if noted.passed_over else noted.transition
 
 
 def _settle(builder: TransitionBuilder, report: Report, random: Random) -> bool:
     """Take an outcome; False if the lease was taken over, or the execution was canceled."""
     execution = builder.execution(report.key)
-    # The token is compared and not the expiry: a result that comes late, but before a takeover, is as good as any.
-    if execution is None or execution.lease is None or execution.lease.fencing_token != report.token:
+    if execution is None or not _is_held(execution, report.token):
         return False
-    settle_execution(builder, report.key, execution, report.outcome, random)
+    outcome = accepted(report.outcome, execution.step_id, builder.view.launch)
+    settle_execution(builder, report.key, execution, outcome, random)
     return True
 
 
-def _is_known_to_be_taken(execution: Execution | None, claimant: Claimant) -> bool:
-    """Whether this worker has claimed an execution since it took it from the schedule, or it is over."""
-    if execution is None:
-        return False
-    lease = execution.lease
-    return execution.claimable_at is None or (lease is not None and lease.owner == claimant.owner)
+def _is_held(execution: Execution, token: int) -> bool:
+    # The token is compared and not the expiry: a result that comes late, but before a takeover, is as good as any.
+    return execution.lease is not None and execution.lease.fencing_token == token
+
+
+def _settle_reported(builder: TransitionBuilder, random: Random) -> None:
+    """Take the outcomes that are stored without a decision, by identity: their order of arrival is not kept."""
+    stored = [key for key, one in builder.view.executions.items() if one.status is ExecutionStatus.REPORTED]
+    for key in sorted(stored):
+        execution = builder.execution(key)
+        if execution is not None and execution.status is ExecutionStatus.REPORTED:  # else its step ended before
+            settle_execution(builder, key, execution, _reported(execution), random)
+
+
+def _reported(execution: Execution) -> Outcome:
+    failure = execution.failure
+    if failure is None:
+        return Succeeded(execution.output)
+    return Failed(failure.reason, failure.retryable, failure.error_class, failure.detail)
+
+
+def _is_claimable(view: RunView, execution: Execution) -> bool:
+    # The schedule only hints. Between taking an entry from it and reading the run, another worker may have claimed the
+    # execution or ended the run, so that the run itself is asked.
+    return view.run.status is MobRunStatus.RUNNING and execution.is_claimable(view.now)
 
 
 def _must_end(view: RunView) -> bool:
     return view.cancel_requested or is_out_of_time(view)
+
+
+def _is_known_to_be_taken(view: RunView, execution: Execution | None, claimant: Claimant) -> bool:
+    """Whether this worker has claimed an execution since it took it from the schedule, or it is over."""
+    if execution is None:
+        return False
+    lease = execution.lease
+    has_it = lease is not None and lease.owner == claimant.owner and not execution.is_claimable(view.now)
+    return execution.claimable_at is None or has_it
 
 
 def _begin_more(builder: TransitionBuilder, claimant: Claimant, claimed: list[ExecutionKey]) -> list[ExecutionKey]:

@@ -6,7 +6,7 @@ from collections import Counter
 
 from redis_mob.fleet.step_end import complete_step, fail_step
 from redis_mob.fleet.transition_builder import TransitionBuilder
-from redis_mob.models.execution import ExecutionKey, ExecutionStatus
+from redis_mob.models.execution import ExecutionStatus
 from redis_mob.models.flow_spec import CollectAll, CollectAny, CollectionPolicy, CollectQuorum
 
 
@@ -28,6 +28,9 @@ def successes_required(policy: CollectionPolicy, members: int) -> int:
 
 def decide_step(builder: TransitionBuilder, frame_id: str, node_id: str, step_id: str) -> None:
     """End the step as soon as its outcome is certain, even if other members are still at work (contract: engine-12)."""
+    # Two workers may bring in the last two results at the same time. Each sees the other's execution still open and
+    # decides to wait; if both commits won, no further result would come and the step would hang. So every decision
+    # compares the version of the run: one of the two loses, reads both results, and decides the step.
     executions = builder.executions_of(frame_id, node_id)
     by_status = Counter(execution.status for execution in executions.values())
     successes, failures = by_status[ExecutionStatus.COMPLETED], by_status[ExecutionStatus.FAILED]
@@ -41,8 +44,3 @@ def decide_step(builder: TransitionBuilder, frame_id: str, node_id: str, step_id
             if execution.status is ExecutionStatus.FAILED
         ]
         fail_step(builder, frame_id, node_id, step_id, "; ".join(reasons))
-    else:
-        # Two workers may bring in the last two results at the same time. Each sees the other's execution still open
-        # and decides to wait; if both commits won, no further result would come and the step would hang. So the
-        # commit compares the open executions too: one of the two loses, reads both results, and decides the step.
-        builder.rely_on(ExecutionKey(frame_id, node_id, member) for member in executions)

@@ -17,7 +17,7 @@ from random import Random
 from redis_mob.contracts import ExecutionStore
 from redis_mob.errors import DurabilityError, EpochChangedError, ReadFailedError, WriteFailedError
 from redis_mob.fleet.definitions import Definitions
-from redis_mob.fleet.engine import Claimant, Decision, Report, decide
+from redis_mob.fleet.engine import Claimant, Decision, Report, decide, give_back, note
 from redis_mob.fleet.lease import LeasedExecution
 from redis_mob.fleet.outage import OutageLimit
 from redis_mob.fleet.slots import Slots
@@ -26,10 +26,10 @@ from redis_mob.kernel.context import ConditionContext, visible_context
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import Execution, ExecutionKey, Lease
 from redis_mob.models.run import MobRun
-from redis_mob.models.transition import RunView
+from redis_mob.models.transition import RunView, Transition
 
 SHARED = timedelta(seconds=10)
-"""How long after a lost compare other workers are taken to be at the run too: they get their part by the schedule."""
+"""How long other workers are taken to be at the run after one was seen: they get their part by the schedule."""
 
 RETRY_SECONDS = 0.2
 """How long a driver waits before it tries a failed transition again."""
@@ -72,6 +72,8 @@ class RunDriver:
         self._claims: list[ExecutionKey] = []
         self._reports: list[Report] = []
         self._view: RunView | None = None
+        self._leads = False
+        """Whether this worker decides on the run: it was the last to be asked to, and has lost no decision since."""
         self._shared_until: datetime | None = None
         self._unsure: dict[ExecutionKey, Execution] = {}
         """What a commit was to claim whose outcome is not known."""
@@ -137,10 +139,11 @@ class RunDriver:
         for one in begun:
             self._begin(one)
 
-    async def _commit_once(self, reports: Sequence[Report], claims: Sequence[ExecutionKey], begun: list[Begun]) -> bool:
-        """Whether all is decided; False if the run is to be read again, for it has changed."""
+    async def _commit_once(self, reports: list[Report], claims: list[ExecutionKey], begun: list[Begun]) -> bool:
+        """Whether all that was told is decided or written down; False if the run has changed: it is read again."""
         services = self._services
-        if self._look_again:
+        looks = self._look_again
+        if looks:
             self._look_again, self._view = False, None
         is_fresh = self._view is None
         view = await self._read() if self._view is None else replace(self._view, now=services.clock.now())
@@ -152,44 +155,77 @@ class RunDriver:
         claimed = [key for key, execution in unsure.items() if view.executions.get(key) == execution]
         services.slots.take(len(set(claimed).difference(claims)))
         begun += self._begun(view, definition, claimed)
-        decision = self._decide(view, definition, reports, claims)
+        self._leads |= looks
+        only_notes = not self._leads and bool(reports or claims)
+        decision = self._noted(view, definition, reports, claims) if only_notes else None
+        if decision is None or (decision.passed_over and is_fresh):
+            decision = self._decided(view, definition, reports, claims)
+        transition = decision.transition
         if decision.passed_over and not is_fresh:
             self._view = None
             return False
-        if decision.transition is None:
-            return True
+        if transition is None and looks:
+            transition = give_back(view)
+        return transition is None or await self._committed(transition, decision.claimed, claims, definition, begun)
+
+    async def _committed(
+        self,
+        transition: Transition,
+        claimed: Sequence[ExecutionKey],
+        claims: Sequence[ExecutionKey],
+        definition: MobDefinition,
+        begun: list[Begun],
+    ) -> bool:
+        """Whether a transition has happened; then its executions are among those to begin."""
         # A lost compare means that the decision was made on a run that has changed. It is never sent again as it was:
         # the run is read and decided anew, and often nothing is left to do.
-        extra = len(set(decision.claimed).difference(claims))  # of the others the slots are taken already
+        services = self._services
+        extra = len(set(claimed).difference(claims))  # of the others the slots are taken already
         services.slots.take(extra)
-        self._unsure = {key: decision.transition.executions[key] for key in decision.claimed}
+        self._unsure = {key: transition.executions[key] for key in claimed}
         committed = False
         try:
-            committed = await services.store.commit(decision.transition)
+            committed = await services.store.commit(transition)
             self._unsure = {}
         finally:
             if not committed:
                 services.slots.give_back(extra)
         if not committed:
             self._view = None
+            self._leads = False
             self._shared_until = services.clock.now() + SHARED
             return False
-        self._view = after = decision.transition.after()
-        begun += self._begun(after, definition, decision.claimed)
+        self._view = after = transition.after()
+        begun += self._begun(after, definition, claimed)
         return True
 
-    def _decide(
+    @property
+    def _is_shared(self) -> bool:
+        """Whether another worker has been at the run a moment ago."""
+        return self._shared_until is not None and self._services.clock.now() < self._shared_until
+
+    def _claimant(self) -> Claimant:
+        services = self._services
+        return Claimant(services.name, services.lease, services.slots.free, not self._is_shared, services.serves)
+
+    def _noted(
         self, view: RunView, definition: MobDefinition, reports: Sequence[Report], claims: Sequence[ExecutionKey]
     ) -> Decision:
-        services = self._services
-        alone = services.clock.now() >= self._shared_until if self._shared_until else True
-        claimant = Claimant(services.name, services.lease, services.slots.free, alone, services.serves)
-        return decide(view, definition, reports=reports, claims=claims, claimant=claimant, random=services.random)
+        return note(view, definition, reports=reports, claims=claims, claimant=self._claimant())
+
+    def _decided(
+        self, view: RunView, definition: MobDefinition, reports: Sequence[Report], claims: Sequence[ExecutionKey]
+    ) -> Decision:
+        claimant, random = self._claimant(), self._services.random
+        return decide(view, definition, reports=reports, claims=claims, claimant=claimant, random=random)
 
     async def _read(self) -> RunView | None:
-        view = await self._services.store.load(self._run_id)
+        services = self._services
+        view = await services.store.load(self._run_id)
         if view is not None:
-            self._services.clock.observe(view.now)
+            services.clock.observe(view.now)
+            if any(one.lease is not None and one.lease.owner != services.name for one in view.executions.values()):
+                self._shared_until = view.now + SHARED
         return view
 
     def _begun(self, view: RunView, definition: MobDefinition, claimed: Sequence[ExecutionKey]) -> list[Begun]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from redis_mob.fleet.outcome import Failed, Outcome, Succeeded, accepted
+from redis_mob.fleet.outcome import Failed, Outcome, Succeeded
 from redis_mob.fleet.quorum import decide_step
 from redis_mob.fleet.retry import may_retry, retry_pause
 from redis_mob.fleet.transition_builder import TransitionBuilder, target
@@ -18,11 +18,11 @@ from redis_mob.models.run import StepRunStatus
 def settle_execution(
     builder: TransitionBuilder, key: ExecutionKey, execution: Execution, outcome: Outcome, random: Random
 ) -> None:
-    """Take the outcome of an execution, and decide its step if that makes the outcome of the step certain."""
+    """Take the accepted outcome of an execution, and decide its step if that makes the step's outcome certain."""
     run_id, step_id = builder.run.run_id, execution.step_id
-    match accepted(outcome, step_id, builder.view.launch):
+    match outcome:
         case Succeeded(output):
-            builder.close(key, status=ExecutionStatus.COMPLETED, output=output)
+            builder.close(key, status=ExecutionStatus.COMPLETED, output=output, failure=None)
             builder.row(step_id, key.target, StepRunStatus.COMPLETED, output)
             builder.tell(StepTargetCompleted(run_id=run_id, step_id=step_id, target=target(key.target)))
         case Failed() as failed:
@@ -51,11 +51,12 @@ def _fail(builder: TransitionBuilder, key: ExecutionKey, execution: Execution, f
             key,
             status=ExecutionStatus.WAITING,
             attempt=execution.attempt + 1,
+            failure=None,
             due_at=builder.now + pause,
             reason=failed.reason,
         )
         return
-    builder.close(key, status=ExecutionStatus.FAILED, reason=failed.reason)
+    builder.close(key, status=ExecutionStatus.FAILED, failure=None, reason=failed.reason)
     builder.row(execution.step_id, key.target, StepRunStatus.FAILED)
     builder.failure(execution.step_id, failed.reason, report, error)
 

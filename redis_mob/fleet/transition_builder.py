@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from itertools import compress
 from operator import is_, is_not
@@ -37,8 +38,8 @@ SYSTEM_MEMBER = "__flow_system_member__"
 FLOW_STEP = "__flow__"
 """The step under which failures of the flow itself are recorded."""
 
-OPEN = (ExecutionStatus.WAITING, ExecutionStatus.LEASED)
-"""Executions that may still give a result."""
+OPEN = (ExecutionStatus.WAITING, ExecutionStatus.LEASED, ExecutionStatus.REPORTED)
+"""Executions that may still give a result, or have given one that no decision has taken."""
 
 
 def target(member: str) -> AgentRuntimeId:
@@ -58,7 +59,6 @@ class TransitionBuilder:
         self.outputs: list[RecordedOutput] = []
         self._run = view.run
         self._changed: dict[ExecutionKey, Execution] = {}
-        self._relied_on: set[ExecutionKey] = set()
         self._context: tuple[tuple[object, ...], ConditionContext] | None = None
         self._members: dict[tuple[str, str], set[str]] | None = None
         self._step_rows: list[StepLedgerEntry] = []
@@ -169,10 +169,6 @@ class TransitionBuilder:
         if self._members is not None:
             self._members.setdefault(key[:2], set()).add(key.target)
 
-    def rely_on(self, keys: Iterable[ExecutionKey]) -> None:
-        """The transition must not happen if one of these executions has changed since it was read."""
-        self._relied_on.update(keys)
-
     def close(self, key: ExecutionKey, **changes: Any) -> None:
         """End an execution: it has no lease any more."""
         execution = self.execution(key)
@@ -226,8 +222,13 @@ class TransitionBuilder:
         """Add the event that ends the flow."""
         self._terminal_events.append(NewMobEvent(mob_id=self._run.mob_id, kind=kind))
 
+    def fact(self, reports: int) -> Transition | None:
+        """What was collected about executions alone, so many reports among it; None if that is nothing."""
+        transition = self.transition()
+        return transition and replace(transition, is_decision=False, reports=reports)
+
     def transition(self) -> Transition | None:
-        """Everything that was collected as one transition; None if that is nothing."""
+        """Everything that was collected as one decision; None if that is nothing."""
         inputs = self.draft.inputs
         if not (inputs or self._changed or self._events):
             return None
@@ -236,8 +237,6 @@ class TransitionBuilder:
             before=self.view,
             run=self.run,
             executions=self._changed,
-            # The commit compares changed executions anyway; each is to be compared once.
-            unchanged=tuple(sorted(self._relied_on - self._changed.keys())),
             inputs=inputs,
             outputs=tuple(self.outputs),
             step_rows=tuple(self._step_rows),

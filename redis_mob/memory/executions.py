@@ -68,6 +68,8 @@ class MemoryExecutionStore(ExecutionStore):
             cancel_requested=run_id in content.cancel_requested,
             launched_at=launched_at,
             now=content.clock.now(),
+            version=content.decisions[run_id],
+            reports=content.reports[run_id],
         )
 
     async def get_definition(self, digest: str) -> MobDefinition:
@@ -91,7 +93,16 @@ class MemoryExecutionStore(ExecutionStore):
 
         content.runs[run_id] = run
         content.executions.setdefault(run_id, {}).update(executions)
-        _set_time(content.due_runs, run_id, transition.look_again_at)
+        if transition.is_decision:
+            content.decisions[run_id] += 1
+            late = content.reports[run_id] > transition.before.reports and not run.status.is_terminal
+            # what was reported since the decision was made takes another one
+            _set_time(content.due_runs, run_id, now if late else transition.look_again_at)
+            content.runs_in_hand.discard(run_id)
+        elif transition.reports:
+            content.reports[run_id] += transition.reports
+            if run_id not in content.runs_in_hand or content.due_runs.get(run_id, now) <= now:
+                content.due_runs[run_id] = now
         for key, execution in executions.items():
             _set_time(content.due_executions, (run_id, key), execution.claimable_at)
         content.log.append([*events, *(event for event in endings if not content.log.has_ended(event))], now)
@@ -117,6 +128,7 @@ class MemoryExecutionStore(ExecutionStore):
         if run.status.is_terminal:
             return False
         content.cancel_requested.add(run.run_id)
+        content.runs_in_hand.discard(run.run_id)
         content.due_runs[run.run_id] = content.clock.now()
         content.run_wake_ups.send()
         return True
@@ -139,6 +151,7 @@ class MemoryExecutionStore(ExecutionStore):
             if roles is None or content.executions[run_id][key].role in roles
         ]
         runs = _take(content.due_runs, list(content.due_runs), most_runs, now, hidden)
+        content.runs_in_hand.update(runs)
         executions = _take(content.due_executions, served, most_executions, now, hidden)
         return DueWork(
             runs=runs,
@@ -174,7 +187,8 @@ def _is_as_read(content: Namespace, stored: MobRun, transition: Transition) -> b
     return (
         changes.may_change(stored, before.run.status)
         and (run_id in content.cancel_requested) == before.cancel_requested
-        and stored.flow_state == before.run.flow_state
+        and (not transition.is_decision or content.decisions[run_id] == before.version)
+        and (not transition.is_decision or stored.flow_state == before.run.flow_state)
         and all(
             stored.frames.get(name) == before.run.frames.get(name)
             for name in _changed(before.run.frames, transition.run.frames)
@@ -183,10 +197,7 @@ def _is_as_read(content: Namespace, stored: MobRun, transition: Transition) -> b
             stored.loops.get(name) == before.run.loops.get(name)
             for name in _changed(before.run.loops, transition.run.loops)
         )
-        and all(
-            _same(executions.get(key), before.executions.get(key))
-            for key in (*transition.executions, *transition.unchanged)
-        )
+        and all(_same(executions.get(key), before.executions.get(key)) for key in transition.executions)
     )
 
 
@@ -195,7 +206,7 @@ def _after(stored: MobRun, transition: Transition, now: datetime) -> MobRun:
     before, after = transition.before.run, transition.run
     run = stored.model_copy(
         update={
-            "flow_state": after.flow_state,
+            "flow_state": after.flow_state if transition.is_decision else stored.flow_state,
             "frames": stored.frames.set(*_changed(before.frames, after.frames).items()),
             "loops": stored.loops.set(*_changed(before.loops, after.loops).items()),
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from datetime import datetime
 
 from redis_mob.errors import InternalError
@@ -33,6 +34,12 @@ class Namespace:
         self.definitions: dict[str, bytes] = {}
         self.due_runs: dict[str, datetime] = {}
         """When to look at which active run again."""
+        self.runs_in_hand: set[str] = set()
+        """Runs that a worker has taken: until the time of their entry they are not due for others."""
+        self.decisions: Counter[str] = Counter()
+        """How many decisions there were on each run: its version."""
+        self.reports: Counter[str] = Counter()
+        """How many outcomes of each run were reported without a decision."""
         self.due_executions: dict[tuple[str, ExecutionKey], datetime] = {}
         """When which execution may be claimed."""
         self.run_wake_ups = MemoryWakeUps()

@@ -28,6 +28,7 @@ class ExecutionStatus(WireEnum):
 
     WAITING = "waiting"
     LEASED = "leased"
+    REPORTED = "reported"
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELED = "canceled"
@@ -53,11 +54,23 @@ class Lease(Model):
     deadline: Timestamp
 
 
+class ReportedFailure(Model):
+    """How an execution failed, as its worker reported it; the run has not been decided since.
+
+    `error_class` names the exception, `detail` is any JSON value that the handler added.
+    """
+
+    reason: str
+    retryable: bool = True
+    error_class: str | None = Field(default=None, exclude_if=is_none)
+    detail: JsonValue | None = Field(default=None, exclude_if=is_none)
+
+
 class Execution(Model):
     """The execution of a step by one member: attempts, lease, and in the end its result.
 
     `attempt` counts from 1. A waiting execution may start at `due_at`. `lost` counts the leases that expired
-    because their owners vanished.
+    because their owners vanished. One that is reported has its `output` or its `failure`, and waits for a decision.
     """
 
     step_id: str
@@ -70,6 +83,7 @@ class Execution(Model):
     fencing_token: U64 = 0
     lease: Lease | None = Field(default=None, exclude_if=is_none)
     output: JsonValue | None = None
+    failure: ReportedFailure | None = Field(default=None, exclude_if=is_none)
     reason: str | None = Field(default=None, exclude_if=is_none)
 
     @property

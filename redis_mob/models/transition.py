@@ -20,7 +20,10 @@ from redis_mob.models.run import FailureLedgerEntry, LoopIterationLedgerEntry, M
 @dataclass(frozen=True, slots=True)
 class RunView:
     """A run with its executions, read at one moment; `launched_at` and `now` are the server's times of its start and
-    of reading."""
+    of reading.
+
+    `version` counts the decisions on the run, `reports` the outcomes that were reported without one.
+    """
 
     run: MobRun
     launch: RunLaunch
@@ -28,6 +31,8 @@ class RunView:
     cancel_requested: bool
     launched_at: datetime
     now: datetime
+    version: int = 0
+    reports: int = 0
 
     @property
     def deadline(self) -> datetime | None:
@@ -48,8 +53,9 @@ class RecordedOutput(NamedTuple):
 class Transition:
     """A transition from `before` to `run` (status, flow state, frames, loops) and `executions` (those that change).
 
-    `unchanged` are executions that must still be as they were read although they stay as they are: the decision was
-    made on them.
+    A decision is about the run, and is lost if another one came between. What is none is a fact about its executions
+    alone, that they were claimed or what came of them: facts do not compete with decisions, nor with each other. A fact
+    that has `reports` makes the run due, for a decision on them.
     Rows of `step_rows_once` are appended unless the ledger has one for the same step, agent and status. Terminal
     events are appended unless the log has one of the same flow. `look_again_at` is when a worker must look at the run
     although nothing was reported, None if never.
@@ -58,7 +64,8 @@ class Transition:
     before: RunView
     run: MobRun
     executions: Mapping[ExecutionKey, Execution] = FrozenDict()
-    unchanged: tuple[ExecutionKey, ...] = ()
+    is_decision: bool = True
+    reports: int = 0
     inputs: tuple[FlowAuthorityInput, ...] = ()
     outputs: tuple[RecordedOutput, ...] = ()
     step_rows: tuple[StepLedgerEntry, ...] = ()
@@ -80,6 +87,7 @@ class Transition:
             before,
             run=self.run.model_copy(update={"failure_ledger": failures}),
             executions={**before.executions, **self.executions},
+            version=before.version + self.is_decision,
         )
 
 

@@ -88,6 +88,8 @@ class RedisExecutionStore(ExecutionStore):
             cancel_requested=b"cancel_requested_at" in parts.head,
             launched_at=decode_time(f"run {run_id}", "launched_at", parts.head.get(b"launched_at", b"")),
             now=ledgers.moment(int(reply[0])),
+            version=codec.decode_count(run_id, "version", parts.head),
+            reports=codec.decode_count(run_id, "reports", parts.head),
         )
 
     async def get_definition(self, digest: str) -> MobDefinition:
@@ -212,20 +214,18 @@ def _arguments(transition: Transition) -> NamedArguments:
         _execution_change(key, transition.before.executions.get(key), execution)
         for key, execution in transition.executions.items()
     ]
-    unchanged = [
-        [codec.execution_field(key), codec.encode_execution(transition.before.executions[key])]
-        for key in transition.unchanged
-    ]
     look_again_at = transition.look_again_at
     return {
         "expected_status": before.status,
         "next_status": run.status,
         "cancel_requested": int(transition.before.cancel_requested),
-        "run_change": change_of_run(before.flow_state, run.flow_state),
+        "version": transition.before.version if transition.is_decision else b"",
+        "reports_seen": transition.before.reports,
+        "new_reports": transition.reports,
+        "run_change": _change_of_run(transition),
         "frame_changes": frames,
         "loop_changes": loops,
         "execution_changes": executions,
-        "unchanged": unchanged,
         "new_inputs": ledgers.encode_inputs(transition.inputs),
         "new_outputs": list(map(ledgers.encode_recorded, transition.outputs)),
         "step_rows": list(map(ledgers.step_arguments, transition.step_rows)),
@@ -239,6 +239,11 @@ def _arguments(transition: Transition) -> NamedArguments:
         "new_events": list(map(event_arguments, transition.events)),
         "terminal_events": list(map(event_arguments, transition.terminal_events)),
     }
+
+
+def _change_of_run(transition: Transition) -> list[list[Argument]]:
+    change = change_of_run(transition.before.run.flow_state, transition.run.flow_state)
+    return [change] if transition.is_decision else []
 
 
 def _execution_change(key: ExecutionKey, expected: Execution | None, following: Execution) -> list[Argument]:

@@ -176,7 +176,6 @@ def odd_transitions(scene: Scene) -> dict[str, Transition]:
         "a run id": with_run(run_id="run"),
         "executions": replace(right, executions={scene.key: None}),
         "key": replace(right, executions={("root", 1): next(iter(right.executions.values()))}),
-        "unchanged": replace(right, unchanged=(("no", "such", "key"),)),
         "inputs": replace(right, inputs=(None,)),
         "outputs": replace(right, outputs=(RecordedOutput("a", {1}, None),)),
         "iteration": replace(right, outputs=(RecordedOutput("a", 1, ("l", one)),)),

@@ -51,6 +51,8 @@ class Interleaving:
     mishaps: int = 0
     params: Any = None
     cancel: bool = False
+    noted: float = 0.5
+    """The share of the results that are reported without a decision."""
     store: SimulatedStore = field(default_factory=SimulatedStore)
     moves: list[Move] = field(default_factory=list[Move])
     held: list[tuple[ExecutionKey, Execution]] = field(default_factory=list[tuple[ExecutionKey, Execution]])
@@ -93,7 +95,12 @@ class Interleaving:
 
     def _look_after_run(self) -> None:
         self.store.run_due = self.store.now + LEASE
-        self._read(lambda view: engine.advance(view, self.definition))
+        self.store.in_hand = True
+        self._read(self._look)
+
+    def _look(self, view: RunView) -> Transition | None:
+        # a worker that finds nothing to do gives the run back, as a driver does
+        return engine.advance(view, self.definition, self.random) or engine.give_back(view)
 
     def _take(self, key: ExecutionKey) -> None:
         self.store.ready[key] = self.store.now + LEASE
@@ -125,15 +132,11 @@ class Interleaving:
     def _hand_in_again(self, key: ExecutionKey, execution: Execution) -> None:
         iteration = self.store.view.run.frames[key.frame_id].kernel_state.iteration
         outcome = self.handler(execution, iteration)
-        settle = partial(
-            engine.settle,
-            definition=self.definition,
-            key=key,
-            outcome=outcome,
-            token=execution.fencing_token,
-            random=self.random,
-        )
-        self._read(settle)
+        of = {"definition": self.definition, "key": key, "outcome": outcome, "token": execution.fencing_token}
+        if self.random.random() < self.noted:
+            self._read(partial(engine.report, **of))
+        else:
+            self._read(partial(engine.settle, **of, random=self.random))
 
     def _renew(self, key: ExecutionKey, execution: Execution) -> None:
         assert execution.lease is not None

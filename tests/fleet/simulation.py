@@ -39,6 +39,7 @@ class SimulatedStore:
     view: RunView = field(init=False)
     events: list[MobEventKind] = field(default_factory=list[MobEventKind])
     run_due: datetime | None = None
+    in_hand: bool = False
     ready: dict[ExecutionKey, datetime] = field(default_factory=dict[ExecutionKey, datetime])
 
     @property
@@ -63,6 +64,7 @@ class SimulatedStore:
             return False
         self.view = replace(self.view, cancel_requested=True)
         self.run_due = self.now
+        self.in_hand = False
         return True
 
     def renew_lease(self, key: ExecutionKey, *, expected: Execution, next: Execution) -> bool:
@@ -86,13 +88,11 @@ class SimulatedStore:
             stored.run.status is before.run.status
             and not stored.run.status.is_terminal
             and stored.cancel_requested is before.cancel_requested
-            and stored.run.flow_state == before.run.flow_state
+            and (not transition.is_decision or stored.version == transition.before.version)
+            and (not transition.is_decision or stored.run.flow_state == before.run.flow_state)
             and all(stored.run.frames.get(name) == before.run.frames.get(name) for name in frames)
             and all(stored.run.loops.get(name) == before.run.loops.get(name) for name in loops)
-            and all(
-                stored.executions.get(key) == before.executions.get(key)
-                for key in (*transition.executions, *transition.unchanged)
-            )
+            and all(stored.executions.get(key) == before.executions.get(key) for key in transition.executions)
         )
 
     def _apply(self, transition: Transition) -> None:
@@ -103,7 +103,7 @@ class SimulatedStore:
         run = run.model_copy(
             update={
                 "status": after.status,
-                "flow_state": after.flow_state,
+                "flow_state": after.flow_state if transition.is_decision else run.flow_state,
                 "frames": SortedDict({**run.frames, **frames}),
                 "loops": SortedDict({**run.loops, **loops}),
                 "flow_authority_inputs": (*run.flow_authority_inputs, *transition.inputs),
@@ -121,7 +121,15 @@ class SimulatedStore:
         )
         self.view = replace(self.view, run=run)
         self._put_executions(transition.executions)
-        self.run_due = transition.look_again_at
+        if transition.is_decision:
+            late = self.view.reports > transition.before.reports and not ended
+            self.run_due = self.now if late else transition.look_again_at
+            self.view = replace(self.view, version=self.view.version + 1)
+            self.in_hand = False
+        elif transition.reports:
+            self.view = replace(self.view, reports=self.view.reports + transition.reports)
+            if not self.in_hand or self.run_due is None or self.run_due <= self.now:
+                self.run_due = self.now
         self.events += [event.kind for event in transition.events]
         over = any(isinstance(event, TERMINAL_EVENTS) for event in self.events)
         self.events += [event.kind for event in transition.terminal_events if not over]
