@@ -31,7 +31,10 @@ if redis.call('HEXISTS', run, 'cancel_requested_at') ~= tonumber(cancel_requeste
 end
 local decides = version ~= ''
 local decisions, reports = number_at(run, 'version'), number_at(run, 'reports')
-if decides and decisions ~= tonumber(version) then return LOST end
+if decides and decisions ~= tonumber(version) then
+  expect_whole('HLEN', run)
+  return LOST
+end
 if not all_match(run, run_change) then return LOST end
 if not all_match(frames, frame_changes) then return LOST end
 if not all_match(loops, loop_changes) then return LOST end

@@ -104,7 +104,7 @@ def note(
 ) -> Decision:
     """Write down what concerns single executions, and decide nothing.
 
-    Outcomes are kept with their executions until somebody decides on them. A claim of an execution whose lease has
+    Outcomes are kept with their executions until a decision takes them. A claim of an execution whose lease has
     expired is passed over, and so are all in a run that must end: these take a decision.
     """
     builder = TransitionBuilder(view, definition)

@@ -12,12 +12,23 @@ import pytest
 
 from redis_mob.contracts import ExecutionStore, MobEventStore, MobRunStore
 from redis_mob.errors import InternalError
+from redis_mob.fleet import engine
 from redis_mob.models import FlowStarted, LoopSnapshot, MobRun, MobRunStatus, NewMobEvent
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus
 from redis_mob.models.run import MAX_LOOP_ITERATION
 from redis_mob.models.transition import RecordedOutput, RunView, Transition
 from redis_mob.testing.conformance.base import Guarantee, Opener, given
-from redis_mob.testing.samples.driven_runs import FLOW, ONE_STEP, STEPS_AND_LOOP, DrivenRun, at_noon, keys_of, waiting
+from redis_mob.testing.samples.driven_runs import (
+    FLOW,
+    LONG_LEASE,
+    ONE_STEP,
+    STEPS_AND_LOOP,
+    DrivenRun,
+    at_noon,
+    keys_of,
+    must,
+    waiting,
+)
 from redis_mob.testing.samples.new_events import RUN, canceled, completed, numbered
 from redis_mob.testing.samples.states import (
     NOON,
@@ -204,12 +215,12 @@ class TestLostTransitions(Guarantee):
 
         await _is_lost(executions, change, settles="in")
 
-    async def test_an_execution_that_it_relies_on_has_changed(self, executions: ExecutionStore) -> None:
-        """That of the other member, without whose result the step is not decided yet."""
+    async def test_another_decision_came_between(self, executions: ExecutionStore) -> None:
+        """On the other member, without whose result the step is not decided yet."""
 
         async def change(view: RunView) -> None:
             run = DrivenRun(executions, STEPS_AND_LOOP, view.run.run_id)
-            assert await run.renew(view, keys_of(view, "a")[0])
+            await run.settle(keys_of(view, "a")[0])
 
         await _is_lost(executions, change, settles="a")
 
@@ -218,6 +229,90 @@ class TestLostTransitions(Guarantee):
             assert await executions.request_cancel(view.run.run_id)
 
         await _is_lost(executions, change, settles="a")
+
+
+class TestFacts(Guarantee):
+    """What concerns single executions does not compete with decisions on their run, and is not forgotten by them."""
+
+    async def test_a_claim_wins_although_a_decision_came_between(self, executions: ExecutionStore) -> None:
+        run = await waiting(executions, STEPS_AND_LOOP)
+        [one, other] = keys_of(await run.view())
+        await run.claim(one)
+        view = await run.view()
+        await run.settle(one)
+        assert await executions.commit(run.claimed(view, other)) is True
+
+    async def test_a_decision_wins_although_facts_came_between(self, executions: ExecutionStore) -> None:
+        run = await waiting(executions, STEPS_AND_LOOP)
+        [one, other], [inner, _] = keys_of(await run.view()), keys_of(await run.view(), "in")
+        await run.claim(one, other)
+        view = await run.view()
+        await run.claim(inner)
+        assert await executions.commit(run.reported(view, other)) is True
+        assert await executions.commit(run.settled(view, one)) is True
+
+    async def test_reports_of_several_workers_do_not_compete(self, open_stores: Opener) -> None:
+        one, two, _ = await _several(open_stores)
+        run = await waiting(one, STEPS_AND_LOOP)
+        await run.claim(*keys_of(await run.view()))
+        view = await run.view()
+        facts = [run.reported(view, key) for key in keys_of(view)]
+        assert await asyncio.gather(one.commit(facts[0]), two.commit(facts[1])) == [True, True]
+        after = await run.view()
+        assert {after.executions[key].status for key in keys_of(after)} == {ExecutionStatus.REPORTED}
+        assert (after.version, after.reports) == (view.version, view.reports + 2)
+
+    async def test_an_outcome_is_reported_once(self, executions: ExecutionStore) -> None:
+        run = await waiting(executions, STEPS_AND_LOOP)
+        [key, _] = keys_of(await run.view())
+        await run.claim(key)
+        view = await run.view()
+        assert await executions.commit(run.reported(view, key)) is True
+        assert await executions.commit(run.reported(view, key)) is False
+        assert await executions.commit(run.settled(view, key)) is False
+
+    async def test_a_report_makes_the_run_due_and_a_decision_takes_it(self, executions: ExecutionStore) -> None:
+        run = await waiting(executions, ONE_STEP, members=1)
+        [key] = keys_of(await run.view())
+        await run.claim(key)
+        assert await _due(executions) == ()
+        assert await executions.commit(run.reported(await run.view(), key))
+        assert await _due(executions) == (run.run_id,)
+        await run.advance()
+        assert await executions.status(run.run_id) is MobRunStatus.COMPLETED
+        assert await _due(executions) == ()
+
+    async def test_a_report_after_the_read_of_a_decision_makes_the_run_due_once_that_is_made(
+        self, executions: ExecutionStore
+    ) -> None:
+        run = await waiting(executions, STEPS_AND_LOOP)
+        [one, other] = keys_of(await run.view())
+        await run.claim(one, other)
+        assert await executions.commit(run.reported(await run.view(), one))
+        assert await _due(executions) == (run.run_id,)
+        view = await run.view()
+        assert await executions.commit(run.reported(view, other))
+        assert await _due(executions) == (), "the worker that has the run in hand is not disturbed"
+        assert await executions.commit(must(engine.advance(view, run.definition)))
+        assert await _due(executions) == (run.run_id,)
+        await run.advance()
+        assert await _due(executions) == ()
+
+    async def test_a_run_that_is_given_back_is_due_at_the_next_report(self, executions: ExecutionStore) -> None:
+        run = await waiting(executions, STEPS_AND_LOOP)
+        [one, other] = keys_of(await run.view())
+        await run.claim(one, other)
+        assert await executions.commit(run.reported(await run.view(), one))
+        assert await _due(executions) == (run.run_id,)
+        await run.advance()
+        assert await executions.commit(must(engine.give_back(await run.view())))
+        assert await executions.commit(run.reported(await run.view(), other))
+        assert await _due(executions) == (run.run_id,)
+
+
+async def _due(executions: ExecutionStore) -> tuple[str, ...]:
+    """The runs that are due now; they are in hand from then on."""
+    return (await executions.take_due(max_runs=9, max_executions=0, keep=LONG_LEASE)).runs
 
 
 async def _is_lost(executions: ExecutionStore, change: Callable[[RunView], Awaitable[None]], *, settles: str) -> None:
