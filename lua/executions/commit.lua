@@ -69,11 +69,16 @@ if decides then
 elseif tonumber(new_reports) > 0 then
   mutate('HSET', run, 'reports', numeral(reports + new_reports))
   if not is_in_hand(due, run_time.member) then
-    mutate('ZADD', due, now_in_milliseconds(), run_time.member)
+    run_time.at = now_in_milliseconds()
+    set_time(due, run_time)
   end
 end
-for _, time in ipairs(execution_times) do set_time(ready, time) end
+local something_due = is_soon(run_time)
+for _, time in ipairs(execution_times) do
+  set_time(ready, time)
+  something_due = something_due or is_soon(time)
+end
 
 announce_events(log)
-announce(runs_channel, '')
+announce(runs_channel, run_time.member .. (something_due and ' due' or ' changed'))
 return WON

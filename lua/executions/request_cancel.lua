@@ -17,5 +17,5 @@ if TERMINAL[status] then return LOST end
 
 mutate('ZADD', due, 0, member)
 mutate('HSETNX', run, 'cancel_requested_at', now())
-announce(channel, '')
+announce(channel, member .. ' due')
 return WON

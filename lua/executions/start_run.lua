@@ -23,5 +23,5 @@ create_run(keys, parts, meta, runs, run_id, prefix)
 mutate('HSET', run, 'launch', launch, 'launched_at', numeral_now())
 mutate('HSETNX', definitions, digest, definition)
 mutate('ZADD', due, at, member)
-announce(channel, '')
+announce(channel, run_id .. ' due')
 return WON

@@ -21,6 +21,11 @@ local function take_time()
   return { member = take(), at = take() }
 end
 
+-- whether workers should look at the schedule: they look every second by themselves
+local function is_soon(time)
+  return time.at ~= '' and tonumber(time.at) < now_in_milliseconds() + 1000
+end
+
 local function set_time(key, time)
   if time.at == '' then
     mutate('ZREM', key, time.member)

@@ -104,7 +104,7 @@ async def _shown_to_the_end(
 
 async def _followed(storage: MobStorage, run_id: str, pool: WorkerPool, shown: Display) -> RunView:
     """Show the run as it changes, until it is over."""
-    async with storage.executions.listen() as wake_up:
+    async with storage.executions.listen(run_id) as wake_up:
         while True:
             view = await _loaded(storage, run_id)
             _tell_notes(

@@ -81,6 +81,9 @@ class ExecutionStore(Protocol):
         """
         ...
 
-    def listen(self) -> AbstractAsyncContextManager[WakeUp]:
-        """Be woken up when something became due or a run changed. A wake-up may be lost (contract: executions-12)."""
+    def listen(self, run_id: str | None = None) -> AbstractAsyncContextManager[WakeUp]:
+        """Be woken up when something became due, or, with a run, when that changed.
+
+        A wake-up may be lost, and one for nothing may come (contract: executions-12).
+        """
         ...

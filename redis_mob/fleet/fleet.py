@@ -98,7 +98,7 @@ class Fleet:
 
     async def wait(self, run_id: str) -> MobRun:
         """The run, once it is over. Raises NotFoundError if it does not exist."""
-        async with self._storage.executions.listen() as wake_up:
+        async with self._storage.executions.listen(run_id) as wake_up:
             while True:
                 status = await self._storage.executions.status(run_id)
                 if status is None:

@@ -31,10 +31,10 @@ async def heartbeat(held: LeasedExecution) -> AsyncGenerator[asyncio.Task[None]]
 
 async def _renew_until_lost(held: LeasedExecution) -> None:
     pause = held.duration.total_seconds() / RENEWALS_PER_LEASE
-    async with held.store.listen() as wake_up:
+    async with held.store.listen(held.run_id) as wake_up:
         while True:
-            # A wake-up means that something in the namespace has changed, perhaps this run: renewing early is how a
-            # worker learns within milliseconds that its execution was canceled, instead of after a third of the lease.
+            # A wake-up means that something in this run has changed: renewing early is how a worker learns within
+            # milliseconds that its execution was canceled, instead of after a third of the lease.
             await asyncio.sleep(min(pause, SHORTEST_PAUSE_SECONDS))
             await wake_up.wait(max(pause - SHORTEST_PAUSE_SECONDS, 0.0))
             # A storage that fails is no proof of a lost lease. The handler goes on, the next renewal may get through,

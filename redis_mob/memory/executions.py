@@ -28,6 +28,8 @@ from redis_mob.memory.run_lookup import existing_run, run_key
 from redis_mob.models import MobDefinition, MobRun, MobRunStatus
 from redis_mob.models.execution import Execution, ExecutionKey, RunLaunch
 from redis_mob.models.transition import DueWork, RunView, Transition
+from redis_mob.notifications.run_messages import about, run_message
+from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 
 T = TypeVar("T")
 
@@ -50,7 +52,7 @@ class MemoryExecutionStore(ExecutionStore):
         content.launches[run.run_id] = (changes.copied(launch), now)
         content.runs[run.run_id] = stored
         content.due_runs[run.run_id] = now
-        content.run_wake_ups.send()
+        content.run_wake_ups.send(run_message(run.run_id, is_due=True))
         return True
 
     async def load(self, run_id: str) -> RunView | None:
@@ -106,7 +108,9 @@ class MemoryExecutionStore(ExecutionStore):
         for key, execution in executions.items():
             _set_time(content.due_executions, (run_id, key), execution.claimable_at)
         content.log.append([*events, *(event for event in endings if not content.log.has_ended(event))], now)
-        content.run_wake_ups.send()
+        due = [content.due_runs.get(run_id), *(execution.claimable_at for execution in executions.values())]
+        is_due = any(at is not None and at < now + timedelta(seconds=SWEEP_SECONDS) for at in due)
+        content.run_wake_ups.send(run_message(run_id, is_due=is_due))
         return True
 
     async def renew_lease(self, run_id: str, key: ExecutionKey, *, expected: Execution, next: Execution) -> bool:
@@ -130,7 +134,7 @@ class MemoryExecutionStore(ExecutionStore):
         content.cancel_requested.add(run.run_id)
         content.runs_in_hand.discard(run.run_id)
         content.due_runs[run.run_id] = content.clock.now()
-        content.run_wake_ups.send()
+        content.run_wake_ups.send(run_message(run.run_id, is_due=True))
         return True
 
     async def status(self, run_id: str) -> MobRunStatus | None:
@@ -162,8 +166,9 @@ class MemoryExecutionStore(ExecutionStore):
         )
 
     @asynccontextmanager
-    async def listen(self) -> AsyncGenerator[WakeUp]:
-        with self._access.content.run_wake_ups.listen() as wake_up:
+    async def listen(self, run_id: str | None = None) -> AsyncGenerator[WakeUp]:
+        run = None if run_id is None else run_key(run_id)
+        with self._access.content.run_wake_ups.listen(about(run)) as wake_up:
             yield wake_up
 
 

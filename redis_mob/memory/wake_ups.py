@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from redis_mob.notifications.wake_up_flag import WakeUpFlag
+from redis_mob.notifications.wake_up_flag import Concern, WakeUpFlag
 
 
 class MemoryWakeUps:
@@ -14,14 +14,17 @@ class MemoryWakeUps:
     def __init__(self) -> None:
         self._flags: set[WakeUpFlag] = set()
 
-    def send(self) -> None:
+    def send(self, message: bytes = b"") -> None:
         for flag in self._flags:
-            flag.set()
+            flag.hear(message)
 
     @contextmanager
-    def listen(self) -> Generator[WakeUpFlag]:
-        """A flag until the block ends. It is set at first: a reader that reads after each wake-up misses nothing."""
-        flag = WakeUpFlag()
+    def listen(self, concerns: Concern | None = None) -> Generator[WakeUpFlag]:
+        """A flag until the block ends, for messages that `concerns` accepts.
+
+        It is set at first: a reader that reads after each wake-up misses nothing.
+        """
+        flag = WakeUpFlag(concerns)
         flag.set()
         self._flags.add(flag)
         try:

@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 SWEEP_SECONDS = 1.0
 """How long a reader relies on wake-ups before it looks by itself. A wake-up can be lost, with the connection that
 carries it or in a failover; this is how long that can delay anything."""
 
 
-class WakeUpFlag:
-    """Set when something changed; any number of changes before the next wait are one wake-up."""
+Concern = Callable[[bytes], bool]
+"""Whether a message is about what a reader waits for."""
 
-    def __init__(self) -> None:
+
+class WakeUpFlag:
+    """Set when something changed; any number of changes before the next wait are one wake-up.
+
+    With `concerns`, only messages that it accepts set the flag.
+    """
+
+    def __init__(self, concerns: Concern | None = None) -> None:
         self._changed = asyncio.Event()
+        self._concerns = concerns
 
     def set(self) -> None:
         self._changed.set()
+
+    def hear(self, message: bytes) -> None:
+        """Set the flag if this message is about what its reader waits for, or does not say what it is about."""
+        if self._concerns is None or not message or self._concerns(message):
+            self._changed.set()
 
     async def wait(self, timeout: float | None = None) -> bool:
         """Wait until the flag is set, at most `timeout` seconds, and clear it; returns whether it was set."""

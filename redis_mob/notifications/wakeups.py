@@ -16,7 +16,7 @@ from redis_mob.connection.calls.client import Client
 from redis_mob.connection.failures import TransportError
 from redis_mob.connection.retry import RetryPolicy
 from redis_mob.connection.servers.dedicated import DedicatedConnection
-from redis_mob.notifications.wake_up_flag import WakeUpFlag
+from redis_mob.notifications.wake_up_flag import Concern, WakeUpFlag
 
 _log = logging.getLogger(__name__)
 
@@ -65,15 +65,15 @@ class WakeUps:
         await self.aclose()
 
     @asynccontextmanager
-    async def listen(self, channel: str) -> AsyncGenerator[WakeUpFlag]:
-        """A flag for this channel, until the block ends.
+    async def listen(self, channel: str, concerns: Concern | None = None) -> AsyncGenerator[WakeUpFlag]:
+        """A flag for this channel, or for those of its messages that `concerns` accepts, until the block ends.
 
         It is set once when the channel begins to be heard, at first and again after a lost connection: a reader that
         reads after each wake-up misses nothing. Raises InternalError if the client was closed, or belongs to another
         event loop.
         """
         self._client.check_usable()
-        name, flag = channel.encode(), WakeUpFlag()
+        name, flag = channel.encode(), WakeUpFlag(concerns)
         others = self._flags.setdefault(name, set())
         others.add(flag)
         if name in self._heard:
@@ -145,14 +145,16 @@ class WakeUps:
         return message
 
     def _hear(self, message: Sequence[Any]) -> None:
-        kind, channel, *_ = message
+        kind, channel, *content = message
         if kind == b"sunsubscribe":
             self._left(channel)
         if kind == b"ssubscribe" and channel in self._flags:
             self._heard.add(channel)
-        if kind in (b"ssubscribe", b"smessage"):
-            for flag in self._flags.get(channel, ()):
+        for flag in self._flags.get(channel, ()):
+            if kind == b"ssubscribe":
                 flag.set()
+            elif kind == b"smessage":
+                flag.hear(content[0])
 
     def _left(self, channel: bytes) -> None:
         """The server has ended the subscription to a channel, because we asked for it, or because it has moved.

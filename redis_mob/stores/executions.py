@@ -26,6 +26,7 @@ from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import Execution, ExecutionKey, RunLaunch
 from redis_mob.models.run import MobRun, MobRunStatus
 from redis_mob.models.transition import DueWork, RunView, Transition
+from redis_mob.notifications.run_messages import about
 from redis_mob.notifications.wakeups import WakeUps
 from redis_mob.stores.event_arguments import event_arguments, log_keys
 
@@ -185,8 +186,9 @@ class RedisExecutionStore(ExecutionStore):
             next_execution_at=_time(next_execution),
         )
 
-    def listen(self) -> AbstractAsyncContextManager[WakeUp]:
-        return self._wake_ups.listen(self._keys.wake_runs)
+    def listen(self, run_id: str | None = None) -> AbstractAsyncContextManager[WakeUp]:
+        run = None if run_id is None else canonical_run_id(text("run_id", run_id))
+        return self._wake_ups.listen(self._keys.wake_runs, about(run))
 
 
 def _within(limit: int) -> int:

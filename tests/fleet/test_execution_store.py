@@ -21,6 +21,7 @@ from redis_mob.models.transition import RunView, Transition
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.driven_runs import FLOW, LONG_LEASE, STEPS_AND_LOOP, DrivenRun, waiting
 from redis_mob.testing.samples.states import new_run
+from redis_mob.testing.waiting import LONG
 from tests.fleet.interleaving import Interleaving, moody
 from tests.fleet.simulation import NOON, SimulatedStore
 from tests.fleet.strategies import EVERYTHING, mobs
@@ -148,13 +149,23 @@ async def test_what_does_not_exist_is_said(storage: MobStorage) -> None:
         await fleet_on(storage).wait(str(uuid4()))
 
 
-async def test_start_and_cancel_wake_those_who_listen(storage: MobStorage, other_storage: MobStorage) -> None:
+async def test_what_is_due_wakes_workers_and_each_change_those_who_wait_for_the_run(
+    storage: MobStorage, other_storage: MobStorage
+) -> None:
     fleet = fleet_on(other_storage)
-    async with storage.executions.listen() as wake_up:
-        assert await wake_up.wait(20), "it does not say that it hears"
+    async with storage.executions.listen() as due:
+        assert await due.wait(LONG), "it does not say that it hears"
         run_id = await fleet.start(FLOW)
-        assert await wake_up.wait(20)
+        assert await due.wait(LONG)
+        async with (
+            storage.executions.listen(run_id.upper()) as changed,
+            storage.executions.listen(str(uuid4())) as other,
+        ):
+            assert await changed.wait(LONG)
+            assert await other.wait(LONG)
+            await DrivenRun(other_storage.executions, STEPS_AND_LOOP, run_id).advance()
+            assert await changed.wait(LONG)
+            assert await due.wait(LONG), "members wait for a worker"
+            assert not await other.wait(0)
         await fleet.cancel(run_id)
-        assert await wake_up.wait(20)
-        await DrivenRun(other_storage.executions, STEPS_AND_LOOP, run_id).advance()
-        assert await wake_up.wait(20)
+        assert await due.wait(LONG)
