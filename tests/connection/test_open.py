@@ -22,7 +22,7 @@ async def test_redis_7_is_supported(redis7_url: str, namespace: str) -> None:
     connection = await connect(redis7_url)
     assert str(connection.server).startswith("Redis ")
     keys = await connection.open_namespace(namespace)
-    assert await connection.router.request("HGET", keys.meta, "schema") == b"1"
+    assert await connection.router.request("HGET", keys.meta, "schema") == str(NAMESPACE_SCHEMA).encode()
     await connection.aclose()
 
 
@@ -120,6 +120,14 @@ async def test_a_namespace_of_a_newer_release_is_refused_and_untouched(connectio
     with pytest.raises(StorageUnavailableError, match=rf"{namespace}.* version {NAMESPACE_SCHEMA + 1}, .*upgrade"):
         await connection.open_namespace(namespace)
     assert await connection.router.request("HGET", keys.meta, "schema") == str(NAMESPACE_SCHEMA + 1).encode()
+
+
+async def test_a_namespace_of_an_older_release_is_kept_from_it(connection: Client, namespace: str) -> None:
+    keys = await connection.open_namespace(namespace)
+    first = await connection.router.request("HGETALL", keys.meta)
+    await connection.router.request("HSET", keys.meta, "schema", NAMESPACE_SCHEMA - 1)
+    await connection.open_namespace(namespace)
+    assert await connection.router.request("HGETALL", keys.meta) == first
 
 
 async def test_a_namespace_with_an_unreadable_version(connection: Client, namespace: str) -> None:

@@ -62,8 +62,11 @@ from redis_mob.errors import (
     shown,
 )
 
-NAMESPACE_SCHEMA = 1
-"""The version of the layout of keys and fields that this release reads and writes."""
+NAMESPACE_SCHEMA = 2
+"""The version of the layout of keys and fields that this release reads and writes.
+
+2: runs have a version, and executions may be reported. What version 1 has written is read as it is; opening marks it.
+"""
 
 _TOKEN_KEY = re.compile(rb"[0-9a-f]{64}")
 
