@@ -20,6 +20,7 @@ from redis_mob.fleet.outcome import Failed, Outcome, Succeeded, accepted
 from redis_mob.fleet.settlement import settle_execution
 from redis_mob.fleet.takeover import take_over
 from redis_mob.fleet.transition_builder import TransitionBuilder, target
+from redis_mob.kernel.machine import FlowMachine
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, Lease, ReportedFailure
 from redis_mob.models.flow_events import StepDispatched
@@ -54,12 +55,13 @@ class Decision(NamedTuple):
     """The transition to commit, None when there is nothing to do, and what the claimant is to execute once it is.
 
     `passed_over` says that a report or a claim did not fit the run as it was read: it comes too late, or, if what was
-    read is not the latest, may fit what is stored by now.
+    read is not the latest, may fit what is stored by now. `machine` is that of the run after the transition.
     """
 
     transition: Transition | None
     claimed: tuple[ExecutionKey, ...]
     passed_over: bool
+    machine: FlowMachine
 
 
 def decide(
@@ -70,13 +72,15 @@ def decide(
     claims: Iterable[ExecutionKey] = (),
     claimant: Claimant,
     random: Random,
+    machine: FlowMachine | None = None,
 ) -> Decision:
     """Take these reports, and those that are stored, go on from there, and give the claimant its executions.
 
     A claim is refused of an execution that does not wait, or whose lease has expired; a report, when the lease is
     no longer its worker's. A takeover counts as a new attempt. In a run that must end nothing is given any more.
+    The machine of the run is made from what was read, unless it is given.
     """
-    builder = TransitionBuilder(view, definition)
+    builder = TransitionBuilder(view, definition, machine)
     _settle_reported(builder, random)
     passed_over = False
     for report in reports:
@@ -91,7 +95,7 @@ def decide(
     advance_fully(builder)
     claimed = [key for key in claimed if _give(builder, key, claimant)]
     claimed += _begin_more(builder, claimant, claimed)
-    return Decision(builder.transition(), tuple(claimed), passed_over)
+    return Decision(builder.transition(), tuple(claimed), passed_over, builder.machine)
 
 
 def note(
@@ -101,13 +105,14 @@ def note(
     reports: Iterable[Report] = (),
     claims: Iterable[ExecutionKey] = (),
     claimant: Claimant,
+    machine: FlowMachine | None = None,
 ) -> Decision:
     """Write down what concerns single executions, and decide nothing.
 
     Outcomes are kept with their executions until a decision takes them. A claim of an execution whose lease has
     expired is passed over, and so are all in a run that must end: these take a decision.
     """
-    builder = TransitionBuilder(view, definition)
+    builder = TransitionBuilder(view, definition, machine)
     noted, passed_over = 0, False
     for key, token, outcome in reports:
         execution = builder.execution(key)
@@ -129,7 +134,7 @@ def note(
             claimed.append(key)
         else:
             passed_over |= not _is_known_to_be_taken(view, execution, claimant)
-    return Decision(builder.fact(noted), tuple(claimed), passed_over)
+    return Decision(builder.fact(noted), tuple(claimed), passed_over, builder.machine)
 
 
 def advance(view: RunView, definition: MobDefinition, random: Random | None = None) -> Transition | None:

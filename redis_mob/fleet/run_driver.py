@@ -23,6 +23,7 @@ from redis_mob.fleet.outage import OutageLimit
 from redis_mob.fleet.slots import Slots
 from redis_mob.fleet.storage_clock import StorageClock
 from redis_mob.kernel.context import ConditionContext, visible_context
+from redis_mob.kernel.machine import FlowMachine
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import Execution, ExecutionKey, Lease
 from redis_mob.models.run import MobRun
@@ -72,6 +73,7 @@ class RunDriver:
         self._claims: list[ExecutionKey] = []
         self._reports: list[Report] = []
         self._view: RunView | None = None
+        self._machine: FlowMachine | None = None
         self._leads = False
         """Whether this worker decides on the run: it was the last to be asked to, and has lost no decision since."""
         self._shared_until: datetime | None = None
@@ -166,7 +168,11 @@ class RunDriver:
             return False
         if transition is None and looks:
             transition = give_back(view)
-        return transition is None or await self._committed(transition, decision.claimed, claims, definition, begun)
+        if transition is None:
+            return True
+        committed = await self._committed(transition, decision.claimed, claims, definition, begun)
+        self._machine = decision.machine if committed else None
+        return committed
 
     async def _committed(
         self,
@@ -211,13 +217,28 @@ class RunDriver:
     def _noted(
         self, view: RunView, definition: MobDefinition, reports: Sequence[Report], claims: Sequence[ExecutionKey]
     ) -> Decision:
-        return note(view, definition, reports=reports, claims=claims, claimant=self._claimant())
+        return note(
+            view, definition, reports=reports, claims=claims, claimant=self._claimant(), machine=self._machine_of(view)
+        )
 
     def _decided(
         self, view: RunView, definition: MobDefinition, reports: Sequence[Report], claims: Sequence[ExecutionKey]
     ) -> Decision:
         claimant, random = self._claimant(), self._services.random
-        return decide(view, definition, reports=reports, claims=claims, claimant=claimant, random=random)
+        return decide(
+            view,
+            definition,
+            reports=reports,
+            claims=claims,
+            claimant=claimant,
+            random=random,
+            machine=self._machine_of(view),
+        )
+
+    def _machine_of(self, view: RunView) -> FlowMachine | None:
+        """The machine that the last decision led to, if this is the run that it left."""
+        machine = self._machine
+        return machine if machine is not None and machine.frames is view.run.frames else None
 
     async def _read(self) -> RunView | None:
         services = self._services

@@ -50,11 +50,11 @@ def target(member: str) -> AgentRuntimeId:
 class TransitionBuilder:
     """Collects the parts of one transition. Nothing is decided here: the engine decides, and calls these methods."""
 
-    def __init__(self, view: RunView, definition: MobDefinition) -> None:
+    def __init__(self, view: RunView, definition: MobDefinition, machine: FlowMachine | None = None) -> None:
         self.view = view
         self.definition = definition
         self.flow: FlowSpec = definition.flows[view.run.flow_id]
-        self.draft = Draft(FlowMachine.from_run(view.run, self.flow))
+        self.draft = Draft(machine or FlowMachine.from_run(view.run, self.flow))
         self.failures: list[FailureLedgerEntry] = []
         self.outputs: list[RecordedOutput] = []
         self._run = view.run

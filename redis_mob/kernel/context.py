@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
+from redis_mob.models.base import FrozenDict
 from redis_mob.models.flow import FlowFrameState, FrameScope, LoopIterationState, NodeStatus
 from redis_mob.models.flow_spec import FlowSpec, FrameSpec, FrameStepSpec, RepeatUntilSpec
 from redis_mob.models.run import MobRun
+
+_MEMORY = "_completed"
+"""Where the state of a body frame remembers the outputs of its steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +26,7 @@ class ConditionContext:
 
     params: Any
     steps: dict[str, Any]
-    loops: dict[str, tuple[dict[str, Any], ...]]
+    loops: dict[str, tuple[Mapping[str, Any], ...]]
 
 
 def visible_context(run: MobRun, flow: FlowSpec) -> ConditionContext:
@@ -49,7 +53,7 @@ def visible_context(run: MobRun, flow: FlowSpec) -> ConditionContext:
 
 
 def _overlaid(
-    run: MobRun, loops: dict[str, tuple[dict[str, Any], ...]], overlays: Iterable[Mapping[str, Any]]
+    run: MobRun, loops: dict[str, tuple[Mapping[str, Any], ...]], overlays: Iterable[Mapping[str, Any]]
 ) -> ConditionContext:
     steps: dict[str, Any] = dict(run.root_step_outputs)
     for outputs in overlays:
@@ -104,11 +108,17 @@ def _position(run: MobRun, loop: LoopIterationState) -> tuple[int, ...]:
     return tuple(reversed(iterations))
 
 
-def _completed(run: MobRun, loop_id: str, body: FlowFrameState, steps: Mapping[str, str]) -> dict[str, Any]:
+def _completed(run: MobRun, loop_id: str, body: FlowFrameState, steps: Mapping[str, str]) -> Mapping[str, Any]:
     """The outputs of the steps that completed in a body frame, in the order in which they were recorded."""
     recorded = run.loop_iteration_outputs.get(loop_id, ())
     if body.iteration >= len(recorded):
-        return {}
-    completed = (node for node, status in body.node_status.items() if status is NodeStatus.COMPLETED)
-    done = {steps[node] for node in completed if node in steps}
-    return {step: output for step, output in recorded[body.iteration].items() if step in done}
+        return FrozenDict()
+    outputs, statuses = recorded[body.iteration], body.node_status
+    # An instance remembers what was computed for it: of a loop, all iterations but the last stay as they are. States
+    # and outputs are frozen, so that it holds for as long as these are the same objects.
+    known = vars(body).get(_MEMORY)
+    if known is None or known[0] is not outputs or known[1] is not statuses:
+        done = {steps[node] for node, status in statuses.items() if status is NodeStatus.COMPLETED and node in steps}
+        known = outputs, statuses, FrozenDict({step: output for step, output in outputs.items() if step in done})
+        vars(body)[_MEMORY] = known
+    return known[2]
