@@ -48,8 +48,8 @@ class LeasedExecution:
     claimed_at: datetime
     deciding: asyncio.Lock
     """Held while this process changes the run: a renewal at the same time would make that lose its compare."""
-    renewed: Callable[[Execution], None]
-    """Called with the execution as it is stored after a renewal."""
+    renewed: Callable[[Execution | None], None]
+    """Called with the execution as it is stored after a renewal, with None if that is not known."""
     clock_offset: float = field(init=False)
     """The storage's time minus this event loop's, in seconds. Leases and deadlines are times of the storage; hosts
     disagree about the time of day, so that a worker only measures, with a clock that never jumps, how much has passed
@@ -68,9 +68,13 @@ class LeasedExecution:
 
     async def renew(self) -> bool:
         """Extend the lease; False if it is lost."""
+        is_held = False
         async with self.deciding:
-            is_held = await self._renew()
-            self.renewed(self.execution)
+            try:
+                is_held = await self._renew()
+            finally:
+                # one that was cancelled or lost its reply may have happened
+                self.renewed(self.execution if is_held else None)
         return is_held
 
     async def _renew(self) -> bool:

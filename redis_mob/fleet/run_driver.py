@@ -275,6 +275,8 @@ class RunDriver:
             partial(self._renewed, key),
         )
 
-    def _renewed(self, key: ExecutionKey, execution: Execution) -> None:
-        if self._view is not None and key in self._view.executions:
+    def _renewed(self, key: ExecutionKey, execution: Execution | None) -> None:
+        if execution is None:
+            self._view = None
+        elif self._view is not None and key in self._view.executions:
             self._view = replace(self._view, executions={**self._view.executions, key: execution})

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -69,13 +69,18 @@ def own(request: pytest.FixtureRequest) -> Iterator[RefusingServer]:
 
 @asynccontextmanager
 async def client_of(url: str, retry: RetryPolicy = PATIENT, **settings: Any) -> AsyncGenerator[Client]:
-    """A connection that has the namespace `n` open."""
-    connection = await connect(url, "n", retry=retry, **settings)
-    try:
-        await connection.open_namespace("n")
+    """A connection that has the namespace `n` open; on a busy machine, opening may take longer than `retry` allows."""
+    async with AsyncExitStack() as opened:
+        for last in (*[False] * 20, True):
+            try:
+                connection = await connect(url, "n", retry=retry, **settings)
+                opened.push_async_callback(connection.aclose)
+                await connection.open_namespace("n")
+                break
+            except StorageUnavailableError:
+                if last:
+                    raise
         yield connection
-    finally:
-        await connection.aclose()
 
 
 @pytest.fixture
