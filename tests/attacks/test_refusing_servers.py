@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -69,18 +69,26 @@ def own(request: pytest.FixtureRequest) -> Iterator[RefusingServer]:
 
 @asynccontextmanager
 async def client_of(url: str, retry: RetryPolicy = PATIENT, **settings: Any) -> AsyncGenerator[Client]:
-    """A connection that has the namespace `n` open; on a busy machine, opening may take longer than `retry` allows."""
-    async with AsyncExitStack() as opened:
-        for last in (*[False] * 20, True):
-            try:
-                connection = await connect(url, "n", retry=retry, **settings)
-                opened.push_async_callback(connection.aclose)
-                await connection.open_namespace("n")
-                break
-            except StorageUnavailableError:
-                if last:
-                    raise
+    """A connection that has the namespace `n` open."""
+    connection = await opened(url, retry, settings)
+    try:
         yield connection
+    finally:
+        await connection.aclose()
+
+
+async def opened(url: str, retry: RetryPolicy, settings: dict[str, Any]) -> Client:
+    """A connection, at the latest after many attempts: on a busy machine one may take longer than `retry` allows."""
+    for _ in range(20):
+        with suppress(StorageUnavailableError):
+            connection = await connect(url, "n", retry=retry, **settings)
+            try:
+                await connection.open_namespace("n")
+            except BaseException:
+                await connection.aclose()
+                raise
+            return connection
+    raise AssertionError("the namespace cannot be opened")
 
 
 @pytest.fixture
