@@ -15,7 +15,18 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from redis_mob.cli.progress import Row, State, StepProgress, Stopwatch, changes, fitted, rows, step_progress
+from redis_mob.cli.progress import (
+    SHORT_REASON,
+    Row,
+    State,
+    StepProgress,
+    Stopwatch,
+    changes,
+    excerpt,
+    fitted,
+    rows,
+    step_progress,
+)
 from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.transition import RunView
 
@@ -192,7 +203,7 @@ def _table(kept: list[Row], stopwatch: Stopwatch, now: datetime) -> Table:
             Text(row.state, style=_STYLES[row.state]),
             "" if row.attempt is None else str(row.attempt),
             "" if elapsed is None else _seconds(elapsed),
-            Text(printable(row.reason), style="dim"),
+            Text(printable(excerpt(row.reason, SHORT_REASON)), style="dim"),
         )
     return table
 

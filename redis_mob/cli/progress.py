@@ -14,6 +14,10 @@ from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.order import natural_key
 from redis_mob.models.transition import RunView
 
+REASON_LINES = 5
+SHORT_REASON = 200
+"""Lines and characters of the reason of a failure that are shown while the run goes on."""
+
 
 class State(StrEnum):
     """Where a step, or a member's part in it, stands."""
@@ -148,7 +152,14 @@ def changes(before: Sequence[StepProgress], after: Sequence[StepProgress]) -> li
 def _member_line(step: StepProgress, member: MemberProgress) -> str:
     text = f"step {step.step}[{member.member}]{iteration_suffix(step)} {member.state} attempt {member.attempt}"
     tells_why = member.reason and member.state in (State.WAITING, State.FAILED)
-    return f"{text}: {member.reason}" if tells_why else text
+    return f"{text}: {excerpt(member.reason, SHORT_REASON)}" if tells_why else text
+
+
+def excerpt(text: str, most: int) -> str:
+    """The first lines of a text, at most so many characters of them, and `…` if that is not all."""
+    lines = text[: most + 1].splitlines()
+    first = "\n".join(lines[:REASON_LINES])[:most]
+    return first if len(text) <= most and len(lines) <= REASON_LINES else f"{first}…"
 
 
 def iteration_suffix(step: StepProgress) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from redis_mob.cli.progress import excerpt
+from redis_mob.fleet.said import bounded
 from redis_mob.fleet.transition_builder import FLOW_STEP
 from redis_mob.models.base import json_text
 from redis_mob.models.events import MobEvent
@@ -16,6 +18,12 @@ from redis_mob.storage import MobStorage
 
 EXCERPT = 160
 """Characters of an output that the summary shows."""
+
+LONG_REASON = 2000
+"""Bytes of the reason of a failure that the summary shows; the failure ledger has more."""
+
+MOST_FAILURES = 50
+"""Failures that the summary shows."""
 
 _PAGE = 500
 
@@ -67,11 +75,14 @@ class RunReport:
 
     def _failures(self) -> list[str]:
         """What failed, each once, in the order in which it came."""
-        return list(dict.fromkeys(map(_failure, self.run.failure_ledger)))
+        told = list(dict.fromkeys(map(_failure, self.run.failure_ledger)))
+        more = len(told) - MOST_FAILURES
+        return [*told[:MOST_FAILURES], f"and {more} more failures"] if more > 0 else told
 
     def _reason(self) -> str:
         ends = [event.kind.reason for event in self.events if isinstance(event.kind, FlowFailed)]
-        return f"failed: {ends[-1] if ends else 'its events were pruned, and no failure is recorded'}"
+        why = bounded(ends[-1], LONG_REASON) if ends else "its events were pruned, and no failure is recorded"
+        return f"failed: {why}"
 
 
 async def report(storage: MobStorage, view: RunView, after: int) -> RunReport:
@@ -86,8 +97,8 @@ async def report(storage: MobStorage, view: RunView, after: int) -> RunReport:
 
 def _failure(entry: FailureLedgerEntry) -> str:
     what = "failed" if entry.step_id == FLOW_STEP else f"failed: step {entry.step_id}"
-    detail = f" ({entry.error.detail})" if entry.error and entry.error.detail else ""
-    return f"{what}: {entry.reason}{detail}"
+    detail = f" ({excerpt(entry.error.detail, EXCERPT)})" if entry.error and entry.error.detail else ""
+    return f"{what}: {bounded(entry.reason, LONG_REASON)}{detail}"
 
 
 def _excerpt(output: Any) -> str:

@@ -18,6 +18,7 @@ from typing import NoReturn
 
 from redis_mob.cli.worker_link import STOP_GRACE, ExitStatus, Report, ReportKind, WorkerOrders
 from redis_mob.errors import HandlerError, RedisMobError
+from redis_mob.fleet import failure_log
 from redis_mob.fleet.handler_loading import load_handlers
 from redis_mob.fleet.worker import Worker
 from redis_mob.security.sealing import SealKeyring
@@ -84,6 +85,7 @@ def _work(orders: WorkerOrders, link: Link) -> ExitStatus:
     library = logging.getLogger("redis_mob")
     library.addHandler(_ReportingHandler(link))
     library.propagate = False
+    failure_log.LOGGER.disabled = True  # the display tells what failed, from the run itself
     try:
         asyncio.run(_serve(orders, link))
     except HandlerError as error:

@@ -22,7 +22,7 @@ from redis_mob.fleet.takeover import take_over
 from redis_mob.fleet.transition_builder import TransitionBuilder, target
 from redis_mob.kernel.machine import FlowMachine
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, Lease, ReportedFailure
+from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, Lease
 from redis_mob.models.flow_events import StepDispatched
 from redis_mob.models.run import MobRunStatus, StepRunStatus
 from redis_mob.models.transition import RunView, Transition
@@ -34,6 +34,14 @@ class Report(NamedTuple):
     key: ExecutionKey
     token: int
     outcome: Outcome
+
+
+class FailedAttempt(NamedTuple):
+    """An execution whose attempt has failed, as it was during that attempt, and why."""
+
+    key: ExecutionKey
+    execution: Execution
+    failed: Failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +63,15 @@ class Decision(NamedTuple):
     """The transition to commit, None when there is nothing to do, and what the claimant is to execute once it is.
 
     `passed_over` says that a report or a claim did not fit the run as it was read: it comes too late, or, if what was
-    read is not the latest, may fit what is stored by now. `machine` is that of the run after the transition.
+    read is not the latest, may fit what is stored by now. `machine` is that of the run after the transition, `failed`
+    are the reports that were taken as failures.
     """
 
     transition: Transition | None
     claimed: tuple[ExecutionKey, ...]
     passed_over: bool
     machine: FlowMachine
+    failed: tuple[FailedAttempt, ...] = ()
 
 
 def decide(
@@ -83,8 +93,15 @@ def decide(
     builder = TransitionBuilder(view, definition, machine)
     _settle_reported(builder, random)
     passed_over = False
+    failed: list[FailedAttempt] = []
     for report in reports:
-        passed_over |= not _settle(builder, report, random)
+        taken = _taken(builder, report)
+        if taken is None:
+            passed_over = True
+            continue
+        execution, outcome = taken
+        failed += _failed(report.key, execution, outcome)
+        settle_execution(builder, report.key, execution, outcome, random)
     claimed: list[ExecutionKey] = []
     for key in claims:
         execution = builder.execution(key)
@@ -95,7 +112,7 @@ def decide(
     advance_fully(builder)
     claimed = [key for key in claimed if _give(builder, key, claimant)]
     claimed += _begin_more(builder, claimant, claimed)
-    return Decision(builder.transition(), tuple(claimed), passed_over, builder.machine)
+    return Decision(builder.transition(), tuple(claimed), passed_over, builder.machine, tuple(failed))
 
 
 def note(
@@ -114,18 +131,20 @@ def note(
     """
     builder = TransitionBuilder(view, definition, machine)
     noted, passed_over = 0, False
-    for key, token, outcome in reports:
-        execution = builder.execution(key)
-        if execution is None or not _is_held(execution, token):
+    failed: list[FailedAttempt] = []
+    for report in reports:
+        taken = _taken(builder, report)
+        if taken is None:
             passed_over = True
             continue
         noted += 1
-        match accepted(outcome, execution.step_id, view.launch):
+        execution, outcome = taken
+        failed += _failed(report.key, execution, outcome)
+        match outcome:
             case Succeeded(output):
-                builder.close(key, status=ExecutionStatus.REPORTED, output=output)
-            case Failed(reason, retryable, error_class, detail):
-                failure = ReportedFailure(reason=reason, retryable=retryable, error_class=error_class, detail=detail)
-                builder.close(key, status=ExecutionStatus.REPORTED, failure=failure)
+                builder.close(report.key, status=ExecutionStatus.REPORTED, output=output)
+            case Failed():
+                builder.close(report.key, status=ExecutionStatus.REPORTED, failure=outcome.reported())
     claimed: list[ExecutionKey] = []
     for key in claims:
         execution = builder.execution(key)
@@ -134,7 +153,7 @@ def note(
             claimed.append(key)
         else:
             passed_over |= not _is_known_to_be_taken(view, execution, claimant)
-    return Decision(builder.fact(noted), tuple(claimed), passed_over, builder.machine)
+    return Decision(builder.fact(noted), tuple(claimed), passed_over, builder.machine, tuple(failed))
 
 
 def advance(view: RunView, definition: MobDefinition, random: Random | None = None) -> Transition | None:
@@ -184,14 +203,16 @@ def report(
     return None if noted.passed_over else noted.transition
 
 
-def _settle(builder: TransitionBuilder, report: Report, random: Random) -> bool:
-    """Take an outcome; False if the lease was taken over, or the execution was canceled."""
+def _taken(builder: TransitionBuilder, report: Report) -> tuple[Execution, Outcome] | None:
+    """An execution and its accepted outcome; None if the lease was taken over, or the execution was canceled."""
     execution = builder.execution(report.key)
     if execution is None or not _is_held(execution, report.token):
-        return False
-    outcome = accepted(report.outcome, execution.step_id, builder.view.launch)
-    settle_execution(builder, report.key, execution, outcome, random)
-    return True
+        return None
+    return execution, accepted(report.outcome, execution.step_id, builder.view.launch)
+
+
+def _failed(key: ExecutionKey, execution: Execution, outcome: Outcome) -> list[FailedAttempt]:
+    return [FailedAttempt(key, execution, outcome)] if isinstance(outcome, Failed) else []
 
 
 def _is_held(execution: Execution, token: int) -> bool:
@@ -210,9 +231,7 @@ def _settle_reported(builder: TransitionBuilder, random: Random) -> None:
 
 def _reported(execution: Execution) -> Outcome:
     failure = execution.failure
-    if failure is None:
-        return Succeeded(execution.output)
-    return Failed(failure.reason, failure.retryable, failure.error_class, failure.detail)
+    return Succeeded(execution.output) if failure is None else Failed.of(failure)
 
 
 def _is_claimable(view: RunView, execution: Execution) -> bool:

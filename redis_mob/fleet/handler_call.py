@@ -11,8 +11,8 @@ from functools import partial
 from typing import Any
 
 from redis_mob.fleet.outcome import MAX_OUTPUT_DEPTH, Failed, Outcome, Succeeded
+from redis_mob.fleet.said import bounded, class_of, json_of, text_of, traceback_of
 from redis_mob.fleet.step_context import Handler, StepContext, StepFailed
-from redis_mob.models.base import check_json
 
 
 def start_handler(handler: Handler, context: StepContext, threads: ThreadPoolExecutor) -> asyncio.Task[Outcome]:
@@ -35,19 +35,26 @@ async def _outcome(handler: Handler, context: StepContext, threads: ThreadPoolEx
         return _failed(cancelled)
     except BaseException as error:  # noqa: BLE001
         return _failed(error)
-    return _failed(value.error) if isinstance(value, _Raised) else Succeeded(value)
+    return value.failed if isinstance(value, _Raised) else Succeeded(value)
 
 
 def _failed(error: BaseException) -> Failed:
-    match error:
-        case StepFailed():
-            return Failed(_text(error.reason), error.retryable, "StepFailed", _json(error.detail))
-        case asyncio.CancelledError():
-            # The handler cancelled itself, or awaited a task that was cancelled.
-            return Failed("the handler was cancelled from within", error_class="CancelledError")
-        case _:
-            name, text = type(error).__name__, _text(error)
-            return Failed(f"{name}: {text}" if text else name, error_class=name)
+    """The failure that an exception of a handler makes; this raises nothing for any exception."""
+    frames = error.__traceback__
+    while frames is not None and frames.tb_frame.f_globals is globals():
+        frames = frames.tb_next  # the frames of this module say nothing about the handler
+    name, shown = class_of(error), traceback_of(error, frames)
+    if isinstance(error, StepFailed):
+        try:
+            detail = json_of(error.detail, MAX_OUTPUT_DEPTH)
+            return Failed(text_of(error.reason), bool(error.retryable), "StepFailed", detail, shown)
+        except BaseException:  # noqa: BLE001,S110 - a subclass may lack the attributes; then it is one like any other
+            pass
+    if isinstance(error, asyncio.CancelledError):
+        # The handler cancelled itself, or awaited a task that was cancelled.
+        return Failed("the handler was cancelled from within", error_class=name, traceback=shown)
+    text = text_of(error)
+    return Failed(bounded(f"{name}: {text}") if text else name, error_class=name, traceback=shown)
 
 
 async def _call(handler: Handler, context: StepContext, threads: ThreadPoolExecutor) -> Any:
@@ -64,27 +71,11 @@ async def _call(handler: Handler, context: StepContext, threads: ThreadPoolExecu
 class _Raised:
     """What a function in a thread raised: a future refuses StopIteration and never ends, a coroutine changes it."""
 
-    error: BaseException
+    failed: Failed
 
 
 def _called(handler: Handler, context: StepContext) -> Any:
     try:
         return handler(context)
     except BaseException as error:  # noqa: BLE001
-        return _Raised(error)
-
-
-def _text(value: object) -> str:
-    """The text of a value from a handler, made storable: it may hold lone surrogates, as names of files do."""
-    try:
-        return str(value).encode(errors="backslashreplace").decode()
-    except Exception:  # noqa: BLE001 - `__str__` is the handler's own code, and may raise anything
-        return f"<a {type(value).__name__} that cannot be shown>"
-
-
-def _json(detail: object) -> Any:
-    """A detail as it is if it is JSON, else its text."""
-    try:
-        return check_json(detail, MAX_OUTPUT_DEPTH)
-    except ValueError:
-        return _text(detail)
+        return _Raised(_failed(error))  # described in the thread too: its `__str__` may take its time

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from redis_mob.errors import shown
+from redis_mob.fleet.said import bounded
 from redis_mob.fleet.schemas import check_schema
 from redis_mob.models.base import MAX_VALUE_DEPTH, check_json
-from redis_mob.models.execution import RunLaunch
+from redis_mob.models.execution import ReportedFailure, RunLaunch
 
 MAX_OUTPUT_DEPTH = MAX_VALUE_DEPTH - 4
 """How deep an output may be nested: the flow's own output wraps it in four levels (all steps, step, list, target)."""
@@ -36,6 +37,22 @@ class Failed:
     retryable: bool = True
     error_class: str | None = None
     detail: Any = None
+    traceback: str | None = None
+
+    @classmethod
+    def of(cls, failure: ReportedFailure) -> Failed:
+        """The outcome as it was before it was stored."""
+        return cls(failure.reason, failure.retryable, failure.error_class, failure.detail, failure.traceback)
+
+    def reported(self) -> ReportedFailure:
+        """The outcome as it is stored until it is decided on."""
+        return ReportedFailure(
+            reason=self.reason,
+            retryable=self.retryable,
+            error_class=self.error_class,
+            detail=self.detail,
+            traceback=self.traceback,
+        )
 
 
 Outcome = Succeeded | Failed
@@ -56,7 +73,7 @@ def accepted(outcome: Outcome, step_id: str, launch: RunLaunch) -> Outcome:
             check_schema(value, launch.schemas[step_id])
     except ValueError as error:
         # Refused as a failed attempt, which is retryable: the same member may well answer in the right form next time.
-        return Failed(f"the output of step {shown(step_id)} is refused: {error}")
+        return Failed(bounded(f"the output of step {shown(step_id)} is refused: {error}"))
     return Succeeded(value)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from redis_mob.fleet.said import joined
 from redis_mob.fleet.step_end import complete_step, fail_step
 from redis_mob.fleet.transition_builder import TransitionBuilder
 from redis_mob.models.execution import ExecutionStatus
@@ -43,4 +44,4 @@ def decide_step(builder: TransitionBuilder, frame_id: str, node_id: str, step_id
             for member, execution in executions.items()
             if execution.status is ExecutionStatus.FAILED
         ]
-        fail_step(builder, frame_id, node_id, step_id, "; ".join(reasons))
+        fail_step(builder, frame_id, node_id, step_id, joined(reasons))

@@ -17,7 +17,8 @@ from random import Random
 from redis_mob.contracts import ExecutionStore
 from redis_mob.errors import DurabilityError, EpochChangedError, ReadFailedError, WriteFailedError
 from redis_mob.fleet.definitions import Definitions
-from redis_mob.fleet.engine import Claimant, Decision, Report, decide, give_back, note
+from redis_mob.fleet.engine import Claimant, Decision, FailedAttempt, Report, decide, give_back, note
+from redis_mob.fleet.failure_log import log_failure
 from redis_mob.fleet.lease import LeasedExecution
 from redis_mob.fleet.outage import OutageLimit
 from redis_mob.fleet.slots import Slots
@@ -79,6 +80,8 @@ class RunDriver:
         self._shared_until: datetime | None = None
         self._unsure: dict[ExecutionKey, Execution] = {}
         """What a commit was to claim whose outcome is not known."""
+        self._failed: dict[tuple[ExecutionKey, int], FailedAttempt] = {}
+        """Failures to be logged, each once, however often its commit is tried."""
         # held while the run is decided, and while a lease in it is renewed: each would make the other lose its compare
         self._lock = asyncio.Lock()
 
@@ -138,6 +141,9 @@ class RunDriver:
             # each claim came with a slot, and the others took theirs when they were decided
             with_slots = set(claims)
             services.slots.give_back(len(claims) - sum(one.held.key in with_slots for one in begun))
+            failed, self._failed = self._failed, {}
+            for attempt in failed.values():
+                log_failure(services.name, self._run_id, attempt)
         for one in begun:
             self._begin(one)
 
@@ -162,6 +168,7 @@ class RunDriver:
         decision = self._noted(view, definition, reports, claims) if only_notes else None
         if decision is None or (decision.passed_over and is_fresh):
             decision = self._decided(view, definition, reports, claims)
+        self._failed |= {(one.key, one.execution.attempt): one for one in decision.failed}
         transition = decision.transition
         if decision.passed_over and not is_fresh:
             self._view = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from redis_mob.errors import InternalError, shown
+from redis_mob.fleet.said import joined
 from redis_mob.fleet.step_end import cancel_open
 from redis_mob.fleet.transition_builder import FLOW_STEP, TransitionBuilder
 from redis_mob.kernel.context import visible_context
@@ -61,4 +62,4 @@ def _why_failed(failures: Iterable[FailureLedgerEntry]) -> str:
     """The failures of the run in one line: of each step the last, in the order in which they came."""
     reasons = {entry.step_id: entry.reason for entry in failures}
     told = [reason if step == FLOW_STEP else f"step {shown(step)}: {reason}" for step, reason in reasons.items()]
-    return "; ".join(told) or "root frame sealed failed"
+    return joined(told) or "root frame sealed failed"

@@ -12,7 +12,7 @@ from jsonschema.validators import validator_for
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import EMPTY_REGISTRY
 
-from redis_mob.errors import DefinitionError, shown
+from redis_mob.errors import DefinitionError, shortened, shown
 from redis_mob.models.base import check_value
 from redis_mob.models.flow_spec import FlowSpec
 
@@ -44,7 +44,9 @@ def check_schema(value: Any, schema: Any) -> None:
     except RecursionError as error:
         raise ValueError("its schema refers to itself without end, or the value is nested too deeply for it") from error
     if problem is not None:
-        raise ValueError(f"it does not fit its schema at {problem.json_path}: {problem.message}")
+        # The library puts the whole value in front of what is wrong with it, and the value may be a megabyte.
+        message = problem.message.replace(repr(problem.instance), shown(problem.instance), 1)
+        raise ValueError(f"it does not fit its schema at {shortened(problem.json_path)}: {message}")
 
 
 def _read(step_id: str, reference: str) -> Any:

@@ -7,6 +7,7 @@ from random import Random
 from redis_mob.fleet.outcome import Failed, Outcome, Succeeded
 from redis_mob.fleet.quorum import decide_step
 from redis_mob.fleet.retry import may_retry, retry_pause
+from redis_mob.fleet.said import MOST_REPEATED, bounded
 from redis_mob.fleet.transition_builder import TransitionBuilder, target
 from redis_mob.models.base import json_text
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus
@@ -64,10 +65,12 @@ def _fail(builder: TransitionBuilder, key: ExecutionKey, execution: Execution, f
 def _described(failed: Failed, *, final: bool) -> tuple[AgentErrorReport | None, TurnError | None]:
     if failed.error_class is None:
         return None, None
-    reason = {"exception": failed.error_class}
-    if failed.detail is not None:
-        reason["detail"] = failed.detail
-    report = AgentErrorReport.model_validate({"class": "tool", "reason": reason, "message": failed.reason})
+    told = {"exception": failed.error_class, "detail": failed.detail, "traceback": failed.traceback}
+    reason = {name: value for name, value in told.items() if value is not None}
+    # The reason stands beside the report, and the detail in it: what repeats them is kept short.
+    message = bounded(failed.reason, MOST_REPEATED)
+    report = AgentErrorReport.model_validate({"class": "tool", "reason": reason, "message": message})
     text = failed.detail if isinstance(failed.detail, str | None) else json_text(failed.detail)
-    error = TurnError(kind="tool_failure", terminal=final, detail=text, retryable=failed.retryable)
+    detail = None if text is None else bounded(text, MOST_REPEATED)
+    error = TurnError(kind="tool_failure", terminal=final, detail=detail, retryable=failed.retryable)
     return report, error

@@ -64,6 +64,7 @@ class ReportedFailure(Model):
     retryable: bool = True
     error_class: str | None = Field(default=None, exclude_if=is_none)
     detail: JsonValue | None = Field(default=None, exclude_if=is_none)
+    traceback: str | None = Field(default=None, exclude_if=is_none)
 
 
 class Execution(Model):

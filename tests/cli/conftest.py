@@ -87,6 +87,10 @@ def chatter(ctx):
     return 1
 
 
+def drone(ctx):
+    raise StepFailed("the page says\\n" + "x" * 4_000_000)
+
+
 def refuse(ctx):
     raise StepFailed("the forms are missing", retryable=False, detail="form 27b")
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from redis_mob.cli.progress import Row, State, StepProgress, Stopwatch, changes, fitted, rows, step_progress
+import pytest
+
+from redis_mob.cli.progress import Row, State, StepProgress, Stopwatch, changes, excerpt, fitted, rows, step_progress
 from redis_mob.fleet.outcome import Failed, Succeeded
 from redis_mob.models.conditions import EqCondition, GtCondition
 from tests.fleet.flows import FLOW, loop, mob, node, step
@@ -61,6 +63,21 @@ def test_changes_are_one_line_each() -> None:
     assert news() == ["step work[worker-1] running attempt 2"], "what went wrong before is told already"
     simulation.settle("work", Failed("out of ink", retryable=False), "worker-1")
     assert news() == ["step work[worker-1] failed attempt 2: out of ink", "step work failed"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("", ""),
+        ("one line", "one line"),
+        ("a\nb\nc", "a\nb\nc"),
+        ("\n".join("abcdefg"), "a\nb\nc\nd\ne…"),
+        ("x" * 20, "x" * 20),
+        ("x" * 21, "x" * 20 + "…"),
+    ],
+)
+def test_the_first_lines_of_a_reason_are_shown(text: str, shown: str) -> None:
+    assert excerpt(text, 20) == shown
 
 
 def test_iterations_of_a_loop_are_rows_of_their_own() -> None:

@@ -120,6 +120,18 @@ def test_a_failing_handler_fails_the_run_with_its_message(project: Path, handler
     assert "Traceback" not in ended.err
 
 
+def test_a_huge_reason_is_told_once_and_bounded(project: Path) -> None:
+    ended = run(project, "one", "drone", "--json")
+    assert ended.status == 1
+    assert len(ended.err) < 4000
+    [summary] = [line for line in ended.err.splitlines() if line.startswith("failed: ")]
+    assert summary.startswith(r"failed: step work: the page says\nxxx")
+    assert re.search(r"… \(4,000,014 characters, [\d,]+ kept\)$", summary)
+    shown = [line for line in ended.err.splitlines() if "the page says" in line and line != summary]
+    assert len(shown) == 1, "the attempt, as it failed"
+    assert len(shown[0]) < 300
+
+
 def test_the_same_idempotency_key_is_the_same_run(project: Path, server_url: str, namespace: str) -> None:
     place = ("--url", server_url, "--namespace", namespace, "--idempotency-key", "build-1", "--json")
     first = run(project, "one", "answer", *place)

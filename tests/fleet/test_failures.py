@@ -1,0 +1,377 @@
+"""What is kept of a failure: enough to mend it, bounded, and told once wherever it is told (contract: engine-23)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from redis_mob import StepContext, StepFailed
+from redis_mob.fleet.fleet import Fleet
+from redis_mob.fleet.said import MOST_SAID, bounded, joined, json_of, text_of, traceback_of
+from redis_mob.fleet.step_context import Handler
+from redis_mob.models.flow_events import FlowFailed, StepTargetFailed
+from redis_mob.models.flow_events import StepFailed as StepFailedEvent
+from redis_mob.models.flow_spec import OutputFormat
+from redis_mob.storage import MobStorage
+from tests.fleet.flows import FLOW, mob, step
+from tests.fleet.working import at_work, failure_of, run_flow, run_step
+
+HUGE = "x" * 4_000_000
+LOGGER = "redis_mob.fleet.failure_log"
+
+Raise = Callable[[], None]
+
+
+def raising(work: Raise, kind: str) -> Handler:
+    """A handler that does this: in a thread, in the loop, or as a coroutine that a function in a thread gives."""
+
+    def plain(_ctx: StepContext) -> None:
+        work()
+
+    async def coroutine(_ctx: StepContext) -> None:
+        work()
+
+    def awaited(ctx: StepContext) -> Any:
+        return coroutine(ctx)
+
+    return {"thread": plain, "loop": coroutine, "awaited": awaited}[kind]
+
+
+def size(text: str) -> int:
+    return len(text.encode())
+
+
+def traced(failure: Any) -> str:
+    text = failure.error_report.reason["traceback"]
+    assert isinstance(text, str)
+    assert size(text) <= MOST_SAID
+    return text
+
+
+def inner_most() -> None:
+    raise LookupError("the template has no such field")
+
+
+def with_a_cause() -> None:
+    try:
+        inner_most()
+    except LookupError as error:
+        raise ValueError("cannot render") from error
+
+
+def with_a_context() -> None:
+    try:
+        inner_most()
+    except LookupError:
+        raise ValueError("cannot render")  # noqa: B904 - the context is what the test is about
+
+
+def with_notes() -> None:
+    error = ValueError("cannot render")
+    error.add_note("the template has no such field")
+    raise error
+
+
+def with_an_inner_exception() -> None:
+    try:
+        inner_most()
+    except LookupError as error:
+        raise ExceptionGroup("two pages", [error, TypeError("no text")]) from None
+
+
+@pytest.mark.parametrize("kind", ["thread", "loop", "awaited"])
+@pytest.mark.parametrize(
+    ("work", "tells"),
+    [
+        (with_a_cause, ["inner_most", "direct cause", "ValueError: cannot render"]),
+        (with_a_context, ["inner_most", "During handling", "ValueError: cannot render"]),
+        (with_notes, ["with_notes", "ValueError: cannot render"]),
+        (with_an_inner_exception, ["inner_most", "two pages (2 sub-exceptions)", "TypeError: no text"]),
+    ],
+)
+async def test_a_failure_keeps_causes_contexts_notes_and_inner_exceptions(
+    storage: MobStorage, kind: str, work: Raise, tells: list[str]
+) -> None:
+    text = traced(await failure_of(storage, raising(work, kind)))
+    for told in [*tells, "the template has no such field", "test_failures.py"]:
+        assert told in text
+    assert "handler_call.py" not in text, "the frames of the library say nothing"
+
+
+async def test_event_and_ledger_hold_the_same_report(storage: MobStorage) -> None:
+    failure = await failure_of(storage, raising(with_a_cause, "loop"))
+    stored = [event.kind for event in await storage.events.replay_all()]
+    [told] = [kind for kind in stored if isinstance(kind, StepTargetFailed)]
+    assert told.error_report == failure.error_report
+    assert told.reason == failure.reason == "ValueError: cannot render"
+
+
+def deep(levels: int) -> None:
+    if levels:
+        other(levels - 1)
+    raise LookupError("at the bottom")
+
+
+def other(levels: int) -> None:
+    deep(levels)
+
+
+async def test_the_last_frames_are_kept(storage: MobStorage) -> None:
+    text = traced(await failure_of(storage, raising(lambda: deep(100), "thread")))
+    assert text.count("\n  File ") == 10
+    assert text.endswith("LookupError: at the bottom")
+
+
+def chained(count: int) -> BaseException:
+    error: BaseException = ValueError("the first")
+    for number in range(count):
+        later = ValueError(f"number {number}")
+        later.__cause__, error = error, later
+    return error
+
+
+def test_of_a_traceback_that_is_too_long_the_end_is_kept() -> None:
+    text = traceback_of(chained(1000), None)
+    assert text is not None
+    assert MOST_SAID - 200 < size(text) <= MOST_SAID
+    assert text.startswith("(")
+    assert "characters, the last" in text.splitlines()[0]
+    assert text.endswith("ValueError: number 999")
+
+
+def test_a_huge_message_does_not_push_the_frames_out() -> None:
+    try:
+        raise ValueError(HUGE)
+    except ValueError as error:
+        text = traceback_of(error, error.__traceback__)
+    assert text is not None
+    assert "test_a_huge_message_does_not_push_the_frames_out" in text
+    assert "(4,000,012 characters, " in text
+    assert size(text) < 2000
+
+
+def huge_message() -> None:
+    raise RuntimeError("duplicate key in INSERT " + HUGE)
+
+
+def huge_reason() -> None:
+    raise StepFailed("duplicate key in INSERT " + HUGE)
+
+
+def huge_detail() -> None:
+    raise StepFailed("no", detail={"page": [HUGE]})
+
+
+def huge_note() -> None:
+    error = ValueError("no")
+    error.add_note(HUGE)
+    raise error
+
+
+def huge_cause() -> None:
+    try:
+        huge_message()
+    except RuntimeError as error:
+        raise ValueError("no") from error
+
+
+def huge_group() -> None:
+    raise ExceptionGroup(HUGE, [ValueError(HUGE) for _ in range(3)])
+
+
+def huge_name() -> None:
+    raise type(HUGE, (Exception,), {})("no")
+
+
+def everything_huge() -> None:
+    try:
+        huge_note()
+    except ValueError as error:
+        raise StepFailed(HUGE, detail=HUGE) from error
+
+
+HUGE_ERRORS = [huge_message, huge_reason, huge_detail, huge_note, huge_cause, huge_group, huge_name, everything_huge]
+
+
+@pytest.mark.parametrize("kind", ["thread", "loop"])
+@pytest.mark.parametrize("work", HUGE_ERRORS)
+async def test_nothing_huge_is_stored_told_or_logged(
+    storage: MobStorage, work: Raise, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = await run_step(storage, raising(work, kind), retries=1)
+    assert run.status == "failed"
+    [row] = run.failure_ledger
+    assert size(row.reason) <= MOST_SAID
+    assert size(row.model_dump_json()) < 4 * MOST_SAID
+    stored = await storage.events.replay_all()
+    assert all(size(event.model_dump_json()) < 4 * MOST_SAID for event in stored)
+    assert [kind for kind in (event.kind for event in stored) if isinstance(kind, FlowFailed | StepFailedEvent)]
+    assert all(size(record.getMessage()) < 3 * MOST_SAID for record in caplog.records)
+    view = await storage.executions.load(run.run_id)
+    assert view is not None
+    [execution] = view.executions.values()
+    assert size(execution.model_dump_json()) < 3 * MOST_SAID
+
+
+async def test_every_place_says_how_long_the_message_was(storage: MobStorage) -> None:
+    failure = await failure_of(storage, raising(huge_message, "thread"))
+    ends = [event.kind for event in await storage.events.replay_all()]
+    [step_failed] = [kind.reason for kind in ends if isinstance(kind, StepFailedEvent)]
+    [flow_failed] = [kind.reason for kind in ends if isinstance(kind, FlowFailed)]
+    assert step_failed.startswith("worker-1: RuntimeError: duplicate key")
+    assert flow_failed.startswith("step 'a': RuntimeError: duplicate key")
+    for text in (failure.reason, failure.error_report.message, step_failed, flow_failed):
+        assert re.search(r"… \(4,000,0\d\d characters, [\d,]+ kept\)$", text)
+        assert size(text) <= MOST_SAID
+
+
+async def test_the_reasons_of_many_members_share_the_room(storage: MobStorage) -> None:
+    definition = mob({"a": step(policy=100)})
+    handler = raising(huge_message, "loop")
+    run = await run_flow(storage, definition, handler, members={"worker": 100}, concurrency=100)
+    [flow_failed] = [
+        event.kind.reason for event in await storage.events.replay_all() if isinstance(event.kind, FlowFailed)
+    ]
+    assert run.status == "failed"
+    assert size(flow_failed) <= MOST_SAID
+
+
+@pytest.mark.parametrize(
+    ("schema", "output"),
+    [
+        ('{"type": "integer"}', HUGE),
+        ('{"type": "object", "properties": {"score": {"type": "integer"}}}', {"score": HUGE}),
+        ('{"type": "array", "items": {"type": "integer"}}', [HUGE]),
+        ('{"enum": ["small"]}', HUGE),
+    ],
+)
+async def test_a_refused_output_is_shown_by_an_excerpt(storage: MobStorage, schema: str, output: Any) -> None:
+    spec = {"expected_schema_ref": schema, "output_format": OutputFormat.TEXT}
+    failure = await failure_of(storage, lambda _ctx: output, **spec)
+    assert failure.reason.startswith("the output of step 'a' is refused: it does not fit its schema at $")
+    assert "is not" in failure.reason, "what was wrong with it comes after the value"
+    assert size(failure.reason) < 1000
+
+
+async def test_each_failed_attempt_is_logged_once(storage: MobStorage, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, LOGGER)
+    handler = raising(with_a_cause, "thread")
+    fleet = Fleet(storage, mob({"a": step()}, limits={"max_step_retries": 2}), {"*": handler})
+    async with at_work(storage, {"*": handler}, workers=3):
+        run = await asyncio.wait_for(fleet.wait(run_id := await fleet.start(FLOW)), 30)
+    assert run.status == "failed"
+    said = [record.getMessage() for record in caplog.records if record.name == LOGGER]
+    assert len(said) == 3
+    for attempt, text in enumerate(said, start=1):
+        told = f"attempt {attempt} of member worker-1 at step a of run {run_id} failed: ValueError: cannot render\n"
+        assert told in text
+        assert "inner_most" in text
+
+
+async def test_an_output_that_is_refused_is_logged(storage: MobStorage, caplog: pytest.LogCaptureFixture) -> None:
+    await failure_of(storage, lambda _ctx: object())
+    [said] = [record.getMessage() for record in caplog.records if record.name == LOGGER]
+    assert said.endswith("failed: the output of step 'a' is refused: $: a object is no JSON value")
+
+
+async def test_what_succeeds_is_not_logged(storage: MobStorage, caplog: pytest.LogCaptureFixture) -> None:
+    await run_step(storage, lambda _ctx: "done")
+    assert [record for record in caplog.records if record.name == LOGGER] == []
+
+
+class Spiteful(Exception):  # noqa: N818
+    """All that can be asked of it ends the program."""
+
+    def __str__(self) -> str:
+        raise SystemExit(1)
+
+    __repr__ = __str__
+
+    @property
+    def __notes__(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
+        raise KeyboardInterrupt
+
+
+class Unready(StepFailed):
+    """A subclass that forgot to call the constructor of its parent."""
+
+    def __init__(self) -> None:  # pyright: ignore[reportMissingSuperCall]
+        pass
+
+
+class SpitefulDetail(dict[str, Any]):
+    def items(self) -> Any:
+        raise SystemExit(2)
+
+    __repr__ = items
+
+
+@pytest.mark.parametrize("kind", ["thread", "loop", "awaited"])
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (Spiteful(), "Spiteful: <a Spiteful that cannot be shown>"),
+        (Unready(), "Unready"),
+        (StepFailed("bad", detail=SpitefulDetail(a=1)), "bad"),
+        (ValueError("a\ud800b"), "ValueError: a\\ud800b"),
+        (ExceptionGroup("caf\udce9", [Spiteful()]), "ExceptionGroup: caf\\udce9 (1 sub-exception)"),
+        (ValueError(10**5000), "ValueError: <a ValueError that cannot be shown>"),
+    ],
+    ids=["str-ends-the-program", "half-made", "detail-ends-the-program", "surrogate", "group", "too-many-digits"],
+)
+async def test_an_exception_that_cannot_be_shown_is_a_failure_like_any_other(
+    storage: MobStorage, kind: str, error: Exception, reason: str
+) -> None:
+    def work() -> None:
+        raise error
+
+    steps = {"a": step(), "b": step(role="other", policy="any")}
+    handlers: dict[str, Handler] = {"worker": raising(work, kind), "other": lambda _ctx: "alive"}
+    run = await run_flow(storage, mob(steps), handlers)
+    assert [failure.reason for failure in run.failure_ledger] == [reason]
+    assert run.root_step_outputs == {"b": "alive"}
+
+
+@pytest.mark.parametrize("text", ["", "plain", "é" * (MOST_SAID // 2), "x" * MOST_SAID])
+def test_a_text_within_the_bound_stays_as_it_is(text: str) -> None:
+    assert bounded(text) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["x" * (MOST_SAID + 1), "é" * MOST_SAID, "\U0001f600" * MOST_SAID, "\ud800" * MOST_SAID]
+)
+def test_a_text_beyond_the_bound_tells_its_length(text: str) -> None:
+    kept = bounded(text)
+    assert MOST_SAID - 80 < size(kept) <= MOST_SAID
+    assert f"({len(text):,} characters, " in kept
+    assert bounded(kept) == kept
+
+
+def test_a_text_that_is_cut_again_tells_its_first_length() -> None:
+    again = bounded(f"step a: {bounded(HUGE)}", 1024)
+    assert again.endswith(" kept)")
+    assert "(4,000,008 characters, " in again
+
+
+def test_joined_texts_have_shares_and_the_rest_is_counted() -> None:
+    assert joined(["a", "b"]) == "a; b"
+    two = joined([HUGE, "y" * MOST_SAID])
+    assert two.count("(4,000,000 characters, ") == 1
+    assert two.count("(16,384 characters, ") == 1
+    assert size(two) <= MOST_SAID
+    many = joined([f"{number}: {'z' * 1000}" for number in range(1000)])
+    assert size(many) <= MOST_SAID
+    assert many.endswith("; and 937 more")
+
+
+def test_a_detail_stays_as_it_is_within_the_bound_and_becomes_text_beyond() -> None:
+    small = {"a": [1, None, 2.5]}
+    assert json_of(small, 10) is small
+    assert json_of({"a": HUGE}, 10).startswith('{"a":"xxx')
+    assert size(json_of({"a": HUGE}, 10)) <= MOST_SAID
+    assert json_of({1, 2}, 10) == text_of({1, 2})
