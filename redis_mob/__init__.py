@@ -42,7 +42,7 @@ from redis_mob.errors import (
     WriteFailedError,
 )
 from redis_mob.fleet.fleet import Fleet
-from redis_mob.fleet.step_context import StepContext
+from redis_mob.fleet.step_context import PreviousFailure, StepContext
 from redis_mob.models import *  # noqa: F403
 from redis_mob.models import (
     ConfigChangeEvent,
@@ -76,6 +76,7 @@ from redis_mob.models import (
     Put,
     PutIfAbsent,
     PutIfRevision,
+    RetrySpec,
     StepLedgerEntry,
     StepRunStatus,
     StoredRealmProfile,
@@ -99,12 +100,14 @@ __all__: list[str] = [  # noqa: RUF022 - by subject
     "WriteOutcome",
     # a fleet, and the handlers that it calls
     "Fleet",
+    "PreviousFailure",
     "StepContext",
     "StepFailed",
     # definitions
     "MobDefinition",
     "FlowSpec",
     "FlowStepSpec",
+    "RetrySpec",
     "LimitsSpec",
     "Profile",
     "ToolConfig",

@@ -14,8 +14,9 @@ from redis_mob.fleet.handler_call import start_handler
 from redis_mob.fleet.heartbeat import heartbeat
 from redis_mob.fleet.lease import LeasedExecution
 from redis_mob.fleet.outcome import Failed, Outcome
-from redis_mob.fleet.step_context import Handler, StepContext
+from redis_mob.fleet.step_context import Handler, PreviousFailure, StepContext
 from redis_mob.kernel.context import ConditionContext
+from redis_mob.models.execution import Execution
 from redis_mob.models.flow import FrameScope
 from redis_mob.models.run import MobRun
 
@@ -63,4 +64,12 @@ def _context(held: LeasedExecution, run: MobRun, visible: ConditionContext, canc
         deadline=held.lease.deadline,
         cancelled=cancelled,
         heartbeat=held.renew,
+        previous_failure=previous_failure(execution),
     )
+
+
+def previous_failure(execution: Execution) -> PreviousFailure | None:
+    """Why its latest attempt failed that came to its end; None if none did."""
+    if execution.reason is None:
+        return None
+    return PreviousFailure(execution.reason, execution.error_class, execution.detail)

@@ -12,7 +12,7 @@ from typing import Any
 
 from redis_mob.fleet.outcome import MAX_OUTPUT_DEPTH, Failed, Outcome, Succeeded
 from redis_mob.fleet.said import bounded, class_of, json_of, text_of, traceback_of
-from redis_mob.fleet.step_context import Handler, StepContext, StepFailed
+from redis_mob.fleet.step_context import Handler, StepContext, StepFailed, checked_pause
 
 
 def start_handler(handler: Handler, context: StepContext, threads: ThreadPoolExecutor) -> asyncio.Task[Outcome]:
@@ -47,7 +47,8 @@ def _failed(error: BaseException) -> Failed:
     if isinstance(error, StepFailed):
         try:
             detail = json_of(error.detail, MAX_OUTPUT_DEPTH)
-            return Failed(text_of(error.reason), bool(error.retryable), "StepFailed", detail, shown)
+            pause = checked_pause(error.retry_after)  # attributes may have been set since it was made
+            return Failed(text_of(error.reason), bool(error.retryable), "StepFailed", detail, shown, pause)
         except BaseException:  # noqa: BLE001,S110 - a subclass may lack the attributes; then it is one like any other
             pass
     if isinstance(error, asyncio.CancelledError):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
+from redis_mob.codec.executions import MILLISECOND
 from redis_mob.errors import shown
 from redis_mob.fleet.said import bounded
 from redis_mob.fleet.schemas import check_schema
@@ -31,18 +33,29 @@ class Succeeded:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The execution failed. `error_class` names the exception, `detail` is any JSON value that the handler added."""
+    """The execution failed. `error_class` names the exception, `detail` is any JSON value that the handler added.
+
+    The next attempt comes after `retry_after`, at the earliest.
+    """
 
     reason: str
     retryable: bool = True
     error_class: str | None = None
     detail: Any = None
     traceback: str | None = None
+    retry_after: timedelta | None = None
 
     @classmethod
     def of(cls, failure: ReportedFailure) -> Failed:
         """The outcome as it was before it was stored."""
-        return cls(failure.reason, failure.retryable, failure.error_class, failure.detail, failure.traceback)
+        return cls(
+            failure.reason,
+            failure.retryable,
+            failure.error_class,
+            failure.detail,
+            failure.traceback,
+            None if failure.retry_after_ms is None else failure.retry_after_ms * MILLISECOND,
+        )
 
     def reported(self) -> ReportedFailure:
         """The outcome as it is stored until it is decided on."""
@@ -52,6 +65,7 @@ class Failed:
             error_class=self.error_class,
             detail=self.detail,
             traceback=self.traceback,
+            retry_after_ms=None if self.retry_after is None else -(-self.retry_after // MILLISECOND),
         )
 
 

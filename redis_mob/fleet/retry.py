@@ -5,30 +5,47 @@ from __future__ import annotations
 from datetime import timedelta
 from random import Random
 
+from redis_mob.fleet.outcome import Failed
 from redis_mob.fleet.transition_builder import TransitionBuilder
 from redis_mob.models.backoff import backoff
 from redis_mob.models.execution import Execution
+from redis_mob.models.flow_spec import RetrySpec
 
-FIRST_RETRY_SECONDS = 0.1
-LONGEST_RETRY_SECONDS = 30.0
-"""Bounds of the pause before a retry (contract: engine-17)."""
+DEFAULT_RETRY = RetrySpec()
+"""Retries of a step that says nothing of them (contract: engine-17)."""
 
 
-def retry_pause(execution: Execution, random: Random) -> timedelta:
-    """How long to wait before the next attempt of an execution that has just failed."""
+def retry_pause(builder: TransitionBuilder, execution: Execution, failed: Failed, random: Random) -> timedelta:
+    """How long to wait before the next attempt of an execution that has just failed: as long as its handler asked."""
+    retry = _spec(builder, execution)
     seconds = backoff(
-        execution.attempt, first=FIRST_RETRY_SECONDS, longest=LONGEST_RETRY_SECONDS, uniform=random.uniform
+        max(_used(execution), 1),
+        first=retry.first,
+        factor=retry.factor,
+        longest=retry.most,
+        jitter=retry.jitter,
+        uniform=random.uniform,
     )
-    return timedelta(seconds=seconds)
+    # What the handler was told, by a provider that is overloaded, say, is better knowledge than any formula.
+    return max(timedelta(seconds=seconds), failed.retry_after or timedelta())
 
 
 def may_retry(builder: TransitionBuilder, execution: Execution, pause: timedelta) -> bool:
     """Whether an attempt is left, and would start before the flow's deadline (contract: engine-16)."""
     deadline = builder.view.deadline
-    # An attempt that was lost with its worker says nothing about the step, so it does not use up a retry of the step.
-    # What bounds these is takeover.MAX_LOST.
-    used = execution.attempt - execution.lost
     # A retry that is due only after the deadline can never start. The failure is final now, so that the step and with
     # it the run end with the reason of this attempt, and not with "max flow duration exceeded".
     in_time = deadline is None or builder.now + pause < deadline
-    return used <= builder.machine.flow_state.max_step_retries and in_time
+    attempts = _spec(builder, execution).attempts or builder.machine.flow_state.max_step_retries + 1
+    return _used(execution) < attempts and in_time
+
+
+def _spec(builder: TransitionBuilder, execution: Execution) -> RetrySpec:
+    return builder.flow.steps[execution.step_id].retry or DEFAULT_RETRY
+
+
+def _used(execution: Execution) -> int:
+    """The attempts that are used up."""
+    # An attempt that was lost with its worker says nothing about the step, so it does not use up a retry of the step.
+    # What bounds these is takeover.MAX_LOST.
+    return execution.attempt - execution.lost

@@ -23,7 +23,9 @@ def settle_execution(
     run_id, step_id = builder.run.run_id, execution.step_id
     match outcome:
         case Succeeded(output):
-            builder.close(key, status=ExecutionStatus.COMPLETED, output=output, failure=None)
+            builder.close(
+                key, status=ExecutionStatus.COMPLETED, output=output, failure=None, error_class=None, detail=None
+            )
             builder.row(step_id, key.target, StepRunStatus.COMPLETED, output)
             builder.tell(StepTargetCompleted(run_id=run_id, step_id=step_id, target=target(key.target)))
         case Failed() as failed:
@@ -32,7 +34,7 @@ def settle_execution(
 
 
 def _fail(builder: TransitionBuilder, key: ExecutionKey, execution: Execution, failed: Failed, random: Random) -> None:
-    pause = retry_pause(execution, random)
+    pause = retry_pause(builder, execution, failed, random)
     again = failed.retryable and may_retry(builder, execution, pause)
     report, error = _described(failed, final=not again)
     # Every failed attempt is told as an event, but only the final one gets ledger rows: the failure ledger is what the
@@ -55,9 +57,11 @@ def _fail(builder: TransitionBuilder, key: ExecutionKey, execution: Execution, f
             failure=None,
             due_at=builder.now + pause,
             reason=failed.reason,
+            error_class=failed.error_class,
+            detail=failed.detail,
         )
         return
-    builder.close(key, status=ExecutionStatus.FAILED, failure=None, reason=failed.reason)
+    builder.close(key, status=ExecutionStatus.FAILED, failure=None, reason=failed.reason, error_class=None, detail=None)
     builder.row(execution.step_id, key.target, StepRunStatus.FAILED)
     builder.failure(execution.step_id, failed.reason, report, error)
 

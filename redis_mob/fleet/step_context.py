@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from redis_mob.errors import Portable
+from redis_mob.codec.arguments import LONGEST
+from redis_mob.errors import Portable, shown
 from redis_mob.models.flow_spec import Message
 
 
@@ -16,14 +18,50 @@ class StepFailed(Portable, Exception):  # noqa: N818
     """Raise it in a handler to fail the execution, and to say whether trying again makes sense.
 
     Any other exception fails the execution too, and is retryable. `detail` is any JSON value; it is kept with the
-    failure.
+    failure. `retry_after` is how long the next attempt waits at least, in seconds or as a timedelta: what a provider
+    says that is overloaded. An attempt that would begin only after the deadline of the flow is not made. Raises
+    TypeError for a `retryable` that is no bool, or a `retry_after` that is not from 0 to a hundred years.
     """
 
-    def __init__(self, reason: str, retryable: bool = True, detail: Any = None) -> None:
+    def __init__(
+        self, reason: str, retryable: bool = True, detail: Any = None, retry_after: float | timedelta | None = None
+    ) -> None:
         super().__init__(reason)
+        if not isinstance(retryable, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"retryable must be True or False, not {shown(retryable)}")
         self.reason = reason
         self.retryable = retryable
         self.detail = detail
+        self.retry_after = checked_pause(retry_after)
+
+
+def checked_pause(retry_after: object) -> timedelta | None:
+    """Seconds, or a timedelta, as a timedelta; None stays None. Raises TypeError for all that is no pause."""
+    pause = retry_after
+    if isinstance(pause, int | float) and not isinstance(pause, bool):
+        with suppress(OverflowError, ValueError):  # of numbers that are too large, and of NaN
+            pause = timedelta(seconds=pause)
+    if pause is None or (isinstance(pause, timedelta) and timedelta() <= pause <= LONGEST):
+        return pause
+    raise TypeError(
+        f"retry_after must be a number of seconds from 0 to {LONGEST.total_seconds():.0f}, or a timedelta, "
+        f"not {shown(retry_after)}"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PreviousFailure:
+    """Why the attempt before failed, so that this one can do better: a language model can be told what was wrong
+    (contract: engine-38).
+
+    `error_class` names the exception, None if there was none, as for an output that was refused or a timeout. `detail`
+    is what the handler added. `retryable` is true: else there would be no further attempt.
+    """
+
+    reason: str
+    error_class: str | None = None
+    detail: Any = None
+    retryable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +73,8 @@ class StepContext:
     from 1. `idempotency_key` is the same in every execution of this step by this member, `fencing_token` grows with
     every new owner: pass them on to what must not happen twice. `deadline` is when the execution is given up (UTC).
     `cancelled` is set when the result is not needed any more: the deadline has passed, or the lease is lost.
+    `previous_failure` says why the latest attempt failed that came to its end, None if none did: an attempt that was
+    lost with its worker has no reason.
     """
 
     mob_id: str
@@ -58,6 +98,7 @@ class StepContext:
     heartbeat: Callable[[], Awaitable[bool]] = field(repr=False)
     """Renews the lease now; False means that it is lost. Workers do this by themselves, so it is for tests of the
     lease before something costly."""
+    previous_failure: PreviousFailure | None = None
 
 
 Handler = Callable[[StepContext], Any]

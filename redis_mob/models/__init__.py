@@ -140,6 +140,7 @@ from redis_mob.models.flow_spec import (
     Message,
     OutputFormat,
     RepeatUntilSpec,
+    RetrySpec,
     TextBlock,
     VideoBlock,
 )
@@ -336,6 +337,7 @@ __all__ = [
     "RecordLoopUntilConditionFailed",
     "RecordLoopUntilConditionMet",
     "RepeatUntilSpec",
+    "RetrySpec",
     "RoleWiringRule",
     "RunCommand",
     "RunFlow",

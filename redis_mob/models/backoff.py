@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-_MOST_DOUBLINGS = 1000
 
-
-def backoff(failures: int, *, first: float, longest: float, uniform: Callable[[float, float], float]) -> float:
+def backoff(
+    failures: int,
+    *,
+    first: float,
+    longest: float,
+    uniform: Callable[[float, float], float],
+    factor: float = 2.0,
+    jitter: float = 0.5,
+) -> float:
     """Seconds to wait after `failures` failed attempts in a row, at least one.
 
-    `first` after the first failure, twice as long after each further one, at most `longest`. `uniform`, a function
-    such as `random.uniform`, then takes away up to half of it, so that callers that failed together do not come back
-    together.
+    `first` after the first failure, `factor` times as long after each further one, at most `longest`. `uniform`, a
+    function such as `random.uniform`, then takes away up to the part `jitter` of it, so that callers that failed
+    together do not come back together.
     """
-    full = min(first * 2.0 ** min(failures - 1, _MOST_DOUBLINGS), longest)
-    return full * uniform(0.5, 1.0)
+    try:
+        full = min(first * factor ** (failures - 1), longest) if first else 0.0
+    except OverflowError:
+        full = longest
+    return full * uniform(1.0 - jitter, 1.0)

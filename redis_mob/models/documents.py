@@ -38,6 +38,8 @@ _PLAIN_WORDS = {
     "string_type": "must be a text",
     "bool_type": "must be true or false",
     "int_type": "must be an integer",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
     "recursion_loop": "is nested too deeply",
 }
 

@@ -57,7 +57,8 @@ class Lease(Model):
 class ReportedFailure(Model):
     """How an execution failed, as its worker reported it; the run has not been decided since.
 
-    `error_class` names the exception, `detail` is any JSON value that the handler added.
+    `error_class` names the exception, `detail` is any JSON value that the handler added. The next attempt comes after
+    `retry_after_ms` milliseconds, at the earliest.
     """
 
     reason: str
@@ -65,6 +66,7 @@ class ReportedFailure(Model):
     error_class: str | None = Field(default=None, exclude_if=is_none)
     detail: JsonValue | None = Field(default=None, exclude_if=is_none)
     traceback: str | None = Field(default=None, exclude_if=is_none)
+    retry_after_ms: U64 | None = Field(default=None, exclude_if=is_none)
 
 
 class Execution(Model):
@@ -72,6 +74,8 @@ class Execution(Model):
 
     `attempt` counts from 1. A waiting execution may start at `due_at`. `lost` counts the leases that expired
     because their owners vanished. One that is reported has its `output` or its `failure`, and waits for a decision.
+    `reason`, `error_class` and `detail` are those of its latest failed attempt that was decided on; the last two are
+    kept for the next attempt alone.
     """
 
     step_id: str
@@ -86,6 +90,8 @@ class Execution(Model):
     output: JsonValue | None = None
     failure: ReportedFailure | None = Field(default=None, exclude_if=is_none)
     reason: str | None = Field(default=None, exclude_if=is_none)
+    error_class: str | None = Field(default=None, exclude_if=is_none)
+    detail: JsonValue | None = Field(default=None, exclude_if=is_none)
 
     @property
     def claimable_at(self) -> datetime | None:

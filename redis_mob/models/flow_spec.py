@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from redis_mob.models.base import U8, U32, U64, FrozenDict, Items, Model, WireEnum, is_none
+from redis_mob.models.base import U8, U32, U32_MAX, U64, FrozenDict, Items, Model, WireEnum, is_none
 from redis_mob.models.conditions import ConditionExpr
 
 
@@ -112,12 +112,40 @@ Message: TypeAlias = Annotated[
 """What a step says to its members: a text, or a list of blocks."""
 
 
+LONGEST_PAUSE_SECONDS = 36_500 * 86_400
+"""A hundred years: the present moment plus it is still a valid time."""
+
+Seconds = Annotated[float, Field(ge=0, le=LONGEST_PAUSE_SECONDS, allow_inf_nan=False)]
+
+
+class RetrySpec(Model):
+    """How often a member is asked again whose attempt has failed, and when (contract: definition-15, engine-17).
+
+    `attempts` are all that there may be, the first among them; None leaves it to the mob's `max_step_retries`. The
+    second one comes `first` seconds after the failure of the first, each further pause is `factor` times as long, and
+    none is longer than `most` seconds. `jitter` is the part of each pause, 0 to 1, that is left to chance.
+    """
+
+    attempts: Annotated[int, Field(ge=1, le=U32_MAX)] | None = Field(default=None, exclude_if=is_none)
+    first: Seconds = 0.1
+    factor: float = Field(default=2.0, ge=1, allow_inf_nan=False)
+    most: Seconds = 30.0
+    jitter: float = Field(default=0.5, ge=0, le=1, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _bounds_agree(self) -> Self:
+        if self.most < self.first:
+            raise ValueError(f"most, {self.most:g} seconds, must not be less than first, {self.first:g} seconds")
+        return self
+
+
 class FlowStepSpec(Model):
     """One unit of work of a flow.
 
     `timeout_ms` is in milliseconds, per target and attempt; None means 30 seconds. `allowed_tools` None means no
     restriction. `output_format` None means that the step says nothing of it: its texts are read as JSON if it has a
-    schema, and taken as they are if not (contract: definition-5, engine-21).
+    schema, and taken as they are if not (contract: definition-5, engine-21). `retry` None leaves retries to the mob's
+    limits.
     """
 
     role: str
@@ -133,6 +161,7 @@ class FlowStepSpec(Model):
     allowed_tools: Items[str] | None = None
     blocked_tools: Items[str] | None = None
     output_format: OutputFormat | None = Field(default=None, exclude_if=is_none)
+    retry: RetrySpec | None = Field(default=None, exclude_if=is_none)
 
 
 class FrameStepSpec(Model):

@@ -38,6 +38,7 @@ SAMPLES: dict[str, Any] = {
     "int": 7,
     "int | None": 7,
     "bool": True,
+    "float | timedelta | None": 2.5,
     "Any": {"kept": [1, "a"]},
     "CallError": CallError("why"),
     "TransportError": NotSentError("why"),

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from redis_mob import StepFailed
+from redis_mob.codec.arguments import LONGEST
 from redis_mob.fleet import engine
 from redis_mob.fleet.outcome import Failed, Succeeded
-from redis_mob.fleet.retry import FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS
 from redis_mob.fleet.takeover import MAX_LOST
 from redis_mob.models.execution import END_OF_TIME, ExecutionStatus
 from redis_mob.models.flow_events import StepTargetFailed
+from redis_mob.models.flow_spec import RetrySpec
 from redis_mob.models.run import MobRunStatus
 from tests.fleet.flows import mob, step
 from tests.fleet.simulation import LEASE, NOON, Simulation
@@ -118,9 +120,104 @@ def test_pauses_double_from_100_ms_to_half_a_minute() -> None:
         sim.fail("a")
         pauses.append(wait_for_retry(sim))
     for number, pause in enumerate(pauses):
-        full = timedelta(seconds=min(FIRST_RETRY_SECONDS * 2**number, LONGEST_RETRY_SECONDS))
+        full = timedelta(seconds=min(0.1 * 2**number, 30))
         assert full / 2 <= pause <= full
     assert len(set(pauses)) == len(pauses), "no jitter"
+
+
+def test_a_step_has_retries_of_its_own_beside_the_limits() -> None:
+    retry = RetrySpec(attempts=4, first=2, factor=3, most=10, jitter=0)
+    sim = begun(retries=0, retry=retry)
+    pauses: list[timedelta] = []
+    for _ in range(3):
+        sim.fail("a")
+        pauses.append(wait_for_retry(sim))
+    assert pauses == [2 * SECOND, 6 * SECOND, 10 * SECOND]
+    assert sim.run.status is MobRunStatus.RUNNING
+    sim.fail("a", "the last one")
+    assert sim.failures() == [("a", "the last one")]
+    assert sim.run.status is MobRunStatus.FAILED
+
+
+def test_one_attempt_in_all_is_no_retry_if_the_limits_allow_more() -> None:
+    sim = begun(retries=5, retry=RetrySpec(attempts=1))
+    sim.fail("a")
+    assert sim.run.status is MobRunStatus.FAILED
+
+
+def test_retries_without_a_number_of_attempts_leave_that_to_the_limits() -> None:
+    sim = begun(retries=1, retry=RetrySpec(first=7, jitter=0))
+    sim.fail("a")
+    assert wait_for_retry(sim) == 7 * SECOND
+    sim.fail("a")
+    assert sim.run.status is MobRunStatus.FAILED
+
+
+@pytest.mark.parametrize(("jitter", "least"), [(0.0, 8), (0.25, 6), (1.0, 0)])
+def test_jitter_is_the_part_of_the_pause_that_is_left_to_chance(jitter: float, least: int) -> None:
+    sim = begun(retry=RetrySpec(attempts=300, first=8, factor=1, jitter=jitter))
+    pauses: list[timedelta] = []
+    for _ in range(200):
+        sim.fail("a")
+        pauses.append(wait_for_retry(sim))
+    assert least * SECOND <= min(pauses) <= (least + 0.2) * SECOND
+    assert max(pauses) <= 8 * SECOND
+    assert len(set(pauses)) > 100 or not jitter
+
+
+def test_other_steps_keep_the_retries_of_the_limits() -> None:
+    sim = Simulation(mob({"a": step(retry=RetrySpec(attempts=1)), "b": step()}, limits={"max_step_retries": 1}))
+    sim.advance()
+    sim.fail("b")
+    assert sim.execution("b").status is ExecutionStatus.WAITING
+    sim.fail("a")
+    assert sim.execution("a").status is ExecutionStatus.FAILED
+
+
+def test_an_attempt_that_was_lost_makes_no_pause_longer_and_uses_no_attempt() -> None:
+    sim = begun(retry=RetrySpec(attempts=2, first=3, jitter=0))
+    sim.claim("a")
+    sim.wait(LEASE)
+    sim.fail("a")
+    assert wait_for_retry(sim) == 3 * SECOND
+
+
+@pytest.mark.parametrize("reported", [False, True])
+def test_the_next_attempt_comes_after_what_the_handler_asked_for(*, reported: bool) -> None:
+    sim = begun(retry=RetrySpec(attempts=9, first=1, most=2, jitter=0))
+    for asked, pause in ((45 * SECOND, 45 * SECOND), (SECOND / 10, 2 * SECOND), (None, 2 * SECOND)):
+        token = sim.claim("a")
+        failed = Failed("busy", retry_after=asked)
+        if reported:
+            transition = engine.report(sim.store.load(), sim.definition, sim.key("a", "worker-1"), failed, token=token)
+            assert transition is not None
+            assert sim.commit(transition)
+            assert sim.execution("a").status is ExecutionStatus.REPORTED
+            assert sim.advance()
+        else:
+            assert sim.settle("a", failed)
+        assert wait_for_retry(sim) == pause
+
+
+def test_what_a_handler_asks_for_is_rounded_up_while_it_waits_for_a_decision() -> None:
+    failed = Failed("busy", retry_after=timedelta(microseconds=1))
+    assert Failed.of(failed.reported()).retry_after == timedelta(milliseconds=1)
+
+
+def test_a_wait_beyond_the_end_of_the_flow_makes_the_failure_final() -> None:
+    sim = begun(retries=5, duration=60_000)
+    sim.fail("a", "busy", retry_after=59 * SECOND)
+    assert sim.run.status is MobRunStatus.RUNNING
+    wait_for_retry(sim)
+    sim.fail("a", "busy", retry_after=60 * SECOND)
+    assert sim.run.status is MobRunStatus.FAILED
+    assert sim.failures() == [("a", "busy")]
+
+
+def test_the_longest_wait_is_within_the_calendar() -> None:
+    sim = begun(retries=1)
+    sim.fail("a", retry_after=StepFailed("busy", retry_after=LONGEST).retry_after)
+    assert wait_for_retry(sim) == LONGEST
 
 
 def test_an_attempt_does_not_begin_before_its_pause_is_over() -> None:

@@ -184,6 +184,54 @@ def test_an_output_format_is_written_only_where_it_was_said(line: str, said: str
         definition = MobDefinition.model_validate_json(text)
 
 
+@pytest.mark.parametrize(
+    ("line", "written"),
+    [
+        ("", None),
+        ("retry = {}", {"first": 0.1, "factor": 2.0, "most": 30.0, "jitter": 0.5}),
+        ("retry = { attempts = 6 }", {"attempts": 6, "first": 0.1, "factor": 2.0, "most": 30.0, "jitter": 0.5}),
+        (
+            "retry = { attempts = 1, first = 2, factor = 1, most = 90.5, jitter = 0 }",
+            {"attempts": 1, "first": 2.0, "factor": 1.0, "most": 90.5, "jitter": 0.0},
+        ),
+    ],
+)
+def test_retries_of_a_step_are_written_only_where_they_were_said(line: str, written: Any) -> None:
+    definition = MobDefinition.from_toml(step(line))
+    for _ in range(2):
+        text = definition.model_dump_json()
+        spec = json.loads(text)["flows"]["f"]["steps"]["s"]
+        assert spec.get("retry") == written
+        assert ("retry" in spec) is (written is not None)
+        assert MobDefinition.model_validate_json(text) == definition
+        definition = MobDefinition.model_validate_json(text)
+
+
+@pytest.mark.parametrize(
+    ("retry", "complaint"),
+    [
+        ("3", ": must be a table (an object in JSON), not 3"),
+        ("{ attempts = 0 }", ".attempts: Input should be greater than or equal to 1, not 0"),
+        ("{ attempts = 2.0 }", ".attempts: must be an integer, not 2.0"),
+        ("{ attempts = true }", ".attempts: must be an integer, not True"),
+        ("{ attempts = 4294967296 }", ".attempts: Input should be less than or equal to 4294967295, not 4294967296"),
+        ("{ first = -1 }", ".first: Input should be greater than or equal to 0, not -1"),
+        ("{ first = '2s' }", ".first: must be a number, not '2s'"),
+        ("{ first = true }", ".first: must be a number, not True"),
+        ("{ first = 31 }", ": most, 30 seconds, must not be less than first, 31 seconds"),
+        ("{ factor = 0.5 }", ".factor: Input should be greater than or equal to 1, not 0.5"),
+        ("{ factor = inf }", ".factor: must be a finite number, not inf"),
+        ("{ most = nan }", ".most: must be a finite number, not nan"),
+        ("{ most = 4e9 }", ".most: Input should be less than or equal to 3153600000, not 4000000000.0"),
+        ("{ jitter = 1.5 }", ".jitter: Input should be less than or equal to 1, not 1.5"),
+    ],
+)
+def test_wrong_retries_are_refused_by_step_and_key(retry: str, complaint: str) -> None:
+    with pytest.raises(DefinitionError) as caught:
+        MobDefinition.from_toml(step(f"retry = {retry}"))
+    assert str(caught.value) == f"flows.f.steps.s.retry{complaint}"
+
+
 def test_message_blocks_of_every_kind_round_trip() -> None:
     blocks = [
         {"type": "text", "text": "t"},
