@@ -12,7 +12,7 @@ import pytest
 
 from redis_mob import StepContext, StepFailed
 from redis_mob.fleet.fleet import Fleet
-from redis_mob.fleet.said import MOST_SAID
+from redis_mob.fleet.said import MOST_REPEATED, MOST_SAID
 from redis_mob.fleet.step_context import Handler
 from redis_mob.models.flow_events import FlowFailed, StepTargetFailed
 from redis_mob.models.flow_events import StepFailed as StepFailedEvent
@@ -124,6 +124,7 @@ def other(levels: int) -> None:
 async def test_the_last_frames_are_kept(storage: MobStorage) -> None:
     text = traced(await failure_of(storage, raising(lambda: deep(100), "thread")))
     assert text.count("\n  File ") == 10
+    assert 'raise LookupError("at the bottom")' in text
     assert text.endswith("LookupError: at the bottom")
 
 
@@ -180,6 +181,10 @@ async def test_nothing_huge_is_stored_told_or_logged(
     [row] = run.failure_ledger
     assert size(row.reason) <= MOST_SAID
     assert size(row.model_dump_json()) < 4 * MOST_SAID
+    assert row.error is not None
+    assert row.error_report is not None
+    assert size(row.error_report.message) <= MOST_REPEATED
+    assert size(row.error.detail or "") <= MOST_REPEATED
     stored = await storage.events.replay_all()
     assert all(size(event.model_dump_json()) < 4 * MOST_SAID for event in stored)
     assert [kind for kind in (event.kind for event in stored) if isinstance(kind, FlowFailed | StepFailedEvent)]
@@ -202,15 +207,16 @@ async def test_every_place_says_how_long_the_message_was(storage: MobStorage) ->
         assert size(text) <= MOST_SAID
 
 
-async def test_the_reasons_of_many_members_share_the_room(storage: MobStorage) -> None:
-    definition = mob({"a": step(policy=100)})
+async def test_the_reasons_of_many_members_and_steps_share_the_room(storage: MobStorage) -> None:
+    definition = mob({name: step(policy="any") for name in "abcdefgh"})
     handler = raising(huge_message, "loop")
-    run = await run_flow(storage, definition, handler, members={"worker": 100}, concurrency=100)
-    [flow_failed] = [
-        event.kind.reason for event in await storage.events.replay_all() if isinstance(event.kind, FlowFailed)
-    ]
+    run = await run_flow(storage, definition, handler, members={"worker": 10}, concurrency=80)
     assert run.status == "failed"
-    assert size(flow_failed) <= MOST_SAID
+    assert len(run.failure_ledger) == 80
+    kinds = [event.kind for event in await storage.events.replay_all()]
+    reasons = [kind.reason for kind in kinds if isinstance(kind, FlowFailed | StepFailedEvent)]
+    assert len(reasons) == 9
+    assert all(MOST_SAID // 2 < size(reason) <= MOST_SAID for reason in reasons)
 
 
 @pytest.mark.parametrize(
@@ -228,6 +234,13 @@ async def test_a_refused_output_is_shown_by_an_excerpt(storage: MobStorage, sche
     assert failure.reason.startswith("the output of step 'a' is refused: it does not fit its schema at $")
     assert "is not" in failure.reason, "what was wrong with it comes after the value"
     assert size(failure.reason) < 1000
+
+
+async def test_what_is_wrong_with_an_output_is_bounded_too(storage: MobStorage) -> None:
+    spec = {"expected_schema_ref": '{"additionalProperties": false}', "output_format": OutputFormat.TEXT}
+    failure = await failure_of(storage, lambda _ctx: {HUGE: 1}, **spec)
+    assert "Additional properties are not allowed" in failure.reason
+    assert size(failure.reason) <= MOST_SAID
 
 
 async def test_each_failed_attempt_is_logged_once(storage: MobStorage, caplog: pytest.LogCaptureFixture) -> None:

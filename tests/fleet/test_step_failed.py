@@ -27,16 +27,18 @@ SCORE = '{"type": "object", "properties": {"score": {"type": "integer"}}, "requi
 async def test_the_next_attempt_learns_why_the_one_before_failed(storage: MobStorage, plain: bool) -> None:
     seen: list[PreviousFailure | None] = []
     errors: list[Exception] = [
-        StepFailed("too short", detail={"words": [1, None]}),
         ValueError("no"),
-        StepFailed("still too short"),
+        StepFailed("short"),
+        StepFailed("too short", detail={"words": [1, None]}),
     ]
 
     def work(ctx: StepContext) -> object:
         seen.append(ctx.previous_failure)
-        if ctx.attempt <= len(errors):
-            raise errors[ctx.attempt - 1]
-        return '{"score": "high"}' if ctx.attempt == len(errors) + 1 else '{"score": 3}'
+        if ctx.attempt == 1:
+            return '{"score": "high"}'
+        if errors:
+            raise errors.pop(0)
+        return '{"score": 3}'
 
     async def coroutine(ctx: StepContext) -> object:
         return work(ctx)
@@ -45,12 +47,12 @@ async def test_the_next_attempt_learns_why_the_one_before_failed(storage: MobSto
     assert run.root_step_outputs == {"a": {"worker-1": {"score": 3}}}
     assert seen == [
         None,
-        PreviousFailure("too short", "StepFailed", {"words": [1, None]}),
-        PreviousFailure("ValueError: no", "ValueError"),
-        PreviousFailure("still too short", "StepFailed"),
         PreviousFailure(
             "the output of step 'a' is refused: it does not fit its schema at $.score: 'high' is not of type 'integer'"
         ),
+        PreviousFailure("ValueError: no", "ValueError"),
+        PreviousFailure("short", "StepFailed"),
+        PreviousFailure("too short", "StepFailed", {"words": [1, None]}),
     ]
     view = await storage.executions.load(run.run_id)
     assert view is not None
