@@ -106,7 +106,9 @@ class WorkerPool:
         """Run one process to its end; returns whether it was ready to serve, its exit status, and its last words."""
         try:
             process = await WorkerProcess.start(
-                self._orders, lambda line: self._output(f"worker {number}: {line}"), self._notes.append
+                self._orders,
+                lambda line: self._output(f"worker {number}: {line}"),
+                lambda trouble: self._notes.append(trouble),  # the list is another one each time the notes are taken
             )
         except OSError as error:
             raise WorkersLostError(f"worker {number} cannot be started: {error}") from error

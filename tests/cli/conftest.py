@@ -53,6 +53,7 @@ depends_on_mode = "all"
 
 HANDLERS = """
 import asyncio
+import logging
 import os
 import subprocess
 import time
@@ -85,6 +86,10 @@ def chatter(ctx):
     print("\\x1b[31mloud\\x1b[0m")
     print('["fatal", "no report"]')
     return 1
+
+
+def warn(ctx):
+    logging.getLogger("redis_mob.somewhere").warning("the disk is full")
 
 
 def drone(ctx):

@@ -90,6 +90,13 @@ def test_what_handlers_print_goes_to_standard_error(project: Path) -> None:
     assert 'worker 1: ["fatal", "no report"]' in ended.err.splitlines()
 
 
+def test_what_the_library_warns_of_in_a_worker_is_told(project: Path) -> None:
+    ended = run(project, "one", "warn", "--json")
+    assert result(ended)["status"] == "completed"
+    told = [line.partition(" ")[2] for line in ended.err.splitlines() if "the disk" in line]
+    assert told == ["the disk is full"]
+
+
 def test_a_module_that_prints_while_it_is_imported_spares_standard_output(project: Path) -> None:
     (project / "loud.py").write_text("print('hello')\ndef answer(ctx): return 1\n")
     ended = redis_mob(project, "run", "flows.toml", "--flow", "one", "--handler", "loud:answer", "--json")
