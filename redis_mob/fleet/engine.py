@@ -34,6 +34,8 @@ class Report(NamedTuple):
     key: ExecutionKey
     token: int
     outcome: Outcome
+    is_replaced: bool = False
+    """The outcome stands for another one that could not be settled."""
 
 
 class FailedAttempt(NamedTuple):

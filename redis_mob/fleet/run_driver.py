@@ -21,6 +21,8 @@ from redis_mob.fleet.engine import Claimant, Decision, FailedAttempt, Report, de
 from redis_mob.fleet.failure_log import log_failure
 from redis_mob.fleet.lease import LeasedExecution
 from redis_mob.fleet.outage import OutageLimit
+from redis_mob.fleet.outcome import Failed
+from redis_mob.fleet.said import bounded
 from redis_mob.fleet.slots import Slots
 from redis_mob.fleet.storage_clock import StorageClock
 from redis_mob.kernel.context import ConditionContext, visible_context
@@ -73,6 +75,8 @@ class RunDriver:
         self._look_again = False
         self._claims: list[ExecutionKey] = []
         self._reports: list[Report] = []
+        self._one_by_one = False
+        """One of the reports cannot be settled: they are taken singly until it is found."""
         self._view: RunView | None = None
         self._machine: FlowMachine | None = None
         self._leads = False
@@ -124,7 +128,7 @@ class RunDriver:
         begun: list[Begun] = []
         try:
             while True:
-                reports, self._reports = reports + self._reports, []
+                reports += self._next_reports(reports)
                 claims, self._claims = claims + self._claims, []
                 try:
                     async with self._lock:
@@ -137,6 +141,9 @@ class RunDriver:
                     self._view = None
                     outage.bear(error)
                     await asyncio.sleep(RETRY_SECONDS)
+                except Exception as error:  # noqa: BLE001
+                    self._view = None
+                    reports = self._without_the_unsettled(reports, error)
         finally:
             # each claim came with a slot, and the others took theirs when they were decided
             with_slots = set(claims)
@@ -146,6 +153,29 @@ class RunDriver:
                 log_failure(services.name, self._run_id, attempt)
         for one in begun:
             self._begin(one)
+
+    def _next_reports(self, held: Sequence[Report]) -> list[Report]:
+        number = len(self._reports)
+        if self._one_by_one:
+            number = 0 if held else 1
+        taken, self._reports = self._reports[:number], self._reports[number:]
+        self._one_by_one = self._one_by_one and bool(self._reports or taken)
+        return taken
+
+    def _without_the_unsettled(self, reports: Sequence[Report], error: Exception) -> list[Report]:
+        """The report to go on with after one of these could not be settled; raises the error if none can be at fault.
+
+        What cannot be settled once never can. Its execution fails, or its lease would expire and it would be tried
+        again for ever. Others that came with it are settled one after the other, so that they do not fail with it.
+        """
+        if len(reports) > 1:
+            self._one_by_one = True
+            self._reports[:0] = reports[1:]
+            return list(reports[:1])
+        if not reports or reports[0].is_replaced:
+            raise error
+        reason = bounded(f"its outcome cannot be settled: {type(error).__name__}: {error}")
+        return [reports[0]._replace(outcome=Failed(reason, retryable=False), is_replaced=True)]
 
     async def _commit_once(self, reports: list[Report], claims: list[ExecutionKey], begun: list[Begun]) -> bool:
         """Whether all that was told is decided or written down; False if the run has changed: it is read again."""

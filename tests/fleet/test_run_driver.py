@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from redis_mob.contracts import ExecutionStore
-from redis_mob.errors import OutcomeUnknownError
-from redis_mob.fleet import run_driver
+from redis_mob.errors import InternalError, OutcomeUnknownError
+from redis_mob.fleet import engine, run_driver, settlement
+from redis_mob.fleet.outcome import Succeeded
 from redis_mob.fleet.step_context import StepContext
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.run import MobRun, MobRunStatus
@@ -135,3 +136,32 @@ async def test_two_workers_share_what_waits_and_each_step_is_done_once(
     run, _ = await work_on(storage, parallel(60), handler, monkeypatch, concurrency=8, workers=2)
     assert set(called.values()) == {1}
     assert {output["worker-1"] for output in run.root_step_outputs.values()} == {1}
+
+
+async def test_an_outcome_that_cannot_be_settled_ends_its_execution_alone(
+    storage: MobStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lease would expire, and it would be executed again for ever."""
+    settle = settlement.settle_execution
+
+    def break_on_poison(builder: Any, key: Any, execution: Any, outcome: Any, random: Any) -> None:
+        if isinstance(outcome, Succeeded) and outcome.output == "poison":
+            raise InternalError("it cannot be stored")
+        settle(builder, key, execution, outcome, random)
+
+    monkeypatch.setattr(engine, "settle_execution", break_on_poison)
+    called: Counter[str] = Counter()
+    together = asyncio.Barrier(5)
+
+    async def handler(ctx: StepContext) -> str:
+        called[ctx.step_id] += 1
+        await together.wait()
+        return "poison" if ctx.step_id == "s002" else "fine"
+
+    run = await run_flow(storage, parallel(5), handler, lease=LONG_LEASE)
+    assert run.status is MobRunStatus.FAILED
+    assert set(called.values()) == {1}
+    assert sorted(run.root_step_outputs) == ["s000", "s001", "s003", "s004"]
+    [failure] = run.failure_ledger
+    assert failure.step_id == "s002"
+    assert failure.reason == "its outcome cannot be settled: InternalError: it cannot be stored"
