@@ -20,7 +20,7 @@ from redis_mob.connection.calls.client import connect
 from redis_mob.connection.calls.durability import Durability
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.retry import RetryPolicy
-from redis_mob.errors import RedisMobError
+from redis_mob.errors import RedisMobError, ValidationError
 from redis_mob.models import ExternalBindingOverlayRecord, SupervisorAuthorityRecord
 from redis_mob.security.identity import parse_key_text, peer_id, public_key
 from redis_mob.security.sealing import SealKey, SealKeyring
@@ -309,6 +309,15 @@ URLS = [
     "rediss://me:{}@127.0.0.1:1?ca=/nowhere.pem",
     "http://me:{}@h",
     "memory://me:{}@h",
+    "redis://me:{}\ud800@127.0.0.1:1",
+    "redis://\ud800:{}@127.0.0.1:1",
+    "redis://{}\udc80@127.0.0.1:1",
+    "redis+cluster://me:{}\ud800@127.0.0.1:1,127.0.0.1:2",
+    "redis+sentinel://me:{0}@127.0.0.1:1/jobs?sentinel_password={0}\ud800",
+    "redis+sentinel://me:{}@127.0.0.1:1/jobs\ud800",
+    "unix://:{}\ud800@/nowhere/at/all",
+    "unix://:{}@/nowhere/\ud800",
+    "redis://me:{}@h\ud800:1",
 ]
 
 
@@ -325,6 +334,17 @@ async def test_a_url_does_not_show_its_password(form: str) -> None:
     for call in calls:
         error = await refusal(call)
         assert error is not None
+        assert shows_nothing(error)
+
+
+@pytest.mark.parametrize("form", [form for form in URLS if not form.isascii()])
+async def test_the_environment_does_not_show_its_password(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # a surrogate of its own stands for each byte that is no UTF-8
+    raw = form.format(PASSWORD).replace("\ud800", "\udcff")
+    monkeypatch.setenv("REDIS_MOB_URL", raw)
+    for call in (opened(None, retry=SOON), connect(None, "n", retry=SOON), examine(None, "n", Durability())):
+        error = await refusal(call)
+        assert isinstance(error, ValidationError)
         assert shows_nothing(error)
 
 
@@ -350,5 +370,5 @@ async def test_a_wrong_password_is_not_shown(form: str) -> None:
             assert shows_nothing(error)
 
 
-async def opened(url: str, **options: Any) -> MobStorage:
+async def opened(url: str | None, **options: Any) -> MobStorage:
     return await MobStorage.open(url, **options)

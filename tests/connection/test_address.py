@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -77,6 +78,8 @@ def test_supported_urls(url: str, address: Address) -> None:
         ("memory:fleet", "nothing may follow"),
         ("memory://host", "nothing may follow"),
         ("embedded:data", "absolute"),
+        ("embedded:/data%00", "directory holds a zero byte"),
+        ("unix:///run%00.sock", "path of the socket holds a zero byte"),
         ("embedded://host/data", "directory"),
         ("embedded:/data?fsync=1", "directory"),
         ("redis://", "names no host"),
@@ -287,6 +290,52 @@ def test_what_may_be_a_password_is_not_shown(url: str, hint: str) -> None:
     with pytest.raises(ValidationError, match=hint) as refused:
         parse_address(url)
     assert SECRET not in everything(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("form", "part"),
+    [
+        ("redis{}://h", "scheme"),
+        ("{}", "scheme"),
+        (f"redis://{{}}:{SECRET}@h", "user name"),
+        (f"redis://me:{SECRET}{{}}@h", "password"),
+        (f"rediss://{SECRET}{{}}@h", "user name"),
+        (f"redis+cluster://:{SECRET}{{}}@a,b:1", "password"),
+        (f"redis+sentinel://:{SECRET}{{}}@a,b:1/jobs", "password"),
+        (f"unix://:{SECRET}{{}}@/run/redis.sock", "password"),
+        ("redis://h{}:1", "host"),
+        ("redis+cluster://a:1,{}:2", "host"),
+        ("redis://h:{}", "host"),
+        ("redis://h/{}", "path"),
+        ("redis+sentinel://h/{}", "service"),
+        ("rediss+sentinel://h/jobs/{}", "service"),
+        ("valkey+sentinel://h/{}", "service"),
+        ("unix:///run/{}.sock", "path of the socket"),
+        ("unix:///run/redis.sock?db={}", "option db"),
+        ("embedded:/var/lib/{}", "directory"),
+        ("embedded:{}", "directory"),
+        ("memory:{}", "path"),
+        ("rediss://h?ca=/{}.pem", "option ca"),
+        ("redis+sentinel://h/jobs?sentinel_user={}", "option sentinel_user"),
+        (f"redis+sentinel://h/jobs?sentinel_user=u&sentinel_password={SECRET}{{}}", "option sentinel_password"),
+        (f"redis+sentinel://h/jobs?sentinel_password=a&{SECRET}{{}}", "options"),
+        ("redis://h#{}", "fragment"),
+    ],
+)
+@pytest.mark.parametrize("surrogate", ["\ud800", "\udc80", "a\udfffb"])
+def test_a_lone_surrogate_is_refused_by_the_name_of_its_part(form: str, part: str, surrogate: str) -> None:
+    url = form.format(surrogate)
+    for source in (url, storage_url(None, {"REDIS_MOB_URL": url})):
+        with pytest.raises(ValidationError, match=f"its {part} holds a lone surrogate") as refused:
+            parse_address(source)
+        str(refused.value).encode()  # which a terminal or a log does
+        assert SECRET not in everything(refused.value)
+
+
+@pytest.mark.parametrize("url", [7, b"memory:", ["memory:"], object()])
+def test_a_url_is_a_text(url: Any) -> None:
+    with pytest.raises(ValidationError, match="url must be a str, not a value of type"):
+        parse_address(storage_url(url))
 
 
 @pytest.mark.parametrize(

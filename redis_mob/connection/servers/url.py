@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from redis_mob.codec.arguments import instance
 from redis_mob.connection.servers.address import (
     DEFAULT_PORT,
     HIDDEN,
@@ -56,6 +57,16 @@ _ENCODE = (
 _NO_UTF8 = "\ufffd"
 """Stands in a decoded text where bytes are no UTF-8."""
 
+_SURROGATE = "holds a lone surrogate, which is no UTF-8"
+
+_PATHS = {
+    "embedded": "directory",
+    "unix": "path of the socket",
+    "redis+sentinel": "service",
+    "rediss+sentinel": "service",
+}
+"""What the path of a URL names, by its scheme."""
+
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _PORT_THAT_IS_NONE = re.compile(r"([^:]*://[^/?#\[\]]*?:)(?![0-9]*(?:[,/?#]|$))")
 
@@ -75,8 +86,11 @@ def parse_address(url: str) -> Address:
     what is wrong with the URL, or with a file of certificates that it names, and what is supported. No part of the URL
     that may belong to a password is in the message, nor in the causes of the error.
     """
+    instance("url", url, str)
     scheme, separator, rest = url.partition(":")
     scheme = _VALKEY.sub("redis", scheme.lower())
+    if not _is_utf8(scheme):
+        raise _bad(url, f"its scheme {_SURROGATE}")
     if not separator or scheme not in _PARSERS:
         raise _bad(url, f"{scheme[:_LONGEST_SCHEME]}: is no supported kind of storage; write one of {SUPPORTED}")
     # before urlsplit, which would drop line breaks and tabs without a word
@@ -85,6 +99,7 @@ def parse_address(url: str) -> Address:
     parts = _split(url, f"{scheme}:{rest.translate(_BRACKETS) if '+' in scheme else rest}")
     if scheme not in _LOCAL:
         _check_encoding(url, parts)
+    _check_utf8(url, parts)
     if parts.fragment:
         raise _bad(url, "a `#` in a path, option or password is written %23")
     return _PARSERS[scheme](url, parts)
@@ -110,6 +125,35 @@ def _check_encoding(url: str, parts: SplitResult) -> None:
         raise _bad(url, _ENCODE)
 
 
+def _check_utf8(url: str, parts: SplitResult) -> None:
+    """Raises ValidationError naming the part of a URL that holds a lone surrogate, which no server can be sent.
+
+    Python puts surrogates where bytes of the environment or of the command line are no UTF-8. The error that encoding
+    one raises holds the whole text, so that a password must not come as far as that.
+    """
+    if _is_utf8(url):
+        return
+    login, _, hosts = parts.netloc.rpartition("@")
+    user, _, password = login.partition(":")
+    named = [("user name", user), ("password", password), ("host", hosts)]
+    named.append((_PATHS.get(parts.scheme, "path"), parts.path))
+    for option in parts.query.split("&"):
+        name, _, value = option.partition("=")
+        known = name in (*_TLS_OPTIONS, *_SENTINEL_OPTIONS, "db")
+        named.append((f"option {name}", value) if known else ("options", option))
+    # the first part that cannot be encoded; what follows `#`, if none of the others
+    part = next((part for part, text in named if not _is_utf8(text)), "fragment")
+    raise _bad(url, f"its {part} {_SURROGATE}")
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _parse_memory(url: str, parts: SplitResult) -> Address:
     if parts.netloc or parts.path or parts.query:
         raise _bad(url, "nothing may follow it; the namespace is given apart")
@@ -119,7 +163,7 @@ def _parse_memory(url: str, parts: SplitResult) -> Address:
 def _parse_embedded(url: str, parts: SplitResult) -> Address:
     if parts.netloc or parts.query:
         raise _bad(url, "only a directory may follow, as in embedded:/var/lib/fleet")
-    path = unquote(parts.path)
+    path = _path(url, parts)
     if not path:
         return EmbeddedAddress()
     if not path.startswith("/"):
@@ -144,7 +188,7 @@ def _parse_unix(url: str, parts: SplitResult) -> Address:
     if len(parts.path) > _LONGEST_PATH:
         raise _bad(url, f"the path of a socket has at most {_LONGEST_PATH} characters")
     options = _options(url, parts, "db")
-    return UnixAddress(unquote(parts.path), _database(url, options.get("db", "0")), _credentials(url, parts))
+    return UnixAddress(_path(url, parts), _database(url, options.get("db", "0")), _credentials(url, parts))
 
 
 def _parse_cluster(url: str, parts: SplitResult) -> Address:
@@ -191,6 +235,13 @@ def _port(url: str, parts: SplitResult, default: int) -> int:
     if port == 0:
         raise _bad(url, "the port is no number from 1 to 65535")
     return port or default
+
+
+def _path(url: str, parts: SplitResult) -> str:
+    path = unquote(parts.path)
+    if "\0" in path:
+        raise _bad(url, f"its {_PATHS[parts.scheme]} holds a zero byte, which no name of a file has")
+    return path
 
 
 def _database(url: str, text: str) -> int:
