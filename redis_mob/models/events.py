@@ -33,7 +33,7 @@ from redis_mob.models.member_events import (
     MembersWired,
     MembersWiredBatch,
 )
-from redis_mob.models.secret import SecretAdapter, SecretModel
+from redis_mob.models.secret import SecretAdapter, SecretModel, SecretRecord
 
 
 class MobCreated(Model):
@@ -141,7 +141,7 @@ STRUCTURAL_KINDS = (
 class here (contract: events-14)."""
 
 
-class NewMobEvent(SecretModel):
+class NewMobEvent(SecretRecord):
     """An event to be stored. Without a `timestamp` it gets the time of the server (contract: events-4)."""
 
     mob_id: str
@@ -149,7 +149,7 @@ class NewMobEvent(SecretModel):
     kind: MobEventKind
 
 
-class MobEvent(SecretModel):
+class MobEvent(SecretRecord):
     """A stored event. Cursors grow with every event of the log, over all mobs; timestamps need not."""
 
     cursor: U64

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 
 from redis_mob.models.base import U64, Model, Timestamp
 from redis_mob.models.member_ref import MemberRef
-from redis_mob.models.secret import SecretModel
+from redis_mob.models.secret import SecretRecord
 
 
 class OverlayFailure(Model):
@@ -29,7 +29,7 @@ OverlayStatus: TypeAlias = Literal["Normalized"] | OverlayFailed
 """Whether the reference in an overlay can be used."""
 
 
-class ExternalBindingOverlayRecord(SecretModel):
+class ExternalBindingOverlayRecord(SecretRecord):
     """The external binding of one generation of an agent.
 
     `bootstrap_token` is secret: no repr and no error shows it, but the JSON does.

@@ -9,12 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, Self, TypeVar
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import ConfigDict, GetCoreSchemaHandler, TypeAdapter, ValidationError, ValidatorFunctionWrapHandler
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 from redis_mob.models.base import Model
 
 T = TypeVar("T")
+
+
+def _quietly(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return validate(value)
+    except ValidationError as error:
+        refusal = without_input(error)
+    raise refusal
 
 
 class SecretModel(Model):
@@ -34,6 +42,15 @@ class SecretModel(Model):
     # Not a constructor of its own to pydantic, which would else call it for nested models, as if JSON were Python.
     __init__.__pydantic_base_init__ = True  # pyright: ignore[reportFunctionMemberAccess]
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        try:
+            super().__setattr__(name, value)  # which refuses, with the value in the error, because models are frozen
+        except ValidationError as error:
+            refusal = without_input(error)
+        else:
+            return
+        raise refusal
+
     @classmethod
     def model_validate(cls, obj: Any, **options: Any) -> Self:
         """The value that an object stands for; options as pydantic's. Raises pydantic's ValidationError."""
@@ -48,6 +65,22 @@ class SecretModel(Model):
     def model_validate_strings(cls, obj: Any, **options: Any) -> Self:
         """The value that texts stand for; options as pydantic's. Raises pydantic's ValidationError."""
         return _forgetful(super().model_validate_strings, obj, options)
+
+
+class SecretRecord(SecretModel):
+    """A secret model that also is quiet as a field of a model of a user, which knows nothing of secrets.
+
+    That holds for Python objects. What a JSON text of such a model holds, pydantic shows: it would hand it on as Python
+    objects, which a strict model refuses where JSON has another type for the same.
+    """
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        plain = handler(source)
+        if plain["type"] == "json-or-python":  # pydantic has made it for the class itself, and asks again for a field
+            return plain
+        quiet = core_schema.no_info_wrap_validator_function(_quietly, plain)
+        return core_schema.json_or_python_schema(json_schema=plain, python_schema=quiet)
 
 
 class SecretAdapter(Generic[T]):

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from redis_mob.models.base import U64, Items, is_none
 from redis_mob.models.ids import KeyBytes
-from redis_mob.models.secret import SecretModel
+from redis_mob.models.secret import SecretRecord
 
 BRIDGE_PROTOCOL_VERSION = 2
 """The only version of the supervisor bridge protocol."""
@@ -24,7 +24,7 @@ def _supported(version: int) -> int:
 BridgeProtocolVersion = Annotated[int, AfterValidator(_supported)]
 
 
-class _Authority(SecretModel):
+class _Authority(SecretRecord):
     secret_key: KeyBytes = Field(repr=False)
     public_peer_id: str
     epoch: U64

@@ -7,7 +7,7 @@ import pickle
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from redis_mob.codec.events import decode_stored_event
 from redis_mob.errors import SerializationError
@@ -133,6 +133,71 @@ def test_an_error_still_says_what_is_wrong_and_where(reader: Any) -> None:
         ("missing", (name,)) for name in fields
     ]
     assert refused.value.title == reader.__name__
+
+
+class OfAUser(BaseModel):
+    """A model that knows nothing of secrets."""
+
+    authority: SupervisorAuthorityRecord | None = None
+    overlay: ExternalBindingOverlayRecord | None = None
+    event: MobEvent | None = None
+    new_event: NewMobEvent | None = None
+
+
+BROKEN_FIELDS: dict[str, dict[str, Any]] = {
+    "key": {"authority": {**AUTHORITY, "secret_key": TOKEN}},
+    "nested key": {"authority": {**AUTHORITY, "pending_rotation": {**PENDING, "secret_key": TOKEN}}},
+    "key alone": {"authority": {"secret_key": KEY}},
+    "no authority": {"authority": TOKEN},
+    "token": {"overlay": {**OVERLAY, "bootstrap_token": [TOKEN]}},
+    "token in ref": {"overlay": {**OVERLAY, "normalized_member_ref": broken_peer()}},
+    "token alone": {"overlay": {"bootstrap_token": TOKEN}},
+    "event": {"event": {**EVENT, "kind": {**SPAWNED, "bridge_member_ref": broken_peer()}}},
+    "new event": {"new_event": {"mob_id": "m", "kind": {"bridge_member_ref": PEER}}},
+}
+
+
+@pytest.mark.parametrize("given", BROKEN_FIELDS.values(), ids=BROKEN_FIELDS.keys())
+def test_no_error_of_a_users_model_shows_what_is_in_a_secret_field(given: dict[str, Any]) -> None:
+    for read in (lambda: OfAUser.model_validate(given), lambda: OfAUser(**given)):
+        with pytest.raises(ValidationError) as refused:
+            read()
+        error = refused.value
+        assert is_quiet(f"{error} {error!r} {error.errors()} {error.json()}")
+        assert error.__cause__ is error.__context__ is None
+        [*_, problem] = error.errors()
+        assert problem["loc"][0] in given
+
+
+def test_a_users_model_takes_secret_fields_from_json_and_from_python() -> None:
+    given = {"authority": AUTHORITY, "overlay": OVERLAY, "event": EVENT}
+    read = OfAUser.model_validate_json(json.dumps(given))
+    assert read.authority == SupervisorAuthorityRecord.model_validate_json(json.dumps(AUTHORITY))
+    assert OfAUser.model_validate(dict(read)) == read
+    assert OfAUser.model_validate_json(read.model_dump_json()).authority == read.authority
+    assert "secret_key" in str(OfAUser.model_json_schema())
+
+
+FROZEN: list[tuple[Any, str, Any]] = [
+    (SupervisorAuthorityRecord.model_validate_json(json.dumps(AUTHORITY)), "secret_key", bytes(KEY)),
+    (SupervisorAuthorityRecord.model_validate_json(json.dumps(AUTHORITY)), "secrets_key", bytes(KEY)),
+    (ExternalBindingOverlayRecord.model_validate_json(json.dumps(OVERLAY)), "bootstrap_token", TOKEN),
+    (BackendPeerMemberRef.model_validate(PEER), "bootstrap_token", TOKEN),
+    (OperatorActionRecorded(tool_name="t", principal_token=TOKEN), "principal_token", TOKEN),
+    (MobEvent.model_validate_json(json.dumps(EVENT)), "kind", SPAWNED),
+]
+
+
+@pytest.mark.parametrize(("record", "field", "value"), FROZEN)
+def test_setting_a_field_is_refused_without_the_value(record: Any, field: str, value: object) -> None:
+    before = record.model_copy()
+    for refuse in (lambda: setattr(record, field, value), lambda: delattr(record, field)):
+        with pytest.raises(ValidationError, match="Instance is frozen") as refused:
+            refuse()
+        error = refused.value
+        assert is_quiet(f"{error} {error!r} {error.errors()} {error.json()} {error.args}")
+        assert error.__cause__ is error.__context__ is None
+    assert record == before
 
 
 def test_no_error_of_a_stored_event_shows_a_secret() -> None:
