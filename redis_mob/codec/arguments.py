@@ -21,6 +21,7 @@ from pydantic_core import PydanticSerializationError
 
 from redis_mob import errors
 from redis_mob.errors import InternalError, shortened, shown
+from redis_mob.models.base import U64_MAX
 from redis_mob.models.problems import problems
 
 T = TypeVar("T")
@@ -65,6 +66,13 @@ def integer(name: str, value: object, least: int | None = None) -> int:
 def optional_integer(name: str, value: object) -> int | None:
     """An integer as `integer` takes it, or None."""
     return None if value is None else integer(name, value)
+
+
+def optional_cursor(name: str, value: object) -> int | None:
+    """A cursor to go on after, or None. No event ever has a greater one than 2**64 - 1; one below 0 is before all."""
+    if (cursor := optional_integer(name, value)) is not None and cursor > U64_MAX:
+        raise _wrong(name, f"an integer up to {U64_MAX}", value)
+    return cursor
 
 
 def flag(name: str, value: object) -> bool:

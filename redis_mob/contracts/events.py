@@ -83,6 +83,7 @@ class MobEventStore(Protocol):
         after it. Raises EventsTrimmedError once where events were pruned or cleared before they could be read, and
         then goes on with the first one available (contract: events-18). Raises EpochChangedError once where events that
         it had passed are gone or others, because the storage has lost what it had acknowledged, and then goes on after
-        the last one that is still the same; that includes an `after` that the log has not come to.
+        the last one that is still the same; that includes an `after` that the log has not come to. Raises
+        ValidationError for an `after` that no log ever comes to, which is above 2**64 - 1.
         """
         ...

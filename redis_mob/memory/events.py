@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
-from redis_mob.codec.arguments import flag, integer, listed, moment, optional_integer
+from redis_mob.codec.arguments import flag, integer, listed, moment, optional_cursor
 from redis_mob.codec.events import (
     STRUCTURAL,
     EncodedEvent,
@@ -78,7 +78,7 @@ class MemoryEventStore(MobEventStore):
 
     @asynccontextmanager
     async def subscribe(self, after: int | None = None) -> AsyncGenerator[AsyncIterator[MobEvent]]:
-        after = optional_integer("after", after)
+        after = optional_cursor("after", after)
         log = self._access.content.log
         with log.wake_ups.listen() as wake_up:
             after = log.newest if after is None else max(after, 0)

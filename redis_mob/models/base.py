@@ -22,11 +22,13 @@ from pydantic import (
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     PlainSerializer,
     Strict,
     ValidationError,
     WithJsonSchema,
 )
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 from redis_mob.errors import shortened, shown
@@ -99,7 +101,16 @@ class WireEnum(StrEnum):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.enum_schema(cls, list(cls), sub_type="str", strict=False)
+        # a text first, because an enumeration repeats what it refuses, and a list nested deeply has no repr
+        return core_schema.chain_schema([core_schema.str_schema(strict=True), _members(cls)])
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, _schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler(_members(cls))  # of the chain, pydantic would describe the text alone
+
+
+def _members(kind: type[WireEnum]) -> CoreSchema:
+    return core_schema.enum_schema(kind, list(kind), sub_type="str", strict=False)
 
 
 # Fills a frozen mapping that was just made and that no other code has a reference to.

@@ -47,8 +47,10 @@ _PLAIN_WORDS = {
 def read_toml(text: str) -> dict[str, Any]:
     """The tables of a TOML document, in the order in which they were written.
 
-    Raises DefinitionError with line and column.
+    Raises DefinitionError with line and column, or for an argument that is no text.
     """
+    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise DefinitionError(f"text must be the TOML as a str, not a value of type {type(text).__name__}")
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

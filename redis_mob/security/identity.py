@@ -40,6 +40,8 @@ def key_text(public_key: bytes) -> str:
 
 def parse_key_text(text: str) -> bytes:
     """The public key that `key_text` wrote. Raises ValidationError for anything else."""
+    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ValidationError(f"a key text must be a str, not a {type(text).__name__}")
     try:
         key = base64.b64decode(text.removeprefix(KEY_TEXT_PREFIX))
     except ValueError:

@@ -87,6 +87,7 @@ class SealKey:
     @classmethod
     def from_text(cls, text: str) -> SealKey:
         """The key that `to_text` wrote. Raises ValidationError, which does not show the text, for anything else."""
+        _check_text(text)
         id, _, encoded = text.strip().partition(":")
         try:
             secret = base64.b64decode(encoded, altchars=b"-_", validate=True)
@@ -110,12 +111,17 @@ class SealKeyring:
     """Seals with the newest key, and opens what any of the keys sealed.
 
     To rotate: give all processes a ring that also holds the new key, then one where it is the newest, then call
-    `runtime_metadata.reseal_all()`, then leave the old key out. Raises ValidationError if two keys have one id.
+    `runtime_metadata.reseal_all()`, then leave the old key out. Raises ValidationError if two keys have one id, or one
+    of them is no SealKey.
     A record in clear is refused, or a client that may write to the server could plant one; `reseal_all` can adopt those
     of the time before there was a key.
     """
 
     def __init__(self, newest: SealKey, *older: SealKey) -> None:
+        for key in (newest, *older):
+            if not isinstance(key, SealKey):  # pyright: ignore[reportUnnecessaryIsInstance]
+                # only its type, because what is given in place of a key may be the text of one
+                raise ValidationError(f"a SealKeyring is made of SealKeys, not of a {type(key).__name__}")
         self._newest = newest
         self._keys = {key.id: key for key in (newest, *older)}
         if len(self._keys) <= len(older):
@@ -129,6 +135,7 @@ class SealKeyring:
 
         Empty lines and lines that start with `#` do not count. Raises ValidationError naming the line, not its text.
         """
+        _check_text(text)
         keys: list[SealKey] = []
         for number, line in enumerate(text.splitlines(), 1):
             if not line.strip() or line.lstrip().startswith("#"):
@@ -241,6 +248,11 @@ class Unsealed:
     def needs_resealing(self, stored: bytes) -> bool:
         """Never: there is nothing to seal with."""
         return False
+
+
+def _check_text(text: object) -> None:
+    if not isinstance(text, str):
+        raise ValidationError(f"the text of seal keys must be a str, not a {type(text).__name__}")
 
 
 def is_sealed(stored: bytes) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
-from redis_mob.codec.arguments import flag, integer, listed, moment, optional_integer
+from redis_mob.codec.arguments import flag, integer, listed, moment, optional_cursor
 from redis_mob.codec.events import STRUCTURAL, decode_event, require_step_failed, require_terminal
 from redis_mob.codec.ledgers import microseconds
 from redis_mob.connection.calls.client import Client
@@ -99,7 +99,7 @@ class RedisEventStore(MobEventStore):
 
     @asynccontextmanager
     async def subscribe(self, after: int | None = None) -> AsyncGenerator[AsyncIterator[MobEvent]]:
-        after = optional_integer("after", after)
+        after = optional_cursor("after", after)
         async with self._wake_ups.listen(self._keys.wake_events) as wake_up:
             if after is None:
                 after, _ = await self.read_after(0, 1)

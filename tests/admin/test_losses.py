@@ -184,6 +184,13 @@ async def test_names_are_checked(namespace: str, run: str | None, server_url: st
             await call(server_url, namespace, run)
 
 
+@pytest.mark.parametrize("url", [7, b"memory:", ["memory:"]])
+async def test_a_url_of_another_type_is_refused(url: Any) -> None:
+    for call in (find_losses, accept_losses):
+        with pytest.raises(ValidationError, match=f"url must be a str, not a value of type {type(url).__name__}"):
+            await call(url, "n")
+
+
 async def test_a_newer_release_accepts_what_it_has_lost_itself(
     server_url: str, connection: Client, filled: Filled
 ) -> None:

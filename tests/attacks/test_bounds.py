@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from redis_mob.errors import MOST_SHOWN, RedisMobError, shortened, shown
+from redis_mob.errors import MOST_SHOWN, RedisMobError, ValidationError, shortened, shown
 from redis_mob.models.base import Model
 from redis_mob.storage import MobStorage
 from tests.attacks.public_calls import METHODS, Method, Scene, prepared, right_arguments
@@ -140,3 +140,10 @@ async def test_opening_shows_no_huge_value_as_a_whole(options: dict[str, Any]) -
     except RedisMobError as error:
         said = str(error)
     assert 0 < len(said) <= LONGEST_MESSAGE, said[:500]
+
+
+@pytest.mark.parametrize("after", [2**64, 10**5000], ids=["no cursor any more", "too many digits to be shown"])
+async def test_a_cursor_that_no_log_comes_to_is_refused(storage: MobStorage, after: int) -> None:
+    with pytest.raises(ValidationError, match=f"after must be an integer up to {2**64 - 1}"):
+        async with storage.events.subscribe(after):
+            pass

@@ -260,3 +260,11 @@ def test_a_loop_holds_its_body_and_condition() -> None:
     assert isinstance(outer, RepeatUntilSpec)
     assert list(outer.body.nodes) == ["exp", "inner", "j"]
     assert outer.max_iterations == 2
+
+
+@pytest.mark.parametrize("wrong", [None, 7, b'[mob]\nid = "m"', ["[mob]"]])
+def test_toml_is_a_text(wrong: Any) -> None:
+    with pytest.raises(
+        DefinitionError, match=f"^text must be the TOML as a str, not a value of type {type(wrong).__name__}"
+    ):
+        MobDefinition.from_toml(wrong)

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from redis_mob.models import FlowStarted
+from redis_mob.models import FlowStarted, MobRunStatus
 from redis_mob.models.base import MAX_VALUE_DEPTH, check_json, json_equal, json_text
 
 RUN = "5b0f1c1e-7f1c-4b7e-9d3a-0a1b2c3d4e5f"
@@ -21,6 +21,13 @@ JSON = st.recursive(
 )
 
 LOOK_ALIKES: list[Any] = [None, False, True, 0, 1, 0.0, 1.0, "", "0", "1", [], {}, [0], [0.0], {"": 0}, [[]], [{}]]
+
+
+def deep_list() -> list[Any]:
+    items: list[Any] = []
+    for _ in range(10_000):
+        items = [items]
+    return items
 
 
 def there_and_back(value: Any) -> Any:
@@ -95,3 +102,19 @@ def test_a_deeper_value_is_refused_when_it_is_built() -> None:
 def test_what_is_no_json_is_refused_by_path(value: Any, complaint: str) -> None:
     with pytest.raises(ValidationError, match=complaint):
         FlowStarted(run_id=RUN, flow_id="f", params=value)
+
+
+@pytest.mark.parametrize("wrong", [deep_list(), {"a": deep_list()}, b"pending", 5, None, ["pending"]], ids=lambda _: "")
+def test_an_enumeration_takes_texts_alone(wrong: Any) -> None:
+    with pytest.raises(ValidationError, match="valid string"):
+        TypeAdapter(MobRunStatus).validate_python(wrong)
+
+
+def test_an_enumeration_takes_its_members_and_their_texts() -> None:
+    status = TypeAdapter(MobRunStatus)
+    for right in (MobRunStatus.PENDING, "pending"):
+        assert status.validate_python(right) is MobRunStatus.PENDING
+    assert status.validate_json('"pending"') is MobRunStatus.PENDING
+    assert status.json_schema()["enum"] == list(MobRunStatus)
+    with pytest.raises(ValidationError, match="should be 'pending', 'running'"):
+        status.validate_python("pend")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 import warnings
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -233,3 +234,19 @@ PINNED = (
     "c1726d730106323032362d6192723b33be370b69e28cb0daecc2dab135fed54abdf4a7a039369052d4872adec3b7d27c2ffe"
     "f874e7c560348796d736000f9b940f9f"
 )
+
+
+@pytest.mark.parametrize("wrong", [None, 7, b"2025:AAAA", ["2025:AAAA"], OLD], ids=lambda wrong: type(wrong).__name__)
+def test_the_text_of_keys_is_a_text(wrong: Any) -> None:
+    for read in (SealKey.from_text, SealKeyring.from_text):
+        with pytest.raises(ValidationError, match=f"must be a str, not a {type(wrong).__name__}") as refused:
+            read(wrong)
+        assert refused.value.__cause__ is refused.value.__context__ is None
+
+
+@pytest.mark.parametrize("wrong", [None, 7, b"2025:AAAA", OLD.to_text(), [OLD], SealKeyring(OLD)], ids=lambda _: "")
+def test_a_ring_is_made_of_keys(wrong: Any) -> None:
+    for keys in ((wrong,), (OLD, wrong), (wrong, OLD)):
+        with pytest.raises(ValidationError, match=f"made of SealKeys, not of a {type(wrong).__name__}") as refused:
+            SealKeyring(*keys)
+        assert refused.value.__cause__ is refused.value.__context__ is None
