@@ -118,7 +118,8 @@ class EpochMismatchError(TransportError):
 class NotDurableError(CallError):
     """The write has happened, and was not as durable as asked in time; `reached` says how far it came.
 
-    `waited` says whether the server was asked as long as the call had time; otherwise a later attempt may do better.
+    `waited` says that the server was asked as long as the call had time, or never will let this user ask; otherwise a
+    later attempt may do better.
     """
 
     def __init__(self, reached: str, *, waited: bool = True) -> None:

@@ -32,6 +32,7 @@ from redis_mob.testing.waiting import LONG, until
 from tests.connection.scripts import INCREASE
 from tests.support.raw_client import RawClient, client_of
 from tests.support.servers import redis7_program, server
+from tests.support.users import PASSWORD, set_user, url_of_user
 
 IMPATIENT = RetryPolicy(deadline=1, base=0.01, cap=0.1)
 WAITS = frozenset({"cmdstat_wait", "cmdstat_waitaof"})
@@ -150,6 +151,35 @@ async def test_too_few_replicas_are_told(pair: Pair) -> None:
             await storage.events.append(numbered(1))
         assert (told.value.asked, told.value.reached) == ("replicas:1", "the primary and 0 of 1 replicas")
         assert [number_of(event) for event in await storage.events.replay_all()] == [1]
+
+
+async def is_told_without_the_right_to_wait(url: str, admin: RawClient, durability: str, command: str) -> None:
+    rights = rights_in("n", Durability.parse(durability))
+    set_user(admin.execute_command, "worker", rights)
+    async with MobStorage.open(url_of_user(url, "worker"), namespace="n", durability=durability) as storage:
+        await storage.events.append(numbered(1))
+        admin.execute_command("ACL", "SETUSER", "worker", f"-{command}")
+        writes = [storage.events.append(numbered(number)) for number in range(2, 22)]
+        for error in await asyncio.gather(*writes, return_exceptions=True):
+            assert isinstance(error, DurabilityError)
+            assert error.asked == durability
+            assert "memory of the primary" in error.reached
+            assert "redis-mob acl" in str(error)
+            assert "NOPERM" in str(error)
+            assert PASSWORD not in str(error)
+        assert len(await storage.events.replay_all()) == 21  # all has happened, and once
+        admin.execute_command("ACL", "SETUSER", "worker", f"+{command}")
+        assert (await storage.events.append(numbered(22))).cursor == 22
+
+
+async def test_a_user_who_may_no_longer_wait_for_the_disk_is_told_that_the_write_is_there() -> None:
+    with server("--appendonly", "yes") as url, client_of(url) as client:
+        await is_told_without_the_right_to_wait(url, client, "fsync", "waitaof")
+
+
+async def test_a_user_who_may_no_longer_wait_for_replicas_is_told_that_the_write_is_there(pair: Pair) -> None:
+    pair.wait_until_joined()
+    await is_told_without_the_right_to_wait(pair.url, pair.primary, "replicas:1", "wait")
 
 
 async def test_replicas_that_come_late_are_waited_for_and_the_write_happens_once(pair: Pair) -> None:

@@ -29,7 +29,7 @@ from redis_mob.connection.failures import (
     UnconfirmedError,
 )
 from redis_mob.connection.servers.dedicated import DedicatedConnection
-from redis_mob.connection.servers.refusals import is_transient
+from redis_mob.connection.servers.refusals import explain, is_transient
 from redis_mob.connection.servers.router import Router
 from redis_mob.connection.servers.server_info import ServerInfo, fields_of
 from redis_mob.errors import StorageUnavailableError
@@ -189,7 +189,15 @@ class DurabilityWait:
             _fail([of_client[position - 1] for position in missing], UnconfirmedError, "the server has lost the write")
             if refusal:
                 _fail(of_client, *_unmarked(refusal.decode()))
-        reached = self._durability.reached(await self._reply(connection, seconds))
+        try:
+            reached = self._durability.reached(await self._reply(connection, seconds))
+        except ServerRefusalError as refusal:
+            if refusal.code != "NOPERM":
+                raise
+            # the server has just shown the receipts, so that the writes are there; and no right comes back by itself
+            reached = f"the memory of the primary, which refuses to wait ({explain(refusal.code, refusal.text)}),"
+            _fail(batch, NotDurableError, reached)
+            return
         for waiting in _still(batch):
             waiting.reached.set_result(reached)
 
