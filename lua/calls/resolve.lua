@@ -2,7 +2,8 @@
 --
 -- ARGV   sequence: number of the call in its slot
 -- Reply  {1, its reply as the protocol spells it, which may be an error: see lib/session} | {0} when it never was
---        executed, and never will be | {-1} when that cannot be told: the session has expired, or the slot has gone on
+--        executed, and never will be | {-1} when that cannot be told: the session has expired, or the slot has gone on |
+--        {-2} when the receipt was cut short
 -- Leaves a fence in the place of a call that was not executed. It holds the number of the last one that was, so that it
 -- does not hide that the receipt of a later one is gone (see lib/session).
 
@@ -14,10 +15,11 @@
 local receipt = redis.call('HGET', session, slot)
 local last = '0'
 if receipt then
-  local number, first = string.match(receipt, '^(%d+) (.*)$')
+  local number, first = string.match(receipt, '^(%d+) (.+)$')
+  if not number then return { -2 } end
   if tonumber(number) > tonumber(sequence) then return { -1 } end
   if number == sequence then
-    return string.find(first, '^%d*$') and { 0 } or { 1, first }
+    return string.find(first, '^%d+$') and { 0 } or { 1, first }
   end
   last = number
 elseif redis.call('HLEN', session) == 0 then

@@ -13,6 +13,8 @@
 --        FENCED: nothing was done; the call was given up, or a later one of the slot was here before
 --        EPOCH, epoch of the namespace: nothing was done; the client knows another epoch, or the namespace gets a new
 --        one because a receipt is gone that was answered
+--        UNREADABLE, what is wrong: nothing was done by this attempt; the session is no hash, or holds a receipt that was
+--        cut short, so that it cannot be known what earlier attempts did
 --        any other: nothing was done by this attempt, and nothing is known of earlier ones
 -- Leaves the receipt of the last call of the slot, until the session has been idle for its time to live.
 
@@ -40,13 +42,17 @@ end
 
 -- A receipt is the number of a call and its first reply; a fence, which `resolve` leaves, has in the place of the reply
 -- the number of the last call before it.
-local function is_fence(first) return string.match(first, '^%d*$') end
+local function is_fence(first) return string.match(first, '^%d+$') end
+
+-- A receipt that was cut short tells nothing: not even its number, which may be that of a later call.
+local function is_cut_short(receipt) return receipt and not string.match(receipt, '^%d+ .') end
+local function unreadable(what) return redis.error_reply('UNREADABLE ' .. what) end
 
 -- the greatest number of a call that was executed in the slot of a receipt, as far as the server knows
 local function last_call(receipt)
   if not receipt then return 0 end
   local number, first = string.match(receipt, '^(%d+) (.*)$')
-  return tonumber(is_fence(first) and first ~= '' and first or number)
+  return tonumber(is_fence(first) and first or number)
 end
 
 local function operation()
@@ -55,11 +61,18 @@ end
 
 -- The receipt comes before everything else: a call that has happened is answered with its first reply, in any state of
 -- the server, and also if the namespace has another epoch since.
-local receipt = redis.call('HGET', session, slot)
+local receipt = redis.pcall('HGET', session, slot)
+if type(receipt) == 'table' then  -- an error
+  return string.find(receipt.err, '^WRONGTYPE ') and unreadable('it is no hash') or receipt
+end
+if is_cut_short(receipt) then return unreadable('a receipt is cut short') end
 if receipt then
   local number, first = string.match(receipt, '^(%d+) (.*)$')
   if number == sequence and not is_fence(first) then
-    if string.sub(first, 1, 1) == '-' then return redis.error_reply(string.sub(first, 2, -3)) end
+    if string.sub(first, 1, 1) == '-' then
+      if string.sub(first, -2) ~= '\r\n' then return unreadable('a receipt is cut short') end
+      return redis.error_reply(string.sub(first, 2, -3))
+    end
     return { 'RECEIPT', first }
   end
   -- the slot has gone on, or `resolve` has said that this call never happens: an original that comes late must not
@@ -72,6 +85,7 @@ local current = string.match(redis.call('HGET', meta, 'epoch') or '', '^%d+$') o
 local known = epoch == '-' or epoch == current
 local seen = receipt
 if witness ~= slot then seen = redis.call('HGET', session, witness) end
+if is_cut_short(seen) then return unreadable('a receipt is cut short') end
 if not known or last_call(seen) < tonumber(answered) then
   -- A replica that lags behind misses receipts and epochs too. Only a server that takes writes may tell of a loss: this
   -- one raises the server's refusal, also where it is full and would go on.

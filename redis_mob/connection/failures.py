@@ -11,6 +11,7 @@
     │   ├── UnsettledError          it had no effect here, and a later attempt may find another server
     │   ├── UnconfirmedError        a server has answered it, and may have lost the write since
     │   ├── UnrecordedError         a server has answered it, and could not note that it had
+    │   ├── UnreadableReceiptError  the receipt of a write is damaged, so that the server cannot tell what became of it
     │   ├── InDoubtError            the attempts of a write are over, and its effect is still unknown
     │   ├── HalfDoneError           the script of a write failed after its first effect
     │   └── EpochMismatchError      the server has gone back in time, and refused the write
@@ -95,6 +96,11 @@ class UnrecordedError(TransportError):
     something after all."""
 
 
+class UnreadableReceiptError(TransportError):
+    """The session of a call, or its receipt there, is damaged: this attempt did nothing, and of earlier ones the server
+    cannot tell."""
+
+
 class HalfDoneError(TransportError):
     """The script of a write failed when it had written already; `token` asks for the receipt that says so."""
 
@@ -108,6 +114,7 @@ class InDoubtError(TransportError):
 
     def __init__(self, doubt: CallError, token: str) -> None:
         super().__init__(str(doubt))
+        self.doubt = doubt
         self.token = token
 
 

@@ -1,8 +1,5 @@
 """A script that ends half-way is told as that, by each attempt and by its token; one that did nothing never will."""
 
-# pyright: reportPrivateUsage=false
-# The key of a session, where receipts lie, is known to the client alone.
-
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
@@ -139,14 +136,3 @@ async def test_a_right_that_is_taken_away_says_nothing_of_an_earlier_attempt(tmp
         with pytest.raises(OutcomeUnknownError):
             await connection.call(INCREASE, ["k"])
         await connection.aclose()
-
-
-async def test_a_session_that_is_no_hash_any_more_is_given_up(client: Client, keys: Keys) -> None:
-    await client.call(COUNT, [keys.specs])
-    assert client._sessions is not None
-    key = client._sessions.key(client._sessions._session.client)
-    await client.router.request("SET", key, "damaged")
-    with pytest.raises(WriteFailedError, match="WRONGTYPE") as refused:
-        await client.call(COUNT, [keys.specs])
-    assert not isinstance(refused.value, OutcomeUnknownError)
-    assert await client.call(COUNT, [keys.specs]) == 2

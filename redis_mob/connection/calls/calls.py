@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
-from redis_mob.connection.calls.answers import HALF_DONE, NOTHING_DONE, Answer, read_answer, refusal_within
+from redis_mob.connection.calls.answers import HALF_DONE, NOTHING_DONE, UNREADABLE, Answer, read_answer, refusal_within
 from redis_mob.connection.calls.durability_wait import DurabilityWait
 from redis_mob.connection.calls.evalsha import Arguments, KeyNames, run
 from redis_mob.connection.calls.scripts import Script, once
@@ -28,6 +28,7 @@ from redis_mob.connection.failures import (
     TransportError,
     UnconfirmedError,
     UnreachableError,
+    UnreadableReceiptError,
     UnrecordedError,
     UnsettledError,
 )
@@ -125,7 +126,7 @@ class Calls:
         while True:
             try:
                 reply = await run(self._router, b"EVALSHA", script, keys, arguments, until=attempts.until)
-                answer = read_answer(reply)
+                answer = _answer_in(reply, slot)
                 if answer.recorded:
                     if self.confirmations is not None:
                         await self.confirmations.confirm(slot, attempts.until)
@@ -139,7 +140,13 @@ class Calls:
                 doubt = last = error
             except (ReplyLostError, UnconfirmedError) as error:
                 doubt = last = error
+            except UnreadableReceiptError as error:
+                raise self._given_up(sessions, slot, error, error) from error.__cause__
             except ServerRefusalError as refusal:
+                if refusal.code == UNREADABLE:
+                    sessions.give_up()  # or all later calls would end like this
+                    unreadable = _unreadable(slot, refusal.text)
+                    raise self._given_up(sessions, slot, doubt and unreadable, unreadable) from refusal.__cause__
                 self._raise_if_final(sessions, refusal, slot)
                 last = refusal
                 if not is_transient(refusal.code):
@@ -163,9 +170,6 @@ class Calls:
             raise HalfDoneError(refusal.text, sessions.token(slot)) from refusal.__cause__
         if refusal.code == NOTHING_DONE:
             raise refusal_within(refusal) from refusal.__cause__
-        if refusal.code == "WRONGTYPE":
-            # refused before the operation: it is the session that is no hash any more, and it will never be one again
-            sessions.give_up()
 
     def _given_up(self, sessions: Sessions, slot: Slot, doubt: CallError | None, last: CallError) -> CallError:
         """What is raised for a write that is not sent again."""
@@ -190,6 +194,17 @@ class Calls:
                 if self.closed or not may_go_on(error) or not await attempts.wait():
                     raise
                 before = error
+
+
+def _answer_in(reply: Any, slot: Slot) -> Answer:
+    try:
+        return read_answer(reply)
+    except UnreadableReceiptError as error:
+        raise _unreadable(slot, str(error)) from error.__cause__
+
+
+def _unreadable(slot: Slot, what: str) -> UnreadableReceiptError:
+    return UnreadableReceiptError(f"{slot.session.key} is damaged: {what}")
 
 
 def _may_pass(error: TransportError) -> bool:

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
-from redis_mob.connection.calls.answers import HALF_DONE, NOTHING_DONE, half_done_message, reply_in
+from redis_mob.connection.calls.answers import CUT_SHORT, HALF_DONE, NOTHING_DONE, half_done_message, reply_in
 from redis_mob.connection.calls.calls import Calls
 from redis_mob.connection.calls.damage import damage_in
 from redis_mob.connection.calls.durability import Durability
@@ -30,6 +30,7 @@ from redis_mob.connection.failures import (
     NotDurableError,
     ServerRefusalError,
     TransportError,
+    UnreadableReceiptError,
     UnsettledError,
 )
 from redis_mob.connection.retry import RetryPolicy, policy_of
@@ -67,6 +68,9 @@ NAMESPACE_SCHEMA = 2
 
 2: runs have a version, and executions may be reported. What version 1 has written is read as it is; opening marks it.
 """
+
+_CUT_SHORT = -2
+"""What calls/resolve answers for a receipt that was cut short."""
 
 _TOKEN_KEY = re.compile(rb"[0-9a-f]{64}")
 
@@ -125,9 +129,7 @@ class Client:
             return await self._calls.write(script, keys, arguments)
         except InDoubtError as error:
             raise OutcomeUnknownError(
-                f"{script.name} on {self._name}: the connection was lost after the request was sent ({error}); "
-                "it may or may not have happened",
-                error.token,
+                f"{script.name} on {self._name}: {_doubt_of(error)}; it may or may not have happened", error.token
             ) from error.__cause__
         except HalfDoneError as error:
             raise OutcomeUnknownError(
@@ -182,18 +184,31 @@ class Client:
             # without a session, since a second fence changes nothing: a lost reply does not matter here
             code, *receipt = await self._calls.repeatable(script, keys, arguments)
         except TransportError as error:
-            raise OutcomeUnknownError(f"{script.name} on {self._name}: {_explained(error)}", token) from _cause(error)
+            is_no_hash = isinstance(error, ServerRefusalError) and "WRONGTYPE" in str(error)
+            reason = f"{keys[0]} is damaged: it is no hash" if is_no_hash else _explained(error)
+            raise OutcomeUnknownError(f"{script.name} on {self._name}: {reason}", token) from _cause(error)
+        if code == _CUT_SHORT:
+            raise self._unreadable(keys[0], token)
         if code < 0:
             raise OutcomeUnknownError(
                 f"{self._name} knows nothing of the write: its session is over, or its first call never came", token
             )
-        reply = reply_in(receipt[0]) if receipt else None
+        try:
+            reply = reply_in(receipt[0]) if receipt else None
+        except UnreadableReceiptError as error:
+            raise self._unreadable(keys[0], token) from error.__cause__
         if isinstance(reply, ServerRefusalError):
             if reply.code == HALF_DONE:
                 raise OutcomeUnknownError(f"the write on {self._name}: {half_done_message(reply.text)}", token)
-            if reply.code == NOTHING_DONE:
-                return WriteOutcome(False)
+            if reply.code != NOTHING_DONE:  # no end of a call leaves another error
+                raise self._unreadable(keys[0], token)
+            return WriteOutcome(False)
         return WriteOutcome(bool(receipt), reply)
+
+    def _unreadable(self, session: str, token: str) -> OutcomeUnknownError:
+        return OutcomeUnknownError(
+            f"{self._name} cannot tell what became of the write: {session} is damaged: {CUT_SHORT}", token
+        )
 
     async def open_namespace(self, namespace: str) -> Keys:
         """The keys of a namespace, which is created if it does not exist.
@@ -360,6 +375,12 @@ def _explained(error: TransportError) -> str:
     if isinstance(error, UnsettledError):
         return f"{_explained(error.last)}; given up after several attempts"
     return explain(error.code, error.text) if isinstance(error, ServerRefusalError) else str(error)
+
+
+def _doubt_of(error: InDoubtError) -> str:
+    if isinstance(error.doubt, UnreadableReceiptError):
+        return str(error)
+    return f"the connection was lost after the request was sent ({error})"
 
 
 def _is_unknown_command(error: TransportError) -> bool:
