@@ -12,11 +12,16 @@ local SIGNS = { HSET = 1, HSETNX = 1, ZADD = 1, SADD = 1, DEL = 0, HDEL = -1, ZR
 -- keys whose changes are gathered, because a script writes them several times
 local gathered = {}
 
+local function is_refused_count(words)
+  return string.find(words, 'not an integer', 1, true) or string.find(words, 'overflow', 1, true)
+end
+
 local function count(key, change)
   if change == 0 then return end
   local reply = redis.pcall('HINCRBY', owners[key], count_fields[key], change)
-  -- a count that is no number stays as it is, since other writes have happened already: reads tell of it
-  if type(reply) == 'table' and reply.err and not string.find(reply.err, 'not an integer', 1, true) then error(reply) end
+  -- a count that is no number, or too great for one, stays as it is, since other writes have happened already: reads
+  -- tell of it
+  if type(reply) == 'table' and reply.err and not is_refused_count(reply.err) then error(reply) end
 end
 
 local function count_write(reply, command, key, ...)
@@ -62,16 +67,23 @@ local function size_of(measure, key)
   return key == owners[key] and own_records(key) or redis.call(measure, key)
 end
 
+-- the number that a count stands for, nil if it is none: what HINCRBY makes has at most 19 digits
+local function count_in(text)
+  local digits = string.match(text, '^%-?(%d+)$')
+  return digits and #digits <= 19 and tonumber(text) or nil
+end
+
 -- The caller has not found what it looked for: that is true only if the key still holds all that was counted. More may
 -- be there, written by other programs. A run or namespace of an older release has no counts.
 local function expect_whole(measure, key)
   local counts = redis.call('HMGET', owners[key], 'counted', count_fields[key])
   if not counts[1] then return end
   local found, counted = size_of(measure, key), counts[2] or '0'
-  if not string.match(counted, '^%-?%d+$') then
+  local number = count_in(counted)
+  if not number then
     damaged(owners[key], 'its field ' .. count_fields[key] .. ' is no number: ' .. string.sub(counted, 1, 40))
   end
-  if found < tonumber(counted) then
+  if found < number then
     damaged(key, found .. ' of ' .. counted .. ' records are there')
   end
 end

@@ -15,11 +15,12 @@ end
 -- whether a key has fewer records than its owner has counted
 local function has_lost(measure, key)
   local found, count = size_of(measure, key), redis.call('HGET', owners[key], count_fields[key]) or '0'
-  if not tonumber(count) then
+  local number = count_in(count)
+  if not number then
     add_loss(owners[key], 'its field ' .. count_fields[key] .. ' is no number: ' .. string.sub(count, 1, 40))
     return true
   end
-  if found >= tonumber(count) then return false end
+  if found >= number then return false end
   add_loss(key, found .. ' of ' .. count .. ' records are there')
   return true
 end

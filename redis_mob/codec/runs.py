@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple, TypeVar
@@ -38,6 +39,9 @@ _COUNTED = b"counted"
 """The field of the run hash that says that `n:<part>` counts the records of each part since the run was created."""
 
 _COUNT = b"n:"
+
+_NUMBER = re.compile(rb"-?[0-9]{1,19}")
+"""A count as HINCRBY makes it."""
 
 _CREATED = b"created"
 """The field of the index that every run has, so that a lost run hash is told from a run that never was."""
@@ -174,7 +178,7 @@ def check_count(run_id: str, head: Mapping[bytes, bytes], part: str, found: int)
     if _COUNTED not in head:
         return
     counted = head.get(_COUNT + part.encode(), b"0")
-    if not counted.removeprefix(b"-").isdigit():
+    if _NUMBER.fullmatch(counted) is None:
         raise SerializationError(f"run {run_id}: {part} is damaged: its count {counted[:40]!r} is no number")
     if found < int(counted):
         raise SerializationError(f"run {run_id}: {part} is damaged: {found} of {int(counted)} records are there")
