@@ -18,7 +18,7 @@ end
 
 local function forget_past(place)
   local fields = { 'n:' .. place }
-  for number = 0, PAST - 1 do fields[#fields + 1] = number .. ':' .. place end
+  for number = 0, PAST - 1 do fields[#fields + 1] = past_field(place, number) end
   mutate('HDEL', history, unpack(fields))
 end
 
@@ -29,14 +29,14 @@ local function mend_meta(found)
   end
   if found.schema then set('schema', new_schema) end
   if found.token_key then set('token_key', new_token_key) end
-  for name, least in pairs(found.counters) do set(name, string.format('%.0f', least)) end
+  for name, least in pairs(found.counters) do set(name, decimal(least)) end
   if #fields > 0 or found.epoch then set('epoch', now()) end
-  if found.lost_runs then set('runs_lost', string.format('%.0f', found.lost_runs)) end
+  if found.lost_runs then set('runs_lost', decimal(found.lost_runs)) end
   set(COUNTED, 1)
   mutate('HSET', meta, unpack(fields))
 end
 
-local schema = number_in(redis.call('HGET', meta, 'schema'))
+local schema = number_of_meta('schema')
 if schema and schema > tonumber(new_schema) then error('a newer redis_mob has written the namespace: use that', 0) end
 local found = find_losses()
 if #losses == 0 then return losses end
@@ -53,7 +53,11 @@ end
 for _, place in ipairs(found.broken) do forget_past(place) end
 for _, last in ipairs(found.specs) do mutate('HSET', spec_revisions, last[1], last[2]) end
 for _, last in ipairs(found.profiles) do mutate('HSET', profile_revisions, last[1], last[2]) end
-for _, place in ipairs(found.versionless) do mutate('HSET', versions, place, '0 0' .. now() .. '\n') end
+for _, place in ipairs(found.versionless) do
+  local revision = string.match(redis.call('HGET', versions, place) or '', '^(%d+) ') or '0'
+  mutate('HSET', versions, place, revision .. ' 0' .. now() .. '\n')
+end
+for _, namespace in ipairs(found.tokens) do mutate('HSET', tokens, namespace, numeral(number_of_meta('config_cursor'))) end
 local counts = counts_of(MEASURED)
 count_fields = {}  -- the counts are set, and not counted themselves
 mutate('HSET', meta, unpack(counts))

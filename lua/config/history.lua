@@ -13,7 +13,8 @@ if not present(document) then return {} end
 
 expect_whole('HLEN', history)
 expect_whole('HLEN', versions)
-local found = { version_at(place) }
+-- the caller names the document whose version cannot be read, and so gets it as it is
+local found = { (redis.call('HGET', versions, place) or '') .. ' ' .. redis.call('HGET', documents, place) }
 local count = past_versions(place)
 for number = count, math.max(count - PAST + 1, 1), -1 do
   found[#found + 1] = redis.call('HGET', history, past_field(place, number)) or ''

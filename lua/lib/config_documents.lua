@@ -1,6 +1,5 @@
 -- The config documents of a namespace. A place is the packed config namespace and the id behind it: it names a document
--- in every hash, and orders the ids. A version is '<revision> 0<time>' and a line feed, so that one which was cut short is
--- noticed; older releases wrote neither the 0 nor the line feed. A past version has a space and the document behind it.
+-- in every hash, and orders the ids.
 
 --- @include lib/arguments
 --- @include lib/counters
@@ -8,9 +7,7 @@
 
 --- @keys meta documents versions history ids tokens feed channel
 --- @include lib/config_presence
-
--- past versions of a document; with the present one it has 20
-local PAST = 19
+--- @include lib/config_versions
 
 local function take_name()
   local namespace, id = take(), take()
@@ -23,20 +20,20 @@ local function present(document)
   return false
 end
 
+-- the version of a document that is there
+local function version_of(document)
+  local version = redis.call('HGET', versions, document.place)
+  if not version or not is_version(version) then
+    damaged(versions, 'the version of the document ' .. string.sub(document.id, 1, 200) .. ' is gone or cut short')
+  end
+  return version
+end
+
 -- decimal text; '0' if there is no document
 local function revision_of(document)
-  local version = present(document) and redis.call('HGET', versions, document.place)
-  if not version then expect_whole('HLEN', versions) end
-  return string.match(version or '', '^%d+') or '0'
-end
-
-local function version_at(place)
-  return (redis.call('HGET', versions, place) or '') .. ' ' .. redis.call('HGET', documents, place)
-end
-
--- the field of the n-th version that a document ever lost: past versions stand in a ring, 'n' counts them
-local function past_field(place, number)
-  return number % PAST .. ':' .. place
+  if present(document) then return string.match(version_of(document), '^%d+') end
+  expect_whole('HLEN', versions)
+  return '0'
 end
 
 -- How many versions a document ever lost. If the ring is not full, there is none behind the last one.

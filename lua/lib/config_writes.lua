@@ -20,7 +20,9 @@ local function effective(writes)
   local found = {}
   for _, write in ipairs(writes) do
     local here = present(write)
-    if here and write.document then write.past = past_versions(write.place) + 1 end
+    if here and write.document then
+      write.past, write.replaced = past_versions(write.place) + 1, version_of(write)
+    end
     if here or write.document then found[#found + 1] = write end
   end
   return found
@@ -32,7 +34,7 @@ local function log_change(feed_length, cursor, write)
 end
 
 local function keep_version(write)
-  mutate('HSET', history, past_field(write.place, write.past), version_at(write.place))
+  mutate('HSET', history, past_field(write.place, write.past), write.replaced .. ' ' .. redis.call('HGET', documents, write.place))
   mutate('HSET', history, 'n:' .. write.place, write.past)
 end
 

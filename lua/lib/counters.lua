@@ -8,15 +8,19 @@
 -- numbers of Lua are exact up to 15 digits
 local MOST_DIGITS = 15
 
+-- the number that a text stands for, nil if it is none
+local function number_in(text)
+  local digits = string.match(text, '^ (%d+)\n$') or string.match(text, '^%d+$')
+  return digits and #digits <= MOST_DIGITS and tonumber(digits) or nil
+end
+
 -- the number in a field, 0 if there is no such field
 local function number_at(key, field)
   local text = redis.call('HGET', key, field)
   if not text then return 0 end
-  local digits = string.match(text, '^ (%d+)\n$') or string.match(text, '^%d+$')
-  if not digits or #digits > MOST_DIGITS then
-    damaged(key, 'its field ' .. field .. ' is no number: ' .. string.sub(text, 1, 40))
-  end
-  return tonumber(digits)
+  local number = number_in(text)
+  if not number then damaged(key, 'its field ' .. field .. ' is no number: ' .. string.sub(text, 1, 40)) end
+  return number
 end
 
 local function next_count(key, field)

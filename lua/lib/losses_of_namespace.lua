@@ -1,5 +1,7 @@
 -- What the keys of a namespace have lost that are not those of a run.
 
+--- @include lib/config_versions
+--- @include lib/counters
 --- @include lib/losses
 
 --- @keys meta seal_keys seal_key_checks runs events event_identities events_by_time specs spec_revisions supervisors
@@ -14,19 +16,22 @@ local MEASURED = {
   { 'SCARD', seal_keys },
 }
 
--- past versions of a document, as lib/config_documents keeps them
-local PAST = 19
-
-local function number_in(text)
-  return tonumber(string.match(text or '', '^ ?(%d+)\n?$'))
+-- the number in a field of `meta`, nil if it is none; 0 if there is no such field
+local function number_of_meta(field)
+  return number_in(redis.call('HGET', meta, field) or '0')
 end
 
--- the greatest number that a stream has for an id, or that a record has at its end
+local function add_damaged_field(field)
+  add_loss(meta, 'its field ' .. field .. ' is no number: ' .. string.sub(redis.call('HGET', meta, field), 1, 40))
+end
+
+-- the greatest number that a stream has for an id, or that a record has at its end; one that is too great for a counter
+-- was not given by it
 local function greatest(stream, records)
   local last = stream and redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
-  local most = last and tonumber(string.match(last[1], '^%d+')) or 0
+  local most = last and number_in(string.match(last[1], '^%d+')) or 0
   for _, record in ipairs(records) do
-    most = math.max(most, tonumber(string.match(record, '(%d+)\n?$')) or 0)
+    most = math.max(most, number_in(string.match(record, '0*(%d+)\n?$') or '') or 0)
   end
   return most
 end
@@ -43,12 +48,12 @@ local function find_counters()
   local found = {}
   local least = {
     cursor = greatest(events, redis.call('ZRANGE', events_by_time, 0, -1)),
-    config_cursor = greatest(feed, redis.call('HGETALL', tokens)),
+    config_cursor = greatest(feed, redis.call('HVALS', tokens)),
     runs = greatest(nil, sequences()),
   }
   for _, name in ipairs({ 'cursor', 'config_cursor', 'runs' }) do
     local text = redis.call('HGET', meta, name)
-    local number = text and number_in(text) or not text and 0
+    local number = number_in(text or '0')
     if not number or number < least[name] then
       add_loss(meta, 'its counter ' .. name .. ' is ' .. (text and 'damaged' or 'gone'))
       found[name] = least[name]
@@ -59,9 +64,16 @@ end
 
 -- how many runs are to be taken for lost; nil if it is known
 local function find_lost_runs(created)
-  local known, there = number_in(redis.call('HGET', meta, 'runs_lost')) or 0, redis.call('ZCARD', runs)
-  if there + known == created then return nil end
-  if there + known < created then add_loss(runs, there .. ' of ' .. created - known .. ' records are there') end
+  local known, there = number_of_meta('runs_lost'), redis.call('ZCARD', runs)
+  if not known then
+    add_damaged_field('runs_lost')
+  elseif there + known == created then
+    return nil
+  elseif there + known < created then
+    add_loss(runs, there .. ' of ' .. decimal(created - known) .. ' records are there')
+  else
+    add_loss(meta, 'its field runs_lost counts more runs than are missing')
+  end
   return math.max(created - there, 0)
 end
 
@@ -79,38 +91,57 @@ local function find_unpaired(list, records)
   return { gone = gone, unlisted = unlisted }
 end
 
--- {name, revision} of documents whose last revision is gone, or behind them
+-- {name, revision} of documents whose last revision is gone, or behind them; and 0 of names without a document whose
+-- last revision is no number
 local function find_revisions(documents_of, revisions)
   local found, flat = {}, redis.call('HGETALL', documents_of)
   for i = 1, #flat, 2 do
-    local revision = number_in(string.match(flat[i + 1], '^%d+'))
-    if revision and (number_in(redis.call('HGET', revisions, flat[i])) or 0) < revision then
-      found[#found + 1] = { flat[i], revision }
-    end
+    local revision = number_in(string.match(flat[i + 1], '^%d+') or '')
+    local last = number_in(redis.call('HGET', revisions, flat[i]) or '0')
+    if not last or revision and last < revision then found[#found + 1] = { flat[i], revision or 0 } end
   end
   if #found > 0 then add_loss(revisions, #found .. ' last revisions are gone or behind their documents') end
+  local readable = #found
+  flat = redis.call('HGETALL', revisions)
+  for i = 1, #flat, 2 do
+    if not number_in(flat[i + 1]) and redis.call('HEXISTS', documents_of, flat[i]) == 0 then
+      found[#found + 1] = { flat[i], 0 }
+    end
+  end
+  if #found > readable then add_loss(revisions, #found - readable .. ' last revisions of deleted names are no numbers') end
   return found
 end
 
--- places of documents without a version
+-- config namespaces whose last change is no number
+local function find_tokens()
+  local found, flat = {}, redis.call('HGETALL', tokens)
+  for i = 1, #flat, 2 do
+    if not number_in(flat[i + 1]) then found[#found + 1] = flat[i] end
+  end
+  if #found > 0 then add_loss(tokens, #found .. ' change tokens are no numbers') end
+  return found
+end
+
+-- places of documents without a version, or with one that was cut short
 local function find_versionless()
   local found = {}
   for _, place in ipairs(redis.call('HKEYS', documents)) do
-    if (redis.call('HGET', versions, place) or '') == '' then found[#found + 1] = place end
+    if not is_version(redis.call('HGET', versions, place) or '') then found[#found + 1] = place end
   end
   if #found > 0 then add_loss(versions, #found .. ' documents have no version') end
   return found
 end
 
--- places of documents whose past versions have a gap, or a number that is not theirs: versions stand in a ring
+-- places of documents whose past versions have a gap, cannot be read, or have a number that is not theirs: versions stand
+-- in a ring
 local function find_broken_histories()
   local found = {}
   for _, place in ipairs(redis.call('HKEYS', documents)) do
     local text = redis.call('HGET', history, 'n:' .. place)
     local last = number_in(text or '0')
-    local broken = not last or last < PAST and redis.call('HEXISTS', history, last + 1 .. ':' .. place) == 1
+    local broken = not last or last < PAST and redis.call('HEXISTS', history, past_field(place, last + 1)) == 1
     for number = math.max((last or 0) - PAST + 1, 1), last or 0 do
-      broken = broken or redis.call('HEXISTS', history, number % PAST .. ':' .. place) == 0
+      broken = broken or not is_past_version(redis.call('HGET', history, past_field(place, number)) or '')
     end
     if broken then found[#found + 1] = place end
   end
@@ -128,13 +159,13 @@ end
 local function find_losses()
   if not is_there() then return nil end
   local found = { counted = redis.call('HEXISTS', meta, COUNTED) == 1 }
-  if (redis.call('HGET', meta, 'schema') or '') == '' then
-    add_loss(meta, 'its schema version is gone')
+  if not number_in(redis.call('HGET', meta, 'schema') or '') then
+    add_loss(meta, 'its schema version is gone or no number')
     found.schema = true
   end
   local epoch, token_key = redis.call('HGET', meta, 'epoch'), redis.call('HGET', meta, 'token_key')
   -- older releases gave a namespace neither
-  if not number_in(epoch) and (epoch or found.counted or found.schema) then
+  if not string.match(epoch or '', '^%d+$') and (epoch or found.counted or found.schema) then
     add_loss(meta, 'its epoch is gone')
     found.epoch = true
   end
@@ -148,9 +179,10 @@ local function find_losses()
     add_loss(meta, NOT_COUNTED)
   end
   found.counters = find_counters()
-  found.lost_runs = find_lost_runs(found.counters.runs or number_in(redis.call('HGET', meta, 'runs')) or 0)
+  found.lost_runs = find_lost_runs(found.counters.runs or number_of_meta('runs'))
   found.config, found.overlays = find_unpaired(ids, documents), find_unpaired(overlay_places, overlays)
   found.specs, found.profiles = find_revisions(specs, spec_revisions), find_revisions(profiles, profile_revisions)
+  found.tokens = find_tokens()
   found.versionless, found.broken = find_versionless(), find_broken_histories()
   return found
 end

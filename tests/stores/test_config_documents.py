@@ -142,8 +142,13 @@ async def test_a_version_that_cannot_be_read_is_named(
     await connection.router.request("HSET", keys.config_versions, codec.encode_place("n", "a"), version)
     with pytest.raises(SerializationError, match="n/a"):
         await config.history("n", "a")
+    # put would keep it among the past versions, and so make the history unreadable for twenty more writes
+    with pytest.raises(SerializationError, match="config:versions is damaged: the version of the document a"):
+        await config.put("n", "a", 2)
+    assert await config.get("n", "a") == 1
+    await config.delete("n", "a")
     await config.put("n", "a", 2)
-    assert await config.get("n", "a") == 2
+    assert [kept.value for kept in await config.history("n", "a")] == [2]
 
 
 async def test_past_versions_of_a_deleted_document_are_gone_from_the_server(

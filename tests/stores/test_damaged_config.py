@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from redis_mob.admin.losses import Loss, accept_losses, find_losses
 from redis_mob.codec.config import encode_namespace, encode_place
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
@@ -93,3 +94,55 @@ async def test_a_damaged_time_of_launch(server_url: str, namespace: str, connect
         await connection.router.request("HSET", keys.run(run.run_id).run, "launched_at", "soon")
         with pytest.raises(SerializationError, match=f"run {run.run_id}: launched_at"):
             await run.view()
+
+
+DAMAGED_VERSIONS = [None, "", "1", "1 ", "1 017", "x", "1 " + "9" * 30]
+"""What is left of the version of a document: nothing, and what was cut short."""
+
+WRITES: dict[str, Callable[[WatchableConfigStore], Awaitable[Any]]] = {
+    "put": lambda config: config.put("n", "a", 9),
+    "put_if_revision": lambda config: config.put_if_revision("n", "a", 9, 1),
+    "put_if_revision, absent": lambda config: config.put_if_revision("n", "a", 9, 0),
+    "delete_if_revision": lambda config: config.delete_if_revision("n", "a", 1),
+    "apply": lambda config: config.apply([Put("n", "b", 9), Put("n", "a", 9)]),
+    "apply, conditional": lambda config: config.apply([PutIfRevision("n", "a", 9, 1)]),
+}
+
+
+@pytest.mark.parametrize("left", DAMAGED_VERSIONS)
+@pytest.mark.parametrize("name", WRITES)
+async def test_no_write_keeps_a_version_that_is_gone_or_cut_short(
+    name: str, left: str | None, config: RedisConfigStore, connection: Client, keys: Keys, server_url: str
+) -> None:
+    for id in ("a", "b"):
+        await config.put("n", id, 1)
+    place = encode_place("n", "a")
+    if left is None:
+        await connection.router.request("HDEL", keys.config_versions, place)
+    else:
+        await connection.router.request("HSET", keys.config_versions, place, left)
+    parts = [keys.config_documents, keys.config_versions, keys.config_history, keys.config_feed, keys.meta]
+    before = [await connection.router.request("DUMP", key) for key in parts]
+    with pytest.raises(SerializationError, match="config:versions is damaged: the version of the document a"):
+        await WRITES[name](config)
+    assert [await connection.router.request("DUMP", key) for key in parts] == before
+    assert await accept_losses(server_url, keys.namespace)
+    await config.put("n", "a", 9)
+    assert [version.value for version in await config.history("n", "a")] == [9, 1]
+
+
+@pytest.mark.parametrize("left", ["", " 1", "1 0170000000000000\n ", "1 0170000000000000 2", "x 0170000000000000\n 2"])
+async def test_a_past_version_that_cannot_be_read_is_found_and_accepted(
+    left: str, config: RedisConfigStore, connection: Client, keys: Keys, server_url: str
+) -> None:
+    for number in range(3):
+        await config.put("n", "a", number)
+    await connection.router.request("HSET", keys.config_history, b"1:" + encode_place("n", "a"), left)
+    with pytest.raises(SerializationError):
+        await config.history("n", "a")
+    found = [Loss(keys.config_history, "1 documents have lost past versions")]
+    assert await find_losses(server_url, keys.namespace) == found
+    assert await accept_losses(server_url, keys.namespace) == found
+    assert [version.value for version in await config.history("n", "a")] == [2]
+    await config.put("n", "a", 3)
+    assert [version.value for version in await config.history("n", "a")] == [3, 2]
