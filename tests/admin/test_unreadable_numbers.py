@@ -125,7 +125,7 @@ async def test_a_count_of_a_run_with_thousands_of_digits_is_told(
     run_id = await fill(server_url, keys)
     await connection.router.request("HSET", keys.run(run_id).run, "n:steps", "9" * 5000)
     async with MobStorage.open(server_url, namespace=keys.namespace) as storage:
-        with pytest.raises(SerializationError, match="its count b'9+' is no number"):
+        with pytest.raises(SerializationError, match=r"its count b'9+' is no number"):
             await storage.runs.get_run(run_id)
     assert len(await find_losses(server_url, keys.namespace)) == 1
     assert await accept_losses(server_url, keys.namespace, run_id)
