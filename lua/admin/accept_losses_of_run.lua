@@ -1,17 +1,30 @@
 -- Accept what the keys of a run have lost: from then on it counts as never written.
 --
+-- ARGV   cancel: 1 if the run lacks what it cannot go on without, else 0
 -- Reply  {key, what was wrong with it} of each
--- Leaves the counts of the run at what is there, and its index with a field; of a run without its hash nothing, and not
---        its place. Nothing changes if nothing is missing.
+-- Leaves the counts of the run at what is there, its index with a field, no time of an execution that is gone, and the
+--        request to cancel it if it cannot go on. Of a run without its hash nothing is left but its events: a run that
+--        gets its id again tells its end again. Nothing changes if nothing is missing.
 
+--- @include lib/chunks
+--- @include lib/clock
 --- @include lib/counters
 --- @include lib/key_types
 --- @include lib/losses_of_run
 --- @include lib/mutate
 
-local found, exists, place = find_losses()
-if #found == 0 then return found end
+--- @args cancel
+local found, exists, rest = find_losses()
+local cannot_go_on = cancel == '1' and must_go_on()
+if #found == 0 and not cannot_go_on then return found end
 if exists then
+  expect_hashes(index)
+  local unexecuted = find_unexecuted()
+  if cannot_go_on then
+    mutate('ZADD', due, 0, run_id)
+    mutate('HSETNX', run, 'cancel_requested_at', now())
+  end
+  in_chunks('ZREM', ready, unexecuted)
   mutate('HSETNX', index, 'created', 1)
   mutate('HSETNX', run, COUNTED, 1)
   local counts = counts_of(MEASURED)
@@ -19,11 +32,12 @@ if exists then
   mutate('HSET', run, unpack(counts))
   return found
 end
-expect_sorted_sets(due)
 local lost = number_at(meta, 'runs_lost') + 1
 mutate('ZREM', due, run_id)
-if place then
-  mutate('ZREM', runs, place)
+in_chunks('ZREM', ready, rest.ready)
+in_chunks('HDEL', event_identities, rest.identities)
+if rest.place then
+  mutate('ZREM', runs, rest.place)
   mutate('HSET', meta, 'runs_lost', decimal(lost))
 end
 mutate('DEL', frames, loops, outputs, steps, step_outputs, failures, iterations, inputs, index, executions)

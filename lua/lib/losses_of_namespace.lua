@@ -43,12 +43,19 @@ local function sequences()
   return found
 end
 
+-- the last change of each config namespace; no names of these, which may have digits at their ends
+local function last_changes()
+  local found, flat = {}, redis.call('HGETALL', tokens)
+  for i = 2, #flat, 2 do found[#found + 1] = flat[i] end
+  return found
+end
+
 -- {counter of meta, least value that it can have} of those that are gone, or behind what they have counted
 local function find_counters()
   local found = {}
   local least = {
     cursor = greatest(events, redis.call('ZRANGE', events_by_time, 0, -1)),
-    config_cursor = greatest(feed, redis.call('HVALS', tokens)),
+    config_cursor = greatest(feed, last_changes()),
     runs = greatest(nil, sequences()),
   }
   for _, name in ipairs({ 'cursor', 'config_cursor', 'runs' }) do

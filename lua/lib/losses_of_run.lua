@@ -3,12 +3,16 @@
 --- @include lib/losses
 
 --- @keys run frames loops outputs steps step_outputs failures iterations inputs index executions meta runs due
+--- @keys ready event_identities
 --- @args run_id
 
 local MEASURED = {
   { 'HLEN', run, frames, loops, outputs, step_outputs, index, executions },
   { 'LLEN', steps, failures, iterations, inputs },
 }
+
+-- The id as msgpack packs a text of 36 bytes. No other text of a member or an identity has it within: it is no UTF-8.
+local PACKED_ID = '\217\36' .. run_id
 
 -- its place among the runs of the namespace, which ends with its id
 local function place_of_run()
@@ -18,14 +22,55 @@ local function place_of_run()
   return nil
 end
 
--- {losses, whether the run is there, its place if it is not}
+local function that_name_the_run(members)
+  local found = {}
+  for _, member in ipairs(members) do
+    if string.find(member, PACKED_ID, 1, true) then found[#found + 1] = member end
+  end
+  return found
+end
+
+-- members of `ready` whose executions are gone: behind the id stands what the field of an execution has in its array
+local function find_unexecuted()
+  local found = {}
+  for _, member in ipairs(that_name_the_run(redis.call('ZRANGE', ready, 0, -1))) do
+    local _, last = string.find(member, PACKED_ID, 1, true)
+    if redis.call('HEXISTS', executions, '\147' .. string.sub(member, last + 1)) == 0 then found[#found + 1] = member end
+  end
+  return found
+end
+
+-- what is left of a run without its hash: its place, its times, what the log has of it once
+local function find_rest()
+  return {
+    place = place_of_run(),
+    is_due = redis.call('ZSCORE', due, run_id),
+    ready = that_name_the_run(redis.call('ZRANGE', ready, 0, -1)),
+    identities = that_name_the_run(redis.call('HKEYS', event_identities)),
+  }
+end
+
+local function has_parts()
+  return redis.call('EXISTS', frames, loops, outputs, steps, step_outputs, failures, iterations, inputs, index,
+    executions) > 0
+end
+
+-- whether a fleet drives the run, and nothing asks for its end: then it needs its frames, loops and executions
+local function must_go_on()
+  local status, launch, canceled = unpack(redis.call('HMGET', run, 'status', 'launch', 'cancel_requested_at'))
+  return status == 'running' and launch and not canceled
+end
+
+-- {losses, whether the run is there, what is left of it if it is not}
 local function find_losses()
   if redis.call('HLEN', run) > 0 then
     local is_counted = redis.call('HEXISTS', run, COUNTED) == 1
     if is_counted then find_counted(MEASURED) else add_loss(run, NOT_COUNTED) end
     return losses, true
   end
-  local place = place_of_run()
-  if place or redis.call('HLEN', index) > 0 then add_loss(run, 'the run is gone') end
-  return losses, false, place
+  local rest = find_rest()
+  if rest.place or rest.is_due or #rest.ready > 0 or #rest.identities > 0 or has_parts() then
+    add_loss(run, 'the run is gone')
+  end
+  return losses, false, rest
 end

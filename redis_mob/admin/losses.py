@@ -12,12 +12,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from redis_mob.codec.runs import run_id_of_place
+from redis_mob.codec.executions import decode_executions
+from redis_mob.codec.hashes import as_mapping
+from redis_mob.codec.runs import COUNTED, decode_run, run_id_of_place, run_parts
 from redis_mob.connection.calls.client import NAMESPACE_SCHEMA, Client, connect
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.tokens import TokenKey
 from redis_mob.connection.failures import TransportError
-from redis_mob.errors import NotFoundError, ReadFailedError, shown
+from redis_mob.errors import NotFoundError, ReadFailedError, SerializationError, shown
+from redis_mob.kernel.completeness import missing_part
 from redis_mob.models.base import canonical_run_id
 
 NEWEST_RUNS = 1000
@@ -61,23 +64,28 @@ async def accept_losses(url: str | None, namespace: str, run_id: str | None = No
 
     Of a namespace: counts and counters are set to what is there, a document or binding that is listed and gone is no
     longer listed, one that is not listed is, and last revisions follow their documents. If the hash of the namespace
-    itself was damaged, all clients get an EpochChangedError. Of a run: its counts are set to what is there; a run
-    without its hash is forgotten. Records of an older release count from then on. Nothing is written if nothing is
-    missing. What cannot be read, as a state without one of its groups, stays refused. A lost time to look at a run
-    comes back when its cancellation is asked for.
+    itself was damaged, all clients get an EpochChangedError.
+
+    Of a run: its counts are set to what is there. A run that lacks a frame, a loop or an execution which it cannot go
+    on without is canceled, by the next worker that looks at it. A run without its hash is forgotten: its times, and
+    that its end is in the log, so that a run which gets its id again ends with an event of its own.
+
+    Records of an older release count from then on. Nothing is written if nothing is missing. What cannot be read, as a
+    state without one of its groups, stays refused. A lost time to look at a run comes back when its cancellation is
+    asked for.
 
     Raises as `find_losses`, NotFoundError if there is no such namespace or run, WriteFailedError if the server refuses,
     OutcomeUnknownError if the reply was lost: then do it again.
     """
     async with _connected(url, namespace) as (client, keys):
         if run_id is not None:
-            reply = await client.call("admin/accept_losses_of_run", *_run_call(keys, run_id))
+            found = await _accept_in_run(client, keys, run_id)
         else:
             arguments = [NAMESPACE_SCHEMA, TokenKey.generate().stored]
-            reply = await client.call("admin/accept_losses", keys.fixed, arguments)
-        if not reply:
+            found = _losses(await client.call("admin/accept_losses", keys.fixed, arguments))
+        if not found:
             await _require(client, keys, namespace, run_id)
-    return _losses(reply)
+    return found
 
 
 async def _require(client: Client, keys: Keys, namespace: str, run_id: str | None) -> None:
@@ -104,12 +112,42 @@ async def losses_of(client: Client, keys: Keys) -> list[Loss]:
 
 
 async def _find_in_run(client: Client, keys: Keys, run_id: str) -> list[Loss]:
-    return _losses(await client.read("admin/find_losses_of_run", *_run_call(keys, run_id)))
+    found, missing = await _look_in_run(client, keys, run_id)
+    return found + missing
+
+
+async def _accept_in_run(client: Client, keys: Keys, run_id: str) -> list[Loss]:
+    # A run that cannot go on stays as it is between the two calls, unless it ends: the script looks at that again.
+    _, missing = await _look_in_run(client, keys, run_id)
+    keys_of_run, arguments = _run_call(keys, run_id)
+    found = await client.call("admin/accept_losses_of_run", keys_of_run, [*arguments, int(bool(missing))])
+    return _losses(found) + missing
+
+
+async def _look_in_run(client: Client, keys: Keys, run_id: str) -> tuple[list[Loss], list[Loss]]:
+    """What the keys of a run have lost, and what it cannot go on without."""
+    found, parts = await client.read("admin/find_losses_of_run", *_run_call(keys, run_id))
+    return _losses(found), _missing(keys.run(run_id).run, canonical_run_id(run_id), *parts) if parts else []
+
+
+def _missing(run: str, run_id: str, parts: Sequence[Sequence[bytes]], executions: Sequence[bytes]) -> list[Loss]:
+    """What a run that is under way cannot go on without; what cannot be read at all is no such thing."""
+    whole = run_parts(parts)
+    uncounted = whole._replace(head={name: value for name, value in whole.head.items() if name != COUNTED})
+    try:
+        lacks = missing_part(decode_run(run_id, uncounted), decode_executions(run_id, as_mapping(executions)))
+    except SerializationError:
+        return []
+    if lacks is None:
+        return []
+    part, what = lacks
+    return [Loss(f"{run}:{part}", f"{what}; accepting this cancels the run, which cannot go on")]
 
 
 def _run_call(keys: Keys, run_id: str) -> tuple[list[str], list[str]]:
     run = keys.run(run_id)
-    return [*run.parts, run.index, run.executions, keys.meta, keys.runs, keys.due], [canonical_run_id(run_id)]
+    fixed = [keys.meta, keys.runs, keys.due, keys.ready, keys.events_index]
+    return [*run.parts, run.index, run.executions, *fixed], [canonical_run_id(run_id)]
 
 
 def _losses(reply: Sequence[Any]) -> list[Loss]:

@@ -35,7 +35,7 @@ _HEAD_CHECKS = field_checks(
 """The checks of what belongs to the run itself; its parts are checked where they are encoded."""
 
 
-_COUNTED = b"counted"
+COUNTED = b"counted"
 """The field of the run hash that says that `n:<part>` counts the records of each part since the run was created."""
 
 _COUNT = b"n:"
@@ -90,7 +90,7 @@ def _parts_of(run: MobRun) -> list[Sequence[Argument]]:
         run.status.encode(),
         b"params",
         ledgers.encode_value("activation_params", run.activation_params),
-        _COUNTED,
+        COUNTED,
         b"1",
     ]
     if run.completed_at is not None:
@@ -175,7 +175,7 @@ def decode_run(run_id: str, parts: RunParts) -> MobRun:
 
 def check_count(run_id: str, head: Mapping[bytes, bytes], part: str, found: int) -> None:
     """Raises SerializationError if a part of a run holds fewer records than were written to it."""
-    if _COUNTED not in head:
+    if COUNTED not in head:
         return
     counted = head.get(_COUNT + part.encode(), b"0")
     if _NUMBER.fullmatch(counted) is None:

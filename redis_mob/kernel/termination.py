@@ -56,12 +56,15 @@ def _start_pending(draft: Draft) -> None:
 
 def _settle_run(draft: Draft, flow: FlowSpec, ending: Frame) -> None:
     _start_pending(draft)
+    root = seeds.root_frame_id(draft.machine.run_id)
+    if root not in draft.machine.frames:
+        # It has none yet, or has lost it. The scheduler may still count and list what is lost, and the end of the run
+        # makes that void; a command about a frame that is gone would be refused.
+        return
     ready = draft.machine.flow_state.ready_frame_membership
     if ready:
         draft.unregister_through(ready[-1])
-    root = seeds.root_frame_id(draft.machine.run_id)
-    if root in draft.machine.frames:
-        _settle_frame(draft, flow, root, ending)
+    _settle_frame(draft, flow, root, ending)
 
 
 def _settle_frame(draft: Draft, flow: FlowSpec, frame_id: str, ending: Frame) -> None:
