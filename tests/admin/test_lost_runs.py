@@ -199,11 +199,12 @@ async def test_a_run_that_gets_the_id_of_a_forgotten_one_tells_its_own_end(
 async def test_what_the_log_has_once_of_other_runs_stays(
     server_url: str, storage: MobStorage, connection: Client, keys: Keys
 ) -> None:
-    for _ in range(2):
-        run = await waiting(storage.executions, ONE_STEP)
-        assert await storage.executions.request_cancel(run.run_id)
-        await run.advance()
+    run, other = await waiting(storage.executions, ONE_STEP), await waiting(storage.executions, ONE_STEP)
+    for one in (run, other):
+        assert await storage.executions.request_cancel(one.run_id)
+        await one.advance()
     assert await connection.router.request("HLEN", keys.events_index) == 2
     await connection.router.request("DEL", keys.run(run.run_id).run)
     assert await accept_losses(server_url, keys.namespace, run.run_id)
-    assert await connection.router.request("HLEN", keys.events_index) == 1
+    left = await connection.router.request("HKEYS", keys.events_index)
+    assert [other.run_id.encode() in identity for identity in left] == [True]
