@@ -40,10 +40,11 @@ def _missing(run: MobRun, executions: Mapping[ExecutionKey, Execution]) -> Itera
         yield from _missing_around(frame_id, snapshot.kernel_state, run, open_nodes)
     for loop_id, loop in run.loops.items():
         state = loop.kernel_state
-        if state.parent_frame_id not in run.frames:
+        # the frame of a running loop runs too: it is the root frame, or the body of a running loop
+        running, body = state.phase is LoopPhase.RUNNING, state.active_body_frame_id
+        if not running and state.parent_frame_id not in run.frames:
             yield "frames", f"frame {shown(state.parent_frame_id)}, which has loop {shown(loop_id)}, is missing"
-        body = state.active_body_frame_id
-        if state.phase is LoopPhase.RUNNING and body is not None and body not in run.frames:
+        if running and body is not None and body not in run.frames:
             yield "frames", f"frame {shown(body)}, the body of loop {shown(loop_id)}, is missing"
 
 
