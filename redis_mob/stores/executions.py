@@ -194,8 +194,10 @@ class RedisExecutionStore(ExecutionStore):
         )
 
     def listen(self, run_id: str | None = None) -> AbstractAsyncContextManager[WakeUp]:
-        run = None if run_id is None else canonical_run_id(text("run_id", run_id))
-        return self._wake_ups.listen(self._keys.wake_runs, about(run))
+        if run_id is not None:
+            self._keys.run(run_id)  # refuses what is no id
+            run_id = canonical_run_id(run_id)
+        return self._wake_ups.listen(self._keys.wake_runs, about(run_id))
 
 
 def _within(limit: int) -> int:
