@@ -56,6 +56,7 @@ _OF_STEP = {
 _OF_EXECUTION = {
     ExecutionStatus.WAITING: State.WAITING,
     ExecutionStatus.LEASED: State.RUNNING,
+    ExecutionStatus.REPORTED: State.RUNNING,  # its outcome shows when a decision has taken it
     ExecutionStatus.COMPLETED: State.COMPLETED,
     ExecutionStatus.FAILED: State.FAILED,
     ExecutionStatus.CANCELED: State.CANCELED,

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from redis_mob.cli.progress import Row, State, StepProgress, Stopwatch, changes, excerpt, fitted, rows, step_progress
+from redis_mob.fleet import engine
 from redis_mob.fleet.outcome import Failed, Succeeded
 from redis_mob.models.conditions import EqCondition, GtCondition
 from tests.fleet.flows import FLOW, loop, mob, node, step
@@ -38,6 +39,19 @@ def test_a_step_under_way_has_a_row_for_each_member() -> None:
     found = table(simulation)
     assert [row[2] for row in found] == [f"worker-{number}" for number in range(1, 12)], "10 comes after 9"
     assert [row[3] for row in found] == [State.WAITING] * 9 + [State.RUNNING, State.WAITING]
+
+
+def test_an_outcome_that_was_reported_shows_once_it_is_decided() -> None:
+    simulation = Simulation(ONE_STEP)
+    simulation.advance()
+    token = simulation.claim("work")
+    key = simulation.key("work", "worker-1")
+    fact = engine.report(simulation.store.load(), simulation.definition, key, Succeeded(1), token=token)
+    assert fact is not None
+    simulation.commit(fact)
+    assert [row[3] for row in table(simulation)] == [State.RUNNING]
+    simulation.advance()
+    assert [row[3] for row in table(simulation)] == [State.COMPLETED]
 
 
 def test_changes_are_one_line_each() -> None:

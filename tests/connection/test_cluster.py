@@ -11,7 +11,7 @@ from redis.crc import REDIS_CLUSTER_HASH_SLOTS
 from redis.exceptions import RedisError
 
 from redis_mob import Fleet, MobDefinition, MobStorage, StepContext
-from redis_mob.connection.calls.client import connect
+from redis_mob.connection.calls.client import NAMESPACE_SCHEMA, connect
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.retry import Attempts, RetryPolicy
 from redis_mob.errors import (
@@ -345,8 +345,8 @@ async def test_the_place_of_a_dead_node_is_asked_of_the_others(namespace: str, s
         own.move(slot, own.another(slot))
         former.kill()
         await until_lost(connection)
-        schema, epoch, _ = await connection.call("calls/open_namespace", keys.fixed, [7, "k"])
-        assert (schema, epoch) == (b"1", was)
+        schema, epoch, _ = await connection.call("calls/open_namespace", keys.fixed, [NAMESPACE_SCHEMA, "k"])
+        assert (int(schema), epoch) == (NAMESPACE_SCHEMA, was)
         await connection.aclose()
 
 
