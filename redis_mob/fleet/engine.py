@@ -8,7 +8,7 @@ the parts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
@@ -80,7 +80,7 @@ def decide(
     view: RunView,
     definition: MobDefinition,
     *,
-    reports: Iterable[Report] = (),
+    reports: Sequence[Report] = (),
     claims: Iterable[ExecutionKey] = (),
     claimant: Claimant,
     random: Random,
@@ -94,16 +94,11 @@ def decide(
     """
     builder = TransitionBuilder(view, definition, machine)
     _settle_reported(builder, random)
-    passed_over = False
-    failed: list[FailedAttempt] = []
-    for report in reports:
-        taken = _taken(builder, report)
-        if taken is None:
-            passed_over = True
-            continue
-        execution, outcome = taken
-        failed += _failed(report.key, execution, outcome)
-        settle_execution(builder, report.key, execution, outcome, random)
+    taken: list[_Taken] = []
+    for one in _each_taken(builder, reports):
+        settle_execution(builder, one.key, one.execution, one.outcome, random)
+        taken.append(one)
+    passed_over = len(taken) < len(reports)
     claimed: list[ExecutionKey] = []
     for key in claims:
         execution = builder.execution(key)
@@ -113,15 +108,15 @@ def decide(
             claimed.append(key)
     advance_fully(builder)
     claimed = [key for key in claimed if _give(builder, key, claimant)]
-    claimed += _begin_more(builder, claimant, claimed)
-    return Decision(builder.transition(), tuple(claimed), passed_over, builder.machine, tuple(failed))
+    claimed += _begin_more(builder, claimant)
+    return Decision(builder.transition(), tuple(claimed), passed_over, builder.machine, _failed(taken))
 
 
 def note(
     view: RunView,
     definition: MobDefinition,
     *,
-    reports: Iterable[Report] = (),
+    reports: Sequence[Report] = (),
     claims: Iterable[ExecutionKey] = (),
     claimant: Claimant,
     machine: FlowMachine | None = None,
@@ -132,21 +127,15 @@ def note(
     expired is passed over, and so are all in a run that must end: these take a decision.
     """
     builder = TransitionBuilder(view, definition, machine)
-    noted, passed_over = 0, False
-    failed: list[FailedAttempt] = []
-    for report in reports:
-        taken = _taken(builder, report)
-        if taken is None:
-            passed_over = True
-            continue
-        noted += 1
-        execution, outcome = taken
-        failed += _failed(report.key, execution, outcome)
-        match outcome:
+    taken: list[_Taken] = []
+    for one in _each_taken(builder, reports):
+        match one.outcome:
             case Succeeded(output):
-                builder.close(report.key, status=ExecutionStatus.REPORTED, output=output)
-            case Failed():
-                builder.close(report.key, status=ExecutionStatus.REPORTED, failure=outcome.reported())
+                builder.close(one.key, status=ExecutionStatus.REPORTED, output=output)
+            case Failed() as failed:
+                builder.close(one.key, status=ExecutionStatus.REPORTED, failure=failed.reported())
+        taken.append(one)
+    passed_over = len(taken) < len(reports)
     claimed: list[ExecutionKey] = []
     for key in claims:
         execution = builder.execution(key)
@@ -155,7 +144,7 @@ def note(
             claimed.append(key)
         else:
             passed_over |= not _is_known_to_be_taken(view, execution, claimant)
-    return Decision(builder.fact(noted), tuple(claimed), passed_over, builder.machine, tuple(failed))
+    return Decision(builder.fact(len(taken)), tuple(claimed), passed_over, builder.machine, _failed(taken))
 
 
 def advance(view: RunView, definition: MobDefinition, random: Random | None = None) -> Transition | None:
@@ -205,21 +194,30 @@ def report(
     return None if noted.passed_over else noted.transition
 
 
-def _taken(builder: TransitionBuilder, report: Report) -> tuple[Execution, Outcome] | None:
-    """An execution and its accepted outcome; None if the lease was taken over, or the execution was canceled."""
-    execution = builder.execution(report.key)
-    if execution is None or not _is_held(execution, report.token):
-        return None
-    return execution, accepted(report.outcome, execution.step_id, builder.view.launch)
+class _Taken(NamedTuple):
+    """An execution as it was when its outcome was taken, and the accepted outcome."""
+
+    key: ExecutionKey
+    execution: Execution
+    outcome: Outcome
 
 
-def _failed(key: ExecutionKey, execution: Execution, outcome: Outcome) -> list[FailedAttempt]:
-    return [FailedAttempt(key, execution, outcome)] if isinstance(outcome, Failed) else []
+def _each_taken(builder: TransitionBuilder, reports: Iterable[Report]) -> Iterator[_Taken]:
+    """The reports that count: not those whose lease was taken over, or whose execution was canceled.
+
+    Each is looked at when its turn comes: the one before may have ended the step that it is about.
+    """
+    for key, token, outcome, _ in reports:
+        execution = builder.execution(key)
+        # The token is compared and not the expiry: a result that comes late, but before a takeover, is as good as any.
+        if execution is not None and execution.lease is not None and execution.lease.fencing_token == token:
+            yield _Taken(key, execution, accepted(outcome, execution.step_id, builder.view.launch))
 
 
-def _is_held(execution: Execution, token: int) -> bool:
-    # The token is compared and not the expiry: a result that comes late, but before a takeover, is as good as any.
-    return execution.lease is not None and execution.lease.fencing_token == token
+def _failed(taken: Iterable[_Taken]) -> tuple[FailedAttempt, ...]:
+    return tuple(
+        FailedAttempt(key, execution, outcome) for key, execution, outcome in taken if isinstance(outcome, Failed)
+    )
 
 
 def _settle_reported(builder: TransitionBuilder, random: Random) -> None:
@@ -255,18 +253,18 @@ def _is_known_to_be_taken(view: RunView, execution: Execution | None, claimant: 
     return execution.claimable_at is None or has_it
 
 
-def _begin_more(builder: TransitionBuilder, claimant: Claimant, claimed: list[ExecutionKey]) -> list[ExecutionKey]:
+def _begin_more(builder: TransitionBuilder, claimant: Claimant) -> list[ExecutionKey]:
     """Give the claimant executions that wait, beside those that it has claimed."""
     begun: list[ExecutionKey] = []
     waiting = (
-        (key, execution)
+        key
         # No other worker knows of what this transition dispatches. Of what waited before, others may have taken any.
         for key, execution in (builder.executions() if claimant.alone else builder.dispatched())
-        if execution.status is ExecutionStatus.WAITING and key not in claimed and claimant.serves(execution.role)
+        if execution.status is ExecutionStatus.WAITING and claimant.serves(execution.role)
     )
-    while len(begun) < claimant.slots and (found := next(waiting, None)) is not None:
-        if _give(builder, found[0], claimant):
-            begun.append(found[0])
+    while len(begun) < claimant.slots and (key := next(waiting, None)) is not None:
+        if _give(builder, key, claimant):
+            begun.append(key)
     return begun
 
 

@@ -19,12 +19,11 @@ class StorageClock:
     def __init__(self) -> None:
         self._offset = float("-inf")
 
-    def observe(self, now: datetime) -> datetime:
-        """Take a time that an answer has just brought; gives it back."""
+    def observe(self, now: datetime) -> None:
+        """Take a time that an answer has just brought."""
         offset = now.timestamp() - asyncio.get_running_loop().time()
         if not self._offset - SET_BACK_SECONDS < offset < self._offset:
             self._offset = offset
-        return now
 
     def now(self) -> datetime:
         """The estimated time; something must have been observed."""

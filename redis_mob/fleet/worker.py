@@ -191,13 +191,10 @@ class Worker:
             run.driver = RunDriver(run_id, self._services, partial(self._begin, run))
             if len(self._runs) >= KNOWN_RUNS:
                 oldest = next((known for known in self._runs.values() if known.is_idle), None)
-                self._forget(oldest)
+                if oldest is not None:
+                    del self._runs[oldest.run_id]
         self._runs[run_id] = run  # the latest comes last
         return run
-
-    def _forget(self, run: _Run | None) -> None:
-        if run is not None:
-            del self._runs[run.run_id]
 
     def _drive(self, run: _Run) -> None:
         """Let the driver of a run decide on what it was told, unless it is at it already."""
@@ -212,7 +209,7 @@ class Worker:
         if run.driver.has_news:
             self._drive(run)
         elif run.is_idle and not run.driver.is_under_way:
-            self._forget(run)
+            del self._runs[run.run_id]
 
     def _begin(self, run: _Run, begun: Begun) -> None:
         run.executing += 1

@@ -9,7 +9,6 @@ from random import Random
 from redis_mob.codec.executions import encode_definition
 from redis_mob.contracts import ExecutionStore
 from redis_mob.fleet import engine
-from redis_mob.fleet.engine import Claimant, Report
 from redis_mob.fleet.outcome import Succeeded
 from redis_mob.models import MobDefinition, MobRun
 from redis_mob.models.execution import ExecutionKey, RunLaunch
@@ -126,11 +125,10 @@ class DrivenRun:
         """The transition that claims an execution."""
         return must(engine.claim(view, self.definition, key, owner="one", lease=lease, random=Random(0)))
 
-    def reported(self, view: RunView, *keys: ExecutionKey) -> Transition:
-        """The fact that these executions, which are claimed, have succeeded."""
-        reports = [Report(key, view.executions[key].fencing_token, Succeeded(1)) for key in keys]
-        claimant = Claimant("one", LONG_LEASE)
-        return must(engine.note(view, self.definition, reports=reports, claimant=claimant).transition)
+    def reported(self, view: RunView, key: ExecutionKey) -> Transition:
+        """The fact that an execution that is claimed has succeeded."""
+        token = view.executions[key].fencing_token
+        return must(engine.report(view, self.definition, key, Succeeded(1), token=token))
 
     def settled(self, view: RunView, key: ExecutionKey) -> Transition:
         """The transition that takes the result of an execution that is claimed."""
