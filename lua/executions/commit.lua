@@ -64,12 +64,12 @@ for _, row in ipairs(iteration_rows) do append_iteration_once(iterations, index,
 if decides then
   mutate('HSET', run, 'version', numeral(decisions + 1))
   -- what was reported since the decision was made takes another one
-  if reports > tonumber(reports_seen) and not TERMINAL[next_status] then run_time.at = now_in_milliseconds() end
+  if reports > tonumber(reports_seen) and not TERMINAL[next_status] then run_time.at = NOW end
   set_time(due, run_time)
 elseif tonumber(new_reports) > 0 then
   mutate('HSET', run, 'reports', numeral(reports + new_reports))
   if not is_in_hand(due, run_time.member) then
-    run_time.at = now_in_milliseconds()
+    run_time.at = NOW
     set_time(due, run_time)
   end
 end

@@ -13,7 +13,6 @@
 --- @include lib/schedule
 
 local LOOKED_AT = 1000
-local NOW = now_in_milliseconds()
 
 local function is_served(member, prefixes)
   for _, prefix in ipairs(prefixes) do

@@ -20,7 +20,7 @@ def settle_execution(
     builder: TransitionBuilder, key: ExecutionKey, execution: Execution, outcome: Outcome, random: Random
 ) -> None:
     """Take the accepted outcome of an execution, and decide its step if that makes the step's outcome certain."""
-    run_id, step_id = builder.run.run_id, execution.step_id
+    run_id, step_id = builder.view.run.run_id, execution.step_id
     match outcome:
         case Succeeded(output):
             builder.close(
@@ -41,7 +41,7 @@ def _fail(builder: TransitionBuilder, key: ExecutionKey, execution: Execution, f
     # terminal event of the run takes its reasons from, and an attempt that was made good is none.
     builder.tell(
         StepTargetFailed(
-            run_id=builder.run.run_id,
+            run_id=builder.view.run.run_id,
             step_id=execution.step_id,
             target=target(key.target),
             reason=failed.reason,

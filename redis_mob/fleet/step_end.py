@@ -15,7 +15,7 @@ def complete_step(builder: TransitionBuilder, frame_id: str, node_id: str, step_
     executions = builder.executions_of(frame_id, node_id)
     cancel_open(builder, (frame_id, node_id))
     builder.record_output(frame_id, step_id, aggregate(builder.flow.steps[step_id], executions))
-    builder.tell(StepCompleted(run_id=builder.run.run_id, step_id=step_id))
+    builder.tell(StepCompleted(run_id=builder.view.run.run_id, step_id=step_id))
     builder.end_node(frame_id, Frame.COMPLETE_NODE, node_id)
 
 
@@ -27,13 +27,13 @@ def fail_step(builder: TransitionBuilder, frame_id: str, node_id: str, step_id: 
     # message that cannot be rendered) gets a row here, so that no failure is recorded twice.
     if not any(execution.status is ExecutionStatus.FAILED for execution in executions):
         builder.failure(step_id, reason)
-    builder.tell(StepFailed(run_id=builder.run.run_id, step_id=step_id, reason=reason))
+    builder.tell(StepFailed(run_id=builder.view.run.run_id, step_id=step_id, reason=reason))
     builder.end_node(frame_id, Frame.FAIL_NODE, node_id)
 
 
 def skip_step(builder: TransitionBuilder, frame_id: str, node_id: str, step_id: str, reason: str) -> None:
     """The step is not to be done."""
-    builder.tell(StepSkipped(run_id=builder.run.run_id, step_id=step_id, reason=reason))
+    builder.tell(StepSkipped(run_id=builder.view.run.run_id, step_id=step_id, reason=reason))
     builder.end_node(frame_id, Frame.SKIP_NODE, node_id)
 
 
