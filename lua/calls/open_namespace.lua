@@ -10,19 +10,14 @@
 --- @include lib/clock
 --- @include lib/counters
 --- @include lib/mutate
+--- @include lib/namespace_keys
 --- @include lib/when_full
 
---- @keys meta seal_keys seal_key_checks runs events event_identities events_by_time specs spec_revisions supervisors
---- @keys overlays overlay_places profiles profile_revisions documents versions history ids tokens feed definitions due
---- @keys ready
 --- @args new_schema new_token_key
 local schema, counted, epoch, token_key =
   unpack(redis.call('HMGET', meta, 'schema', 'counted', 'epoch', 'token_key'))
 if not schema then
-  local found = redis.call('EXISTS', meta, seal_keys, seal_key_checks, runs, events, event_identities, events_by_time,
-    specs, spec_revisions, supervisors, overlays, overlay_places, profiles, profile_revisions, documents, versions,
-    history, ids, tokens, feed, definitions, due, ready)
-  if found > 0 then damaged(meta, 'it has no schema version, and the namespace has keys') end
+  if has_keys() then damaged(meta, 'it has no schema version, and the namespace has keys') end
   schema, epoch, token_key = new_schema, now(), new_token_key
   mutate('HSET', meta, 'schema', schema, 'created', now(), 'counted', 1, 'epoch', epoch, 'token_key', token_key)
 else

@@ -8,6 +8,7 @@
 -- does not hide that the receipt of a later one is gone (see lib/session).
 
 --- @include lib/mutate
+--- @include lib/receipts
 --- @include lib/when_full
 
 --- @keys session
@@ -15,11 +16,11 @@
 local receipt = redis.call('HGET', session, slot)
 local last = '0'
 if receipt then
-  local number, first = string.match(receipt, '^(%d+) (.+)$')
+  local number, first = read_receipt(receipt)
   if not number then return { -2 } end
   if tonumber(number) > tonumber(sequence) then return { -1 } end
   if number == sequence then
-    return string.find(first, '^%d+$') and { 0 } or { 1, first }
+    return is_fence(first) and { 0 } or { 1, first }
   end
   last = number
 elseif redis.call('HLEN', session) == 0 then

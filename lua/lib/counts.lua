@@ -1,6 +1,7 @@
 -- How much is in each key that holds records. Its owner, the hash of the run or that of the namespace, counts it in the
 -- field 'n:<name>', from what each write has added or removed. Only an operator who accepts a loss has a key measured to
--- set its count: that hides damage (decision 0019). The loader tells which keys of a script are counted, and where (see connection/calls/headers.py).
+-- set its count: that hides damage (decision 0019). The loader tells which keys of a script are counted, and where
+-- (connection/calls/headers.py).
 
 --- @include lib/damage
 

@@ -12,38 +12,34 @@ local function add_loss(key, what)
   losses[#losses + 1] = { key, what }
 end
 
--- whether a key has fewer records than its owner has counted
-local function has_lost(measure, key)
+-- tells of a key that has fewer records than its owner has counted
+local function compare_with_count(measure, key)
   local found, count = size_of(measure, key), redis.call('HGET', owners[key], count_fields[key]) or '0'
   local number = count_in(count)
   if not number then
     add_loss(owners[key], 'its field ' .. count_fields[key] .. ' is no number: ' .. string.sub(count, 1, 40))
-    return true
+  elseif found < number then
+    add_loss(key, found .. ' of ' .. count .. ' records are there')
   end
-  if found >= number then return false end
-  add_loss(key, found .. ' of ' .. count .. ' records are there')
-  return true
 end
 
--- fields and values that set the counts of these keys to what is there
+-- `measured`: {command, keys that it measures ...}, ...; calls `visit` with the command and each key
+local function each_measured(measured, visit)
+  for _, keys in ipairs(measured) do
+    for i = 2, #keys do visit(keys[1], keys[i]) end
+  end
+end
+
+-- fields and values that set the counts of these keys to the number of records that they hold
 local function counts_of(measured)
   local written = {}
-  for _, keys in ipairs(measured) do
-    for i = 2, #keys do
-      written[#written + 1] = count_fields[keys[i]]
-      written[#written + 1] = size_of(keys[1], keys[i])
-    end
-  end
+  each_measured(measured, function(measure, key)
+    written[#written + 1] = count_fields[key]
+    written[#written + 1] = size_of(measure, key)
+  end)
   return written
 end
 
--- `measured`: {command, keys that it measures ...}, ...; gives the keys that have lost something
 local function find_counted(measured)
-  local lost = {}
-  for _, keys in ipairs(measured) do
-    for i = 2, #keys do
-      lost[keys[i]] = has_lost(keys[1], keys[i]) or nil
-    end
-  end
-  return lost
+  each_measured(measured, compare_with_count)
 end

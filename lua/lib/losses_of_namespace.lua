@@ -3,10 +3,7 @@
 --- @include lib/config_versions
 --- @include lib/counters
 --- @include lib/losses
-
---- @keys meta seal_keys seal_key_checks runs events event_identities events_by_time specs spec_revisions supervisors
---- @keys overlays overlay_places profiles profile_revisions documents versions history ids tokens feed definitions due
---- @keys ready
+--- @include lib/namespace_keys
 
 local MEASURED = {
   { 'HLEN', specs, spec_revisions, profiles, profile_revisions, supervisors, overlays, definitions, event_identities,
@@ -156,15 +153,9 @@ local function find_broken_histories()
   return found
 end
 
-local function is_there()
-  return redis.call('EXISTS', meta, seal_keys, seal_key_checks, runs, events, event_identities, events_by_time, specs,
-    spec_revisions, supervisors, overlays, overlay_places, profiles, profile_revisions, documents, versions, history, ids,
-    tokens, feed, definitions, due, ready) > 0
-end
-
 -- nil of a namespace that was never opened
 local function find_losses()
-  if not is_there() then return nil end
+  if not has_keys() then return nil end
   local found = { counted = redis.call('HEXISTS', meta, COUNTED) == 1 }
   if not number_in(redis.call('HGET', meta, 'schema') or '') then
     add_loss(meta, 'its schema version is gone or no number')

@@ -19,6 +19,7 @@
 -- Leaves the receipt of the last call of the slot, until the session has been idle for its time to live.
 
 --- @include lib/mutate
+--- @include lib/receipts
 --- @include lib/when_full
 
 local session, meta = KEYS[#KEYS], KEYS[#KEYS - 1]
@@ -40,18 +41,13 @@ local function spelled(reply)
   return '*' .. #parts .. '\r\n' .. table.concat(parts)
 end
 
--- A receipt is the number of a call and its first reply; a fence, which `resolve` leaves, has in the place of the reply
--- the number of the last call before it.
-local function is_fence(first) return string.match(first, '^%d+$') end
-
--- A receipt that was cut short tells nothing: not even its number, which may be that of a later call.
-local function is_cut_short(receipt) return receipt and not string.match(receipt, '^%d+ .') end
+local function is_cut_short(receipt) return receipt and not read_receipt(receipt) end
 local function unreadable(what) return redis.error_reply('UNREADABLE ' .. what) end
 
 -- the greatest number of a call that was executed in the slot of a receipt, as far as the server knows
 local function last_call(receipt)
   if not receipt then return 0 end
-  local number, first = string.match(receipt, '^(%d+) (.*)$')
+  local number, first = read_receipt(receipt)
   return tonumber(is_fence(first) and first or number)
 end
 
@@ -67,7 +63,7 @@ if type(receipt) == 'table' then  -- an error
 end
 if is_cut_short(receipt) then return unreadable('a receipt is cut short') end
 if receipt then
-  local number, first = string.match(receipt, '^(%d+) (.*)$')
+  local number, first = read_receipt(receipt)
   if number == sequence and not is_fence(first) then
     if string.sub(first, 1, 1) == '-' then
       if string.sub(first, -2) ~= '\r\n' then return unreadable('a receipt is cut short') end
