@@ -10,7 +10,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from redis_mob import errors
 from redis_mob.codec.arguments import instance, storable_json, text
-from redis_mob.codec.delimited import decode_number
 from redis_mob.codec.documents import encode_document
 from redis_mob.codec.ledgers import EPOCH
 from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack, unpack_all
@@ -77,14 +76,6 @@ def decode_executions(run_id: str, stored: Mapping[bytes, bytes]) -> dict[Execut
         return {ExecutionKey(*unpack(field)): Execution.model_validate_json(record) for field, record in stored.items()}
     except (*UNPACK_ERRORS, ValidationError) as error:
         raise SerializationError(f"run {run_id}: an execution cannot be read: {error}") from error
-
-
-def decode_count(run_id: str, name: str, head: Mapping[bytes, bytes]) -> int:
-    """A count in the hash of a run, 0 if there is none. Raises SerializationError naming the run."""
-    try:
-        return decode_number(head.get(name.encode(), b"0"))
-    except ValueError as error:
-        raise SerializationError(f"run {run_id}: {name} cannot be read: {error}") from error
 
 
 def due_run(run_id: str) -> bytes:

@@ -10,7 +10,7 @@ from redis_mob.codec import executions as codec
 from redis_mob.codec import ledgers
 from redis_mob.codec.arguments import duration, instance, integer, storable, text, texts
 from redis_mob.codec.changes import change_of_frame, change_of_loop, change_of_run, counted
-from redis_mob.codec.documents import decode_time
+from redis_mob.codec.documents import decode_decimal, decode_time
 from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.packing import Argument
 from redis_mob.codec.runs import check_count, decode_run, encode_run, place_prefix, run_parts
@@ -96,8 +96,8 @@ class RedisExecutionStore(ExecutionStore):
             cancel_requested=cancel_requested,
             launched_at=decode_time(f"run {run_id}", "launched_at", parts.head.get(b"launched_at", b"")),
             now=ledgers.moment(int(reply[0])),
-            version=codec.decode_count(run_id, "version", parts.head),
-            reports=codec.decode_count(run_id, "reports", parts.head),
+            version=decode_decimal(f"run {run_id}", "version", parts.head.get(b"version", b"0")),
+            reports=decode_decimal(f"run {run_id}", "reports", parts.head.get(b"reports", b"0")),
         )
 
     async def get_definition(self, digest: str) -> MobDefinition:
