@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -11,7 +10,6 @@ from redis_mob.errors import MOST_SHOWN, RedisMobError, ValidationError, shorten
 from redis_mob.models.base import Model
 from redis_mob.storage import MobStorage
 from tests.attacks.public_calls import METHODS, Method, Scene, prepared, right_arguments
-from tests.support.backends import parametrize_backend, url_of
 
 LONGEST_MESSAGE = 2000
 HUGE = 10_000
@@ -62,21 +60,6 @@ def test_a_value_without_a_repr_is_shown_by_its_type(value: object, said: str) -
 def test_a_text_is_shortened_without_quotes() -> None:
     assert shortened("run-1") == "run-1"
     assert shortened("r" * 10_000) == f"{'r' * MOST_SHOWN}… (10000 characters)"
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    parametrize_backend(metafunc)
-
-
-@pytest.fixture
-def url(backend: str, request: pytest.FixtureRequest) -> str:
-    return url_of(backend, request)
-
-
-@pytest.fixture
-async def storage(url: str, namespace: str) -> AsyncIterator[MobStorage]:
-    async with MobStorage.open(url, namespace=namespace) as opened:
-        yield opened
 
 
 def huge_values(right: Any, huge: str) -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import pickle
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -26,7 +26,6 @@ from redis_mob.security.identity import parse_key_text, peer_id, public_key
 from redis_mob.security.sealing import SealKey, SealKeyring
 from redis_mob.storage import MobStorage
 from redis_mob.testing.faults import Fault, fault_proxy
-from tests.support.backends import parametrize_backend, url_of
 from tests.support.raw_client import RawClient
 from tests.support.servers import server
 from tests.support.users import admin_of
@@ -88,10 +87,6 @@ def shows_nothing(error: BaseException) -> bool:
     return not any(form in text for form in FORMS for text in texts)
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    parametrize_backend(metafunc)
-
-
 def authority(**changes: Any) -> SupervisorAuthorityRecord:
     made = SupervisorAuthorityRecord(
         secret_key=KEY, public_peer_id=peer_id(public_key(KEY)), epoch=1, protocol_version=2
@@ -137,17 +132,6 @@ BAD_OVERLAYS: dict[str, dict[str, Any]] = {
     "a generation that is too large": {"generation": 2**80},
 }
 """What model_copy lets through."""
-
-
-@pytest.fixture
-def url(backend: str, request: pytest.FixtureRequest) -> str:
-    return url_of(backend, request)
-
-
-@pytest.fixture
-async def storage(url: str, namespace: str) -> AsyncIterator[MobStorage]:
-    async with MobStorage.open(url, namespace=namespace) as opened:
-        yield opened
 
 
 async def refusal(call: Awaitable[Any]) -> BaseException | None:

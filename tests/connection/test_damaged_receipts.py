@@ -66,6 +66,25 @@ def is_told_of(error: BaseException, session: str) -> bool:
     return f"{session} is damaged" in str(error) and "connection was lost" not in str(error)
 
 
+async def one_call_fails_and_the_next_counts_on(client: Client, keys: Keys, session: str) -> None:
+    """The call did nothing, and its error names the session; the next one has a new session."""
+    with pytest.raises(WriteFailedError) as told:
+        await client.call(INCREASE, [keys.runs])
+    assert not isinstance(told.value, OutcomeUnknownError)
+    assert is_told_of(told.value, session)
+    assert await client.call(INCREASE, [keys.runs]) == 2
+
+
+async def lost_reply(client: Client, proxy: FaultProxy, keys: Keys) -> tuple[str, str, str]:
+    """(token, slot, sequence number) of a call that was executed, and whose reply was lost."""
+    await client.call(INCREASE, [keys.runs])
+    proxy.plan = in_order([Fault.CUT_AFTER])
+    with pytest.raises(OutcomeUnknownError) as unknown:
+        await client.call(INCREASE, [keys.runs])
+    _, slot, sequence, _ = unknown.value.token.split(":")
+    return unknown.value.token, slot, sequence
+
+
 async def refused_or_done(client: Client, operation: Script, keys: Keys) -> None:
     """Run a script once, so that the server knows it."""
     with suppress(WriteFailedError):
@@ -133,11 +152,7 @@ async def test_a_receipt_of_an_earlier_call_that_was_cut_ends_one_call_that_did_
     session = session_of(client)
     for slot in raw.hkeys(session):
         raw.hset(session, slot, damaged)
-    with pytest.raises(WriteFailedError) as told:
-        await client.call(INCREASE, [keys.runs])
-    assert not isinstance(told.value, OutcomeUnknownError)
-    assert is_told_of(told.value, session)
-    assert await client.call(INCREASE, [keys.runs]) == 2
+    await one_call_fails_and_the_next_counts_on(client, keys, session)
 
 
 async def test_a_new_slot_finds_that_the_receipt_it_looks_for_was_cut(
@@ -148,25 +163,17 @@ async def test_a_new_slot_finds_that_the_receipt_it_looks_for_was_cut(
     raw.hset(session, "0", "1")
     assert client._sessions is not None
     client._sessions._session.free.clear()  # as if another call was under way in it
-    with pytest.raises(WriteFailedError) as told:
-        await client.call(INCREASE, [keys.runs])
-    assert not isinstance(told.value, OutcomeUnknownError)
-    assert is_told_of(told.value, session)
-    assert await client.call(INCREASE, [keys.runs]) == 2
+    await one_call_fails_and_the_next_counts_on(client, keys, session)
 
 
 @pytest.mark.parametrize("receipt", [b"%s -ERR\r\n", b"%s :x\r\n", b"%s $5\r\nab\r\n", b"%s *2\r\n:1\r\n"])
 async def test_a_receipt_that_no_call_leaves_tells_nothing(
     impatient: Client, proxy: FaultProxy, raw: RawClient, keys: Keys, receipt: bytes
 ) -> None:
-    await impatient.call(INCREASE, [keys.runs])
-    proxy.plan = in_order([Fault.CUT_AFTER])
-    with pytest.raises(OutcomeUnknownError) as unknown:
-        await impatient.call(INCREASE, [keys.runs])
-    _, slot, sequence, _ = unknown.value.token.split(":")
+    token, slot, sequence = await lost_reply(impatient, proxy, keys)
     raw.hset(session_of(impatient), slot, receipt % sequence.encode())
     with pytest.raises(OutcomeUnknownError) as told:
-        await impatient.resolve(unknown.value.token)
+        await impatient.resolve(token)
     assert is_told_of(told.value, session_of(impatient))
 
 
@@ -174,14 +181,10 @@ async def test_a_receipt_that_no_call_leaves_tells_nothing(
 async def test_a_receipt_of_a_part_that_says_too_little_is_still_one_of_a_part(
     impatient: Client, proxy: FaultProxy, raw: RawClient, keys: Keys, text: bytes
 ) -> None:
-    await impatient.call(INCREASE, [keys.runs])
-    proxy.plan = in_order([Fault.CUT_AFTER])
-    with pytest.raises(OutcomeUnknownError) as unknown:
-        await impatient.call(INCREASE, [keys.runs])
-    _, slot, sequence, _ = unknown.value.token.split(":")
+    token, slot, sequence = await lost_reply(impatient, proxy, keys)
     raw.hset(session_of(impatient), slot, sequence.encode() + b" " + text)
     with pytest.raises(OutcomeUnknownError, match="happened in part"):
-        await impatient.resolve(unknown.value.token)
+        await impatient.resolve(token)
 
 
 async def test_a_session_of_another_type_is_named_and_given_up(
@@ -191,11 +194,7 @@ async def test_a_session_of_another_type_is_named_and_given_up(
     session = session_of(client)
     raw.delete(session)
     raw.set(session, "damaged")
-    with pytest.raises(WriteFailedError) as told:
-        await client.call(INCREASE, [keys.runs])
-    assert not isinstance(told.value, OutcomeUnknownError)
-    assert is_told_of(told.value, session)
-    assert await client.call(INCREASE, [keys.runs]) == 2
+    await one_call_fails_and_the_next_counts_on(client, keys, session)
 
 
 async def test_a_session_that_turns_into_another_type_leaves_the_outcome_unknown(
