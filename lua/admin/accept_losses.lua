@@ -2,8 +2,9 @@
 --
 -- ARGV   new_schema, new_token_key: what a namespace gets that has lost them
 -- Reply  {key, what was wrong with it} of each
--- Leaves counts and counters at what is there, each record listed and no other one, a version with each config document
---        and a new epoch if `meta` was damaged, so that all clients are told. Nothing changes if nothing is missing.
+-- Leaves counts and counters as the records that remain give them, exactly these records listed, a version with each
+--        config document, and a new epoch if `meta` was damaged, so that all clients are told. Nothing changes if nothing
+--        is missing.
 
 --- @include lib/chunks
 --- @include lib/clock
@@ -41,7 +42,7 @@ if schema and schema > tonumber(new_schema) then error('a newer redis_mob has wr
 local found = find_losses()
 if #losses == 0 then return losses end
 
--- the counts come last: one that is ended half-way finds what is left to do when it is called again
+-- the counts come last: if the script ends half-way, a second call still finds the losses, and does the rest
 
 mend_meta(found)
 list_again(ids, found.config)

@@ -2,9 +2,9 @@
 --
 -- ARGV   cancel: 1 if the run lacks what it cannot go on without, else 0
 -- Reply  {key, what was wrong with it} of each
--- Leaves the counts of the run at what is there, its index with a field, no time of an execution that is gone, and the
---        request to cancel it if it cannot go on. Of a run without its hash nothing is left but its events: a run that
---        gets its id again tells its end again. Nothing changes if nothing is missing.
+-- Leaves the counts of the run as the records that remain give them, its index with a field, no time of an execution that
+--        is gone, and the request to cancel it if it cannot go on. A run without its hash is deleted but for its events: a
+--        new run of its id tells its own end. Nothing changes if nothing is missing.
 
 --- @include lib/chunks
 --- @include lib/clock

@@ -40,7 +40,7 @@ local function find_unexecuted()
   return found
 end
 
--- what is left of a run without its hash: its place, its times, what the log has of it once
+-- traces of a run without its hash: its place among the runs, its times, and its identities in the event log
 local function find_rest()
   return {
     place = place_of_run(),
@@ -61,7 +61,7 @@ local function must_go_on()
   return status == 'running' and launch and not canceled
 end
 
--- {losses, whether the run is there, what is left of it if it is not}
+-- {losses, whether the run is there, the traces of one that is not}
 local function find_losses()
   if redis.call('HLEN', run) > 0 then
     local is_counted = redis.call('HEXISTS', run, COUNTED) == 1
