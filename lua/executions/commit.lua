@@ -1,10 +1,10 @@
 -- Commit one transition of a run: everything it changes, records and tells, or nothing (decision 0006).
 --
--- KEYS   due: runs by time, ready: executions by time
+-- KEYS   due: runs by time; ready, queued: executions (see lib/schedule)
 -- ARGV   cancel_requested: 0 or 1, as the transition saw it; version: of the run as a decision saw it, '' for facts;
 --        reports_seen: how many a decision saw; new_reports: how many there are among facts; run_change: none for facts;
 --        execution_changes: with whole records in the place of digests; step_rows_once: rows that are to stand once;
---        run_time, execution_times: when to look at them again
+--        run_time: when to look at it again; moves: of executions in the schedule; messages: of what has changed for others
 -- Reply  WON | LOST
 -- Leaves all of it done. A terminal event that the log has already is not repeated.
 
@@ -18,12 +18,12 @@
 --- @include lib/schedule
 --- @include lib/event_log
 
---- @keys run frames loops executions inputs outputs steps step_outputs failures iterations index due ready
---- @keys meta events event_identities events_by_time events_channel runs_channel
+--- @keys run frames loops executions inputs outputs steps step_outputs failures iterations index due ready queued
+--- @keys lost meta events event_identities events_by_time events_channel runs_channel
 --- @args expected_status next_status cancel_requested version reports_seen new_reports run_change:change*
 --- @args frame_changes:change* loop_changes:change* execution_changes:change* new_inputs* new_outputs:output*
 --- @args step_rows:step_row* step_rows_once:step_row* failure_rows:failure_row* iteration_rows:iteration_row*
---- @args run_time:time execution_times:time* new_events:event* terminal_events:event*
+--- @args run_time:time moves:move* messages* new_events:event* terminal_events:event*
 if not may_change(run, index, expected_status) then return LOST end
 if redis.call('HEXISTS', run, 'cancel_requested_at') ~= tonumber(cancel_requested) then
   expect_whole('HLEN', run)
@@ -44,8 +44,9 @@ local log = event_log(meta, events, event_identities, events_by_time, events_cha
 local absent = absent_events(log, terminal_events)
 if #step_rows_once + #iteration_rows > 0 then expect_whole('HLEN', index) end
 expect_lists(inputs, steps, failures, iterations)
-expect_hashes(outputs, step_outputs, index)
-expect_sorted_sets(due, ready)
+expect_hashes(outputs, step_outputs, index, lost)
+expect_sorted_sets(due, ready, queued)
+read_clock(meta)
 
 -- events first, as lib/event_log says
 append_events(log, new_events)
@@ -73,12 +74,9 @@ elseif tonumber(new_reports) > 0 then
     set_time(due, run_time)
   end
 end
-local something_due = is_soon(run_time)
-for _, time in ipairs(execution_times) do
-  set_time(ready, time)
-  something_due = something_due or is_soon(time)
-end
+make_moves(ready, queued, lost, moves)
 
 announce_events(log)
-announce(runs_channel, run_time.member .. (something_due and ' due' or ' changed'))
+announce(runs_channel, run_time.member .. (is_soon(run_time) and ' due' or ' changed'))
+for _, message in ipairs(messages) do announce(runs_channel, message) end
 return WON

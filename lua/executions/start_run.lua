@@ -1,27 +1,32 @@
 -- Create a run that the fleet is to drive, with what it was started with.
 --
--- KEYS   due: runs by time
--- ARGV   digest: of the definition; member, at: when the run is due; prefix: of its place among the runs; parts: one list
---        for each of the first ten keys
+-- KEYS   due: runs by time; queues: all queues, with the limits of their roles
+-- ARGV   digest: of the definition; at: when the run begins (ms), '' for now; prefix: of its place among the runs; limits:
+--        queues of the run and the limits of their roles, in turns; parts: one list for each of the first ten keys
 -- Reply  WON | EXISTS
--- Leaves the run pending and due, and its definition stored once; nothing if it existed.
+-- Leaves the run pending, and due when it begins, and its definition stored once; nothing if it existed.
 
 --- @include lib/replies
 --- @include lib/announce
 --- @include lib/run_creation
 --- @include lib/run_head
---- @include lib/clock
+--- @include lib/fleet_clock
 
---- @keys run frames loops outputs steps step_outputs failures iterations inputs index meta runs definitions due channel
---- @args launch digest definition member at run_id prefix parts:list*
+--- @keys run frames loops outputs steps step_outputs failures iterations inputs index meta runs definitions due queues
+--- @keys channel
+--- @args launch digest definition at run_id prefix limits* parts:list*
 if run_exists(run, index) then return EXISTS end
 if redis.call('HEXISTS', definitions, digest) == 0 then expect_whole('HLEN', definitions) end
 expect_sorted_sets(due)
+expect_hashes(queues)
+read_clock(meta)
+local begins = math.max(tonumber(at) or 0, NOW)
 
 local keys = { run, frames, loops, outputs, steps, step_outputs, failures, iterations, inputs, index }
 create_run(keys, parts, meta, runs, run_id, prefix)
-mutate('HSET', run, 'launch', launch, 'launched_at', numeral_now())
+mutate('HSET', run, 'launch', launch, 'launched_at', numeral(begins * 1000))
 mutate('HSETNX', definitions, digest, definition)
-mutate('ZADD', due, at, member)
+mutate('ZADD', due, decimal(begins), run_id)
+in_chunks('HSET', queues, limits)
 announce(channel, run_id .. ' due')
 return WON

@@ -3,7 +3,7 @@
 --- @include lib/losses
 
 --- @keys run frames loops outputs steps step_outputs failures iterations inputs index executions meta runs due
---- @keys ready event_identities
+--- @keys ready queued lost event_identities
 --- @args run_id
 
 local MEASURED = {
@@ -30,10 +30,11 @@ local function that_name_the_run(members)
   return found
 end
 
--- members of `ready` whose executions are gone: behind the id stands what the field of an execution has in its array
-local function find_unexecuted()
+-- members of `ready` or `queued` whose executions are gone: behind the id stands what the field of an execution has in
+-- its array
+local function find_unexecuted(key)
   local found = {}
-  for _, member in ipairs(that_name_the_run(redis.call('ZRANGE', ready, 0, -1))) do
+  for _, member in ipairs(that_name_the_run(redis.call('ZRANGE', key, 0, -1))) do
     local _, last = string.find(member, PACKED_ID, 1, true)
     if redis.call('HEXISTS', executions, '\147' .. string.sub(member, last + 1)) == 0 then found[#found + 1] = member end
   end
@@ -46,6 +47,8 @@ local function find_rest()
     place = place_of_run(),
     is_due = redis.call('ZSCORE', due, run_id),
     ready = that_name_the_run(redis.call('ZRANGE', ready, 0, -1)),
+    queued = that_name_the_run(redis.call('ZRANGE', queued, 0, -1)),
+    lost = that_name_the_run(redis.call('HKEYS', lost)),
     identities = that_name_the_run(redis.call('HKEYS', event_identities)),
   }
 end
@@ -69,7 +72,7 @@ local function find_losses()
     return losses, true
   end
   local rest = find_rest()
-  if rest.place or rest.is_due or #rest.ready > 0 or #rest.identities > 0 or has_parts() then
+  if rest.place or rest.is_due or #rest.ready + #rest.queued + #rest.lost > 0 or #rest.identities > 0 or has_parts() then
     add_loss(run, 'the run is gone')
   end
   return losses, false, rest

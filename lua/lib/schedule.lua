@@ -1,14 +1,16 @@
--- What must happen when: sorted sets by milliseconds of the server's clock.
+-- What must happen when. Runs stand in `due` by time. Of an execution stands in `ready` the time before which it is not
+-- taken, and in `queued`, in lexical order, where it is: 'w' and the entry if it waits to be taken, 's' if it waits as a
+-- suspect, 'h', the worker, a zero byte, 's' or '-' if a worker holds it, and beside that 'l' if it counts against the
+-- limit of its role. An entry begins with its queue, its rank and the id of its run (see codec/schedule.py).
+-- Times are milliseconds of the fleet's clock.
 
 --- @include lib/arguments
---- @include lib/clock
+--- @include lib/chunks
+--- @include lib/fleet_clock
 --- @include lib/mutate
 
 -- A time that ends in a half is that of a run which a worker has in hand: until then it is not due for others.
 local IN_HAND = 0.5
-
--- in milliseconds; asked for once, since a commit may set the times of thousands of executions
-local NOW = math.floor(now() / 1000)
 
 local function is_in_hand(key, member)
   local at = tonumber(redis.call('ZSCORE', key, member) or 0)
@@ -31,4 +33,54 @@ local function set_time(key, time)
   else
     mutate('ZADD', key, time.at, time.member)
   end
+end
+
+-- all members of a sorted set in lexical order that begin so, at most so many if a number is given
+local function beginning_with(key, prefix, most)
+  local range = { 'ZRANGE', key, '[' .. prefix, '[' .. prefix .. '\255', 'BYLEX' }
+  if most then
+    range[6], range[7], range[8] = 'LIMIT', 0, most
+  end
+  return redis.call(unpack(range))
+end
+
+-- to be added to a sorted set in lexical order
+local function scored(members)
+  local flat = {}
+  for i, member in ipairs(members) do
+    flat[2 * i - 1], flat[2 * i] = 0, member
+  end
+  return flat
+end
+
+-- Where an execution stood before a commit, and where it stands after it: '' for nowhere, 'w' where it waits, else what
+-- stands before the entry if a worker holds it. It waits from a time on, or is taken from a worker after it.
+local function take_move()
+  return { entry = take(), from = take(), to = take(), at = take(), is_limited = take() == '1' }
+end
+
+local function make_moves(ready, queued, lost, moves)
+  local not_ready, not_queued, times, places = {}, {}, {}, {}
+  for _, move in ipairs(moves) do
+    local entry, to = move.entry, move.to
+    if move.from ~= '' then
+      not_ready[#not_ready + 1] = entry
+      not_queued[#not_queued + 1], not_queued[#not_queued + 2] = 'w' .. entry, 's' .. entry
+      if move.from ~= 'w' then not_queued[#not_queued + 1] = move.from .. entry end
+    end
+    local is_held = to ~= '' and to ~= 'w'
+    if move.is_limited and not is_held then not_queued[#not_queued + 1] = 'l' .. entry end
+    if is_held or to == 'w' and tonumber(move.at) > NOW then times[#times + 1], times[#times + 2] = move.at, entry end
+    if is_held then
+      places[#places + 1] = to .. entry
+      if move.is_limited then places[#places + 1] = 'l' .. entry end
+    elseif to == 'w' and tonumber(move.at) <= NOW then
+      places[#places + 1] = 'w' .. entry
+    end
+  end
+  in_chunks('ZREM', ready, not_ready)
+  in_chunks('ZREM', queued, not_queued)
+  in_chunks('HDEL', lost, not_ready)
+  in_chunks('ZADD', ready, times)
+  in_chunks('ZADD', queued, scored(places))
 end

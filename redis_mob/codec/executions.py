@@ -12,10 +12,10 @@ from redis_mob import errors
 from redis_mob.codec.arguments import instance, storable_json, text
 from redis_mob.codec.documents import encode_document
 from redis_mob.codec.ledgers import EPOCH
-from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack, unpack_all
-from redis_mob.errors import InternalError, SerializationError, shown
+from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack
+from redis_mob.errors import SerializationError, shown
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, Lease, RunLaunch
+from redis_mob.models.execution import Execution, ExecutionKey, RunLaunch
 from redis_mob.models.run import MobRunStatus
 
 _EXECUTION = TypeAdapter(Execution)
@@ -45,19 +45,6 @@ def encode_execution(execution: Execution) -> bytes:
     )
 
 
-def claimable(argument: str, execution: Execution) -> Execution:
-    """The same execution, if it may be claimed one day: it waits, or it has a lease that will expire.
-
-    Raises ValidationError if it is of another class, InternalError if it is over.
-    """
-    checked = instance(argument, execution, Execution)
-    fields = vars(checked)
-    waits = fields.get("status") == ExecutionStatus.WAITING
-    if not (waits or (fields.get("status") == ExecutionStatus.LEASED and isinstance(fields.get("lease"), Lease))):
-        raise InternalError(f"{argument} must be an execution that waits or has a lease; one that is over has no time")
-    return checked
-
-
 def checked_key(key: ExecutionKey) -> ExecutionKey:
     """The same key. Raises ValidationError if it is no tuple of three texts, InternalError if one is no UTF-8."""
     if not isinstance(key, tuple) or len(key) != len(ExecutionKey._fields):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -81,22 +68,6 @@ def decode_executions(run_id: str, stored: Mapping[bytes, bytes]) -> dict[Execut
 def due_run(run_id: str) -> bytes:
     """A run in the order of what is due."""
     return run_id.encode()
-
-
-def due_role(role: str) -> bytes:
-    """What the executions of a role, and of no other, begin with in the order of what is due."""
-    return pack(role)
-
-
-def due_execution(run_id: str, key: ExecutionKey, role: str) -> bytes:
-    """An execution in the order of what is due."""
-    return due_role(role) + pack((run_id, *key))
-
-
-def decode_due_execution(member: bytes) -> tuple[str, ExecutionKey]:
-    """(run id, key) of an execution that is due."""
-    _, (run_id, *key) = unpack_all(member)
-    return run_id, ExecutionKey(*key)
 
 
 def encode_launch(launch: RunLaunch) -> bytes:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
 from redis_mob.models import MobDefinition, MobRun, MobRunStatus
-from redis_mob.models.execution import Execution, ExecutionKey, RunLaunch
+from redis_mob.models.execution import EVERYTHING, ExecutionKey, RunLaunch, Serves
 from redis_mob.models.transition import DueWork, RunView, Transition
+from redis_mob.models.worker import LiveWorker, WorkerRecord
 
 
 class WakeUp(Protocol):
@@ -27,8 +28,10 @@ class ExecutionStore(Protocol):
     Times come from the storage's clock alone. All methods raise as those of `MobRunStore` do.
     """
 
-    async def start_run(self, run: MobRun, launch: RunLaunch, definition: MobDefinition) -> bool:
-        """Store a pending run with what it was started with, and make it due.
+    async def start_run(
+        self, run: MobRun, launch: RunLaunch, definition: MobDefinition, *, at: datetime | None = None
+    ) -> bool:
+        """Store a pending run with what it was started with, and make it due now, or at a time.
 
         False if the run exists already (contract: executions-1).
         """
@@ -54,13 +57,6 @@ class ExecutionStore(Protocol):
         """
         ...
 
-    async def renew_lease(self, run_id: str, key: ExecutionKey, *, expected: Execution, next: Execution) -> bool:
-        """Replace an execution of a running run by one with a later lease; False if it is not what was read.
-
-        A run that does not exist is a lost compare too (contract: executions-8).
-        """
-        ...
-
     async def request_cancel(self, run_id: str) -> bool:
         """Ask for the end of a run; False if it is over (contract: executions-11). Raises NotFoundError."""
         ...
@@ -70,19 +66,65 @@ class ExecutionStore(Protocol):
         ...
 
     async def take_due(
-        self, *, max_runs: int, max_executions: int, keep: timedelta, roles: Sequence[str] | None = None
+        self,
+        *,
+        max_runs: int,
+        max_executions: int,
+        keep: timedelta,
+        serves: Serves = EVERYTHING,
+        max_suspects: int | None = None,
     ) -> DueWork:
         """Take runs and executions that are due; they are hidden from other workers for the time of `keep`.
 
-        Of the executions only those of `roles` are taken, of all roles if it is None.
+        Of the executions only those in queues that the worker `serves` are taken (contract: executions-10), by the
+        priority of their runs, and of each run in its turn; of a role with a limit only as many as may be under way. Of
+        those that were under way when a worker was lost, which come first, no more than `max_suspects`. Workers whose
+        leases have expired are let go of before (contract: executions-15).
 
         Taking is a convenience that spreads the work: what makes a transition happen once is `commit`
         (contract: executions-9).
         """
         ...
 
-    def listen(self, run_id: str | None = None) -> AbstractAsyncContextManager[WakeUp]:
-        """Be woken up when something became due, or, with a run, when that changed.
+    async def join_workers(self, worker: WorkerRecord, lease: timedelta) -> None:
+        """Make a worker known, which has a lease from now on (contract: executions-14)."""
+        ...
+
+    async def renew_worker(self, worker: WorkerRecord, lease: timedelta) -> bool:
+        """Give a worker its lease anew, from now on; False if it is not known, or was let go of."""
+        ...
+
+    def keep_alive(
+        self, worker: WorkerRecord, lease: timedelta, on_loss: Callable[[], None]
+    ) -> AbstractAsyncContextManager[None]:
+        """Renew the lease of a known worker in a thread, until the block ends.
+
+        `on_loss` is called once, in this event loop, if the lease is lost. An event loop that is blocked does not keep
+        the thread from renewing.
+        """
+        ...
+
+    async def leave_workers(self, worker_id: str, *, is_orderly: bool = True) -> bool:
+        """Let go of a worker; what it holds waits for others at once (contract: executions-15).
+
+        `is_orderly` says that it hands that back itself, so that nothing counts as lost; else its process is known to
+        be gone. False if it is not known.
+        """
+        ...
+
+    async def workers(self) -> tuple[LiveWorker, ...]:
+        """The workers that hold a lease, by its end."""
+        ...
+
+    async def held(self, worker_id: str) -> frozenset[tuple[str, ExecutionKey]]:
+        """The executions that a worker holds, each with the id of its run."""
+        ...
+
+    def listen(
+        self, run_id: str | None = None, *, serves: Serves | None = None, worker_id: str | None = None
+    ) -> AbstractAsyncContextManager[WakeUp]:
+        """Be woken up when something became due, of executions only those in queues that are served; or, with a run,
+        when that changed; or, with a worker, when an execution was taken from it.
 
         A wake-up may be lost, and one for nothing may come (contract: executions-12).
         """

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from random import Random
 from typing import NamedTuple
 
@@ -18,11 +17,11 @@ from redis_mob.fleet.advance import advance_fully
 from redis_mob.fleet.deadline import execution_deadline, is_out_of_time
 from redis_mob.fleet.outcome import Failed, Outcome, Succeeded, accepted
 from redis_mob.fleet.settlement import settle_execution
-from redis_mob.fleet.takeover import take_over
+from redis_mob.fleet.takeover import end_overdue, is_convicted, is_overdue, take_over, was_lost
 from redis_mob.fleet.transition_builder import TransitionBuilder, target
 from redis_mob.kernel.machine import FlowMachine
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, Lease
+from redis_mob.models.execution import Claim, Execution, ExecutionKey, ExecutionStatus, Lease, Loss
 from redis_mob.models.flow_events import StepDispatched
 from redis_mob.models.run import MobRunStatus, StepRunStatus
 from redis_mob.models.transition import RunView, Transition
@@ -48,14 +47,13 @@ class FailedAttempt(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Claimant:
-    """A worker that executions are given to, each for the time of `lease`.
+    """A worker that executions are given to.
 
     Beside those that it has taken from the schedule it may begin up to `slots` executions of roles that it `serves`:
     of those that the decision dispatches, and if it is `alone` on the run, of all that wait.
     """
 
     owner: str
-    lease: timedelta
     slots: int = 0
     alone: bool = False
     serves: Callable[[str], bool] = lambda _role: False
@@ -81,18 +79,20 @@ def decide(
     definition: MobDefinition,
     *,
     reports: Sequence[Report] = (),
-    claims: Iterable[ExecutionKey] = (),
+    claims: Iterable[Claim] = (),
     claimant: Claimant,
     random: Random,
     machine: FlowMachine | None = None,
 ) -> Decision:
     """Take these reports, and those that are stored, go on from there, and give the claimant its executions.
 
-    A claim is refused of an execution that does not wait, or whose lease has expired; a report, when the lease is
-    no longer its worker's. A takeover counts as a new attempt. In a run that must end nothing is given any more.
-    The machine of the run is made from what was read, unless it is given.
+    A claim is refused of an execution that does not wait, unless the worker that holds it has lost it; a report, when
+    the lease is no longer its worker's. An execution that is long out of time fails instead. In a run that must end
+    nothing is given any more. What a release before 0.2 left is entered into the schedule. The machine of the run is
+    made from what was read, unless it is given.
     """
     builder = TransitionBuilder(view, definition, machine)
+    enter_anew(builder)
     _settle_reported(builder, random)
     taken: list[_Taken] = []
     for one in _each_taken(builder, reports):
@@ -100,14 +100,21 @@ def decide(
         taken.append(one)
     passed_over = len(taken) < len(reports)
     claimed: list[ExecutionKey] = []
-    for key in claims:
+    for key, loss in claims:
         execution = builder.execution(key)
-        if execution is None or not _is_claimable(view, execution):
-            passed_over |= not _is_known_to_be_taken(view, execution, claimant)
-        elif _must_end(view) or execution.lease is None or take_over(builder, key, execution, random) is not None:
+        if execution is None or view.run.status is not MobRunStatus.RUNNING:
+            passed_over |= not _is_known_to_be_taken(execution, claimant)
+        elif loss is not None and was_lost(execution, loss):
+            if _must_end(view) or take_over(builder, key, execution, loss, random):
+                claimed.append(key)
+        elif is_overdue(builder, execution):
+            end_overdue(builder, key, execution, random)
+        elif execution.waits(view.now):
             claimed.append(key)
+        else:
+            passed_over |= not _is_known_to_be_taken(execution, claimant)
     advance_fully(builder)
-    claimed = [key for key in claimed if _give(builder, key, claimant)]
+    claimed = [key for key in claimed if _give(builder, key, claimant, is_lost=True)]
     claimed += _begin_more(builder, claimant)
     return Decision(builder.transition(), tuple(claimed), passed_over, builder.machine, _failed(taken))
 
@@ -117,14 +124,15 @@ def note(
     definition: MobDefinition,
     *,
     reports: Sequence[Report] = (),
-    claims: Iterable[ExecutionKey] = (),
+    claims: Iterable[Claim] = (),
     claimant: Claimant,
+    random: Random,
     machine: FlowMachine | None = None,
 ) -> Decision:
     """Write down what concerns single executions, and decide nothing.
 
-    Outcomes are kept with their executions until a decision takes them. A claim of an execution whose lease has
-    expired is passed over, and so are all in a run that must end: these take a decision.
+    Outcomes are kept with their executions until a decision takes them. Claims that take a decision are passed over: of
+    executions that fail by them, and all in a run that must end.
     """
     builder = TransitionBuilder(view, definition, machine)
     taken: list[_Taken] = []
@@ -137,19 +145,27 @@ def note(
         taken.append(one)
     passed_over = len(taken) < len(reports)
     claimed: list[ExecutionKey] = []
-    for key in claims:
+    for key, loss in claims:
         execution = builder.execution(key)
-        waits = execution is not None and execution.status is ExecutionStatus.WAITING
-        if waits and _give(builder, key, claimant):
+        is_free = execution is not None and execution.status is ExecutionStatus.WAITING
+        if (
+            execution is not None
+            and loss is not None
+            and was_lost(execution, loss)
+            and not is_convicted(execution, loss)
+        ):
+            is_free = not _must_end(view) and take_over(builder, key, execution, loss, random)
+        if is_free and _give(builder, key, claimant, is_lost=True):
             claimed.append(key)
         else:
-            passed_over |= not _is_known_to_be_taken(view, execution, claimant)
+            passed_over |= not _is_known_to_be_taken(execution, claimant)
     return Decision(builder.fact(len(taken)), tuple(claimed), passed_over, builder.machine, _failed(taken))
 
 
 def advance(view: RunView, definition: MobDefinition, random: Random | None = None) -> Transition | None:
     """Everything that can happen in a run without a new result from a member."""
     builder = TransitionBuilder(view, definition)
+    enter_anew(builder)
     _settle_reported(builder, random or Random())  # noqa: S311  # spreads retries, guards nothing
     advance_fully(builder)
     return builder.transition()
@@ -166,14 +182,20 @@ def give_back(view: RunView) -> Transition | None:
 
 
 def claim(
-    view: RunView, definition: MobDefinition, key: ExecutionKey, *, owner: str, lease: timedelta, random: Random
+    view: RunView,
+    definition: MobDefinition,
+    key: ExecutionKey,
+    *,
+    owner: str,
+    random: Random,
+    loss: Loss | None = None,
 ) -> Transition | None:
     """Give one execution to a worker; see `decide` and `note`. None if there is nothing to claim."""
-    claimant = Claimant(owner, lease)
-    noted = note(view, definition, claims=(key,), claimant=claimant)
+    claimant, claims = Claimant(owner), (Claim(key, loss),)
+    noted = note(view, definition, claims=claims, claimant=claimant, random=random)
     if noted.claimed:
         return noted.transition
-    decision = decide(view, definition, claims=(key,), claimant=claimant, random=random)
+    decision = decide(view, definition, claims=claims, claimant=claimant, random=random)
     return None if decision.passed_over else decision.transition
 
 
@@ -182,7 +204,7 @@ def settle(
 ) -> Transition | None:
     """Take the outcome of one execution, and go on from there. None if the lease is no longer that of its worker."""
     report = Report(key, token, outcome)
-    decision = decide(view, definition, reports=(report,), claimant=Claimant("", timedelta()), random=random)
+    decision = decide(view, definition, reports=(report,), claimant=Claimant(""), random=random)
     return None if decision.passed_over else decision.transition
 
 
@@ -190,7 +212,8 @@ def report(
     view: RunView, definition: MobDefinition, key: ExecutionKey, outcome: Outcome, *, token: int
 ) -> Transition | None:
     """Keep the outcome of one execution for a later decision. None if the lease is no longer that of its worker."""
-    noted = note(view, definition, reports=(Report(key, token, outcome),), claimant=Claimant("", timedelta()))
+    reports = (Report(key, token, outcome),)
+    noted = note(view, definition, reports=reports, claimant=Claimant(""), random=Random(0))  # noqa: S311  # never asked
     return None if noted.passed_over else noted.transition
 
 
@@ -234,23 +257,19 @@ def _reported(execution: Execution) -> Outcome:
     return Succeeded(execution.output) if failure is None else Failed.of(failure)
 
 
-def _is_claimable(view: RunView, execution: Execution) -> bool:
-    # The schedule only hints. Between taking an entry from it and reading the run, another worker may have claimed the
-    # execution or ended the run, so that the run itself is asked.
-    return view.run.status is MobRunStatus.RUNNING and execution.is_claimable(view.now)
-
-
 def _must_end(view: RunView) -> bool:
     return view.cancel_requested or is_out_of_time(view)
 
 
-def _is_known_to_be_taken(view: RunView, execution: Execution | None, claimant: Claimant) -> bool:
+def _is_known_to_be_taken(execution: Execution | None, claimant: Claimant) -> bool:
     """Whether this worker has claimed an execution since it took it from the schedule, or it is over."""
+    # The schedule only hints. Between taking an entry from it and reading the run, another worker may have claimed the
+    # execution or ended the run, so that the run itself is asked.
     if execution is None:
         return False
     lease = execution.lease
-    has_it = lease is not None and lease.owner == claimant.owner and not execution.is_claimable(view.now)
-    return execution.claimable_at is None or has_it
+    is_over = execution.status not in (ExecutionStatus.WAITING, ExecutionStatus.LEASED)
+    return is_over or (lease is not None and lease.owner == claimant.owner)
 
 
 def _begin_more(builder: TransitionBuilder, claimant: Claimant) -> list[ExecutionKey]:
@@ -260,7 +279,11 @@ def _begin_more(builder: TransitionBuilder, claimant: Claimant) -> list[Executio
         key
         # No other worker knows of what this transition dispatches. Of what waited before, others may have taken any.
         for key, execution in (builder.executions() if claimant.alone else builder.dispatched())
-        if execution.status is ExecutionStatus.WAITING and claimant.serves(execution.role)
+        if execution.status is ExecutionStatus.WAITING
+        and claimant.serves(execution.role)
+        # how many of a limited role are under way in all runs only the schedule knows; it knows of suspects likewise
+        and execution.role not in builder.view.launch.max_concurrency
+        and not execution.suspect
     )
     while len(begun) < claimant.slots and (key := next(waiting, None)) is not None:
         if _give(builder, key, claimant):
@@ -268,16 +291,21 @@ def _begin_more(builder: TransitionBuilder, claimant: Claimant) -> list[Executio
     return begun
 
 
-def _give(builder: TransitionBuilder, key: ExecutionKey, claimant: Claimant) -> bool:
-    """Give an execution to a worker; False if it is over, or must not begin any more."""
+def _give(builder: TransitionBuilder, key: ExecutionKey, claimant: Claimant, *, is_lost: bool = False) -> bool:
+    """Give an execution to a worker; False if it is over, or must not begin any more.
+
+    `is_lost` says that a worker which holds it has lost it.
+    """
     view, execution = builder.view, builder.execution(key)
-    if execution is None or builder.machine.status is not MobRunStatus.RUNNING or not _may_begin(view, execution):
+    if execution is None or builder.machine.status is not MobRunStatus.RUNNING or _must_end(view):
+        return False
+    if not (execution.waits(view.now) or (is_lost and execution.status is ExecutionStatus.LEASED)):
         return False
     # The token grows with every owner, also when the same worker claims again: its earlier attempt may still be at work
     # in a thread, and its result must not count for this one.
     token = execution.fencing_token + 1
     deadline = execution_deadline(view, builder.flow.steps[execution.step_id])
-    lease = Lease(owner=claimant.owner, fencing_token=token, expires_at=view.now + claimant.lease, deadline=deadline)
+    lease = Lease(owner=claimant.owner, fencing_token=token, deadline=deadline)
     builder.put(
         key,
         execution.model_copy(update={"status": ExecutionStatus.LEASED, "fencing_token": token, "lease": lease}),
@@ -288,5 +316,14 @@ def _give(builder: TransitionBuilder, key: ExecutionKey, claimant: Claimant) -> 
     return True
 
 
-def _may_begin(view: RunView, execution: Execution) -> bool:
-    return execution.is_claimable(view.now) and not _must_end(view)
+def enter_anew(builder: TransitionBuilder) -> None:
+    """Enter the open executions of a run that a release before 0.2 has started: it kept its schedule in another form.
+
+    What one of its workers held is handed on: nothing says whether that still lives, and its results are refused.
+    """
+    if builder.view.version or builder.view.run.status is not MobRunStatus.RUNNING:
+        return
+    for key, execution in list(builder.executions()):
+        if execution.status in (ExecutionStatus.WAITING, ExecutionStatus.LEASED):
+            token = execution.fencing_token + (execution.lease is not None)
+            builder.close(key, status=ExecutionStatus.WAITING, fencing_token=token)

@@ -1,4 +1,4 @@
-"""Executes one leased execution: its handler runs under a heartbeat and a deadline, and gives an outcome.
+"""Executes one leased execution: its handler runs until its deadline at most, and gives an outcome.
 
 Leases and fencing tokens protect the result, not a lock (decision 0007).
 """
@@ -11,7 +11,6 @@ from uuid import UUID, uuid5
 
 from redis_mob.fleet.deadline import ended_before_deadline
 from redis_mob.fleet.handler_call import start_handler
-from redis_mob.fleet.heartbeat import heartbeat
 from redis_mob.fleet.lease import LeasedExecution
 from redis_mob.fleet.outcome import Failed, Outcome
 from redis_mob.fleet.step_context import Handler, PreviousFailure, StepContext
@@ -32,11 +31,18 @@ async def execute(
     """
     cancelled = asyncio.Event()
     context = _context(held, run, visible, cancelled)
-    async with heartbeat(held) as lease_lost:
+    lease_lost = asyncio.create_task(_lost(held))
+    try:
         work = start_handler(handler, context, threads)
         if await ended_before_deadline(work, lease_lost, held.seconds_left(), cancelled):
             return work.result()
         return Failed(f"timeout after {held.timeout_ms()}ms")
+    finally:
+        lease_lost.cancel()
+
+
+async def _lost(held: LeasedExecution) -> None:
+    await held.lost.wait()
 
 
 def _context(held: LeasedExecution, run: MobRun, visible: ConditionContext, cancelled: asyncio.Event) -> StepContext:
@@ -63,7 +69,7 @@ def _context(held: LeasedExecution, run: MobRun, visible: ConditionContext, canc
         fencing_token=held.lease.fencing_token,
         deadline=held.lease.deadline,
         cancelled=cancelled,
-        heartbeat=held.renew,
+        heartbeat=held.is_held,
         previous_failure=previous_failure(execution),
     )
 

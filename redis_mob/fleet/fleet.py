@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from redis_mob.codec.arguments import instance, integer, optional_instance, optional_text, text
+from redis_mob.codec.arguments import duration, instance, integer, moment, optional_instance, optional_text, text
 from redis_mob.codec.executions import encode_definition
 from redis_mob.errors import HandlerError, NotFoundError, ValidationError, shortened, shown
 from redis_mob.fleet.lease import DEFAULT_LEASE, checked_lease
@@ -18,13 +18,16 @@ from redis_mob.fleet.schemas import read_schemas
 from redis_mob.fleet.step_context import Handler, handler_for
 from redis_mob.fleet.worker import Worker
 from redis_mob.kernel.validation import require_valid
-from redis_mob.models.base import SortedDict, check_value
+from redis_mob.models.base import SortedDict, check_value, json_text
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.execution import RunLaunch
+from redis_mob.models.execution import MOST_PRIORITY, RunLaunch
 from redis_mob.models.flow_spec import FlowSpec, OutputFormat
 from redis_mob.models.run import MobRun
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 from redis_mob.storage import MobStorage
+
+DRAIN_TIMEOUT = timedelta(seconds=25)
+"""How long a worker that is to stop lets its executions come to their end: less than orchestrators give a process."""
 
 MOST_MEMBERS = 100_000
 """The greatest number of members of a role: each has a name in the record of every run."""
@@ -34,7 +37,8 @@ class Fleet:
     """Runs the flows of one definition over a storage; any number of processes may have one of the same.
 
     `handlers` maps roles to handlers, `*` to that of all other roles. `members` says how many members a role has,
-    1 unless given; they are named `<role>-1` and so on. Raises DefinitionError with every diagnostic, and
+    1 unless given; they are named `<role>-1` and so on. Its workers serve the runs of this mob that ask for no release,
+    and those of this `release`. Raises DefinitionError with every diagnostic, and
     ValidationError for a number of members, or a lease, that makes no sense.
     """
 
@@ -46,6 +50,7 @@ class Fleet:
         *,
         members: Mapping[str, int] | None = None,
         lease: timedelta = DEFAULT_LEASE,
+        release: str | None = None,
     ) -> None:
         require_valid(instance("definition", definition, MobDefinition))
         self._storage = storage
@@ -54,15 +59,33 @@ class Fleet:
         optional_instance("members", members, Mapping)
         self._handlers = handlers
         self._lease = checked_lease(lease)
+        self._release = optional_text("release", release)
         self._members = _named_members(definition, members or {})
 
-    async def start(self, flow_id: str, params: Any = None, idempotency_key: str | None = None) -> str:
+    async def start(
+        self,
+        flow_id: str,
+        params: Any = None,
+        idempotency_key: str | None = None,
+        *,
+        priority: int = 0,
+        at: datetime | None = None,
+        release: str | None = None,
+    ) -> str:
         """Start a run of a flow and return its id. The same idempotency key always gives the same run.
 
+        Of steps that wait for a worker, those of the run with the greatest `priority` (-63 to 63) go first. A run that
+        begins `at` a later time is pending until then. With a `release`, only workers of that release execute its
+        steps.
+
         Raises NotFoundError for an unknown flow, HandlerError when a role of the flow has no handler here,
-        ValidationError for parameters that are no JSON, DefinitionError for a schema that cannot be read.
+        ValidationError for parameters that are no JSON, a priority or time that is none, or an idempotency key whose
+        run was started with other parameters; DefinitionError for a schema that cannot be read.
         """
         flow = self._flow(text("flow_id", flow_id))
+        if not -MOST_PRIORITY <= integer("priority", priority) <= MOST_PRIORITY:
+            raise ValidationError(f"priority must be from -{MOST_PRIORITY} to {MOST_PRIORITY}, not {shown(priority)}")
+        begins = None if at is None else moment("at", at)
         for step_id, step in flow.steps.items():
             if handler_for(self._handlers, step.role) is None:
                 raise HandlerError(
@@ -90,11 +113,23 @@ class Fleet:
             schemas=SortedDict(read_schemas(flow)),
             parsed_steps=_parsed_steps(flow),
             max_duration_ms=limits.max_flow_duration_ms if limits else None,
+            priority=priority,
+            release=optional_text("release", release),
+            max_concurrency=(limits and limits.max_concurrency) or SortedDict(),
         )
         # False means that the run exists: this call repeats one with the same idempotency key, and its run is the one
-        # that was asked for.
-        await self._storage.executions.start_run(run, launch, self._definition)
+        # that was asked for, if it was asked for the same.
+        if not await self._storage.executions.start_run(run, launch, self._definition, at=begins):
+            await self._require_same(run, idempotency_key)
         return run.run_id
+
+    async def _require_same(self, run: MobRun, idempotency_key: str | None) -> None:
+        stored = await self._storage.runs.get_run(run.run_id)
+        if stored is not None and json_text(stored.activation_params) != json_text(run.activation_params):
+            raise ValidationError(
+                f"idempotency_key {shown(idempotency_key)} belongs to run {run.run_id}, which was started with other "
+                "params: use another key for another run"
+            )
 
     async def wait(self, run_id: str) -> MobRun:
         """The run, once it is over. Raises NotFoundError if it does not exist."""
@@ -119,10 +154,28 @@ class Fleet:
         storage = self._storage
         return await recover(self._definition, storage.events, storage.runs, storage.executions)
 
-    async def work(self, concurrency: int = 16, stop: asyncio.Event | None = None, name: str | None = None) -> None:
-        """Be a worker of this namespace until `stop` is set; see `Worker`."""
-        worker = Worker(self._storage.executions, self._handlers, lease=self._lease, concurrency=concurrency, name=name)
-        await worker.run(stop)
+    async def work(
+        self,
+        concurrency: int = 16,
+        stop: asyncio.Event | None = None,
+        name: str | None = None,
+        drain_timeout: timedelta | None = DRAIN_TIMEOUT,
+    ) -> None:
+        """Be a worker for this mob until `stop` is set; see `Worker`.
+
+        Then what is under way may come to its end within `drain_timeout`, which is 25 seconds unless it is given; the
+        rest is handed back to other workers, at once.
+        """
+        worker = Worker(
+            self._storage.executions,
+            self._handlers,
+            lease=self._lease,
+            concurrency=concurrency,
+            name=name,
+            mobs=(self._definition.id,),
+            release=self._release,
+        )
+        await worker.run(stop, None if drain_timeout is None else duration("drain_timeout", drain_timeout))
 
     def _flow(self, flow_id: str) -> FlowSpec:
         flow = self._definition.flows.get(flow_id)

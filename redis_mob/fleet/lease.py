@@ -1,14 +1,13 @@
-"""The lease of an execution: its bounds, and how the worker that holds it renews it."""
+"""What a worker holds: its own lease, which keeps all its executions, and single executions under that."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from redis_mob.codec.arguments import duration as checked_duration
-from redis_mob.contracts import ExecutionStore
 from redis_mob.errors import ValidationError
 from redis_mob.models.execution import Execution, ExecutionKey, Lease
 
@@ -19,7 +18,7 @@ SHORTEST_LEASE = timedelta(milliseconds=100)
 
 
 class LeaseLostError(Exception):
-    """The lease is not this worker's any more: it was taken over, or its execution was canceled."""
+    """The execution is not this worker's any more: it was taken over, or canceled."""
 
 
 def checked_lease(lease: timedelta) -> timedelta:
@@ -30,76 +29,43 @@ def checked_lease(lease: timedelta) -> timedelta:
     return lease
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class LeasedExecution:
-    """An execution that this worker holds a lease on, and the means to renew the lease.
+    """An execution that this worker holds.
 
-    A lease hides the execution from other workers for a while; it does not protect anything. A worker that was paused
-    goes on after its lease has expired and been taken over, and it cannot know. What protects is the fencing token:
-    its result is compared with the stored execution in the commit, and refused.
+    That the worker has a lease hides it from others for a while; it does not protect anything. A worker that was paused
+    goes on after its lease has expired, and it cannot know. What protects is the fencing token: its result is compared
+    with the stored execution in the commit, and refused.
     """
 
-    store: ExecutionStore
     run_id: str
     key: ExecutionKey
     execution: Execution
     lease: Lease
-    duration: timedelta
-    claimed_at: datetime
-    deciding: asyncio.Lock
-    """Held while this process changes the run: a renewal at the same time would make that lose its compare."""
-    renewed: Callable[[Execution | None], None]
-    """Called with the execution as it is stored after a renewal, with None if that is not known."""
+    claimed_at: float
+    """The storage's time of the claim, in seconds."""
+    ask: Callable[[], Awaitable[bool]]
+    """Asks the storage whether the worker still holds it."""
+    lost: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the execution was taken from this worker."""
     clock_offset: float = field(init=False)
-    """The storage's time minus this event loop's, in seconds. Leases and deadlines are times of the storage; hosts
-    disagree about the time of day, so that a worker only measures, with a clock that never jumps, how much has passed
-    since the claim."""
+    """The storage's time minus this event loop's, in seconds. Deadlines are times of the storage; hosts disagree about
+    the time of day, so that a worker only measures, with a clock that never jumps, how much has passed since the
+    claim."""
 
     def __post_init__(self) -> None:
-        self.clock_offset = self.claimed_at.timestamp() - asyncio.get_running_loop().time()
+        self.clock_offset = self.claimed_at - asyncio.get_running_loop().time()
 
     def seconds_left(self) -> float:
         """Until the deadline, by the storage's clock."""
-        return self.lease.deadline.timestamp() - self._now()
+        return self.lease.deadline.timestamp() - asyncio.get_running_loop().time() - self.clock_offset
 
     def timeout_ms(self) -> int:
         """How long the execution was allowed to take."""
-        return round((self.lease.deadline - self.claimed_at) / timedelta(milliseconds=1))
+        return round((self.lease.deadline.timestamp() - self.claimed_at) * 1000)
 
-    async def renew(self) -> bool:
-        """Extend the lease; False if it is lost."""
-        is_held = False
-        async with self.deciding:
-            try:
-                is_held = await self._renew()
-            finally:
-                # one that was cancelled or lost its reply may have happened
-                self.renewed(self.execution if is_held else None)
-        return is_held
-
-    async def _renew(self) -> bool:
-        expires_at = datetime.fromtimestamp(self._now(), UTC) + self.duration
-        lease = self.lease.model_copy(update={"expires_at": expires_at})
-        renewed = self.execution.model_copy(update={"lease": lease})
-        # A renewal must not bring back what another worker has changed: it replaces the record it knows, and no other.
-        if not await self.store.renew_lease(self.run_id, self.key, expected=self.execution, next=renewed):
-            return await self._is_still_held()
-        self.execution, self.lease = renewed, lease
-        return True
-
-    async def _is_still_held(self) -> bool:
-        """Whether the lease is still this worker's after a lost compare, which is read again to find out.
-
-        The compare is of the whole record, so that a renewal loses it to another renewal of this same worker: one by
-        `StepContext.heartbeat` at the same time, or one whose reply was lost. The fencing token tells these from a
-        takeover, because every new owner gets a greater one.
-        """
-        view = await self.store.load(self.run_id)
-        execution = view and view.executions.get(self.key)
-        if not execution or not execution.lease or execution.lease.fencing_token != self.lease.fencing_token:
-            return False
-        self.execution, self.lease = execution, execution.lease
-        return True
-
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time() + self.clock_offset
+    async def is_held(self) -> bool:
+        """Whether it is still this worker's, by the storage. Raises ReadFailedError if that cannot be learned."""
+        if not self.lost.is_set() and not await self.ask():
+            self.lost.set()
+        return not self.lost.is_set()

@@ -11,7 +11,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
 from random import Random
 
 from redis_mob.contracts import ExecutionStore
@@ -22,13 +21,14 @@ from redis_mob.fleet.failure_log import log_failure
 from redis_mob.fleet.lease import LeasedExecution
 from redis_mob.fleet.outage import OutageLimit
 from redis_mob.fleet.outcome import Failed
+from redis_mob.fleet.presence import Presence
 from redis_mob.fleet.said import bounded
 from redis_mob.fleet.slots import Slots
 from redis_mob.fleet.storage_clock import StorageClock
 from redis_mob.kernel.context import ConditionContext, visible_context
 from redis_mob.kernel.machine import FlowMachine
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.execution import Execution, ExecutionKey, Lease
+from redis_mob.models.execution import Claim, Execution, ExecutionKey, Lease, Queue
 from redis_mob.models.run import MobRun
 from redis_mob.models.transition import RunView, Transition
 
@@ -47,9 +47,8 @@ class Services:
     definitions: Definitions
     clock: StorageClock
     slots: Slots
-    name: str
-    lease: timedelta
-    serves: Callable[[str], bool]
+    presence: Presence
+    serves: Callable[[Queue], bool]
     random: Random
 
 
@@ -73,7 +72,7 @@ class RunDriver:
         self._services = services
         self._begin = begin
         self._look_again = False
-        self._claims: list[ExecutionKey] = []
+        self._claims: list[Claim] = []
         self._reports: list[Report] = []
         self._one_by_one = False
         """One of the reports cannot be settled: they are taken singly until it is found."""
@@ -86,16 +85,14 @@ class RunDriver:
         """What a commit was to claim whose outcome is not known."""
         self._failed: dict[tuple[ExecutionKey, int], FailedAttempt] = {}
         """Failures to be logged, each once, however often its commit is tried."""
-        # held while the run is decided, and while a lease in it is renewed: each would make the other lose its compare
-        self._lock = asyncio.Lock()
 
     def look_again(self) -> None:
         """Something may have happened to the run outside of this process."""
         self._look_again = True
 
-    def claim(self, key: ExecutionKey) -> None:
+    def claim(self, claim: Claim) -> None:
         """Claim an execution that the worker has taken from the schedule; its slot is taken already."""
-        self._claims.append(key)
+        self._claims.append(claim)
 
     def report(self, report: Report) -> None:
         """Take the outcome of an execution."""
@@ -122,18 +119,17 @@ class RunDriver:
         A storage that fails is tried again for 15 seconds, so that the result of a long execution survives a failover.
         """
         services = self._services
-        outage = OutageLimit(services.name)
+        outage = OutageLimit(services.presence.name)
         reports: list[Report] = []
-        claims: list[ExecutionKey] = []
+        claims: list[Claim] = []
         begun: list[Begun] = []
         try:
             while True:
                 reports += self._next_reports(reports)
                 claims, self._claims = claims + self._claims, []
                 try:
-                    async with self._lock:
-                        if await self._commit_once(reports, claims, begun):
-                            break
+                    if await self._commit_once(reports, claims, begun):
+                        break
                     outage.end()
                 except (ReadFailedError, WriteFailedError, DurabilityError, EpochChangedError) as error:
                     # An OutcomeUnknownError is a WriteFailedError too, and needs no other treatment: if the commit did
@@ -146,11 +142,11 @@ class RunDriver:
                     reports = self._without_the_unsettled(reports, error)
         finally:
             # each claim came with a slot, and the others took theirs when they were decided
-            with_slots = set(claims)
+            with_slots = {claim.key for claim in claims}
             services.slots.give_back(len(claims) - sum(one.held.key in with_slots for one in begun))
             failed, self._failed = self._failed, {}
             for attempt in failed.values():
-                log_failure(services.name, self._run_id, attempt)
+                log_failure(services.presence.name, self._run_id, attempt)
         for one in begun:
             self._begin(one)
 
@@ -177,7 +173,7 @@ class RunDriver:
         reason = bounded(f"its outcome cannot be settled: {type(error).__name__}: {error}")
         return [reports[0]._replace(outcome=Failed(reason, retryable=False), is_replaced=True)]
 
-    async def _commit_once(self, reports: list[Report], claims: list[ExecutionKey], begun: list[Begun]) -> bool:
+    async def _commit_once(self, reports: list[Report], claims: list[Claim], begun: list[Begun]) -> bool:
         """Whether all that was told is decided or written down; False if the run has changed: it is read again."""
         services = self._services
         looks = self._look_again
@@ -191,7 +187,7 @@ class RunDriver:
         self._view = view
         unsure, self._unsure = self._unsure, {}
         claimed = [key for key, execution in unsure.items() if view.executions.get(key) == execution]
-        services.slots.take(len(set(claimed).difference(claims)))
+        services.slots.take(len(set(claimed).difference(claim.key for claim in claims)))
         begun += self._begun(view, definition, claimed)
         self._leads |= looks
         only_notes = not self._leads and bool(reports or claims)
@@ -215,7 +211,7 @@ class RunDriver:
         self,
         transition: Transition,
         claimed: Sequence[ExecutionKey],
-        claims: Sequence[ExecutionKey],
+        claims: Sequence[Claim],
         definition: MobDefinition,
         begun: list[Begun],
     ) -> bool:
@@ -223,12 +219,12 @@ class RunDriver:
         # A lost compare means that the decision was made on a run that has changed. It is never sent again as it was:
         # the run is read and decided anew, and often nothing is left to do.
         services = self._services
-        extra = len(set(claimed).difference(claims))  # of the others the slots are taken already
+        extra = len(set(claimed).difference(claim.key for claim in claims))  # of the others the slots are taken already
         services.slots.take(extra)
         self._unsure = {key: transition.executions[key] for key in claimed}
         committed = False
         try:
-            committed = await services.store.commit(transition)
+            committed = await services.store.commit(replace(transition, by=services.presence.id))
             self._unsure = {}
         finally:
             if not committed:
@@ -247,21 +243,32 @@ class RunDriver:
         """Whether another worker has been at the run a moment ago."""
         return self._shared_until is not None and self._services.clock.now() < self._shared_until
 
-    def _claimant(self) -> Claimant:
-        services = self._services
-        return Claimant(services.name, services.lease, services.slots.free, not self._is_shared, services.serves)
+    def _claimant(self, view: RunView) -> Claimant:
+        services, run = self._services, view.run
+        return Claimant(
+            services.presence.id,
+            services.slots.free,
+            not self._is_shared,
+            lambda role: services.serves(Queue(run.mob_id, role, view.launch.release or "")),
+        )
 
     def _noted(
-        self, view: RunView, definition: MobDefinition, reports: Sequence[Report], claims: Sequence[ExecutionKey]
+        self, view: RunView, definition: MobDefinition, reports: Sequence[Report], claims: Sequence[Claim]
     ) -> Decision:
         return note(
-            view, definition, reports=reports, claims=claims, claimant=self._claimant(), machine=self._machine_of(view)
+            view,
+            definition,
+            reports=reports,
+            claims=claims,
+            claimant=self._claimant(view),
+            random=self._services.random,
+            machine=self._machine_of(view),
         )
 
     def _decided(
-        self, view: RunView, definition: MobDefinition, reports: Sequence[Report], claims: Sequence[ExecutionKey]
+        self, view: RunView, definition: MobDefinition, reports: Sequence[Report], claims: Sequence[Claim]
     ) -> Decision:
-        claimant, random = self._claimant(), self._services.random
+        claimant, random = self._claimant(view), self._services.random
         return decide(
             view,
             definition,
@@ -282,7 +289,9 @@ class RunDriver:
         view = await services.store.load(self._run_id)
         if view is not None:
             services.clock.observe(view.now)
-            if any(one.lease is not None and one.lease.owner != services.name for one in view.executions.values()):
+            if any(
+                one.lease is not None and one.lease.owner != services.presence.id for one in view.executions.values()
+            ):
                 self._shared_until = view.now + SHARED
         return view
 
@@ -299,21 +308,6 @@ class RunDriver:
         ]
 
     def _held(self, view: RunView, key: ExecutionKey, execution: Execution, lease: Lease) -> LeasedExecution:
-        services = self._services
-        return LeasedExecution(
-            services.store,
-            self._run_id,
-            key,
-            execution,
-            lease,
-            services.lease,
-            view.now,
-            self._lock,
-            partial(self._renewed, key),
-        )
-
-    def _renewed(self, key: ExecutionKey, execution: Execution | None) -> None:
-        if execution is None:
-            self._view = None
-        elif self._view is not None and key in self._view.executions:
-            self._view = replace(self._view, executions={**self._view.executions, key: execution})
+        run_id, presence = self._run_id, self._services.presence
+        now = view.now.timestamp()
+        return LeasedExecution(run_id, key, execution, lease, now, lambda: presence.holds(run_id, key))

@@ -24,7 +24,13 @@ def settle_execution(
     match outcome:
         case Succeeded(output):
             builder.close(
-                key, status=ExecutionStatus.COMPLETED, output=output, failure=None, error_class=None, detail=None
+                key,
+                status=ExecutionStatus.COMPLETED,
+                suspect=False,
+                output=output,
+                failure=None,
+                error_class=None,
+                detail=None,
             )
             builder.row(step_id, key.target, StepRunStatus.COMPLETED, output)
             builder.tell(StepTargetCompleted(run_id=run_id, step_id=step_id, target=target(key.target)))
@@ -53,6 +59,7 @@ def _fail(builder: TransitionBuilder, key: ExecutionKey, execution: Execution, f
         builder.close(
             key,
             status=ExecutionStatus.WAITING,
+            suspect=False,
             attempt=execution.attempt + 1,
             failure=None,
             due_at=builder.now + pause,

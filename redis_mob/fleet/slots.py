@@ -9,15 +9,26 @@ class Slots:
     """Counts free slots. One is taken before an execution is claimed, and given back when its handler has ended."""
 
     def __init__(self, number: int) -> None:
+        self.number = number
+        self.reserved = 0
+        """Slots that are kept for executions which were taken from the schedule, as soon as they are given back."""
+        self.is_closed = False
+        """Whether nothing more begins, for the worker leaves."""
+        self.is_one_alone = False
+        """Whether nothing more begins for now, for what is under way is to be alone."""
         self._free = number
-        self._closed = False
         self.given_back = asyncio.Event()
         """Set when a slot is free again; who waits for it clears it before."""
 
     @property
     def free(self) -> int:
-        """How many slots may be taken; none once the worker begins nothing more."""
-        return 0 if self._closed else max(self._free, 0)
+        """How many slots may be taken beside those that are reserved."""
+        return max(self.unused - self.reserved, 0)
+
+    @property
+    def unused(self) -> int:
+        """How many slots may be taken."""
+        return 0 if self.is_closed or self.is_one_alone else max(self._free, 0)
 
     def take(self, number: int) -> None:
         """Take slots."""
@@ -28,7 +39,3 @@ class Slots:
         if number:
             self._free += number
             self.given_back.set()
-
-    def close(self) -> None:
-        """Let nothing more begin."""
-        self._closed = True

@@ -96,8 +96,8 @@ class StepContext:
     deadline: datetime
     cancelled: asyncio.Event = field(repr=False)
     heartbeat: Callable[[], Awaitable[bool]] = field(repr=False)
-    """Renews the lease now; False means that it is lost. Workers do this by themselves, so it is for tests of the
-    lease before something costly."""
+    """Asks the storage whether the execution is still this worker's; False means that it was taken over or canceled.
+    Workers learn that by themselves; this is for what is costly and must not be done in vain."""
     previous_failure: PreviousFailure | None = None
 
 

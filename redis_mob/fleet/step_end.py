@@ -40,8 +40,8 @@ def skip_step(builder: TransitionBuilder, frame_id: str, node_id: str, step_id: 
 def cancel_open(builder: TransitionBuilder, node: tuple[str, str] | None = None) -> None:
     """Cancel the open executions of one node (frame id, node id), or all of the run.
 
-    Their leases end in this commit. The workers that hold them learn it from their next renewal, which loses its
-    compare, and cancel their handlers; a result that comes before is refused by its fencing token.
+    Their leases end in this commit. The workers that hold them are told, and cancel their handlers; a result that comes
+    before is refused by its fencing token.
     """
     if node is None:
         executions = list(builder.executions())

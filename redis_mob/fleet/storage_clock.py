@@ -28,3 +28,8 @@ class StorageClock:
     def now(self) -> datetime:
         """The estimated time; something must have been observed."""
         return datetime.fromtimestamp(asyncio.get_running_loop().time() + self._offset, UTC)
+
+
+def utc_now() -> datetime:
+    """The time of this host, which is for people to read: nothing is decided by it."""
+    return datetime.now(UTC)

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import socket
 from collections import deque
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from random import Random
 from typing import Any
-from uuid import uuid4
 
-from redis_mob.codec.arguments import integer, optional_instance, optional_text
+from redis_mob.codec.arguments import integer, optional_instance, optional_text, texts
 from redis_mob.contracts import ExecutionStore, WakeUp
 from redis_mob.errors import HandlerError, MobStoreError, shown
 from redis_mob.fleet.definitions import Definitions
@@ -24,12 +21,14 @@ from redis_mob.fleet.engine import Report
 from redis_mob.fleet.executor import execute
 from redis_mob.fleet.lease import DEFAULT_LEASE, LeaseLostError, checked_lease
 from redis_mob.fleet.outage import OutageLimit
+from redis_mob.fleet.presence import Presence, worker_name
 from redis_mob.fleet.run_driver import Begun, RunDriver, Services
 from redis_mob.fleet.slots import Slots
 from redis_mob.fleet.step_context import Handler, handler_for
 from redis_mob.fleet.storage_clock import StorageClock
-from redis_mob.models.execution import ExecutionKey
-from redis_mob.models.transition import DueWork
+from redis_mob.fleet.takeover import is_to_be_alone
+from redis_mob.models.execution import Claim, ExecutionKey, HowLost, Serves
+from redis_mob.models.transition import DueExecution, DueWork
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 
 RUNS_AT_ONCE = 8
@@ -41,12 +40,13 @@ MOST_RUNS = 64
 KNOWN_RUNS = 256
 """Runs that a worker remembers, so that it need not read them again."""
 
+SHARE_OF_OTHERS = 4
+"""Of so many slots one is kept for what waits in the schedule while all are taken."""
+
+SHARE_SECONDS = 0.25
+"""How long what waits is left to other workers, before this one takes a part of it beyond its free slots."""
+
 _log = logging.getLogger(__name__)
-
-
-def worker_name() -> str:
-    """A name that no other worker has, and that tells where it runs."""
-    return f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
 
 
 @dataclass(slots=True)
@@ -65,10 +65,11 @@ class _Run:
 
 
 class Worker:
-    """Serves all runs of a namespace: advances them, and executes the steps whose roles it has handlers for.
+    """Serves runs of a namespace: advances them, and executes the steps whose roles it has handlers for.
 
-    `lease` is how long its executions stay hidden from others when it is lost; a pause of the process that is longer
-    costs a takeover.
+    It executes steps of these `mobs`, of all if it is None, in runs that ask for no release, and for its own `release`.
+    `lease` is how long what it executes stays hidden from others when it is lost. A thread renews it; a process that
+    stands still for longer loses what it executes to others.
     Raises ValidationError for a lease below 0.1 seconds or a concurrency below 1.
     """
 
@@ -80,51 +81,104 @@ class Worker:
         lease: timedelta = DEFAULT_LEASE,
         concurrency: int = 16,
         name: str | None = None,
+        mobs: Iterable[str] | None = None,
+        release: str | None = None,
         random: Random | None = None,
     ) -> None:
         self._executions = executions
         self._handlers = handlers
         concurrency = integer("concurrency", concurrency, least=1)
         self._name = optional_text("name", name) or worker_name()
+        self._serves = Serves(
+            mobs=None if mobs is None else frozenset(texts("mobs", mobs)),
+            roles=None if "*" in handlers else frozenset(handlers),
+            release=optional_text("release", release) or "",
+        )
+        self._lease = checked_lease(lease)
+        self._presence = Presence(executions, self._name, self._serves, concurrency, self._lease)
         self._services = Services(
             store=executions,
             definitions=Definitions(executions),
             clock=StorageClock(),
             slots=Slots(concurrency),
-            name=self._name,
-            lease=checked_lease(lease),
-            serves=lambda role: handler_for(handlers, role) is not None,
+            presence=self._presence,
+            serves=self._serves.includes,
             random=random or Random(),  # noqa: S311  # spreads retries, guards nothing
         )
         self._runs: dict[str, _Run] = {}
         self._driving: set[asyncio.Task[None]] = set()
-        self._waiting: deque[tuple[str, ExecutionKey]] = deque()
-        self._at_work: set[asyncio.Task[None]] = set()
+        self._waiting: deque[DueExecution] = deque()
+        self._suspect: tuple[str, ExecutionKey] | None = None
+        """The suspect that was taken or is under way: beside it no other one is."""
+        self._more_wait = False
+        self._executing: set[asyncio.Task[None]] = set()
         self._threads = ThreadPoolExecutor(max_workers=concurrency, thread_name_prefix="redis-mob-step")
 
-    async def run(self, stop: asyncio.Event | None = None) -> None:
-        """Work until `stop` is set, then let the executions under way come to their end.
+    async def run(self, stop: asyncio.Event | None = None, drain_timeout: timedelta | None = None) -> None:
+        """Work until `stop` is set, then let the executions under way come to their end, and hand back the others.
 
+        They have until `drain_timeout`, as long as they like if it is None. A worker that is cancelled hands back what
+        it executes at once. What is handed back begins again on another worker, with the same attempt.
         Raises the storage's error when it has failed for 15 seconds on end.
         """
         stop = optional_instance("stop", stop, asyncio.Event) or asyncio.Event()
+        outage = OutageLimit(self._name)
         try:
-            async with self._executions.listen() as wake_up:
-                await self._loop(wake_up, stop)
-            self._services.slots.close()
-            # Leaving at once would be safe too, but would leave these executions to a takeover, a whole lease later.
-            while self._at_work:
-                await asyncio.wait(self._at_work)
+            async with self._executions.listen(serves=self._serves) as wake_up:
+                while not stop.is_set():
+                    try:
+                        async with self._presence.known() as lost:
+                            await self._live(wake_up, stop, lost, outage, drain_timeout)
+                    except MobStoreError as error:
+                        outage.bear(error)
+                        await asyncio.sleep(SWEEP_SECONDS)
         finally:
-            for task in self._at_work:
-                task.cancel()
-            await asyncio.gather(*self._at_work, return_exceptions=True)
+            await self._give_up(self._executing | self._driving)
             # A thread cannot be stopped; waiting for a handler that ignores `cancelled` could last for ever.
             self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _loop(self, wake_up: WakeUp, stop: asyncio.Event) -> None:
-        outage = OutageLimit(self._name)
-        while not stop.is_set():
+    async def _live(
+        self,
+        wake_up: WakeUp,
+        stop: asyncio.Event,
+        lost: asyncio.Event,
+        outage: OutageLimit,
+        drain_timeout: timedelta | None,
+    ) -> None:
+        """Work under one lease, until that is lost or `stop` is set."""
+        try:
+            await self._loop(wake_up, stop, lost, outage)
+            if stop.is_set():
+                await self._drain(drain_timeout)
+        except BaseException:
+            # before the lease ends: what still runs would be handed back, and run twice at a time
+            await self._give_up(self._executing | self._driving)
+            raise
+
+    async def _drain(self, timeout: timedelta | None) -> None:
+        self._services.slots.is_closed = True
+        deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout.total_seconds()
+        while self._executing or self._driving:
+            left = None if deadline is None else max(deadline - asyncio.get_running_loop().time(), 0.0)
+            done, _ = await asyncio.wait(
+                self._executing | self._driving, timeout=left, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not done:
+                _log.warning(
+                    "worker %s: %d executions have not ended in time; they are handed back",
+                    self._name,
+                    len(self._executing),
+                )
+                await self._give_up(set(self._executing))
+                deadline = None  # what is left are commits, which are bounded
+
+    async def _give_up(self, tasks: set[asyncio.Task[None]]) -> None:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _loop(self, wake_up: WakeUp, stop: asyncio.Event, lost: asyncio.Event, outage: OutageLimit) -> None:
+        while not (stop.is_set() or lost.is_set()):
             try:
                 pause = await self._take_and_start()
                 outage.end()
@@ -132,15 +186,12 @@ class Worker:
                 outage.bear(error)
                 pause = SWEEP_SECONDS
             if pause > 0:
-                await self._wait(wake_up, stop, pause)
+                await self._wait(wake_up, (stop, lost, self._services.slots.given_back), pause)
 
-    async def _wait(self, wake_up: WakeUp, stop: asyncio.Event, pause: float) -> None:
-        """Until a wake-up comes, a slot is given back, or it is time to look again."""
-        waiters: set[asyncio.Task[Any]] = {
-            asyncio.create_task(wake_up.wait(pause)),
-            asyncio.create_task(stop.wait()),
-            asyncio.create_task(self._services.slots.given_back.wait()),
-        }
+    async def _wait(self, wake_up: WakeUp, events: Iterable[asyncio.Event], pause: float) -> None:
+        """Until a wake-up comes, something happens here, or it is time to look again."""
+        waiters: set[asyncio.Task[Any]] = {asyncio.create_task(event.wait()) for event in events}
+        waiters.add(asyncio.create_task(wake_up.wait(pause)))
         try:
             await asyncio.wait(waiters, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -150,39 +201,50 @@ class Worker:
 
     async def _take_and_start(self) -> float:
         """Take what is due and start on it; returns for how many seconds there is nothing else to do."""
-        services = self._services
-        services.slots.given_back.clear()
+        services, slots = self._services, self._services.slots
+        slots.given_back.clear()
         self._claim_waiting()
+        wanted = slots.free
+        if self._more_wait and not self._waiting and not (slots.is_closed or slots.is_one_alone):
+            # Drivers begin what their own runs dispatch, in slots that become free. A part of these is kept for what
+            # waits in the schedule, or a large run would keep all others waiting.
+            wanted = max(wanted, slots.number // SHARE_OF_OTHERS, 1)
         work = await self._executions.take_due(
             # Runs are looked after also while all slots are taken: a cancellation or a deadline waits for no handler.
             max_runs=RUNS_AT_ONCE if len(self._driving) < MOST_RUNS else 0,
-            max_executions=0 if self._waiting else services.slots.free,
-            keep=services.lease,
-            roles=None if "*" in self._handlers else list(self._handlers),
+            max_executions=wanted,
+            max_suspects=0 if self._suspect else 1,
+            keep=self._lease,
+            serves=self._serves,
         )
         services.clock.observe(work.now)
+        self._more_wait = work.more
         # Taking hides an entry from other workers for the length of a lease. That spreads the work and protects
         # nothing: if an entry is taken twice, because this worker was slow, both try to commit, and one loses.
         for run_id in work.runs:
             run = self._run(run_id)
             run.driver.look_again()
             self._drive(run)
+        for due in work.executions:
+            if due.loss is not None and due.loss.how is not HowLost.HANDED_BACK:
+                self._suspect = (due.run_id, due.key)
         self._waiting.extend(work.executions)
         self._claim_waiting()
         return 0.0 if work.runs or work.executions else _pause(work)
 
     def _claim_waiting(self) -> None:
-        """Claim what was taken, as far as there are slots.
+        """Claim what was taken, as far as there are slots; the next ones that are given back are for the others.
 
-        A driver may have begun something in these slots while the storage answered. Then the others wait for the next
-        ones; if that takes longer than they are hidden, another worker has them.
+        If that takes longer than they are hidden, another worker has them.
         """
-        while self._waiting and self._services.slots.free:
-            run_id, key = self._waiting.popleft()
-            self._services.slots.take(1)
-            run = self._run(run_id)
-            run.driver.claim(key)
+        slots = self._services.slots
+        while self._waiting and slots.unused:
+            due = self._waiting.popleft()
+            slots.take(1)
+            run = self._run(due.run_id)
+            run.driver.claim(Claim(due.key, due.loss))
             self._drive(run)
+        slots.reserved = len(self._waiting)
 
     def _run(self, run_id: str) -> _Run:
         run = self._runs.pop(run_id, None)
@@ -199,45 +261,65 @@ class Worker:
     def _drive(self, run: _Run) -> None:
         """Let the driver of a run decide on what it was told, unless it is at it already."""
         if run.driving is None:
-            run.driving = self._start(run.driver.drive())
-            self._driving.add(run.driving)
-            run.driving.add_done_callback(lambda task: self._driven(run, task))
+            run.driving = self._start(run.driver.drive(), self._driving)
+            run.driving.add_done_callback(lambda _: self._driven(run))
 
-    def _driven(self, run: _Run, task: asyncio.Task[None]) -> None:
-        self._driving.discard(task)
+    def _driven(self, run: _Run) -> None:
         run.driving = None
+        self._forget_suspect(run.run_id)
         if run.driver.has_news:
             self._drive(run)
         elif run.is_idle and not run.driver.is_under_way:
             del self._runs[run.run_id]
 
+    def _forget_suspect(self, run_id: str) -> None:
+        """The suspect of this run is no longer under way, or was not claimed."""
+        suspect = self._suspect
+        if suspect is not None and suspect[0] == run_id and not self._presence.is_executing(*suspect):
+            waits = any((due.run_id, due.key) == suspect for due in self._waiting)
+            self._suspect = suspect if waits else None
+
     def _begin(self, run: _Run, begun: Begun) -> None:
         run.executing += 1
-        self._start(self._execute(run, begun))
+        self._presence.add(begun.held)
+        self._start(self._execute(run, begun), self._executing)
 
     async def _execute(self, run: _Run, begun: Begun) -> None:
-        held = begun.held
+        held, slots = begun.held, self._services.slots
+        is_alone = is_to_be_alone(held.execution)
         try:
             handler = handler_for(self._handlers, held.execution.role)
             if handler is None:
                 raise HandlerError(f"role {shown(held.execution.role)} has no handler")
+            if is_alone:
+                slots.is_one_alone = True
+                await self._others_ended(held.seconds_left() / 2)
             outcome = await execute(held, begun.run, begun.visible, handler, self._threads)
             run.driver.report(Report(held.key, held.lease.fencing_token, outcome))
         except LeaseLostError:
-            _log.info("worker %s lost its lease on %s of run %s", self._name, held.key, run.run_id)
+            _log.info("worker %s lost %s of run %s: it was taken over or canceled", self._name, held.key, run.run_id)
         finally:
+            if is_alone:
+                slots.is_one_alone = False
             run.executing -= 1
-            self._services.slots.give_back()
+            self._presence.remove(held)
+            slots.give_back()
             self._drive(run)
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    async def _others_ended(self, timeout: float) -> None:
+        """Wait until nothing else is executed here, as long as that may take."""
+        others = self._executing - {asyncio.current_task()}
+        if others:
+            await asyncio.wait(others, timeout=max(timeout, 0.0))
+
+    def _start(self, work: Coroutine[Any, Any, None], among: set[asyncio.Task[None]]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
-        self._at_work.add(task)
-        task.add_done_callback(self._ended)
+        among.add(task)
+        task.add_done_callback(lambda ended: self._ended(ended, among))
         return task
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._at_work.discard(task)
+    def _ended(self, task: asyncio.Task[None], among: set[asyncio.Task[None]]) -> None:
+        among.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             # The entry that the task was about becomes due again by itself, so that nothing is lost with the task. The
             # worker goes on: an error in one run must not stop the work on the others.
@@ -246,7 +328,9 @@ class Worker:
 
 
 def _pause(work: DueWork) -> float:
-    due = [at for at in (work.next_run_at, work.next_execution_at) if at is not None]
+    times = (work.next_run_at, work.next_execution_at, work.next_loss_at)
+    due = [at for at in times if at is not None]
+    longest = SHARE_SECONDS if work.more else SWEEP_SECONDS
     if not due:
-        return SWEEP_SECONDS
-    return min(max((min(due) - work.now).total_seconds(), 0.0), SWEEP_SECONDS)
+        return longest
+    return min(max((min(due) - work.now).total_seconds(), 0.0), longest)

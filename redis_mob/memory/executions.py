@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from redis_mob.codec import ledgers
-from redis_mob.codec.arguments import duration, instance, integer, text, texts
+from redis_mob.codec.arguments import duration, flag, instance, integer, moment, optional_integer, text
 from redis_mob.codec.events import EncodedEvent, encode_new_event
-from redis_mob.codec.executions import (
-    checked_key,
-    claimable,
-    encode_definition,
-    encode_execution,
-    encode_launch,
-)
+from redis_mob.codec.executions import encode_definition, encode_launch
 from redis_mob.codec.runs import encode_run
+from redis_mob.codec.schedule import encode_worker
+from redis_mob.codec.schedule import worker_id as checked_worker_id
 from redis_mob.codec.transitions import check_transition, require_encodable
 from redis_mob.contracts import ExecutionStore, WakeUp
 from redis_mob.errors import NotFoundError, shortened
 from redis_mob.memory import run_changes as changes
 from redis_mob.memory.namespace import Access, Namespace
 from redis_mob.memory.run_lookup import existing_run, run_key
+from redis_mob.memory.schedule import Schedule
 from redis_mob.models import MobDefinition, MobRun, MobRunStatus
-from redis_mob.models.execution import Execution, ExecutionKey, RunLaunch
+from redis_mob.models.execution import EVERYTHING, Execution, ExecutionKey, Queue, RunLaunch, Serves
 from redis_mob.models.transition import DueWork, RunView, Transition
-from redis_mob.notifications.run_messages import about, run_message
+from redis_mob.models.worker import RENEWALS_PER_LEASE, LiveWorker, WorkerRecord
+from redis_mob.notifications.run_messages import about, messages_of, run_message
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 
 T = TypeVar("T")
@@ -40,18 +39,26 @@ class MemoryExecutionStore(ExecutionStore):
     def __init__(self, access: Access) -> None:
         self._access = access
 
-    async def start_run(self, run: MobRun, launch: RunLaunch, definition: MobDefinition) -> bool:
+    async def start_run(
+        self, run: MobRun, launch: RunLaunch, definition: MobDefinition, *, at: datetime | None = None
+    ) -> bool:
         content = self._access.content
         encode_run(run)
         encode_launch(launch)
         _, encoded = encode_definition(definition)
+        begins = None if at is None else moment("at", at)
         if run.run_id in content.runs:
             return False
         stored, now = changes.copied(run), content.clock.now()
+        now = now if begins is None else max(now, begins)
         content.definitions.setdefault(launch.definition, encoded)
         content.launches[run.run_id] = (changes.copied(launch), now)
         content.runs[run.run_id] = stored
         content.due_runs[run.run_id] = now
+        flow = definition.flows.get(run.flow_id)
+        for role in sorted({step.role for step in flow.steps.values()}) if flow else ():
+            queue = Queue(run.mob_id, role, launch.release or "")
+            content.schedule.queues[queue] = launch.max_concurrency.get(role)
         content.run_wake_ups.send(run_message(run.run_id, is_due=True))
         return True
 
@@ -106,24 +113,15 @@ class MemoryExecutionStore(ExecutionStore):
             if run_id not in content.runs_in_hand or content.due_runs.get(run_id, now) <= now:
                 content.due_runs[run_id] = now
         for key, execution in executions.items():
-            _set_time(content.due_executions, (run_id, key), execution.claimable_at)
+            launch = transition.before.launch
+            content.schedule.move(Schedule.entry(run.mob_id, run_id, key, execution, launch), execution, now)
         content.log.append([*events, *(event for event in endings if not content.log.has_ended(event))], now)
-        due = [content.due_runs.get(run_id), *(execution.claimable_at for execution in executions.values())]
-        is_due = any(at is not None and at < now + timedelta(seconds=SWEEP_SECONDS) for at in due)
-        content.run_wake_ups.send(run_message(run_id, is_due=is_due))
-        return True
-
-    async def renew_lease(self, run_id: str, key: ExecutionKey, *, expected: Execution, next: Execution) -> bool:
-        await _let_others_run()
-        content, run_id = self._access.content, run_key(run_id)
-        key = checked_key(key)
-        encode_execution(instance("expected", expected, Execution))
-        encode_execution(claimable("next", next))
-        held = content.executions.get(run_id, {})
-        if not changes.may_change(content.runs.get(run_id), MobRunStatus.RUNNING) or not _same(held.get(key), expected):
-            return False
-        held[key] = changes.copied(next)
-        _set_time(content.due_executions, (run_id, key), next.claimable_at)
+        at = content.due_runs.get(run_id)
+        content.run_wake_ups.send(
+            run_message(run_id, is_due=at is not None and at < now + timedelta(seconds=SWEEP_SECONDS))
+        )
+        for message in messages_of(transition):
+            content.run_wake_ups.send(message)
         return True
 
     async def request_cancel(self, run_id: str) -> bool:
@@ -142,34 +140,100 @@ class MemoryExecutionStore(ExecutionStore):
         return None if run is None else run.status
 
     async def take_due(
-        self, *, max_runs: int, max_executions: int, keep: timedelta, roles: Sequence[str] | None = None
+        self,
+        *,
+        max_runs: int,
+        max_executions: int,
+        keep: timedelta,
+        serves: Serves = EVERYTHING,
+        max_suspects: int | None = None,
     ) -> DueWork:
         await _let_others_run()
         content = self._access.content
-        most_runs, most_executions = integer("max_runs", max_runs), integer("max_executions", max_executions)
-        hidden, roles = duration("keep", keep), None if roles is None else texts("roles", roles)
-        now = content.clock.now()
-        served = [
-            (run_id, key)
-            for run_id, key in content.due_executions
-            if roles is None or content.executions[run_id][key].role in roles
-        ]
+        most_runs, most_executions = integer("max_runs", max_runs), max(integer("max_executions", max_executions), 0)
+        most_suspects = optional_integer("max_suspects", max_suspects)
+        hidden, serves = duration("keep", keep), instance("serves", serves, Serves)
+        now, schedule = content.clock.now(), content.schedule
+        if schedule.let_go_of_expired(now):
+            content.run_wake_ups.send()
+        schedule.queue_due(now)
         runs = _take(content.due_runs, list(content.due_runs), most_runs, now, hidden)
         content.runs_in_hand.update(runs)
-        executions = _take(content.due_executions, served, most_executions, now, hidden)
+        suspects = most_executions if most_suspects is None else max(most_suspects, 0)
+        executions, more = schedule.take(serves, most_executions, suspects, now, hidden)
         return DueWork(
             runs=runs,
             executions=executions,
             now=now,
             next_run_at=_next_of(content.due_runs, now),
-            next_execution_at=_next_of(content.due_executions, now),
+            next_execution_at=schedule.next_at(now),
+            next_loss_at=min((worker.expires_at for worker in schedule.workers.values()), default=None),
+            more=more,
         )
 
+    async def join_workers(self, worker: WorkerRecord, lease: timedelta) -> None:
+        content = self._access.content
+        encode_worker(worker)
+        content.schedule.join(worker, content.clock.now() + duration("lease", lease))
+
+    async def renew_worker(self, worker: WorkerRecord, lease: timedelta) -> bool:
+        encode_worker(worker)
+        return _renew(self._access.content, worker, duration("lease", lease))
+
     @asynccontextmanager
-    async def listen(self, run_id: str | None = None) -> AsyncGenerator[WakeUp]:
+    async def keep_alive(
+        self, worker: WorkerRecord, lease: timedelta, on_loss: Callable[[], None]
+    ) -> AsyncGenerator[None]:
+        content, loop, stop = self._access.content, asyncio.get_running_loop(), threading.Event()
+
+        def keep() -> None:
+            while not stop.wait(lease.total_seconds() / RENEWALS_PER_LEASE):
+                if not _renew(content, worker, lease):
+                    with suppress(RuntimeError):  # the loop may be over already
+                        loop.call_soon_threadsafe(on_loss)
+                    return
+
+        thread = threading.Thread(target=keep, name="redis-mob-lease", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+    async def leave_workers(self, worker_id: str, *, is_orderly: bool = True) -> bool:
+        content, name = self._access.content, checked_worker_id(worker_id)
+        orderly = flag("is_orderly", is_orderly)
+        if name not in content.schedule.workers:
+            return False
+        if content.schedule.leave(name, content.clock.now(), is_orderly=orderly):
+            content.run_wake_ups.send()
+        return True
+
+    async def workers(self) -> tuple[LiveWorker, ...]:
+        content = self._access.content
+        now, workers = content.clock.now(), sorted(content.schedule.workers.values(), key=lambda one: one.expires_at)
+        return tuple(LiveWorker(one.record, one.expires_at) for one in workers if one.expires_at > now)
+
+    async def held(self, worker_id: str) -> frozenset[tuple[str, ExecutionKey]]:
+        entries = self._access.content.schedule.held(checked_worker_id(worker_id))
+        return frozenset((entry.run_id, entry.key) for entry in entries)
+
+    @asynccontextmanager
+    async def listen(
+        self, run_id: str | None = None, *, serves: Serves | None = None, worker_id: str | None = None
+    ) -> AsyncGenerator[WakeUp]:
         run = None if run_id is None else run_key(run_id)
-        with self._access.content.run_wake_ups.listen(about(run)) as wake_up:
+        with self._access.content.run_wake_ups.listen(about(run, serves, worker_id)) as wake_up:
             yield wake_up
+
+
+def _renew(content: Namespace, worker: WorkerRecord, lease: timedelta) -> bool:
+    """Give a worker a longer lease, also from another thread: one assignment to an object that is there or not."""
+    known = content.schedule.workers.get(worker.id)
+    if known is not None:
+        known.expires_at = content.clock.now() + lease
+    return known is not None
 
 
 async def _let_others_run() -> None:

@@ -11,6 +11,7 @@ from redis_mob.memory.clock import Clock
 from redis_mob.memory.config_documents import ConfigDocuments
 from redis_mob.memory.event_log import EventLog
 from redis_mob.memory.revisions import RevisedDocuments
+from redis_mob.memory.schedule import Schedule
 from redis_mob.memory.wake_ups import MemoryWakeUps
 from redis_mob.models import MobRun
 from redis_mob.models.execution import Execution, ExecutionKey, RunLaunch
@@ -40,8 +41,7 @@ class Namespace:
         """How many decisions there were on each run: its version."""
         self.reports: Counter[str] = Counter()
         """How many outcomes of each run were reported without a decision."""
-        self.due_executions: dict[tuple[str, ExecutionKey], datetime] = {}
-        """When which execution may be claimed."""
+        self.schedule = Schedule()
         self.run_wake_ups = MemoryWakeUps()
         self.specs = RevisedDocuments()
         self.profiles = RevisedDocuments()

@@ -207,6 +207,11 @@ def is_none(value: object) -> bool:
     return value is None
 
 
+def is_empty(value: object) -> bool:
+    """The same for what is None, false, zero, or has no items."""
+    return not value
+
+
 RunId = Annotated[str, BeforeValidator(canonical_run_id)]
 """Text of a UUID; read in any spelling, written lower-case and hyphenated."""
 

@@ -102,7 +102,12 @@ class SupervisorSpec(Model):
 
 
 class LimitsSpec(Model):
-    """Bounds of every run; None leaves the default. Times are in milliseconds; for the last three 0 means no bound."""
+    """Bounds of every run; None leaves the default. Times are in milliseconds; for `max_active_nodes`,
+    `max_active_frames` and `max_frame_depth` 0 means no bound.
+
+    `max_concurrency` says for a role how many of its executions may be under way at a time, in all runs of the mob and
+    on all workers together.
+    """
 
     max_flow_duration_ms: U64 | None = None
     max_step_retries: U32 | None = None
@@ -111,6 +116,7 @@ class LimitsSpec(Model):
     max_active_nodes: U64 | None = None
     max_active_frames: U64 | None = None
     max_frame_depth: U64 | None = None
+    max_concurrency: SortedDict[U64] | None = Field(default=None, exclude_if=is_none)
 
 
 class NoSpawnPolicy(Model):

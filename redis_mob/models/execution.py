@@ -10,8 +10,23 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from redis_mob.models.base import U32, U64, Items, JsonValue, Model, SortedDict, SortedSet, Timestamp, WireEnum, is_none
+from redis_mob.models.base import (
+    U32,
+    U64,
+    Items,
+    JsonValue,
+    Model,
+    SortedDict,
+    SortedSet,
+    Timestamp,
+    WireEnum,
+    is_empty,
+    is_none,
+)
 from redis_mob.models.flow_spec import Message
+
+MOST_PRIORITY = 63
+"""The greatest priority of a run; the least is as far below 0."""
 
 END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC)
 
@@ -42,16 +57,81 @@ class ExecutionKey(NamedTuple):
     target: str
 
 
-class Lease(Model):
-    """The right of one worker to execute, until it expires by the server's clock.
+class Queue(NamedTuple):
+    """Where executions of a role of a mob wait: of one release if their run asks for it, else of none ('')."""
 
-    `fencing_token` is greater than that of every earlier owner: a result is taken only from the latest.
+    mob_id: str
+    role: str
+    release: str = ""
+
+
+class Serves(NamedTuple):
+    """Which queues a worker serves: of which mobs and roles, None for all of them; of no release, and of its own."""
+
+    mobs: frozenset[str] | None = None
+    roles: frozenset[str] | None = None
+    release: str = ""
+
+    def includes(self, queue: Queue) -> bool:
+        """Whether the executions in a queue are for this worker."""
+        return (
+            (self.mobs is None or queue.mob_id in self.mobs)
+            and (self.roles is None or queue.role in self.roles)
+            and queue.release in ("", self.release)
+        )
+
+
+EVERYTHING = Serves()
+"""All queues of runs that ask for no release."""
+
+
+class Lease(Model):
+    """The right of one worker to execute; it is good as long as the worker's own lease is.
+
+    `fencing_token` is greater than that of every earlier owner: a result is taken only from the latest. `deadline` is
+    when the execution is out of time. Releases before 0.2 gave each execution a lease of its own, which expired.
     """
 
     owner: str
     fencing_token: U64
-    expires_at: Timestamp
+    expires_at: Timestamp | None = Field(default=None, exclude_if=is_none)
     deadline: Timestamp
+
+
+class HowLost(WireEnum):
+    """How a worker lost an execution, as lua/lib/worker_loss writes it.
+
+    It stopped renewing its lease, and held this execution alone; or this one was the only suspect among those that it
+    held; or others may as well have been the cause. Or it handed the execution back; or that, and it was a suspect
+    from before.
+    """
+
+    ALONE = "a"
+    ONLY_SUSPECT = "s"
+    AMONG_OTHERS = "n"
+    HANDED_BACK = "l"
+    SUSPECT_HANDED_BACK = "p"
+
+    @property
+    def is_orderly(self) -> bool:
+        """Whether the worker handed it back, so that nothing was lost."""
+        return self in (HowLost.HANDED_BACK, HowLost.SUSPECT_HANDED_BACK)
+
+
+class Loss(NamedTuple):
+    """That a worker lost an execution: how, which worker on which host, and when, by the fleet's clock."""
+
+    how: HowLost
+    worker: str
+    host: str
+    at: datetime
+
+
+class Claim(NamedTuple):
+    """An execution that a worker has taken from the schedule to claim it, and how another one lost it, if one did."""
+
+    key: ExecutionKey
+    loss: Loss | None = None
 
 
 class ReportedFailure(Model):
@@ -72,8 +152,9 @@ class ReportedFailure(Model):
 class Execution(Model):
     """The execution of a step by one member: attempts, lease, and in the end its result.
 
-    `attempt` counts from 1. A waiting execution may start at `due_at`. `lost` counts the leases that expired
-    because their owners vanished. One that is reported has its `output` or its `failure`, and waits for a decision.
+    `attempt` counts from 1. A waiting execution may start at `due_at`. `lost` counts the workers that were lost while
+    it was the one suspect among what they held. A `suspect` was under way when a worker was lost, and has not come to
+    the end of an attempt since. One that is reported has its `output` or its `failure`, and waits for a decision.
     `reason`, `error_class` and `detail` are those of its latest failed attempt that was decided on; the last two are
     kept for the next attempt alone.
     """
@@ -84,6 +165,7 @@ class Execution(Model):
     status: ExecutionStatus = ExecutionStatus.WAITING
     attempt: U32 = 1
     lost: U32 = 0
+    suspect: bool = Field(default=False, exclude_if=is_empty)
     due_at: Timestamp
     fencing_token: U64 = 0
     lease: Lease | None = Field(default=None, exclude_if=is_none)
@@ -93,21 +175,13 @@ class Execution(Model):
     error_class: str | None = Field(default=None, exclude_if=is_none)
     detail: JsonValue | None = Field(default=None, exclude_if=is_none)
 
-    @property
-    def claimable_at(self) -> datetime | None:
-        """When a worker may claim it: when it is due, or when its lease expires; None when it is over."""
-        match self.status:
-            case ExecutionStatus.WAITING:
-                return self.due_at
-            case ExecutionStatus.LEASED if self.lease is not None:
-                return self.lease.expires_at
-            case _:
-                return None
+    def waits(self, now: datetime) -> bool:
+        """Whether it waits, and may begin now."""
+        return self.status is ExecutionStatus.WAITING and self.due_at <= now
 
-    def is_claimable(self, now: datetime) -> bool:
-        """Whether a worker may claim it now: it is due, or its lease has expired."""
-        at = self.claimable_at
-        return at is not None and at <= now
+
+OVERDUE = timedelta(seconds=10)
+"""How long after its deadline an execution is taken from a worker that has not ended it, as one that is stuck."""
 
 
 class RunLaunch(Model):
@@ -115,7 +189,9 @@ class RunLaunch(Model):
 
     `definition` is the digest under which the store keeps the whole definition. `members` names the members of each
     role, `schemas` the JSON schema of each step that has one, and `parsed_steps` are those whose members' texts are
-    read as JSON. `max_duration_ms` is how long the flow may take, None if as long as it likes.
+    read as JSON. `max_duration_ms` is how long the flow may take, None if as long as it likes. Of two runs that wait
+    the one with the greater `priority` goes first. With a `release` only workers of that release execute its steps.
+    `max_concurrency` says how many executions of a role may be under way at a time, in all runs of the mob together.
     """
 
     definition: str
@@ -123,3 +199,6 @@ class RunLaunch(Model):
     schemas: SortedDict[JsonValue] = SortedDict()
     parsed_steps: SortedSet[str] = ()
     max_duration_ms: U64 | None = None
+    priority: int = Field(default=0, exclude_if=is_empty)
+    release: str | None = Field(default=None, exclude_if=is_none)
+    max_concurrency: SortedDict[U64] = Field(default=SortedDict(), exclude_if=is_empty)

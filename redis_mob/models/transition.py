@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from redis_mob.models.authority import FlowAuthorityInput
 from redis_mob.models.base import FrozenDict
 from redis_mob.models.events import NewMobEvent
-from redis_mob.models.execution import Execution, ExecutionKey, RunLaunch, later
+from redis_mob.models.execution import Execution, ExecutionKey, Loss, RunLaunch, later
 from redis_mob.models.run import FailureLedgerEntry, LoopIterationLedgerEntry, MobRun, StepLedgerEntry
 
 
@@ -58,7 +58,8 @@ class Transition:
     that has `reports` makes the run due, for a decision on them.
     Rows of `step_rows_once` are appended unless the ledger has one for the same step, agent and status. Terminal
     events are appended unless the log has one of the same flow. `look_again_at` is when a worker must look at the run
-    although nothing was reported, None if never.
+    although nothing was reported, None if never. `by` is the worker that commits it: others are told when it takes an
+    execution from them.
     """
 
     before: RunView
@@ -75,6 +76,7 @@ class Transition:
     events: tuple[NewMobEvent, ...] = ()
     terminal_events: tuple[NewMobEvent, ...] = ()
     look_again_at: datetime | None = None
+    by: str = ""
 
     def after(self) -> RunView:
         """The run as it is once this has happened, for further decisions.
@@ -91,11 +93,25 @@ class Transition:
         )
 
 
+class DueExecution(NamedTuple):
+    """An execution that a worker took to claim it, and how another one lost it, if one did."""
+
+    run_id: str
+    key: ExecutionKey
+    loss: Loss | None = None
+
+
 class DueWork(NamedTuple):
-    """What a worker took: runs to look at, executions to claim; and when the next ones become due."""
+    """What a worker took: runs to look at, executions to claim; and when the next ones become due.
+
+    `more` says that executions wait which it serves and did not take. `next_loss_at` is when the first lease of a
+    worker expires unless it is renewed.
+    """
 
     runs: tuple[str, ...]
-    executions: tuple[tuple[str, ExecutionKey], ...]
+    executions: tuple[DueExecution, ...]
     now: datetime
     next_run_at: datetime | None
     next_execution_at: datetime | None
+    next_loss_at: datetime | None = None
+    more: bool = False

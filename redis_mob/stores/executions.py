@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 
 from redis_mob.codec import executions as codec
 from redis_mob.codec import ledgers
-from redis_mob.codec.arguments import duration, instance, integer, storable, text, texts
+from redis_mob.codec.arguments import duration, flag, instance, integer, moment, optional_integer, storable, text
 from redis_mob.codec.changes import change_of_frame, change_of_loop, change_of_run, counted
 from redis_mob.codec.documents import decode_decimal, decode_time
 from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.packing import Argument
 from redis_mob.codec.runs import check_count, decode_run, encode_run, place_prefix, run_parts
+from redis_mob.codec.schedule import decode_due, decode_entry, decode_worker
+from redis_mob.codec.schedule import worker_id as checked_worker_id
 from redis_mob.codec.transitions import check_transition
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.headers import NamedArguments
@@ -24,12 +26,16 @@ from redis_mob.errors import NotFoundError, SerializationError, shortened
 from redis_mob.kernel.completeness import missing_part, without_frames
 from redis_mob.models.base import canonical_run_id
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.execution import Execution, ExecutionKey, RunLaunch
+from redis_mob.models.execution import EVERYTHING, Execution, ExecutionKey, RunLaunch, Serves
 from redis_mob.models.run import MobRun, MobRunStatus
 from redis_mob.models.transition import DueWork, RunView, Transition
-from redis_mob.notifications.run_messages import about
+from redis_mob.models.worker import LiveWorker, WorkerRecord
+from redis_mob.notifications.run_messages import about, messages_of
 from redis_mob.notifications.wakeups import WakeUps
 from redis_mob.stores.event_arguments import event_arguments, log_keys
+from redis_mob.stores.queues import KnownQueues, limits_of_queues
+from redis_mob.stores.schedule import moves_of
+from redis_mob.stores.worker_lease import keep_alive, renew
 
 _LOOKED_AT = 1000
 """How many entries of a schedule lua/executions/take_due looks at."""
@@ -42,11 +48,15 @@ class RedisExecutionStore(ExecutionStore):
         self._client = client
         self._keys = keys
         self._wake_ups = wake_ups
+        self._queues = KnownQueues()
 
-    async def start_run(self, run: MobRun, launch: RunLaunch, definition: MobDefinition) -> bool:
+    async def start_run(
+        self, run: MobRun, launch: RunLaunch, definition: MobDefinition, *, at: datetime | None = None
+    ) -> bool:
         parts, encoded_launch = encode_run(run), codec.encode_launch(launch)
         digest, encoded = codec.encode_definition(definition)
         keys = self._keys.run(run.run_id)
+        begins = b"" if at is None else codec.milliseconds(moment("at", at))
         reply = await self._client.call(
             "executions/start_run",
             [
@@ -56,16 +66,17 @@ class RedisExecutionStore(ExecutionStore):
                 self._keys.runs,
                 self._keys.definitions,
                 self._keys.due,
+                self._keys.queues,
                 self._keys.wake_runs,
             ],
             {
                 "launch": encoded_launch,
                 "digest": digest,
                 "definition": encoded,
-                "member": codec.due_run(run.run_id),
-                "at": 0,
+                "at": begins,
                 "run_id": run.run_id,
                 "prefix": place_prefix(run.mob_id, run.flow_id),
+                "limits": limits_of_queues(run, launch, definition),
                 "parts": [counted(part) for part in parts],
             },
         )
@@ -73,7 +84,9 @@ class RedisExecutionStore(ExecutionStore):
 
     async def load(self, run_id: str) -> RunView | None:
         keys = self._keys.run(run_id)
-        reply = await self._client.read("executions/load", [*keys.parts, keys.index, keys.executions], [])
+        reply = await self._client.read(
+            "executions/load", [*keys.parts, keys.index, keys.executions, self._keys.meta], []
+        )
         if reply is None:
             return None
         run_id = canonical_run_id(run_id)
@@ -130,27 +143,14 @@ class RedisExecutionStore(ExecutionStore):
                 keys.index,
                 self._keys.due,
                 self._keys.ready,
+                self._keys.queued,
+                self._keys.lost,
                 *log_keys(self._keys),
                 self._keys.wake_runs,
             ],
             arguments,
         )
         return won(reply, transition.run.run_id)
-
-    async def renew_lease(self, run_id: str, key: ExecutionKey, *, expected: Execution, next: Execution) -> bool:
-        keys = self._keys.run(run_id)
-        change = _execution_change(key, instance("expected", expected, Execution), codec.claimable("next", next))
-        reply = await self._client.call(
-            "executions/renew_lease",
-            [keys.run, keys.index, keys.executions, self._keys.meta, self._keys.ready],
-            {
-                "expected_status": MobRunStatus.RUNNING,
-                "execution_change": change,
-                "member": codec.due_execution(canonical_run_id(run_id), key, next.role),
-                "at": _ready_at(next),
-            },
-        )
-        return won(reply, run_id)
 
     async def request_cancel(self, run_id: str) -> bool:
         keys = self._keys.run(run_id)
@@ -167,37 +167,103 @@ class RedisExecutionStore(ExecutionStore):
         return None if status is None else codec.decode_status(canonical_run_id(run_id), status)
 
     async def take_due(
-        self, *, max_runs: int, max_executions: int, keep: timedelta, roles: Sequence[str] | None = None
+        self,
+        *,
+        max_runs: int,
+        max_executions: int,
+        keep: timedelta,
+        serves: Serves = EVERYTHING,
+        max_suspects: int | None = None,
     ) -> DueWork:
-        served = None if roles is None else texts("roles", roles)
         most_runs = _within(integer("max_runs", max_runs))
         most_executions = _within(integer("max_executions", max_executions))
+        most_suspects = optional_integer("max_suspects", max_suspects)
         hidden = duration("keep", keep) // timedelta(milliseconds=1)
-        if served is not None and not served:
-            most_executions = 0
-        now, next_run, next_execution, runs, executions = await self._client.call(
+        reply = await self._client.call(
             "executions/take_due",
-            [self._keys.meta, self._keys.due, self._keys.ready],
+            [
+                self._keys.meta,
+                self._keys.due,
+                self._keys.ready,
+                self._keys.queued,
+                self._keys.workers,
+                self._keys.lost,
+                self._keys.queues,
+                self._keys.wake_runs,
+            ],
             {
                 "max_runs": most_runs,
                 "max_executions": most_executions,
+                "max_suspects": most_executions if most_suspects is None else _within(most_suspects),
                 "keep": hidden,
-                "prefixes": list(map(codec.due_role, served or ())),
+                "known_queues": self._queues.number,
+                "wanted": self._queues.wanted(instance("serves", serves, Serves)),
             },
         )
-        return DueWork(
+        now, next_run, next_execution, next_loss, runs, entries, losses, more, queues = reply
+        executions = tuple(map(decode_due, map(bytes, entries), map(bytes, losses)))
+        self._queues.taken(map(bytes, entries))
+        work = DueWork(
             runs=tuple(bytes(run).decode() for run in runs),
-            executions=tuple(map(codec.decode_due_execution, executions)),
+            executions=executions,
             now=codec.moment_of_milliseconds(now),
             next_run_at=_time(next_run),
             next_execution_at=_time(next_execution),
+            next_loss_at=_time(next_loss),
+            more=bool(more),
         )
+        if not queues:
+            return work
+        self._queues.learn(map(bytes, queues))
+        # the queues of which this store has just heard may hold something
+        again = await self.take_due(
+            max_runs=most_runs - len(work.runs),
+            max_executions=most_executions - len(executions),
+            keep=keep,
+            serves=serves,
+            max_suspects=max_suspects,
+        )
+        return again._replace(runs=work.runs + again.runs, executions=executions + again.executions)
 
-    def listen(self, run_id: str | None = None) -> AbstractAsyncContextManager[WakeUp]:
+    async def join_workers(self, worker: WorkerRecord, lease: timedelta) -> None:
+        await renew(self._client, self._keys, worker, lease, is_new=True)
+
+    async def renew_worker(self, worker: WorkerRecord, lease: timedelta) -> bool:
+        return await renew(self._client, self._keys, worker, lease, is_new=False)
+
+    def keep_alive(
+        self, worker: WorkerRecord, lease: timedelta, on_loss: Callable[[], None]
+    ) -> AbstractAsyncContextManager[None]:
+        return keep_alive(self._client.url, self._keys, worker, lease, on_loss)
+
+    async def leave_workers(self, worker_id: str, *, is_orderly: bool = True) -> bool:
+        keys = self._keys
+        reply = await self._client.call(
+            "executions/leave_workers",
+            [keys.meta, keys.workers, keys.ready, keys.queued, keys.lost, keys.wake_runs],
+            [checked_worker_id(worker_id), int(flag("is_orderly", is_orderly))],
+        )
+        return reply == Reply.WON
+
+    async def workers(self) -> tuple[LiveWorker, ...]:
+        now, flat = await self._client.read("executions/workers", [self._keys.meta, self._keys.workers], [])
+        live = [
+            LiveWorker(decode_worker(bytes(worker)), codec.moment_of_milliseconds(float(at)))
+            for worker, at in zip(flat[::2], flat[1::2], strict=True)
+        ]
+        return tuple(one for one in live if one.expires_at > codec.moment_of_milliseconds(now))
+
+    async def held(self, worker_id: str) -> frozenset[tuple[str, ExecutionKey]]:
+        entries = await self._client.read("executions/held", [self._keys.queued], [checked_worker_id(worker_id)])
+        return frozenset(decode_entry(bytes(entry)) for entry in entries)
+
+    def listen(
+        self, run_id: str | None = None, *, serves: Serves | None = None, worker_id: str | None = None
+    ) -> AbstractAsyncContextManager[WakeUp]:
         if run_id is not None:
             self._keys.run(run_id)  # refuses what is no id
             run_id = canonical_run_id(run_id)
-        return self._wake_ups.listen(self._keys.wake_runs, about(run_id))
+        return self._wake_ups.listen(self._keys.wake_runs, about(run_id, serves, worker_id))
 
 
 def _within(limit: int) -> int:
@@ -237,6 +303,8 @@ def _arguments(transition: Transition) -> NamedArguments:
         "frame_changes": frames,
         "loop_changes": loops,
         "execution_changes": executions,
+        "moves": list(moves_of(transition)),
+        "messages": messages_of(transition),
         "new_inputs": ledgers.encode_inputs(transition.inputs),
         "new_outputs": list(map(ledgers.encode_recorded, transition.outputs)),
         "step_rows": list(map(ledgers.step_arguments, transition.step_rows)),
@@ -244,9 +312,6 @@ def _arguments(transition: Transition) -> NamedArguments:
         "failure_rows": list(map(ledgers.failure_arguments, transition.failure_rows)),
         "iteration_rows": list(map(ledgers.iteration_arguments, transition.iteration_rows)),
         "run_time": [codec.due_run(run.run_id), b"" if look_again_at is None else codec.milliseconds(look_again_at)],
-        "execution_times": [
-            _ready_time(run.run_id, key, execution) for key, execution in transition.executions.items()
-        ],
         "new_events": list(map(event_arguments, transition.events)),
         "terminal_events": list(map(event_arguments, transition.terminal_events)),
     }
@@ -260,12 +325,3 @@ def _change_of_run(transition: Transition) -> list[list[Argument]]:
 def _execution_change(key: ExecutionKey, expected: Execution | None, following: Execution) -> list[Argument]:
     before = b"" if expected is None else codec.encode_execution(expected)
     return [codec.execution_field(key), before, codec.encode_execution(following), 0, 0]
-
-
-def _ready_at(execution: Execution) -> Argument:
-    at = execution.claimable_at
-    return b"" if at is None else codec.milliseconds(at)
-
-
-def _ready_time(run_id: str, key: ExecutionKey, execution: Execution) -> list[Argument]:
-    return [codec.due_execution(run_id, key, execution.role), _ready_at(execution)]

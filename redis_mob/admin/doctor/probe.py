@@ -57,14 +57,14 @@ async def probe_namespace(server: Server, namespace: str) -> NamespaceObservatio
     """Ask the server that holds a namespace how much there is in it. Raises a TransportError if it stops answering."""
     keys = Keys(namespace)
     schema = await _ask(server, b"HGET", keys.meta, b"schema")
-    due, ready = await _ask(server, b"ZCARD", keys.due), await _ask(server, b"ZCARD", keys.ready)
+    scheduled = [await _ask(server, b"ZCARD", key) for key in (keys.due, keys.ready, keys.queued)]
     return NamespaceObservations(
         namespace=namespace,
         schema=schema.decode(errors="replace") if isinstance(schema, bytes) else schema,
         events=await _ask(server, b"XLEN", keys.events),
         log_bytes=await _ask(server, b"MEMORY", b"USAGE", keys.events),
         runs=await _ask(server, b"ZCARD", keys.runs),
-        scheduled=_sum(due, ready),
+        scheduled=_sum(*scheduled),
         changes=await _ask(server, b"XLEN", keys.config_feed),
     )
 

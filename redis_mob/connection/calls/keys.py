@@ -149,7 +149,15 @@ class Keys:
         self.due = f"{tag}due"
         """Sorted set: when to look at which active run again, in milliseconds of the server's clock."""
         self.ready = f"{tag}ready"
-        """Sorted set: when which execution may be claimed, in milliseconds of the server's clock."""
+        """Sorted set: before when which execution is not taken, in milliseconds of the fleet's clock."""
+        self.queued = f"{tag}queued"
+        """Sorted set in lexical order: where each execution waits, or which worker holds it (lua/lib/schedule)."""
+        self.lost = f"{tag}lost"
+        """Hash: how executions were lost that wait for another worker."""
+        self.workers = f"{tag}workers"
+        """Sorted set: the workers by the end of their leases, in milliseconds of the fleet's clock."""
+        self.queues = f"{tag}queues"
+        """Hash: the queues that runs were started for, each with the limit of its role, empty if it has none."""
         self.wake_events = f"{tag}wake:events"
         """Channel: something was appended to the event log."""
         self.wake_config = f"{tag}wake:config"
@@ -189,6 +197,10 @@ class Keys:
             self.definitions,
             self.due,
             self.ready,
+            self.queued,
+            self.lost,
+            self.workers,
+            self.queues,
         ]
 
     @property
@@ -212,7 +224,9 @@ _LISTS = ("steps", "failures", "iterations", "authority")
 _TYPES = {
     "events": "stream",
     "config:feed": "stream",
-    **dict.fromkeys(("runs", "events:by_time", "overlays:places", "config:ids", "due", "ready"), "zset"),
+    **dict.fromkeys(
+        ("runs", "events:by_time", "overlays:places", "config:ids", "due", "ready", "queued", "workers"), "zset"
+    ),
     "seal_keys": "set",
 }
 

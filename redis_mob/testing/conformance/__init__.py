@@ -27,9 +27,9 @@ from redis_mob.testing.conformance.config_listings import TestConfigListings, Te
 from redis_mob.testing.conformance.config_names import TestConfigNames, TestConfigScopes
 from redis_mob.testing.conformance.config_revisions import TestConfigCreation, TestConfigRaces, TestConfigRevisions
 from redis_mob.testing.conformance.config_transactions import TestConfigSnapshots, TestConfigTransactions
-from redis_mob.testing.conformance.due_work import TestDueWork
+from redis_mob.testing.conformance.due_work import TestDueWork, TestWorkers
 from redis_mob.testing.conformance.event_log import TestEventBatches, TestEventLog, TestStoredEvents
-from redis_mob.testing.conformance.executions import TestCancellation, TestFleetRuns, TestLeases
+from redis_mob.testing.conformance.executions import TestCancellation, TestComparing, TestFleetRuns
 from redis_mob.testing.conformance.flow_state import TestFlowState, TestRunSnapshots
 from redis_mob.testing.conformance.interrupted_changes import TestInterruptedChanges
 from redis_mob.testing.conformance.ledgers import (
@@ -65,6 +65,7 @@ __all__ = [
     "TestAuthorityInputs",
     "TestBoundOfIterations",
     "TestCancellation",
+    "TestComparing",
     "TestCompoundOperations",
     "TestConcurrentChanges",
     "TestConfigCreation",
@@ -93,7 +94,6 @@ __all__ = [
     "TestFrames",
     "TestInterruptedChanges",
     "TestInterruptedSubscriptions",
-    "TestLeases",
     "TestLedgers",
     "TestListsOfRuns",
     "TestLoops",
@@ -127,4 +127,5 @@ __all__ = [
     "TestUnreadableMetadata",
     "TestUnreadableRealmProfiles",
     "TestUnreadableSpecs",
+    "TestWorkers",
 ]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from redis_mob.contracts import ExecutionStore, MobRunStore
-from redis_mob.models.execution import ExecutionStatus
+from redis_mob.models.execution import EVERYTHING, OVERDUE, ExecutionStatus, HowLost, Serves
 from redis_mob.models.transition import DueWork
 from redis_mob.testing.conformance.base import Guarantee, Opener, given
 from redis_mob.testing.samples.driven_runs import (
@@ -18,14 +18,18 @@ from redis_mob.testing.samples.driven_runs import (
     ROLES,
     STEP_OF_EACH_ROLE,
     STEPS_AND_LOOP,
+    a_worker,
     keys_of,
     launched,
+    pending,
+    started,
     waiting,
 )
 from redis_mob.testing.samples.states import new_run
 from redis_mob.testing.waiting import LONG
 
 MOMENT = timedelta(milliseconds=20)
+SHORT_LEASE = timedelta(seconds=1)
 
 
 class TestDueWork(Guarantee):
@@ -64,8 +68,8 @@ class TestDueWork(Guarantee):
         shares = await asyncio.gather(*(_taken(store, max_executions=4) for store in stores))
         assert all(len(share.executions) <= 4 for share in shares)
         rest = await _taken(stores[0])
-        taken = [work for share in (*shares, rest) for work in share.executions]
-        assert sorted(taken) == [(run.run_id, key) for key in keys_of(await run.view())]
+        taken = [work.key for share in (*shares, rest) for work in share.executions]
+        assert sorted(taken) == keys_of(await run.view())
         assert (await _taken(stores[1])).executions == ()
 
     async def test_what_was_taken_and_not_done_comes_back(self, executions: ExecutionStore) -> None:
@@ -76,28 +80,16 @@ class TestDueWork(Guarantee):
         again = await _at_last(lambda: _taken(executions, keep=LONG_LEASE), lambda work: work.runs)
         assert again.runs == (run.run_id,)
 
-    async def test_times_of_executions_follow_their_leases(self, executions: ExecutionStore) -> None:
+    async def test_what_is_under_way_is_not_due_until_it_is_long_out_of_time(self, executions: ExecutionStore) -> None:
         run = await waiting(executions, ONE_STEP, members=1)
-        [(_, key)] = (await _taken(executions)).executions
-        await run.claim(key)
-        lease = (await run.view()).executions[key].lease
+        [due] = (await _taken(executions)).executions
+        await run.claim(due.key)
+        lease = (await run.view()).executions[due.key].lease
         assert lease is not None
-        assert _is_at((await _taken(executions)).next_execution_at, lease.expires_at)
-        assert await run.renew(await run.view(), key)
-        assert _is_at((await _taken(executions)).next_execution_at, lease.expires_at + LONG_LEASE)
-        await run.settle(key)
+        assert _is_at((await _taken(executions)).next_execution_at, lease.deadline + OVERDUE)
+        await run.settle(due.key)
         work = await _taken(executions)
         assert (work.runs, work.executions, work.next_run_at, work.next_execution_at) == ((), (), None, None)
-
-    async def test_an_expired_lease_is_due_to_everybody(self, executions: ExecutionStore) -> None:
-        run = await waiting(executions, ONE_STEP, members=1)
-        [key] = keys_of(await run.view())
-        await run.claim(key, lease=MOMENT)
-        work = await _at_last(lambda: _taken(executions), lambda work: work.executions)
-        assert work.executions == ((run.run_id, key),)
-        await run.claim(key)
-        execution = (await run.view()).executions[key]
-        assert (execution.status, execution.fencing_token, execution.lost) == (ExecutionStatus.LEASED, 2, 1)
 
     async def test_a_run_is_due_when_a_transition_says_so(self, executions: ExecutionStore) -> None:
         """The flow of this run must end after a minute."""
@@ -111,14 +103,188 @@ class TestDueWork(Guarantee):
         view = await run.view()
 
         async def roles_taken(*served: str, all: bool = False) -> list[str]:
-            work = await _taken(executions, roles=None if all else served)
-            return sorted(view.executions[key].role for _, key in work.executions)
+            work = await _taken(executions, serves=EVERYTHING if all else Serves(roles=frozenset(served)))
+            return sorted(view.executions[due.key].role for due in work.executions)
 
         assert sorted(execution.role for execution in view.executions.values()) == sorted(ROLES)
         assert await roles_taken("rev", "other") == ["rev"]
         assert await roles_taken("rev", "rev-2") == ["rev-2"]
         assert await roles_taken() == []
         assert await roles_taken(all=True) == ["reviewer", "worker"]
+
+    async def test_only_mobs_and_releases_that_are_served_are_taken(self, executions: ExecutionStore) -> None:
+        for release in (None, "v1", "v2"):
+            await started(executions, ONE_STEP, release=release)
+
+        async def releases_taken(mob: str, release: str) -> list[str | None]:
+            work = await _taken(executions, serves=Serves(mobs=frozenset((mob,)), release=release))
+            views = [await executions.load(due.run_id) for due in work.executions]
+            return [view.launch.release for view in views if view is not None]
+
+        assert await releases_taken("another", "v1") == []
+        assert sorted(map(str, await releases_taken(ONE_STEP.id, "v1"))) == ["None", "v1"]
+        assert await releases_taken(ONE_STEP.id, "") == []
+        assert await releases_taken(ONE_STEP.id, "v2") == ["v2"]
+
+    async def test_greater_priorities_are_taken_first(self, executions: ExecutionStore) -> None:
+        runs = {priority: await started(executions, ONE_STEP, priority=priority) for priority in (0, -63, 63, 1)}
+        taken = [(await _taken(executions, max_executions=1)).executions[0].run_id for _ in runs]
+        assert taken == [runs[priority].run_id for priority in (63, 1, 0, -63)]
+
+    async def test_each_run_gets_its_turn(self, executions: ExecutionStore) -> None:
+        large = await waiting(executions, ONE_STEP, members=20)
+        small = await waiting(executions, ONE_STEP, members=1)
+        taken = [(await _taken(executions, max_executions=1)).executions[0].run_id for _ in range(2)]
+        assert sorted(taken) == sorted((large.run_id, small.run_id))
+        rest = await _taken(executions, max_executions=10)
+        assert ({due.run_id for due in rest.executions}, rest.more) == ({large.run_id}, True)
+
+    async def test_no_more_of_a_role_is_under_way_than_its_limit(self, executions: ExecutionStore) -> None:
+        limit = {"worker": 2}
+        first = await started(executions, ONE_STEP, members=2, max_concurrency=limit)
+        second = await started(executions, ONE_STEP, members=2, max_concurrency=limit)
+        taken = (await _taken(executions)).executions
+        assert len(taken) == 2
+        assert (await _taken(executions)).executions == ()
+        runs = {run.run_id: run for run in (first, second)}
+        await runs[taken[0].run_id].claim(taken[0].key)
+        assert (await _taken(executions)).executions == ()
+        await runs[taken[0].run_id].settle(taken[0].key)
+        assert len((await _taken(executions)).executions) == 1
+
+    async def test_what_comes_back_does_not_count_against_the_limit(self, executions: ExecutionStore) -> None:
+        await started(executions, ONE_STEP, members=2, max_concurrency={"worker": 1})
+        assert len((await _taken(executions, keep=MOMENT)).executions) == 1
+        again = await _at_last(lambda: _taken(executions), lambda work: work.executions)
+        assert len(again.executions) == 1
+
+    async def test_a_run_may_begin_later(self, executions: ExecutionStore) -> None:
+        at = datetime.now(UTC) + timedelta(hours=1)
+        run, launch = pending(ONE_MINUTE)
+        assert await executions.start_run(run, launch, ONE_MINUTE, at=at)
+        work = await _taken(executions)
+        assert (work.runs, _is_at(work.next_run_at, at)) == ((), True)
+        view = await executions.load(run.run_id)
+        assert view is not None
+        assert view.deadline is not None
+        assert _is_at(view.deadline, at + timedelta(minutes=1)), "the time of the flow begins with the run"
+
+
+class TestWorkers(Guarantee):
+    """A worker holds a lease, which keeps what it executes; when that is gone, all of it waits for others."""
+
+    async def test_a_worker_is_known_while_it_has_a_lease(self, executions: ExecutionStore) -> None:
+        await executions.join_workers(a_worker("one"), LONG_LEASE)
+        await executions.join_workers(a_worker("two"), MOMENT)
+        assert [live.record for live in await executions.workers()][-1] == a_worker("one")
+        await _until_gone(executions, "two")
+        assert [live.record.id for live in await executions.workers()] == ["one"]
+        await _taken(executions)
+        assert await executions.renew_worker(a_worker("one"), LONG_LEASE) is True
+        assert await executions.renew_worker(a_worker("two"), LONG_LEASE) is False
+        assert await executions.leave_workers("one") is True
+        assert await executions.leave_workers("one") is False
+        assert await executions.workers() == ()
+
+    async def test_what_is_handed_back_waits_at_once_and_counts_as_no_loss(self, executions: ExecutionStore) -> None:
+        run = await waiting(executions, ONE_STEP, members=2)
+        keys = keys_of(await run.view())
+        await executions.join_workers(a_worker("one"), LONG_LEASE)
+        await run.claim(*keys)
+        assert await executions.held("one") == {(run.run_id, key) for key in keys}
+        assert (await _taken(executions)).executions == ()
+        assert await executions.leave_workers("one") is True
+        assert await executions.held("one") == frozenset()
+        taken = (await _taken(executions, max_suspects=0)).executions
+        assert sorted(due.key for due in taken) == keys
+        assert {due.loss and (due.loss.how, due.loss.worker, due.loss.host) for due in taken} == {
+            (HowLost.HANDED_BACK, "one", "host")
+        }
+        for due in taken:
+            await run.claim(due.key, owner="two", loss=due.loss)
+        again = (await run.view()).executions.values()
+        assert [(one.attempt, one.lost, one.suspect, one.fencing_token) for one in again] == [(1, 0, False, 2)] * 2
+        assert await executions.held("two") == {(run.run_id, key) for key in keys}
+
+    async def test_what_a_lost_worker_held_alone_is_due_and_counted(self, executions: ExecutionStore) -> None:
+        run = await waiting(executions, ONE_STEP, members=1)
+        [key] = keys_of(await run.view())
+        await executions.join_workers(a_worker("one"), MOMENT)
+        await run.claim(key)
+        assert (await _taken(executions, max_suspects=0)).executions == ()
+        work = await _at_last(lambda: _taken(executions), lambda work: work.executions)
+        [due] = work.executions
+        assert due.loss is not None
+        assert (due.loss.how, due.loss.worker) == (HowLost.ALONE, "one")
+        await run.claim(key, owner="two", loss=due.loss)
+        execution = (await run.view()).executions[key]
+        assert (execution.status, execution.fencing_token) == (ExecutionStatus.LEASED, 2)
+        assert (execution.attempt, execution.lost, execution.suspect) == (2, 1, True)
+
+    async def test_suspects_are_taken_as_few_at_a_time_as_is_asked_for(self, executions: ExecutionStore) -> None:
+        run = await waiting(executions, ONE_STEP, members=3)
+        keys = keys_of(await run.view())
+        await executions.join_workers(a_worker("one"), LONG_LEASE)
+        await run.claim(*keys)
+        assert await executions.leave_workers("one", is_orderly=False) is True
+        assert (await _taken(executions, max_suspects=0)).executions == ()
+        first = (await _taken(executions, max_suspects=1)).executions
+        rest = (await _taken(executions)).executions
+        assert (len(first), len(rest)) == (1, 2)
+        assert {due.loss and due.loss.how for due in (*first, *rest)} == {HowLost.AMONG_OTHERS}
+        for due in (*first, *rest):
+            await run.claim(due.key, owner="two", loss=due.loss)
+        assert {(one.lost, one.suspect) for one in (await run.view()).executions.values()} == {(0, True)}
+
+    async def test_the_only_suspect_of_a_lost_worker_is_counted(self, executions: ExecutionStore) -> None:
+        run = await waiting(executions, ONE_STEP, members=2)
+        suspect, other = keys_of(await run.view())
+        await executions.join_workers(a_worker("one"), LONG_LEASE)
+        await run.claim(suspect)
+        await executions.leave_workers("one", is_orderly=False)
+        [due] = (await _taken(executions, max_executions=1)).executions
+        await executions.join_workers(a_worker("two"), LONG_LEASE)
+        await run.claim(suspect, owner="two", loss=due.loss)
+        await run.claim(other, owner="two")
+        await executions.leave_workers("two", is_orderly=False)
+        how = {due.key: due.loss and due.loss.how for due in (await _taken(executions)).executions}
+        assert how == {suspect: HowLost.ONLY_SUSPECT, other: HowLost.AMONG_OTHERS}
+
+    async def test_a_result_that_comes_after_the_loss_and_before_a_takeover_counts(
+        self, executions: ExecutionStore
+    ) -> None:
+        run = await waiting(executions, ONE_STEP, members=1)
+        [key] = keys_of(await run.view())
+        await executions.join_workers(a_worker("one"), LONG_LEASE)
+        await run.claim(key)
+        await executions.leave_workers("one", is_orderly=False)
+        await run.settle(key)
+        assert (await _taken(executions)).executions == ()
+        assert (await run.view()).executions[key].status is ExecutionStatus.COMPLETED
+
+    async def test_a_lease_is_kept_by_something_that_the_event_loop_does_not_block(
+        self, executions: ExecutionStore
+    ) -> None:
+        lost: list[bool] = []
+        worker = a_worker("one")
+        await executions.join_workers(worker, SHORT_LEASE)
+        first = (await executions.workers())[0].expires_at
+        async with executions.keep_alive(worker, SHORT_LEASE, lambda: lost.append(True)):
+            time.sleep(SHORT_LEASE.total_seconds())  # noqa: ASYNC251  # the event loop is blocked on purpose
+            await _at_last(lambda: _taken(executions), lambda work: (work.next_loss_at or first) > first)
+            assert await executions.leave_workers("one", is_orderly=False) is True
+            deadline = time.monotonic() + LONG
+            while not lost:
+                assert time.monotonic() < deadline, "it never learns that its lease is lost"
+                await asyncio.sleep(0.001)
+        assert lost == [True]
+
+
+async def _until_gone(executions: ExecutionStore, worker_id: str) -> None:
+    deadline = time.monotonic() + LONG
+    while worker_id in {live.record.id for live in await executions.workers()}:
+        assert time.monotonic() < deadline, "its lease never expires"
+        await asyncio.sleep(0.001)
 
 
 async def _taken(
@@ -127,10 +293,13 @@ async def _taken(
     max_runs: int = 99,
     max_executions: int = 99,
     keep: timedelta = LONG_LEASE,
-    roles: tuple[str, ...] | None = None,
+    serves: Serves = EVERYTHING,
+    max_suspects: int | None = None,
 ) -> DueWork:
     """What one worker takes; by default all that is due, for a long time."""
-    return await executions.take_due(max_runs=max_runs, max_executions=max_executions, keep=keep, roles=roles)
+    return await executions.take_due(
+        max_runs=max_runs, max_executions=max_executions, keep=keep, serves=serves, max_suspects=max_suspects
+    )
 
 
 async def _at_last(ask: Callable[[], Awaitable[DueWork]], found: Callable[[DueWork], object]) -> DueWork:

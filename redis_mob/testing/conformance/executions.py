@@ -1,4 +1,4 @@
-"""What a fleet needs of its store: runs that are started once, their cancellation, and leases."""
+"""What a fleet needs of its store: runs that are started once, their cancellation, and what is compared."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import pytest
 from redis_mob.contracts import ExecutionStore, MobRunStore
 from redis_mob.errors import NotFoundError
 from redis_mob.models import MobRunStatus
+from redis_mob.models.execution import Execution
+from redis_mob.models.transition import Transition
 from redis_mob.testing.backend import Backend
 from redis_mob.testing.comparing import exact
 from redis_mob.testing.conformance.base import Guarantee, Opener, given
@@ -138,29 +140,16 @@ class TestCancellation(Guarantee):
         assert await executions.status(run.run_id) is MobRunStatus.CANCELED
 
 
-class TestLeases(Guarantee):
-    """A lease is renewed only in a run under way, and only by a worker that has read the execution as it is."""
+class TestComparing(Guarantee):
+    """A fact about an execution happens only if that is what was read, to the last detail."""
 
-    async def test_a_lease_is_renewed_by_who_knows_it(self, executions: ExecutionStore, runs: MobRunStore) -> None:
-        run = await waiting(executions, STEPS_AND_LOOP)
-        [key, _] = keys_of(await run.view())
-        await run.claim(key)
-        view = await run.view()
-        assert await run.renew(view, key) is True
-        assert await run.renew(view, key) is False, "the lease is not what was read any more"
-        assert await run.renew(await run.view(), key) is True
-        view = await run.view()
-        await runs.cas_run_status(run.run_id, expected=MobRunStatus.RUNNING, next=MobRunStatus.CANCELED)
-        assert await run.renew(view, key) is False, "the run is over"
-        assert (await run.view()).executions == view.executions
-
-    async def test_of_many_who_renew_one_lease_one_wins(self, open_stores: Opener) -> None:
+    async def test_of_many_who_claim_one_execution_one_wins(self, open_stores: Opener) -> None:
         stores = await _several(open_stores)
         run = await waiting(stores[0], ONE_STEP, members=1)
-        [key] = keys_of(await run.view())
-        await run.claim(key)
         view = await run.view()
-        won = await asyncio.gather(*(replace(run, executions=store).renew(view, key) for store in stores))
+        [key] = keys_of(view)
+        claims = [run.claimed(view, key, owner) for owner in ("one", "two", "three")]
+        won = await asyncio.gather(*(store.commit(claim) for store, claim in zip(stores, claims, strict=True)))
         assert won.count(True) == 1
 
     async def test_executions_are_compared_to_the_last_detail(self, executions: ExecutionStore) -> None:
@@ -168,12 +157,18 @@ class TestLeases(Guarantee):
         run = await waiting(executions, ONE_STEP, members=1)
         view = await run.view()
         [(key, execution)] = view.executions.items()
+
+        def fact(before: Execution, after: Execution) -> Transition:
+            read = replace(view, executions={key: before})
+            return Transition(before=read, run=view.run, executions={key: after}, is_decision=False)
+
         one = execution.model_copy(update={"output": {"n": 1}})
-        assert await executions.renew_lease(run.run_id, key, expected=execution, next=one) is True
+        assert await executions.commit(fact(execution, one)) is True
         for other in (1.0, True):
-            expected = execution.model_copy(update={"output": {"n": other}})
-            assert await executions.renew_lease(run.run_id, key, expected=expected, next=execution) is False
-        assert await executions.renew_lease(run.run_id, key, expected=one, next=execution) is True
+            assert (
+                await executions.commit(fact(execution.model_copy(update={"output": {"n": other}}), execution)) is False
+            )
+        assert await executions.commit(fact(one, execution)) is True
 
 
 async def _several(open_stores: Opener) -> list[ExecutionStore]:

@@ -122,7 +122,7 @@ class TestTransitions(Guarantee):
         await run.claim(one, inner)
         view = await run.view()
         transition = run.claimed(view, other)
-        assert await run.renew(view, inner)
+        assert await executions.commit(run.reported(view, inner))
         assert await executions.commit(transition) is True
         after = await run.view()
         assert after.executions[inner] != view.executions[inner]
@@ -211,7 +211,7 @@ class TestLostTransitions(Guarantee):
     async def test_an_execution_that_it_changes_has_changed(self, executions: ExecutionStore) -> None:
         async def change(view: RunView) -> None:
             run = DrivenRun(executions, STEPS_AND_LOOP, view.run.run_id)
-            assert await run.renew(view, keys_of(view, "in")[1])
+            assert await executions.commit(run.reported(view, keys_of(view, "in")[1]))
 
         await _is_lost(executions, change, settles="in")
 

@@ -11,8 +11,9 @@ from redis_mob.contracts import ExecutionStore
 from redis_mob.fleet import engine
 from redis_mob.fleet.outcome import Succeeded
 from redis_mob.models import MobDefinition, MobRun
-from redis_mob.models.execution import ExecutionKey, RunLaunch
+from redis_mob.models.execution import ExecutionKey, Loss, RunLaunch
 from redis_mob.models.transition import RunView, Transition
+from redis_mob.models.worker import WorkerRecord
 from redis_mob.testing.samples.states import NOON
 
 FLOW = "flow"
@@ -103,27 +104,20 @@ class DrivenRun:
         """Commit what can happen without a result from a member."""
         assert await self.executions.commit(must(engine.advance(await self.view(), self.definition)))
 
-    async def claim(self, *keys: ExecutionKey, lease: timedelta = LONG_LEASE) -> None:
+    async def claim(self, *keys: ExecutionKey, owner: str = "one", loss: Loss | None = None) -> None:
         """Commit that these executions are claimed, each by itself."""
         for key in keys:
-            assert await self.executions.commit(self.claimed(await self.view(), key, lease))
+            assert await self.executions.commit(self.claimed(await self.view(), key, owner, loss))
 
     async def settle(self, *keys: ExecutionKey) -> None:
         """Commit that these executions succeeded, each by itself."""
         for key in keys:
             assert await self.executions.commit(self.settled(await self.view(), key))
 
-    async def renew(self, view: RunView, key: ExecutionKey) -> bool:
-        """Renew a lease as it was read; it then lasts longer by `LONG_LEASE`."""
-        execution = view.executions[key]
-        assert execution.lease is not None
-        later = execution.lease.model_copy(update={"expires_at": execution.lease.expires_at + LONG_LEASE})
-        renewed = execution.model_copy(update={"lease": later})
-        return await self.executions.renew_lease(self.run_id, key, expected=execution, next=renewed)
-
-    def claimed(self, view: RunView, key: ExecutionKey, lease: timedelta = LONG_LEASE) -> Transition:
-        """The transition that claims an execution."""
-        return must(engine.claim(view, self.definition, key, owner="one", lease=lease, random=Random(0)))
+    def claimed(self, view: RunView, key: ExecutionKey, owner: str = "one", loss: Loss | None = None) -> Transition:
+        """The transition that claims an execution, which another worker may have lost."""
+        transition = engine.claim(view, self.definition, key, owner=owner, loss=loss, random=Random(0))
+        return replace(must(transition), by=owner)
 
     def reported(self, view: RunView, key: ExecutionKey) -> Transition:
         """The fact that an execution that is claimed has succeeded."""
@@ -179,3 +173,20 @@ async def waiting(executions: ExecutionStore, definition: MobDefinition, members
     run = await launched(executions, definition, members)
     await run.advance()
     return run
+
+
+async def started(
+    executions: ExecutionStore, definition: MobDefinition, members: int = 1, **launch: object
+) -> DrivenRun:
+    """A run that was started with these fields of its launch, and waits for its members."""
+    run, default = pending(definition, members)
+    given = RunLaunch.model_validate({**default.model_dump(), **launch})
+    assert await executions.start_run(run, given, definition)
+    driven = DrivenRun(executions, definition, run.run_id)
+    await driven.advance()
+    return driven
+
+
+def a_worker(id: str) -> WorkerRecord:
+    """A worker of this id, which serves all queues."""
+    return WorkerRecord(id=id, host="host", pid=1, slots=1, started_at=NOON)

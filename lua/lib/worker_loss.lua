@@ -1,0 +1,42 @@
+-- A worker is gone: what it held waits for others. In `lost` stands for each of its executions how it was lost: a letter,
+-- the time (ms), the worker, a zero byte and its host. The letters: 'a' its worker stopped renewing its lease and held
+-- nothing else; 's' it was the only suspect that this worker held; 'n' others may as well have been the cause; 'l' the
+-- worker handed it back, 'p' likewise, and it was a suspect from before. All but 'l' are tried again as suspects.
+
+--- @include lib/schedule
+
+local function is_suspect(lost, entry)
+  local letter = string.sub(redis.call('HGET', lost, entry) or 'l', 1, 1)
+  return letter ~= 'l'
+end
+
+local function how_lost(is_orderly, flag, suspects, held)
+  local was_suspect = flag == 's'
+  if is_orderly then return was_suspect and 'p' or 'l' end
+  if held == 1 then return 'a' end
+  return was_suspect and suspects == 1 and 's' or 'n'
+end
+
+-- `worker` is a member of `workers`: its id, its host and what it says of itself, with a zero byte between
+local function let_go(workers, queued, ready, lost, worker, at, is_orderly)
+  local id, host = string.match(worker, '^(%Z*)%z(%Z*)')
+  local prefix = 'h' .. (id or worker) .. '\0'
+  local held, suspects = beginning_with(queued, prefix), 0
+  for _, member in ipairs(held) do
+    if string.sub(member, #prefix + 1, #prefix + 1) == 's' then suspects = suspects + 1 end
+  end
+  local entries, gone, records, waiting = {}, {}, {}, {}
+  for i, member in ipairs(held) do
+    local entry = string.sub(member, #prefix + 2)
+    local letter = how_lost(is_orderly, string.sub(member, #prefix + 1, #prefix + 1), suspects, #held)
+    entries[i], waiting[i] = entry, (letter == 'l' and 'w' or 's') .. entry
+    gone[2 * i - 1], gone[2 * i] = member, 'l' .. entry
+    records[2 * i - 1], records[2 * i] = entry, letter .. ' ' .. decimal(at) .. ' ' .. (id or worker) .. '\0' .. (host or '')
+  end
+  in_chunks('HSET', lost, records)
+  in_chunks('ZREM', ready, entries)
+  in_chunks('ZADD', queued, scored(waiting))
+  in_chunks('ZREM', queued, gone)
+  mutate('ZREM', workers, worker)
+  return #held
+end

@@ -1,0 +1,130 @@
+"""The schedule as bytes: queues, the entries of executions in them, how executions were lost, and workers.
+
+An entry names an execution where it waits and where it is held. It begins with its queue, the rank of its priority and
+the id of its run, so that in lexical order the executions of a queue stand together, by priority and then by run.
+"""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from redis_mob import errors
+from redis_mob.codec.arguments import instance, storable_json, text
+from redis_mob.codec.executions import checked_key, moment_of_milliseconds
+from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack, unpack_all
+from redis_mob.errors import SerializationError, shown
+from redis_mob.models.execution import MOST_PRIORITY, ExecutionKey, HowLost, Loss, Queue, RunLaunch
+from redis_mob.models.transition import DueExecution
+from redis_mob.models.worker import WorkerRecord
+
+_ABOUT_QUEUE = b"q"
+_ABOUT_WORKER = b"w"
+
+
+def encode_queue(queue: Queue) -> bytes:
+    """A queue; no queue is the beginning of another one."""
+    return pack(tuple(queue))
+
+
+def decode_queue(data: bytes) -> Queue:
+    """The queue of these bytes. Raises SerializationError."""
+    try:
+        return Queue(*unpack(data))
+    except UNPACK_ERRORS as error:
+        raise SerializationError(f"a queue of the schedule cannot be read: {error}") from error
+
+
+def role_of_queue(queue: Queue) -> bytes:
+    """What the entries of a role of a mob begin with, of any release."""
+    return encode_queue(queue)[: -len(pack(queue.release))]
+
+
+def queue_of(mob_id: str, role: str, launch: RunLaunch) -> Queue:
+    """The queue in which the executions of a role wait, of a run that was started so."""
+    return Queue(mob_id, role, launch.release or "")
+
+
+def encode_entry(queue: Queue, priority: int, run_id: str, key: ExecutionKey) -> bytes:
+    """The entry of an execution."""
+    return b"".join((encode_queue(queue), pack(MOST_PRIORITY - priority), *map(pack, (run_id, *checked_key(key)))))
+
+
+def decode_entry(entry: bytes) -> tuple[str, ExecutionKey]:
+    """(run id, key) of the execution of an entry. Raises SerializationError."""
+    try:
+        _, _, run_id, *key = unpack_all(entry)
+        return run_id, ExecutionKey(*key)
+    except UNPACK_ERRORS as error:
+        raise SerializationError(f"an entry of the schedule cannot be read: {error}") from error
+
+
+def queue_and_run(entry: bytes) -> tuple[bytes, bytes]:
+    """The queue and the id of the run in an entry, as they stand there. Raises SerializationError."""
+    try:
+        queue, _, run_id, *_ = unpack_all(entry)
+    except UNPACK_ERRORS as error:
+        raise SerializationError(f"an entry of the schedule cannot be read: {error}") from error
+    return pack(queue), pack(run_id)
+
+
+def holder(owner: str, *, suspect: bool) -> bytes:
+    """What stands before the entry of an execution that a worker holds."""
+    return b"".join((b"h", owner.encode(), b"\0", b"s" if suspect else b"-"))
+
+
+def decode_due(entry: bytes, lost: bytes) -> DueExecution:
+    """An execution that was taken, and how it was lost: empty if it was not. Raises SerializationError."""
+    run_id, key = decode_entry(entry)
+    return DueExecution(run_id, key, decode_loss(lost) if lost else None)
+
+
+def decode_loss(data: bytes) -> Loss:
+    """How an execution was lost, as lua/lib/worker_loss writes it. Raises SerializationError."""
+    try:
+        how, at, rest = data.decode().split(" ", 2)
+        worker, host = rest.split("\0", 1)
+        return Loss(HowLost(how), worker, host, moment_of_milliseconds(int(at)))
+    except (ValueError, OverflowError) as error:
+        raise SerializationError(f"the loss of an execution cannot be read: {error}") from error
+
+
+def encode_worker(worker: WorkerRecord) -> bytes:
+    """A worker as the schedule lists it: its id, its host, and what it says of itself.
+
+    Raises ValidationError for another class, or a zero byte in its id or host.
+    """
+    checked = instance("worker", worker, WorkerRecord)
+    record = storable_json(
+        "the worker", lambda: checked.model_dump_json(warnings="error").encode(), WorkerRecord.model_validate_json
+    )
+    return b"\0".join((worker_id(worker.id).encode(), worker_id(worker.host).encode(), record))
+
+
+def worker_id(id: str) -> str:
+    """The same text, if it can name a worker. Raises ValidationError."""
+    if not text("the id of a worker", id) or "\0" in id:
+        raise errors.ValidationError(f"{shown(id)} names no worker: it is empty, or has a zero byte")
+    return id
+
+
+def decode_worker(data: bytes) -> WorkerRecord:
+    """What a worker says of itself. Raises SerializationError."""
+    try:
+        return WorkerRecord.model_validate_json(data.split(b"\0", 2)[2])
+    except (LookupError, ValidationError) as error:
+        raise SerializationError(f"a worker of the schedule cannot be read: {error}") from error
+
+
+def about_queue(queue: bytes) -> bytes:
+    """The message that executions wait in a queue."""
+    return _ABOUT_QUEUE + queue
+
+
+def about_worker(id: str) -> bytes:
+    """The message that something was taken from a worker."""
+    return _ABOUT_WORKER + id.encode()
+
+
+def queue_in(message: bytes) -> Queue | None:
+    """The queue that a message is about, None if it is about none."""
+    return decode_queue(message[1:]) if message.startswith(_ABOUT_QUEUE) else None

@@ -1,0 +1,184 @@
+"""Which executions wait, and which a worker holds, in memory; lua/lib/schedule does the same on a server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from redis_mob.models.execution import (
+    END_OF_TIME,
+    OVERDUE,
+    Execution,
+    ExecutionKey,
+    ExecutionStatus,
+    HowLost,
+    Loss,
+    Queue,
+    RunLaunch,
+    Serves,
+)
+from redis_mob.models.transition import DueExecution
+from redis_mob.models.worker import WorkerRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An execution in the schedule: its queue, and the priority of its run."""
+
+    queue: Queue
+    priority: int
+    run_id: str
+    key: ExecutionKey
+
+    @property
+    def order(self) -> tuple[int, str, ExecutionKey]:
+        """By priority, then by run."""
+        return (-self.priority, self.run_id, self.key)
+
+    @property
+    def role(self) -> tuple[str, str]:
+        """What a limit of concurrency is about."""
+        return self.queue[:2]
+
+
+@dataclass(slots=True)
+class _Worker:
+    record: WorkerRecord
+    expires_at: datetime
+
+
+class Schedule:
+    """The executions of a namespace that wait, and its workers."""
+
+    def __init__(self) -> None:
+        self.queues: dict[Queue, int | None] = {}
+        """All queues, with the limits of their roles."""
+        self.workers: dict[str, _Worker] = {}
+        self._waiting: set[Entry] = set()
+        self._later: dict[Entry, datetime] = {}
+        """Those that wait for a time, or were taken until then, or are taken from their worker then."""
+        self._holders: dict[Entry, tuple[str, bool]] = {}
+        self._counted: set[Entry] = set()
+        """Those that count against the limits of their roles."""
+        self._lost: dict[Entry, Loss] = {}
+        self._last: dict[Queue, str] = {}
+
+    @staticmethod
+    def entry(mob_id: str, run_id: str, key: ExecutionKey, execution: Execution, launch: RunLaunch) -> Entry:
+        """The entry of an execution."""
+        return Entry(Queue(mob_id, execution.role, launch.release or ""), launch.priority, run_id, key)
+
+    def move(self, entry: Entry, execution: Execution, now: datetime) -> None:
+        """Put an execution where it belongs after a commit."""
+        self._waiting.discard(entry)
+        self._later.pop(entry, None)
+        self._lost.pop(entry, None)
+        self._holders.pop(entry, None)
+        lease = execution.lease
+        if execution.status is ExecutionStatus.WAITING:
+            self._counted.discard(entry)
+            self._wait(entry, execution.due_at, now)
+        elif execution.status is ExecutionStatus.LEASED and lease is not None:
+            self._holders[entry] = (lease.owner, execution.suspect)
+            deadline = lease.deadline
+            self._later[entry] = deadline if deadline > END_OF_TIME - OVERDUE else deadline + OVERDUE
+            if self.queues.get(entry.queue) is not None:
+                self._counted.add(entry)
+        else:
+            self._counted.discard(entry)
+
+    def held(self, worker_id: str) -> Iterator[Entry]:
+        """What a worker holds."""
+        return (entry for entry, (owner, _) in self._holders.items() if owner == worker_id)
+
+    def join(self, worker: WorkerRecord, expires_at: datetime) -> None:
+        """Give a worker a lease."""
+        self.workers[worker.id] = _Worker(worker, expires_at)
+
+    def leave(self, worker_id: str, now: datetime, *, is_orderly: bool) -> int:
+        """Let go of a worker; returns how many executions it held."""
+        worker = self.workers.pop(worker_id)
+        held = [(entry, suspect) for entry, (owner, suspect) in self._holders.items() if owner == worker_id]
+        suspects = sum(suspect for _, suspect in held)
+        for entry, suspect in held:
+            self._holders.pop(entry, None)
+            self._later.pop(entry, None)
+            self._counted.discard(entry)
+            how = _how_lost(is_orderly=is_orderly, suspect=suspect, suspects=suspects, held=len(held))
+            self._lost[entry] = Loss(how, worker_id, worker.record.host, now)
+            self._waiting.add(entry)
+        return len(held)
+
+    def let_go_of_expired(self, now: datetime) -> int:
+        """Let go of workers whose leases have expired; returns how many executions they held."""
+        expired = [name for name, worker in list(self.workers.items()) if worker.expires_at <= now]
+        return sum(self.leave(name, self.workers[name].expires_at, is_orderly=False) for name in expired)
+
+    def queue_due(self, now: datetime) -> None:
+        """What has waited for its time waits to be taken."""
+        for entry in [entry for entry, at in self._later.items() if at <= now]:
+            del self._later[entry]
+            self._counted.discard(entry)
+            self._waiting.add(entry)
+
+    def take(
+        self, serves: Serves, most: int, most_suspects: int, now: datetime, keep: timedelta
+    ) -> tuple[tuple[DueExecution, ...], bool]:
+        """What a worker takes, and whether more waits for it: each run of a queue in its turn, suspects first."""
+        queues = [queue for queue in self.queues if serves.includes(queue)]
+        taken: list[Entry] = []
+        for queue in queues:
+            self._take_from(queue, min(most, most_suspects), taken, now, keep, suspects=True)
+        share = max(1, (most - len(taken)) // max(len(queues), 1))
+        for queue in queues:
+            self._take_from(queue, min(most, len(taken) + share), taken, now, keep, suspects=False)
+        more = [self._take_from(queue, most, taken, now, keep, suspects=False) for queue in queues]
+        return tuple(DueExecution(entry.run_id, entry.key, self._lost.get(entry)) for entry in taken), any(more)
+
+    def next_at(self, now: datetime) -> datetime | None:
+        """When the next execution is due that is not yet."""
+        return min((at for at in self._later.values() if at > now), default=None)
+
+    def _take_from(
+        self, queue: Queue, most: int, taken: list[Entry], now: datetime, keep: timedelta, *, suspects: bool
+    ) -> bool:
+        """Whether something is left that may be taken."""
+        waiting = [one for one in self._waiting if one.queue == queue and self._is_suspect(one) is suspects]
+        while waiting and self._has_room(queue):
+            if len(taken) >= most:
+                return True
+            waiting.sort(key=lambda one: one.order)
+            level = [one for one in waiting if one.priority == waiting[0].priority]
+            last = self._last.get(queue, "")
+            entry = next((one for one in level if one.run_id > last), level[0])
+            waiting.remove(entry)
+            self._waiting.remove(entry)
+            self._later[entry] = now + keep
+            self._last[queue] = entry.run_id
+            if self.queues.get(queue) is not None:
+                self._counted.add(entry)
+            taken.append(entry)
+        return False
+
+    def _has_room(self, queue: Queue) -> bool:
+        limit = self.queues.get(queue)
+        return limit is None or sum(entry.role == queue[:2] for entry in self._counted) < limit
+
+    def _is_suspect(self, entry: Entry) -> bool:
+        loss = self._lost.get(entry)
+        return loss is not None and loss.how is not HowLost.HANDED_BACK
+
+    def _wait(self, entry: Entry, at: datetime, now: datetime) -> None:
+        if at <= now:
+            self._waiting.add(entry)
+        else:
+            self._later[entry] = at
+
+
+def _how_lost(*, is_orderly: bool, suspect: bool, suspects: int, held: int) -> HowLost:
+    if is_orderly:
+        return HowLost.SUSPECT_HANDED_BACK if suspect else HowLost.HANDED_BACK
+    if held == 1:
+        return HowLost.ALONE
+    return HowLost.ONLY_SUSPECT if suspect and suspects == 1 else HowLost.AMONG_OTHERS

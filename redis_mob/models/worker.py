@@ -1,0 +1,46 @@
+"""A worker as the others know it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from redis_mob.models.base import U32, Items, Model, Timestamp
+from redis_mob.models.execution import Queue, Serves
+
+RENEWALS_PER_LEASE = 3
+"""A third of the lease between two renewals: one may fail, and the next still comes before the lease expires."""
+
+
+class WorkerRecord(Model):
+    """What a worker says of itself.
+
+    `id` is its alone: no other worker ever has it. It serves these mobs and roles, None for all of them, in runs of no
+    release and of its own. `slots` is how many handlers it runs at a time.
+    """
+
+    id: str
+    host: str
+    pid: U32
+    mobs: Items[str] | None = None
+    roles: Items[str] | None = None
+    release: str | None = None
+    slots: U32
+    started_at: Timestamp
+
+    @property
+    def serves(self) -> Serves:
+        """Which queues it serves."""
+        mobs, roles = (None if names is None else frozenset(names) for names in (self.mobs, self.roles))
+        return Serves(mobs, roles, self.release or "")
+
+    def is_for(self, queue: Queue) -> bool:
+        """Whether it takes the executions in a queue."""
+        return self.serves.includes(queue)
+
+
+class LiveWorker(NamedTuple):
+    """A worker that holds a lease, which expires at this time of the fleet's clock unless it is renewed."""
+
+    record: WorkerRecord
+    expires_at: datetime
