@@ -216,6 +216,7 @@ class MemoryExecutionStore(ExecutionStore):
         return tuple(LiveWorker(one.record, one.expires_at) for one in workers if one.expires_at > now)
 
     async def held(self, worker_id: str) -> frozenset[tuple[str, ExecutionKey]]:
+        await _let_others_run()
         entries = self._access.content.schedule.held(checked_worker_id(worker_id))
         return frozenset((entry.run_id, entry.key) for entry in entries)
 

@@ -12,7 +12,7 @@ from redis_mob.models.config import Delete, Put
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.compound import COMPOUND, INPUTS, LOOP, NEXT_RUN, RUN, SIMPLE, scene
 from redis_mob.testing.samples.documents import authority, definition, overlay, profile
-from redis_mob.testing.samples.driven_runs import ONE_STEP, keys_of, launched, pending, waiting
+from redis_mob.testing.samples.driven_runs import ONE_STEP, a_worker, keys_of, launched, pending, waiting
 from redis_mob.testing.samples.new_events import completed, numbered, step_failed
 from redis_mob.testing.samples.states import NOON, failure_entry, iteration_entry, step_entry
 
@@ -92,20 +92,18 @@ async def _of_runs(storage: MobStorage) -> dict[str, Write]:
 async def _of_executions(storage: MobStorage) -> dict[str, Write]:
     run, launch = pending(ONE_STEP)
     to_cancel = await launched(storage.executions, ONE_STEP)
-    to_commit, to_renew = [await waiting(storage.executions, ONE_STEP) for _ in range(2)]
+    to_commit = await waiting(storage.executions, ONE_STEP)
     view = await to_commit.view()
     transition = to_commit.claimed(view, keys_of(view)[0])
-    key = keys_of(await to_renew.view())[0]
-    await to_renew.claim(key)
-    held = (await to_renew.view()).executions[key]
-    assert held.lease is not None
-    later = held.lease.model_copy(update={"expires_at": held.lease.expires_at + timedelta(hours=1)})
-    renewed = held.model_copy(update={"lease": later})
+    for name in ("to leave", "to renew"):
+        await storage.executions.join_workers(a_worker(name), timedelta(hours=1))
     return {
         "executions.start_run": lambda s: s.executions.start_run(run, launch, ONE_STEP),
         "executions.take_due": lambda s: s.executions.take_due(max_runs=10, max_executions=10, keep=timedelta(hours=1)),
         "executions.commit": lambda s: s.executions.commit(transition),
-        "executions.renew_lease": lambda s: s.executions.renew_lease(to_renew.run_id, key, expected=held, next=renewed),
+        "executions.join_workers": lambda s: s.executions.join_workers(a_worker("joins"), timedelta(hours=1)),
+        "executions.renew_worker": lambda s: s.executions.renew_worker(a_worker("to renew"), timedelta(hours=2)),
+        "executions.leave_workers": lambda s: s.executions.leave_workers("to leave"),
         "executions.request_cancel": lambda s: s.executions.request_cancel(to_cancel.run_id),
     }
 

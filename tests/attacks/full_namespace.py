@@ -16,7 +16,6 @@ from redis_mob.codec.executions import encode_definition
 from redis_mob.errors import AlreadyExistsError, CasConflictError, RunAlreadyExistsError, VersionConflictError
 from redis_mob.models import MobEvent, MobRun, MobRunStatus, StoredRealmProfile
 from redis_mob.models.config import ConfigChangeEvent, Delete, Put
-from redis_mob.models.execution import Execution, ExecutionKey
 from redis_mob.models.transition import Transition
 from redis_mob.storage import MobStorage
 from redis_mob.testing.conformance import transitions
@@ -32,7 +31,15 @@ from redis_mob.testing.samples.compound import (
     scene,
 )
 from redis_mob.testing.samples.documents import authority, definition, overlay, profile
-from redis_mob.testing.samples.driven_runs import ONE_STEP, STEPS_AND_LOOP, keys_of, launched, pending, waiting
+from redis_mob.testing.samples.driven_runs import (
+    ONE_STEP,
+    STEPS_AND_LOOP,
+    a_worker,
+    keys_of,
+    launched,
+    pending,
+    waiting,
+)
 from redis_mob.testing.samples.new_events import completed, numbered, step_failed
 from redis_mob.testing.samples.states import NOON, failure_entry, iteration_entry, step_entry
 from redis_mob.testing.waiting import LONG
@@ -47,7 +54,7 @@ SETTLED = (AlreadyExistsError, CasConflictError, RunAlreadyExistsError, VersionC
 class FullNamespace:
     """What was written: `stored` by the run store, `driven` and `waiting` by a fleet, `ended` with its terminal event.
 
-    `transition` can be committed on `driven`, and `leased` is an execution of it whose lease can be renewed.
+    `transition` can be committed on `driven`.
     """
 
     stored: MobRun
@@ -56,7 +63,6 @@ class FullNamespace:
     ended: MobRun
     definitions: tuple[str, ...]
     transition: Transition
-    leased: tuple[ExecutionKey, Execution]
 
 
 async def fill(storage: MobStorage) -> FullNamespace:
@@ -85,12 +91,12 @@ async def fill(storage: MobStorage) -> FullNamespace:
     for step in ("a", "in"):
         await driven.claim(*keys_of(await driven.view(), step))
         await driven.settle(*keys_of(await driven.view(), step))
-    waits = keys_of(await driven.view(), "b")[0]
-    await driven.claim(waits)
+    await driven.claim(keys_of(await driven.view(), "b")[0])
     await storage.executions.request_cancel(driven.run_id)
     waiting_run = await launched(storage.executions, ONE_STEP)
     await storage.events.append_batch([numbered(1), completed(), step_failed()])
     await _fill_documents(storage)
+    await _fill_workers(storage)
     view = await driven.view()
     return FullNamespace(
         stored,
@@ -99,8 +105,16 @@ async def fill(storage: MobStorage) -> FullNamespace:
         ended,
         (view.launch.definition, encode_definition(ONE_STEP)[0]),
         transitions._full(view)[0],
-        (waits, view.executions[waits]),
     )
+
+
+async def _fill_workers(storage: MobStorage) -> None:
+    """One that is known and holds an execution, and one that has lost another."""
+    run = await waiting(storage.executions, ONE_STEP)
+    for key, owner in zip(keys_of(await run.view()), ("known", "gone"), strict=True):
+        await storage.executions.join_workers(a_worker(owner), timedelta(days=1))
+        await run.claim(key, owner=owner)
+    await storage.executions.leave_workers("gone")
 
 
 async def _fill_documents(storage: MobStorage) -> None:
@@ -202,6 +216,8 @@ def _about_executions(there: FullNamespace) -> dict[str, Question]:
         "get_definition of another": lambda s: s.executions.get_definition(there.definitions[1]),
         "start_run": start,
         "take_due": take_all,
+        "workers": lambda s: s.executions.workers(),
+        "held": lambda s: s.executions.held("known"),
     }
 
 
@@ -227,10 +243,6 @@ def writes(there: FullNamespace) -> dict[str, Question]:
 
 def _writes_of_runs(there: FullNamespace) -> dict[str, Question]:
     run = there.stored.run_id
-    key, leased = there.leased
-    assert leased.lease is not None
-    expires_at = leased.lease.expires_at + timedelta(minutes=1)
-    renewed = leased.model_copy(update={"lease": leased.lease.model_copy(update={"expires_at": expires_at})})
     return {
         "cas_grant_body_frame_start": lambda s: OPERATIONS["cas_grant_body_frame_start"].call(
             s.runs, run, ledger_entry=iteration_entry("body", 2)
@@ -252,7 +264,6 @@ def _writes_of_runs(there: FullNamespace) -> dict[str, Question]:
         ),
         "put_step_output": lambda s: s.runs.put_step_output(run, step_id="build", output={"again": 1}),
         "commit": lambda s: s.executions.commit(there.transition),
-        "renew_lease": lambda s: s.executions.renew_lease(there.driven, key, expected=leased, next=renewed),
         "request_cancel": lambda s: s.executions.request_cancel(there.driven),
         "cas_run_status, won": lambda s: s.runs.cas_run_status(
             there.waiting, expected=MobRunStatus.PENDING, next=MobRunStatus.RUNNING

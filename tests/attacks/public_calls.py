@@ -18,12 +18,12 @@ from redis_mob.contracts import (
     WatchableConfigStore,
 )
 from redis_mob.models import MobRunStatus, Put
-from redis_mob.models.execution import ExecutionKey
+from redis_mob.models.execution import EVERYTHING, ExecutionKey
 from redis_mob.models.transition import RunView
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.compound import FRAME, INPUTS, LOOP, NEXT_FRAME, NEXT_LOOP, NEXT_RUN, RUN, scene
 from redis_mob.testing.samples.documents import FULL_DEFINITION, FULL_PROFILE, authority, overlay, rotation
-from redis_mob.testing.samples.driven_runs import ONE_STEP, DrivenRun, keys_of, pending
+from redis_mob.testing.samples.driven_runs import ONE_STEP, DrivenRun, a_worker, keys_of, pending
 from redis_mob.testing.samples.new_events import completed, failed, numbered, step_failed
 from redis_mob.testing.samples.states import NOON, failure_entry, frame, iteration_entry, loop, step_entry
 
@@ -108,7 +108,14 @@ RIGHT: Mapping[str, Any] = {
     "start_run.run": pending(ONE_STEP, run_id="0191a6a0-0000-4000-8000-00000000000c")[0],
     "run_id": RUN_ID,
     "load.run_id": FLEET_RUN,
-    "renew_lease.run_id": FLEET_RUN,
+    "worker": a_worker("right"),
+    "lease": timedelta(hours=1),
+    "on_loss": print,
+    "worker_id": "one",
+    "is_orderly": True,
+    "serves": EVERYTHING,
+    "max_suspects": 1,
+    "at": NOON,
     "request_cancel.run_id": FLEET_RUN,
     "mob_id": "mob",
     "flow_id": "review",
@@ -202,19 +209,13 @@ async def prepared(storage: MobStorage) -> Scene:
 
 def right_arguments(method: Method, scene: Scene) -> dict[str, Any]:
     """Arguments that are right in a storage as it was prepared. Raises KeyError for one that the table lacks."""
-    execution = scene.view.executions[scene.key]
-    read: Mapping[str, Any] = {
-        "renew_lease.key": scene.key,
-        "renew_lease.expected": execution,
-        "renew_lease.next": execution.model_copy(update={"attempt": 2}),
-        "commit.transition": scene.driven.settled(scene.view, scene.key),
-    }
+    read: Mapping[str, Any] = {"commit.transition": scene.driven.settled(scene.view, scene.key)}
     assert read.keys() == READ
     known = {**RIGHT, **read}
     return {name: known.get(f"{method.name}.{name}", known.get(name)) for name in method.parameters}
 
 
-READ = {"renew_lease.key", "renew_lease.expected", "renew_lease.next", "commit.transition"}
+READ = {"commit.transition"}
 """Arguments whose right values are read from the storage."""
 
 

@@ -111,8 +111,8 @@ MODELS = [
     ("realm_profiles", "update", "profile"),
     ("executions", "start_run", "run"),
     ("executions", "start_run", "launch"),
-    ("executions", "renew_lease", "expected"),
-    ("executions", "renew_lease", "next"),
+    ("executions", "join_workers", "worker"),
+    ("executions", "renew_worker", "worker"),
 ]
 """An argument for each model that is stored."""
 

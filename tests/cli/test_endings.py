@@ -62,7 +62,7 @@ def test_a_step_that_kills_every_worker_fails_in_the_end(project: Path) -> None:
         ended = command.end()
     assert ended.status == 1, ended.err
     assert json.loads(ended.out)["status"] == "failed"
-    assert "workers vanished while they executed it" in ended.err
+    assert "its worker stopped renewing its lease while it executed this and nothing else" in ended.err
 
 
 def test_workers_and_server_end_when_their_parent_is_killed(project: Path) -> None:

@@ -71,7 +71,7 @@ def mob(
     steps: Mapping[str, FlowStepSpec],
     root: Mapping[str, Node] | None = None,
     *,
-    limits: Mapping[str, int] | None = None,
+    limits: Mapping[str, Any] | None = None,
     topology: TopologySpec | None = None,
 ) -> MobDefinition:
     """A mob whose flow `flow` has these steps; its orchestrator is of role `lead`."""
@@ -82,7 +82,7 @@ def mob(
         orchestrator=OrchestratorConfig(profile="lead"),
         profiles=SortedDict({role: Profile(model="model") for role in roles}),
         flows=SortedDict({FLOW: FlowSpec(steps=FrozenDict(steps), root=frame)}),
-        limits=LimitsSpec(**(limits or {})),
+        limits=LimitsSpec.model_validate(limits or {}),
         topology=topology,
     )
 

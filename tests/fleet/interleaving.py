@@ -16,7 +16,7 @@ from typing import Any
 from redis_mob.fleet import engine
 from redis_mob.fleet.outcome import Failed, Outcome, Succeeded
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.execution import Execution, ExecutionKey
+from redis_mob.models.execution import Execution, ExecutionKey, HowLost
 from redis_mob.models.transition import RunView, Transition
 from tests.fleet.simulation import LEASE, SimulatedStore, Simulation
 
@@ -56,6 +56,7 @@ class Interleaving:
     store: SimulatedStore = field(default_factory=SimulatedStore)
     moves: list[Move] = field(default_factory=list[Move])
     held: list[tuple[ExecutionKey, Execution]] = field(default_factory=list[tuple[ExecutionKey, Execution]])
+    workers: int = 0
     settled: list[tuple[ExecutionKey, Execution]] = field(default_factory=list[tuple[ExecutionKey, Execution]])
 
     def __post_init__(self) -> None:
@@ -83,13 +84,13 @@ class Interleaving:
         return [*usual * 3, *self._rare()]
 
     def _rare(self) -> list[Callable[[], None]]:
-        rare: list[Callable[[], None]] = [partial(self._renew, *held) for held in self.held]
+        rare: list[Callable[[], None]] = [partial(self._hand_back, *held) for held in self.held]
         rare += [partial(self._hand_in_again, *late) for late in self.settled[-3:]]
         if self.cancel:
             rare.append(self._cancel)
         if self.mishaps:
             rare.append(self._jump)
-            rare += [partial(self._crash, self.held, held) for held in self.held]
+            rare += [partial(self._lose, *held) for held in self.held]
             rare += [partial(self._crash, self.moves, move) for move in self.moves]
         return rare
 
@@ -104,8 +105,14 @@ class Interleaving:
 
     def _take(self, key: ExecutionKey) -> None:
         self.store.ready[key] = self.store.now + LEASE
+        loss, self.workers = self.store.lost.get(key), self.workers + 1
         claim = partial(
-            engine.claim, definition=self.definition, key=key, owner="worker", lease=LEASE, random=self.random
+            engine.claim,
+            definition=self.definition,
+            key=key,
+            owner=f"worker-{self.workers}",
+            loss=loss,
+            random=self.random,
         )
         self._read(claim, claims=key)
 
@@ -138,23 +145,30 @@ class Interleaving:
         else:
             self._read(partial(engine.settle, **of, random=self.random))
 
-    def _renew(self, key: ExecutionKey, execution: Execution) -> None:
-        assert execution.lease is not None
-        lease = execution.lease.model_copy(update={"expires_at": self.store.now + LEASE})
-        renewed = execution.model_copy(update={"lease": lease})
-        place = self.held.index((key, execution))
-        if self.store.renew_lease(key, expected=execution, next=renewed):
-            self.held[place] = (key, renewed)
-        else:
-            self.settled.append(self.held.pop(place))
+    def _hand_back(self, key: ExecutionKey, execution: Execution) -> None:
+        """The worker leaves in an orderly way; what its handler still says is refused once another one has begun."""
+        self._give_up(key, execution, HowLost.HANDED_BACK)
+
+    def _lose(self, key: ExecutionKey, execution: Execution) -> None:
+        """The lease of the worker expires: it has crashed, or goes on without knowing."""
+        self.mishaps -= 1
+        self._give_up(key, execution, HowLost.ALONE)
+
+    def _give_up(self, key: ExecutionKey, execution: Execution, how: HowLost) -> None:
+        self.held.remove((key, execution))
+        if self.random.random() < 0.5:
+            self.settled.append((key, execution))
+        if self.store.view.executions.get(key) == execution:
+            self.store.lose(key, how)
 
     def _crash(self, of: list[Any], what: object) -> None:
+        """A worker is lost before it commits."""
         self.mishaps -= 1
         of.remove(what)
 
     def _jump(self) -> None:
         self.mishaps -= 1
-        self.store.now += LEASE * self.random.uniform(0, 2)
+        self.store.now += LEASE * self.random.uniform(0, 0.5)
 
     def _cancel(self) -> None:
         self.cancel = False

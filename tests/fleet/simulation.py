@@ -18,9 +18,9 @@ from redis_mob.kernel.reconcile import reconcile
 from redis_mob.models.base import FrozenDict, SortedDict
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.events import MobEventKind
-from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, RunLaunch
+from redis_mob.models.execution import OVERDUE, Execution, ExecutionKey, ExecutionStatus, HowLost, Loss, RunLaunch
 from redis_mob.models.flow_events import FlowCanceled, FlowCompleted, FlowFailed
-from redis_mob.models.run import MobRun, MobRunStatus, StepLedgerEntry
+from redis_mob.models.run import MobRun, StepLedgerEntry
 from redis_mob.models.transition import RecordedOutput, RunView, Transition
 from redis_mob.storage import MobStorage
 from tests.fleet.flows import FLOW
@@ -41,13 +41,17 @@ class SimulatedStore:
     run_due: datetime | None = None
     in_hand: bool = False
     ready: dict[ExecutionKey, datetime] = field(default_factory=dict[ExecutionKey, datetime])
+    lost: dict[ExecutionKey, Loss] = field(default_factory=dict[ExecutionKey, Loss])
 
     @property
     def executions(self) -> SimulatedStore:
         """The store seen as a storage, as far as starting a run needs it."""
         return self
 
-    async def start_run(self, run: MobRun, launch: RunLaunch, definition: MobDefinition) -> bool:
+    async def start_run(
+        self, run: MobRun, launch: RunLaunch, definition: MobDefinition, *, at: datetime | None = None
+    ) -> bool:
+        assert at is None
         self.definition = definition
         self.view = RunView(
             run=run, launch=launch, executions={}, cancel_requested=False, launched_at=self.now, now=self.now
@@ -67,11 +71,12 @@ class SimulatedStore:
         self.in_hand = False
         return True
 
-    def renew_lease(self, key: ExecutionKey, *, expected: Execution, next: Execution) -> bool:
-        if self.view.run.status is not MobRunStatus.RUNNING or self.view.executions.get(key) != expected:
-            return False
-        self._put_executions({key: next})
-        return True
+    def lose(self, key: ExecutionKey, how: HowLost = HowLost.ALONE) -> None:
+        """The worker that holds an execution is lost, or hands it back."""
+        lease = self.view.executions[key].lease
+        assert lease is not None
+        self.lost[key] = Loss(how, lease.owner, "host", self.now)
+        self.ready[key] = self.now
 
     def commit(self, transition: Transition) -> bool:
         """Make a transition happen, unless something that it is based on has changed."""
@@ -138,8 +143,9 @@ class SimulatedStore:
         self.view = replace(self.view, executions={**self.view.executions, **changed})
         for key, execution in changed.items():
             self.ready.pop(key, None)
+            self.lost.pop(key, None)
             if execution.lease is not None:
-                self.ready[key] = execution.lease.expires_at
+                self.ready[key] = execution.lease.deadline + OVERDUE
             elif execution.status is ExecutionStatus.WAITING:
                 self.ready[key] = execution.due_at
 
@@ -220,10 +226,19 @@ class Simulation:
     def claim(self, step_id: str, member: str = "worker-1", owner: str = "one") -> int:
         """Claim an execution and return its fencing token."""
         key = self.key(step_id, member)
-        transition = engine.claim(self.store.load(), self.definition, key, owner=owner, lease=LEASE, random=self.random)
+        transition = self.claimed(key, owner)
         assert transition is not None, f"{key} cannot be claimed"
         self.commit(transition)
         return self.store.view.executions[key].fencing_token
+
+    def claimed(self, key: ExecutionKey, owner: str = "one") -> Transition | None:
+        """The transition that claims an execution; None if it cannot be claimed."""
+        view, loss = self.store.load(), self.store.lost.get(key)
+        return engine.claim(view, self.definition, key, owner=owner, loss=loss, random=self.random)
+
+    def lose(self, step_id: str, member: str = "worker-1", how: HowLost = HowLost.ALONE) -> None:
+        """The worker that holds an execution is lost, or hands it back."""
+        self.store.lose(self.key(step_id, member), how)
 
     def settle(self, step_id: str, outcome: Outcome, member: str = "worker-1", token: int | None = None) -> bool:
         """Hand in an outcome; False if it is refused."""

@@ -15,7 +15,7 @@ from redis_mob.models.flow import FramePhase, NodeStatus
 from redis_mob.models.flow_events import FlowFailed, TopologyViolation
 from redis_mob.models.run import MobRunStatus
 from tests.fleet.flows import loop, mob, node, rule, step
-from tests.fleet.simulation import LEASE, Simulation
+from tests.fleet.simulation import Simulation
 
 NEVER = EqCondition(path="params.none", value=1)
 
@@ -73,7 +73,7 @@ def test_a_run_that_must_end_gives_out_nothing_more(ending: str) -> None:
     else:
         sim.wait(timedelta(seconds=1))
     key = sim.key("inner", "worker-1")
-    transition = engine.claim(sim.store.load(), sim.definition, key, owner="x", lease=LEASE, random=sim.random)
+    transition = sim.claimed(key, "x")
     assert transition is not None
     sim.commit(transition)
     assert sim.run.status.is_terminal
@@ -158,7 +158,7 @@ def test_engine_case_57_of_cancel_and_failure_at_once_one_wins() -> None:
 def test_a_request_that_comes_during_a_commit_is_not_forgotten() -> None:
     sim = three_under_way()
     key = sim.key("inner", "worker-1")
-    claim = engine.claim(sim.store.load(), sim.definition, key, owner="x", lease=LEASE, random=sim.random)
+    claim = sim.claimed(key, "x")
     assert claim is not None
     sim.store.request_cancel()
     assert not sim.store.commit(claim)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import datetime
 from random import Random
 from typing import Any
 from uuid import uuid4
@@ -15,7 +16,6 @@ from hypothesis import strategies as st
 from redis_mob.errors import NotFoundError, ValidationError
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.execution import Execution, ExecutionKey
 from redis_mob.models.run import MobRun
 from redis_mob.models.transition import RunView, Transition
 from redis_mob.storage import MobStorage
@@ -36,19 +36,16 @@ class Recorder(SimulatedStore):
         super().__init__()
         self.calls: list[tuple[str, Any, bool, RunView]] = []
 
-    async def start_run(self, run: MobRun, launch: Any, definition: MobDefinition) -> bool:
-        answer = await super().start_run(run, launch, definition)
+    async def start_run(
+        self, run: MobRun, launch: Any, definition: MobDefinition, *, at: datetime | None = None
+    ) -> bool:
+        answer = await super().start_run(run, launch, definition, at=at)
         self.calls.append(("start", (run, launch, definition), answer, self.view))
         return answer
 
     def commit(self, transition: Transition) -> bool:
         answer = super().commit(transition)
         self.calls.append(("commit", transition, answer, self.view))
-        return answer
-
-    def renew_lease(self, key: ExecutionKey, *, expected: Execution, next: Execution) -> bool:
-        answer = super().renew_lease(key, expected=expected, next=next)
-        self.calls.append(("renew", (key, expected, next), answer, self.view))
         return answer
 
     def request_cancel(self) -> bool:
@@ -70,9 +67,6 @@ async def asked(storage: MobStorage, run_id: str, call: str, argument: Any) -> b
             return await storage.executions.start_run(*argument)
         case "commit":
             return await storage.executions.commit(argument)
-        case "renew":
-            key, expected, following = argument
-            return await storage.executions.renew_lease(run_id, key, expected=expected, next=following)
         case _:
             return await storage.executions.request_cancel(run_id)
 
@@ -113,9 +107,10 @@ def fleet_on(storage: MobStorage, definition: MobDefinition = STEPS_AND_LOOP) ->
 
 async def test_the_same_key_gives_the_same_run(storage: MobStorage, other_storage: MobStorage) -> None:
     fleets = [fleet_on(one) for one in (storage, other_storage)]
-    keyed = await asyncio.gather(*(fleets[n % 2].start(FLOW, {"n": n}, "build-4711") for n in range(10)))
+    keyed = await asyncio.gather(*(fleets[n % 2].start(FLOW, {"n": 1}, "build-4711") for n in range(10)))
     [run_id] = set(keyed)
-    assert await fleets[0].start(FLOW, None, "build-4711") == run_id
+    with pytest.raises(ValidationError, match=f"'build-4711' belongs to run {run_id}, which was started with other"):
+        await fleets[0].start(FLOW, {"n": 2}, "build-4711")
     assert await fleets[0].start(FLOW, None, "build-4712") != run_id
     assert await fleets[0].start(FLOW) != await fleets[0].start(FLOW)
     assert len(await storage.runs.list_runs("mob")) == 4

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redis_mob.fleet.takeover import MAX_LOST
+from redis_mob.fleet.takeover import MOST_LOST
 from redis_mob.fleet.transition_builder import SYSTEM_MEMBER
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import ExecutionStatus
@@ -103,7 +103,7 @@ def check_ledgers(sim: Simulation) -> None:
     definition=mobs(EVERYTHING),
     random=RANDOM,
     members=st.integers(0, 3),
-    mishaps=st.integers(0, MAX_LOST - 1),
+    mishaps=st.integers(0, MOST_LOST),
     mood=st.integers(0, 1000),
     cancel=st.booleans(),
 )
@@ -130,7 +130,7 @@ def outcome(sim: Simulation) -> dict[str, Any]:
     definition=mobs(SETTLED),
     random=RANDOM,
     members=st.integers(1, 3),
-    mishaps=st.integers(0, MAX_LOST - 1),
+    mishaps=st.integers(0, MOST_LOST),
     mood=st.integers(0, 1000),
 )
 def test_the_outcome_does_not_depend_on_who_does_what_when(

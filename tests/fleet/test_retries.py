@@ -11,13 +11,13 @@ from redis_mob import StepFailed
 from redis_mob.codec.arguments import LONGEST
 from redis_mob.fleet import engine
 from redis_mob.fleet.outcome import Failed, Succeeded
-from redis_mob.fleet.takeover import MAX_LOST
-from redis_mob.models.execution import END_OF_TIME, ExecutionStatus
+from redis_mob.fleet.takeover import MOST_LOST, is_to_be_alone
+from redis_mob.models.execution import END_OF_TIME, OVERDUE, ExecutionStatus, HowLost
 from redis_mob.models.flow_events import StepTargetFailed
 from redis_mob.models.flow_spec import RetrySpec
 from redis_mob.models.run import MobRunStatus
 from tests.fleet.flows import mob, step
-from tests.fleet.simulation import LEASE, NOON, Simulation
+from tests.fleet.simulation import NOON, Simulation
 
 SECOND = timedelta(seconds=1)
 
@@ -177,7 +177,7 @@ def test_other_steps_keep_the_retries_of_the_limits() -> None:
 def test_an_attempt_that_was_lost_makes_no_pause_longer_and_uses_no_attempt() -> None:
     sim = begun(retry=RetrySpec(attempts=2, first=3, jitter=0))
     sim.claim("a")
-    sim.wait(LEASE)
+    sim.lose("a")
     sim.fail("a")
     assert wait_for_retry(sim) == 3 * SECOND
 
@@ -227,7 +227,7 @@ def test_an_attempt_does_not_begin_before_its_pause_is_over() -> None:
     due = sim.execution("a").due_at
     for now, may in ((due - timedelta(microseconds=1), False), (due, True)):
         sim.store.now = now
-        transition = engine.claim(sim.store.load(), sim.definition, key, owner="one", lease=LEASE, random=sim.random)
+        transition = sim.claimed(key)
         assert (transition is not None) is may
 
 
@@ -260,21 +260,35 @@ def test_an_execution_has_one_owner() -> None:
     sim = begun()
     sim.claim("a", owner="first")
     key = sim.key("a", "worker-1")
-    sim.wait(LEASE - timedelta(microseconds=1))
-    assert engine.claim(sim.store.load(), sim.definition, key, owner="x", lease=LEASE, random=sim.random) is None
+    sim.wait(timedelta(seconds=30) + OVERDUE - timedelta(microseconds=1))
+    assert sim.claimed(key, "x") is None
 
 
-def test_an_expired_lease_goes_to_the_worker_that_takes_it_and_costs_no_attempt_of_the_step() -> None:
+def test_what_its_worker_does_not_end_long_after_its_deadline_fails_and_is_tried_again() -> None:
+    sim = begun(retries=1)
+    token = sim.claim("a", owner="stuck")
+    sim.wait(timedelta(seconds=30) + OVERDUE)
+    ended = sim.claimed(sim.key("a", "worker-1"), "x")
+    assert ended is not None
+    sim.commit(ended)
+    assert sim.execution("a").reason == "timeout: worker 'stuck' had not ended it 10 s after its deadline"
+    assert not sim.settle("a", Succeeded("late"), token=token)
+    wait_for_retry(sim)
+    sim.do("a")
+    assert sim.run.status is MobRunStatus.COMPLETED
+
+
+def test_what_a_lost_worker_held_goes_to_the_one_that_takes_it_and_costs_no_attempt_of_the_step() -> None:
     sim = begun(retries=0)
-    first = sim.claim("a", owner="vanished")
-    sim.wait(LEASE)
+    first = sim.claim("a", owner="lost")
+    sim.lose("a")
     second = sim.claim("a", owner="successor")
     assert second > first
     execution = sim.execution("a")
     assert (execution.attempt, execution.lost) == (2, 1)
     assert execution.lease is not None
     assert execution.lease.owner == "successor"
-    assert not sim.settle("a", Succeeded("of the vanished one"), token=first)
+    assert not sim.settle("a", Succeeded("of the lost one"), token=first)
     assert sim.settle("a", Succeeded("of the successor"), token=second)
     assert sim.run.status is MobRunStatus.COMPLETED
     assert sim.run.root_step_outputs == {"a": {"worker-1": "of the successor"}}
@@ -283,7 +297,7 @@ def test_an_expired_lease_goes_to_the_worker_that_takes_it_and_costs_no_attempt_
 def test_a_failure_after_a_lost_worker_leaves_all_retries() -> None:
     sim = begun(retries=1)
     sim.claim("a")
-    sim.wait(LEASE)
+    sim.lose("a")
     sim.fail("a")
     assert sim.execution("a").status is ExecutionStatus.WAITING
     wait_for_retry(sim)
@@ -294,23 +308,65 @@ def test_a_failure_after_a_lost_worker_leaves_all_retries() -> None:
 def test_a_result_after_the_lease_but_before_a_successor_is_welcome() -> None:
     sim = begun()
     token = sim.claim("a")
-    sim.wait(LEASE * 2)
+    sim.lose("a")
     assert sim.settle("a", Succeeded(1), token=token)
     assert sim.run.status is MobRunStatus.COMPLETED
 
 
 def test_an_execution_that_loses_every_worker_fails() -> None:
     sim = begun(retries=5)
-    for _ in range(MAX_LOST + 1):
-        sim.claim("a")
-        sim.wait(LEASE)
-    key = sim.key("a", "worker-1")
-    transition = engine.claim(sim.store.load(), sim.definition, key, owner="x", lease=LEASE, random=sim.random)
+    for number in range(MOST_LOST + 1):
+        sim.claim("a", owner=f"worker {number}")
+        sim.lose("a")
+    transition = sim.claimed(sim.key("a", "worker-1"))
     assert transition is not None
     sim.commit(transition)
     assert sim.run.status is MobRunStatus.FAILED
-    assert sim.failures() == [("a", "6 workers vanished while they executed it")]
+    assert sim.failures() == [
+        (
+            "a",
+            "its worker stopped renewing its lease while it executed this and nothing else: 'worker 3' on host 'host', "
+            "at 2026-03-01T12:00:00.000+00:00; 3 workers before it were lost with it as their one suspect",
+        )
+    ]
     assert sim.execution("a").lease is None
+
+
+@pytest.mark.parametrize("how", [HowLost.AMONG_OTHERS, HowLost.HANDED_BACK, HowLost.SUSPECT_HANDED_BACK])
+def test_what_was_never_the_one_suspect_of_a_lost_worker_does_not_fail_for_it(how: HowLost) -> None:
+    sim = begun(retries=0)
+    for _ in range(3 * MOST_LOST):
+        sim.claim("a")
+        sim.lose("a", how=how)
+    sim.do("a")
+    assert sim.run.status is MobRunStatus.COMPLETED
+    execution = sim.execution("a")
+    assert (execution.lost, execution.suspect) == (0, False)
+    assert execution.attempt == (1 if how.is_orderly else 1 + 3 * MOST_LOST)
+
+
+def test_only_a_worker_that_did_nothing_else_convicts() -> None:
+    """Beside others, also the one suspect may be innocent each time."""
+    sim = begun(retries=0)
+    for _ in range(3 * MOST_LOST):
+        sim.claim("a")
+        sim.lose("a", how=HowLost.ONLY_SUSPECT)
+    sim.claim("a")
+    assert (sim.execution("a").lost, sim.execution("a").suspect) == (MOST_LOST, True)
+    assert is_to_be_alone(sim.execution("a"))
+    sim.lose("a", how=HowLost.ALONE)
+    transition = sim.claimed(sim.key("a", "worker-1"))
+    assert transition is not None
+    sim.commit(transition)
+    assert sim.run.status is MobRunStatus.FAILED
+
+
+def test_a_suspect_that_comes_to_an_end_is_none_any_more() -> None:
+    sim = begun(retries=1)
+    sim.claim("a")
+    sim.lose("a")
+    sim.fail("a")
+    assert (sim.execution("a").lost, sim.execution("a").suspect) == (1, False)
 
 
 def test_the_time_of_an_attempt() -> None:
@@ -321,7 +377,6 @@ def test_the_time_of_an_attempt() -> None:
         lease = sim.execution("a").lease
         assert lease is not None
         assert lease.deadline == NOON + timedelta(milliseconds=milliseconds)
-        assert lease.expires_at == NOON + LEASE
 
 
 def test_the_end_of_the_flow_cuts_the_time_of_an_attempt() -> None:

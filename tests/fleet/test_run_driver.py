@@ -94,7 +94,7 @@ async def test_the_next_step_of_a_chain_begins_in_the_commit_that_ends_the_one_b
     assert 21 <= counts["commits"] < 30
 
 
-async def test_handlers_that_renew_their_leases_all_the_time_cost_no_commit(
+async def test_handlers_that_ask_for_their_leases_all_the_time_cost_no_commit(
     storage: MobStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def handler(ctx: StepContext) -> bool:

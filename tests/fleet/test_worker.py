@@ -27,10 +27,8 @@ from redis_mob.errors import (
 from redis_mob.fleet import outage, run_driver
 from redis_mob.fleet import worker as worker_module
 from redis_mob.fleet.fleet import Fleet
-from redis_mob.fleet.lease import LeasedExecution
 from redis_mob.fleet.step_context import Handler
 from redis_mob.fleet.worker import Worker
-from redis_mob.models.execution import Execution, ExecutionKey
 from redis_mob.models.flow_events import FlowCanceled, FlowCompleted, FlowFailed
 from redis_mob.models.flow_spec import DispatchMode
 from redis_mob.models.run import MobRunStatus
@@ -294,52 +292,6 @@ async def test_a_result_that_cannot_be_stored_at_once_is_not_thrown_away(
     run = await run_flow(storage, ONE_STEP, handler, lease=timedelta(minutes=5))
     assert run.root_step_outputs == {"a": {"worker-1": 1}}
     assert store.failures["before"] == 3
-
-
-class Kept:
-    """A store that has the lease of one execution, and says no to every renewal."""
-
-    def __init__(self, execution: Execution, key: ExecutionKey) -> None:
-        self._execution = execution
-        self._key = key
-
-    async def renew_lease(self, *_args: Any, **_more: Any) -> bool:
-        return False
-
-    async def load(self, _run_id: str) -> Any:
-        return type("View", (), {"executions": {self._key: self._execution}})
-
-
-@pytest.mark.parametrize(("stored", "held"), [(0, True), (1, False)])
-async def test_a_renewal_whose_reply_was_lost_does_not_cost_the_lease(
-    storage: MobStorage, stored: int, held: bool
-) -> None:
-    fleet = Fleet(storage, ONE_STEP, {"*": nothing})
-    view = await storage.executions.load(await fleet.start(FLOW))
-    assert view is not None
-    key = ExecutionKey("frame", "a", "worker-1")
-    lease = {"owner": "one", "fencing_token": 1, "expires_at": view.now, "deadline": view.now}
-    execution = Execution.model_validate(
-        {"step_id": "a", "role": "worker", "message": "", "due_at": view.now, "status": "leased", "lease": lease}
-    )
-    assert execution.lease is not None
-    renewed = execution.lease.model_copy(
-        update={"expires_at": view.now + SHORT_LEASE, "fencing_token": execution.lease.fencing_token + stored}
-    )
-    store = Kept(execution.model_copy(update={"lease": renewed}), key)
-    lost = LeasedExecution(
-        cast("ExecutionStore", store),
-        view.run.run_id,
-        key,
-        execution,
-        execution.lease,
-        SHORT_LEASE,
-        view.now,
-        asyncio.Lock(),
-        lambda _: None,
-    )
-    assert await lost.renew() is held
-    assert (lost.lease == renewed) is held
 
 
 async def test_bad_input_is_refused_with_its_name(storage: MobStorage) -> None:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from redis_mob.fleet import engine
 from redis_mob.fleet.outcome import Failed, Outcome, Succeeded
-from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus
+from redis_mob.models.execution import ExecutionStatus, Serves
 from redis_mob.models.transition import RunView, Transition
 from redis_mob.testing.samples.driven_runs import STEPS_AND_LOOP, pending
 from tests.robustness.turns import in_turn
@@ -18,6 +18,8 @@ from tests.robustness.twins import Twins
 
 LEASE = timedelta(hours=1)
 """Longer than any test, so that nothing happens because time passes."""
+
+_WORKER = Serves(roles=frozenset(("worker",)))
 
 MOB = STEPS_AND_LOOP.id
 _SETTLED = {ExecutionStatus.COMPLETED, ExecutionStatus.FAILED, ExecutionStatus.CANCELED}
@@ -73,11 +75,11 @@ class _Driven:
         """All or nothing: of what is due since the same moment, either side may take another first."""
         runs, executions = self._random.choices([0, 100], k=2)
         await self._twins.both(
-            lambda s: s.executions.take_due(max_runs=runs, max_executions=executions, keep=LEASE, roles=["worker"])
+            lambda s: s.executions.take_due(max_runs=runs, max_executions=executions, keep=LEASE, serves=_WORKER)
         )
 
     async def _execute(self, views: Both) -> None:
-        """Claim, renew or settle one of the executions that are not over; without one, go on with the run."""
+        """Claim or settle one of the executions that are not over; without one, go on with the run."""
         executions = views[0].executions
         keys = sorted(key for key, execution in executions.items() if execution.status not in _SETTLED)
         if not keys:
@@ -85,24 +87,13 @@ class _Driven:
         key = self._random.choice(keys)
         if executions[key].lease is None:
             return await self._commit(
-                lambda view: engine.claim(view, STEPS_AND_LOOP, key, owner="one", lease=LEASE, random=Random(0))
+                lambda view: engine.claim(view, STEPS_AND_LOOP, key, owner="one", random=Random(0))
             )
-        if self._random.randrange(3) == 0:
-            return await self._renew(views, key)
         lucky = self._random.randrange(10)
         outcome: Outcome = Succeeded({"n": lucky}) if lucky else Failed("no luck", retryable=False)
         token = executions[key].fencing_token
         return await self._commit(
             lambda view: engine.settle(view, STEPS_AND_LOOP, key, outcome, token=token, random=Random(0))
-        )
-
-    async def _renew(self, views: Both, key: ExecutionKey) -> None:
-        run_id = self._run.run_id
-        old, model_old = (view.executions[key] for view in views)
-        new, model_new = _renewed(old), _renewed(model_old)
-        await self._twins.both(
-            lambda s: s.executions.renew_lease(run_id, key, expected=old, next=new),
-            lambda s: s.executions.renew_lease(run_id, key, expected=model_old, next=model_new),
         )
 
     async def _commit(self, decide: Callable[[RunView], Transition | None]) -> None:
@@ -113,12 +104,6 @@ class _Driven:
             await self._twins.both(
                 lambda s: s.executions.commit(transition), lambda s: s.executions.commit(model_transition)
             )
-
-
-def _renewed(execution: Execution) -> Execution:
-    assert execution.lease is not None
-    lease = execution.lease.model_copy(update={"expires_at": execution.lease.expires_at + LEASE})
-    return execution.model_copy(update={"lease": lease})
 
 
 def _in_order(view: RunView) -> RunView:
