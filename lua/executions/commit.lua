@@ -78,5 +78,5 @@ make_moves(ready, queued, lost, moves)
 
 announce_events(log)
 announce(runs_channel, run_time.member .. (is_soon(run_time) and ' due' or ' changed'))
-for _, message in ipairs(messages) do announce(runs_channel, message) end
+announce_each(runs_channel, messages)
 return WON

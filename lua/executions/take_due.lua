@@ -11,6 +11,7 @@
 -- Leaves what was taken due again after that while, unless its transition says otherwise before.
 
 --- @include lib/announce
+--- @include lib/clock_keeping
 --- @include lib/key_types
 --- @include lib/worker_loss
 

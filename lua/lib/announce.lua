@@ -4,3 +4,7 @@
 local function announce(channel, message)
   redis.pcall('SPUBLISH', channel, message)
 end
+
+local function announce_each(channel, messages)
+  for _, message in ipairs(messages) do announce(channel, message) end
+end

@@ -37,11 +37,7 @@ end
 
 -- all members of a sorted set in lexical order that begin so, at most so many if a number is given
 local function beginning_with(key, prefix, most)
-  local range = { 'ZRANGE', key, '[' .. prefix, '[' .. prefix .. '\255', 'BYLEX' }
-  if most then
-    range[6], range[7], range[8] = 'LIMIT', 0, most
-  end
-  return redis.call(unpack(range))
+  return redis.call('ZRANGE', key, '[' .. prefix, '[' .. prefix .. '\255', 'BYLEX', 'LIMIT', 0, most or -1)
 end
 
 -- to be added to a sorted set in lexical order

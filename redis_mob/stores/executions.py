@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime, timedelta
 
 from redis_mob.codec import executions as codec
@@ -14,10 +14,10 @@ from redis_mob.codec.documents import decode_decimal, decode_time
 from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.packing import Argument
 from redis_mob.codec.runs import check_count, decode_run, encode_run, place_prefix, run_parts
-from redis_mob.codec.schedule import decode_due, decode_entry, decode_worker
+from redis_mob.codec.schedule import decode_due, decode_entry, decode_worker, encode_worker
 from redis_mob.codec.schedule import worker_id as checked_worker_id
 from redis_mob.codec.transitions import check_transition
-from redis_mob.connection.calls.client import Client
+from redis_mob.connection.calls.client import Client, connect
 from redis_mob.connection.calls.headers import NamedArguments
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.replies import Reply, won
@@ -29,13 +29,13 @@ from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import EVERYTHING, Execution, ExecutionKey, RunLaunch, Serves
 from redis_mob.models.run import MobRun, MobRunStatus
 from redis_mob.models.transition import DueWork, RunView, Transition
-from redis_mob.models.worker import LiveWorker, WorkerRecord
+from redis_mob.models.worker import RENEWALS_PER_LEASE, LiveWorker, WorkerRecord
 from redis_mob.notifications.run_messages import about, messages_of
 from redis_mob.notifications.wakeups import WakeUps
 from redis_mob.stores.event_arguments import event_arguments, log_keys
 from redis_mob.stores.queues import KnownQueues, limits_of_queues
 from redis_mob.stores.schedule import moves_of
-from redis_mob.stores.worker_lease import keep_alive, renew
+from redis_mob.stores.worker_lease import Renew, renewed_in_a_thread
 
 _LOOKED_AT = 1000
 """How many entries of a schedule lua/executions/take_due looks at."""
@@ -226,15 +226,32 @@ class RedisExecutionStore(ExecutionStore):
         return again._replace(runs=work.runs + again.runs, executions=executions + again.executions)
 
     async def join_workers(self, worker: WorkerRecord, lease: timedelta) -> None:
-        await renew(self._client, self._keys, worker, lease, is_new=True)
+        arguments = [encode_worker(worker), _whole_milliseconds(lease)]
+        await self._client.call("executions/join_workers", [self._keys.meta, self._keys.workers], arguments)
 
     async def renew_worker(self, worker: WorkerRecord, lease: timedelta) -> bool:
-        return await renew(self._client, self._keys, worker, lease, is_new=False)
+        arguments = [encode_worker(worker), _whole_milliseconds(lease)]
+        reply = await self._client.call("executions/renew_worker", [self._keys.meta, self._keys.workers], arguments)
+        return reply == Reply.WON
 
     def keep_alive(
         self, worker: WorkerRecord, lease: timedelta, on_loss: Callable[[], None]
     ) -> AbstractAsyncContextManager[None]:
-        return keep_alive(self._client.url, self._keys, worker, lease, on_loss)
+        url, keys = self._client.url, self._keys
+
+        @asynccontextmanager
+        async def renewing() -> AsyncGenerator[Renew]:
+            client = await connect(url, keys.namespace)
+            try:
+                await client.open_namespace(keys.namespace)
+                own = RedisExecutionStore(client, keys, WakeUps(client))
+                yield lambda: own.renew_worker(worker, lease)
+            finally:
+                await client.aclose()
+
+        encode_worker(worker)
+        pause = duration("lease", lease).total_seconds() / RENEWALS_PER_LEASE
+        return renewed_in_a_thread(renewing, pause, on_loss)
 
     async def leave_workers(self, worker_id: str, *, is_orderly: bool = True) -> bool:
         keys = self._keys
@@ -269,6 +286,10 @@ class RedisExecutionStore(ExecutionStore):
 def _within(limit: int) -> int:
     """A greatest number as the script takes it: none for a negative one, and no more than it looks at in one go."""
     return min(max(limit, 0), _LOOKED_AT)
+
+
+def _whole_milliseconds(lease: timedelta) -> int:
+    return duration("lease", lease) // timedelta(milliseconds=1)
 
 
 def _time(score: bytes) -> datetime | None:

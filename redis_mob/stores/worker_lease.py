@@ -9,36 +9,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 
-from redis_mob.codec.arguments import duration
-from redis_mob.codec.schedule import encode_worker
-from redis_mob.connection.calls.client import Client, connect
-from redis_mob.connection.calls.keys import Keys
-from redis_mob.connection.calls.replies import Reply
 from redis_mob.errors import MobStoreError
-from redis_mob.models.worker import RENEWALS_PER_LEASE, WorkerRecord
+
+Renew = Callable[[], Awaitable[bool]]
+"""Renews the lease; False when it is lost."""
+
+Connect = Callable[[], AbstractAsyncContextManager[Renew]]
+"""Opens a connection for the event loop that it is called in, to renew the lease by."""
 
 _log = logging.getLogger(__name__)
 
 
-async def renew(client: Client, keys: Keys, worker: WorkerRecord, lease: timedelta, *, is_new: bool) -> bool:
-    """Give a worker its lease, from now on; False if it is not new, and has none any more."""
-    reply = await client.call(
-        "executions/join_workers",
-        [keys.meta, keys.workers],
-        [encode_worker(worker), duration("lease", lease) // timedelta(milliseconds=1), int(is_new)],
-    )
-    return reply == Reply.WON
-
-
 @asynccontextmanager
-async def keep_alive(
-    url: str, keys: Keys, worker: WorkerRecord, lease: timedelta, on_loss: Callable[[], None]
-) -> AsyncGenerator[None]:
-    """Renew the lease until the block ends; `on_loss` is called once, in this event loop, when it is lost."""
+async def renewed_in_a_thread(connect: Connect, pause: float, on_loss: Callable[[], None]) -> AsyncGenerator[None]:
+    """Renew a lease until the block ends, `pause` seconds after each other.
+
+    `on_loss` is called once, in this event loop, when the lease is lost.
+    """
     loop, keeper = asyncio.get_running_loop(), _Keeper()
 
     def lost() -> None:
@@ -46,7 +36,7 @@ async def keep_alive(
             loop.call_soon_threadsafe(on_loss)
 
     def keep() -> None:
-        asyncio.run(keeper.renew_until_stopped(url, keys, worker, lease, lost))
+        asyncio.run(keeper.renew_until_stopped(connect, pause, lost))
 
     thread = threading.Thread(target=keep, name="redis-mob-lease", daemon=True)
     thread.start()
@@ -54,7 +44,6 @@ async def keep_alive(
         yield
     finally:
         keeper.stop()
-        # the thread may hold the interpreter's last turn of a blocked call; it ends within one attempt of a renewal
         await asyncio.to_thread(thread.join)
 
 
@@ -74,35 +63,28 @@ class _Keeper:
             if self._loop is not None and self._task is not None and not self._loop.is_closed():
                 self._loop.call_soon_threadsafe(self._task.cancel)
 
-    async def renew_until_stopped(
-        self, url: str, keys: Keys, worker: WorkerRecord, lease: timedelta, lost: Callable[[], None]
-    ) -> None:
-        """Renew the lease from time to time; `lost` is called when it has none any more."""
-        self._task = asyncio.create_task(_renew_until_lost(url, keys, worker, lease))
+    async def renew_until_stopped(self, connect: Connect, pause: float, lost: Callable[[], None]) -> None:
+        """Renew the lease from time to time; `lost` is called when there is none any more."""
+        task = asyncio.create_task(_renew_until_lost(connect, pause))
         with self._lock:
-            self._loop = asyncio.get_running_loop()
+            self._loop, self._task = asyncio.get_running_loop(), task
             if self._stopped:
-                self._task.cancel()
+                task.cancel()
         with suppress(asyncio.CancelledError):
-            await self._task
+            await task
             lost()
 
 
-async def _renew_until_lost(url: str, keys: Keys, worker: WorkerRecord, lease: timedelta) -> None:
-    client: Client | None = None
-    try:
+async def _renew_until_lost(connect: Connect, pause: float) -> None:
+    renew: Renew | None = None
+    async with AsyncExitStack() as resources:
         while True:
             # The connection is made for the first renewal: workers that live shorter than that need none.
-            await asyncio.sleep(lease.total_seconds() / RENEWALS_PER_LEASE)
+            await asyncio.sleep(pause)
             # A storage that fails is no proof of a lost lease: the next renewal may get through.
             try:
-                if client is None:
-                    client = await connect(url, keys.namespace)
-                    await client.open_namespace(keys.namespace)
-                if not await renew(client, keys, worker, lease, is_new=False):
+                renew = renew or await resources.enter_async_context(connect())
+                if not await renew():
                     return
             except MobStoreError as error:
-                _log.debug("worker %s cannot renew its lease: %s", worker.id, error)
-    finally:
-        if client is not None:
-            await client.aclose()
+                _log.debug("the lease of a worker cannot be renewed: %s", error)
