@@ -3,7 +3,7 @@
 -- Reply  the entries of its executions
 -- Leaves everything as it was.
 
---- @keys queued
+--- @keys meta queued
 --- @args id
 local prefix, found = 'h' .. id .. '\0', {}
 for i, member in ipairs(redis.call('ZRANGE', queued, '[' .. prefix, '[' .. prefix .. '\255', 'BYLEX')) do

@@ -128,8 +128,15 @@ def run(
     namespace: NamespaceOption = "default",
     concurrency: Annotated[int, typer.Option(help="Steps that one worker executes at once, up to 1000.")] = 16,
     lease: Annotated[
-        float, typer.Option(help="Seconds until others take over the steps of a worker that vanished.")
+        float, typer.Option(help="Seconds until others take over the steps of a worker that was lost.")
     ] = 10.0,
+    drain_timeout: Annotated[
+        float, typer.Option(help="Seconds that steps under way have after SIGTERM, before they are handed back.")
+    ] = 25.0,
+    release: Annotated[
+        str | None,
+        typer.Option(help="The release of the handlers: only workers of it execute the run.", show_default=False),
+    ] = None,
     idempotency_key: Annotated[
         str | None, typer.Option(help="The same key always means the same run.", show_default=False)
     ] = None,
@@ -148,8 +155,10 @@ def run(
 ) -> None:
     """Run a flow to its end with worker processes, and show it meanwhile.
 
-    Ctrl-C cancels the run. Exit status: 0 completed, 1 failed or canceled, 2 usage or definition error, 3 storage
-    unavailable.
+    Ctrl-C cancels the run. SIGTERM leaves it to other workers, or to the next start with its idempotency key; a run on
+    embedded: is canceled, since its server ends too.
+
+    Exit status: 0 completed, 1 failed, canceled or left, 2 usage or definition error, 3 storage unavailable.
     """
     console = stderr_console()
     logging.getLogger("redis_mob").addHandler(logging.NullHandler())
@@ -168,6 +177,10 @@ def run(
             lease=timedelta(
                 seconds=_within("--lease", lease, SHORTEST_LEASE.total_seconds(), LONGEST_LEASE.total_seconds())
             ),
+            drain_timeout=timedelta(
+                seconds=_within("--drain-timeout", drain_timeout, 0, LONGEST_LEASE.total_seconds())
+            ),
+            release=release,
             url=_url(url, of_memory="worker processes cannot reach it; embedded: needs no server either"),
             namespace=Keys(namespace).namespace,
             idempotency_key=idempotency_key,

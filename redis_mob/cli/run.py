@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 from collections.abc import Callable, Coroutine, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from rich.console import Console
@@ -16,7 +18,9 @@ from redis_mob.cli.display import Display, display
 from redis_mob.cli.report import RunReport, report
 from redis_mob.cli.worker_link import WorkerOrders
 from redis_mob.cli.workers import WorkerPool
-from redis_mob.errors import NotFoundError, ReadFailedError, StorageUnavailableError
+from redis_mob.connection.servers.address import EmbeddedAddress
+from redis_mob.connection.servers.url import parse_address
+from redis_mob.errors import MobStoreError, NotFoundError, ReadFailedError, StorageUnavailableError
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import Handler
 from redis_mob.models.definition import MobDefinition
@@ -44,6 +48,8 @@ class RunOrder:
     workers: int
     concurrency: int
     lease: timedelta
+    drain_timeout: timedelta
+    release: str | None
     url: str
     namespace: str
     idempotency_key: str | None
@@ -54,9 +60,10 @@ class RunOrder:
 async def run_flow(order: RunOrder, console: Console) -> RunReport:
     """Run a flow to its end, and say how it went.
 
-    SIGINT and SIGTERM cancel the run; the second one, or one that comes before it has started, cancels this task.
-    All that was started here ends with it: workers, and an embedded server. Raises StorageUnavailableError when the
-    storage cannot be opened, else the errors of the library.
+    SIGINT cancels the run. SIGTERM drains the workers and leaves the run to others, unless its server is a private one
+    that ends with this command: then it cancels the run too. A second signal, or one that comes before the run has
+    started, cancels this task. All that was started here ends with it: workers, and an embedded server. Raises
+    StorageUnavailableError when the storage cannot be opened, else the errors of the library.
     """
     task = asyncio.current_task()
     assert task is not None, "a coroutine runs in a task"  # noqa: S101
@@ -64,25 +71,35 @@ async def run_flow(order: RunOrder, console: Console) -> RunReport:
         async with MobStorage.open(
             order.url, namespace=order.namespace, seal_key=order.seal_keys, durability=order.durability
         ) as storage:
-            fleet = Fleet(storage, order.definition, order.handlers, members=order.members, lease=order.lease)
+            fleet = Fleet(
+                storage,
+                order.definition,
+                order.handlers,
+                members=order.members,
+                lease=order.lease,
+                release=order.release,
+            )
             # A run that exists already has events from before.
             after = 0 if order.idempotency_key is not None else await storage.events.latest_cursor()
-            run_id = await fleet.start(order.flow_id, order.params, order.idempotency_key)
-            interrupts.cancel_run = asyncio.Event()
-            view = await _shown_to_the_end(order, storage, fleet, run_id, interrupts.cancel_run, console)
+            run_id = await fleet.start(order.flow_id, order.params, order.idempotency_key, release=order.release)
+            interrupts.begin(may_leave=parse_address(order.url) != EmbeddedAddress())
+            view = await _shown_to_the_end(order, storage, fleet, run_id, interrupts, console)
             return await report(storage, view, after)
 
 
 async def _shown_to_the_end(
-    order: RunOrder, storage: MobStorage, fleet: Fleet, run_id: str, cancel: asyncio.Event, console: Console
+    order: RunOrder, storage: MobStorage, fleet: Fleet, run_id: str, interrupts: _Interrupts, console: Console
 ) -> RunView:
     view = await _loaded(storage, run_id)
     definition = await storage.executions.get_definition(view.launch.definition)
     orders = WorkerOrders(
         url=storage.url,
         namespace=storage.namespace,
+        mob=order.definition.id,
+        release=order.release,
         handler=order.handler,
         lease=order.lease.total_seconds(),
+        drain_timeout=order.drain_timeout.total_seconds(),
         concurrency=order.concurrency,
         durability=order.durability,
         seal_keys=None if order.seal_keys is None else order.seal_keys.to_text(),
@@ -91,13 +108,18 @@ async def _shown_to_the_end(
         shown.show(view, 0)
         if view.run.status.is_terminal:
             return view
-        async with WorkerPool(orders, order.workers, shown.output) as pool:
+        async with WorkerPool(orders, order.workers, shown.output, partial(_let_go, storage)) as pool:
+            followed = asyncio.ensure_future(_followed(storage, run_id, pool, shown))
+            left = asyncio.ensure_future(_left(pool, run_id, interrupts.leave_run, shown))
             try:
-                view = await _unless(
-                    _followed(storage, run_id, pool, shown), pool.lost(), _cancelled(fleet, run_id, cancel, shown)
-                )
+                guards = (pool.lost(), _cancelled(fleet, run_id, interrupts.cancel_run, shown))
+                await _unless(_first(followed, left), *guards)
             finally:
-                cancel.set()  # nothing is left to cancel: from now on a signal means to leave at once
+                interrupts.end()
+                left.cancel()
+                followed.cancel()
+                await asyncio.gather(left, followed, return_exceptions=True)
+        view = await _loaded(storage, run_id)
         _tell_notes(pool, shown)
         return view
 
@@ -129,6 +151,30 @@ async def _cancelled(fleet: Fleet, run_id: str, cancel: asyncio.Event, shown: Di
     await fleet.cancel(run_id)
 
 
+async def _left(pool: WorkerPool, run_id: str, leave: asyncio.Event, shown: Display) -> None:
+    """Drain the workers when the user wants to leave the run."""
+    await leave.wait()
+    shown.note(
+        f"leaving run {run_id} to other workers, when its steps under way have ended; once more to leave at once"
+    )
+    await pool.drain()
+
+
+async def _first(*tasks: asyncio.Future[Any]) -> None:
+    """Wait until one of these has ended, and raise what it raises."""
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        task.result()
+
+
+async def _let_go(storage: MobStorage, pid: int) -> None:
+    """Let go of the worker whose process has ended, so that nothing waits for its lease."""
+    with suppress(MobStoreError):  # then its lease has to expire
+        for worker in await storage.executions.workers():
+            if (worker.record.host, worker.record.pid) == (socket.gethostname(), pid):
+                await storage.executions.leave_workers(worker.record.id, is_orderly=False)
+
+
 async def _loaded(storage: MobStorage, run_id: str) -> RunView:
     try:
         view = await storage.executions.load(run_id)
@@ -157,25 +203,38 @@ async def _unless(main: Coroutine[Any, Any, T], *guards: Coroutine[Any, Any, Non
 
 
 class _Interrupts:
-    """What a signal does: it cancels the run once there is one, else everything."""
+    """What signals do: they cancel the run or leave it once there is one, else they end everything."""
 
-    def __init__(self, leave: Callable[[], object]) -> None:
-        self.cancel_run: asyncio.Event | None = None
-        self._leave = leave
+    def __init__(self, end_all: Callable[[], object]) -> None:
+        self.cancel_run = asyncio.Event()
+        self.leave_run = asyncio.Event()
+        self._end_all = end_all
+        self._under_way = False
+        self._may_leave = False
 
-    def __call__(self) -> None:
-        if self.cancel_run is None or self.cancel_run.is_set():
-            self._leave()
+    def begin(self, *, may_leave: bool) -> None:
+        """There is a run, which can go on without this command or not."""
+        self._under_way, self._may_leave = True, may_leave
+
+    def end(self) -> None:
+        """Nothing is left to cancel: from now on a signal means to leave at once."""
+        self._under_way = False
+
+    def __call__(self, number: int) -> None:
+        if not self._under_way or self.cancel_run.is_set() or self.leave_run.is_set():
+            self._end_all()
+        elif number == signal.SIGTERM and self._may_leave:
+            self.leave_run.set()
         else:
             self.cancel_run.set()
 
 
 @contextmanager
-def _signals(leave: Callable[[], object]) -> Generator[_Interrupts]:
+def _signals(end_all: Callable[[], object]) -> Generator[_Interrupts]:
     loop = asyncio.get_running_loop()
-    interrupts = _Interrupts(leave)
+    interrupts = _Interrupts(end_all)
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, interrupts)
+        loop.add_signal_handler(number, interrupts, number)
     try:
         yield interrupts
     finally:

@@ -12,11 +12,12 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import NoReturn
 
-from redis_mob.cli.worker_link import STOP_GRACE, ExitStatus, Report, ReportKind, WorkerOrders
+from redis_mob.cli.worker_link import DRAIN, HAND_BACK_GRACE, STOP_GRACE, ExitStatus, Report, ReportKind, WorkerOrders
 from redis_mob.errors import HandlerError, RedisMobError
 from redis_mob.fleet import failure_log
 from redis_mob.fleet.handler_loading import load_handlers
@@ -42,11 +43,10 @@ class Link:
         line = self._orders.readline()
         return WorkerOrders.decode(line) if line else None
 
-    def wait_for_end(self) -> None:
-        """Return when the link is cut."""
-        while self._orders.read(1):
-            pass
-        self.cut = True
+    def wait(self) -> bool:
+        """Whether the worker is to drain; False when the link is cut."""
+        self.cut = self._orders.read(1) != DRAIN
+        return not self.cut
 
     def report(self, kind: ReportKind, text: str = "") -> None:
         """Tell the other side, if it is still there."""
@@ -102,7 +102,6 @@ def _work(orders: WorkerOrders, link: Link) -> ExitStatus:
 
 async def _serve(orders: WorkerOrders, link: Link) -> None:
     stop = asyncio.Event()
-    threading.Thread(target=_stop_with_link, args=(link, stop, asyncio.get_running_loop()), daemon=True).start()
     handlers = load_handlers(orders.handler)
     seal_keys = None if orders.seal_keys is None else SealKeyring.from_text(orders.seal_keys)
     async with MobStorage.open(
@@ -113,17 +112,28 @@ async def _serve(orders: WorkerOrders, link: Link) -> None:
             handlers,
             lease=timedelta(seconds=orders.lease),
             concurrency=orders.concurrency,
+            mobs=(orders.mob,),
+            release=orders.release,
         )
+        working = asyncio.create_task(worker.run(stop, timedelta(seconds=orders.drain_timeout)))
+        arguments = (link, stop.set, working.cancel, asyncio.get_running_loop())
+        threading.Thread(target=_stop_with_link, args=arguments, daemon=True).start()
         link.report(ReportKind.READY)
-        await worker.run(stop)
+        with suppress(asyncio.CancelledError):
+            await working
 
 
-def _stop_with_link(link: Link, stop: asyncio.Event, loop: asyncio.AbstractEventLoop) -> None:
+def _stop_with_link(
+    link: Link, stop: Callable[[], object], hand_back: Callable[[], object], loop: asyncio.AbstractEventLoop
+) -> None:
     """Runs in a thread of its own, so that no handler that blocks can keep the process alive."""
-    link.wait_for_end()
-    with suppress(RuntimeError):  # the loop is over already
-        loop.call_soon_threadsafe(stop.set)
-    time.sleep(STOP_GRACE)
+    with suppress(RuntimeError):  # the loop may be over already
+        while link.wait():
+            loop.call_soon_threadsafe(stop)
+        loop.call_soon_threadsafe(stop)
+        time.sleep(STOP_GRACE - HAND_BACK_GRACE)
+        loop.call_soon_threadsafe(hand_back)
+        time.sleep(HAND_BACK_GRACE)
     _leave_with_all()
 
 

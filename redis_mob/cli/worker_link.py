@@ -21,20 +21,30 @@ class ExitStatus(IntEnum):
 
 
 STOP_GRACE = 5.0
-"""Seconds that a worker has for the executions under way after it was told to stop."""
+"""Seconds that a worker has to end after its link was cut."""
+
+HAND_BACK_GRACE = 2.0
+"""The last of these seconds, in which it hands back what it still executes."""
+
+DRAIN = b"d"
+"""What a worker reads after its orders when it is to take no more work, and to end when what it executes has ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerOrders:
     """All that a worker process needs to know.
 
-    `url` may hold a password, `seal_keys` is the text of a ring, secrets included, or None; `lease` is in seconds.
+    `url` may hold a password, `seal_keys` is the text of a ring, secrets included, or None; `lease` and `drain_timeout`
+    are in seconds. The worker serves runs of `mob` that ask for no release, and those of its own.
     """
 
     url: str = field(repr=False)
     namespace: str
+    mob: str
+    release: str | None
     handler: str
     lease: float
+    drain_timeout: float
     concurrency: int
     durability: str
     seal_keys: str | None = field(repr=False)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
-from redis_mob.cli.worker_link import Report, ReportKind, WorkerOrders
+from redis_mob.cli.worker_link import DRAIN, Report, ReportKind, WorkerOrders
 
 _PROGRAM = "import sys; sys.path.insert(0, sys.argv.pop()); from redis_mob.cli.worker import main; main()"
 """A worker imports the library from where this process has it; with -P, no module of the working directory hides one
@@ -68,6 +68,16 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         """Cut the link: the process ends as soon as it can, and after its grace in any case."""
         if (pipe := self._input()) is not None:
             pipe.close()
+
+    def tell_to_drain(self) -> None:
+        """Let the process take no more work, and end when what it executes has ended."""
+        self._send(DRAIN)
+
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        assert self._transport is not None, "it has started"  # noqa: S101
+        return self._transport.get_pid()
 
     def kill(self) -> None:
         """End the process at once, with everything in its session."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Self
 
 from redis_mob.cli.worker_link import STOP_GRACE, ExitStatus, WorkerOrders
@@ -17,7 +17,7 @@ EARLY_DEATHS = 3
 """How often in a row a worker may die before it serves."""
 
 REPLACEMENTS = 10
-"""How often one worker is replaced: more often than the engine lets workers vanish over one execution."""
+"""How often one worker is replaced: more often than the engine lets workers be lost over one execution."""
 
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 1.0
@@ -31,12 +31,20 @@ class WorkersLostError(RedisMobError):
 class WorkerPool:
     """`count` worker processes while the block lasts; they end with it, and also when this process is killed.
 
-    `output` gets each line that handlers print, with the number of the worker.
+    `output` gets each line that handlers print, with the number of the worker. `on_death` is awaited with the number of
+    each process that has ended without being told to, so that what it held need not wait for its lease.
     """
 
-    def __init__(self, orders: WorkerOrders, count: int, output: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        orders: WorkerOrders,
+        count: int,
+        output: Callable[[str], None],
+        on_death: Callable[[int], Awaitable[None]],
+    ) -> None:
         self._orders = orders
         self._output = output
+        self._on_death = on_death
         self._alive: dict[int, WorkerProcess] = {}
         self._notes: list[str] = []
         self._stopping = False
@@ -81,6 +89,13 @@ class WorkerPool:
                 process.kill()
             await asyncio.gather(*self._slots, return_exceptions=True)
 
+    async def drain(self) -> None:
+        """Tell all to take no more work, and wait until what they execute has ended or was handed back."""
+        self._stopping = True
+        for process in self._alive.values():
+            process.tell_to_drain()
+        await asyncio.wait(self._slots)
+
     async def _keep(self, number: int) -> None:
         """Keep one worker running until all are told to stop."""
         early, end, last_words = 0, 0, ""
@@ -117,6 +132,8 @@ class WorkerPool:
             process.tell_to_stop()
         end = await process.end()
         del self._alive[number]
+        if not self._stopping:
+            await self._on_death(process.pid)
         return process.served, end, process.last_words
 
 

@@ -271,7 +271,9 @@ class RedisExecutionStore(ExecutionStore):
         return tuple(one for one in live if one.expires_at > codec.moment_of_milliseconds(now))
 
     async def held(self, worker_id: str) -> frozenset[tuple[str, ExecutionKey]]:
-        entries = await self._client.read("executions/held", [self._keys.queued], [checked_worker_id(worker_id)])
+        entries = await self._client.read(
+            "executions/held", [self._keys.meta, self._keys.queued], [checked_worker_id(worker_id)]
+        )
         return frozenset(decode_entry(bytes(entry)) for entry in entries)
 
     def listen(

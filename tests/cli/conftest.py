@@ -109,6 +109,14 @@ async def wait_for_ever(ctx):
     await asyncio.sleep(3600)
 
 
+async def wait_for_the_word(ctx):
+    with open("begun", "a") as told:
+        told.write(str(ctx.attempt))
+    while not Path("word").exists():
+        await asyncio.sleep(0.01)
+    return ctx.attempt
+
+
 def block_for_ever(ctx):
     subprocess.Popen(["sleep", "3600"])
     Path("begun").touch()

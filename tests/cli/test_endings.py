@@ -22,7 +22,7 @@ def started(project: Path, handler: str, *options: str, stderr: int | IO[Any] = 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_cancels_the_run(project: Path, number: signal.Signals) -> None:
+def test_a_signal_cancels_the_run_whose_server_ends_too(project: Path, number: signal.Signals) -> None:
     with started(project, "wait_for_ever", "--json", "--lease", "1", "--workers", "2") as command:
         wait_until((project / "begun").exists)
         command.signal(number)
@@ -32,6 +32,58 @@ def test_a_signal_cancels_the_run(project: Path, number: signal.Signals) -> None
     assert (found["status"], found["steps"]) == ("canceled", {"work": "canceled"})
     assert "canceling the run" in ended.err
     assert "Traceback" not in ended.err
+
+
+def test_sigterm_leaves_the_run_to_the_next_start_with_its_key(project: Path) -> None:
+    """What is under way is handed back, and is no loss."""
+    with server() as url:
+        options = ("--json", "--url", url, "--idempotency-key", "k", "--drain-timeout", "0")
+        with started(project, "wait_for_the_word", *options) as command:
+            wait_until((project / "begun").exists)
+            command.signal(signal.SIGTERM)
+            left = command.end()
+        assert left.status == 1
+        assert json.loads(left.out)["status"] == "running"
+        assert "leaving run" in left.err
+        (project / "word").touch()
+        with started(project, "wait_for_the_word", *options) as command:
+            ended = command.end()
+    assert ended.status == 0, ended.err
+    assert (project / "begun").read_text() == "11", "each call is the first attempt"
+    assert json.loads(ended.out)["outputs"] == {"work": {"clerk-1": 1}}
+
+
+def test_after_sigterm_a_step_under_way_has_time_to_end(project: Path) -> None:
+    told = project / "told"
+    with server() as url, told.open("w") as stderr:
+        options = ("--json", "--url", url, "--drain-timeout", "60")
+        with started(project, "wait_for_the_word", *options, stderr=stderr) as command:
+            wait_until((project / "begun").exists)
+            command.signal(signal.SIGTERM)
+            wait_until(lambda: "leaving run" in told.read_text())
+            (project / "word").touch()
+            ended = command.end()
+    assert ended.status == 0
+    assert json.loads(ended.out)["outputs"] == {"work": {"clerk-1": 1}}
+
+
+def test_sigint_cancels_a_run_that_could_go_on(project: Path) -> None:
+    with server() as url, started(project, "wait_for_ever", "--json", "--url", url) as command:
+        wait_until((project / "begun").exists)
+        command.signal(signal.SIGINT)
+        ended = command.end()
+    assert json.loads(ended.out)["status"] == "canceled"
+
+
+def test_what_a_killed_worker_held_waits_for_no_lease(project: Path) -> None:
+    """Its lease would outlive the test."""
+    options = ("--json", "--lease", "3600", "--workers", "2")
+    with started(project, "hang_at_first", *options) as command:
+        wait_until((project / "pid").exists)
+        os.kill(int((project / "pid").read_text()), signal.SIGKILL)
+        ended = command.end()
+    assert ended.status == 0, ended.err
+    assert json.loads(ended.out)["outputs"] == {"work": {"clerk-1": 2}}
 
 
 def test_a_second_signal_kills_and_spares_not_what_handlers_started(project: Path) -> None:
