@@ -1,7 +1,7 @@
 -- What must happen when. Runs stand in `due` by time. Of an execution stands in `ready` the time before which it is not
 -- taken, and in `queued`, in lexical order, where it is: 'w' and the entry if it waits to be taken, 's' if it waits as a
 -- suspect, 'h', the worker, a zero byte, 's' or '-' if a worker holds it, and beside that 'l' if it counts against the
--- limit of its role. An entry begins with its queue, its rank and the id of its run (see codec/schedule.py).
+-- limit of its role. An entry begins with its queue, its rank and the id of its run (see codec/schedule.py, decision 0023).
 -- Times are milliseconds of the fleet's clock.
 
 --- @include lib/arguments

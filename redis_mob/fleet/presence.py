@@ -36,7 +36,7 @@ def worker_name() -> str:
 
 
 class Presence:
-    """Under which id a worker is known, and what it executes under that.
+    """Under which id a worker is known, and what it executes under that (decision 0022).
 
     An id that has lost its lease is never used again: what it held may be with other workers.
     """
