@@ -109,6 +109,13 @@ def member(name: str, value: object, kind: type[E]) -> E:
     raise _wrong(name, "one of " + ", ".join(map(str, kind)), value)
 
 
+def function(name: str, value: T) -> T:
+    """The same value, if it can be called. Raises ValidationError naming the argument."""
+    if not callable(value) or isinstance(value, type):
+        raise _wrong(name, "a function", value)
+    return value
+
+
 def instance(name: str, value: object, kind: type[T]) -> T:
     """A value of this class. The message shows the type of another one alone: it may hold a secret."""
     if not isinstance(value, kind):

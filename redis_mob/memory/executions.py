@@ -10,7 +10,17 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from redis_mob.codec import ledgers
-from redis_mob.codec.arguments import duration, flag, instance, integer, moment, optional_integer, text
+from redis_mob.codec.arguments import (
+    duration,
+    flag,
+    function,
+    instance,
+    integer,
+    moment,
+    optional_instance,
+    optional_integer,
+    text,
+)
 from redis_mob.codec.events import EncodedEvent, encode_new_event
 from redis_mob.codec.executions import encode_definition, encode_launch
 from redis_mob.codec.runs import encode_run
@@ -185,9 +195,12 @@ class MemoryExecutionStore(ExecutionStore):
         self, worker: WorkerRecord, lease: timedelta, on_loss: Callable[[], None]
     ) -> AsyncGenerator[None]:
         content, loop, stop = self._access.content, asyncio.get_running_loop(), threading.Event()
+        encode_worker(worker)
+        on_loss = function("on_loss", on_loss)
+        pause = duration("lease", lease).total_seconds() / RENEWALS_PER_LEASE
 
         def keep() -> None:
-            while not stop.wait(lease.total_seconds() / RENEWALS_PER_LEASE):
+            while not stop.wait(pause):
                 if not _renew(content, worker, lease):
                     with suppress(RuntimeError):  # the loop may be over already
                         loop.call_soon_threadsafe(on_loss)
@@ -225,6 +238,8 @@ class MemoryExecutionStore(ExecutionStore):
         self, run_id: str | None = None, *, serves: Serves | None = None, worker_id: str | None = None
     ) -> AsyncGenerator[WakeUp]:
         run = None if run_id is None else run_key(run_id)
+        serves = optional_instance("serves", serves, Serves)
+        worker_id = None if worker_id is None else checked_worker_id(worker_id)
         with self._access.content.run_wake_ups.listen(about(run, serves, worker_id)) as wake_up:
             yield wake_up
 

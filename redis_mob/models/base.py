@@ -208,8 +208,8 @@ def is_none(value: object) -> bool:
 
 
 def is_empty(value: object) -> bool:
-    """The same for what is None, false, zero, or has no items."""
-    return not value
+    """The same for what is false, zero, or has no items; None is written, and refused when it is read."""
+    return value is not None and not value
 
 
 RunId = Annotated[str, BeforeValidator(canonical_run_id)]

@@ -8,7 +8,18 @@ from datetime import datetime, timedelta
 
 from redis_mob.codec import executions as codec
 from redis_mob.codec import ledgers
-from redis_mob.codec.arguments import duration, flag, instance, integer, moment, optional_integer, storable, text
+from redis_mob.codec.arguments import (
+    duration,
+    flag,
+    function,
+    instance,
+    integer,
+    moment,
+    optional_instance,
+    optional_integer,
+    storable,
+    text,
+)
 from redis_mob.codec.changes import change_of_frame, change_of_loop, change_of_run, counted
 from redis_mob.codec.documents import decode_decimal, decode_time
 from redis_mob.codec.hashes import as_mapping
@@ -22,7 +33,7 @@ from redis_mob.connection.calls.headers import NamedArguments
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.replies import Reply, won
 from redis_mob.contracts import ExecutionStore, WakeUp
-from redis_mob.errors import NotFoundError, SerializationError, shortened
+from redis_mob.errors import MobStoreError, NotFoundError, SerializationError, shortened
 from redis_mob.kernel.completeness import missing_part, without_frames
 from redis_mob.models.base import canonical_run_id
 from redis_mob.models.definition import MobDefinition
@@ -215,15 +226,19 @@ class RedisExecutionStore(ExecutionStore):
         if not queues:
             return work
         self._queues.learn(map(bytes, queues))
-        # the queues of which this store has just heard may hold something
-        again = await self.take_due(
-            max_runs=most_runs - len(work.runs),
-            max_executions=most_executions - len(executions),
-            keep=keep,
-            serves=serves,
-            max_suspects=max_suspects,
-        )
-        return again._replace(runs=work.runs + again.runs, executions=executions + again.executions)
+        # The queues of which this store has just heard may hold something. What was taken already is taken, also if
+        # this fails.
+        try:
+            again = await self.take_due(
+                max_runs=0,
+                max_executions=most_executions - len(executions),
+                keep=keep,
+                serves=serves,
+                max_suspects=max_suspects,
+            )
+        except MobStoreError:
+            return work
+        return again._replace(runs=work.runs, executions=executions + again.executions)
 
     async def join_workers(self, worker: WorkerRecord, lease: timedelta) -> None:
         arguments = [encode_worker(worker), _whole_milliseconds(lease)]
@@ -250,6 +265,7 @@ class RedisExecutionStore(ExecutionStore):
                 await client.aclose()
 
         encode_worker(worker)
+        on_loss = function("on_loss", on_loss)
         pause = duration("lease", lease).total_seconds() / RENEWALS_PER_LEASE
         return renewed_in_a_thread(renewing, pause, on_loss)
 
@@ -282,6 +298,8 @@ class RedisExecutionStore(ExecutionStore):
         if run_id is not None:
             self._keys.run(run_id)  # refuses what is no id
             run_id = canonical_run_id(run_id)
+        serves = optional_instance("serves", serves, Serves)
+        worker_id = None if worker_id is None else checked_worker_id(worker_id)
         return self._wake_ups.listen(self._keys.wake_runs, about(run_id, serves, worker_id))
 
 

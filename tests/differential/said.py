@@ -6,7 +6,7 @@ import dataclasses
 import json
 from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from redis_mob.errors import OutcomeUnknownError, RedisMobError
 from redis_mob.models.base import Model, format_timestamp
@@ -41,6 +41,8 @@ def _plain(value: Any) -> Any:
             return CLOCK if abs(value - _START) < _LONG else format_timestamp(value)
         case bytes():
             return value.hex()
+        case frozenset():
+            return sorted(said(item) for item in cast("frozenset[Any]", value))
         case Model():
             return {type(value).__name__: dict(value)}
         case _:

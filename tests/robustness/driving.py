@@ -12,7 +12,7 @@ from redis_mob.fleet import engine
 from redis_mob.fleet.outcome import Failed, Outcome, Succeeded
 from redis_mob.models.execution import ExecutionStatus, Serves
 from redis_mob.models.transition import RunView, Transition
-from redis_mob.testing.samples.driven_runs import STEPS_AND_LOOP, pending
+from redis_mob.testing.samples.driven_runs import STEPS_AND_LOOP, a_worker, pending
 from tests.robustness.turns import in_turn
 from tests.robustness.twins import Twins
 
@@ -61,8 +61,10 @@ class _Driven:
         match next(self._moves):
             case 0:
                 await self.start()
-            case 1 | 2:
+            case 1:
                 await self._take_due()
+            case 2:
+                await self._come_or_go()
             case 3 | 4 if len(views[0].executions) > 2:
                 await self._twins.both(lambda s: s.executions.request_cancel(self._run.run_id))
             case 5 | 6 | 7:
@@ -70,6 +72,18 @@ class _Driven:
             case _:
                 await self._execute(views)
         return True
+
+    async def _come_or_go(self) -> None:
+        """A worker joins, renews its lease, or leaves with what it holds."""
+        worker = a_worker(self._random.choice(("one", "two")))
+        match self._random.randrange(3):
+            case 0:
+                await self._twins.both(lambda s: s.executions.join_workers(worker, LEASE))
+            case 1:
+                await self._twins.both(lambda s: s.executions.renew_worker(worker, LEASE))
+            case _:
+                orderly = self._random.random() < 0.5
+                await self._twins.both(lambda s: s.executions.leave_workers(worker.id, is_orderly=orderly))
 
     async def _take_due(self) -> None:
         """All or nothing: of what is due since the same moment, either side may take another first."""
