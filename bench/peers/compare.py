@@ -16,28 +16,35 @@ import argparse
 import asyncio
 import json
 import os
-import sys
 from typing import Any
+
+from rich.console import Console
+from rich.table import Table
 
 from bench.peers.contestants import BASELINES, ROOT, Contestant, contestants
 from bench.peers.table import latency, medians, table
+from redis_mob import RedisMobError
 
 FORMS = ("20x10", "1x30", "1x100", "1x1000", "chain:20x10")
 ONE, THREE = "latency:50x1", "latency:50x3"
 TIMEOUT = 300.0
 """Seconds after which a measurement counts as failed."""
 
+WIDTH = 160
+"""Columns of what is printed, also where standard error is a file."""
+
 Results = dict[str, dict[str, list[dict[str, float]]]]
 """The figures of each repetition, by form and contestant."""
 
 
 class MeasurementError(Exception):
-    """A contestant's program failed, or did not end."""
+    """A contestant's program or server failed, or did not end."""
 
 
 async def figures_of(contestant: Contestant, form: str, slots: int) -> dict[str, float]:
     """One measurement: the second of two of the form in one process."""
     async with contestant.server() as url:
+        # the form twice, so that nothing is measured that happens once in a process
         command = (*contestant.command, "--slots", str(slots), "--url", url, "--forms", form, form)
         process = await asyncio.create_subprocess_exec(
             *command, cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
@@ -55,31 +62,32 @@ async def figures_of(contestant: Contestant, form: str, slots: int) -> dict[str,
     return {name: figures[name] for name in ("steps/s", "cpu ms/step", "p50 ms") if name in figures}
 
 
-async def measured(taking_part: list[Contestant], forms: list[str], slots: int, repetitions: int) -> Results:
+async def measured(
+    taking_part: list[Contestant], forms: list[str], slots: int, repetitions: int, console: Console
+) -> Results:
     """All repetitions of all forms: in each repetition of a form, one contestant after the other.
 
-    Who fails once takes no further part, and is told.
+    A contestant whose program fails takes no further part, and the console says why.
     """
     results: Results = {form: {} for form in forms}
     still = list(taking_part)
-    for form in forms:
-        for number in range(repetitions):
-            for contestant in list(still):
-                print(f"\r{form} {number + 1}/{repetitions} {contestant.name:<24}", end="", file=sys.stderr)
-                try:
-                    figures = await figures_of(contestant, form, slots)
-                except MeasurementError as error:
-                    print(f"\rLeft out from here on: {contestant.name}: {error}", file=sys.stderr)
-                    still.remove(contestant)
-                    for of_form in results.values():
-                        of_form.pop(contestant.name, None)
-                else:
-                    results[form].setdefault(contestant.name, []).append(figures)
-    print(f"\r{'':<50}\r", end="", file=sys.stderr)
+    with console.status("") as status:
+        for form in forms:
+            for number in range(repetitions):
+                for contestant in list(still):
+                    status.update(f"{form}, repetition {number + 1} of {repetitions}: {contestant.name}")
+                    try:
+                        figures = await figures_of(contestant, form, slots)
+                    except (MeasurementError, OSError, RedisMobError) as error:
+                        console.print(f"left out from here on: {contestant.name}: {error}")
+                        still.remove(contestant)
+                        results[form].pop(contestant.name, None)
+                    else:
+                        results[form].setdefault(contestant.name, []).append(figures)
     return results
 
 
-def tables(results: Results) -> list[str]:
+def tables(results: Results) -> list[Table]:
     """A table for each form, and one for both latencies."""
     of_form = {
         form: {name: medians(repetitions) for name, repetitions in of_all.items()} for form, of_all in results.items()
@@ -87,7 +95,7 @@ def tables(results: Results) -> list[str]:
     one, three = of_form.pop(ONE, {}), of_form.pop(THREE, {})
     shown = [table(form, figures, BASELINES) for form, figures in of_form.items() if figures]
     latencies = {name: latency(one[name]["p50 ms"], three[name]["p50 ms"]) for name in one if name in three}
-    return shown + ([table("start to end of a run, p50", latencies, BASELINES)] if latencies else [])
+    return shown + ([table("start to end of a run, ms (p50)", latencies, BASELINES)] if latencies else [])
 
 
 async def main() -> None:
@@ -103,14 +111,16 @@ async def main() -> None:
         for contestant in found
         if contestant.name in BASELINES or any(part.lower() in contestant.name.lower() for part in arguments.peers)
     ]
-    results = await measured(taking_part, arguments.forms, arguments.slots, arguments.repetitions)
+    console = Console(stderr=True, highlight=False, width=WIDTH)
+    results = await measured(taking_part, arguments.forms, arguments.slots, arguments.repetitions, console)
     load = os.getloadavg()[1]
-    print(f"{os.cpu_count()} cores, load {load:.1f} over five minutes, {arguments.slots} slots", file=sys.stderr)
+    console.print(f"{os.cpu_count()} cores, load {load:.1f} over five minutes, {arguments.slots} slots")
     for contestant in taking_part:
-        print(f"  {contestant.name}: {contestant.versions}; durable: {contestant.durable}", file=sys.stderr)
+        console.print(f"  {contestant.name}: {contestant.versions}; durable: {contestant.durable}")
     for reason in left_out:
-        print(f"  left out: {reason}", file=sys.stderr)
-    print(*tables(results), sep="\n\n", file=sys.stderr)
+        console.print(f"  left out: {reason}")
+    for shown in tables(results):
+        console.print(shown)
     about = {each.name: {"versions": each.versions, "durable": each.durable} for each in taking_part}
     print(json.dumps({"cores": os.cpu_count(), "slots": arguments.slots, "contestants": about, "results": results}))
 

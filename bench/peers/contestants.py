@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from redis.asyncio import Redis
-
 import redis_mob
 from bench.peers import postgres
-from redis_mob import MobStorage
+from redis_mob.connection.embedded.server import EmbeddedServer
 from redis_mob.connection.embedded.server_process import find_server
+from redis_mob.connection.servers.discovery import ask_server
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -47,16 +46,15 @@ class Contestant:
 
 @asynccontextmanager
 async def valkey(*, fsync: bool) -> AsyncGenerator[str]:
-    """The embedded server; with `fsync` it answers after its append-only file has been synced."""
-    if not fsync:
-        async with MobStorage.open("embedded:", namespace="server") as storage:
-            yield storage.url
-        return
+    """An embedded server; with `fsync` it answers a write after its append-only file has been synced."""
     with tempfile.TemporaryDirectory(prefix="peers-") as directory:
-        async with MobStorage.open(f"embedded:{directory}", namespace="server") as storage:
-            async with Redis.from_url(storage.url) as client:
-                await client.config_set("appendfsync", "always")
-            yield storage.url
+        server = await EmbeddedServer.start(Path(directory) if fsync else None)
+        try:
+            if fsync:
+                await ask_server(server.address, "CONFIG", "SET", "appendfsync", "always")
+            yield server.url
+        finally:
+            await server.aclose()
 
 
 @asynccontextmanager
@@ -100,7 +98,7 @@ def _on_valkey(name: str, command: tuple[str, ...], versions: str) -> list[Conte
 
 
 def _redis_mob() -> list[Contestant]:
-    server = first_line_of(find_server(), "--version").removesuffix(" ")
+    server = first_line_of(find_server(), "--version").partition(" sha=")[0]
     versions = f"redis_mob {redis_mob.__version__}, Python {platform.python_version()}, {server}"
     return _on_valkey("redis_mob", (sys.executable, str(ROOT / "bench" / "fleet.py")), versions)
 

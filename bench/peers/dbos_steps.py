@@ -18,7 +18,7 @@ from collections.abc import Callable, Coroutine
 from statistics import median
 from typing import Any
 
-from dbos import DBOS
+from dbos import DBOS  # pyright: ignore[reportMissingModuleSource] - a stub in typings stands for it
 
 Workflow = Callable[[int], Coroutine[Any, Any, None]]
 

@@ -28,28 +28,33 @@ def programs() -> Path | None:
 
 
 def unprivileged_user() -> str | None:
-    """Who runs the server: this user, as None, unless it is root, as whom PostgreSQL refuses to run."""
+    """The user that runs the server: this one, as None; for root, as whom PostgreSQL refuses to run, that of Debian."""
     if os.geteuid() != 0:
         return None
-    names = {entry.pw_name for entry in pwd.getpwall()}
-    return "postgres" if "postgres" in names else "nobody"
+    if "postgres" not in (entry.pw_name for entry in pwd.getpwall()):
+        raise OSError("PostgreSQL does not run as root, and there is no user postgres: add one, or be another user")
+    return "postgres"
 
 
 @contextmanager
 def private_server(programs: Path) -> Generator[str]:
-    """A server that listens on a Unix socket alone; gives the URL of a database, which does not exist yet."""
+    """A server that listens on a Unix socket alone; gives the URL of a database, which does not exist yet.
+
+    Raises OSError if it cannot be set up or does not start.
+    """
     user = unprivileged_user()
     with tempfile.TemporaryDirectory(prefix="peers-") as name:
         directory = Path(name)
         if user is not None:
             shutil.chown(directory, user)
         create = [programs / "initdb", "-D", directory / "data", "-U", "bench", "-A", "trust", "-E", "UTF8"]
-        subprocess.run(create, user=user, extra_groups=user and [], cwd=directory, check=True, capture_output=True)
+        created = subprocess.run(create, user=user, cwd=directory, capture_output=True, text=True)
+        if created.returncode:
+            raise OSError(f"initdb ended with status {created.returncode}: {created.stderr.strip()[-200:]}")
         settings = {**SETTINGS, "listen_addresses": "", "unix_socket_directories": name}
         server = subprocess.Popen(
             [programs / "postgres", "-D", directory / "data", *(f"--{key}={value}" for key, value in settings.items())],
             user=user,
-            extra_groups=user and [],
             cwd=directory,
             stderr=subprocess.DEVNULL,
         )
