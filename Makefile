@@ -4,7 +4,7 @@
 #   make test  [ARGS='tests/kernel -k plan']  run the tests
 #   make quick                                run, in half a minute, what finds most mistakes: while editing
 #   make lint | format | bench | conformance | coverage | soak | robustness | clean
-#   make bench-peers [ARGS='--peers BullMQ']  compare the fleet with BullMQ and DBOS, as far as they can be installed
+#   make bench-peers [ARGS='--peers BullMQ']  compare the fleet with the peers that install here
 #   make dist | smoke                         build the wheel and the source archive | and try them as installed
 #   make test-image  [IMAGE=redis:7.4]        run the conformance suite on a server of an image; it needs Docker
 #   make test-topologies                      run the tests of docker-compose.yml; they need Docker and Compose 2
@@ -93,7 +93,9 @@ bench-peers: $(VENV)/.installed $(PEERS)/.installed $(PEERS_NODE)/.installed
 
 $(PEERS)/.installed: pyproject.toml | $(VENV)/.created
 	$(PYTHON) -m venv --without-pip $(PEERS)
-	@if $(BIN)/python -m pip --python $(PEERS)/bin/python install --quiet --group peers; then touch $@; fi
+	@touch $@; for peer in dbos docket; do \
+		$(BIN)/python -m pip --python $(PEERS)/bin/python install --quiet --group peer-$$peer || rm -f $@; \
+	done
 
 # Its install scripts compile what comes built, too.
 $(PEERS_NODE)/.installed: bench/peers/package.json

@@ -84,7 +84,7 @@ def contestants() -> tuple[list[Contestant], list[str]]:
     """All that can be measured on this machine, and why the others are left out."""
     found = _redis_mob()
     left_out: list[str] = []
-    for peer in (_bullmq, _dbos):
+    for peer in (_bullmq, _docket, _dbos):
         taking_part, reasons = peer()
         found += taking_part
         left_out += reasons
@@ -114,11 +114,27 @@ def _bullmq() -> tuple[list[Contestant], list[str]]:
     return _on_valkey("BullMQ", (node, str(HERE / "bullmq_steps.mjs")), versions), []
 
 
-def _dbos() -> tuple[list[Contestant], list[str]]:
-    ask = "from importlib.metadata import version; print(version('dbos'))"
+def _version_in_peers(distribution: str) -> str | None:
+    """The version that is installed in the environment of the peers, or None."""
     try:
-        version = first_line_of(PEERS_PYTHON, "-c", ask)
+        return first_line_of(
+            PEERS_PYTHON, "-c", f"from importlib.metadata import version; print(version('{distribution}'))"
+        )
     except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _docket() -> tuple[list[Contestant], list[str]]:
+    version = _version_in_peers("pydocket")
+    if version is None:
+        return [], ["docket: it is not installed in .venv-peers"]
+    versions = f"docket {version}, Python {platform.python_version()}, the same server"
+    return _on_valkey("docket", (str(PEERS_PYTHON), str(HERE / "docket_steps.py")), versions), []
+
+
+def _dbos() -> tuple[list[Contestant], list[str]]:
+    version = _version_in_peers("dbos")
+    if version is None:
         return [], ["DBOS: it is not installed in .venv-peers"]
     command = (str(PEERS_PYTHON), str(HERE / "dbos_steps.py"))
     versions = f"DBOS {version}, SQLite {sqlite3.sqlite_version}"

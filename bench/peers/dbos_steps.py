@@ -18,7 +18,7 @@ from collections.abc import Callable, Coroutine
 from statistics import median
 from typing import Any
 
-from dbos import DBOS  # pyright: ignore[reportMissingModuleSource] - a stub in typings stands for it
+from dbos import DBOS  # pyright: ignore[reportMissingModuleSource] - see typings
 
 Workflow = Callable[[int], Coroutine[Any, Any, None]]
 
