@@ -52,9 +52,12 @@ async def figures_of(contestant: Contestant, form: str, slots: int) -> dict[str,
         try:
             printed, complaints = await asyncio.wait_for(process.communicate(), TIMEOUT)
         except TimeoutError:
-            process.kill()
-            await process.wait()
             raise MeasurementError(f"{form} did not end within {TIMEOUT:g} s") from None
+        finally:
+            # also when this program is interrupted
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
     if process.returncode:
         last = (complaints.decode(errors="replace").strip().splitlines() or ["(nothing)"])[-1]
         raise MeasurementError(f"{form} ended with status {process.returncode}; its last words: {last[:200]}")
@@ -92,10 +95,11 @@ def tables(results: Results) -> list[Table]:
     of_form = {
         form: {name: medians(repetitions) for name, repetitions in of_all.items()} for form, of_all in results.items()
     }
-    one, three = of_form.pop(ONE, {}), of_form.pop(THREE, {})
-    shown = [table(form, figures, BASELINES) for form, figures in of_form.items() if figures]
-    latencies = {name: latency(one[name]["p50 ms"], three[name]["p50 ms"]) for name in one if name in three}
-    return shown + ([table("start to end of a run, ms (p50)", latencies, BASELINES)] if latencies else [])
+    if {ONE, THREE} <= of_form.keys():
+        one, three = of_form.pop(ONE), of_form.pop(THREE)
+        latencies = {name: latency(one[name]["p50 ms"], three[name]["p50 ms"]) for name in one if name in three}
+        of_form["start to end of a run, ms (p50)"] = latencies
+    return [table(title, figures, BASELINES) for title, figures in of_form.items() if figures]
 
 
 async def main() -> None:
