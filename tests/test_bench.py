@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from rich.table import Table
 
+from bench.peers.compare import ONE, THREE, tables
 from bench.peers.table import latency, medians, ratio, table
 from redis_mob.testing.samples.compound import COMPOUND
 
@@ -73,3 +74,11 @@ def test_a_table_has_the_ratios_of_each_baseline_that_took_part() -> None:
         ["theirs", "1200", "0.25"],
         ["stuck", "0.00", "-"],
     ]
+
+
+def test_both_latencies_come_to_one_table_of_those_who_have_both() -> None:
+    ours = [{"p50 ms": 4.0, "steps/s": 250.0}]
+    results = {"20x10": {"ours": [{"steps/s": 7.0}]}, ONE: {"ours": ours, "failed": ours}, THREE: {"ours": ours}}
+    throughput, latencies = map(cells_of, tables(results))
+    assert throughput == [["", "steps/s"], ["ours", "7.00"]]
+    assert latencies == [["", "1 step", "3 steps", "further"], ["ours", "4.00", "4.00", "0.00"]]

@@ -115,7 +115,7 @@ async def main() -> None:
         for contestant in found
         if contestant.name in BASELINES or any(part.lower() in contestant.name.lower() for part in arguments.peers)
     ]
-    console = Console(stderr=True, highlight=False, width=WIDTH)
+    console = Console(stderr=True, highlight=False, markup=False, width=WIDTH)
     results = await measured(taking_part, arguments.forms, arguments.slots, arguments.repetitions, console)
     load = os.getloadavg()[1]
     console.print(f"{os.cpu_count()} cores, load {load:.1f} over five minutes, {arguments.slots} slots")
