@@ -87,6 +87,7 @@ async def measured(
                         results[form].pop(contestant.name, None)
                     else:
                         results[form].setdefault(contestant.name, []).append(figures)
+            console.print(f"measured: {form}")
     return results
 
 
