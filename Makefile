@@ -4,6 +4,7 @@
 #   make test  [ARGS='tests/kernel -k plan']  run the tests
 #   make quick                                run, in half a minute, what finds most mistakes: while editing
 #   make lint | format | bench | conformance | coverage | soak | robustness | clean
+#   make bench-peers [ARGS='--peers BullMQ']  compare the fleet with the peers that install here
 #   make dist | smoke                         build the wheel and the source archive | and try them as installed
 #   make test-image  [IMAGE=redis:7.4]        run the conformance suite on a server of an image; it needs Docker
 #   make test-topologies                      run the tests of docker-compose.yml; they need Docker and Compose 2
@@ -17,7 +18,7 @@ export PARAMS ?= {}
 ARGS ?=
 IMAGE ?=
 
-.PHONY: demo test quick test-docker test-image test-topologies lint format bench conformance coverage soak robustness dist smoke clean
+.PHONY: demo test quick test-docker test-image test-topologies lint format bench bench-peers conformance coverage soak robustness dist smoke clean
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/.installed
@@ -83,6 +84,24 @@ format: $(VENV)/.installed-dev
 bench: $(VENV)/.installed
 	$(BIN)/python bench/compound_operations.py $(ARGS)
 
+# The peers have environments of their own. What cannot be installed is left out, and the comparison says so.
+PEERS := .venv-peers
+PEERS_NODE := bench/peers/node_modules
+
+bench-peers: $(VENV)/.installed $(PEERS)/.installed $(PEERS_NODE)/.installed
+	$(BIN)/python -m bench.peers.compare $(ARGS)
+
+$(PEERS)/.installed: pyproject.toml | $(VENV)/.created
+	$(PYTHON) -m venv --without-pip $(PEERS)
+	@touch $@; for peer in dbos docket; do \
+		$(BIN)/python -m pip --python $(PEERS)/bin/python install --quiet --group peer-$$peer || rm -f $@; \
+	done
+
+# Its install scripts compile what comes built, too.
+$(PEERS_NODE)/.installed: bench/peers/package.json
+	@if command -v npm >/dev/null && npm install --prefix $(@D)/.. --no-package-lock --no-audit --no-fund \
+		--ignore-scripts --silent; then touch $@; fi
+
 # A wheel and a source archive, in dist/.
 dist: $(VENV)/.installed-dev
 	rm -rf dist
@@ -93,7 +112,7 @@ smoke: dist
 	for built in dist/*; do $(BIN)/python -m tests.project.smoke "$$built" || exit 1; done
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) $(PEERS) $(PEERS_NODE) build dist .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Without ensurepip, which some distributions leave out; --group needs pip 25.1.

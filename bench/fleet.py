@@ -5,7 +5,8 @@ library: compare the CPU time per step of one form with that of another, in one 
 
     python bench/fleet.py [--forms 20x10 1x100 1x1000 chain:20x10 loop:1x200] [--slots 64] [--url embedded:]
 
-A form is runs x parallel steps, runs x the length of a chain, or runs x the iterations of a loop.
+A form is runs x parallel steps, runs x the length of a chain, or runs x the iterations of a loop. With latency:20x3,
+twenty chains of three steps run one after the other; "p50 ms" is how long one takes from its start to its end.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import os
 import resource
 import sys
 import time
+from statistics import median
 from typing import Any
 
 from redis_mob import Fleet, MobDefinition, MobStorage, StepContext
@@ -59,7 +61,8 @@ def definition_of(kind: str, size: int) -> MobDefinition:
     if kind == "loop":
         return MobDefinition.from_toml(HEAD + LOOP.format(size=size))
     names = [f"step-{number:05}" for number in range(size)]
-    before: list[list[str]] = [[], *([name] for name in names)] if kind == "chain" else [[]] * size
+    chained = kind in ("chain", "latency")
+    before: list[list[str]] = [[], *([name] for name in names)] if chained else [[]] * size
     steps = (STEP.format(name=name, before=json.dumps(names)) for name, names in zip(names, before, strict=False))
     return MobDefinition.from_toml(HEAD + "".join(steps))
 
@@ -75,15 +78,24 @@ def cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
+async def seconds_of_a_run(fleet: Fleet) -> float:
+    """From the start of one run to its end, as the one who started it sees them."""
+    began = time.perf_counter()
+    await fleet.wait(await fleet.start("flow"))
+    return time.perf_counter() - began
+
+
 async def measured(storage: MobStorage, form: str, slots: int) -> dict[str, Any]:
-    """The figures of one form: the runs wait until a worker begins, and it ends them all."""
+    """The figures of one form: the runs wait until a worker begins, and it ends them all; but for a latency."""
     kind, _, numbers = form.rpartition(":")
     runs, size = map(int, numbers.split("x"))
     fleet = Fleet(storage, definition_of(kind, size), {"worker": nothing})
-    ids = [await fleet.start("flow") for _ in range(runs)]
+    alone = kind == "latency"
+    ids = [] if alone else [await fleet.start("flow") for _ in range(runs)]
     stop = asyncio.Event()
     used, began = cpu_seconds(), time.perf_counter()
     worker = asyncio.create_task(fleet.work(slots, stop))
+    took = [await seconds_of_a_run(fleet) for _ in range(runs)] if alone else []
     await asyncio.gather(*map(fleet.wait, ids))
     seconds, cpu = time.perf_counter() - began, cpu_seconds() - used
     stop.set()
@@ -94,6 +106,7 @@ async def measured(storage: MobStorage, form: str, slots: int) -> dict[str, Any]
         "slots": slots,
         "steps/s": round(steps / seconds),
         "cpu ms/step": round(1000 * cpu / steps, 3),
+        **({"p50 ms": round(1000 * median(took), 3)} if took else {}),
     }
 
 

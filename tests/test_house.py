@@ -43,7 +43,7 @@ FOLDERS = ("redis_mob", "lua", "examples", "bench", "tests", "docs")
 PROSE = sorted(
     file
     for file in (*ROOT.glob("*.md"), *(file for folder in FOLDERS for file in (ROOT / folder).rglob("*")))
-    if file.suffix in {".py", ".lua", ".toml", ".md"} and "data" not in file.parts
+    if file.suffix in {".py", ".lua", ".toml", ".md"} and not {"data", "node_modules"} & set(file.parts)
 )
 VAGUE = re.compile(r"(?:who|what)ever|(?:no|some)body", re.IGNORECASE)
 """Words that name no subject: a reader learns more from "the client", "a later call" or "no worker"."""
