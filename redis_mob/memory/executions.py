@@ -18,6 +18,7 @@ from redis_mob.codec.executions import (
     encode_execution,
     encode_launch,
 )
+from redis_mob.codec.inputs import copied_inputs
 from redis_mob.codec.runs import encode_run
 from redis_mob.codec.transitions import check_transition, require_encodable
 from redis_mob.contracts import ExecutionStore, WakeUp
@@ -218,7 +219,7 @@ def _after(stored: MobRun, transition: Transition, now: datetime) -> MobRun:
     )
     if after.status != before.status:
         run = changes.with_status(run, after.status, now)
-    run = changes.with_inputs(run, changes.copied_inputs(transition.inputs))
+    run = changes.with_inputs(run, copied_inputs(transition.inputs))
     for recorded in transition.outputs:
         output = changes.copied_json(ledgers.step_output_named(recorded.step_id), recorded.output)
         run = run.with_output(recorded.step_id, output, recorded.loop_context)

@@ -12,6 +12,7 @@ from redis_mob.codec.arguments import duration, instance, integer, storable, tex
 from redis_mob.codec.changes import change_of_frame, change_of_loop, change_of_run, counted
 from redis_mob.codec.documents import decode_decimal, decode_time
 from redis_mob.codec.hashes import as_mapping
+from redis_mob.codec.inputs import encode_inputs
 from redis_mob.codec.packing import Argument
 from redis_mob.codec.runs import check_count, decode_run, encode_run, place_prefix, run_parts
 from redis_mob.codec.transitions import check_transition
@@ -237,7 +238,7 @@ def _arguments(transition: Transition) -> NamedArguments:
         "frame_changes": frames,
         "loop_changes": loops,
         "execution_changes": executions,
-        "new_inputs": ledgers.encode_inputs(transition.inputs),
+        "new_inputs": encode_inputs(run.run_id, transition.inputs),
         "new_outputs": list(map(ledgers.encode_recorded, transition.outputs)),
         "step_rows": list(map(ledgers.step_arguments, transition.step_rows)),
         "step_rows_once": list(map(ledgers.step_arguments, transition.step_rows_once)),
