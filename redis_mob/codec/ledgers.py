@@ -28,6 +28,15 @@ from redis_mob.models.transition import RecordedOutput
 _STEP_CHECKS = field_checks(StepLedgerEntry)
 _ITERATION_CHECKS = field_checks(LoopIterationLedgerEntry)
 
+_STEP_STATUSES = (
+    StepRunStatus.DISPATCHED,
+    StepRunStatus.COMPLETED,
+    StepRunStatus.FAILED,
+    StepRunStatus.SKIPPED,
+    StepRunStatus.CANCELED,
+)
+"""The position is the stored code, so a new one may only be added at the end. Older releases stored the text."""
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
@@ -71,7 +80,8 @@ def step_row(entry: StepLedgerEntry) -> bytes:
     Raises ValidationError if it is of another class, InternalError if its fields cannot be stored.
     """
     require_fields(instance("entry", entry, StepLedgerEntry), _STEP_CHECKS)
-    return pack((entry.step_id, entry.agent_identity, str(entry.status), microseconds(entry.timestamp)))
+    status = _STEP_STATUSES.index(entry.status)
+    return pack((entry.step_id, entry.agent_identity, status, microseconds(entry.timestamp)))
 
 
 def step_output(entry: StepLedgerEntry) -> bytes:
@@ -104,7 +114,7 @@ def decode_step_rows(rows: Sequence[bytes], outputs: Mapping[bytes, bytes]) -> t
             StepLedgerEntry.model_construct(
                 step_id=step_id,
                 agent_identity=agent,
-                status=StepRunStatus(status),
+                status=StepRunStatus(status) if isinstance(status, str) else _STEP_STATUSES[status],
                 output=None if output is None else decode_json(output),
                 timestamp=moment(at),
             )
