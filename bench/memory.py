@@ -1,12 +1,14 @@
 """How much memory of the server a finished run takes, key by key, as MEMORY USAGE with SAMPLES 0 counts it.
 
-Counted apart: the keys of the run itself, and its share of the keys that all runs of the namespace have in common, among
-these the event log. Each figure is that of the namespace divided by its runs. What a namespace has once, however many
-runs it has, is left out: `meta`, the definition, and the receipts of sessions, which expire.
+Counted apart: the keys of the run itself, and its share of the keys that all runs of the namespace have in common,
+among these the event log. Each figure is that of the namespace divided by its runs. What a namespace has once, however
+many runs it has, is left out: `meta`, the definition, and the receipts of sessions, which expire.
 
 Prints a table on stderr, and one JSON object on stdout.
 
-    python bench/memory.py [--runs 20] [--steps 10] [--url embedded:]
+    python bench/memory.py [--runs 20] [--steps 10] [--output BYTES] [--url embedded:]
+
+The output of each step is the number 1, or a text of so many bytes.
 """
 
 from __future__ import annotations
@@ -19,16 +21,20 @@ import sys
 from collections import Counter
 from typing import Any
 
-from fleet import definition_of, nothing
+from fleet import definition_of
 
-from redis_mob import Fleet, MobStorage
+from redis_mob import Fleet, MobStorage, StepContext
 from redis_mob.connection.calls.client import Client, connect
 from redis_mob.connection.calls.keys import Keys
 
 
-async def end_runs(storage: MobStorage, runs: int, steps: int) -> list[str]:
+async def end_runs(storage: MobStorage, runs: int, steps: int, output: int | str) -> list[str]:
     """The ids of so many runs of so many parallel steps, which one worker has ended."""
-    fleet = Fleet(storage, definition_of("", steps), {"worker": nothing})
+
+    async def answer(_ctx: StepContext) -> int | str:
+        return output
+
+    fleet = Fleet(storage, definition_of("", steps), {"worker": answer})
     ids = [await fleet.start("flow") for _ in range(runs)]
     stop = asyncio.Event()
     worker = asyncio.create_task(fleet.work(64, stop))
@@ -66,11 +72,13 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--output", type=int, default=0)
     parser.add_argument("--url", default="embedded:")
     arguments = parser.parse_args()
+    output = "x" * arguments.output or 1
     namespace = f"bench-{os.getpid()}"
     async with MobStorage.open(arguments.url, namespace=namespace) as storage:
-        ids = await end_runs(storage, arguments.runs, arguments.steps)
+        ids = await end_runs(storage, arguments.runs, arguments.steps, output)
         connection = await connect(storage.url)
         own, shared = await measured(connection, Keys(namespace), ids)
         await connection.aclose()

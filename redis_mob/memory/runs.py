@@ -12,12 +12,7 @@ from redis_mob.codec.inputs import copied_inputs
 from redis_mob.codec.ledgers import checked_place, step_output_named
 from redis_mob.codec.runs import encode_run
 from redis_mob.contracts import MobRunStore
-from redis_mob.errors import (
-    CasConflictError,
-    InternalError,
-    RunAlreadyExistsError,
-    shown,
-)
+from redis_mob.errors import CasConflictError, InternalError, RunAlreadyExistsError, shown
 from redis_mob.memory import run_changes as changes
 from redis_mob.memory.namespace import Access
 from redis_mob.memory.run_lookup import existing_run, run_key
