@@ -18,11 +18,16 @@ from redis_mob.testing.samples.compound import COMPOUND
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def results_of(program: str) -> list[dict[str, Any]]:
+def printed_by(program: str, *options: str) -> dict[str, Any]:
     """What a short run of a benchmark prints in the end."""
-    command = [sys.executable, f"bench/{program}", "--rounds", "2", "--steps", "3"]
+    command = [sys.executable, f"bench/{program}", "--steps", "3", *options]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
-    return json.loads(ended.stdout.splitlines()[-1])["results"]
+    return json.loads(ended.stdout.splitlines()[-1])
+
+
+def results_of(program: str) -> list[dict[str, Any]]:
+    """The results of a benchmark of the store's operations."""
+    return printed_by(program, "--rounds", "2")["results"]
 
 
 def test_the_benchmark_of_the_compound_operations_ends_with_one_json_object() -> None:
@@ -82,3 +87,11 @@ def test_both_latencies_come_to_one_table_of_those_who_have_both() -> None:
     throughput, latencies = map(cells_of, tables(results))
     assert throughput == [["", "steps/s"], ["ours", "7.00"]]
     assert latencies == [["", "1 step", "3 steps", "further"], ["ours", "4.00", "4.00", "0.00"]]
+
+
+def test_the_memory_of_finished_runs_is_told_key_by_key() -> None:
+    result = printed_by("memory.py", "--runs", "2")
+    assert {key for key, size in result["own"].items() if size > 0} == {
+        *("run", "frames", "outputs", "steps", "step_outputs", "authority", "index", "executions")
+    }
+    assert result["shared"]["events"] > 0

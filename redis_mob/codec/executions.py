@@ -7,15 +7,16 @@ from datetime import datetime, timedelta
 from hashlib import blake2b
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_json
 
 from redis_mob import errors
 from redis_mob.codec.arguments import instance, storable_json, text
 from redis_mob.codec.documents import encode_document
-from redis_mob.codec.ledgers import EPOCH
+from redis_mob.codec.ledgers import EPOCH, microseconds, moment
 from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack
 from redis_mob.errors import SerializationError, shown
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.execution import Execution, ExecutionKey, RunLaunch
+from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, RunLaunch
 from redis_mob.models.run import MobRunStatus
 
 _EXECUTION = TypeAdapter(Execution)
@@ -34,15 +35,52 @@ def moment_of_milliseconds(at: float) -> datetime:
     return EPOCH + at * MILLISECOND
 
 
+_PACKED = b"\x01"
+"""The first byte of the record of an execution that is over. No JSON begins with it."""
+
+_OVER = (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED, ExecutionStatus.CANCELED)
+"""The position is the stored code, so a new one may only be added at the end."""
+
+_COLUMNS = ("step_id", "role", "attempt", "lost", "fencing_token")
+"""What stands as it is in a packed record, between status and time; all other fields stand behind these, as JSON."""
+
+_APART = {"status", *_COLUMNS, "due_at"}
+
+
 def encode_execution(execution: Execution) -> bytes:
     """The record of an execution; equal executions have equal bytes, which is what a compare-and-swap compares.
+
+    It is JSON while the execution is under way, so that it equals the record that an older release has written. One
+    that is over is packed: it is kept as long as its run, and never compared again (decision 0021).
 
     Raises ValidationError if it is of another class, InternalError if it could not be read back.
     """
     checked = instance("execution", execution, Execution)
+    if vars(checked).get("status") in _OVER:
+        return storable_json("the execution", lambda: _packed(checked), lambda packed: _require_same(checked, packed))
     return storable_json(
         "the execution", lambda: checked.model_dump_json(warnings="error").encode(), _EXECUTION.validate_json
     )
+
+
+def _packed(execution: Execution) -> bytes:
+    fields = vars(execution)
+    columns = [fields[name] for name in _COLUMNS]
+    rest = execution.model_dump_json(exclude=_APART, warnings="error")[1:-1]
+    return _PACKED + pack((_OVER.index(fields["status"]), *columns, microseconds(fields["due_at"]), rest))
+
+
+def _unpacked(record: bytes) -> Execution:
+    status, *columns, due_at, rest = unpack(record[len(_PACKED) :])
+    fields: dict[str, object] = {"status": _OVER[status], "due_at": moment(due_at)}
+    fields.update(zip(_COLUMNS, columns, strict=True))
+    return _EXECUTION.validate_json(b"%b,%b}" % (to_json(fields)[:-1], rest.encode()))
+
+
+def _require_same(execution: Execution, packed: bytes) -> None:
+    for name, value in vars(_unpacked(packed)).items():
+        if value != vars(execution)[name]:
+            raise ValueError(f"{name}: its value is of another type")
 
 
 def checked_key(key: ExecutionKey) -> ExecutionKey:
@@ -57,10 +95,14 @@ def execution_field(key: ExecutionKey) -> bytes:
     return pack(checked_key(key))
 
 
+def _decoded(record: bytes) -> Execution:
+    return _unpacked(record) if record.startswith(_PACKED) else Execution.model_validate_json(record)
+
+
 def decode_executions(run_id: str, stored: Mapping[bytes, bytes]) -> dict[ExecutionKey, Execution]:
     """The executions of a run. Raises SerializationError naming the run."""
     try:
-        return {ExecutionKey(*unpack(field)): Execution.model_validate_json(record) for field, record in stored.items()}
+        return {ExecutionKey(*unpack(field)): _decoded(record) for field, record in stored.items()}
     except (*UNPACK_ERRORS, ValidationError) as error:
         raise SerializationError(f"run {run_id}: an execution cannot be read: {error}") from error
 

@@ -1,4 +1,4 @@
-"""Rows of the ledgers, outputs and authority inputs of a run, and the fields of their indexes."""
+"""Rows of the ledgers and outputs of a run, and the fields of their indexes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from typing import Any
 
 import pydantic_core
 
-from redis_mob.codec.arguments import instance, listed, storable_json, text
+from redis_mob.codec.arguments import instance, storable_json, text
 from redis_mob.codec.delimited import decode_number, delimited, encode_number, undelimited
 from redis_mob.codec.field_checks import field_checks, require_fields
 from redis_mob.codec.packing import Argument, pack, unpack
 from redis_mob.errors import InternalError, ValidationError, shown
-from redis_mob.models.authority import FLOW_AUTHORITY_INPUT, STORABLE_INPUTS, FlowAuthorityInput
 from redis_mob.models.base import FrozenDict, SortedDict, check_value, json_text
 from redis_mob.models.run import (
     MAX_LOOP_ITERATION,
@@ -28,6 +27,15 @@ from redis_mob.models.transition import RecordedOutput
 
 _STEP_CHECKS = field_checks(StepLedgerEntry)
 _ITERATION_CHECKS = field_checks(LoopIterationLedgerEntry)
+
+_STEP_STATUSES = (
+    StepRunStatus.DISPATCHED,
+    StepRunStatus.COMPLETED,
+    StepRunStatus.FAILED,
+    StepRunStatus.SKIPPED,
+    StepRunStatus.CANCELED,
+)
+"""The position is the stored code, so a new one may only be added at the end. Older releases stored the text."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -66,34 +74,14 @@ def decode_json(data: bytes) -> Any:
     return pydantic_core.from_json(undelimited(data), allow_inf_nan=False)
 
 
-def encode_input(value: FlowAuthorityInput) -> bytes:
-    """One authority input as the log holds it. Raises InternalError for what no log may hold (contract: runs-29)."""
-    if not isinstance(value, STORABLE_INPUTS):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InternalError(f"{type(value).__name__} is no input that the log of a run may hold")
-    return storable_json(
-        f"the input {type(value).__name__}",
-        lambda: FLOW_AUTHORITY_INPUT.dump_json(value, warnings="error"),
-        FLOW_AUTHORITY_INPUT.validate_json,
-    )
-
-
-def encode_inputs(values: Sequence[FlowAuthorityInput]) -> list[bytes]:
-    """The authority inputs of a call, in their order. Raises like `encode_input`, and ValidationError for no list."""
-    return [encode_input(value) for value in listed("authority_inputs", values)]
-
-
-def decode_input(data: bytes) -> FlowAuthorityInput:
-    """One authority input of the log."""
-    return FLOW_AUTHORITY_INPUT.validate_json(data)
-
-
 def step_row(entry: StepLedgerEntry) -> bytes:
     """A row of the step ledger without its output, which may be replaced later.
 
     Raises ValidationError if it is of another class, InternalError if its fields cannot be stored.
     """
     require_fields(instance("entry", entry, StepLedgerEntry), _STEP_CHECKS)
-    return pack((entry.step_id, entry.agent_identity, str(entry.status), microseconds(entry.timestamp)))
+    status = _STEP_STATUSES.index(entry.status)
+    return pack((entry.step_id, entry.agent_identity, status, microseconds(entry.timestamp)))
 
 
 def step_output(entry: StepLedgerEntry) -> bytes:
@@ -126,7 +114,7 @@ def decode_step_rows(rows: Sequence[bytes], outputs: Mapping[bytes, bytes]) -> t
             StepLedgerEntry.model_construct(
                 step_id=step_id,
                 agent_identity=agent,
-                status=StepRunStatus(status),
+                status=StepRunStatus(status) if isinstance(status, str) else _STEP_STATUSES[status],
                 output=None if output is None else decode_json(output),
                 timestamp=moment(at),
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
@@ -14,9 +15,11 @@ from redis_mob.codec.arguments import instance, storable, text
 from redis_mob.codec.delimited import decode_number, encode_number
 from redis_mob.codec.field_checks import field_checks, require_fields
 from redis_mob.codec.hashes import as_mapping
+from redis_mob.codec.inputs import decode_inputs, encode_inputs
 from redis_mob.codec.packing import UNPACK_ERRORS, Argument, pack, unpack
 from redis_mob.codec.snapshots import decode
 from redis_mob.errors import InternalError, SerializationError, shown
+from redis_mob.models.authority import FlowAuthorityInput
 from redis_mob.models.base import SortedDict, canonical_run_id
 from redis_mob.models.flow import FlowFrameState, FlowRunState, FrameSnapshot, LoopIterationState, LoopSnapshot
 from redis_mob.models.run import MobRun, MobRunStatus
@@ -104,7 +107,7 @@ def _parts_of(run: MobRun) -> list[Sequence[Argument]]:
         list(chain.from_iterable(_step_outputs(run))),
         [ledgers.failure_row(entry) for entry in run.failure_ledger],
         [ledgers.iteration_row(entry) for entry in run.loop_iteration_ledger],
-        ledgers.encode_inputs(run.flow_authority_inputs),
+        encode_inputs(run.run_id, run.flow_authority_inputs),
         list(chain.from_iterable(_index(run).items())),
     ]
 
@@ -164,9 +167,10 @@ def decode_run(run_id: str, parts: RunParts) -> MobRun:
     """The run whose keys hold these parts. Raises SerializationError naming the run and the part that is damaged."""
     _check_counts(run_id, parts)
     fields: dict[str, Any] = {"run_id": run_id}
-    for name, read in _READERS.items():
+    readers: Mapping[str, Callable[[RunParts], Any]] = {**_READERS, "flow_authority_inputs": partial(_inputs, run_id)}
+    for name, read in readers.items():
         try:
-            value = read(parts)
+            value: Any = read(parts)
         except (*UNPACK_ERRORS, ValidationError, OverflowError, SerializationError) as error:
             raise SerializationError(f"run {run_id}: {name} cannot be read: {error}") from error
         fields.update(value if name in _SEVERAL else {name: value})
@@ -247,6 +251,10 @@ def _loops(parts: RunParts) -> SortedDict[LoopSnapshot]:
     return SortedDict({name: LoopSnapshot.model_construct(kernel_state=state) for name, state in states.items()})
 
 
+def _inputs(run_id: str, parts: RunParts) -> tuple[FlowAuthorityInput, ...]:
+    return decode_inputs(run_id, parts.authority)
+
+
 _READERS: Mapping[str, Callable[[RunParts], Any]] = {
     "head": _head,
     "flow_state": _flow_state,
@@ -257,9 +265,8 @@ _READERS: Mapping[str, Callable[[RunParts], Any]] = {
     "step_ledger": lambda parts: ledgers.decode_step_rows(parts.steps, parts.step_outputs),
     "failure_ledger": lambda parts: ledgers.decode_failure_rows(parts.failures),
     "loop_iteration_ledger": lambda parts: ledgers.decode_iteration_rows(parts.iterations),
-    "flow_authority_inputs": lambda parts: tuple(map(ledgers.decode_input, parts.authority)),
 }
-"""How each part becomes a field of a run."""
+"""How each part becomes a field of a run, but for the authority inputs: these are packed with the id of the run."""
 
 _SEVERAL = ("head", "outputs")
 """Parts that become several fields."""

@@ -7,6 +7,7 @@ from redis_mob.codec.arguments import instance, member, moment, storable
 from redis_mob.codec.changes import change_of_frame, change_of_loop, change_of_run
 from redis_mob.codec.events import encode_new_event, require_terminal
 from redis_mob.codec.executions import encode_execution, execution_field
+from redis_mob.codec.inputs import encode_inputs
 from redis_mob.models.run import MobRunStatus
 from redis_mob.models.transition import Transition
 
@@ -45,7 +46,7 @@ def require_encodable(transition: Transition) -> None:
         for key, execution in transition.executions.items():
             execution_field(key)
             encode_execution(execution)
-        ledgers.encode_inputs(transition.inputs)
+        encode_inputs(after.run_id, transition.inputs)
         for recorded in transition.outputs:
             ledgers.encode_recorded(recorded)
         for row in (*transition.step_rows, *transition.step_rows_once):

@@ -23,6 +23,7 @@ from redis_mob.codec.arguments import (
 )
 from redis_mob.codec.events import EncodedEvent, encode_new_event
 from redis_mob.codec.executions import encode_definition, encode_launch
+from redis_mob.codec.inputs import copied_inputs
 from redis_mob.codec.runs import encode_run
 from redis_mob.codec.schedule import encode_worker
 from redis_mob.codec.schedule import worker_id as checked_worker_id
@@ -298,7 +299,7 @@ def _after(stored: MobRun, transition: Transition, now: datetime) -> MobRun:
     )
     if after.status != before.status:
         run = changes.with_status(run, after.status, now)
-    run = changes.with_inputs(run, changes.copied_inputs(transition.inputs))
+    run = changes.with_inputs(run, copied_inputs(transition.inputs))
     for recorded in transition.outputs:
         output = changes.copied_json(ledgers.step_output_named(recorded.step_id), recorded.output)
         run = run.with_output(recorded.step_id, output, recorded.loop_context)

@@ -8,9 +8,7 @@ from typing import Any, TypeVar
 
 from redis_mob.codec.changes import change_of_frame, change_of_loop, change_of_run, fields_of_loop
 from redis_mob.codec.ledgers import (
-    decode_input,
     decode_json,
-    encode_inputs,
     encode_value,
     failure_row,
     iteration_row,
@@ -49,11 +47,6 @@ def decoded(state: K) -> K:
 def copied_json(what: str, value: Any) -> Any:
     """The same document, made from its text. Raises InternalError naming `what` if it is no JSON."""
     return decode_json(encode_value(what, value))
-
-
-def copied_inputs(inputs: Sequence[FlowAuthorityInput]) -> list[FlowAuthorityInput]:
-    """The same inputs. Raises like `codec.ledgers.encode_inputs`."""
-    return list(map(decode_input, encode_inputs(inputs)))
 
 
 def next_flow_state(expected: FlowRunState, following: FlowRunState) -> FlowRunState:

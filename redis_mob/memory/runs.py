@@ -8,15 +8,11 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from redis_mob.codec.arguments import member, optional_text, text
 from redis_mob.codec.events import encode_new_event, require_terminal
+from redis_mob.codec.inputs import copied_inputs
 from redis_mob.codec.ledgers import checked_place, step_output_named
 from redis_mob.codec.runs import encode_run
 from redis_mob.contracts import MobRunStore
-from redis_mob.errors import (
-    CasConflictError,
-    InternalError,
-    RunAlreadyExistsError,
-    shown,
-)
+from redis_mob.errors import CasConflictError, InternalError, RunAlreadyExistsError, shown
 from redis_mob.memory import run_changes as changes
 from redis_mob.memory.namespace import Access
 from redis_mob.memory.run_lookup import existing_run, run_key
@@ -95,7 +91,7 @@ class MemoryRunStore(MobRunStore):
         authority_inputs: Sequence[FlowAuthorityInput] = (),
     ) -> bool:
         run, following = self._find(run_id), changes.next_flow_state(expected, next)
-        inputs = changes.copied_inputs(authority_inputs)
+        inputs = copied_inputs(authority_inputs)
         if run is None or run.flow_state != expected:
             return False
         self._replace(changes.with_inputs(run.model_copy(update={"flow_state": following}), inputs))
@@ -135,7 +131,7 @@ class MemoryRunStore(MobRunStore):
         before = member("expected_status", expected_status, MobRunStatus)
         after = member("next_status", next_status, MobRunStatus)
         state = changes.next_flow_state(expected_flow_state, next_flow_state)
-        inputs = changes.copied_inputs(authority_inputs)
+        inputs = copied_inputs(authority_inputs)
         if run is None or not changes.may_change(run, before) or run.flow_state != expected_flow_state:
             return None
         following = changes.with_status(run, after, now).model_copy(update={"flow_state": state})
@@ -225,7 +221,7 @@ class MemoryRunStore(MobRunStore):
         next_run = changes.next_flow_state(*run) if run else None
         next_frame = changes.next_frame(frame.name, frame.expected, frame.next) if frame else None
         next_loop = changes.next_loop(loop.name, loop.expected, loop.next) if loop else None
-        inputs, stored = changes.copied_inputs(authority_inputs), self._existing(run_id)
+        inputs, stored = copied_inputs(authority_inputs), self._existing(run_id)
         if run is not None:
             if stored.flow_state != run[0]:
                 return False

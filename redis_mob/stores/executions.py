@@ -23,6 +23,7 @@ from redis_mob.codec.arguments import (
 from redis_mob.codec.changes import change_of_frame, change_of_loop, change_of_run, counted
 from redis_mob.codec.documents import decode_decimal, decode_time
 from redis_mob.codec.hashes import as_mapping
+from redis_mob.codec.inputs import encode_inputs
 from redis_mob.codec.packing import Argument
 from redis_mob.codec.runs import check_count, decode_run, encode_run, place_prefix, run_parts
 from redis_mob.codec.schedule import decode_due, decode_entry, decode_worker, encode_worker
@@ -346,7 +347,7 @@ def _arguments(transition: Transition) -> NamedArguments:
         "execution_changes": executions,
         "moves": list(moves_of(transition)),
         "messages": messages_of(transition),
-        "new_inputs": ledgers.encode_inputs(transition.inputs),
+        "new_inputs": encode_inputs(run.run_id, transition.inputs),
         "new_outputs": list(map(ledgers.encode_recorded, transition.outputs)),
         "step_rows": list(map(ledgers.step_arguments, transition.step_rows)),
         "step_rows_once": list(map(ledgers.step_arguments, transition.step_rows_once)),

@@ -9,6 +9,7 @@ from redis_mob.codec import ledgers
 from redis_mob.codec.arguments import member, text
 from redis_mob.codec.changes import change_of_frame, change_of_loop, change_of_run, counted, fields_of_loop
 from redis_mob.codec.events import require_terminal
+from redis_mob.codec.inputs import encode_inputs
 from redis_mob.codec.runs import decode_run, encode_run, place_prefix, run_id_of_place, run_parts
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys, RunKeys
@@ -128,7 +129,7 @@ class RedisRunStore(MobRunStore):
                 "expected_status": member("expected_status", expected_status, MobRunStatus),
                 "next_status": member("next_status", next_status, MobRunStatus),
                 "run_change": change_of_run(expected_flow_state, next_flow_state),
-                "new_inputs": ledgers.encode_inputs(authority_inputs),
+                "new_inputs": encode_inputs(canonical_run_id(run_id), authority_inputs),
                 "event": event_arguments(event),
             },
         )
@@ -202,7 +203,7 @@ class RedisRunStore(MobRunStore):
         reply = await self._client.call(
             script,
             [keys.run, *keys_of(keys), keys.authority],
-            {**arguments, "new_inputs": ledgers.encode_inputs(authority_inputs)},
+            {**arguments, "new_inputs": encode_inputs(canonical_run_id(run_id), authority_inputs)},
         )
         return await self._won(reply, run_id)
 

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from redis_mob.codec.changes import FLOW_DIGEST, Argument
-from redis_mob.codec.ledgers import length_field
+from redis_mob.codec.ledgers import length_field, microseconds, step_row
+from redis_mob.codec.packing import pack, unpack
 from redis_mob.codec.runs import RunParts, decode_run, encode_run, place_prefix, run_id_of_place, run_parts
 from redis_mob.errors import SerializationError
 from redis_mob.models import MobRun, StepRunStatus
+from redis_mob.models.authority import FLOW_AUTHORITY_INPUT
 from redis_mob.testing.samples.states import (
     authority_input,
     failure_entry,
@@ -70,6 +72,29 @@ def test_a_full_run_round_trips_with_the_order_of_its_outputs() -> None:
     assert back == FULL
     assert back.model_dump_json() == FULL.model_dump_json()
     assert list(back.root_step_outputs) == ["z", "a"]
+
+
+def test_the_rows_and_inputs_of_an_older_release_are_read() -> None:
+    """It wrote statuses as texts, and each input as JSON text (decision 0021)."""
+    steps = [
+        pack((entry.step_id, entry.agent_identity, str(entry.status), microseconds(entry.timestamp)))
+        for entry in FULL.step_ledger
+    ]
+    inputs = [FLOW_AUTHORITY_INPUT.dump_json(told) for told in FULL.flow_authority_inputs]
+    assert decode_run(FULL.run_id, stored(FULL)._replace(steps=steps, authority=inputs)) == FULL
+
+
+@pytest.mark.parametrize("code", [5, 255])
+def test_a_status_of_a_later_release_is_named(code: int) -> None:
+    entry = FULL.step_ledger[0]
+    row = pack((entry.step_id, entry.agent_identity, code, microseconds(entry.timestamp)))
+    _assert_damage_is_named(stored(FULL)._replace(steps=[row, stored(FULL).steps[1]]), "step_ledger")
+
+
+def test_the_codes_of_step_statuses_never_change() -> None:
+    codes = {StepRunStatus.DISPATCHED: 0, StepRunStatus.COMPLETED: 1, StepRunStatus.FAILED: 2}
+    codes |= {StepRunStatus.SKIPPED: 3, StepRunStatus.CANCELED: 4}
+    assert {status: unpack(step_row(step_entry(status=status)))[2] for status in StepRunStatus} == codes
 
 
 NEEDED = [

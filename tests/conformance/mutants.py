@@ -20,6 +20,7 @@ from typing import Any, cast
 import pytest
 
 from redis_mob.codec.config import encode_write
+from redis_mob.codec.inputs import copied_inputs
 from redis_mob.errors import AlreadyExistsError
 from redis_mob.memory import run_changes as changes
 from redis_mob.memory.config import MemoryConfigStore
@@ -73,7 +74,7 @@ class WritesBeforeItChecks(MemoryRunStore):
     ) -> bool:
         won = await super().cas_flow_state(run_id, **arguments)
         if won:
-            self._replace(changes.with_inputs(self._existing(run_id), changes.copied_inputs(authority_inputs)))
+            self._replace(changes.with_inputs(self._existing(run_id), copied_inputs(authority_inputs)))
         return won
 
 

@@ -1,0 +1,131 @@
+"""Executions that are over are packed, and read back as they were; those under way are JSON that can be compared."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from redis_mob.codec.executions import decode_executions, encode_execution, execution_field
+from redis_mob.errors import InternalError, SerializationError
+from redis_mob.models.base import U32_MAX, U64_MAX
+from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, Lease, ReportedFailure
+from redis_mob.testing.samples.json_values import ANY_JSON
+from redis_mob.testing.samples.states import NOON
+
+RUN_ID = "6f9619ff-8b86-4011-b42d-00c04fc964ff"
+KEY = ExecutionKey(f"{RUN_ID}-root", "build", "worker-1")
+OVER = (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED, ExecutionStatus.CANCELED)
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXTS, inner, max_size=2),
+    max_leaves=4,
+)
+MOMENTS = st.datetimes(timezones=st.just(UTC))
+EXECUTIONS = st.builds(
+    Execution,
+    step_id=TEXTS,
+    role=TEXTS,
+    message=TEXTS | TEXTS.map(lambda text: ({"type": "text", "text": text},)),
+    status=st.sampled_from(ExecutionStatus),
+    attempt=st.integers(0, U32_MAX),
+    lost=st.integers(0, U32_MAX),
+    due_at=MOMENTS,
+    fencing_token=st.integers(0, U64_MAX),
+    lease=st.none() | st.builds(Lease, owner=TEXTS, fencing_token=st.just(1), expires_at=MOMENTS, deadline=MOMENTS),
+    output=JSON,
+    failure=st.none() | st.builds(ReportedFailure, reason=TEXTS, detail=JSON),
+    reason=st.none() | TEXTS,
+    error_class=st.none() | TEXTS,
+    detail=JSON,
+)
+
+
+def execution(**changes: Any) -> Execution:
+    fields = {"step_id": "build", "role": "worker", "message": "Build it", "due_at": NOON, **changes}
+    return Execution.model_validate(fields)
+
+
+def decoded(record: bytes) -> Execution:
+    return decode_executions(RUN_ID, {execution_field(KEY): record})[KEY]
+
+
+@given(EXECUTIONS)
+def test_any_execution_is_read_back_as_it_was(told: Execution) -> None:
+    back = decoded(encode_execution(told))
+    assert back == told
+    assert back.model_dump_json() == told.model_dump_json()
+    assert encode_execution(back) == encode_execution(told)
+
+
+def test_an_execution_under_way_is_json_as_ever() -> None:
+    for status in set(ExecutionStatus) - {*OVER}:
+        told = execution(status=status)
+        assert encode_execution(told) == told.model_dump_json().encode()
+
+
+@pytest.mark.parametrize("status", OVER)
+def test_the_json_of_an_older_release_is_read(status: ExecutionStatus) -> None:
+    told = execution(status=status, output=ANY_JSON, reason="broken")
+    assert decoded(told.model_dump_json().encode()) == told
+
+
+@pytest.mark.parametrize(
+    ("record", "told"),
+    [
+        (
+            b"\x01\x98\x00\xa5build\xa6worker\x01\x00\x07\xcf\x00\x06K\xf55\xb0\xf2@\xd9%"
+            b'"message":"Build it","output":{"a":1}',
+            execution(status=ExecutionStatus.COMPLETED, output={"a": 1}, fencing_token=7),
+        ),
+        (
+            b"\x01\x98\x01\xa5build\xa6worker\x03\x01\x00\xcf\x00\x06K\xf55\xb0\xf2@\xd9&"
+            b'"message":"Build it","reason":"broken"',
+            execution(status=ExecutionStatus.FAILED, reason="broken", attempt=3, lost=1),
+        ),
+        (
+            b'\x01\x98\x02\xa5build\xa6worker\x01\x00\x00\xcf\x00\x06K\xf55\xb0\xf2@\xb4"message":"Build it"',
+            execution(status=ExecutionStatus.CANCELED),
+        ),
+    ],
+    ids=OVER,
+)
+def test_what_was_packed_is_read_for_ever(record: bytes, told: Execution) -> None:
+    assert decoded(record) == told
+
+
+@pytest.mark.parametrize("status", OVER)
+def test_every_cut_of_a_packed_record_is_told(status: ExecutionStatus) -> None:
+    record = encode_execution(execution(status=status, output=[1], reason="broken"))
+    for length in range(len(record)):
+        with pytest.raises(SerializationError, match=f"run {RUN_ID}: an execution cannot be read"):
+            decoded(record[:length])
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("step_id", 7),
+        ("step_id", b"build"),
+        ("role", None),
+        ("message", NOON),
+        ("message", b"Build it"),
+        ("attempt", 1.0),
+        ("lost", U32_MAX + 1),
+        ("fencing_token", -1),
+        ("due_at", datetime(2026, 1, 1)),  # noqa: DTZ001
+        ("due_at", "2026-01-01T00:00:00Z"),
+        ("reason", 7),
+        ("lease", {"owner": "w"}),
+    ],
+)
+@pytest.mark.parametrize("status", [ExecutionStatus.REPORTED, *OVER])
+def test_an_execution_that_holds_something_else_is_refused(status: ExecutionStatus, field: str, value: Any) -> None:
+    wrong = execution(status=status).model_copy(update={field: value})
+    with pytest.raises(InternalError, match="the execution cannot be stored"):
+        encode_execution(wrong)
