@@ -1,13 +1,15 @@
 -- Make a worker known.
 --
 -- ARGV   worker: its id, its host and what it says of itself, with a zero byte between; lease: in milliseconds
--- Reply  nothing of interest
--- Leaves the worker with a lease from now on.
+-- Reply  nil
+-- Leaves the worker with a lease from now on; all are woken, since they leave to it what it is made for.
 
---- @include lib/fleet_clock
---- @include lib/mutate
+--- @include lib/announce
+--- @include lib/worker_loss
 
---- @keys meta workers
+--- @keys meta workers channel
 --- @args worker lease
 read_clock(meta)
-return mutate('ZADD', workers, decimal(NOW + tonumber(lease)), worker)
+mutate('ZADD', workers, decimal(NOW + tonumber(lease)), worker)
+workers_change(meta)
+announce(channel, '')

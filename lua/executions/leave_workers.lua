@@ -16,7 +16,7 @@ expect_hashes(lost)
 read_clock(meta)
 for _, worker in ipairs(redis.call('ZRANGE', workers, 0, -1)) do
   if string.sub(worker, 1, #id + 1) == id .. '\0' then
-    if let_go(workers, queued, ready, lost, worker, NOW, is_orderly == '1') > 0 then announce(channel, '') end
+    if let_go(meta, workers, queued, ready, lost, worker, NOW, is_orderly == '1') > 0 then announce(channel, '') end
     return WON
   end
 end

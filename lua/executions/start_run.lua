@@ -1,8 +1,9 @@
 -- Create a run that the fleet is to drive, with what it was started with.
 --
--- KEYS   due: runs by time; queues: all queues, with the limits of their roles
--- ARGV   digest: of the definition; at: when the run begins (ms), '' for now; prefix: of its place among the runs; limits:
---        queues of the run and the limits of their roles, in turns; parts: one list for each of the first ten keys
+-- KEYS   due: runs by time; limits: how many executions of a role may be under way
+-- ARGV   digest: of the definition; at: when the run begins (ms), '' for now; prefix: of its place among the runs;
+--        limited: roles of the run and their limits, in turns; unlimited: its other roles; parts: one list for each of the
+--        first ten keys
 -- Reply  WON | EXISTS
 -- Leaves the run pending, and due when it begins, and its definition stored once; nothing if it existed.
 
@@ -12,13 +13,13 @@
 --- @include lib/run_head
 --- @include lib/fleet_clock
 
---- @keys run frames loops outputs steps step_outputs failures iterations inputs index meta runs definitions due queues
+--- @keys run frames loops outputs steps step_outputs failures iterations inputs index meta runs definitions due limits
 --- @keys channel
---- @args launch digest definition at run_id prefix limits* parts:list*
+--- @args launch digest definition at run_id prefix limited* unlimited* parts:list*
 if run_exists(run, index) then return EXISTS end
 if redis.call('HEXISTS', definitions, digest) == 0 then expect_whole('HLEN', definitions) end
 expect_sorted_sets(due)
-expect_hashes(queues)
+expect_hashes(limits)
 read_clock(meta)
 local begins = math.max(tonumber(at) or 0, NOW)
 
@@ -27,6 +28,7 @@ create_run(keys, parts, meta, runs, run_id, prefix)
 mutate('HSET', run, 'launch', launch, 'launched_at', numeral(begins * 1000))
 mutate('HSETNX', definitions, digest, definition)
 mutate('ZADD', due, decimal(begins), run_id)
-in_chunks('HSET', queues, limits)
+in_chunks('HSET', limits, limited)
+in_chunks('HDEL', limits, unlimited)
 announce(channel, run_id .. ' due')
 return WON

@@ -1,13 +1,15 @@
 -- Take what is due: it is hidden from other workers for a while, in which the caller works on it. Workers whose leases have
 -- expired are let go of first.
 --
--- KEYS   due: runs by time; ready, queued: executions (see lib/schedule); queues: all queues, with the limits of their roles
+-- KEYS   due: runs by time; ready, queued: executions (see lib/schedule); turns: from which run of a queue something was
+--        taken last; limits: how many executions of a role may be under way
 -- ARGV   max_runs, max_executions, max_suspects: greatest number of each; keep: how long they are kept from others (ms);
---        known_queues: how many the caller knows; wanted: the queues that it serves, what the entries of their roles begin
---        with, and the last run that it took from each
+--        known_workers: which change of the workers the caller knows; prefixes: what the queues begin with that the caller
+--        serves; roles: those of them that it serves, if any_role is not 1; release: its own; left: definitions that it
+--        leaves to others
 -- Reply  {now (ms), when the next run and the next execution is due and the next lease of a worker expires (ms, or '' if
---        none does), runs, executions, how each was lost ('' if it was not), whether executions wait in the queues, all
---        queues if the caller does not know them}
+--        none does), runs, executions, how each was lost ('' if it was not), whether more wait for the caller, which change
+--        of the workers this is, the workers if the caller does not know them: then it has got no executions}
 -- Leaves what was taken due again after that while, unless its transition says otherwise before.
 
 --- @include lib/announce
@@ -17,24 +19,28 @@
 
 local LOOKED_AT = 1000
 
--- queue, rank of priority and packed id of the run: 1 and 38 bytes
+-- what stands behind the queue in an entry: the rank of a priority and the packed id of a run
 local RANK, RUN = 1, 38
 
-local function take_wanted()
-  return { queue = take(), role = take(), cursor = take() }
-end
-
---- @keys meta due ready queued workers lost queues channel
---- @args max_runs max_executions max_suspects keep known_queues wanted:wanted*
+--- @keys meta due ready queued workers lost turns limits channel
+--- @args max_runs max_executions max_suspects keep known_workers prefixes* any_role roles* release left*
 keep_clock(meta)
 expect_sorted_sets(due, ready, queued, workers)
-expect_hashes(lost)
+expect_hashes(lost, turns, limits)
+
+local function set_of(items)
+  local found = {}
+  for _, item in ipairs(items) do found[item] = true end
+  return found
+end
+
+local is_role, is_left = set_of(roles), set_of(left)
 
 local function let_go_of_expired()
   local number = 0
   local expired = redis.call('ZRANGE', workers, '-inf', NOW, 'BYSCORE', 'LIMIT', 0, 100, 'WITHSCORES')
   for i = 1, #expired, 2 do
-    number = number + let_go(workers, queued, ready, lost, expired[i], tonumber(expired[i + 1]), false)
+    number = number + let_go(meta, workers, queued, ready, lost, expired[i], tonumber(expired[i + 1]), false)
   end
   if number > 0 then announce(channel, '') end
 end
@@ -45,7 +51,7 @@ local function queue_due()
   if #entries == 0 then return end
   local waiting, gone = {}, {}
   for _, entry in ipairs(entries) do
-    if string.byte(entry) == 147 then
+    if string.byte(entry) == 0 then
       waiting[#waiting + 1] = (is_suspect(lost, entry) and 's' or 'w') .. entry
       gone[#gone + 1] = 'l' .. entry
     else
@@ -65,9 +71,47 @@ local function take_runs(limit)
   return taken
 end
 
+-- the end of a part of a queue: four bytes for its length, then its bytes
+local function part_end(member, start)
+  local a, b, c, d = string.byte(member, start, start + 3)
+  return start + 3 + ((a * 256 + b) * 256 + c) * 256 + d
+end
+
+-- the queue that a member is in, and whether the caller serves it
+local function queue_of(member)
+  local ends, at = {}, 1
+  for i = 1, 4 do
+    at = part_end(member, at + 1)
+    ends[i] = at
+  end
+  local function part(i)
+    return string.sub(member, (ends[i - 1] or 1) + 5, ends[i])
+  end
+  local is_served = (any_role == '1' or is_role[part(2)]) and (part(3) == '' or part(3) == release) and not is_left[part(4)]
+  return { queue = string.sub(member, 2, at), role = string.sub(member, 2, ends[2]), is_served = is_served }
+end
+
+-- The queues that the caller serves and in which something waits. Others are stepped over, each at once; each call begins
+-- with another one.
+local function served(kind)
+  local found, rotated = {}, {}
+  for _, prefix in ipairs(prefixes) do
+    local from, to = '[' .. kind .. prefix, '[' .. kind .. prefix .. '\255'
+    while true do
+      local member = redis.call('ZRANGE', queued, from, to, 'BYLEX', 'LIMIT', 0, 1)[1]
+      if not member then break end
+      local one = queue_of(member)
+      if one.is_served then found[#found + 1] = one end
+      from = '[' .. kind .. one.queue .. '\255'
+    end
+  end
+  for i = 1, #found do rotated[i] = found[(i + NOW) % #found + 1] end
+  return rotated
+end
+
 -- how many more of a role may be at work in the whole fleet
 local function room(one)
-  local limit = tonumber(redis.call('HGET', queues, one.queue) or '')
+  local limit = tonumber(redis.call('HGET', limits, one.role) or '')
   if not limit then return math.huge, false end
   return limit - redis.call('ZLEXCOUNT', queued, '[l' .. one.role, '[l' .. one.role .. '\255'), true
 end
@@ -86,8 +130,9 @@ end
 local function take_from(kind, one, most, taken)
   local prefix = kind .. one.queue
   local free, is_limited = room(one)
+  local cursor = redis.call('HGET', turns, one.queue) or ''
   while true do
-    local member = free > 0 and next_entry(prefix, one.cursor)
+    local member = free > 0 and next_entry(prefix, cursor)
     if not member then return false end
     if #taken >= most then return true end
     local entry = string.sub(member, 2)
@@ -95,22 +140,26 @@ local function take_from(kind, one, most, taken)
     mutate('ZADD', ready, NOW + keep, entry)
     if is_limited then mutate('ZADD', queued, 0, 'l' .. entry) end
     taken[#taken + 1] = entry
-    one.cursor = string.sub(member, #prefix + RANK + 1, #prefix + RANK + RUN)
+    cursor = string.sub(member, #prefix + RANK + 1, #prefix + RANK + RUN)
+    mutate('HSET', turns, one.queue, cursor)
     free = free - 1
   end
 end
 
-local function take_executions()
-  local taken, most, waits = {}, tonumber(max_executions), false
-  local suspects = {}
-  for _, one in ipairs(wanted) do take_from('s', one, math.min(most, tonumber(max_suspects)), suspects) end
+local function take_executions(most)
+  local suspects, taken, waits, waiting = {}, {}, false, served('w')
+  for _, one in ipairs(served('s')) do take_from('s', one, math.min(most, tonumber(max_suspects)), suspects) end
   most = most - #suspects
   -- each queue gets its share before one takes what is left
-  local share = math.max(1, math.floor(most / math.max(#wanted, 1)))
-  for _, one in ipairs(wanted) do
+  local share = math.max(1, math.floor(most / math.max(#waiting, 1)))
+  for _, one in ipairs(waiting) do
     if #taken < most then take_from('w', one, math.min(most, #taken + share), taken) end
   end
-  for _, one in ipairs(wanted) do waits = take_from('w', one, most, taken) or waits end
+  for _, one in ipairs(waiting) do
+    local more = take_from('w', one, most, taken)
+    if not more then mutate('HDEL', turns, one.queue) end
+    waits = waits or more
+  end
   for _, entry in ipairs(suspects) do taken[#taken + 1] = entry end
   return taken, waits
 end
@@ -123,11 +172,12 @@ end
 let_go_of_expired()
 queue_due()
 local runs = take_runs(tonumber(max_runs))
-local executions, waits = take_executions()
-local how = {}
+local change = decimal(renewed_field(meta, 'workers_changed'))
+local all = change ~= known_workers and redis.call('ZRANGE', workers, 0, -1) or {}
+local executions, how, waits = {}, {}, false
+if change == known_workers then executions, waits = take_executions(tonumber(max_executions)) end
 if #executions > 0 and redis.call('HLEN', lost) > 0 then how = redis.call('HMGET', lost, unpack(executions)) end
 for i = 1, #executions do how[i] = how[i] or '' end
-local all = redis.call('HLEN', queues) ~= tonumber(known_queues) and redis.call('HKEYS', queues) or {}
 -- A schedule that has lost entries would let runs wait for ever. While there is work it is done first: the script has
 -- written already.
 if #runs + #executions == 0 and not waits then
@@ -135,4 +185,4 @@ if #runs + #executions == 0 and not waits then
   expect_whole('ZCARD', ready)
   expect_whole('ZCARD', queued)
 end
-return { NOW, next_of(due), next_of(ready), next_of(workers), runs, executions, how, waits and 1 or 0, all }
+return { NOW, next_of(due), next_of(ready), next_of(workers), runs, executions, how, waits and 1 or 0, change, all }

@@ -8,13 +8,14 @@
 -- in milliseconds; see read_clock
 local NOW
 
-local function clock_field(meta, name)
+-- a number of `meta` that is set again when it is lost
+local function renewed_field(meta, name)
   return number_in(redis.call('HGET', meta, name) or '') or 0
 end
 
 -- in microseconds
 local function fleet_now(meta)
-  return tonumber(now()) + clock_field(meta, 'clock_ahead_ms') * 1000
+  return tonumber(now()) + renewed_field(meta, 'clock_ahead_ms') * 1000
 end
 
 -- sets NOW; asked for once, since a commit may set the times of thousands of executions

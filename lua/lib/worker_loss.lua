@@ -10,6 +10,11 @@ local function is_suspect(lost, entry)
   return letter ~= 'l'
 end
 
+-- Workers leave to others what those are made for (see take_due): they are to know of each that comes or goes.
+local function workers_change(meta)
+  mutate('HSET', meta, 'workers_changed', decimal(renewed_field(meta, 'workers_changed') + 1))
+end
+
 local function how_lost(is_orderly, flag, suspects, held)
   local was_suspect = flag == 's'
   if is_orderly then return was_suspect and 'p' or 'l' end
@@ -18,7 +23,7 @@ local function how_lost(is_orderly, flag, suspects, held)
 end
 
 -- `worker` is a member of `workers`: its id, its host and what it says of itself, with a zero byte between
-local function let_go(workers, queued, ready, lost, worker, at, is_orderly)
+local function let_go(meta, workers, queued, ready, lost, worker, at, is_orderly)
   local id, host = string.match(worker, '^(%Z*)%z(%Z*)')
   local prefix = 'h' .. (id or worker) .. '\0'
   local held, suspects = beginning_with(queued, prefix), 0
@@ -38,5 +43,6 @@ local function let_go(workers, queued, ready, lost, worker, at, is_orderly)
   in_chunks('ZADD', queued, scored(waiting))
   in_chunks('ZREM', queued, gone)
   mutate('ZREM', workers, worker)
+  workers_change(meta)
   return #held
 end

@@ -18,6 +18,7 @@ from redis_mob.cli.display import Display, display
 from redis_mob.cli.report import RunReport, report
 from redis_mob.cli.worker_link import WorkerOrders
 from redis_mob.cli.workers import WorkerPool
+from redis_mob.codec.executions import encode_definition
 from redis_mob.connection.servers.address import EmbeddedAddress
 from redis_mob.connection.servers.url import parse_address
 from redis_mob.errors import MobStoreError, NotFoundError, ReadFailedError, StorageUnavailableError
@@ -96,6 +97,7 @@ async def _shown_to_the_end(
         url=storage.url,
         namespace=storage.namespace,
         mob=order.definition.id,
+        definition=encode_definition(order.definition)[0],
         release=order.release,
         handler=order.handler,
         lease=order.lease.total_seconds(),

@@ -114,6 +114,7 @@ async def _serve(orders: WorkerOrders, link: Link) -> None:
             concurrency=orders.concurrency,
             mobs=(orders.mob,),
             release=orders.release,
+            definitions=(orders.definition,),
         )
         working = asyncio.create_task(worker.run(stop, timedelta(seconds=orders.drain_timeout)))
         arguments = (link, stop.set, working.cancel, asyncio.get_running_loop())

@@ -35,12 +35,14 @@ class WorkerOrders:
     """All that a worker process needs to know.
 
     `url` may hold a password, `seal_keys` is the text of a ring, secrets included, or None; `lease` and `drain_timeout`
-    are in seconds. The worker serves runs of `mob` that ask for no release, and those of its own.
+    are in seconds. The worker serves runs of `mob` that ask for no release, and those of its own, and is
+    made for the `definition` of this digest.
     """
 
     url: str = field(repr=False)
     namespace: str
     mob: str
+    definition: str
     release: str | None
     handler: str
     lease: float

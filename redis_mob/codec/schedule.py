@@ -6,16 +6,22 @@ the id of its run, so that in lexical order the executions of a queue stand toge
 
 from __future__ import annotations
 
+from struct import Struct
+from struct import error as StructError  # noqa: N812
+
 from pydantic import ValidationError
 
 from redis_mob import errors
 from redis_mob.codec.arguments import instance, storable_json, text
 from redis_mob.codec.executions import checked_key, moment_of_milliseconds
-from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack, unpack_all
+from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack_all
 from redis_mob.errors import SerializationError, shown
 from redis_mob.models.execution import MOST_PRIORITY, ExecutionKey, HowLost, Loss, Queue, RunLaunch
 from redis_mob.models.transition import DueExecution
 from redis_mob.models.worker import WorkerRecord
+
+_LENGTH = Struct(">I")
+"""Stands before each part of a queue."""
 
 _ABOUT_QUEUE = b"q"
 _ABOUT_WORKER = b"w"
@@ -23,48 +29,59 @@ _ABOUT_WORKER = b"w"
 
 def encode_queue(queue: Queue) -> bytes:
     """A queue; no queue is the beginning of another one."""
-    return pack(tuple(queue))
+    return b"".join(map(_part, queue))
 
 
 def decode_queue(data: bytes) -> Queue:
     """The queue of these bytes. Raises SerializationError."""
-    try:
-        return Queue(*unpack(data))
-    except UNPACK_ERRORS as error:
-        raise SerializationError(f"a queue of the schedule cannot be read: {error}") from error
+    queue, end = _queue_in(data)
+    if end != len(data):
+        raise SerializationError(f"a queue of the schedule cannot be read: {shown(data)}")
+    return queue
 
 
-def role_of_queue(queue: Queue) -> bytes:
-    """What the entries of a role of a mob begin with, of any release."""
-    return encode_queue(queue)[: -len(pack(queue.release))]
+def encode_role(mob_id: str, role: str | None = None) -> bytes:
+    """What the queues of a mob begin with, or those of one of its roles."""
+    return _part(mob_id) + (b"" if role is None else _part(role))
 
 
 def queue_of(mob_id: str, role: str, launch: RunLaunch) -> Queue:
     """The queue in which the executions of a role wait, of a run that was started so."""
-    return Queue(mob_id, role, launch.release or "")
+    return Queue(mob_id, role, launch.release or "", launch.definition)
 
 
-def encode_entry(queue: Queue, priority: int, run_id: str, key: ExecutionKey) -> bytes:
-    """The entry of an execution."""
-    return b"".join((encode_queue(queue), pack(MOST_PRIORITY - priority), *map(pack, (run_id, *checked_key(key)))))
+def encode_entry(queue: bytes, priority: int, run_id: str, key: ExecutionKey) -> bytes:
+    """The entry of an execution in a queue."""
+    return b"".join((queue, pack(MOST_PRIORITY - priority), *map(pack, (run_id, *checked_key(key)))))
 
 
 def decode_entry(entry: bytes) -> tuple[str, ExecutionKey]:
     """(run id, key) of the execution of an entry. Raises SerializationError."""
+    _, end = _queue_in(entry)
     try:
-        _, _, run_id, *key = unpack_all(entry)
+        _, run_id, *key = unpack_all(entry[end:])
         return run_id, ExecutionKey(*key)
     except UNPACK_ERRORS as error:
         raise SerializationError(f"an entry of the schedule cannot be read: {error}") from error
 
 
-def queue_and_run(entry: bytes) -> tuple[bytes, bytes]:
-    """The queue and the id of the run in an entry, as they stand there. Raises SerializationError."""
+def _part(name: str) -> bytes:
+    data = name.encode()
+    return _LENGTH.pack(len(data)) + data
+
+
+def _queue_in(data: bytes) -> tuple[Queue, int]:
+    """The queue that these bytes begin with, and where it ends."""
+    names: list[str] = []
+    end = 0
     try:
-        queue, _, run_id, *_ = unpack_all(entry)
-    except UNPACK_ERRORS as error:
-        raise SerializationError(f"an entry of the schedule cannot be read: {error}") from error
-    return pack(queue), pack(run_id)
+        for _ in Queue._fields:
+            (length,) = _LENGTH.unpack_from(data, end)
+            end += _LENGTH.size + length
+            names.append(data[end - length : end].decode())
+    except (StructError, ValueError) as error:
+        raise SerializationError(f"a queue of the schedule cannot be read: {error}") from error
+    return Queue(*names), end
 
 
 def holder(owner: str, *, suspect: bool) -> bytes:

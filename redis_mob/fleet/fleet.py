@@ -38,7 +38,8 @@ class Fleet:
 
     `handlers` maps roles to handlers, `*` to that of all other roles. `members` says how many members a role has,
     1 unless given; they are named `<role>-1` and so on. Its workers serve the runs of this mob that ask for no release,
-    and those of this `release`. Raises DefinitionError with every diagnostic, and
+    and those of this `release`; runs of another definition of the mob they leave to the workers that have that one, as
+    long as there are any. Raises DefinitionError with every diagnostic, and
     ValidationError for a number of members, or a lease, that makes no sense.
     """
 
@@ -174,6 +175,7 @@ class Fleet:
             name=name,
             mobs=(self._definition.id,),
             release=self._release,
+            definitions=(encode_definition(self._definition)[0],),
         )
         await worker.run(stop, None if drain_timeout is None else duration("drain_timeout", drain_timeout))
 

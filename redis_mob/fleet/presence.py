@@ -125,14 +125,18 @@ class Presence:
         return f"{self.name}-{uuid4().hex[:8]}"
 
     def _record(self) -> WorkerRecord:
-        mobs, roles = (None if names is None else tuple(sorted(names)) for names in self._serves[:2])
+        serves = self._serves
+        mobs, roles, definitions = (
+            None if names is None else tuple(sorted(names)) for names in (serves.mobs, serves.roles, serves.definitions)
+        )
         return WorkerRecord(
             id=self.id,
             host=socket.gethostname(),
             pid=os.getpid(),
             mobs=mobs,
             roles=roles,
-            release=self._serves.release or None,
+            release=serves.release or None,
+            definitions=definitions,
             slots=self._slots,
             started_at=utc_now(),
         )

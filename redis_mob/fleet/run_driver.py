@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
 
+from redis_mob.codec.schedule import queue_of
 from redis_mob.contracts import ExecutionStore
 from redis_mob.errors import DurabilityError, EpochChangedError, ReadFailedError, WriteFailedError
 from redis_mob.fleet.definitions import Definitions
@@ -249,7 +250,7 @@ class RunDriver:
             services.presence.id,
             services.slots.free,
             not self._is_shared,
-            lambda role: services.serves(Queue(run.mob_id, role, view.launch.release or "")),
+            lambda role: services.serves(queue_of(run.mob_id, role, view.launch)),
         )
 
     def _noted(

@@ -68,6 +68,8 @@ class Worker:
     """Serves runs of a namespace: advances them, and executes the steps whose roles it has handlers for.
 
     It executes steps of these `mobs`, of all if it is None, in runs that ask for no release, and for its own `release`.
+    `definitions` are the digests of those that it is made for: runs of another definition it leaves to the workers that
+    are made for that, as long as there are any.
     `lease` is how long what it executes stays hidden from others when it is lost. A thread renews it; a process that
     stands still for longer loses what it executes to others.
     Raises ValidationError for a lease below 0.1 seconds or a concurrency below 1.
@@ -83,6 +85,7 @@ class Worker:
         name: str | None = None,
         mobs: Iterable[str] | None = None,
         release: str | None = None,
+        definitions: Iterable[str] | None = None,
         random: Random | None = None,
     ) -> None:
         self._executions = executions
@@ -93,7 +96,9 @@ class Worker:
             mobs=None if mobs is None else frozenset(texts("mobs", mobs)),
             roles=None if "*" in handlers else frozenset(handlers),
             release=optional_text("release", release) or "",
+            definitions=None if definitions is None else frozenset(texts("definitions", definitions)),
         )
+        self._left: frozenset[str] = frozenset()
         self._lease = checked_lease(lease)
         self._presence = Presence(executions, self._name, self._serves, concurrency, self._lease)
         self._services = Services(
@@ -102,7 +107,7 @@ class Worker:
             clock=StorageClock(),
             slots=Slots(concurrency),
             presence=self._presence,
-            serves=self._serves.includes,
+            serves=lambda queue: self._serves.includes(queue) and queue.definition not in self._left,
             random=random or Random(),  # noqa: S311  # spreads retries, guards nothing
         )
         self._runs: dict[str, _Run] = {}
@@ -219,6 +224,7 @@ class Worker:
         )
         services.clock.observe(work.now)
         self._more_wait = work.more
+        self._left = work.left
         # Taking hides an entry from other workers for the length of a lease. That spreads the work and protects
         # nothing: if an entry is taken twice, because this worker was slow, both try to commit, and one loses.
         for run_id in work.runs:

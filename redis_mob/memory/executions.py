@@ -35,7 +35,7 @@ from redis_mob.memory.namespace import Access, Namespace
 from redis_mob.memory.run_lookup import existing_run, run_key
 from redis_mob.memory.schedule import Schedule
 from redis_mob.models import MobDefinition, MobRun, MobRunStatus
-from redis_mob.models.execution import EVERYTHING, Execution, ExecutionKey, Queue, RunLaunch, Serves
+from redis_mob.models.execution import EVERYTHING, Execution, ExecutionKey, RunLaunch, Serves
 from redis_mob.models.transition import DueWork, RunView, Transition
 from redis_mob.models.worker import RENEWALS_PER_LEASE, LiveWorker, WorkerRecord
 from redis_mob.notifications.run_messages import about, messages_of, run_message
@@ -68,8 +68,10 @@ class MemoryExecutionStore(ExecutionStore):
         content.due_runs[run.run_id] = now
         flow = definition.flows.get(run.flow_id)
         for role in sorted({step.role for step in flow.steps.values()}) if flow else ():
-            queue = Queue(run.mob_id, role, launch.release or "")
-            content.schedule.queues[queue] = launch.max_concurrency.get(role)
+            if role in launch.max_concurrency:
+                content.schedule.limits[run.mob_id, role] = launch.max_concurrency[role]
+            else:
+                content.schedule.limits.pop((run.mob_id, role), None)
         content.run_wake_ups.send(run_message(run.run_id, is_due=True))
         return True
 
@@ -180,12 +182,14 @@ class MemoryExecutionStore(ExecutionStore):
             next_execution_at=schedule.next_at(now),
             next_loss_at=min((worker.expires_at for worker in schedule.workers.values()), default=None),
             more=more,
+            left=schedule.left_by(serves),
         )
 
     async def join_workers(self, worker: WorkerRecord, lease: timedelta) -> None:
         content = self._access.content
         encode_worker(worker)
         content.schedule.join(worker, content.clock.now() + duration("lease", lease))
+        content.run_wake_ups.send()
 
     async def renew_worker(self, worker: WorkerRecord, lease: timedelta) -> bool:
         encode_worker(worker)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from redis_mob.codec.schedule import queue_of
 from redis_mob.models.execution import (
     END_OF_TIME,
     OVERDUE,
@@ -52,8 +53,8 @@ class Schedule:
     """The executions of a namespace that wait, and its workers."""
 
     def __init__(self) -> None:
-        self.queues: dict[Queue, int | None] = {}
-        """All queues, with the limits of their roles."""
+        self.limits: dict[tuple[str, str], int] = {}
+        """How many executions of a role may be under way, by mob and role."""
         self.workers: dict[str, _Worker] = {}
         self._waiting: set[Entry] = set()
         self._later: dict[Entry, datetime] = {}
@@ -67,7 +68,7 @@ class Schedule:
     @staticmethod
     def entry(mob_id: str, run_id: str, key: ExecutionKey, execution: Execution, launch: RunLaunch) -> Entry:
         """The entry of an execution."""
-        return Entry(Queue(mob_id, execution.role, launch.release or ""), launch.priority, run_id, key)
+        return Entry(queue_of(mob_id, execution.role, launch), launch.priority, run_id, key)
 
     def move(self, entry: Entry, execution: Execution, now: datetime) -> None:
         """Put an execution where it belongs after a commit."""
@@ -83,7 +84,7 @@ class Schedule:
             self._holders[entry] = (lease.owner, execution.suspect)
             deadline = lease.deadline
             self._later[entry] = deadline if deadline > END_OF_TIME - OVERDUE else deadline + OVERDUE
-            if self.queues.get(entry.queue) is not None:
+            if entry.role in self.limits:
                 self._counted.add(entry)
         else:
             self._counted.discard(entry)
@@ -126,7 +127,9 @@ class Schedule:
         self, serves: Serves, most: int, most_suspects: int, now: datetime, keep: timedelta
     ) -> tuple[tuple[DueExecution, ...], bool]:
         """What a worker takes, and whether more waits for it: each run of a queue in its turn, suspects first."""
-        queues = [queue for queue in self.queues if serves.includes(queue)]
+        left = self.left_by(serves)
+        waiting = dict.fromkeys(sorted(entry.queue for entry in self._waiting))
+        queues = [queue for queue in waiting if serves.includes(queue) and queue.definition not in left]
         taken: list[Entry] = []
         for queue in queues:
             self._take_from(queue, min(most, most_suspects), taken, now, keep, suspects=True)
@@ -135,6 +138,10 @@ class Schedule:
             self._take_from(queue, min(most, len(taken) + share), taken, now, keep, suspects=False)
         more = [self._take_from(queue, most, taken, now, keep, suspects=False) for queue in queues]
         return tuple(DueExecution(entry.run_id, entry.key, self._lost.get(entry)) for entry in taken), any(more)
+
+    def left_by(self, serves: Serves) -> frozenset[str]:
+        """The definitions that a worker leaves to others."""
+        return serves.left_to(worker.record.serves for worker in self.workers.values())
 
     def next_at(self, now: datetime) -> datetime | None:
         """When the next execution is due that is not yet."""
@@ -156,13 +163,13 @@ class Schedule:
             self._waiting.remove(entry)
             self._later[entry] = now + keep
             self._last[queue] = entry.run_id
-            if self.queues.get(queue) is not None:
+            if entry.role in self.limits:
                 self._counted.add(entry)
             taken.append(entry)
         return False
 
     def _has_room(self, queue: Queue) -> bool:
-        limit = self.queues.get(queue)
+        limit = self.limits.get(queue[:2])
         return limit is None or sum(entry.role == queue[:2] for entry in self._counted) < limit
 
     def _is_suspect(self, entry: Entry) -> bool:

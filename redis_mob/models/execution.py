@@ -5,6 +5,7 @@ All of it is stored, since a decision looks at nothing else (contract: engine-1,
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -58,22 +59,36 @@ class ExecutionKey(NamedTuple):
 
 
 class Queue(NamedTuple):
-    """Where executions of a role of a mob wait: of one release if their run asks for it, else of none ('')."""
+    """Where executions of a role of a mob wait: of one release if their run asks for it, else of none (''), and of the
+    definition with this digest."""
 
     mob_id: str
     role: str
     release: str = ""
+    definition: str = ""
 
 
 class Serves(NamedTuple):
-    """Which queues a worker serves: of which mobs and roles, None for all of them; of no release, and of its own."""
+    """Which queues a worker serves: of which mobs and roles, None for all of them; of no release, and of its own.
+
+    It is made for the definitions with these digests, None if that does not matter. Those that another living worker is
+    made for, and it is not, it leaves to that one.
+    """
 
     mobs: frozenset[str] | None = None
     roles: frozenset[str] | None = None
     release: str = ""
+    definitions: frozenset[str] | None = None
+
+    def left_to(self, others: Iterable[Serves]) -> frozenset[str]:
+        """The definitions that it leaves to other workers."""
+        if self.definitions is None:
+            return frozenset()
+        theirs = frozenset(digest for other in others for digest in other.definitions or ())
+        return theirs - self.definitions
 
     def includes(self, queue: Queue) -> bool:
-        """Whether the executions in a queue are for this worker."""
+        """Whether the executions in a queue are for this worker, if it leaves none to others."""
         return (
             (self.mobs is None or queue.mob_id in self.mobs)
             and (self.roles is None or queue.role in self.roles)

@@ -16,7 +16,8 @@ class WorkerRecord(Model):
     """What a worker says of itself.
 
     `id` is its alone: no other worker ever has it. It serves these mobs and roles, None for all of them, in runs of no
-    release and of its own. `slots` is how many handlers it runs at a time.
+    release and of its own, and is made for the definitions with these digests. `slots` is how many handlers it runs at
+    a time.
     """
 
     id: str
@@ -25,14 +26,17 @@ class WorkerRecord(Model):
     mobs: Items[str] | None = None
     roles: Items[str] | None = None
     release: str | None = None
+    definitions: Items[str] | None = None
     slots: U32
     started_at: Timestamp
 
     @property
     def serves(self) -> Serves:
         """Which queues it serves."""
-        mobs, roles = (None if names is None else frozenset(names) for names in (self.mobs, self.roles))
-        return Serves(mobs, roles, self.release or "")
+        mobs, roles, definitions = (
+            None if names is None else frozenset(names) for names in (self.mobs, self.roles, self.definitions)
+        )
+        return Serves(mobs, roles, self.release or "", definitions)
 
     def is_for(self, queue: Queue) -> bool:
         """Whether it takes the executions in a queue."""

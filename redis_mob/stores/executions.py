@@ -34,7 +34,7 @@ from redis_mob.connection.calls.headers import NamedArguments
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.replies import Reply, won
 from redis_mob.contracts import ExecutionStore, WakeUp
-from redis_mob.errors import MobStoreError, NotFoundError, SerializationError, shortened
+from redis_mob.errors import NotFoundError, SerializationError, shortened
 from redis_mob.kernel.completeness import missing_part, without_frames
 from redis_mob.models.base import canonical_run_id
 from redis_mob.models.definition import MobDefinition
@@ -45,8 +45,7 @@ from redis_mob.models.worker import RENEWALS_PER_LEASE, LiveWorker, WorkerRecord
 from redis_mob.notifications.run_messages import about, messages_of
 from redis_mob.notifications.wakeups import WakeUps
 from redis_mob.stores.event_arguments import event_arguments, log_keys
-from redis_mob.stores.queues import KnownQueues, limits_of_queues
-from redis_mob.stores.schedule import moves_of
+from redis_mob.stores.schedule import limits_of, moves_of, service
 from redis_mob.stores.worker_lease import Renew, renewed_in_a_thread
 
 _LOOKED_AT = 1000
@@ -60,7 +59,8 @@ class RedisExecutionStore(ExecutionStore):
         self._client = client
         self._keys = keys
         self._wake_ups = wake_ups
-        self._queues = KnownQueues()
+        self._known_workers = b""
+        self._workers: tuple[Serves, ...] = ()
 
     async def start_run(
         self, run: MobRun, launch: RunLaunch, definition: MobDefinition, *, at: datetime | None = None
@@ -69,6 +69,7 @@ class RedisExecutionStore(ExecutionStore):
         digest, encoded = codec.encode_definition(definition)
         keys = self._keys.run(run.run_id)
         begins = b"" if at is None else codec.milliseconds(moment("at", at))
+        limited, unlimited = limits_of(run, launch, definition)
         reply = await self._client.call(
             "executions/start_run",
             [
@@ -78,7 +79,7 @@ class RedisExecutionStore(ExecutionStore):
                 self._keys.runs,
                 self._keys.definitions,
                 self._keys.due,
-                self._keys.queues,
+                self._keys.limits,
                 self._keys.wake_runs,
             ],
             {
@@ -88,7 +89,8 @@ class RedisExecutionStore(ExecutionStore):
                 "at": begins,
                 "run_id": run.run_id,
                 "prefix": place_prefix(run.mob_id, run.flow_id),
-                "limits": limits_of_queues(run, launch, definition),
+                "limited": limited,
+                "unlimited": unlimited,
                 "parts": [counted(part) for part in parts],
             },
         )
@@ -191,59 +193,59 @@ class RedisExecutionStore(ExecutionStore):
         most_executions = _within(integer("max_executions", max_executions))
         most_suspects = optional_integer("max_suspects", max_suspects)
         hidden = duration("keep", keep) // timedelta(milliseconds=1)
-        reply = await self._client.call(
-            "executions/take_due",
-            [
-                self._keys.meta,
-                self._keys.due,
-                self._keys.ready,
-                self._keys.queued,
-                self._keys.workers,
-                self._keys.lost,
-                self._keys.queues,
-                self._keys.wake_runs,
-            ],
-            {
-                "max_runs": most_runs,
-                "max_executions": most_executions,
-                "max_suspects": most_executions if most_suspects is None else _within(most_suspects),
-                "keep": hidden,
-                "known_queues": self._queues.number,
-                "wanted": self._queues.wanted(instance("serves", serves, Serves)),
-            },
-        )
-        now, next_run, next_execution, next_loss, runs, entries, losses, more, queues = reply
-        executions = tuple(map(decode_due, map(bytes, entries), map(bytes, losses)))
-        self._queues.taken(map(bytes, entries))
-        work = DueWork(
+        serves = instance("serves", serves, Serves)
+        while True:
+            known = self._known_workers
+            reply = await self._client.call(
+                "executions/take_due",
+                [
+                    self._keys.meta,
+                    self._keys.due,
+                    self._keys.ready,
+                    self._keys.queued,
+                    self._keys.workers,
+                    self._keys.lost,
+                    self._keys.turns,
+                    self._keys.limits,
+                    self._keys.wake_runs,
+                ],
+                {
+                    "max_runs": most_runs,
+                    "max_executions": most_executions,
+                    "max_suspects": most_executions if most_suspects is None else _within(most_suspects),
+                    "keep": hidden,
+                    "known_workers": known,
+                    **service(serves, self._left_by(serves)),
+                },
+            )
+            now, next_run, next_execution, next_loss, runs, entries, losses, more, change, workers = reply
+            if change == known:
+                break
+            # Workers have come or gone, so that other definitions are left to them. It is asked again, unless runs were
+            # taken: these come first, and must not be lost if the second call fails.
+            self._known_workers = bytes(change)
+            self._workers = tuple(decode_worker(bytes(worker)).serves for worker in workers)
+            if runs:
+                more = 1
+                break
+        return DueWork(
             runs=tuple(bytes(run).decode() for run in runs),
-            executions=executions,
+            executions=tuple(map(decode_due, map(bytes, entries), map(bytes, losses))),
             now=codec.moment_of_milliseconds(now),
             next_run_at=_time(next_run),
             next_execution_at=_time(next_execution),
             next_loss_at=_time(next_loss),
             more=bool(more),
+            left=self._left_by(serves),
         )
-        if not queues:
-            return work
-        self._queues.learn(map(bytes, queues))
-        # The queues of which this store has just heard may hold something. What was taken already is taken, also if
-        # this fails.
-        try:
-            again = await self.take_due(
-                max_runs=0,
-                max_executions=most_executions - len(executions),
-                keep=keep,
-                serves=serves,
-                max_suspects=max_suspects,
-            )
-        except MobStoreError:
-            return work
-        return again._replace(runs=work.runs, executions=executions + again.executions)
+
+    def _left_by(self, serves: Serves) -> frozenset[str]:
+        return serves.left_to(self._workers)
 
     async def join_workers(self, worker: WorkerRecord, lease: timedelta) -> None:
         arguments = [encode_worker(worker), _whole_milliseconds(lease)]
-        await self._client.call("executions/join_workers", [self._keys.meta, self._keys.workers], arguments)
+        keys = [self._keys.meta, self._keys.workers, self._keys.wake_runs]
+        await self._client.call("executions/join_workers", keys, arguments)
 
     async def renew_worker(self, worker: WorkerRecord, lease: timedelta) -> bool:
         arguments = [encode_worker(worker), _whole_milliseconds(lease)]

@@ -1,24 +1,31 @@
-"""How a transition moves executions in the schedule."""
+"""What the schedule is told: how a transition moves executions, and what a worker serves."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from redis_mob.codec.executions import milliseconds
 from redis_mob.codec.packing import Argument
-from redis_mob.codec.schedule import encode_entry, holder, queue_of
-from redis_mob.models.execution import END_OF_TIME, OVERDUE, Execution, ExecutionStatus
+from redis_mob.codec.schedule import encode_entry, encode_queue, encode_role, holder, queue_of
+from redis_mob.models.definition import MobDefinition
+from redis_mob.models.execution import END_OF_TIME, OVERDUE, Execution, ExecutionStatus, RunLaunch, Serves
+from redis_mob.models.run import MobRun
 from redis_mob.models.transition import Transition
 
 
 def moves_of(transition: Transition) -> Iterator[list[Argument]]:
     """Where each execution stood, and where it stands, as lua/lib/schedule reads it."""
     before, run, launch = transition.before.executions, transition.run, transition.before.launch
+    queues: dict[str, bytes] = {}
     for key, execution in transition.executions.items():
         earlier = before.get(key)
         left, joined = _place(earlier), _place(execution)
         if left or joined:
-            entry = encode_entry(queue_of(run.mob_id, execution.role, launch), launch.priority, run.run_id, key)
+            role = execution.role
+            if role not in queues:
+                queues[role] = encode_queue(queue_of(run.mob_id, role, launch))
+            entry = encode_entry(queues[role], launch.priority, run.run_id, key)
             yield [entry, left, joined, _at(execution), int(execution.role in launch.max_concurrency)]
 
 
@@ -41,3 +48,32 @@ def _at(execution: Execution) -> Argument:
             return milliseconds(deadline if deadline > END_OF_TIME - OVERDUE else deadline + OVERDUE)
         case _:
             return b""
+
+
+def limits_of(run: MobRun, launch: RunLaunch, definition: MobDefinition) -> tuple[list[Argument], list[bytes]]:
+    """The roles of a run that have a limit, each with it, in turns; and those that have none."""
+    flow = definition.flows.get(run.flow_id)
+    roles = sorted({step.role for step in flow.steps.values()}) if flow else ()
+    limited: list[Argument] = []
+    for role in roles:
+        if role in launch.max_concurrency:
+            limited += (encode_role(run.mob_id, role), launch.max_concurrency[role])
+    return limited, [encode_role(run.mob_id, role) for role in roles if role not in launch.max_concurrency]
+
+
+def service(serves: Serves, left: frozenset[str]) -> dict[str, Any]:
+    """The arguments of lua/executions/take_due that say what a worker serves."""
+    roles = sorted(serves.roles or ())
+    if serves.mobs is None:
+        prefixes = [b""]
+    elif serves.roles is None:
+        prefixes = [encode_role(mob_id) for mob_id in sorted(serves.mobs)]
+    else:
+        prefixes = [encode_role(mob_id, role) for mob_id in sorted(serves.mobs) for role in roles]
+    return {
+        "prefixes": prefixes,
+        "any_role": int(serves.roles is None),
+        "roles": roles,
+        "release": serves.release,
+        "left": sorted(left),
+    }

@@ -156,8 +156,10 @@ class Keys:
         """Hash: how executions were lost that wait for another worker."""
         self.workers = f"{tag}workers"
         """Sorted set: the workers by the end of their leases, in milliseconds of the fleet's clock."""
-        self.queues = f"{tag}queues"
-        """Hash: the queues that runs were started for, each with the limit of its role, empty if it has none."""
+        self.turns = f"{tag}turns"
+        """Hash: from which run of each queue something was taken last, so that all runs get their turn."""
+        self.limits = f"{tag}limits"
+        """Hash: how many executions of each role that has a limit may be under way."""
         self.wake_events = f"{tag}wake:events"
         """Channel: something was appended to the event log."""
         self.wake_config = f"{tag}wake:config"
@@ -200,7 +202,8 @@ class Keys:
             self.queued,
             self.lost,
             self.workers,
-            self.queues,
+            self.turns,
+            self.limits,
         ]
 
     @property

@@ -126,6 +126,19 @@ class TestDueWork(Guarantee):
         assert await releases_taken(ONE_STEP.id, "") == []
         assert await releases_taken(ONE_STEP.id, "v2") == ["v2"]
 
+    async def test_a_definition_is_left_to_workers_that_are_made_for_it(self, executions: ExecutionStore) -> None:
+        """As long as there are any."""
+        run = await started(executions, ONE_STEP)
+        digest = (await run.view()).launch.definition
+        own, other = (Serves(definitions=frozenset((name,))) for name in (digest, "another"))
+        await executions.join_workers(a_worker("own").model_copy(update={"definitions": (digest,)}), LONG_LEASE)
+        work = await _taken(executions, serves=other)
+        assert (work.executions, work.left) == ((), {digest})
+        work = await _taken(executions, serves=own, keep=timedelta())
+        assert ([due.run_id for due in work.executions], work.left) == ([run.run_id], frozenset())
+        await executions.leave_workers("own")
+        assert [due.run_id for due in (await _taken(executions, serves=other)).executions] == [run.run_id]
+
     async def test_greater_priorities_are_taken_first(self, executions: ExecutionStore) -> None:
         runs = {priority: await started(executions, ONE_STEP, priority=priority) for priority in (0, -63, 63, 1)}
         taken = [(await _taken(executions, max_executions=1)).executions[0].run_id for _ in runs]
