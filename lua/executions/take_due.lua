@@ -180,9 +180,10 @@ if #executions > 0 and redis.call('HLEN', lost) > 0 then how = redis.call('HMGET
 for i = 1, #executions do how[i] = how[i] or '' end
 -- A schedule that has lost entries would let runs wait for ever. While there is work it is done first: the script has
 -- written already.
-if #runs + #executions == 0 and not waits then
+if mutations == 0 and not waits then
   expect_whole('ZCARD', due)
   expect_whole('ZCARD', ready)
   expect_whole('ZCARD', queued)
 end
+note_clock(meta)
 return { NOW, next_of(due), next_of(ready), next_of(workers), runs, executions, how, waits and 1 or 0, change, all }

@@ -5,13 +5,21 @@
 
 local NOTED_MS = 1000
 
--- as read_clock, for scripts that may write before their first answer
+local latest, set_back_by
+
+-- as read_clock, for a script that notes the time as the last thing it does
 local function keep_clock(meta)
   read_clock(meta)
-  local latest = renewed_field(meta, 'clock_ms')
+  latest = renewed_field(meta, 'clock_ms')
   if NOW < latest then
-    mutate('HSET', meta, 'clock_ahead_ms', decimal(renewed_field(meta, 'clock_ahead_ms') + latest - NOW))
+    set_back_by = latest - NOW
     NOW = latest
+  end
+end
+
+local function note_clock(meta)
+  if set_back_by then
+    mutate('HSET', meta, 'clock_ahead_ms', decimal(renewed_field(meta, 'clock_ahead_ms') + set_back_by))
   elseif NOW >= latest + NOTED_MS then
     mutate('HSET', meta, 'clock_ms', decimal(NOW))
   end

@@ -48,6 +48,8 @@ class Presence:
         self._lease = lease
         self.name = name
         self.id = self._new_id()
+        self.has_company = False
+        """Whether other workers were known when this one last asked for work."""
         self._executing: dict[LeasedExecution, None] = {}
 
     def add(self, held: LeasedExecution) -> None:

@@ -241,8 +241,9 @@ class RunDriver:
 
     @property
     def _is_shared(self) -> bool:
-        """Whether another worker has been at the run a moment ago."""
-        return self._shared_until is not None and self._services.clock.now() < self._shared_until
+        """Whether other workers may be at the run."""
+        was_shared = self._shared_until is not None and self._services.clock.now() < self._shared_until
+        return was_shared or self._services.presence.has_company
 
     def _claimant(self, view: RunView) -> Claimant:
         services, run = self._services, view.run

@@ -225,6 +225,7 @@ class Worker:
         services.clock.observe(work.now)
         self._more_wait = work.more
         self._left = work.left
+        self._presence.has_company = work.workers > 1
         # Taking hides an entry from other workers for the length of a lease. That spreads the work and protects
         # nothing: if an entry is taken twice, because this worker was slow, both try to commit, and one loses.
         for run_id in work.runs:

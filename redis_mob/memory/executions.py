@@ -183,6 +183,7 @@ class MemoryExecutionStore(ExecutionStore):
             next_loss_at=min((worker.expires_at for worker in schedule.workers.values()), default=None),
             more=more,
             left=schedule.left_by(serves),
+            workers=len(schedule.workers),
         )
 
     async def join_workers(self, worker: WorkerRecord, lease: timedelta) -> None:

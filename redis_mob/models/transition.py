@@ -105,7 +105,8 @@ class DueWork(NamedTuple):
     """What a worker took: runs to look at, executions to claim; and when the next ones become due.
 
     `more` says that executions wait which it serves and did not take. `next_loss_at` is when the first lease of a
-    worker expires unless it is renewed. `left` are the definitions that the worker leaves to others.
+    worker expires unless it is renewed. `left` are the definitions that the worker leaves to others,
+    `workers` is how many are known.
     """
 
     runs: tuple[str, ...]
@@ -116,3 +117,4 @@ class DueWork(NamedTuple):
     next_loss_at: datetime | None = None
     more: bool = False
     left: frozenset[str] = frozenset()
+    workers: int = 0

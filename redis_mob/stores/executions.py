@@ -34,7 +34,7 @@ from redis_mob.connection.calls.headers import NamedArguments
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.replies import Reply, won
 from redis_mob.contracts import ExecutionStore, WakeUp
-from redis_mob.errors import NotFoundError, SerializationError, shortened
+from redis_mob.errors import MobStoreError, NotFoundError, SerializationError, shortened
 from redis_mob.kernel.completeness import missing_part, without_frames
 from redis_mob.models.base import canonical_run_id
 from redis_mob.models.definition import MobDefinition
@@ -194,41 +194,29 @@ class RedisExecutionStore(ExecutionStore):
         most_suspects = optional_integer("max_suspects", max_suspects)
         hidden = duration("keep", keep) // timedelta(milliseconds=1)
         serves = instance("serves", serves, Serves)
-        while True:
-            known = self._known_workers
-            reply = await self._client.call(
-                "executions/take_due",
-                [
-                    self._keys.meta,
-                    self._keys.due,
-                    self._keys.ready,
-                    self._keys.queued,
-                    self._keys.workers,
-                    self._keys.lost,
-                    self._keys.turns,
-                    self._keys.limits,
-                    self._keys.wake_runs,
-                ],
-                {
-                    "max_runs": most_runs,
-                    "max_executions": most_executions,
-                    "max_suspects": most_executions if most_suspects is None else _within(most_suspects),
-                    "keep": hidden,
-                    "known_workers": known,
-                    **service(serves, self._left_by(serves)),
-                },
-            )
-            now, next_run, next_execution, next_loss, runs, entries, losses, more, change, workers = reply
-            if change == known:
-                break
-            # Workers have come or gone, so that other definitions are left to them. It is asked again, unless runs were
-            # taken: these come first, and must not be lost if the second call fails.
-            self._known_workers = bytes(change)
-            self._workers = tuple(decode_worker(bytes(worker)).serves for worker in workers)
-            if runs:
-                more = 1
-                break
-        return DueWork(
+        keys = [
+            self._keys.meta,
+            self._keys.due,
+            self._keys.ready,
+            self._keys.queued,
+            self._keys.workers,
+            self._keys.lost,
+            self._keys.turns,
+            self._keys.limits,
+            self._keys.wake_runs,
+        ]
+        known = self._known_workers
+        arguments: NamedArguments = {
+            "max_runs": most_runs,
+            "max_executions": most_executions,
+            "max_suspects": most_executions if most_suspects is None else _within(most_suspects),
+            "keep": hidden,
+            "known_workers": known,
+            **service(serves, self._left_by(serves)),
+        }
+        reply = await self._client.call("executions/take_due", keys, arguments)
+        now, next_run, next_execution, next_loss, runs, entries, losses, more, change, workers = reply
+        work = DueWork(
             runs=tuple(bytes(run).decode() for run in runs),
             executions=tuple(map(decode_due, map(bytes, entries), map(bytes, losses))),
             now=codec.moment_of_milliseconds(now),
@@ -237,7 +225,23 @@ class RedisExecutionStore(ExecutionStore):
             next_loss_at=_time(next_loss),
             more=bool(more),
             left=self._left_by(serves),
+            workers=len(self._workers),
         )
+        if change == known:
+            return work
+        # Workers have come or gone, so that other definitions are left to them. No execution was given out; runs were,
+        # and must not be lost if the second call fails.
+        self._known_workers = bytes(change)
+        self._workers = tuple(decode_worker(bytes(worker)).serves for worker in workers)
+        try:
+            again = await self.take_due(
+                max_runs=0, max_executions=most_executions, keep=keep, serves=serves, max_suspects=max_suspects
+            )
+        except MobStoreError:
+            if not runs:
+                raise
+            return work
+        return again._replace(runs=work.runs)
 
     def _left_by(self, serves: Serves) -> frozenset[str]:
         return serves.left_to(self._workers)

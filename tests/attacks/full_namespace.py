@@ -38,6 +38,7 @@ from redis_mob.testing.samples.driven_runs import (
     keys_of,
     launched,
     pending,
+    started,
     waiting,
 )
 from redis_mob.testing.samples.new_events import completed, numbered, step_failed
@@ -110,11 +111,12 @@ async def fill(storage: MobStorage) -> FullNamespace:
 
 async def _fill_workers(storage: MobStorage) -> None:
     """One that is known and holds an execution, and one that has lost another."""
-    run = await waiting(storage.executions, ONE_STEP)
-    for key, owner in zip(keys_of(await run.view()), ("known", "gone"), strict=True):
+    run = await started(storage.executions, ONE_STEP, members=4, max_concurrency={"worker": 50})
+    for key, owner in zip(keys_of(await run.view()), ("known", "gone"), strict=False):
         await storage.executions.join_workers(a_worker(owner), timedelta(days=1))
         await run.claim(key, owner=owner)
     await storage.executions.leave_workers("gone")
+    await storage.executions.take_due(max_runs=0, max_executions=1, keep=timedelta(0))
 
 
 async def _fill_documents(storage: MobStorage) -> None:
