@@ -8,8 +8,8 @@
 --        serves; roles: those of them that it serves, if any_role is not 1; release: its own; left: definitions that it
 --        leaves to others
 -- Reply  {now (ms), when the next run and the next execution is due and the next lease of a worker expires (ms, or '' if
---        none does), runs, executions, how each was lost ('' if it was not), whether more wait for the caller, which change
---        of the workers this is, the workers if the caller does not know them: then it has got no executions}
+--        none does), runs, executions, how each was lost ('-' if it was not), whether more wait for the caller}; or, if the
+--        caller does not know the latest, {change of the workers, workers}: then nothing was taken
 -- Leaves what was taken due again after that while, unless its transition says otherwise before.
 
 --- @include lib/announce
@@ -34,7 +34,17 @@ local function set_of(items)
   return found
 end
 
-local is_role, is_left = set_of(roles), set_of(left)
+-- all limits by role, read before anything is written
+local function read_limits()
+  local found, flat = {}, redis.call('HGETALL', limits)
+  for i = 1, #flat, 2 do
+    found[flat[i]] = number_in(flat[i + 1])
+    if not found[flat[i]] then damaged(limits, 'a limit is no number: ' .. string.sub(flat[i + 1], 1, 40)) end
+  end
+  return found
+end
+
+local is_role, is_left, limit_of = set_of(roles), set_of(left), read_limits()
 
 local function let_go_of_expired()
   local number = 0
@@ -111,7 +121,7 @@ end
 
 -- how many more of a role may be at work in the whole fleet
 local function room(one)
-  local limit = tonumber(redis.call('HGET', limits, one.role) or '')
+  local limit = limit_of[one.role]
   if not limit then return math.huge, false end
   return limit - redis.call('ZLEXCOUNT', queued, '[l' .. one.role, '[l' .. one.role .. '\255'), true
 end
@@ -169,15 +179,18 @@ local function next_of(key)
   return redis.call('ZRANGE', key, '(' .. NOW, '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')[2] or ''
 end
 
+expect_whole('HLEN', lost)
+expect_whole('HLEN', limits)
 let_go_of_expired()
+local change = decimal(renewed_field(meta, 'workers_changed'))
+if change ~= known_workers then return { change, redis.call('ZRANGE', workers, 0, -1) } end
+
 queue_due()
 local runs = take_runs(tonumber(max_runs))
-local change = decimal(renewed_field(meta, 'workers_changed'))
-local all = change ~= known_workers and redis.call('ZRANGE', workers, 0, -1) or {}
-local executions, how, waits = {}, {}, false
-if change == known_workers then executions, waits = take_executions(tonumber(max_executions)) end
+local executions, waits = take_executions(tonumber(max_executions))
+local how = {}
 if #executions > 0 and redis.call('HLEN', lost) > 0 then how = redis.call('HMGET', lost, unpack(executions)) end
-for i = 1, #executions do how[i] = how[i] or '' end
+for i = 1, #executions do how[i] = how[i] or '-' end
 -- A schedule that has lost entries would let runs wait for ever. While there is work it is done first: the script has
 -- written already.
 if mutations == 0 and not waits then
@@ -186,4 +199,4 @@ if mutations == 0 and not waits then
   expect_whole('ZCARD', queued)
 end
 note_clock(meta)
-return { NOW, next_of(due), next_of(ready), next_of(workers), runs, executions, how, waits and 1 or 0, change, all }
+return { NOW, next_of(due), next_of(ready), next_of(workers), runs, executions, how, waits and 1 or 0 }

@@ -1,13 +1,14 @@
 -- A worker is gone: what it held waits for others. In `lost` stands for each of its executions how it was lost: a letter,
--- the time (ms), the worker, a zero byte and its host. The letters: 'a' its worker stopped renewing its lease and held
+-- the time (ms), the worker, a zero byte, its host and a line feed. The letters: 'a' its worker stopped renewing its lease and held
 -- nothing else; 's' it was the only suspect that this worker held; 'n' others may as well have been the cause; 'l' the
 -- worker handed it back, 'p' likewise, and it was a suspect from before. All but 'l' are tried again as suspects.
 
 --- @include lib/schedule
 
 local function is_suspect(lost, entry)
-  local letter = string.sub(redis.call('HGET', lost, entry) or 'l', 1, 1)
-  return letter ~= 'l'
+  local how = redis.call('HGET', lost, entry) or 'l'
+  if how == '' then damaged(lost, 'how an execution was lost was cut short') end
+  return string.sub(how, 1, 1) ~= 'l'
 end
 
 -- Workers leave to others what those are made for (see take_due): they are to know of each that comes or goes.
@@ -36,7 +37,7 @@ local function let_go(meta, workers, queued, ready, lost, worker, at, is_orderly
     local letter = how_lost(is_orderly, string.sub(member, #prefix + 1, #prefix + 1), suspects, #held)
     entries[i], waiting[i] = entry, (letter == 'l' and 'w' or 's') .. entry
     gone[2 * i - 1], gone[2 * i] = member, 'l' .. entry
-    records[2 * i - 1], records[2 * i] = entry, letter .. ' ' .. decimal(at) .. ' ' .. (id or worker) .. '\0' .. (host or '')
+    records[2 * i - 1], records[2 * i] = entry, letter .. ' ' .. decimal(at) .. ' ' .. (id or worker) .. '\0' .. (host or '') .. '\n'
   end
   in_chunks('HSET', lost, records)
   in_chunks('ZREM', ready, entries)

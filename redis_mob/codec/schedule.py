@@ -90,16 +90,18 @@ def holder(owner: str, *, suspect: bool) -> bytes:
 
 
 def decode_due(entry: bytes, lost: bytes) -> DueExecution:
-    """An execution that was taken, and how it was lost: empty if it was not. Raises SerializationError."""
+    """An execution that was taken, and how it was lost: `-` if it was not. Raises SerializationError."""
     run_id, key = decode_entry(entry)
-    return DueExecution(run_id, key, decode_loss(lost) if lost else None)
+    return DueExecution(run_id, key, None if lost == b"-" else decode_loss(lost))
 
 
 def decode_loss(data: bytes) -> Loss:
     """How an execution was lost, as lua/lib/worker_loss writes it. Raises SerializationError."""
     try:
         how, at, rest = data.decode().split(" ", 2)
-        worker, host = rest.split("\0", 1)
+        worker, host = rest.removesuffix("\n").split("\0", 1)
+        if not rest.endswith("\n"):
+            raise ValueError("it was cut short")
         return Loss(HowLost(how), worker, host, moment_of_milliseconds(int(at)))
     except (ValueError, OverflowError) as error:
         raise SerializationError(f"the loss of an execution cannot be read: {error}") from error

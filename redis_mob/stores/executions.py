@@ -34,7 +34,7 @@ from redis_mob.connection.calls.headers import NamedArguments
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.replies import Reply, won
 from redis_mob.contracts import ExecutionStore, WakeUp
-from redis_mob.errors import MobStoreError, NotFoundError, SerializationError, shortened
+from redis_mob.errors import NotFoundError, SerializationError, shortened
 from redis_mob.kernel.completeness import missing_part, without_frames
 from redis_mob.models.base import canonical_run_id
 from redis_mob.models.definition import MobDefinition
@@ -205,18 +205,26 @@ class RedisExecutionStore(ExecutionStore):
             self._keys.limits,
             self._keys.wake_runs,
         ]
-        known = self._known_workers
-        arguments: NamedArguments = {
-            "max_runs": most_runs,
-            "max_executions": most_executions,
-            "max_suspects": most_executions if most_suspects is None else _within(most_suspects),
-            "keep": hidden,
-            "known_workers": known,
-            **service(serves, self._left_by(serves)),
-        }
-        reply = await self._client.call("executions/take_due", keys, arguments)
-        now, next_run, next_execution, next_loss, runs, entries, losses, more, change, workers = reply
-        work = DueWork(
+        while True:
+            reply = await self._client.call(
+                "executions/take_due",
+                keys,
+                {
+                    "max_runs": most_runs,
+                    "max_executions": most_executions,
+                    "max_suspects": most_executions if most_suspects is None else _within(most_suspects),
+                    "keep": hidden,
+                    "known_workers": self._known_workers,
+                    **service(serves, self._left_by(serves)),
+                },
+            )
+            if len(reply) > len(("change", "workers")):
+                break
+            # Workers have come or gone, so that other definitions are left to them; nothing was taken.
+            self._known_workers = bytes(reply[0])
+            self._workers = tuple(decode_worker(bytes(worker)).serves for worker in reply[1])
+        now, next_run, next_execution, next_loss, runs, entries, losses, more = reply
+        return DueWork(
             runs=tuple(bytes(run).decode() for run in runs),
             executions=tuple(map(decode_due, map(bytes, entries), map(bytes, losses))),
             now=codec.moment_of_milliseconds(now),
@@ -227,21 +235,6 @@ class RedisExecutionStore(ExecutionStore):
             left=self._left_by(serves),
             workers=len(self._workers),
         )
-        if change == known:
-            return work
-        # Workers have come or gone, so that other definitions are left to them. No execution was given out; runs were,
-        # and must not be lost if the second call fails.
-        self._known_workers = bytes(change)
-        self._workers = tuple(decode_worker(bytes(worker)).serves for worker in workers)
-        try:
-            again = await self.take_due(
-                max_runs=0, max_executions=most_executions, keep=keep, serves=serves, max_suspects=max_suspects
-            )
-        except MobStoreError:
-            if not runs:
-                raise
-            return work
-        return again._replace(runs=work.runs)
 
     def _left_by(self, serves: Serves) -> frozenset[str]:
         return serves.left_to(self._workers)

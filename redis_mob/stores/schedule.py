@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from redis_mob.codec.delimited import encode_number
 from redis_mob.codec.executions import milliseconds
 from redis_mob.codec.packing import Argument
 from redis_mob.codec.schedule import encode_entry, encode_queue, encode_role, holder, queue_of
@@ -57,7 +58,7 @@ def limits_of(run: MobRun, launch: RunLaunch, definition: MobDefinition) -> tupl
     limited: list[Argument] = []
     for role in roles:
         if role in launch.max_concurrency:
-            limited += (encode_role(run.mob_id, role), launch.max_concurrency[role])
+            limited += (encode_role(run.mob_id, role), encode_number(launch.max_concurrency[role]))
     return limited, [encode_role(run.mob_id, role) for role in roles if role not in launch.max_concurrency]
 
 

@@ -50,8 +50,16 @@ TELLING = {
 
 _COUNT = "a count that is gone or too small: it says that less is there than is, and what is there is given"
 _ANY_VALUE = "the field alone says that it is so, its value is never read"
+_RENEWED = "it is written again, and what is done until then is right in another order"
 ACCEPTED = {
-    "meta": {"'created'": "a time for people, which nothing reads", "'n:": _COUNT, "'counted'": _COUNT},
+    "turns": {"": _RENEWED},
+    "meta": {
+        "'workers_changed'": _RENEWED,
+        "'clock_ms'": _RENEWED,
+        "'created'": "a time for people, which nothing reads",
+        "'n:": _COUNT,
+        "'counted'": _COUNT,
+    },
     "events:index": {"cut to": _ANY_VALUE},
     "stored:head": {"'n:": _COUNT, "'counted'": _COUNT},
     "driven:head": {"'n:": _COUNT, "'counted'": _COUNT, "'cancel_requested_at' cut to": _ANY_VALUE},
