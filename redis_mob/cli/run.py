@@ -17,6 +17,7 @@ from redis_mob.cli.report import RunReport, report
 from redis_mob.cli.worker_link import WorkerOrders
 from redis_mob.cli.workers import WorkerPool
 from redis_mob.errors import NotFoundError, ReadFailedError, StorageUnavailableError
+from redis_mob.fleet.calls import max_orphaned_turns
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import Handler
 from redis_mob.models.definition import MobDefinition
@@ -84,6 +85,7 @@ async def _shown_to_the_end(
         handler=order.handler,
         lease=order.lease.total_seconds(),
         concurrency=order.concurrency,
+        max_orphaned_turns=max_orphaned_turns(definition),
         durability=order.durability,
         seal_keys=None if order.seal_keys is None else order.seal_keys.to_text(),
     )

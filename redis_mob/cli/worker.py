@@ -113,6 +113,7 @@ async def _serve(orders: WorkerOrders, link: Link) -> None:
             handlers,
             lease=timedelta(seconds=orders.lease),
             concurrency=orders.concurrency,
+            max_orphaned_turns=orders.max_orphaned_turns,
         )
         link.report(ReportKind.READY)
         await worker.run(stop)

@@ -36,6 +36,7 @@ class WorkerOrders:
     handler: str
     lease: float
     concurrency: int
+    max_orphaned_turns: int
     durability: str
     seal_keys: str | None = field(repr=False)
 

@@ -12,6 +12,7 @@ from uuid import NAMESPACE_URL, uuid5
 from redis_mob.codec.arguments import instance, integer, optional_instance, optional_text, text
 from redis_mob.codec.executions import encode_definition
 from redis_mob.errors import HandlerError, NotFoundError, ValidationError, shortened, shown
+from redis_mob.fleet.calls import max_orphaned_turns
 from redis_mob.fleet.lease import DEFAULT_LEASE, checked_lease
 from redis_mob.fleet.recovery import recover
 from redis_mob.fleet.schemas import read_schemas
@@ -121,7 +122,14 @@ class Fleet:
 
     async def work(self, concurrency: int = 16, stop: asyncio.Event | None = None, name: str | None = None) -> None:
         """Be a worker of this namespace until `stop` is set; see `Worker`."""
-        worker = Worker(self._storage.executions, self._handlers, lease=self._lease, concurrency=concurrency, name=name)
+        worker = Worker(
+            self._storage.executions,
+            self._handlers,
+            lease=self._lease,
+            concurrency=concurrency,
+            max_orphaned_turns=max_orphaned_turns(self._definition),
+            name=name,
+        )
         await worker.run(stop)
 
     def _flow(self, flow_id: str) -> FlowSpec:

@@ -8,7 +8,6 @@ import os
 import socket
 from collections import deque
 from collections.abc import Coroutine, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -19,6 +18,7 @@ from uuid import uuid4
 from redis_mob.codec.arguments import integer, optional_instance, optional_text
 from redis_mob.contracts import ExecutionStore, WakeUp
 from redis_mob.errors import HandlerError, MobStoreError, shown
+from redis_mob.fleet.calls import MAX_ORPHANED_TURNS, Calls
 from redis_mob.fleet.definitions import Definitions
 from redis_mob.fleet.engine import Report
 from redis_mob.fleet.executor import execute
@@ -68,8 +68,8 @@ class Worker:
     """Serves all runs of a namespace: advances them, and executes the steps whose roles it has handlers for.
 
     `lease` is how long its executions stay hidden from others when it is lost; a pause of the process that is longer
-    costs a takeover.
-    Raises ValidationError for a lease below 0.1 seconds or a concurrency below 1.
+    costs a takeover. `max_orphaned_turns` is how many handlers that ignore their cancellation give their slots back.
+    Raises ValidationError for a lease below 0.1 seconds, a concurrency below 1, or a negative `max_orphaned_turns`.
     """
 
     def __init__(
@@ -79,6 +79,7 @@ class Worker:
         *,
         lease: timedelta = DEFAULT_LEASE,
         concurrency: int = 16,
+        max_orphaned_turns: int = MAX_ORPHANED_TURNS,
         name: str | None = None,
         random: Random | None = None,
     ) -> None:
@@ -100,7 +101,8 @@ class Worker:
         self._driving: set[asyncio.Task[None]] = set()
         self._waiting: deque[tuple[str, ExecutionKey]] = deque()
         self._at_work: set[asyncio.Task[None]] = set()
-        self._threads = ThreadPoolExecutor(max_workers=concurrency, thread_name_prefix="redis-mob-step")
+        most = integer("max_orphaned_turns", max_orphaned_turns, least=0)
+        self._calls = Calls(self._name, self._services.slots, most)
 
     async def run(self, stop: asyncio.Event | None = None) -> None:
         """Work until `stop` is set, then let the executions under way come to their end.
@@ -119,8 +121,7 @@ class Worker:
             for task in self._at_work:
                 task.cancel()
             await asyncio.gather(*self._at_work, return_exceptions=True)
-            # A thread cannot be stopped; waiting for a handler that ignores `cancelled` could last for ever.
-            self._threads.shutdown(wait=False, cancel_futures=True)
+            self._calls.close()
 
     async def _loop(self, wake_up: WakeUp, stop: asyncio.Event) -> None:
         outage = OutageLimit(self._name)
@@ -221,7 +222,7 @@ class Worker:
             handler = handler_for(self._handlers, held.execution.role)
             if handler is None:
                 raise HandlerError(f"role {shown(held.execution.role)} has no handler")
-            outcome = await execute(held, begun.run, begun.visible, handler, self._threads)
+            outcome = await execute(held, begun.run, begun.visible, handler, self._calls)
             run.driver.report(Report(held.key, held.lease.fencing_token, outcome))
         except LeaseLostError:
             _log.info("worker %s lost its lease on %s of run %s", self._name, held.key, run.run_id)

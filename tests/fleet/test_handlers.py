@@ -309,11 +309,44 @@ async def test_a_handler_that_ignores_its_cancellation_is_left_alone(
         ended.set()
         raise ValueError("after the timeout")
 
-    failure = await failure_of(storage, handler, timeout_ms=50)
-    assert failure.reason == "timeout after 50ms"
-    assert not ended.is_set()
-    release.set()
-    await until(ended.is_set)
+    fleet = Fleet(storage, mob({"a": step(timeout_ms=50)}), {"*": handler})
+    async with at_work(storage, {"*": handler}):
+        run = await fleet.wait(await fleet.start(FLOW))
+        assert [failure.reason for failure in run.failure_ledger] == ["timeout after 50ms"]
+        assert not ended.is_set()
+        release.set()
+        await until(ended.is_set)
+
+
+async def test_a_handler_that_ignores_its_cancellation_ends_with_its_worker(
+    storage: MobStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deadline, "GRACE_SECONDS", 0.05)
+    ended = asyncio.Event()
+
+    async def handler(_ctx: StepContext) -> str:
+        try:
+            while True:
+                try:
+                    await asyncio.Event().wait()
+                except asyncio.CancelledError:
+                    continue
+        finally:
+            ended.set()
+
+    assert (await failure_of(storage, handler, timeout_ms=50)).reason == "timeout after 50ms"
+    assert ended.is_set()
+
+
+async def test_a_handler_that_cancels_its_own_task_has_failed(storage: MobStorage) -> None:
+    async def handler(_ctx: StepContext) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.Event().wait()
+
+    failure = await failure_of(storage, handler)
+    assert failure.reason == "the handler was cancelled from within"
 
 
 async def test_a_plain_function_out_of_time_goes_on_and_its_result_is_dropped(storage: MobStorage) -> None:
