@@ -80,6 +80,13 @@ async def ended(fleet: Fleet, run_id: str) -> MobRun:
         return await fleet.wait(run_id)
 
 
+async def dispatched(storage: MobStorage, run_id: str) -> None:
+    """Return when the first step of the run has been given to its member."""
+    async with asyncio.timeout(LONG), storage.executions.listen(run_id) as wake_up:
+        while not ((view := await storage.executions.load(run_id)) and view.executions):
+            await wake_up.wait(1)
+
+
 KINDS = ["in_thread", "in_loop", "late_coroutine"]
 
 
@@ -123,10 +130,10 @@ async def test_engine_case_24_above_the_bound_a_slot_is_kept_until_a_handler_end
             assert f"Hanging.{kind} for role 'worker', step 'a' of run {run.run_id}, since 0 s" in warning
 
         waiting = await healthy.start(FLOW)
-        for run_id in (await hangs.start(FLOW), waiting):
-            assert await hangs.cancel(run_id)
-            assert (await ended(hangs, run_id)).status is MobRunStatus.CANCELED
-        assert waiting not in hanging.calls, "there was a slot"
+        await dispatched(storage, waiting)
+        assert await hangs.cancel(waiting)
+        assert (await ended(hangs, waiting)).status is MobRunStatus.CANCELED
+        assert waiting not in hanging.calls, "a worker begins what it dispatches if it has a slot"
 
         hanging.released.set()
         run = await ended(healthy, await healthy.start(FLOW))
