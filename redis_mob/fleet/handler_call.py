@@ -20,6 +20,14 @@ from redis_mob.fleet.step_context import Handler, StepContext, StepFailed, check
 CANCELLED_WITHIN = "the handler was cancelled from within"
 
 
+class FailedElsewhere(StepFailed):
+    """A handler failed in another process, which described the failure."""
+
+    def __init__(self, failed: Failed) -> None:
+        super().__init__(failed.reason, failed.retryable, failed.detail, failed.retry_after)
+        self.failed = failed
+
+
 class HandlerCall:
     """One call of a handler: a coroutine function runs in this event loop, any other callable in a thread.
 
@@ -96,6 +104,11 @@ async def outcome_of(value: Awaitable[Any]) -> Outcome:
         return _failed(cancelled)
     except BaseException as error:  # noqa: BLE001
         return _failed(error)
+    return outcome_from(output)
+
+
+def outcome_from(output: Any) -> Outcome:
+    """The outcome that a returned value gives, or a `Raised`."""
     return output.failed if isinstance(output, Raised) else Succeeded(output)
 
 
@@ -104,6 +117,8 @@ def _failed(error: BaseException) -> Failed:
     frames = error.__traceback__
     while frames is not None and frames.tb_frame.f_globals is globals():
         frames = frames.tb_next  # the frames of this module say nothing about the handler
+    if isinstance(error, FailedElsewhere):
+        return error.failed
     name, shown = class_of(error), traceback_of(error, frames)
     if isinstance(error, StepFailed):
         try:

@@ -22,6 +22,7 @@ from redis_mob.fleet.calls import MAX_ORPHANED_TURNS, Calls
 from redis_mob.fleet.definitions import Definitions
 from redis_mob.fleet.engine import Report
 from redis_mob.fleet.executor import execute
+from redis_mob.fleet.isolation import isolated, require_importable
 from redis_mob.fleet.lease import DEFAULT_LEASE, LeaseLostError, checked_lease
 from redis_mob.fleet.outage import OutageLimit
 from redis_mob.fleet.run_driver import Begun, RunDriver, Services
@@ -29,6 +30,7 @@ from redis_mob.fleet.slots import Slots
 from redis_mob.fleet.step_context import Handler, handler_for
 from redis_mob.fleet.storage_clock import StorageClock
 from redis_mob.models.execution import ExecutionKey
+from redis_mob.models.flow_spec import Isolation
 from redis_mob.models.transition import DueWork
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 
@@ -69,7 +71,8 @@ class Worker:
 
     `lease` is how long its executions stay hidden from others when it is lost; a pause of the process that is longer
     costs a takeover. `max_orphaned_turns` is how many handlers that ignore their cancellation give their slots back.
-    Raises ValidationError for a lease below 0.1 seconds, a concurrency below 1, or a negative `max_orphaned_turns`.
+    Raises ValidationError for a lease below 0.1 seconds, a concurrency below 1, or a negative `max_orphaned_turns`, and
+    HandlerError for an isolated handler that its process could not import.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class Worker:
         random: Random | None = None,
     ) -> None:
         self._executions = executions
+        require_importable(handlers)
         self._handlers = handlers
         concurrency = integer("concurrency", concurrency, least=1)
         self._name = optional_text("name", name) or worker_name()
@@ -222,6 +226,8 @@ class Worker:
             handler = handler_for(self._handlers, held.execution.role)
             if handler is None:
                 raise HandlerError(f"role {shown(held.execution.role)} has no handler")
+            if begun.isolation is Isolation.PROCESS:
+                handler = isolated(handler)
             outcome = await execute(held, begun.run, begun.visible, handler, self._calls)
             run.driver.report(Report(held.key, held.lease.fencing_token, outcome))
         except LeaseLostError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import threading
+from collections.abc import AsyncIterator, Iterator
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -255,12 +256,44 @@ async def test_a_reason_that_is_no_text_is_shown_as_one(storage: MobStorage) -> 
     assert (await failure_of(storage, handler)).reason == "inner"
 
 
+def no_number(_ctx: StepContext) -> object:
+    return float("nan")
+
+
+def no_value(_ctx: StepContext) -> object:
+    return {"a": [object()]}
+
+
+def generator(_ctx: StepContext) -> Iterator[int]:
+    yield 1
+
+
+async def asynchronous_generator(_ctx: StepContext) -> AsyncIterator[int]:
+    yield 1
+
+
 @pytest.mark.parametrize(
-    ("value", "problem"), [(float("nan"), "$: nan is no JSON number"), (object(), "$: a object is no JSON value")]
+    ("handler", "problem"),
+    [
+        (no_number, "$: nan is no JSON number"),
+        (no_value, "$.a[0]: a object is no JSON value"),
+        (generator, "$: a generator is no JSON value"),
+        (asynchronous_generator, "$: a async_generator is no JSON value"),
+    ],
+    ids=["nan", "object", "generator", "async-generator"],
 )
-async def test_a_value_that_is_no_json_is_a_clear_failure(storage: MobStorage, value: Any, problem: str) -> None:
-    failure = await failure_of(storage, lambda _ctx: value)
+async def test_a_value_that_is_no_json_fails_once_with_its_path(
+    storage: MobStorage, handler: Handler, problem: str
+) -> None:
+    attempts: list[int] = []
+
+    def counted(ctx: StepContext) -> Any:
+        attempts.append(ctx.attempt)
+        return handler(ctx)
+
+    failure = await failure_of(storage, counted, retries=5)
     assert failure.reason == f"the output of step 'a' is refused: {problem}"
+    assert attempts == [1]
 
 
 async def test_a_failed_attempt_is_tried_again(storage: MobStorage) -> None:
