@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import Any
 
-from redis_mob.fleet.handler_call import HandlerCall
+from redis_mob.fleet.handler_call import HandlerCall, listed
 from redis_mob.fleet.handler_threads import HandlerThreads
 from redis_mob.fleet.slots import Slots
 from redis_mob.fleet.step_context import Handler, StepContext
@@ -14,9 +14,6 @@ from redis_mob.models.definition import MobDefinition
 
 MAX_ORPHANED_TURNS = 8
 """How many abandoned calls give their slots back, unless the definition says otherwise (contract: engine-37)."""
-
-MOST_TOLD = 10
-"""Calls that one warning names."""
 
 _log = logging.getLogger(__name__)
 
@@ -42,18 +39,21 @@ class Calls:
         self._threads = HandlerThreads()
         self._abandoned: dict[asyncio.Future[Any], HandlerCall] = {}
         self._kept_slots = 0
-        self.under_way: set[HandlerCall] = set()
-        """The calls that have not been left, none of which is abandoned."""
+        self._under_way: set[HandlerCall] = set()
+
+    def running(self) -> list[HandlerCall]:
+        """The calls that go on, abandoned ones among them; other threads may ask too."""
+        return [*self._under_way.copy(), *self._abandoned.copy().values()]
 
     def start(self, handler: Handler, context: StepContext) -> HandlerCall:
         """Call a handler."""
         call = HandlerCall(handler, context, self._threads)
-        self.under_way.add(call)
+        self._under_way.add(call)
         return call
 
     def leave(self, call: HandlerCall) -> None:
         """Have done with a call, which has ended or was given up; its slot is given back after this."""
-        self.under_way.discard(call)
+        self._under_way.discard(call)
         if (rest := call.rest) is not None:
             self._abandoned[rest] = call
             rest.add_done_callback(self._ended)
@@ -83,15 +83,12 @@ class Calls:
         self._kept_slots = above
 
     def _warn(self) -> None:
-        told = "; ".join(str(call) for call in list(self._abandoned.values())[:MOST_TOLD])
-        more = len(self._abandoned) - MOST_TOLD
         _log.warning(
             "worker %s: %d handlers go on although their time is over or they were cancelled; max_orphaned_turns=%d of "
-            "them may do so, each further one keeps its slot until one ends. They are: %s%s. Give the libraries that "
+            "them may do so, each further one keeps its slot until one ends. They are: %s. Give the libraries that "
             'they call a timeout, or run them with isolation = "process", which is killed.',
             self._worker,
             len(self._abandoned),
             self._most,
-            told,
-            f"; and {more} more" if more > 0 else "",
+            listed(self._abandoned.values()),
         )

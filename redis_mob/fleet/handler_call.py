@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
@@ -16,6 +16,9 @@ from redis_mob.fleet.handler_threads import HandlerThreads, drop
 from redis_mob.fleet.outcome import MAX_OUTPUT_DEPTH, Failed, Outcome, Succeeded
 from redis_mob.fleet.said import bounded, class_of, json_of, text_of, traceback_of
 from redis_mob.fleet.step_context import Handler, StepContext, StepFailed, checked_pause
+
+MOST_LISTED = 10
+"""Calls that one message names."""
 
 CANCELLED_WITHIN = "the handler was cancelled from within"
 
@@ -84,6 +87,13 @@ class HandlerCall:
             raise
         # A lambda or a partial around a coroutine function does not look like one; its value does.
         return await value if inspect.isawaitable(value) else value
+
+
+def listed(calls: Collection[HandlerCall]) -> str:
+    """The calls in one line, for a message; of many the longest ones."""
+    longest = sorted(calls, key=lambda call: call.began)
+    more = [f"and {len(calls) - MOST_LISTED} more"] if len(calls) > MOST_LISTED else []
+    return "; ".join([*map(str, longest[:MOST_LISTED]), *more]) or "no handlers"
 
 
 def is_coroutine_function(handler: Handler) -> bool:

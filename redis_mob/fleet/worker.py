@@ -24,6 +24,7 @@ from redis_mob.fleet.engine import Report
 from redis_mob.fleet.executor import execute
 from redis_mob.fleet.isolation import isolated, require_importable
 from redis_mob.fleet.lease import DEFAULT_LEASE, LeaseLostError, checked_lease
+from redis_mob.fleet.loop_watch import loop_watched
 from redis_mob.fleet.outage import OutageLimit
 from redis_mob.fleet.run_driver import Begun, RunDriver, Services
 from redis_mob.fleet.slots import Slots
@@ -115,12 +116,14 @@ class Worker:
         """
         stop = optional_instance("stop", stop, asyncio.Event) or asyncio.Event()
         try:
-            async with self._executions.listen() as wake_up:
-                await self._loop(wake_up, stop)
-            self._services.slots.close()
-            # Leaving at once would be safe too, but would leave these executions to a takeover, a whole lease later.
-            while self._at_work:
-                await asyncio.wait(self._at_work)
+            with loop_watched(self._name, self._calls.running):
+                async with self._executions.listen() as wake_up:
+                    await self._loop(wake_up, stop)
+                self._services.slots.close()
+                # Leaving at once would be safe too, but would leave these executions to a takeover, a whole lease
+                # later.
+                while self._at_work:
+                    await asyncio.wait(self._at_work)
         finally:
             for task in self._at_work:
                 task.cancel()
