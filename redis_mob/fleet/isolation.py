@@ -1,4 +1,7 @@
-"""Handlers in processes of their own, which can be ended at any moment: `isolated`, and the worker's side of it."""
+"""Handlers in processes of their own, which can be ended at any moment: `isolated`, and the worker's side of it.
+
+The process itself is in `handler_process`, its keeper in `handler_keeper` (contract: engine-39, decision 0024).
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Notices that a handler blocks the event loop of its worker, and says which one, where, and for how long.
 
-While the loop is blocked all other handlers of the worker stand still, and so do its commits.
+While the loop is blocked all other handlers of the worker stand still, and so do its commits (contract: engine-40).
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ class _Watch:
             late = max(asked - began - CHECK_SECONDS, waited - BLOCKED_SECONDS)
             if late > LATE_SECONDS:
                 self._tell(
-                    f"the process stood still for about {max(late, waited):.1f} s: it was suspended, or a function held "
-                    f"the interpreter; under way are {listed(self._calls())}"
+                    f"the process stood still for about {max(late, waited):.1f} s: it was suspended, or a function "
+                    f"held the interpreter; under way are {listed(self._calls())}"
                 )
             elif not self._turned.is_set():
                 self._tell_block(asked)
@@ -92,7 +92,8 @@ class _Watch:
 
     def _where(self) -> str:
         """Where in the handler the loop is, and where in what that calls."""
-        frame = sys._current_frames().get(self._thread)
+        # public by its documentation, in spite of its name
+        frame = sys._current_frames().get(self._thread)  # pyright: ignore[reportPrivateUsage]
         stack = traceback.StackSummary.extract(traceback.walk_stack(frame), lookup_lines=False)
         within = [f"{one.filename}:{one.lineno} in {one.name}" for one in _of_handler(stack[::-1])]
         if not within:

@@ -211,6 +211,47 @@ async def test_no_exception_of_a_handler_hurts_its_worker(
     assert run.root_step_outputs == {"b": "alive"}
 
 
+async def test_a_future_that_two_handlers_await_hurts_no_worker(storage: MobStorage) -> None:
+    """The one that is out of time cancels it for the other; that is an attempt of a handler, and no more."""
+    shared: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    calls: list[tuple[str, int]] = []
+
+    async def handler(ctx: StepContext) -> str:
+        calls.append((ctx.step_id, ctx.attempt))
+        return await shared if ctx.attempt == 1 else "again"
+
+    steps = {"a": step(policy="any", timeout_ms=50), "b": step(policy="any")}
+    run = await run_flow(storage, mob(steps, limits={"max_step_retries": 1}), handler)
+    assert run.root_step_outputs == {"a": "again", "b": "again"}
+    assert sorted(calls) == [("a", 1), ("a", 2), ("b", 1), ("b", 2)]
+
+
+async def test_a_coroutine_that_is_awaited_twice_is_a_failure_like_any_other(storage: MobStorage) -> None:
+    once = asyncio.sleep(0, "once")
+
+    def handler(_ctx: StepContext) -> Any:
+        return once
+
+    steps = {"a": step(policy="any"), "b": step("a", policy="any")}
+    run = await run_flow(storage, mob(steps), handler)
+    assert run.root_step_outputs == {"a": "once"}
+    [failure] = run.failure_ledger
+    assert failure.reason == "RuntimeError: cannot reuse already awaited coroutine"
+
+
+class Awaitable:
+    """Gives its event loop something that no event loop understands."""
+
+    def __await__(self) -> Iterator[Any]:
+        yield "not a future"
+
+
+async def test_an_awaitable_that_misbehaves_is_a_failure_like_any_other(storage: MobStorage) -> None:
+    assert (await failure_of(storage, lambda _ctx: Awaitable())).reason == (
+        "RuntimeError: Task got bad yield: 'not a future'"
+    )
+
+
 @pytest.mark.parametrize("plain", [True, False])
 async def test_context_variables_reach_the_handler(storage: MobStorage, plain: bool) -> None:
     async def coroutine(_ctx: StepContext) -> str:

@@ -17,7 +17,7 @@ from redis_mob.fleet.lease import DEFAULT_LEASE
 from redis_mob.fleet.step_context import Handler
 from redis_mob.models.run import MobRun, MobRunStatus
 from redis_mob.storage import MobStorage
-from redis_mob.testing.waiting import until
+from redis_mob.testing.waiting import LONG, until
 from tests.fleet.flows import mob, step
 from tests.fleet.working import run_flow
 
@@ -32,9 +32,11 @@ def told(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.name == loop_watch.__name__]
 
 
-def wait_until_told(caplog: pytest.LogCaptureFixture, count: int = 1) -> None:
+def wait_until_told(caplog: pytest.LogCaptureFixture) -> None:
     """Block the thread, as a client does that is not asynchronous, until the worker has told of it."""
-    while len(told(caplog)) < count:
+    deadline = time.monotonic() + LONG
+    while not told(caplog):
+        assert time.monotonic() < deadline, "the worker has told nothing"
         time.sleep(0.005)
 
 
