@@ -120,7 +120,7 @@ def die(ctx: StepContext) -> Any:
 
 def begin(ctx: StepContext) -> None:
     """Tell which group of processes this is, in one piece."""
-    file = Path(ctx.params["group"])
+    file = Path(ctx.params["groups"], ctx.step_id)
     file.with_suffix(".new").write_text(str(os.getpgrp()))
     file.with_suffix(".new").rename(file)
 
