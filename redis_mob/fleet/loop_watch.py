@@ -23,7 +23,7 @@ BLOCKED_SECONDS = 1.0
 CHECK_SECONDS = 0.25
 """Between two looks at a loop."""
 
-LATE_SECONDS = 0.5
+LATE_SECONDS = 1.0
 """How much too late the watching thread must be to say that the whole process stood still, and not the loop alone."""
 
 _log = logging.getLogger(__name__)

@@ -85,9 +85,10 @@ async def test_a_task_that_a_handler_has_started_is_found_by_its_place(
 
 
 async def test_a_process_that_stood_still_is_told_with_all_that_was_under_way(
-    storage: MobStorage, caplog: pytest.LogCaptureFixture
+    storage: MobStorage, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """C code that does not let go of the interpreter stops all threads, that of the watch too."""
+    monkeypatch.setattr(loop_watch, "LATE_SECONDS", 0.2)
 
     def agent(_ctx: StepContext) -> None:
         letters = 18
