@@ -42,6 +42,7 @@ from redis_mob.errors import (
     WriteFailedError,
 )
 from redis_mob.fleet.fleet import Fleet
+from redis_mob.fleet.isolation import isolated
 from redis_mob.fleet.step_context import PreviousFailure, StepContext
 from redis_mob.models import *  # noqa: F403
 from redis_mob.models import (
@@ -103,6 +104,7 @@ __all__: list[str] = [  # noqa: RUF022 - by subject
     "PreviousFailure",
     "StepContext",
     "StepFailed",
+    "isolated",
     # definitions
     "MobDefinition",
     "FlowSpec",

@@ -23,8 +23,6 @@ ENGINE_CASES = {f"engine_case_{number:02}" for number in range(1, 68)}
 NOT_SHOWN = {
     "engine_case_04": "the fleet stops no mob (contract: engine-34)",
     "engine_case_17": "members have no state of their own: a worker that is gone loses its leases",
-    "engine_case_24": "the budget of orphaned turns is not bounded yet (contract: engine-37)",
-    "engine_case_25": "the budget of orphaned turns is not bounded yet (contract: engine-37)",
     "engine_case_28": "of turn-driven members: a handler's value is taken as it is, structured or not",
     "engine_case_30": "of turn-driven members: handlers have no extraction to wait for",
     "engine_case_36": "of turn-driven members: handlers get no tools from the engine",

@@ -22,6 +22,7 @@ from redis_mob.codec.executions import encode_definition
 from redis_mob.connection.servers.address import EmbeddedAddress
 from redis_mob.connection.servers.url import parse_address
 from redis_mob.errors import MobStoreError, NotFoundError, ReadFailedError, StorageUnavailableError
+from redis_mob.fleet.calls import max_orphaned_turns
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import Handler
 from redis_mob.models.definition import MobDefinition
@@ -103,6 +104,7 @@ async def _shown_to_the_end(
         lease=order.lease.total_seconds(),
         drain_timeout=order.drain_timeout.total_seconds(),
         concurrency=order.concurrency,
+        max_orphaned_turns=max_orphaned_turns(definition),
         durability=order.durability,
         seal_keys=None if order.seal_keys is None else order.seal_keys.to_text(),
     )

@@ -48,6 +48,7 @@ class WorkerOrders:
     lease: float
     drain_timeout: float
     concurrency: int
+    max_orphaned_turns: int
     durability: str
     seal_keys: str | None = field(repr=False)
 

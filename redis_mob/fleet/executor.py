@@ -6,11 +6,10 @@ Leases and fencing tokens protect the result, not a lock (decision 0007).
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID, uuid5
 
+from redis_mob.fleet.calls import Calls
 from redis_mob.fleet.deadline import ended_before_deadline
-from redis_mob.fleet.handler_call import start_handler
 from redis_mob.fleet.lease import LeasedExecution
 from redis_mob.fleet.outcome import Failed, Outcome
 from redis_mob.fleet.step_context import Handler, PreviousFailure, StepContext
@@ -21,24 +20,25 @@ from redis_mob.models.run import MobRun
 
 
 async def execute(
-    held: LeasedExecution, run: MobRun, visible: ConditionContext, handler: Handler, threads: ThreadPoolExecutor
+    held: LeasedExecution, run: MobRun, visible: ConditionContext, handler: Handler, calls: Calls
 ) -> Outcome:
     """The outcome of the handler, which sees what was visible of the run when the execution was claimed.
 
     Raises LeaseLostError when the lease went away meanwhile. A handler that is out of time, or whose lease is lost, is
-    cancelled; one that does not stop within five seconds is left running, as a plain function in its thread is from
-    the start, and what it returns is dropped.
+    cancelled; one that does not stop within five seconds is abandoned, as a plain function in its thread is at once,
+    and what it returns is dropped.
     """
     cancelled = asyncio.Event()
     context = _context(held, run, visible, cancelled)
     lease_lost = asyncio.create_task(_lost(held))
+    call = calls.start(handler, context)
     try:
-        work = start_handler(handler, context, threads)
-        if await ended_before_deadline(work, lease_lost, held.seconds_left(), cancelled):
-            return work.result()
+        if await ended_before_deadline(call.outcome, lease_lost, held.seconds_left(), cancelled):
+            return call.result()
         return Failed(f"timeout after {held.timeout_ms()}ms")
     finally:
         lease_lost.cancel()
+        calls.leave(call)
 
 
 async def _lost(held: LeasedExecution) -> None:

@@ -12,6 +12,7 @@ from uuid import NAMESPACE_URL, uuid5
 from redis_mob.codec.arguments import duration, instance, integer, moment, optional_instance, optional_text, text
 from redis_mob.codec.executions import encode_definition
 from redis_mob.errors import HandlerError, NotFoundError, ValidationError, shortened, shown
+from redis_mob.fleet.calls import max_orphaned_turns
 from redis_mob.fleet.lease import DEFAULT_LEASE, checked_lease
 from redis_mob.fleet.recovery import recover
 from redis_mob.fleet.schemas import read_schemas
@@ -172,6 +173,7 @@ class Fleet:
             self._handlers,
             lease=self._lease,
             concurrency=concurrency,
+            max_orphaned_turns=max_orphaned_turns(self._definition),
             name=name,
             mobs=(self._definition.id,),
             release=self._release,

@@ -81,14 +81,23 @@ def accepted(outcome: Outcome, step_id: str, launch: RunLaunch) -> Outcome:
         return outcome
     try:
         value = check_json(outcome.output, MAX_OUTPUT_DEPTH)
+    except ValueError as error:
+        # a mistake of the program, which it would make again
+        return refused(step_id, error, retryable=False)
+    try:
         if isinstance(value, str) and step_id in launch.parsed_steps:
             value = check_json(_parsed(value), MAX_OUTPUT_DEPTH)
         if step_id in launch.schemas:
             check_schema(value, launch.schemas[step_id])
     except ValueError as error:
-        # Refused as a failed attempt, which is retryable: the same member may well answer in the right form next time.
-        return Failed(bounded(f"the output of step {shown(step_id)} is refused: {error}"))
+        # The same member may well answer in the right form next time.
+        return refused(step_id, error, retryable=True)
     return Succeeded(value)
+
+
+def refused(step_id: str, error: ValueError, *, retryable: bool) -> Failed:
+    """The failed attempt whose value cannot be the output of its step."""
+    return Failed(bounded(f"the output of step {shown(step_id)} is refused: {error}"), retryable)
 
 
 def _parsed(text: str) -> Any:

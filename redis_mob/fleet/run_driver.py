@@ -30,6 +30,7 @@ from redis_mob.kernel.context import ConditionContext, visible_context
 from redis_mob.kernel.machine import FlowMachine
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import Claim, Execution, ExecutionKey, Lease, Queue
+from redis_mob.models.flow_spec import Isolation
 from redis_mob.models.run import MobRun
 from redis_mob.models.transition import RunView, Transition
 
@@ -60,6 +61,7 @@ class Begun:
     held: LeasedExecution
     run: MobRun
     visible: ConditionContext
+    isolation: Isolation | None
 
 
 class RunDriver:
@@ -301,10 +303,16 @@ class RunDriver:
         if not claimed:
             return []
         # One view of the run for all that begin together; they see what was decided in the same transition.
-        visible = visible_context(view.run, definition.flows[view.run.flow_id])
+        flow = definition.flows[view.run.flow_id]
+        visible = visible_context(view.run, flow)
         executions = [(key, view.executions[key]) for key in claimed]
         return [
-            Begun(self._held(view, key, execution, execution.lease), view.run, visible)
+            Begun(
+                self._held(view, key, execution, execution.lease),
+                view.run,
+                visible,
+                flow.steps[execution.step_id].isolation,
+            )
             for key, execution in executions
             if execution.lease is not None
         ]

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Coroutine, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -16,10 +15,13 @@ from typing import Any
 from redis_mob.codec.arguments import integer, optional_instance, optional_text, texts
 from redis_mob.contracts import ExecutionStore, WakeUp
 from redis_mob.errors import HandlerError, MobStoreError, shown
+from redis_mob.fleet.calls import MAX_ORPHANED_TURNS, Calls
 from redis_mob.fleet.definitions import Definitions
 from redis_mob.fleet.engine import Report
 from redis_mob.fleet.executor import execute
+from redis_mob.fleet.isolation import isolated, require_importable
 from redis_mob.fleet.lease import DEFAULT_LEASE, LeaseLostError, checked_lease
+from redis_mob.fleet.loop_watch import loop_watched
 from redis_mob.fleet.outage import OutageLimit
 from redis_mob.fleet.presence import Presence, worker_name
 from redis_mob.fleet.run_driver import Begun, RunDriver, Services
@@ -28,6 +30,7 @@ from redis_mob.fleet.step_context import Handler, handler_for
 from redis_mob.fleet.storage_clock import StorageClock
 from redis_mob.fleet.takeover import is_to_be_alone
 from redis_mob.models.execution import Claim, ExecutionKey, HowLost, Serves
+from redis_mob.models.flow_spec import Isolation
 from redis_mob.models.transition import DueExecution, DueWork
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 
@@ -72,7 +75,9 @@ class Worker:
     are made for that, as long as there are any.
     `lease` is how long what it executes stays hidden from others when it is lost. A thread renews it; a process that
     stands still for longer loses what it executes to others.
-    Raises ValidationError for a lease below 0.1 seconds or a concurrency below 1.
+    `max_orphaned_turns` is how many handlers that ignore their cancellation give their slots back.
+    Raises ValidationError for a lease below 0.1 seconds, a concurrency below 1, or a negative `max_orphaned_turns`, and
+    HandlerError for an isolated handler that its process could not import.
     """
 
     def __init__(
@@ -82,6 +87,7 @@ class Worker:
         *,
         lease: timedelta = DEFAULT_LEASE,
         concurrency: int = 16,
+        max_orphaned_turns: int = MAX_ORPHANED_TURNS,
         name: str | None = None,
         mobs: Iterable[str] | None = None,
         release: str | None = None,
@@ -89,6 +95,7 @@ class Worker:
         random: Random | None = None,
     ) -> None:
         self._executions = executions
+        require_importable(handlers)
         self._handlers = handlers
         concurrency = integer("concurrency", concurrency, least=1)
         self._name = optional_text("name", name) or worker_name()
@@ -117,7 +124,8 @@ class Worker:
         """The suspect that was taken or is under way: beside it no other one is."""
         self._more_wait = False
         self._executing: set[asyncio.Task[None]] = set()
-        self._threads = ThreadPoolExecutor(max_workers=concurrency, thread_name_prefix="redis-mob-step")
+        most = integer("max_orphaned_turns", max_orphaned_turns, least=0)
+        self._calls = Calls(self._name, self._services.slots, most)
 
     async def run(self, stop: asyncio.Event | None = None, drain_timeout: timedelta | None = None) -> None:
         """Work until `stop` is set, then let the executions under way come to their end, and hand back the others.
@@ -129,18 +137,18 @@ class Worker:
         stop = optional_instance("stop", stop, asyncio.Event) or asyncio.Event()
         outage = OutageLimit(self._name)
         try:
-            async with self._executions.listen(serves=self._serves) as wake_up:
-                while not stop.is_set():
-                    try:
-                        async with self._presence.known() as lost:
-                            await self._live(wake_up, stop, lost, outage, drain_timeout)
-                    except MobStoreError as error:
-                        outage.bear(error)
-                        await asyncio.sleep(SWEEP_SECONDS)
+            with loop_watched(self._name, self._calls.running):
+                async with self._executions.listen(serves=self._serves) as wake_up:
+                    while not stop.is_set():
+                        try:
+                            async with self._presence.known() as lost:
+                                await self._live(wake_up, stop, lost, outage, drain_timeout)
+                        except MobStoreError as error:
+                            outage.bear(error)
+                            await asyncio.sleep(SWEEP_SECONDS)
         finally:
             await self._give_up(self._executing | self._driving)
-            # A thread cannot be stopped; waiting for a handler that ignores `cancelled` could last for ever.
-            self._threads.shutdown(wait=False, cancel_futures=True)
+            self._calls.close()
 
     async def _live(
         self,
@@ -298,10 +306,12 @@ class Worker:
             handler = handler_for(self._handlers, held.execution.role)
             if handler is None:
                 raise HandlerError(f"role {shown(held.execution.role)} has no handler")
+            if begun.isolation is Isolation.PROCESS:
+                handler = isolated(handler)
             if is_alone:
                 slots.is_one_alone = True
                 await self._others_ended(held.seconds_left() / 2)
-            outcome = await execute(held, begun.run, begun.visible, handler, self._threads)
+            outcome = await execute(held, begun.run, begun.visible, handler, self._calls)
             run.driver.report(Report(held.key, held.lease.fencing_token, outcome))
         except LeaseLostError:
             _log.info("worker %s lost %s of run %s: it was taken over or canceled", self._name, held.key, run.run_id)

@@ -33,6 +33,12 @@ class OutputFormat(WireEnum):
     TEXT = "text"
 
 
+class Isolation(WireEnum):
+    """What the handler of a step shares with its worker: in a `process` of its own, nothing."""
+
+    PROCESS = "process"
+
+
 class CollectAll(Model):
     """Every target must succeed."""
 
@@ -145,7 +151,7 @@ class FlowStepSpec(Model):
     `timeout_ms` is in milliseconds, per target and attempt; None means 30 seconds. `allowed_tools` None means no
     restriction. `output_format` None means that the step says nothing of it: its texts are read as JSON if it has a
     schema, and taken as they are if not (contract: definition-5, engine-21). `retry` None leaves retries to the mob's
-    limits.
+    limits. `isolation` None runs the handler within its worker (contract: definition-16, engine-39).
     """
 
     role: str
@@ -162,6 +168,7 @@ class FlowStepSpec(Model):
     blocked_tools: Items[str] | None = None
     output_format: OutputFormat | None = Field(default=None, exclude_if=is_none)
     retry: RetrySpec | None = Field(default=None, exclude_if=is_none)
+    isolation: Isolation | None = Field(default=None, exclude_if=is_none)
 
 
 class FrameStepSpec(Model):

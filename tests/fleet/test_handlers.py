@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import threading
+from collections.abc import AsyncIterator, Iterator
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -210,6 +211,47 @@ async def test_no_exception_of_a_handler_hurts_its_worker(
     assert run.root_step_outputs == {"b": "alive"}
 
 
+async def test_a_future_that_two_handlers_await_hurts_no_worker(storage: MobStorage) -> None:
+    """The one that is out of time cancels it for the other; that is an attempt of a handler, and no more."""
+    shared: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    calls: list[tuple[str, int]] = []
+
+    async def handler(ctx: StepContext) -> str:
+        calls.append((ctx.step_id, ctx.attempt))
+        return await shared if ctx.attempt == 1 else "again"
+
+    steps = {"a": step(policy="any", timeout_ms=50), "b": step(policy="any")}
+    run = await run_flow(storage, mob(steps, limits={"max_step_retries": 1}), handler)
+    assert run.root_step_outputs == {"a": "again", "b": "again"}
+    assert sorted(calls) == [("a", 1), ("a", 2), ("b", 1), ("b", 2)]
+
+
+async def test_a_coroutine_that_is_awaited_twice_is_a_failure_like_any_other(storage: MobStorage) -> None:
+    once = asyncio.sleep(0, "once")
+
+    def handler(_ctx: StepContext) -> Any:
+        return once
+
+    steps = {"a": step(policy="any"), "b": step("a", policy="any")}
+    run = await run_flow(storage, mob(steps), handler)
+    assert run.root_step_outputs == {"a": "once"}
+    [failure] = run.failure_ledger
+    assert failure.reason == "RuntimeError: cannot reuse already awaited coroutine"
+
+
+class Awaitable:
+    """Gives its event loop something that no event loop understands."""
+
+    def __await__(self) -> Iterator[Any]:
+        yield "not a future"
+
+
+async def test_an_awaitable_that_misbehaves_is_a_failure_like_any_other(storage: MobStorage) -> None:
+    assert (await failure_of(storage, lambda _ctx: Awaitable())).reason == (
+        "RuntimeError: Task got bad yield: 'not a future'"
+    )
+
+
 @pytest.mark.parametrize("plain", [True, False])
 async def test_context_variables_reach_the_handler(storage: MobStorage, plain: bool) -> None:
     async def coroutine(_ctx: StepContext) -> str:
@@ -255,12 +297,44 @@ async def test_a_reason_that_is_no_text_is_shown_as_one(storage: MobStorage) -> 
     assert (await failure_of(storage, handler)).reason == "inner"
 
 
+def no_number(_ctx: StepContext) -> object:
+    return float("nan")
+
+
+def no_value(_ctx: StepContext) -> object:
+    return {"a": [object()]}
+
+
+def generator(_ctx: StepContext) -> Iterator[int]:
+    yield 1
+
+
+async def asynchronous_generator(_ctx: StepContext) -> AsyncIterator[int]:
+    yield 1
+
+
 @pytest.mark.parametrize(
-    ("value", "problem"), [(float("nan"), "$: nan is no JSON number"), (object(), "$: a object is no JSON value")]
+    ("handler", "problem"),
+    [
+        (no_number, "$: nan is no JSON number"),
+        (no_value, "$.a[0]: a object is no JSON value"),
+        (generator, "$: a generator is no JSON value"),
+        (asynchronous_generator, "$: a async_generator is no JSON value"),
+    ],
+    ids=["nan", "object", "generator", "async-generator"],
 )
-async def test_a_value_that_is_no_json_is_a_clear_failure(storage: MobStorage, value: Any, problem: str) -> None:
-    failure = await failure_of(storage, lambda _ctx: value)
+async def test_a_value_that_is_no_json_fails_once_with_its_path(
+    storage: MobStorage, handler: Handler, problem: str
+) -> None:
+    attempts: list[int] = []
+
+    def counted(ctx: StepContext) -> Any:
+        attempts.append(ctx.attempt)
+        return handler(ctx)
+
+    failure = await failure_of(storage, counted, retries=5)
     assert failure.reason == f"the output of step 'a' is refused: {problem}"
+    assert attempts == [1]
 
 
 async def test_a_failed_attempt_is_tried_again(storage: MobStorage) -> None:
@@ -309,11 +383,44 @@ async def test_a_handler_that_ignores_its_cancellation_is_left_alone(
         ended.set()
         raise ValueError("after the timeout")
 
-    failure = await failure_of(storage, handler, timeout_ms=50)
-    assert failure.reason == "timeout after 50ms"
-    assert not ended.is_set()
-    release.set()
-    await until(ended.is_set)
+    fleet = Fleet(storage, mob({"a": step(timeout_ms=50)}), {"*": handler})
+    async with at_work(storage, {"*": handler}):
+        run = await fleet.wait(await fleet.start(FLOW))
+        assert [failure.reason for failure in run.failure_ledger] == ["timeout after 50ms"]
+        assert not ended.is_set()
+        release.set()
+        await until(ended.is_set)
+
+
+async def test_a_handler_that_ignores_its_cancellation_ends_with_its_worker(
+    storage: MobStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deadline, "GRACE_SECONDS", 0.05)
+    ended = asyncio.Event()
+
+    async def handler(_ctx: StepContext) -> str:
+        try:
+            while True:
+                try:
+                    await asyncio.Event().wait()
+                except asyncio.CancelledError:
+                    continue
+        finally:
+            ended.set()
+
+    assert (await failure_of(storage, handler, timeout_ms=50)).reason == "timeout after 50ms"
+    assert ended.is_set()
+
+
+async def test_a_handler_that_cancels_its_own_task_has_failed(storage: MobStorage) -> None:
+    async def handler(_ctx: StepContext) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.Event().wait()
+
+    failure = await failure_of(storage, handler)
+    assert failure.reason == "the handler was cancelled from within"
 
 
 async def test_a_plain_function_out_of_time_goes_on_and_its_result_is_dropped(storage: MobStorage) -> None:

@@ -1,4 +1,4 @@
-"""One worker as a process of its own: it works until its standard input ends.
+"""One worker as a process of its own: it works until its standard input ends, and may have one isolated handler.
 
 Its handlers write a line about each of their effects to a file that all workers share, so that a test can count them.
 """
@@ -15,10 +15,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from redis_mob import StepContext, StepFailed
+from redis_mob import StepContext, StepFailed, isolated
 from redis_mob.fleet.step_context import Handler
 from redis_mob.fleet.worker import Worker
 from redis_mob.storage import MobStorage
+from tests.fleet import isolated_handlers
 
 
 def write_effect(ctx: StepContext) -> None:
@@ -72,15 +73,16 @@ def handler(ctx: StepContext) -> Any:
     return HANDLERS[ctx.params["handler"]](ctx)
 
 
-async def main(url: str, namespace: str, lease: float) -> None:
+async def main(url: str, namespace: str, lease: float, isolated_handler: str | None = None) -> None:
     stop = asyncio.Event()
+    served = {"*": handler if isolated_handler is None else isolated(getattr(isolated_handlers, isolated_handler))}
     async with MobStorage.open(url, namespace=namespace) as storage:
         reader = asyncio.create_task(asyncio.to_thread(Path("/dev/stdin").read_bytes))
         reader.add_done_callback(lambda _reader: stop.set())
         print("ready", flush=True)
-        await Worker(storage.executions, {"*": handler}, lease=timedelta(seconds=lease)).run(stop)
+        await Worker(storage.executions, served, lease=timedelta(seconds=lease)).run(stop)
         await reader
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], float(sys.argv[3])))
+    asyncio.run(main(sys.argv[1], sys.argv[2], float(sys.argv[3]), *sys.argv[4:]))

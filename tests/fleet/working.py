@@ -30,12 +30,13 @@ async def at_work(
     workers: int = 1,
     lease: timedelta = SHORT_LEASE,
     concurrency: int = 16,
+    **more: Any,
 ) -> AsyncGenerator[asyncio.Event]:
     """Workers, each until the block ends or the event is set; what they raise is raised at the end of the block."""
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         for _ in range(workers):
-            worker = Worker(storage.executions, handlers, lease=lease, concurrency=concurrency)
+            worker = Worker(storage.executions, handlers, lease=lease, concurrency=concurrency, **more)
             group.create_task(worker.run(stop))
         try:
             yield stop

@@ -207,6 +207,21 @@ def test_retries_of_a_step_are_written_only_where_they_were_said(line: str, writ
         definition = MobDefinition.model_validate_json(text)
 
 
+@pytest.mark.parametrize(("line", "said"), [("", None), ("isolation = 'process'", "process")])
+def test_the_isolation_of_a_step_is_written_only_where_it_was_said(line: str, said: str | None) -> None:
+    definition = MobDefinition.from_toml(step(line))
+    text = definition.model_dump_json()
+    assert json.loads(text)["flows"]["f"]["steps"]["s"].get("isolation") == said
+    assert ("isolation" in text) is (said is not None)
+    assert MobDefinition.model_validate_json(text) == definition
+
+
+def test_a_wrong_isolation_is_refused_by_step_and_key() -> None:
+    with pytest.raises(DefinitionError) as caught:
+        MobDefinition.from_toml(step("isolation = 'thread'"))
+    assert str(caught.value) == "flows.f.steps.s.isolation: Input should be 'process', not 'thread'"
+
+
 @pytest.mark.parametrize(
     ("retry", "complaint"),
     [

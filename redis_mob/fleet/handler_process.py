@@ -1,0 +1,109 @@
+"""The process of one isolated handler: calls it in its main thread, and tells its worker what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import pickle
+import signal
+import socket
+import threading
+from collections.abc import Awaitable
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import Any
+
+from redis_mob.errors import MobStoreError
+from redis_mob.fleet.handler_call import CANCELLED_WITHIN, called, outcome_from, outcome_of
+from redis_mob.fleet.isolation import FRAME_LENGTH_BYTES, Isolated
+from redis_mob.fleet.outcome import MAX_OUTPUT_DEPTH, Failed, Outcome, Succeeded, refused
+from redis_mob.fleet.said import bounded, class_of, text_of
+from redis_mob.fleet.step_context import StepContext
+from redis_mob.models.base import check_json, json_text
+
+
+class Link:
+    """This process's end of the link to its worker."""
+
+    def __init__(self, number: int) -> None:
+        self._socket = socket.socket(fileno=number)
+        self._socket.set_inheritable(False)  # programs that the handler starts must not hold the link open
+        self._stream = self._socket.makefile("rb")
+        self._answers: SimpleQueue[Any] = SimpleQueue()
+        self._asking = threading.Lock()
+
+    def receive(self) -> Any:
+        """The next message of the worker. Raises EOFError when the worker has ended, and so the keeper ends this."""
+        length = int.from_bytes(self._stream.read(FRAME_LENGTH_BYTES))
+        data = self._stream.read(length)
+        if not data or len(data) < length:
+            raise EOFError
+        return pickle.loads(data)  # noqa: S301 - of our own worker
+
+    def follow(self) -> None:
+        """Take the answers of the worker, until it ends."""
+        with suppress(EOFError):
+            while True:
+                self._answers.put(self.receive())
+
+    def send(self, message: object) -> None:
+        """Send a message to the worker."""
+        data = pickle.dumps(message)
+        self._socket.sendall(len(data).to_bytes(FRAME_LENGTH_BYTES) + data)
+
+    async def heartbeat(self) -> bool:
+        """Let the worker renew its lease; False means that it is lost. Raises MobStoreError as it does there."""
+        answer = await asyncio.to_thread(self._asked)
+        if isinstance(answer, MobStoreError):
+            raise answer
+        return answer
+
+    def _asked(self) -> bool | MobStoreError:
+        with self._asking:
+            self.send(None)
+            return self._answers.get()
+
+
+def main(number: int) -> None:
+    """Do what the worker at the other end of this open socket says, and end."""
+    link = Link(number)
+    handler, told = link.receive()
+    threading.Thread(target=link.follow, daemon=True).start()
+    try:
+        loaded: Isolated = pickle.loads(handler)  # noqa: S301 - of our own worker
+    except BaseException as error:  # noqa: BLE001 - it imports the module of the handler, which may raise anything
+        reason = f"the handler cannot be imported in its process: {class_of(error)}: {text_of(error)}"
+        link.send(Failed(bounded(reason), retryable=False, error_class=class_of(error)))
+        return
+    context = StepContext(**told, cancelled=asyncio.Event(), heartbeat=link.heartbeat)
+    signal.signal(signal.SIGTERM, lambda _number, _frame: context.cancelled.set())
+    value = called(loaded.handler, context)
+    if inspect.isawaitable(value):
+        asyncio.run(_await(value, context, link))
+    else:
+        link.send(_portable(outcome_from(value), context.step_id))
+
+
+async def _await(value: Awaitable[Any], context: StepContext, link: Link) -> None:
+    handling = asyncio.create_task(outcome_of(value))
+
+    def cancel() -> None:
+        context.cancelled.set()
+        handling.cancel()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, cancel)
+    await asyncio.wait({handling})
+    outcome = Failed(CANCELLED_WITHIN, error_class="CancelledError") if handling.cancelled() else handling.result()
+    # sent before the loop ends, which waits for all that the handler has left in threads
+    link.send(_portable(outcome, context.step_id))
+
+
+def _portable(outcome: Outcome, step_id: str) -> Outcome:
+    """The outcome as plain JSON, so that the worker needs no module of the handler's to read it."""
+    if isinstance(outcome, Failed):
+        return outcome
+    try:
+        return Succeeded(json.loads(json_text(check_json(outcome.output, MAX_OUTPUT_DEPTH))))
+    except ValueError as error:
+        return refused(step_id, error, retryable=False)

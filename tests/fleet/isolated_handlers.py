@@ -1,0 +1,195 @@
+"""Handlers that a process of its own imports by name; where a test must see what they do, they write it to files."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from redis_mob import StepContext, StepFailed, isolated
+
+
+def told(ctx: StepContext) -> dict[str, Any]:
+    """All that a handler is told, as JSON."""
+    return {
+        "pid": os.getpid(),
+        "step": ctx.step_id,
+        "member": ctx.member,
+        "attempt": ctx.attempt,
+        "message": ctx.message if isinstance(ctx.message, str) else [block.model_dump() for block in ctx.message],
+        "params": ctx.params,
+        "outputs": dict(ctx.outputs),
+        "loops": {name: [dict(one) for one in rounds] for name, rounds in ctx.loops.items()},
+        "key": ctx.idempotency_key,
+        "token": ctx.fencing_token,
+        "deadline": ctx.deadline.isoformat(),
+        "before": ctx.previous_failure and ctx.previous_failure.reason,
+        "cancelled": ctx.cancelled.is_set(),
+    }
+
+
+def plain(ctx: StepContext) -> Any:
+    return told(ctx)
+
+
+async def coroutine(ctx: StepContext) -> Any:
+    await asyncio.sleep(0)
+    return told(ctx)
+
+
+def gives_a_coroutine(ctx: StepContext) -> Any:
+    return coroutine(ctx)
+
+
+class Agent:
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __call__(self, ctx: StepContext) -> Any:
+        return told(ctx)
+
+    def method(self, ctx: StepContext) -> Any:
+        return told(ctx)
+
+
+def named(_name: str, ctx: StepContext) -> Any:
+    return told(ctx)
+
+
+part = partial(named, "n")
+
+
+@isolated
+def decorated(ctx: StepContext) -> Any:
+    return told(ctx)
+
+
+def count(ctx: StepContext) -> None:
+    """Count the call."""
+    with Path(ctx.params["calls"]).open("a") as file:
+        file.write(f"{ctx.step_id} {ctx.attempt} {os.getpid()}\n")
+
+
+class NotOnceMore(StepFailed):
+    pass
+
+
+def fail(ctx: StepContext) -> Any:
+    match ctx.params["how"]:
+        case "value":
+            raise ValueError("boom") from KeyError("cause")
+        case "step-failed":
+            raise NotOnceMore("no such customer", retryable=False, detail={"id": 7})
+        case "exit":
+            sys.exit("no input given")
+        case "interrupt":
+            raise KeyboardInterrupt
+        case "stop":
+            raise StopIteration("empty")
+        case "cancelled":
+            raise asyncio.CancelledError
+        case _:
+            return {"a": [object()]}
+
+
+async def fail_in_loop(ctx: StepContext) -> Any:
+    return fail(ctx)
+
+
+def die(ctx: StepContext) -> Any:
+    """Ends its process in the first attempt."""
+    count(ctx)
+    if ctx.attempt == 1:
+        how = ctx.params["how"]
+        if how == "segfault":
+            ctypes.string_at(0)
+        elif how == "exit":
+            os._exit(3)
+        else:
+            os.kill(os.getpid(), getattr(signal, how))
+    return "survived"
+
+
+def begin(ctx: StepContext) -> None:
+    """Tell which group of processes this is, in one piece."""
+    file = Path(ctx.params["groups"], ctx.step_id)
+    file.with_suffix(".new").write_text(str(os.getpgrp()))
+    file.with_suffix(".new").rename(file)
+
+
+def sleep(ctx: StepContext) -> None:
+    """Blocks in a child of its process, and looks at nothing."""
+    begin(ctx)
+    subprocess.run(["sleep", "3600"], check=False)
+    while True:
+        time.sleep(3600)
+
+
+def hold_the_interpreter(ctx: StepContext) -> Any:
+    """C code that does not let go of the interpreter for ages."""
+    begin(ctx)
+    return re.match(r"(a+)+$", "a" * 64 + "b")
+
+
+async def block(ctx: StepContext) -> None:
+    """Blocks its event loop."""
+    begin(ctx)
+    time.sleep(3600)  # noqa: ASYNC251 - that is what it is for
+
+
+async def refuse_to_end(ctx: StepContext) -> None:
+    """Ignores its cancellation."""
+    begin(ctx)
+    while True:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            continue
+
+
+def clean(ctx: StepContext) -> None:
+    Path(ctx.params["cleaned"]).write_text(f"cancelled {ctx.cancelled.is_set()}")
+
+
+async def clean_up(ctx: StepContext) -> None:
+    """Says so when it is cancelled."""
+    begin(ctx)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        clean(ctx)
+
+
+def look(ctx: StepContext) -> None:
+    """Looks whether it is cancelled."""
+    begin(ctx)
+    while not ctx.cancelled.is_set():
+        time.sleep(0.001)
+    clean(ctx)
+
+
+async def beat(ctx: StepContext) -> list[bool]:
+    return await asyncio.gather(*(ctx.heartbeat() for _ in range(10)))
+
+
+def leave_behind(ctx: StepContext) -> int:
+    """Returns, and leaves a program running that would go on for an hour."""
+    return subprocess.Popen(["sleep", "3600"]).pid
+
+
+async def leave_a_thread(ctx: StepContext) -> str:
+    """Returns, and leaves a thread that the end of its event loop would wait for."""
+    asyncio.get_running_loop().run_in_executor(None, time.sleep, 3600)
+    return "done"
+
+
+def large(ctx: StepContext) -> str:
+    return "x" * 900_000

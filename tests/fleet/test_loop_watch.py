@@ -1,0 +1,113 @@
+"""A handler that blocks the event loop of its worker is named in the log, with where it is and for how long."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from redis_mob import StepContext
+from redis_mob.fleet import loop_watch
+from redis_mob.fleet.lease import DEFAULT_LEASE
+from redis_mob.fleet.step_context import Handler
+from redis_mob.models.run import MobRun, MobRunStatus
+from redis_mob.storage import MobStorage
+from redis_mob.testing.waiting import LONG, until
+from tests.fleet.flows import mob, step
+from tests.fleet.working import run_flow
+
+
+@pytest.fixture(autouse=True)
+def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop_watch, "BLOCKED_SECONDS", 0.2)
+    monkeypatch.setattr(loop_watch, "CHECK_SECONDS", 0.01)
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == loop_watch.__name__]
+
+
+def wait_until_told(caplog: pytest.LogCaptureFixture) -> None:
+    """Block the thread, as a client does that is not asynchronous, until the worker has told of it."""
+    deadline = time.monotonic() + LONG
+    while not told(caplog):
+        assert time.monotonic() < deadline, "the worker has told nothing"
+        time.sleep(0.005)
+
+
+async def run_beside_a_healthy_step(storage: MobStorage, handler: Handler) -> MobRun:
+    """The blocking step is followed by one that is not, on the same worker."""
+    served: Mapping[str, Handler] = {"worker": handler, "healthy": lambda _ctx: "done"}
+    steps = {"a": step(policy="any"), "b": step(role="healthy", policy="any"), "c": step("a", role="healthy")}
+    run = await run_flow(storage, mob(steps), served, lease=DEFAULT_LEASE)
+    assert run.status is MobRunStatus.COMPLETED, run.failure_ledger
+    return run
+
+
+async def test_a_blocked_loop_is_told_once_with_handler_place_and_seconds_and_once_when_it_goes_on(
+    storage: MobStorage, caplog: pytest.LogCaptureFixture
+) -> None:
+    calls: list[int] = []
+
+    async def agent(ctx: StepContext) -> Any:
+        calls.append(ctx.attempt)
+        wait_until_told(caplog)
+        await until(lambda: len(told(caplog)) == 2)  # the loop goes on
+
+    run = await run_beside_a_healthy_step(storage, agent)
+    blocked, goes_on = told(caplog)
+    assert re.search(r": its event loop has been blocked for 0\.[2-9] s by ", blocked), blocked
+    assert f"agent for role 'worker', step 'a' of run {run.run_id}, since " in blocked
+    assert re.search(rf"at {re.escape(__file__)}:\d+ in agent \({re.escape(__file__)}:\d+ in \w+\)", blocked), blocked
+    assert re.search(r": its event loop goes on; it was blocked for \d\.\d s$", goes_on), goes_on
+    assert calls == [1]
+
+
+async def test_a_task_that_a_handler_has_started_is_found_by_its_place(
+    storage: MobStorage, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def part() -> None:
+        wait_until_told(caplog)
+
+    async def agent(_ctx: StepContext) -> None:
+        await asyncio.gather(part(), asyncio.sleep(0))
+
+    await run_beside_a_healthy_step(storage, agent)
+    blocked = told(caplog)[0]
+    assert "by a task or callback of one of " in blocked
+    assert "agent for role 'worker', step 'a'" in blocked
+    assert re.search(rf"at {re.escape(__file__)}:\d+ in part ", blocked), blocked
+
+
+async def test_a_process_that_stood_still_is_told_with_all_that_was_under_way(
+    storage: MobStorage, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C code that does not let go of the interpreter stops all threads, that of the watch too."""
+    monkeypatch.setattr(loop_watch, "LATE_SECONDS", 0.2)
+
+    def agent(_ctx: StepContext) -> None:
+        letters = 18
+        while not told(caplog):
+            re.match(r"(a+)+$", "a" * letters + "b")  # takes twice as long with each further letter
+            letters += 1
+
+    await run_beside_a_healthy_step(storage, agent)
+    stood_still = told(caplog)[0]
+    assert re.search(
+        r": the process stood still for about \d+\.\d s: it was suspended, or a function held", stood_still
+    )
+    assert "agent for role 'worker', step 'a'" in stood_still
+
+
+async def test_a_loop_that_turns_is_not_told(
+    storage: MobStorage, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop_watch, "BLOCKED_SECONDS", 5.0)
+    caplog.set_level(logging.INFO, loop_watch.__name__)
+    await run_beside_a_healthy_step(storage, lambda _ctx: time.sleep(0.3))
+    assert told(caplog) == []
