@@ -19,73 +19,16 @@ import pytest
 
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.takeover import MAX_LOST
-from redis_mob.models.conditions import EqCondition, GtCondition, NotCondition
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.flow_spec import DispatchMode, FlowStepSpec
+from redis_mob.models.flow_spec import DispatchMode
 from redis_mob.models.run import MobRun, MobRunStatus
 from redis_mob.storage import MobStorage
 from redis_mob.testing.waiting import LONG, until
-from tests.fleet.flows import FLOW, loop, mob, node, step
+from tests.fleet.everything import EVERYTHING, LOOP_OUTPUTS, ROOT_OUTPUTS, STATUSES
+from tests.fleet.flows import FLOW, mob, step
 from tests.fleet.working import check_told_once
 
 LEASE = 0.5
-
-ALWAYS = NotCondition(expr=EqCondition(path="params.none", value=1))
-
-
-def single(*needs: str, **more: Any) -> FlowStepSpec:
-    """A step of one member whose output is that of the step."""
-    return step(*needs, policy="any", dispatch_mode=DispatchMode.ONE_TO_ONE, **more)
-
-
-STEPS = {
-    "gather": step(),
-    "vote": step(policy=2),
-    "merge": step(dispatch_mode=DispatchMode.FAN_IN),
-    "left": single(condition=ALWAYS, branch="way"),
-    "right": single(condition=ALWAYS, branch="way"),
-    "join": single(),
-    "flaky": single(),
-    "plan": single(),
-    "polish": single(),
-    "end": single(),
-}
-ROOT = {
-    "gather": node("gather"),
-    "vote": node("vote", "gather"),
-    "merge": node("merge", "vote"),
-    "left": node("left", "vote", branch="way"),
-    "right": node("right", "vote", branch="way"),
-    "join": node("join", "left", "right", join="any"),
-    "flaky": node("flaky", "gather"),
-    "outer": loop(
-        "outer",
-        GtCondition(path="steps.plan.round", value=0),
-        3,
-        "gather",
-        plan=node("plan"),
-        inner=loop("inner", GtCondition(path="steps.polish.round", value=0), 3, "plan", polish=node("polish")),
-    ),
-    "end": node("end", "join", "merge", "flaky", "outer"),
-}
-EVERYTHING = mob(STEPS, ROOT, limits={"max_step_retries": 2})
-
-
-def output(step_id: str, iteration: int | None = None) -> dict[str, Any]:
-    return {"step": step_id, "round": iteration}
-
-
-ROOT_OUTPUTS = {
-    "gather": {f"worker-{n}": output("gather") for n in (1, 2, 3)},
-    "vote": {f"worker-{n}": output("vote") for n in (1, 2)},
-    "merge": [{"target": f"worker-{n}", "output": output("merge")} for n in (1, 2, 3)],
-    **{name: output(name) for name in ("right", "join", "flaky", "end")},
-}
-LOOP_OUTPUTS = {
-    "outer": tuple({"plan": output("plan", n)} for n in (0, 1)),
-    "inner": tuple({"polish": output("polish", n)} for n in (0, 1)),
-}
-STATUSES = {**dict.fromkeys(STEPS, "Completed"), "left": "Failed"}
 
 
 class Crew:
