@@ -50,28 +50,36 @@ class Killer:
         self._server = server
         self._random = Random(seed)
         self._every = every
-        self._killing = asyncio.Lock()
-        """Held until what was killed is replaced: no worker begins while the server is dead."""
+        self._calm = asyncio.Lock()
+        """Held while the server is dead: no worker is killed meanwhile, and none begins."""
+        self._hiring: set[asyncio.Task[None]] = set()
 
     async def kill_workers(self, over: asyncio.Event) -> None:
-        """Kill one worker after the other until the runs are over."""
+        """Kill one worker after the other until the runs are over; the next may die before the last is replaced."""
         begun = time.monotonic()
-        for number in count(1):
-            pause = begun + number * self._every - time.monotonic()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(max(pause, 0)):
-                    await over.wait()
-                    return
-            async with self._killing:
-                victim = self._random.choice(self._crew.alive())
-                self.incidents.killed[victim.pid] = time.time()
-                victim.kill()
-                await victim.wait()
-                await self._crew.hire(1)
+        async with asyncio.TaskGroup() as group:
+            for number in count(1):
+                pause = begun + number * self._every - time.monotonic()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(max(pause, 0)):
+                        await over.wait()
+                        return
+                async with self._calm:
+                    if workers := self._crew.alive():
+                        await self._kill(self._random.choice(workers))
+                        replacement = group.create_task(self._crew.hire(1))
+                        self._hiring.add(replacement)
+                        replacement.add_done_callback(self._hiring.discard)
+
+    async def _kill(self, victim: asyncio.subprocess.Process) -> None:
+        self.incidents.killed[victim.pid] = time.time()
+        victim.kill()
+        await victim.wait()
 
     async def restart_server(self) -> None:
         """Kill the server, and start it again."""
-        async with self._killing:
+        async with self._calm:
+            await asyncio.gather(*self._hiring)
             down = time.time()
             self._server.kill()
             await asyncio.sleep(SERVER_DEATH)
