@@ -182,9 +182,9 @@ class Stage:
                 workers.append(self.work(second, concurrency))
         run = await calling
         self.stop.set()
-        if first.died.is_set():
-            workers = workers[1:]
-        await asyncio.gather(*workers)
+        if not first.died.is_set():
+            await until_end(workers[0], first)
+        await asyncio.gather(*workers[1:])
         await self.check(run, held)
         return first
 
@@ -270,6 +270,15 @@ async def first_of(calling: asyncio.Task[MobRun], died: asyncio.Event) -> None:
             await asyncio.wait((calling, dying), return_when=asyncio.FIRST_COMPLETED)
     finally:
         dying.cancel()
+
+
+async def until_end(working: asyncio.Task[None], process: Process) -> None:
+    """Until a worker has stopped, or has died while it did."""
+    try:
+        await working
+    except asyncio.CancelledError:
+        if not process.died.is_set():
+            raise
 
 
 async def bury(task: asyncio.Task[Any]) -> None:

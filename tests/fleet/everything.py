@@ -46,8 +46,9 @@ ROOT = {
     ),
     "end": node("end", "join", "merge", "flaky", "outer"),
 }
-EVERYTHING = mob(STEPS, ROOT, limits={"max_step_retries": 2})
-"""Its role `worker` has three members. `left` and the third vote fail for good, and `flaky` at first."""
+EVERYTHING = mob(STEPS, ROOT, limits={"max_step_retries": 1})
+"""Its role `worker` has three members. `left` and the third vote fail for good, and `flaky` at first: it needs its only
+retry, so that a lost worker must not use it up."""
 
 
 def output(step_id: str, iteration: int | None = None) -> dict[str, Any]:
