@@ -15,9 +15,11 @@ from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import ExecutionStatus
 from redis_mob.models.flow import FramePhase, FrameScope, NodeKind, NodeStatus
 from redis_mob.models.run import MobRunStatus
+from tests.fleet import everything
 from tests.fleet.interleaving import Interleaving, moody, steady
 from tests.fleet.simulation import TERMINAL_EVENTS, Simulation
 from tests.fleet.strategies import EVERYTHING, SETTLED, mobs
+from tests.fleet.virtual_crew import VirtualCrew
 from tests.support.examples import examples
 from tests.support.health_checks import ALL_HEALTH_CHECKS
 
@@ -154,3 +156,62 @@ def test_any_run_can_be_canceled_at_any_moment(definition: MobDefinition, random
     check_end(sim)
     if asked:
         assert sim.run.status is MobRunStatus.CANCELED
+
+
+def check_calls(crew: VirtualCrew) -> None:
+    """A handler was called once for each attempt, and for no other reason but a lost lease or a lost reply."""
+    for key, execution in crew.store.view.executions.items():
+        assert crew.calls[key] <= execution.fencing_token
+        settled = execution.status in (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED)
+        assert not settled or execution.attempt - execution.lost <= crew.calls[key] or execution.lost > MAX_LOST
+        if execution.lost == 0 and settled:
+            assert crew.calls[key] == execution.attempt == execution.fencing_token
+
+
+MANY = settings(GENEROUS, max_examples=examples(300))
+ANY_MOB = mobs(EVERYTHING) | st.just(everything.EVERYTHING)
+"""Random mobs are small; the other one has something to do for several workers."""
+
+CREWS = {
+    # one that hypothesis makes up step by step prefers the first move, so that hardly anything happens in between
+    "random": st.randoms(use_true_random=True),
+    "members": st.integers(1, 3),
+    "workers": st.integers(1, 4),
+    "slots": st.integers(1, 3),
+    "mishaps": st.integers(0, MAX_LOST - 1),
+    "mood": st.integers(0, 1000),
+}
+
+
+@MANY
+@given(definition=ANY_MOB, cancel=st.booleans(), **CREWS)
+def test_workers_that_know_old_states_do_everything_once(
+    definition: MobDefinition, random: Random, mood: int, **crew: Any
+) -> None:
+    workers = VirtualCrew(definition, moody(mood), random, **crew)
+    check_end(workers.to_end())
+    check_calls(workers)
+
+
+@MANY
+@given(definition=mobs(SETTLED), **CREWS)
+def test_workers_that_know_old_states_come_to_what_one_alone_comes_to(
+    definition: MobDefinition, random: Random, mood: int, members: int, **crew: Any
+) -> None:
+    alone = VirtualCrew(definition, moody(mood), Random(0), members, workers=1, slots=1).to_end()
+    several = VirtualCrew(definition, moody(mood), random, members, **crew).to_end()
+    check_end(several)
+    assert outcome(several) == outcome(alone)
+
+
+@MANY
+@given(definition=ANY_MOB, cancel=st.booleans(), moment=st.integers(0, 100), **CREWS)
+def test_one_healthy_worker_alone_ends_a_run_from_any_state(
+    definition: MobDefinition, random: Random, mood: int, moment: int, **crew: Any
+) -> None:
+    workers = VirtualCrew(definition, moody(mood), random, **crew)
+    for _ in range(moment):
+        if choices := workers.choices():
+            random.choice(choices)()
+    check_end(workers.left_to_one())
+    check_calls(workers)

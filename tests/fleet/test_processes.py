@@ -3,153 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
-import sys
 from collections import defaultdict
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
-from typing import Any
-from uuid import uuid4
 
 import pytest
 
-from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.takeover import MOST_LOST
-from redis_mob.models.conditions import EqCondition, GtCondition, NotCondition
-from redis_mob.models.definition import MobDefinition
-from redis_mob.models.flow_spec import DispatchMode, FlowStepSpec
+from redis_mob.models.flow_spec import DispatchMode
 from redis_mob.models.run import MobRun, MobRunStatus
-from redis_mob.storage import MobStorage
 from redis_mob.testing.waiting import LONG, until
-from tests.fleet.flows import FLOW, loop, mob, node, step
+from tests.fleet.crew import Crew, crew
+from tests.fleet.everything import EVERYTHING, LOOP_OUTPUTS, ROOT_OUTPUTS, STATUSES
+from tests.fleet.flows import mob, step
 from tests.fleet.working import check_told_once
-
-LEASE = 0.5
-
-ALWAYS = NotCondition(expr=EqCondition(path="params.none", value=1))
-
-
-def single(*needs: str, **more: Any) -> FlowStepSpec:
-    """A step of one member whose output is that of the step."""
-    return step(*needs, policy="any", dispatch_mode=DispatchMode.ONE_TO_ONE, **more)
-
-
-STEPS = {
-    "gather": step(),
-    "vote": step(policy=2),
-    "merge": step(dispatch_mode=DispatchMode.FAN_IN),
-    "left": single(condition=ALWAYS, branch="way"),
-    "right": single(condition=ALWAYS, branch="way"),
-    "join": single(),
-    "flaky": single(),
-    "plan": single(),
-    "polish": single(),
-    "end": single(),
-}
-ROOT = {
-    "gather": node("gather"),
-    "vote": node("vote", "gather"),
-    "merge": node("merge", "vote"),
-    "left": node("left", "vote", branch="way"),
-    "right": node("right", "vote", branch="way"),
-    "join": node("join", "left", "right", join="any"),
-    "flaky": node("flaky", "gather"),
-    "outer": loop(
-        "outer",
-        GtCondition(path="steps.plan.round", value=0),
-        3,
-        "gather",
-        plan=node("plan"),
-        inner=loop("inner", GtCondition(path="steps.polish.round", value=0), 3, "plan", polish=node("polish")),
-    ),
-    "end": node("end", "join", "merge", "flaky", "outer"),
-}
-EVERYTHING = mob(STEPS, ROOT, limits={"max_step_retries": 2})
-
-
-def output(step_id: str, iteration: int | None = None) -> dict[str, Any]:
-    return {"step": step_id, "round": iteration}
-
-
-ROOT_OUTPUTS = {
-    "gather": {f"worker-{n}": output("gather") for n in (1, 2, 3)},
-    "vote": {f"worker-{n}": output("vote") for n in (1, 2)},
-    "merge": [{"target": f"worker-{n}", "output": output("merge")} for n in (1, 2, 3)],
-    **{name: output(name) for name in ("right", "join", "flaky", "end")},
-}
-LOOP_OUTPUTS = {
-    "outer": tuple({"plan": output("plan", n)} for n in (0, 1)),
-    "inner": tuple({"polish": output("polish", n)} for n in (0, 1)),
-}
-STATUSES = {**dict.fromkeys(STEPS, "Completed"), "left": "Failed"}
-
-
-class Crew:
-    """Worker processes on one namespace, and the file of their effects."""
-
-    def __init__(self, storage: MobStorage, effects: Path, lease: float) -> None:
-        self.storage = storage
-        self.effects = effects
-        self.lease = lease
-        self.processes: list[asyncio.subprocess.Process] = []
-
-    async def hire(self, workers: int) -> None:
-        """Start so many more workers, and return when all of them are at work."""
-        self.processes += await asyncio.gather(*(self._hired() for _ in range(workers)))
-
-    async def _hired(self) -> asyncio.subprocess.Process:
-        arguments = ("-m", "tests.fleet.worker_process", self.storage.url, self.storage.namespace, str(self.lease))
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, *arguments, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
-        )
-        assert process.stdout is not None
-        assert await process.stdout.readline() == b"ready\n"
-        return process
-
-    def alive(self) -> list[asyncio.subprocess.Process]:
-        return [process for process in self.processes if process.returncode is None]
-
-    async def dismiss(self) -> None:
-        """End all workers that are left; each must end by itself and without an error."""
-        for process in self.processes:
-            assert process.stdin is not None
-            process.stdin.close()
-        statuses = await asyncio.gather(*(process.wait() for process in self.processes))
-        assert set(statuses) <= {0, -signal.SIGKILL}
-
-    async def start(self, definition: MobDefinition, handler: str) -> str:
-        fleet = Fleet(self.storage, definition, {"*": print}, members={"worker": 3})
-        return await fleet.start(FLOW, {"handler": handler, "effects": str(self.effects)})
-
-    async def wait(self, run_id: str) -> MobRun:
-        async with asyncio.timeout(2 * LONG):
-            return await Fleet(self.storage, EVERYTHING, {}).wait(run_id)
-
-    def told(self) -> list[dict[str, Any]]:
-        """The effects so far, in order."""
-        if not self.effects.exists():
-            return []
-        return [json.loads(line) for line in self.effects.read_text().splitlines()]
-
-
-@asynccontextmanager
-async def crew(url: str, directory: Path, workers: int, lease: float = LEASE) -> AsyncGenerator[Crew]:
-    """A crew on a namespace of its own."""
-    name = f"test-{uuid4().hex}"
-    async with MobStorage.open(url, namespace=name) as storage:
-        hired = Crew(storage, directory / name, lease)
-        try:
-            await hired.hire(workers)
-            yield hired
-            await hired.dismiss()
-        finally:
-            for process in hired.alive():
-                process.kill()
-                await process.wait()
 
 
 async def check(hired: Crew, run: MobRun) -> None:

@@ -15,11 +15,11 @@ from redis_mob.kernel.repair import repaired_run
 from redis_mob.models.events import MobEvent
 from redis_mob.models.flow_events import FlowCompleted, FlowFailed
 from redis_mob.models.run import FailureLedgerEntry, MobRun, MobRunStatus
-from redis_mob.models.transition import RunView, Transition
+from redis_mob.models.transition import Transition
 from redis_mob.storage import MobStorage
 from redis_mob.testing.waiting import LONG
 from tests.fleet.flows import FLOW, mob, step
-from tests.fleet.working import at_work, run_flow
+from tests.fleet.working import at_work, loaded, run_flow
 
 DEFINITION = mob({"a": step(), "b": step("a")})
 HANDLERS: Mapping[str, Handler] = {"*": lambda ctx: ctx.step_id}
@@ -31,12 +31,6 @@ def fleet_of(storage: MobStorage) -> Fleet:
 
 async def ends(storage: MobStorage) -> list[MobEvent]:
     return [event for event in await storage.events.replay_all() if event.kind.type.startswith("flow_")]
-
-
-async def loaded(storage: MobStorage, run_id: str) -> RunView:
-    view = await storage.executions.load(run_id)
-    assert view is not None
-    return view
 
 
 async def forget_events(storage: MobStorage) -> None:

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import random
 import signal
 import sys
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from redis_mob import StepContext, StepFailed, isolated
+from redis_mob.fleet import failure_log
 from redis_mob.fleet.step_context import Handler
 from redis_mob.fleet.worker import Worker
 from redis_mob.storage import MobStorage
@@ -24,7 +27,15 @@ from tests.fleet import isolated_handlers
 
 def write_effect(ctx: StepContext) -> None:
     """The effect of a handler on the world: a line, whole or not at all."""
-    effect = {"key": ctx.idempotency_key, "token": ctx.fencing_token, "step": ctx.step_id, "pid": os.getpid()}
+    effect = {
+        "run": ctx.run_id,
+        "step": ctx.step_id,
+        "key": ctx.idempotency_key,
+        "token": ctx.fencing_token,
+        "attempt": ctx.attempt,
+        "pid": os.getpid(),
+        "at": time.time(),
+    }
     file = os.open(ctx.params["effects"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:
         os.write(file, json.dumps(effect).encode() + b"\n")
@@ -74,6 +85,7 @@ def handler(ctx: StepContext) -> Any:
 
 
 async def main(url: str, namespace: str, lease: float, isolated_handler: str | None = None) -> None:
+    logging.getLogger(failure_log.__name__).setLevel(logging.ERROR)  # the failures of these handlers are wanted
     stop = asyncio.Event()
     served = {"*": handler if isolated_handler is None else isolated(getattr(isolated_handlers, isolated_handler))}
     async with MobStorage.open(url, namespace=namespace) as storage:

@@ -14,6 +14,7 @@ from redis_mob.fleet.step_context import Handler
 from redis_mob.fleet.worker import Worker
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.run import MobRun
+from redis_mob.models.transition import RunView
 from redis_mob.storage import MobStorage
 from redis_mob.testing.waiting import LONG
 from tests.fleet.flows import FLOW, mob, step
@@ -74,6 +75,13 @@ async def failure_of(storage: MobStorage, handler: Handler, **spec: Any) -> Any:
     assert run.status == "failed"
     [failure] = run.failure_ledger
     return failure
+
+
+async def loaded(storage: MobStorage, run_id: str) -> RunView:
+    """A run that was started."""
+    view = await storage.executions.load(run_id)
+    assert view is not None
+    return view
 
 
 async def check_told_once(storage: MobStorage, run: MobRun) -> None:

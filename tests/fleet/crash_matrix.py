@@ -1,0 +1,288 @@
+"""The crash matrix: a run is driven by processes of which one dies at a given call, then another one goes on.
+
+Each point of it is a run on a stage of its own, where all is checked that must hold in the end.
+"""
+
+# pyright: reportPrivateUsage=false
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from redis_mob.fleet.fleet import Fleet
+from redis_mob.fleet.step_context import StepContext
+from redis_mob.kernel.reconcile import reconcile
+from redis_mob.memory.clock import Clock
+from redis_mob.memory.namespace import Namespace
+from redis_mob.memory.storage import MemoryStorage
+from redis_mob.models.definition import MobDefinition
+from redis_mob.models.execution import ExecutionKey, ExecutionStatus
+from redis_mob.models.run import MobRun
+from redis_mob.models.transition import RunView
+from redis_mob.storage import MobStorage
+from redis_mob.testing.waiting import LONG
+from tests.fleet.flows import FLOW
+from tests.fleet.mortal import Death, Process
+from tests.fleet.simulation import told
+from tests.fleet.working import check_told_once
+
+LEASE_IN_MEMORY = timedelta(minutes=5)
+"""The lease of a worker that is to die: longer than any test, so that it only expires when the clock is turned."""
+
+LEASE_ON_SERVER = timedelta(seconds=1)
+"""The same on a server, where a test has to wait for it. No other worker is at work before."""
+
+HEALTHY_LEASE = timedelta(hours=1)
+"""The lease of a worker that is not: longer than any test, so that nothing is taken from it."""
+
+Answer = Callable[[StepContext], Any]
+"""What a handler answers once its effect has happened; it may raise, or wait."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A run, what its handlers answer, and what must come of it.
+
+    `ask` is what the caller does between its start and its waiting. `completed` says how often each step completes,
+    None if that depends on the order of things; `attempts` how many those steps take that take more than one.
+    """
+
+    definition: MobDefinition
+    answer: Callable[[World], Answer]
+    check: Callable[[MobRun], None]
+    ask: Callable[[Fleet, str, World], Awaitable[object]] | None = None
+    completed: Mapping[str, int] | None = None
+    attempts: Mapping[str, int] = field(default_factory=dict[str, int])
+
+
+@dataclass
+class World:
+    """All that is outside of the processes: the effects that handlers had, by key, and what the test knows of them."""
+
+    effects: dict[str, ExecutionKey] = field(default_factory=dict[str, ExecutionKey])
+    begun: dict[tuple[ExecutionKey, int], Process] = field(default_factory=dict[tuple[ExecutionKey, int], Process])
+    """In which process the handler of an execution was called, by the fencing token of the claim."""
+    is_reached: asyncio.Event = field(default_factory=asyncio.Event)
+    """A step that the caller waits for has begun."""
+    is_asked: asyncio.Event = field(default_factory=asyncio.Event)
+    """The caller has asked what it wanted to ask."""
+
+    def handler(self, process: Process, answer: Answer) -> Callable[[StepContext], Awaitable[Any]]:
+        """A handler with one effect, which happens once for each key; it stops where its process dies.
+
+        The effect is a call too, so that a process may die on both sides of it.
+        """
+
+        async def handle(ctx: StepContext) -> Any:
+            process.go_on()
+            key = ExecutionKey(ctx.frame_id, ctx.node_id, ctx.member)
+            claim = key, ctx.fencing_token
+            assert claim not in self.begun, "one claim was executed twice"
+            self.begun[claim] = process
+            await asyncio.sleep(0)
+            await process.call("effect", partial(self._effect, ctx.idempotency_key, key))
+            await asyncio.sleep(0)
+            process.go_on()
+            answered = answer(ctx)
+            return await answered if asyncio.iscoroutine(answered) else answered
+
+        return handle
+
+    async def _effect(self, idempotency_key: str, key: ExecutionKey) -> None:
+        assert self.effects.setdefault(idempotency_key, key) == key, "two executions share a key"
+
+
+class TurnedClock(Clock):
+    """The clock of a namespace in memory that a test puts forward."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ahead = timedelta()
+
+    def now(self) -> datetime:
+        return super().now() + self.ahead
+
+
+def let_leases_expire(storage: MobStorage) -> None:
+    """Make what the dead worker held free for others, and wake them.
+
+    In memory no time passes for that. On a server nothing is to be done: the others look again when it is time.
+    """
+    if (content := _content(storage)) is not None:
+        assert isinstance(content.clock, TurnedClock)
+        content.clock.ahead += LEASE_IN_MEMORY
+        content.run_wake_ups.send()
+
+
+def _content(storage: MobStorage) -> Namespace | None:
+    """What is in the memory of a storage; None if it is on a server."""
+    return storage._backend._access.content if isinstance(storage._backend, MemoryStorage) else None
+
+
+@asynccontextmanager
+async def opened(url: str, namespace: str) -> AsyncGenerator[MobStorage]:
+    """A storage on a new namespace."""
+    async with MobStorage.open(url, namespace=namespace) as storage:
+        if (content := _content(storage)) is not None:
+            content.clock = TurnedClock()
+        yield storage
+
+
+@dataclass
+class Stage:
+    """A namespace in which one run of a scenario is played."""
+
+    storage: MobStorage
+    scenario: Scenario
+    world: World = field(default_factory=World)
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def fleet(self, process: Process, lease: timedelta = HEALTHY_LEASE) -> Fleet:
+        """The fleet as a process has it."""
+        handlers = {"*": self.world.handler(process, self.scenario.answer(self.world))}
+        return Fleet(process.storage, self.scenario.definition, handlers, members={"worker": 3}, lease=lease)
+
+    def work(self, process: Process, concurrency: int) -> asyncio.Task[None]:
+        """Let a process be a worker, until `stop` is set or it dies."""
+        mortal = LEASE_ON_SERVER if _content(self.storage) is None else LEASE_IN_MEMORY
+        lease = HEALTHY_LEASE if process.death is None else mortal
+        return asyncio.create_task(self.fleet(process, lease).work(concurrency, self.stop))
+
+    def call(self, process: Process) -> asyncio.Task[MobRun]:
+        """Let a process start the run, ask, and wait for the end; each process starts it under the same key."""
+        return asyncio.create_task(self._call(self.fleet(process)))
+
+    async def _call(self, fleet: Fleet) -> MobRun:
+        run_id = await fleet.start(FLOW, {}, idempotency_key="the only one")
+        if self.scenario.ask is not None:
+            await self.scenario.ask(fleet, run_id, self.world)
+        return await fleet.wait(run_id)
+
+    async def survive_worker(self, death: Death, concurrency: int, *, in_company: bool) -> Process:
+        """The run to its end, by a worker that dies and another one, which is there from the start or comes then."""
+        first, second, caller = Process(self.storage, death), Process(self.storage), Process(self.storage)
+        calling = self.call(caller)
+        workers = [self.work(first, concurrency)]
+        if in_company:
+            workers.append(self.work(second, concurrency))
+        await first_of(calling, first.died)
+        held: Collection[ExecutionKey] = ()
+        if first.died.is_set():
+            await bury(workers[0])
+            held = self.held_by(first, await self.view())
+            let_leases_expire(self.storage)
+            if not in_company:
+                workers.append(self.work(second, concurrency))
+        run = await calling
+        self.stop.set()
+        if not first.died.is_set():
+            await until_end(workers[0], first)
+        await asyncio.gather(*workers[1:])
+        await self.check(run, held)
+        return first
+
+    async def survive_caller(self, death: Death, concurrency: int) -> Process:
+        """The run to its end, by a caller that dies and another one that does the same again."""
+        first, second, worker = Process(self.storage, death), Process(self.storage), Process(self.storage)
+        working, calling = self.work(worker, concurrency), self.call(first)
+        await first_of(calling, first.died)
+        if first.died.is_set():
+            await bury(calling)
+            calling = self.call(second)
+        run = await calling
+        self.stop.set()
+        await working
+        await self.check(run, ())
+        return first
+
+    async def view(self) -> RunView | None:
+        """The only run as it is stored; None if none was started."""
+        runs = await self.storage.runs.list_runs(self.scenario.definition.id)
+        assert len(runs) <= 1, "the same idempotency key started two runs"
+        return await self.storage.executions.load(runs[0].run_id) if runs else None
+
+    def held_by(self, process: Process, view: RunView | None) -> Collection[ExecutionKey]:
+        """What a dead process has begun, and no outcome of it is stored."""
+        if view is None:
+            return frozenset()
+        leased = {key: one for key, one in view.executions.items() if one.status is ExecutionStatus.LEASED}
+        begun = self.world.begun
+        return frozenset(key for key, one in leased.items() if begun.get((key, one.fencing_token)) is process)
+
+    async def check(self, run: MobRun, held: Collection[ExecutionKey]) -> None:
+        """What must hold in the end; `held` is what the dead process had begun and not reported."""
+        view = await self.view()
+        assert view is not None
+        assert view.run == run
+        assert reconcile(run) == ()
+        self.scenario.check(run)
+        await check_told_once(self.storage, run)
+        await self._check_steps_told_once(run)
+        self._check_calls(view, held)
+        self._check_effects(view)
+
+    async def _check_steps_told_once(self, run: MobRun) -> None:
+        story = Counter(told(event.kind) for event in await self.storage.events.replay_all())
+        completed = {step: story[f"step_completed {step}"] for step in self.scenario.definition.flows[FLOW].steps}
+        if self.scenario.completed is not None:
+            assert completed == dict(self.scenario.completed)
+        rounds = Counter(step for done in run.loop_iteration_outputs.values() for one in done for step in one)
+        assert all(completed[step] >= times for step, times in rounds.items())
+        assert all(completed[step] == 1 for step in run.root_step_outputs)
+
+    def _check_calls(self, view: RunView, held: Collection[ExecutionKey]) -> None:
+        """Each attempt was one call of a handler, and each that was begun by the dead process one more."""
+        calls = Counter(key for key, _ in self.world.begun)
+        assert calls.keys() <= view.executions.keys()
+        for key, execution in view.executions.items():
+            attempts = execution.attempt - execution.lost
+            is_over = execution.status in (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED)
+            expected = self.scenario.attempts.get(execution.step_id, 1)
+            assert attempts == expected if is_over else attempts <= expected, f"{key} had {attempts} attempts"
+            most = attempts + (key in held)
+            assert calls[key] == most if is_over else calls[key] <= most, f"{key} was called {calls[key]} times"
+            assert execution.lost <= 1
+
+    def _check_effects(self, view: RunView) -> None:
+        """Each execution that has come to its end had its effect, under one key of its own."""
+        keys = list(self.world.effects.values())
+        assert len(set(keys)) == len(keys), "an execution had its effect under two keys"
+        over = {
+            key
+            for key, execution in view.executions.items()
+            if execution.status in (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED)
+        }
+        assert over <= set(keys) <= set(view.executions)
+
+
+async def first_of(calling: asyncio.Task[MobRun], died: asyncio.Event) -> None:
+    """Until a caller has its run, or a process has died."""
+    dying = asyncio.create_task(died.wait())
+    try:
+        async with asyncio.timeout(LONG):
+            await asyncio.wait((calling, dying), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        dying.cancel()
+
+
+async def until_end(working: asyncio.Task[None], process: Process) -> None:
+    """Until a worker has stopped, or has died while it did."""
+    try:
+        await working
+    except asyncio.CancelledError:
+        if not process.died.is_set():
+            raise
+
+
+async def bury(task: asyncio.Task[Any]) -> None:
+    """Take the tasks of a dead process away: none of them could do anything any more."""
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

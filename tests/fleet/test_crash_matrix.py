@@ -1,0 +1,188 @@
+"""A process dies at every one of its calls of the storage: the run ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from itertools import count
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from redis_mob import StepFailed
+from redis_mob.fleet.fleet import Fleet
+from redis_mob.fleet.step_context import StepContext
+from redis_mob.models.run import MobRun, MobRunStatus
+from redis_mob.testing.waiting import LONG
+from tests.fleet.crash_matrix import Answer, Scenario, Stage, World, opened
+from tests.fleet.everything import EVERYTHING, LOOP_OUTPUTS, ROOT_OUTPUTS, STATUSES, output
+from tests.fleet.mortal import NEVER, Death, Process, Side
+
+
+def answers(_world: World) -> Answer:
+    """Each member answers with its step and round; some fail, `flaky` in its first attempt that comes to an end."""
+
+    def answer(ctx: StepContext) -> Any:
+        if ctx.step_id == "left" or (ctx.step_id == "vote" and ctx.member == "worker-3"):
+            raise StepFailed("never", retryable=False)
+        if ctx.step_id == "flaky" and ctx.previous_failure is None:
+            raise ValueError("not the first time")
+        return output(ctx.step_id, ctx.iteration)
+
+    return answer
+
+
+def is_complete(run: MobRun) -> None:
+    assert run.status is MobRunStatus.COMPLETED, run.failure_ledger
+    assert run.root_step_outputs == ROOT_OUTPUTS
+    assert run.loop_iteration_outputs == LOOP_OUTPUTS
+    assert run.flow_state.step_status == STATUSES
+    assert len(run.loop_iteration_ledger) == 2 + 4
+
+
+ONCE = dict.fromkeys(("gather", "vote", "merge", "right", "join", "flaky", "end"), 1)
+TWICE = {"flaky": 2}
+COMPLETES = Scenario(
+    EVERYTHING, answers, is_complete, completed={"left": 0, "plan": 2, "polish": 4, **ONCE}, attempts=TWICE
+)
+
+
+def fails_in_the_second_round(world: World) -> Answer:
+    """One step within the loops fails for good, after a round that went well."""
+    usual = answers(world)
+
+    def answer(ctx: StepContext) -> Any:
+        if ctx.step_id == "plan" and ctx.iteration == 1:
+            raise StepFailed("out of paper", retryable=False)
+        return usual(ctx)
+
+    return answer
+
+
+def is_failed(run: MobRun) -> None:
+    assert run.status is MobRunStatus.FAILED
+    assert [row.reason for row in run.failure_ledger if row.step_id == "plan"] == ["out of paper"]
+    assert run.loop_iteration_outputs["outer"] == (LOOP_OUTPUTS["outer"][0],)
+    assert run.root_step_outputs == {step: value for step, value in ROOT_OUTPUTS.items() if step != "end"}
+
+
+FAILS = Scenario(
+    EVERYTHING,
+    fails_in_the_second_round,
+    is_failed,
+    completed={"left": 0, "plan": 1, "polish": 2, **ONCE, "end": 0},
+    attempts=TWICE,
+)
+
+
+def waits_for_the_request(world: World) -> Answer:
+    """A step within the loops waits until the caller has asked for the end of the run."""
+    usual = answers(world)
+
+    async def wait() -> str:
+        world.is_reached.set()
+        await world.is_asked.wait()
+        return "late"
+
+    def answer(ctx: StepContext) -> Any:
+        return wait() if ctx.step_id == "polish" else usual(ctx)
+
+    return answer
+
+
+async def cancel_meanwhile(fleet: Fleet, run_id: str, world: World) -> None:
+    await world.is_reached.wait()
+    await fleet.cancel(run_id)
+    world.is_asked.set()
+
+
+def is_canceled(run: MobRun) -> None:
+    assert run.status is MobRunStatus.CANCELED
+    assert {row.step_id for row in run.failure_ledger} <= {"left", "vote"}
+    assert run.root_step_outputs == {step: ROOT_OUTPUTS[step] for step in run.root_step_outputs}
+    # the output may have come before the request was carried out
+    assert run.loop_iteration_outputs.get("inner", ()) in ((), ({"polish": "late"},))
+
+
+IS_CANCELED = Scenario(EVERYTHING, waits_for_the_request, is_canceled, ask=cancel_meanwhile, attempts=TWICE)
+
+SCENARIOS = {"completes": COMPLETES, "fails": FAILS, "is canceled": IS_CANCELED}
+
+Play = Callable[[Stage, Death], Awaitable[Process]]
+"""Lets a process die on a stage, and returns it when the run is over."""
+
+
+async def survived(url: str, scenario: Scenario, death: Death, play: Play) -> bool:
+    """Whether a process has come to its death, and the run to its right end nevertheless."""
+    async with opened(url, f"test-{uuid4().hex}") as storage:
+        try:
+            async with asyncio.timeout(LONG):
+                process = await play(Stage(storage, scenario), death)
+        except BaseException as error:
+            error.add_note(f"the process was to die at {death}")
+            raise
+    return process.died.is_set()
+
+
+async def all_points(name: str, play: Play) -> int:
+    """How many points of a run were survived: both sides of each call that is made."""
+    points = 0
+    for number in count(1):
+        for side in Side:
+            if not await survived("memory:", SCENARIOS[name], Death(number, side), play):
+                print(f"a run that {name} survived all {points} points")
+                return points
+            points += 1
+    raise AssertionError("it ends above")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "concurrency"), [("completes", 1), ("completes", 16), ("fails", 3), ("is canceled", 3)]
+)
+async def test_another_worker_goes_on_from_every_call_of_one_that_dies(name: str, concurrency: int) -> None:
+    points = await all_points(name, lambda stage, death: stage.survive_worker(death, concurrency, in_company=False))
+    assert points >= 40
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "concurrency"), [("completes", 3), ("fails", 16), ("is canceled", 3)])
+async def test_a_worker_that_is_not_alone_may_die_at_every_call(name: str, concurrency: int) -> None:
+    points = await all_points(name, lambda stage, death: stage.survive_worker(death, concurrency, in_company=True))
+    assert points >= 30
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+async def test_a_caller_that_dies_starts_its_run_again_and_finds_it(name: str) -> None:
+    points = await all_points(name, lambda stage, death: stage.survive_caller(death, 16))
+    assert points >= 8
+
+
+@pytest.mark.slow
+async def test_every_method_may_be_the_last_call_of_a_worker_on_a_server(server_url: str) -> None:
+    """The first and the middle call of each method that a worker calls, both sides of it, several at a time."""
+
+    async def play(stage: Stage, death: Death) -> Process:
+        return await stage.survive_worker(death, 3, in_company=False)
+
+    async with opened(server_url, f"test-{uuid4().hex}") as storage:
+        healthy = await play(Stage(storage, COMPLETES), NEVER)
+    calls = Counter(healthy.calls)
+    deaths = {
+        Death(number, side, method)
+        for method, times in calls.items()
+        for number in (1, (times + 1) // 2)
+        for side in Side
+    }
+    several = asyncio.Semaphore(8)
+
+    async def one(death: Death) -> bool:
+        async with several:
+            return await survived(server_url, COMPLETES, death, play)
+
+    came = await asyncio.gather(*map(one, deaths))
+    print(f"a run survived {sum(came)} points on a server, of the methods {', '.join(calls)}")
+    assert all(came), "a process did not come to its death"
+    assert {"take_due", "load", "commit", "get_definition"} <= set(calls)
