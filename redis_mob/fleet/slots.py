@@ -10,8 +10,8 @@ class Slots:
 
     def __init__(self, number: int) -> None:
         self.number = number
-        self.reserved = 0
-        """Slots that are kept for executions which were taken from the schedule, as soon as they are given back."""
+        self.kept_for_others = 0
+        """How many slots drivers leave to what the schedule gives out."""
         self.is_closed = False
         """Whether nothing more begins, for the worker leaves."""
         self.is_one_alone = False
@@ -22,8 +22,8 @@ class Slots:
 
     @property
     def free(self) -> int:
-        """How many slots may be taken beside those that are reserved."""
-        return max(self.unused - self.reserved, 0)
+        """How many slots a driver may take for what its run dispatches."""
+        return max(self.unused - self.kept_for_others, 0)
 
     @property
     def unused(self) -> int:

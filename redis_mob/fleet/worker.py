@@ -44,10 +44,7 @@ KNOWN_RUNS = 256
 """Runs that a worker remembers, so that it need not read them again."""
 
 SHARE_OF_OTHERS = 4
-"""Of so many slots one is kept for what waits in the schedule while all are taken."""
-
-SHARE_SECONDS = 0.25
-"""How long what waits is left to other workers, before this one takes a part of it beyond its free slots."""
+"""Of so many slots one is kept for what the schedule gives out, while something waits there."""
 
 _log = logging.getLogger(__name__)
 
@@ -122,7 +119,6 @@ class Worker:
         self._waiting: deque[DueExecution] = deque()
         self._suspect: tuple[str, ExecutionKey] | None = None
         """The suspect that was taken or is under way: beside it no other one is."""
-        self._more_wait = False
         self._executing: set[asyncio.Task[None]] = set()
         most = integer("max_orphaned_turns", max_orphaned_turns, least=0)
         self._calls = Calls(self._name, self._services.slots, most)
@@ -217,21 +213,18 @@ class Worker:
         services, slots = self._services, self._services.slots
         slots.given_back.clear()
         self._claim_waiting()
-        wanted = slots.free
-        if self._more_wait and not self._waiting and not (slots.is_closed or slots.is_one_alone):
-            # Drivers begin what their own runs dispatch, in slots that become free. A part of these is kept for what
-            # waits in the schedule, or a large run would keep all others waiting.
-            wanted = max(wanted, slots.number // SHARE_OF_OTHERS, 1)
         work = await self._executions.take_due(
             # Runs are looked after also while all slots are taken: a cancellation or a deadline waits for no handler.
             max_runs=RUNS_AT_ONCE if len(self._driving) < MOST_RUNS else 0,
-            max_executions=wanted,
+            max_executions=0 if self._waiting else slots.unused,
             max_suspects=0 if self._suspect else 1,
             keep=self._lease,
             serves=self._serves,
         )
         services.clock.observe(work.now)
-        self._more_wait = work.more
+        # Drivers begin what their own runs dispatch, in slots that become free. While something else waits, a part of
+        # the slots is kept for that, or a large run would keep all others waiting.
+        slots.kept_for_others = max(slots.number // SHARE_OF_OTHERS, 1) if work.more else 0
         self._left = work.left
         self._presence.has_company = work.workers > 1
         # Taking hides an entry from other workers for the length of a lease. That spreads the work and protects
@@ -248,9 +241,10 @@ class Worker:
         return 0.0 if work.runs or work.executions else _pause(work)
 
     def _claim_waiting(self) -> None:
-        """Claim what was taken, as far as there are slots; the next ones that are given back are for the others.
+        """Claim what was taken, as far as there are slots.
 
-        If that takes longer than they are hidden, another worker has them.
+        A driver may have begun something in these slots while the storage answered. Then the others wait for the next
+        ones; if that takes longer than they are hidden, another worker has them.
         """
         slots = self._services.slots
         while self._waiting and slots.unused:
@@ -259,7 +253,6 @@ class Worker:
             run = self._run(due.run_id)
             run.driver.claim(Claim(due.key, due.loss))
             self._drive(run)
-        slots.reserved = len(self._waiting)
 
     def _run(self, run_id: str) -> _Run:
         run = self._runs.pop(run_id, None)
@@ -347,7 +340,6 @@ class Worker:
 def _pause(work: DueWork) -> float:
     times = (work.next_run_at, work.next_execution_at, work.next_loss_at)
     due = [at for at in times if at is not None]
-    longest = SHARE_SECONDS if work.more else SWEEP_SECONDS
     if not due:
-        return longest
-    return min(max((min(due) - work.now).total_seconds(), 0.0), longest)
+        return SWEEP_SECONDS
+    return min(max((min(due) - work.now).total_seconds(), 0.0), SWEEP_SECONDS)
