@@ -19,7 +19,7 @@ def retry_pause(builder: TransitionBuilder, execution: Execution, failed: Failed
     """How long to wait before the next attempt of an execution that has just failed: as long as its handler asked."""
     retry = _spec(builder, execution)
     seconds = backoff(
-        max(_used(execution), 1),
+        max(execution.attempts_of_step, 1),
         first=retry.first,
         factor=retry.factor,
         longest=retry.most,
@@ -37,15 +37,9 @@ def may_retry(builder: TransitionBuilder, execution: Execution, pause: timedelta
     # it the run end with the reason of this attempt, and not with "max flow duration exceeded".
     in_time = deadline is None or builder.now + pause < deadline
     attempts = _spec(builder, execution).attempts or builder.machine.flow_state.max_step_retries + 1
-    return _used(execution) < attempts and in_time
+    # An attempt that was lost with its worker says nothing about the step. What bounds these is takeover.MOST_LOST.
+    return execution.attempts_of_step < attempts and in_time
 
 
 def _spec(builder: TransitionBuilder, execution: Execution) -> RetrySpec:
     return builder.flow.steps[execution.step_id].retry or DEFAULT_RETRY
-
-
-def _used(execution: Execution) -> int:
-    """The attempts that are used up."""
-    # An attempt that was lost with its worker says nothing about the step, so it does not use up a retry of the step.
-    # What bounds these is takeover.MAX_LOST.
-    return execution.attempt - execution.lost

@@ -45,7 +45,12 @@ def take_over(builder: TransitionBuilder, key: ExecutionKey, execution: Executio
         return False
     # Beside others that were not suspect it may still be innocent: that is never what convicts it.
     counts = loss.how in (HowLost.ALONE, HowLost.ONLY_SUSPECT) and execution.lost < MOST_LOST
-    changes = {"lost": execution.lost + counts, "attempt": execution.attempt + 1, "suspect": True}
+    changes = {
+        "lost": execution.lost + counts,
+        "lost_with_others": execution.lost_with_others + (not counts),
+        "attempt": execution.attempt + 1,
+        "suspect": True,
+    }
     builder.put(key, execution.model_copy(update=changes))
     return True
 

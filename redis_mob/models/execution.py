@@ -168,10 +168,10 @@ class Execution(Model):
     """The execution of a step by one member: attempts, lease, and in the end its result.
 
     `attempt` counts from 1. A waiting execution may start at `due_at`. `lost` counts the workers that were lost while
-    it was the one suspect among what they held. A `suspect` was under way when a worker was lost, and has not come to
-    the end of an attempt since. One that is reported has its `output` or its `failure`, and waits for a decision.
-    `reason`, `error_class` and `detail` are those of its latest failed attempt that was decided on; the last two are
-    kept for the next attempt alone.
+    it was the one suspect among what they held, `lost_with_others` those that were lost while others may have been the
+    cause. A `suspect` was under way when a worker was lost, and has not come to the end of an attempt since. One that is
+    reported has its `output` or its `failure`, and waits for a decision. `reason`, `error_class` and `detail` are those
+    of its latest failed attempt that was decided on; the last two are kept for the next attempt alone.
     """
 
     step_id: str
@@ -180,6 +180,7 @@ class Execution(Model):
     status: ExecutionStatus = ExecutionStatus.WAITING
     attempt: U32 = 1
     lost: U32 = 0
+    lost_with_others: U32 = Field(default=0, exclude_if=is_empty)
     suspect: bool = Field(default=False, exclude_if=is_empty)
     due_at: Timestamp
     fencing_token: U64 = 0
@@ -189,6 +190,11 @@ class Execution(Model):
     reason: str | None = Field(default=None, exclude_if=is_none)
     error_class: str | None = Field(default=None, exclude_if=is_none)
     detail: JsonValue | None = Field(default=None, exclude_if=is_none)
+
+    @property
+    def attempts_of_step(self) -> int:
+        """The number of its attempt without those that were lost with their workers: these use up no retry."""
+        return self.attempt - self.lost - self.lost_with_others
 
     def waits(self, now: datetime) -> bool:
         """Whether it waits, and may begin now."""

@@ -35,6 +35,7 @@ EXECUTIONS = st.builds(
     status=st.sampled_from(ExecutionStatus),
     attempt=st.integers(0, U32_MAX),
     lost=st.integers(0, U32_MAX),
+    lost_with_others=st.integers(0, U32_MAX),
     due_at=MOMENTS,
     fencing_token=st.integers(0, U64_MAX),
     lease=st.none() | st.builds(Lease, owner=TEXTS, fencing_token=st.just(1), expires_at=MOMENTS, deadline=MOMENTS),
@@ -117,6 +118,7 @@ def test_every_cut_of_a_packed_record_is_told(status: ExecutionStatus) -> None:
         ("message", b"Build it"),
         ("attempt", 1.0),
         ("lost", U32_MAX + 1),
+        ("lost_with_others", U32_MAX + 1),
         ("fencing_token", -1),
         ("due_at", datetime(2026, 1, 1)),  # noqa: DTZ001
         ("due_at", "2026-01-01T00:00:00Z"),

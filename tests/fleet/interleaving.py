@@ -195,7 +195,7 @@ def moody(seed: int) -> Handler:
     def handler(execution: Execution, iteration: int) -> Outcome:
         mood = Random(f"{seed} {execution.step_id} {iteration}").random()
         failures = 9 if mood < 0.05 else 1 if mood < 0.2 else 0
-        if execution.attempt - execution.lost <= failures:
+        if execution.attempts_of_step <= failures:
             return Failed(f"in a bad mood: {mood:.3f}", retryable=mood > 0.01)
         return steady(execution, iteration)
 

@@ -29,7 +29,7 @@ from redis_mob.models.transition import RunView, Transition
 from redis_mob.storage import MobStorage
 from redis_mob.testing.waiting import LONG
 from tests.fleet.flows import FLOW, loop, mob, node, step
-from tests.fleet.simulation import LEASE, told
+from tests.fleet.simulation import told
 from tests.fleet.working import at_work, loaded
 
 DEFINITION = mob(
@@ -61,7 +61,7 @@ def next_move(view: RunView) -> Transition | None:
     random = Random(0)
     for key, execution in view.executions.items():
         if execution.status is ExecutionStatus.WAITING:
-            return engine.claim(view, DEFINITION, key, owner="gone", lease=LEASE, random=random)
+            return engine.claim(view, DEFINITION, key, owner="gone", random=random)
         if execution.status is ExecutionStatus.LEASED:
             output = {"round": view.run.frames[key.frame_id].kernel_state.iteration if "c" in key else None}
             token = execution.fencing_token

@@ -305,6 +305,19 @@ def test_a_failure_after_a_lost_worker_leaves_all_retries() -> None:
     assert sim.run.status is MobRunStatus.FAILED
 
 
+@pytest.mark.parametrize("how", HowLost)
+def test_no_way_to_lose_a_worker_uses_up_a_retry(how: HowLost) -> None:
+    sim = begun(retries=1)
+    for _ in range(MOST_LOST):
+        sim.claim("a")
+        sim.lose("a", how=how)
+    sim.fail("a")
+    assert sim.execution("a").status is ExecutionStatus.WAITING
+    wait_for_retry(sim)
+    sim.fail("a")
+    assert sim.run.status is MobRunStatus.FAILED
+
+
 def test_a_result_after_the_lease_but_before_a_successor_is_welcome() -> None:
     sim = begun()
     token = sim.claim("a")

@@ -18,7 +18,7 @@ from random import Random
 from redis_mob.fleet import engine
 from redis_mob.fleet.engine import Claimant, Decision, Report
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus
+from redis_mob.models.execution import Claim, Execution, ExecutionKey, ExecutionStatus, HowLost
 from redis_mob.models.transition import RunView, Transition
 from tests.fleet.interleaving import MOST_MOVES, Handler
 from tests.fleet.simulation import LEASE, TERMINAL_EVENTS, SimulatedStore, Simulation
@@ -40,7 +40,7 @@ class Pending:
     transition: Transition
     claimed: tuple[ExecutionKey, ...]
     reports: list[Report]
-    claims: list[ExecutionKey]
+    claims: list[Claim]
 
 
 @dataclass(eq=False)
@@ -58,7 +58,7 @@ class VirtualWorker:
     leads: bool = False
     is_alone: bool = True
     reports: list[Report] = field(default_factory=list[Report])
-    claims: list[ExecutionKey] = field(default_factory=list[ExecutionKey])
+    claims: list[Claim] = field(default_factory=list[Claim])
     pending: Pending | None = None
     unsure: dict[ExecutionKey, Execution] = field(default_factory=dict[ExecutionKey, Execution])
     held: dict[ExecutionKey, Execution] = field(default_factory=dict[ExecutionKey, Execution])
@@ -73,12 +73,12 @@ class VirtualWorker:
 
     def claimant(self) -> Claimant:
         """Itself, for the engine: it serves all roles."""
-        return Claimant(self.name, LEASE, self.free, self.is_alone, lambda _role: True)
+        return Claimant(self.name, self.free, self.is_alone, lambda _role: True)
 
 
 @dataclass
 class VirtualCrew:
-    """A run under some workers; `mishaps` is how often one may die, lose a reply, or stand still beyond its lease."""
+    """A run under some workers; `mishaps` is how often one may die, lose a reply or its lease, or stand still."""
 
     definition: MobDefinition
     handler: Handler
@@ -92,6 +92,8 @@ class VirtualCrew:
     crew: list[VirtualWorker] = field(default_factory=list[VirtualWorker])
     calls: Counter[ExecutionKey] = field(default_factory=Counter[ExecutionKey])
     begun: set[tuple[ExecutionKey, int]] = field(default_factory=set[tuple[ExecutionKey, int]])
+    dead: set[str] = field(default_factory=set[str])
+    """Names of workers whose leases have not expired yet, and are not renewed any more."""
 
     def __post_init__(self) -> None:
         self.sim = Simulation(self.definition, None, self.store, worker=self.members)
@@ -110,12 +112,14 @@ class VirtualCrew:
 
     def left_to_one(self) -> Simulation:
         """All workers die; one that is healthy has to bring the run to its end, alone."""
+        self.dead |= {worker.name for worker in self.crew}
         self.crew, self.mishaps, self.cancel = [self._new_worker()], 0, False
         return self.to_end()
 
     def choices(self) -> list[Move]:
         """What may happen next; the usual is more likely than a mishap."""
         usual = [move for worker in self.crew for move in self._moves_of(worker)]
+        usual += [partial(self._let_go, name) for name in sorted(self.dead)]
         if not usual:
             return [self._let_time_pass] if self._next_time() is not None else []
         return [*usual * 3, *self._rare()]
@@ -139,6 +143,7 @@ class VirtualCrew:
         if self.mishaps:
             rare.append(self._stand_still)
             rare += [partial(self._die, worker) for worker in self.crew]
+            rare += [partial(self._lose_lease, worker) for worker in self.crew]
             rare += [
                 partial(self._commit, worker, worker.pending, is_lost=True) for worker in self.crew if worker.pending
             ]
@@ -153,7 +158,7 @@ class VirtualCrew:
     def _take(self, worker: VirtualWorker, key: ExecutionKey) -> None:
         """Take an execution from the schedule, which hides it likewise."""
         self.store.ready[key] = self.store.now + LEASE
-        worker.claims.append(key)
+        worker.claims.append(Claim(key, self.store.lost.get(key)))
 
     def _read(self, worker: VirtualWorker) -> None:
         worker.view, worker.is_fresh = self.store.load(), True
@@ -185,7 +190,12 @@ class VirtualCrew:
 
     def _noted(self, worker: VirtualWorker, view: RunView) -> Decision:
         return engine.note(
-            view, self.definition, reports=worker.reports, claims=worker.claims, claimant=worker.claimant()
+            view,
+            self.definition,
+            reports=worker.reports,
+            claims=worker.claims,
+            claimant=worker.claimant(),
+            random=self.random,
         )
 
     def _decided(self, worker: VirtualWorker, view: RunView) -> Decision:
@@ -262,7 +272,25 @@ class VirtualCrew:
     def _die(self, worker: VirtualWorker) -> None:
         """A worker is lost with all it knows, and another one comes. What it held is free when its lease expires."""
         self.mishaps -= 1
+        self.dead.add(worker.name)
         self.crew[self.crew.index(worker)] = self._new_worker()
+
+    def _lose_lease(self, worker: VirtualWorker) -> None:
+        """A worker does not renew its lease, and goes on under a new name. What it executes it may still report."""
+        self.mishaps -= 1
+        self._let_go(worker.name)
+        worker.name = f"worker {next(self._names)}"
+
+    def _let_go(self, name: str) -> None:
+        """The lease of a worker has expired: what it holds waits for others."""
+        self.dead.discard(name)
+        executions = self.store.view.executions.items()
+        held = [(key, one) for key, one in executions if one.lease is not None and one.lease.owner == name]
+        suspects = sum(one.suspect for _, one in held)
+        for key, one in held:
+            is_only_suspect = one.suspect and suspects == 1
+            among = HowLost.ONLY_SUSPECT if is_only_suspect else HowLost.AMONG_OTHERS
+            self.store.lose(key, HowLost.ALONE if len(held) == 1 else among)
 
     def _stand_still(self) -> None:
         """All stand still, perhaps for longer than a lease, and go on without knowing."""
