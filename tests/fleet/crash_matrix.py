@@ -34,13 +34,13 @@ from tests.fleet.simulation import told
 from tests.fleet.working import check_told_once
 
 LEASE_IN_MEMORY = timedelta(minutes=5)
-"""The lease of a worker that is to die: longer than any test, so that it only expires when the clock is turned."""
+"""The lease of a worker that is to die: it only expires when the clock is turned."""
 
 LEASE_ON_SERVER = timedelta(seconds=1)
 """The same on a server, where a test has to wait for it. No other worker is at work before."""
 
 HEALTHY_LEASE = timedelta(hours=1)
-"""The lease of a worker that is not: longer than any test, so that nothing is taken from it."""
+"""The lease of a worker that is not: turning the clock takes nothing from it."""
 
 Answer = Callable[[StepContext], Any]
 """What a handler answers once its effect has happened; it may raise, or wait."""
@@ -51,7 +51,8 @@ class Scenario:
     """A run, what its handlers answer, and what must come of it.
 
     `ask` is what the caller does between its start and its waiting. `completed` says how often each step completes,
-    None if that depends on the order of things; `attempts` how many those steps take that take more than one.
+    None if that depends on the order of things; `attempts` how many those steps take that take more than one, beside
+    those that are lost with a worker.
     """
 
     definition: MobDefinition
@@ -111,7 +112,7 @@ class TurnedClock(Clock):
 
 
 def let_leases_expire(storage: MobStorage) -> None:
-    """Make what the dead worker held free for others, and wake them.
+    """Let the next worker that asks for work let go of the dead one, and wake those that wait.
 
     In memory no time passes for that. On a server nothing is to be done: the others look again when it is time.
     """
@@ -133,6 +134,14 @@ async def opened(url: str, namespace: str) -> AsyncGenerator[MobStorage]:
         if (content := _content(storage)) is not None:
             content.clock = TurnedClock()
         yield storage
+
+
+@dataclass(frozen=True)
+class Estate:
+    """What a dead process leaves: the executions that it holds, and those of them whose handlers it had called."""
+
+    held: Collection[ExecutionKey] = frozenset()
+    begun: Collection[ExecutionKey] = frozenset()
 
 
 @dataclass
@@ -173,10 +182,10 @@ class Stage:
         if in_company:
             workers.append(self.work(second, concurrency))
         await first_of(calling, first.died)
-        held: Collection[ExecutionKey] = ()
+        estate = Estate()
         if first.died.is_set():
             await bury(workers[0])
-            held = self.held_by(first, await self.view())
+            estate = self.left_by(first, await self.view())
             let_leases_expire(self.storage)
             if not in_company:
                 workers.append(self.work(second, concurrency))
@@ -185,7 +194,7 @@ class Stage:
         if not first.died.is_set():
             await until_end(workers[0], first)
         await asyncio.gather(*workers[1:])
-        await self.check(run, held)
+        await self.check(run, estate)
         return first
 
     async def survive_caller(self, death: Death, concurrency: int) -> Process:
@@ -199,7 +208,7 @@ class Stage:
         run = await calling
         self.stop.set()
         await working
-        await self.check(run, ())
+        await self.check(run, Estate())
         return first
 
     async def view(self) -> RunView | None:
@@ -208,16 +217,19 @@ class Stage:
         assert len(runs) <= 1, "the same idempotency key started two runs"
         return await self.storage.executions.load(runs[0].run_id) if runs else None
 
-    def held_by(self, process: Process, view: RunView | None) -> Collection[ExecutionKey]:
-        """What a dead process has begun, and no outcome of it is stored."""
+    def left_by(self, process: Process, view: RunView | None) -> Estate:
+        """What a dead process leaves; an outcome that was stored is not among it."""
         if view is None:
-            return frozenset()
-        leased = {key: one for key, one in view.executions.items() if one.status is ExecutionStatus.LEASED}
-        begun = self.world.begun
-        return frozenset(key for key, one in leased.items() if begun.get((key, one.fencing_token)) is process)
+            return Estate()
+        tokens = {
+            key: one.fencing_token
+            for key, one in view.executions.items()
+            if one.status is ExecutionStatus.LEASED and one.lease is not None and one.lease.owner in process.ids
+        }
+        return Estate(frozenset(tokens), frozenset(key for key in tokens if (key, tokens[key]) in self.world.begun))
 
-    async def check(self, run: MobRun, held: Collection[ExecutionKey]) -> None:
-        """What must hold in the end; `held` is what the dead process had begun and not reported."""
+    async def check(self, run: MobRun, estate: Estate) -> None:
+        """What must hold in the end."""
         view = await self.view()
         assert view is not None
         assert view.run == run
@@ -225,7 +237,7 @@ class Stage:
         self.scenario.check(run)
         await check_told_once(self.storage, run)
         await self._check_steps_told_once(run)
-        self._check_calls(view, held)
+        self._check_calls(view, estate)
         self._check_effects(view)
 
     async def _check_steps_told_once(self, run: MobRun) -> None:
@@ -237,18 +249,21 @@ class Stage:
         assert all(completed[step] >= times for step, times in rounds.items())
         assert all(completed[step] == 1 for step in run.root_step_outputs)
 
-    def _check_calls(self, view: RunView, held: Collection[ExecutionKey]) -> None:
-        """Each attempt was one call of a handler, and each that was begun by the dead process one more."""
+    def _check_calls(self, view: RunView, estate: Estate) -> None:
+        """Each attempt of a step was one call of a handler; each call that the dead process had begun is another one.
+
+        What it held is tried again as a new attempt. Only what it held alone is counted as lost.
+        """
         calls = Counter(key for key, _ in self.world.begun)
         assert calls.keys() <= view.executions.keys()
         for key, execution in view.executions.items():
-            attempts = execution.attempt - execution.lost
-            is_over = execution.status in (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED)
-            expected = self.scenario.attempts.get(execution.step_id, 1)
-            assert attempts == expected if is_over else attempts <= expected, f"{key} had {attempts} attempts"
-            most = attempts + (key in held)
-            assert calls[key] == most if is_over else calls[key] <= most, f"{key} was called {calls[key]} times"
-            assert execution.lost <= 1
+            attempts = self.scenario.attempts.get(execution.step_id, 1)
+            found = (execution.attempts_of_step, execution.attempt, calls[key])
+            expected = (attempts, attempts + (key in estate.held), attempts + (key in estate.begun))
+            if execution.status in (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED):
+                assert found == expected, f"{key} had {found} attempts and calls, not {expected}"
+            assert all(one <= most for one, most in zip(found, expected, strict=True)), f"{key} had {found}"
+            assert execution.lost <= (key in estate.held and len(estate.held) == 1)
 
     def _check_effects(self, view: RunView) -> None:
         """Each execution that has come to its end had its effect, under one key of its own."""

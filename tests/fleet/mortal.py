@@ -47,6 +47,8 @@ class Process:
         self.storage = cast("MobStorage", _Double(self, storage))
         self.death = death
         self.calls: list[str] = []
+        self.ids: set[str] = set()
+        """Under which ids it was known as a worker."""
         self.died = asyncio.Event()
 
     def go_on(self) -> None:
@@ -95,6 +97,8 @@ class _Double:
         return value if isinstance(value, str) else _Double(self._process, value)
 
     async def _call(self, name: str, method: Callable[..., Awaitable[Any]], *args: Any, **more: Any) -> Any:
+        if name == "join_workers":
+            self._process.ids.add(args[0].id)
         return await self._process.call(name, partial(method, *args, **more))
 
     @asynccontextmanager
@@ -102,5 +106,6 @@ class _Double:
         self, name: str, method: Callable[..., AbstractAsyncContextManager[Any]], *args: Any, **more: Any
     ) -> AsyncGenerator[Any]:
         async with AsyncExitStack() as stack:
-            # A dead process leaves it too: all that goes then would have gone with the process.
+            # A dead process leaves it too: all that goes then would have gone with the process. So ends the thread that
+            # renews its lease.
             yield await self._process.call(name, partial(stack.enter_async_context, method(*args, **more)))
