@@ -169,9 +169,9 @@ class Execution(Model):
 
     `attempt` counts from 1. A waiting execution may start at `due_at`. `lost` counts the workers that were lost while
     it was the one suspect among what they held, `lost_with_others` those that were lost while others may have been the
-    cause. A `suspect` was under way when a worker was lost, and has not come to the end of an attempt since. One that is
-    reported has its `output` or its `failure`, and waits for a decision. `reason`, `error_class` and `detail` are those
-    of its latest failed attempt that was decided on; the last two are kept for the next attempt alone.
+    cause. A `suspect` was under way when a worker was lost, and has not come to the end of an attempt since. One that
+    is reported has its `output` or its `failure`, and waits for a decision. `reason`, `error_class` and `detail` are
+    those of its latest failed attempt that was decided on; the last two are kept for the next attempt alone.
     """
 
     step_id: str

@@ -74,7 +74,7 @@ async def survive(hired: Crew, seed: int) -> bool:
     await check(hired, run)
     view = await hired.storage.executions.load(run_id)
     assert view is not None
-    return any(execution.lost for execution in view.executions.values())
+    return any(execution.lost + execution.lost_with_others for execution in view.executions.values())
 
 
 @pytest.mark.slow

@@ -82,12 +82,14 @@ def judge(
         found = [*_outcome(stored), *_told(stored), *_happened(stored, of_run), *_repeated(of_run, incidents, again)]
         broken += [f"run {run_id}: {text}" for text in found]
     broken += [f"run {run_id} had effects and was not started" for run_id in by_run]
+    executions = [one for stored in runs for one in stored.view.executions.values()]
     figures = {
         "runs that completed": sum(one.view.run.status is MobRunStatus.COMPLETED for one in runs),
-        "executions": sum(len(one.view.executions) for one in runs),
+        "executions": len(executions),
         "handlers called to their effect": len(effects),
         "effects, by idempotency key": len({effect.key for effect in effects}),
-        "executions lost with a worker": sum(one.lost for stored in runs for one in stored.view.executions.values()),
+        "executions lost with a worker alone": sum(one.lost for one in executions),
+        "executions lost with a worker and others": sum(one.lost_with_others for one in executions),
         **{f"called again: {reason}": times for reason, times in sorted(again.items())},
     }
     return figures, broken
