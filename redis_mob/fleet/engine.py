@@ -250,7 +250,9 @@ def _is_known_to_be_taken(view: RunView, execution: Execution | None, claimant: 
         return False
     lease = execution.lease
     has_it = lease is not None and lease.owner == claimant.owner and not execution.is_claimable(view.now)
-    return execution.claimable_at is None or has_it
+    # One that is reported is over only if it did not fail: where a decision came since, it may wait to be tried again.
+    is_over = execution.claimable_at is None and execution.status is not ExecutionStatus.REPORTED
+    return is_over or has_it
 
 
 def _begin_more(builder: TransitionBuilder, claimant: Claimant) -> list[ExecutionKey]:

@@ -231,6 +231,22 @@ def test_an_attempt_does_not_begin_before_its_pause_is_over() -> None:
         assert (transition is not None) is may
 
 
+def test_a_worker_that_knows_of_its_report_alone_reads_again_to_claim_the_next_attempt() -> None:
+    """Another worker has decided on the report; a claim that is dropped would be hidden from all for a whole lease."""
+    sim = Simulation(mob({"a": step()}, limits={"max_step_retries": 1}))
+    sim.advance()
+    token, key = sim.claim("a"), sim.key("a", "worker-1")
+    fact = engine.report(sim.store.load(), sim.definition, key, Failed("broken"), token=token)
+    assert fact is not None
+    sim.commit(fact)
+    assert sim.advance()
+    sim.wait(sim.execution("a").due_at - NOON)
+    claimant = engine.Claimant("one", LEASE)
+    of_old = engine.note(fact.after(), sim.definition, claims=(key,), claimant=claimant)
+    assert (of_old.passed_over, of_old.claimed) == (True, ())
+    assert engine.note(sim.store.load(), sim.definition, claims=(key,), claimant=claimant).claimed == (key,)
+
+
 def test_what_cannot_be_helped_is_not_tried_again() -> None:
     sim = begun(retries=5)
     sim.fail("a", "bad input", retryable=False)
