@@ -268,7 +268,8 @@ def _is_known_to_be_taken(execution: Execution | None, claimant: Claimant) -> bo
     if execution is None:
         return False
     lease = execution.lease
-    is_over = execution.status not in (ExecutionStatus.WAITING, ExecutionStatus.LEASED)
+    # One that is reported is over only if it did not fail: where a decision came since, it may wait to be tried again.
+    is_over = execution.status not in (ExecutionStatus.WAITING, ExecutionStatus.LEASED, ExecutionStatus.REPORTED)
     return is_over or (lease is not None and lease.owner == claimant.owner)
 
 

@@ -33,8 +33,9 @@ from tests.fleet.mortal import Death, Process
 from tests.fleet.simulation import told
 from tests.fleet.working import check_told_once
 
-LEASE_IN_MEMORY = timedelta(minutes=5)
-"""The lease of a worker that is to die: it only expires when the clock is turned."""
+LEASE_IN_MEMORY = timedelta(seconds=25)
+"""The lease of a worker that is to die: longer than a run, so that it only expires when the clock is turned, and
+shorter than a step may take, so that this makes nothing time out."""
 
 LEASE_ON_SERVER = timedelta(seconds=1)
 """The same on a server, where a test has to wait for it. No other worker is at work before."""

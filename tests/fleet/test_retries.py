@@ -12,10 +12,11 @@ from redis_mob.codec.arguments import LONGEST
 from redis_mob.fleet import engine
 from redis_mob.fleet.outcome import Failed, Succeeded
 from redis_mob.fleet.takeover import MOST_LOST, is_to_be_alone
-from redis_mob.models.execution import END_OF_TIME, OVERDUE, ExecutionStatus, HowLost
+from redis_mob.models.execution import END_OF_TIME, OVERDUE, Claim, ExecutionStatus, HowLost
 from redis_mob.models.flow_events import StepTargetFailed
 from redis_mob.models.flow_spec import RetrySpec
 from redis_mob.models.run import MobRunStatus
+from redis_mob.models.transition import RunView
 from tests.fleet.flows import mob, step
 from tests.fleet.simulation import NOON, Simulation
 
@@ -229,6 +230,25 @@ def test_an_attempt_does_not_begin_before_its_pause_is_over() -> None:
         sim.store.now = now
         transition = sim.claimed(key)
         assert (transition is not None) is may
+
+
+def test_a_worker_that_knows_of_its_report_alone_reads_again_to_claim_the_next_attempt() -> None:
+    """Another worker has decided on the report; a claim that is dropped would be hidden from all for a whole lease."""
+    sim = Simulation(mob({"a": step()}, limits={"max_step_retries": 1}))
+    sim.advance()
+    token, key = sim.claim("a"), sim.key("a", "worker-1")
+    fact = engine.report(sim.store.load(), sim.definition, key, Failed("broken"), token=token)
+    assert fact is not None
+    sim.commit(fact)
+    assert sim.advance()
+    sim.wait(sim.execution("a").due_at - NOON)
+
+    def noted(view: RunView) -> engine.Decision:
+        claims, claimant = (Claim(key),), engine.Claimant("one")
+        return engine.note(view, sim.definition, claims=claims, claimant=claimant, random=sim.random)
+
+    assert (noted(fact.after()).passed_over, noted(fact.after()).claimed) == (True, ())
+    assert noted(sim.store.load()).claimed == (key,)
 
 
 def test_what_cannot_be_helped_is_not_tried_again() -> None:
