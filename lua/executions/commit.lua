@@ -70,7 +70,7 @@ if decides then
 elseif tonumber(new_reports) > 0 then
   mutate('HSET', run, 'reports', numeral(reports + new_reports))
   if not is_in_hand(due, run_time.member) then
-    run_time.at = NOW
+    run_time.at = NOW + REPORTED
     set_time(due, run_time)
   end
 end

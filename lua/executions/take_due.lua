@@ -3,7 +3,8 @@
 --
 -- KEYS   due: runs by time; ready, queued: executions (see lib/schedule); turns: from which run of a queue something was
 --        taken last; limits: how many executions of a role may be under way
--- ARGV   max_runs, max_executions, max_suspects: greatest number of each; keep: how long they are kept from others (ms);
+-- ARGV   max_runs, max_executions, max_suspects: greatest number of each; led: runs that the caller has decided on last;
+--        patience: how long others are left to their leaders when something was reported (ms); keep: how long they are kept from others (ms);
 --        known_workers: which change of the workers the caller knows; prefixes: what the queues begin with that the caller
 --        serves; roles: those of them that it serves, if any_role is not 1; release: its own; left: definitions that it
 --        leaves to others
@@ -23,7 +24,7 @@ local LOOKED_AT = 1000
 local RANK, RUN = 1, 38
 
 --- @keys meta due ready queued workers lost turns limits channel
---- @args max_runs max_executions max_suspects keep known_workers prefixes* any_role roles* release left*
+--- @args max_runs led* patience max_executions max_suspects keep known_workers prefixes* any_role roles* release left*
 keep_clock(meta)
 expect_sorted_sets(due, ready, queued, workers)
 expect_hashes(lost, turns, limits)
@@ -74,11 +75,24 @@ local function queue_due()
   in_chunks('ZREM', queued, gone)
 end
 
+-- the runs that are taken, and when the first of them is that is left to its leader
 local function take_runs(limit)
-  local taken = {}
-  if limit > 0 then taken = redis.call('ZRANGE', due, '-inf', NOW, 'BYSCORE', 'LIMIT', 0, math.min(limit, LOOKED_AT)) end
+  local taken, first_left, leads = {}, nil, set_of(led)
+  local found = {}
+  if limit > 0 then
+    found = redis.call('ZRANGE', due, '-inf', NOW + REPORTED, 'BYSCORE', 'LIMIT', 0, LOOKED_AT, 'WITHSCORES')
+  end
+  for i = 1, #found, 2 do
+    local run_id, at = found[i], tonumber(found[i + 1])
+    if #taken >= limit then break end
+    if at % 1 == REPORTED and at + patience > NOW and not leads[run_id] then
+      first_left = first_left or at + patience
+    else
+      taken[#taken + 1] = run_id
+    end
+  end
   for _, run_id in ipairs(taken) do mutate('ZADD', due, NOW + keep + IN_HAND, run_id) end
-  return taken
+  return taken, first_left
 end
 
 -- the end of a part of a queue: four bytes for its length, then its bytes
@@ -186,7 +200,7 @@ local change = decimal(renewed_field(meta, 'workers_changed'))
 if change ~= known_workers then return { change, redis.call('ZRANGE', workers, 0, -1) } end
 
 queue_due()
-local runs = take_runs(tonumber(max_runs))
+local runs, first_left = take_runs(tonumber(max_runs))
 local executions, waits = take_executions(tonumber(max_executions))
 local how = {}
 if #executions > 0 and redis.call('HLEN', lost) > 0 then how = redis.call('HMGET', lost, unpack(executions)) end
@@ -199,4 +213,6 @@ if mutations == 0 and not waits then
   expect_whole('ZCARD', queued)
 end
 note_clock(meta)
-return { NOW, next_of(due), next_of(ready), next_of(workers), runs, executions, how, waits and 1 or 0 }
+local next_run = next_of(due)
+if first_left and (next_run == '' or first_left < tonumber(next_run)) then next_run = decimal(first_left) end
+return { NOW, next_run, next_of(ready), next_of(workers), runs, executions, how, waits and 1 or 0 }

@@ -12,6 +12,10 @@
 -- A time that ends in a half is that of a run which a worker has in hand: until then it is not due for others.
 local IN_HAND = 0.5
 
+-- A time that ends in a quarter is that of a run of which something was reported. Its leader, the worker that decided last,
+-- has the run as it is: others leave it to that one for a moment, or both would decide and one of them would lose.
+local REPORTED = 0.25
+
 local function is_in_hand(key, member)
   local at = tonumber(redis.call('ZSCORE', key, member) or 0)
   return at % 1 == IN_HAND and at > NOW

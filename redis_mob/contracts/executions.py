@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
@@ -73,6 +73,8 @@ class ExecutionStore(Protocol):
         keep: timedelta,
         serves: Serves = EVERYTHING,
         max_suspects: int | None = None,
+        leads: Collection[str] = (),
+        patience: timedelta = timedelta(),
     ) -> DueWork:
         """Take runs and executions that are due; they are hidden from other workers for the time of `keep`.
 
@@ -80,6 +82,9 @@ class ExecutionStore(Protocol):
         priority of their runs, and of each run in its turn; of a role with a limit only as many as may be under way. Of
         those that were under way when a worker was lost, which come first, no more than `max_suspects`. Workers whose
         leases have expired are let go of before (contract: executions-15).
+
+        A run of which an outcome was reported is left to its leader for the time of `patience`: to a worker that says
+        that it `leads` it, because it was the last that decided on it.
 
         Taking is a convenience that spreads the work: what makes a transition happen once is `commit`
         (contract: executions-9).

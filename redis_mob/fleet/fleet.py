@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from redis_mob.codec.arguments import duration, instance, integer, moment, optional_instance, optional_text, text
+from redis_mob.codec.arguments import duration, instance, integer, optional_instance, optional_text, text
 from redis_mob.codec.executions import encode_definition
 from redis_mob.errors import HandlerError, NotFoundError, ValidationError, shortened, shown
 from redis_mob.fleet.calls import max_orphaned_turns
@@ -17,6 +18,7 @@ from redis_mob.fleet.lease import DEFAULT_LEASE, checked_lease
 from redis_mob.fleet.recovery import recover
 from redis_mob.fleet.schemas import read_schemas
 from redis_mob.fleet.step_context import Handler, handler_for
+from redis_mob.fleet.unserved import unserved_work
 from redis_mob.fleet.worker import Worker
 from redis_mob.kernel.validation import require_valid
 from redis_mob.models.base import SortedDict, check_value, json_text
@@ -27,11 +29,17 @@ from redis_mob.models.run import MobRun
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 from redis_mob.storage import MobStorage
 
+UNSERVED_SECONDS = 5.0
+"""After how long a caller that waits for a run first looks whether workers serve it."""
+
 DRAIN_TIMEOUT = timedelta(seconds=25)
 """How long a worker that is to stop lets its executions come to their end: less than orchestrators give a process."""
 
 MOST_MEMBERS = 100_000
 """The greatest number of members of a role: each has a name in the record of every run."""
+
+
+_log = logging.getLogger(__name__)
 
 
 class Fleet:
@@ -87,7 +95,9 @@ class Fleet:
         flow = self._flow(text("flow_id", flow_id))
         if not -MOST_PRIORITY <= integer("priority", priority) <= MOST_PRIORITY:
             raise ValidationError(f"priority must be from -{MOST_PRIORITY} to {MOST_PRIORITY}, not {shown(priority)}")
-        begins = None if at is None else moment("at", at)
+        begins = optional_instance("at", at, datetime)
+        if begins is not None and begins.tzinfo is None:
+            raise ValidationError(f"at must be a time with a zone, not {shown(at)}")
         for step_id, step in flow.steps.items():
             if handler_for(self._handlers, step.role) is None:
                 raise HandlerError(
@@ -134,7 +144,13 @@ class Fleet:
             )
 
     async def wait(self, run_id: str) -> MobRun:
-        """The run, once it is over. Raises NotFoundError if it does not exist."""
+        """The run, once it is over. Work that waits for a worker which does not exist is told in the log, as a warning.
+
+        Raises NotFoundError if it does not exist.
+        """
+        loop = asyncio.get_running_loop()
+        pause, told = UNSERVED_SECONDS, set[str]()
+        look_at = loop.time() + pause
         async with self._storage.executions.listen(run_id) as wake_up:
             while True:
                 status = await self._storage.executions.status(run_id)
@@ -143,6 +159,24 @@ class Fleet:
                 if status.is_terminal and (run := await self._storage.runs.get_run(run_id)) is not None:
                     return run
                 await wake_up.wait(SWEEP_SECONDS)
+                if loop.time() >= look_at:
+                    # ever more seldom, because it reads the whole run
+                    pause *= 2
+                    look_at = loop.time() + pause
+                    for line in await self.unserved(run_id):
+                        if line not in told:
+                            told.add(line)
+                            _log.warning(line)
+
+    async def unserved(self, run_id: str) -> list[str]:
+        """What of a run waits for a worker that does not exist, and what to do: a sentence for each queue, or none.
+
+        Raises NotFoundError if the run does not exist.
+        """
+        view = await self._storage.executions.load(run_id)
+        if view is None:
+            raise NotFoundError(f"run {run_id} does not exist")
+        return [] if view.run.status.is_terminal else unserved_work(view, await self._storage.executions.workers())
 
     async def cancel(self, run_id: str) -> bool:
         """Ask for the cancellation of a run; a worker carries it out. False if the run is over already.

@@ -107,6 +107,11 @@ class RunDriver:
         return bool(self._look_again or self._claims or self._reports)
 
     @property
+    def leads(self) -> bool:
+        """Whether this worker was the last that decided on the run, as far as it knows."""
+        return self._leads and self.is_under_way
+
+    @property
     def is_under_way(self) -> bool:
         """Whether the run is known here, and not over: then it is worth to be remembered."""
         return self._view is not None and not self._view.run.status.is_terminal

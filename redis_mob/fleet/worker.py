@@ -9,6 +9,7 @@ from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from itertools import islice
 from random import Random
 from typing import Any
 
@@ -39,6 +40,9 @@ RUNS_AT_ONCE = 8
 
 MOST_RUNS = 64
 """Runs that one worker decides at a time; with more it takes no further ones."""
+
+PATIENCE = timedelta(milliseconds=20)
+"""How long reports on a run are left to the worker that leads it; then another one decides on them."""
 
 KNOWN_RUNS = 256
 """Runs that a worker remembers, so that it need not read them again."""
@@ -216,6 +220,8 @@ class Worker:
         work = await self._executions.take_due(
             # Runs are looked after also while all slots are taken: a cancellation or a deadline waits for no handler.
             max_runs=RUNS_AT_ONCE if len(self._driving) < MOST_RUNS else 0,
+            leads=self._led(),
+            patience=PATIENCE if self._presence.has_company else timedelta(),
             max_executions=0 if self._waiting else slots.unused,
             max_suspects=0 if self._suspect else 1,
             keep=self._lease,
@@ -239,6 +245,13 @@ class Worker:
         self._waiting.extend(work.executions)
         self._claim_waiting()
         return 0.0 if work.runs or work.executions else _pause(work)
+
+    def _led(self) -> list[str]:
+        """The latest runs that this worker leads; it need not say so while it is alone."""
+        if not self._presence.has_company:
+            return []
+        led = (run.run_id for run in reversed(self._runs.values()) if run.driver.leads)
+        return list(islice(led, MOST_RUNS))
 
     def _claim_waiting(self) -> None:
         """Claim what was taken, as far as there are slots.

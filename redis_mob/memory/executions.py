@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -20,6 +20,7 @@ from redis_mob.codec.arguments import (
     optional_instance,
     optional_integer,
     text,
+    texts,
 )
 from redis_mob.codec.events import EncodedEvent, encode_new_event
 from redis_mob.codec.executions import encode_definition, encode_launch
@@ -124,7 +125,7 @@ class MemoryExecutionStore(ExecutionStore):
         elif transition.reports:
             content.reports[run_id] += transition.reports
             if run_id not in content.runs_in_hand or content.due_runs.get(run_id, now) <= now:
-                content.due_runs[run_id] = now
+                content.due_runs[run_id] = content.reported_runs[run_id] = now
         for key, execution in executions.items():
             launch = transition.before.launch
             content.schedule.move(Schedule.entry(run.mob_id, run_id, key, execution, launch), execution, now)
@@ -160,6 +161,8 @@ class MemoryExecutionStore(ExecutionStore):
         keep: timedelta,
         serves: Serves = EVERYTHING,
         max_suspects: int | None = None,
+        leads: Collection[str] = (),
+        patience: timedelta = timedelta(),
     ) -> DueWork:
         await _let_others_run()
         content = self._access.content
@@ -170,7 +173,15 @@ class MemoryExecutionStore(ExecutionStore):
         if schedule.let_go_of_expired(now):
             content.run_wake_ups.send()
         schedule.queue_due(now)
-        runs = _take(content.due_runs, list(content.due_runs), most_runs, now, hidden)
+        led, patient = texts("leads", leads), duration("patience", patience)
+        left = {
+            run_id: at + patient
+            for run_id, at in content.reported_runs.items()
+            if at + patient > now and run_id not in led and content.due_runs.get(run_id) == at
+        }
+        runs = _take(content.due_runs, [one for one in content.due_runs if one not in left], most_runs, now, hidden)
+        for run_id in runs:
+            content.reported_runs.pop(run_id, None)
         content.runs_in_hand.update(runs)
         suspects = most_executions if most_suspects is None else max(most_suspects, 0)
         executions, more = schedule.take(serves, most_executions, suspects, now, hidden)
@@ -178,7 +189,7 @@ class MemoryExecutionStore(ExecutionStore):
             runs=runs,
             executions=executions,
             now=now,
-            next_run_at=_next_of(content.due_runs, now),
+            next_run_at=_next_of({**content.due_runs, **left}, now),
             next_execution_at=schedule.next_at(now),
             next_loss_at=min((worker.expires_at for worker in schedule.workers.values()), default=None),
             more=more,

@@ -35,6 +35,8 @@ class Namespace:
         self.definitions: dict[str, bytes] = {}
         self.due_runs: dict[str, datetime] = {}
         """When to look at which active run again."""
+        self.reported_runs: dict[str, datetime] = {}
+        """When runs became due because something was reported of them: they are left to their leaders for a moment."""
         self.runs_in_hand: set[str] = set()
         """Runs that a worker has taken: until the time of their entry they are not due for others."""
         self.decisions: Counter[str] = Counter()

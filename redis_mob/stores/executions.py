@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime, timedelta
 
@@ -19,6 +19,7 @@ from redis_mob.codec.arguments import (
     optional_integer,
     storable,
     text,
+    texts,
 )
 from redis_mob.codec.changes import change_of_frame, change_of_loop, change_of_run, counted
 from redis_mob.codec.documents import decode_decimal, decode_time
@@ -188,11 +189,14 @@ class RedisExecutionStore(ExecutionStore):
         keep: timedelta,
         serves: Serves = EVERYTHING,
         max_suspects: int | None = None,
+        leads: Collection[str] = (),
+        patience: timedelta = timedelta(),
     ) -> DueWork:
         most_runs = _within(integer("max_runs", max_runs))
         most_executions = _within(integer("max_executions", max_executions))
         most_suspects = optional_integer("max_suspects", max_suspects)
         hidden = duration("keep", keep) // timedelta(milliseconds=1)
+        led, patient = texts("leads", leads), duration("patience", patience) // timedelta(milliseconds=1)
         serves = instance("serves", serves, Serves)
         keys = [
             self._keys.meta,
@@ -211,6 +215,8 @@ class RedisExecutionStore(ExecutionStore):
                 keys,
                 {
                     "max_runs": most_runs,
+                    "led": led,
+                    "patience": patient,
                     "max_executions": most_executions,
                     "max_suspects": most_executions if most_suspects is None else _within(most_suspects),
                     "keep": hidden,

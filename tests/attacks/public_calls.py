@@ -116,6 +116,8 @@ RIGHT: Mapping[str, Any] = {
     "serves": EVERYTHING,
     "max_suspects": 1,
     "at": NOON,
+    "leads": [FLEET_RUN],
+    "patience": timedelta(hours=1),
     "request_cancel.run_id": FLEET_RUN,
     "mob_id": "mob",
     "flow_id": "review",

@@ -1,0 +1,170 @@
+"""Which work goes to which worker, and what is told of work that goes to none."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from redis_mob import Fleet, StepContext
+from redis_mob.errors import ValidationError
+from redis_mob.fleet import fleet as fleet_module
+from redis_mob.models.definition import MobDefinition
+from redis_mob.models.run import MobRunStatus
+from redis_mob.storage import MobStorage
+from redis_mob.testing.waiting import LONG, until
+from tests.fleet.flows import FLOW, mob, step
+
+ONE_STEP = mob({"a": step()})
+
+
+async def ended(fleet: Fleet, run_id: str) -> object:
+    async with asyncio.timeout(LONG):
+        run = await fleet.wait(run_id)
+    assert run.status is MobRunStatus.COMPLETED
+    return run.root_step_outputs["a"]["worker-1"]
+
+
+def fleet_of(storage: MobStorage, says: str, definition: MobDefinition = ONE_STEP, release: str | None = None) -> Fleet:
+    return Fleet(storage, definition, {"*": lambda _ctx: says}, release=release)
+
+
+async def test_workers_serve_their_own_mob(storage: MobStorage, other_storage: MobStorage) -> None:
+    shop = fleet_of(storage, "shop")
+    bank = fleet_of(other_storage, "bank", ONE_STEP.model_copy(update={"id": "bank"}))
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        for one in (shop, bank):
+            group.create_task(one.work(stop=stop))
+        for _ in range(10):
+            assert await ended(shop, await shop.start(FLOW)) == "shop"
+            assert await ended(bank, await bank.start(FLOW)) == "bank"
+        stop.set()
+
+
+async def test_a_run_goes_to_workers_of_its_release_and_one_without_to_any(
+    storage: MobStorage, other_storage: MobStorage
+) -> None:
+    old, new = fleet_of(storage, "old", release="1"), fleet_of(other_storage, "new", release="2")
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        for one in (old, new):
+            group.create_task(one.work(stop=stop))
+        said = Counter([await ended(old, await old.start(FLOW, release=release)) for release in ("1", "2") * 5])
+        assert said == {"old": 5, "new": 5}
+        assert await ended(new, await new.start(FLOW)) in ("old", "new")
+        stop.set()
+
+
+async def test_a_definition_goes_to_the_workers_that_have_it_and_is_not_stranded_without_them(
+    storage: MobStorage, other_storage: MobStorage
+) -> None:
+    old = fleet_of(storage, "old")
+    new = fleet_of(other_storage, "new", mob({"a": step(message="another")}))
+    old_stop, new_stop = asyncio.Event(), asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(old.work(stop=old_stop))
+        working = group.create_task(new.work(stop=new_stop))
+        async with storage.executions.listen() as wake_up:
+            while len(await storage.executions.workers()) < 2:
+                await wake_up.wait(1)
+        assert {await ended(new, await new.start(FLOW)) for _ in range(10)} == {"new"}
+        new_stop.set()
+        await working
+        assert await ended(new, await new.start(FLOW)) == "old"
+        old_stop.set()
+
+
+async def test_a_large_run_does_not_keep_a_small_one_waiting(storage: MobStorage) -> None:
+    begun: Counter[str] = Counter()
+
+    async def handler(ctx: StepContext) -> None:
+        begun[ctx.run_id] += 1
+        await asyncio.sleep(0.002)
+
+    fleet = Fleet(storage, ONE_STEP, {"*": handler}, members={"worker": 400})
+    small = Fleet(storage, ONE_STEP, {"*": handler})
+    stop = asyncio.Event()
+    working = asyncio.create_task(fleet.work(4, stop))
+    large_id = await fleet.start(FLOW)
+    await until(lambda: begun[large_id] > 20)
+    await small.wait(await small.start(FLOW))
+    assert begun[large_id] < 400, "the large run was done first"
+    await fleet.cancel(large_id)
+    await fleet.wait(large_id)
+    stop.set()
+    await working
+
+
+async def test_a_limit_of_a_role_holds_over_all_workers(storage: MobStorage, other_storage: MobStorage) -> None:
+    under_way, most = 0, 0
+
+    async def handler(_ctx: StepContext) -> None:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0.005)
+        under_way -= 1
+
+    definition = mob({"a": step()}, limits={"max_concurrency": {"worker": 3}})
+    fleets = [Fleet(one, definition, {"*": handler}, members={"worker": 10}) for one in (storage, other_storage)]
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        for fleet in fleets:
+            group.create_task(fleet.work(stop=stop))
+        async with asyncio.timeout(LONG):
+            for run_id in [await fleet.start(FLOW) for fleet in fleets]:
+                assert (await fleets[0].wait(run_id)).status is MobRunStatus.COMPLETED
+        stop.set()
+    assert most == 3
+
+
+async def test_a_run_that_begins_later_is_pending_until_then_and_may_be_canceled(storage: MobStorage) -> None:
+    fleet = fleet_of(storage, "x")
+    stop = asyncio.Event()
+    working = asyncio.create_task(fleet.work(stop=stop))
+    later = await fleet.start(FLOW, at=datetime.now(UTC) + timedelta(hours=1))
+    soon = await fleet.start(FLOW, at=datetime.now(UTC) + timedelta(milliseconds=50))
+    assert await ended(fleet, soon) == "x"
+    assert await storage.executions.status(later) is MobRunStatus.PENDING
+    assert await fleet.cancel(later)
+    assert (await fleet.wait(later)).status is MobRunStatus.CANCELED
+    stop.set()
+    await working
+
+
+async def test_work_that_no_worker_serves_is_told(
+    storage: MobStorage, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet_module, "UNSERVED_SECONDS", 0.0)
+    fleet = fleet_of(storage, "x")
+    run_id = await fleet.start(FLOW, release="7")
+    assert await fleet.unserved(run_id) == [
+        f"run {run_id} waits for a worker, and none is alive: start one for mob 'mob'"
+    ]
+    stop = asyncio.Event()
+    working = asyncio.create_task(fleet.work(stop=stop))
+    line = (
+        f"run {run_id}: step 'a' waits for a worker that serves role 'worker' of mob 'mob' and release '7'; of 1 "
+        "that are alive none does: start one, or cancel the run"
+    )
+    with caplog.at_level(logging.WARNING, logger="redis_mob"):
+        waiting = asyncio.create_task(fleet.wait(run_id))
+        await until(lambda: line in caplog.messages)
+    assert await fleet.unserved(run_id) == [line]
+    await fleet.cancel(run_id)
+    assert (await waiting).status is MobRunStatus.CANCELED
+    assert await fleet.unserved(run_id) == []
+    assert caplog.messages.count(line) == 1
+    stop.set()
+    await working
+
+
+async def test_a_priority_that_is_none_is_refused(storage: MobStorage) -> None:
+    with pytest.raises(ValidationError, match="priority must be from -63 to 63, not 64"):
+        await fleet_of(storage, "x").start(FLOW, priority=64)
+    with pytest.raises(ValidationError, match="at must be a time with a zone"):
+        await fleet_of(storage, "x").start(FLOW, at=datetime(2026, 1, 1))  # noqa: DTZ001
