@@ -85,7 +85,7 @@ local function take_runs(limit)
   for i = 1, #found, 2 do
     local run_id, at = found[i], tonumber(found[i + 1])
     if #taken >= limit then break end
-    if at % 1 == REPORTED and at + patience > NOW and not leads[run_id] then
+    if at % 1 == REPORTED and at - REPORTED + patience > NOW and not leads[run_id] then
       first_left = first_left or at + patience
     else
       taken[#taken + 1] = run_id

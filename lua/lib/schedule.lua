@@ -59,8 +59,20 @@ local function take_move()
   return { entry = take(), from = take(), to = take(), at = take(), is_limited = take() == '1' }
 end
 
+-- A worker that was let go of while it decided may still commit: what it claims so is handed on at once. `lost` names such
+-- workers behind a 'g'.
+local function is_gone(lost, holder)
+  local id = string.match(holder, '^h(%Z*)')
+  return id and redis.call('HEXISTS', lost, 'g' .. id) == 1
+end
+
+local function hand_on(lost, entry, holder)
+  local id = string.match(holder, '^h(%Z*)')
+  mutate('HSET', lost, entry, 'l ' .. decimal(NOW) .. ' ' .. id .. '\0\n')
+end
+
 local function make_moves(ready, queued, lost, moves)
-  local not_ready, not_queued, times, places = {}, {}, {}, {}
+  local not_ready, not_queued, times, places, handed_on = {}, {}, {}, {}, {}
   for _, move in ipairs(moves) do
     local entry, to = move.entry, move.to
     if move.from ~= '' then
@@ -69,6 +81,10 @@ local function make_moves(ready, queued, lost, moves)
       if move.from ~= 'w' then not_queued[#not_queued + 1] = move.from .. entry end
     end
     local is_held = to ~= '' and to ~= 'w'
+    if is_held and is_gone(lost, to) then
+      handed_on[#handed_on + 1] = move
+      is_held, to, move.at = false, 'w', 0
+    end
     if move.is_limited and not is_held then not_queued[#not_queued + 1] = 'l' .. entry end
     if is_held or to == 'w' and tonumber(move.at) > NOW then times[#times + 1], times[#times + 2] = move.at, entry end
     if is_held then
@@ -81,6 +97,7 @@ local function make_moves(ready, queued, lost, moves)
   in_chunks('ZREM', ready, not_ready)
   in_chunks('ZREM', queued, not_queued)
   in_chunks('HDEL', lost, not_ready)
+  for _, move in ipairs(handed_on) do hand_on(lost, move.entry, move.to) end
   in_chunks('ZADD', ready, times)
   in_chunks('ZADD', queued, scored(places))
 end

@@ -16,6 +16,21 @@ local function workers_change(meta)
   mutate('HSET', meta, 'workers_changed', decimal(renewed_field(meta, 'workers_changed') + 1))
 end
 
+local REMEMBERED_MS = 24 * 3600 * 1000
+
+-- the id of a worker that was lost, for a day: it may still commit what it has decided (see lib/schedule)
+local function remember_gone(lost, id, at)
+  local old = {}
+  for _, field in ipairs(redis.call('HKEYS', lost)) do
+    if string.sub(field, 1, 1) == 'g' then
+      local since = number_in(redis.call('HGET', lost, field) or '')
+      if not since or since < NOW - REMEMBERED_MS then old[#old + 1] = field end
+    end
+  end
+  in_chunks('HDEL', lost, old)
+  mutate('HSET', lost, 'g' .. id, numeral(at))
+end
+
 local function how_lost(is_orderly, flag, suspects, held)
   local was_suspect = flag == 's'
   if is_orderly then return was_suspect and 'p' or 'l' end
@@ -43,6 +58,7 @@ local function let_go(meta, workers, queued, ready, lost, worker, at, is_orderly
   in_chunks('ZREM', ready, entries)
   in_chunks('ZADD', queued, scored(waiting))
   in_chunks('ZREM', queued, gone)
+  if not is_orderly then remember_gone(lost, id or worker, at) end
   mutate('ZREM', workers, worker)
   workers_change(meta)
   return #held

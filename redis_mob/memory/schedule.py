@@ -64,6 +64,8 @@ class Schedule:
         """Those that count against the limits of their roles."""
         self._lost: dict[Entry, Loss] = {}
         self._last: dict[Queue, str] = {}
+        self._gone: set[str] = set()
+        """Workers that were lost: what they still claim is handed on at once."""
 
     @staticmethod
     def entry(mob_id: str, run_id: str, key: ExecutionKey, execution: Execution, launch: RunLaunch) -> Entry:
@@ -80,6 +82,10 @@ class Schedule:
         if execution.status is ExecutionStatus.WAITING:
             self._counted.discard(entry)
             self._wait(entry, execution.due_at, now)
+        elif execution.status is ExecutionStatus.LEASED and lease is not None and lease.owner in self._gone:
+            self._counted.discard(entry)
+            self._lost[entry] = Loss(HowLost.HANDED_BACK, lease.owner, "", now)
+            self._waiting.add(entry)
         elif execution.status is ExecutionStatus.LEASED and lease is not None:
             self._holders[entry] = (lease.owner, execution.suspect)
             deadline = lease.deadline
@@ -100,6 +106,8 @@ class Schedule:
     def leave(self, worker_id: str, now: datetime, *, is_orderly: bool) -> int:
         """Let go of a worker; returns how many executions it held."""
         worker = self.workers.pop(worker_id)
+        if not is_orderly:
+            self._gone.add(worker_id)
         held = [(entry, suspect) for entry, (owner, suspect) in self._holders.items() if owner == worker_id]
         suspects = sum(suspect for _, suspect in held)
         for entry, suspect in held:

@@ -16,6 +16,7 @@ import pytest
 
 import redis_mob
 from redis_mob.connection.failures import CallError, NotSentError
+from redis_mob.fleet.outcome import Failed
 from redis_mob.testing.history import Misfit, RecordedCall
 
 
@@ -41,6 +42,7 @@ SAMPLES: dict[str, Any] = {
     "float | timedelta | None": 2.5,
     "Any": {"kept": [1, "a"]},
     "CallError": CallError("why"),
+    "Failed": Failed("why"),
     "TransportError": NotSentError("why"),
     "Requestable | None": None,
     "Sequence[RecordedCall[C]]": [CALL],

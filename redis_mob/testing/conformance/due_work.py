@@ -286,6 +286,20 @@ class TestWorkers(Guarantee):
         how = {due.key: due.loss and due.loss.how for due in (await _taken(executions)).executions}
         assert how == {suspect: HowLost.ONLY_SUSPECT, other: HowLost.AMONG_OTHERS}
 
+    async def test_what_a_lost_worker_still_claims_is_handed_on_at_once(self, executions: ExecutionStore) -> None:
+        """It has decided before it was let go of, and commits after that."""
+        run = await waiting(executions, ONE_STEP, members=1)
+        [key] = keys_of(await run.view())
+        await executions.join_workers(a_worker("one"), LONG_LEASE)
+        claim = run.claimed(await run.view(), key)
+        await executions.leave_workers("one", is_orderly=False)
+        assert await executions.commit(claim)
+        [due] = (await _taken(executions, max_suspects=0)).executions
+        assert (due.key, due.loss and due.loss.how, due.loss and due.loss.worker) == (key, HowLost.HANDED_BACK, "one")
+        await run.claim(key, owner="two", loss=due.loss)
+        execution = (await run.view()).executions[key]
+        assert (execution.attempt, execution.lost, execution.fencing_token) == (1, 0, 2)
+
     async def test_a_result_that_comes_after_the_loss_and_before_a_takeover_counts(
         self, executions: ExecutionStore
     ) -> None:
