@@ -35,6 +35,7 @@ class Move:
     decide: Decide
     transition: Transition
     claims: ExecutionKey | None = None
+    hands_in: tuple[ExecutionKey, Execution] | None = None
 
 
 @dataclass
@@ -91,7 +92,7 @@ class Interleaving:
         if self.mishaps:
             rare.append(self._jump)
             rare += [partial(self._lose, *held) for held in self.held]
-            rare += [partial(self._crash, self.moves, move) for move in self.moves]
+            rare += [partial(self._crash, move) for move in self.moves]
         return rare
 
     def _look_after_run(self) -> None:
@@ -116,15 +117,20 @@ class Interleaving:
         )
         self._read(claim, claims=key)
 
-    def _read(self, decide: Decide, claims: ExecutionKey | None = None) -> None:
+    def _read(
+        self,
+        decide: Decide,
+        claims: ExecutionKey | None = None,
+        hands_in: tuple[ExecutionKey, Execution] | None = None,
+    ) -> None:
         transition = decide(self.store.load())
         if transition is not None:
-            self.moves.append(Move(decide, transition, claims))
+            self.moves.append(Move(decide, transition, claims, hands_in))
 
     def _commit(self, move: Move) -> None:
         self.moves.remove(move)
         if not self.store.commit(move.transition):
-            self._read(move.decide, move.claims)
+            self._read(move.decide, move.claims, move.hands_in)
             return
         self.store.check()
         execution = move.transition.executions.get(move.claims) if move.claims else None
@@ -141,9 +147,9 @@ class Interleaving:
         outcome = self.handler(execution, iteration)
         of = {"definition": self.definition, "key": key, "outcome": outcome, "token": execution.fencing_token}
         if self.random.random() < self.noted:
-            self._read(partial(engine.report, **of))
+            self._read(partial(engine.report, **of), hands_in=(key, execution))
         else:
-            self._read(partial(engine.settle, **of, random=self.random))
+            self._read(partial(engine.settle, **of, random=self.random), hands_in=(key, execution))
 
     def _hand_back(self, key: ExecutionKey, execution: Execution) -> None:
         """The worker leaves in an orderly way; what its handler still says is refused once another one has begun."""
@@ -161,10 +167,14 @@ class Interleaving:
         if self.store.view.executions.get(key) == execution:
             self.store.lose(key, how)
 
-    def _crash(self, of: list[Any], what: object) -> None:
-        """A worker is lost before it commits."""
+    def _crash(self, move: Move) -> None:
+        """A worker is lost before it commits, and with it what it was about to hand in."""
         self.mishaps -= 1
-        of.remove(what)
+        self.moves.remove(move)
+        if move.hands_in is not None:
+            key, execution = move.hands_in
+            if self.store.view.executions.get(key) == execution:
+                self.store.lose(key)
 
     def _jump(self) -> None:
         self.mishaps -= 1

@@ -42,6 +42,10 @@ class SimulatedStore:
     in_hand: bool = False
     ready: dict[ExecutionKey, datetime] = field(default_factory=dict[ExecutionKey, datetime])
     lost: dict[ExecutionKey, Loss] = field(default_factory=dict[ExecutionKey, Loss])
+    handed_on: set[ExecutionKey] = field(default_factory=set[ExecutionKey])
+    """Executions that were claimed so: a further claim is the same attempt."""
+    gone: set[str] = field(default_factory=set[str])
+    """Workers that were let go of: what they still claim is handed on at once."""
 
     @property
     def executions(self) -> SimulatedStore:
@@ -144,7 +148,11 @@ class SimulatedStore:
         for key, execution in changed.items():
             self.ready.pop(key, None)
             self.lost.pop(key, None)
-            if execution.lease is not None:
+            if execution.lease is not None and execution.lease.owner in self.gone:
+                self.handed_on.add(key)
+                self.lost[key] = Loss(HowLost.HANDED_BACK, execution.lease.owner, "host", self.now)
+                self.ready[key] = self.now
+            elif execution.lease is not None:
                 self.ready[key] = execution.lease.deadline + OVERDUE
             elif execution.status is ExecutionStatus.WAITING:
                 self.ready[key] = execution.due_at

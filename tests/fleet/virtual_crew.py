@@ -284,6 +284,7 @@ class VirtualCrew:
     def _let_go(self, name: str) -> None:
         """The lease of a worker has expired: what it holds waits for others."""
         self.dead.discard(name)
+        self.store.gone.add(name)
         executions = self.store.view.executions.items()
         held = [(key, one) for key, one in executions if one.lease is not None and one.lease.owner == name]
         suspects = sum(one.suspect for _, one in held)
