@@ -4,12 +4,13 @@
 -- Leaves everything as it was.
 
 --- @include lib/counts
+--- @include lib/lexical_order
 
 --- @keys meta queued
 --- @args id
 expect_whole('ZCARD', queued)
 local prefix, found = 'h' .. id .. '\0', {}
-for i, member in ipairs(redis.call('ZRANGE', queued, '[' .. prefix, '[' .. prefix .. '\255', 'BYLEX')) do
+for i, member in ipairs(beginning_with(queued, prefix)) do
   found[i] = string.sub(member, #prefix + 2)
 end
 return found

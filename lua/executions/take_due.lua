@@ -4,10 +4,10 @@
 -- KEYS   due: runs by time; ready, queued: executions (see lib/schedule); turns: from which run of a queue something was
 --        taken last; limits: how many executions of a role may be under way
 -- ARGV   max_runs, max_executions, max_suspects: greatest number of each; led: runs that the caller has decided on last;
---        patience: how long others are left to their leaders when something was reported (ms); keep: how long they are kept from others (ms);
---        known_workers: which change of the workers the caller knows; prefixes: what the queues begin with that the caller
---        serves; roles: those of them that it serves, if any_role is not 1; release: its own; left: definitions that it
---        leaves to others
+--        patience: how long others are left to their leaders when something was reported (ms); keep: how long what is
+--        taken is kept from others (ms); known_workers: which change of the workers the caller knows; prefixes: what the
+--        queues begin with that the caller serves; roles: those of them that it serves, if any_role is not 1; release: its
+--        own; left: definitions that it leaves to others
 -- Reply  {now (ms), when the next run and the next execution is due and the next lease of a worker expires (ms, or '' if
 --        none does), runs, executions, how each was lost ('-' if it was not), whether more wait for the caller}; or, if the
 --        caller does not know the latest, {change of the workers, workers}: then nothing was taken
@@ -120,13 +120,11 @@ end
 local function served(kind)
   local found, rotated = {}, {}
   for _, prefix in ipairs(prefixes) do
-    local from, to = '[' .. kind .. prefix, '[' .. kind .. prefix .. '\255'
-    while true do
-      local member = redis.call('ZRANGE', queued, from, to, 'BYLEX', 'LIMIT', 0, 1)[1]
-      if not member then break end
+    local member = beginning_with(queued, kind .. prefix, 1)[1]
+    while member do
       local one = queue_of(member)
       if one.is_served then found[#found + 1] = one end
-      from = '[' .. kind .. one.queue .. '\255'
+      member = first_behind(queued, kind .. prefix, kind .. one.queue)
     end
   end
   for i = 1, #found do rotated[i] = found[(i + NOW) % #found + 1] end
@@ -146,28 +144,27 @@ local function next_entry(prefix, cursor)
   local first = beginning_with(queued, prefix, 1)[1]
   if not first or cursor == '' then return first end
   local level = string.sub(first, 1, #prefix + RANK)
-  local after = '[' .. level .. cursor .. '\255'
-  return redis.call('ZRANGE', queued, after, '[' .. level .. '\255', 'BYLEX', 'LIMIT', 0, 1)[1] or first
+  return first_behind(queued, level, level .. cursor) or first
 end
 
--- takes from a queue until so many are taken; whether some are left that may be taken
+-- adds entries of a queue to those that are taken, up to a number in all; returns whether more could have been taken
 local function take_from(kind, one, most, taken)
-  local prefix = kind .. one.queue
+  local prefix, before = kind .. one.queue, #taken
   local free, is_limited = room(one)
   local cursor = redis.call('HGET', turns, one.queue) or ''
-  while true do
-    local member = free > 0 and next_entry(prefix, cursor)
-    if not member then return false end
-    if #taken >= most then return true end
+  local member = free > 0 and next_entry(prefix, cursor)
+  while member and #taken < most do
     local entry = string.sub(member, 2)
     mutate('ZREM', queued, member)
     mutate('ZADD', ready, NOW + keep, entry)
     if is_limited then mutate('ZADD', queued, 0, 'l' .. entry) end
     taken[#taken + 1] = entry
     cursor = string.sub(member, #prefix + RANK + 1, #prefix + RANK + RUN)
-    mutate('HSET', turns, one.queue, cursor)
     free = free - 1
+    member = free > 0 and next_entry(prefix, cursor)
   end
+  if #taken > before then mutate('HSET', turns, one.queue, cursor) end
+  return member and true or false
 end
 
 local function take_executions(most)

@@ -7,6 +7,7 @@
 --- @include lib/arguments
 --- @include lib/chunks
 --- @include lib/fleet_clock
+--- @include lib/lexical_order
 --- @include lib/mutate
 
 -- A time that ends in a half is that of a run which a worker has in hand: until then it is not due for others.
@@ -39,11 +40,6 @@ local function set_time(key, time)
   end
 end
 
--- all members of a sorted set in lexical order that begin so, at most so many if a number is given
-local function beginning_with(key, prefix, most)
-  return redis.call('ZRANGE', key, '[' .. prefix, '[' .. prefix .. '\255', 'BYLEX', 'LIMIT', 0, most or -1)
-end
-
 -- to be added to a sorted set in lexical order
 local function scored(members)
   local flat = {}
@@ -59,20 +55,24 @@ local function take_move()
   return { entry = take(), from = take(), to = take(), at = take(), is_limited = take() == '1' }
 end
 
--- A worker that was let go of while it decided may still commit: what it claims so is handed on at once. `lost` names such
--- workers behind a 'g'.
-local function is_gone(lost, holder)
-  local id = string.match(holder, '^h(%Z*)')
-  return id and redis.call('HEXISTS', lost, 'g' .. id) == 1
+-- how an execution was lost, as lib/worker_loss says
+local function loss_record(letter, at, id, host)
+  return letter .. ' ' .. decimal(at) .. ' ' .. id .. '\0' .. host .. '\n'
 end
 
-local function hand_on(lost, entry, holder)
-  local id = string.match(holder, '^h(%Z*)')
-  mutate('HSET', lost, entry, 'l ' .. decimal(NOW) .. ' ' .. id .. '\0\n')
+-- A worker that was let go of while it decided may still commit: what it claims then is handed on at once. `lost` names
+-- such workers behind a 'g'. All that one commit claims is mostly for one worker, which is looked up once.
+local function finder_of_gone(lost)
+  local gone = {}
+  return function(id)
+    if gone[id] == nil then gone[id] = redis.call('HEXISTS', lost, 'g' .. id) == 1 end
+    return gone[id]
+  end
 end
 
 local function make_moves(ready, queued, lost, moves)
   local not_ready, not_queued, times, places, handed_on = {}, {}, {}, {}, {}
+  local is_gone = finder_of_gone(lost)
   for _, move in ipairs(moves) do
     local entry, to = move.entry, move.to
     if move.from ~= '' then
@@ -80,9 +80,10 @@ local function make_moves(ready, queued, lost, moves)
       not_queued[#not_queued + 1], not_queued[#not_queued + 2] = 'w' .. entry, 's' .. entry
       if move.from ~= 'w' then not_queued[#not_queued + 1] = move.from .. entry end
     end
-    local is_held = to ~= '' and to ~= 'w'
-    if is_held and is_gone(lost, to) then
-      handed_on[#handed_on + 1] = move
+    local holder = string.match(to, '^h(%Z*)')
+    local is_held = holder ~= nil
+    if is_held and is_gone(holder) then
+      handed_on[#handed_on + 1], handed_on[#handed_on + 2] = entry, loss_record('l', NOW, holder, '')
       is_held, to, move.at = false, 'w', 0
     end
     if move.is_limited and not is_held then not_queued[#not_queued + 1] = 'l' .. entry end
@@ -97,7 +98,7 @@ local function make_moves(ready, queued, lost, moves)
   in_chunks('ZREM', ready, not_ready)
   in_chunks('ZREM', queued, not_queued)
   in_chunks('HDEL', lost, not_ready)
-  for _, move in ipairs(handed_on) do hand_on(lost, move.entry, move.to) end
+  in_chunks('HSET', lost, handed_on)
   in_chunks('ZADD', ready, times)
   in_chunks('ZADD', queued, scored(places))
 end

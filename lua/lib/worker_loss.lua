@@ -1,7 +1,7 @@
 -- A worker is gone: what it held waits for others. In `lost` stands for each of its executions how it was lost: a letter,
--- the time (ms), the worker, a zero byte, its host and a line feed. The letters: 'a' its worker stopped renewing its lease and held
--- nothing else; 's' it was the only suspect that this worker held; 'n' others may as well have been the cause; 'l' the
--- worker handed it back, 'p' likewise, and it was a suspect from before. All but 'l' are tried again as suspects.
+-- the time (ms), the worker, a zero byte, its host and a line feed. The letters: 'a' its worker stopped renewing its lease
+-- and held nothing else; 's' it was the only suspect that this worker held; 'n' others may as well have been the cause; 'l'
+-- the worker handed it back, 'p' likewise, and it was a suspect from before. All but 'l' are tried again as suspects.
 
 --- @include lib/schedule
 
@@ -40,8 +40,8 @@ end
 
 -- `worker` is a member of `workers`: its id, its host and what it says of itself, with a zero byte between
 local function let_go(meta, workers, queued, ready, lost, worker, at, is_orderly)
-  local id, host = string.match(worker, '^(%Z*)%z(%Z*)')
-  local prefix = 'h' .. (id or worker) .. '\0'
+  local id, host = string.match(worker, '^(%Z*)%z?(%Z*)')
+  local prefix = 'h' .. id .. '\0'
   local held, suspects = beginning_with(queued, prefix), 0
   for _, member in ipairs(held) do
     if string.sub(member, #prefix + 1, #prefix + 1) == 's' then suspects = suspects + 1 end
@@ -52,13 +52,13 @@ local function let_go(meta, workers, queued, ready, lost, worker, at, is_orderly
     local letter = how_lost(is_orderly, string.sub(member, #prefix + 1, #prefix + 1), suspects, #held)
     entries[i], waiting[i] = entry, (letter == 'l' and 'w' or 's') .. entry
     gone[2 * i - 1], gone[2 * i] = member, 'l' .. entry
-    records[2 * i - 1], records[2 * i] = entry, letter .. ' ' .. decimal(at) .. ' ' .. (id or worker) .. '\0' .. (host or '') .. '\n'
+    records[2 * i - 1], records[2 * i] = entry, loss_record(letter, at, id, host)
   end
   in_chunks('HSET', lost, records)
   in_chunks('ZREM', ready, entries)
   in_chunks('ZADD', queued, scored(waiting))
   in_chunks('ZREM', queued, gone)
-  if not is_orderly then remember_gone(lost, id or worker, at) end
+  if not is_orderly then remember_gone(lost, id, at) end
   mutate('ZREM', workers, worker)
   workers_change(meta)
   return #held

@@ -123,7 +123,10 @@ async def _shown_to_the_end(
                 left.cancel()
                 followed.cancel()
                 await asyncio.gather(left, followed, return_exceptions=True)
-        view = await _loaded(storage, run_id)
+        if followed.cancelled():  # the run was left before it was over
+            view = await _loaded(storage, run_id)
+        else:
+            view = followed.result()
         _tell_notes(pool, shown)
         return view
 

@@ -60,7 +60,7 @@ class Calls:
             self._settle()
 
     def close(self) -> None:
-        """End what is left, once the worker is over. A thread that is abandoned ends by itself, or with the program."""
+        """End idle threads and abandoned coroutines; the worker is over. Abandoned threads end with the program."""
         self._threads.close()
         for call in list(self._abandoned.values()):
             call.close()

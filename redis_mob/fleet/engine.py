@@ -147,14 +147,12 @@ def note(
     claimed: list[ExecutionKey] = []
     for key, loss in claims:
         execution = builder.execution(key)
-        is_free = execution is not None and execution.status is ExecutionStatus.WAITING
-        if (
-            execution is not None
-            and loss is not None
-            and was_lost(execution, loss)
-            and not is_convicted(execution, loss)
-        ):
+        if execution is None:
+            is_free = False
+        elif loss is not None and was_lost(execution, loss) and not is_convicted(execution, loss):
             is_free = not _must_end(view) and take_over(builder, key, execution, loss, random)
+        else:
+            is_free = execution.status is ExecutionStatus.WAITING
         if is_free and _give(builder, key, claimant, is_lost=True):
             claimed.append(key)
         else:

@@ -16,7 +16,7 @@ from typing import Any
 
 from redis_mob.errors import MobStoreError
 from redis_mob.fleet.handler_call import CANCELLED_WITHIN, called, outcome_from, outcome_of
-from redis_mob.fleet.isolation import FRAME_LENGTH_BYTES, Isolated
+from redis_mob.fleet.isolation import FRAME_LENGTH_BYTES, Isolated, framed
 from redis_mob.fleet.outcome import MAX_OUTPUT_DEPTH, Failed, Outcome, Succeeded, refused
 from redis_mob.fleet.said import bounded, class_of, text_of
 from redis_mob.fleet.step_context import StepContext
@@ -49,8 +49,7 @@ class Link:
 
     def send(self, message: object) -> None:
         """Send a message to the worker."""
-        data = pickle.dumps(message)
-        self._socket.sendall(len(data).to_bytes(FRAME_LENGTH_BYTES) + data)
+        self._socket.sendall(framed(message))
 
     async def heartbeat(self) -> bool:
         """Let the worker renew its lease; False means that it is lost. Raises MobStoreError as it does there."""

@@ -30,7 +30,7 @@ TERMINATION_SECONDS = 1.0
 """How long a process has between SIGTERM and SIGKILL, and to end by itself once it has told its outcome."""
 
 FRAME_LENGTH_BYTES = 8
-"""Each message between the two processes is its length, in so many bytes, and a pickle."""
+"""A message between the two processes is a pickle behind its length, which takes this many bytes."""
 
 NOT_SENT = ("cancelled", "heartbeat")
 """Fields of the context that the process makes for itself."""
@@ -175,9 +175,14 @@ async def _told(link: socket.socket, order: object, ctx: StepContext) -> Outcome
         writer.close()
 
 
-async def _send(writer: asyncio.StreamWriter, message: object) -> None:
+def framed(message: object) -> bytes:
+    """A message as it is sent to the other process."""
     data = pickle.dumps(message)
-    writer.write(len(data).to_bytes(FRAME_LENGTH_BYTES) + data)
+    return len(data).to_bytes(FRAME_LENGTH_BYTES) + data
+
+
+async def _send(writer: asyncio.StreamWriter, message: object) -> None:
+    writer.write(framed(message))
     await writer.drain()
 
 

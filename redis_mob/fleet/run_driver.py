@@ -199,9 +199,9 @@ class RunDriver:
         begun += self._begun(view, definition, claimed)
         self._leads |= looks
         only_notes = not self._leads and bool(reports or claims)
-        decision = self._noted(view, definition, reports, claims) if only_notes else None
+        decision = self._concluded(view, definition, reports, claims, is_fact=True) if only_notes else None
         if decision is None or (decision.passed_over and is_fresh):
-            decision = self._decided(view, definition, reports, claims)
+            decision = self._concluded(view, definition, reports, claims, is_fact=False)
         self._failed |= {(one.key, one.execution.attempt): one for one in decision.failed}
         transition = decision.transition
         if decision.passed_over and not is_fresh:
@@ -261,30 +261,24 @@ class RunDriver:
             lambda role: services.serves(queue_of(run.mob_id, role, view.launch)),
         )
 
-    def _noted(
-        self, view: RunView, definition: MobDefinition, reports: Sequence[Report], claims: Sequence[Claim]
+    def _concluded(
+        self,
+        view: RunView,
+        definition: MobDefinition,
+        reports: Sequence[Report],
+        claims: Sequence[Claim],
+        *,
+        is_fact: bool,
     ) -> Decision:
-        return note(
+        """What this worker decides, or only notes."""
+        conclude = note if is_fact else decide
+        return conclude(
             view,
             definition,
             reports=reports,
             claims=claims,
             claimant=self._claimant(view),
             random=self._services.random,
-            machine=self._machine_of(view),
-        )
-
-    def _decided(
-        self, view: RunView, definition: MobDefinition, reports: Sequence[Report], claims: Sequence[Claim]
-    ) -> Decision:
-        claimant, random = self._claimant(view), self._services.random
-        return decide(
-            view,
-            definition,
-            reports=reports,
-            claims=claims,
-            claimant=claimant,
-            random=random,
             machine=self._machine_of(view),
         )
 

@@ -25,11 +25,10 @@ def is_to_be_alone(execution: Execution) -> bool:
     return execution.suspect and execution.lost >= MOST_LOST
 
 
-def was_lost(execution: Execution, loss: Loss | None) -> bool:
-    """Whether the worker that holds an execution has lost it."""
+def was_lost(execution: Execution, loss: Loss) -> bool:
+    """Whether the worker that holds an execution is the one that has lost it."""
     lease = execution.lease
-    held = execution.status is ExecutionStatus.LEASED and lease is not None
-    return held and loss is not None and lease is not None and lease.owner == loss.worker
+    return execution.status is ExecutionStatus.LEASED and lease is not None and lease.owner == loss.worker
 
 
 def take_over(builder: TransitionBuilder, key: ExecutionKey, execution: Execution, loss: Loss, random: Random) -> bool:
@@ -58,7 +57,7 @@ def take_over(builder: TransitionBuilder, key: ExecutionKey, execution: Executio
 def is_overdue(builder: TransitionBuilder, execution: Execution) -> bool:
     """Whether a worker that still has its lease has not ended an execution long after its deadline."""
     lease = execution.lease
-    is_held = execution.status is ExecutionStatus.LEASED and lease is not None
+    is_held = execution.status is ExecutionStatus.LEASED
     return is_held and lease is not None and builder.now >= lease.deadline + OVERDUE
 
 

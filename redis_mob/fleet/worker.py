@@ -51,7 +51,7 @@ KNOWN_RUNS = 256
 """Runs that a worker remembers, so that it need not read them again."""
 
 SHARE_OF_OTHERS = 4
-"""Of so many slots one is kept for what the schedule gives out, while something waits there."""
+"""One slot in so many is kept for what the schedule gives out, while something waits there."""
 
 _log = logging.getLogger(__name__)
 
@@ -187,7 +187,7 @@ class Worker:
                     len(self._executing),
                 )
                 await self._give_up(set(self._executing))
-                deadline = None  # what is left are commits, which are bounded
+                deadline = None  # only commits are under way now, and these are bounded
 
     async def _give_up(self, tasks: set[asyncio.Task[None]]) -> None:
         for task in tasks:

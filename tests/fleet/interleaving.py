@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from functools import partial
 from random import Random
 from typing import Any
@@ -81,7 +80,7 @@ class Interleaving:
         if self.store.run_due is not None and self.store.run_due <= now:
             usual.append(self._look_after_run)
         if not usual:
-            return [self._let_time_pass] if self._next_time() is not None else []
+            return [self.store.let_time_pass] if self.store.next_time() is not None else []
         return [*usual * 3, *self._rare()]
 
     def _rare(self) -> list[Callable[[], None]]:
@@ -183,15 +182,6 @@ class Interleaving:
     def _cancel(self) -> None:
         self.cancel = False
         self.store.request_cancel()
-
-    def _next_time(self) -> datetime | None:
-        times = [*self.store.ready.values(), *([] if self.store.run_due is None else [self.store.run_due])]
-        return min(times, default=None)
-
-    def _let_time_pass(self) -> None:
-        following = self._next_time()
-        assert following is not None
-        self.store.now = max(following, self.store.now + timedelta(microseconds=1))
 
 
 def steady(execution: Execution, iteration: int) -> Outcome:

@@ -157,6 +157,17 @@ class SimulatedStore:
             elif execution.status is ExecutionStatus.WAITING:
                 self.ready[key] = execution.due_at
 
+    def next_time(self) -> datetime | None:
+        """When the next thing is due, None if nothing is."""
+        times = [*self.ready.values(), *([] if self.run_due is None else [self.run_due])]
+        return min(times, default=None)
+
+    def let_time_pass(self) -> None:
+        """Until the next thing is due."""
+        following = self.next_time()
+        assert following is not None
+        self.now = max(following, self.now + timedelta(microseconds=1))
+
     def check(self) -> None:
         """What holds after every transition: the run agrees with itself, and no cap is exceeded."""
         run = self.view.run

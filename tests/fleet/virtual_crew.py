@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
 from functools import partial
 from itertools import count
 from random import Random
@@ -121,7 +120,7 @@ class VirtualCrew:
         usual = [move for worker in self.crew for move in self._moves_of(worker)]
         usual += [partial(self._let_go, name) for name in sorted(self.dead)]
         if not usual:
-            return [self._let_time_pass] if self._next_time() is not None else []
+            return [self.store.let_time_pass] if self.store.next_time() is not None else []
         return [*usual * 3, *self._rare()]
 
     def _moves_of(self, worker: VirtualWorker) -> list[Move]:
@@ -176,9 +175,9 @@ class VirtualCrew:
         worker.leads |= looks
         decision = None
         if not worker.leads and (worker.reports or worker.claims):
-            decision = self._noted(worker, view)
+            decision = self._concluded(worker, view, is_fact=True)
         if decision is None or (decision.passed_over and worker.is_fresh):
-            decision = self._decided(worker, view)
+            decision = self._concluded(worker, view, is_fact=False)
         if decision.passed_over and not worker.is_fresh:
             worker.view, worker.tries_again = None, True
             return
@@ -188,18 +187,9 @@ class VirtualCrew:
         if transition is not None:
             worker.pending = Pending(transition, decision.claimed, reports, claims)
 
-    def _noted(self, worker: VirtualWorker, view: RunView) -> Decision:
-        return engine.note(
-            view,
-            self.definition,
-            reports=worker.reports,
-            claims=worker.claims,
-            claimant=worker.claimant(),
-            random=self.random,
-        )
-
-    def _decided(self, worker: VirtualWorker, view: RunView) -> Decision:
-        return engine.decide(
+    def _concluded(self, worker: VirtualWorker, view: RunView, *, is_fact: bool) -> Decision:
+        conclude = engine.note if is_fact else engine.decide
+        return conclude(
             view,
             self.definition,
             reports=worker.reports,
@@ -304,12 +294,3 @@ class VirtualCrew:
 
     def _new_worker(self) -> VirtualWorker:
         return VirtualWorker(f"worker {next(self._names)}", self.slots)
-
-    def _next_time(self) -> datetime | None:
-        times = [*self.store.ready.values(), *([] if self.store.run_due is None else [self.store.run_due])]
-        return min(times, default=None)
-
-    def _let_time_pass(self) -> None:
-        following = self._next_time()
-        assert following is not None
-        self.store.now = max(following, self.store.now + timedelta(microseconds=1))
