@@ -40,7 +40,8 @@ class ExecutionStore(Protocol):
     async def load(self, run_id: str) -> RunView | None:
         """A run with its executions as they were at one moment; None if it does not exist.
 
-        Raises NotFoundError for a run that was not started by a fleet.
+        Raises NotFoundError for a run that was not started by a fleet, SerializationError for one that lacks a part it
+        needs, unless its cancellation was requested (contract: executions-2).
         """
         ...
 

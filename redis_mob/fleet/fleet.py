@@ -186,7 +186,10 @@ class Fleet:
         return await self._storage.executions.request_cancel(run_id)
 
     async def recover(self) -> list[str]:
-        """Mend the runs of this mob that a crash of another engine has left half written; see `recovery.recover`."""
+        """Mend the runs of this mob that a crash of another engine has left half written, and return their ids.
+
+        When that is done, KernelError names those that cannot be mended; see `recovery.recover`.
+        """
         storage = self._storage
         return await recover(self._definition, storage.events, storage.runs, storage.executions)
 

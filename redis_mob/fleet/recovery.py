@@ -6,7 +6,7 @@ The fleet commits each transition as a whole, so that its own runs never need th
 from __future__ import annotations
 
 from redis_mob.contracts import ExecutionStore, MobEventStore, MobRunStore
-from redis_mob.errors import NotFoundError
+from redis_mob.errors import KernelError, NotFoundError, SerializationError, shown
 from redis_mob.fleet.run_end import terminal_event
 from redis_mob.kernel.repair import repair, repaired_run
 from redis_mob.models.definition import MobDefinition
@@ -14,6 +14,9 @@ from redis_mob.models.events import NewMobEvent
 from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.run import MobRun
 from redis_mob.models.transition import Transition
+
+MOST_NAMED = 10
+"""Runs that cannot be mended which the error names."""
 
 
 async def recover(
@@ -23,15 +26,28 @@ async def recover(
 
     A run that is over and never said so gets its terminal event, by its stored status (contract: engine-33). An active
     run that was started by a fleet gets its lists and counters right and becomes due (contract: kernel-46). Doing it
-    again, or in two processes at once, is harmless. Raises KernelError naming a run that cannot be repaired.
+    again, or in two processes at once, is harmless. When all others are mended, KernelError names those that cannot be
+    repaired, or are damaged.
     """
     mended: list[str] = []
+    errors: list[KernelError | SerializationError] = []
     for run in await runs.list_runs(definition.id):
         flow = definition.flows.get(run.flow_id)
         if flow is None:
             continue
-        if await (_tell_end(events, run, flow) if run.status.is_terminal else _repair(executions, run.run_id, flow)):
-            mended.append(run.run_id)
+        mend = _tell_end(events, run, flow) if run.status.is_terminal else _repair(executions, run.run_id, flow)
+        try:
+            if await mend:
+                mended.append(run.run_id)
+        except (KernelError, SerializationError) as error:
+            errors.append(error)
+    if errors:
+        named = [str(error) for error in errors[:MOST_NAMED]]
+        more = [f"and {len(errors) - MOST_NAMED} more"] if len(errors) > MOST_NAMED else []
+        raise KernelError(
+            f"mob {shown(definition.id)}: mended {len(mended)} runs, could not mend {len(errors)}: "
+            + "; ".join([*named, *more])
+        ) from errors[0]
     return mended
 
 

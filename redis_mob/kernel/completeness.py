@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from redis_mob.errors import shown
+from redis_mob.errors import SerializationError, shown
 from redis_mob.kernel.seeds import loop_instance_id, root_frame_id
 from redis_mob.models.base import SortedDict
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus
@@ -26,9 +26,19 @@ def missing_part(run: MobRun, executions: Mapping[ExecutionKey, Execution]) -> t
     return next(_missing(run, executions), None)
 
 
-def without_frames(run: MobRun) -> MobRun:
-    """The run as if it had no frames and loops: it can still be canceled, whichever of them are missing."""
-    return run.model_copy(update={"frames": SortedDict(), "loops": SortedDict()})
+def drivable(run: MobRun, executions: Mapping[ExecutionKey, Execution], *, cancel_requested: bool) -> MobRun:
+    """The run as a fleet may go on with it: as it is, if it has all that it needs.
+
+    One that lacks something can still be canceled. When that was asked for, it has no frames and loops here, whichever
+    of them are missing. Else SerializationError is raised, which names what is missing.
+    """
+    lost = missing_part(run, executions)
+    if lost is None:
+        return run
+    part, what = lost
+    if not cancel_requested:
+        raise SerializationError(f"run {run.run_id}: {part} is damaged: {what}; the run can only be canceled")
+    return run if part == "executions" else run.model_copy(update={"frames": SortedDict(), "loops": SortedDict()})
 
 
 def _missing(run: MobRun, executions: Mapping[ExecutionKey, Execution]) -> Iterator[tuple[str, str]]:

@@ -31,6 +31,7 @@ from redis_mob.codec.schedule import worker_id as checked_worker_id
 from redis_mob.codec.transitions import check_transition, require_encodable
 from redis_mob.contracts import ExecutionStore, WakeUp
 from redis_mob.errors import NotFoundError, shortened
+from redis_mob.kernel.completeness import drivable
 from redis_mob.memory import run_changes as changes
 from redis_mob.memory.namespace import Access, Namespace
 from redis_mob.memory.run_lookup import existing_run, run_key
@@ -84,11 +85,13 @@ class MemoryExecutionStore(ExecutionStore):
         if run_id not in content.launches:
             raise NotFoundError(f"run {run_id} was not started by a fleet; nothing drives it")
         launch, launched_at = content.launches[run_id]
+        executions = {key: changes.copied(one) for key, one in content.executions.get(run_id, {}).items()}
+        cancel_requested = run_id in content.cancel_requested
         return RunView(
-            run=changes.copied(run),
+            run=drivable(changes.copied(run), executions, cancel_requested=cancel_requested),
             launch=changes.copied(launch),
-            executions={key: changes.copied(one) for key, one in content.executions.get(run_id, {}).items()},
-            cancel_requested=run_id in content.cancel_requested,
+            executions=executions,
+            cancel_requested=cancel_requested,
             launched_at=launched_at,
             now=content.clock.now(),
             version=content.decisions[run_id],

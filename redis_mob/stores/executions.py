@@ -36,7 +36,7 @@ from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.replies import Reply, won
 from redis_mob.contracts import ExecutionStore, WakeUp
 from redis_mob.errors import NotFoundError, SerializationError, shortened
-from redis_mob.kernel.completeness import missing_part, without_frames
+from redis_mob.kernel.completeness import drivable
 from redis_mob.models.base import canonical_run_id
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import EVERYTHING, Execution, ExecutionKey, RunLaunch, Serves
@@ -112,13 +112,8 @@ class RedisExecutionStore(ExecutionStore):
         if launch is None:
             raise NotFoundError(f"run {run_id} was not started by a fleet; nothing drives it")
         decoded, cancel_requested = codec.decode_executions(run_id, executions), b"cancel_requested_at" in parts.head
-        if lost := missing_part(run, decoded):
-            part, what = lost
-            if not cancel_requested:
-                raise SerializationError(f"run {run_id}: {part} is damaged: {what}; the run can only be canceled")
-            run = without_frames(run) if part != "executions" else run
         return RunView(
-            run=run,
+            run=drivable(run, decoded, cancel_requested=cancel_requested),
             launch=codec.decode_launch(run_id, launch),
             executions=decoded,
             cancel_requested=cancel_requested,

@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
+import pytest
+
+from redis_mob.errors import KernelError
 from redis_mob.fleet.fleet import Fleet
+from redis_mob.fleet.recovery import MOST_NAMED
 from redis_mob.fleet.step_context import Handler
 from redis_mob.kernel.actions import CreateRootFrame, StartRun
 from redis_mob.kernel.draft import Draft
@@ -78,14 +82,9 @@ async def test_case_139_a_completed_run_is_left_alone(storage: MobStorage) -> No
 
 async def test_an_active_run_is_repaired_and_goes_on(storage: MobStorage) -> None:
     """The root frame was stored, and the process died before it was listed as ready (contract: kernel-46)."""
-    fleet, flow = fleet_of(storage), DEFINITION.flows[FLOW]
+    fleet = fleet_of(storage)
     run_id = await fleet.start(FLOW)
-    view = await loaded(storage, run_id)
-    draft = Draft(FlowMachine.from_run(view.run, flow))
-    StartRun().apply(draft, flow)
-    CreateRootFrame().apply(draft, flow)
-    split = Transition(before=view, run=repaired_run(view.run, draft), inputs=draft.inputs)
-    assert await storage.executions.commit(split)
+    await begin(storage, run_id, StartRun(), CreateRootFrame(), logged=2)
     assert reconcile((await loaded(storage, run_id)).run)
 
     assert await fleet.recover() == [run_id]
@@ -94,6 +93,45 @@ async def test_an_active_run_is_repaired_and_goes_on(storage: MobStorage) -> Non
         run = await fleet.wait(run_id)
     assert run.status is MobRunStatus.COMPLETED
     assert reconcile(run) == ()
+
+
+async def begin(storage: MobStorage, run_id: str, *actions: StartRun | CreateRootFrame, logged: int) -> None:
+    """Commit these actions to a run that is pending, and only so many of their inputs."""
+    flow, view = DEFINITION.flows[FLOW], await loaded(storage, run_id)
+    draft = Draft(FlowMachine.from_run(view.run, flow))
+    for action in actions:
+        action.apply(draft, flow)
+    split = Transition(before=view, run=repaired_run(view.run, draft), inputs=draft.inputs[:logged])
+    assert await storage.executions.commit(split)
+
+
+async def test_runs_that_cannot_be_mended_are_told_when_the_others_are(storage: MobStorage) -> None:
+    fleet = fleet_of(storage)
+    damaged, unlike, split, whole = [await fleet.start(FLOW) for _ in range(4)]
+    await begin(storage, damaged, StartRun(), logged=1)
+    await begin(storage, unlike, StartRun(), CreateRootFrame(), logged=1)
+    await begin(storage, split, StartRun(), CreateRootFrame(), logged=2)
+
+    with pytest.raises(KernelError) as told:
+        await fleet.recover()
+    assert "mended 1 runs, could not mend 2: " in str(told.value)
+    assert f"run {damaged}: frames is damaged: the root frame" in str(told.value)
+    assert f"run {unlike} cannot be repaired" in str(told.value)
+    assert split not in str(told.value)
+    assert reconcile((await loaded(storage, split)).run) == ()
+    for run_id in (damaged, unlike):
+        assert await fleet.cancel(run_id)
+    async with at_work(storage, HANDLERS), asyncio.timeout(LONG):
+        ended = {run_id: (await fleet.wait(run_id)).status for run_id in (damaged, split, whole)}
+    assert ended == {damaged: "canceled", split: "completed", whole: "completed"}
+
+
+async def test_no_more_runs_are_named_than_can_be_read(storage: MobStorage) -> None:
+    for _ in range(MOST_NAMED + 2):
+        await begin(storage, await fleet_of(storage).start(FLOW), StartRun(), logged=1)
+    with pytest.raises(KernelError, match=r"; and 2 more$") as told:
+        await fleet_of(storage).recover()
+    assert str(told.value).count("is damaged") == MOST_NAMED
 
 
 async def test_a_run_that_no_fleet_started_is_left_alone(storage: MobStorage) -> None:

@@ -10,7 +10,10 @@ from uuid import uuid4
 import pytest
 
 from redis_mob.contracts import ExecutionStore, MobRunStore
-from redis_mob.errors import NotFoundError
+from redis_mob.errors import NotFoundError, SerializationError
+from redis_mob.kernel.actions import StartRun
+from redis_mob.kernel.draft import Draft
+from redis_mob.kernel.machine import FlowMachine
 from redis_mob.models import MobRunStatus
 from redis_mob.models.execution import Execution
 from redis_mob.models.transition import Transition
@@ -63,6 +66,18 @@ class TestFleetRuns(Guarantee):
         await runs.create_run(created)
         assert await executions.start_run(*pending(ONE_STEP, run_id=created.run_id), ONE_STEP) is False
         assert await runs.get_run(created.run_id) == created
+
+    async def test_a_running_run_without_its_root_frame_can_only_be_canceled(self, executions: ExecutionStore) -> None:
+        run = await launched(executions, ONE_STEP)
+        view, flow = await run.view(), ONE_STEP.flows[FLOW]
+        draft = Draft(FlowMachine.from_run(view.run, flow))
+        StartRun().apply(draft, flow)
+        begun = Transition(before=view, run=draft.machine.stored_in(view.run), inputs=draft.inputs)
+        assert await executions.commit(begun) is True
+        with pytest.raises(SerializationError, match="root frame"):
+            await executions.load(run.run_id)
+        assert await executions.request_cancel(run.run_id) is True
+        assert (await run.view()).cancel_requested
 
     async def test_of_many_who_start_one_run_one_wins(self, open_stores: Opener) -> None:
         stores = await _several(open_stores)
