@@ -25,6 +25,7 @@ from redis_mob.errors import MobStoreError, NotFoundError, ReadFailedError, Stor
 from redis_mob.fleet.calls import max_orphaned_turns
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import Handler
+from redis_mob.fleet.unserved import UnservedNews
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.transition import RunView
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
@@ -113,7 +114,7 @@ async def _shown_to_the_end(
         if view.run.status.is_terminal:
             return view
         async with WorkerPool(orders, order.workers, shown.output, partial(_let_go, storage)) as pool:
-            followed = asyncio.ensure_future(_followed(storage, run_id, pool, shown))
+            followed = asyncio.ensure_future(_followed(storage, fleet, run_id, pool, shown))
             left = asyncio.ensure_future(_left(pool, run_id, interrupts.leave_run, shown))
             try:
                 guards = (pool.lost(), _cancelled(fleet, run_id, interrupts.cancel_run, shown))
@@ -131,8 +132,9 @@ async def _shown_to_the_end(
         return view
 
 
-async def _followed(storage: MobStorage, run_id: str, pool: WorkerPool, shown: Display) -> RunView:
-    """Show the run as it changes, until it is over."""
+async def _followed(storage: MobStorage, fleet: Fleet, run_id: str, pool: WorkerPool, shown: Display) -> RunView:
+    """Show the run as it changes, and work of it that no worker serves, until it is over."""
+    unserved = UnservedNews(partial(fleet.unserved, run_id))
     async with storage.executions.listen(run_id) as wake_up:
         while True:
             view = await _loaded(storage, run_id)
@@ -142,6 +144,9 @@ async def _followed(storage: MobStorage, run_id: str, pool: WorkerPool, shown: D
             shown.show(view, pool.alive)
             if view.run.status.is_terminal:
                 return view
+            with suppress(ReadFailedError, NotFoundError):  # loading it again says so
+                for line in await unserved.since():
+                    shown.note(line)
             await asyncio.sleep(LOOK_PAUSE)
             await wake_up.wait(SWEEP_SECONDS)
 

@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
@@ -18,7 +19,7 @@ from redis_mob.fleet.lease import DEFAULT_LEASE, checked_lease
 from redis_mob.fleet.recovery import recover
 from redis_mob.fleet.schemas import read_schemas
 from redis_mob.fleet.step_context import Handler, handler_for
-from redis_mob.fleet.unserved import unserved_work
+from redis_mob.fleet.unserved import UnservedNews, unserved_work
 from redis_mob.fleet.worker import Worker
 from redis_mob.kernel.validation import require_valid
 from redis_mob.models.base import SortedDict, check_value, json_text
@@ -28,9 +29,6 @@ from redis_mob.models.flow_spec import FlowSpec, OutputFormat
 from redis_mob.models.run import MobRun
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 from redis_mob.storage import MobStorage
-
-UNSERVED_SECONDS = 5.0
-"""After how long a caller that waits for a run first looks whether workers serve it."""
 
 DRAIN_TIMEOUT = timedelta(seconds=25)
 """How long a worker that is to stop lets its executions come to their end: less than orchestrators give a process."""
@@ -148,9 +146,7 @@ class Fleet:
 
         Raises NotFoundError if it does not exist.
         """
-        loop = asyncio.get_running_loop()
-        pause, told = UNSERVED_SECONDS, set[str]()
-        look_at = loop.time() + pause
+        unserved = UnservedNews(partial(self.unserved, run_id))
         async with self._storage.executions.listen(run_id) as wake_up:
             while True:
                 status = await self._storage.executions.status(run_id)
@@ -159,14 +155,8 @@ class Fleet:
                 if status.is_terminal and (run := await self._storage.runs.get_run(run_id)) is not None:
                     return run
                 await wake_up.wait(SWEEP_SECONDS)
-                if loop.time() >= look_at:
-                    # ever more seldom, because it reads the whole run
-                    pause *= 2
-                    look_at = loop.time() + pause
-                    for line in await self.unserved(run_id):
-                        if line not in told:
-                            told.add(line)
-                            _log.warning(line)
+                for line in await unserved.since():
+                    _log.warning(line)
 
     async def unserved(self, run_id: str) -> list[str]:
         """What of a run waits for a worker that does not exist, and what to do: a sentence for each queue, or none.

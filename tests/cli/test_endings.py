@@ -53,6 +53,24 @@ def test_sigterm_leaves_the_run_to_the_next_start_with_its_key(project: Path) ->
     assert json.loads(ended.out)["outputs"] == {"work": {"clerk-1": 1}}
 
 
+def test_work_that_no_worker_serves_is_told_until_the_run_is_canceled(project: Path) -> None:
+    """The run is found by its key, and asks for workers of another release than those that are started here."""
+    told = project / "told"
+    with server() as url, told.open("w") as stderr:
+        options = ("--json", "--url", url, "--idempotency-key", "k", "--drain-timeout", "0")
+        with started(project, "wait_for_the_word", *options, "--release", "old") as command:
+            wait_until((project / "begun").exists)
+            command.signal(signal.SIGTERM)
+            command.end()
+        with started(project, "wait_for_the_word", *options, "--release", "new", stderr=stderr) as command:
+            wait_until(lambda: "start one, or cancel the run" in told.read_text())
+            command.signal(signal.SIGINT)
+            ended = command.end()
+    assert json.loads(ended.out)["status"] == "canceled"
+    waits = "step 'work' waits for a worker that serves role 'clerk' of mob 'office' and release 'old'; of 1"
+    assert told.read_text().count(waits) == 1
+
+
 def test_after_sigterm_a_step_under_way_has_time_to_end(project: Path) -> None:
     told = project / "told"
     with server() as url, told.open("w") as stderr:

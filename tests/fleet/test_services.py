@@ -11,7 +11,7 @@ import pytest
 
 from redis_mob import Fleet, StepContext
 from redis_mob.errors import ValidationError
-from redis_mob.fleet import fleet as fleet_module
+from redis_mob.fleet import unserved as unserved_module
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.run import MobRunStatus
 from redis_mob.storage import MobStorage
@@ -139,7 +139,7 @@ async def test_a_run_that_begins_later_is_pending_until_then_and_may_be_canceled
 async def test_work_that_no_worker_serves_is_told(
     storage: MobStorage, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fleet_module, "UNSERVED_SECONDS", 0.0)
+    monkeypatch.setattr(unserved_module, "UNSERVED_SECONDS", 0.0)
     fleet = fleet_of(storage, "x")
     run_id = await fleet.start(FLOW, release="7")
     assert await fleet.unserved(run_id) == [
@@ -161,6 +161,25 @@ async def test_work_that_no_worker_serves_is_told(
     assert caplog.messages.count(line) == 1
     stop.set()
     await working
+
+
+async def test_what_a_worker_held_that_is_gone_waits_for_one_too(storage: MobStorage) -> None:
+    is_begun = asyncio.Event()
+
+    async def hang(_ctx: StepContext) -> None:
+        is_begun.set()
+        await asyncio.Event().wait()
+
+    old = Fleet(storage, ONE_STEP, {"*": hang}, release="old")
+    run_id = await old.start(FLOW, release="old")
+    stop, no_time = asyncio.Event(), timedelta()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(old.work(stop=stop, drain_timeout=no_time))
+        await is_begun.wait()
+        assert await old.unserved(run_id) == []
+        stop.set()
+    [line] = await old.unserved(run_id)
+    assert "step 'a' waits for a worker that serves role 'worker' of mob 'mob' and release 'old'; of 0" in line
 
 
 async def test_a_priority_that_is_none_is_refused(storage: MobStorage) -> None:
