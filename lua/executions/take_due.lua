@@ -147,7 +147,8 @@ local function next_entry(prefix, cursor)
   return first_behind(queued, level, level .. cursor) or first
 end
 
--- adds entries of a queue to those that are taken, up to a number in all; returns whether more could have been taken
+-- adds entries of a queue to those that are taken, up to a number in all; returns whether more could have been taken, and
+-- whether the queue is empty
 local function take_from(kind, one, most, taken)
   local prefix, before = kind .. one.queue, #taken
   local free, is_limited = room(one)
@@ -164,7 +165,8 @@ local function take_from(kind, one, most, taken)
     member = free > 0 and next_entry(prefix, cursor)
   end
   if #taken > before then mutate('HSET', turns, one.queue, cursor) end
-  return member and true or false
+  if free > 0 then return member ~= nil, member == nil end
+  return false, beginning_with(queued, prefix, 1)[1] == nil
 end
 
 local function take_executions(most)
@@ -177,8 +179,8 @@ local function take_executions(most)
     if #taken < most then take_from('w', one, math.min(most, #taken + share), taken) end
   end
   for _, one in ipairs(waiting) do
-    local more = take_from('w', one, most, taken)
-    if not more then mutate('HDEL', turns, one.queue) end
+    local more, is_empty = take_from('w', one, most, taken)
+    if is_empty then mutate('HDEL', turns, one.queue) end
     waits = waits or more
   end
   for _, entry in ipairs(suspects) do taken[#taken + 1] = entry end

@@ -152,6 +152,19 @@ class TestDueWork(Guarantee):
         rest = await _taken(executions, max_executions=10)
         assert ({due.run_id for due in rest.executions}, rest.more) == ({large.run_id}, True)
 
+    async def test_each_run_gets_its_turn_where_a_role_has_a_limit(self, executions: ExecutionStore) -> None:
+        limit = {"worker": 1}
+        runs = [await started(executions, ONE_STEP, members=3, max_concurrency=limit) for _ in range(3)]
+        served: list[str] = []
+        for _ in range(9):
+            [due] = (await _taken(executions)).executions
+            served.append(due.run_id)
+            run = next(run for run in runs if run.run_id == due.run_id)
+            await run.claim(due.key)
+            await run.settle(due.key)
+        order = sorted(run.run_id for run in runs)
+        assert served == order * 3
+
     async def test_no_more_of_a_role_is_under_way_than_its_limit(self, executions: ExecutionStore) -> None:
         limit = {"worker": 2}
         first = await started(executions, ONE_STEP, members=2, max_concurrency=limit)
