@@ -173,6 +173,7 @@ class Stage:
         run_id = await fleet.start(FLOW, {}, idempotency_key="the only one")
         if self.scenario.ask is not None:
             await self.scenario.ask(fleet, run_id, self.world)
+        await fleet.unserved(run_id)  # as those who wait do after some seconds
         return await fleet.wait(run_id)
 
     async def survive_worker(self, death: Death, concurrency: int, *, in_company: bool) -> Process:

@@ -10,10 +10,12 @@ import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import Enum
 from functools import partial
 from typing import Any, cast
 
+from redis_mob.models.worker import WorkerRecord
 from redis_mob.storage import MobStorage
 
 
@@ -36,6 +38,9 @@ class Death:
         return f"call {self.number} of {self.method or 'any method'}, {self.side.value}"
 
 
+RENEWED_AFTER = 6
+"""After how many calls a process renews its lease. The thread that does so goes by time, of which too little passes."""
+
 NEVER = Death(0, Side.BEFORE)
 """That of a process that is treated like those that die, and does not."""
 
@@ -50,6 +55,10 @@ class Process:
         self.ids: set[str] = set()
         """Under which ids it was known as a worker."""
         self.died = asyncio.Event()
+        self.died_of: str | None = None
+        """The method of the call that it died of."""
+        self.shall_renew = asyncio.Event()
+        """It has made some calls since it renewed its lease."""
 
     def go_on(self) -> None:
         """Raises CancelledError in a process that is dead: the task that asks goes no further."""
@@ -60,12 +69,14 @@ class Process:
         """Let a call happen, unless the process dies of it."""
         self.go_on()
         self.calls.append(method)
+        if len(self.calls) % RENEWED_AFTER == 0:
+            self.shall_renew.set()
         sides = self._dies_at(method)
         if Side.BEFORE in sides:
-            self._die()
+            self._die(method)
         reply = await happen()
         if Side.AFTER in sides:
-            self._die()
+            self._die(method)
         self.go_on()  # it may have died of another call meanwhile
         return reply
 
@@ -76,7 +87,8 @@ class Process:
         is_here = number == self.death.number and self.death.method in (None, method)
         return {self.death.side} if is_here else set()
 
-    def _die(self) -> None:
+    def _die(self, method: str) -> None:
+        self.died_of = method
         self.died.set()
         self.go_on()
 
@@ -108,4 +120,26 @@ class _Double:
         async with AsyncExitStack() as stack:
             # A dead process leaves it too: all that goes then would have gone with the process. So ends the thread that
             # renews its lease.
-            yield await self._process.call(name, partial(stack.enter_async_context, method(*args, **more)))
+            entered = await self._process.call(name, partial(stack.enter_async_context, method(*args, **more)))
+            if name == "keep_alive":
+                await stack.enter_async_context(self._renewing(*args))
+            yield entered
+
+    @asynccontextmanager
+    async def _renewing(
+        self, worker: WorkerRecord, lease: timedelta, on_loss: Callable[[], None]
+    ) -> AsyncGenerator[None]:
+        renewing = asyncio.create_task(self._renew(worker, lease, on_loss))
+        try:
+            yield
+        finally:
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
+
+    async def _renew(self, worker: WorkerRecord, lease: timedelta, on_loss: Callable[[], None]) -> None:
+        is_held = True
+        while is_held:
+            await self._process.shall_renew.wait()
+            self._process.shall_renew.clear()
+            is_held = await self._call("renew_worker", self._subject.renew_worker, worker, lease)
+        on_loss()
