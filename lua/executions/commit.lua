@@ -52,7 +52,8 @@ read_clock(meta)
 append_events(log, new_events)
 append_events(log, absent)
 write_all(run, run_change)
-if next_status ~= expected_status then set_status(run, next_status) end
+-- by the clock by which the run was launched, or it could be over before that
+if next_status ~= expected_status then set_status(run, next_status, numeral(fleet_now(meta))) end
 write_all(frames, frame_changes)
 write_all(loops, loop_changes)
 write_all(executions, execution_changes)

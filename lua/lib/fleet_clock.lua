@@ -1,6 +1,7 @@
 -- The time of the fleet: the server's clock, but never earlier than it was. When the clock is set back, or a failover leads
 -- to a host whose clock is behind, all delays and leases would last that much longer; so the difference is added from then
--- on (see lib/clock_keeping). A field that cannot be read counts as 0, and is set again.
+-- on (see lib/clock_keeping). A field that cannot be read counts as 0, and is set again. It measures; events tell the time of
+-- the server (decision 0022).
 
 --- @include lib/clock
 --- @include lib/counters

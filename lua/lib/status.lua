@@ -10,9 +10,10 @@ local function may_change(run, index, expected)
   return status == expected and not TERMINAL[status]
 end
 
-local function set_status(key, status)
+-- `at` is the time of completion, as lib/counters marks numbers; the server's time if it is not given
+local function set_status(key, status, at)
   mutate('HSET', key, 'status', status)
   if TERMINAL[status] then
-    mutate('HSETNX', key, 'completed_at', numeral_now())
+    mutate('HSETNX', key, 'completed_at', at or numeral_now())
   end
 end

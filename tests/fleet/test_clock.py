@@ -1,0 +1,43 @@
+"""The clock of a server is set back by an hour while a namespace is in use."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from redis_mob.connection.calls.client import Client
+from redis_mob.connection.calls.keys import Keys
+from redis_mob.storage import MobStorage
+from redis_mob.testing.conformance.due_work import LONG_LEASE
+from tests.fleet.flows import mob, step
+from tests.fleet.working import loaded, run_flow
+
+HOUR = timedelta(hours=1)
+
+
+async def set_back(connection: Client, keys: Keys, storage: MobStorage) -> None:
+    """Note an hour more than the clock shows, as if it had shown that before."""
+    seconds, _ = await connection.router.request("TIME")
+    await connection.router.request("HSET", keys.meta, "clock_ms", (int(seconds) + HOUR.seconds) * 1000)
+    await storage.executions.take_due(max_runs=0, max_executions=0, keep=LONG_LEASE)
+
+
+async def test_a_run_is_not_over_before_it_was_launched(
+    server_url: str, connection: Client, keys: Keys, storage: MobStorage
+) -> None:
+    await set_back(connection, keys, storage)
+    run = await run_flow(storage, mob({"a": step()}), lambda _ctx: 1)
+    view = await loaded(storage, run.run_id)
+    assert run.completed_at is not None
+    assert view.launched_at <= run.completed_at <= view.now
+    assert all(view.launched_at <= row.timestamp <= view.now for row in run.step_ledger)
+
+
+async def test_events_tell_the_time_of_the_server(
+    server_url: str, connection: Client, keys: Keys, storage: MobStorage
+) -> None:
+    await set_back(connection, keys, storage)
+    run = await run_flow(storage, mob({"a": step()}), lambda _ctx: 1)
+    view = await loaded(storage, run.run_id)
+    events = await storage.events.replay_all()
+    assert all(event.timestamp < view.launched_at - HOUR / 2 for event in events)
+    assert await storage.events.prune(older_than=view.launched_at - HOUR / 2, structural=True) == len(events)
