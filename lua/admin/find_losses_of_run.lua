@@ -1,7 +1,7 @@
 -- What the keys of a run have lost.
 --
--- Reply  {{key, what is wrong with it} of each, parts: if a fleet must go on with the run, the parts of the run as get_run
---        gives them, and its executions}
+-- Reply  {{key, what is wrong with it} of each, parts: if a fleet must go on with the run, the parts of its core (see
+--        lib/run_parts), and its executions}
 -- Leaves everything as it was.
 
 --- @include lib/losses_of_run
@@ -10,8 +10,6 @@
 find_losses()
 local parts = {}
 if must_go_on() then
-  local sizes = { redis.call('HLEN', index) }
-  parts = { read_run(run, frames, loops, outputs, steps, step_outputs, failures, iterations, inputs, sizes),
-    fields(executions) }
+  parts = { read_core(run, frames, loops, outputs, failures, index), fields(executions) }
 end
 return { losses, parts }

@@ -10,5 +10,4 @@
 --- @keys run frames loops outputs steps step_outputs failures iterations inputs index
 if not run_exists(run, index) then return nil end
 
-local sizes = { redis.call('HLEN', index) }
-return read_run(run, frames, loops, outputs, steps, step_outputs, failures, iterations, inputs, sizes)
+return read_run(run, frames, loops, outputs, steps, step_outputs, failures, iterations, inputs, index)

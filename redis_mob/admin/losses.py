@@ -14,7 +14,7 @@ from typing import Any
 
 from redis_mob.codec.executions import decode_executions
 from redis_mob.codec.hashes import as_mapping
-from redis_mob.codec.runs import COUNTED, decode_run, run_id_of_place, run_parts
+from redis_mob.codec.runs import COUNTED, core_parts, decode_core, run_id_of_place
 from redis_mob.connection.calls.client import NAMESPACE_SCHEMA, Client, connect
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.tokens import TokenKey
@@ -132,10 +132,10 @@ async def _look_in_run(client: Client, keys: Keys, run_id: str) -> tuple[list[Lo
 
 def _missing(run: str, run_id: str, parts: Sequence[Sequence[bytes]], executions: Sequence[bytes]) -> list[Loss]:
     """What a run that is under way cannot go on without; what cannot be read at all is no such thing."""
-    whole = run_parts(parts)
-    uncounted = whole._replace(head={name: value for name, value in whole.head.items() if name != COUNTED})
+    core = core_parts(parts)
+    uncounted = core._replace(head={name: value for name, value in core.head.items() if name != COUNTED})
     try:
-        lacks = missing_part(decode_run(run_id, uncounted), decode_executions(run_id, as_mapping(executions)))
+        lacks = missing_part(decode_core(run_id, uncounted), decode_executions(run_id, as_mapping(executions)))
     except SerializationError:
         return []
     if lacks is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
@@ -19,12 +18,12 @@ from redis_mob.codec.inputs import decode_inputs, encode_inputs
 from redis_mob.codec.packing import UNPACK_ERRORS, Argument, pack, unpack
 from redis_mob.codec.snapshots import decode
 from redis_mob.errors import InternalError, SerializationError, shown
-from redis_mob.models.authority import FlowAuthorityInput
 from redis_mob.models.base import SortedDict, canonical_run_id
 from redis_mob.models.flow import FlowFrameState, FlowRunState, FrameSnapshot, LoopIterationState, LoopSnapshot
 from redis_mob.models.run import MobRun, MobRunStatus
 
 K = TypeVar("K", FlowFrameState, LoopIterationState)
+P = TypeVar("P")
 
 _HEAD_CHECKS = field_checks(
     MobRun,
@@ -131,50 +130,79 @@ def _index(run: MobRun) -> dict[bytes, int]:
     return index
 
 
-class RunParts(NamedTuple):
-    """What the keys of one run hold, in the order of `encode_run` without the index."""
+class CoreParts(NamedTuple):
+    """What the keys of the core of a run hold: of what decisions look at (see `MobRun.core`)."""
 
     head: Mapping[bytes, bytes]
     frames: Mapping[bytes, bytes]
     loops: Mapping[bytes, bytes]
     outputs: Mapping[bytes, bytes]
-    steps: Sequence[bytes]
-    step_outputs: Mapping[bytes, bytes]
     failures: Sequence[bytes]
-    iterations: Sequence[bytes]
-    authority: Sequence[bytes]
     index_size: int
 
 
-def run_parts(reply: Sequence[Sequence[bytes]]) -> RunParts:
-    """The parts of a run from the reply of a script that reads it."""
-    head, frames, loops, outputs, steps, step_outputs, failures, iterations, authority, sizes = reply
-    return RunParts(
-        as_mapping(head),
-        as_mapping(frames),
-        as_mapping(loops),
-        as_mapping(outputs),
-        steps,
-        as_mapping(step_outputs),
-        failures,
-        iterations,
-        authority,
-        int(sizes[0]),
+class RunParts(NamedTuple):
+    """What the keys of a whole run hold: those of its core, and those that only grow."""
+
+    core: CoreParts
+    steps: Sequence[bytes]
+    step_outputs: Mapping[bytes, bytes]
+    iterations: Sequence[bytes]
+    authority: Sequence[bytes]
+
+
+def core_parts(reply: Sequence[Sequence[bytes]]) -> CoreParts:
+    """The parts of the core of a run from the reply of a script that reads it."""
+    head, frames, loops, outputs, failures, sizes = reply
+    return CoreParts(
+        as_mapping(head), as_mapping(frames), as_mapping(loops), as_mapping(outputs), failures, int(sizes[0])
     )
+
+
+def run_parts(reply: Sequence[Sequence[bytes]]) -> RunParts:
+    """The parts of a whole run from the reply of a script that reads it: in the order of `encode_run`."""
+    head, frames, loops, outputs, steps, step_outputs, failures, iterations, authority, sizes = reply
+    core = core_parts((head, frames, loops, outputs, failures, sizes))
+    return RunParts(core, steps, as_mapping(step_outputs), iterations, authority)
+
+
+def decode_core(run_id: str, parts: CoreParts) -> MobRun:
+    """The core of the run whose keys hold these parts.
+
+    Raises SerializationError naming the run and the part that is damaged.
+    """
+    _check_core(run_id, parts)
+    return MobRun.model_construct(run_id=run_id, step_ledger=(), **_read(run_id, parts, _CORE_READERS))
 
 
 def decode_run(run_id: str, parts: RunParts) -> MobRun:
     """The run whose keys hold these parts. Raises SerializationError naming the run and the part that is damaged."""
-    _check_counts(run_id, parts)
-    fields: dict[str, Any] = {"run_id": run_id}
-    readers: Mapping[str, Callable[[RunParts], Any]] = {**_READERS, "flow_authority_inputs": partial(_inputs, run_id)}
+    _check_core(run_id, parts.core)
+    for name, part in (
+        ("steps", parts.steps),
+        ("step_outputs", parts.step_outputs),
+        ("iterations", parts.iterations),
+        ("inputs", parts.authority),
+    ):
+        check_count(run_id, parts.core.head, name, len(part))
+    readers: Mapping[str, Callable[[RunParts], Any]] = {
+        "step_ledger": lambda parts: ledgers.decode_step_rows(parts.steps, parts.step_outputs),
+        "loop_iteration_ledger": lambda parts: ledgers.decode_iteration_rows(parts.iterations),
+        "flow_authority_inputs": lambda parts: decode_inputs(run_id, parts.authority),
+    }
+    core, rest = _read(run_id, parts.core, _CORE_READERS), _read(run_id, parts, readers)
+    return MobRun.model_construct(run_id=run_id, **core, **rest)
+
+
+def _read(run_id: str, parts: P, readers: Mapping[str, Callable[[P], Any]]) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
     for name, read in readers.items():
         try:
             value: Any = read(parts)
         except (*UNPACK_ERRORS, ValidationError, OverflowError, SerializationError) as error:
             raise SerializationError(f"run {run_id}: {name} cannot be read: {error}") from error
         fields.update(value if name in _SEVERAL else {name: value})
-    return MobRun.model_construct(**fields)
+    return fields
 
 
 def check_count(run_id: str, head: Mapping[bytes, bytes], part: str, found: int) -> None:
@@ -188,7 +216,7 @@ def check_count(run_id: str, head: Mapping[bytes, bytes], part: str, found: int)
         raise SerializationError(f"run {run_id}: {part} is damaged: {found} of {int(counted)} records are there")
 
 
-def _check_counts(run_id: str, parts: RunParts) -> None:
+def _check_core(run_id: str, parts: CoreParts) -> None:
     head = parts.head
     check_count(run_id, head, "run", sum(not field.startswith(_COUNT) for field in head))
     check_count(run_id, head, "index", parts.index_size)
@@ -196,16 +224,12 @@ def _check_counts(run_id: str, parts: RunParts) -> None:
         ("frames", parts.frames),
         ("loops", parts.loops),
         ("outputs", parts.outputs),
-        ("steps", parts.steps),
-        ("step_outputs", parts.step_outputs),
         ("failures", parts.failures),
-        ("iterations", parts.iterations),
-        ("inputs", parts.authority),
     ):
         check_count(run_id, head, name, len(part))
 
 
-def _head(parts: RunParts) -> dict[str, Any]:
+def _head(parts: CoreParts) -> dict[str, Any]:
     head = RunHead(*unpack(parts.head[b"head"]))
     completed_at = parts.head.get(b"completed_at")
     return {
@@ -218,13 +242,13 @@ def _head(parts: RunParts) -> dict[str, Any]:
     }
 
 
-def _flow_state(parts: RunParts) -> FlowRunState:
+def _flow_state(parts: CoreParts) -> FlowRunState:
     prefix = changes.FLOW_GROUP
     groups = {field.removeprefix(prefix): data for field, data in parts.head.items() if field.startswith(prefix)}
     return decode(FlowRunState, groups, parts.head[changes.FLOW_DIGEST])
 
 
-def _outputs(parts: RunParts) -> dict[str, Any]:
+def _outputs(parts: CoreParts) -> dict[str, Any]:
     root, loops = ledgers.decode_outputs(parts.outputs)
     return {"root_step_outputs": root, "loop_iteration_outputs": loops}
 
@@ -241,32 +265,26 @@ def _kernel_states(model: type[K], stored: Mapping[bytes, bytes]) -> dict[str, K
     return {name: decode(model, groups[name], digests[name]) for name in groups.keys() | digests.keys()}
 
 
-def _frames(parts: RunParts) -> SortedDict[FrameSnapshot]:
+def _frames(parts: CoreParts) -> SortedDict[FrameSnapshot]:
     states = _kernel_states(FlowFrameState, parts.frames)
     return SortedDict({name: FrameSnapshot.model_construct(kernel_state=state) for name, state in states.items()})
 
 
-def _loops(parts: RunParts) -> SortedDict[LoopSnapshot]:
+def _loops(parts: CoreParts) -> SortedDict[LoopSnapshot]:
     states = _kernel_states(LoopIterationState, parts.loops)
     return SortedDict({name: LoopSnapshot.model_construct(kernel_state=state) for name, state in states.items()})
 
 
-def _inputs(run_id: str, parts: RunParts) -> tuple[FlowAuthorityInput, ...]:
-    return decode_inputs(run_id, parts.authority)
-
-
-_READERS: Mapping[str, Callable[[RunParts], Any]] = {
+_CORE_READERS: Mapping[str, Callable[[CoreParts], Any]] = {
     "head": _head,
     "flow_state": _flow_state,
     "activation_params": lambda parts: ledgers.decode_json(parts.head[b"params"]),
     "frames": _frames,
     "loops": _loops,
     "outputs": _outputs,
-    "step_ledger": lambda parts: ledgers.decode_step_rows(parts.steps, parts.step_outputs),
     "failure_ledger": lambda parts: ledgers.decode_failure_rows(parts.failures),
-    "loop_iteration_ledger": lambda parts: ledgers.decode_iteration_rows(parts.iterations),
 }
-"""How each part becomes a field of a run, but for the authority inputs: these are packed with the id of the run."""
+"""How each part of the core becomes a field of a run."""
 
 _SEVERAL = ("head", "outputs")
 """Parts that become several fields."""

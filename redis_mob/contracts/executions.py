@@ -38,8 +38,10 @@ class ExecutionStore(Protocol):
         ...
 
     async def load(self, run_id: str) -> RunView | None:
-        """A run with its executions as they were at one moment; None if it does not exist.
+        """The core of a run with its executions as they were at one moment; None if it does not exist.
 
+        The core is what decisions look at. The step ledger, the ledger of loop iterations and the authority inputs are
+        not read: they are empty in the run of the view, and `MobRunStore.get_run` gives them.
         Raises NotFoundError for a run that was not started by a fleet, SerializationError for one that lacks a part it
         needs, unless its cancellation was requested (contract: executions-2).
         """

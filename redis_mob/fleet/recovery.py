@@ -5,6 +5,8 @@ The fleet commits each transition as a whole, so that its own runs never need th
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from redis_mob.contracts import ExecutionStore, MobEventStore, MobRunStore
 from redis_mob.errors import KernelError, NotFoundError, SerializationError, shown
 from redis_mob.fleet.run_end import terminal_event
@@ -35,7 +37,8 @@ async def recover(
         flow = definition.flows.get(run.flow_id)
         if flow is None:
             continue
-        mend = _tell_end(events, run, flow) if run.status.is_terminal else _repair(executions, run.run_id, flow)
+        is_over = run.status.is_terminal
+        mend = _tell_end(events, run, flow) if is_over else _repair(runs, executions, run.run_id, flow)
         try:
             if await mend:
                 mended.append(run.run_id)
@@ -56,19 +59,23 @@ async def _tell_end(events: MobEventStore, run: MobRun, flow: FlowSpec) -> bool:
     return await events.append_terminal_event_if_absent(NewMobEvent(mob_id=run.mob_id, kind=kind)) is not None
 
 
-async def _repair(executions: ExecutionStore, run_id: str, flow: FlowSpec) -> bool:
+async def _repair(runs: MobRunStore, executions: ExecutionStore, run_id: str, flow: FlowSpec) -> bool:
     while True:
         try:
             view = await executions.load(run_id)
         except NotFoundError:
             # No fleet started this run: its members and definition are unknown, so that no worker could go on with it.
             return False
-        if view is None or view.run.status.is_terminal:
+        # The log of inputs is not in the core of a run, so that the run is read whole. A decision between the two reads
+        # raises the version, which makes the commit a lost one.
+        run = await runs.get_run(run_id)
+        if view is None or run is None or run.status.is_terminal:
             return False
-        draft = repair(view.run, flow)
-        after = repaired_run(view.run, draft)
-        if after == view.run:
+        draft = repair(run, flow)
+        after = repaired_run(run, draft)
+        if after == run:
             return False
         # A lost compare means that a worker, or another recovery, has changed the run: it is read and judged again.
-        if await executions.commit(Transition(before=view, run=after, inputs=draft.inputs, look_again_at=view.now)):
+        before = replace(view, run=run)
+        if await executions.commit(Transition(before=before, run=after, inputs=draft.inputs, look_again_at=view.now)):
             return True

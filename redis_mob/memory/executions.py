@@ -88,7 +88,7 @@ class MemoryExecutionStore(ExecutionStore):
         executions = {key: changes.copied(one) for key, one in content.executions.get(run_id, {}).items()}
         cancel_requested = run_id in content.cancel_requested
         return RunView(
-            run=drivable(changes.copied(run), executions, cancel_requested=cancel_requested),
+            run=drivable(changes.copied(run.core()), executions, cancel_requested=cancel_requested),
             launch=changes.copied(launch),
             executions=executions,
             cancel_requested=cancel_requested,

@@ -142,6 +142,13 @@ class MobRun(Model):
             flow_authority_inputs=(RunFlow(payload=seed),),
         )
 
+    def core(self) -> MobRun:
+        """This run without its step ledger, its ledger of loop iterations and its authority inputs.
+
+        Decisions look at nothing of these. They grow with each commit, and are most of a large run.
+        """
+        return self.model_copy(update={"step_ledger": (), "loop_iteration_ledger": (), "flow_authority_inputs": ()})
+
     def with_output(self, step_id: str, output: Any, loop_context: tuple[str, int] | None) -> MobRun:
         """This run with the output of a step in the root frame, or of one in (loop id, iteration).
 

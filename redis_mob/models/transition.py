@@ -19,9 +19,10 @@ from redis_mob.models.run import FailureLedgerEntry, LoopIterationLedgerEntry, M
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A run with its executions, read at one moment; `launched_at` and `now` are the server's times of its start and
-    of reading.
+    """The core of a run with its executions, read at one moment; `launched_at` and `now` are the server's times of its
+    start and of reading.
 
+    `run` has none of the rows of the step and iteration ledgers, and no authority inputs (see `MobRun.core`).
     `version` counts the decisions on the run, `reports` the outcomes that were reported without one.
     """
 
@@ -79,10 +80,7 @@ class Transition:
     by: str = ""
 
     def after(self) -> RunView:
-        """The run as it is once this has happened, for further decisions.
-
-        It has no new rows of the step and iteration ledgers, and no new inputs: no decision looks at these.
-        """
+        """The core of the run as it is once this has happened, for further decisions."""
         before = self.before
         failures = (*before.run.failure_ledger, *self.failure_rows)
         return replace(

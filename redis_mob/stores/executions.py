@@ -26,7 +26,7 @@ from redis_mob.codec.documents import decode_decimal, decode_time
 from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.inputs import encode_inputs
 from redis_mob.codec.packing import Argument
-from redis_mob.codec.runs import check_count, decode_run, encode_run, place_prefix, run_parts
+from redis_mob.codec.runs import check_count, core_parts, decode_core, encode_run, place_prefix
 from redis_mob.codec.schedule import decode_due, decode_entry, decode_worker, encode_worker
 from redis_mob.codec.schedule import worker_id as checked_worker_id
 from redis_mob.codec.transitions import check_transition
@@ -100,13 +100,13 @@ class RedisExecutionStore(ExecutionStore):
     async def load(self, run_id: str) -> RunView | None:
         keys = self._keys.run(run_id)
         reply = await self._client.read(
-            "executions/load", [*keys.parts, keys.index, keys.executions, self._keys.meta], []
+            "executions/load", [*keys.core, keys.index, keys.executions, self._keys.meta], []
         )
         if reply is None:
             return None
         run_id = canonical_run_id(run_id)
-        parts = run_parts(reply[1])
-        run, executions = decode_run(run_id, parts), as_mapping(reply[2])
+        parts = core_parts(reply[1])
+        run, executions = decode_core(run_id, parts), as_mapping(reply[2])
         check_count(run_id, parts.head, "executions", len(executions))
         launch = parts.head.get(b"launch")
         if launch is None:

@@ -105,7 +105,7 @@ async def fill(storage: MobStorage) -> FullNamespace:
         waiting_run.run_id,
         ended,
         (view.launch.definition, encode_definition(ONE_STEP)[0]),
-        transitions._full(view)[0],
+        transitions._full(view),
     )
 
 

@@ -11,7 +11,16 @@ import pytest
 from redis_mob.codec.changes import FLOW_DIGEST, Argument
 from redis_mob.codec.ledgers import length_field, microseconds, step_row
 from redis_mob.codec.packing import pack, unpack
-from redis_mob.codec.runs import RunParts, decode_run, encode_run, place_prefix, run_id_of_place, run_parts
+from redis_mob.codec.runs import (
+    CoreParts,
+    RunParts,
+    decode_core,
+    decode_run,
+    encode_run,
+    place_prefix,
+    run_id_of_place,
+    run_parts,
+)
 from redis_mob.errors import SerializationError
 from redis_mob.models import MobRun, StepRunStatus
 from redis_mob.models.authority import FLOW_AUTHORITY_INPUT
@@ -37,6 +46,18 @@ def stored(run: MobRun) -> RunParts:
     """The parts as the server returns them: everything is bytes."""
     *parts, index = encode_run(run)
     return run_parts([*(list(map(as_bytes, part)) for part in parts), [b"%d" % (len(index) // 2)]])
+
+
+def content_of(parts: RunParts, part: str) -> Any:
+    """What is in a part, in the core or beside it."""
+    return getattr(parts.core if part in CoreParts._fields else parts, part)
+
+
+def with_part(parts: RunParts, part: str, content: Any) -> RunParts:
+    """The parts with another content of one."""
+    if part in CoreParts._fields:
+        return parts._replace(core=parts.core._replace(**{part: content}))
+    return parts._replace(**{part: content})
 
 
 def as_bytes(argument: Argument) -> bytes:
@@ -74,6 +95,14 @@ def test_a_full_run_round_trips_with_the_order_of_its_outputs() -> None:
     assert list(back.root_step_outputs) == ["z", "a"]
 
 
+def test_the_core_of_a_run_is_read_without_its_ledgers_and_inputs() -> None:
+    core = decode_core(FULL.run_id, stored(FULL).core)
+    assert core == FULL.core()
+    assert (core.step_ledger, core.loop_iteration_ledger, core.flow_authority_inputs) == ((), (), ())
+    kept = {"step_ledger": FULL.step_ledger, "loop_iteration_ledger": FULL.loop_iteration_ledger}
+    assert core.model_copy(update={**kept, "flow_authority_inputs": FULL.flow_authority_inputs}) == FULL
+
+
 def test_the_rows_and_inputs_of_an_older_release_are_read() -> None:
     """It wrote statuses as texts, and each input as JSON text (decision 0021)."""
     steps = [
@@ -105,14 +134,14 @@ NEEDED = [
     ("head", b"flow:plan", "flow_state"),
     ("head", b"flow:0", "flow_state"),
     ("head", b"flow:scheduler", "flow_state"),
-    *[("frames", field, "frames") for field in stored(FULL).frames],
-    *[("loops", field, "loops") for field in stored(FULL).loops],
+    *[("frames", field, "frames") for field in stored(FULL).core.frames],
+    *[("loops", field, "loops") for field in stored(FULL).core.loops],
     ("outputs", length_field("refine"), "outputs"),
 ]
 """Fields without which a run cannot be read, and the part that they belong to."""
 
 OPTIONAL = [
-    *[("outputs", field, "outputs") for field in stored(FULL).outputs],
+    *[("outputs", field, "outputs") for field in stored(FULL).core.outputs],
     ("step_outputs", b"1", "step_ledger"),
     ("head", b"completed_at", "head"),
 ]
@@ -122,14 +151,15 @@ OPTIONAL = [
 @pytest.mark.parametrize(("part", "field", "named"), [*NEEDED, *OPTIONAL])
 def test_a_damaged_field_is_named(part: str, field: bytes, named: str) -> None:
     parts = stored(FULL)
-    _assert_damage_is_named(parts._replace(**{part: {**getattr(parts, part), field: NO_BYTES_OF_OURS}}), named)
+    content = {**content_of(parts, part), field: NO_BYTES_OF_OURS}
+    _assert_damage_is_named(with_part(parts, part, content), named)
 
 
 @pytest.mark.parametrize(("part", "field", "named"), NEEDED)
 def test_a_missing_field_is_named(part: str, field: bytes, named: str) -> None:
     parts = stored(FULL)
-    content = {name: value for name, value in getattr(parts, part).items() if name != field}
-    _assert_damage_is_named(parts._replace(**{part: content}), named)
+    content = {name: value for name, value in content_of(parts, part).items() if name != field}
+    _assert_damage_is_named(with_part(parts, part, content), named)
 
 
 @pytest.mark.parametrize(
@@ -143,9 +173,9 @@ def test_a_missing_field_is_named(part: str, field: bytes, named: str) -> None:
 )
 def test_a_damaged_row_is_named(part: str, named: str) -> None:
     parts = stored(FULL)
-    rows: Sequence[bytes] = getattr(parts, part)
-    _assert_damage_is_named(parts._replace(**{part: [NO_BYTES_OF_OURS, *rows[1:]]}), named)
-    _assert_damage_is_named(parts._replace(**{part: [rows[0][:-1], *rows[1:]]}), named)
+    rows: Sequence[bytes] = content_of(parts, part)
+    _assert_damage_is_named(with_part(parts, part, [NO_BYTES_OF_OURS, *rows[1:]]), named)
+    _assert_damage_is_named(with_part(parts, part, [rows[0][:-1], *rows[1:]]), named)
 
 
 def _assert_damage_is_named(parts: RunParts, named: str) -> None:
@@ -153,13 +183,13 @@ def _assert_damage_is_named(parts: RunParts, named: str) -> None:
         decode_run(FULL.run_id, parts)
 
 
-@pytest.mark.parametrize("field", stored(FULL).frames)
+@pytest.mark.parametrize("field", stored(FULL).core.frames)
 def test_every_flipped_bit_of_a_frame_is_found(field: bytes) -> None:
     parts = stored(FULL)
-    data = parts.frames[field]
+    data = parts.core.frames[field]
     for place in range(len(data)):
         flipped = data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
-        _assert_damage_is_named(parts._replace(frames={**parts.frames, field: flipped}), "frames")
+        _assert_damage_is_named(with_part(parts, "frames", {**parts.core.frames, field: flipped}), "frames")
 
 
 def test_places_hold_the_run_id_and_tell_mobs_and_flows_apart() -> None:

@@ -234,7 +234,7 @@ class Stage:
         """What must hold in the end."""
         view = await self.view()
         assert view is not None
-        assert view.run == run
+        assert view.run == run.core()
         assert reconcile(run) == ()
         self.scenario.check(run)
         await check_told_once(self.storage, run)

@@ -64,8 +64,9 @@ class SimulatedStore:
         return True
 
     def load(self) -> RunView:
-        """The run as it is now; its executions come in an order that means nothing."""
-        return replace(self.view, executions=dict(reversed(list(self.view.executions.items()))), now=self.now)
+        """The core of the run as it is now; its executions come in an order that means nothing."""
+        executions = dict(reversed(list(self.view.executions.items())))
+        return replace(self.view, run=self.view.run.core(), executions=executions, now=self.now)
 
     def request_cancel(self) -> bool:
         if self.view.run.status.is_terminal:

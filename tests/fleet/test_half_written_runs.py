@@ -30,7 +30,7 @@ from redis_mob.storage import MobStorage
 from redis_mob.testing.waiting import LONG
 from tests.fleet.flows import FLOW, loop, mob, node, step
 from tests.fleet.simulation import told
-from tests.fleet.working import at_work, loaded
+from tests.fleet.working import at_work, loaded, whole
 
 DEFINITION = mob(
     {"a": step(), "b": step(), "c": step(), "d": step()},
@@ -76,19 +76,19 @@ class Cut(NamedTuple):
     last: FlowAuthorityInput
 
 
-def cuts(whole: Transition) -> Iterator[Cut]:
+def cuts(move: Transition) -> Iterator[Cut]:
     """A transition as an engine leaves it that dies after one of its inputs, before it tells of it.
 
     What was recorded of executions is there; those of steps that have not begun are not.
     """
-    before = whole.before
+    before = move.before
     machine = FlowMachine.from_run(before.run, DEFINITION.flows[FLOW])
-    for number, last in enumerate(whole.inputs, 1):
+    for number, last in enumerate(move.inputs, 1):
         machine = apply(machine, last)
         run = machine.stored_in(before.run)
         begun = {
             key: execution
-            for key, execution in whole.executions.items()
+            for key, execution in move.executions.items()
             if key.frame_id in run.frames
             and run.frames[key.frame_id].kernel_state.node_status[key.node_id]
             not in (NodeStatus.PENDING, NodeStatus.READY)
@@ -97,8 +97,8 @@ def cuts(whole: Transition) -> Iterator[Cut]:
             before=before,
             run=run,
             executions=begun,
-            inputs=whole.inputs[:number],
-            outputs=tuple(one for one in whole.outputs if _has_ended(run, one.step_id)),
+            inputs=move.inputs[:number],
+            outputs=tuple(one for one in move.outputs if _has_ended(run, one.step_id)),
             look_again_at=before.now,
         )
         yield Cut(transition, last)
@@ -125,12 +125,18 @@ def is_possible(cut: Cut) -> bool:
     return is_whole and all(_has_ended(run, key.node_id) for key in ended)
 
 
-async def stopped_where(storage: MobStorage, is_it: Callable[[Cut], bool]) -> tuple[str, Cut | None]:
-    """A run that has stopped at the first place that is it; None and a run that is over if there is none."""
+async def stopped_where(
+    storage: MobStorage, is_it: Callable[[Cut, tuple[FlowAuthorityInput, ...]], bool]
+) -> tuple[str, Cut | None]:
+    """A run that has stopped at the first place that is it; None and a run that is over if there is none.
+
+    `is_it` is given the inputs before the transition too.
+    """
     run_id = await fleet_of(storage).start(FLOW)
-    while (whole := next_move(await loaded(storage, run_id))) is not None:
-        cut = next((cut for cut in cuts(whole) if is_possible(cut) and is_it(cut)), None)
-        assert await storage.executions.commit(cut.transition if cut else whole)
+    while (move := next_move(await loaded(storage, run_id))) is not None:
+        before = (await whole(storage, run_id)).flow_authority_inputs
+        cut = next((cut for cut in cuts(move) if is_possible(cut) and is_it(cut, before)), None)
+        assert await storage.executions.commit(cut.transition if cut else move)
         if cut is not None:
             return run_id, cut
     return run_id, None
@@ -139,10 +145,10 @@ async def stopped_where(storage: MobStorage, is_it: Callable[[Cut], bool]) -> tu
 async def check_mended(storage: MobStorage, run_id: str) -> None:
     """A half-written run is consistent once it was recovered, and ends by any worker."""
     fleet = fleet_of(storage)
-    was_consistent = reconcile((await loaded(storage, run_id)).run) == ()
+    was_consistent = reconcile(await whole(storage, run_id)) == ()
     was_over = (await loaded(storage, run_id)).run.status.is_terminal
     assert await fleet.recover() == ([run_id] if was_over or not was_consistent else [])
-    assert reconcile((await loaded(storage, run_id)).run) == ()
+    assert reconcile(await whole(storage, run_id)) == ()
     assert await fleet.recover() == []
     async with at_work(storage, HANDLERS), asyncio.timeout(LONG):
         run = await fleet.wait(run_id)
@@ -164,7 +170,7 @@ async def test_a_run_is_mended_that_stopped_between_any_two_inputs(url: str) -> 
     while True:
         places = count()
         async with MobStorage.open(url, namespace=f"test-{uuid4().hex}") as storage:
-            run_id, cut = await stopped_where(storage, lambda _: next(places) == number)  # noqa: B023
+            run_id, cut = await stopped_where(storage, lambda _cut, _before: next(places) == number)  # noqa: B023
             if cut is None:
                 break
             try:
@@ -200,8 +206,8 @@ STATES = {
 
 @pytest.mark.parametrize("state", STATES)
 async def test_a_run_is_mended_that_is(storage: MobStorage, state: str) -> None:
-    def is_it(cut: Cut) -> bool:
-        log = [*cut.transition.before.run.flow_authority_inputs, *cut.transition.inputs]
+    def is_it(cut: Cut, before: tuple[FlowAuthorityInput, ...]) -> bool:
+        log = [*before, *cut.transition.inputs]
         return [said(one) for one in log][-len(STATES[state]) :] == STATES[state]
 
     run_id, cut = await stopped_where(storage, is_it)
@@ -230,9 +236,9 @@ async def test_a_run_that_was_stored_and_nothing_else_is_driven_from_there(stora
 
 async def test_a_run_that_was_started_and_has_no_frame_can_be_canceled(storage: MobStorage) -> None:
     run_id = await fleet_of(storage).start(FLOW)
-    whole = next_move(await loaded(storage, run_id))
-    assert whole is not None
-    first = next(cuts(whole))
+    move = next_move(await loaded(storage, run_id))
+    assert move is not None
+    first = next(cuts(move))
     assert said(first.last) == "StartRun"
     assert await storage.executions.commit(first.transition)
     assert await fleet_of(storage).cancel(run_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from itertools import count
 
 import pytest
 
@@ -19,11 +20,11 @@ from redis_mob.kernel.repair import repaired_run
 from redis_mob.models.events import MobEvent
 from redis_mob.models.flow_events import FlowCompleted, FlowFailed
 from redis_mob.models.run import FailureLedgerEntry, MobRun, MobRunStatus
-from redis_mob.models.transition import Transition
+from redis_mob.models.transition import RunView, Transition
 from redis_mob.storage import MobStorage
 from redis_mob.testing.waiting import LONG
 from tests.fleet.flows import FLOW, mob, step
-from tests.fleet.working import at_work, loaded, run_flow
+from tests.fleet.working import at_work, loaded, run_flow, whole
 
 DEFINITION = mob({"a": step(), "b": step("a")})
 HANDLERS: Mapping[str, Handler] = {"*": lambda ctx: ctx.step_id}
@@ -80,15 +81,39 @@ async def test_case_139_a_completed_run_is_left_alone(storage: MobStorage) -> No
     assert await storage.events.latest_cursor() == before
 
 
-async def test_an_active_run_is_repaired_and_goes_on(storage: MobStorage) -> None:
-    """The root frame was stored, and the process died before it was listed as ready (contract: kernel-46)."""
-    fleet = fleet_of(storage)
-    run_id = await fleet.start(FLOW)
+async def half_written(storage: MobStorage) -> str:
+    """A run whose root frame was stored, and whose process died before it was listed as ready."""
+    run_id = await fleet_of(storage).start(FLOW)
     await begin(storage, run_id, StartRun(), CreateRootFrame(), logged=2)
-    assert reconcile((await loaded(storage, run_id)).run)
+    assert reconcile(await whole(storage, run_id))
+    return run_id
 
+
+async def test_a_decision_between_the_two_reads_of_a_run_makes_it_be_read_again(
+    storage: MobStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id, load, reads = await half_written(storage), storage.executions.load, count(1)
+
+    async def decided_after(run_id: str) -> RunView | None:
+        view = await load(run_id)
+        if next(reads) == 1:
+            assert view is not None
+            assert await storage.executions.commit(Transition(before=view, run=view.run))
+        return view
+
+    monkeypatch.setattr(storage.executions, "load", decided_after)
+    assert await fleet_of(storage).recover() == [run_id]
+    assert next(reads) == 3
+    monkeypatch.undo()
+    assert (await loaded(storage, run_id)).version == 3
+    assert reconcile(await whole(storage, run_id)) == ()
+
+
+async def test_an_active_run_is_repaired_and_goes_on(storage: MobStorage) -> None:
+    """The steps that were ready are dispatched (contract: kernel-46)."""
+    fleet, run_id = fleet_of(storage), await half_written(storage)
     assert await fleet.recover() == [run_id]
-    assert reconcile((await loaded(storage, run_id)).run) == ()
+    assert reconcile(await whole(storage, run_id)) == ()
     async with at_work(storage, HANDLERS), asyncio.timeout(LONG):
         run = await fleet.wait(run_id)
     assert run.status is MobRunStatus.COMPLETED
@@ -107,7 +132,7 @@ async def begin(storage: MobStorage, run_id: str, *actions: StartRun | CreateRoo
 
 async def test_runs_that_cannot_be_mended_are_told_when_the_others_are(storage: MobStorage) -> None:
     fleet = fleet_of(storage)
-    damaged, unlike, split, whole = [await fleet.start(FLOW) for _ in range(4)]
+    damaged, unlike, split, sound = [await fleet.start(FLOW) for _ in range(4)]
     await begin(storage, damaged, StartRun(), logged=1)
     await begin(storage, unlike, StartRun(), CreateRootFrame(), logged=1)
     await begin(storage, split, StartRun(), CreateRootFrame(), logged=2)
@@ -118,12 +143,12 @@ async def test_runs_that_cannot_be_mended_are_told_when_the_others_are(storage: 
     assert f"run {damaged}: frames is damaged: the root frame" in str(told.value)
     assert f"run {unlike} cannot be repaired" in str(told.value)
     assert split not in str(told.value)
-    assert reconcile((await loaded(storage, split)).run) == ()
+    assert reconcile(await whole(storage, split)) == ()
     for run_id in (damaged, unlike):
         assert await fleet.cancel(run_id)
     async with at_work(storage, HANDLERS), asyncio.timeout(LONG):
-        ended = {run_id: (await fleet.wait(run_id)).status for run_id in (damaged, split, whole)}
-    assert ended == {damaged: "canceled", split: "completed", whole: "completed"}
+        ended = {run_id: (await fleet.wait(run_id)).status for run_id in (damaged, split, sound)}
+    assert ended == {damaged: "canceled", split: "completed", sound: "completed"}
 
 
 async def test_no_more_runs_are_named_than_can_be_read(storage: MobStorage) -> None:

@@ -84,6 +84,13 @@ async def loaded(storage: MobStorage, run_id: str) -> RunView:
     return view
 
 
+async def whole(storage: MobStorage, run_id: str) -> MobRun:
+    """A run with its ledgers and the log of its inputs."""
+    run = await storage.runs.get_run(run_id)
+    assert run is not None
+    return run
+
+
 async def check_told_once(storage: MobStorage, run: MobRun) -> None:
     """Cursors have no gap, the run ended once, and every result in its ledger was told once."""
     stored = await storage.events.replay_all()

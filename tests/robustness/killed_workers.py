@@ -18,6 +18,7 @@ import time
 from collections import defaultdict
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -114,9 +115,10 @@ async def stored_runs(hired: Crew, ids: Sequence[str]) -> list[StoredRun]:
         events[getattr(event.kind, "run_id", "")].append(told(event.kind))
     found: list[StoredRun] = []
     for run_id in ids:
-        view = await hired.storage.executions.load(run_id)
+        view, run = await hired.storage.executions.load(run_id), await hired.storage.runs.get_run(run_id)
         assert view is not None
-        found.append(StoredRun(view, events[run_id]))
+        assert run is not None
+        found.append(StoredRun(replace(view, run=run), events[run_id]))  # whole, so that its log can be replayed
     return found
 
 

@@ -174,7 +174,7 @@ async def test_a_key_of_another_type_refuses_a_transition_as_a_whole(
     storage: MobStorage, connection: Client, keys: Keys
 ) -> None:
     driven = await waiting(storage.executions, STEPS_AND_LOOP)
-    transition, refused = transitions._full(await driven.view())[0], set[str]()
+    transition, refused = transitions._full(await driven.view()), set[str]()
     before = await dumps(connection, keys)
     names = {key for key in damageable(keys, driven.run_id) if key.startswith(f"{{rm:{keys.namespace}}}:")}
     for key in sorted(names):

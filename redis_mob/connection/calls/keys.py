@@ -38,6 +38,11 @@ class RunKeys:
         ]
 
     @property
+    def core(self) -> list[str]:
+        """The keys that hold the core of a run, in the order in which lua/lib/run_parts takes them."""
+        return [self.run, self.frames, self.loops, self.outputs, self.failures]
+
+    @property
     def frames(self) -> str:
         """Hash: groups and digest of every frame."""
         return f"{self.run}:frames"

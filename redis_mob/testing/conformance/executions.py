@@ -45,7 +45,7 @@ class TestFleetRuns(Guarantee):
         assert await executions.start_run(run, launch, STEPS_AND_LOOP) is True
         view = await executions.load(run.run_id)
         assert view is not None
-        assert (view.run, view.launch, dict(view.executions), view.cancel_requested) == (run, launch, {}, False)
+        assert (view.run, view.launch, dict(view.executions), view.cancel_requested) == (run.core(), launch, {}, False)
         assert await runs.get_run(run.run_id) == run
         assert [listed.run_id for listed in await runs.list_runs("mob", FLOW)] == [run.run_id]
         assert await executions.status(run.run_id) is MobRunStatus.PENDING
@@ -89,7 +89,8 @@ class TestFleetRuns(Guarantee):
         assert won.count(True) == 1
         view = await stores[0].load(run_id)
         assert view is not None
-        assert (view.run, view.launch) == starts[won.index(True)]
+        started, launch = starts[won.index(True)]
+        assert (view.run, view.launch) == (started.core(), launch)
 
     async def test_the_time_of_a_flow_counts_from_its_start(self, executions: ExecutionStore, backend: Backend) -> None:
         before = await backend.now()

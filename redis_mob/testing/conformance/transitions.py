@@ -18,6 +18,7 @@ from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus
 from redis_mob.models.run import MAX_LOOP_ITERATION
 from redis_mob.models.transition import RecordedOutput, RunView, Transition
 from redis_mob.testing.conformance.base import Guarantee, Opener, given
+from redis_mob.testing.conformance.run_guarantee import read
 from redis_mob.testing.samples.driven_runs import (
     FLOW,
     LONG_LEASE,
@@ -46,14 +47,16 @@ class TestTransitions(Guarantee):
     """A transition happens exactly once, with everything that belongs to it, and on nothing but what was read."""
 
     async def test_everything_that_belongs_to_a_transition_is_written(
-        self, executions: ExecutionStore, events: MobEventStore
+        self, executions: ExecutionStore, runs: MobRunStore, events: MobEventStore
     ) -> None:
         run = await waiting(executions, STEPS_AND_LOOP)
         view, told = await run.view(), await events.replay_all()
-        transition, left = _full(view)
+        whole = await read(runs, view.run)
+        transition = _full(view)
         assert await executions.commit(transition) is True
-        after = await run.view()
-        assert after.run == left
+        after, left = await run.view(), _left(whole, transition)
+        assert await read(runs, view.run) == left
+        assert after.run == left.core()
         assert dict(after.executions) == {**view.executions, **transition.executions}
         assert [event.kind for event in (await events.replay_all())[len(told) :]] == [
             *(event.kind for event in transition.events),
@@ -64,7 +67,7 @@ class TestTransitions(Guarantee):
         run = await waiting(executions, STEPS_AND_LOOP)
         view, told = await run.view(), await events.replay_all()
         await executions.request_cancel(run.run_id)
-        assert await executions.commit(_full(view)[0]) is False
+        assert await executions.commit(_full(view)) is False
         assert at_noon(await run.view()) == replace(at_noon(view), cancel_requested=True)
         assert await events.replay_all() == told
 
@@ -76,7 +79,7 @@ class TestTransitions(Guarantee):
         view, told = await run.view(), await events.replay_all()
         started: Any = FlowStarted.model_construct(run_id=RUN, flow_id=FLOW, params=object())
         event = NewMobEvent.model_construct(mob_id="mob", timestamp=None, kind=started)
-        transition = _full(view)[0]
+        transition = _full(view)
         transition = {
             "input": replace(transition, inputs=(*transition.inputs, started)),
             "output": replace(transition, outputs=(*transition.outputs, RecordedOutput("b", object(), None))),
@@ -96,7 +99,7 @@ class TestTransitions(Guarantee):
         assert await executions.commit(transition) is True
         assert await executions.commit(transition) is False
 
-    async def test_of_many_who_claim_one_execution_one_wins(self, open_stores: Opener) -> None:
+    async def test_of_many_who_claim_one_execution_one_wins(self, open_stores: Opener, runs: MobRunStore) -> None:
         stores = await _several(open_stores)
         run = await waiting(stores[0], STEPS_AND_LOOP)
         view = await run.view()
@@ -106,7 +109,7 @@ class TestTransitions(Guarantee):
         assert won.count(True) == 1
         after = await run.view()
         assert (after.executions[key].status, after.executions[key].fencing_token) == (ExecutionStatus.LEASED, 1)
-        assert len(after.run.step_ledger) == 1
+        assert len((await read(runs, view.run)).step_ledger) == 1
 
     async def test_two_results_of_one_step_cannot_pass_each_other(self, open_stores: Opener) -> None:
         one, two, _ = await _several(open_stores)
@@ -129,17 +132,18 @@ class TestTransitions(Guarantee):
         assert after.executions[other] == transition.executions[other]
 
     async def test_a_view_is_that_of_one_moment(self, open_stores: Opener) -> None:
-        """Each claim comes with a row of the ledger."""
+        """Each claim comes with a row of the failure ledger."""
         writer, reader, _ = await _several(open_stores)
         run = await waiting(writer, STEPS_AND_LOOP, members=4)
         for key in (await run.view()).executions:
             reading = asyncio.gather(*(reader.load(run.run_id) for _ in range(4)))
             await asyncio.sleep(0)  # the reads begin
-            await run.claim(key)
+            claim = run.claimed(await run.view(), key)
+            assert await writer.commit(replace(claim, failure_rows=(failure_entry(),)))
             for view in await reading:
                 assert view is not None
                 leased = [one for one in view.executions.values() if one.status is ExecutionStatus.LEASED]
-                assert len(leased) == len(view.run.step_ledger)
+                assert len(leased) == len(view.run.failure_ledger)
 
     async def test_events_come_with_the_transitions_and_end_with_the_terminal_one(
         self, executions: ExecutionStore, events: MobEventStore, runs: MobRunStore
@@ -331,8 +335,8 @@ async def _is_lost(executions: ExecutionStore, change: Callable[[RunView], Await
     assert at_noon(await run.view()) == at_noon(changed)
 
 
-def _full(view: RunView) -> tuple[Transition, MobRun]:
-    """A transition with something of everything that may belong to one, and the run that it leaves."""
+def _full(view: RunView) -> Transition:
+    """A transition with something of everything that may belong to one."""
     run, [key, *_] = view.run, keys_of(view)
     added = Execution(step_id="c", role="worker", message="é", due_at=NOON, output={"n": [1, 1.0]})
     state = rebuilt(run.flow_state, failure_count=7)
@@ -345,7 +349,7 @@ def _full(view: RunView) -> tuple[Transition, MobRun]:
     )
     row, row_once, failure, iteration = step_entry("a"), step_entry("b"), failure_entry("a"), iteration_entry("frame")
     inputs = (authority_input(3), authority_input(1))
-    transition = Transition(
+    return Transition(
         before=view,
         run=after,
         executions={
@@ -362,18 +366,22 @@ def _full(view: RunView) -> tuple[Transition, MobRun]:
         terminal_events=(completed(run.run_id, FLOW),),
         look_again_at=view.now + timedelta(minutes=5),
     )
-    left = MobRun.model_validate(
+
+
+def _left(run: MobRun, transition: Transition) -> MobRun:
+    """What the transition of `_full` makes of a run."""
+    [row, _], [_, row_once, _] = transition.step_rows, transition.step_rows_once
+    return MobRun.model_validate(
         {
-            **dict(after),
-            "flow_authority_inputs": (*run.flow_authority_inputs, *inputs),
+            **dict(transition.run),
+            "flow_authority_inputs": (*run.flow_authority_inputs, *transition.inputs),
             "root_step_outputs": {"a": {"x": [1, None]}},
             "loop_iteration_outputs": {"l": [{}, {"in": 2}]},
             "step_ledger": (*run.step_ledger, row, row, row_once),
-            "failure_ledger": (failure, failure),
-            "loop_iteration_ledger": (*run.loop_iteration_ledger, iteration),
+            "failure_ledger": transition.failure_rows,
+            "loop_iteration_ledger": (*run.loop_iteration_ledger, *transition.iteration_rows),
         }
     )
-    return transition, left
 
 
 async def _several(open_stores: Opener) -> list[ExecutionStore]:
