@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from redis_mob.fleet.said import joined
 from redis_mob.fleet.step_end import complete_step, fail_step
 from redis_mob.fleet.transition_builder import TransitionBuilder
@@ -32,16 +30,15 @@ def decide_step(builder: TransitionBuilder, frame_id: str, node_id: str, step_id
     # Two workers may bring in the last two results at the same time. Each sees the other's execution still open and
     # decides to wait; if both commits won, no further result would come and the step would hang. So every decision
     # compares the version of the run: one of the two loses, reads both results, and decides the step.
-    executions = builder.executions_of(frame_id, node_id)
-    by_status = Counter(execution.status for execution in executions.values())
-    successes, failures = by_status[ExecutionStatus.COMPLETED], by_status[ExecutionStatus.FAILED]
-    required = successes_required(builder.flow.steps[step_id].collection_policy, len(executions))
-    if successes >= required:
+    statuses = builder.statuses_of(frame_id, node_id)
+    members, failures = statuses.total(), statuses[ExecutionStatus.FAILED]
+    required = successes_required(builder.flow.steps[step_id].collection_policy, members)
+    if statuses[ExecutionStatus.COMPLETED] >= required:
         complete_step(builder, frame_id, node_id, step_id)
-    elif len(executions) - failures < required:
+    elif members - failures < required:
         reasons = [
             f"{member}: {execution.reason}"
-            for member, execution in executions.items()
+            for member, execution in builder.executions_of(frame_id, node_id).items()
             if execution.status is ExecutionStatus.FAILED
         ]
         fail_step(builder, frame_id, node_id, step_id, joined(reasons))

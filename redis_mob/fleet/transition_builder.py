@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from itertools import compress
-from operator import is_, is_not
+from operator import attrgetter, is_, is_not
 from typing import Any
 
 from redis_mob.kernel.actions import EvaluateUntil, MachineAction
@@ -41,6 +42,8 @@ FLOW_STEP = "__flow__"
 OPEN = (ExecutionStatus.WAITING, ExecutionStatus.LEASED, ExecutionStatus.REPORTED)
 """Executions that may still give a result, or have given one that no decision has taken."""
 
+_STATUS = attrgetter("status")
+
 
 def target(member: str) -> AgentRuntimeId:
     """A member as events name it."""
@@ -60,7 +63,8 @@ class TransitionBuilder:
         self._run = view.run
         self._changed: dict[ExecutionKey, Execution] = {}
         self._context: tuple[tuple[object, ...], ConditionContext] | None = None
-        self._members: dict[tuple[str, str], set[str]] | None = None
+        self._nodes: defaultdict[tuple[str, ...], dict[str, Execution]] | None = None
+        self._statuses: dict[tuple[str, ...], Counter[ExecutionStatus]] = {}
         self._step_rows: list[StepLedgerEntry] = []
         self._step_rows_once: list[StepLedgerEntry] = []
         self._iteration_rows: list[LoopIterationLedgerEntry] = []
@@ -140,18 +144,25 @@ class TransitionBuilder:
 
     def executions_of(self, frame_id: str, node_id: str) -> dict[str, Execution]:
         """The executions of a node by member, in the natural order of the members' names."""
-        members = sorted(self._members_of_node(frame_id, node_id), key=natural_key)
-        changed, read = self._changed, self.view.executions
-        keys = [ExecutionKey(frame_id, node_id, member) for member in members]
-        return {key.target: changed.get(key) or read[key] for key in keys}
+        executions = self._nodes_with_executions[frame_id, node_id]
+        return {member: executions[member] for member in sorted(executions, key=natural_key)}
 
-    def _members_of_node(self, frame_id: str, node_id: str) -> set[str]:
+    def statuses_of(self, frame_id: str, node_id: str) -> Counter[ExecutionStatus]:
+        """How many executions of a node there are of each status."""
+        # Counted once, then kept up by `put`: of a step with n members this is asked n times.
+        node = (frame_id, node_id)
+        if node not in self._statuses:
+            self._statuses[node] = Counter(map(_STATUS, self._nodes_with_executions[node].values()))
+        return self._statuses[node]
+
+    @property
+    def _nodes_with_executions(self) -> defaultdict[tuple[str, ...], dict[str, Execution]]:
         # An index of its own: looking through all executions for each step would make a run of n steps cost n * n.
-        if self._members is None:
-            self._members = {}
-            for key in (*self.view.executions, *self._changed):
-                self._members.setdefault(key[:2], set()).add(key.target)
-        return self._members.get((frame_id, node_id), set())
+        if self._nodes is None:
+            self._nodes = defaultdict(dict)
+            for key, execution in self.executions():
+                self._nodes[key[:2]][key.target] = execution
+        return self._nodes
 
     def dispatched(self) -> Iterator[tuple[ExecutionKey, Execution]]:
         """The executions that are new in this transition."""
@@ -165,9 +176,14 @@ class TransitionBuilder:
 
     def put(self, key: ExecutionKey, execution: Execution) -> None:
         """Replace an execution, or add one."""
+        statuses = self._statuses.get(key[:2])
+        if statuses is not None:
+            if (before := self.execution(key)) is not None:
+                statuses[before.status] -= 1
+            statuses[execution.status] += 1
         self._changed[key] = execution
-        if self._members is not None:
-            self._members.setdefault(key[:2], set()).add(key.target)
+        if self._nodes is not None:
+            self._nodes[key[:2]][key.target] = execution
 
     def close(self, key: ExecutionKey, **changes: Any) -> None:
         """End an execution: it has no lease any more."""
