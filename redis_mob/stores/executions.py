@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Collection
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable, Collection
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 
 from redis_mob.codec import executions as codec
@@ -30,7 +30,7 @@ from redis_mob.codec.runs import check_count, core_parts, decode_core, encode_ru
 from redis_mob.codec.schedule import decode_due, decode_entry, decode_worker, encode_worker
 from redis_mob.codec.schedule import worker_id as checked_worker_id
 from redis_mob.codec.transitions import check_transition
-from redis_mob.connection.calls.client import Client, connect
+from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.headers import NamedArguments
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.replies import Reply, won
@@ -46,8 +46,9 @@ from redis_mob.models.worker import RENEWALS_PER_LEASE, LiveWorker, WorkerRecord
 from redis_mob.notifications.run_messages import about, messages_of
 from redis_mob.notifications.wakeups import WakeUps
 from redis_mob.stores.event_arguments import event_arguments, log_keys
+from redis_mob.stores.lease_renewal import WorkerLease, renew
 from redis_mob.stores.schedule import limits_of, moves_of, service
-from redis_mob.stores.worker_lease import Renew, renewed_in_a_thread
+from redis_mob.stores.worker_lease import kept_alive
 
 _LOOKED_AT = 1000
 """How many entries of a schedule lua/executions/take_due looks at."""
@@ -246,29 +247,17 @@ class RedisExecutionStore(ExecutionStore):
         await self._client.call("executions/join_workers", keys, arguments)
 
     async def renew_worker(self, worker: WorkerRecord, lease: timedelta) -> bool:
-        arguments = [encode_worker(worker), _whole_milliseconds(lease)]
-        reply = await self._client.call("executions/renew_worker", [self._keys.meta, self._keys.workers], arguments)
-        return reply == Reply.WON
+        return await renew(self._client, self._keys, encode_worker(worker), _whole_milliseconds(lease))
 
     def keep_alive(
         self, worker: WorkerRecord, lease: timedelta, on_loss: Callable[[], None]
     ) -> AbstractAsyncContextManager[None]:
-        url, keys = self._client.url, self._keys
-
-        @asynccontextmanager
-        async def renewing() -> AsyncGenerator[Renew]:
-            client = await connect(url, keys.namespace)
-            try:
-                await client.open_namespace(keys.namespace)
-                own = RedisExecutionStore(client, keys, WakeUps(client))
-                yield lambda: own.renew_worker(worker, lease)
-            finally:
-                await client.aclose()
-
-        encode_worker(worker)
-        on_loss = function("on_loss", on_loss)
-        pause = duration("lease", lease).total_seconds() / RENEWALS_PER_LEASE
-        return renewed_in_a_thread(renewing, pause, on_loss)
+        seconds = duration("lease", lease).total_seconds()
+        url, namespace = self._client.url, self._keys.namespace
+        kept = WorkerLease(
+            url, namespace, encode_worker(worker), _whole_milliseconds(lease), seconds / RENEWALS_PER_LEASE
+        )
+        return kept_alive(kept, function("on_loss", on_loss))
 
     async def leave_workers(self, worker_id: str, *, is_orderly: bool = True) -> bool:
         keys = self._keys

@@ -1,53 +1,53 @@
 """Keeps the lease of a worker, in a thread with a connection of its own, which no handler can block.
 
-A thread needs the interpreter from time to time: what holds that for longer than a lease costs the worker its lease.
-Such a handler belongs into a process of its own.
+A thread needs the interpreter from time to time. What holds that for long keeps the thread from renewing: then the
+keeper, a process of its own, does (`keeper_process`, decision 0022).
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from time import monotonic
 
-from redis_mob.errors import MobStoreError
-
-Renew = Callable[[], Awaitable[bool]]
-"""Renews the lease; False when it is lost."""
-
-Connect = Callable[[], AbstractAsyncContextManager[Renew]]
-"""Opens a connection for the event loop that it is called in, to renew the lease by."""
-
-_log = logging.getLogger(__name__)
+from redis_mob.stores.keeper_process import KeptLease
+from redis_mob.stores.lease_renewal import WorkerLease, renew_until_lost, renewing
 
 
 @asynccontextmanager
-async def renewed_in_a_thread(connect: Connect, pause: float, on_loss: Callable[[], None]) -> AsyncGenerator[None]:
-    """Renew a lease until the block ends, `pause` seconds after each other.
+async def kept_alive(lease: WorkerLease, on_loss: Callable[[], None]) -> AsyncGenerator[None]:
+    """Renew a lease that was just given, until the block ends.
 
     `on_loss` is called once, in this event loop, when the lease is lost.
     """
-    loop, keeper = asyncio.get_running_loop(), _Keeper()
+    loop, kept, renewals = asyncio.get_running_loop(), KeptLease(lease), _Renewals()
 
     def lost() -> None:
+        kept.end()
         if not loop.is_closed():
             loop.call_soon_threadsafe(on_loss)
 
     def keep() -> None:
-        asyncio.run(keeper.renew_until_stopped(connect, pause, lost))
+        asyncio.run(renewals.renew_until_stopped(lease, kept, lost))
 
     thread = threading.Thread(target=keep, name="redis-mob-lease", daemon=True)
-    thread.start()
     try:
+        # Before anything is claimed, whose handler might hold the interpreter from its first moment on; in a thread,
+        # since starting a process blocks.
+        await asyncio.to_thread(kept.renewed, monotonic())
+        thread.start()
         yield
     finally:
-        keeper.stop()
-        await asyncio.to_thread(thread.join)
+        kept.end()
+        renewals.stop()
+        if thread.ident is not None:
+            await asyncio.to_thread(thread.join)
 
 
-class _Keeper:
+class _Renewals:
     """What runs in the thread, and how it is told to stop."""
 
     def __init__(self) -> None:
@@ -63,9 +63,9 @@ class _Keeper:
             if self._loop is not None and self._task is not None and not self._loop.is_closed():
                 self._loop.call_soon_threadsafe(self._task.cancel)
 
-    async def renew_until_stopped(self, connect: Connect, pause: float, lost: Callable[[], None]) -> None:
+    async def renew_until_stopped(self, lease: WorkerLease, kept: KeptLease, lost: Callable[[], None]) -> None:
         """Renew the lease from time to time; `lost` is called when there is none any more."""
-        task = asyncio.create_task(_renew_until_lost(connect, pause))
+        task = asyncio.create_task(_renew_until_lost(lease, kept))
         with self._lock:
             self._loop, self._task = asyncio.get_running_loop(), task
             if self._stopped:
@@ -75,16 +75,7 @@ class _Keeper:
             lost()
 
 
-async def _renew_until_lost(connect: Connect, pause: float) -> None:
-    renew: Renew | None = None
-    async with AsyncExitStack() as resources:
-        while True:
-            # The connection is made for the first renewal: workers that live shorter than that need none.
-            await asyncio.sleep(pause)
-            # A storage that fails is no proof of a lost lease: the next renewal may get through.
-            try:
-                renew = renew or await resources.enter_async_context(connect())
-                if not await renew():
-                    return
-            except MobStoreError as error:
-                _log.debug("the lease of a worker cannot be renewed: %s", error)
+async def _renew_until_lost(lease: WorkerLease, kept: KeptLease) -> None:
+    # The connection is made for the first renewal: workers that live shorter than that need none.
+    await asyncio.sleep(lease.pause)
+    await renew_until_lost(partial(renewing, lease), lease.pause, kept.renewed)
