@@ -58,10 +58,10 @@ class Crew:
         statuses = await asyncio.gather(*(process.wait() for process in self.processes))
         assert set(statuses) <= {0, -signal.SIGKILL}
 
-    async def start(self, definition: MobDefinition, handler: str) -> str:
-        """Start a run; all its steps have this handler of the worker processes."""
+    async def start(self, definition: MobDefinition, handler: str, **params: Any) -> str:
+        """Start a run; all its steps have this handler of the worker processes, and these parameters."""
         fleet = Fleet(self.storage, definition, {"*": print}, members={"worker": 3})
-        return await fleet.start(FLOW, {"handler": handler, "effects": str(self.effects)})
+        return await fleet.start(FLOW, {"handler": handler, "effects": str(self.effects), **params})
 
     async def wait(self, run_id: str) -> MobRun:
         """The run, once it is over."""

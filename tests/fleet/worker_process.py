@@ -6,6 +6,7 @@ Its handlers write a line about each of their effects to a file that all workers
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import json
 import logging
 import os
@@ -76,7 +77,21 @@ async def be_paused(ctx: StepContext) -> str:
     return f"owner {ctx.fencing_token}"
 
 
-HANDLERS: dict[str, Handler] = {"work": work, "die_at_first": die_at_first, "die": die, "be_paused": be_paused}
+def hold_interpreter(ctx: StepContext) -> str:
+    """The first owner of step a holds the interpreter for so long that it gets no lease renewed by a thread."""
+    write_effect(ctx)
+    if ctx.step_id == "a" and ctx.fencing_token == 1:
+        ctypes.PyDLL(None).poll(None, 0, int(ctx.params["milliseconds"]))  # does not let go of it, as CDLL does
+    return f"owner {ctx.fencing_token}"
+
+
+HANDLERS: dict[str, Handler] = {
+    "work": work,
+    "die_at_first": die_at_first,
+    "die": die,
+    "be_paused": be_paused,
+    "hold_interpreter": hold_interpreter,
+}
 
 
 def handler(ctx: StepContext) -> Any:
