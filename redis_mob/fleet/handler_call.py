@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
+import threading
 from collections.abc import Awaitable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ class HandlerCall:
         self._context = context
         self._function = getattr(handler, "__qualname__", type(handler).__qualname__)
         self._thread: asyncio.Future[Any] | None = None
+        self._thread_id: int | None = None
         self._coroutine = outcome_of(self._called(handler, threads))
         self.outcome = asyncio.create_task(self._coroutine)
 
@@ -56,6 +58,11 @@ class HandlerCall:
     def rest(self) -> asyncio.Future[Any] | None:
         """What of the call still goes on; None if nothing does. A thread goes on when the task has been cancelled."""
         return next((part for part in (self._thread, self.outcome) if part is not None and not part.done()), None)
+
+    @property
+    def thread_id(self) -> int | None:
+        """The thread in which a function goes on; None for what runs in the event loop, and before and after that."""
+        return None if self._thread is None or self._thread.done() else self._thread_id
 
     def result(self) -> Outcome:
         """The outcome, once the task is done, which was not cancelled from here."""
@@ -79,7 +86,7 @@ class HandlerCall:
             return await handler(self._context)
         # context variables, such as those of tracing, reach a thread only in a copy of this task's context
         within = contextvars.copy_context()
-        self._thread = threads.call(lambda: within.run(called, handler, self._context))
+        self._thread = threads.call(lambda: within.run(self._called_here, handler))
         try:
             value = await asyncio.shield(self._thread)  # the future tells when the thread has done, however late
         except asyncio.CancelledError:
@@ -87,6 +94,10 @@ class HandlerCall:
             raise
         # A lambda or a partial around a coroutine function does not look like one; its value does.
         return await value if inspect.isawaitable(value) else value
+
+    def _called_here(self, handler: Handler) -> Any:
+        self._thread_id = threading.get_ident()
+        return called(handler, self._context)
 
 
 def listed(calls: Collection[HandlerCall]) -> str:

@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager
 from operator import attrgetter
+from pathlib import Path
 from time import monotonic
 from types import FrameType
 
@@ -30,6 +31,8 @@ LATE_SECONDS = 1.0
 
 _frames_of_threads: Callable[[], Mapping[int, FrameType]] = attrgetter("_current_frames")(sys)
 """What each thread executes. It is public by its documentation, in spite of its name."""
+
+_PACKAGE = Path(handler_call.__file__).parent.parent
 
 _log = logging.getLogger(__name__)
 
@@ -69,18 +72,15 @@ class _Watch:
             late = max(asked - began - CHECK_SECONDS, waited - BLOCKED_SECONDS)
             if late > LATE_SECONDS:
                 self._tell(
-                    f"the process stood still for about {max(late, waited):.1f} s: it was suspended, or a function "
-                    f"held the interpreter; under way are {listed(self._calls())}"
+                    f"the process stood still for about {max(late, waited):.1f} s: it was suspended, or "
+                    f"{self._holder(monotonic() - late)}"
                 )
             elif not self._turned.is_set():
                 self._tell_block(asked)
             began = monotonic()
 
     def _tell_block(self, asked: float) -> None:
-        self._tell(
-            f"its event loop has been blocked for {monotonic() - asked:.1f} s by {self._blocker()}, {self._where()}. "
-            'Use an asynchronous client there, a plain function, which runs in a thread, or isolation = "process"'
-        )
+        self._tell(f"its event loop has been blocked for {monotonic() - asked:.1f} s by {self._blocker()}")
         while not self._turned.wait(CHECK_SECONDS):
             if self.stopped.is_set() or self._loop.is_closed():
                 return
@@ -90,19 +90,57 @@ class _Watch:
         _log.warning("worker %s: %s", self._worker, text)
 
     def _blocker(self) -> str:
-        task, calls = asyncio.current_task(self._loop), self._calls()
-        call = next((call for call in calls if call.outcome is task), None)
-        # a handler may have started tasks of its own, which cannot be told apart
-        return str(call) if call is not None else f"a task or callback of one of {listed(calls)}"
+        """What the event loop is at, where, and what helps."""
+        within, calls = self._stack(self._thread), self._calls()
+        call = self._call_in_loop(calls)
+        ours = [number for number, one in enumerate(within) if Path(one.filename).is_relative_to(_PACKAGE)]
+        if call is None and ours:
+            return f"the worker itself, {_where(within[ours[0] :])}"
+        if call is not None:
+            name = str(call)
+        elif calls:
+            # a handler may have started tasks of its own, which cannot be told apart
+            name = f"a task or callback of one of {listed(calls)}"
+        else:
+            name = "a task or callback that is of no handler under way"
+        return (
+            f"{name}, {_where(within)}. Use an asynchronous client there, a plain function, which runs in a thread, "
+            'or isolation = "process"'
+        )
 
-    def _where(self) -> str:
-        """Where in the handler the loop is, and where in what that calls."""
-        frame = _frames_of_threads().get(self._thread)
-        stack = traceback.StackSummary.extract(traceback.walk_stack(frame), lookup_lines=False)
-        within = [f"{one.filename}:{one.lineno} in {one.name}" for one in _of_handler(stack[::-1])]
-        if not within:
-            return "at an unknown place"
-        return f"at {within[0]}" + (f" ({within[-1]})" if len(within) > 1 else "")
+    def _holder(self, since: float) -> str:
+        """What may have held the interpreter since then: a function in a thread, or what the event loop is at."""
+        calls = [call for call in self._calls() if call.began <= since]
+        if not calls:
+            return "the interpreter was held, while no handler was under way"
+        here = self._call_in_loop(calls)
+        may_hold = [call for call in calls if call is here or call.thread_id is not None]
+        if len(may_hold) != 1:
+            return f"the interpreter was held, perhaps by one of {listed(may_hold or calls)}"
+        [call] = may_hold
+        thread = self._thread if call.thread_id is None else call.thread_id
+        return (
+            f"the interpreter was held, most likely by {call}, {_where(self._stack(thread))}. "
+            'isolation = "process" keeps such a handler apart'
+        )
+
+    def _call_in_loop(self, calls: Collection[HandlerCall]) -> HandlerCall | None:
+        """The call whose own task the event loop is at."""
+        task = asyncio.current_task(self._loop)
+        return next((call for call in calls if call.outcome is task), None)
+
+    def _stack(self, thread: int) -> list[traceback.FrameSummary]:
+        """What a thread executes, outermost frame first, without what is ours or of the event loop above a handler."""
+        walked = traceback.walk_stack(_frames_of_threads().get(thread))
+        return _of_handler(traceback.StackSummary.extract(walked, lookup_lines=False)[::-1])
+
+
+def _where(within: list[traceback.FrameSummary]) -> str:
+    """Where in the handler a thread is, and where in what that calls."""
+    places = [f"{one.filename}:{one.lineno} in {one.name}" for one in within]
+    if not places:
+        return "at an unknown place"
+    return f"at {places[0]}" + (f" ({places[-1]})" if len(places) > 1 else "")
 
 
 def _of_handler(stack: list[traceback.FrameSummary]) -> list[traceback.FrameSummary]:

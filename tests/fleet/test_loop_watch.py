@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import logging
 import re
+import threading
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -13,13 +15,15 @@ import pytest
 
 from redis_mob import StepContext
 from redis_mob.fleet import loop_watch
+from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.lease import DEFAULT_LEASE
 from redis_mob.fleet.step_context import Handler
 from redis_mob.models.run import MobRun, MobRunStatus
+from redis_mob.models.transition import RunView
 from redis_mob.storage import MobStorage
 from redis_mob.testing.waiting import LONG, until
-from tests.fleet.flows import mob, step
-from tests.fleet.working import run_flow
+from tests.fleet.flows import FLOW, mob, step
+from tests.fleet.working import at_work, run_flow
 
 
 @pytest.fixture(autouse=True)
@@ -84,24 +88,93 @@ async def test_a_task_that_a_handler_has_started_is_found_by_its_place(
     assert re.search(rf"at {re.escape(__file__)}:\d+ in part ", blocked), blocked
 
 
-async def test_a_process_that_stood_still_is_told_with_all_that_was_under_way(
-    storage: MobStorage, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def hold_until_told(caplog: pytest.LogCaptureFixture) -> None:
     """C code that does not let go of the interpreter stops all threads, that of the watch too."""
+    milliseconds = 250
+    while not told(caplog):
+        ctypes.PyDLL(None).poll(None, 0, milliseconds)
+        milliseconds += 250
+
+
+@pytest.fixture
+def short_stillness(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop_watch, "LATE_SECONDS", 0.2)
 
-    def agent(_ctx: StepContext) -> None:
-        letters = 18
-        while not told(caplog):
-            re.match(r"(a+)+$", "a" * letters + "b")  # takes twice as long with each further letter
-            letters += 1
 
-    await run_beside_a_healthy_step(storage, agent)
+@pytest.mark.usefixtures("short_stillness")
+async def test_a_function_that_held_the_interpreter_is_told_with_handler_place_and_seconds(
+    storage: MobStorage, caplog: pytest.LogCaptureFixture
+) -> None:
+    def agent(_ctx: StepContext) -> None:
+        hold_until_told(caplog)
+
+    async def waits(_ctx: StepContext) -> None:
+        await until(lambda: told(caplog))
+
+    steps = {"a": step(policy="any"), "b": step(role="waits", policy="any")}
+    run = await run_flow(storage, mob(steps), {"worker": agent, "waits": waits}, lease=DEFAULT_LEASE)
+    assert run.status is MobRunStatus.COMPLETED, run.failure_ledger
     stood_still = told(caplog)[0]
     assert re.search(
-        r": the process stood still for about \d+\.\d s: it was suspended, or a function held", stood_still
+        r": the process stood still for about \d+\.\d s: it was suspended, or the interpreter", stood_still
     )
+    assert "was held, most likely by " in stood_still
     assert "agent for role 'worker', step 'a'" in stood_still
+    assert "for role 'waits'" not in stood_still
+    assert re.search(rf", at {re.escape(__file__)}:\d+ in agent \({re.escape(__file__)}:\d+ in ", stood_still)
+
+
+@pytest.mark.usefixtures("short_stillness")
+async def test_of_several_functions_any_may_have_held_the_interpreter(
+    storage: MobStorage, caplog: pytest.LogCaptureFixture
+) -> None:
+    begun = threading.Barrier(2)
+
+    def agent(_ctx: StepContext) -> None:
+        begun.wait(LONG)
+        hold_until_told(caplog)
+
+    def beside(_ctx: StepContext) -> None:
+        begun.wait(LONG)
+        while not told(caplog):
+            time.sleep(0.001)
+
+    steps = {"a": step(policy="any"), "b": step(role="beside", policy="any")}
+    await run_flow(storage, mob(steps), {"worker": agent, "beside": beside}, lease=DEFAULT_LEASE)
+    stood_still = told(caplog)[0]
+    assert "was held, perhaps by one of " in stood_still
+    assert "for role 'worker', step 'a'" in stood_still
+    assert "for role 'beside', step 'b'" in stood_still
+
+
+async def test_a_worker_that_blocks_its_own_loop_says_so(
+    storage: MobStorage, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = storage.executions.load
+
+    async def slow(run_id: str) -> RunView | None:
+        wait_until_told(caplog)
+        return await load(run_id)
+
+    monkeypatch.setattr(storage.executions, "load", slow)
+    async with at_work(storage, {"*": lambda _ctx: "done"}, lease=DEFAULT_LEASE):
+        fleet = Fleet(storage, mob({"a": step()}), {"*": print})
+        await fleet.start(FLOW)
+        await until(lambda: told(caplog))
+    blocked = told(caplog)[0]
+    assert " s by the worker itself, at " in blocked
+    assert re.search(rf"/run_driver.py:\d+ in \w+ \({re.escape(__file__)}:\d+ in wait_until_told\)$", blocked), blocked
+
+
+async def test_what_is_of_no_handler_is_not_taken_for_one(
+    storage: MobStorage, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with at_work(storage, {"*": lambda _ctx: "done"}, lease=DEFAULT_LEASE):
+        async with asyncio.timeout(LONG):
+            while not told(caplog):
+                time.sleep(2 * loop_watch.BLOCKED_SECONDS)  # noqa: ASYNC251 - the event loop is blocked on purpose
+                await asyncio.sleep(0.01)
+    assert " s by a task or callback that is of no handler under way, at " in told(caplog)[0]
 
 
 async def test_a_loop_that_turns_is_not_told(
