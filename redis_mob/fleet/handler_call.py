@@ -60,6 +60,11 @@ class HandlerCall:
         return next((part for part in (self._thread, self.outcome) if part is not None and not part.done()), None)
 
     @property
+    def is_in_thread(self) -> bool:
+        """Whether it is a function that was called in a thread, which may have returned."""
+        return self._thread is not None
+
+    @property
     def thread_id(self) -> int | None:
         """The thread in which a function goes on; None for what runs in the event loop, and before and after that."""
         return None if self._thread is None or self._thread.done() else self._thread_id

@@ -75,7 +75,8 @@ class _Watch:
                     f"the process stood still for about {max(late, waited):.1f} s: it was suspended, or "
                     f"{self._holder(monotonic() - late)}"
                 )
-            elif not self._turned.is_set():
+            # when this thread had to wait too, the loop had no chance to turn
+            elif not (self._turned.is_set() or (late > CHECK_SECONDS and self._turned.wait(CHECK_SECONDS))):
                 self._tell_block(asked)
             began = monotonic()
 
@@ -114,14 +115,14 @@ class _Watch:
         if not calls:
             return "the interpreter was held, while no handler was under way"
         here = self._call_in_loop(calls)
-        may_hold = [call for call in calls if call is here or call.thread_id is not None]
-        if len(may_hold) != 1:
-            return f"the interpreter was held, perhaps by one of {listed(may_hold or calls)}"
+        may_hold = [call for call in calls if call is here or call.is_in_thread] or calls
+        if len(may_hold) > 1:
+            return f"the interpreter was held, perhaps by one of {listed(may_hold)}"
         [call] = may_hold
-        thread = self._thread if call.thread_id is None else call.thread_id
+        thread = self._thread if call is here else call.thread_id
+        place = "" if thread is None else f", {_where(self._stack(thread))}"
         return (
-            f"the interpreter was held, most likely by {call}, {_where(self._stack(thread))}. "
-            'isolation = "process" keeps such a handler apart'
+            f'the interpreter was held, most likely by {call}{place}. isolation = "process" keeps such a handler apart'
         )
 
     def _call_in_loop(self, calls: Collection[HandlerCall]) -> HandlerCall | None:

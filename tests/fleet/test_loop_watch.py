@@ -90,10 +90,15 @@ async def test_a_task_that_a_handler_has_started_is_found_by_its_place(
 
 def hold_until_told(caplog: pytest.LogCaptureFixture) -> None:
     """C code that does not let go of the interpreter stops all threads, that of the watch too."""
-    milliseconds = 250
-    while not told(caplog):
+    milliseconds = 500
+    while not stillness(caplog):
         ctypes.PyDLL(None).poll(None, 0, milliseconds)
         milliseconds += 250
+
+
+def stillness(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What was told of the process; on a machine with much to do, a loop may be late on top of that."""
+    return [text for text in told(caplog) if ": the process stood still for about " in text]
 
 
 @pytest.fixture
@@ -109,12 +114,12 @@ async def test_a_function_that_held_the_interpreter_is_told_with_handler_place_a
         hold_until_told(caplog)
 
     async def waits(_ctx: StepContext) -> None:
-        await until(lambda: told(caplog))
+        await until(lambda: stillness(caplog))
 
     steps = {"a": step(policy="any"), "b": step(role="waits", policy="any")}
     run = await run_flow(storage, mob(steps), {"worker": agent, "waits": waits}, lease=DEFAULT_LEASE)
     assert run.status is MobRunStatus.COMPLETED, run.failure_ledger
-    stood_still = told(caplog)[0]
+    stood_still = stillness(caplog)[0]
     assert re.search(
         r": the process stood still for about \d+\.\d s: it was suspended, or the interpreter", stood_still
     )
@@ -136,12 +141,12 @@ async def test_of_several_functions_any_may_have_held_the_interpreter(
 
     def beside(_ctx: StepContext) -> None:
         begun.wait(LONG)
-        while not told(caplog):
+        while not stillness(caplog):
             time.sleep(0.001)
 
     steps = {"a": step(policy="any"), "b": step(role="beside", policy="any")}
     await run_flow(storage, mob(steps), {"worker": agent, "beside": beside}, lease=DEFAULT_LEASE)
-    stood_still = told(caplog)[0]
+    stood_still = stillness(caplog)[0]
     assert "was held, perhaps by one of " in stood_still
     assert "for role 'worker', step 'a'" in stood_still
     assert "for role 'beside', step 'b'" in stood_still
