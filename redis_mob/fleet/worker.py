@@ -77,8 +77,9 @@ class Worker:
     It executes steps of these `mobs`, of all if it is None, in runs that ask for no release, and for its own `release`.
     `definitions` are the digests of those that it is made for: runs of another definition it leaves to the workers that
     are made for that, as long as there are any.
-    `lease` is how long what it executes stays hidden from others when it is lost. A thread renews it; a process that
-    stands still for longer loses what it executes to others.
+    `lease` is how long what it executes stays hidden from others when it is lost. A thread renews it, or, while a
+    handler holds the interpreter, a process beside this one. A process that is stopped for longer loses what it
+    executes to others.
     `max_orphaned_turns` is how many handlers that ignore their cancellation give their slots back.
     Raises ValidationError for a lease below 0.1 seconds, a concurrency below 1, or a negative `max_orphaned_turns`, and
     HandlerError for an isolated handler that its process could not import.
