@@ -108,7 +108,8 @@ class ExecutionStore(Protocol):
         """Renew the lease of a known worker in a thread, until the block ends.
 
         `on_loss` is called once, in this event loop, if the lease is lost. An event loop that is blocked does not keep
-        the thread from renewing. On a server, neither does what holds the interpreter, for a lease of a second or more.
+        the thread from renewing. On a server, a lease of two seconds or more is also kept while something holds the
+        interpreter (contract: executions-14).
         """
         ...
 

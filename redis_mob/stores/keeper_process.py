@@ -15,8 +15,8 @@ from contextlib import suppress
 from redis_mob.stores import lease_keeper
 from redis_mob.stores.lease_renewal import WorkerLease
 
-SHORTEST_KEPT = 1.0
-"""Seconds of the shortest lease that is kept: a shorter one has expired before the keeper can have renewed it."""
+SHORTEST_KEPT = 2.0
+"""Seconds of the shortest lease that is kept: a shorter one may expire while the keeper makes ready to renew it."""
 
 TELL_SECONDS = 1.0
 """How long telling may take. A keeper that does not listen for so long is given up."""

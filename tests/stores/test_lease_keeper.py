@@ -33,7 +33,7 @@ from redis_mob.testing.samples.driven_runs import a_worker
 from redis_mob.testing.waiting import LONG, until
 from tests.support.servers import server
 
-LEASE = timedelta(seconds=1.5)
+LEASE = timedelta(seconds=2)
 AN_HOUR = 3_600_000
 WORKER = a_worker("one")
 
@@ -134,7 +134,7 @@ async def test_a_lease_is_kept_without_its_thread_and_no_longer_than_that_is_sil
 
 async def test_a_lease_that_is_lost_is_given_up(server_url: str, namespace: str) -> None:
     async with MobStorage.open(server_url, namespace=namespace) as storage:  # where it was never known
-        kept = KeptLease(lease_at(server_url, namespace, 1000))
+        kept = KeptLease(lease_at(server_url, namespace, 2000))
         kept.renewed(monotonic())
         await until(lambda: children_of(keeper_id()))
         await until(lambda: not children_of(keeper_id()))
@@ -187,7 +187,7 @@ async def test_a_keeper_outlives_the_signals_that_are_meant_for_its_owner(server
     await until(lambda: ignores(process))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         os.kill(process, number)
-    KeptLease(lease_at(server_url, namespace, 1000)).renewed(monotonic())
+    KeptLease(lease_at(server_url, namespace, 2000)).renewed(monotonic())
     await until(lambda: children_of(process))
     assert os.getsid(process) != os.getsid(0)
 
@@ -213,7 +213,7 @@ def test_all_leases_of_a_process_have_one_keeper() -> None:
 
 
 def test_a_lease_that_is_too_short_to_be_kept_starts_no_keeper() -> None:
-    kept = KeptLease(nowhere(999))
+    kept = KeptLease(nowhere(1999))
     kept.renewed(monotonic())
     kept.end()
     assert keeper_process._keeper._process is None
@@ -301,7 +301,7 @@ INHERITED = """
     from redis_mob.stores.keeper_process import KeptLease
     from redis_mob.stores.lease_renewal import WorkerLease
 
-    KeptLease(WorkerLease("redis://localhost:1/0", "default", b"worker", 1_000, 1.0)).renewed(time.monotonic())
+    KeptLease(WorkerLease("redis://localhost:1/0", "default", b"worker", 2_000, 1.0)).renewed(time.monotonic())
     number = keeper_process._keeper._link.fileno()
     subprocess.Popen(["sleep", "600"], pass_fds=[number], stdout=subprocess.DEVNULL)
     print(keeper_process._keeper._process.pid, flush=True)
