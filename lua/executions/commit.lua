@@ -78,6 +78,6 @@ end
 make_moves(ready, queued, lost, moves)
 
 announce_events(log)
-announce(runs_channel, run_time.member .. (is_soon(run_time) and ' due' or ' changed'))
+announce(runs_channel, run_time.member .. (TERMINAL[next_status] and ' over' or is_soon(run_time) and ' due' or ' changed'))
 announce_each(runs_channel, messages)
 return WON

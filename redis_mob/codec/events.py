@@ -66,19 +66,21 @@ class EncodedEvent(NamedTuple):
     once: bytes
 
 
-def encode_new_event(event: NewMobEvent) -> EncodedEvent:
-    """The event as bytes.
+def encode_new_event(event: NewMobEvent, *, is_vouched: bool = False) -> EncodedEvent:
+    """The event as bytes. It is not tried whether one that is vouched for can be read back.
 
     Raises ValidationError if it is no NewMobEvent, InternalError, naming mob and kind, if it could not be read back.
     """
     checked = instance("event", event, NewMobEvent)
-    return storable(_event_named(checked), lambda: _encoded(checked))
+    return storable(_event_named(checked), lambda: _encoded(checked, is_vouched=is_vouched))
 
 
-def _encoded(event: NewMobEvent) -> EncodedEvent:
+def _encoded(event: NewMobEvent, *, is_vouched: bool) -> EncodedEvent:
     mob_id = str.encode(event.mob_id).decode()
-    written = _kind_json(kind_of(event)).encode()
-    kind = MOB_EVENT_KIND.validate_json(written)
+    kind = kind_of(event)
+    written = _kind_json(kind).encode()
+    if not is_vouched:
+        kind = MOB_EVENT_KIND.validate_json(written)
     ends = terminal_identity(kind)
     at = None if event.timestamp is None else checked_moment("timestamp", event.timestamp)
     return EncodedEvent(

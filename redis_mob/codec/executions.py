@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from hashlib import blake2b
+from operator import is_
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
@@ -47,20 +48,41 @@ _COLUMNS = ("step_id", "role", "attempt", "lost", "fencing_token")
 _APART = {"status", *_COLUMNS, "due_at"}
 
 
-def encode_execution(execution: Execution) -> bytes:
+_MEMORY = "_record"
+"""Where an execution remembers its record, and the values of its fields that it was made from."""
+
+
+def encode_execution(execution: Execution, *, is_vouched: bool = False) -> bytes:
     """The record of an execution; equal executions have equal bytes, which is what a compare-and-swap compares.
 
     It is JSON while the execution is under way, so that it equals the record that an older release has written. One
     that is over is packed: it is kept as long as its run, and never compared again (decision 0021).
 
-    Raises ValidationError if it is of another class, InternalError if it could not be read back.
+    An execution remembers its record: what one commit writes is what the next one compares. It is not tried whether one
+    that is vouched for can be read back. Raises ValidationError if it is of another class, InternalError if it could
+    not be read back.
     """
     checked = instance("execution", execution, Execution)
-    if vars(checked).get("status") in _OVER:
-        return storable_json("the execution", lambda: _packed(checked), lambda packed: _require_same(checked, packed))
-    return storable_json(
-        "the execution", lambda: checked.model_dump_json(warnings="error").encode(), _EXECUTION.validate_json
-    )
+    fields = vars(checked)
+    values = tuple([fields.get(name) for name in Execution.model_fields])
+    if (known := fields.get(_MEMORY)) is not None and all(map(is_, known[1], values)):
+        return known[0]
+    if fields.get("status") in _OVER:
+        record = storable_json(
+            "the execution",
+            lambda: _packed(checked),
+            lambda packed: _require_same(checked, packed),
+            is_vouched=is_vouched,
+        )
+    else:
+        record = storable_json(
+            "the execution",
+            lambda: checked.model_dump_json(warnings="error").encode(),
+            _EXECUTION.validate_json,
+            is_vouched=is_vouched,
+        )
+    fields[_MEMORY] = record, values
+    return record
 
 
 def _packed(execution: Execution) -> bytes:

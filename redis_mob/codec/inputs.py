@@ -66,16 +66,17 @@ _DICTIONARY = (
 )
 
 
-def encode_inputs(run_id: str, values: Sequence[FlowAuthorityInput]) -> list[bytes]:
+def encode_inputs(run_id: str, values: Sequence[FlowAuthorityInput], *, is_vouched: bool = False) -> list[bytes]:
     """The inputs of one call as elements of the log of this run: one for all of them, none for none.
 
-    Raises InternalError for what no log may hold (contract: runs-29), and ValidationError for no list.
+    It is not tried whether those that are vouched for can be read back. Raises InternalError for what no log may hold
+    (contract: runs-29), and ValidationError for no list.
     """
     inputs = listed("authority_inputs", values)
     if not inputs:
         return []
     packer = _packer(run_id).copy()
-    return [_VERSION + packer.compress(_text_of(inputs)) + packer.flush()]
+    return [_VERSION + packer.compress(_text_of(inputs, is_vouched=is_vouched)) + packer.flush()]
 
 
 def decode_inputs(run_id: str, elements: Iterable[bytes]) -> tuple[FlowAuthorityInput, ...]:
@@ -94,11 +95,16 @@ def copied_inputs(values: Sequence[FlowAuthorityInput]) -> list[FlowAuthorityInp
     return _INPUTS.validate_json(_text_of(listed("authority_inputs", values)))
 
 
-def _text_of(inputs: list[FlowAuthorityInput]) -> bytes:
+def _text_of(inputs: list[FlowAuthorityInput], *, is_vouched: bool = False) -> bytes:
     for value in inputs:
         if not isinstance(value, STORABLE_INPUTS):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InternalError(f"{type(value).__name__} is no input that the log of a run may hold")
-    return storable_json("authority_inputs", lambda: _INPUTS.dump_json(inputs, warnings="error"), _INPUTS.validate_json)
+    return storable_json(
+        "authority_inputs",
+        lambda: _INPUTS.dump_json(inputs, warnings="error"),
+        _INPUTS.validate_json,
+        is_vouched=is_vouched,
+    )
 
 
 def _unpacked(run_id: str, element: bytes) -> bytes:

@@ -130,10 +130,15 @@ class ExecutionStore(Protocol):
         ...
 
     def listen(
-        self, run_id: str | None = None, *, serves: Serves | None = None, worker_id: str | None = None
+        self,
+        run_id: str | None = None,
+        *,
+        only_end: bool = False,
+        serves: Serves | None = None,
+        worker_id: str | None = None,
     ) -> AbstractAsyncContextManager[WakeUp]:
         """Be woken up when something became due, of executions only those in queues that are served; or, with a run,
-        when that changed; or, with a worker, when an execution was taken from it.
+        when that changed, with `only_end` when it ended; or, with a worker, when an execution was taken from it.
 
         A wake-up may be lost, and one for nothing may come (contract: executions-12).
         """

@@ -31,7 +31,7 @@ def is_out_of_time(view: RunView) -> bool:
 
 
 async def ended_before_deadline(
-    work: asyncio.Task[Any], lease_lost: asyncio.Task[None], seconds: float, cancelled: asyncio.Event
+    work: asyncio.Task[Any], lease_lost: asyncio.Future[None], seconds: float, cancelled: asyncio.Event
 ) -> bool:
     """Let a handler run until it ends, at most this many seconds; False if it did not end in this time.
 
@@ -51,5 +51,6 @@ async def ended_before_deadline(
         # The event comes first: a handler in a thread cannot be cancelled and can only look at the event. The wait is
         # bounded, because a handler that swallows its cancellation must not keep the worker from settling the timeout.
         cancelled.set()
-        work.cancel()
-        await asyncio.wait({work}, timeout=GRACE_SECONDS)
+        if not work.done():
+            work.cancel()
+            await asyncio.wait({work}, timeout=GRACE_SECONDS)

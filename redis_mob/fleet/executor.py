@@ -30,19 +30,13 @@ async def execute(
     """
     cancelled = asyncio.Event()
     context = _context(held, run, visible, cancelled)
-    lease_lost = asyncio.create_task(_lost(held))
     call = calls.start(handler, context)
     try:
-        if await ended_before_deadline(call.outcome, lease_lost, held.seconds_left(), cancelled):
+        if await ended_before_deadline(call.outcome, held.lost, held.seconds_left(), cancelled):
             return call.result()
         return Failed(f"timeout after {held.timeout_ms()}ms")
     finally:
-        lease_lost.cancel()
         calls.leave(call)
-
-
-async def _lost(held: LeasedExecution) -> None:
-    await held.lost.wait()
 
 
 def _context(held: LeasedExecution, run: MobRun, visible: ConditionContext, cancelled: asyncio.Event) -> StepContext:

@@ -147,14 +147,15 @@ class Fleet:
         Raises NotFoundError if it does not exist.
         """
         unserved = UnservedNews(partial(self.unserved, run_id))
-        async with self._storage.executions.listen(run_id) as wake_up:
+        async with self._storage.executions.listen(run_id, only_end=True) as wake_up:
             while True:
+                # Set at first, once changes are heard: what is read after that misses none.
+                await wake_up.wait(SWEEP_SECONDS)
                 status = await self._storage.executions.status(run_id)
                 if status is None:
                     raise NotFoundError(f"run {run_id} does not exist")
                 if status.is_terminal and (run := await self._storage.runs.get_run(run_id)) is not None:
                     return run
-                await wake_up.wait(SWEEP_SECONDS)
                 for line in await unserved.since():
                     _log.warning(line)
 

@@ -46,15 +46,17 @@ class LeasedExecution:
     """The storage's time of the claim, in seconds."""
     ask: Callable[[], Awaitable[bool]]
     """Asks the storage whether the worker still holds it."""
-    lost: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the execution was taken from this worker."""
+    lost: asyncio.Future[None] = field(init=False)
+    """Done when the execution was taken from this worker. A future, because waiting for one takes no task."""
     clock_offset: float = field(init=False)
     """The storage's time minus this event loop's, in seconds. Deadlines are times of the storage; hosts disagree about
     the time of day, so that a worker only measures, with a clock that never jumps, how much has passed since the
     claim."""
 
     def __post_init__(self) -> None:
-        self.clock_offset = self.claimed_at - asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        self.lost = loop.create_future()
+        self.clock_offset = self.claimed_at - loop.time()
 
     def seconds_left(self) -> float:
         """Until the deadline, by the storage's clock."""
@@ -64,8 +66,13 @@ class LeasedExecution:
         """How long the execution was allowed to take."""
         return round((self.lease.deadline.timestamp() - self.claimed_at) * 1000)
 
+    def tell_lost(self) -> None:
+        """The execution was taken from this worker."""
+        if not self.lost.done():
+            self.lost.set_result(None)
+
     async def is_held(self) -> bool:
         """Whether it is still this worker's, by the storage. Raises ReadFailedError if that cannot be learned."""
-        if not self.lost.is_set() and not await self.ask():
-            self.lost.set()
-        return not self.lost.is_set()
+        if not self.lost.done() and not await self.ask():
+            self.tell_lost()
+        return not self.lost.done()

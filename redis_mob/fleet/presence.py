@@ -146,4 +146,4 @@ class Presence:
 
 def _tell_lost(executions: Iterable[LeasedExecution]) -> None:
     for held in executions:
-        held.lost.set()
+        held.tell_lost()

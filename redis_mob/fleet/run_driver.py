@@ -232,7 +232,9 @@ class RunDriver:
         self._unsure = {key: transition.executions[key] for key in claimed}
         committed = False
         try:
-            committed = await services.store.commit(replace(transition, by=services.presence.id))
+            # It is made of what was read, of what was accepted from handlers, and of models that were validated.
+            vouched = replace(transition, by=services.presence.id).vouched()
+            committed = await services.store.commit(vouched)
             self._unsure = {}
         finally:
             if not committed:

@@ -126,6 +126,8 @@ class Worker:
         self._runs: dict[str, _Run] = {}
         self._driving: set[asyncio.Task[None]] = set()
         self._waiting: deque[DueExecution] = deque()
+        self._wants_slots = False
+        """Whether something waits that this worker may take once a slot is free again."""
         self._suspect: tuple[str, ExecutionKey] | None = None
         """The suspect that was taken or is under way: beside it no other one is."""
         self._executing: set[asyncio.Task[None]] = set()
@@ -204,7 +206,8 @@ class Worker:
                 outage.bear(error)
                 pause = SWEEP_SECONDS
             if pause > 0:
-                await self._wait(wake_up, (stop, lost, self._services.slots.given_back), pause)
+                freed = [self._services.slots.given_back] if self._wants_slots else []
+                await self._wait(wake_up, (stop, lost, *freed), pause)
 
     async def _wait(self, wake_up: WakeUp, events: Iterable[asyncio.Event], pause: float) -> None:
         """Until a wake-up comes, something happens here, or it is time to look again."""
@@ -249,11 +252,14 @@ class Worker:
                 self._suspect = (due.run_id, due.key)
         self._waiting.extend(work.executions)
         self._claim_waiting()
+        self._wants_slots = work.more or bool(self._waiting) or self._suspect is not None
         if work.runs or work.executions:
             self._longest_pause = SWEEP_SECONDS
+        if len(work.runs) == RUNS_AT_ONCE or (work.executions and work.more):
             return 0.0
         pause = _pause(work, self._longest_pause)
-        self._longest_pause = min(self._longest_pause * 2, LONGEST_PAUSE_SECONDS)
+        if not (work.runs or work.executions):
+            self._longest_pause = min(self._longest_pause * 2, LONGEST_PAUSE_SECONDS)
         return pause
 
     def _led(self) -> list[str]:

@@ -135,7 +135,11 @@ class MemoryExecutionStore(ExecutionStore):
         content.log.append([*events, *(event for event in endings if not content.log.has_ended(event))], now)
         at = content.due_runs.get(run_id)
         content.run_wake_ups.send(
-            run_message(run_id, is_due=at is not None and at < now + timedelta(seconds=SWEEP_SECONDS))
+            run_message(
+                run_id,
+                is_due=at is not None and at < now + timedelta(seconds=SWEEP_SECONDS),
+                is_over=run.status.is_terminal,
+            )
         )
         for message in messages_of(transition):
             content.run_wake_ups.send(message)
@@ -255,12 +259,18 @@ class MemoryExecutionStore(ExecutionStore):
 
     @asynccontextmanager
     async def listen(
-        self, run_id: str | None = None, *, serves: Serves | None = None, worker_id: str | None = None
+        self,
+        run_id: str | None = None,
+        *,
+        only_end: bool = False,
+        serves: Serves | None = None,
+        worker_id: str | None = None,
     ) -> AsyncGenerator[WakeUp]:
         run = None if run_id is None else run_key(run_id)
         serves = optional_instance("serves", serves, Serves)
         worker_id = None if worker_id is None else checked_worker_id(worker_id)
-        with self._access.content.run_wake_ups.listen(about(run, serves, worker_id)) as wake_up:
+        concern = about(run, serves, worker_id, only_end=flag("only_end", only_end))
+        with self._access.content.run_wake_ups.listen(concern) as wake_up:
             yield wake_up
 
 

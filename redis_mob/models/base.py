@@ -86,6 +86,21 @@ class Model(BaseModel):
         ser_json_inf_nan="constants",
     )
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with other values in some fields, which are not validated; as pydantic's, in a quarter of its time.
+
+        Pydantic's is made for models with extra and private attributes too, of which these have none.
+        """
+        if deep:
+            return super().model_copy(update=update, deep=True)
+        update = update or {}
+        made = type(self).__new__(type(self))
+        object.__setattr__(made, "__dict__", {**vars(self), **update})
+        object.__setattr__(made, "__pydantic_fields_set__", {*self.__pydantic_fields_set__, *update})
+        object.__setattr__(made, "__pydantic_extra__", None)
+        object.__setattr__(made, "__pydantic_private__", None)
+        return made
+
     @classmethod
     def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:
         """The value that a JSON text holds; options as pydantic's. Raises pydantic's ValidationError."""
@@ -142,7 +157,7 @@ class FrozenDict(dict[K, V]):
 
     def set(self, *items: tuple[K, V]) -> Self:
         """A copy with these items replaced or added; a new key of a sorted mapping is sorted in."""
-        changed = type(self)()
+        changed = type(self).__new__(type(self))  # not by __init__, which would look at the order of nothing
         _put(changed, self)
         _put(changed, items)
         # Only a new key can be out of order, and only then are the keys looked at.
@@ -170,7 +185,7 @@ class SortedDict(FrozenDict[str, V]):
 
 def presorted(items: Mapping[str, V] | Iterable[tuple[str, V]]) -> SortedDict[V]:
     """A sorted mapping of items that are known to be sorted, without checking it again."""
-    made: SortedDict[V] = SortedDict()
+    made = cast("SortedDict[V]", SortedDict.__new__(SortedDict))
     _put(made, items)
     return made
 

@@ -6,7 +6,7 @@ One script commits all of it (decision 0006).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -78,6 +78,14 @@ class Transition:
     terminal_events: tuple[NewMobEvent, ...] = ()
     look_again_at: datetime | None = None
     by: str = ""
+    is_vouched: bool = field(default=False, init=False, compare=False, repr=False)
+    """Whether the code that made it knows that all its parts can be read back once they are written, so that a store
+    need not try that. `replace` gives one that is not vouched for."""
+
+    def vouched(self) -> Transition:
+        """The same transition, vouched for."""
+        object.__setattr__(self, "is_vouched", True)
+        return self
 
     def after(self) -> RunView:
         """The core of the run as it is once this has happened, for further decisions."""

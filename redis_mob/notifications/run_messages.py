@@ -1,7 +1,7 @@
 """What messages of the fleet say, and whom they concern; lua/executions publishes them.
 
-`<run id> due` or `<run id> changed` is about a run; codec/schedule makes those about queues and workers. An empty
-message concerns all.
+`<run id> due`, `<run id> changed` or `<run id> over` is about a run; codec/schedule makes those about queues and
+workers. An empty message concerns all.
 """
 
 from __future__ import annotations
@@ -14,18 +14,29 @@ from redis_mob.models.transition import Transition
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS, Concern
 
 _DUE = b" due"
+_CHANGED = b" changed"
+_OVER = b" over"
 
 
-def run_message(run_id: str, *, is_due: bool) -> bytes:
-    """The message that a run has changed, and whether it is due within a second."""
-    return run_id.encode() + (_DUE if is_due else b" changed")
+def run_message(run_id: str, *, is_due: bool, is_over: bool = False) -> bytes:
+    """The message that a run has changed, and whether it is over, or due within a second."""
+    return run_id.encode() + (_OVER if is_over else _DUE if is_due else _CHANGED)
 
 
-def about(run_id: str | None = None, serves: Serves | None = None, worker_id: str | None = None) -> Concern:
-    """Accepts all messages about a run, or about a worker; without either, those that something became due.
+def about(
+    run_id: str | None = None,
+    serves: Serves | None = None,
+    worker_id: str | None = None,
+    *,
+    only_end: bool = False,
+) -> Concern:
+    """Accepts all messages about a run, or only that it is over; or those about a worker; without either, those that
+    something became due.
 
     Of executions these are only those in queues that are served, if it is said which are.
     """
+    if run_id is not None and only_end:
+        return (run_id.encode() + _OVER).__eq__
     if run_id is not None:
         start = run_id.encode() + b" "
         return lambda message: message.startswith(start)

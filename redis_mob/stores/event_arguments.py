@@ -27,9 +27,9 @@ def order_text(since_epoch: int) -> str:
     return f"{since_epoch + _YEAR_ONE:018d}"
 
 
-def event_arguments(event: NewMobEvent) -> list[Argument]:
+def event_arguments(event: NewMobEvent, *, is_vouched: bool = False) -> list[Argument]:
     """One event as scripts take it: mob, timestamp, order, kind, identities."""
-    encoded = encode_new_event(event)
+    encoded = encode_new_event(event, is_vouched=is_vouched)
     order = b"" if event.timestamp is None else order_text(microseconds(event.timestamp)).encode()
     identities: list[Argument] = []
     if encoded.terminal:

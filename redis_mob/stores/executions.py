@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
+from functools import partial
 
 from redis_mob.codec import executions as codec
 from redis_mob.codec import ledgers
@@ -283,14 +284,21 @@ class RedisExecutionStore(ExecutionStore):
         return frozenset(decode_entry(bytes(entry)) for entry in entries)
 
     def listen(
-        self, run_id: str | None = None, *, serves: Serves | None = None, worker_id: str | None = None
+        self,
+        run_id: str | None = None,
+        *,
+        only_end: bool = False,
+        serves: Serves | None = None,
+        worker_id: str | None = None,
     ) -> AbstractAsyncContextManager[WakeUp]:
         if run_id is not None:
             self._keys.run(run_id)  # refuses what is no id
             run_id = canonical_run_id(run_id)
         serves = optional_instance("serves", serves, Serves)
         worker_id = None if worker_id is None else checked_worker_id(worker_id)
-        return self._wake_ups.listen(self._keys.wake_runs, about(run_id, serves, worker_id))
+        return self._wake_ups.listen(
+            self._keys.wake_runs, about(run_id, serves, worker_id, only_end=flag("only_end", only_end))
+        )
 
 
 def _within(limit: int) -> int:
@@ -307,7 +315,8 @@ def _time(score: bytes) -> datetime | None:
 
 
 def _arguments(transition: Transition) -> NamedArguments:
-    before, run = transition.before.run, transition.run
+    before, run, is_vouched = transition.before.run, transition.run, transition.is_vouched
+    arguments_of = partial(event_arguments, is_vouched=is_vouched)
     frames = [
         change_of_frame(frame_id, before.frames.get(frame_id), frame)
         for frame_id, frame in run.frames.items()
@@ -319,7 +328,7 @@ def _arguments(transition: Transition) -> NamedArguments:
         if before.loops.get(loop_id) is not loop
     ]
     executions = [
-        _execution_change(key, transition.before.executions.get(key), execution)
+        _execution_change(key, transition.before.executions.get(key), execution, is_vouched=is_vouched)
         for key, execution in transition.executions.items()
     ]
     look_again_at = transition.look_again_at
@@ -336,15 +345,15 @@ def _arguments(transition: Transition) -> NamedArguments:
         "execution_changes": executions,
         "moves": list(moves_of(transition)),
         "messages": messages_of(transition),
-        "new_inputs": encode_inputs(run.run_id, transition.inputs),
+        "new_inputs": encode_inputs(run.run_id, transition.inputs, is_vouched=is_vouched),
         "new_outputs": list(map(ledgers.encode_recorded, transition.outputs)),
         "step_rows": list(map(ledgers.step_arguments, transition.step_rows)),
         "step_rows_once": list(map(ledgers.step_arguments, transition.step_rows_once)),
         "failure_rows": list(map(ledgers.failure_arguments, transition.failure_rows)),
         "iteration_rows": list(map(ledgers.iteration_arguments, transition.iteration_rows)),
         "run_time": [codec.due_run(run.run_id), b"" if look_again_at is None else codec.milliseconds(look_again_at)],
-        "new_events": list(map(event_arguments, transition.events)),
-        "terminal_events": list(map(event_arguments, transition.terminal_events)),
+        "new_events": list(map(arguments_of, transition.events)),
+        "terminal_events": list(map(arguments_of, transition.terminal_events)),
     }
 
 
@@ -353,6 +362,8 @@ def _change_of_run(transition: Transition) -> list[list[Argument]]:
     return [change] if transition.is_decision else []
 
 
-def _execution_change(key: ExecutionKey, expected: Execution | None, following: Execution) -> list[Argument]:
-    before = b"" if expected is None else codec.encode_execution(expected)
-    return [codec.execution_field(key), before, codec.encode_execution(following), 0, 0]
+def _execution_change(
+    key: ExecutionKey, expected: Execution | None, following: Execution, *, is_vouched: bool
+) -> list[Argument]:
+    before = b"" if expected is None else codec.encode_execution(expected, is_vouched=is_vouched)
+    return [codec.execution_field(key), before, codec.encode_execution(following, is_vouched=is_vouched), 0, 0]

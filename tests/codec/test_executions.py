@@ -131,3 +131,24 @@ def test_an_execution_that_holds_something_else_is_refused(status: ExecutionStat
     wrong = execution(status=status).model_copy(update={field: value})
     with pytest.raises(InternalError, match="the execution cannot be stored"):
         encode_execution(wrong)
+
+
+def test_an_execution_that_was_written_is_compared_with_the_same_record() -> None:
+    told = execution(status="leased")
+    assert encode_execution(told) is encode_execution(told)
+    assert told == execution(status="leased"), "what it remembers does not count when executions are compared"
+
+
+def test_a_changed_copy_of_an_execution_has_a_record_of_its_own() -> None:
+    told = execution()
+    before = encode_execution(told)
+    changed = told.model_copy(update={"attempt": 2})
+    assert encode_execution(changed) == encode_execution(execution(attempt=2)) != before
+    assert encode_execution(told.model_copy()) is before
+
+
+def test_what_is_vouched_for_is_not_read_back_and_a_changed_transition_is_not_vouched_for() -> None:
+    unreadable = execution().model_copy(update={"attempt": 2**40})
+    with pytest.raises(InternalError, match="attempt"):
+        encode_execution(unreadable)
+    assert b'"attempt":1099511627776' in encode_execution(unreadable, is_vouched=True)

@@ -12,6 +12,7 @@ import pytest
 from redis_mob.contracts import ExecutionStore
 from redis_mob.errors import InternalError, OutcomeUnknownError
 from redis_mob.fleet import engine, run_driver, settlement
+from redis_mob.fleet import fleet as fleet_module
 from redis_mob.fleet.outcome import Succeeded
 from redis_mob.fleet.step_context import StepContext
 from redis_mob.models.definition import MobDefinition
@@ -39,6 +40,10 @@ class Counted:
     async def load(self, run_id: str) -> RunView | None:
         self.counts["reads"] += 1
         return await self._store.load(run_id)
+
+    async def status(self, run_id: str) -> MobRunStatus | None:
+        self.counts["looks"] += 1
+        return await self._store.status(run_id)
 
     async def commit(self, transition: Transition) -> bool:
         self.counts["commits"] += 1
@@ -78,6 +83,15 @@ async def test_one_worker_reads_a_run_once_and_loses_no_commit(
     assert len(run.root_step_outputs) == 60
     assert counts["reads"] == 1
     assert counts["lost"] == 0
+
+
+async def test_waiting_for_a_run_reads_its_status_at_the_start_and_at_its_end_alone(
+    storage: MobStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet_module, "SWEEP_SECONDS", LONG_LEASE.total_seconds())
+    _, counts = await work_on(storage, parallel(60), nothing, monkeypatch, concurrency=4)
+    assert counts["commits"] > 10
+    assert counts["looks"] == 2
 
 
 async def test_what_arrives_together_is_one_commit(storage: MobStorage, monkeypatch: pytest.MonkeyPatch) -> None:

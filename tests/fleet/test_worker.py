@@ -47,6 +47,10 @@ def is_of_a_worker(task: asyncio.Task[Any]) -> bool:
     return task is not asyncio.current_task() and task.get_name() != "redis_mob wake-ups"
 
 
+def is_of_a_handler(thread: threading.Thread) -> bool:
+    return thread.name.startswith("redis-mob-step")
+
+
 async def nothing(_ctx: StepContext) -> None:
     return None
 
@@ -54,10 +58,10 @@ async def nothing(_ctx: StepContext) -> None:
 @pytest.fixture
 async def no_leaks() -> AsyncIterator[None]:
     """Fails when tasks of workers or threads of handlers are left at the end of a test."""
-    before = asyncio.all_tasks()
+    before, threads = asyncio.all_tasks(), set(threading.enumerate())  # other tests may have abandoned some
     yield
     await until(lambda: not [task for task in asyncio.all_tasks() - before if is_of_a_worker(task)])
-    await until(lambda: not [one for one in threading.enumerate() if one.name.startswith("redis-mob-step")])
+    await until(lambda: not [one for one in threading.enumerate() if is_of_a_handler(one) and one not in threads])
 
 
 async def test_engine_case_01_a_run_is_stored_before_start_returns(storage: MobStorage) -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from redis_mob.contracts import ExecutionStore, MobRunStore
 from redis_mob.models.execution import EVERYTHING, OVERDUE, ExecutionStatus, HowLost, Serves
+from redis_mob.models.run import MobRunStatus
 from redis_mob.models.transition import DueWork
 from redis_mob.testing.conformance.base import Guarantee, Opener, given
 from redis_mob.testing.samples.driven_runs import (
@@ -269,6 +270,16 @@ class TestWorkers(Guarantee):
         execution = (await run.view()).executions[key]
         assert (execution.status, execution.fencing_token) == (ExecutionStatus.LEASED, 2)
         assert (execution.attempt, execution.lost, execution.suspect) == (2, 1, True)
+
+    async def test_the_end_of_a_run_wakes_up_who_waits_for_it(self, executions: ExecutionStore) -> None:
+        run = await waiting(executions, ONE_STEP, members=1)
+        [key] = keys_of(await run.view())
+        async with executions.listen(run.run_id, only_end=True) as ended:
+            assert await ended.wait(LONG), "it is set once what happens from now on is heard"
+            await run.claim(key)
+            await run.settle(key)
+            assert await ended.wait(LONG)
+            assert (await executions.status(run.run_id)) is MobRunStatus.COMPLETED
 
     async def test_suspects_are_taken_as_few_at_a_time_as_is_asked_for(self, executions: ExecutionStore) -> None:
         run = await waiting(executions, ONE_STEP, members=3)
