@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 from hashlib import blake2b
 from operator import is_
 
@@ -145,9 +146,15 @@ def encode_launch(launch: RunLaunch) -> bytes:
 def decode_launch(run_id: str, data: bytes) -> RunLaunch:
     """What a run was started with. Raises SerializationError naming the run."""
     try:
-        return RunLaunch.model_validate_json(data)
+        return _launch_of(data)
     except ValidationError as error:
         raise SerializationError(f"run {run_id}: launch cannot be read: {error}") from error
+
+
+@lru_cache(maxsize=256)
+def _launch_of(data: bytes) -> RunLaunch:
+    # all runs that a fleet starts of one flow have the same one
+    return RunLaunch.model_validate_json(data)
 
 
 def decode_status(run_id: str, data: bytes) -> MobRunStatus:
