@@ -7,7 +7,8 @@ It is answered, refused by the server (ServerRefusalError), never sent (NotSentE
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Awaitable
+from typing import Any, TypeVar
 
 import hiredis
 from redis import exceptions as driver
@@ -18,7 +19,6 @@ from redis_mob.connection.failures import (
     NotSentError,
     PipelineClosedError,
     ReplyLostError,
-    TransportError,
     UnreachableError,
 )
 from redis_mob.connection.retry import RetryPolicy
@@ -30,6 +30,8 @@ from redis_mob.connection.servers.handshake import new_connection, timeout_messa
 from redis_mob.connection.servers.pipeline import Pipeline
 from redis_mob.connection.servers.requests import Part, packed
 from redis_mob.connection.servers.tls import TLS_WANTED, certificate_problem, speaks_tls
+
+T = TypeVar("T")
 
 _ASKING = packed((b"ASKING",))
 _CLOSED = "the storage was closed"
@@ -77,31 +79,34 @@ class Channel:
         """
         # in one piece, because ASKING is about the next request of the connection, and that could be another caller's
         request, replies = (_ASKING + packed(parts), 2) if asking else (packed(parts), 1)
-        # a request whose turn did not come is not tried again, since more attempts would only lengthen the queue
-        unanswered: type[TransportError] = NotSentError
-        pipeline: Pipeline | None = None
         overdue = asyncio.get_running_loop().time() + self._reply_timeout
+        by = overdue if until is None else min(overdue, until)
+        # In the usual case nothing is waited for but the reply, and the pipeline keeps one timer for all replies: one
+        # for each request would cost more than to send it.
+        if self._free.locked():
+            # the time covers the wait for a turn too, because a caller waits for its reply and not for one stage of it;
+            # a request whose turn did not come is not tried again, since more attempts would only lengthen the queue
+            await self._within(self._free.acquire(), by, until, NotSentError)
+        else:
+            await self._free.acquire()
         try:
-            # the time covers the wait for a turn too, because a caller waits for its reply and not for one stage of it
-            async with asyncio.timeout_at(min(overdue, until or overdue)), self._free:
-                while True:
-                    # set anew at each stage, because a timeout before the request is sent proves that it had no effect
-                    unanswered = UnreachableError
-                    pipeline = await self._open_pipeline()
-                    unanswered = ReplyLostError
-                    try:
-                        reply = await pipeline.send(request, replies=replies)
-                        break
-                    except PipelineClosedError as error:
-                        if error.sent:
-                            raise ReplyLostError(str(error)) from driver.ConnectionError(str(error))
-                        # the request never left this process, so that the next pipeline may take it
-        except TimeoutError as error:
-            if pipeline is not None:
-                # replies come in order, so that every later request on it would wait behind the overdue one too
-                self._set_aside(pipeline)
-            limit = "the deadline of the call" if until and until < overdue else f"{self._reply_timeout:g} s"
-            raise unanswered(f"no answer within {limit}") from error
+            while True:
+                pipeline = self._pipeline
+                if pipeline is None or not pipeline.takes_requests:
+                    pipeline = await self._within(self._open_pipeline(), by, until, UnreachableError)
+                try:
+                    reply = await pipeline.send(request, replies=replies, by=by)
+                    break
+                except PipelineClosedError as error:
+                    if error.sent:
+                        raise ReplyLostError(str(error)) from driver.ConnectionError(str(error))
+                    # the request never left this process, so that the next pipeline may take it
+                except TimeoutError as error:
+                    # replies come in order, so that every later request on it would wait behind the overdue one too
+                    self._set_aside(pipeline)
+                    raise ReplyLostError(self._no_answer(by, until)) from error
+        finally:
+            self._free.release()
         if isinstance(reply, hiredis.ReplyError):
             refusal = refusal_of(str(reply), self)
             if refusal.code == "READONLY":
@@ -109,6 +114,22 @@ class Channel:
                 self._set_aside(pipeline)
             raise refusal from driver.ResponseError(str(reply))
         return reply
+
+    async def _within(self, work: Awaitable[T], by: float, until: float | None, late: type[NotSentError]) -> T:
+        """The result of what comes before sending; raises `late` if it has not come by this time of the event loop."""
+        try:
+            async with asyncio.timeout_at(by):
+                return await work
+        except TimeoutError as error:
+            raise late(self._no_answer(by, until)) from error
+
+    def _no_answer(self, by: float, until: float | None) -> str:
+        return "no answer within " + ("the deadline of the call" if by == until else f"{self._reply_timeout:g} s")
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection that was not lost, as far as is known."""
+        return self._pipeline is not None and self._pipeline.is_open
 
     def drop_lost_pipeline(self) -> bool:
         """Whether the server has cut the pipeline since the last request; forgets it, so that this is True once."""

@@ -33,6 +33,10 @@ class DiscoveringLocator(ABC):
         self._holder: TcpAddress | None = None
         self._asking = asyncio.Lock()
 
+    @property
+    def known(self) -> TcpAddress | None:
+        return self._holder
+
     async def locate(self) -> TcpAddress:
         """The server that holds the namespace, as far as is known.
 

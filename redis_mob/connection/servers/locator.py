@@ -26,6 +26,11 @@ class Again:
 class Locator(Protocol):
     """Knows which server holds one namespace now, and what a failure says about that."""
 
+    @property
+    def known(self) -> ServerAddress | None:
+        """The server that `locate` would give at once; None if it would have to ask."""
+        ...
+
     async def locate(self) -> ServerAddress:
         """The server that holds the namespace, as far as is known. Raises a TransportError if it cannot be told."""
         ...
@@ -44,6 +49,10 @@ class FixedLocator:
 
     def __init__(self, address: ServerAddress) -> None:
         self._address = address
+
+    @property
+    def known(self) -> ServerAddress:
+        return self._address
 
     async def locate(self) -> ServerAddress:
         return self._address

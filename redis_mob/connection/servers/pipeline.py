@@ -7,6 +7,7 @@ server's refusal; it was never sent; or it was sent, and its reply is lost.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable
 from typing import Any, cast
@@ -40,6 +41,10 @@ class Pipeline(asyncio.Protocol):
         self._replies_to_unsent = 0
         self._waiting: deque[asyncio.Future[Any]] = deque()
         """A future for each reply that is still to come, in their order; those of unsent requests come last."""
+        self._due: deque[float] = deque()
+        """When each of these replies is overdue, by the time of the event loop."""
+        self._alarm: asyncio.TimerHandle | None = None
+        """When to look for overdue replies: one timer for all of them, because one for each costs more than to wait."""
         self._incomplete = 0
         """Bytes that came since the last complete reply, or more."""
         self._writable = asyncio.Event()
@@ -65,6 +70,11 @@ class Pipeline(asyncio.Protocol):
         return self._writable.is_set()
 
     @property
+    def takes_requests(self) -> bool:
+        """Whether a request that is sent now leaves at once, as far as is known."""
+        return self._closed is None and self._writable.is_set() and not self._transport.is_closing()
+
+    @property
     def is_idle(self) -> bool:
         """Whether no caller waits for a reply any more."""
         return all(reply.done() for reply in self._waiting)
@@ -73,11 +83,17 @@ class Pipeline(asyncio.Protocol):
         """Wait until the server takes what was sent before."""
         await self._writable.wait()
 
-    def send(self, request: bytes, *, replies: int = 1) -> asyncio.Future[Any]:
+    @property
+    def under_way(self) -> int:
+        """How many replies are still to come."""
+        return len(self._waiting)
+
+    def send(self, request: bytes, *, replies: int = 1, by: float = math.inf) -> asyncio.Future[Any]:
         """Send a packed request; the future gets its reply, or the last one of so many replies.
 
         A refusal of the server is a reply too: a hiredis.ReplyError, which is not raised. When the connection ends
-        before, the future raises PipelineClosedError. Cancelling it drops this reply and no other.
+        before, the future raises PipelineClosedError; when this time of the event loop comes before, TimeoutError.
+        Cancelling it drops this reply and no other.
         """
         reply: asyncio.Future[Any] = self._loop.create_future()
         if not self.is_open:
@@ -91,7 +107,11 @@ class Pipeline(asyncio.Protocol):
         for _ in range(replies - 1):
             # replies are told apart by their order alone, so that one which no caller reads needs a future too
             self._waiting.append(_ignored_reply(self._loop))
+            self._due.append(math.inf)
         self._waiting.append(reply)
+        self._due.append(by)
+        if self._alarm is None or by < self._alarm.when():
+            self._set_alarm(by)
         return reply
 
     def close(self, reason: str) -> None:
@@ -136,6 +156,7 @@ class Pipeline(asyncio.Protocol):
             # one reply too many: the connection is cut, because every later reply would go to the wrong caller
             return self.close("the server sent a reply without a request")
         waiting = self._waiting.popleft()
+        self._due.popleft()
         # a refusal is a result and no exception, because asyncio logs exceptions that a cancelled caller never reads
         if not waiting.done():
             waiting.set_result(reply)
@@ -151,7 +172,27 @@ class Pipeline(asyncio.Protocol):
             if not waiting.done():
                 waiting.set_exception(PipelineClosedError(reason, sent=position < sent))
         self._waiting.clear()
+        self._due.clear()
         self._unsent.clear()
+        self._set_alarm(math.inf)
+
+    def _set_alarm(self, at: float) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = None if at == math.inf else self._loop.call_at(at, self._end_overdue)
+
+    def _end_overdue(self) -> None:
+        """Tell the callers whose replies are overdue, and look again when the next ones would be."""
+        now, following = self._loop.time(), math.inf
+        for waiting, due in zip(self._waiting, self._due, strict=True):
+            if waiting.done():
+                continue
+            if due <= now:
+                waiting.set_exception(TimeoutError())
+            else:
+                following = min(following, due)
+        self._alarm = None
+        self._set_alarm(following)
 
 
 def _ignored_reply(loop: asyncio.AbstractEventLoop) -> asyncio.Future[Any]:

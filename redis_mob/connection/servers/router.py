@@ -33,6 +33,8 @@ class Router:
         self._locator = locator
         self._channel_to = channel_to
         self._channels: dict[ServerAddress, Channel] = {}
+        self._latest: tuple[ServerAddress, Channel] | None = None
+        """Where the latest request went: an address is found here without comparing its parts."""
         self._closed = False
 
     async def request(self, *parts: Part, until: float | None = None) -> Any:
@@ -44,9 +46,10 @@ class Router:
         asking: ServerAddress | None = None
         hops = 0
         while True:
-            address = asking or await self._locate_until(until)
+            usual = None if asking is not None else self._usual()
+            address, channel = usual or await self._found(asking, until)
             try:
-                return await self._channel(address).request(*parts, asking=asking is not None, until=until)
+                return await channel.request(*parts, asking=asking is not None, until=until)
             except TransportError as error:
                 again = self._locator.again(error, address)
                 # a lost reply may be that of a write that happened, so that only `Calls`, which numbers it, may go on
@@ -73,6 +76,20 @@ class Router:
         self._closed = True
         for channel in self._channels.values():
             await channel.aclose()
+
+    def _usual(self) -> tuple[ServerAddress, Channel] | None:
+        """Where the latest request went, if the namespace is known to be there and the connection was not lost."""
+        latest = self._latest
+        if latest is None or latest[0] is not self._locator.known or self._closed or not latest[1].is_connected:
+            return None
+        return latest
+
+    async def _found(self, asking: ServerAddress | None, until: float | None) -> tuple[ServerAddress, Channel]:
+        if asking is not None:
+            return asking, self._channel(asking)
+        address = await self._locate_until(until)
+        self._latest = address, self._channel(address)
+        return self._latest
 
     async def _locate_until(self, until: float | None) -> ServerAddress:
         try:
