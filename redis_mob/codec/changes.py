@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from redis_mob.codec.arguments import instance, text
 from redis_mob.codec.packing import Argument, pack
-from redis_mob.codec.snapshots import Snapshot, encode
+from redis_mob.codec.snapshots import Snapshot, encode, groups_changed
 from redis_mob.errors import shown
 from redis_mob.models.flow import FlowFrameState, FlowRunState, FrameSnapshot, LoopIterationState, LoopSnapshot
 
@@ -111,12 +111,15 @@ def _change(
     digest_field: bytes, field: Callable[[bytes], bytes], expected: Snapshot | None, following: Snapshot
 ) -> list[Argument]:
     before = expected.groups if expected else {}
+    others = groups_changed(before, following.groups)
     changed: list[Argument] = []
-    for name, group in following.groups.items():
+    for name, group in following.groups.items() if others is None else others:
         old = before.get(name)
-        if old is not group and (old is None or old.data != group.data):
+        if old is None or old.data != group.data:
             changed += (field(name), group.data)
-    dropped: list[Argument] = [field(name) for name in before if name not in following.groups]
+    dropped: list[Argument] = (
+        [] if others is not None else [field(name) for name in before if name not in following.groups]
+    )
     return [
         digest_field,
         expected.digest if expected else ABSENT,

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Generic, NamedTuple, TypeVar
+from functools import cached_property
+from operator import itemgetter
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from redis_mob.models.base import Model
 from redis_mob.models.flow import (
@@ -70,6 +72,36 @@ class Layout(Generic[S]):
     scheduler: tuple[str, ...]
     enums: Mapping[str, type[StrEnum]]
     maps: tuple[str, ...] = ()
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """All fields."""
+        return (*self.plan, *self.plan_columns, *self.block_columns, *self.scheduler)
+
+    @cached_property
+    def first_block_column(self) -> int:
+        """Where the columns that lie in blocks begin in `names`."""
+        return len(self.plan) + len(self.plan_columns)
+
+    @cached_property
+    def values(self) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+        """Gives the values of all fields, in the order of `names`. Raises KeyError for a field that is missing."""
+        return cast("Callable[[Mapping[str, Any]], tuple[Any, ...]]", itemgetter(*self.names))
+
+    @cached_property
+    def in_plan(self) -> frozenset[str]:
+        """The fields of the plan, its columns included."""
+        return frozenset((*self.plan, *self.plan_columns))
+
+    @cached_property
+    def in_blocks(self) -> frozenset[str]:
+        """The fields that lie in blocks."""
+        return frozenset(self.block_columns)
+
+    @cached_property
+    def in_scheduler(self) -> frozenset[str]:
+        """The fields that change all the time."""
+        return frozenset(self.scheduler)
 
 
 FLOW_RUN = Layout(

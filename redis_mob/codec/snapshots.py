@@ -5,16 +5,18 @@ digest of its groups' digests. Equal states have equal groups, however they were
 step lie in blocks, so that one transition of a large run rewrites one block.
 
 An instance remembers its groups together with the field objects they were made from. `model_copy` hands that memory
-on, so the encoding of a `next` state costs only the groups whose fields were replaced. Models and their containers
-are frozen, which is what makes the identity of a field object proof enough.
+on, so the encoding of a `next` state costs only the groups whose fields were replaced, and of a map that was changed by
+`set` only the blocks in which it differs. Models and their containers are frozen, which is what makes the identity of a
+field object proof enough.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from hashlib import blake2b
-from itertools import chain, repeat, zip_longest
-from operator import is_
+from itertools import chain, compress
+from operator import is_, is_not
 from typing import Any, NamedTuple, TypeVar
 
 from redis_mob.codec.field_checks import KEYS, field_checks, item_checks, require
@@ -50,32 +52,58 @@ class Row(NamedTuple):
     values: Sequence[Any]
 
 
+class Digests(NamedTuple):
+    """What the digest of a state is made of: the packed name and the digest of each group, and where these lie."""
+
+    text: bytes
+    places: dict[bytes, int]
+
+    @classmethod
+    def of(cls, groups: Mapping[bytes, Group]) -> Digests:
+        """Those of groups in their order."""
+        text = bytearray()
+        places: dict[bytes, int] = {}
+        for name, group in groups.items():
+            text += pack(name)
+            places[name] = len(text)
+            text += group.digest
+        return cls(bytes(text), places)
+
+    def with_groups(self, groups: Iterable[tuple[bytes, Group]]) -> Digests:
+        """The same, with other digests of these groups."""
+        text = bytearray(self.text)
+        for name, group in groups:
+            text[self.places[name] : self.places[name] + DIGEST_SIZE] = group.digest
+        return Digests(bytes(text), self.places)
+
+    @property
+    def digest(self) -> bytes:
+        """The digest of the state."""
+        return blake2b(self.text, digest_size=DIGEST_SIZE).digest()
+
+
 class Snapshot(NamedTuple):
     """An encoded state: its groups by name, the digest of all, and what they were made from."""
 
     groups: dict[bytes, Group]
     digest: bytes
-    plan: tuple[object, ...]
-    scheduler: tuple[object, ...]
-    columns: tuple[object, ...]
+    values: tuple[Any, ...]
+    """The field objects, in the order of `Layout.names`."""
     rows: tuple[Row, ...]
+    """The columns that lie in blocks."""
+    digests: Digests
 
 
-_NOTHING = Snapshot({}, b"", (), (), (), ())
+_NOTHING = object()
+_UNKNOWN = {
+    model: Snapshot({}, b"", (_NOTHING,) * len(layout.names), (), Digests(b"", {})) for model, layout in LAYOUTS.items()
+}
 """The memory of a state that was never encoded: nothing is identical to it."""
 
 
 def _group(value: object) -> Group:
     data = pack(value)
     return Group(data, blake2b(data, digest_size=DIGEST_SIZE).digest())
-
-
-def _digest_of_digests(groups: Mapping[bytes, Group]) -> bytes:
-    total = blake2b(digest_size=DIGEST_SIZE)
-    for name, group in groups.items():
-        total.update(pack(name))
-        total.update(group.digest)
-    return total.digest()
 
 
 _FIELD_CHECKS = {model: field_checks(model) for model in LAYOUTS}
@@ -90,30 +118,41 @@ def encode(state: FlowRunState | FlowFrameState | LoopIterationState) -> Snapsho
     """
     fields = vars(state)
     layout = LAYOUTS.get(type(state)) or _layout_of(state)
-    before: Snapshot = fields.get(_MEMORY, _NOTHING)
-
+    before: Snapshot = fields.get(_MEMORY) or _UNKNOWN[layout.model]
     try:
-        plan, scheduler, columns = _sources(layout, fields)
+        values = layout.values(fields)
     except KeyError as error:
         raise InternalError(f"{layout.model.__name__} cannot be stored: it has no {error.args[0]}") from None
-    _check_changes(layout, before, plan, scheduler, columns)
-    same_plan = _identical(before.plan, plan)
-    same_scheduler = _identical(before.scheduler, scheduler)
-    same_columns = same_plan and _identical(before.columns, columns)
-    if same_columns and same_scheduler:
+    if all(map(is_, before.values, values)):
         return before
 
+    changed = frozenset(compress(layout.names, map(is_not, before.values, values)))
+    _check_changes(layout, changed, fields)
     ids: tuple[str, ...] = fields[layout.ids] if layout.ids else ()
-    comparable = before if same_plan else _NOTHING
-    rows = _rows(layout, columns, ids, comparable)
-    groups = {
-        _PLAN: before.groups[_PLAN] if same_plan else _group(_plan_value(layout, fields, ids)),
-        **_blocks(layout, rows, len(ids), comparable),
-        _SCHEDULER: before.groups[_SCHEDULER] if same_scheduler else _group(scheduler),
-    }
-    snapshot = Snapshot(groups, _digest_of_digests(groups), plan, scheduler, columns, rows)
-    fields[_MEMORY] = snapshot
+    if not changed.isdisjoint(layout.in_plan):
+        rows = tuple(_row(layout, name, column, fields[name], ids) for name, column in layout.block_columns.items())
+        plan, blocks = _group(_plan_value(layout, fields, ids)), _all_blocks(layout, rows, len(ids))
+        groups = {_PLAN: plan, **blocks, _SCHEDULER: _scheduler(layout, fields)}
+    else:
+        rows, groups = before.rows, before.groups.copy()
+        if in_blocks := changed & layout.in_blocks:
+            rows = _change_blocks(layout, in_blocks, fields, ids, before, groups)
+        if not changed.isdisjoint(layout.in_scheduler):
+            groups[_SCHEDULER] = _scheduler(layout, fields)
+    for name in layout.block_columns:
+        fields[name].begin_anew()
+    changed_groups = groups_changed(before.groups, groups)
+    digests = Digests.of(groups) if changed_groups is None else before.digests.with_groups(changed_groups)
+    fields[_MEMORY] = snapshot = Snapshot(groups, digests.digest, values, rows, digests)
     return snapshot
+
+
+def groups_changed(before: dict[bytes, Group], after: dict[bytes, Group]) -> list[tuple[bytes, Group]] | None:
+    """The groups that are others than before; None if there are others by name."""
+    # by identity, and in C: a large run has hundreds, and what was not changed is the same object
+    if len(before) != len(after) or not all(map(is_, before, after)):
+        return None
+    return list(compress(after.items(), map(is_not, before.values(), after.values())))
 
 
 def _layout_of(state: Model) -> Layout[Any]:
@@ -121,20 +160,18 @@ def _layout_of(state: Model) -> Layout[Any]:
     return next(layout for kind, layout in LAYOUTS.items() if isinstance(state, kind))
 
 
-def _check_changes(layout: Layout[Any], before: Snapshot, *after: tuple[Any, ...]) -> None:
-    """Raises InternalError for a field that does not hold what it says; one that is the same object as before does.
+def _check_changes(layout: Layout[Any], changed: Collection[str], fields: Mapping[str, Any]) -> None:
+    """Raises InternalError for a changed field that does not hold what it says.
 
     What lies in the columns is checked where they are encoded.
     """
-    names = ((*layout.plan, *layout.plan_columns), layout.scheduler, tuple(layout.block_columns))
     checks = _FIELD_CHECKS[layout.model]
-    for group, known, values in zip(names, (before.plan, before.scheduler, before.columns), after, strict=True):
-        for name, old, value in zip(group, known or repeat(_NOTHING), values, strict=False):
-            if old is not value:
-                require(layout.model, name, checks[name], value)
-                if name in layout.maps:
-                    require(layout.model, name, KEYS, tuple(value))
-                    _check_items(layout, name, value.values())
+    for name in changed:
+        value = fields[name]
+        require(layout.model, name, checks[name], value)
+        if name in layout.maps:
+            require(layout.model, name, KEYS, tuple(value))
+            _check_items(layout, name, value.values())
 
 
 def _check_items(layout: Layout[Any], name: str, values: Collection[Any]) -> None:
@@ -142,19 +179,8 @@ def _check_items(layout: Layout[Any], name: str, values: Collection[Any]) -> Non
     require(layout.model, name, _ITEM_CHECKS[layout.model][name], values)
 
 
-def _sources(
-    layout: Layout[Any], fields: Mapping[str, Any]
-) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]:
-    """The field objects behind the plan, the scheduler group and the blocks."""
-    return (
-        tuple([fields[name] for name in (*layout.plan, *layout.plan_columns)]),
-        tuple([fields[name] for name in layout.scheduler]),
-        tuple([fields[name] for name in layout.block_columns]),
-    )
-
-
-def _identical(old: tuple[object, ...], new: tuple[object, ...]) -> bool:
-    return len(old) == len(new) and all(map(is_, old, new))
+def _scheduler(layout: Layout[Any], fields: Mapping[str, Any]) -> Group:
+    return _group(tuple([fields[name] for name in layout.scheduler]))
 
 
 def _row(layout: Layout[Any], name: str, column: Column, mapping: Mapping[str, Any], ids: tuple[str, ...]) -> Row:
@@ -176,41 +202,97 @@ def _plan_value(layout: Layout[Any], fields: Mapping[str, Any], ids: tuple[str, 
     return scalars, tuple(_row(layout, name, column, fields[name], ids) for name, column in layout.plan_columns.items())
 
 
-def _rows(layout: Layout[Any], columns: tuple[Any, ...], ids: tuple[str, ...], before: Snapshot) -> tuple[Row, ...]:
-    """The columns as rows; a column that is the same object as before keeps its row."""
-    made = zip_longest(layout.block_columns.items(), columns, before.columns, before.rows)
-    return tuple(
-        old if mapping is same else _row(layout, name, column, mapping, ids)
-        for (name, column), mapping, same, old in made
-    )
-
-
-def _blocks(layout: Layout[Any], rows: tuple[Row, ...], length: int, before: Snapshot) -> dict[bytes, Group]:
-    """The rows cut into blocks, of which those keep their group that hold the same as before.
-
-    A map with keys of its own keeps all rows together in one block. Only blocks that are made anew are checked: a row
-    of 500 steps usually differs in one of its sixteen.
-    """
-    if _identical(rows, before.rows):
-        return {name: group for name, group in before.groups.items() if name not in (_PLAN, _SCHEDULER)}
+def _all_blocks(layout: Layout[Any], rows: tuple[Row, ...], length: int) -> dict[bytes, Group]:
+    """The rows cut into blocks. A map with keys of its own keeps all rows together in one block."""
     if any(row.keys is not None for row in rows):
         _check_rows(layout, [row.values for row in rows])
         return {b"0": _group(rows)}
-    comparable = all(row.keys is None for row in before.rows)
-    blocks: dict[bytes, Group] = {}
-    for number, start in enumerate(range(0, length, BLOCK)):
-        name, part = b"%d" % number, slice(start, start + BLOCK)
-        known = before.groups.get(name) if comparable else None
-        unchanged = known is not None and all(
-            new is old or new.values[part] == old.values[part] for new, old in zip(rows, before.rows, strict=True)
-        )
-        if known and unchanged:
-            blocks[name] = known
+    return {b"%d" % number: _block(layout, rows, number) for number in range(-(-length // BLOCK))}
+
+
+def _block(layout: Layout[Any], rows: tuple[Row, ...], number: int) -> Group:
+    part = slice(number * BLOCK, (number + 1) * BLOCK)
+    values = [row.values[part] for row in rows]
+    _check_rows(layout, values)
+    return _group(tuple((None, some) for some in values))
+
+
+def _change_blocks(
+    layout: Layout[Any],
+    changed: Collection[str],
+    fields: Mapping[str, Any],
+    ids: tuple[str, ...],
+    before: Snapshot,
+    groups: dict[bytes, Group],
+) -> tuple[Row, ...]:
+    """Put the blocks that differ from those before among the groups, and give the rows.
+
+    One transition of a large run differs in a few values: a map that was made of the one before by setting these says
+    which they are, and neither the other values nor the other blocks are looked at.
+    """
+    rows: list[Row] = []
+    touched: set[int] = set()
+    is_cut = len(before.groups) == 2 + -(-len(ids) // BLOCK) and all(row.keys is None for row in before.rows)
+    for (name, column), row, old in zip(
+        layout.block_columns.items(), before.rows, before.values[layout.first_block_column :], strict=False
+    ):
+        if name not in changed:
+            rows.append(row)
+            continue
+        mapping: SortedDict[Any] = fields[name]
+        keys = mapping.keys_set_since(old) if row.keys is None else None
+        if keys is None:
+            following = _row(layout, name, column, mapping, ids)
+            if following.keys is not None:
+                is_cut = False
+            elif row.keys is None:
+                touched.update(_differing(row.values, following.values))
         else:
-            values = [row.values[part] for row in rows]
-            _check_rows(layout, values)
-            blocks[name] = _group(tuple((None, some) for some in values))
-    return blocks
+            positions = [bisect_left(ids, key) for key in keys]
+            touched.update(position // BLOCK for position in positions)
+            following = Row(
+                None, _with_values(layout, name, column, mapping, row.values, dict(zip(positions, keys, strict=True)))
+            )
+        rows.append(following)
+    made = tuple(rows)
+    if is_cut:
+        for number in touched:
+            groups[b"%d" % number] = _block(layout, made, number)
+    else:
+        scheduler = groups.pop(_SCHEDULER)
+        for name in [name for name in groups if name != _PLAN]:
+            del groups[name]
+        groups.update(_all_blocks(layout, made, len(ids)))
+        groups[_SCHEDULER] = scheduler
+    return made
+
+
+def _differing(before: Sequence[Any], after: Sequence[Any]) -> Iterable[int]:
+    """The numbers of the blocks in which a row differs."""
+    for number, start in enumerate(range(0, len(after), BLOCK)):
+        if before[start : start + BLOCK] != after[start : start + BLOCK]:
+            yield number
+
+
+def _with_values(
+    layout: Layout[Any],
+    name: str,
+    column: Column,
+    mapping: Mapping[str, Any],
+    row: Sequence[Any],
+    keys: Mapping[int, str],
+) -> Sequence[Any]:
+    """A row with other values at these positions, those of these keys."""
+    values = [mapping[key] for key in keys.values()]
+    try:
+        written = column.write(values)
+    except (KeyError, TypeError):
+        _check_items(layout, name, values)
+        raise
+    changed: bytearray | list[Any] = bytearray(row) if isinstance(row, bytes) else list(row)
+    for position, value in zip(keys, written, strict=True):
+        changed[position] = value
+    return bytes(changed) if isinstance(changed, bytearray) else tuple(changed)
 
 
 def _check_rows(layout: Layout[Any], rows: Iterable[Sequence[Any]]) -> None:
@@ -230,15 +312,15 @@ def decode(model: type[S], groups: Mapping[bytes, bytes], digest: bytes) -> S:
     found = {name: Group(data, blake2b(data, digest_size=DIGEST_SIZE).digest()) for name, data in groups.items()}
     blocks = sorted((name for name in found if name not in (_PLAN, _SCHEDULER)), key=_by_number)
     ordered = {name: found[name] for name in (_PLAN, *blocks, _SCHEDULER) if name in found}
-    if _digest_of_digests(ordered) != digest:
+    digests = Digests.of(ordered)
+    if digests.digest != digest:
         raise SerializationError(f"{model.__name__}: the stored groups do not match their digest")
     try:
         fields, rows = _fields(layout, groups, blocks)
     except UNPACK_ERRORS as error:
         raise SerializationError(f"{model.__name__}: {error}") from error
     state = model.model_construct(**fields)
-    plan, scheduler, columns = _sources(layout, fields)
-    vars(state)[_MEMORY] = Snapshot(ordered, digest, plan, scheduler, columns, rows)
+    vars(state)[_MEMORY] = Snapshot(ordered, digest, layout.values(fields), rows, digests)
     return state
 
 

@@ -63,6 +63,9 @@ U32 = Annotated[int, Field(ge=0, le=U32_MAX)]
 U64 = Annotated[int, Field(ge=0, le=U64_MAX)]
 I32 = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
 
+MOST_KEYS_REMEMBERED = 64
+"""A mapping knows so many keys in which it differs from the one that it was made of."""
+
 K = TypeVar("K")
 V = TypeVar("V")
 T = TypeVar("T")
@@ -135,7 +138,9 @@ _put = dict[Any, Any].update
 class FrozenDict(dict[K, V]):
     """A dict that cannot change: models share their containers and cache digests over them."""
 
-    __slots__ = ()
+    __slots__ = ("_origin",)
+    _origin: tuple[Self, tuple[K, ...]] | None
+    """The mapping that this one was made of by `set`, and the keys that were set since, if these are few."""
 
     def _refuse(self, *_args: Any, **_kwargs: Any) -> NoReturn:
         raise TypeError("this mapping belongs to a frozen model; build a new one with .set(...) or {**old, ...}")
@@ -161,7 +166,21 @@ class FrozenDict(dict[K, V]):
         _put(changed, self)
         _put(changed, items)
         # Only a new key can be out of order, and only then are the keys looked at.
-        return changed if len(changed) == len(self) else type(self)(changed)
+        if len(changed) != len(self):
+            return type(self)(changed)
+        base, keys = getattr(self, "_origin", None) or (self, ())
+        if len(keys) + len(items) <= MOST_KEYS_REMEMBERED:
+            changed._origin = base, (*keys, *(key for key, _ in items))
+        return changed
+
+    def keys_set_since(self, base: object) -> tuple[K, ...] | None:
+        """The keys whose values were set since this was that mapping; None if that is not known."""
+        origin = getattr(self, "_origin", None)
+        return origin[1] if origin is not None and origin[0] is base else None
+
+    def begin_anew(self) -> None:
+        """Let what is made of this by `set` be compared with this, and no longer with what this was made of."""
+        self._origin = None
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

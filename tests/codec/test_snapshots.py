@@ -248,3 +248,33 @@ def test_groups_that_match_their_digest_but_are_no_state_are_refused() -> None:
     snapshot = encode(frame().kernel_state)
     with pytest.raises(SerializationError, match="FlowRunState"):
         decode(FlowRunState, stored(snapshot), snapshot.digest)
+
+
+def changed_blocks(before: FlowFrameState, after: FlowFrameState) -> set[bytes]:
+    old, new = encode(before).groups, encode(after).groups
+    return {name for name, group in new.items() if old.get(name) is not group}
+
+
+@pytest.mark.usefixtures("block")
+def test_a_map_that_was_changed_by_set_encodes_its_own_blocks_alone() -> None:
+    before = frame(nodes=[f"n{number:03}" for number in range(200)]).kernel_state
+    encode(before)
+    running = before.node_status.set(("n150", NodeStatus.RUNNING)).set(("n151", NodeStatus.RUNNING))
+    after = before.model_copy(update={"node_status": running})
+    assert changed_blocks(before, after) == {b"%d" % (number // snapshots.BLOCK) for number in (150, 151)}
+    assert stored(encode(after)) == stored(encode(rebuilt(after)))
+    again = after.model_copy(update={"node_status": running.set(("n000", NodeStatus.FAILED))})
+    assert changed_blocks(after, again) == {b"0"}
+    assert stored(encode(again)) == stored(encode(rebuilt(again)))
+
+
+@given(st.lists(st.tuples(st.integers(0, 199), st.sampled_from(NodeStatus), st.booleans()), max_size=150))
+@settings(max_examples=examples(40), deadline=None)
+def test_any_series_of_changes_is_encoded_as_its_outcome(changes: list[tuple[int, NodeStatus, bool]]) -> None:
+    state = frame(nodes=[f"n{number:03}" for number in range(200)]).kernel_state
+    for number, status, is_encoded in changes:
+        state = state.model_copy(update={"node_status": state.node_status.set((f"n{number:03}", status))})
+        if is_encoded:
+            encode(state)
+    fresh = rebuilt(state)
+    assert (stored(encode(state)), encode(state).digest) == (stored(encode(fresh)), encode(fresh).digest)
