@@ -41,7 +41,7 @@ def dispatch_step(builder: TransitionBuilder, frame_id: str, node_id: str, step_
         key = ExecutionKey(frame_id, node_id, member)
         # The rendered message is kept with the execution, so that a retry and a takeover work with the values of this
         # moment even if other steps have recorded outputs since.
-        builder.put(key, Execution(step_id=step_id, role=spec.role, message=message, due_at=builder.now))
+        builder.put(key, Execution.unchecked(step_id=step_id, role=spec.role, message=message, due_at=builder.now))
 
 
 def is_wanted(builder: TransitionBuilder, step_id: str) -> bool:

@@ -304,14 +304,14 @@ def _give(builder: TransitionBuilder, key: ExecutionKey, claimant: Claimant, *, 
     # in a thread, and its result must not count for this one.
     token = execution.fencing_token + 1
     deadline = execution_deadline(view, builder.flow.steps[execution.step_id])
-    lease = Lease(owner=claimant.owner, fencing_token=token, deadline=deadline)
+    lease = Lease.unchecked(owner=claimant.owner, fencing_token=token, deadline=deadline)
     builder.put(
         key,
         execution.model_copy(update={"status": ExecutionStatus.LEASED, "fencing_token": token, "lease": lease}),
     )
     # A further attempt appends no second row: the ledger says that the member was asked, the events say how often.
     builder.row(execution.step_id, key.target, StepRunStatus.DISPATCHED, once=True)
-    builder.tell(StepDispatched(run_id=view.run.run_id, step_id=execution.step_id, target=target(key.target)))
+    builder.tell(StepDispatched.unchecked(run_id=view.run.run_id, step_id=execution.step_id, target=target(key.target)))
     return True
 
 

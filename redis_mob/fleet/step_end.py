@@ -15,7 +15,7 @@ def complete_step(builder: TransitionBuilder, frame_id: str, node_id: str, step_
     executions = builder.executions_of(frame_id, node_id)
     cancel_open(builder, (frame_id, node_id))
     builder.record_output(frame_id, step_id, aggregate(builder.flow.steps[step_id], executions))
-    builder.tell(StepCompleted(run_id=builder.view.run.run_id, step_id=step_id))
+    builder.tell(StepCompleted.unchecked(run_id=builder.view.run.run_id, step_id=step_id))
     builder.end_node(frame_id, Frame.COMPLETE_NODE, node_id)
 
 

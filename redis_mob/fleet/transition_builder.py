@@ -47,7 +47,7 @@ _STATUS = attrgetter("status")
 
 def target(member: str) -> AgentRuntimeId:
     """A member as events name it."""
-    return AgentRuntimeId(identity=member, generation=0)
+    return AgentRuntimeId.unchecked(identity=member, generation=0)
 
 
 class TransitionBuilder:
@@ -205,7 +205,7 @@ class TransitionBuilder:
 
     def row(self, step_id: str, member: str, status: StepRunStatus, output: Any = None, *, once: bool = False) -> None:
         """Add a row to the step ledger."""
-        entry = StepLedgerEntry(
+        entry = StepLedgerEntry.unchecked(
             step_id=step_id, agent_identity=member, status=status, output=output, timestamp=self.now
         )
         (self._step_rows_once if once else self._step_rows).append(entry)
@@ -232,7 +232,7 @@ class TransitionBuilder:
 
     def tell(self, kind: MobEventKind) -> None:
         """Add an event to the log; the storage's clock gives it its time."""
-        self._events.append(NewMobEvent(mob_id=self._run.mob_id, kind=kind))
+        self._events.append(NewMobEvent.unchecked(mob_id=self._run.mob_id, kind=kind))
 
     def tell_end(self, kind: MobEventKind) -> None:
         """Add the event that ends the flow."""

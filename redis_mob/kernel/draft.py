@@ -53,13 +53,13 @@ class Draft:
 
     def run(self, command: Run) -> None:
         """A command to the run as a whole."""
-        self._run(RunCommand(run_id=self.machine.run_id, command=command.value))
+        self._run(RunCommand.unchecked(run_id=self.machine.run_id, command=command.value))
 
     def step(self, command: Run, step_id: str, *, frame_id: str | None = None, node_id: str | None = None) -> None:
         """A command about one step; a projection also names the frame and the node it is taken from."""
         run_id = self.machine.run_id
         self._run(
-            RunCommand(
+            RunCommand.unchecked(
                 run_id=run_id,
                 command=command.value,
                 step_id=step_id,
@@ -73,14 +73,16 @@ class Draft:
     def scheduler(self, command: Run, *, frame_id: str | None = None, loop: str | None = None) -> None:
         """A command about the run's slots and queues, for one frame or one loop."""
         self._run(
-            RunCommand(run_id=self.machine.run_id, command=command.value, frame_id=frame_id, loop_instance_id=loop)
+            RunCommand.unchecked(
+                run_id=self.machine.run_id, command=command.value, frame_id=frame_id, loop_instance_id=loop
+            )
         )
 
     def node(self, frame_id: str, command: Frame, node_id: str) -> None:
         """A command about one node of a frame."""
         status = NodeStatus.RUNNING if command is Frame.ADMIT_NEXT_READY_NODE else SETTLED_AS.get(command)
         self._frame(
-            FrameCommand(
+            FrameCommand.unchecked(
                 frame_id=frame_id,
                 command=command.value,
                 node_id=node_id,
@@ -91,16 +93,18 @@ class Draft:
 
     def seal(self, frame_id: str, phase: FramePhase) -> None:
         """End a frame."""
-        self._frame(FrameCommand(frame_id=frame_id, command=Frame.SEAL_FRAME.value, terminal_status=phase.value))
+        self._frame(
+            FrameCommand.unchecked(frame_id=frame_id, command=Frame.SEAL_FRAME.value, terminal_status=phase.value)
+        )
 
     def loop(
         self, loop_id: str, command: Loop, *, body_frame_id: str | None = None, iteration: int | None = None
     ) -> None:
         """A command to a loop instance; the two about its body name the body's frame and iteration."""
-        command_of_loop = LoopCommand(
+        command_of_loop = LoopCommand.unchecked(
             loop_instance_id=loop_id, command=command.value, body_frame_id=body_frame_id, body_frame_iteration=iteration
         )
-        self.add(AuthorizeLoopIterationReducerCommand(payload=command_of_loop))
+        self.add(AuthorizeLoopIterationReducerCommand.unchecked(payload=command_of_loop))
 
     def end_step_node(self, frame_id: str, command: Frame, node_id: str) -> None:
         """End a running step node, give its slot back, and list the frame if other nodes became ready."""
@@ -144,7 +148,7 @@ class Draft:
             self.scheduler(command, frame_id=frame_id)
 
     def _run(self, command: RunCommand) -> None:
-        self.add(AuthorizeFlowRunReducerCommand(payload=command))
+        self.add(AuthorizeFlowRunReducerCommand.unchecked(payload=command))
 
     def _frame(self, command: FrameCommand) -> None:
-        self.add(AuthorizeFlowFrameReducerCommand(payload=command))
+        self.add(AuthorizeFlowFrameReducerCommand.unchecked(payload=command))

@@ -84,6 +84,23 @@ class FlowMachine:
         state = pending_flow_state(seed)
         return cls(seed.run_id, MobRunStatus.PENDING, state, SortedDict(), SortedDict(), SortedDict())
 
+    def with_parts(
+        self,
+        status: MobRunStatus | None = None,
+        flow_state: FlowRunState | None = None,
+        frames: SortedDict[FrameSnapshot] | None = None,
+        loops: SortedDict[LoopSnapshot] | None = None,
+    ) -> FlowMachine:
+        """The same machine with other parts. Each input makes one: `dataclasses.replace` takes five times as long."""
+        return FlowMachine(
+            self.run_id,
+            status or self.status,
+            flow_state or self.flow_state,
+            self.frames if frames is None else frames,
+            self.loops if loops is None else loops,
+            self.definitions,
+        )
+
     def stored_in(self, run: MobRun) -> MobRun:
         """The run with the states of this machine; its outputs, ledgers and log stay as they are."""
         return run.model_copy(
@@ -202,11 +219,13 @@ def _after(machine: FlowMachine, told: FlowAuthorityInput) -> FlowMachine:
 
 
 def _with_frame(machine: FlowMachine, state: FlowFrameState) -> FlowMachine:
-    return replace(machine, frames=machine.frames.set((state.frame_id, FrameSnapshot(kernel_state=state))))
+    return machine.with_parts(frames=machine.frames.set((state.frame_id, FrameSnapshot.unchecked(kernel_state=state))))
 
 
 def _with_loop(machine: FlowMachine, state: LoopIterationState) -> FlowMachine:
-    return replace(machine, loops=machine.loops.set((state.loop_instance_id, LoopSnapshot(kernel_state=state))))
+    return machine.with_parts(
+        loops=machine.loops.set((state.loop_instance_id, LoopSnapshot.unchecked(kernel_state=state)))
+    )
 
 
 def _on_run(machine: FlowMachine, command: RunCommand) -> FlowMachine:
@@ -227,7 +246,7 @@ def _on_run(machine: FlowMachine, command: RunCommand) -> FlowMachine:
             _check_body_frame_start(machine, command.loop_instance_id)
         state = runs.transition(machine.flow_state, command)
     status = _STATUS_AFTER.get(Run(command.command), machine.status)
-    return replace(machine, status=status, flow_state=state)
+    return machine.with_parts(status=status, flow_state=state)
 
 
 def _projected_node(machine: FlowMachine, command: RunCommand) -> NodeStatus:
