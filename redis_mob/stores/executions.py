@@ -46,8 +46,9 @@ from redis_mob.models.transition import DueWork, RunView, Transition
 from redis_mob.models.worker import RENEWALS_PER_LEASE, LiveWorker, WorkerRecord
 from redis_mob.notifications.run_messages import about, messages_of
 from redis_mob.notifications.wakeups import WakeUps
+from redis_mob.stores import lease_renewal
 from redis_mob.stores.event_arguments import event_arguments, log_keys
-from redis_mob.stores.lease_renewal import WorkerLease, renew
+from redis_mob.stores.lease_renewal import WorkerLease
 from redis_mob.stores.schedule import limits_of, moves_of, service
 from redis_mob.stores.worker_lease import kept_alive
 
@@ -248,7 +249,9 @@ class RedisExecutionStore(ExecutionStore):
         await self._client.call("executions/join_workers", keys, arguments)
 
     async def renew_worker(self, worker: WorkerRecord, lease: timedelta) -> bool:
-        return await renew(self._client, self._keys, encode_worker(worker), _whole_milliseconds(lease))
+        return await lease_renewal.renew_worker(
+            self._client, self._keys, encode_worker(worker), _whole_milliseconds(lease)
+        )
 
     def keep_alive(
         self, worker: WorkerRecord, lease: timedelta, on_loss: Callable[[], None]

@@ -34,7 +34,7 @@ class WorkerLease(NamedTuple):
     pause: float
 
 
-async def renew(client: Client, keys: Keys, worker: bytes, milliseconds: int) -> bool:
+async def renew_worker(client: Client, keys: Keys, worker: bytes, milliseconds: int) -> bool:
     """Renew a lease once; False when it is lost."""
     reply = await client.call("executions/renew_worker", [keys.meta, keys.workers], [worker, milliseconds])
     return reply == Reply.WON
@@ -46,7 +46,7 @@ async def renewing(lease: WorkerLease) -> AsyncGenerator[Renew]:
     client = await connect(lease.url, lease.namespace)
     try:
         keys = await client.open_namespace(lease.namespace)
-        yield lambda: renew(client, keys, lease.worker, lease.milliseconds)
+        yield lambda: renew_worker(client, keys, lease.worker, lease.milliseconds)
     finally:
         await client.aclose()
 

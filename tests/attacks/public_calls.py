@@ -113,6 +113,7 @@ RIGHT: Mapping[str, Any] = {
     "on_loss": print,
     "worker_id": "one",
     "is_orderly": True,
+    "only_end": True,
     "serves": EVERYTHING,
     "max_suspects": 1,
     "at": NOON,
