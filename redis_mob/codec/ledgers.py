@@ -111,7 +111,7 @@ def decode_step_rows(rows: Sequence[bytes], outputs: Mapping[bytes, bytes]) -> t
         step_id, agent, status, at = unpack(row)
         output = outputs.get(b"%d" % number)
         entries.append(
-            StepLedgerEntry.model_construct(
+            StepLedgerEntry.unchecked(
                 step_id=step_id,
                 agent_identity=agent,
                 status=StepRunStatus(status) if isinstance(status, str) else _STEP_STATUSES[status],
@@ -173,7 +173,7 @@ def iteration_arguments(entry: LoopIterationLedgerEntry) -> list[bytes]:
 def decode_iteration_rows(rows: Sequence[bytes]) -> tuple[LoopIterationLedgerEntry, ...]:
     """The loop iteration ledger from its rows."""
     return tuple(
-        LoopIterationLedgerEntry.model_construct(loop_instance_id=loop, iteration=iteration, frame_id=frame)
+        LoopIterationLedgerEntry.unchecked(loop_instance_id=loop, iteration=iteration, frame_id=frame)
         for loop, iteration, frame in map(unpack, rows)
     )
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
@@ -14,16 +15,15 @@ from redis_mob.codec.arguments import instance, storable, text
 from redis_mob.codec.delimited import decode_number, encode_number
 from redis_mob.codec.field_checks import field_checks, require_fields
 from redis_mob.codec.hashes import as_mapping
-from redis_mob.codec.inputs import decode_inputs, encode_inputs
+from redis_mob.codec.inputs import encode_inputs, inputs_reader
 from redis_mob.codec.packing import UNPACK_ERRORS, Argument, pack, unpack
-from redis_mob.codec.snapshots import decode
+from redis_mob.codec.snapshots import Whole, whole
 from redis_mob.errors import InternalError, SerializationError, shown
-from redis_mob.models.base import SortedDict, canonical_run_id
+from redis_mob.models.base import SortedDict, canonical_run_id, presorted
 from redis_mob.models.flow import FlowFrameState, FlowRunState, FrameSnapshot, LoopIterationState, LoopSnapshot
 from redis_mob.models.run import MobRun, MobRunStatus
 
 K = TypeVar("K", FlowFrameState, LoopIterationState)
-P = TypeVar("P")
 
 _HEAD_CHECKS = field_checks(
     MobRun,
@@ -172,11 +172,15 @@ def decode_core(run_id: str, parts: CoreParts) -> MobRun:
     Raises SerializationError naming the run and the part that is damaged.
     """
     _check_core(run_id, parts)
-    return MobRun.model_construct(run_id=run_id, step_ledger=(), **_read(run_id, parts, _CORE_READERS))
+    fields, late = _core(run_id, parts)
+    return MobRun.unchecked(run_id=run_id, step_ledger=(), **fields, **{name: read() for name, read in late.items()})
 
 
 def decode_run(run_id: str, parts: RunParts) -> MobRun:
-    """The run whose keys hold these parts. Raises SerializationError naming the run and the part that is damaged."""
+    """The run whose keys hold these parts. Raises SerializationError naming the run and the part that is damaged.
+
+    All parts are looked at, and the kernel states and authority inputs made of their bytes when they are asked for.
+    """
     _check_core(run_id, parts.core)
     for name, part in (
         ("steps", parts.steps),
@@ -185,24 +189,54 @@ def decode_run(run_id: str, parts: RunParts) -> MobRun:
         ("inputs", parts.authority),
     ):
         check_count(run_id, parts.core.head, name, len(part))
-    readers: Mapping[str, Callable[[RunParts], Any]] = {
-        "step_ledger": lambda parts: ledgers.decode_step_rows(parts.steps, parts.step_outputs),
-        "loop_iteration_ledger": lambda parts: ledgers.decode_iteration_rows(parts.iterations),
-        "flow_authority_inputs": lambda parts: decode_inputs(run_id, parts.authority),
+    fields, late = _core(run_id, parts.core)
+    with _named(run_id, "step_ledger"):
+        fields["step_ledger"] = ledgers.decode_step_rows(parts.steps, parts.step_outputs)
+    with _named(run_id, "loop_iteration_ledger"):
+        fields["loop_iteration_ledger"] = ledgers.decode_iteration_rows(parts.iterations)
+    late["flow_authority_inputs"] = _late(
+        run_id, "flow_authority_inputs", lambda: inputs_reader(run_id, parts.authority)
+    )
+    return MobRun.with_late_fields(late, run_id=run_id, **fields)
+
+
+def _core(run_id: str, parts: CoreParts) -> tuple[dict[str, Any], dict[str, Callable[[], Any]]]:
+    """The fields of the core of a run, and what gives its kernel states."""
+    with _named(run_id, "head"):
+        fields = _head(parts)
+    with _named(run_id, "activation_params"):
+        fields["activation_params"] = ledgers.decode_json(parts.head[b"params"])
+    with _named(run_id, "outputs"):
+        fields["root_step_outputs"], fields["loop_iteration_outputs"] = ledgers.decode_outputs(parts.outputs)
+    with _named(run_id, "failure_ledger"):
+        fields["failure_ledger"] = ledgers.decode_failure_rows(parts.failures)
+    late = {
+        "flow_state": _late(run_id, "flow_state", lambda: _flow_state(parts).state),
+        "frames": _late(run_id, "frames", lambda: _frames(parts)),
+        "loops": _late(run_id, "loops", lambda: _loops(parts)),
     }
-    core, rest = _read(run_id, parts.core, _CORE_READERS), _read(run_id, parts, readers)
-    return MobRun.model_construct(run_id=run_id, **core, **rest)
+    return fields, late
 
 
-def _read(run_id: str, parts: P, readers: Mapping[str, Callable[[P], Any]]) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    for name, read in readers.items():
-        try:
-            value: Any = read(parts)
-        except (*UNPACK_ERRORS, ValidationError, OverflowError, SerializationError) as error:
-            raise SerializationError(f"run {run_id}: {name} cannot be read: {error}") from error
-        fields.update(value if name in _SEVERAL else {name: value})
-    return fields
+def _late(run_id: str, part: str, look: Callable[[], Callable[[], Any]]) -> Callable[[], Any]:
+    """Looks at a part, and gives what reads it later. Both raise SerializationError naming the run and the part."""
+    with _named(run_id, part):
+        read = look()
+
+    def read_later() -> Any:
+        with _named(run_id, part):
+            return read()
+
+    return read_later
+
+
+@contextmanager
+def _named(run_id: str, part: str) -> Generator[None]:
+    """Raise SerializationError naming the run and the part if that cannot be read."""
+    try:
+        yield
+    except (*UNPACK_ERRORS, ValidationError, OverflowError, SerializationError) as error:
+        raise SerializationError(f"run {run_id}: {part} cannot be read: {error}") from error
 
 
 def check_count(run_id: str, head: Mapping[bytes, bytes], part: str, found: int) -> None:
@@ -242,18 +276,14 @@ def _head(parts: CoreParts) -> dict[str, Any]:
     }
 
 
-def _flow_state(parts: CoreParts) -> FlowRunState:
+def _flow_state(parts: CoreParts) -> Whole[FlowRunState]:
     prefix = changes.FLOW_GROUP
     groups = {field.removeprefix(prefix): data for field, data in parts.head.items() if field.startswith(prefix)}
-    return decode(FlowRunState, groups, parts.head[changes.FLOW_DIGEST])
+    return whole(FlowRunState, groups, parts.head[changes.FLOW_DIGEST])
 
 
-def _outputs(parts: CoreParts) -> dict[str, Any]:
-    root, loops = ledgers.decode_outputs(parts.outputs)
-    return {"root_step_outputs": root, "loop_iteration_outputs": loops}
-
-
-def _kernel_states(model: type[K], stored: Mapping[bytes, bytes]) -> dict[str, K]:
+def _kernel_states(model: type[K], stored: Mapping[bytes, bytes]) -> dict[str, Whole[K]]:
+    """The kernel states of all frames or loops, in the order of their names."""
     digests: dict[str, bytes] = {}
     groups: dict[str, dict[bytes, bytes]] = {}
     for field, data in stored.items():
@@ -262,29 +292,18 @@ def _kernel_states(model: type[K], stored: Mapping[bytes, bytes]) -> dict[str, K
             groups.setdefault(name, {})[group[0]] = data
         else:
             digests[name] = data
-    return {name: decode(model, groups[name], digests[name]) for name in groups.keys() | digests.keys()}
+    return {name: whole(model, groups[name], digests[name]) for name in sorted(groups.keys() | digests.keys())}
 
 
-def _frames(parts: CoreParts) -> SortedDict[FrameSnapshot]:
+def _frames(parts: CoreParts) -> Callable[[], SortedDict[FrameSnapshot]]:
     states = _kernel_states(FlowFrameState, parts.frames)
-    return SortedDict({name: FrameSnapshot.model_construct(kernel_state=state) for name, state in states.items()})
+    return lambda: presorted(
+        {name: FrameSnapshot.unchecked(kernel_state=state.state()) for name, state in states.items()}
+    )
 
 
-def _loops(parts: CoreParts) -> SortedDict[LoopSnapshot]:
+def _loops(parts: CoreParts) -> Callable[[], SortedDict[LoopSnapshot]]:
     states = _kernel_states(LoopIterationState, parts.loops)
-    return SortedDict({name: LoopSnapshot.model_construct(kernel_state=state) for name, state in states.items()})
-
-
-_CORE_READERS: Mapping[str, Callable[[CoreParts], Any]] = {
-    "head": _head,
-    "flow_state": _flow_state,
-    "activation_params": lambda parts: ledgers.decode_json(parts.head[b"params"]),
-    "frames": _frames,
-    "loops": _loops,
-    "outputs": _outputs,
-    "failure_ledger": lambda parts: ledgers.decode_failure_rows(parts.failures),
-}
-"""How each part of the core becomes a field of a run."""
-
-_SEVERAL = ("head", "outputs")
-"""Parts that become several fields."""
+    return lambda: presorted(
+        {name: LoopSnapshot.unchecked(kernel_state=state.state()) for name, state in states.items()}
+    )

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import chain, compress
 from operator import is_, is_not
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from redis_mob.codec.field_checks import KEYS, field_checks, item_checks, require
 from redis_mob.codec.layouts import LAYOUTS, VALUES, Column, Layout
@@ -303,43 +304,61 @@ def _check_rows(layout: Layout[Any], rows: Iterable[Sequence[Any]]) -> None:
 
 
 def decode(model: type[S], groups: Mapping[bytes, bytes], digest: bytes) -> S:
-    """The state whose groups these are.
+    """The state whose groups these are. Raises SerializationError as `whole` and `Whole.state` do."""
+    return whole(model, groups, digest).state()
 
-    Raises SerializationError if they do not match the digest, or are not what this layout writes: what a digest
-    vouches for is not validated a second time.
+
+@dataclass(frozen=True, slots=True)
+class Whole(Generic[S]):
+    """The groups of a state, of which its digest says that they are as they were written."""
+
+    model: type[S]
+    groups: dict[bytes, Group]
+    digests: Digests
+    digest: bytes
+
+    def state(self) -> S:
+        """The state. Raises SerializationError if its groups are not what this layout writes: what a digest vouches
+        for is not validated a second time."""
+        layout = LAYOUTS[self.model]
+        try:
+            fields, rows = _fields(layout, self.groups)
+        except UNPACK_ERRORS as error:
+            raise SerializationError(f"{self.model.__name__}: {error}") from error
+        state = self.model.unchecked(**fields)
+        vars(state)[_MEMORY] = Snapshot(self.groups, self.digest, layout.values(fields), rows, self.digests)
+        return state
+
+
+def whole(model: type[S], groups: Mapping[bytes, bytes], digest: bytes) -> Whole[S]:
+    """The groups of a state, once it is clear that they are whole.
+
+    Raises SerializationError if they do not match the digest.
     """
-    layout = LAYOUTS[model]
     found = {name: Group(data, blake2b(data, digest_size=DIGEST_SIZE).digest()) for name, data in groups.items()}
     blocks = sorted((name for name in found if name not in (_PLAN, _SCHEDULER)), key=_by_number)
     ordered = {name: found[name] for name in (_PLAN, *blocks, _SCHEDULER) if name in found}
     digests = Digests.of(ordered)
     if digests.digest != digest:
         raise SerializationError(f"{model.__name__}: the stored groups do not match their digest")
-    try:
-        fields, rows = _fields(layout, groups, blocks)
-    except UNPACK_ERRORS as error:
-        raise SerializationError(f"{model.__name__}: {error}") from error
-    state = model.model_construct(**fields)
-    vars(state)[_MEMORY] = Snapshot(ordered, digest, layout.values(fields), rows, digests)
-    return state
+    return Whole(model, ordered, digests, digest)
 
 
 def _by_number(block: bytes) -> tuple[int, bytes]:
     return len(block), block
 
 
-def _fields(
-    layout: Layout[Any], groups: Mapping[bytes, bytes], blocks: Sequence[bytes]
-) -> tuple[dict[str, Any], tuple[Row, ...]]:
-    scalars, plan_rows = unpack(groups[_PLAN])
+def _fields(layout: Layout[Any], groups: Mapping[bytes, Group]) -> tuple[dict[str, Any], tuple[Row, ...]]:
+    blocks = [name for name in groups if name not in (_PLAN, _SCHEDULER)]
+    scalars, plan_rows = unpack(groups[_PLAN].data)
     fields: dict[str, Any] = dict(zip(layout.plan, scalars, strict=True))
-    fields.update(zip(layout.scheduler, unpack(groups[_SCHEDULER]), strict=True))
+    fields.update(zip(layout.scheduler, unpack(groups[_SCHEDULER].data), strict=True))
     for name, kind in layout.enums.items():
         fields[name] = kind(fields[name])
     for name in layout.maps:
         fields[name] = _sorted_dict(fields[name].items())
     ids: tuple[str, ...] = fields[layout.ids] if layout.ids else ()
-    rows = tuple(map(_joined, zip(*(unpack(groups[name]) for name in blocks), strict=True)))
+    rows = tuple(map(_joined, zip(*(unpack(groups[name].data) for name in blocks), strict=True)))
     if not blocks:
         rows = tuple(Row(None, column.write(())) for column in layout.block_columns.values())
     columns = (*layout.plan_columns.items(), *layout.block_columns.items())

@@ -29,6 +29,7 @@ from redis_mob.models.failure import AgentErrorReport, TurnError
 from redis_mob.models.flow import FlowRunState, FrameSnapshot, LoopSnapshot
 from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.seed import pending_flow_state, run_seed
+from redis_mob.models.unread import LateFields
 
 MAX_LOOP_ITERATION = 1_000_000
 """The greatest iteration for which an output may be recorded (contract: runs-26)."""
@@ -87,7 +88,7 @@ class LoopIterationLedgerEntry(Model):
     frame_id: str
 
 
-class MobRun(Model):
+class MobRun(LateFields):
     """One run with everything that belongs to it, as `get_run` returns it."""
 
     run_id: RunId
