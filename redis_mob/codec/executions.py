@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
 from hashlib import blake2b
-from operator import is_
+from operator import is_, itemgetter
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
@@ -49,6 +49,8 @@ _COLUMNS = ("step_id", "role", "attempt", "lost", "fencing_token")
 _APART = {"status", *_COLUMNS, "due_at"}
 
 
+_values = itemgetter(*Execution.model_fields)
+
 _MEMORY = "_record"
 """Where an execution remembers its record, and the values of its fields that it was made from."""
 
@@ -65,8 +67,7 @@ def encode_execution(execution: Execution, *, is_vouched: bool = False) -> bytes
     """
     checked = instance("execution", execution, Execution)
     fields = vars(checked)
-    values = tuple([fields.get(name) for name in Execution.model_fields])
-    if (known := fields.get(_MEMORY)) is not None and all(map(is_, known[1], values)):
+    if (known := fields.get(_MEMORY)) is not None and all(map(is_, known[1], _values(fields))):
         return known[0]
     if fields.get("status") in _OVER:
         record = storable_json(
@@ -82,7 +83,7 @@ def encode_execution(execution: Execution, *, is_vouched: bool = False) -> bytes
             _EXECUTION.validate_json,
             is_vouched=is_vouched,
         )
-    fields[_MEMORY] = record, values
+    fields[_MEMORY] = record, _values(fields)
     return record
 
 

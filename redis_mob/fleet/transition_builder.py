@@ -123,9 +123,12 @@ class TransitionBuilder:
         earlier, state = old.kernel_state.node_status, new.kernel_state
         if earlier is state.node_status:
             return
-        # Statuses are the same objects everywhere, and both mappings have the same nodes in the same order.
-        differs = map(is_not, state.node_status.values(), earlier.values())
-        for node_id, status in compress(state.node_status.items(), differs):
+        changed = state.node_status.keys_set_since(earlier)
+        if changed is None:
+            # Statuses are the same objects everywhere, and both mappings have the same nodes in the same order.
+            changed = tuple(compress(earlier, map(is_not, state.node_status.values(), earlier.values())))
+        for node_id in changed:
+            status = state.node_status[node_id]
             # A running node is skipped by its own condition, and `skip_step` has told that with its reason.
             if status is NodeStatus.SKIPPED and earlier[node_id] in (NodeStatus.PENDING, NodeStatus.READY):
                 step_id = self.machine.step_of(frame_id, node_id)
