@@ -11,6 +11,9 @@
 
 local YEAR_ONE = 62135596800
 
+-- bytes of an event that a message takes along: a message goes to every process that listens
+local MOST_PUSHED = 4096
+
 local function event_log(meta, stream, identities, by_time, channel)
   return { meta = meta, stream = stream, identities = identities, by_time = by_time, channel = channel }
 end
@@ -48,6 +51,7 @@ local function append_events(log, events)
     stored[i] = { before + i, event.timestamp }
   end
   log.last = before + #events
+  if #events == 1 then log.only = events[1] end
   mutate('HSET', log.meta, 'cursor', log.last)
   count(log.stream, #events)
   for i, event in ipairs(events) do
@@ -57,9 +61,15 @@ local function append_events(log, events)
   return stored
 end
 
--- tells subscribers of what this script has appended
+-- Tells subscribers of what this script has appended. A single event that is small goes with the message, so that those
+-- who are up to date need not read the log; codec/events.py reads it.
 local function announce_events(log)
-  if log.last then announce(log.channel, log.last) end
+  if not log.last then return end
+  local message, only = decimal(log.last), log.only
+  if only and #only.kind <= MOST_PUSHED then
+    message = table.concat({ '6', message, only.timestamp, #only.mob, only.mob .. only.kind }, ' ')
+  end
+  announce(log.channel, message)
 end
 
 -- whether the log has an identity; before it is said to be new, none may have been lost

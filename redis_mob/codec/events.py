@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple, cast, get_args
 
 from pydantic import ValidationError
@@ -119,6 +121,31 @@ def require_step_failed(event: NewMobEvent) -> None:
     kind = kind_of(event)
     if not isinstance(kind, StepFailed):
         raise InternalError(f"a step_failed event is needed, not {kind.type}")
+
+
+_PUSHED = re.compile(rb"([0-9]+) ([0-9]+) (-?[0-9]+) ([0-9]+) ")
+"""What stands before mob and kind in a message: schema version, cursor, timestamp, and how many bytes the mob has."""
+
+
+@lru_cache(maxsize=1024)
+def pushed_event(message: bytes) -> tuple[int, Mapping[bytes, bytes]] | None:
+    """(cursor, fields) of the event that a message of lua/lib/event_log brings; None if it brings none.
+
+    None too for one of another schema version: who reads the log is told of that.
+    """
+    # all subscribers of a process hear the same message
+    if (head := _PUSHED.match(message)) is None or head[1] != EVENT_SCHEMA_VERSION:
+        return None
+    mob_ends = head.end() + int(head[4])
+    if mob_ends >= len(message):
+        return None
+    fields = {
+        b"schema_version": head[1],
+        b"mob_id": message[head.end() : mob_ends],
+        b"timestamp": head[3],
+        b"kind": message[mob_ends:],
+    }
+    return int(head[2]), fields
 
 
 def decode_event(cursor: int, fields: Mapping[bytes, bytes]) -> MobEvent:

@@ -24,7 +24,8 @@ from redis_mob.models.config import (
     PutIfAbsent,
     PutIfRevision,
 )
-from redis_mob.notifications.subscription import Entry, Subscription
+from redis_mob.notifications.pushed_entries import Entry
+from redis_mob.notifications.subscription import Subscription
 
 
 class MemoryConfigStore(WatchableConfigStore):

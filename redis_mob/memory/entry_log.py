@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from operator import itemgetter
 
 from redis_mob.memory.wake_ups import MemoryWakeUps
-from redis_mob.notifications.subscription import Entry
+from redis_mob.notifications.pushed_entries import Entry
 
 _CURSOR = itemgetter(0)
 

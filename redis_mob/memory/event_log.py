@@ -9,7 +9,7 @@ from redis_mob.codec.events import EVENT_SCHEMA_VERSION, EncodedEvent, decode_ev
 from redis_mob.codec.ledgers import microseconds
 from redis_mob.memory.entry_log import EntryLog
 from redis_mob.models import MobEvent
-from redis_mob.notifications.subscription import Entry
+from redis_mob.notifications.pushed_entries import Entry
 
 
 class EventLog(EntryLog):

@@ -19,7 +19,8 @@ from redis_mob.contracts import MobEventStore
 from redis_mob.errors import CasConflictError, EpochChangedError, EventsTrimmedError
 from redis_mob.memory.namespace import Access
 from redis_mob.models import MobEvent, NewMobEvent
-from redis_mob.notifications.subscription import Entry, Subscription
+from redis_mob.notifications.pushed_entries import Entry
+from redis_mob.notifications.subscription import Subscription
 
 
 class MemoryEventStore(MobEventStore):

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Generic, Protocol, TypeVar
 
+from redis_mob.notifications.pushed_entries import Entry
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS, WakeUpFlag
 
 T = TypeVar("T")
@@ -20,9 +21,6 @@ PAGE = 500
 REMEMBERED = 1000
 """The newest entries of which a subscriber keeps fingerprints, to find where a log that has gone back differs. Of older
 entries it keeps fewer and fewer, as many again in all."""
-
-Entry = tuple[int, Mapping[bytes, bytes]]
-"""(cursor, fields) of one entry."""
 
 
 class FollowedLog(Protocol):
@@ -59,6 +57,8 @@ class Subscription(AsyncIterator[T], Generic[T]):
         self._lost = lost
         self._gone_back = gone_back or _as_lost(lost)
         self._unread: deque[Entry] = deque()
+        self._is_to_read = True
+        """The log is read next, whatever messages say: at first, after an error, and when none came for a while."""
         self._seen: list[tuple[int, int]] = []
         """(cursor, fingerprint) of entries that were handed over or passed: the first, the last ones, some between."""
 
@@ -85,8 +85,21 @@ class Subscription(AsyncIterator[T], Generic[T]):
                 return decoded
 
     async def _look(self) -> None:
-        """Read on. The last entry is read once more: a log that has gone back may have another one under its cursor."""
+        """Take what messages brought, or read on, or wait.
+
+        The last entry is read once more: a log that has gone back may have another one under its cursor.
+        """
+        pushed = None if self._is_to_read else self._flag.entries_after(self._after)
+        if pushed is not None:
+            self._unread.extend(pushed)
+            if not pushed:
+                self._is_to_read = not await self._flag.wait(SWEEP_SECONDS)
+            return
+        self._is_to_read = True
+        self._flag.begins_to_read()
         newest, page = await self._log.read_after(max(self._after - 1, 0), PAGE + 1)
+        # what is behind a full page was announced before, so that no message brings it
+        self._is_to_read = bool(page) and page[-1][0] < newest
         if newest < self._after or (page and not self._is_as_seen(page[0])):
             await self._go_back(newest)
         page = [entry for entry in page if entry[0] > self._after]
@@ -95,7 +108,7 @@ class Subscription(AsyncIterator[T], Generic[T]):
         elif newest > self._after:
             self._skip_to(newest + 1)
         else:
-            await self._flag.wait(SWEEP_SECONDS)
+            self._is_to_read = not await self._flag.wait(SWEEP_SECONDS)
 
     def _is_as_seen(self, entry: Entry) -> bool:
         cursor, fields = entry
@@ -107,6 +120,7 @@ class Subscription(AsyncIterator[T], Generic[T]):
 
     async def _go_back(self, newest: int) -> None:
         """Go on after the last entry that is still the one that was seen."""
+        self._is_to_read = True
         same, others = 0, len(self._seen)
         while same < others:
             middle = (same + others) // 2
@@ -132,6 +146,7 @@ class Subscription(AsyncIterator[T], Generic[T]):
 
     def _skip_to(self, cursor: int) -> None:
         after, self._after = self._after, cursor - 1
+        self._is_to_read = True
         self._seen.clear()
         raise self._lost(after, cursor)
 

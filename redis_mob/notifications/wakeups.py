@@ -65,15 +65,19 @@ class WakeUps:
         await self.aclose()
 
     @asynccontextmanager
-    async def listen(self, channel: str, concerns: Concern | None = None) -> AsyncGenerator[WakeUpFlag]:
+    async def listen(
+        self, channel: str, concerns: Concern | None = None, *, flag: WakeUpFlag | None = None
+    ) -> AsyncGenerator[WakeUpFlag]:
         """A flag for this channel, or for those of its messages that `concerns` accepts, until the block ends.
+
+        It is a new one unless a flag is given.
 
         It is set once when the channel begins to be heard, at first and again after a lost connection: a reader that
         reads after each wake-up misses nothing. Raises InternalError if the client was closed, or belongs to another
         event loop.
         """
         self._client.check_usable()
-        name, flag = channel.encode(), WakeUpFlag(concerns)
+        name, flag = channel.encode(), WakeUpFlag(concerns) if flag is None else flag
         others = self._flags.setdefault(name, set())
         others.add(flag)
         if name in self._heard:

@@ -12,7 +12,8 @@ from redis_mob.connection.calls.keys import Keys
 from redis_mob.contracts.config import ConfigChangeNotifier
 from redis_mob.errors import ChangeFeedTruncatedError
 from redis_mob.models.config import ConfigChangeEvent
-from redis_mob.notifications.subscription import Entry, Subscription
+from redis_mob.notifications.pushed_entries import Entry
+from redis_mob.notifications.subscription import Subscription
 from redis_mob.notifications.wakeups import WakeUps
 from redis_mob.stores.streams import entries_of
 

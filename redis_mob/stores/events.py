@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 
 from redis_mob.codec.arguments import flag, integer, listed, moment, optional_cursor
-from redis_mob.codec.events import STRUCTURAL, decode_event, require_step_failed, require_terminal
+from redis_mob.codec.events import STRUCTURAL, decode_event, pushed_event, require_step_failed, require_terminal
 from redis_mob.codec.ledgers import microseconds
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
@@ -15,7 +15,9 @@ from redis_mob.connection.calls.replies import Reply
 from redis_mob.contracts import MobEventStore
 from redis_mob.errors import CasConflictError, EpochChangedError, EventsTrimmedError
 from redis_mob.models import MobEvent, NewMobEvent
-from redis_mob.notifications.subscription import PAGE, Entry, Subscription
+from redis_mob.notifications.pushed_entries import Entry, PushedEntries
+from redis_mob.notifications.shared_log import SharedLog
+from redis_mob.notifications.subscription import PAGE, Subscription
 from redis_mob.notifications.wakeups import WakeUps
 from redis_mob.stores.event_arguments import cursor_argument, event_arguments, log_keys, order_text, stored_event
 from redis_mob.stores.streams import cursor_of, entries_of
@@ -28,6 +30,7 @@ class RedisEventStore(MobEventStore):
         self._client = client
         self._keys = keys
         self._wake_ups = wake_ups
+        self._shared = SharedLog(self, decode_event)
 
     async def append(self, event: NewMobEvent, /) -> MobEvent:
         return (await self.append_batch([event]))[0]
@@ -100,14 +103,14 @@ class RedisEventStore(MobEventStore):
     @asynccontextmanager
     async def subscribe(self, after: int | None = None) -> AsyncGenerator[AsyncIterator[MobEvent]]:
         after = optional_cursor("after", after)
-        async with self._wake_ups.listen(self._keys.wake_events) as wake_up:
+        async with self._wake_ups.listen(self._keys.wake_events, flag=PushedEntries(pushed_event)) as wake_up:
             if after is None:
                 after, _ = await self.read_after(0, 1)
             yield Subscription(
-                self,
+                self._shared,
                 wake_up,
                 cursor_argument(after),
-                decode=decode_event,
+                decode=self._shared.decoded,
                 lost=EventsTrimmedError,
                 gone_back=EpochChangedError.of_events,
             )

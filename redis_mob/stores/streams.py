@@ -6,7 +6,7 @@ from typing import Any
 
 from redis_mob.codec.documents import decode_decimal
 from redis_mob.codec.hashes import as_mapping
-from redis_mob.notifications.subscription import Entry
+from redis_mob.notifications.pushed_entries import Entry
 
 
 def entries_of(reply: Any) -> tuple[int, list[Entry]]:

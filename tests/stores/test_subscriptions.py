@@ -1,9 +1,13 @@
 """Subscriptions on our stores: wake-ups alone, sweeps alone, lost connections, processes; the suite has the rest."""
 
+# pyright: reportPrivateUsage=false
+# Whether a subscriber waits is its own affair, and what these tests go on from.
+
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,7 +20,7 @@ from redis_mob.models import MobEvent
 from redis_mob.notifications import subscription as module
 from redis_mob.notifications.subscription import PAGE
 from redis_mob.storage import MobStorage
-from redis_mob.testing.samples.new_events import number_of, numbered
+from redis_mob.testing.samples.new_events import completed, number_of, numbered
 from redis_mob.testing.samples.states import NOON
 from redis_mob.testing.waiting import take, until
 from tests.stores.conftest import Opener
@@ -42,6 +46,16 @@ async def numbers(following: AsyncIterator[MobEvent], count: int) -> list[int]:
     return list(map(number_of, await take(following, count)))
 
 
+async def until_it_waits(following: Any) -> None:
+    """Until a subscriber has nothing more to take, and waits for a message."""
+    await until(lambda: following._flag.is_waited_for)
+
+
+async def until_it_is_up_to_date(following: Any) -> None:
+    """Until a subscriber has read all there is, is told of all that comes, and waits for it."""
+    await until(lambda: following._flag.is_waited_for and not following._flag._must_read)
+
+
 def reads_of(storage: MobStorage, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Grows with every look of a subscriber at the log."""
     looks: list[Any] = []
@@ -56,17 +70,13 @@ def reads_of(storage: MobStorage, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return looks
 
 
-async def test_case_029_a_subscriber_gets_what_is_appended(
-    storage: MobStorage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    looks = reads_of(storage, monkeypatch)
+async def test_case_029_a_subscriber_gets_what_is_appended(storage: MobStorage) -> None:
     async with storage.events.subscribe() as following:
         stored = [await storage.events.append(numbered(number)) for number in range(3)]
         assert await take(following, 3) == stored
         for number in range(3, 8):
-            seen = len(looks)
             waiting = asyncio.create_task(take(following, 1))
-            await until(lambda seen=seen: len(looks) > seen)
+            await until_it_waits(following)
             assert [await storage.events.append(numbered(number))] == await waiting
 
 
@@ -149,13 +159,11 @@ async def test_an_unreadable_event_is_told_once(storage: MobStorage, connection:
         assert await numbers(following, 1) == [3]
 
 
-async def test_a_wait_that_was_cancelled_loses_nothing(storage: MobStorage, monkeypatch: pytest.MonkeyPatch) -> None:
-    looks = reads_of(storage, monkeypatch)
+async def test_a_wait_that_was_cancelled_loses_nothing(storage: MobStorage) -> None:
     async with storage.events.subscribe() as following:
         for number in range(5):
-            seen = len(looks)
             waiting = asyncio.ensure_future(anext(following))
-            await until(lambda seen=seen: len(looks) > seen)
+            await until_it_waits(following)
             waiting.cancel()
             await asyncio.wait([waiting])
             assert waiting.cancelled()
@@ -200,3 +208,39 @@ async def test_a_subscription_to_a_closed_storage_says_so(open_storage: Opener) 
         await storage.aclose()
         with pytest.raises(InternalError, match="closed"):
             await take(following, 1)
+
+
+@pytest.mark.usefixtures("server_url")
+async def test_a_subscriber_that_is_up_to_date_does_not_read_what_a_message_brings(
+    storage: MobStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = reads_of(storage, monkeypatch)
+    async with storage.events.subscribe() as following:
+        waiting = asyncio.create_task(take(following, 1))
+        await until_it_is_up_to_date(following)
+        assert [await storage.events.append(numbered(0))] == await waiting
+        seen = len(looks)
+        stored = [await storage.events.append(numbered(number)) for number in range(1, 50)]
+        assert await take(following, 49) == stored
+        assert len(looks) == seen
+        many = await storage.events.append_batch([numbered(number) for number in range(50, 53)])
+        large = await storage.events.append(completed(flow_id="x" * 5000))
+        assert await take(following, 4) == [*many, large]
+        assert seen < len(looks) <= seen + 4, "several events, and a large one, are read from the log"
+
+
+@pytest.mark.usefixtures("server_url")
+async def test_subscribers_of_one_process_share_what_they_read_and_decode(
+    storage: MobStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = reads_of(storage, monkeypatch)
+    async with AsyncExitStack() as stack:
+        everyone = [await stack.enter_async_context(storage.events.subscribe()) for _ in range(20)]
+        waiting = [asyncio.create_task(take(following, 3)) for following in everyone]
+        for following in everyone:
+            await until_it_waits(following)
+        seen = len(looks)
+        await storage.events.append_batch([numbered(number) for number in range(3)])
+        first, *others = await asyncio.gather(*waiting)
+        assert len(looks) - seen <= 2
+        assert all(one is another for events in others for one, another in zip(events, first, strict=True))
