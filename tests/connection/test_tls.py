@@ -279,9 +279,7 @@ async def test_a_server_that_does_not_read_holds_up_its_senders(node: Node, tran
 
 async def test_a_line_is_closed_without_waiting_for_the_server(node: Node, transport: Channel) -> None:
     line = await transport.dedicated_connection()
-    writer = line._connection._writer
-    assert writer is not None
-    socket = writer.get_extra_info("socket")
+    socket = line._transport.get_extra_info("socket")
     node.pause()
     try:
         await line.aclose()

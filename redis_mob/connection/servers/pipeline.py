@@ -22,9 +22,14 @@ MAX_REPLY_BYTES = 512 * 1024 * 1024
 """A longer reply is no answer to anything that this library asks: the connection is cut."""
 
 # no value of the protocol, so that no reply is taken for it: None is one
-_NOTHING_YET = object()
+NOTHING_YET = object()
 
-_new_reader = cast("Callable[..., Any]", hiredis.Reader)  # its stub does not know notEnoughData
+_reader = cast("Callable[..., Any]", hiredis.Reader)  # its stub does not know notEnoughData
+
+
+def new_reader() -> Any:
+    """A parser of replies, whose `gets` gives NOTHING_YET when there is no complete one."""
+    return _reader(notEnoughData=NOTHING_YET)
 
 
 class Pipeline(asyncio.Protocol):
@@ -36,7 +41,7 @@ class Pipeline(asyncio.Protocol):
         """The driver's writer, which closes the connection when it is collected as garbage."""
         self._max_reply_bytes = max_reply_bytes
         self._loop = asyncio.get_running_loop()
-        self._reader = _new_reader(notEnoughData=_NOTHING_YET)
+        self._reader = new_reader()
         self._unsent: list[bytes] = []
         self._replies_to_unsent = 0
         self._waiting: deque[asyncio.Future[Any]] = deque()
@@ -130,7 +135,7 @@ class Pipeline(asyncio.Protocol):
         self._reader.feed(data)
         self._incomplete += len(data)
         try:
-            while (reply := self._reader.gets()) is not _NOTHING_YET:
+            while (reply := self._reader.gets()) is not NOTHING_YET:
                 self._incomplete = 0
                 self._give(reply)
         except hiredis.ProtocolError as error:
