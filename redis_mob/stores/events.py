@@ -9,9 +9,11 @@ from datetime import datetime
 from redis_mob.codec.arguments import flag, integer, listed, moment, optional_cursor
 from redis_mob.codec.events import STRUCTURAL, decode_event, pushed_event, require_step_failed, require_terminal
 from redis_mob.codec.ledgers import microseconds
+from redis_mob.codec.packing import Argument
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.replies import Reply
+from redis_mob.connection.calls.turns import CallsOfOneTurn
 from redis_mob.contracts import MobEventStore
 from redis_mob.errors import CasConflictError, EpochChangedError, EventsTrimmedError
 from redis_mob.models import MobEvent, NewMobEvent
@@ -31,17 +33,21 @@ class RedisEventStore(MobEventStore):
         self._keys = keys
         self._wake_ups = wake_ups
         self._shared = SharedLog(self, decode_event)
+        self._appends = CallsOfOneTurn(self._append_all)
 
     async def append(self, event: NewMobEvent, /) -> MobEvent:
-        return (await self.append_batch([event]))[0]
+        # those of many tasks that come in one turn of the event loop are one call: most of what an event costs is the
+        # call that brings it
+        return stored_event(event, await self._appends.add(event_arguments(event)))
 
     async def append_batch(self, events: Sequence[NewMobEvent], /) -> list[MobEvent]:
         batch = listed("events", events)
-        if not batch:
+        return list(map(stored_event, batch, await self._append_all(list(map(event_arguments, batch)))))
+
+    async def _append_all(self, encoded: Sequence[Sequence[Argument]]) -> Sequence[Sequence[bytes | int]]:
+        if not encoded:
             return []
-        arguments = {"new_events": list(map(event_arguments, batch))}
-        replies = await self._client.call("events/append_batch", log_keys(self._keys), arguments)
-        return list(map(stored_event, batch, replies))
+        return await self._client.call("events/append_batch", log_keys(self._keys), {"new_events": encoded})
 
     async def append_terminal_event_if_absent(self, event: NewMobEvent, /) -> MobEvent | None:
         require_terminal(event)

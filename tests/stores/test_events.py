@@ -1,16 +1,21 @@
 """The event log beyond the conformance suite: numbers without bound, pages, what is stored, golden events."""
 
+# pyright: reportPrivateUsage=false
+# How many calls a store makes is its own affair, and what is counted here.
+
 from __future__ import annotations
 
+import asyncio
 import json
+from typing import Any
 
 import pydantic
 import pytest
 
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
-from redis_mob.errors import SerializationError
-from redis_mob.models import MemberSpawned, MobReset, NewMobEvent
+from redis_mob.errors import InternalError, OutcomeUnknownError, SerializationError
+from redis_mob.models import MemberSpawned, MobEvent, MobReset, NewMobEvent
 from redis_mob.stores.events import PAGE, RedisEventStore
 from redis_mob.testing.conformance.event_log import MICROSECOND, append_numbers
 from redis_mob.testing.samples.new_events import completed, new_event, number_of, numbered
@@ -128,3 +133,52 @@ async def test_what_a_prune_has_kept_costs_the_next_one_nothing(
     assert await events.prune(NOON.replace(year=2027), structural=True) == 1100
     assert await connection.router.request("EXISTS", keys.events, keys.events_by_time) in (0, 1)
     assert await events.replay_all() == []
+
+
+@pytest.mark.usefixtures("server_url")
+async def test_appends_of_one_turn_are_two_calls(events: RedisEventStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    client: Any = events._client
+    calls: list[str] = []
+    call = client.call
+
+    async def counted(script: str, *arguments: Any) -> Any:
+        calls.append(script)
+        return await call(script, *arguments)
+
+    monkeypatch.setattr(client, "call", counted)
+    stored = await asyncio.gather(*(events.append(numbered(number)) for number in range(50)))
+    assert [(event.cursor, number_of(event)) for event in stored] == [(number + 1, number) for number in range(50)]
+    assert calls == ["events/append_batch"] * 2
+    assert await events.replay_all() == stored
+    assert [(await events.append(numbered(50))).cursor, len(calls)] == [51, 3]
+
+
+async def test_one_of_many_appends_that_is_refused_leaves_the_others(events: RedisEventStore) -> None:
+    refused = numbered(1).model_copy(update={"mob_id": "\ud800"})
+    ends = await asyncio.gather(*map(events.append, [numbered(0), refused, numbered(2)]), return_exceptions=True)
+    assert [type(end) for end in ends] == [MobEvent, InternalError, MobEvent]
+    assert [number_of(event) for event in await events.replay_all()] == [0, 2]
+
+
+@pytest.mark.usefixtures("server_url")
+async def test_an_append_that_was_cancelled_disturbs_no_others(events: RedisEventStore) -> None:
+    appends = [asyncio.ensure_future(events.append(numbered(number))) for number in range(9)]
+    await asyncio.sleep(0)
+    appends[4].cancel()
+    ends = await asyncio.gather(*appends, return_exceptions=True)
+    assert isinstance(ends[4], asyncio.CancelledError)
+    assert all(isinstance(end, MobEvent) for number, end in enumerate(ends) if number != 4)
+
+
+@pytest.mark.usefixtures("server_url")
+async def test_appends_of_one_turn_that_fail_fail_each_with_an_error_of_its_own(
+    events: RedisEventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def failing(*_arguments: Any) -> Any:
+        raise OutcomeUnknownError("the reply was lost", "token")
+
+    monkeypatch.setattr(events._client, "call", failing)
+    ends = await asyncio.gather(*(events.append(numbered(number)) for number in range(4)), return_exceptions=True)
+    assert [(type(end), str(end)) for end in ends] == [(OutcomeUnknownError, "the reply was lost")] * 4
+    assert len({id(end) for end in ends}) == 4
+    assert {end.token for end in ends if isinstance(end, OutcomeUnknownError)} == {"token"}

@@ -40,7 +40,8 @@ class WriteOutcome:
     """What became of a write whose reply was lost.
 
     `reply` is what the server had answered, as the operation's script in lua/ says: 1 for a compare-and-swap that won,
-    0 for one that lost, [cursor, time] of each appended event, and so on. It is None if nothing was executed.
+    0 for one that lost, [cursor, time] of each event that was appended, those of other tasks among them that appended
+    in the same turn of the event loop, and so on. It is None if nothing was executed.
     """
 
     executed: bool
