@@ -18,7 +18,7 @@ class LateFields(Model):
     """A model of which some fields are read when they are asked for.
 
     It is the same value as one that has all its fields: it is compared, shown, written, copied and pickled with them.
-    Whatever reading a field raises is raised where the field is asked for, each time.
+    What reading a field raises is raised where the field is asked for, each time.
     """
 
     @classmethod

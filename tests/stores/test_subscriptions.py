@@ -235,9 +235,9 @@ async def test_subscribers_of_one_process_share_what_they_read_and_decode(
 ) -> None:
     looks = reads_of(storage, monkeypatch)
     async with AsyncExitStack() as stack:
-        everyone = [await stack.enter_async_context(storage.events.subscribe()) for _ in range(20)]
-        waiting = [asyncio.create_task(take(following, 3)) for following in everyone]
-        for following in everyone:
+        subscribers = [await stack.enter_async_context(storage.events.subscribe()) for _ in range(20)]
+        waiting = [asyncio.create_task(take(following, 3)) for following in subscribers]
+        for following in subscribers:
             await until_it_waits(following)
         seen = len(looks)
         await storage.events.append_batch([numbered(number) for number in range(3)])
