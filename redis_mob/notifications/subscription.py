@@ -58,7 +58,7 @@ class Subscription(AsyncIterator[T], Generic[T]):
         self._gone_back = gone_back or _as_lost(lost)
         self._unread: deque[Entry] = deque()
         self._is_to_read = True
-        """The log is read next, also if messages bring entries: at first, after an error, and when none came for a while."""
+        """The log is read next, also if messages bring entries: at first, after an error, and after a silence."""
         self._seen: list[tuple[int, int]] = []
         """(cursor, fingerprint) of entries that were handed over or passed: the first, the last ones, some between."""
 

@@ -33,7 +33,7 @@ class RedisEventStore(MobEventStore):
         self._keys = keys
         self._wake_ups = wake_ups
         self._shared = SharedLog(self, decode_event)
-        self._appends = CallsOfOneTurn(self._append_all)
+        self._appends = CallsOfOneTurn(self._append_batch)
 
     async def append(self, event: NewMobEvent, /) -> MobEvent:
         # those of many tasks that come in one turn of the event loop are one call: most of what an event costs is the
@@ -42,9 +42,9 @@ class RedisEventStore(MobEventStore):
 
     async def append_batch(self, events: Sequence[NewMobEvent], /) -> list[MobEvent]:
         batch = listed("events", events)
-        return list(map(stored_event, batch, await self._append_all(list(map(event_arguments, batch)))))
+        return list(map(stored_event, batch, await self._append_batch(list(map(event_arguments, batch)))))
 
-    async def _append_all(self, encoded: Sequence[Sequence[Argument]]) -> Sequence[Sequence[bytes | int]]:
+    async def _append_batch(self, encoded: Sequence[Sequence[Argument]]) -> Sequence[Sequence[bytes | int]]:
         if not encoded:
             return []
         return await self._client.call("events/append_batch", log_keys(self._keys), {"new_events": encoded})
