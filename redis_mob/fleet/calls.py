@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from typing import Any
 
 from redis_mob.fleet.handler_call import HandlerCall, listed
@@ -40,10 +41,18 @@ class Calls:
         self._abandoned: dict[asyncio.Future[Any], HandlerCall] = {}
         self._kept_slots = 0
         self._under_way: set[HandlerCall] = set()
+        self._ended_calls: deque[HandlerCall] = deque()
 
     def running(self) -> list[HandlerCall]:
         """The calls that go on, abandoned ones among them; other threads may ask too."""
         return [*self._under_way.copy(), *self._abandoned.copy().values()]
+
+    def take_ended(self) -> list[HandlerCall]:
+        """The calls that have ended since this was asked before; other threads may ask.
+
+        The worker's watch asks several times per second, so that few of them are kept.
+        """
+        return [self._ended_calls.popleft() for _ in range(len(self._ended_calls))]
 
     def start(self, handler: Handler, context: StepContext) -> HandlerCall:
         """Call a handler."""
@@ -58,6 +67,8 @@ class Calls:
             self._abandoned[rest] = call
             rest.add_done_callback(self._ended)
             self._settle()
+        else:
+            self._ended_calls.append(call)
 
     def close(self) -> None:
         """End idle threads and abandoned coroutines; the worker is over. Abandoned threads end with the program."""
@@ -66,6 +77,7 @@ class Calls:
             call.close()
 
     def _ended(self, rest: asyncio.Future[Any]) -> None:
+        self._ended_calls.append(self._abandoned[rest])
         del self._abandoned[rest]
         if not rest.cancelled():
             rest.exception()  # taken, so that asyncio does not complain; what comes too late counts for nothing

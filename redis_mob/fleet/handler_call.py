@@ -51,7 +51,7 @@ class HandlerCall:
         context = self._context
         return (
             f"{self._function} for role {shown(context.role)}, step {shown(context.step_id)} of run {context.run_id}, "
-            f"since {monotonic() - self.began:.0f} s"
+            f"since {monotonic() - self.began:.0f} s{'' if self.rest else ' (it has ended)'}"
         )
 
     @property

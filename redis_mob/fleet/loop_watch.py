@@ -18,6 +18,7 @@ from time import monotonic
 from types import FrameType
 
 from redis_mob.fleet import handler_call
+from redis_mob.fleet.calls import Calls
 from redis_mob.fleet.handler_call import HandlerCall, listed
 
 BLOCKED_SECONDS = 1.0
@@ -38,8 +39,8 @@ _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def loop_watched(worker: str, calls: Callable[[], Collection[HandlerCall]]) -> Generator[None]:
-    """Watch the running event loop from a thread until the block ends; `calls` gives those that go on at the moment."""
+def loop_watched(worker: str, calls: Calls) -> Generator[None]:
+    """Watch the running event loop, which makes these calls, from a thread until the block ends."""
     watch = _Watch(worker, calls)
     threading.Thread(target=watch.run, name="redis-mob-loop-watch", daemon=True).start()
     try:
@@ -49,7 +50,7 @@ def loop_watched(worker: str, calls: Callable[[], Collection[HandlerCall]]) -> G
 
 
 class _Watch:
-    def __init__(self, worker: str, calls: Callable[[], Collection[HandlerCall]]) -> None:
+    def __init__(self, worker: str, calls: Calls) -> None:
         self.stopped = threading.Event()
         self._worker = worker
         self._calls = calls
@@ -78,6 +79,7 @@ class _Watch:
             # when this thread had to wait too, the loop had no chance to turn
             elif not (self._turned.is_set() or (late > CHECK_SECONDS and self._turned.wait(CHECK_SECONDS))):
                 self._tell_block(asked)
+            self._calls.take_ended()  # these cannot be the cause of what comes
             began = monotonic()
 
     def _tell_block(self, asked: float) -> None:
@@ -92,7 +94,7 @@ class _Watch:
 
     def _blocker(self) -> str:
         """What the event loop is at, where, and what helps."""
-        within, calls = self._stack(self._thread), self._calls()
+        within, calls = self._stack(self._thread), self._calls.running()
         call = self._call_in_loop(calls)
         ours = [number for number, one in enumerate(within) if Path(one.filename).is_relative_to(_PACKAGE)]
         if call is None and ours:
@@ -110,20 +112,28 @@ class _Watch:
         )
 
     def _holder(self, since: float) -> str:
-        """What may have held the interpreter since then: a function in a thread, or what the event loop is at."""
-        calls = [call for call in self._calls() if call.began <= since]
-        if not calls:
-            return "the interpreter was held, while no handler was under way"
-        here = self._call_in_loop(calls)
-        may_hold = [call for call in calls if call is here or call.is_in_thread] or calls
-        if len(may_hold) > 1:
+        """What may have held the interpreter since then: a function in a thread, or what the event loop was at.
+
+        This thread goes on only when the interpreter is free again. The call that held it may have ended before that,
+        and the loop may be at another one.
+        """
+        running = self._calls.running()  # asked for first: a call that ends now is among these or the others, or both
+        ended = [call for call in self._calls.take_ended() if call not in running]
+        running, ended = ([call for call in calls if call.began <= since] for calls in (running, ended))
+        here = self._call_in_loop(running)
+        may_hold = [call for call in running if call is here or call.is_in_thread] + ended
+        if len(may_hold) == 1 and ((call := may_hold[0]) is here or call.is_in_thread):
+            thread = self._thread if call is here else call.thread_id
+            place = "" if thread is None else f", {_where(self._stack(thread))}"
+            return (
+                f"the interpreter was held, most likely by {call}{place}. "
+                'isolation = "process" keeps such a handler apart'
+            )
+        if may_hold:
             return f"the interpreter was held, perhaps by one of {listed(may_hold)}"
-        [call] = may_hold
-        thread = self._thread if call is here else call.thread_id
-        place = "" if thread is None else f", {_where(self._stack(thread))}"
-        return (
-            f'the interpreter was held, most likely by {call}{place}. isolation = "process" keeps such a handler apart'
-        )
+        if running:  # coroutines, none of which the loop is at: each may have held it in its last turn
+            return f"the interpreter was held, perhaps by one of {listed(running)}, or by what these have started"
+        return "the interpreter was held, while no handler was under way"
 
     def _call_in_loop(self, calls: Collection[HandlerCall]) -> HandlerCall | None:
         """The call whose own task the event loop is at."""

@@ -144,7 +144,7 @@ class Worker:
         stop = optional_instance("stop", stop, asyncio.Event) or asyncio.Event()
         outage = OutageLimit(self._name)
         try:
-            with loop_watched(self._name, self._calls.running):
+            with loop_watched(self._name, self._calls):
                 async with self._executions.listen(serves=self._serves) as wake_up:
                     while not stop.is_set():
                         try:

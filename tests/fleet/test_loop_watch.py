@@ -15,7 +15,9 @@ import pytest
 
 from redis_mob import StepContext
 from redis_mob.fleet import loop_watch
+from redis_mob.fleet.calls import Calls
 from redis_mob.fleet.fleet import Fleet
+from redis_mob.fleet.handler_call import HandlerCall
 from redis_mob.fleet.lease import DEFAULT_LEASE
 from redis_mob.fleet.step_context import Handler
 from redis_mob.models.run import MobRun, MobRunStatus
@@ -150,6 +152,57 @@ async def test_of_several_functions_any_may_have_held_the_interpreter(
     assert "was held, perhaps by one of " in stood_still
     assert "for role 'worker', step 'a'" in stood_still
     assert "for role 'beside', step 'b'" in stood_still
+
+
+@pytest.mark.usefixtures("short_stillness")
+async def test_a_function_that_ended_before_it_could_be_told_is_named_and_no_coroutine_beside_it(
+    storage: MobStorage, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = Calls.running
+
+    def running_later(calls: Calls) -> list[HandlerCall]:
+        """The watch comes to look only after the call of the function has been left."""
+        deadline = time.monotonic() + LONG
+        while any(call.is_in_thread for call in running(calls)):
+            assert time.monotonic() < deadline, "the function has not ended"
+            time.sleep(0.001)
+        return running(calls)
+
+    monkeypatch.setattr(Calls, "running", running_later)
+
+    def agent(_ctx: StepContext) -> None:
+        ctypes.PyDLL(None).poll(None, 0, 1500)
+
+    async def waits(_ctx: StepContext) -> None:
+        await until(lambda: stillness(caplog))
+
+    steps = {"a": step(policy="any"), "b": step(role="waits", policy="any")}
+    run = await run_flow(storage, mob(steps), {"worker": agent, "waits": waits}, lease=DEFAULT_LEASE)
+    assert run.status is MobRunStatus.COMPLETED, run.failure_ledger
+    stood_still = stillness(caplog)[0]
+    assert "was held, most likely by " in stood_still
+    assert re.search(r"agent for role 'worker', step 'a' of run \S+, since \d+ s \(it has ended\)", stood_still), (
+        stood_still
+    )
+    assert "for role 'waits'" not in stood_still
+
+
+@pytest.mark.usefixtures("short_stillness")
+async def test_a_coroutine_that_the_loop_is_not_at_is_never_the_most_likely_one(
+    storage: MobStorage, caplog: pytest.LogCaptureFixture
+) -> None:
+    def hold() -> None:
+        while not any(": the process stood still for about " in text for text in told(caplog)):
+            ctypes.PyDLL(None).poll(None, 0, 1000)
+
+    async def waits(_ctx: StepContext) -> None:
+        await asyncio.to_thread(hold)
+
+    run = await run_flow(storage, mob({"a": step()}), {"worker": waits}, lease=DEFAULT_LEASE)
+    assert run.status is MobRunStatus.COMPLETED, run.failure_ledger
+    stood_still = next(text for text in told(caplog) if ": the process stood still for about " in text)
+    assert "most likely" not in stood_still
+    assert re.search(r"perhaps by one of .*waits for role 'worker', step 'a' .*, or by what these have", stood_still)
 
 
 async def test_a_worker_that_blocks_its_own_loop_says_so(
