@@ -52,7 +52,7 @@ class Link:
         self._socket.sendall(framed(message))
 
     async def heartbeat(self) -> bool:
-        """Let the worker renew its lease; False means that it is lost. Raises MobStoreError as it does there."""
+        """Let the worker ask whether the execution is still its own. Raises MobStoreError as it does there."""
         answer = await asyncio.to_thread(self._asked)
         if isinstance(answer, MobStoreError):
             raise answer

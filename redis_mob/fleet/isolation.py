@@ -168,7 +168,7 @@ async def _told(link: socket.socket, order: object, ctx: StepContext) -> Outcome
             message = pickle.loads(await reader.readexactly(length))  # noqa: S301 - of our own process
             if isinstance(message, Succeeded | Failed):
                 return message
-            await _send(writer, await _renewed(ctx))
+            await _send(writer, await _heartbeat(ctx))
     except (asyncio.IncompleteReadError, ConnectionError):
         return None
     finally:
@@ -186,7 +186,7 @@ async def _send(writer: asyncio.StreamWriter, message: object) -> None:
     await writer.drain()
 
 
-async def _renewed(ctx: StepContext) -> bool | MobStoreError:
+async def _heartbeat(ctx: StepContext) -> bool | MobStoreError:
     try:
         return await ctx.heartbeat()
     except MobStoreError as error:

@@ -48,15 +48,17 @@ class LeasedExecution:
     """Asks the storage whether the worker still holds it."""
     lost: asyncio.Future[None] = field(init=False)
     """Done when the execution was taken from this worker. A future, because waiting for one takes no task."""
+    loop: asyncio.AbstractEventLoop = field(init=False)
+    """That of the worker, to which its storage belongs."""
     clock_offset: float = field(init=False)
     """The storage's time minus this event loop's, in seconds. Deadlines are times of the storage; hosts disagree about
     the time of day, so that a worker only measures, with a clock that never jumps, how much has passed since the
     claim."""
 
     def __post_init__(self) -> None:
-        loop = asyncio.get_running_loop()
-        self.lost = loop.create_future()
-        self.clock_offset = self.claimed_at - loop.time()
+        self.loop = asyncio.get_running_loop()
+        self.lost = self.loop.create_future()
+        self.clock_offset = self.claimed_at - self.loop.time()
 
     def seconds_left(self) -> float:
         """Until the deadline, by the storage's clock."""
@@ -72,7 +74,21 @@ class LeasedExecution:
             self.lost.set_result(None)
 
     async def is_held(self) -> bool:
-        """Whether it is still this worker's, by the storage. Raises ReadFailedError if that cannot be learned."""
+        """Whether it is still this worker's, by the storage. Raises ReadFailedError if that cannot be learned.
+
+        A handler in a thread may ask in an event loop of its own: the storage answers in that of the worker only.
+        """
+        if asyncio.get_running_loop() is self.loop:
+            return await self._is_held()
+        asking = self._is_held()
+        try:
+            asked = asyncio.run_coroutine_threadsafe(asking, self.loop)
+        except RuntimeError:  # the worker's loop is closed: the worker has handed back what it held
+            asking.close()
+            return False
+        return await asyncio.wrap_future(asked)
+
+    async def _is_held(self) -> bool:
         if not self.lost.done() and not await self.ask():
             self.tell_lost()
         return not self.lost.done()

@@ -15,11 +15,12 @@ import pytest
 from redis_mob import StepContext, StepFailed
 from redis_mob.fleet import deadline
 from redis_mob.fleet.fleet import Fleet
+from redis_mob.fleet.lease import LeasedExecution
 from redis_mob.fleet.step_context import Handler
 from redis_mob.models.conditions import GtCondition
 from redis_mob.models.run import MobRun, MobRunStatus
 from redis_mob.storage import MobStorage
-from redis_mob.testing.waiting import until
+from redis_mob.testing.waiting import LONG, until
 from tests.fleet.flows import FLOW, loop, mob, node, step
 from tests.fleet.working import at_work, failure_of, run_flow, run_step
 
@@ -455,6 +456,40 @@ async def test_heartbeats_say_whether_the_lease_is_held(storage: MobStorage) -> 
         return await asyncio.gather(*(ctx.heartbeat() for _ in range(20)))
 
     assert output(await run_step(storage, handler)) == [True] * 20
+
+
+async def test_a_plain_function_may_send_heartbeats_in_an_event_loop_of_its_own(storage: MobStorage) -> None:
+    def handler(ctx: StepContext) -> list[bool]:
+        return [asyncio.run(asyncio.wait_for(ctx.heartbeat(), LONG)) for _ in range(3)]
+
+    assert output(await run_step(storage, handler)) == [True] * 3
+
+
+def test_a_heartbeat_of_a_thread_that_outlived_its_worker_says_that_the_execution_is_lost() -> None:
+    nothing: Any = None
+
+    async def hold() -> LeasedExecution:
+        return LeasedExecution("run", nothing, nothing, nothing, 0.0, nothing)
+
+    held = asyncio.run(hold())
+    assert asyncio.run(held.is_held()) is False
+
+
+async def test_a_plain_function_learns_by_heartbeats_that_its_run_was_canceled(storage: MobStorage) -> None:
+    began, learned = threading.Event(), threading.Event()
+
+    def handler(ctx: StepContext) -> None:
+        began.set()
+        while asyncio.run(asyncio.wait_for(ctx.heartbeat(), LONG)):
+            pass
+        learned.set()
+
+    fleet = Fleet(storage, mob({"a": step()}), {"*": handler})
+    async with at_work(storage, {"*": handler}):
+        run_id = await fleet.start(FLOW)
+        await until(began.is_set)
+        assert await fleet.cancel(run_id)
+        await until(learned.is_set)
 
 
 @pytest.mark.parametrize("kind", ["asks", "waits", "is-stopped"])
