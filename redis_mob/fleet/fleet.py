@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from difflib import get_close_matches
 from functools import partial
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -18,7 +19,7 @@ from redis_mob.fleet.calls import max_orphaned_turns
 from redis_mob.fleet.lease import DEFAULT_LEASE, checked_lease
 from redis_mob.fleet.recovery import recover
 from redis_mob.fleet.schemas import read_schemas
-from redis_mob.fleet.step_context import Handler, handler_for
+from redis_mob.fleet.step_context import ALL_ROLES, Handler, handler_for
 from redis_mob.fleet.unserved import UnservedNews, unserved_work
 from redis_mob.fleet.worker import Worker
 from redis_mob.kernel.validation import require_valid
@@ -36,6 +37,8 @@ DRAIN_TIMEOUT = timedelta(seconds=25)
 MOST_MEMBERS = 100_000
 """The greatest number of members of a role: each has a name in the record of every run."""
 
+MOST_NAMED = 5
+"""Roles that the warning about unknown ones names."""
 
 _log = logging.getLogger(__name__)
 
@@ -194,8 +197,11 @@ class Fleet:
         """Be a worker for this mob until `stop` is set; see `Worker`.
 
         Then what is under way may come to its end within `drain_timeout`, which is 25 seconds unless it is given; the
-        rest is handed back to other workers, at once.
+        rest is handed back to other workers, at once. A handler of a role that the definition does not have is told in
+        the log, as a warning.
         """
+        if (warning := _unknown_roles(self._definition, self._handlers)) is not None:
+            _log.warning(warning)
         worker = Worker(
             self._storage.executions,
             self._handlers,
@@ -223,6 +229,17 @@ class Fleet:
         # record has to be kept in step. JSON keeps the parts apart: no two lists have the same text.
         identity = json.dumps(["redis-mob", self._definition.id, flow_id, idempotency_key])
         return str(uuid5(NAMESPACE_URL, identity))
+
+
+def _unknown_roles(definition: MobDefinition, handlers: Mapping[str, Handler]) -> str | None:
+    """What to tell of handlers that serve nothing here, which is no error: one mapping may serve several mobs."""
+    unknown = [role for role in handlers if role != ALL_ROLES and role not in definition.profiles]
+    if not unknown:
+        return None
+    nearest = {role: get_close_matches(role, definition.profiles, n=3, cutoff=0.0) for role in unknown[:MOST_NAMED]}
+    named = [f"{shown(role)} (nearest: {', '.join(map(shown, near)) or 'none'})" for role, near in nearest.items()]
+    more = " and others" if len(unknown) > MOST_NAMED else ""
+    return f"mob {shown(definition.id)} has no role {', '.join(named)}{more}: no step of it calls the handler"
 
 
 def _named_members(definition: MobDefinition, counts: Mapping[str, int]) -> SortedDict[tuple[str, ...]]:

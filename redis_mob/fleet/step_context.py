@@ -105,6 +105,10 @@ Handler = Callable[[StepContext], Any]
 """A coroutine function, or a plain function, which runs in a thread. It returns any JSON value."""
 
 
+ALL_ROLES = "*"
+"""What stands for every role that has no handler of its own."""
+
+
 def handler_for(handlers: Mapping[str, Handler], role: str) -> Handler | None:
     """The handler of a role: its own, or that of `*`."""
-    return handlers.get(role) or handlers.get("*")
+    return handlers.get(role) or handlers.get(ALL_ROLES)

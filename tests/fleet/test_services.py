@@ -12,6 +12,7 @@ import pytest
 from redis_mob import Fleet, StepContext
 from redis_mob.errors import ValidationError
 from redis_mob.fleet import unserved as unserved_module
+from redis_mob.fleet.step_context import Handler
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.run import MobRunStatus
 from redis_mob.storage import MobStorage
@@ -187,3 +188,30 @@ async def test_a_priority_that_is_none_is_refused(storage: MobStorage) -> None:
         await fleet_of(storage, "x").start(FLOW, priority=64)
     with pytest.raises(ValidationError, match="at must be a time with a zone"):
         await fleet_of(storage, "x").start(FLOW, at=datetime(2026, 1, 1))  # noqa: DTZ001
+
+
+@pytest.mark.parametrize(
+    ("handlers", "told"),
+    [
+        (
+            {"worker": print, "wroker": print},
+            ["mob 'mob' has no role 'wroker' (nearest: 'worker', 'lead'): no step of it calls the handler"],
+        ),
+        (
+            {"*": print} | {f"x{number}": print for number in range(6)},
+            [
+                "mob 'mob' has no role "
+                + ", ".join(f"'x{number}' (nearest: 'worker', 'lead')" for number in range(5))
+                + " and others: no step of it calls the handler"
+            ],
+        ),
+        ({"worker": print, "*": print}, []),
+    ],
+)
+async def test_a_worker_tells_once_of_handlers_for_roles_that_its_mob_does_not_have(
+    storage: MobStorage, caplog: pytest.LogCaptureFixture, handlers: dict[str, Handler], told: list[str]
+) -> None:
+    stop = asyncio.Event()
+    stop.set()
+    await Fleet(storage, ONE_STEP, handlers).work(stop=stop)
+    assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == told
