@@ -1,4 +1,4 @@
-"""What is left to say when a run is over: a summary for people, one JSON object for programs."""
+"""What is left to say when a run is over, or was left to others: a summary for people, one JSON object for programs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _PAGE = 500
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """A run that is over, with its events in order."""
+    """A run that is over, or was left to others, with its events in order."""
 
     view: RunView
     events: Sequence[MobEvent]
@@ -64,7 +64,9 @@ class RunReport:
 
     def summary(self) -> Iterator[str]:
         """Lines for people: how it ended and why, what failed, and the beginning of each output."""
-        yield f"run {self.run.run_id} {self.run.status} in {self.seconds:.1f} s"
+        status = self.run.status
+        ended = f"{status} in" if status.is_terminal else f"left {status} after"
+        yield f"run {self.run.run_id} {ended} {self.seconds:.1f} s"
         if self.run.status is MobRunStatus.FAILED:
             yield from self._failures() or [self._reason()]
         for step, output in self.run.root_step_outputs.items():

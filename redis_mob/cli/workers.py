@@ -11,6 +11,7 @@ from typing import Self
 from redis_mob.cli.worker_link import STOP_GRACE, ExitStatus, WorkerOrders
 from redis_mob.cli.worker_process import WorkerProcess
 from redis_mob.errors import HandlerError, RedisMobError, StorageUnavailableError
+from redis_mob.fleet.presence import worker_name
 from redis_mob.models.backoff import backoff
 
 EARLY_DEATHS = 3
@@ -98,27 +99,28 @@ class WorkerPool:
 
     async def _keep(self, number: int) -> None:
         """Keep one worker running until all are told to stop."""
-        early, end, last_words = 0, 0, ""
+        early, end, last_words, name = 0, 0, "", ""
         for _ in range(REPLACEMENTS + 1):
             if self._stopping:
                 return
-            served, end, last_words = await self._run_one(number)
+            process, end = await self._run_one(number)
+            last_words, name = process.last_words, f"worker {number} ({worker_name(process.pid)})"
             if self._stopping:
                 return
-            early = 0 if served else early + 1
+            early = 0 if process.served else early + 1
             if early == EARLY_DEATHS or end == ExitStatus.USAGE:
                 break
-            self._notes.append(f"worker {number} {_how(end)}{_why(last_words)}; another one is started")
+            self._notes.append(f"{name} {_how(end)}{_why(last_words)}; another one is started")
             if early:
                 pause = backoff(early, first=FIRST_PAUSE, longest=LONGEST_PAUSE, uniform=random.uniform)
                 await asyncio.sleep(pause)
-        final = _final(number, end, last_words)
+        final = _final(name, end, last_words)
         if not isinstance(final, HandlerError):
-            self._notes.append(f"worker {number} {_how(end)}{_why(last_words)}; it is given up")
+            self._notes.append(f"{name} {_how(end)}{_why(last_words)}; it is given up")
         raise final
 
-    async def _run_one(self, number: int) -> tuple[bool, int, str]:
-        """Run one process to its end; returns whether it was ready to serve, its exit status, and its last words."""
+    async def _run_one(self, number: int) -> tuple[WorkerProcess, int]:
+        """Run one process to its end; returns it and its exit status."""
         try:
             process = await WorkerProcess.start(
                 self._orders,
@@ -134,7 +136,7 @@ class WorkerPool:
         del self._alive[number]
         if not self._stopping:
             await self._on_death(process.pid)
-        return process.served, end, process.last_words
+        return process, end
 
 
 def _how(end: int) -> str:
@@ -150,11 +152,11 @@ def _why(last_words: str) -> str:
     return f" ({last_words})" if last_words else ""
 
 
-def _final(number: int, end: int, last_words: str) -> RedisMobError:
+def _final(name: str, end: int, last_words: str) -> RedisMobError:
     match end:
         case ExitStatus.USAGE if last_words:
             return HandlerError(last_words)
         case ExitStatus.STORAGE if last_words:
             return StorageUnavailableError(last_words)
         case _:
-            return WorkersLostError(f"workers die again and again: worker {number} {_how(end)}{_why(last_words)}")
+            return WorkersLostError(f"workers die again and again: {name} {_how(end)}{_why(last_words)}")

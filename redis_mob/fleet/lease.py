@@ -60,6 +60,9 @@ class LeasedExecution:
         self.lost = self.loop.create_future()
         self.clock_offset = self.claimed_at - self.loop.time()
 
+    def __str__(self) -> str:
+        return f"member {self.key.target} at step {self.execution.step_id} of run {self.run_id}"
+
     def seconds_left(self) -> float:
         """Until the deadline, by the storage's clock."""
         return self.lease.deadline.timestamp() - asyncio.get_running_loop().time() - self.clock_offset

@@ -30,9 +30,9 @@ LEAVE_SECONDS = 5.0
 _log = logging.getLogger(__name__)
 
 
-def worker_name() -> str:
-    """Where a worker runs: its host and its process."""
-    return f"{socket.gethostname()}-{os.getpid()}"
+def worker_name(process: int | None = None) -> str:
+    """Where a worker runs: its host and its process, which is this one unless another one of the host is given."""
+    return f"{socket.gethostname()}-{os.getpid() if process is None else process}"
 
 
 class Presence:
@@ -61,9 +61,9 @@ class Presence:
         self._executing.pop(held, None)
 
     @property
-    def executing(self) -> int:
-        """How many executions are under way."""
-        return len(self._executing)
+    def executing(self) -> tuple[LeasedExecution, ...]:
+        """The executions that are under way, the oldest first."""
+        return tuple(self._executing)
 
     def is_executing(self, run_id: str, key: ExecutionKey) -> bool:
         """Whether this execution is under way here."""

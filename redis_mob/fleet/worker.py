@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Collection, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -21,7 +21,7 @@ from redis_mob.fleet.definitions import Definitions
 from redis_mob.fleet.engine import Report
 from redis_mob.fleet.executor import execute
 from redis_mob.fleet.isolation import isolated, require_importable
-from redis_mob.fleet.lease import DEFAULT_LEASE, LeaseLostError, checked_lease
+from redis_mob.fleet.lease import DEFAULT_LEASE, LeasedExecution, LeaseLostError, checked_lease
 from redis_mob.fleet.loop_watch import loop_watched
 from redis_mob.fleet.outage import OutageLimit
 from redis_mob.fleet.presence import Presence, worker_name
@@ -52,6 +52,9 @@ KNOWN_RUNS = 256
 
 SHARE_OF_OTHERS = 4
 """One slot in so many is kept for what the schedule gives out, while something waits there."""
+
+MOST_NAMED = 10
+"""Executions that one message names."""
 
 _log = logging.getLogger(__name__)
 
@@ -184,11 +187,8 @@ class Worker:
                 self._executing | self._driving, timeout=left, return_when=asyncio.FIRST_COMPLETED
             )
             if not done:
-                _log.warning(
-                    "worker %s: %d executions have not ended in time; they are handed back",
-                    self._name,
-                    len(self._executing),
-                )
+                if executing := self._presence.executing:
+                    _log.warning("worker %s: %s", self._name, _unfinished(executing))
                 await self._give_up(set(self._executing))
                 deadline = None  # only commits are under way now, and these are bounded
 
@@ -336,7 +336,7 @@ class Worker:
             outcome = await execute(held, begun.run, begun.visible, handler, self._calls)
             run.driver.report(Report(held.key, held.lease.fencing_token, outcome))
         except LeaseLostError:
-            _log.info("worker %s lost %s of run %s: it was taken over or canceled", self._name, held.key, run.run_id)
+            _log.info("worker %s lost %s: it was taken over or canceled", self._name, held)
         finally:
             if is_alone:
                 slots.is_one_alone = False
@@ -364,6 +364,15 @@ class Worker:
             # worker goes on: an error in one run must not stop the work on the others.
             unexpected = None if isinstance(error, MobStoreError) else error
             _log.warning("worker %s: %s", self._name, error, exc_info=unexpected)
+
+
+def _unfinished(executing: Collection[LeasedExecution]) -> str:
+    """What to tell of executions that are under way when a worker has to end."""
+    named = ", ".join(map(str, islice(executing, MOST_NAMED)))
+    more = f" and {len(executing) - MOST_NAMED} more" if len(executing) > MOST_NAMED else ""
+    if len(executing) == 1:
+        return f"1 execution has not ended in time; it is handed back: {named}"
+    return f"{len(executing)} executions have not ended in time; they are handed back: {named}{more}"
 
 
 def _pause(work: DueWork, longest: float) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from typing import IO, Any
 
 import pytest
 
+from redis_mob.fleet.presence import worker_name
 from tests.cli.command import Command, wait_until
 from tests.support.servers import server
 
@@ -45,6 +47,8 @@ def test_sigterm_leaves_the_run_to_the_next_start_with_its_key(project: Path) ->
         assert left.status == 1
         assert json.loads(left.out)["status"] == "running"
         assert "leaving run" in left.err
+        assert re.search(r"^run \S+ left running after \d+\.\d s$", left.err, re.MULTILINE), left.err
+        assert "1 execution has not ended in time; it is handed back: member clerk-1 at step work of run " in left.err
         (project / "word").touch()
         with started(project, "wait_for_the_word", *options) as command:
             ended = command.end()
@@ -120,11 +124,13 @@ def test_a_second_signal_kills_and_spares_not_what_handlers_started(project: Pat
 def test_a_killed_worker_is_replaced_and_the_run_completes(project: Path) -> None:
     with started(project, "hang_at_first", "--json", "--lease", "0.5", "--workers", "2") as command:
         wait_until((project / "pid").exists)
-        os.kill(int((project / "pid").read_text()), signal.SIGKILL)
+        killed = int((project / "pid").read_text())
+        os.kill(killed, signal.SIGKILL)
         ended = command.end()
     assert ended.status == 0, ended.err
     assert json.loads(ended.out)["outputs"] == {"work": {"clerk-1": 2}}
-    assert "was killed by SIGKILL; another one is started" in ended.err
+    name = re.escape(worker_name(killed))
+    assert re.search(rf"worker [12] \({name}\) was killed by SIGKILL; another one is started", ended.err), ended.err
 
 
 def test_a_step_that_kills_every_worker_fails_in_the_end(project: Path) -> None:

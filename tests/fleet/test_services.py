@@ -183,6 +183,28 @@ async def test_what_a_worker_held_that_is_gone_waits_for_one_too(storage: MobSto
     assert "step 'a' waits for a worker that serves role 'worker' of mob 'mob' and release 'old'; of 0" in line
 
 
+async def test_a_worker_that_has_no_more_time_names_ten_of_the_executions_that_have_not_ended(
+    storage: MobStorage, caplog: pytest.LogCaptureFixture
+) -> None:
+    begun: list[str] = []
+
+    async def hang(ctx: StepContext) -> None:
+        begun.append(ctx.member)
+        await asyncio.Event().wait()
+
+    fleet = Fleet(storage, ONE_STEP, {"*": hang}, members={"worker": 12})
+    run_id = await fleet.start(FLOW)
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(fleet.work(stop=stop, drain_timeout=timedelta()))
+        await until(lambda: len(begun) == 12)
+        stop.set()
+    [line] = [text for text in caplog.messages if "have not ended in time" in text]
+    assert ": 12 executions have not ended in time; they are handed back: member worker-" in line
+    assert line.endswith(" and 2 more")
+    assert line.count(f" at step a of run {run_id}") == 10
+
+
 async def test_a_priority_that_is_none_is_refused(storage: MobStorage) -> None:
     with pytest.raises(ValidationError, match="priority must be from -63 to 63, not 64"):
         await fleet_of(storage, "x").start(FLOW, priority=64)
