@@ -1,7 +1,9 @@
--- What must happen when. Runs stand in `due` by time. Of an execution stands in `ready` the time before which it is not
--- taken, and in `queued`, in lexical order, where it is: 'w' and the entry if it waits to be taken, 's' if it waits as a
--- suspect, 'h', the worker, a zero byte, 's' or '-' if a worker holds it, and beside that 'l' if it counts against the
--- limit of its role. An entry begins with its queue, its rank and the id of its run (see codec/schedule.py, decision 0023).
+-- What must happen when. `due` is a sorted set of runs by the time at which each must be looked at. `ready` is one of the
+-- entries of executions by the time before which none is taken. `queued` says in which state an execution is, by a
+-- letter before its entry: 'w' waits to be taken; 's' waits as a suspect; 'h', followed by the worker, a zero byte, and
+-- 's' for a suspect or else '-', is held by that worker; 'l' counts against the limit of its role, and is there beside
+-- one of the others. The members of `queued` are in lexical order. An entry begins with its queue, its rank and the id of
+-- its run (see codec/schedule.py, decision 0023).
 -- Times are milliseconds of the fleet's clock.
 
 --- @include lib/arguments
@@ -13,8 +15,9 @@
 -- A time that ends in a half is that of a run which a worker has in hand: until then it is not due for others.
 local IN_HAND = 0.5
 
--- A time that ends in a quarter is that of a run of which something was reported. Its leader, the worker that decided last,
--- has the run as it is: others leave it to that one for a moment, or both would decide and one of them would lose.
+-- A time that ends in a quarter is that of a run of which something was reported. Its leader, the worker that was last
+-- asked to look at it and has lost no decision since, has the run as it is: others leave it to that one for a moment, or
+-- both would decide and one of them would lose.
 local REPORTED = 0.25
 
 local function is_in_hand(key, member)

@@ -87,7 +87,7 @@ class ExecutionStore(Protocol):
         leases have expired are let go of before (contract: executions-15).
 
         A run of which an outcome was reported is left to its leader for the time of `patience`: to a worker that says
-        that it `leads` it, because it was the last that decided on it.
+        that it `leads` it, because it was the last that was asked to look at it, and has lost no decision since.
 
         Taking is a convenience that spreads the work: what makes a transition happen once is `commit`
         (contract: executions-9).

@@ -50,7 +50,8 @@ class Claimant:
     """A worker that executions are given to.
 
     Beside those that it has taken from the schedule it may begin up to `slots` executions of roles that it `serves`:
-    of those that the decision dispatches, and if it is `alone` on the run, of all that wait.
+    of those that the decision dispatches, and if it is `alone`, of all that wait: no other worker is alive in the
+    namespace, and none was seen at the run lately.
     """
 
     owner: str

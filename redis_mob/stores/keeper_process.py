@@ -25,7 +25,8 @@ END_SECONDS = 1.0
 """How long the end of this process waits for that of the keeper."""
 
 MOST_STARTS = 3
-"""How often a keeper is started again that ends by itself, as one does that the system kills for want of memory."""
+"""How often a keeper is started, the first time included, if it ends by itself, as one does that the system kills for
+want of memory."""
 
 _log = logging.getLogger(__name__)
 
