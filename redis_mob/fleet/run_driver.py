@@ -82,8 +82,8 @@ class RunDriver:
         self._view: RunView | None = None
         self._machine: FlowMachine | None = None
         self._leads = False
-        """Whether this worker leads the run: it was the last that was asked to look at it and has lost no decision since,
-        as far as it knows. Several may think so; the compare decides between them (decision 0020)."""
+        """Whether this worker leads the run: it was the last that was asked to look at it, and has lost no decision
+        since, as far as it knows. Several may think so; the compare decides between them (decision 0020)."""
         self._shared_until: datetime | None = None
         self._unsure: dict[ExecutionKey, Execution] = {}
         """What a commit was to claim whose outcome is not known."""

@@ -28,6 +28,8 @@ MOST_STARTS = 3
 """How often a keeper is started, the first time included, if it ends by itself, as one does that the system kills for
 want of memory."""
 
+_LONGEST_TOLD = 65536
+
 _log = logging.getLogger(__name__)
 
 
@@ -85,6 +87,7 @@ class _KeeperProcess:
             if self._link is not None:
                 try:
                     self._link.sendall(line)
+                    self._listen(self._link)
                 except OSError as error:
                     self._give_up(error)
 
@@ -95,6 +98,22 @@ class _KeeperProcess:
                 self._link.close()
                 with suppress(subprocess.TimeoutExpired):
                     self._process.wait(END_SECONDS)
+
+    def _listen(self, link: socket.socket) -> None:
+        """Log what the keeper has said, which it does once and in one piece. It speaks when this process cannot."""
+        link.settimeout(0)
+        try:
+            told = link.recv(_LONGEST_TOLD)
+        except BlockingIOError:
+            return
+        finally:
+            link.settimeout(TELL_SECONDS)
+        if told:
+            _log.warning(
+                "a process that renews the lease of a worker while a handler holds the interpreter failed again and "
+                "again (%s): such a handler may cost its worker the lease",
+                json.loads(told),
+            )
 
     def _start(self) -> None:
         if self._starts == MOST_STARTS:

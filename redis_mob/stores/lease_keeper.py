@@ -7,7 +7,8 @@ imports what it takes, has the only connection, and is killed as soon as the thr
 
 usage: lease_keeper.py PATHS OWNER
 PATHS is `sys.path` of the process as JSON, OWNER its id. A line of the standard input is a JSON array: a lease, as the
-fields of a `WorkerLease`, and when it was renewed by the system's monotonic clock, or null when it is over.
+fields of a `WorkerLease`, and when it was renewed by the system's monotonic clock, or null when it is over. What it is
+from is a socket, by which the keeper answers once if its forks fail again and again: with the reason, a line of JSON.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from contextlib import asynccontextmanager, suppress
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 LATE = 0.5
 """After which part of a lease without a renewal the keeper renews it. A thread renews it after each third."""
@@ -36,11 +37,15 @@ LONGEST_PAUSE = 60.0
 Its standard input says so at once, unless another process has inherited the other end of that.
 """
 
+TRIES = 3
+"""How often a fork may fail before the pauses between its tries grow, and the owner is told why."""
+
 LOST = 3
 """The exit status of a fork that was told that the lease is lost."""
 
 _PACKAGE = Path(__file__).parent.parent
 _CHUNK = 65536
+_LONGEST_REASON = 500
 
 Lease = tuple[str, str, str, int, float]
 """The fields of a `WorkerLease`; its bytes are a text in latin-1 here."""
@@ -52,10 +57,25 @@ class Watched:
     def __init__(self, seconds: float, renewed_at: float) -> None:
         self.seconds = seconds
         self.renewed_at = renewed_at
+        self.failures = 0
+        self._next_try = renewed_at
 
     def renewed(self, at: float) -> None:
         """The thread has renewed it."""
         self.renewed_at = max(self.renewed_at, at)
+        self.failures, self._next_try = 0, self.renewed_at
+
+    def failed(self, now: float) -> None:
+        """A fork that was to renew it has failed."""
+        self.failures += 1
+        pause = self.seconds / LOOKS_PER_LEASE
+        for _ in range(self.failures - TRIES + 1):
+            pause = min(pause * 2, LONGEST_PAUSE)
+        self._next_try = now + (pause if self.failures >= TRIES else 0.0)
+
+    def may_be_tried(self, now: float) -> bool:
+        """Whether a fork may be made that renews it."""
+        return now >= self._next_try
 
     def is_late(self, now: float) -> bool:
         """Whether the thread should have been heard of."""
@@ -68,13 +88,21 @@ class Watched:
         return self.renewed_at + self.seconds * LATE - now
 
 
+class Fork(NamedTuple):
+    """A process that renews one lease, and the end of the pipe by which it says why it has failed."""
+
+    process: int
+    reason: int
+
+
 class Keeper:
     """The leases of one process, and the forks that renew those which are late."""
 
     def __init__(self, owner: int) -> None:
         self._owner = owner
         self._watched: dict[Lease, Watched] = {}
-        self._forks: dict[Lease, int] = {}
+        self._forks: dict[Lease, Fork] = {}
+        self._has_told = False
 
     def keep(self) -> None:
         """Keep the leases that standard input tells of, until the owner ends."""
@@ -113,26 +141,41 @@ class Keeper:
             if not watched.is_late(now):
                 self._end_fork(lease)
             elif runs(state := state or state_of(self._owner)):
-                self._renew(lease)
+                self._renew(lease, watched, now)
             else:
                 self._end_fork(lease)
 
-    def _renew(self, lease: Lease) -> None:
-        """Have a fork renew the lease, unless that goes on already, or has found it lost."""
+    def _renew(self, lease: Lease, watched: Watched, now: float) -> None:
+        """Have a fork renew the lease, unless that goes on already, has found it lost, or has failed too often."""
         if (fork := self._forks.get(lease)) is not None:
-            ended, status = os.waitpid(fork, os.WNOHANG)
+            ended, status = os.waitpid(fork.process, os.WNOHANG)
             if not ended:
                 return
             del self._forks[lease]
-            if os.waitstatus_to_exitcode(status) == LOST:
+            reason = os.read(fork.reason, _LONGEST_REASON).decode(errors="replace")
+            os.close(fork.reason)
+            if (code := os.waitstatus_to_exitcode(status)) == LOST:
                 del self._watched[lease]  # the thread learns that by itself, when it can
                 return
-        self._forks[lease] = _forked(lease)
+            self._failed(watched, now, reason or f"exit status {code}")
+        if watched.may_be_tried(now):
+            try:
+                self._forks[lease] = _forked(lease)
+            except OSError as error:  # the system has no room for it
+                self._failed(watched, now, str(error))
+
+    def _failed(self, watched: Watched, now: float, reason: str) -> None:
+        watched.failed(now)
+        if watched.failures >= TRIES and not self._has_told:
+            self._has_told = True
+            with suppress(OSError):  # the owner has ended
+                os.write(0, json.dumps(reason).encode() + b"\n")
 
     def _end_fork(self, lease: Lease) -> None:
         if (fork := self._forks.pop(lease, None)) is not None:
-            os.kill(fork, signal.SIGKILL)
-            os.waitpid(fork, 0)
+            os.kill(fork.process, signal.SIGKILL)
+            os.waitpid(fork.process, 0)
+            os.close(fork.reason)
 
 
 def runs(state: str) -> bool:
@@ -153,16 +196,27 @@ def state_of(process: int) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
 
 
-def _forked(lease: Lease) -> int:
+def _forked(lease: Lease) -> Fork:
+    """A new process that renews the lease. Raises OSError if the system has no room for it."""
     keeper = os.getpid()
-    if fork := os.fork():
-        return fork
+    reason, told = os.pipe()
+    try:
+        process = os.fork()
+    except OSError:
+        os.close(reason)
+        os.close(told)
+        raise
+    if process:
+        os.close(told)
+        return Fork(process, reason)
     status = 1
     try:
         os.close(0)  # so that the owner notices when the keeper has ended
         os.open(os.devnull, os.O_RDONLY)
         _renew_until_lost(lease, keeper)
         status = LOST
+    except BaseException as error:  # noqa: BLE001 - what it imports may raise anything
+        os.write(told, f"{type(error).__name__}: {error}".encode(errors="replace")[:_LONGEST_REASON])
     finally:
         os._exit(status)
 

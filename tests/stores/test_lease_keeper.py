@@ -94,6 +94,43 @@ def test_a_lease_need_not_be_looked_at_before_it_is_late_and_then_ten_times_in_i
     assert [lease.pause(now) for now in (100.0, 101.25, 101.5, 110.0)] == [1.5, 0.25, 0.3, 0.3]
 
 
+def test_a_fork_that_fails_is_made_again_at_once_at_first_and_then_after_growing_pauses() -> None:
+    lease, now, pauses = Watched(seconds=10.0, renewed_at=100.0), 105.0, list[float]()
+    for _ in range(12):
+        assert lease.may_be_tried(now)
+        lease.failed(now)
+        failed = now
+        while not lease.may_be_tried(now):
+            now += lease.pause(now)
+        pauses.append(now - failed)
+    assert pauses == [0, 0, 2, 4, 8, 16, 32, 60, 60, 60, 60, 60]
+    lease.renewed(now)  # the thread is back, and the next time it is silent is another story
+    lease.failed(now)
+    assert lease.may_be_tried(now)
+
+
+async def test_forks_that_cannot_start_are_told_the_owner_once_with_the_reason(
+    server_url: str, namespace: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept, other = KeptLease(lease_at(server_url, namespace, 2000)), KeptLease(nowhere())
+    with monkeypatch.context() as context:
+        context.setattr(sys, "path", [path for path in sys.path if "site-packages" not in path])
+        kept.renewed(monotonic())
+
+    def told() -> list[str]:
+        other.renewed(monotonic())
+        return [record.getMessage() for record in caplog.records if record.name == keeper_process.__name__]
+
+    await until(told)
+    kept.renewed(monotonic())  # it is late once more, and its forks fail again
+    keeper = keeper_id()
+    await until(lambda: children_of(keeper))
+    await until(lambda: not children_of(keeper))
+    [text] = told()
+    assert text.startswith("a process that renews the lease of a worker while a handler holds the interpreter failed")
+    assert "(ModuleNotFoundError: No module named '" in text
+
+
 @pytest.mark.parametrize(("state", "expected"), [*((state, True) for state in "RSDI"), *((s, False) for s in "TtZX")])
 def test_what_is_stopped_or_has_ended_does_not_run(state: str, expected: bool) -> None:
     assert runs(state) is expected
