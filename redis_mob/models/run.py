@@ -28,8 +28,8 @@ from redis_mob.models.definition import LimitsSpec
 from redis_mob.models.failure import AgentErrorReport, TurnError
 from redis_mob.models.flow import FlowRunState, FrameSnapshot, LoopSnapshot
 from redis_mob.models.flow_spec import FlowSpec
+from redis_mob.models.late_fields import LateFields
 from redis_mob.models.seed import pending_flow_state, run_seed
-from redis_mob.models.unread import LateFields
 
 MAX_LOOP_ITERATION = 1_000_000
 """The greatest iteration for which an output may be recorded (contract: runs-26)."""

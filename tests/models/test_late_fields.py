@@ -12,7 +12,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from redis_mob.models.base import Items, Model
-from redis_mob.models.unread import LateFields
+from redis_mob.models.late_fields import LateFields
 
 
 class Record(LateFields):
