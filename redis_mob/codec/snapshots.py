@@ -141,6 +141,7 @@ def encode(state: FlowRunState | FlowFrameState | LoopIterationState) -> Snapsho
         if not changed.isdisjoint(layout.in_scheduler):
             groups[_SCHEDULER] = _scheduler(layout, fields)
     for name in layout.block_columns:
+        # The next encoding asks what was set since this one, and this map need not keep alive that of the one before.
         fields[name].begin_anew()
     changed_groups = groups_changed(before.groups, groups)
     digests = Digests.of(groups) if changed_groups is None else before.digests.with_groups(changed_groups)
@@ -233,7 +234,8 @@ def _change_blocks(
     """
     rows: list[Row] = []
     touched: set[int] = set()
-    is_cut = len(before.groups) == 2 + -(-len(ids) // BLOCK) and all(row.keys is None for row in before.rows)
+    blocks = len(before.groups) - len((_PLAN, _SCHEDULER))
+    lies_in_blocks = blocks == -(-len(ids) // BLOCK) and all(row.keys is None for row in before.rows)
     for (name, column), row, old in zip(
         layout.block_columns.items(), before.rows, before.values[layout.first_block_column :], strict=False
     ):
@@ -245,7 +247,7 @@ def _change_blocks(
         if keys is None:
             following = _row(layout, name, column, mapping, ids)
             if following.keys is not None:
-                is_cut = False
+                lies_in_blocks = False
             elif row.keys is None:
                 touched.update(_differing(row.values, following.values))
         else:
@@ -256,7 +258,7 @@ def _change_blocks(
             )
         rows.append(following)
     made = tuple(rows)
-    if is_cut:
+    if lies_in_blocks:
         for number in touched:
             groups[b"%d" % number] = _block(layout, made, number)
     else:
@@ -376,5 +378,5 @@ def _joined(parts: tuple[tuple[tuple[str, ...] | None, Any], ...]) -> Row:
     values = [part[1] for part in parts]
     if len(values) == 1:
         return Row(parts[0][0], values[0])
-    whole = b"".join(values) if isinstance(values[0], bytes) else tuple(chain.from_iterable(values))
-    return Row(parts[0][0], whole)
+    joined = b"".join(values) if isinstance(values[0], bytes) else tuple(chain.from_iterable(values))
+    return Row(parts[0][0], joined)
