@@ -129,6 +129,7 @@ class Fleet:
             priority=priority,
             release=optional_text("release", release),
             max_concurrency=(limits and limits.max_concurrency) or SortedDict(),
+            max_output_bytes=limits.max_output_bytes if limits else None,
         )
         # False means that the run exists: this call repeats one with the same idempotency key, and its run is the one
         # that was asked for, if it was asked for the same.

@@ -14,9 +14,10 @@ from typing import Any
 
 from redis_mob.errors import shown
 from redis_mob.fleet.handler_threads import HandlerThreads, drop
-from redis_mob.fleet.outcome import MAX_OUTPUT_DEPTH, Failed, Outcome, Succeeded
+from redis_mob.fleet.outcome import MAX_OUTPUT_DEPTH, Failed, Outcome, Succeeded, refused
 from redis_mob.fleet.said import bounded, class_of, json_of, text_of, traceback_of
 from redis_mob.fleet.step_context import Handler, StepContext, StepFailed, checked_pause
+from redis_mob.models.base import plain_json
 
 MOST_LISTED = 10
 """Calls that one message names."""
@@ -44,7 +45,7 @@ class HandlerCall:
         self._function = getattr(handler, "__qualname__", type(handler).__qualname__)
         self._thread: asyncio.Future[Any] | None = None
         self._thread_id: int | None = None
-        self._coroutine = outcome_of(self._called(handler, threads))
+        self._coroutine = outcome_of(self._called(handler, threads), context.step_id)
         self.outcome = asyncio.create_task(self._coroutine)
 
     def __str__(self) -> str:
@@ -97,8 +98,7 @@ class HandlerCall:
         except asyncio.CancelledError:
             self._thread.add_done_callback(lambda thread: drop(thread.result()))
             raise
-        # A lambda or a partial around a coroutine function does not look like one; its value does.
-        return await value if inspect.isawaitable(value) else value
+        return await awaited(value)
 
     def _called_here(self, handler: Handler) -> Any:
         self._thread_id = threading.get_ident()
@@ -117,29 +117,50 @@ def is_coroutine_function(handler: Handler) -> bool:
     return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None))  # noqa: B004
 
 
-async def outcome_of(value: Awaitable[Any]) -> Outcome:
+async def awaited(value: Any) -> Any:
+    """What a function returned, or what that gives when it is awaited."""
+    # A lambda or a partial around a coroutine function does not look like one; its value does.
+    return await value if inspect.isawaitable(value) else value
+
+
+async def outcome_of(value: Awaitable[Any], step_id: str) -> Outcome:
     """The outcome that awaiting the value of a handler gives. Raises CancelledError if its task was cancelled."""
     # Nothing that a handler raises may leave the task: asyncio ends the loop for SystemExit and KeyboardInterrupt, a
     # future takes no StopIteration, and a CancelledError would pass for the cancellation of the task. Ctrl-C is not
     # among them: asyncio takes the signal itself and cancels the main task.
     try:
-        output = await value
+        return outcome_from(await value, step_id)
     except asyncio.CancelledError as cancelled:
         if (task := asyncio.current_task()) is not None and task.cancelling():
             raise
         return _failed(cancelled)
     except BaseException as error:  # noqa: BLE001
         return _failed(error)
-    return outcome_from(output)
 
 
-def outcome_from(output: Any) -> Outcome:
-    """The outcome that a returned value gives, or a `Raised`."""
-    return output.failed if isinstance(output, Raised) else Succeeded(output)
+def outcome_from(output: Any, step_id: str) -> Outcome:
+    """The outcome that a returned value gives, or a `Raised`. Raises anything if the value does when it is looked at.
+
+    The value is copied here, where the handler is called: from now on nothing of it runs code of the handler's.
+    """
+    if type(output) is Raised:
+        return output.failed
+    try:
+        return Succeeded(plain_json(output, MAX_OUTPUT_DEPTH))
+    except ValueError as error:
+        # a mistake of the program, which it would make again
+        return refused(step_id, error, retryable=False)
 
 
 def _failed(error: BaseException) -> Failed:
     """The failure that an exception of a handler makes; this raises nothing for any exception."""
+    try:
+        return _described(error)
+    except BaseException as another:  # noqa: BLE001 - even its attributes and its class may be code of the handler's
+        return Failed(f"{type(error).__name__}, which cannot be described: {type(another).__name__}")
+
+
+def _described(error: BaseException) -> Failed:
     frames = error.__traceback__
     while frames is not None and frames.tb_frame.f_globals is globals():
         frames = frames.tb_next  # the frames of this module say nothing about the handler

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
-import json
 import pickle
 import signal
 import socket
@@ -15,12 +13,11 @@ from queue import SimpleQueue
 from typing import Any
 
 from redis_mob.errors import MobStoreError
-from redis_mob.fleet.handler_call import CANCELLED_WITHIN, called, outcome_from, outcome_of
+from redis_mob.fleet.handler_call import CANCELLED_WITHIN, awaited, called, outcome_of
 from redis_mob.fleet.isolation import FRAME_LENGTH_BYTES, Isolated, framed
-from redis_mob.fleet.outcome import MAX_OUTPUT_DEPTH, Failed, Outcome, Succeeded, refused
+from redis_mob.fleet.outcome import Failed
 from redis_mob.fleet.said import bounded, class_of, text_of
 from redis_mob.fleet.step_context import StepContext
-from redis_mob.models.base import check_json, json_text
 
 
 class Link:
@@ -77,15 +74,11 @@ def main(number: int) -> None:
         return
     context = StepContext(**told, cancelled=asyncio.Event(), heartbeat=link.heartbeat)
     signal.signal(signal.SIGTERM, lambda _number, _frame: context.cancelled.set())
-    value = called(loaded.handler, context)
-    if inspect.isawaitable(value):
-        asyncio.run(_await(value, context, link))
-    else:
-        link.send(_portable(outcome_from(value), context.step_id))
+    asyncio.run(_await(awaited(called(loaded.handler, context)), context, link))
 
 
 async def _await(value: Awaitable[Any], context: StepContext, link: Link) -> None:
-    handling = asyncio.create_task(outcome_of(value))
+    handling = asyncio.create_task(outcome_of(value, context.step_id))
 
     def cancel() -> None:
         context.cancelled.set()
@@ -95,14 +88,4 @@ async def _await(value: Awaitable[Any], context: StepContext, link: Link) -> Non
     await asyncio.wait({handling})
     outcome = Failed(CANCELLED_WITHIN, error_class="CancelledError") if handling.cancelled() else handling.result()
     # sent before the loop ends, which waits for all that the handler has left in threads
-    link.send(_portable(outcome, context.step_id))
-
-
-def _portable(outcome: Outcome, step_id: str) -> Outcome:
-    """The outcome as plain JSON, so that the worker needs no module of the handler's to read it."""
-    if isinstance(outcome, Failed):
-        return outcome
-    try:
-        return Succeeded(json.loads(json_text(check_json(outcome.output, MAX_OUTPUT_DEPTH))))
-    except ValueError as error:
-        return refused(step_id, error, retryable=False)
+    link.send(outcome)

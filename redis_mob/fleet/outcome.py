@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from pydantic_core import to_json
+
 from redis_mob.codec.executions import MILLISECOND
 from redis_mob.errors import shown
 from redis_mob.fleet.said import bounded
@@ -17,6 +19,9 @@ from redis_mob.models.execution import ReportedFailure, RunLaunch
 
 MAX_OUTPUT_DEPTH = MAX_VALUE_DEPTH - 4
 """How deep an output may be nested: the flow's own output wraps it in four levels (all steps, step, list, target)."""
+
+MAX_OUTPUT_BYTES = 1024 * 1024
+"""How long an output may be as JSON, unless the limits of the definition say otherwise (contract: engine-41)."""
 
 EXCERPT = 200
 """Characters of an unreadable answer that its failure shows."""
@@ -92,7 +97,22 @@ def accepted(outcome: Outcome, step_id: str, launch: RunLaunch) -> Outcome:
     except ValueError as error:
         # The same member may well answer in the right form next time.
         return refused(step_id, error, retryable=True)
+    try:
+        _check_size(value, launch)
+    except ValueError as error:
+        return refused(step_id, error, retryable=False)
     return Succeeded(value)
+
+
+def _check_size(value: Any, launch: RunLaunch) -> None:
+    if not isinstance(value, str | list | dict):
+        return
+    most = MAX_OUTPUT_BYTES if launch.max_output_bytes is None else launch.max_output_bytes
+    if (length := len(to_json(value))) > most:
+        raise ValueError(
+            f"it is {length:,} bytes of JSON, more than the {most:,} that limits.max_output_bytes allows; keep what is "
+            "large elsewhere, and return where it is"
+        )
 
 
 def refused(step_id: str, error: ValueError, *, retryable: bool) -> Failed:

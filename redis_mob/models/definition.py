@@ -106,7 +106,7 @@ class LimitsSpec(Model):
     `max_active_frames` and `max_frame_depth` 0 means no bound.
 
     `max_concurrency` says for a role how many of its executions may be under way at a time, in all runs of the mob and
-    on all workers together.
+    on all workers together. `max_output_bytes` bounds the output of one execution, as JSON: 1 MiB unless it is given.
     """
 
     max_flow_duration_ms: U64 | None = None
@@ -117,6 +117,7 @@ class LimitsSpec(Model):
     max_active_frames: U64 | None = None
     max_frame_depth: U64 | None = None
     max_concurrency: SortedDict[U64] | None = Field(default=None, exclude_if=is_none)
+    max_output_bytes: U64 | None = Field(default=None, exclude_if=is_none)
 
 
 class NoSpawnPolicy(Model):

@@ -213,6 +213,7 @@ class RunLaunch(Model):
     read as JSON. `max_duration_ms` is how long the flow may take, None if as long as it likes. Of two runs that wait
     the one with the greater `priority` goes first. With a `release` only workers of that release execute its steps.
     `max_concurrency` says how many executions of a role may be under way at a time, in all runs of the mob together.
+    `max_output_bytes` bounds what one execution may return; None is the default of the engine.
     """
 
     definition: str
@@ -223,3 +224,4 @@ class RunLaunch(Model):
     priority: int = Field(default=0, exclude_if=is_empty)
     release: str | None = Field(default=None, exclude_if=is_none)
     max_concurrency: SortedDict[U64] = Field(default=SortedDict(), exclude_if=is_empty)
+    max_output_bytes: U64 | None = Field(default=None, exclude_if=is_none)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import threading
-from collections.abc import AsyncIterator, Iterator
+import weakref
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -539,3 +540,70 @@ async def test_engine_case_53_a_run_is_canceled_although_its_handler_hangs(
         await fleet.cancel(run_id)
         assert (await fleet.wait(run_id)).status is MobRunStatus.CANCELED
     release.set()
+
+
+class _EvilDict(dict[str, int]):
+    def items(self) -> Any:
+        raise SystemExit("items")
+
+    __iter__ = keys = items
+
+
+class _EvilList(list[int]):
+    def __iter__(self) -> Any:
+        raise KeyboardInterrupt
+
+
+class _NoClass:
+    @property
+    def __class__(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        raise RuntimeError("no class")
+
+
+class _Target:
+    pass
+
+
+class _NoTracebackError(Exception):
+    @property
+    def __traceback__(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
+        raise SystemExit("no traceback")
+
+    @__traceback__.setter
+    def __traceback__(self, value: Any) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        pass
+
+
+def _raises_no_traceback() -> Any:
+    raise _NoTracebackError
+
+
+ODD_VALUES: Mapping[str, tuple[Any, str | None]] = {
+    "a dict that raises SystemExit": (lambda: _EvilDict(a=1), None),
+    "a list that raises KeyboardInterrupt": (lambda: _EvilList([1]), None),
+    "a proxy of what is gone": (lambda: weakref.proxy(_Target()), "ReferenceError"),
+    "an object without a class": (_NoClass, "no class"),
+    "an exception without a traceback": (_raises_no_traceback, "_NoTracebackError"),
+}
+"""Values of handlers, and what their failure says; None of those that are plain JSON inside."""
+
+
+@pytest.mark.parametrize("is_async", [True, False], ids=["async", "thread"])
+@pytest.mark.parametrize("odd", ODD_VALUES)
+async def test_a_value_that_misbehaves_is_one_failed_attempt_and_the_worker_goes_on(
+    storage: MobStorage, odd: str, *, is_async: bool
+) -> None:
+    make, failure = ODD_VALUES[odd]
+
+    async def in_the_loop(_ctx: StepContext) -> Any:
+        return make()
+
+    def in_a_thread(_ctx: StepContext) -> Any:
+        return make()
+
+    run = await run_step(storage, in_the_loop if is_async else in_a_thread, timeout_ms=60_000)
+    if failure is None:
+        assert run.status is MobRunStatus.COMPLETED
+    else:
+        assert run.status is MobRunStatus.FAILED
+        assert failure in run.failure_ledger[0].reason

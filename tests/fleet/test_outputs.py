@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from redis_mob.errors import DefinitionError
-from redis_mob.fleet.outcome import EXCERPT, MAX_OUTPUT_DEPTH, Succeeded
+from redis_mob.fleet.outcome import EXCERPT, MAX_OUTPUT_BYTES, MAX_OUTPUT_DEPTH, Succeeded
 from redis_mob.models.conditions import EqCondition
 from redis_mob.models.flow_spec import DispatchMode, InlineImageBlock, OutputFormat, TextBlock
 from redis_mob.models.run import MobRunStatus
@@ -259,3 +259,19 @@ def test_engine_case_35_conditions_and_templates_share_their_paths() -> None:
     sim.do("a", {"items": [{"name": "x"}]})
     assert sim.execution("b").message == "x"
     assert sim.settle("b", Succeeded(1), token=sim.claim("b"))
+
+
+def test_engine_case_41_an_output_over_its_limit_is_refused_once() -> None:
+    reason = refused("x" * (MAX_OUTPUT_BYTES - 1))
+    assert reason.startswith(
+        "the output of step 'a' is refused: it is 1,048,577 bytes of JSON, more than the 1,048,576"
+    )
+    assert accepted("x" * (MAX_OUTPUT_BYTES - 2))
+
+
+def test_the_definition_says_how_long_an_output_may_be() -> None:
+    sim = Simulation(mob({"a": step()}, limits={"max_output_bytes": 9, "max_step_retries": 3}))
+    sim.advance()
+    sim.do("a", {"x": [1, 23]})
+    assert sim.run.status is MobRunStatus.FAILED
+    assert "it is 12 bytes of JSON, more than the 9 " in sim.failures()[0][1]
