@@ -152,7 +152,7 @@ def _members(kind: type[WireEnum]) -> CoreSchema:
     return core_schema.enum_schema(kind, list(kind), sub_type="str", strict=False)
 
 
-_items: Any = dict.items
+_items = dict[Any, Any].items
 
 # Fills a frozen mapping that was just made and that no other code has a reference to.
 _put = dict[Any, Any].update
