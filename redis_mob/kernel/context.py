@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
+from redis_mob.kernel.seeds import body_frame_id
 from redis_mob.models.base import FrozenDict
 from redis_mob.models.flow import FlowFrameState, FrameScope, LoopIterationState, NodeStatus
 from redis_mob.models.flow_spec import FlowSpec, FrameSpec, FrameStepSpec, RepeatUntilSpec
 from redis_mob.models.run import MobRun
+
+_EARLIER = "_earlier_iterations"
+"""Where the state of a loop remembers its iterations but for the last."""
 
 _MEMORY = "_completed"
 """Where the state of a body frame remembers the outputs of its steps."""
@@ -41,24 +44,55 @@ def visible_context(run: MobRun, flow: FlowSpec) -> ConditionContext:
     iteration is complete) alike. `flow` is the definition that the run was started with.
     """
     steps_of_nodes = dict(_loop_bodies(flow.root)) if flow.root else {}
-    bodies = _body_frames(run)
-    loops = {
-        loop.loop_id: tuple(
-            _completed(run, loop.loop_id, body, steps_of_nodes.get(loop.loop_id, {}))
-            for body in bodies.get(loop.loop_instance_id, ())
-        )
-        for loop in _current_instances(run)
-    }
-    return _overlaid(run, loops, chain.from_iterable(loops.values()))
-
-
-def _overlaid(
-    run: MobRun, loops: dict[str, tuple[Mapping[str, Any], ...]], overlays: Iterable[Mapping[str, Any]]
-) -> ConditionContext:
     steps: dict[str, Any] = dict(run.root_step_outputs)
-    for outputs in overlays:
-        steps.update(outputs)
+    loops: dict[str, tuple[Mapping[str, Any], ...]] = {}
+    for loop in _current_instances(run):
+        shown = _iterations(run, loop, steps_of_nodes.get(loop.loop_id, {}))
+        loops[loop.loop_id] = shown.iterations
+        steps.update(shown.steps)
     return ConditionContext(params=run.activation_params, steps=steps, loops=loops)
+
+
+class _Shown(NamedTuple):
+    """The iterations of a loop instance, and of each of its steps the output of the latest one that has it."""
+
+    iterations: tuple[Mapping[str, Any], ...]
+    steps: dict[str, Any]
+
+
+def _iterations(run: MobRun, loop: LoopIterationState, steps_of_nodes: Mapping[str, str]) -> _Shown:
+    # All iterations but the last stay as they are. The state of the loop, and what is copied from it, remember them, or
+    # each step of a long loop would look through all that were before it.
+    earlier: _Shown | None = vars(loop).get(_EARLIER)
+    bodies = _body_frames(run, loop, 0 if earlier is None else len(earlier.iterations))
+    if bodies is None:
+        bodies, earlier, is_in_order = _found_body_frames(run, loop.loop_instance_id), None, False
+    else:
+        is_in_order = True
+    iterations, steps = earlier or ((), {})
+    steps = steps.copy()
+    new = [_completed(run, loop.loop_id, body, steps_of_nodes) for body in bodies]
+    for outputs in new[:-1]:
+        steps.update(outputs)
+    if is_in_order and len(new) > 1:
+        vars(loop)[_EARLIER] = _Shown((*iterations, *new[:-1]), steps.copy())
+    for outputs in new[-1:]:
+        steps.update(outputs)
+    return _Shown((*iterations, *new), steps)
+
+
+def _body_frames(run: MobRun, loop: LoopIterationState, first: int) -> list[FlowFrameState] | None:
+    """The body frames of a loop instance from this iteration on; None if they have other ids than ours, or one lacks."""
+    bodies: list[FlowFrameState] = []
+    instance = loop.loop_instance_id
+    while (frame := run.frames.get(body_frame_id(instance, first + len(bodies)))) is not None:
+        if frame.kernel_state.loop_instance_id != instance or frame.kernel_state.iteration != first + len(bodies):
+            return None
+        bodies.append(frame.kernel_state)
+    lacks = (
+        first + len(bodies) <= loop.current_iteration and body_frame_id(instance, loop.current_iteration) in run.frames
+    )
+    return None if lacks else bodies or None
 
 
 def _loop_bodies(frame: FrameSpec) -> Iterator[tuple[str, dict[str, str]]]:
@@ -72,15 +106,11 @@ def _loop_bodies(frame: FrameSpec) -> Iterator[tuple[str, dict[str, str]]]:
             yield from _loop_bodies(node.body)
 
 
-def _body_frames(run: MobRun) -> dict[str, list[FlowFrameState]]:
-    """The body frames of each loop instance, in the order of their iterations."""
-    bodies: dict[str, list[FlowFrameState]] = {}
-    for frame in run.frames.values():
-        if frame.kernel_state.frame_scope is FrameScope.BODY:
-            bodies.setdefault(frame.kernel_state.loop_instance_id, []).append(frame.kernel_state)
-    for frames in bodies.values():
-        frames.sort(key=lambda frame: frame.iteration)
-    return bodies
+def _found_body_frames(run: MobRun, instance: str) -> list[FlowFrameState]:
+    """The body frames of a loop instance, in the order of their iterations."""
+    states = [frame.kernel_state for frame in run.frames.values()]
+    bodies = [one for one in states if one.frame_scope is FrameScope.BODY and one.loop_instance_id == instance]
+    return sorted(bodies, key=lambda frame: frame.iteration)
 
 
 def _current_instances(run: MobRun) -> list[LoopIterationState]:

@@ -33,6 +33,7 @@ from redis_mob.models.base import SortedDict, presorted
 from redis_mob.models.flow import (
     FlowFrameState,
     FlowRunState,
+    FramePhase,
     FrameScope,
     FrameSnapshot,
     LoopIterationState,
@@ -59,7 +60,8 @@ _STATUS_AFTER = {
 class FlowMachine:
     """A run as the kernel sees it; `frames` and `loops` are those of the stored run, by id.
 
-    `definitions` tells the step of each node, per frame; it does not count when machines are compared.
+    `definitions` tells the step of each node, per frame; `running` are the frames that run, in text order of their ids:
+    of a long loop these are few among many. Neither counts when machines are compared.
     """
 
     run_id: str
@@ -68,6 +70,7 @@ class FlowMachine:
     frames: SortedDict[FrameSnapshot]
     loops: SortedDict[LoopSnapshot]
     definitions: SortedDict[FrameDefinition] = field(compare=False)
+    running: tuple[str, ...] = field(compare=False)
 
     @classmethod
     def from_run(cls, run: MobRun, flow: FlowSpec) -> FlowMachine:
@@ -76,13 +79,16 @@ class FlowMachine:
         Raises KernelError, naming the frame or loop, when the run does not fit the flow.
         """
         definitions: SortedDict[FrameDefinition] = presorted(frame_specs(run, flow))
-        return cls(run.run_id, run.status, run.flow_state, run.frames, run.loops, definitions)
+        running = tuple(
+            frame_id for frame_id, frame in run.frames.items() if frame.kernel_state.phase is FramePhase.RUNNING
+        )
+        return cls(run.run_id, run.status, run.flow_state, run.frames, run.loops, definitions, running)
 
     @classmethod
     def from_seed(cls, seed: RunSeed) -> FlowMachine:
         """The machine of a run that was just created."""
         state = pending_flow_state(seed)
-        return cls(seed.run_id, MobRunStatus.PENDING, state, SortedDict(), SortedDict(), SortedDict())
+        return cls(seed.run_id, MobRunStatus.PENDING, state, SortedDict(), SortedDict(), SortedDict(), ())
 
     def with_parts(
         self,
@@ -90,6 +96,7 @@ class FlowMachine:
         flow_state: FlowRunState | None = None,
         frames: SortedDict[FrameSnapshot] | None = None,
         loops: SortedDict[LoopSnapshot] | None = None,
+        running: tuple[str, ...] | None = None,
     ) -> FlowMachine:
         """The same machine with other parts. Each input makes one: `dataclasses.replace` takes five times as long."""
         return FlowMachine(
@@ -99,6 +106,7 @@ class FlowMachine:
             self.frames if frames is None else frames,
             self.loops if loops is None else loops,
             self.definitions,
+            self.running if running is None else running,
         )
 
     def stored_in(self, run: MobRun) -> MobRun:
@@ -219,7 +227,11 @@ def _after(machine: FlowMachine, told: FlowAuthorityInput) -> FlowMachine:
 
 
 def _with_frame(machine: FlowMachine, state: FlowFrameState) -> FlowMachine:
-    return machine.with_parts(frames=machine.frames.set((state.frame_id, FrameSnapshot.unchecked(kernel_state=state))))
+    running, frame_id = machine.running, state.frame_id
+    if (state.phase is FramePhase.RUNNING) != (frame_id in running):
+        running = tuple(sorted({*running, frame_id} if frame_id not in running else {*running} - {frame_id}))
+    frames = machine.frames.set((frame_id, FrameSnapshot.unchecked(kernel_state=state)))
+    return machine.with_parts(frames=frames, running=running)
 
 
 def _with_loop(machine: FlowMachine, state: LoopIterationState) -> FlowMachine:

@@ -62,15 +62,9 @@ def next_actions(machine: FlowMachine, flow: FlowSpec) -> tuple[Action, ...]:
     return (*_registrations(machine), *_grant(machine, flow), *_seals(machine), *_loops(machine), *_body_start(machine))
 
 
-def _running_frames(machine: FlowMachine) -> Iterator[str]:
-    for frame_id, snapshot in machine.frames.items():
-        if snapshot.kernel_state.phase is FramePhase.RUNNING:
-            yield frame_id
-
-
 def _registrations(machine: FlowMachine) -> Iterator[Action]:
     registered = machine.flow_state.ready_frame_membership
-    for frame_id in _running_frames(machine):
+    for frame_id in machine.running:
         if frame_id not in registered and machine.frame(frame_id).ready_queue:
             yield RegisterReadyFrame(frame_id)
 
@@ -98,7 +92,7 @@ def _grant(machine: FlowMachine, flow: FlowSpec) -> Iterator[Action]:
 
 
 def _seals(machine: FlowMachine) -> Iterator[Action]:
-    for frame_id in _running_frames(machine):
+    for frame_id in machine.running:
         state = machine.frame(frame_id)
         if frames.all_ended(state):
             yield SealFrame(frame_id, frames.outcome(state))

@@ -369,7 +369,7 @@ def _plain(value: Any, path: str, depth: int, deepest: int) -> Any:
         return [_plain(item, f"{path}[{index}]", depth + 1, deepest) for index, item in enumerate(items)]
     if isinstance(value, dict):
         plain = {}
-        for key, item in _items(value):
+        for key, item in _items(cast("dict[Any, Any]", value)):
             if not isinstance(key, str):
                 raise _refusal(path, f"the key {shown(key)} is no text")
             name = str.__str__(key)
