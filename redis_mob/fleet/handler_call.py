@@ -15,9 +15,10 @@ from typing import Any
 from redis_mob.errors import shown
 from redis_mob.fleet.handler_threads import HandlerThreads, drop
 from redis_mob.fleet.outcome import MAX_OUTPUT_DEPTH, Failed, Outcome, Succeeded, refused
+from redis_mob.fleet.plain_values import plain_copy
 from redis_mob.fleet.said import bounded, class_of, json_of, text_of, traceback_of
 from redis_mob.fleet.step_context import Handler, StepContext, StepFailed, checked_pause
-from redis_mob.models.base import plain_json
+from redis_mob.models.base import check_json
 
 MOST_LISTED = 10
 """Calls that one message names."""
@@ -146,7 +147,7 @@ def outcome_from(output: Any, step_id: str) -> Outcome:
     if type(output) is Raised:
         return output.failed
     try:
-        return Succeeded(plain_json(output, MAX_OUTPUT_DEPTH))
+        return Succeeded(check_json(plain_copy(output, MAX_OUTPUT_DEPTH), MAX_OUTPUT_DEPTH))
     except ValueError as error:
         # a mistake of the program, which it would make again
         return refused(step_id, error, retryable=False)

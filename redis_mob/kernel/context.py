@@ -82,17 +82,16 @@ def _iterations(run: MobRun, loop: LoopIterationState, steps_of_nodes: Mapping[s
 
 
 def _body_frames(run: MobRun, loop: LoopIterationState, first: int) -> list[FlowFrameState] | None:
-    """The body frames of a loop instance from this iteration on; None if they have other ids than ours, or one lacks."""
+    """The body frames of a loop from this iteration on; None if they have other ids than ours, or one is missing."""
     bodies: list[FlowFrameState] = []
     instance = loop.loop_instance_id
     while (frame := run.frames.get(body_frame_id(instance, first + len(bodies)))) is not None:
         if frame.kernel_state.loop_instance_id != instance or frame.kernel_state.iteration != first + len(bodies):
             return None
         bodies.append(frame.kernel_state)
-    lacks = (
-        first + len(bodies) <= loop.current_iteration and body_frame_id(instance, loop.current_iteration) in run.frames
-    )
-    return None if lacks else bodies or None
+    latest = loop.current_iteration
+    is_missing = first + len(bodies) <= latest and body_frame_id(instance, latest) in run.frames
+    return None if is_missing else bodies or None
 
 
 def _loop_bodies(frame: FrameSpec) -> Iterator[tuple[str, dict[str, str]]]:

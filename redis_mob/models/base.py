@@ -152,8 +152,6 @@ def _members(kind: type[WireEnum]) -> CoreSchema:
     return core_schema.enum_schema(kind, list(kind), sub_type="str", strict=False)
 
 
-_items = dict[Any, Any].items
-
 # Fills a frozen mapping that was just made and that no other code has a reference to.
 _put = dict[Any, Any].update
 
@@ -345,47 +343,6 @@ def check_json(value: Any, deepest: int = MAX_JSON_DEPTH) -> Any:
     """
     _check_json(value, "$", 0, deepest)
     return value
-
-
-def plain_json(value: Any, deepest: int = MAX_JSON_DEPTH) -> Any:
-    """A copy of a JSON value that is made of Python's own types alone, whatever subclasses it was made of.
-
-    No method that a subclass has overridden is called. Raises ValueError as `check_json` does; asking an object for its
-    class may raise anything.
-    """
-    return _plain(value, "$", 0, deepest)
-
-
-def _plain(value: Any, path: str, depth: int, deepest: int) -> Any:
-    if depth > deepest:
-        raise _refusal(path, f"nested deeper than {deepest} levels")
-    if value is None or value is True or value is False:
-        return value
-    plain: Any
-    items: Iterable[Any]
-    if isinstance(value, list | tuple):
-        kind: Any = list if isinstance(value, list) else tuple
-        items = kind.__iter__(value)
-        return [_plain(item, f"{path}[{index}]", depth + 1, deepest) for index, item in enumerate(items)]
-    if isinstance(value, dict):
-        plain = {}
-        for key, item in _items(cast("dict[Any, Any]", value)):
-            if not isinstance(key, str):
-                raise _refusal(path, f"the key {shown(key)} is no text")
-            name = str.__str__(key)
-            _check_json(name, f"{path}.{shown(name)}", depth, deepest)
-            plain[name] = _plain(item, f"{path}.{name}", depth + 1, deepest)
-        return plain
-    if isinstance(value, str):
-        plain = str.__str__(value)
-    elif isinstance(value, int):
-        plain = int.__int__(value)
-    elif isinstance(value, float):
-        plain = float.__float__(value)
-    else:
-        raise _refusal(path, f"a {type(value).__name__} is no JSON value")
-    _check_json(plain, path, depth, deepest)
-    return plain
 
 
 def check_value(value: Any) -> Any:
