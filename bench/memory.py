@@ -21,9 +21,8 @@ import sys
 from collections import Counter
 from typing import Any
 
-from fleet import definition_of
-
 from redis_mob import Fleet, MobStorage, StepContext
+from redis_mob.bench.scenarios.fleet import definition_of
 from redis_mob.connection.calls.client import Client, connect
 from redis_mob.connection.calls.keys import Keys
 

@@ -25,7 +25,7 @@ FLOORS = (
     {"stores", "memory"},
     {"storage"},
     {"fleet"},
-    {"testing"},
+    {"testing", "bench"},
     {"cli"},
     {"__main__"},
 )

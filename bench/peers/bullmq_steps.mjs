@@ -1,6 +1,6 @@
-// The forms of bench/fleet.py with BullMQ: a flow is a parent with its steps as children, a chain is nested flows.
+// The forms of bench/peers/redis_mob_steps.py with BullMQ: a flow is a parent with its steps as children, a chain is nested flows.
 //
-// Prints one JSON array on stdout, as bench/fleet.py does. The parent of a fan-out stands for the end of its run, so it
+// Prints one JSON array on stdout, as bench/peers/redis_mob_steps.py does. The parent of a fan-out stands for the end of its run, so it
 // is no step; the last job of a chain is the last step of its run. Both are in a queue of their own, so that the events
 // of that queue are ends of runs and nothing else.
 //
@@ -74,7 +74,7 @@ async function measured(form, slots, options) {
   };
 }
 
-// the forms are the words after --forms, which takes none itself, so that the command line is that of bench/fleet.py
+// the forms are the words after --forms, which takes none itself, so that the command line is that of bench/peers/redis_mob_steps.py
 const { values, positionals: forms } = parseArgs({
   allowPositionals: true,
   options: { forms: { type: "boolean" }, slots: { type: "string", default: "64" }, url: { type: "string" } },

@@ -7,7 +7,7 @@ without the server; DBOS has SQLite in the process. Compare ratios: absolute fig
 
     python -m bench.peers.compare [--forms 20x10 1x1000 chain:20x10] [--peers BullMQ] [--slots 64] [--repetitions 3]
 
-Forms are those of bench/fleet.py. Peers are named by a part of their names.
+Forms are those of redis_mob_steps.py. Peers are named by a part of their names.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 import redis_mob
-from bench.peers import postgres
+from redis_mob.bench.baselines import postgres_server as postgres
 from redis_mob.connection.embedded.server import EmbeddedServer
 from redis_mob.connection.embedded.server_process import find_server
 from redis_mob.connection.servers.discovery import ask_server
@@ -32,7 +32,7 @@ BASELINES = ("redis_mob", "redis_mob, fsync")
 
 @dataclass(frozen=True)
 class Contestant:
-    """A program with the command line of bench/fleet.py, and a server of its own for each measurement.
+    """A program with the command line of redis_mob_steps.py, and a server of its own for each measurement.
 
     `durable` says what is on the disk when a step counts as done, `versions` what was measured.
     """
@@ -100,7 +100,7 @@ def _on_valkey(name: str, command: tuple[str, ...], versions: str) -> list[Conte
 def _redis_mob() -> list[Contestant]:
     server = first_line_of(find_server(), "--version").partition(" sha=")[0]
     versions = f"redis_mob {redis_mob.__version__}, Python {platform.python_version()}, {server}"
-    return _on_valkey("redis_mob", (sys.executable, str(ROOT / "bench" / "fleet.py")), versions)
+    return _on_valkey("redis_mob", (sys.executable, str(HERE / "redis_mob_steps.py")), versions)
 
 
 def _bullmq() -> tuple[list[Contestant], list[str]]:

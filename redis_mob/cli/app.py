@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, NoReturn, TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Console
@@ -22,22 +21,18 @@ from redis_mob.admin.losses import accept_losses
 from redis_mob.cli import acl as acl_output
 from redis_mob.cli import doctor as doctor_output
 from redis_mob.cli.arguments import parse_members, parse_params, read_seal_keys
+from redis_mob.cli.bench import bench
 from redis_mob.cli.display import printable, stderr_console
+from redis_mob.cli.endings import errors_told, print_line, say, usable_url
 from redis_mob.cli.run import RunOrder, run_flow
 from redis_mob.cli.worker_link import ExitStatus
-from redis_mob.cli.workers import WorkersLostError
 from redis_mob.connection.calls.durability import Durability
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.rights import database_of
-from redis_mob.connection.servers.address import MemoryAddress
-from redis_mob.connection.servers.url import URL_VARIABLE, parse_address, storage_url
+from redis_mob.connection.servers.url import URL_VARIABLE, parse_address
 from redis_mob.errors import (
     DefinitionError,
     HandlerError,
-    KernelError,
-    NotFoundError,
-    RedisMobError,
-    StorageUnavailableError,
     ValidationError,
 )
 from redis_mob.fleet.definition_file import load_definition
@@ -50,8 +45,6 @@ from redis_mob.models.definition import MobDefinition
 from redis_mob.models.run import MobRunStatus
 from redis_mob.security.sealing import SealKey
 from redis_mob.version import __version__
-
-USAGE_ERRORS = (DefinitionError, HandlerError, NotFoundError, ValidationError)
 
 Number = TypeVar("Number", int, float)
 
@@ -162,7 +155,7 @@ def run(
     """
     console = stderr_console()
     logging.getLogger("redis_mob").addHandler(logging.NullHandler())
-    with _errors_told(console):
+    with errors_told(console):
         definition = _definition(file, console)
         flow_id = _flow_id(definition, flow)
         order = RunOrder(
@@ -181,7 +174,7 @@ def run(
                 seconds=_within("--drain-timeout", drain_timeout, 0, LONGEST_LEASE.total_seconds())
             ),
             release=release,
-            url=_url(url, of_memory="worker processes cannot reach it; embedded: needs no server either"),
+            url=usable_url(url, of_memory="worker processes cannot reach it; embedded: needs no server either"),
             namespace=Keys(namespace).namespace,
             idempotency_key=idempotency_key,
             seal_keys=read_seal_keys(seal_keys),
@@ -189,9 +182,9 @@ def run(
         )
         told = asyncio.run(run_flow(order, console))
     for line in told.summary():
-        _say(console, line)
+        say(console, line)
     if as_json:
-        _print(told.as_json())
+        print_line(told.as_json())
     raise typer.Exit(ExitStatus.COMPLETED if told.run.status is MobRunStatus.COMPLETED else ExitStatus.FAILED)
 
 
@@ -203,8 +196,8 @@ def seal_key(
 
     With this line everything that the key sealed can be opened; without it the secrets are lost.
     """
-    with _errors_told(stderr_console()):
-        _print(SealKey.generate(id).to_text())
+    with errors_told(stderr_console()):
+        print_line(SealKey.generate(id).to_text())
 
 
 @app.command()
@@ -219,14 +212,14 @@ def doctor(
 
     Exit status: 0 no errors, 1 errors, with --strict also warnings, 2 usage error, 3 storage unavailable.
     """
-    with _errors_told(stderr_console()):
+    with errors_told(stderr_console()):
         asked = Durability.parse(durability)
-        address = _url(url, of_memory="it has no server to look at")
+        address = usable_url(url, of_memory="it has no server to look at")
         examination = asyncio.run(examine(address, namespace, asked))
     if as_json:
-        _print(doctor_output.as_json(examination))
+        print_line(doctor_output.as_json(examination))
     else:
-        _print(doctor_output.as_text(examination, coloured=sys.stdout.isatty()))
+        print_line(doctor_output.as_text(examination, coloured=sys.stdout.isatty()))
     healthy = doctor_output.is_healthy(examination, strict=strict)
     raise typer.Exit(ExitStatus.COMPLETED if healthy else ExitStatus.FAILED)
 
@@ -246,12 +239,12 @@ def accept_loss(
     tells of them. This brings nothing back, and cannot be undone. It changes nothing if nothing is missing. Records of
     an older release, which did not count them, are counted from then on.
     """
-    with _errors_told(stderr_console()):
-        losses = asyncio.run(accept_losses(_url(url, of_memory="it loses nothing"), namespace, run))
+    with errors_told(stderr_console()):
+        losses = asyncio.run(accept_losses(usable_url(url, of_memory="it loses nothing"), namespace, run))
     if as_json:
-        _print(json_text({"namespace": namespace, "run": run, "accepted": [asdict(loss) for loss in losses]}))
+        print_line(json_text({"namespace": namespace, "run": run, "accepted": [asdict(loss) for loss in losses]}))
     else:
-        _print("\n".join(printable(str(loss)) for loss in losses) or "nothing is missing")
+        print_line("\n".join(printable(str(loss)) for loss in losses) or "nothing is missing")
 
 
 @app.command()
@@ -269,16 +262,19 @@ def acl(
     The server is not asked; give the URL if it names a user or a database.
     """
     console = stderr_console()
-    with _errors_told(console):
-        address = parse_address(_url(url, of_memory="it has no users"))
+    with errors_told(console):
+        address = parse_address(usable_url(url, of_memory="it has no users"))
         rights = rights_in(namespace, Durability.parse(durability), database=database_of(address))
         name = user or user_in(address) or DEFAULT_USER
         command = rights.set_user(name)
     if as_json:
-        _print(acl_output.as_json(rights, name))
+        print_line(acl_output.as_json(rights, name))
     else:
-        _say(console, f"{PASSWORD_PLACE}: write # and the SHA-256 of the password there, or > and the password")
-        _print(command)
+        say(console, f"{PASSWORD_PLACE}: write # and the SHA-256 of the password there, or > and the password")
+        print_line(command)
+
+
+app.command()(bench)
 
 
 def _definition(file: Path, console: Console) -> MobDefinition:
@@ -288,7 +284,7 @@ def _definition(file: Path, console: Console) -> MobDefinition:
     except DefinitionError as error:
         raise DefinitionError(f"{file}: {error}") from None
     for warning in warnings:
-        _say(console, f"{file}: {warning}")
+        say(console, f"{file}: {warning}")
     return definition
 
 
@@ -315,49 +311,3 @@ def _within(option: str, value: Number, least: Number, most: Number) -> Number:
     if not least <= value <= most:
         raise ValidationError(f"{option} {value:g}: give a number from {least:g} to {most:g}")
     return value
-
-
-def _url(url: str | None, *, of_memory: str) -> str:
-    """The URL of the storage; a bad one is a storage that cannot be reached, and the message shows no password."""
-    named = storage_url(url)
-    try:
-        address = parse_address(named)
-    except ValidationError as error:
-        raise StorageUnavailableError(str(error)) from None
-    if isinstance(address, MemoryAddress):
-        raise StorageUnavailableError(f"{address.url}: {of_memory}")
-    return named
-
-
-@contextlib.contextmanager
-def _errors_told(console: Console) -> Generator[None]:
-    """Turns an error of the library, or an interrupt, into its message and exit status."""
-    try:
-        yield
-    except (asyncio.CancelledError, KeyboardInterrupt):
-        _end(console, "interrupted", ExitStatus.FAILED)
-    except USAGE_ERRORS as error:
-        _end(console, f"error: {error}", ExitStatus.USAGE)
-    except (WorkersLostError, KernelError) as error:
-        _end(console, f"error: {error}", ExitStatus.FAILED)
-    except RedisMobError as error:
-        _end(console, f"error: {error}", ExitStatus.STORAGE)
-
-
-def _end(console: Console, message: str, status: ExitStatus) -> NoReturn:
-    for line in message.split("\n"):
-        _say(console, line)
-    raise typer.Exit(status)
-
-
-def _say(console: Console, line: str) -> None:
-    console.out(printable(line), highlight=False)
-
-
-def _print(text: str) -> None:
-    """Write a line to standard output, as UTF-8 in any locale."""
-    try:
-        sys.stdout.buffer.write(text.encode() + b"\n")
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:  # the reader is gone; the flush at exit must not fail again
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -3,7 +3,7 @@
 Prints a table on stderr, and one JSON object on stdout. Steps a second tell more about the machine than about the
 library: compare the CPU time per step of one form with that of another, in one run.
 
-    python bench/fleet.py [--forms 20x10 1x100 1x1000 chain:20x10 loop:1x200] [--slots 64] [--url embedded:]
+    python bench/peers/redis_mob_steps.py [--forms 20x10 1x100 1x1000 chain:20x10 loop:1x200] [--slots 64] [--url embedded:]
 
 A form is runs x parallel steps, runs x the length of a chain, or runs x the iterations of a loop. With latency:20x3,
 twenty chains of three steps run one after the other; "p50 ms" is how long one takes from its start to its end.
@@ -15,67 +15,16 @@ import argparse
 import asyncio
 import json
 import os
-import resource
 import sys
 import time
 from statistics import median
 from typing import Any
 
-from redis_mob import Fleet, MobDefinition, MobStorage, StepContext
+from redis_mob import Fleet, MobStorage
+from redis_mob.bench.meters import cpu_seconds
+from redis_mob.bench.scenarios.fleet import definition_of, nothing
 
 FORMS = ("20x10", "1x10", "1x100", "1x1000", "chain:20x10", "loop:1x200")
-
-HEAD = """
-[mob]
-id = "bench"
-[profiles.worker]
-model = "none"
-"""
-STEP = """
-[flows.flow.steps.{name}]
-role = "worker"
-message = "work"
-depends_on = {before}
-"""
-LOOP = """
-[flows.flow.steps.again]
-role = "worker"
-message = "work"
-[flows.flow.root.nodes.loop]
-kind = "repeat_until"
-loop_id = "loop"
-depends_on = []
-depends_on_mode = "all"
-until = {{ op = "eq", path = "steps.again.worker-1", value = "never" }}
-max_iterations = {size}
-[flows.flow.root.nodes.loop.body.nodes.again]
-kind = "step"
-step_id = "again"
-depends_on = []
-depends_on_mode = "all"
-"""
-
-
-def definition_of(kind: str, size: int) -> MobDefinition:
-    """A mob with one flow: so many parallel steps, a chain of so many, or so many iterations of a loop."""
-    if kind == "loop":
-        return MobDefinition.from_toml(HEAD + LOOP.format(size=size))
-    names = [f"step-{number:05}" for number in range(size)]
-    chained = kind in ("chain", "latency")
-    before: list[list[str]] = [[], *([name] for name in names)] if chained else [[]] * size
-    steps = (STEP.format(name=name, before=json.dumps(names)) for name, names in zip(names, before, strict=False))
-    return MobDefinition.from_toml(HEAD + "".join(steps))
-
-
-async def nothing(_ctx: StepContext) -> int:
-    """The handler of all steps."""
-    return 1
-
-
-def cpu_seconds() -> float:
-    """The CPU time that this process has used."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
 
 
 async def seconds_of_a_run(fleet: Fleet) -> float:
@@ -89,7 +38,7 @@ async def measured(storage: MobStorage, form: str, slots: int) -> dict[str, Any]
     """The figures of one form: the runs wait until a worker begins, and it ends them all; but for a latency."""
     kind, _, numbers = form.rpartition(":")
     runs, size = map(int, numbers.split("x"))
-    fleet = Fleet(storage, definition_of(kind, size), {"worker": nothing})
+    fleet = Fleet(storage, definition_of("chain" if kind == "latency" else kind, size), {"worker": nothing})
     alone = kind == "latency"
     ids = [] if alone else [await fleet.start("flow") for _ in range(runs)]
     stop = asyncio.Event()
