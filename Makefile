@@ -3,7 +3,9 @@
 #   make demo  [PARAMS='{"path": "src"}']     run the example flow on four workers
 #   make test  [ARGS='tests/kernel -k plan']  run the tests
 #   make quick                                run, in half a minute, what finds most mistakes: while editing
-#   make lint | format | bench | conformance | coverage | soak | robustness | clean
+#   make lint | format | conformance | coverage | soak | robustness | clean
+#   make bench        [ARGS='--seconds 2']    measure this machine, and write docs/benchmarks
+#   make bench-check  [ARGS='--scenarios calls']  compare its ratios with those stored there
 #   make bench-peers [ARGS='--peers BullMQ']  compare the fleet with the peers that install here
 #   make dist | smoke                         build the wheel and the source archive | and try them as installed
 #   make test-image  [IMAGE=redis:7.4]        run the conformance suite on a server of an image; it needs Docker
@@ -18,7 +20,7 @@ export PARAMS ?= {}
 ARGS ?=
 IMAGE ?=
 
-.PHONY: demo test quick test-docker test-image test-topologies lint format bench bench-peers conformance coverage soak robustness dist smoke clean
+.PHONY: demo test quick test-docker test-image test-topologies lint format bench bench-check bench-peers conformance coverage soak robustness dist smoke clean
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/.installed
@@ -81,8 +83,17 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(VENV)/.installed
-	$(BIN)/python bench/compound_operations.py $(ARGS)
+# Their figures are those of one machine: docs/benchmarks.md says what of them holds on others.
+FIGURES := docs/benchmarks
+
+bench: $(VENV)/.installed-bench
+	mkdir -p $(FIGURES)
+	$(BIN)/redis-mob bench --url embedded: --json $(FIGURES)/figures.json --markdown $(FIGURES)/README.md \
+		--plots $(FIGURES) $(ARGS)
+
+# Ratios only; what looks slower is measured again, twice, before it counts.
+bench-check: $(VENV)/.installed-bench
+	$(BIN)/redis-mob bench --url embedded: --against $(FIGURES)/figures.json $(ARGS)
 
 # The peers have environments of their own. What cannot be installed is left out, and the comparison says so.
 PEERS := .venv-peers
@@ -124,6 +135,10 @@ $(VENV)/.created:
 
 $(VENV)/.installed: pyproject.toml | $(VENV)/.created
 	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed

@@ -1,6 +1,6 @@
-"""The forms of bench/peers/redis_mob_steps.py with DBOS: a run is a workflow, in whose process its steps are called.
+"""The forms of redis_mob_steps.py with DBOS: a run is a workflow, in whose process its steps are called.
 
-Prints one JSON array on stdout, as bench/peers/redis_mob_steps.py does. It runs in an environment that has DBOS, and nothing of this
+Prints one JSON array on stdout, as that does. It runs in an environment that has DBOS, and nothing of this
 package. Runs are started within the time that is measured, since a workflow begins when it is started. There are no
 slots: the steps of a workflow are called as it says, so that `--slots` is taken and not used.
 

@@ -1,6 +1,6 @@
-"""The forms of bench/peers/redis_mob_steps.py with docket, a queue of tasks without flows: each step of a chain adds the next one.
+"""The forms of redis_mob_steps.py with docket, a queue of tasks without flows: each step of a chain adds the next one.
 
-Prints one JSON array on stdout, as bench/peers/redis_mob_steps.py does. It runs in an environment that has docket, and nothing of this
+Prints one JSON array on stdout, as that does. It runs in an environment that has docket, and nothing of this
 package. What stands for a flow is the least that would do: the end of a fan-out is counted in the process alone, while
 that of a chain is the stored result of its last task. So the figures are of a queue, below those of an engine.
 

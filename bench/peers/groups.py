@@ -1,4 +1,4 @@
-"""The peers as groups of `redis-mob bench --peers`: the fleet beside each of them that is installed, in its own process."""
+"""The peers as groups of `redis-mob bench --peers`: the fleet beside those installed here."""
 
 from __future__ import annotations
 

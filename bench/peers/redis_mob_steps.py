@@ -3,7 +3,7 @@
 Prints a table on stderr, and one JSON object on stdout. Steps a second tell more about the machine than about the
 library: compare the CPU time per step of one form with that of another, in one run.
 
-    python bench/peers/redis_mob_steps.py [--forms 20x10 1x100 1x1000 chain:20x10 loop:1x200] [--slots 64] [--url embedded:]
+    python bench/peers/redis_mob_steps.py [--forms 20x10 1x1000 chain:20x10 loop:1x200] [--slots 64]
 
 A form is runs x parallel steps, runs x the length of a chain, or runs x the iterations of a loop. With latency:20x3,
 twenty chains of three steps run one after the other; "p50 ms" is how long one takes from its start to its end.

@@ -27,7 +27,7 @@ from redis_mob.bench.output import to_markdown, to_text, write_plots
 from redis_mob.bench.results import GroupReport, Report, Result, read_report
 from redis_mob.bench.runner import measure
 from redis_mob.bench.scenario import Group, Scenario, Taken
-from redis_mob.bench.suite import chosen, suite
+from redis_mob.bench.suite import Sizes, chosen, suite
 from redis_mob.bench.target import LeftOutError, Target
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "Report",
     "Result",
     "Scenario",
+    "Sizes",
     "Taken",
     "Target",
     "chosen",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from redis_mob.bench.baselines.blobs import Locked, Watched
 from redis_mob.bench.baselines.messages import Published
@@ -34,65 +35,85 @@ from redis_mob.bench.scenarios.runs import (
 )
 from redis_mob.errors import ValidationError
 
-STEPS = (5, 50, 500, 5000)
-USUAL = 50
-"""Steps of a run where only one size is measured."""
-
-FILLED = (1_000, 10_000, 100_000)
 LARGE = 1_000_000
-FORMS = ("20x10", "1x100", "1x1000", "chain:20x10", "loop:1x200")
 
 
-def suite(*, large: bool = False) -> list[Group]:
-    """The groups, with new scenarios; with `large`, logs and documents also come by the million."""
-    filled = (*FILLED, LARGE) if large else FILLED
-    long = LongHandlers()
+@dataclass(frozen=True)
+class Sizes:
+    """How much of everything the groups have."""
+
+    steps: Sequence[int] = (5, 50, 500, 5000)
+    blob_steps: Sequence[int] = (5, 50, 500)
+    """Where a run is one document, whose cost grows with it, so that more would take too long."""
+    usual_steps: int = 50
+    """Steps of a run where only one size is measured."""
+    filled: Sequence[int] = (1_000, 10_000, 100_000)
+    """Events in a log, and documents."""
+    runs: Sequence[int] = (1_000, 10_000)
+    forms: Sequence[str] = ("20x10", "1x100", "1x1000", "chain:20x10", "loop:1x200")
+    members: int = 200
+    slots: int = 100
+    workers: int = 100
+    executions: int = 1000
+    settle: float = 20.0
+    """Seconds until workers that have nothing to do look as seldom as they ever do."""
+
+    def large(self) -> Sizes:
+        """With logs and documents by the million."""
+        return replace(self, filled=(*self.filled, LARGE))
+
+
+def suite(sizes: Sizes | None = None) -> list[Group]:
+    """The groups, with new scenarios."""
+    have = sizes or Sizes()
+    usual = have.usual_steps
+    long = LongHandlers(have.members, have.slots)
     return [
         Group(
             "calls",
-            f"compare-and-swap operations on a run of {USUAL} steps, which take turns with every call",
-            [*(Compound(name, USUAL) for name in OPERATIONS), GetRun(USUAL)],
+            f"compare-and-swap operations on a run of {usual} steps, which take turns with every call",
+            [*(Compound(name, usual) for name in OPERATIONS), GetRun(usual)],
             [NothingRedisPy(), NothingOwnWire(), TwoFields()],
             alternate=True,
         ),
         Group(
             "transitions",
             "compare-and-swap operations on a run, and reading it, in a loop of each, by the steps of the run",
-            [*(Compound(name, steps) for steps in STEPS for name in OPERATIONS), *map(GetRun, STEPS)],
+            [*(Compound(name, steps) for steps in have.steps for name in OPERATIONS), *map(GetRun, have.steps)],
             [
                 NothingRedisPy(),
                 NothingOwnWire(),
                 TwoFields(),
-                *(kind(steps) for kind in (Watched, Locked, Postgres) for steps in (5, USUAL, 500)),
+                *(kind(steps) for kind in (Watched, Locked, Postgres) for steps in have.blob_steps),
             ],
         ),
         Group(
             "agents",
             f"{AGENTS} agents of one process",
-            [OwnRuns(USUAL), OneRun(USUAL)],
+            [OwnRuns(usual), OneRun(usual)],
             [
                 NothingRedisPy(),
                 NothingRedisPy(agents=AGENTS),
-                Watched(USUAL, AGENTS),
-                Locked(USUAL, AGENTS),
-                Sqlite(USUAL, "NORMAL"),
-                Sqlite(USUAL, "FULL"),
-                Postgres(USUAL, AGENTS),
+                Watched(usual, AGENTS),
+                Locked(usual, AGENTS),
+                Sqlite(usual, "NORMAL"),
+                Sqlite(usual, "FULL"),
+                Postgres(usual, AGENTS),
             ],
             by="mean",
         ),
         Group(
             "contention",
             f"{FEW_AGENTS} agents of one process that change the same part of the same run",
-            [OneFrame(USUAL)],
-            [Watched(USUAL, FEW_AGENTS, shared=True), Locked(USUAL, FEW_AGENTS, shared=True)],
+            [OneFrame(usual)],
+            [Watched(usual, FEW_AGENTS, shared=True), Locked(usual, FEW_AGENTS, shared=True)],
             by="mean",
         ),
         Group(
             "session",
             "what it costs that a call whose reply is lost can be sent again",
-            [Compound("cas_grant_node_slot", USUAL)],
-            [WithoutSession("cas_grant_node_slot", USUAL)],
+            [Compound("cas_grant_node_slot", usual)],
+            [WithoutSession(usual)],
             alternate=True,
         ),
         Group(
@@ -112,20 +133,20 @@ def suite(*, large: bool = False) -> list[Group]:
         Group(
             "log",
             "the event log by its length",
-            [kind(size) for size in filled for kind in (Append, TerminalAppend, Poll, Prune)],
+            [kind(size) for size in have.filled for kind in (Append, TerminalAppend, Poll, Prune)],
             [NothingRedisPy()],
         ),
         Group(
             "config",
             "config documents",
-            [PutDocument(), GetDocument(), WatchDocument(), *map(ListDocuments, filled)],
+            [PutDocument(), GetDocument(), WatchDocument(), *map(ListDocuments, have.filled)],
             [NothingRedisPy(), BareSet()],
         ),
-        Group("lists", "lists of runs by the number of all runs", [*map(ListRuns, FILLED[:2])], [NothingRedisPy()]),
+        Group("lists", "lists of runs by the number of all runs", [*map(ListRuns, have.runs)], [NothingRedisPy()]),
         Group(
             "fleet",
             "steps whose handlers do nothing, on one worker",
-            [*map(Runs, FORMS)],
+            [*map(Runs, have.forms)],
             [NothingRedisPy()],
             by="mean",
         ),
@@ -136,7 +157,11 @@ def suite(*, large: bool = False) -> list[Group]:
             [NothingRedisPy()],
         ),
         Group("slots", "whether slots are ever free while work waits", [long], [IdealSlots(long)]),
-        Group("idle", "what is asked of the server while nothing happens", [Idle(100), Kept(1000)]),
+        Group(
+            "idle",
+            "what is asked of the server while nothing happens",
+            [Idle(have.workers, settle=have.settle), Kept(have.executions)],
+        ),
     ]
 
 

@@ -16,6 +16,7 @@ from rich.console import Console
 from redis_mob.bench import (
     Group,
     Report,
+    Sizes,
     chosen,
     losses,
     measure,
@@ -156,7 +157,7 @@ class _Settings:
 
 def _all_groups(*, large: bool, peers: bool) -> list[Group]:
     """The groups of this package, and with `peers` those of the checkout that the command is run in."""
-    groups = suite(large=large)
+    groups = suite(Sizes().large() if large else None)
     if not peers:
         return groups
     # an installed command does not look for modules where it is called

@@ -11,7 +11,7 @@ from rich.table import Table
 from redis_mob.bench.output.cells import HEADINGS, facts, measure_of, ratio_text, ratios, row
 from redis_mob.bench.results import GroupReport, Report
 
-_WIDTH = 170
+_WIDTH = 190
 
 
 def to_text(report: Report) -> str:
@@ -36,7 +36,7 @@ def _table(group: GroupReport) -> Table:
     for heading in HEADINGS:
         table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
     if first is not None:
-        table.add_column(f"{measure_of(group)}\n/ {first.key}", justify="right", no_wrap=True)
+        table.add_column(f"{measure_of(group)} /\n{first.key}", justify="right", no_wrap=True)
     for result in group.results:
         table.add_row(*row(result), *([against.get(result.key, "")] if first else []))
     return table

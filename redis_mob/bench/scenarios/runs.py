@@ -277,9 +277,9 @@ class Compound(Scenario):
 class WithoutSession(Compound):
     """The same on a connection that numbers no calls, so that one whose reply is lost cannot be sent again."""
 
-    def __init__(self, name: str, size: int) -> None:
-        super().__init__(name, size)
-        self.name = f"{name}-without-session"
+    def __init__(self, size: int) -> None:
+        super().__init__("cas_grant_node_slot", size)
+        self.name = "grant-without-session"
         self._resources = AsyncExitStack()
 
     async def set_up(self, target: Target) -> None:
@@ -287,7 +287,7 @@ class WithoutSession(Compound):
         run = run_of(self.size)
         await target.storage.runs.create_run(run)
         swing = Swing(RedisRunStore(connection, Keys(target.namespace)), run)
-        self._operate = getattr(swing, self.name.removesuffix("-without-session"))
+        self._operate = swing.cas_grant_node_slot
 
     async def clean_up(self) -> None:
         await self._resources.aclose()
