@@ -139,10 +139,14 @@ class _Turn:
 
     async def calls_of(self, scenario: Scenario, agent: int, calls: int) -> None:
         operate, clock, keep = scenario.operate, time.perf_counter, self.latencies.append
+        task = asyncio.current_task()
         for _ in range(calls):
             began = clock()
             taken = await operate(agent)
             ended = clock()
+            # asked for, because redis-py, which reconnects and sends again, ends as if it had not been cancelled
+            if task is not None and task.cancelling():
+                raise asyncio.CancelledError
             if taken is None:
                 keep(ended - began)
             else:
@@ -171,7 +175,7 @@ async def _measured(made: Place, group: Group, seconds: float, rounds: int, left
             for number in range(rounds):
                 # the other way round in every second round, so that none always comes after the same one
                 ordered = turns if number % 2 == 0 else turns[::-1]
-                if group.alternate:
+                if group.alternate and turns:
                     await _alternate(ordered, seconds / 2)
                 for each in ordered:
                     await each.measure(latencies=not group.alternate)

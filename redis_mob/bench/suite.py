@@ -51,6 +51,8 @@ class Sizes:
     """Events in a log, and documents."""
     runs: Sequence[int] = (1_000, 10_000)
     forms: Sequence[str] = ("20x10", "1x100", "1x1000", "chain:20x10", "loop:1x200")
+    processes: int = 8
+    """That share an SQLite database."""
     members: int = 200
     slots: int = 100
     workers: int = 100
@@ -96,8 +98,8 @@ def suite(sizes: Sizes | None = None) -> list[Group]:
                 NothingRedisPy(agents=AGENTS),
                 Watched(usual, AGENTS),
                 Locked(usual, AGENTS),
-                Sqlite(usual, "NORMAL"),
-                Sqlite(usual, "FULL"),
+                Sqlite(usual, "NORMAL", have.processes),
+                Sqlite(usual, "FULL", have.processes),
                 Postgres(usual, AGENTS),
             ],
             by="mean",

@@ -184,7 +184,7 @@ def _prefix(namespace: str) -> str:
 
 async def _remove(client: Client, name: str) -> None:
     """Remove the namespace of this name, and those whose names begin with it and a slash."""
-    # asked for by SCAN, which blocks nobody else's requests, however many keys the server has
+    # asked for by SCAN, which holds up no other client, however many keys the server has
     beginning = _prefix(name).rstrip(":").rstrip("}")
     for pattern in (f"{beginning}}}:*", f"{beginning}/*"):
         cursor = b"0"

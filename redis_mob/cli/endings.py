@@ -47,18 +47,19 @@ def errors_told(console: Console) -> Generator[None]:
     """Turns an error of the library, or an interrupt, into its message and exit status."""
     try:
         yield
-    except (asyncio.CancelledError, KeyboardInterrupt):
-        _end(console, "interrupted", ExitStatus.FAILED)
+    except (asyncio.CancelledError, KeyboardInterrupt) as error:
+        _end(console, "interrupted", error, ExitStatus.FAILED)
     except USAGE_ERRORS as error:
-        _end(console, f"error: {error}", ExitStatus.USAGE)
+        _end(console, f"error: {error}", error, ExitStatus.USAGE)
     except (WorkersLostError, KernelError) as error:
-        _end(console, f"error: {error}", ExitStatus.FAILED)
+        _end(console, f"error: {error}", error, ExitStatus.FAILED)
     except RedisMobError as error:
-        _end(console, f"error: {error}", ExitStatus.STORAGE)
+        _end(console, f"error: {error}", error, ExitStatus.STORAGE)
 
 
-def _end(console: Console, message: str, status: ExitStatus) -> NoReturn:
-    for line in message.split("\n"):
+def _end(console: Console, message: str, error: BaseException, status: ExitStatus) -> NoReturn:
+    # the notes say what else is to be known, as that something could not be cleaned up
+    for line in (*message.split("\n"), *getattr(error, "__notes__", ())):
         say(console, line)
     raise typer.Exit(status)
 

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from redis_mob.bench.scenario import Scenario
-from redis_mob.bench.scenarios.runs import run_of
+from redis_mob.bench.scenarios.runs import flow_of
 from redis_mob.bench.target import Target
 from redis_mob.models import MobRun, Put
 
@@ -95,10 +95,9 @@ class ListRuns(Scenario):
 
     async def set_up(self, target: Target) -> None:
         self._runs = target.storage.runs
-        flow = run_of(1)
+        flow = flow_of(1)
         waiting = [
-            MobRun.pending("bench" if number < 10 else f"mob-{number}", "flow", flow.flow_spec, {})
-            for number in range(self.size)
+            MobRun.pending("bench" if number < 10 else f"mob-{number}", "flow", flow, {}) for number in range(self.size)
         ]
         for first in range(0, self.size, _AT_ONCE):
             await asyncio.gather(*map(self._runs.create_run, waiting[first : first + _AT_ONCE]))

@@ -13,10 +13,8 @@ from rich.table import Table
 
 from bench.peers.compare import ONE, THREE, tables
 from bench.peers.table import latency, medians, ratio, table
-from bench.workers import ideal_seconds
-from redis_mob.testing.samples.compound import COMPOUND
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def printed_by(program: str, *options: str) -> dict[str, Any]:
@@ -26,41 +24,8 @@ def printed_by(program: str, *options: str) -> dict[str, Any]:
     return json.loads(ended.stdout.splitlines()[-1])
 
 
-def test_what_workers_cost() -> None:
-    options = "--members 4 --slots 3 --workers 2 --executions 5 --seconds 0.2 --settle 0"
-    command = [sys.executable, "bench/workers.py", *options.split()]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
-    long, idle, kept = map(json.loads, ended.stdout.splitlines())
-    assert (long["members"], long["most calls of one"]) == (4, 1)
-    assert long["seconds"] >= long["ideal"]
-    assert idle["commands/s"] >= 0
-    assert kept["commands/s"] >= 0
-
-
-def test_the_ideal_time_of_handlers_on_slots() -> None:
-    assert ideal_seconds([3.0, 1.0, 1.0, 2.0], 2) == 4.0
-
-
-def results_of(program: str) -> list[dict[str, Any]]:
-    """The results of a benchmark of the store's operations."""
-    return printed_by(program, "--rounds", "2")["results"]
-
-
-def test_the_benchmark_of_the_compound_operations_ends_with_one_json_object() -> None:
-    results = results_of("compound_operations.py")
-    names = {result["name"] for result in results}
-    assert {"do_nothing", "cas_grant_node_slot", "cas_complete_loop"} <= names
-    assert all(result["value"] > 0 and result["baseline"] == "do_nothing" for result in results)
-
-
-def test_the_cost_of_a_session_is_told_for_each_compound_operation() -> None:
-    results = results_of("session_cost.py")
-    assert {result["name"] for result in results} == {operation.name for operation in COMPOUND} | {"cas_flow_state"}
-    assert all(result["ratio"] > 0 for result in results)
-
-
 def test_only_runs_one_after_the_other_have_a_latency() -> None:
-    command = [sys.executable, "bench/fleet.py", "--forms", "latency:3x2", "2x2"]
+    command = [sys.executable, "bench/peers/redis_mob_steps.py", "--forms", "latency:3x2", "2x2"]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
     one_by_one, at_once = json.loads(ended.stdout.splitlines()[-1])
     assert one_by_one["p50 ms"] > 0
