@@ -75,6 +75,7 @@ class _Turns:
         """Find out how many calls fill a turn of so many seconds, by trying more and more of them."""
         most = self.scenario.most_calls
         while True:
+            await self._prepare()
             taken = await self._turn()
             if taken.elapsed >= seconds / 2 or self.calls >= most:
                 break
@@ -84,6 +85,7 @@ class _Turns:
 
     async def measure(self, *, latencies: bool) -> None:
         """One turn, and what it found; its latencies are only kept if they are wanted."""
+        await self._prepare()
         before = await self.meter.read() if self.meter else None
         turn = await self._turn()
         after = await self.meter.read() if self.meter else None
@@ -107,10 +109,11 @@ class _Turns:
         self.latencies += found
         self.rounds["p50"].append(median(found))
 
+    async def _prepare(self) -> None:
+        await self.scenario.prepare(self.calls * self.scenario.agents)
+
     async def _turn(self) -> _Turn:
-        scenario = self.scenario
-        await scenario.prepare(self.calls * scenario.agents)
-        turn = _Turn()
+        scenario, turn = self.scenario, _Turn()
         used, began = cpu_seconds(), time.perf_counter()
         await turn.calls_of_all(scenario, self.calls)
         turn.elapsed, turn.cpu = time.perf_counter() - began, cpu_seconds() - used + turn.cpu

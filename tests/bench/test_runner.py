@@ -97,6 +97,21 @@ async def test_memory_has_no_server_that_could_be_metered() -> None:
     assert report.left_out == {"evalsha-redis-py": "redis-py is measured on a single server"}
 
 
+class Prepared(Named):
+    """Writes much before each turn."""
+
+    async def prepare(self, count: int) -> None:
+        for _ in range(count):
+            await self._config.put("bench", "other", "x" * 1000)
+
+
+async def test_what_is_prepared_is_not_metered(server_url: str) -> None:
+    diary: list[str] = []
+    [plain, prepared] = (await measured(server_url, [Named("one", diary), Prepared("two", diary)])).groups[0].results
+    assert prepared.of("received") == plain.of("received")
+    assert prepared.of("commands") == plain.of("commands")
+
+
 class Batch(Scenario):
     """Ten operations in each call, by three agents."""
 
