@@ -85,7 +85,7 @@ async def test_both_sides_are_metered(server_url: str) -> None:
     assert len(evalsha) < result.of("received") < len(evalsha) + 80, "the key comes on top"
     assert result.of("client_cpu") > 0
     assert result.p99 <= result.most
-    assert result.operations > 4
+    assert result.operations >= 4, "one of each round at least"
 
 
 async def test_memory_has_no_server_that_could_be_metered() -> None:

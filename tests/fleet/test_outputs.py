@@ -261,7 +261,7 @@ def test_engine_case_35_conditions_and_templates_share_their_paths() -> None:
     assert sim.settle("b", Succeeded(1), token=sim.claim("b"))
 
 
-def test_engine_case_41_an_output_over_its_limit_is_refused_once() -> None:
+def test_an_output_over_its_limit_is_refused_once() -> None:
     reason = refused("x" * (MAX_OUTPUT_BYTES - 1))
     assert reason.startswith(
         "the output of step 'a' is refused: it is 1,048,577 bytes of JSON, more than the 1,048,576"
