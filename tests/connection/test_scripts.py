@@ -9,7 +9,7 @@ from typing import TypeAlias
 import pytest
 
 from redis_mob.connection.calls.client import Client
-from redis_mob.connection.calls.scripts import ScriptLibrary, library, script
+from redis_mob.connection.calls.scripts import ScriptLibrary, library, once, script
 from redis_mob.errors import InternalError
 from tests.support.lua_bytecode import globals_of
 
@@ -45,9 +45,10 @@ def test_there_are_scripts_and_no_fragment_is_one() -> None:
 
 @pytest.mark.parametrize("name", ALL)
 async def test_every_script_is_lua_without_globals_of_its_own(name: str, connection: Client) -> None:
-    found = globals_of(await _compiled(connection, script(name).text))
-    assert found.written == set()
-    assert found.read <= HOST_NAMES | LUA_NAMES
+    for form in (script(name), once(script(name))):
+        found = globals_of(await _compiled(connection, form.text))
+        assert found.written == set()
+        assert found.read <= HOST_NAMES | LUA_NAMES
 
 
 async def test_the_check_of_globals_sees_those_in_nested_functions(connection: Client) -> None:
@@ -78,6 +79,33 @@ def test_a_fragment_is_included_once_where_it_is_first_needed(lua: WriteLua) -> 
 def test_text_with_a_backslash_is_included_as_it_is(lua: WriteLua) -> None:
     scripts = lua(lib__one=r"local line = '\n\1'", runs__a="--- @include lib/one")
     assert scripts.script("runs/a").text == r"local line = '\n\1'"
+
+
+def test_an_indented_include_is_for_its_block_alone(lua: WriteLua) -> None:
+    scripts = lua(
+        lib__one="local function one()\n  return 1\nend",
+        lib__two="if KEYS then\n  --- @include lib/one\n  two = one()\nend",
+        runs__a="--- @include lib/two\n--- @include lib/one\n  --- @include lib/one\nreturn one()",
+    )
+    block = "if KEYS then\n  local function one()\n    return 1\n  end\n  two = one()\nend"
+    assert scripts.script("runs/a").text == f"{block}\nlocal function one()\n  return 1\nend\n\nreturn one()"
+
+
+def test_functions_that_nothing_names_are_left_out(lua: WriteLua) -> None:
+    scripts = lua(
+        lib__one="local function one(x)\n  if x then\n    return one()\n  end\nend\n-- one and two",
+        lib__two="--- @include lib/one\nlocal function two() return one() end\nlocal function three() return 3 end",
+        runs__a="--- @include lib/two\nreturn three()",
+        runs__b="--- @include lib/two\nreturn two()",
+    )
+    text = scripts.script("runs/a").text
+    assert [line for line in text.splitlines() if line] == [
+        "-- one and two",
+        "local function three() return 3 end",
+        "return three()",
+    ]
+    assert "three" not in scripts.script("runs/b").text
+    assert scripts.script("runs/b").text.count("function") == 2
 
 
 def test_includes_in_a_circle_are_an_error(lua: WriteLua) -> None:
@@ -151,14 +179,14 @@ def test_an_operation_shares_the_fragments_of_its_session(lua: WriteLua) -> None
     scripts = lua(
         lib__one="local one = 1",
         lib__two="local two = 2",
-        lib__session="--- @include lib/one\nlocal function operation()\n--- @operation\nend",
+        lib__session="--- @include lib/one\nlocal function operation()\n--- @operation\nend\noperation()",
         runs__a="--- @include lib/one\n--- @include lib/two\n--- @keys run\nreturn one",
     )
     alone = scripts.script("runs/a")
     assert alone.text == "local one = 1\nlocal two = 2\nlocal run = KEYS[1]\nreturn one"
     composed = scripts.once(alone)
     assert composed.text == (
-        "local one = 1\nlocal function operation()\n\nlocal two = 2\nlocal run = KEYS[1]\nreturn one\nend"
+        "local one = 1\nlocal function operation()\n\nlocal two = 2\nlocal run = KEYS[1]\nreturn one\nend\noperation()"
     )
     assert (composed.name, composed.keys) == ("runs/a", ("run",))
     assert composed.sha == hashlib.sha1(composed.text.encode()).hexdigest()  # noqa: S324

@@ -14,9 +14,13 @@ from redis_mob.connection.calls.headers import Header, NamedArguments, bind_name
 from redis_mob.connection.servers.requests import Part
 from redis_mob.errors import InternalError, shown
 
-_DIRECTIVE = re.compile(r"^--- @(include \S+|operation)[ \t]*$", re.MULTILINE)
+_DIRECTIVE = re.compile(r"^( *)--- @(include \S+|operation)[ \t]*$", re.MULTILINE)
 _UNKNOWN = re.compile(r"^--- @(?!operation$).*$", re.MULTILINE)
 _SESSION = "lib/session"
+_FUNCTION = re.compile(r"^local function (\w+)\((?:.*end$|.*\n(?:(?!end$).*\n)*end$)", re.MULTILINE)
+"""A function at the top level: one line, or lines up to an `end` at the beginning of one."""
+_COMMENT = re.compile(r"--.*")
+_WORD = re.compile(r"\w+")
 _NAME = re.compile(r"[a-z0-9_]+(/[a-z0-9_]+)+")
 
 
@@ -52,6 +56,7 @@ class ScriptLibrary:
     def __init__(self, root: Traversable) -> None:
         self._root = root
         self._known: dict[str, Script] = {}
+        self._sources: dict[str, str] = {}
 
     def script(self, name: str) -> Script:
         """The flattened script of this name, read once.
@@ -80,6 +85,7 @@ class ScriptLibrary:
         text, header = bind_names(name, flattened)
         if (line := _UNKNOWN.search(text)) is not None:
             raise InternalError(f"{name}.lua has a line that says nothing to the loader: {line[0]}")
+        text = _without_unused(text)
         return Script(name, text, _sha(text), source, header)
 
     def names(self) -> list[str]:
@@ -93,19 +99,26 @@ class ScriptLibrary:
         )
 
     def _flatten(self, source: str, path: tuple[str, ...], seen: set[str], operation: Script | None = None) -> str:
-        """The source with each fragment where it is first included, and the operation where it belongs."""
+        """The source with each fragment where it is first included, and the operation where it belongs.
+
+        An indented include is for the block in which it stands: Lua makes functions anew wherever it comes to them, so
+        that those which are seldom needed are made where they are. Others who want it include it for themselves.
+        """
 
         def replaced(match: re.Match[str]) -> str:
-            word, _, name = match[1].partition(" ")
+            word, _, name = match[2].partition(" ")
             if word == "operation":
-                return match[0] if operation is None else self._flatten(operation.source, (operation.name,), seen)
+                # what it includes is seen in its function alone
+                return match[0] if operation is None else self._flatten(operation.source, (operation.name,), set(seen))
             if name in path:
                 raise InternalError(f"Lua includes go in a circle: {' -> '.join((*path, name))}")
             # once, because a second copy of lib/mutate would begin its count of writes anew
             if name in seen:
                 return ""
-            seen.add(name)
-            return self._flatten(self._read(name, path), (*path, name), seen)
+            around = set(seen) if match[1] else seen
+            around.add(name)
+            included = self._flatten(self._read(name, path), (*path, name), around)
+            return match[1] + included.replace("\n", "\n" + match[1]) if match[1] else included
 
         return _DIRECTIVE.sub(replaced, source)
 
@@ -114,9 +127,28 @@ class ScriptLibrary:
         if _NAME.fullmatch(name) is None:
             raise InternalError(f"{shown(name)} names no Lua script{origin}: names look like runs/create_run")
         try:
-            return self._root.joinpath(f"{name}.lua").read_text(encoding="utf-8")
+            if name not in self._sources:
+                self._sources[name] = self._root.joinpath(f"{name}.lua").read_text(encoding="utf-8")
+            return self._sources[name]
         except FileNotFoundError as error:
             raise InternalError(f"the Lua script {name}.lua{origin} is missing from this installation") from error
+
+
+def _without_unused(text: str) -> str:
+    """The text without the functions at its top level that nothing in it names: each call would make them anew."""
+    blocks = [(function[1], function[0], _words(function[0])) for function in _FUNCTION.finditer(text)]
+    named = _words(_FUNCTION.sub("", text))
+    while reached := [block for block in blocks if block[0] in named]:
+        blocks = [block for block in blocks if block[0] not in named]
+        named = named.union(*(words for _, _, words in reached))
+    for _, block, _ in blocks:
+        text = text.replace(block, "", 1)
+    return text
+
+
+@cache  # most functions stand in many scripts
+def _words(text: str) -> set[str]:
+    return set(_WORD.findall(_COMMENT.sub("", text)))
 
 
 def _sha(text: str) -> str:
