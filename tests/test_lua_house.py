@@ -45,6 +45,8 @@ OTHER_NAMES = {
 
 OWN_ARGUMENTS = {
     "lib/arguments": "reads them for all others",
+    "lib/change": "leaves them where they are, since most of them are only passed on",
+    "lib/event_log": "reads an event at once",
     "lib/session": "finds its own behind those of the operation that it is put around",
     "calls/confirm": "the calls of a whole batch",
 }
@@ -52,13 +54,20 @@ OWN_ARGUMENTS = {
 
 UNCOUNTED = {
     "lib/counts": "it counts what a write has changed, and is no effect of its own",
+    "lib/gathering": "likewise",
     "lib/session": "its receipts are no effect of the operation, whose writes are counted",
+    "lib/session_check": "a new epoch is no effect of the operation, which is not done then",
     "lib/when_full": "it changes nothing",
 }
 """Files that may write without `mutate`, and why."""
 
-PASSED_ON = {"lib/mutate": {"command"}, "lib/chunks": {"command"}, "lib/run_creation": {"command"}}
-"""What stands for a command in the files that write for others, and in one that has a table of writes."""
+PASSED_ON = {
+    "lib/mutate": {"command"},
+    "lib/chunks": {"command"},
+    "lib/run_creation": {"command"},
+    "lib/measuring": {"measure"},
+}
+"""What stands for a command in the files that write or measure for others, and in one that has a table of writes."""
 
 CALL = re.compile(r"(?<!function )\b(redis\.p?call|mutate|in_chunks)\(([^,)]*)")
 LITERAL = re.compile(r"'([A-Z]+)'")

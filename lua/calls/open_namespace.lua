@@ -9,6 +9,7 @@
 
 --- @include lib/clock
 --- @include lib/counters
+--- @include lib/damage
 --- @include lib/mutate
 --- @include lib/namespace_keys
 --- @include lib/when_full

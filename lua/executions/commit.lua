@@ -16,7 +16,9 @@
 --- @include lib/failure_ledger
 --- @include lib/iteration_ledger
 --- @include lib/schedule
+--- @include lib/gathering
 --- @include lib/event_log
+--- @include lib/key_types
 
 --- @keys run frames loops executions inputs outputs steps step_outputs failures iterations index due ready queued
 --- @keys lost meta events event_identities events_by_time events_channel runs_channel
@@ -24,13 +26,15 @@
 --- @args frame_changes:change* loop_changes:change* execution_changes:change* new_inputs* new_outputs:output*
 --- @args step_rows:step_row* step_rows_once:step_row* failure_rows:failure_row* iteration_rows:iteration_row*
 --- @args run_time:time moves:move* messages* new_events:event* terminal_events:event*
-if not may_change(run, index, expected_status) then return LOST end
-if redis.call('HEXISTS', run, 'cancel_requested_at') ~= tonumber(cancel_requested) then
+local status, canceled, decided, reported =
+  unpack(redis.call('HMGET', run, 'status', 'cancel_requested_at', 'version', 'reports'), 1, 4)
+if not is_open(checked_status(run, index, status), expected_status) then return LOST end
+if (canceled and '1' or '0') ~= cancel_requested then
   expect_whole('HLEN', run)
   return LOST
 end
 local decides = version ~= ''
-local decisions, reports = number_at(run, 'version'), number_at(run, 'reports')
+local decisions, reports = number_at(run, 'version', decided), number_at(run, 'reports', reported)
 if decides and decisions ~= tonumber(version) then
   expect_whole('HLEN', run)
   return LOST
@@ -39,28 +43,41 @@ if not all_match(run, run_change) then return LOST end
 if not all_match(frames, frame_changes) then return LOST end
 if not all_match(loops, loop_changes) then return LOST end
 if not all_match(executions, execution_changes) then return LOST end
-for _, output in ipairs(new_outputs) do loop_length(outputs, output) end
+local records = records_of(outputs, new_outputs)
 local log = event_log(meta, events, event_identities, events_by_time, events_channel)
-local absent = absent_events(log, terminal_events)
-if #step_rows_once + #iteration_rows > 0 then expect_whole('HLEN', index) end
-expect_lists(inputs, steps, failures, iterations)
-expect_hashes(outputs, step_outputs, index, lost)
-expect_sorted_sets(due, ready, queued)
+for _, event in ipairs(absent_events(log, terminal_events)) do new_events[#new_events + 1] = event end
+if #iteration_rows > 0 then expect_whole('HLEN', index) end
+add_absent_step_rows(index, step_rows, step_rows_once)
+-- each key that is written is read before
+if #new_inputs > 0 then expect_lists(inputs) end
+if #step_rows > 0 then
+  expect_lists(steps)
+  expect_hashes(step_outputs, index)
+end
+if #failure_rows > 0 then
+  expect_lists(failures)
+  expect_hashes(index)
+end
+if #iteration_rows > 0 then expect_lists(iterations) end
+if #moves > 0 then
+  expect_hashes(lost)
+  expect_sorted_sets(ready, queued)
+end
+expect_sorted_sets(due)
 read_clock(meta)
 
+gather()
 -- events first, as lib/event_log says
 append_events(log, new_events)
-append_events(log, absent)
 write_all(run, run_change)
 -- by the clock by which the run was launched, or it could be over before that
-if next_status ~= expected_status then set_status(run, next_status, numeral(fleet_now(meta))) end
+if next_status ~= expected_status then set_status(run, next_status, numeral(MICROSECONDS)) end
 write_all(frames, frame_changes)
 write_all(loops, loop_changes)
 write_all(executions, execution_changes)
 in_chunks('RPUSH', inputs, new_inputs)
-for _, output in ipairs(new_outputs) do record_output(outputs, output) end
-for _, row in ipairs(step_rows) do append_step_row(steps, step_outputs, index, row) end
-for _, row in ipairs(step_rows_once) do append_step_row_once(steps, step_outputs, index, row) end
+in_chunks('HSET', outputs, records)
+if #step_rows > 0 then append_step_rows(steps, step_outputs, index, step_rows) end
 for _, row in ipairs(failure_rows) do append_failure_row(failures, index, row) end
 for _, row in ipairs(iteration_rows) do append_iteration_once(iterations, index, row) end
 if decides then
@@ -75,7 +92,8 @@ elseif tonumber(new_reports) > 0 then
     set_time(due, run_time)
   end
 end
-make_moves(ready, queued, lost, moves)
+if #moves > 0 then make_moves(ready, queued, lost, moves) end
+count_gathered()
 
 announce_events(log)
 announce(runs_channel, run_time.member .. (TERMINAL[next_status] and ' over' or is_soon(run_time) and ' due' or ' changed'))

@@ -15,6 +15,7 @@
 
 --- @include lib/announce
 --- @include lib/clock_keeping
+--- @include lib/damage
 --- @include lib/key_types
 --- @include lib/worker_loss
 

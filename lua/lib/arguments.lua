@@ -1,5 +1,7 @@
 -- ARGV, read from front to back: a value, or a count and that many values. Documents stay as they are (decision 0003).
 
+--- @include lib/chunk_size
+
 local position = 0
 
 local function take()
@@ -17,5 +19,10 @@ local function take_each(take_record)
 end
 
 local function take_list()
-  return take_each(take)
+  local first, last = position + 2, position + 1 + ARGV[position + 1]
+  position = last
+  if last - first < CHUNK then return { unpack(ARGV, first, last) } end
+  local values = {}
+  for at = first, last do values[at - first + 1] = ARGV[at] end
+  return values
 end

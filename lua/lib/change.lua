@@ -1,42 +1,69 @@
 -- The change of one snapshot in a hash: its digest is compared, then its changed groups are written (decision 0002).
 -- An expected digest of '' means that the snapshot must be absent.
+-- A change stands in ARGV: field, expected digest, next one, a count and that many fields and values of groups, a count
+-- and that many fields of groups that are dropped. Scripts hold the position of its field.
 
 --- @include lib/arguments
 --- @include lib/chunks
---- @include lib/damage
+--- @include lib/many_fields
 
 local function take_change()
-  return { field = take(), expected = take(), next = take(), groups = take_list(), dropped = take_list() }
+  local change = position + 1
+  local dropped = change + 4 + ARGV[change + 3]
+  position = dropped + ARGV[dropped]
+  return change
 end
 
-local function matches(key, change)
-  local stored, expected = redis.call('HGET', key, change.field), change.expected
+-- whether what is stored as the digest is the expected one
+local function is_expected(key, change, stored)
+  local expected = ARGV[change + 1]
+  if stored == expected and stored ~= '' then return true end
   if not stored then
     expect_whole('HLEN', key)
     return expected == ''
   end
   -- none of them is empty, or the beginning of another one
   if stored == '' or #stored < #expected and string.sub(expected, 1, #stored) == stored then
+    --- @include lib/damage
     damaged(key, 'a digest or a record in it was cut short')
   end
-  return stored == expected
+  return false
+end
+
+local function matches(key, change)
+  return is_expected(key, change, redis.call('HGET', key, ARGV[change]))
 end
 
 local function all_match(key, changes)
-  for _, change in ipairs(changes) do
-    if not matches(key, change) then return false end
+  local fields = {}
+  for i, change in ipairs(changes) do fields[i] = ARGV[change] end
+  local stored = values_of(key, fields)
+  for i, change in ipairs(changes) do
+    if not is_expected(key, change, stored[i]) then return false end
   end
   return true
 end
 
 local function write(key, change)
-  mutate('HSET', key, change.field, change.next)
-  in_chunks('HSET', key, change.groups)
-  in_chunks('HDEL', key, change.dropped)
+  local first, dropped = change + 4, change + 4 + ARGV[change + 3]
+  if dropped - first < CHUNK then
+    mutate('HSET', key, ARGV[change], ARGV[change + 2], unpack(ARGV, first, dropped - 1))
+  else
+    mutate('HSET', key, ARGV[change], ARGV[change + 2])
+    in_chunks('HSET', key, ARGV, first, dropped - 1)
+  end
+  if ARGV[dropped] ~= '0' then in_chunks('HDEL', key, ARGV, dropped + 1, dropped + ARGV[dropped]) end
 end
 
+-- Changes of a digest or a record alone, such as those of executions, are written together.
 local function write_all(key, changes)
+  local alone = {}
   for _, change in ipairs(changes) do
-    write(key, change)
+    if ARGV[change + 3] == '0' and ARGV[change + 4] == '0' then
+      alone[#alone + 1], alone[#alone + 2] = ARGV[change], ARGV[change + 2]
+    else
+      write(key, change)
+    end
   end
+  in_chunks('HSET', key, alone)
 end

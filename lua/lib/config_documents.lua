@@ -8,6 +8,7 @@
 --- @keys meta documents versions history ids tokens feed channel
 --- @include lib/config_presence
 --- @include lib/config_versions
+--- @include lib/damage
 
 local function take_name()
   local namespace, id = take(), take()

@@ -71,7 +71,7 @@ end
 local function commit_writes(feed_length, wanted)
   local writes = effective(wanted)
   if #writes == 0 then return WON end
-  local before = next_count(meta, 'config_cursor') - 1
+  local before = number_at(meta, 'config_cursor')
   expect_hashes(versions, history, tokens)
   expect_sorted_sets(ids)
   -- deletions make room on a full server; puts take some, and are refused by the first of their changes

@@ -3,8 +3,6 @@
 -- A number that stands alone, and is not counted on by older releases, is written between a space and a line feed, so
 -- that one which was cut short is not taken for another one.
 
---- @include lib/damage
-
 -- numbers of Lua are exact up to 15 digits
 local MOST_DIGITS = 15
 
@@ -14,22 +12,22 @@ local function number_in(text)
   return digits and #digits <= MOST_DIGITS and tonumber(digits) or nil
 end
 
--- the number in a field, 0 if there is no such field
-local function number_at(key, field)
-  local text = redis.call('HGET', key, field)
+-- The number in a field, 0 if there is no such field. `text` is what stands there if that was read already, false for
+-- nothing.
+local function number_at(key, field, text)
+  if text == nil then text = redis.call('HGET', key, field) end
   if not text then return 0 end
   local number = number_in(text)
-  if not number then damaged(key, 'its field ' .. field .. ' is no number: ' .. string.sub(text, 1, 40)) end
+  if not number then
+    --- @include lib/damage
+    damaged(key, 'its field ' .. field .. ' is no number: ' .. string.sub(text, 1, 40))
+  end
   return number
-end
-
-local function next_count(key, field)
-  return number_at(key, field) + 1
 end
 
 -- a count as decimal text, however great it is
 local function decimal(count)
-  return string.format('%.0f', count)
+  return string.format(count < 1e15 and '%d' or '%.0f', count)  -- the first one is the faster
 end
 
 local function numeral(number)

@@ -3,86 +3,37 @@
 -- set its count: that hides damage (decision 0019). The loader tells which keys of a script are counted, and where
 -- (connection/calls/headers.py).
 
---- @include lib/damage
+-- the field that counts the records of a key, and the key that has the field: `owner`, but for those that have another one
+local count_fields, owner, owners
 
-local owners, count_fields = {}, {}
-
--- by how much a write has changed the number of records in its key, from its reply; the event log counts its own XADD
-local SIGNS = { HSET = 1, HSETNX = 1, ZADD = 1, SADD = 1, DEL = 0, HDEL = -1, ZREM = -1, SREM = -1, XDEL = -1 }
-
--- keys whose changes are gathered, because a script writes them several times
-local gathered = {}
-
-local function is_refused_count(words)
-  return string.find(words, 'not an integer', 1, true) or string.find(words, 'overflow', 1, true)
-end
+-- the changes by key, while lib/gathering gathers them
+local gathered
 
 local function count(key, change)
-  if change == 0 then return end
-  local reply = redis.pcall('HINCRBY', owners[key], count_fields[key], change)
+  if gathered then
+    gathered[key] = (gathered[key] or 0) + change
+    return
+  end
+  local reply = redis.pcall('HINCRBY', owners and owners[key] or owner, count_fields[key], change)
+  if type(reply) ~= 'table' or not reply.err then return end
   -- a count that is no number, or too great for one, stays as it is, since other writes have happened already: reads
   -- tell of it
-  if type(reply) == 'table' and reply.err and not is_refused_count(reply.err) then error(reply) end
-end
-
-local function count_write(reply, command, key, ...)
-  local change
-  if command == 'RPUSH' then
-    change = select('#', ...)
-  elseif command == 'HINCRBY' then
-    change = reply == 1 and 1 or 0  -- counters begin at 1
-  elseif command == 'XADD' then
-    change = 0
-  else
-    change = SIGNS[command] * reply
-  end
-  if gathered[key] then
-    gathered[key] = gathered[key] + change
-  else
-    count(key, change)
-  end
-end
-
-local function gather(...)
-  for _, key in ipairs({ ... }) do gathered[key] = 0 end
-end
-
-local function count_gathered()
-  for key, change in pairs(gathered) do
-    count(key, change)
-  end
-  gathered = {}
-end
-
--- a hash that counts its own records does not count the counts
-local function own_records(key)
-  local found = 0
-  for _, field in ipairs(redis.call('HKEYS', key)) do
-    if string.sub(field, 1, 2) ~= 'n:' then found = found + 1 end
-  end
-  return found
-end
-
--- how many records a key holds; `measure` is the command that tells it of keys of its type
-local function size_of(measure, key)
-  return key == owners[key] and own_records(key) or redis.call(measure, key)
-end
-
--- the number that a count stands for, nil if it is none: what HINCRBY makes has at most 19 digits
-local function count_in(text)
-  local digits = string.match(text, '^%-?(%d+)$')
-  return digits and #digits <= 19 and tonumber(text) or nil
+  if string.find(reply.err, 'not an integer', 1, true) or string.find(reply.err, 'overflow', 1, true) then return end
+  error(reply)
 end
 
 -- The caller has not found what it looked for: that is true only if the key still holds all that was counted. More may
 -- be there, written by other programs. A run or namespace of an older release has no counts.
 local function expect_whole(measure, key)
-  local counts = redis.call('HMGET', owners[key], 'counted', count_fields[key])
+  local owner_of_key, field = owners and owners[key] or owner, count_fields[key]
+  local counts = redis.call('HMGET', owner_of_key, 'counted', field)
   if not counts[1] then return end
+  --- @include lib/damage
+  --- @include lib/measuring
   local found, counted = size_of(measure, key), counts[2] or '0'
   local number = count_in(counted)
   if not number then
-    damaged(owners[key], 'its field ' .. count_fields[key] .. ' is no number: ' .. string.sub(counted, 1, 40))
+    damaged(owner_of_key, 'its field ' .. field .. ' is no number: ' .. string.sub(counted, 1, 40))
   end
   if found < number then
     damaged(key, found .. ' of ' .. counted .. ' records are there')

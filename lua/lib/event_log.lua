@@ -5,9 +5,9 @@
 
 --- @include lib/announce
 --- @include lib/arguments
+--- @include lib/chunks
+--- @include lib/clock
 --- @include lib/counters
---- @include lib/key_types
---- @include lib/mutate
 
 local YEAR_ONE = 62135596800
 
@@ -19,45 +19,51 @@ local function event_log(meta, stream, identities, by_time, channel)
 end
 
 local function take_event()
-  return { mob = take(), timestamp = take(), order = take(), kind = take(), identities = take_list() }
+  local at = position
+  position = at + 5 + ARGV[at + 5]
+  return { mob = ARGV[at + 1], timestamp = ARGV[at + 2], order = ARGV[at + 3], kind = ARGV[at + 4],
+    identities = { unpack(ARGV, at + 6, position) } }
 end
 
 local function set_time_of(event)
-  if event.timestamp ~= '' then return end
-  local time = redis.call('TIME')
-  event.timestamp = time[1] .. string.format('%06d', time[2])
-  event.order = string.format('%012d%06d', time[1] + YEAR_ONE, time[2])
-end
-
-local function index_event(log, event, cursor)
-  mutate('ZADD', log.by_time, 0, event.order .. ':' .. decimal(cursor))
-  for _, identity in ipairs(event.identities) do
-    mutate('HSETNX', log.identities, identity, cursor)
-  end
+  local stamp = now()
+  event.timestamp = stamp
+  event.order = string.format('%012d', string.sub(stamp, 1, -7) + YEAR_ONE) .. string.sub(stamp, -6)
 end
 
 -- A script calls this before its other writes: a stream refuses a cursor that is not greater than its last, which only
 -- XADD itself finds out. Returns {cursor, timestamp} of each event.
 local function append_events(log, events)
   if #events == 0 then return {} end
-  local before, stored = next_count(log.meta, 'cursor') - 1, {}
-  expect_hashes(log.identities)
-  expect_sorted_sets(log.by_time)
-  gather(log.by_time, log.identities)
+  local before, stored, times, identities = number_at(log.meta, 'cursor'), {}, {}, {}
+  local cursors = {}
   for i, event in ipairs(events) do
-    set_time_of(event)
-    mutate('XADD', log.stream, decimal(before + i) .. '-0', 'schema_version', '6', 'mob_id', event.mob,
+    if event.timestamp == '' then set_time_of(event) end
+    cursors[i] = decimal(before + i)
+    times[2 * i - 1], times[2 * i] = '0', event.order .. ':' .. cursors[i]
+    for _, identity in ipairs(event.identities) do
+      identities[#identities + 1] = { identity, cursors[i] }
+    end
+  end
+  if #identities > 0 then redis.call('HLEN', log.identities) end
+  redis.call('ZCARD', log.by_time)
+  for i, event in ipairs(events) do
+    mutate('XADD', log.stream, cursors[i] .. '-0', 'schema_version', '6', 'mob_id', event.mob,
       'timestamp', event.timestamp, 'kind', event.kind)
     stored[i] = { before + i, event.timestamp }
   end
-  log.last = before + #events
+  log.last = cursors[#events]
   if #events == 1 then log.only = events[1] end
   mutate('HSET', log.meta, 'cursor', log.last)
   count(log.stream, #events)
-  for i, event in ipairs(events) do
-    index_event(log, event, before + i)
+  in_chunks('ZADD', log.by_time, times)
+  if #identities > 0 then
+    --- @include lib/gathering
+    local is_alone = not gathered
+    if is_alone then gather() end
+    for _, identity in ipairs(identities) do mutate('HSETNX', log.identities, identity[1], identity[2]) end
+    if is_alone then count_gathered() end
   end
-  count_gathered()
   return stored
 end
 
@@ -65,7 +71,7 @@ end
 -- who are up to date need not read the log; codec/events.py reads it.
 local function announce_events(log)
   if not log.last then return end
-  local message, only = decimal(log.last), log.only
+  local message, only = log.last, log.only
   if only and #only.kind <= MOST_PUSHED then
     message = table.concat({ '6', message, only.timestamp, #only.mob, only.mob .. only.kind }, ' ')
   end

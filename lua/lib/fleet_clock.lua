@@ -6,8 +6,8 @@
 --- @include lib/clock
 --- @include lib/counters
 
--- in milliseconds; see read_clock
-local NOW
+-- in milliseconds, and in microseconds; see read_clock
+local NOW, MICROSECONDS
 
 -- a number of `meta` that is set again when it is lost
 local function renewed_field(meta, name)
@@ -19,7 +19,8 @@ local function fleet_now(meta)
   return tonumber(now()) + renewed_field(meta, 'clock_ahead_ms') * 1000
 end
 
--- sets NOW; asked for once, since a commit may set the times of thousands of executions
+-- asked for once, since a commit may set the times of thousands of executions
 local function read_clock(meta)
-  NOW = math.floor(fleet_now(meta) / 1000)
+  MICROSECONDS = fleet_now(meta)
+  NOW = math.floor(MICROSECONDS / 1000)
 end

@@ -1,6 +1,7 @@
 -- Reading on in a stream whose ids are the numbers of a counter in the hash of the namespace.
 
 --- @include lib/counters
+--- @include lib/damage
 
 -- the greatest cursor ever given, as decimal text; 0 of a log that is new, or is gone with the whole namespace
 local function newest_in(stream, meta, counter)

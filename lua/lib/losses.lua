@@ -1,6 +1,7 @@
 -- What keys have lost, as their counts tell it: rows of a key, what is wrong with it, and what accepting the loss does.
 
 --- @include lib/counts
+--- @include lib/measuring
 
 local COUNTED = 'counted'
 
@@ -14,12 +15,13 @@ end
 
 -- tells of a key that has fewer records than its owner has counted
 local function compare_with_count(measure, key)
-  local found, count = size_of(measure, key), redis.call('HGET', owners[key], count_fields[key]) or '0'
-  local number = count_in(count)
+  local owner_of_key, field = owners and owners[key] or owner, count_fields[key]
+  local found, counted = size_of(measure, key), redis.call('HGET', owner_of_key, field) or '0'
+  local number = count_in(counted)
   if not number then
-    add_loss(owners[key], 'its field ' .. count_fields[key] .. ' is no number: ' .. string.sub(count, 1, 40))
+    add_loss(owner_of_key, 'its field ' .. field .. ' is no number: ' .. string.sub(counted, 1, 40))
   elseif found < number then
-    add_loss(key, found .. ' of ' .. count .. ' records are there')
+    add_loss(key, found .. ' of ' .. counted .. ' records are there')
   end
 end
 
@@ -34,8 +36,7 @@ end
 local function counts_of(measured)
   local written = {}
   each_measured(measured, function(measure, key)
-    written[#written + 1] = count_fields[key]
-    written[#written + 1] = size_of(measure, key)
+    written[#written + 1], written[#written + 2] = count_fields[key], size_of(measure, key)
   end)
   return written
 end

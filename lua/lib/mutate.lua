@@ -11,6 +11,19 @@ local function mutate(command, key, ...)
   local reply = redis.call(command, key, ...)
   attempted = nil
   mutations = mutations + 1
-  if count_fields[key] then count_write(reply, command, key, ...) end
+  -- What a write has added or removed is counted; one that answers 0 has done neither. The event log counts its own XADD.
+  if reply ~= 0 and count_fields and count_fields[key] then
+    if command == 'RPUSH' then
+      count(key, select('#', ...))
+    elseif command == 'HSET' or command == 'HSETNX' or command == 'ZADD' or command == 'SADD' then
+      count(key, reply)
+    elseif command == 'HDEL' or command == 'ZREM' or command == 'SREM' or command == 'XDEL' then
+      count(key, -reply)
+    elseif command == 'HINCRBY' then
+      if reply == 1 then count(key, 1) end  -- counters begin at 1
+    elseif command ~= 'XADD' and command ~= 'DEL' then
+      error(command .. ' is not counted', 0)
+    end
+  end
   return reply
 end

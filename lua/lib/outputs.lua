@@ -3,23 +3,39 @@
 
 --- @include lib/arguments
 --- @include lib/counters
---- @include lib/mutate
 
 -- field, output (JSON), field of the loop's length ('' = no loop), iteration
 local function take_output()
   return { field = take(), json = take(), length_field = take(), iteration = tonumber(take()) }
 end
 
--- how many iterations of the loop of an output have outputs; 0 if it has no loop
-local function loop_length(key, output)
-  return output.length_field == '' and 0 or number_at(key, output.length_field)
-end
-
-local function record_output(key, output)
-  local known, length = redis.call('HGET', key, output.field), loop_length(key, output)
-  local place = known and string.match(known, '^%d+') or redis.call('HLEN', key)
-  mutate('HSET', key, output.field, place .. ':' .. output.json)
-  if output.length_field ~= '' and length <= output.iteration then
-    mutate('HSET', key, output.length_field, numeral(output.iteration + 1))
+-- Fields and values that record some outputs. All is read here, before the first write of a script, so that the key does
+-- not refuse the write later.
+local function records_of(key, outputs)
+  if #outputs == 0 then return {} end
+  local size, places, lengths, records = nil, {}, {}, {}
+  local function add(field, value)
+    records[#records + 1], records[#records + 2] = field, value
   end
+  for _, output in ipairs(outputs) do
+    local field, length_field = output.field, output.length_field
+    local known = not places[field] and redis.call('HGET', key, field)
+    if known then places[field] = string.match(known, '^%d+') end
+    if not places[field] then
+      size = size or redis.call('HLEN', key)
+      places[field] = size
+      size = size + 1
+    end
+    add(field, places[field] .. ':' .. output.json)
+    if length_field ~= '' then
+      local length = lengths[length_field] or number_at(key, length_field)
+      if length <= output.iteration then
+        if length == 0 and size then size = size + 1 end
+        length = output.iteration + 1
+        add(length_field, numeral(length))
+      end
+      lengths[length_field] = length
+    end
+  end
+  return records
 end

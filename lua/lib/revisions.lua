@@ -2,6 +2,7 @@
 -- so that none is given twice (decision 0005).
 
 --- @include lib/counters
+--- @include lib/damage
 --- @include lib/mutate
 
 -- The revision of a document as decimal text: '0' if it is absent, '' if it cannot be read.

@@ -9,7 +9,7 @@
 local RUN_PARTS = { 'HSET', 'HSET', 'HSET', 'HSET', 'RPUSH', 'HSET', 'RPUSH', 'RPUSH', 'RPUSH', 'HSET' }
 
 local function create_run(keys, parts, meta, runs, run_id, prefix)
-  local sequence = next_count(meta, 'runs')
+  local sequence = number_at(meta, 'runs') + 1
   for i, command in ipairs(RUN_PARTS) do
     local expect = command == 'HSET' and expect_hashes or expect_lists
     expect(keys[i])

@@ -11,9 +11,12 @@ local function run_exists(run, index)
   return false
 end
 
--- false if there is no such run
-local function status_of(run, index)
-  local status = redis.call('HGET', run, 'status')
+-- The status that a run has in its hash, false if there is no such run.
+local function checked_status(run, index, status)
   if TERMINAL[status] == nil and (status or run_exists(run, index)) then damaged(run, 'its status cannot be read') end
   return status
+end
+
+local function status_of(run, index)
+  return checked_status(run, index, redis.call('HGET', run, 'status'))
 end

@@ -5,9 +5,12 @@
 --- @include lib/mutate
 --- @include lib/run_head
 
-local function may_change(run, index, expected)
-  local status = status_of(run, index)
+local function is_open(status, expected)
   return status == expected and not TERMINAL[status]
+end
+
+local function may_change(run, index, expected)
+  return is_open(status_of(run, index), expected)
 end
 
 -- `at` is the time of completion, as lib/counters marks numbers; the server's time if it is not given

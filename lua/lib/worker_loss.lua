@@ -3,6 +3,7 @@
 -- and held nothing else; 's' it was the only suspect that this worker held; 'n' others may as well have been the cause; 'l'
 -- the worker handed it back, 'p' likewise, and it was a suspect from before. All but 'l' are tried again as suspects.
 
+--- @include lib/damage
 --- @include lib/schedule
 
 local function is_suspect(lost, entry)

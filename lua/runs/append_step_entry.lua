@@ -12,5 +12,5 @@
 if redis.call('HLEN', run) == 0 then return NOT_FOUND end
 expect_hashes(step_outputs, index)
 
-append_step_row(steps, step_outputs, index, entry)
+append_step_rows(steps, step_outputs, index, { entry })
 return WON

@@ -11,4 +11,9 @@
 --- @args entry:step_row
 if redis.call('HLEN', run) == 0 then return NOT_FOUND end
 expect_hashes(step_outputs)
-return append_step_row_once(steps, step_outputs, index, entry) and WON or LOST
+local absent = {}
+add_absent_step_rows(index, absent, { entry })
+if #absent == 0 then return LOST end
+
+append_step_rows(steps, step_outputs, index, absent)
+return WON

@@ -8,8 +8,7 @@
 
 --- @keys run loops frames inputs
 --- @args run_change:change loop_change:change frame_change:change new_inputs*
-if redis.call('HLEN', run) == 0 then return NOT_FOUND end
-if not matches(run, run_change) then return LOST end
+if not matches(run, run_change) then return redis.call('HLEN', run) == 0 and NOT_FOUND or LOST end
 if not matches(loops, loop_change) then return LOST end
 if not matches(frames, frame_change) then return LOST end
 

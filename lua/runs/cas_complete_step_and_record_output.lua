@@ -6,16 +6,15 @@
 
 --- @include lib/replies
 --- @include lib/change
---- @include lib/key_types
 --- @include lib/outputs
 
 --- @keys run frames outputs inputs
 --- @args frame_change:change output:output new_inputs*
 if redis.call('HLEN', run) == 0 then return NOT_FOUND end
 if not matches(frames, frame_change) then return LOST end
-expect_lists(inputs)
+local records = records_of(outputs, { output })
 
-record_output(outputs, output)
-write(frames, frame_change)
 in_chunks('RPUSH', inputs, new_inputs)
+in_chunks('HSET', outputs, records)
+write(frames, frame_change)
 return WON

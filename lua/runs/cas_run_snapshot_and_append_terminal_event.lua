@@ -9,6 +9,7 @@
 --- @include lib/change
 --- @include lib/status
 --- @include lib/event_log
+--- @include lib/key_types
 
 --- @keys run index inputs meta events event_identities events_by_time events_channel
 --- @args expected_status next_status run_change:change new_inputs* event:event

@@ -5,6 +5,7 @@
 -- Leaves everything as it was.
 
 --- @include lib/counters
+--- @include lib/damage
 
 --- @keys meta runs
 --- @args prefix

@@ -4,6 +4,7 @@
 -- Reply  WON | NOT_FOUND | NO_STEP
 -- Leaves the output in the place of an earlier one.
 
+--- @include lib/damage
 --- @include lib/replies
 --- @include lib/counters
 --- @include lib/mutate

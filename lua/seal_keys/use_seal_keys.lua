@@ -8,6 +8,7 @@
 
 --- @include lib/arguments
 --- @include lib/counters
+--- @include lib/damage
 --- @include lib/mutate
 
 --- @keys meta seal_keys seal_key_checks

@@ -234,7 +234,7 @@ async def test_a_receipt_is_given_in_every_state(own: RefusingServer, proxy: Fau
     """The call has happened: how the server is now changes nothing of that."""
 
     def plan(request: Request) -> Fault:
-        if request.words[0] != b"EVALSHA" or not request.words[-1].startswith(b"0 "):
+        if request.words[0] != b"EVALSHA" or request.words[-5] != b"0":  # its slot
             return Fault.NONE
         if proxy.count(Fault.CUT_AFTER) == 0:
             return Fault.CUT_AFTER
@@ -363,11 +363,11 @@ def test_a_session_whose_prolongation_was_not_answered_is_given_up_in_time(monke
     def call(*, answered: bool) -> tuple[str, bool]:
         """The client of a call, and whether the call asked for a longer life."""
         slot = sessions.begin()
-        [words] = sessions.arguments([], slot)
+        *_, time_to_live = sessions.arguments([], slot)
         if answered:
             sessions.answered(slot, sessions_module.Answer(1))
         sessions.end(slot)
-        return slot.session.client, str(words).endswith(" 1")
+        return slot.session.client, time_to_live != ""
 
     first, asked = call(answered=True)
     assert asked

@@ -33,15 +33,15 @@ class Counts(NamedTuple):
 
 
 EXPECTED = {
-    "cas_flow_state": Counts(commands=90, received=7335, sent=40),
-    "cas_frame_state": Counts(commands=100, received=8240, sent=40),
-    "cas_grant_node_slot": Counts(commands=130, received=9455, sent=40),
-    "cas_complete_step_and_record_output": Counts(commands=130, received=9740, sent=40),
-    "cas_start_loop": Counts(commands=200, received=12185, sent=40),
-    "cas_loop_request_body_frame": Counts(commands=130, received=8668, sent=40),
-    "cas_grant_body_frame_start": Counts(commands=280, received=16554, sent=40),
-    "cas_complete_body_frame": Counts(commands=160, received=11748, sent=40),
-    "cas_complete_loop": Counts(commands=160, received=11748, sent=40),
+    "cas_flow_state": Counts(commands=80, received=7435, sent=40),
+    "cas_frame_state": Counts(commands=90, received=8340, sent=40),
+    "cas_grant_node_slot": Counts(commands=100, received=9555, sent=40),
+    "cas_complete_step_and_record_output": Counts(commands=110, received=9840, sent=40),
+    "cas_start_loop": Counts(commands=150, received=12285, sent=40),
+    "cas_loop_request_body_frame": Counts(commands=100, received=8768, sent=40),
+    "cas_grant_body_frame_start": Counts(commands=210, received=16654, sent=40),
+    "cas_complete_body_frame": Counts(commands=120, received=11848, sent=40),
+    "cas_complete_loop": Counts(commands=120, received=11848, sent=40),
 }
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from redis_mob.connection.calls.client import Client, connect
 from redis_mob.connection.calls.keys import Keys
+from redis_mob.connection.calls.scripts import library
 from redis_mob.connection.calls.sessions import WriteOutcome
 from redis_mob.connection.failures import ServerRefusalError
 from redis_mob.connection.retry import RetryPolicy
@@ -78,6 +79,21 @@ async def test_an_error_of_the_script_itself_is_one_line(client: Client, proxy: 
     with pytest.raises(OutcomeUnknownError, match=r"had made 1 writes when it failed.*boom bang"):
         await client.call(BROKEN_HALF, [keys.specs])
     assert await count(client, keys) == 1
+
+
+async def test_what_was_gathered_is_counted_nevertheless(client: Client, namespace: str) -> None:
+    """Else a record that was removed would look lost."""
+    keys = Keys(namespace).run("0191a6a0-0000-4000-8000-000000000001")
+    script = library().compiled(
+        "test/gathering",
+        "--- @include lib/gathering\n--- @keys run frames loops steps\n"
+        "gather() mutate('HSET', frames, 'f', 1, 'g', 1) mutate('HDEL', loops, 'l') mutate('RPUSH', run, 'x')",
+    )
+    await client.router.request("HSET", keys.run, "n:loops", 1)
+    await client.router.request("HSET", keys.loops, "l", 1)
+    with pytest.raises(OutcomeUnknownError, match=r"had made 2 writes when.*RPUSH"):
+        await client.call(script, [keys.run, keys.frames, keys.loops, keys.steps])
+    assert await client.router.request("HMGET", keys.run, "n:frames", "n:loops") == [b"2", b"0"]
 
 
 @pytest.mark.parametrize("plan", [[], [Fault.CUT_BEFORE], [Fault.CUT_AFTER]])

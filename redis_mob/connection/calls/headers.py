@@ -8,6 +8,7 @@ and `name:record*` a list of records; of a list its length comes first. A script
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +28,7 @@ _OF_NAMESPACE = (
 OWNERS = {**dict.fromkeys(_OF_RUN.split(), "run"), **dict.fromkeys(_OF_NAMESPACE.split(), "meta")}
 """The keys whose records are counted, and the key that holds the count, by their names (see lua/lib/counts)."""
 
-_COUNTS = "local owners, count_fields ="
+_COUNTS = "local count_fields, owner, owners\n"
 _LINE = re.compile(r"^--- @(keys|args)(.*)$", re.MULTILINE)
 _KEY = re.compile(r"[a-z][a-z_]*")
 _ARGUMENT = re.compile(r"([a-z][a-z_]*)(?::([a-z][a-z_]*))?(\*)?")
@@ -120,12 +121,13 @@ def bind_names(script: str, text: str) -> tuple[str, Header]:
 
 
 def _counting(counted: Sequence[str]) -> str:
-    """Lua that tells lib/counts which keys are counted, and where."""
+    """Lua that tells lib/counts which keys are counted, and where; the tables are small, since each call makes them."""
     if not counted:
         return ""
-    owners = ", ".join(f"[{name}] = {OWNERS[name]}" for name in counted)
     fields = ", ".join(f"[{name}] = 'n:{name}'" for name in counted)
-    return f" owners, count_fields = {{ {owners} }}, {{ {fields} }}"
+    [(owner, _), *_] = Counter(OWNERS[name] for name in counted).most_common()
+    others = ", ".join(f"[{name}] = {OWNERS[name]}" for name in counted if OWNERS[name] != owner)
+    return f" count_fields, owner = {{ {fields} }}, {owner}" + (f" owners = {{ {others} }}" if others else "")
 
 
 def _key(script: str, word: str) -> str:

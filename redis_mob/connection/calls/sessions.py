@@ -96,6 +96,11 @@ class Slot:
     """Its receipt may still be asked for, so that no other call may overwrite it."""
 
     @property
+    def known_receipt(self) -> Part:
+        """Of which call the server must have a receipt, or it has gone back in time: as lua/lib/session takes it."""
+        return self.acknowledged or "{}:{}".format(*self.session.last_answered)
+
+    @property
     def may_have_expired(self) -> bool:
         """Whether the call is so old that the server may have forgotten that it did it."""
         return clock() > self.remembered_until
@@ -171,10 +176,8 @@ class Sessions:
         if slot.prolongs:
             slot.session.asked = slot.begun
         epoch = "-" if self.epoch is None else self.epoch
-        witness = (slot.number, slot.acknowledged) if slot.acknowledged else slot.session.last_answered
-        numbers = f"{slot.number} {slot.sequence} {witness[0]} {witness[1]}"
-        call = f"{numbers} {epoch} {self._time_to_live} {int(slot.prolongs)}"
-        return [*arguments, call]
+        time_to_live = self._time_to_live if slot.prolongs or not slot.acknowledged else ""
+        return [*arguments, slot.number, slot.sequence, slot.known_receipt, epoch, time_to_live]
 
     def token(self, slot: Slot) -> str:
         """The token with which the outcome of the call of a slot may be asked for."""
