@@ -3,8 +3,8 @@
 --
 -- KEYS   due: runs by time; ready, queued: executions (see lib/schedule); turns: from which run of a queue something was
 --        taken last; limits: how many executions of a role may be under way
--- ARGV   max_runs, max_executions, max_suspects: greatest number of each; led: runs that the caller has decided on last;
---        patience: how long others are left to their leaders when something was reported (ms); keep: how long what is
+-- ARGV   max_runs, max_executions, max_suspects: greatest number of each; led: runs that the caller leads, as the glossary
+--        says; patience: how long others are left to their leaders when something was reported (ms); keep: how long what is
 --        taken is kept from others (ms); known_workers: which change of the workers the caller knows; prefixes: what the
 --        queues begin with that the caller serves; roles: those of them that it serves, if any_role is not 1; release: its
 --        own; left: definitions that it leaves to others
