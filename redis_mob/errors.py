@@ -203,6 +203,22 @@ class EventsTrimmedError(MobStoreError):
         self.first_available = first_available
 
 
+class ProgressTrimmedError(MobStoreError):
+    """Entries after the offset of a watcher are gone; `first_available` is the first one that can still be read.
+
+    A watcher that raised it may be continued: it goes on with that entry.
+    """
+
+    def __init__(self, run_id: str, after: int, first_available: int) -> None:
+        super().__init__(
+            f"what handlers of run {run_id} told after offset {after} is gone; the first entry that is left is "
+            f"{first_available}"
+        )
+        self.run_id = run_id
+        self.after = after
+        self.first_available = first_available
+
+
 class ConfigStoreError(RedisMobError):
     """A config document could not be written as asked, or its changes not be followed."""
 

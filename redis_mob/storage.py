@@ -19,6 +19,7 @@ from redis_mob.contracts import (
     MobRunStore,
     MobRuntimeMetadataStore,
     MobSpecStore,
+    ProgressStore,
     RealmProfileStore,
     WatchableConfigStore,
 )
@@ -34,8 +35,9 @@ class MobStorage:
 
     `events` is the event log, `runs` are the runs, `specs` the definitions of mobs, `runtime_metadata` says who
     supervises each mob and how its members are bound, `realm_profiles` are the profiles that mobs share, `config`
-    are config documents and their changes, `executions` is what a fleet needs beside them. `url` is the address under
-    which other processes of this user reach the same server; it may hold a password.
+    are config documents and their changes, `executions` is what a fleet needs beside them, `progress` what handlers
+    tell while they are at work. `url` is the address under which other processes of this user reach the same server; it
+    may hold a password.
     """
 
     def __init__(self, backend: RedisStorage | MemoryStorage) -> None:
@@ -48,6 +50,7 @@ class MobStorage:
         self.runtime_metadata: MobRuntimeMetadataStore = backend.runtime_metadata
         self.realm_profiles: RealmProfileStore = backend.realm_profiles
         self.executions: ExecutionStore = backend.executions
+        self.progress: ProgressStore = backend.progress
         self.config: WatchableConfigStore = backend.config
 
     @classmethod

@@ -116,6 +116,7 @@ async def _serve(orders: WorkerOrders, link: Link) -> None:
             release=orders.release,
             definitions=(orders.definition,),
             max_orphaned_turns=orders.max_orphaned_turns,
+            progress=storage.progress,
         )
         working = asyncio.create_task(worker.run(stop, timedelta(seconds=orders.drain_timeout)))
         arguments = (link, stop.set, working.cancel, asyncio.get_running_loop())

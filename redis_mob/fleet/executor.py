@@ -11,37 +11,69 @@ from uuid import UUID, uuid5
 from redis_mob.fleet.calls import Calls
 from redis_mob.fleet.deadline import ended_before_deadline
 from redis_mob.fleet.lease import LeasedExecution
-from redis_mob.fleet.outcome import Failed, Outcome
+from redis_mob.fleet.outcome import Failed, Outcome, Succeeded
+from redis_mob.fleet.progress_writer import AttemptTeller, ProgressWriter
 from redis_mob.fleet.step_context import Handler, PreviousFailure, StepContext
 from redis_mob.kernel.context import ConditionContext
 from redis_mob.models.execution import Execution
 from redis_mob.models.flow import FrameScope
+from redis_mob.models.progress import ProgressSource
 from redis_mob.models.run import MobRun
 
 
 async def execute(
-    held: LeasedExecution, run: MobRun, visible: ConditionContext, handler: Handler, calls: Calls
+    held: LeasedExecution,
+    run: MobRun,
+    visible: ConditionContext,
+    handler: Handler,
+    calls: Calls,
+    progress: ProgressWriter,
 ) -> Outcome:
     """The outcome of the handler, which sees what was visible of the run when the execution was claimed.
 
     Raises LeaseLostError when the lease went away meanwhile. A handler that is out of time, or whose lease is lost, is
     cancelled; one that does not stop within five seconds is abandoned, as a plain function in its thread is at once,
-    and what it returns is dropped.
+    and what it returns is dropped. What it has told is sent before the outcome is known.
     """
     cancelled = asyncio.Event()
-    context = _context(held, run, visible, cancelled)
-    call = calls.start(handler, context)
+    source = _source(held, run)
+    teller = progress.attempt(held.run_id, source)
+    call = calls.start(handler, _context(held, run, visible, source, cancelled, teller))
     try:
         if await ended_before_deadline(call.outcome, held.lost, held.seconds_left(), cancelled):
-            return call.result()
-        return Failed(f"timeout after {held.timeout_ms()}ms")
+            outcome = call.result()
+        else:
+            outcome = Failed(f"timeout after {held.timeout_ms()}ms")
+        await teller.end(succeeded=isinstance(outcome, Succeeded))
+        return outcome
     finally:
+        teller.leave()
         calls.leave(call)
 
 
-def _context(held: LeasedExecution, run: MobRun, visible: ConditionContext, cancelled: asyncio.Event) -> StepContext:
+def _source(held: LeasedExecution, run: MobRun) -> ProgressSource:
     key, execution = held.key, held.execution
     frame = run.frames[key.frame_id].kernel_state
+    return ProgressSource(
+        execution.step_id,
+        key.node_id,
+        key.frame_id,
+        frame.iteration if frame.frame_scope is FrameScope.BODY else None,
+        key.target,
+        execution.attempt,
+        held.lease.fencing_token,
+    )
+
+
+def _context(
+    held: LeasedExecution,
+    run: MobRun,
+    visible: ConditionContext,
+    source: ProgressSource,
+    cancelled: asyncio.Event,
+    teller: AttemptTeller,
+) -> StepContext:
+    key, execution = held.key, held.execution
     return StepContext(
         mob_id=run.mob_id,
         flow_id=run.flow_id,
@@ -49,7 +81,7 @@ def _context(held: LeasedExecution, run: MobRun, visible: ConditionContext, canc
         step_id=execution.step_id,
         node_id=key.node_id,
         frame_id=key.frame_id,
-        iteration=frame.iteration if frame.frame_scope is FrameScope.BODY else None,
+        iteration=source.iteration,
         role=execution.role,
         member=key.target,
         attempt=execution.attempt,
@@ -65,6 +97,7 @@ def _context(held: LeasedExecution, run: MobRun, visible: ConditionContext, canc
         cancelled=cancelled,
         heartbeat=held.is_held,
         previous_failure=previous_failure(execution),
+        teller=teller,
     )
 
 

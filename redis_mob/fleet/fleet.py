@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from functools import partial
@@ -21,12 +22,14 @@ from redis_mob.fleet.recovery import recover
 from redis_mob.fleet.schemas import read_schemas
 from redis_mob.fleet.step_context import ALL_ROLES, Handler, handler_for
 from redis_mob.fleet.unserved import UnservedNews, unserved_work
+from redis_mob.fleet.watching import watch
 from redis_mob.fleet.worker import Worker
 from redis_mob.kernel.validation import require_valid
 from redis_mob.models.base import SortedDict, check_value, json_text
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import MOST_PRIORITY, RunLaunch
 from redis_mob.models.flow_spec import FlowSpec, OutputFormat
+from redis_mob.models.progress import ProgressEntry
 from redis_mob.models.run import MobRun
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 from redis_mob.storage import MobStorage
@@ -173,6 +176,18 @@ class Fleet:
             raise NotFoundError(f"run {run_id} does not exist")
         return [] if view.run.status.is_terminal else unserved_work(view, await self._storage.executions.workers())
 
+    def watch(
+        self, run_id: str, topic: str | None = None, after: int | None = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[ProgressEntry]]:
+        """Follow what the handlers of a run tell, as an async iterator, until the run is over (contract: progress-6).
+
+        It begins with the oldest entry that is kept, or with the one after an offset. With a `topic` it gives the
+        chunks of that topic, or reports for "report", beside resets and ends. The last entry is a RunOver.
+        Raises NotFoundError if the run does not exist; ProgressTrimmedError, once, if entries after the offset are
+        gone: then it goes on with the first that is left.
+        """
+        return watch(self._storage.progress, run_id, topic, after)
+
     async def cancel(self, run_id: str) -> bool:
         """Ask for the cancellation of a run; a worker carries it out. False if the run is over already.
 
@@ -213,6 +228,7 @@ class Fleet:
             mobs=(self._definition.id,),
             release=self._release,
             definitions=(encode_definition(self._definition)[0],),
+            progress=self._storage.progress,
         )
         await worker.run(stop, None if drain_timeout is None else duration("drain_timeout", drain_timeout))
 

@@ -14,10 +14,11 @@ from typing import Any
 
 from redis_mob.errors import MobStoreError
 from redis_mob.fleet.handler_call import CANCELLED_WITHIN, awaited, called, outcome_of
-from redis_mob.fleet.isolation import FRAME_LENGTH_BYTES, Isolated, framed
+from redis_mob.fleet.isolation import FRAME_LENGTH_BYTES, Isolated, ToldChunk, ToldReport, framed
 from redis_mob.fleet.outcome import Failed
 from redis_mob.fleet.said import bounded, class_of, text_of
 from redis_mob.fleet.step_context import StepContext
+from redis_mob.fleet.telling import Ready
 
 
 class Link:
@@ -29,6 +30,7 @@ class Link:
         self._stream = self._socket.makefile("rb")
         self._answers: SimpleQueue[Any] = SimpleQueue()
         self._asking = threading.Lock()
+        self._sending = threading.Lock()
 
     def receive(self) -> Any:
         """The next message of the worker. Raises EOFError when the worker has ended, and so the keeper ends this."""
@@ -46,7 +48,19 @@ class Link:
 
     def send(self, message: object) -> None:
         """Send a message to the worker."""
-        self._socket.sendall(framed(message))
+        data = framed(message)
+        with self._sending:  # threads of the handler may tell something at the same time
+            self._socket.sendall(data)
+
+    def report(self, value: dict[str, Any], /) -> Awaitable[None]:
+        """Tell a report."""
+        self.send(ToldReport(value))
+        return Ready()
+
+    def stream(self, topic: str, value: Any, /) -> Awaitable[None]:
+        """Tell a chunk; waits while the worker has too much that is unsent."""
+        self.send(ToldChunk(topic, value))
+        return Ready()
 
     async def heartbeat(self) -> bool:
         """Let the worker ask whether the execution is still its own. Raises MobStoreError as it does there."""
@@ -72,7 +86,7 @@ def main(number: int) -> None:
         reason = f"the handler cannot be imported in its process: {class_of(error)}: {text_of(error)}"
         link.send(Failed(bounded(reason), retryable=False, error_class=class_of(error)))
         return
-    context = StepContext(**told, cancelled=asyncio.Event(), heartbeat=link.heartbeat)
+    context = StepContext(**told, cancelled=asyncio.Event(), heartbeat=link.heartbeat, teller=link)
     signal.signal(signal.SIGTERM, lambda _number, _frame: context.cancelled.set())
     asyncio.run(_await(awaited(called(loaded.handler, context)), context, link))
 

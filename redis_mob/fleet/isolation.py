@@ -18,7 +18,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis_mob.errors import HandlerError, MobStoreError, shortened, shown
 from redis_mob.fleet import handler_keeper
@@ -32,8 +32,21 @@ TERMINATION_SECONDS = 1.0
 FRAME_LENGTH_BYTES = 8
 """A message between the two processes is a pickle behind its length, which takes this many bytes."""
 
-NOT_SENT = ("cancelled", "heartbeat")
+NOT_SENT = ("cancelled", "heartbeat", "teller")
 """Fields of the context that the process makes for itself."""
+
+
+class ToldReport(NamedTuple):
+    """The handler has reported."""
+
+    value: dict[str, Any]
+
+
+class ToldChunk(NamedTuple):
+    """The handler has told a chunk."""
+
+    topic: str
+    value: Any
 
 
 def isolated(handler: Handler) -> Handler:
@@ -168,7 +181,13 @@ async def _told(link: socket.socket, order: object, ctx: StepContext) -> Outcome
             message = pickle.loads(await reader.readexactly(length))  # noqa: S301 - of our own process
             if isinstance(message, Succeeded | Failed):
                 return message
-            await _send(writer, await _heartbeat(ctx))
+            if isinstance(message, ToldReport):
+                await ctx.teller.report(message.value)
+            elif isinstance(message, ToldChunk):
+                # as long as this waits the link fills up, so that the process waits too
+                await ctx.teller.stream(message.topic, message.value)
+            else:
+                await _send(writer, await _heartbeat(ctx))
     except (asyncio.IncompleteReadError, ConnectionError):
         return None
     finally:

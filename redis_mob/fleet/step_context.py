@@ -11,7 +11,9 @@ from typing import Any
 
 from redis_mob.codec.arguments import LONGEST
 from redis_mob.errors import Portable, shown
+from redis_mob.fleet.telling import Silent, Teller, chunk_of, report_of, topic_of
 from redis_mob.models.flow_spec import Message
+from redis_mob.models.progress import OUTPUT
 
 
 class StepFailed(Portable, Exception):  # noqa: N818
@@ -99,6 +101,27 @@ class StepContext:
     """Asks the storage whether the execution is still this worker's; False means that it was taken over or canceled.
     Workers learn that by themselves; this is for what is costly and must not be done in vain."""
     previous_failure: PreviousFailure | None = None
+    teller: Teller = field(default=Silent(), repr=False)
+    """Takes what `report` and `stream` tell."""
+
+    def report(self, fraction: float | None = None, message: str | None = None, data: Any = None) -> Awaitable[None]:
+        """Tell how far the handler has come: a fraction from 0 to 1, a message, any JSON (contract: progress-4).
+
+        Those who watch the run see it at once, as long as there are few: of reports that come faster than ten a second
+        the latest counts. A coroutine awaits it; a plain function, which runs in a thread, calls it. What is told is
+        lost if the storage is away for long; the handler goes on. Raises ValidationError for what is no report, or has
+        more than 16 KiB as JSON.
+        """
+        return self.teller.report(report_of(fraction, message, data))
+
+    def stream(self, chunk: Any, topic: str = OUTPUT) -> Awaitable[None]:
+        """Tell a chunk of what the handler makes, such as a token of a model: any JSON (contract: progress-5).
+
+        Chunks stay in their order and are told one by one. A coroutine awaits it, a plain function calls it: either
+        waits while too much is unsent. Raises ValidationError for what is no JSON, has more than 16 KiB, or for a topic
+        that is none.
+        """
+        return self.teller.stream(topic_of(topic), chunk_of(chunk))
 
 
 Handler = Callable[[StepContext], Any]

@@ -14,7 +14,7 @@ from random import Random
 from typing import Any
 
 from redis_mob.codec.arguments import integer, optional_instance, optional_text, texts
-from redis_mob.contracts import ExecutionStore, WakeUp
+from redis_mob.contracts import ExecutionStore, ProgressStore, WakeUp
 from redis_mob.errors import HandlerError, MobStoreError, shown
 from redis_mob.fleet.calls import MAX_ORPHANED_TURNS, Calls
 from redis_mob.fleet.definitions import Definitions
@@ -25,6 +25,7 @@ from redis_mob.fleet.lease import DEFAULT_LEASE, LeasedExecution, LeaseLostError
 from redis_mob.fleet.loop_watch import loop_watched
 from redis_mob.fleet.outage import OutageLimit
 from redis_mob.fleet.presence import Presence, worker_name
+from redis_mob.fleet.progress_writer import ProgressWriter
 from redis_mob.fleet.run_driver import Begun, RunDriver, Services
 from redis_mob.fleet.slots import Slots
 from redis_mob.fleet.step_context import Handler, handler_for
@@ -84,6 +85,7 @@ class Worker:
     handler holds the interpreter, a process beside this one. A process that is stopped for longer loses what it
     executes to others.
     `max_orphaned_turns` is how many handlers that ignore their cancellation give their slots back.
+    What handlers tell while they are at work goes to `progress`; without one it goes nowhere.
     Raises ValidationError for a lease below 0.1 seconds, a concurrency below 1, or a negative `max_orphaned_turns`, and
     HandlerError for an isolated handler that its process could not import.
     """
@@ -101,7 +103,9 @@ class Worker:
         release: str | None = None,
         definitions: Iterable[str] | None = None,
         random: Random | None = None,
+        progress: ProgressStore | None = None,
     ) -> None:
+        self._progress = ProgressWriter(progress)
         self._executions = executions
         require_importable(handlers)
         self._handlers = handlers
@@ -159,6 +163,7 @@ class Worker:
         finally:
             await self._give_up(self._executing | self._driving)
             self._calls.close()
+            await self._progress.aclose()
 
     async def _live(
         self,
@@ -333,7 +338,7 @@ class Worker:
             if is_alone:
                 slots.is_one_alone = True
                 await self._others_ended(held.seconds_left() / 2)
-            outcome = await execute(held, begun.run, begun.visible, handler, self._calls)
+            outcome = await execute(held, begun.run, begun.visible, handler, self._calls, self._progress)
             run.driver.report(Report(held.key, held.lease.fencing_token, outcome))
         except LeaseLostError:
             _log.info("worker %s lost %s: it was taken over or canceled", self._name, held)

@@ -11,6 +11,7 @@ from redis_mob.memory.clock import Clock
 from redis_mob.memory.config_documents import ConfigDocuments
 from redis_mob.memory.event_log import EventLog
 from redis_mob.memory.revisions import RevisedDocuments
+from redis_mob.memory.run_progress import RunProgress
 from redis_mob.memory.schedule import Schedule
 from redis_mob.memory.wake_ups import MemoryWakeUps
 from redis_mob.models import MobRun
@@ -45,6 +46,9 @@ class Namespace:
         """How many outcomes of each run were reported without a decision."""
         self.schedule = Schedule()
         self.run_wake_ups = MemoryWakeUps()
+        self.progress: dict[str, RunProgress] = {}
+        """What handlers of each run have told."""
+        self.progress_wake_ups = MemoryWakeUps()
         self.specs = RevisedDocuments()
         self.profiles = RevisedDocuments()
         self.profile_times: dict[bytes, tuple[datetime, datetime]] = {}
@@ -87,7 +91,12 @@ class Access:
         if asyncio.get_running_loop() is not self._loop:
             raise InternalError("this storage was opened in another event loop; close it there")
         namespace.opened.remove(self)
-        for wake_ups in (namespace.log.wake_ups, namespace.config.feed.wake_ups, namespace.run_wake_ups):
+        for wake_ups in (
+            namespace.log.wake_ups,
+            namespace.config.feed.wake_ups,
+            namespace.run_wake_ups,
+            namespace.progress_wake_ups,
+        ):
             wake_ups.send()
         if not namespace.opened:
             del _OPEN[self.name]

@@ -19,12 +19,12 @@ class MemoryWakeUps:
             flag.hear(message)
 
     @contextmanager
-    def listen(self, concerns: Concern | None = None) -> Generator[WakeUpFlag]:
-        """A flag until the block ends, for messages that `concerns` accepts.
+    def listen(self, concerns: Concern | None = None, *, flag: WakeUpFlag | None = None) -> Generator[WakeUpFlag]:
+        """A flag until the block ends, for messages that `concerns` accepts; a new one unless a flag is given.
 
         It is set at first: a reader that reads after each wake-up misses nothing.
         """
-        flag = WakeUpFlag(concerns)
+        flag = WakeUpFlag(concerns) if flag is None else flag
         flag.set()
         self._flags.add(flag)
         try:

@@ -68,3 +68,9 @@ def messages_of(transition: Transition) -> list[bytes]:
             workers.add(lease.owner)
     queues = [about_queue(encode_queue(queue_of(run.mob_id, role, launch))) for role in sorted(roles)]
     return queues + [about_worker(worker) for worker in sorted(workers)]
+
+
+def about_progress(run_id: str) -> Concern:
+    """Accepts the messages that something was told about a run, which are its id, and that it is over."""
+    wanted = (run_id.encode(), run_id.encode() + _OVER)
+    return wanted.__contains__

@@ -9,6 +9,7 @@ from redis_mob.notifications.wakeups import WakeUps
 from redis_mob.stores.config import RedisConfigStore
 from redis_mob.stores.events import RedisEventStore
 from redis_mob.stores.executions import RedisExecutionStore
+from redis_mob.stores.progress import RedisProgressStore
 from redis_mob.stores.realm_profiles import RedisRealmProfileStore
 from redis_mob.stores.runs import RedisRunStore
 from redis_mob.stores.runtime_metadata import RedisRuntimeMetadataStore
@@ -32,6 +33,7 @@ class RedisStorage:
         self.runtime_metadata = RedisRuntimeMetadataStore(client, keys, secrets)
         self.realm_profiles = RedisRealmProfileStore(client, keys)
         self.executions = RedisExecutionStore(client, keys, self._wake_ups)
+        self.progress = RedisProgressStore(client, keys, self._wake_ups)
         self.config = RedisConfigStore(client, keys, self._wake_ups)
 
     def __repr__(self) -> str:

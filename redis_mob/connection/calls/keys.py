@@ -92,6 +92,11 @@ class RunKeys:
         """Hash: the executions of steps by members: attempts, leases, fencing tokens, results."""
         return f"{self.run}:executions"
 
+    @property
+    def progress(self) -> str:
+        """Stream, which expires: what handlers have told; the id of an entry is `0-<offset>`."""
+        return f"{self.run}:progress"
+
 
 class Keys:
     """The keys and channels of one namespace; all carry its hash tag, so that one script may touch any of them.
@@ -171,6 +176,8 @@ class Keys:
         """Channel: a config document changed."""
         self.wake_runs = f"{tag}wake:runs"
         """Channel: some run changed."""
+        self.wake_progress = f"{tag}wake:progress"
+        """Channel: handlers of some run have told something."""
         self._run_prefix = f"{tag}run:"
         self._session_prefix = f"{tag}session:"
 
@@ -214,7 +221,7 @@ class Keys:
     @property
     def channels(self) -> list[str]:
         """All channels."""
-        return [self.wake_events, self.wake_config, self.wake_runs]
+        return [self.wake_events, self.wake_config, self.wake_runs, self.wake_progress]
 
     def session(self, client: str) -> str:
         """Hash, which expires: the receipts of the last calls of a client."""
@@ -228,7 +235,7 @@ class Keys:
             raise ValidationError(f"a run is named by its id: {error}") from None
 
 
-_LISTS = ("steps", "failures", "iterations", "authority")
+_OF_RUN = {**dict.fromkeys(("steps", "failures", "iterations", "authority"), "list"), "progress": "stream"}
 _TYPES = {
     "events": "stream",
     "config:feed": "stream",
@@ -243,5 +250,5 @@ def type_of_key(key: str) -> str:
     """The type that a key of a namespace has, in the words of the command TYPE."""
     name = key.partition("}:")[2]
     if name.startswith("run:"):
-        return "list" if name.rpartition(":")[2] in _LISTS else "hash"
+        return _OF_RUN.get(name.rpartition(":")[2], "hash")
     return _TYPES.get(name, "hash")

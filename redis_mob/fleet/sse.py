@@ -1,0 +1,67 @@
+"""What a watcher is told as server-sent events, for any web framework that streams bytes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+
+from redis_mob.errors import ValidationError, shown
+from redis_mob.models.base import U64_MAX
+from redis_mob.models.progress import ProgressEntry, StreamChunk
+
+HEARTBEAT_SECONDS = 15.0
+"""How long a connection is silent at most: proxies cut those that are silent for longer."""
+
+MEDIA_TYPE = "text/event-stream"
+"""The content type of the response."""
+
+
+async def server_sent_events(
+    progress: AsyncIterator[ProgressEntry], heartbeat: float = HEARTBEAT_SECONDS
+) -> AsyncGenerator[bytes]:
+    """Each entry as one event: its id is the offset, its name the topic of a chunk or else the kind, its data JSON.
+
+    While nothing is told there is a comment every `heartbeat` seconds. It ends with the run. A browser that reconnects
+    sends the id of the last event that it saw; `last_event_id` gives it for `Fleet.watch(after=...)`.
+    """
+    following: asyncio.Future[ProgressEntry] | None = None
+    try:
+        while True:
+            if following is None:
+                following = asyncio.ensure_future(_next(progress))
+            done, _ = await asyncio.wait({following}, timeout=heartbeat)
+            if not done:
+                yield b": nothing new\n\n"
+                continue
+            try:
+                entry = following.result()
+            except StopAsyncIteration:
+                return
+            following = None
+            name = entry.topic if isinstance(entry, StreamChunk) else entry.kind
+            yield f"id: {entry.offset}\nevent: {_line(name)}\ndata: {entry.model_dump_json()}\n\n".encode()
+    finally:
+        if following is not None:
+            following.cancel()
+
+
+def last_event_id(headers: Mapping[str, str]) -> int | None:
+    """The offset that a browser sends when it reconnects; None at first. Names of headers in any case.
+
+    Raises ValidationError for what is no offset.
+    """
+    found = next((value for name, value in headers.items() if name.lower() == "last-event-id"), "").strip()
+    if not found:
+        return None
+    if not found.isascii() or not found.isdigit() or len(found) > len(str(U64_MAX)):
+        raise ValidationError(f"Last-Event-ID must be the id of an event, not {shown(found)}")
+    return int(found)
+
+
+async def _next(progress: AsyncIterator[ProgressEntry]) -> ProgressEntry:
+    return await anext(progress)
+
+
+def _line(name: str) -> str:
+    """A name as the value of a field, which ends with its line."""
+    return " ".join(name.split())
