@@ -24,6 +24,7 @@ CALLERS = {
     "config": ["stores/config.py", "stores/config_feed.py"],
     "events": ["stores/events.py"],
     "executions": ["stores/executions.py", "stores/lease_renewal.py"],
+    "progress": ["stores/progress.py"],
     "realm_profiles": ["stores/realm_profiles.py"],
     "runs": ["stores/runs.py"],
     "runtime_metadata": ["stores/runtime_metadata.py", "stores/resealing.py", "stores/sealed_records.py"],

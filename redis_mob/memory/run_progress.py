@@ -28,5 +28,6 @@ class RunProgress:
     def after(self, offset: int, limit: int) -> list[tuple[int, Mapping[bytes, bytes]]]:
         """At most so many entries after an offset, with their offsets."""
         first = self.newest - len(self._kept) + 1
-        begin = max(offset + 1 - first, 0)
-        return [(first + begin + n, one) for n, one in enumerate(islice(self._kept, begin, begin + limit))]
+        begin = min(max(offset + 1 - first, 0), len(self._kept))
+        end = min(begin + limit, len(self._kept))
+        return [(first + begin + n, one) for n, one in enumerate(islice(self._kept, begin, end))]

@@ -191,6 +191,14 @@ from redis_mob.models.profile import (
     StoredRealmProfile,
     ToolConfig,
 )
+from redis_mob.models.progress import (
+    ProgressEntry,
+    ProgressReport,
+    RunOver,
+    StreamChunk,
+    StreamEnd,
+    StreamReset,
+)
 from redis_mob.models.revision import extract_meta_revision
 from redis_mob.models.run import (
     FailureLedgerEntry,
@@ -207,7 +215,6 @@ from redis_mob.models.supervisor import (
 )
 
 __all__ = [
-    "BRIDGE_PROTOCOL_VERSION",
     "AgentErrorReport",
     "AgentRuntimeId",
     "AndCondition",
@@ -215,6 +222,7 @@ __all__ = [
     "AuthorizeFlowRunReducerCommand",
     "AuthorizeLoopIterationReducerCommand",
     "AutoSpawnPolicy",
+    "BRIDGE_PROTOCOL_VERSION",
     "BackendConfig",
     "BackendPeerMemberRef",
     "BlobImageBlock",
@@ -331,6 +339,8 @@ __all__ = [
     "PolicyMode",
     "Profile",
     "ProfileBinding",
+    "ProgressEntry",
+    "ProgressReport",
     "Put",
     "PutIfAbsent",
     "PutIfRevision",
@@ -344,6 +354,7 @@ __all__ = [
     "RunCommand",
     "RunFlow",
     "RunId",
+    "RunOver",
     "RunSeed",
     "SessionCleanupPolicy",
     "SessionMemberRef",
@@ -359,6 +370,9 @@ __all__ = [
     "StepTargetCompleted",
     "StepTargetFailed",
     "StoredRealmProfile",
+    "StreamChunk",
+    "StreamEnd",
+    "StreamReset",
     "SupervisorAuthorityRecord",
     "SupervisorBridgeConfig",
     "SupervisorEscalation",

@@ -21,6 +21,9 @@ from redis_mob.notifications.run_messages import about_progress
 from redis_mob.notifications.wake_up_flag import WakeUpFlag
 from redis_mob.notifications.wakeups import WakeUps
 
+_MOST_READ = 1_000_000
+"""More entries than any run has."""
+
 
 class RedisProgressStore(ProgressStore):
     """The contract's `ProgressStore` on Redis; its docstrings say what holds."""
@@ -50,7 +53,8 @@ class RedisProgressStore(ProgressStore):
 
     async def read_after(self, run_id: str, after: int, limit: int) -> ProgressPage:
         keys = self._keys.run(run_id)
-        bounds = [min(integer("after", after, least=0), U64_MAX), integer("limit", limit, least=1)]
+        # no entry has the greatest number, after which the server would find no beginning
+        bounds = [min(integer("after", after, least=0), U64_MAX - 1), min(integer("limit", limit, least=1), _MOST_READ)]
         reply = await self._client.read("progress/read_after", [keys.run, keys.index, keys.progress], bounds)
         if reply is None:
             raise NotFoundError(f"run {run_id} does not exist")

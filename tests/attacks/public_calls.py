@@ -14,11 +14,13 @@ from redis_mob.contracts import (
     MobRunStore,
     MobRuntimeMetadataStore,
     MobSpecStore,
+    ProgressStore,
     RealmProfileStore,
     WatchableConfigStore,
 )
 from redis_mob.models import MobRunStatus, Put
 from redis_mob.models.execution import EVERYTHING, ExecutionKey
+from redis_mob.models.progress import NewProgress, ProgressSource
 from redis_mob.models.transition import RunView
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.compound import FRAME, INPUTS, LOOP, NEXT_FRAME, NEXT_LOOP, NEXT_RUN, RUN, scene
@@ -35,6 +37,7 @@ CONTRACTS: Mapping[str, type] = {
     "realm_profiles": RealmProfileStore,
     "config": WatchableConfigStore,
     "executions": ExecutionStore,
+    "progress": ProgressStore,
 }
 
 RUN_ID, FLEET_RUN = "0191a6a0-0000-4000-8000-00000000000a", "0191a6a0-0000-4000-8000-00000000000f"
@@ -180,6 +183,7 @@ RIGHT: Mapping[str, Any] = {
     "max_executions": 0,
     "keep": timedelta(milliseconds=1),
     "roles": ["worker"],
+    "entries": [NewProgress(ProgressSource("a", "a", "root", None, "worker-1", 1, 1), "chunk", "output", value=JSON)],
 }
 
 

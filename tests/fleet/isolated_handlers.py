@@ -193,3 +193,11 @@ async def leave_a_thread(ctx: StepContext) -> str:
 
 def large(ctx: StepContext) -> str:
     return "x" * 900_000
+
+
+def tells(ctx: StepContext) -> int:
+    """Tells two chunks and a report, from its process."""
+    ctx.stream("one")
+    ctx.stream({"two": 2}, topic="other")
+    ctx.report(1.0, "done")
+    return os.getpid()

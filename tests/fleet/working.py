@@ -37,7 +37,14 @@ async def at_work(
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         for _ in range(workers):
-            worker = Worker(storage.executions, handlers, lease=lease, concurrency=concurrency, **more)
+            worker = Worker(
+                storage.executions,
+                handlers,
+                lease=lease,
+                concurrency=concurrency,
+                progress=storage.progress,
+                **more,
+            )
             group.create_task(worker.run(stop))
         try:
             yield stop
