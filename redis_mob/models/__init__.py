@@ -215,6 +215,7 @@ from redis_mob.models.supervisor import (
 )
 
 __all__ = [
+    "BRIDGE_PROTOCOL_VERSION",
     "AgentErrorReport",
     "AgentRuntimeId",
     "AndCondition",
@@ -222,7 +223,6 @@ __all__ = [
     "AuthorizeFlowRunReducerCommand",
     "AuthorizeLoopIterationReducerCommand",
     "AutoSpawnPolicy",
-    "BRIDGE_PROTOCOL_VERSION",
     "BackendConfig",
     "BackendPeerMemberRef",
     "BlobImageBlock",
