@@ -107,7 +107,7 @@ async def run_flow(
     concurrency: int = 16,
     timeout: timedelta = RUN_TIMEOUT,
 ) -> MobRun:
-    """Run a flow from start to end on a namespace of its own in memory, and return the run, whatever its end.
+    """Run a flow from start to end on a namespace of its own in memory, and return the run, also one that failed.
 
     Time is skipped (see `virtual_time`), so that retries and their pauses take milliseconds. `flow` is a definition,
     with `flow_id` if it has several flows, or a flow alone. A single handler serves all roles.
