@@ -25,7 +25,7 @@ FLOORS = (
     {"stores", "memory"},
     {"storage"},
     {"fleet"},
-    {"testing", "bench"},
+    {"testing", "bench", "sync"},
     {"cli"},
     {"__main__"},
 )
