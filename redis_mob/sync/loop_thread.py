@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import CancelledError, Future
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, Generic, TypeVar
 
 from redis_mob.errors import InternalError
@@ -81,7 +81,8 @@ class LoopThread(Generic[V]):
         with self._lock:
             if not self._is_closed:
                 self._is_closed = True
-                self._loop.call_soon_threadsafe(self._stop.set)
+                with suppress(RuntimeError):  # what could not be opened has ended the loop
+                    self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
 
     def _refusal(self) -> str | None:

@@ -6,7 +6,7 @@ import functools
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
 from contextlib import AbstractAsyncContextManager, suppress
 from types import TracebackType
-from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, cast, overload
 
 from redis_mob.sync.loop_thread import Held, LoopThread
 
@@ -82,10 +82,14 @@ class Twin(Generic[S, P, R]):
             return self
         name, act = self.method.__name__, self._act
 
-        def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            return act(facade, getattr(facade.target, name)(*args, **kwargs))
+        bound = getattr(facade.target, name)
 
-        return functools.wraps(self.method)(call)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            return act(facade, bound(*args, **kwargs))
+
+        functools.update_wrapper(call, self.method)
+        cast("Any", call).__wrapped__ = bound  # whose signature has no self
+        return call
 
 
 def twin(method: Callable[Concatenate[S, P], Coroutine[Any, Any, R]]) -> Twin[S, P, R]:
