@@ -2,185 +2,165 @@
 
 `__all__` names what most programs need, by subject. Every other model of `redis_mob.models` can be imported from here
 too. One name is in both: `StepFailed` here is the exception that handlers raise, and the event of that name is
-`redis_mob.models.StepFailed`.
+`redis_mob.models.StepFailed`. What is not an error is imported when it is first asked for, so that a program waits for
+what it uses.
 """
 
 from typing import TYPE_CHECKING
 
-from redis_mob import models
-from redis_mob.connection.calls.sessions import WriteOutcome
-from redis_mob.connection.retry import RetryPolicy
 from redis_mob.errors import (
-    AlreadyExistsError,
-    CasConflictError,
-    ChangeFeedTruncatedError,
-    ConfigStoreError,
-    DefinitionError,
-    DurabilityError,
-    EpochChangedError,
-    EventsTrimmedError,
-    FrameAtomicPersistenceUnavailableError,
-    FrameDepthLimitExceededError,
-    HandlerError,
-    InternalError,
-    KernelError,
-    MobStoreError,
-    NotFoundError,
-    OutcomeUnknownError,
-    ProgressTrimmedError,
-    ReadFailedError,
-    RedisMobError,
-    RunAlreadyExistsError,
-    SealKeyMismatchError,
-    SealKeyMissingError,
-    SerializationError,
-    SpecRevisionConflictError,
-    StorageUnavailableError,
-    TemplateError,
-    UnsealedSecretsWarning,
-    ValidationError,
-    VersionConflictError,
-    WriteFailedError,
+    AlreadyExistsError as AlreadyExistsError,
+    CasConflictError as CasConflictError,
+    ChangeFeedTruncatedError as ChangeFeedTruncatedError,
+    ConfigStoreError as ConfigStoreError,
+    DefinitionError as DefinitionError,
+    DurabilityError as DurabilityError,
+    EpochChangedError as EpochChangedError,
+    EventsTrimmedError as EventsTrimmedError,
+    FrameAtomicPersistenceUnavailableError as FrameAtomicPersistenceUnavailableError,
+    FrameDepthLimitExceededError as FrameDepthLimitExceededError,
+    HandlerError as HandlerError,
+    InternalError as InternalError,
+    KernelError as KernelError,
+    MobStoreError as MobStoreError,
+    NotFoundError as NotFoundError,
+    OutcomeUnknownError as OutcomeUnknownError,
+    ProgressTrimmedError as ProgressTrimmedError,
+    ReadFailedError as ReadFailedError,
+    RedisMobError as RedisMobError,
+    RunAlreadyExistsError as RunAlreadyExistsError,
+    SealKeyMismatchError as SealKeyMismatchError,
+    SealKeyMissingError as SealKeyMissingError,
+    SerializationError as SerializationError,
+    SpecRevisionConflictError as SpecRevisionConflictError,
+    StorageUnavailableError as StorageUnavailableError,
+    TemplateError as TemplateError,
+    UnsealedSecretsWarning as UnsealedSecretsWarning,
+    ValidationError as ValidationError,
+    VersionConflictError as VersionConflictError,
+    WriteFailedError as WriteFailedError,
 )
-from redis_mob.fleet.fleet import Fleet
-from redis_mob.fleet.isolation import isolated
-from redis_mob.fleet.step_context import PreviousFailure, StepContext
-from redis_mob.models import *  # noqa: F403
-from redis_mob.models import (
-    ConfigChangeEvent,
-    ConfigChangeKind,
-    ConfigSnapshot,
-    ConfigVersion,
-    ConfigWrite,
-    Delete,
-    DeleteIfRevision,
-    ExternalBindingOverlayRecord,
-    FailureLedgerEntry,
-    FlowAuthorityInput,
-    FlowCanceled,
-    FlowCompleted,
-    FlowFailed,
-    FlowRunState,
-    FlowSpec,
-    FlowStarted,
-    FlowStepSpec,
-    Found,
-    FrameSnapshot,
-    LimitsSpec,
-    LoopSnapshot,
-    MobDefinition,
-    MobEvent,
-    MobEventKind,
-    MobRun,
-    MobRunStatus,
-    NewMobEvent,
-    Profile,
-    Put,
-    PutIfAbsent,
-    PutIfRevision,
-    RetrySpec,
-    StepLedgerEntry,
-    StepRunStatus,
-    StoredRealmProfile,
-    SupervisorAuthorityRecord,
-    ToolConfig,
-    extract_meta_revision,
-)
-from redis_mob.security.sealing import SealKey, SealKeyring
-from redis_mob.storage import MobStorage
 from redis_mob.version import __version__ as __version__
 
-# After the star, so that the exception hides the event.
-from redis_mob.fleet.step_context import StepFailed  # isort: skip
-
-__all__: list[str] = [  # noqa: RUF022 - by subject
-    # a storage
-    "MobStorage",
-    "RetryPolicy",
-    "SealKey",
-    "SealKeyring",
-    "WriteOutcome",
-    # a fleet, and the handlers that it calls
-    "Fleet",
-    "PreviousFailure",
-    "StepContext",
-    "StepFailed",
-    "isolated",
-    # definitions
-    "MobDefinition",
-    "FlowSpec",
-    "FlowStepSpec",
-    "RetrySpec",
-    "LimitsSpec",
-    "Profile",
-    "ToolConfig",
-    # runs
-    "MobRun",
-    "MobRunStatus",
-    "FlowRunState",
-    "FrameSnapshot",
-    "LoopSnapshot",
-    "StepLedgerEntry",
-    "StepRunStatus",
-    "FailureLedgerEntry",
-    "FlowAuthorityInput",
-    # events
-    "MobEvent",
-    "NewMobEvent",
-    "MobEventKind",
-    "FlowStarted",
-    "FlowCompleted",
-    "FlowFailed",
-    "FlowCanceled",
-    # config documents
-    "ConfigChangeEvent",
-    "ConfigChangeKind",
-    "ConfigSnapshot",
-    "ConfigVersion",
-    "ConfigWrite",
-    "Put",
-    "PutIfAbsent",
-    "PutIfRevision",
-    "Delete",
-    "DeleteIfRevision",
-    "Found",
-    "extract_meta_revision",
-    # profiles, supervisors and bindings
-    "StoredRealmProfile",
-    "SupervisorAuthorityRecord",
-    "ExternalBindingOverlayRecord",
-    # errors
-    "RedisMobError",
-    "AlreadyExistsError",
-    "CasConflictError",
-    "ChangeFeedTruncatedError",
-    "ConfigStoreError",
-    "DefinitionError",
-    "DurabilityError",
-    "EpochChangedError",
-    "EventsTrimmedError",
-    "HandlerError",
-    "InternalError",
-    "KernelError",
-    "MobStoreError",
-    "NotFoundError",
-    "OutcomeUnknownError",
-    "ProgressTrimmedError",
-    "ReadFailedError",
-    "RunAlreadyExistsError",
-    "SealKeyMismatchError",
-    "SealKeyMissingError",
-    "SerializationError",
-    "SpecRevisionConflictError",
-    "StorageUnavailableError",
-    "TemplateError",
-    "UnsealedSecretsWarning",
-    "ValidationError",
-    "VersionConflictError",
-    "WriteFailedError",
-]
-
 if TYPE_CHECKING:
-    # A type checker takes only names of `__all__` as exported. The other models may be imported from here as well.
-    __all__ += models.__all__
-    __all__ += ["FrameAtomicPersistenceUnavailableError", "FrameDepthLimitExceededError"]
+    from redis_mob.connection.calls.sessions import WriteOutcome as WriteOutcome
+    from redis_mob.connection.retry import RetryPolicy as RetryPolicy
+    from redis_mob.fleet.fleet import Fleet as Fleet
+    from redis_mob.fleet.isolation import isolated as isolated
+    from redis_mob.models import *
+    from redis_mob.security.sealing import SealKey as SealKey, SealKeyring as SealKeyring
+    from redis_mob.storage import MobStorage as MobStorage
+
+    # After the star, so that the exception hides the event.
+    from redis_mob.fleet.step_context import (
+        PreviousFailure as PreviousFailure,
+        StepContext as StepContext,
+        StepFailed as StepFailed,
+    )
+
+    __all__: list[str]
+else:
+    from redis_mob import models
+    from redis_mob.lazy_names import lazy_names
+
+    # The same names, for Python: what is added above is added here too. The last home of a name counts.
+    _, __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "models": " ".join(models.__all__),
+            "connection.calls.sessions": "WriteOutcome",
+            "connection.retry": "RetryPolicy",
+            "fleet.fleet": "Fleet",
+            "fleet.isolation": "isolated",
+            "fleet.step_context": "PreviousFailure StepContext StepFailed",
+            "security.sealing": "SealKey SealKeyring",
+            "storage": "MobStorage",
+        },
+    )
+
+    __all__ = [  # noqa: RUF022 - by subject
+        # a storage
+        "MobStorage",
+        "RetryPolicy",
+        "SealKey",
+        "SealKeyring",
+        "WriteOutcome",
+        # a fleet, and the handlers that it calls
+        "Fleet",
+        "PreviousFailure",
+        "StepContext",
+        "StepFailed",
+        "isolated",
+        # definitions
+        "MobDefinition",
+        "FlowSpec",
+        "FlowStepSpec",
+        "RetrySpec",
+        "LimitsSpec",
+        "Profile",
+        "ToolConfig",
+        # runs
+        "MobRun",
+        "MobRunStatus",
+        "FlowRunState",
+        "FrameSnapshot",
+        "LoopSnapshot",
+        "StepLedgerEntry",
+        "StepRunStatus",
+        "FailureLedgerEntry",
+        "FlowAuthorityInput",
+        # events
+        "MobEvent",
+        "NewMobEvent",
+        "MobEventKind",
+        "FlowStarted",
+        "FlowCompleted",
+        "FlowFailed",
+        "FlowCanceled",
+        # config documents
+        "ConfigChangeEvent",
+        "ConfigChangeKind",
+        "ConfigSnapshot",
+        "ConfigVersion",
+        "ConfigWrite",
+        "Put",
+        "PutIfAbsent",
+        "PutIfRevision",
+        "Delete",
+        "DeleteIfRevision",
+        "Found",
+        "extract_meta_revision",
+        # profiles, supervisors and bindings
+        "StoredRealmProfile",
+        "SupervisorAuthorityRecord",
+        "ExternalBindingOverlayRecord",
+        # errors
+        "RedisMobError",
+        "AlreadyExistsError",
+        "CasConflictError",
+        "ChangeFeedTruncatedError",
+        "ConfigStoreError",
+        "DefinitionError",
+        "DurabilityError",
+        "EpochChangedError",
+        "EventsTrimmedError",
+        "HandlerError",
+        "InternalError",
+        "KernelError",
+        "MobStoreError",
+        "NotFoundError",
+        "OutcomeUnknownError",
+        "ProgressTrimmedError",
+        "ReadFailedError",
+        "RunAlreadyExistsError",
+        "SealKeyMismatchError",
+        "SealKeyMissingError",
+        "SerializationError",
+        "SpecRevisionConflictError",
+        "StorageUnavailableError",
+        "TemplateError",
+        "UnsealedSecretsWarning",
+        "ValidationError",
+        "VersionConflictError",
+        "WriteFailedError",
+    ]

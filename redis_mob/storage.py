@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from redis_mob.codec.arguments import optional_instance, text
 from redis_mob.connection.calls.durability import Durability
 from redis_mob.connection.calls.keys import Keys
-from redis_mob.connection.calls.sessions import WriteOutcome
 from redis_mob.connection.retry import RetryPolicy, policy_of
 from redis_mob.connection.servers.address import MemoryAddress
 from redis_mob.connection.servers.url import parse_address, storage_url
@@ -24,10 +23,12 @@ from redis_mob.contracts import (
     WatchableConfigStore,
 )
 from redis_mob.errors import StorageUnavailableError
-from redis_mob.memory.storage import MemoryStorage
-from redis_mob.security.sealing import SealKey, SealKeyring
-from redis_mob.stores.seal_keys import Secrets, secrets_with
-from redis_mob.stores.storage import RedisStorage, open_redis_storage
+from redis_mob.security.sealing import SealKey, SealKeyring, Secrets, secrets_with
+
+if TYPE_CHECKING:
+    from redis_mob.connection.calls.sessions import WriteOutcome
+    from redis_mob.memory.storage import MemoryStorage
+    from redis_mob.stores.storage import RedisStorage
 
 
 class MobStorage:
@@ -140,10 +141,16 @@ class OpeningStorage:
     async def _open(self) -> MobStorage:
         url = storage_url(self._url)
         retry = policy_of(self._retry)
+        # Each kind of storage is imported when one is opened: the driver of a server takes its time, and so does the
+        # double in memory.
         if isinstance(parse_address(url), MemoryAddress):
+            from redis_mob.memory.storage import MemoryStorage
+
             if Durability.parse(self._durability).is_waited_for:
                 raise StorageUnavailableError(f"durability {self._durability}: {url} keeps nothing beyond this process")
             return MobStorage(MemoryStorage(Keys(self._namespace).namespace))
+        from redis_mob.stores.storage import open_redis_storage
+
         return MobStorage(
             await open_redis_storage(url, self._namespace, self._secrets, durability=self._durability, retry=retry)
         )

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "redis_mob"
 
 FLOORS = (
-    {"errors", "version"},
+    {"errors", "lazy_names", "version"},
     {"models"},
     {"contracts", "codec", "kernel", "security"},
     {"connection"},
@@ -25,7 +25,7 @@ FLOORS = (
     {"stores", "memory"},
     {"storage"},
     {"fleet"},
-    {"testing", "bench"},
+    {"testing", "bench", "sync"},
     {"cli"},
     {"__main__"},
 )

@@ -11,8 +11,6 @@ from redis_mob.connection.calls.rights import commands_needed
 from redis_mob.connection.servers.address import Address, EmbeddedAddress, MemoryAddress
 from redis_mob.errors import ValidationError, shown
 
-DEFAULT_USER = "redis_mob"
-
 PASSWORD_PLACE = "#SHA256-OF-THE-PASSWORD"  # noqa: S105
 """Stands where the password belongs. No server takes it, so that it cannot become the password by mistake."""
 

@@ -1,67 +1,20 @@
-"""The command line: options, and how errors become one message and an exit status."""
+"""The command line: the options of each command. What a command does is imported when it is called.
+
+Its help is asked for often, and needs no more than these options.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import logging
-import sys
-from collections.abc import Mapping
-from dataclasses import asdict
-from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from redis_mob.admin.acl import DEFAULT_USER, PASSWORD_PLACE, rights_in, user_in
-from redis_mob.admin.doctor.examination import examine
-from redis_mob.admin.losses import accept_losses
-from redis_mob.cli import acl as acl_output
-from redis_mob.cli import doctor as doctor_output
-from redis_mob.cli.arguments import parse_members, parse_params, read_seal_keys
 from redis_mob.cli.bench import bench
-from redis_mob.cli.display import printable, stderr_console
-from redis_mob.cli.endings import errors_told, print_line, say, usable_url
-from redis_mob.cli.run import RunOrder, run_flow
-from redis_mob.cli.worker_link import ExitStatus
-from redis_mob.connection.calls.durability import Durability
-from redis_mob.connection.calls.keys import Keys
-from redis_mob.connection.calls.rights import database_of
-from redis_mob.connection.servers.url import URL_VARIABLE, parse_address
-from redis_mob.errors import (
-    DefinitionError,
-    HandlerError,
-    ValidationError,
-)
-from redis_mob.fleet.definition_file import load_definition
-from redis_mob.fleet.handler_loading import load_handlers, require_handlers
-from redis_mob.fleet.lease import SHORTEST_LEASE
-from redis_mob.fleet.step_context import Handler
-from redis_mob.kernel.validation import require_valid
-from redis_mob.models.base import json_text
-from redis_mob.models.definition import MobDefinition
-from redis_mob.models.run import MobRunStatus
-from redis_mob.security.sealing import SealKey
+from redis_mob.connection.servers.defaults import DEFAULT_USER, URL_VARIABLE
 from redis_mob.version import __version__
 
-Number = TypeVar("Number", int, float)
-
 SEAL_KEYS_VARIABLE = "REDIS_MOB_SEAL_KEYS"
-
-MOST_WORKERS = 256
-MOST_CONCURRENCY = 1000
-
-LONGEST_LEASE = timedelta(hours=1)
-
-HOW_TO_WRITE_A_HANDLER = """\
---handler is missing: the steps of a flow are done by functions of yours. Write one, say in handlers.py:
-
-    def answer(ctx):
-        return {"member": ctx.member, "was told": ctx.message}
-
-and name it: --handler handlers:answer serves all roles, --handler handlers:HANDLERS a dict from role to function."""
 
 UrlOption = Annotated[str | None, typer.Option(help="The storage.", envvar=URL_VARIABLE, show_default="embedded:")]
 NamespaceOption = Annotated[str, typer.Option(help="The part of the storage to use.")]
@@ -153,39 +106,26 @@ def run(
 
     Exit status: 0 completed, 1 failed, canceled or left, 2 usage or definition error, 3 storage unavailable.
     """
-    console = stderr_console()
-    logging.getLogger("redis_mob").addHandler(logging.NullHandler())
-    with errors_told(console):
-        definition = _definition(file, console)
-        flow_id = _flow_id(definition, flow)
-        order = RunOrder(
-            definition=definition,
-            flow_id=flow_id,
-            params=parse_params(params),
-            members=parse_members(members or [], definition),
-            handlers=_handlers(handler, definition, flow_id),
-            handler=handler or "",
-            workers=_within("--workers", workers, 1, MOST_WORKERS),
-            concurrency=_within("--concurrency", concurrency, 1, MOST_CONCURRENCY),
-            lease=timedelta(
-                seconds=_within("--lease", lease, SHORTEST_LEASE.total_seconds(), LONGEST_LEASE.total_seconds())
-            ),
-            drain_timeout=timedelta(
-                seconds=_within("--drain-timeout", drain_timeout, 0, LONGEST_LEASE.total_seconds())
-            ),
-            release=release,
-            url=usable_url(url, of_memory="worker processes cannot reach it; embedded: needs no server either"),
-            namespace=Keys(namespace).namespace,
-            idempotency_key=idempotency_key,
-            seal_keys=read_seal_keys(seal_keys),
-            durability=str(Durability.parse(durability)),
-        )
-        told = asyncio.run(run_flow(order, console))
-    for line in told.summary():
-        say(console, line)
-    if as_json:
-        print_line(told.as_json())
-    raise typer.Exit(ExitStatus.COMPLETED if told.run.status is MobRunStatus.COMPLETED else ExitStatus.FAILED)
+    from redis_mob.cli import commands
+
+    commands.run(
+        file=file,
+        flow=flow,
+        handler=handler,
+        workers=workers,
+        params=params,
+        members=members,
+        as_json=as_json,
+        url=url,
+        namespace=namespace,
+        concurrency=concurrency,
+        lease=lease,
+        drain_timeout=drain_timeout,
+        release=release,
+        idempotency_key=idempotency_key,
+        seal_keys=seal_keys,
+        durability=durability,
+    )
 
 
 @app.command()
@@ -196,8 +136,11 @@ def seal_key(
 
     With this line everything that the key sealed can be opened; without it the secrets are lost.
     """
-    with errors_told(stderr_console()):
-        print_line(SealKey.generate(id).to_text())
+    from redis_mob.cli import commands
+
+    commands.seal_key(
+        id=id,
+    )
 
 
 @app.command()
@@ -212,16 +155,15 @@ def doctor(
 
     Exit status: 0 no errors, 1 errors, with --strict also warnings, 2 usage error, 3 storage unavailable.
     """
-    with errors_told(stderr_console()):
-        asked = Durability.parse(durability)
-        address = usable_url(url, of_memory="it has no server to look at")
-        examination = asyncio.run(examine(address, namespace, asked))
-    if as_json:
-        print_line(doctor_output.as_json(examination))
-    else:
-        print_line(doctor_output.as_text(examination, coloured=sys.stdout.isatty()))
-    healthy = doctor_output.is_healthy(examination, strict=strict)
-    raise typer.Exit(ExitStatus.COMPLETED if healthy else ExitStatus.FAILED)
+    from redis_mob.cli import commands
+
+    commands.doctor(
+        url=url,
+        namespace=namespace,
+        durability=durability,
+        as_json=as_json,
+        strict=strict,
+    )
 
 
 @app.command()
@@ -239,12 +181,14 @@ def accept_loss(
     tells of them. This brings nothing back, and cannot be undone. It changes nothing if nothing is missing. Records of
     an older release, which did not count them, are counted from then on.
     """
-    with errors_told(stderr_console()):
-        losses = asyncio.run(accept_losses(usable_url(url, of_memory="it loses nothing"), namespace, run))
-    if as_json:
-        print_line(json_text({"namespace": namespace, "run": run, "accepted": [asdict(loss) for loss in losses]}))
-    else:
-        print_line("\n".join(printable(str(loss)) for loss in losses) or "nothing is missing")
+    from redis_mob.cli import commands
+
+    commands.accept_loss(
+        url=url,
+        namespace=namespace,
+        run=run,
+        as_json=as_json,
+    )
 
 
 @app.command()
@@ -261,53 +205,15 @@ def acl(
 
     The server is not asked; give the URL if it names a user or a database.
     """
-    console = stderr_console()
-    with errors_told(console):
-        address = parse_address(usable_url(url, of_memory="it has no users"))
-        rights = rights_in(namespace, Durability.parse(durability), database=database_of(address))
-        name = user or user_in(address) or DEFAULT_USER
-        command = rights.set_user(name)
-    if as_json:
-        print_line(acl_output.as_json(rights, name))
-    else:
-        say(console, f"{PASSWORD_PLACE}: write # and the SHA-256 of the password there, or > and the password")
-        print_line(command)
+    from redis_mob.cli import commands
+
+    commands.acl(
+        url=url,
+        namespace=namespace,
+        user=user,
+        durability=durability,
+        as_json=as_json,
+    )
 
 
 app.command()(bench)
-
-
-def _definition(file: Path, console: Console) -> MobDefinition:
-    definition = load_definition(file)
-    try:
-        warnings = require_valid(definition)
-    except DefinitionError as error:
-        raise DefinitionError(f"{file}: {error}") from None
-    for warning in warnings:
-        say(console, f"{file}: {warning}")
-    return definition
-
-
-def _flow_id(definition: MobDefinition, flow: str | None) -> str:
-    if flow is not None and flow in definition.flows:
-        return flow
-    known = ", ".join(map(repr, definition.flows)) or "none"
-    asked = "--flow is missing" if flow is None else f"--flow {flow!r}: there is no such flow"
-    raise DefinitionError(f"{asked}; mob {definition.id!r} has: {known}")
-
-
-def _handlers(name: str | None, definition: MobDefinition, flow_id: str) -> Mapping[str, Handler]:
-    if name is None:
-        raise HandlerError(HOW_TO_WRITE_A_HANDLER)
-    with contextlib.redirect_stdout(
-        sys.stderr
-    ):  # standard output is for the result alone; an imported module may print
-        handlers = load_handlers(name)
-    require_handlers(handlers, flow_id, definition.flows[flow_id])
-    return handlers
-
-
-def _within(option: str, value: Number, least: Number, most: Number) -> Number:
-    if not least <= value <= most:
-        raise ValidationError(f"{option} {value:g}: give a number from {least:g} to {most:g}")
-    return value

@@ -7,10 +7,7 @@ from typing import Annotated
 
 import typer
 
-from redis_mob.cli.display import stderr_console
-from redis_mob.cli.endings import errors_told, print_line, usable_url
-from redis_mob.cli.worker_link import ExitStatus
-from redis_mob.connection.servers.url import URL_VARIABLE
+from redis_mob.connection.servers.defaults import URL_VARIABLE
 
 
 def bench(
@@ -46,6 +43,9 @@ def bench(
     """
     # late, because what a benchmark needs would make each start of the command slower
     from redis_mob.cli.benchmark import Order, carry_out
+    from redis_mob.cli.display import stderr_console
+    from redis_mob.cli.endings import errors_told, print_line, usable_url
+    from redis_mob.cli.worker_link import ExitStatus
 
     console = stderr_console()
     with errors_told(console):

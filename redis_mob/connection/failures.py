@@ -25,6 +25,7 @@ what follows for the call. `calls/client.py` turns each end into the public erro
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 from redis_mob.errors import Portable
@@ -141,3 +142,12 @@ class PipelineClosedError(Portable, Exception):
     def __init__(self, reason: str, *, sent: bool) -> None:
         super().__init__(reason)
         self.sent = sent
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """An exception, and those that led to it."""
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        # the context counts too, since redis-py raises its errors without naming a cause
+        seen = seen.__cause__ or seen.__context__

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from redis_mob.codec.arguments import duration, instance, integer, optional_instance, optional_text, text
+from redis_mob.codec.arguments import duration, flag, instance, integer, optional_instance, optional_text, text
 from redis_mob.codec.executions import encode_definition
 from redis_mob.errors import HandlerError, NotFoundError, ValidationError, shortened, shown
 from redis_mob.fleet.calls import max_orphaned_turns
@@ -24,6 +24,7 @@ from redis_mob.fleet.step_context import ALL_ROLES, Handler, handler_for
 from redis_mob.fleet.unserved import UnservedNews, unserved_work
 from redis_mob.fleet.watching import watch
 from redis_mob.fleet.worker import Worker
+from redis_mob.fleet.working import at_work, idle_at, work_until
 from redis_mob.kernel.validation import require_valid
 from redis_mob.models.base import SortedDict, check_value, json_text
 from redis_mob.models.definition import MobDefinition
@@ -209,12 +210,20 @@ class Fleet:
         stop: asyncio.Event | None = None,
         name: str | None = None,
         drain_timeout: timedelta | None = DRAIN_TIMEOUT,
+        *,
+        until_idle: bool = False,
     ) -> None:
         """Be a worker for this mob until `stop` is set; see `Worker`.
 
         Then what is under way may come to its end within `drain_timeout`, which is 25 seconds unless it is given; the
         rest is handed back to other workers, at once. A handler of a role that the definition does not have is told in
         the log, as a warning.
+
+        With `until_idle` it also returns when no run of the mob is under way that this worker could go on with. A run
+        is under way from when it begins until it is over: retries are waited for, as long as their pauses last, and so
+        is what other workers execute of the roles served here; a run that begins `at` a later time is not, and neither
+        are steps of roles and releases that are not served here. The runs of the mob are read twice for that, also
+        those that are over.
         """
         if (warning := _unknown_roles(self._definition, self._handlers)) is not None:
             _log.warning(warning)
@@ -230,7 +239,23 @@ class Fleet:
             definitions=(encode_definition(self._definition)[0],),
             progress=self._storage.progress,
         )
-        await worker.run(stop, None if drain_timeout is None else duration("drain_timeout", drain_timeout))
+        drain = None if drain_timeout is None else duration("drain_timeout", drain_timeout)
+        if not flag("until_idle", until_idle):
+            await worker.run(stop, drain)
+            return
+        stop = optional_instance("stop", stop, asyncio.Event) or asyncio.Event()
+        idle = idle_at(self._storage, self._definition.id, worker.serves)
+        await work_until(idle, stop, lambda ended: worker.run(ended, drain))
+
+    def working(
+        self, concurrency: int = 16, *, name: str | None = None, drain_timeout: timedelta | None = DRAIN_TIMEOUT
+    ) -> AbstractAsyncContextManager[None]:
+        """A worker of this process until the block ends: `async with fleet.working(): ...`; else as `work`.
+
+        At the end of the block it drains, also if the block raises an error; when the block is cancelled, it hands back
+        what it executes at once. What the worker raises ends the block, and is raised there.
+        """
+        return at_work(lambda stop: self.work(concurrency, stop, name, drain_timeout))
 
     def _flow(self, flow_id: str) -> FlowSpec:
         flow = self._definition.flows.get(flow_id)

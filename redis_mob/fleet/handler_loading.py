@@ -13,6 +13,9 @@ from redis_mob.errors import HandlerError, shown
 from redis_mob.fleet.step_context import Handler, handler_for
 from redis_mob.models.flow_spec import FlowSpec
 
+IMPORTED_LATE = ("jsonschema", "referencing.jsonschema", "redis_mob.memory.storage", "redis_mob.stores.storage")
+"""What a worker imports when it needs it: before modules of the working directory come first, which could hide it."""
+
 
 def load_handlers(name: str) -> dict[str, Handler]:
     """The handlers of each role that `module:attribute` names; a function serves all roles, as `*`.
@@ -52,6 +55,8 @@ def require_handlers(handlers: Mapping[str, Handler], flow_id: str, flow: FlowSp
 
 
 def _imported(name: str, module_name: str) -> Any:
+    for late in IMPORTED_LATE:
+        importlib.import_module(late)
     # The command is an installed script, and its own folder is on the path, not the one it is called in.
     here = str(Path.cwd())
     if here not in sys.path:

@@ -12,6 +12,9 @@ from typing import Any
 MOST_IDLE = 16
 """Threads that are kept for the next calls; what runs at a time is for the slots of the worker to bound."""
 
+_at_work: set[asyncio.Future[Any]] = set()
+"""The calls in threads that have not ended, of all event loops of this process; they are added and removed there."""
+
 _Job = tuple[Callable[[], Any], Callable[[Any], None]]
 
 
@@ -34,6 +37,7 @@ class HandlerThreads:
         jobs = self._idle.pop() if self._idle else _started_thread()
 
         def end(value: Any) -> None:
+            _at_work.discard(future)
             self._keep(jobs)
             if not future.done():
                 future.set_result(value)
@@ -42,9 +46,11 @@ class HandlerThreads:
             try:
                 loop.call_soon_threadsafe(end, value)
             except RuntimeError:  # the loop was closed meanwhile
+                _at_work.discard(future)
                 jobs.put(None)
                 drop(value)
 
+        _at_work.add(future)
         jobs.put((function, report))
         return future
 
@@ -60,6 +66,11 @@ class HandlerThreads:
             jobs.put(None)
         else:
             self._idle.append(jobs)
+
+
+def threads_at_work(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether a function that an event loop has called in a thread has not ended, also one that was given up."""
+    return any(call.get_loop() is loop for call in _at_work)
 
 
 def drop(value: Any) -> None:

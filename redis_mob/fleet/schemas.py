@@ -6,12 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
-from jsonschema.validators import validator_for
-from referencing.exceptions import Unresolvable
-from referencing.jsonschema import EMPTY_REGISTRY
-
 from redis_mob.errors import DefinitionError, shortened, shown
 from redis_mob.models.base import check_value
 from redis_mob.models.flow_spec import FlowSpec
@@ -34,6 +28,9 @@ def check_schema(value: Any, schema: Any) -> None:
 
     A schema can refer to its own parts only; nothing is ever fetched.
     """
+    from referencing.exceptions import Unresolvable
+    from referencing.jsonschema import EMPTY_REGISTRY
+
     # Without this registry the library would fetch remote references, that is, let a definition open connections from a
     # worker while it settles a result.
     validator = _validator_class(schema)(schema, registry=EMPTY_REGISTRY)
@@ -50,6 +47,8 @@ def check_schema(value: Any, schema: Any) -> None:
 
 
 def _read(step_id: str, reference: str) -> Any:
+    from jsonschema.exceptions import SchemaError
+
     try:
         schema = _json(reference)
         _validator_class(schema).check_schema(schema)
@@ -75,4 +74,8 @@ def _json(reference: str) -> Any:
 
 
 def _validator_class(schema: Any) -> Any:
+    # imported late, here and above: the library takes longer to import than a fleet without schemas takes to start
+    from jsonschema import Draft202012Validator
+    from jsonschema.validators import validator_for
+
     return validator_for(schema, default=Draft202012Validator)

@@ -141,6 +141,11 @@ class Worker:
         most = integer("max_orphaned_turns", max_orphaned_turns, least=0)
         self._calls = Calls(self._name, self._services.slots, most)
 
+    @property
+    def serves(self) -> Serves:
+        """Which queues it takes executions from."""
+        return self._serves
+
     async def run(self, stop: asyncio.Event | None = None, drain_timeout: timedelta | None = None) -> None:
         """Work until `stop` is set, then let the executions under way come to their end, and hand back the others.
 

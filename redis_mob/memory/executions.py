@@ -233,7 +233,8 @@ class MemoryExecutionStore(ExecutionStore):
         thread = threading.Thread(target=keep, name="redis-mob-lease", daemon=True)
         thread.start()
         try:
-            yield
+            with content.clock.renewed(lambda: _renew(content, worker, lease)):
+                yield
         finally:
             stop.set()
             thread.join()

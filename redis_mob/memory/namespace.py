@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from redis_mob.errors import InternalError
 from redis_mob.memory.clock import Clock
@@ -62,12 +62,19 @@ class Namespace:
 _OPEN: dict[str, Namespace] = {}
 
 
+def move_clocks(loop: asyncio.AbstractEventLoop, by: timedelta) -> None:
+    """Let so much time have passed for all namespaces that are open in an event loop."""
+    for namespace in _OPEN.values():
+        if any(access.loop is loop for access in namespace.opened):
+            namespace.clock.move(by)
+
+
 class Access:
     """One opening of a namespace. The last one that is closed takes the content with it."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._namespace = _OPEN.setdefault(name, Namespace())
         self._namespace.opened.add(self)
 
@@ -76,7 +83,7 @@ class Access:
         """The content, as long as this access is open. Raises InternalError after that, and in another event loop."""
         if self not in self._namespace.opened:
             raise InternalError("this storage was closed; open a new one")
-        if asyncio.get_running_loop() is not self._loop:
+        if asyncio.get_running_loop() is not self.loop:
             raise InternalError("this storage was opened in another event loop; open one in each loop")
         return self._namespace
 
@@ -88,7 +95,7 @@ class Access:
         namespace = self._namespace
         if self not in namespace.opened:
             return
-        if asyncio.get_running_loop() is not self._loop:
+        if asyncio.get_running_loop() is not self.loop:
             raise InternalError("this storage was opened in another event loop; close it there")
         namespace.opened.remove(self)
         for wake_ups in (

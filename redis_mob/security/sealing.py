@@ -270,6 +270,22 @@ def key_id_of(stored: bytes) -> str | None:
         return None
 
 
+Secrets = SealKeyring | Unsealed
+"""What a storage reads and writes its secret records with."""
+
+
+def secrets_with(seal_key: SealKey | SealKeyring | None) -> Secrets:
+    """What a storage that is given this key seals with. Raises ValidationError, showing no value, for another type."""
+    match seal_key:
+        case None:
+            return Unsealed()
+        case SealKey():
+            return SealKeyring(seal_key)
+        case SealKeyring():
+            return seal_key
+    raise ValidationError(f"seal_key must be a SealKey or a SealKeyring, not {type(seal_key).__name__}")
+
+
 @dataclass(frozen=True, slots=True)
 class _SealedRecord:
     key_id: str

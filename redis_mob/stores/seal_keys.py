@@ -14,27 +14,11 @@ from redis_mob.errors import (
     SealKeyMismatchError,
     SealKeyMissingError,
     StorageUnavailableError,
-    ValidationError,
     WriteFailedError,
     shown,
 )
-from redis_mob.security.sealing import SealKey, SealKeyring, Unsealed, key_id_of
+from redis_mob.security.sealing import SealKeyring, Secrets, key_id_of
 from redis_mob.stores.sealed_records import SecretRecord, secret_records
-
-Secrets = SealKeyring | Unsealed
-"""What a storage reads and writes its secret records with."""
-
-
-def secrets_with(seal_key: SealKey | SealKeyring | None) -> Secrets:
-    """What a storage that is given this key seals with. Raises ValidationError, showing no value, for another type."""
-    match seal_key:
-        case None:
-            return Unsealed()
-        case SealKey():
-            return SealKeyring(seal_key)
-        case SealKeyring():
-            return seal_key
-    raise ValidationError(f"seal_key must be a SealKey or a SealKeyring, not {type(seal_key).__name__}")
 
 
 async def open_with_seal_keys(client: Client, keys: Keys, secrets: Secrets) -> None:

@@ -6,6 +6,7 @@ from redis_mob.connection.calls.client import Client, connect
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.retry import RetryPolicy
 from redis_mob.notifications.wakeups import WakeUps
+from redis_mob.security.sealing import Secrets
 from redis_mob.stores.config import RedisConfigStore
 from redis_mob.stores.events import RedisEventStore
 from redis_mob.stores.executions import RedisExecutionStore
@@ -13,7 +14,7 @@ from redis_mob.stores.progress import RedisProgressStore
 from redis_mob.stores.realm_profiles import RedisRealmProfileStore
 from redis_mob.stores.runs import RedisRunStore
 from redis_mob.stores.runtime_metadata import RedisRuntimeMetadataStore
-from redis_mob.stores.seal_keys import Secrets, open_with_seal_keys
+from redis_mob.stores.seal_keys import open_with_seal_keys
 from redis_mob.stores.specs import RedisSpecStore
 
 

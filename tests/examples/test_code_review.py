@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from examples.code_review.lenses import LENSES
 from redis_mob import StepFailed
 from redis_mob.kernel.validation import validate
 from redis_mob.models.definition import MobDefinition
+from redis_mob.testing import step_context
 
 FILE = Path(handlers.__file__).with_name("code_review.toml")
 
@@ -44,7 +44,7 @@ class Review:
         self.outputs: dict[str, Any] = {}
 
     def call(self, role: str, number: int = 1) -> Any:
-        context: Any = SimpleNamespace(params=self.params, outputs=self.outputs, member=f"{role}-{number}")
+        context = step_context(params=self.params, outputs=self.outputs, role=role, member=f"{role}-{number}")
         return json.loads(json.dumps(HANDLERS[role](context)))
 
     def look(self, reviewers: int = 3) -> None:
@@ -109,7 +109,7 @@ def test_every_reviewer_has_a_lens_of_its_own(tree: Path) -> None:
 
 def test_a_reviewer_without_a_number_says_so(tree: Path) -> None:
     review = Review(tree)
-    context: Any = SimpleNamespace(params=review.params, outputs={}, member="alice")
+    context = step_context(params=review.params, member="alice")
     with pytest.raises(StepFailed, match="'alice' has no number"):
         HANDLERS["reviewer"](context)
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 from examples.quickstart import handlers
 from redis_mob.kernel.validation import validate
 from redis_mob.models.definition import MobDefinition
+from redis_mob.testing import step_context
 
 
 def test_the_definition_is_valid() -> None:
@@ -18,6 +17,5 @@ def test_the_definition_is_valid() -> None:
 
 
 def test_it_greets_whom_it_is_told_to() -> None:
-    ada: Any = SimpleNamespace(params={"name": "Ada"})
-    unnamed: Any = SimpleNamespace(params={})
+    ada, unnamed = step_context(params={"name": "Ada"}), step_context(params={})
     assert [handlers.greet(ada), handlers.greet(unnamed)] == ["Hello, Ada!", "Hello, world!"]

@@ -13,7 +13,7 @@ from redis_mob.connection.calls.headers import NamedArguments
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.scripts import Script
 from redis_mob.errors import OutcomeUnknownError, ReadFailedError, WriteFailedError
-from redis_mob.stores.seal_keys import Secrets
+from redis_mob.security.sealing import Secrets
 from redis_mob.stores.storage import RedisStorage
 from tests.differential.said import outcome
 from tests.robustness.report import BrokenError

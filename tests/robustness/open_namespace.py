@@ -8,8 +8,8 @@ from typing import Any
 
 from redis_mob.connection.calls.client import Client, connect
 from redis_mob.connection.calls.keys import Keys
-from redis_mob.security.sealing import SealKey
-from redis_mob.stores.seal_keys import open_with_seal_keys, secrets_with
+from redis_mob.security.sealing import SealKey, secrets_with
+from redis_mob.stores.seal_keys import open_with_seal_keys
 from redis_mob.stores.storage import RedisStorage
 from tests.robustness.caller import Caller
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from asyncio import IncompleteReadError
-from collections.abc import Iterator
 from contextlib import suppress
 from ssl import SSLEOFError
 
 from redis import exceptions as driver
 from redis.asyncio.connection import AbstractConnection
 
-from redis_mob.connection.failures import Requestable, ServerRefusalError
+from redis_mob.connection.failures import Requestable, ServerRefusalError, chain
 
 LOST = (OSError, EOFError, driver.RedisError)
 """What redis-py raises when a connection breaks; some of them carry a refusal of the server instead."""
@@ -50,15 +49,6 @@ def refusal_in(error: BaseException, by: Requestable | None = None) -> ServerRef
 def was_cut(error: BaseException) -> bool:
     """Whether a connection that could not be made had reached the server, and was cut before it could be used."""
     return any(isinstance(one, _CUT) or str(one) == _CLOSED_BY_SERVER for one in chain(error))
-
-
-def chain(error: BaseException) -> Iterator[BaseException]:
-    """An exception, and those that led to it."""
-    seen: BaseException | None = error
-    while seen is not None:
-        yield seen
-        # the context counts too, since redis-py raises its errors without naming a cause
-        seen = seen.__cause__ or seen.__context__
 
 
 def refusal_of(text: str, by: Requestable | None) -> ServerRefusalError:

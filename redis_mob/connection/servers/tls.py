@@ -7,7 +7,7 @@ from asyncio import open_connection, timeout
 from dataclasses import dataclass
 from pathlib import Path
 
-from redis_mob.connection.servers.driver_errors import chain
+from redis_mob.connection.failures import chain
 from redis_mob.errors import ValidationError, shortened
 
 

@@ -22,11 +22,9 @@ from redis_mob.connection.servers.address import (
     TcpAddress,
     UnixAddress,
 )
+from redis_mob.connection.servers.defaults import DEFAULT_URL, URL_VARIABLE
 from redis_mob.connection.servers.tls import Tls
 from redis_mob.errors import ValidationError, shown
-
-URL_VARIABLE = "REDIS_MOB_URL"
-DEFAULT_URL = "embedded:"
 
 TCP_FORM = "redis://[user:password@]host[:port][/db]"
 CLUSTER_FORM = "redis+cluster://[user:password@]host[:port][,host[:port]...]"

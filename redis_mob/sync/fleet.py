@@ -1,0 +1,102 @@
+"""The fleet without async."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+
+from redis_mob.fleet import fleet as asynchronous
+from redis_mob.fleet.fleet import DRAIN_TIMEOUT
+from redis_mob.fleet.lease import DEFAULT_LEASE
+from redis_mob.fleet.step_context import Handler
+from redis_mob.models.definition import MobDefinition
+from redis_mob.models.run import MobRun
+from redis_mob.sync.loop_thread import Held
+from redis_mob.sync.storage import MobStorage
+from redis_mob.sync.twins import Facade, twin
+
+
+class Fleet(Facade[asynchronous.Fleet]):
+    """Runs the flows of one definition over a storage; takes and raises what `redis_mob.Fleet` does.
+
+    Handlers may be coroutine functions, which run in the event loop of the storage, or plain functions, which run in
+    threads and may use the storage.
+    """
+
+    def __init__(
+        self,
+        storage: MobStorage,
+        definition: MobDefinition,
+        handlers: Mapping[str, Handler],
+        *,
+        members: Mapping[str, int] | None = None,
+        lease: timedelta = DEFAULT_LEASE,
+        release: str | None = None,
+    ) -> None:
+        opened = storage.loop.value
+        super().__init__(
+            storage.loop,
+            asynchronous.Fleet(opened, definition, handlers, members=members, lease=lease, release=release),
+        )
+        self._workers: list[Held[None]] = []
+
+    start = twin(asynchronous.Fleet.start)
+    unserved = twin(asynchronous.Fleet.unserved)
+    cancel = twin(asynchronous.Fleet.cancel)
+    recover = twin(asynchronous.Fleet.recover)
+
+    def wait(self, run_id: str, timeout: timedelta | float | None = None) -> MobRun:
+        """The run, once it is over; as `redis_mob.Fleet.wait`.
+
+        Raises TimeoutError if it is not over after the timeout, a timedelta or seconds, and what a worker of this fleet
+        raises that is `working`. KeyboardInterrupt ends the wait, and not the run.
+        """
+        seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+        return self.loop.run(self._ended(run_id, seconds))
+
+    def work(
+        self,
+        concurrency: int = 16,
+        *,
+        name: str | None = None,
+        drain_timeout: timedelta | None = DRAIN_TIMEOUT,
+        until_idle: bool = False,
+    ) -> None:
+        """Be a worker for this mob until it is idle, or for ever; as `redis_mob.Fleet.work`.
+
+        KeyboardInterrupt, or closing the storage in another thread, ends it: what it executes is handed back at once.
+        `working` is for a worker that drains.
+        """
+        self.loop.run(self.target.work(concurrency, None, name, drain_timeout, until_idle=until_idle))
+
+    @contextmanager
+    def working(
+        self, concurrency: int = 16, *, name: str | None = None, drain_timeout: timedelta | None = DRAIN_TIMEOUT
+    ) -> Generator[None]:
+        """A worker in the background until the block ends: `with fleet.working(): ...`; as `redis_mob.Fleet.working`.
+
+        What the worker raises is raised by `wait` within the block, and at its end.
+        """
+        worker = Held(self.loop, self.target.working(concurrency, name=name, drain_timeout=drain_timeout))
+        self._workers.append(worker)
+        try:
+            yield
+        finally:
+            self._workers.remove(worker)
+            worker.close()
+
+    async def _ended(self, run_id: str, seconds: float | None) -> MobRun:
+        waiting = asyncio.ensure_future(self.target.wait(run_id))
+        workers = {asyncio.wrap_future(worker.ended) for worker in self._workers}
+        try:
+            async with asyncio.timeout(seconds):
+                done, _ = await asyncio.wait({waiting, *workers}, return_when=asyncio.FIRST_COMPLETED)
+                if waiting not in done:
+                    for ended in done:
+                        await ended  # raises what the worker raised
+                return await waiting
+        finally:
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)

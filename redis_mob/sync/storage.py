@@ -1,0 +1,82 @@
+"""The door to one namespace, without async."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from redis_mob import storage as asynchronous
+from redis_mob.connection.retry import RetryPolicy
+from redis_mob.security.sealing import SealKey, SealKeyring
+from redis_mob.sync.loop_thread import LoopThread
+from redis_mob.sync.stores import (
+    Config,
+    Events,
+    Executions,
+    RealmProfiles,
+    Runs,
+    RuntimeMetadata,
+    Specs,
+)
+
+if TYPE_CHECKING:
+    from redis_mob.connection.calls.sessions import WriteOutcome
+
+
+class MobStorage:
+    """The stores of one namespace; `open` makes it. Its attributes are those of `redis_mob.MobStorage`.
+
+    Any thread may use it, in the process that opened it: after a fork each process opens one of its own. Once it is
+    closed, its methods raise InternalError.
+    """
+
+    def __init__(self, loop: LoopThread[asynchronous.MobStorage]) -> None:
+        opened = loop.value
+        self.loop = loop
+        self.namespace = opened.namespace
+        self.url = opened.url
+        self.events = Events(loop, opened.events)
+        self.runs = Runs(loop, opened.runs)
+        self.specs = Specs(loop, opened.specs)
+        self.runtime_metadata = RuntimeMetadata(loop, opened.runtime_metadata)
+        self.realm_profiles = RealmProfiles(loop, opened.realm_profiles)
+        self.executions = Executions(loop, opened.executions)
+        self.config = Config(loop, opened.config)
+
+    @classmethod
+    def open(
+        cls,
+        url: str | None = None,
+        *,
+        namespace: str = "default",
+        seal_key: SealKey | SealKeyring | None = None,
+        durability: str = "memory",
+        retry: RetryPolicy | None = None,
+    ) -> Self:
+        """Open a namespace, which is open when this returns: `with MobStorage.open(...) as storage`, or `close` it.
+
+        Takes and raises what `redis_mob.MobStorage.open` does.
+        """
+        opening = asynchronous.MobStorage.open(
+            url, namespace=namespace, seal_key=seal_key, durability=durability, retry=retry
+        )
+        return cls(LoopThread(opening))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"sync.{self.loop.value!r}"
+
+    def resolve(self, token: str) -> WriteOutcome:
+        """Learn what became of a write that raised OutcomeUnknownError, from the token of the error."""
+        return self.loop.run(self.loop.value.resolve(token))
+
+    def close(self) -> None:
+        """Cancel the calls under way in other threads, let workers hand back what they execute, and close all."""
+        self.loop.close()

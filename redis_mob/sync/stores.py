@@ -1,0 +1,166 @@
+"""The stores of a namespace without async: what each method promises stands in `redis_mob.contracts`."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from typing import Any, cast
+
+from redis_mob.contracts import (
+    ConfigSubscription,
+    ExecutionStore,
+    MobEventStore,
+    MobRunStore,
+    MobRuntimeMetadataStore,
+    MobSpecStore,
+    RealmProfileStore,
+    WatchableConfigStore,
+)
+from redis_mob.models import ConfigChangeEvent
+from redis_mob.sync.loop_thread import LoopThread
+from redis_mob.sync.twins import Facade, Following, followed, twin, walked
+
+
+class Events(Facade[MobEventStore]):
+    """Twins of the methods of `contracts.MobEventStore`."""
+
+    append = twin(MobEventStore.append)
+    append_terminal_event_if_absent = twin(MobEventStore.append_terminal_event_if_absent)
+    append_step_failed_event_if_absent = twin(MobEventStore.append_step_failed_event_if_absent)
+    append_batch = twin(MobEventStore.append_batch)
+    poll = twin(MobEventStore.poll)
+    replay_all = twin(MobEventStore.replay_all)
+    latest_cursor = twin(MobEventStore.latest_cursor)
+    prune = twin(MobEventStore.prune)
+    clear = twin(MobEventStore.clear)
+    subscribe = followed(MobEventStore.subscribe)
+
+
+class Runs(Facade[MobRunStore]):
+    """Twins of the methods of `contracts.MobRunStore`."""
+
+    create_run = twin(MobRunStore.create_run)
+    get_run = twin(MobRunStore.get_run)
+    list_runs = twin(MobRunStore.list_runs)
+    cas_run_status = twin(MobRunStore.cas_run_status)
+    cas_flow_state = twin(MobRunStore.cas_flow_state)
+    cas_run_snapshot = twin(MobRunStore.cas_run_snapshot)
+    cas_run_snapshot_and_append_terminal_event = twin(MobRunStore.cas_run_snapshot_and_append_terminal_event)
+    append_step_entry = twin(MobRunStore.append_step_entry)
+    append_step_entry_if_absent = twin(MobRunStore.append_step_entry_if_absent)
+    put_step_output = twin(MobRunStore.put_step_output)
+    append_failure_entry = twin(MobRunStore.append_failure_entry)
+    append_failure_entry_if_absent = twin(MobRunStore.append_failure_entry_if_absent)
+    upsert_loop_snapshot = twin(MobRunStore.upsert_loop_snapshot)
+    cas_frame_state = twin(MobRunStore.cas_frame_state)
+    cas_grant_node_slot = twin(MobRunStore.cas_grant_node_slot)
+    cas_complete_step_and_record_output = twin(MobRunStore.cas_complete_step_and_record_output)
+    cas_start_loop = twin(MobRunStore.cas_start_loop)
+    cas_loop_request_body_frame = twin(MobRunStore.cas_loop_request_body_frame)
+    cas_grant_body_frame_start = twin(MobRunStore.cas_grant_body_frame_start)
+    cas_complete_body_frame = twin(MobRunStore.cas_complete_body_frame)
+    cas_complete_loop = twin(MobRunStore.cas_complete_loop)
+
+
+class Specs(Facade[MobSpecStore]):
+    """Twins of the methods of `contracts.MobSpecStore`."""
+
+    put_spec = twin(MobSpecStore.put_spec)
+    get_spec = twin(MobSpecStore.get_spec)
+    list_specs = twin(MobSpecStore.list_specs)
+    delete_spec = twin(MobSpecStore.delete_spec)
+
+
+class RuntimeMetadata(Facade[MobRuntimeMetadataStore]):
+    """Twins of the methods of `contracts.MobRuntimeMetadataStore`."""
+
+    load_supervisor_authority = twin(MobRuntimeMetadataStore.load_supervisor_authority)
+    put_supervisor_authority = twin(MobRuntimeMetadataStore.put_supervisor_authority)
+    put_supervisor_authority_if_absent = twin(MobRuntimeMetadataStore.put_supervisor_authority_if_absent)
+    compare_and_put_supervisor_authority = twin(MobRuntimeMetadataStore.compare_and_put_supervisor_authority)
+    delete_supervisor_authority = twin(MobRuntimeMetadataStore.delete_supervisor_authority)
+    list_external_binding_overlays = twin(MobRuntimeMetadataStore.list_external_binding_overlays)
+    put_external_binding_overlay_if_absent = twin(MobRuntimeMetadataStore.put_external_binding_overlay_if_absent)
+    upsert_external_binding_overlay = twin(MobRuntimeMetadataStore.upsert_external_binding_overlay)
+    delete_external_binding_overlay = twin(MobRuntimeMetadataStore.delete_external_binding_overlay)
+    delete_external_binding_overlays = twin(MobRuntimeMetadataStore.delete_external_binding_overlays)
+    reseal_all = twin(MobRuntimeMetadataStore.reseal_all)
+
+
+class RealmProfiles(Facade[RealmProfileStore]):
+    """Twins of the methods of `contracts.RealmProfileStore`."""
+
+    create = twin(RealmProfileStore.create)
+    get = twin(RealmProfileStore.get)
+    list = twin(RealmProfileStore.list)
+    update = twin(RealmProfileStore.update)
+    delete = twin(RealmProfileStore.delete)
+
+
+class Executions(Facade[ExecutionStore]):
+    """Twins of the methods of `contracts.ExecutionStore`."""
+
+    start_run = twin(ExecutionStore.start_run)
+    load = twin(ExecutionStore.load)
+    get_definition = twin(ExecutionStore.get_definition)
+    commit = twin(ExecutionStore.commit)
+    request_cancel = twin(ExecutionStore.request_cancel)
+    status = twin(ExecutionStore.status)
+    take_due = twin(ExecutionStore.take_due)
+    join_workers = twin(ExecutionStore.join_workers)
+    renew_worker = twin(ExecutionStore.renew_worker)
+    leave_workers = twin(ExecutionStore.leave_workers)
+    workers = twin(ExecutionStore.workers)
+    held = twin(ExecutionStore.held)
+
+
+class ConfigFollowing(Following[ConfigChangeEvent]):
+    """The changes of config documents, one after the other."""
+
+    def __init__(self, loop: LoopThread[Any], opening: AbstractAsyncContextManager[ConfigSubscription]) -> None:
+        super().__init__(loop, opening)
+        self._subscription = cast("ConfigSubscription", self._held.value)
+
+    @property
+    def cursor(self) -> int:
+        """The cursor of the last change that was handed over or passed; `subscribe(after=cursor)` goes on behind it."""
+        return self._subscription.cursor
+
+    def next(self) -> ConfigChangeEvent:
+        """Wait for the next change."""
+        return self._loop.run(self._subscription.next())
+
+
+class Config(Facade[WatchableConfigStore]):
+    """Twins of the methods of `contracts.WatchableConfigStore`."""
+
+    get = twin(WatchableConfigStore.get)
+    lookup = twin(WatchableConfigStore.lookup)
+    exists = twin(WatchableConfigStore.exists)
+    list = twin(WatchableConfigStore.list)
+    put = twin(WatchableConfigStore.put)
+    put_if_absent = twin(WatchableConfigStore.put_if_absent)
+    put_if_revision = twin(WatchableConfigStore.put_if_revision)
+    delete = twin(WatchableConfigStore.delete)
+    delete_if_revision = twin(WatchableConfigStore.delete_if_revision)
+    apply = twin(WatchableConfigStore.apply)
+    snapshot = twin(WatchableConfigStore.snapshot)
+    change_token = twin(WatchableConfigStore.change_token)
+    history = twin(WatchableConfigStore.history)
+    walk = walked(WatchableConfigStore.walk)
+
+    def subscribe(self, after: int | None = None) -> ConfigFollowing:
+        """Follow the changes, each once and in order; as `ConfigChangeNotifier.subscribe`."""
+        return ConfigFollowing(self.loop, self.target.subscribe(after))
+
+    def scoped(self, scope_id: str) -> Config:
+        """The documents of one scope, apart from those of all others; as `ConfigStore.scoped`."""
+        return Config(self.loop, self.target.scoped(scope_id))
+
+    @property
+    def feed_length(self) -> int:
+        """Each write through this object keeps at least this many of the newest changes in the feed; may be set."""
+        return self.target.feed_length
+
+    @feed_length.setter
+    def feed_length(self, length: int) -> None:
+        self.target.feed_length = length

@@ -1,0 +1,143 @@
+"""Calling handlers, and running flows, within a test."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+from uuid import NAMESPACE_URL, uuid4, uuid5
+
+from redis_mob.errors import DefinitionError, shown
+from redis_mob.fleet.fleet import Fleet
+from redis_mob.fleet.lease import DEFAULT_LEASE
+from redis_mob.fleet.step_context import Handler, PreviousFailure, StepContext
+from redis_mob.models.base import SortedDict
+from redis_mob.models.definition import MobDefinition
+from redis_mob.models.flow_spec import FlowSpec, Message
+from redis_mob.models.profile import Profile
+from redis_mob.models.run import MobRun
+from redis_mob.storage import MobStorage
+from redis_mob.testing.clock import virtual_time
+
+STEP_TIMEOUT = timedelta(seconds=30)
+
+RUN_TIMEOUT = timedelta(hours=1)
+
+
+class FleetFactory(Protocol):
+    """Makes a fleet on the storage of a test, as `Fleet` does on one that is given: the fixture `fleet`."""
+
+    def __call__(
+        self,
+        definition: MobDefinition,
+        handlers: Mapping[str, Handler],
+        *,
+        members: Mapping[str, int] | None = None,
+        lease: timedelta = DEFAULT_LEASE,
+        release: str | None = None,
+    ) -> Fleet: ...
+
+
+async def _held() -> bool:
+    return True
+
+
+def step_context(
+    *,
+    params: Any = None,
+    outputs: Mapping[str, Any] | None = None,
+    loops: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    message: Message = "",
+    role: str = "worker",
+    member: str | None = None,
+    attempt: int = 1,
+    iteration: int | None = None,
+    previous_failure: PreviousFailure | None = None,
+    mob_id: str = "mob",
+    flow_id: str = "flow",
+    run_id: str | None = None,
+    step_id: str = "step",
+    node_id: str | None = None,
+    frame_id: str = "root",
+    idempotency_key: str | None = None,
+    fencing_token: int | None = None,
+    deadline: datetime | None = None,
+    cancelled: asyncio.Event | None = None,
+    heartbeat: Callable[[], Awaitable[bool]] = _held,
+) -> StepContext:
+    """What a handler is called with, for a test that calls it: each field has a value, of which a test gives some.
+
+    The first member of the role makes its first attempt; the deadline is in 30 seconds, `heartbeat` says that the
+    execution is still held. As in a run, the idempotency key is the same for the same run, node, frame and member, and
+    the fencing token is that of the attempt.
+    """
+    run, node, who = run_id or str(uuid4()), node_id or step_id, member or f"{role}-1"
+    return StepContext(
+        mob_id=mob_id,
+        flow_id=flow_id,
+        run_id=run,
+        step_id=step_id,
+        node_id=node,
+        frame_id=frame_id,
+        iteration=iteration,
+        role=role,
+        member=who,
+        attempt=attempt,
+        message=message,
+        params=params,
+        outputs=outputs or {},
+        loops=loops or {},
+        idempotency_key=idempotency_key or str(uuid5(NAMESPACE_URL, "\0".join((run, frame_id, node, who)))),
+        fencing_token=attempt if fencing_token is None else fencing_token,
+        deadline=deadline or datetime.now(UTC) + STEP_TIMEOUT,
+        cancelled=cancelled or asyncio.Event(),
+        heartbeat=heartbeat,
+        previous_failure=previous_failure,
+    )
+
+
+async def run_flow(
+    flow: MobDefinition | FlowSpec,
+    handlers: Mapping[str, Handler] | Handler,
+    *,
+    flow_id: str | None = None,
+    params: Any = None,
+    members: Mapping[str, int] | None = None,
+    concurrency: int = 16,
+    timeout: timedelta = RUN_TIMEOUT,
+) -> MobRun:
+    """Run a flow from start to end on a namespace of its own in memory, and return the run, also one that failed.
+
+    Time is skipped (see `virtual_time`), so that retries and their pauses take milliseconds. `flow` is a definition,
+    with `flow_id` if it has several flows, or a flow alone. A single handler serves all roles.
+    Raises TimeoutError, saying what the run waits for, if it is not over after the `timeout` of skipped time;
+    DefinitionError for a definition with several flows, or none, of which `flow_id` names none; what `Fleet` raises.
+    """
+    definition = flow if isinstance(flow, MobDefinition) else _alone(flow)
+    served: Mapping[str, Handler] = {"*": handlers} if callable(handlers) else handlers
+    async with MobStorage.open("memory:", namespace=f"test-{uuid4().hex}") as storage:
+        fleet = Fleet(storage, definition, served, members=members)
+        with virtual_time():
+            async with fleet.working(concurrency, drain_timeout=timedelta()):
+                run_id = await fleet.start(_flow_id(definition, flow_id), params)
+                try:
+                    async with asyncio.timeout(timeout.total_seconds()):
+                        return await fleet.wait(run_id)
+                except TimeoutError:
+                    waits = "; ".join(await fleet.unserved(run_id)) or f"run {run_id} is under way"
+                    raise TimeoutError(f"the run is not over after {timeout}: {waits}") from None
+
+
+def _alone(flow: FlowSpec) -> MobDefinition:
+    roles = {step.role: Profile(model="none") for step in flow.steps.values()}
+    return MobDefinition(id="test", profiles=SortedDict(roles), flows=SortedDict({"flow": flow}))
+
+
+def _flow_id(definition: MobDefinition, flow_id: str | None) -> str:
+    if flow_id is not None:
+        return flow_id
+    if len(definition.flows) != 1:
+        known = ", ".join(map(repr, definition.flows)) or "none"
+        raise DefinitionError(f"mob {shown(definition.id)} has these flows: {known}; name one with flow_id")
+    return next(iter(definition.flows))

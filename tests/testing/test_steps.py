@@ -1,0 +1,98 @@
+"""Calling handlers, and running flows, as tests of a fleet do."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from redis_mob import DefinitionError, PreviousFailure, StepContext, StepFailed
+from redis_mob.models.flow_spec import FlowSpec, RetrySpec
+from redis_mob.testing import run_flow, step_context
+from tests.fleet.flows import FLOW, mob, step
+
+
+async def test_every_field_of_a_context_has_a_value_and_can_be_given() -> None:
+    context = step_context()
+    assert context.member == "worker-1"
+    assert context.outputs == context.loops == {}
+    assert not context.cancelled.is_set()
+    assert await context.heartbeat()
+    assert context.deadline > datetime.now(UTC)
+    given = {
+        field.name: getattr(context, field.name) for field in dataclasses.fields(StepContext) if field.name != "message"
+    }
+    assert step_context(**given, message="read it") == dataclasses.replace(context, message="read it")
+
+
+def test_a_context_says_what_a_run_would() -> None:
+    first = step_context(run_id="run", role="judge", step_id="vote")
+    again = step_context(
+        run_id="run", role="judge", step_id="vote", attempt=2, previous_failure=PreviousFailure("too short")
+    )
+    other = step_context(run_id="run", role="judge", step_id="vote", member="judge-2")
+    assert first.idempotency_key == again.idempotency_key != other.idempotency_key
+    assert (first.node_id, first.member, again.fencing_token) == ("vote", "judge-1", 2)
+
+
+async def test_a_context_has_the_fields_of_a_real_one() -> None:
+    seen: list[StepContext] = []
+    await run_flow(mob({"a": step()}), seen.append)
+    made = step_context()
+    for field in dataclasses.fields(StepContext):
+        real = getattr(seen[0], field.name)
+        value = getattr(made, field.name)
+        assert isinstance(value, type(real)) or callable(value) or field.name == "outputs" or field.name == "loops"
+
+
+async def test_a_flow_is_tried_again_without_waiting() -> None:
+    attempts: list[int] = []
+
+    async def moody(ctx: StepContext) -> str:
+        attempts.append(ctx.attempt)
+        if ctx.attempt == 1:
+            raise StepFailed("overloaded", retry_after=600)
+        if ctx.attempt == 2:
+            await asyncio.sleep(3600)  # longer than its timeout
+        return f"after {ctx.previous_failure and ctx.previous_failure.reason}"
+
+    again = RetrySpec(attempts=3, first=60, most=600)
+    run = await run_flow(mob({"a": step(timeout_ms=120_000, retry=again)}), moody)
+    assert run.root_step_outputs["a"] == {"worker-1": "after timeout after 120000ms"}
+    assert attempts == [1, 2, 3]
+
+
+async def test_a_flow_alone_is_run_with_its_parameters_and_members() -> None:
+    flow = mob({"a": step(), "b": step("a")}).flows[FLOW]
+    run = await run_flow(flow, {"worker": lambda ctx: ctx.params["n"]}, params={"n": 7}, members={"worker": 2})
+    assert run.root_step_outputs["b"] == {"worker-1": 7, "worker-2": 7}
+    assert isinstance(flow, FlowSpec)
+
+
+async def test_the_flow_of_a_definition_with_several_is_named() -> None:
+    definition = mob({"a": step()})
+    two = definition.model_copy(update={"flows": definition.flows.set(("other", definition.flows[FLOW]))})
+    with pytest.raises(DefinitionError, match="name one with flow_id"):
+        await run_flow(two, print)
+    assert (await run_flow(two, print, flow_id="other")).flow_id == "other"
+
+
+async def test_a_run_that_does_not_end_says_what_it_waits_for() -> None:
+    flow = mob({"a": step(role="worker", timeout_ms=10**9)})
+    forever = asyncio.Event()
+
+    async def waits(_ctx: StepContext) -> None:
+        await forever.wait()
+
+    with pytest.raises(TimeoutError, match=r"not over after 0:01:00: run .* is under way"):
+        await run_flow(flow, waits, timeout=timedelta(minutes=1))
+
+
+async def test_a_failed_run_is_returned() -> None:
+    def refuse(_ctx: StepContext) -> None:
+        raise StepFailed("no such customer", retryable=False)
+
+    run = await run_flow(mob({"a": step()}), refuse)
+    assert (run.status, run.failure_ledger[0].reason) == ("failed", "no such customer")
