@@ -34,7 +34,7 @@ def shortened(value: object) -> str:
 
 
 def nearest(name: str, known: Iterable[str], most: int = 1) -> str:
-    """What a message adds to a name that is not known: `nearest: 'reviewer'`, of those that are, and at most so many."""
+    """What a message adds to a name that is not known: `nearest: 'reviewer'`, from those that are, at most so many."""
     names = list(dict.fromkeys(known))
     if len(names) > MOST_COMPARED:
         names = [one for one in names if one[:1] == name[:1]][:MOST_COMPARED] or names[:MOST_COMPARED]

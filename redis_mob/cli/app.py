@@ -106,6 +106,7 @@ def run(
         Path, typer.Argument(metavar="FILE", help="The definition: a .toml or .json file.", show_default=False)
     ],
     flow: Annotated[str | None, typer.Option(help="The flow to run.", show_default=False)] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Let warnings about FILE count as errors.")] = False,
     handler: Annotated[
         str | None,
         typer.Option(help="module:function for all roles, or module:dict from role to function.", show_default=False),
@@ -156,7 +157,7 @@ def run(
     console = stderr_console()
     logging.getLogger("redis_mob").addHandler(logging.NullHandler())
     with errors_told(console):
-        definition = _definition(file, console)
+        definition = _definition(file, console, strict=strict)
         flow_id = _flow_id(definition, flow)
         order = RunOrder(
             definition=definition,
@@ -277,10 +278,10 @@ def acl(
 app.command()(bench)
 
 
-def _definition(file: Path, console: Console) -> MobDefinition:
-    definition = load_definition(file)
+def _definition(file: Path, console: Console, *, strict: bool) -> MobDefinition:
+    definition = load_definition(file, strict=strict, tell=lambda warning: say(console, f"warning: {warning}"))
     try:
-        warnings = require_valid(definition)
+        warnings = require_valid(definition, strict=strict)
     except DefinitionError as error:
         raise DefinitionError(f"{file}: {error}") from None
     for warning in warnings:

@@ -28,8 +28,8 @@ def warnings_of(executions: Iterable[Execution]) -> Iterator[str]:
     found = dict.fromkeys((one.step_id, one.absent) for one in executions if one.absent)
     for step_id, absent in found:
         yield (
-            f"step {shown(step_id)}: its message has null for {named(absent)}, which did not exist; strict = true makes "
-            "the step fail"
+            f"step {shown(step_id)}: its message has null for {named(absent)}, which did not exist; with "
+            "strict = true the step fails"
         )
 
 

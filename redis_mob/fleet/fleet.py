@@ -46,10 +46,11 @@ class Fleet:
     """Runs the flows of one definition over a storage; any number of processes may have one of the same.
 
     `handlers` maps roles to handlers, `*` to that of all other roles. A fleet without them starts runs, waits for them
-    and cancels them, and leaves the work to others. `members` says how many members a role has, 1 unless given; they are named `<role>-1` and so on. Its workers serve the runs of this mob that ask for no release,
-    and those of this `release`; runs of another definition of the mob they leave to the workers that have that one, as
-    long as there are any. Raises DefinitionError with every error of the definition, whose
-    warnings are told in the log, and ValidationError for a number of members, or a lease, that makes no sense.
+    and cancels them, and leaves the work to others. `members` says how many members a role has, 1 unless given; they
+    are named `<role>-1` and so on. Its workers serve the runs of this mob that ask for no release, and those of this
+    `release`; runs of another definition of the mob they leave to the workers that have that one, as long as there are
+    any. Raises DefinitionError with every error of the definition, whose warnings are told in the log, and
+    ValidationError for a number of members, or a lease, that makes no sense.
     """
 
     def __init__(
@@ -200,8 +201,8 @@ class Fleet:
         """
         if not self._handlers:
             raise HandlerError(
-                f"this fleet of mob {shown(self._definition.id)} has no handlers, and cannot work: give them to it, as in "
-                "Fleet(storage, definition, handlers)"
+                f"this fleet of mob {shown(self._definition.id)} has no handlers, so that it cannot work: give them to "
+                "it, as in Fleet(storage, definition, handlers)"
             )
         if (warning := _unknown_roles(self._definition, self._handlers)) is not None:
             _log.warning(warning)

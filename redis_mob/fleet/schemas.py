@@ -51,7 +51,9 @@ def check_paths(flow_id: str, flow: FlowSpec, params: Any, outputs: Mapping[str,
     references = (flow.params_schema_ref, *(step.expected_schema_ref for step in flow.steps.values()))
     if all(reference is None or inline_schema(reference) is not None for reference in references):
         return
-    found = validate_paths_with(f"flows.{flow_id}", flow, schema_of(params), {k: schema_of(v) for k, v in outputs.items()})
+    found = validate_paths_with(
+        f"flows.{flow_id}", flow, schema_of(params), {k: schema_of(v) for k, v in outputs.items()}
+    )
     if errors := [str(one) for one in found if one.severity is Severity.ERROR]:
         raise DefinitionError("\n".join(errors))
 
@@ -81,13 +83,9 @@ def _read(named: str, reference: str) -> Any:
         schema = _json(reference)
         _validator_class(schema).check_schema(schema)
     except (OSError, ValueError, RecursionError) as error:
-        raise DefinitionError(
-            f"{named} is neither a JSON schema nor a file that holds one: {error}"
-        ) from error
+        raise DefinitionError(f"{named} is neither a JSON schema nor a file that holds one: {error}") from error
     except SchemaError as error:
-        raise DefinitionError(
-            f"{named} is no valid JSON schema: {error.json_path}: {error.message}"
-        ) from error
+        raise DefinitionError(f"{named} is no valid JSON schema: {error.json_path}: {error.message}") from error
     return schema
 
 

@@ -254,9 +254,7 @@ def _no_key(named: str, keys: list[str], said: Leads, declared: str) -> _Problem
         return None
     here = ".".join([named, *keys[: said.unknown]])
     key = keys[said.unknown]
-    return _unknown(
-        f"by its {declared}, {shortened(here)} has no {shown(key)} ({nearest(key, said.known)})"
-    )
+    return _unknown(f"by its {declared}, {shortened(here)} has no {shown(key)} ({nearest(key, said.known)})")
 
 
 def _is_member(name: str, role: str) -> bool:

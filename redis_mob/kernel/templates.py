@@ -31,7 +31,7 @@ class Placeholder:
     start: int
 
     def __str__(self) -> str:
-        return f"{{{{ {shortened(self.path)} }}}}"
+        return f"{{{{ {shortened(' '.join(self.path.split()))} }}}}"
 
 
 Part: TypeAlias = str | Placeholder
@@ -114,9 +114,7 @@ def render(message: Message, context: ConditionContext) -> Rendered:
 
 
 def _render_text(template: str, context: ConditionContext, absent: list[Placeholder]) -> str:
-    return "".join(
-        part if isinstance(part, str) else _value_text(part, context, absent) for part in parse(template)
-    )
+    return "".join(part if isinstance(part, str) else _value_text(part, context, absent) for part in parse(template))
 
 
 def _value_text(placeholder: Placeholder, context: ConditionContext, absent: list[Placeholder]) -> str:
