@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import logging
 from io import StringIO
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from redis_mob.errors import DefinitionError
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.documents import complaints
 from redis_mob.models.unknown_keys import Tell, tell_unknown, unknown_keys
+
+_LOGGER = logging.getLogger(__name__)
 
 _WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
 """How texts begin that were saved as UTF-16 or UTF-32; in little-endian order both begin alike."""
@@ -32,14 +35,15 @@ def load_definition(path: str | Path, *, strict: bool = False, tell: Tell | None
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise DefinitionError(f"{path}: a definition is a .toml or a .json file")
-    unknown: list[str] = []
+    ignored: list[str] = []
     try:
-        definition = reader(_text(path.read_bytes()), strict=strict, tell=unknown.append)
+        definition = reader(_text(path.read_bytes()), strict=strict, tell=ignored.append)
     except OSError as error:
         raise DefinitionError(f"{path}: cannot be read: {error.strerror}") from error
     except DefinitionError as error:
         raise DefinitionError(f"{path}: {error}") from error
-    tell_unknown((f"{path}: {one}" for one in unknown), strict=False, tell=tell)
+    for sentence in ignored:
+        (tell or _LOGGER.warning)(f"{path}: {sentence}")
     return definition
 
 

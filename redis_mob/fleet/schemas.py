@@ -51,9 +51,8 @@ def check_paths(flow_id: str, flow: FlowSpec, params: Any, outputs: Mapping[str,
     references = (flow.params_schema_ref, *(step.expected_schema_ref for step in flow.steps.values()))
     if all(reference is None or inline_schema(reference) is not None for reference in references):
         return
-    found = validate_paths_with(
-        f"flows.{flow_id}", flow, schema_of(params), {k: schema_of(v) for k, v in outputs.items()}
-    )
+    of_steps = {step_id: schema_of(schema) for step_id, schema in outputs.items()}
+    found = validate_paths_with(f"flows.{flow_id}", flow, schema_of(params), of_steps)
     if errors := [str(one) for one in found if one.severity is Severity.ERROR]:
         raise DefinitionError("\n".join(errors))
 

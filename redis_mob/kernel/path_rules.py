@@ -1,10 +1,11 @@
-"""Rules for the paths of messages and conditions: what can be known before a run to lead nowhere (contract: definition-17)."""
+"""Rules for the paths of messages and conditions: which lead nowhere in every run (contract: definition-17)."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 
 from redis_mob.errors import TemplateError, nearest, shortened, shown
@@ -149,8 +150,9 @@ class _Rules:
             return _unknown(f"it names no {root[:-1]}: write {root}.<{root[:-1]}>, as in steps.draft")
         inside = {name: f"params.{name}" for name in leads(self.params, [""]).known}
         inside |= {name: f"steps.{name}" for name in self.flow.steps}
-        near = f"nearest: {shown(inside[root])}" if root in inside else nearest(root, ROOTS)
-        return _unknown(f"it begins with {shown(root)}, which is none of {', '.join(ROOTS)} ({near})", is_foreign=True)
+        near = [inside[root]] if root in inside else get_close_matches(root, ROOTS, n=1)
+        hint = f" (nearest: {shown(near[0])})" if near else ""
+        return _unknown(f"it begins with {shown(root)}, which is none of {', '.join(ROOTS)}{hint}", is_foreign=True)
 
     def _step(self, path: str, step_id: str, keys: list[str], this: str) -> _Problem | None:
         spec = self.flow.steps.get(step_id)

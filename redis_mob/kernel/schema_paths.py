@@ -19,8 +19,8 @@ _MOST_LOOKED_AT = 1000
 class Leads(NamedTuple):
     """What is known of a path.
 
-    `is_known` says that the schema names all of it. `unknown` is the number of its first key that no value has which fits
-    the schema, None if there is none; then `known` are those that there are.
+    `is_known` says that the schema names all of it. `unknown` is the number of its first key that no value has that
+    fits the schema, None if there is none; `known` are the keys that there are in its place.
     """
 
     is_known: bool
@@ -45,8 +45,8 @@ def schema_of(value: Any) -> Schema | None:
 def leads(schema: Schema | None, keys: Sequence[str]) -> Leads:
     """Where these keys lead in the values that fit a schema.
 
-    A schema that names properties, and says nothing of others, is taken to name all there are: its author has written down
-    what there is to be read. `additionalProperties` that is true, or a schema, says that there are others.
+    A schema that names properties, and says nothing of others, is taken to name all there are: its author has written
+    down what there is to be read. `additionalProperties` that is true, or a schema, says that there are others.
     """
     if schema is None:
         return Leads(is_known=False)

@@ -18,8 +18,7 @@ LITERAL_BRACES = "for braces that are text, write {{ '{{' }} where '{{' is meant
 
 _BRACES = re.compile(r"\{\{|\}\}|\}")
 
-# A text without braces needs no quotes: releases that did not know them have inserted null for it, and still do so in the
-# runs that they have started.
+# A text without braces needs no quotes. In runs of a release that knew none null is put in for it, as it was.
 _QUOTED = re.compile(r"""\{\{\s*(?:'(?=[^']*[{}])([^']*)'|"(?=[^"]*[{}])([^"]*)")\s*\}\}""")
 
 

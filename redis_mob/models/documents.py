@@ -78,7 +78,7 @@ def from_tables(tables: dict[str, Any]) -> dict[str, Any]:
 
 
 def unknown_in_tables(tables: dict[str, Any]) -> Iterator[str]:
-    """A sentence for each table of a TOML document, and each key of its table [mob], that a definition does not have."""
+    """A sentence for each table of a TOML document, and each key of its table [mob], that no definition has."""
     for name in tables:
         if name in MOB_FIELDS:
             yield unknown_key(shortened(name), "write it in [mob]")

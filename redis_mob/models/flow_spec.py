@@ -151,8 +151,8 @@ class FlowStepSpec(Model):
     `timeout_ms` is in milliseconds, per target and attempt; None means 30 seconds. `allowed_tools` None means no
     restriction. `output_format` None means that the step says nothing of it: its texts are read as JSON if it has a
     schema, and taken as they are if not (contract: definition-5, engine-21). `retry` None leaves retries to the mob's
-    limits. `isolation` None runs the handler within its worker (contract: definition-16, engine-39). `strict` None leaves
-    it to the flow what becomes of a message that names a value which does not exist (contract: kernel-37).
+    limits. `isolation` None runs the handler within its worker (contract: definition-16, engine-39). `strict` None
+    leaves it to the flow what becomes of a message that names a value which does not exist (contract: definition-20).
     """
 
     role: str

@@ -44,16 +44,16 @@ def unknown_keys(value: object, document: object, path: str = "") -> Iterator[st
 
 def unknown_key(path: str, hint: str) -> str:
     """The sentence about one key."""
-    return f"{path}: there is no such key, so that it is ignored ({hint})"
+    return f"{path}: there is no such key ({hint})"
 
 
 def tell_unknown(found: Iterable[str], *, strict: bool, tell: Tell | None) -> None:
-    """Tell of unknown keys, in the log unless it is said how. Raises DefinitionError with all of them if it is strict."""
+    """Tell of unknown keys, in the log if `tell` is None. Raises DefinitionError with all of them if it is strict."""
     sentences = list(found)
     if sentences and strict:
         raise DefinitionError("\n".join(sentences))
     for sentence in sentences:
-        (tell or _LOGGER.warning)(sentence)
+        (tell or _LOGGER.warning)(f"{sentence}; it is ignored")
 
 
 def _below(path: str, key: str) -> str:
