@@ -9,8 +9,8 @@ from typing import Any, cast
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from redis_mob.errors import DefinitionError, nearest, shortened
-from redis_mob.models.unknown_keys import unknown_key
+from redis_mob.errors import DefinitionError, nearest
+from redis_mob.models.unknown_keys import below, unknown_key
 
 MOB_FIELDS = ("id", "orchestrator")
 """The fields of a definition that stand in the table [mob]; the others are tables of their own in TOML."""
@@ -81,14 +81,14 @@ def unknown_in_tables(tables: dict[str, Any]) -> Iterator[str]:
     """A sentence for each table of a TOML document, and each key of its table [mob], that no definition has."""
     for name in tables:
         if name in MOB_FIELDS:
-            yield unknown_key(shortened(name), "write it in [mob]")
+            yield unknown_key(below("", name), "write it in [mob]")
         elif name not in ("mob", *_TABLES):
-            yield unknown_key(shortened(name), nearest(name, ("mob", *_TABLES)))
+            yield unknown_key(below("", name), nearest(name, ("mob", *_TABLES)))
     for name in tables["mob"]:
         if name in _TABLES:
             yield unknown_key(f"mob.{name}", f"write it as a table of its own, [{name}]")
         elif name not in MOB_FIELDS:
-            yield unknown_key(f"mob.{shortened(name)}", nearest(name, MOB_FIELDS))
+            yield unknown_key(below("mob", name), nearest(name, MOB_FIELDS))
 
 
 def complaints(error: ValidationError, document: object, *, inside_mob: Collection[str] = ()) -> str:

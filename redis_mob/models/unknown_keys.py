@@ -26,14 +26,14 @@ def unknown_keys(value: object, document: object, path: str = "") -> Iterator[st
             fields = type(value).model_fields
             for key in table:
                 if key not in fields:
-                    yield unknown_key(_below(path, key), nearest(key, fields))
+                    yield unknown_key(below(path, key), nearest(key, fields))
             for name in fields:
                 if name in table:
-                    yield from unknown_keys(vars(value)[name], table[name], _below(path, name))
+                    yield from unknown_keys(vars(value)[name], table[name], below(path, name))
         case dict(), dict():
             table = cast("dict[str, Any]", document)
             for key, item in cast("dict[str, Any]", value).items():
-                yield from unknown_keys(item, table.get(key), _below(path, key))
+                yield from unknown_keys(item, table.get(key), below(path, key))
         case tuple(), list():
             items = zip(cast("tuple[Any, ...]", value), cast("list[Any]", document), strict=False)
             for index, (item, raw) in enumerate(items):
@@ -56,6 +56,7 @@ def tell_unknown(found: Iterable[str], *, strict: bool, tell: Tell | None) -> No
         (tell or _LOGGER.warning)(f"{sentence}; it is ignored")
 
 
-def _below(path: str, key: str) -> str:
+def below(path: str, key: str) -> str:
+    """The path of a key in the table at a path."""
     named = shortened(key) if key.isprintable() and key else shown(key)
     return f"{path}.{named}" if path else named
