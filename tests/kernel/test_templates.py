@@ -18,8 +18,6 @@ CONTEXT = ConditionContext(
 )
 
 
-
-
 def rendered(message: Message) -> Message:
     return render(message, CONTEXT).message
 
