@@ -117,7 +117,8 @@ def test_what_the_library_warns_of_in_a_worker_is_told(project: Path) -> None:
 def test_a_message_that_names_what_does_not_exist_is_told_at_once_and_in_the_end(project: Path) -> None:
     (project / "flows.toml").write_text(GREETING.format(strict="false"))
     ended = run(project, "one", "answer", "--json", "--params", '{"naem": 1}')
-    warning = "step 'work': its message has null for {{ params.name }}, which did not exist; with strict = true the step fails"
+    what = "step 'work': its message has null for {{ params.name }}, which did not exist"
+    warning = f"{what}; with strict = true the step fails"
     assert result(ended)["warnings"] == [warning]
     assert [line for line in ended.err.splitlines() if line.endswith(warning)][-1] == f"warning: {warning}"
     assert len([line for line in ended.err.splitlines() if line.endswith(warning)]) == 2

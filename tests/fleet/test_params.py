@@ -28,7 +28,7 @@ async def test_parameters_that_break_their_schema_are_refused_with_the_path(stor
     with pytest.raises(ValidationError, match=r"params: it does not fit its schema at \$\.topic: 5 is not of type"):
         await fleet.start(FLOW, {"topic": 5})
     with pytest.raises(
-        ValidationError, match="params: it does not fit its schema at .*: 'topic' is a required property"
+        ValidationError, match=r"params: it does not fit its schema at .*: 'topic' is a required property"
     ):
         await fleet.start(FLOW, {}, "key")
     assert await storage.runs.list_runs("mob") == []
@@ -58,7 +58,7 @@ async def test_schemas_in_files_are_read_when_a_run_starts(storage: MobStorage, 
     )
     message = "{{ steps.first.worker-1.topci }}"
     of_step = Fleet(storage, flow_with("true", message, expected_schema_ref=str(file)))
-    with pytest.raises(DefinitionError, match="by its expected_schema_ref, steps.first.worker-1 has no 'topci'"):
+    with pytest.raises(DefinitionError, match=r"by its expected_schema_ref, steps\.first\.worker-1 has no 'topci'"):
         await of_step.start(FLOW)
 
 

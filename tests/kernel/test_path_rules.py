@@ -1,4 +1,4 @@
-"""Paths of messages and conditions that lead nowhere are told when a definition is validated (contract: definition-17)."""
+"""Paths of messages and conditions that lead nowhere are told by validation (contract: definition-17)."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_an_aggregate_that_is_a_list_has_numbers(key: str, complaint: str | None
     assert complaint is None or complaint in found[0][1]
 
 
-SCHEMA = {
+SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
         "topic": {"type": "string"},
@@ -191,19 +191,19 @@ def test_a_parameter_without_its_root_is_found_by_its_schema() -> None:
     assert "(nearest: 'params.topic')" in text
 
 
-@pytest.mark.parametrize(
-    "schema",
-    [
-        {"type": 5, "properties": [], "items": 1},
-        {"anyOf": 3, "$ref": 4},
-        {"$ref": "#/nowhere"},
-        {"$ref": "#"},
-        {"$ref": "https://example.org/x.json"},
-        {"anyOf": [{"$ref": "#"}, {"$ref": "#"}]},
-        {"properties": {"topic": True}, "patternProperties": {".*": {}}},
-        {"allOf": [{"properties": {"topic": {}}}, {}]},
-    ],
-)
+NO_HELP: list[Any] = [
+    {"type": 5, "properties": [], "items": 1},
+    {"anyOf": 3, "$ref": 4},
+    {"$ref": "#/nowhere"},
+    {"$ref": "#"},
+    {"$ref": "https://example.org/x.json"},
+    {"anyOf": [{"$ref": "#"}, {"$ref": "#"}]},
+    {"properties": {"topic": True}, "patternProperties": {".*": {}}},
+    {"allOf": [{"properties": {"topic": {}}}, {}]},
+]
+
+
+@pytest.mark.parametrize("schema", NO_HELP)
 def test_a_schema_that_says_nothing_of_a_key_refuses_none(schema: Any) -> None:
     assert said("{{ params.other.x }}", params_schema=schema) == []
 
@@ -235,11 +235,11 @@ def of_loop(message: str, until: str = "params.x") -> list[tuple[str, str]]:
     """What is found of a message in the body of a loop that comes after `before`; `beside` waits for nothing."""
     steps = {name: step(policy="any") for name in ("before", "beside", "after", "draft", "inner", "polish")}
     steps["polish"] = step(policy="any", message=message)
-    body = {"d": node("draft"), "p": node("polish"), "i": loop("inner", at("params.y"), 2, "d", x=node("inner"))}
+    inner = loop("inner", at("params.y"), 2, "d", x=node("inner"))
     root = {
         "b": node("before"),
         "s": node("beside"),
-        "l": loop("outer", at(until), 3, "b", **body),
+        "l": loop("outer", at(until), 3, "b", d=node("draft"), p=node("polish"), i=inner),
         "a": node("after", "l"),
     }
     return [(severity, text) for severity, _, text in findings(mob(steps, root))]

@@ -11,7 +11,8 @@ HEAD = '[mob]\nid = "x"\n'
 STEP = '[flows.f.steps.s]\nrole = "r"\nmessage = "m"\n'
 NODE = 'depends_on = []\ndepends_on_mode = "all"\n'
 LOOP = f'[flows.f.root.nodes.l]\nkind = "repeat_until"\nloop_id = "l"\nmax_iterations = 2\n{NODE}'
-UNTIL = '[flows.f.root.nodes.l.until]\nop = "not"\nexpr = { op = "eq", path = "params.x", value = { any = 1 }, vaule = 1 }\n'
+WITHIN = 'op = "eq", path = "params.x", value = { any = 1 }, vaule = 1'
+UNTIL = f'[flows.f.root.nodes.l.until]\nop = "not"\nexpr = {{ {WITHIN} }}\n'
 BODY = f'[flows.f.root.nodes.l.body.nodes.s]\nkind = "step"\nstep_id = "s"\nbrunch = "b"\n{NODE}'
 
 
