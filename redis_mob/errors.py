@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any
 
 MOST_SHOWN = 200
 """Characters of one value that a message shows."""
+
+MOST_COMPARED = 100
+"""Characters of a name, and names, that are compared to find the nearest ones: it takes as long as both are large."""
 
 
 def shown(value: object) -> str:
@@ -26,6 +31,15 @@ def shortened(value: object) -> str:
     """The text of a value that a caller gave, for a message: at most 200 characters of it, then how long it is."""
     text = str(value)
     return _cut(text, len(text))
+
+
+def nearest(name: str, known: Iterable[str], most: int = 1) -> str:
+    """What a message adds to a name that is not known: `nearest: 'reviewer'`, from those that are, at most so many."""
+    names = list(dict.fromkeys(known))
+    if len(names) > MOST_COMPARED:
+        names = [one for one in names if one[:1] == name[:1]][:MOST_COMPARED] or names[:MOST_COMPARED]
+    found = get_close_matches(name[:MOST_COMPARED], names, n=most, cutoff=0.0)
+    return f"nearest: {', '.join(map(shown, found)) or 'none'}"
 
 
 def _remade(kind: type[BaseException], args: tuple[object, ...]) -> BaseException:

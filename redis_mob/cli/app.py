@@ -59,6 +59,7 @@ def run(
         Path, typer.Argument(metavar="FILE", help="The definition: a .toml or .json file.", show_default=False)
     ],
     flow: Annotated[str | None, typer.Option(help="The flow to run.", show_default=False)] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Let warnings about FILE count as errors.")] = False,
     handler: Annotated[
         str | None,
         typer.Option(help="module:function for all roles, or module:dict from role to function.", show_default=False),
@@ -111,6 +112,7 @@ def run(
     commands.run(
         file=file,
         flow=flow,
+        strict=strict,
         handler=handler,
         workers=workers,
         params=params,

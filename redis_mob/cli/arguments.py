@@ -64,7 +64,7 @@ def read_seal_keys(file: Path | None) -> SealKeyring | None:
     if file is None:
         return None
     try:
-        return SealKeyring.from_text(file.read_text(encoding="utf-8"))
+        return SealKeyring.from_text(file.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ValidationError(f"--seal-keys {file}: {error.strerror or error}") from None
     except UnicodeDecodeError:

@@ -65,6 +65,7 @@ def run(
     *,
     file: Path,
     flow: str | None,
+    strict: bool,
     handler: str | None,
     workers: int,
     params: str | None,
@@ -84,7 +85,7 @@ def run(
     console = stderr_console()
     logging.getLogger("redis_mob").addHandler(logging.NullHandler())
     with errors_told(console):
-        definition = _definition(file, console)
+        definition = _definition(file, console, strict=strict)
         flow_id = _flow_id(definition, flow)
         order = RunOrder(
             definition=definition,
@@ -184,10 +185,10 @@ def acl(
         print_line(command)
 
 
-def _definition(file: Path, console: Console) -> MobDefinition:
-    definition = load_definition(file)
+def _definition(file: Path, console: Console, *, strict: bool) -> MobDefinition:
+    definition = load_definition(file, strict=strict, tell=lambda warning: say(console, f"warning: {warning}"))
     try:
-        warnings = require_valid(definition)
+        warnings = require_valid(definition, strict=strict)
     except DefinitionError as error:
         raise DefinitionError(f"{file}: {error}") from None
     for warning in warnings:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from redis_mob.cli.progress import excerpt
+from redis_mob.fleet.absent_values import warnings_of
 from redis_mob.fleet.said import bounded
 from redis_mob.fleet.transition_builder import FLOW_STEP
 from redis_mob.models.base import json_text
@@ -57,6 +58,7 @@ class RunReport:
                     step: None if (status := self.run.flow_state.step_status.get(step)) is None else status.lower()
                     for step in self.run.flow_state.ordered_steps
                 },
+                "warnings": list(warnings_of(self.view.executions.values())),
                 "events": len(self.events),
                 "seconds": self.seconds,
             }
@@ -69,6 +71,7 @@ class RunReport:
         yield f"run {self.run.run_id} {ended} {self.seconds:.1f} s"
         if self.run.status is MobRunStatus.FAILED:
             yield from self._failures() or [self._reason()]
+        yield from (f"warning: {line}" for line in warnings_of(self.view.executions.values()))
         for step, output in self.run.root_step_outputs.items():
             yield f"{step}: {_excerpt(output)}"
         for loop, iterations in self.run.loop_iteration_outputs.items():

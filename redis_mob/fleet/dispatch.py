@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from redis_mob.errors import TemplateError, shown
+from redis_mob.fleet.absent_values import named
 from redis_mob.fleet.quorum import members_required
 from redis_mob.fleet.step_end import fail_step, skip_step
 from redis_mob.fleet.topology import record_violation
@@ -25,9 +26,13 @@ def dispatch_step(builder: TransitionBuilder, frame_id: str, node_id: str, step_
         skip_step(builder, frame_id, node_id, step_id, "its condition does not hold")
         return
     try:
-        message = render(spec.message, builder.context())
+        message, absent = render(spec.message, builder.context())
     except TemplateError as error:
         fail_step(builder, frame_id, node_id, step_id, f"its message cannot be rendered: {error}")
+        return
+    if absent and builder.flow.is_strict(step_id):
+        reason = f"its message names what does not exist: {named(absent)}; without strict = true it gets null there"
+        fail_step(builder, frame_id, node_id, step_id, reason)
         return
     members = _chosen(builder, spec)
     required = members_required(spec.collection_policy)
@@ -37,11 +42,15 @@ def dispatch_step(builder: TransitionBuilder, frame_id: str, node_id: str, step_
         fail_step(builder, frame_id, node_id, step_id, reason)
         return
     record_violation(builder, spec.role)
+    paths = tuple(dict.fromkeys(one.path for one in absent))
     for member in members:
         key = ExecutionKey(frame_id, node_id, member)
         # The rendered message is kept with the execution, so that a retry and a takeover work with the values of this
         # moment even if other steps have recorded outputs since.
-        builder.put(key, Execution.unchecked(step_id=step_id, role=spec.role, message=message, due_at=builder.now))
+        execution = Execution.unchecked(
+            step_id=step_id, role=spec.role, message=message, due_at=builder.now, absent=paths
+        )
+        builder.put(key, execution)
 
 
 def is_wanted(builder: TransitionBuilder, step_id: str) -> bool:

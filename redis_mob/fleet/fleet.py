@@ -8,19 +8,18 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
-from difflib import get_close_matches
 from functools import partial
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from redis_mob.codec.arguments import duration, flag, instance, integer, optional_instance, optional_text, text
 from redis_mob.codec.executions import encode_definition
-from redis_mob.errors import HandlerError, NotFoundError, ValidationError, shortened, shown
+from redis_mob.errors import HandlerError, NotFoundError, ValidationError, nearest, shortened, shown
 from redis_mob.fleet.calls import max_orphaned_turns
 from redis_mob.fleet.lease import DEFAULT_LEASE, checked_lease
 from redis_mob.fleet.recovery import recover
-from redis_mob.fleet.schemas import read_schemas
-from redis_mob.fleet.step_context import ALL_ROLES, Handler, handler_for
+from redis_mob.fleet.schemas import check_paths, check_schema, read_params_schema, read_schemas
+from redis_mob.fleet.step_context import ALL_ROLES, Handler
 from redis_mob.fleet.unserved import UnservedNews, unserved_work
 from redis_mob.fleet.watching import watch
 from redis_mob.fleet.worker import Worker
@@ -50,10 +49,11 @@ _log = logging.getLogger(__name__)
 class Fleet:
     """Runs the flows of one definition over a storage; any number of processes may have one of the same.
 
-    `handlers` maps roles to handlers, `*` to that of all other roles. `members` says how many members a role has,
-    1 unless given; they are named `<role>-1` and so on. Its workers serve the runs of this mob that ask for no release,
-    and those of this `release`; runs of another definition of the mob they leave to the workers that have that one, as
-    long as there are any. Raises DefinitionError with every diagnostic, and
+    `handlers` maps roles to handlers, `*` to that of all other roles. A fleet without them starts runs, waits for them
+    and cancels them, and leaves the work to others. `members` says how many members a role has, 1 unless given; they
+    are named `<role>-1` and so on. Its workers serve the runs of this mob that ask for no release, and those of this
+    `release`; runs of another definition of the mob they leave to the workers that have that one, as long as there are
+    any. Raises DefinitionError with every error of the definition, whose warnings are told in the log, and
     ValidationError for a number of members, or a lease, that makes no sense.
     """
 
@@ -61,18 +61,19 @@ class Fleet:
         self,
         storage: MobStorage,
         definition: MobDefinition,
-        handlers: Mapping[str, Handler],
+        handlers: Mapping[str, Handler] | None = None,
         *,
         members: Mapping[str, int] | None = None,
         lease: timedelta = DEFAULT_LEASE,
         release: str | None = None,
     ) -> None:
-        require_valid(instance("definition", definition, MobDefinition))
+        for warning in require_valid(instance("definition", definition, MobDefinition)):
+            _log.warning("mob %s: %s", shown(definition.id), warning)
         self._storage = storage
         self._definition = definition
-        instance("handlers", handlers, Mapping)
+        optional_instance("handlers", handlers, Mapping)
         optional_instance("members", members, Mapping)
-        self._handlers = handlers
+        self._handlers: Mapping[str, Handler] = handlers or {}
         self._lease = checked_lease(lease)
         self._release = optional_text("release", release)
         self._members = _named_members(definition, members or {})
@@ -91,11 +92,11 @@ class Fleet:
 
         Of steps that wait for a worker, those of the run with the greatest `priority` (-63 to 63) go first. A run that
         begins `at` a later time is pending until then. With a `release`, only workers of that release execute its
-        steps.
+        steps. No handler is needed here: `wait` and `unserved` tell of roles that no living worker serves.
 
-        Raises NotFoundError for an unknown flow, HandlerError when a role of the flow has no handler here,
-        ValidationError for parameters that are no JSON, a priority or time that is none, or an idempotency key whose
-        run was started with other parameters; DefinitionError for a schema that cannot be read.
+        Raises NotFoundError for an unknown flow; ValidationError for parameters that are no JSON or do not fit the
+        schema that the flow has for them, a priority or time that is none, or an idempotency key whose run was started
+        with other parameters; DefinitionError for a schema that cannot be read, or does not have what a message names.
         """
         flow = self._flow(text("flow_id", flow_id))
         if not -MOST_PRIORITY <= integer("priority", priority) <= MOST_PRIORITY:
@@ -103,13 +104,10 @@ class Fleet:
         begins = optional_instance("at", at, datetime)
         if begins is not None and begins.tzinfo is None:
             raise ValidationError(f"at must be a time with a zone, not {shown(at)}")
-        for step_id, step in flow.steps.items():
-            if handler_for(self._handlers, step.role) is None:
-                raise HandlerError(
-                    f"step {shown(step_id)}: role {shown(step.role)} has no handler; give one for it, or for '*'"
-                )
+        schemas, params_schema = read_schemas(flow), read_params_schema(flow_id, flow)
+        check_paths(flow_id, flow, params_schema, schemas)
         try:
-            check_value(params)
+            check_schema(check_value(params), params_schema)
         except ValueError as error:
             raise ValidationError(f"params: {shortened(error)}") from None
         limits, supervisor = self._definition.limits, self._definition.supervisor
@@ -127,7 +125,7 @@ class Fleet:
         launch = RunLaunch(
             definition=encode_definition(self._definition)[0],
             members=self._members,
-            schemas=SortedDict(read_schemas(flow)),
+            schemas=SortedDict(schemas),
             parsed_steps=_parsed_steps(flow),
             max_duration_ms=limits.max_flow_duration_ms if limits else None,
             priority=priority,
@@ -217,7 +215,7 @@ class Fleet:
 
         Then what is under way may come to its end within `drain_timeout`, which is 25 seconds unless it is given; the
         rest is handed back to other workers, at once. A handler of a role that the definition does not have is told in
-        the log, as a warning.
+        the log, as a warning. Raises HandlerError if this fleet has no handlers.
 
         With `until_idle` it also returns when no run of the mob is under way that this worker could go on with. A run
         is under way from when it begins until it is over: retries are waited for, as long as their pauses last, and so
@@ -225,6 +223,11 @@ class Fleet:
         are steps of roles and releases that are not served here. The runs of the mob are read twice for that, also
         those that are over.
         """
+        if not self._handlers:
+            raise HandlerError(
+                f"this fleet of mob {shown(self._definition.id)} has no handlers, so that it cannot work: give them to "
+                "it, as in Fleet(storage, definition, handlers)"
+            )
         if (warning := _unknown_roles(self._definition, self._handlers)) is not None:
             _log.warning(warning)
         worker = Worker(
@@ -278,8 +281,7 @@ def _unknown_roles(definition: MobDefinition, handlers: Mapping[str, Handler]) -
     unknown = [role for role in handlers if role != ALL_ROLES and role not in definition.profiles]
     if not unknown:
         return None
-    nearest = {role: get_close_matches(role, definition.profiles, n=3, cutoff=0.0) for role in unknown[:MOST_NAMED]}
-    named = [f"{shown(role)} (nearest: {', '.join(map(shown, near)) or 'none'})" for role, near in nearest.items()]
+    named = [f"{shown(role)} ({nearest(role, definition.profiles, most=3)})" for role in unknown[:MOST_NAMED]]
     more = " and others" if len(unknown) > MOST_NAMED else ""
     return f"mob {shown(definition.id)} has no role {', '.join(named)}{more}: no step of it calls the handler"
 

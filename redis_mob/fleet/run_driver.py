@@ -16,6 +16,7 @@ from random import Random
 from redis_mob.codec.schedule import queue_of
 from redis_mob.contracts import ExecutionStore
 from redis_mob.errors import DurabilityError, EpochChangedError, ReadFailedError, WriteFailedError
+from redis_mob.fleet.absent_values import log_absent
 from redis_mob.fleet.definitions import Definitions
 from redis_mob.fleet.engine import Claimant, Decision, FailedAttempt, Report, decide, give_back, note
 from redis_mob.fleet.failure_log import log_failure
@@ -245,6 +246,7 @@ class RunDriver:
             self._leads = False
             self._shared_until = services.clock.now() + SHARED
             return False
+        log_absent(services.presence.name, transition)
         self._view = after = transition.after()
         begun += self._begun(after, definition, claimed)
         return True

@@ -1,12 +1,17 @@
-"""JSON schemas of steps: read when a run starts, applied to what its members give (contract: engine-22)."""
+"""JSON schemas of steps and parameters: read when a run starts, applied to its parameters, and to what its members
+give (contract: engine-22, definition-18)."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from redis_mob.errors import DefinitionError, shortened, shown
+from redis_mob.kernel.diagnostics import Severity
+from redis_mob.kernel.path_rules import validate_paths_with
+from redis_mob.kernel.schema_paths import inline_schema, schema_of
 from redis_mob.models.base import check_value
 from redis_mob.models.flow_spec import FlowSpec
 
@@ -17,10 +22,33 @@ def read_schemas(flow: FlowSpec) -> dict[str, Any]:
     Raises DefinitionError naming the step, for what cannot be read or is no schema.
     """
     return {
-        step_id: _read(step_id, step.expected_schema_ref)
+        step_id: _read(f"step {shown(step_id)}: expected_schema_ref", step.expected_schema_ref)
         for step_id, step in flow.steps.items()
         if step.expected_schema_ref is not None
     }
+
+
+def read_params_schema(flow_id: str, flow: FlowSpec) -> Any:
+    """The schema of the parameters, true if there is none: the JSON itself, or the file that holds it, as it is now.
+
+    Raises DefinitionError naming the flow, for what cannot be read or is no schema.
+    """
+    reference = flow.params_schema_ref
+    return True if reference is None else _read(f"flow {shown(flow_id)}: params_schema_ref", reference)
+
+
+def check_paths(flow_id: str, flow: FlowSpec, params: Any, outputs: Mapping[str, Any]) -> None:
+    """Raises DefinitionError for messages and conditions that name what these schemas, which were read, do not have.
+
+    What is written in the definition was looked at when that was validated; this is for schemas in files.
+    """
+    references = (flow.params_schema_ref, *(step.expected_schema_ref for step in flow.steps.values()))
+    if all(reference is None or inline_schema(reference) is not None for reference in references):
+        return
+    of_steps = {step_id: schema_of(schema) for step_id, schema in outputs.items()}
+    found = validate_paths_with(f"flows.{flow_id}", flow, schema_of(params), of_steps)
+    if errors := [str(one) for one in found if one.severity is Severity.ERROR]:
+        raise DefinitionError("\n".join(errors))
 
 
 def check_schema(value: Any, schema: Any) -> None:
@@ -46,20 +74,16 @@ def check_schema(value: Any, schema: Any) -> None:
         raise ValueError(f"it does not fit its schema at {shortened(problem.json_path)}: {message}")
 
 
-def _read(step_id: str, reference: str) -> Any:
+def _read(named: str, reference: str) -> Any:
     from jsonschema.exceptions import SchemaError
 
     try:
         schema = _json(reference)
         _validator_class(schema).check_schema(schema)
     except (OSError, ValueError, RecursionError) as error:
-        raise DefinitionError(
-            f"step {shown(step_id)}: expected_schema_ref is neither a JSON schema nor a file that holds one: {error}"
-        ) from error
+        raise DefinitionError(f"{named} is neither a JSON schema nor a file that holds one: {error}") from error
     except SchemaError as error:
-        raise DefinitionError(
-            f"step {shown(step_id)}: expected_schema_ref is no valid JSON schema: {error.json_path}: {error.message}"
-        ) from error
+        raise DefinitionError(f"{named} is no valid JSON schema: {error.json_path}: {error.message}") from error
     return schema
 
 
@@ -67,7 +91,7 @@ def _json(reference: str) -> Any:
     try:
         schema = json.loads(reference)
     except ValueError:
-        schema = json.loads(Path(reference).read_text(encoding="utf-8"))
+        schema = json.loads(Path(reference).read_text(encoding="utf-8-sig"))
     if not isinstance(schema, dict | bool):
         raise ValueError(f"a schema is an object or a boolean, not {reference[:80]!r}")
     return check_value(schema)

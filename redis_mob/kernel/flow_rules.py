@@ -1,13 +1,14 @@
-"""Rules for flows, topology and supervisor (contract: definition-12, definition-13, definition-14)."""
+"""Rules for flows, topology and supervisor (contract: definition-12, definition-13, definition-14, definition-17)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from graphlib import CycleError, TopologicalSorter
 
 from redis_mob.errors import shown
 from redis_mob.kernel.diagnostics import Diagnostic, Severity
+from redis_mob.kernel.flow_graph import Cycle, dependency_order
+from redis_mob.kernel.path_rules import validate_paths
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow_spec import (
     CollectQuorum,
@@ -61,6 +62,7 @@ def _flow(definition: MobDefinition, location: str, flow: FlowSpec) -> Iterator[
             yield Diagnostic(
                 "flow_unknown_step", f"no node of the root frame runs {_quoted(omitted)}; add nodes", f"{location}.root"
             )
+    yield from validate_paths(location, flow)
 
 
 def _step(flow: FlowSpec, location: str, step: FlowStepSpec) -> Iterator[Diagnostic]:
@@ -122,8 +124,8 @@ def _branches(flow: FlowSpec, location: str) -> Iterator[Diagnostic]:
 
 
 def _chain(flow: FlowSpec, location: str) -> Iterator[Diagnostic]:
-    order = _dependency_order({step_id: step.depends_on for step_id, step in flow.steps.items()})
-    if isinstance(order, _Cycle):
+    order = dependency_order({step_id: step.depends_on for step_id, step in flow.steps.items()})
+    if isinstance(order, Cycle):
         yield Diagnostic("flow_cycle_detected", f"steps depend on each other: {order}", location)
         return
     depth: dict[str, int] = {}
@@ -160,8 +162,8 @@ class _FrameGraph:
                     if node.max_iterations == 0:
                         yield _bad_quorum("a loop needs at least one iteration", f"{here}.max_iterations")
                     yield from self.frame(f"{here}.body", node.body, nesting=nesting + 1)
-        order = _dependency_order({node_id: node.depends_on for node_id, node in frame.nodes.items()})
-        if isinstance(order, _Cycle):
+        order = dependency_order({node_id: node.depends_on for node_id, node in frame.nodes.items()})
+        if isinstance(order, Cycle):
             yield Diagnostic("flow_cycle_detected", f"nodes depend on each other: {order}", location)
 
     def _step(self, location: str, node: FrameStepSpec) -> Iterator[Diagnostic]:
@@ -192,22 +194,6 @@ def _node_dependencies(location: str, node: FrameStepSpec | RepeatUntilSpec, fra
             yield Diagnostic(
                 "flow_unknown_step", f"the frame has no node {shown(dependency)} to depend on", f"{location}.depends_on"
             )
-
-
-class _Cycle(tuple[str, ...]):
-    __slots__ = ()
-
-    def __str__(self) -> str:
-        return " -> ".join(map(repr, self))
-
-
-def _dependency_order(dependencies: Mapping[str, Sequence[str]]) -> tuple[str, ...] | _Cycle:
-    """Every name after those it depends on, or names that depend on each other; unknown names are left out."""
-    known = {name: [one for one in others if one in dependencies] for name, others in dependencies.items()}
-    try:
-        return tuple(TopologicalSorter(known).static_order())
-    except CycleError as error:
-        return _Cycle(error.args[1])
 
 
 def _quoted(names: Iterable[str]) -> str:

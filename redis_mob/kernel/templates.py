@@ -1,77 +1,135 @@
-"""Renders the messages of steps: `{{ path }}` becomes the value at that path (contract: kernel-37)."""
+"""Messages of steps: `{{ path }}` becomes the value at that path (contract: kernel-37)."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
 
-from redis_mob.errors import TemplateError
+from redis_mob.errors import TemplateError, shortened
 from redis_mob.kernel.context import ConditionContext
 from redis_mob.kernel.paths import MISSING, resolve
 from redis_mob.models.flow_spec import Message, TextBlock
 
+LITERAL_BRACES = "for braces that are text, write {{ '{{' }} where '{{' is meant"
+"""What every complaint about a placeholder adds: braces of another language are the most frequent reason for it."""
+
 _BRACES = re.compile(r"\{\{|\}\}|\}")
 
+# A text without braces needs no quotes. In runs of a release that knew none null is put in for it, as it was.
+_QUOTED = re.compile(r"""\{\{\s*(?:'(?=[^']*[{}])([^']*)'|"(?=[^"]*[{}])([^"]*)")\s*\}\}""")
 
-def render(message: Message, context: ConditionContext) -> Message:
+
+@dataclass(frozen=True, slots=True)
+class Placeholder:
+    """A path in a template; `start` is where its braces begin, counted in characters from 0."""
+
+    path: str
+    start: int
+
+    def __str__(self) -> str:
+        return f"{{{{ {shortened(' '.join(self.path.split()))} }}}}"
+
+
+Part: TypeAlias = str | Placeholder
+"""What a template is made of: text as it is, and placeholders."""
+
+
+class Rendered(NamedTuple):
+    """A message with its values, and those of its placeholders whose path led nowhere, in order."""
+
+    message: Message
+    absent: tuple[Placeholder, ...]
+
+
+def parse(template: str) -> tuple[Part, ...]:
+    """The parts of a template, in order.
+
+    A placeholder is a path as in conditions, and the blanks around it do not count; or a text in quotes that has braces
+    in it, `{{ '{{' }}`, which is text. A closing pair that closes nothing is text, as every single brace is.
+
+    Raises TemplateError for a placeholder that is empty or not closed, and for braces within one.
+    """
+    parts: list[Part] = []
+    here = 0
+    while (opened := template.find("{{", here)) >= 0:
+        parts.append(template[here:opened])
+        if quoted := _QUOTED.match(template, opened):
+            parts.append(quoted[1] or quoted[2])
+            here = quoted.end()
+            continue
+        match _BRACES.search(template, opened + 2):
+            case None:
+                raise _error(template, opened, "'{{' is never closed; close it with '}}'")
+            case braces if braces[0] == "}":
+                problem = "a single '}' within a placeholder; close it with '}}'"
+                raise _error(template, braces.start(), problem)
+            case braces if braces[0] == "{{":
+                problem = "'{{' within a placeholder; close the first one with '}}'"
+                raise _error(template, braces.start(), problem)
+            case braces:
+                path = template[opened + 2 : braces.start()].strip()
+                here = braces.end()
+        if not path:
+            raise _error(template, opened, "an empty placeholder; name a path, as in {{ params.topic }}")
+        parts.append(Placeholder(path, opened))
+    return (*parts, template[here:])
+
+
+def texts(message: Message) -> Iterator[tuple[str, str]]:
+    """The templates in a message, each with its location there: that of a text is empty."""
+    if isinstance(message, str):
+        yield "", message
+        return
+    for index, block in enumerate(message):
+        if isinstance(block, TextBlock):
+            yield f"[{index}].text", block.text
+
+
+def spelled_position(template: str, start: int) -> str:
+    """A position in a template, for a message: line and column in characters from 1, UTF-8 bytes from 0."""
+    line, column, byte = _position(template, start)
+    return f"line {line}, column {column} (byte {byte})"
+
+
+def render(message: Message, context: ConditionContext) -> Rendered:
     """The message with every placeholder replaced; of a list of blocks, the text blocks are rendered.
 
-    A placeholder is a path as in conditions, and the blanks around it do not count. A text is put in as it is, any
-    other value as compact JSON with sorted keys, and `null` where the path leads nowhere. Nothing is escaped; braces
-    outside of placeholders are plain text unless they come in pairs.
-
-    Raises TemplateError for a placeholder that is empty or not closed, a pair of braces where it does not belong,
-    and a single closing brace within a placeholder.
+    A text is put in as it is, any other value as compact JSON with sorted keys, and `null` where the path leads
+    nowhere. What is put in is not looked at again. Raises TemplateError like `parse`.
     """
+    absent: list[Placeholder] = []
     if isinstance(message, str):
-        return _render_text(message, context)
-    return tuple(
-        block.model_copy(update={"text": _render_text(block.text, context)}) if isinstance(block, TextBlock) else block
+        return Rendered(_render_text(message, context, absent), tuple(absent))
+    blocks = tuple(
+        block.model_copy(update={"text": _render_text(block.text, context, absent)})
+        if isinstance(block, TextBlock)
+        else block
         for block in message
     )
+    return Rendered(blocks, tuple(absent))
 
 
-def _render_text(template: str, context: ConditionContext) -> str:
-    rendered: list[str] = []
-    opened: int | None = None
-    literal_from = 0
-    for braces in _BRACES.finditer(template):
-        match braces[0], opened:
-            case "{{", None:
-                rendered.append(template[literal_from : braces.start()])
-                opened = braces.start()
-            case "{{", _:
-                raise _error(template, braces.start(), "'{{' within a placeholder; close the first one with '}}'")
-            case "}}", None:
-                raise _error(template, braces.start(), "'}}' closes nothing; open a placeholder with '{{'")
-            case "}}", int():
-                path = template[opened + 2 : braces.start()].strip()
-                if not path:
-                    raise _error(template, opened, "an empty placeholder; name a path, as in {{ params.topic }}")
-                rendered.append(_value_text(path, context))
-                opened, literal_from = None, braces.end()
-            case "}", int():
-                raise _error(template, braces.start(), "a single '}' within a placeholder; close it with '}}'")
-            case _:
-                pass
-    if opened is not None:
-        raise _error(template, opened, "'{{' is never closed; close it with '}}'")
-    return "".join([*rendered, template[literal_from:]])
+def _render_text(template: str, context: ConditionContext, absent: list[Placeholder]) -> str:
+    return "".join(part if isinstance(part, str) else _value_text(part, context, absent) for part in parse(template))
 
 
-def _value_text(path: str, context: ConditionContext) -> str:
-    found = resolve(path, context)
-    value = None if found is MISSING else found.value
-    if isinstance(value, str):
-        return value
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+def _value_text(placeholder: Placeholder, context: ConditionContext, absent: list[Placeholder]) -> str:
+    found = resolve(placeholder.path, context)
+    if found is MISSING:
+        absent.append(placeholder)
+        return "null"
+    if isinstance(found.value, str):
+        return found.value
+    return json.dumps(found.value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
 
-def _error(template: str, position: int, problem: str) -> TemplateError:
-    before = template[:position]
-    return TemplateError(
-        problem,
-        line=before.count("\n") + 1,
-        column=position - before.rfind("\n"),
-        byte=len(before.encode()),
-    )
+def _position(template: str, start: int) -> tuple[int, int, int]:
+    before = template[:start]
+    return before.count("\n") + 1, start - before.rfind("\n"), len(before.encode())
+
+
+def _error(template: str, start: int, problem: str) -> TemplateError:
+    return TemplateError(f"{problem}; {LITERAL_BRACES}", *_position(template, start))

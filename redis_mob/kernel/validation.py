@@ -17,13 +17,13 @@ def validate(definition: MobDefinition) -> tuple[Diagnostic, ...]:
     return tuple(dict.fromkeys((*validate_mob(definition), *validate_flows(definition))))
 
 
-def require_valid(definition: MobDefinition) -> tuple[Diagnostic, ...]:
-    """The warnings about a definition that has no errors.
+def require_valid(definition: MobDefinition, *, strict: bool = False) -> tuple[Diagnostic, ...]:
+    """The warnings about a definition that has no errors; with `strict` they are errors too.
 
     Raises DefinitionError that lists every error.
     """
     found = validate(definition)
-    errors = [str(one) for one in found if one.severity is Severity.ERROR]
+    errors = [str(one) for one in found if strict or one.severity is Severity.ERROR]
     if errors:
         raise DefinitionError("\n".join([f"the definition of mob {shown(definition.id)} is not valid:", *errors]))
     return found

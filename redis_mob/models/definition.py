@@ -8,9 +8,10 @@ from pydantic import Field, ValidationError
 
 from redis_mob.errors import DefinitionError
 from redis_mob.models.base import U32, U64, Items, Model, SortedDict, WireEnum, is_none
-from redis_mob.models.documents import MOB_FIELDS, complaints, from_tables, read_toml
+from redis_mob.models.documents import MOB_FIELDS, complaints, from_tables, read_toml, unknown_in_tables
 from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.profile import MobBackendKind, ProfileBinding
+from redis_mob.models.unknown_keys import Tell, tell_unknown, unknown_keys
 
 
 class OrchestratorConfig(Model):
@@ -178,17 +179,24 @@ class MobDefinition(Model):
     is_implicit: bool = False
 
     @classmethod
-    def from_toml(cls, text: str) -> Self:
+    def from_toml(cls, text: str, *, strict: bool = False, tell: Tell | None = None) -> Self:
         """Read a definition from TOML: `[mob]` holds `id` and `orchestrator`, every other section is a table.
 
-        Steps and nodes keep the order in which they are written; unknown fields and tables are ignored. Fields that
-        belong to the running mob (`owner_bridge_session_id`, `session_cleanup_policy`, `is_implicit`) cannot be set.
+        Steps and nodes keep the order in which they are written. Keys and tables that a definition does not have are
+        ignored, and told with the nearest one that it has: by a call of `tell` for each, or else in the log as a
+        warning. With `strict` they are an error. Fields that belong to the running mob (`owner_bridge_session_id`,
+        `session_cleanup_policy`, `is_implicit`) cannot be set.
 
         Raises DefinitionError naming line and column, or the path and value of the field
-        (contract: definition-2, definition-9).
+        (contract: definition-2, definition-9, definition-19).
         """
-        document = from_tables(read_toml(text))
+        tables = read_toml(text)
+        document = from_tables(tables)
         try:
-            return cls.model_validate(document)
+            definition = cls.model_validate(document)
         except ValidationError as error:
             raise DefinitionError(complaints(error, document, inside_mob=MOB_FIELDS)) from error
+        leader = unknown_keys(definition.orchestrator, document.pop("orchestrator", None), "mob.orchestrator")
+        rest = unknown_keys(definition, document)
+        tell_unknown((*unknown_in_tables(tables), *leader, *rest), strict=strict, tell=tell)
+        return definition

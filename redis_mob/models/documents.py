@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any, cast
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from redis_mob.errors import DefinitionError
+from redis_mob.errors import DefinitionError, nearest
+from redis_mob.models.unknown_keys import below, unknown_key
 
 MOB_FIELDS = ("id", "orchestrator")
 """The fields of a definition that stand in the table [mob]; the others are tables of their own in TOML."""
@@ -26,6 +27,9 @@ _TABLES = (
     "spawn_policy",
     "event_router",
 )
+
+BYTE_ORDER_MARK = "\ufeff"
+"""What some editors put at the beginning of a UTF-8 text; it belongs to no format that is read here."""
 
 _LONGEST_VALUE = 60
 
@@ -52,7 +56,7 @@ def read_toml(text: str) -> dict[str, Any]:
     if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise DefinitionError(f"text must be the TOML as a str, not a value of type {type(text).__name__}")
     try:
-        return tomllib.loads(text)
+        return tomllib.loads(text.removeprefix(BYTE_ORDER_MARK))
     except tomllib.TOMLDecodeError as error:
         raise DefinitionError(f"no valid TOML: {error}") from error
     except RecursionError as error:
@@ -71,6 +75,20 @@ def from_tables(tables: dict[str, Any]) -> dict[str, Any]:
     if isinstance(fields.get("orchestrator"), str):
         fields["orchestrator"] = {"profile": fields["orchestrator"]}
     return fields | {name: tables[name] for name in _TABLES if name in tables}
+
+
+def unknown_in_tables(tables: dict[str, Any]) -> Iterator[str]:
+    """A sentence for each table of a TOML document, and each key of its table [mob], that no definition has."""
+    for name in tables:
+        if name in MOB_FIELDS:
+            yield unknown_key(below("", name), "write it in [mob]")
+        elif name not in ("mob", *_TABLES):
+            yield unknown_key(below("", name), nearest(name, ("mob", *_TABLES)))
+    for name in tables["mob"]:
+        if name in _TABLES:
+            yield unknown_key(f"mob.{name}", f"write it as a table of its own, [{name}]")
+        elif name not in MOB_FIELDS:
+            yield unknown_key(below("mob", name), nearest(name, MOB_FIELDS))
 
 
 def complaints(error: ValidationError, document: object, *, inside_mob: Collection[str] = ()) -> str:

@@ -171,7 +171,8 @@ class Execution(Model):
     it was the one suspect among what they held, `lost_with_others` those that were lost while others may have been the
     cause. A `suspect` was under way when a worker was lost, and has not come to the end of an attempt since. One that
     is reported has its `output` or its `failure`, and waits for a decision. `reason`, `error_class` and `detail` are
-    those of its latest failed attempt that was decided on; the last two are kept for the next attempt alone.
+    those of its latest failed attempt that was decided on; the last two are kept for the next attempt alone. `absent`
+    are the paths that its message names and that led nowhere when it was rendered: `null` stands there.
     """
 
     step_id: str
@@ -190,6 +191,7 @@ class Execution(Model):
     reason: str | None = Field(default=None, exclude_if=is_none)
     error_class: str | None = Field(default=None, exclude_if=is_none)
     detail: JsonValue | None = Field(default=None, exclude_if=is_none)
+    absent: Items[str] = Field(default=(), exclude_if=is_empty)
 
     @property
     def attempts_of_step(self) -> int:

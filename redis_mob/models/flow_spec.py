@@ -151,7 +151,8 @@ class FlowStepSpec(Model):
     `timeout_ms` is in milliseconds, per target and attempt; None means 30 seconds. `allowed_tools` None means no
     restriction. `output_format` None means that the step says nothing of it: its texts are read as JSON if it has a
     schema, and taken as they are if not (contract: definition-5, engine-21). `retry` None leaves retries to the mob's
-    limits. `isolation` None runs the handler within its worker (contract: definition-16, engine-39).
+    limits. `isolation` None runs the handler within its worker (contract: definition-16, engine-39). `strict` None
+    leaves it to the flow what becomes of a message that names a value which does not exist (contract: definition-20).
     """
 
     role: str
@@ -169,6 +170,7 @@ class FlowStepSpec(Model):
     output_format: OutputFormat | None = Field(default=None, exclude_if=is_none)
     retry: RetrySpec | None = Field(default=None, exclude_if=is_none)
     isolation: Isolation | None = Field(default=None, exclude_if=is_none)
+    strict: bool | None = Field(default=None, exclude_if=is_none)
 
 
 class FrameStepSpec(Model):
@@ -206,12 +208,21 @@ class FrameSpec(Model):
 class FlowSpec(Model):
     """One flow: its steps in the order in which they were written, and how they hang together.
 
-    Without a `root`, every step is a node of its own and the dependencies of the steps count.
+    Without a `root`, every step is a node of its own and the dependencies of the steps count. `params_schema_ref` is a
+    JSON schema, or names a file that holds one: a run with other parameters is refused (contract: definition-18). With
+    `strict` true, a step fails whose message names a value that does not exist; else that is `null`, and a warning.
     """
 
     description: str | None = None
     steps: FrozenDict[str, FlowStepSpec] = FrozenDict()
     root: FrameSpec | None = None
+    params_schema_ref: str | None = Field(default=None, exclude_if=is_none)
+    strict: bool | None = Field(default=None, exclude_if=is_none)
+
+    def is_strict(self, step_id: str) -> bool:
+        """Whether a step fails whose message names a value that does not exist."""
+        of_step = self.steps[step_id].strict
+        return bool(self.strict if of_step is None else of_step)
 
     @cached_property
     def root_frame(self) -> FrameSpec:

@@ -86,7 +86,7 @@ def handler(_context: Any) -> None:
     ("argument", "values"),
     [
         ("definition", no()),
-        ("handlers", no(dict)),
+        ("handlers", no(dict, type(None))),
         (
             "members",
             [*no(dict, type(None)), {"worker": True}, {"worker": 1.0}, {"worker": -1}, {"worker": 10**9}, {1: 1}],

@@ -21,6 +21,22 @@ def run(project: Path, flow: str, handler: str, *options: str, **environment: st
     )
 
 
+GREETING = """
+[mob]
+id = "office"
+
+[profiles]
+clerk = {{ model = "none" }}
+
+[flows.one]
+strict = {strict}
+
+[flows.one.steps.work]
+role = "clerk"
+message = "Greet {{{{ params.name }}}}"
+"""
+
+
 def result(ended: Ended) -> dict[str, Any]:
     assert ended.out.count("\n") == 1, "with --json, standard output is one line"
     return json.loads(ended.out)
@@ -30,11 +46,12 @@ def test_json_is_one_object_on_standard_output(project: Path) -> None:
     ended = run(project, "two", "ROLES", "--workers", "2", "--json", "--params", '{"numbers": [1, 2, 39]}')
     assert ended.status == 0, ended.err
     found = result(ended)
-    assert list(found) == ["run_id", "status", "outputs", "loop_outputs", "steps", "events", "seconds"]
+    assert list(found) == ["run_id", "status", "outputs", "loop_outputs", "steps", "warnings", "events", "seconds"]
     assert found["status"] == "completed"
     assert found["outputs"] == {"sum": 42, "check": {"judge-1": True}}
     assert found["loop_outputs"] == {}
     assert found["steps"] == {"sum": "completed", "check": "completed"}
+    assert found["warnings"] == []
     # flow_started, flow_completed; for each of two steps dispatched, target completed, completed
     assert found["events"] == 8
     assert found["seconds"] > 0
@@ -97,6 +114,53 @@ def test_what_the_library_warns_of_in_a_worker_is_told(project: Path) -> None:
     assert told == ["the disk is full"]
 
 
+def test_a_message_that_names_what_does_not_exist_is_told_at_once_and_in_the_end(project: Path) -> None:
+    (project / "flows.toml").write_text(GREETING.format(strict="false"))
+    ended = run(project, "one", "answer", "--json", "--params", '{"naem": 1}')
+    what = "step 'work': its message has null for {{ params.name }}, which did not exist"
+    warning = f"{what}; with strict = true the step fails"
+    assert result(ended)["warnings"] == [warning]
+    assert [line for line in ended.err.splitlines() if line.endswith(warning)][-1] == f"warning: {warning}"
+    assert len([line for line in ended.err.splitlines() if line.endswith(warning)]) == 2
+
+
+def test_such_a_step_fails_where_it_is_strict(project: Path) -> None:
+    (project / "flows.toml").write_text(GREETING.format(strict="true"))
+    ended = run(project, "one", "answer", "--json", "--params", '{"naem": 1}')
+    assert ended.status == 1
+    assert result(ended)["warnings"] == []
+    assert "failed: step work: its message names what does not exist: {{ params.name }}; " in ended.err
+
+
+def test_unknown_keys_of_a_file_are_told_and_are_an_error_with_strict(project: Path) -> None:
+    text = (project / "flows.toml").read_text()
+    (project / "flows.toml").write_text("\ufeff" + text.replace('depends_on = ["sum"]', 'depend_on = ["sum"]'))
+    ended = run(project, "one", "answer", "--json")
+    assert ended.status == 2
+    told = "flows.two.steps.check.depend_on: there is no such key (nearest: 'depends_on'); it is ignored"
+    assert f"warning: flows.toml: {told}" in ended.err
+    assert "{{ steps.sum }}: nothing says that step 'sum' runs before: add it to depends_on" in ended.err
+    (project / "flows.toml").write_text("\ufeff" + text + "[limit]\nmax_step_retries = 1\n")
+    told = "limit: there is no such key (nearest: 'limits')"
+    ended = run(project, "one", "answer", "--json")
+    assert ended.status == 0
+    assert f"warning: flows.toml: {told}; it is ignored" in ended.err.splitlines()
+    ended = run(project, "one", "answer", "--json", "--strict")
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err.splitlines() == [f"error: flows.toml: {told}"]
+
+
+def test_with_strict_what_validation_warns_of_is_an_error(project: Path) -> None:
+    text = (project / "flows.toml").read_text()
+    (project / "flows.toml").write_text(
+        text + '[flows.x.steps.a]\nrole = "clerk"\nmessage = "m"\ndepends_on_mode = "any"\n'
+    )
+    assert run(project, "one", "answer").status == 0
+    ended = run(project, "one", "answer", "--strict")
+    assert ended.status == 2
+    assert "[branch_join_without_branch] flows.x.steps.a.depends_on_mode" in ended.err
+
+
 def test_a_module_that_prints_while_it_is_imported_spares_standard_output(project: Path) -> None:
     (project / "loud.py").write_text("print('hello')\ndef answer(ctx): return 1\n")
     ended = redis_mob(project, "run", "flows.toml", "--flow", "one", "--handler", "loud:answer", "--json")
@@ -120,6 +184,7 @@ def test_a_failing_handler_fails_the_run_with_its_message(project: Path, handler
         "outputs": {},
         "loop_outputs": {},
         "steps": {"work": "failed"},
+        "warnings": [],
         "events": result(ended)["events"],
         "seconds": 0,
     }

@@ -27,7 +27,16 @@ def test_the_suffix_decides(tmp_path: Path) -> None:
     [
         ("mob.yaml", b"", "a definition is a .toml or a .json file"),
         ("mob", b"", "a definition is a .toml or a .json file"),
-        ("mob.toml", b"[mob]\nid = '\xff'\n", "is no UTF-8 text (byte 12)"),
+        ("mob.toml", b"[mob]\nid = '\xff'\n", "is no UTF-8 text (byte 12); save it as UTF-8"),
+        ("mob.toml", b"\xef\xbb\xbf[mob]\nid = '\xff'\n", "is no UTF-8 text (byte 15); save it as UTF-8"),
+        ("mob.toml", "[mob]\nid = 'x'\n".encode("utf-16"), "is UTF-16 or UTF-32 text; save it as UTF-8"),
+        (
+            "mob.json",
+            '{"id":"x"}'.encode("utf-16-be"),
+            "has a NUL in line 1, as UTF-16 without a byte order mark has; save it as UTF-8",
+        ),
+        ("mob.toml", b"\xfe\xff\x00[", "is UTF-16 or UTF-32 text; save it as UTF-8"),
+        ("mob.toml", "[mob]\nid = 'x'\n".encode("utf-32"), "is UTF-16 or UTF-32 text; save it as UTF-8"),
         ("mob.toml", b"[mob]\n", "mob.id: is missing"),
         ("mob.TOML", b"[mob]\nid = 1\n", "mob.id: must be a text, not 1"),
         ("mob.json", b'{"flows":{"f":{"steps":{"s":{"role":"r"}}}},"id":"x"}', "flows.f.steps.s.message: is missing"),
@@ -40,6 +49,34 @@ def test_an_error_names_the_file_and_the_place(tmp_path: Path, name: str, conten
     with pytest.raises(DefinitionError) as caught:
         load_definition(path)
     assert str(caught.value) == f"{path}: {complaint}"
+
+
+@pytest.mark.parametrize(("name", "content"), [("mob.toml", '[mob]\r\nid = "x"\r\n'), ("mob.json", '{"id": "x"}')])
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path, name: str, content: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(content.encode("utf-8-sig"))
+    assert load_definition(path) == MobDefinition(id="x")
+
+
+def test_unknown_keys_are_told_with_the_file_or_are_an_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    toml, as_json = tmp_path / "mob.toml", tmp_path / "mob.json"
+    toml.write_text('[mob]\nid = "x"\n[limit]\nn = 1\n[limits]\nmax_retries = 1\n')
+    as_json.write_text('{"id": "x", "limit": {}, "limits": {"max_retries": 1}}')
+    sentences = [
+        "limit: there is no such key (nearest: 'limits')",
+        "limits.max_retries: there is no such key (nearest: 'max_step_retries')",
+    ]
+    for path in (toml, as_json):
+        told: list[str] = []
+        load_definition(path, tell=told.append)
+        assert told == [f"{path}: {one}; it is ignored" for one in sentences]
+        assert not caplog.records
+        load_definition(path)
+        assert caplog.messages == told
+        caplog.clear()
+        with pytest.raises(DefinitionError) as caught:
+            load_definition(path, strict=True)
+        assert str(caught.value) == f"{path}: " + "\n".join(sentences)
 
 
 def test_broken_json_names_line_and_column(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from redis_mob.errors import DefinitionError
 from redis_mob.fleet.outcome import EXCERPT, MAX_OUTPUT_BYTES, MAX_OUTPUT_DEPTH, Succeeded
 from redis_mob.models.conditions import EqCondition
-from redis_mob.models.flow_spec import DispatchMode, InlineImageBlock, OutputFormat, TextBlock
+from redis_mob.models.flow_spec import DispatchMode, FlowStepSpec, InlineImageBlock, OutputFormat, TextBlock
 from redis_mob.models.run import MobRunStatus
 from tests.fleet.flows import mob, step
 from tests.fleet.simulation import Simulation
@@ -208,6 +209,13 @@ def test_a_schema_that_refers_to_itself() -> None:
     assert "refers to itself without end" in refused(1, expected_schema_ref='{"$ref": "#"}')
 
 
+def stored(steps: Mapping[str, FlowStepSpec], **more: Any) -> Simulation:
+    """A run of this definition, which a release that did not look at messages has started."""
+    sim = Simulation(mob({name: one.model_copy(update={"message": "m"}) for name, one in steps.items()}, **more))
+    sim.definition = mob(steps, **more)
+    return sim
+
+
 def message(template: Any, params: Any = None) -> Any:
     sim = Simulation(mob({"a": step(message=template)}), params)
     sim.advance()
@@ -226,14 +234,13 @@ def test_the_message_is_rendered_when_the_step_begins() -> None:
     ("template", "place"),
     [
         ("one\ntwo {{ params.x", "line 2, column 5 (byte 8)"),
-        ("é}}", "line 1, column 2 (byte 2)"),
         ("{{ }}", "line 1, column 1 (byte 0)"),
         ("{{ a {{ b }}", "line 1, column 6 (byte 5)"),
         ("{{ a } }}", "line 1, column 6 (byte 5)"),
     ],
 )
 def test_engine_case_32_a_malformed_template_fails_the_step_with_its_place(template: str, place: str) -> None:
-    sim = Simulation(mob({"a": step(message=template), "b": step()}, limits={"max_step_retries": 3}))
+    sim = stored({"a": step(message=template), "b": step()}, limits={"max_step_retries": 3})
     sim.advance()
     assert not sim.keys("a")
     [(failed, reason)] = sim.failures()
@@ -243,7 +250,41 @@ def test_engine_case_32_a_malformed_template_fails_the_step_with_its_place(templ
 
 
 def test_engine_case_33_a_missing_path_is_null() -> None:
-    assert message("[{{ params.none }}] [{{ steps.x }}] [{{ nonsense }}]") == "[null] [null] [null]"
+    sim = stored({"a": step(message="[{{ params.none }}] [{{ steps.x }}] [{{ nonsense }}] [{{ steps.x }}]")})
+    sim.advance()
+    assert sim.execution("a").message == "[null] [null] [null] [null]"
+    assert sim.execution("a").absent == ("params.none", "steps.x", "nonsense")
+
+
+def test_a_value_that_is_null_is_not_missing() -> None:
+    sim = Simulation(mob({"a": step(message="{{ params.x }}", strict=True)}), {"x": None})
+    sim.advance()
+    assert sim.execution("a").message == "null"
+    assert sim.execution("a").absent == ()
+
+
+@pytest.mark.parametrize(
+    ("of_flow", "of_step", "fails"),
+    [(None, None, False), (None, True, True), (True, None, True), (True, False, False), (False, True, True)],
+)
+def test_where_it_is_strict_a_missing_path_fails_the_step(
+    of_flow: bool | None, of_step: bool | None, fails: bool
+) -> None:
+    definition = mob({"a": step(message="{{ params.topci }} {{ params.x }}", strict=of_step), "b": step()})
+    flow = definition.flows["flow"].model_copy(update={"strict": of_flow})
+    definition = definition.model_copy(update={"flows": definition.flows.set(("flow", flow))})
+    sim = Simulation(definition, {"topic": "x", "x": 1})
+    sim.advance()
+    assert bool(sim.keys("a")) is not fails
+    reason = "its message names what does not exist: {{ params.topci }}; without strict = true it gets null there"
+    assert sim.failures() == ([("a", reason)] if fails else [])
+    assert sim.open() == (["b@worker-1"] if fails else ["a@worker-1", "b@worker-1"])
+
+
+def test_a_missing_path_that_a_condition_names_fails_no_step() -> None:
+    sim = Simulation(mob({"a": step(condition=EqCondition(path="params.none", value=1), strict=True)}), {})
+    sim.advance()
+    assert sim.story()[1:] == ["step_skipped a", "flow_completed"]
 
 
 def test_engine_case_34_blocks_that_are_no_text_stay_as_they_are() -> None:

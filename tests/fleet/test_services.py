@@ -33,6 +33,30 @@ def fleet_of(storage: MobStorage, says: str, definition: MobDefinition = ONE_STE
     return Fleet(storage, definition, {"*": lambda _ctx: says}, release=release)
 
 
+async def test_a_fleet_without_handlers_starts_waits_and_cancels(
+    storage: MobStorage, other_storage: MobStorage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(unserved_module, "UNSERVED_SECONDS", 0.01)
+    definition = mob({"a": step(role="gpu", policy="any"), "b": step("a", role="cpu", policy="any")})
+    service = Fleet(storage, definition)
+    abandoned = await service.start(FLOW)
+    assert await service.cancel(abandoned)
+    run_id = await service.start(FLOW)
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        gpu = Fleet(other_storage, definition, {"gpu": lambda _ctx: 1})
+        group.create_task(gpu.work(stop=stop))
+        waiting = group.create_task(service.wait(run_id))
+        await until(lambda: any("serves role 'cpu'" in line for line in caplog.messages))
+        assert [line for line in await service.unserved(run_id) if "step 'b' waits for a worker" in line]
+        group.create_task(Fleet(other_storage, definition, {"cpu": lambda _ctx: 2}).work(stop=stop))
+        assert (await waiting).root_step_outputs == {"a": 1, "b": 2}
+        # a worker that has handlers for some roles alone starts runs of all
+        assert (await gpu.wait(await gpu.start(FLOW))).status is MobRunStatus.COMPLETED
+        assert (await service.wait(abandoned)).status is MobRunStatus.CANCELED
+        stop.set()
+
+
 async def test_workers_serve_their_own_mob(storage: MobStorage, other_storage: MobStorage) -> None:
     shop = fleet_of(storage, "shop")
     bank = fleet_of(other_storage, "bank", ONE_STEP.model_copy(update={"id": "bank"}))

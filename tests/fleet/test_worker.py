@@ -309,8 +309,9 @@ async def test_bad_input_is_refused_with_its_name(storage: MobStorage) -> None:
         Fleet(storage, ONE_STEP, {"*": nothing}, members={"absent": 1})
     with pytest.raises(ValidationError, match="members: role 'worker' cannot have -1 members"):
         Fleet(storage, ONE_STEP, {"*": nothing}, members={"worker": -1})
-    with pytest.raises(HandlerError, match="step 'a': role 'worker' has no handler"):
-        await Fleet(storage, ONE_STEP, {"lead": nothing}).start(FLOW)
+    for fleet in (Fleet(storage, ONE_STEP), Fleet(storage, ONE_STEP, {})):
+        with pytest.raises(HandlerError, match="this fleet of mob 'mob' has no handlers, so that it cannot work"):
+            await fleet.work()
     with pytest.raises(NotFoundError, match="mob 'mob' has no flow 'other'; it has: 'flow'"):
         await Fleet(storage, ONE_STEP, {"*": nothing}).start("other")
 

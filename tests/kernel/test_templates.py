@@ -8,14 +8,18 @@ from hypothesis import strategies as st
 
 from redis_mob.errors import TemplateError
 from redis_mob.kernel.context import ConditionContext
-from redis_mob.kernel.templates import render
-from redis_mob.models.flow_spec import InlineImageBlock, TextBlock
+from redis_mob.kernel.templates import Placeholder, parse, render
+from redis_mob.models.flow_spec import InlineImageBlock, Message, TextBlock
 
 CONTEXT = ConditionContext(
     params={"user": "Ada", "n": 3, "f": 1.0, "null": None, "list": [1, "é"], "obj": {"b": {"y": 1, "x": [2]}, "a": 1}},
     steps={"draft": {"text": 'say "hi" {{ params.n }}', "ok": True}},
     loops={"refine": ({"crit": "first"}, {"crit": "second"})},
 )
+
+
+def rendered(message: Message) -> Message:
+    return render(message, CONTEXT).message
 
 
 @pytest.mark.parametrize(
@@ -38,17 +42,28 @@ CONTEXT = ConditionContext(
         pytest.param("{{ params.n }}}", "3}", id="brace_behind"),
         pytest.param("{{{params.n}}", "null", id="brace_within"),
         pytest.param("é{{ params.user }}🦊", "éAda🦊", id="unicode"),
+        pytest.param("bad }}", "bad }}", id="stray_close"),
+        pytest.param("{{ params.n }}}}", "3}}", id="stray_close_behind"),
+        pytest.param('Answer as {"a": {"b": {"c": {"d": 1}}}}.', 'Answer as {"a": {"b": {"c": {"d": 1}}}}.', id="json"),
+        pytest.param("{{ '{{' }} user }}", "{{ user }}", id="literal_pair"),
+        pytest.param('{{"{{"}}', "{{", id="literal_pair_in_double_quotes"),
+        pytest.param("{{ '{{ user }}' }}", "{{ user }}", id="literal_placeholder"),
+        pytest.param("{{ '{{ user | e(\"x\") }}' }}!", '{{ user | e("x") }}!', id="quotes_within_quotes"),
+        pytest.param("\\frac{{ '{' }}{{ params.n }}}{b}", "\\frac{3}{b}", id="literal_brace_before_a_placeholder"),
+        pytest.param("{{ '{{' }}{{ '{{' }}{{ params.n }}", "{{{{3", id="literal_pairs_in_a_row"),
+        pytest.param("{{ 'x' }} {{ \"\" }}", "null null", id="quotes_without_braces_are_a_path_as_before"),
     ],
 )
 def test_rendering(template: str, expected: str) -> None:
-    assert render(template, CONTEXT) == expected
+    assert rendered(template) == expected
 
 
 @pytest.mark.parametrize(
     ("template", "place", "problem"),
     [
-        pytest.param("bad }}", (1, 5, 4), "closes nothing", id="stray_close"),
-        pytest.param("{{ params.n }}}}", (1, 15, 14), "closes nothing", id="stray_close_behind"),
+        pytest.param("{{ '{{ }}", (1, 5, 4), "within a placeholder", id="quotes_that_do_not_end"),
+        pytest.param("{{ '{{' x }}", (1, 5, 4), "within a placeholder", id="something_behind_quotes"),
+        pytest.param("{{{{ user }}}}", (1, 3, 2), "within a placeholder", id="doubled"),
         pytest.param("{{ params.{{n}} }}", (1, 11, 10), "within a placeholder", id="nested_open"),
         pytest.param("{{ params.n", (1, 1, 0), "never closed", id="unclosed"),
         pytest.param("{{", (1, 1, 0), "never closed", id="only_open"),
@@ -57,7 +72,7 @@ def test_rendering(template: str, expected: str) -> None:
         pytest.param("x {{}}", (1, 3, 2), "empty placeholder", id="empty"),
         pytest.param("x {{ \n }}", (1, 3, 2), "empty placeholder", id="blank"),
         pytest.param("é\n\n🦊 {{ }}", (3, 3, 9), "empty placeholder", id="lines_columns_and_bytes"),
-        pytest.param("{{ params.n }}\n{{ ok }}\n}}", (3, 1, 24), "closes nothing", id="first_column"),
+        pytest.param("{{ params.n }}\n{{ ok }}\n{{", (3, 1, 24), "never closed", id="first_column"),
     ],
 )
 def test_engine_case_32_malformed_templates(template: str, place: tuple[int, int, int], problem: str) -> None:
@@ -65,13 +80,23 @@ def test_engine_case_32_malformed_templates(template: str, place: tuple[int, int
         render(template, CONTEXT)
     assert (caught.value.line, caught.value.column, caught.value.byte) == place
     assert problem in str(caught.value)
+    assert "write {{ '{{' }} where '{{' is meant" in str(caught.value)
     assert str(caught.value).startswith(f"line {place[0]}, column {place[1]} (byte {place[2]}): ")
 
 
 def test_engine_case_34_other_blocks_are_untouched() -> None:
     image = InlineImageBlock(media_type="image/png", source="inline", data="{{ params.user }}")
     blocks = (TextBlock(text="hello {{ params.user }}"), image, TextBlock(text="bye"))
-    assert render(blocks, CONTEXT) == (TextBlock(text="hello Ada"), image, TextBlock(text="bye"))
+    assert rendered(blocks) == (TextBlock(text="hello Ada"), image, TextBlock(text="bye"))
+
+
+def test_what_leads_nowhere_is_told_and_a_null_that_is_there_is_not() -> None:
+    blocks = (TextBlock(text="{{ params.null }} {{ params.ghost }}"), TextBlock(text="é {{steps.draft.x}}"))
+    assert render(blocks, CONTEXT).absent == (Placeholder("params.ghost", 18), Placeholder("steps.draft.x", 2))
+
+
+def test_a_template_is_text_and_placeholders_with_their_positions() -> None:
+    assert parse("a {{ params.n }} }} {{ '{{' }}b") == ("a ", Placeholder("params.n", 2), " }} ", "{{", "b")
 
 
 def test_a_malformed_block_is_reported() -> None:
@@ -81,8 +106,16 @@ def test_a_malformed_block_is_reported() -> None:
 
 @given(st.text())
 def test_text_without_pairs_of_braces_is_kept(text: str) -> None:
-    plain = text.replace("{{", "").replace("}}", "").replace("{", "(").replace("}", ")")
-    assert render(plain, CONTEXT) == plain
+    plain = text.replace("{", "(")
+    assert rendered(plain) == plain
+
+
+@given(st.lists(st.text(alphabet="{}'\" a\n🦊", max_size=12) | st.text(), max_size=4))
+def test_text_whose_opening_pairs_are_escaped_is_given_back(texts: list[str]) -> None:
+    escaped = [text.replace("{{", "{{ '{{' }}") for text in texts]
+    # a brace before a placeholder would make a pair with it
+    template = "|{{ params.n }}".join(escaped)
+    assert rendered(template) == "|3".join(texts)
 
 
 @given(st.text(alphabet="{} a\n🦊", max_size=12))
