@@ -40,6 +40,9 @@ def moment_of_milliseconds(at: float) -> datetime:
 _PACKED = b"\x01"
 """The first byte of the record of an execution that is over. No JSON begins with it."""
 
+PROGRESS = b"\x02"
+"""The first byte of how far a node is with its items (see codec/items). No JSON begins with it either."""
+
 _OVER = (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED, ExecutionStatus.CANCELED)
 """The position is the stored code, so a new one may only be added at the end."""
 
@@ -119,14 +122,19 @@ def execution_field(key: ExecutionKey) -> bytes:
     return pack(checked_key(key))
 
 
-def _decoded(record: bytes) -> Execution:
+def decode_execution(record: bytes) -> Execution:
+    """The execution of a record. Raises ValueError, or one of UNPACK_ERRORS."""
     return _unpacked(record) if record.startswith(_PACKED) else Execution.model_validate_json(record)
 
 
 def decode_executions(run_id: str, stored: Mapping[bytes, bytes]) -> dict[ExecutionKey, Execution]:
-    """The executions of a run. Raises SerializationError naming the run."""
+    """The executions of a run; see `codec.items` for what else stands among them. Raises SerializationError."""
     try:
-        return {ExecutionKey(*unpack(field)): _decoded(record) for field, record in stored.items()}
+        return {
+            ExecutionKey(*unpack(field)): decode_execution(record)
+            for field, record in stored.items()
+            if not record.startswith(PROGRESS)
+        }
     except (*UNPACK_ERRORS, ValidationError) as error:
         raise SerializationError(f"run {run_id}: an execution cannot be read: {error}") from error
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from redis_mob.models import MobDefinition, MobRun, MobRunStatus
-from redis_mob.models.execution import EVERYTHING, ExecutionKey, RunLaunch, Serves
+from redis_mob.models.execution import EVERYTHING, Execution, ExecutionKey, RunLaunch, Serves
 from redis_mob.models.transition import DueWork, RunView, Transition
 from redis_mob.models.worker import LiveWorker, WorkerRecord
 
@@ -44,6 +44,20 @@ class ExecutionStore(Protocol):
         not read: they are empty in the run of the view, and `MobRunStore.get_run` gives them.
         Raises NotFoundError for a run that was not started by a fleet, SerializationError for one that lacks a part it
         needs, unless its cancellation was requested (contract: executions-2).
+        """
+        ...
+
+    async def items(self, run_id: str, frame_id: str, node_id: str) -> Sequence[Any]:
+        """The items of a node whose step has `for_each`, as they were when it began (contract: executions-19).
+
+        Raises NotFoundError if there is no such run, SerializationError if the node has none.
+        """
+        ...
+
+    async def ended(self, run_id: str, keys: Sequence[ExecutionKey]) -> Mapping[ExecutionKey, Execution]:
+        """The executions of these items, which are over (contract: executions-19).
+
+        Raises NotFoundError if there is no such run, SerializationError if one of them is not over.
         """
         ...
 

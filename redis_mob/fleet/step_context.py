@@ -76,7 +76,8 @@ class StepContext:
     every new owner: pass them on to what must not happen twice. `deadline` is when the execution is given up (UTC).
     `cancelled` is set when the result is not needed any more: the deadline has passed, or the lease is lost.
     `previous_failure` says why the latest attempt failed that came to its end, None if none did: an attempt that was
-    lost with its worker has no reason.
+    lost with its worker has no reason. In a step with `for_each`, `item` is what this execution is for, `index` where
+    that stands, from 0, among so many `items`; else they are None (contract: engine-42).
     """
 
     mob_id: str
@@ -101,6 +102,9 @@ class StepContext:
     """Asks the storage whether the execution is still this worker's; False means that it was taken over or canceled.
     Workers learn that by themselves; this is for what is costly and must not be done in vain."""
     previous_failure: PreviousFailure | None = None
+    item: Any = None
+    index: int | None = None
+    items: int | None = None
     teller: Teller = field(default=Silent(), repr=False)
     """Takes what `report` and `stream` tell."""
 
@@ -122,7 +126,6 @@ class StepContext:
         that is none.
         """
         return self.teller.stream(topic_of(topic), chunk_of(chunk))
-
 
 Handler = Callable[[StepContext], Any]
 """A coroutine function, or a plain function, which runs in a thread. It returns any JSON value."""

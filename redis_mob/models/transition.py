@@ -5,16 +5,20 @@ One script commits all of it (decision 0006).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from redis_mob.models.authority import FlowAuthorityInput
 from redis_mob.models.base import FrozenDict
 from redis_mob.models.events import NewMobEvent
-from redis_mob.models.execution import Execution, ExecutionKey, Loss, RunLaunch, later
+from redis_mob.models.execution import Execution, ExecutionKey, ItemProgress, Loss, RunLaunch, later
 from redis_mob.models.run import FailureLedgerEntry, LoopIterationLedgerEntry, MobRun, StepLedgerEntry
+
+
+NodeKey: TypeAlias = tuple[str, str]
+"""A node: frame id and node id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,10 @@ class RunView:
 
     `run` has none of the rows of the step and iteration ledgers, and no authority inputs (see `MobRun.core`).
     `version` counts the decisions on the run, `reports` the outcomes that were reported without one.
+
+    `progress` is that of each node whose step has `for_each`. Its items, and the executions of those that are over, are
+    not read with the run: `items` and `ended` hold them as far as they were asked for, and they never change
+    (contract: executions-19).
     """
 
     run: MobRun
@@ -34,6 +42,9 @@ class RunView:
     now: datetime
     version: int = 0
     reports: int = 0
+    progress: Mapping[NodeKey, ItemProgress] = FrozenDict()
+    items: Mapping[NodeKey, Sequence[Any]] = FrozenDict()
+    ended: Mapping[ExecutionKey, Execution] = FrozenDict()
 
     @property
     def deadline(self) -> datetime | None:
@@ -60,7 +71,8 @@ class Transition:
     Rows of `step_rows_once` are appended unless the ledger has one for the same step, agent and status. Terminal
     events are appended unless the log has one of the same flow. `look_again_at` is when a worker must look at the run
     although nothing was reported, None if never. `by` is the worker that commits it: others are told when it takes an
-    execution from them.
+    execution from them. `progress` is that of nodes whose step has `for_each`, as it changes, `items` are those of a node
+    whose step begins. Executions of items that end are put aside (contract: executions-19).
     """
 
     before: RunView
@@ -78,6 +90,8 @@ class Transition:
     terminal_events: tuple[NewMobEvent, ...] = ()
     look_again_at: datetime | None = None
     by: str = ""
+    progress: Mapping[NodeKey, ItemProgress] = FrozenDict()
+    items: Mapping[NodeKey, Sequence[Any]] = FrozenDict()
     is_vouched: bool = field(default=False, init=False, compare=False, repr=False)
     """Whether the code that made it knows that all its parts can be read back once they are written, so that a store
     need not try that. `replace` gives one that is not vouched for."""
@@ -91,11 +105,20 @@ class Transition:
         """The core of the run as it is once this has happened, for further decisions."""
         before = self.before
         failures = (*before.run.failure_ledger, *self.failure_rows)
+        executions = {**before.executions, **self.executions}
+        for key, execution in self.executions.items():
+            if execution.leaves:
+                del executions[key]
+        progress = {**before.progress, **self.progress}
+        items = {**before.items, **self.items}
         return replace(
             before,
             run=self.run.model_copy(update={"failure_ledger": failures}),
-            executions={**before.executions, **self.executions},
+            executions=executions,
             version=before.version + self.is_decision,
+            progress=progress,
+            items={node: values for node, values in items.items() if progress[node].begun < progress[node].items},
+            ended=FrozenDict(),
         )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 from redis_mob.codec import executions as codec
 from redis_mob.codec import ledgers
@@ -26,6 +27,7 @@ from redis_mob.codec.changes import change_of_frame, change_of_loop, change_of_r
 from redis_mob.codec.documents import decode_decimal, decode_time
 from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.inputs import encode_inputs
+from redis_mob.codec.items import checked_keys, decode_progress, execution_changes
 from redis_mob.codec.packing import Argument
 from redis_mob.codec.runs import check_count, core_parts, decode_core, encode_run, place_prefix
 from redis_mob.codec.schedule import decode_due, decode_entry, decode_worker, encode_worker
@@ -46,7 +48,7 @@ from redis_mob.models.transition import DueWork, RunView, Transition
 from redis_mob.models.worker import RENEWALS_PER_LEASE, LiveWorker, WorkerRecord
 from redis_mob.notifications.run_messages import about, messages_of
 from redis_mob.notifications.wakeups import WakeUps
-from redis_mob.stores import lease_renewal
+from redis_mob.stores import items, lease_renewal
 from redis_mob.stores.event_arguments import event_arguments, log_keys
 from redis_mob.stores.lease_renewal import WorkerLease
 from redis_mob.stores.schedule import limits_of, moves_of, service
@@ -124,7 +126,14 @@ class RedisExecutionStore(ExecutionStore):
             now=ledgers.moment(int(reply[0])),
             version=decode_decimal(f"run {run_id}", "version", parts.head.get(b"version", b"0")),
             reports=decode_decimal(f"run {run_id}", "reports", parts.head.get(b"reports", b"0")),
+            progress=decode_progress(run_id, executions),
         )
+
+    async def items(self, run_id: str, frame_id: str, node_id: str) -> Sequence[Any]:
+        return await items.items(self._client, self._keys, run_id, (frame_id, node_id))
+
+    async def ended(self, run_id: str, keys: Sequence[ExecutionKey]) -> Mapping[ExecutionKey, Execution]:
+        return await items.ended(self._client, self._keys, run_id, checked_keys(keys))
 
     async def get_definition(self, digest: str) -> MobDefinition:
         keys = [self._keys.meta, self._keys.definitions]
@@ -330,10 +339,6 @@ def _arguments(transition: Transition) -> NamedArguments:
         for loop_id, loop in run.loops.items()
         if before.loops.get(loop_id) is not loop
     ]
-    executions = [
-        _execution_change(key, transition.before.executions.get(key), execution, is_vouched=is_vouched)
-        for key, execution in transition.executions.items()
-    ]
     look_again_at = transition.look_again_at
     return {
         "expected_status": before.status,
@@ -345,7 +350,7 @@ def _arguments(transition: Transition) -> NamedArguments:
         "run_change": _change_of_run(transition),
         "frame_changes": frames,
         "loop_changes": loops,
-        "execution_changes": executions,
+        "execution_changes": execution_changes(transition),
         "moves": list(moves_of(transition)),
         "messages": messages_of(transition),
         "new_inputs": encode_inputs(run.run_id, transition.inputs, is_vouched=is_vouched),
@@ -363,10 +368,3 @@ def _arguments(transition: Transition) -> NamedArguments:
 def _change_of_run(transition: Transition) -> list[list[Argument]]:
     change = change_of_run(transition.before.run.flow_state, transition.run.flow_state)
     return [change] if transition.is_decision else []
-
-
-def _execution_change(
-    key: ExecutionKey, expected: Execution | None, following: Execution, *, is_vouched: bool
-) -> list[Argument]:
-    before = b"" if expected is None else codec.encode_execution(expected, is_vouched=is_vouched)
-    return [codec.execution_field(key), before, codec.encode_execution(following, is_vouched=is_vouched), 0, 0]
