@@ -7,7 +7,7 @@ refuses the run. Items, and executions of items that are over, stand in the inde
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
@@ -80,11 +80,8 @@ def decode_items(run_id: str, node: NodeKey, data: bytes | None) -> list[Any]:
         if not isinstance(found, list):
             raise ValueError("they are no list")
     except ValueError as error:
-        where = f"node {shown(node[1])} of frame {shown(node[0])}"
-        raise SerializationError(
-            f"run {run_id}: index is damaged: the items of {where} cannot be read: {error}"
-        ) from None
-    return found
+        raise SerializationError(f"run {run_id}: the items of node {shown(node[1])} cannot be read: {error}") from None
+    return cast("list[Any]", found)
 
 
 def decode_ended(run_id: str, key: ExecutionKey, data: bytes | None) -> Execution:
@@ -94,10 +91,12 @@ def decode_ended(run_id: str, key: ExecutionKey, data: bytes | None) -> Executio
             raise ValueError("it is gone")
         return decode_execution(data)
     except (*UNPACK_ERRORS, ValidationError) as error:
-        raise SerializationError(
-            f"run {run_id}: index is damaged: execution {shown(key.target)} of node {shown(key.node_id)} cannot be read: "
-            f"{error}"
-        ) from None
+        raise SerializationError(unread(run_id, key, error)) from None
+
+
+def unread(run_id: str, key: ExecutionKey, why: object) -> str:
+    """The message that the execution of an item cannot be read."""
+    return f"run {run_id}: execution {shown(key.target)} of node {shown(key.node_id)} cannot be read: {why}"
 
 
 def execution_changes(transition: Transition) -> list[list[Argument]]:

@@ -319,7 +319,7 @@ class RunDriver:
         return view
 
     async def _read_items(self, unread: ItemsUnreadError) -> None:
-        """Read what a decision needs of the items of a node. It never changes, so that any later decision may use it."""
+        """Read what a decision needs of the items of a node. It never changes: any later decision may use it."""
         store = self._services.store
         if unread.ended:
             self._ended |= await store.ended(self._run_id, unread.ended)

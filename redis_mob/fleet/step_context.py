@@ -127,6 +127,7 @@ class StepContext:
         """
         return self.teller.stream(topic_of(topic), chunk_of(chunk))
 
+
 Handler = Callable[[StepContext], Any]
 """A coroutine function, or a plain function, which runs in a thread. It returns any JSON value."""
 

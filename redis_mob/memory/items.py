@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from redis_mob.codec.items import decode_items, encode_items, items_field
-from redis_mob.errors import SerializationError, shown
+from redis_mob.codec.items import decode_items, encode_items, items_field, unread
+from redis_mob.errors import SerializationError
 from redis_mob.memory.namespace import Namespace
 from redis_mob.memory.run_changes import copied
 from redis_mob.memory.run_lookup import existing_run
@@ -43,8 +43,5 @@ def ended(content: Namespace, run_id: str, keys: Sequence[ExecutionKey]) -> dict
     known = content.ended.get(run.run_id, {})
     for key in keys:
         if key not in known:
-            raise SerializationError(
-                f"run {run.run_id}: index is damaged: execution {shown(key.target)} of node {shown(key.node_id)} cannot "
-                "be read: it is gone"
-            )
+            raise SerializationError(unread(run.run_id, key, "it is gone"))
     return {key: copied(known[key]) for key in keys}

@@ -184,8 +184,8 @@ class Item(Model):
 class ItemProgress(Model):
     """How far a step with `for_each` is in one frame.
 
-    Of so many `items`, `begun` have an execution, or had one: those at the first indices. `completed` and `failed` count
-    the ones that are over, unless they were canceled. `reasons` says why the first ones failed.
+    Of so many `items`, `begun` have an execution, or had one: those at the first indices. `completed` and `failed`
+    count the ones that are over, unless they were canceled. `reasons` says why the first ones failed.
     """
 
     step_id: str

@@ -16,7 +16,6 @@ from redis_mob.models.events import NewMobEvent
 from redis_mob.models.execution import Execution, ExecutionKey, ItemProgress, Loss, RunLaunch, later
 from redis_mob.models.run import FailureLedgerEntry, LoopIterationLedgerEntry, MobRun, StepLedgerEntry
 
-
 NodeKey: TypeAlias = tuple[str, str]
 """A node: frame id and node id."""
 
@@ -71,8 +70,8 @@ class Transition:
     Rows of `step_rows_once` are appended unless the ledger has one for the same step, agent and status. Terminal
     events are appended unless the log has one of the same flow. `look_again_at` is when a worker must look at the run
     although nothing was reported, None if never. `by` is the worker that commits it: others are told when it takes an
-    execution from them. `progress` is that of nodes whose step has `for_each`, as it changes, `items` are those of a node
-    whose step begins. Executions of items that end are put aside (contract: executions-19).
+    execution from them. `progress` is that of nodes whose step has `for_each`, as it changes, `items` are those of a
+    node whose step begins. Executions of items that end are put aside (contract: executions-19).
     """
 
     before: RunView
