@@ -44,15 +44,7 @@ if not all_match(run, run_change) then return LOST end
 if not all_match(frames, frame_changes) then return LOST end
 if not all_match(loops, loop_changes) then return LOST end
 if not all_match(executions, execution_changes) then return LOST end
-local changed, left, kept = {}, {}, {}
-for _, change in ipairs(execution_changes) do
-  if ARGV[change + 2] == '' then
-    left[#left + 1] = ARGV[change]
-  else
-    changed[#changed + 1], changed[#changed + 2] = ARGV[change], ARGV[change + 2]
-  end
-  for i = change + 4, change + 3 + ARGV[change + 3] do kept[#kept + 1] = ARGV[i] end
-end
+local changed, left, kept = parted(execution_changes)
 local records = records_of(outputs, new_outputs)
 local log = event_log(meta, events, event_identities, events_by_time, events_channel)
 for _, event in ipairs(absent_events(log, terminal_events)) do new_events[#new_events + 1] = event end

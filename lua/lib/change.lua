@@ -67,3 +67,18 @@ local function write_all(key, changes)
   end
   in_chunks('HSET', key, alone)
 end
+
+-- The parts of changes of records, for one that keeps them elsewhere: records and their fields, fields whose record goes,
+-- for there is no next one, and the fields and values of groups.
+local function parted(changes)
+  local changed, left, kept = {}, {}, {}
+  for _, change in ipairs(changes) do
+    if ARGV[change + 2] == '' then
+      left[#left + 1] = ARGV[change]
+    else
+      changed[#changed + 1], changed[#changed + 2] = ARGV[change], ARGV[change + 2]
+    end
+    for i = change + 4, change + 3 + ARGV[change + 3] do kept[#kept + 1] = ARGV[i] end
+  end
+  return changed, left, kept
+end

@@ -16,7 +16,8 @@ from redis_mob.codec.arguments import instance, storable_json, text
 from redis_mob.codec.documents import encode_document
 from redis_mob.codec.ledgers import EPOCH, microseconds, moment
 from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack
-from redis_mob.errors import SerializationError, shown
+from redis_mob.errors import SerializationError, shortened, shown
+from redis_mob.models.base import Items, Model
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, RunLaunch
 from redis_mob.models.run import MobRunStatus
@@ -174,7 +175,47 @@ def decode_status(run_id: str, data: bytes) -> MobRunStatus:
         raise SerializationError(f"run {run_id}: status cannot be read: {error}") from error
 
 
+_NEEDS = b'{"needs":'
+"""What the record of a definition begins with that an older release must not run: to it that is no definition. It would
+drop the keys that it does not know, and execute the steps in another way."""
+
+_FOR_EACH = "for_each"
+
+
+class _NeedingDefinition(Model):
+    """A definition behind the names of what a release must know to run it."""
+
+    needs: Items[str]
+    definition: MobDefinition
+
+
 def encode_definition(definition: MobDefinition) -> tuple[str, bytes]:
-    """(digest, JSON) of a definition. Raises like `encode_document`."""
+    """(digest, record) of a definition: its JSON, or that behind what a release must know to run it.
+
+    Raises like `encode_document`.
+    """
     data = encode_document("the definition", "definition", definition, MobDefinition)
+    if needs := _needs_of(definition):
+        data = b'%b%b,"definition":%b}' % (_NEEDS, to_json(needs), data)
     return blake2b(data, digest_size=16).hexdigest(), data
+
+
+def decode_definition(digest: str, data: bytes) -> MobDefinition:
+    """The definition of a record. Raises SerializationError for one that cannot be read, or needs a later release."""
+    try:
+        if not data.startswith(_NEEDS):
+            return MobDefinition.model_validate_json(data)
+        stored = _NeedingDefinition.model_validate_json(data)
+    except ValueError as error:
+        raise SerializationError(f"definition {shortened(digest)}: {error}") from error
+    if unknown := [name for name in stored.needs if name != _FOR_EACH]:
+        raise SerializationError(
+            f"definition {shortened(digest)} has {', '.join(map(shown, unknown))}, which this release does not know: "
+            "its runs are for workers of a later one"
+        )
+    return stored.definition
+
+
+def _needs_of(definition: MobDefinition) -> list[str]:
+    has_items = any(step.for_each is not None for flow in definition.flows.values() for step in flow.steps.values())
+    return [_FOR_EACH] if has_items else []

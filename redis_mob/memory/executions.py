@@ -23,7 +23,7 @@ from redis_mob.codec.arguments import (
     texts,
 )
 from redis_mob.codec.events import EncodedEvent, encode_new_event
-from redis_mob.codec.executions import encode_definition, encode_launch
+from redis_mob.codec.executions import decode_definition, encode_definition, encode_launch
 from redis_mob.codec.inputs import copied_inputs
 from redis_mob.codec.items import checked_keys
 from redis_mob.codec.runs import encode_run
@@ -98,7 +98,7 @@ class MemoryExecutionStore(ExecutionStore):
             now=content.clock.now(),
             version=content.decisions[run_id],
             reports=content.reports[run_id],
-            progress=dict(content.progress.get(run_id, {})),
+            progress=dict(content.item_progress.get(run_id, {})),
         )
 
     async def items(self, run_id: str, frame_id: str, node_id: str) -> Sequence[Any]:
@@ -111,7 +111,7 @@ class MemoryExecutionStore(ExecutionStore):
         encoded = self._access.content.definitions.get(text("digest", digest))
         if encoded is None:
             raise NotFoundError(f"no definition has the digest {shortened(digest)}")
-        return MobDefinition.model_validate_json(encoded)
+        return decode_definition(digest, encoded)
 
     async def commit(self, transition: Transition) -> bool:
         content = self._access.content
@@ -323,7 +323,9 @@ def _is_as_read(content: Namespace, stored: MobRun, transition: Transition) -> b
             for name in _changed(before.run.loops, transition.run.loops)
         )
         and all(_same(executions.get(key), before.executions.get(key)) for key in transition.executions)
-        and all(content.progress.get(run_id, {}).get(node) == before.progress.get(node) for node in transition.progress)
+        and all(
+            content.item_progress.get(run_id, {}).get(node) == before.progress.get(node) for node in transition.progress
+        )
     )
 
 

@@ -24,7 +24,7 @@ def put(content: Namespace, run_id: str, transition: Transition, executions: Map
         else:
             stored[key] = execution
     progress = {node: copied(one) for node, one in transition.progress.items()}
-    content.progress.setdefault(run_id, {}).update(progress)
+    content.item_progress.setdefault(run_id, {}).update(progress)
     content.items.setdefault(run_id, {}).update(
         {node: encode_items(values) for node, values in transition.items.items()}
     )

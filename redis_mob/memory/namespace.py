@@ -34,7 +34,7 @@ class Namespace:
         """What the runs of a fleet were started with, and when."""
         self.cancel_requested: set[str] = set()
         self.executions: dict[str, dict[ExecutionKey, Execution]] = {}
-        self.progress: dict[str, dict[NodeKey, ItemProgress]] = {}
+        self.item_progress: dict[str, dict[NodeKey, ItemProgress]] = {}
         """How far the nodes of each run are whose steps have `for_each`."""
         self.items: dict[str, dict[NodeKey, bytes]] = {}
         self.ended: dict[str, dict[ExecutionKey, Execution]] = {}

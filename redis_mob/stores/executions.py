@@ -38,7 +38,7 @@ from redis_mob.connection.calls.headers import NamedArguments
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.replies import Reply, won
 from redis_mob.contracts import ExecutionStore, WakeUp
-from redis_mob.errors import NotFoundError, SerializationError, shortened
+from redis_mob.errors import NotFoundError, shortened
 from redis_mob.kernel.completeness import drivable
 from redis_mob.models.base import canonical_run_id
 from redis_mob.models.definition import MobDefinition
@@ -140,10 +140,7 @@ class RedisExecutionStore(ExecutionStore):
         data = await self._client.read("executions/get_definition", keys, [text("digest", digest)])
         if data is None:
             raise NotFoundError(f"no definition has the digest {shortened(digest)}")
-        try:
-            return MobDefinition.model_validate_json(data)
-        except ValueError as error:
-            raise SerializationError(f"definition {shortened(digest)}: {error}") from error
+        return codec.decode_definition(digest, data)
 
     async def commit(self, transition: Transition) -> bool:
         check_transition(transition)
