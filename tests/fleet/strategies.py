@@ -76,4 +76,7 @@ def _step(draw: st.DrawFn, choices: Choices) -> FlowStepSpec:
     policy = draw(st.sampled_from(choices.policies))
     if mode is DispatchMode.ONE_TO_ONE:
         policy = "any"
-    return step(policy=policy, dispatch_mode=mode, condition=draw(st.sampled_from(choices.conditions)))
+    items: dict[str, Any] = {}
+    if draw(st.integers(0, 3)) == 0:
+        items = {"for_each": "params.items", "max_parallel": draw(st.sampled_from((None, 1, 2)))}
+    return step(policy=policy, dispatch_mode=mode, condition=draw(st.sampled_from(choices.conditions)), **items)
