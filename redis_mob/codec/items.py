@@ -15,7 +15,7 @@ from redis_mob.codec.arguments import instance, listed, storable_json, text
 from redis_mob.codec.executions import PROGRESS, decode_execution, encode_execution, execution_field
 from redis_mob.codec.ledgers import decode_json, encode_value
 from redis_mob.codec.packing import UNPACK_ERRORS, Argument, pack, unpack
-from redis_mob.errors import InternalError, SerializationError, shown
+from redis_mob.errors import InternalError, NotFoundError, SerializationError, shown
 from redis_mob.models.execution import Execution, ExecutionKey, ItemProgress
 from redis_mob.models.transition import NodeKey, Transition
 
@@ -72,31 +72,32 @@ def encode_items(items: Sequence[Any]) -> bytes:
 
 
 def decode_items(run_id: str, node: NodeKey, data: bytes | None) -> list[Any]:
-    """The items of a node. Raises SerializationError if they are not there."""
+    """The items of a node. Raises NotFoundError if they are not there, SerializationError if they cannot be read."""
+    if data is None:
+        raise NotFoundError(f"run {run_id} has no items of node {shown(node[1])} of frame {shown(node[0])}")
     try:
-        if data is None:
-            raise ValueError("they are gone")
         found = decode_json(data)
         if not isinstance(found, list):
             raise ValueError("they are no list")
     except ValueError as error:
-        raise SerializationError(f"run {run_id}: the items of node {shown(node[1])} cannot be read: {error}") from None
+        raise SerializationError(f"run {run_id}: the items of node {shown(node[1])} cannot be read: {error}") from error
     return cast("list[Any]", found)
 
 
 def decode_ended(run_id: str, key: ExecutionKey, data: bytes | None) -> Execution:
-    """The execution of an item that is over. Raises SerializationError if it is not there."""
+    """The execution of an item that is over. Raises NotFoundError if it is not, SerializationError for damage."""
+    if data is None:
+        raise NotFoundError(not_ended(run_id, key))
     try:
-        if data is None:
-            raise ValueError("it is gone")
         return decode_execution(data)
     except (*UNPACK_ERRORS, ValidationError) as error:
-        raise SerializationError(unread(run_id, key, error)) from None
+        where = f"execution {shown(key.target)} of node {shown(key.node_id)}"
+        raise SerializationError(f"run {run_id}: {where} cannot be read: {error}") from error
 
 
-def unread(run_id: str, key: ExecutionKey, why: object) -> str:
-    """The message that the execution of an item cannot be read."""
-    return f"run {run_id}: execution {shown(key.target)} of node {shown(key.node_id)} cannot be read: {why}"
+def not_ended(run_id: str, key: ExecutionKey) -> str:
+    """The message that an execution of an item is not over."""
+    return f"run {run_id} has no execution {shown(key.target)} of node {shown(key.node_id)} that is over"
 
 
 def execution_changes(transition: Transition) -> list[list[Argument]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Any, Protocol, runtime_checkable
@@ -48,16 +48,16 @@ class ExecutionStore(Protocol):
         ...
 
     async def items(self, run_id: str, frame_id: str, node_id: str) -> Sequence[Any]:
-        """The items of a node whose step has `for_each`, as they were when it began (contract: executions-19).
+        """The items of a node whose step has `for_each`, as they were when it began (contract: executions-21).
 
-        Raises NotFoundError if there is no such run, SerializationError if the node has none.
+        Raises NotFoundError if there is no such run, or the node has none.
         """
         ...
 
-    async def ended(self, run_id: str, keys: Sequence[ExecutionKey]) -> Mapping[ExecutionKey, Execution]:
-        """The executions of these items, which are over (contract: executions-19).
+    async def ended(self, run_id: str, keys: Sequence[ExecutionKey]) -> Sequence[Execution]:
+        """The executions of these items, which are over, in the order of the keys (contract: executions-21).
 
-        Raises NotFoundError if there is no such run, SerializationError if one of them is not over.
+        Raises NotFoundError if there is no such run, or one of them is not over.
         """
         ...
 

@@ -322,7 +322,7 @@ class RunDriver:
         """Read what a decision needs of the items of a node. It never changes: any later decision may use it."""
         store = self._services.store
         if unread.ended:
-            self._ended |= await store.ended(self._run_id, unread.ended)
+            self._ended.update(zip(unread.ended, await store.ended(self._run_id, unread.ended), strict=True))
         else:
             self._items[unread.node] = await store.items(self._run_id, *unread.node)
         if self._view is not None:

@@ -104,7 +104,7 @@ class MemoryExecutionStore(ExecutionStore):
     async def items(self, run_id: str, frame_id: str, node_id: str) -> Sequence[Any]:
         return items.items(self._access.content, run_id, (frame_id, node_id))
 
-    async def ended(self, run_id: str, keys: Sequence[ExecutionKey]) -> Mapping[ExecutionKey, Execution]:
+    async def ended(self, run_id: str, keys: Sequence[ExecutionKey]) -> Sequence[Execution]:
         return items.ended(self._access.content, run_id, checked_keys(keys))
 
     async def get_definition(self, digest: str) -> MobDefinition:

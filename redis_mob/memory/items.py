@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from redis_mob.codec.items import decode_items, encode_items, items_field, unread
-from redis_mob.errors import SerializationError
+from redis_mob.codec.items import decode_items, encode_items, items_field, not_ended
+from redis_mob.errors import NotFoundError
 from redis_mob.memory.namespace import Namespace
 from redis_mob.memory.run_changes import copied
 from redis_mob.memory.run_lookup import existing_run
@@ -37,11 +37,11 @@ def items(content: Namespace, run_id: str, node: NodeKey) -> list[Any]:
     return decode_items(run.run_id, node, content.items.get(run.run_id, {}).get(node))
 
 
-def ended(content: Namespace, run_id: str, keys: Sequence[ExecutionKey]) -> dict[ExecutionKey, Execution]:
-    """Executions of items that are over."""
+def ended(content: Namespace, run_id: str, keys: Sequence[ExecutionKey]) -> list[Execution]:
+    """Executions of items that are over, in the order of the keys."""
     run = existing_run(content, run_id)
     known = content.ended.get(run.run_id, {})
     for key in keys:
         if key not in known:
-            raise SerializationError(unread(run.run_id, key, "it is gone"))
-    return {key: copied(known[key]) for key in keys}
+            raise NotFoundError(not_ended(run.run_id, key))
+    return [copied(known[key]) for key in keys]

@@ -30,7 +30,7 @@ class RunView:
 
     `progress` is that of each node whose step has `for_each`. Its items, and the executions of those that are over, are
     not read with the run: `items` and `ended` hold them as far as they were asked for, and they never change
-    (contract: executions-19).
+    (contract: executions-21).
     """
 
     run: MobRun
@@ -71,7 +71,7 @@ class Transition:
     events are appended unless the log has one of the same flow. `look_again_at` is when a worker must look at the run
     although nothing was reported, None if never. `by` is the worker that commits it: others are told when it takes an
     execution from them. `progress` is that of nodes whose step has `for_each`, as it changes, `items` are those of a
-    node whose step begins. Executions of items that end are put aside (contract: executions-19).
+    node whose step begins. Executions of items that end are put aside (contract: executions-21).
     """
 
     before: RunView

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from functools import partial
@@ -132,7 +132,7 @@ class RedisExecutionStore(ExecutionStore):
     async def items(self, run_id: str, frame_id: str, node_id: str) -> Sequence[Any]:
         return await items.items(self._client, self._keys, run_id, (frame_id, node_id))
 
-    async def ended(self, run_id: str, keys: Sequence[ExecutionKey]) -> Mapping[ExecutionKey, Execution]:
+    async def ended(self, run_id: str, keys: Sequence[ExecutionKey]) -> Sequence[Execution]:
         return await items.ended(self._client, self._keys, run_id, checked_keys(keys))
 
     async def get_definition(self, digest: str) -> MobDefinition:

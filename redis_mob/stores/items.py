@@ -22,16 +22,14 @@ async def items(client: Client, keys: Keys, run_id: str, node: NodeKey) -> list[
     return codec.decode_items(canonical_run_id(run_id), node, data)
 
 
-async def ended(
-    client: Client, keys: Keys, run_id: str, executions: Sequence[ExecutionKey]
-) -> dict[ExecutionKey, Execution]:
-    """The executions of items that are over."""
-    found: dict[ExecutionKey, Execution] = {}
+async def ended(client: Client, keys: Keys, run_id: str, executions: Sequence[ExecutionKey]) -> list[Execution]:
+    """The executions of items that are over, in the order of the keys."""
+    found: list[Execution] = []
     for first in range(0, len(executions), AT_ONCE):
         some = executions[first : first + AT_ONCE]
         records = await _read_items(client, keys, run_id, list(map(codec.ended_field, some)))
         for key, record in zip(some, records, strict=True):
-            found[key] = codec.decode_ended(canonical_run_id(run_id), key, record)
+            found.append(codec.decode_ended(canonical_run_id(run_id), key, record))
     return found
 
 

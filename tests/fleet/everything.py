@@ -1,4 +1,4 @@
-"""A flow of everything: fan-out, quorum, fan-in, branch, items, a step that fails at first, and a loop within a loop."""
+"""A flow of everything: fan-out, quorum, fan-in, branch, items, a step that fails at first, and nested loops."""
 
 from __future__ import annotations
 

@@ -201,3 +201,8 @@ def tells(ctx: StepContext) -> int:
     ctx.stream({"two": 2}, topic="other")
     ctx.report(1.0, "done")
     return os.getpid()
+
+
+def item_of(ctx: StepContext) -> list[Any]:
+    """The item of an execution, and where it stands."""
+    return [ctx.item, ctx.index, ctx.items]

@@ -19,9 +19,10 @@ from redis_mob.fleet.engine import Claimant, Decision, Report
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import Claim, Execution, ExecutionKey, ExecutionStatus, HowLost
 from redis_mob.models.transition import RunView, Transition
-from tests.fleet.interleaving import MOST_MOVES, Handler
 from tests.fleet.flows import FLOW
+from tests.fleet.interleaving import MOST_MOVES, Handler
 from tests.fleet.simulation import LEASE, TERMINAL_EVENTS, SimulatedStore, Simulation
+from tests.fleet.strategies import PARAMS
 
 SETTLED = (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED, ExecutionStatus.CANCELED)
 
@@ -96,7 +97,7 @@ class VirtualCrew:
     """Names of workers whose leases have not expired yet, and are not renewed any more."""
 
     def __post_init__(self) -> None:
-        self.sim = Simulation(self.definition, None, self.store, worker=self.members)
+        self.sim = Simulation(self.definition, PARAMS, self.store, worker=self.members)
         self._names = count(1)
         self.crew += [self._new_worker() for _ in range(self.workers)]
 

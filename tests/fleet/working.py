@@ -129,8 +129,8 @@ async def with_ended(storage: MobStorage, view: RunView) -> RunView:
         for index in range(progress.begun)
     ]
     left = [key for key in keys if key not in view.executions]
-    ended = await storage.executions.ended(view.run.run_id, left) if left else {}
-    return replace(view, executions={**view.executions, **ended})
+    ended = await storage.executions.ended(view.run.run_id, left)
+    return replace(view, executions={**view.executions, **dict(zip(left, ended, strict=True))})
 
 
 def key_of(ctx: StepContext) -> ExecutionKey:

@@ -1,8 +1,8 @@
 """Workers that are killed again and again while they drive many runs, and a server that dies once.
 
-Four worker processes drive runs of twelve steps with fan-out, quorum, branch, items, retry and nested loops. Every two seconds
-one of them gets SIGKILL and is replaced at once. When half of the runs are over the server gets it too, which syncs
-every write to its disk, and it comes back. Each run must end with the right outputs and tell its end once, each
+Four worker processes drive runs of twelve steps with fan-out, quorum, branch, items, retry and nested loops. Every two
+seconds one of them gets SIGKILL and is replaced at once. When half of the runs are over the server gets it too, which
+syncs every write to its disk, and it comes back. Each run must end with the right outputs and tell its end once, each
 execution must have its effect under one key, and be executed again only where its worker or the server died
 (effects.py).
 
