@@ -116,7 +116,7 @@ class Transition:
             executions=executions,
             version=before.version + self.is_decision,
             progress=progress,
-            items={node: values for node, values in items.items() if progress[node].begun < progress[node].items},
+            items={node: items[node] for node, one in progress.items() if one.begun < one.items and node in items},
             ended=FrozenDict(),
         )
 

@@ -227,6 +227,10 @@ class Simulation:
     def run(self) -> MobRun:
         return self.store.view.run
 
+    def executions(self) -> dict[ExecutionKey, Execution]:
+        """All executions, those of items that are over among them."""
+        return {**self.store.view.executions, **self.store.view.ended}
+
     def advance(self) -> bool:
         """Whether there was anything to do without a result of a member."""
         transition = engine.advance(self.store.load(), self.definition)
