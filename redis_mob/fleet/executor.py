@@ -12,7 +12,8 @@ from redis_mob.fleet.calls import Calls
 from redis_mob.fleet.deadline import ended_before_deadline
 from redis_mob.fleet.lease import LeasedExecution
 from redis_mob.fleet.outcome import Failed, Outcome
-from redis_mob.fleet.step_context import Handler, PreviousFailure, StepContext
+from redis_mob.fleet.step_context import PreviousFailure, StepContext
+from redis_mob.fleet.typed.binding import BoundHandler
 from redis_mob.kernel.context import ConditionContext
 from redis_mob.models.execution import Execution
 from redis_mob.models.flow import FrameScope
@@ -20,7 +21,7 @@ from redis_mob.models.run import MobRun
 
 
 async def execute(
-    held: LeasedExecution, run: MobRun, visible: ConditionContext, handler: Handler, calls: Calls
+    held: LeasedExecution, run: MobRun, visible: ConditionContext, handler: BoundHandler, calls: Calls
 ) -> Outcome:
     """The outcome of the handler, which sees what was visible of the run when the execution was claimed.
 

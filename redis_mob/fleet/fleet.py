@@ -20,6 +20,7 @@ from redis_mob.fleet.lease import DEFAULT_LEASE, checked_lease
 from redis_mob.fleet.recovery import recover
 from redis_mob.fleet.schemas import read_schemas
 from redis_mob.fleet.step_context import ALL_ROLES, Handler, handler_for
+from redis_mob.fleet.typed.binding import BoundHandler, bound_handlers
 from redis_mob.fleet.unserved import UnservedNews, unserved_work
 from redis_mob.fleet.worker import Worker
 from redis_mob.kernel.validation import require_valid
@@ -68,7 +69,7 @@ class Fleet:
         self._definition = definition
         instance("handlers", handlers, Mapping)
         optional_instance("members", members, Mapping)
-        self._handlers = handlers
+        self._handlers = bound_handlers(handlers)
         self._lease = checked_lease(lease)
         self._release = optional_text("release", release)
         self._members = _named_members(definition, members or {})
@@ -232,7 +233,7 @@ class Fleet:
         return str(uuid5(NAMESPACE_URL, identity))
 
 
-def _unknown_roles(definition: MobDefinition, handlers: Mapping[str, Handler]) -> str | None:
+def _unknown_roles(definition: MobDefinition, handlers: Mapping[str, BoundHandler]) -> str | None:
     """What to tell of handlers that serve nothing here, which is no error: one mapping may serve several mobs."""
     unknown = [role for role in handlers if role != ALL_ROLES and role not in definition.profiles]
     if not unknown:
