@@ -101,7 +101,7 @@ class StepContext:
     previous_failure: PreviousFailure | None = None
 
 
-Handler = Callable[..., Any]
+Handler = Callable[[StepContext], Any] | Callable[..., Any]
 """A coroutine function, or a plain function, which runs in a thread.
 
 It takes a StepContext, and values of the run by the names of its other parameters. It returns any JSON value, or what
@@ -109,6 +109,12 @@ pydantic dumps as JSON.
 """
 
 H = TypeVar("H")
+
+
+class CalledElsewhere:
+    """A handler that has another one called in another process, where its annotations are followed."""
+
+    handler: Handler
 
 
 ALL_ROLES = "*"

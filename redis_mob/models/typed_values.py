@@ -20,7 +20,7 @@ _MOST_REMEMBERED = 256
 
 _WITH_CONFIG_OF_ITS_OWN: PydanticErrorCodes = "type-adapter-config-unused"
 
-_BASE64 = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+_CONFIG = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="constants")
 
 
 def adapter_of(kind: type[T] | Any) -> TypeAdapter[T]:
@@ -37,7 +37,7 @@ def adapter_of(kind: type[T] | Any) -> TypeAdapter[T]:
 
 def _made(kind: Any) -> TypeAdapter[Any]:
     try:
-        return TypeAdapter(kind, config=_BASE64)
+        return TypeAdapter(kind, config=_CONFIG)
     except PydanticUserError as error:
         if error.code != _WITH_CONFIG_OF_ITS_OWN:
             raise

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from redis_mob.errors import HandlerError, shown
-from redis_mob.fleet.step_context import Handler
+from redis_mob.fleet.step_context import CalledElsewhere, Handler
 from redis_mob.fleet.typed.dependencies import DependencyGraph
 from redis_mob.fleet.typed.signature import CONTEXT_ALONE, Signature, signature_of
 
@@ -16,8 +17,11 @@ from redis_mob.fleet.typed.signature import CONTEXT_ALONE, Signature, signature_
 class BoundHandler:
     """A handler and how it is called."""
 
-    function: Handler
+    function: Callable[..., Any]
     signature: Signature
+    """How this worker calls it."""
+    declared: Signature
+    """What its annotations say: the same, but for a handler that is called in another process."""
     is_coroutine_function: bool
     """Whether calling it only gives a coroutine, and so does not block."""
     takes_context_alone: bool
@@ -25,12 +29,15 @@ class BoundHandler:
 
 def bound(handler: Handler, graph: DependencyGraph | None = None) -> BoundHandler:
     """The handler with its signature. Raises HandlerError naming its file and line for wrong annotations."""
-    return _with(handler, signature_of(handler, graph or DependencyGraph()))
+    if isinstance(handler, CalledElsewhere):
+        return _with(handler, CONTEXT_ALONE, signature_of(handler.handler, DependencyGraph()))
+    signature = signature_of(handler, graph or DependencyGraph())
+    return _with(handler, signature, signature)
 
 
 def bound_to_context(handler: Handler) -> BoundHandler:
     """A handler that is called with the context alone, as an isolated one is: its process looks at its annotations."""
-    return _with(handler, CONTEXT_ALONE)
+    return _with(handler, CONTEXT_ALONE, CONTEXT_ALONE)
 
 
 def bound_handlers(handlers: Mapping[str, Handler | BoundHandler]) -> dict[str, BoundHandler]:
@@ -53,7 +60,7 @@ def bound_handlers(handlers: Mapping[str, Handler | BoundHandler]) -> dict[str, 
     return by_role
 
 
-def _with(handler: Handler, signature: Signature) -> BoundHandler:
+def _with(handler: Handler, signature: Signature, declared: Signature) -> BoundHandler:
     call = getattr(handler, "__call__", None)  # noqa: B004
     is_coroutine_function = inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(call)
-    return BoundHandler(handler, signature, is_coroutine_function, signature.takes_context_alone)
+    return BoundHandler(handler, signature, declared, is_coroutine_function, signature.takes_context_alone)

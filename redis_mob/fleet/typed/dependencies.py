@@ -1,4 +1,7 @@
-"""What handlers need beside the values of a run, such as clients: made once per worker, closed when it leaves (contract: engine-53)."""
+"""What handlers need beside the values of a run, such as clients: made once per worker, closed when it leaves.
+
+Each is entered and left in a task of its own (contract: engine-53).
+"""
 
 from __future__ import annotations
 
@@ -94,9 +97,7 @@ class DependencyGraph:
                     made_by.refuse(f"parameter {name!r} is given by its name and must not be positional only")
                 needs[name] = self.dependency(mark.factory, path)
             elif parameter.default is EMPTY and parameter.kind not in STARS:
-                made_by.refuse(
-                    f"parameter {name!r} is no dependency, as Annotated[..., Depends(...)], and not optional"
-                )
+                made_by.refuse(f"parameter {name!r} is neither Annotated[..., Depends(...)] nor optional")
         return needs
 
 

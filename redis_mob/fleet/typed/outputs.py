@@ -6,7 +6,7 @@ Nothing of a value runs code of the handler's later: it is copied here, where th
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Container, Iterator
 from dataclasses import dataclass, is_dataclass
 from decimal import Decimal
 from enum import Enum
@@ -30,6 +30,7 @@ _BYTES_HINT = (
 _MOST_REMEMBERED = 256
 
 _items = dict[Any, Any].items
+_values = dict[Any, Any].values
 
 
 class _NotJsonError(ValueError):
@@ -168,10 +169,47 @@ def _dumped(adapter: TypeAdapter[Any] | None, value: Any, depth: int) -> Any:
     try:
         if adapter is None:
             return to_jsonable_python(value, by_alias=False, bytes_mode="base64")
-        return adapter.dump_python(value, mode="json", by_alias=False, warnings="error")
+        dumped = adapter.dump_python(value, mode="json", by_alias=False, warnings="error")
     except ValueError as error:
         _find_within(value, depth)
         raise _refusal(value, error) from error
+    _refuse_lost_numbers(value, dumped)
+    return dumped
+
+
+def _refuse_lost_numbers(value: Any, dumped: Any) -> None:
+    """Raise _NotJsonError for a NaN or an infinity that was dumped as null, as pydantic does in fields of type Any."""
+    if dumped is None and isinstance(value, float):
+        raise _refusal(value)
+    for part, was, item in _pairs(value, dumped):
+        try:
+            _refuse_lost_numbers(was, item)
+        except _NotJsonError as error:
+            raise error.within(part) from None
+
+
+def _pairs(value: Any, dumped: Any) -> Iterator[tuple[int | str, Any, Any]]:
+    """The parts of a value beside what they were dumped as, and where they are."""
+    if isinstance(dumped, list) and isinstance(value, list | tuple):
+        both = zip(cast("list[Any]", value), cast("list[Any]", dumped), strict=False)
+        yield from ((number, was, item) for number, (was, item) in enumerate(both))
+    elif isinstance(dumped, dict):
+        items = cast("dict[str, Any]", dumped).items()
+        if isinstance(value, dict):
+            parts = zip(items, _values(cast("dict[Any, Any]", value)), strict=False)
+            yield from ((key, was, item) for (key, item), was in parts)
+        else:
+            # what a serializer of the class makes null was meant to be
+            meant = _serialized_by_class(value)
+            yield from ((key, getattr(value, key, None), item) for key, item in items if key not in meant)
+
+
+def _serialized_by_class(value: Any) -> Container[str]:
+    decorators: Any = getattr(cast("Any", type(value)), "__pydantic_decorators__", None)
+    if decorators is None:
+        return ()
+    fields = {name for one in decorators.field_serializers.values() for name in one.info.fields}
+    return vars(value) if "*" in fields or decorators.model_serializers else fields
 
 
 def _find_within(value: Any, depth: int) -> None:

@@ -26,6 +26,9 @@ _STREAMS = (Generator, Iterator, AsyncGenerator, AsyncIterator)
 _CONTEXT_NAMES = ("ctx", "context")
 
 
+_UNREADABLE = object()
+
+
 @dataclass(frozen=True, slots=True)
 class Input:
     """A parameter that gets a value of the run by its name."""
@@ -80,7 +83,9 @@ def signature_of(handler: Callable[..., Any], graph: DependencyGraph) -> Signatu
         if (mark := depends_of(hint)) is not None:
             dependencies[one.name] = graph.dependency(mark.factory)
         else:
-            inputs.append(Input(one.name, hint, _reader(called, one.name, hint), one.default))
+            reader = _reader(called, one, hint)
+            if reader is not _UNREADABLE:
+                inputs.append(Input(one.name, hint, reader, one.default))
     given = {context, *dependencies, *(one.name for one in inputs)}
     named_kinds = [one for one in parameters if one.name in given]
     positional = [one.name for one in named_kinds if one.kind is one.POSITIONAL_ONLY]
@@ -124,16 +129,19 @@ def _is_context(hint: Any) -> bool:
     return hint is StepContext
 
 
-def _reader(called: Callee, name: str, hint: Any) -> TypeAdapter[Any] | None:
+def _reader(called: Callee, parameter: inspect.Parameter, hint: Any) -> Any:
+    """What reads the values of a parameter; None if any value will do, `_UNREADABLE` if it is to keep its default."""
     if _says_nothing(hint):
         return None
     try:
         adapter = adapter_of(hint)
         adapter.json_schema(mode="validation")
     except Exception as error:  # noqa: BLE001 - pydantic raises several, and so do the hooks of classes
+        if parameter.default is not EMPTY:
+            return _UNREADABLE
         called.refuse(
-            f"parameter {name!r}: {type_name(hint)} cannot be read from JSON: {_first_line(error)}; values of a run "
-            "are JSON: for anything else, such as a client, write Annotated[..., Depends(make_it)]"
+            f"parameter {parameter.name!r}: {type_name(hint)} cannot be read from JSON: {_first_line(error)}; values "
+            "of a run are JSON: for anything else, such as a client, write Annotated[..., Depends(make_it)]"
         )
     return adapter
 
