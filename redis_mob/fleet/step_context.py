@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, Concatenate, TypeVar
 
 from redis_mob.codec.arguments import LONGEST
 from redis_mob.errors import Portable, shown
@@ -101,7 +101,8 @@ class StepContext:
     previous_failure: PreviousFailure | None = None
 
 
-Handler = Callable[[StepContext], Any] | Callable[..., Any]
+# The first form tells type checkers what a lambda takes.
+Handler = Callable[Concatenate[StepContext, ...], Any] | Callable[..., Any]
 """A coroutine function, or a plain function, which runs in a thread.
 
 It takes a StepContext, and values of the run by the names of its other parameters. It returns any JSON value, or what

@@ -30,7 +30,8 @@ class BoundHandler:
 def bound(handler: Handler, graph: DependencyGraph | None = None) -> BoundHandler:
     """The handler with its signature. Raises HandlerError naming its file and line for wrong annotations."""
     if isinstance(handler, CalledElsewhere):
-        return _with(handler, CONTEXT_ALONE, signature_of(handler.handler, DependencyGraph()))
+        elsewhere: Any = handler
+        return _with(elsewhere, CONTEXT_ALONE, signature_of(handler.handler, DependencyGraph()))
     signature = signature_of(handler, graph or DependencyGraph())
     return _with(handler, signature, signature)
 

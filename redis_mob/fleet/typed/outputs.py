@@ -208,8 +208,8 @@ def _serialized_by_class(value: Any) -> Container[str]:
     decorators: Any = getattr(cast("Any", type(value)), "__pydantic_decorators__", None)
     if decorators is None:
         return ()
-    fields = {name for one in decorators.field_serializers.values() for name in one.info.fields}
-    return vars(value) if "*" in fields or decorators.model_serializers else fields
+    fields: set[str] = {name for one in decorators.field_serializers.values() for name in one.info.fields}
+    return cast("dict[str, Any]", vars(value)) if "*" in fields or decorators.model_serializers else fields
 
 
 def _find_within(value: Any, depth: int) -> None:
