@@ -30,6 +30,7 @@ from redis_mob.errors import (
     ReadFailedError,
     RedisMobError,
     RunAlreadyExistsError,
+    RunFailedError,
     SealKeyMismatchError,
     SealKeyMissingError,
     SerializationError,
@@ -44,6 +45,8 @@ from redis_mob.errors import (
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.isolation import isolated
 from redis_mob.fleet.step_context import PreviousFailure, StepContext
+from redis_mob.fleet.typed.dependencies import Depends
+from redis_mob.flows import Mob, loop, quorum, step
 from redis_mob.models import *  # noqa: F403
 from redis_mob.models import (
     ConfigChangeEvent,
@@ -101,10 +104,16 @@ __all__: list[str] = [  # noqa: RUF022 - by subject
     "WriteOutcome",
     # a fleet, and the handlers that it calls
     "Fleet",
+    "Depends",
     "PreviousFailure",
     "StepContext",
     "StepFailed",
     "isolated",
+    # flows in Python
+    "Mob",
+    "step",
+    "loop",
+    "quorum",
     # definitions
     "MobDefinition",
     "FlowSpec",
@@ -166,6 +175,7 @@ __all__: list[str] = [  # noqa: RUF022 - by subject
     "OutcomeUnknownError",
     "ReadFailedError",
     "RunAlreadyExistsError",
+    "RunFailedError",
     "SealKeyMismatchError",
     "SealKeyMissingError",
     "SerializationError",

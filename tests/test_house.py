@@ -25,6 +25,7 @@ FLOORS = (
     {"stores", "memory"},
     {"storage"},
     {"fleet"},
+    {"flows"},
     {"testing", "bench"},
     {"cli"},
     {"__main__"},

@@ -58,7 +58,7 @@ class Fleet:
         self,
         storage: MobStorage,
         definition: MobDefinition,
-        handlers: Mapping[str, Handler],
+        handlers: Mapping[str, Handler | BoundHandler],
         *,
         members: Mapping[str, int] | None = None,
         lease: timedelta = DEFAULT_LEASE,
