@@ -203,7 +203,11 @@ class MobDefinition(Model):
         document = self.model_dump(mode="json")
         tables = to_tables(brief(document, self.model_dump(mode="json", exclude_defaults=True)))
         again = from_tables(tables)
-        read = type(self).model_validate(again).model_dump(mode="json")
-        if (path := next(differences(document, read), None)) is not None:
+        try:
+            read = type(self).model_validate(again).model_dump(mode="json")
+            path = next(differences(document, read), None)
+        except ValidationError as error:  # a null was a value that must be there
+            path = complaints(error, again, inside_mob=MOB_FIELDS).partition(": ")[0]
+        if path is not None:
             raise DefinitionError(f"{path}: TOML cannot say this: it has no null, and no fields of a running mob")
         return write_toml(tables)

@@ -27,7 +27,7 @@ def brief(whole: Any, changed: Any) -> Any:
         }
     if isinstance(whole, list) and isinstance(changed, list):
         return list(map(brief, cast("list[Any]", whole), cast("list[Any]", changed)))
-    return whole
+    return cast("Any", whole)
 
 
 def to_tables(document: dict[str, Any]) -> dict[str, Any]:
@@ -54,8 +54,13 @@ def differences(one: Any, other: Any, path: str = "") -> Iterator[str]:
             yield path
         for number, (a, b) in enumerate(zip(first, second, strict=False)):
             yield from differences(a, b, f"{path}[{number}]")
-    elif one != other or cast("Any", type(one)) is not type(other):
+    elif cast("Any", one) != other or _kind(cast("Any", one)) != _kind(cast("Any", other)):
         yield path
+
+
+def _kind(value: object) -> type:
+    """What tells 1, 1.0 and true apart, which are equal in Python."""
+    return type(value)
 
 
 def _without_nulls(value: Any) -> Any:
