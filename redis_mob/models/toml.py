@@ -54,7 +54,7 @@ def differences(one: Any, other: Any, path: str = "") -> Iterator[str]:
             yield path
         for number, (a, b) in enumerate(zip(first, second, strict=False)):
             yield from differences(a, b, f"{path}[{number}]")
-    elif cast("Any", one) != other or _kind(cast("Any", one)) != _kind(cast("Any", other)):
+    elif cast("Any", one) != other or _kind(cast("Any", one)) != _kind(other):
         yield path
 
 
