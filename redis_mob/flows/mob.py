@@ -17,7 +17,7 @@ from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.isolation import isolated as in_a_process
 from redis_mob.fleet.lease import DEFAULT_LEASE
 from redis_mob.fleet.outcome import MAX_OUTPUT_DEPTH
-from redis_mob.fleet.step_context import ALL_ROLES
+from redis_mob.fleet.step_context import ALL_ROLES, Handler
 from redis_mob.fleet.typed.binding import BoundHandler, bound
 from redis_mob.fleet.typed.dependencies import DependencyGraph
 from redis_mob.fleet.typed.outputs import output_json
@@ -120,7 +120,7 @@ class Mob:
         return f"Mob({self.id!r}, roles={list(self._roles.by_name)}, flows={list(self._flows)})"
 
     @property
-    def handlers(self) -> Mapping[str, BoundHandler]:
+    def handlers(self) -> Mapping[str, Handler]:
         """The handlers by role, as a fleet takes them."""
         return self._roles.handlers()
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from redis_mob.errors import DefinitionError, shown
+from redis_mob.fleet.step_context import Handler
 from redis_mob.fleet.typed.binding import BoundHandler
 from redis_mob.models.profile import ProfileBinding
 from redis_mob.models.typed_values import adapter_of
@@ -31,9 +32,9 @@ class Roles:
 
     by_name: dict[str, Role] = field(default_factory=dict[str, Role])
 
-    def handlers(self) -> Mapping[str, BoundHandler]:
+    def handlers(self) -> Mapping[str, Handler]:
         """The handlers by role."""
-        return {name: role.handler for name, role in self.by_name.items() if role.handler is not None}
+        return {name: role.handler.function for name, role in self.by_name.items() if role.handler is not None}
 
     def members(self) -> Mapping[str, int]:
         """How many members the roles have that have more than one."""
