@@ -29,6 +29,7 @@ from redis_mob.errors import (
     ReadFailedError as ReadFailedError,
     RedisMobError as RedisMobError,
     RunAlreadyExistsError as RunAlreadyExistsError,
+    RunFailedError as RunFailedError,
     SealKeyMismatchError as SealKeyMismatchError,
     SealKeyMissingError as SealKeyMissingError,
     SerializationError as SerializationError,
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
     from redis_mob.connection.retry import RetryPolicy as RetryPolicy
     from redis_mob.fleet.fleet import Fleet as Fleet
     from redis_mob.fleet.isolation import isolated as isolated
+    from redis_mob.fleet.typed.dependencies import Depends as Depends
+    from redis_mob.flows import Mob as Mob, loop as loop, quorum as quorum, step as step
     from redis_mob.models import *
     from redis_mob.security.sealing import SealKey as SealKey, SealKeyring as SealKeyring
     from redis_mob.storage import MobStorage as MobStorage
@@ -73,6 +76,8 @@ else:
             "fleet.fleet": "Fleet",
             "fleet.isolation": "isolated",
             "fleet.step_context": "PreviousFailure StepContext StepFailed",
+            "fleet.typed.dependencies": "Depends",
+            "flows": "Mob loop quorum step",
             "security.sealing": "SealKey SealKeyring",
             "storage": "MobStorage",
         },
@@ -87,10 +92,16 @@ else:
         "WriteOutcome",
         # a fleet, and the handlers that it calls
         "Fleet",
+        "Depends",
         "PreviousFailure",
         "StepContext",
         "StepFailed",
         "isolated",
+        # flows in Python
+        "Mob",
+        "step",
+        "loop",
+        "quorum",
         # definitions
         "MobDefinition",
         "FlowSpec",
@@ -153,6 +164,7 @@ else:
         "ProgressTrimmedError",
         "ReadFailedError",
         "RunAlreadyExistsError",
+        "RunFailedError",
         "SealKeyMismatchError",
         "SealKeyMissingError",
         "SerializationError",

@@ -304,5 +304,16 @@ class HandlerError(RedisMobError):
     """A handler cannot be found, imported or called."""
 
 
+class RunFailedError(RedisMobError):
+    """A run that `Mob.run` waited for has failed or was canceled; `run` is the run, with its ledgers and outputs."""
+
+    def __init__(self, run: Any, reasons: str) -> None:
+        super().__init__(f"run {run.run_id} of flow {shown(run.flow_id)} {_ENDS.get(run.status, run.status)}{reasons}")
+        self.run = run
+
+
+_ENDS = {"failed": "has failed", "canceled": "was canceled"}
+
+
 class UnsealedSecretsWarning(UserWarning):
     """A secret was stored in clear because the storage was opened without a seal key."""

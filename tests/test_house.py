@@ -25,6 +25,7 @@ FLOORS = (
     {"stores", "memory"},
     {"storage"},
     {"fleet"},
+    {"flows"},
     {"testing", "bench", "sync"},
     {"cli"},
     {"__main__"},

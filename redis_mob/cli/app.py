@@ -56,7 +56,8 @@ def _root(
 @app.command()
 def run(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="The definition: a .toml or .json file.", show_default=False)
+        Path,
+        typer.Argument(metavar="FILE", help="A .toml or .json file, or module:mob.", show_default=False),
     ],
     flow: Annotated[str | None, typer.Option(help="The flow to run.", show_default=False)] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Let warnings about FILE count as errors.")] = False,

@@ -36,7 +36,7 @@ from redis_mob.errors import (
     ValidationError,
 )
 from redis_mob.fleet.definition_file import load_definition
-from redis_mob.fleet.handler_loading import load_handlers, require_handlers
+from redis_mob.fleet.handler_loading import WrittenMob, load_handlers, load_mob, require_handlers
 from redis_mob.fleet.lease import SHORTEST_LEASE
 from redis_mob.fleet.step_context import Handler
 from redis_mob.kernel.validation import require_valid
@@ -85,13 +85,15 @@ def run(
     console = stderr_console()
     logging.getLogger("redis_mob").addHandler(logging.NullHandler())
     with errors_told(console):
-        definition = _definition(file, console, strict=strict)
+        mob = _mob(file)
+        definition = _definition(file, console, strict=strict) if mob is None else mob.definition()
+        handler = str(file) if handler is None and mob is not None else handler
         flow_id = _flow_id(definition, flow)
         order = RunOrder(
             definition=definition,
             flow_id=flow_id,
             params=parse_params(params),
-            members=parse_members(members or [], definition),
+            members={**({} if mob is None else mob.members), **parse_members(members or [], definition)},
             handlers=_handlers(handler, definition, flow_id),
             handler=handler or "",
             workers=_within("--workers", workers, 1, MOST_WORKERS),
@@ -183,6 +185,11 @@ def acl(
     else:
         say(console, f"{PASSWORD_PLACE}: write # and the SHA-256 of the password there, or > and the password")
         print_line(command)
+
+
+def _mob(file: Path) -> WrittenMob | None:
+    with contextlib.redirect_stdout(sys.stderr):
+        return load_mob(str(file))
 
 
 def _definition(file: Path, console: Console, *, strict: bool) -> MobDefinition:

@@ -13,7 +13,8 @@ from redis_mob.fleet.deadline import ended_before_deadline
 from redis_mob.fleet.lease import LeasedExecution
 from redis_mob.fleet.outcome import Failed, Outcome, Succeeded
 from redis_mob.fleet.progress_writer import AttemptTeller, ProgressWriter
-from redis_mob.fleet.step_context import Handler, PreviousFailure, StepContext
+from redis_mob.fleet.step_context import PreviousFailure, StepContext
+from redis_mob.fleet.typed.binding import BoundHandler
 from redis_mob.kernel.context import ConditionContext
 from redis_mob.models.execution import Execution
 from redis_mob.models.flow import FrameScope
@@ -25,7 +26,7 @@ async def execute(
     held: LeasedExecution,
     run: MobRun,
     visible: ConditionContext,
-    handler: Handler,
+    handler: BoundHandler,
     calls: Calls,
     progress: ProgressWriter,
 ) -> Outcome:

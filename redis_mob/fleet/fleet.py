@@ -20,6 +20,7 @@ from redis_mob.fleet.lease import DEFAULT_LEASE, checked_lease
 from redis_mob.fleet.recovery import recover
 from redis_mob.fleet.schemas import check_paths, check_schema, read_params_schema, read_schemas
 from redis_mob.fleet.step_context import ALL_ROLES, Handler
+from redis_mob.fleet.typed.binding import BoundHandler, bound_handlers
 from redis_mob.fleet.unserved import UnservedNews, unserved_work
 from redis_mob.fleet.watching import watch
 from redis_mob.fleet.worker import Worker
@@ -61,7 +62,7 @@ class Fleet:
         self,
         storage: MobStorage,
         definition: MobDefinition,
-        handlers: Mapping[str, Handler] | None = None,
+        handlers: Mapping[str, Handler | BoundHandler] | None = None,
         *,
         members: Mapping[str, int] | None = None,
         lease: timedelta = DEFAULT_LEASE,
@@ -73,7 +74,7 @@ class Fleet:
         self._definition = definition
         optional_instance("handlers", handlers, Mapping)
         optional_instance("members", members, Mapping)
-        self._handlers: Mapping[str, Handler] = handlers or {}
+        self._handlers = bound_handlers(handlers or {})
         self._lease = checked_lease(lease)
         self._release = optional_text("release", release)
         self._members = _named_members(definition, members or {})
@@ -276,7 +277,7 @@ class Fleet:
         return str(uuid5(NAMESPACE_URL, identity))
 
 
-def _unknown_roles(definition: MobDefinition, handlers: Mapping[str, Handler]) -> str | None:
+def _unknown_roles(definition: MobDefinition, handlers: Mapping[str, BoundHandler]) -> str | None:
     """What to tell of handlers that serve nothing here, which is no error: one mapping may serve several mobs."""
     unknown = [role for role in handlers if role != ALL_ROLES and role not in definition.profiles]
     if not unknown:

@@ -24,7 +24,7 @@ from redis_mob.errors import HandlerError, MobStoreError, shortened, shown
 from redis_mob.fleet import handler_keeper
 from redis_mob.fleet.handler_call import FailedElsewhere
 from redis_mob.fleet.outcome import Failed, Outcome, Succeeded
-from redis_mob.fleet.step_context import Handler, StepContext
+from redis_mob.fleet.step_context import CalledElsewhere, Handler, StepContext
 
 TERMINATION_SECONDS = 1.0
 """How long a process has between SIGTERM and SIGKILL, and to end by itself once it has told its outcome."""
@@ -64,7 +64,7 @@ def isolated(handler: Handler) -> Handler:
     return handler if isinstance(handler, Isolated) else Isolated(handler)
 
 
-class Isolated:
+class Isolated(CalledElsewhere):
     """A handler that calls another one in a process of its own."""
 
     def __init__(self, handler: Handler) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Concatenate, TypeVar
 
 from redis_mob.codec.arguments import LONGEST
 from redis_mob.errors import Portable, shown
@@ -124,14 +124,27 @@ class StepContext:
         return self.teller.stream(topic_of(topic), chunk_of(chunk))
 
 
-Handler = Callable[[StepContext], Any]
-"""A coroutine function, or a plain function, which runs in a thread. It returns any JSON value."""
+# The first form tells type checkers what a lambda takes.
+Handler = Callable[Concatenate[StepContext, ...], Any] | Callable[..., Any]
+"""A coroutine function, or a plain function, which runs in a thread.
+
+It takes a StepContext, and values of the run by the names of its other parameters. It returns any JSON value, or what
+pydantic dumps as JSON.
+"""
+
+H = TypeVar("H")
+
+
+class CalledElsewhere:
+    """A handler that has another one called in another process, where its annotations are followed."""
+
+    handler: Handler
 
 
 ALL_ROLES = "*"
 """What stands for every role that has no handler of its own."""
 
 
-def handler_for(handlers: Mapping[str, Handler], role: str) -> Handler | None:
+def handler_for(handlers: Mapping[str, H], role: str) -> H | None:
     """The handler of a role: its own, or that of `*`."""
     return handlers.get(role) or handlers.get(ALL_ROLES)

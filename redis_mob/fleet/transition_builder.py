@@ -31,10 +31,8 @@ from redis_mob.models.run import (
     StepLedgerEntry,
     StepRunStatus,
 )
+from redis_mob.models.run_outputs import SYSTEM_MEMBER as SYSTEM_MEMBER
 from redis_mob.models.transition import RecordedOutput, RunView, Transition
-
-SYSTEM_MEMBER = "__flow_system_member__"
-"""The member under which rows of a step as a whole are in the step ledger."""
 
 FLOW_STEP = "__flow__"
 """The step under which failures of the flow itself are recorded."""

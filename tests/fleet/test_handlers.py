@@ -318,10 +318,10 @@ async def asynchronous_generator(_ctx: StepContext) -> AsyncIterator[int]:
 @pytest.mark.parametrize(
     ("handler", "problem"),
     [
-        (no_number, "$: nan is no JSON number"),
-        (no_value, "$.a[0]: a object is no JSON value"),
-        (generator, "$: a generator is no JSON value"),
-        (asynchronous_generator, "$: a async_generator is no JSON value"),
+        (no_number, "$: nan is no JSON number; JSON has no such number"),
+        (no_value, "$.a[0]: a object is no JSON value; return JSON, or what pydantic dumps"),
+        (generator, "$: a generator is no JSON value; make a list of it"),
+        (asynchronous_generator, "$: a async_generator is no JSON value; make a list of it"),
     ],
     ids=["nan", "object", "generator", "async-generator"],
 )
@@ -335,7 +335,7 @@ async def test_a_value_that_is_no_json_fails_once_with_its_path(
         return handler(ctx)
 
     failure = await failure_of(storage, counted, retries=5)
-    assert failure.reason == f"the output of step 'a' is refused: {problem}"
+    assert failure.reason.startswith(f"the output of step 'a' is refused: {problem}")
     assert attempts == [1]
 
 
