@@ -65,6 +65,7 @@ def _context(held: LeasedExecution, run: MobRun, visible: ConditionContext, canc
         cancelled=cancelled,
         heartbeat=held.is_held,
         previous_failure=previous_failure(execution),
+        publish=held.publish,
     )
 
 

@@ -23,9 +23,9 @@ def read_schemas(flow: FlowSpec) -> dict[str, Any]:
     Raises DefinitionError naming the step, for what cannot be read or is no schema.
     """
     return {
-        step_id: _read(step_id, step.expected_schema_ref)
+        step_id: _read(step_id, step.schema_text, "expected_schema_ref" if step.wait_for is None else "wait_for.schema")
         for step_id, step in flow.steps.items()
-        if step.expected_schema_ref is not None
+        if step.schema_text is not None
     }
 
 
@@ -49,17 +49,17 @@ def check_schema(value: Any, schema: Any) -> None:
         raise ValueError(f"it does not fit its schema at {shortened(problem.json_path)}: {message}")
 
 
-def _read(step_id: str, reference: str) -> Any:
+def _read(step_id: str, reference: str, field: str) -> Any:
     try:
         schema = _json(reference)
         _validator_class(schema).check_schema(schema)
     except (OSError, ValueError, RecursionError) as error:
         raise DefinitionError(
-            f"step {shown(step_id)}: expected_schema_ref is neither a JSON schema nor a file that holds one: {error}"
+            f"step {shown(step_id)}: {field} is neither a JSON schema nor a file that holds one: {error}"
         ) from error
     except SchemaError as error:
         raise DefinitionError(
-            f"step {shown(step_id)}: expected_schema_ref is no valid JSON schema: {error.json_path}: {error.message}"
+            f"step {shown(step_id)}: {field} is no valid JSON schema: {error.json_path}: {error.message}"
         ) from error
     return schema
 

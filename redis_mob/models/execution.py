@@ -48,6 +48,7 @@ class ExecutionStatus(WireEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELED = "canceled"
+    AWAITING = "awaiting"
 
 
 class ExecutionKey(NamedTuple):
@@ -172,6 +173,9 @@ class Execution(Model):
     cause. A `suspect` was under way when a worker was lost, and has not come to the end of an attempt since. One that
     is reported has its `output` or its `failure`, and waits for a decision. `reason`, `error_class` and `detail` are
     those of its latest failed attempt that was decided on; the last two are kept for the next attempt alone.
+
+    One that is awaiting has no member: it stands for its step, which waits for a signal since `due_at`, and until
+    `wait_until` if it does not wait for ever. `signal` is the number of the signal that it took.
     """
 
     step_id: str
@@ -190,6 +194,8 @@ class Execution(Model):
     reason: str | None = Field(default=None, exclude_if=is_none)
     error_class: str | None = Field(default=None, exclude_if=is_none)
     detail: JsonValue | None = Field(default=None, exclude_if=is_none)
+    wait_until: Timestamp | None = Field(default=None, exclude_if=is_none)
+    signal: U64 | None = Field(default=None, exclude_if=is_none)
 
     @property
     def attempts_of_step(self) -> int:

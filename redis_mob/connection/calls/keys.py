@@ -89,8 +89,13 @@ class RunKeys:
 
     @property
     def executions(self) -> str:
-        """Hash: the executions of steps by members: attempts, leases, fencing tokens, results."""
+        """Hash: the executions of steps by members: attempts, leases, fencing tokens, results; signals that wait."""
         return f"{self.run}:executions"
+
+    @property
+    def published(self) -> str:
+        """Hash: the values that handlers have published, by name."""
+        return f"{self.run}:published"
 
 
 class Keys:
