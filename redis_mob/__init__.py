@@ -39,6 +39,7 @@ from redis_mob.errors import (
     UnsealedSecretsWarning,
     ValidationError,
     VersionConflictError,
+    WaitTimeoutError,
     WriteFailedError,
 )
 from redis_mob.fleet.fleet import Fleet
@@ -83,6 +84,7 @@ from redis_mob.models import (
     StoredRealmProfile,
     SupervisorAuthorityRecord,
     ToolConfig,
+    WaitSpec,
     extract_meta_revision,
 )
 from redis_mob.security.sealing import SealKey, SealKeyring
@@ -110,6 +112,7 @@ __all__: list[str] = [  # noqa: RUF022 - by subject
     "FlowSpec",
     "FlowStepSpec",
     "RetrySpec",
+    "WaitSpec",
     "LimitsSpec",
     "Profile",
     "ToolConfig",
@@ -175,6 +178,7 @@ __all__: list[str] = [  # noqa: RUF022 - by subject
     "UnsealedSecretsWarning",
     "ValidationError",
     "VersionConflictError",
+    "WaitTimeoutError",
     "WriteFailedError",
 ]
 

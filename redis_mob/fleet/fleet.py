@@ -205,7 +205,7 @@ class Fleet:
     ) -> Taken | None:
         """Send a signal to a run, for a step that waits for one of this name, now or later (contract: engine-45).
 
-        It is delivered once, whatever is lost on the way. Signals of one name are taken in the order in which they were
+        It is delivered once, also when replies are lost. Signals of one name are taken in the order in which they were
         sent, each by one step. The same idempotency key sends it once, however often it is called. With `wait` this
         returns the step that took it, once one has.
 

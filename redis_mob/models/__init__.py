@@ -139,11 +139,13 @@ from redis_mob.models.flow_spec import (
     InlineImageBlock,
     Isolation,
     Message,
+    OnTimeout,
     OutputFormat,
     RepeatUntilSpec,
     RetrySpec,
     TextBlock,
     VideoBlock,
+    WaitSpec,
 )
 from redis_mob.models.ids import (
     AgentRuntimeId,
@@ -200,6 +202,7 @@ from redis_mob.models.run import (
     StepLedgerEntry,
     StepRunStatus,
 )
+from redis_mob.models.signal import Taken
 from redis_mob.models.supervisor import (
     BRIDGE_PROTOCOL_VERSION,
     SupervisorAuthorityRecord,
@@ -318,6 +321,7 @@ __all__ = [
     "NodeKind",
     "NodeStatus",
     "NotCondition",
+    "OnTimeout",
     "OperatorActionRecorded",
     "OrCondition",
     "OrchestratorConfig",
@@ -365,6 +369,7 @@ __all__ = [
     "SupervisorPendingRotationRecord",
     "SupervisorSpec",
     "SystemTime",
+    "Taken",
     "TextBlock",
     "ToolConfig",
     "TopologyRule",
@@ -372,6 +377,7 @@ __all__ = [
     "TopologyViolation",
     "TurnError",
     "VideoBlock",
+    "WaitSpec",
     "WiringEdge",
     "WiringRules",
     "extract_meta_revision",
