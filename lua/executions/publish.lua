@@ -14,7 +14,12 @@
 if not status_of(run, index) then return NOT_FOUND end
 local record = redis.call('HGET', executions, field)
 if record ~= expected then
-  if not record then expect_whole('HLEN', executions) end
+  if not record then
+    expect_whole('HLEN', executions)
+  elseif record == '' or #record < #expected and string.sub(expected, 1, #record) == record then
+    --- @include lib/damage
+    damaged(executions, 'a record in it was cut short')
+  end
   return LOST
 end
 if redis.call('HEXISTS', published, name) == 0 then

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from datetime import timedelta
 from typing import Any
 
@@ -56,7 +57,8 @@ async def published(store: ExecutionStore, run_id: str, name: str, timeout: floa
             f"timeout must be a number of seconds, or a timedelta, up to a hundred years, not {shown(timeout)}"
         ) from None
     loop = asyncio.get_running_loop()
-    deadline = None if wait is None else loop.time() + wait.total_seconds()
+    seconds = math.inf if wait is None else wait.total_seconds()
+    deadline = loop.time() + seconds
     async with store.listen(run_id) as wake_up:
         while True:
             found = await store.published(run_id, name)
@@ -66,11 +68,9 @@ async def published(store: ExecutionStore, run_id: str, name: str, timeout: floa
                 return found.value
             if found.is_over:
                 raise NotFoundError(f"run {run_id} is over, and has published nothing as {shown(name)}")
-            left = SWEEP_SECONDS if deadline is None else min(deadline - loop.time(), SWEEP_SECONDS)
+            left = min(deadline - loop.time(), SWEEP_SECONDS)
             if left <= 0:
-                raise WaitTimeoutError(
-                    f"run {run_id} has published nothing as {shown(name)} within {wait and wait.total_seconds():g} s"
-                )
+                raise WaitTimeoutError(f"run {run_id} has published nothing as {shown(name)} within {seconds:g} s")
             await wake_up.wait(left)
 
 

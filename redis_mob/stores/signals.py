@@ -66,10 +66,9 @@ class RedisSignals:
         if reply is None:
             return None
         run_id = canonical_run_id(run_id)
-        is_over = codec.decode_status(run_id, bytes(reply[0])).is_terminal
-        if not (data := bytes(reply[1])):
-            return Published(is_over)
-        return Published(is_over, True, signals.decode_published(run_id, field, data))
+        status, *values = map(bytes, reply)
+        is_over = codec.decode_status(run_id, status).is_terminal
+        return Published(is_over, bool(values), *(signals.decode_published(run_id, field, value) for value in values))
 
 
 def _refused(code: int, run_id: str, signal: Signal, key: str | None) -> MobStoreError | ValidationError:

@@ -290,7 +290,10 @@ def _writes_of_runs(there: FullNamespace) -> dict[str, Question]:
         "put_step_output": lambda s: s.runs.put_step_output(run, step_id="build", output={"again": 1}),
         "commit": lambda s: s.executions.commit(there.transition),
         "publish": lambda s: s.executions.publish(there.driven, *there.held, "text", "value"),
-        "send_signal": lambda s: s.executions.send_signal(there.waiting, Signal(name="go"), idempotency_key="k"),
+        "send_signal": lambda s: s.executions.send_signal(there.driven, Signal(name="go")),
+        "send_signal, waiting": lambda s: s.executions.send_signal(
+            there.waiting, Signal(name="go"), idempotency_key="k"
+        ),
         "request_cancel": lambda s: s.executions.request_cancel(there.driven),
         "cas_run_status, won": lambda s: s.runs.cas_run_status(
             there.waiting, expected=MobRunStatus.PENDING, next=MobRunStatus.RUNNING
