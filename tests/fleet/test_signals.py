@@ -31,6 +31,10 @@ async def act(ctx: StepContext) -> Any:
     return ctx.outputs["ask"]["payload"]
 
 
+async def nothing(_ctx: StepContext) -> None:
+    pass
+
+
 def fleet_of(storage: MobStorage, definition: MobDefinition = APPROVAL, handler: Any = act) -> Fleet:
     return Fleet(storage, definition, {"*": handler})
 
@@ -85,9 +89,9 @@ async def test_a_signal_does_not_begin_a_run_before_its_time(storage: MobStorage
 async def test_a_loop_takes_one_in_each_round_and_leaves_the_others(storage: MobStorage) -> None:
     until = EqCondition(path="steps.a.payload", value=3)
     definition = mob({"a": wait(), "b": step()}, {"l": loop("l", until, 9, a=node("a"), b=node("b", "a"))})
-    fleet = fleet_of(storage, definition, lambda _ctx: None)
+    fleet = fleet_of(storage, definition, nothing)
     run_id = await fleet.start(FLOW)
-    async with at_work(storage, {"*": lambda _ctx: None}, workers=2):
+    async with at_work(storage, {"*": nothing}, workers=2):
         for number in range(6):
             await fleet.signal(run_id, "go", number)
         run = await ended(fleet, run_id)
@@ -155,11 +159,11 @@ async def test_a_caller_may_wait_for_the_step_that_takes_its_signal(storage: Mob
 
 async def test_a_caller_is_told_that_the_run_has_ended_without_taking_its_signal(storage: MobStorage) -> None:
     never = EqCondition(path="params.none", value=1)
-    fleet = fleet_of(storage, mob({"a": wait(condition=never), "b": step()}), lambda _ctx: None)
+    fleet = fleet_of(storage, mob({"a": wait(condition=never), "b": step()}), nothing)
     run_id = await fleet.start(FLOW)
     async with asyncio.timeout(LONG), asyncio.TaskGroup() as group:
         sending = group.create_task(_refused(fleet, run_id))
-        async with at_work(storage, {"*": lambda _ctx: None}):
+        async with at_work(storage, {"*": nothing}):
             await ended(fleet, run_id)
             assert "is completed, and no step of it took the signal" in await sending
 

@@ -20,8 +20,8 @@ from tests.fleet.simulation import NOON, Simulation
 MINUTE = timedelta(minutes=1)
 
 
-def begun(definition: MobDefinition, **members: int) -> Simulation:
-    sim = Simulation(definition, **members)
+def begun(definition: MobDefinition) -> Simulation:
+    sim = Simulation(definition)
     assert sim.advance()
     return sim
 
