@@ -17,12 +17,15 @@ from collections import Counter
 from collections.abc import Sequence
 
 from redis_mob.connection.retry import RetryPolicy
-from redis_mob.errors import OutcomeUnknownError, ReadFailedError, WriteFailedError
+from redis_mob.errors import OutcomeUnknownError, ReadFailedError, StorageUnavailableError, WriteFailedError
 from redis_mob.fleet.signals import Signals
 from redis_mob.storage import MobStorage
 
 PAUSE = 0.01
 """Seconds between a failure and the next attempt."""
+
+PATIENCE = 60.0
+"""Seconds after which a storage is not going to open."""
 
 REPLY_TIMEOUT = 0.5
 """Seconds after which a reply is given up."""
@@ -66,9 +69,19 @@ class Sender:
             return executed
 
 
+async def opened(url: str, namespace: str, retry: RetryPolicy) -> MobStorage:
+    """The storage, once it can be opened: an impatient process needs several attempts on a busy machine."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                return await MobStorage.open(url, namespace=namespace, retry=retry)
+            except StorageUnavailableError:
+                await asyncio.sleep(PAUSE)
+
+
 async def main(url: str, namespace: str, deadline: float, numbers: Sequence[int], runs: Sequence[str]) -> None:
     retry = RetryPolicy(deadline=deadline, base=0.005, cap=0.05, reply_timeout=REPLY_TIMEOUT)
-    async with MobStorage.open(url, namespace=namespace, retry=retry) as storage:
+    async with await opened(url, namespace, retry) as storage:
         print("ready", flush=True)
         await asyncio.to_thread(sys.stdin.readline)
         sender = Sender(storage)

@@ -116,15 +116,23 @@ def judge(taken: Sequence[TakenSignal], *, signals: int, runs: int, processes: i
     return broken
 
 
-async def hired(proxy: FaultProxy, arguments: Sequence[object]) -> asyncio.subprocess.Process:
-    """A process that is ready to send."""
+async def hired(stack: AsyncExitStack, proxy: FaultProxy, arguments: Sequence[object]) -> asyncio.subprocess.Process:
+    """A process that is ready to send; it is ended with the stack."""
     words = ["-m", "tests.robustness.signaller", proxy.url, *map(str, arguments)]
     process = await asyncio.create_subprocess_exec(
         sys.executable, *words, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
+    stack.push_async_callback(ended, process)
     assert process.stdout is not None
     assert await process.stdout.readline() == b"ready\n"
     return process
+
+
+async def ended(process: asyncio.subprocess.Process) -> None:
+    """End a process that has not ended by itself."""
+    if process.returncode is None:
+        process.kill()
+        await process.wait()
 
 
 async def all_sent(process: asyncio.subprocess.Process) -> Counter[str]:
@@ -148,6 +156,7 @@ async def run(*, seed: int, signals: int = 1000, processes: int = 8, runs: int =
             senders = await asyncio.gather(
                 *(
                     hired(
+                        stack,
                         proxies[number],
                         (namespace, IMPATIENCE if number % 2 else PATIENCE, number, processes, signals, *ids),
                     )
@@ -164,7 +173,7 @@ async def run(*, seed: int, signals: int = 1000, processes: int = 8, runs: int =
             before = time.monotonic()
             learned = sum(await asyncio.gather(*map(all_sent, senders)), Counter[str]())
             sent = time.monotonic() - before
-            ended = [await fleet.wait(run_id) for run_id in ids]
+            over = [await fleet.wait(run_id) for run_id in ids]
             seconds = time.monotonic() - before
             stop.set()
             await asyncio.gather(*workers)
@@ -173,7 +182,7 @@ async def run(*, seed: int, signals: int = 1000, processes: int = 8, runs: int =
         await server.aclose()
     taken = [one for number, view in enumerate(views) if view is not None for one in taken_in(view, number)]
     broken = judge(taken, signals=signals, runs=runs, processes=processes)
-    broken += [f"run {one.run_id} is {one.status}" for one in ended if one.status != "completed"]
+    broken += [f"run {one.run_id} is {one.status}" for one in over if one.status != "completed"]
     waiting = sum(len(view.signals) for view in views if view is not None)
     if waiting:
         broken.append(f"{waiting} signals still wait")
