@@ -81,7 +81,8 @@ async def opened(url: str, namespace: str, retry: RetryPolicy) -> MobStorage:
 
 async def main(url: str, namespace: str, deadline: float, numbers: Sequence[int], runs: Sequence[str]) -> None:
     retry = RetryPolicy(deadline=deadline, base=0.005, cap=0.05, reply_timeout=REPLY_TIMEOUT)
-    async with await opened(url, namespace, retry) as storage:
+    storage = await opened(url, namespace, retry)
+    try:
         print("ready", flush=True)
         await asyncio.to_thread(sys.stdin.readline)
         sender = Sender(storage)
@@ -92,6 +93,8 @@ async def main(url: str, namespace: str, deadline: float, numbers: Sequence[int]
             if key is not None and number % AGAIN == 0:
                 await sender.send(run_id, number, key)
         print(json.dumps(sender.learned), flush=True)
+    finally:
+        await storage.aclose()
 
 
 if __name__ == "__main__":
