@@ -20,11 +20,12 @@ from redis_mob.admin.doctor.examination import examine
 from redis_mob.admin.losses import accept_losses
 from redis_mob.cli import acl as acl_output
 from redis_mob.cli import doctor as doctor_output
-from redis_mob.cli.arguments import parse_members, parse_params, read_seal_keys
+from redis_mob.cli.arguments import parse_json, parse_members, parse_params, read_seal_keys
 from redis_mob.cli.bench import bench
 from redis_mob.cli.display import printable, stderr_console
 from redis_mob.cli.endings import errors_told, print_line, say, usable_url
 from redis_mob.cli.run import RunOrder, run_flow
+from redis_mob.cli.signal_sending import send
 from redis_mob.cli.worker_link import ExitStatus
 from redis_mob.connection.calls.durability import Durability
 from redis_mob.connection.calls.keys import Keys
@@ -65,6 +66,14 @@ and name it: --handler handlers:answer serves all roles, --handler handlers:HAND
 
 UrlOption = Annotated[str | None, typer.Option(help="The storage.", envvar=URL_VARIABLE, show_default="embedded:")]
 NamespaceOption = Annotated[str, typer.Option(help="The part of the storage to use.")]
+SealKeysOption = Annotated[
+    Path | None,
+    typer.Option(
+        envvar=SEAL_KEYS_VARIABLE,
+        help="A file with the keys that seal the secrets of the namespace, one in each line, the newest first.",
+        show_default=False,
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="End with one JSON object on standard output.")]
 DurabilityOption = Annotated[
     str, typer.Option(help="What the storage is opened with: memory, fsync or replicas:N.", metavar="DURABILITY")
@@ -133,14 +142,7 @@ def run(
     idempotency_key: Annotated[
         str | None, typer.Option(help="The same key always means the same run.", show_default=False)
     ] = None,
-    seal_keys: Annotated[
-        Path | None,
-        typer.Option(
-            envvar=SEAL_KEYS_VARIABLE,
-            help="A file with the keys that seal the secrets of the namespace, one in each line, the newest first.",
-            show_default=False,
-        ),
-    ] = None,
+    seal_keys: SealKeysOption = None,
     durability: Annotated[
         str,
         typer.Option(metavar="DURABILITY", help="How safe each write is made: memory, fsync or replicas:N."),
@@ -186,6 +188,33 @@ def run(
     if as_json:
         print_line(told.as_json())
     raise typer.Exit(ExitStatus.COMPLETED if told.run.status is MobRunStatus.COMPLETED else ExitStatus.FAILED)
+
+
+@app.command()
+def signal(
+    run: Annotated[str, typer.Argument(help="The id of the run.")],
+    name: Annotated[str, typer.Argument(help="The name of the signal that a step waits for.")],
+    payload: Annotated[str | None, typer.Option(help="Its payload, as JSON.", show_default="null")] = None,
+    idempotency_key: Annotated[
+        str | None, typer.Option(help="Sends it once, however often this is called.", show_default=False)
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Print the step that takes it, as JSON, once one has.")] = False,
+    url: UrlOption = None,
+    namespace: NamespaceOption = "default",
+    seal_keys: SealKeysOption = None,
+) -> None:
+    """Send a signal to a run, for a step that waits for it, now or later.
+
+    Exit status: 0 sent, 1 the run is over, or ends before a step takes it, 2 usage error, an unknown run or signal, or a
+    payload that is refused, 3 storage unavailable.
+    """
+    with errors_told(stderr_console()):
+        value = None if payload is None else parse_json("--payload", payload, '{"approved": true}')
+        address = usable_url(url, of_memory="no run of another process is there")
+        keys = read_seal_keys(seal_keys)
+        taken = asyncio.run(send(address, namespace, keys, run, name, value, idempotency_key, wait=wait))
+    if taken is not None:
+        print_line(json_text(taken._asdict()))
 
 
 @app.command()

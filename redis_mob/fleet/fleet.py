@@ -203,7 +203,7 @@ class Fleet:
     async def signal(
         self, run_id: str, name: str, payload: Any = None, *, idempotency_key: str | None = None, wait: bool = False
     ) -> Taken | None:
-        """Send a signal to a run, for a step that waits for one of this name, now or later (contract: engine-45).
+        """Send a signal to a run, for a step that waits for one of this name, now or later (contract: engine-53).
 
         It is delivered once, also when replies are lost. Signals of one name are taken in the order in which they were
         sent, each by one step. The same idempotency key sends it once, however often it is called. With `wait` this

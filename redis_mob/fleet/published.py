@@ -1,4 +1,4 @@
-"""Values that handlers publish while they are at work, for those who ask the run (contract: engine-46)."""
+"""Values that handlers publish while they are at work, for those who ask the run (contract: engine-54)."""
 
 from __future__ import annotations
 

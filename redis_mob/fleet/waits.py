@@ -19,7 +19,7 @@ def waiter(signal: str) -> str:
 
 
 def begin_to_wait(builder: TransitionBuilder, node: tuple[str, str], step_id: str, message: Message) -> None:
-    """Let a step of a node (frame id, node id) wait from now on; its time counts from now too (contract: engine-42)."""
+    """Let a step of a node (frame id, node id) wait from now on; its time counts from now too (contract: engine-50)."""
     wait = builder.flow.waits[step_id]
     key = ExecutionKey(*node, waiter(wait.signal))
     until = None if wait.timeout_ms is None else later(builder.now, wait.timeout_ms)
@@ -40,7 +40,7 @@ def end_a_wait(builder: TransitionBuilder) -> bool:
     """Let one step take its signal, or run out of time; False if none can.
 
     Of steps that wait for one name, the one that has waited longest is the first, and takes what was sent first. A
-    signal that is there counts also after the time is over (contract: engine-44).
+    signal that is there counts also after the time is over (contract: engine-52).
     """
     if not builder.flow.waits:
         return False

@@ -77,8 +77,8 @@ class RegisterReadyFrame:
 class RunNode:
     """A ready step node gets a node slot; from then on its step may be executed.
 
-    A step that waits for a signal gives its slot back at once, as a loop does, since it may wait for days (contract:
-    engine-43).
+    A step that waits for a signal gives its slot back at once, as a loop does: it may wait for days
+    (contract: engine-51).
     """
 
     frame_id: str

@@ -1,4 +1,4 @@
-"""Rules for steps that wait for a signal (contract: definition-17)."""
+"""Rules for steps that wait for a signal (contract: definition-20)."""
 
 from __future__ import annotations
 

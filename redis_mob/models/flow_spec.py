@@ -154,7 +154,7 @@ class OnTimeout(WireEnum):
 
 
 class WaitSpec(Model):
-    """What a step waits for: a signal of this name, sent to its run (contract: definition-17, engine-42).
+    """What a step waits for: a signal of this name, sent to its run (contract: definition-20, engine-50).
 
     `timeout_ms` is how long it waits, in milliseconds; None means as long as its flow may take. A payload must fit the
     JSON schema, which is given as its text, or as the path of a file that holds it.
@@ -174,7 +174,7 @@ class FlowStepSpec(Model):
     schema, and taken as they are if not (contract: definition-5, engine-21). `retry` None leaves retries to the mob's
     limits. `isolation` None runs the handler within its worker (contract: definition-16, engine-39). A step with
     `wait_for` waits for a signal: no member is asked, its role is empty, and so is its message unless it has one for
-    those who are to send the signal (contract: definition-17).
+    those who are to send the signal (contract: definition-20).
     """
 
     role: str
