@@ -1,4 +1,4 @@
--- Send a signal to a run: it waits among the executions of the run until a commit takes it from there.
+-- Send a signal to a run: it waits among the executions of the run until a commit takes it from there (decision 0025).
 --
 -- KEYS   due: runs by time
 -- ARGV   member: of the run in the order by time; receipt: field of the index for an idempotency key, '' without one;

@@ -205,12 +205,12 @@ def signal(
 ) -> None:
     """Send a signal to a run, for a step that waits for it, now or later.
 
-    Exit status: 0 sent, 1 the run is over, or ends before a step takes it, 2 usage error, an unknown run or signal, or a
+    Exit status: 0 sent, 1 the run is over or ends before a step takes it, 2 usage error, an unknown run or signal, or a
     payload that is refused, 3 storage unavailable.
     """
     with errors_told(stderr_console()):
         value = None if payload is None else parse_json("--payload", payload, '{"approved": true}')
-        address = usable_url(url, of_memory="no run of another process is there")
+        address = usable_url(url, of_memory="no other process has a run there")
         keys = read_seal_keys(seal_keys)
         taken = asyncio.run(send(address, namespace, keys, run, name, value, idempotency_key, wait=wait))
     if taken is not None:

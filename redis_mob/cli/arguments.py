@@ -22,7 +22,7 @@ def parse_params(text: str | None) -> Any:
 
 
 def parse_json(option: str, text: str, example: str) -> Any:
-    """The JSON value of an option. Raises ValidationError with line and column, and an example, for a text that is none."""
+    """The JSON value of an option. Raises ValidationError, with an example, for a text that is none."""
     try:
         return check_value(json.loads(text, parse_constant=_refuse_constant))
     except json.JSONDecodeError as error:

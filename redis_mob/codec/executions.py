@@ -39,7 +39,8 @@ def moment_of_milliseconds(at: float) -> datetime:
 
 SIGNAL = b"s"
 """What the field of a signal begins with, which waits among the executions of its run: a commit takes it from there
-with the same change that completes the execution which takes it. The field of an execution is a msgpack array."""
+with the same change that completes the execution which takes it. The field of an execution is a msgpack array (decision
+0025)."""
 
 _PACKED = b"\x01"
 """The first byte of the record of an execution that is over. No JSON begins with it."""

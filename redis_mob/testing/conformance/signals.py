@@ -189,7 +189,7 @@ class TestPublishedValues(Guarantee):
         run, view = await _claimed(executions)
         key = _key(view)
         claimed = view.executions[key]
-        assert await executions.publish(run.run_id, key._replace(target="nobody"), claimed, "k", 1) is False
+        assert await executions.publish(run.run_id, key._replace(target="another"), claimed, "k", 1) is False
         with pytest.raises(NotFoundError):
             await executions.publish(str(uuid4()), key, claimed, "k", 1)
         assert await executions.published(str(uuid4()), "k") is None
