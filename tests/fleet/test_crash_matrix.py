@@ -208,7 +208,7 @@ async def test_a_worker_that_is_not_alone_may_die_at_every_call(name: str, concu
 
 @pytest.mark.parametrize("name", SCENARIOS)
 async def test_a_caller_that_dies_starts_its_run_again_and_finds_it(name: str) -> None:
-    methods = BY_CALLERS | ({"send_signal"} if name == "gets signals" else set())
+    methods = BY_CALLERS | ({"send_signal"} if name == "gets signals" else set[str]())
     points = await all_points(name, lambda stage, death: stage.survive_caller(death, 16), methods)
     assert points.total() >= 12
 

@@ -18,7 +18,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from uuid import uuid4
 
 from redis_mob.connection.embedded.server import EmbeddedServer
@@ -85,9 +85,9 @@ async def count(ctx: StepContext) -> int | None:
 def taken_in(view: RunView, run: int) -> list[TakenSignal]:
     """The signals that the steps of a run took, in the order in which they were sent."""
     taken = [
-        TakenSignal(one.output["payload"], run, one.signal)
+        TakenSignal(cast("Any", one.output)["payload"], run, one.signal)
         for one in view.executions.values()
-        if one.signal is not None and isinstance(one.output, dict)
+        if one.signal is not None
     ]
     return sorted(taken, key=lambda one: one.number)
 
