@@ -39,6 +39,7 @@ from redis_mob.errors import (
     UnsealedSecretsWarning as UnsealedSecretsWarning,
     ValidationError as ValidationError,
     VersionConflictError as VersionConflictError,
+    WaitTimeoutError as WaitTimeoutError,
     WriteFailedError as WriteFailedError,
 )
 from redis_mob.version import __version__ as __version__
@@ -107,6 +108,7 @@ else:
         "FlowSpec",
         "FlowStepSpec",
         "RetrySpec",
+        "WaitSpec",
         "LimitsSpec",
         "Profile",
         "ToolConfig",
@@ -174,5 +176,6 @@ else:
         "UnsealedSecretsWarning",
         "ValidationError",
         "VersionConflictError",
+        "WaitTimeoutError",
         "WriteFailedError",
     ]

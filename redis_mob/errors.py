@@ -275,6 +275,10 @@ class ValidationError(ConfigStoreError):
     """A name or value breaks a rule of this library; refused before any I/O."""
 
 
+class WaitTimeoutError(RedisMobError, TimeoutError):
+    """What was waited for has not come in the time that the caller gave; nothing was changed."""
+
+
 class KernelError(RedisMobError):
     """The flow machine refuses an input in this state; nothing changed."""
 

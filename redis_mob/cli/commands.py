@@ -20,10 +20,11 @@ from redis_mob.admin.doctor.examination import examine
 from redis_mob.admin.losses import accept_losses
 from redis_mob.cli import acl as acl_output
 from redis_mob.cli import doctor as doctor_output
-from redis_mob.cli.arguments import parse_members, parse_params, read_seal_keys
+from redis_mob.cli.arguments import parse_json, parse_members, parse_params, read_seal_keys
 from redis_mob.cli.display import printable, stderr_console
 from redis_mob.cli.endings import errors_told, print_line, say, usable_url
 from redis_mob.cli.run import RunOrder, run_flow
+from redis_mob.cli.signal_sending import send
 from redis_mob.cli.worker_link import ExitStatus
 from redis_mob.connection.calls.durability import Durability
 from redis_mob.connection.calls.keys import Keys
@@ -117,6 +118,27 @@ def run(
     if as_json:
         print_line(told.as_json())
     raise typer.Exit(ExitStatus.COMPLETED if told.run.status is MobRunStatus.COMPLETED else ExitStatus.FAILED)
+
+
+def signal(
+    *,
+    run: str,
+    name: str,
+    payload: str | None,
+    idempotency_key: str | None,
+    wait: bool,
+    url: str | None,
+    namespace: str,
+    seal_keys: Path | None,
+) -> None:
+    """Send a signal to a run."""
+    with errors_told(stderr_console()):
+        value = None if payload is None else parse_json("--payload", payload, '{"approved": true}')
+        address = usable_url(url, of_memory="no other process has a run there")
+        keys = read_seal_keys(seal_keys)
+        taken = asyncio.run(send(address, namespace, keys, run, name, value, idempotency_key, wait=wait))
+    if taken is not None:
+        print_line(json_text(taken._asdict()))
 
 
 def seal_key(

@@ -37,6 +37,11 @@ def moment_of_milliseconds(at: float) -> datetime:
     return EPOCH + at * MILLISECOND
 
 
+SIGNAL = b"s"
+"""What the field of a signal begins with, which waits among the executions of its run: a commit takes it from there
+with the same change that completes the execution which takes it. The field of an execution is a msgpack array (decision
+0025)."""
+
 _PACKED = b"\x01"
 """The first byte of the record of an execution that is over. No JSON begins with it."""
 
@@ -124,9 +129,13 @@ def _decoded(record: bytes) -> Execution:
 
 
 def decode_executions(run_id: str, stored: Mapping[bytes, bytes]) -> dict[ExecutionKey, Execution]:
-    """The executions of a run. Raises SerializationError naming the run."""
+    """The executions of a run, without the signals that stand among them. Raises SerializationError naming the run."""
     try:
-        return {ExecutionKey(*unpack(field)): _decoded(record) for field, record in stored.items()}
+        return {
+            ExecutionKey(*unpack(field)): _decoded(record)
+            for field, record in stored.items()
+            if not field.startswith(SIGNAL)
+        }
     except (*UNPACK_ERRORS, ValidationError) as error:
         raise SerializationError(f"run {run_id}: an execution cannot be read: {error}") from error
 

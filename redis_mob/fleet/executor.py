@@ -99,6 +99,7 @@ def _context(
         heartbeat=held.is_held,
         previous_failure=previous_failure(execution),
         teller=teller,
+        publish=held.publish,
     )
 
 

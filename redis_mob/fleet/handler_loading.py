@@ -79,8 +79,7 @@ def _named(name: str) -> Any:
 
 def require_handlers(handlers: Mapping[str, Handler], flow_id: str, flow: FlowSpec) -> None:
     """Raises HandlerError naming every role of the flow that no handler serves, and the roles that are served."""
-    roles = dict.fromkeys(step.role for step in flow.steps.values())
-    if missing := [repr(role) for role in roles if handler_for(handlers, role) is None]:
+    if missing := [repr(role) for role in flow.roles if handler_for(handlers, role) is None]:
         served = ", ".join(map(repr, handlers))
         raise HandlerError(
             f"flow {shown(flow_id)}: no handler for role {', '.join(missing)}; there are handlers for {served}: "

@@ -12,7 +12,7 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any
 
-from redis_mob.errors import HandlerError, MobStoreError
+from redis_mob.errors import HandlerError, ValidationError, shortened, shown
 from redis_mob.fleet.handler_call import CANCELLED_WITHIN, awaited, called, outcome_of
 from redis_mob.fleet.isolation import FRAME_LENGTH_BYTES, Isolated, ToldChunk, ToldReport, framed
 from redis_mob.fleet.outcome import Failed, Outcome
@@ -66,15 +66,23 @@ class Link:
 
     async def heartbeat(self) -> bool:
         """Let the worker ask whether the execution is still its own. Raises MobStoreError as it does there."""
-        answer = await asyncio.to_thread(self._asked)
-        if isinstance(answer, MobStoreError):
+        return await asyncio.to_thread(self._asked, None)
+
+    async def publish(self, key: str, value: Any) -> None:
+        """Let the worker publish a value. Raises as it does there; ValidationError for what cannot be sent to it."""
+        try:
+            framed((key, value))
+        except Exception as error:  # pickle calls code of the value's, and says "no" by many exceptions
+            raise ValidationError(f"the value published as {shown(key)} is refused: {shortened(error)}") from error
+        await asyncio.to_thread(self._asked, (key, value))
+
+    def _asked(self, question: object) -> Any:
+        with self._asking:
+            self.send(question)
+            answer = self._answers.get()
+        if isinstance(answer, BaseException):
             raise answer
         return answer
-
-    def _asked(self) -> bool | MobStoreError:
-        with self._asking:
-            self.send(None)
-            return self._answers.get()
 
 
 def main(number: int) -> None:
@@ -92,7 +100,9 @@ def main(number: int) -> None:
         reason = f"the handler cannot be imported in its process: {class_of(error)}: {text_of(error)}"
         link.send(Failed(bounded(reason), retryable=False, error_class=class_of(error)))
         return
-    context = StepContext(**told, cancelled=asyncio.Event(), heartbeat=link.heartbeat, teller=link)
+    context = StepContext(
+        **told, cancelled=asyncio.Event(), heartbeat=link.heartbeat, publish=link.publish, teller=link
+    )
     signal.signal(signal.SIGTERM, lambda _number, _frame: context.cancelled.set())
     with asyncio.Runner() as runner:
         dependencies = Dependencies()

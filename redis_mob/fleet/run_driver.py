@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from random import Random
 
 from redis_mob.codec.schedule import queue_of
@@ -24,6 +25,7 @@ from redis_mob.fleet.lease import LeasedExecution
 from redis_mob.fleet.outage import OutageLimit
 from redis_mob.fleet.outcome import Failed
 from redis_mob.fleet.presence import Presence
+from redis_mob.fleet.published import publish
 from redis_mob.fleet.said import bounded
 from redis_mob.fleet.slots import Slots
 from redis_mob.fleet.storage_clock import StorageClock
@@ -324,4 +326,5 @@ class RunDriver:
     def _held(self, view: RunView, key: ExecutionKey, execution: Execution, lease: Lease) -> LeasedExecution:
         run_id, presence = self._run_id, self._services.presence
         now = view.now.timestamp()
-        return LeasedExecution(run_id, key, execution, lease, now, lambda: presence.holds(run_id, key))
+        put = partial(publish, self._services.store, view.launch, run_id, key, execution)
+        return LeasedExecution(run_id, key, execution, lease, now, lambda: presence.holds(run_id, key), put)

@@ -22,9 +22,9 @@ def read_schemas(flow: FlowSpec) -> dict[str, Any]:
     Raises DefinitionError naming the step, for what cannot be read or is no schema.
     """
     return {
-        step_id: _read(f"step {shown(step_id)}: expected_schema_ref", step.expected_schema_ref)
+        step_id: _read(f"step {shown(step_id)}: {step.schema_field}", step.schema_text)
         for step_id, step in flow.steps.items()
-        if step.expected_schema_ref is not None
+        if step.schema_text is not None
     }
 
 

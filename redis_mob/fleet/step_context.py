@@ -66,6 +66,10 @@ class PreviousFailure:
     retryable: bool = True
 
 
+async def _publish_nowhere(_key: str, _value: Any) -> None:
+    """For contexts that a test has made: they belong to no run."""
+
+
 @dataclass(frozen=True, slots=True)
 class StepContext:
     """One execution of a step by one member.
@@ -101,6 +105,10 @@ class StepContext:
     """Asks the storage whether the execution is still this worker's; False means that it was taken over or canceled.
     Workers learn that by themselves; this is for what is costly and must not be done in vain."""
     previous_failure: PreviousFailure | None = None
+    publish: Callable[[str, Any], Awaitable[None]] = field(default=_publish_nowhere, repr=False)
+    """Publishes a JSON value of the run under a key, in the place of the one before: `fleet.get(run_id, key)` gives it.
+    Raises ValidationError for a key or value that cannot be kept, CasConflictError for the 1,001st key, and
+    LeaseLostError if the execution is not this worker's any more: then nothing was published."""
     teller: Teller = field(default=Silent(), repr=False)
     """Takes what `report` and `stream` tell."""
 

@@ -48,6 +48,7 @@ class ExecutionStatus(WireEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELED = "canceled"
+    AWAITING = "awaiting"
 
 
 class ExecutionKey(NamedTuple):
@@ -173,6 +174,9 @@ class Execution(Model):
     is reported has its `output` or its `failure`, and waits for a decision. `reason`, `error_class` and `detail` are
     those of its latest failed attempt that was decided on; the last two are kept for the next attempt alone. `absent`
     are the paths that its message names and that led nowhere when it was rendered: `null` stands there.
+
+    One that is awaiting has no member: it stands for its step, which waits for a signal since `due_at`, and until
+    `wait_until` if it does not wait for ever. `signal` is the number of the signal that it took.
     """
 
     step_id: str
@@ -192,6 +196,8 @@ class Execution(Model):
     error_class: str | None = Field(default=None, exclude_if=is_none)
     detail: JsonValue | None = Field(default=None, exclude_if=is_none)
     absent: Items[str] = Field(default=(), exclude_if=is_empty)
+    wait_until: Timestamp | None = Field(default=None, exclude_if=is_none)
+    signal: U64 | None = Field(default=None, exclude_if=is_none)
 
     @property
     def attempts_of_step(self) -> int:

@@ -15,6 +15,7 @@ from redis_mob.models.base import FrozenDict
 from redis_mob.models.events import NewMobEvent
 from redis_mob.models.execution import Execution, ExecutionKey, Loss, RunLaunch, later
 from redis_mob.models.run import FailureLedgerEntry, LoopIterationLedgerEntry, MobRun, StepLedgerEntry
+from redis_mob.models.signal import Signal
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,8 @@ class RunView:
     start and of reading.
 
     `run` has none of the rows of the step and iteration ledgers, and no authority inputs (see `MobRun.core`).
-    `version` counts the decisions on the run, `reports` the outcomes that were reported without one.
+    `version` counts the decisions on the run, `reports` what has come without one: outcomes that were reported, and
+    signals. `signals` are those that no step has taken, by number, in this order.
     """
 
     run: MobRun
@@ -34,6 +36,7 @@ class RunView:
     now: datetime
     version: int = 0
     reports: int = 0
+    signals: Mapping[int, Signal] = FrozenDict()
 
     @property
     def deadline(self) -> datetime | None:
@@ -59,8 +62,8 @@ class Transition:
     that has `reports` makes the run due, for a decision on them.
     Rows of `step_rows_once` are appended unless the ledger has one for the same step, agent and status. Terminal
     events are appended unless the log has one of the same flow. `look_again_at` is when a worker must look at the run
-    although nothing was reported, None if never. `by` is the worker that commits it: others are told when it takes an
-    execution from them.
+    although nothing was reported, None if never. An execution that took a signal takes it from those that wait.
+    `by` is the worker that commits it: others are told when it takes an execution from them.
     """
 
     before: RunView
@@ -89,14 +92,22 @@ class Transition:
 
     def after(self) -> RunView:
         """The core of the run as it is once this has happened, for further decisions."""
-        before = self.before
+        before, taken = self.before, set(self.taken)
         failures = (*before.run.failure_ledger, *self.failure_rows)
         return replace(
             before,
             run=self.run.model_copy(update={"failure_ledger": failures}),
             executions={**before.executions, **self.executions},
             version=before.version + self.is_decision,
+            signals={number: one for number, one in before.signals.items() if number not in taken}
+            if taken
+            else before.signals,
         )
+
+    @property
+    def taken(self) -> tuple[int, ...]:
+        """The numbers of the signals that steps take."""
+        return tuple(one.signal for one in self.executions.values() if one.signal is not None)
 
 
 class DueExecution(NamedTuple):

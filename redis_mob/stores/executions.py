@@ -30,6 +30,7 @@ from redis_mob.codec.packing import Argument
 from redis_mob.codec.runs import check_count, core_parts, decode_core, encode_run, place_prefix
 from redis_mob.codec.schedule import decode_due, decode_entry, decode_worker, encode_worker
 from redis_mob.codec.schedule import worker_id as checked_worker_id
+from redis_mob.codec.signals import decode_signals, signal_field
 from redis_mob.codec.transitions import check_transition
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.headers import NamedArguments
@@ -50,18 +51,18 @@ from redis_mob.stores import lease_renewal
 from redis_mob.stores.event_arguments import event_arguments, log_keys
 from redis_mob.stores.lease_renewal import WorkerLease
 from redis_mob.stores.schedule import limits_of, moves_of, service
+from redis_mob.stores.signals import RedisSignals
 from redis_mob.stores.worker_lease import kept_alive
 
 _LOOKED_AT = 1000
 """How many entries of a schedule lua/executions/take_due looks at."""
 
 
-class RedisExecutionStore(ExecutionStore):
+class RedisExecutionStore(RedisSignals, ExecutionStore):
     """The contract's `ExecutionStore` on Redis; its docstrings say what holds."""
 
     def __init__(self, client: Client, keys: Keys, wake_ups: WakeUps) -> None:
-        self._client = client
-        self._keys = keys
+        super().__init__(client, keys)
         self._wake_ups = wake_ups
         self._known_workers = b""
         self._workers: tuple[Serves, ...] = ()
@@ -124,6 +125,7 @@ class RedisExecutionStore(ExecutionStore):
             now=ledgers.moment(int(reply[0])),
             version=decode_decimal(f"run {run_id}", "version", parts.head.get(b"version", b"0")),
             reports=decode_decimal(f"run {run_id}", "reports", parts.head.get(b"reports", b"0")),
+            signals=decode_signals(run_id, executions),
         )
 
     async def get_definition(self, digest: str) -> MobDefinition:
@@ -369,4 +371,6 @@ def _execution_change(
     key: ExecutionKey, expected: Execution | None, following: Execution, *, is_vouched: bool
 ) -> list[Argument]:
     before = b"" if expected is None else codec.encode_execution(expected, is_vouched=is_vouched)
-    return [codec.execution_field(key), before, codec.encode_execution(following, is_vouched=is_vouched), 0, 0]
+    taken = [] if following.signal is None else [signal_field(following.signal)]
+    after = codec.encode_execution(following, is_vouched=is_vouched)
+    return [codec.execution_field(key), before, after, 0, len(taken), *taken]

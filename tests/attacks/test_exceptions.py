@@ -53,7 +53,13 @@ SAMPLES: dict[str, Any] = {
 
 def made(kind: type[BaseException]) -> BaseException:
     """An exception of this class, with every argument that its constructor takes."""
-    if kind.__init__ in (Exception.__init__, BaseException.__init__, AssertionError.__init__, UserWarning.__init__):
+    if kind.__init__ in (
+        Exception.__init__,
+        BaseException.__init__,
+        AssertionError.__init__,
+        UserWarning.__init__,
+        TimeoutError.__init__,
+    ):
         return kind("a message")
     positional: list[Any] = []
     named: dict[str, Any] = {}

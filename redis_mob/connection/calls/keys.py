@@ -89,13 +89,18 @@ class RunKeys:
 
     @property
     def executions(self) -> str:
-        """Hash: the executions of steps by members: attempts, leases, fencing tokens, results."""
+        """Hash: the executions of steps by members: attempts, leases, fencing tokens, results; signals that wait."""
         return f"{self.run}:executions"
 
     @property
     def progress(self) -> str:
         """Stream, which expires: what handlers have told; the id of an entry is `0-<offset>`."""
         return f"{self.run}:progress"
+
+    @property
+    def published(self) -> str:
+        """Hash: the values that handlers have published, by name."""
+        return f"{self.run}:published"
 
 
 class Keys:
