@@ -82,14 +82,19 @@ def _encoded_flow(name: str, state: FlowRunState) -> Snapshot:
 
 def _encoded_frame(name: str, frame: FrameSnapshot) -> Snapshot:
     state = vars(instance(name, frame, FrameSnapshot)).get("kernel_state")
-    if not isinstance(state, FlowFrameState):
-        instance(f"the kernel_state of {name}", state, FlowFrameState)
-    return encode(state)
+    # the name is put together only where there is something to say
+    return encode(state if isinstance(state, FlowFrameState) else instance(_state_of(name), state, FlowFrameState))
 
 
 def _encoded_loop(name: str, loop: LoopSnapshot) -> Snapshot:
     state = vars(instance(name, loop, LoopSnapshot)).get("kernel_state")
-    return encode(instance(f"the kernel_state of {name}", state, LoopIterationState))
+    return encode(
+        state if isinstance(state, LoopIterationState) else instance(_state_of(name), state, LoopIterationState)
+    )
+
+
+def _state_of(name: str) -> str:
+    return f"the kernel_state of {name}"
 
 
 def _flow_field(group: bytes) -> bytes:
