@@ -116,23 +116,17 @@ def test_what_version_1_has_packed_is_read_for_ever() -> None:
 
 
 SHORT = b64decode("Asx8LZZSMjNxHwIfcx8DH0ZiYh8DH3MfQ29tcGxldGVkH0w1Yx9sHzE4NDQ2NzQ0MDczNzA5NTUxNjE1H0MzH2wfMA==")
-SHORT_INPUTS = tuple(
-    kind(payload=payload)
-    for kind, payload in (
-        (
-            AuthorizeFlowRunReducerCommand,
-            RunCommand(run_id=RUN_ID, command="PumpNodeScheduler", frame_id=f"{RUN_ID}-root", step_id="s"),
-        ),
-        (
-            AuthorizeFlowFrameReducerCommand,
-            FrameCommand(frame_id=f"{RUN_ID}-root", command="CompleteNode", node_id="s", node_status="Completed"),
-        ),
-        (
-            AuthorizeLoopIterationReducerCommand,
-            LoopCommand(loop_instance_id="l", command="BodyFrameFailed", body_frame_iteration=U64_MAX),
-        ),
-        (RecordLoopBodyFrameCompleted, LoopIterationRecord(loop_instance_id="l", iteration=0)),
-    )
+SHORT_INPUTS = (
+    AuthorizeFlowRunReducerCommand(
+        payload=RunCommand(run_id=RUN_ID, command="PumpNodeScheduler", frame_id=f"{RUN_ID}-root", step_id="s")
+    ),
+    AuthorizeFlowFrameReducerCommand(
+        payload=FrameCommand(frame_id=f"{RUN_ID}-root", command="CompleteNode", node_id="s", node_status="Completed")
+    ),
+    AuthorizeLoopIterationReducerCommand(
+        payload=LoopCommand(loop_instance_id="l", command="BodyFrameFailed", body_frame_iteration=U64_MAX)
+    ),
+    RecordLoopBodyFrameCompleted(payload=LoopIterationRecord(loop_instance_id="l", iteration=0)),
 )
 """As many as are written in the short form."""
 
