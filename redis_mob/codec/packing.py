@@ -20,6 +20,10 @@ class _Packer(threading.local):
     """One for each thread, used again and again: to make one takes longer than to pack a field group."""
 
     def __init__(self) -> None:
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Give up the buffer."""
         self.pack = msgpack.Packer(use_bin_type=True).pack
 
 
@@ -38,7 +42,7 @@ def pack(value: object) -> bytes:
     except UnicodeEncodeError as error:
         raise InternalError(f"{shown(error.object)} cannot be stored: {error.reason}") from None
     if len(packed) > _MOST_KEPT:
-        _packer.__init__()
+        _packer.begin_anew()
     return packed
 
 
