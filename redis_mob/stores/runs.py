@@ -129,7 +129,7 @@ class RedisRunStore(MobRunStore):
                 "expected_status": member("expected_status", expected_status, MobRunStatus),
                 "next_status": member("next_status", next_status, MobRunStatus),
                 "run_change": change_of_run(expected_flow_state, next_flow_state),
-                "new_inputs": encode_inputs(canonical_run_id(run_id), authority_inputs),
+                "new_inputs": encode_inputs(keys.run_id, authority_inputs),
                 "event": event_arguments(event),
             },
         )
@@ -203,7 +203,7 @@ class RedisRunStore(MobRunStore):
         reply = await self._client.call(
             script,
             [keys.run, *keys_of(keys), keys.authority],
-            {**arguments, "new_inputs": encode_inputs(canonical_run_id(run_id), authority_inputs)},
+            {**arguments, "new_inputs": encode_inputs(keys.run_id, authority_inputs)},
         )
         return await self._won(reply, run_id)
 
