@@ -15,11 +15,13 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from itertools import chain, compress
 from operator import is_, is_not
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from redis_mob.codec.digests import DIGEST_SIZE, Digests, Group
 from redis_mob.codec.field_checks import KEYS, field_checks, item_checks, require
 from redis_mob.codec.layouts import LAYOUTS, VALUES, Column, Layout
 from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack
@@ -30,8 +32,6 @@ from redis_mob.models.flow import FlowFrameState, FlowRunState, LoopIterationSta
 BLOCK = 32
 """Steps (or nodes) whose changing columns share one group."""
 
-DIGEST_SIZE = 16
-
 _PLAN = b"plan"
 _SCHEDULER = b"scheduler"
 _MEMORY = "_snapshot"
@@ -39,48 +39,11 @@ _MEMORY = "_snapshot"
 S = TypeVar("S", bound=Model)
 
 
-class Group(NamedTuple):
-    """One field group: its bytes and their digest."""
-
-    data: bytes
-    digest: bytes
-
-
 class Row(NamedTuple):
     """The values of one map in the order of its keys; `keys` is None when they are the ids of the state."""
 
     keys: tuple[str, ...] | None
     values: Sequence[Any]
-
-
-class Digests(NamedTuple):
-    """What the digest of a state is made of: the packed name and the digest of each group, and where these lie."""
-
-    text: bytes
-    places: dict[bytes, int]
-
-    @classmethod
-    def of(cls, groups: Mapping[bytes, Group]) -> Digests:
-        """Those of groups in their order."""
-        text = bytearray()
-        places: dict[bytes, int] = {}
-        for name, group in groups.items():
-            text += pack(name)
-            places[name] = len(text)
-            text += group.digest
-        return cls(bytes(text), places)
-
-    def with_groups(self, groups: Iterable[tuple[bytes, Group]]) -> Digests:
-        """The same, with other digests of these groups."""
-        text = bytearray(self.text)
-        for name, group in groups:
-            text[self.places[name] : self.places[name] + DIGEST_SIZE] = group.digest
-        return Digests(bytes(text), self.places)
-
-    @property
-    def digest(self) -> bytes:
-        """The digest of the state."""
-        return blake2b(self.text, digest_size=DIGEST_SIZE).digest()
 
 
 class Snapshot(NamedTuple):
@@ -352,25 +315,45 @@ def _by_number(block: bytes) -> tuple[int, bytes]:
 
 def _fields(layout: Layout[Any], groups: Mapping[bytes, Group]) -> tuple[dict[str, Any], tuple[Row, ...]]:
     blocks = [name for name in groups if name not in (_PLAN, _SCHEDULER)]
-    scalars, plan_rows = unpack(groups[_PLAN].data)
-    fields: dict[str, Any] = dict(zip(layout.plan, scalars, strict=True))
+    plan = groups[_PLAN].data
+    fields = (_small_plan if len(plan) <= _SMALL else _plan_fields)(layout.model, plan).copy()
     fields.update(zip(layout.scheduler, unpack(groups[_SCHEDULER].data), strict=True))
     for name, kind in layout.enums.items():
         fields[name] = kind(fields[name])
     for name in layout.maps:
-        fields[name] = _sorted_dict(fields[name].items())
+        fields[name] = presorted(fields[name].items())
     ids: tuple[str, ...] = fields[layout.ids] if layout.ids else ()
     rows = tuple(map(_joined, zip(*(unpack(groups[name].data) for name in blocks), strict=True)))
     if not blocks:
         rows = tuple(Row(None, column.write(())) for column in layout.block_columns.values())
-    columns = (*layout.plan_columns.items(), *layout.block_columns.items())
-    for (name, column), (keys, values) in zip(columns, (*plan_rows, *rows), strict=True):
-        fields[name] = _sorted_dict(zip(ids if keys is None else keys, column.read(values), strict=True))
+    fields.update(_columns(layout.block_columns, ids, rows))
     return fields, rows
 
 
-def _sorted_dict(items: Iterable[tuple[str, object]]) -> SortedDict[Any]:
-    return presorted(items)
+def _plan_fields(model: type[Model], plan: bytes) -> dict[str, Any]:
+    """The fields that never change, its columns included, as a plan has them."""
+    layout = LAYOUTS[model]
+    scalars, rows = unpack(plan)
+    fields: dict[str, Any] = dict(zip(layout.plan, scalars, strict=True))
+    fields.update(_columns(layout.plan_columns, fields[layout.ids] if layout.ids else (), rows))
+    return fields
+
+
+_SMALL = 8192
+"""How long a plan is that is remembered; decoded, it takes some ten times as much."""
+
+_small_plan = lru_cache(maxsize=64)(_plan_fields)
+"""The same. A run is read again and again, and many runs of a flow have one plan; what is in it cannot be changed."""
+
+
+def _columns(
+    columns: Mapping[str, Column], ids: tuple[str, ...], rows: Iterable[tuple[tuple[str, ...] | None, Any]]
+) -> dict[str, SortedDict[Any]]:
+    """The maps whose rows these are."""
+    return {
+        name: presorted(zip(ids if keys is None else keys, column.read(values), strict=True))
+        for (name, column), (keys, values) in zip(columns.items(), rows, strict=True)
+    }
 
 
 def _joined(parts: tuple[tuple[tuple[str, ...] | None, Any], ...]) -> Row:
