@@ -16,6 +16,7 @@ from redis_mob.codec.arguments import instance, storable_json, text
 from redis_mob.codec.documents import encode_document
 from redis_mob.codec.ledgers import EPOCH, microseconds, moment
 from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack
+from redis_mob.codec.texts import packed, unpacked
 from redis_mob.errors import SerializationError, shown
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, RunLaunch
@@ -96,14 +97,18 @@ def _packed(execution: Execution) -> bytes:
     fields = vars(execution)
     columns = [fields[name] for name in _COLUMNS]
     rest = execution.model_dump_json(exclude=_APART, warnings="error")[1:-1]
-    return _PACKED + pack((_OVER.index(fields["status"]), *columns, microseconds(fields["due_at"]), rest))
+    text = rest.encode()
+    short = packed(text)
+    kept = rest if short is text else short
+    return _PACKED + pack((_OVER.index(fields["status"]), *columns, microseconds(fields["due_at"]), kept))
 
 
 def _unpacked(record: bytes) -> Execution:
     status, *columns, due_at, rest = unpack(record[len(_PACKED) :])
     fields: dict[str, object] = {"status": _OVER[status], "due_at": moment(due_at)}
     fields.update(zip(_COLUMNS, columns, strict=True))
-    return _EXECUTION.validate_json(b"%b,%b}" % (to_json(fields)[:-1], rest.encode()))
+    text = unpacked(rest) if isinstance(rest, bytes) else rest.encode()
+    return _EXECUTION.validate_json(b"%b,%b}" % (to_json(fields)[:-1], text))
 
 
 def _require_same(execution: Execution, packed: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -26,6 +27,11 @@ class Row(NamedTuple):
     values: Sequence[Any]
 
 
+@lru_cache(maxsize=1024)
+def _packed_name(group: bytes) -> bytes:
+    return pack(group)
+
+
 class Digests(NamedTuple):
     """What the digest of a state is made of: the packed name and the digest of each group, and where these lie."""
 
@@ -38,7 +44,7 @@ class Digests(NamedTuple):
         text = bytearray()
         places: dict[bytes, int] = {}
         for name, group in groups.items():
-            text += pack(name)
+            text += _packed_name(name)
             places[name] = len(text)
             text += group.digest
         return cls(bytes(text), places)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from itertools import chain, compress
 from operator import eq, is_not
@@ -305,25 +306,45 @@ def _by_number(block: bytes) -> tuple[int, bytes]:
 
 def _fields(layout: Layout[Any], groups: Mapping[bytes, Group]) -> tuple[dict[str, Any], tuple[Row, ...]]:
     blocks = [name for name in groups if name not in (_PLAN, _SCHEDULER)]
-    scalars, plan_rows = unpack(groups[_PLAN].data)
-    fields: dict[str, Any] = dict(zip(layout.plan, scalars, strict=True))
+    plan = groups[_PLAN].data
+    fields = (_small_plan if len(plan) <= _SMALL else _plan_fields)(layout.model, plan).copy()
     fields.update(zip(layout.scheduler, unpack(groups[_SCHEDULER].data), strict=True))
     for name, kind in layout.enums.items():
         fields[name] = kind(fields[name])
     for name in layout.maps:
-        fields[name] = _sorted_dict(fields[name].items())
+        fields[name] = presorted(fields[name].items())
     ids: tuple[str, ...] = fields[layout.ids] if layout.ids else ()
     rows = tuple(map(_joined, zip(*(unpack(groups[name].data) for name in blocks), strict=True)))
     if not blocks:
         rows = tuple(Row(None, column.write(())) for column in layout.block_columns.values())
-    columns = (*layout.plan_columns.items(), *layout.block_columns.items())
-    for (name, column), (keys, values) in zip(columns, (*plan_rows, *rows), strict=True):
-        fields[name] = _sorted_dict(zip(ids if keys is None else keys, column.read(values), strict=True))
+    fields.update(_columns(layout.block_columns, ids, rows))
     return fields, rows
 
 
-def _sorted_dict(items: Iterable[tuple[str, object]]) -> SortedDict[Any]:
-    return presorted(items)
+def _plan_fields(model: type[Model], plan: bytes) -> dict[str, Any]:
+    """The fields that never change, its columns included, as a plan has them."""
+    layout = LAYOUTS[model]
+    scalars, rows = unpack(plan)
+    fields: dict[str, Any] = dict(zip(layout.plan, scalars, strict=True))
+    fields.update(_columns(layout.plan_columns, fields[layout.ids] if layout.ids else (), rows))
+    return fields
+
+
+_SMALL = 8192
+"""How long a plan is that is remembered; decoded, it takes some ten times as much."""
+
+_small_plan = lru_cache(maxsize=64)(_plan_fields)
+"""The same. A run is read again and again, and many runs of a flow have one plan; what is in it cannot be changed."""
+
+
+def _columns(
+    columns: Mapping[str, Column], ids: tuple[str, ...], rows: Iterable[tuple[tuple[str, ...] | None, Any]]
+) -> dict[str, SortedDict[Any]]:
+    """The maps whose rows these are."""
+    return {
+        name: presorted(zip(ids if keys is None else keys, column.read(values), strict=True))
+        for (name, column), (keys, values) in zip(columns.items(), rows, strict=True)
+    }
 
 
 def _joined(parts: tuple[tuple[tuple[str, ...] | None, Any], ...]) -> Row:

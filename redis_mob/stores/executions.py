@@ -352,7 +352,7 @@ def _arguments(transition: Transition) -> NamedArguments:
         "messages": messages_of(transition),
         "new_inputs": encode_inputs(run.run_id, transition.inputs, is_vouched=is_vouched),
         "new_outputs": list(map(ledgers.encode_recorded, transition.outputs)),
-        "step_rows": list(map(ledgers.step_arguments, transition.step_rows)),
+        "step_rows": ledgers.step_arguments_of_all(transition.step_rows),
         "step_rows_once": list(map(ledgers.step_arguments, transition.step_rows_once)),
         "failure_rows": list(map(ledgers.failure_arguments, transition.failure_rows)),
         "iteration_rows": list(map(ledgers.iteration_arguments, transition.iteration_rows)),

@@ -154,7 +154,7 @@ class RedisRunStore(MobRunStore):
         reply = await self._client.call(
             "runs/put_step_output",
             [keys.run, keys.steps, keys.step_outputs, keys.index],
-            [ledgers.step_field(step), ledgers.encode_value(ledgers.step_output_named(step), output)],
+            [ledgers.step_field(step), ledgers.stored_value(ledgers.step_output_named(step), output)],
         )
         await self._won(reply, run_id, f"step {shown(step)} has no row in the step ledger; append one first")
 
