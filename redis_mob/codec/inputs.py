@@ -1,10 +1,10 @@
 """The authority inputs of a run as the list of its log holds them: packed, one element for each call (decision 0021).
 
-An element is the version of its dictionary, then the JSON array of the inputs, deflated with that dictionary by zlib.
-The dictionary holds what such texts are made of, and the id of the run. Equal inputs may have other bytes on another
-host: nothing compares them. An element that was cut short or changed is refused by the end mark and the checksum of
-zlib, one of another run by the checksum of its dictionary. Other elements are the JSON of one input, as other programs
-and older releases write it.
+Few inputs are written in a short form (`short_inputs`). Any other element is the version of its dictionary, then the
+JSON array of the inputs, deflated with that dictionary by zlib. The dictionary holds what such texts are made of, and
+the id of the run. Equal inputs may have other bytes on another host: nothing compares them. An element that was cut
+short or changed is refused by the end mark and the checksum of zlib, one of another run by the checksum of its
+dictionary. An element without a version is the JSON of one input, as other programs and older releases write it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from redis_mob.models.base import json_text
 _INPUTS: TypeAdapter[list[FlowAuthorityInput]] = TypeAdapter(list[FlowAuthorityInput])
 
 _VERSION = b"\x01"
-"""The first byte of a packed element. No JSON begins with it."""
+"""The first byte of a deflated element. No JSON begins with it."""
 
 MOST_SHORT = 4
 """Up to so many inputs are written in their short form; of more, zlib makes fewer bytes."""
