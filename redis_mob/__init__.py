@@ -44,6 +44,7 @@ from redis_mob.errors import (
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.isolation import isolated
 from redis_mob.fleet.step_context import PreviousFailure, StepContext
+from redis_mob.fleet.step_profile import StepProfile
 from redis_mob.models import *  # noqa: F403
 from redis_mob.models import (
     ConfigChangeEvent,
@@ -104,6 +105,7 @@ __all__: list[str] = [  # noqa: RUF022 - by subject
     "PreviousFailure",
     "StepContext",
     "StepFailed",
+    "StepProfile",
     "isolated",
     # definitions
     "MobDefinition",

@@ -13,6 +13,7 @@ from redis_mob.fleet.deadline import ended_before_deadline
 from redis_mob.fleet.lease import LeasedExecution
 from redis_mob.fleet.outcome import Failed, Outcome
 from redis_mob.fleet.step_context import Handler, PreviousFailure, StepContext
+from redis_mob.fleet.step_profile import StepProfile
 from redis_mob.kernel.context import ConditionContext
 from redis_mob.models.execution import Execution
 from redis_mob.models.flow import FrameScope
@@ -20,7 +21,12 @@ from redis_mob.models.run import MobRun
 
 
 async def execute(
-    held: LeasedExecution, run: MobRun, visible: ConditionContext, handler: Handler, calls: Calls
+    held: LeasedExecution,
+    run: MobRun,
+    visible: ConditionContext,
+    profile: StepProfile,
+    handler: Handler,
+    calls: Calls,
 ) -> Outcome:
     """The outcome of the handler, which sees what was visible of the run when the execution was claimed.
 
@@ -29,7 +35,7 @@ async def execute(
     and what it returns is dropped.
     """
     cancelled = asyncio.Event()
-    context = _context(held, run, visible, cancelled)
+    context = _context(held, run, visible, profile, cancelled)
     call = calls.start(handler, context)
     try:
         if await ended_before_deadline(call.outcome, held.lost, held.seconds_left(), cancelled):
@@ -39,7 +45,9 @@ async def execute(
         calls.leave(call)
 
 
-def _context(held: LeasedExecution, run: MobRun, visible: ConditionContext, cancelled: asyncio.Event) -> StepContext:
+def _context(
+    held: LeasedExecution, run: MobRun, visible: ConditionContext, profile: StepProfile, cancelled: asyncio.Event
+) -> StepContext:
     key, execution = held.key, held.execution
     frame = run.frames[key.frame_id].kernel_state
     return StepContext(
@@ -65,6 +73,7 @@ def _context(held: LeasedExecution, run: MobRun, visible: ConditionContext, canc
         cancelled=cancelled,
         heartbeat=held.is_held,
         previous_failure=previous_failure(execution),
+        profile=profile,
     )
 
 

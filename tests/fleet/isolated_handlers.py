@@ -193,3 +193,17 @@ async def leave_a_thread(ctx: StepContext) -> str:
 
 def large(ctx: StepContext) -> str:
     return "x" * 900_000
+
+
+def profile(ctx: StepContext) -> dict[str, Any]:
+    """What the definition says of the member, as JSON."""
+    told = ctx.profile
+    return {
+        "model": told.model,
+        "skills": {name: skill.model_dump() for name, skill in told.skills.items()},
+        "provider_params": told.provider_params,
+        "output_schema": told.output_schema,
+        "shell": told.tools.shell,
+        "allows": [tool for tool in ("read", "write", "search") if told.allows(tool)],
+        "most": told.max_output_bytes,
+    }
