@@ -203,7 +203,7 @@ def profile(ctx: StepContext) -> dict[str, Any]:
         "skills": {name: skill.model_dump() for name, skill in told.skills.items()},
         "provider_params": told.provider_params,
         "output_schema": told.output_schema,
-        "shell": told.tools.shell,
+        "memory": told.tools.memory,
         "allows": [tool for tool in ("read", "write", "search") if told.allows(tool)],
         "most": told.max_output_bytes,
     }

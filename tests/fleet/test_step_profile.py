@@ -47,7 +47,7 @@ async def test_a_handler_is_told_the_profile_of_its_role_and_the_tools_of_its_st
         mob({"a": step(allowed_tools=["read", "write"], blocked_tools=["write"])}, limits={"max_output_bytes": 900}),
         skills=["count", "argue"],
         provider_params={"temperature": 0.5},
-        tools=ToolConfig(shell=True),
+        tools=ToolConfig(memory=True),
         output_schema=SCHEMA,
     )
     run = await run_flow(storage, definition, isolated(handlers.profile) if in_process else handlers.profile)
@@ -61,7 +61,7 @@ async def test_a_handler_is_told_the_profile_of_its_role_and_the_tools_of_its_st
             },
             "provider_params": {"temperature": 0.5},
             "output_schema": SCHEMA,
-            "shell": True,
+            "memory": True,
             "allows": ["read"],
             "most": 900,
         }
