@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from redis_mob.handlers.program import command
+    from redis_mob.handlers.service import http
 
-__all__ = ["command"]
+__all__ = ["command", "http"]
 
 _HOMES = {
     "command": ("program", None),
+    "http": ("service", "http"),
 }
 """The module that holds a name, and the extra that it needs."""
 
