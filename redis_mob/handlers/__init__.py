@@ -17,12 +17,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from redis_mob.handlers.chat_model import chat
     from redis_mob.handlers.program import command
     from redis_mob.handlers.service import http
 
-__all__ = ["command", "http"]
+__all__ = ["chat", "command", "http"]
 
 _HOMES = {
+    "chat": ("chat_model", "chat"),
     "command": ("program", None),
     "http": ("service", "http"),
 }
