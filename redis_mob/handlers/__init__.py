@@ -17,16 +17,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from redis_mob.handlers.agent import pydantic_ai
     from redis_mob.handlers.chat_model import chat
     from redis_mob.handlers.program import command
     from redis_mob.handlers.service import http
 
-__all__ = ["chat", "command", "http"]
+__all__ = ["chat", "command", "http", "pydantic_ai"]
 
 _HOMES = {
     "chat": ("chat_model", "chat"),
     "command": ("program", None),
     "http": ("service", "http"),
+    "pydantic_ai": ("agent", "pydantic-ai"),
 }
 """The module that holds a name, and the extra that it needs."""
 

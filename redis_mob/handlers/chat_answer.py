@@ -1,4 +1,4 @@
-"""An answer of a chat model as it comes, piece by piece, and what it cost."""
+"""An answer of a chat model as it comes, piece by piece."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from redis_mob.errors import shown
 from redis_mob.fleet.step_context import StepFailed
+from redis_mob.handlers.usage import ModelUsage
 
 if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionAssistantMessageParam, ChatCompletionChunk
@@ -14,21 +15,6 @@ if TYPE_CHECKING:
 
 MOST_CALLS = 128
 """Calls of tools in one answer: as many as there may be tools in a request."""
-
-
-@dataclass(slots=True)
-class ChatUsage:
-    """What the requests of one attempt have used, as the endpoint counts it; 0 tokens if it does not say."""
-
-    model: str
-    requests: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-
-    @property
-    def total_tokens(self) -> int:
-        """All tokens."""
-        return self.prompt_tokens + self.completion_tokens
 
 
 @dataclass(slots=True)
@@ -51,7 +37,7 @@ class Answer:
     calls: dict[int, ToolCall] = field(default_factory=dict[int, ToolCall])
     length: int = 0
 
-    def add(self, chunk: ChatCompletionChunk, usage: ChatUsage) -> str:
+    def add(self, chunk: ChatCompletionChunk, usage: ModelUsage) -> str:
         """Take the next chunk; returns the text that it adds to the answer. Raises StepFailed if it is too long."""
         if chunk.usage is not None:
             usage.prompt_tokens += chunk.usage.prompt_tokens or 0

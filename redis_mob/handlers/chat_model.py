@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
-import logging
 import re
+import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
+import httpx2
 import openai
 
 from redis_mob.codec.arguments import integer, optional_instance, optional_text
@@ -16,10 +17,11 @@ from redis_mob.errors import ValidationError, shown
 from redis_mob.fleet.outcome import parsed_json
 from redis_mob.fleet.schemas import check_schema
 from redis_mob.fleet.step_context import StepContext, StepFailed
-from redis_mob.handlers.chat_answer import Answer, ChatUsage
+from redis_mob.handlers.chat_answer import Answer
 from redis_mob.handlers.chat_failures import failure_of
 from redis_mob.handlers.chat_messages import messages_of
 from redis_mob.handlers.tools import Tool, tools_by_name
+from redis_mob.handlers.usage import ModelUsage, OnUsage, record_usage, told
 from redis_mob.models.base import json_text
 
 if TYPE_CHECKING:
@@ -37,9 +39,6 @@ OURS = ("model", "messages", "stream", "stream_options", "tools", "tool_choice",
 Structured = Literal["json_schema", "json_object", "prompt"]
 
 OnDelta = Callable[[StepContext, str], Awaitable[None] | None]
-OnUsage = Callable[[StepContext, ChatUsage], Awaitable[None] | None]
-
-_log = logging.getLogger(__name__)
 
 
 def chat(
@@ -126,14 +125,14 @@ class Chat:
 
     async def __call__(self, ctx: StepContext) -> Any:
         """The answer of the model. Raises StepFailed saying why there is none."""
-        usage = ChatUsage(self._model_for(ctx))
+        usage = ModelUsage(self._model_for(ctx))
         try:
             async with self._connected() as connected:
                 return self._result(ctx, await self._answer(connected, ctx, usage))
         finally:
-            await self._record(ctx, usage)
+            await record_usage(ctx, usage, self._on_usage)
 
-    async def _answer(self, connected: openai.AsyncOpenAI, ctx: StepContext, usage: ChatUsage) -> str:
+    async def _answer(self, connected: openai.AsyncOpenAI, ctx: StepContext, usage: ModelUsage) -> str:
         """The text in which the model answers, once it calls no more tools."""
         offered = {name: tool for name, tool in self._tools.items() if ctx.profile.allows(name)}
         schema = ctx.profile.output_schema
@@ -160,7 +159,7 @@ class Chat:
         self,
         connected: openai.AsyncOpenAI,
         ctx: StepContext,
-        usage: ChatUsage,
+        usage: ModelUsage,
         messages: Sequence[ChatCompletionMessageParam],
         request: Mapping[str, Any],
     ) -> Answer:
@@ -170,7 +169,7 @@ class Chat:
             async for chunk in chunks:
                 text = answer.add(chunk, usage)
                 if text and self._on_delta is not None:
-                    await _told(self._on_delta(ctx, text))
+                    await told(self._on_delta(ctx, text))
         answer.check()
         return answer
 
@@ -182,7 +181,13 @@ class Chat:
             return
         timeout = openai.Timeout(None, connect=CONNECT_SECONDS)
         try:
-            made = openai.AsyncOpenAI(base_url=self._base_url, api_key=self._api_key, max_retries=0, timeout=timeout)
+            made = openai.AsyncOpenAI(
+                base_url=self._base_url,
+                api_key=self._api_key,
+                max_retries=0,
+                timeout=timeout,
+                http_client=openai.DefaultAsyncHttpxClient(verify=_tls(), timeout=timeout),
+            )
         except openai.OpenAIError:
             raise StepFailed(
                 "there is no key for the endpoint: give chat(api_key=...), or set OPENAI_API_KEY for the worker",
@@ -236,27 +241,11 @@ class Chat:
             raise StepFailed(f"the answer of the model is refused: {error}") from None
         return value
 
-    async def _record(self, ctx: StepContext, usage: ChatUsage) -> None:
-        if not usage.requests:
-            return
-        fields = {
-            "run_id": ctx.run_id,
-            "step_id": ctx.step_id,
-            "member": ctx.member,
-            "attempt": ctx.attempt,
-            "model": usage.model,
-            "requests": usage.requests,
-            "prompt_tokens": usage.prompt_tokens,
-            "completion_tokens": usage.completion_tokens,
-        }
-        _log.info(
-            "model %(model)s at step %(step_id)s of run %(run_id)s: %(prompt_tokens)d tokens in, "
-            "%(completion_tokens)d out, %(requests)d requests",
-            fields,
-            extra=fields,
-        )
-        if self._on_usage is not None:
-            await _told(self._on_usage(ctx, usage))
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """What the client would make for each attempt: reading all certificates takes a tenth of a second of the loop."""
+    return httpx2.create_ssl_context()
 
 
 async def _chunks(
@@ -294,8 +283,3 @@ def _offers(tools: Mapping[str, Tool]) -> Mapping[str, Any]:
             for name, tool in tools.items()
         ]
     }
-
-
-async def _told(telling: Awaitable[None] | None) -> None:
-    if inspect.isawaitable(telling):
-        await telling

@@ -52,6 +52,10 @@ class Tool:
                 f"tool {shown(self.name)}: its parameters have no JSON schema: {shortened(error)}"
             ) from error
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # the adapter cannot be pickled, and is made again in the process of an isolated handler
+        return Tool, (self.function,)
+
     async def call(self, ctx: StepContext, arguments: str) -> str:
         """What the function returns, as the model is told it: a text as it is, any other value as JSON.
 

@@ -24,8 +24,8 @@ from redis_mob import (
     ValidationError,
 )
 from redis_mob.handlers import chat
-from redis_mob.handlers.chat_answer import ChatUsage
 from redis_mob.handlers.chat_model import Chat
+from redis_mob.handlers.usage import ModelUsage
 from redis_mob.models.base import SortedDict
 from redis_mob.models.definition import InlineSkill, PathSkill
 from redis_mob.models.flow_spec import BlobImageBlock, InlineImageBlock, TextBlock, VideoBlock
@@ -389,15 +389,19 @@ def test_a_function_that_can_be_no_tool_is_named(tools: Any, why: str) -> None:
 
 
 async def test_the_tokens_of_all_rounds_are_told_and_logged(caplog: pytest.LogCaptureFixture) -> None:
-    told: list[tuple[str, ChatUsage]] = []
+    told: list[tuple[str, ModelUsage]] = []
+
+    def on_usage(ctx: StepContext, usage: ModelUsage) -> None:
+        told.append((ctx.member, usage))
+
     caplog.set_level(logging.INFO, "redis_mob.handlers")
     await answer_of(
         [*called("add", '{"a": 1}'), used(100, 5)],
         [*said("ok"), used(120, 7)],
         tools=[add],
-        on_usage=lambda ctx, usage: told.append((ctx.member, usage)),
+        on_usage=on_usage,
     )
-    assert told == [("role-1", ChatUsage("small", 2, 220, 12))]
+    assert told == [("role-1", ModelUsage("small", 2, 220, 12))]
     assert told[0][1].total_tokens == 232
     [record] = [one for one in caplog.records if one.name.startswith("redis_mob.handlers")]
     assert (vars(record)["prompt_tokens"], vars(record)["completion_tokens"]) == (220, 12)
@@ -405,9 +409,13 @@ async def test_the_tokens_of_all_rounds_are_told_and_logged(caplog: pytest.LogCa
 
 
 async def test_the_tokens_of_an_attempt_that_fails_are_told_too() -> None:
-    told: list[ChatUsage] = []
-    await failure_of([*said("x", finish="length"), used(10, 3)], on_usage=lambda _, usage: told.append(usage))
-    assert told == [ChatUsage("small", 1, 10, 3)]
+    told: list[ModelUsage] = []
+
+    async def on_usage(_ctx: StepContext, usage: ModelUsage) -> None:
+        told.append(usage)
+
+    await failure_of([*said("x", finish="length"), used(10, 3)], on_usage=on_usage)
+    assert told == [ModelUsage("small", 1, 10, 3)]
 
 
 # what goes wrong

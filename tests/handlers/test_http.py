@@ -310,8 +310,12 @@ for name in sys.argv[1:]:
 
 def test_a_missing_extra_is_told_with_the_command_that_installs_it() -> None:
     """In a process of its own, where the packages are not there."""
-    said = subprocess.run([sys.executable, "-c", WITHOUT_EXTRAS, "command", "http"], capture_output=True, text=True)
+    said = subprocess.run(
+        [sys.executable, "-c", WITHOUT_EXTRAS, "command", "http", "chat", "pydantic_ai"], capture_output=True, text=True
+    )
     assert said.returncode == 0, said.stderr
+    missing = [("http", "httpx", "http"), ("chat", "openai", "chat"), ("pydantic_ai", "pydantic_ai", "pydantic-ai")]
     assert said.stdout.splitlines() == [
-        "redis_mob.handlers.http needs httpx, which is not installed: pip install 'redis-mob[http]'"
+        f"redis_mob.handlers.{name} needs {package}, which is not installed: pip install 'redis-mob[{extra}]'"
+        for name, package, extra in missing
     ]
