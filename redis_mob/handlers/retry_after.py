@@ -1,4 +1,4 @@
-"""How long a service asks to be left alone: the header Retry-After (RFC 9110, section 10.2.3)."""
+"""How long a service asks to be left alone: the header Retry-After, as RFC 9110 has it."""
 
 from __future__ import annotations
 
