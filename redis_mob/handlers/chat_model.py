@@ -18,6 +18,7 @@ from redis_mob.fleet.outcome import parsed_json
 from redis_mob.fleet.schemas import check_schema
 from redis_mob.fleet.step_context import StepContext, StepFailed
 from redis_mob.handlers.chat_answer import Answer
+from redis_mob.handlers.chat_bounds import bound_response
 from redis_mob.handlers.chat_failures import failure_of
 from redis_mob.handlers.chat_messages import messages_of
 from redis_mob.handlers.tools import Tool, tools_by_name
@@ -186,7 +187,9 @@ class Chat:
                 api_key=self._api_key,
                 max_retries=0,
                 timeout=timeout,
-                http_client=openai.DefaultAsyncHttpxClient(verify=_tls(), timeout=timeout),
+                http_client=openai.DefaultAsyncHttpxClient(
+                    verify=_tls(), timeout=timeout, event_hooks={"response": [bound_response]}
+                ),
             )
         except openai.OpenAIError:
             raise StepFailed(
@@ -266,6 +269,8 @@ async def _chunks(
         async with stream:
             async for chunk in stream:
                 yield chunk
+    except StepFailed:
+        raise
     except Exception as error:  # noqa: BLE001 - the client lets through what its transport and its parser raise
         # from None: what these come from may repeat the key
         raise failure_of(error, [connected.api_key]) from None

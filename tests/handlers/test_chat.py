@@ -481,6 +481,30 @@ async def endless() -> AsyncIterator[bytes]:
         yield f"data: {json.dumps(chunk({'content': 'x' * 1000}))}\n\n".encode()
 
 
+async def endless_line() -> AsyncIterator[bytes]:
+    yield b'data: {"id": "'
+    while True:
+        yield b"x" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("status", "why"),
+    [
+        ("200 OK", "the endpoint of the model sent a line of more than 8,388,608 bytes"),
+        ("400 Bad Request", "the endpoint of the model answered with status 400: "),
+    ],
+)
+async def test_of_a_body_without_an_end_no_more_is_read_than_is_needed(status: str, why: str) -> None:
+    async with model(Response(endless_line(), status, EVENTS)) as running:
+        with pytest.raises(StepFailed, match=f"^{why}") as caught:
+            await handler_of(running)(context(profile=SMALL))
+        async with asyncio.timeout(LONG):
+            await running.hung_up.wait()
+        assert running.sent < 30_000_000  # what buffers of sockets hold is sent, too
+    assert not caught.value.retryable
+    assert len(caught.value.reason) < 3000
+
+
 async def silent() -> AsyncIterator[bytes]:
     yield f"data: {json.dumps(chunk({'content': 'x'}))}\n\n".encode()
     await asyncio.Event().wait()
