@@ -61,6 +61,7 @@ if TYPE_CHECKING:
         StepContext as StepContext,
         StepFailed as StepFailed,
     )
+    from redis_mob.fleet.step_profile import StepProfile as StepProfile
 
     __all__: list[str]
 else:
@@ -77,6 +78,7 @@ else:
             "fleet.fleet": "Fleet",
             "fleet.isolation": "isolated",
             "fleet.step_context": "PreviousFailure StepContext StepFailed",
+            "fleet.step_profile": "StepProfile",
             "fleet.typed.dependencies": "Depends",
             "flows": "Mob loop quorum step",
             "security.sealing": "SealKey SealKeyring",
@@ -97,6 +99,7 @@ else:
         "PreviousFailure",
         "StepContext",
         "StepFailed",
+        "StepProfile",
         "isolated",
         # flows in Python
         "Mob",

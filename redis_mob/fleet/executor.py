@@ -14,6 +14,7 @@ from redis_mob.fleet.lease import LeasedExecution
 from redis_mob.fleet.outcome import Failed, Outcome, Succeeded
 from redis_mob.fleet.progress_writer import AttemptTeller, ProgressWriter
 from redis_mob.fleet.step_context import PreviousFailure, StepContext
+from redis_mob.fleet.step_profile import StepProfile
 from redis_mob.fleet.typed.binding import BoundHandler
 from redis_mob.kernel.context import ConditionContext
 from redis_mob.models.execution import Execution
@@ -26,6 +27,7 @@ async def execute(
     held: LeasedExecution,
     run: MobRun,
     visible: ConditionContext,
+    profile: StepProfile,
     handler: BoundHandler,
     calls: Calls,
     progress: ProgressWriter,
@@ -39,7 +41,7 @@ async def execute(
     cancelled = asyncio.Event()
     source = _source(held, run)
     teller = progress.attempt(held.run_id, source)
-    call = calls.start(handler, _context(held, run, visible, source, cancelled, teller))
+    call = calls.start(handler, _context(held, run, visible, profile, source, cancelled, teller))
     try:
         if await ended_before_deadline(call.outcome, held.lost, held.seconds_left(), cancelled):
             outcome = call.result()
@@ -70,6 +72,7 @@ def _context(
     held: LeasedExecution,
     run: MobRun,
     visible: ConditionContext,
+    profile: StepProfile,
     source: ProgressSource,
     cancelled: asyncio.Event,
     teller: AttemptTeller,
@@ -100,6 +103,7 @@ def _context(
         previous_failure=previous_failure(execution),
         teller=teller,
         publish=held.publish,
+        profile=profile,
     )
 
 

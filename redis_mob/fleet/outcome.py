@@ -91,7 +91,7 @@ def accepted(outcome: Outcome, step_id: str, launch: RunLaunch) -> Outcome:
         return refused(step_id, error, retryable=False)
     try:
         if isinstance(value, str) and step_id in launch.parsed_steps:
-            value = check_json(_parsed(value), MAX_OUTPUT_DEPTH)
+            value = check_json(parsed_json(value), MAX_OUTPUT_DEPTH)
         if step_id in launch.schemas:
             check_schema(value, launch.schemas[step_id])
     except ValueError as error:
@@ -120,8 +120,8 @@ def refused(step_id: str, error: ValueError, *, retryable: bool) -> Failed:
     return Failed(bounded(f"the output of step {shown(step_id)} is refused: {error}"), retryable)
 
 
-def _parsed(text: str) -> Any:
-    """The whole text as JSON, or else its first fenced block."""
+def parsed_json(text: str) -> Any:
+    """The whole text as JSON, or else its first fenced block. Raises ValueError if it holds neither."""
     # Language models like to wrap JSON in prose and a fence. The whole text comes first: a fence may be inside of JSON.
     fenced = _FENCED.search(text)
     for candidate in (text, fenced[1] if fenced else None):

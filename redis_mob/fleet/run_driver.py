@@ -28,6 +28,7 @@ from redis_mob.fleet.presence import Presence
 from redis_mob.fleet.published import publish
 from redis_mob.fleet.said import bounded
 from redis_mob.fleet.slots import Slots
+from redis_mob.fleet.step_profile import StepProfile, step_profile
 from redis_mob.fleet.storage_clock import StorageClock
 from redis_mob.kernel.context import ConditionContext, visible_context
 from redis_mob.kernel.machine import FlowMachine
@@ -64,6 +65,7 @@ class Begun:
     held: LeasedExecution
     run: MobRun
     visible: ConditionContext
+    profile: StepProfile
     isolation: Isolation | None
 
 
@@ -317,6 +319,7 @@ class RunDriver:
                 self._held(view, key, execution, execution.lease),
                 view.run,
                 visible,
+                step_profile(definition, view.launch, execution.step_id, flow.steps[execution.step_id]),
                 flow.steps[execution.step_id].isolation,
             )
             for key, execution in executions

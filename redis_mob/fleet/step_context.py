@@ -11,6 +11,7 @@ from typing import Any, Concatenate, TypeVar
 
 from redis_mob.codec.arguments import LONGEST
 from redis_mob.errors import Portable, shown
+from redis_mob.fleet.step_profile import StepProfile
 from redis_mob.fleet.telling import Silent, Teller, chunk_of, report_of, topic_of
 from redis_mob.models.flow_spec import Message
 from redis_mob.models.progress import OUTPUT
@@ -80,7 +81,7 @@ class StepContext:
     every new owner: pass them on to what must not happen twice. `deadline` is when the execution is given up (UTC).
     `cancelled` is set when the result is not needed any more: the deadline has passed, or the lease is lost.
     `previous_failure` says why the latest attempt failed that came to its end, None if none did: an attempt that was
-    lost with its worker has no reason.
+    lost with its worker has no reason. `profile` is what the definition says of the member's role and of this step.
     """
 
     mob_id: str
@@ -105,6 +106,7 @@ class StepContext:
     """Asks the storage whether the execution is still this worker's; False means that it was taken over or canceled.
     Workers learn that by themselves; this is for what is costly and must not be done in vain."""
     previous_failure: PreviousFailure | None = None
+    profile: StepProfile = field(default_factory=StepProfile)
     publish: Callable[[str, Any], Awaitable[None]] = field(default=_publish_nowhere, repr=False)
     """Publishes a JSON value of the run under a key, in the place of the one before: `fleet.get(run_id, key)` gives it.
     Raises ValidationError for a key or value that cannot be kept, CasConflictError for the 1,001st key, and

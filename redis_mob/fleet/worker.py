@@ -344,7 +344,7 @@ class Worker:
             if is_alone:
                 slots.is_one_alone = True
                 await self._others_ended(held.seconds_left() / 2)
-            outcome = await execute(held, begun.run, begun.visible, handler, self._calls, self._progress)
+            outcome = await execute(held, begun.run, begun.visible, begun.profile, handler, self._calls, self._progress)
             run.driver.report(Report(held.key, held.lease.fencing_token, outcome))
         except LeaseLostError:
             _log.info("worker %s lost %s: it was taken over or canceled", self._name, held)

@@ -215,3 +215,17 @@ def tells(ctx: StepContext) -> int:
     ctx.stream({"two": 2}, topic="other")
     ctx.report(1.0, "done")
     return os.getpid()
+
+
+def profile(ctx: StepContext) -> dict[str, Any]:
+    """What the definition says of the member, as JSON."""
+    told = ctx.profile
+    return {
+        "model": told.model,
+        "skills": {name: skill.model_dump() for name, skill in told.skills.items()},
+        "provider_params": told.provider_params,
+        "output_schema": told.output_schema,
+        "memory": told.tools.memory,
+        "allows": [tool for tool in ("read", "write", "search") if told.allows(tool)],
+        "most": told.max_output_bytes,
+    }
