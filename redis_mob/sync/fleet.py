@@ -15,7 +15,7 @@ from redis_mob.models.definition import MobDefinition
 from redis_mob.models.run import MobRun
 from redis_mob.sync.loop_thread import Held
 from redis_mob.sync.storage import MobStorage
-from redis_mob.sync.twins import Facade, twin
+from redis_mob.sync.twins import Facade, followed, twin
 
 
 class Fleet(Facade[asynchronous.Fleet]):
@@ -46,6 +46,7 @@ class Fleet(Facade[asynchronous.Fleet]):
     unserved = twin(asynchronous.Fleet.unserved)
     cancel = twin(asynchronous.Fleet.cancel)
     recover = twin(asynchronous.Fleet.recover)
+    watch = followed(asynchronous.Fleet.watch)
 
     def wait(self, run_id: str, timeout: timedelta | float | None = None) -> MobRun:
         """The run, once it is over; as `redis_mob.Fleet.wait`.

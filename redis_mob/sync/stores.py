@@ -12,6 +12,7 @@ from redis_mob.contracts import (
     MobRunStore,
     MobRuntimeMetadataStore,
     MobSpecStore,
+    ProgressStore,
     RealmProfileStore,
     WatchableConfigStore,
 )
@@ -111,6 +112,13 @@ class Executions(Facade[ExecutionStore]):
     leave_workers = twin(ExecutionStore.leave_workers)
     workers = twin(ExecutionStore.workers)
     held = twin(ExecutionStore.held)
+
+
+class Progress(Facade[ProgressStore]):
+    """Twins of the methods of `contracts.ProgressStore`."""
+
+    append = twin(ProgressStore.append)
+    read_after = twin(ProgressStore.read_after)
 
 
 class ConfigFollowing(Following[ConfigChangeEvent]):
