@@ -42,7 +42,7 @@ def check_paths(flow_id: str, flow: FlowSpec, params: Any, outputs: Mapping[str,
 
     What is written in the definition was looked at when that was validated; this is for schemas in files.
     """
-    references = (flow.params_schema_ref, *(step.expected_schema_ref for step in flow.steps.values()))
+    references = (flow.params_schema_ref, *(step.schema_text for step in flow.steps.values()))
     if all(reference is None or inline_schema(reference) is not None for reference in references):
         return
     of_steps = {step_id: schema_of(schema) for step_id, schema in outputs.items()}

@@ -27,6 +27,9 @@ from redis_mob.models.flow_spec import (
 ROOTS = ("params", "steps", "loops")
 """What a path begins with."""
 
+WAIT_KEYS = ("signal", "payload", "timed_out")
+"""What the output of a step has that waits for a signal (contract: engine-55)."""
+
 _FILTER = "|"
 
 _EXPRESSION = re.compile(r"""["'()\[\]]|\s(?:or|and|not|if|else|in|is|[-+*/%~<>=?!:]{1,3})\s""")
@@ -38,7 +41,7 @@ _LOOP_FORM = "loops.<loop>.iterations.<number>.steps.<step>"
 
 def validate_paths(location: str, flow: FlowSpec) -> Iterator[Diagnostic]:
     """Findings about the messages and conditions of a flow; of schemas, those count that are written in it."""
-    schemas = {name: inline_schema(one.expected_schema_ref) for name, one in flow.steps.items()}
+    schemas = {name: inline_schema(one.schema_text) for name, one in flow.steps.items()}
     yield from validate_paths_with(location, flow, inline_schema(flow.params_schema_ref), schemas)
 
 
@@ -187,6 +190,15 @@ class _Rules:
     def _no_output(self, step_id: str, spec: FlowStepSpec, keys: list[str]) -> _Problem | None:
         """What is wrong with keys into the aggregate of a step (contract: engine-14)."""
         schema, named = self.outputs.get(step_id), f"steps.{step_id}"
+        if spec.wait_for is not None:
+            match keys:
+                case ["payload", *rest]:
+                    return _no_key(f"{named}.payload", rest, leads(schema, rest), "wait_for.schema")
+                case [key, *_] if key not in WAIT_KEYS:
+                    text = f"step {shown(step_id)} waits for a signal, so that {named} has {', '.join(WAIT_KEYS)}"
+                    return _unknown(f"{text}, and no {shown(key)} ({nearest(key, WAIT_KEYS)})")
+                case _:
+                    return None
         if spec.dispatch_mode is DispatchMode.FAN_IN:
             match keys:
                 case []:
