@@ -67,7 +67,7 @@ class PreviousFailure:
     retryable: bool = True
 
 
-async def _publish_nowhere(_key: str, _value: Any) -> None:
+async def publish_nowhere(_key: str, _value: Any) -> None:
     """For contexts that a test has made: they belong to no run."""
 
 
@@ -107,7 +107,7 @@ class StepContext:
     Workers learn that by themselves; this is for what is costly and must not be done in vain."""
     previous_failure: PreviousFailure | None = None
     profile: StepProfile = field(default_factory=StepProfile)
-    publish: Callable[[str, Any], Awaitable[None]] = field(default=_publish_nowhere, repr=False)
+    publish: Callable[[str, Any], Awaitable[None]] = field(default=publish_nowhere, repr=False)
     """Publishes a JSON value of the run under a key, in the place of the one before: `fleet.get(run_id, key)` gives it.
     Raises ValidationError for a key or value that cannot be kept, CasConflictError for the 1,001st key, and
     LeaseLostError if the execution is not this worker's any more: then nothing was published."""

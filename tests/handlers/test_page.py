@@ -46,7 +46,8 @@ async def test_the_agent_of_the_page_answers() -> None:
 
 
 def test_the_definition_of_the_page_is_valid() -> None:
-    [text] = re.findall(r"^```toml\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+    blocks = re.findall(r"^```toml\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+    [text] = [block for block in blocks if "[profiles" in block]
     definition = MobDefinition.from_toml(f'[mob]\nid = "page"\n\n{text}')
     assert validate(definition) == ()
 
