@@ -25,7 +25,7 @@ from pydantic_ai.tools import ToolDefinition
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from redis_mob.codec.arguments import instance, optional_instance
-from redis_mob.errors import shown
+from redis_mob.errors import shortened, shown
 from redis_mob.fleet.said import bounded, class_of, text_of
 from redis_mob.fleet.step_context import StepContext, StepFailed
 from redis_mob.handlers.instructions import instructions_of, told_failure
@@ -67,8 +67,9 @@ def pydantic_ai(
     coroutine function.
 
     Tools that the step does not allow, or blocks, the agent does not have: its own, those of its toolsets and
-    capabilities, and those of the provider, by their id. `usage_limits` bound one attempt. `on_progress` is told each
-    request to the model and each call of a tool, `on_usage` and the log what the attempt has used, also if it fails.
+    capabilities, and those of the provider, by their id. `usage_limits` bound one attempt. Each
+    request to the model and each call of a tool is reported to those who watch the run, or to `on_progress` if that is
+    given; `on_usage` and the log are told what the attempt has used, also if it fails.
 
     What a model or a connection does wrong fails the attempt, with the pause that the provider asks for; a limit that
     is reached, a request that is refused, a content filter, and a mistake in the agent fail it for good. What a tool
@@ -169,6 +170,10 @@ class _OfStep(AbstractCapability[Any]):
     async def _tell(self, progress: AgentProgress) -> None:
         if self.on_progress is not None:
             await told(self.on_progress(self.ctx, progress))
+        else:
+            what = progress.kind.replace("_", " ")
+            named = what if progress.tool is None else f"{what}: {progress.tool}"
+            await self.ctx.report(message=shortened(named), data={"kind": progress.kind, "request": progress.request})
 
 
 def _prompt(ctx: StepContext) -> str | Sequence[UserContent]:

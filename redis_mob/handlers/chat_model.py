@@ -67,9 +67,9 @@ def chat(
     a tool raises fails the attempt.
 
     The schema is sent as a response format, as a `json_object` for endpoints that know no schemas, or in the `prompt`
-    alone; the answer is checked either way. `on_delta` gets each piece of text of the answer as it comes, those of an
-    attempt that fails later as well. `on_usage` gets the tokens that an attempt has used, also when it fails; the log
-    has them, too.
+    alone; the answer is checked either way. Each piece of text is streamed as it comes, to those who watch the run, or
+    goes to `on_delta` if that is given; those of an attempt that fails later as well. `on_usage` gets the tokens that
+    an attempt has used, also when it fails; the log has them, too.
 
     Overload (429), errors of the endpoint and broken connections fail the attempt, Retry-After says how long the next
     one waits at least. Other refusals of the request, of the model itself, and of a content filter fail it for good.
@@ -87,6 +87,10 @@ def chat(
         on_delta=on_delta,
         on_usage=on_usage,
     )
+
+
+MOST_CHARACTERS = 2_000
+"""Characters of one chunk: JSON spells each with six bytes at most."""
 
 
 class Chat:
@@ -171,6 +175,8 @@ class Chat:
                 text = answer.add(chunk, usage)
                 if text and self._on_delta is not None:
                     await told(self._on_delta(ctx, text))
+                elif text:
+                    await _stream(ctx, text)
         answer.check()
         return answer
 
@@ -288,3 +294,9 @@ def _offers(tools: Mapping[str, Tool]) -> Mapping[str, Any]:
             for name, tool in tools.items()
         ]
     }
+
+
+async def _stream(ctx: StepContext, text: str) -> None:
+    """Stream a piece of text, in parts that are short enough for a chunk."""
+    for start in range(0, len(text), MOST_CHARACTERS):
+        await ctx.stream(text[start : start + MOST_CHARACTERS])

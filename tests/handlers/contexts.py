@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from datetime import UTC, datetime
 from typing import Any
 
 from redis_mob import StepContext
+from redis_mob.fleet.telling import Ready
+
+
+class KeptTeller:
+    """Keeps what a handler tells."""
+
+    def __init__(self) -> None:
+        self.reports: list[dict[str, Any]] = []
+        self.chunks: list[tuple[str, Any]] = []
+
+    def report(self, value: dict[str, Any], /) -> Awaitable[None]:
+        self.reports.append(value)
+        return Ready()
+
+    def stream(self, topic: str, value: Any, /) -> Awaitable[None]:
+        self.chunks.append((topic, value))
+        return Ready()
 
 
 async def _held() -> bool:

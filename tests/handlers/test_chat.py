@@ -34,7 +34,7 @@ from redis_mob.storage import MobStorage
 from redis_mob.testing.waiting import LONG
 from tests.fleet.flows import mob, step
 from tests.fleet.working import run_flow
-from tests.handlers.contexts import context
+from tests.handlers.contexts import KeptTeller, context
 from tests.handlers.fake_model import EVENTS, Turn, asked, called, chunk, model, said, used
 from tests.handlers.fake_service import Response, Service
 
@@ -47,9 +47,11 @@ def handler_of(running: Service, **options: Any) -> Chat:
     return chat(base_url=running.url, api_key=KEY, **options)
 
 
-async def answer_of(*turns: Turn, profile: StepProfile = SMALL, **options: Any) -> Any:
+async def answer_of(
+    *turns: Turn, profile: StepProfile = SMALL, teller: KeptTeller | None = None, **options: Any
+) -> Any:
     async with model(*turns) as running:
-        return await handler_of(running, **options)(context(profile=profile))
+        return await handler_of(running, **options)(context(profile=profile, teller=teller or KeptTeller()))
 
 
 async def failure_of(*turns: Turn, profile: StepProfile = SMALL, **options: Any) -> StepFailed:
@@ -229,6 +231,19 @@ async def test_pieces_of_the_answer_are_told_before_it_is_complete() -> None:
     async with asyncio.timeout(LONG):
         assert await answer_of(Response(answer(), headers=EVENTS), on_delta=on_delta) == "Hello"
     assert told == ["step: Hel", "step: lo"]
+
+
+async def test_pieces_of_the_answer_are_streamed_to_those_who_watch() -> None:
+    teller = KeptTeller()
+    long = "x" * 4_500
+    assert await answer_of(said("Hello"), teller=teller) == "Hello"
+    assert await answer_of(said(long), teller=teller) == long
+    assert [(topic, len(value)) for topic, value in teller.chunks] == [
+        ("output", 5),
+        ("output", 2_000),
+        ("output", 2_000),
+        ("output", 500),
+    ]
 
 
 async def test_what_a_callback_raises_is_no_error_of_the_endpoint() -> None:

@@ -33,7 +33,7 @@ from redis_mob.models.flow_spec import BlobImageBlock, InlineImageBlock, TextBlo
 from redis_mob.storage import MobStorage
 from tests.fleet.flows import mob, step
 from tests.fleet.working import run_flow
-from tests.handlers.contexts import context
+from tests.handlers.contexts import KeptTeller, context
 
 
 class Verdict(BaseModel):
@@ -191,6 +191,19 @@ async def test_requests_and_tools_are_told_as_they_come() -> None:
         AgentProgress("tool_result", 1, "add"),
         AgentProgress("model_request", 2),
     ]
+
+
+async def test_requests_and_tools_are_reported_to_those_who_watch() -> None:
+    teller = KeptTeller()
+    model, _ = scripted(call("add", a=2), text("done"))
+    await pydantic_ai(with_tools(model, []))(context(teller=teller))
+    assert [report["message"] for report in teller.reports] == [
+        "model request",
+        "tool call: add",
+        "tool result: add",
+        "model request",
+    ]
+    assert teller.reports[3]["data"] == {"kind": "model_request", "request": 2}
 
 
 async def test_what_an_attempt_has_used_is_told_also_if_it_fails() -> None:

@@ -41,7 +41,13 @@ async def test_a_context_has_the_fields_of_a_real_one() -> None:
     seen: list[StepContext] = []
     await run_flow(mob({"a": step()}), seen.append)
     made = step_context()
-    abstract = {"outputs", "loops", "teller", "heartbeat", "publish"}  # given by a Protocol, an abstract class or a method
+    abstract = {
+        "outputs",
+        "loops",
+        "teller",
+        "heartbeat",
+        "publish",
+    }  # given by a Protocol, an abstract class or a method
     for name in {field.name for field in dataclasses.fields(StepContext)} - abstract:
         assert isinstance(getattr(made, name), type(getattr(seen[0], name))), name
     await made.report(0.5)
