@@ -262,7 +262,7 @@ class Fleet:
 
         Then what is under way may come to its end within `drain_timeout`, which is 25 seconds unless it is given; the
         rest is handed back to other workers, at once. A handler of a role that the definition does not have is told in
-        the log, as a warning. Raises HandlerError if this fleet has no handlers.
+        the log, as a warning. Raises HandlerError if this fleet has no handlers, and a step of its flows needs one.
 
         With `until_idle` it also returns when no run of the mob is under way that this worker could go on with. A run
         is under way from when it begins until it is over: retries are waited for, as long as their pauses last, and so
@@ -270,7 +270,7 @@ class Fleet:
         are steps of roles and releases that are not served here. The runs of the mob are read twice for that, also
         those that are over.
         """
-        if not self._handlers:
+        if not self._handlers and any(flow.roles for flow in self._definition.flows.values()):
             raise HandlerError(
                 f"this fleet of mob {shown(self._definition.id)} has no handlers, so that it cannot work: give them to "
                 "it, as in Fleet(storage, definition, handlers)"

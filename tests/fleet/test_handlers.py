@@ -607,3 +607,10 @@ async def test_a_value_that_misbehaves_is_one_failed_attempt_and_the_worker_goes
     else:
         assert run.status is MobRunStatus.FAILED
         assert failure in run.failure_ledger[0].reason
+
+
+async def test_an_underscore_is_a_context_that_is_not_looked_at(storage: MobStorage) -> None:
+    def handler(_: object) -> int:
+        return 1
+
+    assert output(await run_flow(storage, mob({"a": step()}), handler)) == 1

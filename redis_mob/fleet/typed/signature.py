@@ -23,7 +23,8 @@ _NOTHING_SAID = (Any, object, Never, NoReturn)
 _STREAMS = (Generator, Iterator, AsyncGenerator, AsyncIterator)
 """What a generator returns, which is refused when it is called: it may be endless, and is no value."""
 
-_CONTEXT_NAMES = ("ctx", "context")
+_CONTEXT_NAMES = ("ctx", "context", "")
+"""How the parameter for the context is named, underscores aside, where it is annotated as anything: `_` is one, too."""
 
 
 _UNREADABLE = object()
