@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Protocol
 
 MOST_SHOWN = 200
 """Characters of one value that a message shows."""
@@ -308,12 +308,25 @@ class HandlerError(RedisMobError):
     """A handler cannot be found, imported or called."""
 
 
+class EndedRun(Protocol):
+    """What a RunFailedError tells of a run, which is a MobRun."""
+
+    @property
+    def run_id(self) -> str: ...
+
+    @property
+    def flow_id(self) -> str: ...
+
+    @property
+    def status(self) -> str: ...
+
+
 class RunFailedError(RedisMobError):
     """A run that `Mob.run` waited for has failed or was canceled; `run` is the run, with its ledgers and outputs."""
 
-    def __init__(self, run: Any, reasons: str) -> None:
+    def __init__(self, run: EndedRun, reasons: str) -> None:
         super().__init__(f"run {run.run_id} of flow {shown(run.flow_id)} {_ENDS.get(run.status, run.status)}{reasons}")
-        self.run = run
+        self.run: Any = run
 
 
 _ENDS = {"failed": "has failed", "canceled": "was canceled"}

@@ -111,7 +111,8 @@ def step_field(step_id: str) -> bytes:
 
 def step_arguments(entry: StepLedgerEntry) -> list[bytes]:
     """What a script gets to append a row to the step ledger. Raises like `step_row`."""
-    return _row_arguments(entry, packed(step_output(entry)))
+    row = step_row(entry)  # first: it refuses what is no entry
+    return _row_arguments(entry, row, packed(step_output(entry)))
 
 
 def step_arguments_of_all(entries: Iterable[StepLedgerEntry]) -> list[list[bytes]]:
@@ -123,16 +124,16 @@ def step_arguments_of_all(entries: Iterable[StepLedgerEntry]) -> list[list[bytes
     arguments: list[list[bytes]] = []
     lasts: dict[str, tuple[int, bytes]] = {}
     for number, entry in enumerate(entries):
-        output = step_output(entry)
+        row, output = step_row(entry), step_output(entry)
         last, before = lasts.get(entry.step_id, (number, b""))
-        arguments.append(_row_arguments(entry, packed_after(output, before, number - last)))
+        arguments.append(_row_arguments(entry, row, packed_after(output, before, number - last)))
         if output:
             lasts[entry.step_id] = number, output
     return arguments
 
 
-def _row_arguments(entry: StepLedgerEntry, output: bytes) -> list[bytes]:
-    return [step_row(entry), output, step_identity_field(entry), step_field(entry.step_id)]
+def _row_arguments(entry: StepLedgerEntry, row: bytes, output: bytes) -> list[bytes]:
+    return [row, output, step_identity_field(entry), step_field(entry.step_id)]
 
 
 def decode_step_rows(rows: Sequence[bytes], outputs: Mapping[bytes, bytes]) -> tuple[StepLedgerEntry, ...]:

@@ -80,8 +80,8 @@ class Fleet:
         self._handlers = bound_handlers(handlers or {})
         self._lease = checked_lease(lease)
         self._release = optional_text("release", release)
-        self._signals = Signals(storage.executions)
         self._members = _named_members(definition, members or {})
+        self._signals = Signals(storage.executions)
 
     async def start(
         self,

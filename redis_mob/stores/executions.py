@@ -371,6 +371,6 @@ def _execution_change(
     key: ExecutionKey, expected: Execution | None, following: Execution, *, is_vouched: bool
 ) -> list[Argument]:
     before = b"" if expected is None else codec.encode_execution(expected, is_vouched=is_vouched)
+    after = codec.encode_execution(following, is_vouched=is_vouched)  # first: it refuses what is no execution
     taken = [] if following.signal is None else [signal_field(following.signal)]
-    after = codec.encode_execution(following, is_vouched=is_vouched)
     return [codec.execution_field(key), before, after, 0, len(taken), *taken]

@@ -124,7 +124,7 @@ def _locals(function: Any) -> Mapping[str, Any]:
     around, inside, _ = getattr(function, "__qualname__", "").rpartition(".<locals>.")
     if not inside:
         return {}
-    frame: FrameType | None = sys._getframe()  # pyright: ignore[reportPrivateUsage]
+    frame: FrameType | None = inspect.currentframe()
     while frame is not None:
         if frame.f_code.co_qualname == around and frame.f_globals is getattr(function, "__globals__", None):
             return frame.f_locals

@@ -20,7 +20,7 @@ from contextlib import (
 from dataclasses import dataclass, field
 from typing import Annotated, Any, cast, get_args, get_origin
 
-from redis_mob.errors import shortened
+from redis_mob.errors import Portable, shortened
 from redis_mob.fleet.typed.callables import EMPTY, STARS, Callee, callee
 
 CLOSING_SECONDS = 10.0
@@ -118,7 +118,7 @@ def _as_context_manager(factory: Callable[..., Any]) -> Callable[..., Any]:
     return factory
 
 
-class DependencyError(Exception):
+class DependencyError(Portable, Exception):
     """A dependency cannot be made; what its factory raised is the cause."""
 
     def __init__(self, name: str, cause: BaseException) -> None:
