@@ -42,6 +42,12 @@ def nearest(name: str, known: Iterable[str], most: int = 1) -> str:
     return f"nearest: {', '.join(map(shown, found)) or 'none'}"
 
 
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """What ends a message about a name that is not known, if one that is known is near; else nothing."""
+    near = get_close_matches(name, list(known), n=1)
+    return f"; did you mean {shown(near[0])}?" if near else ""
+
+
 def _remade(kind: type[BaseException], args: tuple[object, ...]) -> BaseException:
     return kind.__new__(kind, *args)  # `__new__` of exceptions sets args
 

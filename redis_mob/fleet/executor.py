@@ -18,7 +18,6 @@ from redis_mob.fleet.step_profile import StepProfile
 from redis_mob.fleet.typed.binding import BoundHandler
 from redis_mob.kernel.context import ConditionContext
 from redis_mob.models.execution import Execution
-from redis_mob.models.flow import FrameScope
 from redis_mob.models.progress import ProgressSource
 from redis_mob.models.run import MobRun
 
@@ -56,12 +55,11 @@ async def execute(
 
 def _source(held: LeasedExecution, run: MobRun) -> ProgressSource:
     key, execution = held.key, held.execution
-    frame = run.frames[key.frame_id].kernel_state
     return ProgressSource(
         execution.step_id,
         key.node_id,
         key.frame_id,
-        frame.iteration if frame.frame_scope is FrameScope.BODY else None,
+        run.frames[key.frame_id].kernel_state.body_iteration,
         key.target,
         execution.attempt,
         held.lease.fencing_token,

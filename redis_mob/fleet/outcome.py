@@ -107,12 +107,24 @@ def accepted(outcome: Outcome, step_id: str, launch: RunLaunch) -> Outcome:
 def _check_size(value: Any, launch: RunLaunch) -> None:
     if not isinstance(value, str | list | dict):
         return
-    most = MAX_OUTPUT_BYTES if launch.max_output_bytes is None else launch.max_output_bytes
-    if (length := len(to_json(value))) > most:
-        raise ValueError(
-            f"it is {length:,} bytes of JSON, more than the {most:,} that limits.max_output_bytes allows; keep what is "
-            "large elsewhere, and return where it is"
-        )
+    if (problem := too_long(value, most_bytes(launch), "return")) is not None:
+        raise ValueError(f"it is {problem}")
+
+
+def most_bytes(launch: RunLaunch) -> int:
+    """How long an output, a payload or a published value of a run may be, as JSON."""
+    return MAX_OUTPUT_BYTES if launch.max_output_bytes is None else launch.max_output_bytes
+
+
+def too_long(value: Any, most: int, verb: str) -> str | None:
+    """What to say of a value that has more bytes of JSON, None if it has not; `verb` is what is done with it."""
+    length = len(to_json(value))
+    if length <= most:
+        return None
+    return (
+        f"{length:,} bytes of JSON, more than the {most:,} that limits.max_output_bytes allows; keep what is large "
+        f"elsewhere, and {verb} where it is"
+    )
 
 
 def refused(step_id: str, error: ValueError, *, retryable: bool) -> Failed:

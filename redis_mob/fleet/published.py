@@ -7,13 +7,10 @@ import math
 from datetime import timedelta
 from typing import Any
 
-from pydantic_core import to_json
-
 from redis_mob.codec.arguments import text
 from redis_mob.contracts import ExecutionStore
 from redis_mob.errors import NotFoundError, ValidationError, WaitTimeoutError, shortened, shown
-from redis_mob.fleet.outcome import MAX_OUTPUT_DEPTH
-from redis_mob.fleet.signals import most_bytes
+from redis_mob.fleet.outcome import MAX_OUTPUT_DEPTH, most_bytes, too_long
 from redis_mob.fleet.step_context import checked_pause
 from redis_mob.fleet.typed.outputs import output_json
 from redis_mob.models.execution import Execution, ExecutionKey, RunLaunch
@@ -38,11 +35,8 @@ async def publish(
         plain = output_json(value, MAX_OUTPUT_DEPTH)
     except ValueError as error:
         raise ValidationError(f"the value published as {shown(name)} is refused: {shortened(error)}") from None
-    if (length := len(to_json(plain))) > (most := most_bytes(launch)):
-        raise ValidationError(
-            f"the value published as {shown(name)} is {length:,} bytes of JSON, more than the {most:,} that "
-            "limits.max_output_bytes allows; keep what is large elsewhere, and publish where it is"
-        )
+    if (problem := too_long(plain, most_bytes(launch), "publish")) is not None:
+        raise ValidationError(f"the value published as {shown(name)} is {problem}")
     return await store.publish(run_id, key, execution, name, plain)
 
 

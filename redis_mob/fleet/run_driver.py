@@ -83,6 +83,7 @@ class RunDriver:
         self._claims: list[Claim] = []
         self._reports: list[Report] = []
         self._one_by_one = False
+        self._profiles: dict[str, StepProfile] = {}
         """One of the reports cannot be settled: they are taken singly until it is found."""
         self._view: RunView | None = None
         self._machine: FlowMachine | None = None
@@ -319,12 +320,20 @@ class RunDriver:
                 self._held(view, key, execution, execution.lease),
                 view.run,
                 visible,
-                step_profile(definition, view.launch, execution.step_id, flow.steps[execution.step_id]),
+                self._profile(definition, view, execution.step_id),
                 flow.steps[execution.step_id].isolation,
             )
             for key, execution in executions
             if execution.lease is not None
         ]
+
+    def _profile(self, definition: MobDefinition, view: RunView, step_id: str) -> StepProfile:
+        # made once for each step: neither the definition nor the launch of a run changes, and a step has many members
+        profile = self._profiles.get(step_id)
+        if profile is None:
+            step = definition.flows[view.run.flow_id].steps[step_id]
+            profile = self._profiles[step_id] = step_profile(definition, view.launch, step_id, step)
+        return profile
 
     def _held(self, view: RunView, key: ExecutionKey, execution: Execution, lease: Lease) -> LeasedExecution:
         run_id, presence = self._run_id, self._services.presence

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from difflib import get_close_matches
 from typing import Any, NamedTuple
-
-from pydantic_core import to_json
 
 from redis_mob.codec.arguments import text
 from redis_mob.contracts import ExecutionStore
-from redis_mob.errors import CasConflictError, NotFoundError, ValidationError, shortened, shown
+from redis_mob.errors import CasConflictError, NotFoundError, ValidationError, nearest, shortened, shown
 from redis_mob.fleet.definitions import Definitions
-from redis_mob.fleet.outcome import MAX_OUTPUT_BYTES, MAX_OUTPUT_DEPTH
+from redis_mob.fleet.outcome import MAX_OUTPUT_DEPTH, most_bytes, too_long
 from redis_mob.fleet.schemas import check_schema
 from redis_mob.models.base import check_json
-from redis_mob.models.execution import RunLaunch
-from redis_mob.models.flow import FrameScope
 from redis_mob.models.signal import Sent, Signal, Taken
 from redis_mob.models.transition import RunView
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
@@ -53,20 +48,16 @@ class Signals:
         """Send a signal; see `Fleet.signal`."""
         terms = await self._terms(run_id)
         if text("name", name) not in terms.steps:
-            raise NotFoundError(
-                f"no step of flow {shown(terms.flow_id)} waits for a signal {shown(name)}; {_nearest(name, terms)}"
-            )
+            near = nearest(name, terms.steps, most=3) if terms.steps else "none of them waits for any"
+            raise NotFoundError(f"no step of flow {shown(terms.flow_id)} waits for a signal {shown(name)}; {near}")
         try:
             check_json(payload, MAX_PAYLOAD_DEPTH)
             if name in terms.schemas:
                 check_schema(payload, terms.schemas[name])
         except ValueError as error:
             raise ValidationError(f"the payload of signal {shown(name)} is refused: {shortened(error)}") from None
-        if (length := len(to_json(payload))) > terms.most_bytes:
-            raise ValidationError(
-                f"the payload of signal {shown(name)} is {length:,} bytes of JSON, more than the {terms.most_bytes:,} "
-                "that limits.max_output_bytes allows; keep what is large elsewhere, and send where it is"
-            )
+        if (problem := too_long(payload, terms.most_bytes, "send")) is not None:
+            raise ValidationError(f"the payload of signal {shown(name)} is {problem}")
         signal = Signal(name=name, payload=payload)
         return await self._executions.send_signal(run_id, signal, idempotency_key=idempotency_key)
 
@@ -109,21 +100,9 @@ class Signals:
         return terms
 
 
-def most_bytes(launch: RunLaunch) -> int:
-    """How long an output, a payload or a published value of a run may be, as JSON."""
-    return MAX_OUTPUT_BYTES if launch.max_output_bytes is None else launch.max_output_bytes
-
-
-def _nearest(name: str, terms: _Terms) -> str:
-    if not terms.steps:
-        return "none of them waits for any"
-    return f"nearest: {', '.join(map(shown, get_close_matches(name, terms.steps, n=3, cutoff=0.0)))}"
-
-
 def _taker(view: RunView, number: int) -> Taken | None:
     for key, execution in view.executions.items():
         if execution.signal == number:
-            frame = view.run.frames[key.frame_id].kernel_state
-            iteration = frame.iteration if frame.frame_scope is FrameScope.BODY else None
+            iteration = view.run.frames[key.frame_id].kernel_state.body_iteration
             return Taken(execution.step_id, key.node_id, key.frame_id, iteration, execution.output)
     return None

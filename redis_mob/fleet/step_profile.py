@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from redis_mob.fleet.outcome import MAX_OUTPUT_BYTES
+from redis_mob.fleet.outcome import MAX_OUTPUT_BYTES, most_bytes
+from redis_mob.models.base import FrozenDict
 from redis_mob.models.definition import MobDefinition, SkillSource
 from redis_mob.models.execution import RunLaunch
 from redis_mob.models.flow_spec import FlowStepSpec
@@ -44,7 +45,6 @@ class StepProfile:
 def step_profile(definition: MobDefinition, launch: RunLaunch, step_id: str, step: FlowStepSpec) -> StepProfile:
     """The profile for a step of a run that was started with this definition."""
     allowed, blocked = step.allowed_tools, step.blocked_tools or ()
-    most = MAX_OUTPUT_BYTES if launch.max_output_bytes is None else launch.max_output_bytes
     # A step may have a schema and say that its answers are texts: then the schema is one of a text.
     of_step = launch.schemas.get(step_id) if step_id in launch.parsed_steps else None
     profile = definition.profiles.get(step.role)
@@ -54,15 +54,15 @@ def step_profile(definition: MobDefinition, launch: RunLaunch, step_id: str, ste
             output_schema=of_step,
             allowed_tools=allowed,
             blocked_tools=blocked,
-            max_output_bytes=most,
+            max_output_bytes=most_bytes(launch),
         )
     return StepProfile(
         model=profile.model,
         tools=profile.tools,
-        skills={name: definition.skills[name] for name in profile.skills if name in definition.skills},
+        skills=FrozenDict({name: definition.skills[name] for name in profile.skills if name in definition.skills}),
         provider_params=profile.provider_params,
         output_schema=profile.output_schema if step_id not in launch.schemas else of_step,
         allowed_tools=allowed,
         blocked_tools=blocked,
-        max_output_bytes=most,
+        max_output_bytes=most_bytes(launch),
     )

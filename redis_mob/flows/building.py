@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
-from difflib import get_close_matches
 from typing import Any, NoReturn
 
 import pydantic
 
-from redis_mob.errors import DefinitionError, shown
+from redis_mob.errors import DefinitionError, did_you_mean, shown
 from redis_mob.flows.nodes import Loop, Step
 from redis_mob.flows.roles import Role, output_schema, schema_of
 from redis_mob.models.documents import complaints
@@ -68,9 +67,8 @@ class _Builder:
         for node in nodes:
             for name in node.after:
                 if name not in self._home:
-                    self._refuse(
-                        f"{_said(node)} comes after {shown(name)}, of which there is none{_near(name, self._home)}"
-                    )
+                    hint = did_you_mean(name, self._home)
+                    self._refuse(f"{_said(node)} comes after {shown(name)}, of which there is none{hint}")
                 if self._home[name] != home:
                     self._refuse(f"{_said(node)} cannot wait for {shown(name)}{self._elsewhere(name, home)}")
             if isinstance(node, Loop):
@@ -119,7 +117,7 @@ class _Builder:
             given = "" if step.role is not None else ", which is its role as no other is given"
             self._refuse(
                 f"step {shown(step.id)}: there is no role {shown(name)}{given}; "
-                f"make one with @mob.handler({name!r}), or mob.role({name!r}){_near(name, self._roles)}"
+                f"make one with @mob.handler({name!r}), or mob.role({name!r}){did_you_mean(name, self._roles)}"
             )
         return name, role
 
@@ -171,8 +169,3 @@ def _steps(nodes: Nodes) -> Iterator[Step]:
 
 def _said(node: Step | Loop) -> str:
     return f"{'step' if isinstance(node, Step) else 'loop'} {shown(node.id)}"
-
-
-def _near(name: str, names: Mapping[str, object]) -> str:
-    near = get_close_matches(name, names, n=1)
-    return f"; did you mean {shown(near[0])}?" if near else ""

@@ -6,13 +6,20 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from difflib import get_close_matches
 from typing import Any, TypeVar, overload
 
 import pydantic
 
 from redis_mob.codec.arguments import instance, integer, text
-from redis_mob.errors import DefinitionError, HandlerError, NotFoundError, RedisMobError, ValidationError, shown
+from redis_mob.errors import (
+    DefinitionError,
+    HandlerError,
+    NotFoundError,
+    RedisMobError,
+    ValidationError,
+    did_you_mean,
+    shown,
+)
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.isolation import isolated as in_a_process
 from redis_mob.fleet.lease import DEFAULT_LEASE
@@ -276,8 +283,7 @@ class Mob:
             raise NotFoundError(f"flow {shown(flow.id)} belongs to mob {shown(flow.mob_id)}, not to {shown(self.id)}")
         flow_id = flow.id if isinstance(flow, Flow) else text("flow", flow)
         if flow_id not in self._flows:
-            near = get_close_matches(flow_id, self._flows, n=1)
-            hint = f"; did you mean {shown(near[0])}?" if near else ""
+            hint = did_you_mean(flow_id, self._flows)
             known = ", ".join(map(shown, self._flows)) or "none"
             raise NotFoundError(f"mob {shown(self.id)} has no flow {shown(flow_id)}; it has: {known}{hint}")
         return flow_id

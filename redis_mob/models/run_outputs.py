@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, cast
 
-from redis_mob.errors import NotFoundError, ValidationError, shown
+from redis_mob.errors import NotFoundError, ValidationError, did_you_mean, shown
 from redis_mob.models.typed_values import adapter_of, read_json, type_name
 
 if TYPE_CHECKING:
@@ -71,9 +70,8 @@ def _recorded(run: MobRun, step_id: str) -> Any:
 def _why_not(run: MobRun, step_id: str) -> str:
     steps = run.flow_state.ordered_steps
     if step_id not in steps:
-        near = get_close_matches(step_id, steps, n=1)
         named = ", ".join(map(shown, steps[:MOST_NAMED])) + (" and others" if len(steps) > MOST_NAMED else "")
-        hint = f"; did you mean {shown(near[0])}?" if near else ""
+        hint = did_you_mean(step_id, steps)
         return f"run {run.run_id} of flow {shown(run.flow_id)} has no step {shown(step_id)}; it has: {named}{hint}"
     status = run.flow_state.step_status.get(step_id)
     said = "was not begun" if status is None else f"is {status.value.lower()}"

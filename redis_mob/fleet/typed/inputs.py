@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any, cast
 
-from redis_mob.errors import shortened, shown
+from redis_mob.errors import did_you_mean, shortened, shown
 from redis_mob.fleet.step_context import StepContext
 from redis_mob.fleet.typed.callables import EMPTY
 from redis_mob.fleet.typed.signature import Input, Signature
@@ -73,9 +72,8 @@ def _what_there_is(name: str, context: StepContext) -> str:
     steps, params = list(context.outputs), context.params
     keys = list(cast("dict[str, Any]", params)) if isinstance(params, dict) else []
     has = f"the params have {_listed(keys)}" if isinstance(params, dict) else "the params are no object"
-    near = get_close_matches(name, [*steps, *keys], n=1)
-    nearest = f"; did you mean {shown(near[0])}?" if near else "; give the parameter a default if it may be absent"
-    return f"the step sees the outputs of {_listed(steps)}, and {has}{nearest}"
+    hint = did_you_mean(name, [*steps, *keys]) or "; give the parameter a default if it may be absent"
+    return f"the step sees the outputs of {_listed(steps)}, and {has}{hint}"
 
 
 def _listed(names: list[str]) -> str:
