@@ -23,6 +23,7 @@ from typing import Any
 
 from redis_mob import Fleet, MobStorage, StepContext
 from redis_mob.bench.scenarios.fleet import definition_of
+from redis_mob.bench.scenarios.memory import bytes_of_key, bytes_of_run
 from redis_mob.connection.calls.client import Client, connect
 from redis_mob.connection.calls.keys import Keys
 
@@ -43,20 +44,13 @@ async def end_runs(storage: MobStorage, runs: int, steps: int, output: int | str
     return ids
 
 
-async def bytes_of(connection: Client, key: str) -> int:
-    """What a key takes, its name included; 0 if there is none."""
-    return await connection.router.request("MEMORY", "USAGE", key, "SAMPLES", 0) or 0
-
-
 async def measured(connection: Client, keys: Keys, ids: list[str]) -> tuple[Counter[str], Counter[str]]:
     """Bytes of the keys of all these runs, and of the keys that they share."""
     own: Counter[str] = Counter()
     for run_id in ids:
-        run = keys.run(run_id)
-        for key in (*run.parts, run.index, run.executions):
-            own[key.removeprefix(run.run).removeprefix(":") or "run"] += await bytes_of(connection, key)
+        own.update(await bytes_of_run(connection, keys, run_id))
     shared = (keys.events, keys.events_by_time, keys.events_index, keys.runs, keys.due, keys.ready)
-    return own, Counter({key.partition("}:")[2]: await bytes_of(connection, key) for key in shared})
+    return own, Counter({key.partition("}:")[2]: await bytes_of_key(connection, key) for key in shared})
 
 
 def table(title: str, shares: dict[str, int]) -> None:

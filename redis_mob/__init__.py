@@ -29,6 +29,7 @@ from redis_mob.errors import (
     ReadFailedError as ReadFailedError,
     RedisMobError as RedisMobError,
     RunAlreadyExistsError as RunAlreadyExistsError,
+    RunFailedError as RunFailedError,
     SealKeyMismatchError as SealKeyMismatchError,
     SealKeyMissingError as SealKeyMissingError,
     SerializationError as SerializationError,
@@ -38,6 +39,7 @@ from redis_mob.errors import (
     UnsealedSecretsWarning as UnsealedSecretsWarning,
     ValidationError as ValidationError,
     VersionConflictError as VersionConflictError,
+    WaitTimeoutError as WaitTimeoutError,
     WriteFailedError as WriteFailedError,
 )
 from redis_mob.version import __version__ as __version__
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
     from redis_mob.connection.retry import RetryPolicy as RetryPolicy
     from redis_mob.fleet.fleet import Fleet as Fleet
     from redis_mob.fleet.isolation import isolated as isolated
+    from redis_mob.fleet.typed.dependencies import Depends as Depends
+    from redis_mob.flows import Mob as Mob, loop as loop, quorum as quorum, step as step
     from redis_mob.models import *
     from redis_mob.security.sealing import SealKey as SealKey, SealKeyring as SealKeyring
     from redis_mob.storage import MobStorage as MobStorage
@@ -57,6 +61,7 @@ if TYPE_CHECKING:
         StepContext as StepContext,
         StepFailed as StepFailed,
     )
+    from redis_mob.fleet.step_profile import StepProfile as StepProfile
 
     __all__: list[str]
 else:
@@ -73,6 +78,9 @@ else:
             "fleet.fleet": "Fleet",
             "fleet.isolation": "isolated",
             "fleet.step_context": "PreviousFailure StepContext StepFailed",
+            "fleet.step_profile": "StepProfile",
+            "fleet.typed.dependencies": "Depends",
+            "flows": "Mob loop quorum step",
             "security.sealing": "SealKey SealKeyring",
             "storage": "MobStorage",
         },
@@ -87,15 +95,23 @@ else:
         "WriteOutcome",
         # a fleet, and the handlers that it calls
         "Fleet",
+        "Depends",
         "PreviousFailure",
         "StepContext",
         "StepFailed",
+        "StepProfile",
         "isolated",
+        # flows in Python
+        "Mob",
+        "step",
+        "loop",
+        "quorum",
         # definitions
         "MobDefinition",
         "FlowSpec",
         "FlowStepSpec",
         "RetrySpec",
+        "WaitSpec",
         "LimitsSpec",
         "Profile",
         "ToolConfig",
@@ -153,6 +169,7 @@ else:
         "ProgressTrimmedError",
         "ReadFailedError",
         "RunAlreadyExistsError",
+        "RunFailedError",
         "SealKeyMismatchError",
         "SealKeyMissingError",
         "SerializationError",
@@ -162,5 +179,6 @@ else:
         "UnsealedSecretsWarning",
         "ValidationError",
         "VersionConflictError",
+        "WaitTimeoutError",
         "WriteFailedError",
     ]

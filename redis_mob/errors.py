@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Protocol
 
 MOST_SHOWN = 200
 """Characters of one value that a message shows."""
@@ -40,6 +40,12 @@ def nearest(name: str, known: Iterable[str], most: int = 1) -> str:
         names = [one for one in names if one[:1] == name[:1]][:MOST_COMPARED] or names[:MOST_COMPARED]
     found = get_close_matches(name[:MOST_COMPARED], names, n=most, cutoff=0.0)
     return f"nearest: {', '.join(map(shown, found)) or 'none'}"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """What ends a message about a name that is not known, if one that is known is near; else nothing."""
+    near = get_close_matches(name, list(known), n=1)
+    return f"; did you mean {shown(near[0])}?" if near else ""
 
 
 def _remade(kind: type[BaseException], args: tuple[object, ...]) -> BaseException:
@@ -275,6 +281,10 @@ class ValidationError(ConfigStoreError):
     """A name or value breaks a rule of this library; refused before any I/O."""
 
 
+class WaitTimeoutError(RedisMobError, TimeoutError):
+    """What was waited for has not come in the time that the caller gave; nothing was changed."""
+
+
 class KernelError(RedisMobError):
     """The flow machine refuses an input in this state; nothing changed."""
 
@@ -302,6 +312,30 @@ class TemplateError(DefinitionError):
 
 class HandlerError(RedisMobError):
     """A handler cannot be found, imported or called."""
+
+
+class EndedRun(Protocol):
+    """What a RunFailedError tells of a run, which is a MobRun."""
+
+    @property
+    def run_id(self) -> str: ...
+
+    @property
+    def flow_id(self) -> str: ...
+
+    @property
+    def status(self) -> str: ...
+
+
+class RunFailedError(RedisMobError):
+    """A run that `Mob.run` waited for has failed or was canceled; `run` is the run, with its ledgers and outputs."""
+
+    def __init__(self, run: EndedRun, reasons: str) -> None:
+        super().__init__(f"run {run.run_id} of flow {shown(run.flow_id)} {_ENDS.get(run.status, run.status)}{reasons}")
+        self.run: Any = run
+
+
+_ENDS = {"failed": "has failed", "canceled": "was canceled"}
 
 
 class UnsealedSecretsWarning(UserWarning):

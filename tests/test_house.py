@@ -25,7 +25,8 @@ FLOORS = (
     {"stores", "memory"},
     {"storage"},
     {"fleet"},
-    {"testing", "bench", "sync"},
+    {"flows"},
+    {"handlers", "testing", "bench", "sync"},
     {"cli"},
     {"__main__"},
 )
@@ -33,6 +34,9 @@ FLOORS = (
 
 CONNECTION_FLOORS = ({"failures", "retry"}, {"servers"}, {"embedded"}, {"calls"})
 """The same for the rooms within `connection`: how a request gets to a server is below what is sent."""
+
+HANDLERS_USE = {"step_context", "step_profile", "said", "schemas", "outcome", "handler_threads"}
+"""What the handlers that come with the package use of the room `fleet`."""
 
 PURE = ("models", "kernel", "codec")
 """Rooms without I/O: they import neither redis nor asyncio."""
@@ -92,6 +96,15 @@ def test_imports_point_one_way(file: Path) -> None:
         assert imported.count("."), f"{name} imports the whole package"
         there = room(imported)
         assert there == here or floor_of(there) < floor_of(here), f"{name} imports {imported} from above or beside"
+
+
+@pytest.mark.parametrize("file", sorted((PACKAGE / "handlers").rglob("*.py")), ids=module_name)
+def test_handlers_know_what_a_handler_of_a_user_knows(file: Path) -> None:
+    """They are called by the engine, and see nothing of it but what every handler is given."""
+    for imported in imported_modules(file):
+        there = ".".join(imported.split(".")[:3])
+        if there.startswith(("redis_mob.fleet", "redis_mob.stores")):
+            assert there.removeprefix("redis_mob.fleet.") in HANDLERS_USE, f"{module_name(file)} imports {imported}"
 
 
 @pytest.mark.parametrize("file", sorted((PACKAGE / "connection").rglob("*.py")), ids=module_name)

@@ -44,5 +44,6 @@ if rest.place then
   mutate('ZREM', runs, rest.place)
   mutate('HSET', meta, 'runs_lost', decimal(lost))
 end
-mutate('DEL', frames, loops, outputs, steps, step_outputs, failures, iterations, inputs, index, executions)
+mutate('DEL', frames, loops, outputs, steps, step_outputs, failures, iterations, inputs, index, executions,
+  published)
 return found

@@ -5,7 +5,7 @@
 --        reports_seen: how many a decision saw; new_reports: how many there are among facts; run_change: none for facts;
 --        execution_changes: with whole records in the place of digests; step_rows_once: rows that are to stand once;
 --        run_time: when to look at it again; moves: of executions in the schedule; messages: of what has changed for others
---        An execution without a next record leaves; what a change has as groups is kept in the index (see codec/items)
+--        Of execution changes: one without a next record leaves, groups are kept in the index, what is dropped are signals
 -- Reply  WON | LOST
 -- Leaves all of it done. A terminal event that the log has already is not repeated.
 

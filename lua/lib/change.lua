@@ -68,8 +68,8 @@ local function write_all(key, changes)
   in_chunks('HSET', key, alone)
 end
 
--- The parts of changes of records, for one that keeps them elsewhere: records and their fields, fields whose record goes,
--- for there is no next one, and the fields and values of groups.
+-- The parts of changes of records, for one that keeps some elsewhere: records and their fields; fields that go, since
+-- there is no next record or they are dropped with one; and the fields and values of groups.
 local function parted(changes)
   local changed, left, kept = {}, {}, {}
   for _, change in ipairs(changes) do
@@ -78,7 +78,9 @@ local function parted(changes)
     else
       changed[#changed + 1], changed[#changed + 2] = ARGV[change], ARGV[change + 2]
     end
-    for i = change + 4, change + 3 + ARGV[change + 3] do kept[#kept + 1] = ARGV[i] end
+    local dropped = change + 4 + ARGV[change + 3]
+    for i = change + 4, dropped - 1 do kept[#kept + 1] = ARGV[i] end
+    for i = dropped + 1, dropped + ARGV[dropped] do left[#left + 1] = ARGV[i] end
   end
   return changed, left, kept
 end

@@ -2,12 +2,12 @@
 
 --- @include lib/losses
 
---- @keys run frames loops outputs steps step_outputs failures iterations inputs index executions meta runs due
+--- @keys run frames loops outputs steps step_outputs failures iterations inputs index executions published meta runs due
 --- @keys ready queued lost event_identities
 --- @args run_id
 
 local MEASURED = {
-  { 'HLEN', run, frames, loops, outputs, step_outputs, index, executions },
+  { 'HLEN', run, frames, loops, outputs, step_outputs, index, executions, published },
   { 'LLEN', steps, failures, iterations, inputs },
 }
 
@@ -55,7 +55,7 @@ end
 
 local function has_parts()
   return redis.call('EXISTS', frames, loops, outputs, steps, step_outputs, failures, iterations, inputs, index,
-    executions) > 0
+    executions, published) > 0
 end
 
 -- whether a fleet drives the run, and nothing asks for its end: then it needs its frames, loops and executions

@@ -1,4 +1,5 @@
--- Outputs of steps in one hash. A value carries its place in the order of first recording in front: '<place>:<json>'.
+-- Outputs of steps in one hash. A value carries its place in the order of first recording in front: '<place>:<json>';
+-- the JSON is packed if it is long.
 -- The outputs of a loop have their number of iterations in a field of its own, so that skipped ones read as empty.
 
 --- @include lib/arguments

@@ -147,7 +147,7 @@ def _missing(run: str, run_id: str, parts: Sequence[Sequence[bytes]], executions
 def _run_call(keys: Keys, run_id: str) -> tuple[list[str], list[str]]:
     run = keys.run(run_id)
     fixed = [keys.meta, keys.runs, keys.due, keys.ready, keys.queued, keys.lost, keys.events_index]
-    return [*run.parts, run.index, run.executions, *fixed], [canonical_run_id(run_id)]
+    return [*run.parts, run.index, run.executions, run.published, *fixed], [canonical_run_id(run_id)]
 
 
 def _losses(reply: Sequence[Any]) -> list[Loss]:

@@ -16,8 +16,9 @@ from redis_mob.errors import ValidationError
 FORMAT = 1
 """The version of the JSON."""
 
-FIGURES = ("p50", "mean", "client_cpu", "server_cpu", "received", "sent", "commands")
-"""What each round tells of one operation: microseconds, bytes that the server received and sent, and commands."""
+FIGURES = ("p50", "mean", "client_cpu", "server_cpu", "received", "sent", "commands", "kept")
+"""What each round tells of one operation: microseconds, bytes that the server received and sent, commands, and
+bytes that stay in its memory, where a scenario tells them."""
 
 
 @dataclass

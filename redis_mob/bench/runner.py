@@ -100,6 +100,8 @@ class _Turns:
                 "sent": (after.sent - before.sent) / operations,
                 "commands": (after.commands - before.commands) / operations,
             }
+        if turn.kept:
+            found["kept"] = turn.kept / operations
         for name, value in found.items():
             self.rounds[name].append(value)
 
@@ -124,11 +126,12 @@ class _Turns:
 
 @dataclass
 class _Turn:
-    """What one turn has found: seconds of each call or operation, of all of it, and of CPU."""
+    """What one turn has found: seconds of each call or operation, of all of it, and of CPU, and bytes."""
 
     latencies: list[float] = field(default_factory=list[float])
     elapsed: float = 0.0
     cpu: float = 0.0
+    kept: float = 0.0
     elsewhere: float | None = None
     """Seconds that all of it took in other processes, if it happened there alone."""
     cpu_elsewhere: float = 0.0
@@ -158,6 +161,7 @@ class _Turn:
     def _take(self, taken: Taken) -> None:
         self.latencies += taken.latencies
         self.cpu += taken.cpu
+        self.kept += taken.kept
         if taken.seconds is not None:
             self.elsewhere = (self.elsewhere or 0.0) + taken.seconds
             self.cpu_elsewhere += taken.cpu

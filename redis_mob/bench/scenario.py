@@ -14,13 +14,15 @@ class Taken:
     """What a call of `operate` has measured itself, where the clock of the runner would measure something else.
 
     `latencies` are in seconds, one for each operation that the call did. `cpu` is the CPU time that other processes
-    used for it. Where all of it happened in other processes, `seconds` says how long it took there, and then neither
-    the clock nor the CPU time of this process counts.
+    used for it, `kept` how many bytes it has left in the memory of the server. Where all of it happened in other
+    processes, `seconds` says how long it took there, and then neither the clock nor the CPU time of this process
+    counts.
     """
 
     latencies: Sequence[float]
     cpu: float = 0.0
     seconds: float | None = None
+    kept: float = 0.0
 
 
 class Scenario:
@@ -65,14 +67,15 @@ class Scenario:
 class Group:
     """Scenarios and baselines that are measured in turn, so that what disturbs one of them disturbs all.
 
-    `by` says what ratios are made of: the median latency (`p50`), or the time that an operation takes on average
-    (`mean`), which is what counts where many are under way at once. With `alternate` the scenarios take turns with
-    every call, for the latencies; else each does many calls in its turn. The table compares with the first baseline.
+    `by` says what ratios are made of: the median latency (`p50`), the time that an operation takes on average (`mean`),
+    which is what counts where many are under way at once, or the bytes that it leaves in the server (`kept`). With
+    `alternate` the scenarios take turns with every call, for the latencies; else each does many calls in its turn. The
+    table compares with the first baseline.
     """
 
     name: str
     about: str
     scenarios: Sequence[Scenario]
     baselines: Sequence[Scenario] = ()
-    by: Literal["p50", "mean"] = "p50"
+    by: Literal["p50", "mean", "kept"] = "p50"
     alternate: bool = False

@@ -22,6 +22,7 @@ from redis_mob.bench.scenarios.events import (
     TerminalAppend,
 )
 from redis_mob.bench.scenarios.fleet import IdealSlots, Idle, Kept, LongHandlers, Runs, StepLatency
+from redis_mob.bench.scenarios.memory import JsonOfRun, KeysOfRun
 from redis_mob.bench.scenarios.runs import (
     AGENTS,
     FEW_AGENTS,
@@ -163,6 +164,14 @@ def suite(sizes: Sizes | None = None) -> list[Group]:
             "idle",
             "what is asked of the server while nothing happens",
             [Idle(have.workers, settle=have.settle), Kept(have.executions)],
+        ),
+        *(
+            Group(f"memory-{kind}", f"memory of {what}", [KeysOfRun(kind, usual)], [JsonOfRun(kind, usual)], by="kept")
+            for kind, what in (
+                ("new", "a run that was created"),
+                ("finished", "a finished run whose steps gave numbers"),
+                ("texts", "a finished run whose steps gave texts"),
+            )
         ),
     ]
 

@@ -18,6 +18,14 @@ SEAL_KEYS_VARIABLE = "REDIS_MOB_SEAL_KEYS"
 
 UrlOption = Annotated[str | None, typer.Option(help="The storage.", envvar=URL_VARIABLE, show_default="embedded:")]
 NamespaceOption = Annotated[str, typer.Option(help="The part of the storage to use.")]
+SealKeysOption = Annotated[
+    Path | None,
+    typer.Option(
+        envvar=SEAL_KEYS_VARIABLE,
+        help="A file with the keys that seal the secrets of the namespace, one in each line, the newest first.",
+        show_default=False,
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="End with one JSON object on standard output.")]
 DurabilityOption = Annotated[
     str, typer.Option(help="What the storage is opened with: memory, fsync or replicas:N.", metavar="DURABILITY")
@@ -56,7 +64,8 @@ def _root(
 @app.command()
 def run(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="The definition: a .toml or .json file.", show_default=False)
+        Path,
+        typer.Argument(metavar="FILE", help="A .toml or .json file, or module:mob.", show_default=False),
     ],
     flow: Annotated[str | None, typer.Option(help="The flow to run.", show_default=False)] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Let warnings about FILE count as errors.")] = False,
@@ -87,14 +96,7 @@ def run(
     idempotency_key: Annotated[
         str | None, typer.Option(help="The same key always means the same run.", show_default=False)
     ] = None,
-    seal_keys: Annotated[
-        Path | None,
-        typer.Option(
-            envvar=SEAL_KEYS_VARIABLE,
-            help="A file with the keys that seal the secrets of the namespace, one in each line, the newest first.",
-            show_default=False,
-        ),
-    ] = None,
+    seal_keys: SealKeysOption = None,
     durability: Annotated[
         str,
         typer.Option(metavar="DURABILITY", help="How safe each write is made: memory, fsync or replicas:N."),
@@ -127,6 +129,38 @@ def run(
         idempotency_key=idempotency_key,
         seal_keys=seal_keys,
         durability=durability,
+    )
+
+
+@app.command()
+def signal(
+    run: Annotated[str, typer.Argument(help="The id of the run.")],
+    name: Annotated[str, typer.Argument(help="The name of the signal that a step waits for.")],
+    payload: Annotated[str | None, typer.Option(help="Its payload, as JSON.", show_default="null")] = None,
+    idempotency_key: Annotated[
+        str | None, typer.Option(help="Sends it once, however often this is called.", show_default=False)
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Print the step that takes it, as JSON, once one has.")] = False,
+    url: UrlOption = None,
+    namespace: NamespaceOption = "default",
+    seal_keys: SealKeysOption = None,
+) -> None:
+    """Send a signal to a run, for a step that waits for it, now or later.
+
+    Exit status: 0 sent, 1 the run is over or ends before a step takes it, 2 usage error, an unknown run or signal, or a
+    payload that is refused, 3 storage unavailable.
+    """
+    from redis_mob.cli import commands
+
+    commands.signal(
+        run=run,
+        name=name,
+        payload=payload,
+        idempotency_key=idempotency_key,
+        wait=wait,
+        url=url,
+        namespace=namespace,
+        seal_keys=seal_keys,
     )
 
 

@@ -18,19 +18,22 @@ def parse_params(text: str | None) -> Any:
 
     Raises ValidationError with line and column for a text that is no JSON.
     """
-    if text is None:
-        return {}
+    return {} if text is None else parse_json("--params", text, '{"path": "src"}')
+
+
+def parse_json(option: str, text: str, example: str) -> Any:
+    """The JSON value of an option. Raises ValidationError, with an example, for a text that is none."""
     try:
         return check_value(json.loads(text, parse_constant=_refuse_constant))
     except json.JSONDecodeError as error:
         raise ValidationError(
-            f"--params is no JSON: {error.msg} at line {error.lineno}, column {error.colno}; "
-            """write it like --params '{"path": "src"}'"""
+            f"{option} is no JSON: {error.msg} at line {error.lineno}, column {error.colno}; "
+            f"write it like {option} '{example}'"
         ) from None
     except RecursionError:
-        raise ValidationError("--params is nested too deeply") from None
+        raise ValidationError(f"{option} is nested too deeply") from None
     except ValueError as error:
-        raise ValidationError(f"--params cannot be used: {error}") from None
+        raise ValidationError(f"{option} cannot be used: {error}") from None
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -20,10 +20,11 @@ from redis_mob.admin.doctor.examination import examine
 from redis_mob.admin.losses import accept_losses
 from redis_mob.cli import acl as acl_output
 from redis_mob.cli import doctor as doctor_output
-from redis_mob.cli.arguments import parse_members, parse_params, read_seal_keys
+from redis_mob.cli.arguments import parse_json, parse_members, parse_params, read_seal_keys
 from redis_mob.cli.display import printable, stderr_console
 from redis_mob.cli.endings import errors_told, print_line, say, usable_url
 from redis_mob.cli.run import RunOrder, run_flow
+from redis_mob.cli.signal_sending import send
 from redis_mob.cli.worker_link import ExitStatus
 from redis_mob.connection.calls.durability import Durability
 from redis_mob.connection.calls.keys import Keys
@@ -36,7 +37,7 @@ from redis_mob.errors import (
     ValidationError,
 )
 from redis_mob.fleet.definition_file import load_definition
-from redis_mob.fleet.handler_loading import load_handlers, require_handlers
+from redis_mob.fleet.handler_loading import WrittenMob, load_handlers, load_mob, require_handlers
 from redis_mob.fleet.lease import SHORTEST_LEASE
 from redis_mob.fleet.step_context import Handler
 from redis_mob.kernel.validation import require_valid
@@ -85,13 +86,15 @@ def run(
     console = stderr_console()
     logging.getLogger("redis_mob").addHandler(logging.NullHandler())
     with errors_told(console):
-        definition = _definition(file, console, strict=strict)
+        mob = _mob(file)
+        definition = _definition(file, console, strict=strict) if mob is None else mob.definition()
+        handler = str(file) if handler is None and mob is not None else handler
         flow_id = _flow_id(definition, flow)
         order = RunOrder(
             definition=definition,
             flow_id=flow_id,
             params=parse_params(params),
-            members=parse_members(members or [], definition),
+            members={**({} if mob is None else mob.members), **parse_members(members or [], definition)},
             handlers=_handlers(handler, definition, flow_id),
             handler=handler or "",
             workers=_within("--workers", workers, 1, MOST_WORKERS),
@@ -115,6 +118,27 @@ def run(
     if as_json:
         print_line(told.as_json())
     raise typer.Exit(ExitStatus.COMPLETED if told.run.status is MobRunStatus.COMPLETED else ExitStatus.FAILED)
+
+
+def signal(
+    *,
+    run: str,
+    name: str,
+    payload: str | None,
+    idempotency_key: str | None,
+    wait: bool,
+    url: str | None,
+    namespace: str,
+    seal_keys: Path | None,
+) -> None:
+    """Send a signal to a run."""
+    with errors_told(stderr_console()):
+        value = None if payload is None else parse_json("--payload", payload, '{"approved": true}')
+        address = usable_url(url, of_memory="no other process has a run there")
+        keys = read_seal_keys(seal_keys)
+        taken = asyncio.run(send(address, namespace, keys, run, name, value, idempotency_key, wait=wait))
+    if taken is not None:
+        print_line(json_text(taken._asdict()))
 
 
 def seal_key(
@@ -183,6 +207,11 @@ def acl(
     else:
         say(console, f"{PASSWORD_PLACE}: write # and the SHA-256 of the password there, or > and the password")
         print_line(command)
+
+
+def _mob(file: Path) -> WrittenMob | None:
+    with contextlib.redirect_stdout(sys.stderr):
+        return load_mob(str(file))
 
 
 def _definition(file: Path, console: Console, *, strict: bool) -> MobDefinition:

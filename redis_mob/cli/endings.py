@@ -18,6 +18,7 @@ from redis_mob.cli.workers import WorkersLostError
 from redis_mob.connection.servers.address import MemoryAddress
 from redis_mob.connection.servers.url import parse_address, storage_url
 from redis_mob.errors import (
+    CasConflictError,
     DefinitionError,
     HandlerError,
     KernelError,
@@ -51,7 +52,7 @@ def errors_told(console: Console) -> Generator[None]:
         _end(console, "interrupted", error, ExitStatus.FAILED)
     except USAGE_ERRORS as error:
         _end(console, f"error: {error}", error, ExitStatus.USAGE)
-    except (WorkersLostError, KernelError) as error:
+    except (WorkersLostError, KernelError, CasConflictError) as error:
         _end(console, f"error: {error}", error, ExitStatus.FAILED)
     except RedisMobError as error:
         _end(console, f"error: {error}", error, ExitStatus.STORAGE)

@@ -60,6 +60,7 @@ _OF_EXECUTION = {
     ExecutionStatus.COMPLETED: State.COMPLETED,
     ExecutionStatus.FAILED: State.FAILED,
     ExecutionStatus.CANCELED: State.CANCELED,
+    ExecutionStatus.AWAITING: State.WAITING,
 }
 
 

@@ -131,6 +131,8 @@ def optional_instance(name: str, value: object, kind: type[T]) -> T | None:
 def listed(name: str, values: object) -> list[Any]:
     """The items of any iterable, which is read once. A text and a mapping are refused: each is one value, not many."""
     kind = type(values)
+    if kind is tuple or kind is list:  # mostly
+        return [*cast("Iterable[Any]", values)]
     if isinstance(values, str | bytes | bytearray | Mapping | BaseModel) or not isinstance(values, Iterable):
         raise errors.ValidationError(f"{name} must be a list, not a value of type {kind.__name__}")
     return [*cast("Iterable[Any]", values)]

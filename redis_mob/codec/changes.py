@@ -20,21 +20,16 @@ FLOW_DIGEST = b"flow"
 """The field of the run hash that holds the digest of the flow state; its groups stand in `flow:<group>`."""
 
 FLOW_GROUP = b"flow:"
+"""What the names of the fields with its groups begin with."""
 
-
-def flow_field(group: bytes) -> bytes:
-    """The field of the run hash that holds one group of the flow state."""
-    return FLOW_GROUP + group
+# How msgpack begins an array of one item, or two: the digest of a snapshot is in the field [its name], a group of it
+# in [its name, name of the group]. The name is packed once for all of them.
+_ONE, _TWO = b"\x91", b"\x92"
 
 
 def snapshot_field(name: str) -> bytes:
     """The field that holds the digest of a frame or loop, in the hash of all frames or loops of a run."""
-    return pack((name,))
-
-
-def snapshot_group_field(name: str) -> Callable[[bytes], bytes]:
-    """Gives the field that holds a group of this frame or loop."""
-    return lambda group: pack((name, group))
+    return _ONE + pack(name)
 
 
 def counted(items: Sequence[Argument]) -> list[Argument]:
@@ -49,7 +44,7 @@ def change_of_run(expected: FlowRunState, following: FlowRunState) -> list[Argum
     that cannot be stored.
     """
     before = _encoded_flow("expected flow state", expected)
-    return _change(FLOW_DIGEST, flow_field, before, _encoded_flow("next flow state", following))
+    return _change(FLOW_DIGEST, _flow_field, before, _encoded_flow("next flow state", following))
 
 
 def change_of_frame(frame_id: str, expected: FrameSnapshot | None, following: FrameSnapshot) -> list[Argument]:
@@ -66,19 +61,19 @@ def change_of_loop(loop_instance_id: str, expected: LoopSnapshot | None, followi
 
 def fields_of_run(state: FlowRunState) -> list[Argument]:
     """Fields and values of a flow state as it is first written."""
-    return _fields(FLOW_DIGEST, flow_field, _encoded_flow("flow_state", state))
+    return _fields(FLOW_DIGEST, _flow_field, _encoded_flow("flow_state", state))
 
 
 def fields_of_frame(frame_id: str, frame: FrameSnapshot) -> list[Argument]:
     """Fields and values of a frame as it is first written."""
     name = text("frame_id", frame_id)
-    return _fields(snapshot_field(name), snapshot_group_field(name), _encoded_frame(f"frame {shown(name)}", frame))
+    return _named_fields(name, _encoded_frame(f"frame {shown(name)}", frame))
 
 
 def fields_of_loop(loop_instance_id: str, loop: LoopSnapshot) -> list[Argument]:
     """Fields and values of a loop as it is first written, or overwritten whole."""
     name = text("loop_instance_id", loop_instance_id)
-    return _fields(snapshot_field(name), snapshot_group_field(name), _encoded_loop(f"loop {shown(name)}", loop))
+    return _named_fields(name, _encoded_loop(f"loop {shown(name)}", loop))
 
 
 def _encoded_flow(name: str, state: FlowRunState) -> Snapshot:
@@ -87,17 +82,38 @@ def _encoded_flow(name: str, state: FlowRunState) -> Snapshot:
 
 def _encoded_frame(name: str, frame: FrameSnapshot) -> Snapshot:
     state = vars(instance(name, frame, FrameSnapshot)).get("kernel_state")
-    return encode(instance(f"the kernel_state of {name}", state, FlowFrameState))
+    # the name is put together only where there is something to say
+    return encode(state if isinstance(state, FlowFrameState) else instance(_state_of(name), state, FlowFrameState))
 
 
 def _encoded_loop(name: str, loop: LoopSnapshot) -> Snapshot:
     state = vars(instance(name, loop, LoopSnapshot)).get("kernel_state")
-    return encode(instance(f"the kernel_state of {name}", state, LoopIterationState))
+    return encode(
+        state if isinstance(state, LoopIterationState) else instance(_state_of(name), state, LoopIterationState)
+    )
+
+
+def _state_of(name: str) -> str:
+    return f"the kernel_state of {name}"
+
+
+def _flow_field(group: bytes) -> bytes:
+    return FLOW_GROUP + group
+
+
+def _group_field(name: bytes) -> Callable[[bytes], bytes]:
+    """Gives the field that holds a group of the frame or loop of this packed name."""
+    return lambda group: _TWO + name + pack(group)
 
 
 def _named_change(argument: str, name: str, expected: Snapshot | None, following: Snapshot) -> list[Argument]:
-    checked = text(argument, name)
-    return _change(snapshot_field(checked), snapshot_group_field(checked), expected, following)
+    packed = pack(text(argument, name))
+    return _change(_ONE + packed, _group_field(packed), expected, following)
+
+
+def _named_fields(name: str, snapshot: Snapshot) -> list[Argument]:
+    packed = pack(name)
+    return _fields(_ONE + packed, _group_field(packed), snapshot)
 
 
 def _fields(digest_field: bytes, field: Callable[[bytes], bytes], snapshot: Snapshot) -> list[Argument]:
@@ -110,20 +126,20 @@ def _fields(digest_field: bytes, field: Callable[[bytes], bytes], snapshot: Snap
 def _change(
     digest_field: bytes, field: Callable[[bytes], bytes], expected: Snapshot | None, following: Snapshot
 ) -> list[Argument]:
-    before = expected.groups if expected else {}
-    others = groups_changed(before, following.groups)
-    changed: list[Argument] = []
-    for name, group in following.groups.items() if others is None else others:
-        old = before.get(name)
-        if old is None or old.data != group.data:
-            changed += (field(name), group.data)
-    dropped: list[Argument] = (
-        [] if others is not None else [field(name) for name in before if name not in following.groups]
-    )
-    return [
-        digest_field,
-        expected.digest if expected else ABSENT,
-        following.digest,
-        *counted(changed),
-        *counted(dropped),
-    ]
+    dropped: list[Argument] = []
+    if expected is None:
+        before, changed = ABSENT, following.groups
+    else:
+        before, changed = expected.digest, groups_changed(expected, following)
+        if changed is None:
+            changed = {
+                name: group
+                for name, group in following.groups.items()
+                if (old := expected.groups.get(name)) is None or old.data != group.data
+            }
+            dropped = [field(name) for name in expected.groups if name not in following.groups]
+    change: list[Argument] = [digest_field, before, following.digest, 2 * len(changed)]
+    for name, group in changed.items():
+        change += (field(name), group.data)
+    change.append(len(dropped))
+    return change + dropped

@@ -16,6 +16,7 @@ from redis_mob.codec.arguments import instance, storable_json, text
 from redis_mob.codec.documents import encode_document
 from redis_mob.codec.ledgers import EPOCH, microseconds, moment
 from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack
+from redis_mob.codec.texts import packed, unpacked
 from redis_mob.errors import SerializationError, shortened, shown
 from redis_mob.models.base import Items, Model
 from redis_mob.models.definition import MobDefinition
@@ -37,6 +38,11 @@ def moment_of_milliseconds(at: float) -> datetime:
     """The moment that many milliseconds after 1970."""
     return EPOCH + at * MILLISECOND
 
+
+SIGNAL = b"s"
+"""What the field of a signal begins with, which waits among the executions of its run: a commit takes it from there
+with the same change that completes the execution which takes it. The field of an execution is a msgpack array (decision
+0025)."""
 
 _PACKED = b"\x01"
 """The first byte of the record of an execution that is over. No JSON begins with it."""
@@ -95,14 +101,18 @@ def _packed(execution: Execution) -> bytes:
     fields = vars(execution)
     columns = [fields[name] for name in _COLUMNS]
     rest = execution.model_dump_json(exclude=_APART, warnings="error")[1:-1]
-    return _PACKED + pack((_OVER.index(fields["status"]), *columns, microseconds(fields["due_at"]), rest))
+    text = rest.encode()
+    short = packed(text)
+    kept = rest if short is text else short
+    return _PACKED + pack((_OVER.index(fields["status"]), *columns, microseconds(fields["due_at"]), kept))
 
 
 def _unpacked(record: bytes) -> Execution:
     status, *columns, due_at, rest = unpack(record[len(_PACKED) :])
     fields: dict[str, object] = {"status": _OVER[status], "due_at": moment(due_at)}
     fields.update(zip(_COLUMNS, columns, strict=True))
-    return _EXECUTION.validate_json(b"%b,%b}" % (to_json(fields)[:-1], rest.encode()))
+    text = unpacked(rest) if isinstance(rest, bytes) else rest.encode()
+    return _EXECUTION.validate_json(b"%b,%b}" % (to_json(fields)[:-1], text))
 
 
 def _require_same(execution: Execution, packed: bytes) -> None:
@@ -129,12 +139,15 @@ def decode_execution(record: bytes) -> Execution:
 
 
 def decode_executions(run_id: str, stored: Mapping[bytes, bytes]) -> dict[ExecutionKey, Execution]:
-    """The executions of a run; see `codec.items` for what else stands among them. Raises SerializationError."""
+    """The executions of a run, without what else stands among them: signals, and how far nodes are with their items.
+
+    Raises SerializationError naming the run.
+    """
     try:
         return {
             ExecutionKey(*unpack(field)): decode_execution(record)
             for field, record in stored.items()
-            if not record.startswith(PROGRESS)
+            if not field.startswith(SIGNAL) and not record.startswith(PROGRESS)
         }
     except (*UNPACK_ERRORS, ValidationError) as error:
         raise SerializationError(f"run {run_id}: an execution cannot be read: {error}") from error

@@ -84,7 +84,13 @@ def _field_check(field: FieldInfo) -> Check:
         if any(isinstance(item, AfterValidator) and item.func is sorted_unique for item in field.metadata):
             return Check("a sorted tuple of texts", lambda value: _is_texts(value) and _ascends(value))
         return Check("a tuple of texts", _is_texts)
-    check = _items_check(annotation, _greatest(field.metadata))
+    bound = _greatest(field.metadata)
+    check = _items_check(annotation, bound)
+    # the two kinds that change most are looked at directly
+    if annotation is int and bound is not None:
+        return Check(check.wanted, lambda value: type(value) is int and 0 <= value <= bound)
+    if annotation is str:
+        return Check(check.wanted, lambda value: isinstance(value, str))
     return Check(check.wanted, lambda value: check.holds((value,)))
 
 

@@ -1,30 +1,35 @@
 """The authority inputs of a run as the list of its log holds them: packed, one element for each call (decision 0021).
 
-An element is the version of its dictionary, then the JSON array of the inputs, deflated with that dictionary by zlib.
-The dictionary holds what such texts are made of, and the id of the run. Equal inputs may have other bytes on another
-host: nothing compares them. An element that was cut short or changed is refused by the end mark and the checksum of
-zlib, one of another run by the checksum of its dictionary. Other elements are the JSON of one input, as other programs
-and older releases write it.
+Few inputs are written in a short form (`short_inputs`). Any other element is the version of its dictionary, then the
+JSON array of the inputs, deflated with that dictionary by zlib. The dictionary holds what such texts are made of, and
+the id of the run. Equal inputs may have other bytes on another host: nothing compares them. An element that was cut
+short or changed is refused by the end mark and the checksum of zlib, one of another run by the checksum of its
+dictionary. An element without a version is the JSON of one input, as other programs and older releases write it.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import chain
 from typing import Protocol
 
 from pydantic import TypeAdapter
 
+from redis_mob.codec import short_inputs
 from redis_mob.codec.arguments import listed, storable_json
 from redis_mob.errors import InternalError
 from redis_mob.models.authority import FLOW_AUTHORITY_INPUT, STORABLE_INPUTS, FlowAuthorityInput
+from redis_mob.models.base import json_text
 
 _INPUTS: TypeAdapter[list[FlowAuthorityInput]] = TypeAdapter(list[FlowAuthorityInput])
 
 _VERSION = b"\x01"
-"""The first byte of a packed element. No JSON begins with it."""
+"""The first byte of a deflated element. No JSON begins with it."""
+
+MOST_SHORT = 4
+"""Up to so many inputs are written in their short form; of more, zlib makes fewer bytes."""
 
 _LEVEL = 3
 """Greater ones save a sixth of the bytes, and take two to three times as long."""
@@ -76,6 +81,8 @@ def encode_inputs(run_id: str, values: Sequence[FlowAuthorityInput], *, is_vouch
     inputs = listed("authority_inputs", values)
     if not inputs:
         return []
+    if len(inputs) <= MOST_SHORT and (element := short_inputs.short(run_id, inputs)) is not None:
+        return [element]
     packer = _packer(run_id).copy()
     return [_VERSION + packer.compress(_text_of(inputs, is_vouched=is_vouched)) + packer.flush()]
 
@@ -87,14 +94,20 @@ def inputs_reader(run_id: str, elements: Iterable[bytes]) -> Callable[[], tuple[
     of them, which few readers ask for. Raises ValueError for an element that is damaged; what this gives raises it for
     a packed element that holds something else.
     """
-    texts: list[bytes] = []
+    readers: list[Callable[[], list[FlowAuthorityInput]]] = []
     for element in elements:
-        if element.startswith(_VERSION):
-            texts.append(_unpacked(run_id, element))
+        if element.startswith(short_inputs.VERSION):
+            readers.append(partial(_short, short_inputs.texts_of(run_id, element)))
+        elif element.startswith(_VERSION):
+            readers.append(partial(_INPUTS.validate_json, _unpacked(run_id, element)))
         else:
             FLOW_AUTHORITY_INPUT.validate_json(element)  # such a text has no checksum
-            texts.append(b"[%b]" % element)
-    return lambda: tuple(chain.from_iterable(map(_INPUTS.validate_json, texts)))
+            readers.append(partial(_INPUTS.validate_json, b"[%b]" % element))
+    return lambda: tuple(chain.from_iterable(read() for read in readers))
+
+
+def _short(texts: list[str]) -> list[FlowAuthorityInput]:
+    return _INPUTS.validate_json(json_text(short_inputs.inputs_of(texts)))
 
 
 def decode_inputs(run_id: str, elements: Iterable[bytes]) -> tuple[FlowAuthorityInput, ...]:

@@ -15,6 +15,8 @@ from redis_mob.codec.arguments import instance, listed, storable_json, text
 from redis_mob.codec.executions import PROGRESS, decode_execution, encode_execution, execution_field
 from redis_mob.codec.ledgers import decode_json, encode_value
 from redis_mob.codec.packing import UNPACK_ERRORS, Argument, pack, unpack
+from redis_mob.codec.signals import signal_field
+from redis_mob.codec.texts import packed, unpacked
 from redis_mob.errors import InternalError, NotFoundError, SerializationError, shown
 from redis_mob.models.execution import Execution, ExecutionKey, ItemProgress
 from redis_mob.models.transition import NodeKey, Transition
@@ -68,7 +70,7 @@ def checked_keys(keys: object) -> list[ExecutionKey]:
 
 def encode_items(items: Sequence[Any]) -> bytes:
     """The items of a node. Raises InternalError if they are no JSON."""
-    return encode_value("the items of a step", list(items))
+    return packed(encode_value("the items of a step", list(items)))
 
 
 def decode_items(run_id: str, node: NodeKey, data: bytes | None) -> list[Any]:
@@ -76,7 +78,7 @@ def decode_items(run_id: str, node: NodeKey, data: bytes | None) -> list[Any]:
     if data is None:
         raise NotFoundError(f"run {run_id} has no items of node {shown(node[1])} of frame {shown(node[0])}")
     try:
-        found = decode_json(data)
+        found = decode_json(unpacked(data))
         if not isinstance(found, list):
             raise ValueError("they are no list")
     except ValueError as error:
@@ -101,7 +103,7 @@ def not_ended(run_id: str, key: ExecutionKey) -> str:
 
 
 def execution_changes(transition: Transition) -> list[list[Argument]]:
-    """How a transition changes executions, and how far nodes are, as lua/executions/commit takes it.
+    """How a transition changes executions, signals, and how far nodes are, as lua/executions/commit takes it.
 
     Raises like the encoders of the parts.
     """
@@ -114,7 +116,8 @@ def execution_changes(transition: Transition) -> list[list[Argument]]:
         if execution.leaves:
             changes.append([execution_field(key), earlier, b"", 2, ended_field(key), record, 0])
         else:
-            changes.append([execution_field(key), earlier, record, 0, 0])
+            taken = [] if execution.signal is None else [signal_field(execution.signal)]
+            changes.append([execution_field(key), earlier, record, 0, len(taken), *taken])
     for node, progress in transition.progress.items():
         known = before.progress.get(node)
         earlier = b"" if known is None else encode_progress(known, is_vouched=is_vouched)

@@ -84,6 +84,21 @@ class Layout(Generic[S]):
         return len(self.plan) + len(self.plan_columns)
 
     @cached_property
+    def blocks(self) -> Mapping[str, tuple[int, Column]]:
+        """The columns that lie in blocks, each with its number among them."""
+        return {name: (number, column) for number, (name, column) in enumerate(self.block_columns.items())}
+
+    @cached_property
+    def block_values(self) -> Mapping[str, int]:
+        """The numbers of those of these columns that hold values as they are."""
+        return {name: number for name, (number, column) in self.blocks.items() if column is VALUES}
+
+    @cached_property
+    def scheduler_values(self) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+        """Gives the values of the fields that change all the time, in their order."""
+        return cast("Callable[[Mapping[str, Any]], tuple[Any, ...]]", itemgetter(*self.scheduler))
+
+    @cached_property
     def values(self) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
         """Gives the values of all fields, in the order of `names`. Raises KeyError for a field that is missing."""
         return cast("Callable[[Mapping[str, Any]], tuple[Any, ...]]", itemgetter(*self.names))
@@ -97,11 +112,6 @@ class Layout(Generic[S]):
     def in_blocks(self) -> frozenset[str]:
         """The fields that lie in blocks."""
         return frozenset(self.block_columns)
-
-    @cached_property
-    def in_scheduler(self) -> frozenset[str]:
-        """The fields that change all the time."""
-        return frozenset(self.scheduler)
 
 
 FLOW_RUN = Layout(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any
@@ -14,6 +14,7 @@ from redis_mob.codec.arguments import instance, storable_json, text
 from redis_mob.codec.delimited import decode_number, delimited, encode_number, undelimited
 from redis_mob.codec.field_checks import field_checks, require_fields
 from redis_mob.codec.packing import Argument, pack, unpack
+from redis_mob.codec.texts import packed, packed_after, unpacked
 from redis_mob.errors import InternalError, ValidationError, shown
 from redis_mob.models.base import FrozenDict, SortedDict, check_value, json_text
 from redis_mob.models.run import (
@@ -69,9 +70,18 @@ def step_output_named(step_id: str) -> str:
     return f"output of step {shown(step_id)}"
 
 
+def stored_value(what: str, value: object) -> bytes:
+    """The same as it is stored: long texts are packed. Raises like `encode_value`."""
+    return packed(encode_value(what, value))
+
+
 def decode_json(data: bytes) -> Any:
-    """The value of JSON text; integers keep every digit. Raises ValueError."""
-    return pydantic_core.from_json(undelimited(data), allow_inf_nan=False)
+    """The value of JSON text, packed or not; integers keep every digit. Raises ValueError."""
+    return _value_of(unpacked(data))
+
+
+def _value_of(text: bytes) -> Any:
+    return pydantic_core.from_json(undelimited(text), allow_inf_nan=False)
 
 
 def step_row(entry: StepLedgerEntry) -> bytes:
@@ -85,7 +95,7 @@ def step_row(entry: StepLedgerEntry) -> bytes:
 
 
 def step_output(entry: StepLedgerEntry) -> bytes:
-    """The output of a row; empty when there is none."""
+    """The JSON of the output of a row; empty when there is none."""
     return b"" if entry.output is None else encode_value(step_output_named(entry.step_id), entry.output)
 
 
@@ -101,21 +111,50 @@ def step_field(step_id: str) -> bytes:
 
 def step_arguments(entry: StepLedgerEntry) -> list[bytes]:
     """What a script gets to append a row to the step ledger. Raises like `step_row`."""
-    return [step_row(entry), step_output(entry), step_identity_field(entry), step_field(entry.step_id)]
+    row = step_row(entry)  # first: it refuses what is no entry
+    return _row_arguments(entry, row, packed(step_output(entry)))
+
+
+def step_arguments_of_all(entries: Iterable[StepLedgerEntry]) -> list[list[bytes]]:
+    """What a script gets to append rows one behind the other. Raises like `step_row`.
+
+    The output of a step repeats those of its members: it is packed after the last one before it. That one cannot change
+    any more: only the output of the last row of a step can be set.
+    """
+    arguments: list[list[bytes]] = []
+    lasts: dict[str, tuple[int, bytes]] = {}
+    for number, entry in enumerate(entries):
+        row, output = step_row(entry), step_output(entry)
+        last, before = lasts.get(entry.step_id, (number, b""))
+        arguments.append(_row_arguments(entry, row, packed_after(output, before, number - last)))
+        if output:
+            lasts[entry.step_id] = number, output
+    return arguments
+
+
+def _row_arguments(entry: StepLedgerEntry, row: bytes, output: bytes) -> list[bytes]:
+    return [row, output, step_identity_field(entry), step_field(entry.step_id)]
 
 
 def decode_step_rows(rows: Sequence[bytes], outputs: Mapping[bytes, bytes]) -> tuple[StepLedgerEntry, ...]:
     """The step ledger from its rows and the outputs by row number."""
     entries: list[StepLedgerEntry] = []
+    texts: list[bytes | None] = []
+
+    def before(distance: int) -> bytes | None:
+        return texts[-distance] if 0 < distance <= len(texts) else None
+
     for number, row in enumerate(rows):
         step_id, agent, status, at = unpack(row)
         output = outputs.get(b"%d" % number)
+        texts.append(None if output is None else unpacked(output, before))
+        text = texts[-1]
         entries.append(
             StepLedgerEntry.unchecked(
                 step_id=step_id,
                 agent_identity=agent,
                 status=StepRunStatus(status) if isinstance(status, str) else _STEP_STATUSES[status],
-                output=None if output is None else decode_json(output),
+                output=None if text is None else _value_of(text),
                 timestamp=moment(at),
             )
         )
@@ -211,7 +250,7 @@ def output_arguments(step_id: str, json: bytes, loop_context: tuple[str, int] | 
     """What a script gets to record an output. Raises like `checked_place`."""
     step, context = checked_place(step_id, loop_context)
     covered = (b"", 0) if context is None else (length_field(context[0]), context[1])
-    return [output_field(step, context), json, *covered]
+    return [output_field(step, context), packed(json), *covered]
 
 
 def encode_recorded(recorded: RecordedOutput) -> list[Argument]:
@@ -224,12 +263,12 @@ def encode_outputs(root: Mapping[str, Any], loops: Mapping[str, Sequence[Mapping
     """Fields and values of all outputs of a run as it is first written."""
     values: dict[bytes, bytes] = {}
     for step, value in root.items():
-        values[output_field(text("step id", step))] = encode_value(step_output_named(step), value)
+        values[output_field(text("step id", step))] = stored_value(step_output_named(step), value)
     for loop_id, iterations in loops.items():
         for number, outputs in enumerate(iterations):
             for step, value in outputs.items():
                 field = output_field(*checked_place(step, (loop_id, number)))
-                values[field] = encode_value(step_output_named(step), value)
+                values[field] = stored_value(step_output_named(step), value)
     fields: list[bytes] = []
     for place, (field, value) in enumerate(values.items()):
         fields += (field, b"%d:%b" % (place, value))

@@ -15,22 +15,22 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from itertools import chain, compress
-from operator import is_, is_not
-from typing import Any, Generic, NamedTuple, TypeVar
+from operator import eq, is_not
+from typing import Any, Generic, TypeVar
 
 from redis_mob.codec.field_checks import KEYS, field_checks, item_checks, require
+from redis_mob.codec.field_groups import DIGEST_SIZE, Digests, Group, Row, Snapshot, group_of
 from redis_mob.codec.layouts import LAYOUTS, VALUES, Column, Layout
-from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack
+from redis_mob.codec.packing import UNPACK_ERRORS, unpack
 from redis_mob.errors import InternalError, SerializationError
 from redis_mob.models.base import Model, SortedDict, presorted
 from redis_mob.models.flow import FlowFrameState, FlowRunState, LoopIterationState
 
 BLOCK = 32
 """Steps (or nodes) whose changing columns share one group."""
-
-DIGEST_SIZE = 16
 
 _PLAN = b"plan"
 _SCHEDULER = b"scheduler"
@@ -39,72 +39,11 @@ _MEMORY = "_snapshot"
 S = TypeVar("S", bound=Model)
 
 
-class Group(NamedTuple):
-    """One field group: its bytes and their digest."""
-
-    data: bytes
-    digest: bytes
-
-
-class Row(NamedTuple):
-    """The values of one map in the order of its keys; `keys` is None when they are the ids of the state."""
-
-    keys: tuple[str, ...] | None
-    values: Sequence[Any]
-
-
-class Digests(NamedTuple):
-    """What the digest of a state is made of: the packed name and the digest of each group, and where these lie."""
-
-    text: bytes
-    places: dict[bytes, int]
-
-    @classmethod
-    def of(cls, groups: Mapping[bytes, Group]) -> Digests:
-        """Those of groups in their order."""
-        text = bytearray()
-        places: dict[bytes, int] = {}
-        for name, group in groups.items():
-            text += pack(name)
-            places[name] = len(text)
-            text += group.digest
-        return cls(bytes(text), places)
-
-    def with_groups(self, groups: Iterable[tuple[bytes, Group]]) -> Digests:
-        """The same, with other digests of these groups."""
-        text = bytearray(self.text)
-        for name, group in groups:
-            text[self.places[name] : self.places[name] + DIGEST_SIZE] = group.digest
-        return Digests(bytes(text), self.places)
-
-    @property
-    def digest(self) -> bytes:
-        """The digest of the state."""
-        return blake2b(self.text, digest_size=DIGEST_SIZE).digest()
-
-
-class Snapshot(NamedTuple):
-    """An encoded state: its groups by name, the digest of all, and what they were made from."""
-
-    groups: dict[bytes, Group]
-    digest: bytes
-    values: tuple[Any, ...]
-    """The field objects, in the order of `Layout.names`."""
-    rows: tuple[Row, ...]
-    """The columns that lie in blocks."""
-    digests: Digests
-
-
 _NOTHING = object()
 _UNKNOWN = {
     model: Snapshot({}, b"", (_NOTHING,) * len(layout.names), (), Digests(b"", {})) for model, layout in LAYOUTS.items()
 }
 """The memory of a state that was never encoded: nothing is identical to it."""
-
-
-def _group(value: object) -> Group:
-    data = pack(value)
-    return Group(data, blake2b(data, digest_size=DIGEST_SIZE).digest())
 
 
 _FIELD_CHECKS = {model: field_checks(model) for model in LAYOUTS}
@@ -124,37 +63,60 @@ def encode(state: FlowRunState | FlowFrameState | LoopIterationState) -> Snapsho
         values = layout.values(fields)
     except KeyError as error:
         raise InternalError(f"{layout.model.__name__} cannot be stored: it has no {error.args[0]}") from None
-    if all(map(is_, before.values, values)):
+    changed = list(compress(layout.names, map(is_not, before.values, values)))
+    if not changed:
         return before
 
-    changed = frozenset(compress(layout.names, map(is_not, before.values, values)))
     _check_changes(layout, changed, fields)
     ids: tuple[str, ...] = fields[layout.ids] if layout.ids else ()
-    if not changed.isdisjoint(layout.in_plan):
-        rows = tuple(_row(layout, name, column, fields[name], ids) for name, column in layout.block_columns.items())
-        plan, blocks = _group(_plan_value(layout, fields, ids)), _all_blocks(layout, rows, len(ids))
-        groups = {_PLAN: plan, **blocks, _SCHEDULER: _scheduler(layout, fields)}
+    in_blocks = [name for name in changed if name in layout.in_blocks]
+    others: dict[bytes, Group] = {}
+    rows = before.rows
+    # Mostly a few values of a column have changed, or the scheduler has: the groups keep their names then.
+    if layout.in_plan.isdisjoint(changed):
+        made = _change_blocks(layout, in_blocks, fields, ids, before, others) if in_blocks else rows
     else:
-        rows, groups = before.rows, before.groups.copy()
-        if in_blocks := changed & layout.in_blocks:
-            rows = _change_blocks(layout, in_blocks, fields, ids, before, groups)
-        if not changed.isdisjoint(layout.in_scheduler):
-            groups[_SCHEDULER] = _scheduler(layout, fields)
-    for name in layout.block_columns:
+        made = None
+    if made is None:
+        snapshot = _whole_snapshot(layout, fields, ids, values)
+    else:
+        if len(in_blocks) < len(changed):
+            others[_SCHEDULER] = _scheduler(layout, fields)
+        others = {name: group for name, group in others.items() if before.groups[name].data != group.data}
+        digests = before.digests.with_groups(others)
+        snapshot = Snapshot(
+            {**before.groups, **others}, digests.digest, values, made, digests, before.are_blocks, before.groups, others
+        )
+    for name in in_blocks:
         # The next encoding asks what was set since this one, and this map need not keep alive that of the one before.
         fields[name].begin_anew()
-    changed_groups = groups_changed(before.groups, groups)
-    digests = Digests.of(groups) if changed_groups is None else before.digests.with_groups(changed_groups)
-    fields[_MEMORY] = snapshot = Snapshot(groups, digests.digest, values, rows, digests)
+    fields[_MEMORY] = snapshot
     return snapshot
 
 
-def groups_changed(before: dict[bytes, Group], after: dict[bytes, Group]) -> list[tuple[bytes, Group]] | None:
+def _whole_snapshot(
+    layout: Layout[Any], fields: Mapping[str, Any], ids: tuple[str, ...], values: tuple[Any, ...]
+) -> Snapshot:
+    """The snapshot of a state of which nothing is known."""
+    rows = tuple(_row(layout, name, column, fields[name], ids) for name, column in layout.block_columns.items())
+    plan = group_of(_plan_value(layout, fields, ids))
+    groups = {_PLAN: plan, **_all_blocks(layout, rows, len(ids)), _SCHEDULER: _scheduler(layout, fields)}
+    digests = Digests.of(groups)
+    return Snapshot(groups, digests.digest, values, rows, digests, _are_blocks(groups, rows, ids))
+
+
+def _are_blocks(groups: Collection[bytes], rows: Iterable[Row], ids: tuple[str, ...]) -> bool:
+    usual = len((_PLAN, _SCHEDULER)) + -(-len(ids) // BLOCK)
+    return len(groups) == usual and all(row.keys is None for row in rows)
+
+
+def groups_changed(before: Snapshot, after: Snapshot) -> dict[bytes, Group] | None:
     """The groups that are others than before; None if there are others by name."""
-    # by identity, and in C: a large run has hundreds, and what was not changed is the same object
-    if len(before) != len(after) or not all(map(is_, before, after)):
+    if after.base is before.groups:
+        return after.others
+    if len(before.groups) != len(after.groups) or not all(map(eq, before.groups, after.groups)):
         return None
-    return list(compress(after.items(), map(is_not, before.values(), after.values())))
+    return {name: group for name, group in after.groups.items() if before.groups[name].data != group.data}
 
 
 def _layout_of(state: Model) -> Layout[Any]:
@@ -162,7 +124,7 @@ def _layout_of(state: Model) -> Layout[Any]:
     return next(layout for kind, layout in LAYOUTS.items() if isinstance(state, kind))
 
 
-def _check_changes(layout: Layout[Any], changed: Collection[str], fields: Mapping[str, Any]) -> None:
+def _check_changes(layout: Layout[Any], changed: Iterable[str], fields: Mapping[str, Any]) -> None:
     """Raises InternalError for a changed field that does not hold what it says.
 
     What lies in the columns is checked where they are encoded.
@@ -182,7 +144,7 @@ def _check_items(layout: Layout[Any], name: str, values: Collection[Any]) -> Non
 
 
 def _scheduler(layout: Layout[Any], fields: Mapping[str, Any]) -> Group:
-    return _group(tuple([fields[name] for name in layout.scheduler]))
+    return group_of(layout.scheduler_values(fields))
 
 
 def _row(layout: Layout[Any], name: str, column: Column, mapping: Mapping[str, Any], ids: tuple[str, ...]) -> Row:
@@ -204,70 +166,55 @@ def _plan_value(layout: Layout[Any], fields: Mapping[str, Any], ids: tuple[str, 
     return scalars, tuple(_row(layout, name, column, fields[name], ids) for name, column in layout.plan_columns.items())
 
 
-def _all_blocks(layout: Layout[Any], rows: tuple[Row, ...], length: int) -> dict[bytes, Group]:
+def _all_blocks(layout: Layout[Any], rows: Sequence[Row], length: int) -> dict[bytes, Group]:
     """The rows cut into blocks. A map with keys of its own keeps all rows together in one block."""
     if any(row.keys is not None for row in rows):
         _check_rows(layout, [row.values for row in rows])
-        return {b"0": _group(rows)}
+        return {b"0": group_of(rows)}
     return {b"%d" % number: _block(layout, rows, number) for number in range(-(-length // BLOCK))}
 
 
-def _block(layout: Layout[Any], rows: tuple[Row, ...], number: int) -> Group:
+def _block(layout: Layout[Any], rows: Sequence[Row], number: int) -> Group:
     part = slice(number * BLOCK, (number + 1) * BLOCK)
     values = [row.values[part] for row in rows]
-    _check_rows(layout, values)
-    return _group(tuple((None, some) for some in values))
+    if layout.block_values:
+        _check_rows(layout, values)
+    return group_of([(None, some) for some in values])
 
 
 def _change_blocks(
     layout: Layout[Any],
-    changed: Collection[str],
+    changed: Iterable[str],
     fields: Mapping[str, Any],
     ids: tuple[str, ...],
     before: Snapshot,
-    groups: dict[bytes, Group],
-) -> tuple[Row, ...]:
-    """Put the blocks that differ from those before among the groups, and give the rows.
+    others: dict[bytes, Group],
+) -> tuple[Row, ...] | None:
+    """Put the blocks that differ from those before among the others, and give the rows; None if all are others.
 
     One transition of a large run differs in a few values: a map that was made of the one before by setting these says
     which they are, and neither the other values nor the other blocks are looked at.
     """
-    rows: list[Row] = []
+    if not before.are_blocks:
+        return None
+    rows = [*before.rows]
     touched: set[int] = set()
-    blocks = len(before.groups) - len((_PLAN, _SCHEDULER))
-    lies_in_blocks = blocks == -(-len(ids) // BLOCK) and all(row.keys is None for row in before.rows)
-    for (name, column), row, old in zip(
-        layout.block_columns.items(), before.rows, before.values[layout.first_block_column :], strict=False
-    ):
-        if name not in changed:
-            rows.append(row)
-            continue
-        mapping: SortedDict[Any] = fields[name]
-        keys = mapping.keys_set_since(old) if row.keys is None else None
+    for name in changed:
+        number, column = layout.blocks[name]
+        row, mapping = rows[number].values, fields[name]
+        keys: tuple[str, ...] | None = mapping.keys_set_since(before.values[layout.first_block_column + number])
         if keys is None:
-            following = _row(layout, name, column, mapping, ids)
+            rows[number] = following = _row(layout, name, column, mapping, ids)
             if following.keys is not None:
-                lies_in_blocks = False
-            elif row.keys is None:
-                touched.update(_differing(row.values, following.values))
+                return None
+            touched.update(_differing(row, following.values))
         else:
-            positions = [bisect_left(ids, key) for key in keys]
-            touched.update(position // BLOCK for position in positions)
-            following = Row(
-                None, _with_values(layout, name, column, mapping, row.values, dict(zip(positions, keys, strict=True)))
-            )
-        rows.append(following)
-    made = tuple(rows)
-    if lies_in_blocks:
-        for number in touched:
-            groups[b"%d" % number] = _block(layout, made, number)
-    else:
-        scheduler = groups.pop(_SCHEDULER)
-        for name in [name for name in groups if name != _PLAN]:
-            del groups[name]
-        groups.update(_all_blocks(layout, made, len(ids)))
-        groups[_SCHEDULER] = scheduler
-    return made
+            places = [bisect_left(ids, key) for key in keys]
+            touched.update([place // BLOCK for place in places])
+            rows[number] = Row(None, _with_values(layout, name, column, mapping, row, keys, places))
+    for number in touched:
+        others[b"%d" % number] = _block(layout, rows, number)
+    return tuple(rows)
 
 
 def _differing(before: Sequence[Any], after: Sequence[Any]) -> Iterable[int]:
@@ -283,26 +230,26 @@ def _with_values(
     column: Column,
     mapping: Mapping[str, Any],
     row: Sequence[Any],
-    keys: Mapping[int, str],
+    keys: Iterable[str],
+    places: Iterable[int],
 ) -> Sequence[Any]:
-    """A row with other values at these positions, those of these keys."""
-    values = [mapping[key] for key in keys.values()]
+    """A row with the values of these keys in their places."""
+    values = [mapping[key] for key in keys]
     try:
         written = column.write(values)
     except (KeyError, TypeError):
         _check_items(layout, name, values)
         raise
     changed: bytearray | list[Any] = bytearray(row) if isinstance(row, bytes) else list(row)
-    for position, value in zip(keys, written, strict=True):
-        changed[position] = value
+    for place, value in zip(places, written, strict=True):
+        changed[place] = value
     return bytes(changed) if isinstance(changed, bytearray) else tuple(changed)
 
 
-def _check_rows(layout: Layout[Any], rows: Iterable[Sequence[Any]]) -> None:
+def _check_rows(layout: Layout[Any], rows: Sequence[Sequence[Any]]) -> None:
     """Raises InternalError for values that are not what their column says; coded columns hold nothing else."""
-    for (name, column), values in zip(layout.block_columns.items(), rows, strict=True):
-        if column is VALUES:
-            _check_items(layout, name, values)
+    for name, number in layout.block_values.items():
+        _check_items(layout, name, rows[number])
 
 
 def decode(model: type[S], groups: Mapping[bytes, bytes], digest: bytes) -> S:
@@ -328,7 +275,14 @@ class Whole(Generic[S]):
         except UNPACK_ERRORS as error:
             raise SerializationError(f"{self.model.__name__}: {error}") from error
         state = self.model.unchecked(**fields)
-        vars(state)[_MEMORY] = Snapshot(self.groups, self.digest, layout.values(fields), rows, self.digests)
+        vars(state)[_MEMORY] = Snapshot(
+            self.groups,
+            self.digest,
+            layout.values(fields),
+            rows,
+            self.digests,
+            _are_blocks(self.groups, rows, fields[layout.ids] if layout.ids else ()),
+        )
         return state
 
 
@@ -352,25 +306,45 @@ def _by_number(block: bytes) -> tuple[int, bytes]:
 
 def _fields(layout: Layout[Any], groups: Mapping[bytes, Group]) -> tuple[dict[str, Any], tuple[Row, ...]]:
     blocks = [name for name in groups if name not in (_PLAN, _SCHEDULER)]
-    scalars, plan_rows = unpack(groups[_PLAN].data)
-    fields: dict[str, Any] = dict(zip(layout.plan, scalars, strict=True))
+    plan = groups[_PLAN].data
+    fields = (_small_plan if len(plan) <= _SMALL else _plan_fields)(layout.model, plan).copy()
     fields.update(zip(layout.scheduler, unpack(groups[_SCHEDULER].data), strict=True))
     for name, kind in layout.enums.items():
         fields[name] = kind(fields[name])
     for name in layout.maps:
-        fields[name] = _sorted_dict(fields[name].items())
+        fields[name] = presorted(fields[name].items())
     ids: tuple[str, ...] = fields[layout.ids] if layout.ids else ()
     rows = tuple(map(_joined, zip(*(unpack(groups[name].data) for name in blocks), strict=True)))
     if not blocks:
         rows = tuple(Row(None, column.write(())) for column in layout.block_columns.values())
-    columns = (*layout.plan_columns.items(), *layout.block_columns.items())
-    for (name, column), (keys, values) in zip(columns, (*plan_rows, *rows), strict=True):
-        fields[name] = _sorted_dict(zip(ids if keys is None else keys, column.read(values), strict=True))
+    fields.update(_columns(layout.block_columns, ids, rows))
     return fields, rows
 
 
-def _sorted_dict(items: Iterable[tuple[str, object]]) -> SortedDict[Any]:
-    return presorted(items)
+def _plan_fields(model: type[Model], plan: bytes) -> dict[str, Any]:
+    """The fields that never change, its columns included, as a plan has them."""
+    layout = LAYOUTS[model]
+    scalars, rows = unpack(plan)
+    fields: dict[str, Any] = dict(zip(layout.plan, scalars, strict=True))
+    fields.update(_columns(layout.plan_columns, fields[layout.ids] if layout.ids else (), rows))
+    return fields
+
+
+_SMALL = 8192
+"""How long a plan is that is remembered; decoded, it takes some ten times as much."""
+
+_small_plan = lru_cache(maxsize=64)(_plan_fields)
+"""The same. A run is read again and again, and many runs of a flow have one plan; what is in it cannot be changed."""
+
+
+def _columns(
+    columns: Mapping[str, Column], ids: tuple[str, ...], rows: Iterable[tuple[tuple[str, ...] | None, Any]]
+) -> dict[str, SortedDict[Any]]:
+    """The maps whose rows these are."""
+    return {
+        name: presorted(zip(ids if keys is None else keys, column.read(values), strict=True))
+        for (name, column), (keys, values) in zip(columns.items(), rows, strict=True)
+    }
 
 
 def _joined(parts: tuple[tuple[tuple[str, ...] | None, Any], ...]) -> Row:

@@ -81,7 +81,8 @@ class Attempts:
         self._clock = asyncio.get_running_loop().time
         self._deadline = retry.deadline
         self._ends = self._clock() + retry.deadline
-        self._pauses = retry.pauses()
+        self._retry = retry
+        self._pauses: Iterator[float] | None = None
         self.until = self._ends if retry.deadline else None
         """The time of the event loop at which the call has to be over, if there is one."""
 
@@ -95,6 +96,8 @@ class Attempts:
         left = self._ends - self._clock()
         if left <= self._deadline * _TOO_LATE:
             return False
+        if self._pauses is None:
+            self._pauses = self._retry.pauses()
         # at most half of the time that is left, so that a pause never uses up the time of its attempt
         await asyncio.sleep(min(next(self._pauses), left / 2))
         return True

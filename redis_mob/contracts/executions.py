@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from redis_mob.models import MobDefinition, MobRun, MobRunStatus
 from redis_mob.models.execution import EVERYTHING, Execution, ExecutionKey, RunLaunch, Serves
+from redis_mob.models.signal import Published, Sent, Signal
 from redis_mob.models.transition import DueWork, RunView, Transition
 from redis_mob.models.worker import LiveWorker, WorkerRecord
 
@@ -76,6 +77,28 @@ class ExecutionStore(Protocol):
 
     async def request_cancel(self, run_id: str) -> bool:
         """Ask for the end of a run; False if it is over (contract: executions-11). Raises NotFoundError."""
+        ...
+
+    async def send_signal(self, run_id: str, signal: Signal, *, idempotency_key: str | None = None) -> Sent:
+        """Send a signal to a run, which is due then; the first commit of a step that waits for it takes it.
+
+        The same idempotency key gives the same signal, also when the run is over (contract: executions-19). Raises
+        NotFoundError for an unknown run, CasConflictError for one that is over, or has 10,000 signals that no step has
+        taken, and ValidationError for a key under which another signal was sent to this run.
+        """
+        ...
+
+    async def publish(self, run_id: str, key: ExecutionKey, execution: Execution, name: str, value: Any) -> bool:
+        """Publish a value of a run under a name, in the place of the one before, for the worker of an execution.
+
+        False, with nothing written, if the execution is not stored as it is given: its worker was overtaken, or it is
+        over (contract: executions-20). Raises NotFoundError for an unknown run, CasConflictError if the run has 1,000
+        other values.
+        """
+        ...
+
+    async def published(self, run_id: str, name: str) -> Published | None:
+        """What a run has published under a name; None if the run does not exist."""
         ...
 
     async def status(self, run_id: str) -> MobRunStatus | None:

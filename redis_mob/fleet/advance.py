@@ -11,6 +11,7 @@ from redis_mob.fleet.item_dispatch import begin_more
 from redis_mob.fleet.run_end import abort, cancel, tell_end
 from redis_mob.fleet.topology import is_forbidden
 from redis_mob.fleet.transition_builder import FLOW_STEP, SYSTEM_MEMBER, TransitionBuilder
+from redis_mob.fleet.waits import end_a_wait
 from redis_mob.kernel.actions import (
     AbortRun,
     Action,
@@ -53,7 +54,7 @@ def advance_fully(builder: TransitionBuilder) -> None:
             # these may come before the rest. No projection does, and there is one for each step of the run.
             for action in takewhile(_is_projection, actions) if _is_projection(actions[0]) else actions[:1]:
                 _carry_out(builder, action)
-        else:
+        elif not end_a_wait(builder):
             return
 
 
@@ -95,8 +96,12 @@ def _carry_out(builder: TransitionBuilder, action: Action) -> None:
 
 
 def _is_forbidden(builder: TransitionBuilder, step_id: str) -> bool:
-    # A step that is going to be skipped addresses no member, so that it breaks no rule.
-    return is_forbidden(builder.definition, builder.flow.steps[step_id].role) and is_wanted(builder, step_id)
+    # A step that is going to be skipped, or waits for a signal, addresses no member, so that it breaks no rule.
+    return (
+        step_id not in builder.flow.waits
+        and is_forbidden(builder.definition, builder.flow.steps[step_id].role)
+        and is_wanted(builder, step_id)
+    )
 
 
 def _evaluate_until(builder: TransitionBuilder, until: EvaluateUntil) -> None:

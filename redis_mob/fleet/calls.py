@@ -10,7 +10,9 @@ from typing import Any
 from redis_mob.fleet.handler_call import HandlerCall, listed
 from redis_mob.fleet.handler_threads import HandlerThreads
 from redis_mob.fleet.slots import Slots
-from redis_mob.fleet.step_context import Handler, StepContext
+from redis_mob.fleet.step_context import StepContext
+from redis_mob.fleet.typed.binding import BoundHandler
+from redis_mob.fleet.typed.dependencies import Dependencies
 from redis_mob.models.definition import MobDefinition
 
 MAX_ORPHANED_TURNS = 8
@@ -38,6 +40,7 @@ class Calls:
         self._slots = slots
         self._most = most
         self._threads = HandlerThreads()
+        self._dependencies = Dependencies()
         self._abandoned: dict[asyncio.Future[Any], HandlerCall] = {}
         self._kept_slots = 0
         self._under_way: set[HandlerCall] = set()
@@ -54,9 +57,9 @@ class Calls:
         """
         return [self._ended_calls.popleft() for _ in range(len(self._ended_calls))]
 
-    def start(self, handler: Handler, context: StepContext) -> HandlerCall:
+    def start(self, handler: BoundHandler, context: StepContext) -> HandlerCall:
         """Call a handler."""
-        call = HandlerCall(handler, context, self._threads)
+        call = HandlerCall(handler, context, self._threads, self._dependencies)
         self._under_way.add(call)
         return call
 
@@ -70,11 +73,15 @@ class Calls:
         else:
             self._ended_calls.append(call)
 
-    def close(self) -> None:
-        """End idle threads and abandoned coroutines; the worker is over. Abandoned threads end with the program."""
+    async def close(self) -> None:
+        """End idle threads and abandoned coroutines, and what was made for handlers; the worker is over.
+
+        Abandoned threads end with the program.
+        """
         self._threads.close()
         for call in list(self._abandoned.values()):
             call.close()
+        await self._dependencies.close()
 
     def _ended(self, rest: asyncio.Future[Any]) -> None:
         self._ended_calls.append(self._abandoned[rest])

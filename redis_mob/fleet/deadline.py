@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from redis_mob.fleet.lease import LeaseLostError
-from redis_mob.models.execution import later
+from redis_mob.models.base import FrozenDict
+from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, later
 from redis_mob.models.flow_spec import FlowStepSpec
 from redis_mob.models.transition import RunView
 
@@ -28,6 +30,13 @@ def execution_deadline(view: RunView, step: FlowStepSpec) -> datetime:
 def is_out_of_time(view: RunView) -> bool:
     """Whether the deadline of the flow has passed, by the clock of the storage."""
     return view.deadline is not None and view.deadline <= view.now
+
+
+def next_deadline(view: RunView, changed: Mapping[ExecutionKey, Execution] = FrozenDict()) -> datetime | None:
+    """When a run must be looked at although nothing has come: the end of its flow, or of the wait for a signal."""
+    waits = [one for one in {**view.executions, **changed}.values() if one.status is ExecutionStatus.AWAITING]
+    ends = [view.deadline, *(one.wait_until for one in waits)]
+    return min((end for end in ends if end is not None), default=None)
 
 
 async def ended_before_deadline(

@@ -12,6 +12,7 @@ from redis_mob.fleet.quorum import members_required
 from redis_mob.fleet.step_end import fail_step, skip_step
 from redis_mob.fleet.topology import record_violation
 from redis_mob.fleet.transition_builder import OPEN, TransitionBuilder
+from redis_mob.fleet.waits import begin_to_wait
 from redis_mob.kernel.conditions import evaluate
 from redis_mob.kernel.templates import render
 from redis_mob.models.execution import Execution, ExecutionKey
@@ -36,6 +37,9 @@ def dispatch_step(builder: TransitionBuilder, frame_id: str, node_id: str, step_
         return
     if absent and builder.flow.is_strict(step_id):
         fail_step(builder, frame_id, node_id, step_id, not_there(absent))
+        return
+    if spec.wait_for is not None:
+        begin_to_wait(builder, (frame_id, node_id), step_id, message)
         return
     members = _chosen(builder, spec)
     required = members_required(spec.collection_policy)

@@ -14,7 +14,7 @@ from random import Random
 from typing import NamedTuple
 
 from redis_mob.fleet.advance import advance_fully
-from redis_mob.fleet.deadline import execution_deadline, is_out_of_time
+from redis_mob.fleet.deadline import execution_deadline, is_out_of_time, next_deadline
 from redis_mob.fleet.outcome import Failed, Outcome, Succeeded, accepted
 from redis_mob.fleet.settlement import settle_execution
 from redis_mob.fleet.takeover import end_overdue, is_convicted, is_overdue, take_over, was_lost
@@ -171,13 +171,13 @@ def advance(view: RunView, definition: MobDefinition, random: Random | None = No
 
 
 def give_back(view: RunView) -> Transition | None:
-    """The decision that nothing is to be done but to wait for the deadline, or for a report; None if the run is over.
+    """The decision that nothing is to be done but to wait for a deadline, or for news; None if the run is over.
 
     A worker that has a run in hand commits it, or no report would make the run due before that worker's time is up.
     """
     if view.run.status.is_terminal:
         return None
-    return Transition(before=view, run=view.run, look_again_at=view.deadline)
+    return Transition(before=view, run=view.run, look_again_at=next_deadline(view))
 
 
 def claim(

@@ -15,10 +15,11 @@ from redis_mob.fleet.items import member_of
 from redis_mob.fleet.lease import LeasedExecution
 from redis_mob.fleet.outcome import Failed, Outcome, Succeeded
 from redis_mob.fleet.progress_writer import AttemptTeller, ProgressWriter
-from redis_mob.fleet.step_context import Handler, PreviousFailure, StepContext
+from redis_mob.fleet.step_context import PreviousFailure, StepContext
+from redis_mob.fleet.step_profile import StepProfile
+from redis_mob.fleet.typed.binding import BoundHandler
 from redis_mob.kernel.context import ConditionContext
 from redis_mob.models.execution import Execution
-from redis_mob.models.flow import FrameScope
 from redis_mob.models.progress import ProgressSource
 from redis_mob.models.run import MobRun
 
@@ -27,7 +28,8 @@ async def execute(
     held: LeasedExecution,
     run: MobRun,
     visible: ConditionContext,
-    handler: Handler,
+    profile: StepProfile,
+    handler: BoundHandler,
     calls: Calls,
     progress: ProgressWriter,
 ) -> Outcome:
@@ -40,7 +42,7 @@ async def execute(
     cancelled = asyncio.Event()
     source = _source(held, run)
     teller = progress.attempt(held.run_id, source)
-    call = calls.start(handler, _context(held, run, visible, source, cancelled, teller))
+    call = calls.start(handler, _context(held, run, visible, profile, source, cancelled, teller))
     try:
         if await ended_before_deadline(call.outcome, held.lost, held.seconds_left(), cancelled):
             outcome = call.result()
@@ -55,12 +57,11 @@ async def execute(
 
 def _source(held: LeasedExecution, run: MobRun) -> ProgressSource:
     key, execution = held.key, held.execution
-    frame = run.frames[key.frame_id].kernel_state
     return ProgressSource(
         execution.step_id,
         key.node_id,
         key.frame_id,
-        frame.iteration if frame.frame_scope is FrameScope.BODY else None,
+        run.frames[key.frame_id].kernel_state.body_iteration,
         key.target,
         execution.attempt,
         held.lease.fencing_token,
@@ -71,6 +72,7 @@ def _context(
     held: LeasedExecution,
     run: MobRun,
     visible: ConditionContext,
+    profile: StepProfile,
     source: ProgressSource,
     cancelled: asyncio.Event,
     teller: AttemptTeller,
@@ -104,6 +106,8 @@ def _context(
         item=None if item is None else deepcopy(item.value),
         index=None if item is None else item.index,
         items=None if item is None else item.items,
+        publish=held.publish,
+        profile=profile,
     )
 
 

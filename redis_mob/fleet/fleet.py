@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Literal, overload
 from uuid import NAMESPACE_URL, uuid5
 
 from redis_mob.codec.arguments import duration, flag, instance, integer, optional_instance, optional_text, text
@@ -17,9 +17,12 @@ from redis_mob.codec.executions import encode_definition
 from redis_mob.errors import HandlerError, NotFoundError, ValidationError, nearest, shortened, shown
 from redis_mob.fleet.calls import max_orphaned_turns
 from redis_mob.fleet.lease import DEFAULT_LEASE, checked_lease
+from redis_mob.fleet.published import published
 from redis_mob.fleet.recovery import recover
 from redis_mob.fleet.schemas import check_paths, check_schema, read_params_schema, read_schemas
+from redis_mob.fleet.signals import Signals
 from redis_mob.fleet.step_context import ALL_ROLES, Handler
+from redis_mob.fleet.typed.binding import BoundHandler, bound_handlers
 from redis_mob.fleet.unserved import UnservedNews, unserved_work
 from redis_mob.fleet.watching import watch
 from redis_mob.fleet.worker import Worker
@@ -31,6 +34,7 @@ from redis_mob.models.execution import MOST_PRIORITY, RunLaunch
 from redis_mob.models.flow_spec import FlowSpec, OutputFormat
 from redis_mob.models.progress import ProgressEntry
 from redis_mob.models.run import MobRun
+from redis_mob.models.signal import Taken
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 from redis_mob.storage import MobStorage
 
@@ -61,7 +65,7 @@ class Fleet:
         self,
         storage: MobStorage,
         definition: MobDefinition,
-        handlers: Mapping[str, Handler] | None = None,
+        handlers: Mapping[str, Handler | BoundHandler] | None = None,
         *,
         members: Mapping[str, int] | None = None,
         lease: timedelta = DEFAULT_LEASE,
@@ -73,10 +77,11 @@ class Fleet:
         self._definition = definition
         optional_instance("handlers", handlers, Mapping)
         optional_instance("members", members, Mapping)
-        self._handlers: Mapping[str, Handler] = handlers or {}
+        self._handlers = bound_handlers(handlers or {})
         self._lease = checked_lease(lease)
         self._release = optional_text("release", release)
         self._members = _named_members(definition, members or {})
+        self._signals = Signals(storage.executions)
 
     async def start(
         self,
@@ -194,6 +199,48 @@ class Fleet:
         """
         return await self._storage.executions.request_cancel(run_id)
 
+    @overload
+    async def signal(
+        self,
+        run_id: str,
+        name: str,
+        payload: Any = None,
+        *,
+        idempotency_key: str | None = None,
+        wait: Literal[False] = False,
+    ) -> None: ...
+
+    @overload
+    async def signal(
+        self, run_id: str, name: str, payload: Any = None, *, idempotency_key: str | None = None, wait: Literal[True]
+    ) -> Taken: ...
+
+    async def signal(
+        self, run_id: str, name: str, payload: Any = None, *, idempotency_key: str | None = None, wait: bool = False
+    ) -> Taken | None:
+        """Send a signal to a run, for a step that waits for one of this name, now or later (contract: engine-58).
+
+        It is delivered once, also when replies are lost. Signals of one name are taken in the order in which they were
+        sent, each by one step. The same idempotency key sends it once, however often it is called. With `wait` this
+        returns the step that took it, once one has.
+
+        Raises NotFoundError for an unknown run, or a name that no step of its flow waits for; ValidationError for a
+        payload that is no JSON, is too long or does not fit its schema, and for a key under which another signal was
+        sent; CasConflictError for a run that is over, that ends before a step takes it, or that has 10,000 signals
+        which no step has taken.
+        """
+        flag("wait", wait)
+        sent = await self._signals.send(run_id, name, payload, idempotency_key=idempotency_key)
+        return await self._signals.taken(run_id, sent.number) if wait else None
+
+    async def get(self, run_id: str, key: str, timeout: float | timedelta | None = None) -> Any:
+        """What the handlers of a run have published under a key, as `ctx.publish` says; waits until there is something.
+
+        Of several values it is the last one. Raises WaitTimeoutError when there is none after `timeout`, in seconds or
+        as a timedelta; NotFoundError for an unknown run, and for one that is over and has published none.
+        """
+        return await published(self._storage.executions, run_id, key, timeout)
+
     async def recover(self) -> list[str]:
         """Mend the runs of this mob that a crash of another engine has left half written, and return their ids.
 
@@ -215,7 +262,7 @@ class Fleet:
 
         Then what is under way may come to its end within `drain_timeout`, which is 25 seconds unless it is given; the
         rest is handed back to other workers, at once. A handler of a role that the definition does not have is told in
-        the log, as a warning. Raises HandlerError if this fleet has no handlers.
+        the log, as a warning. Raises HandlerError if this fleet has no handlers, and a step of its flows needs one.
 
         With `until_idle` it also returns when no run of the mob is under way that this worker could go on with. A run
         is under way from when it begins until it is over: retries are waited for, as long as their pauses last, and so
@@ -223,7 +270,7 @@ class Fleet:
         are steps of roles and releases that are not served here. The runs of the mob are read twice for that, also
         those that are over.
         """
-        if not self._handlers:
+        if not self._handlers and any(flow.roles for flow in self._definition.flows.values()):
             raise HandlerError(
                 f"this fleet of mob {shown(self._definition.id)} has no handlers, so that it cannot work: give them to "
                 "it, as in Fleet(storage, definition, handlers)"
@@ -276,7 +323,7 @@ class Fleet:
         return str(uuid5(NAMESPACE_URL, identity))
 
 
-def _unknown_roles(definition: MobDefinition, handlers: Mapping[str, Handler]) -> str | None:
+def _unknown_roles(definition: MobDefinition, handlers: Mapping[str, BoundHandler]) -> str | None:
     """What to tell of handlers that serve nothing here, which is no error: one mapping may serve several mobs."""
     unknown = [role for role in handlers if role != ALL_ROLES and role not in definition.profiles]
     if not unknown:

@@ -6,19 +6,21 @@ import asyncio
 import contextvars
 import inspect
 import threading
-from collections.abc import Awaitable, Collection
+from collections.abc import Awaitable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any
 
 from redis_mob.errors import shown
 from redis_mob.fleet.handler_threads import HandlerThreads, drop
 from redis_mob.fleet.outcome import MAX_OUTPUT_DEPTH, Failed, Outcome, Succeeded, refused
-from redis_mob.fleet.plain_values import plain_copy
 from redis_mob.fleet.said import bounded, class_of, json_of, text_of, traceback_of
-from redis_mob.fleet.step_context import Handler, StepContext, StepFailed, checked_pause
-from redis_mob.models.base import check_json
+from redis_mob.fleet.step_context import StepContext, StepFailed, checked_pause
+from redis_mob.fleet.typed.binding import BoundHandler
+from redis_mob.fleet.typed.dependencies import Dependencies, DependencyError
+from redis_mob.fleet.typed.inputs import InputError, arguments_for
+from redis_mob.fleet.typed.outputs import DeclaredOutput, output_json
 
 MOST_LISTED = 10
 """Calls that one message names."""
@@ -40,13 +42,16 @@ class HandlerCall:
     `outcome` is the task of the call. It is cancelled if it is asked to, or if the handler cancels it.
     """
 
-    def __init__(self, handler: Handler, context: StepContext, threads: HandlerThreads) -> None:
+    def __init__(
+        self, handler: BoundHandler, context: StepContext, threads: HandlerThreads, dependencies: Dependencies
+    ) -> None:
         self.began = monotonic()
         self._context = context
-        self._function = getattr(handler, "__qualname__", type(handler).__qualname__)
+        self._function = getattr(handler.function, "__qualname__", type(handler.function).__qualname__)
         self._thread: asyncio.Future[Any] | None = None
         self._thread_id: int | None = None
-        self._coroutine = outcome_of(self._called(handler, threads), context.step_id)
+        value = self._called(handler, threads, dependencies)
+        self._coroutine = outcome_of(value, context.step_id, handler.signature.output)
         self.outcome = asyncio.create_task(self._coroutine)
 
     def __str__(self) -> str:
@@ -88,12 +93,14 @@ class HandlerCall:
                 self._coroutine.close()
             self.outcome.cancel()
 
-    async def _called(self, handler: Handler, threads: HandlerThreads) -> Any:
-        if is_coroutine_function(handler):
-            return await handler(self._context)
+    async def _called(self, handler: BoundHandler, threads: HandlerThreads, dependencies: Dependencies) -> Any:
+        needed = handler.signature.dependencies
+        made = await dependencies.values(needed) if needed else {}
+        if handler.is_coroutine_function:
+            return await _call(handler, self._context, made)
         # context variables, such as those of tracing, reach a thread only in a copy of this task's context
         within = contextvars.copy_context()
-        self._thread = threads.call(lambda: within.run(self._called_here, handler))
+        self._thread = threads.call(lambda: within.run(self._called_here, handler, made))
         try:
             value = await asyncio.shield(self._thread)  # the future tells when the thread has done, however late
         except asyncio.CancelledError:
@@ -101,9 +108,9 @@ class HandlerCall:
             raise
         return await awaited(value)
 
-    def _called_here(self, handler: Handler) -> Any:
+    def _called_here(self, handler: BoundHandler, made: Mapping[str, Any]) -> Any:
         self._thread_id = threading.get_ident()
-        return called(handler, self._context)
+        return called(handler, self._context, made)
 
 
 def listed(calls: Collection[HandlerCall]) -> str:
@@ -113,24 +120,19 @@ def listed(calls: Collection[HandlerCall]) -> str:
     return "; ".join([*map(str, longest[:MOST_LISTED]), *more]) or "no handlers"
 
 
-def is_coroutine_function(handler: Handler) -> bool:
-    """Whether calling the handler only gives a coroutine, and so does not block."""
-    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None))  # noqa: B004
-
-
 async def awaited(value: Any) -> Any:
     """What a function returned, or what that gives when it is awaited."""
     # A lambda or a partial around a coroutine function does not look like one; its value does.
     return await value if inspect.isawaitable(value) else value
 
 
-async def outcome_of(value: Awaitable[Any], step_id: str) -> Outcome:
+async def outcome_of(value: Awaitable[Any], step_id: str, declared: DeclaredOutput | None = None) -> Outcome:
     """The outcome that awaiting the value of a handler gives. Raises CancelledError if its task was cancelled."""
     # Nothing that a handler raises may leave the task: asyncio ends the loop for SystemExit and KeyboardInterrupt, a
     # future takes no StopIteration, and a CancelledError would pass for the cancellation of the task. Ctrl-C is not
     # among them: asyncio takes the signal itself and cancels the main task.
     try:
-        return outcome_from(await value, step_id)
+        return outcome_from(await value, step_id, declared)
     except asyncio.CancelledError as cancelled:
         if (task := asyncio.current_task()) is not None and task.cancelling():
             raise
@@ -139,15 +141,15 @@ async def outcome_of(value: Awaitable[Any], step_id: str) -> Outcome:
         return _failed(error)
 
 
-def outcome_from(output: Any, step_id: str) -> Outcome:
-    """The outcome that a returned value gives, or a `Raised`. Raises anything if the value does when it is looked at.
+def outcome_from(output: Any, step_id: str, declared: DeclaredOutput | None) -> Outcome:
+    """The outcome that a returned value gives, or an `Ended`. Raises anything if the value does when it is looked at.
 
     The value is copied here, where the handler is called: from now on nothing of it runs code of the handler's.
     """
-    if type(output) is Raised:
-        return output.failed
+    if type(output) is Ended:
+        return output.outcome
     try:
-        return Succeeded(check_json(plain_copy(output, MAX_OUTPUT_DEPTH), MAX_OUTPUT_DEPTH))
+        return Succeeded(output_json(output, MAX_OUTPUT_DEPTH, declared))
     except ValueError as error:
         # a mistake of the program, which it would make again
         return refused(step_id, error, retryable=False)
@@ -167,6 +169,11 @@ def _described(error: BaseException) -> Failed:
         frames = frames.tb_next  # the frames of this module say nothing about the handler
     if isinstance(error, FailedElsewhere):
         return error.failed
+    if isinstance(error, InputError):
+        return Failed(bounded(str(error)), retryable=False)  # the next attempt would get the same values
+    if isinstance(error, DependencyError) and error.__cause__ is not None:
+        failed = _failed(error.__cause__)
+        return replace(failed, reason=bounded(f"dependency {error.name} cannot be made: {failed.reason}"))
     name, shown = class_of(error), traceback_of(error, frames)
     if isinstance(error, StepFailed):
         try:
@@ -183,15 +190,26 @@ def _described(error: BaseException) -> Failed:
 
 
 @dataclass(frozen=True, slots=True)
-class Raised:
-    """What a function in a thread raised: a future refuses StopIteration and never ends, a coroutine changes it."""
+class Ended:
+    """How a function in a thread ended: a future refuses StopIteration and never ends, a coroutine changes it."""
 
-    failed: Failed
+    outcome: Outcome
 
 
-def called(handler: Handler, context: StepContext) -> Any:
-    """What the handler returns, or a `Raised` of what it raises; this raises nothing."""
+def called(handler: BoundHandler, context: StepContext, made: Mapping[str, Any]) -> Any:
+    """What the handler returns if that is to be awaited, else an `Ended`; this raises nothing."""
+    # All that may take its time happens in the thread: values are read and dumped there, exceptions described.
     try:
-        return handler(context)
+        value = _call(handler, context, made)
+        if inspect.isawaitable(value):
+            return value
+        return Ended(outcome_from(value, context.step_id, handler.signature.output))
     except BaseException as error:  # noqa: BLE001
-        return Raised(_failed(error))  # described in the thread too: its `__str__` may take its time
+        return Ended(_failed(error))
+
+
+def _call(handler: BoundHandler, context: StepContext, made: Mapping[str, Any]) -> Any:
+    if handler.takes_context_alone:
+        return handler.function(context)
+    arguments, named = arguments_for(handler.signature, context, made)
+    return handler.function(*arguments, **named)

@@ -1,4 +1,4 @@
-"""Finds handlers by name: `module:function`, or `module:dict` from role to function."""
+"""Finds handlers by name: `module:function`, `module:dict` from role to function, or `module:mob`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 from redis_mob.errors import HandlerError, shown
 from redis_mob.fleet.step_context import Handler, handler_for
+from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow_spec import FlowSpec
 
 IMPORTED_LATE = ("jsonschema", "referencing.jsonschema", "redis_mob.memory.storage", "redis_mob.stores.storage")
@@ -24,16 +25,9 @@ def load_handlers(name: str) -> dict[str, Handler]:
     the module does not exist or cannot be imported (with the exception and where it was raised), or it has no such
     handler.
     """
-    module_name, colon, attribute = name.partition(":")
-    if not (module_name and colon and attribute):
-        raise HandlerError(f"handler {shown(name)}: write module:function or module:dict, as in handlers:greet")
-    module = _imported(name, module_name)
-    try:
-        found = getattr(module, attribute)
-    except AttributeError:
-        raise HandlerError(
-            f"handler {shown(name)}: module {shown(module_name)} ({_place(module)}) has no {shown(attribute)}"
-        ) from None
+    found = _named(name)
+    if isinstance(found, WrittenMob):
+        found = found.handlers
     if isinstance(found, Mapping):
         return _by_role(name, cast("Mapping[object, object]", found))
     if not callable(found):
@@ -43,10 +37,49 @@ def load_handlers(name: str) -> dict[str, Handler]:
     return {"*": cast("Handler", found)}
 
 
+@runtime_checkable
+class WrittenMob(Protocol):
+    """A mob that is written in Python, with its handlers, such as `redis_mob.Mob`."""
+
+    @property
+    def handlers(self) -> Mapping[str, Any]: ...
+
+    @property
+    def members(self) -> Mapping[str, int]: ...
+
+    def definition(self) -> MobDefinition: ...
+
+
+def load_mob(name: str) -> WrittenMob | None:
+    """The mob that `module:attribute` names; None for a text that is no such name, as the path of a file is none.
+
+    Raises HandlerError as `load_handlers` does, and for an attribute that is no mob.
+    """
+    module_name, colon, attribute = name.partition(":")
+    if not (colon and attribute.isidentifier() and all(part.isidentifier() for part in module_name.split("."))):
+        return None
+    found = _named(name)
+    if not isinstance(found, WrittenMob):
+        raise HandlerError(f"{shown(name)} is a {type(found).__name__}, and no Mob")
+    return found
+
+
+def _named(name: str) -> Any:
+    module_name, colon, attribute = name.partition(":")
+    if not (module_name and colon and attribute):
+        raise HandlerError(f"handler {shown(name)}: write module:function or module:dict, as in handlers:greet")
+    module = _imported(name, module_name)
+    try:
+        return getattr(module, attribute)
+    except AttributeError:
+        raise HandlerError(
+            f"handler {shown(name)}: module {shown(module_name)} ({_place(module)}) has no {shown(attribute)}"
+        ) from None
+
+
 def require_handlers(handlers: Mapping[str, Handler], flow_id: str, flow: FlowSpec) -> None:
     """Raises HandlerError naming every role of the flow that no handler serves, and the roles that are served."""
-    roles = dict.fromkeys(step.role for step in flow.steps.values())
-    if missing := [repr(role) for role in roles if handler_for(handlers, role) is None]:
+    if missing := [repr(role) for role in flow.roles if handler_for(handlers, role) is None]:
         served = ", ".join(map(repr, handlers))
         raise HandlerError(
             f"flow {shown(flow_id)}: no handler for role {', '.join(missing)}; there are handlers for {served}: "

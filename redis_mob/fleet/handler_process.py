@@ -7,18 +7,20 @@ import pickle
 import signal
 import socket
 import threading
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any
 
-from redis_mob.errors import MobStoreError
+from redis_mob.errors import HandlerError, ValidationError, shortened, shown
 from redis_mob.fleet.handler_call import CANCELLED_WITHIN, awaited, called, outcome_of
 from redis_mob.fleet.isolation import FRAME_LENGTH_BYTES, Isolated, ToldChunk, ToldReport, framed
-from redis_mob.fleet.outcome import Failed
+from redis_mob.fleet.outcome import Failed, Outcome
 from redis_mob.fleet.said import bounded, class_of, text_of
 from redis_mob.fleet.step_context import StepContext
 from redis_mob.fleet.telling import Ready
+from redis_mob.fleet.typed.binding import BoundHandler, bound
+from redis_mob.fleet.typed.dependencies import Dependencies, Dependency
 
 
 class Link:
@@ -64,15 +66,23 @@ class Link:
 
     async def heartbeat(self) -> bool:
         """Let the worker ask whether the execution is still its own. Raises MobStoreError as it does there."""
-        answer = await asyncio.to_thread(self._asked)
-        if isinstance(answer, MobStoreError):
+        return await asyncio.to_thread(self._asked, None)
+
+    async def publish(self, key: str, value: Any) -> None:
+        """Let the worker publish a value. Raises as it does there; ValidationError for what cannot be sent to it."""
+        try:
+            framed((key, value))
+        except Exception as error:  # pickle calls code of the value's, and says "no" by many exceptions
+            raise ValidationError(f"the value published as {shown(key)} is refused: {shortened(error)}") from error
+        await asyncio.to_thread(self._asked, (key, value))
+
+    def _asked(self, question: object) -> Any:
+        with self._asking:
+            self.send(question)
+            answer = self._answers.get()
+        if isinstance(answer, BaseException):
             raise answer
         return answer
-
-    def _asked(self) -> bool | MobStoreError:
-        with self._asking:
-            self.send(None)
-            return self._answers.get()
 
 
 def main(number: int) -> None:
@@ -82,17 +92,46 @@ def main(number: int) -> None:
     threading.Thread(target=link.follow, daemon=True).start()
     try:
         loaded: Isolated = pickle.loads(handler)  # noqa: S301 - of our own worker
+        called_here = bound(loaded.handler)
+    except HandlerError as error:
+        link.send(Failed(bounded(str(error)), retryable=False, error_class="HandlerError"))
+        return
     except BaseException as error:  # noqa: BLE001 - it imports the module of the handler, which may raise anything
         reason = f"the handler cannot be imported in its process: {class_of(error)}: {text_of(error)}"
         link.send(Failed(bounded(reason), retryable=False, error_class=class_of(error)))
         return
-    context = StepContext(**told, cancelled=asyncio.Event(), heartbeat=link.heartbeat, teller=link)
+    context = StepContext(
+        **told, cancelled=asyncio.Event(), heartbeat=link.heartbeat, publish=link.publish, teller=link
+    )
     signal.signal(signal.SIGTERM, lambda _number, _frame: context.cancelled.set())
-    asyncio.run(_await(awaited(called(loaded.handler, context)), context, link))
+    with asyncio.Runner() as runner:
+        dependencies = Dependencies()
+        # sent before the loop ends, which waits for all that the handler has left in threads
+        link.send(_outcome(called_here, context, dependencies, runner))
 
 
-async def _await(value: Awaitable[Any], context: StepContext, link: Link) -> None:
-    handling = asyncio.create_task(outcome_of(value, context.step_id))
+def _outcome(
+    handler: BoundHandler, context: StepContext, dependencies: Dependencies, runner: asyncio.Runner
+) -> Outcome:
+    """Call the handler; a plain function outside of the event loop, so that it may run one of its own."""
+    needed = handler.signature.dependencies
+    made: dict[str, Any] = {}
+    if needed:
+        outcome = runner.run(outcome_of(_made(needed, dependencies, made), context.step_id))
+        if isinstance(outcome, Failed):
+            return outcome
+    outcome = runner.run(_awaited(awaited(called(handler, context, made)), handler, context))
+    if needed:
+        runner.run(dependencies.close())
+    return outcome
+
+
+async def _made(needed: Mapping[str, Dependency], dependencies: Dependencies, made: dict[str, Any]) -> None:
+    made.update(await dependencies.values(needed))
+
+
+async def _awaited(value: Awaitable[Any], handler: BoundHandler, context: StepContext) -> Outcome:
+    handling = asyncio.create_task(outcome_of(value, context.step_id, handler.signature.output))
 
     def cancel() -> None:
         context.cancelled.set()
@@ -100,6 +139,4 @@ async def _await(value: Awaitable[Any], context: StepContext, link: Link) -> Non
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, cancel)
     await asyncio.wait({handling})
-    outcome = Failed(CANCELLED_WITHIN, error_class="CancelledError") if handling.cancelled() else handling.result()
-    # sent before the loop ends, which waits for all that the handler has left in threads
-    link.send(outcome)
+    return Failed(CANCELLED_WITHIN, error_class="CancelledError") if handling.cancelled() else handling.result()

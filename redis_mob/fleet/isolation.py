@@ -20,11 +20,12 @@ from contextlib import suppress
 from dataclasses import fields
 from typing import Any, NamedTuple
 
-from redis_mob.errors import HandlerError, MobStoreError, shortened, shown
+from redis_mob.errors import HandlerError, RedisMobError, shortened, shown
 from redis_mob.fleet import handler_keeper
 from redis_mob.fleet.handler_call import FailedElsewhere
+from redis_mob.fleet.lease import LeaseLostError
 from redis_mob.fleet.outcome import Failed, Outcome, Succeeded
-from redis_mob.fleet.step_context import Handler, StepContext
+from redis_mob.fleet.step_context import CalledElsewhere, Handler, StepContext
 
 TERMINATION_SECONDS = 1.0
 """How long a process has between SIGTERM and SIGKILL, and to end by itself once it has told its outcome."""
@@ -32,7 +33,7 @@ TERMINATION_SECONDS = 1.0
 FRAME_LENGTH_BYTES = 8
 """A message between the two processes is a pickle behind its length, which takes this many bytes."""
 
-NOT_SENT = ("cancelled", "heartbeat", "teller")
+NOT_SENT = ("cancelled", "heartbeat", "publish", "teller")
 """Fields of the context that the process makes for itself."""
 
 
@@ -64,7 +65,7 @@ def isolated(handler: Handler) -> Handler:
     return handler if isinstance(handler, Isolated) else Isolated(handler)
 
 
-class Isolated:
+class Isolated(CalledElsewhere):
     """A handler that calls another one in a process of its own."""
 
     def __init__(self, handler: Handler) -> None:
@@ -172,7 +173,7 @@ def _end(status: int) -> str:
 
 
 async def _told(link: socket.socket, order: object, ctx: StepContext) -> Outcome | None:
-    """Give the order, answer heartbeats, and return the outcome; None if the process ended without one."""
+    """Give the order, answer what the process asks, and return the outcome; None if it ended without one."""
     reader, writer = await asyncio.open_unix_connection(sock=link)
     try:
         await _send(writer, order)
@@ -187,7 +188,7 @@ async def _told(link: socket.socket, order: object, ctx: StepContext) -> Outcome
                 # as long as this waits the link fills up, so that the process waits too
                 await ctx.teller.stream(message.topic, message.value)
             else:
-                await _send(writer, await _heartbeat(ctx))
+                await _send(writer, await _answer(ctx, message))
     except (asyncio.IncompleteReadError, ConnectionError):
         return None
     finally:
@@ -205,8 +206,9 @@ async def _send(writer: asyncio.StreamWriter, message: object) -> None:
     await writer.drain()
 
 
-async def _heartbeat(ctx: StepContext) -> bool | MobStoreError:
+async def _answer(ctx: StepContext, asked: tuple[str, Any] | None) -> Any:
+    """What to answer: to nothing a heartbeat, to a key and a value that they are published; or the error of it."""
     try:
-        return await ctx.heartbeat()
-    except MobStoreError as error:
+        return await (ctx.heartbeat() if asked is None else ctx.publish(*asked))
+    except (RedisMobError, LeaseLostError) as error:
         return error

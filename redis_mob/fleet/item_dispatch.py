@@ -1,7 +1,7 @@
 """Gives the items of a step with `for_each` their executions, of which only so many exist at a time.
 
 The next ones come in the decision that takes the outcomes of those before. So no commit, and no read of a run, is
-larger the more items there are (decision 0027).
+larger the more items there are (decision 0028).
 """
 
 from __future__ import annotations

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any, TypeVar
 
 from redis_mob.codec.arguments import duration as checked_duration
-from redis_mob.errors import ValidationError
+from redis_mob.errors import ValidationError, shown
 from redis_mob.models.execution import Execution, ExecutionKey, Lease
+
+T = TypeVar("T")
 
 DEFAULT_LEASE = timedelta(seconds=10)
 """How long the executions of a worker that was lost stay hidden from the others."""
@@ -46,6 +49,8 @@ class LeasedExecution:
     """The storage's time of the claim, in seconds."""
     ask: Callable[[], Awaitable[bool]]
     """Asks the storage whether the worker still holds it."""
+    put: Callable[[str, Any], Coroutine[Any, Any, bool]]
+    """Publishes a value in the storage; False if the worker does not hold it any more."""
     lost: asyncio.Future[None] = field(init=False)
     """Done when the execution was taken from this worker. A future, because waiting for one takes no task."""
     loop: asyncio.AbstractEventLoop = field(init=False)
@@ -81,14 +86,21 @@ class LeasedExecution:
 
         A handler in a thread may ask in an event loop of its own: the storage answers in that of the worker only.
         """
+        return bool(await self._in_loop_of_worker(self._is_held()))
+
+    async def publish(self, key: str, value: Any) -> None:
+        """Publish a value of the run, from any event loop; see `StepContext.publish`."""
+        if not await self._in_loop_of_worker(self.put(key, value)):
+            raise LeaseLostError(f"{self} is not this worker's any more: {shown(key)} was not published")
+
+    async def _in_loop_of_worker(self, asking: Coroutine[Any, Any, T]) -> T | None:
         if asyncio.get_running_loop() is self.loop:
-            return await self._is_held()
-        asking = self._is_held()
+            return await asking
         try:
             asked = asyncio.run_coroutine_threadsafe(asking, self.loop)
         except RuntimeError:  # the worker's loop is closed: the worker has handed back what it held
             asking.close()
-            return False
+            return None
         return await asyncio.wrap_future(asked)
 
     async def _is_held(self) -> bool:

@@ -91,7 +91,7 @@ def accepted(outcome: Outcome, step_id: str, launch: RunLaunch) -> Outcome:
         return refused(step_id, error, retryable=False)
     try:
         if isinstance(value, str) and step_id in launch.parsed_steps:
-            value = check_json(_parsed(value), MAX_OUTPUT_DEPTH)
+            value = check_json(parsed_json(value), MAX_OUTPUT_DEPTH)
         if step_id in launch.schemas:
             check_schema(value, launch.schemas[step_id])
     except ValueError as error:
@@ -107,12 +107,24 @@ def accepted(outcome: Outcome, step_id: str, launch: RunLaunch) -> Outcome:
 def _check_size(value: Any, launch: RunLaunch) -> None:
     if not isinstance(value, str | list | dict):
         return
-    most = MAX_OUTPUT_BYTES if launch.max_output_bytes is None else launch.max_output_bytes
-    if (length := len(to_json(value))) > most:
-        raise ValueError(
-            f"it is {length:,} bytes of JSON, more than the {most:,} that limits.max_output_bytes allows; keep what is "
-            "large elsewhere, and return where it is"
-        )
+    if (problem := too_long(value, most_bytes(launch), "return")) is not None:
+        raise ValueError(f"it is {problem}")
+
+
+def most_bytes(launch: RunLaunch) -> int:
+    """How long an output, a payload or a published value of a run may be, as JSON."""
+    return MAX_OUTPUT_BYTES if launch.max_output_bytes is None else launch.max_output_bytes
+
+
+def too_long(value: Any, most: int, verb: str) -> str | None:
+    """What to say of a value that has more bytes of JSON, None if it has not; `verb` is what is done with it."""
+    length = len(to_json(value))
+    if length <= most:
+        return None
+    return (
+        f"{length:,} bytes of JSON, more than the {most:,} that limits.max_output_bytes allows; keep what is large "
+        f"elsewhere, and {verb} where it is"
+    )
 
 
 def refused(step_id: str, error: ValueError, *, retryable: bool) -> Failed:
@@ -120,8 +132,8 @@ def refused(step_id: str, error: ValueError, *, retryable: bool) -> Failed:
     return Failed(bounded(f"the output of step {shown(step_id)} is refused: {error}"), retryable)
 
 
-def _parsed(text: str) -> Any:
-    """The whole text as JSON, or else its first fenced block."""
+def parsed_json(text: str) -> Any:
+    """The whole text as JSON, or else its first fenced block. Raises ValueError if it holds neither."""
     # Language models like to wrap JSON in prose and a fence. The whole text comes first: a fence may be inside of JSON.
     fenced = _FENCED.search(text)
     for candidate in (text, fenced[1] if fenced else None):

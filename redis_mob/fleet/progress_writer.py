@@ -10,7 +10,7 @@ import asyncio
 import logging
 import threading
 from collections import Counter, deque
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
 from redis_mob.contracts import ProgressStore
@@ -166,7 +166,7 @@ class AttemptTeller:
         if self._pause is not None:
             self._pause.cancel()
 
-    def _told(self, take: Any) -> Awaitable[None]:
+    def _told(self, take: Callable[[], None]) -> Awaitable[None]:
         if threading.get_ident() == self._thread:
             take()
             return _Room(self._writer, self._run_id)

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -26,8 +27,10 @@ from redis_mob.fleet.lease import LeasedExecution
 from redis_mob.fleet.outage import OutageLimit
 from redis_mob.fleet.outcome import Failed
 from redis_mob.fleet.presence import Presence
+from redis_mob.fleet.published import publish
 from redis_mob.fleet.said import bounded
 from redis_mob.fleet.slots import Slots
+from redis_mob.fleet.step_profile import StepProfile, step_profile
 from redis_mob.fleet.storage_clock import StorageClock
 from redis_mob.kernel.context import ConditionContext, visible_context
 from redis_mob.kernel.machine import FlowMachine
@@ -64,6 +67,7 @@ class Begun:
     held: LeasedExecution
     run: MobRun
     visible: ConditionContext
+    profile: StepProfile
     isolation: Isolation | None
 
 
@@ -81,6 +85,7 @@ class RunDriver:
         self._claims: list[Claim] = []
         self._reports: list[Report] = []
         self._one_by_one = False
+        self._profiles: dict[str, StepProfile] = {}
         """One of the reports cannot be settled: they are taken singly until it is found."""
         self._view: RunView | None = None
         self._machine: FlowMachine | None = None
@@ -340,13 +345,23 @@ class RunDriver:
                 self._held(view, key, execution, execution.lease),
                 view.run,
                 visible,
+                self._profile(definition, view, execution.step_id),
                 flow.steps[execution.step_id].isolation,
             )
             for key, execution in executions
             if execution.lease is not None
         ]
 
+    def _profile(self, definition: MobDefinition, view: RunView, step_id: str) -> StepProfile:
+        # made once for each step: neither the definition nor the launch of a run changes, and a step has many members
+        profile = self._profiles.get(step_id)
+        if profile is None:
+            step = definition.flows[view.run.flow_id].steps[step_id]
+            profile = self._profiles[step_id] = step_profile(definition, view.launch, step_id, step)
+        return profile
+
     def _held(self, view: RunView, key: ExecutionKey, execution: Execution, lease: Lease) -> LeasedExecution:
         run_id, presence = self._run_id, self._services.presence
         now = view.now.timestamp()
-        return LeasedExecution(run_id, key, execution, lease, now, lambda: presence.holds(run_id, key))
+        put = partial(publish, self._services.store, view.launch, run_id, key, execution)
+        return LeasedExecution(run_id, key, execution, lease, now, lambda: presence.holds(run_id, key), put)

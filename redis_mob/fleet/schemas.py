@@ -22,9 +22,9 @@ def read_schemas(flow: FlowSpec) -> dict[str, Any]:
     Raises DefinitionError naming the step, for what cannot be read or is no schema.
     """
     return {
-        step_id: _read(f"step {shown(step_id)}: expected_schema_ref", step.expected_schema_ref)
+        step_id: _read(f"step {shown(step_id)}: {step.schema_field}", step.schema_text)
         for step_id, step in flow.steps.items()
-        if step.expected_schema_ref is not None
+        if step.schema_text is not None
     }
 
 
@@ -42,7 +42,7 @@ def check_paths(flow_id: str, flow: FlowSpec, params: Any, outputs: Mapping[str,
 
     What is written in the definition was looked at when that was validated; this is for schemas in files.
     """
-    references = (flow.params_schema_ref, *(step.expected_schema_ref for step in flow.steps.values()))
+    references = (flow.params_schema_ref, *(step.schema_text for step in flow.steps.values()))
     if all(reference is None or inline_schema(reference) is not None for reference in references):
         return
     of_steps = {step_id: schema_of(schema) for step_id, schema in outputs.items()}

@@ -7,10 +7,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Concatenate, TypeVar
 
 from redis_mob.codec.arguments import LONGEST
 from redis_mob.errors import Portable, shown
+from redis_mob.fleet.step_profile import StepProfile
 from redis_mob.fleet.telling import Silent, Teller, chunk_of, report_of, topic_of
 from redis_mob.models.flow_spec import Message
 from redis_mob.models.progress import OUTPUT
@@ -66,6 +67,10 @@ class PreviousFailure:
     retryable: bool = True
 
 
+async def publish_nowhere(_key: str, _value: Any) -> None:
+    """For contexts that a test has made: they belong to no run."""
+
+
 @dataclass(frozen=True, slots=True)
 class StepContext:
     """One execution of a step by one member.
@@ -76,8 +81,9 @@ class StepContext:
     every new owner: pass them on to what must not happen twice. `deadline` is when the execution is given up (UTC).
     `cancelled` is set when the result is not needed any more: the deadline has passed, or the lease is lost.
     `previous_failure` says why the latest attempt failed that came to its end, None if none did: an attempt that was
-    lost with its worker has no reason. In a step with `for_each`, `item` is what this execution is for, `index` where
-    that stands, from 0, among so many `items`; else they are None (contract: engine-42).
+    lost with its worker has no reason. `profile` is what the definition says of the member's role and of this step. In
+    a step with `for_each`, `item` is what this execution is for, `index` where that stands, from 0, among so many
+    `items`; else they are None (contract: engine-42).
     """
 
     mob_id: str
@@ -105,6 +111,11 @@ class StepContext:
     item: Any = None
     index: int | None = None
     items: int | None = None
+    profile: StepProfile = field(default_factory=StepProfile)
+    publish: Callable[[str, Any], Awaitable[None]] = field(default=publish_nowhere, repr=False)
+    """Publishes a JSON value of the run under a key, in the place of the one before: `fleet.get(run_id, key)` gives it.
+    Raises ValidationError for a key or value that cannot be kept, CasConflictError for the 1,001st key, and
+    LeaseLostError if the execution is not this worker's any more: then nothing was published."""
     teller: Teller = field(default=Silent(), repr=False)
     """Takes what `report` and `stream` tell."""
 
@@ -128,14 +139,27 @@ class StepContext:
         return self.teller.stream(topic_of(topic), chunk_of(chunk))
 
 
-Handler = Callable[[StepContext], Any]
-"""A coroutine function, or a plain function, which runs in a thread. It returns any JSON value."""
+# The first form tells type checkers what a lambda takes.
+Handler = Callable[Concatenate[StepContext, ...], Any] | Callable[..., Any]
+"""A coroutine function, or a plain function, which runs in a thread.
+
+It takes a StepContext, and values of the run by the names of its other parameters. It returns any JSON value, or what
+pydantic dumps as JSON.
+"""
+
+H = TypeVar("H")
+
+
+class CalledElsewhere:
+    """A handler that has another one called in another process, where its annotations are followed."""
+
+    handler: Handler
 
 
 ALL_ROLES = "*"
 """What stands for every role that has no handler of its own."""
 
 
-def handler_for(handlers: Mapping[str, Handler], role: str) -> Handler | None:
+def handler_for(handlers: Mapping[str, H], role: str) -> H | None:
     """The handler of a role: its own, or that of `*`."""
     return handlers.get(role) or handlers.get(ALL_ROLES)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -10,6 +10,7 @@ from itertools import compress
 from operator import attrgetter, is_, is_not
 from typing import Any
 
+from redis_mob.fleet.deadline import next_deadline
 from redis_mob.fleet.said import MOST_REPEATED, bounded
 from redis_mob.kernel.actions import EvaluateUntil, MachineAction
 from redis_mob.kernel.commands import Frame
@@ -32,15 +33,14 @@ from redis_mob.models.run import (
     StepLedgerEntry,
     StepRunStatus,
 )
+from redis_mob.models.run_outputs import SYSTEM_MEMBER as SYSTEM_MEMBER
+from redis_mob.models.signal import Signal
 from redis_mob.models.transition import NodeKey, RecordedOutput, RunView, Transition
-
-SYSTEM_MEMBER = "__flow_system_member__"
-"""The member under which rows of a step as a whole are in the step ledger."""
 
 FLOW_STEP = "__flow__"
 """The step under which failures of the flow itself are recorded."""
 
-OPEN = (ExecutionStatus.WAITING, ExecutionStatus.LEASED, ExecutionStatus.REPORTED)
+OPEN = (ExecutionStatus.WAITING, ExecutionStatus.LEASED, ExecutionStatus.REPORTED, ExecutionStatus.AWAITING)
 """Executions that may still give a result, or have given one that no decision has taken."""
 
 MOST_REASONS = 10
@@ -66,6 +66,7 @@ class TransitionBuilder:
         self.outputs: list[RecordedOutput] = []
         self._run = view.run
         self._changed: dict[ExecutionKey, Execution] = {}
+        self._signals: defaultdict[str, deque[int]] | None = None
         self._context: tuple[tuple[object, ...], ConditionContext] | None = None
         self._nodes: defaultdict[tuple[str, ...], dict[str, Execution]] | None = None
         self._statuses: dict[tuple[str, ...], Counter[ExecutionStatus]] = {}
@@ -112,9 +113,10 @@ class TransitionBuilder:
         self._tell_skipped_since(before)
 
     def end_node(self, frame_id: str, command: Frame, node_id: str) -> None:
-        """Add the inputs that end a step node and give its slot back."""
+        """Add the inputs that end a step node and give its slot back, if it has one."""
         before = self.machine
-        self.draft.end_step_node(frame_id, command, node_id)
+        has_slot = before.step_of(frame_id, node_id) not in self.flow.waits
+        self.draft.end_step_node(frame_id, command, node_id, has_slot=has_slot)
         self._tell_skipped_since(before)
 
     def _tell_skipped_since(self, before: FlowMachine) -> None:
@@ -281,6 +283,24 @@ class TransitionBuilder:
         """Add the event that ends the flow."""
         self._terminal_events.append(NewMobEvent(mob_id=self._run.mob_id, kind=kind))
 
+    def next_signal(self, name: str) -> tuple[int, Signal] | None:
+        """The signal of this name that was sent first of those that no step has taken, behind its number."""
+        if self._signals is None:
+            self._signals = defaultdict(deque)
+            for number, signal in self.view.signals.items():
+                self._signals[signal.name].append(number)
+        queue = self._signals.get(name)
+        return (queue[0], self.view.signals[queue[0]]) if queue else None
+
+    def take_signal(self, key: ExecutionKey, number: int, output: Any) -> None:
+        """Let an execution that awaits this signal, which is the next one of its name, complete with it."""
+        if self._signals is not None:
+            self._signals[self.view.signals[number].name].popleft()
+        self.close(key, status=ExecutionStatus.COMPLETED, signal=number, output=output)
+
+    def _next_deadline(self) -> datetime | None:
+        return next_deadline(self.view, self._changed) if self.flow.waits else self.view.deadline
+
     def fact(self, reports: int) -> Transition | None:
         """What was collected about executions alone, so many reports among it; None if that is nothing."""
         transition = self.transition()
@@ -306,6 +326,6 @@ class TransitionBuilder:
             iteration_rows=tuple(self._iteration_rows),
             events=tuple(self._events),
             terminal_events=tuple(self._terminal_events),
-            # The deadline of a flow is an entry of the schedule: it is kept even if every worker dies before it.
-            look_again_at=None if over else self.view.deadline,
+            # Deadlines are an entry of the schedule: they are kept even if every worker dies before them.
+            look_again_at=None if over else self._next_deadline(),
         )

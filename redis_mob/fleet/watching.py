@@ -61,7 +61,6 @@ class Watcher(AsyncIterator[ProgressEntry]):
         after = self._after or 0
         page = await self._store.read_after(self._run_id, after, PAGE)
         self._unread.extend(page.entries)
-        first = page.entries[0].offset if page.entries else page.newest + 1
         if page.newest < after:
             # the stream has ended and begun anew since: it is kept for a day after its newest entry
             self._after = 0
@@ -71,7 +70,7 @@ class Watcher(AsyncIterator[ProgressEntry]):
             self._unread.append(RunOver(offset=page.newest, status=page.status))
         elif not page.entries:
             await self._wake_up.wait(SWEEP_SECONDS)
-        if self._after is not None and page.entries and first > after + 1:
+        if self._after is not None and page.entries and (first := page.entries[0].offset) > after + 1:
             self._after = first - 1
             raise ProgressTrimmedError(self._run_id, after, first)
 

@@ -31,6 +31,7 @@ from redis_mob.fleet.slots import Slots
 from redis_mob.fleet.step_context import Handler, handler_for
 from redis_mob.fleet.storage_clock import StorageClock
 from redis_mob.fleet.takeover import is_to_be_alone
+from redis_mob.fleet.typed.binding import BoundHandler, bound_handlers, bound_to_context
 from redis_mob.models.execution import Claim, ExecutionKey, HowLost, Serves
 from redis_mob.models.flow_spec import Isolation
 from redis_mob.models.transition import DueExecution, DueWork
@@ -87,13 +88,13 @@ class Worker:
     `max_orphaned_turns` is how many handlers that ignore their cancellation give their slots back.
     What handlers tell while they are at work goes to `progress`; without one it goes nowhere.
     Raises ValidationError for a lease below 0.1 seconds, a concurrency below 1, or a negative `max_orphaned_turns`, and
-    HandlerError for an isolated handler that its process could not import.
+    HandlerError for an isolated handler that its process could not import, or annotations that are wrong.
     """
 
     def __init__(
         self,
         executions: ExecutionStore,
-        handlers: Mapping[str, Handler],
+        handlers: Mapping[str, Handler | BoundHandler],
         *,
         lease: timedelta = DEFAULT_LEASE,
         concurrency: int = 16,
@@ -107,8 +108,8 @@ class Worker:
     ) -> None:
         self._progress = ProgressWriter(progress)
         self._executions = executions
-        require_importable(handlers)
-        self._handlers = handlers
+        self._handlers = bound_handlers(handlers)
+        require_importable({role: one.function for role, one in self._handlers.items()})
         concurrency = integer("concurrency", concurrency, least=1)
         self._name = optional_text("name", name) or worker_name()
         self._serves = Serves(
@@ -167,7 +168,7 @@ class Worker:
                             await asyncio.sleep(SWEEP_SECONDS)
         finally:
             await self._give_up(self._executing | self._driving)
-            self._calls.close()
+            await self._calls.close()
             await self._progress.aclose()
 
     async def _live(
@@ -339,11 +340,11 @@ class Worker:
             if handler is None:
                 raise HandlerError(f"role {shown(held.execution.role)} has no handler")
             if begun.isolation is Isolation.PROCESS:
-                handler = isolated(handler)
+                handler = bound_to_context(isolated(handler.function))
             if is_alone:
                 slots.is_one_alone = True
                 await self._others_ended(held.seconds_left() / 2)
-            outcome = await execute(held, begun.run, begun.visible, handler, self._calls, self._progress)
+            outcome = await execute(held, begun.run, begun.visible, begun.profile, handler, self._calls, self._progress)
             run.driver.report(Report(held.key, held.lease.fencing_token, outcome))
         except LeaseLostError:
             _log.info("worker %s lost %s: it was taken over or canceled", self._name, held)

@@ -75,14 +75,20 @@ class RegisterReadyFrame:
 
 @dataclass(frozen=True, slots=True)
 class RunNode:
-    """A ready step node gets a node slot; from then on its step may be executed."""
+    """A ready step node gets a node slot; from then on its step may be executed.
+
+    A step that waits for a signal gives its slot back at once, as a loop does: it may wait for days
+    (contract: engine-56).
+    """
 
     frame_id: str
     node_id: str
     step_id: str
 
-    def apply(self, draft: Draft, _flow: FlowSpec) -> None:
+    def apply(self, draft: Draft, flow: FlowSpec) -> None:
         _grant(draft, self.frame_id, self.node_id)
+        if self.step_id in flow.waits:
+            draft.scheduler(Run.NODE_EXECUTION_RELEASED, frame_id=self.frame_id)
 
 
 @dataclass(frozen=True, slots=True)

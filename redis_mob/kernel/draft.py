@@ -106,14 +106,15 @@ class Draft:
         )
         self.add(AuthorizeLoopIterationReducerCommand.unchecked(payload=command_of_loop))
 
-    def end_step_node(self, frame_id: str, command: Frame, node_id: str) -> None:
-        """End a running step node, give its slot back, and list the frame if other nodes became ready."""
+    def end_step_node(self, frame_id: str, command: Frame, node_id: str, *, has_slot: bool = True) -> None:
+        """End a running step node, give back the slot that it has, and list the frame if other nodes became ready."""
         if self.machine.step_of(frame_id, node_id) is None:
             raise KernelError(
                 f"node {shown(node_id)} of frame {shown(frame_id)} runs no step; only its loop can end it"
             )
         self.node(frame_id, command, node_id)
-        self.scheduler(Run.NODE_EXECUTION_RELEASED, frame_id=frame_id)
+        if has_slot:
+            self.scheduler(Run.NODE_EXECUTION_RELEASED, frame_id=frame_id)
         self.sync_registration(frame_id)
 
     def sync_registration(self, frame_id: str) -> None:

@@ -30,6 +30,9 @@ ROOTS = ("params", "steps", "loops")
 ITEM_ROOTS = ("item", "index")
 """What a path may begin with too, in the message of a step with `for_each`."""
 
+WAIT_KEYS = ("signal", "payload", "timed_out")
+"""What the output of a step has that waits for a signal (contract: engine-55)."""
+
 _FILTER = "|"
 
 _EXPRESSION = re.compile(r"""["'()\[\]]|\s(?:or|and|not|if|else|in|is|[-+*/%~<>=?!:]{1,3})\s""")
@@ -43,7 +46,7 @@ _LOOP_FORM = "loops.<loop>.iterations.<number>.steps.<step>"
 
 def validate_paths(location: str, flow: FlowSpec) -> Iterator[Diagnostic]:
     """Findings about the messages and conditions of a flow; of schemas, those count that are written in it."""
-    schemas = {name: inline_schema(one.expected_schema_ref) for name, one in flow.steps.items()}
+    schemas = {name: inline_schema(one.schema_text) for name, one in flow.steps.items()}
     yield from validate_paths_with(location, flow, inline_schema(flow.params_schema_ref), schemas)
 
 
@@ -230,6 +233,15 @@ class _Rules:
         schema, named = self.outputs.get(step_id), f"steps.{step_id}"
         if spec.for_each is not None:
             return _no_output_of_items(step_id, spec, keys, schema)
+        if spec.wait_for is not None:
+            match keys:
+                case ["payload", *rest]:
+                    return _no_key(f"{named}.payload", rest, leads(schema, rest), "wait_for.schema")
+                case [key, *_] if key not in WAIT_KEYS:
+                    text = f"step {shown(step_id)} waits for a signal, so that {named} has {', '.join(WAIT_KEYS)}"
+                    return _unknown(f"{text}, and no {shown(key)} ({nearest(key, WAIT_KEYS)})")
+                case _:
+                    return None
         if spec.dispatch_mode is DispatchMode.FAN_IN:
             match keys:
                 case []:

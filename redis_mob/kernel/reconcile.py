@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from redis_mob.errors import KernelError, shown
-from redis_mob.kernel.machine import replay
+from redis_mob.kernel.machine import FlowMachine, frame_specs, replay
 from redis_mob.models.base import Model
 from redis_mob.models.flow import (
     FlowFrameState,
@@ -17,6 +17,7 @@ from redis_mob.models.flow import (
     NodeKind,
     NodeStatus,
 )
+from redis_mob.models.flow_spec import FlowSpec, FrameStepSpec
 from redis_mob.models.run import MobRun, MobRunStatus
 
 FIRST_RECOVERABLE_SCHEMA = 3
@@ -43,15 +44,16 @@ class Difference:
         )
 
 
-def reconcile(run: MobRun) -> tuple[Difference, ...]:
+def reconcile(run: MobRun, flow: FlowSpec | None = None) -> tuple[Difference, ...]:
     """Everything in a stored run that contradicts the rest of it; empty when it is consistent.
 
     In this order: a schema too old to be running; frames whose ready queue and Ready nodes differ; for a run that is
     not over, its lists of ready frames and waiting loops and its counts of taken slots; then, if the run has a log,
     everything that differs from what the log leads to. Waiting loops are judged by their stage, and a run that is over
-    holds no slots (contract: kernel-43, kernel-44, kernel-45).
+    holds no slots (contract: kernel-43, kernel-44, kernel-45). Only its `flow` tells which steps wait for a signal, and
+    so hold no slot while they run; without it every step is taken to hold one.
     """
-    return (*_schema(run), *_queues(run), *_scheduler(run), *_log(run))
+    return (*_schema(run), *_queues(run), *_scheduler(run, flow), *_log(run))
 
 
 def _schema(run: MobRun) -> Iterator[Difference]:
@@ -88,12 +90,26 @@ def _waits(loop: LoopSnapshot) -> bool:
     return state.phase is LoopPhase.RUNNING and state.stage is LoopStage.AWAITING_BODY_FRAME
 
 
-def running_steps(frames: Mapping[str, FrameSnapshot]) -> int:
-    """How many step nodes run, and so hold a node slot each."""
+def running_steps(frames: Mapping[str, FrameSnapshot], waiting: Collection[tuple[str, str]] = ()) -> int:
+    """How many step nodes run, and so hold a node slot each; those that wait for a signal hold none."""
     return sum(
-        status is NodeStatus.RUNNING and frame.kernel_state.node_kind.get(node) is NodeKind.STEP
-        for frame in frames.values()
+        status is NodeStatus.RUNNING
+        and frame.kernel_state.node_kind.get(node) is NodeKind.STEP
+        and (frame_id, node) not in waiting
+        for frame_id, frame in frames.items()
         for node, status in frame.kernel_state.node_status.items()
+    )
+
+
+def waiting_nodes(run: MobRun | FlowMachine, flow: FlowSpec | None) -> frozenset[tuple[str, str]]:
+    """The step nodes, each behind the id of its frame, whose steps wait for a signal while they run."""
+    if flow is None or not flow.waits:
+        return frozenset()
+    return frozenset(
+        (frame_id, node_id)
+        for frame_id, frame in frame_specs(run, flow).items()
+        for node_id, node in frame.nodes.items()
+        if isinstance(node, FrameStepSpec) and node.step_id in flow.waits
     )
 
 
@@ -102,7 +118,7 @@ def active_bodies(frames: Mapping[str, FrameSnapshot], loops: Mapping[str, LoopS
     return sum(loop.kernel_state.active_body_frame_id in frames for loop in loops.values())
 
 
-def _scheduler(run: MobRun) -> Iterator[Difference]:
+def _scheduler(run: MobRun, flow: FlowSpec | None) -> Iterator[Difference]:
     if run.status.is_terminal:
         return
     state = run.flow_state
@@ -112,7 +128,7 @@ def _scheduler(run: MobRun) -> Iterator[Difference]:
         ("ready_frame_membership", ready, state.ready_frame_membership),
         ("pending_body_frame_loops", waiting, state.pending_body_frame_loops),
         ("pending_body_frame_loop_membership", waiting, state.pending_body_frame_loop_membership),
-        ("active_node_count", running_steps(run.frames), state.active_node_count),
+        ("active_node_count", running_steps(run.frames, waiting_nodes(run, flow)), state.active_node_count),
         ("active_frame_count", active_bodies(run.frames, run.loops), state.active_frame_count),
     )
     for field, value, found in expected:

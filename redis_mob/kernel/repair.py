@@ -8,7 +8,14 @@ from redis_mob.errors import KernelError
 from redis_mob.kernel.commands import Run
 from redis_mob.kernel.draft import Draft
 from redis_mob.kernel.machine import FlowMachine, startable_loop
-from redis_mob.kernel.reconcile import active_bodies, ready_frames, reconcile, running_steps, waiting_loops
+from redis_mob.kernel.reconcile import (
+    active_bodies,
+    ready_frames,
+    reconcile,
+    running_steps,
+    waiting_loops,
+    waiting_nodes,
+)
 from redis_mob.kernel.seeds import root_frame_id
 from redis_mob.models.base import presorted
 from redis_mob.models.flow import FrameSnapshot, NodeStatus
@@ -27,17 +34,17 @@ def repair(run: MobRun, flow: FlowSpec) -> Draft:
     its nodes, a schema that is too old (contract: kernel-46).
     """
     machine = FlowMachine.from_run(run, flow)
-    if not reconcile(run):
+    if not reconcile(run, flow):
         return Draft(machine)
     machine = _with_branch_winners(machine)
     if run.status.is_terminal:
         draft = Draft(machine)
     elif run.flow_authority_inputs:
-        draft = _by_inputs(machine)
+        draft = _by_inputs(machine, flow)
     else:
-        draft = Draft(_by_state(machine))
+        draft = Draft(_by_state(machine, flow))
 
-    left = reconcile(repaired_run(run, draft))
+    left = reconcile(repaired_run(run, draft), flow)
     if left:
         raise KernelError(f"run {run.run_id} cannot be repaired: {left[0].message}")
     return draft
@@ -63,28 +70,29 @@ def _winners(frame: FrameSnapshot) -> FrameSnapshot:
     return FrameSnapshot(kernel_state=state.model_copy(update={"branch_winners": winners}))
 
 
-def _by_state(machine: FlowMachine) -> FlowMachine:
+def _by_state(machine: FlowMachine, flow: FlowSpec) -> FlowMachine:
     ready, waiting = ready_frames(machine.frames), waiting_loops(machine.loops)
     update = {
         "ready_frames": ready,
         "ready_frame_membership": ready,
         "pending_body_frame_loops": waiting,
         "pending_body_frame_loop_membership": waiting,
-        "active_node_count": running_steps(machine.frames),
+        "active_node_count": running_steps(machine.frames, waiting_nodes(machine, flow)),
         "active_frame_count": active_bodies(machine.frames, machine.loops),
     }
     return replace(machine, flow_state=machine.flow_state.model_copy(update=update))
 
 
-def _by_inputs(machine: FlowMachine) -> Draft:
+def _by_inputs(machine: FlowMachine, flow: FlowSpec) -> Draft:
     draft = Draft(machine)
-    _mend_nodes(draft)
+    _mend_nodes(draft, flow)
     _mend_bodies(draft)
     return draft
 
 
-def _mend_nodes(draft: Draft) -> None:
-    running, ready = running_steps(draft.machine.frames), ready_frames(draft.machine.frames)
+def _mend_nodes(draft: Draft, flow: FlowSpec) -> None:
+    running = running_steps(draft.machine.frames, waiting_nodes(draft.machine, flow))
+    ready = ready_frames(draft.machine.frames)
     root = root_frame_id(draft.machine.run_id)
     while draft.machine.flow_state.active_node_count > running:
         draft.scheduler(Run.NODE_EXECUTION_RELEASED, frame_id=root)

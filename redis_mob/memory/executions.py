@@ -35,9 +35,10 @@ from redis_mob.errors import NotFoundError, shortened
 from redis_mob.kernel.completeness import drivable
 from redis_mob.memory import items
 from redis_mob.memory import run_changes as changes
-from redis_mob.memory.namespace import Access, Namespace
+from redis_mob.memory.namespace import Namespace
 from redis_mob.memory.run_lookup import existing_run, run_key
 from redis_mob.memory.schedule import Schedule
+from redis_mob.memory.signals import MemorySignals
 from redis_mob.models import MobDefinition, MobRun, MobRunStatus
 from redis_mob.models.execution import EVERYTHING, Execution, ExecutionKey, RunLaunch, Serves
 from redis_mob.models.transition import DueWork, RunView, Transition
@@ -48,11 +49,8 @@ from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 T = TypeVar("T")
 
 
-class MemoryExecutionStore(ExecutionStore):
+class MemoryExecutionStore(MemorySignals, ExecutionStore):
     """The contract's `ExecutionStore` in memory; its docstrings say what holds."""
-
-    def __init__(self, access: Access) -> None:
-        self._access = access
 
     async def start_run(
         self, run: MobRun, launch: RunLaunch, definition: MobDefinition, *, at: datetime | None = None
@@ -71,7 +69,7 @@ class MemoryExecutionStore(ExecutionStore):
         content.runs[run.run_id] = stored
         content.due_runs[run.run_id] = now
         flow = definition.flows.get(run.flow_id)
-        for role in sorted({step.role for step in flow.steps.values()}) if flow else ():
+        for role in sorted(flow.roles) if flow else ():
             if role in launch.max_concurrency:
                 content.schedule.limits[run.mob_id, role] = launch.max_concurrency[role]
             else:
@@ -99,6 +97,7 @@ class MemoryExecutionStore(ExecutionStore):
             version=content.decisions[run_id],
             reports=content.reports[run_id],
             progress=dict(content.item_progress.get(run_id, {})),
+            signals={number: changes.copied(one) for number, one in content.mailboxes[run_id].waiting.items()},
         )
 
     async def items(self, run_id: str, frame_id: str, node_id: str) -> Sequence[Any]:
@@ -128,6 +127,8 @@ class MemoryExecutionStore(ExecutionStore):
 
         content.runs[run_id] = run
         items.put(content, run_id, transition, executions)
+        for number in transition.taken:
+            content.mailboxes[run_id].waiting.pop(number, None)
         if transition.is_decision:
             content.decisions[run_id] += 1
             late = content.reports[run_id] > transition.before.reports and not run.status.is_terminal
@@ -136,8 +137,7 @@ class MemoryExecutionStore(ExecutionStore):
             content.runs_in_hand.discard(run_id)
         elif transition.reports:
             content.reports[run_id] += transition.reports
-            if run_id not in content.runs_in_hand or content.due_runs.get(run_id, now) <= now:
-                content.due_runs[run_id] = content.reported_runs[run_id] = now
+            content.report(run_id)
         for key, execution in executions.items():
             launch = transition.before.launch
             content.schedule.move(Schedule.entry(run.mob_id, run_id, key, execution, launch), execution, now)

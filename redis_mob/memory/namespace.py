@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from redis_mob.errors import InternalError
@@ -16,7 +17,21 @@ from redis_mob.memory.schedule import Schedule
 from redis_mob.memory.wake_ups import MemoryWakeUps
 from redis_mob.models import MobRun
 from redis_mob.models.execution import Execution, ExecutionKey, ItemProgress, RunLaunch
+from redis_mob.models.signal import Signal
 from redis_mob.models.transition import NodeKey
+
+
+@dataclass(slots=True)
+class Mailbox:
+    """What was sent to one run from outside, and what it has published."""
+
+    sent: int = 0
+    """How many signals there ever were: the number of the last one."""
+    waiting: dict[int, Signal] = field(default_factory=dict[int, Signal])
+    """Signals that no step has taken, by number."""
+    receipts: dict[str, tuple[int, str]] = field(default_factory=dict[str, tuple[int, str]])
+    """By idempotency key: the number of a signal, and what is equal for equal ones."""
+    published: dict[str, bytes] = field(default_factory=dict[str, bytes])
 
 
 class Namespace:
@@ -49,7 +64,8 @@ class Namespace:
         self.decisions: Counter[str] = Counter()
         """How many decisions there were on each run: its version."""
         self.reports: Counter[str] = Counter()
-        """How many outcomes of each run were reported without a decision."""
+        """How many outcomes and signals have come to each run without a decision."""
+        self.mailboxes: defaultdict[str, Mailbox] = defaultdict(Mailbox)
         self.schedule = Schedule()
         self.run_wake_ups = MemoryWakeUps()
         self.progress: dict[str, RunProgress] = {}
@@ -63,6 +79,12 @@ class Namespace:
         self.overlays: dict[bytes, bytes] = {}
         self.config = ConfigDocuments()
         self.opened: set[Access] = set()
+
+    def report(self, run_id: str) -> None:
+        """Make a run due because something was reported of it, unless a worker has it in hand, which will see that."""
+        now = self.clock.now()
+        if run_id not in self.runs_in_hand or self.due_runs.get(run_id, now) <= now:
+            self.due_runs[run_id] = self.reported_runs[run_id] = now
 
 
 _OPEN: dict[str, Namespace] = {}

@@ -145,11 +145,13 @@ if TYPE_CHECKING:
         InlineImageBlock as InlineImageBlock,
         Isolation as Isolation,
         Message as Message,
+        OnTimeout as OnTimeout,
         OutputFormat as OutputFormat,
         RepeatUntilSpec as RepeatUntilSpec,
         RetrySpec as RetrySpec,
         TextBlock as TextBlock,
         VideoBlock as VideoBlock,
+        WaitSpec as WaitSpec,
     )
     from redis_mob.models.ids import (
         AgentRuntimeId as AgentRuntimeId,
@@ -216,6 +218,9 @@ if TYPE_CHECKING:
         StepLedgerEntry as StepLedgerEntry,
         StepRunStatus as StepRunStatus,
     )
+    from redis_mob.models.signal import (
+        Taken as Taken,
+    )
     from redis_mob.models.supervisor import (
         BRIDGE_PROTOCOL_VERSION as BRIDGE_PROTOCOL_VERSION,
         SupervisorAuthorityRecord as SupervisorAuthorityRecord,
@@ -268,8 +273,8 @@ else:
             "flow_spec": (
                 "BlobImageBlock CollectAll CollectAny CollectionPolicy CollectQuorum ContentBlock "
                 "DependsOnMode DispatchMode FlowSpec FlowStepSpec FrameNodeSpec FrameSpec FrameStepSpec "
-                "ImageBlock InlineImageBlock Isolation Message OutputFormat RepeatUntilSpec RetrySpec "
-                "TextBlock VideoBlock"
+                "ImageBlock InlineImageBlock Isolation Message OnTimeout OutputFormat RepeatUntilSpec RetrySpec "
+                "TextBlock VideoBlock WaitSpec"
             ),
             "ids": "AgentRuntimeId FrameAtomicOperation KeyBytes",
             "member_events": (
@@ -286,6 +291,7 @@ else:
             "progress": "ProgressEntry ProgressReport RunOver StreamChunk StreamEnd StreamReset",
             "revision": "extract_meta_revision",
             "run": ("FailureLedgerEntry LoopIterationLedgerEntry MobRun MobRunStatus StepLedgerEntry StepRunStatus"),
+            "signal": "Taken",
             "supervisor": "BRIDGE_PROTOCOL_VERSION SupervisorAuthorityRecord SupervisorPendingRotationRecord",
         },
     )

@@ -11,6 +11,7 @@ from redis_mob.models.base import U32, U64, Items, Model, SortedDict, WireEnum, 
 from redis_mob.models.documents import MOB_FIELDS, complaints, from_tables, read_toml, unknown_in_tables
 from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.profile import MobBackendKind, ProfileBinding
+from redis_mob.models.toml import brief, differences, to_tables, write_toml
 from redis_mob.models.unknown_keys import Tell, tell_unknown, unknown_keys
 
 
@@ -200,3 +201,21 @@ class MobDefinition(Model):
         rest = unknown_keys(definition, document)
         tell_unknown((*unknown_in_tables(tables), *leader, *rest), strict=strict, tell=tell)
         return definition
+
+    def to_toml(self) -> str:
+        """This definition as TOML, from which `from_toml` reads an equal one.
+
+        Raises DefinitionError naming the path for what TOML cannot say: a null within a JSON value, and fields that
+        belong to the running mob.
+        """
+        document = self.model_dump(mode="json")
+        tables = to_tables(brief(document, self.model_dump(mode="json", exclude_defaults=True)))
+        again = from_tables(tables)
+        try:
+            read = type(self).model_validate(again).model_dump(mode="json")
+            path = next(differences(document, read), None)
+        except ValidationError as error:  # a null was a value that must be there
+            path = complaints(error, again, inside_mob=MOB_FIELDS).partition(": ")[0]
+        if path is not None:
+            raise DefinitionError(f"{path}: TOML cannot say this: it has no null, and no fields of a running mob")
+        return write_toml(tables)

@@ -48,6 +48,7 @@ class ExecutionStatus(WireEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELED = "canceled"
+    AWAITING = "awaiting"
 
 
 OVER = (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED, ExecutionStatus.CANCELED)
@@ -211,6 +212,9 @@ class Execution(Model):
     those of its latest failed attempt that was decided on; the last two are kept for the next attempt alone. `absent`
     are the paths that its message names and that led nowhere when it was rendered: `null` stands there. `item` is
     what it is for, in a step with `for_each`; its key names the member and the index then: `reader-1#0`.
+
+    One that is awaiting has no member: it stands for its step, which waits for a signal since `due_at`, and until
+    `wait_until` if it does not wait for ever. `signal` is the number of the signal that it took.
     """
 
     step_id: str
@@ -230,6 +234,8 @@ class Execution(Model):
     error_class: str | None = Field(default=None, exclude_if=is_none)
     detail: JsonValue | None = Field(default=None, exclude_if=is_none)
     absent: Items[str] = Field(default=(), exclude_if=is_empty)
+    wait_until: Timestamp | None = Field(default=None, exclude_if=is_none)
+    signal: U64 | None = Field(default=None, exclude_if=is_none)
     item: Item | None = Field(default=None, exclude_if=is_none)
 
     @property

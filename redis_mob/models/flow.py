@@ -138,6 +138,11 @@ class FlowFrameState(Model):
     output_recorded: SortedDict[bool]
     node_condition_results: SortedDict[bool | None]
 
+    @property
+    def body_iteration(self) -> int | None:
+        """The iteration whose body the frame is; None for a root frame."""
+        return self.iteration if self.frame_scope is FrameScope.BODY else None
+
 
 class LoopPhase(WireEnum):
     """Where a loop stands; Exhausted means that its iterations were used up without the condition holding."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias, cast
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
@@ -145,6 +146,26 @@ class RetrySpec(Model):
         return self
 
 
+class OnTimeout(WireEnum):
+    """What becomes of a step whose signal has not come in time: it completes and says so, or it fails."""
+
+    CONTINUE = "continue"
+    FAIL = "fail"
+
+
+class WaitSpec(Model):
+    """What a step waits for: a signal of this name, sent to its run (contract: definition-22, engine-55).
+
+    `timeout_ms` is how long it waits, in milliseconds; None means as long as its flow may take. A payload must fit the
+    JSON schema, which is given as its text, or as the path of a file that holds it.
+    """
+
+    signal: str
+    timeout_ms: U64 | None = Field(default=None, exclude_if=is_none)
+    on_timeout: OnTimeout = Field(default=OnTimeout.CONTINUE, exclude_if=lambda what: what == OnTimeout.CONTINUE)
+    schema_ref: str | None = Field(default=None, alias="schema", exclude_if=is_none)
+
+
 class FlowStepSpec(Model):
     """One unit of work of a flow.
 
@@ -155,6 +176,8 @@ class FlowStepSpec(Model):
     leaves it to the flow what becomes of a message that names a value which does not exist (contract: definition-20).
     `for_each` is a path to a list: each item of it has an execution of its own, of which at most `max_parallel` are
     open at a time (contract: definition-21, engine-42).
+    A step with `wait_for` waits for a signal: no member is asked, its role is empty, and so is its message unless it
+    has one for those who are to send the signal (contract: definition-22).
     """
 
     role: str
@@ -175,6 +198,24 @@ class FlowStepSpec(Model):
     strict: bool | None = Field(default=None, exclude_if=is_none)
     for_each: str | None = Field(default=None, exclude_if=is_none)
     max_parallel: Annotated[int, Field(ge=1, le=U32_MAX)] | None = Field(default=None, exclude_if=is_none)
+    wait_for: WaitSpec | None = Field(default=None, exclude_if=is_none)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _needs_no_role(cls, given: Any) -> Any:
+        if isinstance(given, Mapping) and "wait_for" in given and given["wait_for"] is not None:
+            return {"role": "", "message": "", **cast("Mapping[str, Any]", given)}
+        return given  # pyright: ignore[reportUnknownVariableType]
+
+    @property
+    def schema_text(self) -> str | None:
+        """The JSON schema of what it gives: of a member's output, or of the payload that it waits for."""
+        return self.expected_schema_ref if self.wait_for is None else self.wait_for.schema_ref
+
+    @property
+    def schema_field(self) -> str:
+        """The field that holds this schema."""
+        return "expected_schema_ref" if self.wait_for is None else "wait_for.schema"
 
 
 class FrameStepSpec(Model):
@@ -247,6 +288,16 @@ class FlowSpec(Model):
                 for step_id, step in self.steps.items()
             )
         )
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The roles whose members its steps go to, in the order in which steps name them."""
+        return tuple(dict.fromkeys(step.role for step in self.steps.values() if step.wait_for is None))
+
+    @cached_property
+    def waits(self) -> dict[str, WaitSpec]:
+        """The steps that wait for a signal, and for what."""
+        return {step_id: step.wait_for for step_id, step in self.steps.items() if step.wait_for is not None}
 
 
 RepeatUntilSpec.model_rebuild()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from pydantic import GetJsonSchemaHandler, SerializerFunctionWrapHandler, model_serializer
 from pydantic.json_schema import JsonSchemaValue
@@ -33,13 +33,16 @@ class LateFields(Model):
         vars(made)[_UNREAD] = readers
         return made
 
-    def __getattr__(self, name: str) -> Any:
-        # called only for what the instance does not have
-        readers: Mapping[str, Callable[[], Any]] | None = vars(self).get(_UNREAD)
-        if readers is None or name not in readers:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        value = vars(self)[name] = readers[name]()
-        return value
+    if not TYPE_CHECKING:
+        # a type checker that saw it would take any name for an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            # called only for what the instance does not have
+            readers: Mapping[str, Callable[[], Any]] | None = vars(self).get(_UNREAD)
+            if readers is None or name not in readers:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            value = vars(self)[name] = readers[name]()
+            return value
 
     def _complete(self) -> Self:
         """The same model, with all its fields read, in the order of its JSON."""

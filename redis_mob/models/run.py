@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar, overload
 from uuid import uuid4
 
 from pydantic import Field
@@ -29,7 +29,10 @@ from redis_mob.models.failure import AgentErrorReport, TurnError
 from redis_mob.models.flow import FlowRunState, FrameSnapshot, LoopSnapshot
 from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.late_fields import LateFields
+from redis_mob.models.run_outputs import output_of, outputs_of
 from redis_mob.models.seed import pending_flow_state, run_seed
+
+T = TypeVar("T")
 
 MAX_LOOP_ITERATION = 1_000_000
 """The greatest iteration for which an output may be recorded (contract: runs-26)."""
@@ -142,6 +145,35 @@ class MobRun(LateFields):
             schema_version=SCHEMA_VERSION,
             flow_authority_inputs=(RunFlow(payload=seed),),
         )
+
+    @overload
+    def output(self, step_id: str) -> Any: ...
+    @overload
+    def output(self, step_id: str, kind: type[T]) -> T: ...
+    @overload
+    def output(self, step_id: str, kind: Any) -> Any: ...
+    def output(self, step_id: str, kind: Any = None) -> Any:
+        """The output of a step, as JSON, or read by pydantic as a value of type `kind`.
+
+        Of a step in a loop that of its latest iteration. It is the value itself for one that asks one member or takes
+        any; for one that several members answer, `outputs` has the value of each.
+        Raises NotFoundError for a step that is not there or has no output, and ValidationError naming the path for an
+        output that is no `kind` (contract: engine-54).
+        """
+        return output_of(self, step_id, kind)
+
+    @overload
+    def outputs(self, step_id: str) -> dict[str, Any]: ...
+    @overload
+    def outputs(self, step_id: str, kind: type[T]) -> dict[str, T]: ...
+    @overload
+    def outputs(self, step_id: str, kind: Any) -> dict[str, Any]: ...
+    def outputs(self, step_id: str, kind: Any = None) -> dict[str, Any]:
+        """What each member gave whose value counts for the output of a step, by the names of the members.
+
+        Reads each value as `kind`, and raises as `output` does.
+        """
+        return outputs_of(self, step_id, kind)
 
     def core(self) -> MobRun:
         """This run without its step ledger, its ledger of loop iterations and its authority inputs.

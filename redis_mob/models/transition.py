@@ -15,6 +15,7 @@ from redis_mob.models.base import FrozenDict
 from redis_mob.models.events import NewMobEvent
 from redis_mob.models.execution import Execution, ExecutionKey, ItemProgress, Loss, RunLaunch, later
 from redis_mob.models.run import FailureLedgerEntry, LoopIterationLedgerEntry, MobRun, StepLedgerEntry
+from redis_mob.models.signal import Signal
 
 NodeKey: TypeAlias = tuple[str, str]
 """A node: frame id and node id."""
@@ -26,7 +27,8 @@ class RunView:
     start and of reading.
 
     `run` has none of the rows of the step and iteration ledgers, and no authority inputs (see `MobRun.core`).
-    `version` counts the decisions on the run, `reports` the outcomes that were reported without one.
+    `version` counts the decisions on the run, `reports` what has come without one: outcomes that were reported, and
+    signals. `signals` are those that no step has taken, by number, in this order.
 
     `progress` is that of each node whose step has `for_each`. Its items, and the executions of those that are over, are
     not read with the run: `items` and `ended` hold them as far as they were asked for, and they never change
@@ -44,6 +46,7 @@ class RunView:
     progress: Mapping[NodeKey, ItemProgress] = FrozenDict()
     items: Mapping[NodeKey, Sequence[Any]] = FrozenDict()
     ended: Mapping[ExecutionKey, Execution] = FrozenDict()
+    signals: Mapping[int, Signal] = FrozenDict()
 
     @property
     def deadline(self) -> datetime | None:
@@ -69,9 +72,10 @@ class Transition:
     that has `reports` makes the run due, for a decision on them.
     Rows of `step_rows_once` are appended unless the ledger has one for the same step, agent and status. Terminal
     events are appended unless the log has one of the same flow. `look_again_at` is when a worker must look at the run
-    although nothing was reported, None if never. `by` is the worker that commits it: others are told when it takes an
-    execution from them. `progress` is that of nodes whose step has `for_each`, as it changes, `items` are those of a
-    node whose step begins. Executions of items that end are put aside (contract: executions-21).
+    although nothing was reported, None if never. An execution that took a signal takes it from those that wait. `by` is
+    the worker that commits it: others are told when it takes an execution from them. `progress` is that of nodes whose
+    step has `for_each`, as it changes, `items` are those of a node whose step begins. Executions of items that end are
+    put aside (contract: executions-21).
     """
 
     before: RunView
@@ -102,7 +106,7 @@ class Transition:
 
     def after(self) -> RunView:
         """The core of the run as it is once this has happened, for further decisions."""
-        before = self.before
+        before, taken = self.before, set(self.taken)
         failures = (*before.run.failure_ledger, *self.failure_rows)
         executions = {**before.executions, **self.executions}
         for key, execution in self.executions.items():
@@ -118,7 +122,15 @@ class Transition:
             progress=progress,
             items={node: items[node] for node, one in progress.items() if one.begun < one.items and node in items},
             ended=FrozenDict(),
+            signals={number: one for number, one in before.signals.items() if number not in taken}
+            if taken
+            else before.signals,
         )
+
+    @property
+    def taken(self) -> tuple[int, ...]:
+        """The numbers of the signals that steps take."""
+        return tuple(one.signal for one in self.executions.values() if one.signal is not None)
 
 
 class DueExecution(NamedTuple):

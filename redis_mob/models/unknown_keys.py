@@ -23,13 +23,14 @@ def unknown_keys(value: object, document: object, path: str = "") -> Iterator[st
     match value, document:
         case Model(), dict():
             table = cast("dict[str, Any]", document)
-            fields = type(value).model_fields
+            # a field with an alias is read by either name, and documents have the alias
+            fields = {one.alias or name: name for name, one in type(value).model_fields.items()}
             for key in table:
-                if key not in fields:
+                if key not in fields and key not in fields.values():
                     yield unknown_key(below(path, key), nearest(key, fields))
-            for name in fields:
-                if name in table:
-                    yield from unknown_keys(vars(value)[name], table[name], below(path, name))
+            for spelled, name in fields.items():
+                for key in {spelled, name} & table.keys():
+                    yield from unknown_keys(vars(value)[name], table[key], below(path, key))
         case dict(), dict():
             table = cast("dict[str, Any]", document)
             for key, item in cast("dict[str, Any]", value).items():

@@ -32,6 +32,7 @@ from redis_mob.codec.packing import Argument
 from redis_mob.codec.runs import check_count, core_parts, decode_core, encode_run, place_prefix
 from redis_mob.codec.schedule import decode_due, decode_entry, decode_worker, encode_worker
 from redis_mob.codec.schedule import worker_id as checked_worker_id
+from redis_mob.codec.signals import decode_signals
 from redis_mob.codec.transitions import check_transition
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.headers import NamedArguments
@@ -52,18 +53,18 @@ from redis_mob.stores import items, lease_renewal
 from redis_mob.stores.event_arguments import event_arguments, log_keys
 from redis_mob.stores.lease_renewal import WorkerLease
 from redis_mob.stores.schedule import limits_of, moves_of, service
+from redis_mob.stores.signals import RedisSignals
 from redis_mob.stores.worker_lease import kept_alive
 
 _LOOKED_AT = 1000
 """How many entries of a schedule lua/executions/take_due looks at."""
 
 
-class RedisExecutionStore(ExecutionStore):
+class RedisExecutionStore(RedisSignals, ExecutionStore):
     """The contract's `ExecutionStore` on Redis; its docstrings say what holds."""
 
     def __init__(self, client: Client, keys: Keys, wake_ups: WakeUps) -> None:
-        self._client = client
-        self._keys = keys
+        super().__init__(client, keys)
         self._wake_ups = wake_ups
         self._known_workers = b""
         self._workers: tuple[Serves, ...] = ()
@@ -127,6 +128,7 @@ class RedisExecutionStore(ExecutionStore):
             version=decode_decimal(f"run {run_id}", "version", parts.head.get(b"version", b"0")),
             reports=decode_decimal(f"run {run_id}", "reports", parts.head.get(b"reports", b"0")),
             progress=decode_progress(run_id, executions),
+            signals=decode_signals(run_id, executions),
         )
 
     async def items(self, run_id: str, frame_id: str, node_id: str) -> Sequence[Any]:
@@ -352,7 +354,7 @@ def _arguments(transition: Transition) -> NamedArguments:
         "messages": messages_of(transition),
         "new_inputs": encode_inputs(run.run_id, transition.inputs, is_vouched=is_vouched),
         "new_outputs": list(map(ledgers.encode_recorded, transition.outputs)),
-        "step_rows": list(map(ledgers.step_arguments, transition.step_rows)),
+        "step_rows": ledgers.step_arguments_of_all(transition.step_rows),
         "step_rows_once": list(map(ledgers.step_arguments, transition.step_rows_once)),
         "failure_rows": list(map(ledgers.failure_arguments, transition.failure_rows)),
         "iteration_rows": list(map(ledgers.iteration_arguments, transition.iteration_rows)),

@@ -129,7 +129,7 @@ class RedisRunStore(MobRunStore):
                 "expected_status": member("expected_status", expected_status, MobRunStatus),
                 "next_status": member("next_status", next_status, MobRunStatus),
                 "run_change": change_of_run(expected_flow_state, next_flow_state),
-                "new_inputs": encode_inputs(canonical_run_id(run_id), authority_inputs),
+                "new_inputs": encode_inputs(keys.run_id, authority_inputs),
                 "event": event_arguments(event),
             },
         )
@@ -154,7 +154,7 @@ class RedisRunStore(MobRunStore):
         reply = await self._client.call(
             "runs/put_step_output",
             [keys.run, keys.steps, keys.step_outputs, keys.index],
-            [ledgers.step_field(step), ledgers.encode_value(ledgers.step_output_named(step), output)],
+            [ledgers.step_field(step), ledgers.stored_value(ledgers.step_output_named(step), output)],
         )
         await self._won(reply, run_id, f"step {shown(step)} has no row in the step ledger; append one first")
 
@@ -203,7 +203,7 @@ class RedisRunStore(MobRunStore):
         reply = await self._client.call(
             script,
             [keys.run, *keys_of(keys), keys.authority],
-            {**arguments, "new_inputs": encode_inputs(canonical_run_id(run_id), authority_inputs)},
+            {**arguments, "new_inputs": encode_inputs(keys.run_id, authority_inputs)},
         )
         return await self._won(reply, run_id)
 

@@ -6,16 +6,19 @@ import asyncio
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any, Literal, overload
 
 from redis_mob.fleet import fleet as asynchronous
 from redis_mob.fleet.fleet import DRAIN_TIMEOUT
 from redis_mob.fleet.lease import DEFAULT_LEASE
 from redis_mob.fleet.step_context import Handler
+from redis_mob.fleet.typed.binding import BoundHandler
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.run import MobRun
+from redis_mob.models.signal import Taken
 from redis_mob.sync.loop_thread import Held
 from redis_mob.sync.storage import MobStorage
-from redis_mob.sync.twins import Facade, twin
+from redis_mob.sync.twins import Facade, followed, twin
 
 
 class Fleet(Facade[asynchronous.Fleet]):
@@ -29,7 +32,7 @@ class Fleet(Facade[asynchronous.Fleet]):
         self,
         storage: MobStorage,
         definition: MobDefinition,
-        handlers: Mapping[str, Handler],
+        handlers: Mapping[str, Handler | BoundHandler] | None = None,
         *,
         members: Mapping[str, int] | None = None,
         lease: timedelta = DEFAULT_LEASE,
@@ -46,6 +49,31 @@ class Fleet(Facade[asynchronous.Fleet]):
     unserved = twin(asynchronous.Fleet.unserved)
     cancel = twin(asynchronous.Fleet.cancel)
     recover = twin(asynchronous.Fleet.recover)
+    get = twin(asynchronous.Fleet.get)
+    watch = followed(asynchronous.Fleet.watch)
+
+    @overload
+    def signal(
+        self,
+        run_id: str,
+        name: str,
+        payload: Any = None,
+        *,
+        idempotency_key: str | None = None,
+        wait: Literal[False] = False,
+    ) -> None: ...
+
+    @overload
+    def signal(
+        self, run_id: str, name: str, payload: Any = None, *, idempotency_key: str | None = None, wait: Literal[True]
+    ) -> Taken: ...
+
+    def signal(
+        self, run_id: str, name: str, payload: Any = None, *, idempotency_key: str | None = None, wait: bool = False
+    ) -> Taken | None:
+        """Send a signal to a run; as `redis_mob.Fleet.signal`. KeyboardInterrupt ends the wait, not the signal."""
+        sending = self.target.signal(run_id, name, payload, idempotency_key=idempotency_key, wait=bool(wait))
+        return self.loop.run(sending)
 
     def wait(self, run_id: str, timeout: timedelta | float | None = None) -> MobRun:
         """The run, once it is over; as `redis_mob.Fleet.wait`.

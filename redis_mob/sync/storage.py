@@ -13,6 +13,7 @@ from redis_mob.sync.stores import (
     Config,
     Events,
     Executions,
+    Progress,
     RealmProfiles,
     Runs,
     RuntimeMetadata,
@@ -41,6 +42,7 @@ class MobStorage:
         self.runtime_metadata = RuntimeMetadata(loop, opened.runtime_metadata)
         self.realm_profiles = RealmProfiles(loop, opened.realm_profiles)
         self.executions = Executions(loop, opened.executions)
+        self.progress = Progress(loop, opened.progress)
         self.config = Config(loop, opened.config)
 
     @classmethod

@@ -12,6 +12,7 @@ from redis_mob.contracts import (
     MobRunStore,
     MobRuntimeMetadataStore,
     MobSpecStore,
+    ProgressStore,
     RealmProfileStore,
     WatchableConfigStore,
 )
@@ -104,6 +105,9 @@ class Executions(Facade[ExecutionStore]):
     get_definition = twin(ExecutionStore.get_definition)
     commit = twin(ExecutionStore.commit)
     request_cancel = twin(ExecutionStore.request_cancel)
+    send_signal = twin(ExecutionStore.send_signal)
+    publish = twin(ExecutionStore.publish)
+    published = twin(ExecutionStore.published)
     status = twin(ExecutionStore.status)
     take_due = twin(ExecutionStore.take_due)
     join_workers = twin(ExecutionStore.join_workers)
@@ -111,6 +115,13 @@ class Executions(Facade[ExecutionStore]):
     leave_workers = twin(ExecutionStore.leave_workers)
     workers = twin(ExecutionStore.workers)
     held = twin(ExecutionStore.held)
+
+
+class Progress(Facade[ProgressStore]):
+    """Twins of the methods of `contracts.ProgressStore`."""
+
+    append = twin(ProgressStore.append)
+    read_after = twin(ProgressStore.read_after)
 
 
 class ConfigFollowing(Following[ConfigChangeEvent]):

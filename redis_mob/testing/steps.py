@@ -11,7 +11,9 @@ from uuid import NAMESPACE_URL, uuid4, uuid5
 from redis_mob.errors import DefinitionError, shown
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.lease import DEFAULT_LEASE
-from redis_mob.fleet.step_context import Handler, PreviousFailure, StepContext
+from redis_mob.fleet.step_context import Handler, PreviousFailure, StepContext, publish_nowhere
+from redis_mob.fleet.step_profile import StepProfile
+from redis_mob.fleet.telling import Silent, Teller
 from redis_mob.models.base import SortedDict
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow_spec import FlowSpec, Message
@@ -65,12 +67,17 @@ def step_context(
     deadline: datetime | None = None,
     cancelled: asyncio.Event | None = None,
     heartbeat: Callable[[], Awaitable[bool]] = _held,
+    publish: Callable[[str, Any], Awaitable[None]] = publish_nowhere,
+    profile: StepProfile | None = None,
+    teller: Teller | None = None,
 ) -> StepContext:
     """What a handler is called with, for a test that calls it: each field has a value, of which a test gives some.
 
     The first member of the role makes its first attempt; the deadline is in 30 seconds, `heartbeat` says that the
-    execution is still held. As in a run, the idempotency key is the same for the same run, node, frame and member, and
-    the fencing token is that of the attempt.
+    execution is still held; what it publishes goes nowhere; what it reports and streams is checked, and goes to the
+    `teller`, or nowhere. The `profile` is empty. As in a run,
+    the idempotency key is the same for the same run, node, frame and member, and the fencing token is that of the
+    attempt.
     """
     run, node, who = run_id or str(uuid4()), node_id or step_id, member or f"{role}-1"
     return StepContext(
@@ -94,6 +101,9 @@ def step_context(
         cancelled=cancelled or asyncio.Event(),
         heartbeat=heartbeat,
         previous_failure=previous_failure,
+        publish=publish,
+        profile=StepProfile() if profile is None else profile,
+        teller=teller or Silent(),
     )
 
 

@@ -2,26 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
-import pytest
-
-from redis_mob.storage import MobStorage
-from tests.support.backends import parametrize_backend, url_of
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    parametrize_backend(metafunc)
-
-
-@pytest.fixture
-def url(backend: str, request: pytest.FixtureRequest) -> str:
-    """Where the storage of the test is."""
-    return url_of(backend, request)
-
-
-@pytest.fixture
-async def storage(url: str, namespace: str) -> AsyncIterator[MobStorage]:
-    """The storage of the test."""
-    async with MobStorage.open(url, namespace=namespace) as opened:
-        yield opened
+from tests.support.storages import pytest_generate_tests as pytest_generate_tests
+from tests.support.storages import storage as storage
+from tests.support.storages import url as url

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from redis_mob.models import MobRunStatus
 from redis_mob.models.config import Delete, Put
+from redis_mob.models.signal import Signal
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.compound import COMPOUND, INPUTS, LOOP, NEXT_RUN, RUN, SIMPLE, scene
 from redis_mob.testing.samples.documents import authority, definition, overlay, profile
@@ -95,6 +96,10 @@ async def _of_executions(storage: MobStorage) -> dict[str, Write]:
     to_commit = await waiting(storage.executions, ONE_STEP)
     view = await to_commit.view()
     transition = to_commit.claimed(view, keys_of(view)[0])
+    to_publish = await waiting(storage.executions, ONE_STEP)
+    key = keys_of(await to_publish.view())[0]
+    await to_publish.claim(key)
+    claimed = (await to_publish.view()).executions[key]
     for name in ("to leave", "to renew"):
         await storage.executions.join_workers(a_worker(name), timedelta(hours=1))
     return {
@@ -104,6 +109,8 @@ async def _of_executions(storage: MobStorage) -> dict[str, Write]:
         "executions.join_workers": lambda s: s.executions.join_workers(a_worker("joins"), timedelta(hours=1)),
         "executions.renew_worker": lambda s: s.executions.renew_worker(a_worker("to renew"), timedelta(hours=2)),
         "executions.leave_workers": lambda s: s.executions.leave_workers("to leave"),
+        "executions.send_signal": lambda s: s.executions.send_signal(to_publish.run_id, Signal(name="go")),
+        "executions.publish": lambda s: s.executions.publish(to_publish.run_id, key, claimed, "name", 1),
         "executions.request_cancel": lambda s: s.executions.request_cancel(to_cancel.run_id),
     }
 

@@ -16,6 +16,8 @@ from redis_mob.codec.executions import encode_definition
 from redis_mob.errors import AlreadyExistsError, CasConflictError, RunAlreadyExistsError, VersionConflictError
 from redis_mob.models import MobEvent, MobRun, MobRunStatus, StoredRealmProfile
 from redis_mob.models.config import ConfigChangeEvent, Delete, Put
+from redis_mob.models.execution import Execution, ExecutionKey
+from redis_mob.models.signal import Signal
 from redis_mob.models.transition import Transition
 from redis_mob.storage import MobStorage
 from redis_mob.testing.conformance import transitions
@@ -55,7 +57,7 @@ SETTLED = (AlreadyExistsError, CasConflictError, RunAlreadyExistsError, VersionC
 class FullNamespace:
     """What was written: `stored` by the run store, `driven` and `waiting` by a fleet, `ended` with its terminal event.
 
-    `transition` can be committed on `driven`.
+    `transition` can be committed on `driven`, and `held` is an execution there that a worker has claimed.
     """
 
     stored: MobRun
@@ -64,6 +66,7 @@ class FullNamespace:
     ended: MobRun
     definitions: tuple[str, ...]
     transition: Transition
+    held: tuple[ExecutionKey, Execution]
 
 
 async def fill(storage: MobStorage) -> FullNamespace:
@@ -92,7 +95,14 @@ async def fill(storage: MobStorage) -> FullNamespace:
     for step in ("a", "in"):
         await driven.claim(*keys_of(await driven.view(), step))
         await driven.settle(*keys_of(await driven.view(), step))
-    await driven.claim(keys_of(await driven.view(), "b")[0])
+    key = keys_of(await driven.view(), "b")[0]
+    await driven.claim(key)
+    claimed = (await driven.view()).executions[key]
+    assert await storage.executions.publish(driven.run_id, key, claimed, "number", 1234)
+    for number in range(12):
+        await storage.executions.send_signal(
+            driven.run_id, Signal(name="go", payload=number), idempotency_key="k" * number
+        )
     await storage.executions.request_cancel(driven.run_id)
     waiting_run = await launched(storage.executions, ONE_STEP)
     await storage.events.append_batch([numbered(1), completed(), step_failed()])
@@ -106,6 +116,7 @@ async def fill(storage: MobStorage) -> FullNamespace:
         ended,
         (view.launch.definition, encode_definition(ONE_STEP)[0]),
         transitions._full(view),
+        (key, claimed),
     )
 
 
@@ -196,7 +207,14 @@ def _about_runs(there: FullNamespace) -> dict[str, Question]:
 def _about_executions(there: FullNamespace) -> dict[str, Question]:
     async def load(storage: MobStorage) -> Any:
         view = await storage.executions.load(there.driven)
-        return view and (view.run, view.launch, view.executions, view.cancel_requested, view.launched_at)
+        return view and (
+            view.run,
+            view.launch,
+            view.executions,
+            view.cancel_requested,
+            view.launched_at,
+            view.signals,
+        )
 
     async def take_all(storage: MobStorage) -> Any:
         taken: set[Any] = set()
@@ -220,6 +238,11 @@ def _about_executions(there: FullNamespace) -> dict[str, Question]:
         "take_due": take_all,
         "workers": lambda s: s.executions.workers(),
         "held": lambda s: s.executions.held("known"),
+        "published": lambda s: s.executions.published(there.driven, "number"),
+        "published, absent": lambda s: s.executions.published(there.driven, "none"),
+        "send_signal again": lambda s: s.executions.send_signal(
+            there.driven, Signal(name="go", payload=3), idempotency_key="kkk"
+        ),
     }
 
 
@@ -266,6 +289,11 @@ def _writes_of_runs(there: FullNamespace) -> dict[str, Question]:
         ),
         "put_step_output": lambda s: s.runs.put_step_output(run, step_id="build", output={"again": 1}),
         "commit": lambda s: s.executions.commit(there.transition),
+        "publish": lambda s: s.executions.publish(there.driven, *there.held, "text", "value"),
+        "send_signal": lambda s: s.executions.send_signal(there.driven, Signal(name="go")),
+        "send_signal, waiting": lambda s: s.executions.send_signal(
+            there.waiting, Signal(name="go"), idempotency_key="k"
+        ),
         "request_cancel": lambda s: s.executions.request_cancel(there.driven),
         "cas_run_status, won": lambda s: s.runs.cas_run_status(
             there.waiting, expected=MobRunStatus.PENDING, next=MobRunStatus.RUNNING

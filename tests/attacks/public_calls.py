@@ -22,6 +22,7 @@ from redis_mob.kernel.seeds import root_frame_id
 from redis_mob.models import MobRunStatus, Put
 from redis_mob.models.execution import EVERYTHING, ExecutionKey
 from redis_mob.models.progress import NewProgress, ProgressSource
+from redis_mob.models.signal import Signal
 from redis_mob.models.transition import RunView
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.compound import FRAME, INPUTS, LOOP, NEXT_FRAME, NEXT_LOOP, NEXT_RUN, RUN, scene
@@ -131,6 +132,11 @@ RIGHT: Mapping[str, Any] = {
     "leads": [FLEET_RUN],
     "patience": timedelta(hours=1),
     "request_cancel.run_id": FLEET_RUN,
+    "send_signal.run_id": FLEET_RUN,
+    "publish.run_id": FLEET_RUN,
+    "published.run_id": FLEET_RUN,
+    "signal": Signal(name="go", payload=JSON),
+    "idempotency_key": "key",
     "mob_id": "mob",
     "flow_id": "review",
     "expected": RUN,
@@ -226,13 +232,17 @@ async def prepared(storage: MobStorage) -> Scene:
 
 def right_arguments(method: Method, scene: Scene) -> dict[str, Any]:
     """Arguments that are right in a storage as it was prepared. Raises KeyError for one that the table lacks."""
-    read: Mapping[str, Any] = {"commit.transition": scene.driven.settled(scene.view, scene.key)}
+    read: Mapping[str, Any] = {
+        "commit.transition": scene.driven.settled(scene.view, scene.key),
+        "publish.key": scene.key,
+        "publish.execution": scene.view.executions[scene.key],
+    }
     assert read.keys() == READ
     known = {**RIGHT, **read}
     return {name: known.get(f"{method.name}.{name}", known.get(name)) for name in method.parameters}
 
 
-READ = {"commit.transition"}
+READ = {"commit.transition", "publish.key", "publish.execution"}
 """Arguments whose right values are read from the storage."""
 
 
@@ -260,6 +270,7 @@ async def everything(storage: MobStorage) -> Any:
         [await storage.config.history("agents", id) for id in ("a", "b", "1")],
         readable(await storage.executions.load(FLEET_RUN)),
         await storage.executions.status(FLEET_RUN),
+        [await storage.executions.published(FLEET_RUN, name) for name in ("profile", "1")],
     ]
 
 
@@ -268,4 +279,4 @@ def readable(result: Any) -> Any:
     if not isinstance(result, RunView):
         return result
     executions = [[*key, execution] for key, execution in sorted(result.executions.items())]
-    return [result.run, result.launch, executions, result.cancel_requested]
+    return [result.run, result.launch, executions, result.cancel_requested, result.signals]

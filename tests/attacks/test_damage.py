@@ -30,14 +30,14 @@ FIXED = [key.partition("}:")[2] for key in Keys("n").fixed]
 
 
 def all_of(run: RunKeys) -> list[str]:
-    return [*run.parts, run.index, run.executions]
+    return [*run.parts, run.index, run.executions, run.published]
 
 
 PARTS = [part.rpartition(":")[2] for part in all_of(Keys("n").run(str(uuid4())))[1:]]
 TARGETS = [*FIXED, *(f"{run}:{part}" for run in ("stored", "driven") for part in ("head", *PARTS))]
 """Every key of a namespace, and every key of a run that the run store wrote and of one that a fleet drives."""
 
-NOT_THERE = {"stored:executions", "driven:failures"}
+NOT_THERE = {"stored:executions", "stored:published", "driven:failures"}
 """Keys that the namespace of this suite does not have: no fleet drives the one run, no step of the other failed."""
 
 TELLING = {

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import redis_mob
+from redis_mob import FlowSpec, MobRun
 from redis_mob.connection.failures import CallError, NotSentError
 from redis_mob.fleet.outcome import Failed
 from redis_mob.testing.history import Misfit, RecordedCall
@@ -42,6 +43,8 @@ SAMPLES: dict[str, Any] = {
     "float | timedelta | None": 2.5,
     "Any": {"kept": [1, "a"]},
     "CallError": CallError("why"),
+    "EndedRun": MobRun.pending("mob", "flow", FlowSpec(), {}, run_id="0191a6a0-0000-4000-8000-000000000001"),
+    "BaseException": ValueError("why"),
     "Failed": Failed("why"),
     "TransportError": NotSentError("why"),
     "Requestable | None": None,
@@ -53,7 +56,13 @@ SAMPLES: dict[str, Any] = {
 
 def made(kind: type[BaseException]) -> BaseException:
     """An exception of this class, with every argument that its constructor takes."""
-    if kind.__init__ in (Exception.__init__, BaseException.__init__, AssertionError.__init__, UserWarning.__init__):
+    if kind.__init__ in (
+        Exception.__init__,
+        BaseException.__init__,
+        AssertionError.__init__,
+        UserWarning.__init__,
+        TimeoutError.__init__,
+    ):
         return kind("a message")
     positional: list[Any] = []
     named: dict[str, Any] = {}

@@ -33,15 +33,15 @@ class Counts(NamedTuple):
 
 
 EXPECTED = {
-    "cas_flow_state": Counts(commands=80, received=7435, sent=40),
-    "cas_frame_state": Counts(commands=90, received=8340, sent=40),
-    "cas_grant_node_slot": Counts(commands=100, received=9555, sent=40),
-    "cas_complete_step_and_record_output": Counts(commands=110, received=9840, sent=40),
-    "cas_start_loop": Counts(commands=150, received=12285, sent=40),
-    "cas_loop_request_body_frame": Counts(commands=100, received=8768, sent=40),
-    "cas_grant_body_frame_start": Counts(commands=210, received=16654, sent=40),
-    "cas_complete_body_frame": Counts(commands=120, received=11848, sent=40),
-    "cas_complete_loop": Counts(commands=120, received=11848, sent=40),
+    "cas_flow_state": Counts(commands=80, received=7445, sent=40),
+    "cas_frame_state": Counts(commands=90, received=8350, sent=40),
+    "cas_grant_node_slot": Counts(commands=100, received=9565, sent=40),
+    "cas_complete_step_and_record_output": Counts(commands=110, received=9850, sent=40),
+    "cas_start_loop": Counts(commands=150, received=12295, sent=40),
+    "cas_loop_request_body_frame": Counts(commands=100, received=8778, sent=40),
+    "cas_grant_body_frame_start": Counts(commands=210, received=16664, sent=40),
+    "cas_complete_body_frame": Counts(commands=120, received=11858, sent=40),
+    "cas_complete_loop": Counts(commands=120, received=11858, sent=40),
 }
 
 

@@ -108,7 +108,7 @@ def test_the_tables_have_all_figures_and_end_with_the_sentence() -> None:
     lines = to_text(told).splitlines()
     [row] = [line for line in lines if line.split()[:1] == ["grant[5]"]]
     assert row.split() == [
-        *("grant[5]", "100", "0.045", "200", "300", "9,996", "100", "-", "-", "-", "-"),
+        *("grant[5]", "100", "0.045", "200", "300", "9,996", "100", "-", "-", "-", "-", "-"),
         *("2.00", "(2.00", "-", "2.00)"),
     ]
     assert "left out: postgresql: there is no initdb" in lines

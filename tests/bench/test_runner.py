@@ -131,7 +131,7 @@ class Batch(Scenario):
     async def operate(self, agent: int) -> Taken:
         self.calls.append(agent)
         await asyncio.sleep(0)
-        return Taken([1.0], cpu=0.5, seconds=1.0)
+        return Taken([1.0], cpu=0.5, seconds=1.0, kept=40.0)
 
 
 async def test_what_a_call_measures_itself_counts_and_is_divided_by_its_operations() -> None:
@@ -143,6 +143,7 @@ async def test_what_a_call_measures_itself_counts_and_is_divided_by_its_operatio
     assert {scenario.calls.count(agent) for agent in range(3)} == {len(scenario.calls) // 3}
     assert result.of("p50") == result.of("mean") == 1e6 / 10
     assert result.of("client_cpu") == 0.5e6 / 10
+    assert result.of("kept") == 40 / 10
     assert result.operations == 10 * sum(scenario.prepared[-4:])
 
 

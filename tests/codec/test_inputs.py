@@ -14,10 +14,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redis_mob.codec import inputs as codec
+from redis_mob.codec import short_inputs
 from redis_mob.codec.inputs import copied_inputs, decode_inputs, encode_inputs
 from redis_mob.errors import InternalError
+from redis_mob.kernel.commands import Frame, Loop, Run
 from redis_mob.models import FlowAuthorityInput
-from redis_mob.models.authority import FLOW_AUTHORITY_INPUT, STORABLE_INPUTS, AuthorizeFlowRunReducerCommand, RunCommand
+from redis_mob.models.authority import (
+    FLOW_AUTHORITY_INPUT,
+    STORABLE_INPUTS,
+    AuthorizeFlowFrameReducerCommand,
+    AuthorizeFlowRunReducerCommand,
+    AuthorizeLoopIterationReducerCommand,
+    FrameCommand,
+    LoopCommand,
+    LoopIterationRecord,
+    RecordLoopBodyFrameCompleted,
+    RunCommand,
+)
+from redis_mob.models.base import U64_MAX
 from redis_mob.testing.samples.full_run import EVERY_INPUT
 from tests.codec.strategies import NAMES, field_values
 from tests.support.golden import read_jsonl
@@ -99,6 +113,99 @@ def test_what_version_1_has_packed_is_read_for_ever() -> None:
     assert decode_inputs(RUN_ID, [PACKED]) == EVERY_INPUT[2:4]
     digest = blake2b(codec._DICTIONARY.encode(), digest_size=16).hexdigest()
     assert (codec._VERSION, digest) == (b"\x01", "12114963cf98e4e3e2ac53f570da07e2")
+
+
+SHORT = b64decode("Asx8LZZSMjNxHwIfcx8DH0ZiYh8DH3MfQ29tcGxldGVkH0w1Yx9sHzE4NDQ2NzQ0MDczNzA5NTUxNjE1H0MzH2wfMA==")
+SHORT_INPUTS = (
+    AuthorizeFlowRunReducerCommand(
+        payload=RunCommand(run_id=RUN_ID, command="PumpNodeScheduler", frame_id=f"{RUN_ID}-root", step_id="s")
+    ),
+    AuthorizeFlowFrameReducerCommand(
+        payload=FrameCommand(frame_id=f"{RUN_ID}-root", command="CompleteNode", node_id="s", node_status="Completed")
+    ),
+    AuthorizeLoopIterationReducerCommand(
+        payload=LoopCommand(loop_instance_id="l", command="BodyFrameFailed", body_frame_iteration=U64_MAX)
+    ),
+    RecordLoopBodyFrameCompleted(payload=LoopIterationRecord(loop_instance_id="l", iteration=0)),
+)
+"""As many as are written in the short form."""
+
+
+def test_what_the_short_form_has_written_is_read_for_ever() -> None:
+    assert encode_inputs(RUN_ID, SHORT_INPUTS) == [SHORT]
+    assert decode_inputs(RUN_ID, [SHORT]) == SHORT_INPUTS
+
+
+@pytest.mark.parametrize("kind", [Run, Frame, Loop])
+def test_the_short_form_knows_every_command(kind: Any) -> None:
+    made = {Run: draft_of_run, Frame: draft_of_frame, Loop: draft_of_loop}[kind]
+    for command in kind:
+        [element] = encode_inputs(RUN_ID, [made(command)])
+        assert element.startswith(short_inputs.VERSION)
+        assert decode_inputs(RUN_ID, [element]) == (made(command),)
+
+
+def draft_of_run(command: str) -> FlowAuthorityInput:
+    return AuthorizeFlowRunReducerCommand(payload=RunCommand(run_id=RUN_ID, command=command))
+
+
+def draft_of_frame(command: str) -> FlowAuthorityInput:
+    return AuthorizeFlowFrameReducerCommand(payload=FrameCommand(frame_id="f", command=command))
+
+
+def draft_of_loop(command: str) -> FlowAuthorityInput:
+    return AuthorizeLoopIterationReducerCommand(payload=LoopCommand(loop_instance_id="l", command=command))
+
+
+@pytest.mark.parametrize(
+    "text", ["\x1f", "\x02", "\x03", f"\x02{RUN_ID}-root", "", "\x00", f"{RUN_ID}{RUN_ID}-rootroot"]
+)
+def test_texts_that_look_like_the_marks_of_the_short_form_are_read_back(text: str) -> None:
+    told = AuthorizeFlowFrameReducerCommand(payload=FrameCommand(frame_id=text, command="SealFrame", node_id=text))
+    assert decode_inputs(RUN_ID, encode_inputs(RUN_ID, [told])) == (told,)
+
+
+def test_every_cut_and_every_flipped_bit_of_the_short_form_is_told() -> None:
+    damaged = [SHORT[:length] for length in range(len(SHORT))]
+    damaged += [flipped(SHORT, place) for place in range(8 * len(SHORT))]
+    for element in damaged:
+        with pytest.raises(ValueError):
+            decode_inputs(RUN_ID, [element])
+
+
+def test_the_short_form_of_another_run_is_refused() -> None:
+    with pytest.raises(ValueError, match="checksum"):
+        decode_inputs(OTHER_RUN_ID, [SHORT])
+
+
+@pytest.mark.parametrize("rest", ["", "Z0a", "F", "F1", "F1z", "F1b", "Fxb", "F1b\x1ff\x1fmore", "C3\x1fl\x1fone"])
+def test_what_no_version_has_written_is_told_when_it_is_read(rest: str) -> None:
+    data = rest.encode()
+    element = short_inputs.VERSION + short_inputs._checksum(RUN_ID, data) + data
+    with pytest.raises(ValueError):
+        decode_inputs(RUN_ID, [element])
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        pytest.param({"node_id": 7}, "node_id", id="another_type"),
+        pytest.param({"frame_id": None}, "frame_id", id="nothing"),
+        pytest.param({"node_id": "\udc00"}, "surrogates not allowed", id="lone_surrogate"),
+    ],
+)
+def test_what_the_short_form_has_no_words_for_is_refused_as_ever(changed: dict[str, Any], named: str) -> None:
+    payload = FrameCommand(frame_id="f", command="SealFrame").model_copy(update=changed)
+    wrong = AuthorizeFlowFrameReducerCommand.model_construct(payload=payload)
+    with pytest.raises(InternalError, match=named):
+        encode_inputs(RUN_ID, [wrong])
+
+
+@pytest.mark.parametrize("number", [-1, U64_MAX + 1])
+def test_an_integer_out_of_its_range_is_refused(number: int) -> None:
+    payload = LoopIterationRecord.model_construct(loop_instance_id="l", iteration=number)
+    with pytest.raises(InternalError, match="iteration"):
+        encode_inputs(RUN_ID, [RecordLoopBodyFrameCompleted.model_construct(payload=payload)])
 
 
 def test_packed_inputs_take_a_tenth_of_their_json() -> None:

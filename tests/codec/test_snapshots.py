@@ -177,6 +177,24 @@ def test_a_change_at_any_place_of_any_block_is_seen(field: str) -> None:
         assert stored(encode(after)) == stored(encode(rebuilt(after)))
 
 
+def test_states_that_are_read_share_their_plan_and_change_by_themselves() -> None:
+    """A plan never changes: it is decoded once, and what is made of the states is not seen by the other ones."""
+    state = flow_state(["a", "b"], step_status={"a": None, "b": FlowStepStatus.FAILED})
+    one, other = read_back(state), read_back(state.model_copy(update={"failure_count": 7}))
+    assert isinstance(one, FlowRunState)
+    assert isinstance(other, FlowRunState)
+    assert one.step_dependencies is other.step_dependencies
+    changed = one.model_copy(
+        update={
+            "step_branches": one.step_branches.set(("a", "main")),
+            "step_status": one.step_status.set(("a", FlowStepStatus.COMPLETED)),
+        }
+    )
+    assert (one, other) == (state, state.model_copy(update={"failure_count": 7}))
+    assert read_back(changed) == changed
+    assert read_back(state) == state
+
+
 def test_a_read_state_encodes_as_it_was_stored_without_doing_it_again() -> None:
     state = flow_state([f"s{number:03}" for number in range(70)])
     back = read_back(state)

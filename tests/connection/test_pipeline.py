@@ -52,17 +52,22 @@ async def wire(sink: Sink) -> Pipeline:
     return Pipeline(sink, None, max_reply_bytes=100)
 
 
-async def test_requests_of_one_turn_leave_in_one_write_and_in_order(wire: Pipeline, sink: Sink) -> None:
+async def test_a_request_leaves_at_once_and_others_of_its_turn_in_one_write_behind_it(
+    wire: Pipeline, sink: Sink
+) -> None:
     replies = [wire.send(b"a"), wire.send(b"b"), wire.send(b"c")]
-    assert sink.writes == []
+    assert sink.writes == [b"a"]
     await asyncio.sleep(0)
-    assert sink.writes == [b"abc"]
-    wire.send(b"d")
+    assert sink.writes == [b"a", b"bc"]
+    late = wire.send(b"d")
+    assert sink.writes == [b"a", b"bc"]
     await asyncio.sleep(0)
-    assert sink.writes == [b"abc", b"d"]
+    assert sink.writes == [b"a", b"bc", b"d"]
     wire.data_received(b":1\r\n:2\r\n$1\r\n")
-    wire.data_received(b"x\r\n")
-    assert await asyncio.gather(*replies) == [1, 2, b"x"]
+    wire.data_received(b"x\r\n:4\r\n")
+    assert await asyncio.gather(*replies, late) == [1, 2, b"x", 4]
+    wire.send(b"e")
+    assert sink.writes == [b"a", b"bc", b"d", b"e"]
 
 
 async def test_a_refusal_is_a_reply(wire: Pipeline) -> None:
@@ -101,12 +106,16 @@ async def test_what_was_not_written_was_certainly_not_sent(wire: Pipeline) -> No
 
 
 async def test_nothing_is_written_to_a_wire_that_was_closed_in_the_same_turn(wire: Pipeline, sink: Sink) -> None:
-    reply = wire.send(b"a")
+    left, waiting = wire.send(b"a"), wire.send(b"b")
     wire.close("the storage was closed")
-    with pytest.raises(PipelineClosedError, match="the storage was closed") as closed:
-        await reply
-    assert not closed.value.sent
-    assert sink.writes == []
+    ends: list[bool] = []
+    for reply in (left, waiting):
+        with pytest.raises(PipelineClosedError, match="the storage was closed") as closed:
+            await reply
+        ends.append(closed.value.sent)
+    assert ends == [True, False]
+    await asyncio.sleep(0)
+    assert sink.writes == [b"a"]
     assert sink.closing
 
 

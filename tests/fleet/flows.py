@@ -19,6 +19,7 @@ from redis_mob.models.flow_spec import (
     FrameSpec,
     FrameStepSpec,
     RepeatUntilSpec,
+    WaitSpec,
 )
 from redis_mob.models.profile import Profile
 
@@ -45,6 +46,20 @@ def step(
         depends_on_mode=DependsOnMode(join),
         collection_policy=collect(policy),
         **more,
+    )
+
+
+def wait(
+    *needs: str, signal: str = "go", condition: Any = None, branch: str | None = None, **more: Any
+) -> FlowStepSpec:
+    """A step that waits for a signal; `more` is what it says of that."""
+    return FlowStepSpec(
+        role="",
+        message="",
+        depends_on=needs,
+        condition=condition,
+        branch=branch,
+        wait_for=WaitSpec(signal=signal, **more),
     )
 
 
@@ -75,7 +90,7 @@ def mob(
     topology: TopologySpec | None = None,
 ) -> MobDefinition:
     """A mob whose flow `flow` has these steps; its orchestrator is of role `lead`."""
-    roles = {"lead", *(one.role for one in steps.values())}
+    roles = {"lead", *(one.role for one in steps.values() if one.wait_for is None)}
     frame = None if root is None else FrameSpec(nodes=FrozenDict(root))
     return MobDefinition(
         id="mob",

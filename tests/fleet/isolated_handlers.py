@@ -180,6 +180,20 @@ async def beat(ctx: StepContext) -> list[bool]:
     return await asyncio.gather(*(ctx.heartbeat() for _ in range(10)))
 
 
+async def publish(ctx: StepContext) -> list[str]:
+    await ctx.publish("k", [1])
+    return [await refusal(ctx, key, value) for key, value in (("k", lambda: None), ("", 1))]
+
+
+async def refusal(ctx: StepContext, key: str, value: Any) -> str:
+    """The class of the error when this is published."""
+    try:
+        await ctx.publish(key, value)
+    except Exception as error:  # noqa: BLE001 - the test looks at what it is
+        return type(error).__name__
+    return "none"
+
+
 def leave_behind(ctx: StepContext) -> int:
     """Returns, and leaves a program running that would go on for an hour."""
     return subprocess.Popen(["sleep", "3600"]).pid
@@ -206,3 +220,17 @@ def tells(ctx: StepContext) -> int:
 def item_of(ctx: StepContext) -> list[Any]:
     """The item of an execution, and where it stands."""
     return [ctx.item, ctx.index, ctx.items]
+
+
+def profile(ctx: StepContext) -> dict[str, Any]:
+    """What the definition says of the member, as JSON."""
+    told = ctx.profile
+    return {
+        "model": told.model,
+        "skills": {name: skill.model_dump() for name, skill in told.skills.items()},
+        "provider_params": told.provider_params,
+        "output_schema": told.output_schema,
+        "memory": told.tools.memory,
+        "allows": [tool for tool in ("read", "write", "search") if told.allows(tool)],
+        "most": told.max_output_bytes,
+    }

@@ -21,6 +21,7 @@ from redis_mob.models.events import MobEventKind
 from redis_mob.models.execution import OVERDUE, Execution, ExecutionKey, ExecutionStatus, HowLost, Loss, RunLaunch
 from redis_mob.models.flow_events import FlowCanceled, FlowCompleted, FlowFailed
 from redis_mob.models.run import MobRun, StepLedgerEntry
+from redis_mob.models.signal import Signal
 from redis_mob.models.transition import RecordedOutput, RunView, Transition
 from redis_mob.storage import MobStorage
 from tests.fleet.flows import FLOW
@@ -38,6 +39,8 @@ class SimulatedStore:
     definition: MobDefinition = field(init=False)
     view: RunView = field(init=False)
     events: list[MobEventKind] = field(default_factory=list[MobEventKind])
+    sent: int = 0
+    """Signals that there ever were."""
     run_due: datetime | None = None
     in_hand: bool = False
     ready: dict[ExecutionKey, datetime] = field(default_factory=dict[ExecutionKey, datetime])
@@ -76,6 +79,15 @@ class SimulatedStore:
         self.run_due = self.now
         self.in_hand = False
         return True
+
+    def send_signal(self, signal: Signal) -> int:
+        """Send a signal; returns its number."""
+        self.sent += 1
+        waiting = {**self.view.signals, self.sent: signal}
+        self.view = replace(self.view, signals=waiting, reports=self.view.reports + 1)
+        if not self.in_hand or self.run_due is None or self.run_due <= self.now:
+            self.run_due = self.now
+        return self.sent
 
     def lose(self, key: ExecutionKey, how: HowLost = HowLost.ALONE) -> None:
         """The worker that holds an execution is lost, or hands it back."""
@@ -132,7 +144,9 @@ class SimulatedStore:
             update={"step_ledger": ledger, "loop_iteration_ledger": (*run.loop_iteration_ledger, *iterations)}
         )
         progress, items = {**self.view.progress, **transition.progress}, {**self.view.items, **transition.items}
-        self.view = replace(self.view, run=run, progress=progress, items=items)
+        assert set(transition.taken) <= set(self.view.signals)
+        waiting = {number: one for number, one in self.view.signals.items() if number not in transition.taken}
+        self.view = replace(self.view, run=run, progress=progress, items=items, signals=waiting)
         self._put_executions(transition.executions)
         if transition.is_decision:
             late = self.view.reports > transition.before.reports and not ended
@@ -181,7 +195,7 @@ class SimulatedStore:
     def check(self) -> None:
         """What holds after every transition: the run agrees with itself, and no cap is exceeded."""
         run = self.view.run
-        assert reconcile(run) == ()
+        assert reconcile(run, self.definition.flows[run.flow_id]) == ()
         state = run.flow_state
         assert state.max_active_nodes == 0 or state.active_node_count <= state.max_active_nodes
         outermost = [
@@ -289,6 +303,10 @@ class Simulation:
         """Claim an execution and fail."""
         self.claim(step_id, member)
         assert self.settle(step_id, Failed(reason, **more), member)
+
+    def signal(self, name: str = "go", payload: Any = None) -> int:
+        """Send a signal; returns its number."""
+        return self.store.send_signal(Signal(name=name, payload=payload))
 
     def wait(self, time: timedelta) -> None:
         """Let time pass."""

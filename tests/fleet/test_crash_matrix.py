@@ -14,10 +14,12 @@ import pytest
 from redis_mob import StepFailed
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import StepContext
+from redis_mob.models.conditions import GtCondition
 from redis_mob.models.run import MobRun, MobRunStatus
 from redis_mob.testing.waiting import LONG
 from tests.fleet.crash_matrix import Answer, Scenario, Stage, World, opened
-from tests.fleet.everything import EVERYTHING, LOOP_OUTPUTS, ROOT_OUTPUTS, STATUSES, output
+from tests.fleet.everything import EVERYTHING, LOOP_OUTPUTS, ROOT_OUTPUTS, STATUSES, output, single
+from tests.fleet.flows import loop, mob, node, step, wait
 from tests.fleet.mortal import NEVER, Death, Process, Side
 
 
@@ -108,7 +110,34 @@ def is_canceled(run: MobRun) -> None:
 
 IS_CANCELED = Scenario(EVERYTHING, waits_for_the_request, is_canceled, ask=cancel_meanwhile, attempts=TWICE)
 
-SCENARIOS = {"completes": COMPLETES, "fails": FAILS, "is canceled": IS_CANCELED}
+WAITS_TWICE = mob(
+    {"ask": wait(), "act": single(), "beside": step()},
+    {
+        "beside": node("beside"),
+        "l": loop("l", GtCondition(path="steps.act.round", value=0), 3, ask=node("ask"), act=node("act", "ask")),
+    },
+)
+PAYLOADS = ("first", {"second": [2]})
+
+
+async def send_signals(fleet: Fleet, run_id: str, _world: World) -> None:
+    """The signals of the run, in their order, each under a key."""
+    for number, payload in enumerate(PAYLOADS):
+        await fleet.signal(run_id, "go", payload, idempotency_key=str(number))
+
+
+def took_its_signals(run: MobRun) -> None:
+    assert run.status is MobRunStatus.COMPLETED, run.failure_ledger
+    rounds = run.loop_iteration_outputs["l"]
+    assert tuple(one["ask"]["payload"] for one in rounds) == PAYLOADS
+    assert [one["act"] for one in rounds] == [output("act", 0), output("act", 1)]
+
+
+GETS_SIGNALS = Scenario(
+    WAITS_TWICE, answers, took_its_signals, ask=send_signals, completed={"ask": 2, "act": 2, "beside": 1}
+)
+
+SCENARIOS = {"completes": COMPLETES, "fails": FAILS, "is canceled": IS_CANCELED, "gets signals": GETS_SIGNALS}
 
 Play = Callable[[Stage, Death], Awaitable[Process]]
 """Lets a process die on a stage, and returns it when the run is over."""
@@ -156,7 +185,8 @@ BY_CALLERS = {"start_run", "listen", "status", "load", "workers", "get_run"}
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "concurrency"), [("completes", 1), ("completes", 16), ("fails", 3), ("is canceled", 3)]
+    ("name", "concurrency"),
+    [("completes", 1), ("completes", 16), ("fails", 3), ("is canceled", 3), ("gets signals", 3)],
 )
 async def test_another_worker_goes_on_from_every_call_of_one_that_dies(name: str, concurrency: int) -> None:
     points = await all_points(
@@ -166,7 +196,9 @@ async def test_another_worker_goes_on_from_every_call_of_one_that_dies(name: str
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "concurrency"), [("completes", 3), ("fails", 16), ("is canceled", 3)])
+@pytest.mark.parametrize(
+    ("name", "concurrency"), [("completes", 3), ("fails", 16), ("is canceled", 3), ("gets signals", 3)]
+)
 async def test_a_worker_that_is_not_alone_may_die_at_every_call(name: str, concurrency: int) -> None:
     points = await all_points(
         name, lambda stage, death: stage.survive_worker(death, concurrency, in_company=True), BY_WORKERS
@@ -176,7 +208,8 @@ async def test_a_worker_that_is_not_alone_may_die_at_every_call(name: str, concu
 
 @pytest.mark.parametrize("name", SCENARIOS)
 async def test_a_caller_that_dies_starts_its_run_again_and_finds_it(name: str) -> None:
-    points = await all_points(name, lambda stage, death: stage.survive_caller(death, 16), BY_CALLERS)
+    methods = BY_CALLERS | ({"send_signal"} if name == "gets signals" else set[str]())
+    points = await all_points(name, lambda stage, death: stage.survive_caller(death, 16), methods)
     assert points.total() >= 12
 
 

@@ -1,4 +1,4 @@
-"""What validation says of steps with `for_each` (contract: definition-22)."""
+"""What validation says of steps with `for_each` (contract: definition-24)."""
 
 from __future__ import annotations
 

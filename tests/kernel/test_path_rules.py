@@ -19,7 +19,7 @@ from redis_mob.models.base import FrozenDict
 from redis_mob.models.conditions import AndCondition, ConditionExpr, EqCondition, GtCondition, NotCondition
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow_spec import FlowSpec, FlowStepSpec, TextBlock
-from tests.fleet.flows import FLOW, loop, mob, node, step
+from tests.fleet.flows import FLOW, loop, mob, node, step, wait
 
 
 def findings(definition: MobDefinition) -> list[tuple[str, str, str]]:
@@ -312,3 +312,25 @@ def test_the_order_of_steps_is_that_of_their_dependencies(flow: FlowSpec) -> Non
                 expected = Order.AFTER
             assert order.of(named_step(other), named_step(this)) is expected
     assert order.of(named_loop("s0"), named_step("s0")) is Order.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("path", "complaint"),
+    [
+        ("steps.approval.payload.by", None),
+        ("steps.approval.timed_out", None),
+        ("steps.approval.signal", None),
+        ("steps.approval", None),
+        ("steps.approval.payload.who", "by its wait_for.schema, steps.approval.payload has no 'who' (nearest: 'by')"),
+        ("steps.approval.payloads", "and no 'payloads' (nearest: 'payload')"),
+    ],
+)
+def test_a_step_that_waits_gives_its_signal(path: str, complaint: str | None) -> None:
+    schema = json.dumps({"type": "object", "properties": {"by": {"type": "string"}}})
+    steps = {"approval": wait(schema_ref=schema), "reader": step("approval", message=f"{{{{ {path} }}}}")}
+    found = [text for _, _, text in findings(mob(steps))]
+    if complaint is None:
+        assert found == []
+    else:
+        [text] = found
+        assert complaint in text

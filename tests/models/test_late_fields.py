@@ -83,9 +83,9 @@ def test_copies_read_what_was_not_read_before() -> None:
 
 def test_an_attribute_that_it_does_not_have_is_refused() -> None:
     with pytest.raises(AttributeError, match="no attribute 'other'"):
-        _ = Readers().record().other  # pyright: ignore[reportAttributeAccessIssue]
+        _ = Readers().record().other  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
     with pytest.raises(AttributeError, match="no attribute 'other'"):
-        _ = WHOLE.other  # pyright: ignore[reportAttributeAccessIssue]
+        _ = WHOLE.other  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
 
 
 def test_what_reading_raises_is_raised_each_time_it_is_asked_for() -> None:

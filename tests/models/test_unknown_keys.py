@@ -16,6 +16,9 @@ UNTIL = f'[flows.f.root.nodes.l.until]\nop = "not"\nexpr = {{ {WITHIN} }}\n'
 BODY = f'[flows.f.root.nodes.l.body.nodes.s]\nkind = "step"\nstep_id = "s"\nbrunch = "b"\n{NODE}'
 
 
+WAIT = "[flows.f.steps.w.wait_for]\nsignal = 'go'\nschema = '{}'\n"
+
+
 def told(text: str) -> list[str]:
     found: list[str] = []
     MobDefinition.from_toml(text, tell=found.append)
@@ -52,6 +55,7 @@ def told(text: str) -> list[str]:
             "profiles.p.model",
             "nearest: 'realm_profile'",
         ),
+        (HEAD + WAIT + "timeout = 1\n", "flows.f.steps.w.wait_for.timeout", "nearest: 'timeout_ms'"),
         (HEAD + "[topology]\nmode = 'strict'\nrules = []\nrule = []\n", "topology.rule", "nearest: 'rules'"),
         (HEAD + '["a\\nb"]\n', "'a\\nb'", "nearest: 'mob'"),
     ],

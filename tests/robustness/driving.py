@@ -11,6 +11,7 @@ from uuid import UUID
 from redis_mob.fleet import engine
 from redis_mob.fleet.outcome import Failed, Outcome, Succeeded
 from redis_mob.models.execution import ExecutionStatus, Serves
+from redis_mob.models.signal import Signal
 from redis_mob.models.transition import RunView, Transition
 from redis_mob.testing.samples.driven_runs import STEPS_AND_LOOP, a_worker, pending
 from tests.robustness.turns import in_turn
@@ -30,7 +31,7 @@ Both = tuple[RunView, RunView]
 
 async def drive(twins: Twins, random: Random) -> AsyncGenerator[None]:
     """A track of moves on runs, one run after the other."""
-    moves = in_turn(random, range(20))
+    moves = in_turn(random, range(22))
     while True:
         run = _Driven(twins, random, moves)
         await run.start()
@@ -69,9 +70,32 @@ class _Driven:
                 await self._twins.both(lambda s: s.executions.request_cancel(self._run.run_id))
             case 5 | 6 | 7:
                 await self._commit(lambda view: engine.advance(view, STEPS_AND_LOOP))
+            case 20:
+                await self._send_signal()
+            case 21:
+                await self._publish(views)
             case _:
                 await self._execute(views)
         return True
+
+    async def _send_signal(self) -> None:
+        """A signal that no step takes; under one key there may be two."""
+        signal, key = Signal(name="go", payload=self._random.randrange(2)), self._random.choice((None, "k"))
+        run_id = self._run.run_id
+        await self._twins.both(lambda s: s.executions.send_signal(run_id, signal, idempotency_key=key))
+
+    async def _publish(self, views: Both) -> None:
+        """A value for one of the executions, of which some have no worker any more."""
+        run_id, keys = self._run.run_id, sorted(views[0].executions)
+        if not keys:
+            return
+        key, value = self._random.choice(keys), self._random.random()
+        ours, theirs = (view.executions[key] for view in views)
+        await self._twins.both(
+            lambda s: s.executions.publish(run_id, key, ours, "k", value),
+            lambda s: s.executions.publish(run_id, key, theirs, "k", value),
+        )
+        await self._twins.both(lambda s: s.executions.published(run_id, "k"))
 
     async def _come_or_go(self) -> None:
         """A worker joins, renews its lease, or leaves with what it holds."""

@@ -25,6 +25,7 @@ from redis_mob.contracts import (
     MobRunStore,
     MobRuntimeMetadataStore,
     MobSpecStore,
+    ProgressStore,
     RealmProfileStore,
     WatchableConfigStore,
 )
@@ -41,6 +42,7 @@ TWINS: dict[type, type] = {
     RealmProfileStore: stores.RealmProfiles,
     WatchableConfigStore: stores.Config,
     ExecutionStore: stores.Executions,
+    ProgressStore: stores.Progress,
     redis_mob.Fleet: Fleet,
 }
 
@@ -107,6 +109,18 @@ def test_a_flow_runs_with_a_worker_in_the_background(storage: MobStorage) -> Non
     assert storage.executions.workers() == ()
     assert fleet.unserved(run.run_id) == fleet.recover() == []
     assert fleet.cancel(run.run_id) is False
+
+
+def test_what_handlers_tell_is_followed_to_the_end_of_the_run(storage: MobStorage) -> None:
+    def telling(ctx: StepContext) -> None:
+        ctx.stream("token")
+
+    fleet = a_fleet(storage, telling)
+    with fleet.working():
+        run_id = fleet.start(FLOW)
+        told = list(fleet.watch(run_id, "output"))
+    assert [type(entry).__name__ for entry in told] == ["StreamChunk", "StreamEnd", "RunOver"]
+    assert storage.progress.read_after(run_id, 0, 1).entries
 
 
 def test_a_worker_returns_when_it_is_idle(storage: MobStorage) -> None:
@@ -214,6 +228,8 @@ def test_an_interrupt_ends_a_wait_and_the_storage_goes_on(storage: MobStorage) -
         interrupted(lambda: next(storage.events.subscribe()))
     with pytest.raises(KeyboardInterrupt):
         interrupted(fleet.work)
+    while storage.executions.workers():  # it leaves, since its call was cancelled
+        time.sleep(0.001)
     assert fleet.cancel(run_id) or storage.executions.status(run_id) == "completed"
 
 

@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from redis_mob.bench.figures import Interval
 from redis_mob.bench.results import GroupReport, Report, Result
 
-HEADINGS = ("", "p50 us", "± IQR", "p99 us", "max us", "1/s", "client us", "server us", "in B", "out B", "commands")
+HEADINGS = (
+    *("", "p50 us", "± IQR", "p99 us", "max us", "1/s", "client us", "server us"),
+    *("in B", "out B", "commands", "kept B"),
+)
 
 
 def row(result: Result) -> list[str]:
@@ -22,7 +25,7 @@ def row(result: Result) -> list[str]:
         number(result.of("client_cpu")),
         *(
             number(result.of(figure)) if result.rounds.get(figure) else "-"
-            for figure in ("server_cpu", "received", "sent", "commands")
+            for figure in ("server_cpu", "received", "sent", "commands", "kept")
         ),
     ]
 
@@ -56,4 +59,9 @@ def facts(report: Report) -> list[str]:
 
 def measure_of(group: GroupReport) -> str:
     """What the ratios of a group are made of."""
-    return "median latency" if group.by == "p50" else "time of an operation"
+    return {"p50": "median latency", "kept": "memory"}.get(group.by, "time of an operation")
+
+
+def unit_of(group: GroupReport) -> str:
+    """What that is counted in."""
+    return "bytes" if group.by == "kept" else "us"

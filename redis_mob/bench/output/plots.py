@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from redis_mob.bench.output.cells import measure_of
+from redis_mob.bench.output.cells import measure_of, unit_of
 from redis_mob.bench.results import GroupReport, Report, Result
 from redis_mob.errors import ValidationError
 
@@ -56,7 +56,7 @@ def _draw_bars(axes: Any, group: GroupReport) -> None:
         capsize=2,
     )
     axes.set_xscale("log")
-    axes.set_xlabel(f"{measure_of(group)}, us (the whiskers: interquartile range of the rounds)")
+    axes.set_xlabel(f"{measure_of(group)}, {unit_of(group)} (the whiskers: interquartile range of the rounds)")
 
 
 def _draw_sizes(axes: Any, group: GroupReport) -> None:
@@ -77,5 +77,5 @@ def _draw_sizes(axes: Any, group: GroupReport) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel(next(result.unit for result in group.scenarios if result.size))
-    axes.set_ylabel(f"{measure_of(group)}, us")
+    axes.set_ylabel(f"{measure_of(group)}, {unit_of(group)}")
     axes.legend(fontsize=6, loc="upper left", bbox_to_anchor=(1.15, 1))

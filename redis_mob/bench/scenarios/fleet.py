@@ -84,7 +84,7 @@ async def nothing(_ctx: StepContext) -> int:
     return 1
 
 
-class _Worked(Scenario):
+class Worked(Scenario):
     """A fleet with one worker in this process, which is at work all the time."""
 
     slots = SLOTS
@@ -101,7 +101,7 @@ class _Worked(Scenario):
             await self._worker
 
 
-class Runs(_Worked):
+class Runs(Worked):
     """Runs that one worker brings to their end, from their start to the end of the last; an operation is a step."""
 
     def __init__(self, form: str) -> None:
@@ -122,7 +122,7 @@ class Runs(_Worked):
         await asyncio.gather(*map(self._fleet.wait, ids))
 
 
-class StepLatency(_Worked):
+class StepLatency(Worked):
     """How long nothing is done for a run: before its first step, or between two steps."""
 
     _STEPS = 3
@@ -192,7 +192,7 @@ class Idle(Scenario):
         await self._storages.aclose()
 
 
-class Kept(_Worked):
+class Kept(Worked):
     """What it costs to keep executions that are under way; an operation is a second of one."""
 
     def __init__(self, executions: int, seconds: float = 1.0) -> None:
@@ -236,7 +236,7 @@ def ideal_seconds(durations: list[float], slots: int) -> float:
     return max(free)
 
 
-class LongHandlers(_Worked):
+class LongHandlers(Worked):
     """Members of one step that take 0.1 to 0.3 seconds each, on fewer slots than there are members."""
 
     def __init__(self, members: int = 200, slots: int = 100) -> None:

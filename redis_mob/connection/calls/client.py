@@ -292,11 +292,12 @@ class Client:
         """The script and its arguments in order, once it is clear that the call can be made."""
         self.check_usable()
         known = script_named(script) if isinstance(script, str) else script
-        if len(keys) != len(known.keys):
+        header = known.header
+        if len(keys) != len(header.keys):
             raise InternalError(
                 f"{known.name}.lua has {len(known.keys)} keys, not {len(keys)}: {', '.join(known.keys) or 'none'}"
             )
-        return known, known.arguments(args) if isinstance(args, dict) else args
+        return known, header.arguments(known.name, args) if isinstance(args, dict) else args
 
 
 async def connect(

@@ -19,7 +19,7 @@ from redis_mob.errors import InternalError, shown
 NamedArguments = dict[str, Any]
 """Arguments by name: a value, a sequence of values for a list or a record, a sequence of records for a list of them."""
 
-_OF_RUN = "run frames loops outputs steps step_outputs failures iterations inputs index executions"
+_OF_RUN = "run frames loops outputs steps step_outputs failures iterations inputs index executions published"
 _OF_NAMESPACE = (
     "specs spec_revisions profiles profile_revisions supervisors overlays overlay_places definitions "
     "due ready queued workers lost limits events event_identities events_by_time documents versions history ids tokens "

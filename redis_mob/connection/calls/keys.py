@@ -16,10 +16,11 @@ _NAMESPACE = re.compile(r"[A-Za-z0-9._:/-]{1,128}")
 class RunKeys:
     """The keys of one run. All share the hash tag of the namespace."""
 
-    __slots__ = ("run",)
+    __slots__ = ("run", "run_id")
 
-    def __init__(self, run: str) -> None:
-        self.run = run
+    def __init__(self, prefix: str, run_id: str) -> None:
+        self.run_id = run_id
+        self.run = prefix + run_id
         """Hash: status, times, ids, parameters, the groups and digest of the flow state."""
 
     @property
@@ -89,13 +90,18 @@ class RunKeys:
 
     @property
     def executions(self) -> str:
-        """Hash: the executions of steps by members: attempts, leases, fencing tokens, results."""
+        """Hash: the executions of steps by members: attempts, leases, fencing tokens, results; signals that wait."""
         return f"{self.run}:executions"
 
     @property
     def progress(self) -> str:
         """Stream, which expires: what handlers have told; the id of an entry is `0-<offset>`."""
         return f"{self.run}:progress"
+
+    @property
+    def published(self) -> str:
+        """Hash: the values that handlers have published, by name."""
+        return f"{self.run}:published"
 
 
 class Keys:
@@ -230,7 +236,7 @@ class Keys:
     def run(self, run_id: str) -> RunKeys:
         """The keys of a run, whose id is accepted in any spelling of a UUID; raises ValidationError for other text."""
         try:
-            return RunKeys(self._run_prefix + canonical_run_id(run_id))
+            return RunKeys(self._run_prefix, canonical_run_id(run_id))
         except ValueError as error:
             raise ValidationError(f"a run is named by its id: {error}") from None
 

@@ -167,12 +167,19 @@ def library() -> ScriptLibrary:
     return ScriptLibrary(_scripts_root())
 
 
-@cache
+_once: dict[str, Script] = {}
+
+
 def once(script: Script) -> Script:
     """The same script, run through the session of its caller; see ScriptLibrary.once."""
-    return library().once(script)
+    # by its digest, because to hash a script takes several times as long
+    known = _once.get(script.sha)
+    if known is None:
+        known = _once[script.sha] = library().once(script)
+    return known
 
 
+@cache
 def script(name: str) -> Script:
     """The script of this name, e.g. `runs/cas_flow_state`; see ScriptLibrary.script."""
     return library().script(name)

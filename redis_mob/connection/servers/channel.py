@@ -30,6 +30,7 @@ from redis_mob.connection.servers.handshake import new_connection, timeout_messa
 from redis_mob.connection.servers.pipeline import Pipeline
 from redis_mob.connection.servers.requests import Part, packed
 from redis_mob.connection.servers.tls import TLS_WANTED, certificate_problem, speaks_tls
+from redis_mob.connection.servers.turns import Turns
 
 T = TypeVar("T")
 
@@ -60,7 +61,7 @@ class Channel:
         self._address = address
         self._connect_timeout = connect_timeout
         self._reply_timeout = reply_timeout
-        self._free = asyncio.Semaphore(max_requests)
+        self._turns = Turns(max_requests)
         self._pipeline: Pipeline | None = None
         self._connecting: asyncio.Task[Pipeline] | None = None
         self._overdue: set[Pipeline] = set()
@@ -83,12 +84,10 @@ class Channel:
         by = overdue if until is None else min(overdue, until)
         # In the usual case nothing is waited for but the reply, and the pipeline keeps one timer for all replies: one
         # for each request would cost more than to send it.
-        if self._free.locked():
+        if not self._turns.take_free():
             # the time covers the wait for a turn too, because a caller waits for its reply and not for one stage of it;
             # a request whose turn did not come is not tried again, since more attempts would only lengthen the queue
-            await self._within(self._free.acquire(), by, until, NotSentError)
-        else:
-            await self._free.acquire()
+            await self._within(self._turns.take(), by, until, NotSentError)
         try:
             while True:
                 pipeline = self._pipeline
@@ -106,7 +105,7 @@ class Channel:
                     self._set_aside(pipeline)
                     raise ReplyLostError(self._no_answer(by, until)) from error
         finally:
-            self._free.release()
+            self._turns.give_back()
         if isinstance(reply, hiredis.ReplyError):
             refusal = refusal_of(str(reply), self)
             if refusal.code == "READONLY":

@@ -1,7 +1,7 @@
 """One connection to a server that all callers share: requests leave in their order, and so do replies come back.
 
-Requests of one turn of the event loop leave in one write. Each has one of three ends: a reply, which may be the
-server's refusal; it was never sent; or it was sent, and its reply is lost.
+A request leaves at once if no reply is awaited; others of one turn of the event loop leave in one write. Each has one
+of three ends: a reply, which may be the server's refusal; it was never sent; or it was sent, and its reply is lost.
 """
 
 from __future__ import annotations
@@ -101,14 +101,18 @@ class Pipeline(asyncio.Protocol):
         Cancelling it drops this reply and no other.
         """
         reply: asyncio.Future[Any] = self._loop.create_future()
-        if not self.is_open:
+        if self._closed is not None or self._transport.is_closing():
             reply.set_exception(PipelineClosedError(self._closed or "the connection is being closed", sent=False))
             return reply
-        if not self._unsent:
-            # at the end of this turn of the loop, so that all requests made in it leave in one system call
-            self._loop.call_soon(self._flush)
-        self._unsent.append(request)
-        self._replies_to_unsent += replies
+        if not self._waiting:
+            # a caller that is alone waits for no turn of the loop, and the server begins while others are still asking
+            self._transport.write(request)
+        else:
+            if not self._unsent:
+                # at the end of this turn of the loop, so that all requests made in it leave in one system call
+                self._loop.call_soon(self._flush)
+            self._unsent.append(request)
+            self._replies_to_unsent += replies
         for _ in range(replies - 1):
             # replies are told apart by their order alone, so that one which no caller reads needs a future too
             self._waiting.append(_ignored_reply(self._loop))

@@ -55,6 +55,7 @@ from redis_mob.testing.conformance.runtime_metadata import (
     TestSupervisorSuccession,
     TestUnreadableMetadata,
 )
+from redis_mob.testing.conformance.signals import TestPublishedValues, TestSignals
 from redis_mob.testing.conformance.specs import TestSpecRevisions, TestSpecs, TestUnreadableSpecs
 from redis_mob.testing.conformance.step_outputs import TestBoundOfIterations, TestStepOutputs
 from redis_mob.testing.conformance.subscriptions import TestInterruptedSubscriptions, TestLostEvents, TestSubscriptions
@@ -106,6 +107,7 @@ __all__ = [
     "TestOverlays",
     "TestPresenceAndAbsence",
     "TestPruning",
+    "TestPublishedValues",
     "TestReadingOfRuns",
     "TestRealmProfileRevisions",
     "TestRealmProfiles",
@@ -113,6 +115,7 @@ __all__ = [
     "TestRunSnapshots",
     "TestRunStatus",
     "TestRuns",
+    "TestSignals",
     "TestSpecRevisions",
     "TestSpecs",
     "TestStepLedger",

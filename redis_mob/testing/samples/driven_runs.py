@@ -39,6 +39,11 @@ ONE_STEP = MobDefinition.from_toml(_ONE_STEP)
 ONE_MINUTE = MobDefinition.from_toml(_ONE_STEP + "[limits]\nmax_flow_duration_ms = 60000\n")
 """The same, with a flow that may take a minute."""
 
+WAIT_AND_STEP = MobDefinition.from_toml(
+    _ONE_STEP.replace(".a]", ".b]") + '[flows.flow.steps.a]\nwait_for.signal = "go"\n'
+)
+"""A mob whose flow has a step `b`, and beside it a step `a` that waits for the signal `go`."""
+
 STEPS_AND_LOOP = MobDefinition.from_toml("""
 [mob]
 id = "mob"

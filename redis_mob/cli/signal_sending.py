@@ -1,0 +1,28 @@
+"""Sends a signal to a run of a namespace, whose definition is stored with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from redis_mob.fleet.signals import Signals
+from redis_mob.models.signal import Taken
+from redis_mob.security.sealing import SealKeyring
+from redis_mob.storage import MobStorage
+
+
+async def send(
+    url: str,
+    namespace: str,
+    seal_keys: SealKeyring | None,
+    run_id: str,
+    name: str,
+    payload: Any,
+    idempotency_key: str | None,
+    *,
+    wait: bool,
+) -> Taken | None:
+    """Send a signal; with `wait`, the step that takes it, once one has. Raises as `Fleet.signal`."""
+    async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
+        signals = Signals(storage.executions)
+        sent = await signals.send(run_id, name, payload, idempotency_key=idempotency_key)
+        return await signals.taken(run_id, sent.number) if wait else None

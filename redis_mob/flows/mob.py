@@ -1,0 +1,299 @@
+"""A mob that is written in Python: its handlers, its flows, and how they are run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar, overload
+
+import pydantic
+
+from redis_mob.codec.arguments import instance, integer, text
+from redis_mob.errors import (
+    DefinitionError,
+    HandlerError,
+    NotFoundError,
+    RedisMobError,
+    ValidationError,
+    did_you_mean,
+    shown,
+)
+from redis_mob.fleet.fleet import Fleet
+from redis_mob.fleet.isolation import isolated as in_a_process
+from redis_mob.fleet.lease import DEFAULT_LEASE
+from redis_mob.fleet.outcome import MAX_OUTPUT_DEPTH
+from redis_mob.fleet.step_context import ALL_ROLES, Handler
+from redis_mob.fleet.typed.binding import BoundHandler, bound
+from redis_mob.fleet.typed.dependencies import DependencyGraph
+from redis_mob.fleet.typed.outputs import output_json
+from redis_mob.flows.building import flow_spec
+from redis_mob.flows.nodes import Loop, Step
+from redis_mob.flows.roles import Role, Roles
+from redis_mob.flows.running import DEFAULT_CONCURRENCY, run_to_its_end
+from redis_mob.kernel.validation import require_valid
+from redis_mob.models.definition import (
+    BackendConfig,
+    EventRouterConfig,
+    LimitsSpec,
+    MobDefinition,
+    OrchestratorConfig,
+    SkillSource,
+    SpawnPolicy,
+    SupervisorSpec,
+    TopologySpec,
+    WiringRules,
+)
+from redis_mob.models.documents import complaints
+from redis_mob.models.flow_spec import FlowSpec
+from redis_mob.models.profile import Profile, RealmProfileRef
+from redis_mob.models.run import MobRun
+from redis_mob.storage import MobStorage
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+Section = Mapping[str, Any]
+"""A part of a definition as its fields, instead of its model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A flow of a mob, as `Mob.flow` makes it: its id, and its specification."""
+
+    mob_id: str
+    id: str
+    spec: FlowSpec
+
+
+class Mob:
+    """A mob: roles with their handlers, and flows of steps that these do.
+
+    Everything is checked when it is given: annotations of handlers, ids, roles, dependencies, conditions, and all that
+    holds for definitions. The definition is the same as that of a TOML file with the same content. `limits` and the
+    other parts of a definition are given as models or as their fields, `profiles` of roles that have no handler here.
+    Raises DefinitionError for what makes no sense.
+    """
+
+    def __init__(
+        self,
+        id: str,
+        *,
+        limits: LimitsSpec | Section | None = None,
+        profiles: Mapping[str, Profile | RealmProfileRef | Section] | None = None,
+        orchestrator: str | OrchestratorConfig | None = None,
+        skills: Mapping[str, SkillSource | Section] | None = None,
+        wiring: WiringRules | Section | None = None,
+        backend: BackendConfig | Section | None = None,
+        topology: TopologySpec | Section | None = None,
+        supervisor: SupervisorSpec | Section | None = None,
+        spawn_policy: SpawnPolicy | Section | None = None,
+        event_router: EventRouterConfig | Section | None = None,
+    ) -> None:
+        self.id = text("id", id)
+        leader = {"profile": orchestrator} if isinstance(orchestrator, str) else orchestrator
+        sections = {
+            "limits": limits,
+            "profiles": profiles,
+            "orchestrator": leader,
+            "skills": skills,
+            "wiring": wiring,
+            "backend": backend,
+            "topology": topology,
+            "supervisor": supervisor,
+            "spawn_policy": spawn_policy,
+            "event_router": event_router,
+        }
+        given = {name: value for name, value in sections.items() if value is not None}
+        self._base = self._validated({"id": self.id, **given})
+        self._roles = Roles({name: Role(profile) for name, profile in self._base.profiles.items()})
+        self._flows: dict[str, FlowSpec] = {}
+        self._dependencies = DependencyGraph()
+
+    @classmethod
+    def from_definition(cls, definition: MobDefinition) -> Mob:
+        """A mob with the flows of a definition, such as one read from TOML; its handlers are given as to any other.
+
+        Raises DefinitionError with every diagnostic.
+        """
+        require_valid(instance("definition", definition, MobDefinition))
+        mob = cls(definition.id)
+        mob._base = definition.model_copy(update={"flows": MobDefinition(id=definition.id).flows})
+        mob._roles = Roles({name: Role(profile) for name, profile in definition.profiles.items()})
+        mob._flows = dict(definition.flows)
+        return mob
+
+    def __repr__(self) -> str:
+        return f"Mob({self.id!r}, roles={list(self._roles.by_name)}, flows={list(self._flows)})"
+
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        """The handlers by role, as a fleet takes them."""
+        return self._roles.handlers()
+
+    @property
+    def members(self) -> Mapping[str, int]:
+        """How many members the roles have that have more than one."""
+        return self._roles.members()
+
+    @overload
+    def handler(self, role: F) -> F: ...
+    @overload
+    def handler(
+        self,
+        role: str | None = None,
+        *,
+        retries: int | None = None,
+        timeout: float | timedelta | None = None,
+        members: int = 1,
+        isolated: bool = False,
+        model: str = "none",
+    ) -> Callable[[F], F]: ...
+    def handler(
+        self,
+        role: str | F | None = None,
+        *,
+        retries: int | None = None,
+        timeout: float | timedelta | None = None,
+        members: int = 1,
+        isolated: bool = False,
+        model: str = "none",
+    ) -> F | Callable[[F], F]:
+        """Decorates the function that does the steps of a role, which has the function's name unless it is given.
+
+        `retries` and `timeout` (in seconds) hold for the steps of the role that say nothing else, `members` is how many
+        members it has, `isolated` calls the function in processes of its own, `model` is that of the role's profile.
+        "*" stands for all roles that have no handler of their own. The function itself is left as it is.
+
+        Raises HandlerError naming the function, its file and its line for annotations that make no sense, or for a role
+        that has a handler.
+        """
+        if callable(role):
+            return self.handler()(role)
+
+        def register(function: F) -> F:
+            name = function.__name__ if role is None else text("role", role)
+            handler = bound(in_a_process(function) if isolated else function, self._dependencies)
+            self._add(name, model, handler, integer("members", members, least=1), retries, timeout)
+            return function
+
+        return register
+
+    def role(self, role: str, *, members: int = 1, model: str = "none") -> None:
+        """Add a role that other programs do: one that has no handler here, and no profile yet."""
+        self._add(text("role", role), model, None, integer("members", members, least=1), None, None)
+
+    def _add(
+        self,
+        name: str,
+        model: str,
+        handler: BoundHandler | None,
+        members: int,
+        retries: int | None,
+        timeout: float | timedelta | None,
+    ) -> None:
+        known = self._roles.by_name.get(name)
+        if known is not None and (known.handler is not None or handler is None):
+            raise HandlerError(f"mob {shown(self.id)} has a role {shown(name)} already")
+        profile = Profile(model=model) if known is None else known.profile
+        added = Role(profile, handler, members, retries, timeout)
+        if known is None and name != ALL_ROLES:
+            require_valid(self._defined({**self._roles.by_name, name: added}, self._flows))
+        self._roles.by_name[name] = added
+
+    def flow(self, id: str, steps: Sequence[Step | Loop] | FlowSpec, *, description: str | None = None) -> Flow:
+        """Add a flow of these steps and loops, or one that is specified already.
+
+        The roles of its steps must be there before. Raises DefinitionError naming the flow and what is wrong with it;
+        then it is not added.
+        """
+        if text("id", id) in self._flows:
+            raise DefinitionError(f"mob {shown(self.id)} has a flow {shown(id)} already")
+        spec = steps if isinstance(steps, FlowSpec) else flow_spec(id, steps, self._roles.by_name, description)
+        require_valid(self._defined(self._roles.by_name, {**self._flows, id: spec}))
+        self._flows[id] = spec
+        return Flow(self.id, id, spec)
+
+    def definition(self) -> MobDefinition:
+        """The definition of this mob as it is now: the one that a TOML file with the same content gives."""
+        return self._defined(self._roles.by_name, self._flows)
+
+    def to_toml(self) -> str:
+        """The definition as TOML, which reads back as an equal one. Raises DefinitionError for what TOML cannot say."""
+        return self.definition().to_toml()
+
+    def fleet(
+        self,
+        storage: MobStorage,
+        *,
+        members: Mapping[str, int] | None = None,
+        lease: timedelta = DEFAULT_LEASE,
+        release: str | None = None,
+    ) -> Fleet:
+        """A fleet of this mob over a storage, to start runs, wait for them, and work; see `Fleet`."""
+        counts = {**self._roles.members(), **(members or {})}
+        return Fleet(storage, self.definition(), self.handlers, members=counts, lease=lease, release=release)
+
+    async def run(
+        self,
+        flow: Flow | str,
+        params: Any = None,
+        *,
+        url: str | None = None,
+        namespace: str = "default",
+        storage: MobStorage | None = None,
+        members: Mapping[str, int] | None = None,
+        idempotency_key: str | None = None,
+        concurrency: int = DEFAULT_CONCURRENCY,
+    ) -> MobRun:
+        """Run a flow to its end with a worker in this process, and return the completed run.
+
+        `params` is JSON, or what pydantic dumps as JSON, such as a model. The storage is the open one that is given, or
+        else that of `url`: REDIS_MOB_URL and then `embedded:`, a private server, unless it is given. `concurrency` is
+        how many handlers run at a time. If this is cancelled, so is the run.
+
+        Raises RunFailedError, which has the run, if it failed or was canceled; what `Fleet.start` raises; and what
+        ended the worker.
+        """
+        flow_id = self._flow_id(flow)
+        try:
+            values = output_json(params, MAX_OUTPUT_DEPTH)
+        except ValueError as error:
+            raise ValidationError(f"params: {error}") from error
+        if storage is not None:
+            fleet = self.fleet(instance("storage", storage, MobStorage), members=members)
+            return await run_to_its_end(fleet, flow_id, values, idempotency_key, concurrency)
+        async with MobStorage.open(url, namespace=namespace) as opened:
+            fleet = self.fleet(opened, members=members)
+            return await run_to_its_end(fleet, flow_id, values, idempotency_key, concurrency)
+
+    def run_sync(self, flow: Flow | str, params: Any = None, **options: Any) -> MobRun:
+        """The same for programs without an event loop; the options are those of `run`.
+
+        Raises RedisMobError where an event loop runs already, as in a notebook: `await mob.run(...)` there.
+        """
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return asyncio.run(self.run(flow, params, **options))
+        raise RedisMobError("run_sync cannot be called where an event loop runs: write await mob.run(...) there")
+
+    def _flow_id(self, flow: Flow | str) -> str:
+        if isinstance(flow, Flow) and flow.mob_id != self.id:
+            raise NotFoundError(f"flow {shown(flow.id)} belongs to mob {shown(flow.mob_id)}, not to {shown(self.id)}")
+        flow_id = flow.id if isinstance(flow, Flow) else text("flow", flow)
+        if flow_id not in self._flows:
+            hint = did_you_mean(flow_id, self._flows)
+            known = ", ".join(map(shown, self._flows)) or "none"
+            raise NotFoundError(f"mob {shown(self.id)} has no flow {shown(flow_id)}; it has: {known}{hint}")
+        return flow_id
+
+    def _defined(self, roles: Mapping[str, Role], flows: Mapping[str, FlowSpec]) -> MobDefinition:
+        profiles = {name: role.profile for name, role in roles.items() if name != ALL_ROLES}
+        return self._validated({**dict(self._base), "profiles": profiles, "flows": dict(flows)})
+
+    def _validated(self, document: dict[str, Any]) -> MobDefinition:
+        try:
+            return MobDefinition.model_validate(document)
+        except pydantic.ValidationError as error:
+            raise DefinitionError(f"mob {shown(self.id)}: {complaints(error, document)}") from error

@@ -1,0 +1,211 @@
+"""An agent of pydantic-ai as a handler."""
+
+from __future__ import annotations
+
+import base64
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, cast
+
+from pydantic_ai import Agent, BinaryContent, ModelSettings, RunContext, RunUsage, UsageLimits, UserContent
+from pydantic_ai.capabilities import AbstractCapability
+from pydantic_ai.exceptions import (
+    AgentRunError,
+    ContentFilterError,
+    ModelAPIError,
+    ModelQuotaExceededError,
+    ModelRequestRejectedError,
+    UsageLimitExceeded,
+    UserError,
+)
+from pydantic_ai.messages import ToolCallPart
+from pydantic_ai.models import Model, ModelRequestContext
+from pydantic_ai.tools import ToolDefinition
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from redis_mob.codec.arguments import instance, optional_instance
+from redis_mob.errors import shortened, shown
+from redis_mob.fleet.said import bounded, class_of, text_of
+from redis_mob.fleet.step_context import StepContext, StepFailed
+from redis_mob.handlers.instructions import instructions_of, told_failure
+from redis_mob.handlers.usage import ModelUsage, OnUsage, record_usage, told
+from redis_mob.models.flow_spec import LONGEST_PAUSE_SECONDS, BlobImageBlock, ContentBlock, TextBlock
+
+EXCERPT_BYTES = 2 * 1024
+"""How much of an error a failure keeps."""
+
+FINAL = (UserError, UsageLimitExceeded, ContentFilterError, ModelQuotaExceededError, ModelRequestRejectedError)
+"""Errors that another attempt would meet as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentProgress:
+    """What an agent does next: its so-manieth request to its model, or a call of a tool, or that it has a result."""
+
+    kind: Literal["model_request", "tool_call", "tool_result"]
+    request: int
+    tool: str | None = None
+
+
+OnProgress = Callable[[StepContext, AgentProgress], Awaitable[None] | None]
+
+
+def pydantic_ai(
+    agent: Agent[Any, Any],
+    *,
+    deps: Callable[[StepContext], Any] | None = None,
+    usage_limits: UsageLimits | None = None,
+    on_progress: OnProgress | None = None,
+    on_usage: OnUsage | None = None,
+) -> PydanticAi:
+    """A handler that runs an agent on the message of the step, and returns its output as JSON.
+
+    The agent is told the message with its images and videos, the skills of the profile beside its own instructions, and
+    on a further attempt why the one before failed. One that was made without a model gets that of the profile, whose
+    `provider_params` are model settings. `deps` makes the dependencies of a run from the context, and may be a
+    coroutine function.
+
+    Tools that the step does not allow, or blocks, the agent does not have: its own, those of its toolsets and
+    capabilities, and those of the provider, by their id. `usage_limits` bound one attempt. Each
+    request to the model and each call of a tool is reported to those who watch the run, or to `on_progress` if that is
+    given; `on_usage` and the log are told what the attempt has used, also if it fails.
+
+    What a model or a connection does wrong fails the attempt, with the pause that the provider asks for; a limit that
+    is reached, a request that is refused, a content filter, and a mistake in the agent fail it for good. What a tool
+    raises fails the attempt.
+    """
+    return PydanticAi(agent, deps=deps, usage_limits=usage_limits, on_progress=on_progress, on_usage=on_usage)
+
+
+class PydanticAi:
+    """A handler that runs an agent; see `pydantic_ai`, which makes it."""
+
+    def __init__(
+        self,
+        agent: Agent[Any, Any],
+        *,
+        deps: Callable[[StepContext], Any] | None,
+        usage_limits: UsageLimits | None,
+        on_progress: OnProgress | None,
+        on_usage: OnUsage | None,
+    ) -> None:
+        self._agent = cast("Agent[Any, Any]", instance("agent", agent, Agent))
+        self._deps = deps
+        self._usage_limits = optional_instance("usage_limits", usage_limits, UsageLimits)
+        self._on_progress = on_progress
+        self._on_usage = on_usage
+
+    def __repr__(self) -> str:
+        return f"pydantic_ai({self._agent.name!r})"
+
+    async def __call__(self, ctx: StepContext) -> Any:
+        """The output of the agent. Raises StepFailed saying why there is none."""
+        model, settings = self._model(ctx), ctx.profile.provider_params
+        deps = None if self._deps is None else self._deps(ctx)
+        used = RunUsage()
+        try:
+            result = await self._agent.run(
+                _prompt(ctx),
+                deps=await deps if inspect.isawaitable(deps) else deps,
+                model=model if self._agent.model is None else None,
+                model_settings=cast("ModelSettings", settings) if isinstance(settings, dict) else None,
+                instructions=await instructions_of(ctx, None) or None,
+                usage_limits=self._usage_limits,
+                usage=used,
+                capabilities=[_OfStep(ctx, self._on_progress)],
+            )
+            return to_jsonable_python(result.output)
+        except PydanticSerializationError as error:
+            raise StepFailed(f"the output of the agent is no JSON: {text_of(error)}", retryable=False) from None
+        except (AgentRunError, UserError) as error:
+            raise _failure(error) from error
+        finally:
+            usage = ModelUsage(_name(self._agent.model or model), used.requests, used.input_tokens, used.output_tokens)
+            await record_usage(ctx, usage, self._on_usage)
+
+    def _model(self, ctx: StepContext) -> str | None:
+        if self._agent.model is None and not ctx.profile.model:
+            raise StepFailed(
+                f"neither the agent nor the profile of role {shown(ctx.role)} has a model; give one with Agent(model)",
+                retryable=False,
+            )
+        return ctx.profile.model or None
+
+
+@dataclass
+class _OfStep(AbstractCapability[Any]):
+    """What a step adds to its agent: the tools that it may not use, and a look at what it does."""
+
+    ctx: StepContext
+    on_progress: OnProgress | None
+
+    async def prepare_tools(self, ctx: RunContext[Any], tool_defs: list[ToolDefinition]) -> list[ToolDefinition]:
+        """The tools that the step allows; the agent can call no others."""
+        return [tool for tool in tool_defs if self.ctx.profile.allows(tool.name)]
+
+    async def before_model_request(
+        self, ctx: RunContext[Any], request_context: ModelRequestContext
+    ) -> ModelRequestContext:
+        """The request without the tools of the provider that the step does not allow."""
+        await self._tell(AgentProgress("model_request", ctx.run_step))
+        parameters = request_context.model_request_parameters
+        allowed = [tool for tool in parameters.native_tools if self.ctx.profile.allows(tool.unique_id)]
+        return replace(request_context, model_request_parameters=replace(parameters, native_tools=allowed))
+
+    async def before_tool_execute(
+        self, ctx: RunContext[Any], *, call: ToolCallPart, tool_def: ToolDefinition, args: dict[str, Any]
+    ) -> dict[str, Any]:
+        """The same arguments."""
+        await self._tell(AgentProgress("tool_call", ctx.run_step, call.tool_name))
+        return args
+
+    async def after_tool_execute(
+        self, ctx: RunContext[Any], *, call: ToolCallPart, tool_def: ToolDefinition, args: dict[str, Any], result: Any
+    ) -> Any:
+        """The same result."""
+        await self._tell(AgentProgress("tool_result", ctx.run_step, call.tool_name))
+        return result
+
+    async def _tell(self, progress: AgentProgress) -> None:
+        if self.on_progress is not None:
+            await told(self.on_progress(self.ctx, progress))
+        else:
+            what = progress.kind.replace("_", " ")
+            named = what if progress.tool is None else f"{what}: {progress.tool}"
+            await self.ctx.report(message=shortened(named), data={"kind": progress.kind, "request": progress.request})
+
+
+def _prompt(ctx: StepContext) -> str | Sequence[UserContent]:
+    failure = None if ctx.previous_failure is None else told_failure(ctx.previous_failure)
+    if isinstance(ctx.message, str):
+        return ctx.message if failure is None else f"{ctx.message}\n\n{failure}"
+    return [*map(_content, ctx.message), *([] if failure is None else [failure])]
+
+
+def _content(block: ContentBlock) -> UserContent:
+    if isinstance(block, TextBlock):
+        return block.text
+    if isinstance(block, BlobImageBlock):
+        raise StepFailed("an agent takes inline images, no image whose source is blob", retryable=False)
+    try:
+        return BinaryContent(base64.b64decode(block.data, validate=True), media_type=block.media_type)
+    except ValueError:
+        raise StepFailed(f"a block of type {block.type} holds no base64", retryable=False) from None
+
+
+def _failure(error: AgentRunError | UserError) -> StepFailed:
+    said = bounded(text_of(error), EXCERPT_BYTES)
+    return StepFailed(
+        f"the agent failed: {class_of(error)}: {said}",
+        retryable=not isinstance(error, FINAL),
+        retry_after=_pause(error.retry_after) if isinstance(error, ModelAPIError) else None,
+    )
+
+
+def _pause(seconds: float | None) -> float | None:
+    return seconds if seconds is not None and 0 <= seconds <= LONGEST_PAUSE_SECONDS else None
+
+
+def _name(model: Model | str | None) -> str:
+    return model.model_name if isinstance(model, Model) else str(model)

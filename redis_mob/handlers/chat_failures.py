@@ -1,0 +1,44 @@
+"""Errors of the openai client as failures of an attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import openai
+
+from redis_mob.fleet.said import bounded, class_of, text_of
+from redis_mob.fleet.step_context import StepFailed
+from redis_mob.handlers.retry_after import retry_after
+from redis_mob.handlers.secrets import without
+
+RETRIED = frozenset({408, 409, 425, 429})
+"""Statuses below 500 that another attempt may not meet again."""
+
+SERVER_ERRORS = 500
+"""The least status that says that the endpoint is at fault."""
+
+EXCERPT_BYTES = 2 * 1024
+"""How much of an error of the endpoint a failure keeps."""
+
+
+def failure_of(error: Exception, secrets: Sequence[str]) -> StepFailed:
+    """The failure that an exception of the client, or of the stream that it gives, makes.
+
+    It is to be raised from None: the exceptions behind it may repeat the key that was sent.
+    """
+    said = without(bounded(text_of(error), EXCERPT_BYTES), secrets)
+    if isinstance(error, openai.APIStatusError):
+        return StepFailed(
+            f"the endpoint of the model answered with status {error.status_code}: {said}",
+            retryable=error.status_code >= SERVER_ERRORS or error.status_code in RETRIED,
+            detail={"status": error.status_code},
+            retry_after=retry_after(error.response.headers),
+        )
+    if isinstance(error, openai.APIConnectionError):
+        cause = f" ({class_of(error.__cause__)})" if error.__cause__ is not None else ""
+        return StepFailed(f"the endpoint of the model cannot be reached{cause}: {said}")
+    if isinstance(error, openai.OpenAIError):
+        return StepFailed(f"the endpoint of the model failed: {said}")
+    if isinstance(error, ValueError):
+        return StepFailed(f"the endpoint of the model sent what is no JSON: {said}")
+    return StepFailed(f"the answer of the model broke off: {class_of(error)}: {said}")

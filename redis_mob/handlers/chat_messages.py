@@ -1,0 +1,37 @@
+"""The messages of a request to a chat model, made from a step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from redis_mob.fleet.step_context import StepContext, StepFailed
+from redis_mob.handlers.instructions import instructions_of, told_failure
+from redis_mob.models.flow_spec import ContentBlock, InlineImageBlock, TextBlock
+
+if TYPE_CHECKING:
+    from openai.types.chat import ChatCompletionContentPartParam, ChatCompletionMessageParam
+
+
+async def messages_of(ctx: StepContext, system: str | None) -> list[ChatCompletionMessageParam]:
+    """What the model is asked: instructions and skills, the message of the step, and how it failed before.
+
+    Raises StepFailed, after which there is no further attempt, for a block that the protocol has no form for.
+    """
+    messages: list[ChatCompletionMessageParam] = []
+    if instructions := await instructions_of(ctx, system):
+        messages.append({"role": "system", "content": instructions})
+    content = ctx.message if isinstance(ctx.message, str) else [_part(block) for block in ctx.message]
+    messages.append({"role": "user", "content": content})
+    if ctx.previous_failure is not None:
+        messages.append({"role": "user", "content": told_failure(ctx.previous_failure)})
+    return messages
+
+
+def _part(block: ContentBlock) -> ChatCompletionContentPartParam:
+    if isinstance(block, TextBlock):
+        return {"type": "text", "text": block.text}
+    if isinstance(block, InlineImageBlock):
+        return {"type": "image_url", "image_url": {"url": f"data:{block.media_type};base64,{block.data}"}}
+    raise StepFailed(
+        f"a chat model takes texts and inline images, no {block.type} whose source is {block.source}", retryable=False
+    )

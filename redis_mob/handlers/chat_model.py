@@ -1,0 +1,302 @@
+"""A chat model as a handler, behind any endpoint that speaks OpenAI's protocol."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+
+import httpx2
+import openai
+
+from redis_mob.codec.arguments import integer, optional_instance, optional_text
+from redis_mob.errors import ValidationError, shown
+from redis_mob.fleet.outcome import parsed_json
+from redis_mob.fleet.schemas import check_schema
+from redis_mob.fleet.step_context import StepContext, StepFailed
+from redis_mob.handlers.chat_answer import Answer
+from redis_mob.handlers.chat_bounds import bound_response
+from redis_mob.handlers.chat_failures import failure_of
+from redis_mob.handlers.chat_messages import messages_of
+from redis_mob.handlers.tools import Tool, tools_by_name
+from redis_mob.handlers.usage import ModelUsage, OnUsage, record_usage, told
+from redis_mob.models.base import json_text
+
+if TYPE_CHECKING:
+    from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
+
+CONNECT_SECONDS = 10.0
+"""How long a connection may take; the deadline of the step bounds all the rest."""
+
+MAX_ROUNDS = 10
+"""How often a model is asked in one attempt, unless it is said otherwise: each time but the last it calls tools."""
+
+OURS = ("model", "messages", "stream", "stream_options", "tools", "tool_choice", "functions", "response_format", "n")
+"""Fields of a request that a profile's `provider_params` may not set: among them are the tools that a step blocks."""
+
+Structured = Literal["json_schema", "json_object", "prompt"]
+
+OnDelta = Callable[[StepContext, str], Awaitable[None] | None]
+
+
+def chat(
+    model: str | None = None,
+    *,
+    client: openai.AsyncOpenAI | None = None,
+    base_url: str | None = None,
+    api_key: str | None = None,
+    tools: Sequence[Callable[..., Any]] = (),
+    system: str | None = None,
+    structured: Structured = "json_schema",
+    max_rounds: int = MAX_ROUNDS,
+    on_delta: OnDelta | None = None,
+    on_usage: OnUsage | None = None,
+) -> Chat:
+    """A handler that asks a chat model, and returns its answer: a text, or JSON if the step or profile has a schema.
+
+    The model is `model`, or else that of the role's profile, whose `provider_params` are added to each request. It is
+    told `system` and the skills of the profile, then the message of the step, with its images, and on a further attempt
+    why the one before failed. The endpoint and its key are `base_url` and `api_key`, or else those of OPENAI_BASE_URL
+    and OPENAI_API_KEY; or a `client` is given, which belongs to one event loop, and closing it is for its owner.
+
+    `tools` are Python functions that the model may call, up to `max_rounds` - 1 times in turn; `handlers.tools.Tool`
+    says what they may be. What the step does not allow, or blocks, the model is not told of, and it is not called. What
+    a tool raises fails the attempt.
+
+    The schema is sent as a response format, as a `json_object` for endpoints that know no schemas, or in the `prompt`
+    alone; the answer is checked either way. Each piece of text is streamed as it comes, to those who watch the run, or
+    goes to `on_delta` if that is given; those of an attempt that fails later as well. `on_usage` gets the tokens that
+    an attempt has used, also when it fails; the log has them, too.
+
+    Overload (429), errors of the endpoint and broken connections fail the attempt, Retry-After says how long the next
+    one waits at least. Other refusals of the request, of the model itself, and of a content filter fail it for good.
+    The key stands in no message. Raises ValidationError or HandlerError for arguments that make no sense.
+    """
+    return Chat(
+        model,
+        client=client,
+        base_url=base_url,
+        api_key=api_key,
+        tools=tools,
+        system=system,
+        structured=structured,
+        max_rounds=max_rounds,
+        on_delta=on_delta,
+        on_usage=on_usage,
+    )
+
+
+MOST_CHARACTERS = 2_000
+"""Characters of one chunk: JSON spells each with six bytes at most."""
+
+
+class Chat:
+    """A handler that asks a chat model; see `chat`, which makes it."""
+
+    def __init__(
+        self,
+        model: str | None,
+        *,
+        client: openai.AsyncOpenAI | None,
+        base_url: str | None,
+        api_key: str | None,
+        tools: Sequence[Callable[..., Any]],
+        system: str | None,
+        structured: Structured,
+        max_rounds: int,
+        on_delta: OnDelta | None,
+        on_usage: OnUsage | None,
+    ) -> None:
+        self._model = optional_text("model", model)
+        self._client = optional_instance("client", client, openai.AsyncOpenAI)
+        if client is not None and (base_url is not None or api_key is not None):
+            raise ValidationError("client has a base_url and an api_key: give either it or these")
+        self._base_url = optional_instance("base_url", base_url, str)
+        self._api_key = optional_instance("api_key", api_key, str)
+        self._tools = tools_by_name(tools)
+        self._system = optional_text("system", system)
+        if structured not in get_args(Structured):
+            raise ValidationError(f"structured must be one of {get_args(Structured)}, not {shown(structured)}")
+        self._structured = structured
+        self._max_rounds = integer("max_rounds", max_rounds, least=1)
+        self._on_delta = on_delta
+        self._on_usage = on_usage
+
+    def __repr__(self) -> str:
+        return f"chat({self._model!r}, tools={list(self._tools)!r})"
+
+    async def __call__(self, ctx: StepContext) -> Any:
+        """The answer of the model. Raises StepFailed saying why there is none."""
+        usage = ModelUsage(self._model_for(ctx))
+        try:
+            async with self._connected() as connected:
+                return self._result(ctx, await self._answer(connected, ctx, usage))
+        finally:
+            await record_usage(ctx, usage, self._on_usage)
+
+    async def _answer(self, connected: openai.AsyncOpenAI, ctx: StepContext, usage: ModelUsage) -> str:
+        """The text in which the model answers, once it calls no more tools."""
+        offered = {name: tool for name, tool in self._tools.items() if ctx.profile.allows(name)}
+        schema = ctx.profile.output_schema
+        system = self._system
+        if schema is not None and self._structured != "json_schema":
+            asked = f"Answer with JSON alone, which fits this JSON schema:\n{json_text(schema)}"
+            system = f"{system}\n\n{asked}" if system else asked
+        messages = await messages_of(ctx, system)
+        request = {**self._provider_params(ctx), **self._format(ctx), **_offers(offered)}
+        for _ in range(self._max_rounds):
+            answer = await self._asked(connected, ctx, usage, messages, request)
+            if not answer.calls:
+                return answer.text
+            messages.append(answer.as_message())
+            for call in answer.calls.values():
+                tool = offered.get(call.name)
+                said = f"There is no tool {call.name!r}." if tool is None else await tool.call(ctx, call.arguments)
+                messages.append({"role": "tool", "tool_call_id": call.id, "content": said})
+        raise StepFailed(
+            f"the model called tools {self._max_rounds} times in turn and gave no answer; allow more with max_rounds"
+        )
+
+    async def _asked(
+        self,
+        connected: openai.AsyncOpenAI,
+        ctx: StepContext,
+        usage: ModelUsage,
+        messages: Sequence[ChatCompletionMessageParam],
+        request: Mapping[str, Any],
+    ) -> Answer:
+        answer = Answer(ctx.profile.max_output_bytes)
+        usage.requests += 1
+        async with aclosing(_chunks(connected, usage.model, messages, request)) as chunks:
+            async for chunk in chunks:
+                text = answer.add(chunk, usage)
+                if text and self._on_delta is not None:
+                    await told(self._on_delta(ctx, text))
+                elif text:
+                    await _stream(ctx, text)
+        answer.check()
+        return answer
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncGenerator[openai.AsyncOpenAI]:
+        """A client that leaves further attempts to the engine, which knows the deadline and tells what it does."""
+        if self._client is not None:
+            yield self._client.with_options(max_retries=0)
+            return
+        timeout = openai.Timeout(None, connect=CONNECT_SECONDS)
+        try:
+            made = openai.AsyncOpenAI(
+                base_url=self._base_url,
+                api_key=self._api_key,
+                max_retries=0,
+                timeout=timeout,
+                http_client=openai.DefaultAsyncHttpxClient(
+                    verify=_tls(), timeout=timeout, event_hooks={"response": [bound_response]}
+                ),
+            )
+        except openai.OpenAIError:
+            raise StepFailed(
+                "there is no key for the endpoint: give chat(api_key=...), or set OPENAI_API_KEY for the worker",
+                retryable=False,
+            ) from None
+        async with made:
+            yield made
+
+    def _model_for(self, ctx: StepContext) -> str:
+        if model := self._model or ctx.profile.model:
+            return model
+        where = (
+            f"its profile {shown(ctx.profile.realm_profile)} is kept in the realm" if ctx.profile.realm_profile else ""
+        )
+        raise StepFailed(
+            f"role {shown(ctx.role)} has no model{': ' if where else ''}{where}; give one with chat(model=...)",
+            retryable=False,
+        )
+
+    def _provider_params(self, ctx: StepContext) -> Mapping[str, Any]:
+        params = ctx.profile.provider_params
+        if params is None:
+            return {}
+        if not isinstance(params, dict):
+            raise StepFailed(f"provider_params of role {shown(ctx.role)} must be an object", retryable=False)
+        given = cast("dict[str, Any]", params)
+        if taken := [name for name in given if name in OURS]:
+            raise StepFailed(
+                f"provider_params of role {shown(ctx.role)} may not set {', '.join(taken)}: the handler sets them",
+                retryable=False,
+            )
+        return given
+
+    def _format(self, ctx: StepContext) -> Mapping[str, Any]:
+        schema = ctx.profile.output_schema
+        if not isinstance(schema, dict) or self._structured == "prompt":
+            return {}
+        if self._structured == "json_object":
+            return {"response_format": {"type": "json_object"}}
+        name = re.sub(r"[^A-Za-z0-9_-]", "_", ctx.step_id)[:64] or "answer"
+        return {"response_format": {"type": "json_schema", "json_schema": {"name": name, "schema": schema}}}
+
+    def _result(self, ctx: StepContext, text: str) -> Any:
+        schema = ctx.profile.output_schema
+        if schema is None:
+            return text
+        try:
+            value = parsed_json(text)
+            check_schema(value, schema)
+        except ValueError as error:
+            raise StepFailed(f"the answer of the model is refused: {error}") from None
+        return value
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """What the client would make for each attempt: reading all certificates takes a tenth of a second of the loop."""
+    return httpx2.create_ssl_context()
+
+
+async def _chunks(
+    connected: openai.AsyncOpenAI,
+    model: str,
+    messages: Sequence[ChatCompletionMessageParam],
+    request: Mapping[str, Any],
+) -> AsyncGenerator[ChatCompletionChunk]:
+    """The answer as it comes: always as a stream, so that it can be bounded. Raises StepFailed for all that fails."""
+    try:
+        stream = await connected.chat.completions.create(
+            model=model,
+            messages=messages,
+            stream=True,
+            stream_options={"include_usage": True},
+            extra_body=dict(request),
+        )
+        async with stream:
+            async for chunk in stream:
+                yield chunk
+    except StepFailed:
+        raise
+    except Exception as error:  # noqa: BLE001 - the client lets through what its transport and its parser raise
+        # from None: what these come from may repeat the key
+        raise failure_of(error, [connected.api_key]) from None
+
+
+def _offers(tools: Mapping[str, Tool]) -> Mapping[str, Any]:
+    if not tools:
+        return {}  # an empty list is refused by some endpoints
+    return {
+        "tools": [
+            {
+                "type": "function",
+                "function": {"name": name, "description": tool.description, "parameters": tool.parameters},
+            }
+            for name, tool in tools.items()
+        ]
+    }
+
+
+async def _stream(ctx: StepContext, text: str) -> None:
+    """Stream a piece of text, in parts that are short enough for a chunk."""
+    for start in range(0, len(text), MOST_CHARACTERS):
+        await ctx.stream(text[start : start + MOST_CHARACTERS])
