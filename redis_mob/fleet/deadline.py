@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from redis_mob.fleet.lease import LeaseLostError
-from redis_mob.models.base import FrozenDict
-from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, later
+from redis_mob.models.execution import Execution, ExecutionStatus, later
 from redis_mob.models.flow_spec import FlowStepSpec
 from redis_mob.models.transition import RunView
 
@@ -32,10 +31,12 @@ def is_out_of_time(view: RunView) -> bool:
     return view.deadline is not None and view.deadline <= view.now
 
 
-def next_deadline(view: RunView, changed: Mapping[ExecutionKey, Execution] = FrozenDict()) -> datetime | None:
-    """When a run must be looked at although nothing has come: the end of its flow, or of the wait for a signal."""
-    waits = [one for one in {**view.executions, **changed}.values() if one.status is ExecutionStatus.AWAITING]
-    ends = [view.deadline, *(one.wait_until for one in waits)]
+def next_deadline(view: RunView, executions: Iterable[Execution]) -> datetime | None:
+    """When a run must be looked at although nothing has come: the end of its flow, or of the wait for a signal.
+
+    `executions` are those of the run, or of them those that wait for a signal.
+    """
+    ends = [view.deadline, *(one.wait_until for one in executions if one.status is ExecutionStatus.AWAITING)]
     return min((end for end in ends if end is not None), default=None)
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from redis_mob.errors import TemplateError, shown
 from redis_mob.fleet.absent_values import not_there
 from redis_mob.fleet.item_dispatch import dispatch_items
-from redis_mob.fleet.items import member_of, members_of
+from redis_mob.fleet.items import members_of
 from redis_mob.fleet.quorum import members_required
 from redis_mob.fleet.step_end import fail_step, skip_step
 from redis_mob.fleet.topology import record_violation
-from redis_mob.fleet.transition_builder import OPEN, TransitionBuilder
+from redis_mob.fleet.transition_builder import TransitionBuilder
 from redis_mob.fleet.waits import begin_to_wait
 from redis_mob.kernel.conditions import evaluate
 from redis_mob.kernel.templates import render
@@ -73,6 +71,5 @@ def _chosen(builder: TransitionBuilder, spec: FlowStepSpec) -> tuple[str, ...]:
         return tuple(members)
     # Load is counted in this run alone, as it was read. A stale count costs fairness and nothing else, so that the
     # commit does not compare it.
-    load = Counter(member_of(key, execution) for key, execution in builder.executions() if execution.status in OPEN)
-    # sorted is stable: of members with the same load the first one in natural order is taken.
-    return tuple(sorted(members, key=load.__getitem__)[:1])
+    # min takes the first of equals: of members with the same load the first one in natural order.
+    return (min(members, key=builder.index.open_of),) if members else ()

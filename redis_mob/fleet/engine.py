@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from random import Random
 from typing import NamedTuple
 
 from redis_mob.fleet.advance import advance_fully
 from redis_mob.fleet.deadline import execution_deadline, is_out_of_time, next_deadline
+from redis_mob.fleet.execution_index import ExecutionIndex
 from redis_mob.fleet.outcome import Failed, Outcome, Succeeded, accepted
 from redis_mob.fleet.settlement import settle_execution
 from redis_mob.fleet.takeover import end_overdue, is_convicted, is_overdue, take_over, was_lost
@@ -64,14 +66,15 @@ class Decision(NamedTuple):
     """The transition to commit, None when there is nothing to do, and what the claimant is to execute once it is.
 
     `passed_over` says that a report or a claim did not fit the run as it was read: it comes too late, or, if what was
-    read is not the latest, may fit what is stored by now. `machine` is that of the run after the transition, `failed`
-    are the reports that were taken as failures.
+    read is not the latest, may fit what is stored by now. `machine` and `execution_index` are those of the run after the
+    transition, as far as they were made; `failed` are the reports that were taken as failures.
     """
 
     transition: Transition | None
     claimed: tuple[ExecutionKey, ...]
     passed_over: bool
     machine: FlowMachine
+    execution_index: ExecutionIndex | None = None
     failed: tuple[FailedAttempt, ...] = ()
 
 
@@ -84,15 +87,16 @@ def decide(
     claimant: Claimant,
     random: Random,
     machine: FlowMachine | None = None,
+    index: ExecutionIndex | None = None,
 ) -> Decision:
     """Take these reports, and those that are stored, go on from there, and give the claimant its executions.
 
     A claim is refused of an execution that does not wait, unless the worker that holds it has lost it; a report, when
     the lease is no longer its worker's. An execution that is long out of time fails instead. In a run that must end
-    nothing is given any more. What a release before 0.2 left is entered into the schedule. The machine of the run is
-    made from what was read, unless it is given.
+    nothing is given any more. What a release before 0.2 left is entered into the schedule. The machine of the run,
+    and the index of its executions, are made from what was read unless they are given; an index that is given changes.
     """
-    builder = TransitionBuilder(view, definition, machine)
+    builder = TransitionBuilder(view, definition, machine, index)
     enter_anew(builder)
     _settle_reported(builder, random)
     taken: list[_Taken] = []
@@ -117,7 +121,7 @@ def decide(
     advance_fully(builder)
     claimed = [key for key in claimed if _give(builder, key, claimant, is_lost=True)]
     claimed += _begin_more(builder, claimant)
-    return Decision(builder.transition(), tuple(claimed), passed_over, builder.machine, _failed(taken))
+    return Decision(builder.transition(), tuple(claimed), passed_over, builder.machine, builder.index, _failed(taken))
 
 
 def note(
@@ -129,13 +133,14 @@ def note(
     claimant: Claimant,
     random: Random,
     machine: FlowMachine | None = None,
+    index: ExecutionIndex | None = None,
 ) -> Decision:
     """Write down what concerns single executions, and decide nothing.
 
     Outcomes are kept with their executions until a decision takes them. Claims that take a decision are passed over: of
     executions that fail by them, and all in a run that must end.
     """
-    builder = TransitionBuilder(view, definition, machine)
+    builder = TransitionBuilder(view, definition, machine, index)
     taken: list[_Taken] = []
     for one in _each_taken(builder, reports):
         match one.outcome:
@@ -158,7 +163,7 @@ def note(
             claimed.append(key)
         else:
             passed_over |= not _is_known_to_be_taken(execution, claimant)
-    return Decision(builder.fact(len(taken)), tuple(claimed), passed_over, builder.machine, _failed(taken))
+    return Decision(builder.fact(len(taken)), tuple(claimed), passed_over, builder.machine, index, _failed(taken))
 
 
 def advance(view: RunView, definition: MobDefinition, random: Random | None = None) -> Transition | None:
@@ -177,7 +182,7 @@ def give_back(view: RunView) -> Transition | None:
     """
     if view.run.status.is_terminal:
         return None
-    return Transition(before=view, run=view.run, look_again_at=next_deadline(view))
+    return Transition(before=view, run=view.run, look_again_at=next_deadline(view, view.executions.values()))
 
 
 def claim(
@@ -244,8 +249,7 @@ def _failed(taken: Iterable[_Taken]) -> tuple[FailedAttempt, ...]:
 
 def _settle_reported(builder: TransitionBuilder, random: Random) -> None:
     """Take the outcomes that are stored without a decision, by identity: their order of arrival is not kept."""
-    stored = [key for key, one in builder.view.executions.items() if one.status is ExecutionStatus.REPORTED]
-    for key in sorted(stored):
+    for key in sorted(builder.index.with_status(ExecutionStatus.REPORTED)):
         execution = builder.execution(key)
         if execution is not None and execution.status is ExecutionStatus.REPORTED:  # else its step ended before
             settle_execution(builder, key, execution, _reported(execution), random)
@@ -274,21 +278,22 @@ def _is_known_to_be_taken(execution: Execution | None, claimant: Claimant) -> bo
 
 def _begin_more(builder: TransitionBuilder, claimant: Claimant) -> list[ExecutionKey]:
     """Give the claimant executions that wait, beside those that it has claimed."""
-    begun: list[ExecutionKey] = []
-    waiting = (
-        key
-        # No other worker knows of what this transition dispatches. Of what waited before, others may have taken any.
-        for key, execution in (builder.executions() if claimant.alone else builder.dispatched())
-        if execution.status is ExecutionStatus.WAITING
-        and claimant.serves(execution.role)
-        # how many of a limited role are under way in all runs only the schedule knows; it knows of suspects likewise
-        and execution.role not in builder.view.launch.max_concurrency
-        and not execution.suspect
-    )
-    while len(begun) < claimant.slots and (key := next(waiting, None)) is not None:
-        if _give(builder, key, claimant):
-            begun.append(key)
-    return begun
+    view, index = builder.view, builder.index
+
+    def may_begin(key: ExecutionKey) -> bool:
+        execution = index.execution(key)
+        return (
+            execution.waits(view.now)
+            and claimant.serves(execution.role)
+            # how many of a limited role are under way in all runs only the schedule knows, which knows of suspects too
+            and execution.role not in view.launch.max_concurrency
+            and not execution.suspect
+        )
+
+    # No other worker knows of what this transition dispatches. Of what waited before, others may have taken any.
+    waiting = index.with_status(ExecutionStatus.WAITING) if claimant.alone else builder.dispatched()
+    begun = list(islice(filter(may_begin, waiting), claimant.slots))
+    return [key for key in begun if _give(builder, key, claimant)]
 
 
 def _give(builder: TransitionBuilder, key: ExecutionKey, claimant: Claimant, *, is_lost: bool = False) -> bool:

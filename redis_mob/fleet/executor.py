@@ -11,7 +11,6 @@ from uuid import UUID, uuid5
 
 from redis_mob.fleet.calls import Calls
 from redis_mob.fleet.deadline import ended_before_deadline
-from redis_mob.fleet.items import member_of
 from redis_mob.fleet.lease import LeasedExecution
 from redis_mob.fleet.outcome import Failed, Outcome, Succeeded
 from redis_mob.fleet.progress_writer import AttemptTeller, ProgressWriter
@@ -19,7 +18,7 @@ from redis_mob.fleet.step_context import PreviousFailure, StepContext
 from redis_mob.fleet.step_profile import StepProfile
 from redis_mob.fleet.typed.binding import BoundHandler
 from redis_mob.kernel.context import ConditionContext
-from redis_mob.models.execution import Execution
+from redis_mob.models.execution import Execution, member_of
 from redis_mob.models.progress import ProgressSource
 from redis_mob.models.run import MobRun
 

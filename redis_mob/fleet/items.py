@@ -73,11 +73,6 @@ def target_of(members: Sequence[str], index: int) -> str:
     return f"{members[index % len(members)]}#{index}"
 
 
-def member_of(key: ExecutionKey, execution: Execution) -> str:
-    """The member that an execution is for."""
-    return key.target if execution.item is None else key.target.rpartition("#")[0]
-
-
 def members_of(builder: TransitionBuilder, spec: FlowStepSpec) -> list[str]:
     """The members of a step's role, in their natural order."""
     return sorted(builder.view.launch.members.get(spec.role, ()), key=natural_key)

@@ -21,6 +21,7 @@ from redis_mob.errors import DurabilityError, EpochChangedError, ReadFailedError
 from redis_mob.fleet.absent_values import log_absent
 from redis_mob.fleet.definitions import Definitions
 from redis_mob.fleet.engine import Claimant, Decision, FailedAttempt, Report, decide, give_back, note
+from redis_mob.fleet.execution_index import ExecutionIndex
 from redis_mob.fleet.failure_log import log_failure
 from redis_mob.fleet.items import ItemsUnreadError
 from redis_mob.fleet.lease import LeasedExecution
@@ -85,10 +86,11 @@ class RunDriver:
         self._claims: list[Claim] = []
         self._reports: list[Report] = []
         self._one_by_one = False
-        self._profiles: dict[str, StepProfile] = {}
         """One of the reports cannot be settled: they are taken singly until it is found."""
+        self._profiles: dict[str, StepProfile] = {}
         self._view: RunView | None = None
         self._machine: FlowMachine | None = None
+        self._index: ExecutionIndex | None = None
         self._leads = False
         """Whether this worker leads the run: it was the last that was asked to look at it, and has lost no decision
         since, as far as it knows. Several may think so; the compare decides between them (decision 0020)."""
@@ -221,6 +223,7 @@ class RunDriver:
         decision = self._concluded(view, definition, reports, claims, is_fact=True) if only_notes else None
         if decision is None or (decision.passed_over and is_fresh):
             decision = self._concluded(view, definition, reports, claims, is_fact=False)
+        self._index = decision.execution_index
         self._failed |= {(one.key, one.execution.attempt): one for one in decision.failed}
         transition = decision.transition
         if decision.passed_over and not is_fresh:
@@ -265,6 +268,8 @@ class RunDriver:
             return False
         log_absent(services.presence.name, transition)
         self._view = after = transition.after()
+        if self._index is not None:
+            self._index.follow(after.executions, transition.executions)
         self._items, self._ended = dict(after.items), {}
         begun += self._begun(after, definition, claimed)
         return True
@@ -303,6 +308,7 @@ class RunDriver:
             claimant=self._claimant(view),
             random=self._services.random,
             machine=self._machine_of(view),
+            index=self._index,
         )
 
     def _machine_of(self, view: RunView) -> FlowMachine | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from redis_mob.fleet.aggregate import aggregate, aggregate_of_items
+from redis_mob.fleet.execution_index import OPEN
 from redis_mob.fleet.items import completed_outputs, results_of
-from redis_mob.fleet.transition_builder import OPEN, TransitionBuilder
+from redis_mob.fleet.transition_builder import TransitionBuilder
 from redis_mob.kernel.commands import Frame
 from redis_mob.models.execution import ExecutionKey, ExecutionStatus
 from redis_mob.models.flow_events import StepCompleted, StepFailed, StepSkipped

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import compress
-from operator import attrgetter, is_, is_not
+from operator import is_, is_not
 from typing import Any
 
 from redis_mob.fleet.deadline import next_deadline
+from redis_mob.fleet.execution_index import ExecutionIndex
 from redis_mob.fleet.said import MOST_REPEATED, bounded
 from redis_mob.kernel.actions import EvaluateUntil, MachineAction
 from redis_mob.kernel.commands import Frame
@@ -25,7 +26,6 @@ from redis_mob.models.flow import FrameScope, FrameSnapshot, NodeStatus
 from redis_mob.models.flow_events import StepSkipped
 from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.ids import AgentRuntimeId
-from redis_mob.models.order import natural_key
 from redis_mob.models.run import (
     FailureLedgerEntry,
     LoopIterationLedgerEntry,
@@ -40,13 +40,8 @@ from redis_mob.models.transition import NodeKey, RecordedOutput, RunView, Transi
 FLOW_STEP = "__flow__"
 """The step under which failures of the flow itself are recorded."""
 
-OPEN = (ExecutionStatus.WAITING, ExecutionStatus.LEASED, ExecutionStatus.REPORTED, ExecutionStatus.AWAITING)
-"""Executions that may still give a result, or have given one that no decision has taken."""
-
 MOST_REASONS = 10
 """Of how many items that failed the reason is kept, for that of their step."""
-
-_STATUS = attrgetter("status")
 
 
 def target(member: str) -> AgentRuntimeId:
@@ -57,7 +52,13 @@ def target(member: str) -> AgentRuntimeId:
 class TransitionBuilder:
     """Collects the parts of one transition. Nothing is decided here: the engine decides, and calls these methods."""
 
-    def __init__(self, view: RunView, definition: MobDefinition, machine: FlowMachine | None = None) -> None:
+    def __init__(
+        self,
+        view: RunView,
+        definition: MobDefinition,
+        machine: FlowMachine | None = None,
+        index: ExecutionIndex | None = None,
+    ) -> None:
         self.view = view
         self.definition = definition
         self.flow: FlowSpec = definition.flows[view.run.flow_id]
@@ -68,8 +69,7 @@ class TransitionBuilder:
         self._changed: dict[ExecutionKey, Execution] = {}
         self._signals: defaultdict[str, deque[int]] | None = None
         self._context: tuple[tuple[object, ...], ConditionContext] | None = None
-        self._nodes: defaultdict[tuple[str, ...], dict[str, Execution]] | None = None
-        self._statuses: dict[tuple[str, ...], Counter[ExecutionStatus]] = {}
+        self._index = index if index is not None and index.is_of(view.executions) else None
         self._progress: dict[NodeKey, ItemProgress] = {}
         self._items: dict[NodeKey, Sequence[Any]] = {}
         self._step_rows: list[StepLedgerEntry] = []
@@ -135,7 +135,7 @@ class TransitionBuilder:
         if changed is None:
             # Statuses are the same objects everywhere, and both mappings have the same nodes in the same order.
             changed = tuple(compress(earlier, map(is_not, state.node_status.values(), earlier.values())))
-        for node_id in changed:
+        for node_id in sorted({*changed}):
             status = state.node_status[node_id]
             # A running node is skipped by its own condition, and `skip_step` has told that with its reason.
             if status is NodeStatus.SKIPPED and earlier[node_id] in (NodeStatus.PENDING, NodeStatus.READY):
@@ -155,31 +155,24 @@ class TransitionBuilder:
 
     def executions_of(self, frame_id: str, node_id: str) -> dict[str, Execution]:
         """The executions of a node by member, in the natural order of the members' names."""
-        executions = self._nodes_with_executions[frame_id, node_id]
-        return {member: executions[member] for member in sorted(executions, key=natural_key)}
+        return self.index.of_node((frame_id, node_id))
 
     def statuses_of(self, frame_id: str, node_id: str) -> Counter[ExecutionStatus]:
         """How many executions of a node there are of each status."""
-        # Counted once, then kept up by `put`: of a step with n members this is asked n times.
-        node = (frame_id, node_id)
-        if node not in self._statuses:
-            self._statuses[node] = Counter(map(_STATUS, self._nodes_with_executions[node].values()))
-        return self._statuses[node]
+        return self.index.statuses_of((frame_id, node_id))
 
     @property
-    def _nodes_with_executions(self) -> defaultdict[tuple[str, ...], dict[str, Execution]]:
-        # An index of its own: looking through all executions for each step would make a run of n steps cost n * n.
-        if self._nodes is None:
-            self._nodes = defaultdict(dict)
-            for key, execution in self.executions():
-                self._nodes[key[:2]][key.target] = execution
-        return self._nodes
+    def index(self) -> ExecutionIndex:
+        """The index of the executions, with the changes that were collected."""
+        if self._index is None:
+            self._index = ExecutionIndex(self.view.executions)
+            for key, execution in self._changed.items():
+                self._index.put(key, execution)
+        return self._index
 
-    def dispatched(self) -> Iterator[tuple[ExecutionKey, Execution]]:
+    def dispatched(self) -> Iterator[ExecutionKey]:
         """The executions that are new in this transition."""
-        for key, execution in list(self._changed.items()):
-            if key not in self.view.executions:
-                yield key, execution
+        return (key for key in self._changed if key not in self.view.executions)
 
     def executions(self) -> Iterator[tuple[ExecutionKey, Execution]]:
         """All executions of the run, each with the change that was collected, if any."""
@@ -189,14 +182,9 @@ class TransitionBuilder:
         """Replace an execution, or add one."""
         if execution.leaves:
             self._count_ended(key, execution)
-        statuses = self._statuses.get(key[:2])
-        if statuses is not None:
-            if (before := self.execution(key)) is not None:
-                statuses[before.status] -= 1
-            statuses[execution.status] += 1
         self._changed[key] = execution
-        if self._nodes is not None:
-            self._nodes[key[:2]][key.target] = execution
+        if self._index is not None:
+            self._index.put(key, execution)
 
     def _count_ended(self, key: ExecutionKey, execution: Execution) -> None:
         """Count an item that completed or failed."""
@@ -299,7 +287,9 @@ class TransitionBuilder:
         self.close(key, status=ExecutionStatus.COMPLETED, signal=number, output=output)
 
     def _next_deadline(self) -> datetime | None:
-        return next_deadline(self.view, self._changed) if self.flow.waits else self.view.deadline
+        if not self.flow.waits:
+            return self.view.deadline
+        return next_deadline(self.view, map(self.index.execution, self.index.with_status(ExecutionStatus.AWAITING)))
 
     def fact(self, reports: int) -> Transition | None:
         """What was collected about executions alone, so many reports among it; None if that is nothing."""

@@ -44,14 +44,15 @@ def end_a_wait(builder: TransitionBuilder) -> bool:
     """
     if not builder.flow.waits:
         return False
-    waiting = [(one.due_at, key, one) for key, one in builder.executions() if one.status is ExecutionStatus.AWAITING]
-    waiting.sort(key=lambda one: one[:2])
-    for _, key, execution in waiting:
+    index = builder.index
+    waiting = [(index.execution(key), key) for key in index.with_status(ExecutionStatus.AWAITING)]
+    waiting.sort(key=lambda one: (one[0].due_at, one[1]))
+    for execution, key in waiting:
         if (found := builder.next_signal(builder.flow.waits[execution.step_id].signal)) is not None:
             number, signal = found
             _complete(builder, key, execution.step_id, number, _output(signal.name, signal.payload, timed_out=False))
             return True
-    for _, key, execution in waiting:
+    for execution, key in waiting:
         if execution.wait_until is not None and execution.wait_until <= builder.now:
             _run_out_of_time(builder, key, execution.step_id, builder.flow.waits[execution.step_id])
             return True

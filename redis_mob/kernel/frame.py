@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Mapping
 
 from redis_mob.errors import KernelError, shown
 from redis_mob.kernel.commands import SETTLED_AS, Frame
@@ -168,45 +168,45 @@ def _settle(state: FlowFrameState, command: FrameCommand) -> FlowFrameState:
             f"it is {state.node_status[node]}"
         )
     settled = SETTLED_AS[Frame(command.command)]
-    statuses: dict[str, NodeStatus] = {**state.node_status, node: settled}
+    changed = {node: settled}
     update: dict[str, object] = {}
     branch = state.node_branches.get(node)
     if settled is NodeStatus.COMPLETED and branch is not None:
-        _skip_rivals(state, statuses, branch)
+        changed |= dict.fromkeys(_rivals_not_begun(state, branch), NodeStatus.SKIPPED)
         update["branch_winners"] = tuple(sorted({*state.branch_winners, branch}))
-    queue = _ready_queue_after(state, statuses)
-    update["node_status"] = presorted(statuses)
+    if NodeStatus.PENDING in state.node_status.values():
+        changed |= _decided_by(state, changed)
+    # What changes is set, and not all statuses made anew: the codec and the log then know what changed without looking.
+    update["node_status"] = statuses = state.node_status.set(*changed.items())
+    # Most results make no node ready. Then only nodes that were skipped leave the queue, and no order is to be made.
+    candidates = state.ordered_nodes if NodeStatus.READY in changed.values() else state.ready_queue
+    queue = tuple(node for node in candidates if statuses[node] is NodeStatus.READY)
     if queue != state.ready_queue:
         update["ready_queue"] = queue
     return state.model_copy(update=update)
 
 
-def _skip_rivals(state: FlowFrameState, statuses: dict[str, NodeStatus], branch: str) -> None:
+def _rivals_not_begun(state: FlowFrameState, branch: str) -> Iterator[str]:
     for node, other in state.node_branches.items():
-        if other == branch and statuses[node] in (NodeStatus.PENDING, NodeStatus.READY):
-            statuses[node] = NodeStatus.SKIPPED
+        if other == branch and state.node_status[node] in (NodeStatus.PENDING, NodeStatus.READY):
+            yield node
 
 
-def _ready_queue_after(state: FlowFrameState, statuses: dict[str, NodeStatus]) -> tuple[str, ...]:
-    """Moves on the Pending nodes that can be decided now; the answer is the new ready queue.
+def _decided_by(state: FlowFrameState, changed: Mapping[str, NodeStatus]) -> dict[str, NodeStatus]:
+    """The Pending nodes that can be decided now that these have changed, and as what.
 
     One pass is enough, because the order has every node after its dependencies.
     """
-    newly_ready = False
-    pending: Iterable[str] = ()
-    if NodeStatus.PENDING in statuses.values():
-        pending = [node for node in state.ordered_nodes if statuses[node] is NodeStatus.PENDING]
-    for node in pending:
+    statuses = {**state.node_status, **changed}
+    decided: dict[str, NodeStatus] = {}
+    for node in [node for node in state.ordered_nodes if statuses[node] is NodeStatus.PENDING]:
         needed = state.node_dependencies[node]
         any_of = state.node_dependency_modes[node] is DependencyMode.ANY
         if needed and (all if any_of else any)(statuses[other] in UNREACHED for other in needed):
-            statuses[node] = NodeStatus.SKIPPED
+            statuses[node] = decided[node] = NodeStatus.SKIPPED
         elif not needed or (any if any_of else all)(statuses[other] is NodeStatus.COMPLETED for other in needed):
-            statuses[node] = NodeStatus.READY
-            newly_ready = True
-    # Most results make no node ready. Then only nodes that were skipped leave the queue, and no order is to be made.
-    candidates = state.ordered_nodes if newly_ready else state.ready_queue
-    return tuple(node for node in candidates if statuses[node] is NodeStatus.READY)
+            statuses[node] = decided[node] = NodeStatus.READY
+    return decided
 
 
 def _record_output(state: FlowFrameState, command: FrameCommand) -> FlowFrameState:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import count
 from typing import Annotated, Any, NoReturn, Self, TypeVar, cast, get_args
 from uuid import UUID
 
@@ -65,6 +66,9 @@ I32 = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
 
 MOST_KEYS_REMEMBERED = 64
 """A mapping knows so many keys in which it differs from the one that it was made of."""
+
+_SETS = count()
+"""Numbers the mappings that are made by `set`."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -160,8 +164,10 @@ class FrozenDict(dict[K, V]):
     """A dict that cannot change: models share their containers and cache digests over them."""
 
     __slots__ = ("_origin",)
-    _origin: tuple[Self, tuple[K, ...]] | None
-    """The mapping that this one was made of by `set`, and the keys that were set since, if these are few."""
+    _origin: tuple[Self, tuple[tuple[int, K], ...]] | None
+    """The mapping that this one was made of by `set`, and the keys that were set since, if these are few: each behind
+    the number of its `set`, which no other has. So of two that were made of one mapping it can be told whether one came
+    from the other."""
 
     def _refuse(self, *_args: Any, **_kwargs: Any) -> NoReturn:
         raise TypeError("this mapping belongs to a frozen model; build a new one with .set(...) or {**old, ...}")
@@ -190,14 +196,24 @@ class FrozenDict(dict[K, V]):
         if len(changed) != len(self):
             return type(self)(changed)
         base, keys = getattr(self, "_origin", None) or (self, ())
-        if len(keys) + len(items) <= MOST_KEYS_REMEMBERED:
-            changed._origin = base, (*keys, *(key for key, _ in items))
+        if items and len(keys) + len(items) <= MOST_KEYS_REMEMBERED:
+            number = next(_SETS)
+            changed._origin = base, (*keys, *((number, key) for key, _ in items))
         return changed
 
     def keys_set_since(self, base: object) -> tuple[K, ...] | None:
-        """The keys whose values were set since this was that mapping; None if that is not known."""
+        """The keys whose values were set since this was that mapping, in turn; None if that is not known."""
         origin = getattr(self, "_origin", None)
-        return origin[1] if origin is not None and origin[0] is base else None
+        if origin is None:
+            return None
+        made_of, keys = origin
+        if made_of is base:
+            return tuple(key for _, key in keys)
+        of_base = getattr(base, "_origin", None)
+        if of_base is None or of_base[0] is not made_of:
+            return None
+        earlier = len(of_base[1])  # at least one: what is made by `set` with no items is no origin of anything
+        return tuple(key for _, key in keys[earlier:]) if keys[earlier - 1 : earlier] == of_base[1][-1:] else None
 
     def begin_anew(self) -> None:
         """Let what is made of this by `set` be compared with this, and no longer with what this was made of."""

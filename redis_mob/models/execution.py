@@ -258,6 +258,11 @@ class Execution(Model):
         return self.status is ExecutionStatus.WAITING and self.due_at <= now
 
 
+def member_of(key: ExecutionKey, execution: Execution) -> str:
+    """The member that an execution is for; the target of an item names its index too."""
+    return key.target if execution.item is None else key.target.rpartition("#")[0]
+
+
 OVERDUE = timedelta(seconds=10)
 """How long after its deadline an execution is taken from a worker that has not ended it, as one that is stuck."""
 
