@@ -137,18 +137,22 @@ class _Rules:
                 pass
 
     def _no_list(self, location: str, path: str) -> Iterator[Diagnostic]:
-        """What gives an object in every run: a step whose members all answer, each under its name."""
-        _, *rest = path.split(".")
-        spec = self.flow.steps.get(rest[0]) if rest else None
-        if spec is None or spec.for_each is not None or spec.dispatch_mode is DispatchMode.FAN_IN:
+        """What gives an object in every run: a step that waits, or whose members all answer, each under its name."""
+        _, step_id, *_ = path.split(".")
+        spec = self.flow.steps.get(step_id)
+        if spec is None or spec.for_each is not None:
             return
-        if not isinstance(spec.collection_policy, CollectAny):
+        named = f"steps.{shortened(step_id)}"
+        if spec.wait_for is not None:
+            text = f"an object with {', '.join(WAIT_KEYS)}, and for_each needs a list: write {named}.payload"
+        elif spec.dispatch_mode is DispatchMode.FAN_IN or isinstance(spec.collection_policy, CollectAny):
+            return
+        else:
             text = (
-                f"{shown(path)}: it leads to an object from member to value, and for_each needs a list: write "
-                f"steps.{shortened(rest[0])}.{shortened(spec.role)}-1, or give the step "
-                'collection_policy = { type = "any" }'
+                "an object from member to value, and for_each needs a list: write "
+                f'{named}.{shortened(spec.role)}-1, or give the step collection_policy = {{ type = "any" }}'
             )
-            yield Diagnostic("for_each_no_list", text, location)
+        yield Diagnostic("for_each_no_list", f"{shown(path)}: it leads to {text}", location)
 
     def _problem_of_message(self, path: str, this: str) -> _Problem | None:
         root, *keys = path.split(".")
