@@ -192,7 +192,8 @@ _NEEDS = b'{"needs":'
 """What the record of a definition begins with that an older release must not run: to it that is no definition. It would
 drop the keys that it does not know, and execute the steps in another way."""
 
-_FOR_EACH = "for_each"
+_FOR_EACH, _WAIT_FOR = "for_each", "wait_for"
+"""What this release knows of such things, by the fields of steps that an older one lacks."""
 
 
 class _NeedingDefinition(Model):
@@ -221,7 +222,7 @@ def decode_definition(digest: str, data: bytes) -> MobDefinition:
         stored = _NeedingDefinition.model_validate_json(data)
     except ValueError as error:
         raise SerializationError(f"definition {shortened(digest)}: {error}") from error
-    if unknown := [name for name in stored.needs if name != _FOR_EACH]:
+    if unknown := [name for name in stored.needs if name not in (_FOR_EACH, _WAIT_FOR)]:
         raise SerializationError(
             f"definition {shortened(digest)} has {', '.join(map(shown, unknown))}, which this release does not know: "
             "its runs are for workers of a later one"
@@ -230,5 +231,5 @@ def decode_definition(digest: str, data: bytes) -> MobDefinition:
 
 
 def _needs_of(definition: MobDefinition) -> list[str]:
-    has_items = any(step.for_each is not None for flow in definition.flows.values() for step in flow.steps.values())
-    return [_FOR_EACH] if has_items else []
+    steps = [step for flow in definition.flows.values() for step in flow.steps.values()]
+    return [name for name in (_FOR_EACH, _WAIT_FOR) if any(getattr(step, name) is not None for step in steps)]
