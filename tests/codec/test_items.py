@@ -15,7 +15,7 @@ MANY = [{"path": f"src/module_{number}.py", "lines": number} for number in range
 
 
 def test_items_are_read_as_they_were() -> None:
-    items = [ANY_JSON, None, [], 1.0]
+    items: list[object] = [ANY_JSON, None, [], 1.0]
     assert decode_items(RUN, NODE, encode_items(items)) == items
 
 
