@@ -3,11 +3,12 @@
 Prints a table on stderr, and one JSON object on stdout. Steps a second tell more about the machine than about the
 library: compare the CPU time per step of one form with that of another, in one run.
 
-    python bench/peers/redis_mob_steps.py [--forms 20x10 1x1000 chain:20x10 loop:1x200 each:1x1000] [--slots 64]
+    python bench/peers/redis_mob_steps.py [--forms 20x10 1x1000 chain:20x10 loop:1x200 each:1x1000 paced:1x300]
 
 A form is runs x parallel steps, runs x the length of a chain, runs x the iterations of a loop, or runs x the items of
-one step. With latency:20x3, twenty chains of three steps run one after the other; "p50 ms" is how long one takes from
-its start to its end.
+one step. Handlers of paced:1x300 take 20 to 60 ms, so that each result is decided on alone: compare its CPU time with
+that of paced:1x3000. With latency:20x3, twenty chains of three steps run one after the other; "p50 ms" is how long one
+takes from its start to its end.
 """
 
 from __future__ import annotations
@@ -16,16 +17,23 @@ import argparse
 import asyncio
 import json
 import os
+import random
 import sys
 import time
 from statistics import median
 from typing import Any
 
-from redis_mob import Fleet, MobStorage
+from redis_mob import Fleet, MobStorage, StepContext
 from redis_mob.bench.meters import cpu_seconds
 from redis_mob.bench.scenarios.fleet import definition_of, nothing, params_of
 
 FORMS = ("20x10", "1x10", "1x100", "1x1000", "chain:20x10", "loop:1x200")
+
+
+async def paced(_ctx: StepContext) -> int:
+    """A handler that waits, and ends with no other."""
+    await asyncio.sleep(random.uniform(0.02, 0.06))
+    return 1
 
 
 async def seconds_of_a_run(fleet: Fleet) -> float:
@@ -39,7 +47,8 @@ async def measured(storage: MobStorage, form: str, slots: int) -> dict[str, Any]
     """The figures of one form: the runs wait until a worker begins, and it ends them all; but for a latency."""
     kind, _, numbers = form.rpartition(":")
     runs, size = map(int, numbers.split("x"))
-    fleet = Fleet(storage, definition_of("chain" if kind == "latency" else kind, size), {"worker": nothing})
+    definition = definition_of({"latency": "chain", "paced": ""}.get(kind, kind), size)
+    fleet = Fleet(storage, definition, {"worker": paced if kind == "paced" else nothing})
     alone = kind == "latency"
     ids = [] if alone else [await fleet.start("flow", params_of(kind, size)) for _ in range(runs)]
     stop = asyncio.Event()
@@ -66,6 +75,9 @@ async def main() -> None:
     parser.add_argument("--slots", type=int, default=64)
     parser.add_argument("--url", default="embedded:")
     arguments = parser.parse_args()
+    # What is imported when it is first used is imported before the clock runs, as in the peers' programs.
+    async with MobStorage.open(arguments.url, namespace=f"bench-{os.getpid()}-first") as storage:
+        await measured(storage, "1x2", arguments.slots)
     results: list[dict[str, Any]] = []
     for number, form in enumerate(arguments.forms):
         async with MobStorage.open(arguments.url, namespace=f"bench-{os.getpid()}-{number}") as storage:

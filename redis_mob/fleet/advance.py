@@ -37,9 +37,14 @@ _ROW_STATUS = {
 }
 
 
+MOST_ACTIONS = 500
+"""How many actions of the kernel one decision carries out: neither the worker nor the server stands still for long,
+however many steps become ready at once, or are recorded at the end of a run."""
+
+
 def advance_fully(builder: TransitionBuilder) -> None:
-    """Collect everything that can happen in a run without a result from a member."""
-    view = builder.view
+    """Collect everything that can happen in a run without a result from a member, or as much as one decision takes."""
+    view, left = builder.view, MOST_ACTIONS
     if not (view.cancel_requested or is_out_of_time(view)):
         begin_more(builder)
     while not builder.machine.status.is_terminal:
@@ -52,8 +57,14 @@ def advance_fully(builder: TransitionBuilder) -> None:
         elif actions := next_actions(builder.machine, builder.flow):
             # Only the first is carried out, then the kernel plans again: an action may make others possible, and
             # these may come before the rest. No projection does, and there is one for each step of the run.
-            for action in takewhile(_is_projection, actions) if _is_projection(actions[0]) else actions[:1]:
+            # Before a step begins, or is recorded, a run is in order; elsewhere one action may need the next.
+            if left <= 0 and isinstance(actions[0], RunNode | ProjectStep):
+                builder.leave_the_rest()
+                return
+            together = tuple(takewhile(_is_projection, actions[: max(left, 1)])) or actions[:1]
+            for action in together:
                 _carry_out(builder, action)
+            left -= len(together)
         elif not end_a_wait(builder):
             return
 

@@ -66,8 +66,9 @@ class Decision(NamedTuple):
     """The transition to commit, None when there is nothing to do, and what the claimant is to execute once it is.
 
     `passed_over` says that a report or a claim did not fit the run as it was read: it comes too late, or, if what was
-    read is not the latest, may fit what is stored by now. `machine` and `execution_index` are those of the run after the
-    transition, as far as they were made; `failed` are the reports that were taken as failures.
+    read is not the latest, may fit what is stored by now. `machine` and `execution_index` are those of the run after
+    the transition, as far as they were made. One that `is_unfinished` leaves to the next what it had no room for.
+    `failed` are the reports that were taken as failures.
     """
 
     transition: Transition | None
@@ -75,6 +76,7 @@ class Decision(NamedTuple):
     passed_over: bool
     machine: FlowMachine
     execution_index: ExecutionIndex | None = None
+    is_unfinished: bool = False
     failed: tuple[FailedAttempt, ...] = ()
 
 
@@ -121,7 +123,15 @@ def decide(
     advance_fully(builder)
     claimed = [key for key in claimed if _give(builder, key, claimant, is_lost=True)]
     claimed += _begin_more(builder, claimant)
-    return Decision(builder.transition(), tuple(claimed), passed_over, builder.machine, builder.index, _failed(taken))
+    return Decision(
+        builder.transition(),
+        tuple(claimed),
+        passed_over,
+        builder.machine,
+        builder.index,
+        builder.is_unfinished,
+        _failed(taken),
+    )
 
 
 def note(
@@ -163,7 +173,9 @@ def note(
             claimed.append(key)
         else:
             passed_over |= not _is_known_to_be_taken(execution, claimant)
-    return Decision(builder.fact(len(taken)), tuple(claimed), passed_over, builder.machine, index, _failed(taken))
+    return Decision(
+        builder.fact(len(taken)), tuple(claimed), passed_over, builder.machine, index, failed=_failed(taken)
+    )
 
 
 def advance(view: RunView, definition: MobDefinition, random: Random | None = None) -> Transition | None:

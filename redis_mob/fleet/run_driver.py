@@ -83,6 +83,8 @@ class RunDriver:
         self._services = services
         self._begin = begin
         self._look_again = False
+        self._goes_on = False
+        """The last decision has left a part to the next one."""
         self._claims: list[Claim] = []
         self._reports: list[Report] = []
         self._one_by_one = False
@@ -120,7 +122,7 @@ class RunDriver:
     @property
     def has_news(self) -> bool:
         """Whether there is something to decide."""
-        return bool(self._look_again or self._claims or self._reports)
+        return bool(self._look_again or self._goes_on or self._claims or self._reports)
 
     @property
     def leads(self) -> bool:
@@ -205,7 +207,7 @@ class RunDriver:
         if self._unread is not None:
             unread, self._unread = self._unread, None
             await self._read_items(unread)
-        looks = self._look_again
+        looks, self._goes_on = self._look_again, False
         if looks:
             self._look_again, self._view = False, None
         is_fresh = self._view is None
@@ -235,6 +237,7 @@ class RunDriver:
             return True
         committed = await self._committed(transition, decision.claimed, claims, definition, begun)
         self._machine = decision.machine if committed else None
+        self._goes_on = committed and decision.is_unfinished
         return committed
 
     async def _committed(

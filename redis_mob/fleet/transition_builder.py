@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import compress
 from operator import is_, is_not
 from typing import Any
@@ -43,6 +43,9 @@ FLOW_STEP = "__flow__"
 MOST_REASONS = 10
 """Of how many items that failed the reason is kept, for that of their step."""
 
+UNFINISHED = timedelta(seconds=1)
+"""After this time another worker goes on with a run of which a decision has left a part."""
+
 
 def target(member: str) -> AgentRuntimeId:
     """A member as events name it."""
@@ -75,6 +78,8 @@ class TransitionBuilder:
         self._step_rows: list[StepLedgerEntry] = []
         self._step_rows_once: list[StepLedgerEntry] = []
         self._iteration_rows: list[LoopIterationLedgerEntry] = []
+        self.is_unfinished = False
+        """Whether more can happen in the run than was collected; another decision is to go on."""
         self._events: list[NewMobEvent] = []
         self._terminal_events: list[NewMobEvent] = []
 
@@ -287,9 +292,16 @@ class TransitionBuilder:
         self.close(key, status=ExecutionStatus.COMPLETED, signal=number, output=output)
 
     def _next_deadline(self) -> datetime | None:
+        if self.is_unfinished:
+            # The worker that commits this goes on at once. Should it die before, another one looks at the run then.
+            return self.now + UNFINISHED
         if not self.flow.waits:
             return self.view.deadline
         return next_deadline(self.view, map(self.index.execution, self.index.with_status(ExecutionStatus.AWAITING)))
+
+    def leave_the_rest(self) -> None:
+        """Leave what else can happen to another decision."""
+        self.is_unfinished = True
 
     def fact(self, reports: int) -> Transition | None:
         """What was collected about executions alone, so many reports among it; None if that is nothing."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from random import Random
 from typing import Any
+from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from redis_mob.fleet import advance
 from redis_mob.fleet.takeover import MOST_LOST
 from redis_mob.fleet.transition_builder import SYSTEM_MEMBER
 from redis_mob.models.definition import MobDefinition
@@ -25,6 +27,8 @@ from tests.support.health_checks import ALL_HEALTH_CHECKS
 
 GENEROUS = settings(max_examples=examples(150), deadline=None, suppress_health_check=ALL_HEALTH_CHECKS)
 RANDOM = st.randoms(use_true_random=False)
+PARTS = st.sampled_from((1, 3, advance.MOST_ACTIONS))
+"""How many actions a decision carries out: with few, workers see all that lies between those of one decision."""
 
 ROW_OF = {
     ExecutionStatus.COMPLETED: "completed",
@@ -110,11 +114,13 @@ def check_ledgers(sim: Simulation) -> None:
     mishaps=st.integers(0, MOST_LOST),
     mood=st.integers(0, 1000),
     cancel=st.booleans(),
+    parts=PARTS,
 )
 def test_every_run_ends_in_order_and_everything_happens_once(
-    definition: MobDefinition, random: Random, members: int, mishaps: int, mood: int, cancel: bool
+    definition: MobDefinition, random: Random, members: int, mishaps: int, mood: int, cancel: bool, parts: int
 ) -> None:
-    sim = Interleaving(definition, moody(mood), random, members, mishaps, cancel=cancel).to_end()
+    with patch.object(advance, "MOST_ACTIONS", parts):
+        sim = Interleaving(definition, moody(mood), random, members, mishaps, cancel=cancel).to_end()
     check_end(sim)
 
 
@@ -136,12 +142,14 @@ def outcome(sim: Simulation) -> dict[str, Any]:
     members=st.integers(1, 3),
     mishaps=st.integers(0, MOST_LOST),
     mood=st.integers(0, 1000),
+    parts=PARTS,
 )
 def test_the_outcome_does_not_depend_on_who_does_what_when(
-    definition: MobDefinition, random: Random, members: int, mishaps: int, mood: int
+    definition: MobDefinition, random: Random, members: int, mishaps: int, mood: int, parts: int
 ) -> None:
     calm = Interleaving(definition, moody(mood), Random(0), members).to_end()
-    wild = Interleaving(definition, moody(mood), random, members, mishaps).to_end()
+    with patch.object(advance, "MOST_ACTIONS", parts):
+        wild = Interleaving(definition, moody(mood), random, members, mishaps).to_end()
     check_end(wild)
     assert outcome(wild) == outcome(calm)
 
@@ -186,12 +194,13 @@ CREWS = {
 
 
 @MANY
-@given(definition=ANY_MOB, cancel=st.booleans(), **CREWS)
+@given(definition=ANY_MOB, cancel=st.booleans(), parts=PARTS, **CREWS)
 def test_workers_that_know_old_states_do_everything_once(
-    definition: MobDefinition, random: Random, mood: int, **crew: Any
+    definition: MobDefinition, random: Random, mood: int, parts: int, **crew: Any
 ) -> None:
     workers = VirtualCrew(definition, moody(mood), random, **crew)
-    check_end(workers.to_end())
+    with patch.object(advance, "MOST_ACTIONS", parts):
+        check_end(workers.to_end())
     check_calls(workers)
 
 

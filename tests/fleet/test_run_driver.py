@@ -13,7 +13,7 @@ import pytest
 from redis_mob import Fleet
 from redis_mob.contracts import ExecutionStore
 from redis_mob.errors import InternalError, OutcomeUnknownError
-from redis_mob.fleet import engine, run_driver, settlement
+from redis_mob.fleet import advance, engine, run_driver, settlement
 from redis_mob.fleet import fleet as fleet_module
 from redis_mob.fleet.outcome import Succeeded
 from redis_mob.fleet.step_context import StepContext
@@ -85,6 +85,16 @@ async def test_one_worker_reads_a_run_once_and_loses_no_commit(
     assert len(run.root_step_outputs) == 60
     assert counts["reads"] == 1
     assert counts["lost"] == 0
+
+
+async def test_what_has_no_room_in_one_decision_comes_in_the_next_without_another_read(
+    storage: MobStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(advance, "MOST_ACTIONS", 10)
+    run, counts = await work_on(storage, parallel(60), nothing, monkeypatch, concurrency=60)
+    assert len(run.root_step_outputs) == 60
+    assert counts["commits"] >= 12, "60 steps that begin, and 60 that are recorded at the end, 10 at a time"
+    assert (counts["reads"], counts["lost"]) == (1, 0)
 
 
 async def test_waiting_for_a_run_reads_its_status_at_the_start_and_at_its_end_alone(
