@@ -203,7 +203,7 @@ def _change_blocks(
         number, column = layout.blocks[name]
         row, mapping = rows[number].values, fields[name]
         keys: tuple[str, ...] | None = mapping.keys_set_since(before.values[layout.first_block_column + number])
-        if keys is None:
+        if keys is None or len(mapping) != len(ids):
             rows[number] = following = _row(layout, name, column, mapping, ids)
             if following.keys is not None:
                 return None

@@ -6,8 +6,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import compress
-from operator import is_, is_not
+from operator import is_
 from typing import Any
 
 from redis_mob.fleet.deadline import next_deadline
@@ -18,6 +17,7 @@ from redis_mob.kernel.commands import Frame
 from redis_mob.kernel.context import ConditionContext, visible_context
 from redis_mob.kernel.draft import Draft
 from redis_mob.kernel.machine import FlowMachine
+from redis_mob.models.base import changed_keys
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.events import MobEventKind, NewMobEvent
 from redis_mob.models.execution import OVER, Execution, ExecutionKey, ExecutionStatus, ItemProgress
@@ -126,21 +126,13 @@ class TransitionBuilder:
 
     def _tell_skipped_since(self, before: FlowMachine) -> None:
         """Add an event for each step node that an input skipped because of what happened to other nodes."""
-        if before.frames is not self.machine.frames:
-            for frame_id, snapshot in self.machine.frames.items():
-                old = before.frames.get(frame_id)
-                if old is not None and old is not snapshot:
-                    self._tell_skipped(frame_id, old, snapshot)
+        for frame_id in changed_keys(before.frames, self.machine.frames):
+            if (old := before.frames.get(frame_id)) is not None:
+                self._tell_skipped(frame_id, old, self.machine.frames[frame_id])
 
     def _tell_skipped(self, frame_id: str, old: FrameSnapshot, new: FrameSnapshot) -> None:
         earlier, state = old.kernel_state.node_status, new.kernel_state
-        if earlier is state.node_status:
-            return
-        changed = state.node_status.keys_set_since(earlier)
-        if changed is None:
-            # Statuses are the same objects everywhere, and both mappings have the same nodes in the same order.
-            changed = tuple(compress(earlier, map(is_not, state.node_status.values(), earlier.values())))
-        for node_id in sorted({*changed}):
+        for node_id in sorted(changed_keys(earlier, state.node_status)):
             status = state.node_status[node_id]
             # A running node is skipped by its own condition, and `skip_step` has told that with its reason.
             if status is NodeStatus.SKIPPED and earlier[node_id] in (NodeStatus.PENDING, NodeStatus.READY):

@@ -194,7 +194,7 @@ class FrozenDict(dict[K, V]):
         _put(changed, items)
         # Only a new key can be out of order, and only then are the keys looked at.
         if len(changed) != len(self):
-            return type(self)(changed)
+            changed = type(self)(changed)
         base, keys = getattr(self, "_origin", None) or (self, ())
         if items and len(keys) + len(items) <= MOST_KEYS_REMEMBERED:
             number = next(_SETS)
@@ -202,7 +202,7 @@ class FrozenDict(dict[K, V]):
         return changed
 
     def keys_set_since(self, base: object) -> tuple[K, ...] | None:
-        """The keys whose values were set since this was that mapping, in turn; None if that is not known."""
+        """The keys that were set since this was that mapping, in turn, new ones too; None if that is not known."""
         origin = getattr(self, "_origin", None)
         if origin is None:
             return None
@@ -244,6 +244,14 @@ def presorted(items: Mapping[str, V] | Iterable[tuple[str, V]]) -> SortedDict[V]
     made = cast("SortedDict[V]", SortedDict.__new__(SortedDict))
     _put(made, items)
     return made
+
+
+def changed_keys(before: Mapping[K, V], after: FrozenDict[K, V]) -> list[K]:
+    """The keys of a mapping whose values are not the same objects as in the one before; new ones too."""
+    if before is after:
+        return []
+    known = after.keys_set_since(before)
+    return [key for key in (after if known is None else dict.fromkeys(known)) if before.get(key) is not after[key]]
 
 
 def sorted_unique(items: tuple[Any, ...]) -> tuple[Any, ...]:

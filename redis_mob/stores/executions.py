@@ -41,7 +41,7 @@ from redis_mob.connection.calls.replies import Reply, won
 from redis_mob.contracts import ExecutionStore, WakeUp
 from redis_mob.errors import NotFoundError, shortened
 from redis_mob.kernel.completeness import drivable
-from redis_mob.models.base import canonical_run_id
+from redis_mob.models.base import canonical_run_id, changed_keys
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import EVERYTHING, Execution, ExecutionKey, RunLaunch, Serves
 from redis_mob.models.run import MobRun, MobRunStatus
@@ -329,14 +329,12 @@ def _arguments(transition: Transition) -> NamedArguments:
     before, run, is_vouched = transition.before.run, transition.run, transition.is_vouched
     arguments_of = partial(event_arguments, is_vouched=is_vouched)
     frames = [
-        change_of_frame(frame_id, before.frames.get(frame_id), frame)
-        for frame_id, frame in run.frames.items()
-        if before.frames.get(frame_id) is not frame
+        change_of_frame(frame_id, before.frames.get(frame_id), run.frames[frame_id])
+        for frame_id in changed_keys(before.frames, run.frames)
     ]
     loops = [
-        change_of_loop(loop_id, before.loops.get(loop_id), loop)
-        for loop_id, loop in run.loops.items()
-        if before.loops.get(loop_id) is not loop
+        change_of_loop(loop_id, before.loops.get(loop_id), run.loops[loop_id])
+        for loop_id in changed_keys(before.loops, run.loops)
     ]
     look_again_at = transition.look_again_at
     return {
