@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from redis_mob import MobDefinition
 from redis_mob.kernel.validation import validate
 from tests.docs.pages import PAGES, ROOT, Block, as_shown, blocks, page_id, write_files
+from tests.handlers.fake_model import model, said
 
 BLOCKS = [block for page in PAGES for block in blocks(page)]
 RUNS = [block for block in BLOCKS if block.is_run]
@@ -24,36 +27,37 @@ def where(block: Block) -> str:
 
 
 @pytest.mark.parametrize("block", RUNS, ids=where)
-def test_a_program_of_the_docs_prints_what_its_page_shows(block: Block, tmp_path: Path, server_url: str) -> None:
+async def test_a_program_of_the_docs_prints_what_its_page_shows(block: Block, tmp_path: Path, server_url: str) -> None:
     write_files(block.page, tmp_path)
-    environment = {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "REDIS_MOB_URL": server_url,  # shared, since each server takes a while to start
-        "PYTHONWARNINGS": "error",
-        "PYTEST_ADDOPTS": "-p no:cacheprovider -p no:randomly -p no:xdist",
-    }
+    async with model(said('{"kind": "bug", ', '"title": "Export fails"}')) as running:
+        environment = {
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "REDIS_MOB_URL": server_url,  # shared, since each server takes a while to start
+            "OPENAI_BASE_URL": running.url,
+            "OPENAI_API_KEY": "none",
+            "PYTHONWARNINGS": "error",
+            "PYTEST_ADDOPTS": "-p no:cacheprovider -p no:randomly -p no:xdist",
+        }
+        await asyncio.to_thread(check, block, tmp_path, environment)
+
+
+def check(block: Block, folder: Path, environment: Mapping[str, str]) -> None:
     if block.language == "console":
         for command, shown in block.commands():
-            ended = run(command, tmp_path, environment)
+            ended = run(command, folder, environment)
             assert as_shown(ended.stdout + ended.stderr, shown), ended.stdout + ended.stderr
         return
-    ended = run([sys.executable, block.name], tmp_path, environment)
+    ended = run([sys.executable, block.name], folder, environment)
     assert ended.returncode == 0, ended.stderr
     assert ended.stderr == "" or block.use == "run logged", ended.stderr
     assert block.output is None or as_shown(ended.stdout, block.output), ended.stdout
 
 
-def run(command: str | list[str], folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def run(command: str | list[str], folder: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    in_a_shell = isinstance(command, str)
     return subprocess.run(
-        command,
-        shell=isinstance(command, str),
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
+        command, shell=in_a_shell, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
 
 
