@@ -37,6 +37,7 @@ async def test_a_program_of_the_docs_prints_what_its_page_shows(block: Block, tm
             "OPENAI_BASE_URL": running.url,
             "OPENAI_API_KEY": "none",
             "PYTHONWARNINGS": "error",
+            "PYTHONUNBUFFERED": "1",
             "PYTEST_ADDOPTS": "-p no:cacheprovider -p no:randomly -p no:xdist",
         }
         await asyncio.to_thread(check, block, tmp_path, environment)
@@ -46,7 +47,7 @@ def check(block: Block, folder: Path, environment: Mapping[str, str]) -> None:
     if block.language == "console":
         for command, shown in block.commands():
             ended = run(command, folder, environment)
-            assert as_shown(ended.stdout + ended.stderr, shown), ended.stdout + ended.stderr
+            assert as_shown(ended.stdout, shown), ended.stdout
         return
     ended = run([sys.executable, block.name], folder, environment)
     assert ended.returncode == 0, ended.stderr
@@ -55,9 +56,18 @@ def check(block: Block, folder: Path, environment: Mapping[str, str]) -> None:
 
 
 def run(command: str | list[str], folder: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a program; in a shell, as on a terminal, both of its outputs are one."""
     in_a_shell = isinstance(command, str)
     return subprocess.run(
-        command, shell=in_a_shell, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+        command,
+        shell=in_a_shell,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT if in_a_shell else subprocess.PIPE,
+        text=True,
+        timeout=120,
+        check=False,
     )
 
 
