@@ -81,11 +81,26 @@ class _Builder:
         return f", which is inside of loop {shown(inner)}: let it wait for the loop"
 
     def _step(self, step: Step, *, is_in_frame: bool) -> dict[str, Any]:
-        name, role = self._role(step)
-        is_shared = role.members > 1 or step.policy is not None
-        dispatch = step.dispatch or ("fan_out" if is_shared else "one_to_one")
-        policy = step.policy or ("any" if dispatch == "one_to_one" else "all")
         schema = schema_of(step.schema, f"{self._flow}: step {shown(step.id)}")
+        return {
+            "message": step.message,
+            "depends_on": () if is_in_frame else step.after,
+            "depends_on_mode": "all" if is_in_frame else step.mode,
+            "condition": step.when,
+            "branch": step.branch,
+            **(self._of_members(step, schema) if step.signal is None else {"wait_for": self._wait(step, schema)}),
+        }
+
+    def _wait(self, step: Step, schema: str | None) -> dict[str, Any]:
+        timeout = None if step.timeout is None else self._milliseconds(step, step.timeout)
+        return {"signal": step.signal, "timeout_ms": timeout, "on_timeout": step.on_timeout, "schema": schema}
+
+    def _of_members(self, step: Step, schema: str | None) -> dict[str, Any]:
+        """What a step says of the members that do it."""
+        name, role = self._role(step)
+        is_shared = role.members > 1 or step.policy is not None or step.for_each is not None
+        dispatch = step.dispatch or ("fan_out" if is_shared else "one_to_one")
+        policy = step.policy or ("any" if dispatch == "one_to_one" and step.for_each is None else "all")
         output_format = step.output_format
         if schema is None and output_format is None and (derived := output_schema(role)) is not None:
             # What a handler returns as text is the text, and not JSON to be parsed, for it says so.
@@ -94,20 +109,17 @@ class _Builder:
         timeout = role.timeout if step.timeout is None else step.timeout
         return {
             "role": name,
-            "message": step.message,
-            "depends_on": () if is_in_frame else step.after,
-            "depends_on_mode": "all" if is_in_frame else step.mode,
             "dispatch_mode": dispatch,
             "collection_policy": {"type": policy} if isinstance(policy, str) else policy,
-            "condition": step.when,
             "timeout_ms": None if timeout is None else self._milliseconds(step, timeout),
             "expected_schema_ref": schema,
-            "branch": step.branch,
             "allowed_tools": step.allowed_tools,
             "blocked_tools": step.blocked_tools,
             "output_format": output_format,
             "retry": self._retry(step, retries),
             "isolation": "process" if step.isolated else None,
+            "for_each": step.for_each,
+            "max_parallel": step.max_parallel,
         }
 
     def _role(self, step: Step) -> tuple[str, Role]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
+from redis_mob.codec.arguments import text
 from redis_mob.models.conditions import ConditionExpr
 from redis_mob.models.flow_spec import CollectionPolicy, CollectQuorum, Message, RetrySpec
 
@@ -15,31 +16,36 @@ After = str | Sequence[str]
 
 JoinMode = Literal["all", "any"]
 Dispatch = Literal["one_to_one", "fan_out", "fan_in"]
+OnTimeout = Literal["continue", "fail"]
 Policy = Literal["all", "any"] | CollectionPolicy
 OutputFormat = Literal["json", "text"]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step of a flow; `step` makes it."""
+    """A step of a flow; `step` makes it, or `wait_for` if it waits for a `signal`."""
 
     id: str
     message: Message
-    role: str | None
     after: tuple[str, ...]
     mode: JoinMode
-    policy: Policy | None
-    dispatch: Dispatch | None
     when: ConditionExpr | None
     branch: str | None
     schema: Any
-    output_format: OutputFormat | None
-    retries: int | None
-    retry: RetrySpec | Mapping[str, Any] | None
     timeout: float | timedelta | None
-    isolated: bool
-    allowed_tools: tuple[str, ...] | None
-    blocked_tools: tuple[str, ...] | None
+    role: str | None = None
+    policy: Policy | None = None
+    dispatch: Dispatch | None = None
+    for_each: str | None = None
+    max_parallel: int | None = None
+    output_format: OutputFormat | None = None
+    retries: int | None = None
+    retry: RetrySpec | Mapping[str, Any] | None = None
+    isolated: bool = False
+    allowed_tools: tuple[str, ...] | None = None
+    blocked_tools: tuple[str, ...] | None = None
+    signal: str | None = None
+    on_timeout: OnTimeout = "continue"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,8 @@ def step(
     mode: JoinMode = "all",
     policy: Policy | None = None,
     dispatch: Dispatch | None = None,
+    for_each: str | None = None,
+    max_parallel: int | None = None,
     when: ConditionExpr | None = None,
     branch: str | None = None,
     schema: Any = None,
@@ -84,6 +92,10 @@ def step(
     with policy "any" it is the value of the first. `dispatch` says otherwise: "one_to_one", "fan_out", or "fan_in",
     whose output is a list of objects with target and output.
 
+    `for_each` is the path of a list, such as "steps.inventory" or "params.files". Each item is done by itself, at most
+    `max_parallel` at a time; the members take turns, and the output is the list of what they returned, in the order of
+    the items. A handler gets the item as its parameter `item`, and where that stands as `index`.
+
     `schema` is a type, a JSON schema, or the path of a file with one: values that do not fit are tried again. Without
     it the return annotation of the handler counts. `retries` is how often a failed attempt is tried again, `retry` also
     says when, `timeout` is in seconds, for each attempt; where they are not given, those of the handler count, then the
@@ -92,22 +104,48 @@ def step(
     return Step(
         id,
         message,
-        role,
         _names(after),
         mode,
-        policy,
-        dispatch,
         when,
         branch,
         schema,
+        timeout,
+        role,
+        policy,
+        dispatch,
+        for_each,
+        max_parallel,
         output_format,
         retries,
         retry,
-        timeout,
         isolated,
         None if allowed_tools is None else tuple(allowed_tools),
         None if blocked_tools is None else tuple(blocked_tools),
     )
+
+
+def wait_for(
+    signal: str,
+    message: Message = "",
+    *,
+    id: str | None = None,
+    after: After = (),
+    mode: JoinMode = "all",
+    when: ConditionExpr | None = None,
+    branch: str | None = None,
+    schema: Any = None,
+    timeout: float | timedelta | None = None,
+    on_timeout: OnTimeout = "continue",
+) -> Step:
+    """A step that waits until `signal` is sent to its run, with `Fleet.signal`; its id is that name unless it is given.
+
+    Its output is an object with `signal`, `payload` and `timed_out`. `schema` is what a payload must be like: a type, a
+    JSON schema, or the path of a file with one. After `timeout` seconds it completes without a payload, or fails with
+    `on_timeout="fail"`; without one it waits as long as its flow may take. `message` is for those who send the signal.
+    """
+    named = text("signal", signal)
+    whole = _names(after), mode, when, branch, schema, timeout
+    return Step(named if id is None else id, message, *whole, signal=named, on_timeout=on_timeout)
 
 
 def loop(

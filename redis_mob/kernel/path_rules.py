@@ -27,6 +27,9 @@ from redis_mob.models.flow_spec import (
 ROOTS = ("params", "steps", "loops")
 """What a path begins with."""
 
+ITEM_ROOTS = ("item", "index")
+"""What a path may begin with too, in the message of a step with `for_each`."""
+
 WAIT_KEYS = ("signal", "payload", "timed_out")
 """What the output of a step has that waits for a signal (contract: engine-55)."""
 
@@ -35,6 +38,8 @@ _FILTER = "|"
 _EXPRESSION = re.compile(r"""["'()\[\]]|\s(?:or|and|not|if|else|in|is|[-+*/%~<>=?!:]{1,3})\s""")
 
 _INDEX = re.compile(r"[0-9]{1,20}")
+
+_OF_ITEM = ("target", "index", "output")
 
 _LOOP_FORM = "loops.<loop>.iterations.<number>.steps.<step>"
 
@@ -56,6 +61,8 @@ def validate_paths_with(
             yield from rules.template(f"{here}.message{where}", step(step_id), template)
         if spec.condition is not None:
             yield from rules.condition(f"{here}.condition", step(step_id), spec.condition)
+        if spec.for_each is not None:
+            yield from rules.items(f"{here}.for_each", step(step_id), spec.for_each)
     if flow.root is not None:
         for here, node in _loops(f"{location}.root", flow.root):
             yield from rules.condition(f"{here}.until", loop(node.loop_id), node.until)
@@ -100,7 +107,7 @@ class _Rules:
             yield Diagnostic("template_invalid", str(error), location)
             return
         for part in parts:
-            if isinstance(part, Placeholder) and (problem := self._problem(part.path, this)) is not None:
+            if isinstance(part, Placeholder) and (problem := self._problem_of_message(part.path, this)) is not None:
                 position = spelled_position(template, part.start)
                 hint = f"; {LITERAL_BRACES}" if problem.is_foreign else ""
                 yield Diagnostic(problem.code, f"{position}: {part}: {problem.text}{hint}", location, problem.severity)
@@ -117,6 +124,43 @@ class _Rules:
                 if (problem := self._problem(condition.path, this)) is not None:
                     text = f"{shown(condition.path)}: {problem.text}"
                     yield Diagnostic(problem.code, text, f"{location}.path", problem.severity)
+
+    def items(self, location: str, this: str, path: str) -> Iterator[Diagnostic]:
+        """Findings about the path to the items of this step."""
+        if (problem := self._problem(path, this)) is not None:
+            yield Diagnostic(problem.code, f"{shown(path)}: {problem.text}", location, problem.severity)
+            return
+        if (text := self._no_list(path, this)) is not None:
+            yield Diagnostic("for_each_no_list", f"{shown(path)}: {text}", location)
+
+    def _no_list(self, path: str, this: str) -> str | None:
+        """Why a path leads to no list in every run; None if it may lead to one."""
+        match path.split("."):
+            case ["steps", step_id] | ["steps", step_id, "output"]:
+                spec, named = self.flow.steps[step_id], f"steps.{shortened(step_id)}"
+                if spec.wait_for is not None:
+                    keys = ", ".join(WAIT_KEYS)
+                    return f"it leads to an object with {keys}, and for_each needs a list: write {named}.payload"
+                if _is_by_member(spec):
+                    return (
+                        "it leads to an object from member to value, and for_each needs a list: write "
+                        f'{named}.{shortened(spec.role)}-1, or give the step collection_policy = {{ type = "any" }}'
+                    )
+            case _:
+                pass
+        problem = self._problem(f"{path}.0", this)
+        if problem is not None and problem.severity is Severity.ERROR:
+            return "it leads to what is no list, and for_each needs one"
+        return None
+
+    def _problem_of_message(self, path: str, this: str) -> _Problem | None:
+        root, *keys = path.split(".")
+        has_items = any(step(name) == this and spec.for_each is not None for name, spec in self.flow.steps.items())
+        if root in ITEM_ROOTS and not _no_path(path):
+            if not has_items:
+                return _unknown(f"only the message of a step with for_each has {shown(root)}")
+            return _unknown("it is a number, which has no keys") if root == "index" and keys else None
+        return self._problem(path, this)
 
     @cached_property
     def _order(self) -> FlowOrder:
@@ -190,6 +234,8 @@ class _Rules:
     def _no_output(self, step_id: str, spec: FlowStepSpec, keys: list[str]) -> _Problem | None:
         """What is wrong with keys into the aggregate of a step (contract: engine-14)."""
         schema, named = self.outputs.get(step_id), f"steps.{step_id}"
+        if spec.for_each is not None:
+            return _no_output_of_items(step_id, spec, keys, schema)
         if spec.wait_for is not None:
             match keys:
                 case ["payload", *rest]:
@@ -253,6 +299,12 @@ class _Rules:
                 return _unknown(f"a path into a loop is {_LOOP_FORM}")
 
 
+def _is_by_member(spec: FlowStepSpec) -> bool:
+    """Whether the aggregate of a step is an object from member to value."""
+    has_another = spec.dispatch_mode is DispatchMode.FAN_IN or isinstance(spec.collection_policy, CollectAny)
+    return spec.for_each is None and not has_another
+
+
 def _no_path(path: str) -> _Problem | None:
     """What people write who know other templates."""
     if _FILTER in path:
@@ -261,6 +313,27 @@ def _no_path(path: str) -> _Problem | None:
         text = "it is an expression, and nothing but a path may stand here, as params.topic or params.list.0"
         return _unknown(text, is_foreign=True)
     return None
+
+
+def _no_output_of_items(step_id: str, spec: FlowStepSpec, keys: list[str], schema: Schema | None) -> _Problem | None:
+    """What is wrong with keys into the aggregate of a step with `for_each` (contract: engine-43)."""
+    named, is_fan_in = f"steps.{step_id}", spec.dispatch_mode is DispatchMode.FAN_IN
+    if isinstance(spec.collection_policy, CollectAny) and not is_fan_in:
+        return _no_key(named, keys, leads(schema, keys), "expected_schema_ref")
+    match keys:
+        case []:
+            return None
+        case [number, *_] if not _INDEX.fullmatch(number):
+            return _unknown(f"step {shown(step_id)} has for_each, so that {named} is a list: write {named}.0")
+        case [_, key, *_] if is_fan_in and key not in _OF_ITEM:
+            text = f"an entry of {named} has {', '.join(_OF_ITEM)}, and no {shown(key)} ({nearest(key, _OF_ITEM)})"
+            return _unknown(text)
+        case [number, "output", *rest] if is_fan_in:
+            return _no_key(f"{named}.{number}.output", rest, leads(schema, rest), "expected_schema_ref")
+        case [number, *rest] if not is_fan_in:
+            return _no_key(f"{named}.{number}", rest, leads(schema, rest), "expected_schema_ref")
+        case _:
+            return None
 
 
 def _no_key(named: str, keys: list[str], said: Leads, declared: str) -> _Problem | None:
