@@ -50,7 +50,7 @@ class Block:
 
     @cached_property
     def name(self) -> str:
-        """The name of its file, without which a program is called after its line."""
+        """The name of its file, without which it is called after its line."""
         named = NAME.match(self.text)
         return named[1] if named else f"program_{self.line}.py"
 
