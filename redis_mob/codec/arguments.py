@@ -119,7 +119,10 @@ def function(name: str, value: T) -> T:
 def instance(name: str, value: object, kind: type[T]) -> T:
     """A value of this class. The message shows the type of another one alone: it may hold a secret."""
     if not isinstance(value, kind):
-        raise errors.ValidationError(f"{name} must be a {kind.__name__}, not a value of type {type(value).__name__}")
+        given = type(value)
+        # the stores with and without async have the same names
+        of_type = given.__name__ if given.__name__ != kind.__name__ else f"{given.__module__}.{given.__name__}"
+        raise errors.ValidationError(f"{name} must be a {kind.__name__}, not a value of type {of_type}")
     return value
 
 

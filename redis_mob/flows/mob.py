@@ -275,8 +275,10 @@ class Mob:
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            return asyncio.run(self.run(flow, params, **options))
-        raise RedisMobError("run_sync cannot be called where an event loop runs: write await mob.run(...) there")
+            pass  # left before the run, so that this is not the context of what its handlers raise
+        else:
+            raise RedisMobError("run_sync cannot be called where an event loop runs: write await mob.run(...) there")
+        return asyncio.run(self.run(flow, params, **options))
 
     def _flow_id(self, flow: Flow | str) -> str:
         if isinstance(flow, Flow) and flow.mob_id != self.id:

@@ -7,8 +7,9 @@
         with fleet.working():
             run = fleet.wait(fleet.start("hello", params={"name": "fleet"}))
 
-Each storage has an event loop in a thread of its own, so that this works where a loop runs already, as in a notebook,
-and may be called from several threads. A method means, takes, returns and raises what its asynchronous twin does.
+`Fleet(storage, mob)` is the fleet of a mob that is written in Python. Each storage has an event loop in a thread of its
+own, so that this works where a loop runs already, as in a notebook, and may be called from several threads. A method
+means, takes, returns and raises what its asynchronous twin does.
 """
 
 from redis_mob.sync.fleet import Fleet

@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Literal, overload
 
+from redis_mob.codec.arguments import instance
 from redis_mob.fleet import fleet as asynchronous
 from redis_mob.fleet.fleet import DRAIN_TIMEOUT
 from redis_mob.fleet.lease import DEFAULT_LEASE
 from redis_mob.fleet.step_context import Handler
 from redis_mob.fleet.typed.binding import BoundHandler
+from redis_mob.flows.mob import Mob
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.run import MobRun
 from redis_mob.models.signal import Taken
@@ -24,6 +26,7 @@ from redis_mob.sync.twins import Facade, followed, twin
 class Fleet(Facade[asynchronous.Fleet]):
     """Runs the flows of one definition over a storage; takes and raises what `redis_mob.Fleet` does.
 
+    In the place of a definition it takes a `Mob`, with its handlers and numbers of members; those given replace some.
     Handlers may be coroutine functions, which run in the event loop of the storage, or plain functions, which run in
     threads and may use the storage.
     """
@@ -31,14 +34,18 @@ class Fleet(Facade[asynchronous.Fleet]):
     def __init__(
         self,
         storage: MobStorage,
-        definition: MobDefinition,
+        definition: MobDefinition | Mob,
         handlers: Mapping[str, Handler | BoundHandler] | None = None,
         *,
         members: Mapping[str, int] | None = None,
         lease: timedelta = DEFAULT_LEASE,
         release: str | None = None,
     ) -> None:
-        opened = storage.loop.value
+        if isinstance(definition, Mob):
+            handlers = {**definition.handlers, **(handlers or {})}
+            members = {**definition.members, **(members or {})}
+            definition = definition.definition()
+        opened = instance("storage", storage, MobStorage).loop.value
         super().__init__(
             storage.loop,
             asynchronous.Fleet(opened, definition, handlers, members=members, lease=lease, release=release),

@@ -71,6 +71,19 @@ def test_a_program_without_an_event_loop_runs_a_flow() -> None:
     assert mob.run_sync(flow, Order(path="c"), url="memory:").output("total", int) == 6
 
 
+def test_run_sync_adds_nothing_to_what_a_handler_raised(caplog: pytest.LogCaptureFixture) -> None:
+    failing = Mob("failing")
+
+    @failing.handler
+    async def fails() -> None:
+        raise ValueError("no paper")
+
+    with pytest.raises(RunFailedError):
+        failing.run_sync(failing.flow("f", [step("fails")]), url="memory:")
+    assert "ValueError: no paper" in caplog.text
+    assert "event loop" not in caplog.text
+
+
 async def test_run_sync_says_what_to_write_where_a_loop_runs() -> None:
     with pytest.raises(RedisMobError, match=r"await mob\.run"):
         mob.run_sync(flow)

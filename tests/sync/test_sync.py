@@ -18,7 +18,7 @@ from typing import Any, get_type_hints
 import pytest
 
 import redis_mob
-from redis_mob import InternalError, MobRun, NotFoundError, StepContext, StorageUnavailableError, ValidationError
+from redis_mob import InternalError, Mob, MobRun, NotFoundError, StepContext, StorageUnavailableError, ValidationError
 from redis_mob.contracts import (
     ExecutionStore,
     MobEventStore,
@@ -29,6 +29,7 @@ from redis_mob.contracts import (
     RealmProfileStore,
     WatchableConfigStore,
 )
+from redis_mob.flows import step as in_flow
 from redis_mob.sync import Fleet, MobStorage, stores
 from redis_mob.sync.twins import Twin
 from redis_mob.testing.samples.new_events import numbered
@@ -109,6 +110,36 @@ def test_a_flow_runs_with_a_worker_in_the_background(storage: MobStorage) -> Non
     assert storage.executions.workers() == ()
     assert fleet.unserved(run.run_id) == fleet.recover() == []
     assert fleet.cancel(run.run_id) is False
+
+
+def test_a_mob_brings_its_handlers_and_members(in_memory: MobStorage) -> None:
+    reviews = Mob("reviews")
+
+    @reviews.handler(members=2)
+    def review(ctx: StepContext) -> str:
+        return ctx.member
+
+    reviews.flow("review", [in_flow("review")])
+
+    def other(ctx: StepContext) -> str:
+        return f"not {ctx.member}"
+
+    for fleet, members in [
+        (Fleet(in_memory, reviews), ["review-1", "review-2"]),
+        (Fleet(in_memory, reviews, {"review": other}, members={"review": 1}), ["not review-1"]),
+    ]:
+        with fleet.working():
+            run = fleet.wait(fleet.start("review"))
+        assert sorted(run.outputs("review").values()) == members
+
+
+def test_a_storage_of_the_other_kind_is_refused_by_its_name(in_memory: MobStorage) -> None:
+    synchronous: Any = in_memory
+    with pytest.raises(ValidationError, match=r"must be a MobStorage, not a value of type redis_mob\.sync\.storage\."):
+        redis_mob.Fleet(synchronous, mob({"a": step()}))
+    asynchronous: Any = in_memory.loop.value
+    with pytest.raises(ValidationError, match=r"must be a MobStorage, not a value of type redis_mob\.storage\."):
+        Fleet(asynchronous, mob({"a": step()}))
 
 
 def test_what_handlers_tell_is_followed_to_the_end_of_the_run(storage: MobStorage) -> None:
