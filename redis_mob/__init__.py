@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from redis_mob.fleet.fleet import Fleet as Fleet
     from redis_mob.fleet.isolation import isolated as isolated
     from redis_mob.fleet.typed.dependencies import Depends as Depends
-    from redis_mob.flows import Mob as Mob, loop as loop, quorum as quorum, step as step
+    from redis_mob.flows import Mob as Mob, loop as loop, quorum as quorum, step as step, wait_for as wait_for
     from redis_mob.models import *
     from redis_mob.security.sealing import SealKey as SealKey, SealKeyring as SealKeyring
     from redis_mob.storage import MobStorage as MobStorage
@@ -80,7 +80,7 @@ else:
             "fleet.step_context": "PreviousFailure StepContext StepFailed",
             "fleet.step_profile": "StepProfile",
             "fleet.typed.dependencies": "Depends",
-            "flows": "Mob loop quorum step",
+            "flows": "Mob loop quorum step wait_for",
             "security.sealing": "SealKey SealKeyring",
             "storage": "MobStorage",
         },
@@ -104,6 +104,7 @@ else:
         # flows in Python
         "Mob",
         "step",
+        "wait_for",
         "loop",
         "quorum",
         # definitions

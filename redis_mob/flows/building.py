@@ -9,12 +9,12 @@ from typing import Any, NoReturn
 import pydantic
 
 from redis_mob.errors import DefinitionError, did_you_mean, shown
-from redis_mob.flows.nodes import Loop, Step
+from redis_mob.flows.nodes import Loop, Node, Step, Wait
 from redis_mob.flows.roles import Role, output_schema, schema_of
 from redis_mob.models.documents import complaints
 from redis_mob.models.flow_spec import FlowSpec
 
-Nodes = Sequence[Step | Loop]
+Nodes = Sequence[Node]
 
 _MILLISECONDS = timedelta(milliseconds=1)
 
@@ -41,7 +41,10 @@ class _Builder:
         self._register(nodes, None)
         self._check(nodes, None)
         has_loops = any(isinstance(node, Loop) for node in nodes)
-        steps = {step.id: self._step(step, is_in_frame=has_loops) for step in _steps(nodes)}
+        steps = {
+            step.id: self._wait(step, has_loops) if isinstance(step, Wait) else self._step(step, has_loops)
+            for step in _steps(nodes)
+        }
         document = {"description": description, "steps": steps, "root": self._frame(nodes) if has_loops else None}
         try:
             return FlowSpec.model_validate(document)
@@ -53,8 +56,10 @@ class _Builder:
 
     def _register(self, nodes: Nodes, home: str | None) -> None:
         for node in nodes:
-            if not isinstance(node, Step | Loop):  # pyright: ignore[reportUnnecessaryIsInstance]
-                self._refuse(f"{shown(node)} is neither a step nor a loop: make it with step(...) or loop(...)")
+            if not isinstance(node, Step | Wait | Loop):  # pyright: ignore[reportUnnecessaryIsInstance]
+                self._refuse(
+                    f"{shown(node)} is neither a step nor a loop: make it with step(...), wait_for(...) or loop(...)"
+                )
             if node.id in self._home:
                 self._refuse(f"two of its steps or loops have the id {shown(node.id)}; each needs one of its own")
             self._home[node.id] = home
@@ -80,7 +85,7 @@ class _Builder:
             return f", which is outside of loop {shown(home)}: let the loop wait for it"
         return f", which is inside of loop {shown(inner)}: let it wait for the loop"
 
-    def _step(self, step: Step, *, is_in_frame: bool) -> dict[str, Any]:
+    def _step(self, step: Step, is_in_frame: bool) -> dict[str, Any]:
         name, role = self._role(step)
         is_shared = role.members > 1 or step.policy is not None
         dispatch = step.dispatch or ("fan_out" if is_shared else "one_to_one")
@@ -95,8 +100,7 @@ class _Builder:
         return {
             "role": name,
             "message": step.message,
-            "depends_on": () if is_in_frame else step.after,
-            "depends_on_mode": "all" if is_in_frame else step.mode,
+            **self._joined(step, is_in_frame),
             "dispatch_mode": dispatch,
             "collection_policy": {"type": policy} if isinstance(policy, str) else policy,
             "condition": step.when,
@@ -109,6 +113,24 @@ class _Builder:
             "retry": self._retry(step, retries),
             "isolation": "process" if step.isolated else None,
         }
+
+    def _wait(self, step: Wait, is_in_frame: bool) -> dict[str, Any]:
+        return {
+            "message": step.message,
+            **self._joined(step, is_in_frame),
+            "condition": step.when,
+            "branch": step.branch,
+            "wait_for": {
+                "signal": step.signal,
+                "timeout_ms": None if step.timeout is None else self._milliseconds(step, step.timeout),
+                "on_timeout": step.on_timeout,
+                "schema": schema_of(step.schema, f"{self._flow}: step {shown(step.id)}"),
+            },
+        }
+
+    def _joined(self, step: Step | Wait, is_in_frame: bool) -> dict[str, Any]:
+        """What it waits for; within a frame that is said of its node."""
+        return {} if is_in_frame else {"depends_on": step.after, "depends_on_mode": step.mode}
 
     def _role(self, step: Step) -> tuple[str, Role]:
         name = step.id if step.role is None else step.role
@@ -133,7 +155,7 @@ class _Builder:
             self._refuse(f"step {shown(step.id)}: retries must be a number from 0, not {shown(retries)}")
         return retries + 1
 
-    def _milliseconds(self, step: Step, timeout: float | timedelta) -> int:
+    def _milliseconds(self, step: Step | Wait, timeout: float | timedelta) -> int:
         try:
             seconds = timeout if isinstance(timeout, timedelta) else timedelta(seconds=timeout)
         except (TypeError, ValueError, OverflowError):
@@ -145,9 +167,9 @@ class _Builder:
     def _frame(self, nodes: Nodes) -> dict[str, Any]:
         return {"nodes": {node.id: self._node(node) for node in nodes}}
 
-    def _node(self, node: Step | Loop) -> dict[str, Any]:
+    def _node(self, node: Node) -> dict[str, Any]:
         joined = {"depends_on": node.after, "depends_on_mode": node.mode}
-        if isinstance(node, Step):
+        if not isinstance(node, Loop):
             return {"kind": "step", "step_id": node.id, "branch": node.branch, **joined}
         return {
             "kind": "repeat_until",
@@ -159,13 +181,13 @@ class _Builder:
         }
 
 
-def _steps(nodes: Nodes) -> Iterator[Step]:
+def _steps(nodes: Nodes) -> Iterator[Step | Wait]:
     for node in nodes:
-        if isinstance(node, Step):
-            yield node
-        else:
+        if isinstance(node, Loop):
             yield from _steps(node.body)
+        else:
+            yield node
 
 
-def _said(node: Step | Loop) -> str:
-    return f"{'step' if isinstance(node, Step) else 'loop'} {shown(node.id)}"
+def _said(node: Node) -> str:
+    return f"{'loop' if isinstance(node, Loop) else 'step'} {shown(node.id)}"

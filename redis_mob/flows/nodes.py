@@ -1,4 +1,4 @@
-"""The parts of a flow as they are written in Python: steps and loops."""
+"""The parts of a flow as they are written in Python: steps, steps that wait for a signal, and loops."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ JoinMode = Literal["all", "any"]
 Dispatch = Literal["one_to_one", "fan_out", "fan_in"]
 Policy = Literal["all", "any"] | CollectionPolicy
 OutputFormat = Literal["json", "text"]
+OnTimeout = Literal["continue", "fail"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +44,35 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Wait:
+    """A step that waits for a signal; `wait_for` makes it."""
+
+    id: str
+    message: Message
+    signal: str
+    after: tuple[str, ...]
+    mode: JoinMode
+    when: ConditionExpr | None
+    branch: str | None
+    schema: Any
+    timeout: float | timedelta | None
+    on_timeout: OnTimeout
+
+
+@dataclass(frozen=True, slots=True)
 class Loop:
     """A part of a flow that is repeated; `loop` makes it."""
 
     id: str
-    body: tuple[Step | Loop, ...]
+    body: tuple[Node, ...]
     until: ConditionExpr
     max_iterations: int
     after: tuple[str, ...]
     mode: JoinMode
+
+
+Node = Step | Wait | Loop
+"""What a flow, and the body of a loop, is made of."""
 
 
 def step(
@@ -110,9 +131,34 @@ def step(
     )
 
 
+def wait_for(
+    id: str,
+    message: Message = "",
+    *,
+    signal: str | None = None,
+    after: After = (),
+    mode: JoinMode = "all",
+    when: ConditionExpr | None = None,
+    branch: str | None = None,
+    schema: Any = None,
+    timeout: float | timedelta | None = None,
+    on_timeout: OnTimeout = "continue",
+) -> Wait:
+    """A step that waits until `Fleet.signal` sends a signal to its run: `signal`, or the id of the step.
+
+    Its output is an object with signal, payload and timed_out. Without a signal within `timeout` seconds it completes
+    with `timed_out` true and no payload, or fails with `on_timeout="fail"`; without a `timeout` it waits as long as the
+    flow may take. A payload must fit the `schema`, which is a type, a JSON schema, or the path of a file with one: else
+    it is refused when it is sent. The message is for those who are to send the signal; `after`, `mode`, `when` and
+    `branch` are those of `step`.
+    """
+    name = id if signal is None else signal
+    return Wait(id, message, name, _names(after), mode, when, branch, schema, timeout, on_timeout)
+
+
 def loop(
     id: str,
-    body: Sequence[Step | Loop],
+    body: Sequence[Node],
     *,
     until: ConditionExpr,
     max_iterations: int,
