@@ -180,7 +180,7 @@ def _tested(
 
 
 def _alone(flow: FlowSpec) -> MobDefinition:
-    roles = {step.role: Profile(model="none") for step in flow.steps.values()}
+    roles = {role: Profile(model="none") for role in flow.roles}
     return MobDefinition(id="test", profiles=SortedDict(roles), flows=SortedDict({"flow": flow}))
 
 

@@ -172,5 +172,7 @@ async def test_signals_are_there_before_the_steps_that_wait_and_time_passes_with
     assert set(run.root_step_outputs) == {"approval", "publish"}
     run = await run_flow(approved())
     assert set(run.root_step_outputs) == {"approval", "withdraw"}
+    alone = await run_flow(approved().spec, lambda ctx: ctx.role, signals=[("approval", {"ok": True})])
+    assert alone.output("publish") == "publisher"
     with pytest.raises(ValidationError, match="'ok' is a required property"):
         await run_flow(approved(), signals=[("approval", {})])
