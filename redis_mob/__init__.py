@@ -104,9 +104,9 @@ else:
         # flows in Python
         "Mob",
         "step",
-        "wait_for",
         "loop",
         "quorum",
+        "wait_for",
         # definitions
         "MobDefinition",
         "FlowSpec",

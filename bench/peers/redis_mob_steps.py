@@ -3,10 +3,11 @@
 Prints a table on stderr, and one JSON object on stdout. Steps a second tell more about the machine than about the
 library: compare the CPU time per step of one form with that of another, in one run.
 
-    python bench/peers/redis_mob_steps.py [--forms 20x10 1x1000 chain:20x10 loop:1x200] [--slots 64]
+    python bench/peers/redis_mob_steps.py [--forms 20x10 1x1000 chain:20x10 loop:1x200 each:1x1000] [--slots 64]
 
-A form is runs x parallel steps, runs x the length of a chain, or runs x the iterations of a loop. With latency:20x3,
-twenty chains of three steps run one after the other; "p50 ms" is how long one takes from its start to its end.
+A form is runs x parallel steps, runs x the length of a chain, runs x the iterations of a loop, or runs x the items of
+one step. With latency:20x3, twenty chains of three steps run one after the other; "p50 ms" is how long one takes from
+its start to its end.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Any
 
 from redis_mob import Fleet, MobStorage
 from redis_mob.bench.meters import cpu_seconds
-from redis_mob.bench.scenarios.fleet import definition_of, nothing
+from redis_mob.bench.scenarios.fleet import definition_of, nothing, params_of
 
 FORMS = ("20x10", "1x10", "1x100", "1x1000", "chain:20x10", "loop:1x200")
 
@@ -40,7 +41,7 @@ async def measured(storage: MobStorage, form: str, slots: int) -> dict[str, Any]
     runs, size = map(int, numbers.split("x"))
     fleet = Fleet(storage, definition_of("chain" if kind == "latency" else kind, size), {"worker": nothing})
     alone = kind == "latency"
-    ids = [] if alone else [await fleet.start("flow") for _ in range(runs)]
+    ids = [] if alone else [await fleet.start("flow", params_of(kind, size)) for _ in range(runs)]
     stop = asyncio.Event()
     used, began = cpu_seconds(), time.perf_counter()
     worker = asyncio.create_task(fleet.work(slots, stop))

@@ -1,4 +1,4 @@
-"""A stand-in for a chat model: a local server that speaks OpenAI's protocol and answers by a few rules, word by word."""
+"""A stand-in for a chat model: a local server that speaks OpenAI's protocol, and answers by rules, word by word."""
 
 from __future__ import annotations
 

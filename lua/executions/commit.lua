@@ -5,6 +5,7 @@
 --        reports_seen: how many a decision saw; new_reports: how many there are among facts; run_change: none for facts;
 --        execution_changes: with whole records in the place of digests; step_rows_once: rows that are to stand once;
 --        run_time: when to look at it again; moves: of executions in the schedule; messages: of what has changed for others
+--        Of execution changes: one without a next record leaves, groups are kept in the index, what is dropped are signals
 -- Reply  WON | LOST
 -- Leaves all of it done. A terminal event that the log has already is not repeated.
 
@@ -43,6 +44,7 @@ if not all_match(run, run_change) then return LOST end
 if not all_match(frames, frame_changes) then return LOST end
 if not all_match(loops, loop_changes) then return LOST end
 if not all_match(executions, execution_changes) then return LOST end
+local changed, left, kept = parted(execution_changes)
 local records = records_of(outputs, new_outputs)
 local log = event_log(meta, events, event_identities, events_by_time, events_channel)
 for _, event in ipairs(absent_events(log, terminal_events)) do new_events[#new_events + 1] = event end
@@ -59,6 +61,7 @@ if #failure_rows > 0 then
   expect_hashes(index)
 end
 if #iteration_rows > 0 then expect_lists(iterations) end
+if #kept > 0 then expect_hashes(index) end
 if #moves > 0 then
   expect_hashes(lost)
   expect_sorted_sets(ready, queued)
@@ -74,7 +77,9 @@ write_all(run, run_change)
 if next_status ~= expected_status then set_status(run, next_status, numeral(MICROSECONDS)) end
 write_all(frames, frame_changes)
 write_all(loops, loop_changes)
-write_all(executions, execution_changes)
+in_chunks('HSET', executions, changed)
+in_chunks('HDEL', executions, left)
+in_chunks('HSET', index, kept)
 in_chunks('RPUSH', inputs, new_inputs)
 in_chunks('HSET', outputs, records)
 if #step_rows > 0 then append_step_rows(steps, step_outputs, index, step_rows) end

@@ -67,3 +67,20 @@ local function write_all(key, changes)
   end
   in_chunks('HSET', key, alone)
 end
+
+-- The parts of changes of records, for one that keeps some elsewhere: records and their fields; fields that go, since
+-- there is no next record or they are dropped with one; and the fields and values of groups.
+local function parted(changes)
+  local changed, left, kept = {}, {}, {}
+  for _, change in ipairs(changes) do
+    if ARGV[change + 2] == '' then
+      left[#left + 1] = ARGV[change]
+    else
+      changed[#changed + 1], changed[#changed + 2] = ARGV[change], ARGV[change + 2]
+    end
+    local dropped = change + 4 + ARGV[change + 3]
+    for i = change + 4, dropped - 1 do kept[#kept + 1] = ARGV[i] end
+    for i = dropped + 1, dropped + ARGV[dropped] do left[#left + 1] = ARGV[i] end
+  end
+  return changed, left, kept
+end

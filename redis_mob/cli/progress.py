@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from redis_mob.kernel.machine import FlowMachine
-from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus
+from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, ItemProgress
 from redis_mob.models.flow import FlowStepStatus, FrameScope, NodeStatus
 from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.order import natural_key
@@ -81,13 +81,15 @@ class MemberProgress:
 @dataclass(frozen=True, slots=True)
 class StepProgress:
     """A step in one frame of the run. `iteration` is empty outside of loops; else the rounds of the loops around it,
-    outermost first, counted from 1. It has no members before it starts, or if it never does."""
+    outermost first, counted from 1. It has no members before it starts, or if it never does. Of a step with `for_each`
+    only the number of its `items` is told: there may be thousands."""
 
     step: str
     iteration: tuple[int, ...]
     role: str
     state: State
     members: tuple[MemberProgress, ...] = ()
+    items: ItemProgress | None = None
 
 
 def step_progress(view: RunView, flow: FlowSpec) -> list[StepProgress]:
@@ -116,7 +118,9 @@ def _in_frames(view: RunView, machine: FlowMachine, flow: FlowSpec) -> Iterator[
                 state, members = _OF_NODE[status], executions.get((frame_id, node_id), ())
                 if view.run.flow_state.step_status.get(step) is FlowStepStatus.CANCELED and state is State.SKIPPED:
                     state = State.CANCELED  # its node was passed over only because the run was canceled
-                yield StepProgress(step, iteration, flow.steps[step].role, state, tuple(members))
+                items = view.progress.get((frame_id, node_id))
+                shown = tuple(members) if items is None else ()
+                yield StepProgress(step, iteration, flow.steps[step].role, state, shown, items)
 
 
 def _rounds(machine: FlowMachine, frame_id: str) -> Iterator[int]:
@@ -139,6 +143,7 @@ def _by_node(executions: Mapping[ExecutionKey, Execution]) -> dict[tuple[str, st
 def changes(before: Sequence[StepProgress], after: Sequence[StepProgress]) -> list[str]:
     """One line for each thing that happened in between; steps that only wait are not worth one."""
     known_steps = {(step.step, step.iteration): step.state for step in before}
+    with_items = {(step.step, step.iteration) for step in before if step.items is not None}
     known_members = {member.key: (member.state, member.attempt) for step in before for member in step.members}
     lines: list[str] = []
     for step in after:
@@ -146,9 +151,16 @@ def changes(before: Sequence[StepProgress], after: Sequence[StepProgress]) -> li
             known = known_members.get(member.key, (State.WAITING, 1))
             if known != (member.state, member.attempt):
                 lines.append(_member_line(step, member))
-        if step.state.is_final and known_steps.get((step.step, step.iteration)) is not step.state:
-            lines.append(f"step {step.step}{iteration_suffix(step)} {step.state}")
+        is_news = step.items is not None and (step.step, step.iteration) not in with_items
+        if is_news or (step.state.is_final and known_steps.get((step.step, step.iteration)) is not step.state):
+            of_items = f", {items_text(step.items)}" if step.items is not None else ""
+            lines.append(f"step {step.step}{iteration_suffix(step)} {step.state}{of_items}")
     return lines
+
+
+def items_text(items: ItemProgress) -> str:
+    """`3 of 10 items`: how many have completed."""
+    return f"{items.completed:,} of {items.items:,} items"
 
 
 def _member_line(step: StepProgress, member: MemberProgress) -> str:
@@ -224,7 +236,8 @@ def rows(progress: Iterable[StepProgress]) -> list[Row]:
             Row(step.step, iteration, one.member, one.state, one.attempt, one.reason, one.key) for one in step.members
         )
         if not step.members:
-            table.append(Row(step.step, iteration, step.role, step.state, None, "", None))
+            who = step.role if step.items is None else items_text(step.items)
+            table.append(Row(step.step, iteration, who, step.state, None, "", None))
     return table
 
 

@@ -17,7 +17,8 @@ from redis_mob.codec.documents import encode_document
 from redis_mob.codec.ledgers import EPOCH, microseconds, moment
 from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack
 from redis_mob.codec.texts import packed, unpacked
-from redis_mob.errors import SerializationError, shown
+from redis_mob.errors import SerializationError, shortened, shown
+from redis_mob.models.base import Items, Model
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, RunLaunch
 from redis_mob.models.run import MobRunStatus
@@ -45,6 +46,9 @@ with the same change that completes the execution which takes it. The field of a
 
 _PACKED = b"\x01"
 """The first byte of the record of an execution that is over. No JSON begins with it."""
+
+PROGRESS = b"\x02"
+"""The first byte of how far a node is with its items (see codec/items). No JSON begins with it either."""
 
 _OVER = (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED, ExecutionStatus.CANCELED)
 """The position is the stored code, so a new one may only be added at the end."""
@@ -129,17 +133,21 @@ def execution_field(key: ExecutionKey) -> bytes:
     return pack(checked_key(key))
 
 
-def _decoded(record: bytes) -> Execution:
+def decode_execution(record: bytes) -> Execution:
+    """The execution of a record. Raises ValueError, or one of UNPACK_ERRORS."""
     return _unpacked(record) if record.startswith(_PACKED) else Execution.model_validate_json(record)
 
 
 def decode_executions(run_id: str, stored: Mapping[bytes, bytes]) -> dict[ExecutionKey, Execution]:
-    """The executions of a run, without the signals that stand among them. Raises SerializationError naming the run."""
+    """The executions of a run, without what else stands among them: signals, and how far nodes are with their items.
+
+    Raises SerializationError naming the run.
+    """
     try:
         return {
-            ExecutionKey(*unpack(field)): _decoded(record)
+            ExecutionKey(*unpack(field)): decode_execution(record)
             for field, record in stored.items()
-            if not field.startswith(SIGNAL)
+            if not field.startswith(SIGNAL) and not record.startswith(PROGRESS)
         }
     except (*UNPACK_ERRORS, ValidationError) as error:
         raise SerializationError(f"run {run_id}: an execution cannot be read: {error}") from error
@@ -180,7 +188,48 @@ def decode_status(run_id: str, data: bytes) -> MobRunStatus:
         raise SerializationError(f"run {run_id}: status cannot be read: {error}") from error
 
 
+_NEEDS = b'{"needs":'
+"""What the record of a definition begins with that an older release must not run: to it that is no definition. It would
+drop the keys that it does not know, and execute the steps in another way."""
+
+_FOR_EACH, _WAIT_FOR = "for_each", "wait_for"
+"""What this release knows of such things, by the fields of steps that an older one lacks."""
+
+
+class _NeedingDefinition(Model):
+    """A definition behind the names of what a release must know to run it."""
+
+    needs: Items[str]
+    definition: MobDefinition
+
+
 def encode_definition(definition: MobDefinition) -> tuple[str, bytes]:
-    """(digest, JSON) of a definition. Raises like `encode_document`."""
+    """(digest, record) of a definition: its JSON, or that behind what a release must know to run it.
+
+    Raises like `encode_document`.
+    """
     data = encode_document("the definition", "definition", definition, MobDefinition)
+    if needs := _needs_of(definition):
+        data = b'%b%b,"definition":%b}' % (_NEEDS, to_json(needs), data)
     return blake2b(data, digest_size=16).hexdigest(), data
+
+
+def decode_definition(digest: str, data: bytes) -> MobDefinition:
+    """The definition of a record. Raises SerializationError for one that cannot be read, or needs a later release."""
+    try:
+        if not data.startswith(_NEEDS):
+            return MobDefinition.model_validate_json(data)
+        stored = _NeedingDefinition.model_validate_json(data)
+    except ValueError as error:
+        raise SerializationError(f"definition {shortened(digest)}: {error}") from error
+    if unknown := [name for name in stored.needs if name not in (_FOR_EACH, _WAIT_FOR)]:
+        raise SerializationError(
+            f"definition {shortened(digest)} has {', '.join(map(shown, unknown))}, which this release does not know: "
+            "its runs are for workers of a later one"
+        )
+    return stored.definition
+
+
+def _needs_of(definition: MobDefinition) -> list[str]:
+    steps = [step for flow in definition.flows.values() for step in flow.steps.values()]
+    return [name for name in (_FOR_EACH, _WAIT_FOR) if any(getattr(step, name) is not None for step in steps)]

@@ -6,8 +6,8 @@ from redis_mob.codec import ledgers
 from redis_mob.codec.arguments import instance, member, moment, storable
 from redis_mob.codec.changes import change_of_frame, change_of_loop, change_of_run
 from redis_mob.codec.events import encode_new_event, require_terminal
-from redis_mob.codec.executions import encode_execution, execution_field
 from redis_mob.codec.inputs import encode_inputs
+from redis_mob.codec.items import execution_changes
 from redis_mob.models.run import MobRunStatus
 from redis_mob.models.transition import Transition
 
@@ -43,9 +43,7 @@ def require_encodable(transition: Transition) -> None:
         for name, loop in after.loops.items():
             if (loop_before := before.run.loops.get(name)) is not loop:
                 change_of_loop(name, loop_before, loop)
-        for key, execution in transition.executions.items():
-            execution_field(key)
-            encode_execution(execution)
+        execution_changes(transition)
         encode_inputs(after.run_id, transition.inputs)
         for recorded in transition.outputs:
             ledgers.encode_recorded(recorded)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Any, Protocol, runtime_checkable
@@ -45,6 +45,20 @@ class ExecutionStore(Protocol):
         not read: they are empty in the run of the view, and `MobRunStore.get_run` gives them.
         Raises NotFoundError for a run that was not started by a fleet, SerializationError for one that lacks a part it
         needs, unless its cancellation was requested (contract: executions-2).
+        """
+        ...
+
+    async def items(self, run_id: str, frame_id: str, node_id: str) -> Sequence[Any]:
+        """The items of a node whose step has `for_each`, as they were when it began (contract: executions-21).
+
+        Raises NotFoundError if there is no such run, or the node has none.
+        """
+        ...
+
+    async def ended(self, run_id: str, keys: Sequence[ExecutionKey]) -> Sequence[Execution]:
+        """The executions of these items, which are over, in the order of the keys (contract: executions-21).
+
+        Raises NotFoundError if there is no such run, or one of them is not over.
         """
         ...
 

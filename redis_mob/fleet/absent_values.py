@@ -23,6 +23,11 @@ def named(placeholders: Iterable[str | Placeholder]) -> str:
     return bounded(", ".join(dict.fromkeys(spelled)), _LONGEST)
 
 
+def not_there(absent: Iterable[Placeholder]) -> str:
+    """Why a step fails whose message must not name what does not exist."""
+    return f"its message names what does not exist: {named(absent)}; without strict = true it gets null there"
+
+
 def warnings_of(executions: Iterable[Execution]) -> Iterator[str]:
     """A sentence for each step of these whose message has `null` where it names what did not exist, each once."""
     found = dict.fromkeys((one.step_id, one.absent) for one in executions if one.absent)
@@ -36,5 +41,12 @@ def warnings_of(executions: Iterable[Execution]) -> Iterator[str]:
 def log_absent(worker: str, transition: Transition) -> None:
     """Write one record for each step that a transition has dispatched with such a message, at WARNING."""
     before, run_id = transition.before.executions, transition.run.run_id
-    for warning in warnings_of(one for key, one in transition.executions.items() if one.absent and key not in before):
+    new = (one for key, one in transition.executions.items() if one.absent and key not in before)
+    for warning in warnings_of(one for one in new if _is_news(one)):
         LOGGER.warning("worker %s: run %s: %s", worker, run_id, warning)
+
+
+def _is_news(execution: Execution) -> bool:
+    """Whether this is not told with another item of the same step: only the item itself differs."""
+    item = execution.item
+    return item is None or item.index == 0 or any(path.partition(".")[0] == "item" for path in execution.absent)

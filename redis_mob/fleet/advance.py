@@ -7,6 +7,7 @@ from itertools import takewhile
 from redis_mob.errors import shown
 from redis_mob.fleet.deadline import is_out_of_time
 from redis_mob.fleet.dispatch import dispatch_step, is_wanted
+from redis_mob.fleet.item_dispatch import begin_more
 from redis_mob.fleet.run_end import abort, cancel, tell_end
 from redis_mob.fleet.topology import is_forbidden
 from redis_mob.fleet.transition_builder import FLOW_STEP, SYSTEM_MEMBER, TransitionBuilder
@@ -39,6 +40,8 @@ _ROW_STATUS = {
 def advance_fully(builder: TransitionBuilder) -> None:
     """Collect everything that can happen in a run without a result from a member."""
     view = builder.view
+    if not (view.cancel_requested or is_out_of_time(view)):
+        begin_more(builder)
     while not builder.machine.status.is_terminal:
         # Asked anew after each action, and before the plan: a run that must end must not dispatch one step more. The
         # request counts before the deadline, because a user's decision is the better reason for an end.

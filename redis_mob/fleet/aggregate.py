@@ -28,3 +28,19 @@ def aggregate(spec: FlowStepSpec, executions: Mapping[str, Execution]) -> Any:
         # The step ends in the commit that brings its first success, so there is exactly one here.
         return next(iter(outputs.values()))
     return outputs
+
+
+def aggregate_of_items(spec: FlowStepSpec, items: int, completed: Mapping[int, tuple[str, Any]]) -> Any:
+    """The output of a step with `for_each` from (target, output) of the items that completed, by their indices.
+
+    fan_in: an array of {target, index, output}. Otherwise with policy any the bare value of the first finisher, else an
+    array with the output of each item where it stands, null where it has none (contract: engine-43).
+    """
+    if spec.dispatch_mode is DispatchMode.FAN_IN:
+        return [
+            {"target": target, "index": index, "output": output}
+            for index, (target, output) in sorted(completed.items())
+        ]
+    if isinstance(spec.collection_policy, CollectAny):
+        return next(output for _, output in completed.values())
+    return [completed[index][1] if index in completed else None for index in range(items)]

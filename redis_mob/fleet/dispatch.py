@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 
 from redis_mob.errors import TemplateError, shown
-from redis_mob.fleet.absent_values import named
+from redis_mob.fleet.absent_values import not_there
+from redis_mob.fleet.item_dispatch import dispatch_items
+from redis_mob.fleet.items import member_of, members_of
 from redis_mob.fleet.quorum import members_required
 from redis_mob.fleet.step_end import fail_step, skip_step
 from redis_mob.fleet.topology import record_violation
@@ -15,7 +17,6 @@ from redis_mob.kernel.conditions import evaluate
 from redis_mob.kernel.templates import render
 from redis_mob.models.execution import Execution, ExecutionKey
 from redis_mob.models.flow_spec import DispatchMode, FlowStepSpec
-from redis_mob.models.order import natural_key
 
 
 def dispatch_step(builder: TransitionBuilder, frame_id: str, node_id: str, step_id: str) -> None:
@@ -26,14 +27,16 @@ def dispatch_step(builder: TransitionBuilder, frame_id: str, node_id: str, step_
     if not is_wanted(builder, step_id):
         skip_step(builder, frame_id, node_id, step_id, "its condition does not hold")
         return
+    if spec.for_each is not None:
+        dispatch_items(builder, (frame_id, node_id), step_id, spec.for_each)
+        return
     try:
         message, absent = render(spec.message, builder.context())
     except TemplateError as error:
         fail_step(builder, frame_id, node_id, step_id, f"its message cannot be rendered: {error}")
         return
     if absent and builder.flow.is_strict(step_id):
-        reason = f"its message names what does not exist: {named(absent)}; without strict = true it gets null there"
-        fail_step(builder, frame_id, node_id, step_id, reason)
+        fail_step(builder, frame_id, node_id, step_id, not_there(absent))
         return
     if spec.wait_for is not None:
         begin_to_wait(builder, (frame_id, node_id), step_id, message)
@@ -65,11 +68,11 @@ def is_wanted(builder: TransitionBuilder, step_id: str) -> bool:
 
 def _chosen(builder: TransitionBuilder, spec: FlowStepSpec) -> tuple[str, ...]:
     """The members that a step goes to; one_to_one takes the least loaded (contract: engine-6)."""
-    members = sorted(builder.view.launch.members.get(spec.role, ()), key=natural_key)
+    members = members_of(builder, spec)
     if spec.dispatch_mode is not DispatchMode.ONE_TO_ONE:
         return tuple(members)
     # Load is counted in this run alone, as it was read. A stale count costs fairness and nothing else, so that the
     # commit does not compare it.
-    load = Counter(key.target for key, execution in builder.executions() if execution.status in OPEN)
+    load = Counter(member_of(key, execution) for key, execution in builder.executions() if execution.status in OPEN)
     # sorted is stable: of members with the same load the first one in natural order is taken.
     return tuple(sorted(members, key=load.__getitem__)[:1])

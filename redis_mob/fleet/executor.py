@@ -6,10 +6,12 @@ Leases and fencing tokens protect the result, not a lock (decision 0007).
 from __future__ import annotations
 
 import asyncio
+from copy import deepcopy
 from uuid import UUID, uuid5
 
 from redis_mob.fleet.calls import Calls
 from redis_mob.fleet.deadline import ended_before_deadline
+from redis_mob.fleet.items import member_of
 from redis_mob.fleet.lease import LeasedExecution
 from redis_mob.fleet.outcome import Failed, Outcome, Succeeded
 from redis_mob.fleet.progress_writer import AttemptTeller, ProgressWriter
@@ -75,7 +77,7 @@ def _context(
     cancelled: asyncio.Event,
     teller: AttemptTeller,
 ) -> StepContext:
-    key, execution = held.key, held.execution
+    key, execution, item = held.key, held.execution, held.execution.item
     return StepContext(
         mob_id=run.mob_id,
         flow_id=run.flow_id,
@@ -85,7 +87,7 @@ def _context(
         frame_id=key.frame_id,
         iteration=source.iteration,
         role=execution.role,
-        member=key.target,
+        member=member_of(key, execution),
         attempt=execution.attempt,
         message=execution.message,
         params=visible.params,
@@ -100,6 +102,10 @@ def _context(
         heartbeat=held.is_held,
         previous_failure=previous_failure(execution),
         teller=teller,
+        # A copy: the next attempt, and items that share a part with it, must not see what a handler changes in it.
+        item=None if item is None else deepcopy(item.value),
+        index=None if item is None else item.index,
+        items=None if item is None else item.items,
         publish=held.publish,
         profile=profile,
     )

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from random import Random
+from typing import Any
 
 from redis_mob.codec.schedule import queue_of
 from redis_mob.contracts import ExecutionStore
@@ -21,6 +22,7 @@ from redis_mob.fleet.absent_values import log_absent
 from redis_mob.fleet.definitions import Definitions
 from redis_mob.fleet.engine import Claimant, Decision, FailedAttempt, Report, decide, give_back, note
 from redis_mob.fleet.failure_log import log_failure
+from redis_mob.fleet.items import ItemsUnreadError
 from redis_mob.fleet.lease import LeasedExecution
 from redis_mob.fleet.outage import OutageLimit
 from redis_mob.fleet.outcome import Failed
@@ -36,7 +38,7 @@ from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import Claim, Execution, ExecutionKey, Lease, Queue
 from redis_mob.models.flow_spec import Isolation
 from redis_mob.models.run import MobRun
-from redis_mob.models.transition import RunView, Transition
+from redis_mob.models.transition import NodeKey, RunView, Transition
 
 SHARED = timedelta(seconds=10)
 """How long other workers are taken to be at the run after one was seen: they get their part by the schedule."""
@@ -91,6 +93,11 @@ class RunDriver:
         """Whether this worker leads the run: it was the last that was asked to look at it, and has lost no decision
         since, as far as it knows. Several may think so; the compare decides between them (decision 0020)."""
         self._shared_until: datetime | None = None
+        self._items: dict[NodeKey, Sequence[Any]] = {}
+        """The items that were asked for, of steps that have not begun all of them."""
+        self._ended: dict[ExecutionKey, Execution] = {}
+        """Executions of items that the next decision needs."""
+        self._unread: ItemsUnreadError | None = None
         self._unsure: dict[ExecutionKey, Execution] = {}
         """What a commit was to claim whose outcome is not known."""
         self._failed: dict[tuple[ExecutionKey, int], FailedAttempt] = {}
@@ -146,6 +153,8 @@ class RunDriver:
                     if await self._commit_once(reports, claims, begun):
                         break
                     outage.end()
+                except ItemsUnreadError as unread:
+                    self._unread = unread
                 except (ReadFailedError, WriteFailedError, DurabilityError, EpochChangedError) as error:
                     # An OutcomeUnknownError is a WriteFailedError too, and needs no other treatment: if the commit did
                     # happen, the next read shows it, and the decision finds nothing to do.
@@ -191,6 +200,9 @@ class RunDriver:
     async def _commit_once(self, reports: list[Report], claims: list[Claim], begun: list[Begun]) -> bool:
         """Whether all that was told is decided or written down; False if the run has changed: it is read again."""
         services = self._services
+        if self._unread is not None:
+            unread, self._unread = self._unread, None
+            await self._read_items(unread)
         looks = self._look_again
         if looks:
             self._look_again, self._view = False, None
@@ -253,6 +265,7 @@ class RunDriver:
             return False
         log_absent(services.presence.name, transition)
         self._view = after = transition.after()
+        self._items, self._ended = dict(after.items), {}
         begun += self._begun(after, definition, claimed)
         return True
 
@@ -306,7 +319,19 @@ class RunDriver:
                 one.lease is not None and one.lease.owner != services.presence.id for one in view.executions.values()
             ):
                 self._shared_until = view.now + SHARED
+            self._items = {node: items for node, items in self._items.items() if node in view.progress}
+            view = replace(view, items=self._items, ended=self._ended)
         return view
+
+    async def _read_items(self, unread: ItemsUnreadError) -> None:
+        """Read what a decision needs of the items of a node. It never changes: any later decision may use it."""
+        store = self._services.store
+        if unread.ended:
+            self._ended.update(zip(unread.ended, await store.ended(self._run_id, unread.ended), strict=True))
+        else:
+            self._items[unread.node] = await store.items(self._run_id, *unread.node)
+        if self._view is not None:
+            self._view = replace(self._view, items=self._items, ended=self._ended)
 
     def _begun(self, view: RunView, definition: MobDefinition, claimed: Sequence[ExecutionKey]) -> list[Begun]:
         if not claimed:

@@ -81,7 +81,9 @@ class StepContext:
     every new owner: pass them on to what must not happen twice. `deadline` is when the execution is given up (UTC).
     `cancelled` is set when the result is not needed any more: the deadline has passed, or the lease is lost.
     `previous_failure` says why the latest attempt failed that came to its end, None if none did: an attempt that was
-    lost with its worker has no reason. `profile` is what the definition says of the member's role and of this step.
+    lost with its worker has no reason. `profile` is what the definition says of the member's role and of this step. In
+    a step with `for_each`, `item` is what this execution is for, `index` where that stands, from 0, among so many
+    `items`; else they are None (contract: engine-42).
     """
 
     mob_id: str
@@ -106,6 +108,9 @@ class StepContext:
     """Asks the storage whether the execution is still this worker's; False means that it was taken over or canceled.
     Workers learn that by themselves; this is for what is costly and must not be done in vain."""
     previous_failure: PreviousFailure | None = None
+    item: Any = None
+    index: int | None = None
+    items: int | None = None
     profile: StepProfile = field(default_factory=StepProfile)
     publish: Callable[[str, Any], Awaitable[None]] = field(default=publish_nowhere, repr=False)
     """Publishes a JSON value of the run under a key, in the place of the one before: `fleet.get(run_id, key)` gives it.

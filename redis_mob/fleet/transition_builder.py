@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import compress
@@ -11,6 +11,7 @@ from operator import attrgetter, is_, is_not
 from typing import Any
 
 from redis_mob.fleet.deadline import next_deadline
+from redis_mob.fleet.said import MOST_REPEATED, bounded
 from redis_mob.kernel.actions import EvaluateUntil, MachineAction
 from redis_mob.kernel.commands import Frame
 from redis_mob.kernel.context import ConditionContext, visible_context
@@ -18,7 +19,7 @@ from redis_mob.kernel.draft import Draft
 from redis_mob.kernel.machine import FlowMachine
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.events import MobEventKind, NewMobEvent
-from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus
+from redis_mob.models.execution import OVER, Execution, ExecutionKey, ExecutionStatus, ItemProgress
 from redis_mob.models.failure import AgentErrorReport, TurnError
 from redis_mob.models.flow import FrameScope, FrameSnapshot, NodeStatus
 from redis_mob.models.flow_events import StepSkipped
@@ -34,13 +35,16 @@ from redis_mob.models.run import (
 )
 from redis_mob.models.run_outputs import SYSTEM_MEMBER as SYSTEM_MEMBER
 from redis_mob.models.signal import Signal
-from redis_mob.models.transition import RecordedOutput, RunView, Transition
+from redis_mob.models.transition import NodeKey, RecordedOutput, RunView, Transition
 
 FLOW_STEP = "__flow__"
 """The step under which failures of the flow itself are recorded."""
 
 OPEN = (ExecutionStatus.WAITING, ExecutionStatus.LEASED, ExecutionStatus.REPORTED, ExecutionStatus.AWAITING)
 """Executions that may still give a result, or have given one that no decision has taken."""
+
+MOST_REASONS = 10
+"""Of how many items that failed the reason is kept, for that of their step."""
 
 _STATUS = attrgetter("status")
 
@@ -66,6 +70,8 @@ class TransitionBuilder:
         self._context: tuple[tuple[object, ...], ConditionContext] | None = None
         self._nodes: defaultdict[tuple[str, ...], dict[str, Execution]] | None = None
         self._statuses: dict[tuple[str, ...], Counter[ExecutionStatus]] = {}
+        self._progress: dict[NodeKey, ItemProgress] = {}
+        self._items: dict[NodeKey, Sequence[Any]] = {}
         self._step_rows: list[StepLedgerEntry] = []
         self._step_rows_once: list[StepLedgerEntry] = []
         self._iteration_rows: list[LoopIterationLedgerEntry] = []
@@ -181,6 +187,8 @@ class TransitionBuilder:
 
     def put(self, key: ExecutionKey, execution: Execution) -> None:
         """Replace an execution, or add one."""
+        if execution.leaves:
+            self._count_ended(key, execution)
         statuses = self._statuses.get(key[:2])
         if statuses is not None:
             if (before := self.execution(key)) is not None:
@@ -189,6 +197,38 @@ class TransitionBuilder:
         self._changed[key] = execution
         if self._nodes is not None:
             self._nodes[key[:2]][key.target] = execution
+
+    def _count_ended(self, key: ExecutionKey, execution: Execution) -> None:
+        """Count an item that completed or failed."""
+        progress, before = self.progress_of(key.node), self.execution(key)
+        if progress is None or before is None or before.status in OVER:
+            return
+        if execution.status is ExecutionStatus.COMPLETED:
+            self._progress[key.node] = progress.model_copy(update={"completed": progress.completed + 1})
+        elif execution.status is ExecutionStatus.FAILED:
+            told = bounded(f"{key.target}: {execution.reason}", MOST_REPEATED)
+            reasons = (*progress.reasons, told)[:MOST_REASONS]
+            self._progress[key.node] = progress.model_copy(update={"failed": progress.failed + 1, "reasons": reasons})
+
+    def progress_of(self, node: NodeKey) -> ItemProgress | None:
+        """How far a step with `for_each` is in a node, with the change that was collected; None of any other step."""
+        return self._progress.get(node) or self.view.progress.get(node)
+
+    def changed_progress(self) -> list[tuple[NodeKey, ItemProgress]]:
+        """That of the nodes in which it has changed."""
+        return list(self._progress.items())
+
+    def items_of(self, node: NodeKey) -> Sequence[Any] | None:
+        """The items of a node; None if they were not read."""
+        return self._items.get(node) or self.view.items.get(node)
+
+    def put_items(self, node: NodeKey, progress: ItemProgress, items: Sequence[Any]) -> None:
+        """Add the items of a node whose step begins."""
+        self._progress[node], self._items[node] = progress, items
+
+    def put_progress(self, node: NodeKey, progress: ItemProgress) -> None:
+        """Replace how far a node is with its items."""
+        self._progress[node] = progress
 
     def close(self, key: ExecutionKey, **changes: Any) -> None:
         """End an execution: it has no lease any more."""
@@ -276,6 +316,8 @@ class TransitionBuilder:
             before=self.view,
             run=self.run,
             executions=self._changed,
+            progress=self._progress,
+            items=self._items,
             inputs=inputs,
             outputs=tuple(self.outputs),
             step_rows=tuple(self._step_rows),

@@ -2,15 +2,13 @@
 
 from redis_mob.flows.conditions import and_, eq, gt, in_, lt, not_, or_
 from redis_mob.flows.mob import Flow, Mob
-from redis_mob.flows.nodes import Loop, Node, Step, Wait, loop, quorum, step, wait_for
+from redis_mob.flows.nodes import Loop, Step, loop, quorum, step, wait_for
 
 __all__ = [
     "Flow",
     "Loop",
     "Mob",
-    "Node",
     "Step",
-    "Wait",
     "and_",
     "eq",
     "gt",

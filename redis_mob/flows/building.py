@@ -9,12 +9,12 @@ from typing import Any, NoReturn
 import pydantic
 
 from redis_mob.errors import DefinitionError, did_you_mean, shown
-from redis_mob.flows.nodes import Loop, Node, Step, Wait
+from redis_mob.flows.nodes import Loop, Step
 from redis_mob.flows.roles import Role, output_schema, schema_of
 from redis_mob.models.documents import complaints
 from redis_mob.models.flow_spec import FlowSpec
 
-Nodes = Sequence[Node]
+Nodes = Sequence[Step | Loop]
 
 _MILLISECONDS = timedelta(milliseconds=1)
 
@@ -41,10 +41,7 @@ class _Builder:
         self._register(nodes, None)
         self._check(nodes, None)
         has_loops = any(isinstance(node, Loop) for node in nodes)
-        steps = {
-            step.id: self._wait(step, has_loops) if isinstance(step, Wait) else self._step(step, has_loops)
-            for step in _steps(nodes)
-        }
+        steps = {step.id: self._step(step, is_in_frame=has_loops) for step in _steps(nodes)}
         document = {"description": description, "steps": steps, "root": self._frame(nodes) if has_loops else None}
         try:
             return FlowSpec.model_validate(document)
@@ -56,10 +53,8 @@ class _Builder:
 
     def _register(self, nodes: Nodes, home: str | None) -> None:
         for node in nodes:
-            if not isinstance(node, Step | Wait | Loop):  # pyright: ignore[reportUnnecessaryIsInstance]
-                self._refuse(
-                    f"{shown(node)} is neither a step nor a loop: make it with step(...), wait_for(...) or loop(...)"
-                )
+            if not isinstance(node, Step | Loop):  # pyright: ignore[reportUnnecessaryIsInstance]
+                self._refuse(f"{shown(node)} is neither a step nor a loop: make it with step(...) or loop(...)")
             if node.id in self._home:
                 self._refuse(f"two of its steps or loops have the id {shown(node.id)}; each needs one of its own")
             self._home[node.id] = home
@@ -85,12 +80,27 @@ class _Builder:
             return f", which is outside of loop {shown(home)}: let the loop wait for it"
         return f", which is inside of loop {shown(inner)}: let it wait for the loop"
 
-    def _step(self, step: Step, is_in_frame: bool) -> dict[str, Any]:
-        name, role = self._role(step)
-        is_shared = role.members > 1 or step.policy is not None
-        dispatch = step.dispatch or ("fan_out" if is_shared else "one_to_one")
-        policy = step.policy or ("any" if dispatch == "one_to_one" else "all")
+    def _step(self, step: Step, *, is_in_frame: bool) -> dict[str, Any]:
         schema = schema_of(step.schema, f"{self._flow}: step {shown(step.id)}")
+        return {
+            "message": step.message,
+            "depends_on": () if is_in_frame else step.after,
+            "depends_on_mode": "all" if is_in_frame else step.mode,
+            "condition": step.when,
+            "branch": step.branch,
+            **(self._of_members(step, schema) if step.signal is None else {"wait_for": self._wait(step, schema)}),
+        }
+
+    def _wait(self, step: Step, schema: str | None) -> dict[str, Any]:
+        timeout = None if step.timeout is None else self._milliseconds(step, step.timeout)
+        return {"signal": step.signal, "timeout_ms": timeout, "on_timeout": step.on_timeout, "schema": schema}
+
+    def _of_members(self, step: Step, schema: str | None) -> dict[str, Any]:
+        """What a step says of the members that do it."""
+        name, role = self._role(step)
+        is_shared = role.members > 1 or step.policy is not None or step.for_each is not None
+        dispatch = step.dispatch or ("fan_out" if is_shared else "one_to_one")
+        policy = step.policy or ("any" if dispatch == "one_to_one" and step.for_each is None else "all")
         output_format = step.output_format
         if schema is None and output_format is None and (derived := output_schema(role)) is not None:
             # What a handler returns as text is the text, and not JSON to be parsed, for it says so.
@@ -99,38 +109,18 @@ class _Builder:
         timeout = role.timeout if step.timeout is None else step.timeout
         return {
             "role": name,
-            "message": step.message,
-            **self._joined(step, is_in_frame),
             "dispatch_mode": dispatch,
             "collection_policy": {"type": policy} if isinstance(policy, str) else policy,
-            "condition": step.when,
             "timeout_ms": None if timeout is None else self._milliseconds(step, timeout),
             "expected_schema_ref": schema,
-            "branch": step.branch,
             "allowed_tools": step.allowed_tools,
             "blocked_tools": step.blocked_tools,
             "output_format": output_format,
             "retry": self._retry(step, retries),
             "isolation": "process" if step.isolated else None,
+            "for_each": step.for_each,
+            "max_parallel": step.max_parallel,
         }
-
-    def _wait(self, step: Wait, is_in_frame: bool) -> dict[str, Any]:
-        return {
-            "message": step.message,
-            **self._joined(step, is_in_frame),
-            "condition": step.when,
-            "branch": step.branch,
-            "wait_for": {
-                "signal": step.signal,
-                "timeout_ms": None if step.timeout is None else self._milliseconds(step, step.timeout),
-                "on_timeout": step.on_timeout,
-                "schema": schema_of(step.schema, f"{self._flow}: step {shown(step.id)}"),
-            },
-        }
-
-    def _joined(self, step: Step | Wait, is_in_frame: bool) -> dict[str, Any]:
-        """What it waits for; within a frame that is said of its node."""
-        return {} if is_in_frame else {"depends_on": step.after, "depends_on_mode": step.mode}
 
     def _role(self, step: Step) -> tuple[str, Role]:
         name = step.id if step.role is None else step.role
@@ -155,7 +145,7 @@ class _Builder:
             self._refuse(f"step {shown(step.id)}: retries must be a number from 0, not {shown(retries)}")
         return retries + 1
 
-    def _milliseconds(self, step: Step | Wait, timeout: float | timedelta) -> int:
+    def _milliseconds(self, step: Step, timeout: float | timedelta) -> int:
         try:
             seconds = timeout if isinstance(timeout, timedelta) else timedelta(seconds=timeout)
         except (TypeError, ValueError, OverflowError):
@@ -167,9 +157,9 @@ class _Builder:
     def _frame(self, nodes: Nodes) -> dict[str, Any]:
         return {"nodes": {node.id: self._node(node) for node in nodes}}
 
-    def _node(self, node: Node) -> dict[str, Any]:
+    def _node(self, node: Step | Loop) -> dict[str, Any]:
         joined = {"depends_on": node.after, "depends_on_mode": node.mode}
-        if not isinstance(node, Loop):
+        if isinstance(node, Step):
             return {"kind": "step", "step_id": node.id, "branch": node.branch, **joined}
         return {
             "kind": "repeat_until",
@@ -181,13 +171,13 @@ class _Builder:
         }
 
 
-def _steps(nodes: Nodes) -> Iterator[Step | Wait]:
+def _steps(nodes: Nodes) -> Iterator[Step]:
     for node in nodes:
-        if isinstance(node, Loop):
-            yield from _steps(node.body)
-        else:
+        if isinstance(node, Step):
             yield node
+        else:
+            yield from _steps(node.body)
 
 
-def _said(node: Node) -> str:
-    return f"{'loop' if isinstance(node, Loop) else 'step'} {shown(node.id)}"
+def _said(node: Step | Loop) -> str:
+    return f"{'step' if isinstance(node, Step) else 'loop'} {shown(node.id)}"

@@ -26,7 +26,7 @@ from redis_mob.fleet.step_context import ALL_ROLES, Handler
 from redis_mob.fleet.typed.binding import BoundHandler, bound
 from redis_mob.fleet.typed.dependencies import DependencyGraph
 from redis_mob.flows.building import flow_spec
-from redis_mob.flows.nodes import Node
+from redis_mob.flows.nodes import Loop, Step
 from redis_mob.flows.roles import Role, Roles
 from redis_mob.flows.running import DEFAULT_CONCURRENCY, params_json, run_to_its_end
 from redis_mob.kernel.validation import require_valid
@@ -199,7 +199,7 @@ class Mob:
             require_valid(self._defined({**self._roles.by_name, name: added}, self._flows))
         self._roles.by_name[name] = added
 
-    def flow(self, id: str, steps: Sequence[Node] | FlowSpec, *, description: str | None = None) -> Flow:
+    def flow(self, id: str, steps: Sequence[Step | Loop] | FlowSpec, *, description: str | None = None) -> Flow:
         """Add a flow of these steps and loops, or one that is specified already.
 
         The roles of its steps must be there before. Raises DefinitionError naming the flow and what is wrong with it;

@@ -1,4 +1,4 @@
-"""The parts of a flow as they are written in Python: steps, steps that wait for a signal, and loops."""
+"""The parts of a flow as they are written in Python: steps and loops."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
+from redis_mob.codec.arguments import text
 from redis_mob.models.conditions import ConditionExpr
 from redis_mob.models.flow_spec import CollectionPolicy, CollectQuorum, Message, RetrySpec
 
@@ -15,48 +16,36 @@ After = str | Sequence[str]
 
 JoinMode = Literal["all", "any"]
 Dispatch = Literal["one_to_one", "fan_out", "fan_in"]
+OnTimeout = Literal["continue", "fail"]
 Policy = Literal["all", "any"] | CollectionPolicy
 OutputFormat = Literal["json", "text"]
-OnTimeout = Literal["continue", "fail"]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step of a flow; `step` makes it."""
+    """A step of a flow; `step` makes it, or `wait_for` if it waits for a `signal`."""
 
     id: str
     message: Message
-    role: str | None
-    after: tuple[str, ...]
-    mode: JoinMode
-    policy: Policy | None
-    dispatch: Dispatch | None
-    when: ConditionExpr | None
-    branch: str | None
-    schema: Any
-    output_format: OutputFormat | None
-    retries: int | None
-    retry: RetrySpec | Mapping[str, Any] | None
-    timeout: float | timedelta | None
-    isolated: bool
-    allowed_tools: tuple[str, ...] | None
-    blocked_tools: tuple[str, ...] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """A step that waits for a signal; `wait_for` makes it."""
-
-    id: str
-    message: Message
-    signal: str
     after: tuple[str, ...]
     mode: JoinMode
     when: ConditionExpr | None
     branch: str | None
     schema: Any
     timeout: float | timedelta | None
-    on_timeout: OnTimeout
+    role: str | None = None
+    policy: Policy | None = None
+    dispatch: Dispatch | None = None
+    for_each: str | None = None
+    max_parallel: int | None = None
+    output_format: OutputFormat | None = None
+    retries: int | None = None
+    retry: RetrySpec | Mapping[str, Any] | None = None
+    isolated: bool = False
+    allowed_tools: tuple[str, ...] | None = None
+    blocked_tools: tuple[str, ...] | None = None
+    signal: str | None = None
+    on_timeout: OnTimeout = "continue"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +53,11 @@ class Loop:
     """A part of a flow that is repeated; `loop` makes it."""
 
     id: str
-    body: tuple[Node, ...]
+    body: tuple[Step | Loop, ...]
     until: ConditionExpr
     max_iterations: int
     after: tuple[str, ...]
     mode: JoinMode
-
-
-Node = Step | Wait | Loop
-"""What a flow, and the body of a loop, is made of."""
 
 
 def step(
@@ -84,6 +69,8 @@ def step(
     mode: JoinMode = "all",
     policy: Policy | None = None,
     dispatch: Dispatch | None = None,
+    for_each: str | None = None,
+    max_parallel: int | None = None,
     when: ConditionExpr | None = None,
     branch: str | None = None,
     schema: Any = None,
@@ -105,6 +92,10 @@ def step(
     with policy "any" it is the value of the first. `dispatch` says otherwise: "one_to_one", "fan_out", or "fan_in",
     whose output is a list of objects with target and output.
 
+    `for_each` is the path of a list, such as "steps.inventory" or "params.files". Each item is done by itself, at most
+    `max_parallel` at a time; the members take turns, and the output is the list of what they returned, in the order of
+    the items. A handler gets the item as its parameter `item`, and where that stands as `index`.
+
     `schema` is a type, a JSON schema, or the path of a file with one: values that do not fit are tried again. Without
     it the return annotation of the handler counts. `retries` is how often a failed attempt is tried again, `retry` also
     says when, `timeout` is in seconds, for each attempt; where they are not given, those of the handler count, then the
@@ -113,18 +104,20 @@ def step(
     return Step(
         id,
         message,
-        role,
         _names(after),
         mode,
-        policy,
-        dispatch,
         when,
         branch,
         schema,
+        timeout,
+        role,
+        policy,
+        dispatch,
+        for_each,
+        max_parallel,
         output_format,
         retries,
         retry,
-        timeout,
         isolated,
         None if allowed_tools is None else tuple(allowed_tools),
         None if blocked_tools is None else tuple(blocked_tools),
@@ -132,10 +125,10 @@ def step(
 
 
 def wait_for(
-    id: str,
+    signal: str,
     message: Message = "",
     *,
-    signal: str | None = None,
+    id: str | None = None,
     after: After = (),
     mode: JoinMode = "all",
     when: ConditionExpr | None = None,
@@ -143,22 +136,21 @@ def wait_for(
     schema: Any = None,
     timeout: float | timedelta | None = None,
     on_timeout: OnTimeout = "continue",
-) -> Wait:
-    """A step that waits until `Fleet.signal` sends a signal to its run: `signal`, or the id of the step.
+) -> Step:
+    """A step that waits until `signal` is sent to its run, with `Fleet.signal`; its id is that name unless it is given.
 
-    Its output is an object with signal, payload and timed_out. Without a signal within `timeout` seconds it completes
-    with `timed_out` true and no payload, or fails with `on_timeout="fail"`; without a `timeout` it waits as long as the
-    flow may take. A payload must fit the `schema`, which is a type, a JSON schema, or the path of a file with one: else
-    it is refused when it is sent. The message is for those who are to send the signal; `after`, `mode`, `when` and
-    `branch` are those of `step`.
+    Its output is an object with `signal`, `payload` and `timed_out`. `schema` is what a payload must be like: a type, a
+    JSON schema, or the path of a file with one. After `timeout` seconds it completes without a payload, or fails with
+    `on_timeout="fail"`; without one it waits as long as its flow may take. `message` is for those who send the signal.
     """
-    name = id if signal is None else signal
-    return Wait(id, message, name, _names(after), mode, when, branch, schema, timeout, on_timeout)
+    named = text("signal", signal)
+    whole = _names(after), mode, when, branch, schema, timeout
+    return Step(named if id is None else id, message, *whole, signal=named, on_timeout=on_timeout)
 
 
 def loop(
     id: str,
-    body: Sequence[Node],
+    body: Sequence[Step | Loop],
     *,
     until: ConditionExpr,
     max_iterations: int,

@@ -13,9 +13,11 @@ def request_of(ctx: StepContext) -> dict[str, Any]:
     """The fields of a context that have a meaning outside of the worker, as JSON values.
 
     `deadline` is a time in UTC as ISO 8601 has it, `message` a text or a list of blocks, `previous_failure` null or an
-    object with `reason`, `error_class` and `detail`. A field that is added later is no break: readers ignore it.
+    object with `reason`, `error_class` and `detail`. In a step with `for_each` there are `item`, `index` and `items`
+    too. A field that is added later is no break: readers ignore it.
     """
     failure = ctx.previous_failure
+    of_item = {} if ctx.index is None else {"item": ctx.item, "index": ctx.index, "items": ctx.items}
     return {
         "mob_id": ctx.mob_id,
         "flow_id": ctx.flow_id,
@@ -28,6 +30,7 @@ def request_of(ctx: StepContext) -> dict[str, Any]:
         "message": message_json(ctx.message),
         "params": ctx.params,
         "outputs": dict(ctx.outputs),
+        **of_item,
         "idempotency_key": ctx.idempotency_key,
         "fencing_token": ctx.fencing_token,
         "deadline": ctx.deadline.isoformat(),

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from redis_mob.kernel.seeds import body_frame_id
 from redis_mob.models.base import FrozenDict
+from redis_mob.models.execution import Item
 from redis_mob.models.flow import FlowFrameState, FrameScope, LoopIterationState, NodeStatus
 from redis_mob.models.flow_spec import FlowSpec, FrameSpec, FrameStepSpec, RepeatUntilSpec
 from redis_mob.models.run import MobRun
@@ -24,12 +25,13 @@ class ConditionContext:
     """The values that paths lead into.
 
     `steps` holds the visible output of each step. `loops` holds for each loop its iterations in order, each with the
-    outputs of its steps.
+    outputs of its steps. `item` is that of an execution of a step with `for_each`.
     """
 
     params: Any
     steps: dict[str, Any]
     loops: dict[str, tuple[Mapping[str, Any], ...]]
+    item: Item | None = None
 
 
 def visible_context(run: MobRun, flow: FlowSpec) -> ConditionContext:

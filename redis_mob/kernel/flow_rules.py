@@ -76,13 +76,19 @@ def _step(flow: FlowSpec, location: str, step: FlowStepSpec) -> Iterator[Diagnos
     match step.collection_policy:
         case CollectQuorum(n=0):
             yield _bad_quorum("a quorum of 0 is no quorum; ask for at least 1", f"{location}.collection_policy.n")
-        case CollectQuorum(n=n) if n > 1 and step.dispatch_mode is DispatchMode.ONE_TO_ONE:
+        case CollectQuorum(n=n) if n > 1 and step.dispatch_mode is DispatchMode.ONE_TO_ONE and step.for_each is None:
             yield _bad_quorum(
                 f"one_to_one asks one member only, so a quorum of {n} can never be met",
                 f"{location}.collection_policy.n",
             )
         case _:
             pass
+    if step.max_parallel is not None and step.for_each is None:
+        yield Diagnostic(
+            "for_each_missing",
+            f"max_parallel = {step.max_parallel} bounds the items of for_each, which the step does not have",
+            f"{location}.max_parallel",
+        )
     dependencies = [flow.steps[dependency] for dependency in step.depends_on if dependency in flow.steps]
     if step.depends_on_mode is DependsOnMode.ANY and not any(one.branch is not None for one in dependencies):
         yield Diagnostic(

@@ -27,6 +27,9 @@ from redis_mob.models.flow_spec import (
 ROOTS = ("params", "steps", "loops")
 """What a path begins with."""
 
+ITEM_ROOTS = ("item", "index")
+"""What a path may begin with too, in the message of a step with `for_each`."""
+
 WAIT_KEYS = ("signal", "payload", "timed_out")
 """What the output of a step has that waits for a signal (contract: engine-55)."""
 
@@ -35,6 +38,8 @@ _FILTER = "|"
 _EXPRESSION = re.compile(r"""["'()\[\]]|\s(?:or|and|not|if|else|in|is|[-+*/%~<>=?!:]{1,3})\s""")
 
 _INDEX = re.compile(r"[0-9]{1,20}")
+
+_OF_ITEM = ("target", "index", "output")
 
 _LOOP_FORM = "loops.<loop>.iterations.<number>.steps.<step>"
 
@@ -56,6 +61,8 @@ def validate_paths_with(
             yield from rules.template(f"{here}.message{where}", step(step_id), template)
         if spec.condition is not None:
             yield from rules.condition(f"{here}.condition", step(step_id), spec.condition)
+        if spec.for_each is not None:
+            yield from rules.items(f"{here}.for_each", step(step_id), spec.for_each)
     if flow.root is not None:
         for here, node in _loops(f"{location}.root", flow.root):
             yield from rules.condition(f"{here}.until", loop(node.loop_id), node.until)
@@ -100,7 +107,7 @@ class _Rules:
             yield Diagnostic("template_invalid", str(error), location)
             return
         for part in parts:
-            if isinstance(part, Placeholder) and (problem := self._problem(part.path, this)) is not None:
+            if isinstance(part, Placeholder) and (problem := self._problem_of_message(part.path, this)) is not None:
                 position = spelled_position(template, part.start)
                 hint = f"; {LITERAL_BRACES}" if problem.is_foreign else ""
                 yield Diagnostic(problem.code, f"{position}: {part}: {problem.text}{hint}", location, problem.severity)
@@ -117,6 +124,44 @@ class _Rules:
                 if (problem := self._problem(condition.path, this)) is not None:
                     text = f"{shown(condition.path)}: {problem.text}"
                     yield Diagnostic(problem.code, text, f"{location}.path", problem.severity)
+
+    def items(self, location: str, this: str, path: str) -> Iterator[Diagnostic]:
+        """Findings about the path to the items of this step."""
+        if (problem := self._problem(path, this)) is not None:
+            yield Diagnostic(problem.code, f"{shown(path)}: {problem.text}", location, problem.severity)
+            return
+        match path.split("."):
+            case ["steps", _] | ["steps", _, "output"]:
+                yield from self._no_list(location, path)
+            case _:
+                pass
+
+    def _no_list(self, location: str, path: str) -> Iterator[Diagnostic]:
+        """What gives an object in every run: a step that waits, or whose members all answer, each under its name."""
+        _, step_id, *_ = path.split(".")
+        spec = self.flow.steps.get(step_id)
+        if spec is None or spec.for_each is not None:
+            return
+        named = f"steps.{shortened(step_id)}"
+        if spec.wait_for is not None:
+            text = f"an object with {', '.join(WAIT_KEYS)}, and for_each needs a list: write {named}.payload"
+        elif spec.dispatch_mode is DispatchMode.FAN_IN or isinstance(spec.collection_policy, CollectAny):
+            return
+        else:
+            text = (
+                "an object from member to value, and for_each needs a list: write "
+                f'{named}.{shortened(spec.role)}-1, or give the step collection_policy = {{ type = "any" }}'
+            )
+        yield Diagnostic("for_each_no_list", f"{shown(path)}: it leads to {text}", location)
+
+    def _problem_of_message(self, path: str, this: str) -> _Problem | None:
+        root, *keys = path.split(".")
+        has_items = any(step(name) == this and spec.for_each is not None for name, spec in self.flow.steps.items())
+        if root in ITEM_ROOTS and not _no_path(path):
+            if not has_items:
+                return _unknown(f"only the message of a step with for_each has {shown(root)}")
+            return _unknown("it is a number, which has no keys") if root == "index" and keys else None
+        return self._problem(path, this)
 
     @cached_property
     def _order(self) -> FlowOrder:
@@ -190,6 +235,8 @@ class _Rules:
     def _no_output(self, step_id: str, spec: FlowStepSpec, keys: list[str]) -> _Problem | None:
         """What is wrong with keys into the aggregate of a step (contract: engine-14)."""
         schema, named = self.outputs.get(step_id), f"steps.{step_id}"
+        if spec.for_each is not None:
+            return _no_output_of_items(step_id, spec, keys, schema)
         if spec.wait_for is not None:
             match keys:
                 case ["payload", *rest]:
@@ -261,6 +308,27 @@ def _no_path(path: str) -> _Problem | None:
         text = "it is an expression, and nothing but a path may stand here, as params.topic or params.list.0"
         return _unknown(text, is_foreign=True)
     return None
+
+
+def _no_output_of_items(step_id: str, spec: FlowStepSpec, keys: list[str], schema: Schema | None) -> _Problem | None:
+    """What is wrong with keys into the aggregate of a step with `for_each` (contract: engine-43)."""
+    named, is_fan_in = f"steps.{step_id}", spec.dispatch_mode is DispatchMode.FAN_IN
+    if isinstance(spec.collection_policy, CollectAny) and not is_fan_in:
+        return _no_key(named, keys, leads(schema, keys), "expected_schema_ref")
+    match keys:
+        case []:
+            return None
+        case [number, *_] if not _INDEX.fullmatch(number):
+            return _unknown(f"step {shown(step_id)} has for_each, so that {named} is a list: write {named}.0")
+        case [_, key, *_] if is_fan_in and key not in _OF_ITEM:
+            text = f"an entry of {named} has {', '.join(_OF_ITEM)}, and no {shown(key)} ({nearest(key, _OF_ITEM)})"
+            return _unknown(text)
+        case [number, "output", *rest] if is_fan_in:
+            return _no_key(f"{named}.{number}.output", rest, leads(schema, rest), "expected_schema_ref")
+        case [number, *rest] if not is_fan_in:
+            return _no_key(f"{named}.{number}", rest, leads(schema, rest), "expected_schema_ref")
+        case _:
+            return None
 
 
 def _no_key(named: str, keys: list[str], said: Leads, declared: str) -> _Problem | None:

@@ -37,6 +37,7 @@ def resolve(path: str, context: ConditionContext) -> Resolution:
     * `params`, `params.<key>…`
     * `steps.<step>`, `steps.<step>.output`, `steps.<step>.<key>…`: one `output` behind the step is its value itself.
     * `loops.<loop>.iterations.<n>.steps.<step>`, `….<key>…`: without that alias.
+    * `item`, `item.<key>…`, `index`: of an execution of a step with `for_each`.
 
     A key looks into an object, an unsigned number into a list. Every dot separates, so that ids and keys with dots
     cannot be reached; an empty key is a key (contract: kernel-29, kernel-30).
@@ -48,6 +49,10 @@ def resolve(path: str, context: ConditionContext) -> Resolution:
             return _descend(_look_up(context.steps, step), keys)
         case ["loops", loop, "iterations", number, "steps", step, *keys]:
             return _descend(_look_up(context.loops, loop), [number, step, *keys])
+        case ["item", *keys] if context.item is not None:
+            return _descend(Resolved(context.item.value), keys)
+        case ["index", *keys] if context.item is not None:
+            return _descend(Resolved(context.item.index), keys)
         case _:
             return MISSING
 

@@ -21,6 +21,8 @@ _OF_MEMBERS = (
     "output_format",
     "retry",
     "isolation",
+    "for_each",
+    "max_parallel",
 )
 """What a step says of its members, of which one that waits has none."""
 

@@ -23,8 +23,9 @@ from redis_mob.codec.arguments import (
     texts,
 )
 from redis_mob.codec.events import EncodedEvent, encode_new_event
-from redis_mob.codec.executions import encode_definition, encode_launch
+from redis_mob.codec.executions import decode_definition, encode_definition, encode_launch
 from redis_mob.codec.inputs import copied_inputs
+from redis_mob.codec.items import checked_keys
 from redis_mob.codec.runs import encode_run
 from redis_mob.codec.schedule import encode_worker
 from redis_mob.codec.schedule import worker_id as checked_worker_id
@@ -32,6 +33,7 @@ from redis_mob.codec.transitions import check_transition, require_encodable
 from redis_mob.contracts import ExecutionStore, WakeUp
 from redis_mob.errors import NotFoundError, shortened
 from redis_mob.kernel.completeness import drivable
+from redis_mob.memory import items
 from redis_mob.memory import run_changes as changes
 from redis_mob.memory.namespace import Namespace
 from redis_mob.memory.run_lookup import existing_run, run_key
@@ -94,14 +96,21 @@ class MemoryExecutionStore(MemorySignals, ExecutionStore):
             now=content.clock.now(),
             version=content.decisions[run_id],
             reports=content.reports[run_id],
+            progress=dict(content.item_progress.get(run_id, {})),
             signals={number: changes.copied(one) for number, one in content.mailboxes[run_id].waiting.items()},
         )
+
+    async def items(self, run_id: str, frame_id: str, node_id: str) -> Sequence[Any]:
+        return items.items(self._access.content, run_id, (frame_id, node_id))
+
+    async def ended(self, run_id: str, keys: Sequence[ExecutionKey]) -> Sequence[Execution]:
+        return items.ended(self._access.content, run_id, checked_keys(keys))
 
     async def get_definition(self, digest: str) -> MobDefinition:
         encoded = self._access.content.definitions.get(text("digest", digest))
         if encoded is None:
             raise NotFoundError(f"no definition has the digest {shortened(digest)}")
-        return MobDefinition.model_validate_json(encoded)
+        return decode_definition(digest, encoded)
 
     async def commit(self, transition: Transition) -> bool:
         content = self._access.content
@@ -117,7 +126,7 @@ class MemoryExecutionStore(MemorySignals, ExecutionStore):
         executions = {key: changes.copied(execution) for key, execution in transition.executions.items()}
 
         content.runs[run_id] = run
-        content.executions.setdefault(run_id, {}).update(executions)
+        items.put(content, run_id, transition, executions)
         for number in transition.taken:
             content.mailboxes[run_id].waiting.pop(number, None)
         if transition.is_decision:
@@ -314,6 +323,9 @@ def _is_as_read(content: Namespace, stored: MobRun, transition: Transition) -> b
             for name in _changed(before.run.loops, transition.run.loops)
         )
         and all(_same(executions.get(key), before.executions.get(key)) for key in transition.executions)
+        and all(
+            content.item_progress.get(run_id, {}).get(node) == before.progress.get(node) for node in transition.progress
+        )
     )
 
 

@@ -16,8 +16,9 @@ from redis_mob.memory.run_progress import RunProgress
 from redis_mob.memory.schedule import Schedule
 from redis_mob.memory.wake_ups import MemoryWakeUps
 from redis_mob.models import MobRun
-from redis_mob.models.execution import Execution, ExecutionKey, RunLaunch
+from redis_mob.models.execution import Execution, ExecutionKey, ItemProgress, RunLaunch
 from redis_mob.models.signal import Signal
+from redis_mob.models.transition import NodeKey
 
 
 @dataclass(slots=True)
@@ -48,6 +49,11 @@ class Namespace:
         """What the runs of a fleet were started with, and when."""
         self.cancel_requested: set[str] = set()
         self.executions: dict[str, dict[ExecutionKey, Execution]] = {}
+        self.item_progress: dict[str, dict[NodeKey, ItemProgress]] = {}
+        """How far the nodes of each run are whose steps have `for_each`."""
+        self.items: dict[str, dict[NodeKey, bytes]] = {}
+        self.ended: dict[str, dict[ExecutionKey, Execution]] = {}
+        """The executions of items that are over."""
         self.definitions: dict[str, bytes] = {}
         self.due_runs: dict[str, datetime] = {}
         """When to look at which active run again."""

@@ -51,12 +51,21 @@ class ExecutionStatus(WireEnum):
     AWAITING = "awaiting"
 
 
+OVER = (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED, ExecutionStatus.CANCELED)
+"""How an execution ends."""
+
+
 class ExecutionKey(NamedTuple):
     """Which execution: the node of a frame, and the member that executes it."""
 
     frame_id: str
     node_id: str
     target: str
+
+    @property
+    def node(self) -> tuple[str, str]:
+        """The node that it belongs to: frame id and node id."""
+        return self.frame_id, self.node_id
 
 
 class Queue(NamedTuple):
@@ -165,6 +174,34 @@ class ReportedFailure(Model):
     retry_after_ms: U64 | None = Field(default=None, exclude_if=is_none)
 
 
+class Item(Model):
+    """The item that an execution of a step with `for_each` is for: the one at `index`, from 0, of so many `items`."""
+
+    index: U32
+    items: U32
+    value: JsonValue | None = None
+
+
+class ItemProgress(Model):
+    """How far a step with `for_each` is in one frame.
+
+    Of so many `items`, `begun` have an execution, or had one: those at the first indices. `completed` and `failed`
+    count the ones that are over, unless they were canceled. `reasons` says why the first ones failed.
+    """
+
+    step_id: str
+    items: U32
+    begun: U32 = 0
+    completed: U32 = 0
+    failed: U32 = 0
+    reasons: Items[str] = Field(default=(), exclude_if=is_empty)
+
+    @property
+    def open(self) -> int:
+        """How many executions of its items are under way, or wait, as long as none was canceled."""
+        return self.begun - self.completed - self.failed
+
+
 class Execution(Model):
     """The execution of a step by one member: attempts, lease, and in the end its result.
 
@@ -173,7 +210,8 @@ class Execution(Model):
     cause. A `suspect` was under way when a worker was lost, and has not come to the end of an attempt since. One that
     is reported has its `output` or its `failure`, and waits for a decision. `reason`, `error_class` and `detail` are
     those of its latest failed attempt that was decided on; the last two are kept for the next attempt alone. `absent`
-    are the paths that its message names and that led nowhere when it was rendered: `null` stands there.
+    are the paths that its message names and that led nowhere when it was rendered: `null` stands there. `item` is
+    what it is for, in a step with `for_each`; its key names the member and the index then: `reader-1#0`.
 
     One that is awaiting has no member: it stands for its step, which waits for a signal since `due_at`, and until
     `wait_until` if it does not wait for ever. `signal` is the number of the signal that it took.
@@ -198,6 +236,17 @@ class Execution(Model):
     absent: Items[str] = Field(default=(), exclude_if=is_empty)
     wait_until: Timestamp | None = Field(default=None, exclude_if=is_none)
     signal: U64 | None = Field(default=None, exclude_if=is_none)
+    item: Item | None = Field(default=None, exclude_if=is_none)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has come to its end."""
+        return self.status in OVER
+
+    @property
+    def leaves(self) -> bool:
+        """Whether it is put aside: one of many items that is over is not read with its run any more."""
+        return self.item is not None and self.status in OVER
 
     @property
     def attempts_of_step(self) -> int:

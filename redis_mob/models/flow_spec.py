@@ -174,9 +174,10 @@ class FlowStepSpec(Model):
     schema, and taken as they are if not (contract: definition-5, engine-21). `retry` None leaves retries to the mob's
     limits. `isolation` None runs the handler within its worker (contract: definition-16, engine-39). `strict` None
     leaves it to the flow what becomes of a message that names a value which does not exist (contract: definition-20).
-    A step with
-    `wait_for` waits for a signal: no member is asked, its role is empty, and so is its message unless it has one for
-    those who are to send the signal (contract: definition-22).
+    `for_each` is a path to a list: each item of it has an execution of its own, of which at most `max_parallel` are
+    open at a time (contract: definition-21, engine-42).
+    A step with `wait_for` waits for a signal: no member is asked, its role is empty, and so is its message unless it
+    has one for those who are to send the signal (contract: definition-22).
     """
 
     role: str
@@ -195,6 +196,8 @@ class FlowStepSpec(Model):
     retry: RetrySpec | None = Field(default=None, exclude_if=is_none)
     isolation: Isolation | None = Field(default=None, exclude_if=is_none)
     strict: bool | None = Field(default=None, exclude_if=is_none)
+    for_each: str | None = Field(default=None, exclude_if=is_none)
+    max_parallel: Annotated[int, Field(ge=1, le=U32_MAX)] | None = Field(default=None, exclude_if=is_none)
     wait_for: WaitSpec | None = Field(default=None, exclude_if=is_none)
 
     @model_validator(mode="before")

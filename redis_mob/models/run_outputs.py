@@ -17,7 +17,7 @@ SYSTEM_MEMBER = "__flow_system_member__"
 MOST_NAMED = 10
 """Steps that one message names."""
 
-_COMPLETED = "completed"
+_COMPLETED, _DISPATCHED = "completed", "dispatched"
 
 
 def output_of(run: MobRun, step_id: str, kind: Any = None) -> Any:
@@ -34,8 +34,10 @@ def output_of(run: MobRun, step_id: str, kind: Any = None) -> Any:
 
 def outputs_of(run: MobRun, step_id: str, kind: Any = None) -> dict[str, Any]:
     """What `MobRun.outputs` returns."""
-    value, members = _recorded(run, step_id), _members(run, step_id)
-    by_member = _by_member(value, members)
+    value = _recorded(run, step_id)
+    by_member = _of_items(run, step_id)
+    if by_member is None:
+        by_member = _by_member(value, _members(run, step_id))
     if kind is None:
         return by_member
     what = f"the output of step {shown(step_id)} of run {run.run_id}, member "
@@ -87,6 +89,20 @@ def _members(run: MobRun, step_id: str) -> dict[str, Any]:
         for row in run.step_ledger
         if row.step_id == step_id and row.status == _COMPLETED and row.agent_identity != SYSTEM_MEMBER
     }
+
+
+def _of_items(run: MobRun, step_id: str) -> dict[str, Any] | None:
+    """What the items gave that completed when the step ran last, by target, in their order; None if it has none."""
+    found: dict[str, Any] = {}
+    for row in reversed(run.step_ledger):
+        if row.step_id != step_id:
+            continue
+        if row.agent_identity != SYSTEM_MEMBER:
+            if row.status == _COMPLETED:
+                found[row.agent_identity] = row.output
+        elif row.status == _DISPATCHED:  # says how many items there are, before any of them begins
+            return dict(sorted(found.items(), key=lambda one: int(one[0].rpartition("#")[2])))
+    return None
 
 
 def _by_member(value: Any, members: Mapping[str, Any]) -> dict[str, Any]:

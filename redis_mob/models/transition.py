@@ -5,17 +5,20 @@ One script commits all of it (decision 0006).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from redis_mob.models.authority import FlowAuthorityInput
 from redis_mob.models.base import FrozenDict
 from redis_mob.models.events import NewMobEvent
-from redis_mob.models.execution import Execution, ExecutionKey, Loss, RunLaunch, later
+from redis_mob.models.execution import Execution, ExecutionKey, ItemProgress, Loss, RunLaunch, later
 from redis_mob.models.run import FailureLedgerEntry, LoopIterationLedgerEntry, MobRun, StepLedgerEntry
 from redis_mob.models.signal import Signal
+
+NodeKey: TypeAlias = tuple[str, str]
+"""A node: frame id and node id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,10 @@ class RunView:
     `run` has none of the rows of the step and iteration ledgers, and no authority inputs (see `MobRun.core`).
     `version` counts the decisions on the run, `reports` what has come without one: outcomes that were reported, and
     signals. `signals` are those that no step has taken, by number, in this order.
+
+    `progress` is that of each node whose step has `for_each`. Its items, and the executions of those that are over, are
+    not read with the run: `items` and `ended` hold them as far as they were asked for, and they never change
+    (contract: executions-21).
     """
 
     run: MobRun
@@ -36,6 +43,9 @@ class RunView:
     now: datetime
     version: int = 0
     reports: int = 0
+    progress: Mapping[NodeKey, ItemProgress] = FrozenDict()
+    items: Mapping[NodeKey, Sequence[Any]] = FrozenDict()
+    ended: Mapping[ExecutionKey, Execution] = FrozenDict()
     signals: Mapping[int, Signal] = FrozenDict()
 
     @property
@@ -62,8 +72,10 @@ class Transition:
     that has `reports` makes the run due, for a decision on them.
     Rows of `step_rows_once` are appended unless the ledger has one for the same step, agent and status. Terminal
     events are appended unless the log has one of the same flow. `look_again_at` is when a worker must look at the run
-    although nothing was reported, None if never. An execution that took a signal takes it from those that wait.
-    `by` is the worker that commits it: others are told when it takes an execution from them.
+    although nothing was reported, None if never. An execution that took a signal takes it from those that wait. `by` is
+    the worker that commits it: others are told when it takes an execution from them. `progress` is that of nodes whose
+    step has `for_each`, as it changes, `items` are those of a node whose step begins. Executions of items that end are
+    put aside (contract: executions-21).
     """
 
     before: RunView
@@ -81,6 +93,8 @@ class Transition:
     terminal_events: tuple[NewMobEvent, ...] = ()
     look_again_at: datetime | None = None
     by: str = ""
+    progress: Mapping[NodeKey, ItemProgress] = FrozenDict()
+    items: Mapping[NodeKey, Sequence[Any]] = FrozenDict()
     is_vouched: bool = field(default=False, init=False, compare=False, repr=False)
     """Whether the code that made it knows that all its parts can be read back once they are written, so that a store
     need not try that. `replace` gives one that is not vouched for."""
@@ -94,11 +108,20 @@ class Transition:
         """The core of the run as it is once this has happened, for further decisions."""
         before, taken = self.before, set(self.taken)
         failures = (*before.run.failure_ledger, *self.failure_rows)
+        executions = {**before.executions, **self.executions}
+        for key, execution in self.executions.items():
+            if execution.leaves:
+                del executions[key]
+        progress = {**before.progress, **self.progress}
+        items = {**before.items, **self.items}
         return replace(
             before,
             run=self.run.model_copy(update={"failure_ledger": failures}),
-            executions={**before.executions, **self.executions},
+            executions=executions,
             version=before.version + self.is_decision,
+            progress=progress,
+            items={node: items[node] for node, one in progress.items() if one.begun < one.items and node in items},
+            ended=FrozenDict(),
             signals={number: one for number, one in before.signals.items() if number not in taken}
             if taken
             else before.signals,

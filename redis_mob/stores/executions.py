@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 from redis_mob.codec import executions as codec
 from redis_mob.codec import ledgers
@@ -26,18 +27,19 @@ from redis_mob.codec.changes import change_of_frame, change_of_loop, change_of_r
 from redis_mob.codec.documents import decode_decimal, decode_time
 from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.inputs import encode_inputs
+from redis_mob.codec.items import checked_keys, decode_progress, execution_changes
 from redis_mob.codec.packing import Argument
 from redis_mob.codec.runs import check_count, core_parts, decode_core, encode_run, place_prefix
 from redis_mob.codec.schedule import decode_due, decode_entry, decode_worker, encode_worker
 from redis_mob.codec.schedule import worker_id as checked_worker_id
-from redis_mob.codec.signals import decode_signals, signal_field
+from redis_mob.codec.signals import decode_signals
 from redis_mob.codec.transitions import check_transition
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.headers import NamedArguments
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.replies import Reply, won
 from redis_mob.contracts import ExecutionStore, WakeUp
-from redis_mob.errors import NotFoundError, SerializationError, shortened
+from redis_mob.errors import NotFoundError, shortened
 from redis_mob.kernel.completeness import drivable
 from redis_mob.models.base import canonical_run_id
 from redis_mob.models.definition import MobDefinition
@@ -47,7 +49,7 @@ from redis_mob.models.transition import DueWork, RunView, Transition
 from redis_mob.models.worker import RENEWALS_PER_LEASE, LiveWorker, WorkerRecord
 from redis_mob.notifications.run_messages import about, messages_of
 from redis_mob.notifications.wakeups import WakeUps
-from redis_mob.stores import lease_renewal
+from redis_mob.stores import items, lease_renewal
 from redis_mob.stores.event_arguments import event_arguments, log_keys
 from redis_mob.stores.lease_renewal import WorkerLease
 from redis_mob.stores.schedule import limits_of, moves_of, service
@@ -125,18 +127,22 @@ class RedisExecutionStore(RedisSignals, ExecutionStore):
             now=ledgers.moment(int(reply[0])),
             version=decode_decimal(f"run {run_id}", "version", parts.head.get(b"version", b"0")),
             reports=decode_decimal(f"run {run_id}", "reports", parts.head.get(b"reports", b"0")),
+            progress=decode_progress(run_id, executions),
             signals=decode_signals(run_id, executions),
         )
+
+    async def items(self, run_id: str, frame_id: str, node_id: str) -> Sequence[Any]:
+        return await items.items(self._client, self._keys, run_id, (frame_id, node_id))
+
+    async def ended(self, run_id: str, keys: Sequence[ExecutionKey]) -> Sequence[Execution]:
+        return await items.ended(self._client, self._keys, run_id, checked_keys(keys))
 
     async def get_definition(self, digest: str) -> MobDefinition:
         keys = [self._keys.meta, self._keys.definitions]
         data = await self._client.read("executions/get_definition", keys, [text("digest", digest)])
         if data is None:
             raise NotFoundError(f"no definition has the digest {shortened(digest)}")
-        try:
-            return MobDefinition.model_validate_json(data)
-        except ValueError as error:
-            raise SerializationError(f"definition {shortened(digest)}: {error}") from error
+        return codec.decode_definition(digest, data)
 
     async def commit(self, transition: Transition) -> bool:
         check_transition(transition)
@@ -332,10 +338,6 @@ def _arguments(transition: Transition) -> NamedArguments:
         for loop_id, loop in run.loops.items()
         if before.loops.get(loop_id) is not loop
     ]
-    executions = [
-        _execution_change(key, transition.before.executions.get(key), execution, is_vouched=is_vouched)
-        for key, execution in transition.executions.items()
-    ]
     look_again_at = transition.look_again_at
     return {
         "expected_status": before.status,
@@ -347,7 +349,7 @@ def _arguments(transition: Transition) -> NamedArguments:
         "run_change": _change_of_run(transition),
         "frame_changes": frames,
         "loop_changes": loops,
-        "execution_changes": executions,
+        "execution_changes": execution_changes(transition),
         "moves": list(moves_of(transition)),
         "messages": messages_of(transition),
         "new_inputs": encode_inputs(run.run_id, transition.inputs, is_vouched=is_vouched),
@@ -365,12 +367,3 @@ def _arguments(transition: Transition) -> NamedArguments:
 def _change_of_run(transition: Transition) -> list[list[Argument]]:
     change = change_of_run(transition.before.run.flow_state, transition.run.flow_state)
     return [change] if transition.is_decision else []
-
-
-def _execution_change(
-    key: ExecutionKey, expected: Execution | None, following: Execution, *, is_vouched: bool
-) -> list[Argument]:
-    before = b"" if expected is None else codec.encode_execution(expected, is_vouched=is_vouched)
-    after = codec.encode_execution(following, is_vouched=is_vouched)  # first: it refuses what is no execution
-    taken = [] if following.signal is None else [signal_field(following.signal)]
-    return [codec.execution_field(key), before, after, 0, len(taken), *taken]

@@ -102,6 +102,8 @@ class Executions(Facade[ExecutionStore]):
 
     start_run = twin(ExecutionStore.start_run)
     load = twin(ExecutionStore.load)
+    items = twin(ExecutionStore.items)
+    ended = twin(ExecutionStore.ended)
     get_definition = twin(ExecutionStore.get_definition)
     commit = twin(ExecutionStore.commit)
     request_cancel = twin(ExecutionStore.request_cancel)

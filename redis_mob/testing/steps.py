@@ -10,6 +10,7 @@ from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from redis_mob.errors import DefinitionError, HandlerError, ValidationError, did_you_mean, shown
 from redis_mob.fleet.fleet import Fleet
+from redis_mob.fleet.items import target_of
 from redis_mob.fleet.lease import DEFAULT_LEASE
 from redis_mob.fleet.step_context import ALL_ROLES, Handler, PreviousFailure, StepContext, publish_nowhere
 from redis_mob.fleet.step_profile import StepProfile
@@ -57,6 +58,9 @@ def step_context(
     member: str | None = None,
     attempt: int = 1,
     iteration: int | None = None,
+    item: Any = None,
+    index: int | None = None,
+    items: int | None = None,
     previous_failure: PreviousFailure | None = None,
     mob_id: str = "mob",
     flow_id: str = "flow",
@@ -77,11 +81,15 @@ def step_context(
 
     The first member of the role makes its first attempt; the deadline is in 30 seconds, `heartbeat` says that the
     execution is still held; what it publishes goes nowhere; what it reports and streams is checked, and goes to the
-    `teller`, or nowhere. The `profile` is empty. As in a run,
-    the idempotency key is the same for the same run, node, frame and member, and the fencing token is that of the
+    `teller`, or nowhere. The `profile` is empty. With an `item`, or an `index` where the item is None, the step has
+    `for_each`: the item is the first one unless `index` is given, and the last one unless `items` is. As in a run, the
+    idempotency key is the same for the same run, node, frame, member and index, and the fencing token is that of the
     attempt.
     """
     run, node, who = run_id or str(uuid4()), node_id or step_id, member or f"{role}-1"
+    if index is None and item is not None:
+        index = 0
+    target = who if index is None else target_of([who], index)
     return StepContext(
         mob_id=mob_id,
         flow_id=flow_id,
@@ -97,12 +105,15 @@ def step_context(
         params=params,
         outputs=outputs or {},
         loops=loops or {},
-        idempotency_key=idempotency_key or str(uuid5(NAMESPACE_URL, "\0".join((run, frame_id, node, who)))),
+        idempotency_key=idempotency_key or str(uuid5(NAMESPACE_URL, "\0".join((run, frame_id, node, target)))),
         fencing_token=attempt if fencing_token is None else fencing_token,
         deadline=deadline or datetime.now(UTC) + STEP_TIMEOUT,
         cancelled=cancelled or asyncio.Event(),
         heartbeat=heartbeat,
         previous_failure=previous_failure,
+        item=item,
+        index=index,
+        items=index + 1 if items is None and index is not None else items,
         publish=publish,
         profile=StepProfile() if profile is None else profile,
         teller=teller or Silent(),

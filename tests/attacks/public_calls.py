@@ -18,6 +18,7 @@ from redis_mob.contracts import (
     RealmProfileStore,
     WatchableConfigStore,
 )
+from redis_mob.kernel.seeds import root_frame_id
 from redis_mob.models import MobRunStatus, Put
 from redis_mob.models.execution import EVERYTHING, ExecutionKey
 from redis_mob.models.progress import NewProgress, ProgressSource
@@ -26,7 +27,7 @@ from redis_mob.models.transition import RunView
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.compound import FRAME, INPUTS, LOOP, NEXT_FRAME, NEXT_LOOP, NEXT_RUN, RUN, scene
 from redis_mob.testing.samples.documents import FULL_DEFINITION, FULL_PROFILE, authority, overlay, rotation
-from redis_mob.testing.samples.driven_runs import ONE_STEP, DrivenRun, a_worker, keys_of, pending
+from redis_mob.testing.samples.driven_runs import ONE_STEP, DrivenRun, a_worker, keys_of, over_items, pending
 from redis_mob.testing.samples.new_events import completed, failed, numbered, step_failed
 from redis_mob.testing.samples.states import NOON, failure_entry, frame, iteration_entry, loop, step_entry
 
@@ -42,6 +43,8 @@ CONTRACTS: Mapping[str, type] = {
 }
 
 RUN_ID, FLEET_RUN = "0191a6a0-0000-4000-8000-00000000000a", "0191a6a0-0000-4000-8000-00000000000f"
+ITEMS_RUN = "0191a6a0-0000-4000-8000-000000000010"
+ITEM = ExecutionKey(root_frame_id(ITEMS_RUN), "a", "worker-1#0")
 JSON = {"ok": [1, 1.5, None, True, "é"]}
 DIGEST = pending(ONE_STEP)[1].definition
 
@@ -112,6 +115,11 @@ RIGHT: Mapping[str, Any] = {
     "start_run.run": pending(ONE_STEP, run_id="0191a6a0-0000-4000-8000-00000000000c")[0],
     "run_id": RUN_ID,
     "load.run_id": FLEET_RUN,
+    "items.run_id": ITEMS_RUN,
+    "items.frame_id": root_frame_id(ITEMS_RUN),
+    "node_id": "a",
+    "ended.run_id": ITEMS_RUN,
+    "keys": [ITEM],
     "worker": a_worker("right"),
     "lease": timedelta(hours=1),
     "on_loss": print,
@@ -213,6 +221,8 @@ async def prepared(storage: MobStorage) -> Scene:
     run, launch = pending(ONE_STEP, run_id=FLEET_RUN)
     run = run.model_copy(update={"created_at": NOON})
     assert await storage.executions.start_run(run, launch, ONE_STEP)
+    items = await over_items(storage.executions, ITEMS_RUN)
+    await items.end_items()
     driven = DrivenRun(storage.executions, ONE_STEP, FLEET_RUN)
     await driven.advance()
     [key, _] = keys_of(await driven.view())

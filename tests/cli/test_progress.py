@@ -188,3 +188,16 @@ def test_a_long_table_keeps_what_runs_or_failed_and_counts_the_rest() -> None:
     kept, dropped = fitted(whole, 3)
     assert [one.step for one in kept] == ["3", "4", "6"], "in their order; of two that wait, the latest"
     assert dropped == "1 waiting, 3 completed, 1 skipped"
+
+
+def test_of_a_step_over_items_the_number_is_told_and_not_each_item() -> None:
+    simulation = Simulation(mob({"work": step(for_each="params.items")}), {"items": [1, 2]})
+    before = seen(simulation)
+    simulation.advance()
+    begun = seen(simulation)
+    assert changes(before, begun) == ["step work running, 0 of 2 items"]
+    simulation.do("work", member="worker-1#0")
+    assert changes(begun, seen(simulation)) == []
+    assert table(simulation) == [("work", "", "1 of 2 items", State.RUNNING, None)]
+    simulation.do("work", member="worker-1#1")
+    assert changes(begun, seen(simulation)) == ["step work completed, 2 of 2 items"]

@@ -9,10 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redis_mob.codec.executions import decode_executions, encode_execution, execution_field
+from redis_mob.codec.executions import (
+    decode_definition,
+    decode_executions,
+    encode_definition,
+    encode_execution,
+    execution_field,
+)
 from redis_mob.errors import InternalError, SerializationError
 from redis_mob.models.base import U32_MAX, U64_MAX
-from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, Lease, ReportedFailure
+from redis_mob.models.definition import MobDefinition
+from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, Item, Lease, ReportedFailure
+from redis_mob.testing.samples.driven_runs import ONE_STEP, OVER_ITEMS
 from redis_mob.testing.samples.json_values import ANY_JSON
 from redis_mob.testing.samples.states import NOON
 
@@ -38,6 +46,7 @@ EXECUTIONS = st.builds(
     lost_with_others=st.integers(0, U32_MAX),
     due_at=MOMENTS,
     fencing_token=st.integers(0, U64_MAX),
+    item=st.none() | st.builds(Item, index=st.integers(0, 9), items=st.integers(10, U32_MAX), value=JSON),
     lease=st.none() | st.builds(Lease, owner=TEXTS, fencing_token=st.just(1), expires_at=MOMENTS, deadline=MOMENTS),
     output=JSON,
     failure=st.none() | st.builds(ReportedFailure, reason=TEXTS, detail=JSON),
@@ -152,3 +161,17 @@ def test_what_is_vouched_for_is_not_read_back() -> None:
     with pytest.raises(InternalError, match="attempt"):
         encode_execution(unreadable)
     assert b'"attempt":1099511627776' in encode_execution(unreadable, is_vouched=True)
+
+
+def test_a_definition_over_items_is_none_to_a_release_that_does_not_know_them() -> None:
+    digest, data = encode_definition(OVER_ITEMS)
+    assert decode_definition(digest, data) == OVER_ITEMS
+    with pytest.raises(ValueError, match="id"):
+        MobDefinition.model_validate_json(data)
+    assert encode_definition(ONE_STEP)[1] == ONE_STEP.model_dump_json().encode()
+
+
+def test_a_definition_that_needs_a_later_release_is_refused_by_what_it_needs() -> None:
+    digest, data = encode_definition(OVER_ITEMS)
+    with pytest.raises(SerializationError, match="has 'telepathy', which this release does not know"):
+        decode_definition(digest, data.replace(b'["for_each"]', b'["for_each","telepathy"]'))

@@ -31,7 +31,7 @@ from redis_mob.testing.waiting import LONG
 from tests.fleet.flows import FLOW
 from tests.fleet.mortal import Death, Process
 from tests.fleet.simulation import told
-from tests.fleet.working import check_told_once
+from tests.fleet.working import check_told_once, key_of, with_ended
 
 LEASE_IN_MEMORY = timedelta(seconds=25)
 """The lease of a worker that is to die: longer than a run, so that it only expires when the clock is turned, and
@@ -84,7 +84,7 @@ class World:
 
         async def handle(ctx: StepContext) -> Any:
             process.go_on()
-            key = ExecutionKey(ctx.frame_id, ctx.node_id, ctx.member)
+            key = key_of(ctx)
             claim = key, ctx.fencing_token
             assert claim not in self.begun, "one claim was executed twice"
             self.begun[claim] = process
@@ -235,6 +235,7 @@ class Stage:
         view = await self.view()
         assert view is not None
         assert view.run == run.core()
+        view = await with_ended(self.storage, view)
         assert reconcile(run, self.scenario.definition.flows[FLOW]) == ()
         self.scenario.check(run)
         await check_told_once(self.storage, run)

@@ -1,4 +1,4 @@
-"""A flow of everything: fan-out, quorum, fan-in, branch, a step that fails at first, and a loop within a loop."""
+"""A flow of everything: fan-out, quorum, fan-in, branch, items, a step that fails at first, and nested loops."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ STEPS = {
     "gather": step(),
     "vote": step(policy=2),
     "merge": step(dispatch_mode=DispatchMode.FAN_IN),
+    "each": step(for_each="steps.merge", max_parallel=2, dispatch_mode=DispatchMode.ONE_TO_ONE),
     "left": single(condition=ALWAYS, branch="way"),
     "right": single(condition=ALWAYS, branch="way"),
     "join": single(),
     "flaky": single(retry=RetrySpec(first=0.001)),
     "plan": single(),
+    "parts": step(for_each="steps.merge", max_parallel=1),
     "polish": single(),
     "end": single(),
 }
@@ -32,6 +34,7 @@ ROOT = {
     "gather": node("gather"),
     "vote": node("vote", "gather"),
     "merge": node("merge", "vote"),
+    "each": node("each", "merge"),
     "left": node("left", "vote", branch="way"),
     "right": node("right", "vote", branch="way"),
     "join": node("join", "left", "right", join="any"),
@@ -40,11 +43,12 @@ ROOT = {
         "outer",
         GtCondition(path="steps.plan.round", value=0),
         3,
-        "gather",
+        "merge",
         plan=node("plan"),
+        parts=node("parts", "plan"),
         inner=loop("inner", GtCondition(path="steps.polish.round", value=0), 3, "plan", polish=node("polish")),
     ),
-    "end": node("end", "join", "merge", "flaky", "outer"),
+    "end": node("end", "join", "each", "flaky", "outer"),
 }
 EVERYTHING = mob(STEPS, ROOT, limits={"max_step_retries": 1})
 """Its role `worker` has three members. `left` and the third vote fail for good, and `flaky` at first: it needs its only
@@ -60,10 +64,11 @@ ROOT_OUTPUTS = {
     "gather": {f"worker-{n}": output("gather") for n in (1, 2, 3)},
     "vote": {f"worker-{n}": output("vote") for n in (1, 2)},
     "merge": [{"target": f"worker-{n}", "output": output("merge")} for n in (1, 2, 3)],
+    "each": [output("each")] * 3,
     **{name: output(name) for name in ("right", "join", "flaky", "end")},
 }
 LOOP_OUTPUTS = {
-    "outer": tuple({"plan": output("plan", n)} for n in (0, 1)),
+    "outer": tuple({"plan": output("plan", n), "parts": [output("parts", n)] * 3} for n in (0, 1)),
     "inner": tuple({"polish": output("polish", n)} for n in (0, 1)),
 }
 STATUSES = {**dict.fromkeys(STEPS, "Completed"), "left": "Failed"}

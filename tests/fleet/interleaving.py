@@ -18,6 +18,7 @@ from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import Execution, ExecutionKey, HowLost
 from redis_mob.models.transition import RunView, Transition
 from tests.fleet.simulation import LEASE, SimulatedStore, Simulation
+from tests.fleet.strategies import PARAMS
 
 MOST_MOVES = 20_000
 """Far above what the greatest generated run needs; one that gets here does not end."""
@@ -49,7 +50,7 @@ class Interleaving:
     random: Random
     members: int = 2
     mishaps: int = 0
-    params: Any = None
+    params: Any = field(default_factory=lambda: PARAMS)
     cancel: bool = False
     noted: float = 0.5
     """The share of the results that are reported without a decision."""

@@ -217,6 +217,11 @@ def tells(ctx: StepContext) -> int:
     return os.getpid()
 
 
+def item_of(ctx: StepContext) -> list[Any]:
+    """The item of an execution, and where it stands."""
+    return [ctx.item, ctx.index, ctx.items]
+
+
 def profile(ctx: StepContext) -> dict[str, Any]:
     """What the definition says of the member, as JSON."""
     told = ctx.profile

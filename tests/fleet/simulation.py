@@ -69,6 +69,7 @@ class SimulatedStore:
     def load(self) -> RunView:
         """The core of the run as it is now; its executions come in an order that means nothing."""
         executions = dict(reversed(list(self.view.executions.items())))
+        # Items, and executions of them that are over, never change: it is as if they had been asked for already.
         return replace(self.view, run=self.view.run.core(), executions=executions, now=self.now)
 
     def request_cancel(self) -> bool:
@@ -115,6 +116,7 @@ class SimulatedStore:
             and all(stored.run.frames.get(name) == before.run.frames.get(name) for name in frames)
             and all(stored.run.loops.get(name) == before.run.loops.get(name) for name in loops)
             and all(stored.executions.get(key) == before.executions.get(key) for key in transition.executions)
+            and all(stored.progress.get(node) == before.progress.get(node) for node in transition.progress)
         )
 
     def _apply(self, transition: Transition) -> None:
@@ -141,9 +143,10 @@ class SimulatedStore:
         run = run.model_copy(
             update={"step_ledger": ledger, "loop_iteration_ledger": (*run.loop_iteration_ledger, *iterations)}
         )
+        progress, items = {**self.view.progress, **transition.progress}, {**self.view.items, **transition.items}
         assert set(transition.taken) <= set(self.view.signals)
         waiting = {number: one for number, one in self.view.signals.items() if number not in transition.taken}
-        self.view = replace(self.view, run=run, signals=waiting)
+        self.view = replace(self.view, run=run, progress=progress, items=items, signals=waiting)
         self._put_executions(transition.executions)
         if transition.is_decision:
             late = self.view.reports > transition.before.reports and not ended
@@ -159,7 +162,13 @@ class SimulatedStore:
         self.events += [event.kind for event in transition.terminal_events if not over]
 
     def _put_executions(self, changed: Any) -> None:
-        self.view = replace(self.view, executions={**self.view.executions, **changed})
+        stored = {**self.view.executions, **changed}
+        left = {key: one for key, one in changed.items() if one.leaves}
+        self.view = replace(
+            self.view,
+            executions={key: one for key, one in stored.items() if key not in left},
+            ended={**self.view.ended, **left},
+        )
         for key, execution in changed.items():
             self.ready.pop(key, None)
             self.lost.pop(key, None)
@@ -231,6 +240,10 @@ class Simulation:
     @property
     def run(self) -> MobRun:
         return self.store.view.run
+
+    def executions(self) -> dict[ExecutionKey, Execution]:
+        """All executions, those of items that are over among them."""
+        return {**self.store.view.executions, **self.store.view.ended}
 
     def advance(self) -> bool:
         """Whether there was anything to do without a result of a member."""

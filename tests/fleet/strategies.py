@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -10,6 +11,9 @@ from redis_mob.models.conditions import ConditionExpr, EqCondition, GtCondition,
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow_spec import DependsOnMode, DispatchMode, FlowStepSpec
 from tests.fleet.flows import Node, loop, mob, node, step
+
+PARAMS = {"items": [1, None, {"a": [1]}]}
+"""The parameters of every run: some steps are over these items."""
 
 NEVER = EqCondition(path="params.none", value=1)
 ALWAYS = NotCondition(expr=NEVER)
@@ -76,4 +80,7 @@ def _step(draw: st.DrawFn, choices: Choices) -> FlowStepSpec:
     policy = draw(st.sampled_from(choices.policies))
     if mode is DispatchMode.ONE_TO_ONE:
         policy = "any"
-    return step(policy=policy, dispatch_mode=mode, condition=draw(st.sampled_from(choices.conditions)))
+    items: dict[str, Any] = {}
+    if draw(st.integers(0, 3)) == 0:
+        items = {"for_each": "params.items", "max_parallel": draw(st.sampled_from((None, 1, 2)))}
+    return step(policy=policy, dispatch_mode=mode, condition=draw(st.sampled_from(choices.conditions)), **items)

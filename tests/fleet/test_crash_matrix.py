@@ -44,10 +44,10 @@ def is_complete(run: MobRun) -> None:
     assert len(run.loop_iteration_ledger) == 2 + 4
 
 
-ONCE = dict.fromkeys(("gather", "vote", "merge", "right", "join", "flaky", "end"), 1)
+ONCE = dict.fromkeys(("gather", "vote", "merge", "each", "right", "join", "flaky", "end"), 1)
 TWICE = {"flaky": 2}
 COMPLETES = Scenario(
-    EVERYTHING, answers, is_complete, completed={"left": 0, "plan": 2, "polish": 4, **ONCE}, attempts=TWICE
+    EVERYTHING, answers, is_complete, completed={"left": 0, "plan": 2, "parts": 2, "polish": 4, **ONCE}, attempts=TWICE
 )
 
 
@@ -74,7 +74,7 @@ FAILS = Scenario(
     EVERYTHING,
     fails_in_the_second_round,
     is_failed,
-    completed={"left": 0, "plan": 1, "polish": 2, **ONCE, "end": 0},
+    completed={"left": 0, "plan": 1, "parts": 1, "polish": 2, **ONCE, "end": 0},
     attempts=TWICE,
 )
 

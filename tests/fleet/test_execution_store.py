@@ -82,8 +82,11 @@ async def compare(url: str, recorder: Recorder) -> None:
         for call, argument, answer, view in recorder.calls:
             assert await asked(storage, run_id, call, argument) is answer, call
             assert at_noon(await storage.runs.get_run(run_id)) == at_noon(view.run), call
-            core = replace(view, run=view.run.core())
+            core = replace(view, run=view.run.core(), items={}, ended={})
             assert comparable(await storage.executions.load(run_id)) == comparable(core), call
+            assert await storage.executions.ended(run_id, list(view.ended)) == list(view.ended.values())
+            for node, items in view.items.items():
+                assert await storage.executions.items(run_id, *node) == items
         stored = await storage.events.replay_all()
         assert [event.kind for event in stored] == recorder.events
         assert [event.cursor for event in stored] == list(range(1, len(stored) + 1))

@@ -19,8 +19,10 @@ from redis_mob.fleet.engine import Claimant, Decision, Report
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import Claim, Execution, ExecutionKey, ExecutionStatus, HowLost
 from redis_mob.models.transition import RunView, Transition
+from tests.fleet.flows import FLOW
 from tests.fleet.interleaving import MOST_MOVES, Handler
 from tests.fleet.simulation import LEASE, TERMINAL_EVENTS, SimulatedStore, Simulation
+from tests.fleet.strategies import PARAMS
 
 SETTLED = (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED, ExecutionStatus.CANCELED)
 
@@ -95,7 +97,7 @@ class VirtualCrew:
     """Names of workers whose leases have not expired yet, and are not renewed any more."""
 
     def __post_init__(self) -> None:
-        self.sim = Simulation(self.definition, None, self.store, worker=self.members)
+        self.sim = Simulation(self.definition, PARAMS, self.store, worker=self.members)
         self._names = count(1)
         self.crew += [self._new_worker() for _ in range(self.workers)]
 
@@ -170,7 +172,9 @@ class VirtualCrew:
     def _decide(self, worker: VirtualWorker) -> None:
         """Decide on what the worker knows, or only note it if another one leads."""
         assert worker.view is not None
-        view, looks = replace(worker.view, now=self.store.now), worker.looks
+        read = self.store.view  # what is over of items, and they themselves, are asked for when they are needed
+        view = replace(worker.view, now=self.store.now, items=read.items, ended=read.ended)
+        looks = worker.looks
         worker.looks = worker.tries_again = False
         worker.leads |= looks
         decision = None
@@ -227,9 +231,16 @@ class VirtualCrew:
         assert after.version == before.version + transition.is_decision
         assert after.reports == before.reports + transition.reports
         assert transition.is_decision or after.run.flow_state is before.run.flow_state
-        for key, execution in before.executions.items():
-            assert after.executions[key].fencing_token >= execution.fencing_token
-            assert execution.status not in SETTLED or after.executions[key] is execution, "it was settled twice"
+        known = {**after.executions, **after.ended}
+        for key, execution in {**before.executions, **before.ended}.items():
+            assert known[key].fencing_token >= execution.fencing_token
+            assert execution.status not in SETTLED or known[key] is execution, "it was settled twice"
+        for node, progress in after.progress.items():
+            of_node = [one for key, one in known.items() if key.node == node]
+            open_now = sum(one.status not in SETTLED for one in of_node)
+            step = self.definition.flows[FLOW].steps[progress.step_id]
+            assert len(of_node) == progress.begun
+            assert open_now <= (step.max_parallel or progress.items), "more items are open than max_parallel allows"
         for step_id, output in before.run.root_step_outputs.items():
             assert after.run.root_step_outputs[step_id] == output, "an output has changed"
         ended = [event for event in self.store.events[events:] if isinstance(event, TERMINAL_EVENTS)]

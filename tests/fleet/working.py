@@ -6,13 +6,17 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from redis_mob.fleet.fleet import Fleet
-from redis_mob.fleet.step_context import Handler
+from redis_mob.fleet.items import target_of
+from redis_mob.fleet.step_context import Handler, StepContext
 from redis_mob.fleet.worker import Worker
 from redis_mob.models.definition import MobDefinition
+from redis_mob.models.execution import ExecutionKey
+from redis_mob.models.order import natural_key
 from redis_mob.models.run import MobRun
 from redis_mob.models.transition import RunView
 from redis_mob.storage import MobStorage
@@ -114,3 +118,22 @@ async def check_told_once(storage: MobStorage, run: MobRun) -> None:
         if row.status == "completed" and not row.agent_identity.startswith("__")
     )
     assert results == {line: count for line, count in story.items() if line.startswith("step_target_completed ")}
+
+
+async def with_ended(storage: MobStorage, view: RunView) -> RunView:
+    """The same view with the executions of items that are over among the others; all steps are of the role `worker`."""
+    members = sorted(view.launch.members["worker"], key=natural_key)
+    keys = [
+        ExecutionKey(*node, target_of(members, index))
+        for node, progress in view.progress.items()
+        for index in range(progress.begun)
+    ]
+    left = [key for key in keys if key not in view.executions]
+    ended = await storage.executions.ended(view.run.run_id, left)
+    return replace(view, executions={**view.executions, **dict(zip(left, ended, strict=True))})
+
+
+def key_of(ctx: StepContext) -> ExecutionKey:
+    """The execution that a handler is called for."""
+    target = ctx.member if ctx.index is None else f"{ctx.member}#{ctx.index}"
+    return ExecutionKey(ctx.frame_id, ctx.node_id, target)

@@ -221,7 +221,7 @@ def test_a_step_waits_for_a_signal_as_in_toml() -> None:
     mob = roles("builder")
     steps = [
         step("build", role="builder"),
-        wait_for("approval", "Release it?", signal="approved", after="build", timeout=0.5, schema={"type": "object"}),
+        wait_for("approved", "Release it?", id="approval", after="build", timeout=0.5, schema={"type": "object"}),
         wait_for("second", after=["build", "approval"], mode="any", on_timeout="fail", when=eq("params.strict", True)),
         step("publish", role="builder", after="second"),
     ]
@@ -426,7 +426,7 @@ WRONG: dict[str, tuple[Callable[[Mob], Any], str]] = {
     ),
     "timeout": (lambda mob: steps_of(mob, step("a", timeout=0)), "timeout must be more than 0 seconds, not 0"),
     "wait": (lambda mob: steps_of(mob, wait_for("a", timeout=0)), "step 'a': timeout must be more than 0 seconds"),
-    "signal": (lambda mob: steps_of(mob, wait_for("a", signal="")), "a signal needs a name of 1 to 256 bytes"),
+    "signal": (lambda mob: steps_of(mob, wait_for("", id="a")), "a signal needs a name of 1 to 256 bytes"),
     "quorum": (lambda mob: steps_of(mob, step("a", policy=quorum(0))), "a quorum of 0 is no quorum"),
     "schema": (lambda mob: steps_of(mob, step("a", schema=Callable)), "there is no JSON schema of"),
     "flow twice": (lambda mob: [mob.flow("f", [step("a")]) for _ in range(2)], "mob 'm' has a flow 'f' already"),

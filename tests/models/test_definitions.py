@@ -283,3 +283,31 @@ def test_toml_is_a_text(wrong: Any) -> None:
         DefinitionError, match=f"^text must be the TOML as a str, not a value of type {type(wrong).__name__}"
     ):
         MobDefinition.from_toml(wrong)
+
+
+@pytest.mark.parametrize(
+    ("line", "path", "most"), [("", None, None), ("for_each = 'params.x'\nmax_parallel = 2", "params.x", 2)]
+)
+def test_the_items_of_a_step_are_written_only_where_they_were_said(
+    line: str, path: str | None, most: int | None
+) -> None:
+    definition = MobDefinition.from_toml(step(line))
+    text = definition.model_dump_json()
+    spec = json.loads(text)["flows"]["f"]["steps"]["s"]
+    assert (spec.get("for_each"), spec.get("max_parallel")) == (path, most)
+    assert ("for_each" in text, "max_parallel" in text) == (path is not None, most is not None)
+    assert MobDefinition.model_validate_json(text) == definition
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("for_each = ['a']", "flows.f.steps.s.for_each: must be a text"),
+        ("max_parallel = 0", "flows.f.steps.s.max_parallel: Input should be greater than or equal to 1, not 0"),
+        ("max_parallel = 1.5", "flows.f.steps.s.max_parallel: must be an integer, not 1.5"),
+    ],
+)
+def test_wrong_items_are_refused_by_step_and_key(line: str, complaint: str) -> None:
+    with pytest.raises(DefinitionError) as caught:
+        MobDefinition.from_toml(step(line))
+    assert str(caught.value) == complaint

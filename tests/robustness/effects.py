@@ -16,7 +16,7 @@ from tests.fleet.everything import LOOP_OUTPUTS, ROOT_OUTPUTS, STATUSES
 
 ENDS = ("flow_completed", "flow_failed", "flow_canceled")
 
-STEPS_COMPLETED = {"plan": 2, "polish": 4, **dict.fromkeys(ROOT_OUTPUTS, 1)}
+STEPS_COMPLETED = {"plan": 2, "parts": 2, "polish": 4, **dict.fromkeys(ROOT_OUTPUTS, 1)}
 """How often each step of a run completes."""
 
 LATE = 1.0

@@ -1,8 +1,8 @@
 """Workers that are killed again and again while they drive many runs, and a server that dies once.
 
-Four worker processes drive runs of ten steps with fan-out, quorum, branch, retry and nested loops. Every two seconds
-one of them gets SIGKILL and is replaced at once. When half of the runs are over the server gets it too, which syncs
-every write to its disk, and it comes back. Each run must end with the right outputs and tell its end once, each
+Four worker processes drive runs of twelve steps with fan-out, quorum, branch, items, retry and nested loops. Every two
+seconds one of them gets SIGKILL and is replaced at once. When half of the runs are over the server gets it too, which
+syncs every write to its disk, and it comes back. Each run must end with the right outputs and tell its end once, each
 execution must have its effect under one key, and be executed again only where its worker or the server died
 (effects.py).
 
@@ -28,6 +28,7 @@ from redis_mob.fleet.fleet import Fleet
 from tests.fleet.crew import Crew, crew
 from tests.fleet.everything import EVERYTHING
 from tests.fleet.simulation import told
+from tests.fleet.working import with_ended
 from tests.robustness.effects import Incidents, StoredRun, effects_of, judge
 from tests.robustness.report import Report, parser, run_program
 from tests.support.node import HOST, Node, started
@@ -118,6 +119,7 @@ async def stored_runs(hired: Crew, ids: Sequence[str]) -> list[StoredRun]:
         view, run = await hired.storage.executions.load(run_id), await hired.storage.runs.get_run(run_id)
         assert view is not None
         assert run is not None
+        view = await with_ended(hired.storage, view)
         found.append(StoredRun(replace(view, run=run), events[run_id]))  # whole, so that its log can be replayed
     return found
 

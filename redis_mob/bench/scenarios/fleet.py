@@ -50,16 +50,33 @@ step_id = "again"
 depends_on = []
 depends_on_mode = "all"
 """
+_EACH = """
+[flows.flow.steps.each]
+role = "worker"
+message = "work"
+timeout_ms = 600000
+for_each = "params.items"
+"""
 
 
 def definition_of(kind: str, size: int) -> MobDefinition:
-    """A mob with one flow: so many steps of a `chain`, so many iterations of a `loop`, or so many parallel steps."""
+    """A mob with one flow: so many steps of a `chain`, so many iterations of a `loop`, or so many parallel steps.
+
+    That of the kind `each` has one step, over the items of `params_of`.
+    """
     if kind == "loop":
         return MobDefinition.from_toml(_HEAD + _LOOP.format(size=size))
+    if kind == "each":
+        return MobDefinition.from_toml(_HEAD + _EACH)
     names = [f"step-{number:05}" for number in range(size)]
     before: list[list[str]] = [[], *([name] for name in names)] if kind == "chain" else [[]] * size
     steps = (_STEP.format(name=name, before=json.dumps(names)) for name, names in zip(names, before, strict=False))
     return MobDefinition.from_toml(_HEAD + "".join(steps))
+
+
+def params_of(kind: str, size: int) -> dict[str, list[str]] | None:
+    """What a run of such a flow is started with: the items, if its step is over items."""
+    return {"items": [f"item-{number:05}" for number in range(size)]} if kind == "each" else None
 
 
 async def nothing(_ctx: StepContext) -> int:

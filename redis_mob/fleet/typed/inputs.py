@@ -14,6 +14,9 @@ from redis_mob.models.typed_values import read_json, type_name
 PARAMS = "params"
 """The parameter of this name gets all parameters of the run."""
 
+ITEM, INDEX = "item", "index"
+"""In a step with `for_each` the parameters of these names get the item, and where it stands."""
+
 _MOST_NAMED = 5
 
 
@@ -44,6 +47,8 @@ def _found(signature: Signature, one: Input, context: StepContext) -> tuple[Any,
     params = context.params
     if one.name == PARAMS:
         return params, "the params of the run"
+    if context.index is not None and one.name in (ITEM, INDEX):
+        return (context.item if one.name == ITEM else context.index), f"the {one.name} at index {context.index}"
     if one.name in context.outputs:
         return context.outputs[one.name], f"the output of step {shown(one.name)}"
     if isinstance(params, dict) and one.name in params:
@@ -72,7 +77,10 @@ def _what_there_is(name: str, context: StepContext) -> str:
     steps, params = list(context.outputs), context.params
     keys = list(cast("dict[str, Any]", params)) if isinstance(params, dict) else []
     has = f"the params have {_listed(keys)}" if isinstance(params, dict) else "the params are no object"
-    hint = did_you_mean(name, [*steps, *keys]) or "; give the parameter a default if it may be absent"
+    if name in (ITEM, INDEX):
+        hint = "; only a step with for_each has an item and its index"
+    else:
+        hint = did_you_mean(name, [*steps, *keys]) or "; give the parameter a default if it may be absent"
     return f"the step sees the outputs of {_listed(steps)}, and {has}{hint}"
 
 

@@ -32,6 +32,7 @@ from redis_mob.testing.conformance.event_log import TestEventBatches, TestEventL
 from redis_mob.testing.conformance.executions import TestCancellation, TestComparing, TestFleetRuns
 from redis_mob.testing.conformance.flow_state import TestFlowState, TestRunSnapshots
 from redis_mob.testing.conformance.interrupted_changes import TestInterruptedChanges
+from redis_mob.testing.conformance.items import TestItems
 from redis_mob.testing.conformance.ledgers import (
     TestFailureLedger,
     TestLedgers,
@@ -95,6 +96,7 @@ __all__ = [
     "TestFrames",
     "TestInterruptedChanges",
     "TestInterruptedSubscriptions",
+    "TestItems",
     "TestLedgers",
     "TestListsOfRuns",
     "TestLoops",

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from random import Random
+from typing import Any
 
 from redis_mob.codec.executions import encode_definition
 from redis_mob.contracts import ExecutionStore
 from redis_mob.fleet import engine
+from redis_mob.fleet.items import target_of
 from redis_mob.fleet.outcome import Succeeded
 from redis_mob.models import MobDefinition, MobRun
+from redis_mob.models.base import FrozenDict
 from redis_mob.models.execution import ExecutionKey, Loss, RunLaunch
 from redis_mob.models.transition import RunView, Transition
 from redis_mob.models.worker import WorkerRecord
@@ -81,6 +85,12 @@ depends_on_mode = "all"
 """)
 """A mob whose flow has the steps `a` and `b`, and a loop with the step `in`, all at the same time."""
 
+OVER_ITEMS = MobDefinition.from_toml(_ONE_STEP + 'for_each = "params.items"\nmax_parallel = 2\n')
+"""A mob whose flow has one step, over the items that a run is started with, of which two are open at a time."""
+
+ITEMS: list[Any] = [{"name": "x"}, None, "é"]
+"""Three items."""
+
 ROLES = ("rev", "reviewer", "rev-2", "worker")
 
 STEP_OF_EACH_ROLE = MobDefinition.from_toml(
@@ -117,7 +127,29 @@ class DrivenRun:
     async def settle(self, *keys: ExecutionKey) -> None:
         """Commit that these executions succeeded, each by itself."""
         for key in keys:
-            assert await self.executions.commit(self.settled(await self.view(), key))
+            assert await self.executions.commit(self.settled(await self.with_items(await self.view()), key))
+
+    async def end_items(self, left: int = 0) -> None:
+        """Commit that all items of the first node but so many succeeded, one by one; nothing waits if none is left."""
+        while (view := await self.view()).executions:
+            progress = next(iter(view.progress.values()))
+            if progress.items - progress.completed == left:
+                return
+            key = min(view.executions)
+            await self.claim(key)
+            await self.settle(key)
+
+    async def with_items(self, view: RunView) -> RunView:
+        """The view with the items, and the executions of those that are over, which are not read with the run."""
+        items = {node: await self.executions.items(self.run_id, *node) for node in view.progress}
+        keys = [
+            ExecutionKey(*node, target_of(view.launch.members["worker"], index))
+            for node, progress in view.progress.items()
+            for index in range(progress.begun)
+        ]
+        over = [key for key in keys if key not in view.executions]
+        ended = dict(zip(over, await self.executions.ended(self.run_id, over), strict=True))
+        return replace(view, items=items, ended=ended)
 
     def claimed(self, view: RunView, key: ExecutionKey, owner: str = "one", loss: Loss | None = None) -> Transition:
         """The transition that claims an execution, which another worker may have lost."""
@@ -151,11 +183,13 @@ def must(transition: Transition | None) -> Transition:
     return transition
 
 
-def pending(definition: MobDefinition, members: int = 2, run_id: str | None = None) -> tuple[MobRun, RunLaunch]:
+def pending(
+    definition: MobDefinition, members: int = 2, run_id: str | None = None, params: Mapping[str, Any] = FrozenDict()
+) -> tuple[MobRun, RunLaunch]:
     """A run that was not stored yet, and what it is started with: so many members of each role."""
     limits = definition.limits
     return (
-        MobRun.pending(definition.id, FLOW, definition.flows[FLOW], {}, limits, run_id=run_id),
+        MobRun.pending(definition.id, FLOW, definition.flows[FLOW], dict(params), limits, run_id=run_id),
         RunLaunch.model_validate(
             {
                 "definition": encode_definition(definition)[0],
@@ -164,6 +198,15 @@ def pending(definition: MobDefinition, members: int = 2, run_id: str | None = No
             }
         ),
     )
+
+
+async def over_items(executions: ExecutionStore, run_id: str | None = None) -> DrivenRun:
+    """A run of `OVER_ITEMS`, whose first items wait."""
+    run, launch = pending(OVER_ITEMS, run_id=run_id, params={"items": ITEMS})
+    assert await executions.start_run(run, launch, OVER_ITEMS)
+    driven = DrivenRun(executions, OVER_ITEMS, run.run_id)
+    await driven.advance()
+    return driven
 
 
 async def launched(executions: ExecutionStore, definition: MobDefinition, members: int = 2) -> DrivenRun:

@@ -1,0 +1,98 @@
+"""Gives the items of a step with `for_each` their executions, of which only so many exist at a time.
+
+The next ones come in the decision that takes the outcomes of those before. So no commit, and no read of a run, is
+larger the more items there are (decision 0028).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from redis_mob.errors import TemplateError, shown
+from redis_mob.fleet.absent_values import not_there
+from redis_mob.fleet.items import MOST_OPEN, ItemsUnreadError, members_of, read_items, target_of
+from redis_mob.fleet.quorum import members_required
+from redis_mob.fleet.step_end import complete_step, fail_step
+from redis_mob.fleet.topology import record_violation
+from redis_mob.fleet.transition_builder import SYSTEM_MEMBER, TransitionBuilder
+from redis_mob.kernel.templates import render
+from redis_mob.models.execution import Execution, ExecutionKey, Item, ItemProgress
+from redis_mob.models.flow import FrameScope, NodeStatus
+from redis_mob.models.flow_spec import CollectAll, FlowStepSpec
+from redis_mob.models.run import StepRunStatus
+from redis_mob.models.transition import NodeKey
+
+
+def dispatch_items(builder: TransitionBuilder, node: NodeKey, step_id: str, path: str) -> None:
+    """Start a step over the items that its path leads to; without any it is over at once."""
+    spec = builder.flow.steps[step_id]
+    try:
+        items = read_items(path, builder.context())
+    except ValueError as error:
+        fail_step(builder, *node, step_id, str(error))
+        return
+    required = 0 if isinstance(spec.collection_policy, CollectAll) else members_required(spec.collection_policy)
+    if len(items) < required:
+        reason = f"insufficient items: {shown(path)} has {len(items):,}, the step needs {required}"
+        fail_step(builder, *node, step_id, reason)
+        return
+    if items and not members_of(builder, spec):
+        fail_step(builder, *node, step_id, f"insufficient targets: role {shown(spec.role)} has 0 members")
+        return
+    record_violation(builder, spec.role)
+    # The items are kept as they are now: another iteration of a loop must not change those that come later.
+    builder.put_items(node, ItemProgress.unchecked(step_id=step_id, items=len(items)), items)
+    _tell_number(builder, node, step_id, len(items))
+    if not items:
+        complete_step(builder, *node, step_id)
+        return
+    _begin(builder, node, spec)
+
+
+def begin_more(builder: TransitionBuilder) -> None:
+    """Give the next items their executions, of the steps of which some were settled in this transition."""
+    for node, progress in builder.changed_progress():
+        if progress.begun < progress.items and _is_running(builder, node):
+            _begin(builder, node, builder.flow.steps[progress.step_id])
+
+
+def _begin(builder: TransitionBuilder, node: NodeKey, spec: FlowStepSpec) -> None:
+    progress, items = builder.progress_of(node), builder.items_of(node)
+    if progress is None:
+        return
+    if items is None:
+        raise ItemsUnreadError(node)
+    members, context = members_of(builder, spec), builder.context()
+    room = min(spec.max_parallel or MOST_OPEN, MOST_OPEN) - progress.open
+    begun = min(progress.begun + max(room, 0), progress.items)
+    for index in range(progress.begun, begun):
+        item = Item.unchecked(index=index, items=progress.items, value=items[index])
+        try:
+            message, absent = render(spec.message, replace(context, item=item))
+        except TemplateError as error:
+            fail_step(builder, *node, progress.step_id, f"its message cannot be rendered: {error}")
+            return
+        if absent and builder.flow.is_strict(progress.step_id):
+            fail_step(builder, *node, progress.step_id, not_there(absent))
+            return
+        execution = Execution.unchecked(
+            step_id=progress.step_id,
+            role=spec.role,
+            message=message,
+            due_at=builder.now,
+            absent=tuple(dict.fromkeys(one.path for one in absent)),
+            item=item,
+        )
+        builder.put(ExecutionKey(*node, target_of(members, index)), execution)
+    builder.put_progress(node, progress.model_copy(update={"begun": begun}))
+
+
+def _is_running(builder: TransitionBuilder, node: NodeKey) -> bool:
+    return builder.machine.frame(node[0]).node_status[node[1]] is NodeStatus.RUNNING
+
+
+def _tell_number(builder: TransitionBuilder, node: NodeKey, step_id: str, items: int) -> None:
+    """Add the row that says how many items a step has, in which iteration if it is in a loop (contract: engine-44)."""
+    frame = builder.machine.frame(node[0])
+    iteration = {"iteration": frame.iteration} if frame.frame_scope is FrameScope.BODY else {}
+    builder.row(step_id, SYSTEM_MEMBER, StepRunStatus.DISPATCHED, {"items": items, **iteration})
