@@ -25,7 +25,7 @@ async def research(fleet: Fleet, topic: str, *, approve: bool) -> str:
                 case StreamChunk(step_id="plan" | "draft"):  # those that run alone: tokens of several would mix
                     print(entry.value, end="", flush=True)
                 case StreamEnd():
-                    print(f"\n--- {entry.step_id} {'is done' if entry.succeeded else 'has failed'}")
+                    print(f"\n--- {entry.step_id}[{entry.member}] {'is done' if entry.succeeded else 'has failed'}")
                     if entry.step_id == "draft" and entry.succeeded and deciding is None:
                         deciding = tasks.create_task(decide(fleet, run_id, approve=approve))
                 case _:

@@ -71,12 +71,10 @@ def answer(asked: str, found: str) -> str:
     if task.startswith("Plan"):
         return json.dumps({"questions": [f"{aspect} {about.rstrip('.?!')}?" for aspect in ASPECTS]})
     if task.startswith("Answer"):
-        lines = found.splitlines()
-        return (
-            f"{about} {len(lines)} lines say something, such as: {lines[0]}" if lines else f"{about} Nothing is said."
-        )
+        file, _, paragraph = found.partition("\n")[0].partition(": ")
+        return f"{about} {paragraph.partition('. ')[0]}. ({file})" if found else f"{about} The sources say nothing."
     topic, _, notes = about.partition("\n")
-    return f"# {topic}\n\n{notes.strip()}\n\nThat is what the sources say."
+    return "\n\n".join([f"# {topic.capitalize()}", *json.loads(notes), "That is what the sources say."])
 
 
 def longest_words(asked: str) -> list[str]:

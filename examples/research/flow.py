@@ -1,4 +1,4 @@
-"""The flow: plan, answer three questions from the sources, draft, wait for a person, publish or shelve the draft."""
+"""The flow: plan questions, answer each from the sources, draft, wait for a person, publish or shelve the draft."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ MODEL = os.environ.get("RESEARCH_MODEL", "gpt-5-mini")
 SOURCES = Path(os.environ.get("RESEARCH_SOURCES", Path(__file__).parents[2] / "docs"))
 """The folder whose Markdown files are searched: each host that works needs it."""
 
-QUESTIONS = 3
 MOST_FOUND = 10
 
 
 class Plan(BaseModel):
-    questions: Annotated[list[str], Field(min_length=QUESTIONS, max_length=QUESTIONS)]
+    questions: Annotated[list[str], Field(min_length=1, max_length=5)]
 
 
 class Decision(BaseModel):
@@ -33,10 +32,9 @@ class Decision(BaseModel):
 
 
 class Approval(BaseModel):
-    """What the step gives that waits for the signal."""
+    """What the step gives that waits for the signal: no payload when its time is over."""
 
     payload: Decision | None
-    timed_out: bool
 
 
 def search(words: list[str]) -> str:
@@ -46,7 +44,7 @@ def search(words: list[str]) -> str:
         for paragraph in file.read_text(encoding="utf-8").split("\n\n"):
             hits = sum(word.lower() in paragraph.lower() for word in words)
             if hits and paragraph[0].isalpha():  # no table, no heading, no program
-                found.append((hits, f"{' '.join(paragraph.split())} ({file.name})"))
+                found.append((hits, f"{file.name}: {' '.join(paragraph.split())}"))
     found.sort(key=lambda hits_and_text: -hits_and_text[0])
     return "\n".join(text for _, text in found[:MOST_FOUND])
 
@@ -74,24 +72,17 @@ def shelve(approval: Approval) -> str:
 
 
 APPROVED = eq("steps.approval.payload.approved", True)
-ANSWERS = [f"answer_{number}" for number in range(QUESTIONS)]
-NOTES = "\n".join(f"- {{{{ steps.{name} }}}}" for name in ANSWERS)
-
-
-def answer(number: int) -> str:
-    return f"Answer from the sources: {{{{ steps.plan.questions.{number} }}}}"
-
 
 research = mob.flow(
     "research",
     [
-        step("plan", "Plan three questions: {{ params.topic }}", role="researcher", schema=Plan, allowed_tools=[]),
-        *(step(name, answer(number), role="researcher", after="plan") for number, name in enumerate(ANSWERS)),
+        step("plan", "Plan questions: {{ params.topic }}", role="researcher", schema=Plan, allowed_tools=[]),
+        step("answers", "Answer: {{ item }}", role="researcher", after="plan", for_each="steps.plan.questions"),
         step(
             "draft",
-            f"Draft a report: {{{{ params.topic }}}}\n{NOTES}",
+            "Draft a report: {{ params.topic }}\n{{ steps.answers }}",
             role="researcher",
-            after=ANSWERS,
+            after="answers",
             allowed_tools=[],
         ),
         wait_for("approval", "Publish this draft?", after="draft", schema=Decision, timeout=3600),
