@@ -112,7 +112,6 @@ else:
         "FlowSpec",
         "FlowStepSpec",
         "RetrySpec",
-        "WaitSpec",
         "LimitsSpec",
         "Profile",
         "ToolConfig",

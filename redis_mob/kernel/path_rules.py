@@ -130,29 +130,28 @@ class _Rules:
         if (problem := self._problem(path, this)) is not None:
             yield Diagnostic(problem.code, f"{shown(path)}: {problem.text}", location, problem.severity)
             return
+        if (text := self._no_list(path, this)) is not None:
+            yield Diagnostic("for_each_no_list", f"{shown(path)}: {text}", location)
+
+    def _no_list(self, path: str, this: str) -> str | None:
+        """Why a path leads to no list in every run; None if it may lead to one."""
         match path.split("."):
-            case ["steps", _] | ["steps", _, "output"]:
-                yield from self._no_list(location, path)
+            case ["steps", step_id] | ["steps", step_id, "output"]:
+                spec, named = self.flow.steps[step_id], f"steps.{shortened(step_id)}"
+                if spec.wait_for is not None:
+                    keys = ", ".join(WAIT_KEYS)
+                    return f"it leads to an object with {keys}, and for_each needs a list: write {named}.payload"
+                if _is_by_member(spec):
+                    return (
+                        "it leads to an object from member to value, and for_each needs a list: write "
+                        f'{named}.{shortened(spec.role)}-1, or give the step collection_policy = {{ type = "any" }}'
+                    )
             case _:
                 pass
-
-    def _no_list(self, location: str, path: str) -> Iterator[Diagnostic]:
-        """What gives an object in every run: a step that waits, or whose members all answer, each under its name."""
-        _, step_id, *_ = path.split(".")
-        spec = self.flow.steps.get(step_id)
-        if spec is None or spec.for_each is not None:
-            return
-        named = f"steps.{shortened(step_id)}"
-        if spec.wait_for is not None:
-            text = f"an object with {', '.join(WAIT_KEYS)}, and for_each needs a list: write {named}.payload"
-        elif spec.dispatch_mode is DispatchMode.FAN_IN or isinstance(spec.collection_policy, CollectAny):
-            return
-        else:
-            text = (
-                "an object from member to value, and for_each needs a list: write "
-                f'{named}.{shortened(spec.role)}-1, or give the step collection_policy = {{ type = "any" }}'
-            )
-        yield Diagnostic("for_each_no_list", f"{shown(path)}: it leads to {text}", location)
+        problem = self._problem(f"{path}.0", this)
+        if problem is not None and problem.severity is Severity.ERROR:
+            return "it leads to what is no list, and for_each needs one"
+        return None
 
     def _problem_of_message(self, path: str, this: str) -> _Problem | None:
         root, *keys = path.split(".")
@@ -298,6 +297,12 @@ class _Rules:
                 return problem if spec is None else self._no_output(step_id, spec, rest) or problem
             case _:
                 return _unknown(f"a path into a loop is {_LOOP_FORM}")
+
+
+def _is_by_member(spec: FlowStepSpec) -> bool:
+    """Whether the aggregate of a step is an object from member to value."""
+    has_another = spec.dispatch_mode is DispatchMode.FAN_IN or isinstance(spec.collection_policy, CollectAny)
+    return spec.for_each is None and not has_another
 
 
 def _no_path(path: str) -> _Problem | None:

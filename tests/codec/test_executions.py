@@ -23,6 +23,7 @@ from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus,
 from redis_mob.testing.samples.driven_runs import ONE_STEP, OVER_ITEMS
 from redis_mob.testing.samples.json_values import ANY_JSON
 from redis_mob.testing.samples.states import NOON
+from tests.fleet.flows import mob, step, wait
 
 RUN_ID = "6f9619ff-8b86-4011-b42d-00c04fc964ff"
 KEY = ExecutionKey(f"{RUN_ID}-root", "build", "worker-1")
@@ -169,6 +170,14 @@ def test_a_definition_over_items_is_none_to_a_release_that_does_not_know_them() 
     with pytest.raises(ValueError, match="id"):
         MobDefinition.model_validate_json(data)
     assert encode_definition(ONE_STEP)[1] == ONE_STEP.model_dump_json().encode()
+
+
+def test_a_definition_that_waits_for_signals_is_none_to_a_release_that_does_not_know_them() -> None:
+    both = mob({"a": wait(), "b": step("a", for_each="steps.a.payload")})
+    for definition, needs in ((mob({"a": wait()}), b'["wait_for"]'), (both, b'["for_each","wait_for"]')):
+        digest, data = encode_definition(definition)
+        assert data.startswith(b'{"needs":%b,' % needs)
+        assert decode_definition(digest, data) == definition
 
 
 def test_a_definition_that_needs_a_later_release_is_refused_by_what_it_needs() -> None:

@@ -72,6 +72,11 @@ async def test_a_program_reads_the_step_as_json_and_answers_in_json() -> None:
     }
 
 
+async def test_a_program_is_told_of_an_item_where_there_is_one() -> None:
+    told = await python("print(sys.stdin.read())")(context(item=None, index=2, items=3))
+    assert (told["item"], told["index"], told["items"]) == (None, 2, 3)
+
+
 async def test_a_program_may_read_the_message_alone_and_answer_in_text() -> None:
     handler = python("sys.stdout.write(sys.stdin.read().upper())", stdin="message", stdout="text")
     assert await handler(context(message="größer")) == "GRÖSSER"

@@ -12,7 +12,7 @@ from redis_mob.kernel.templates import render
 from redis_mob.kernel.validation import validate
 from redis_mob.models.execution import Item
 from redis_mob.models.flow_spec import DispatchMode
-from tests.fleet.flows import mob, step
+from tests.fleet.flows import mob, step, wait
 
 
 def said(find: dict[str, Any] | None = None, **each: Any) -> list[tuple[str, str]]:
@@ -63,6 +63,58 @@ def test_the_answers_of_all_members_are_no_list() -> None:
     assert said({"policy": "all"}, for_each="steps.find.worker-1") == []
     assert said({"dispatch_mode": DispatchMode.FAN_IN}) == []
     assert said({"for_each": "params.x"}) == []
+
+
+@pytest.mark.parametrize(
+    ("schema", "path", "is_list"),
+    [
+        ('{"type":"array","items":{"type":"string"}}', "steps.find", True),
+        ('{"type":"object","properties":{"files":{"type":"array","items":{}}}}', "steps.find.files", True),
+        ('{"type":"object"}', "steps.find.files", True),
+        ("{}", "steps.find", True),
+        (
+            '{"$ref":"#/$defs/L","$defs":{"L":{"anyOf":[{"type":"array","items":{}},{"type":"null"}]}}}',
+            "steps.find",
+            True,
+        ),
+        ('{"type":"object","properties":{"files":{"type":"array","items":{}}}}', "steps.find", False),
+        ('{"type":"object","properties":{"count":{"type":"integer"}}}', "steps.find.count", False),
+        ('{"type":"string"}', "steps.find", False),
+    ],
+)
+def test_what_its_schema_says_to_be_no_list_is_an_error(schema: str, path: str, is_list: bool) -> None:
+    complaint = ("for_each_no_list", f"'{path}': it leads to what is no list, and for_each needs one")
+    find = {"policy": "any", "expected_schema_ref": schema}
+    assert said(find, for_each=path) == ([] if is_list else [complaint])
+
+
+def test_params_that_are_no_list_by_their_schema_are_an_error() -> None:
+    flow = mob({"each": step(for_each="params.files")}).flows["flow"]
+    for schema, found in (('{"properties":{"files":{"type":"string"}}}', 1), ('{"properties":{"files":{}}}', 0)):
+        given = flow.model_copy(update={"params_schema_ref": schema})
+        definition = mob({"each": step()})
+        assert len(validate(definition.model_copy(update={"flows": {"flow": given}}))) == found
+
+
+def test_a_signal_is_no_list_and_its_payload_may_be_one() -> None:
+    def said_of(path: str) -> list[str]:
+        steps = {"approval": wait(), "each": step("approval", for_each=path)}
+        return [str(one) for one in validate(mob(steps))]
+
+    assert said_of("steps.approval.payload") == said_of("steps.approval.payload.files") == []
+    assert said_of("steps.approval") == [
+        "error[for_each_no_list] flows.flow.steps.each.for_each: 'steps.approval': it leads to an object with signal, "
+        "payload, timed_out, and for_each needs a list: write steps.approval.payload"
+    ]
+
+
+def test_a_step_that_waits_has_no_items() -> None:
+    waiting = wait().model_copy(update={"for_each": "params.x", "max_parallel": 2})
+    [found] = validate(mob({"a": waiting, "b": step()}))
+    assert (found.code, found.message) == (
+        "wait_invalid",
+        "the step waits for a signal and has no members: for_each, max_parallel would mean nothing",
+    )
 
 
 def test_max_parallel_needs_items() -> None:

@@ -41,6 +41,36 @@ def test_a_context_says_what_a_run_would() -> None:
     assert (first.node_id, first.member, again.fencing_token) == ("vote", "judge-1", 2)
 
 
+def test_a_context_of_an_item_says_what_a_run_would() -> None:
+    first, last = step_context(run_id="run", item="x"), step_context(run_id="run", item="x", index=2)
+    assert [(one.item, one.index, one.items) for one in (first, last)] == [("x", 0, 1), ("x", 2, 3)]
+    assert step_context(index=1, items=5).item is None
+    assert step_context().index is None
+    assert first.idempotency_key != last.idempotency_key
+    assert first.member == last.member
+
+
+async def test_items_stand_in_a_context_as_in_one_of_a_run() -> None:
+    seen: list[StepContext] = []
+    await run_flow(mob({"a": step(for_each="params")}), seen.append, params=["x", None])
+    for real in seen:
+        made = step_context(item=real.item, index=real.index, items=real.items)
+        assert (made.member, made.item, made.index, made.items) == (real.member, real.item, real.index, 2)
+
+
+async def test_a_flow_alone_may_have_a_step_that_waits() -> None:
+    flow = FlowSpec.model_validate(
+        {
+            "steps": {
+                "said": {"wait_for": {"signal": "word", "timeout_ms": 60_000}},
+                "a": {"role": "worker", "message": "", "depends_on": ["said"]},
+            }
+        }
+    )
+    run = await run_flow(flow, lambda ctx: ctx.outputs["said"]["timed_out"])
+    assert run.output("a") == {"worker-1": True}
+
+
 async def test_a_context_has_the_fields_of_a_real_one() -> None:
     seen: list[StepContext] = []
     await run_flow(mob({"a": step()}), seen.append)

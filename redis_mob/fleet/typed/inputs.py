@@ -47,7 +47,7 @@ def _found(signature: Signature, one: Input, context: StepContext) -> tuple[Any,
     params = context.params
     if one.name == PARAMS:
         return params, "the params of the run"
-    if context.index is not None and one.name in (ITEM, INDEX):
+    if one.name in (ITEM, INDEX) and context.index is not None:
         return (context.item if one.name == ITEM else context.index), f"the {one.name} at index {context.index}"
     if one.name in context.outputs:
         return context.outputs[one.name], f"the output of step {shown(one.name)}"
