@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redis_mob import Mob, MobDefinition, RetrySpec, StepContext, loop, quorum, step, wait_for
+from redis_mob import Mob, MobDefinition, RetrySpec, StepContext, loop, quorum, step
 from redis_mob.codec.executions import encode_definition
 from redis_mob.errors import DefinitionError, HandlerError, NotFoundError, ValidationError
 from redis_mob.flows import and_, eq, gt, in_, lt, not_, or_
@@ -19,15 +19,7 @@ from redis_mob.kernel.validation import validate
 from redis_mob.models.base import FrozenDict, SortedDict
 from redis_mob.models.conditions import EqCondition, NotCondition
 from redis_mob.models.definition import InlineSkill, LimitsSpec
-from redis_mob.models.flow_spec import (
-    CollectAny,
-    CollectQuorum,
-    DispatchMode,
-    FlowSpec,
-    OutputFormat,
-    TextBlock,
-    WaitSpec,
-)
+from redis_mob.models.flow_spec import CollectAny, CollectQuorum, DispatchMode, FlowSpec, OutputFormat, TextBlock
 from redis_mob.models.profile import Profile
 from tests.fleet.flows import mob as any_mob
 from tests.fleet.flows import step as any_step
@@ -217,53 +209,6 @@ def test_every_field_of_a_step_can_be_said() -> None:
     assert c.output_format is None
 
 
-def test_a_step_waits_for_a_signal_as_in_toml() -> None:
-    mob = roles("builder")
-    steps = [
-        step("build", role="builder"),
-        wait_for("approved", "Release it?", id="approval", after="build", timeout=0.5, schema={"type": "object"}),
-        wait_for("second", after=["build", "approval"], mode="any", on_timeout="fail", when=eq("params.strict", True)),
-        step("publish", role="builder", after="second"),
-    ]
-    written = MobDefinition.from_toml("""
-        [mob]
-        id = "m"
-
-        [profiles]
-        builder = { model = "none" }
-
-        [flows.f.steps.build]
-        role = "builder"
-        message = ""
-        dispatch_mode = "one_to_one"
-        collection_policy = { type = "any" }
-
-        [flows.f.steps.approval]
-        message = "Release it?"
-        depends_on = ["build"]
-        wait_for = { signal = "approved", timeout_ms = 500, schema = '{"type":"object"}' }
-
-        [flows.f.steps.second]
-        depends_on = ["build", "approval"]
-        depends_on_mode = "any"
-        condition = { op = "eq", path = "params.strict", value = true }
-        wait_for = { signal = "second", on_timeout = "fail" }
-
-        [flows.f.steps.publish]
-        role = "builder"
-        message = ""
-        depends_on = ["second"]
-        dispatch_mode = "one_to_one"
-        collection_policy = { type = "any" }
-    """)
-    mob.flow("f", steps)
-    assert mob.definition() == written
-    assert encode_definition(mob.definition()) == encode_definition(written)
-    body = [wait_for("turn"), step("go", role="builder", after="turn")]
-    spec = mob.flow("g", [loop("l", body, until=eq("steps.go", 1), max_iterations=2, after=())]).spec
-    assert spec.waits == {"turn": WaitSpec(signal="turn")}
-
-
 def test_conditions_have_names() -> None:
     condition = and_(or_(gt("params.a", 1), lt("params.a", 0)), in_("params.b", ["x"]), not_(eq("params.c", None)))
     assert condition.model_dump(mode="json") == {
@@ -425,8 +370,6 @@ WRONG: dict[str, tuple[Callable[[Mob], Any], str]] = {
         "give retries, or attempts within retry",
     ),
     "timeout": (lambda mob: steps_of(mob, step("a", timeout=0)), "timeout must be more than 0 seconds, not 0"),
-    "wait": (lambda mob: steps_of(mob, wait_for("a", timeout=0)), "step 'a': timeout must be more than 0 seconds"),
-    "signal": (lambda mob: steps_of(mob, wait_for("", id="a")), "a signal needs a name of 1 to 256 bytes"),
     "quorum": (lambda mob: steps_of(mob, step("a", policy=quorum(0))), "a quorum of 0 is no quorum"),
     "schema": (lambda mob: steps_of(mob, step("a", schema=Callable)), "there is no JSON schema of"),
     "flow twice": (lambda mob: [mob.flow("f", [step("a")]) for _ in range(2)], "mob 'm' has a flow 'f' already"),
