@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar, overload
 
@@ -16,22 +16,19 @@ from redis_mob.errors import (
     HandlerError,
     NotFoundError,
     RedisMobError,
-    ValidationError,
     did_you_mean,
     shown,
 )
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.isolation import isolated as in_a_process
 from redis_mob.fleet.lease import DEFAULT_LEASE
-from redis_mob.fleet.outcome import MAX_OUTPUT_DEPTH
 from redis_mob.fleet.step_context import ALL_ROLES, Handler
 from redis_mob.fleet.typed.binding import BoundHandler, bound
 from redis_mob.fleet.typed.dependencies import DependencyGraph
-from redis_mob.fleet.typed.outputs import output_json
 from redis_mob.flows.building import flow_spec
 from redis_mob.flows.nodes import Loop, Step
 from redis_mob.flows.roles import Role, Roles
-from redis_mob.flows.running import DEFAULT_CONCURRENCY, run_to_its_end
+from redis_mob.flows.running import DEFAULT_CONCURRENCY, params_json, run_to_its_end
 from redis_mob.kernel.validation import require_valid
 from redis_mob.models.definition import (
     BackendConfig,
@@ -59,8 +56,9 @@ Section = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """A flow of a mob, as `Mob.flow` makes it: its id, and its specification."""
+    """A flow of a mob, as `Mob.flow` makes it: its mob, its id, and its specification."""
 
+    mob: Mob = field(repr=False, compare=False)
     mob_id: str
     id: str
     spec: FlowSpec
@@ -212,7 +210,7 @@ class Mob:
         spec = steps if isinstance(steps, FlowSpec) else flow_spec(id, steps, self._roles.by_name, description)
         require_valid(self._defined(self._roles.by_name, {**self._flows, id: spec}))
         self._flows[id] = spec
-        return Flow(self.id, id, spec)
+        return Flow(self, self.id, id, spec)
 
     def definition(self) -> MobDefinition:
         """The definition of this mob as it is now: the one that a TOML file with the same content gives."""
@@ -256,10 +254,7 @@ class Mob:
         ended the worker.
         """
         flow_id = self._flow_id(flow)
-        try:
-            values = output_json(params, MAX_OUTPUT_DEPTH)
-        except ValueError as error:
-            raise ValidationError(f"params: {error}") from error
+        values = params_json(params)
         if storage is not None:
             fleet = self.fleet(instance("storage", storage, MobStorage), members=members)
             return await run_to_its_end(fleet, flow_id, values, idempotency_key, concurrency)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
-from redis_mob.errors import DefinitionError, shown
+from redis_mob.errors import DefinitionError, HandlerError, ValidationError, did_you_mean, shown
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.items import target_of
 from redis_mob.fleet.lease import DEFAULT_LEASE
-from redis_mob.fleet.step_context import Handler, PreviousFailure, StepContext, publish_nowhere
+from redis_mob.fleet.step_context import ALL_ROLES, Handler, PreviousFailure, StepContext, publish_nowhere
 from redis_mob.fleet.step_profile import StepProfile
 from redis_mob.fleet.telling import Silent, Teller
+from redis_mob.flows.mob import Flow
+from redis_mob.flows.running import params_json
 from redis_mob.models.base import SortedDict
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow_spec import FlowSpec, Message
@@ -119,29 +121,36 @@ def step_context(
 
 
 async def run_flow(
-    flow: MobDefinition | FlowSpec,
-    handlers: Mapping[str, Handler] | Handler,
+    flow: Flow | MobDefinition | FlowSpec,
+    handlers: Mapping[str, Handler] | Handler | None = None,
     *,
     flow_id: str | None = None,
     params: Any = None,
     members: Mapping[str, int] | None = None,
+    signals: Sequence[tuple[str, Any]] = (),
     concurrency: int = 16,
     timeout: timedelta = RUN_TIMEOUT,
 ) -> MobRun:
     """Run a flow from start to end on a namespace of its own in memory, and return the run, also one that failed.
 
-    Time is skipped (see `virtual_time`), so that retries and their pauses take milliseconds. `flow` is a definition,
-    with `flow_id` if it has several flows, or a flow alone. A single handler serves all roles.
+    Time is skipped (see `virtual_time`), so that retries and their pauses take milliseconds. `flow` is a flow of a
+    `Mob`, which has handlers and members of its own: those that are given stand in the place of the mob's. Or it is a
+    definition, with `flow_id` if it has several flows, or a flow alone. A single handler serves all roles. `params` is
+    JSON, or what pydantic dumps as JSON. `signals` are names and payloads, sent in this order before the steps that
+    wait for them begin to wait.
+
     Raises TimeoutError, saying what the run waits for, if it is not over after the `timeout` of skipped time;
-    DefinitionError for a definition with several flows, or none, of which `flow_id` names none; what `Fleet` raises.
+    DefinitionError for a definition with several flows, or none, of which `flow_id` names none; HandlerError for a
+    handler of a role that the mob does not have; what `Fleet`, its `start` and its `signal` raise.
     """
-    definition = flow if isinstance(flow, MobDefinition) else _alone(flow)
-    served: Mapping[str, Handler] = {"*": handlers} if callable(handlers) else handlers
+    tested = _tested(flow, handlers, flow_id, members or {})
     async with MobStorage.open("memory:", namespace=f"test-{uuid4().hex}") as storage:
-        fleet = Fleet(storage, definition, served, members=members)
+        fleet = Fleet(storage, tested.definition, tested.handlers, members=tested.members)
         with virtual_time():
             async with fleet.working(concurrency, drain_timeout=timedelta()):
-                run_id = await fleet.start(_flow_id(definition, flow_id), params)
+                run_id = await fleet.start(tested.flow_id, params_json(params))
+                for name, payload in signals:
+                    await fleet.signal(run_id, name, payload)
                 try:
                     async with asyncio.timeout(timeout.total_seconds()):
                         return await fleet.wait(run_id)
@@ -150,8 +159,39 @@ async def run_flow(
                     raise TimeoutError(f"the run is not over after {timeout}: {waits}") from None
 
 
+class _Tested(NamedTuple):
+    """What is run by a test."""
+
+    definition: MobDefinition
+    flow_id: str
+    handlers: Mapping[str, Handler]
+    members: Mapping[str, int]
+
+
+def _tested(
+    flow: Flow | MobDefinition | FlowSpec,
+    handlers: Mapping[str, Handler] | Handler | None,
+    flow_id: str | None,
+    members: Mapping[str, int],
+) -> _Tested:
+    given: Mapping[str, Handler] = {ALL_ROLES: handlers} if callable(handlers) else handlers or {}
+    if not isinstance(flow, Flow):
+        definition = flow if isinstance(flow, MobDefinition) else _alone(flow)
+        return _Tested(definition, _flow_id(definition, flow_id), given, members)
+    if flow_id not in (None, flow.id):
+        raise ValidationError(f"flow_id {shown(flow_id)} is another flow than the one that is given, {shown(flow.id)}")
+    definition = flow.mob.definition()
+    for role in given:
+        if role != ALL_ROLES and role not in definition.profiles:
+            known = ", ".join(map(shown, definition.profiles))
+            hint = did_you_mean(role, definition.profiles)
+            raise HandlerError(f"mob {shown(flow.mob_id)} has no role {shown(role)}; it has: {known}{hint}")
+    own: Mapping[str, Handler] = {} if callable(handlers) else flow.mob.handlers
+    return _Tested(definition, flow.id, {**own, **given}, {**flow.mob.members, **members})
+
+
 def _alone(flow: FlowSpec) -> MobDefinition:
-    roles = {step.role: Profile(model="none") for step in flow.steps.values() if step.wait_for is None}
+    roles = {role: Profile(model="none") for role in flow.roles}
     return MobDefinition(id="test", profiles=SortedDict(roles), flows=SortedDict({"flow": flow}))
 
 

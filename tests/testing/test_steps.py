@@ -7,8 +7,12 @@ import dataclasses
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from pydantic import BaseModel
 
-from redis_mob import DefinitionError, PreviousFailure, StepContext, StepFailed
+from redis_mob import DefinitionError, Mob, PreviousFailure, StepContext, StepFailed, wait_for
+from redis_mob import step as written_step
+from redis_mob.errors import HandlerError, ValidationError
+from redis_mob.flows import Flow, eq, not_
 from redis_mob.models.flow_spec import FlowSpec, RetrySpec
 from redis_mob.testing import run_flow, step_context
 from tests.fleet.flows import FLOW, mob, step
@@ -132,3 +136,73 @@ async def test_a_failed_run_is_returned() -> None:
 
     run = await run_flow(mob({"a": step()}), refuse)
     assert (run.status, run.failure_ledger[0].reason) == ("failed", "no such customer")
+
+
+class Order(BaseModel):
+    path: str
+
+
+def reviews() -> tuple[Mob, Flow]:
+    mob = Mob("reviews")
+
+    @mob.handler(members=2)
+    async def review(ctx: StepContext, path: str) -> str:
+        return f"{ctx.member} has read {path}"
+
+    @mob.handler
+    def report(review: dict[str, str]) -> str:
+        return "; ".join(review.values())
+
+    return mob, mob.flow("review", [written_step("review"), written_step("report", after="review")])
+
+
+async def test_a_flow_of_a_mob_has_its_handlers_and_members() -> None:
+    _, flow = reviews()
+    run = await run_flow(flow, params=Order(path="a.py"))
+    assert run.output("report") == "review-1 has read a.py; review-2 has read a.py"
+
+
+async def test_handlers_and_members_stand_in_the_place_of_those_of_the_mob() -> None:
+    mob, flow = reviews()
+    run = await run_flow(flow, {"review": lambda ctx: f"{ctx.member} slept"}, members={"review": 1})
+    assert run.output("report") == "review-1 slept"
+    run = await run_flow(flow, lambda ctx: ctx.step_id)
+    assert (run.outputs("review"), run.output("report")) == ({"review-1": "review", "review-2": "review"}, "report")
+    assert mob.members == {"review": 2}
+
+
+async def test_a_handler_for_a_role_that_the_mob_lacks_is_refused_with_the_nearest() -> None:
+    _, flow = reviews()
+    with pytest.raises(HandlerError, match=r"mob 'reviews' has no role 'revew'; .* did you mean 'review'\?"):
+        await run_flow(flow, {"revew": print})
+    with pytest.raises(ValidationError, match="flow_id 'other' is another flow than the one that is given, 'review'"):
+        await run_flow(flow, flow_id="other")
+
+
+def approved() -> Flow:
+    mob = Mob("releases")
+
+    @mob.handler("publisher")
+    def publish(ctx: StepContext) -> str:
+        return ctx.step_id
+
+    approves = eq("steps.approval.payload.ok", True)
+    return mob.flow(
+        "release",
+        [
+            wait_for("approval", timeout=timedelta(minutes=20), schema={"type": "object", "required": ["ok"]}),
+            written_step("publish", role="publisher", after="approval", when=approves, branch="decision"),
+            written_step("withdraw", role="publisher", after="approval", when=not_(approves), branch="decision"),
+        ],
+    )
+
+
+async def test_signals_are_there_before_the_steps_that_wait_and_time_passes_without_them() -> None:
+    run = await run_flow(approved(), signals=[("approval", {"ok": True, "by": "anna"})])
+    assert set(run.root_step_outputs) == {"approval", "publish"}
+    run = await run_flow(approved())
+    assert set(run.root_step_outputs) == {"approval", "withdraw"}
+    alone = await run_flow(approved().spec, lambda ctx: ctx.role, signals=[("approval", {"ok": True})])
+    assert alone.output("publish") == "publisher"
+    with pytest.raises(ValidationError, match="'ok' is a required property"):
+        await run_flow(approved(), signals=[("approval", {})])
