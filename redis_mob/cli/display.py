@@ -15,6 +15,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from redis_mob.cli.live_text import LiveText, PacedLines
 from redis_mob.cli.progress import (
     SHORT_REASON,
     Row,
@@ -28,6 +29,7 @@ from redis_mob.cli.progress import (
     step_progress,
 )
 from redis_mob.models.flow_spec import FlowSpec
+from redis_mob.models.progress import ProgressEntry
 from redis_mob.models.transition import RunView
 
 REFRESHES_PER_SECOND = 4
@@ -62,6 +64,14 @@ class Display(Protocol):
 
     def show(self, view: RunView, workers: int) -> None:
         """A new view of the run, and how many workers there are."""
+        ...
+
+    def tell(self, entry: ProgressEntry | None) -> None:
+        """What a handler tells while it is at work; None if nothing new came, but time has passed."""
+        ...
+
+    def wait(self) -> float | None:
+        """Seconds after which it wants to be told that time has passed; None if it does not."""
         ...
 
     def note(self, text: str) -> None:
@@ -111,6 +121,7 @@ class _Lines:
         self._console = console
         self._flow = flow
         self._progress: list[StepProgress] = []
+        self._paced = PacedLines()
 
     def show(self, view: RunView, workers: int) -> None:
         if not self._progress:
@@ -119,6 +130,16 @@ class _Lines:
         for line in changes(self._progress, progress):
             self.note(line)
         self._progress = progress
+        self.tell(None)
+
+    def tell(self, entry: ProgressEntry | None) -> None:
+        if entry is not None:
+            self._paced.add(entry)
+        for line in self._paced.due(self._progress, time.monotonic()):
+            self.note(line)
+
+    def wait(self) -> float | None:
+        return self._paced.wait(time.monotonic())
 
     def note(self, text: str) -> None:
         self._console.out(f"{datetime.now().astimezone():%H:%M:%S} {printable(text)}", highlight=False)
@@ -144,12 +165,20 @@ class _LiveTable:
         self._flow = flow
         self._stopwatch = Stopwatch()
         self._moment: _Moment | None = None
+        self._text = LiveText()
 
     def show(self, view: RunView, workers: int) -> None:
         self._stopwatch.look(view)
         self._moment = _Moment(view, rows(step_progress(view, self._flow)), workers, time.monotonic())
         if self.live is not None:
             self.live.refresh()
+
+    def tell(self, entry: ProgressEntry | None) -> None:
+        if entry is not None:
+            self._text.add(entry)  # the next drawing shows it: the more is told, the less each chunk costs
+
+    def wait(self) -> float | None:
+        return None
 
     def note(self, text: str) -> None:
         self._console.print(Text(printable(text), style="bold"), soft_wrap=True)
@@ -165,7 +194,7 @@ class _LiveTable:
         now = moment.view.now + running_for
         height = FINAL_ROWS if final else max(self._console.height - _FRAME_LINES, 3)
         kept, dropped = fitted(moment.table, height)
-        parts: list[RenderableType] = [_header(moment, now), _table(kept, self._stopwatch, now)]
+        parts: list[RenderableType] = [_header(moment, now), _table(kept, self._stopwatch, self._text, now)]
         if dropped:
             parts.append(Text(f"and {dropped}", style="dim"))
         return Group(*parts)
@@ -183,7 +212,7 @@ def _header(moment: _Moment, now: datetime) -> Text:
     )
 
 
-def _table(kept: list[Row], stopwatch: Stopwatch, now: datetime) -> Table:
+def _table(kept: list[Row], stopwatch: Stopwatch, text: LiveText, now: datetime) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     loops = any(row.iteration for row in kept)
     table.add_column("step")
@@ -196,6 +225,7 @@ def _table(kept: list[Row], stopwatch: Stopwatch, now: datetime) -> Table:
     table.add_column("", no_wrap=True, overflow="ellipsis")
     for row in kept:
         elapsed = None if row.key is None else stopwatch.elapsed(row.key, now)
+        told = text.of(row.key) if row.key is not None and row.state is State.RUNNING else ""
         table.add_row(
             Text(printable(row.step)),
             *([Text(row.iteration)] if loops else []),
@@ -203,7 +233,7 @@ def _table(kept: list[Row], stopwatch: Stopwatch, now: datetime) -> Table:
             Text(row.state, style=_STYLES[row.state]),
             "" if row.attempt is None else str(row.attempt),
             "" if elapsed is None else _seconds(elapsed),
-            Text(printable(excerpt(row.reason, SHORT_REASON)), style="dim"),
+            Text(printable(told or excerpt(row.reason, SHORT_REASON)), style="dim"),
         )
     return table
 

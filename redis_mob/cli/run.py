@@ -21,7 +21,13 @@ from redis_mob.cli.workers import WorkerPool
 from redis_mob.codec.executions import encode_definition
 from redis_mob.connection.servers.address import EmbeddedAddress
 from redis_mob.connection.servers.url import parse_address
-from redis_mob.errors import MobStoreError, NotFoundError, ReadFailedError, StorageUnavailableError
+from redis_mob.errors import (
+    MobStoreError,
+    NotFoundError,
+    ProgressTrimmedError,
+    ReadFailedError,
+    StorageUnavailableError,
+)
 from redis_mob.fleet.calls import max_orphaned_turns
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import Handler
@@ -116,6 +122,7 @@ async def _shown_to_the_end(
         async with WorkerPool(orders, order.workers, shown.output, partial(_let_go, storage)) as pool:
             followed = asyncio.ensure_future(_followed(storage, fleet, run_id, pool, shown))
             left = asyncio.ensure_future(_left(pool, run_id, interrupts.leave_run, shown))
+            told = asyncio.ensure_future(_told(fleet, run_id, shown))
             try:
                 guards = (pool.lost(), _cancelled(fleet, run_id, interrupts.cancel_run, shown))
                 await _unless(_first(followed, left), *guards)
@@ -123,7 +130,8 @@ async def _shown_to_the_end(
                 interrupts.end()
                 left.cancel()
                 followed.cancel()
-                await asyncio.gather(left, followed, return_exceptions=True)
+                told.cancel()
+                await asyncio.gather(left, followed, told, return_exceptions=True)
         if followed.cancelled():  # the run was left before it was over
             view = await _loaded(storage, run_id)
         else:
@@ -149,6 +157,23 @@ async def _followed(storage: MobStorage, fleet: Fleet, run_id: str, pool: Worker
                     shown.note(line)
             await asyncio.sleep(LOOK_PAUSE)
             await wake_up.wait(SWEEP_SECONDS)
+
+
+async def _told(fleet: Fleet, run_id: str, shown: Display) -> None:
+    """Show what handlers tell while they are at work. It is for people alone: without it the run goes on."""
+    with suppress(MobStoreError):  # looking at the run says so
+        async with fleet.watch(run_id) as progress:
+            while True:
+                try:
+                    async with asyncio.timeout(shown.wait()):
+                        entry = await anext(progress)
+                except TimeoutError:
+                    entry = None
+                except ProgressTrimmedError:
+                    continue  # more was told than is kept: the latest counts
+                except StopAsyncIteration:
+                    return
+                shown.tell(entry)
 
 
 def _tell_notes(pool: WorkerPool, shown: Display) -> None:

@@ -73,7 +73,7 @@ class Fleet:
     ) -> None:
         for warning in require_valid(instance("definition", definition, MobDefinition)):
             _log.warning("mob %s: %s", shown(definition.id), warning)
-        self._storage = instance("storage", storage, MobStorage)
+        self._storage = storage
         self._definition = definition
         optional_instance("handlers", handlers, Mapping)
         optional_instance("members", members, Mapping)

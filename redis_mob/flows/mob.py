@@ -230,7 +230,8 @@ class Mob:
     ) -> Fleet:
         """A fleet of this mob over a storage, to start runs, wait for them, and work; see `Fleet`."""
         counts = {**self._roles.members(), **(members or {})}
-        return Fleet(storage, self.definition(), self.handlers, members=counts, lease=lease, release=release)
+        opened = instance("storage", storage, MobStorage)
+        return Fleet(opened, self.definition(), self.handlers, members=counts, lease=lease, release=release)
 
     async def run(
         self,
@@ -256,7 +257,7 @@ class Mob:
         flow_id = self._flow_id(flow)
         values = params_json(params)
         if storage is not None:
-            fleet = self.fleet(instance("storage", storage, MobStorage), members=members)
+            fleet = self.fleet(storage, members=members)
             return await run_to_its_end(fleet, flow_id, values, idempotency_key, concurrency)
         async with MobStorage.open(url, namespace=namespace) as opened:
             fleet = self.fleet(opened, members=members)

@@ -69,6 +69,11 @@ class Command:
     def signal(self, number: int) -> None:
         self._process.send_signal(number)
 
+    def line_of_stderr(self) -> str:
+        """The next line of standard error, as soon as it is there; empty at its end."""
+        assert self._process.stderr is not None
+        return self._process.stderr.readline().decode()
+
     def end(self) -> Ended:
         """Wait for the end; nothing that was started may be left then."""
         out, err = self._process.communicate(timeout=3 * LONG)

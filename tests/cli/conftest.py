@@ -117,6 +117,14 @@ async def wait_for_the_word(ctx):
     return ctx.attempt
 
 
+async def tell(ctx):
+    await ctx.report(0.25, message="a quarter\nis done")
+    for word in ["Once", " upon", "\n", "a \x1b[31mtime"]:
+        await ctx.stream(word)
+    while not Path("seen").exists():
+        await asyncio.sleep(0.01)
+
+
 def block_for_ever(ctx):
     subprocess.Popen(["sleep", "3600"])
     Path("begun").touch()

@@ -24,8 +24,11 @@ from tests.fleet.simulation import Simulation
 ANSI = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 
-def on_a_terminal(project: Path, *args: str, term: str = "xterm") -> tuple[int, str, str]:
-    """Run with standard error on a terminal of 100 x 30: exit status, standard output, what the terminal was sent."""
+def on_a_terminal(project: Path, *args: str, term: str = "xterm", until: str | None = None) -> tuple[int, str, str]:
+    """Run with standard error on a terminal of 100 x 30: exit status, standard output, what the terminal was sent.
+
+    Once it was sent the text `until`, handlers that wait for the file `seen` go on.
+    """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
     with Command(project, *args, stderr=theirs, TERM=term) as command:
@@ -33,6 +36,8 @@ def on_a_terminal(project: Path, *args: str, term: str = "xterm") -> tuple[int, 
         seen = b""
         while chunk := _read(ours):
             seen += chunk
+            if until is not None and until in seen.decode(errors="replace"):
+                (project / "seen").touch()
         os.close(ours)
         ended = command.end()
     return ended.status, ended.out, seen.decode()
@@ -74,6 +79,30 @@ def test_what_handlers_print_appears_above_the_table(project: Path) -> None:
     status, _, seen = on_a_terminal(project, "run", "flows.toml", "--flow", "one", "--handler", "handlers:chatter")
     assert status == 0
     assert "worker 1: loud" in ANSI.sub("", seen)
+
+
+def test_a_terminal_shows_what_running_steps_tell_and_the_last_table_does_not(project: Path) -> None:
+    arguments = ("run", "flows.toml", "--flow", "one", "--handler", "handlers:tell")
+    told = r"25% a quarter is done Once upon a \x1b[31mtime"
+    status, _, seen = on_a_terminal(project, *arguments, until=told)
+    assert status == 0
+    assert told in seen
+    assert "quarter" not in seen.rpartition("member")[2]
+
+
+def test_plain_lines_have_what_running_steps_tell(project: Path) -> None:
+    with Command(project, "run", "flows.toml", "--flow", "one", "--handler", "handlers:tell", "--json") as command:
+        seen = ""
+        while "time" not in seen:
+            seen += command.line_of_stderr()
+        (project / "seen").touch()
+        ended = command.end()
+    assert ended.status == 0
+    assert json.loads(ended.out)["status"] == "completed", "standard output has the result alone"
+    lines = [line.partition(" ")[2] for line in seen.splitlines()]
+    assert "step work[clerk-1] running attempt 1" in lines
+    assert lines[-1] == r"step work[clerk-1] 25% a quarter is done Once upon a \x1b[31mtime"
+    assert 1 <= sum("25%" in line for line in lines) <= 2, "one at once, and one with the rest a second later"
 
 
 @pytest.fixture

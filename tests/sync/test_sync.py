@@ -136,7 +136,7 @@ def test_a_mob_brings_its_handlers_and_members(in_memory: MobStorage) -> None:
 def test_a_storage_of_the_other_kind_is_refused_by_its_name(in_memory: MobStorage) -> None:
     synchronous: Any = in_memory
     with pytest.raises(ValidationError, match=r"must be a MobStorage, not a value of type redis_mob\.sync\.storage\."):
-        redis_mob.Fleet(synchronous, mob({"a": step()}))
+        Mob("reviews").fleet(synchronous)
     asynchronous: Any = in_memory.loop.value
     with pytest.raises(ValidationError, match=r"must be a MobStorage, not a value of type redis_mob\.storage\."):
         Fleet(asynchronous, mob({"a": step()}))
