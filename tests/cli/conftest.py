@@ -118,8 +118,8 @@ async def wait_for_the_word(ctx):
 
 
 async def tell(ctx):
-    await ctx.report(0.25, message="a quarter\nis done")
-    for word in ["Once", " upon", "\n", "a \x1b[31mtime"]:
+    await ctx.report(0.25, message="a quarter\\nis done")
+    for word in ["Once", " upon", "\\n", "a \\x1b[31mtime"]:
         await ctx.stream(word)
     while not Path("seen").exists():
         await asyncio.sleep(0.01)

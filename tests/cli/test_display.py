@@ -94,7 +94,9 @@ def test_plain_lines_have_what_running_steps_tell(project: Path) -> None:
     with Command(project, "run", "flows.toml", "--flow", "one", "--handler", "handlers:tell", "--json") as command:
         seen = ""
         while "time" not in seen:
-            seen += command.line_of_stderr()
+            line = command.line_of_stderr()
+            assert line, f"the command ended before: {seen}"
+            seen += line
         (project / "seen").touch()
         ended = command.end()
     assert ended.status == 0
