@@ -29,6 +29,9 @@ class ItemsUnreadError(Exception):
         self.node = node
         self.ended = ended
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.node, self.ended)
+
 
 def read_items(path: str, context: ConditionContext) -> list[Any]:
     """The items that a path leads to. Raises ValueError that says what it leads to instead."""

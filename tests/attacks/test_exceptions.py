@@ -18,6 +18,7 @@ import redis_mob
 from redis_mob import FlowSpec, MobRun
 from redis_mob.connection.failures import CallError, NotSentError
 from redis_mob.fleet.outcome import Failed
+from redis_mob.models.execution import ExecutionKey
 from redis_mob.testing.history import Misfit, RecordedCall
 
 
@@ -47,6 +48,8 @@ SAMPLES: dict[str, Any] = {
     "BaseException": ValueError("why"),
     "Failed": Failed("why"),
     "TransportError": NotSentError("why"),
+    "NodeKey": ("frame", "node"),
+    "Sequence[ExecutionKey]": [ExecutionKey("frame", "node", "member#1")],
     "Requestable | None": None,
     "Sequence[RecordedCall[C]]": [CALL],
     "Sequence[Misfit[C]]": [Misfit(CALL, "another answer")],

@@ -14,7 +14,7 @@ from tests.fleet.crew import effects_in
 from tests.fleet.everything import EVERYTHING
 from tests.fleet.simulation import told
 from tests.fleet.worker_process import work
-from tests.fleet.working import loaded, run_flow
+from tests.fleet.working import loaded, run_flow, with_ended
 from tests.robustness import killed_workers
 from tests.robustness.effects import Effect, Incidents, StoredRun, effects_of, judge
 from tests.robustness.seeds import new_seed
@@ -38,7 +38,8 @@ async def healthy(tmp_path: Path, namespace: str) -> Seen:
     async with MobStorage.open("memory:", namespace=namespace) as storage:
         run = await run_flow(storage, EVERYTHING, work, params={"effects": str(file)}, members={"worker": 3})
         events = [told(event.kind) for event in await storage.events.replay_all()]
-        return StoredRun(await loaded(storage, run.run_id), events), effects_of(effects_in(file))
+        view = await with_ended(storage, await loaded(storage, run.run_id))
+        return StoredRun(view, events), effects_of(effects_in(file))
 
 
 def broken(stored: StoredRun, effects: list[Effect], incidents: Incidents | None = None) -> list[str]:

@@ -42,7 +42,7 @@ READS = {
     "runtime_metadata": {"load_supervisor_authority", "list_external_binding_overlays"},
     "realm_profiles": {"get", "list"},
     "config": {"get", "lookup", "exists", "list", "snapshot", "change_token", "history"},
-    "executions": {"load", "get_definition", "status", "workers", "held", "published"},
+    "executions": {"load", "get_definition", "status", "workers", "held", "published", "items", "ended"},
 }
 """The methods that change nothing."""
 
