@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from redis_mob.errors import shown
+from redis_mob.errors import Portable, shown
 from redis_mob.fleet.transition_builder import TransitionBuilder
 from redis_mob.kernel.context import ConditionContext
 from redis_mob.kernel.paths import MISSING, resolve
@@ -21,16 +21,13 @@ MOST_OPEN = 1_000
 """How many executions of a step's items exist at a time, so that what is read and committed stays bounded."""
 
 
-class ItemsUnreadError(Exception):
+class ItemsUnreadError(Portable, Exception):
     """A decision needs what is not read with a run: the items of a node, or the executions `ended` of items."""
 
     def __init__(self, node: NodeKey, ended: Sequence[ExecutionKey] = ()) -> None:
         super().__init__(f"the items of node {shown(node[1])} of frame {shown(node[0])} were not read")
         self.node = node
         self.ended = ended
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.node, self.ended)
 
 
 def read_items(path: str, context: ConditionContext) -> list[Any]:
