@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from hashlib import blake2b
@@ -206,10 +207,29 @@ class _NeedingDefinition(Model):
 def encode_definition(definition: MobDefinition) -> tuple[str, bytes]:
     """(digest, record) of a definition: its JSON, or that behind what a release must know to run it.
 
-    Raises like `encode_document`.
+    Raises like `encode_document`. The last definitions are remembered: a fleet starts many runs of one, and encoding it
+    would be the greatest part of a start.
     """
-    data = encode_document("the definition", "definition", definition, MobDefinition)
-    if needs := _needs_of(definition):
+    return _encoded_definition(_Same(definition))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Same:
+    """A definition as the very object that it is; comparing what is in it would take as long as encoding it."""
+
+    definition: MobDefinition
+
+    def __hash__(self) -> int:
+        return id(self.definition)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.definition is self.definition
+
+
+@lru_cache(maxsize=16)
+def _encoded_definition(same: _Same) -> tuple[str, bytes]:
+    data = encode_document("the definition", "definition", same.definition, MobDefinition)
+    if needs := _needs_of(same.definition):
         data = b'%b%b,"definition":%b}' % (_NEEDS, to_json(needs), data)
     return blake2b(data, digest_size=16).hexdigest(), data
 

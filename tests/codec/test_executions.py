@@ -172,6 +172,15 @@ def test_a_definition_over_items_is_none_to_a_release_that_does_not_know_them() 
     assert encode_definition(ONE_STEP)[1] == ONE_STEP.model_dump_json().encode()
 
 
+def test_a_definition_is_encoded_once_and_another_one_anew() -> None:
+    encoded = encode_definition(OVER_ITEMS)
+    assert encode_definition(OVER_ITEMS)[1] is encoded[1]
+    equal = OVER_ITEMS.model_copy()
+    assert encode_definition(equal) == encoded
+    assert encode_definition(equal)[1] is not encoded[1]
+    assert encode_definition(OVER_ITEMS.model_copy(update={"id": "another"}))[0] != encoded[0]
+
+
 def test_a_definition_that_waits_for_signals_is_none_to_a_release_that_does_not_know_them() -> None:
     both = mob({"a": wait(), "b": step("a", for_each="steps.a.payload")})
     for definition, needs in ((mob({"a": wait()}), b'["wait_for"]'), (both, b'["for_each","wait_for"]')):
