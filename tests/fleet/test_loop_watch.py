@@ -191,16 +191,19 @@ async def test_a_function_that_ended_before_it_could_be_told_is_named_and_no_cor
 async def test_a_coroutine_that_the_loop_is_not_at_is_never_the_most_likely_one(
     storage: MobStorage, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def hold() -> None:
-        while not any(": the process stood still for about " in text for text in told(caplog)):
-            ctypes.PyDLL(None).poll(None, 0, 1000)
-
     async def waits(_ctx: StepContext) -> None:
+        left = threading.Event()  # set in a turn of the loop that is not of this coroutine
+
+        def hold() -> None:
+            assert left.wait(LONG), "the loop has not left the coroutine"
+            hold_until_told(caplog)
+
+        asyncio.get_running_loop().call_soon(left.set)
         await asyncio.to_thread(hold)
 
     run = await run_flow(storage, mob({"a": step()}), {"worker": waits}, lease=DEFAULT_LEASE)
     assert run.status is MobRunStatus.COMPLETED, run.failure_ledger
-    stood_still = next(text for text in told(caplog) if ": the process stood still for about " in text)
+    stood_still = stillness(caplog)[0]
     assert "most likely" not in stood_still
     assert re.search(r"perhaps by one of .*waits for role 'worker', step 'a' .*, or by what these have", stood_still)
 
