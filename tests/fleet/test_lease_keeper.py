@@ -33,7 +33,15 @@ def keepers_of(process: int) -> list[int]:
     """The children of a process whose program is the keeper."""
     threads = Path(f"/proc/{process}/task").glob("*/children")  # each child belongs to the thread that has started it
     children = [child for thread in threads for child in thread.read_text().split()]
-    return [int(child) for child in children if b"lease_keeper.py" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    return [int(child) for child in children if b"lease_keeper.py" in _command(child)]
+
+
+def _command(process: str) -> bytes:
+    """Empty if it has ended since it was listed."""
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 async def first_effect(hired: Crew) -> int:
