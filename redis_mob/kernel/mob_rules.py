@@ -21,7 +21,7 @@ _BRIDGE = "backend.external.supervisor_bridge"
 
 def validate_mob(definition: MobDefinition) -> Iterator[Diagnostic]:
     """Findings about everything but flows, topology and supervisor."""
-    if not definition.profiles:
+    if not definition.profiles and not _only_waits(definition):
         yield Diagnostic("empty_profiles", "there is no profile; a mob needs at least one", "profiles")
     leader = definition.orchestrator
     if leader and leader.profile not in definition.profiles:
@@ -36,6 +36,12 @@ def validate_mob(definition: MobDefinition) -> Iterator[Diagnostic]:
             yield from _profile(definition, name, binding)
     yield from _wiring(definition)
     yield from _backend(definition)
+
+
+def _only_waits(definition: MobDefinition) -> bool:
+    """Whether there are steps, and all of them wait for signals, so that no member is ever asked."""
+    flows = definition.flows.values()
+    return any(flow.steps for flow in flows) and not any(flow.roles for flow in flows)
 
 
 def _name(name: str) -> Iterator[Diagnostic]:

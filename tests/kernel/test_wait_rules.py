@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from redis_mob.kernel.validation import validate
+from redis_mob.models.base import SortedDict
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow_spec import FlowStepSpec, OnTimeout
 from tests.fleet.flows import FLOW, mob, step, wait
@@ -19,6 +20,13 @@ def found(**steps: FlowStepSpec) -> list[str]:
 
 def test_a_step_that_waits_needs_no_role() -> None:
     assert found(a=wait(timeout_ms=1, schema_ref="{}"), b=wait(schema_ref="{}")) == []
+
+
+def test_a_mob_whose_steps_all_wait_needs_no_profile() -> None:
+    without = mob({"w": wait()}).model_copy(update={"profiles": SortedDict(), "orchestrator": None})
+    assert not validate(without)
+    asks = mob({"w": wait(), "a": step()}).model_copy(update={"profiles": SortedDict(), "orchestrator": None})
+    assert "empty_profiles" in [one.code for one in validate(asks)]
 
 
 @pytest.mark.parametrize(
