@@ -25,7 +25,7 @@ FLOORS = (
     {"stores", "memory"},
     {"storage"},
     {"fleet"},
-    {"flows"},
+    {"flows", "operations"},
     {"handlers", "testing", "bench", "sync"},
     {"cli"},
     {"__main__"},

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from redis_mob.errors import ValidationError
 from redis_mob.models.base import check_value
 from redis_mob.models.definition import MobDefinition
 from redis_mob.security.sealing import SealKeyring
+
+Number = TypeVar("Number", int, float)
 
 
 def parse_params(text: str | None) -> Any:
@@ -74,3 +76,10 @@ def read_seal_keys(file: Path | None) -> SealKeyring | None:
         raise ValidationError(f"--seal-keys {file}: it is no text") from None
     except ValidationError as error:
         raise ValidationError(f"--seal-keys {file}: {error}") from None
+
+
+def within(option: str, value: Number, least: Number, most: Number) -> Number:
+    """The value of an option. Raises ValidationError if it is out of its bounds, which are inclusive."""
+    if not least <= value <= most:
+        raise ValidationError(f"{option} {value:g}: give a number from {least:g} to {most:g}")
+    return value

@@ -13,7 +13,7 @@ import pytest
 from redis import Redis
 
 from redis_mob.bench.runner import ROUNDS, SECONDS
-from redis_mob.cli.bench import bench
+from redis_mob.cli.commands.bench import bench
 from tests.cli.command import Command, redis_mob, wait_until
 from tests.support.servers import server
 

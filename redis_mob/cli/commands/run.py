@@ -1,0 +1,109 @@
+"""The options of `redis-mob run`, and what it is asked to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from redis_mob.cli.options import JsonOption, NamespaceOption, SealKeysOption, UrlOption
+
+MOST_WORKERS = 256
+MOST_CONCURRENCY = 1000
+LONGEST_LEASE_SECONDS = 3600
+
+
+def run(
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="A .toml or .json file, or module:mob.", show_default=False),
+    ],
+    flow: Annotated[str | None, typer.Option(help="The flow to run.", show_default=False)] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Let warnings about FILE count as errors.")] = False,
+    handler: Annotated[
+        str | None,
+        typer.Option(help="module:function for all roles, or module:dict from role to function.", show_default=False),
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Worker processes, up to 256.")] = 1,
+    params: Annotated[str | None, typer.Option(help="Parameters of the flow, as JSON.", show_default=False)] = None,
+    members: Annotated[
+        list[str] | None,
+        typer.Option(help="role=N: how many members a role has, 1 unless given. Repeatable.", show_default=False),
+    ] = None,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+    namespace: NamespaceOption = "default",
+    concurrency: Annotated[int, typer.Option(help="Steps that one worker executes at once, up to 1000.")] = 16,
+    lease: Annotated[
+        float, typer.Option(help="Seconds until others take over the steps of a worker that was lost.")
+    ] = 10.0,
+    drain_timeout: Annotated[
+        float, typer.Option(help="Seconds that steps under way have after SIGTERM, before they are handed back.")
+    ] = 25.0,
+    release: Annotated[
+        str | None,
+        typer.Option(help="The release of the handlers: only workers of it execute the run.", show_default=False),
+    ] = None,
+    idempotency_key: Annotated[
+        str | None, typer.Option(help="The same key always means the same run.", show_default=False)
+    ] = None,
+    seal_keys: SealKeysOption = None,
+    durability: Annotated[
+        str,
+        typer.Option(metavar="DURABILITY", help="How safe each write is made: memory, fsync or replicas:N."),
+    ] = "memory",
+) -> None:
+    """Run a flow to its end with worker processes, and show it meanwhile.
+
+    Ctrl-C cancels the run. SIGTERM leaves it to other workers, or to the next start with its idempotency key; a run on
+    embedded: is canceled, since its server ends too.
+
+    Exit status: 0 completed, 1 failed, canceled or left, 2 usage or definition error, 3 storage unavailable.
+    """
+    import asyncio
+    import logging
+    from datetime import timedelta
+
+    from redis_mob.cli.arguments import parse_members, parse_params, read_seal_keys, within
+    from redis_mob.cli.display import stderr_console
+    from redis_mob.cli.endings import errors_told, print_line, say, usable_url
+    from redis_mob.cli.run import RunOrder, run_flow
+    from redis_mob.cli.run_input import definition_in, flow_of, handlers_for, mob_in
+    from redis_mob.cli.worker_link import ExitStatus
+    from redis_mob.connection.calls.durability import Durability
+    from redis_mob.connection.calls.keys import Keys
+    from redis_mob.fleet.lease import SHORTEST_LEASE
+    from redis_mob.models.run import MobRunStatus
+
+    console = stderr_console()
+    logging.getLogger("redis_mob").addHandler(logging.NullHandler())
+    with errors_told(console):
+        mob = mob_in(file)
+        definition = definition_in(file, console, strict=strict) if mob is None else mob.definition()
+        handler = str(file) if handler is None and mob is not None else handler
+        flow_id = flow_of(definition, flow)
+        order = RunOrder(
+            definition=definition,
+            flow_id=flow_id,
+            params=parse_params(params),
+            members={**({} if mob is None else mob.members), **parse_members(members or [], definition)},
+            handlers=handlers_for(handler, definition, flow_id),
+            handler=handler or "",
+            workers=within("--workers", workers, 1, MOST_WORKERS),
+            concurrency=within("--concurrency", concurrency, 1, MOST_CONCURRENCY),
+            lease=timedelta(seconds=within("--lease", lease, SHORTEST_LEASE.total_seconds(), LONGEST_LEASE_SECONDS)),
+            drain_timeout=timedelta(seconds=within("--drain-timeout", drain_timeout, 0, LONGEST_LEASE_SECONDS)),
+            release=release,
+            url=usable_url(url, of_memory="worker processes cannot reach it; embedded: needs no server either"),
+            namespace=Keys(namespace).namespace,
+            idempotency_key=idempotency_key,
+            seal_keys=read_seal_keys(seal_keys),
+            durability=str(Durability.parse(durability)),
+        )
+        told = asyncio.run(run_flow(order, console))
+    for line in told.summary():
+        say(console, line)
+    if as_json:
+        print_line(told.as_json())
+    raise typer.Exit(ExitStatus.COMPLETED if told.run.status is MobRunStatus.COMPLETED else ExitStatus.FAILED)

@@ -1,0 +1,64 @@
+"""What `redis-mob run` is to run: the definition in a file or a module, its flow, and the handlers."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.console import Console
+
+from redis_mob.cli.endings import say
+from redis_mob.errors import DefinitionError, HandlerError
+from redis_mob.fleet.definition_file import load_definition
+from redis_mob.fleet.handler_loading import WrittenMob, load_handlers, load_mob, require_handlers
+from redis_mob.fleet.step_context import Handler
+from redis_mob.kernel.validation import require_valid
+from redis_mob.models.definition import MobDefinition
+
+HOW_TO_WRITE_A_HANDLER = """\
+--handler is missing: the steps of a flow are done by functions of yours. Write one, say in handlers.py:
+
+    def answer(ctx):
+        return {"member": ctx.member, "was told": ctx.message}
+
+and name it: --handler handlers:answer serves all roles, --handler handlers:HANDLERS a dict from role to function."""
+
+
+def mob_in(file: Path) -> WrittenMob | None:
+    """The `Mob` that FILE names as module:mob; None if it names a file."""
+    with contextlib.redirect_stdout(sys.stderr):
+        return load_mob(str(file))
+
+
+def definition_in(file: Path, console: Console, *, strict: bool) -> MobDefinition:
+    """The definition in a file, whose warnings are told. Raises DefinitionError; with `strict`, for warnings too."""
+    definition = load_definition(file, strict=strict, tell=lambda warning: say(console, f"warning: {warning}"))
+    try:
+        warnings = require_valid(definition, strict=strict)
+    except DefinitionError as error:
+        raise DefinitionError(f"{file}: {error}") from None
+    for warning in warnings:
+        say(console, f"{file}: {warning}")
+    return definition
+
+
+def flow_of(definition: MobDefinition, flow: str | None) -> str:
+    """The flow that is named. Raises DefinitionError with those that there are for another name, or none."""
+    if flow is not None and flow in definition.flows:
+        return flow
+    known = ", ".join(map(repr, definition.flows)) or "none"
+    asked = "--flow is missing" if flow is None else f"--flow {flow!r}: there is no such flow"
+    raise DefinitionError(f"{asked}; mob {definition.id!r} has: {known}")
+
+
+def handlers_for(name: str | None, definition: MobDefinition, flow_id: str) -> Mapping[str, Handler]:
+    """The handlers that --handler names. Raises HandlerError if there are none, or not for each role of the flow."""
+    if name is None:
+        raise HandlerError(HOW_TO_WRITE_A_HANDLER)
+    # standard output is for the result alone, and an imported module may print
+    with contextlib.redirect_stdout(sys.stderr):
+        handlers = load_handlers(name)
+    require_handlers(handlers, flow_id, definition.flows[flow_id])
+    return handlers
