@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +10,7 @@ from redis_mob.codec.arguments import text
 from redis_mob.contracts import ExecutionStore
 from redis_mob.errors import NotFoundError, ValidationError, WaitTimeoutError, shortened, shown
 from redis_mob.fleet.outcome import MAX_OUTPUT_DEPTH, most_bytes, too_long
-from redis_mob.fleet.step_context import checked_pause
+from redis_mob.fleet.run_wait import seconds_of
 from redis_mob.fleet.typed.outputs import output_json
 from redis_mob.models.execution import Execution, ExecutionKey, RunLaunch
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
@@ -43,14 +42,8 @@ async def publish(
 async def published(store: ExecutionStore, run_id: str, name: str, timeout: float | timedelta | None) -> Any:
     """What a run has published, once it has; see `Fleet.get`."""
     checked_name(name)
-    try:
-        wait = checked_pause(timeout)
-    except TypeError:
-        raise ValidationError(
-            f"timeout must be a number of seconds, or a timedelta, up to a hundred years, not {shown(timeout)}"
-        ) from None
+    seconds = seconds_of(timeout)
     loop = asyncio.get_running_loop()
-    seconds = math.inf if wait is None else wait.total_seconds()
     deadline = loop.time() + seconds
     async with store.listen(run_id) as wake_up:
         while True:

@@ -11,7 +11,7 @@ from redis_mob.errors import CasConflictError, NotFoundError, ValidationError, n
 from redis_mob.fleet.definitions import Definitions
 from redis_mob.fleet.outcome import MAX_OUTPUT_DEPTH, most_bytes, too_long
 from redis_mob.fleet.schemas import check_schema
-from redis_mob.models.base import check_json
+from redis_mob.fleet.typed.outputs import output_json
 from redis_mob.models.signal import Sent, Signal, Taken
 from redis_mob.models.transition import RunView
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
@@ -51,7 +51,7 @@ class Signals:
             near = nearest(name, terms.steps, most=3) if terms.steps else "none of them waits for any"
             raise NotFoundError(f"no step of flow {shown(terms.flow_id)} waits for a signal {shown(name)}; {near}")
         try:
-            check_json(payload, MAX_PAYLOAD_DEPTH)
+            payload = output_json(payload, MAX_PAYLOAD_DEPTH)
             if name in terms.schemas:
                 check_schema(payload, terms.schemas[name])
         except ValueError as error:
