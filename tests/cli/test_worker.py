@@ -113,7 +113,7 @@ def test_a_second_signal_ends_it_at_once(project: Path, server_url: str, namespa
     with (project / "handlers.py").open("a") as handlers:
         handlers.write(
             "\n\nasync def block_the_loop(ctx):\n    Path('begun').touch()\n"
-            "    while True:\n        time.sleep(0.05)  # a signal that comes just before a long call would wait for its end\n"
+            "    while True:\n        time.sleep(0.05)  # a signal just before a long call waits for that\n"
         )
     alive = project / "alive"
     with working(project, handler, server_url, namespace, "--health-file", str(alive)) as command:
