@@ -100,7 +100,7 @@ async def serve(order: ServiceOrder) -> ExitStatus:
 
 
 def leave(status: int) -> NoReturn:
-    """End this process, whatever threads of handlers there are."""
+    """End this process, also if threads of handlers go on."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
