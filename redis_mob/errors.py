@@ -153,6 +153,11 @@ class StorageUnavailableError(ReadFailedError):
 class NotFoundError(MobStoreError):
     """The thing an operation needs does not exist; the message names it."""
 
+    @classmethod
+    def of_run(cls, run_id: str, namespace: str) -> NotFoundError:
+        """That there is no such run: most often it is in another namespace, so that the one looked in is named."""
+        return cls(f"run {run_id} does not exist in namespace {shown(namespace)}")
+
 
 class CasConflictError(MobStoreError):
     """A conditional write met another state than it required."""

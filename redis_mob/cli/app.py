@@ -13,6 +13,7 @@ from redis_mob.cli.commands.doctor import doctor
 from redis_mob.cli.commands.run import run
 from redis_mob.cli.commands.seal_key import seal_key
 from redis_mob.cli.commands.signal import signal
+from redis_mob.cli.commands.worker import worker
 from redis_mob.version import __version__
 
 app = typer.Typer(
@@ -45,5 +46,5 @@ def _root(
     """The command as a whole, so that `run` is a command of its own."""
 
 
-for command in (run, signal, seal_key, doctor, accept_loss, acl, bench):
+for command in (run, worker, signal, seal_key, doctor, accept_loss, acl, bench):
     app.command()(command)

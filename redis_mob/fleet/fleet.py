@@ -85,7 +85,7 @@ class Fleet:
         self._lease = checked_lease(lease)
         self._release = optional_text("release", release)
         self._members = _named_members(definition, members or {})
-        self._signals = Signals(storage.executions)
+        self._signals = Signals(storage)
 
     async def start(
         self,
@@ -188,7 +188,7 @@ class Fleet:
                 await wake_up.wait(SWEEP_SECONDS)
                 status = await self._storage.executions.status(run_id)
                 if status is None:
-                    raise NotFoundError(f"run {run_id} does not exist")
+                    raise NotFoundError.of_run(run_id, self._storage.namespace)
                 if status.is_terminal and (run := await self._storage.runs.get_run(run_id)) is not None:
                     return run
                 for line in await unserved.since():
@@ -205,7 +205,7 @@ class Fleet:
     async def _view(self, run_id: str) -> RunView:
         view = await self._storage.executions.load(run_id)
         if view is None:
-            raise NotFoundError(f"run {run_id} does not exist")
+            raise NotFoundError.of_run(run_id, self._storage.namespace)
         return view
 
     def watch(
@@ -267,7 +267,7 @@ class Fleet:
         Of several values it is the last one. Raises WaitTimeoutError when there is none after `timeout`, in seconds or
         as a timedelta; NotFoundError for an unknown run, and for one that is over and has published none.
         """
-        return await published(self._storage.executions, run_id, key, timeout)
+        return await published(self._storage, run_id, key, timeout)
 
     async def recover(self) -> list[str]:
         """Mend the runs of this mob that a crash of another engine has left half written, and return their ids.

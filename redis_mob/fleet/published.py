@@ -14,6 +14,7 @@ from redis_mob.fleet.run_wait import seconds_of
 from redis_mob.fleet.typed.outputs import output_json
 from redis_mob.models.execution import Execution, ExecutionKey, RunLaunch
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
+from redis_mob.storage import MobStorage
 
 MOST_BYTES_OF_KEY = 256
 """How long the key of a published value may be, in UTF-8."""
@@ -39,17 +40,18 @@ async def publish(
     return await store.publish(run_id, key, execution, name, plain)
 
 
-async def published(store: ExecutionStore, run_id: str, name: str, timeout: float | timedelta | None) -> Any:
+async def published(storage: MobStorage, run_id: str, name: str, timeout: float | timedelta | None) -> Any:
     """What a run has published, once it has; see `Fleet.get`."""
     checked_name(name)
     seconds = seconds_of(timeout)
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
+    store = storage.executions
     async with store.listen(run_id) as wake_up:
         while True:
             found = await store.published(run_id, name)
             if found is None:
-                raise NotFoundError(f"run {run_id} does not exist")
+                raise NotFoundError.of_run(run_id, storage.namespace)
             if found.is_there:
                 return found.value
             if found.is_over:

@@ -74,10 +74,12 @@ class Command:
         assert self._process.stderr is not None
         return self._process.stderr.readline().decode()
 
-    def end(self) -> Ended:
-        """Wait for the end; nothing that was started may be left then."""
+    def end(self, *, at_once: bool = True) -> Ended:
+        """Wait for the end; nothing that was started may be left then, or at once after it."""
         out, err = self._process.communicate(timeout=3 * LONG)
         ended = Ended(self._process.returncode, out.decode(), (err or b"").decode())
+        if not at_once:
+            wait_until(lambda: not self.processes())
         assert not self.processes(), f"left running: {self.processes()}\n{ended.err}"
         return ended
 
