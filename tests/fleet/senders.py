@@ -82,6 +82,7 @@ class Senders:
 
     def when_quiet(self) -> list[Callable[[], None]]:
         """What may come where no worker has anything to do; nothing if the run is over, or hangs."""
+        self.store.check_waits_end()
         moves: list[Callable[[], None]] = [self.store.let_time_pass] if self.store.next_time() is not None else []
         if self.store.view.run.status.is_terminal:
             return moves

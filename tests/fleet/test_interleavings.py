@@ -244,7 +244,7 @@ def test_workers_that_know_old_states_do_everything_once(
     check_calls(workers)
 
 
-@MANY
+@GENEROUS
 @given(definition=mobs(WAITS), cancel=st.booleans(), parts=PARTS, **CREWS)
 def test_signals_are_taken_once_and_in_their_order(
     definition: MobDefinition, random: Random, mood: int, parts: int, **crew: Any
