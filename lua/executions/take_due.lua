@@ -7,7 +7,7 @@
 --        says; patience: how long others are left to their leaders when something was reported (ms); keep: how long what is
 --        taken is kept from others (ms); known_workers: which change of the workers the caller knows; prefixes: what the
 --        queues begin with that the caller serves; roles: those of them that it serves, if any_role is not 1; release: its
---        own; left: definitions that it leaves to others
+--        own; left: what it leaves to others, as definition, role ('' for all) and release, with NUL between them
 -- Reply  {now (ms), when the next run and the next execution is due and the next lease of a worker expires (ms, or '' if
 --        none does), runs, executions, how each was lost ('-' if it was not), whether more wait for the caller}; or, if the
 --        caller does not know the latest, {change of the workers, workers}: then nothing was taken
@@ -112,7 +112,11 @@ local function queue_of(member)
   local function part(i)
     return string.sub(member, (ends[i - 1] or 1) + 5, ends[i])
   end
-  local is_served = (any_role == '1' or is_role[part(2)]) and (part(3) == '' or part(3) == release) and not is_left[part(4)]
+  local function left_to_others(of_role)
+    return is_left[part(4) .. '\0' .. of_role .. '\0' .. part(3)]
+  end
+  local is_served = (any_role == '1' or is_role[part(2)]) and (part(3) == '' or part(3) == release)
+    and not (left_to_others('') or left_to_others(part(2)))
   return { queue = string.sub(member, 2, at), role = string.sub(member, 2, ends[2]), is_served = is_served }
 end
 

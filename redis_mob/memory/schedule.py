@@ -14,6 +14,7 @@ from redis_mob.models.execution import (
     ExecutionKey,
     ExecutionStatus,
     HowLost,
+    Left,
     Loss,
     Queue,
     RunLaunch,
@@ -137,7 +138,7 @@ class Schedule:
         """What a worker takes, and whether more waits for it: each run of a queue in its turn, suspects first."""
         left = self.left_by(serves)
         waiting = dict.fromkeys(sorted(entry.queue for entry in self._waiting))
-        queues = [queue for queue in waiting if serves.includes(queue) and queue.definition not in left]
+        queues = [queue for queue in waiting if serves.includes(queue) and not Left.has(left, queue)]
         taken: list[Entry] = []
         for queue in queues:
             self._take_from(queue, min(most, most_suspects), taken, now, keep, suspects=True)
@@ -147,8 +148,8 @@ class Schedule:
         more = [self._take_from(queue, most, taken, now, keep, suspects=False) for queue in queues]
         return tuple(DueExecution(entry.run_id, entry.key, self._lost.get(entry)) for entry in taken), any(more)
 
-    def left_by(self, serves: Serves) -> frozenset[str]:
-        """The definitions that a worker leaves to others."""
+    def left_by(self, serves: Serves) -> frozenset[Left]:
+        """What a worker leaves to others."""
         return serves.left_to(worker.record.serves for worker in self.workers.values())
 
     def next_at(self, now: datetime) -> datetime | None:
