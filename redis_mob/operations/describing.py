@@ -191,8 +191,8 @@ class StoredRun:
 
     def _step(self, frame: FlowFrameState, node_id: str, step_id: str) -> StepDescription:
         node = frame.frame_id, node_id
-        state = self._state(frame.node_status[node_id], step_id)
         members = tuple(self._member(key, execution) for key, execution in self._members.get(node, ()))
+        state = self._state(frame.node_status[node_id], step_id, members)
         span = self._span(node, state, members)
         output = self._output(frame, step_id) if state is State.COMPLETED else _NO_OUTPUT
         has_output = output is not _NO_OUTPUT
@@ -204,7 +204,7 @@ class StoredRun:
             state=state,
             began_at=span.start,
             ended_at=span.ended_at,
-            seconds=seconds_between(span.start, span.ended_at or (self.view.now if state is State.RUNNING else None)),
+            seconds=seconds_between(span.start, span.ended_at or (None if state.is_final else self.view.now)),
             waits_for=node_waits_for(self.view, frame, node_id),
             reason=self._reason(state, step_id, members),
             items=None
@@ -227,8 +227,11 @@ class StoredRun:
         says = any(member.state is State.FAILED for member in members)
         return None if state is not State.FAILED or says else self._reasons.get(step_id)
 
-    def _state(self, status: NodeStatus, step_id: str) -> State:
+    def _state(self, status: NodeStatus, step_id: str, members: Sequence[MemberDescription]) -> State:
         is_canceled = self.view.run.flow_state.step_status.get(step_id) is FlowStepStatus.CANCELED
+        states = {member.state for member in members}
+        if status is NodeStatus.RUNNING and State.WAITING in states and State.RUNNING not in states:
+            return State.WAITING  # a step is at work while a member is
         # a node of a run that was canceled was passed over only because of that
         return State.CANCELED if is_canceled and status is NodeStatus.SKIPPED else STATE_OF_NODE[status]
 

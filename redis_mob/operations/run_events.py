@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
+from redis_mob.codec.arguments import text
 from redis_mob.contracts import MobEventStore
+from redis_mob.errors import ValidationError
+from redis_mob.models.base import canonical_run_id
 from redis_mob.models.events import MobEvent
 from redis_mob.models.flow_events import FlowStarted
 
@@ -21,6 +24,14 @@ MOST_LOOKED_AT = 20_000
 
 EARLIER = timedelta(seconds=10)
 """How long before a run the search begins: two clocks that should be one may differ a little."""
+
+
+def checked_run_id(run_id: object) -> str:
+    """The id of a run in its canonical spelling. Raises ValidationError for what is none."""
+    try:
+        return canonical_run_id(text("run_id", run_id))
+    except ValueError as error:
+        raise ValidationError(f"a run is named by its id: {error}") from None
 
 
 def run_of(event: MobEvent) -> str | None:

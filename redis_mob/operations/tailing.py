@@ -10,10 +10,9 @@ from typing import get_args
 
 from redis_mob.codec.arguments import flag, integer, optional_text, text, texts
 from redis_mob.errors import NotFoundError, ValidationError, nearest, shown
-from redis_mob.models.base import canonical_run_id
 from redis_mob.models.events import MobEvent, MobEventKind, terminal_identity
 from redis_mob.models.flow_events import FlowStarted
-from redis_mob.operations.run_events import beginning_of, pages_after, run_of
+from redis_mob.operations.run_events import beginning_of, checked_run_id, pages_after, run_of
 from redis_mob.storage import MobStorage
 
 _CLASSES = get_args(get_args(MobEventKind)[0])
@@ -46,7 +45,7 @@ class EventFilter:
         for kind in sorted(wanted or ()):
             if kind not in KINDS:
                 raise ValidationError(f"no event is of kind {shown(kind)}; {nearest(kind, KINDS, 3)}")
-        run = None if run_id is None else canonical_run_id(text("run_id", run_id))
+        run = None if run_id is None else checked_run_id(run_id)
         return cls(run, optional_text("mob", mob_id), optional_text("flow", flow_id), wanted)
 
     def lets_pass(self, event: MobEvent) -> bool:

@@ -29,7 +29,7 @@ def run_waits_for(view: RunView, unserved: Sequence[str]) -> Iterator[WaitsFor]:
     if view.cancel_requested:
         yield WaitsFor.unchecked(kind="cancel", text="its cancellation was requested, and a worker is to carry it out")
     for text in unserved:
-        yield WaitsFor.unchecked(kind="worker", text=text, workers=())
+        yield WaitsFor.unchecked(kind="worker", text=text.removeprefix(f"run {view.run.run_id}: "), workers=())
 
 
 def node_waits_for(view: RunView, frame: FlowFrameState, node_id: str) -> WaitsFor | None:
