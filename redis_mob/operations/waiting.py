@@ -28,8 +28,12 @@ def run_waits_for(view: RunView, unserved: Sequence[str]) -> Iterator[WaitsFor]:
         yield WaitsFor.unchecked(kind="begin", text="it begins at a later time", until=view.launched_at)
     if view.cancel_requested:
         yield WaitsFor.unchecked(kind="cancel", text="its cancellation was requested, and a worker is to carry it out")
+    run = f"run {view.run.run_id}"
     for text in unserved:
-        yield WaitsFor.unchecked(kind="worker", text=text.removeprefix(f"run {view.run.run_id}: "), workers=())
+        told = text.removeprefix(f"{run}: ")
+        yield WaitsFor.unchecked(
+            kind="worker", text=f"it{told.removeprefix(run)}" if told == text else told, workers=()
+        )
 
 
 def node_waits_for(view: RunView, frame: FlowFrameState, node_id: str) -> WaitsFor | None:
@@ -59,7 +63,7 @@ def member_waits_for(
     if execution.status is not ExecutionStatus.WAITING:
         return None
     if execution.due_at > view.now:
-        return WaitsFor.unchecked(kind="retry", text=f"attempt {execution.attempt}", until=execution.due_at)
+        return WaitsFor.unchecked(kind="retry", text="its next attempt", until=execution.due_at)
     queue = queue_of(view.run.mob_id, execution.role, view.launch)
     serving = tuple(worker.record.id for worker in workers if worker.record.is_for(queue))
     release = f" of release {shown(queue.release)}" if queue.release else ""
