@@ -20,6 +20,7 @@ MOST_MEMBERS = 10
 """Members of a step that have rows of their own, unless all are asked for; of more, the step has one row."""
 
 LEAST_BAR = 10
+_TITLE = "timeline"
 _LONGEST_TIME = 9
 
 
@@ -38,10 +39,10 @@ def timeline(run: RunDescription, columns: int, *, all_of_it: bool = False) -> I
     """A line for each member of each step that has begun, of at most so many columns."""
     rows = list(_rows(run, all_of_it=all_of_it))
     begin, end = run.begins_at, max(run.completed_at or run.now, run.begins_at)
-    labels = min(max((cell_len(row.label) for row in rows), default=8), max(columns // 3, 12))
+    labels = min(max([len(_TITLE), *(cell_len(row.label) for row in rows)]), max(columns // 3, 12))
     width = max(columns - labels - _LONGEST_TIME - 3, LEAST_BAR)
     total = seconds_text((end - begin).total_seconds())
-    yield Text(f"{set_cell_size('timeline', labels)}  0 s{total:>{max(width - 3, 0)}}", style="dim")
+    yield Text(f"{set_cell_size(_TITLE, labels)}  0 s{total:>{max(width - 3, 0)}}", style="dim")
     scale = _Scale(begin, (end - begin).total_seconds() / width, width)
     for row in rows:
         seconds = "" if row.seconds is None else seconds_text(row.seconds)
