@@ -1,4 +1,6 @@
-"""What commands print on standard output: on a terminal it fits the width, in a pipe nothing is wrapped or cut."""
+"""What commands print on standard output: on a terminal it fits the width, in a pipe nothing is wrapped or cut
+(contract: operations-23).
+"""
 
 from __future__ import annotations
 

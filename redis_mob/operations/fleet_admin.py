@@ -35,7 +35,8 @@ class FleetAdmin:
 
         With `outputs` the outputs of its steps are in it, and not only how long they are. With `attempts` every attempt
         of its members is, as the event log tells of them: that is read from about where the run began, and 20,000
-        events of other runs at most. Raises NotFoundError if the run does not exist, or no fleet has started it.
+        events of other runs at most (contract: operations-21). Raises NotFoundError if the run does not exist, or no
+        fleet has started it.
         """
         return await describe(
             self._storage, run_id, outputs=flag("outputs", outputs), attempts=flag("attempts", attempts)
@@ -53,7 +54,7 @@ class FleetAdmin:
         until_over: bool = True,
     ) -> AbstractAsyncContextManager[AsyncIterator[MobEvent]]:
         """Follow the event log, as an async iterator: of everything, or of one run, mob, flow, or of these kinds
-        (contract: operations-21).
+        (contract: operations-22).
 
         It begins with the next event, or with the first one after a cursor: 0 is the beginning. Without `follow` it
         ends with the newest event that the log has now, and the tail of a run ends with that, unless `until_over` is

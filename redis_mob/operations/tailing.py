@@ -1,4 +1,4 @@
-"""Follows the event log from outside, filtered by run, mob, flow and kind (contract: operations-21)."""
+"""Follows the event log from outside, filtered by run, mob, flow and kind (contract: operations-22)."""
 
 from __future__ import annotations
 
