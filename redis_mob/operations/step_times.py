@@ -56,7 +56,7 @@ class StepTimes:
         self._rounds = rounds
         self._spans: dict[ExecutionKey, Span] = {}
         self._of_items: dict[NodeKey, Span] = {}
-        item_steps = set(with_items.values())
+        firsts = self._firsts(with_items)
         self._find_items(ledger, with_items)
         begins, ends = _by_member(ledger)
         groups: defaultdict[StepMember, list[ExecutionKey]] = defaultdict(list)
@@ -64,8 +64,8 @@ class StepTimes:
             groups[execution.step_id, key.target].append(key)
         for member, group in groups.items():
             keys = self._in_order(group)
-            over = ends.get(member, ()) if member[0] not in item_steps else ()
-            self._find(keys, executions, begins.get(member), over)
+            over = ends.get(member, ()) if member[0] not in firsts else ()
+            self._find(keys, executions, begins.get(member), over, firsts.get(member[0]))
 
     def of(self, key: ExecutionKey) -> Span:
         """The times of an execution."""
@@ -74,6 +74,11 @@ class StepTimes:
     def of_items(self, node: NodeKey) -> Span:
         """The times of a node whose step has `for_each`: when it began, and when the last item was over."""
         return self._of_items.get(node, NO_SPAN)
+
+    def _firsts(self, with_items: Mapping[NodeKey, str]) -> dict[str, NodeKey]:
+        """Of each step with items the node that it began in first."""
+        nodes = sorted(with_items.items(), key=lambda one: self._rounds.get(one[0][0], ()), reverse=True)
+        return {step_id: node for node, step_id in nodes}
 
     def _in_order(self, keys: Sequence[ExecutionKey]) -> Sequence[ExecutionKey] | None:
         """Executions of one member at one step, one after the other; None if they may have been at the same time."""
@@ -88,7 +93,10 @@ class StepTimes:
         executions: Mapping[ExecutionKey, Execution],
         began_at: datetime | None,
         ends: Sequence[StepLedgerEntry],
+        first: NodeKey | None,
     ) -> None:
+        """Find the times of one member at one step; `first` is the first node of a step with items, whose executions
+        are not among these any more when they are over."""
         if keys is None:
             return
         over = [key for key in keys if executions[key].is_over]
@@ -98,7 +106,8 @@ class StepTimes:
             execution = executions[key]
             queued_at = execution.due_at if execution.attempt == 1 else None
             # The ledger has one such row of a member and a step, however often they come again.
-            is_its_own = number == 0 or (queued_at is not None and began_at is not None and began_at >= queued_at)
+            is_first = number == 0 and first in (None, key.node)
+            is_its_own = is_first if queued_at is None else began_at is not None and began_at >= queued_at
             row = ended.get(key)
             self._spans[key] = Span(queued_at, began_at if is_its_own else None, row and row.timestamp)
 

@@ -77,3 +77,13 @@ def test_each_time_that_a_step_over_items_begins_there_is_a_row() -> None:
     assert times.of_items(("one", "a")) == Span(at(1), at(1), at(3))
     assert times.of_items(("two", "a")) == Span(at(5), at(5), at(7))
     assert times.of_items(("root", "a")) == Span()
+
+
+def test_the_row_of_an_item_is_not_of_the_same_item_in_a_later_iteration() -> None:
+    nodes = {("one", "a"): "a", ("two", "a"): "a"}
+    ledger = [row("dispatched", 1, SYSTEM_MEMBER), row("dispatched", 2, "m#0"), row("completed", 3, "m#0")]
+    for attempt, asked in ((1, at(5)), (2, None)):
+        open_item = {key("two", member="m#0"): execution("leased", 5, attempt)}
+        assert StepTimes(ledger, open_item, ROUNDS, nodes).of(key("two", member="m#0")) == Span(asked, None, None)
+    retried = {key("one", member="m#0"): execution("waiting", 5, attempt=2)}
+    assert StepTimes(ledger, retried, ROUNDS, nodes).of(key("one", member="m#0")) == Span(None, at(2), None)
