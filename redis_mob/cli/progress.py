@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from redis_mob.kernel.machine import FlowMachine
+from redis_mob.models.base import FrozenDict
 from redis_mob.models.execution import Execution, ExecutionKey, ItemProgress
 from redis_mob.models.flow import FlowStepStatus, FrameScope
 from redis_mob.models.flow_spec import FlowSpec
@@ -14,6 +15,7 @@ from redis_mob.models.order import natural_key
 from redis_mob.models.transition import RunView
 from redis_mob.operations.states import STATE_OF_EXECUTION, STATE_OF_NODE, STATE_OF_STEP
 from redis_mob.operations.states import State as State
+from redis_mob.operations.step_times import Span
 
 REASON_LINES = 5
 SHORT_REASON = 200
@@ -147,13 +149,14 @@ def iteration_text(step: StepProgress) -> str:
 class Stopwatch:
     """How long members have been at their steps, as far as the views that it was shown tell.
 
-    Time starts with the first attempt and ends with the result; pauses before another attempt count.
+    Time starts with the first attempt and ends with the result; pauses before another attempt count. `known` says what
+    happened before the first view, as far as that is known.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, known: Mapping[ExecutionKey, Span] = FrozenDict()) -> None:
         self._seen_at: datetime | None = None
-        self._began: dict[ExecutionKey, datetime] = {}
-        self._ended: dict[ExecutionKey, datetime] = {}
+        self._began = {key: span.start for key, span in known.items() if span.start is not None}
+        self._ended = {key: span.ended_at for key, span in known.items() if span.ended_at is not None}
 
     def look(self, view: RunView) -> None:
         """Take notice of a view; views come in the order of their times."""

@@ -26,6 +26,7 @@ from redis_mob.models.run import MobRunStatus
 from redis_mob.models.transition import RunView
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 from redis_mob.operations.fleet_admin import FleetAdmin
+from redis_mob.operations.inspection import stored_run
 from redis_mob.operations.run_description import RunDescription
 from redis_mob.security.sealing import SealKeyring
 from redis_mob.storage import MobStorage
@@ -69,11 +70,8 @@ async def watched(
     async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
         admin = FleetAdmin(storage)
         run_id = await run_id_of(admin, run)
-        view = await storage.executions.load(run_id)
-        if view is None:
-            raise NotFoundError(f"run {run_id} does not exist")
-        definition = await storage.executions.get_definition(view.launch.definition)
-        with display(console, definition.flows[view.run.flow_id]) as shown:
+        stored = await stored_run(storage, run_id)
+        with display(console, stored.flow, stored.spans()) as shown:
             telling = asyncio.ensure_future(told(admin.watch(run_id), shown))
             try:
                 await _shown_to_the_end(storage, run_id, shown)

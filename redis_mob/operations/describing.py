@@ -14,7 +14,7 @@ from redis_mob.fleet.unserved import unserved_work
 from redis_mob.kernel.machine import FlowMachine, loop_spec
 from redis_mob.models.base import SortedDict
 from redis_mob.models.events import MobEvent
-from redis_mob.models.execution import Execution, ExecutionKey
+from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus
 from redis_mob.models.flow import FlowFrameState, FlowStepStatus, FrameScope, LoopIterationState, LoopPhase, NodeStatus
 from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.order import natural_key
@@ -87,6 +87,14 @@ class StoredRun:
         )
         counts = Counter(str(step.state) for _, step in described.each_step())
         return described.model_copy(update={"steps": SortedDict(counts)})
+
+    def spans(self) -> Mapping[ExecutionKey, Span]:
+        """The times of its executions that have begun."""
+        return {
+            key: self._times.of(key)
+            for key, execution in self.view.executions.items()
+            if execution.status is not ExecutionStatus.WAITING or execution.attempt > 1
+        }
 
     @cached_property
     def _machine(self) -> FlowMachine:

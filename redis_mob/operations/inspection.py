@@ -9,8 +9,8 @@ from redis_mob.operations.run_events import events_of
 from redis_mob.storage import MobStorage
 
 
-async def describe(storage: MobStorage, run_id: str, *, outputs: bool, attempts: bool) -> RunDescription:
-    """See `FleetAdmin.describe`."""
+async def stored_run(storage: MobStorage, run_id: str, *, outputs: bool = False, attempts: bool = False) -> StoredRun:
+    """All that is stored of a run. Raises NotFoundError as `FleetAdmin.describe` does."""
     executions = storage.executions
     view = await executions.load(run_id)
     # The ledger is read after the run: rows that came since are of what has not ended in the view, and not used.
@@ -21,7 +21,7 @@ async def describe(storage: MobStorage, run_id: str, *, outputs: bool, attempts:
     events = None
     if attempts:
         events = await events_of(storage.events, view.run.run_id, view.launched_at, view.run.completed_at)
-    stored = StoredRun(
+    return StoredRun(
         view=view,
         step_ledger=run.step_ledger,
         flow=definition.flows[view.run.flow_id],
@@ -29,4 +29,9 @@ async def describe(storage: MobStorage, run_id: str, *, outputs: bool, attempts:
         events=events,
         with_outputs=outputs,
     )
+
+
+async def describe(storage: MobStorage, run_id: str, *, outputs: bool, attempts: bool) -> RunDescription:
+    """See `FleetAdmin.describe`."""
+    stored = await stored_run(storage, run_id, outputs=outputs, attempts=attempts)
     return stored.described()
