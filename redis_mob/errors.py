@@ -9,6 +9,9 @@ from typing import Any, Protocol
 MOST_SHOWN = 200
 """Characters of one value that a message shows."""
 
+LIKE = 0.6
+"""How similar a name must be, from 0 to 1, to be what was meant."""
+
 MOST_COMPARED = 100
 """Characters of a name, and names, that are compared to find the nearest ones: it takes as long as both are large."""
 
@@ -35,17 +38,25 @@ def shortened(value: object) -> str:
 
 def nearest(name: str, known: Iterable[str], most: int = 1) -> str:
     """What a message adds to a name that is not known: `nearest: 'reviewer'`, from those that are, at most so many."""
-    names = list(dict.fromkeys(known))
-    if len(names) > MOST_COMPARED:
-        names = [one for one in names if one[:1] == name[:1]][:MOST_COMPARED] or names[:MOST_COMPARED]
-    found = get_close_matches(name[:MOST_COMPARED], names, n=most, cutoff=0.0)
-    return f"nearest: {', '.join(map(shown, found)) or 'none'}"
+    return f"nearest: {', '.join(map(shown, _close(name, known, most, 0.0))) or 'none'}"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """What ends a message about a name that is not known, if one that is known is near; else nothing."""
-    near = get_close_matches(name, list(known), n=1)
+    near = _close(name, known, 1, LIKE)
     return f"; did you mean {shown(near[0])}?" if near else ""
+
+
+def _close(name: str, known: Iterable[str], most: int, cutoff: float) -> list[str]:
+    """The most similar names, upper and lower case being the same, the nearest first."""
+    names = list(dict.fromkeys(known))
+    if len(names) > MOST_COMPARED:
+        names = [one for one in names if one[:1] == name[:1]][:MOST_COMPARED] or names[:MOST_COMPARED]
+    by_folded: dict[str, list[str]] = {}
+    for one in names:
+        by_folded.setdefault(one.casefold(), []).append(one)
+    found = get_close_matches(name[:MOST_COMPARED].casefold(), by_folded, n=most, cutoff=cutoff)
+    return [one for folded in found for one in by_folded[folded]][:most]
 
 
 def _remade(kind: type[BaseException], args: tuple[object, ...]) -> BaseException:
@@ -141,6 +152,11 @@ class StorageUnavailableError(ReadFailedError):
 
 class NotFoundError(MobStoreError):
     """The thing an operation needs does not exist; the message names it."""
+
+    @classmethod
+    def of_run(cls, run_id: str, namespace: str) -> NotFoundError:
+        """That there is no such run: most often it is in another namespace, so that the one looked in is named."""
+        return cls(f"run {run_id} does not exist in namespace {shown(namespace)}")
 
 
 class CasConflictError(MobStoreError):

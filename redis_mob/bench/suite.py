@@ -21,7 +21,7 @@ from redis_mob.bench.scenarios.events import (
     Prune,
     TerminalAppend,
 )
-from redis_mob.bench.scenarios.fleet import IdealSlots, Idle, Kept, LongHandlers, Runs, StepLatency
+from redis_mob.bench.scenarios.fleet import IdealSlots, Idle, Kept, LongHandlers, Runs, StepLatency, StreamLatency
 from redis_mob.bench.scenarios.memory import JsonOfRun, KeysOfRun
 from redis_mob.bench.scenarios.runs import (
     AGENTS,
@@ -155,8 +155,8 @@ def suite(sizes: Sizes | None = None) -> list[Group]:
         ),
         Group(
             "steps",
-            "how soon steps begin",
-            [StepLatency(first=True), StepLatency(first=False)],
+            "how soon steps begin, and their streams are seen",
+            [StepLatency(first=True), StepLatency(first=False), StreamLatency()],
             [NothingRedisPy()],
         ),
         Group("slots", "whether slots are ever free while work waits", [long], [IdealSlots(long)]),

@@ -15,7 +15,8 @@ from rich.console import Console
 from redis_mob.cli.display import printable
 from redis_mob.cli.worker_link import ExitStatus
 from redis_mob.cli.workers import WorkersLostError
-from redis_mob.connection.servers.address import MemoryAddress
+from redis_mob.connection.servers.address import EmbeddedAddress, MemoryAddress
+from redis_mob.connection.servers.defaults import URL_VARIABLE
 from redis_mob.connection.servers.url import parse_address, storage_url
 from redis_mob.errors import (
     CasConflictError,
@@ -26,6 +27,7 @@ from redis_mob.errors import (
     RedisMobError,
     StorageUnavailableError,
     ValidationError,
+    shortened,
 )
 
 USAGE_ERRORS = (DefinitionError, HandlerError, NotFoundError, ValidationError)
@@ -40,6 +42,26 @@ def usable_url(url: str | None, *, of_memory: str) -> str:
         raise StorageUnavailableError(str(error)) from None
     if isinstance(address, MemoryAddress):
         raise StorageUnavailableError(f"{address.url}: {of_memory}")
+    return named
+
+
+def shared_url(url: str | None, *, of_memory: str, must_exist: bool = True) -> str:
+    """The same for commands whose work is on a server that others share: a new private one has none of it.
+
+    Raises ValidationError where the URL would start one; with `must_exist` also for a directory that is not there.
+    """
+    named = usable_url(url, of_memory=of_memory)
+    address = parse_address(named)
+    if isinstance(address, EmbeddedAddress):
+        if address.directory is None:
+            asked = f"without --url and {URL_VARIABLE}" if url is None else f"{named} means that"
+            raise ValidationError(
+                f"{asked} a new, empty server would be started, which no other process uses: name the one that is "
+                f"meant with --url or {URL_VARIABLE}, as in --url redis://host:6379; embedded:/path joins the server "
+                "of a process that has this directory open"
+            )
+        if must_exist and not address.directory.is_dir():
+            raise ValidationError(f"{address.url}: there is no directory {shortened(address.directory)}")
     return named
 
 

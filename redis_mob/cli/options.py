@@ -11,15 +11,55 @@ from redis_mob.connection.servers.defaults import URL_VARIABLE
 
 SEAL_KEYS_VARIABLE = "REDIS_MOB_SEAL_KEYS"
 
-UrlOption = Annotated[str | None, typer.Option(help="The storage.", envvar=URL_VARIABLE, show_default="embedded:")]
-NamespaceOption = Annotated[str, typer.Option(help="The part of the storage to use.")]
+UrlOption = Annotated[
+    str | None, typer.Option(metavar="URL", help="The storage.", envvar=URL_VARIABLE, show_default="embedded:")
+]
+SharedUrlOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL", help="The storage: a server that others use too.", envvar=URL_VARIABLE, show_default=False
+    ),
+]
+"""For commands that look for something that must exist, which `endings.shared_url` reads."""
+
+NamespaceOption = Annotated[str, typer.Option(metavar="NAME", help="The part of the storage to use.")]
 SealKeysOption = Annotated[
     Path | None,
     typer.Option(
+        metavar="FILE",
         envvar=SEAL_KEYS_VARIABLE,
         help="A file with the keys that seal the secrets of the namespace, one in each line, the newest first.",
         show_default=False,
     ),
+]
+FileArgument = Annotated[
+    Path, typer.Argument(metavar="FILE", help="A .toml or .json file, or module:mob.", show_default=False)
+]
+StrictOption = Annotated[bool, typer.Option("--strict", help="Let warnings about FILE count as errors.")]
+HandlerOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODULE:NAME",
+        help="module:function for all roles, or module:dict from role to function.",
+        show_default=False,
+    ),
+]
+ConcurrencyOption = Annotated[
+    int, typer.Option(metavar="N", help="Steps that one worker executes at once, up to 1000.")
+]
+LeaseOption = Annotated[
+    float,
+    typer.Option(metavar="SECONDS", help="Seconds until others take over the steps of a worker that was lost."),
+]
+DrainTimeoutOption = Annotated[
+    float,
+    typer.Option(
+        metavar="SECONDS", help="Seconds that steps under way have after SIGTERM, before they are handed back."
+    ),
+]
+WriteDurabilityOption = Annotated[
+    str,
+    typer.Option(metavar="DURABILITY", help="How safe each write is made: memory, fsync or replicas:N."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="End with one JSON object on standard output.")]
 DurabilityOption = Annotated[

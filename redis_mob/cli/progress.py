@@ -17,6 +17,9 @@ from redis_mob.operations.states import STATE_OF_EXECUTION, STATE_OF_NODE, STATE
 from redis_mob.operations.states import State as State
 from redis_mob.operations.step_times import Span
 
+MOST_RETRIED = 20
+"""Items of a step that are told at a time because they are tried again."""
+
 REASON_LINES = 5
 SHORT_REASON = 200
 """Lines and characters of the reason of a failure that are shown while the run goes on."""
@@ -40,7 +43,8 @@ class MemberProgress:
 class StepProgress:
     """A step in one frame of the run. `iteration` is empty outside of loops; else the rounds of the loops around it,
     outermost first, counted from 1. It has no members before it starts, or if it never does. Of a step with `for_each`
-    only the number of its `items` is told: there may be thousands."""
+    the number of its `items` is told, since there may be thousands, and which of them are `retried`: an attempt of
+    theirs has failed, and they are not over."""
 
     step: str
     iteration: tuple[int, ...]
@@ -48,6 +52,7 @@ class StepProgress:
     state: State
     members: tuple[MemberProgress, ...] = ()
     items: ItemProgress | None = None
+    retried: tuple[MemberProgress, ...] = ()
 
 
 def step_progress(view: RunView, flow: FlowSpec) -> list[StepProgress]:
@@ -71,7 +76,7 @@ def _in_frames(view: RunView, machine: FlowMachine, flow: FlowSpec) -> Iterator[
     """Every step in every frame that exists."""
     executions = _by_node(view.executions)
     for frame_id, frame in machine.frames.items():
-        iteration = tuple(reversed(list(_rounds(machine, frame_id))))
+        iteration = _iteration(machine, frame_id)
         for node_id, status in frame.kernel_state.node_status.items():
             step = machine.step_of(frame_id, node_id)
             if step is not None:
@@ -80,7 +85,18 @@ def _in_frames(view: RunView, machine: FlowMachine, flow: FlowSpec) -> Iterator[
                     state = State.CANCELED  # its node was passed over only because the run was canceled
                 items = view.progress.get((frame_id, node_id))
                 shown = tuple(members) if items is None else ()
-                yield StepProgress(step, iteration, flow.steps[step].role, state, shown, items)
+                retried = () if items is None else tuple(one for one in members if one.reason)
+                yield StepProgress(step, iteration, flow.steps[step].role, state, shown, items, retried)
+
+
+def iterations(view: RunView, flow: FlowSpec) -> dict[str, tuple[int, ...]]:
+    """Of each frame of a run the rounds of the loops around it, outermost first, counted from 1."""
+    machine = FlowMachine.from_run(view.run, flow)
+    return {frame_id: _iteration(machine, frame_id) for frame_id in machine.frames}
+
+
+def _iteration(machine: FlowMachine, frame_id: str) -> tuple[int, ...]:
+    return tuple(reversed(list(_rounds(machine, frame_id))))
 
 
 def _rounds(machine: FlowMachine, frame_id: str) -> Iterator[int]:
@@ -104,23 +120,45 @@ def changes(before: Sequence[StepProgress], after: Sequence[StepProgress]) -> li
     """One line for each thing that happened in between; steps that only wait are not worth one."""
     known_steps = {(step.step, step.iteration): step.state for step in before}
     with_items = {(step.step, step.iteration) for step in before if step.items is not None}
-    known_members = {member.key: (member.state, member.attempt) for step in before for member in step.members}
+    known_members = {one.key: (one.state, one.attempt) for step in before for one in (*step.members, *step.retried)}
+    known_reasons = {(step.step, step.iteration): len(step.items.reasons) for step in before if step.items is not None}
     lines: list[str] = []
     for step in after:
-        for member in step.members:
-            known = known_members.get(member.key, (State.WAITING, 1))
-            if known != (member.state, member.attempt):
-                lines.append(_member_line(step, member))
-        is_news = step.items is not None and (step.step, step.iteration) not in with_items
-        if is_news or (step.state.is_final and known_steps.get((step.step, step.iteration)) is not step.state):
-            of_items = f", {items_text(step.items)}" if step.items is not None else ""
-            lines.append(f"step {step.step}{iteration_suffix(step)} {step.state}{of_items}")
+        if step.items is not None and (step.step, step.iteration) not in with_items and not step.state.is_final:
+            lines.append(_step_line(step))
+        news = [
+            _member_line(step, one)
+            for one in (*step.members, *step.retried)
+            if known_members.get(one.key, (State.WAITING, 1)) != (one.state, one.attempt)
+        ]
+        lines += news if step.items is None else _first(news, f"items of step {step.step} that are tried again")
+        if step.items is not None:
+            lines += _item_failures(step, step.items, known_reasons.get((step.step, step.iteration), 0))
+        if step.state.is_final and known_steps.get((step.step, step.iteration)) is not step.state:
+            lines.append(_step_line(step))
     return lines
+
+
+def _first(lines: list[str], of: str) -> list[str]:
+    more = len(lines) - MOST_RETRIED
+    return [*lines[:MOST_RETRIED], f"and {more:,} more {of}"] if more > 0 else lines
+
+
+def _item_failures(step: StepProgress, items: ItemProgress, known: int) -> Iterator[str]:
+    """The first items that failed for good: each reason begins with the target of its item."""
+    for told in items.reasons[known:]:
+        target, _, reason = told.partition(": ")
+        yield f"step {step.step}[{target}]{iteration_suffix(step)} failed: {excerpt(reason, SHORT_REASON)}"
 
 
 def items_text(items: ItemProgress) -> str:
     """`3 of 10 items`: how many have completed."""
     return f"{items.completed:,} of {items.items:,} items"
+
+
+def _step_line(step: StepProgress) -> str:
+    of_items = f", {items_text(step.items)}" if step.items is not None else ""
+    return f"step {step.step}{iteration_suffix(step)} {step.state}{of_items}"
 
 
 def _member_line(step: StepProgress, member: MemberProgress) -> str:
@@ -198,7 +236,9 @@ def rows(progress: Iterable[StepProgress]) -> list[Row]:
         )
         if not step.members:
             who = step.role if step.items is None else items_text(step.items)
-            table.append(Row(step.step, iteration, who, step.state, None, "", None))
+            # of items that are tried again the first one says why
+            reason = f"{step.retried[0].member}: {step.retried[0].reason}" if step.retried else ""
+            table.append(Row(step.step, iteration, who, step.state, None, reason, None))
     return table
 
 

@@ -32,6 +32,7 @@ from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import Handler
 from redis_mob.fleet.unserved import UnservedNews
 from redis_mob.models.definition import MobDefinition
+from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.transition import RunView
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 from redis_mob.security.sealing import SealKeyring
@@ -88,13 +89,13 @@ async def run_flow(order: RunOrder, console: Console) -> RunReport:
             after = 0 if order.idempotency_key is not None else await storage.events.latest_cursor()
             run_id = await fleet.start(order.flow_id, order.params, order.idempotency_key, release=order.release)
             interrupts.begin(may_leave=parse_address(order.url) != EmbeddedAddress())
-            view = await _shown_to_the_end(order, storage, fleet, run_id, interrupts, console)
-            return await report(storage, view, after)
+            view, flow = await _shown_to_the_end(order, storage, fleet, run_id, interrupts, console)
+            return await report(storage, view, flow, after)
 
 
 async def _shown_to_the_end(
     order: RunOrder, storage: MobStorage, fleet: Fleet, run_id: str, interrupts: _Interrupts, console: Console
-) -> RunView:
+) -> tuple[RunView, FlowSpec]:
     view = await loaded(storage, run_id)
     definition = await storage.executions.get_definition(view.launch.definition)
     orders = WorkerOrders(
@@ -111,10 +112,11 @@ async def _shown_to_the_end(
         durability=order.durability,
         seal_keys=None if order.seal_keys is None else order.seal_keys.to_text(),
     )
-    with display(console, definition.flows[view.run.flow_id]) as shown:
+    flow = definition.flows[view.run.flow_id]
+    with display(console, flow) as shown:
         shown.show(view, 0)
         if view.run.status.is_terminal:
-            return view
+            return view, flow
         async with WorkerPool(orders, order.workers, shown.output, partial(_let_go, storage)) as pool:
             followed = asyncio.ensure_future(_followed(storage, fleet, run_id, pool, shown))
             left = asyncio.ensure_future(_left(pool, run_id, interrupts.leave_run, shown))
@@ -133,7 +135,7 @@ async def _shown_to_the_end(
         else:
             view = followed.result()
         _tell_notes(pool, shown)
-        return view
+        return view, flow
 
 
 async def _followed(storage: MobStorage, fleet: Fleet, run_id: str, pool: WorkerPool, shown: Display) -> RunView:

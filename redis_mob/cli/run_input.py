@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from redis_mob.cli.endings import say
+from redis_mob.cli.mob_names import require_definition
 from redis_mob.errors import DefinitionError, HandlerError
 from redis_mob.fleet.definition_file import load_definition
 from redis_mob.fleet.handler_loading import WrittenMob, load_handlers, load_mob, require_handlers
@@ -34,6 +35,7 @@ def mob_in(file: Path) -> WrittenMob | None:
 
 def definition_in(file: Path, console: Console, *, strict: bool) -> MobDefinition:
     """The definition in a file, whose warnings are told. Raises DefinitionError; with `strict`, for warnings too."""
+    require_definition(file)
     definition = load_definition(file, strict=strict, tell=lambda warning: say(console, f"warning: {warning}"))
     try:
         warnings = require_valid(definition, strict=strict)
@@ -45,7 +47,9 @@ def definition_in(file: Path, console: Console, *, strict: bool) -> MobDefinitio
 
 
 def flow_of(definition: MobDefinition, flow: str | None) -> str:
-    """The flow that is named. Raises DefinitionError with those that there are for another name, or none."""
+    """The flow that is named, or the only one. Raises DefinitionError with those that there are for another name."""
+    if flow is None and len(definition.flows) == 1:
+        return next(iter(definition.flows))
     if flow is not None and flow in definition.flows:
         return flow
     known = ", ".join(map(repr, definition.flows)) or "none"
@@ -55,10 +59,15 @@ def flow_of(definition: MobDefinition, flow: str | None) -> str:
 
 def handlers_for(name: str | None, definition: MobDefinition, flow_id: str) -> Mapping[str, Handler]:
     """The handlers that --handler names. Raises HandlerError if there are none, or not for each role of the flow."""
+    handlers = handlers_in(name)
+    require_handlers(handlers, flow_id, definition.flows[flow_id])
+    return handlers
+
+
+def handlers_in(name: str | None) -> Mapping[str, Handler]:
+    """The handlers that --handler names. Raises HandlerError if there are none."""
     if name is None:
         raise HandlerError(HOW_TO_WRITE_A_HANDLER)
     # standard output is for the result alone, and an imported module may print
     with contextlib.redirect_stdout(sys.stderr):
-        handlers = load_handlers(name)
-    require_handlers(handlers, flow_id, definition.flows[flow_id])
-    return handlers
+        return load_handlers(name)

@@ -17,13 +17,11 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import NoReturn
 
+from redis_mob.cli.serving import storage_of, worker_of
 from redis_mob.cli.worker_link import DRAIN, HAND_BACK_GRACE, STOP_GRACE, ExitStatus, Report, ReportKind, WorkerOrders
 from redis_mob.errors import HandlerError, RedisMobError
 from redis_mob.fleet import failure_log
 from redis_mob.fleet.handler_loading import load_handlers
-from redis_mob.fleet.worker import Worker
-from redis_mob.security.sealing import SealKeyring
-from redis_mob.storage import MobStorage
 
 
 class Link:
@@ -103,21 +101,8 @@ def _work(orders: WorkerOrders, link: Link) -> ExitStatus:
 async def _serve(orders: WorkerOrders, link: Link) -> None:
     stop = asyncio.Event()
     handlers = load_handlers(orders.handler)
-    seal_keys = None if orders.seal_keys is None else SealKeyring.from_text(orders.seal_keys)
-    async with MobStorage.open(
-        orders.url, namespace=orders.namespace, seal_key=seal_keys, durability=orders.durability
-    ) as storage:
-        worker = Worker(
-            storage.executions,
-            handlers,
-            lease=timedelta(seconds=orders.lease),
-            concurrency=orders.concurrency,
-            mobs=(orders.mob,),
-            release=orders.release,
-            definitions=(orders.definition,),
-            max_orphaned_turns=orders.max_orphaned_turns,
-            progress=storage.progress,
-        )
+    async with storage_of(orders) as storage:
+        worker = worker_of(orders, storage, handlers)
         working = asyncio.create_task(worker.run(stop, timedelta(seconds=orders.drain_timeout)))
         arguments = (link, stop.set, working.cancel, asyncio.get_running_loop())
         threading.Thread(target=_stop_with_link, args=arguments, daemon=True).start()

@@ -12,29 +12,33 @@ from functools import partial
 from typing import Any, Literal, overload
 from uuid import NAMESPACE_URL, uuid5
 
-from redis_mob.codec.arguments import duration, flag, instance, integer, optional_instance, optional_text, text
+from redis_mob.codec.arguments import duration, flag, instance, integer, optional_instance, optional_text
 from redis_mob.codec.executions import encode_definition
-from redis_mob.errors import HandlerError, NotFoundError, ValidationError, nearest, shortened, shown
+from redis_mob.errors import HandlerError, NotFoundError, ValidationError, WaitTimeoutError, nearest, shortened, shown
 from redis_mob.fleet.calls import max_orphaned_turns
+from redis_mob.fleet.flow_choice import NamedFlow, chosen_flow
 from redis_mob.fleet.lease import DEFAULT_LEASE, checked_lease
 from redis_mob.fleet.published import published
 from redis_mob.fleet.recovery import recover
+from redis_mob.fleet.run_wait import seconds_of, why_not_over
 from redis_mob.fleet.schemas import check_paths, check_schema, read_params_schema, read_schemas
 from redis_mob.fleet.signals import Signals
 from redis_mob.fleet.step_context import ALL_ROLES, Handler
 from redis_mob.fleet.typed.binding import BoundHandler, bound_handlers
+from redis_mob.fleet.typed.outputs import output_json
 from redis_mob.fleet.unserved import UnservedNews, unserved_work
 from redis_mob.fleet.watching import watch
 from redis_mob.fleet.worker import Worker
 from redis_mob.fleet.working import at_work, idle_at, work_until
 from redis_mob.kernel.validation import require_valid
-from redis_mob.models.base import SortedDict, check_value, json_text
+from redis_mob.models.base import MAX_VALUE_DEPTH, SortedDict, json_text
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import MOST_PRIORITY, RunLaunch
 from redis_mob.models.flow_spec import FlowSpec, OutputFormat
 from redis_mob.models.progress import ProgressEntry
 from redis_mob.models.run import MobRun
 from redis_mob.models.signal import Taken
+from redis_mob.models.transition import RunView
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 from redis_mob.storage import MobStorage
 
@@ -81,11 +85,11 @@ class Fleet:
         self._lease = checked_lease(lease)
         self._release = optional_text("release", release)
         self._members = _named_members(definition, members or {})
-        self._signals = Signals(storage.executions)
+        self._signals = Signals(storage)
 
     async def start(
         self,
-        flow_id: str,
+        flow: str | NamedFlow,
         params: Any = None,
         idempotency_key: str | None = None,
         *,
@@ -95,31 +99,37 @@ class Fleet:
     ) -> str:
         """Start a run of a flow and return its id. The same idempotency key always gives the same run.
 
+        The flow is given by its id, or as `Mob.flow` returns it. `params` are JSON, or what pydantic dumps as JSON,
+        such as a model.
+
         Of steps that wait for a worker, those of the run with the greatest `priority` (-63 to 63) go first. A run that
         begins `at` a later time is pending until then. With a `release`, only workers of that release execute its
         steps. No handler is needed here: `wait` and `unserved` tell of roles that no living worker serves.
 
-        Raises NotFoundError for an unknown flow; ValidationError for parameters that are no JSON or do not fit the
-        schema that the flow has for them, a priority or time that is none, or an idempotency key whose run was started
-        with other parameters; DefinitionError for a schema that cannot be read, or does not have what a message names.
+        Raises NotFoundError for a flow that the mob does not have; ValidationError for parameters that are no JSON or
+        do not fit the schema that the flow has for them, a priority or time that is none, or an idempotency key whose
+        run was started with other parameters; DefinitionError for a schema that cannot be read, or does not have what a
+        message names.
         """
-        flow = self._flow(text("flow_id", flow_id))
+        flow_id = chosen_flow(flow, self._definition.id, self._definition.flows)
+        spec = self._definition.flows[flow_id]
         if not -MOST_PRIORITY <= integer("priority", priority) <= MOST_PRIORITY:
             raise ValidationError(f"priority must be from -{MOST_PRIORITY} to {MOST_PRIORITY}, not {shown(priority)}")
         begins = optional_instance("at", at, datetime)
         if begins is not None and begins.tzinfo is None:
             raise ValidationError(f"at must be a time with a zone, not {shown(at)}")
-        schemas, params_schema = read_schemas(flow), read_params_schema(flow_id, flow)
-        check_paths(flow_id, flow, params_schema, schemas)
+        schemas, params_schema = read_schemas(spec), read_params_schema(flow_id, spec)
+        check_paths(flow_id, spec, params_schema, schemas)
         try:
-            check_schema(check_value(params), params_schema)
+            params = output_json(params, MAX_VALUE_DEPTH)
+            check_schema(params, params_schema)
         except ValueError as error:
             raise ValidationError(f"params: {shortened(error)}") from None
         limits, supervisor = self._definition.limits, self._definition.supervisor
         run = MobRun.pending(
             self._definition.id,
             flow_id,
-            flow,
+            spec,
             params,
             limits,
             run_id=self._run_id(flow_id, optional_text("idempotency_key", idempotency_key)),
@@ -131,7 +141,7 @@ class Fleet:
             definition=encode_definition(self._definition)[0],
             members=self._members,
             schemas=SortedDict(schemas),
-            parsed_steps=_parsed_steps(flow),
+            parsed_steps=_parsed_steps(spec),
             max_duration_ms=limits.max_flow_duration_ms if limits else None,
             priority=priority,
             release=optional_text("release", release),
@@ -152,11 +162,25 @@ class Fleet:
                 "params: use another key for another run"
             )
 
-    async def wait(self, run_id: str) -> MobRun:
+    async def wait(self, run_id: str, timeout: float | timedelta | None = None) -> MobRun:
         """The run, once it is over. Work that waits for a worker which does not exist is told in the log, as a warning.
 
-        Raises NotFoundError if it does not exist.
+        Raises WaitTimeoutError, which says what the run waits for, if it is not over after `timeout`, in seconds or as
+        a timedelta; the run goes on. Raises NotFoundError if it does not exist.
         """
+        seconds = seconds_of(timeout)
+        limit = asyncio.timeout(None if timeout is None else seconds)
+        try:
+            async with limit:
+                return await self._ended(run_id)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+        view = await self._view(run_id)
+        reason = why_not_over(view, await self._storage.executions.workers())
+        raise WaitTimeoutError(f"run {run_id} is not over after {seconds:g} s: {reason}")
+
+    async def _ended(self, run_id: str) -> MobRun:
         unserved = UnservedNews(partial(self.unserved, run_id))
         async with self._storage.executions.listen(run_id, only_end=True) as wake_up:
             while True:
@@ -164,7 +188,7 @@ class Fleet:
                 await wake_up.wait(SWEEP_SECONDS)
                 status = await self._storage.executions.status(run_id)
                 if status is None:
-                    raise NotFoundError(f"run {run_id} does not exist")
+                    raise NotFoundError.of_run(run_id, self._storage.namespace)
                 if status.is_terminal and (run := await self._storage.runs.get_run(run_id)) is not None:
                     return run
                 for line in await unserved.since():
@@ -175,10 +199,14 @@ class Fleet:
 
         Raises NotFoundError if the run does not exist.
         """
+        view = await self._view(run_id)
+        return [] if view.run.status.is_terminal else unserved_work(view, await self._storage.executions.workers())
+
+    async def _view(self, run_id: str) -> RunView:
         view = await self._storage.executions.load(run_id)
         if view is None:
-            raise NotFoundError(f"run {run_id} does not exist")
-        return [] if view.run.status.is_terminal else unserved_work(view, await self._storage.executions.workers())
+            raise NotFoundError.of_run(run_id, self._storage.namespace)
+        return view
 
     def watch(
         self, run_id: str, topic: str | None = None, after: int | None = None
@@ -239,7 +267,7 @@ class Fleet:
         Of several values it is the last one. Raises WaitTimeoutError when there is none after `timeout`, in seconds or
         as a timedelta; NotFoundError for an unknown run, and for one that is over and has published none.
         """
-        return await published(self._storage.executions, run_id, key, timeout)
+        return await published(self._storage, run_id, key, timeout)
 
     async def recover(self) -> list[str]:
         """Mend the runs of this mob that a crash of another engine has left half written, and return their ids.
@@ -306,13 +334,6 @@ class Fleet:
         what it executes at once. What the worker raises ends the block, and is raised there.
         """
         return at_work(lambda stop: self.work(concurrency, stop, name, drain_timeout))
-
-    def _flow(self, flow_id: str) -> FlowSpec:
-        flow = self._definition.flows.get(flow_id)
-        if flow is None:
-            known = ", ".join(map(repr, self._definition.flows)) or "none"
-            raise NotFoundError(f"mob {shown(self._definition.id)} has no flow {shown(flow_id)}; it has: {known}")
-        return flow
 
     def _run_id(self, flow_id: str, idempotency_key: str | None) -> str | None:
         if idempotency_key is None:

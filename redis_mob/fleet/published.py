@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from datetime import timedelta
 from typing import Any
 
@@ -11,10 +10,11 @@ from redis_mob.codec.arguments import text
 from redis_mob.contracts import ExecutionStore
 from redis_mob.errors import NotFoundError, ValidationError, WaitTimeoutError, shortened, shown
 from redis_mob.fleet.outcome import MAX_OUTPUT_DEPTH, most_bytes, too_long
-from redis_mob.fleet.step_context import checked_pause
+from redis_mob.fleet.run_wait import seconds_of
 from redis_mob.fleet.typed.outputs import output_json
 from redis_mob.models.execution import Execution, ExecutionKey, RunLaunch
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
+from redis_mob.storage import MobStorage
 
 MOST_BYTES_OF_KEY = 256
 """How long the key of a published value may be, in UTF-8."""
@@ -40,23 +40,18 @@ async def publish(
     return await store.publish(run_id, key, execution, name, plain)
 
 
-async def published(store: ExecutionStore, run_id: str, name: str, timeout: float | timedelta | None) -> Any:
+async def published(storage: MobStorage, run_id: str, name: str, timeout: float | timedelta | None) -> Any:
     """What a run has published, once it has; see `Fleet.get`."""
     checked_name(name)
-    try:
-        wait = checked_pause(timeout)
-    except TypeError:
-        raise ValidationError(
-            f"timeout must be a number of seconds, or a timedelta, up to a hundred years, not {shown(timeout)}"
-        ) from None
+    seconds = seconds_of(timeout)
     loop = asyncio.get_running_loop()
-    seconds = math.inf if wait is None else wait.total_seconds()
     deadline = loop.time() + seconds
+    store = storage.executions
     async with store.listen(run_id) as wake_up:
         while True:
             found = await store.published(run_id, name)
             if found is None:
-                raise NotFoundError(f"run {run_id} does not exist")
+                raise NotFoundError.of_run(run_id, storage.namespace)
             if found.is_there:
                 return found.value
             if found.is_over:

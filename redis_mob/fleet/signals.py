@@ -6,15 +6,15 @@ import asyncio
 from typing import Any, NamedTuple
 
 from redis_mob.codec.arguments import text
-from redis_mob.contracts import ExecutionStore
 from redis_mob.errors import CasConflictError, NotFoundError, ValidationError, nearest, shortened, shown
 from redis_mob.fleet.definitions import Definitions
 from redis_mob.fleet.outcome import MAX_OUTPUT_DEPTH, most_bytes, too_long
 from redis_mob.fleet.schemas import check_schema
-from redis_mob.models.base import check_json
+from redis_mob.fleet.typed.outputs import output_json
 from redis_mob.models.signal import Sent, Signal, Taken
 from redis_mob.models.transition import RunView
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
+from redis_mob.storage import MobStorage
 
 MAX_PAYLOAD_DEPTH = MAX_OUTPUT_DEPTH - 1
 """How deep a payload may be nested: the output of the step that takes it wraps it in one level more."""
@@ -39,9 +39,10 @@ class _Terms(NamedTuple):
 class Signals:
     """Sends signals to the runs of a namespace, of any mob."""
 
-    def __init__(self, executions: ExecutionStore) -> None:
-        self._executions = executions
-        self._definitions = Definitions(executions)
+    def __init__(self, storage: MobStorage) -> None:
+        self._storage = storage
+        self._executions = storage.executions
+        self._definitions = Definitions(storage.executions)
         self._known: dict[str, _Terms] = {}
 
     async def send(self, run_id: str, name: str, payload: Any = None, *, idempotency_key: str | None = None) -> Sent:
@@ -51,7 +52,7 @@ class Signals:
             near = nearest(name, terms.steps, most=3) if terms.steps else "none of them waits for any"
             raise NotFoundError(f"no step of flow {shown(terms.flow_id)} waits for a signal {shown(name)}; {near}")
         try:
-            check_json(payload, MAX_PAYLOAD_DEPTH)
+            payload = output_json(payload, MAX_PAYLOAD_DEPTH)
             if name in terms.schemas:
                 check_schema(payload, terms.schemas[name])
         except ValueError as error:
@@ -68,7 +69,7 @@ class Signals:
             while True:
                 view = await self._executions.load(run_id)
                 if view is None:
-                    raise NotFoundError(f"run {run_id} does not exist")
+                    raise NotFoundError.of_run(run_id, self._storage.namespace)
                 if (taken := _taker(view, number)) is not None:
                     return taken
                 if view.run.status.is_terminal:
@@ -83,7 +84,7 @@ class Signals:
         if terms is None:
             view = await self._executions.load(run_id)
             if view is None:
-                raise NotFoundError(f"run {run_id} does not exist")
+                raise NotFoundError.of_run(run_id, self._storage.namespace)
             definition = await self._definitions.of(view)
             flow = definition.flows[view.run.flow_id]
             steps = {wait.signal: step_id for step_id, wait in flow.waits.items()}

@@ -21,9 +21,10 @@ class StepFailed(Portable, Exception):  # noqa: N818
     """Raise it in a handler to fail the execution, and to say whether trying again makes sense.
 
     Any other exception fails the execution too, and is retryable. `detail` is any JSON value; it is kept with the
-    failure. `retry_after` is how long the next attempt waits at least, in seconds or as a timedelta: what a provider
-    says that is overloaded. An attempt that would begin only after the deadline of the flow is not made. Raises
-    TypeError for a `retryable` that is no bool, or a `retry_after` that is not from 0 to a hundred years.
+    failure. `retry_after` is how long the next attempt waits at least, given in seconds or as a timedelta, which the
+    attribute is: what a provider says that is overloaded. An attempt that would begin only after the deadline of the
+    flow is not made. Raises TypeError for a `retryable` that is no bool, or a `retry_after` that is not from 0 to a
+    hundred years.
     """
 
     def __init__(

@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 from redis_mob.codec.arguments import text
 from redis_mob.errors import ValidationError, shortened, shown
-from redis_mob.models.base import check_value, json_text
+from redis_mob.fleet.typed.outputs import output_json
+from redis_mob.models.base import MAX_VALUE_DEPTH, json_text
 from redis_mob.models.progress import MOST_BYTES, REPORT
 
 LONGEST_TOPIC = 128
@@ -74,11 +75,12 @@ def topic_of(topic: object) -> str:
 
 def _checked(what: str, value: Any) -> Any:
     try:
-        length = len(json_text(check_value(value)).encode())
+        plain = output_json(value, MAX_VALUE_DEPTH)
+        length = len(json_text(plain).encode())
     except ValueError as error:
         raise ValidationError(f"the {what} is no JSON: {shortened(error)}") from None
     if length > MOST_BYTES:
         raise ValidationError(
             f"the {what} is {length:,} bytes of JSON, more than {MOST_BYTES:,}: tell less at a time, or where it is"
         )
-    return value
+    return plain

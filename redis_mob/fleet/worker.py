@@ -143,6 +143,11 @@ class Worker:
         self._calls = Calls(self._name, self._services.slots, most)
 
     @property
+    def id(self) -> str:
+        """The id that the storage knows it by now; it has another one after it has lost its lease."""
+        return self._presence.id
+
+    @property
     def serves(self) -> Serves:
         """Which queues it takes executions from."""
         return self._serves

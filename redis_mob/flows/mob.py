@@ -14,12 +14,11 @@ from redis_mob.codec.arguments import instance, integer, text
 from redis_mob.errors import (
     DefinitionError,
     HandlerError,
-    NotFoundError,
     RedisMobError,
-    did_you_mean,
     shown,
 )
 from redis_mob.fleet.fleet import Fleet
+from redis_mob.fleet.flow_choice import chosen_flow
 from redis_mob.fleet.isolation import isolated as in_a_process
 from redis_mob.fleet.lease import DEFAULT_LEASE
 from redis_mob.fleet.step_context import ALL_ROLES, Handler
@@ -28,7 +27,7 @@ from redis_mob.fleet.typed.dependencies import DependencyGraph
 from redis_mob.flows.building import flow_spec
 from redis_mob.flows.nodes import Loop, Step
 from redis_mob.flows.roles import Role, Roles
-from redis_mob.flows.running import DEFAULT_CONCURRENCY, params_json, run_to_its_end
+from redis_mob.flows.running import DEFAULT_CONCURRENCY, run_to_its_end
 from redis_mob.kernel.validation import require_valid
 from redis_mob.models.definition import (
     BackendConfig,
@@ -254,14 +253,13 @@ class Mob:
         Raises RunFailedError, which has the run, if it failed or was canceled; what `Fleet.start` raises; and what
         ended the worker.
         """
-        flow_id = self._flow_id(flow)
-        values = params_json(params)
+        flow_id = chosen_flow(flow, self.id, self._flows)
         if storage is not None:
             fleet = self.fleet(storage, members=members)
-            return await run_to_its_end(fleet, flow_id, values, idempotency_key, concurrency)
+            return await run_to_its_end(fleet, flow_id, params, idempotency_key, concurrency)
         async with MobStorage.open(url, namespace=namespace) as opened:
             fleet = self.fleet(opened, members=members)
-            return await run_to_its_end(fleet, flow_id, values, idempotency_key, concurrency)
+            return await run_to_its_end(fleet, flow_id, params, idempotency_key, concurrency)
 
     def run_sync(self, flow: Flow | str, params: Any = None, **options: Any) -> MobRun:
         """The same for programs without an event loop; the options are those of `run`.
@@ -275,16 +273,6 @@ class Mob:
         else:
             raise RedisMobError("run_sync cannot be called where an event loop runs: write await mob.run(...) there")
         return asyncio.run(self.run(flow, params, **options))
-
-    def _flow_id(self, flow: Flow | str) -> str:
-        if isinstance(flow, Flow) and flow.mob_id != self.id:
-            raise NotFoundError(f"flow {shown(flow.id)} belongs to mob {shown(flow.mob_id)}, not to {shown(self.id)}")
-        flow_id = flow.id if isinstance(flow, Flow) else text("flow", flow)
-        if flow_id not in self._flows:
-            hint = did_you_mean(flow_id, self._flows)
-            known = ", ".join(map(shown, self._flows)) or "none"
-            raise NotFoundError(f"mob {shown(self.id)} has no flow {shown(flow_id)}; it has: {known}{hint}")
-        return flow_id
 
     def _defined(self, roles: Mapping[str, Role], flows: Mapping[str, FlowSpec]) -> MobDefinition:
         profiles = {name: role.profile for name, role in roles.items() if name != ALL_ROLES}

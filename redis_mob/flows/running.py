@@ -5,24 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from redis_mob.errors import InternalError, RunFailedError, ValidationError, shown
+from redis_mob.errors import InternalError, RunFailedError, shown
 from redis_mob.fleet.fleet import Fleet
-from redis_mob.fleet.outcome import MAX_OUTPUT_DEPTH
 from redis_mob.fleet.said import joined
 from redis_mob.fleet.transition_builder import FLOW_STEP
-from redis_mob.fleet.typed.outputs import output_json
 from redis_mob.models.run import MobRun, MobRunStatus
 
 DEFAULT_CONCURRENCY = 64
 """Handlers that run at a time: most of an agent's wait for a model."""
-
-
-def params_json(params: Any) -> Any:
-    """Parameters of a run as JSON: what pydantic dumps as JSON may be given. Raises ValidationError with the path."""
-    try:
-        return output_json(params, MAX_OUTPUT_DEPTH)
-    except ValueError as error:
-        raise ValidationError(f"params: {error}") from error
 
 
 async def run_to_its_end(

@@ -224,7 +224,10 @@ class _Rules:
             case Order.AFTER:
                 return _Problem("path_not_before", f"{named} runs after this one, and has no output before")
             case Order.BESIDE:
-                text = f"nothing says that {named} runs before: add it to depends_on, or what it gives may not be there"
+                text = (
+                    f"nothing says that {named} runs before: let this step depend on it, by depends_on or "
+                    "after=, or what it gives may not be there"
+                )
                 # what is beside a loop may be over at a later iteration; the loop may even wait for that
                 severity = Severity.WARNING if self._order.is_repeated(this) else Severity.ERROR
                 return _Problem("path_not_before", text, severity)

@@ -40,7 +40,8 @@ class Namespace:
     Nothing in it is changed in place but its own containers: a run is replaced by its next state, as a whole.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.clock = Clock()
         self.log = EventLog()
         self.runs: dict[str, MobRun] = {}
@@ -103,7 +104,7 @@ class Access:
     def __init__(self, name: str) -> None:
         self.name = name
         self.loop = asyncio.get_running_loop()
-        self._namespace = _OPEN.setdefault(name, Namespace())
+        self._namespace = _OPEN.setdefault(name, Namespace(name))
         self._namespace.opened.add(self)
 
     @property

@@ -20,5 +20,5 @@ def existing_run(content: Namespace, run_id: str) -> MobRun:
     """The run of this id. Raises NotFoundError."""
     run = content.runs.get(run_key(run_id))
     if run is None:
-        raise NotFoundError(f"run {run_id} does not exist")
+        raise NotFoundError.of_run(run_id, content.name)
     return run

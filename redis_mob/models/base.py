@@ -353,7 +353,7 @@ def _check_json(value: Any, path: str, depth: int, deepest: int) -> None:
             _check_json(key, f"{path}.{shown(key)}", depth, deepest)
             _check_json(item, f"{path}.{key}", depth + 1, deepest)
         return
-    raise _refusal(path, f"a {type(value).__name__} is no JSON value")
+    raise _refusal(path, f"a value of type {type(value).__name__} is no JSON")
 
 
 def _refusal(path: str, problem: str) -> ValueError:

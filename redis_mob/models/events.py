@@ -157,6 +157,11 @@ class MobEvent(SecretRecord):
     mob_id: str
     kind: MobEventKind
 
+    @property
+    def run_id(self) -> str | None:
+        """The run that it is about; None if it is about the mob or its members."""
+        return getattr(self.kind, "run_id", None)
+
 
 def terminal_identity(kind: MobEventKind) -> tuple[str, str] | None:
     """Run and flow that this kind of event ends; None if it ends none (contract: events-7)."""

@@ -29,10 +29,11 @@ from redis_mob.models.failure import AgentErrorReport, TurnError
 from redis_mob.models.flow import FlowRunState, FrameSnapshot, LoopSnapshot
 from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.late_fields import LateFields
-from redis_mob.models.run_outputs import output_of, outputs_of
+from redis_mob.models.run_outputs import NO_DEFAULT, output_of, outputs_of
 from redis_mob.models.seed import pending_flow_state, run_seed
 
 T = TypeVar("T")
+D = TypeVar("D")
 
 MAX_LOOP_ITERATION = 1_000_000
 """The greatest iteration for which an output may be recorded (contract: runs-26)."""
@@ -151,16 +152,19 @@ class MobRun(LateFields):
     @overload
     def output(self, step_id: str, kind: type[T]) -> T: ...
     @overload
-    def output(self, step_id: str, kind: Any) -> Any: ...
-    def output(self, step_id: str, kind: Any = None) -> Any:
+    def output(self, step_id: str, kind: type[T], *, default: D) -> T | D: ...
+    @overload
+    def output(self, step_id: str, kind: Any = None, *, default: Any = None) -> Any: ...
+    def output(self, step_id: str, kind: Any = None, *, default: Any = NO_DEFAULT) -> Any:
         """The output of a step, as JSON, or read by pydantic as a value of type `kind`.
 
         Of a step in a loop that of its latest iteration. It is the value itself for one that asks one member or takes
-        any; for one that several members answer, `outputs` has the value of each.
-        Raises NotFoundError for a step that is not there or has no output, and ValidationError naming the path for an
-        output that is no `kind` (contract: engine-54).
+        any; for one that several members answer, `outputs` has the value of each. `default` is what is returned for a
+        step that has no output, as of a branch that was not taken.
+        Raises NotFoundError for a step that is not there, or has no output and no default is given; ValidationError
+        naming the path for an output that is no `kind` (contract: engine-54).
         """
-        return output_of(self, step_id, kind)
+        return output_of(self, step_id, kind, default)
 
     @overload
     def outputs(self, step_id: str) -> dict[str, Any]: ...

@@ -20,9 +20,17 @@ MOST_NAMED = 10
 _COMPLETED, _DISPATCHED = "completed", "dispatched"
 
 
-def output_of(run: MobRun, step_id: str, kind: Any = None) -> Any:
+NO_DEFAULT: Any = object()
+"""Stands for a default that is not given, and for an output that there is not: None may be both."""
+
+
+def output_of(run: MobRun, step_id: str, kind: Any = None, default: Any = NO_DEFAULT) -> Any:
     """What `MobRun.output` returns."""
     value = _recorded(run, step_id)
+    if value is NO_DEFAULT:
+        if default is NO_DEFAULT or step_id not in run.flow_state.ordered_steps:
+            raise NotFoundError(_why_not(run, step_id))
+        return default
     if kind is None:
         return value
     what = f"the output of step {shown(step_id)} of run {run.run_id}"
@@ -34,7 +42,7 @@ def output_of(run: MobRun, step_id: str, kind: Any = None) -> Any:
 
 def outputs_of(run: MobRun, step_id: str, kind: Any = None) -> dict[str, Any]:
     """What `MobRun.outputs` returns."""
-    value = _recorded(run, step_id)
+    value = output_of(run, step_id)
     by_member = _of_items(run, step_id)
     if by_member is None:
         by_member = _by_member(value, _members(run, step_id))
@@ -66,7 +74,7 @@ def _recorded(run: MobRun, step_id: str) -> Any:
         for outputs in reversed(iterations):
             if step_id in outputs:
                 return outputs[step_id]
-    raise NotFoundError(_why_not(run, step_id))
+    return NO_DEFAULT
 
 
 def _why_not(run: MobRun, step_id: str) -> str:

@@ -171,7 +171,7 @@ class RedisExecutionStore(RedisSignals, ExecutionStore):
             ],
             arguments,
         )
-        return won(reply, transition.run.run_id)
+        return won(reply, transition.run.run_id, self._keys.namespace)
 
     async def request_cancel(self, run_id: str) -> bool:
         keys = self._keys.run(run_id)
@@ -180,7 +180,7 @@ class RedisExecutionStore(RedisSignals, ExecutionStore):
             [keys.run, keys.index, self._keys.meta, self._keys.due, self._keys.wake_runs],
             [codec.due_run(canonical_run_id(run_id))],
         )
-        return won(reply, run_id)
+        return won(reply, run_id, self._keys.namespace)
 
     async def status(self, run_id: str) -> MobRunStatus | None:
         keys = self._keys.run(run_id)

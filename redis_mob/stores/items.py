@@ -37,5 +37,5 @@ async def _read_items(client: Client, keys: Keys, run_id: str, fields: list[byte
     run = keys.run(run_id)
     records = await client.read("executions/read_items", [run.run, run.index], {"wanted": fields})
     if records is None:
-        raise NotFoundError(f"run {canonical_run_id(run_id)} does not exist")
+        raise NotFoundError.of_run(canonical_run_id(run_id), keys.namespace)
     return [None if record is None else bytes(record) for record in records]

@@ -48,7 +48,7 @@ class RedisProgressStore(ProgressStore):
             },
         )
         if reply == Reply.NOT_FOUND:
-            raise NotFoundError(f"run {run_id} does not exist")
+            raise NotFoundError.of_run(run_id, self._keys.namespace)
         return None if reply == Reply.LOST else _offset(run_id, reply)
 
     async def read_after(self, run_id: str, after: int, limit: int) -> ProgressPage:
@@ -57,7 +57,7 @@ class RedisProgressStore(ProgressStore):
         bounds = [min(integer("after", after, least=0), U64_MAX - 1), min(integer("limit", limit, least=1), _MOST_READ)]
         reply = await self._client.read("progress/read_after", [keys.run, keys.index, keys.progress], bounds)
         if reply is None:
-            raise NotFoundError(f"run {run_id} does not exist")
+            raise NotFoundError.of_run(run_id, self._keys.namespace)
         status, newest, entries = reply
         run_id = canonical_run_id(run_id)
         return ProgressPage(

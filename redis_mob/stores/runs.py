@@ -52,7 +52,7 @@ class RedisRunStore(MobRunStore):
                 "parts": [counted(part) for part in parts],
             },
         )
-        won(reply, run.run_id)
+        won(reply, run.run_id, self._keys.namespace)
 
     async def get_run(self, run_id: str, /) -> MobRun | None:
         keys = self._keys.run(run_id)
@@ -211,7 +211,7 @@ class RedisRunStore(MobRunStore):
         """What a reply says, as `won`. Raises SerializationError for a run of which the head alone is gone."""
         if reply == Reply.NOT_FOUND:
             await self.get_run(run_id)
-        return won(reply, run_id, detail)
+        return won(reply, run_id, self._keys.namespace, detail)
 
     async def cas_frame_state(
         self,

@@ -40,7 +40,7 @@ class RedisSignals:
         )
         if code in (Reply.WON, Reply.EXISTS):
             return Sent(int(rest[0]), is_repeated=code == Reply.EXISTS)
-        raise _refused(code, run_id, signal, key)
+        raise _refused(code, run_id, self._keys.namespace, signal, key)
 
     async def publish(self, run_id: str, key: ExecutionKey, execution: Execution, name: str, value: Any) -> bool:
         """See `ExecutionStore.publish`."""
@@ -57,7 +57,7 @@ class RedisSignals:
                 MOST_PUBLISHED,
             ],
         )
-        return won(reply, run_id, signals.too_many_published(field))
+        return won(reply, run_id, self._keys.namespace, signals.too_many_published(field))
 
     async def published(self, run_id: str, name: str) -> Published | None:
         """See `ExecutionStore.published`."""
@@ -71,11 +71,13 @@ class RedisSignals:
         return Published(is_over, bool(values), *(signals.decode_published(run_id, field, value) for value in values))
 
 
-def _refused(code: int, run_id: str, signal: Signal, key: str | None) -> MobStoreError | ValidationError:
+def _refused(
+    code: int, run_id: str, namespace: str, signal: Signal, key: str | None
+) -> MobStoreError | ValidationError:
     """The error of a signal that was not sent, by the reply that says why."""
     match code:
         case Reply.NOT_FOUND:
-            return NotFoundError(f"run {run_id} does not exist")
+            return NotFoundError.of_run(run_id, namespace)
         case Reply.CONFLICT:
             return signals.another_was_sent(run_id, key)
         case Reply.LOST:

@@ -85,11 +85,10 @@ class Fleet(Facade[asynchronous.Fleet]):
     def wait(self, run_id: str, timeout: timedelta | float | None = None) -> MobRun:
         """The run, once it is over; as `redis_mob.Fleet.wait`.
 
-        Raises TimeoutError if it is not over after the timeout, a timedelta or seconds, and what a worker of this fleet
-        raises that is `working`. KeyboardInterrupt ends the wait, and not the run.
+        It raises also what a worker of this fleet raises that is `working`. KeyboardInterrupt ends the wait, and not
+        the run.
         """
-        seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
-        return self.loop.run(self._ended(run_id, seconds))
+        return self.loop.run(self._ended(run_id, timeout))
 
     def work(
         self,
@@ -122,16 +121,15 @@ class Fleet(Facade[asynchronous.Fleet]):
             self._workers.remove(worker)
             worker.close()
 
-    async def _ended(self, run_id: str, seconds: float | None) -> MobRun:
-        waiting = asyncio.ensure_future(self.target.wait(run_id))
+    async def _ended(self, run_id: str, timeout: float | timedelta | None) -> MobRun:
+        waiting = asyncio.ensure_future(self.target.wait(run_id, timeout))
         workers = {asyncio.wrap_future(worker.ended) for worker in self._workers}
         try:
-            async with asyncio.timeout(seconds):
-                done, _ = await asyncio.wait({waiting, *workers}, return_when=asyncio.FIRST_COMPLETED)
-                if waiting not in done:
-                    for ended in done:
-                        await ended  # raises what the worker raised
-                return await waiting
+            done, _ = await asyncio.wait({waiting, *workers}, return_when=asyncio.FIRST_COMPLETED)
+            if waiting not in done:
+                for ended in done:
+                    await ended  # raises what the worker raised
+            return await waiting
         finally:
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)

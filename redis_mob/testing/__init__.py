@@ -9,15 +9,17 @@ in `redis_mob.contracts`; `Backend` is what it asks of one. `redis_mob.testing.p
 `redis_mob.testing.history` decides whether what concurrent clients saw could have happened one call after the other,
 `redis_mob.testing.faults` is a proxy that does to requests what bad networks do, and `redis_mob.testing.containers` has
 fixtures that run a server in a container.
-Needs pytest and pytest-asyncio: `pip install redis-mob[testing]`.
+The suite, the plugins and the fixtures need pytest and pytest-asyncio: `pip install redis-mob[testing]`.
 """
 
+import sys
 from typing import TYPE_CHECKING
 
-import pytest
+if "pytest" in sys.modules:  # `run_flow` and `step_context` are for other runners of tests too
+    import pytest
 
-# of what is imported after this
-pytest.register_assert_rewrite("redis_mob.testing.conformance", "redis_mob.testing.waiting")
+    # of what is imported after this
+    pytest.register_assert_rewrite("redis_mob.testing.conformance", "redis_mob.testing.waiting")
 
 if TYPE_CHECKING:
     from redis_mob.testing.backend import (

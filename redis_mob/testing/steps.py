@@ -16,7 +16,6 @@ from redis_mob.fleet.step_context import ALL_ROLES, Handler, PreviousFailure, St
 from redis_mob.fleet.step_profile import StepProfile
 from redis_mob.fleet.telling import Silent, Teller
 from redis_mob.flows.mob import Flow
-from redis_mob.flows.running import params_json
 from redis_mob.models.base import SortedDict
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow_spec import FlowSpec, Message
@@ -139,7 +138,7 @@ async def run_flow(
     JSON, or what pydantic dumps as JSON. `signals` are names and payloads, sent in this order before the steps that
     wait for them begin to wait.
 
-    Raises TimeoutError, saying what the run waits for, if it is not over after the `timeout` of skipped time;
+    Raises WaitTimeoutError, saying what the run waits for, if it is not over after the `timeout` of skipped time;
     DefinitionError for a definition with several flows, or none, of which `flow_id` names none; HandlerError for a
     handler of a role that the mob does not have; what `Fleet`, its `start` and its `signal` raise.
     """
@@ -148,15 +147,10 @@ async def run_flow(
         fleet = Fleet(storage, tested.definition, tested.handlers, members=tested.members)
         with virtual_time():
             async with fleet.working(concurrency, drain_timeout=timedelta()):
-                run_id = await fleet.start(tested.flow_id, params_json(params))
+                run_id = await fleet.start(tested.flow_id, params)
                 for name, payload in signals:
                     await fleet.signal(run_id, name, payload)
-                try:
-                    async with asyncio.timeout(timeout.total_seconds()):
-                        return await fleet.wait(run_id)
-                except TimeoutError:
-                    waits = "; ".join(await fleet.unserved(run_id)) or f"run {run_id} is under way"
-                    raise TimeoutError(f"the run is not over after {timeout}: {waits}") from None
+                return await fleet.wait(run_id, timeout)
 
 
 class _Tested(NamedTuple):

@@ -87,10 +87,12 @@ class Command:
     def has_ended(self) -> bool:
         return self._process.poll() is not None
 
-    def end(self) -> Ended:
-        """Wait for the end; nothing that was started may be left then."""
+    def end(self, *, at_once: bool = True) -> Ended:
+        """Wait for the end; nothing that was started may be left then, or at once after it."""
         out, err = self._process.communicate(timeout=3 * LONG)
         ended = Ended(self._process.returncode, (out or b"").decode(), (err or b"").decode())
+        if not at_once:
+            wait_until(lambda: not self.processes())
         assert not self.processes(), f"left running: {self.processes()}\n{ended.err}"
         return ended
 

@@ -11,6 +11,7 @@ import pytest
 
 from redis_mob import __version__
 from tests.cli.command import Command, Ended, redis_mob
+from tests.cli.conftest import HANDLERS
 from tests.support.raw_client import client_of
 from tests.support.servers import server
 
@@ -20,6 +21,8 @@ def run(project: Path, flow: str, handler: str, *options: str, **environment: st
         project, "run", "flows.toml", "--flow", flow, "--handler", f"handlers:{handler}", *options, **environment
     )
 
+
+FAILURES = ("failures", "failures_left_out")
 
 GREETING = """
 [mob]
@@ -37,6 +40,11 @@ message = "Greet {{{{ params.name }}}}"
 """
 
 
+def line_of(text: str) -> int:
+    """In which line of the handlers this stands."""
+    return next(number for number, line in enumerate(HANDLERS.splitlines(), 1) if text in line)
+
+
 def result(ended: Ended) -> dict[str, Any]:
     assert ended.out.count("\n") == 1, "with --json, standard output is one line"
     return json.loads(ended.out)
@@ -46,11 +54,22 @@ def test_json_is_one_object_on_standard_output(project: Path) -> None:
     ended = run(project, "two", "ROLES", "--workers", "2", "--json", "--params", '{"numbers": [1, 2, 39]}')
     assert ended.status == 0, ended.err
     found = result(ended)
-    assert list(found) == ["run_id", "status", "outputs", "loop_outputs", "steps", "warnings", "events", "seconds"]
+    assert list(found) == [
+        "run_id",
+        "status",
+        "outputs",
+        "loop_outputs",
+        "steps",
+        *FAILURES,
+        "warnings",
+        "events",
+        "seconds",
+    ]
     assert found["status"] == "completed"
     assert found["outputs"] == {"sum": 42, "check": {"judge-1": True}}
     assert found["loop_outputs"] == {}
     assert found["steps"] == {"sum": "completed", "check": "completed"}
+    assert (found["failures"], found["failures_left_out"]) == ([], 0)
     assert found["warnings"] == []
     # flow_started, flow_completed; for each of two steps dispatched, target completed, completed
     assert found["events"] == 8
@@ -171,11 +190,29 @@ def test_a_module_that_prints_while_it_is_imported_spares_standard_output(projec
 @pytest.mark.parametrize(
     ("handler", "told"),
     [
-        pytest.param("refuse", "failed: step work: the forms are missing (form 27b)", id="step_failed"),
-        pytest.param("break_down", r"failed: step work: ValueError: no more\nink", id="exception"),
+        pytest.param(
+            "refuse",
+            {
+                "reason": "the forms are missing",
+                "exception": "StepFailed",
+                "detail": "form 27b",
+                "at": f"handlers.py:{line_of('the forms are')} in refuse",
+            },
+            id="step_failed",
+        ),
+        pytest.param(
+            "break_down",
+            {
+                "reason": "ValueError: no more\nink",
+                "exception": "ValueError",
+                "detail": None,
+                "at": f"handlers.py:{line_of('no more')} in break_down",
+            },
+            id="exception",
+        ),
     ],
 )
-def test_a_failing_handler_fails_the_run_with_its_message(project: Path, handler: str, told: str) -> None:
+def test_a_failing_handler_fails_the_run_with_its_message(project: Path, handler: str, told: dict[str, Any]) -> None:
     ended = run(project, "one", handler, "--json")
     assert ended.status == 1
     assert {**result(ended), "run_id": "", "seconds": 0} == {
@@ -184,11 +221,15 @@ def test_a_failing_handler_fails_the_run_with_its_message(project: Path, handler
         "outputs": {},
         "loop_outputs": {},
         "steps": {"work": "failed"},
+        "failures": [{"step": "work", "member": "clerk-1", "item": None, "iteration": [], "attempt": 1, **told}],
+        "failures_left_out": 0,
         "warnings": [],
         "events": result(ended)["events"],
         "seconds": 0,
     }
-    assert told in ended.err.splitlines()
+    detail = f" ({told['detail']})" if told["detail"] else ""
+    line = f"failed: step work[clerk-1]: {told['reason']}{detail}, at {told['at']}"
+    assert line.replace("\n", "\\n") in ended.err.splitlines()
     assert "Traceback" not in ended.err
 
 
@@ -197,8 +238,8 @@ def test_a_huge_reason_is_told_once_and_bounded(project: Path) -> None:
     assert ended.status == 1
     assert len(ended.err) < 4000
     [summary] = [line for line in ended.err.splitlines() if line.startswith("failed: ")]
-    assert summary.startswith(r"failed: step work: the page says\nxxx")
-    assert re.search(r"… \(4,000,014 characters, [\d,]+ kept\)$", summary)
+    assert summary.startswith(r"failed: step work[clerk-1]: the page says\nxxx")
+    assert re.search(r"… \(4,000,014 characters, [\d,]+ kept\), at handlers.py:\d+ in drone$", summary)
     shown = [line for line in ended.err.splitlines() if "the page says" in line and line != summary]
     assert len(shown) == 1, "the attempt, as it failed"
     assert len(shown[0]) < 300

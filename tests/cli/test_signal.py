@@ -15,6 +15,8 @@ from tests.cli.command import redis_mob
 from tests.fleet.flows import FLOW, mob, wait
 from tests.fleet.working import loaded
 
+UNKNOWN = "00000000-0000-4000-8000-000000000000"
+
 TWO = mob({"a": wait(schema_ref='{"type": "object"}'), "b": wait(signal="stop")})
 
 
@@ -40,7 +42,7 @@ def view_of(server_url: str, namespace: str, run_id: str) -> RunView:
 def test_a_signal_is_sent(tmp_path: Path, server_url: str, namespace: str, run_id: str) -> None:
     options = ("--url", server_url, "--namespace", namespace)
     sent = redis_mob(tmp_path, "signal", run_id, "go", "--payload", '{"ok": true}', "--idempotency-key", "k", *options)
-    assert (sent.status, sent.out) == (0, "")
+    assert (sent.status, sent.out, sent.err) == (0, "", "sent\n")
     assert redis_mob(tmp_path, "signal", run_id, "stop", *options).status == 0
     [first, second] = view_of(server_url, namespace, run_id).signals.values()
     assert (first.name, first.payload, second.name, second.payload) == ("go", {"ok": True}, "stop", None)
@@ -53,6 +55,7 @@ def test_what_is_refused(tmp_path: Path, server_url: str, namespace: str, run_id
         ((run_id, "go", "--payload", "1"), "is refused: it does not fit its schema"),
         ((run_id, "go", "--payload", "{"), "error: --payload is no JSON"),
         (("nonsense", "go"), "error: a run is named by its id"),
+        ((UNKNOWN, "go"), f"error: run {UNKNOWN} does not exist in namespace '{namespace}'"),
     ):
         refused = redis_mob(tmp_path, "signal", *words, *options)
         assert refused.status == 2, refused.err
@@ -68,6 +71,7 @@ def test_the_step_that_took_it_is_printed(tmp_path: Path, server_url: str, names
             words = ("signal", run_id, "stop", "--wait", "--url", server_url, "--namespace", namespace)
             taken = await asyncio.to_thread(redis_mob, tmp_path, *words)
             assert json.loads(taken.out)["step_id"] == "b", taken.err
+            assert taken.err == "sent, and taken by step b\n"
             await fleet.cancel(run_id)
             await fleet.wait(run_id)
             over = await asyncio.to_thread(redis_mob, tmp_path, *words)

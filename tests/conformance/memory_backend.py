@@ -41,7 +41,7 @@ class MemoryBackend(Backend):
 
     async def destroy(self) -> None:
         content = self._anchor.content
-        vars(content).update(vars(Namespace()) | {"opened": content.opened})
+        vars(content).update(vars(Namespace(content.name)) | {"opened": content.opened})
 
     async def is_destroyed(self) -> bool:
         content = self._anchor.content

@@ -21,11 +21,13 @@ from pathlib import Path
 import pytest
 
 from redis_mob.connection.calls.client import Client, connect
+from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.embedded import server as embedded
 from redis_mob.connection.embedded import server_process
 from redis_mob.connection.embedded.server import EmbeddedServer
 from redis_mob.connection.embedded.server_process import find_server
-from redis_mob.errors import StorageUnavailableError
+from redis_mob.connection.retry import RetryPolicy
+from redis_mob.errors import ReadFailedError, StorageUnavailableError
 from redis_mob.testing.waiting import LONG, until
 from tests.support.fake_server import Answer, bulk, fake_server, usual
 from tests.support.node import wait_for
@@ -221,6 +223,19 @@ async def test_a_second_owner_in_another_process_joins_and_loses_the_server_with
         owner.kill()
         owner.wait()
         await until(lambda: not _alive(server))
+
+
+async def test_who_joined_is_told_that_the_server_ended_with_its_owner(private: Path, tmp_path: Path) -> None:
+    directory = tmp_path / "data"
+    owner = await connect(f"embedded:{directory}", "n")
+    joined = await connect(f"embedded:{directory}", "n", retry=RetryPolicy(deadline=0.2))
+    assert repr(joined) == repr(owner), "while it lives, it is the socket that is named"
+    await owner.aclose()
+    keys = Keys("n")
+    told = f"the embedded server of {directory}, which has ended with the process that owned it"
+    with pytest.raises(ReadFailedError, match=re.escape(told)):
+        await joined.read("executions/workers", [keys.meta, keys.workers], [])
+    await joined.aclose()
 
 
 async def test_a_server_that_lost_everybody_who_could_end_it_still_keeps_others_from_its_data(

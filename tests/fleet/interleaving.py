@@ -17,6 +17,7 @@ from redis_mob.fleet.outcome import Failed, Outcome, Succeeded
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import Execution, ExecutionKey, HowLost
 from redis_mob.models.transition import RunView, Transition
+from tests.fleet.senders import Senders
 from tests.fleet.simulation import LEASE, SimulatedStore, Simulation
 from tests.fleet.strategies import PARAMS
 
@@ -52,6 +53,8 @@ class Interleaving:
     mishaps: int = 0
     params: Any = field(default_factory=lambda: PARAMS)
     cancel: bool = False
+    signals: int = 0
+    """How many are sent although no step may wait for them."""
     noted: float = 0.5
     """The share of the results that are reported without a decision."""
     store: SimulatedStore = field(default_factory=SimulatedStore)
@@ -62,6 +65,7 @@ class Interleaving:
 
     def __post_init__(self) -> None:
         self.sim = Simulation(self.definition, self.params, self.store, worker=self.members)
+        self.senders = Senders(self.store, self.random, self.signals)
 
     def to_end(self) -> Simulation:
         """Lets things happen until the run is over and every worker has seen it."""
@@ -69,6 +73,7 @@ class Interleaving:
             choices = self.choices()
             if not choices:
                 assert self.store.view.run.status.is_terminal, "nothing can happen any more, and the run is not over"
+                self.senders.check_over()
                 return self.sim
             self.random.choice(choices)()
         raise AssertionError("the run does not end")
@@ -81,8 +86,8 @@ class Interleaving:
         if self.store.run_due is not None and self.store.run_due <= now:
             usual.append(self._look_after_run)
         if not usual:
-            return [self.store.let_time_pass] if self.store.next_time() is not None else []
-        return [*usual * 3, *self._rare()]
+            return self.senders.when_quiet()
+        return [*usual * 3, *self._rare(), *self.senders.moves()]
 
     def _rare(self) -> list[Callable[[], None]]:
         rare: list[Callable[[], None]] = [partial(self._hand_back, *held) for held in self.held]

@@ -11,9 +11,11 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, cast
 
+from redis_mob.codec.signals import another_was_sent, run_is_over
 from redis_mob.fleet import engine
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.outcome import Failed, Outcome, Succeeded
+from redis_mob.fleet.transition_builder import UNFINISHED
 from redis_mob.kernel.reconcile import reconcile
 from redis_mob.models.base import FrozenDict, SortedDict
 from redis_mob.models.definition import MobDefinition
@@ -21,10 +23,11 @@ from redis_mob.models.events import MobEventKind
 from redis_mob.models.execution import OVERDUE, Execution, ExecutionKey, ExecutionStatus, HowLost, Loss, RunLaunch
 from redis_mob.models.flow_events import FlowCanceled, FlowCompleted, FlowFailed
 from redis_mob.models.run import MobRun, StepLedgerEntry
-from redis_mob.models.signal import Signal
+from redis_mob.models.signal import Sent, Signal
 from redis_mob.models.transition import RecordedOutput, RunView, Transition
 from redis_mob.storage import MobStorage
 from tests.fleet.flows import FLOW
+from tests.fleet.wait_checks import check_ends_of_waits, check_signals, next_end
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LEASE = timedelta(seconds=10)
@@ -39,8 +42,10 @@ class SimulatedStore:
     definition: MobDefinition = field(init=False)
     view: RunView = field(init=False)
     events: list[MobEventKind] = field(default_factory=list[MobEventKind])
-    sent: int = 0
-    """Signals that there ever were."""
+    sent: dict[int, Signal] = field(default_factory=dict[int, Signal])
+    """All signals that there ever were, by number."""
+    receipts: dict[str, int] = field(default_factory=dict[str, int])
+    """The numbers of those that were sent under a key."""
     run_due: datetime | None = None
     in_hand: bool = False
     ready: dict[ExecutionKey, datetime] = field(default_factory=dict[ExecutionKey, datetime])
@@ -80,14 +85,24 @@ class SimulatedStore:
         self.in_hand = False
         return True
 
-    def send_signal(self, signal: Signal) -> int:
-        """Send a signal; returns its number."""
-        self.sent += 1
-        waiting = {**self.view.signals, self.sent: signal}
-        self.view = replace(self.view, signals=waiting, reports=self.view.reports + 1)
+    def send_signal(self, signal: Signal, idempotency_key: str | None = None) -> Sent:
+        """Send a signal."""
+        run_id = self.view.run.run_id
+        if idempotency_key is not None and idempotency_key in self.receipts:
+            number = self.receipts[idempotency_key]
+            if self.sent[number] != signal:
+                raise another_was_sent(run_id, idempotency_key)
+            return Sent(number, is_repeated=True)
+        if self.view.run.status.is_terminal:
+            raise run_is_over(run_id, signal)
+        number = len(self.sent) + 1
+        self.sent[number] = signal
+        if idempotency_key is not None:
+            self.receipts[idempotency_key] = number
+        self.view = replace(self.view, signals={**self.view.signals, number: signal}, reports=self.view.reports + 1)
         if not self.in_hand or self.run_due is None or self.run_due <= self.now:
             self.run_due = self.now
-        return self.sent
+        return Sent(number)
 
     def lose(self, key: ExecutionKey, how: HowLost = HowLost.ALONE) -> None:
         """The worker that holds an execution is lost, or hands it back."""
@@ -101,6 +116,8 @@ class SimulatedStore:
         if not self._is_based_on_what_is(transition):
             return False
         self._apply(transition)
+        if (flow := self.definition.flows[transition.run.flow_id]).waits:
+            check_ends_of_waits(flow, transition)
         return True
 
     def _is_based_on_what_is(self, transition: Transition) -> bool:
@@ -139,7 +156,8 @@ class SimulatedStore:
             run = recorded(run, output)
         iterations = [row for row in transition.iteration_rows if row not in run.loop_iteration_ledger]
         ledger = (*run.step_ledger, *transition.step_rows)
-        ledger += tuple(row for row in transition.step_rows_once if not has_row(ledger, row))
+        for row in transition.step_rows_once:  # one transition may have the same row twice
+            ledger += () if has_row(ledger, row) else (row,)
         run = run.model_copy(
             update={"step_ledger": ledger, "loop_iteration_ledger": (*run.loop_iteration_ledger, *iterations)}
         )
@@ -194,8 +212,8 @@ class SimulatedStore:
 
     def check(self) -> None:
         """What holds after every transition: the run agrees with itself, and no cap is exceeded."""
-        run = self.view.run
-        assert reconcile(run, self.definition.flows[run.flow_id]) == ()
+        run, flow = self.view.run, self.definition.flows[self.view.run.flow_id]
+        assert reconcile(run, flow) == ()
         state = run.flow_state
         assert state.max_active_nodes == 0 or state.active_node_count <= state.max_active_nodes
         outermost = [
@@ -204,6 +222,18 @@ class SimulatedStore:
             if loop.kernel_state.depth == 1 and loop.kernel_state.active_body_frame_id is not None
         ]
         assert state.max_active_frames == 0 or len(outermost) <= state.max_active_frames
+        if flow.waits:
+            check_signals(flow, self.sent, self.view)
+            self.check_waits_end()
+
+    def check_waits_end(self) -> None:
+        """The run is looked at when the next step ends its wait, or as soon as another worker may take it in hand."""
+        end = next_end(self.definition.flows[self.view.run.flow_id], replace(self.view, now=self.now))
+        if end is not None:
+            most = max(end, self.now + (LEASE if self.in_hand else UNFINISHED))
+            assert self.run_due is not None and self.run_due <= most, (
+                "a step can end its wait, and nothing wakes its run"
+            )
 
 
 def has_row(ledger: tuple[StepLedgerEntry, ...], row: StepLedgerEntry) -> bool:
@@ -234,6 +264,8 @@ class Simulation:
         self.store = store or SimulatedStore()
         self.definition = definition
         self.random = Random(0)
+        # A mob of which each step waits has no role but its orchestrator's.
+        members = {role: count for role, count in members.items() if role in definition.profiles}
         fleet = Fleet(cast("MobStorage", self.store), definition, {"*": lambda _ctx: None}, members=members)
         self.run_id = asyncio.run(fleet.start(FLOW, params))
 
@@ -306,7 +338,7 @@ class Simulation:
 
     def signal(self, name: str = "go", payload: Any = None) -> int:
         """Send a signal; returns its number."""
-        return self.store.send_signal(Signal(name=name, payload=payload))
+        return self.store.send_signal(Signal(name=name, payload=payload)).number
 
     def wait(self, time: timedelta) -> None:
         """Let time pass."""

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redis_mob.errors import NotFoundError, ValidationError
+from redis_mob.errors import NotFoundError, RedisMobError, ValidationError
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.run import MobRun
+from redis_mob.models.signal import Sent, Signal
 from redis_mob.models.transition import RunView, Transition
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.driven_runs import FLOW, LONG_LEASE, STEPS_AND_LOOP, DrivenRun, waiting
@@ -34,7 +35,7 @@ class Recorder(SimulatedStore):
 
     def __init__(self) -> None:
         super().__init__()
-        self.calls: list[tuple[str, Any, bool, RunView]] = []
+        self.calls: list[tuple[str, Any, bool | Sent | str, RunView]] = []
 
     async def start_run(
         self, run: MobRun, launch: Any, definition: MobDefinition, *, at: datetime | None = None
@@ -53,6 +54,16 @@ class Recorder(SimulatedStore):
         self.calls.append(("cancel", None, answer, self.view))
         return answer
 
+    def send_signal(self, signal: Signal, idempotency_key: str | None = None) -> Sent:
+        argument = signal, idempotency_key
+        try:
+            answer = super().send_signal(signal, idempotency_key)
+        except RedisMobError as error:
+            self.calls.append(("signal", argument, str(error), self.view))
+            raise
+        self.calls.append(("signal", argument, answer, self.view))
+        return answer
+
 
 def at_noon(run: MobRun | None) -> MobRun:
     """Without the time that a real clock gives."""
@@ -66,12 +77,18 @@ def comparable(view: RunView | None) -> RunView:
     return replace(view, run=at_noon(view.run), launched_at=NOON, now=NOON)
 
 
-async def asked(storage: MobStorage, run_id: str, call: str, argument: Any) -> bool:
+async def asked(storage: MobStorage, run_id: str, call: str, argument: Any) -> bool | Sent | str:
     match call:
         case "start":
             return await storage.executions.start_run(*argument)
         case "commit":
             return await storage.executions.commit(argument)
+        case "signal":
+            signal, idempotency_key = argument
+            try:
+                return await storage.executions.send_signal(run_id, signal, idempotency_key=idempotency_key)
+            except RedisMobError as error:
+                return str(error)
         case _:
             return await storage.executions.request_cancel(run_id)
 
@@ -80,7 +97,7 @@ async def compare(url: str, recorder: Recorder) -> None:
     async with MobStorage.open(url, namespace=f"test-{uuid4().hex}") as storage:
         run_id = recorder.view.run.run_id
         for call, argument, answer, view in recorder.calls:
-            assert await asked(storage, run_id, call, argument) is answer, call
+            assert await asked(storage, run_id, call, argument) == answer, call
             assert at_noon(await storage.runs.get_run(run_id)) == at_noon(view.run), call
             core = replace(view, run=view.run.core(), items={}, ended={})
             assert comparable(await storage.executions.load(run_id)) == comparable(core), call
@@ -101,12 +118,13 @@ async def compare(url: str, recorder: Recorder) -> None:
     members=st.integers(0, 3),
     mood=st.integers(0, 1000),
     cancel=st.booleans(),
+    signals=st.integers(0, 6),
 )
 def test_the_store_does_what_its_double_does(
-    server_url: str, definition: MobDefinition, random: Random, members: int, mood: int, cancel: bool
+    server_url: str, definition: MobDefinition, random: Random, mood: int, **more: Any
 ) -> None:
     recorder = Recorder()
-    workers = Interleaving(definition, moody(mood), random, members, 3, cancel=cancel, store=recorder)
+    workers = Interleaving(definition, moody(mood), random, mishaps=3, store=recorder, **more)
     workers.to_end()
     asyncio.run(compare(server_url, recorder))
 

@@ -261,7 +261,7 @@ async def test_each_failed_attempt_is_logged_once(storage: MobStorage, caplog: p
 async def test_an_output_that_is_refused_is_logged(storage: MobStorage, caplog: pytest.LogCaptureFixture) -> None:
     await failure_of(storage, lambda _ctx: object())
     [said] = [record.getMessage() for record in caplog.records if record.name == LOGGER]
-    assert "failed: the output of step 'a' is refused: $: a object is no JSON value; return JSON" in said
+    assert "failed: the output of step 'a' is refused: $: a value of type object is no JSON; give JSON" in said
 
 
 async def test_what_succeeds_is_not_logged(storage: MobStorage, caplog: pytest.LogCaptureFixture) -> None:

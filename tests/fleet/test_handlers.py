@@ -319,9 +319,9 @@ async def asynchronous_generator(_ctx: StepContext) -> AsyncIterator[int]:
     ("handler", "problem"),
     [
         (no_number, "$: nan is no JSON number; JSON has no such number"),
-        (no_value, "$.a[0]: a object is no JSON value; return JSON, or what pydantic dumps"),
-        (generator, "$: a generator is no JSON value; make a list of it"),
-        (asynchronous_generator, "$: a async_generator is no JSON value; make a list of it"),
+        (no_value, "$.a[0]: a value of type object is no JSON; give JSON, or what pydantic dumps"),
+        (generator, "$: a value of type generator is no JSON; make a list of it"),
+        (asynchronous_generator, "$: a value of type async_generator is no JSON; make a list of it"),
     ],
     ids=["nan", "object", "generator", "async-generator"],
 )

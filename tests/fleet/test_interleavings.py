@@ -16,17 +16,21 @@ from redis_mob.fleet.transition_builder import SYSTEM_MEMBER
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import ExecutionStatus
 from redis_mob.models.flow import FramePhase, FrameScope, NodeKind, NodeStatus
+from redis_mob.models.flow_spec import CollectAll
 from redis_mob.models.run import MobRunStatus
 from tests.fleet import everything
 from tests.fleet.interleaving import Interleaving, moody, steady
 from tests.fleet.simulation import TERMINAL_EVENTS, Simulation
-from tests.fleet.strategies import EVERYTHING, SETTLED, mobs
+from tests.fleet.strategies import EVERYTHING, SETTLED, WAITS, mobs
 from tests.fleet.virtual_crew import VirtualCrew
+from tests.fleet.wait_checks import waits_of
 from tests.support.examples import examples
 from tests.support.health_checks import ALL_HEALTH_CHECKS
 
 GENEROUS = settings(max_examples=examples(150), deadline=None, suppress_health_check=ALL_HEALTH_CHECKS)
 RANDOM = st.randoms(use_true_random=False)
+SIGNALS = st.integers(0, 6)
+"""How many are sent although no step may wait for them; of those that a run cannot end without, each is sent too."""
 PARTS = st.sampled_from((1, 3, advance.MOST_ACTIONS))
 """How many actions a decision carries out: with few, workers see all that lies between those of one decision."""
 
@@ -62,10 +66,12 @@ def check_end(sim: Simulation) -> None:
     assert all(status is not None for status in run.flow_state.step_status.values())
     check_effects_happened_once(sim)
     check_ledgers(sim)
+    check_items(sim)
+    check_waits(sim)
 
 
 def check_effects_happened_once(sim: Simulation) -> None:
-    story, ends = Counter(sim.story()), nodes_by_step(sim)
+    story, ends, waits = Counter(sim.story()), nodes_by_step(sim), sim.definition.flows["flow"].waits
     told = {line.partition(" ")[2] for line in story if line.startswith("step_completed ")}
     for step_id in {step for step, _ in ends} | told:
         assert story[f"step_completed {step_id}"] == ends[step_id, NodeStatus.COMPLETED]
@@ -81,7 +87,9 @@ def check_effects_happened_once(sim: Simulation) -> None:
     }
     attempts = Counter[str]()
     for key, execution in sim.executions().items():
-        attempts[f"step_dispatched {execution.step_id}@{key.target}"] += execution.fencing_token
+        # a step that waits is told of when it begins, and no worker claims it
+        told_of = execution.fencing_token + (execution.step_id in waits)
+        attempts[f"step_dispatched {execution.step_id}@{key.target}"] += told_of
     assert +attempts == {line: count for line, count in story.items() if line.startswith("step_dispatched ")}
 
 
@@ -94,7 +102,7 @@ def check_ledgers(sim: Simulation) -> None:
     dispatched = {
         f"{execution.step_id}@{key.target} dispatched"
         for key, execution in executions.items()
-        if execution.fencing_token
+        if execution.fencing_token or execution.step_id in sim.definition.flows["flow"].waits
     }
     assert rows == expected + Counter(dispatched)
     system = [row for row in sim.rows() if f"@{SYSTEM_MEMBER} " in row]
@@ -106,21 +114,47 @@ def check_ledgers(sim: Simulation) -> None:
     assert sorted(iterations) == sorted(bodies)
 
 
+def check_items(sim: Simulation) -> None:
+    """Each item of a step that completed by all of them was done once, and gives its place in the output."""
+    flow, run = sim.definition.flows["flow"], sim.run
+    for node, progress in sim.store.view.progress.items():
+        step = flow.steps[progress.step_id]
+        items = [one.item for key, one in sim.executions().items() if key.node == node and one.item is not None]
+        assert sorted(item.index for item in items) == list(range(progress.begun))
+        assert all(item.value == sim.store.view.items[node][item.index] for item in items)
+        frame = run.frames[node[0]].kernel_state
+        is_complete = frame.node_status[node[1]] is NodeStatus.COMPLETED
+        if is_complete and isinstance(step.collection_policy, CollectAll):
+            assert progress.completed == progress.begun == progress.items
+            if frame.frame_scope is FrameScope.ROOT:
+                assert len(run.root_step_outputs[progress.step_id]) == progress.items
+
+
+def check_waits(sim: Simulation) -> None:
+    """No step waits any more, and what those in the root frame waited for is their output."""
+    for key, execution in waits_of(sim.definition.flows["flow"], sim.executions()).items():
+        assert execution.status in ROW_OF, f"{key} still waits"
+        scope = sim.run.frames[key.frame_id].kernel_state.frame_scope
+        if scope is FrameScope.ROOT and execution.status is ExecutionStatus.COMPLETED:
+            assert sim.run.root_step_outputs[execution.step_id] == execution.output
+
+
 @GENEROUS
 @given(
     definition=mobs(EVERYTHING),
     random=RANDOM,
+    parts=PARTS,
     members=st.integers(0, 3),
     mishaps=st.integers(0, MOST_LOST),
     mood=st.integers(0, 1000),
     cancel=st.booleans(),
-    parts=PARTS,
+    signals=SIGNALS,
 )
 def test_every_run_ends_in_order_and_everything_happens_once(
-    definition: MobDefinition, random: Random, members: int, mishaps: int, mood: int, cancel: bool, parts: int
+    definition: MobDefinition, random: Random, mood: int, parts: int, **more: Any
 ) -> None:
     with patch.object(advance, "MOST_ACTIONS", parts):
-        sim = Interleaving(definition, moody(mood), random, members, mishaps, cancel=cancel).to_end()
+        sim = Interleaving(definition, moody(mood), random, **more).to_end()
     check_end(sim)
 
 
@@ -143,21 +177,24 @@ def outcome(sim: Simulation) -> dict[str, Any]:
     mishaps=st.integers(0, MOST_LOST),
     mood=st.integers(0, 1000),
     parts=PARTS,
+    signals=SIGNALS,
 )
 def test_the_outcome_does_not_depend_on_who_does_what_when(
-    definition: MobDefinition, random: Random, members: int, mishaps: int, mood: int, parts: int
+    definition: MobDefinition, random: Random, members: int, mood: int, parts: int, **more: Any
 ) -> None:
     calm = Interleaving(definition, moody(mood), Random(0), members).to_end()
     with patch.object(advance, "MOST_ACTIONS", parts):
-        wild = Interleaving(definition, moody(mood), random, members, mishaps).to_end()
+        wild = Interleaving(definition, moody(mood), random, members, **more).to_end()
     check_end(wild)
     assert outcome(wild) == outcome(calm)
 
 
 @GENEROUS
-@given(definition=mobs(EVERYTHING), random=RANDOM, moment=st.integers(0, 40))
-def test_any_run_can_be_canceled_at_any_moment(definition: MobDefinition, random: Random, moment: int) -> None:
-    workers = Interleaving(definition, steady, random)
+@given(definition=mobs(EVERYTHING), random=RANDOM, moment=st.integers(0, 40), signals=SIGNALS)
+def test_any_run_can_be_canceled_at_any_moment(
+    definition: MobDefinition, random: Random, moment: int, signals: int
+) -> None:
+    workers = Interleaving(definition, steady, random, signals=signals)
     for _ in range(moment):
         if choices := workers.choices():
             random.choice(choices)()
@@ -172,6 +209,8 @@ def check_calls(crew: VirtualCrew) -> None:
     """A handler was called once for each attempt, and for no other reason but a lost worker."""
     for key, execution in crew.sim.executions().items():
         assert crew.calls[key] <= execution.fencing_token
+        if execution.step_id in crew.definition.flows["flow"].waits:
+            continue
         settled = execution.status in (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED)
         assert not settled or execution.attempts_of_step <= crew.calls[key]
         if execution.attempt == execution.attempts_of_step and settled and key not in crew.store.handed_on:
@@ -190,12 +229,24 @@ CREWS = {
     "slots": st.integers(1, 3),
     "mishaps": st.integers(0, MOST_LOST - 1),
     "mood": st.integers(0, 1000),
+    "signals": SIGNALS,
 }
 
 
 @MANY
 @given(definition=ANY_MOB, cancel=st.booleans(), parts=PARTS, **CREWS)
 def test_workers_that_know_old_states_do_everything_once(
+    definition: MobDefinition, random: Random, mood: int, parts: int, **crew: Any
+) -> None:
+    workers = VirtualCrew(definition, moody(mood), random, **crew)
+    with patch.object(advance, "MOST_ACTIONS", parts):
+        check_end(workers.to_end())
+    check_calls(workers)
+
+
+@GENEROUS
+@given(definition=mobs(WAITS), cancel=st.booleans(), parts=PARTS, **CREWS)
+def test_signals_are_taken_once_and_in_their_order(
     definition: MobDefinition, random: Random, mood: int, parts: int, **crew: Any
 ) -> None:
     workers = VirtualCrew(definition, moody(mood), random, **crew)

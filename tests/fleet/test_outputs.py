@@ -112,11 +112,11 @@ def test_a_value_is_taken_as_it_is(value: Any) -> None:
     [
         (float("nan"), "$: nan is no JSON number"),
         ({"x": [float("inf")]}, "$.x[0]: inf is no JSON number"),
-        (object(), "$: a object is no JSON value"),
+        (object(), "$: a value of type object is no JSON"),
         ({1: 2}, "$: the key 1 is no text"),
-        ({"a": {1, 2}}, "$.a: a set is no JSON value"),
+        ({"a": {1, 2}}, "$.a: a value of type set is no JSON"),
         ("\ud800", "$: a lone surrogate cannot be stored as UTF-8"),
-        (b"bytes", "$: a bytes is no JSON value"),
+        (b"bytes", "$: a value of type bytes is no JSON"),
         pytest.param(10**4300, "$: an integer of more than 4300 digits could not be read back", id="long-integer"),
     ],
 )

@@ -296,7 +296,7 @@ CALLS: dict[str, tuple[Callable[[StepContext], Awaitable[None]], str]] = {
     "fraction-nan": (lambda ctx: ctx.report(math.nan), "fraction must be from 0 to 1"),
     "chunk-that-is-no-json": (lambda ctx: ctx.stream(object()), "the chunk is no JSON"),
     "chunk-that-is-too-long": (lambda ctx: ctx.stream("x" * MOST_BYTES), "16,386 bytes of JSON, more than 16,384"),
-    "data-that-is-no-json": (lambda ctx: ctx.report(data={1: 2}), "the report is no JSON"),
+    "data-that-is-no-json": (lambda ctx: ctx.report(data={(1, 2): 2}), "the report is no JSON"),
     "topic-of-reports": (lambda ctx: ctx.stream(1, topic="report"), "topic must be a text of 1 to 128 characters"),
     "topic-that-is-empty": (lambda ctx: ctx.stream(1, topic=""), "topic must be a text of 1 to 128 characters"),
 }

@@ -21,6 +21,7 @@ from redis_mob.models.execution import Claim, Execution, ExecutionKey, Execution
 from redis_mob.models.transition import RunView, Transition
 from tests.fleet.flows import FLOW
 from tests.fleet.interleaving import MOST_MOVES, Handler
+from tests.fleet.senders import Senders
 from tests.fleet.simulation import LEASE, TERMINAL_EVENTS, SimulatedStore, Simulation
 from tests.fleet.strategies import PARAMS
 
@@ -89,6 +90,8 @@ class VirtualCrew:
     slots: int = 2
     mishaps: int = 0
     cancel: bool = False
+    signals: int = 0
+    """How many are sent although no step may wait for them."""
     store: SimulatedStore = field(default_factory=SimulatedStore)
     crew: list[VirtualWorker] = field(default_factory=list[VirtualWorker])
     calls: Counter[ExecutionKey] = field(default_factory=Counter[ExecutionKey])
@@ -98,6 +101,7 @@ class VirtualCrew:
 
     def __post_init__(self) -> None:
         self.sim = Simulation(self.definition, PARAMS, self.store, worker=self.members)
+        self.senders = Senders(self.store, self.random, self.signals)
         self._names = count(1)
         self.crew += [self._new_worker() for _ in range(self.workers)]
 
@@ -107,6 +111,7 @@ class VirtualCrew:
             choices = self.choices()
             if not choices:
                 assert self.store.view.run.status.is_terminal, "nothing can happen any more, and the run is not over"
+                self.senders.check_over()
                 return self.sim
             self.random.choice(choices)()
         raise AssertionError(f"the run does not end within {most} moves")
@@ -122,8 +127,8 @@ class VirtualCrew:
         usual = [move for worker in self.crew for move in self._moves_of(worker)]
         usual += [partial(self._let_go, name) for name in sorted(self.dead)]
         if not usual:
-            return [self.store.let_time_pass] if self.store.next_time() is not None else []
-        return [*usual * 3, *self._rare()]
+            return self.senders.when_quiet()
+        return [*usual * 3, *self._rare(), *self.senders.moves()]
 
     def _moves_of(self, worker: VirtualWorker) -> list[Move]:
         now = self.store.now

@@ -58,7 +58,7 @@ async def test_params_may_be_a_model_and_the_flow_its_name(storage: MobStorage) 
     assert await mob.run("review", Order(path="b.py"), storage=storage, idempotency_key="k") == await mob.run(
         "review", Order(path="b.py"), storage=storage, idempotency_key="k"
     )
-    with pytest.raises(ValidationError, match=r"params: \$: a object is no JSON value"):
+    with pytest.raises(ValidationError, match=r"params: \$: a value of type object is no JSON"):
         await mob.run("review", object(), storage=storage)
 
 

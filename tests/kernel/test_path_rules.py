@@ -87,7 +87,10 @@ def test_a_path_that_may_lead_somewhere_is_accepted(message: str) -> None:
         ("{{ loops.ghost.iterations.0.steps.first }}", "the flow has no loop 'ghost' (nearest: none)"),
         ("{{ steps.reader }}", "step 'reader' is the step itself, which has no output yet"),
         ("{{ steps.last }}", "step 'last' runs after this one, and has no output before"),
-        ("{{ steps.other }}", "nothing says that step 'other' runs before: add it to depends_on"),
+        (
+            "{{ steps.other }}",
+            "nothing says that step 'other' runs before: let this step depend on it",
+        ),
     ],
 )
 def test_a_path_that_leads_nowhere_is_an_error(message: str, complaint: str) -> None:

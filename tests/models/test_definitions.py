@@ -20,7 +20,7 @@ DEFINITIONS = DATA / "wire" / "definitions"
 NAMES = sorted(path.stem for path in DEFINITIONS.glob("*.toml"))
 
 REFUSED_HERE = {
-    "condition_datetime": "a date is no JSON value; refused, not stored under a private key (contract: definition-3)",
+    "condition_datetime": "a value of type date is no JSON; refused, no private key (contract: definition-3)",
     "condition_float_special": "inf and nan are no JSON numbers; refused, not made null (contract: definition-3)",
     "json_as_sequence": "structs written as arrays are not part of the contract (contract: json-1)",
 }
@@ -121,7 +121,7 @@ def step(line: str) -> str:
         ),
         (
             step("condition = { op = 'not', expr = { op = 'in', path = 'p', values = [1, 2020-01-01] } }"),
-            "flows.f.steps.s.condition.expr.values[1]: a date is no JSON value",
+            "flows.f.steps.s.condition.expr.values[1]: a value of type date is no JSON",
         ),
         (
             step("condition = { op = 'eq', path = 'p', value = { a = [nan] } }"),

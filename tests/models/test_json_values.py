@@ -96,7 +96,7 @@ def test_a_deeper_value_is_refused_when_it_is_built() -> None:
         ({"a": {1: 2}}, r"\$\.a: the key 1 is no text"),
         ({"a": "\ud800"}, r"\$\.a: a lone surrogate"),
         ({"\udfff": 1}, "a lone surrogate"),
-        ({"a": b"x"}, r"\$\.a: a bytes is no JSON value"),
+        ({"a": b"x"}, r"\$\.a: a value of type bytes is no JSON"),
     ],
 )
 def test_what_is_no_json_is_refused_by_path(value: Any, complaint: str) -> None:

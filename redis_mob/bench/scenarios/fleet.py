@@ -13,9 +13,11 @@ from random import Random
 
 from redis_mob.bench.scenario import Scenario, Taken
 from redis_mob.bench.target import LeftOutError, Target
+from redis_mob.errors import InternalError
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import Handler, StepContext
 from redis_mob.models import MobDefinition
+from redis_mob.models.progress import OUTPUT, StreamChunk
 from redis_mob.storage import MobStorage
 
 SLOTS = 64
@@ -155,6 +157,45 @@ class StepLatency(Worked):
         if self._first:
             return Taken([called[0][0] - started])
         return Taken([after[0] - before[1] for before, after in pairwise(called)])
+
+
+class StreamLatency(Worked):
+    """How soon a chunk that a handler streams is seen by another storage that watches the run."""
+
+    name = "stream-to-watch"
+    operation = "from `ctx.stream` in a handler to the chunk at a watcher on connections of its own"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._resources = AsyncExitStack()
+        self._wanted: asyncio.Queue[bool] = asyncio.Queue()
+
+    async def set_up(self, target: Target) -> None:
+        if target.connection is None:
+            raise LeftOutError("memory: has no second connection")
+
+        async def handler(ctx: StepContext) -> None:
+            while await self._wanted.get():
+                await ctx.stream(time.perf_counter())
+
+        definition = definition_of("chain", 1)
+        await self._work(target, definition, handler)
+        run_id = await self._fleet.start("flow")
+        watching = await self._resources.enter_async_context(MobStorage.open(target.url, namespace=target.namespace))
+        self._seen = await self._resources.enter_async_context(Fleet(watching, definition).watch(run_id, OUTPUT))
+        await self.operate(0)  # what is imported when it is first used is not measured
+
+    async def operate(self, agent: int) -> Taken:
+        self._wanted.put_nowait(True)
+        async for entry in self._seen:
+            if isinstance(entry, StreamChunk) and isinstance(entry.value, float):
+                return Taken([time.perf_counter() - entry.value])
+        raise InternalError("the run is over before it has streamed what was asked for")
+
+    async def clean_up(self) -> None:
+        self._wanted.put_nowait(False)
+        await self._resources.aclose()
+        await super().clean_up()
 
 
 class Idle(Scenario):

@@ -14,14 +14,16 @@ def acl(
     url: UrlOption = None,
     namespace: NamespaceOption = "default",
     user: Annotated[
-        str | None, typer.Option(help="Its name; that in the URL unless given.", show_default=DEFAULT_USER)
+        str | None,
+        typer.Option(metavar="NAME", help="Its name; that in the URL unless given.", show_default=DEFAULT_USER),
     ] = None,
     durability: DurabilityOption = "memory",
     as_json: JsonOption = False,
 ) -> None:
-    """Print the ACL SETUSER command for a user who can work in one namespace and do nothing else.
+    """Print the ACL SETUSER command for a user of one namespace.
 
-    The server is not asked; give the URL if it names a user or a database.
+    The user can work there, and do nothing else. The server is not asked; give the URL if it names a user or a
+    database.
     """
     from redis_mob.admin.acl import PASSWORD_PLACE, rights_in, user_in
     from redis_mob.cli import acl as acl_output

@@ -12,7 +12,8 @@ from redis_mob.connection.servers.defaults import URL_VARIABLE
 
 def bench(
     url: Annotated[
-        str | None, typer.Option(help="The server to measure.", envvar=URL_VARIABLE, show_default="embedded:")
+        str | None,
+        typer.Option(metavar="URL", help="The server to measure.", envvar=URL_VARIABLE, show_default="embedded:"),
     ] = None,
     scenarios: Annotated[
         list[str] | None,
@@ -22,8 +23,10 @@ def bench(
             show_default="all",
         ),
     ] = None,
-    seconds: Annotated[float, typer.Option(help="Seconds for which each scenario is measured.")] = 1.0,
-    rounds: Annotated[int, typer.Option(help="Turns of each scenario in these seconds.")] = 10,
+    seconds: Annotated[
+        float, typer.Option(metavar="SECONDS", help="Seconds for which each scenario is measured.")
+    ] = 1.0,
+    rounds: Annotated[int, typer.Option(metavar="N", help="Turns of each scenario in these seconds.")] = 10,
     large: Annotated[bool, typer.Option("--large", help="Also fill logs with a million events.")] = False,
     peers: Annotated[bool, typer.Option("--peers", help="Also measure the peers of a checkout: BullMQ, DBOS.")] = False,
     durability: Annotated[
@@ -36,7 +39,9 @@ def bench(
         Path | None, typer.Option(metavar="FILE", help="Compare the ratios with those of a JSON that --json wrote.")
     ] = None,
 ) -> None:
-    """Measure a server, in namespaces of its own that are removed afterwards, and print what it does.
+    """Measure a server, and print what it does.
+
+    It works in namespaces of its own, which are removed afterwards.
 
     Exit status: 0 measured, 1 interrupted, or slower than --against by more than the noise, 2 usage error, 3 storage
     unavailable.

@@ -16,7 +16,9 @@ def doctor(
     as_json: JsonOption = False,
     strict: Annotated[bool, typer.Option("--strict", help="Let warnings count as errors.")] = False,
 ) -> None:
-    """Look at a server for what would lose data or break, and say what to change. Writes nothing there.
+    """Look at a server for what would lose data or break.
+
+    It says what to change, and writes nothing there.
 
     Exit status: 0 no errors, 1 errors, with --strict also warnings, 2 usage error, 3 storage unavailable.
     """

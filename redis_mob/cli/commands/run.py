@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from redis_mob.cli.options import JsonOption, NamespaceOption, SealKeysOption, UrlOption
+from redis_mob.cli.options import (
+    ConcurrencyOption,
+    DrainTimeoutOption,
+    FileArgument,
+    HandlerOption,
+    JsonOption,
+    LeaseOption,
+    NamespaceOption,
+    SealKeysOption,
+    StrictOption,
+    UrlOption,
+    WriteDurabilityOption,
+)
 
 MOST_WORKERS = 256
 MOST_CONCURRENCY = 1000
@@ -15,46 +26,46 @@ LONGEST_LEASE_SECONDS = 3600
 
 
 def run(
-    file: Annotated[
-        Path,
-        typer.Argument(metavar="FILE", help="A .toml or .json file, or module:mob.", show_default=False),
-    ],
-    flow: Annotated[str | None, typer.Option(help="The flow to run.", show_default=False)] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Let warnings about FILE count as errors.")] = False,
-    handler: Annotated[
-        str | None,
-        typer.Option(help="module:function for all roles, or module:dict from role to function.", show_default=False),
+    file: FileArgument,
+    flow: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The flow to run; the only one unless given.", show_default=False)
     ] = None,
-    workers: Annotated[int, typer.Option(help="Worker processes, up to 256.")] = 1,
-    params: Annotated[str | None, typer.Option(help="Parameters of the flow, as JSON.", show_default=False)] = None,
+    strict: StrictOption = False,
+    handler: HandlerOption = None,
+    workers: Annotated[int, typer.Option(metavar="N", help="Worker processes, up to 256.")] = 1,
+    params: Annotated[
+        str | None, typer.Option(metavar="JSON", help="Parameters of the flow, as JSON.", show_default=False)
+    ] = None,
     members: Annotated[
         list[str] | None,
-        typer.Option(help="role=N: how many members a role has, 1 unless given. Repeatable.", show_default=False),
+        typer.Option(
+            metavar="ROLE=N",
+            help="How many members a role has, 1 unless given. Repeatable.",
+            show_default=False,
+        ),
     ] = None,
     as_json: JsonOption = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Also print the tracebacks of what failed, as they were stored.")
+    ] = False,
     url: UrlOption = None,
     namespace: NamespaceOption = "default",
-    concurrency: Annotated[int, typer.Option(help="Steps that one worker executes at once, up to 1000.")] = 16,
-    lease: Annotated[
-        float, typer.Option(help="Seconds until others take over the steps of a worker that was lost.")
-    ] = 10.0,
-    drain_timeout: Annotated[
-        float, typer.Option(help="Seconds that steps under way have after SIGTERM, before they are handed back.")
-    ] = 25.0,
+    concurrency: ConcurrencyOption = 16,
+    lease: LeaseOption = 10.0,
+    drain_timeout: DrainTimeoutOption = 25.0,
     release: Annotated[
         str | None,
-        typer.Option(help="The release of the handlers: only workers of it execute the run.", show_default=False),
+        typer.Option(
+            metavar="NAME", help="The release of the handlers: only workers of it execute the run.", show_default=False
+        ),
     ] = None,
     idempotency_key: Annotated[
-        str | None, typer.Option(help="The same key always means the same run.", show_default=False)
+        str | None, typer.Option(metavar="KEY", help="The same key always means the same run.", show_default=False)
     ] = None,
     seal_keys: SealKeysOption = None,
-    durability: Annotated[
-        str,
-        typer.Option(metavar="DURABILITY", help="How safe each write is made: memory, fsync or replicas:N."),
-    ] = "memory",
+    durability: WriteDurabilityOption = "memory",
 ) -> None:
-    """Run a flow to its end with worker processes, and show it meanwhile.
+    """Run a flow to its end with worker processes, and show it.
 
     Ctrl-C cancels the run. SIGTERM leaves it to other workers, or to the next start with its idempotency key; a run on
     embedded: is canceled, since its server ends too.
@@ -102,8 +113,8 @@ def run(
             durability=str(Durability.parse(durability)),
         )
         told = asyncio.run(run_flow(order, console))
-    for line in told.summary():
+    for line in told.summary(verbose=verbose):
         say(console, line)
     if as_json:
-        print_line(told.as_json())
+        print_line(told.as_json(verbose=verbose))
     raise typer.Exit(ExitStatus.COMPLETED if told.run.status is MobRunStatus.COMPLETED else ExitStatus.FAILED)

@@ -8,11 +8,14 @@ import typer
 
 
 def seal_key(
-    id: Annotated[str | None, typer.Argument(help="Its id; a random one unless given.", show_default=False)] = None,
+    id: Annotated[
+        str | None, typer.Argument(metavar="ID", help="Its id; a random one unless given.", show_default=False)
+    ] = None,
 ) -> None:
-    """Print a new random key that seals secrets, as a line for the file that --seal-keys names.
+    """Print a new random key that seals secrets.
 
-    With this line everything that the key sealed can be opened; without it the secrets are lost.
+    It is a line for the file that --seal-keys names. With this line everything that the key sealed can be opened;
+    without it the secrets are lost.
     """
     from redis_mob.cli.display import stderr_console
     from redis_mob.cli.endings import errors_told, print_line

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from redis_mob.cli.options import NamespaceOption, SealKeysOption, UrlOption
+from redis_mob.cli.options import NamespaceOption, SealKeysOption, SharedUrlOption
 
 
 def show(
-    run: Annotated[str, typer.Argument(help="The id of the run.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="The id of the run.")],
     failures: Annotated[bool, typer.Option("--failures", help="Every failure in full, with its traceback.")] = False,
     timeline: Annotated[bool, typer.Option("--timeline", help="The steps along the time of the run, as bars.")] = False,
     outputs: Annotated[
@@ -18,11 +18,13 @@ def show(
     ] = False,
     everything: Annotated[bool, typer.Option("--all", help="All members and iterations, however many.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output instead.")] = False,
-    url: UrlOption = None,
+    url: SharedUrlOption = None,
     namespace: NamespaceOption = "default",
     seal_keys: SealKeysOption = None,
 ) -> None:
-    """Show a run: what failed and why, what it waits for, and its steps with their members, attempts and times.
+    """Show a run: what failed and why, and its steps.
+
+    First what failed, what is tried again and what the run waits for; then its steps with members, attempts and times.
 
     Exit status: 0 shown, 2 usage error or an unknown run, 3 storage unavailable.
     """
@@ -30,12 +32,12 @@ def show(
 
     from redis_mob.cli.arguments import read_seal_keys
     from redis_mob.cli.display import stderr_console
-    from redis_mob.cli.endings import errors_told, print_line, usable_url
+    from redis_mob.cli.endings import errors_told, print_line, shared_url
     from redis_mob.cli.printing import standard_output, write
     from redis_mob.cli.run_pages import described, page
 
     with errors_told(stderr_console()):
-        address = usable_url(url, of_memory="no other process has a run there")
+        address = shared_url(url, of_memory="no other process has a run there")
         keys = read_seal_keys(seal_keys)
         with_attempts = failures or timeline
         told = asyncio.run(described(address, namespace, keys, run, outputs=outputs, attempts=with_attempts))

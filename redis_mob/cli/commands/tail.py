@@ -7,16 +7,19 @@ from typing import Annotated
 
 import typer
 
-from redis_mob.cli.options import NamespaceOption, SealKeysOption, UrlOption
+from redis_mob.cli.options import NamespaceOption, SealKeysOption, SharedUrlOption
 
 RunArgument = Annotated[
-    str | None, typer.Argument(help="The id of a run; without it, events of all.", show_default=False)
+    str | None, typer.Argument(metavar="RUN", help="The id of a run; without it, events of all.", show_default=False)
 ]
 KindOption = Annotated[
-    list[str] | None, typer.Option(help="Only events of this kind, as step_failed. Repeatable.", show_default=False)
+    list[str] | None,
+    typer.Option(metavar="KIND", help="Only events of this kind, as step_failed. Repeatable.", show_default=False),
 ]
-MobOption = Annotated[str | None, typer.Option(help="Only events of this mob.", show_default=False)]
-FlowOption = Annotated[str | None, typer.Option(help="Only events of runs of this flow.", show_default=False)]
+MobOption = Annotated[str | None, typer.Option(metavar="NAME", help="Only events of this mob.", show_default=False)]
+FlowOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Only events of runs of this flow.", show_default=False)
+]
 EventsAsJson = Annotated[bool, typer.Option("--json", help="Each event as a JSON object on a line.")]
 
 
@@ -37,13 +40,14 @@ def tail(
     no_follow: Annotated[bool, typer.Option("--no-follow", help="End with the newest event that there is.")] = False,
     stay: Annotated[bool, typer.Option("--stay", help="Do not end with the end of the run.")] = False,
     as_json: EventsAsJson = False,
-    url: UrlOption = None,
+    url: SharedUrlOption = None,
     namespace: NamespaceOption = "default",
     seal_keys: SealKeysOption = None,
 ) -> None:
-    """Print events as they come: cursor, time, the beginning of the run's id, and what happened.
+    """Print events as they come, of all runs or one.
 
-    That of a run ends with the run. Ctrl-C ends it.
+    Each line has cursor, time, the beginning of the run's id, and what happened. That of a run ends with the run.
+    Ctrl-C ends it.
 
     Exit status: 0 at the end, 2 usage error or an unknown run, 3 storage unavailable.
     """
@@ -56,11 +60,13 @@ def history(
     mob: MobOption = None,
     flow: FlowOption = None,
     as_json: EventsAsJson = False,
-    url: UrlOption = None,
+    url: SharedUrlOption = None,
     namespace: NamespaceOption = "default",
     seal_keys: SealKeysOption = None,
 ) -> None:
-    """Print the events that there are: as tail --from 0 --no-follow.
+    """Print the events that there are.
+
+    As tail --from 0 --no-follow.
 
     Exit status: 0 at the end, 2 usage error or an unknown run, 3 storage unavailable.
     """
@@ -87,11 +93,11 @@ def _print(
     from redis_mob.cli import tailing
     from redis_mob.cli.arguments import read_seal_keys
     from redis_mob.cli.display import stderr_console
-    from redis_mob.cli.endings import errors_told, usable_url
+    from redis_mob.cli.endings import errors_told, shared_url
 
     console = stderr_console()
     with errors_told(console), suppress(KeyboardInterrupt):
         after = tailing.cursor_of(begin, has_run=run is not None)
         wanted = tailing.Wanted(run, mob, flow, kinds or None, after, follow, stay, as_json)
-        address = usable_url(url, of_memory="no other process has a log there")
+        address = shared_url(url, of_memory="no other process has a log there")
         asyncio.run(tailing.tail(address, namespace, read_seal_keys(seal_keys), wanted, console))

@@ -6,25 +6,32 @@ from typing import Annotated
 
 import typer
 
-from redis_mob.cli.options import NamespaceOption, SealKeysOption, UrlOption
+from redis_mob.cli.options import NamespaceOption, SealKeysOption, SharedUrlOption
 
 
 def watch(
-    run: Annotated[str, typer.Argument(help="The id of the run.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="The id of the run.")],
     topic: Annotated[
-        str | None, typer.Option(help="List the chunks of this topic, or reports for 'report'.", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="NAME", help="List the chunks of this topic, or reports for 'report'.", show_default=False
+        ),
     ] = None,
     after: Annotated[
-        int | None, typer.Option(min=0, help="List entries after this offset: 0 is the oldest.", show_default=False)
+        int | None,
+        typer.Option(
+            min=0, metavar="OFFSET", help="List entries after this offset: 0 is the oldest.", show_default=False
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="List each entry as a JSON object on a line.")] = False,
-    url: UrlOption = None,
+    url: SharedUrlOption = None,
     namespace: NamespaceOption = "default",
     seal_keys: SealKeysOption = None,
 ) -> None:
-    """Show a run and what its handlers tell, until it is over; with --topic, --after or --json as a list of entries.
+    """Show a run as it goes on, until it is over.
 
-    Ctrl-C ends the watching, not the run.
+    With --topic, --after or --json it lists what the handlers tell, an entry a line. Ctrl-C ends the watching, not the
+    run.
 
     Exit status: 0 the run completed or was left, 1 it failed or was canceled, 2 usage error or an unknown run, 3
     storage unavailable.
@@ -37,7 +44,7 @@ def watch(
 
     from redis_mob.cli.arguments import read_seal_keys
     from redis_mob.cli.display import stderr_console
-    from redis_mob.cli.endings import errors_told, usable_url
+    from redis_mob.cli.endings import errors_told, shared_url
     from redis_mob.cli.printing import standard_output, write
     from redis_mob.cli.run_tree import head
     from redis_mob.cli.run_watching import listed, watched
@@ -46,7 +53,7 @@ def watch(
 
     status, errors = MobRunStatus.COMPLETED, stderr_console()
     with errors_told(errors), suppress(KeyboardInterrupt):
-        address = usable_url(url, of_memory="no other process has a run there")
+        address = shared_url(url, of_memory="no other process has a run there")
         keys = read_seal_keys(seal_keys)
         if as_json or topic is not None or after is not None:
             listing = listed(address, namespace, keys, run, topic, after, errors, as_json=as_json)

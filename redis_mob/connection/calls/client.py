@@ -91,6 +91,7 @@ class Client:
     def __init__(
         self,
         address: ServiceAddress,
+        named: object,
         sessions: Sessions | None,
         calls: Calls,
         router: Router,
@@ -102,13 +103,17 @@ class Client:
         self.server = server
         self.router = router
         self._address = address
-        self._name = shortened(address)
+        self._named = named
         self._sessions = sessions
         self._calls = calls
         self._durability = durability
         self._waited_for = waited_for
         self._resources = AsyncExitStack()
         self._loop = asyncio.get_running_loop()
+
+    @property
+    def _name(self) -> str:
+        return shortened(self._named)  # an embedded server says when it has ended
 
     def __repr__(self) -> str:
         return f"Client({self._name!r})"
@@ -318,7 +323,8 @@ async def connect(
     Raises ValidationError for a bad URL or name, InternalError for a Cluster without a namespace,
     StorageUnavailableError if the server cannot be reached, started or used.
     """
-    address, wanted = parse_address(storage_url(url)), Durability.parse(durability)
+    named = address = parse_address(storage_url(url))
+    wanted = Durability.parse(durability)
     retry = policy_of(retry)
     sessions = None if namespace is None else Sessions(namespace, retry.longest_call)
     if isinstance(address, MemoryAddress):
@@ -327,9 +333,9 @@ async def connect(
     # that was never opened. It ends after the connections, or each of them would look lost.
     async with AsyncExitStack() as resources:
         if isinstance(address, EmbeddedAddress):
-            embedded = await EmbeddedServer.start(address.directory)
-            resources.push_async_callback(embedded.aclose)
-            address = embedded.address
+            named = await EmbeddedServer.start(address.directory)
+            resources.push_async_callback(named.aclose)
+            address = named.address
         channel_to = partial(
             Channel,
             connect_timeout=retry.connect_timeout,
@@ -350,7 +356,7 @@ async def connect(
             # closed before the router, because it would otherwise open another connection on a router that is closing
             calls.confirmations = DurabilityWait(router, sessions, waited_for, retry.reply_timeout)
             resources.push_async_callback(calls.confirmations.aclose)
-        client = Client(address, sessions, calls, router, server, durability, waited_for)
+        client = Client(address, named, sessions, calls, router, server, durability, waited_for)
         client.close_first(resources.pop_all().aclose)
         return client
 

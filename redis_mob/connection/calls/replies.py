@@ -19,17 +19,17 @@ class Reply(IntEnum):
     NO_STEP = -4
 
 
-def won(reply: Any, run_id: str, detail: str = "") -> bool:
+def won(reply: Any, run_id: str, namespace: str, detail: str = "") -> bool:
     """True if a script won its compare, False if it lost; every other code becomes the error that it stands for."""
     if reply in (Reply.WON, Reply.LOST):
         return bool(reply)
-    raise _error(Reply(reply), run_id, detail)
+    raise _error(Reply(reply), run_id, namespace, detail)
 
 
-def _error(reply: Reply, run_id: str, detail: str) -> MobStoreError:
+def _error(reply: Reply, run_id: str, namespace: str, detail: str) -> MobStoreError:
     match reply:
         case Reply.NOT_FOUND:
-            return NotFoundError(f"run {run_id} does not exist")
+            return NotFoundError.of_run(run_id, namespace)
         case Reply.EXISTS:
             return RunAlreadyExistsError(run_id)
         case Reply.CONFLICT:

@@ -24,11 +24,19 @@ class EmbeddedServer:
     included, also if other processes use it then. Without a data directory its data ends with it.
     """
 
-    def __init__(self, address: UnixAddress, process: ServerProcess | None) -> None:
+    def __init__(self, address: UnixAddress, process: ServerProcess | None, directory: Path | None = None) -> None:
         self.address = address
         self._process = process
+        self._directory = directory
         if process is not None:
             _owned.add(process)
+
+    def __str__(self) -> str:
+        """The server as errors name it: to a process that joined it the lost socket alone would say nothing."""
+        # the reaper removes the socket when the server has ended
+        if self.owned or Path(self.address.path).exists():
+            return str(self.address)
+        return f"the embedded server of {self._directory}, which has ended with the process that owned it"
 
     @property
     def url(self) -> str:
@@ -62,7 +70,7 @@ class EmbeddedServer:
                 address = UnixAddress(holder.socket)
                 if (state := await probe(address)) is not None:
                     if not state.loading:
-                        return cls(address, None)
+                        return cls(address, None, directory)
                     # the server lives, so that it gets all the time that loading a large file takes
                     deadline = time.monotonic() + ANSWER_TIMEOUT
             await asyncio.sleep(POLL)

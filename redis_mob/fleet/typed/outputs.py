@@ -1,6 +1,6 @@
-"""What handlers return as JSON: by their return annotation, or else by the type that a value has (contract: engine-52).
+"""What handlers and callers give, as JSON: by an annotation, or by the type that a value has (contract: engine-52).
 
-Nothing of a value runs code of the handler's later: it is copied here, where the handler was called.
+Nothing of a value runs code of its class later: it is copied here, where it was given.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from redis_mob.errors import shortened, shown
 from redis_mob.models.base import check_json
 from redis_mob.models.typed_values import adapter_of, complaints_at_paths, json_path, type_name
 
-_HINT = "return JSON, or what pydantic dumps as JSON, such as a model, a dataclass, a datetime, a UUID, a set"
-_NUMBER_HINT = "JSON has no such number; return None or a text instead"
+_HINT = "give JSON, or what pydantic dumps as JSON, such as a model, a dataclass, a datetime, a UUID, a set"
+_NUMBER_HINT = "JSON has no such number; give None or a text instead"
 _BYTES_HINT = (
     "bytes in a class are dumped as UTF-8, unless its model_config has ser_json_bytes='base64' and "
     "val_json_bytes='base64'"
@@ -235,4 +235,4 @@ def _refusal(value: Any, error: ValueError | None = None) -> _NotJsonError:
         return _NotJsonError(f"a {kind} holds bytes that are no UTF-8; {_BYTES_HINT}")
     said = "" if error is None or "unknown type" in str(error) else f" ({shortened(error)})"
     hint = "make a list of it" if isinstance(value, Iterator | AsyncIterator) else _HINT
-    return _NotJsonError(f"a {shortened(kind)} is no JSON value{said}; {hint}")
+    return _NotJsonError(f"a value of type {shortened(kind)} is no JSON{said}; {hint}")

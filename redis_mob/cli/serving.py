@@ -1,0 +1,33 @@
+"""The worker that orders ask for, in the process of `redis-mob run` and in that of `redis-mob worker`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from redis_mob.cli.worker_link import WorkerOrders
+from redis_mob.fleet.step_context import Handler
+from redis_mob.fleet.worker import Worker
+from redis_mob.security.sealing import SealKeyring
+from redis_mob.storage import MobStorage, OpeningStorage
+
+
+def storage_of(orders: WorkerOrders) -> OpeningStorage:
+    """The storage that the worker serves, to be opened."""
+    seal_keys = None if orders.seal_keys is None else SealKeyring.from_text(orders.seal_keys)
+    return MobStorage.open(orders.url, namespace=orders.namespace, seal_key=seal_keys, durability=orders.durability)
+
+
+def worker_of(orders: WorkerOrders, storage: MobStorage, handlers: Mapping[str, Handler]) -> Worker:
+    """The worker; it executes the roles that these handlers are for. Raises as `Worker`."""
+    return Worker(
+        storage.executions,
+        handlers,
+        lease=timedelta(seconds=orders.lease),
+        concurrency=orders.concurrency,
+        mobs=(orders.mob,),
+        release=orders.release,
+        definitions=(orders.definition,),
+        max_orphaned_turns=orders.max_orphaned_turns,
+        progress=storage.progress,
+    )
