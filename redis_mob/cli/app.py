@@ -12,7 +12,10 @@ from redis_mob.cli.commands.bench import bench
 from redis_mob.cli.commands.doctor import doctor
 from redis_mob.cli.commands.run import run
 from redis_mob.cli.commands.seal_key import seal_key
+from redis_mob.cli.commands.show import show
 from redis_mob.cli.commands.signal import signal
+from redis_mob.cli.commands.tail import history, tail
+from redis_mob.cli.commands.watch import watch
 from redis_mob.cli.commands.worker import worker
 from redis_mob.version import __version__
 
@@ -46,5 +49,7 @@ def _root(
     """The command as a whole, so that `run` is a command of its own."""
 
 
-for command in (run, worker, signal, seal_key, doctor, accept_loss, acl, bench):
+for command in (run, worker, signal, show, tail, history, watch, seal_key, doctor, accept_loss, acl, bench):
     app.command()(command)
+
+app.command("describe", help="Another name of show.")(show)
