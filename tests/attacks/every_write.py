@@ -97,6 +97,9 @@ async def _of_executions(storage: MobStorage) -> dict[str, Write]:
     view = await to_commit.view()
     transition = to_commit.claimed(view, keys_of(view)[0])
     to_publish = await waiting(storage.executions, ONE_STEP)
+    to_delete = await waiting(storage.executions, ONE_STEP)
+    await storage.executions.request_cancel(to_delete.run_id)
+    await to_delete.advance()
     key = keys_of(await to_publish.view())[0]
     await to_publish.claim(key)
     claimed = (await to_publish.view()).executions[key]
@@ -112,6 +115,7 @@ async def _of_executions(storage: MobStorage) -> dict[str, Write]:
         "executions.send_signal": lambda s: s.executions.send_signal(to_publish.run_id, Signal(name="go")),
         "executions.publish": lambda s: s.executions.publish(to_publish.run_id, key, claimed, "name", 1),
         "executions.request_cancel": lambda s: s.executions.request_cancel(to_cancel.run_id),
+        "steering.delete_run": lambda s: s.steering.delete_run(to_delete.run_id, keep_id_for=timedelta(hours=1)),
     }
 
 

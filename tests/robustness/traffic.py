@@ -32,6 +32,7 @@ STORES: Mapping[str, type] = {
     "realm_profiles": contracts.RealmProfileStore,
     "config": contracts.WatchableConfigStore,
     "executions": contracts.ExecutionStore,
+    "steering": contracts.SteeringStore,
 }
 """The stores of a storage, and their contracts."""
 
@@ -43,6 +44,7 @@ READS = {
     "realm_profiles": {"get", "list"},
     "config": {"get", "lookup", "exists", "list", "snapshot", "change_token", "history"},
     "executions": {"load", "get_definition", "status", "workers", "held", "published", "items", "ended"},
+    "steering": {"deletions", "queues"},
 }
 """The methods that change nothing."""
 
@@ -106,6 +108,7 @@ def further_of_run(run_id: str) -> dict[str, Operation]:
                 authority_inputs=[authority_input(number)],
             ),
         ),
+        "delete_run": Operation([], lambda s: s.steering.delete_run(run_id)),
         "append_step_entry": Operation(
             [STEPS, NUMBERS],
             lambda s, step, number: s.runs.append_step_entry(run_id, entry=step_entry(step, output=number)),
