@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Protocol, runtime_checkable
 
+from redis_mob.models.deletion import DeletionStart
 from redis_mob.models.queue_load import QueueLoads
 
 
@@ -12,13 +13,17 @@ from redis_mob.models.queue_load import QueueLoads
 class SteeringStore(Protocol):
     """Deletes runs that are over, and counts what waits. All methods raise as those of `MobRunStore` do."""
 
-    async def delete_run(self, run_id: str, *, keep_id_for: timedelta | None = None) -> bool:
-        """Delete a run with all that belongs to it (contract: operations-40); False if it is not over.
+    async def begin_deletion(self, run_id: str, *, keep_id_for: timedelta | None = None) -> DeletionStart:
+        """Delete a run that is over: from then on it does not exist (contract: operations-40).
 
-        It is gone at once; its events, what the log knows of it, and a definition that no other run has, go after that
-        in steps. When this is interrupted, doing it again goes on (contract: operations-41). `keep_id_for` keeps its id
-        from being started again for that time. Raises NotFoundError if there is no such run, and nothing left of one.
+        Its events, what the log knows of it, and a definition that no other run has, are left to `continue_deletion`.
+        `keep_id_for` keeps its id from being started again for that time. Raises NotFoundError if there is no such run,
+        and nothing is left of one.
         """
+        ...
+
+    async def continue_deletion(self, run_id: str) -> bool:
+        """Delete a part of what is left of a run that is gone; whether more is left (contract: operations-41)."""
         ...
 
     async def deletions(self) -> tuple[str, ...]:

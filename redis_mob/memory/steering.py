@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from redis_mob.codec.arguments import duration
 from redis_mob.contracts import SteeringStore
 from redis_mob.memory.namespace import Access, Namespace
-from redis_mob.memory.run_lookup import existing_run
+from redis_mob.memory.run_lookup import existing_run, run_key
 from redis_mob.memory.schedule import Entry
+from redis_mob.models.deletion import DeletionStart
 from redis_mob.models.execution import ExecutionStatus
 from redis_mob.models.queue_load import QueueLoad, QueueLoads
 from redis_mob.notifications.run_messages import run_message
@@ -21,17 +22,22 @@ class MemorySteeringStore(SteeringStore):
     def __init__(self, access: Access) -> None:
         self._access = access
 
-    async def delete_run(self, run_id: str, *, keep_id_for: timedelta | None = None) -> bool:
+    async def begin_deletion(self, run_id: str, *, keep_id_for: timedelta | None = None) -> DeletionStart:
         content = self._access.content
         kept = timedelta() if keep_id_for is None else duration("keep_id_for", keep_id_for)
         run = existing_run(content, run_id)
         if not run.status.is_terminal:
-            return False
+            return DeletionStart.NOT_OVER
         _forget(content, run.run_id)
         if kept:
             content.tombstones[run.run_id] = content.clock.now() + kept
         content.run_wake_ups.send(run_message(run.run_id, is_due=False, is_over=True))
-        return True
+        return DeletionStart.GONE
+
+    async def continue_deletion(self, run_id: str) -> bool:
+        _ = self._access.content
+        run_key(run_id)
+        return False
 
     async def deletions(self) -> tuple[str, ...]:
         # each happens as a whole

@@ -25,9 +25,11 @@ from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.replies import Reply
 from redis_mob.errors import NotFoundError
+from redis_mob.models.deletion import DeletionStart
 from redis_mob.stores.event_arguments import order_text
 
 _AGAIN, _MOVED = -5, -6
+_STARTS = {Reply.WON: DeletionStart.GONE, Reply.LOST: DeletionStart.NOT_OVER, _AGAIN: DeletionStart.AGAIN}
 """Replies of lua/steering/begin_deletion: what they mean stands there."""
 
 _PLACES = 500
@@ -48,20 +50,33 @@ class RunDeletion:
         self._all = keys
         self._keys = keys.run(run_id)
         self._run_id = run_id
+        self._asked = set[bytes]()
 
-    async def delete(self, keep_ms: int) -> bool:
-        """Whether the run is deleted, with all that belongs to it; False if it is not over. Raises NotFoundError."""
+    async def begin(self, keep_ms: int) -> DeletionStart:
+        """See `SteeringStore.begin_deletion`."""
         has_moved = False
         while True:
             run = await self._read_head()
             reply = Reply.WON if run is None else await self._begin_deletion(run, keep_ms, has_moved=has_moved)
-            if reply == Reply.LOST:
-                return False
-            if reply in (Reply.WON, _AGAIN):
-                await self._delete_rest()
+            if reply in _STARTS:
+                return _STARTS[reply]
+            # else it was deleted since it was read, perhaps by another caller, or its place is not where it says
             has_moved = reply == _MOVED
-            if reply == Reply.WON:
-                return True
+
+    async def go_on(self) -> bool:
+        """See `SteeringStore.continue_deletion`. One call of it changes something, so that an error says what it did."""
+        about = await self._read_deletion()
+        if about is None:
+            return False
+        if await self._delete_events():
+            return True
+        deletion, tries = decode_deletion(self._run_id, about), 0
+        while True:
+            tries += 1
+            created = await self._created_without(deletion) if tries <= _TRIES else None
+            reply = await self._end_deletion(about, "" if created is None else deletion.definition, created or 0)
+            if reply != Reply.LOST:
+                return reply == Reply.NOT_FOUND
 
     async def _read_head(self) -> DeletableRun | None:
         """The run; None if it is gone already, and something of it is left. Raises NotFoundError."""
@@ -127,17 +142,8 @@ class RunDeletion:
                     return place
         return b""
 
-    async def _delete_rest(self) -> None:
-        deletion = await self._read_deletion()
-        while await self._delete_events():
-            pass
-        if deletion is not None and deletion.definition:
-            await self._drop_definition(deletion)
-        await self._end_deletion()
-
-    async def _read_deletion(self) -> Deletion | None:
-        about = await self._client.read("steering/read_deletion", [self._keys.deletion])
-        return None if about is None else decode_deletion(self._run_id, bytes(about))
+    async def _read_deletion(self) -> bytes | None:
+        return await self._client.read("steering/read_deletion", [self._keys.deletion])
 
     async def _delete_events(self) -> bool:
         """Whether there may be more of them."""
@@ -146,28 +152,37 @@ class RunDeletion:
         keys_of_call = [everything.meta, keys.deletion, keys.deleted_cursors, *log]
         return bool(await self._client.call("steering/delete_events", keys_of_call, [self._run_id, pack(self._run_id)]))
 
-    async def _end_deletion(self) -> None:
+    async def _end_deletion(self, about: bytes, definition: str, created: int) -> int:
+        """End it, and drop the definition; what the replies mean stands in lua/steering/end_deletion."""
         keys, everything = self._keys, self._all
-        keys_of_call = [everything.meta, keys.deletion, keys.deleted_cursors, everything.deletions]
-        await self._client.call("steering/end_deletion", keys_of_call, [self._run_id])
+        keys_of_call = [
+            everything.meta,
+            keys.deletion,
+            keys.deleted_cursors,
+            everything.deletions,
+            everything.definitions,
+        ]
+        return await self._client.call(
+            "steering/end_deletion", keys_of_call, [self._run_id, about, definition, created]
+        )
 
-    async def _drop_definition(self, deletion: Deletion) -> None:
-        """Delete the definition of the run unless another run has it."""
-        if await self._has_neighbour_with(deletion):
-            return
-        mob, seen = place_prefix(deletion.mob_id), set[str]()
-        for _ in range(_TRIES):
+    async def _created_without(self, deletion: Deletion) -> int | None:
+        """How many runs were created when none was found with the definition of the deleted one; None if one has it."""
+        if not deletion.definition or await self._has_neighbour_with(deletion):
+            return None
+        created = None
+        async for number, places in self._pages(place_prefix(deletion.mob_id)):
             # what is created while they are looked through raises the number that the first of the replies gives
-            created = None
-            async for number, places in self._pages(mob):
-                created = number if created is None else created
-                new = {run_id_of_place(place)[1] for place in places} - seen
-                if await self._any_has(deletion.definition, new):
-                    return
-                seen |= new
-            keys = [self._all.meta, self._all.definitions]
-            if await self._client.call("steering/drop_definition", keys, [deletion.definition, created or 0]):
-                return
+            created = number if created is None else created
+            if await self._any_has(deletion.definition, self._new(places)):
+                return None
+        return created
+
+    def _new(self, places: Iterable[bytes]) -> list[str]:
+        """The runs at these places that were not asked for their definition before."""
+        new = [place for place in places if place not in self._asked]
+        self._asked.update(new)
+        return [run_id_of_place(place)[1] for place in new]
 
     async def _has_neighbour_with(self, deletion: Deletion) -> bool:
         # the place tells where it was: the run is not there any more

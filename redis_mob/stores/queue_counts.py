@@ -36,13 +36,8 @@ async def queues(client: Client, keys: Keys) -> QueueLoads:
     now, waiting, running = await _count_queued(client, keys)
     timed, is_whole = await _count_ready(client, keys)
     of_each = max(1, min(MOST_OF_QUEUE, MOST_WAITING // max(len(waiting), 1)))
-    oldest = dict(
-        zip(
-            waiting,
-            await asyncio.gather(*(_first_waiting(client, keys, queue, of_each) for queue in waiting)),
-            strict=True,
-        )
-    )
+    found = await asyncio.gather(*(_first_waiting(client, keys, queue, of_each) for queue in waiting))
+    oldest = dict(zip(waiting, found, strict=True))
     loads = [
         QueueLoad(
             decode_queue(queue),

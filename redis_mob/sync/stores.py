@@ -130,7 +130,8 @@ class Progress(Facade[ProgressStore]):
 class Steering(Facade[SteeringStore]):
     """Twins of the methods of `contracts.SteeringStore`."""
 
-    delete_run = twin(SteeringStore.delete_run)
+    begin_deletion = twin(SteeringStore.begin_deletion)
+    continue_deletion = twin(SteeringStore.continue_deletion)
     deletions = twin(SteeringStore.deletions)
     queues = twin(SteeringStore.queues)
 

@@ -10,11 +10,12 @@ import inspect
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from itertools import islice
 from random import Random
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from redis_mob import contracts
 from redis_mob.models import MobRunStatus
+from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.documents import authority, overlay
 from redis_mob.testing.samples.states import authority_input, failure_entry, step_entry
 from tests.differential import calls
@@ -108,7 +109,8 @@ def further_of_run(run_id: str) -> dict[str, Operation]:
                 authority_inputs=[authority_input(number)],
             ),
         ),
-        "delete_run": Operation([], lambda s: s.steering.delete_run(run_id)),
+        "begin_deletion": Operation([], lambda s: _deleted(s, run_id)),
+        "continue_deletion": Operation([], lambda s: s.steering.continue_deletion(run_id)),
         "append_step_entry": Operation(
             [STEPS, NUMBERS],
             lambda s, step, number: s.runs.append_step_entry(run_id, entry=step_entry(step, output=number)),
@@ -118,6 +120,14 @@ def further_of_run(run_id: str) -> dict[str, Operation]:
             lambda s, step, number: s.runs.append_failure_entry(run_id, entry=failure_entry(step, str(number))),
         ),
     }
+
+
+async def _deleted(storage: MobStorage, run_id: str) -> Any:
+    """Delete a run: in how many steps is up to the storage."""
+    start = await storage.steering.begin_deletion(run_id)
+    while await storage.steering.continue_deletion(run_id):
+        pass
+    return start
 
 
 FURTHER_METADATA = {
