@@ -64,7 +64,7 @@ class RunDeletion:
             has_moved = reply == _MOVED
 
     async def go_on(self) -> bool:
-        """See `SteeringStore.continue_deletion`. One call of it changes something, so that an error says what it did."""
+        """See `SteeringStore.continue_deletion`. Only one of its scripts changes something: an error is about that."""
         about = await self._read_deletion()
         if about is None:
             return False

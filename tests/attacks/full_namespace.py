@@ -244,9 +244,6 @@ def _about_executions(there: FullNamespace) -> dict[str, Question]:
         run, launch = pending(ONE_STEP, run_id=there.driven)
         return await storage.executions.start_run(run, launch, ONE_STEP)
 
-    async def queues(storage: MobStorage) -> Any:
-        return (await storage.steering.queues()).queues
-
     return {
         "load": load,
         "status": lambda s: s.executions.status(there.driven),
@@ -258,7 +255,6 @@ def _about_executions(there: FullNamespace) -> dict[str, Question]:
         "workers": lambda s: s.executions.workers(),
         "held": lambda s: s.executions.held("known"),
         "deletions": lambda s: s.steering.deletions(),
-        "queues": queues,
         "published": lambda s: s.executions.published(there.driven, "number"),
         "published, absent": lambda s: s.executions.published(there.driven, "none"),
         "send_signal again": lambda s: s.executions.send_signal(
