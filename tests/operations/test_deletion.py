@@ -1,4 +1,4 @@
-"""A deleted run leaves nothing: no key, no member, no event, whatever it was when it was deleted."""
+"""A deleted run leaves nothing: no key, no member, no event, in every state in which it can be deleted."""
 
 from __future__ import annotations
 
