@@ -15,7 +15,7 @@
 --- @include lib/when_full
 
 -- so that no call takes long, however much is to be deleted
-local MOST_DELETED, MOST_LOOKED_AT = 200, 250
+local MOST_DELETED, MOST_LOOKED_AT = 100, 150
 
 --- @keys meta deletion deleted_cursors events event_identities events_by_time
 --- @args run_id packed_id

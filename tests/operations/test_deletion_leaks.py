@@ -266,7 +266,7 @@ async def test_a_long_run_is_deleted_in_small_steps(
     steps = 0
     while await store.continue_deletion(run_id):
         left = len(await storage.events.replay_all())
-        assert events - left <= 200
+        assert events - left <= 100
         events, steps = left, steps + 1
     assert steps > 3
     await unchanged(connection, keys, before, server_url)
