@@ -92,6 +92,8 @@ def examples(commands: Sequence[str], namespace: str) -> Iterator[tuple[str, tup
         words = command.upper().split("|")
         if command.startswith("evalsha"):
             words += ["sha", "1", keys.meta]
+        elif command == "rename":
+            words += [keys.meta, keys.meta]
         elif command not in _ON_NOTHING:
             words.append(keys.wake_events if command in _ON_CHANNELS else keys.meta)
         yield command, tuple(words)
