@@ -2,7 +2,7 @@
 
 The runs of a definition are not counted: those that an older release starts would not be in the count, and a definition
 would go that a run under way needs. It is looked for among the other runs of the mob instead, at first among those that
-were created just before or after, which mostly have the same one.
+were created just before or after, which mostly have the same one (decision 0029).
 """
 
 from __future__ import annotations
