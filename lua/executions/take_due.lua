@@ -17,6 +17,7 @@
 --- @include lib/clock_keeping
 --- @include lib/damage
 --- @include lib/key_types
+--- @include lib/queue_parts
 --- @include lib/worker_loss
 
 local LOOKED_AT = 1000
@@ -94,12 +95,6 @@ local function take_runs(limit)
   end
   for _, run_id in ipairs(taken) do mutate('ZADD', due, NOW + keep + IN_HAND, run_id) end
   return taken, first_left
-end
-
--- the end of a part of a queue: four bytes for its length, then its bytes
-local function part_end(member, start)
-  local a, b, c, d = string.byte(member, start, start + 3)
-  return start + 3 + ((a * 256 + b) * 256 + c) * 256 + d
 end
 
 -- the queue that a member is in, and whether the caller serves it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -95,6 +96,33 @@ class Schedule:
                 self._counted.add(entry)
         else:
             self._counted.discard(entry)
+
+    def forget_run(self, run_id: str) -> None:
+        """Take out what a run that is deleted has left."""
+        for entry in [entry for entry in (*self._waiting, *self._later) if entry.run_id == run_id]:
+            self._waiting.discard(entry)
+            self._later.pop(entry, None)
+            self._holders.pop(entry, None)
+            self._counted.discard(entry)
+            self._lost.pop(entry, None)
+        self._last = {queue: last for queue, last in self._last.items() if last != run_id}
+
+    def by_queue(self) -> dict[Queue, tuple[list[Entry], int, int]]:
+        """What waits in each queue, how many executions of it workers hold, and how many wait for a time."""
+        waiting, running, timed = defaultdict[Queue, list[Entry]](list), Counter[Queue](), Counter[Queue]()
+        for entry in self._waiting:
+            waiting[entry.queue].append(entry)
+        running.update(entry.queue for entry in self._holders)
+        timed.update(entry.queue for entry in self._later if entry not in self._holders)
+        return {
+            queue: (waiting[queue], running[queue], timed[queue])
+            for queue in sorted({*list(waiting), *running, *timed})
+        }
+
+    def lost_at(self, entry: Entry) -> datetime | None:
+        """When an execution was lost that waits for another worker."""
+        loss = self._lost.get(entry)
+        return None if loss is None else loss.at
 
     def held(self, worker_id: str) -> Iterator[Entry]:
         """What a worker holds."""

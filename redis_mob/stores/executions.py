@@ -88,6 +88,7 @@ class RedisExecutionStore(RedisSignals, ExecutionStore):
                 self._keys.due,
                 self._keys.limits,
                 self._keys.wake_runs,
+                keys.tombstone,
             ],
             {
                 "launch": encoded_launch,
@@ -168,6 +169,7 @@ class RedisExecutionStore(RedisSignals, ExecutionStore):
                 self._keys.lost,
                 *log_keys(self._keys),
                 self._keys.wake_runs,
+                keys.cursors,
             ],
             arguments,
         )
