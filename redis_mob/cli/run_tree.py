@@ -12,6 +12,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from redis_mob.cli.display import printable
+from redis_mob.cli.failures import place_in
 from redis_mob.cli.progress import SHORT_REASON
 from redis_mob.cli.words import seconds_text, size_text, state_text, time_text
 from redis_mob.operations.run_description import (
@@ -109,7 +110,9 @@ def _section(title: str, style: str, lines: Sequence[str], option: str) -> Itera
 
 def _failure_line(one: FailureDescription) -> str:
     attempt = "" if one.attempt is None or one.attempt == 1 else f", attempt {one.attempt}"
-    return f"{_place(one.step_id, one.member, one.iteration)}{attempt}: {short(one.reason)}"
+    line = None if one.traceback is None else place_in(one.traceback)
+    where = "" if line is None else f", at {printable(line)}"
+    return f"{_place(one.step_id, one.member, one.iteration)}{attempt}: {short(one.reason)}{where}"
 
 
 def _retry_line(run: RunDescription, rounds: Sequence[int], step: StepDescription, member: MemberDescription) -> str:

@@ -59,7 +59,9 @@ async def test_the_step_that_failed_and_why_is_on_the_first_lines(storage: MobSt
     assert lines[0] == f"run {run.run_id}  flow flow  mob mob"
     assert lines[1].startswith("failed after ")
     assert lines[2] == "steps: 1 completed, 1 failed, 1 skipped"
-    assert lines[3] == r"failed: step b[judge-1], attempt 3: ValueError: no ink\x1b[31m in attempt 3"
+    place = r", at tests/[\w/]+\.py:\d+ in \w+"
+    failed = re.escape(r"failed: step b[judge-1], attempt 3: ValueError: no ink\x1b[31m in attempt 3")
+    assert re.fullmatch(failed + place, lines[3])
     assert lines[4:6] == ["", "flow flow"]
     assert re.fullmatch(r"├── a\[worker-1\]  completed  [\d.]+ m?s  output 74 B", lines[6])
     assert lines[7].startswith("├── ✗ b[judge-1]  failed  attempt 3  ")
