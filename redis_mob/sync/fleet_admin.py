@@ -5,7 +5,7 @@ from __future__ import annotations
 from redis_mob.codec.arguments import instance
 from redis_mob.operations import fleet_admin as asynchronous
 from redis_mob.sync.storage import MobStorage
-from redis_mob.sync.twins import Facade, twin
+from redis_mob.sync.twins import Facade, followed, twin
 
 
 class FleetAdmin(Facade[asynchronous.FleetAdmin]):
@@ -19,6 +19,9 @@ class FleetAdmin(Facade[asynchronous.FleetAdmin]):
     terminate = twin(asynchronous.FleetAdmin.terminate)
     delete = twin(asynchronous.FleetAdmin.delete)
     unfinished_deletions = twin(asynchronous.FleetAdmin.unfinished_deletions)
+    describe = twin(asynchronous.FleetAdmin.describe)
+    tail = followed(asynchronous.FleetAdmin.tail)
+    watch = followed(asynchronous.FleetAdmin.watch)
     workers = twin(asynchronous.FleetAdmin.workers)
     executions_of = twin(asynchronous.FleetAdmin.executions_of)
     queues = twin(asynchronous.FleetAdmin.queues)
