@@ -12,6 +12,7 @@ from redis_mob.cli.commands.bench import bench
 from redis_mob.cli.commands.cancel import cancel
 from redis_mob.cli.commands.delete import delete
 from redis_mob.cli.commands.doctor import doctor
+from redis_mob.cli.commands.fork import fork
 from redis_mob.cli.commands.queues import queues
 from redis_mob.cli.commands.run import run
 from redis_mob.cli.commands.seal_key import seal_key
@@ -57,7 +58,7 @@ def _root(
 COMMANDS = (
     *(run, worker, signal),
     *(show, tail, history, watch, workers, queues),
-    *(cancel, terminate, delete),
+    *(fork, cancel, terminate, delete),
     *(seal_key, doctor, accept_loss, acl, bench),
 )
 
@@ -65,3 +66,4 @@ for command in COMMANDS:
     app.command()(command)
 
 app.command("describe", help="Another name of show.")(show)
+app.command("retry", help="Another name of fork.")(fork)

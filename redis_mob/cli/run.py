@@ -19,7 +19,7 @@ from redis_mob.cli.report import RunReport, report
 from redis_mob.cli.run_watching import LOOK_PAUSE, loaded, told
 from redis_mob.cli.worker_link import WorkerOrders
 from redis_mob.cli.workers import WorkerPool
-from redis_mob.codec.executions import encode_definition
+from redis_mob.codec.executions import digests_of
 from redis_mob.connection.servers.address import EmbeddedAddress
 from redis_mob.connection.servers.url import parse_address
 from redis_mob.errors import (
@@ -102,7 +102,7 @@ async def _shown_to_the_end(
         url=storage.url,
         namespace=storage.namespace,
         mob=order.definition.id,
-        definition=encode_definition(order.definition)[0],
+        definitions=digests_of(order.definition),
         release=order.release,
         handler=order.handler,
         lease=order.lease.total_seconds(),

@@ -94,6 +94,9 @@ def _standing(run: RunDescription) -> Iterator[tuple[str, str] | str]:
         yield f"  release {printable(run.release)}"
     if run.priority:
         yield f"  priority {run.priority}"
+    if (origin := run.forked_from) is not None:
+        yield f"\nforked from run {origin.run_id}"
+        yield "" if origin.from_step is None else f" at step {printable(origin.from_step)}"
     counts = ", ".join(f"{count:,} {state}" for state, count in run.steps.items())
     yield f"\nsteps: {counts or 'none yet'}"
     if run.signals:
@@ -219,6 +222,7 @@ class _Branches:
             self._label(
                 mark + name,
                 state_text(step.state),
+                "carried over" if step.is_carried else "",
                 *self._of_member(inline) if inline is not None else (self._seconds(step.seconds),),
                 ", ".join([of_items, *(f"{count:,} {word}" for word, count in others if count)]) if of_items else "",
                 "" if step.output_bytes is None else f"output {size_text(step.output_bytes)}",

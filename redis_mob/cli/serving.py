@@ -27,7 +27,7 @@ def worker_of(orders: WorkerOrders, storage: MobStorage, handlers: Mapping[str, 
         concurrency=orders.concurrency,
         mobs=(orders.mob,),
         release=orders.release,
-        definitions=(orders.definition,),
+        definitions=orders.definitions,
         max_orphaned_turns=orders.max_orphaned_turns,
         progress=storage.progress,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from enum import IntEnum, StrEnum
+from typing import Any
 
 
 class ExitStatus(IntEnum):
@@ -36,13 +37,13 @@ class WorkerOrders:
 
     `url` may hold a password, `seal_keys` is the text of a ring, secrets included, or None; `lease` and `drain_timeout`
     are in seconds. The worker serves runs of `mob` that ask for no release, and those of its own, and is
-    made for the `definition` of this digest.
+    made for the definition with these digests.
     """
 
     url: str = field(repr=False)
     namespace: str
     mob: str
-    definition: str
+    definitions: tuple[str, ...]
     release: str | None
     handler: str
     lease: float
@@ -57,7 +58,9 @@ class WorkerOrders:
 
     @classmethod
     def decode(cls, line: bytes) -> WorkerOrders:
-        return cls(**json.loads(line))
+        fields: dict[str, Any] = json.loads(line)
+        fields["definitions"] = tuple(fields["definitions"])
+        return cls(**fields)
 
 
 class ReportKind(StrEnum):

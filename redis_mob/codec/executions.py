@@ -172,9 +172,13 @@ def encode_launch(launch: RunLaunch) -> bytes:
 def decode_launch(run_id: str, data: bytes) -> RunLaunch:
     """What a run was started with. Raises SerializationError naming the run."""
     try:
-        return _launch_of(data)
+        return _launch_of(data) if len(data) <= MOST_REMEMBERED else RunLaunch.model_validate_json(data)
     except ValidationError as error:
         raise SerializationError(f"run {run_id}: launch cannot be read: {error}") from error
+
+
+MOST_REMEMBERED = 65_536
+"""A longer launch is read each time: it holds what is carried over to one forked run."""
 
 
 @lru_cache(maxsize=256)
@@ -195,8 +199,9 @@ _NEEDS = b'{"needs":'
 """What the record of a definition begins with that an older release must not run: to it that is no definition. It would
 drop the keys that it does not know, and execute the steps in another way."""
 
-_FOR_EACH, _WAIT_FOR = "for_each", "wait_for"
-"""What this release knows of such things, by the fields of steps that an older one lacks."""
+_FOR_EACH, _WAIT_FOR, _FORK = "for_each", "wait_for", "fork"
+"""What this release knows of such things: fields of steps that an older one lacks, and runs that take over the outputs
+of another one, which an older release would execute from the start."""
 
 
 class _NeedingDefinition(Model):
@@ -206,13 +211,19 @@ class _NeedingDefinition(Model):
     definition: MobDefinition
 
 
-def encode_definition(definition: MobDefinition) -> tuple[str, bytes]:
+def encode_definition(definition: MobDefinition, *, forked: bool = False) -> tuple[str, bytes]:
     """(digest, record) of a definition: its JSON, or that behind what a release must know to run it.
 
+    That of `forked` runs is another record, which an older release does not take for a definition (decision 0030).
     Raises like `encode_document`. The last definitions are remembered: a fleet starts many runs of one, and encoding it
     would be the greatest part of a start.
     """
-    return _encoded_definition(_Same(definition))
+    return _encoded_definition(_Same(definition), forked)
+
+
+def digests_of(definition: MobDefinition) -> tuple[str, str]:
+    """Under which digests a definition is stored: for its runs, and for those that were forked."""
+    return encode_definition(definition)[0], encode_definition(definition, forked=True)[0]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -229,9 +240,9 @@ class _Same:
 
 
 @lru_cache(maxsize=16)
-def _encoded_definition(same: _Same) -> tuple[str, bytes]:
+def _encoded_definition(same: _Same, forked: bool) -> tuple[str, bytes]:
     data = encode_document("the definition", "definition", same.definition, MobDefinition)
-    if needs := _needs_of(same.definition):
+    if needs := [*_needs_of(same.definition), *([_FORK] if forked else [])]:
         data = b'%b%b,"definition":%b}' % (_NEEDS, to_json(needs), data)
     return blake2b(data, digest_size=16).hexdigest(), data
 
@@ -244,7 +255,7 @@ def decode_definition(digest: str, data: bytes) -> MobDefinition:
         stored = _NeedingDefinition.model_validate_json(data)
     except ValueError as error:
         raise SerializationError(f"definition {shortened(digest)}: {error}") from error
-    if unknown := [name for name in stored.needs if name not in (_FOR_EACH, _WAIT_FOR)]:
+    if unknown := [name for name in stored.needs if name not in (_FOR_EACH, _WAIT_FOR, _FORK)]:
         raise SerializationError(
             f"definition {shortened(digest)} has {', '.join(map(shown, unknown))}, which this release does not know: "
             "its runs are for workers of a later one"

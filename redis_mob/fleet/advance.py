@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import takewhile
 
 from redis_mob.errors import shown
+from redis_mob.fleet.carried import carried_iterations, carry_over, is_carried
 from redis_mob.fleet.deadline import is_out_of_time
 from redis_mob.fleet.dispatch import dispatch_step, is_wanted
 from redis_mob.fleet.item_dispatch import begin_more
@@ -29,6 +30,7 @@ from redis_mob.models.flow import FlowStepStatus, LoopPhase
 from redis_mob.models.flow_events import FlowStarted, StepSkipped
 from redis_mob.models.flow_spec import FrameSpec, RepeatUntilSpec
 from redis_mob.models.run import StepRunStatus
+from redis_mob.models.transition import NodeKey
 
 _ROW_STATUS = {
     FlowStepStatus.COMPLETED: StepRunStatus.COMPLETED,
@@ -62,9 +64,7 @@ def advance_fully(builder: TransitionBuilder) -> None:
                 builder.leave_the_rest()
                 return
             together = tuple(takewhile(_is_projection, actions[: max(left, 1)])) or actions[:1]
-            for action in together:
-                _carry_out(builder, action)
-            left -= len(together)
+            left -= len(together) + sum(_carry_out(builder, action) for action in together)
         elif not end_a_wait(builder):
             return
 
@@ -73,20 +73,21 @@ def _is_projection(action: Action) -> bool:
     return isinstance(action, ProjectStep)
 
 
-def _carry_out(builder: TransitionBuilder, action: Action) -> None:
+def _carry_out(builder: TransitionBuilder, action: Action) -> int:
+    """Carry out an action; how many more it is worth."""
     run = builder.view.run
     match action:
         case EvaluateUntil():
             _evaluate_until(builder, action)
-            return
+            return 0
         case AbortRun(frame_id, node_id, reason):
             abort(builder, reason, failing=(frame_id, node_id))
-            return
-        case RunNode(frame_id, node_id, step_id) if _is_forbidden(builder, step_id):
+            return 0
+        case RunNode(frame_id, node_id, step_id) if _is_forbidden(builder, (frame_id, node_id), step_id):
             role = builder.flow.steps[step_id].role
             reason = f"the topology forbids step {shown(step_id)}: role {shown(role)} must not be addressed"
             abort(builder, reason, failing=(frame_id, node_id))
-            return
+            return 0
         case StartBodyFrame(loop_instance_id):
             iteration = builder.machine.loop(loop_instance_id).current_iteration
             builder.iteration(loop_instance_id, iteration, body_frame_id(loop_instance_id, iteration))
@@ -98,26 +99,33 @@ def _carry_out(builder: TransitionBuilder, action: Action) -> None:
             pass
     builder.apply(action)
     match action:
+        case RunNode(frame_id, node_id, step_id) if is_carried(builder, (frame_id, node_id)):
+            return carry_over(builder, (frame_id, node_id), step_id)
         case RunNode(frame_id, node_id, step_id):
             dispatch_step(builder, frame_id, node_id, step_id)
         case ProjectStep():
             _record_projection(builder, action)
         case _:
             pass
+    return 0
 
 
-def _is_forbidden(builder: TransitionBuilder, step_id: str) -> bool:
-    # A step that is going to be skipped, or waits for a signal, addresses no member, so that it breaks no rule.
+def _is_forbidden(builder: TransitionBuilder, node: NodeKey, step_id: str) -> bool:
+    # A step that is going to be skipped, waits for a signal, or is carried over from another run, addresses no member,
+    # so that it breaks no rule.
     return (
         step_id not in builder.flow.waits
         and is_forbidden(builder.definition, builder.flow.steps[step_id].role)
+        and not is_carried(builder, node)
         and is_wanted(builder, step_id)
     )
 
 
 def _evaluate_until(builder: TransitionBuilder, until: EvaluateUntil) -> None:
     spec = _loop_spec(builder, until.loop_instance_id)
-    builder.decide_until(until, met=evaluate(spec.until, builder.context()))
+    carried = carried_iterations(builder, until.loop_instance_id)
+    met = evaluate(spec.until, builder.context()) if carried is None else until.iteration + 1 >= carried
+    builder.decide_until(until, met=met)
     if builder.machine.loop(until.loop_instance_id).phase is LoopPhase.EXHAUSTED:
         reason = f"loop {shown(spec.loop_id)}: its condition did not hold after {spec.max_iterations} iterations"
         builder.failure(FLOW_STEP, reason)

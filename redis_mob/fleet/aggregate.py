@@ -10,16 +10,21 @@ from redis_mob.models.flow_spec import CollectAny, DispatchMode, FlowStepSpec
 
 
 def aggregate(spec: FlowStepSpec, executions: Mapping[str, Execution]) -> Any:
-    """The output of a step from the successful answers, ordered by member (contract: engine-14, engine-15).
-
-    Of a step that waited for a signal: what came of that. fan_in: an array of {target, output}. Otherwise with policy
-    any the bare value of the first finisher, else an object from member to value.
-    """
+    """The output of a step from the successful ones of its executions; see `aggregate_outputs`."""
     outputs = {
         member: execution.output
         for member, execution in executions.items()
         if execution.status is ExecutionStatus.COMPLETED
     }
+    return aggregate_outputs(spec, outputs)
+
+
+def aggregate_outputs(spec: FlowStepSpec, outputs: Mapping[str, Any]) -> Any:
+    """The output of a step from the successful answers, ordered by member (contract: engine-14, engine-15).
+
+    Of a step that waited for a signal: what came of that. fan_in: an array of {target, output}. Otherwise with policy
+    any the bare value of the first finisher, else an object from member to value.
+    """
     if spec.wait_for is not None:
         return next(iter(outputs.values()))
     if spec.dispatch_mode is DispatchMode.FAN_IN:
@@ -27,7 +32,7 @@ def aggregate(spec: FlowStepSpec, executions: Mapping[str, Execution]) -> Any:
     if isinstance(spec.collection_policy, CollectAny):
         # The step ends in the commit that brings its first success, so there is exactly one here.
         return next(iter(outputs.values()))
-    return outputs
+    return dict(outputs)
 
 
 def aggregate_of_items(spec: FlowStepSpec, items: int, completed: Mapping[int, tuple[str, Any]]) -> Any:

@@ -3,38 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Literal, overload
-from uuid import NAMESPACE_URL, uuid5
 
 from redis_mob.codec.arguments import duration, flag, instance, integer, optional_instance, optional_text
-from redis_mob.codec.executions import encode_definition
-from redis_mob.errors import HandlerError, NotFoundError, ValidationError, WaitTimeoutError, nearest, shortened, shown
+from redis_mob.codec.executions import digests_of
+from redis_mob.errors import HandlerError, NotFoundError, ValidationError, WaitTimeoutError, nearest, shown
 from redis_mob.fleet.calls import max_orphaned_turns
 from redis_mob.fleet.flow_choice import NamedFlow, chosen_flow
 from redis_mob.fleet.lease import DEFAULT_LEASE, checked_lease
 from redis_mob.fleet.published import published
 from redis_mob.fleet.recovery import recover
+from redis_mob.fleet.run_start import checked_begin, checked_priority, new_run, read_terms, run_id_of
 from redis_mob.fleet.run_wait import seconds_of, why_not_over
-from redis_mob.fleet.schemas import check_paths, check_schema, read_params_schema, read_schemas
 from redis_mob.fleet.signals import Signals
 from redis_mob.fleet.step_context import ALL_ROLES, Handler
 from redis_mob.fleet.typed.binding import BoundHandler, bound_handlers
-from redis_mob.fleet.typed.outputs import output_json
 from redis_mob.fleet.unserved import UnservedNews, unserved_work
 from redis_mob.fleet.watching import watch
 from redis_mob.fleet.worker import Worker
 from redis_mob.fleet.working import at_work, idle_at, work_until
 from redis_mob.kernel.validation import require_valid
-from redis_mob.models.base import MAX_VALUE_DEPTH, SortedDict, json_text
+from redis_mob.models.base import SortedDict, json_text
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.execution import END_OF_TIME, MOST_PRIORITY, RunLaunch
-from redis_mob.models.flow_spec import FlowSpec, OutputFormat
 from redis_mob.models.progress import ProgressEntry
 from redis_mob.models.run import MobRun
 from redis_mob.models.signal import Taken
@@ -112,43 +107,18 @@ class Fleet:
         message names.
         """
         flow_id = chosen_flow(flow, self._definition.id, self._definition.flows)
-        spec = self._definition.flows[flow_id]
-        if not -MOST_PRIORITY <= integer("priority", priority) <= MOST_PRIORITY:
-            raise ValidationError(f"priority must be from -{MOST_PRIORITY} to {MOST_PRIORITY}, not {shown(priority)}")
-        begins = optional_instance("at", at, datetime)
-        if begins is not None and begins.tzinfo is None:
-            raise ValidationError(f"at must be a time with a zone, not {shown(at)}")
-        if begins is not None and begins > END_OF_TIME:
-            begins = END_OF_TIME
-        schemas, params_schema = read_schemas(spec), read_params_schema(flow_id, spec)
-        check_paths(flow_id, spec, params_schema, schemas)
-        try:
-            params = output_json(params, MAX_VALUE_DEPTH)
-            check_schema(params, params_schema)
-        except ValueError as error:
-            raise ValidationError(f"params: {shortened(error)}") from None
-        limits, supervisor = self._definition.limits, self._definition.supervisor
-        run = MobRun.pending(
-            self._definition.id,
+        urgency, begins = checked_priority(priority), checked_begin(at)
+        key = optional_text("idempotency_key", idempotency_key)
+        schemas, params = read_terms(flow_id, self._definition.flows[flow_id], params)
+        run, launch = new_run(
+            self._definition,
             flow_id,
-            spec,
             params,
-            limits,
-            run_id=self._run_id(flow_id, optional_text("idempotency_key", idempotency_key)),
-            escalation_threshold=supervisor.escalation_threshold if supervisor else 0,
-        )
-        # Everything that decides about the run is stored with it: a worker of any process, also one with a newer
-        # definition of this mob, goes on by the rules that the run was started with.
-        launch = RunLaunch(
-            definition=encode_definition(self._definition)[0],
+            schemas=schemas,
             members=self._members,
-            schemas=SortedDict(schemas),
-            parsed_steps=_parsed_steps(spec),
-            max_duration_ms=limits.max_flow_duration_ms if limits else None,
-            priority=priority,
+            run_id=None if key is None else run_id_of(self._definition.id, flow_id, key),
+            priority=urgency,
             release=optional_text("release", release),
-            max_concurrency=(limits and limits.max_concurrency) or SortedDict(),
-            max_output_bytes=limits.max_output_bytes if limits else None,
         )
         # False means that the run exists: this call repeats one with the same idempotency key, and its run is the one
         # that was asked for, if it was asked for the same.
@@ -316,7 +286,7 @@ class Fleet:
             name=name,
             mobs=(self._definition.id,),
             release=self._release,
-            definitions=(encode_definition(self._definition)[0],),
+            definitions=digests_of(self._definition),
             progress=self._storage.progress,
         )
         drain = None if drain_timeout is None else duration("drain_timeout", drain_timeout)
@@ -337,14 +307,6 @@ class Fleet:
         """
         return at_work(lambda stop: self.work(concurrency, stop, name, drain_timeout))
 
-    def _run_id(self, flow_id: str, idempotency_key: str | None) -> str | None:
-        if idempotency_key is None:
-            return None
-        # The key becomes the id of the run, so that a second start finds the run that exists, and no separate
-        # record has to be kept in step. JSON keeps the parts apart: no two lists have the same text.
-        identity = json.dumps(["redis-mob", self._definition.id, flow_id, idempotency_key])
-        return str(uuid5(NAMESPACE_URL, identity))
-
 
 def _unknown_roles(definition: MobDefinition, handlers: Mapping[str, BoundHandler]) -> str | None:
     """What to tell of handlers that serve nothing here, which is no error: one mapping may serve several mobs."""
@@ -364,14 +326,4 @@ def _named_members(definition: MobDefinition, counts: Mapping[str, int]) -> Sort
             raise ValidationError(f"members: role {shown(role)} cannot have {shown(count)} members")
     return SortedDict(
         {role: tuple(f"{role}-{n}" for n in range(1, counts.get(role, 1) + 1)) for role in definition.profiles}
-    )
-
-
-def _parsed_steps(flow: FlowSpec) -> tuple[str, ...]:
-    """The steps whose texts are read as JSON: those that say so, and those that have a schema and do not say."""
-    return tuple(
-        step_id
-        for step_id, step in flow.steps.items()
-        if step.output_format is OutputFormat.JSON
-        or (step.output_format is None and step.expected_schema_ref is not None)
     )

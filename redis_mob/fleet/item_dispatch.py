@@ -42,7 +42,7 @@ def dispatch_items(builder: TransitionBuilder, node: NodeKey, step_id: str, path
     record_violation(builder, spec.role)
     # The items are kept as they are now: another iteration of a loop must not change those that come later.
     builder.put_items(node, ItemProgress.unchecked(step_id=step_id, items=len(items)), items)
-    _tell_number(builder, node, step_id, len(items))
+    tell_number(builder, node, step_id, len(items))
     if not items:
         complete_step(builder, *node, step_id)
         return
@@ -91,7 +91,7 @@ def _is_running(builder: TransitionBuilder, node: NodeKey) -> bool:
     return builder.machine.frame(node[0]).node_status[node[1]] is NodeStatus.RUNNING
 
 
-def _tell_number(builder: TransitionBuilder, node: NodeKey, step_id: str, items: int) -> None:
+def tell_number(builder: TransitionBuilder, node: NodeKey, step_id: str, items: int) -> None:
     """Add the row that says how many items a step has, in which iteration if it is in a loop (contract: engine-44)."""
     frame = builder.machine.frame(node[0])
     iteration = {"iteration": frame.iteration} if frame.frame_scope is FrameScope.BODY else {}

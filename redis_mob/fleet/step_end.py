@@ -20,6 +20,11 @@ def complete_step(builder: TransitionBuilder, frame_id: str, node_id: str, step_
     """The step succeeded: its aggregate is recorded, and executions that are still open are canceled."""
     output = _output(builder, (frame_id, node_id), builder.flow.steps[step_id])
     cancel_open(builder, (frame_id, node_id))
+    complete_with(builder, frame_id, node_id, step_id, output)
+
+
+def complete_with(builder: TransitionBuilder, frame_id: str, node_id: str, step_id: str, output: Any) -> None:
+    """The step succeeded with this output, and has no open executions."""
     builder.record_output(frame_id, step_id, output)
     builder.tell(StepCompleted.unchecked(run_id=builder.view.run.run_id, step_id=step_id))
     builder.end_node(frame_id, Frame.COMPLETE_NODE, node_id)

@@ -58,7 +58,7 @@ class MemoryExecutionStore(MemorySignals, ExecutionStore):
         content = self._access.content
         encode_run(run)
         encode_launch(launch)
-        _, encoded = encode_definition(definition)
+        _, encoded = encode_definition(definition, forked=launch.forked_from is not None)
         begins = None if at is None else moment("at", at)
         if run.run_id in content.runs:
             return False

@@ -25,6 +25,7 @@ from redis_mob.models.base import (
     is_none,
 )
 from redis_mob.models.flow_spec import Message
+from redis_mob.models.fork import NOTHING_CARRIED, Carried, ForkedFrom, is_nothing_carried
 
 MOST_PRIORITY = 63
 """The greatest priority of a run; the least is as far below 0."""
@@ -293,7 +294,8 @@ class RunLaunch(Model):
     read as JSON. `max_duration_ms` is how long the flow may take, None if as long as it likes. Of two runs that wait
     the one with the greater `priority` goes first. With a `release` only workers of that release execute its steps.
     `max_concurrency` says how many executions of a role may be under way at a time, in all runs of the mob together.
-    `max_output_bytes` bounds what one execution may return; None is the default of the engine.
+    `max_output_bytes` bounds what one execution may return; None is the default of the engine. `forked_from` says which
+    run a forked one comes from, and `carried` what is carried over from there.
     """
 
     definition: str
@@ -305,3 +307,5 @@ class RunLaunch(Model):
     release: str | None = Field(default=None, exclude_if=is_none)
     max_concurrency: SortedDict[U64] = Field(default=SortedDict(), exclude_if=is_empty)
     max_output_bytes: U64 | None = Field(default=None, exclude_if=is_none)
+    forked_from: ForkedFrom | None = Field(default=None, exclude_if=is_none)
+    carried: Carried = Field(default=NOTHING_CARRIED, exclude_if=is_nothing_carried)

@@ -77,6 +77,7 @@ class StoredRun:
             definition=view.launch.definition,
             release=view.launch.release,
             priority=view.launch.priority,
+            forked_from=view.launch.forked_from,
             cancel_requested=view.cancel_requested,
             params_bytes=len(to_json(run.activation_params)),
             signals=SortedDict(Counter(signal.name for signal in view.signals.values())),
@@ -228,6 +229,7 @@ class StoredRun:
             members=members,
             output_bytes=len(to_json(output)) if has_output else None,
             output=output if has_output and self.with_outputs else None,
+            is_carried=state.is_final and self.view.launch.carried.step(self.view.run.run_id, *node) is not None,
         )
 
     def _reason(self, state: State, step_id: str, members: Sequence[MemberDescription]) -> str | None:

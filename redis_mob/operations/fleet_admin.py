@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import AbstractAsyncContextManager
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 from redis_mob.codec.arguments import duration, flag, instance, text
 from redis_mob.fleet.watching import watch
+from redis_mob.models.definition import MobDefinition
 from redis_mob.models.events import MobEvent
 from redis_mob.models.progress import ProgressEntry
 from redis_mob.models.worker import LiveWorker
 from redis_mob.operations import deletion, ending
 from redis_mob.operations.deletion import KEY_KEPT
+from redis_mob.operations.forking import UNCHANGED, ForkOrder, Unchanged, fork
 from redis_mob.operations.inspection import describe
 from redis_mob.operations.queue_report import QueueReport, report_queues
 from redis_mob.operations.run_description import RunDescription
@@ -64,6 +67,36 @@ class FleetAdmin:
             cancel=flag("cancel", cancel),
             keep_id_for=kept if flag("keep_key", keep_key) else None,
         )
+
+    async def fork(
+        self,
+        run_id: str,
+        from_step: str | None = None,
+        *,
+        params: Any = UNCHANGED,
+        definition: MobDefinition | None = None,
+        idempotency_key: str | None = None,
+        priority: int | None = None,
+        at: datetime | None = None,
+        release: str | Unchanged | None = UNCHANGED,
+    ) -> str:
+        """Start a new run of the same flow that takes over what a run which is over has completed; return its id.
+
+        A step or loop that is named runs anew with all that runs after it, in any case; without one, all that has not
+        completed does (contract: operations-60). What else completed is carried over with its output, and asks no
+        member. The run that it comes from stays as it is, and may be deleted.
+
+        What is not given is as it was for that run: its parameters, its definition, its priority and its release. Steps
+        that are carried over keep what they gave, also if they would give something else with other parameters or by
+        another definition. The same idempotency key always gives the same run.
+
+        Raises NotFoundError for an unknown run, or a step that the flow does not have; CasConflictError for a run that
+        is not over; SerializationError if an output is gone that is to be carried over; DefinitionError as `Fleet`;
+        ValidationError for a step in a loop, which runs anew as a whole, for a definition without a place for what is
+        carried over, if nothing would run anew, for an idempotency key of another fork, and as `Fleet.start`.
+        """
+        order = ForkOrder.of(from_step, params, definition, idempotency_key, priority=priority, at=at, release=release)
+        return await fork(self._storage, run_id, order)
 
     async def unfinished_deletions(self) -> tuple[str, ...]:
         """The runs whose deletion goes on or was interrupted: `delete` goes on with each of them."""

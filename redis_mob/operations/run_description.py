@@ -9,6 +9,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 
 from redis_mob.models.base import U32, U64, Items, JsonValue, Model, RunId, SortedDict, Timestamp, is_empty, is_none
+from redis_mob.models.fork import ForkedFrom
 from redis_mob.models.run import MobRunStatus
 from redis_mob.operations.states import State
 
@@ -90,7 +91,8 @@ class ItemsDescription(Model):
 class StepDescription(Model):
     """A step in one frame. Times as those of its members; `members` has of a step with `for_each` those that are open.
 
-    `output_bytes` is how long its output is as JSON, `output` the output if that was asked for.
+    `output_bytes` is how long its output is as JSON, `output` the output if that was asked for. One that `is_carried`
+    has it from the run that this one was forked from: no member was asked.
     """
 
     kind: Literal["step"] = "step"
@@ -107,6 +109,7 @@ class StepDescription(Model):
     members: Items[MemberDescription] = ()
     output_bytes: U64 | None = None
     output: JsonValue | None = Field(default=None, exclude_if=is_none)
+    is_carried: bool = Field(default=False, exclude_if=is_empty)
 
 
 class IterationDescription(Model):
@@ -155,7 +158,8 @@ class RunDescription(Model):
 
     `begins_at` is when it was, or is, to begin. `steps` counts its steps by state, those of all iterations.
     `has_attempts` says whether the attempts of its members are known: they were asked for, and the log still has all
-    events of the run. `signals` counts those that no step has taken yet, by name.
+    events of the run. `signals` counts those that no step has taken yet, by name. `forked_from` says which run it comes
+    from, if it was forked.
     """
 
     run_id: RunId
@@ -171,6 +175,7 @@ class RunDescription(Model):
     definition: str
     release: str | None = None
     priority: int = 0
+    forked_from: ForkedFrom | None = Field(default=None, exclude_if=is_none)
     cancel_requested: bool = False
     params_bytes: U64
     steps: SortedDict[U64] = SortedDict()

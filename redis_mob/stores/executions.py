@@ -73,7 +73,7 @@ class RedisExecutionStore(RedisSignals, ExecutionStore):
         self, run: MobRun, launch: RunLaunch, definition: MobDefinition, *, at: datetime | None = None
     ) -> bool:
         parts, encoded_launch = encode_run(run), codec.encode_launch(launch)
-        digest, encoded = codec.encode_definition(definition)
+        digest, encoded = codec.encode_definition(definition, forked=launch.forked_from is not None)
         keys = self._keys.run(run.run_id)
         begins = b"" if at is None else codec.milliseconds(moment("at", at))
         limited, unlimited = limits_of(run, launch, definition)

@@ -18,6 +18,7 @@ class FleetAdmin(Facade[asynchronous.FleetAdmin]):
     cancel = twin(asynchronous.FleetAdmin.cancel)
     terminate = twin(asynchronous.FleetAdmin.terminate)
     delete = twin(asynchronous.FleetAdmin.delete)
+    fork = twin(asynchronous.FleetAdmin.fork)
     unfinished_deletions = twin(asynchronous.FleetAdmin.unfinished_deletions)
     describe = twin(asynchronous.FleetAdmin.describe)
     tail = followed(asynchronous.FleetAdmin.tail)

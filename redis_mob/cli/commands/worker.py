@@ -76,7 +76,7 @@ def worker(
     from redis_mob.cli.run_input import definition_in, handlers_in, mob_in
     from redis_mob.cli.worker_link import ExitStatus, WorkerOrders
     from redis_mob.cli.worker_service import ServiceOrder, leave, leave_soon, log_to_stderr, serve, served
-    from redis_mob.codec.executions import encode_definition
+    from redis_mob.codec.executions import digests_of
     from redis_mob.connection.calls.durability import Durability
     from redis_mob.connection.calls.keys import Keys
     from redis_mob.fleet.calls import max_orphaned_turns
@@ -94,7 +94,7 @@ def worker(
                     url=shared_url(url, of_memory="no other process has a run there", must_exist=False),
                     namespace=Keys(namespace).namespace,
                     mob=definition.id,
-                    definition=encode_definition(definition)[0],
+                    definitions=digests_of(definition),
                     release=release,
                     handler=handler or "",
                     lease=within("--lease", lease, SHORTEST_LEASE.total_seconds(), LONGEST_LEASE_SECONDS),

@@ -1,0 +1,58 @@
+"""Forks a run of a namespace, and waits for the end of the new one if that is asked for."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from redis_mob.cli.endings import print_line, say
+from redis_mob.cli.run_argument import run_id_of
+from redis_mob.cli.run_watching import loaded
+from redis_mob.fleet.unserved import UnservedNews, unserved_work
+from redis_mob.models.base import json_text
+from redis_mob.models.run import MobRunStatus
+from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
+from redis_mob.operations.fleet_admin import FleetAdmin
+from redis_mob.operations.forking import ForkOrder, fork
+from redis_mob.security.sealing import SealKeyring
+from redis_mob.storage import MobStorage
+
+
+async def forked(
+    url: str,
+    namespace: str,
+    seal_keys: SealKeyring | None,
+    run: str,
+    order: ForkOrder,
+    console: Console,
+    *,
+    wait: bool,
+    as_json: bool,
+) -> MobRunStatus | None:
+    """Fork a run, and print the id of the new one; with `wait`, how it has ended."""
+    async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
+        origin = await run_id_of(FleetAdmin(storage), run)
+        run_id = await fork(storage, origin, order)
+        if not as_json:
+            print_line(run_id)  # before the end is waited for: who interrupts that has the id
+        status = await _ended(storage, run_id, console) if wait else None
+        if as_json:
+            ended = {} if status is None else {"status": status}
+            print_line(json_text({"run_id": run_id, "forked_from": origin, "from_step": order.from_step, **ended}))
+        elif status is not None:
+            say(console, f"run {run_id}: {status}")
+        return status
+
+
+async def _ended(storage: MobStorage, run_id: str, console: Console) -> MobRunStatus:
+    async def in_vain() -> list[str]:
+        return unserved_work(await loaded(storage, run_id), await storage.executions.workers())
+
+    unserved = UnservedNews(in_vain)
+    async with storage.executions.listen(run_id, only_end=True) as wake_up:
+        while True:
+            await wake_up.wait(SWEEP_SECONDS)
+            status = await storage.executions.status(run_id)
+            if status is None or status.is_terminal:
+                return status or (await loaded(storage, run_id)).run.status
+            for line in await unserved.since():
+                say(console, line)

@@ -1,0 +1,210 @@
+"""Starts runs that take over what another run has completed (contract: operations-60 to operations-66)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any, Final
+
+from redis_mob.codec.arguments import optional_instance, optional_text, text
+from redis_mob.errors import CasConflictError, NotFoundError, SerializationError, ValidationError, shown
+from redis_mob.fleet.aggregate import aggregate, aggregate_of_items
+from redis_mob.fleet.carried import NO_OUTPUT, added_up
+from redis_mob.fleet.flow_choice import chosen_flow
+from redis_mob.fleet.items import completed_outputs, target_of
+from redis_mob.fleet.run_start import (
+    checked_begin,
+    checked_params,
+    checked_priority,
+    new_run,
+    read_terms,
+    run_id_of,
+)
+from redis_mob.kernel.seeds import root_frame_id
+from redis_mob.kernel.validation import require_valid
+from redis_mob.models.base import SortedDict, json_text
+from redis_mob.models.definition import MobDefinition
+from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, RunLaunch
+from redis_mob.models.flow_spec import FlowSpec
+from redis_mob.models.fork import Carried, CarriedStep, ForkedFrom
+from redis_mob.models.order import natural_key
+from redis_mob.models.run import MobRun
+from redis_mob.models.transition import NodeKey, RunView
+from redis_mob.operations.fork_plan import ForkPlan, plan_fork
+from redis_mob.storage import MobStorage
+
+
+class Unchanged(Enum):
+    """Says that a forked run has what the run has that it comes from: None may be asked for."""
+
+    UNCHANGED = "unchanged"
+
+
+UNCHANGED: Final = Unchanged.UNCHANGED
+
+
+@dataclass(frozen=True)
+class ForkOrder:
+    """How a forked run is to differ from the run that it comes from."""
+
+    from_step: str | None
+    params: Any
+    definition: MobDefinition | None
+    idempotency_key: str | None
+    priority: int | None
+    at: datetime | None
+    release: str | Unchanged | None
+
+    @classmethod
+    def of(cls, from_step: object, params: Any, definition: object, key: object, **more: Any) -> ForkOrder:
+        """The same, of checked arguments. Raises ValidationError."""
+        priority, release = more["priority"], more["release"]
+        return cls(
+            from_step=optional_text("from_step", from_step),
+            params=params,
+            definition=optional_instance("definition", definition, MobDefinition),
+            idempotency_key=optional_text("idempotency_key", key),
+            priority=None if priority is None else checked_priority(priority),
+            at=checked_begin(more["at"]),
+            release=release if release is UNCHANGED else optional_text("release", release),
+        )
+
+
+async def fork(storage: MobStorage, run_id: str, order: ForkOrder) -> str:
+    """See `FleetAdmin.fork`."""
+    view = await storage.executions.load(text("run_id", run_id))
+    if view is None:
+        raise NotFoundError.of_run(run_id, storage.namespace)
+    if not view.run.status.is_terminal:
+        raise CasConflictError(
+            f"run {view.run.run_id} is {view.run.status}, and only a run that is over is forked: wait for its end, or "
+            "cancel it first"
+        )
+    old = await storage.executions.get_definition(view.launch.definition)
+    run, launch, definition = await _forked(storage, view, old, order)
+    if not await storage.executions.start_run(run, launch, definition, at=order.at):
+        await _require_same(storage, run, launch, order.idempotency_key)
+    return run.run_id
+
+
+async def _forked(
+    storage: MobStorage, view: RunView, old: MobDefinition, order: ForkOrder
+) -> tuple[MobRun, RunLaunch, MobDefinition]:
+    definition, flow_id = order.definition or old, view.run.flow_id
+    if definition is not old:
+        require_valid(definition)
+        if definition.id != old.id:
+            raise ValidationError(f"run {view.run.run_id} is one of mob {shown(old.id)}, not of {shown(definition.id)}")
+        chosen_flow(flow_id, definition.id, definition.flows)
+    spec = definition.flows[flow_id]
+    plan = plan_fork(view.run, old.flows[flow_id], spec, order.from_step)
+    params = view.run.activation_params if order.params is UNCHANGED else order.params
+    if definition is not old:
+        schemas, params = read_terms(flow_id, spec, params)
+    else:
+        # The schemas are those that the run was started with: their files may have changed, or be on another host.
+        schemas = view.launch.schemas
+        params = params if order.params is UNCHANGED else checked_params(flow_id, spec, params)
+    ended = await _ended(storage, view, old.flows[flow_id], plan)
+    key = order.idempotency_key
+    run, launch = new_run(
+        definition,
+        flow_id,
+        params,
+        schemas=schemas,
+        members={role: view.launch.members.get(role, (f"{role}-1",)) for role in definition.profiles},
+        run_id=None if key is None else run_id_of("fork", definition.id, flow_id, key),
+        priority=view.launch.priority if order.priority is None else order.priority,
+        release=view.launch.release if order.release is UNCHANGED else order.release,
+        forked_from=ForkedFrom(run_id=view.run.run_id, from_step=order.from_step),
+        carried=_carried(view, old.flows[flow_id], spec, plan, ended),
+    )
+    return run, launch, definition
+
+
+async def _require_same(storage: MobStorage, run: MobRun, launch: RunLaunch, key: str | None) -> None:
+    stored = await storage.executions.load(run.run_id)
+    if stored is None:
+        return  # it was deleted, and its key kept
+    if stored.launch.forked_from != launch.forked_from or stored.launch.definition != launch.definition:
+        raise ValidationError(f"idempotency_key {shown(key)} belongs to run {run.run_id}, which is another fork")
+    if json_text(stored.run.activation_params) != json_text(run.activation_params):
+        raise ValidationError(
+            f"idempotency_key {shown(key)} belongs to run {run.run_id}, which was forked with other params: use "
+            "another key for another run"
+        )
+
+
+def _items(view: RunView, flow: FlowSpec, node: NodeKey, step_id: str) -> list[ExecutionKey]:
+    """The executions of the items of a node that were begun; none of a step without `for_each`."""
+    progress = view.progress.get(node)
+    members = sorted(view.launch.members.get(flow.steps[step_id].role, ()), key=natural_key)
+    if progress is None or not members:
+        return []
+    return [ExecutionKey(*node, target_of(members, index)) for index in range(progress.begun)]
+
+
+async def _ended(
+    storage: MobStorage, view: RunView, flow: FlowSpec, plan: ForkPlan
+) -> Mapping[ExecutionKey, Execution]:
+    """The executions of items that are carried over, and are not read with the run."""
+    keys = [
+        key
+        for node, (step_id, _) in plan.steps.items()
+        for key in _items(view, flow, node, step_id)
+        if key not in view.executions
+    ]
+    found = await storage.executions.ended(view.run.run_id, keys) if keys else ()
+    return dict(zip(keys, found, strict=True))
+
+
+def _carried(
+    view: RunView, old: FlowSpec, new: FlowSpec, plan: ForkPlan, ended: Mapping[ExecutionKey, Execution]
+) -> Carried:
+    run_id = view.run.run_id
+    by_node: dict[NodeKey, dict[str, Execution]] = {}
+    for key, execution in sorted(view.executions.items(), key=lambda one: natural_key(one[0].target)):
+        by_node.setdefault(key.node, {})[key.target] = execution
+    frames: dict[str, dict[str, CarriedStep]] = {root_frame_id(run_id): {}, **{body: {} for body in plan.bodies}}
+    for node, (step_id, place) in plan.steps.items():
+        items = {key.target: view.executions.get(key) or ended[key] for key in _items(view, old, node, step_id)}
+        one, output = _of_node(view, old, node, step_id, items or by_node.get(node, {}))
+        # recorded is what the step gave, if the new definition makes something else of the answers of its members
+        recorded = () if added_up(new.steps[step_id], one) == output else (output,)
+        frames[node[0]][place] = one.model_copy(update={"recorded": recorded})
+    return Carried(
+        frames=SortedDict({frame.removeprefix(run_id): SortedDict(steps) for frame, steps in frames.items()}),
+        loops=SortedDict({loop.removeprefix(run_id): iterations for loop, iterations in plan.loops.items()}),
+    )
+
+
+def _of_node(
+    view: RunView, flow: FlowSpec, node: NodeKey, step_id: str, executions: Mapping[str, Execution]
+) -> tuple[CarriedStep, Any]:
+    """What the targets of a step gave, and its output. Raises SerializationError if that is gone."""
+    run, spec = view.run, flow.steps[step_id]
+    if (before := view.launch.carried.step(run.run_id, *node)) is not None:
+        # it was carried over to that run, too
+        output = before.recorded[0] if before.recorded else added_up(spec, before)
+        return before, output
+    progress, completed = view.progress.get(node), ExecutionStatus.COMPLETED
+    one = CarriedStep(
+        outputs=SortedDict({name: ended.output for name, ended in executions.items() if ended.status is completed}),
+        items=None if progress is None else progress.items,
+    )
+    # A loop within a loop records its iterations over those of its instance before: only executions have them all.
+    output: Any = NO_OUTPUT
+    if node[0] == root_frame_id(run.run_id):
+        output = run.root_step_outputs.get(step_id, NO_OUTPUT)
+    elif progress is not None:
+        output = aggregate_of_items(spec, progress.items, completed_outputs(list(executions.items())))
+    elif one.outputs:
+        output = aggregate(spec, executions)
+    if output is NO_OUTPUT:
+        raise SerializationError(
+            f"run {run.run_id}: step {shown(step_id)} completed, and its output is gone; fork it from that step, or "
+            "from one before"
+        )
+    return one, output
