@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from functools import cached_property
 from typing import Any, Final
 
 from redis_mob.codec.arguments import optional_instance, optional_text, text
 from redis_mob.errors import CasConflictError, NotFoundError, SerializationError, ValidationError, shown
-from redis_mob.fleet.aggregate import aggregate, aggregate_of_items
-from redis_mob.fleet.carried import NO_OUTPUT, added_up
+from redis_mob.fleet.carried import NO_OUTPUT, added_up, output_of
 from redis_mob.fleet.flow_choice import chosen_flow
-from redis_mob.fleet.items import completed_outputs, target_of
+from redis_mob.fleet.items import target_of
 from redis_mob.fleet.run_start import (
     checked_begin,
     checked_params,
@@ -83,45 +83,120 @@ async def fork(storage: MobStorage, run_id: str, order: ForkOrder) -> str:
             "cancel it first"
         )
     old = await storage.executions.get_definition(view.launch.definition)
-    run, launch, definition = await _forked(storage, view, old, order)
-    if not await storage.executions.start_run(run, launch, definition, at=order.at):
+    source = ForkSource.of(view, old, order)
+    ended = await storage.executions.ended(view.run.run_id, source.unread) if source.unread else ()
+    run, launch = source.forked(dict(zip(source.unread, ended, strict=True)))
+    if not await storage.executions.start_run(run, launch, source.definition, at=order.at):
         await _require_same(storage, run, launch, order.idempotency_key)
     return run.run_id
 
 
-async def _forked(
-    storage: MobStorage, view: RunView, old: MobDefinition, order: ForkOrder
-) -> tuple[MobRun, RunLaunch, MobDefinition]:
-    definition, flow_id = order.definition or old, view.run.flow_id
-    if definition is not old:
-        require_valid(definition)
-        if definition.id != old.id:
-            raise ValidationError(f"run {view.run.run_id} is one of mob {shown(old.id)}, not of {shown(definition.id)}")
-        chosen_flow(flow_id, definition.id, definition.flows)
-    spec = definition.flows[flow_id]
-    plan = plan_fork(view.run, old.flows[flow_id], spec, order.from_step)
-    params = view.run.activation_params if order.params is UNCHANGED else order.params
-    if definition is not old:
-        schemas, params = read_terms(flow_id, spec, params)
-    else:
-        # The schemas are those that the run was started with: their files may have changed, or be on another host.
-        schemas = view.launch.schemas
-        params = params if order.params is UNCHANGED else checked_params(flow_id, spec, params)
-    ended = await _ended(storage, view, old.flows[flow_id], plan)
-    key = order.idempotency_key
-    run, launch = new_run(
-        definition,
-        flow_id,
-        params,
-        schemas=schemas,
-        members={role: view.launch.members.get(role, (f"{role}-1",)) for role in definition.profiles},
-        run_id=None if key is None else run_id_of("fork", definition.id, flow_id, key),
-        priority=view.launch.priority if order.priority is None else order.priority,
-        release=view.launch.release if order.release is UNCHANGED else order.release,
-        forked_from=ForkedFrom(run_id=view.run.run_id, from_step=order.from_step),
-        carried=_carried(view, old.flows[flow_id], spec, plan, ended),
-    )
-    return run, launch, definition
+@dataclass(frozen=True)
+class ForkSource:
+    """A run that is over, what is carried over from it, and the definition that its fork has."""
+
+    view: RunView
+    old: MobDefinition
+    definition: MobDefinition
+    order: ForkOrder
+    plan: ForkPlan
+
+    @classmethod
+    def of(cls, view: RunView, old: MobDefinition, order: ForkOrder) -> ForkSource:
+        """The same, planned. Raises as `FleetAdmin.fork` does."""
+        definition, flow_id = order.definition or old, view.run.flow_id
+        if order.definition is not None:
+            require_valid(definition)
+            if definition.id != old.id:
+                raise ValidationError(
+                    f"run {view.run.run_id} is one of mob {shown(old.id)}, not of {shown(definition.id)}"
+                )
+            chosen_flow(flow_id, definition.id, definition.flows)
+        plan = plan_fork(view.run, old.flows[flow_id], definition.flows[flow_id], order.from_step)
+        return cls(view, old, definition, order, plan)
+
+    @property
+    def _flow(self) -> FlowSpec:
+        return self.definition.flows[self.view.run.flow_id]
+
+    @property
+    def _old_flow(self) -> FlowSpec:
+        return self.old.flows[self.view.run.flow_id]
+
+    @cached_property
+    def unread(self) -> Sequence[ExecutionKey]:
+        """The executions of items that are carried over, and are not read with the run."""
+        keys = (key for node, (step_id, _) in self.plan.steps.items() for key in self._items(node, step_id))
+        return [key for key in keys if key not in self.view.executions]
+
+    def forked(self, ended: Mapping[ExecutionKey, Execution]) -> tuple[MobRun, RunLaunch]:
+        """The new run, and what it is started with, from these executions of items. Raises as `FleetAdmin.fork`."""
+        view, order, flow_id = self.view, self.order, self.view.run.flow_id
+        params = view.run.activation_params if order.params is UNCHANGED else order.params
+        if order.definition is not None:
+            schemas, params = read_terms(flow_id, self._flow, params)
+        else:
+            # The schemas are those that the run was started with: their files may have changed, or be on another host.
+            schemas = view.launch.schemas
+            params = params if order.params is UNCHANGED else checked_params(flow_id, self._flow, params)
+        key = order.idempotency_key
+        return new_run(
+            self.definition,
+            flow_id,
+            params,
+            schemas=schemas,
+            members={role: view.launch.members.get(role, (f"{role}-1",)) for role in self.definition.profiles},
+            run_id=None if key is None else run_id_of("fork", self.definition.id, flow_id, key),
+            priority=view.launch.priority if order.priority is None else order.priority,
+            release=view.launch.release if order.release is UNCHANGED else order.release,
+            forked_from=ForkedFrom(run_id=view.run.run_id, from_step=order.from_step),
+            carried=self._carried(ended),
+        )
+
+    def _items(self, node: NodeKey, step_id: str) -> list[ExecutionKey]:
+        """The executions of the items of a node that were begun; none of a step without `for_each`."""
+        progress = self.view.progress.get(node)
+        members = sorted(self.view.launch.members.get(self._old_flow.steps[step_id].role, ()), key=natural_key)
+        if progress is None or not members:
+            return []
+        return [ExecutionKey(*node, target_of(members, index)) for index in range(progress.begun)]
+
+    def _carried(self, ended: Mapping[ExecutionKey, Execution]) -> Carried:
+        view, run_id = self.view, self.view.run.run_id
+        by_node: dict[NodeKey, dict[str, Execution]] = {}
+        for key, execution in sorted(view.executions.items(), key=lambda one: natural_key(one[0].target)):
+            by_node.setdefault(key.node, {})[key.target] = execution
+        frames: dict[str, dict[str, CarriedStep]] = {body: {} for body in (root_frame_id(run_id), *self.plan.bodies)}
+        for node, (step_id, place) in self.plan.steps.items():
+            items = {key.target: view.executions.get(key) or ended[key] for key in self._items(node, step_id)}
+            one, output = self._of_node(node, step_id, items or by_node.get(node, {}))
+            # recorded is what the step gave, if the definition makes something else of the answers of its members
+            recorded = () if added_up(self._flow.steps[step_id], one) == output else (output,)
+            frames[node[0]][place] = one.model_copy(update={"recorded": recorded})
+        return Carried(
+            frames=SortedDict({frame.removeprefix(run_id): SortedDict(steps) for frame, steps in frames.items()}),
+            loops=SortedDict({loop.removeprefix(run_id): rounds for loop, rounds in self.plan.loops.items()}),
+        )
+
+    def _of_node(self, node: NodeKey, step_id: str, executions: Mapping[str, Execution]) -> tuple[CarriedStep, Any]:
+        """What the targets of a step gave, and its output. Raises SerializationError if that is gone."""
+        run, spec = self.view.run, self._old_flow.steps[step_id]
+        if (before := self.view.launch.carried.step(run.run_id, *node)) is not None:
+            return before, output_of(spec, before)  # it was carried over to that run, too
+        progress, completed = self.view.progress.get(node), ExecutionStatus.COMPLETED
+        one = CarriedStep(
+            outputs=SortedDict({name: ended.output for name, ended in executions.items() if ended.status is completed}),
+            items=None if progress is None else progress.items,
+        )
+        # A loop in a loop records its iterations over those of its instance before: only executions have them all.
+        is_root = node[0] == root_frame_id(run.run_id)
+        output = run.root_step_outputs.get(step_id, NO_OUTPUT) if is_root else added_up(spec, one)
+        if output is NO_OUTPUT:
+            raise SerializationError(
+                f"run {run.run_id}: step {shown(step_id)} completed, and its output is gone; fork it from that step, "
+                "or from one before"
+            )
+        return one, output
 
 
 async def _require_same(storage: MobStorage, run: MobRun, launch: RunLaunch, key: str | None) -> None:
@@ -135,76 +210,3 @@ async def _require_same(storage: MobStorage, run: MobRun, launch: RunLaunch, key
             f"idempotency_key {shown(key)} belongs to run {run.run_id}, which was forked with other params: use "
             "another key for another run"
         )
-
-
-def _items(view: RunView, flow: FlowSpec, node: NodeKey, step_id: str) -> list[ExecutionKey]:
-    """The executions of the items of a node that were begun; none of a step without `for_each`."""
-    progress = view.progress.get(node)
-    members = sorted(view.launch.members.get(flow.steps[step_id].role, ()), key=natural_key)
-    if progress is None or not members:
-        return []
-    return [ExecutionKey(*node, target_of(members, index)) for index in range(progress.begun)]
-
-
-async def _ended(
-    storage: MobStorage, view: RunView, flow: FlowSpec, plan: ForkPlan
-) -> Mapping[ExecutionKey, Execution]:
-    """The executions of items that are carried over, and are not read with the run."""
-    keys = [
-        key
-        for node, (step_id, _) in plan.steps.items()
-        for key in _items(view, flow, node, step_id)
-        if key not in view.executions
-    ]
-    found = await storage.executions.ended(view.run.run_id, keys) if keys else ()
-    return dict(zip(keys, found, strict=True))
-
-
-def _carried(
-    view: RunView, old: FlowSpec, new: FlowSpec, plan: ForkPlan, ended: Mapping[ExecutionKey, Execution]
-) -> Carried:
-    run_id = view.run.run_id
-    by_node: dict[NodeKey, dict[str, Execution]] = {}
-    for key, execution in sorted(view.executions.items(), key=lambda one: natural_key(one[0].target)):
-        by_node.setdefault(key.node, {})[key.target] = execution
-    frames: dict[str, dict[str, CarriedStep]] = {root_frame_id(run_id): {}, **{body: {} for body in plan.bodies}}
-    for node, (step_id, place) in plan.steps.items():
-        items = {key.target: view.executions.get(key) or ended[key] for key in _items(view, old, node, step_id)}
-        one, output = _of_node(view, old, node, step_id, items or by_node.get(node, {}))
-        # recorded is what the step gave, if the new definition makes something else of the answers of its members
-        recorded = () if added_up(new.steps[step_id], one) == output else (output,)
-        frames[node[0]][place] = one.model_copy(update={"recorded": recorded})
-    return Carried(
-        frames=SortedDict({frame.removeprefix(run_id): SortedDict(steps) for frame, steps in frames.items()}),
-        loops=SortedDict({loop.removeprefix(run_id): iterations for loop, iterations in plan.loops.items()}),
-    )
-
-
-def _of_node(
-    view: RunView, flow: FlowSpec, node: NodeKey, step_id: str, executions: Mapping[str, Execution]
-) -> tuple[CarriedStep, Any]:
-    """What the targets of a step gave, and its output. Raises SerializationError if that is gone."""
-    run, spec = view.run, flow.steps[step_id]
-    if (before := view.launch.carried.step(run.run_id, *node)) is not None:
-        # it was carried over to that run, too
-        output = before.recorded[0] if before.recorded else added_up(spec, before)
-        return before, output
-    progress, completed = view.progress.get(node), ExecutionStatus.COMPLETED
-    one = CarriedStep(
-        outputs=SortedDict({name: ended.output for name, ended in executions.items() if ended.status is completed}),
-        items=None if progress is None else progress.items,
-    )
-    # A loop within a loop records its iterations over those of its instance before: only executions have them all.
-    output: Any = NO_OUTPUT
-    if node[0] == root_frame_id(run.run_id):
-        output = run.root_step_outputs.get(step_id, NO_OUTPUT)
-    elif progress is not None:
-        output = aggregate_of_items(spec, progress.items, completed_outputs(list(executions.items())))
-    elif one.outputs:
-        output = aggregate(spec, executions)
-    if output is NO_OUTPUT:
-        raise SerializationError(
-            f"run {run.run_id}: step {shown(step_id)} completed, and its output is gone; fork it from that step, or "
-            "from one before"
-        )
-    return one, output

@@ -104,7 +104,7 @@ def check_ledgers(sim: Simulation) -> None:
         for key, execution in executions.items()
         if execution.fencing_token or execution.step_id in sim.definition.flows["flow"].waits
     }
-    assert rows == expected + Counter(dispatched)
+    assert rows == expected + Counter(dispatched) + carried_rows(sim)
     system = [row for row in sim.rows() if f"@{SYSTEM_MEMBER} " in row]
     # a step over items tells how many there are in each iteration
     ends = [row for row in system if not row.endswith(" dispatched")]
@@ -112,6 +112,16 @@ def check_ledgers(sim: Simulation) -> None:
     bodies = {name for name, frame in sim.run.frames.items() if frame.kernel_state.frame_scope is FrameScope.BODY}
     iterations = [row.frame_id for row in sim.run.loop_iteration_ledger]
     assert sorted(iterations) == sorted(bodies)
+
+
+def carried_rows(sim: Simulation) -> Counter[str]:
+    """The rows of what a forked run has from another one."""
+    carried, rows = sim.store.view.launch.carried, Counter[str]()
+    for name, frame in sim.run.frames.items():
+        for node, step in carried.in_frame(sim.run.run_id, name).items():
+            if frame.kernel_state.node_status[node] is NodeStatus.COMPLETED:  # named as its step in random mobs
+                rows.update(f"{node}@{target} completed" for target in step.outputs)
+    return rows
 
 
 def check_items(sim: Simulation) -> None:

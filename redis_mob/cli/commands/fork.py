@@ -49,9 +49,10 @@ def fork(
     namespace: NamespaceOption = "default",
     seal_keys: SealKeysOption = None,
 ) -> None:
-    """Start a new run that takes over what a run has completed, and print its id.
+    """Run a flow anew from a step, and keep what stands before.
 
-    Workers execute the rest. The old run stays as it is.
+    It prints the id of the new run, which takes over what the old one has completed; workers execute the rest. The old
+    run stays as it is.
 
     Exit status: 0 started, or completed with --wait, 1 the run is not over, or the new one failed or was canceled, 2
     usage or definition error, an unknown run or step, 3 storage unavailable, or an output is gone.
