@@ -20,9 +20,9 @@ def cancel(
     namespace: NamespaceOption = "default",
     seal_keys: SealKeysOption = None,
 ) -> None:
-    """Cancel runs: nothing new begins, handlers under way are cancelled and may clean up.
+    """Cancel runs; their handlers may clean up.
 
-    A worker carries it out; where none is alive, this command does. Exit status: 0 all are canceled or will be, 1 one
+    Nothing new begins, and handlers under way are cancelled. A worker carries it out; where none is alive, this command does. Exit status: 0 all are canceled or will be, 1 one
     was over already or ended otherwise, 2 usage error or an unknown run, 3 storage unavailable.
     """
     import asyncio

@@ -20,8 +20,9 @@ def terminate(
     namespace: NamespaceOption = "default",
     seal_keys: SealKeysOption = None,
 ) -> None:
-    """End runs at once, as canceled: no handler is waited for, and no result counts that comes after it.
+    """End runs at once, without waiting for handlers.
 
+    They are canceled, and no result counts that comes after it.
     Exit status: 0 all are canceled, 1 one was over already or the answer was no, 2 usage error or an unknown run,
     3 storage unavailable.
     """
