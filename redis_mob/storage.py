@@ -18,6 +18,7 @@ from redis_mob.contracts import (
     MobRunStore,
     MobRuntimeMetadataStore,
     MobSpecStore,
+    OperationsStore,
     ProgressStore,
     RealmProfileStore,
     WatchableConfigStore,
@@ -37,7 +38,8 @@ class MobStorage:
     `events` is the event log, `runs` are the runs, `specs` the definitions of mobs, `runtime_metadata` says who
     supervises each mob and how its members are bound, `realm_profiles` are the profiles that mobs share, `config`
     are config documents and their changes, `executions` is what a fleet needs beside them, `progress` what handlers
-    tell while they are at work. `url` is the address under which other processes of this user reach the same server; it
+    tell while they are at work, `operations` what operators ask, as for lists of runs. `url` is the address under which
+    other processes of this user reach the same server; it
     may hold a password.
     """
 
@@ -52,6 +54,7 @@ class MobStorage:
         self.realm_profiles: RealmProfileStore = backend.realm_profiles
         self.executions: ExecutionStore = backend.executions
         self.progress: ProgressStore = backend.progress
+        self.operations: OperationsStore = backend.operations
         self.config: WatchableConfigStore = backend.config
 
     @classmethod

@@ -13,6 +13,7 @@ from redis_mob.sync.stores import (
     Config,
     Events,
     Executions,
+    Operations,
     Progress,
     RealmProfiles,
     Runs,
@@ -43,6 +44,7 @@ class MobStorage:
         self.realm_profiles = RealmProfiles(loop, opened.realm_profiles)
         self.executions = Executions(loop, opened.executions)
         self.progress = Progress(loop, opened.progress)
+        self.operations = Operations(loop, opened.operations)
         self.config = Config(loop, opened.config)
 
     @classmethod

@@ -12,6 +12,7 @@ from redis_mob.contracts import (
     MobRunStore,
     MobRuntimeMetadataStore,
     MobSpecStore,
+    OperationsStore,
     ProgressStore,
     RealmProfileStore,
     WatchableConfigStore,
@@ -124,6 +125,15 @@ class Progress(Facade[ProgressStore]):
 
     append = twin(ProgressStore.append)
     read_after = twin(ProgressStore.read_after)
+
+
+class Operations(Facade[OperationsStore]):
+    """Twins of the methods of `contracts.OperationsStore`."""
+
+    runs = twin(OperationsStore.runs)
+    count = twin(OperationsStore.count)
+    find = twin(OperationsStore.find)
+    index_runs = twin(OperationsStore.index_runs)
 
 
 class ConfigFollowing(Following[ConfigChangeEvent]):

@@ -32,6 +32,7 @@ STORES: Mapping[str, type] = {
     "realm_profiles": contracts.RealmProfileStore,
     "config": contracts.WatchableConfigStore,
     "executions": contracts.ExecutionStore,
+    "operations": contracts.OperationsStore,
 }
 """The stores of a storage, and their contracts."""
 
@@ -43,6 +44,8 @@ READS = {
     "realm_profiles": {"get", "list"},
     "config": {"get", "lookup", "exists", "list", "snapshot", "change_token", "history"},
     "executions": {"load", "get_definition", "status", "workers", "held", "published", "items", "ended"},
+    # the index that they may complete is made of the runs, which stay as they are
+    "operations": {"runs", "count", "find", "index_runs"},
 }
 """The methods that change nothing."""
 

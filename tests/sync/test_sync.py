@@ -25,6 +25,7 @@ from redis_mob.contracts import (
     MobRunStore,
     MobRuntimeMetadataStore,
     MobSpecStore,
+    OperationsStore,
     ProgressStore,
     RealmProfileStore,
     WatchableConfigStore,
@@ -43,6 +44,7 @@ TWINS: dict[type, type] = {
     RealmProfileStore: stores.RealmProfiles,
     WatchableConfigStore: stores.Config,
     ExecutionStore: stores.Executions,
+    OperationsStore: stores.Operations,
     ProgressStore: stores.Progress,
     redis_mob.Fleet: Fleet,
 }
