@@ -14,7 +14,7 @@ from redis_mob.codec.documents import decode_time
 from redis_mob.codec.executions import decode_launch
 from redis_mob.codec.layouts import FLOW_RUN
 from redis_mob.codec.packing import UNPACK_ERRORS, unpack
-from redis_mob.codec.runs import RunHead
+from redis_mob.codec.runs import COUNTED, COUNTED_PARTS, RunHead, check_count, count_field
 from redis_mob.errors import SerializationError, ValidationError, shown
 from redis_mob.models.run import FailureLedgerEntry, MobRunStatus
 from redis_mob.models.run_summary import RunSummary
@@ -33,15 +33,14 @@ _ID, _SEQUENCE = 36, 16
 PARAMS = b"params"
 BRIEF = (b"status", b"head")
 """The fields of a run hash that a count needs, beside the parameters."""
+_SCHEDULER = changes.FLOW_GROUP + b"scheduler"
+_COUNTS = tuple(map(count_field, ("run", *(part for part in COUNTED_PARTS if part != "run"))))
 FIELDS = (
     *BRIEF,
-    b"completed_at",
-    b"launch",
-    b"launched_at",
-    b"cancel_requested_at",
-    changes.FLOW_GROUP + b"scheduler",
+    *(b"completed_at", b"launch", b"launched_at", b"cancel_requested_at", _SCHEDULER),
+    *(COUNTED, *_COUNTS),
 )
-"""The fields of a run hash that a summary is made of."""
+"""The fields of a run hash that a summary is made of, and those that tell whether any is lost."""
 
 _ACTIVE_NODES = FLOW_RUN.scheduler.index("active_node_count")
 _OF_FLOW = "__flow__"
@@ -87,9 +86,24 @@ def decode_cursor(after: object) -> int | None:
     return int(cursor)
 
 
-def decode_summary(run_id: str, names: Sequence[bytes], values: Sequence[bytes | None], failure: bytes) -> RunSummary:
-    """The summary of a run from fields of its hash. Raises SerializationError naming the run and the part."""
-    fields = {name: value for name, value in zip(names, values, strict=True) if value is not None}
+class SummaryRow(NamedTuple):
+    """What was read of a run for a list."""
+
+    values: Sequence[bytes | None]
+    """Of the fields that were asked for."""
+    fields: int
+    """How many there are in the hash of the run."""
+    failures: int
+    failure: bytes
+    """The last one of a failed run; empty if there is none."""
+
+
+def decode_summary(run_id: str, names: Sequence[bytes], row: SummaryRow) -> RunSummary:
+    """The summary of a run. Raises SerializationError naming the run and the part that cannot be read, or is lost."""
+    fields = {name: value for name, value in zip(names, row.values, strict=True) if value is not None}
+    check_count(run_id, fields, "run", row.fields - sum(name in fields for name in _COUNTS))
+    if fields[b"status"] == b"failed":
+        check_count(run_id, fields, "failures", row.failures)
     part = "status"
     try:
         status = MobRunStatus(fields[b"status"].decode())
@@ -100,11 +114,11 @@ def decode_summary(run_id: str, names: Sequence[bytes], values: Sequence[bytes |
             "flow_id": head.flow_id,
             "created_at": ledgers.moment(head.created_at),
         }
-        if FIELDS[-1] in names:
+        if _SCHEDULER in names:
             part = "flow_state"
-            found["active_nodes"] = unpack(fields[FIELDS[-1]])[_ACTIVE_NODES]
+            found["active_nodes"] = unpack(fields[_SCHEDULER])[_ACTIVE_NODES]
         part = "failure_ledger"
-        found |= failure_fields(FailureLedgerEntry.model_validate_json(failure)) if failure else {}
+        found |= failure_fields(FailureLedgerEntry.model_validate_json(row.failure)) if row.failure else {}
     except _UNREADABLE as error:
         raise SerializationError(f"run {run_id}: {part} cannot be read: {error}") from error
     for name in ("completed_at", "launched_at"):

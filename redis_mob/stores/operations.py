@@ -16,6 +16,7 @@ from redis_mob.codec.run_summaries import (
     PARAMS,
     STATUS_BYTES,
     RunPlace,
+    SummaryRow,
     decode_cursor,
     decode_params,
     decode_place,
@@ -160,23 +161,26 @@ class RedisOperationsStore(OperationsStore):
         found: list[tuple[RunPlace, RunSummary | None]] = []
         misplaced: list[bytes] = []
         for place, row in zip(places, rows, strict=False):
-            run = None if row is None else decode_summary(place.run_id, names, *row)
-            if place.status and (run is None or STATUS_BYTES[run.status] != place.status):
+            run = None if row is None else decode_summary(place.run_id, names, row)
+            if run is None or (place.status and STATUS_BYTES[run.status] != place.status):
                 misplaced.append(place.end)
             is_wanted = run is not None and which.includes(run)
             if is_wanted and which.text is not None:
-                is_wanted = row is not None and which.is_in(decode_params(place.run_id, row[0][-1]))
+                is_wanted = row is not None and which.is_in(decode_params(place.run_id, row.values[-1]))
             found.append((place, run if is_wanted else None))
         await self._index(misplaced)
+        if None in rows and await self._count_runs((), must_be_whole=True) is None:
+            await self.index_runs()  # which tells of a run that was lost, if none was deleted meanwhile
         return found
 
-    async def _read_summaries(self, run_ids: Sequence[str], names: Sequence[bytes]) -> Sequence[Any]:
+    async def _read_summaries(self, run_ids: Sequence[str], names: Sequence[bytes]) -> Sequence[SummaryRow | None]:
         runs = map(self._keys.run, run_ids)
-        return await self._client.read(
+        rows = await self._client.read(
             "operations/read_summaries",
             [key for run in runs for key in (run.run, run.failures)],
             {"fields": names, "most_bytes": _MOST_BYTES},
         )
+        return [None if row is None else SummaryRow(*row) for row in rows]
 
     async def _index_runs(self, places: Sequence[bytes]) -> Sequence[bytes]:
         hashes = [self._keys.run(run_id_of_place(place)[1]).run for place in places]

@@ -51,8 +51,10 @@ TELLING = {
 _COUNT = "a count that is gone or too small: it says that less is there than is, and what is there is given"
 _ANY_VALUE = "the field alone says that it is so, its value is never read"
 _RENEWED = "it is written again, and what is done until then is right in another order"
+_MADE_AGAIN = "an index, which is made again of the runs"
 ACCEPTED = {
     "turns": {"": _RENEWED},
+    "runs:by_status": {"deleted": _MADE_AGAIN, "without the member": _MADE_AGAIN},
     "meta": {
         "'workers_changed'": _RENEWED,
         "'clock_ms'": _RENEWED,
