@@ -9,7 +9,9 @@ import typer
 from redis_mob.cli.commands.accept_loss import accept_loss
 from redis_mob.cli.commands.acl import acl
 from redis_mob.cli.commands.bench import bench
+from redis_mob.cli.commands.count import count
 from redis_mob.cli.commands.doctor import doctor
+from redis_mob.cli.commands.ls import ls
 from redis_mob.cli.commands.run import run
 from redis_mob.cli.commands.seal_key import seal_key
 from redis_mob.cli.commands.signal import signal
@@ -45,5 +47,6 @@ def _root(
     """The command as a whole, so that `run` is a command of its own."""
 
 
-for command in (run, signal, seal_key, doctor, accept_loss, acl, bench):
+for command in (run, signal, ls, count, seal_key, doctor, accept_loss, acl, bench):
     app.command()(command)
+app.command("list", help="The same as ls.")(ls)

@@ -222,4 +222,4 @@ class _Listing:
                     self.before = place.sequence
                     if run is not None:
                         yield run
-            most = min(max(2 * most, _SUMMARIES), _PLACES)  # most of what is looked at is not asked for
+            most = min(2 * most, _PLACES)  # the less of what is looked at is asked for, the fewer calls for each
