@@ -27,9 +27,16 @@ local function other_places(status, place)
   return found
 end
 
--- The next place comes before the others go: the index is never empty between. An older release may have left the run
--- at any status but the terminal ones, which do not change.
+-- The next place comes before the others go: the index is never empty between. The run stands at a status that is not
+-- terminal, and at another one of these than it has if an older release has changed it.
 local function move_in_index(runs_by_status, place, status)
-  mutate('ZADD', runs_by_status, 0, STATUS_BYTE[status] .. place)
-  mutate('ZREM', runs_by_status, unpack(other_places(status, place)))
+  local byte = STATUS_BYTE[status]
+  mutate('ZADD', runs_by_status, 0, byte .. place)
+  if byte == 'p' then
+    mutate('ZREM', runs_by_status, 'r' .. place)
+  elseif byte == 'r' then
+    mutate('ZREM', runs_by_status, 'p' .. place)
+  else
+    mutate('ZREM', runs_by_status, 'r' .. place, 'p' .. place)
+  end
 end
