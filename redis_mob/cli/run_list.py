@@ -22,11 +22,22 @@ from redis_mob.models.run_summary import RunPage, RunSummary
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
 
-_WIDE = 120
-"""Columns of a terminal that has room for whole ids."""
+_WIDE = 160
+"""Columns of a terminal that has room for whole ids, and for what there is to say beside them."""
 
-_SHORT = 13
+_SHORT = 8
 """How much of an id is shown where there is none."""
+
+_WIDTHS = {"RUN": 8, "STATUS": 9, "CREATED": 19, "TOOK": 8}
+"""The least of some columns; names of mobs and flows are cut before them."""
+
+_WHOLE = 36
+"""The width of a whole id."""
+
+_MOST_OF_A_NAME = 24
+
+_BESIDE = 134
+"""The greatest width of all columns but the last one."""
 
 _IN_A_PIPE = 100_000
 
@@ -98,23 +109,47 @@ def counts_as_json(counts: Mapping[MobRunStatus, int]) -> str:
 
 
 def page_as_text(page: RunPage, console: Console) -> str:
-    """A row for each run, as the console shows it: on a terminal it fits, elsewhere nothing is cut."""
-    is_short = console.is_terminal and console.width < _WIDE
+    """A row for each run, as the console shows it: on a terminal it fits, elsewhere nothing is cut.
+
+    On a narrow terminal what else there is to say of a run stands below it.
+    """
+    is_narrow = console.is_terminal and console.width < _WIDE
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for name in ("RUN", "STATUS", "MOB", "FLOW", "CREATED", "TOOK"):
-        table.add_column(name, no_wrap=True, justify="right" if name == "TOOK" else "left")
-    table.add_column("", no_wrap=True, overflow="ellipsis", ratio=1)
+    for name in ("RUN", "STATUS", "CREATED", "TOOK", "MOB", "FLOW"):
+        is_name = name in ("MOB", "FLOW")
+        table.add_column(
+            name,
+            no_wrap=True,
+            justify="right" if name == "TOOK" else "left",
+            min_width=None
+            if is_name
+            else len(page.runs[0].run_id)
+            if name == "RUN" and not is_narrow
+            else _WIDTHS[name],
+            max_width=_MOST_OF_A_NAME if is_name and console.is_terminal else None,
+        )
+    if not is_narrow:
+        table.add_column("", no_wrap=True, max_width=console.width - _BESIDE if console.is_terminal else None)
     for run in page.runs:
-        table.add_row(
-            run.run_id[:_SHORT] if is_short else run.run_id,
+        row = [
+            run.run_id[:_SHORT] if is_narrow else run.run_id,
             Text(run.status, style=_STYLES[run.status]),
-            Text(printable(run.mob_id)),
-            Text(printable(run.flow_id)),
             f"{run.created_at.astimezone():%Y-%m-%d %H:%M:%S}",
             took(run.duration(page.now)),
-            Text(printable(said_of(run))),
-        )
-    return _printed(table, console)
+            Text(printable(run.mob_id)),
+            Text(printable(run.flow_id)),
+        ]
+        table.add_row(*row, *([] if is_narrow else [Text(printable(said_of(run)))]))
+    header, *lines = _printed(table, console).splitlines()
+    if is_narrow:
+        lines = [line for row, run in zip(lines, page.runs, strict=True) for line in (row, *_below(run, console.width))]
+    return "\n".join([header, *lines])
+
+
+def _below(run: RunSummary, width: int) -> list[str]:
+    line = Text(f"  {printable(said_of(run))}")
+    line.truncate(width, overflow="ellipsis")
+    return [line.plain] if line.plain.strip() else []
 
 
 def said_of(run: RunSummary) -> str:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from redis_mob.cli.moments import parse_moment, took
+from redis_mob.cli.run_list import page_as_text
 from redis_mob.errors import ValidationError
 from redis_mob.models import MobRun, MobRunStatus
+from redis_mob.models.run_summary import RunPage, RunSummary
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.compound import scene
 from redis_mob.testing.samples.states import NOON, failure_entry
@@ -54,7 +58,7 @@ def test_runs_are_listed(tmp_path: Path, server_url: str, namespace: str, runs: 
         told = ended(tmp_path, server_url, namespace, command, "--limit", "2")
         assert told.status == 0, told.err
         header, *lines = told.out.splitlines()
-        assert header.split() == ["RUN", "STATUS", "MOB", "FLOW", "CREATED", "TOOK"]
+        assert header.split() == ["RUN", "STATUS", "CREATED", "TOOK", "MOB", "FLOW"]
         assert [line.split()[0] for line in lines] == [run.run_id for run in runs[:2]]
         assert lines[1].endswith("step build: no space")
         assert "\x1b" not in told.out
@@ -118,3 +122,25 @@ def test_moments_and_durations() -> None:
             parse_moment("--since", wrong, now)
     texts = [took(timedelta(seconds=seconds)) for seconds in (0, 1.25, 60, 3599, 3600, 190_000)]
     assert texts == ["0.0 s", "1.2 s", "1 m 0 s", "59 m 59 s", "1 h 0 m", "2 d 4 h"]
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_a_list_fits_a_terminal(width: int) -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=width, color_system=None)
+    summary = RunSummary(
+        run_id="0191a6a0-0000-4000-8000-00000000000a",
+        mob_id="a mob with a name that is long, as names of mobs may be",
+        flow_id="flow",
+        status=MobRunStatus.FAILED,
+        created_at=NOON,
+        completed_at=NOON + timedelta(days=3),
+        failed_step="build",
+        failure="no space left " * 20,
+    )
+    header, *lines = page_as_text(RunPage(runs=(summary, summary), now=NOON), console).splitlines()
+    assert all(len(line) <= width for line in (header, *lines))
+    assert lines[0].startswith("0191a6a0")
+    assert "failed" in lines[0]
+    assert "3 d 0 h" in lines[0]
+    assert "step build: no space" in "\n".join(lines)
+    assert len(lines) == (2 if width == 200 else 4)
