@@ -116,6 +116,7 @@ class RunDeletion:
                 everything.events_index,
                 everything.events_by_time,
                 everything.wake_runs,
+                everything.runs_by_status,
             ],
             {
                 "run_id": self._run_id,
