@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def delete(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="The ids of the runs.")],
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Their ids, or what these begin with.")],
     cancel: Annotated[bool, typer.Option("--cancel", help="End those first that are not over.")] = False,
     keep_key: Annotated[
         bool, typer.Option("--keep-key", help="Let their idempotency keys start no other run, for 30 days.")
@@ -24,8 +24,9 @@ def delete(
     namespace: NamespaceOption = "default",
     seal_keys: SealKeysOption = None,
 ) -> None:
-    """Delete runs with everything that belongs to them; it cannot be undone. When it is interrupted, do it again.
+    """Delete runs with all that belongs to them.
 
+    It cannot be undone. When it is interrupted, do it again.
     Exit status: 0 all are deleted, 1 one is not over or the answer was no, 2 usage error or an unknown run, 3 storage
     unavailable.
     """

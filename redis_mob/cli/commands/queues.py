@@ -15,7 +15,9 @@ def queues(
     namespace: NamespaceOption = "default",
     seal_keys: SealKeysOption = None,
 ) -> None:
-    """Show what waits and what is under way, by mob, role and release, and whether workers serve it.
+    """Show what waits, of which role, and who serves it.
+
+    Each line is a mob, a role and a release: how many wait and are under way, and how many workers serve them.
 
     Exit status: 0 all that waits is served, 1 something waits that no worker serves, 2 usage error, 3 storage
     unavailable.

@@ -13,15 +13,16 @@ if TYPE_CHECKING:
 
 
 def terminate(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="The ids of the runs.")],
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Their ids, or what these begin with.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object for each run.")] = False,
     url: SharedUrlOption = None,
     namespace: NamespaceOption = "default",
     seal_keys: SealKeysOption = None,
 ) -> None:
-    """End runs at once, as canceled: no handler is waited for, and no result counts that comes after it.
+    """End runs at once, without waiting for handlers.
 
+    They are canceled, and no result counts that comes after it.
     Exit status: 0 all are canceled, 1 one was over already or the answer was no, 2 usage error or an unknown run,
     3 storage unavailable.
     """
