@@ -30,6 +30,8 @@ NO_OUTPUT: Any = object()
 
 def is_carried(builder: TransitionBuilder, node: NodeKey) -> bool:
     """Whether the run that this one was forked from decides a step node, so that no member is asked."""
+    if builder.view.launch.forked_from is None:
+        return False
     return _carried(builder, node) is not None or _why_skipped(builder, node) is not None
 
 

@@ -229,8 +229,12 @@ class StoredRun:
             members=members,
             output_bytes=len(to_json(output)) if has_output else None,
             output=output if has_output and self.with_outputs else None,
-            is_carried=state.is_final and self.view.launch.carried.step(self.view.run.run_id, *node) is not None,
+            is_carried=state is State.COMPLETED
+            and self.view.launch.carried.step(self.view.run.run_id, *node) is not None,
         )
+
+    def _is_carried(self, node: NodeKey) -> bool:
+        return self.view.launch.carried.step(self.view.run.run_id, *node) is not None
 
     def _reason(self, state: State, step_id: str, members: Sequence[MemberDescription]) -> str | None:
         """Why a step failed, if none of its members says so."""

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from redis_mob.codec.executions import (
+    MOST_REMEMBERED,
     decode_definition,
     decode_executions,
+    decode_launch,
+    digests_of,
     encode_definition,
     encode_execution,
+    encode_launch,
     execution_field,
 )
 from redis_mob.errors import InternalError, SerializationError
-from redis_mob.models.base import U32_MAX, U64_MAX
+from redis_mob.models.base import U32_MAX, U64_MAX, SortedDict
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, Item, Lease, ReportedFailure
+from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, Item, Lease, ReportedFailure, RunLaunch
+from redis_mob.models.fork import Carried, CarriedStep, ForkedFrom
 from redis_mob.testing.samples.driven_runs import ONE_STEP, OVER_ITEMS
 from redis_mob.testing.samples.json_values import ANY_JSON
 from redis_mob.testing.samples.states import NOON
@@ -193,3 +199,26 @@ def test_a_definition_that_needs_a_later_release_is_refused_by_what_it_needs() -
     digest, data = encode_definition(OVER_ITEMS)
     with pytest.raises(SerializationError, match="has 'telepathy', which this release does not know"):
         decode_definition(digest, data.replace(b'["for_each"]', b'["for_each","telepathy"]'))
+
+
+def test_a_definition_of_forks_is_another_one_and_none_to_a_release_that_does_not_know_them() -> None:
+    for definition, needs in ((ONE_STEP, b'["fork"]'), (OVER_ITEMS, b'["for_each","fork"]')):
+        digest, data = encode_definition(definition, forked=True)
+        assert data.startswith(b'{"needs":%b,' % needs)
+        assert decode_definition(digest, data) == definition
+        assert digests_of(definition) == (encode_definition(definition)[0], digest)
+        assert len(set(digests_of(definition))) == 2
+    assert encode_definition(ONE_STEP)[1] == ONE_STEP.model_dump_json().encode()
+
+
+def test_what_is_carried_over_is_read_as_it_was_written() -> None:
+    plain = RunLaunch(definition="d", members=SortedDict())
+    assert b"carried" not in encode_launch(plain)
+    assert b"forked_from" not in encode_launch(plain)
+    step = CarriedStep(outputs=SortedDict({"worker-1#0": {"a": [1, None]}}), items=2, recorded=(None,))
+    carried = Carried(frames=SortedDict({"-root": SortedDict({"node": step})}), loops=SortedDict({"-root::l": 3}))
+    origin = ForkedFrom(run_id=str(uuid4()), from_step="a")
+    for long in (0, MOST_REMEMBERED):
+        text = SortedDict({"worker": ("x" * long,)})
+        launch = RunLaunch(definition="d", members=text, forked_from=origin, carried=carried)
+        assert decode_launch("run", encode_launch(launch)) == launch

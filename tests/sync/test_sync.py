@@ -130,6 +130,9 @@ def test_a_flow_runs_with_a_worker_in_the_background(storage: MobStorage) -> Non
     assert fleet.cancel(run.run_id) is False
     admin = FleetAdmin(storage)
     assert (admin.cancel(run.run_id), admin.terminate(run.run_id), admin.queues()) == (False, False, ())
+    forked = admin.fork(run.run_id, "a", idempotency_key="k")
+    assert admin.fork(run.run_id, "a", idempotency_key="k") == forked != run.run_id
+    admin.delete(forked, cancel=True)
     admin.delete(run.run_id)
     assert storage.runs.get_run(run.run_id) is None
 
