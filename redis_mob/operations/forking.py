@@ -140,7 +140,7 @@ class ForkSource:
             schemas = view.launch.schemas
             params = params if order.params is UNCHANGED else checked_params(flow_id, self._flow, params)
         key = order.idempotency_key
-        return new_run(
+        run, launch = new_run(
             self.definition,
             flow_id,
             params,
@@ -152,6 +152,11 @@ class ForkSource:
             forked_from=ForkedFrom(run_id=view.run.run_id, from_step=order.from_step),
             carried=self._carried(ended),
         )
+        if order.definition is None:
+            # How outputs are read is as it was for that run, also if an older release has started it.
+            changed = ("definition", "priority", "release", "forked_from", "carried")
+            launch = view.launch.model_copy(update={name: getattr(launch, name) for name in changed})
+        return run, launch
 
     def _items(self, node: NodeKey, step_id: str) -> list[ExecutionKey]:
         """The executions of the items of a node that were begun; none of a step without `for_each`."""

@@ -129,3 +129,14 @@ async def test_an_operator_sees_every_run(old: MobStorage) -> None:
         assert sum(run.steps.values()) == len(list(run.each_step()))
         ended = [member for _, step in run.each_step() for member in step.members if member.state.is_final]
         assert all(member.ended_at is not None for member in ended)
+
+
+@pytest.mark.parametrize(("from_step", "calls"), [("check", 1), ("polishing", 3)])
+async def test_a_run_that_was_over_can_be_forked(old: MobStorage, from_step: str, calls: int) -> None:
+    fleet = fleet_of(old, [])
+    run_id = await FleetAdmin(old).fork(RUNS["finished"], from_step)
+    async with asyncio.timeout(LONG), fleet.working():
+        run = await fleet.wait(run_id)
+    assert (run.status, run.root_step_outputs, run.loop_iteration_outputs) == ("completed", OUTPUTS, LOOP_OUTPUTS)
+    assert len((await loaded(old, run_id)).executions) == calls
+    assert reconcile(run) == ()
