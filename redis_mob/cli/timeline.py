@@ -50,7 +50,8 @@ def timeline(run: RunDescription, columns: int, *, all_of_it: bool = False) -> I
         yield Text.assemble(label, "  ", (scale.bar(row), STYLES[row.state]), f" {seconds:>{_LONGEST_TIME}}")
     left = sum(1 for _, step in run.each_step() if step.began_at is None)
     if left:
-        yield Text(f"{left:,} step{'' if left == 1 else 's'} without a time: not begun, skipped, or not known", "dim")
+        steps = f"{left:,} step{'' if left == 1 else 's'}"
+        yield Text(f"{steps} without a time: not begun, skipped, carried over, or not known", "dim")
     known = f"{FAILED} failed attempt" if run.has_attempts else "single attempts are not known: their events are gone"
     yield Text(
         f"{AT_WORK} at work  {PAUSED} queued, or between attempts  {AWAITING} waits for a signal  {known}", "dim"
