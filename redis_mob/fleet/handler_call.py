@@ -192,12 +192,10 @@ def _described(error: BaseException) -> Failed:
 
 def _alone(error: BaseException) -> BaseException:
     """The exception itself, or what a group has that has one: a TaskGroup wraps what its only task has raised."""
-    while isinstance(error, BaseExceptionGroup):
-        within = cast("tuple[BaseException, ...]", error.exceptions)
-        if len(within) != 1:
-            break
-        [error] = within
-    return error
+    alone: Any = error
+    while isinstance(alone, BaseExceptionGroup) and len(within := cast("tuple[Any, ...]", alone.exceptions)) == 1:
+        [alone] = within
+    return cast("BaseException", alone)
 
 
 @dataclass(frozen=True, slots=True)

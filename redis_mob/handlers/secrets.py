@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote, unquote, urlsplit
 
-from redis_mob.codec.arguments import instance
+from redis_mob.codec.arguments import optional_instance
 from redis_mob.errors import ValidationError, shown
 
 _LEAST_HIDDEN = 4
@@ -21,11 +21,12 @@ HIDDEN = "…"
 
 def checked_texts(name: str, values: Mapping[str, str] | None) -> dict[str, str]:
     """A copy of a mapping of texts. Raises ValidationError for other values, without showing them."""
-    given: Mapping[str, str] = {} if values is None else instance(name, values, Mapping)
+    optional_instance(name, values, Mapping)
+    given = dict(values or {})
     for key, value in given.items():
         if not isinstance(key, str) or not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ValidationError(f"{name}: the value of {shown(key)} must be a text, not a {type(value).__name__}")
-    return dict(given)
+    return given
 
 
 def without(text: str, secrets: Iterable[str]) -> str:

@@ -88,8 +88,8 @@ class Http:
             if not (name.isascii() and value.isascii()) or any(one in name + value for one in "\r\n\0"):
                 raise ValidationError(f"headers: {shown(name)} must be ASCII on one line")
         if timeout is not None and (
-            isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0
-        ):  # pyright: ignore[reportUnnecessaryIsInstance]
+            isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0  # pyright: ignore[reportUnnecessaryIsInstance]
+        ):
             raise ValidationError(f"timeout must be more than 0 seconds, not {shown(timeout)}")
         self._timeout = timeout
         self._client = optional_instance("client", client, httpx.AsyncClient)

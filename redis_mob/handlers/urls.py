@@ -15,10 +15,10 @@ def checked_url(name: str, url: object) -> str:
     given = valid_text(name, url)
     try:
         parts = urlsplit(given)
-        host, scheme = parts.hostname, parts.scheme
+        is_one = parts.scheme in ("http", "https") and bool(parts.hostname)
     except ValueError:
-        host, scheme = None, ""
-    if scheme not in ("http", "https") or not host:
+        parts, is_one = None, False
+    if parts is None or not is_one:
         raise ValidationError(f"{name} must be one of http:// or https:// with a host")  # it may hold a password
     _, colon, port = parts.netloc.rpartition("@")[2].rpartition(":")
     if colon and not port.endswith("]") and not _is_port(port):
