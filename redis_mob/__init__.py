@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from redis_mob.fleet.typed.dependencies import Depends as Depends
     from redis_mob.flows import Mob as Mob, loop as loop, quorum as quorum, step as step, wait_for as wait_for
     from redis_mob.models import *
+    from redis_mob.operations.fleet_admin import FleetAdmin as FleetAdmin
     from redis_mob.security.sealing import SealKey as SealKey, SealKeyring as SealKeyring
     from redis_mob.storage import MobStorage as MobStorage
 
@@ -81,6 +82,7 @@ else:
             "fleet.step_profile": "StepProfile",
             "fleet.typed.dependencies": "Depends",
             "flows": "Mob loop quorum step wait_for",
+            "operations.fleet_admin": "FleetAdmin",
             "security.sealing": "SealKey SealKeyring",
             "storage": "MobStorage",
         },
@@ -93,8 +95,9 @@ else:
         "SealKey",
         "SealKeyring",
         "WriteOutcome",
-        # a fleet, and the handlers that it calls
+        # a fleet, what operators do with it, and the handlers that it calls
         "Fleet",
+        "FleetAdmin",
         "Depends",
         "PreviousFailure",
         "StepContext",

@@ -30,6 +30,7 @@ CALLERS = {
     "runtime_metadata": ["stores/runtime_metadata.py", "stores/resealing.py", "stores/sealed_records.py"],
     "seal_keys": ["stores/seal_keys.py"],
     "specs": ["stores/specs.py"],
+    "steering": ["stores/steering.py", "stores/deletion.py", "stores/queue_counts.py"],
 }
 """The modules that call the scripts of a folder: those of the store, or the room, that has its name."""
 

@@ -18,17 +18,18 @@
 --- @include lib/iteration_ledger
 --- @include lib/schedule
 --- @include lib/gathering
+--- @include lib/recorded_events
 --- @include lib/event_log
 --- @include lib/key_types
 
 --- @keys run frames loops executions inputs outputs steps step_outputs failures iterations index due ready queued
---- @keys lost meta events event_identities events_by_time events_channel runs_channel
+--- @keys lost meta events event_identities events_by_time events_channel runs_channel cursors
 --- @args expected_status next_status cancel_requested version reports_seen new_reports run_change:change*
 --- @args frame_changes:change* loop_changes:change* execution_changes:change* new_inputs* new_outputs:output*
 --- @args step_rows:step_row* step_rows_once:step_row* failure_rows:failure_row* iteration_rows:iteration_row*
 --- @args run_time:time moves:move* messages* new_events:event* terminal_events:event*
-local status, canceled, decided, reported =
-  unpack(redis.call('HMGET', run, 'status', 'cancel_requested_at', 'version', 'reports'), 1, 4)
+local status, canceled, decided, reported, recorded =
+  unpack(redis.call('HMGET', run, 'status', 'cancel_requested_at', 'version', 'reports', 'recorded'), 1, 5)
 if not is_open(checked_status(run, index, status), expected_status) then return LOST end
 if (canceled and '1' or '0') ~= cancel_requested then
   expect_whole('HLEN', run)
@@ -61,6 +62,7 @@ if #failure_rows > 0 then
   expect_hashes(index)
 end
 if #iteration_rows > 0 then expect_lists(iterations) end
+if #new_events > 0 then expect_lists(cursors) end
 if #kept > 0 then expect_hashes(index) end
 if #moves > 0 then
   expect_hashes(lost)
@@ -71,7 +73,7 @@ read_clock(meta)
 
 gather()
 -- events first, as lib/event_log says
-append_events(log, new_events)
+record_events(cursors, append_events(log, new_events), new_events)
 write_all(run, run_change)
 -- by the clock by which the run was launched, or it could be over before that
 if next_status ~= expected_status then set_status(run, next_status, numeral(MICROSECONDS)) end
@@ -86,7 +88,11 @@ if #step_rows > 0 then append_step_rows(steps, step_outputs, index, step_rows) e
 for _, row in ipairs(failure_rows) do append_failure_row(failures, index, row) end
 for _, row in ipairs(iteration_rows) do append_iteration_once(iterations, index, row) end
 if decides then
-  mutate('HSET', run, 'version', numeral(decisions + 1))
+  if recorded and number_in(recorded) == decisions then
+    mutate('HSET', run, 'version', numeral(decisions + 1), 'recorded', numeral(decisions + 1))
+  else
+    mutate('HSET', run, 'version', numeral(decisions + 1))
+  end
   -- what was reported since the decision was made takes another one
   if reports > tonumber(reports_seen) and not TERMINAL[next_status] then run_time.at = NOW end
   set_time(due, run_time)

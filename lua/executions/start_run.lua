@@ -1,11 +1,14 @@
 -- Create a run that the fleet is to drive, with what it was started with.
 --
--- KEYS   due: runs by time; limits: how many executions of a role may be under way
+-- KEYS   due: runs by time; limits: how many executions of a role may be under way; tombstone: there is one if the id is
+--        that of a deleted run which is not to be started again
 -- ARGV   digest: of the definition; at: when the run begins (ms), '' for now; prefix: of its place among the runs;
 --        limited: roles of the run and their limits, in turns; unlimited: its other roles; parts: one list for each of the
 --        first ten keys
 -- Reply  WON | EXISTS
--- Leaves the run pending, and due when it begins, and its definition stored once; nothing if it existed.
+-- Leaves the run pending, and due when it begins, and its definition stored once; nothing if it existed. Its field
+--        `recorded` counts the decisions whose events are recorded (see lib/recorded_events): all, unless a worker of an
+--        older release makes one.
 
 --- @include lib/replies
 --- @include lib/announce
@@ -14,9 +17,9 @@
 --- @include lib/fleet_clock
 
 --- @keys run frames loops outputs steps step_outputs failures iterations inputs index meta runs definitions due limits
---- @keys channel
+--- @keys channel tombstone
 --- @args launch digest definition at run_id prefix limited* unlimited* parts:list*
-if run_exists(run, index) then return EXISTS end
+if run_exists(run, index) or redis.call('EXISTS', tombstone) == 1 then return EXISTS end
 if redis.call('HEXISTS', definitions, digest) == 0 then expect_whole('HLEN', definitions) end
 expect_sorted_sets(due)
 expect_hashes(limits)
@@ -25,7 +28,7 @@ local begins = math.max(tonumber(at) or 0, NOW)
 
 local keys = { run, frames, loops, outputs, steps, step_outputs, failures, iterations, inputs, index }
 create_run(keys, parts, meta, runs, run_id, prefix)
-mutate('HSET', run, 'launch', launch, 'launched_at', numeral(begins * 1000))
+mutate('HSET', run, 'launch', launch, 'launched_at', numeral(begins * 1000), 'recorded', numeral(0))
 mutate('HSETNX', definitions, digest, definition)
 mutate('ZADD', due, decimal(begins), run_id)
 in_chunks('HSET', limits, limited)

@@ -7,7 +7,7 @@
 --        says; patience: how long others are left to their leaders when something was reported (ms); keep: how long what is
 --        taken is kept from others (ms); known_workers: which change of the workers the caller knows; prefixes: what the
 --        queues begin with that the caller serves; roles: those of them that it serves, if any_role is not 1; release: its
---        own; left: definitions that it leaves to others
+--        own; left: what it leaves to others, as definition, role ('' for all) and release, with NUL between them
 -- Reply  {now (ms), when the next run and the next execution is due and the next lease of a worker expires (ms, or '' if
 --        none does), runs, executions, how each was lost ('-' if it was not), whether more wait for the caller}; or, if the
 --        caller does not know the latest, {change of the workers, workers}: then nothing was taken
@@ -17,6 +17,7 @@
 --- @include lib/clock_keeping
 --- @include lib/damage
 --- @include lib/key_types
+--- @include lib/queue_parts
 --- @include lib/worker_loss
 
 local LOOKED_AT = 1000
@@ -96,12 +97,6 @@ local function take_runs(limit)
   return taken, first_left
 end
 
--- the end of a part of a queue: four bytes for its length, then its bytes
-local function part_end(member, start)
-  local a, b, c, d = string.byte(member, start, start + 3)
-  return start + 3 + ((a * 256 + b) * 256 + c) * 256 + d
-end
-
 -- the queue that a member is in, and whether the caller serves it
 local function queue_of(member)
   local ends, at = {}, 1
@@ -112,7 +107,11 @@ local function queue_of(member)
   local function part(i)
     return string.sub(member, (ends[i - 1] or 1) + 5, ends[i])
   end
-  local is_served = (any_role == '1' or is_role[part(2)]) and (part(3) == '' or part(3) == release) and not is_left[part(4)]
+  local function left_to_others(of_role)
+    return is_left[part(4) .. '\0' .. of_role .. '\0' .. part(3)]
+  end
+  local is_served = (any_role == '1' or is_role[part(2)]) and (part(3) == '' or part(3) == release)
+    and not (left_to_others('') or left_to_others(part(2)))
   return { queue = string.sub(member, 2, at), role = string.sub(member, 2, ends[2]), is_served = is_served }
 end
 

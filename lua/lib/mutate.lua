@@ -21,7 +21,7 @@ local function mutate(command, key, ...)
       count(key, -reply)
     elseif command == 'HINCRBY' then
       if reply == 1 then count(key, 1) end  -- counters begin at 1
-    elseif command ~= 'XADD' and command ~= 'DEL' then
+    elseif command ~= 'XADD' and command ~= 'DEL' and command ~= 'UNLINK' then
       error(command .. ' is not counted', 0)
     end
   end

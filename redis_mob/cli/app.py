@@ -9,11 +9,19 @@ import typer
 from redis_mob.cli.commands.accept_loss import accept_loss
 from redis_mob.cli.commands.acl import acl
 from redis_mob.cli.commands.bench import bench
+from redis_mob.cli.commands.cancel import cancel
+from redis_mob.cli.commands.delete import delete
 from redis_mob.cli.commands.doctor import doctor
+from redis_mob.cli.commands.queues import queues
 from redis_mob.cli.commands.run import run
 from redis_mob.cli.commands.seal_key import seal_key
+from redis_mob.cli.commands.show import show
 from redis_mob.cli.commands.signal import signal
+from redis_mob.cli.commands.tail import history, tail
+from redis_mob.cli.commands.terminate import terminate
+from redis_mob.cli.commands.watch import watch
 from redis_mob.cli.commands.worker import worker
+from redis_mob.cli.commands.workers import workers
 from redis_mob.version import __version__
 
 app = typer.Typer(
@@ -46,5 +54,14 @@ def _root(
     """The command as a whole, so that `run` is a command of its own."""
 
 
-for command in (run, worker, signal, seal_key, doctor, accept_loss, acl, bench):
+COMMANDS = (
+    *(run, worker, signal),
+    *(show, tail, history, watch, workers, queues),
+    *(cancel, terminate, delete),
+    *(seal_key, doctor, accept_loss, acl, bench),
+)
+
+for command in COMMANDS:
     app.command()(command)
+
+app.command("describe", help="Another name of show.")(show)

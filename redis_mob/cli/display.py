@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,9 +28,12 @@ from redis_mob.cli.progress import (
     rows,
     step_progress,
 )
+from redis_mob.models.base import FrozenDict
+from redis_mob.models.execution import ExecutionKey
 from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.progress import ProgressEntry
 from redis_mob.models.transition import RunView
+from redis_mob.operations.step_times import Span
 
 REFRESHES_PER_SECOND = 4
 FINAL_ROWS = 200
@@ -83,10 +86,12 @@ class Display(Protocol):
         ...
 
 
-def display(console: Console, flow: FlowSpec) -> AbstractContextManager[Display]:
-    """The display that suits the console, while the block lasts."""
+def display(
+    console: Console, flow: FlowSpec, known: Mapping[ExecutionKey, Span] = FrozenDict()
+) -> AbstractContextManager[Display]:
+    """The display that suits the console, while the block lasts. `known` are times from before it is shown a view."""
     if console.is_terminal and not console.is_dumb_terminal:
-        return _live(console, flow)
+        return _live(console, flow, known)
     return _plain(console, flow)
 
 
@@ -96,8 +101,8 @@ def _plain(console: Console, flow: FlowSpec) -> Generator[Display]:
 
 
 @contextmanager
-def _live(console: Console, flow: FlowSpec) -> Generator[Display]:
-    shown = _LiveTable(console, flow)
+def _live(console: Console, flow: FlowSpec, known: Mapping[ExecutionKey, Span]) -> Generator[Display]:
+    shown = _LiveTable(console, flow, known)
     live = Live(
         console=console,
         get_renderable=shown.render,
@@ -159,11 +164,11 @@ class _Moment:
 class _LiveTable:
     """A table that is drawn anew; times go on between two views."""
 
-    def __init__(self, console: Console, flow: FlowSpec) -> None:
+    def __init__(self, console: Console, flow: FlowSpec, known: Mapping[ExecutionKey, Span]) -> None:
         self.live: Live | None = None
         self._console = console
         self._flow = flow
-        self._stopwatch = Stopwatch()
+        self._stopwatch = Stopwatch(known)
         self._moment: _Moment | None = None
         self._text = LiveText()
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from redis_mob.kernel.machine import FlowMachine
-from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, ItemProgress
-from redis_mob.models.flow import FlowStepStatus, FrameScope, NodeStatus
+from redis_mob.models.base import FrozenDict
+from redis_mob.models.execution import Execution, ExecutionKey, ItemProgress
+from redis_mob.models.flow import FlowStepStatus, FrameScope
 from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.order import natural_key
 from redis_mob.models.transition import RunView
+from redis_mob.operations.states import STATE_OF_EXECUTION, STATE_OF_NODE, STATE_OF_STEP
+from redis_mob.operations.states import State as State
+from redis_mob.operations.step_times import Span
 
 MOST_RETRIED = 20
 """Items of a step that are told at a time because they are tried again."""
@@ -20,51 +23,6 @@ MOST_RETRIED = 20
 REASON_LINES = 5
 SHORT_REASON = 200
 """Lines and characters of the reason of a failure that are shown while the run goes on."""
-
-
-class State(StrEnum):
-    """Where a step, or a member's part in it, stands."""
-
-    WAITING = "waiting"
-    RUNNING = "running"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-    CANCELED = "canceled"
-
-    @property
-    def is_final(self) -> bool:
-        return self not in (State.WAITING, State.RUNNING)
-
-
-_OF_NODE = {
-    NodeStatus.PENDING: State.WAITING,
-    NodeStatus.READY: State.WAITING,
-    NodeStatus.RUNNING: State.RUNNING,
-    NodeStatus.COMPLETED: State.COMPLETED,
-    NodeStatus.FAILED: State.FAILED,
-    NodeStatus.SKIPPED: State.SKIPPED,
-    NodeStatus.CANCELED: State.CANCELED,
-}
-
-_OF_STEP = {
-    None: State.WAITING,
-    FlowStepStatus.DISPATCHED: State.RUNNING,
-    FlowStepStatus.COMPLETED: State.COMPLETED,
-    FlowStepStatus.FAILED: State.FAILED,
-    FlowStepStatus.SKIPPED: State.SKIPPED,
-    FlowStepStatus.CANCELED: State.CANCELED,
-}
-
-_OF_EXECUTION = {
-    ExecutionStatus.WAITING: State.WAITING,
-    ExecutionStatus.LEASED: State.RUNNING,
-    ExecutionStatus.REPORTED: State.RUNNING,  # its outcome shows when a decision has taken it
-    ExecutionStatus.COMPLETED: State.COMPLETED,
-    ExecutionStatus.FAILED: State.FAILED,
-    ExecutionStatus.CANCELED: State.CANCELED,
-    ExecutionStatus.AWAITING: State.WAITING,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +65,9 @@ def step_progress(view: RunView, flow: FlowSpec) -> list[StepProgress]:
         reached.setdefault(one.step, []).append(one)
     progress: list[StepProgress] = []
     for step in view.run.flow_state.ordered_steps:
-        unreached = StepProgress(step, (), flow.steps[step].role, _OF_STEP[view.run.flow_state.step_status.get(step)])
+        unreached = StepProgress(
+            step, (), flow.steps[step].role, STATE_OF_STEP[view.run.flow_state.step_status.get(step)]
+        )
         progress += sorted(reached.get(step, [unreached]), key=lambda one: one.iteration)
     return progress
 
@@ -120,7 +80,7 @@ def _in_frames(view: RunView, machine: FlowMachine, flow: FlowSpec) -> Iterator[
         for node_id, status in frame.kernel_state.node_status.items():
             step = machine.step_of(frame_id, node_id)
             if step is not None:
-                state, members = _OF_NODE[status], executions.get((frame_id, node_id), ())
+                state, members = STATE_OF_NODE[status], executions.get((frame_id, node_id), ())
                 if view.run.flow_state.step_status.get(step) is FlowStepStatus.CANCELED and state is State.SKIPPED:
                     state = State.CANCELED  # its node was passed over only because the run was canceled
                 items = view.progress.get((frame_id, node_id))
@@ -150,7 +110,7 @@ def _rounds(machine: FlowMachine, frame_id: str) -> Iterator[int]:
 def _by_node(executions: Mapping[ExecutionKey, Execution]) -> dict[tuple[str, str], list[MemberProgress]]:
     found: dict[tuple[str, str], list[MemberProgress]] = {}
     for key, execution in sorted(executions.items(), key=lambda item: natural_key(item[0].target)):
-        state = _OF_EXECUTION[execution.status]
+        state = STATE_OF_EXECUTION[execution.status]
         member = MemberProgress(key, state, execution.attempt, execution.reason or "")
         found.setdefault((key.frame_id, key.node_id), []).append(member)
     return found
@@ -227,18 +187,19 @@ def iteration_text(step: StepProgress) -> str:
 class Stopwatch:
     """How long members have been at their steps, as far as the views that it was shown tell.
 
-    Time starts with the first attempt and ends with the result; pauses before another attempt count.
+    Time starts with the first attempt and ends with the result; pauses before another attempt count. `known` says what
+    happened before the first view, as far as that is known.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, known: Mapping[ExecutionKey, Span] = FrozenDict()) -> None:
         self._seen_at: datetime | None = None
-        self._began: dict[ExecutionKey, datetime] = {}
-        self._ended: dict[ExecutionKey, datetime] = {}
+        self._began = {key: span.start for key, span in known.items() if span.start is not None}
+        self._ended = {key: span.ended_at for key, span in known.items() if span.ended_at is not None}
 
     def look(self, view: RunView) -> None:
         """Take notice of a view; views come in the order of their times."""
         for key, execution in view.executions.items():
-            state = _OF_EXECUTION[execution.status]
+            state = STATE_OF_EXECUTION[execution.status]
             if state is not State.WAITING or execution.attempt > 1:
                 # What is over at first sight began after the look before, at the earliest.
                 self._began.setdefault(key, (self._seen_at or view.now) if state.is_final else view.now)

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from redis_mob.cli.display import Display, display
 from redis_mob.cli.report import RunReport, report
+from redis_mob.cli.run_watching import LOOK_PAUSE, loaded, told
 from redis_mob.cli.worker_link import WorkerOrders
 from redis_mob.cli.workers import WorkerPool
 from redis_mob.codec.executions import encode_definition
@@ -24,9 +25,7 @@ from redis_mob.connection.servers.url import parse_address
 from redis_mob.errors import (
     MobStoreError,
     NotFoundError,
-    ProgressTrimmedError,
     ReadFailedError,
-    StorageUnavailableError,
 )
 from redis_mob.fleet.calls import max_orphaned_turns
 from redis_mob.fleet.fleet import Fleet
@@ -38,9 +37,6 @@ from redis_mob.models.transition import RunView
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 from redis_mob.security.sealing import SealKeyring
 from redis_mob.storage import MobStorage
-
-LOOK_PAUSE = 0.05
-"""Least seconds between two looks at the run, so that looking never becomes the work."""
 
 T = TypeVar("T")
 
@@ -100,7 +96,7 @@ async def run_flow(order: RunOrder, console: Console) -> RunReport:
 async def _shown_to_the_end(
     order: RunOrder, storage: MobStorage, fleet: Fleet, run_id: str, interrupts: _Interrupts, console: Console
 ) -> tuple[RunView, FlowSpec]:
-    view = await _loaded(storage, run_id)
+    view = await loaded(storage, run_id)
     definition = await storage.executions.get_definition(view.launch.definition)
     orders = WorkerOrders(
         url=storage.url,
@@ -124,7 +120,7 @@ async def _shown_to_the_end(
         async with WorkerPool(orders, order.workers, shown.output, partial(_let_go, storage)) as pool:
             followed = asyncio.ensure_future(_followed(storage, fleet, run_id, pool, shown))
             left = asyncio.ensure_future(_left(pool, run_id, interrupts.leave_run, shown))
-            told = asyncio.ensure_future(_told(fleet, run_id, shown))
+            telling = asyncio.ensure_future(told(fleet.watch(run_id), shown))
             try:
                 guards = (pool.lost(), _cancelled(fleet, run_id, interrupts.cancel_run, shown))
                 await _unless(_first(followed, left), *guards)
@@ -132,10 +128,10 @@ async def _shown_to_the_end(
                 interrupts.end()
                 left.cancel()
                 followed.cancel()
-                told.cancel()
-                await asyncio.gather(left, followed, told, return_exceptions=True)
+                telling.cancel()
+                await asyncio.gather(left, followed, telling, return_exceptions=True)
         if followed.cancelled():  # the run was left before it was over
-            view = await _loaded(storage, run_id)
+            view = await loaded(storage, run_id)
         else:
             view = followed.result()
         _tell_notes(pool, shown)
@@ -147,7 +143,7 @@ async def _followed(storage: MobStorage, fleet: Fleet, run_id: str, pool: Worker
     unserved = UnservedNews(partial(fleet.unserved, run_id))
     async with storage.executions.listen(run_id) as wake_up:
         while True:
-            view = await _loaded(storage, run_id)
+            view = await loaded(storage, run_id)
             _tell_notes(
                 pool, shown
             )  # after loading: if the storage is unreachable, one error says so and not each worker
@@ -159,23 +155,6 @@ async def _followed(storage: MobStorage, fleet: Fleet, run_id: str, pool: Worker
                     shown.note(line)
             await asyncio.sleep(LOOK_PAUSE)
             await wake_up.wait(SWEEP_SECONDS)
-
-
-async def _told(fleet: Fleet, run_id: str, shown: Display) -> None:
-    """Show what handlers tell while they are at work. It is for people alone: without it the run goes on."""
-    with suppress(MobStoreError):  # looking at the run says so
-        async with fleet.watch(run_id) as progress:
-            while True:
-                try:
-                    async with asyncio.timeout(shown.wait()):
-                        entry = await anext(progress)
-                except TimeoutError:
-                    entry = None
-                except ProgressTrimmedError:
-                    continue  # more was told than is kept: the latest counts
-                except StopAsyncIteration:
-                    return
-                shown.tell(entry)
 
 
 def _tell_notes(pool: WorkerPool, shown: Display) -> None:
@@ -212,16 +191,6 @@ async def _let_go(storage: MobStorage, pid: int) -> None:
         for worker in await storage.executions.workers():
             if (worker.record.host, worker.record.pid) == (socket.gethostname(), pid):
                 await storage.executions.leave_workers(worker.record.id, is_orderly=False)
-
-
-async def _loaded(storage: MobStorage, run_id: str) -> RunView:
-    try:
-        view = await storage.executions.load(run_id)
-    except ReadFailedError as error:
-        raise StorageUnavailableError(f"the storage was lost while run {run_id} was under way: {error}") from error
-    if view is None:
-        raise NotFoundError(f"run {run_id} is gone: the storage was emptied meanwhile")
-    return view
 
 
 async def _unless(main: Coroutine[Any, Any, T], *guards: Coroutine[Any, Any, None]) -> T:

@@ -23,6 +23,6 @@ async def send(
 ) -> Taken | None:
     """Send a signal; with `wait`, the step that takes it, once one has. Raises as `Fleet.signal`."""
     async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
-        signals = Signals(storage)
+        signals = Signals(storage.executions, storage.namespace)
         sent = await signals.send(run_id, name, payload, idempotency_key=idempotency_key)
         return await signals.taken(run_id, sent.number) if wait else None

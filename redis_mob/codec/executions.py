@@ -21,13 +21,15 @@ from redis_mob.codec.texts import packed, unpacked
 from redis_mob.errors import SerializationError, shortened, shown
 from redis_mob.models.base import Items, Model
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, RunLaunch
+from redis_mob.models.execution import END_OF_TIME, Execution, ExecutionKey, ExecutionStatus, RunLaunch
 from redis_mob.models.run import MobRunStatus
 
 _EXECUTION = TypeAdapter(Execution)
 """Reads an execution that was written a moment ago, and so gives no field twice."""
 
 MILLISECOND = timedelta(milliseconds=1)
+
+_END = (END_OF_TIME - EPOCH) / MILLISECOND
 
 
 def milliseconds(at: datetime) -> int:
@@ -36,8 +38,8 @@ def milliseconds(at: datetime) -> int:
 
 
 def moment_of_milliseconds(at: float) -> datetime:
-    """The moment that many milliseconds after 1970."""
-    return EPOCH + at * MILLISECOND
+    """The moment that many milliseconds after 1970, or the end of time if it is behind that."""
+    return EPOCH + at * MILLISECOND if at < _END else END_OF_TIME
 
 
 SIGNAL = b"s"

@@ -15,6 +15,7 @@ from redis_mob.contracts.realm_profiles import RealmProfileStore, StoredRealmPro
 from redis_mob.contracts.runs import MobRunStore
 from redis_mob.contracts.runtime_metadata import MobRuntimeMetadataStore
 from redis_mob.contracts.specs import MobSpecStore
+from redis_mob.contracts.steering import SteeringStore
 
 __all__ = [
     "ConfigChangeNotifier",
@@ -27,6 +28,7 @@ __all__ = [
     "MobSpecStore",
     "ProgressStore",
     "RealmProfileStore",
+    "SteeringStore",
     "StoredRealmProfiles",
     "WakeUp",
     "WatchableConfigStore",

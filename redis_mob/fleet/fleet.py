@@ -42,7 +42,7 @@ from redis_mob.fleet.working import at_work, idle_at, work_until
 from redis_mob.kernel.validation import require_valid
 from redis_mob.models.base import MAX_VALUE_DEPTH, SortedDict, json_text
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.execution import MOST_PRIORITY, RunLaunch
+from redis_mob.models.execution import END_OF_TIME, MOST_PRIORITY, RunLaunch
 from redis_mob.models.flow_spec import FlowSpec, OutputFormat
 from redis_mob.models.lone_surrogates import lone_surrogate
 from redis_mob.models.progress import ProgressEntry
@@ -97,7 +97,7 @@ class Fleet:
         self._lease = checked_lease(lease)
         self._release = optional_valid_text("release", release)
         self._members = _named_members(definition, members or {})
-        self._signals = Signals(storage)
+        self._signals = Signals(storage.executions, storage.namespace)
 
     async def start(
         self,
@@ -134,6 +134,8 @@ class Fleet:
         begins = optional_instance("at", at, datetime)
         if begins is not None and begins.tzinfo is None:
             raise ValidationError(f"at must be a time with a zone, not {shown(at)}")
+        if begins is not None and begins > END_OF_TIME:
+            begins = END_OF_TIME
         schemas, params_schema = read_schemas(spec), read_params_schema(flow_id, spec)
         check_paths(flow_id, spec, params_schema, schemas)
         try:

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any, NamedTuple
 
 from redis_mob.codec.arguments import optional_valid_text, valid_text
+from redis_mob.contracts import ExecutionStore
 from redis_mob.errors import CasConflictError, NotFoundError, ValidationError, nearest, shortened, shown
 from redis_mob.fleet.definitions import Definitions
 from redis_mob.fleet.outcome import MAX_OUTPUT_DEPTH, most_bytes, too_long
@@ -14,7 +15,6 @@ from redis_mob.fleet.typed.outputs import output_json
 from redis_mob.models.signal import Sent, Signal, Taken
 from redis_mob.models.transition import RunView
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
-from redis_mob.storage import MobStorage
 
 MAX_PAYLOAD_DEPTH = MAX_OUTPUT_DEPTH - 1
 """How deep a payload may be nested: the output of the step that takes it wraps it in one level more."""
@@ -39,10 +39,10 @@ class _Terms(NamedTuple):
 class Signals:
     """Sends signals to the runs of a namespace, of any mob."""
 
-    def __init__(self, storage: MobStorage) -> None:
-        self._storage = storage
-        self._executions = storage.executions
-        self._definitions = Definitions(storage.executions)
+    def __init__(self, executions: ExecutionStore, namespace: str) -> None:
+        self._executions = executions
+        self._namespace = namespace
+        self._definitions = Definitions(executions)
         self._known: dict[str, _Terms] = {}
 
     async def send(self, run_id: str, name: str, payload: Any = None, *, idempotency_key: str | None = None) -> Sent:
@@ -71,7 +71,7 @@ class Signals:
             while True:
                 view = await self._executions.load(run_id)
                 if view is None:
-                    raise NotFoundError.of_run(run_id, self._storage.namespace)
+                    raise NotFoundError.of_run(run_id, self._namespace)
                 if (taken := _taker(view, number)) is not None:
                     return taken
                 if view.run.status.is_terminal:
@@ -86,7 +86,7 @@ class Signals:
         if terms is None:
             view = await self._executions.load(run_id)
             if view is None:
-                raise NotFoundError.of_run(run_id, self._storage.namespace)
+                raise NotFoundError.of_run(run_id, self._namespace)
             definition = await self._definitions.of(view)
             flow = definition.flows[view.run.flow_id]
             steps = {wait.signal: step_id for step_id, wait in flow.waits.items()}

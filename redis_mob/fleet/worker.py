@@ -32,7 +32,7 @@ from redis_mob.fleet.step_context import Handler, handler_for
 from redis_mob.fleet.storage_clock import StorageClock
 from redis_mob.fleet.takeover import is_to_be_alone
 from redis_mob.fleet.typed.binding import BoundHandler, bound_handlers, bound_to_context
-from redis_mob.models.execution import Claim, ExecutionKey, HowLost, Serves
+from redis_mob.models.execution import Claim, ExecutionKey, HowLost, Left, Serves
 from redis_mob.models.flow_spec import Isolation
 from redis_mob.models.transition import DueExecution, DueWork
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
@@ -118,7 +118,7 @@ class Worker:
             release=optional_valid_text("release", release) or "",
             definitions=None if definitions is None else frozenset(texts("definitions", definitions)),
         )
-        self._left: frozenset[str] = frozenset()
+        self._left: frozenset[Left] = frozenset()
         self._longest_pause = SWEEP_SECONDS
         self._lease = checked_lease(lease)
         self._presence = Presence(executions, self._name, self._serves, concurrency, self._lease)
@@ -128,7 +128,7 @@ class Worker:
             clock=StorageClock(),
             slots=Slots(concurrency),
             presence=self._presence,
-            serves=lambda queue: self._serves.includes(queue) and queue.definition not in self._left,
+            serves=lambda queue: self._serves.includes(queue) and not Left.has(self._left, queue),
             random=random or Random(),  # noqa: S311  # spreads retries, guards nothing
         )
         self._runs: dict[str, _Run] = {}

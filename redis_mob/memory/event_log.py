@@ -7,6 +7,7 @@ from datetime import datetime
 
 from redis_mob.codec.events import EVENT_SCHEMA_VERSION, EncodedEvent, decode_event
 from redis_mob.codec.ledgers import microseconds
+from redis_mob.codec.packing import pack
 from redis_mob.memory.entry_log import EntryLog
 from redis_mob.models import MobEvent
 from redis_mob.notifications.pushed_entries import Entry
@@ -64,8 +65,19 @@ class EventLog(EntryLog):
         ]
         return before - len(self._entries)
 
+    def forget_run(self, run_id: str) -> None:
+        """Delete the events of a run, and that they happened once."""
+        named = pack(run_id)
+        self._entries = [entry for entry in self._entries if not _is_of_run(entry, run_id)]
+        self._ended = {identity for identity in self._ended if named not in identity}
+        self._failures = {identity: said for identity, said in self._failures.items() if named not in identity}
+
     def clear(self) -> None:
         """Delete all events, and what happened once with them."""
         self._entries.clear()
         self._ended.clear()
         self._failures.clear()
+
+
+def _is_of_run(entry: Entry, run_id: str) -> bool:
+    return getattr(decode_event(*entry).kind, "run_id", None) == run_id

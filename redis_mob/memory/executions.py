@@ -63,6 +63,9 @@ class MemoryExecutionStore(MemorySignals, ExecutionStore):
         if run.run_id in content.runs:
             return False
         stored, now = changes.copied(run), content.clock.now()
+        if now < content.tombstones.get(run.run_id, now):
+            return False
+        content.tombstones.pop(run.run_id, None)
         now = now if begins is None else max(now, begins)
         content.definitions.setdefault(launch.definition, encoded)
         content.launches[run.run_id] = (changes.copied(launch), now)

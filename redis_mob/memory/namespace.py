@@ -56,6 +56,8 @@ class Namespace:
         self.ended: dict[str, dict[ExecutionKey, Execution]] = {}
         """The executions of items that are over."""
         self.definitions: dict[str, bytes] = {}
+        self.tombstones: dict[str, datetime] = {}
+        """Until when the ids of deleted runs are not started again."""
         self.due_runs: dict[str, datetime] = {}
         """When to look at which active run again."""
         self.reported_runs: dict[str, datetime] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ from redis_mob.models.execution import (
     ExecutionKey,
     ExecutionStatus,
     HowLost,
+    Left,
     Loss,
     Queue,
     RunLaunch,
@@ -95,6 +97,33 @@ class Schedule:
         else:
             self._counted.discard(entry)
 
+    def forget_run(self, run_id: str) -> None:
+        """Take out what a run that is deleted has left."""
+        for entry in [entry for entry in (*self._waiting, *self._later) if entry.run_id == run_id]:
+            self._waiting.discard(entry)
+            self._later.pop(entry, None)
+            self._holders.pop(entry, None)
+            self._counted.discard(entry)
+            self._lost.pop(entry, None)
+        self._last = {queue: last for queue, last in self._last.items() if last != run_id}
+
+    def by_queue(self) -> dict[Queue, tuple[list[Entry], int, int]]:
+        """What waits in each queue, how many executions of it workers hold, and how many wait for a time."""
+        waiting, running, timed = defaultdict[Queue, list[Entry]](list), Counter[Queue](), Counter[Queue]()
+        for entry in self._waiting:
+            waiting[entry.queue].append(entry)
+        running.update(entry.queue for entry in self._holders)
+        timed.update(entry.queue for entry in self._later if entry not in self._holders)
+        return {
+            queue: (waiting[queue], running[queue], timed[queue])
+            for queue in sorted({*list(waiting), *running, *timed})
+        }
+
+    def lost_at(self, entry: Entry) -> datetime | None:
+        """When an execution was lost that waits for another worker."""
+        loss = self._lost.get(entry)
+        return None if loss is None else loss.at
+
     def held(self, worker_id: str) -> Iterator[Entry]:
         """What a worker holds."""
         return (entry for entry, (owner, _) in self._holders.items() if owner == worker_id)
@@ -137,7 +166,7 @@ class Schedule:
         """What a worker takes, and whether more waits for it: each run of a queue in its turn, suspects first."""
         left = self.left_by(serves)
         waiting = dict.fromkeys(sorted(entry.queue for entry in self._waiting))
-        queues = [queue for queue in waiting if serves.includes(queue) and queue.definition not in left]
+        queues = [queue for queue in waiting if serves.includes(queue) and not Left.has(left, queue)]
         taken: list[Entry] = []
         for queue in queues:
             self._take_from(queue, min(most, most_suspects), taken, now, keep, suspects=True)
@@ -147,8 +176,8 @@ class Schedule:
         more = [self._take_from(queue, most, taken, now, keep, suspects=False) for queue in queues]
         return tuple(DueExecution(entry.run_id, entry.key, self._lost.get(entry)) for entry in taken), any(more)
 
-    def left_by(self, serves: Serves) -> frozenset[str]:
-        """The definitions that a worker leaves to others."""
+    def left_by(self, serves: Serves) -> frozenset[Left]:
+        """What a worker leaves to others."""
         return serves.left_to(worker.record.serves for worker in self.workers.values())
 
     def next_at(self, now: datetime) -> datetime | None:

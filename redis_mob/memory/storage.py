@@ -14,6 +14,7 @@ from redis_mob.memory.realm_profiles import MemoryRealmProfileStore
 from redis_mob.memory.runs import MemoryRunStore
 from redis_mob.memory.runtime_metadata import MemoryRuntimeMetadataStore
 from redis_mob.memory.specs import MemorySpecStore
+from redis_mob.memory.steering import MemorySteeringStore
 
 
 class MemoryStorage:
@@ -31,6 +32,7 @@ class MemoryStorage:
         self.realm_profiles = MemoryRealmProfileStore(self._access)
         self.executions = MemoryExecutionStore(self._access)
         self.progress = MemoryProgressStore(self._access)
+        self.steering = MemorySteeringStore(self._access)
         self.config = MemoryConfigStore(self._access)
 
     def __repr__(self) -> str:

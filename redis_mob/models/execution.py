@@ -78,11 +78,24 @@ class Queue(NamedTuple):
     definition: str = ""
 
 
+class Left(NamedTuple):
+    """Queues that a worker leaves to others: of a definition, a role ('' for all), and a release ('' for none)."""
+
+    definition: str
+    role: str
+    release: str
+
+    @staticmethod
+    def has(left: frozenset[Left], queue: Queue) -> bool:
+        """Whether a queue is among those that are left."""
+        return any(Left(queue.definition, role, queue.release) in left for role in ("", queue.role))
+
+
 class Serves(NamedTuple):
     """Which queues a worker serves: of which mobs and roles, None for all of them; of no release, and of its own.
 
-    It is made for the definitions with these digests, None if that does not matter. Those that another living worker is
-    made for, and it is not, it leaves to that one.
+    It is made for the definitions with these digests, None if that does not matter. Queues of those that another living
+    worker is made for and serves, and it is not made for, it leaves to that one.
     """
 
     mobs: frozenset[str] | None = None
@@ -90,12 +103,17 @@ class Serves(NamedTuple):
     release: str = ""
     definitions: frozenset[str] | None = None
 
-    def left_to(self, others: Iterable[Serves]) -> frozenset[str]:
-        """The definitions that it leaves to other workers."""
+    def left_to(self, others: Iterable[Serves]) -> frozenset[Left]:
+        """What it leaves to other workers."""
         if self.definitions is None:
             return frozenset()
-        theirs = frozenset(digest for other in others for digest in other.definitions or ())
-        return theirs - self.definitions
+        return frozenset(
+            Left(digest, role, release)
+            for other in others
+            for digest in (other.definitions or frozenset()) - self.definitions
+            for role in other.roles or ("",)
+            for release in {"", other.release}
+        )
 
     def includes(self, queue: Queue) -> bool:
         """Whether the executions in a queue are for this worker, if it leaves none to others."""

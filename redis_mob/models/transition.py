@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 from redis_mob.models.authority import FlowAuthorityInput
 from redis_mob.models.base import FrozenDict
 from redis_mob.models.events import NewMobEvent
-from redis_mob.models.execution import Execution, ExecutionKey, ItemProgress, Loss, RunLaunch, later
+from redis_mob.models.execution import Execution, ExecutionKey, ItemProgress, Left, Loss, RunLaunch, later
 from redis_mob.models.run import FailureLedgerEntry, LoopIterationLedgerEntry, MobRun, StepLedgerEntry
 from redis_mob.models.signal import Signal
 
@@ -145,7 +145,7 @@ class DueWork(NamedTuple):
     """What a worker took: runs to look at, executions to claim; and when the next ones become due.
 
     `more` says that executions wait which it serves and did not take. `next_loss_at` is when the first lease of a
-    worker expires unless it is renewed. `left` are the definitions that the worker leaves to others,
+    worker expires unless it is renewed. `left` is what the worker leaves to others,
     `workers` is how many are known.
     """
 
@@ -156,5 +156,5 @@ class DueWork(NamedTuple):
     next_execution_at: datetime | None
     next_loss_at: datetime | None = None
     more: bool = False
-    left: frozenset[str] = frozenset()
+    left: frozenset[Left] = frozenset()
     workers: int = 0

@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
-from redis_mob.codec.arguments import instance
+from collections.abc import AsyncIterator, Collection
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
+
+from redis_mob.codec.arguments import duration, flag, instance, text
+from redis_mob.fleet.watching import watch
+from redis_mob.models.events import MobEvent
+from redis_mob.models.progress import ProgressEntry
 from redis_mob.models.worker import LiveWorker
+from redis_mob.operations import deletion, ending
+from redis_mob.operations.deletion import KEY_KEPT
+from redis_mob.operations.inspection import describe
+from redis_mob.operations.queue_report import QueueReport, report_queues
+from redis_mob.operations.run_description import RunDescription
+from redis_mob.operations.tailing import EventFilter, tail
+from redis_mob.operations.worker_report import HeldExecution, executions_of
 from redis_mob.storage import MobStorage
 
 
@@ -16,6 +30,99 @@ class FleetAdmin:
     def __repr__(self) -> str:
         return f"FleetAdmin({self._storage!r})"
 
+    async def cancel(self, run_id: str, *, wait: bool = False) -> bool:
+        """Ask for the cancellation of a run; a worker carries it out, or this call if none is alive.
+
+        False if the run is over already. With `wait` it is over when this returns: where a worker is alive and does not
+        end it within five seconds, this call does (contract: operations-43). A run that no fleet has started is
+        canceled at once. Raises NotFoundError if there is no such run, or no worker and no definition of it.
+        """
+        return await ending.cancel(self._storage, text("run_id", run_id), wait=flag("wait", wait))
+
+    async def terminate(self, run_id: str) -> bool:
+        """Cancel a run at once, by one transition: no handler is waited for, and no outcome counts that comes after it.
+
+        Workers cancel the handlers that they have under way (contract: operations-44). False if the run is over, or was
+        completed or failed meanwhile. Raises NotFoundError if there is no such run, or its definition is gone.
+        """
+        return await ending.terminate(self._storage, text("run_id", run_id))
+
+    async def delete(
+        self, run_id: str, *, cancel: bool = False, keep_key: bool = False, keep_for: timedelta = KEY_KEPT
+    ) -> None:
+        """Delete a run with everything that belongs to it; nothing of it is left (contract: operations-40).
+
+        One that is not over is refused, or terminated before with `cancel`. Its idempotency key is free then, unless
+        `keep_key` is given: then the key gives the id of the deleted run, and starts no other one, for the time of
+        `keep_for`. If this was interrupted, calling it again goes on.
+        Raises NotFoundError if there is no such run, CasConflictError for one that is not over.
+        """
+        kept = duration("keep_for", keep_for)
+        await deletion.delete(
+            self._storage,
+            text("run_id", run_id),
+            cancel=flag("cancel", cancel),
+            keep_id_for=kept if flag("keep_key", keep_key) else None,
+        )
+
+    async def unfinished_deletions(self) -> tuple[str, ...]:
+        """The runs whose deletion goes on or was interrupted: `delete` goes on with each of them."""
+        return await self._storage.steering.deletions()
+
     async def workers(self) -> tuple[LiveWorker, ...]:
         """The workers that hold a lease, the one whose lease ends first at the beginning."""
         return await self._storage.executions.workers()
+
+    async def describe(self, run_id: str, *, outputs: bool = False, attempts: bool = False) -> RunDescription:
+        """A run as it is now: its frames, loops, iterations, steps and members, with states, times and reasons
+        (contract: operations-20).
+
+        With `outputs` the outputs of its steps are in it, and not only how long they are. With `attempts` every attempt
+        of its members is, as the event log tells of them: that is read from about where the run began, and 20,000
+        events of other runs at most (contract: operations-21). Raises NotFoundError if the run does not exist, or no
+        fleet has started it.
+        """
+        return await describe(
+            self._storage, run_id, outputs=flag("outputs", outputs), attempts=flag("attempts", attempts)
+        )
+
+    def tail(
+        self,
+        run_id: str | None = None,
+        *,
+        mob: str | None = None,
+        flow: str | None = None,
+        kinds: Collection[str] | None = None,
+        after: int | None = None,
+        follow: bool = True,
+        until_over: bool = True,
+    ) -> AbstractAsyncContextManager[AsyncIterator[MobEvent]]:
+        """Follow the event log, as an async iterator: of everything, or of one run, mob, flow, or of these kinds
+        (contract: operations-22).
+
+        It begins with the next event, or with the first one after a cursor: 0 is the beginning. Without `follow` it
+        ends with the newest event that the log has now, and the tail of a run ends with that, unless `until_over` is
+        False. Raises NotFoundError if the run does not exist, ValidationError for a kind that is not known;
+        EventsTrimmedError and EpochChangedError, once, as a subscription does: then it goes on.
+        """
+        return tail(
+            self._storage, EventFilter.of(run_id, mob, flow, kinds), after, follow=follow, until_over=until_over
+        )
+
+    def watch(
+        self, run_id: str, topic: str | None = None, after: int | None = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[ProgressEntry]]:
+        """Follow what the handlers of a run tell; as `Fleet.watch`, without a definition (contract: progress-6)."""
+        return watch(self._storage.progress, run_id, topic, after)
+
+    async def executions_of(self, worker_id: str) -> tuple[HeldExecution, ...]:
+        """What a worker executes, by run; nothing if there is no such worker."""
+        return await executions_of(self._storage, text("worker_id", worker_id))
+
+    async def queues(self) -> tuple[QueueReport, ...]:
+        """What waits and what is under way of each role, and whether workers serve it (contract: operations-45).
+
+        The cost grows with the number of queues and of retries that wait, not with that of executions.
+        """
+        loads = await self._storage.steering.queues()
+        return report_queues(loads, await self._storage.executions.workers())

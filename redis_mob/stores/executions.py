@@ -43,7 +43,7 @@ from redis_mob.errors import NotFoundError, shortened
 from redis_mob.kernel.completeness import drivable
 from redis_mob.models.base import canonical_run_id, changed_keys
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.execution import EVERYTHING, Execution, ExecutionKey, RunLaunch, Serves
+from redis_mob.models.execution import EVERYTHING, Execution, ExecutionKey, Left, RunLaunch, Serves
 from redis_mob.models.run import MobRun, MobRunStatus
 from redis_mob.models.transition import DueWork, RunView, Transition
 from redis_mob.models.worker import RENEWALS_PER_LEASE, LiveWorker, WorkerRecord
@@ -88,6 +88,7 @@ class RedisExecutionStore(RedisSignals, ExecutionStore):
                 self._keys.due,
                 self._keys.limits,
                 self._keys.wake_runs,
+                keys.tombstone,
             ],
             {
                 "launch": encoded_launch,
@@ -168,6 +169,7 @@ class RedisExecutionStore(RedisSignals, ExecutionStore):
                 self._keys.lost,
                 *log_keys(self._keys),
                 self._keys.wake_runs,
+                keys.cursors,
             ],
             arguments,
         )
@@ -248,7 +250,7 @@ class RedisExecutionStore(RedisSignals, ExecutionStore):
             workers=len(self._workers),
         )
 
-    def _left_by(self, serves: Serves) -> frozenset[str]:
+    def _left_by(self, serves: Serves) -> frozenset[Left]:
         return serves.left_to(self._workers)
 
     async def join_workers(self, worker: WorkerRecord, lease: timedelta) -> None:

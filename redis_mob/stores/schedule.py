@@ -10,7 +10,7 @@ from redis_mob.codec.executions import milliseconds
 from redis_mob.codec.packing import Argument
 from redis_mob.codec.schedule import encode_entry, encode_queue, encode_role, holder, queue_of
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.execution import END_OF_TIME, OVERDUE, Execution, ExecutionStatus, RunLaunch, Serves
+from redis_mob.models.execution import END_OF_TIME, OVERDUE, Execution, ExecutionStatus, Left, RunLaunch, Serves
 from redis_mob.models.run import MobRun
 from redis_mob.models.transition import Transition
 
@@ -62,7 +62,7 @@ def limits_of(run: MobRun, launch: RunLaunch, definition: MobDefinition) -> tupl
     return limited, [encode_role(run.mob_id, role) for role in roles if role not in launch.max_concurrency]
 
 
-def service(serves: Serves, left: frozenset[str]) -> dict[str, Any]:
+def service(serves: Serves, left: frozenset[Left]) -> dict[str, Any]:
     """The arguments of lua/executions/take_due that say what a worker serves."""
     roles = sorted(serves.roles or ())
     if serves.mobs is None:
@@ -76,5 +76,5 @@ def service(serves: Serves, left: frozenset[str]) -> dict[str, Any]:
         "any_role": int(serves.roles is None),
         "roles": roles,
         "release": serves.release,
-        "left": sorted(left),
+        "left": ["\0".join(one) for one in sorted(left)],
     }

@@ -16,6 +16,7 @@ from redis_mob.stores.runs import RedisRunStore
 from redis_mob.stores.runtime_metadata import RedisRuntimeMetadataStore
 from redis_mob.stores.seal_keys import open_with_seal_keys
 from redis_mob.stores.specs import RedisSpecStore
+from redis_mob.stores.steering import RedisSteeringStore
 
 
 class RedisStorage:
@@ -35,6 +36,7 @@ class RedisStorage:
         self.realm_profiles = RedisRealmProfileStore(client, keys)
         self.executions = RedisExecutionStore(client, keys, self._wake_ups)
         self.progress = RedisProgressStore(client, keys, self._wake_ups)
+        self.steering = RedisSteeringStore(client, keys)
         self.config = RedisConfigStore(client, keys, self._wake_ups)
 
     def __repr__(self) -> str:

@@ -13,6 +13,7 @@ means, takes, returns and raises what its asynchronous twin does.
 """
 
 from redis_mob.sync.fleet import Fleet
+from redis_mob.sync.fleet_admin import FleetAdmin
 from redis_mob.sync.storage import MobStorage
 
-__all__ = ["Fleet", "MobStorage"]
+__all__ = ["Fleet", "FleetAdmin", "MobStorage"]

@@ -18,6 +18,7 @@ from redis_mob.sync.stores import (
     Runs,
     RuntimeMetadata,
     Specs,
+    Steering,
 )
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class MobStorage:
         self.realm_profiles = RealmProfiles(loop, opened.realm_profiles)
         self.executions = Executions(loop, opened.executions)
         self.progress = Progress(loop, opened.progress)
+        self.steering = Steering(loop, opened.steering)
         self.config = Config(loop, opened.config)
 
     @classmethod

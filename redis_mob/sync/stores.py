@@ -14,6 +14,7 @@ from redis_mob.contracts import (
     MobSpecStore,
     ProgressStore,
     RealmProfileStore,
+    SteeringStore,
     WatchableConfigStore,
 )
 from redis_mob.models import ConfigChangeEvent
@@ -124,6 +125,15 @@ class Progress(Facade[ProgressStore]):
 
     append = twin(ProgressStore.append)
     read_after = twin(ProgressStore.read_after)
+
+
+class Steering(Facade[SteeringStore]):
+    """Twins of the methods of `contracts.SteeringStore`."""
+
+    begin_deletion = twin(SteeringStore.begin_deletion)
+    continue_deletion = twin(SteeringStore.continue_deletion)
+    deletions = twin(SteeringStore.deletions)
+    queues = twin(SteeringStore.queues)
 
 
 class ConfigFollowing(Following[ConfigChangeEvent]):

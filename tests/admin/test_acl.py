@@ -16,7 +16,9 @@ from redis_mob.connection.calls.rights import examples
 from redis_mob.errors import StorageUnavailableError, ValidationError
 from redis_mob.models.run import MobRunStatus
 from redis_mob.notifications import wakeups
+from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
+from redis_mob.testing.samples.compound import scene
 from redis_mob.testing.samples.documents import definition
 from redis_mob.testing.samples.new_events import numbered
 from redis_mob.testing.waiting import until
@@ -103,6 +105,10 @@ async def _use_the_fleet(storage: MobStorage) -> None:
     assert run.status is MobRunStatus.COMPLETED
     fleet = Fleet(storage, definition, {"*": print})
     await fleet.cancel(await fleet.start(FLOW))
+    undriven = scene()
+    await storage.runs.create_run(undriven)
+    for run_id in (run.run_id, undriven.run_id):
+        await FleetAdmin(storage).delete(run_id, cancel=True)
 
 
 def dry_run(admin: RawClient, *words: str) -> bool:

@@ -97,6 +97,13 @@ async def _of_executions(storage: MobStorage) -> dict[str, Write]:
     view = await to_commit.view()
     transition = to_commit.claimed(view, keys_of(view)[0])
     to_publish = await waiting(storage.executions, ONE_STEP)
+    to_delete: list[str] = []
+    for _ in range(2):
+        canceled = await waiting(storage.executions, ONE_STEP)
+        await storage.executions.request_cancel(canceled.run_id)
+        await canceled.advance()
+        to_delete.append(canceled.run_id)
+    await storage.steering.begin_deletion(to_delete[1])
     key = keys_of(await to_publish.view())[0]
     await to_publish.claim(key)
     claimed = (await to_publish.view()).executions[key]
@@ -112,6 +119,8 @@ async def _of_executions(storage: MobStorage) -> dict[str, Write]:
         "executions.send_signal": lambda s: s.executions.send_signal(to_publish.run_id, Signal(name="go")),
         "executions.publish": lambda s: s.executions.publish(to_publish.run_id, key, claimed, "name", 1),
         "executions.request_cancel": lambda s: s.executions.request_cancel(to_cancel.run_id),
+        "steering.begin_deletion": lambda s: s.steering.begin_deletion(to_delete[0], keep_id_for=timedelta(hours=1)),
+        "steering.continue_deletion": lambda s: s.steering.continue_deletion(to_delete[1]),
     }
 
 

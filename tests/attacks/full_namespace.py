@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from redis_mob.codec.executions import encode_definition
+from redis_mob.connection.calls.replies import Reply
 from redis_mob.errors import AlreadyExistsError, CasConflictError, RunAlreadyExistsError, VersionConflictError
 from redis_mob.models import MobEvent, MobRun, MobRunStatus, StoredRealmProfile
 from redis_mob.models.config import ConfigChangeEvent, Delete, Put
@@ -20,6 +21,8 @@ from redis_mob.models.execution import Execution, ExecutionKey
 from redis_mob.models.signal import Signal
 from redis_mob.models.transition import Transition
 from redis_mob.storage import MobStorage
+from redis_mob.stores.deletion import RunDeletion
+from redis_mob.stores.steering import RedisSteeringStore
 from redis_mob.testing.conformance import transitions
 from redis_mob.testing.samples.compound import (
     COMPOUND,
@@ -108,6 +111,7 @@ async def fill(storage: MobStorage) -> FullNamespace:
     await storage.events.append_batch([numbered(1), completed(), step_failed()])
     await _fill_documents(storage)
     await _fill_workers(storage)
+    await _begin_a_deletion(storage)
     view = await driven.view()
     return FullNamespace(
         stored,
@@ -128,6 +132,18 @@ async def _fill_workers(storage: MobStorage) -> None:
         await run.claim(key, owner=owner)
     await storage.executions.leave_workers("gone")
     await storage.executions.take_due(max_runs=0, max_executions=1, keep=timedelta(0))
+
+
+async def _begin_a_deletion(storage: MobStorage) -> None:
+    """A run that is deleted, and of which something is left."""
+    run = scene(mob_id="deleted", status=MobRunStatus.COMPLETED)
+    await storage.runs.create_run(run)
+    store = storage.steering
+    assert isinstance(store, RedisSteeringStore)
+    deletion = RunDeletion(store._client, store._keys, run.run_id)
+    head = await deletion._read_head()
+    assert head is not None
+    assert await deletion._begin_deletion(head, 0, has_moved=False) == Reply.WON
 
 
 async def _fill_documents(storage: MobStorage) -> None:
@@ -238,6 +254,7 @@ def _about_executions(there: FullNamespace) -> dict[str, Question]:
         "take_due": take_all,
         "workers": lambda s: s.executions.workers(),
         "held": lambda s: s.executions.held("known"),
+        "deletions": lambda s: s.steering.deletions(),
         "published": lambda s: s.executions.published(there.driven, "number"),
         "published, absent": lambda s: s.executions.published(there.driven, "none"),
         "send_signal again": lambda s: s.executions.send_signal(

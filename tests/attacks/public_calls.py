@@ -16,6 +16,7 @@ from redis_mob.contracts import (
     MobSpecStore,
     ProgressStore,
     RealmProfileStore,
+    SteeringStore,
     WatchableConfigStore,
 )
 from redis_mob.kernel.seeds import root_frame_id
@@ -40,6 +41,7 @@ CONTRACTS: Mapping[str, type] = {
     "config": WatchableConfigStore,
     "executions": ExecutionStore,
     "progress": ProgressStore,
+    "steering": SteeringStore,
 }
 
 RUN_ID, FLEET_RUN = "0191a6a0-0000-4000-8000-00000000000a", "0191a6a0-0000-4000-8000-00000000000f"
@@ -196,6 +198,7 @@ RIGHT: Mapping[str, Any] = {
     "max_runs": 0,
     "max_executions": 0,
     "keep": timedelta(milliseconds=1),
+    "keep_id_for": timedelta(hours=1),
     "roles": ["worker"],
     "entries": [NewProgress(ProgressSource("a", "a", "root", None, "worker-1", 1, 1), "chunk", "output", value=JSON)],
 }

@@ -30,15 +30,18 @@ FIXED = [key.partition("}:")[2] for key in Keys("n").fixed]
 
 
 def all_of(run: RunKeys) -> list[str]:
-    return [*run.parts, run.index, run.executions, run.published]
+    return [*run.parts, run.index, run.executions, run.published, run.cursors]
 
 
 PARTS = [part.rpartition(":")[2] for part in all_of(Keys("n").run(str(uuid4())))[1:]]
 TARGETS = [*FIXED, *(f"{run}:{part}" for run in ("stored", "driven") for part in ("head", *PARTS))]
 """Every key of a namespace, and every key of a run that the run store wrote and of one that a fleet drives."""
 
-NOT_THERE = {"stored:executions", "stored:published", "driven:failures"}
+NOT_THERE = {"stored:executions", "stored:published", "stored:cursors", "driven:failures"}
 """Keys that the namespace of this suite does not have: no fleet drives the one run, no step of the other failed."""
+
+OF_A_DELETION = {"deletion", "deleted_cursors"}
+"""Parts of a run that is gone, which only its deletion reads."""
 
 TELLING = {
     "events": (EventsTrimmedError,),
@@ -51,6 +54,7 @@ TELLING = {
 _COUNT = "a count that is gone or too small: it says that less is there than is, and what is there is given"
 _ANY_VALUE = "the field alone says that it is so, its value is never read"
 _RENEWED = "it is written again, and what is done until then is right in another order"
+_SOUGHT = "events of a run that a deletion does not find by it are looked for in the log, or stay until they are pruned"
 ACCEPTED = {
     "turns": {"": _RENEWED},
     "meta": {
@@ -62,7 +66,14 @@ ACCEPTED = {
     },
     "events:index": {"cut to": _ANY_VALUE},
     "stored:head": {"'n:": _COUNT, "'counted'": _COUNT},
-    "driven:head": {"'n:": _COUNT, "'counted'": _COUNT, "'cancel_requested_at' cut to": _ANY_VALUE},
+    "driven:head": {
+        "'n:": _COUNT,
+        "'counted'": _COUNT,
+        "'cancel_requested_at' cut to": _ANY_VALUE,
+        "'recorded'": _SOUGHT,
+    },
+    "driven:cursors": {"": _SOUGHT},
+    "deletions": {"cut to": "a time for people, which nothing reads"},
     "stored:index": {"cut to": _ANY_VALUE},
     "driven:index": {"cut to": _ANY_VALUE},
 }
@@ -222,7 +233,7 @@ async def test_every_key_of_a_namespace_is_damaged(connection: Client, filled: F
     assert present == set(filled.dumps)
     assert attacked <= present
     parts = {name.split(":run:")[1].partition(":")[2] for name in present - attacked if ":run:" in name}
-    assert parts - {""} <= set(PARTS)
+    assert parts - {"", *OF_A_DELETION} <= set(PARTS)
     assert {name for name in present - attacked if ":run:" not in name} == set()
 
 

@@ -74,10 +74,23 @@ class Command:
         assert self._process.stderr is not None
         return self._process.stderr.readline().decode()
 
+    def line_of_stdout(self) -> str:
+        """The next line of standard output, as soon as it is there; empty at its end."""
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().decode()
+
+    def close_stdout(self) -> None:
+        """Read standard output no more."""
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
     def end(self, *, at_once: bool = True) -> Ended:
         """Wait for the end; nothing that was started may be left then, or at once after it."""
         out, err = self._process.communicate(timeout=3 * LONG)
-        ended = Ended(self._process.returncode, out.decode(), (err or b"").decode())
+        ended = Ended(self._process.returncode, (out or b"").decode(), (err or b"").decode())
         if not at_once:
             wait_until(lambda: not self.processes())
         assert not self.processes(), f"left running: {self.processes()}\n{ended.err}"

@@ -10,6 +10,7 @@ from redis_mob.cli.progress import Row, State, StepProgress, Stopwatch, changes,
 from redis_mob.fleet import engine
 from redis_mob.fleet.outcome import Failed, Succeeded
 from redis_mob.models.conditions import EqCondition, GtCondition
+from redis_mob.operations.step_times import Span
 from tests.fleet.flows import FLOW, loop, mob, node, step
 from tests.fleet.simulation import Simulation
 
@@ -171,6 +172,20 @@ def test_what_was_over_at_first_sight_began_after_the_look_before() -> None:
     simulation.do("work")
     watch.look(simulation.store.load())
     assert watch.elapsed(simulation.key("work", "worker-1"), simulation.store.now) == timedelta(seconds=1)
+
+
+def test_what_is_known_from_before_the_first_look_counts() -> None:
+    simulation = Simulation(ONE_STEP)
+    simulation.advance()
+    simulation.claim("work")
+    key, began = simulation.key("work", "worker-1"), simulation.store.now
+    simulation.wait(timedelta(seconds=7))
+    watch = Stopwatch({key: Span(began, began)})
+    watch.look(simulation.store.load())
+    assert watch.elapsed(key, simulation.store.now) == timedelta(seconds=7)
+    over = Stopwatch({key: Span(began, began, began + timedelta(seconds=2))})
+    over.look(simulation.store.load())
+    assert over.elapsed(key, simulation.store.now) == timedelta(seconds=2)
 
 
 def row(name: str, state: State) -> Row:

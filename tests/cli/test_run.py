@@ -158,7 +158,7 @@ def test_unknown_keys_of_a_file_are_told_and_are_an_error_with_strict(project: P
     assert ended.status == 2
     told = "flows.two.steps.check.depend_on: there is no such key (nearest: 'depends_on'); it is ignored"
     assert f"warning: flows.toml: {told}" in ended.err
-    assert "{{ steps.sum }}: nothing says that step 'sum' runs before: add it to depends_on" in ended.err
+    assert "{{ steps.sum }}: nothing says that step 'sum' runs before: let this step depend on it" in ended.err
     (project / "flows.toml").write_text("\ufeff" + text + "[limit]\nmax_step_retries = 1\n")
     told = "limit: there is no such key (nearest: 'limits')"
     ended = run(project, "one", "answer", "--json")

@@ -12,7 +12,15 @@ from tests.cli.command import redis_mob
 
 RUN = "00000000-0000-4000-8000-000000000000"
 
-COMMANDS = [("signal", RUN, "approved"), ("accept-loss",), ("worker", "flows.toml", "--handler", "handlers:answer")]
+COMMANDS = [
+    ("signal", RUN, "approved"),
+    ("accept-loss",),
+    ("show", RUN),
+    ("tail",),
+    ("history",),
+    ("watch", RUN),
+    ("worker", "flows.toml", "--handler", "handlers:answer"),
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
@@ -26,7 +34,7 @@ def test_without_a_server_they_say_how_to_name_one(project: Path, command: tuple
     assert named.err.startswith("error: embedded: means that a new, empty server would be started")
 
 
-@pytest.mark.parametrize("command", COMMANDS[:2], ids=lambda command: command[0])
+@pytest.mark.parametrize("command", COMMANDS[:-1], ids=lambda command: command[0])
 def test_a_directory_that_is_not_there_is_not_made(tmp_path: Path, command: tuple[str, ...]) -> None:
     refused = redis_mob(tmp_path, *command, "--url", f"embedded:{tmp_path}/data")
     assert refused.status == 2

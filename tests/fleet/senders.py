@@ -68,7 +68,7 @@ class Senders:
     @cached_property
     def signals(self) -> Signals:
         """What a fleet sends its signals by."""
-        return Signals(cast("ExecutionStore", Desk(self.store)))
+        return Signals(cast("ExecutionStore", Desk(self.store)), self.store.namespace)
 
     @cached_property
     def names(self) -> list[str]:

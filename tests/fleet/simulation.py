@@ -38,6 +38,7 @@ TERMINAL_EVENTS = (FlowCompleted, FlowFailed, FlowCanceled)
 class SimulatedStore:
     """One run as a store would keep it, the event log, and what is due when."""
 
+    namespace = "simulated"
     now: datetime = NOON
     definition: MobDefinition = field(init=False)
     view: RunView = field(init=False)

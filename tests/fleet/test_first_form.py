@@ -16,6 +16,7 @@ from redis_mob.connection.calls.client import NAMESPACE_SCHEMA, connect
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.kernel.reconcile import reconcile
 from redis_mob.models.execution import ExecutionStatus
+from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.testing.waiting import LONG
 from tests.fleet.first_form import FLOW, LOOP_OUTPUTS, MEMBERS, NAMESPACE, OUTPUTS, STATES, answer, definition
 from tests.fleet.working import loaded
@@ -119,3 +120,12 @@ async def test_a_run_whose_worker_was_killed_can_be_canceled(old: MobStorage) ->
         run = await fleet.wait(RUNS["held"])
         stop.set()
     assert run.status is MobRunStatus.CANCELED
+
+
+async def test_an_operator_sees_every_run(old: MobStorage) -> None:
+    admin = FleetAdmin(old)
+    for run_id in RUNS.values():
+        run = await admin.describe(run_id, outputs=True, attempts=True)
+        assert sum(run.steps.values()) == len(list(run.each_step()))
+        ended = [member for _, step in run.each_step() for member in step.members if member.state.is_final]
+        assert all(member.ended_at is not None for member in ended)

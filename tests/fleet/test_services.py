@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
@@ -101,6 +101,40 @@ async def test_a_definition_goes_to_the_workers_that_have_it_and_is_not_stranded
         await working
         assert await ended(new, await new.start(FLOW)) == "old"
         old_stop.set()
+
+
+@pytest.mark.parametrize("has_role_too", [False, True], ids=["split", "overlapping"])
+async def test_handlers_may_be_spread_over_programs_whose_definitions_differ(
+    storage: MobStorage, other_storage: MobStorage, has_role_too: bool
+) -> None:
+    """A definition is left to the workers that are made for it only as far as they serve its roles."""
+    flow = {"a": step(role="gpu", policy="any"), "b": step("a", role="cpu", policy="any")}
+    other_flow = {**flow, "b": step("a", role="cpu", policy="any", message="another")}
+    gpu: dict[str, Handler] = {"gpu": lambda _ctx: "gpu"}
+    if has_role_too:
+        gpu["cpu"] = lambda _ctx: "first"
+    first = Fleet(storage, mob(flow), gpu)
+    second = Fleet(other_storage, mob(other_flow), {"cpu": lambda _ctx: "second"})
+    async with first.working(), second.working():
+        async with storage.executions.listen() as wake_up:
+            while len(await storage.executions.workers()) < 2:
+                await wake_up.wait(1)
+        run = await first.wait(await first.start(FLOW), LONG)
+        assert run.root_step_outputs == {"a": "gpu", "b": "first" if has_role_too else "second"}
+        run = await second.wait(await second.start(FLOW), LONG)
+        assert run.root_step_outputs == {"a": "gpu", "b": "second"}
+
+
+@pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=-12))], ids=str)
+async def test_a_run_that_begins_at_the_end_of_time_harms_no_worker(storage: MobStorage, zone: timezone) -> None:
+    fleet = fleet_of(storage, "x")
+    async with fleet.working():
+        never = await fleet.start(FLOW, at=datetime.max.replace(tzinfo=zone))
+        for _ in range(3):
+            assert await ended(fleet, await fleet.start(FLOW)) == "x"
+        assert await storage.executions.status(never) is MobRunStatus.PENDING
+        assert await fleet.cancel(never)
+        assert (await fleet.wait(never, LONG)).status is MobRunStatus.CANCELED
 
 
 async def test_a_large_run_does_not_keep_a_small_one_waiting(storage: MobStorage) -> None:

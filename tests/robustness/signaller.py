@@ -39,7 +39,7 @@ class Sender:
 
     def __init__(self, storage: MobStorage) -> None:
         self._storage = storage
-        self._signals = Signals(storage)
+        self._signals = Signals(storage.executions, storage.namespace)
         self.learned: Counter[str] = Counter()
 
     async def send(self, run_id: str, number: int, key: str | None) -> None:

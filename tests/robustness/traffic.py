@@ -10,11 +10,12 @@ import inspect
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from itertools import islice
 from random import Random
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from redis_mob import contracts
 from redis_mob.models import MobRunStatus
+from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.documents import authority, overlay
 from redis_mob.testing.samples.states import authority_input, failure_entry, step_entry
 from tests.differential import calls
@@ -32,6 +33,7 @@ STORES: Mapping[str, type] = {
     "realm_profiles": contracts.RealmProfileStore,
     "config": contracts.WatchableConfigStore,
     "executions": contracts.ExecutionStore,
+    "steering": contracts.SteeringStore,
 }
 """The stores of a storage, and their contracts."""
 
@@ -43,6 +45,7 @@ READS = {
     "realm_profiles": {"get", "list"},
     "config": {"get", "lookup", "exists", "list", "snapshot", "change_token", "history"},
     "executions": {"load", "get_definition", "status", "workers", "held", "published", "items", "ended"},
+    "steering": {"deletions", "queues"},
 }
 """The methods that change nothing."""
 
@@ -106,6 +109,8 @@ def further_of_run(run_id: str) -> dict[str, Operation]:
                 authority_inputs=[authority_input(number)],
             ),
         ),
+        "begin_deletion": Operation([], lambda s: _deleted(s, run_id)),
+        "continue_deletion": Operation([], lambda s: s.steering.continue_deletion(run_id)),
         "append_step_entry": Operation(
             [STEPS, NUMBERS],
             lambda s, step, number: s.runs.append_step_entry(run_id, entry=step_entry(step, output=number)),
@@ -115,6 +120,14 @@ def further_of_run(run_id: str) -> dict[str, Operation]:
             lambda s, step, number: s.runs.append_failure_entry(run_id, entry=failure_entry(step, str(number))),
         ),
     }
+
+
+async def _deleted(storage: MobStorage, run_id: str) -> Any:
+    """Delete a run: in how many steps is up to the storage."""
+    start = await storage.steering.begin_deletion(run_id)
+    while await storage.steering.continue_deletion(run_id):
+        pass
+    return start
 
 
 FURTHER_METADATA = {

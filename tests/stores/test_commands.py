@@ -128,4 +128,5 @@ async def test_a_transition_looks_only_at_keys_that_it_writes(quiet: Quiet) -> N
         Counter(spublish=2),
     ]
     assert reported == sum(parts, SESSION)
-    assert settled.total() == 37  # with the run, its frame, a row of each ledger that grows, and an event
+    # with the run, its frame, a row of each ledger that grows, and an event, of which the run is told
+    assert settled.total() == 39

@@ -27,10 +27,12 @@ from redis_mob.contracts import (
     MobSpecStore,
     ProgressStore,
     RealmProfileStore,
+    SteeringStore,
     WatchableConfigStore,
 )
 from redis_mob.flows import step as in_flow
-from redis_mob.sync import Fleet, MobStorage, stores
+from redis_mob.operations import fleet_admin
+from redis_mob.sync import Fleet, FleetAdmin, MobStorage, stores
 from redis_mob.sync.twins import Twin
 from redis_mob.testing.samples.new_events import numbered
 from tests.fleet.flows import FLOW, mob, step
@@ -44,7 +46,9 @@ TWINS: dict[type, type] = {
     WatchableConfigStore: stores.Config,
     ExecutionStore: stores.Executions,
     ProgressStore: stores.Progress,
+    SteeringStore: stores.Steering,
     redis_mob.Fleet: Fleet,
+    fleet_admin.FleetAdmin: FleetAdmin,
 }
 
 OF_THE_ENGINE = {"keep_alive", "listen"}
@@ -110,6 +114,10 @@ def test_a_flow_runs_with_a_worker_in_the_background(storage: MobStorage) -> Non
     assert storage.executions.workers() == ()
     assert fleet.unserved(run.run_id) == fleet.recover() == []
     assert fleet.cancel(run.run_id) is False
+    admin = FleetAdmin(storage)
+    assert (admin.cancel(run.run_id), admin.terminate(run.run_id), admin.queues()) == (False, False, ())
+    admin.delete(run.run_id)
+    assert storage.runs.get_run(run.run_id) is None
 
 
 def test_a_mob_brings_its_handlers_and_members(in_memory: MobStorage) -> None:

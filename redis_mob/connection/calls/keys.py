@@ -103,6 +103,26 @@ class RunKeys:
         """Hash: the values that handlers have published, by name."""
         return f"{self.run}:published"
 
+    @property
+    def cursors(self) -> str:
+        """List: which events of the log the commits of the run have appended (lua/lib/recorded_events)."""
+        return f"{self.run}:cursors"
+
+    @property
+    def deletion(self) -> str:
+        """Hash: how far the deletion of the run is, from when it is gone until nothing of it is left."""
+        return f"{self.run}:deletion"
+
+    @property
+    def deleted_cursors(self) -> str:
+        """List: the cursors of a run that is deleted, as far as their events are still in the log."""
+        return f"{self.run}:deleted_cursors"
+
+    @property
+    def tombstone(self) -> str:
+        """Hash, which expires: keeps the id of a deleted run from being given to another one."""
+        return f"{self.run}:tombstone"
+
 
 class Keys:
     """The keys and channels of one namespace; all carry its hash tag, so that one script may touch any of them.
@@ -176,6 +196,8 @@ class Keys:
         """Hash: from which run of each queue something was taken last, so that all runs get their turn."""
         self.limits = f"{tag}limits"
         """Hash: how many executions of each role that has a limit may be under way."""
+        self.deletions = f"{tag}deletions"
+        """Hash: since when the runs are deleted of which something is left, in microseconds."""
         self.wake_events = f"{tag}wake:events"
         """Channel: something was appended to the event log."""
         self.wake_config = f"{tag}wake:config"
@@ -222,6 +244,7 @@ class Keys:
             self.workers,
             self.turns,
             self.limits,
+            self.deletions,
         ]
 
     @property
@@ -241,7 +264,8 @@ class Keys:
             raise ValidationError(f"a run is named by its id: {error}") from None
 
 
-_OF_RUN = {**dict.fromkeys(("steps", "failures", "iterations", "authority"), "list"), "progress": "stream"}
+_LISTS_OF_RUN = ("steps", "failures", "iterations", "authority", "cursors", "deleted_cursors")
+_OF_RUN = {**dict.fromkeys(_LISTS_OF_RUN, "list"), "progress": "stream"}
 _TYPES = {
     "events": "stream",
     "config:feed": "stream",

@@ -45,7 +45,7 @@ _ON_NOTHING = frozenset(
 
 _SCRIPT_WORD = re.compile(r"'([A-Z]+)'")
 _NO_COMMANDS = frozenset(
-    {"BYLEX", "BYSCORE", "COUNT", "LIMIT", "MAXLEN", "OK", "READONLY", "RECEIPT", "UNRECORDED", "WITHSCORES"}
+    {"BYLEX", "BYSCORE", "COUNT", "LIMIT", "MAXLEN", "OK", "READONLY", "RECEIPT", "REV", "UNRECORDED", "WITHSCORES"}
 )
 """Words in capitals in the scripts that are no commands. One that is missing here is seen at once: no server takes a
 rule that names an unknown command. A list of the commands might lack one that is seldom run."""
@@ -92,6 +92,8 @@ def examples(commands: Sequence[str], namespace: str) -> Iterator[tuple[str, tup
         words = command.upper().split("|")
         if command.startswith("evalsha"):
             words += ["sha", "1", keys.meta]
+        elif command == "rename":
+            words += [keys.meta, keys.meta]
         elif command not in _ON_NOTHING:
             words.append(keys.wake_events if command in _ON_CHANNELS else keys.meta)
         yield command, tuple(words)

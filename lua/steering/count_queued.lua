@@ -1,0 +1,40 @@
+-- Count what waits and what is held in each queue, at the cost of a few steps for each.
+--
+-- ARGV   after: a member of the schedule, or the beginning of some, behind which it goes on, '' = from the first; most:
+--        greatest number of counts
+-- Reply  {now (ms), what stands before each queue and the queue, where the queue begins in that, and how many, in turns}
+-- Leaves everything as it was.
+
+--- @include lib/counts
+--- @include lib/fleet_clock
+--- @include lib/lexical_order
+--- @include lib/queue_parts
+
+-- what counts against a limit is listed beside the rest: between what is held and what waits (see lib/schedule)
+local BEHIND_LIMITED = 'm'
+
+--- @keys meta queued
+--- @args after most
+local found = {}
+if after == '' then expect_whole('ZCARD', queued) end
+
+local function next_behind(text)
+  return redis.call('ZRANGE', queued, '[' .. text .. '\255', '+', 'BYLEX', 'LIMIT', 0, 1)[1]
+end
+
+local member = after == '' and redis.call('ZRANGE', queued, '-', '+', 'BYLEX', 'LIMIT', 0, 1)[1] or next_behind(after)
+while member and #found < 3 * most do
+  local letter, start = string.sub(member, 1, 1), 2
+  if letter == 'l' then
+    member = redis.call('ZRANGE', queued, '[' .. BEHIND_LIMITED, '+', 'BYLEX', 'LIMIT', 0, 1)[1]
+  else
+    -- behind the worker and its zero byte stands a letter that tells a suspect
+    if letter == 'h' then start = string.find(member, '\0', 1, true) + 2 end
+    local beginning = string.sub(member, 1, queue_end(member, start))
+    local number = redis.call('ZLEXCOUNT', queued, '[' .. beginning, '[' .. beginning .. '\255')
+    found[#found + 1], found[#found + 2], found[#found + 3] = beginning, start - 1, number
+    member = next_behind(beginning)
+  end
+end
+read_clock(meta)
+return { NOW, found }

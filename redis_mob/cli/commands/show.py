@@ -1,0 +1,48 @@
+"""The options of `redis-mob show`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from redis_mob.cli.options import NamespaceOption, SealKeysOption, SharedUrlOption
+
+
+def show(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="The id of the run.")],
+    failures: Annotated[bool, typer.Option("--failures", help="Every failure in full, with its traceback.")] = False,
+    timeline: Annotated[bool, typer.Option("--timeline", help="The steps along the time of the run, as bars.")] = False,
+    outputs: Annotated[
+        bool, typer.Option("--outputs", help="The outputs of the steps, and not only their size.")
+    ] = False,
+    everything: Annotated[bool, typer.Option("--all", help="All members and iterations, however many.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output instead.")] = False,
+    url: SharedUrlOption = None,
+    namespace: NamespaceOption = "default",
+    seal_keys: SealKeysOption = None,
+) -> None:
+    """Show a run: what failed and why, and its steps.
+
+    First what failed, what is tried again and what the run waits for; then its steps with members, attempts and times.
+
+    Exit status: 0 shown, 2 usage error or an unknown run, 3 storage unavailable.
+    """
+    import asyncio
+
+    from redis_mob.cli.arguments import read_seal_keys
+    from redis_mob.cli.display import stderr_console
+    from redis_mob.cli.endings import errors_told, print_line, shared_url
+    from redis_mob.cli.printing import standard_output, write
+    from redis_mob.cli.run_pages import described, page
+
+    with errors_told(stderr_console()):
+        address = shared_url(url, of_memory="no other process has a run there")
+        keys = read_seal_keys(seal_keys)
+        with_attempts = failures or timeline
+        told = asyncio.run(described(address, namespace, keys, run, outputs=outputs, attempts=with_attempts))
+        if as_json:
+            print_line(told.model_dump_json())
+            return
+        paper = standard_output()
+        write(page(told, paper, failures=failures, timeline=timeline, all_of_it=everything))

@@ -1,0 +1,170 @@
+"""How the workers and the queues of a fleet are read and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from redis_mob.cli.columns import print_columns, span
+from redis_mob.cli.endings import print_line
+from redis_mob.models.base import format_timestamp, json_text
+from redis_mob.models.worker import LiveWorker
+from redis_mob.operations.fleet_admin import FleetAdmin
+from redis_mob.operations.queue_report import QueueReport
+from redis_mob.operations.worker_report import HeldExecution
+from redis_mob.security.sealing import SealKeyring
+from redis_mob.storage import MobStorage
+
+
+@dataclass(frozen=True, slots=True)
+class SeenWorker:
+    """A worker, what it executes, and the fleet's time when it was seen."""
+
+    live: LiveWorker
+    executes: Sequence[HeldExecution]
+    now: datetime
+
+    @property
+    def expires_in(self) -> float:
+        """Seconds until it counts as lost, unless it renews its lease."""
+        return (self.live.expires_at - self.now).total_seconds()
+
+
+async def seen_workers(url: str, namespace: str, seal_keys: SealKeyring | None) -> list[SeenWorker]:
+    """The workers of a namespace, those that started first at the beginning."""
+    async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
+        admin = FleetAdmin(storage)
+        found = sorted(await admin.workers(), key=lambda live: (live.record.started_at, live.record.id))
+        executes = [await admin.executions_of(live.record.id) for live in found]
+        now = (await storage.steering.queues()).now
+    return [SeenWorker(live, held, now) for live, held in zip(found, executes, strict=True)]
+
+
+async def seen_queues(url: str, namespace: str, seal_keys: SealKeyring | None) -> tuple[QueueReport, ...]:
+    """The queues of a namespace."""
+    async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
+        return await FleetAdmin(storage).queues()
+
+
+def show_workers(seen: Sequence[SeenWorker], *, json: bool) -> None:
+    """A row for each worker, and below it one for each execution; or an object for each worker."""
+    if json:
+        for one in seen:
+            print_line(json_text(_worker_object(one)))
+        return
+    names = ("WORKER", "HOST", "PID", "RELEASE", "MOBS", "ROLES", "SLOTS", "UP", "LEASE ENDS IN")
+    rows = [
+        (
+            record.id,
+            record.host,
+            str(record.pid),
+            record.release or "-",
+            _names(record.mobs),
+            _names(record.roles),
+            f"{len(one.executes)}/{record.slots}",
+            span((one.now - record.started_at).total_seconds()),
+            span(one.expires_in),
+        )
+        for one in seen
+        for record in (one.live.record,)
+    ]
+    print_columns(names, rows, right=("PID", "SLOTS", "UP", "LEASE ENDS IN"))
+    held = [(one, execution) for one in seen for execution in one.executes]
+    if held:
+        print_line("")
+        print_columns(
+            ("WORKER", "RUN", "STEP", "MEMBER", "ATTEMPT", "SINCE", "OUT OF TIME IN"),
+            [
+                (
+                    one.live.record.id,
+                    execution.run_id,
+                    execution.step_id,
+                    execution.key.target,
+                    str(execution.attempt),
+                    span(None if execution.since is None else (one.now - execution.since).total_seconds()),
+                    span((execution.deadline - one.now).total_seconds()),
+                )
+                for one, execution in held
+            ],
+            right=("ATTEMPT", "SINCE", "OUT OF TIME IN"),
+        )
+
+
+def show_queues(seen: Sequence[QueueReport], *, json: bool) -> None:
+    """A row, or an object, for each queue."""
+    if json:
+        for one in seen:
+            print_line(json_text(_queue_object(one)))
+        return
+    if not seen:
+        print_line("nothing waits, and nothing is under way")
+        return
+    names = ("MOB", "ROLE", "RELEASE", "WAITING", "RUNNING", "DELAYED", "OLDEST", "WORKERS", "")
+    rows = [
+        (
+            one.mob_id,
+            one.role,
+            one.release or "-",
+            str(one.waiting),
+            str(one.running),
+            "?" if one.delayed is None else str(one.delayed),
+            ("" if one.is_oldest_certain else "> ") + span(one.oldest_seconds),
+            str(one.workers),
+            f"unserved: {one.unserved}" if one.unserved else "",
+        )
+        for one in seen
+    ]
+    print_columns(names, rows, right=("WAITING", "RUNNING", "DELAYED", "OLDEST", "WORKERS"))
+
+
+def _names(names: Iterable[str] | None) -> str:
+    return "all" if names is None else ", ".join(names) or "none"
+
+
+def _worker_object(one: SeenWorker) -> dict[str, object]:
+    record = one.live.record
+    return {
+        "worker": record.id,
+        "host": record.host,
+        "pid": record.pid,
+        "release": record.release,
+        "mobs": record.mobs,
+        "roles": record.roles,
+        "definitions": record.definitions,
+        "slots": record.slots,
+        "started_at": format_timestamp(record.started_at),
+        "lease_expires_at": format_timestamp(one.live.expires_at),
+        "lease_ends_in": round(one.expires_in, 3),
+        "executes": [
+            {
+                "run_id": execution.run_id,
+                "flow": execution.flow_id,
+                "step": execution.step_id,
+                "role": execution.role,
+                "frame": execution.key.frame_id,
+                "node": execution.key.node_id,
+                "member": execution.key.target,
+                "attempt": execution.attempt,
+                "since": None if execution.since is None else format_timestamp(execution.since),
+                "deadline": format_timestamp(execution.deadline),
+            }
+            for execution in one.executes
+        ],
+    }
+
+
+def _queue_object(one: QueueReport) -> dict[str, object]:
+    return {
+        "mob": one.mob_id,
+        "role": one.role,
+        "release": one.release or None,
+        "waiting": one.waiting,
+        "running": one.running,
+        "delayed": one.delayed,
+        "oldest_since": None if one.oldest_since is None else format_timestamp(one.oldest_since),
+        "oldest_seconds": one.oldest_seconds,
+        "oldest_is_certain": one.is_oldest_certain,
+        "workers": one.workers,
+        "unserved": one.unserved,
+    }

@@ -1,0 +1,44 @@
+"""What `redis-mob show` prints of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from redis_mob.cli import run_tree
+from redis_mob.cli.printing import Paper
+from redis_mob.cli.run_argument import run_id_of
+from redis_mob.cli.timeline import timeline as timeline_of
+from redis_mob.operations.fleet_admin import FleetAdmin
+from redis_mob.operations.run_description import RunDescription
+from redis_mob.security.sealing import SealKeyring
+from redis_mob.storage import MobStorage
+
+
+async def described(
+    url: str, namespace: str, seal_keys: SealKeyring | None, run: str, *, outputs: bool, attempts: bool
+) -> RunDescription:
+    """The run that an argument names."""
+    async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
+        admin = FleetAdmin(storage)
+        return await admin.describe(await run_id_of(admin, run), outputs=outputs, attempts=attempts)
+
+
+def page(run: RunDescription, paper: Paper, *, failures: bool, timeline: bool, all_of_it: bool) -> str:
+    """All that is asked for, as text: what is wrong first, so that it is on the first screen."""
+    return paper.rendered(*_parts(run, paper, failures=failures, timeline=timeline, all_of_it=all_of_it))
+
+
+def _parts(
+    run: RunDescription, paper: Paper, *, failures: bool, timeline: bool, all_of_it: bool
+) -> Iterator[RenderableType]:
+    yield from run_tree.head(run)
+    if failures:
+        yield from run_tree.failures(run)
+    yield Text()
+    if timeline:
+        yield from timeline_of(run, paper.drawing, all_of_it=all_of_it)
+    else:
+        yield run_tree.tree(run, all_of_it=all_of_it, is_terminal=paper.columns is not None)

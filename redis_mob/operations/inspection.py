@@ -1,0 +1,37 @@
+"""Reads what is stored of a run, and describes it (contract: operations-20)."""
+
+from __future__ import annotations
+
+from redis_mob.errors import NotFoundError, shown
+from redis_mob.operations.describing import StoredRun
+from redis_mob.operations.run_description import RunDescription
+from redis_mob.operations.run_events import events_of
+from redis_mob.storage import MobStorage
+
+
+async def stored_run(storage: MobStorage, run_id: str, *, outputs: bool = False, attempts: bool = False) -> StoredRun:
+    """All that is stored of a run. Raises NotFoundError as `FleetAdmin.describe` does."""
+    executions = storage.executions
+    view = await executions.load(run_id)
+    # The ledger is read after the run: rows that came since are of what has not ended in the view, and not used.
+    run = None if view is None else await storage.runs.get_run(run_id)
+    if view is None or run is None:
+        raise NotFoundError(f"run {run_id} does not exist in namespace {shown(storage.namespace)}")
+    definition = await executions.get_definition(view.launch.definition)
+    events = None
+    if attempts:
+        events = await events_of(storage.events, view.run.run_id, view.launched_at, view.run.completed_at)
+    return StoredRun(
+        view=view,
+        step_ledger=run.step_ledger,
+        flow=definition.flows[view.run.flow_id],
+        workers=await executions.workers(),
+        events=events,
+        with_outputs=outputs,
+    )
+
+
+async def describe(storage: MobStorage, run_id: str, *, outputs: bool, attempts: bool) -> RunDescription:
+    """See `FleetAdmin.describe`."""
+    stored = await stored_run(storage, run_id, outputs=outputs, attempts=attempts)
+    return stored.described()

@@ -1,0 +1,90 @@
+"""Finds the events of one run in the log of its namespace, without reading what came long before it.
+
+The log is ordered by cursor, and its times grow with the cursors unless a clock was set back or an event brought a time
+of its own. So where a run begins is searched by time, and believed only if its first event is found there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+
+from redis_mob.codec.arguments import text
+from redis_mob.contracts import MobEventStore
+from redis_mob.errors import ValidationError
+from redis_mob.models.base import canonical_run_id
+from redis_mob.models.events import MobEvent
+from redis_mob.models.flow_events import FlowStarted
+
+PAGE = 500
+"""Events that are read at a time."""
+
+MOST_LOOKED_AT = 20_000
+"""Events that are looked at for the attempts of one run: others lie between its own."""
+
+EARLIER = timedelta(seconds=10)
+"""How long before a run the search begins: two clocks that should be one may differ a little."""
+
+
+def checked_run_id(run_id: object) -> str:
+    """The id of a run in its canonical spelling. Raises ValidationError for what is none."""
+    try:
+        return canonical_run_id(text("run_id", run_id))
+    except ValueError as error:
+        raise ValidationError(f"a run is named by its id: {error}") from None
+
+
+def run_of(event: MobEvent) -> str | None:
+    """The id of the run that an event is about; None if it is about none."""
+    return getattr(event.kind, "run_id", None)
+
+
+async def cursor_before(events: MobEventStore, moment: datetime) -> int:
+    """A cursor after which the events since a moment come, if the times of the log are in order."""
+    low, high = 0, await events.latest_cursor()
+    while low < high:
+        middle = (low + high) // 2
+        page = await events.poll(middle, 1)
+        if page and page[0].timestamp < moment:
+            low = page[0].cursor
+        else:
+            high = middle
+    return low
+
+
+async def beginning_of(events: MobEventStore, run_id: str, launched_at: datetime) -> int:
+    """The cursor after which the events of a run come: that of the event before its first one, 0 if it is not found."""
+    after, looked_at = await cursor_before(events, launched_at - EARLIER), 0
+    while looked_at < MOST_LOOKED_AT and (page := await events.poll(after, PAGE)):
+        for event in page:
+            if run_of(event) == run_id:
+                return event.cursor - 1 if isinstance(event.kind, FlowStarted) else 0
+        after, looked_at = page[-1].cursor, looked_at + len(page)
+    return 0
+
+
+async def events_of(
+    events: MobEventStore, run_id: str, launched_at: datetime, completed_at: datetime | None
+) -> list[MobEvent] | None:
+    """All events of a run that it has had until now; None if they are not all there, or lie too far apart."""
+    after, looked_at = await cursor_before(events, launched_at - EARLIER), 0
+    found: list[MobEvent] = []
+    while page := await events.poll(after, PAGE):
+        found += (event for event in page if run_of(event) == run_id)
+        after, looked_at = page[-1].cursor, looked_at + len(page)
+        is_behind = completed_at is not None and page[-1].timestamp > completed_at + EARLIER
+        if is_behind or len(page) < PAGE:
+            break
+        if looked_at >= MOST_LOOKED_AT + len(found):
+            return None
+    return found if found and isinstance(found[0].kind, FlowStarted) else None
+
+
+async def pages_after(events: MobEventStore, after: int) -> AsyncIterator[MobEvent]:
+    """The events after a cursor that the log has now."""
+    newest = await events.latest_cursor()
+    while after < newest and (page := await events.poll(after, PAGE)):
+        for event in page:
+            if event.cursor <= newest:
+                yield event
+        after = page[-1].cursor

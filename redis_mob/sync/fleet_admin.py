@@ -1,0 +1,27 @@
+"""What operators do with a namespace, without async."""
+
+from __future__ import annotations
+
+from redis_mob.codec.arguments import instance
+from redis_mob.operations import fleet_admin as asynchronous
+from redis_mob.sync.storage import MobStorage
+from redis_mob.sync.twins import Facade, followed, twin
+
+
+class FleetAdmin(Facade[asynchronous.FleetAdmin]):
+    """Looks at the runs and workers of a namespace and steers them, without the code of the fleet."""
+
+    def __init__(self, storage: MobStorage) -> None:
+        opened = instance("storage", storage, MobStorage).loop.value
+        super().__init__(storage.loop, asynchronous.FleetAdmin(opened))
+
+    cancel = twin(asynchronous.FleetAdmin.cancel)
+    terminate = twin(asynchronous.FleetAdmin.terminate)
+    delete = twin(asynchronous.FleetAdmin.delete)
+    unfinished_deletions = twin(asynchronous.FleetAdmin.unfinished_deletions)
+    describe = twin(asynchronous.FleetAdmin.describe)
+    tail = followed(asynchronous.FleetAdmin.tail)
+    watch = followed(asynchronous.FleetAdmin.watch)
+    workers = twin(asynchronous.FleetAdmin.workers)
+    executions_of = twin(asynchronous.FleetAdmin.executions_of)
+    queues = twin(asynchronous.FleetAdmin.queues)
