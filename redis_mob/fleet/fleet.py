@@ -44,10 +44,10 @@ from redis_mob.models.base import MAX_VALUE_DEPTH, SortedDict, json_text
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import END_OF_TIME, MOST_PRIORITY, RunLaunch
 from redis_mob.models.flow_spec import FlowSpec, OutputFormat
-from redis_mob.models.lone_surrogates import lone_surrogate
 from redis_mob.models.progress import ProgressEntry
 from redis_mob.models.run import MobRun
 from redis_mob.models.signal import Taken
+from redis_mob.models.storable import not_storable
 from redis_mob.models.transition import RunView
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 from redis_mob.storage import MobStorage
@@ -87,7 +87,7 @@ class Fleet:
     ) -> None:
         for warning in require_valid(instance("definition", definition, MobDefinition)):
             _log.warning("mob %s: %s", shown(definition.id), warning)
-        if (problem := lone_surrogate(definition)) is not None:
+        if (problem := not_storable(definition)) is not None:
             raise DefinitionError(f"mob {shown(definition.id)}: {problem}")
         self._storage = storage
         self._definition = definition
@@ -229,13 +229,13 @@ class Fleet:
     def watch(
         self, run_id: str, topic: str | None = None, after: int | None = None
     ) -> AbstractAsyncContextManager[AsyncIterator[ProgressEntry]]:
-        """Follow what the handlers of a run tell, as an async iterator, until the run is over (contract: progress-6,
-        progress-7).
+        """Follow what the handlers of a run tell, as an async iterator, until the run is over (contract: progress-6).
 
         It begins with the oldest entry that is kept, or with the one after an offset. With a `topic` it gives the
         chunks of that topic, or reports for "report", beside resets and ends. The last entry is a RunOver.
-        Raises NotFoundError if the run does not exist; ValidationError for an offset that was never told;
-        ProgressTrimmedError, once, if entries after the offset are gone: then it goes on with the first that is left.
+        Raises NotFoundError if the run does not exist; ValidationError for an offset that was never told, and
+        ProgressTrimmedError, once, if entries after it are gone: then it goes on with the first that is left
+        (contract: progress-7).
         """
         return watch(self._storage.progress, run_id, topic, after)
 

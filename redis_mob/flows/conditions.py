@@ -69,7 +69,7 @@ def check_condition(what: str, condition: object) -> None:
     if not isinstance(condition, dict | _KINDS):
         raise DefinitionError(f"{what} must be a condition, made with {_MAKERS}, not {shown(condition)}")
     level: list[ConditionExpr] = [condition] if isinstance(condition, _KINDS) else []
-    for _ in range(MAX_VALUE_DEPTH):
+    for _ in range(MAX_VALUE_DEPTH + 1):
         if not level:
             return
         level = [inner for one in level for inner in _within(one)]

@@ -12,7 +12,7 @@ from redis_mob.codec.arguments import LONGEST, valid_text
 from redis_mob.errors import DefinitionError, ValidationError, shown
 from redis_mob.models.base import Model
 from redis_mob.models.documents import complaints
-from redis_mob.models.lone_surrogates import lone_surrogate
+from redis_mob.models.storable import not_storable
 from redis_mob.models.unknown_keys import tell_unknown, unknown_keys
 
 M = TypeVar("M", bound=Model)
@@ -56,7 +56,7 @@ def model_of(what: str, kind: type[M], **fields: Any) -> M:
         tell_unknown(unknown_keys(made, fields), strict=True, tell=None)
     except DefinitionError as error:
         raise DefinitionError(f"{what}: {error}") from None
-    if (problem := lone_surrogate(made)) is not None:
+    if (problem := not_storable(made)) is not None:
         raise DefinitionError(f"{what}: {problem}")
     return made
 

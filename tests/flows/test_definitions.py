@@ -509,6 +509,13 @@ def by_hand(depth: int) -> Any:
     return condition
 
 
+def nested_and(depth: int) -> Any:
+    condition = eq("params", 1)
+    for _ in range(depth):
+        condition = and_(condition)
+    return condition
+
+
 def blocks(*items: Any) -> Any:
     return list(items)
 
@@ -556,6 +563,10 @@ NO_FLOW: dict[str, tuple[Callable[[], Any], str]] = {
     "deep condition made by hand": (
         lambda: in_a_flow(step("a", when=by_hand(2_000))),
         "flow 'f': step 'a': when: conditions are nested deeper than 128 levels",
+    ),
+    "deep conditions of two levels": (
+        lambda: in_a_flow(step("a", when=nested_and(127))),
+        "it is nested too deeply to be stored: write a flatter one",
     ),
     "no condition": (
         lambda: in_a_flow(step("a", when=wrong(5)[0])),
@@ -647,6 +658,17 @@ NO_FLOW: dict[str, tuple[Callable[[], Any], str]] = {
         "step 'a': schema is no JSON: $.const: a value",
     ),
 }
+
+
+@pytest.mark.parametrize("depth", [32, 80, 90, 95, 97, 100])
+def test_a_condition_that_is_taken_can_be_read_back(depth: int) -> None:
+    mob = one_role()
+    try:
+        mob.flow("f", [step("a", when=nested_and(depth))])
+    except DefinitionError:
+        assert depth > 80
+    definition = mob.definition()
+    assert MobDefinition.model_validate_json(definition.model_dump_json()) == definition
 
 
 @pytest.mark.parametrize("case", NO_FLOW)

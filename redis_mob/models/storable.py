@@ -1,4 +1,4 @@
-"""Texts that cannot be stored as UTF-8: pydantic takes them, and writes others in their place where they are keys."""
+"""What models may hold that cannot be stored: texts that are no UTF-8, for which pydantic writes others in keys."""
 
 from __future__ import annotations
 
@@ -6,18 +6,31 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
+from pydantic_core import from_json
+
 from redis_mob.errors import shown
 from redis_mob.models.base import Model
 from redis_mob.models.unknown_keys import below
 
+_TOO_DEEP = "it is nested too deeply to be stored: write a flatter one"
 
-def lone_surrogate(value: Model) -> str | None:
-    """The path of the first text in a model that has a lone surrogate, and what to do; None if there is none."""
-    document = value.model_dump()
+
+def not_storable(value: Model) -> str | None:
+    """The path of the first text in a model that has a lone surrogate, and what to do; None if there is none.
+
+    It also says if the model is nested too deeply to be written, or read back.
+    """
     try:
-        json.dumps(document, ensure_ascii=False, default=str).encode()
+        document = value.model_dump()
+        text = json.dumps(document, ensure_ascii=False, default=str)
+    except (ValueError, RecursionError):
+        return _TOO_DEEP
+    try:
+        from_json(text.encode())
     except UnicodeEncodeError:
         return next(_found(document, ""))
+    except ValueError:
+        return _TOO_DEEP
     return None
 
 
