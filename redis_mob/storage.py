@@ -18,6 +18,7 @@ from redis_mob.contracts import (
     MobRunStore,
     MobRuntimeMetadataStore,
     MobSpecStore,
+    OperationsStore,
     ProgressStore,
     RealmProfileStore,
     SteeringStore,
@@ -38,8 +39,9 @@ class MobStorage:
     `events` is the event log, `runs` are the runs, `specs` the definitions of mobs, `runtime_metadata` says who
     supervises each mob and how its members are bound, `realm_profiles` are the profiles that mobs share, `config`
     are config documents and their changes, `executions` is what a fleet needs beside them, `progress` what handlers
-    tell while they are at work, `steering` what operators do with runs and queues. `url` is the address under which
-    other processes of this user reach the same server; it may hold a password.
+    tell while they are at work, `operations` what operators ask, as for lists of runs, `steering` what they do with
+    runs and queues. `url` is the address under which other processes of this user reach the same server; it may hold a
+    password.
     """
 
     def __init__(self, backend: RedisStorage | MemoryStorage) -> None:
@@ -54,6 +56,7 @@ class MobStorage:
         self.executions: ExecutionStore = backend.executions
         self.progress: ProgressStore = backend.progress
         self.steering: SteeringStore = backend.steering
+        self.operations: OperationsStore = backend.operations
         self.config: WatchableConfigStore = backend.config
 
     @classmethod

@@ -24,6 +24,7 @@ CALLERS = {
     "config": ["stores/config.py", "stores/config_feed.py"],
     "events": ["stores/events.py"],
     "executions": ["stores/executions.py", "stores/items.py", "stores/signals.py", "stores/lease_renewal.py"],
+    "operations": ["stores/operations.py"],
     "progress": ["stores/progress.py"],
     "realm_profiles": ["stores/realm_profiles.py"],
     "runs": ["stores/runs.py"],

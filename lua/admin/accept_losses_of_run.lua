@@ -12,6 +12,7 @@
 --- @include lib/key_types
 --- @include lib/losses_of_run
 --- @include lib/mutate
+--- @include lib/run_index
 
 --- @args cancel
 local found, exists, rest = find_losses()
@@ -42,6 +43,7 @@ in_chunks('HDEL', lost, rest.lost)
 in_chunks('HDEL', event_identities, rest.identities)
 if rest.place then
   mutate('ZREM', runs, rest.place)
+  mutate('ZREM', runs_by_status, unpack(other_places(nil, string.sub(rest.place, -END_OF_PLACE))))
   mutate('HSET', meta, 'runs_lost', decimal(lost))
 end
 mutate('DEL', frames, loops, outputs, steps, step_outputs, failures, iterations, inputs, index, executions,

@@ -23,13 +23,13 @@
 --- @include lib/key_types
 
 --- @keys run frames loops executions inputs outputs steps step_outputs failures iterations index due ready queued
---- @keys lost meta events event_identities events_by_time events_channel runs_channel cursors
+--- @keys lost meta events event_identities events_by_time events_channel runs_channel cursors runs_by_status
 --- @args expected_status next_status cancel_requested version reports_seen new_reports run_change:change*
 --- @args frame_changes:change* loop_changes:change* execution_changes:change* new_inputs* new_outputs:output*
 --- @args step_rows:step_row* step_rows_once:step_row* failure_rows:failure_row* iteration_rows:iteration_row*
 --- @args run_time:time moves:move* messages* new_events:event* terminal_events:event*
-local status, canceled, decided, reported, recorded =
-  unpack(redis.call('HMGET', run, 'status', 'cancel_requested_at', 'version', 'reports', 'recorded'), 1, 5)
+local status, canceled, decided, reported, recorded, sequence =
+  unpack(redis.call('HMGET', run, 'status', 'cancel_requested_at', 'version', 'reports', 'recorded', 'sequence'), 1, 6)
 if not is_open(checked_status(run, index, status), expected_status) then return LOST end
 if (canceled and '1' or '0') ~= cancel_requested then
   expect_whole('HLEN', run)
@@ -69,6 +69,7 @@ if #moves > 0 then
   expect_sorted_sets(ready, queued)
 end
 expect_sorted_sets(due)
+local place = next_status ~= expected_status and indexed_place(run, runs_by_status, sequence) or nil
 read_clock(meta)
 
 gather()
@@ -76,7 +77,7 @@ gather()
 record_events(cursors, append_events(log, new_events), new_events)
 write_all(run, run_change)
 -- by the clock by which the run was launched, or it could be over before that
-if next_status ~= expected_status then set_status(run, next_status, numeral(MICROSECONDS)) end
+if next_status ~= expected_status then set_status(run, runs_by_status, place, next_status, numeral(MICROSECONDS)) end
 write_all(frames, frame_changes)
 write_all(loops, loop_changes)
 in_chunks('HSET', executions, changed)

@@ -17,7 +17,7 @@
 --- @include lib/fleet_clock
 
 --- @keys run frames loops outputs steps step_outputs failures iterations inputs index meta runs definitions due limits
---- @keys channel tombstone
+--- @keys runs_by_status channel tombstone
 --- @args launch digest definition at run_id prefix limited* unlimited* parts:list*
 if run_exists(run, index) or redis.call('EXISTS', tombstone) == 1 then return EXISTS end
 if redis.call('HEXISTS', definitions, digest) == 0 then expect_whole('HLEN', definitions) end
@@ -27,7 +27,7 @@ read_clock(meta)
 local begins = math.max(tonumber(at) or 0, NOW)
 
 local keys = { run, frames, loops, outputs, steps, step_outputs, failures, iterations, inputs, index }
-create_run(keys, parts, meta, runs, run_id, prefix)
+create_run(keys, parts, meta, runs, runs_by_status, run_id, prefix)
 mutate('HSET', run, 'launch', launch, 'launched_at', numeral(begins * 1000), 'recorded', numeral(0))
 mutate('HSETNX', definitions, digest, definition)
 mutate('ZADD', due, decimal(begins), run_id)

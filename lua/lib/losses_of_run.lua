@@ -3,7 +3,7 @@
 --- @include lib/losses
 
 --- @keys run frames loops outputs steps step_outputs failures iterations inputs index executions published meta runs due
---- @keys ready queued lost event_identities
+--- @keys ready queued lost event_identities runs_by_status
 --- @args run_id
 
 local MEASURED = {

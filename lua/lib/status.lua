@@ -4,6 +4,7 @@
 --- @include lib/counters
 --- @include lib/mutate
 --- @include lib/run_head
+--- @include lib/run_index
 
 local function is_open(status, expected)
   return status == expected and not TERMINAL[status]
@@ -13,9 +14,11 @@ local function may_change(run, index, expected)
   return is_open(status_of(run, index), expected)
 end
 
--- `at` is the time of completion, as lib/counters marks numbers; the server's time if it is not given
-local function set_status(key, status, at)
+-- `place` is that of the run in the index, from before the first write; `at` is the time of completion, as lib/counters
+-- marks numbers; the server's time if it is not given
+local function set_status(key, runs_by_status, place, status, at)
   mutate('HSET', key, 'status', status)
+  if place then move_in_index(runs_by_status, place, status) end
   if TERMINAL[status] then
     mutate('HSETNX', key, 'completed_at', at or numeral_now())
   end

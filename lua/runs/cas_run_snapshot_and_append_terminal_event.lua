@@ -11,17 +11,18 @@
 --- @include lib/event_log
 --- @include lib/key_types
 
---- @keys run index inputs meta events event_identities events_by_time events_channel
+--- @keys run index inputs meta events event_identities events_by_time events_channel runs_by_status
 --- @args expected_status next_status run_change:change new_inputs* event:event
 local log = event_log(meta, events, event_identities, events_by_time, events_channel)
 if not may_change(run, index, expected_status) then return LOST end
 if not matches(run, run_change) then return LOST end
 if has_identity(log, event.identities[1]) then return LOST end
 expect_lists(inputs)
+local place = indexed_place(run, runs_by_status)
 
 local stored = append_events(log, { event })
 in_chunks('RPUSH', inputs, new_inputs)
 write(run, run_change)
-set_status(run, next_status)
+set_status(run, runs_by_status, place, next_status)
 announce_events(log)
 return stored[1]

@@ -6,9 +6,9 @@
 --- @include lib/replies
 --- @include lib/status
 
---- @keys run index
+--- @keys run index runs_by_status
 --- @args expected_status next_status
 if not may_change(run, index, expected_status) then return LOST end
 
-set_status(run, next_status)
+set_status(run, runs_by_status, indexed_place(run, runs_by_status), next_status)
 return WON

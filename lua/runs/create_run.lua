@@ -9,9 +9,10 @@
 --- @include lib/run_head
 
 --- @keys run frames loops outputs steps step_outputs failures iterations inputs index meta runs
+--- @keys runs_by_status
 --- @args run_id prefix parts:list*
 if run_exists(run, index) then return EXISTS end
 
 local keys = { run, frames, loops, outputs, steps, step_outputs, failures, iterations, inputs, index }
-create_run(keys, parts, meta, runs, run_id, prefix)
+create_run(keys, parts, meta, runs, runs_by_status, run_id, prefix)
 return WON

@@ -4,13 +4,9 @@
 -- Reply  the places: prefix, sequence of creation (16 digits), run id
 -- Leaves everything as it was.
 
---- @include lib/counters
---- @include lib/damage
+--- @include lib/run_listing
 
 --- @keys meta runs
 --- @args prefix
--- `runs_lost` counts those whose loss was accepted
-local created, found = number_at(meta, 'runs') - number_at(meta, 'runs_lost'), redis.call('ZCARD', runs)
-if found < created then damaged(runs, found .. ' of ' .. decimal(created) .. ' runs are there') end
-if found > created then damaged(meta, 'its counter of runs is behind them') end
+expect_all_runs(meta, runs)
 return redis.call('ZRANGEBYLEX', runs, '[' .. prefix, '(' .. prefix .. '\255')

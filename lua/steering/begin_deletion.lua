@@ -2,8 +2,8 @@
 --
 -- KEYS   cursors: which events are those of the run; deleted_cursors: the same from then on; deletion: what is left to
 --        be done; deletions: of which runs something is left; tombstone: keeps the id from being given again
--- ARGV   place: of the run among the runs, '' if they have lost it; ended: identity of its terminal event; since: from when on it can have events,
---        as text that sorts, '' if that is not known; keep: how long the id is kept (ms), '' = it is free at once; about:
+-- ARGV   place: of the run among the runs, '' if they have lost it; ended: identity of its terminal event; since: from when
+--        on it can have events, as text that sorts, '' if that is not known; keep: how long the id is kept (ms), '' = it is free at once; about:
 --        what the caller will need to know; entries: how its entries in the schedule begin; queues: in which its
 --        executions have waited; turn: what `turns` has for the run
 -- Reply  WON (the run is gone, or was, and its deletion is not at its end) | LOST (it is not over) | NOT_FOUND | AGAIN (a run
@@ -20,6 +20,7 @@
 --- @include lib/lexical_order
 --- @include lib/replies
 --- @include lib/run_head
+--- @include lib/run_index
 --- @include lib/when_full
 
 local AGAIN, MOVED = -5, -6
@@ -29,7 +30,7 @@ local MOST_LEFT = 100
 
 --- @keys run frames loops outputs steps step_outputs failures iterations inputs index executions published progress
 --- @keys cursors deletion deleted_cursors tombstone meta runs due ready queued lost turns deletions event_identities
---- @keys events_by_time channel
+--- @keys events_by_time channel runs_by_status
 --- @args run_id place ended since keep about entries* queues* turn
 local status = status_of(run, index)
 local is_begun = redis.call('HLEN', deletion) > 0
@@ -43,7 +44,7 @@ local newest, gone_before = number_at(meta, 'cursor'), number_at(meta, 'runs_los
 local last = redis.call('HGET', event_identities, ended)
 local is_recorded = launch and recorded and number_in(recorded) == number_at(run, 'version', decided)
 local has_failed = redis.call('LLEN', failures) > 0
-expect_sorted_sets(due, ready, queued)
+expect_sorted_sets(due, ready, queued, runs_by_status)
 expect_hashes(lost, turns, deletions)
 expect_lists(cursors, deleted_cursors)
 
@@ -89,7 +90,10 @@ if has_cursors then mutate('RENAME', cursors, deleted_cursors) end
 if last then mutate('RPUSH', deleted_cursors, 'e' .. (string.match(last, '%d+') or '0') .. ' 1') end
 mutate('UNLINK', run, frames, loops, outputs, steps, step_outputs, failures, iterations, inputs, index, executions,
   published, progress)
-if place ~= '' then mutate('ZREM', runs, place) end
+if place ~= '' then
+  mutate('ZREM', runs, place)
+  mutate('ZREM', runs_by_status, unpack(other_places(nil, string.sub(place, -END_OF_PLACE))))
+end
 mutate('ZREM', due, run_id)
 if last then mutate('HDEL', event_identities, ended) end
 if #has_turn > 0 then in_chunks('HDEL', turns, has_turn) end

@@ -10,8 +10,10 @@ from redis_mob.cli.commands.accept_loss import accept_loss
 from redis_mob.cli.commands.acl import acl
 from redis_mob.cli.commands.bench import bench
 from redis_mob.cli.commands.cancel import cancel
+from redis_mob.cli.commands.count import count
 from redis_mob.cli.commands.delete import delete
 from redis_mob.cli.commands.doctor import doctor
+from redis_mob.cli.commands.ls import ls
 from redis_mob.cli.commands.queues import queues
 from redis_mob.cli.commands.run import run
 from redis_mob.cli.commands.seal_key import seal_key
@@ -56,7 +58,7 @@ def _root(
 
 COMMANDS = (
     *(run, worker, signal),
-    *(show, tail, history, watch, workers, queues),
+    *(ls, count, show, tail, history, watch, workers, queues),
     *(cancel, terminate, delete),
     *(seal_key, doctor, accept_loss, acl, bench),
 )
@@ -64,4 +66,5 @@ COMMANDS = (
 for command in COMMANDS:
     app.command()(command)
 
+app.command("list", help="Another name of ls.")(ls)
 app.command("describe", help="Another name of show.")(show)

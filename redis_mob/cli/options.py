@@ -65,3 +65,25 @@ JsonOption = Annotated[bool, typer.Option("--json", help="End with one JSON obje
 DurabilityOption = Annotated[
     str, typer.Option(help="What the storage is opened with: memory, fsync or replicas:N.", metavar="DURABILITY")
 ]
+
+MobOption = Annotated[str | None, typer.Option(metavar="NAME", help="Only runs of this mob.", show_default=False)]
+FlowOption = Annotated[str | None, typer.Option(metavar="NAME", help="Only runs of this flow.", show_default=False)]
+StatusOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="STATUS",
+        help="Only pending, running, completed, failed or canceled ones; may be repeated.",
+        show_default=False,
+    ),
+]
+SinceOption = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="Only runs created since then: ISO 8601, or 2h or 7d ago.", show_default=False),
+]
+UntilOption = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Only runs created before then.", show_default=False)
+]
+TextOption = Annotated[
+    str | None,
+    typer.Option(metavar="TEXT", help="Only runs whose parameters have this text.", show_default=False),
+]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from redis_mob.cli.run_argument import run_id_of
 from redis_mob.fleet.signals import Signals
 from redis_mob.models.signal import Taken
+from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.security.sealing import SealKeyring
 from redis_mob.storage import MobStorage
 
@@ -14,7 +16,7 @@ async def send(
     url: str,
     namespace: str,
     seal_keys: SealKeyring | None,
-    run_id: str,
+    run: str,
     name: str,
     payload: Any,
     idempotency_key: str | None,
@@ -23,6 +25,7 @@ async def send(
 ) -> Taken | None:
     """Send a signal; with `wait`, the step that takes it, once one has. Raises as `Fleet.signal`."""
     async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
+        run_id = await run_id_of(FleetAdmin(storage), run)
         signals = Signals(storage.executions, storage.namespace)
         sent = await signals.send(run_id, name, payload, idempotency_key=idempotency_key)
         return await signals.taken(run_id, sent.number) if wait else None

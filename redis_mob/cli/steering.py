@@ -43,12 +43,16 @@ async def steer(
     console = stderr_console()
     async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
         admin = FleetAdmin(storage)
-        ids = [await run_id_of(admin, text) for text in runs]
-        for run_id in dict.fromkeys(ids):
+        seen = set[str]()
+        for text in runs:
             try:
+                run_id = await run_id_of(admin, text)
+                if run_id in seen:
+                    continue
+                seen.add(run_id)
                 done = await act(admin, run_id)
-            except (NotFoundError, CasConflictError) as error:
-                found = ExitStatus.USAGE if isinstance(error, NotFoundError) else ExitStatus.FAILED
+            except (NotFoundError, ValidationError, CasConflictError) as error:
+                found = ExitStatus.FAILED if isinstance(error, CasConflictError) else ExitStatus.USAGE
                 say(console, f"error: {error}")
                 ends = max(ends, found)
                 continue

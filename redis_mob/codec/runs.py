@@ -42,6 +42,12 @@ COUNTED = b"counted"
 
 _COUNT = b"n:"
 
+COUNTED_PARTS = (
+    *("run", "frames", "loops", "outputs", "steps", "step_outputs", "failures", "iterations", "inputs", "index"),
+    *("executions", "published"),
+)
+"""The parts of a run whose records are counted in its hash, that hash first."""
+
 _NUMBER = re.compile(rb"-?[0-9]{1,19}")
 """A count as HINCRBY makes it."""
 
@@ -252,11 +258,16 @@ class _Named:
             raise SerializationError(f"run {self._run_id}: {self._part} cannot be read: {error}") from error
 
 
+def count_field(part: str) -> bytes:
+    """The field of the run hash that counts the records of a part."""
+    return _COUNT + part.encode()
+
+
 def check_count(run_id: str, head: Mapping[bytes, bytes], part: str, found: int) -> None:
     """Raises SerializationError if a part of a run holds fewer records than were written to it."""
     if COUNTED not in head:
         return
-    counted = head.get(_COUNT + part.encode(), b"0")
+    counted = head.get(count_field(part), b"0")
     if counted == b"%d" % found:
         return
     if _NUMBER.fullmatch(counted) is None:
@@ -281,6 +292,8 @@ def _check_core(run_id: str, parts: CoreParts) -> None:
 def _head(parts: CoreParts) -> dict[str, Any]:
     head = RunHead(*unpack(parts.head[b"head"]))
     completed_at = parts.head.get(b"completed_at")
+    if (sequence := parts.head.get(b"sequence")) is not None:
+        decode_number(sequence)  # or its next change of status would be refused
     return {
         "mob_id": head.mob_id,
         "flow_id": head.flow_id,

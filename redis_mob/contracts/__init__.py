@@ -10,6 +10,7 @@ from other implementations.
 from redis_mob.contracts.config import ConfigChangeNotifier, ConfigStore, ConfigSubscription, WatchableConfigStore
 from redis_mob.contracts.events import MobEventStore
 from redis_mob.contracts.executions import ExecutionStore, WakeUp
+from redis_mob.contracts.operations import OperationsStore
 from redis_mob.contracts.progress import ProgressStore
 from redis_mob.contracts.realm_profiles import RealmProfileStore, StoredRealmProfiles
 from redis_mob.contracts.runs import MobRunStore
@@ -26,6 +27,7 @@ __all__ = [
     "MobRunStore",
     "MobRuntimeMetadataStore",
     "MobSpecStore",
+    "OperationsStore",
     "ProgressStore",
     "RealmProfileStore",
     "SteeringStore",

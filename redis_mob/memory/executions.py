@@ -69,7 +69,7 @@ class MemoryExecutionStore(MemorySignals, ExecutionStore):
         now = now if begins is None else max(now, begins)
         content.definitions.setdefault(launch.definition, encoded)
         content.launches[run.run_id] = (changes.copied(launch), now)
-        content.runs[run.run_id] = stored
+        content.add_run(stored)
         content.due_runs[run.run_id] = now
         flow = definition.flows.get(run.flow_id)
         for role in sorted(flow.roles) if flow else ():

@@ -46,6 +46,9 @@ class Namespace:
         self.log = EventLog()
         self.runs: dict[str, MobRun] = {}
         """In the order of their creation."""
+        self.created_runs = 0
+        self.sequences: dict[str, int] = {}
+        """The number of each run in this order."""
         self.launches: dict[str, tuple[RunLaunch, datetime]] = {}
         """What the runs of a fleet were started with, and when."""
         self.cancel_requested: set[str] = set()
@@ -82,6 +85,11 @@ class Namespace:
         self.overlays: dict[bytes, bytes] = {}
         self.config = ConfigDocuments()
         self.opened: set[Access] = set()
+
+    def add_run(self, run: MobRun) -> None:
+        """A new run, behind all others."""
+        self.runs[run.run_id] = run
+        self.sequences[run.run_id] = self.created_runs = self.created_runs + 1
 
     def report(self, run_id: str) -> None:
         """Make a run due because something was reported of it, unless a worker has it in hand, which will see that."""

@@ -60,7 +60,7 @@ class MemoryRunStore(MobRunStore):
         encode_run(run)
         if self._find(run.run_id) is not None:
             raise RunAlreadyExistsError(run.run_id)
-        self._replace(changes.copied(run))
+        self._access.content.add_run(changes.copied(run))
 
     async def get_run(self, run_id: str, /) -> MobRun | None:
         run = self._find(run_id)

@@ -55,7 +55,7 @@ class MemorySteeringStore(SteeringStore):
 
 def _forget(content: Namespace, run_id: str) -> None:
     launch = content.launches.pop(run_id, None)
-    del content.runs[run_id]
+    del content.runs[run_id], content.sequences[run_id]
     by_run = (
         content.executions,
         content.item_progress,

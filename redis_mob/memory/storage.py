@@ -9,6 +9,7 @@ from redis_mob.memory.config import MemoryConfigStore
 from redis_mob.memory.events import MemoryEventStore
 from redis_mob.memory.executions import MemoryExecutionStore
 from redis_mob.memory.namespace import Access
+from redis_mob.memory.operations import MemoryOperationsStore
 from redis_mob.memory.progress import MemoryProgressStore
 from redis_mob.memory.realm_profiles import MemoryRealmProfileStore
 from redis_mob.memory.runs import MemoryRunStore
@@ -33,6 +34,7 @@ class MemoryStorage:
         self.executions = MemoryExecutionStore(self._access)
         self.progress = MemoryProgressStore(self._access)
         self.steering = MemorySteeringStore(self._access)
+        self.operations = MemoryOperationsStore(self._access)
         self.config = MemoryConfigStore(self._access)
 
     def __repr__(self) -> str:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from redis_mob.codec.arguments import duration, flag, instance, text
 from redis_mob.fleet.watching import watch
 from redis_mob.models.events import MobEvent
 from redis_mob.models.progress import ProgressEntry
+from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_summary import RunPage, RunSummary
 from redis_mob.models.worker import LiveWorker
 from redis_mob.operations import deletion, ending
 from redis_mob.operations.deletion import KEY_KEPT
 from redis_mob.operations.inspection import describe
 from redis_mob.operations.queue_report import QueueReport, report_queues
 from redis_mob.operations.run_description import RunDescription
+from redis_mob.operations.run_list import every_run, run_filter
 from redis_mob.operations.tailing import EventFilter, tail
 from redis_mob.operations.worker_report import HeldExecution, executions_of
 from redis_mob.storage import MobStorage
@@ -72,6 +75,61 @@ class FleetAdmin:
     async def workers(self) -> tuple[LiveWorker, ...]:
         """The workers that hold a lease, the one whose lease ends first at the beginning."""
         return await self._storage.executions.workers()
+
+    async def runs(
+        self,
+        *,
+        mob_id: str | None = None,
+        flow_id: str | None = None,
+        statuses: Collection[MobRunStatus] = (),
+        since: datetime | None = None,
+        until: datetime | None = None,
+        text: str | None = None,
+        limit: int = 50,
+        after: str | None = None,
+    ) -> RunPage:
+        """A page of the runs to which all that is given applies, the newest first (contract: operations-1).
+
+        They were created at or after `since`, and before `until`; `text` is in their parameters. What the `next` of a
+        page is, the page behind it is `after`. Raises ValidationError.
+        """
+        which = run_filter(mob_id, flow_id, statuses, since, until, text)
+        return await self._storage.operations.runs(which, limit=limit, after=after)
+
+    def all_runs(
+        self,
+        *,
+        mob_id: str | None = None,
+        flow_id: str | None = None,
+        statuses: Collection[MobRunStatus] = (),
+        since: datetime | None = None,
+        until: datetime | None = None,
+        text: str | None = None,
+        after: str | None = None,
+    ) -> AsyncIterator[RunSummary]:
+        """All of them, read page by page; takes what `runs` does, but for the length of a page."""
+        which = run_filter(mob_id, flow_id, statuses, since, until, text)
+        return every_run(self._storage.operations, which, after)
+
+    async def count(
+        self,
+        *,
+        mob_id: str | None = None,
+        flow_id: str | None = None,
+        statuses: Collection[MobRunStatus] = (),
+        since: datetime | None = None,
+        until: datetime | None = None,
+        text: str | None = None,
+    ) -> Mapping[MobRunStatus, int]:
+        """How many runs there are of each status (contract: operations-3); takes what `runs` does."""
+        return await self._storage.operations.count(run_filter(mob_id, flow_id, statuses, since, until, text))
+
+    async def find(self, prefix: str) -> str:
+        """The id of the one run whose id begins like this, in at least four digits (contract: operations-4).
+
+        Raises NotFoundError if there is none, ValidationError naming some of them if there are several.
+        """
+        return await self._storage.operations.find(prefix)
 
     async def describe(self, run_id: str, *, outputs: bool = False, attempts: bool = False) -> RunDescription:
         """A run as it is now: its frames, loops, iterations, steps and members, with states, times and reasons

@@ -87,6 +87,7 @@ class RedisExecutionStore(RedisSignals, ExecutionStore):
                 self._keys.definitions,
                 self._keys.due,
                 self._keys.limits,
+                self._keys.runs_by_status,
                 self._keys.wake_runs,
                 keys.tombstone,
             ],
@@ -170,6 +171,7 @@ class RedisExecutionStore(RedisSignals, ExecutionStore):
                 *log_keys(self._keys),
                 self._keys.wake_runs,
                 keys.cursors,
+                self._keys.runs_by_status,
             ],
             arguments,
         )

@@ -45,7 +45,7 @@ class RedisRunStore(MobRunStore):
         keys = self._keys.run(run.run_id)
         reply = await self._client.call(
             "runs/create_run",
-            [*keys.parts, keys.index, self._keys.meta, self._keys.runs],
+            [*keys.parts, keys.index, self._keys.meta, self._keys.runs, self._keys.runs_by_status],
             {
                 "run_id": run.run_id,
                 "prefix": place_prefix(run.mob_id, run.flow_id),
@@ -73,7 +73,9 @@ class RedisRunStore(MobRunStore):
     async def cas_run_status(self, run_id: str, *, expected: MobRunStatus, next: MobRunStatus) -> bool:
         keys = self._keys.run(run_id)
         arguments = [member("expected", expected, MobRunStatus), member("next", next, MobRunStatus)]
-        reply = await self._client.call("runs/cas_run_status", [keys.run, keys.index], arguments)
+        reply = await self._client.call(
+            "runs/cas_run_status", [keys.run, keys.index, self._keys.runs_by_status], arguments
+        )
         return await self._won(reply, run_id)
 
     async def cas_flow_state(
@@ -102,7 +104,7 @@ class RedisRunStore(MobRunStore):
         return await self._swap(
             "runs/cas_run_snapshot",
             run_id,
-            lambda keys: [keys.index],
+            lambda keys: [keys.index, self._keys.runs_by_status],
             authority_inputs,
             expected_status=member("expected_status", expected_status, MobRunStatus),
             next_status=member("next_status", next_status, MobRunStatus),
@@ -124,7 +126,7 @@ class RedisRunStore(MobRunStore):
         keys = self._keys.run(run_id)
         reply = await self._client.call(
             "runs/cas_run_snapshot_and_append_terminal_event",
-            [keys.run, keys.index, keys.authority, *log_keys(self._keys)],
+            [keys.run, keys.index, keys.authority, *log_keys(self._keys), self._keys.runs_by_status],
             {
                 "expected_status": member("expected_status", expected_status, MobRunStatus),
                 "next_status": member("next_status", next_status, MobRunStatus),

@@ -10,6 +10,7 @@ from redis_mob.security.sealing import Secrets
 from redis_mob.stores.config import RedisConfigStore
 from redis_mob.stores.events import RedisEventStore
 from redis_mob.stores.executions import RedisExecutionStore
+from redis_mob.stores.operations import RedisOperationsStore
 from redis_mob.stores.progress import RedisProgressStore
 from redis_mob.stores.realm_profiles import RedisRealmProfileStore
 from redis_mob.stores.runs import RedisRunStore
@@ -37,6 +38,7 @@ class RedisStorage:
         self.executions = RedisExecutionStore(client, keys, self._wake_ups)
         self.progress = RedisProgressStore(client, keys, self._wake_ups)
         self.steering = RedisSteeringStore(client, keys)
+        self.operations = RedisOperationsStore(client, keys)
         self.config = RedisConfigStore(client, keys, self._wake_ups)
 
     def __repr__(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from redis_mob.codec.arguments import instance
 from redis_mob.operations import fleet_admin as asynchronous
 from redis_mob.sync.storage import MobStorage
-from redis_mob.sync.twins import Facade, followed, twin
+from redis_mob.sync.twins import Facade, followed, twin, walked
 
 
 class FleetAdmin(Facade[asynchronous.FleetAdmin]):
@@ -15,6 +15,10 @@ class FleetAdmin(Facade[asynchronous.FleetAdmin]):
         opened = instance("storage", storage, MobStorage).loop.value
         super().__init__(storage.loop, asynchronous.FleetAdmin(opened))
 
+    runs = twin(asynchronous.FleetAdmin.runs)
+    all_runs = walked(asynchronous.FleetAdmin.all_runs)
+    count = twin(asynchronous.FleetAdmin.count)
+    find = twin(asynchronous.FleetAdmin.find)
     cancel = twin(asynchronous.FleetAdmin.cancel)
     terminate = twin(asynchronous.FleetAdmin.terminate)
     delete = twin(asynchronous.FleetAdmin.delete)

@@ -13,6 +13,7 @@ from redis_mob.sync.stores import (
     Config,
     Events,
     Executions,
+    Operations,
     Progress,
     RealmProfiles,
     Runs,
@@ -45,6 +46,7 @@ class MobStorage:
         self.executions = Executions(loop, opened.executions)
         self.progress = Progress(loop, opened.progress)
         self.steering = Steering(loop, opened.steering)
+        self.operations = Operations(loop, opened.operations)
         self.config = Config(loop, opened.config)
 
     @classmethod

@@ -12,6 +12,7 @@ from redis_mob.contracts import (
     MobRunStore,
     MobRuntimeMetadataStore,
     MobSpecStore,
+    OperationsStore,
     ProgressStore,
     RealmProfileStore,
     SteeringStore,
@@ -134,6 +135,15 @@ class Steering(Facade[SteeringStore]):
     continue_deletion = twin(SteeringStore.continue_deletion)
     deletions = twin(SteeringStore.deletions)
     queues = twin(SteeringStore.queues)
+
+
+class Operations(Facade[OperationsStore]):
+    """Twins of the methods of `contracts.OperationsStore`."""
+
+    runs = twin(OperationsStore.runs)
+    count = twin(OperationsStore.count)
+    find = twin(OperationsStore.find)
+    index_runs = twin(OperationsStore.index_runs)
 
 
 class ConfigFollowing(Following[ConfigChangeEvent]):

@@ -12,7 +12,7 @@ from redis_mob.connection.calls.client import NAMESPACE_SCHEMA, Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.errors import EpochChangedError, NotFoundError, SerializationError, ValidationError, WriteFailedError
 from tests.attacks.damages import damages_of
-from tests.attacks.filled import Filled, all_steps, dumps_of, make_filled, open_filled, restore
+from tests.attacks.filled import Filled, all_steps, contents_of, make_filled, open_filled, restore
 from tests.support.raw import keys_of
 
 FIXED = [key.partition("}:")[2] for key in Keys("n").fixed]
@@ -60,9 +60,9 @@ async def is_accepted(url: str, connection: Client, filled: Filled, commands: tu
     found = await find_losses(url, filled.keys.namespace, run)
     assert await accept_losses(url, filled.keys.namespace, run) == found
     assert await find_losses(url, filled.keys.namespace, run) == []
-    before = await dumps_of(connection, filled.keys)
+    before = await contents_of(connection, filled.keys)
     assert await accept_losses(url, filled.keys.namespace, run) == []
-    assert await dumps_of(connection, filled.keys) == before
+    assert await contents_of(connection, filled.keys) == before
 
 
 @pytest.mark.parametrize("target", FIXED)
@@ -87,11 +87,11 @@ async def test_what_a_key_of_a_run_has_lost_is_accepted(
 
 
 async def test_nothing_is_written_if_nothing_is_missing(server_url: str, connection: Client, filled: Filled) -> None:
-    before = await dumps_of(connection, filled.keys)
+    before = await contents_of(connection, filled.keys)
     for run in (None, filled.there.stored.run_id, filled.there.driven):
         assert await find_losses(server_url, filled.keys.namespace, run) == []
         assert await accept_losses(server_url, filled.keys.namespace, run) == []
-    assert await dumps_of(connection, filled.keys) == before
+    assert await contents_of(connection, filled.keys) == before
 
 
 async def test_a_namespace_that_was_never_opened_stays_that(server_url: str, connection: Client) -> None:
@@ -196,10 +196,10 @@ async def test_a_newer_release_accepts_what_it_has_lost_itself(
 ) -> None:
     await connection.router.request("HSET", filled.keys.meta, "schema", NAMESPACE_SCHEMA + 1)
     await connection.router.request("DEL", filled.keys.specs)
-    before = await dumps_of(connection, filled.keys)
+    before = await contents_of(connection, filled.keys)
     with pytest.raises(WriteFailedError, match="a newer redis_mob"):
         await accept_losses(server_url, filled.keys.namespace)
-    assert await dumps_of(connection, filled.keys) == before
+    assert await contents_of(connection, filled.keys) == before
 
 
 async def test_a_schema_version_that_was_cut_to_nothing_comes_back(

@@ -82,6 +82,16 @@ async def dumps_of(connection: Client, keys: Keys) -> dict[str, bytes]:
     return {name: await connection.router.request("DUMP", name) for name in await stored_keys(connection, keys)}
 
 
+async def contents_of(connection: Client, keys: Keys) -> dict[str, Any]:
+    """The same, to be compared: the server may change the order of a hash while it is read."""
+    found: dict[str, Any] = dict(await dumps_of(connection, keys))
+    for name in found:
+        if await connection.router.request("TYPE", name) == b"hash":
+            fields = await connection.router.request("HGETALL", name)
+            found[name] = dict(zip(fields[::2], fields[1::2], strict=True))
+    return found
+
+
 _RESTORE = """
 for _, key in ipairs(redis.call('KEYS', ARGV[1])) do
   if not string.find(key, ':session:', 1, true) then redis.call('DEL', key) end

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,6 +18,7 @@ from redis_mob.errors import AlreadyExistsError, CasConflictError, RunAlreadyExi
 from redis_mob.models import MobEvent, MobRun, MobRunStatus, StoredRealmProfile
 from redis_mob.models.config import ConfigChangeEvent, Delete, Put
 from redis_mob.models.execution import Execution, ExecutionKey
+from redis_mob.models.run_summary import RunFilter, RunSummary
 from redis_mob.models.signal import Signal
 from redis_mob.models.transition import Transition
 from redis_mob.storage import MobStorage
@@ -185,6 +186,14 @@ async def settled(write: Awaitable[Any]) -> Any:
     return "refused"
 
 
+async def _page(storage: MobStorage, which: RunFilter) -> Sequence[RunSummary]:
+    return (await storage.operations.runs(which)).runs
+
+
+async def _listed(storage: MobStorage) -> list[Sequence[RunSummary]]:
+    return [await _page(storage, RunFilter(statuses=(status,))) for status in MobRunStatus]
+
+
 def _about_runs(there: FullNamespace) -> dict[str, Question]:
     run, ended = there.stored, there.ended
     return {
@@ -193,6 +202,10 @@ def _about_runs(there: FullNamespace) -> dict[str, Question]:
         "get_run, ended": lambda s: s.runs.get_run(ended.run_id),
         "get_run, absent": lambda s: s.runs.get_run("00000000-0000-4000-8000-000000000000"),
         "list_runs": lambda s: s.runs.list_runs("mob"),
+        "lists by status": lambda s: _listed(s),
+        "runs of a mob": lambda s: _page(s, RunFilter(mob_id="mob")),
+        "count": lambda s: s.operations.count(),
+        "find": lambda s: s.operations.find(run.run_id[:13]),
         "list_runs of another mob": lambda s: s.runs.list_runs("other"),
         "create_run": lambda s: settled(s.runs.create_run(run)),
         "cas_run_status": lambda s: s.runs.cas_run_status(

@@ -14,6 +14,7 @@ from redis_mob.contracts import (
     MobRunStore,
     MobRuntimeMetadataStore,
     MobSpecStore,
+    OperationsStore,
     ProgressStore,
     RealmProfileStore,
     SteeringStore,
@@ -23,6 +24,7 @@ from redis_mob.kernel.seeds import root_frame_id
 from redis_mob.models import MobRunStatus, Put
 from redis_mob.models.execution import EVERYTHING, ExecutionKey
 from redis_mob.models.progress import NewProgress, ProgressSource
+from redis_mob.models.run_summary import RunFilter
 from redis_mob.models.signal import Signal
 from redis_mob.models.transition import RunView
 from redis_mob.storage import MobStorage
@@ -40,6 +42,7 @@ CONTRACTS: Mapping[str, type] = {
     "realm_profiles": RealmProfileStore,
     "config": WatchableConfigStore,
     "executions": ExecutionStore,
+    "operations": OperationsStore,
     "progress": ProgressStore,
     "steering": SteeringStore,
 }
@@ -110,6 +113,9 @@ RIGHT: Mapping[str, Any] = {
     "events": [numbered(7), completed("0191a6a0-0000-4000-8000-000000000003")],
     "after_cursor": 1,
     "after": 1,
+    "runs.after": "1",
+    "which": RunFilter(),
+    "prefix": FLEET_RUN,
     "limit": 2,
     "older_than": NOON,
     "structural": False,
@@ -273,6 +279,8 @@ async def everything(storage: MobStorage) -> Any:
         [await storage.config.history("agents", id) for id in ("a", "b", "1")],
         readable(await storage.executions.load(FLEET_RUN)),
         await storage.executions.status(FLEET_RUN),
+        await storage.operations.runs(),
+        await storage.operations.count(),
         [await storage.executions.published(FLEET_RUN, name) for name in ("profile", "1")],
     ]
 

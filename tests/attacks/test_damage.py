@@ -55,8 +55,10 @@ _COUNT = "a count that is gone or too small: it says that less is there than is,
 _ANY_VALUE = "the field alone says that it is so, its value is never read"
 _RENEWED = "it is written again, and what is done until then is right in another order"
 _SOUGHT = "events of a run that a deletion does not find by it are looked for in the log, or stay until they are pruned"
+_MADE_AGAIN = "an index, which is made again of the runs"
 ACCEPTED = {
     "turns": {"": _RENEWED},
+    "runs:by_status": {"deleted": _MADE_AGAIN, "without the member": _MADE_AGAIN},
     "meta": {
         "'workers_changed'": _RENEWED,
         "'clock_ms'": _RENEWED,

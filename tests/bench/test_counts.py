@@ -15,6 +15,8 @@ from redis_mob import MobStorage
 from redis_mob.bench.meters import ServerMeter
 from redis_mob.bench.scenarios.runs import OPERATIONS, Swing, run_of
 from redis_mob.connection.calls.client import Client
+from redis_mob.models import MobRun, MobRunStatus
+from redis_mob.models.run_summary import RunFilter
 
 RUN = "0191a6a0-0000-4000-8000-000000000001"
 STEPS = 50
@@ -65,3 +67,51 @@ async def test_commands_and_bytes_of_a_compound_operation(
     assert after is not None
     counted = Counts(after.commands - before.commands, after.received - before.received, after.sent - before.sent)
     assert counted == EXPECTED[name]
+
+
+def of_index(storage: MobStorage, runs: list[MobRun]) -> dict[str, Callable[[], Awaitable[object]]]:
+    """What the index of runs by status is written and read by; each call is of another run, or of all."""
+    new, pending, running = iter(runs), iter(runs), iter(runs)
+    change = storage.runs.cas_run_status
+    return {
+        "create_run": lambda: storage.runs.create_run(next(new)),
+        "begin": lambda: change(next(pending).run_id, expected=MobRunStatus.PENDING, next=MobRunStatus.RUNNING),
+        "complete": lambda: change(next(running).run_id, expected=MobRunStatus.RUNNING, next=MobRunStatus.COMPLETED),
+        "count": storage.operations.count,
+        "a page of 5 runs": lambda: storage.operations.runs(limit=5),
+        "a page of 5 completed runs": lambda: storage.operations.runs(
+            RunFilter(statuses=(MobRunStatus.COMPLETED,)), limit=5
+        ),
+        "find": lambda: storage.operations.find(runs[0].run_id),
+    }
+
+
+COMMANDS = {
+    "create_run": 310,
+    "begin": 100,
+    "complete": 130,
+    "count": 110,
+    "a page of 5 runs": 250,
+    "a page of 5 completed runs": 210,
+    "find": 30,
+}
+"""Of ten calls, those within the scripts included."""
+
+
+async def test_commands_of_the_index_of_runs(server_url: str, namespace: str, connection: Client) -> None:
+    ids = [f"{RUN[:-2]}{number:02}" for number in range(2 * CALLS)]
+    sample = run_of(STEPS).model_copy(update={"status": MobRunStatus.PENDING})
+    async with MobStorage.open(server_url, namespace=namespace) as storage:
+        meter = ServerMeter(connection)
+        found: dict[str, int] = {}
+        for name, call in of_index(storage, [sample.model_copy(update={"run_id": run_id}) for run_id in ids]).items():
+            for _ in range(CALLS):
+                await call()
+            before = await meter.read()
+            for _ in range(CALLS):
+                await call()
+            after = await meter.read()
+            assert before is not None
+            assert after is not None
+            found[name] = after.commands - before.commands
+    assert found == COMMANDS

@@ -201,3 +201,14 @@ async def test_another_number_of_keys_is_refused(connection: Client, method: str
 
 async def _compiled(connection: Client, text: str) -> bytes:
     return await connection.router.request("EVAL", "return string.dump(assert(loadstring(ARGV[1])))", 0, text)
+
+
+def test_the_last_name_of_keys_may_be_a_list_of_all_that_are_left(lua: WriteLua) -> None:
+    scripts = lua(lib__session="--- @operation\nreturn KEYS[#KEYS]", runs__a="--- @keys one others*\nreturn #others")
+    plain = scripts.script("runs/a")
+    assert "local one, others = KEYS[1], { unpack(KEYS, 2, #KEYS - 0) }" in plain.text
+    # the keys of the session stand behind it
+    assert "{ unpack(KEYS, 2, #KEYS - 2) }" in scripts.once(plain).text
+    assert [plain.header.takes(number) for number in range(4)] == [False, True, True, True]
+    with pytest.raises(InternalError, match=r"runs/b\.lua has a key behind a list of keys"):
+        lua(runs__b="--- @keys others* one").script("runs/b")

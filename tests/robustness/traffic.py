@@ -34,6 +34,7 @@ STORES: Mapping[str, type] = {
     "config": contracts.WatchableConfigStore,
     "executions": contracts.ExecutionStore,
     "steering": contracts.SteeringStore,
+    "operations": contracts.OperationsStore,
 }
 """The stores of a storage, and their contracts."""
 
@@ -46,6 +47,8 @@ READS = {
     "config": {"get", "lookup", "exists", "list", "snapshot", "change_token", "history"},
     "executions": {"load", "get_definition", "status", "workers", "held", "published", "items", "ended"},
     "steering": {"deletions", "queues"},
+    # the index that they may complete is made of the runs, which stay as they are
+    "operations": {"runs", "count", "find", "index_runs"},
 }
 """The methods that change nothing."""
 

@@ -33,9 +33,13 @@ ABSENT = Counter(hmget=1, hlen=1)
 COUNTED = Counter(hincrby=1)
 COUNTED_TOGETHER = Counter(hmget=1, hset=1)
 
+MOVED_IN_INDEX = Counter(hget=1, zcard=1, zadd=1, zrem=1)
+"""The sequence of the run, whether the index is one, where the run stands from now on, and where it stood."""
+
 OPERATIONS_COST = {
     "cas_flow_state": DIGEST + NEW_INPUTS,
-    "cas_run_snapshot": DIGEST + DIGEST + NEW_INPUTS,  # the status is compared and written as a digest is
+    # the status is compared and written as a digest is, and moved in the index
+    "cas_run_snapshot": DIGEST + DIGEST + NEW_INPUTS + MOVED_IN_INDEX,
     "cas_frame_state": RUN_EXISTS + DIGEST + NEW_INPUTS,
     "cas_grant_node_slot": DIGEST + DIGEST + NEW_INPUTS,
     # the output: whether it was there, where it comes, and that it is there

@@ -25,13 +25,15 @@ from redis_mob.contracts import (
     MobRunStore,
     MobRuntimeMetadataStore,
     MobSpecStore,
+    OperationsStore,
     ProgressStore,
     RealmProfileStore,
     SteeringStore,
     WatchableConfigStore,
 )
 from redis_mob.flows import step as in_flow
-from redis_mob.operations import fleet_admin
+from redis_mob.models import MobRunStatus
+from redis_mob.operations.fleet_admin import FleetAdmin as AsyncFleetAdmin
 from redis_mob.sync import Fleet, FleetAdmin, MobStorage, stores
 from redis_mob.sync.twins import Twin
 from redis_mob.testing.samples.new_events import numbered
@@ -45,10 +47,11 @@ TWINS: dict[type, type] = {
     RealmProfileStore: stores.RealmProfiles,
     WatchableConfigStore: stores.Config,
     ExecutionStore: stores.Executions,
+    OperationsStore: stores.Operations,
     ProgressStore: stores.Progress,
     SteeringStore: stores.Steering,
     redis_mob.Fleet: Fleet,
-    fleet_admin.FleetAdmin: FleetAdmin,
+    AsyncFleetAdmin: FleetAdmin,
 }
 
 OF_THE_ENGINE = {"keep_alive", "listen"}
@@ -103,6 +106,17 @@ def test_a_method_has_the_signature_of_its_twin(in_memory: MobStorage) -> None:
     for ours, theirs in pairs:
         assert ["self", *inspect.signature(ours).parameters] == list(inspect.signature(theirs).parameters)
         assert ours.__doc__ == theirs.__doc__
+
+
+def test_an_operator_lists_runs(storage: MobStorage) -> None:
+    fleet, admin = a_fleet(storage), FleetAdmin(storage)
+    ids = [fleet.start(FLOW, {"n": number}) for number in range(3)]
+    page = admin.runs(limit=2)
+    assert [run.run_id for run in page.runs] == [ids[2], ids[1]]
+    assert [run.run_id for run in admin.runs(after=page.next).runs] == ids[:1]
+    assert [run.run_id for run in admin.all_runs(text='"n":1')] == [ids[1]]
+    assert admin.count()[MobRunStatus.PENDING] == len(ids)
+    assert admin.find(ids[0]) == ids[0]
 
 
 def test_a_flow_runs_with_a_worker_in_the_background(storage: MobStorage) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def cancel(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="The ids of the runs.")],
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Their ids, or what these begin with.")],
     wait: Annotated[bool, typer.Option("--wait", help="Return when the runs are over.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object for each run.")] = False,
     url: SharedUrlOption = None,
@@ -22,8 +22,9 @@ def cancel(
 ) -> None:
     """Cancel runs; their handlers may clean up.
 
-    Nothing new begins, and handlers under way are cancelled. A worker carries it out; where none is alive, this command does. Exit status: 0 all are canceled or will be, 1 one
-    was over already or ended otherwise, 2 usage error or an unknown run, 3 storage unavailable.
+    Nothing new begins, and handlers under way are cancelled. A worker carries it out; where none is alive, this command
+    does. Exit status: 0 all are canceled or will be, 1 one was over already or ended otherwise, 2 usage error or an
+    unknown run, 3 storage unavailable.
     """
     import asyncio
 

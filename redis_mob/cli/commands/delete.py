@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def delete(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="The ids of the runs.")],
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Their ids, or what these begin with.")],
     cancel: Annotated[bool, typer.Option("--cancel", help="End those first that are not over.")] = False,
     keep_key: Annotated[
         bool, typer.Option("--keep-key", help="Let their idempotency keys start no other run, for 30 days.")

@@ -10,7 +10,7 @@ from redis_mob.cli.options import NamespaceOption, SealKeysOption, SharedUrlOpti
 
 
 def show(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="The id of the run.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Its id, or what that begins with.")],
     failures: Annotated[bool, typer.Option("--failures", help="Every failure in full, with its traceback.")] = False,
     timeline: Annotated[bool, typer.Option("--timeline", help="The steps along the time of the run, as bars.")] = False,
     outputs: Annotated[

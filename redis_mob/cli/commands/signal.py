@@ -10,7 +10,7 @@ from redis_mob.cli.options import NamespaceOption, SealKeysOption, SharedUrlOpti
 
 
 def signal(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="The id of the run.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Its id, or what that begins with.")],
     name: Annotated[str, typer.Argument(metavar="NAME", help="The name of the signal that a step waits for.")],
     payload: Annotated[
         str | None, typer.Option(metavar="JSON", help="Its payload, as JSON.", show_default="null")

@@ -10,7 +10,8 @@ import typer
 from redis_mob.cli.options import NamespaceOption, SealKeysOption, SharedUrlOption
 
 RunArgument = Annotated[
-    str | None, typer.Argument(metavar="RUN", help="The id of a run; without it, events of all.", show_default=False)
+    str | None,
+    typer.Argument(metavar="RUN", help="Its id, or what that begins with; else events of all.", show_default=False),
 ]
 KindOption = Annotated[
     list[str] | None,

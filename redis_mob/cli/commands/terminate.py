@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def terminate(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="The ids of the runs.")],
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Their ids, or what these begin with.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object for each run.")] = False,
     url: SharedUrlOption = None,

@@ -10,7 +10,7 @@ from redis_mob.cli.options import NamespaceOption, SealKeysOption, SharedUrlOpti
 
 
 def watch(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="The id of the run.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Its id, or what that begins with.")],
     topic: Annotated[
         str | None,
         typer.Option(

@@ -298,7 +298,7 @@ class Client:
         self.check_usable()
         known = script_named(script) if isinstance(script, str) else script
         header = known.header
-        if len(keys) != len(header.keys):
+        if not header.takes(len(keys)):
             raise InternalError(
                 f"{known.name}.lua has {len(known.keys)} keys, not {len(keys)}: {', '.join(known.keys) or 'none'}"
             )

@@ -1,6 +1,7 @@
 """The lines of a script that name its keys and arguments.
 
-`--- @keys run frames` gives the keys of a script names, in the order in which they are passed. `--- @args` does so for
+`--- @keys run frames` gives the keys of a script names, in the order in which they are passed; the last one may be a
+list, `name*`, of all keys that are left. `--- @args` does so for
 the arguments: `name` is one value, `name*` a list, `name:record` one record as the function `take_record` reads it,
 and `name:record*` a list of records; of a list its length comes first. A script may have several lines of each.
 """
@@ -30,7 +31,7 @@ OWNERS = {**dict.fromkeys(_OF_RUN.split(), "run"), **dict.fromkeys(_OF_NAMESPACE
 
 _COUNTS = "local count_fields, owner, owners\n"
 _LINE = re.compile(r"^--- @(keys|args)(.*)$", re.MULTILINE)
-_KEY = re.compile(r"[a-z][a-z_]*")
+_KEY = re.compile(r"[a-z][a-z_]*\*?")
 _ARGUMENT = re.compile(r"([a-z][a-z_]*)(?::([a-z][a-z_]*))?(\*)?")
 
 
@@ -62,6 +63,11 @@ class Header:
     keys: tuple[str, ...] = ()
     parameters: tuple[Parameter, ...] = ()
 
+    def takes(self, number: int) -> bool:
+        """Whether so many keys are what it names."""
+        named = len(self.keys)
+        return number >= named - 1 if named and self.keys[-1].endswith("*") else number == named
+
     def arguments(self, script: str, given: NamedArguments) -> list[Part]:
         """Named arguments in the order of the script. Raises InternalError for a missing or an unknown name."""
         flat: list[Any] = []
@@ -86,8 +92,8 @@ class Header:
         return flat
 
 
-def bind_names(script: str, text: str) -> tuple[str, Header]:
-    """The text with each line of names turned into one line of Lua, and its header.
+def bind_names(script: str, text: str, *, keys_behind: int = 0) -> tuple[str, Header]:
+    """The text with each line of names turned into one line of Lua, and its header. So many keys behind have no names.
 
     Raises InternalError for a line that cannot be read, and for a name that is given twice.
     """
@@ -102,6 +108,10 @@ def bind_names(script: str, text: str) -> tuple[str, Header]:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise InternalError(f"{script}.lua gives a name twice: {', '.join(twice)}")
     values = {name: f"KEYS[{number}]" for number, name in enumerate(keys, 1)}
+    if any(name.endswith("*") for name in keys[:-1]):
+        raise InternalError(f"{script}.lua has a key behind a list of keys")
+    if keys and keys[-1].endswith("*"):
+        values[keys[-1].removesuffix("*")] = f"{{ unpack(KEYS, {len(keys)}, #KEYS - {keys_behind}) }}"
     # single values stand at fixed positions, which spares such a script the functions that read on
     fixed = all(parameter.is_value for parameter in parameters)
     for number, parameter in enumerate(parameters, 1):

@@ -148,6 +148,8 @@ class Keys:
         """Hash: a value derived from each of these keys, by which another key of the same id is recognized."""
         self.runs = f"{tag}runs"
         """Sorted set: a member for each run, made of mob, flow, sequence of creation and id, in lexical order."""
+        self.runs_by_status = f"{tag}runs:by_status"
+        """Sorted set in lexical order, an index made of the runs: status, sequence of creation and id of each."""
         self.events = f"{tag}events"
         """Stream: the event log; the id of an entry is `<cursor>-0`."""
         self.events_index = f"{tag}events:index"
@@ -220,6 +222,7 @@ class Keys:
             self.seal_keys,
             self.seal_key_checks,
             self.runs,
+            self.runs_by_status,
             self.events,
             self.events_index,
             self.events_by_time,
@@ -269,9 +272,8 @@ _OF_RUN = {**dict.fromkeys(_LISTS_OF_RUN, "list"), "progress": "stream"}
 _TYPES = {
     "events": "stream",
     "config:feed": "stream",
-    **dict.fromkeys(
-        ("runs", "events:by_time", "overlays:places", "config:ids", "due", "ready", "queued", "workers"), "zset"
-    ),
+    **dict.fromkeys(("runs", "runs:by_status", "events:by_time", "overlays:places", "config:ids"), "zset"),
+    **dict.fromkeys(("due", "ready", "queued", "workers"), "zset"),
     "seal_keys": "set",
 }
 

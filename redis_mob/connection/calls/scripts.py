@@ -17,6 +17,8 @@ from redis_mob.errors import InternalError, shown
 _DIRECTIVE = re.compile(r"^( *)--- @(include \S+|operation)[ \t]*$", re.MULTILINE)
 _UNKNOWN = re.compile(r"^--- @(?!operation$).*$", re.MULTILINE)
 _SESSION = "lib/session"
+_KEYS_OF_SESSION = 2
+"""The keys that a session has behind those of its operation."""
 _FUNCTION = re.compile(r"^local function (\w+)\((?:.*end$|.*\n(?:(?!end$).*\n)*end$)", re.MULTILINE)
 """A function at the top level: one line, or lines up to an `end` at the beginning of one."""
 _COMMENT = re.compile(r"--.*")
@@ -79,10 +81,10 @@ class ScriptLibrary:
         Both share the fragments that the session includes, so that the session counts what the operation writes.
         """
         session = self._flatten(self._read(_SESSION, ()), (_SESSION,), {_SESSION}, script)
-        return self._script(script.name, script.source, session)
+        return self._script(script.name, script.source, session, keys_behind=_KEYS_OF_SESSION)
 
-    def _script(self, name: str, source: str, flattened: str) -> Script:
-        text, header = bind_names(name, flattened)
+    def _script(self, name: str, source: str, flattened: str, *, keys_behind: int = 0) -> Script:
+        text, header = bind_names(name, flattened, keys_behind=keys_behind)
         if (line := _UNKNOWN.search(text)) is not None:
             raise InternalError(f"{name}.lua has a line that says nothing to the loader: {line[0]}")
         text = _without_unused(text)

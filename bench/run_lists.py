@@ -1,0 +1,119 @@
+"""What a page of runs costs with few runs and with many, how long each script takes, and what the index adds to a run.
+
+    python -m bench.run_lists [--runs 100000]
+
+The pages are those that operators ask for most. Scripts are measured by the server, in its slow log.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from statistics import median
+from uuid import uuid4
+
+from redis_mob import MobStorage
+from redis_mob.connection.calls.client import Client, connect
+from redis_mob.connection.calls.keys import Keys
+from redis_mob.models import MobRunStatus
+from redis_mob.models.run_summary import RunFilter
+from redis_mob.testing.samples.compound import scene
+
+FEW, TIMES, AT_ONCE = 100, 300, 50
+STATUSES = list(MobRunStatus)
+
+
+async def fill(storage: MobStorage, first: int, last: int) -> None:
+    """So many runs, of three mobs, of all statuses."""
+    sample = scene()
+    for number in range(first, last, AT_ONCE):
+        runs = [
+            sample.model_copy(
+                update={
+                    "run_id": str(uuid4()),
+                    "mob_id": f"mob-{one % 3}",
+                    "status": STATUSES[one % len(STATUSES)],
+                    "activation_params": {"number": one},
+                }
+            )
+            for one in range(number, min(number + AT_ONCE, last))
+        ]
+        await asyncio.gather(*map(storage.runs.create_run, runs))
+
+
+async def seconds(call: Callable[[], Awaitable[object]]) -> float:
+    """The median of many calls, the first ones aside."""
+    times: list[float] = []
+    for _ in range(TIMES):
+        begun = time.perf_counter()
+        await call()
+        times.append(time.perf_counter() - begun)
+    return median(times[TIMES // 10 :])
+
+
+def pages(storage: MobStorage) -> dict[str, Callable[[], Awaitable[object]]]:
+    """What is measured, by name."""
+    ask = storage.operations.runs
+    return {
+        "20 newest": lambda: ask(limit=20),
+        "20 failed": lambda: ask(RunFilter(statuses=(MobRunStatus.FAILED,)), limit=20),
+        "20 of a mob": lambda: ask(RunFilter(mob_id="mob-1"), limit=20),
+        "5 failed of a mob": lambda: ask(RunFilter(mob_id="mob-1", statuses=(MobRunStatus.FAILED,)), limit=5),
+        "count": lambda: storage.operations.count(),
+    }
+
+
+async def main(number: int) -> None:
+    """Measure and print."""
+    url, namespace = "embedded:", f"lists-{uuid4().hex}"
+    async with MobStorage.open(url, namespace=namespace) as storage:
+        client = await connect(storage.url)
+        await fill(storage, 0, FEW)
+        few = {name: await seconds(call) for name, call in pages(storage).items()}
+        begun = time.perf_counter()
+        await fill(storage, FEW, number)
+        print(f"{number} runs were created in {time.perf_counter() - begun:.0f} s")
+        many = {name: await seconds(call) for name, call in pages(storage).items()}
+        for name in few:
+            ratio = many[name] / few[name]
+            print(f"{name:20} {few[name] * 1e3:7.3f} ms with {FEW}, {many[name] * 1e3:7.3f} ms: {ratio:.2f}")
+        request = client.router.request
+        await request("CONFIG", "SET", "slowlog-log-slower-than", 100)
+        await request("CONFIG", "SET", "slowlog-max-len", 10_000)
+        key = Keys(namespace).runs_by_status
+        for name, call in {
+            "count by walking": lambda: storage.operations.count(RunFilter(text="no such text")),
+            "find a beginning": lambda: _found(storage),
+            "index all anew": lambda: storage.operations.index_runs(),
+            "make the index": lambda: _anew(storage, client, key),
+        }.items():
+            await request("SLOWLOG", "RESET")
+            begun = time.perf_counter()
+            await call()
+            took = time.perf_counter() - begun
+            entries = await request("SLOWLOG", "GET", -1)
+            slow = sorted((entry[2] for entry in entries if entry[3][0].upper().startswith(b"EVALSHA")), reverse=True)
+            middle, high = slow[len(slow) // 2], slow[len(slow) // 100]
+            print(
+                f"{name:20} {took:7.3f} s in {len(slow)} scripts; "
+                f"median {middle / 1e3:.2f} ms, p99 {high / 1e3:.2f} ms, slowest {slow[0] / 1e3:.2f} ms"
+            )
+        await client.aclose()
+
+
+async def _found(storage: MobStorage) -> None:
+    page = await storage.operations.runs(limit=1)
+    await storage.operations.find(page.runs[0].run_id[:14])
+
+
+async def _anew(storage: MobStorage, client: Client, key: str) -> None:
+    await client.router.request("UNLINK", key)
+    await storage.operations.runs(limit=1)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=100_000)
+    asyncio.run(main(parser.parse_args().runs))

@@ -1,0 +1,41 @@
+"""Times as people write them: a moment, or how long ago it was."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from redis_mob.errors import ValidationError, shown
+
+_AGO = re.compile(r"([0-9]{1,6})([smhdw])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def parse_moment(option: str, text: str | None, now: datetime) -> datetime | None:
+    """The moment that a text names: ISO 8601, in local time if it has no zone, or as 2h or 7d before now.
+
+    Raises ValidationError naming the option.
+    """
+    if text is None:
+        return None
+    try:
+        if (ago := _AGO.fullmatch(text)) is not None:
+            return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValidationError(
+            f"{option} is no time: {shown(text)}; write it like 2026-11-29T08:00, or how long ago it was, like 2h or 7d"
+        ) from None
+
+
+def took(duration: timedelta) -> str:
+    """A duration in its two greatest units, as 1.2 s, 3 m 20 s, or 2 d 4 h."""
+    seconds = duration.total_seconds()
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    named = [(days, "d"), (hours, "h"), (minutes, "m"), (rest, "s")]
+    first = next(at for at, (number, _) in enumerate(named) if number)
+    return " ".join(f"{number} {unit}" for number, unit in named[first : first + 2])

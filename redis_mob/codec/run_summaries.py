@@ -1,0 +1,146 @@
+"""Summaries of runs, places in the index by status, and cursors of lists."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import pydantic
+
+from redis_mob.codec import changes, ledgers
+from redis_mob.codec.arguments import optional_text
+from redis_mob.codec.documents import decode_time
+from redis_mob.codec.executions import decode_launch
+from redis_mob.codec.layouts import FLOW_RUN
+from redis_mob.codec.packing import UNPACK_ERRORS, unpack
+from redis_mob.codec.runs import COUNTED, COUNTED_PARTS, RunHead, check_count, count_field
+from redis_mob.errors import SerializationError, ValidationError, shown
+from redis_mob.models.run import FailureLedgerEntry, MobRunStatus
+from redis_mob.models.run_summary import RunSummary
+
+STATUS_BYTES: Mapping[MobRunStatus, bytes] = {
+    MobRunStatus.PENDING: b"p",
+    MobRunStatus.RUNNING: b"r",
+    MobRunStatus.COMPLETED: b"c",
+    MobRunStatus.FAILED: b"f",
+    MobRunStatus.CANCELED: b"x",
+}
+"""What a place in the index begins with; lua/lib/run_index has the same."""
+
+_ID, _SEQUENCE = 36, 16
+
+PARAMS = b"params"
+BRIEF = (b"status", b"head")
+"""The fields of a run hash that a count needs, beside the parameters."""
+_SCHEDULER = changes.FLOW_GROUP + b"scheduler"
+_COUNTS = tuple(map(count_field, ("run", *(part for part in COUNTED_PARTS if part != "run"))))
+FIELDS = (
+    *BRIEF,
+    *(b"completed_at", b"launch", b"launched_at", b"cancel_requested_at", _SCHEDULER),
+    *(COUNTED, *_COUNTS),
+)
+"""The fields of a run hash that a summary is made of, and those that tell whether any is lost."""
+
+_ACTIVE_NODES = FLOW_RUN.scheduler.index("active_node_count")
+_OF_FLOW = "__flow__"
+"""The step for which a failure of the flow itself is recorded."""
+
+MOST_OF_A_REASON = 500
+"""How many characters of a reason a summary has."""
+
+_CURSOR = re.compile(r"[0-9]{1,15}")
+
+_UNREADABLE = (*UNPACK_ERRORS, pydantic.ValidationError, OverflowError)
+
+
+class RunPlace(NamedTuple):
+    """A run in one of the lists of runs."""
+
+    sequence: int
+    run_id: str
+    status: bytes
+    """The byte of the status at which it stands in the index; empty if it was found elsewhere."""
+    end: bytes
+    """What all its places end with."""
+
+
+def decode_place(place: bytes) -> RunPlace:
+    """The run of a place in the index, or of the end of one among all runs."""
+    end = place[-_ID - _SEQUENCE :]
+    return RunPlace(int(end[:_SEQUENCE]), end[_SEQUENCE:].decode(), place[: -len(end)], end)
+
+
+def encode_sequence(sequence: int | None) -> bytes:
+    """A sequence of creation as it stands in places, empty for none."""
+    return b"" if sequence is None else b"%016d" % sequence
+
+
+def decode_cursor(after: object) -> int | None:
+    """The sequence of the last run of a page. Raises ValidationError for what is no cursor."""
+    cursor = optional_text("after", after)
+    if cursor is None:
+        return None
+    if _CURSOR.fullmatch(cursor) is None:
+        raise ValidationError(f"after must be the `next` of a page of runs, not {shown(cursor)}")
+    return int(cursor)
+
+
+class SummaryRow(NamedTuple):
+    """What was read of a run for a list."""
+
+    values: Sequence[bytes | None]
+    """Of the fields that were asked for."""
+    fields: int
+    """How many there are in the hash of the run."""
+    failures: int
+    failure: bytes
+    """The last one of a failed run; empty if there is none."""
+
+
+def decode_summary(run_id: str, names: Sequence[bytes], row: SummaryRow) -> RunSummary:
+    """The summary of a run. Raises SerializationError naming the run and the part that cannot be read, or is lost."""
+    fields = {name: value for name, value in zip(names, row.values, strict=True) if value is not None}
+    check_count(run_id, fields, "run", row.fields - sum(name in fields for name in _COUNTS))
+    if fields[b"status"] == b"failed":
+        check_count(run_id, fields, "failures", row.failures)
+    part = "status"
+    try:
+        status = MobRunStatus(fields[b"status"].decode())
+        part = "head"
+        head = RunHead(*unpack(fields[b"head"]))
+        found: dict[str, Any] = {
+            "mob_id": head.mob_id,
+            "flow_id": head.flow_id,
+            "created_at": ledgers.moment(head.created_at),
+        }
+        if _SCHEDULER in names:
+            part = "flow_state"
+            found["active_nodes"] = unpack(fields[_SCHEDULER])[_ACTIVE_NODES]
+        part = "failure_ledger"
+        found |= failure_fields(FailureLedgerEntry.model_validate_json(row.failure)) if row.failure else {}
+    except _UNREADABLE as error:
+        raise SerializationError(f"run {run_id}: {part} cannot be read: {error}") from error
+    for name in ("completed_at", "launched_at"):
+        if (stored := fields.get(name.encode())) is not None:
+            found[name] = decode_time(f"run {run_id}", name, stored)
+    if (launch := fields.get(b"launch")) is not None:
+        found["release"] = decode_launch(run_id, launch).release
+    return RunSummary.unchecked(
+        run_id=run_id, status=status, cancel_requested=b"cancel_requested_at" in fields, **found
+    )
+
+
+def failure_fields(failure: FailureLedgerEntry) -> dict[str, str | None]:
+    """What a summary has of the last failure of a failed run."""
+    [*lines] = failure.reason.strip().splitlines() or [""]
+    step = None if failure.step_id == _OF_FLOW else failure.step_id
+    return {"failed_step": step, "failure": lines[0][:MOST_OF_A_REASON]}
+
+
+def decode_params(run_id: str, stored: bytes | None) -> Any:
+    """The parameters of a run. Raises SerializationError."""
+    try:
+        return ledgers.decode_json(stored or b"")
+    except ValueError as error:
+        raise SerializationError(f"run {run_id}: activation_params cannot be read: {error}") from error
