@@ -133,8 +133,8 @@ def step(line: str) -> str:
         ),
         (
             step("collection_policy = { typ = 'any' }"),
-            "flows.f.steps.s.collection_policy: the key 'type' is missing, which says what it is; there is no such key as "
-            "'typ' (nearest: 'type')",
+            "flows.f.steps.s.collection_policy: the key 'type' is missing, which says what it is; there is no such key "
+            "as 'typ' (nearest: 'type')",
         ),
         (
             step("collection_policy = { n = 2 }"),
