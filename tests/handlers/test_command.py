@@ -360,11 +360,11 @@ async def test_no_failure_shows_a_variable(spelled: str, fails: str) -> None:
 
 @pytest.mark.parametrize("cut", range(16 * 1024 - 40, 16 * 1024 + 40, 7))
 async def test_no_part_of_a_variable_is_left_where_standard_error_is_cut_off(cut: int) -> None:
-    secret = "0123456789abcdefghijklmnopqrstuvwxyz"
+    value = "0123456789abcdefghijklmnopqrstuvwxyz"
     program = f"sys.stderr.write('x' * 50_000 + os.environ['API_KEY'] + '#' * {cut}); sys.exit(3)"
-    failure = await failure_of(python(program, env={"API_KEY": secret}))
+    failure = await failure_of(python(program, env={"API_KEY": value}))
     told = failure.reason + failure.detail["stderr"]
-    assert not [piece for n in range(len(secret) - 3) if (piece := secret[n : n + 4]) in told]
+    assert not [piece for n in range(len(value) - 3) if (piece := value[n : n + 4]) in told]
     assert "###" in failure.detail["stderr"]
 
 
