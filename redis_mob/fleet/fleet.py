@@ -10,9 +10,17 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Literal, overload
 
-from redis_mob.codec.arguments import duration, flag, instance, integer, optional_instance, optional_text
+from redis_mob.codec.arguments import duration, flag, instance, integer, optional_instance, optional_valid_text
 from redis_mob.codec.executions import digests_of
-from redis_mob.errors import HandlerError, NotFoundError, ValidationError, WaitTimeoutError, nearest, shown
+from redis_mob.errors import (
+    DefinitionError,
+    HandlerError,
+    NotFoundError,
+    ValidationError,
+    WaitTimeoutError,
+    nearest,
+    shown,
+)
 from redis_mob.fleet.calls import max_orphaned_turns
 from redis_mob.fleet.flow_choice import NamedFlow, chosen_flow
 from redis_mob.fleet.lease import DEFAULT_LEASE, checked_lease
@@ -33,6 +41,7 @@ from redis_mob.models.definition import MobDefinition
 from redis_mob.models.progress import ProgressEntry
 from redis_mob.models.run import MobRun
 from redis_mob.models.signal import Taken
+from redis_mob.models.storable import not_storable
 from redis_mob.models.transition import RunView
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 from redis_mob.storage import MobStorage
@@ -72,13 +81,15 @@ class Fleet:
     ) -> None:
         for warning in require_valid(instance("definition", definition, MobDefinition)):
             _log.warning("mob %s: %s", shown(definition.id), warning)
+        if (problem := not_storable(definition)) is not None:
+            raise DefinitionError(f"mob {shown(definition.id)}: {problem}")
         self._storage = storage
         self._definition = definition
         optional_instance("handlers", handlers, Mapping)
         optional_instance("members", members, Mapping)
         self._handlers = bound_handlers(handlers or {})
         self._lease = checked_lease(lease)
-        self._release = optional_text("release", release)
+        self._release = optional_valid_text("release", release)
         self._members = _named_members(definition, members or {})
         self._signals = Signals(storage.executions, storage.namespace)
 
@@ -106,9 +117,12 @@ class Fleet:
         run was started with other parameters; DefinitionError for a schema that cannot be read, or does not have what a
         message names.
         """
+        key, of_release = (
+            optional_valid_text("idempotency_key", idempotency_key),
+            optional_valid_text("release", release),
+        )
         flow_id = chosen_flow(flow, self._definition.id, self._definition.flows)
         urgency, begins = checked_priority(priority), checked_begin(at)
-        key = optional_text("idempotency_key", idempotency_key)
         schemas, params = read_terms(flow_id, self._definition.flows[flow_id], params)
         run, launch = new_run(
             self._definition,
@@ -118,7 +132,7 @@ class Fleet:
             members=self._members,
             run_id=None if key is None else run_id_of(self._definition.id, flow_id, key),
             priority=urgency,
-            release=optional_text("release", release),
+            release=of_release,
         )
         # False means that the run exists: this call repeats one with the same idempotency key, and its run is the one
         # that was asked for, if it was asked for the same.
@@ -187,8 +201,9 @@ class Fleet:
 
         It begins with the oldest entry that is kept, or with the one after an offset. With a `topic` it gives the
         chunks of that topic, or reports for "report", beside resets and ends. The last entry is a RunOver.
-        Raises NotFoundError if the run does not exist; ProgressTrimmedError, once, if entries after the offset are
-        gone: then it goes on with the first that is left.
+        Raises NotFoundError if the run does not exist; ValidationError for an offset that was never told, and
+        ProgressTrimmedError, once, if entries after it are gone: then it goes on with the first that is left
+        (contract: progress-7).
         """
         return watch(self._storage.progress, run_id, topic, after)
 

@@ -9,7 +9,7 @@ from enum import Enum
 from functools import cached_property
 from typing import Any, Final
 
-from redis_mob.codec.arguments import optional_instance, optional_text, text
+from redis_mob.codec.arguments import optional_instance, optional_text, optional_valid_text, text
 from redis_mob.errors import CasConflictError, NotFoundError, SerializationError, ValidationError, shown
 from redis_mob.fleet.carried import NO_OUTPUT, added_up, output_of
 from redis_mob.fleet.flow_choice import chosen_flow
@@ -65,10 +65,10 @@ class ForkOrder:
             from_step=optional_text("from_step", from_step),
             params=params,
             definition=optional_instance("definition", definition, MobDefinition),
-            idempotency_key=optional_text("idempotency_key", key),
+            idempotency_key=optional_valid_text("idempotency_key", key),
             priority=None if priority is None else checked_priority(priority),
             at=checked_begin(more["at"]),
-            release=release if release is UNCHANGED else optional_text("release", release),
+            release=release if release is UNCHANGED else optional_valid_text("release", release),
         )
 
 
