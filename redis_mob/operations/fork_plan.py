@@ -59,6 +59,7 @@ def plan_fork(run: MobRun, old: FlowSpec, new: FlowSpec, from_step: str | None) 
             f"the definition has no place for what run {run.run_id} has completed: it lacks {', '.join(misplaced)}, or "
             "has another loop there; run anew from there, or from a step before"
         )
+    _require_one_winner(run, old, new, plan)
     if carried >= places.keys():
         raise ValidationError(f"run {run.run_id} has completed all of its steps: name the one from which to run anew")
     for instance, iterations in plan.loops.items():
@@ -87,6 +88,31 @@ def _carry_loop(plan: ForkPlan, machine: FlowMachine, spec: RepeatUntilSpec, nod
                 plan.steps[body, name] = inner.step_id, name
             else:
                 _carry_loop(plan, machine, inner, (body, name))
+
+
+def _require_one_winner(run: MobRun, old: FlowSpec, new: FlowSpec, plan: ForkPlan) -> None:
+    """Two members of a branch that were under way together may both have completed; then none of them can be skipped.
+
+    The machine lets the second one begin when any other node ends, which may be one that runs anew.
+    """
+    bodies = {loop.loop_id: loop for loop in _loops(old.root_frame)}
+    winners: dict[tuple[str, str], str] = {}
+    for (frame_id, _), (step_id, place) in plan.steps.items():
+        loop_id = None
+        if frame_id != root_frame_id(run.run_id):
+            instance = run.frames[frame_id].kernel_state.loop_instance_id
+            loop_id = run.loops[instance].kernel_state.loop_id
+        frame = new.root_frame if loop_id is None else bodies[loop_id].body
+        node = frame.nodes[place]
+        if not isinstance(node, FrameStepSpec) or node.branch is None:
+            continue
+        first = winners.setdefault((frame_id, node.branch), step_id)
+        if first != step_id:
+            where = "one of them" if loop_id is None else f"the loop around them, {shown(loop_id)}"
+            raise ValidationError(
+                f"run {run.run_id} has completed two steps of branch {shown(node.branch)}, {shown(first)} and "
+                f"{shown(step_id)}, and a fork completes one of a branch: run anew from {where}, or from a step before"
+            )
 
 
 def _fits(node: str, spec: RepeatUntilSpec, new_node: str, new: _Node) -> bool:

@@ -285,6 +285,31 @@ async def test_a_step_that_lost_its_branch_may_be_the_one_to_run_anew(storage: M
         assert (new.status, crew.calls) == ("completed", {"a": 1, "after": 1, "end": 1})
 
 
+async def test_two_members_of_a_branch_that_completed_are_not_carried_over(storage: MobStorage) -> None:
+    definition = mob(
+        {name: step() for name in ("a", "b", "c", "end")},
+        {"a": node("a", branch="x"), "b": node("b", branch="x"), "c": node("c"), "end": node("end", "c")},
+    )
+    both, begun = asyncio.Event(), list[str]()
+
+    async def work(ctx: StepContext) -> str:
+        if ctx.step_id in ("a", "b"):
+            begun.append(ctx.step_id)
+            if len(begun) > 1:
+                both.set()
+            await both.wait()
+        return ctx.step_id
+
+    fleet, admin = Fleet(storage, definition, {"worker": work}), FleetAdmin(storage)
+    async with fleet.working(), asyncio.timeout(LONG):
+        old = await fleet.wait(await fleet.start(FLOW))
+        assert {"a", "b"} <= old.root_step_outputs.keys()
+        with pytest.raises(ValidationError, match="has completed two steps of branch 'x', 'a' and 'b'"):
+            await admin.fork(old.run_id, "end")
+        begun.clear()
+        assert (await fleet.wait(await admin.fork(old.run_id, "b"))).status == "completed"
+
+
 async def test_a_wait_that_took_a_signal_has_its_payload(storage: MobStorage) -> None:
     definition = mob(
         {
