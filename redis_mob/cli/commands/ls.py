@@ -38,7 +38,7 @@ def ls(
     namespace: NamespaceOption = "default",
     seal_keys: SealKeysOption = None,
 ) -> None:
-    """List runs, the newest first: status, times, and why one failed.
+    """List runs, the newest first, and why they failed.
 
     If there are more, a line on standard error says how to go on. All conditions that are given must apply.
 
