@@ -49,7 +49,8 @@ class Pace:
 class Sweep:
     """Applies all policies of a namespace in each of its rounds.
 
-    With `most_looked_at` a round looks at no more runs than that; the next one goes on behind the last of them.
+    With `most_looked_at` each search of a round looks at no more runs than that; in the next one it goes on behind the
+    last of them. There is a search for what has expired of each status, and one for the oldest that are over of each.
     """
 
     retention: RetentionStore
@@ -68,7 +69,7 @@ class Sweep:
         may_go_on: Callable[[], Awaitable[bool]] = always,
     ) -> PruneReport:
         """Delete what the policies do not keep: events, then runs, at most so many, as long as it may go on."""
-        one = _Round(self, policies, dry_run, most, may_go_on, self.most_looked_at)
+        one = _Round(self, policies, dry_run, most, may_go_on)
         is_complete = await one.run()
         counts = {str(status): number for status, number in one.deleted.items()}
         return PruneReport(
@@ -91,14 +92,12 @@ class _Round:
     dry_run: bool
     most: int | None
     may_go_on: Callable[[], Awaitable[bool]]
-    looks: int | None
-    """How many runs may still be looked at."""
     deleted: Counter[MobRunStatus] = field(default_factory=Counter[MobRunStatus])
     by_group: Counter[str | None] = field(default_factory=Counter["str | None"])
     events: int = 0
     left: list[str] = field(default_factory=list[str])
-    is_whole: bool = True
-    """Whether every search has come to its end."""
+    unfinished: set[str] = field(default_factory=set[str])
+    """The searches that have looked at as many runs as they may."""
 
     async def run(self) -> bool:
         """Whether nothing is left that the policies do not keep."""
@@ -120,7 +119,7 @@ class _Round:
         async for run in self._oldest(excess):
             if not await self._delete(run):
                 return False
-        return self.is_whole
+        return not self.unfinished
 
     async def _finish_deletions(self) -> None:
         """Go on with what was interrupted, here or elsewhere."""
@@ -176,12 +175,14 @@ class _Round:
     async def _oldest(self, excess: Mapping[str | None, int]) -> AsyncIterator[RunAge]:
         """The oldest runs that are over, as many of each group as there are too many; not those that have expired."""
         left = {group: number for group, number in excess.items() if number}
-        heads = {status: self._runs(status, f"oldest {status}") for status in ENDS} if left else {}
+        searches = {status: f"oldest {status}" for status in ENDS} if left else {}
+        heads = {status: self._runs(status, search) for status, search in searches.items()}
         waiting: dict[MobRunStatus, RunAge] = {}
         for status, runs in heads.items():
             if (run := await anext(runs, None)) is not None:
                 waiting[status] = run
-        while waiting and left:
+        # behind one that has looked at enough there may be older runs than those of the others
+        while waiting and left and not self.unfinished.intersection(searches.values()):
             status, run = min(waiting.items(), key=lambda item: item[1].sequence)
             group = self.policies.group_of(run.mob_id)
             if group in left and run.status.is_terminal and not self.policies.has_expired(run):
@@ -195,8 +196,8 @@ class _Round:
             else:
                 waiting[status] = following
         if not left:
-            for status in heads:
-                self.sweep.set_mark(f"oldest {status}", None)
+            for search in searches.values():
+                self.sweep.set_mark(search, None)
 
     async def _runs(self, status: MobRunStatus, search: str) -> AsyncIterator[RunAge]:
         async for page in self._pages(status, search):
@@ -204,17 +205,17 @@ class _Round:
                 yield run
 
     async def _pages(self, status: MobRunStatus, search: str) -> AsyncIterator[RunAges]:
-        after = self.sweep.mark_of(search)
+        after, looks = self.sweep.mark_of(search), 0
         while True:
             # a round that ends within a page leaves the rest of it for the next one
             self.sweep.set_mark(search, after)
-            if self.looks is not None and self.looks <= 0:
-                self.is_whole = False
+            if self.sweep.most_looked_at is not None and looks >= self.sweep.most_looked_at:
+                self.unfinished.add(search)
                 return
             page = await self._step(self.sweep.retention.oldest_runs(status, after))
             after = page.last
             self.left += page.unreadable
-            self.looks = None if self.looks is None else self.looks - max(len(page.runs), 1)
+            looks += len(page.runs) + len(page.unreadable)
             yield page
             if after is None:
                 self.sweep.set_mark(search, None)

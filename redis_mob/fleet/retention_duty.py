@@ -20,8 +20,8 @@ EVERY = timedelta(minutes=1)
 PACE = Pace(rest=0.005, share=1.0)
 """Compound operations must not wait for deletions: there are at most 200 of these in a second."""
 
-MOST_LOOKED_AT = 20_000
-"""Runs that one round looks at. Those that are kept for longer than others stand before them, and are passed by."""
+MOST_LOOKED_AT = 5_000
+"""Runs that each search of a round looks at: it passes by those that are kept for longer than others behind them."""
 
 RENEWALS = 3
 """How often a turn is prolonged in its time."""

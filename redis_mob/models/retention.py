@@ -29,6 +29,11 @@ class RetentionPolicy(Model):
     max_runs: U64 | None = Field(default=None, exclude_if=is_none)
     events: Age | None = Field(default=None, exclude_if=is_none)
 
+    @property
+    def bounds_runs(self) -> bool:
+        """Whether runs are deleted by it."""
+        return {self.completed, self.failed, self.canceled, self.max_runs} != {None}
+
     def age_of(self, status: MobRunStatus) -> timedelta | None:
         """How long a run is kept that has ended like this; None for ever, as one that is not over."""
         ages = {
@@ -51,6 +56,16 @@ class RetentionPolicies(NamedTuple):
     def groups(self) -> Mapping[str | None, RetentionPolicy]:
         """Each policy by its mob, None for that of all others."""
         return {**({} if self.general is None else {None: self.general}), **self.of_mobs}
+
+    @property
+    def bounds_runs(self) -> bool:
+        """Whether any policy deletes runs."""
+        return any(policy.bounds_runs for policy in self.groups.values())
+
+    @property
+    def bounds_events(self) -> bool:
+        """Whether events are deleted."""
+        return self.general is not None and self.general.events is not None
 
     def group_of(self, mob_id: str) -> str | None:
         """The mob if it has a policy of its own, None if that of all others applies to it."""

@@ -64,12 +64,12 @@ class NamespaceStats:
         said = [
             f"{'' if mob_id is None else f'mob {mob_id}: '}{policy_text(policy)}"
             for mob_id, policy in self.policies.groups.items()
-            if bounds_runs(policy)
+            if policy.bounds_runs
         ]
         if not said:
             return None
         general = self.policies.general
-        if general is None or not bounds_runs(general):
+        if general is None or not general.bounds_runs:
             said.append("other mobs: nothing")
         return "; ".join(said)
 
@@ -78,11 +78,6 @@ async def read_stats(storage: MobStorage) -> NamespaceStats:
     """See `FleetAdmin.stats`."""
     runs = await storage.operations.count()
     return NamespaceStats(runs, await storage.retention.sizes(), await storage.retention.policies())
-
-
-def bounds_runs(policy: RetentionPolicy) -> bool:
-    """Whether runs are deleted by it."""
-    return {policy.completed, policy.failed, policy.canceled, policy.max_runs} != {None}
 
 
 def policy_text(policy: RetentionPolicy) -> str:
