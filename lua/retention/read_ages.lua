@@ -2,7 +2,7 @@
 --
 -- KEYS   hashes: that of each run
 -- ARGV   fields: which
--- Reply  the values of each run
+-- Reply  for each run: {the values, how many fields its hash has}
 -- Leaves everything as it was.
 
 --- @include lib/arguments
@@ -10,5 +10,5 @@
 --- @keys hashes*
 --- @args fields*
 local rows = {}
-for i, hash in ipairs(hashes) do rows[i] = redis.call('HMGET', hash, unpack(fields)) end
+for i, hash in ipairs(hashes) do rows[i] = { redis.call('HMGET', hash, unpack(fields)), redis.call('HLEN', hash) } end
 return rows

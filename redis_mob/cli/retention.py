@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from redis_mob.cli.columns import print_columns, span
+from redis_mob.cli.display import printable
 from redis_mob.cli.endings import print_line
 from redis_mob.cli.words import size_text
 from redis_mob.errors import ValidationError, shown
@@ -101,24 +102,24 @@ async def act_on_policies(
     return policies
 
 
-def show_policies(policies: RetentionPolicies, *, json: bool) -> None:
+def show_policies(policies: RetentionPolicies, mob: str | None, *, json: bool) -> None:
     """A row, or an object, for each policy."""
     if json:
-        for mob, policy in policies.groups.items():
-            print_line(json_text({"mob": mob, **_seconds_of(policy)}))
+        for name, policy in policies.groups.items():
+            print_line(json_text({"mob": name, **_seconds_of(policy)}))
         return
     if not policies.groups:
-        print_line("everything is kept: there is no policy")
+        print_line("there is no policy" if mob is None else f"mob {printable(mob)} has no policy of its own")
         return
     names = ("MOB", "COMPLETED", "FAILED", "CANCELED", "MAX RUNS", "EVENTS")
     rows = [
         (
-            "all others" if mob is None and policies.of_mobs else mob or "all",
+            "all others" if name is None and policies.of_mobs else name or "all",
             *(_age(age) for age in (policy.completed, policy.failed, policy.canceled)),
             "-" if policy.max_runs is None else str(policy.max_runs),
-            _age(policy.events) if mob is None else "",
+            _age(policy.events) if name is None else "",
         )
-        for mob, policy in policies.groups.items()
+        for name, policy in policies.groups.items()
     ]
     print_columns(names, rows, right=names[1:])
 
@@ -150,7 +151,8 @@ def show_report(report: PruneReport, *, json: bool) -> None:
         return
     done = "would be deleted" if report.is_dry_run else "deleted"
     by_end = f"{report.completed} completed, {report.failed} failed, {report.canceled} canceled"
-    print_line(f"{done}: {report.runs} runs ({by_end}), {report.events} events beside theirs")
+    runs = "1 run" if report.runs == 1 else f"{report.runs} runs"
+    print_line(f"{done}: {runs} ({by_end}), {report.events} events")
     if not report.is_complete:
         print_line("more is to go: do it again")
 

@@ -7,17 +7,20 @@ from collections.abc import Mapping, Sequence
 import pydantic
 
 from redis_mob.codec import ledgers
-from redis_mob.codec.arguments import instance, storable_json, text
+from redis_mob.codec.arguments import instance, optional_cursor, storable_json, text
 from redis_mob.codec.documents import decode_time
 from redis_mob.codec.packing import UNPACK_ERRORS, unpack
 from redis_mob.codec.run_summaries import RunPlace
-from redis_mob.codec.runs import RunHead
+from redis_mob.codec.runs import COUNTED, COUNTED_PARTS, RunHead, check_count, count_field
 from redis_mob.errors import SerializationError, ValidationError, shown
 from redis_mob.models.retention import RetentionPolicies, RetentionPolicy, RunAge
 from redis_mob.models.run import MobRunStatus
 
-FIELDS = (b"status", b"head", b"completed_at")
-"""The fields of a run hash of which an age is made."""
+_COUNTS = tuple(map(count_field, ("run", *(part for part in COUNTED_PARTS if part != "run"))))
+FIELDS = (b"status", b"head", b"completed_at", COUNTED, *_COUNTS)
+"""The fields of a run hash of which an age is made, and those that tell whether any is lost."""
+
+_LAST_SEQUENCE = 10**16 - 1
 
 _GENERAL, _OF_MOB = b"general", b"mob "
 
@@ -65,18 +68,26 @@ def _read(written: str) -> RetentionPolicy:
     return RetentionPolicy.model_validate_json(written)
 
 
-def decode_age(place: RunPlace, row: Sequence[bytes | None]) -> RunAge | None:
-    """The age of a run; None if the run is gone. Raises SerializationError."""
-    status, head, completed_at = row
-    if status is None:
+def checked_sequence(after: object) -> int | None:
+    """A sequence of creation, or None. Raises ValidationError."""
+    sequence = optional_cursor("after", after)
+    return None if sequence is None else min(max(sequence, 0), _LAST_SEQUENCE)
+
+
+def decode_age(place: RunPlace, row: Sequence[bytes | None], number: int) -> RunAge | None:
+    """The age of a run, whose hash has so many fields; None if the run is gone. Raises SerializationError."""
+    fields = {name: value for name, value in zip(FIELDS, row, strict=True) if value is not None}
+    if not number:
         return None
+    check_count(place.run_id, fields, "run", number - sum(name in fields for name in _COUNTS))
+    status, head, completed_at = (fields.get(name) for name in FIELDS[:3])
     try:
         known = RunHead(*unpack(head or b""))
         return RunAge(
             place.run_id,
             place.sequence,
             known.mob_id,
-            MobRunStatus(status.decode()),
+            MobRunStatus((status or b"").decode()),
             ledgers.moment(known.created_at),
             None if completed_at is None else decode_time(f"run {place.run_id}", "completed_at", completed_at),
         )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from redis_mob.codec import ledgers
-from redis_mob.codec.arguments import duration, member, moment, optional_integer, optional_text, text
+from redis_mob.codec.arguments import duration, member, moment, optional_text, text
 from redis_mob.codec.events import STRUCTURAL
-from redis_mob.codec.retention import checked_policy, decode_policies, encode_policy, policy_field
+from redis_mob.codec.retention import checked_policy, checked_sequence, decode_policies, encode_policy, policy_field
 from redis_mob.contracts import RetentionStore
 from redis_mob.memory.namespace import Access
 from redis_mob.models.retention import (
@@ -52,7 +52,7 @@ class MemoryRetentionStore(RetentionStore):
         return True
 
     async def oldest_runs(self, status: MobRunStatus, after: int | None = None) -> RunAges:
-        status, after = member("status", status, MobRunStatus), optional_integer("after", after)
+        status, after = member("status", status, MobRunStatus), checked_sequence(after)
         content, found = self._access.content, list[RunAge]()
         for run in content.runs.values():
             sequence = content.sequences[run.run_id]

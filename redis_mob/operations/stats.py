@@ -62,7 +62,7 @@ class NamespaceStats:
     def _bound_of_runs(self) -> str | None:
         """The policies of runs; None if those of some mobs are never deleted."""
         said = [
-            f"{'' if mob_id is None else f'mob {mob_id}: '}{policy_text(policy)}"
+            f"{'' if mob_id is None else f'mob {mob_id}: '}{text_of(policy)}"
             for mob_id, policy in self.policies.groups.items()
             if policy.bounds_runs
         ]
@@ -80,13 +80,12 @@ async def read_stats(storage: MobStorage) -> NamespaceStats:
     return NamespaceStats(runs, await storage.retention.sizes(), await storage.retention.policies())
 
 
-def policy_text(policy: RetentionPolicy) -> str:
-    """A policy in words: `completed 7d, failed 30d, at most 100000 runs`."""
+def text_of(policy: RetentionPolicy) -> str:
+    """What a policy says of runs: `completed 7d, failed 30d, at most 100000 runs`."""
     ages = {"completed": policy.completed, "failed": policy.failed, "canceled": policy.canceled}
     said = [f"{name} {age_text(age)}" for name, age in ages.items() if age is not None]
     said += [] if policy.max_runs is None else [f"at most {policy.max_runs} runs"]
-    said += [] if policy.events is None else [f"events {age_text(policy.events)}"]
-    return ", ".join(said) or "nothing"
+    return ", ".join(said)
 
 
 def age_text(age: timedelta) -> str:

@@ -83,7 +83,7 @@ class RunDeletion:
         keys = [self._keys.run, self._keys.index, self._keys.deletion]
         head = await self._client.read("steering/read_head", keys)
         if head is None:
-            raise NotFoundError(f"run {self._run_id} does not exist")
+            raise NotFoundError.of_run(self._run_id, self._all.namespace)
         return decode_deletable(self._run_id, head) if head else None
 
     async def _begin_deletion(self, run: DeletableRun, keep_ms: int, *, has_moved: bool) -> int:

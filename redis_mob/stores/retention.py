@@ -9,12 +9,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from redis_mob.codec import ledgers
-from redis_mob.codec.arguments import duration, member, moment, optional_integer, optional_text, text
+from redis_mob.codec.arguments import duration, member, moment, optional_text, text
 from redis_mob.codec.events import STRUCTURAL
 from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.retention import (
     FIELDS,
     checked_policy,
+    checked_sequence,
     decode_age,
     decode_policies,
     encode_policy,
@@ -80,7 +81,7 @@ class RedisRetentionStore(RetentionStore):
         return await self._client.call("retention/take_turn", self._own, arguments) == Reply.WON
 
     async def oldest_runs(self, status: MobRunStatus, after: int | None = None) -> RunAges:
-        status, after = member("status", status, MobRunStatus), optional_integer("after", after)
+        status, after = member("status", status, MobRunStatus), checked_sequence(after)
         places = await self._oldest_runs(status, after, must_be_whole=True)
         if places is None:
             await self._operations.index_runs()
@@ -89,9 +90,9 @@ class RedisRetentionStore(RetentionStore):
         runs: list[RunAge] = []
         unreadable: list[str] = []
         rows = await self._read_ages([place.run_id for place in found])
-        for place, row in zip(found, rows, strict=True):
+        for place, (row, number) in zip(found, rows, strict=True):
             try:
-                age = decode_age(place, row)
+                age = decode_age(place, row, number)
                 runs += [] if age is None else [age]
             except SerializationError as error:
                 unreadable.append(str(error))
@@ -106,7 +107,7 @@ class RedisRetentionStore(RetentionStore):
             [STATUS_BYTES[status], encode_sequence(after), _RUNS, int(must_be_whole)],
         )
 
-    async def _read_ages(self, run_ids: Sequence[str]) -> Sequence[Sequence[bytes | None]]:
+    async def _read_ages(self, run_ids: Sequence[str]) -> Sequence[tuple[Sequence[bytes | None], int]]:
         hashes = [self._keys.run(run_id).run for run_id in run_ids]
         return await self._client.read("retention/read_ages", hashes, {"fields": FIELDS}) if hashes else []
 

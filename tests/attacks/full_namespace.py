@@ -14,7 +14,13 @@ from typing import Any
 
 from redis_mob.codec.executions import encode_definition
 from redis_mob.connection.calls.replies import Reply
-from redis_mob.errors import AlreadyExistsError, CasConflictError, RunAlreadyExistsError, VersionConflictError
+from redis_mob.errors import (
+    AlreadyExistsError,
+    CasConflictError,
+    RunAlreadyExistsError,
+    SerializationError,
+    VersionConflictError,
+)
 from redis_mob.models import MobEvent, MobRun, MobRunStatus, StoredRealmProfile
 from redis_mob.models.config import ConfigChangeEvent, Delete, Put
 from redis_mob.models.execution import Execution, ExecutionKey
@@ -203,7 +209,11 @@ async def _policies(storage: MobStorage) -> Any:
 
 
 async def _ages(storage: MobStorage) -> list[RunAges]:
-    return [await storage.retention.oldest_runs(status) for status in MobRunStatus]
+    found = [await storage.retention.oldest_runs(status) for status in MobRunStatus]
+    for ages in found:
+        for damage in ages.unreadable:
+            raise SerializationError(damage)
+    return found
 
 
 async def _listed(storage: MobStorage) -> list[Sequence[RunSummary]]:

@@ -259,5 +259,5 @@ async def test_stats_say_how_much_there_is_and_what_bounds_it(storage: MobStorag
     assert (await admin.stats()).growths[0].bound == "mob b: completed 7d, at most 5 runs; other mobs: nothing"
     await policies_set(storage, {None: RetentionPolicy(failed=36 * HOUR, events=90 * timedelta(seconds=1))})
     over, _, events, _ = (await admin.stats()).growths
-    assert over.bound == "failed 36h, events 90s; mob b: completed 7d, at most 5 runs"
+    assert over.bound == "failed 36h; mob b: completed 7d, at most 5 runs"
     assert events.bound == "kept for 90s; deleted with their runs"

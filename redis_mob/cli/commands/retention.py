@@ -76,4 +76,4 @@ def retention(
     if policies is None:
         say(console, "there is no such policy")
         raise typer.Exit(ExitStatus.FAILED)
-    show_policies(policies, json=as_json)
+    show_policies(policies, mob, json=as_json)
