@@ -109,7 +109,11 @@ def show_policies(policies: RetentionPolicies, mob: str | None, *, json: bool) -
             print_line(json_text({"mob": name, **_seconds_of(policy)}))
         return
     if not policies.groups:
-        print_line("there is no policy" if mob is None else f"mob {printable(mob)} has no policy of its own")
+        print_line(
+            "there is no policy: everything is kept"
+            if mob is None
+            else f"mob {printable(mob)} has no policy of its own"
+        )
         return
     names = ("MOB", "COMPLETED", "FAILED", "CANCELED", "MAX RUNS", "EVENTS")
     rows = [

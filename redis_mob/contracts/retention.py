@@ -41,7 +41,7 @@ class RetentionStore(Protocol):
     async def oldest_runs(self, status: MobRunStatus, after: int | None = None) -> RunAges:
         """The runs that stand at a status in the index, in the order of their creation, behind one with this sequence.
 
-        At most 100. One that an older release has changed may have another status.
+        At most 50. One that an older release has changed may have another status.
         """
         ...
 

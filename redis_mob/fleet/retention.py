@@ -1,4 +1,7 @@
-"""Applies the policies of retention: finds the runs and events that are not kept, and deletes them one by one."""
+"""Applies the policies of retention: finds the runs and events that are not kept, and deletes them one by one.
+
+Why it walks in the order of creation is in decision 0031.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +33,9 @@ async def always() -> bool:
 
 @dataclass(slots=True)
 class Pace:
-    """How fast a sweep goes on: after each step it waits for as long as that took, and for `rest` at least.
+    """How fast a sweep goes on: after each step it waits for a share of its time, and for `rest` seconds at least.
 
-    So the server has at least half of the time for others, and a slow one has more.
+    So a part of the time is left to others, however fast or slow the server is.
     """
 
     rest: float = 0.0

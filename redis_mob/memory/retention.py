@@ -20,7 +20,7 @@ from redis_mob.models.retention import (
 )
 from redis_mob.models.run import MobRunStatus
 
-_RUNS = 100
+_RUNS = 50
 """How many runs one call gives, as on a server."""
 
 

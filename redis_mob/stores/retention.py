@@ -43,7 +43,7 @@ from redis_mob.models.run_summary import RunFilter
 from redis_mob.stores.event_arguments import order_text
 from redis_mob.stores.operations import RedisOperationsStore
 
-_RUNS = 100
+_RUNS = 50
 """How many runs one script reads."""
 
 _EVENTS = 200
