@@ -69,7 +69,7 @@ def test_a_policy_is_set_field_by_field_shown_and_cleared(command: Command) -> N
         (["show", "--completed", "7d"], "`redis-mob retention set` changes them"),
         (["sett"], "'sett' is not one of"),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+    ids=str,
 )
 def test_bad_policies_are_usage_errors(command: Command, words: list[str], told: str) -> None:
     done = command("retention", *words)
