@@ -54,6 +54,21 @@ def optional_text(name: str, value: object) -> str | None:
     return None if value is None else text(name, value)
 
 
+def valid_text(name: str, value: object) -> str:
+    """A text as `text` takes it. Raises ValidationError for one that cannot be stored, too: it is a name, or an option,
+    that a caller chose, and no content."""
+    try:
+        return text(name, value)
+    except InternalError as error:
+        problem = str(error)
+    raise errors.ValidationError(f"{problem}; give it without lone surrogates")
+
+
+def optional_valid_text(name: str, value: object) -> str | None:
+    """A text as `valid_text` takes it, or None."""
+    return None if value is None else valid_text(name, value)
+
+
 def integer(name: str, value: object, least: int | None = None) -> int:
     """An integer of any size, at least `least` if that is given. True is no integer, and neither is 1.0."""
     if not isinstance(value, int) or isinstance(value, bool):
@@ -144,6 +159,11 @@ def listed(name: str, values: object) -> list[Any]:
 def texts(name: str, values: object) -> list[str]:
     """The items of any iterable, which are all texts that can be stored."""
     return [text(f"{name}[{number}]", value) for number, value in enumerate(listed(name, values))]
+
+
+def integers(name: str, values: object) -> frozenset[int]:
+    """The items of any iterable, which are all integers."""
+    return frozenset(integer(f"{name}[{number}]", value) for number, value in enumerate(listed(name, values)))
 
 
 def storable(what: str, encode: Callable[[], T]) -> T:

@@ -12,9 +12,18 @@ from functools import partial
 from typing import Any, Literal, overload
 from uuid import NAMESPACE_URL, uuid5
 
-from redis_mob.codec.arguments import duration, flag, instance, integer, optional_instance, optional_text
+from redis_mob.codec.arguments import duration, flag, instance, integer, optional_instance, optional_valid_text
 from redis_mob.codec.executions import encode_definition
-from redis_mob.errors import HandlerError, NotFoundError, ValidationError, WaitTimeoutError, nearest, shortened, shown
+from redis_mob.errors import (
+    DefinitionError,
+    HandlerError,
+    NotFoundError,
+    ValidationError,
+    WaitTimeoutError,
+    nearest,
+    shortened,
+    shown,
+)
 from redis_mob.fleet.calls import max_orphaned_turns
 from redis_mob.fleet.flow_choice import NamedFlow, chosen_flow
 from redis_mob.fleet.lease import DEFAULT_LEASE, checked_lease
@@ -39,6 +48,7 @@ from redis_mob.models.flow_spec import FlowSpec, OutputFormat
 from redis_mob.models.progress import ProgressEntry
 from redis_mob.models.run import MobRun
 from redis_mob.models.signal import Taken
+from redis_mob.models.storable import not_storable
 from redis_mob.models.transition import RunView
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 from redis_mob.storage import MobStorage
@@ -78,13 +88,15 @@ class Fleet:
     ) -> None:
         for warning in require_valid(instance("definition", definition, MobDefinition)):
             _log.warning("mob %s: %s", shown(definition.id), warning)
+        if (problem := not_storable(definition)) is not None:
+            raise DefinitionError(f"mob {shown(definition.id)}: {problem}")
         self._storage = storage
         self._definition = definition
         optional_instance("handlers", handlers, Mapping)
         optional_instance("members", members, Mapping)
         self._handlers = bound_handlers(handlers or {})
         self._lease = checked_lease(lease)
-        self._release = optional_text("release", release)
+        self._release = optional_valid_text("release", release)
         self._members = _named_members(definition, members or {})
         self._signals = Signals(storage.executions, storage.namespace)
 
@@ -112,6 +124,10 @@ class Fleet:
         run was started with other parameters; DefinitionError for a schema that cannot be read, or does not have what a
         message names.
         """
+        key, of_release = (
+            optional_valid_text("idempotency_key", idempotency_key),
+            optional_valid_text("release", release),
+        )
         flow_id = chosen_flow(flow, self._definition.id, self._definition.flows)
         spec = self._definition.flows[flow_id]
         if not -MOST_PRIORITY <= integer("priority", priority) <= MOST_PRIORITY:
@@ -135,7 +151,7 @@ class Fleet:
             spec,
             params,
             limits,
-            run_id=self._run_id(flow_id, optional_text("idempotency_key", idempotency_key)),
+            run_id=self._run_id(flow_id, key),
             escalation_threshold=supervisor.escalation_threshold if supervisor else 0,
         )
         # Everything that decides about the run is stored with it: a worker of any process, also one with a newer
@@ -147,7 +163,7 @@ class Fleet:
             parsed_steps=_parsed_steps(spec),
             max_duration_ms=limits.max_flow_duration_ms if limits else None,
             priority=priority,
-            release=optional_text("release", release),
+            release=of_release,
             max_concurrency=(limits and limits.max_concurrency) or SortedDict(),
             max_output_bytes=limits.max_output_bytes if limits else None,
         )
@@ -218,8 +234,9 @@ class Fleet:
 
         It begins with the oldest entry that is kept, or with the one after an offset. With a `topic` it gives the
         chunks of that topic, or reports for "report", beside resets and ends. The last entry is a RunOver.
-        Raises NotFoundError if the run does not exist; ProgressTrimmedError, once, if entries after the offset are
-        gone: then it goes on with the first that is left.
+        Raises NotFoundError if the run does not exist; ValidationError for an offset that was never told, and
+        ProgressTrimmedError, once, if entries after it are gone: then it goes on with the first that is left
+        (contract: progress-7).
         """
         return watch(self._storage.progress, run_id, topic, after)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Protocol, runtime_checkable
 
-from redis_mob.codec.arguments import text
+from redis_mob.codec.arguments import valid_text
 from redis_mob.errors import NotFoundError, did_you_mean, shown
 
 
@@ -28,7 +28,7 @@ def chosen_flow(flow: str | NamedFlow, mob_id: str, flows: Collection[str]) -> s
     """The id of a flow, if it is one of these of the mob. Raises NotFoundError, which names those that there are."""
     if isinstance(flow, NamedFlow) and flow.mob_id != mob_id:
         raise NotFoundError(f"flow {shown(flow.id)} belongs to mob {shown(flow.mob_id)}, not to {shown(mob_id)}")
-    flow_id = flow.id if isinstance(flow, NamedFlow) else text("flow", flow)
+    flow_id = flow.id if isinstance(flow, NamedFlow) else valid_text("flow", flow)
     if flow_id not in flows:
         known = ", ".join(map(shown, flows)) or "none"
         hint = did_you_mean(flow_id, flows)

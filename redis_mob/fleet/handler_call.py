@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 
 from redis_mob.errors import shown
 from redis_mob.fleet.handler_threads import HandlerThreads, drop
@@ -167,6 +167,7 @@ def _described(error: BaseException) -> Failed:
     frames = error.__traceback__
     while frames is not None and frames.tb_frame.f_globals is globals():
         frames = frames.tb_next  # the frames of this module say nothing about the handler
+    whole, error = error, _alone(error)
     if isinstance(error, FailedElsewhere):
         return error.failed
     if isinstance(error, InputError):
@@ -174,7 +175,7 @@ def _described(error: BaseException) -> Failed:
     if isinstance(error, DependencyError) and error.__cause__ is not None:
         failed = _failed(error.__cause__)
         return replace(failed, reason=bounded(f"dependency {error.name} cannot be made: {failed.reason}"))
-    name, shown = class_of(error), traceback_of(error, frames)
+    name, shown = class_of(error), traceback_of(whole, frames)
     if isinstance(error, StepFailed):
         try:
             detail = json_of(error.detail, MAX_OUTPUT_DEPTH)
@@ -187,6 +188,14 @@ def _described(error: BaseException) -> Failed:
         return Failed(CANCELLED_WITHIN, error_class=name, traceback=shown)
     text = text_of(error)
     return Failed(bounded(f"{name}: {text}") if text else name, error_class=name, traceback=shown)
+
+
+def _alone(error: BaseException) -> BaseException:
+    """The exception itself, or what a group has that has one: a TaskGroup wraps what its only task has raised."""
+    alone: Any = error
+    while isinstance(alone, BaseExceptionGroup) and len(within := cast("tuple[Any, ...]", alone.exceptions)) == 1:
+        [alone] = within
+    return cast("BaseException", alone)
 
 
 @dataclass(frozen=True, slots=True)

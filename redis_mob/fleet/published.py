@@ -6,7 +6,7 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
-from redis_mob.codec.arguments import text
+from redis_mob.codec.arguments import valid_text
 from redis_mob.contracts import ExecutionStore
 from redis_mob.errors import NotFoundError, ValidationError, WaitTimeoutError, shortened, shown
 from redis_mob.fleet.outcome import MAX_OUTPUT_DEPTH, most_bytes, too_long
@@ -64,6 +64,6 @@ async def published(storage: MobStorage, run_id: str, name: str, timeout: float 
 
 def checked_name(name: str) -> str:
     """The same name, if a value can be published under it. Raises ValidationError."""
-    if not 0 < len(text("key", name).encode()) <= MOST_BYTES_OF_KEY:
+    if not 0 < len(valid_text("key", name).encode()) <= MOST_BYTES_OF_KEY:
         raise ValidationError(f"key must be a text of 1 to {MOST_BYTES_OF_KEY} bytes, not {shown(name)}")
     return name

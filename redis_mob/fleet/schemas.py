@@ -22,7 +22,7 @@ def read_schemas(flow: FlowSpec) -> dict[str, Any]:
     Raises DefinitionError naming the step, for what cannot be read or is no schema.
     """
     return {
-        step_id: _read(f"step {shown(step_id)}: {step.schema_field}", step.schema_text)
+        step_id: read_schema(f"step {shown(step_id)}: {step.schema_field}", step.schema_text)
         for step_id, step in flow.steps.items()
         if step.schema_text is not None
     }
@@ -34,7 +34,7 @@ def read_params_schema(flow_id: str, flow: FlowSpec) -> Any:
     Raises DefinitionError naming the flow, for what cannot be read or is no schema.
     """
     reference = flow.params_schema_ref
-    return True if reference is None else _read(f"flow {shown(flow_id)}: params_schema_ref", reference)
+    return True if reference is None else read_schema(f"flow {shown(flow_id)}: params_schema_ref", reference)
 
 
 def check_paths(flow_id: str, flow: FlowSpec, params: Any, outputs: Mapping[str, Any]) -> None:
@@ -74,7 +74,11 @@ def check_schema(value: Any, schema: Any) -> None:
         raise ValueError(f"it does not fit its schema at {shortened(problem.json_path)}: {message}")
 
 
-def _read(named: str, reference: str) -> Any:
+def read_schema(named: str, reference: str) -> Any:
+    """The schema that a text is, or that the file holds whose path it is.
+
+    Raises DefinitionError, which begins with what it is named, for what cannot be read or is no schema.
+    """
     from jsonschema.exceptions import SchemaError
 
     try:
@@ -90,8 +94,13 @@ def _read(named: str, reference: str) -> Any:
 def _json(reference: str) -> Any:
     try:
         schema = json.loads(reference)
-    except ValueError:
-        schema = json.loads(Path(reference).read_text(encoding="utf-8-sig"))
+    except ValueError as error:
+        if reference.lstrip()[:1] in ("{", "["):  # no path of a file: it was meant as JSON
+            raise
+        try:
+            schema = json.loads(Path(reference).read_text(encoding="utf-8-sig"))
+        except OSError as missing:
+            raise ValueError(f"{shown(reference)}: {missing.strerror}") from error
     if not isinstance(schema, dict | bool):
         raise ValueError(f"a schema is an object or a boolean, not {reference[:80]!r}")
     return check_value(schema)

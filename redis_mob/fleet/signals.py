@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, NamedTuple
 
-from redis_mob.codec.arguments import text
+from redis_mob.codec.arguments import optional_valid_text, valid_text
 from redis_mob.contracts import ExecutionStore
 from redis_mob.errors import CasConflictError, NotFoundError, ValidationError, nearest, shortened, shown
 from redis_mob.fleet.definitions import Definitions
@@ -47,8 +47,10 @@ class Signals:
 
     async def send(self, run_id: str, name: str, payload: Any = None, *, idempotency_key: str | None = None) -> Sent:
         """Send a signal; see `Fleet.signal`."""
+        valid_text("name", name)
+        optional_valid_text("idempotency_key", idempotency_key)
         terms = await self._terms(run_id)
-        if text("name", name) not in terms.steps:
+        if name not in terms.steps:
             near = nearest(name, terms.steps, most=3) if terms.steps else "none of them waits for any"
             raise NotFoundError(f"no step of flow {shown(terms.flow_id)} waits for a signal {shown(name)}; {near}")
         try:

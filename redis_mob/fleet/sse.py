@@ -48,7 +48,7 @@ async def server_sent_events(
 def last_event_id(headers: Mapping[str, str]) -> int | None:
     """The offset that a browser sends when it reconnects; None at first. Names of headers in any case.
 
-    Raises ValidationError for what is no offset.
+    Raises ValidationError for what is no offset; of one that the run has never told `Fleet.watch` says so.
     """
     found = next((value for name, value in headers.items() if name.lower() == "last-event-id"), "").strip()
     if not found:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Generator
 from typing import Any, Protocol
 
-from redis_mob.codec.arguments import text
+from redis_mob.codec.arguments import valid_text
 from redis_mob.errors import ValidationError, shortened, shown
 from redis_mob.fleet.typed.outputs import output_json
 from redis_mob.models.base import MAX_VALUE_DEPTH, json_text
@@ -53,7 +53,7 @@ def report_of(fraction: object, message: object, data: Any) -> dict[str, Any]:
         raise ValidationError(f"fraction must be a number from 0 to 1, not {shown(fraction)}")
     if fraction is not None and not 0 <= fraction <= 1:
         raise ValidationError(f"fraction must be from 0 to 1, not {shown(fraction)}")
-    said = None if message is None else text("message", message)
+    said = None if message is None else valid_text("message", message)
     value = {"fraction": fraction, "message": said, "data": data}
     return _checked("report", {name: part for name, part in value.items() if part is not None})
 
@@ -65,7 +65,7 @@ def chunk_of(value: Any) -> Any:
 
 def topic_of(topic: object) -> str:
     """The name of a topic. Raises ValidationError for none, one that is too long, and the one of reports."""
-    name = text("topic", topic)
+    name = valid_text("topic", topic)
     if not name or len(name) > LONGEST_TOPIC or name == REPORT:
         raise ValidationError(
             f"topic must be a text of 1 to {LONGEST_TOPIC} characters other than {REPORT!r}, not {shown(topic)}"

@@ -1,4 +1,4 @@
-"""Follows what the handlers of a run tell, until the run is over (contract: progress-6)."""
+"""Follows what the handlers of a run tell, until the run is over (contract: progress-6, progress-7)."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
-from redis_mob.codec.arguments import integer, optional_text
+from redis_mob.codec.arguments import integer, optional_valid_text
 from redis_mob.contracts import ProgressStore, WakeUp
-from redis_mob.errors import ProgressTrimmedError
+from redis_mob.errors import ProgressTrimmedError, ValidationError, shown
 from redis_mob.models.progress import ProgressEntry, RunOver, StoredProgress, StreamEnd, StreamReset
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 
@@ -21,8 +21,13 @@ async def watch(
     store: ProgressStore, run_id: str, topic: str | None = None, after: int | None = None
 ) -> AsyncGenerator[AsyncIterator[ProgressEntry]]:
     """See `Fleet.watch`."""
-    wanted, offset = optional_text("topic", topic), None if after is None else integer("after", after, least=0)
-    await store.read_after(run_id, 0, 1)  # raises for a run that does not exist
+    wanted, offset = optional_valid_text("topic", topic), None if after is None else integer("after", after, least=0)
+    page = await store.read_after(run_id, 0, 1)  # raises for a run that does not exist
+    if offset is not None and offset > page.newest:
+        there_is = f"the newest is {page.newest}" if page.newest else "nothing that the run has told is kept"
+        raise ValidationError(
+            f"after: offset {shown(offset)} was never told; {there_is}: give that of an entry of this run, or none"
+        )
     async with store.listen(run_id) as wake_up:
         yield Watcher(store, run_id, wake_up, wanted, offset)
 
@@ -60,12 +65,14 @@ class Watcher(AsyncIterator[ProgressEntry]):
     async def _look(self) -> None:
         after = self._after or 0
         page = await self._store.read_after(self._run_id, after, PAGE)
-        self._unread.extend(page.entries)
         if page.newest < after:
-            # the stream has ended and begun anew since: it is kept for a day after its newest entry
-            self._after = 0
-            self._unread.clear()
-            raise ProgressTrimmedError(self._run_id, after, 1)
+            # The stream has ended since, and may have begun anew: it is kept for a day after its newest entry. Of the
+            # new one the beginning may be gone as well.
+            left = (await self._store.read_after(self._run_id, 0, 1)).entries
+            first = left[0].offset if left else 1
+            self._after = first - 1
+            raise ProgressTrimmedError(self._run_id, after, first)
+        self._unread.extend(page.entries)
         if len(page.entries) < PAGE and page.status.is_terminal:
             self._unread.append(RunOver(offset=page.newest, status=page.status))
         elif not page.entries:

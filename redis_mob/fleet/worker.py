@@ -13,7 +13,7 @@ from itertools import islice
 from random import Random
 from typing import Any
 
-from redis_mob.codec.arguments import integer, optional_instance, optional_text, texts
+from redis_mob.codec.arguments import integer, optional_instance, optional_valid_text, texts
 from redis_mob.contracts import ExecutionStore, ProgressStore, WakeUp
 from redis_mob.errors import HandlerError, MobStoreError, shown
 from redis_mob.fleet.calls import MAX_ORPHANED_TURNS, Calls
@@ -112,11 +112,11 @@ class Worker:
         self._handlers = bound_handlers(handlers)
         require_importable({role: one.function for role, one in self._handlers.items()})
         concurrency = integer("concurrency", concurrency, least=1)
-        self._name = optional_text("name", name) or worker_name()
+        self._name = optional_valid_text("name", name) or worker_name()
         self._serves = Serves(
             mobs=None if mobs is None else frozenset(texts("mobs", mobs)),
             roles=None if "*" in handlers else frozenset(handlers),
-            release=optional_text("release", release) or "",
+            release=optional_valid_text("release", release) or "",
             definitions=None if definitions is None else frozenset(texts("definitions", definitions)),
         )
         self._left: frozenset[Left] = frozenset()

@@ -6,17 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, NoReturn
 
-import pydantic
-
 from redis_mob.errors import DefinitionError, did_you_mean, shown
+from redis_mob.flows.conditions import check_condition
 from redis_mob.flows.nodes import Loop, Step
 from redis_mob.flows.roles import Role, output_schema, schema_of
-from redis_mob.models.documents import complaints
+from redis_mob.flows.values import milliseconds, model_of
+from redis_mob.kernel.flow_rules import MAX_DEPTH
 from redis_mob.models.flow_spec import FlowSpec
 
 Nodes = Sequence[Step | Loop]
-
-_MILLISECONDS = timedelta(milliseconds=1)
 
 
 def flow_spec(flow_id: str, nodes: Nodes, roles: Mapping[str, Role], description: str | None) -> FlowSpec:
@@ -38,20 +36,19 @@ class _Builder:
     def spec(self, nodes: Nodes, description: str | None) -> FlowSpec:
         if not nodes:
             self._refuse("it has no steps; give it one at least")
-        self._register(nodes, None)
+        self._register(nodes, None, 0)
         self._check(nodes, None)
         has_loops = any(isinstance(node, Loop) for node in nodes)
         steps = {step.id: self._step(step, is_in_frame=has_loops) for step in _steps(nodes)}
         document = {"description": description, "steps": steps, "root": self._frame(nodes) if has_loops else None}
-        try:
-            return FlowSpec.model_validate(document)
-        except pydantic.ValidationError as error:
-            raise DefinitionError(f"{self._flow}: {complaints(error, document)}") from error
+        return model_of(self._flow, FlowSpec, **document)
 
     def _refuse(self, problem: str) -> NoReturn:
         raise DefinitionError(f"{self._flow}: {problem}")
 
-    def _register(self, nodes: Nodes, home: str | None) -> None:
+    def _register(self, nodes: Nodes, home: str | None, depth: int) -> None:
+        if depth > MAX_DEPTH:
+            self._refuse(f"loops are nested deeper than {MAX_DEPTH} levels")
         for node in nodes:
             if not isinstance(node, Step | Loop):  # pyright: ignore[reportUnnecessaryIsInstance]
                 self._refuse(f"{shown(node)} is neither a step nor a loop: make it with step(...) or loop(...)")
@@ -61,7 +58,10 @@ class _Builder:
             if isinstance(node, Loop):
                 if not node.body:
                     self._refuse(f"the body of loop {shown(node.id)} is empty; give it a step at least")
-                self._register(node.body, node.id)
+                self._register(node.body, node.id, depth + 1)
+                check_condition(f"{self._flow}: loop {shown(node.id)}: until", node.until)
+            elif node.when is not None:
+                check_condition(f"{self._flow}: step {shown(node.id)}: when", node.when)
 
     def _check(self, nodes: Nodes, home: str | None) -> None:
         for node in nodes:
@@ -100,7 +100,8 @@ class _Builder:
         name, role = self._role(step)
         is_shared = role.members > 1 or step.policy is not None or step.for_each is not None
         dispatch = step.dispatch or ("fan_out" if is_shared else "one_to_one")
-        policy = step.policy or ("any" if dispatch == "one_to_one" and step.for_each is None else "all")
+        given = "any" if dispatch == "one_to_one" and step.for_each is None else "all"
+        policy = given if step.policy is None else step.policy
         output_format = step.output_format
         if schema is None and output_format is None and (derived := output_schema(role)) is not None:
             # What a handler returns as text is the text, and not JSON to be parsed, for it says so.
@@ -147,12 +148,9 @@ class _Builder:
 
     def _milliseconds(self, step: Step, timeout: float | timedelta) -> int:
         try:
-            seconds = timeout if isinstance(timeout, timedelta) else timedelta(seconds=timeout)
-        except (TypeError, ValueError, OverflowError):
-            seconds = timedelta()
-        if seconds <= timedelta() or isinstance(timeout, bool):
-            self._refuse(f"step {shown(step.id)}: timeout must be more than 0 seconds, not {shown(timeout)}")
-        return -(-seconds // _MILLISECONDS)
+            return milliseconds(timeout)
+        except ValueError as error:
+            self._refuse(f"step {shown(step.id)}: {error}")
 
     def _frame(self, nodes: Nodes) -> dict[str, Any]:
         return {"nodes": {node.id: self._node(node) for node in nodes}}

@@ -8,15 +8,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar, overload
 
-import pydantic
-
-from redis_mob.codec.arguments import instance, integer, text
-from redis_mob.errors import (
-    DefinitionError,
-    HandlerError,
-    RedisMobError,
-    shown,
-)
+from redis_mob.codec.arguments import instance, integer, optional_instance, valid_text
+from redis_mob.errors import DefinitionError, HandlerError, RedisMobError, ValidationError, shown
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.flow_choice import chosen_flow
 from redis_mob.fleet.isolation import isolated as in_a_process
@@ -28,6 +21,7 @@ from redis_mob.flows.building import flow_spec
 from redis_mob.flows.nodes import Loop, Step
 from redis_mob.flows.roles import Role, Roles
 from redis_mob.flows.running import DEFAULT_CONCURRENCY, run_to_its_end
+from redis_mob.flows.values import listed, milliseconds, model_of
 from redis_mob.kernel.validation import require_valid
 from redis_mob.models.definition import (
     BackendConfig,
@@ -41,7 +35,6 @@ from redis_mob.models.definition import (
     TopologySpec,
     WiringRules,
 )
-from redis_mob.models.documents import complaints
 from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.profile import Profile, RealmProfileRef
 from redis_mob.models.run import MobRun
@@ -87,7 +80,7 @@ class Mob:
         spawn_policy: SpawnPolicy | Section | None = None,
         event_router: EventRouterConfig | Section | None = None,
     ) -> None:
-        self.id = text("id", id)
+        self.id = valid_text("id", id)
         leader = {"profile": orchestrator} if isinstance(orchestrator, str) else orchestrator
         sections = {
             "limits": limits,
@@ -101,9 +94,9 @@ class Mob:
             "spawn_policy": spawn_policy,
             "event_router": event_router,
         }
-        given = {name: value for name, value in sections.items() if value is not None}
+        given = {field: value for field, value in sections.items() if value is not None}
         self._base = self._validated({"id": self.id, **given})
-        self._roles = Roles({name: Role(profile) for name, profile in self._base.profiles.items()})
+        self._roles = Roles({role: Role(profile) for role, profile in self._base.profiles.items()})
         self._flows: dict[str, FlowSpec] = {}
         self._dependencies = DependencyGraph()
 
@@ -116,7 +109,7 @@ class Mob:
         require_valid(instance("definition", definition, MobDefinition))
         mob = cls(definition.id)
         mob._base = definition.model_copy(update={"flows": MobDefinition(id=definition.id).flows})
-        mob._roles = Roles({name: Role(profile) for name, profile in definition.profiles.items()})
+        mob._roles = Roles({role: Role(profile) for role, profile in definition.profiles.items()})
         mob._flows = dict(definition.flows)
         return mob
 
@@ -163,40 +156,49 @@ class Mob:
         "*" stands for all roles that have no handler of their own. The function itself is left as it is.
 
         Raises HandlerError naming the function, its file and its line for annotations that make no sense, or for a role
-        that has a handler.
+        that has a handler; ValidationError for options that make no sense.
         """
         if callable(role):
             return self.handler()(role)
 
+        if retries is not None:
+            integer("retries", retries, least=0)
+        if timeout is not None:
+            _check_timeout(timeout)
+
         def register(function: F) -> F:
-            name = function.__name__ if role is None else text("role", role)
+            if not callable(function):
+                raise HandlerError(f"a handler must be a function, not {shown(function)}")
+            named = getattr(function, "__name__", None) if role is None else role
+            if named is None:
+                raise HandlerError(f"{shown(function)} has no name: write @mob.handler(role) with that of its role")
             handler = bound(in_a_process(function) if isolated else function, self._dependencies)
-            self._add(name, model, handler, integer("members", members, least=1), retries, timeout)
+            self._add(valid_text("role", named), model, handler, integer("members", members, least=1), retries, timeout)
             return function
 
         return register
 
     def role(self, role: str, *, members: int = 1, model: str = "none") -> None:
         """Add a role that other programs do: one that has no handler here, and no profile yet."""
-        self._add(text("role", role), model, None, integer("members", members, least=1), None, None)
+        self._add(valid_text("role", role), model, None, integer("members", members, least=1), None, None)
 
     def _add(
         self,
-        name: str,
+        role: str,
         model: str,
         handler: BoundHandler | None,
         members: int,
         retries: int | None,
         timeout: float | timedelta | None,
     ) -> None:
-        known = self._roles.by_name.get(name)
+        known = self._roles.by_name.get(role)
         if known is not None and (known.handler is not None or handler is None):
-            raise HandlerError(f"mob {shown(self.id)} has a role {shown(name)} already")
-        profile = Profile(model=model) if known is None else known.profile
+            raise HandlerError(f"mob {shown(self.id)} has a role {shown(role)} already")
+        profile = Profile(model=valid_text("model", model)) if known is None else known.profile
         added = Role(profile, handler, members, retries, timeout)
-        if known is None and name != ALL_ROLES:
-            require_valid(self._defined({**self._roles.by_name, name: added}, self._flows))
-        self._roles.by_name[name] = added
+        if known is None and role != ALL_ROLES:
+            require_valid(self._defined({**self._roles.by_name, role: added}, self._flows))
+        self._roles.by_name[role] = added
 
     def flow(self, id: str, steps: Sequence[Step | Loop] | FlowSpec, *, description: str | None = None) -> Flow:
         """Add a flow of these steps and loops, or one that is specified already.
@@ -204,9 +206,13 @@ class Mob:
         The roles of its steps must be there before. Raises DefinitionError naming the flow and what is wrong with it;
         then it is not added.
         """
-        if text("id", id) in self._flows:
+        if valid_text("id", id) in self._flows:
             raise DefinitionError(f"mob {shown(self.id)} has a flow {shown(id)} already")
-        spec = steps if isinstance(steps, FlowSpec) else flow_spec(id, steps, self._roles.by_name, description)
+        if isinstance(steps, FlowSpec):
+            spec = steps
+        else:
+            nodes = listed(f"flow {shown(id)}: steps", steps, "steps and loops")
+            spec = flow_spec(id, nodes, self._roles.by_name, description)
         require_valid(self._defined(self._roles.by_name, {**self._flows, id: spec}))
         self._flows[id] = spec
         return Flow(self, self.id, id, spec)
@@ -228,6 +234,7 @@ class Mob:
         release: str | None = None,
     ) -> Fleet:
         """A fleet of this mob over a storage, to start runs, wait for them, and work; see `Fleet`."""
+        optional_instance("members", members, Mapping)
         counts = {**self._roles.members(), **(members or {})}
         opened = instance("storage", storage, MobStorage)
         return Fleet(opened, self.definition(), self.handlers, members=counts, lease=lease, release=release)
@@ -275,11 +282,15 @@ class Mob:
         return asyncio.run(self.run(flow, params, **options))
 
     def _defined(self, roles: Mapping[str, Role], flows: Mapping[str, FlowSpec]) -> MobDefinition:
-        profiles = {name: role.profile for name, role in roles.items() if name != ALL_ROLES}
+        profiles = {role_id: role.profile for role_id, role in roles.items() if role_id != ALL_ROLES}
         return self._validated({**dict(self._base), "profiles": profiles, "flows": dict(flows)})
 
     def _validated(self, document: dict[str, Any]) -> MobDefinition:
-        try:
-            return MobDefinition.model_validate(document)
-        except pydantic.ValidationError as error:
-            raise DefinitionError(f"mob {shown(self.id)}: {complaints(error, document)}") from error
+        return model_of(f"mob {shown(self.id)}", MobDefinition, **document)
+
+
+def _check_timeout(timeout: float | timedelta) -> None:
+    try:
+        milliseconds(timeout)
+    except ValueError as error:
+        raise ValidationError(str(error)) from None

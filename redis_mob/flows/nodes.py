@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
-from redis_mob.codec.arguments import text
+from redis_mob.codec.arguments import valid_text
+from redis_mob.errors import DefinitionError, shown
+from redis_mob.flows.values import ids, listed, name, texts
+from redis_mob.models.base import U8_MAX
 from redis_mob.models.conditions import ConditionExpr
 from redis_mob.models.flow_spec import CollectionPolicy, CollectQuorum, Message, RetrySpec
 
@@ -101,10 +104,11 @@ def step(
     says when, `timeout` is in seconds, for each attempt; where they are not given, those of the handler count, then the
     limits of the mob. `isolated` runs the handler in a process of its own.
     """
+    here = f"step {shown(name('id', id))}"
     return Step(
         id,
         message,
-        _names(after),
+        ids(f"{here}: after", after),
         mode,
         when,
         branch,
@@ -119,8 +123,8 @@ def step(
         retries,
         retry,
         isolated,
-        None if allowed_tools is None else tuple(allowed_tools),
-        None if blocked_tools is None else tuple(blocked_tools),
+        None if allowed_tools is None else texts(f"{here}: allowed_tools", allowed_tools),
+        None if blocked_tools is None else texts(f"{here}: blocked_tools", blocked_tools),
     )
 
 
@@ -143,9 +147,10 @@ def wait_for(
     JSON schema, or the path of a file with one. After `timeout` seconds it completes without a payload, or fails with
     `on_timeout="fail"`; without one it waits as long as its flow may take. `message` is for those who send the signal.
     """
-    named = text("signal", signal)
-    whole = _names(after), mode, when, branch, schema, timeout
-    return Step(named if id is None else id, message, *whole, signal=named, on_timeout=on_timeout)
+    named = valid_text("signal", signal)
+    step_id = named if id is None else name("id", id)
+    whole = ids(f"step {shown(step_id)}: after", after), mode, when, branch, schema, timeout
+    return Step(step_id, message, *whole, signal=named, on_timeout=on_timeout)
 
 
 def loop(
@@ -161,13 +166,16 @@ def loop(
 
     Steps in the body wait for each other; for steps before the loop, the loop waits.
     """
-    return Loop(id, tuple(body), until, max_iterations, _names(after), mode)
+    here = f"loop {shown(name('id', id))}"
+    nodes = tuple(listed(f"{here}: body", body, "steps and loops"))
+    return Loop(id, nodes, until, max_iterations, ids(f"{here}: after", after), mode)
 
 
 def quorum(n: int) -> CollectQuorum:
-    """The policy of a step that is completed by the first `n` members that succeed."""
+    """The policy of a step that is completed by the first `n` members that succeed.
+
+    Raises DefinitionError unless `n` is from 1 to 255: a definition has a byte for it.
+    """
+    if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= U8_MAX:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise DefinitionError(f"quorum: n must be a number from 1 to {U8_MAX}, not {shown(n)}")
     return CollectQuorum(n=n)
-
-
-def _names(after: After) -> tuple[str, ...]:
-    return (after,) if isinstance(after, str) else tuple(after)

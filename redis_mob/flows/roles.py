@@ -6,11 +6,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from pathlib import PurePath
+from typing import Any, cast
 
 from redis_mob.errors import DefinitionError, shown
+from redis_mob.fleet.schemas import read_schema
 from redis_mob.fleet.step_context import Handler
 from redis_mob.fleet.typed.binding import BoundHandler
+from redis_mob.models.base import check_value
 from redis_mob.models.profile import ProfileBinding
 from redis_mob.models.typed_values import adapter_of
 
@@ -48,15 +51,27 @@ def output_schema(role: Role) -> str | None:
 
 
 def schema_of(schema: Any, of: str) -> str | None:
-    """A schema as the definition holds it: JSON text, or the path of a file. Raises DefinitionError."""
-    if schema is None or isinstance(schema, str):
-        return schema
-    if isinstance(schema, Mapping | bool):
-        return schema_text(schema)
+    """A schema as the definition holds it: JSON text, or the path of a file.
+
+    Raises DefinitionError, also for a file that is not there, or holds no schema: it is read again when a run starts.
+    """
+    if schema is None:
+        return None
+    if isinstance(schema, str | PurePath | Mapping | bool):
+        text = str(schema) if isinstance(schema, str | PurePath) else _written(cast("Any", schema), of)
+        read_schema(f"{of}: schema", text)
+        return text
     try:
         return schema_text(adapter_of(schema).json_schema(mode="validation", by_alias=False))
     except Exception as error:
         raise DefinitionError(f"{of}: there is no JSON schema of {shown(schema)}: {error}") from error
+
+
+def _written(schema: Mapping[str, Any] | bool, of: str) -> str:
+    try:
+        return schema_text(check_value(schema if isinstance(schema, bool) else dict(schema)))
+    except (ValueError, RecursionError) as error:
+        raise DefinitionError(f"{of}: schema is no JSON: {error}") from error
 
 
 def schema_text(schema: Any) -> str:

@@ -26,7 +26,7 @@ def failure_of(error: Exception, secrets: Sequence[str]) -> StepFailed:
 
     It is to be raised from None: the exceptions behind it may repeat the key that was sent.
     """
-    said = without(bounded(text_of(error), EXCERPT_BYTES), secrets)
+    said = bounded(without(text_of(error), secrets), EXCERPT_BYTES)
     if isinstance(error, openai.APIStatusError):
         return StepFailed(
             f"the endpoint of the model answered with status {error.status_code}: {said}",

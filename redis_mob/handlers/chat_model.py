@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 import httpx2
 import openai
 
-from redis_mob.codec.arguments import integer, optional_instance, optional_text
+from redis_mob.codec.arguments import integer, optional_instance, optional_valid_text
 from redis_mob.errors import ValidationError, shown
 from redis_mob.fleet.outcome import parsed_json
 from redis_mob.fleet.schemas import check_schema
@@ -22,6 +22,7 @@ from redis_mob.handlers.chat_bounds import bound_response
 from redis_mob.handlers.chat_failures import failure_of
 from redis_mob.handlers.chat_messages import messages_of
 from redis_mob.handlers.tools import Tool, tools_by_name
+from redis_mob.handlers.urls import checked_url
 from redis_mob.handlers.usage import ModelUsage, OnUsage, record_usage, told
 from redis_mob.models.base import json_text
 
@@ -110,14 +111,14 @@ class Chat:
         on_delta: OnDelta | None,
         on_usage: OnUsage | None,
     ) -> None:
-        self._model = optional_text("model", model)
+        self._model = optional_valid_text("model", model)
         self._client = optional_instance("client", client, openai.AsyncOpenAI)
         if client is not None and (base_url is not None or api_key is not None):
             raise ValidationError("client has a base_url and an api_key: give either it or these")
-        self._base_url = optional_instance("base_url", base_url, str)
+        self._base_url = None if base_url is None else checked_url("base_url", base_url)
         self._api_key = optional_instance("api_key", api_key, str)
         self._tools = tools_by_name(tools)
-        self._system = optional_text("system", system)
+        self._system = optional_valid_text("system", system)
         if structured not in get_args(Structured):
             raise ValidationError(f"structured must be one of {get_args(Structured)}, not {shown(structured)}")
         self._structured = structured

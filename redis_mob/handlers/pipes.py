@@ -9,11 +9,17 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple
 
 _CHUNK = 64 * 1024
+
+_ROUND_SECONDS = 0.1
+
+_MOST_ROUNDS = 20
+"""How often something may have come since, in two seconds: in each a pipe is read empty at least once."""
 
 
 class OutputPipe(NamedTuple):
@@ -48,20 +54,37 @@ def input_file(data: bytes) -> Generator[BinaryIO]:
         yield file
 
 
-async def all_of(stream: asyncio.StreamReader, most: int) -> bytes | None:
-    """All that comes, None if that is more than so many bytes; what comes after these is not read."""
-    kept = bytearray()
-    while chunk := await stream.read(_CHUNK):
-        kept += chunk
-        if len(kept) > most:
-            return None
-    return bytes(kept)
+@dataclass(slots=True)
+class Kept:
+    """What is kept of all that came, and how much that was."""
+
+    data: bytearray = field(default_factory=bytearray)
+    came: int = 0
 
 
-async def last_of(stream: asyncio.StreamReader, most: int) -> bytes:
-    """The last bytes of all that comes."""
-    kept = bytearray()
+async def keep_first(stream: asyncio.StreamReader, most: int, kept: Kept) -> None:
+    """Keep what comes, up to its end, or until that is more than so many bytes; what comes after these is not read."""
+    while kept.came <= most and (chunk := await stream.read(_CHUNK)):
+        kept.data += chunk
+        kept.came += len(chunk)
+
+
+async def keep_last(stream: asyncio.StreamReader, most: int, kept: Kept) -> None:
+    """Keep the last bytes of all that comes."""
     while chunk := await stream.read(_CHUNK):
-        kept += chunk
-        del kept[:-most]
-    return bytes(kept)
+        kept.data += chunk
+        kept.came += len(chunk)
+        del kept.data[:-most]
+
+
+async def emptied(reading: Mapping[asyncio.Task[None], Kept]) -> None:
+    """Wait until these tasks have read what was written before; processes may hold the pipes open, and write on.
+
+    When nothing has come for a tenth of a second the pipes are empty, also in an event loop that was blocked: what is
+    there is read before a timer ends.
+    """
+    for _ in range(_MOST_ROUNDS):
+        before = [kept.came for kept in reading.values()]
+        _, unfinished = await asyncio.wait(reading, timeout=_ROUND_SECONDS)
+        if not unfinished or before == [kept.came for kept in reading.values()]:
+            return

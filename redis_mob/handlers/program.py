@@ -15,13 +15,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, get_args
 
-from redis_mob.codec.arguments import integer, texts
+from redis_mob.codec.arguments import integer, integers, listed, valid_text
 from redis_mob.errors import ValidationError, shown
 from redis_mob.fleet.said import MOST_SAID
 from redis_mob.fleet.step_context import StepContext, StepFailed
-from redis_mob.handlers.pipes import all_of, input_file, last_of, pipe_for_output
+from redis_mob.handlers.pipes import Kept, emptied, input_file, keep_first, keep_last, pipe_for_output
 from redis_mob.handlers.request import message_text, request_bytes
-from redis_mob.handlers.secrets import checked_texts
+from redis_mob.handlers.secrets import HIDDEN, checked_texts, most_encoded, without
 from redis_mob.models.base import json_text
 
 GRACE_SECONDS = 2.0
@@ -65,11 +65,12 @@ def command(
     An exit status other than 0 fails the attempt, with the status and the last 16 KiB of standard error; after a status
     in `no_retry` there is no further attempt, and neither if there is no such program. At the deadline, on
     cancellation, and when its worker drains, the program gets SIGTERM with all processes of its group, and SIGKILL
-    after `grace` seconds. What it leaves running when it ends is killed. A worker that is killed itself cannot do that:
+    after `grace` seconds. What it leaves running in its group when it ends is killed, a process that has left the group
+    is not waited for. A worker that is killed itself cannot do that:
     its program runs on beside the next attempt, so that it should pass on the idempotency key.
 
     More than `max_output_bytes` on standard output, which is the limit of the definition unless it is given, fails the
-    step. Raises ValidationError for arguments that make no sense.
+    step. Values of `env` stand in no failure. Raises ValidationError for arguments that make no sense.
     """
     return Command(
         program,
@@ -98,7 +99,7 @@ class Command:
         grace: float,
         max_output_bytes: int | None,
     ) -> None:
-        self._program = texts("program", program)
+        self._program = [valid_text(f"program[{n}]", one) for n, one in enumerate(listed("program", program))]
         if not self._program or not self._program[0]:
             raise ValidationError("program must be a list with the name of a program and its arguments")
         if stdin not in get_args(Input):
@@ -110,18 +111,27 @@ class Command:
         self._env = checked_texts("env", env)
         if any("\0" in one for one in (*self._program, *self._env, *self._env.values(), str(cwd or ""))):
             raise ValidationError("program, env and cwd must be without NUL characters")
+        if cwd is not None and not isinstance(cwd, str | Path):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValidationError(f"cwd must be the path of a folder, not {shown(cwd)}")
+        if (wrong := next((name for name in self._env if not name or "=" in name), None)) is not None:
+            raise ValidationError(f"env: the name of a variable must not be empty or have a '=', as {shown(wrong)} has")
         self._cwd = None if cwd is None else str(cwd)
         self._stdin = stdin
         self._stdout = stdout
-        self._no_retry = frozenset(no_retry)
+        self._no_retry = integers("no_retry", no_retry)
         self._grace = grace
         self._most = None if max_output_bytes is None else integer("max_output_bytes", max_output_bytes, least=0)
 
     def __repr__(self) -> str:
-        return f"command({self._program!r})"
+        return without(f"command({self._program!r})", self._secrets)
+
+    @property
+    def _secrets(self) -> list[str]:
+        """The variables that it was given, but for those that every program has: HOME is in every path."""
+        return [value for name, value in self._env.items() if not _is_basic(name)]
 
     async def __call__(self, ctx: StepContext) -> Any:
-        """What the program answers. Raises StepFailed saying how it ended instead."""
+        """What the program answers. Raises StepFailed saying how it ended instead, without its variables."""
         told = request_bytes(ctx) if self._stdin == "json" else message_text(ctx.message).encode()
         most = ctx.profile.max_output_bytes if self._most is None else self._most
         async with pipe_for_output() as stdout, pipe_for_output() as stderr:
@@ -133,7 +143,7 @@ class Command:
                 f"{self._name} wrote more than {most:,} bytes to standard output; let it write what is large to a "
                 "file, and return where that is",
                 retryable=False,
-                detail=_detail(process.returncode, complaints),
+                detail=self._detail(process.returncode, complaints),
             )
         if process.returncode:
             raise self._failure(process.returncode, complaints)
@@ -150,16 +160,19 @@ class Command:
 
         It has ended when this returns or raises, with all that it has started.
         """
-        complaining = asyncio.create_task(last_of(stderr, STDERR_KEPT))
-        saying = asyncio.create_task(all_of(stdout, most))
+        said, complaints = Kept(), Kept()
+        saying = asyncio.create_task(keep_first(stdout, most, said))
+        complaining = asyncio.create_task(keep_last(stderr, STDERR_KEPT + most_encoded(self._secrets), complaints))
         ended = asyncio.create_task(process.wait())
         try:
             await asyncio.wait({saying, ended}, return_when=asyncio.FIRST_COMPLETED)
-            if not saying.done() or saying.result() is not None:
+            if said.came <= most:
                 await asyncio.wait({ended})
-            # Processes that it has started may hold its pipes open. What it wrote itself is still read.
+            # Processes that it has started may hold its pipes open, and some may have left its group. What it wrote
+            # itself is still read.
             _signal_group(process, signal.SIGKILL)
-            return await saying, await complaining
+            await emptied({saying: said, complaining: complaints})
+            return None if said.came > most else bytes(said.data), bytes(complaints.data)
         except asyncio.CancelledError:
             _signal_group(process, signal.SIGTERM)
             await asyncio.wait({ended}, timeout=self._grace)
@@ -172,10 +185,13 @@ class Command:
 
     @property
     def _name(self) -> str:
-        return f"program {shown(self._program[0])}"
+        return f"program {shown(self._hidden(self._program[0]))}"
+
+    def _hidden(self, text: str) -> str:
+        return without(text, self._secrets)
 
     async def _started(self, told: bytes, output: BinaryIO, errors: BinaryIO) -> asyncio.subprocess.Process:
-        env = {name: value for name, value in os.environ.items() if name in BASICS or name.startswith("LC_")}
+        env = {name: value for name, value in os.environ.items() if _is_basic(name)}
         try:
             with input_file(told) as given:
                 return await asyncio.create_subprocess_exec(
@@ -188,7 +204,11 @@ class Command:
                     start_new_session=True,
                 )
         except OSError as error:
-            what = f"working directory {shown(self._cwd)}" if error.filename == self._cwd else self._name
+            what = (
+                f"working directory {shown(self._hidden(self._cwd or ''))}"
+                if error.filename == self._cwd
+                else self._name
+            )
             # what is not there is not there the next time; a table of processes that is full is not for long
             raise StepFailed(
                 f"{what} cannot be started: {error.strerror}", retryable=error.errno not in NOT_THERE
@@ -196,11 +216,12 @@ class Command:
 
     def _failure(self, status: int, errors: bytes) -> StepFailed:
         how = f"ended with exit status {status}" if status > 0 else f"was ended by signal {_signal_name(-status)}"
-        last = next((line for line in reversed(_text(errors).splitlines()) if line.strip()), None)
+        lines = self._complaints(errors).splitlines()
+        last = next((line for line in reversed(lines) if line.strip()), None)
         return StepFailed(
             f"{self._name} {how}" + (f": {shown(last.strip())}" if last else ""),
             retryable=status not in self._no_retry,
-            detail=_detail(status, errors),
+            detail=self._detail(status, errors),
         )
 
     def _read(self, output: bytes, errors: bytes) -> Any:
@@ -211,11 +232,33 @@ class Command:
             return json.loads(text) if text.strip() else None
         except (ValueError, RecursionError) as error:
             wanted = "UTF-8" if isinstance(error, UnicodeDecodeError) else "JSON"
+            hidden = self._hidden(output.decode(errors="surrogateescape")).replace(HIDDEN, "...")
             raise StepFailed(
-                f"{self._name} wrote to standard output what is no {wanted}: {shown(output)}; what is meant for people "
+                f"{self._name} wrote to standard output what is no {wanted}: "
+                f"{shown(hidden.encode(errors='surrogateescape'))}; what is meant for people "
                 "belongs on standard error",
-                detail=_detail(0, errors),
+                detail=self._detail(0, errors),
             ) from None
+
+    def _complaints(self, errors: bytes) -> str:
+        """The end of standard error."""
+        cut = most_encoded(self._secrets)
+        hidden = self._hidden(_text(errors)).encode(errors="replace")
+        if len(errors) >= STDERR_KEPT + cut:
+            hidden = hidden[cut:]  # where it was cut off there may be the rest of a variable
+        return _text(hidden[-STDERR_KEPT:])
+
+    def _detail(self, status: int | None, errors: bytes) -> dict[str, Any]:
+        """What is kept with the failure: as much of the end of standard error as has room there."""
+        detail = {"exit_status": status, "stderr": self._complaints(errors)}
+        while len(json_text(detail).encode()) > MOST_SAID:  # JSON writes some characters as six
+            text = str(detail["stderr"])
+            detail["stderr"] = text[len(text) // 8 + 1 :]
+        return detail
+
+
+def _is_basic(name: str) -> bool:
+    return name in BASICS or name.startswith("LC_")
 
 
 def _signal_group(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
@@ -232,12 +275,3 @@ def _signal_name(number: int) -> str:
 
 def _text(data: bytes) -> str:
     return data.decode(errors="replace")
-
-
-def _detail(status: int | None, errors: bytes) -> dict[str, Any]:
-    """What is kept with the failure: as much of the end of standard error as has room there."""
-    detail = {"exit_status": status, "stderr": _text(errors)}
-    while len(json_text(detail).encode()) > MOST_SAID:  # JSON writes some characters as six
-        text = str(detail["stderr"])
-        detail["stderr"] = text[len(text) // 8 + 1 :]
-    return detail

@@ -7,20 +7,24 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-from redis_mob.fleet.step_context import checked_pause
+from redis_mob.codec.arguments import LONGEST
+
+_MOST_DIGITS = 10
+"""Digits of the seconds of the longest pause."""
 
 
 def retry_after(headers: Mapping[str, str]) -> timedelta | None:
-    """The pause that a response asks for, None if it asks for none that makes sense.
+    """The pause that a response asks for, None if it asks for none that makes sense; the longest one if it is longer.
 
     `headers` are looked up without regard to case. A date is compared with that of the response, since clocks differ.
     """
     value = headers.get("Retry-After", "").strip()
     with suppress(TypeError, ValueError, OverflowError):
         if value.isdigit() and value.isascii():
-            return checked_pause(int(value))
+            digits = value.lstrip("0") or "0"  # there may be more of them than Python reads
+            return LONGEST if len(digits) > _MOST_DIGITS else min(timedelta(seconds=int(digits)), LONGEST)
         until = parsedate_to_datetime(value)
-        return checked_pause(max(_aware(until) - _date_of(headers), timedelta()))
+        return min(max(_aware(until) - _date_of(headers), timedelta()), LONGEST)
     return None
 
 

@@ -13,13 +13,13 @@ from typing import Any
 
 import httpx
 
-from redis_mob.codec.arguments import integer, text
+from redis_mob.codec.arguments import integer, integers, optional_instance
 from redis_mob.errors import ValidationError, shown
-from redis_mob.fleet.said import bounded
 from redis_mob.fleet.step_context import StepContext, StepFailed
 from redis_mob.handlers.request import request_bytes
 from redis_mob.handlers.retry_after import retry_after
-from redis_mob.handlers.secrets import checked_texts, without
+from redis_mob.handlers.secrets import checked_texts, most_encoded, without
+from redis_mob.handlers.urls import checked_url
 
 CONNECT_SECONDS = 10.0
 """How long a connection may take: a host that is away is noticed long before the deadline of most steps."""
@@ -79,20 +79,21 @@ class Http:
         max_output_bytes: int | None,
     ) -> None:
         try:
-            self._url = httpx.URL(text("url", url))
+            self._url = httpx.URL(checked_url("url", url))
         except httpx.InvalidURL:
-            self._url = httpx.URL()
-        if self._url.scheme not in ("http", "https") or not self._url.host:
-            raise ValidationError("url must be one of http:// or https:// with a host")  # it may hold a password
+            # it may hold a password
+            raise ValidationError("url must be one of http:// or https:// with a host") from None
         self._headers = checked_texts("headers", headers)
         for name, value in self._headers.items():
             if not (name.isascii() and value.isascii()) or any(one in name + value for one in "\r\n\0"):
                 raise ValidationError(f"headers: {shown(name)} must be ASCII on one line")
-        if timeout is not None and not timeout > 0:
+        if timeout is not None and (
+            isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0  # pyright: ignore[reportUnnecessaryIsInstance]
+        ):
             raise ValidationError(f"timeout must be more than 0 seconds, not {shown(timeout)}")
         self._timeout = timeout
-        self._client = client
-        self._retried = frozenset(retried)
+        self._client = optional_instance("client", client, httpx.AsyncClient)
+        self._retried = integers("retried", retried)
         self._most = None if max_output_bytes is None else integer("max_output_bytes", max_output_bytes, least=0)
 
     def __repr__(self) -> str:
@@ -157,11 +158,11 @@ class Http:
         reason = f"{self._shown_url} answered with status {status} {response.reason_phrase}".rstrip()
         if response.is_redirect:
             reason += "; redirects are not followed: give the URL that it leads to"
-        excerpt = (await _body(response, EXCERPT_BYTES))[:EXCERPT_BYTES].decode(errors="replace")
+        excerpt = self._excerpt(await _body(response, EXCERPT_BYTES + most_encoded(self._secrets)))
         return StepFailed(
             without(reason, self._secrets),
             retryable=status >= httpx.codes.INTERNAL_SERVER_ERROR or status in self._retried,
-            detail={"status": status, "body": without(excerpt, self._secrets)},
+            detail={"status": status, "body": excerpt},
             retry_after=retry_after(response.headers),
         )
 
@@ -173,10 +174,18 @@ class Http:
         try:
             return json.loads(body) if is_json else body.decode(response.charset_encoding or "utf-8")
         except (ValueError, LookupError, RecursionError):  # an encoding that is none is a LookupError
-            excerpt = without(bounded(body[:EXCERPT_BYTES].decode(errors="replace")), self._secrets)
             raise StepFailed(
-                f"{self._shown_url} answered with what is no {'JSON' if is_json else 'text'}: {shown(excerpt)}"
+                f"{self._shown_url} answered with what is no {'JSON' if is_json else 'text'}: "
+                f"{shown(self._excerpt(body))}"
             ) from None
+
+    def _excerpt(self, body: bytes) -> str:
+        """The beginning of a body."""
+        cut = most_encoded(self._secrets)
+        hidden = without(body[: EXCERPT_BYTES + cut].decode(errors="replace"), self._secrets).encode(errors="replace")
+        if cut and len(body) >= EXCERPT_BYTES + cut:
+            hidden = hidden[:-cut]  # where it was cut off there may be the beginning of a secret
+        return hidden[:EXCERPT_BYTES].decode(errors="replace")
 
 
 @cache

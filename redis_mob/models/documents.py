@@ -9,7 +9,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from redis_mob.errors import DefinitionError, nearest
+from redis_mob.errors import DefinitionError, did_you_mean, nearest, shown
 from redis_mob.models.unknown_keys import below, unknown_key
 
 MOB_FIELDS = ("id", "orchestrator")
@@ -96,21 +96,39 @@ def complaints(error: ValidationError, document: object, *, inside_mob: Collecti
 
     Fields in `inside_mob` are shown as `mob.<field>`, where a reader of the TOML looks for them.
     """
-    details = error.errors(include_url=False, include_context=False)
+    details = error.errors(include_url=False)
     return "\n".join(dict.fromkeys(_complaint(detail, document, inside_mob) for detail in details))
 
 
 def _complaint(detail: ErrorDetails, document: object, inside_mob: Collection[str]) -> str:
     kind, value = detail["type"], detail["input"]
-    text = _PLAIN_WORDS.get(kind) or detail["msg"].removeprefix("Value error, ").removeprefix("$: ")
+    text = (
+        _PLAIN_WORDS.get(kind) or _about_tag(detail) or detail["msg"].removeprefix("Value error, ").removeprefix("$: ")
+    )
     if kind not in ("missing", "value_error") and isinstance(value, str | int | float):
-        shown = repr(value)
-        text += f", not {shown if len(shown) <= _LONGEST_VALUE else shown[:_LONGEST_VALUE] + '…'}"
+        given = repr(value)
+        text += f", not {given if len(given) <= _LONGEST_VALUE else given[:_LONGEST_VALUE] + '…'}"
     path = _path_in(detail["loc"], document, missing=kind == "missing")
     if path and path[0] in inside_mob:
         path.insert(0, "mob")
     spelled = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return f"{spelled.removeprefix('.')}: {text}" if path else text
+
+
+def _about_tag(detail: ErrorDetails) -> str | None:
+    """What is wrong with the key that says which of several models an object is, if that is what is wrong."""
+    about = detail.get("ctx", {})
+    key = str(about.get("discriminator", "")).strip("'")
+    if detail["type"] == "union_tag_not_found":
+        others = [one for one in cast("dict[object, object]", detail["input"]) if isinstance(one, str)]
+        near = next((one for one in others if did_you_mean(one, [key])), None)
+        hint = "" if near is None else f"; there is no such key as {shown(near)} (nearest: {shown(key)})"
+        return f"the key {shown(key)} is missing, which says what it is{hint}"
+    if detail["type"] == "union_tag_invalid":
+        tag, known = str(about["tag"]), str(about["expected_tags"])
+        hint = did_you_mean(tag, [one.strip("' ") for one in known.split(",")])
+        return f"{key} must be one of {known}, not {shown(tag)}{hint}"
+    return None
 
 
 def _path_in(loc: tuple[int | str, ...], document: object, *, missing: bool) -> list[int | str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias, cast
 
 from redis_mob.errors import DefinitionError, nearest, shortened, shown
@@ -35,8 +35,8 @@ def unknown_keys(value: object, document: object, path: str = "") -> Iterator[st
             table = cast("dict[str, Any]", document)
             for key, item in cast("dict[str, Any]", value).items():
                 yield from unknown_keys(item, table.get(key), below(path, key))
-        case tuple(), list():
-            items = zip(cast("tuple[Any, ...]", value), cast("list[Any]", document), strict=False)
+        case tuple(), list() | tuple():
+            items = zip(cast("tuple[Any, ...]", value), cast("Sequence[Any]", document), strict=False)
             for index, (item, raw) in enumerate(items):
                 yield from unknown_keys(item, raw, f"{path}[{index}]")
         case _:

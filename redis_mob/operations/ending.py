@@ -48,7 +48,7 @@ async def _is_driven(storage: MobStorage, run_id: str) -> bool:
     """Whether a fleet drives a run. Raises NotFoundError if there is none."""
     status = await storage.executions.status(run_id)
     if status is None:
-        raise NotFoundError(f"run {run_id} does not exist")
+        raise NotFoundError.of_run(run_id, storage.namespace)
     if status.is_terminal:
         return True
     try:
@@ -114,7 +114,7 @@ async def _end_undriven(storage: MobStorage, run_id: str) -> bool:
     while True:
         run = await storage.runs.get_run(run_id)
         if run is None:
-            raise NotFoundError(f"run {run_id} does not exist")
+            raise NotFoundError.of_run(run_id, storage.namespace)
         if run.status.is_terminal:
             return False
         told = await storage.runs.cas_run_snapshot_and_append_terminal_event(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from redis_mob.errors import NotFoundError, shown
+from redis_mob.errors import NotFoundError
 from redis_mob.operations.describing import StoredRun
 from redis_mob.operations.run_description import RunDescription
 from redis_mob.operations.run_events import events_of
@@ -16,7 +16,7 @@ async def stored_run(storage: MobStorage, run_id: str, *, outputs: bool = False,
     # The ledger is read after the run: rows that came since are of what has not ended in the view, and not used.
     run = None if view is None else await storage.runs.get_run(run_id)
     if view is None or run is None:
-        raise NotFoundError(f"run {run_id} does not exist in namespace {shown(storage.namespace)}")
+        raise NotFoundError.of_run(run_id, storage.namespace)
     definition = await executions.get_definition(view.launch.definition)
     events = None
     if attempts:

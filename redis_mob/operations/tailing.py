@@ -81,7 +81,7 @@ async def tail(
 async def _beginning(storage: MobStorage, run_id: str, after: int | None) -> int | None:
     """Where to begin to read for the events of a run after a cursor. Raises NotFoundError if there is no such run."""
     if await storage.executions.status(run_id) is None:
-        raise NotFoundError(f"run {run_id} does not exist in namespace {shown(storage.namespace)}")
+        raise NotFoundError.of_run(run_id, storage.namespace)
     if after != 0:
         return after
     try:

@@ -34,7 +34,7 @@ GROUPS = [group.name for group in suite(SMALL)]
 
 ON_A_SERVER = {
     *("evalsha-redis-py", "evalsha-redis-py-64", "evalsha-own-wire", "lua-2-hget-2-hset", "xadd-redis-py"),
-    *("set-redis-py", "publish-redis-py", "delivery", "idle-2-workers", "grant-without-session[3]"),
+    *("set-redis-py", "publish-redis-py", "delivery", "stream-to-watch", "idle-2-workers", "grant-without-session[3]"),
     *(f"{before}{kind}-run[3]" for before in ("", "json-of-") for kind in ("new", "finished", "texts")),
     *(f"{kind}-json[3]" for kind in ("watch", "lock")),
     *(f"{kind}-json-own-64[3]" for kind in ("watch", "lock")),

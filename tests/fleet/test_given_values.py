@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -11,13 +12,14 @@ import pytest
 from pydantic import BaseModel
 
 from redis_mob import Mob, StepContext, step, wait_for
-from redis_mob.errors import NotFoundError, ValidationError, WaitTimeoutError
+from redis_mob.errors import DefinitionError, NotFoundError, ValidationError, WaitTimeoutError
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.flows import eq
 from redis_mob.models.progress import ProgressReport, StreamChunk
 from redis_mob.storage import MobStorage
 from tests.fleet.flows import FLOW, mob, wait
 from tests.fleet.flows import step as spec
+from tests.fleet.working import run_flow
 
 
 class Topic(BaseModel):
@@ -129,3 +131,62 @@ async def test_the_output_of_a_step_that_was_skipped_may_have_a_default(storage:
         run.output("more")
     with pytest.raises(NotFoundError, match="has no step 'mores'"):
         run.output("mores", default=7)
+
+
+LONE = "\ud800"
+
+
+async def test_a_name_with_a_lone_surrogate_is_refused_before_anything_else(storage: MobStorage) -> None:
+    made = Mob("m")
+    made.role("a")
+    made.flow("f", [wait_for("go"), step("a", after="go")])
+    fleet = made.fleet(storage)
+    run_id = await fleet.start("f")
+    unknown = "00000000-0000-4000-8000-000000000000"
+    refused: dict[str, Awaitable[Any]] = {
+        "flow": fleet.start(LONE),
+        "idempotency_key": fleet.start("no such flow", idempotency_key=LONE),
+        "release": fleet.start("no such flow", release=LONE),
+        "name": fleet.signal(unknown, LONE),
+        "idempotency_key ": fleet.signal(unknown, "no such signal", idempotency_key=LONE),
+        "key": fleet.get(unknown, LONE),
+        "topic": fleet.watch(unknown, LONE).__aenter__(),
+        "name ": Fleet(storage, made.definition(), {"a": str}).work(name=LONE),
+    }
+    for name, call in refused.items():
+        with pytest.raises(
+            ValidationError, match=rf"^{name.strip()} '\\ud800' cannot be stored: surrogates not allowed"
+        ):
+            await call
+    with pytest.raises(ValidationError, match=r"^release"):
+        made.fleet(storage, release=LONE)
+    assert (await storage.runs.get_run(run_id)) is not None
+
+
+async def test_a_handler_is_told_of_a_lone_surrogate_where_it_gives_it(storage: MobStorage) -> None:
+    said: list[str] = []
+
+    async def gives(ctx: StepContext) -> None:
+        for call in (
+            lambda: ctx.stream(1, topic=LONE),
+            lambda: ctx.report(0.5, message=LONE),
+            lambda: ctx.publish(LONE, 1),
+            lambda: ctx.stream(LONE),
+        ):
+            with pytest.raises(ValidationError) as caught:
+                await call()
+            said.append(str(caught.value))
+
+    run = await run_flow(storage, mob({"a": spec()}), gives)
+    assert run.status == "completed"
+    assert [one.partition(" ")[0] for one in said] == ["topic", "message", "key", "the"]
+
+
+async def test_a_definition_that_cannot_be_stored_is_refused_when_it_is_given(storage: MobStorage) -> None:
+    for definition in (
+        mob({LONE: spec()}),
+        mob({"a": spec(message=LONE)}),
+        mob({"a": spec()}).model_copy(update={"id": LONE}),
+    ):
+        with pytest.raises(DefinitionError, match="has a lone surrogate, which cannot be stored"):
+            Fleet(storage, definition)

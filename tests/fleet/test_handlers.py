@@ -169,6 +169,23 @@ async def test_an_exception_is_a_failure_that_names_it(
     assert failure.error.retryable is True
 
 
+async def test_an_exception_alone_in_its_group_is_told_as_what_it_is(storage: MobStorage) -> None:
+    async def fails() -> None:
+        raise StepFailed("no such account", retryable=False)
+
+    async def handler(_ctx: StepContext) -> None:
+        async with asyncio.TaskGroup() as inner, asyncio.TaskGroup():
+            inner.create_task(fails())
+
+    failure = await failure_of(storage, handler, retries=5)
+    assert (failure.reason, failure.error.retryable) == ("no such account", False)
+
+    def several(_ctx: StepContext) -> None:
+        raise ExceptionGroup("two", [ExceptionGroup("one", [ValueError("a")]), ValueError("b")])
+
+    assert (await failure_of(storage, several)).reason == "ExceptionGroup: two (2 sub-exceptions)"
+
+
 class Own(BaseException):
     """An exception of the kind that most code does not catch."""
 

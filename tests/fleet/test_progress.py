@@ -27,6 +27,7 @@ from redis_mob.errors import ValidationError, WriteFailedError
 from redis_mob.fleet.progress_writer import MOST_KEPT, ProgressWriter
 from redis_mob.fleet.sse import last_event_id, server_sent_events
 from redis_mob.fleet.step_context import Handler
+from redis_mob.fleet.watching import Watcher
 from redis_mob.models.conditions import GtCondition
 from redis_mob.models.progress import (
     MOST_BYTES,
@@ -225,9 +226,43 @@ async def test_entries_that_are_gone_are_told_once(storage: MobStorage) -> None:
         assert (await anext(progress)).offset == following.offset + 1
     async with asyncio.timeout(LONG), fleet.watch(run_id) as progress:
         assert (await anext(progress)).offset == following.offset  # without an offset nothing is missed
-    async with asyncio.timeout(LONG), fleet.watch(run_id, after=99_999) as progress:
-        with pytest.raises(ProgressTrimmedError):
-            await anext(progress)
+
+
+@pytest.mark.parametrize(("told", "newest"), [(3, "the newest is 3"), (0, "nothing that the run has told is kept")])
+async def test_an_offset_that_was_never_told_is_refused(storage: MobStorage, told: int, newest: str) -> None:
+    fleet = Fleet(storage, mob({"a": step()}), {"*": str})
+    run_id = await fleet.start(FLOW)
+    if told:
+        await storage.progress.append(run_id, [NewProgress(SOURCE, "chunk", "output", n) for n in range(told)])
+    for after in (told + 1, 1_000_000, 2**70, last_event_id({"Last-Event-ID": "99999999999999999999"})):
+        with pytest.raises(ValidationError, match=f"offset {after} was never told; {newest}: give that of"):
+            await fleet.watch(run_id, after=after).__aenter__()
+    await fleet.cancel(run_id)
+    async with at_work(storage, {"*": str}):
+        assert kinds(await watched(storage, run_id, after=told)) == ["run_over"]
+
+
+async def test_a_watcher_whose_stream_has_begun_anew_is_told_once(storage: MobStorage) -> None:
+    """It is kept for a day; the new one is so long that its own beginning is gone."""
+    fleet = Fleet(storage, mob({"a": step()}), {"*": str})
+    run_id = await fleet.start(FLOW)
+    entries = [NewProgress(SOURCE, "chunk", "output", n) for n in range(200)]
+    await storage.progress.append(run_id, entries)
+    first, later = await storage.progress.read_after(run_id, 0, 200), await storage.progress.read_after(run_id, 199, 1)
+    left = first._replace(newest=150, entries=first.entries[100:101])
+    pages = [later, left._replace(entries=()), left, left]
+
+    class Store:
+        async def read_after(self, _run_id: str, _after: int, _limit: int) -> ProgressPage:
+            return pages.pop(0)
+
+    store: Any = Store()
+    flag: Any = None
+    progress = Watcher(store, run_id, flag, None, 199)
+    assert (await anext(progress)).offset == 200
+    with pytest.raises(ProgressTrimmedError, match=r"offset 200 is gone; the first entry that is left is 101"):
+        await anext(progress)
+    assert (await anext(progress)).offset == 101
 
 
 async def test_what_an_overtaken_attempt_tells_late_is_skipped(storage: MobStorage) -> None:
@@ -335,6 +370,19 @@ async def test_server_sent_events_carry_offset_name_and_json(storage: MobStorage
     assert first.startswith(b"id: 1\nevent: the words\ndata: {")
     assert first.endswith(b"\n\n")
     assert first.count(b"\n") == 4
+
+
+async def test_no_event_is_sent_after_an_id_that_no_event_had(storage: MobStorage) -> None:
+    run = await run_step(storage, lambda _ctx: 1)
+    fleet = Fleet(storage, mob({"a": step()}), {"*": str})
+
+    async def events(after: int | None) -> list[bytes]:
+        async with fleet.watch(run.run_id, after=after) as progress:
+            return [event async for event in server_sent_events(progress)]
+
+    assert len(await events(last_event_id({"Last-Event-ID": "0"}))) == 1
+    with pytest.raises(ValidationError, match="offset 17 was never told"):
+        await events(last_event_id({"Last-Event-ID": "17"}))
 
 
 async def test_a_silent_stream_of_events_is_kept_open(storage: MobStorage) -> None:

@@ -21,7 +21,7 @@ from unittest.mock import AsyncMock
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, field_serializer
 
-from redis_mob import StepContext, isolated
+from redis_mob import Mob, StepContext, isolated
 from redis_mob.errors import HandlerError
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import Handler
@@ -170,6 +170,11 @@ NOT_DUMPED: dict[str, tuple[Any, str]] = {
     "two keys of one text": ({"a": {1: 1, "1": 2}}, "$.a: two of its keys are '1' as JSON"),
     "key": ({"a": {(1, 2): 1}}, "$.a: the key (1, 2) is no text"),
     "null key": ({None: 1}, "$: the key None is no text"),
+    "nan as a key": ({"a": {float("nan"): 1}}, "$.a: the key nan is no JSON number; give a text instead"),
+    "infinity as a key": ([{float("-inf"): 1}], "$[0]: the key -inf is no JSON number"),
+    "decimal nan as a key": ({Decimal("NaN"): 1}, "$: the key NaN is no JSON number"),
+    "enum of nan as a key": ({Level.NOT_A_NUMBER: 1}, "$: the key nan is no JSON number"),
+    "nan as a key in a model": ([Holder(thing={float("nan"): 1})], "$[0].thing: the key nan is no JSON number"),
     "made without validation": (
         Verdict.model_construct(label=1, lines=object()),
         "$.lines: a value of type object is no JSON",
@@ -813,6 +818,93 @@ async def test_an_attempt_that_is_cancelled_does_not_cancel_what_is_made_for_all
     go_on.set()
     assert await second == {"it": "made"}
     await dependencies.close()
+
+
+def make_text() -> str:
+    return "made"
+
+
+def as_default(x: str = Depends(make_text)) -> None:  # type: ignore[assignment]
+    del x
+
+
+def bare_default(ctx: StepContext, x=Depends(make_text)) -> None:  # type: ignore[no-untyped-def]  # noqa: B008
+    del ctx, x
+
+
+def twice(x: Annotated[str, Depends(make_text), Depends(tag)]) -> None:
+    del x
+
+
+def twice_nested(x: Annotated[Annotated[str, Depends(make_text)], Depends(tag)]) -> None:
+    del x
+
+
+def within(x: Annotated[str, Depends(make_text)] | None = None) -> None:
+    del x
+
+
+def without_factory(x: Annotated[str, Depends]) -> None:
+    del x
+
+
+def in_a_factory(x: Annotated[str, Depends(as_default)]) -> None:
+    del x
+
+
+WRONG_MARKS: dict[Callable[..., Any], str] = {
+    as_default: "parameter 'x' has Depends as its default; it belongs into the annotation: "
+    "x: Annotated[str, Depends(make_text)]",
+    bare_default: "belongs into the annotation: x: Annotated[..., Depends(make_text)]",
+    twice: "parameter 'x' has 2 marks Depends; one function makes what it gets",
+    twice_nested: "parameter 'x' has 2 marks Depends",
+    within: "parameter 'x': Depends must be outermost",
+    without_factory: "parameter 'x': Depends needs the function that makes the dependency",
+    in_a_factory: "dependency as_default",
+}
+
+
+@pytest.mark.parametrize("handler", WRONG_MARKS, ids=lambda one: one.__name__)
+def test_a_mark_that_is_not_where_it_belongs_is_refused_when_the_handler_is_given(handler: Callable[..., Any]) -> None:
+    with pytest.raises(HandlerError) as caught:
+        bound(handler)
+    assert WRONG_MARKS[handler] in str(caught.value)
+    assert "test_signatures.py:" in str(caught.value)
+
+
+def test_a_mark_alone_is_no_annotation() -> None:
+    def handler(x: Any) -> None:
+        del x
+
+    handler.__annotations__["x"] = Depends(make_text)
+    with pytest.raises(HandlerError, match=r"Depends must be outermost, as in Annotated\[Client"):
+        bound(handler)
+
+
+def gives_one_by_one(ctx: StepContext) -> Iterator[int]:
+    del ctx
+    yield 1
+
+
+async def gives_one_by_one_later(n: int) -> AsyncIterator[int]:
+    yield n
+
+
+class GivesOneByOne:
+    def __call__(self, ctx: StepContext) -> Iterator[int]:
+        del ctx
+        yield 1
+
+
+@pytest.mark.parametrize(
+    "handler", [gives_one_by_one, gives_one_by_one_later, GivesOneByOne(), functools.partial(gives_one_by_one_later, 1)]
+)
+def test_a_generator_is_refused_when_it_is_given(handler: Callable[..., Any]) -> None:
+    problem = r"a generator gives its values one by one: return a list, or tell each with ctx\.stream"
+    with pytest.raises(HandlerError, match=problem):
+        bound(handler)
+    with pytest.raises(HandlerError, match=problem):
+        Mob("m").handler("a")(handler)
 
 
 def test_depends_takes_a_function() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redis_mob import Mob, MobDefinition, RetrySpec, StepContext, loop, quorum, step
+from redis_mob import Mob, MobDefinition, RetrySpec, StepContext, loop, quorum, step, wait_for
 from redis_mob.codec.executions import encode_definition
 from redis_mob.errors import DefinitionError, HandlerError, NotFoundError, ValidationError
 from redis_mob.flows import and_, eq, gt, in_, lt, not_, or_
@@ -370,7 +372,7 @@ WRONG: dict[str, tuple[Callable[[Mob], Any], str]] = {
         "give retries, or attempts within retry",
     ),
     "timeout": (lambda mob: steps_of(mob, step("a", timeout=0)), "timeout must be more than 0 seconds, not 0"),
-    "quorum": (lambda mob: steps_of(mob, step("a", policy=quorum(0))), "a quorum of 0 is no quorum"),
+    "quorum": (lambda mob: steps_of(mob, step("a", policy=CollectQuorum(n=0))), "a quorum of 0 is no quorum"),
     "schema": (lambda mob: steps_of(mob, step("a", schema=Callable)), "there is no JSON schema of"),
     "flow twice": (lambda mob: [mob.flow("f", [step("a")]) for _ in range(2)], "mob 'm' has a flow 'f' already"),
     "branch": (
@@ -425,9 +427,307 @@ async def test_a_flow_that_is_not_there_is_told_with_the_nearest() -> None:
         await Mob("other").run(flow)
 
 
-def test_conditions_need_json() -> None:
-    with pytest.raises(ValueError, match="no JSON value"):
-        eq("params", object())
+NO_CONDITION: dict[str, tuple[Callable[..., Any], str]] = {
+    "eq object": (lambda: eq("params", object()), "eq: <object object at "),
+    "eq nan": (lambda: eq("params", math.nan), "eq: nan is no JSON: $: nan is no JSON number; compare with a text, a"),
+    "eq set": (lambda: eq("params", {1}), "eq: {1} is no JSON: $: a value of type set is no JSON; compare with"),
+    "eq deep": (lambda: eq("params", nested_list(200)), "nested deeper than 128 levels"),
+    "eq path": (lambda: eq(*wrong(5, 1)), "eq: path: must be a text, not 5"),
+    "eq surrogate": (
+        lambda: eq("\ud800", 1),
+        r"eq: path: '\ud800' has a lone surrogate, which cannot be stored: give it without",
+    ),
+    "gt nan": (lambda: gt("params", math.nan), "gt: nan is no JSON"),
+    "lt infinity": (lambda: lt("params", math.inf), "lt: inf is no JSON"),
+    "in number": (lambda: in_(*wrong("params", 5)), "in_: values must be a list of values, not 5"),
+    "in text": (lambda: in_("params", "ab"), "in_: values must be a list of values, not 'ab'"),
+    "in nan": (lambda: in_("params", [math.nan]), "in_: [nan] is no JSON: $[0]: nan is no JSON number"),
+    "not": (
+        lambda: not_(*wrong(5)),
+        "not_: argument 1 must be a condition, made with eq, in_, gt, lt, and_, or_ or not_, not 5",
+    ),
+    "and": (lambda: and_(eq("params", 1), *wrong(None)), "and_: argument 2 must be a condition, made with eq, "),
+    "or": (lambda: or_(*wrong([eq("params", 1)])), "or_: argument 1 must be a condition, made with eq, "),
+    "unknown key": (
+        lambda: not_(*wrong({"op": "eq", "path": "params", "value": 1, "vlaue": 2})),
+        "not_: expr.vlaue: there is no such key (nearest: 'value')",
+    ),
+    "unknown kind": (
+        lambda: not_(*wrong({"op": "eqq", "path": "params"})),
+        "op must be one of 'eq', 'in', 'gt', 'lt', 'and', 'or', 'not', not 'eqq'; did you mean 'eq'?",
+    ),
+}
+
+
+def wrong(*values: Any) -> tuple[Any, ...]:
+    return values
+
+
+def nested_list(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("case", NO_CONDITION)
+def test_what_is_no_condition_is_told_where_it_is_written(case: str) -> None:
+    make, problem = NO_CONDITION[case]
+    with pytest.raises(DefinitionError) as caught:
+        make()
+    assert problem in str(caught.value)
+
+
+def one_role() -> Mob:
+    mob = Mob("m")
+    mob.role("a")
+    return mob
+
+
+def in_a_flow(*nodes: Any) -> Any:
+    return one_role().flow("f", list(nodes))
+
+
+def nested_loops(depth: int) -> Any:
+    node: Any = step("a")
+    for number in range(depth):
+        node = loop(f"l{number}", [node], until=eq("steps.a", 1), max_iterations=2)
+    return node
+
+
+def nested_condition(depth: int) -> Any:
+    condition = eq("params", 1)
+    for _ in range(depth):
+        condition = not_(condition)
+    return condition
+
+
+def by_hand(depth: int) -> Any:
+    condition: Any = eq("params", 1)
+    for _ in range(depth):
+        condition = NotCondition(expr=condition)
+    return condition
+
+
+def nested_and(depth: int) -> Any:
+    condition = eq("params", 1)
+    for _ in range(depth):
+        condition = and_(condition)
+    return condition
+
+
+def blocks(*items: Any) -> Any:
+    return list(items)
+
+
+NO_FLOW: dict[str, tuple[Callable[[], Any], str]] = {
+    "step id": (lambda: step(*wrong(5)), "id must be a text, not 5"),
+    "step id surrogate": (lambda: step("\ud800"), r"id '\ud800' cannot be stored: surrogates not allowed"),
+    "after number": (lambda: step("b", after=wrong(5)[0]), "step 'b': after must be a list of ids, or one id, not 5"),
+    "after numbers": (lambda: step("b", after=[*wrong(5)]), "step 'b': after must be a text, not 5"),
+    "after step": (
+        lambda: step("b", after=wrong(step("a"))[0]),
+        "step 'b': after must name steps and loops by their ids: write 'a'",
+    ),
+    "after steps": (lambda: wait_for("b", after=[*wrong(step("a"))]), "by their ids: write 'a', not Step("),
+    "loop after": (
+        lambda: loop("l", [step("a")], until=eq("steps.a", 1), max_iterations=1, after=wrong(5)[0]),
+        "loop 'l': after must be a list of ids",
+    ),
+    "loop body": (
+        lambda: loop("l", wrong(step("a"))[0], until=eq("steps.a", 1), max_iterations=1),
+        "loop 'l': body must be a list of steps and loops, not Step(",
+    ),
+    "tools": (
+        lambda: step("a", allowed_tools="search"),
+        "step 'a': allowed_tools must be a list of texts, not 'search'",
+    ),
+    "tool": (lambda: step("a", blocked_tools=[*wrong(5)]), "step 'a': blocked_tools[0] must be a text, not 5"),
+    "quorum below": (lambda: quorum(-1), "quorum: n must be a number from 1 to 255, not -1"),
+    "quorum of none": (lambda: quorum(0), "quorum: n must be a number from 1 to 255, not 0"),
+    "quorum above": (lambda: quorum(256), "quorum: n must be a number from 1 to 255, not 256"),
+    "quorum text": (lambda: quorum(*wrong("2")), "quorum: n must be a number from 1 to 255, not '2'"),
+    "flow of a step": (
+        lambda: one_role().flow("f", wrong(step("a"))[0]),
+        "flow 'f': steps must be a list of steps and loops",
+    ),
+    "flow of a number": (
+        lambda: one_role().flow("f", wrong(5)[0]),
+        "flow 'f': steps must be a list of steps and loops, not 5",
+    ),
+    "deep loops": (lambda: in_a_flow(nested_loops(2_000)), "flow 'f': loops are nested deeper than 32 levels"),
+    "deep condition": (
+        lambda: in_a_flow(step("a", when=nested_condition(2_000))),
+        "not_: argument 1: conditions are nested deeper than 128 levels",
+    ),
+    "deep condition made by hand": (
+        lambda: in_a_flow(step("a", when=by_hand(2_000))),
+        "flow 'f': step 'a': when: conditions are nested deeper than 128 levels",
+    ),
+    "deep conditions of two levels": (
+        lambda: in_a_flow(step("a", when=nested_and(127))),
+        "it is nested too deeply to be stored: write a flatter one",
+    ),
+    "no condition": (
+        lambda: in_a_flow(step("a", when=wrong(5)[0])),
+        "step 'a': when must be a condition, made with eq",
+    ),
+    "no until": (
+        lambda: in_a_flow(loop("l", [step("a")], until=wrong(True)[0], max_iterations=1)),
+        "loop 'l': until must be a condition, made with eq",
+    ),
+    "timeout": (
+        lambda: in_a_flow(step("a", timeout=1e18)),
+        "timeout must be at most 3153600000 seconds, a hundred years, not 1e+18",
+    ),
+    "endless timeout": (lambda: in_a_flow(step("a", timeout=math.inf)), "timeout must be at most 3153600000 seconds"),
+    "timeout of 101 years": (lambda: in_a_flow(step("a", timeout=timedelta(days=36_501))), "timeout must be at most"),
+    "timeout below": (lambda: in_a_flow(step("a", timeout=-1e18)), "timeout must be more than 0 seconds, not -1e+18"),
+    "timeout nan": (lambda: in_a_flow(step("a", timeout=math.nan)), "timeout must be more than 0 seconds, not nan"),
+    "retry": (
+        lambda: in_a_flow(step("a", retry={"atempts": 3})),
+        "flow 'f': steps.a.retry.atempts: there is no such key (nearest: 'attempts')",
+    ),
+    "policy": (
+        lambda: in_a_flow(step("a", policy=wrong({"type": "quorum", "n": 2, "m": 1})[0])),
+        "steps.a.collection_policy.m: there is no such key",
+    ),
+    "policy without type": (
+        lambda: in_a_flow(step("a", policy=wrong({"typ": "any"})[0])),
+        "steps.a.collection_policy: the key 'type' is missing, which says what it is; there is no such key as 'typ' "
+        "(nearest: 'type')",
+    ),
+    "empty policy": (
+        lambda: in_a_flow(step("a", policy=wrong({})[0])),
+        "steps.a.collection_policy: the key 'type' is missing",
+    ),
+    "policy of another type": (
+        lambda: in_a_flow(step("a", policy=wrong({"type": "al"})[0])),
+        "steps.a.collection_policy: type must be one of 'all', 'any', 'quorum', not 'al'; did you mean 'all'?",
+    ),
+    "message": (
+        lambda: in_a_flow(step("a", blocks({"type": "text", "text": "a", "txt": "b"}))),
+        "steps.a.message[0].txt: there is no such key (nearest: 'text')",
+    ),
+    "message surrogate": (
+        lambda: in_a_flow(step("a", "\ud800")),
+        r"flow 'f': steps.a.message: '\ud800' has a lone surrogate",
+    ),
+    "branch surrogate": (
+        lambda: in_a_flow(step("a", branch="\ud800")),
+        r"steps.a.branch: '\ud800' has a lone surrogate",
+    ),
+    "block surrogate": (
+        lambda: in_a_flow(step("a", blocks(TextBlock(text="\ud800")))),
+        r"steps.a.message[0].text: '\ud800' has a lone surrogate",
+    ),
+    "profile surrogate": (
+        lambda: Mob("m", profiles={"a": Profile(model="\ud800")}),
+        r"profiles.a.model: '\ud800' has a lone surrogate",
+    ),
+    "concurrency surrogate": (
+        lambda: Mob("m", limits={"max_concurrency": {"\ud800": 1}}),
+        r"limits.max_concurrency: '\ud800' has a lone surrogate",
+    ),
+    "limits": (
+        lambda: Mob("m", limits={"max_step_retires": 3}),
+        "mob 'm': limits.max_step_retires: there is no such key (nearest: 'max_step_retries')",
+    ),
+    "profile": (
+        lambda: Mob("m", profiles={"a": {"model": "none", "skils": []}}),
+        "mob 'm': profiles.a.skils: there is no such key (nearest: 'skills')",
+    ),
+    "wiring": (
+        lambda: Mob("m", profiles={"a": {"model": "none"}}, wiring={"role_wiring": [{"a": "a", "b": "a", "c": 1}]}),
+        "mob 'm': wiring.role_wiring[0].c: there is no such key",
+    ),
+    "schema": (
+        lambda: in_a_flow(step("a", schema="{")),
+        "flow 'f': step 'a': schema is neither a JSON schema nor a file that holds one",
+    ),
+    "schema list": (lambda: in_a_flow(step("a", schema="[1]")), "a schema is an object or a boolean, not '[1]'"),
+    "schema file": (lambda: in_a_flow(step("a", schema="no/such.json")), "'no/such.json': No such file or directory"),
+    "schema path": (lambda: in_a_flow(step("a", schema=Path("no.json"))), "'no.json': No such file or directory"),
+    "schema of a wait": (lambda: in_a_flow(wait_for("a", schema="{")), "step 'a': schema is neither a JSON schema"),
+    "schema mapping": (
+        lambda: in_a_flow(step("a", schema={"type": "strin"})),
+        "step 'a': schema is no valid JSON schema: $.type",
+    ),
+    "schema of no JSON": (
+        lambda: in_a_flow(step("a", schema={"const": {1}})),
+        "step 'a': schema is no JSON: $.const: a value",
+    ),
+}
+
+
+@pytest.mark.parametrize("depth", [32, 80, 90, 95, 97, 100])
+def test_a_condition_that_is_taken_can_be_read_back(depth: int) -> None:
+    mob = one_role()
+    try:
+        mob.flow("f", [step("a", when=nested_and(depth))])
+    except DefinitionError:
+        assert depth > 80
+    definition = mob.definition()
+    assert MobDefinition.model_validate_json(definition.model_dump_json()) == definition
+
+
+@pytest.mark.parametrize("case", NO_FLOW)
+def test_what_makes_no_sense_in_python_is_told_where_it_is_written(case: str) -> None:
+    make, problem = NO_FLOW[case]
+    with pytest.raises(DefinitionError) as caught:
+        make()
+    assert problem in str(caught.value)
+
+
+NO_NAME: dict[str, tuple[Callable[[], Any], str]] = {
+    "mob": (lambda: Mob("\ud800"), "id"),
+    "flow": (lambda: one_role().flow("\ud800", [step("a")]), "id"),
+    "role": (lambda: one_role().role("\ud800"), "role"),
+    "handler": (lambda: one_role().handler("\ud800")(str), "role"),
+    "model": (lambda: one_role().role("b", model="\ud800"), "model"),
+    "signal": (lambda: wait_for("\ud800"), "signal"),
+}
+
+
+@pytest.mark.parametrize("case", NO_NAME)
+def test_a_name_with_a_lone_surrogate_is_refused_where_it_is_given(case: str) -> None:
+    make, name = NO_NAME[case]
+    with pytest.raises(ValidationError, match=rf"{name} '\\ud800' cannot be stored: surrogates not allowed; give it"):
+        make()
+
+
+NO_OPTION: dict[str, tuple[dict[str, Any], str]] = {
+    "retries": ({"retries": -1}, "retries must be an integer from 0, not -1"),
+    "retries text": ({"retries": "1"}, "retries must be an integer, not '1'"),
+    "timeout": ({"timeout": 0}, "timeout must be more than 0 seconds, not 0"),
+    "long timeout": ({"timeout": 1e18}, "timeout must be at most 3153600000 seconds"),
+    "model": ({"model": 5}, "model must be a text, not 5"),
+    "members": ({"members": 0}, "members must be an integer from 1, not 0"),
+}
+
+
+@pytest.mark.parametrize("case", NO_OPTION)
+def test_an_option_of_a_handler_is_refused_where_it_is_given(case: str) -> None:
+    options, problem = NO_OPTION[case]
+    with pytest.raises(ValidationError, match=problem):
+        Mob("m").handler("a", **options)(str)
+
+
+def test_what_is_no_function_is_no_handler() -> None:
+    nothing: Any = 5
+    with pytest.raises(HandlerError, match="a handler must be a function, not 5"):
+        Mob("m").handler("a")(nothing)
+    with pytest.raises(HandlerError, match=r"has no name: write @mob\.handler\(role\)"):
+        Mob("m").handler(functools.partial(str))
+
+
+def test_a_schema_may_be_in_a_file(tmp_path: Path) -> None:
+    (file := tmp_path / "schema.json").write_text('{"type": "string"}')
+    for schema in (file, str(file)):
+        assert in_a_flow(step("a", schema=schema)).spec.steps["a"].expected_schema_ref == str(file)
+    file.write_text("{")
+    with pytest.raises(DefinitionError, match="step 'a': schema is neither a JSON schema nor a file that holds one"):
+        in_a_flow(step("a", schema=file))
 
 
 def test_the_types_are_those_that_people_have() -> None:

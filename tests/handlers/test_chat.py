@@ -564,6 +564,10 @@ async def test_a_handler_shows_no_key() -> None:
 BAD: list[dict[str, Any]] = [
     {"model": 1},
     {"client": object()},
+    {"base_url": 1},
+    {"base_url": "localhost:1234"},
+    {"base_url": "http://localhost:99999/v1"},
+    {"model": "\ud800"},
     {"api_key": 1},
     {"structured": "yaml"},
     {"max_rounds": 0},

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
+import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -322,3 +325,118 @@ BAD: list[tuple[Any, dict[str, Any]]] = [
 def test_arguments_that_make_no_sense_are_refused(program: Any, options: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         command(program, **options)
+
+
+KEY = 'sk-"abc\\def-1234567890'
+
+TELLS_OF_ITS_KEY = {
+    "as it is": "key = os.environ['API_KEY']",
+    "as JSON": "key = json.dumps(os.environ['API_KEY'])",
+    "as Python": "key = repr(os.environ['API_KEY'])",
+    "in a URL": "import urllib.parse; key = urllib.parse.quote(os.environ['API_KEY'], safe='')",
+    "as base64": "import base64; key = base64.b64encode(os.environ['API_KEY'].encode()).decode()",
+}
+
+
+@pytest.mark.parametrize("spelled", TELLS_OF_ITS_KEY.values(), ids=TELLS_OF_ITS_KEY.keys())
+@pytest.mark.parametrize(
+    "fails",
+    [
+        "sys.stderr.write('cannot log in with ' + key); sys.exit(3)",
+        "print('bad ' + key)",
+        "print(key, file=sys.stderr, flush=True); print('x' * 3_000_000)",
+        "sys.stdout.buffer.write(b'\\xff' + key.encode()); sys.stdout.flush()",
+    ],
+    ids=["stderr", "no-json", "too-long", "no-utf8"],
+)
+async def test_no_failure_shows_a_variable(spelled: str, fails: str) -> None:
+    failure = await failure_of(python(f"{spelled}\n{fails}", env={"API_KEY": KEY}))
+    told = failure.reason + json_text(failure.detail)
+    assert "abc" not in told
+    assert "%22" not in told
+    assert base64.b64encode(KEY.encode()).decode().rstrip("=") not in told
+    assert "…" in told or "..." in told
+
+
+@pytest.mark.parametrize("cut", range(16 * 1024 - 40, 16 * 1024 + 40, 7))
+async def test_no_part_of_a_variable_is_left_where_standard_error_is_cut_off(cut: int) -> None:
+    value = "0123456789abcdefghijklmnopqrstuvwxyz"
+    program = f"sys.stderr.write('x' * 50_000 + os.environ['API_KEY'] + '#' * {cut}); sys.exit(3)"
+    failure = await failure_of(python(program, env={"API_KEY": value}))
+    told = failure.reason + failure.detail["stderr"]
+    assert not [piece for n in range(len(value) - 3) if (piece := value[n : n + 4]) in told]
+    assert "###" in failure.detail["stderr"]
+
+
+async def test_the_password_in_a_variable_and_the_lines_of_a_key_are_hidden_too() -> None:
+    env = {
+        "DSN": "postgres://me:pass%2Fword@host/db",
+        "PEM": "-----BEGIN-----\nMIIEvQIBADANBgkqhkiG9w0B\n-----END-----",
+    }
+    program = "print('pass/word', 'pass%2Fword', os.environ['PEM'].splitlines()[1], file=sys.stderr); sys.exit(1)"
+    failure = await failure_of(python(program, env=env))
+    assert failure.detail["stderr"] == "… … …\n"
+
+
+async def test_variables_that_are_short_or_that_every_program_has_are_not_hidden() -> None:
+    program = "print('step 1 of 10 in /home/me', file=sys.stderr); sys.exit(1)"
+    failure = await failure_of(python(program, env={"DEBUG": "1", "HOME": "/home/me", "EMPTY": ""}))
+    assert failure.detail["stderr"] == "step 1 of 10 in /home/me\n"
+
+
+async def test_a_handler_that_is_shown_shows_no_variable() -> None:
+    assert repr(command(["run", "--key=" + KEY, KEY], env={"API_KEY": KEY})) == "command(['run', '--key=…', '…'])"
+    failure = await failure_of(command(["/no/such/" + KEY], env={"API_KEY": KEY}))
+    assert failure.reason == "program '/no/such/…' cannot be started: No such file or directory"
+
+
+async def test_a_daemon_that_has_left_its_group_is_not_waited_for(tmp_path: Path) -> None:
+    program = (
+        f"import subprocess\ndaemon = subprocess.Popen(['sleep', '600'], start_new_session=True)\n"
+        f"open({str(tmp_path / 'pid')!r}, 'w').write(str(daemon.pid))\n"
+        "sys.stdout.write('x' * 400_000); sys.stderr.write('said')"
+    )
+    try:
+        async with asyncio.timeout(60):
+            assert await python(program, stdout="text")(context()) == "x" * 400_000
+    finally:
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+
+
+async def test_a_daemon_that_goes_on_writing_is_not_waited_for(tmp_path: Path) -> None:
+    program = (
+        "import subprocess\ndaemon = subprocess.Popen(['sh', '-c', 'while echo more >&2; do :; done'], "
+        f"start_new_session=True)\nopen({str(tmp_path / 'pid')!r}, 'w').write(str(daemon.pid))\nprint(1)"
+    )
+    try:
+        async with asyncio.timeout(60):
+            assert await python(program)(context()) == 1
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "statuses": ({"no_retry": 5}, "no_retry must be a list, not a value of type int"),
+    "a status": ({"no_retry": ["a"]}, r"no_retry\[0\] must be an integer, not 'a'"),
+    "folder": ({"cwd": 5}, "cwd must be the path of a folder, not 5"),
+    "variable": (
+        {"env": {"A=B": "secret"}},
+        "env: the name of a variable must not be empty or have a '=', as 'A=B' has",
+    ),
+    "no variable": ({"env": {"": "secret"}}, "env: the name of a variable must not be empty"),
+    "variables": ({"env": 5}, "env must be a Mapping, not a value of type int"),
+    "grace": ({"grace": "2"}, "grace must be from 0 to 4 seconds, not '2'"),
+}
+
+
+@pytest.mark.parametrize(("options", "problem"), WRONG.values(), ids=WRONG.keys())
+def test_options_that_make_no_sense_are_refused_where_they_are_given(options: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ValidationError, match=problem) as caught:
+        command(["true"], **options)
+    assert "secret" not in str(caught.value)
+
+
+def test_an_argument_with_a_lone_surrogate_is_refused() -> None:
+    with pytest.raises(ValidationError, match=r"program\[1\] '\\udc80' cannot be stored: surrogates not allowed"):
+        command(["true", "\udc80"])

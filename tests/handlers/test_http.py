@@ -127,9 +127,10 @@ async def test_which_statuses_are_tried_again_may_be_said() -> None:
         ("-5", None),
         ("1.5", None),
         ("", None),
-        ("9" * 30, None),
-        ("9" * 5000, None),
-        ("Sun, 29 Nov 9999 10:00:30 GMT", None),
+        ("9" * 30, timedelta(days=36_500)),
+        ("9" * 5000, timedelta(days=36_500)),
+        ("0" * 5000 + "7", timedelta(seconds=7)),
+        ("Sun, 29 Nov 9999 10:00:30 GMT", timedelta(days=36_500)),
     ],
 )
 async def test_the_pause_that_a_service_asks_for_is_that_of_the_next_attempt(
@@ -279,6 +280,15 @@ BAD: list[tuple[Any, dict[str, Any]]] = [
     ("host/path", {}),
     ("http://", {}),
     (1, {}),
+    ("http://\ud800", {}),
+    *((f"http://me:se-cret@host{port}/", {}) for port in (":0", ":65536", ":99999", ":-1", ":x", ":" + "9" * 5000)),
+    ("http://host", {"timeout": "5"}),
+    ("http://host", {"timeout": True}),
+    ("http://host", {"timeout": float("nan")}),
+    ("http://host", {"retried": 5}),
+    ("http://host", {"retried": ["a"]}),
+    ("http://host", {"client": object()}),
+    ("http://host", {"headers": 5}),
     ("http://host", {"headers": {"A": 1}}),
     ("http://host", {"headers": {"A": "se-cret\n"}}),
     ("http://host", {"headers": {"A": "se-cretü"}}),
@@ -292,6 +302,21 @@ def test_arguments_that_make_no_sense_are_refused_without_secrets(url: Any, opti
     with pytest.raises(ValidationError) as caught:
         http(url, **options)
     assert "se-cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("port", ["", ":", ":1", ":65535"])
+@pytest.mark.parametrize("host", ["host", "[::1]", "me:pass@host"])
+def test_every_port_that_there_is_can_be_given(host: str, port: str) -> None:
+    http(f"http://{host}{port}/path:0")
+
+
+@pytest.mark.parametrize("before", range(2 * 1024 - 30, 2 * 1024 + 5, 3))
+async def test_no_part_of_a_secret_is_left_where_a_body_is_cut_off(before: int) -> None:
+    body = b" " * before + b"0123456789abcdefghijklmnopqrstuvwxyz" + b" " * 9_000
+    failed = await failure(
+        Response(body, status="400 Bad Request"), headers={"Key": "0123456789abcdefghijklmnopqrstuvwxyz"}
+    )
+    assert not set("0123456789abcdefghijklmnopqrstuvwxyz") & set(failed.detail["body"])
 
 
 WITHOUT_EXTRAS = """

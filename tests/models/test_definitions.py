@@ -132,6 +132,20 @@ def step(line: str) -> str:
             "flows.f.steps.s.message: must be a text or a list of blocks, not 1",
         ),
         (
+            step("collection_policy = { typ = 'any' }"),
+            "flows.f.steps.s.collection_policy: the key 'type' is missing, which says what it is; there is no such key "
+            "as 'typ' (nearest: 'type')",
+        ),
+        (
+            step("collection_policy = { n = 2 }"),
+            "flows.f.steps.s.collection_policy: the key 'type' is missing, which says what it is",
+        ),
+        (
+            step("collection_policy = { type = 'quorom', n = 2 }"),
+            "flows.f.steps.s.collection_policy: type must be one of 'all', 'any', 'quorum', not 'quorom'; did you mean "
+            "'quorum'?",
+        ),
+        (
             '[mob]\nid = "x"\n[topology]\nmode = "strict"\nrules = [{ from_role = "a", to_role = "b" }]\n',
             "topology.rules[0].allowed: is missing",
         ),

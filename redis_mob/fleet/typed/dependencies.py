@@ -9,7 +9,7 @@ import asyncio
 import inspect
 import logging
 import threading
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -22,6 +22,7 @@ from typing import Annotated, Any, cast, get_args, get_origin
 
 from redis_mob.errors import Portable, shortened
 from redis_mob.fleet.typed.callables import EMPTY, STARS, Callee, callee
+from redis_mob.models.typed_values import type_name
 
 CLOSING_SECONDS = 10.0
 """How long a dependency has to close before it is cancelled."""
@@ -62,11 +63,31 @@ class Dependency:
     needs: Mapping[str, Dependency]
 
 
-def depends_of(annotation: Any) -> Depends | None:
-    """The mark in an annotation, if there is one."""
-    if get_origin(annotation) is not Annotated:
-        return None
-    return next((one for one in get_args(annotation)[1:] if isinstance(one, Depends)), None)
+def depends_of(of: Callee, parameter: inspect.Parameter, annotation: Any) -> Depends | None:
+    """The mark in the annotation of a parameter, if there is one. Raises HandlerError for one that is elsewhere."""
+    name, default = parameter.name, parameter.default
+    if isinstance(default, Depends):
+        said = "..." if annotation is EMPTY else type_name(annotation)
+        of.refuse(
+            f"parameter {name!r} has Depends as its default; it belongs into the annotation: "
+            f"{name}: Annotated[{said}, Depends({callee('dependency', default.factory).name})]"
+        )
+    marks = list(_marks(annotation))
+    if Depends in marks:
+        of.refuse(f"parameter {name!r}: Depends needs the function that makes the dependency, as in Depends(make_it)")
+    if len(marks) > 1:
+        of.refuse(f"parameter {name!r} has {len(marks)} marks Depends; one function makes what it gets")
+    if marks and get_origin(annotation) is not Annotated:
+        of.refuse(f"parameter {name!r}: Depends must be outermost, as in Annotated[Client | None, Depends(make_it)]")
+    return marks[0] if marks else None
+
+
+def _marks(annotation: Any) -> Iterator[Any]:
+    """All marks in an annotation, at every depth."""
+    if annotation is Depends or isinstance(annotation, Depends):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _marks(part)
 
 
 class DependencyGraph:
@@ -91,7 +112,8 @@ class DependencyGraph:
         needs: dict[str, Dependency] = {}
         for parameter in () if made_by.signature is None else made_by.signature.parameters.values():
             name, annotation = parameter.name, parameter.annotation
-            mark = None if annotation is EMPTY else depends_of(made_by.resolved(annotation, f"parameter {name!r}"))
+            hint = annotation if annotation is EMPTY else made_by.resolved(annotation, f"parameter {name!r}")
+            mark = depends_of(made_by, parameter, hint)
             if mark is not None:
                 if parameter.kind is parameter.POSITIONAL_ONLY:
                     made_by.refuse(f"parameter {name!r} is given by its name and must not be positional only")

@@ -128,11 +128,19 @@ def _plain_dict(value: dict[Any, Any], depth: int) -> dict[str, Any]:
 def _plain_key(key: Any) -> str:
     if key is None or isinstance(key, list | tuple | dict | set | frozenset):
         raise _bad_key(key)
+    _check_number_as_key(key)
     try:
         [name] = to_jsonable_python({key: None}, bytes_mode="base64")
     except ValueError as error:
         raise _bad_key(key) from error
     return str.__str__(name)
+
+
+def _check_number_as_key(key: Any) -> None:
+    """Raise _NotJsonError for a NaN or an infinity, which pydantic dumps as a text when it is a key."""
+    number = key.value if isinstance(key, Enum) else key
+    if (isinstance(number, float) and not isfinite(number)) or (isinstance(number, Decimal) and not number.is_finite()):
+        raise _NotJsonError(f"the key {number} is no JSON number; give a text instead")
 
 
 def _bad_key(key: Any) -> _NotJsonError:
@@ -181,6 +189,9 @@ def _refuse_lost_numbers(value: Any, dumped: Any) -> None:
     """Raise _NotJsonError for a NaN or an infinity that was dumped as null, as pydantic does in fields of type Any."""
     if dumped is None and isinstance(value, float):
         raise _refusal(value)
+    if isinstance(value, dict) and isinstance(dumped, dict):
+        for key in dict[Any, Any].keys(cast("dict[Any, Any]", value)):
+            _check_number_as_key(key)
     for part, was, item in _pairs(value, dumped):
         try:
             _refuse_lost_numbers(was, item)

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from redis_mob.errors import shortened
 from redis_mob.fleet.step_context import StepContext
 from redis_mob.fleet.typed.callables import EMPTY, STARS, Callee, callee
-from redis_mob.fleet.typed.dependencies import Dependency, DependencyGraph, depends_of
+from redis_mob.fleet.typed.dependencies import Dependency, DependencyGraph, Depends, depends_of
 from redis_mob.fleet.typed.outputs import DeclaredOutput
 from redis_mob.models.typed_values import adapter_of, type_name
 
@@ -68,6 +68,8 @@ CONTEXT_ALONE = Signature("", "ctx", ("ctx",), (), {}, None)
 def signature_of(handler: Callable[..., Any], graph: DependencyGraph) -> Signature:
     """The signature of a handler. Raises HandlerError naming it, its file and line, for one that makes no sense."""
     called = callee("handler", handler)
+    if _is_generator_function(handler) or _is_generator_function(getattr(handler, "__call__", None)):  # noqa: B004
+        called.refuse("a generator gives its values one by one: return a list, or tell each with ctx.stream")
     if called.signature is None:
         return CONTEXT_ALONE
     parameters = called.signature.parameters.values()
@@ -79,9 +81,10 @@ def signature_of(handler: Callable[..., Any], graph: DependencyGraph) -> Signatu
         hint = hints[one.name]
         if one.kind in STARS:
             called.refuse(f"it takes {one}: a handler names each value that it wants, as in (ctx, source)")
+        mark = depends_of(called, one, hint)
         if one.name == context or (hint is EMPTY and one.default is not EMPTY):
             continue
-        if (mark := depends_of(hint)) is not None:
+        if mark is not None:
             dependencies[one.name] = graph.dependency(mark.factory)
         else:
             reader = _reader(called, one, hint)
@@ -97,10 +100,16 @@ def signature_of(handler: Callable[..., Any], graph: DependencyGraph) -> Signatu
     )
 
 
+def _is_generator_function(function: Any) -> bool:
+    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+
+
 def _hint(called: Callee, parameter: inspect.Parameter) -> Any:
     annotation = parameter.annotation
     if annotation is EMPTY or parameter.kind in STARS:
         return EMPTY
+    if isinstance(annotation, Depends):
+        return annotation  # refused with its right form
     if isinstance(annotation, str) and annotation.rpartition(".")[2].strip("'\" ") == StepContext.__name__:
         return StepContext  # often imported under TYPE_CHECKING only
     return called.resolved(annotation, f"parameter {parameter.name!r}")

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 from redis_mob.contracts import ExecutionStore, MobRunStore
-from redis_mob.models.execution import EVERYTHING, OVERDUE, ExecutionStatus, HowLost, Serves
+from redis_mob.models.execution import EVERYTHING, OVERDUE, ExecutionStatus, HowLost, Left, Serves
 from redis_mob.models.run import MobRunStatus
 from redis_mob.models.transition import DueWork
 from redis_mob.testing.conformance.base import Guarantee, Opener, given
@@ -134,7 +134,7 @@ class TestDueWork(Guarantee):
         own, other = (Serves(definitions=frozenset((name,))) for name in (digest, "another"))
         await executions.join_workers(a_worker("own").model_copy(update={"definitions": (digest,)}), LONG_LEASE)
         work = await _taken(executions, serves=other)
-        assert (work.executions, work.left) == ((), {digest})
+        assert (work.executions, work.left) == ((), {Left(digest, "", "")})
         work = await _taken(executions, serves=own, keep=timedelta())
         assert ([due.run_id for due in work.executions], work.left) == ([run.run_id], frozenset())
         await executions.leave_workers("own")
