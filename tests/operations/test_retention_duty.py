@@ -161,6 +161,22 @@ async def test_one_worker_does_it_at_a_time(storage: MobStorage, other_storage: 
     assert rounds
 
 
+async def test_runs_that_an_older_release_has_created_or_ended_go_too(
+    on_server: MobStorage, connection: Client, keys: Keys, server_url: str
+) -> None:
+    """They are not in the index by status, or stand there as they were before."""
+    before = await with_policy(on_server, connection, keys, RetentionPolicy(completed=timedelta()))
+    for change in ("created", "ended"):
+        run_id = await started(on_server, TWO, answer)
+        [place] = await connection.router.request("ZRANGE", keys.runs_by_status, 0, -1)
+        await connection.router.request("ZREM", keys.runs_by_status, place)
+        if change == "ended":
+            await connection.router.request("ZADD", keys.runs_by_status, 0, b"r" + place[1:])
+        report = await FleetAdmin(on_server).prune()
+        assert (report.completed, await _is_gone(on_server, run_id)) == (1, True)
+    await unchanged_but_for_turns(on_server, connection, keys, before, server_url)
+
+
 KILLED = """
 import asyncio, os, signal, sys
 from datetime import timedelta
