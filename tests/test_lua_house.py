@@ -27,6 +27,7 @@ CALLERS = {
     "operations": ["stores/operations.py"],
     "progress": ["stores/progress.py"],
     "realm_profiles": ["stores/realm_profiles.py"],
+    "retention": ["stores/retention.py"],
     "runs": ["stores/runs.py"],
     "runtime_metadata": ["stores/runtime_metadata.py", "stores/resealing.py", "stores/sealed_records.py"],
     "seal_keys": ["stores/seal_keys.py"],

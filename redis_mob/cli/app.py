@@ -15,11 +15,14 @@ from redis_mob.cli.commands.delete import delete
 from redis_mob.cli.commands.doctor import doctor
 from redis_mob.cli.commands.fork import fork
 from redis_mob.cli.commands.ls import ls
+from redis_mob.cli.commands.prune import prune
 from redis_mob.cli.commands.queues import queues
+from redis_mob.cli.commands.retention import retention
 from redis_mob.cli.commands.run import run
 from redis_mob.cli.commands.seal_key import seal_key
 from redis_mob.cli.commands.show import show
 from redis_mob.cli.commands.signal import signal
+from redis_mob.cli.commands.stats import stats
 from redis_mob.cli.commands.tail import history, tail
 from redis_mob.cli.commands.terminate import terminate
 from redis_mob.cli.commands.watch import watch
@@ -61,6 +64,7 @@ COMMANDS = (
     *(run, worker, signal),
     *(ls, count, show, tail, history, watch, workers, queues),
     *(fork, cancel, terminate, delete),
+    *(retention, prune, stats),
     *(seal_key, doctor, accept_loss, acl, bench),
 )
 

@@ -13,6 +13,7 @@ from redis_mob.contracts.executions import ExecutionStore, WakeUp
 from redis_mob.contracts.operations import OperationsStore
 from redis_mob.contracts.progress import ProgressStore
 from redis_mob.contracts.realm_profiles import RealmProfileStore, StoredRealmProfiles
+from redis_mob.contracts.retention import RetentionStore
 from redis_mob.contracts.runs import MobRunStore
 from redis_mob.contracts.runtime_metadata import MobRuntimeMetadataStore
 from redis_mob.contracts.specs import MobSpecStore
@@ -30,6 +31,7 @@ __all__ = [
     "OperationsStore",
     "ProgressStore",
     "RealmProfileStore",
+    "RetentionStore",
     "SteeringStore",
     "StoredRealmProfiles",
     "WakeUp",

@@ -26,6 +26,7 @@ from redis_mob.fleet.flow_choice import NamedFlow, chosen_flow
 from redis_mob.fleet.lease import DEFAULT_LEASE, checked_lease
 from redis_mob.fleet.published import published
 from redis_mob.fleet.recovery import recover
+from redis_mob.fleet.retention_duty import RetentionDuty
 from redis_mob.fleet.run_start import checked_begin, checked_priority, new_run, read_terms, run_id_of
 from redis_mob.fleet.run_wait import seconds_of, why_not_over
 from redis_mob.fleet.signals import Signals
@@ -303,6 +304,7 @@ class Fleet:
             release=self._release,
             definitions=digests_of(self._definition),
             progress=self._storage.progress,
+            retention=RetentionDuty(self._storage.retention, self._storage.steering),
         )
         drain = None if drain_timeout is None else duration("drain_timeout", drain_timeout)
         if not flag("until_idle", until_idle):

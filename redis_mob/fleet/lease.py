@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import islice
 from typing import Any, TypeVar
 
 from redis_mob.codec.arguments import duration as checked_duration
@@ -18,6 +19,9 @@ DEFAULT_LEASE = timedelta(seconds=10)
 """How long the executions of a worker that was lost stay hidden from the others."""
 
 SHORTEST_LEASE = timedelta(milliseconds=100)
+
+MOST_NAMED = 10
+"""Executions that one message names."""
 
 
 class LeaseLostError(Exception):
@@ -107,3 +111,12 @@ class LeasedExecution:
         if not self.lost.done() and not await self.ask():
             self.tell_lost()
         return not self.lost.done()
+
+
+def unfinished(executing: Collection[LeasedExecution]) -> str:
+    """What to tell of executions that are under way when a worker has to end."""
+    named = ", ".join(map(str, islice(executing, MOST_NAMED)))
+    more = f" and {len(executing) - MOST_NAMED} more" if len(executing) > MOST_NAMED else ""
+    if len(executing) == 1:
+        return f"1 execution has not ended in time; it is handed back: {named}"
+    return f"{len(executing)} executions have not ended in time; they are handed back: {named}{more}"

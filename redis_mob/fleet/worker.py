@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Collection, Coroutine, Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -21,11 +21,12 @@ from redis_mob.fleet.definitions import Definitions
 from redis_mob.fleet.engine import Report
 from redis_mob.fleet.executor import execute
 from redis_mob.fleet.isolation import isolated, require_importable
-from redis_mob.fleet.lease import DEFAULT_LEASE, LeasedExecution, LeaseLostError, checked_lease
+from redis_mob.fleet.lease import DEFAULT_LEASE, LeaseLostError, checked_lease, unfinished
 from redis_mob.fleet.loop_watch import loop_watched
 from redis_mob.fleet.outage import OutageLimit
 from redis_mob.fleet.presence import Presence, worker_name
 from redis_mob.fleet.progress_writer import ProgressWriter
+from redis_mob.fleet.retention_duty import RetentionDuty, enforced
 from redis_mob.fleet.run_driver import Begun, RunDriver, Services
 from redis_mob.fleet.slots import Slots
 from redis_mob.fleet.step_context import Handler, handler_for
@@ -55,9 +56,6 @@ KNOWN_RUNS = 256
 SHARE_OF_OTHERS = 4
 """One slot in so many is kept for what the schedule gives out, while something waits there."""
 
-MOST_NAMED = 10
-"""Executions that one message names."""
-
 _log = logging.getLogger(__name__)
 
 
@@ -86,7 +84,8 @@ class Worker:
     handler holds the interpreter, a process beside this one. A process that is stopped for longer loses what it
     executes to others.
     `max_orphaned_turns` is how many handlers that ignore their cancellation give their slots back.
-    What handlers tell while they are at work goes to `progress`; without one it goes nowhere.
+    What handlers tell while they are at work goes to `progress`; without one it goes nowhere. Beside its work it has
+    the duty of `retention`, if that is given.
     Raises ValidationError for a lease below 0.1 seconds, a concurrency below 1, or a negative `max_orphaned_turns`, and
     HandlerError for an isolated handler that its process could not import, or annotations that are wrong.
     """
@@ -105,7 +104,9 @@ class Worker:
         definitions: Iterable[str] | None = None,
         random: Random | None = None,
         progress: ProgressStore | None = None,
+        retention: RetentionDuty | None = None,
     ) -> None:
+        self._retention = retention
         self._progress = ProgressWriter(progress)
         self._executions = executions
         self._handlers = bound_handlers(handlers)
@@ -163,7 +164,10 @@ class Worker:
         outage = OutageLimit(self._name)
         try:
             with loop_watched(self._name, self._calls):
-                async with self._executions.listen(serves=self._serves) as wake_up:
+                async with (
+                    enforced(self._retention, stop, self._name),
+                    self._executions.listen(serves=self._serves) as wake_up,
+                ):
                     while not stop.is_set():
                         try:
                             async with self._presence.known() as lost:
@@ -204,7 +208,7 @@ class Worker:
             )
             if not done:
                 if executing := self._presence.executing:
-                    _log.warning("worker %s: %s", self._name, _unfinished(executing))
+                    _log.warning("worker %s: %s", self._name, unfinished(executing))
                 await self._give_up(set(self._executing))
                 deadline = None  # only commits are under way now, and these are bounded
 
@@ -380,15 +384,6 @@ class Worker:
             # worker goes on: an error in one run must not stop the work on the others.
             unexpected = None if isinstance(error, MobStoreError) else error
             _log.warning("worker %s: %s", self._name, error, exc_info=unexpected)
-
-
-def _unfinished(executing: Collection[LeasedExecution]) -> str:
-    """What to tell of executions that are under way when a worker has to end."""
-    named = ", ".join(map(str, islice(executing, MOST_NAMED)))
-    more = f" and {len(executing) - MOST_NAMED} more" if len(executing) > MOST_NAMED else ""
-    if len(executing) == 1:
-        return f"1 execution has not ended in time; it is handed back: {named}"
-    return f"{len(executing)} executions have not ended in time; they are handed back: {named}{more}"
 
 
 def _pause(work: DueWork, longest: float) -> float:

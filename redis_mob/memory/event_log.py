@@ -57,13 +57,14 @@ class EventLog(EntryLog):
 
         What happened once stays known.
         """
-        bound, before = microseconds(older_than), len(self._entries)
-        self._entries = [
-            entry
-            for entry in self._entries
-            if int(entry[1][b"timestamp"]) >= bound or entry[1][b"kind"].startswith(kept)
-        ]
-        return before - len(self._entries)
+        number, bound = self.count(older_than, kept), microseconds(older_than)
+        self._entries = [entry for entry in self._entries if not _is_prunable(entry, bound, kept)]
+        return number
+
+    def count(self, older_than: datetime, kept: tuple[bytes, ...]) -> int:
+        """How many events `prune` would delete."""
+        bound = microseconds(older_than)
+        return sum(_is_prunable(entry, bound, kept) for entry in self._entries)
 
     def forget_run(self, run_id: str) -> None:
         """Delete the events of a run, and that they happened once."""
@@ -77,6 +78,10 @@ class EventLog(EntryLog):
         self._entries.clear()
         self._ended.clear()
         self._failures.clear()
+
+
+def _is_prunable(entry: Entry, bound: int, kept: tuple[bytes, ...]) -> bool:
+    return int(entry[1][b"timestamp"]) < bound and not entry[1][b"kind"].startswith(kept)
 
 
 def _is_of_run(entry: Entry, run_id: str) -> bool:

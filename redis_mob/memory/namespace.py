@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from redis_mob.errors import InternalError
 from redis_mob.memory.clock import Clock
@@ -84,6 +84,10 @@ class Namespace:
         self.supervisors: dict[bytes, bytes] = {}
         self.overlays: dict[bytes, bytes] = {}
         self.config = ConfigDocuments()
+        self.retention: dict[bytes, bytes] = {}
+        """The policies of retention."""
+        self.retention_turn: tuple[str, datetime] = ("", datetime.min.replace(tzinfo=UTC))
+        """Who enforces them, and until when."""
         self.opened: set[Access] = set()
 
     def add_run(self, run: MobRun) -> None:

@@ -12,6 +12,7 @@ from redis_mob.memory.namespace import Access
 from redis_mob.memory.operations import MemoryOperationsStore
 from redis_mob.memory.progress import MemoryProgressStore
 from redis_mob.memory.realm_profiles import MemoryRealmProfileStore
+from redis_mob.memory.retention import MemoryRetentionStore
 from redis_mob.memory.runs import MemoryRunStore
 from redis_mob.memory.runtime_metadata import MemoryRuntimeMetadataStore
 from redis_mob.memory.specs import MemorySpecStore
@@ -35,6 +36,7 @@ class MemoryStorage:
         self.progress = MemoryProgressStore(self._access)
         self.steering = MemorySteeringStore(self._access)
         self.operations = MemoryOperationsStore(self._access)
+        self.retention = MemoryRetentionStore(self._access)
         self.config = MemoryConfigStore(self._access)
 
     def __repr__(self) -> str:

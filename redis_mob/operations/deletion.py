@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from redis_mob.contracts import SteeringStore
-from redis_mob.errors import CasConflictError, RedisMobError
+from redis_mob.errors import CasConflictError
+from redis_mob.fleet.run_deletion import finish_deletion
 from redis_mob.models.deletion import DeletionStart
 from redis_mob.operations.ending import terminate
 from redis_mob.storage import MobStorage
@@ -18,21 +18,11 @@ async def delete(storage: MobStorage, run_id: str, *, cancel: bool, keep_id_for:
     """See `FleetAdmin.delete`."""
     while (start := await storage.steering.begin_deletion(run_id, keep_id_for=keep_id_for)) is not DeletionStart.GONE:
         if start is DeletionStart.AGAIN:
-            await _finish(storage.steering, run_id)
+            await finish_deletion(storage.steering, run_id)
         elif cancel:
             await terminate(storage, run_id)
         else:
             raise CasConflictError(
                 f"run {run_id} is not over: cancel it first, or delete it with --cancel (in Python: cancel=True)"
             )
-    await _finish(storage.steering, run_id)
-
-
-async def _finish(store: SteeringStore, run_id: str) -> None:
-    """Delete what is left of a run that is gone."""
-    try:
-        while await store.continue_deletion(run_id):
-            pass
-    except RedisMobError as error:
-        error.add_note(f"run {run_id} is gone; what is left of it goes when it is deleted again")
-        raise
+    await finish_deletion(storage.steering, run_id)

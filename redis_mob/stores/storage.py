@@ -13,6 +13,7 @@ from redis_mob.stores.executions import RedisExecutionStore
 from redis_mob.stores.operations import RedisOperationsStore
 from redis_mob.stores.progress import RedisProgressStore
 from redis_mob.stores.realm_profiles import RedisRealmProfileStore
+from redis_mob.stores.retention import RedisRetentionStore
 from redis_mob.stores.runs import RedisRunStore
 from redis_mob.stores.runtime_metadata import RedisRuntimeMetadataStore
 from redis_mob.stores.seal_keys import open_with_seal_keys
@@ -39,6 +40,7 @@ class RedisStorage:
         self.progress = RedisProgressStore(client, keys, self._wake_ups)
         self.steering = RedisSteeringStore(client, keys)
         self.operations = RedisOperationsStore(client, keys)
+        self.retention = RedisRetentionStore(client, keys, self.operations)
         self.config = RedisConfigStore(client, keys, self._wake_ups)
 
     def __repr__(self) -> str:

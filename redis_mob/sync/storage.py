@@ -16,6 +16,7 @@ from redis_mob.sync.stores import (
     Operations,
     Progress,
     RealmProfiles,
+    Retention,
     Runs,
     RuntimeMetadata,
     Specs,
@@ -46,6 +47,7 @@ class MobStorage:
         self.executions = Executions(loop, opened.executions)
         self.progress = Progress(loop, opened.progress)
         self.steering = Steering(loop, opened.steering)
+        self.retention = Retention(loop, opened.retention)
         self.operations = Operations(loop, opened.operations)
         self.config = Config(loop, opened.config)
 

@@ -15,6 +15,7 @@ from redis_mob.contracts import (
     OperationsStore,
     ProgressStore,
     RealmProfileStore,
+    RetentionStore,
     SteeringStore,
     WatchableConfigStore,
 )
@@ -126,6 +127,20 @@ class Progress(Facade[ProgressStore]):
 
     append = twin(ProgressStore.append)
     read_after = twin(ProgressStore.read_after)
+
+
+class Retention(Facade[RetentionStore]):
+    """Twins of the methods of `contracts.RetentionStore`."""
+
+    set_policy = twin(RetentionStore.set_policy)
+    clear_policy = twin(RetentionStore.clear_policy)
+    policies = twin(RetentionStore.policies)
+    take_turn = twin(RetentionStore.take_turn)
+    oldest_runs = twin(RetentionStore.oldest_runs)
+    count_runs = twin(RetentionStore.count_runs)
+    prune_events = twin(RetentionStore.prune_events)
+    count_events = twin(RetentionStore.count_events)
+    sizes = twin(RetentionStore.sizes)
 
 
 class Steering(Facade[SteeringStore]):

@@ -70,6 +70,15 @@ def user(user_url: str) -> Iterator[RawClient]:
         yield client
 
 
+async def test_stats_leave_out_what_a_user_may_not_ask(user_url: str) -> None:
+    async with MobStorage.open(user_url, namespace=NAMESPACE) as storage:
+        await storage.runs.create_run(scene())
+        stats = await FleetAdmin(storage).stats()
+    assert (stats.sizes.keys, stats.sizes.bytes_of_a_run) == ({}, None)
+    assert stats.sizes.used_memory
+    assert [one.bytes for one in stats.growths] == [0, None, None, None]
+
+
 def commands_of(admin: RawClient) -> set[str]:
     """All commands of a server, as its access control lists name them; of one with subcommands only these."""
     commands = {name.decode() for name in admin.command_list()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from redis_mob.connection.calls.durability import Durability
 from redis_mob.connection.calls.durability_wait import required_wait
 from redis_mob.connection.servers.server_info import ServerInfo, fields_of
 from redis_mob.errors import StorageUnavailableError
+from redis_mob.models.retention import RetentionPolicies, RetentionPolicy
+from redis_mob.testing.samples.states import NOON
 
 REPLIES = Path(__file__).parent / "replies"
 PRODUCTS = ("valkey_9_1", "redis_7_0")
@@ -363,7 +366,14 @@ def test_what_a_server_leaves_out_is_a_note() -> None:
 
 
 EMPTY = NamespaceObservations(
-    namespace="n", schema=str(NAMESPACE_SCHEMA), events=0, log_bytes=None, runs=0, scheduled=0, changes=0
+    namespace="n",
+    schema=str(NAMESPACE_SCHEMA),
+    events=0,
+    log_bytes=None,
+    runs=0,
+    scheduled=0,
+    changes=0,
+    policies=RetentionPolicies(NOON, None, {}),
 )
 
 
@@ -375,6 +385,8 @@ EMPTY = NamespaceObservations(
         pytest.param("events", {"events": 1_000_001}, "warning", id="long_log"),
         pytest.param("events", {"events": 1, "log_bytes": 2**30 + 1}, "warning", id="large_log"),
         pytest.param("runs", {"runs": 100_001}, "warning", id="many_runs"),
+        pytest.param("runs", {"runs": 1_001}, "note", id="unbounded_runs"),
+        pytest.param("events", {"events": 10_001}, "note", id="unbounded_events"),
         pytest.param("schedule", {"scheduled": 100_001}, "warning", id="much_scheduled"),
     ],
 )
@@ -383,6 +395,12 @@ def test_a_namespace_may_be_too_large(check: str, seen: dict[str, Any], severity
     assert [name for name, finding in told.items() if finding.severity is not Severity.OK] == [check]
     assert told[check].severity == severity
     assert {finding.severity for finding in findings(NAMESPACE_CHECKS, EMPTY, "here")} == {Severity.OK}
+
+
+def test_what_a_policy_bounds_need_not_be_told() -> None:
+    policies = RetentionPolicies(NOON, RetentionPolicy(max_runs=5, events=timedelta(days=1)), {})
+    seen = replace(EMPTY, runs=1_001, events=10_001, policies=policies)
+    assert {finding.severity for finding in findings(NAMESPACE_CHECKS, seen, "here")} == {Severity.OK}
 
 
 LOST, UNCOUNTED = Loss("key", "1 of 2 records are there"), Loss("key", "its records are not counted")

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from redis_mob.models import MobRunStatus
 from redis_mob.models.config import Delete, Put
+from redis_mob.models.retention import RetentionPolicy
 from redis_mob.models.signal import Signal
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.compound import COMPOUND, INPUTS, LOOP, NEXT_RUN, RUN, SIMPLE, scene
@@ -128,6 +129,8 @@ async def _of_documents(storage: MobStorage) -> dict[str, Write]:
     for id in ("to delete", "to delete if", "to put if", "to apply"):
         await storage.config.put("n", id, 0)
     await storage.specs.put_spec("to delete", definition("to delete"))
+    await storage.retention.set_policy(RetentionPolicy(max_runs=1), "to clear")
+    await storage.events.append(numbered(1, timestamp=NOON))
     for name in ("to delete", "to update"):
         await storage.realm_profiles.create(name, profile())
     return {
@@ -137,6 +140,10 @@ async def _of_documents(storage: MobStorage) -> dict[str, Write]:
         "config.delete": lambda s: s.config.delete("n", "to delete"),
         "config.delete_if_revision": lambda s: s.config.delete_if_revision("n", "to delete if", 0),
         "config.apply": lambda s: s.config.apply([Put("n", "applied", 1), Delete("n", "to apply")]),
+        "retention.set_policy": lambda s: s.retention.set_policy(RetentionPolicy(max_runs=1), "new"),
+        "retention.clear_policy": lambda s: s.retention.clear_policy("to clear"),
+        "retention.take_turn": lambda s: s.retention.take_turn("worker", timedelta(hours=1)),
+        "retention.prune_events": lambda s: s.retention.prune_events(NOON + timedelta(seconds=1)),
         "specs.put_spec": lambda s: s.specs.put_spec("new", definition("new")),
         "specs.delete_spec": lambda s: s.specs.delete_spec("to delete"),
         "realm_profiles.create": lambda s: s.realm_profiles.create("new", profile()),

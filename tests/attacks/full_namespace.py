@@ -14,10 +14,17 @@ from typing import Any
 
 from redis_mob.codec.executions import encode_definition
 from redis_mob.connection.calls.replies import Reply
-from redis_mob.errors import AlreadyExistsError, CasConflictError, RunAlreadyExistsError, VersionConflictError
+from redis_mob.errors import (
+    AlreadyExistsError,
+    CasConflictError,
+    RunAlreadyExistsError,
+    SerializationError,
+    VersionConflictError,
+)
 from redis_mob.models import MobEvent, MobRun, MobRunStatus, StoredRealmProfile
 from redis_mob.models.config import ConfigChangeEvent, Delete, Put
 from redis_mob.models.execution import Execution, ExecutionKey
+from redis_mob.models.retention import RetentionPolicy, RunAges
 from redis_mob.models.run_summary import RunFilter, RunSummary
 from redis_mob.models.signal import Signal
 from redis_mob.models.transition import Transition
@@ -113,6 +120,7 @@ async def fill(storage: MobStorage) -> FullNamespace:
     await _fill_documents(storage)
     await _fill_workers(storage)
     await _begin_a_deletion(storage)
+    await _set_policies(storage)
     view = await driven.view()
     return FullNamespace(
         stored,
@@ -133,6 +141,12 @@ async def _fill_workers(storage: MobStorage) -> None:
         await run.claim(key, owner=owner)
     await storage.executions.leave_workers("gone")
     await storage.executions.take_due(max_runs=0, max_executions=1, keep=timedelta(0))
+
+
+async def _set_policies(storage: MobStorage) -> None:
+    await storage.retention.set_policy(RetentionPolicy(completed=timedelta(days=36500), events=timedelta(days=36500)))
+    await storage.retention.set_policy(RetentionPolicy(max_runs=12345), "mob")
+    await storage.retention.take_turn("worker", timedelta(days=1))
 
 
 async def _begin_a_deletion(storage: MobStorage) -> None:
@@ -188,6 +202,18 @@ async def settled(write: Awaitable[Any]) -> Any:
 
 async def _page(storage: MobStorage, which: RunFilter) -> Sequence[RunSummary]:
     return (await storage.operations.runs(which)).runs
+
+
+async def _policies(storage: MobStorage) -> Any:
+    return (await storage.retention.policies()).groups
+
+
+async def _ages(storage: MobStorage) -> list[RunAges]:
+    found = [await storage.retention.oldest_runs(status) for status in MobRunStatus]
+    for ages in found:
+        for damage in ages.unreadable:
+            raise SerializationError(damage)
+    return found
 
 
 async def _listed(storage: MobStorage) -> list[Sequence[RunSummary]]:
@@ -268,6 +294,9 @@ def _about_executions(there: FullNamespace) -> dict[str, Question]:
         "workers": lambda s: s.executions.workers(),
         "held": lambda s: s.executions.held("known"),
         "deletions": lambda s: s.steering.deletions(),
+        "policies": lambda s: _policies(s),
+        "runs that are over": lambda s: _ages(s),
+        "number of runs": lambda s: s.retention.count_runs("mob"),
         "published": lambda s: s.executions.published(there.driven, "number"),
         "published, absent": lambda s: s.executions.published(there.driven, "none"),
         "send_signal again": lambda s: s.executions.send_signal(

@@ -17,6 +17,7 @@ from redis_mob.contracts import (
     OperationsStore,
     ProgressStore,
     RealmProfileStore,
+    RetentionStore,
     SteeringStore,
     WatchableConfigStore,
 )
@@ -24,6 +25,7 @@ from redis_mob.kernel.seeds import root_frame_id
 from redis_mob.models import MobRunStatus, Put
 from redis_mob.models.execution import EVERYTHING, ExecutionKey
 from redis_mob.models.progress import NewProgress, ProgressSource
+from redis_mob.models.retention import NamespaceSizes, RetentionPolicies, RetentionPolicy
 from redis_mob.models.run_summary import RunFilter
 from redis_mob.models.signal import Signal
 from redis_mob.models.transition import RunView
@@ -44,6 +46,7 @@ CONTRACTS: Mapping[str, type] = {
     "executions": ExecutionStore,
     "operations": OperationsStore,
     "progress": ProgressStore,
+    "retention": RetentionStore,
     "steering": SteeringStore,
 }
 
@@ -117,6 +120,11 @@ RIGHT: Mapping[str, Any] = {
     "which": RunFilter(),
     "prefix": FLEET_RUN,
     "limit": 2,
+    "policy": RetentionPolicy(completed=timedelta(days=7), max_runs=5),
+    "holder": "worker",
+    "length": timedelta(hours=1),
+    "status": MobRunStatus.COMPLETED,
+    "count_events.after": "0",
     "older_than": NOON,
     "structural": False,
     "run": scene(run_id="0191a6a0-0000-4000-8000-00000000000b", step_ledger=[step_entry(output=1)]),
@@ -281,12 +289,17 @@ async def everything(storage: MobStorage) -> Any:
         await storage.executions.status(FLEET_RUN),
         await storage.operations.runs(),
         await storage.operations.count(),
+        readable(await storage.retention.policies()),
         [await storage.executions.published(FLEET_RUN, name) for name in ("profile", "1")],
     ]
 
 
 def readable(result: Any) -> Any:
-    """A result that has a text."""
+    """A result that has a text, of what every backend knows."""
+    if isinstance(result, RetentionPolicies):
+        return {mob: policy.model_dump(mode="json") for mob, policy in result.groups.items()}
+    if isinstance(result, NamespaceSizes):
+        return [result.events, result.oldest_event, result.definitions]
     if not isinstance(result, RunView):
         return result
     executions = [[*key, execution] for key, execution in sorted(result.executions.items())]

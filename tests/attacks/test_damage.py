@@ -76,6 +76,7 @@ ACCEPTED = {
     },
     "driven:cursors": {"": _SOUGHT},
     "deletions": {"cut to": "a time for people, which nothing reads"},
+    "retention": {"'turn'": "it is free then, and taken anew"},
     "stored:index": {"cut to": _ANY_VALUE},
     "driven:index": {"cut to": _ANY_VALUE},
 }

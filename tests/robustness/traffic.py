@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from datetime import timedelta
 from itertools import islice
 from random import Random
 from typing import Any, TypeAlias
@@ -15,11 +16,12 @@ from uuid import UUID
 
 from redis_mob import contracts
 from redis_mob.models import MobRunStatus
+from redis_mob.models.retention import RetentionPolicy
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.documents import authority, overlay
-from redis_mob.testing.samples.states import authority_input, failure_entry, step_entry
+from redis_mob.testing.samples.states import NOON, authority_input, failure_entry, step_entry
 from tests.differential import calls
-from tests.differential.calls import FEW, NUMBERS, STATUSES, STEPS, Operation, flow
+from tests.differential.calls import FEW, NAMES, NUMBERS, STATUSES, STEPS, Operation, flow
 from tests.robustness import driving
 from tests.robustness.caller import Call
 from tests.robustness.turns import in_turn
@@ -35,6 +37,7 @@ STORES: Mapping[str, type] = {
     "executions": contracts.ExecutionStore,
     "steering": contracts.SteeringStore,
     "operations": contracts.OperationsStore,
+    "retention": contracts.RetentionStore,
 }
 """The stores of a storage, and their contracts."""
 
@@ -49,6 +52,7 @@ READS = {
     "steering": {"deletions", "queues"},
     # the index that they may complete is made of the runs, which stay as they are
     "operations": {"runs", "count", "find", "index_runs"},
+    "retention": {"policies", "oldest_runs", "count_runs", "count_events", "sizes"},
 }
 """The methods that change nothing."""
 
@@ -147,10 +151,37 @@ FURTHER_METADATA = {
 }
 """The operations of runtime metadata that `tests.differential.calls` leaves out."""
 
+AN_HOUR = timedelta(hours=1)
+
+RETENTION = {
+    "set_policy": Operation(
+        [NAMES, NUMBERS],
+        lambda s, mob, number: s.retention.set_policy(RetentionPolicy(completed=AN_HOUR, max_runs=number), mob),
+    ),
+    "clear_policy": Operation([NAMES], lambda s, mob: s.retention.clear_policy(mob)),
+    "take_turn": Operation([NAMES], lambda s, name: s.retention.take_turn(name, AN_HOUR)),
+}
+"""The operations of policies, and of the turn to enforce them: the first one that takes it has it to the end."""
+
+
+async def _groups(storage: MobStorage) -> Any:
+    groups = (await storage.retention.policies()).groups
+    return {mob: policy.model_dump(mode="json") for mob, policy in groups.items()}
+
+
+async def _pruned(storage: MobStorage) -> int:
+    """Prune events: in how many steps is up to the storage."""
+    number = 0
+    while (pruned := await storage.retention.prune_events(NOON.replace(hour=13))).after is not None:
+        number += pruned.found
+    return number + pruned.found
+
+
 TRACKS: Mapping[str, Track] = {
     "runs of a": runs_of("a"),
     "runs of b": runs_of("b"),
-    "log": objects(calls.LOG),
+    "log": objects({**calls.LOG, "prune_events": Operation([], _pruned)}),
+    "retention": objects(RETENTION),
     "specs": objects(calls.SPECS),
     "runtime metadata": objects({**calls.RUNTIME_METADATA, **FURTHER_METADATA}),
     "realm profiles": objects(calls.REALM_PROFILES),
@@ -166,6 +197,7 @@ CONTENT: Sequence[Call] = [
     lambda s: s.runtime_metadata.load_supervisor_authority("a"),
     lambda s: s.runtime_metadata.list_external_binding_overlays("a"),
     lambda s: s.realm_profiles.list(),
+    lambda s: _groups(s),
     lambda s: s.config.snapshot(["n"]),
     lambda s: s.config.change_token("n"),
     *(lambda s, id=id: s.config.history("n", id) for id in "abc"),

@@ -17,6 +17,9 @@ MANY_RUNS = 100_000
 MUCH_SCHEDULED = 100_000
 """Entries, bytes of the log."""
 
+FEW_RUNS, FEW_EVENTS = 1000, 10_000
+"""So many need not be bounded."""
+
 
 def _version(seen: Observations) -> Iterator[Verdict]:
     server = answered(seen.server)
@@ -64,15 +67,22 @@ def _events(seen: NamespaceObservations) -> Iterator[Verdict]:
     events, in_bytes = answered(seen.events), answered(seen.log_bytes) or 0
     found = f"{events} events in {size(in_bytes)}"
     if events > LONG_LOG or in_bytes > LARGE_LOG:
-        yield warning(found, "MobStorage.events.prune, or several namespaces")
+        yield warning(found, "redis-mob retention set --events AGE, MobStorage.events.prune, or several namespaces")
+    elif events > FEW_EVENTS and not answered(seen.policies).bounds_events:
+        yield note(f"{found}, and no policy bounds them", "redis-mob retention set --events 30d")
     else:
         yield ok(found)
 
 
 def _runs(seen: NamespaceObservations) -> Iterator[Verdict]:
     runs = answered(seen.runs)
-    found = f"{runs} runs"
-    yield warning(found, "several namespaces, as one for each mob") if runs > MANY_RUNS else ok(found)
+    found, change = f"{runs} runs", "redis-mob retention set --completed 7d --failed 30d --canceled 7d"
+    if runs > MANY_RUNS:
+        yield warning(found, f"{change}, or several namespaces, as one for each mob")
+    elif runs > FEW_RUNS and not answered(seen.policies).bounds_runs:
+        yield note(f"{found}, and no policy bounds them", change)
+    else:
+        yield ok(found)
 
 
 def _scheduled(seen: NamespaceObservations) -> Iterator[Verdict]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from redis_mob.admin.doctor.finding import NotAnsweredError, answered
 from redis_mob.connection.calls.durability import Durability
 from redis_mob.connection.servers.server_info import ServerInfo
+from redis_mob.models.retention import RetentionPolicies
 
 SETTINGS = (
     "appendfsync",
@@ -74,7 +75,10 @@ class Observations:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamespaceObservations:
-    """How much there is in a namespace: entries of its log and its feed, runs, what is scheduled; bytes of the log."""
+    """How much there is in a namespace: entries of its log and its feed, runs, what is scheduled; bytes of the log.
+
+    `policies` are the retention policies that bound runs and events.
+    """
 
     namespace: str
     schema: str | NotAnsweredError | None
@@ -82,6 +86,7 @@ class NamespaceObservations:
     log_bytes: int | NotAnsweredError | None
     runs: int | NotAnsweredError
     scheduled: int | NotAnsweredError
+    policies: RetentionPolicies | NotAnsweredError
     changes: int | NotAnsweredError
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from redis_mob.admin.doctor.finding import NotAnsweredError
 from redis_mob.admin.doctor.observations import SETTINGS, NamespaceObservations, Observations, Slow
 from redis_mob.codec.hashes import as_mapping
+from redis_mob.codec.retention import decode_policies
 from redis_mob.connection.calls.durability import Durability
 from redis_mob.connection.calls.evalsha import run
 from redis_mob.connection.calls.keys import Keys
@@ -22,6 +23,8 @@ from redis_mob.connection.servers.channel import Channel
 from redis_mob.connection.servers.requests import Part
 from redis_mob.connection.servers.router import Router
 from redis_mob.connection.servers.server_info import ServerInfo, fields_of
+from redis_mob.errors import SerializationError
+from redis_mob.models.retention import RetentionPolicies
 
 Server = Channel | Router
 
@@ -65,6 +68,7 @@ async def probe_namespace(server: Server, namespace: str) -> NamespaceObservatio
         log_bytes=await _ask(server, b"MEMORY", b"USAGE", keys.events),
         runs=await _ask(server, b"ZCARD", keys.runs),
         scheduled=_sum(*scheduled),
+        policies=_policies(await _ask(server, b"HGETALL", keys.retention)),
         changes=await _ask(server, b"XLEN", keys.config_feed),
     )
 
@@ -92,6 +96,15 @@ def _settings(reply: Sequence[bytes] | NotAnsweredError) -> dict[str, str] | Not
     if isinstance(reply, NotAnsweredError):
         return reply
     return {name.decode(): value.decode(errors="replace") for name, value in as_mapping(reply).items()}
+
+
+def _policies(reply: Sequence[bytes] | NotAnsweredError) -> RetentionPolicies | NotAnsweredError:
+    if isinstance(reply, NotAnsweredError):
+        return reply
+    try:
+        return decode_policies(0, as_mapping(reply))
+    except SerializationError as damage:
+        return NotAnsweredError("HGETALL", str(damage))
 
 
 def _slow(reply: Sequence[Sequence[Any]] | NotAnsweredError) -> list[Slow] | NotAnsweredError:

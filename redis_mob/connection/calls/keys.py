@@ -200,6 +200,8 @@ class Keys:
         """Hash: how many executions of each role that has a limit may be under way."""
         self.deletions = f"{tag}deletions"
         """Hash: since when the runs are deleted of which something is left, in microseconds."""
+        self.retention = f"{tag}retention"
+        """Hash: the policies by which runs and events are deleted, and which worker enforces them now."""
         self.wake_events = f"{tag}wake:events"
         """Channel: something was appended to the event log."""
         self.wake_config = f"{tag}wake:config"
@@ -248,6 +250,7 @@ class Keys:
             self.turns,
             self.limits,
             self.deletions,
+            self.retention,
         ]
 
     @property

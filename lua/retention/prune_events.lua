@@ -1,0 +1,36 @@
+-- Delete some of the events before a moment, but for those of some kinds.
+--
+-- ARGV   moment: in the order that sorts as text; kept: how the JSON of a kind that stays begins; most: how many are looked at
+-- Reply  {number of deleted events, 1 if there may be more}
+-- Leaves the events of that moment and later ones, those that are kept, and all identities.
+
+--- @include lib/arguments
+--- @include lib/mutate
+--- @include lib/prunable_events
+--- @include lib/when_full
+
+--- @keys meta events events_by_time
+--- @args moment kept* most
+expect_whole('XLEN', events)
+expect_whole('ZCARD', events_by_time)
+
+local stays = {}
+for _, beginning in ipairs(kept) do stays[beginning] = true end
+local places = redis.call('ZRANGE', events_by_time, '-', '(' .. moment, 'BYLEX', 'LIMIT', 0, most)
+if #places == 0 then return { 0, 0 } end
+local moved, gone = {}, {}
+for _, place in ipairs(places) do
+  local id = id_of_place(place)
+  if is_one_of(events, id, stays) then
+    moved[#moved + 1], moved[#moved + 2] = 0, KEPT .. place
+  else
+    gone[#gone + 1] = id
+  end
+end
+
+write_even_when_full(meta)
+local deleted = 0
+if #gone > 0 then deleted = mutate('XDEL', events, unpack(gone)) end
+if #moved > 0 then mutate('ZADD', events_by_time, unpack(moved)) end
+mutate('ZREM', events_by_time, unpack(places))
+return { deleted, #places == tonumber(most) and 1 or 0 }

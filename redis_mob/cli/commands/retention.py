@@ -1,0 +1,79 @@
+"""The options of `redis-mob retention`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from redis_mob.cli.options import NamespaceOption, SealKeysOption, SharedUrlOption
+
+
+class Action(StrEnum):
+    """What is done with policies."""
+
+    SHOW = "show"
+    SET = "set"
+    CLEAR = "clear"
+
+
+_AGE = "AGE"
+
+
+def retention(
+    action: Annotated[
+        Action, typer.Argument(metavar="ACTION", help="Show, set or clear.", show_choices=False)
+    ] = Action.SHOW,
+    completed: Annotated[
+        str | None,
+        typer.Option(
+            metavar=_AGE, help="How long completed runs are kept: 7d, 12h; none for ever.", show_default=False
+        ),
+    ] = None,
+    failed: Annotated[
+        str | None, typer.Option(metavar=_AGE, help="How long failed runs are kept.", show_default=False)
+    ] = None,
+    canceled: Annotated[
+        str | None, typer.Option(metavar=_AGE, help="How long canceled runs are kept.", show_default=False)
+    ] = None,
+    max_runs: Annotated[
+        str | None,
+        typer.Option(metavar="N", help="How many runs are kept at most; none for any number.", show_default=False),
+    ] = None,
+    events: Annotated[
+        str | None, typer.Option(metavar=_AGE, help="How long events are kept, of all mobs.", show_default=False)
+    ] = None,
+    mob: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The policy of this mob; else that of all others.", show_default=False),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object for each policy.")] = False,
+    url: SharedUrlOption = None,
+    namespace: NamespaceOption = "default",
+    seal_keys: SealKeysOption = None,
+) -> None:
+    """Show, set or clear how long runs and events are kept.
+
+    Workers delete what is not kept, from then on; `redis-mob prune --dry-run` tells beforehand what goes. `set` changes
+    what is named, and leaves the rest as it is. A mob with a policy of its own follows that alone.
+
+    Exit status: 0 done, 1 there was no policy to clear, 2 usage error, 3 storage unavailable.
+    """
+    import asyncio
+
+    from redis_mob.cli.arguments import read_seal_keys
+    from redis_mob.cli.display import stderr_console
+    from redis_mob.cli.endings import errors_told, say, shared_url
+    from redis_mob.cli.retention import Change, act_on_policies, show_policies
+    from redis_mob.cli.worker_link import ExitStatus
+
+    console = stderr_console()
+    with errors_told(console):
+        address = shared_url(url, of_memory="no other process has runs there")
+        change = Change.of(action, mob, completed, failed, canceled, max_runs, events)
+        policies = asyncio.run(act_on_policies(address, namespace, read_seal_keys(seal_keys), change))
+    if policies is None:
+        say(console, "there is no such policy")
+        raise typer.Exit(ExitStatus.FAILED)
+    show_policies(policies, mob, json=as_json)

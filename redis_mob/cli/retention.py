@@ -1,0 +1,213 @@
+"""How policies of retention are read, changed, applied and shown, and what bounds a namespace."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from redis_mob.cli.columns import print_columns, span
+from redis_mob.cli.display import printable
+from redis_mob.cli.endings import print_line
+from redis_mob.cli.words import size_text
+from redis_mob.errors import ValidationError, shown
+from redis_mob.models.base import format_timestamp, json_text
+from redis_mob.models.retention import LONGEST_KEPT, PruneReport, RetentionPolicies, RetentionPolicy
+from redis_mob.operations.fleet_admin import FleetAdmin
+from redis_mob.operations.stats import NamespaceStats, age_text
+from redis_mob.security.sealing import SealKeyring
+from redis_mob.storage import MobStorage
+
+_AGE = re.compile(r"([0-9]{1,6})([smhdw])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_NONE = "none"
+_LARGEST = 5
+"""How many keys of a namespace are named."""
+
+
+def parse_age(option: str, text: str) -> timedelta | None:
+    """An age like 7d or 12h; None for `none`. Raises ValidationError naming the option."""
+    if text == _NONE:
+        return None
+    if (age := _AGE.fullmatch(text)) is not None:
+        found = timedelta(**{_UNITS[age[2]]: int(age[1])})
+        if found <= LONGEST_KEPT:
+            return found
+    raise ValidationError(
+        f"{option} is no age: {shown(text)}; write it like 7d, 12h or 90s, up to {LONGEST_KEPT.days}d, or {_NONE}"
+    )
+
+
+def parse_number(option: str, text: str) -> int | None:
+    """A number from 0; None for `none`. Raises ValidationError naming the option."""
+    if text == _NONE:
+        return None
+    if re.fullmatch(r"[0-9]{1,15}", text):
+        return int(text)
+    raise ValidationError(f"{option} is no number: {shown(text)}; write it like 100000, or {_NONE}")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is to be done with the policies: shown, one set in some of its fields, or one cleared."""
+
+    action: str
+    mob: str | None
+    fields: Mapping[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        action: str,
+        mob: str | None,
+        completed: str | None,
+        failed: str | None,
+        canceled: str | None,
+        max_runs: str | None,
+        events: str | None,
+    ) -> Change:
+        """The change that these options ask for. Raises ValidationError."""
+        ages = {"completed": completed, "failed": failed, "canceled": canceled, "events": events}
+        fields: dict[str, Any] = {name: parse_age(f"--{name}", text) for name, text in ages.items() if text is not None}
+        if max_runs is not None:
+            fields["max_runs"] = parse_number("--max-runs", max_runs)
+        if action != "set" and fields:
+            raise ValidationError(
+                f"retention {action} takes no ages and no --max-runs: `redis-mob retention set` changes them"
+            )
+        if action == "set" and not fields:
+            raise ValidationError(
+                "nothing is to be set: give --completed, --failed, --canceled, --max-runs or --events"
+            )
+        return cls(action, mob, fields)
+
+
+async def act_on_policies(
+    url: str, namespace: str, seal_keys: SealKeyring | None, change: Change
+) -> RetentionPolicies | None:
+    """The policies after a change; None if there was none to be cleared."""
+    async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
+        admin = FleetAdmin(storage)
+        if change.action == "set":
+            known = await admin.get_retention(change.mob) or RetentionPolicy()
+            await admin.set_retention(known.model_copy(update=change.fields), change.mob)
+        elif change.action == "clear" and not await admin.clear_retention(change.mob):
+            return None
+        policies = await admin.retention()
+    if change.action == "show" and change.mob is not None:
+        found = policies.of_mobs.get(change.mob)
+        return policies._replace(general=None, of_mobs={} if found is None else {change.mob: found})
+    return policies
+
+
+def show_policies(policies: RetentionPolicies, mob: str | None, *, json: bool) -> None:
+    """A row, or an object, for each policy."""
+    if json:
+        for name, policy in policies.groups.items():
+            print_line(json_text({"mob": name, **_seconds_of(policy)}))
+        return
+    if not policies.groups:
+        print_line(
+            "there is no policy: everything is kept"
+            if mob is None
+            else f"mob {printable(mob)} has no policy of its own"
+        )
+        return
+    names = ("MOB", "COMPLETED", "FAILED", "CANCELED", "MAX RUNS", "EVENTS")
+    rows = [
+        (
+            "all others" if name is None and policies.of_mobs else name or "all",
+            *(_age(age) for age in (policy.completed, policy.failed, policy.canceled)),
+            "-" if policy.max_runs is None else str(policy.max_runs),
+            _age(policy.events) if name is None else "",
+        )
+        for name, policy in policies.groups.items()
+    ]
+    print_columns(names, rows, right=names[1:])
+
+
+def _age(age: timedelta | None) -> str:
+    return "-" if age is None else age_text(age)
+
+
+def _seconds_of(policy: RetentionPolicy) -> dict[str, Any]:
+    ages = {name: getattr(policy, name) for name in ("completed", "failed", "canceled", "events")}
+    seconds = {name: None if age is None else age.total_seconds() for name, age in ages.items()}
+    return {**seconds, "max_runs": policy.max_runs}
+
+
+async def pruned(
+    url: str, namespace: str, seal_keys: SealKeyring | None, *, dry_run: bool, most: int | None
+) -> tuple[PruneReport, bool]:
+    """Apply the policies once; the report, and whether there is any policy."""
+    async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
+        admin = FleetAdmin(storage)
+        report = await admin.prune(dry_run=dry_run, most=most)
+        return report, bool((await admin.retention()).groups)
+
+
+def show_report(report: PruneReport, *, json: bool) -> None:
+    """One line, or one object."""
+    if json:
+        print_line(report.model_dump_json())
+        return
+    done = "would be deleted" if report.is_dry_run else "deleted"
+    by_end = f"{report.completed} completed, {report.failed} failed, {report.canceled} canceled"
+    runs = "1 run" if report.runs == 1 else f"{report.runs} runs"
+    print_line(f"{done}: {runs} ({by_end}), {report.events} events")
+    if not report.is_complete:
+        print_line("more is to go: do it again")
+
+
+async def seen_stats(url: str, namespace: str, seal_keys: SealKeyring | None) -> NamespaceStats:
+    """What there is in a namespace."""
+    async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
+        return await FleetAdmin(storage).stats()
+
+
+def show_stats(stats: NamespaceStats, *, json: bool) -> None:
+    """A row for each thing that may grow, then what memory there is; or one object."""
+    sizes = stats.sizes
+    largest = sorted(sizes.keys.items(), key=lambda item: -item[1])[:_LARGEST]
+    if json:
+        print_line(json_text(_stats_object(stats)))
+        return
+    rows = [
+        (one.what, str(one.number), _size(one.bytes), "nothing" if one.bound is None else one.bound)
+        for one in stats.growths
+    ]
+    print_columns(("WHAT", "NUMBER", "MEMORY", "BOUNDED BY"), rows, right=("NUMBER", "MEMORY"))
+    print_line("")
+    print_line("runs: " + ", ".join(f"{number} {status}" for status, number in stats.runs.items()))
+    if sizes.oldest_event is not None:
+        print_line(f"oldest event: {span((sizes.now - sizes.oldest_event).total_seconds())} ago")
+    if largest:
+        print_line("largest keys: " + ", ".join(f"{name} {size_text(size)}" for name, size in largest))
+    else:
+        print_line("memory of keys: not told by the server (the user may not run MEMORY USAGE)")
+    if sizes.used_memory is not None:
+        limit = f"of maxmemory {size_text(sizes.max_memory)}" if sizes.max_memory else "without a maxmemory"
+        print_line(f"the server uses {size_text(sizes.used_memory)} {limit}")
+
+
+def _size(size: int | None) -> str:
+    return "?" if size is None else size_text(size)
+
+
+def _stats_object(stats: NamespaceStats) -> dict[str, Any]:
+    sizes = stats.sizes
+    return {
+        "runs": dict(stats.runs),
+        "events": sizes.events,
+        "oldest_event": None if sizes.oldest_event is None else format_timestamp(sizes.oldest_event),
+        "definitions": sizes.definitions,
+        "bytes_of_a_run": sizes.bytes_of_a_run,
+        "keys": dict(sizes.keys),
+        "used_memory": sizes.used_memory,
+        "max_memory": sizes.max_memory,
+        "grows": [
+            {"what": one.what, "number": one.number, "bytes": one.bytes, "bound": one.bound} for one in stats.growths
+        ],
+    }

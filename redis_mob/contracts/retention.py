@@ -1,0 +1,62 @@
+"""What the store promises of policies by which runs and events are deleted."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Protocol, runtime_checkable
+
+from redis_mob.models.retention import NamespaceSizes, PrunedEvents, RetentionPolicies, RetentionPolicy, RunAges
+from redis_mob.models.run import MobRunStatus
+
+
+@runtime_checkable
+class RetentionStore(Protocol):
+    """Keeps the policies, and finds what they do not keep, at a cost that is bounded for each call of a script.
+
+    All methods raise as those of `MobRunStore` do.
+    """
+
+    async def set_policy(self, policy: RetentionPolicy, mob_id: str | None = None) -> None:
+        """Set the policy of a mob, or of all mobs that have none of their own (contract: operations-80).
+
+        Raises ValidationError for one of a mob that bounds events: the log is that of all mobs.
+        """
+        ...
+
+    async def clear_policy(self, mob_id: str | None = None) -> bool:
+        """Delete the policy of a mob, or that of all others; False if there was none."""
+        ...
+
+    async def policies(self) -> RetentionPolicies:
+        """All policies, and the time."""
+        ...
+
+    async def take_turn(self, holder: str, length: timedelta) -> bool:
+        """Whether it is the turn of this holder to enforce the policies, for so long from now on.
+
+        It is not while that of another one lasts; what has it already prolongs or shortens it.
+        """
+        ...
+
+    async def oldest_runs(self, status: MobRunStatus, after: int | None = None) -> RunAges:
+        """The runs that stand at a status in the index, in the order of their creation, behind one with this sequence.
+
+        At most 50. One that an older release has changed may have another status.
+        """
+        ...
+
+    async def count_runs(self, mob_id: str | None = None) -> int:
+        """How many runs there are of a mob, or in all."""
+        ...
+
+    async def prune_events(self, older_than: datetime) -> PrunedEvents:
+        """Delete some of the events that `MobEventStore.prune` would delete, at most a few hundred."""
+        ...
+
+    async def count_events(self, older_than: datetime, after: str | None = None) -> PrunedEvents:
+        """Count some of these events, behind where the last count has stopped."""
+        ...
+
+    async def sizes(self) -> NamespaceSizes:
+        """How much there is, and what memory it takes (contract: operations-85)."""
+        ...

@@ -1,0 +1,122 @@
+"""What a worker does beside its work: it enforces the policies of retention, while it is its turn."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from random import Random
+from uuid import uuid4
+
+from redis_mob.contracts import RetentionStore, SteeringStore
+from redis_mob.errors import MobStoreError
+from redis_mob.fleet.retention import Pace, Sweep
+
+EVERY = timedelta(minutes=1)
+"""How often the policies of a namespace are enforced, by one of its workers at a time."""
+
+PACE = Pace(rest=0.0025, share=0.5)
+"""Compound operations must not wait for deletions: a third of the time there are none, and there are less than 400
+of them in a second."""
+
+MOST_LOOKED_AT = 5_000
+"""Runs that each search of a round looks at: it passes by those that are kept for longer than others behind them."""
+
+RENEWALS = 3
+"""How often a turn is prolonged in its time."""
+
+END_SECONDS = 5.0
+"""How long a worker that ends waits for the deletion that is under way."""
+
+_log = logging.getLogger(__name__)
+
+
+class RetentionDuty:
+    """Enforces the policies of a namespace every so often. Of all workers that have this duty one does it at a time."""
+
+    def __init__(
+        self,
+        retention: RetentionStore,
+        steering: SteeringStore,
+        *,
+        every: timedelta = EVERY,
+        pace: Pace = PACE,
+        random: Random | None = None,
+    ) -> None:
+        self._retention = retention
+        self._sweep = Sweep(retention, steering, pace, MOST_LOOKED_AT)
+        self._every = every
+        self._random = random or Random()  # noqa: S311  # spreads the workers, guards nothing
+        self._holder = uuid4().hex
+        self._renewed_at = 0.0
+        self._told: str | None = None
+
+    async def run(self, stop: asyncio.Event, name: str) -> None:
+        """Do it until `stop` is set, for the worker of this name. An error is told once, and then it goes on."""
+        # workers that start together must not come together
+        await self._wait(stop, self._random.random() * self._every.total_seconds())
+        while not stop.is_set():
+            begun = _time()
+            try:
+                await self._round(stop, name)
+            except MobStoreError as error:
+                self._tell(name, str(error))
+            except Exception as error:  # noqa: BLE001 - a fault of this duty must not end the worker
+                self._tell(name, repr(error), error)
+            await self._wait(stop, max(begun + self._every.total_seconds() - _time(), 0.0))
+
+    async def _round(self, stop: asyncio.Event, name: str) -> None:
+        policies = await self._retention.policies()
+        if not policies.groups or not await self._take_turn():
+            return
+
+        async def may_go_on() -> bool:
+            if stop.is_set():
+                return False
+            if _time() < self._renewed_at + self._every.total_seconds() / RENEWALS:
+                return True
+            return await self._take_turn()
+
+        report = await self._sweep.round(policies, may_go_on=may_go_on)
+        if report.left:
+            self._tell(name, "; ".join(report.left))
+        else:
+            self._told = None
+        if report.runs or report.events:
+            _log.info("worker %s has deleted %d runs and %d events by retention", name, report.runs, report.events)
+
+    async def _take_turn(self) -> bool:
+        self._renewed_at = _time()
+        return await self._retention.take_turn(self._holder, self._every)
+
+    async def _wait(self, stop: asyncio.Event, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await stop.wait()
+
+    def _tell(self, name: str, message: str, unexpected: Exception | None = None) -> None:
+        if message != self._told:
+            _log.warning("worker %s cannot enforce the retention policies: %s", name, message, exc_info=unexpected)
+        self._told = message
+
+
+@asynccontextmanager
+async def enforced(duty: RetentionDuty | None, stop: asyncio.Event, name: str) -> AsyncGenerator[None]:
+    """Have a worker do this beside the block, if it has the duty; when the block ends, so does that."""
+    if duty is None:
+        yield
+        return
+    working = asyncio.create_task(duty.run(stop, name))
+    try:
+        yield
+        if stop.is_set():
+            await asyncio.wait({working}, timeout=END_SECONDS)
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+
+
+def _time() -> float:
+    return asyncio.get_running_loop().time()

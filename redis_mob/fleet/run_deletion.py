@@ -1,0 +1,30 @@
+"""Deletes a run that is over, step by step."""
+
+from __future__ import annotations
+
+from redis_mob.contracts import SteeringStore
+from redis_mob.errors import NotFoundError, RedisMobError
+from redis_mob.models.deletion import DeletionStart
+
+
+async def delete_if_over(store: SteeringStore, run_id: str) -> bool:
+    """Delete a run with everything that belongs to it; False if it is not over, or was gone already."""
+    try:
+        while (start := await store.begin_deletion(run_id)) is DeletionStart.AGAIN:
+            await finish_deletion(store, run_id)
+    except NotFoundError:
+        return False
+    if start is not DeletionStart.GONE:
+        return False
+    await finish_deletion(store, run_id)
+    return True
+
+
+async def finish_deletion(store: SteeringStore, run_id: str) -> None:
+    """Delete what is left of a run that is gone."""
+    try:
+        while await store.continue_deletion(run_id):
+            pass
+    except RedisMobError as error:
+        error.add_note(f"run {run_id} is gone; what is left of it goes when it is deleted again")
+        raise

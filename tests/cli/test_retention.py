@@ -1,0 +1,108 @@
+"""`redis-mob retention`, `prune` and `stats`: what they print, and how they end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from redis_mob.models.run import MobRunStatus
+from redis_mob.storage import MobStorage
+from tests.cli.command import Ended, redis_mob
+from tests.operations.test_retention import Aged, created
+
+Command = Callable[..., Ended]
+NOTHING = {"completed": None, "failed": None, "canceled": None, "events": None, "max_runs": None}
+
+
+@pytest.fixture
+def command(tmp_path: Path, server_url: str, namespace: str) -> Command:
+    return lambda *words: redis_mob(tmp_path, *words, "--url", server_url, "--namespace", namespace)
+
+
+@pytest.fixture
+def runs(server_url: str, namespace: str) -> None:
+    async def make() -> None:
+        async with MobStorage.open(server_url, namespace=namespace) as storage:
+            over = [Aged("a", MobRunStatus.COMPLETED, hours, 0) for hours in (9, 8, 7)]
+            await created(storage, *over, Aged("b", MobRunStatus.FAILED, 6, 0), Aged("b", MobRunStatus.RUNNING, 5, 0))
+
+    asyncio.run(make())
+
+
+def test_a_policy_is_set_field_by_field_shown_and_cleared(command: Command) -> None:
+    assert command("retention").out == "there is no policy: everything is kept\n"
+    first = command("retention", "set", "--completed", "7d", "--max-runs", "100")
+    assert (first.status, first.err) == (0, "")
+    assert first.out.splitlines() == [
+        "MOB  COMPLETED  FAILED  CANCELED  MAX RUNS  EVENTS",
+        "all         7d       -         -       100       -",
+    ]
+    own = command("retention", "set", "--mob", "a", "--failed", "90m").out.splitlines()
+    assert own[1:] == [
+        "all others         7d       -         -       100       -",
+        "a                   -     90m         -         -",
+    ]
+    command("retention", "set", "--max-runs", "none", "--events", "1w", "--canceled", "30s")
+    told = [json.loads(line) for line in command("retention", "--json").out.splitlines()]
+    assert told == [
+        {"mob": None, **NOTHING, "completed": 604800.0, "canceled": 30.0, "events": 604800.0},
+        {"mob": "a", **NOTHING, "failed": 5400.0},
+    ]
+    assert command("retention", "clear", "--mob", "a").status == 0
+    again = command("retention", "clear", "--mob", "a")
+    assert (again.status, again.out, again.err) == (1, "", "there is no such policy\n")
+    assert command("retention", "show", "--mob", "a").out == "mob a has no policy of its own\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["set"], "nothing is to be set"),
+        (["set", "--completed", "soon"], "--completed is no age: 'soon'; write it like 7d, 12h or 90s"),
+        (["set", "--failed", "999999w"], "--failed is no age"),
+        (["set", "--max-runs", "-1"], "--max-runs is no number: '-1'"),
+        (["set", "--mob", "a", "--events", "7d"], "bounds events, whose log is that of all mobs"),
+        (["show", "--completed", "7d"], "`redis-mob retention set` changes them"),
+        (["sett"], "'sett' is not one of"),
+    ],
+    ids=str,
+)
+def test_bad_policies_are_usage_errors(command: Command, words: list[str], told: str) -> None:
+    done = command("retention", *words)
+    assert (done.status, done.out) == (2, "")
+    assert told in done.err
+
+
+@pytest.mark.usefixtures("runs")
+def test_a_prune_tells_what_goes_and_deletes_it(command: Command) -> None:
+    unbounded = command("prune")
+    assert (unbounded.status, unbounded.out) == (1, "deleted: 0 runs (0 completed, 0 failed, 0 canceled), 0 events\n")
+    assert unbounded.err == "everything is kept: set a policy with redis-mob retention set\n"
+    command("retention", "set", "--completed", "90m", "--failed", "30d")
+    dry = command("prune", "--dry-run")
+    assert (dry.status, dry.err) == (0, "")
+    assert dry.out == "would be deleted: 3 runs (3 completed, 0 failed, 0 canceled), 0 events\n"
+    some = command("prune", "--most", "1").out.splitlines()
+    assert some == ["deleted: 1 run (1 completed, 0 failed, 0 canceled), 0 events", "more is to go: do it again"]
+    rest = json.loads(command("prune", "--json").out)
+    assert (rest["completed"], rest["is_complete"], rest["is_dry_run"]) == (2, True, False)
+    assert json.loads(command("count", "--json").out)["total"] == 2
+
+
+@pytest.mark.usefixtures("runs")
+def test_stats_show_what_there_is(command: Command) -> None:
+    shown = command("stats")
+    assert (shown.status, shown.err) == (0, "")
+    lines = shown.out.splitlines()
+    assert lines[0].split() == ["WHAT", "NUMBER", "MEMORY", "BOUNDED", "BY"]
+    assert lines[1].startswith("runs that are over ")
+    assert lines[1].endswith("nothing")
+    assert "runs: 0 pending, 1 running, 3 completed, 1 failed, 0 canceled" in lines
+    told = json.loads(command("stats", "--json").out)
+    assert told["runs"]["completed"] == 3
+    assert told["bytes_of_a_run"] > 100
+    assert [one["number"] for one in told["grows"]] == [4, 1, 0, 0]
