@@ -21,6 +21,7 @@ from redis_mob.contracts import (
     OperationsStore,
     ProgressStore,
     RealmProfileStore,
+    ScheduleStore,
     SteeringStore,
     WatchableConfigStore,
 )
@@ -40,8 +41,8 @@ class MobStorage:
     supervises each mob and how its members are bound, `realm_profiles` are the profiles that mobs share, `config`
     are config documents and their changes, `executions` is what a fleet needs beside them, `progress` what handlers
     tell while they are at work, `operations` what operators ask, as for lists of runs, `steering` what they do with
-    runs and queues. `url` is the address under which other processes of this user reach the same server; it may hold a
-    password.
+    runs and queues, `schedules` which flows are started again and again. `url` is the address under which other
+    processes of this user reach the same server; it may hold a password.
     """
 
     def __init__(self, backend: RedisStorage | MemoryStorage) -> None:
@@ -57,6 +58,7 @@ class MobStorage:
         self.progress: ProgressStore = backend.progress
         self.steering: SteeringStore = backend.steering
         self.operations: OperationsStore = backend.operations
+        self.schedules: ScheduleStore = backend.schedules
         self.config: WatchableConfigStore = backend.config
 
     @classmethod

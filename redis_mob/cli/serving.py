@@ -30,4 +30,5 @@ def worker_of(orders: WorkerOrders, storage: MobStorage, handlers: Mapping[str, 
         definitions=(orders.definition,),
         max_orphaned_turns=orders.max_orphaned_turns,
         progress=storage.progress,
+        schedules=storage.schedules,
     )

@@ -15,6 +15,7 @@ from redis_mob.contracts.progress import ProgressStore
 from redis_mob.contracts.realm_profiles import RealmProfileStore, StoredRealmProfiles
 from redis_mob.contracts.runs import MobRunStore
 from redis_mob.contracts.runtime_metadata import MobRuntimeMetadataStore
+from redis_mob.contracts.schedules import ScheduleStore
 from redis_mob.contracts.specs import MobSpecStore
 from redis_mob.contracts.steering import SteeringStore
 
@@ -30,6 +31,7 @@ __all__ = [
     "OperationsStore",
     "ProgressStore",
     "RealmProfileStore",
+    "ScheduleStore",
     "SteeringStore",
     "StoredRealmProfiles",
     "WakeUp",

@@ -14,27 +14,27 @@ from uuid import NAMESPACE_URL, uuid5
 
 from redis_mob.codec.arguments import duration, flag, instance, integer, optional_instance, optional_text
 from redis_mob.codec.executions import encode_definition
-from redis_mob.errors import HandlerError, NotFoundError, ValidationError, WaitTimeoutError, nearest, shortened, shown
+from redis_mob.errors import HandlerError, NotFoundError, ValidationError, WaitTimeoutError, nearest, shown
 from redis_mob.fleet.calls import max_orphaned_turns
 from redis_mob.fleet.flow_choice import NamedFlow, chosen_flow
 from redis_mob.fleet.lease import DEFAULT_LEASE, checked_lease
 from redis_mob.fleet.published import published
 from redis_mob.fleet.recovery import recover
+from redis_mob.fleet.run_start import checked_priority, new_run, zoned
 from redis_mob.fleet.run_wait import seconds_of, why_not_over
-from redis_mob.fleet.schemas import check_paths, check_schema, read_params_schema, read_schemas
+from redis_mob.fleet.schedule_making import make_schedule
 from redis_mob.fleet.signals import Signals
 from redis_mob.fleet.step_context import ALL_ROLES, Handler
 from redis_mob.fleet.typed.binding import BoundHandler, bound_handlers
-from redis_mob.fleet.typed.outputs import output_json
 from redis_mob.fleet.unserved import UnservedNews, unserved_work
 from redis_mob.fleet.watching import watch
 from redis_mob.fleet.worker import Worker
 from redis_mob.fleet.working import at_work, idle_at, work_until
 from redis_mob.kernel.validation import require_valid
-from redis_mob.models.base import MAX_VALUE_DEPTH, SortedDict, json_text
+from redis_mob.models.base import SortedDict, json_text
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.execution import END_OF_TIME, MOST_PRIORITY, RunLaunch
-from redis_mob.models.flow_spec import FlowSpec, OutputFormat
+from redis_mob.models.execution import END_OF_TIME
+from redis_mob.models.flow_schedule import CatchUp, Overlap, ScheduleRecord
 from redis_mob.models.progress import ProgressEntry
 from redis_mob.models.run import MobRun
 from redis_mob.models.signal import Taken
@@ -112,43 +112,18 @@ class Fleet:
         message names.
         """
         flow_id = chosen_flow(flow, self._definition.id, self._definition.flows)
-        spec = self._definition.flows[flow_id]
-        if not -MOST_PRIORITY <= integer("priority", priority) <= MOST_PRIORITY:
-            raise ValidationError(f"priority must be from -{MOST_PRIORITY} to {MOST_PRIORITY}, not {shown(priority)}")
+        checked_priority(priority)
         begins = optional_instance("at", at, datetime)
-        if begins is not None and begins.tzinfo is None:
-            raise ValidationError(f"at must be a time with a zone, not {shown(at)}")
-        if begins is not None and begins > END_OF_TIME:
-            begins = END_OF_TIME
-        schemas, params_schema = read_schemas(spec), read_params_schema(flow_id, spec)
-        check_paths(flow_id, spec, params_schema, schemas)
-        try:
-            params = output_json(params, MAX_VALUE_DEPTH)
-            check_schema(params, params_schema)
-        except ValueError as error:
-            raise ValidationError(f"params: {shortened(error)}") from None
-        limits, supervisor = self._definition.limits, self._definition.supervisor
-        run = MobRun.pending(
-            self._definition.id,
+        if begins is not None:
+            begins = min(zoned("at", begins), END_OF_TIME)
+        run, launch = new_run(
+            self._definition,
             flow_id,
-            spec,
             params,
-            limits,
-            run_id=self._run_id(flow_id, optional_text("idempotency_key", idempotency_key)),
-            escalation_threshold=supervisor.escalation_threshold if supervisor else 0,
-        )
-        # Everything that decides about the run is stored with it: a worker of any process, also one with a newer
-        # definition of this mob, goes on by the rules that the run was started with.
-        launch = RunLaunch(
-            definition=encode_definition(self._definition)[0],
             members=self._members,
-            schemas=SortedDict(schemas),
-            parsed_steps=_parsed_steps(spec),
-            max_duration_ms=limits.max_flow_duration_ms if limits else None,
+            run_id=self._run_id(flow_id, optional_text("idempotency_key", idempotency_key)),
             priority=priority,
             release=optional_text("release", release),
-            max_concurrency=(limits and limits.max_concurrency) or SortedDict(),
-            max_output_bytes=limits.max_output_bytes if limits else None,
         )
         # False means that the run exists: this call repeats one with the same idempotency key, and its run is the one
         # that was asked for, if it was asked for the same.
@@ -163,6 +138,58 @@ class Fleet:
                 f"idempotency_key {shown(idempotency_key)} belongs to run {run.run_id}, which was started with other "
                 "params: use another key for another run"
             )
+
+    async def schedule(
+        self,
+        name: str,
+        flow: str | NamedFlow,
+        params: Any = None,
+        *,
+        cron: str | None = None,
+        every: timedelta | None = None,
+        timezone: str = "UTC",
+        jitter: timedelta = timedelta(),
+        catch_up: CatchUp | str = CatchUp.LAST,
+        overlap: Overlap | str = Overlap.ALLOW,
+        priority: int = 0,
+        release: str | None = None,
+        starts_at: datetime | None = None,
+        ends_at: datetime | None = None,
+        paused: bool = False,
+        replace: bool = False,
+    ) -> ScheduleRecord:
+        """Start a run of a flow again and again, once for each due time, and return the schedule as it is stored.
+
+        It is due by a `cron` text of five fields, as `"0 9 * * MON-FRI"`, in the `timezone`, or `every` so often, from
+        one second. Each run begins up to `jitter` later. `catch_up` and `overlap` say what becomes of due times that
+        were missed, and of those at which the run before is under way; see `CatchUp` and `Overlap`. No due time lies
+        before `starts_at`, or after `ends_at`. A `paused` one waits for `FleetAdmin.resume_schedule`. Any worker of the
+        namespace fires it, with the definition that this fleet has now (contract: operations-100).
+
+        If there is one of this name that says the same, nothing changes. Raises ValidationError if it says something
+        else, unless `replace` is given; for a cron text that is wrong or never due, a time zone that does not exist,
+        and an interval below one second; and what `start` raises.
+        """
+        return await make_schedule(
+            self._storage,
+            self._definition,
+            self._members,
+            name,
+            chosen_flow(flow, self._definition.id, self._definition.flows),
+            params,
+            cron=cron,
+            every=every,
+            timezone=timezone,
+            jitter=jitter,
+            catch_up=catch_up,
+            overlap=overlap,
+            priority=priority,
+            release=release,
+            starts_at=starts_at,
+            ends_at=ends_at,
+            paused=paused,
+            replace=replace,
+        )
 
     async def wait(self, run_id: str, timeout: float | timedelta | None = None) -> MobRun:
         """The run, once it is over. Work that waits for a worker which does not exist is told in the log, as a warning.
@@ -318,6 +345,7 @@ class Fleet:
             release=self._release,
             definitions=(encode_definition(self._definition)[0],),
             progress=self._storage.progress,
+            schedules=self._storage.schedules,
         )
         drain = None if drain_timeout is None else duration("drain_timeout", drain_timeout)
         if not flag("until_idle", until_idle):
@@ -364,14 +392,4 @@ def _named_members(definition: MobDefinition, counts: Mapping[str, int]) -> Sort
             raise ValidationError(f"members: role {shown(role)} cannot have {shown(count)} members")
     return SortedDict(
         {role: tuple(f"{role}-{n}" for n in range(1, counts.get(role, 1) + 1)) for role in definition.profiles}
-    )
-
-
-def _parsed_steps(flow: FlowSpec) -> tuple[str, ...]:
-    """The steps whose texts are read as JSON: those that say so, and those that have a schema and do not say."""
-    return tuple(
-        step_id
-        for step_id, step in flow.steps.items()
-        if step.output_format is OutputFormat.JSON
-        or (step.output_format is None and step.expected_schema_ref is not None)
     )

@@ -18,6 +18,7 @@ from redis_mob.sync.stores import (
     RealmProfiles,
     Runs,
     RuntimeMetadata,
+    Schedules,
     Specs,
     Steering,
 )
@@ -46,6 +47,7 @@ class MobStorage:
         self.executions = Executions(loop, opened.executions)
         self.progress = Progress(loop, opened.progress)
         self.steering = Steering(loop, opened.steering)
+        self.schedules = Schedules(loop, opened.schedules)
         self.operations = Operations(loop, opened.operations)
         self.config = Config(loop, opened.config)
 

@@ -14,7 +14,13 @@ from typing import Any
 
 from redis_mob.codec.executions import encode_definition
 from redis_mob.connection.calls.replies import Reply
-from redis_mob.errors import AlreadyExistsError, CasConflictError, RunAlreadyExistsError, VersionConflictError
+from redis_mob.errors import (
+    AlreadyExistsError,
+    CasConflictError,
+    RunAlreadyExistsError,
+    SerializationError,
+    VersionConflictError,
+)
 from redis_mob.models import MobEvent, MobRun, MobRunStatus, StoredRealmProfile
 from redis_mob.models.config import ConfigChangeEvent, Delete, Put
 from redis_mob.models.execution import Execution, ExecutionKey
@@ -48,6 +54,7 @@ from redis_mob.testing.samples.driven_runs import (
     waiting,
 )
 from redis_mob.testing.samples.new_events import completed, numbered, step_failed
+from redis_mob.testing.samples.schedules import schedule
 from redis_mob.testing.samples.states import NOON, failure_entry, iteration_entry, step_entry
 from redis_mob.testing.waiting import LONG
 
@@ -113,6 +120,8 @@ async def fill(storage: MobStorage) -> FullNamespace:
     await _fill_documents(storage)
     await _fill_workers(storage)
     await _begin_a_deletion(storage)
+    for number in range(12):
+        await storage.schedules.put(schedule(next_at=NOON + timedelta(minutes=number)), ONE_STEP)
     view = await driven.view()
     return FullNamespace(
         stored,
@@ -253,6 +262,12 @@ def _about_executions(there: FullNamespace) -> dict[str, Question]:
                 return taken
             taken |= {*due.runs, *due.executions}
 
+    async def take_schedules(storage: MobStorage) -> Any:
+        due = await storage.schedules.take_due(most=10, keep=timedelta())
+        if due.unreadable:
+            raise SerializationError(due.unreadable[0])
+        return due.schedules
+
     async def start(storage: MobStorage) -> bool:
         run, launch = pending(ONE_STEP, run_id=there.driven)
         return await storage.executions.start_run(run, launch, ONE_STEP)
@@ -268,6 +283,11 @@ def _about_executions(there: FullNamespace) -> dict[str, Question]:
         "workers": lambda s: s.executions.workers(),
         "held": lambda s: s.executions.held("known"),
         "deletions": lambda s: s.steering.deletions(),
+        "schedule": lambda s: s.schedules.get("nightly"),
+        "schedule, absent": lambda s: s.schedules.get("none"),
+        "schedules": lambda s: s.schedules.list(),
+        "put schedule": lambda s: s.schedules.put(schedule(), revision=0),
+        "take schedules": take_schedules,
         "published": lambda s: s.executions.published(there.driven, "number"),
         "published, absent": lambda s: s.executions.published(there.driven, "none"),
         "send_signal again": lambda s: s.executions.send_signal(

@@ -62,6 +62,7 @@ ACCEPTED = {
     "meta": {
         "'workers_changed'": _RENEWED,
         "'clock_ms'": _RENEWED,
+        "'schedule_revision'": "it goes on behind the revision of the schedule that is written",
         "'created'": "a time for people, which nothing reads",
         "'n:": _COUNT,
         "'counted'": _COUNT,
@@ -76,6 +77,7 @@ ACCEPTED = {
     },
     "driven:cursors": {"": _SOUGHT},
     "deletions": {"cut to": "a time for people, which nothing reads"},
+    "schedules:definitions": {"": "read where the last run of a definition is deleted, which tells of a loss"},
     "stored:index": {"cut to": _ANY_VALUE},
     "driven:index": {"cut to": _ANY_VALUE},
 }

@@ -200,6 +200,12 @@ class Keys:
         """Hash: how many executions of each role that has a limit may be under way."""
         self.deletions = f"{tag}deletions"
         """Hash: since when the runs are deleted of which something is left, in microseconds."""
+        self.schedules = f"{tag}schedules"
+        """Hash: the schedules of flows by name, each with its revision and the digest of its definition."""
+        self.scheduled = f"{tag}schedules:due"
+        """Sorted set: when each schedule is due, in milliseconds of the fleet's clock."""
+        self.schedule_definitions = f"{tag}schedules:definitions"
+        """Sorted set in lexical order: digest of the definition and name of each schedule."""
         self.wake_events = f"{tag}wake:events"
         """Channel: something was appended to the event log."""
         self.wake_config = f"{tag}wake:config"
@@ -248,6 +254,9 @@ class Keys:
             self.turns,
             self.limits,
             self.deletions,
+            self.schedules,
+            self.scheduled,
+            self.schedule_definitions,
         ]
 
     @property
@@ -273,7 +282,7 @@ _TYPES = {
     "events": "stream",
     "config:feed": "stream",
     **dict.fromkeys(("runs", "runs:by_status", "events:by_time", "overlays:places", "config:ids"), "zset"),
-    **dict.fromkeys(("due", "ready", "queued", "workers"), "zset"),
+    **dict.fromkeys(("due", "ready", "queued", "workers", "schedules:due", "schedules:definitions"), "zset"),
     "seal_keys": "set",
 }
 
