@@ -13,9 +13,12 @@
 local stored = redis.call('HGET', schedules, name)
 if not stored then expect_whole('HLEN', schedules) end
 local current, used = schedule_in(stored)
+expect_sorted_sets(scheduled, schedule_definitions)
+if used and not redis.call('ZSCORE', schedule_definitions, used .. ' ' .. name) then
+  expect_whole('ZCARD', schedule_definitions)
+end
 if expected ~= '' and expected ~= current then return LOST end
 if redis.call('HEXISTS', definitions, digest) == 0 then expect_whole('HLEN', definitions) end
-expect_sorted_sets(scheduled, schedule_definitions)
 
 local revision = new_schedule_revision(meta, current)
 mutate('HSET', schedules, name, revision .. ' ' .. digest .. ' ' .. document)

@@ -16,6 +16,7 @@ from redis_mob.cli.commands.doctor import doctor
 from redis_mob.cli.commands.ls import ls
 from redis_mob.cli.commands.queues import queues
 from redis_mob.cli.commands.run import run
+from redis_mob.cli.commands.schedule import schedule
 from redis_mob.cli.commands.seal_key import seal_key
 from redis_mob.cli.commands.show import show
 from redis_mob.cli.commands.signal import signal
@@ -66,5 +67,6 @@ COMMANDS = (
 for command in COMMANDS:
     app.command()(command)
 
+app.add_typer(schedule, name="schedule")
 app.command("list", help="Another name of ls.")(ls)
 app.command("describe", help="Another name of show.")(show)

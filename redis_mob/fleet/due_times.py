@@ -24,6 +24,9 @@ LONGEST_CRON = 256
 LONGEST_ZONE = 64
 """Characters of the name of a zone that is looked for."""
 
+_OF_A_HOST = {"localtime", "Factory"}
+"""Zones that are another one on each host, or none."""
+
 _TICK = timedelta(microseconds=1)
 _END = datetime(9000, 1, 1, tzinfo=UTC)
 
@@ -128,20 +131,19 @@ def _is_readable(cron: str) -> bool:
 
 def check_zone(name: str) -> str:
     """The same name of a time zone. Raises ValidationError, with the nearest one, if there is no such zone."""
-    try:
-        zone_of(name)
-    except (LookupError, ValueError, OSError):
-        near = _nearest_zone(name)
-        raise ValidationError(
-            f"there is no time zone {shown(name)}"
-            + (f"; did you mean {shown(near)}?" if near else ": zones are named like Europe/Berlin or UTC")
-        ) from None
-    return name
+    known = available_timezones() - _OF_A_HOST
+    if name in known:
+        return name
+    near = _nearest_zone(name, known)
+    raise ValidationError(
+        f"there is no time zone {shown(name)}"
+        + (f"; did you mean {shown(near)}?" if near else ": zones are named like Europe/Berlin or UTC")
+    )
 
 
-def _nearest_zone(name: str) -> str | None:
+def _nearest_zone(name: str, known: set[str]) -> str | None:
     """The zone whose name is most alike, or which is named after such a city."""
-    by_name = {zone.casefold(): zone for zone in sorted(available_timezones())}
+    by_name = {zone.casefold(): zone for zone in sorted(known)}
     by_city = {folded.rpartition("/")[2]: zone for folded, zone in by_name.items()}
     wanted = name[:LONGEST_ZONE].casefold().replace(" ", "_")
     for names, text in ((by_name, wanted), (by_city, wanted.rpartition("/")[2])):

@@ -77,7 +77,6 @@ ACCEPTED = {
     },
     "driven:cursors": {"": _SOUGHT},
     "deletions": {"cut to": "a time for people, which nothing reads"},
-    "schedules:definitions": {"": "read where the last run of a definition is deleted, which tells of a loss"},
     "stored:index": {"cut to": _ANY_VALUE},
     "driven:index": {"cut to": _ANY_VALUE},
 }
