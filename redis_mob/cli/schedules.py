@@ -96,7 +96,9 @@ def show_schedule(record: ScheduleRecord, times: Sequence[datetime], *, json: bo
 
 def when_text(flow: FlowSchedule) -> str:
     """When it is due, in short."""
-    return f"every {span(flow.every.total_seconds())}" if flow.every else f"{flow.cron} {flow.timezone}"
+    if flow.every is None:
+        return f"{flow.cron} {flow.timezone}"
+    return f"every {span(flow.every.total_seconds()).replace('.0s', 's')}"
 
 
 def _state_text(record: ScheduleRecord) -> str:

@@ -1,4 +1,4 @@
-"""Schedules are fired by workers: each due time once, whatever happens to the workers and the clock."""
+"""Schedules are fired by workers: each due time once, also if workers are killed or the clock is moved."""
 
 from __future__ import annotations
 
