@@ -22,6 +22,7 @@ from redis_mob.contracts import (
     ProgressStore,
     RealmProfileStore,
     RetentionStore,
+    ScheduleStore,
     SteeringStore,
     WatchableConfigStore,
 )
@@ -41,8 +42,9 @@ class MobStorage:
     supervises each mob and how its members are bound, `realm_profiles` are the profiles that mobs share, `config`
     are config documents and their changes, `executions` is what a fleet needs beside them, `progress` what handlers
     tell while they are at work, `operations` what operators ask, as for lists of runs, `steering` what they do with
-    runs and queues, `retention` has the policies by which runs and events are deleted. `url` is the address under which
-    other processes of this user reach the same server; it may hold a password.
+    runs and queues, `retention` has the policies by which runs and events are deleted, `schedules` which flows are
+    started again and again. `url` is the address under which other processes of this user reach the same server; it may
+    hold a password.
     """
 
     def __init__(self, backend: RedisStorage | MemoryStorage) -> None:
@@ -59,6 +61,7 @@ class MobStorage:
         self.steering: SteeringStore = backend.steering
         self.operations: OperationsStore = backend.operations
         self.retention: RetentionStore = backend.retention
+        self.schedules: ScheduleStore = backend.schedules
         self.config: WatchableConfigStore = backend.config
 
     @classmethod

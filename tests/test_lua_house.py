@@ -30,6 +30,7 @@ CALLERS = {
     "retention": ["stores/retention.py"],
     "runs": ["stores/runs.py"],
     "runtime_metadata": ["stores/runtime_metadata.py", "stores/resealing.py", "stores/sealed_records.py"],
+    "schedules": ["stores/schedules.py"],
     "seal_keys": ["stores/seal_keys.py"],
     "specs": ["stores/specs.py"],
     "steering": ["stores/steering.py", "stores/deletion.py", "stores/queue_counts.py"],

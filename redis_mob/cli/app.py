@@ -19,6 +19,7 @@ from redis_mob.cli.commands.prune import prune
 from redis_mob.cli.commands.queues import queues
 from redis_mob.cli.commands.retention import retention
 from redis_mob.cli.commands.run import run
+from redis_mob.cli.commands.schedule import schedule
 from redis_mob.cli.commands.seal_key import seal_key
 from redis_mob.cli.commands.show import show
 from redis_mob.cli.commands.signal import signal
@@ -71,6 +72,7 @@ COMMANDS = (
 for command in COMMANDS:
     app.command()(command)
 
+app.add_typer(schedule, name="schedule")
 app.command("list", help="Another name of ls.")(ls)
 app.command("describe", help="Another name of show.")(show)
 app.command("retry", help="Another name of fork.")(fork)

@@ -32,4 +32,5 @@ def worker_of(orders: WorkerOrders, storage: MobStorage, handlers: Mapping[str, 
         max_orphaned_turns=orders.max_orphaned_turns,
         progress=storage.progress,
         retention=RetentionDuty(storage.retention, storage.steering),
+        schedules=storage.schedules,
     )

@@ -16,6 +16,7 @@ from redis_mob.contracts.realm_profiles import RealmProfileStore, StoredRealmPro
 from redis_mob.contracts.retention import RetentionStore
 from redis_mob.contracts.runs import MobRunStore
 from redis_mob.contracts.runtime_metadata import MobRuntimeMetadataStore
+from redis_mob.contracts.schedules import ScheduleStore
 from redis_mob.contracts.specs import MobSpecStore
 from redis_mob.contracts.steering import SteeringStore
 
@@ -32,6 +33,7 @@ __all__ = [
     "ProgressStore",
     "RealmProfileStore",
     "RetentionStore",
+    "ScheduleStore",
     "SteeringStore",
     "StoredRealmProfiles",
     "WakeUp",

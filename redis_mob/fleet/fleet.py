@@ -29,6 +29,7 @@ from redis_mob.fleet.recovery import recover
 from redis_mob.fleet.retention_duty import RetentionDuty
 from redis_mob.fleet.run_start import checked_begin, checked_priority, new_run, read_terms, run_id_of
 from redis_mob.fleet.run_wait import seconds_of, why_not_over
+from redis_mob.fleet.schedule_making import make_schedule
 from redis_mob.fleet.signals import Signals
 from redis_mob.fleet.step_context import ALL_ROLES, Handler
 from redis_mob.fleet.typed.binding import BoundHandler, bound_handlers
@@ -39,6 +40,7 @@ from redis_mob.fleet.working import at_work, idle_at, work_until
 from redis_mob.kernel.validation import require_valid
 from redis_mob.models.base import SortedDict, json_text
 from redis_mob.models.definition import MobDefinition
+from redis_mob.models.flow_schedule import CatchUp, Overlap, ScheduleRecord
 from redis_mob.models.progress import ProgressEntry
 from redis_mob.models.run import MobRun
 from redis_mob.models.signal import Taken
@@ -118,10 +120,8 @@ class Fleet:
         run was started with other parameters; DefinitionError for a schema that cannot be read, or does not have what a
         message names.
         """
-        key, of_release = (
-            optional_valid_text("idempotency_key", idempotency_key),
-            optional_valid_text("release", release),
-        )
+        key = optional_valid_text("idempotency_key", idempotency_key)
+        of_release = optional_valid_text("release", release)
         flow_id = chosen_flow(flow, self._definition.id, self._definition.flows)
         urgency, begins = checked_priority(priority), checked_begin(at)
         schemas, params = read_terms(flow_id, self._definition.flows[flow_id], params)
@@ -148,6 +148,58 @@ class Fleet:
                 f"idempotency_key {shown(idempotency_key)} belongs to run {run.run_id}, which was started with other "
                 "params: use another key for another run"
             )
+
+    async def schedule(
+        self,
+        name: str,
+        flow: str | NamedFlow,
+        params: Any = None,
+        *,
+        cron: str | None = None,
+        every: timedelta | None = None,
+        timezone: str = "UTC",
+        jitter: timedelta = timedelta(),
+        catch_up: CatchUp | str = CatchUp.LAST,
+        overlap: Overlap | str = Overlap.ALLOW,
+        priority: int = 0,
+        release: str | None = None,
+        starts_at: datetime | None = None,
+        ends_at: datetime | None = None,
+        paused: bool = False,
+        replace: bool = False,
+    ) -> ScheduleRecord:
+        """Start a run of a flow again and again, once for each due time, and return the schedule as it is stored.
+
+        It is due by a `cron` text of five fields, as `"0 9 * * MON-FRI"`, in the `timezone`, or `every` so often, from
+        one second. Each run begins up to `jitter` later. `catch_up` and `overlap` say what becomes of due times that
+        were missed, and of those at which the run before is under way; see `CatchUp` and `Overlap`. No due time lies
+        before `starts_at`, or after `ends_at`. A `paused` one waits for `FleetAdmin.resume_schedule`. Any worker of the
+        namespace fires it, with the definition that this fleet has now (contract: operations-100).
+
+        If there is one of this name that says the same, nothing changes. Raises ValidationError if it says something
+        else, unless `replace` is given; for a cron text that is wrong or never due, a time zone that does not exist,
+        and an interval below one second; and what `start` raises.
+        """
+        return await make_schedule(
+            self._storage,
+            self._definition,
+            self._members,
+            name,
+            chosen_flow(flow, self._definition.id, self._definition.flows),
+            params,
+            cron=cron,
+            every=every,
+            timezone=timezone,
+            jitter=jitter,
+            catch_up=catch_up,
+            overlap=overlap,
+            priority=priority,
+            release=release,
+            starts_at=starts_at,
+            ends_at=ends_at,
+            paused=paused,
+            replace=replace,
+        )
 
     async def wait(self, run_id: str, timeout: float | timedelta | None = None) -> MobRun:
         """The run, once it is over. Work that waits for a worker which does not exist is told in the log, as a warning.
@@ -305,6 +357,7 @@ class Fleet:
             definitions=digests_of(self._definition),
             progress=self._storage.progress,
             retention=RetentionDuty(self._storage.retention, self._storage.steering),
+            schedules=self._storage.schedules,
         )
         drain = None if drain_timeout is None else duration("drain_timeout", drain_timeout)
         if not flag("until_idle", until_idle):

@@ -31,9 +31,14 @@ def checked_priority(priority: object) -> int:
 def checked_begin(at: object) -> datetime | None:
     """When a run is to begin. Raises ValidationError for a time without a zone."""
     begins = optional_instance("at", at, datetime)
-    if begins is not None and begins.tzinfo is None:
-        raise ValidationError(f"at must be a time with a zone, not {shown(at)}")
-    return None if begins is None else min(begins, END_OF_TIME)
+    return None if begins is None else min(zoned("at", begins), END_OF_TIME)
+
+
+def zoned(name: str, at: datetime) -> datetime:
+    """The same time. Raises ValidationError for one that has no zone."""
+    if at.tzinfo is None:
+        raise ValidationError(f"{name} must be a time with a zone, not {shown(at)}")
+    return at
 
 
 def run_id_of(*identity: str) -> str:

@@ -14,7 +14,7 @@ from random import Random
 from typing import Any
 
 from redis_mob.codec.arguments import integer, optional_instance, optional_valid_text, texts
-from redis_mob.contracts import ExecutionStore, ProgressStore, WakeUp
+from redis_mob.contracts import ExecutionStore, ProgressStore, ScheduleStore, WakeUp
 from redis_mob.errors import HandlerError, MobStoreError, shown
 from redis_mob.fleet.calls import MAX_ORPHANED_TURNS, Calls
 from redis_mob.fleet.definitions import Definitions
@@ -28,11 +28,13 @@ from redis_mob.fleet.presence import Presence, worker_name
 from redis_mob.fleet.progress_writer import ProgressWriter
 from redis_mob.fleet.retention_duty import RetentionDuty, enforced
 from redis_mob.fleet.run_driver import Begun, RunDriver, Services
+from redis_mob.fleet.scheduling import schedules_fired
 from redis_mob.fleet.slots import Slots
 from redis_mob.fleet.step_context import Handler, handler_for
 from redis_mob.fleet.storage_clock import StorageClock
 from redis_mob.fleet.takeover import is_to_be_alone
 from redis_mob.fleet.typed.binding import BoundHandler, bound_handlers, bound_to_context
+from redis_mob.fleet.waiting import wait_for_news
 from redis_mob.models.execution import Claim, ExecutionKey, HowLost, Left, Serves
 from redis_mob.models.flow_spec import Isolation
 from redis_mob.models.transition import DueExecution, DueWork
@@ -84,8 +86,8 @@ class Worker:
     handler holds the interpreter, a process beside this one. A process that is stopped for longer loses what it
     executes to others.
     `max_orphaned_turns` is how many handlers that ignore their cancellation give their slots back.
-    What handlers tell while they are at work goes to `progress`; without one it goes nowhere. Beside its work it has
-    the duty of `retention`, if that is given.
+    What handlers tell while they are at work goes to `progress`; beside its work it has the duty of `retention`, and
+    fires what is due of `schedules`. Each may be None.
     Raises ValidationError for a lease below 0.1 seconds, a concurrency below 1, or a negative `max_orphaned_turns`, and
     HandlerError for an isolated handler that its process could not import, or annotations that are wrong.
     """
@@ -105,10 +107,11 @@ class Worker:
         random: Random | None = None,
         progress: ProgressStore | None = None,
         retention: RetentionDuty | None = None,
+        schedules: ScheduleStore | None = None,
     ) -> None:
         self._retention = retention
         self._progress = ProgressWriter(progress)
-        self._executions = executions
+        self._executions, self._schedules = executions, schedules
         self._handlers = bound_handlers(handlers)
         require_importable({role: one.function for role, one in self._handlers.items()})
         concurrency = integer("concurrency", concurrency, least=1)
@@ -166,6 +169,7 @@ class Worker:
             with loop_watched(self._name, self._calls):
                 async with (
                     enforced(self._retention, stop, self._name),
+                    schedules_fired(self._schedules, self._executions, self._name, stop),
                     self._executions.listen(serves=self._serves) as wake_up,
                 ):
                     while not stop.is_set():
@@ -227,18 +231,7 @@ class Worker:
                 pause = SWEEP_SECONDS
             if pause > 0:
                 freed = [self._services.slots.given_back] if self._wants_slots else []
-                await self._wait(wake_up, (stop, lost, *freed), pause)
-
-    async def _wait(self, wake_up: WakeUp, events: Iterable[asyncio.Event], pause: float) -> None:
-        """Until a wake-up comes, something happens here, or it is time to look again."""
-        waiters: set[asyncio.Task[Any]] = {asyncio.create_task(event.wait()) for event in events}
-        waiters.add(asyncio.create_task(wake_up.wait(pause)))
-        try:
-            await asyncio.wait(waiters, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for waiter in waiters:
-                waiter.cancel()
-            await asyncio.gather(*waiters, return_exceptions=True)
+                await wait_for_news(wake_up, (stop, lost, *freed), pause)
 
     async def _take_and_start(self) -> float:
         """Take what is due and start on it; returns for how many seconds there is nothing else to do."""

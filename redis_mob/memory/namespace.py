@@ -11,6 +11,7 @@ from redis_mob.errors import InternalError
 from redis_mob.memory.clock import Clock
 from redis_mob.memory.config_documents import ConfigDocuments
 from redis_mob.memory.event_log import EventLog
+from redis_mob.memory.flow_schedules import FlowSchedules
 from redis_mob.memory.revisions import RevisedDocuments
 from redis_mob.memory.run_progress import RunProgress
 from redis_mob.memory.schedule import Schedule
@@ -73,6 +74,7 @@ class Namespace:
         """How many outcomes and signals have come to each run without a decision."""
         self.mailboxes: defaultdict[str, Mailbox] = defaultdict(Mailbox)
         self.schedule = Schedule()
+        self.flow_schedules = FlowSchedules()
         self.run_wake_ups = MemoryWakeUps()
         self.progress: dict[str, RunProgress] = {}
         """What handlers of each run have told."""

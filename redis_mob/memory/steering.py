@@ -76,7 +76,8 @@ def _forget(content: Namespace, run_id: str) -> None:
     content.log.forget_run(run_id)
     if launch is not None:
         digest = launch[0].definition
-        if all(other.definition != digest for other, _ in content.launches.values()):
+        is_used = content.flow_schedules.uses(digest)
+        if not is_used and all(other.definition != digest for other, _ in content.launches.values()):
             content.definitions.pop(digest, None)
 
 

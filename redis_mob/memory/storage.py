@@ -15,6 +15,7 @@ from redis_mob.memory.realm_profiles import MemoryRealmProfileStore
 from redis_mob.memory.retention import MemoryRetentionStore
 from redis_mob.memory.runs import MemoryRunStore
 from redis_mob.memory.runtime_metadata import MemoryRuntimeMetadataStore
+from redis_mob.memory.schedules import MemoryScheduleStore
 from redis_mob.memory.specs import MemorySpecStore
 from redis_mob.memory.steering import MemorySteeringStore
 
@@ -35,6 +36,7 @@ class MemoryStorage:
         self.executions = MemoryExecutionStore(self._access)
         self.progress = MemoryProgressStore(self._access)
         self.steering = MemorySteeringStore(self._access)
+        self.schedules = MemoryScheduleStore(self._access)
         self.operations = MemoryOperationsStore(self._access)
         self.retention = MemoryRetentionStore(self._access)
         self.config = MemoryConfigStore(self._access)

@@ -12,12 +12,13 @@ from redis_mob.fleet.retention import Sweep
 from redis_mob.fleet.watching import watch
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.events import MobEvent
+from redis_mob.models.flow_schedule import ScheduleRecord
 from redis_mob.models.progress import ProgressEntry
 from redis_mob.models.retention import PruneReport, RetentionPolicies, RetentionPolicy
 from redis_mob.models.run import MobRunStatus
 from redis_mob.models.run_summary import RunPage, RunSummary
 from redis_mob.models.worker import LiveWorker
-from redis_mob.operations import deletion, ending
+from redis_mob.operations import deletion, ending, schedules
 from redis_mob.operations.deletion import KEY_KEPT
 from redis_mob.operations.forking import UNCHANGED, ForkOrder, Unchanged, fork
 from redis_mob.operations.inspection import describe
@@ -255,3 +256,33 @@ class FleetAdmin:
         """
         loads = await self._storage.steering.queues()
         return report_queues(loads, await self._storage.executions.workers())
+
+    async def schedules(self) -> tuple[ScheduleRecord, ...]:
+        """All schedules and how far they are, by name; `Fleet.schedule` makes one (contract: operations-100)."""
+        return tuple(stored.record for stored in await self._storage.schedules.list())
+
+    async def schedule(self, name: str) -> ScheduleRecord:
+        """One of them. Raises NotFoundError, with the nearest name, if there is none."""
+        return (await schedules.schedule(self._storage.schedules, text("name", name))).record
+
+    async def unschedule(self, name: str) -> None:
+        """Delete a schedule; its runs go on. Raises NotFoundError if there is none."""
+        await schedules.unschedule(self._storage.schedules, text("name", name))
+
+    async def pause_schedule(self, name: str) -> ScheduleRecord:
+        """Let a schedule start nothing until it is resumed. Raises NotFoundError if there is none."""
+        return await schedules.pause(self._storage.schedules, text("name", name))
+
+    async def resume_schedule(self, name: str) -> ScheduleRecord:
+        """Let a paused schedule go on with the next due time from now: what was due meanwhile was not missed.
+
+        Raises NotFoundError if there is none.
+        """
+        return await schedules.resume(self._storage.schedules, text("name", name))
+
+    async def next_times(self, name: str, count: int = 5) -> tuple[datetime, ...]:
+        """The next due times of a schedule, in UTC, whether it is paused or not; fewer if it ends before.
+
+        Raises NotFoundError if there is none, ValidationError for a count that is negative or above 1,000.
+        """
+        return await schedules.next_times(self._storage.schedules, text("name", name), integer("count", count))

@@ -162,6 +162,7 @@ class RunDeletion:
             keys.deleted_cursors,
             everything.deletions,
             everything.definitions,
+            everything.schedule_definitions,
         ]
         return await self._client.call(
             "steering/end_deletion", keys_of_call, [self._run_id, about, definition, created]

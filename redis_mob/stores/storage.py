@@ -16,6 +16,7 @@ from redis_mob.stores.realm_profiles import RedisRealmProfileStore
 from redis_mob.stores.retention import RedisRetentionStore
 from redis_mob.stores.runs import RedisRunStore
 from redis_mob.stores.runtime_metadata import RedisRuntimeMetadataStore
+from redis_mob.stores.schedules import RedisScheduleStore
 from redis_mob.stores.seal_keys import open_with_seal_keys
 from redis_mob.stores.specs import RedisSpecStore
 from redis_mob.stores.steering import RedisSteeringStore
@@ -39,6 +40,7 @@ class RedisStorage:
         self.executions = RedisExecutionStore(client, keys, self._wake_ups)
         self.progress = RedisProgressStore(client, keys, self._wake_ups)
         self.steering = RedisSteeringStore(client, keys)
+        self.schedules = RedisScheduleStore(client, keys, self._wake_ups)
         self.operations = RedisOperationsStore(client, keys)
         self.retention = RedisRetentionStore(client, keys, self.operations)
         self.config = RedisConfigStore(client, keys, self._wake_ups)

@@ -53,6 +53,7 @@ class Fleet(Facade[asynchronous.Fleet]):
         self._workers: list[Held[None]] = []
 
     start = twin(asynchronous.Fleet.start)
+    schedule = twin(asynchronous.Fleet.schedule)
     unserved = twin(asynchronous.Fleet.unserved)
     cancel = twin(asynchronous.Fleet.cancel)
     recover = twin(asynchronous.Fleet.recover)

@@ -19,6 +19,7 @@ from redis_mob.sync.stores import (
     Retention,
     Runs,
     RuntimeMetadata,
+    Schedules,
     Specs,
     Steering,
 )
@@ -48,6 +49,7 @@ class MobStorage:
         self.progress = Progress(loop, opened.progress)
         self.steering = Steering(loop, opened.steering)
         self.retention = Retention(loop, opened.retention)
+        self.schedules = Schedules(loop, opened.schedules)
         self.operations = Operations(loop, opened.operations)
         self.config = Config(loop, opened.config)
 

@@ -16,6 +16,7 @@ from redis_mob.contracts import (
     ProgressStore,
     RealmProfileStore,
     RetentionStore,
+    ScheduleStore,
     SteeringStore,
     WatchableConfigStore,
 )
@@ -150,6 +151,18 @@ class Steering(Facade[SteeringStore]):
     continue_deletion = twin(SteeringStore.continue_deletion)
     deletions = twin(SteeringStore.deletions)
     queues = twin(SteeringStore.queues)
+
+
+class Schedules(Facade[ScheduleStore]):
+    """Twins of the methods of `contracts.ScheduleStore`."""
+
+    put = twin(ScheduleStore.put)
+    get = twin(ScheduleStore.get)
+    list = twin(ScheduleStore.list)
+    delete = twin(ScheduleStore.delete)
+    advance = twin(ScheduleStore.advance)
+    take_due = twin(ScheduleStore.take_due)
+    now = twin(ScheduleStore.now)
 
 
 class Operations(Facade[OperationsStore]):

@@ -16,6 +16,7 @@ from redis_mob.testing.samples.compound import COMPOUND, INPUTS, LOOP, NEXT_RUN,
 from redis_mob.testing.samples.documents import authority, definition, overlay, profile
 from redis_mob.testing.samples.driven_runs import ONE_STEP, a_worker, keys_of, launched, pending, waiting
 from redis_mob.testing.samples.new_events import completed, numbered, step_failed
+from redis_mob.testing.samples.schedules import schedule
 from redis_mob.testing.samples.states import NOON, failure_entry, iteration_entry, step_entry
 
 Write = Callable[[MobStorage], Awaitable[Any]]
@@ -29,6 +30,7 @@ async def every_write(storage: MobStorage) -> dict[str, Write]:
         **await _of_executions(storage),
         **await _of_documents(storage),
         **await _of_metadata(storage),
+        **await _of_schedules(storage),
         "events.append": lambda s: s.events.append(numbered(1, timestamp=NOON)),
         "events.append_batch": lambda s: s.events.append_batch([numbered(2), completed(str(uuid4()))]),
         "events.append_terminal_event_if_absent": lambda s: s.events.append_terminal_event_if_absent(
@@ -149,6 +151,19 @@ async def _of_documents(storage: MobStorage) -> dict[str, Write]:
         "realm_profiles.create": lambda s: s.realm_profiles.create("new", profile()),
         "realm_profiles.update": lambda s: s.realm_profiles.update("to update", profile("other"), 1),
         "realm_profiles.delete": lambda s: s.realm_profiles.delete("to delete", 1),
+    }
+
+
+async def _of_schedules(storage: MobStorage) -> dict[str, Write]:
+    for name in ("to advance", "to delete"):
+        await storage.schedules.put(schedule(name), ONE_STEP)
+    stored = await storage.schedules.get("to advance")
+    assert stored is not None
+    return {
+        "schedules.put": lambda s: s.schedules.put(schedule("new"), ONE_STEP, revision=0),
+        "schedules.advance": lambda s: s.schedules.advance(schedule("to advance", fired=1), stored.revision),
+        "schedules.delete": lambda s: s.schedules.delete("to delete"),
+        "schedules.take_due": lambda s: s.schedules.take_due(most=10, keep=timedelta(hours=1)),
     }
 
 

@@ -55,6 +55,7 @@ from redis_mob.testing.samples.driven_runs import (
     waiting,
 )
 from redis_mob.testing.samples.new_events import completed, numbered, step_failed
+from redis_mob.testing.samples.schedules import schedule
 from redis_mob.testing.samples.states import NOON, failure_entry, iteration_entry, step_entry
 from redis_mob.testing.waiting import LONG
 
@@ -121,6 +122,8 @@ async def fill(storage: MobStorage) -> FullNamespace:
     await _fill_workers(storage)
     await _begin_a_deletion(storage)
     await _set_policies(storage)
+    for number in range(12):
+        await storage.schedules.put(schedule(next_at=NOON + timedelta(minutes=number)), ONE_STEP)
     view = await driven.view()
     return FullNamespace(
         stored,
@@ -279,6 +282,12 @@ def _about_executions(there: FullNamespace) -> dict[str, Question]:
                 return taken
             taken |= {*due.runs, *due.executions}
 
+    async def take_schedules(storage: MobStorage) -> Any:
+        due = await storage.schedules.take_due(most=10, keep=timedelta())
+        if due.unreadable:
+            raise SerializationError(due.unreadable[0])
+        return due.schedules
+
     async def start(storage: MobStorage) -> bool:
         run, launch = pending(ONE_STEP, run_id=there.driven)
         return await storage.executions.start_run(run, launch, ONE_STEP)
@@ -297,6 +306,11 @@ def _about_executions(there: FullNamespace) -> dict[str, Question]:
         "policies": lambda s: _policies(s),
         "runs that are over": lambda s: _ages(s),
         "number of runs": lambda s: s.retention.count_runs("mob"),
+        "schedule": lambda s: s.schedules.get("nightly"),
+        "schedule, absent": lambda s: s.schedules.get("none"),
+        "schedules": lambda s: s.schedules.list(),
+        "put schedule": lambda s: s.schedules.put(schedule(), revision=0),
+        "take schedules": take_schedules,
         "published": lambda s: s.executions.published(there.driven, "number"),
         "published, absent": lambda s: s.executions.published(there.driven, "none"),
         "send_signal again": lambda s: s.executions.send_signal(

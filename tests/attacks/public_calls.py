@@ -18,6 +18,7 @@ from redis_mob.contracts import (
     ProgressStore,
     RealmProfileStore,
     RetentionStore,
+    ScheduleStore,
     SteeringStore,
     WatchableConfigStore,
 )
@@ -34,6 +35,7 @@ from redis_mob.testing.samples.compound import FRAME, INPUTS, LOOP, NEXT_FRAME, 
 from redis_mob.testing.samples.documents import FULL_DEFINITION, FULL_PROFILE, authority, overlay, rotation
 from redis_mob.testing.samples.driven_runs import ONE_STEP, DrivenRun, a_worker, keys_of, over_items, pending
 from redis_mob.testing.samples.new_events import completed, failed, numbered, step_failed
+from redis_mob.testing.samples.schedules import schedule
 from redis_mob.testing.samples.states import NOON, failure_entry, frame, iteration_entry, loop, step_entry
 
 CONTRACTS: Mapping[str, type] = {
@@ -47,6 +49,7 @@ CONTRACTS: Mapping[str, type] = {
     "operations": OperationsStore,
     "progress": ProgressStore,
     "retention": RetentionStore,
+    "schedules": ScheduleStore,
     "steering": SteeringStore,
 }
 
@@ -212,6 +215,12 @@ RIGHT: Mapping[str, Any] = {
     "max_runs": 0,
     "max_executions": 0,
     "keep": timedelta(milliseconds=1),
+    "put.record": schedule(),
+    "put.definition": ONE_STEP,
+    "advance.record": schedule(next_at=NOON + timedelta(hours=1)),
+    "advance.revision": 1,
+    "look_at": NOON,
+    "most": 0,
     "keep_id_for": timedelta(hours=1),
     "roles": ["worker"],
     "entries": [NewProgress(ProgressSource("a", "a", "root", None, "worker-1", 1, 1), "chunk", "output", value=JSON)],
@@ -235,6 +244,7 @@ async def prepared(storage: MobStorage) -> Scene:
     await storage.runtime_metadata.upsert_external_binding_overlay("mob", overlay(**TOKEN))
     await storage.realm_profiles.create("profile", FULL_PROFILE)
     await storage.config.put("agents", "a", {"meta": {"revision": 1}})
+    await storage.schedules.put(schedule(), ONE_STEP)
     run, launch = pending(ONE_STEP, run_id=FLEET_RUN)
     run = run.model_copy(update={"created_at": NOON})
     assert await storage.executions.start_run(run, launch, ONE_STEP)
@@ -290,6 +300,7 @@ async def everything(storage: MobStorage) -> Any:
         await storage.operations.runs(),
         await storage.operations.count(),
         readable(await storage.retention.policies()),
+        await storage.schedules.list(),
         [await storage.executions.published(FLEET_RUN, name) for name in ("profile", "1")],
     ]
 

@@ -107,7 +107,8 @@ async def main(url: str, namespace: str, lease: float, isolated_handler: str | N
         reader = asyncio.create_task(asyncio.to_thread(Path("/dev/stdin").read_bytes))
         reader.add_done_callback(lambda _reader: stop.set())
         print("ready", flush=True)
-        await Worker(storage.executions, served, lease=timedelta(seconds=lease)).run(stop)
+        worker = Worker(storage.executions, served, lease=timedelta(seconds=lease), schedules=storage.schedules)
+        await worker.run(stop)
         await reader
 
 

@@ -7,7 +7,7 @@ the same time. What is in memory is the model: what the server told of each call
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from itertools import islice
 from random import Random
@@ -16,9 +16,12 @@ from uuid import UUID
 
 from redis_mob import contracts
 from redis_mob.models import MobRunStatus
+from redis_mob.models.flow_schedule import ScheduleRecord
 from redis_mob.models.retention import RetentionPolicy
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.documents import authority, overlay
+from redis_mob.testing.samples.driven_runs import ONE_STEP
+from redis_mob.testing.samples.schedules import schedule
 from redis_mob.testing.samples.states import NOON, authority_input, failure_entry, step_entry
 from tests.differential import calls
 from tests.differential.calls import FEW, NAMES, NUMBERS, STATUSES, STEPS, Operation, flow
@@ -38,6 +41,7 @@ STORES: Mapping[str, type] = {
     "steering": contracts.SteeringStore,
     "operations": contracts.OperationsStore,
     "retention": contracts.RetentionStore,
+    "schedules": contracts.ScheduleStore,
 }
 """The stores of a storage, and their contracts."""
 
@@ -50,6 +54,7 @@ READS = {
     "config": {"get", "lookup", "exists", "list", "snapshot", "change_token", "history"},
     "executions": {"load", "get_definition", "status", "workers", "held", "published", "items", "ended"},
     "steering": {"deletions", "queues"},
+    "schedules": {"get", "list", "now"},
     # the index that they may complete is made of the runs, which stay as they are
     "operations": {"runs", "count", "find", "index_runs"},
     "retention": {"policies", "oldest_runs", "count_runs", "count_events", "sizes"},
@@ -177,6 +182,36 @@ async def _pruned(storage: MobStorage) -> int:
     return number + pruned.found
 
 
+SCHEDULES = {
+    "put": Operation(
+        [FEW, [None, 0]],
+        lambda s, number, revision: _has_put(
+            s.schedules.put(schedule(f"s{number}", next_at=NOON), ONE_STEP, revision=revision)
+        ),
+    ),
+    "advance": Operation([FEW, FEW], lambda s, number, fired: _advanced(s, f"s{number}", fired)),
+    "delete": Operation([FEW], lambda s, number: s.schedules.delete(f"s{number}")),
+    "take_due": Operation([], lambda s: _taken(s)),
+}
+"""Operations of schedules; no revision is told, since those of a server go on where a lost reply was sent again."""
+
+
+async def _has_put(revision: Awaitable[int | None]) -> bool:
+    return await revision is not None
+
+
+async def _advanced(storage: MobStorage, name: str, fired: int) -> bool:
+    stored = await storage.schedules.get(name)
+    record = schedule(name, next_at=NOON, fired=fired)
+    return stored is not None and await storage.schedules.advance(record, stored.revision)
+
+
+async def _taken(storage: MobStorage) -> list[str]:
+    """Nothing stays hidden, since the clocks of the two differ."""
+    due = await storage.schedules.take_due(most=10, keep=timedelta())
+    return sorted(stored.record.name for stored in due.schedules)
+
+
 TRACKS: Mapping[str, Track] = {
     "runs of a": runs_of("a"),
     "runs of b": runs_of("b"),
@@ -186,8 +221,14 @@ TRACKS: Mapping[str, Track] = {
     "runtime metadata": objects({**calls.RUNTIME_METADATA, **FURTHER_METADATA}),
     "realm profiles": objects(calls.REALM_PROFILES),
     "config": objects(calls.CONFIG),
+    "schedules": objects(SCHEDULES),
 }
 """The tracks of a namespace, which share nothing."""
+
+
+async def _schedules(storage: MobStorage) -> list[ScheduleRecord]:
+    return [stored.record for stored in await storage.schedules.list()]
+
 
 CONTENT: Sequence[Call] = [
     *(lambda s, mob=mob: s.runs.list_runs(mob) for mob in ("a", "b", "last", driving.MOB)),
@@ -201,5 +242,6 @@ CONTENT: Sequence[Call] = [
     lambda s: s.config.snapshot(["n"]),
     lambda s: s.config.change_token("n"),
     *(lambda s, id=id: s.config.history("n", id) for id in "abc"),
+    lambda s: _schedules(s),
 ]
 """Everything that a namespace holds in the end."""

@@ -202,6 +202,12 @@ class Keys:
         """Hash: since when the runs are deleted of which something is left, in microseconds."""
         self.retention = f"{tag}retention"
         """Hash: the policies by which runs and events are deleted, and which worker enforces them now."""
+        self.schedules = f"{tag}schedules"
+        """Hash: the schedules of flows by name, each with its revision and the digest of its definition."""
+        self.scheduled = f"{tag}schedules:due"
+        """Sorted set: when each schedule is due, in milliseconds of the fleet's clock."""
+        self.schedule_definitions = f"{tag}schedules:definitions"
+        """Sorted set in lexical order: digest of the definition and name of each schedule."""
         self.wake_events = f"{tag}wake:events"
         """Channel: something was appended to the event log."""
         self.wake_config = f"{tag}wake:config"
@@ -251,6 +257,9 @@ class Keys:
             self.limits,
             self.deletions,
             self.retention,
+            self.schedules,
+            self.scheduled,
+            self.schedule_definitions,
         ]
 
     @property
@@ -276,7 +285,7 @@ _TYPES = {
     "events": "stream",
     "config:feed": "stream",
     **dict.fromkeys(("runs", "runs:by_status", "events:by_time", "overlays:places", "config:ids"), "zset"),
-    **dict.fromkeys(("due", "ready", "queued", "workers"), "zset"),
+    **dict.fromkeys(("due", "ready", "queued", "workers", "schedules:due", "schedules:definitions"), "zset"),
     "seal_keys": "set",
 }
 
