@@ -8,12 +8,10 @@ another worker, which has done the same (contract: operations-102).
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from uuid import NAMESPACE_URL, uuid5
 
 from redis_mob.codec.schedules import schedule_named
 from redis_mob.contracts import ExecutionStore, ScheduleStore
@@ -26,6 +24,7 @@ from redis_mob.errors import (
     ValidationError,
     shortened,
 )
+from redis_mob.fleet import run_start
 from redis_mob.fleet.run_start import new_run, read_terms
 from redis_mob.fleet.schedule_plan import due_now
 from redis_mob.fleet.waiting import wait_for_news
@@ -62,9 +61,8 @@ _log = logging.getLogger(__name__)
 
 def run_id_of(schedule: FlowSchedule, due: datetime) -> str:
     """The id of the run of a due time."""
-    # four parts and more: no idempotency key of a flow gives this text (Fleet.start)
-    identity = ["redis-mob", schedule.mob_id, "schedule", schedule.name, format_timestamp(due)]
-    return str(uuid5(NAMESPACE_URL, json.dumps(identity)))
+    # of more parts than those of starts and forks: no idempotency key gives the same
+    return run_start.run_id_of("schedule", schedule.mob_id, schedule.name, "due", format_timestamp(due))
 
 
 @asynccontextmanager
