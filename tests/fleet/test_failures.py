@@ -304,10 +304,19 @@ class SpitefulDetail(dict[str, Any]):
         (Unready(), "Unready"),
         (StepFailed("bad", detail=SpitefulDetail(a=1)), "bad"),
         (ValueError("a\ud800b"), "ValueError: a\\ud800b"),
-        (ExceptionGroup("caf\udce9", [Spiteful()]), "ExceptionGroup: caf\\udce9 (1 sub-exception)"),
+        (ExceptionGroup("caf\udce9", [Spiteful(), ValueError()]), "ExceptionGroup: caf\\udce9 (2 sub-exceptions)"),
+        (ExceptionGroup("caf\udce9", [Spiteful()]), "Spiteful: <a Spiteful that cannot be shown>"),
         (ValueError(10**5000), "ValueError: <a ValueError that cannot be shown>"),
     ],
-    ids=["str-ends-the-program", "half-made", "detail-ends-the-program", "surrogate", "group", "too-many-digits"],
+    ids=[
+        "str-ends-the-program",
+        "half-made",
+        "detail-ends-the-program",
+        "surrogate",
+        "group",
+        "group-of-one",
+        "too-many-digits",
+    ],
 )
 async def test_an_exception_that_cannot_be_shown_is_a_failure_like_any_other(
     storage: MobStorage, kind: str, error: Exception, reason: str
