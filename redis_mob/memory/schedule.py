@@ -107,13 +107,18 @@ class Schedule:
             self._lost.pop(entry, None)
         self._last = {queue: last for queue, last in self._last.items() if last != run_id}
 
-    def by_queue(self) -> dict[Queue, tuple[list[Entry], int, int]]:
+    def by_queue(self, now: datetime) -> dict[Queue, tuple[list[Entry], int, int]]:
         """What waits in each queue, how many executions of it workers hold, and how many wait for a time."""
         waiting, running, timed = defaultdict[Queue, list[Entry]](list), Counter[Queue](), Counter[Queue]()
         for entry in self._waiting:
             waiting[entry.queue].append(entry)
         running.update(entry.queue for entry in self._holders)
-        timed.update(entry.queue for entry in self._later if entry not in self._holders)
+        for entry, at in self._later.items():
+            if entry not in self._holders:
+                if at <= now:  # the next worker that looks moves it to the others
+                    waiting[entry.queue].append(entry)
+                else:
+                    timed[entry.queue] += 1
         return {
             queue: (waiting[queue], running[queue], timed[queue])
             for queue in sorted({*list(waiting), *running, *timed})

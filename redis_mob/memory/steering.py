@@ -48,7 +48,7 @@ class MemorySteeringStore(SteeringStore):
         content = self._access.content
         loads = [
             QueueLoad(queue, len(waiting), running, delayed, _oldest(content, waiting), len(waiting))
-            for queue, (waiting, running, delayed) in content.schedule.by_queue().items()
+            for queue, (waiting, running, delayed) in content.schedule.by_queue(content.clock.now()).items()
         ]
         return QueueLoads(tuple(loads), content.clock.now())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from datetime import datetime
+from typing import NamedTuple
 
 from redis_mob.codec.executions import decode_execution, execution_field, moment_of_milliseconds
 from redis_mob.codec.packing import UNPACK_ERRORS
@@ -34,21 +35,27 @@ MOST_OF_QUEUE = 20
 async def queues(client: Client, keys: Keys) -> QueueLoads:
     """See `SteeringStore.queues`."""
     now, waiting, running = await _count_queued(client, keys)
-    timed, is_whole = await _count_ready(client, keys)
+    ready = await _count_ready(client, keys)
+    timed = ready.timed - ready.come
+    # the next worker that looks moves those to the others whose time has come
+    every_waiting = waiting + ready.come
     of_each = max(1, min(MOST_OF_QUEUE, MOST_WAITING // max(len(waiting), 1)))
     found = await asyncio.gather(*(_first_waiting(client, keys, queue, of_each) for queue in waiting))
     oldest = dict(zip(waiting, found, strict=True))
-    loads = [
-        QueueLoad(
-            decode_queue(queue),
-            waiting[queue],
-            running[queue],
-            # what is held stands there with its deadline
-            max(timed[queue] - running[queue], 0) if is_whole else None,
-            *oldest.get(queue, (None, 0)),
+    loads: list[QueueLoad] = []
+    for queue in {**every_waiting, **running, **timed}:
+        since, looked_at = oldest.get(queue, (None, 0))
+        loads.append(
+            QueueLoad(
+                decode_queue(queue),
+                every_waiting[queue],
+                running[queue],
+                # what is held stands there with its deadline
+                max(timed[queue] - running[queue], 0) if ready.is_whole else None,
+                min((at for at in (since, ready.since.get(queue)) if at is not None), default=None),
+                looked_at + ready.come[queue],
+            )
         )
-        for queue in {**waiting, **running, **timed}
-    ]
     return QueueLoads(tuple(sorted(loads)), moment_of_milliseconds(now))
 
 
@@ -66,16 +73,29 @@ async def _count_queued(client: Client, keys: Keys) -> tuple[int, Counter[bytes]
         after = bytes(reply[-3])
 
 
-async def _count_ready(client: Client, keys: Keys) -> tuple[Counter[bytes], bool]:
-    """How many executions of each queue stand in the schedule with a time, and whether all were looked at."""
-    found = Counter[bytes]()
+class _Ready(NamedTuple):
+    """The executions that stand in the schedule with a time, by queue: how many, for how many of these it has come, and
+    since when for the first one; and whether all were looked at."""
+
+    timed: Counter[bytes]
+    come: Counter[bytes]
+    since: dict[bytes, datetime]
+    is_whole: bool
+
+
+async def _count_ready(client: Client, keys: Keys) -> _Ready:
+    timed, come, since = Counter[bytes](), Counter[bytes](), dict[bytes, datetime]()
+    looked_at = _TIMED
     for first in range(0, MOST_TIMED, _TIMED):
         looked_at, counts = await client.read("steering/count_ready", [keys.meta, keys.ready], [first, _TIMED])
-        for queue, number in zip(counts[::2], counts[1::2], strict=True):
-            found[bytes(queue)] += number
+        for queue, number, number_come, at in zip(*(counts[part::4] for part in range(4)), strict=True):
+            timed[bytes(queue)] += number
+            come[bytes(queue)] += number_come
+            if at:
+                since.setdefault(bytes(queue), moment_of_milliseconds(int(at)))
         if looked_at < _TIMED:
-            return found, True
-    return found, False
+            break
+    return _Ready(timed, come, since, looked_at < _TIMED)
 
 
 async def _first_waiting(client: Client, keys: Keys, queue: bytes, most: int) -> tuple[datetime | None, int]:

@@ -26,6 +26,7 @@ from redis_mob.kernel.seeds import root_frame_id
 from redis_mob.models import MobRunStatus, Put
 from redis_mob.models.execution import EVERYTHING, ExecutionKey
 from redis_mob.models.progress import NewProgress, ProgressSource
+from redis_mob.models.queue_load import QueueLoads
 from redis_mob.models.retention import NamespaceSizes, RetentionPolicies, RetentionPolicy
 from redis_mob.models.run_summary import RunFilter
 from redis_mob.models.signal import Signal
@@ -309,6 +310,9 @@ def readable(result: Any) -> Any:
     """A result that has a text, of what every backend knows."""
     if isinstance(result, RetentionPolicies):
         return {mob: policy.model_dump(mode="json") for mob, policy in result.groups.items()}
+    if isinstance(result, QueueLoads):
+        # what becomes due in this very millisecond is with what waits, or still with what is delayed
+        return [[one.queue, one.waiting + (one.delayed or 0), one.running] for one in result.queues]
     if isinstance(result, NamespaceSizes):
         return [result.events, result.oldest_event, result.definitions]
     if not isinstance(result, RunView):

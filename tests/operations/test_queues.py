@@ -93,6 +93,20 @@ async def test_a_retry_before_its_time_is_delayed(storage: MobStorage) -> None:
     assert (delayed.waiting, delayed.running, delayed.oldest_since) == (0, 0, None)
 
 
+async def test_what_no_worker_looks_at_waits_from_its_time_on(storage: MobStorage) -> None:
+    retrying = mob({"a": step(retry={"attempts": 3, "first": 0.5, "most": 0.5})})
+
+    async def fail(_ctx: StepContext) -> str:
+        raise ValueError("again")
+
+    async with at_work(storage, {"*": fail}):
+        await Fleet(storage, retrying, {}).start(FLOW)
+        await seen(storage, "worker", delayed=1)
+    waiting = await seen(storage, "worker", waiting=1, delayed=0)
+    assert (waiting.running, waiting.workers, waiting.unserved) == (0, 0, 1)
+    assert waiting.oldest_since is not None
+
+
 async def test_of_many_the_oldest_is_one_of_those_that_were_looked_at(storage: MobStorage) -> None:
     fleet = Fleet(storage, TWO_ROLES, {})
     async with working(storage):
