@@ -25,10 +25,12 @@ expect_sorted_sets(due)
 expect_hashes(limits)
 read_clock(meta)
 local begins = math.max(tonumber(at) or 0, NOW)
+-- in full for one that begins now: it was not launched before it was created
+local launched = begins > NOW and begins * 1000 or MICROSECONDS
 
 local keys = { run, frames, loops, outputs, steps, step_outputs, failures, iterations, inputs, index }
 create_run(keys, parts, meta, runs, runs_by_status, run_id, prefix)
-mutate('HSET', run, 'launch', launch, 'launched_at', numeral(begins * 1000), 'recorded', numeral(0))
+mutate('HSET', run, 'launch', launch, 'launched_at', numeral(launched), 'recorded', numeral(0))
 mutate('HSETNX', definitions, digest, definition)
 mutate('ZADD', due, decimal(begins), run_id)
 in_chunks('HSET', limits, limited)
