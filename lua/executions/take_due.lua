@@ -100,7 +100,7 @@ end
 -- the queue that a member is in, and whether the caller serves it
 local function queue_of(member)
   local ends, at = {}, 1
-  for i = 1, 4 do
+  for i = 1, QUEUE_PARTS do
     at = part_end(member, at + 1)
     ends[i] = at
   end

@@ -1,7 +1,7 @@
 -- Read the heads of some runs: fields that say what is in a list of runs.
 --
 -- KEYS   hashes_and_failures: two for each run
--- ARGV   fields: of the hash of each run, the first one being its status; most_bytes: after so many no further run is read
+-- ARGV   fields: of the hash of each run, the first one being its status; most_bytes: once these are read, no further run is
 -- Reply  of the first runs, of one at least: {values of the fields, how many fields there are, how many failures a failed
 --        run has, the last one of them or ''}; nil for a run that is not there
 -- Leaves everything as it was.

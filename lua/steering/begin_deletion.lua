@@ -1,6 +1,6 @@
 -- Delete a run that is over. It is gone at once, with all its keys; what stands elsewhere goes in steps after that.
 --
--- KEYS   cursors: which events are those of the run; deleted_cursors: the same from then on; deletion: what is left to
+-- KEYS   cursors: which events are those of the run; deleted_cursors: their name from the deletion on; deletion: what is left to
 --        be done; deletions: of which runs something is left; tombstone: keeps the id from being given again
 -- ARGV   place: of the run among the runs, '' if they have lost it; ended: identity of its terminal event; since: from when
 --        on it can have events, as text that sorts, '' if that is not known; keep: how long the id is kept (ms), '' = it is free at once; about:

@@ -6,6 +6,7 @@ import contextlib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 
@@ -13,7 +14,7 @@ from redis_mob.cli.endings import say
 from redis_mob.cli.mob_names import require_definition
 from redis_mob.errors import DefinitionError, HandlerError
 from redis_mob.fleet.definition_file import load_definition
-from redis_mob.fleet.handler_loading import WrittenMob, load_handlers, load_mob, require_handlers
+from redis_mob.fleet.handler_loading import load_handlers, load_mob, require_handlers
 from redis_mob.fleet.step_context import Handler
 from redis_mob.kernel.validation import require_valid
 from redis_mob.models.definition import MobDefinition
@@ -27,10 +28,21 @@ HOW_TO_WRITE_A_HANDLER = """\
 and name it: --handler handlers:answer serves all roles, --handler handlers:HANDLERS a dict from role to function."""
 
 
-def mob_in(file: Path) -> WrittenMob | None:
-    """The `Mob` that FILE names as module:mob; None if it names a file."""
+class MobInput(NamedTuple):
+    """What FILE gives: a definition, and where it is a `Mob`, numbers of members and what names its handlers."""
+
+    definition: MobDefinition
+    members: Mapping[str, int]
+    handler: str | None
+
+
+def mob_input(file: Path, console: Console, *, strict: bool) -> MobInput:
+    """What FILE names: a file, whose warnings are told, or a `Mob` as module:mob. Raises DefinitionError."""
     with contextlib.redirect_stdout(sys.stderr):
-        return load_mob(str(file))
+        mob = load_mob(str(file))
+    if mob is None:
+        return MobInput(definition_in(file, console, strict=strict), {}, None)
+    return MobInput(mob.definition(), mob.members, str(file))
 
 
 def definition_in(file: Path, console: Console, *, strict: bool) -> MobDefinition:

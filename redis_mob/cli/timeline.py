@@ -11,6 +11,7 @@ from rich.text import Text
 
 from redis_mob.cli.display import printable
 from redis_mob.cli.words import STYLES, seconds_text
+from redis_mob.fleet.waits import signal_of
 from redis_mob.operations.run_description import MemberDescription, RunDescription, StepDescription
 from redis_mob.operations.states import State
 
@@ -36,7 +37,7 @@ class Row(NamedTuple):
 
 
 def timeline(run: RunDescription, columns: int, *, all_of_it: bool = False) -> Iterator[Text]:
-    """A line for each member of each step that has begun, of at most so many columns."""
+    """A line for each member of each step that has begun, at most `columns` wide."""
     rows = list(_rows(run, all_of_it=all_of_it))
     begin, end = run.begins_at, max(run.completed_at or run.now, run.begins_at)
     labels = min(max([len(_TITLE), *(cell_len(row.label) for row in rows)]), max(columns // 3, 12))
@@ -113,7 +114,7 @@ def _of_member(run: RunDescription, label: str, member: MemberDescription) -> It
     if start is None:
         return
     end = member.ended_at or run.completed_at or run.now
-    is_signal = member.member.startswith("signal:")
+    is_signal = signal_of(member.member) is not None
     paused = [(start, end, AWAITING if is_signal else PAUSED)]
     if is_signal:
         at_work: list[tuple[datetime, datetime]] = []

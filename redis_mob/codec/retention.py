@@ -75,7 +75,7 @@ def checked_sequence(after: object) -> int | None:
 
 
 def decode_age(place: RunPlace, row: Sequence[bytes | None], number: int) -> RunAge | None:
-    """The age of a run, whose hash has so many fields; None if the run is gone. Raises SerializationError."""
+    """The age of a run, whose hash has `number` fields; None if the run is gone. Raises SerializationError."""
     fields = {name: value for name, value in zip(FIELDS, row, strict=True) if value is not None}
     if not number:
         return None

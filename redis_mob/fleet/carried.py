@@ -22,7 +22,7 @@ from redis_mob.models.run import StepRunStatus
 from redis_mob.models.transition import NodeKey
 
 BYTES_OF_AN_ACTION = 2_000
-"""So many bytes of outputs that are carried over count as one action of a decision."""
+"""Bytes of outputs that are carried over which count as one action of a decision."""
 
 NO_OUTPUT: Any = object()
 """Stands for an output that there is not: None may be one."""

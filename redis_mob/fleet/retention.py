@@ -21,7 +21,7 @@ from redis_mob.models.run import MobRunStatus
 T = TypeVar("T")
 
 MOST_TOLD = 20
-"""Of so many runs that cannot be deleted a report says why."""
+"""Runs that cannot be deleted which a report names."""
 
 ENDS = tuple(status for status in MobRunStatus if status.is_terminal)
 

@@ -8,7 +8,8 @@ from datetime import timedelta
 
 from redis_mob.errors import ValidationError, shown
 from redis_mob.fleet.step_context import checked_pause
-from redis_mob.fleet.unserved import MOST_NAMED, unserved_work
+from redis_mob.fleet.unserved import named, unserved_work
+from redis_mob.fleet.waits import signal_of
 from redis_mob.models.execution import ExecutionStatus
 from redis_mob.models.run import MobRunStatus
 from redis_mob.models.transition import RunView
@@ -32,17 +33,10 @@ def why_not_over(view: RunView, workers: Iterable[LiveWorker]) -> str:
     steps: dict[str, set[str]] = {}
     for key, execution in view.executions.items():
         if execution.status is ExecutionStatus.AWAITING:
-            steps.setdefault(f"waits for {_signal_in(key.target)}", set()).add(execution.step_id)
+            steps.setdefault(f"waits for signal {shown(signal_of(key.target))}", set()).add(execution.step_id)
         elif execution.status is ExecutionStatus.LEASED:
             steps.setdefault("is under way", set()).add(execution.step_id)
-    for what, names in steps.items():
-        named = sorted(names)
-        more = " and others" if len(named) > MOST_NAMED else ""
-        reasons.append(f"step {', '.join(map(shown, named[:MOST_NAMED]))}{more} {what}")
+    reasons += (f"step {named(sorted(names))} {what}" for what, names in steps.items())
     if not reasons and view.run.status is MobRunStatus.PENDING:
         reasons.append(f"it begins at {view.launched_at.isoformat()}")
     return "; ".join(reasons) or "it is under way"
-
-
-def _signal_in(target: str) -> str:
-    return f"signal {shown(target.removeprefix('signal:'))}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from redis_mob.codec.schedule import queue_of
 from redis_mob.errors import shown
@@ -45,13 +45,18 @@ def unserved_work(view: RunView, workers: Iterable[LiveWorker]) -> list[str]:
     told: list[str] = []
     for queue, steps in unserved(view, known).items():
         release = f" and release {shown(queue.release)}" if queue.release else ""
-        names = ", ".join(map(shown, steps[:MOST_NAMED])) + (" and others" if len(steps) > MOST_NAMED else "")
+        names = named(steps)
         waiting = f"step {names} waits" if len(steps) == 1 else f"steps {names} wait"
         told.append(
             f"run {view.run.run_id}: {waiting} for a worker that serves role {shown(queue.role)} of mob "
             f"{shown(queue.mob_id)}{release}; of {len(known)} that are alive none does: start one, or cancel the run"
         )
     return told
+
+
+def named(steps: Sequence[str]) -> str:
+    """The first of these steps, and whether there are others."""
+    return ", ".join(map(shown, steps[:MOST_NAMED])) + (" and others" if len(steps) > MOST_NAMED else "")
 
 
 class UnservedNews:

@@ -12,10 +12,17 @@ from redis_mob.models.flow_events import StepDispatched, StepTargetCompleted, St
 from redis_mob.models.flow_spec import Message, OnTimeout, WaitSpec
 from redis_mob.models.run import StepRunStatus
 
+_WAITER = "signal:"
+
 
 def waiter(signal: str) -> str:
     """What stands in the place of a member where a step waits; no role gives a member such a name."""
-    return f"signal:{signal}"
+    return f"{_WAITER}{signal}"
+
+
+def signal_of(target: str) -> str | None:
+    """The signal that a step waits for in whose member's place this stands; None if a member is asked."""
+    return target.removeprefix(_WAITER) if target.startswith(_WAITER) else None
 
 
 def begin_to_wait(builder: TransitionBuilder, node: tuple[str, str], step_id: str, message: Message) -> None:

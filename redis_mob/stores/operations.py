@@ -44,7 +44,7 @@ _INDEXED = 100
 """How many runs one script puts in the index."""
 
 _MOST_BYTES = 500_000
-"""After so many bytes a script reads no further run."""
+"""Bytes of summaries after which a script reads no further run."""
 
 
 class RedisOperationsStore(OperationsStore):

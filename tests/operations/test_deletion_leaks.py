@@ -210,25 +210,14 @@ async def test_events_that_were_pruned_are_no_obstacle(
 
 
 KILLED = """
-import asyncio, os, signal, sys
+import asyncio, sys
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
+from tests.operations.killed_client import KilledClient
 
 async def main(url, namespace, run_id, number):
     async with MobStorage.open(url, namespace=namespace) as storage:
-        client = storage.steering._client
-        made = 0
-        class Killed:
-            read = client.read
-            async def call(self, *arguments):
-                nonlocal made
-                made += 1
-                answer = asyncio.ensure_future(client.call(*arguments))
-                if made == number:
-                    await asyncio.sleep(0)
-                    os.kill(os.getpid(), signal.SIGKILL)
-                return await answer
-        storage.steering._client = Killed()
+        storage.steering._client = KilledClient(storage.steering._client, number)
         await FleetAdmin(storage).delete(run_id)
 
 asyncio.run(main(*sys.argv[1:4], int(sys.argv[4])))

@@ -178,26 +178,15 @@ async def test_runs_that_an_older_release_has_created_or_ended_go_too(
 
 
 KILLED = """
-import asyncio, os, signal, sys
+import asyncio, sys
 from datetime import timedelta
 from redis_mob.fleet.retention_duty import RetentionDuty
 from redis_mob.storage import MobStorage
+from tests.operations.killed_client import KilledClient
 
 async def main(url, namespace, number):
     async with MobStorage.open(url, namespace=namespace) as storage:
-        client = storage.steering._client
-        made = 0
-        class Killed:
-            read = client.read
-            async def call(self, *arguments):
-                nonlocal made
-                made += 1
-                answer = asyncio.ensure_future(client.call(*arguments))
-                if made == number:
-                    await asyncio.sleep(0)
-                    os.kill(os.getpid(), signal.SIGKILL)
-                return await answer
-        storage.steering._client = Killed()
+        storage.steering._client = KilledClient(storage.steering._client, number)
         duty = RetentionDuty(storage.retention, storage.steering, every=timedelta(milliseconds=200))
         await duty.run(asyncio.Event(), "killed")
 

@@ -18,7 +18,7 @@ MUCH_SCHEDULED = 100_000
 """Entries, bytes of the log."""
 
 FEW_RUNS, FEW_EVENTS = 1000, 10_000
-"""So many need not be bounded."""
+"""Runs and events up to these numbers need no policy that bounds them."""
 
 
 def _version(seen: Observations) -> Iterator[Verdict]:

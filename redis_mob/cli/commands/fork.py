@@ -63,7 +63,7 @@ def fork(
     from redis_mob.cli.display import stderr_console
     from redis_mob.cli.endings import errors_told, shared_url
     from redis_mob.cli.forking import forked
-    from redis_mob.cli.run_input import definition_in, mob_in
+    from redis_mob.cli.run_input import mob_input
     from redis_mob.cli.worker_link import ExitStatus
     from redis_mob.models.run import MobRunStatus
     from redis_mob.operations.forking import UNCHANGED, ForkOrder
@@ -71,10 +71,7 @@ def fork(
     console = stderr_console()
     with errors_told(console):
         address = shared_url(url, of_memory="no other process has a run there")
-        mob = None if definition is None else mob_in(definition)
-        other = None if mob is None else mob.definition()
-        if definition is not None and other is None:
-            other = definition_in(definition, console, strict=False)
+        other = None if definition is None else mob_input(definition, console, strict=False).definition
         order = ForkOrder.of(
             from_step,
             UNCHANGED if params is None else parse_json("--params", params, '{"path": "src"}'),

@@ -80,7 +80,7 @@ def run(
     from redis_mob.cli.display import stderr_console
     from redis_mob.cli.endings import errors_told, print_line, say, usable_url
     from redis_mob.cli.run import RunOrder, run_flow
-    from redis_mob.cli.run_input import definition_in, flow_of, handlers_for, mob_in
+    from redis_mob.cli.run_input import flow_of, handlers_for, mob_input
     from redis_mob.cli.worker_link import ExitStatus
     from redis_mob.connection.calls.durability import Durability
     from redis_mob.connection.calls.keys import Keys
@@ -90,15 +90,14 @@ def run(
     console = stderr_console()
     logging.getLogger("redis_mob").addHandler(logging.NullHandler())
     with errors_told(console):
-        mob = mob_in(file)
-        definition = definition_in(file, console, strict=strict) if mob is None else mob.definition()
-        handler = str(file) if handler is None and mob is not None else handler
+        definition, numbers, own_handler = mob_input(file, console, strict=strict)
+        handler = own_handler if handler is None else handler
         flow_id = flow_of(definition, flow)
         order = RunOrder(
             definition=definition,
             flow_id=flow_id,
             params=parse_params(params),
-            members={**({} if mob is None else mob.members), **parse_members(members or [], definition)},
+            members={**numbers, **parse_members(members or [], definition)},
             handlers=handlers_for(handler, definition, flow_id),
             handler=handler or "",
             workers=within("--workers", workers, 1, MOST_WORKERS),

@@ -93,7 +93,7 @@ def create(
     from redis_mob.cli.arguments import parse_members, parse_params, read_seal_keys
     from redis_mob.cli.display import stderr_console
     from redis_mob.cli.endings import errors_told, shared_url
-    from redis_mob.cli.run_input import definition_in, flow_of, mob_in
+    from redis_mob.cli.run_input import flow_of, mob_input
     from redis_mob.cli.schedules import parse_length, parse_time, show_schedules
     from redis_mob.fleet.fleet import Fleet
     from redis_mob.models.flow_schedule import ScheduleRecord
@@ -101,9 +101,8 @@ def create(
 
     console = stderr_console()
     with errors_told(console):
-        mob = mob_in(file)
-        definition = definition_in(file, console, strict=strict) if mob is None else mob.definition()
-        counts = {**({} if mob is None else mob.members), **parse_members(members or [], definition)}
+        definition, numbers, _ = mob_input(file, console, strict=strict)
+        counts = {**numbers, **parse_members(members or [], definition)}
         options: dict[str, Any] = {
             "cron": cron,
             "every": parse_length("--every", every),

@@ -73,7 +73,7 @@ def worker(
     from redis_mob.cli.arguments import read_seal_keys, within
     from redis_mob.cli.display import stderr_console
     from redis_mob.cli.endings import errors_told, shared_url
-    from redis_mob.cli.run_input import definition_in, handlers_in, mob_in
+    from redis_mob.cli.run_input import handlers_in, mob_input
     from redis_mob.cli.worker_link import ExitStatus, WorkerOrders
     from redis_mob.cli.worker_service import ServiceOrder, leave, leave_soon, log_to_stderr, serve, served
     from redis_mob.codec.executions import digests_of
@@ -85,9 +85,8 @@ def worker(
     console, status = stderr_console(), int(ExitStatus.COMPLETED)
     try:
         with errors_told(console):
-            mob = mob_in(file)
-            definition = definition_in(file, console, strict=strict) if mob is None else mob.definition()
-            handler = str(file) if handler is None and mob is not None else handler
+            definition, _, own_handler = mob_input(file, console, strict=strict)
+            handler = own_handler if handler is None else handler
             keys = read_seal_keys(seal_keys)
             order = ServiceOrder(
                 worker=WorkerOrders(

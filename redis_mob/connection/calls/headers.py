@@ -64,7 +64,7 @@ class Header:
     parameters: tuple[Parameter, ...] = ()
 
     def takes(self, number: int) -> bool:
-        """Whether so many keys are what it names."""
+        """Whether a call with `number` keys gives those that it names."""
         named = len(self.keys)
         return number >= named - 1 if named and self.keys[-1].endswith("*") else number == named
 
@@ -93,7 +93,9 @@ class Header:
 
 
 def bind_names(script: str, text: str, *, keys_behind: int = 0) -> tuple[str, Header]:
-    """The text with each line of names turned into one line of Lua, and its header. So many keys behind have no names.
+    """The text with each line of names turned into one line of Lua, and its header.
+
+    `keys_behind` keys come after those that the script names.
 
     Raises InternalError for a line that cannot be read, and for a name that is given twice.
     """
