@@ -44,6 +44,10 @@ from redis_mob.models.transition import NodeKey, RunView, Transition
 SHARED = timedelta(seconds=10)
 """How long other workers are taken to be at the run after one was seen: they get their part by the schedule."""
 
+MOST_LOST_CLAIMS = 3
+"""How often a claim of an execution with limits is lost until it is given up: its worker took it, and came too late for
+its place, which the schedule gives out again. A claim that lost to a decision is as well taken again later."""
+
 RETRY_SECONDS = 0.2
 """How long a driver waits before it tries a failed transition again."""
 
@@ -104,6 +108,8 @@ class RunDriver:
         self._unread: ItemsUnreadError | None = None
         self._unsure: dict[ExecutionKey, Execution] = {}
         """What a commit was to claim whose outcome is not known."""
+        self._limited: frozenset[ExecutionKey] = frozenset()
+        """Claims of executions that have limits."""
         self._failed: dict[tuple[ExecutionKey, int], FailedAttempt] = {}
         """Failures to be logged, each once, however often its commit is tried."""
 
@@ -149,6 +155,7 @@ class RunDriver:
         reports: list[Report] = []
         claims: list[Claim] = []
         begun: list[Begun] = []
+        lost = 0
         try:
             while True:
                 reports += self._next_reports(reports)
@@ -157,6 +164,8 @@ class RunDriver:
                     if await self._commit_once(reports, claims, begun):
                         break
                     outage.end()
+                    lost += 1
+                    claims = self._without_late(claims, begun, lost)
                 except ItemsUnreadError as unread:
                     self._unread = unread
                 except (ReadFailedError, WriteFailedError, DurabilityError, EpochChangedError) as error:
@@ -185,6 +194,15 @@ class RunDriver:
         taken, self._reports = self._reports[:number], self._reports[number:]
         self._one_by_one = self._one_by_one and bool(self._reports or taken)
         return taken
+
+    def _without_late(self, claims: list[Claim], begun: Sequence[Begun], lost: int) -> list[Claim]:
+        """The claims to go on with after so many commits were lost."""
+        if lost % MOST_LOST_CLAIMS:
+            return claims
+        known = self._limited.difference(one.held.key for one in begun)
+        kept = [claim for claim in claims if claim.key not in known]
+        self._services.slots.give_back(len(claims) - len(kept))
+        return kept
 
     def _without_the_unsettled(self, reports: Sequence[Report], error: Exception) -> list[Report]:
         """The report to go on with after one of these could not be settled; raises the error if none can be at fault.
@@ -216,6 +234,9 @@ class RunDriver:
             return True
         definition = await services.definitions.of(view)
         self._view = view
+        if claims:
+            limited = (one.key for one in claims if (found := view.executions.get(one.key)) and found.limits)
+            self._limited = frozenset(limited)
         unsure, self._unsure = self._unsure, {}
         claimed = [key for key, execution in unsure.items() if view.executions.get(key) == execution]
         services.slots.take(len(set(claimed).difference(claim.key for claim in claims)))

@@ -26,6 +26,7 @@ from redis_mob.models.base import (
 )
 from redis_mob.models.flow_spec import Message
 from redis_mob.models.fork import NOTHING_CARRIED, Carried, ForkedFrom, is_nothing_carried
+from redis_mob.models.limits import Limit
 
 MOST_PRIORITY = 63
 """The greatest priority of a run; the least is as far below 0."""
@@ -230,7 +231,8 @@ class Execution(Model):
     is reported has its `output` or its `failure`, and waits for a decision. `reason`, `error_class` and `detail` are
     those of its latest failed attempt that was decided on; the last two are kept for the next attempt alone. `absent`
     are the paths that its message names and that led nowhere when it was rendered: `null` stands there. `item` is
-    what it is for, in a step with `for_each`; its key names the member and the index then: `reader-1#0`.
+    what it is for, in a step with `for_each`; its key names the member and the index then: `reader-1#0`. `limits` are
+    those of its step and its flow, with the keys as they were rendered when it was dispatched.
 
     One that is awaiting has no member: it stands for its step, which waits for a signal since `due_at`, and until
     `wait_until` if it does not wait for ever. `signal` is the number of the signal that it took.
@@ -256,6 +258,7 @@ class Execution(Model):
     wait_until: Timestamp | None = Field(default=None, exclude_if=is_none)
     signal: U64 | None = Field(default=None, exclude_if=is_none)
     item: Item | None = Field(default=None, exclude_if=is_none)
+    limits: Items[Limit] = Field(default=(), exclude_if=is_empty)
 
     @property
     def is_over(self) -> bool:

@@ -10,6 +10,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from redis_mob.models.base import U8, U32, U32_MAX, U64, FrozenDict, Items, Model, WireEnum, is_none
 from redis_mob.models.conditions import ConditionExpr
+from redis_mob.models.limits import ConcurrencySpec, RateSpec
 
 
 class DispatchMode(WireEnum):
@@ -177,7 +178,8 @@ class FlowStepSpec(Model):
     `for_each` is a path to a list: each item of it has an execution of its own, of which at most `max_parallel` are
     open at a time (contract: definition-21, engine-42).
     A step with `wait_for` waits for a signal: no member is asked, its role is empty, and so is its message unless it
-    has one for those who are to send the signal (contract: definition-22).
+    has one for those who are to send the signal (contract: definition-22). `concurrency` and `rate` bound how many of
+    its executions are under way, and how many begin (contract: engine-60).
     """
 
     role: str
@@ -199,6 +201,8 @@ class FlowStepSpec(Model):
     for_each: str | None = Field(default=None, exclude_if=is_none)
     max_parallel: Annotated[int, Field(ge=1, le=U32_MAX)] | None = Field(default=None, exclude_if=is_none)
     wait_for: WaitSpec | None = Field(default=None, exclude_if=is_none)
+    concurrency: ConcurrencySpec | None = Field(default=None, exclude_if=is_none)
+    rate: RateSpec | None = Field(default=None, exclude_if=is_none)
 
     @model_validator(mode="before")
     @classmethod
@@ -256,6 +260,7 @@ class FlowSpec(Model):
     Without a `root`, every step is a node of its own and the dependencies of the steps count. `params_schema_ref` is a
     JSON schema, or names a file that holds one: a run with other parameters is refused (contract: definition-18). With
     `strict` true, a step fails whose message names a value that does not exist; else that is `null`, and a warning.
+    `concurrency` and `rate` bound the executions of all its steps together.
     """
 
     description: str | None = None
@@ -263,6 +268,8 @@ class FlowSpec(Model):
     root: FrameSpec | None = None
     params_schema_ref: str | None = Field(default=None, exclude_if=is_none)
     strict: bool | None = Field(default=None, exclude_if=is_none)
+    concurrency: ConcurrencySpec | None = Field(default=None, exclude_if=is_none)
+    rate: RateSpec | None = Field(default=None, exclude_if=is_none)
 
     def is_strict(self, step_id: str) -> bool:
         """Whether a step fails whose message names a value that does not exist."""
@@ -293,6 +300,11 @@ class FlowSpec(Model):
     def roles(self) -> tuple[str, ...]:
         """The roles whose members its steps go to, in the order in which steps name them."""
         return tuple(dict.fromkeys(step.role for step in self.steps.values() if step.wait_for is None))
+
+    @cached_property
+    def has_limits(self) -> bool:
+        """Whether it, or one of its steps, bounds how many executions are under way or begin."""
+        return any(one.concurrency is not None or one.rate is not None for one in (self, *self.steps.values()))
 
     @cached_property
     def waits(self) -> dict[str, WaitSpec]:

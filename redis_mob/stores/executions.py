@@ -172,6 +172,8 @@ class RedisExecutionStore(RedisSignals, ExecutionStore):
                 self._keys.wake_runs,
                 keys.cursors,
                 self._keys.runs_by_status,
+                self._keys.gated,
+                self._keys.gate_times,
             ],
             arguments,
         )
@@ -217,6 +219,8 @@ class RedisExecutionStore(RedisSignals, ExecutionStore):
             self._keys.lost,
             self._keys.turns,
             self._keys.limits,
+            self._keys.gated,
+            self._keys.gate_times,
             self._keys.wake_runs,
         ]
         while True:
@@ -279,7 +283,7 @@ class RedisExecutionStore(RedisSignals, ExecutionStore):
         keys = self._keys
         reply = await self._client.call(
             "executions/leave_workers",
-            [keys.meta, keys.workers, keys.ready, keys.queued, keys.lost, keys.wake_runs],
+            [keys.meta, keys.workers, keys.ready, keys.queued, keys.lost, keys.gated, keys.wake_runs],
             [checked_worker_id(worker_id), int(flag("is_orderly", is_orderly))],
         )
         return reply == Reply.WON

@@ -8,17 +8,22 @@ from typing import Any
 from redis_mob.codec.delimited import encode_number
 from redis_mob.codec.executions import milliseconds
 from redis_mob.codec.packing import Argument
-from redis_mob.codec.schedule import encode_entry, encode_queue, encode_role, holder, queue_of
+from redis_mob.codec.schedule import encode_entry, encode_limits, encode_queue, encode_role, holder, queue_of
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import END_OF_TIME, OVERDUE, Execution, ExecutionStatus, Left, RunLaunch, Serves
+from redis_mob.models.limits import Limit
 from redis_mob.models.run import MobRun
 from redis_mob.models.transition import Transition
+
+_GATES = b"gates"
+"""The field of the limits of roles that says that there are others; no role is encoded like it."""
 
 
 def moves_of(transition: Transition) -> Iterator[list[Argument]]:
     """Where each execution stood, and where it stands, as lua/lib/schedule reads it."""
     before, run, launch = transition.before.executions, transition.run, transition.before.launch
     queues: dict[str, bytes] = {}
+    limits: dict[tuple[Limit, ...], bytes] = {(): b""}
     for key, execution in transition.executions.items():
         earlier = before.get(key)
         left, joined = _place(earlier), _place(execution)
@@ -26,8 +31,11 @@ def moves_of(transition: Transition) -> Iterator[list[Argument]]:
             role = execution.role
             if role not in queues:
                 queues[role] = encode_queue(queue_of(run.mob_id, role, launch))
-            entry = encode_entry(queues[role], launch.priority, run.run_id, key)
-            yield [entry, left, joined, _at(execution), int(execution.role in launch.max_concurrency)]
+            if (own := execution.limits) not in limits:
+                limits[own] = encode_limits(run.mob_id, run.flow_id, own)
+            entry = encode_entry(queues[role], launch.priority, run.run_id, key, limits[own])
+            bounds = (execution.role in launch.max_concurrency) + 2 * bool(own)
+            yield [entry, left, joined, _at(execution), bounds]
 
 
 def _place(execution: Execution | None) -> bytes:
@@ -52,13 +60,16 @@ def _at(execution: Execution) -> Argument:
 
 
 def limits_of(run: MobRun, launch: RunLaunch, definition: MobDefinition) -> tuple[list[Argument], list[bytes]]:
-    """The roles of a run that have a limit, each with it, in turns; and those that have none."""
+    """The roles of a run that have a limit, each with it, in turns; and those that have none. If its executions have
+    limits of their own, that stands with the roles."""
     flow = definition.flows.get(run.flow_id)
     roles = sorted(flow.roles) if flow else ()
     limited: list[Argument] = []
     for role in roles:
         if role in launch.max_concurrency:
             limited += (encode_role(run.mob_id, role), encode_number(launch.max_concurrency[role]))
+    if flow and flow.has_limits:
+        limited += (_GATES, 1)
     return limited, [encode_role(run.mob_id, role) for role in roles if role not in launch.max_concurrency]
 
 

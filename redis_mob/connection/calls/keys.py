@@ -198,6 +198,11 @@ class Keys:
         """Hash: from which run of each queue something was taken last, so that all runs get their turn."""
         self.limits = f"{tag}limits"
         """Hash: how many executions of each role that has a limit may be under way."""
+        self.gated = f"{tag}gated"
+        """Sorted set in lexical order: the executions that have limits of their own, where they wait and what they count
+        against, and when others have begun (lua/lib/gates)."""
+        self.gate_times = f"{tag}gated:times"
+        """Sorted set: when rates have room again, in milliseconds of the fleet's clock."""
         self.deletions = f"{tag}deletions"
         """Hash: since when the runs are deleted of which something is left, in microseconds."""
         self.retention = f"{tag}retention"
@@ -260,6 +265,8 @@ class Keys:
             self.schedules,
             self.scheduled,
             self.schedule_definitions,
+            self.gated,
+            self.gate_times,
         ]
 
     @property
@@ -286,6 +293,7 @@ _TYPES = {
     "config:feed": "stream",
     **dict.fromkeys(("runs", "runs:by_status", "events:by_time", "overlays:places", "config:ids"), "zset"),
     **dict.fromkeys(("due", "ready", "queued", "workers", "schedules:due", "schedules:definitions"), "zset"),
+    **dict.fromkeys(("gated", "gated:times"), "zset"),
     "seal_keys": "set",
 }
 
