@@ -18,7 +18,7 @@ from redis_mob.fleet.step_context import ALL_ROLES, Handler
 from redis_mob.fleet.typed.binding import BoundHandler, bound
 from redis_mob.fleet.typed.dependencies import DependencyGraph
 from redis_mob.flows.building import flow_spec
-from redis_mob.flows.nodes import Loop, Step
+from redis_mob.flows.nodes import Concurrency, Loop, Rate, Step
 from redis_mob.flows.roles import Role, Roles
 from redis_mob.flows.running import DEFAULT_CONCURRENCY, run_to_its_end
 from redis_mob.flows.values import listed, milliseconds, model_of
@@ -200,19 +200,30 @@ class Mob:
             require_valid(self._defined({**self._roles.by_name, role: added}, self._flows))
         self._roles.by_name[role] = added
 
-    def flow(self, id: str, steps: Sequence[Step | Loop] | FlowSpec, *, description: str | None = None) -> Flow:
+    def flow(
+        self,
+        id: str,
+        steps: Sequence[Step | Loop] | FlowSpec,
+        *,
+        description: str | None = None,
+        concurrency: Concurrency | None = None,
+        rate: Rate | None = None,
+    ) -> Flow:
         """Add a flow of these steps and loops, or one that is specified already.
 
-        The roles of its steps must be there before. Raises DefinitionError naming the flow and what is wrong with it;
-        then it is not added.
+        `concurrency` and `rate` bound the executions of all its steps together; a flow that is specified already has
+        its own. The roles of its steps must be there before. Raises DefinitionError naming the flow and what is wrong
+        with it; then it is not added.
         """
         if valid_text("id", id) in self._flows:
             raise DefinitionError(f"mob {shown(self.id)} has a flow {shown(id)} already")
         if isinstance(steps, FlowSpec):
+            if concurrency is not None or rate is not None:
+                raise DefinitionError(f"flow {shown(id)}: give its limits where it is specified")
             spec = steps
         else:
             nodes = listed(f"flow {shown(id)}: steps", steps, "steps and loops")
-            spec = flow_spec(id, nodes, self._roles.by_name, description)
+            spec = flow_spec(id, nodes, self._roles.by_name, description, concurrency, rate)
         require_valid(self._defined(self._roles.by_name, {**self._flows, id: spec}))
         self._flows[id] = spec
         return Flow(self, self.id, id, spec)

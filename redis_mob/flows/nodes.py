@@ -13,6 +13,7 @@ from redis_mob.flows.values import ids, listed, name, texts
 from redis_mob.models.base import U8_MAX
 from redis_mob.models.conditions import ConditionExpr
 from redis_mob.models.flow_spec import CollectionPolicy, CollectQuorum, Message, RetrySpec
+from redis_mob.models.limits import ConcurrencySpec, RateSpec
 
 After = str | Sequence[str]
 """One id, or several."""
@@ -22,6 +23,8 @@ Dispatch = Literal["one_to_one", "fan_out", "fan_in"]
 OnTimeout = Literal["continue", "fail"]
 Policy = Literal["all", "any"] | CollectionPolicy
 OutputFormat = Literal["json", "text"]
+Concurrency = int | ConcurrencySpec | Mapping[str, Any]
+Rate = RateSpec | Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ class Step:
     blocked_tools: tuple[str, ...] | None = None
     signal: str | None = None
     on_timeout: OnTimeout = "continue"
+    concurrency: Concurrency | None = None
+    rate: Rate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,8 @@ def step(
     isolated: bool = False,
     allowed_tools: Sequence[str] | None = None,
     blocked_tools: Sequence[str] | None = None,
+    concurrency: Concurrency | None = None,
+    rate: Rate | None = None,
 ) -> Step:
     """A step, done by the members of `role`, which is the id of the step unless it is given.
 
@@ -103,6 +110,9 @@ def step(
     it the return annotation of the handler counts. `retries` is how often a failed attempt is tried again, `retry` also
     says when, `timeout` is in seconds, for each attempt; where they are not given, those of the handler count, then the
     limits of the mob. `isolated` runs the handler in a process of its own.
+
+    `concurrency` bounds how many of its executions are under way in the whole fleet, `rate` how many begin: `5`, or
+    `{"limit": 5, "key": "{{ params.tenant }}"}` for 5 of each tenant; `{"limit": 100, "per": "1m"}`, also with a key.
     """
     here = f"step {shown(name('id', id))}"
     return Step(
@@ -125,6 +135,8 @@ def step(
         isolated,
         None if allowed_tools is None else texts(f"{here}: allowed_tools", allowed_tools),
         None if blocked_tools is None else texts(f"{here}: blocked_tools", blocked_tools),
+        concurrency=concurrency,
+        rate=rate,
     )
 
 

@@ -124,6 +124,12 @@ class MemoryExecutionStore(MemorySignals, ExecutionStore):
         stored = content.runs.get(run_id)
         if stored is None or not _is_as_read(content, stored, transition):
             return False
+        entries = {
+            key: Schedule.entry(transition.run, key, execution, transition.before.launch)
+            for key, execution in transition.executions.items()
+        }
+        if not all(content.schedule.may_claim(entries[key], one) for key, one in transition.executions.items()):
+            return False
         now = content.clock.now()
         run = _after(stored, transition, now)
         executions = {key: changes.copied(execution) for key, execution in transition.executions.items()}
@@ -142,8 +148,7 @@ class MemoryExecutionStore(MemorySignals, ExecutionStore):
             content.reports[run_id] += transition.reports
             content.report(run_id)
         for key, execution in executions.items():
-            launch = transition.before.launch
-            content.schedule.move(Schedule.entry(run.mob_id, run_id, key, execution, launch), execution, now)
+            content.schedule.move(entries[key], execution, now)
         content.log.append([*events, *(event for event in endings if not content.log.has_ended(event))], now)
         at = content.due_runs.get(run_id)
         content.run_wake_ups.send(
@@ -155,6 +160,8 @@ class MemoryExecutionStore(MemorySignals, ExecutionStore):
         )
         for message in messages_of(transition):
             content.run_wake_ups.send(message)
+        if any(entries[key].gates and one.lease is None for key, one in executions.items()):
+            content.run_wake_ups.send()  # a limit may have room again, in any queue
         return True
 
     async def request_cancel(self, run_id: str) -> bool:

@@ -40,14 +40,14 @@ Most = Annotated[int, Field(ge=1, le=U32_MAX)]
 
 
 class ConcurrencySpec(Model):
-    """How many executions may be under way at a time, over all workers: of each `key`, a template, or of all together."""
+    """How many executions may be under way at a time, on all workers: of each `key`, a template, or in all."""
 
     limit: Most
     key: str | None = Field(default=None, exclude_if=is_none)
 
 
 class RateSpec(Model):
-    """How many executions may begin in any time of the length `per`, such as `1m`: of each `key`, or of all together."""
+    """How many executions may begin in any time of the length `per`, such as `1m`: of each `key`, or in all."""
 
     limit: Most
     per: Annotated[str, BeforeValidator(_duration)]
@@ -62,8 +62,8 @@ class RateSpec(Model):
 class Limit(Model):
     """A limit as it holds for one execution: its key is rendered.
 
-    `step_id` is the step that it is of, None if it is of the flow. `per_ms` is None if it bounds how many are under way,
-    else it bounds how many begin in that time.
+    `step_id` is the step that it is of, None if it is of the flow. `per_ms` is None if it bounds how many are under
+    way, else it bounds how many begin in that time.
     """
 
     step_id: str | None = Field(default=None, exclude_if=is_none)

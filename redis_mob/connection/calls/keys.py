@@ -199,7 +199,7 @@ class Keys:
         self.limits = f"{tag}limits"
         """Hash: how many executions of each role that has a limit may be under way."""
         self.gated = f"{tag}gated"
-        """Sorted set in lexical order: the executions that have limits of their own, where they wait and what they count
+        """Sorted set in lexical order: executions that have limits of their own, where they wait and what they count
         against, and when others have begun (lua/lib/gates)."""
         self.gate_times = f"{tag}gated:times"
         """Sorted set: when rates have room again, in milliseconds of the fleet's clock."""
