@@ -19,6 +19,9 @@
 local LIMITED = 196  -- the byte behind the queue; the rank of a priority is less than 128
 local OF_LIMIT = 29
 
+-- over how many parts of its time a rate is spread
+local PARTS = 25
+
 local function big_endian(text, first, last)
   local value = 0
   for i = first, last do value = value * 256 + string.byte(text, i) end
@@ -77,8 +80,8 @@ local function is_full(gated, gate)
   if begun + counting >= gate.limit then return true, first() + gate.per + 1 end
   local lately = begun_since(gated, gate, 2 * gate.per)
   if lately + counting < gate.limit then return false end
-  local parts = math.min(gate.limit, 18)
-  local slice = math.floor(gate.per * 0.9 / parts)
+  local parts = math.min(gate.limit, PARTS)
+  local slice = math.floor(gate.per / 2 / parts)
   begun, first = begun_since(gated, gate, slice)
   if begun + counting < math.ceil(gate.limit / parts) then return false end
   return true, first() + slice + 1

@@ -13,7 +13,7 @@ from redis_mob.models.limits import Limit
 T = TypeVar("T")
 
 _MILLISECOND = timedelta(milliseconds=1)
-_PARTS = 18
+_PARTS = 25
 
 
 class Counted(NamedTuple):
@@ -100,7 +100,7 @@ class Gates(Generic[T]):
         if self._full_until(gate.counted, now, counting, 2 * per_ms, gate.limit) is None:
             return False, None
         parts = min(gate.limit, _PARTS)
-        at = self._full_until(gate.counted, now, counting, int(per_ms * 0.9 / parts), ceil(gate.limit / parts))
+        at = self._full_until(gate.counted, now, counting, per_ms // 2 // parts, ceil(gate.limit / parts))
         return at is not None, at
 
     def _full_until(
