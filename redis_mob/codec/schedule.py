@@ -71,6 +71,13 @@ def encode_limits(mob_id: str, flow_id: str, limits: Sequence[Limit]) -> bytes:
     return pack(b"".join(_encoded_limit(mob_id, flow_id, limit) for limit in limits)) if limits else b""
 
 
+def encode_each_limit(mob_id: str, flow_id: str, limits: Sequence[Limit]) -> list[bytes]:
+    """Each of these limits as an entry has it. Raises ValidationError for other things."""
+    text("mob_id", mob_id), text("flow_id", flow_id)
+    checked = [instance(f"limits[{number}]", limit, Limit) for number, limit in enumerate(limits)]
+    return [_encoded_limit(mob_id, flow_id, limit) for limit in checked]
+
+
 def _encoded_limit(mob_id: str, flow_id: str, limit: Limit) -> bytes:
     kind = b"c" if limit.per_ms is None else b"r"
     counted = (mob_id, flow_id, limit.step_id, limit.key, limit.per_ms)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Protocol, runtime_checkable
 
 from redis_mob.models.deletion import DeletionStart
+from redis_mob.models.limits import Limit, LimitLoad
 from redis_mob.models.queue_load import QueueLoads
 
 
@@ -28,6 +30,10 @@ class SteeringStore(Protocol):
 
     async def deletions(self) -> tuple[str, ...]:
         """The ids of runs that are gone and of which something is left: their deletion goes on, or was interrupted."""
+        ...
+
+    async def limit_loads(self, mob_id: str, flow_id: str, limits: Sequence[Limit]) -> tuple[LimitLoad, ...]:
+        """How full these limits of a flow are (contract: engine-67)."""
         ...
 
     async def queues(self) -> QueueLoads:

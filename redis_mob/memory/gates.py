@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Generic, NamedTuple, TypeVar
 
-from redis_mob.models.limits import Limit
+from redis_mob.models.limits import Limit, LimitLoad
 
 T = TypeVar("T")
 
@@ -90,6 +90,14 @@ class Gates(Generic[T]):
             if full:
                 return gate, at
         return None
+
+    def load(self, gate: Gate, now: datetime) -> LimitLoad:
+        """How full one is."""
+        counted, (full, at) = gate.counted, self._is_full(gate, now)
+        time = (counted.per_ms or 0) * _MILLISECOND
+        begun = sum(now - time <= one for one in self._begun.get(counted, ()))
+        limit = Limit.unchecked(step_id=counted.step_id, key=counted.key, limit=gate.limit, per_ms=counted.per_ms)
+        return LimitLoad(limit, self.under_way(counted), begun, full, at)
 
     def _is_full(self, gate: Gate, now: datetime) -> tuple[bool, datetime | None]:
         counting, per_ms = self.under_way(gate.counted), gate.counted.per_ms

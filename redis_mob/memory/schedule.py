@@ -22,6 +22,8 @@ from redis_mob.models.execution import (
     RunLaunch,
     Serves,
 )
+from redis_mob.models.limits import Limit, LimitLoad
+from redis_mob.models.queue_load import LimitedLoad
 from redis_mob.models.run import MobRun
 from redis_mob.models.transition import DueExecution
 from redis_mob.models.worker import WorkerRecord
@@ -212,15 +214,20 @@ class Schedule:
         """When the next execution is due that is not yet."""
         return min((at for at in (*self._later.values(), *self._rooms) if at > now), default=None)
 
-    def limited(self, entries: Iterable[Entry], now: datetime) -> list[tuple[Gate, int, int, datetime | None]]:
-        """What of these waits for limits: the full gate, how many wait, how many are under way, and until when."""
+    def loads(self, mob_id: str, flow_id: str, limits: Iterable[Limit], now: datetime) -> tuple[LimitLoad, ...]:
+        """How full these limits of a flow are."""
+        return tuple(self._gates.load(gate, now) for gate in gates_of(mob_id, flow_id, limits))
+
+    def limited(self, entries: Iterable[Entry], now: datetime) -> tuple[LimitedLoad, ...]:
+        """For which limits these wait."""
         waiting = Counter(entry.gates for entry in entries if entry.gates)
-        found: dict[Gate, tuple[int, datetime | None]] = {}
+        found: dict[Gate, LimitedLoad] = {}
         for gates, number in waiting.items():
             if (full := self._gates.room_at(gates, now)) is not None:
-                gate, at = full
-                found[gate] = found.get(gate, (0, None))[0] + number, at
-        return [(gate, number, self._gates.under_way(gate.counted), at) for gate, (number, at) in found.items()]
+                gate, _ = full
+                before = found[gate].waiting if gate in found else 0
+                found[gate] = LimitedLoad(gate.counted.flow_id, self._gates.load(gate, now), before + number)
+        return tuple(found.values())
 
     def _take_from(
         self, queue: Queue, most: int, taken: list[Entry], now: datetime, keep: timedelta, *, suspects: bool

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from redis_mob.codec.arguments import duration
+from redis_mob.codec.schedule import encode_each_limit
 from redis_mob.contracts import SteeringStore
 from redis_mob.memory.namespace import Access, Namespace
 from redis_mob.memory.run_lookup import existing_run, run_key
 from redis_mob.memory.schedule import Entry
 from redis_mob.models.deletion import DeletionStart
 from redis_mob.models.execution import ExecutionStatus
+from redis_mob.models.limits import Limit, LimitLoad
 from redis_mob.models.queue_load import QueueLoad, QueueLoads
 from redis_mob.notifications.run_messages import run_message
 
@@ -44,10 +46,23 @@ class MemorySteeringStore(SteeringStore):
         _ = self._access.content
         return ()
 
+    async def limit_loads(self, mob_id: str, flow_id: str, limits: Sequence[Limit]) -> tuple[LimitLoad, ...]:
+        content = self._access.content
+        encode_each_limit(mob_id, flow_id, limits)
+        return content.schedule.loads(mob_id, flow_id, limits, content.clock.now())
+
     async def queues(self) -> QueueLoads:
         content = self._access.content
         loads = [
-            QueueLoad(queue, len(waiting), running, delayed, _oldest(content, waiting), len(waiting))
+            QueueLoad(
+                queue,
+                len(waiting),
+                running,
+                delayed,
+                _oldest(content, waiting),
+                len(waiting),
+                content.schedule.limited(waiting, content.clock.now()),
+            )
             for queue, (waiting, running, delayed) in content.schedule.by_queue(content.clock.now()).items()
         ]
         return QueueLoads(tuple(loads), content.clock.now())

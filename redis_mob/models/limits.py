@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
-from typing import Annotated, Any
+from datetime import datetime, timedelta
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import BeforeValidator, Field
 
@@ -70,3 +70,26 @@ class Limit(Model):
     key: str = Field(default="", exclude_if=is_empty)
     limit: Most
     per_ms: U64 | None = Field(default=None, exclude_if=is_none)
+
+
+class LimitLoad(NamedTuple):
+    """How full a limit is: how many count that were taken or are under way, and how many have begun in the time of a rate.
+
+    `room_at` is when something may begin again, as far as a full one knows.
+    """
+
+    limit: Limit
+    under_way: int
+    begun: int
+    is_full: bool
+    room_at: datetime | None
+
+    def said(self, flow_id: str) -> str:
+        """How full it is, in words."""
+        limit = self.limit
+        of = f"step {shown(limit.step_id)}" if limit.step_id is not None else f"flow {shown(flow_id)}"
+        named = f"key {shown(limit.key)} of {of}" if limit.key else of
+        if limit.per_ms is None:
+            return f"{named} has {self.under_way:,} of {limit.limit:,} under way"
+        time = f"{limit.per_ms / 1000:g} s"
+        return f"of {named} {self.begun + self.under_way:,} of {limit.limit:,} have begun within {time}"

@@ -12,11 +12,12 @@ from pydantic_core import to_json
 
 from redis_mob.fleet.unserved import unserved_work
 from redis_mob.kernel.machine import FlowMachine, loop_spec
-from redis_mob.models.base import SortedDict
+from redis_mob.models.base import FrozenDict, SortedDict
 from redis_mob.models.events import MobEvent
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus
 from redis_mob.models.flow import FlowFrameState, FlowStepStatus, FrameScope, LoopIterationState, LoopPhase, NodeStatus
 from redis_mob.models.flow_spec import FlowSpec
+from redis_mob.models.limits import Limit, LimitLoad
 from redis_mob.models.order import natural_key
 from redis_mob.models.run import StepLedgerEntry
 from redis_mob.models.transition import NodeKey, RunView
@@ -58,6 +59,8 @@ class StoredRun:
     workers: Sequence[LiveWorker]
     events: Sequence[MobEvent] | None = None
     with_outputs: bool = False
+    loads: Mapping[Limit, LimitLoad] = FrozenDict()
+    """How full the limits are of executions that wait."""
 
     def described(self) -> RunDescription:
         """The description. Raises KernelError if the run does not fit its flow."""
@@ -306,4 +309,4 @@ class StoredRun:
     def _waits_for(self, execution: Execution) -> WaitsFor | None:
         if self.view.run.status.is_terminal:
             return None
-        return member_waits_for(self.view, execution, self.flow, self.workers)
+        return member_waits_for(self.view, execution, self.flow, self.workers, self.loads)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from redis_mob.errors import NotFoundError
+from redis_mob.fleet.limit_waits import loads_of
 from redis_mob.operations.describing import StoredRun
 from redis_mob.operations.run_description import RunDescription
 from redis_mob.operations.run_events import events_of
@@ -28,6 +29,7 @@ async def stored_run(storage: MobStorage, run_id: str, *, outputs: bool = False,
         workers=await executions.workers(),
         events=events,
         with_outputs=outputs,
+        loads=await loads_of(storage.steering, view),
     )
 
 

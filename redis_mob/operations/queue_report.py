@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from redis_mob.models.queue_load import QueueLoad, QueueLoads
+from redis_mob.models.queue_load import LimitedLoad, QueueLoad, QueueLoads
 from redis_mob.models.worker import LiveWorker, WorkerRecord
 
 
@@ -17,7 +17,8 @@ class QueueReport:
     `waiting` may be taken now, `running` are under way, `delayed` wait for a time; that is None if too many are in the
     schedule to be counted. The oldest one that waits does so since `oldest_since`; if not all were looked at,
     `is_oldest_certain` is False, and one may wait for longer. `workers` is how many take executions from here, and
-    `unserved` how many wait, now or for a time, that no worker takes.
+    `unserved` how many wait, now or for a time, that no worker takes. `limited` says how many of these do so
+    for which limit of their step or flow.
     """
 
     mob_id: str
@@ -31,6 +32,7 @@ class QueueReport:
     workers: int
     unserved: int
     now: datetime
+    limited: tuple[LimitedLoad, ...] = ()
 
     @property
     def oldest_seconds(self) -> float | None:
@@ -65,6 +67,7 @@ def _reported(group: Sequence[QueueLoad], alive: Sequence[WorkerRecord], now: da
             load.waiting + (load.delayed or 0) for load, served in zip(group, takers, strict=True) if not served
         ),
         now=now,
+        limited=tuple(limited for load in group for limited in load.limited),
     )
 
 

@@ -35,7 +35,7 @@ class WaitsFor(Model):
     `workers` are the ids of the living workers that serve what waits for a worker.
     """
 
-    kind: Literal["begin", "cancel", "dependency", "slot", "signal", "retry", "worker"]
+    kind: Literal["begin", "cancel", "dependency", "slot", "signal", "retry", "limit", "worker"]
     text: str
     until: Timestamp | None = Field(default=None, exclude_if=is_none)
     signal: str | None = Field(default=None, exclude_if=is_none)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from redis_mob.codec.arguments import duration
@@ -10,8 +11,10 @@ from redis_mob.connection.calls.keys import Keys
 from redis_mob.contracts import SteeringStore
 from redis_mob.models.base import canonical_run_id
 from redis_mob.models.deletion import DeletionStart
+from redis_mob.models.limits import Limit, LimitLoad
 from redis_mob.models.queue_load import QueueLoads
 from redis_mob.stores.deletion import RunDeletion
+from redis_mob.stores.limit_loads import limit_loads
 from redis_mob.stores.queue_counts import queues
 
 
@@ -37,6 +40,9 @@ class RedisSteeringStore(SteeringStore):
     async def deletions(self) -> tuple[str, ...]:
         found = await self._client.read("steering/deletions", [self._keys.meta, self._keys.deletions])
         return tuple(sorted(bytes(run_id).decode() for run_id in found))
+
+    async def limit_loads(self, mob_id: str, flow_id: str, limits: Sequence[Limit]) -> tuple[LimitLoad, ...]:
+        return await limit_loads(self._client, self._keys, mob_id, flow_id, limits)
 
     async def queues(self) -> QueueLoads:
         return await queues(self._client, self._keys)

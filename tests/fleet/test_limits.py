@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from random import Random
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import pytest
@@ -19,6 +19,7 @@ from redis_mob.fleet.items import ItemsUnreadError
 from redis_mob.fleet.outcome import Failed, Succeeded
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import ExecutionKey, ExecutionStatus
+from redis_mob.models.flow_events import StepDispatched
 from redis_mob.models.flow_spec import DispatchMode, FlowSpec, RetrySpec
 from redis_mob.models.limits import ConcurrencySpec, RateSpec
 from redis_mob.models.run import MobRunStatus
@@ -194,7 +195,7 @@ async def left_over(storage: MobStorage) -> list[bytes]:
         return []
     from redis.asyncio import Redis
 
-    async with Redis.from_url(storage.url) as client:
+    async with cast("Any", Redis).from_url(storage.url) as client:
         return await client.zrange(f"{{rm:{storage.namespace}}}:gated", 0, -1)
 
 
@@ -275,16 +276,14 @@ async def test_steps_of_a_flow_share_its_limit(storage: MobStorage) -> None:
 
 async def test_a_rate_holds_in_every_window(storage: MobStorage) -> None:
     definition = mob({"a": each(rate=RateSpec(limit=10, per="200ms"))})
-    times: list[float] = []
 
     async def work(_ctx: Any) -> str:
         return "done"
 
     run = await run_flow(storage, definition, work, params={"items": list(range(45))})
     assert run.status is MobRunStatus.COMPLETED
-    for event in await storage.events.replay_all():
-        if type(event.kind).__name__ == "StepDispatched":
-            times.append(event.timestamp.timestamp())
+    events = await storage.events.replay_all()
+    times = [one.timestamp.timestamp() for one in events if isinstance(one.kind, StepDispatched)]
     assert len(times) == 45
     for at in times:
         assert sum(at <= other < at + 0.2 for other in times) <= 10
@@ -300,7 +299,7 @@ async def test_what_a_rate_counts_is_forgotten(storage: MobStorage) -> None:
         fleet = Fleet(storage, definition, {"*": work})
         async with asyncio.timeout(LONG):
             await fleet.wait(await fleet.start(FLOW, {"items": [f"key-{n}" for n in range(50)]}))
-            while await left_over(storage):
+            while await left_over(storage):  # noqa: ASYNC110  # nothing tells of it
                 await asyncio.sleep(0.05)
 
 

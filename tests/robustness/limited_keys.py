@@ -163,7 +163,9 @@ def server() -> Generator[Node]:
             made.kill()
 
 
-async def run(*, seed: int, seconds: int, keys: int, workers: int = 4, every: float = 0.5, lease: float = 2.0) -> Report:
+async def run(
+    *, seed: int, seconds: int, keys: int, workers: int = 4, every: float = 0.5, lease: float = 2.0
+) -> Report:
     """Run the program."""
     report, random = Report("limited_keys", seed), Random(seed)
     with server() as node, tempfile.TemporaryDirectory(prefix="redis-mob-test-") as directory:

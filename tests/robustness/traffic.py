@@ -53,7 +53,7 @@ READS = {
     "realm_profiles": {"get", "list"},
     "config": {"get", "lookup", "exists", "list", "snapshot", "change_token", "history"},
     "executions": {"load", "get_definition", "status", "workers", "held", "published", "items", "ended"},
-    "steering": {"deletions", "queues"},
+    "steering": {"deletions", "queues", "limit_loads"},
     "schedules": {"get", "list", "now"},
     # the index that they may complete is made of the runs, which stay as they are
     "operations": {"runs", "count", "find", "index_runs"},
