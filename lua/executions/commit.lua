@@ -118,5 +118,5 @@ count_gathered()
 announce_events(log)
 announce(runs_channel, run_time.member .. (TERMINAL[next_status] and ' over' or is_soon(run_time) and ' due' or ' changed'))
 announce_each(runs_channel, messages)
-for queue in pairs(opened) do announce(runs_channel, ABOUT_QUEUE .. queue) end
+announce_queues(runs_channel, opened)
 return WON

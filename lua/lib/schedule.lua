@@ -7,6 +7,7 @@
 -- waits only if its worker has held it for too long.
 -- Times are milliseconds of the fleet's clock.
 
+--- @include lib/announce
 --- @include lib/arguments
 --- @include lib/chunks
 --- @include lib/fleet_clock
@@ -79,8 +80,12 @@ local function finder_of_gone(lost)
   end
 end
 
--- what a message that something may be taken from a queue begins with (see codec/schedule.py)
-local ABOUT_QUEUE = 'q'
+-- tells that something may be taken from these queues, the keys of a table (see codec/schedule.py)
+local function announce_queues(channel, queues)
+  for queue in pairs(queues) do
+    announce(channel, 'q' .. queue)
+  end
+end
 
 local function has_gates(moves)
   for _, move in ipairs(moves) do

@@ -17,7 +17,7 @@ _PARTS = 25
 
 
 class Counted(NamedTuple):
-    """What one limit counts, whatever its bound is."""
+    """What one limit counts; its bound is no part of that."""
 
     mob_id: str
     flow_id: str

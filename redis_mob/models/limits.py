@@ -73,7 +73,7 @@ class Limit(Model):
 
 
 class LimitLoad(NamedTuple):
-    """How full a limit is: how many count that were taken or are under way, and how many have begun in the time of a rate.
+    """How full a limit is: how many were taken or are under way, and how many have begun in the time of a rate.
 
     `room_at` is when something may begin again, as far as a full one knows.
     """

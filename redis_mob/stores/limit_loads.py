@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from redis_mob.codec.deletions import decode_deletable
 from redis_mob.codec.executions import decode_execution, execution_field, moment_of_milliseconds
-from redis_mob.codec.packing import UNPACK_ERRORS, unpack
-from redis_mob.codec.runs import RunHead
+from redis_mob.codec.packing import UNPACK_ERRORS
 from redis_mob.codec.schedule import decode_entry, decode_queue, encode_each_limit
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.errors import SerializationError
-from redis_mob.models.execution import Execution
+from redis_mob.models.execution import Execution, ExecutionKey
 from redis_mob.models.limits import Limit, LimitLoad
 from redis_mob.models.queue_load import LimitedLoad
 
@@ -84,21 +84,28 @@ async def _told(
 ) -> tuple[str, LimitLoad | None, datetime] | None:
     """The flow of a lane, the limit that it waits for, and since when its first entry waits; None if that is gone."""
     run_id, key = decode_entry(first)
-    of_run = keys.run(run_id)
-    record, head = await asyncio.gather(
-        client.read("steering/read_execution", [of_run.run, of_run.executions], [execution_field(key)]),
-        client.read("steering/read_head", [of_run.run, of_run.index, of_run.deletion]),
+    execution, flow_id = await asyncio.gather(
+        _read_execution(client, keys, run_id, key), _read_head(client, keys, run_id)
     )
-    if record is None or not head:
+    if execution is None or flow_id is None:
         return None
-    execution, flow_id = _execution(run_id, bytes(record)), str(RunHead(*unpack(bytes(head[1]))).flow_id)
     loads = await limit_loads(client, keys, decode_queue(queue).mob_id, flow_id, execution.limits)
     full = next((load for load in loads if load.is_full), None)
     return flow_id, full, execution.due_at
 
 
-def _execution(run_id: str, record: bytes) -> Execution:
+async def _read_execution(client: Client, keys: Keys, run_id: str, key: ExecutionKey) -> Execution | None:
+    of_run = keys.run(run_id)
+    field = execution_field(key)
+    record = await client.read("steering/read_execution", [of_run.run, of_run.executions], [field])
     try:
-        return decode_execution(record)
+        return None if record is None else decode_execution(bytes(record))
     except UNPACK_ERRORS as error:
         raise SerializationError(f"run {run_id}: an execution cannot be read: {error}") from error
+
+
+async def _read_head(client: Client, keys: Keys, run_id: str) -> str | None:
+    """The flow of a run; None if the run is gone."""
+    of_run = keys.run(run_id)
+    head = await client.read("steering/read_head", [of_run.run, of_run.index, of_run.deletion])
+    return decode_deletable(run_id, head).head.flow_id if head else None

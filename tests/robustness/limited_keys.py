@@ -8,7 +8,7 @@ Then the executions of 100 keys with `concurrency = {limit = 3}` are spread over
 killed and replaced again and again. A reader looks, without a pause, at what the workers hold: of no key are there ever
 more than 3. In the end all runs have completed.
 
-    python -m tests.robustness.limited_keys [--seed 7] [--seconds 10] [--keys 100] [--workers 4] [--every 0.5] [--lease 2]
+    python -m tests.robustness.limited_keys [--seed 7] [--seconds 10] [--keys 100] [--workers 4] [--every 0.5]
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 from redis_mob.connection.embedded.server_process import find_server
 from redis_mob.fleet.fleet import Fleet
@@ -113,7 +113,7 @@ async def watch_keys(hired: Crew, url: str, report: Report) -> None:
     from redis.asyncio import Redis
 
     most, looks = 0, 0
-    async with Redis.from_url(url) as client:
+    async with cast("Any", Redis).from_url(url) as client:
         try:
             while True:
                 held = await client.eval(HELD, 1, f"{{rm:{hired.storage.namespace}}}:queued")
