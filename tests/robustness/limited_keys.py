@@ -8,7 +8,7 @@ Then the executions of 100 keys with `concurrency = {limit = 3}` are spread over
 killed and replaced again and again. A reader looks, without a pause, at what the workers hold: of no key are there ever
 more than 3. In the end all runs have completed.
 
-    python -m tests.robustness.limited_keys [--seed 7] [--seconds 10] [--keys 100] [--workers 4] [--every 0.5]
+    python -m tests.robustness.limited_keys [--seed 7] [--seconds 10] [--keys 100] [--each 40] [--every 0.5]
 """
 
 from __future__ import annotations
@@ -42,9 +42,6 @@ from tests.support.node import HOST, Node, started
 PER_SECOND = 50
 LEAST_PER_SECOND = 45
 OF_A_KEY = 3
-ITEMS = 40
-"""Executions of each key."""
-
 RUNS = 4
 """Runs over which they are spread."""
 
@@ -127,11 +124,11 @@ async def watch_keys(hired: Crew, url: str, report: Report) -> None:
             report.figures |= {"looks at what is held": looks, "most of one key": most}
 
 
-async def bound_keys(hired: Crew, url: str, report: Report, keys: int, every: float, random: Random) -> None:
+async def bound_keys(hired: Crew, url: str, report: Report, keys: int, each: int, every: float, random: Random) -> None:
     """Spread the executions of many keys over workers that are killed now and then."""
     watching = asyncio.create_task(watch_keys(hired, url, report))
     before, killed = time.monotonic(), 0
-    items = [f"key-{number % keys}" for number in range(keys * ITEMS)]
+    items = [f"key-{number % keys}" for number in range(keys * each)]
     random.shuffle(items)
     parts = [items[number::RUNS] for number in range(RUNS)]
     ids = await asyncio.gather(*(hired.start(KEYS, "work", items=part) for part in parts))
@@ -164,7 +161,14 @@ def server() -> Generator[Node]:
 
 
 async def run(
-    *, seed: int, seconds: int, keys: int, workers: int = 4, every: float = 0.5, lease: float = 2.0
+    *,
+    seed: int,
+    seconds: int,
+    keys: int,
+    each: int = 40,
+    workers: int = 4,
+    every: float = 0.5,
+    lease: float = 2.0,
 ) -> Report:
     """Run the program."""
     report, random = Report("limited_keys", seed), Random(seed)
@@ -173,7 +177,7 @@ async def run(
         async with crew(url, Path(directory), workers, lease) as hired, asyncio.timeout(120 + 3 * seconds):
             await bound_rate(hired, report, seconds)
         async with crew(url, Path(directory), workers, lease) as hired, asyncio.timeout(120 + keys):
-            await bound_keys(hired, url, report, keys, every, random)
+            await bound_keys(hired, url, report, keys, each, every, random)
     return report
 
 
@@ -182,6 +186,7 @@ async def main(options: argparse.Namespace) -> Report:
         seed=options.seed,
         seconds=options.seconds,
         keys=options.keys,
+        each=options.each,
         workers=options.workers,
         every=options.every,
         lease=options.lease,
@@ -192,6 +197,7 @@ if __name__ == "__main__":
     arguments = parser(__doc__)
     arguments.add_argument("--seconds", type=int, default=10, help="of the rate")
     arguments.add_argument("--keys", type=int, default=100)
+    arguments.add_argument("--each", type=int, default=40, help="executions of each key")
     arguments.add_argument("--workers", type=int, default=4)
     arguments.add_argument("--every", type=float, default=0.5, help="seconds between two deaths of workers")
     arguments.add_argument("--lease", type=float, default=2.0, help="seconds")

@@ -14,7 +14,7 @@ BEGIN = datetime(2026, 3, 1, tzinfo=UTC)
 
 @pytest.mark.slow
 async def test_limits_hold_while_workers_are_killed() -> None:
-    report = await limited_keys.run(seed=new_seed(), seconds=6, keys=100)
+    report = await limited_keys.run(seed=new_seed(), seconds=5, keys=100, each=8)
     # a machine that gives the workers no time lets less begin, never more
     assert [text for text in report.broken if "only" not in text] == []
     assert report.figures["workers killed"]
