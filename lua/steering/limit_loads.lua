@@ -10,6 +10,7 @@
 
 --- @keys meta gated
 --- @args limits*
+expect_whole('ZCARD', gated)
 read_clock(meta)
 local found = {}
 for _, limit in ipairs(limits) do
