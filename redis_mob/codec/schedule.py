@@ -15,7 +15,7 @@ from struct import error as StructError  # noqa: N812
 from pydantic import ValidationError
 
 from redis_mob import errors
-from redis_mob.codec.arguments import instance, storable_json, text
+from redis_mob.codec.arguments import instance, listed, storable, storable_json, text
 from redis_mob.codec.executions import checked_key, moment_of_milliseconds
 from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack_all
 from redis_mob.errors import SerializationError, shown
@@ -71,11 +71,11 @@ def encode_limits(mob_id: str, flow_id: str, limits: Sequence[Limit]) -> bytes:
     return pack(b"".join(_encoded_limit(mob_id, flow_id, limit) for limit in limits)) if limits else b""
 
 
-def encode_each_limit(mob_id: str, flow_id: str, limits: Sequence[Limit]) -> list[bytes]:
-    """Each of these limits as an entry has it. Raises ValidationError for other things."""
-    text("mob_id", mob_id), text("flow_id", flow_id)
-    checked = [instance(f"limits[{number}]", limit, Limit) for number, limit in enumerate(limits)]
-    return [_encoded_limit(mob_id, flow_id, limit) for limit in checked]
+def checked_limits(mob_id: str, flow_id: str, limits: object) -> dict[Limit, bytes]:
+    """Each of these limits of a flow, and as an entry has it. Raises ValidationError for other things."""
+    checked = [instance(f"limits[{number}]", one, Limit) for number, one in enumerate(listed("limits", limits))]
+    names = text("mob_id", mob_id), text("flow_id", flow_id)
+    return storable("the limits", lambda: {limit: _encoded_limit(*names, limit) for limit in checked})
 
 
 def _encoded_limit(mob_id: str, flow_id: str, limit: Limit) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from redis_mob.codec.arguments import duration
-from redis_mob.codec.schedule import encode_each_limit
+from redis_mob.codec.schedule import checked_limits
 from redis_mob.contracts import SteeringStore
 from redis_mob.memory.namespace import Access, Namespace
 from redis_mob.memory.run_lookup import existing_run, run_key
@@ -48,8 +48,8 @@ class MemorySteeringStore(SteeringStore):
 
     async def limit_loads(self, mob_id: str, flow_id: str, limits: Sequence[Limit]) -> tuple[LimitLoad, ...]:
         content = self._access.content
-        encode_each_limit(mob_id, flow_id, limits)
-        return content.schedule.loads(mob_id, flow_id, limits, content.clock.now())
+        checked = checked_limits(mob_id, flow_id, limits)
+        return content.schedule.loads(mob_id, flow_id, checked, content.clock.now())
 
     async def queues(self) -> QueueLoads:
         content = self._access.content

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from redis_mob.codec.deletions import decode_deletable
 from redis_mob.codec.executions import decode_execution, execution_field, moment_of_milliseconds
 from redis_mob.codec.packing import UNPACK_ERRORS
-from redis_mob.codec.schedule import decode_entry, decode_queue, encode_each_limit
+from redis_mob.codec.schedule import checked_limits, decode_entry, decode_queue
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.errors import SerializationError
@@ -39,9 +39,9 @@ async def limit_loads(
     client: Client, keys: Keys, mob_id: str, flow_id: str, limits: Sequence[Limit]
 ) -> tuple[LimitLoad, ...]:
     """See `SteeringStore.limit_loads`."""
-    encoded = encode_each_limit(mob_id, flow_id, limits)
-    _, flat = await client.read("steering/limit_loads", [keys.meta, keys.gated], {"limits": encoded})
-    parts = zip(limits, *(flat[part::4] for part in range(4)), strict=True)
+    encoded = checked_limits(mob_id, flow_id, limits)
+    _, flat = await client.read("steering/limit_loads", [keys.meta, keys.gated], {"limits": list(encoded.values())})
+    parts = zip(encoded, *(flat[part::4] for part in range(4)), strict=True)
     return tuple(
         LimitLoad(limit, under_way, begun, bool(full), moment_of_milliseconds(int(at)) if at else None)
         for limit, under_way, begun, full, at in parts

@@ -25,6 +25,7 @@ from redis_mob.contracts import (
 from redis_mob.kernel.seeds import root_frame_id
 from redis_mob.models import MobRunStatus, Put
 from redis_mob.models.execution import EVERYTHING, ExecutionKey
+from redis_mob.models.limits import Limit
 from redis_mob.models.progress import NewProgress, ProgressSource
 from redis_mob.models.queue_load import QueueLoads
 from redis_mob.models.retention import NamespaceSizes, RetentionPolicies, RetentionPolicy
@@ -140,6 +141,7 @@ RIGHT: Mapping[str, Any] = {
     "node_id": "a",
     "ended.run_id": ITEMS_RUN,
     "keys": [ITEM],
+    "limits": [Limit(step_id="a", key="acme", limit=2), Limit(limit=3, per_ms=1000)],
     "worker": a_worker("right"),
     "lease": timedelta(hours=1),
     "on_loss": print,
