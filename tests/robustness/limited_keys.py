@@ -105,14 +105,14 @@ async def bound_rate(hired: Crew, report: Report, seconds: int) -> None:
 HELD = "return redis.call('ZRANGE', KEYS[1], '[h', '[h\\255', 'BYLEX')"
 
 
-async def watch_keys(hired: Crew, url: str, report: Report) -> None:
-    """Look at what workers hold, again and again, until it is cancelled."""
+async def watch_keys(hired: Crew, url: str, report: Report, over: asyncio.Event) -> None:
+    """Look at what workers hold, again and again, until all is over."""
     from redis.asyncio import Redis
 
     most, looks = 0, 0
     async with cast("Any", Redis).from_url(url) as client:
         try:
-            while True:
+            while not over.is_set():
                 held = await client.eval(HELD, 1, f"{{rm:{hired.storage.namespace}}}:queued")
                 # behind the worker and its letter stands the entry, which has its limits behind its queue
                 counts = Counter(member.split(b"\0", 1)[1][1:].split(b"\xc4\x1d", 1)[1][:29] for member in held)
@@ -126,7 +126,7 @@ async def watch_keys(hired: Crew, url: str, report: Report) -> None:
 
 async def bound_keys(hired: Crew, url: str, report: Report, keys: int, each: int, every: float, random: Random) -> None:
     """Spread the executions of many keys over workers that are killed now and then."""
-    watching = asyncio.create_task(watch_keys(hired, url, report))
+    watching = asyncio.create_task(watch_keys(hired, url, report, over := asyncio.Event()))
     before, killed = time.monotonic(), 0
     items = [f"key-{number % keys}" for number in range(keys * each)]
     random.shuffle(items)
@@ -142,8 +142,8 @@ async def bound_keys(hired: Crew, url: str, report: Report, keys: int, each: int
             killed += 1
             await hired.hire(1)
     await done
-    watching.cancel()
-    await asyncio.gather(watching, return_exceptions=True)
+    over.set()  # it is not cancelled: the client may keep that to itself
+    await watching
     report.figures |= {"keys": keys, "executions": len(items), "workers killed": killed}
     report.figures["seconds of keys"] = round(time.monotonic() - before, 1)
 
