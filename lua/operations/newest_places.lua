@@ -57,6 +57,7 @@ end
 
 -- the key to read, and what its places begin with that are asked for
 local function source()
+  if mob == '' and #attributes == 0 then return runs_by_status, statuses end
   local most_of_it = in_index()
   local attribute, number = rarest_attribute()
   if attribute then most_of_it = math.min(most_of_it, number) end
@@ -108,6 +109,6 @@ for _, sequence in ipairs(sequences) do
     more = true
     break
   end
-  reply[#reply + 1] = key == runs_by_status and places[sequence] or string.sub(places[sequence], -END_OF_PLACE)
+  reply[#reply + 1] = key == runs and string.sub(places[sequence], -END_OF_PLACE) or places[sequence]
 end
 return { now(), more and 0 or 1, reply }

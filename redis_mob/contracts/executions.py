@@ -41,8 +41,8 @@ class ExecutionStore(Protocol):
     ) -> bool:
         """Store a pending run with what it was started with, and make it due now, or at a time.
 
-        False if the run exists already (contract: executions-1). Its labels are what it is found by (contract:
-        operations-140). Raises ValidationError for those that a run may not have.
+        False if the run exists already (contract: executions-1). Its labels are what it is found by
+        (contract: operations-140). Raises ValidationError for those that a run may not have.
         """
         ...
 
