@@ -45,7 +45,7 @@ local last = string.format('%016d', number) .. string.sub(run, -36)
 local next_of, place_before = {}, {}
 for _, name in ipairs(removed) do next_of[name] = {} end
 for _, text in ipairs(changed) do
-  local attribute = attributes_of(run, text)[1]
+  local attribute = attribute_in(text)
   next_of[attribute.name] = attribute
 end
 local before = attributes_of(run, stored)
@@ -68,7 +68,7 @@ end
 if #after > tonumber(most) and #after > #before then return CONFLICT end
 
 if #after > 0 then
-  mutate('HSET', run, 'attributes', table.concat(after))
+  mutate('HSET', run, 'attributes', stored_attributes(after))
 elseif stored then
   mutate('HDEL', run, 'attributes')
 end

@@ -1,16 +1,18 @@
--- The attributes of a run, in a field of its hash: of each the digest of its name and that of its value (12 bytes each),
--- its length in four digits, and a document of so many bytes, which stays as it is. They stand in an index: a sorted set
--- in lexical order, whose places are both digests and the end of the run's place among all runs. How many places there
--- are is known by the field `attributed` of the namespace: an index that holds fewer was lost, and is made anew.
+-- The attributes of a run, in a field of its hash: their number in two digits, then of each the digest of its name
+-- and that of its value (12 bytes each), its length in four digits, and a document of so many bytes, which stays as
+-- it is. They stand in an index: a sorted set in lexical order, whose places are both digests and the end of the
+-- run's place among all runs. How many places there are is known by the field `attributed` of the namespace: an
+-- index that holds fewer was lost, and is made anew.
 
 --- @include lib/chunks
 --- @include lib/counters
 
 local DIGEST, LENGTH_AT, DOCUMENT_AT = 12, 25, 29
 
--- the attributes in a text, in their order; nil if it was damaged
+-- the attributes in a text, none in no text; nil if it was damaged
 local function attributes_in(text)
-  local found, at = {}, 1
+  local found, at = {}, 3
+  if not text then return found end
   while at <= #text do
     local length = tonumber(string.match(text, '^%d%d%d%d', at + LENGTH_AT - 1))
     local last = length and at + DOCUMENT_AT - 2 + length
@@ -19,17 +21,26 @@ local function attributes_in(text)
     found[#found + 1] = { name = name, place = place, text = string.sub(text, at, last) }
     at = last + 1
   end
-  return found
+  return #found == tonumber(string.match(text, '^%d%d')) and found or nil
 end
 
 -- the attributes of a run, which are in its field
 local function attributes_of(run, text)
-  local found = attributes_in(text or '')
+  local found = attributes_in(text)
   if not found then
     --- @include lib/damage
     damaged(run, 'its attributes cannot be read')
   end
   return found
+end
+
+-- one attribute of those that are to be set
+local function attribute_in(text)
+  return attributes_in('01' .. text)[1]
+end
+
+local function stored_attributes(texts)
+  return string.format('%02d', #texts) .. table.concat(texts)
 end
 
 local function places_of(attributes, last)

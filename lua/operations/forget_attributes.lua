@@ -17,7 +17,7 @@ local wrong = {}
 for i, place in ipairs(places) do
   local sequence, attributes = unpack(redis.call('HMGET', hashes[i], 'sequence', 'attributes'), 1, 2)
   local last, is_right = string.format('%016d', number_in(sequence or '') or 0) .. string.sub(hashes[i], -36), false
-  for _, there in ipairs(places_of(attributes_in(attributes or '') or {}, last)) do is_right = is_right or there == place end
+  for _, there in ipairs(places_of(attributes_in(attributes) or {}, last)) do is_right = is_right or there == place end
   if not is_right and redis.call('ZSCORE', by_attribute, place) then wrong[#wrong + 1] = place end
 end
 if #wrong == 0 then return 0 end

@@ -22,7 +22,7 @@ for i, place in ipairs(places) do
   if byte then
     there[#there + 1], there[#there + 2] = 0, byte .. last
     if not sequence then unnumbered[#unnumbered + 1] = i end
-    for _, attributed_place in ipairs(places_of(attributes_in(attributes or '') or {}, last)) do
+    for _, attributed_place in ipairs(places_of(attributes_in(attributes) or {}, last)) do
       attributed[#attributed + 1] = attributed_place
     end
   elseif #place > END_OF_PLACE and redis.call('ZSCORE', runs, place) then

@@ -81,7 +81,7 @@ end
 local has_cursors = redis.call('EXISTS', cursors) == 1
 -- of attributes that cannot be read, and of an older release that has deleted the run, places are left, which a list that
 -- comes upon them forgets
-local attributed = places_of(attributes_in(attributes or '') or {},
+local attributed = places_of(attributes_in(attributes) or {},
   string.format('%016d', number_in(sequence or '') or 0) .. run_id)
 
 write_even_when_full(meta)

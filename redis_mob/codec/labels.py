@@ -1,7 +1,8 @@
 """Attributes and summaries: checked, as they are stored with their run, and as they stand in the index.
 
-An attribute is stored as the digest of its name, the digest of its value, its length in four digits, and itself as
-msgpack. So a script can put one in the place of another, and find its places in the index, without reading it.
+Attributes are stored as their number in two digits, and of each the digest of its name, the digest of its value, its
+length in four digits, and itself as msgpack. So a script can put one in the place of another, and find its places in
+the index, without reading it.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from hashlib import blake2b
 from typing import Any, cast
 
 from redis_mob.codec.arguments import flag, instance, optional_text, text
+from redis_mob.codec.executions import checked_key, encode_execution
 from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack
 from redis_mob.errors import InternalError, SerializationError, ValidationError, shown
 from redis_mob.models.base import SortedDict
+from redis_mob.models.execution import Execution, ExecutionKey
 from redis_mob.models.labels import (
     LONGEST_SUMMARY,
     MOST_ATTRIBUTES,
@@ -28,6 +31,7 @@ from redis_mob.models.labels import (
 
 _DIGEST = 12
 _LENGTH = 4
+_COUNT = 2
 _HEAD = 2 * _DIGEST + _LENGTH
 
 ATTRIBUTES, SUMMARY = b"attributes", b"summary"
@@ -147,6 +151,15 @@ def checked_change(change: object) -> LabelChange:
     return LabelChange(attributes, checked_summary(given.summary) if sets_summary else None, sets_summary)
 
 
+def checked_claim(key: ExecutionKey | None, execution: Execution | None) -> tuple[ExecutionKey, bytes] | None:
+    """The execution for which labels are changed, and its record; None for an operator. Raises ValidationError."""
+    if key is None and execution is None:
+        return None
+    if key is None or execution is None:
+        raise ValidationError("give both the key and the execution, or none of them")
+    return checked_key(key), encode_execution(execution)
+
+
 def too_many(said: str) -> str:
     """What to tell of too many attributes."""
     return f"a run may have {MOST_ATTRIBUTES} attributes, and {said}: remove some with None"
@@ -180,7 +193,12 @@ def encode_attribute(name: str, value: AttributeValue) -> bytes:
 
 def encode_attributes(attributes: Mapping[str, AttributeValue]) -> bytes:
     """Attributes as they are stored with their run."""
-    return b"".join(encode_attribute(*one) for one in attributes.items())
+    return b"%0*d" % (_COUNT, len(attributes)) + b"".join(encode_attribute(*one) for one in attributes.items())
+
+
+def encode_summary(summary: str) -> bytes:
+    """A summary as it is stored with its run; one that was cut short cannot be read."""
+    return pack(summary)
 
 
 def fields_of(labels: Labels) -> list[bytes]:
@@ -189,20 +207,20 @@ def fields_of(labels: Labels) -> list[bytes]:
     if labels.attributes:
         found += (ATTRIBUTES, encode_attributes(labels.attributes))
     if labels.summary is not None:
-        found += (SUMMARY, labels.summary.encode())
+        found += (SUMMARY, encode_summary(labels.summary))
     return found
 
 
 def decode_labels(run_id: str, head: Mapping[bytes, Any]) -> Labels:
     """The labels in the hash of a run. Raises SerializationError naming the run and what cannot be read."""
     stored, said = head.get(ATTRIBUTES), head.get(SUMMARY)
-    if not stored and said is None:
+    if stored is None and said is None:
         return NO_LABELS
     part = "attributes"
     try:
-        attributes = dict(_attributes(bytes(stored or b"")))
+        attributes = {} if stored is None else dict(_attributes(bytes(stored)))
         part = "summary"
-        summary = None if said is None else bytes(said).decode()
+        summary = None if said is None else unpack(bytes(said))
     except UNPACK_ERRORS as error:
         raise SerializationError(f"run {run_id}: {part} cannot be read: {error}") from error
     return Labels.unchecked(attributes=SortedDict(attributes), summary=summary)
@@ -210,6 +228,7 @@ def decode_labels(run_id: str, head: Mapping[bytes, Any]) -> Labels:
 
 def _attributes(stored: bytes) -> list[tuple[str, AttributeValue]]:
     found: list[tuple[str, AttributeValue]] = []
+    number, stored = stored[:_COUNT], stored[_COUNT:]
     while stored:
         end = _HEAD + int(stored[2 * _DIGEST : _HEAD])
         name, value = unpack(stored[_HEAD:end])
@@ -217,4 +236,6 @@ def _attributes(stored: bytes) -> list[tuple[str, AttributeValue]]:
             raise ValueError("one was cut short")
         found.append((name, value))
         stored = stored[end:]
+    if number != b"%0*d" % (_COUNT, len(found)):
+        raise ValueError(f"{len(found)} are there, and {number!r} are to be")
     return found

@@ -106,9 +106,9 @@ class ExecutionStore(Protocol):
         ...
 
     async def set_labels(
-        self, run_id: str, change: LabelChange, *, by: tuple[ExecutionKey, Execution] | None = None
+        self, run_id: str, change: LabelChange, *, key: ExecutionKey | None = None, execution: Execution | None = None
     ) -> bool:
-        """Change attributes and summary of a run, for an operator, or for the worker of the execution that it is `by`.
+        """Change attributes and summary of a run: for an operator, or for the worker of an execution, which is given.
 
         False, with nothing written, if that is not stored as it is given: its worker was overtaken, or it is over
         (contract: operations-142). Raises NotFoundError for an unknown run, ValidationError for what a run may not

@@ -23,21 +23,21 @@ class RedisLabels:
     _keys: Keys
 
     async def set_labels(
-        self, run_id: str, change: LabelChange, *, by: tuple[ExecutionKey, Execution] | None = None
+        self, run_id: str, change: LabelChange, *, key: ExecutionKey | None = None, execution: Execution | None = None
     ) -> bool:
         """See `ExecutionStore.set_labels`."""
         keys, checked = self._keys.run(run_id), labels.checked_change(change)
-        key, execution = (None, None) if by is None else by
+        claimed = labels.checked_claim(key, execution)
         arguments = {
             "member": codec.due_run(canonical_run_id(run_id)),
-            "field": b"" if key is None else codec.execution_field(key),
-            "expected": b"" if execution is None else codec.encode_execution(execution),
+            "field": b"" if claimed is None else codec.execution_field(claimed[0]),
+            "expected": b"" if claimed is None else claimed[1],
             "removed": [labels.name_digest(name) for name, value in checked.attributes.items() if value is None],
             "changed": [
                 labels.encode_attribute(name, value) for name, value in checked.attributes.items() if value is not None
             ],
             "sets_summary": int(checked.sets_summary),
-            "summary": [] if checked.summary is None else [checked.summary],
+            "summary": [] if checked.summary is None else [labels.encode_summary(checked.summary)],
             "most": MOST_ATTRIBUTES,
         }
         keys_of_call = [

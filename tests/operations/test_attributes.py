@@ -14,7 +14,7 @@ from uuid import UUID
 import pytest
 
 from redis_mob import MobStorage
-from redis_mob.codec.labels import checked_labels
+from redis_mob.codec.labels import checked_labels, encode_attribute
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.errors import CasConflictError, NotFoundError, SerializationError, ValidationError
@@ -208,7 +208,11 @@ async def test_damaged_attributes_are_told(server_url: str, keys: Keys, connecti
         run_id = await started(storage, {"customer": "acme", "b": 1}, "said")
         admin, run = FleetAdmin(storage), keys.run(run_id).run
         stored = await connection.router.request("HGET", run, "attributes")
-        for damage in (stored[:-1], stored + b"x", b"\xff" * len(stored), stored[:24] + b"9999" + stored[28:]):
+        last = len(encode_attribute("customer", "acme"))
+        for damage in (
+            *(b"", stored[:1], stored[:2], stored[:-1], stored[:-last], stored + b"x", b"03" + stored[2:]),
+            *(b"\xff" * len(stored), stored[:26] + b"9999" + stored[30:], stored + stored[-last:]),
+        ):
             await connection.router.request("HSET", run, "attributes", damage)
             with pytest.raises(SerializationError, match="attributes"):
                 await admin.set_attributes(run_id, {"c": 1})
@@ -317,15 +321,17 @@ async def test_a_worker_that_was_overtaken_sets_nothing(storage: MobStorage) -> 
     held = (await run.view()).executions[key]
     await run.claim(key, owner="two", loss=Loss(HowLost.HANDED_BACK, "one", "host", view.now))
     set_labels = storage.executions.set_labels
-    assert await set_labels(run.run_id, change, by=(key, held)) is False
+    assert await set_labels(run.run_id, change, key=key, execution=held) is False
     assert (await run.view()).labels == Labels()
     newest = (await run.view()).executions[key]
-    assert await set_labels(run.run_id, change, by=(key, newest)) is True
+    assert await set_labels(run.run_id, change, key=key, execution=newest) is True
     assert (await run.view()).labels == checked_labels({"a": 1}, "said")
     await run.settle(key)
-    assert await set_labels(run.run_id, LabelChange({"a": None}), by=(key, newest)) is False
+    assert await set_labels(run.run_id, LabelChange({"a": None}), key=key, execution=newest) is False
     assert await set_labels(run.run_id, LabelChange({"a": None})) is True
     assert (await run.view()).labels == checked_labels({}, "said")
+    with pytest.raises(ValidationError, match="give both the key and the execution, or none of them"):
+        await set_labels(run.run_id, change, key=key)
 
 
 async def coroutine_handler(ctx: StepContext) -> None:
