@@ -55,14 +55,15 @@ def _attributes(number: int) -> dict[str, AttributeValue | None]:
     return {"tenant": f"tenant-{number % 3}", **({"customer": "acme"} if number < RARE else {})}
 
 
-async def seconds(call: Callable[[], Awaitable[object]]) -> float:
-    """The median of many calls, the first ones aside."""
-    times: list[float] = []
+async def seconds(*calls: Callable[[], Awaitable[object]]) -> list[float]:
+    """The median of many calls of each, the first ones aside; in turns, so that other load tells for all."""
+    times: list[list[float]] = [[] for _ in calls]
     for _ in range(TIMES):
-        begun = time.perf_counter()
-        await call()
-        times.append(time.perf_counter() - begun)
-    return median(times[TIMES // 10 :])
+        for call, taken in zip(calls, times, strict=True):
+            begun = time.perf_counter()
+            await call()
+            taken.append(time.perf_counter() - begun)
+    return [median(taken[TIMES // 10 :]) for taken in times]
 
 
 def pages(storage: MobStorage) -> dict[str, Callable[[], Awaitable[object]]]:
@@ -88,17 +89,18 @@ def pages(storage: MobStorage) -> dict[str, Callable[[], Awaitable[object]]]:
 async def main(number: int) -> None:
     """Measure and print."""
     url, namespace = "embedded:", f"lists-{uuid4().hex}"
-    async with MobStorage.open(url, namespace=namespace) as storage:
+    async with (
+        MobStorage.open(url, namespace=namespace) as storage,
+        MobStorage.open(storage.url, namespace=f"{namespace}-few") as small,
+    ):
         client = await connect(storage.url)
-        await fill(storage, 0, FEW)
-        few = {name: await seconds(call) for name, call in pages(storage).items()}
+        await fill(small, 0, FEW)
         begun = time.perf_counter()
-        await fill(storage, FEW, number)
+        await fill(storage, 0, number)
         print(f"{number} runs were created in {time.perf_counter() - begun:.0f} s")
-        many = {name: await seconds(call) for name, call in pages(storage).items()}
-        for name in few:
-            ratio = many[name] / few[name]
-            print(f"{name:24} {few[name] * 1e3:7.3f} ms with {FEW}, {many[name] * 1e3:7.3f} ms: {ratio:.2f}")
+        for (name, ask), ask_many in zip(pages(small).items(), pages(storage).values(), strict=True):
+            few, many = await seconds(ask, ask_many)
+            print(f"{name:24} {few * 1e3:7.3f} ms with {FEW}, {many * 1e3:7.3f} ms: {many / few:.2f}")
         request = client.router.request
         await request("CONFIG", "SET", "slowlog-log-slower-than", 100)
         await request("CONFIG", "SET", "slowlog-max-len", 10_000)
