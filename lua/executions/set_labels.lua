@@ -80,7 +80,7 @@ if sets_summary == '1' then
   end
 end
 if #come + #gone > 0 then
-  mutate('HSET', meta, 'attributed', decimal(math.max(number_attributed(meta) + #come - #gone, 0)))
+  know_attributed(meta, number_attributed(meta) + #come - #gone)
 end
 add_places(by_attribute, places_of(come, last))
 remove_places(by_attribute, places_of(gone, last))

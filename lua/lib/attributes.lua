@@ -54,6 +54,14 @@ local function number_attributed(meta)
   return number_in(redis.call('HGET', meta, 'attributed') or '') or 0
 end
 
+local function know_attributed(meta, number)
+  if number > 0 then
+    mutate('HSET', meta, 'attributed', decimal(number))
+  else
+    mutate('HDEL', meta, 'attributed')
+  end
+end
+
 -- places that come or go in the index, beside the number of all
 local function add_places(by_attribute, places)
   local members = {}

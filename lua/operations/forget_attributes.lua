@@ -21,6 +21,6 @@ for i, place in ipairs(places) do
   if not is_right and redis.call('ZSCORE', by_attribute, place) then wrong[#wrong + 1] = place end
 end
 if #wrong == 0 then return 0 end
-mutate('HSET', meta, 'attributed', decimal(math.max(number_attributed(meta) - #wrong, 0)))
+know_attributed(meta, number_attributed(meta) - #wrong)
 remove_places(by_attribute, wrong)
 return #wrong

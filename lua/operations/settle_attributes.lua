@@ -11,5 +11,5 @@
 local found = redis.call('ZCARD', by_attribute)
 local known = decimal(number_attributed(meta))
 if seen ~= known or known == decimal(found) then return known end
-mutate('HSET', meta, 'attributed', decimal(found))
+know_attributed(meta, found)
 return decimal(found)

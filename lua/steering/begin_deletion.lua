@@ -101,7 +101,7 @@ if place ~= '' then
   mutate('ZREM', runs_by_status, unpack(other_places(nil, string.sub(place, -END_OF_PLACE))))
 end
 if #attributed > 0 then
-  mutate('HSET', meta, 'attributed', decimal(math.max(number_attributed(meta) - #attributed, 0)))
+  know_attributed(meta, number_attributed(meta) - #attributed)
   remove_places(by_attribute, attributed)
 end
 mutate('ZREM', due, run_id)

@@ -164,7 +164,7 @@ async def test_a_lost_index_is_made_anew(server_url: str, keys: Keys, connection
         for damaged in ("0", "x", "999", "10000000000000000000000"):
             await connection.router.request("HSET", keys.meta, "attributed", damaged)
             await check_all(storage, model)
-            assert int(await connection.router.request("HGET", keys.meta, "attributed")) == len(places)
+            assert int(await connection.router.request("HGET", keys.meta, "attributed") or 0) == len(places)
 
 
 async def check_all(storage: MobStorage, model: Model) -> None:
