@@ -71,8 +71,7 @@ class MemoryExecutionStore(MemorySignals, ExecutionStore):
         content.launches[run.run_id] = (changes.copied(launch), now)
         content.add_run(stored)
         content.due_runs[run.run_id] = now
-        flow = definition.flows.get(run.flow_id)
-        for role in sorted(flow.roles) if flow else ():
+        for role in sorted(definition.roles_of(run.flow_id)):
             if role in launch.max_concurrency:
                 content.schedule.limits[run.mob_id, role] = launch.max_concurrency[role]
             else:

@@ -20,6 +20,7 @@ from redis_mob.models.flow_events import (
     StepTargetCompleted,
     StepTargetFailed,
     SupervisorEscalation,
+    SupervisorEscalationFailed,
     TopologyViolation,
 )
 from redis_mob.models.member_events import (
@@ -112,6 +113,7 @@ MobEventKind: TypeAlias = Annotated[
     | StepSkipped
     | TopologyViolation
     | SupervisorEscalation
+    | SupervisorEscalationFailed
     | OperatorActionRecorded,
     Field(discriminator="type"),
 ]
