@@ -126,6 +126,8 @@ def _escalation_line(run: RunDescription, one: EscalationDescription) -> str:
     line = f"{_place(one.step_id, None, ())} to {printable(told.member)}, {told.state}"
     if told.attempt > 1:
         line += f", attempt {told.attempt}"
+    if told.worker is not None and told.worker.host is not None:
+        line += f" on worker {printable(f'{told.worker.host}:{told.worker.pid}')}"
     if not told.state.is_final and one.until is not None:
         line += f", for {seconds_text(max((one.until - run.now).total_seconds(), 0))} at most"
     if one.answer is not None:

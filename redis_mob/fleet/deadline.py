@@ -35,7 +35,7 @@ def is_out_of_time(view: RunView) -> bool:
 
 
 def must_end(view: RunView) -> bool:
-    """Whether a run has to end, whatever its steps do: it is to be canceled, or its time is over."""
+    """Whether a run has to end before its steps have: it is to be canceled, or its time is over."""
     return view.cancel_requested or is_out_of_time(view)
 
 

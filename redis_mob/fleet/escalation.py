@@ -2,7 +2,7 @@
 
 An escalation is an execution beside the nodes of its run: it is dispatched in the commit in which the step fails, waits
 in the queue of the supervisor's role, is claimed, lost and taken over like all others. So it happens exactly once,
-whichever worker dies. The run ends when its escalations are over, and as it would have ended without them.
+whichever worker dies. The run ends when its escalations are over, as it would have ended without them (decision 0037).
 """
 
 from __future__ import annotations

@@ -86,8 +86,7 @@ class StepContext:
     lost with its worker has no reason. `profile` is what the definition says of the member's role and of this step. In
     a step with `for_each`, `item` is what this execution is for, `index` where that stands, from 0, among so many
     `items`; else they are None (contract: engine-42). The supervisor is called with an `escalation`: what it is told
-    of. Its `step_id` is the step that has failed, `outputs` and `loops` are what there is at the end (contract:
-    engine-80).
+    of. Its `step_id` is the step that has failed (contract: engine-81).
     """
 
     mob_id: str
