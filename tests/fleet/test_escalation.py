@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from redis_mob.fleet import engine
+from redis_mob.fleet.engine import Claimant
 from redis_mob.fleet.outcome import Failed, Succeeded
 from redis_mob.models.conditions import EqCondition
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.execution import OVERDUE, Execution, ExecutionKey, ExecutionStatus, HowLost
+from redis_mob.models.execution import OVERDUE, Claim, Execution, ExecutionKey, ExecutionStatus, HowLost
 from redis_mob.models.flow_spec import FlowStepSpec
 from tests.fleet.everything import ALWAYS, single
 from tests.fleet.flows import Node, loop, mob, node, step, supervisor
@@ -121,9 +122,13 @@ def test_a_step_is_told_of_once_however_often_it_fails() -> None:
         supervised(steps, {"l": loop("l", until, 3, bad=node("bad", branch="way"), good=node("good", branch="way"))}),
         "bad",
     )
+    assert end(sim, Succeeded("told"), begin(sim))
     sim.do("good", 0)
     sim.fail("bad")
-    assert len(sim.escalations()) == 1
+    assert escalation(sim)[1].output == "told"
+    sim.do("good", 1)
+    assert sim.run.status == "completed"
+    assert sim.story().count("supervisor_escalation bad") == 1
 
 
 def test_siblings_go_on_and_a_run_that_completes_completes() -> None:
@@ -217,6 +222,14 @@ def test_a_supervisor_that_no_worker_serves_holds_up_the_end_for_its_timeout() -
     sim.commit(claim)
     assert sim.run.status == "failed"
     assert escalation(sim)[1].reason == "timeout after 30000ms: no worker that serves role 'lead' has begun it"
+
+
+def test_a_fact_does_not_begin_what_is_late() -> None:
+    sim = failing(supervised({"a": step()}), "a")
+    sim.store.now = NOON + HALF_A_MINUTE
+    claims = (Claim(escalation(sim)[0]),)
+    noted = engine.note(sim.store.load(), sim.definition, claims=claims, claimant=Claimant("late"), random=sim.random)
+    assert (noted.claimed, noted.passed_over) == ((), True)
 
 
 def test_a_role_without_members_is_a_failed_escalation() -> None:
