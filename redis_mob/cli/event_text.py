@@ -18,7 +18,6 @@ from redis_mob.models.flow_events import (
     StepTargetCompleted,
     StepTargetFailed,
     SupervisorEscalation,
-    SupervisorEscalationFailed,
     TopologyViolation,
 )
 from redis_mob.operations.run_events import run_of
@@ -68,9 +67,6 @@ def event_words(kind: MobEventKind) -> str:
             words = f"step {kind.step_id} skipped: {short(kind.reason)}"
         case SupervisorEscalation():
             words = f"step {kind.step_id} escalated to {kind.escalated_to}"
-        case SupervisorEscalationFailed():
-            whom = "" if kind.escalated_to is None else f" to {kind.escalated_to}"
-            words = f"step {kind.step_id} could not be escalated{whom}: {short(kind.reason)}"
         case TopologyViolation():
             words = f"topology violation: {kind.from_role} to {kind.to_role}"
         case OperatorActionRecorded():

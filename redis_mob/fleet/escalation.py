@@ -14,17 +14,20 @@ from redis_mob.fleet.deadline import DEFAULT_STEP_TIMEOUT_MS, end_of_wait, must_
 from redis_mob.fleet.outcome import Outcome, Succeeded
 from redis_mob.fleet.retry import may_retry, retry_pause, try_again
 from redis_mob.fleet.said import bounded
-from redis_mob.fleet.transition_builder import TransitionBuilder
+from redis_mob.fleet.transition_builder import TransitionBuilder, target
 from redis_mob.kernel.actions import Action, ProjectStep, Terminate
 from redis_mob.kernel.seeds import root_frame_id, supervisor_frame_id
 from redis_mob.models.definition import SupervisorSpec
 from redis_mob.models.execution import Escalation, Execution, ExecutionKey, ExecutionStatus, later
 from redis_mob.models.flow import FramePhase, NodeStatus
-from redis_mob.models.flow_events import SupervisorEscalation, SupervisorEscalationFailed
+from redis_mob.models.flow_events import StepTargetFailed, SupervisorEscalation
 from redis_mob.models.order import natural_key
 
 SUPERVISOR = "__flow_system_supervisor__"
 """What stands in the place of a step whose output is accepted: no schema is of that."""
+
+_TELLS = "supervisor:"
+"""What the target begins with of an event that the supervisor could not be told; no role gives a member such a name."""
 
 
 def escalate(builder: TransitionBuilder, step_id: str, reason: str) -> None:
@@ -53,7 +56,7 @@ def escalate(builder: TransitionBuilder, step_id: str, reason: str) -> None:
     )
     builder.put(key, execution)
     if member is None:
-        _fail(builder, key, f"role {shown(spec.role)} has no members", escalated_to=None)
+        _fail(builder, key, f"role {shown(spec.role)} has no members")
 
 
 def settle_escalation(
@@ -70,14 +73,15 @@ def settle_escalation(
             error_class=None,
             detail=None,
         )
-        told = SupervisorEscalation(run_id=builder.view.run.run_id, step_id=execution.step_id, escalated_to=key.target)
+        run_id = builder.view.run.run_id
+        told = SupervisorEscalation(run_id=run_id, step_id=execution.step_id, escalated_to=key.target)
         builder.tell(told)
         return
     pause = retry_pause(builder, execution, outcome, random)
     if outcome.retryable and may_retry(builder, execution, pause):
         try_again(builder, key, execution, outcome, pause)
     else:
-        _fail(builder, key, outcome.reason, escalated_to=key.target)
+        _fail(builder, key, outcome.reason)
 
 
 def is_late(builder: TransitionBuilder, execution: Execution) -> bool:
@@ -96,7 +100,7 @@ def end_late_escalations(builder: TransitionBuilder) -> None:
                 reason = f"{timeout}: no worker that serves role {shown(execution.role)} has begun it"
             else:
                 reason = timeout if execution.reason is None else f"{timeout}: {execution.reason}"
-            _fail(builder, key, bounded(reason), escalated_to=key.target)
+            _fail(builder, key, bounded(reason))
 
 
 def give_up_escalations(builder: TransitionBuilder) -> bool:
@@ -108,7 +112,7 @@ def give_up_escalations(builder: TransitionBuilder) -> bool:
     if not builder.view.launch.escalates or root is None or root.kernel_state.phase is FramePhase.RUNNING:
         return False
     for key in list(builder.index.escalations()):
-        _fail(builder, key, "max flow duration exceeded", escalated_to=key.target)
+        _fail(builder, key, "max flow duration exceeded")
     return True
 
 
@@ -121,12 +125,16 @@ def holds_up(builder: TransitionBuilder, action: Action) -> bool:
     )
 
 
-def _fail(builder: TransitionBuilder, key: ExecutionKey, reason: str, *, escalated_to: str | None) -> None:
+def _fail(builder: TransitionBuilder, key: ExecutionKey, reason: str) -> None:
     execution = builder.index.execution(key)
     builder.close(key, status=ExecutionStatus.FAILED, failure=None, reason=reason, error_class=None, detail=None)
+    # A kind of its own would be refused by readers that do not know it (contract: json-11).
     builder.tell(
-        SupervisorEscalationFailed(
-            run_id=builder.view.run.run_id, step_id=execution.step_id, escalated_to=escalated_to, reason=reason
+        StepTargetFailed(
+            run_id=builder.view.run.run_id,
+            step_id=execution.step_id,
+            target=target(f"{_TELLS}{key.target}"),
+            reason=reason,
         )
     )
 

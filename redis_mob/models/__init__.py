@@ -125,7 +125,6 @@ if TYPE_CHECKING:
         StepTargetCompleted as StepTargetCompleted,
         StepTargetFailed as StepTargetFailed,
         SupervisorEscalation as SupervisorEscalation,
-        SupervisorEscalationFailed as SupervisorEscalationFailed,
         TopologyViolation as TopologyViolation,
     )
     from redis_mob.models.flow_spec import (
@@ -269,8 +268,7 @@ else:
             ),
             "flow_events": (
                 "FlowCanceled FlowCompleted FlowFailed FlowStarted StepCompleted StepDispatched StepFailed "
-                "StepSkipped StepTargetCompleted StepTargetFailed SupervisorEscalation SupervisorEscalationFailed "
-                "TopologyViolation"
+                "StepSkipped StepTargetCompleted StepTargetFailed SupervisorEscalation TopologyViolation"
             ),
             "flow_spec": (
                 "BlobImageBlock CollectAll CollectAny CollectionPolicy CollectQuorum ContentBlock "

@@ -20,7 +20,6 @@ from redis_mob.models.flow_events import (
     StepTargetCompleted,
     StepTargetFailed,
     SupervisorEscalation,
-    SupervisorEscalationFailed,
     TopologyViolation,
 )
 from redis_mob.models.member_events import (
@@ -113,7 +112,6 @@ MobEventKind: TypeAlias = Annotated[
     | StepSkipped
     | TopologyViolation
     | SupervisorEscalation
-    | SupervisorEscalationFailed
     | OperatorActionRecorded,
     Field(discriminator="type"),
 ]

@@ -117,13 +117,3 @@ class SupervisorEscalation(Model):
     run_id: RunId
     step_id: str
     escalated_to: str
-
-
-class SupervisorEscalationFailed(Model):
-    """The supervisor could not be told of a step; without `escalated_to` there was no member to tell it."""
-
-    type: Literal["supervisor_escalation_failed"] = "supervisor_escalation_failed"
-    run_id: RunId
-    step_id: str
-    escalated_to: str | None = Field(default=None, exclude_if=is_none)
-    reason: str

@@ -11,19 +11,20 @@ from redis_mob.models.run import MobRunStatus
 from tests.fleet.flows import FLOW
 from tests.fleet.simulation import Simulation
 
-TOLD_AS = {
-    ExecutionStatus.COMPLETED: "supervisor_escalation",
-    ExecutionStatus.FAILED: "supervisor_escalation_failed",
-}
-
 
 def check_escalations(sim: Simulation) -> None:
     """The supervisor was told of each step that failed from the threshold on, once, and how that ended is told once."""
     spec, found = sim.definition.supervisor, sim.escalations()
-    told = Counter(line for line in sim.story() if line.startswith("supervisor_"))
+    told = Counter(line for line in sim.story() if line.startswith("supervisor_") or "@supervisor:" in line)
     assert all(one.is_over for one in found.values()), "the run has ended before its supervisor was told"
-    ends = Counter(f"{TOLD_AS[one.status]} {one.step_id}" for one in found.values() if one.status in TOLD_AS)
-    assert told == ends
+    ends = {
+        ExecutionStatus.COMPLETED: "supervisor_escalation {step}",
+        ExecutionStatus.FAILED: "step_target_failed {step}@supervisor:{member}",
+    }
+    expected = (
+        ends[one.status].format(step=one.step_id, member=key.target) for key, one in found.items() if one.status in ends
+    )
+    assert told == Counter(expected)
     steps = Counter(one.step_id for one in found.values())
     failed = {
         step_id

@@ -99,7 +99,7 @@ ESCALATES = Scenario(
     is_failed,
     completed=FAILS.completed,
     attempts=TWICE,
-    told={"supervisor_escalation plan": 1, "supervisor_escalation_failed left": 1, "flow_failed": 1},
+    told={"supervisor_escalation plan": 1, "step_target_failed left@supervisor:lead-1": 1, "flow_failed": 1},
 )
 
 

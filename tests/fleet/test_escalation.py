@@ -14,7 +14,9 @@ from redis_mob.fleet.outcome import Failed, Succeeded
 from redis_mob.models.conditions import EqCondition
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import OVERDUE, Claim, Execution, ExecutionKey, ExecutionStatus, HowLost
+from redis_mob.models.flow_events import StepTargetFailed
 from redis_mob.models.flow_spec import FlowStepSpec
+from redis_mob.models.ids import AgentRuntimeId
 from tests.fleet.everything import ALWAYS, single
 from tests.fleet.flows import Node, loop, mob, node, step, supervisor
 from tests.fleet.simulation import NOON, Simulation
@@ -148,7 +150,7 @@ def test_siblings_go_on_and_a_run_that_completes_completes() -> None:
     assert sim.run.status == "running"
     assert end(sim, Failed("the pager is silent", retryable=False), begin(sim))
     assert sim.run.status == "completed"
-    assert sim.story()[-2:] == ["supervisor_escalation_failed bad", "flow_completed"]
+    assert sim.story()[-2:] == ["step_target_failed bad@supervisor:lead-1", "flow_completed"]
 
 
 def test_its_failure_is_recorded_and_changes_nothing() -> None:
@@ -158,13 +160,12 @@ def test_its_failure_is_recorded_and_changes_nothing() -> None:
     _, execution = escalation(sim)
     assert (execution.status, execution.reason) == (ExecutionStatus.FAILED, "the pager is down")
     told = sim.store.events[-2]
-    assert told.model_dump() == {
-        "type": "supervisor_escalation_failed",
-        "run_id": sim.run_id,
-        "step_id": "a",
-        "escalated_to": "lead-1",
-        "reason": "the pager is down",
-    }
+    assert told == StepTargetFailed(
+        run_id=sim.run_id,
+        step_id="a",
+        target=AgentRuntimeId(identity="supervisor:lead-1", generation=0),
+        reason="the pager is down",
+    )
     assert getattr(sim.store.events[-1], "reason", None) == "step 'a': broken"
 
 
@@ -236,7 +237,7 @@ def test_a_role_without_members_is_a_failed_escalation() -> None:
     sim = failing(supervised({"a": step()}), "a", leads=0)
     assert sim.run.status == "failed"
     assert escalation(sim)[1].reason == "role 'lead' has no members"
-    assert "supervisor_escalation_failed a" in sim.story()
+    assert "step_target_failed a@supervisor:lead" in sim.story()
 
 
 def test_the_least_loaded_member_is_told() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from redis_mob.errors import SerializationError
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import ExecutionStatus
-from redis_mob.models.flow_events import SupervisorEscalation, SupervisorEscalationFailed
+from redis_mob.models.flow_events import StepTargetFailed, SupervisorEscalation
 from redis_mob.models.flow_spec import Isolation
 from redis_mob.models.run import MobRunStatus
 from redis_mob.operations.fleet_admin import FleetAdmin
@@ -40,7 +41,7 @@ async def test_the_handler_of_the_supervisor_is_called_with_the_failure(storage:
         await ctx.report(0.5, "paging")
         return {"paged": "anna"}
 
-    run = await run_flow(storage, TWO, {"worker": work, "lead": lead}, workers=2)
+    run = await run_flow(storage, TWO, {"worker": work, "lead": lead}, workers=2, lease=timedelta(seconds=30))
     assert run.status is MobRunStatus.FAILED
     [ctx] = calls
     assert (ctx.role, ctx.member, ctx.step_id, ctx.iteration, ctx.attempt) == ("lead", "lead-1", "second", None, 1)
@@ -64,8 +65,8 @@ async def test_a_supervisor_that_fails_changes_no_status_and_is_told(storage: Mo
     assert run.status is MobRunStatus.FAILED
     assert [(row.step_id, row.reason) for row in run.failure_ledger] == [("second", "out of paper")]
     events = [event.kind for event in await storage.events.replay_all()]
-    assert isinstance(events[-2], SupervisorEscalationFailed)
-    assert (events[-2].escalated_to, events[-2].reason) == ("lead-1", "ValueError: the pager is down")
+    assert isinstance(events[-2], StepTargetFailed)
+    assert (events[-2].target.identity, events[-2].reason) == ("supervisor:lead-1", "ValueError: the pager is down")
     assert getattr(events[-1], "reason", None) == "step 'second': out of paper"
 
 
