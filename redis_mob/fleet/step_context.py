@@ -14,6 +14,7 @@ from redis_mob.codec.labels import checked_change
 from redis_mob.errors import Portable, shown
 from redis_mob.fleet.step_profile import StepProfile
 from redis_mob.fleet.telling import Ready, Silent, Teller, chunk_of, report_of, topic_of
+from redis_mob.models.execution import Escalation
 from redis_mob.models.flow_spec import Message
 from redis_mob.models.labels import AttributeValue, LabelChange
 from redis_mob.models.progress import OUTPUT
@@ -91,7 +92,8 @@ class StepContext:
     `previous_failure` says why the latest attempt failed that came to its end, None if none did: an attempt that was
     lost with its worker has no reason. `profile` is what the definition says of the member's role and of this step. In
     a step with `for_each`, `item` is what this execution is for, `index` where that stands, from 0, among so many
-    `items`; else they are None (contract: engine-42).
+    `items`; else they are None (contract: engine-42). The supervisor is called with an `escalation`: what it is told
+    of. Its `step_id` is the step that has failed (contract: engine-81).
     """
 
     mob_id: str
@@ -119,6 +121,7 @@ class StepContext:
     item: Any = None
     index: int | None = None
     items: int | None = None
+    escalation: Escalation | None = None
     profile: StepProfile = field(default_factory=StepProfile)
     publish: Callable[[str, Any], Awaitable[None]] = field(default=publish_nowhere, repr=False)
     """Publishes a JSON value of the run under a key, in the place of the one before: `fleet.get(run_id, key)` gives it.

@@ -82,8 +82,7 @@ class MemoryExecutionStore(MemoryLabels, MemorySignals, ExecutionStore):
         if given != NO_LABELS:
             content.labels[run.run_id] = given
         content.due_runs[run.run_id] = now
-        flow = definition.flows.get(run.flow_id)
-        for role in sorted(flow.roles) if flow else ():
+        for role in sorted(definition.roles_of(run.flow_id)):
             if role in launch.max_concurrency:
                 content.schedule.limits[run.mob_id, role] = launch.max_concurrency[role]
             else:

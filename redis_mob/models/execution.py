@@ -201,6 +201,14 @@ class Item(Model):
     value: JsonValue | None = None
 
 
+class Escalation(Model):
+    """What a supervisor is told of: a step that failed, why, and how many steps of the run had failed by then."""
+
+    step_id: str
+    reason: str
+    failures: U32
+
+
 class ItemProgress(Model):
     """How far a step with `for_each` is in one frame.
 
@@ -234,6 +242,9 @@ class Execution(Model):
 
     One that is awaiting has no member: it stands for its step, which waits for a signal since `due_at`, and until
     `wait_until` if it does not wait for ever. `signal` is the number of the signal that it took.
+
+    One with an `escalation` belongs to no node of a frame: the supervisor executes it, because the step `step_id` has
+    failed. It has to be over at `wait_until`.
     """
 
     step_id: str
@@ -256,6 +267,7 @@ class Execution(Model):
     wait_until: Timestamp | None = Field(default=None, exclude_if=is_none)
     signal: U64 | None = Field(default=None, exclude_if=is_none)
     item: Item | None = Field(default=None, exclude_if=is_none)
+    escalation: Escalation | None = Field(default=None, exclude_if=is_none)
 
     @property
     def is_over(self) -> bool:
@@ -295,7 +307,8 @@ class RunLaunch(Model):
     the one with the greater `priority` goes first. With a `release` only workers of that release execute its steps.
     `max_concurrency` says how many executions of a role may be under way at a time, in all runs of the mob together.
     `max_output_bytes` bounds what one execution may return; None is the default of the engine. `forked_from` says which
-    run a forked one comes from, and `carried` what is carried over from there.
+    run a forked one comes from, and `carried` what is carried over from there. A run that `escalates` tells the
+    supervisor of its mob of steps that fail; one that was started by a release that knew no escalations does not.
     """
 
     definition: str
@@ -309,3 +322,4 @@ class RunLaunch(Model):
     max_output_bytes: U64 | None = Field(default=None, exclude_if=is_none)
     forked_from: ForkedFrom | None = Field(default=None, exclude_if=is_none)
     carried: Carried = Field(default=NOTHING_CARRIED, exclude_if=is_nothing_carried)
+    escalates: bool = Field(default=False, exclude_if=is_empty)

@@ -139,6 +139,22 @@ NodeDescription: TypeAlias = Annotated[StepDescription | LoopDescription, Field(
 """A node of a frame, told apart by `kind`."""
 
 
+class EscalationDescription(Model):
+    """That the supervisor is told of a step which has failed: of how many failed ones, and why that one failed.
+
+    `reason` is that of the step. `told` is how the supervisor's member does with that: `reason` there is why it could
+    not be told. `answer` is what its handler gave, if outputs were asked for; it has to be over by `until`.
+    """
+
+    step_id: str
+    reason: str
+    failures: U32
+    role: str
+    told: MemberDescription
+    until: Timestamp | None = Field(default=None, exclude_if=is_none)
+    answer: JsonValue | None = Field(default=None, exclude_if=is_none)
+
+
 class FailureDescription(Model):
     """A failure that no attempt has made good. `step_id` is None for one of the flow itself, `member` for one of a step
     as a whole; `iteration` is empty outside of loops, else the rounds of the loops around the step, outermost first."""
@@ -185,6 +201,7 @@ class RunDescription(Model):
     signals: SortedDict[U64] = Field(default=SortedDict(), exclude_if=is_empty)
     waits_for: Items[WaitsFor] = Field(default=(), exclude_if=is_empty)
     failures: Items[FailureDescription] = ()
+    escalations: Items[EscalationDescription] = Field(default=(), exclude_if=is_empty)
     has_attempts: bool = False
     nodes: Items[NodeDescription] = ()
 

@@ -25,6 +25,7 @@ from redis_mob.fleet.telling import Silent, Teller
 from redis_mob.flows.mob import Flow
 from redis_mob.models.base import SortedDict
 from redis_mob.models.definition import MobDefinition
+from redis_mob.models.execution import Escalation
 from redis_mob.models.flow_spec import FlowSpec, Message
 from redis_mob.models.labels import LabelChange
 from redis_mob.models.profile import Profile
@@ -68,6 +69,7 @@ def step_context(
     item: Any = None,
     index: int | None = None,
     items: int | None = None,
+    escalation: Escalation | None = None,
     previous_failure: PreviousFailure | None = None,
     mob_id: str = "mob",
     flow_id: str = "flow",
@@ -123,6 +125,7 @@ def step_context(
         item=item,
         index=index,
         items=index + 1 if items is None and index is not None else items,
+        escalation=escalation,
         publish=publish,
         profile=StepProfile() if profile is None else profile,
         teller=teller or Silent(),

@@ -282,8 +282,13 @@ class Simulation:
         return self.store.view.run
 
     def executions(self) -> dict[ExecutionKey, Execution]:
-        """All executions, those of items that are over among them."""
-        return {**self.store.view.executions, **self.store.view.ended}
+        """All executions of steps, those of items that are over among them."""
+        executions = {**self.store.view.executions, **self.store.view.ended}
+        return {key: one for key, one in executions.items() if one.escalation is None}
+
+    def escalations(self) -> dict[ExecutionKey, Execution]:
+        """What the supervisor is told."""
+        return {key: one for key, one in self.store.view.executions.items() if one.escalation is not None}
 
     def advance(self) -> bool:
         """Whether there was anything to do without a result of a member."""
@@ -300,7 +305,9 @@ class Simulation:
         return sorted(
             key
             for key, execution in self.store.view.executions.items()
-            if execution.step_id == step_id and (not statuses or execution.status in statuses)
+            if execution.step_id == step_id
+            and execution.escalation is None
+            and (not statuses or execution.status in statuses)
         )
 
     def key(self, step_id: str, member: str) -> ExecutionKey:
