@@ -19,6 +19,7 @@ from redis_mob.contracts import (
     MobRuntimeMetadataStore,
     MobSpecStore,
     OperationsStore,
+    PauseStore,
     ProgressStore,
     RealmProfileStore,
     RetentionStore,
@@ -43,7 +44,7 @@ class MobStorage:
     are config documents and their changes, `executions` is what a fleet needs beside them, `progress` what handlers
     tell while they are at work, `operations` what operators ask, as for lists of runs, `steering` what they do with
     runs and queues, `retention` has the policies by which runs and events are deleted, `schedules` which flows are
-    started again and again. `url` is the address under which other processes of this user reach the same server; it may
+    started again and again, `pauses` pauses runs, flows and mobs. `url` is the address under which other processes of this user reach the same server; it may
     hold a password.
     """
 
@@ -58,6 +59,7 @@ class MobStorage:
         self.realm_profiles: RealmProfileStore = backend.realm_profiles
         self.executions: ExecutionStore = backend.executions
         self.progress: ProgressStore = backend.progress
+        self.pauses: PauseStore = backend.pauses
         self.steering: SteeringStore = backend.steering
         self.operations: OperationsStore = backend.operations
         self.retention: RetentionStore = backend.retention

@@ -101,6 +101,7 @@ class MemoryExecutionStore(MemorySignals, ExecutionStore):
             reports=content.reports[run_id],
             progress=dict(content.item_progress.get(run_id, {})),
             signals={number: changes.copied(one) for number, one in content.mailboxes[run_id].waiting.items()},
+            pauses=content.pauses_of(run),
         )
 
     async def items(self, run_id: str, frame_id: str, node_id: str) -> Sequence[Any]:
@@ -124,6 +125,8 @@ class MemoryExecutionStore(MemorySignals, ExecutionStore):
         stored = content.runs.get(run_id)
         if stored is None or not _is_as_read(content, stored, transition):
             return False
+        if content.pauses_of(stored) and any(transition.begun):
+            return False
         now = content.clock.now()
         run = _after(stored, transition, now)
         executions = {key: changes.copied(execution) for key, execution in transition.executions.items()}
@@ -143,7 +146,8 @@ class MemoryExecutionStore(MemorySignals, ExecutionStore):
             content.report(run_id)
         for key, execution in executions.items():
             launch = transition.before.launch
-            content.schedule.move(Schedule.entry(run.mob_id, run_id, key, execution, launch), execution, now)
+            entry, is_aside = Schedule.entry(run.mob_id, run_id, key, execution, launch), content.is_aside(stored)
+            content.schedule.move(entry, execution, now, is_aside=is_aside)
         content.log.append([*events, *(event for event in endings if not content.log.has_ended(event))], now)
         at = content.due_runs.get(run_id)
         content.run_wake_ups.send(
@@ -215,6 +219,19 @@ class MemoryExecutionStore(MemorySignals, ExecutionStore):
             left=schedule.left_by(serves),
             workers=len(schedule.workers),
         )
+
+    async def put_aside(self, view: RunView, keys: Sequence[ExecutionKey]) -> bool:
+        content = self._access.content
+        view, wanted = instance("view", view, RunView), checked_keys(keys)
+        run = existing_run(content, view.run.run_id)
+        if not content.pauses_of(run):
+            return False
+        for key in wanted:
+            read, stored = view.executions.get(key), content.executions.get(run.run_id, {}).get(key)
+            if read is not None and _same(read, stored):
+                entry = Schedule.entry(run.mob_id, run.run_id, key, read, view.launch)
+                content.schedule.put_back(entry, is_aside=content.is_aside(run))
+        return True
 
     async def join_workers(self, worker: WorkerRecord, lease: timedelta) -> None:
         content = self._access.content

@@ -11,6 +11,7 @@ from redis_mob.codec.run_summaries import decode_cursor, failure_fields
 from redis_mob.contracts import OperationsStore
 from redis_mob.memory.namespace import Access
 from redis_mob.models import MobRun, MobRunStatus
+from redis_mob.models.pause import PauseScope
 from redis_mob.models.run_summary import ANY_RUN, RunFilter, RunPage, RunSummary
 
 
@@ -51,6 +52,7 @@ class MemoryOperationsStore(OperationsStore):
     def _summary(self, run: MobRun) -> RunSummary:
         content = self._access.content
         launch, launched_at = content.launches.get(run.run_id, (None, None))
+        is_paused = run.run_id in content.paused_runs and not run.status.is_terminal
         has_failed = run.status is MobRunStatus.FAILED and run.failure_ledger
         return RunSummary.unchecked(
             run_id=run.run_id,
@@ -62,6 +64,7 @@ class MemoryOperationsStore(OperationsStore):
             completed_at=run.completed_at,
             release=launch and launch.release,
             cancel_requested=run.run_id in content.cancel_requested,
+            paused=(PauseScope.RUN,) if is_paused else (),
             active_nodes=run.flow_state.active_node_count,
             **(failure_fields(run.failure_ledger[-1]) if has_failed else {}),
         )

@@ -79,6 +79,7 @@ class StoredRun:
             priority=view.launch.priority,
             forked_from=view.launch.forked_from,
             cancel_requested=view.cancel_requested,
+            pauses=view.pauses,
             params_bytes=len(to_json(run.activation_params)),
             signals=SortedDict(Counter(signal.name for signal in view.signals.values())),
             waits_for=tuple(run_waits_for(view, unserved_work(view, self.workers))),

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from redis_mob.models.base import U32, U64, Items, JsonValue, Model, RunId, SortedDict, Timestamp, is_empty, is_none
 from redis_mob.models.fork import ForkedFrom
+from redis_mob.models.pause import Pause
 from redis_mob.models.run import MobRunStatus
 from redis_mob.operations.states import State
 
@@ -35,7 +36,7 @@ class WaitsFor(Model):
     `workers` are the ids of the living workers that serve what waits for a worker.
     """
 
-    kind: Literal["begin", "cancel", "dependency", "slot", "signal", "retry", "worker"]
+    kind: Literal["begin", "cancel", "pause", "dependency", "slot", "signal", "retry", "worker"]
     text: str
     until: Timestamp | None = Field(default=None, exclude_if=is_none)
     signal: str | None = Field(default=None, exclude_if=is_none)
@@ -159,7 +160,7 @@ class RunDescription(Model):
     `begins_at` is when it was, or is, to begin. `steps` counts its steps by state, those of all iterations.
     `has_attempts` says whether the attempts of its members are known: they were asked for, and the log still has all
     events of the run. `signals` counts those that no step has taken yet, by name. `forked_from` says which run it comes
-    from, if it was forked.
+    from, if it was forked. `pauses` are those by which it is paused: its own, its flow's, its mob's.
     """
 
     run_id: RunId
@@ -177,6 +178,7 @@ class RunDescription(Model):
     priority: int = 0
     forked_from: ForkedFrom | None = Field(default=None, exclude_if=is_none)
     cancel_requested: bool = False
+    pauses: Items[Pause] = Field(default=(), exclude_if=is_empty)
     params_bytes: U64
     steps: SortedDict[U64] = SortedDict()
     signals: SortedDict[U64] = Field(default=SortedDict(), exclude_if=is_empty)

@@ -8,7 +8,7 @@ from datetime import datetime
 from redis_mob.models.run import MobRunStatus
 from redis_mob.models.run_summary import RunPage, RunSummary
 from redis_mob.operations.admin.base import AdminBase
-from redis_mob.operations.run_list import every_run, run_filter
+from redis_mob.operations.run_list import every_run, page_of_runs, run_filter
 
 
 class RunLists(AdminBase):
@@ -32,7 +32,7 @@ class RunLists(AdminBase):
         page is, the page behind it is `after`. Raises ValidationError.
         """
         which = run_filter(mob_id, flow_id, statuses, since, until, text)
-        return await self._storage.operations.runs(which, limit=limit, after=after)
+        return await page_of_runs(self._storage, which, limit, after)
 
     def all_runs(
         self,
@@ -47,7 +47,7 @@ class RunLists(AdminBase):
     ) -> AsyncIterator[RunSummary]:
         """All of them, read page by page; takes what `runs` does, but for the length of a page."""
         which = run_filter(mob_id, flow_id, statuses, since, until, text)
-        return every_run(self._storage.operations, which, after)
+        return every_run(self._storage, which, after)
 
     async def count(
         self,
