@@ -34,7 +34,10 @@ class PauseStore(Protocol):
         ...
 
     async def set_aside(self, mob_id: str, flow_id: str, after: str | None = None) -> str | None:
-        """Put aside a part of what a paused flow has waiting; what the next call is to go on `after`, None at the end."""
+        """Put aside a part of what a paused flow has waiting (contract: operations-122).
+
+        Returns what the next call is to go on `after`, None at the end.
+        """
         ...
 
     async def bring_back(self, mob_id: str, flow_id: str) -> bool:

@@ -36,6 +36,7 @@ from redis_mob.kernel.completeness import drivable
 from redis_mob.memory import items
 from redis_mob.memory import run_changes as changes
 from redis_mob.memory.namespace import Namespace
+from redis_mob.memory.pauses import put_aside
 from redis_mob.memory.run_lookup import existing_run, run_key
 from redis_mob.memory.schedule import Schedule
 from redis_mob.memory.signals import MemorySignals
@@ -221,17 +222,7 @@ class MemoryExecutionStore(MemorySignals, ExecutionStore):
         )
 
     async def put_aside(self, view: RunView, keys: Sequence[ExecutionKey]) -> bool:
-        content = self._access.content
-        view, wanted = instance("view", view, RunView), checked_keys(keys)
-        run = existing_run(content, view.run.run_id)
-        if not content.pauses_of(run):
-            return False
-        for key in wanted:
-            read, stored = view.executions.get(key), content.executions.get(run.run_id, {}).get(key)
-            if read is not None and _same(read, stored):
-                entry = Schedule.entry(run.mob_id, run.run_id, key, read, view.launch)
-                content.schedule.put_back(entry, is_aside=content.is_aside(run))
-        return True
+        return put_aside(self._access.content, instance("view", view, RunView), checked_keys(keys))
 
     async def join_workers(self, worker: WorkerRecord, lease: timedelta) -> None:
         content = self._access.content

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from redis_mob.codec.arguments import optional_text, optional_valid_text, valid_text
+from redis_mob.codec.executions import encode_execution
 from redis_mob.codec.pauses import checked_reason
 from redis_mob.contracts import PauseStore
 from redis_mob.errors import NotFoundError, ValidationError, shown
 from redis_mob.memory.namespace import Access, Namespace
 from redis_mob.memory.run_lookup import existing_run
+from redis_mob.memory.schedule import Schedule
 from redis_mob.models import MobRun
+from redis_mob.models.execution import ExecutionKey
 from redis_mob.models.pause import Pause, PauseChange
+from redis_mob.models.transition import RunView
 from redis_mob.notifications.run_messages import run_message
 
 
@@ -80,12 +86,31 @@ class MemoryPauseStore(PauseStore):
 
     async def bring_back(self, mob_id: str, flow_id: str) -> bool:
         _ = self._access.content
-        valid_text("mob_id", mob_id), valid_text("flow_id", flow_id)
+        for name, value in (("mob_id", mob_id), ("flow_id", flow_id)):
+            valid_text(name, value)
         return False  # it has happened with the resuming
 
     async def pauses(self) -> tuple[Pause, ...]:
         found = self._access.content.pauses.values()
         return tuple(sorted(found, key=lambda pause: (pause.mob_id, pause.flow_id or "", pause.flow_id is not None)))
+
+
+def put_aside(content: Namespace, view: RunView, keys: Iterable[ExecutionKey]) -> bool:
+    """See `ExecutionStore.put_aside`."""
+    run = existing_run(content, view.run.run_id)
+    if not content.pauses_of(run):
+        return False
+    stored = content.executions.get(run.run_id, {})
+    for key in keys:
+        read = view.executions.get(key)
+        if (
+            read is not None
+            and (now := stored.get(key)) is not None
+            and encode_execution(read) == encode_execution(now)
+        ):
+            entry = Schedule.entry(run.mob_id, run.run_id, key, read, view.launch)
+            content.schedule.put_back(entry, is_aside=content.is_aside(run))
+    return True
 
 
 def _driven(content: Namespace, run_id: str) -> MobRun:

@@ -146,8 +146,8 @@ class Transition:
             earlier = self.before.executions.get(key)
             if execution.status is ExecutionStatus.LEASED and execution.lease is not None:
                 owner = None if earlier is None or earlier.lease is None else earlier.lease.owner
-                is_held = earlier is not None and earlier.status is ExecutionStatus.LEASED
-                if not (is_held and owner == execution.lease.owner and earlier.suspect == execution.suspect):
+                is_suspect = earlier is not None and earlier.suspect
+                if owner != execution.lease.owner or is_suspect is not execution.suspect:
                     yield key
 
     @property

@@ -16,9 +16,10 @@ class QueueReport:
     """The executions of a role of a mob, of runs that ask for one release, or for none ('').
 
     `waiting` may be taken now, `running` are under way, `delayed` wait for a time; that is None if too many are in the
-    schedule to be counted. `paused` wait until what is paused goes on: a run, a flow or the mob. The oldest one that waits does so since `oldest_since`; if not all were looked at,
-    `is_oldest_certain` is False, and one may wait for longer. `workers` is how many take executions from here, and
-    `unserved` how many wait, now or for a time, that no worker takes.
+    schedule to be counted. `paused` wait until what is paused goes on: their run, its flow or its mob. The oldest one
+    that waits does so since `oldest_since`; if not all were looked at, `is_oldest_certain` is False, and one may wait
+    for longer. `workers` is how many take executions from here, and `unserved` how many wait, now or for a time, that
+    no worker takes.
     """
 
     mob_id: str

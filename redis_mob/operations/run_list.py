@@ -35,7 +35,7 @@ def run_filter(
 
 def with_pauses(runs: Iterable[RunSummary], pauses: Collection[Pause]) -> tuple[RunSummary, ...]:
     """The runs, each with what is paused of it: also its flow and its mob."""
-    return tuple(map(lambda run: _with_pauses(run, pauses), runs)) if pauses else tuple(runs)
+    return tuple(_with_pauses(run, pauses) if pauses else run for run in runs)
 
 
 def _with_pauses(run: RunSummary, pauses: Iterable[Pause]) -> RunSummary:

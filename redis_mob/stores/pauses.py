@@ -65,13 +65,16 @@ class RedisPauseStore(PauseStore):
     async def _driven(self, run_id: str) -> DeletableRun:
         """A run that a fleet has started. Raises NotFoundError for any other."""
         of_run, known = self._keys.run(run_id), canonical_run_id(run_id)
-        head = await self._client.read("steering/read_head", [of_run.run, of_run.index, of_run.deletion])
+        head = await self._read_head([of_run.run, of_run.index, of_run.deletion])
         if not head:
             raise NotFoundError.of_run(known, self._keys.namespace)
         run = decode_deletable(known, head)
         if run.launch is None:
             raise NotFoundError(f"run {known} was not started by a fleet; nothing drives it")
         return run
+
+    async def _read_head(self, keys: list[str]) -> Any:
+        return await self._client.read("steering/read_head", keys)
 
     def _changed(self, reply: int, run_id: str) -> PauseChange:
         if reply == Reply.NOT_FOUND:

@@ -1,4 +1,4 @@
-"""Runs, flows and mobs are paused: nothing new begins, what is under way ends, and all goes on when they are resumed."""
+"""Runs, flows and mobs are paused: nothing new begins, what is under way ends, and all goes on when resumed."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def resume(admin: FleetAdmin, scope: str, run_id: str) -> bool:
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     """Return once it holds."""
     async with asyncio.timeout(LONG):
-        while not await condition():
+        while not await condition():  # noqa: ASYNC110 - the storage is what it watches
             await asyncio.sleep(0.01)
 
 

@@ -44,5 +44,5 @@ class PauseAdmin(AdminBase):
         return await resume_flow(self._storage, mob_id, None)
 
     async def pauses(self) -> tuple[Pause, ...]:
-        """The flows and mobs that are paused, by name; runs that are paused by themselves say so where they are seen."""
+        """The flows and mobs that are paused, by name. A run tells by itself whether it is."""
         return await self._storage.pauses.pauses()
