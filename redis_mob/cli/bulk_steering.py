@@ -80,7 +80,8 @@ async def steer_chosen(
         if json and dry_run:
             print_line(json_text({"runs": number}))
         else:
-            say(errors, _told(number, first))
+            for line in _told(number, first):
+                say(errors, line)
         if dry_run or not number:
             return ExitStatus.COMPLETED
         if number >= _MANY:
@@ -102,12 +103,12 @@ async def _found(admin: FleetAdmin, which: Mapping[str, Any], order: BulkOrder) 
     return number, first
 
 
-def _told(number: int, first: Sequence[RunSummary]) -> str:
+def _told(number: int, first: Sequence[RunSummary]) -> list[str]:
     if not number:
-        return "no run is chosen"
+        return ["no run is chosen"]
     lines = [f"  {run.run_id}  {run.status}{PAUSED * bool(run.paused)}  {run.mob_id}  {run.flow_id}" for run in first]
     more = [f"  and {number - len(first):,} more"] if number > len(first) else []
-    return "\n".join([f"{number:,} run{' is' if number == 1 else 's are'} chosen:", *lines, *more])
+    return [f"{number:,} run{' is' if number == 1 else 's are'} chosen:", *lines, *more]
 
 
 async def _steer(steered: AsyncIterator[SteeredRun], order: BulkOrder, *, json: bool) -> ExitStatus:

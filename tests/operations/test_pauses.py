@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from tests.fleet.working import at_work
 MOB = "mob"
 CHAIN = mob({"a": step(), "b": step("a"), "c": step("b")})
 SCOPES = ["run", "flow", "mob"]
+KEEP = timedelta(seconds=30)
 UNKNOWN = "0191a6a0-0000-4000-8000-000000000001"
 
 
