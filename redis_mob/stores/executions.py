@@ -356,7 +356,8 @@ def _arguments(transition: Transition) -> NamedArguments:
         change_of_loop(loop_id, before.loops.get(loop_id), run.loops[loop_id])
         for loop_id in changed_keys(before.loops, run.loops)
     ]
-    look_again_at, moves = transition.look_again_at, list(moves_of(transition))
+    look_again_at, executions = transition.look_again_at, execution_changes(transition)
+    moves = list(moves_of(transition))
     return {
         "expected_status": before.status,
         "next_status": run.status,
@@ -367,7 +368,7 @@ def _arguments(transition: Transition) -> NamedArguments:
         "run_change": _change_of_run(transition),
         "frame_changes": frames,
         "loop_changes": loops,
-        "execution_changes": execution_changes(transition),
+        "execution_changes": executions,
         "moves": moves,
         "scopes": scopes_of(run.mob_id, run.flow_id) if moves else [],
         "messages": messages_of(transition),

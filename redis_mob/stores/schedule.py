@@ -20,6 +20,7 @@ from redis_mob.models.execution import (
     Left,
     RunLaunch,
     Serves,
+    may_stand_aside,
 )
 from redis_mob.models.run import MobRun
 from redis_mob.models.transition import RunView, Transition
@@ -66,10 +67,10 @@ def aside_of(view: RunView, keys: Iterable[ExecutionKey]) -> tuple[str, dict[str
     run, taken = view.run, list[list[Argument]]()
     for key in keys:
         execution = view.executions.get(key)
-        if execution is not None:
+        if execution is not None and may_stand_aside(execution, view.now):
             queue = encode_queue(queue_of(run.mob_id, execution.role, view.launch))
             entry = encode_entry(queue, view.launch.priority, run.run_id, key)
-            taken.append([entry, execution_field(key), encode_execution(execution)])
+            taken.append([entry, execution_field(key), encode_execution(execution), _place(execution)])
     return run.run_id, {"run_id": run.run_id, "scopes": scopes_of(run.mob_id, run.flow_id), "taken": taken}
 
 

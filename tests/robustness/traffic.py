@@ -42,6 +42,7 @@ STORES: Mapping[str, type] = {
     "operations": contracts.OperationsStore,
     "retention": contracts.RetentionStore,
     "schedules": contracts.ScheduleStore,
+    "pauses": contracts.PauseStore,
 }
 """The stores of a storage, and their contracts."""
 
@@ -55,6 +56,7 @@ READS = {
     "executions": {"load", "get_definition", "status", "workers", "held", "published", "items", "ended"},
     "steering": {"deletions", "queues"},
     "schedules": {"get", "list", "now"},
+    "pauses": {"pauses"},
     # the index that they may complete is made of the runs, which stay as they are
     "operations": {"runs", "count", "find", "index_runs"},
     "retention": {"policies", "oldest_runs", "count_runs", "count_events", "sizes"},
