@@ -11,9 +11,9 @@
 --- @include lib/status
 --- @include lib/worker_loss
 
--- an execution: its entry in the schedule, its field among those of its run, and its record
+-- an execution: its entry in the schedule, its field among those of its run, its record, and where it stands by that
 local function take_taken()
-  return { entry = take(), field = take(), expected = take() }
+  return { entry = take(), field = take(), expected = take(), place = take() }
 end
 
 --- @keys run index executions meta pauses ready queued lost
@@ -28,8 +28,9 @@ expect_hashes(executions, lost)
 
 local entries, gone, aside = {}, {}, {}
 for _, one in ipairs(taken) do
-  -- one that was claimed since is as another worker left it
-  if redis.call('HGET', executions, one.field) == one.expected then
+  -- one that was claimed since is as another worker left it; one that its worker still has is not taken from that
+  local is_held = one.place ~= 'w' and redis.call('ZSCORE', queued, one.place .. one.entry)
+  if not is_held and redis.call('HGET', executions, one.field) == one.expected then
     local letter = is_suspect(lost, one.entry) and 's' or 'w'
     entries[#entries + 1] = one.entry
     for _, before in ipairs({ 'w', 's', 'l' }) do gone[#gone + 1] = before .. one.entry end

@@ -13,7 +13,7 @@ from redis_mob.memory.namespace import Access, Namespace
 from redis_mob.memory.run_lookup import existing_run
 from redis_mob.memory.schedule import Schedule
 from redis_mob.models import MobRun
-from redis_mob.models.execution import ExecutionKey
+from redis_mob.models.execution import ExecutionKey, may_stand_aside
 from redis_mob.models.pause import Pause, PauseChange
 from redis_mob.models.transition import RunView
 from redis_mob.notifications.run_messages import run_message
@@ -102,13 +102,11 @@ def put_aside(content: Namespace, view: RunView, keys: Iterable[ExecutionKey]) -
         return False
     stored = content.executions.get(run.run_id, {})
     for key in keys:
-        read = view.executions.get(key)
-        if (
-            read is not None
-            and (now := stored.get(key)) is not None
-            and encode_execution(read) == encode_execution(now)
-        ):
-            entry = Schedule.entry(run.mob_id, run.run_id, key, read, view.launch)
+        read, now = view.executions.get(key), stored.get(key)
+        if read is None or now is None or not may_stand_aside(read, view.now):
+            continue
+        entry = Schedule.entry(run.mob_id, run.run_id, key, read, view.launch)
+        if encode_execution(read) == encode_execution(now) and not content.schedule.is_held(entry):
             content.schedule.put_back(entry, is_aside=content.is_aside(run))
     return True
 

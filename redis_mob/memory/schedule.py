@@ -158,6 +158,10 @@ class Schedule:
         loss = self._lost.get(entry)
         return None if loss is None else loss.at
 
+    def is_held(self, entry: Entry) -> bool:
+        """Whether a worker holds an execution."""
+        return entry in self._holders
+
     def held(self, worker_id: str) -> Iterator[Entry]:
         """What a worker holds."""
         return (entry for entry, (owner, _) in self._holders.items() if owner == worker_id)

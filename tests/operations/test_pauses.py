@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +15,9 @@ from redis_mob.fleet.step_context import StepContext
 from redis_mob.models.execution import ExecutionStatus
 from redis_mob.models.pause import PauseChange, PauseScope
 from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_summary import RunSummary
+from redis_mob.operations import bulk
+from redis_mob.operations.bulk import SteeredRun
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.compound import scene
@@ -264,3 +267,61 @@ async def test_a_reason_that_is_too_long_is_refused(storage: MobStorage) -> None
     with pytest.raises(ValidationError, match="1001 characters"):
         await admin.pause_mob(MOB, "x" * 1001)
     assert await admin.pauses() == ()
+
+
+async def test_what_a_worker_holds_is_not_put_aside(storage: MobStorage) -> None:
+    handlers, admin, fleet = Handlers(), FleetAdmin(storage), Fleet(storage, CHAIN, {})
+    async with at_work(storage, {"*": handlers}):
+        run_id = await fleet.start(FLOW)
+        await handlers.has_begun(1)
+        assert await admin.pause(run_id) is PauseChange.DONE
+        view = await storage.executions.load(run_id)
+        assert view is not None
+        assert await storage.executions.put_aside(view, list(view.executions))
+        [queue] = await admin.queues()
+        assert (queue.running, queue.paused) == (1, 0)
+        await admin.resume(run_id)
+        assert not await storage.executions.put_aside(view, list(view.executions))
+        handlers.may_end.set()
+        assert (await fleet.wait(run_id, LONG)).status is MobRunStatus.COMPLETED
+
+
+async def test_many_runs_are_steered_by_what_applies_to_them(storage: MobStorage) -> None:
+    admin, fleet = FleetAdmin(storage), Fleet(storage, CHAIN, {})
+    runs = [await fleet.start(FLOW, {"number": number}) for number in range(40)]
+
+    async def steered(results: AsyncIterator[SteeredRun]) -> list[tuple[str, bool]]:
+        return [(one.run.run_id, one.is_done) async for one in results]
+
+    newest_first = runs[::-1]
+    assert await steered(admin.pause_all(text='"number":3')) == [
+        (run_id, True) for run_id in newest_first if runs.index(run_id) == 3 or runs.index(run_id) >= 30
+    ]
+    assert await steered(admin.pause_all(text='"number":39')) == [(runs[39], False)]
+    assert len(await steered(admin.resume_all(mob_id=MOB))) == 11
+    assert await steered(admin.resume_all(mob_id=MOB)) == []
+    assert await steered(admin.terminate_all(text='"number":3')) == [
+        (run_id, True) for run_id in newest_first if runs.index(run_id) == 3 or runs.index(run_id) >= 30
+    ]
+    assert len(await steered(admin.cancel_all(mob_id=MOB))) == 29
+    assert await steered(admin.cancel_all(mob_id=MOB)) == []
+    assert await steered(admin.delete_all(mob_id=MOB)) == [(run_id, True) for run_id in newest_first]
+    assert (await admin.runs()).runs == ()
+
+
+async def test_a_run_that_is_gone_does_not_end_the_others(storage: MobStorage) -> None:
+    admin, fleet = FleetAdmin(storage), Fleet(storage, CHAIN, {})
+    runs = [await fleet.start(FLOW) for _ in range(3)]
+    found = [run async for run in admin.all_runs()]
+    await admin.delete(runs[1], cancel=True)
+
+    async def as_read() -> AsyncIterator[RunSummary]:
+        for run in found:
+            yield run
+
+    async def cancel(run: RunSummary) -> str | None:
+        return None if await admin.cancel(run.run_id) else "over"
+
+    results = [one async for one in bulk.steered(as_read(), cancel)]
+    assert [one.is_done for one in results] == [True, False, True]
+    assert "does not exist" in (results[1].problem or "")
