@@ -95,7 +95,7 @@ async def test_what_is_under_way_ends_and_nothing_else_begins_until_it_is_resume
     storage: MobStorage, other_storage: MobStorage, scope: str
 ) -> None:
     handlers, admin, fleet = Handlers(), FleetAdmin(other_storage), Fleet(storage, CHAIN, {})
-    async with at_work(storage, {"*": handlers}):
+    async with at_work(storage, {"*": handlers}, lease=KEEP):
         run_id = await fleet.start(FLOW)
         await handlers.has_begun(1)
         assert await pause(admin, scope, run_id, "the model is down")
@@ -114,12 +114,12 @@ async def test_a_run_that_waits_in_its_queue_stays_there(
     handlers, admin, fleet = Handlers(), FleetAdmin(other_storage), Fleet(storage, CHAIN, {})
     handlers.may_end.set()
     paused = await fleet.start(FLOW)
-    async with at_work(storage, {"other": handlers}):  # it dispatches what it does not serve
+    async with at_work(storage, {"other": handlers}, lease=KEEP):  # it dispatches what it does not serve
         await waits_for_nothing_new(storage, paused, "a")
     assert await pause(admin, scope, paused)
     [queue] = await admin.queues()
     assert (queue.waiting, queue.paused, queue.unserved) == (0, 1, 0)
-    async with at_work(storage, {"*": handlers}):
+    async with at_work(storage, {"*": handlers}, lease=KEEP):
         if scope == "run":  # what is beside it goes on
             assert (await fleet.wait(await fleet.start(FLOW), LONG)).status is MobRunStatus.COMPLETED
             assert len(handlers.begun) == 3
@@ -159,12 +159,12 @@ async def test_a_run_goes_on_when_all_by_which_it_is_paused_are_resumed(storage:
     handlers, admin, fleet = Handlers(), FleetAdmin(storage), Fleet(storage, CHAIN, {})
     handlers.may_end.set()
     run_id = await fleet.start(FLOW)
-    async with at_work(storage, {"other": handlers}):
+    async with at_work(storage, {"other": handlers}, lease=KEEP):
         await waits_for_nothing_new(storage, run_id, "a")
     for scope in SCOPES:
         assert await pause(admin, scope, run_id)
     assert (await admin.runs()).runs[0].paused == tuple(PauseScope)
-    async with at_work(storage, {"*": handlers}):
+    async with at_work(storage, {"*": handlers}, lease=KEEP):
         for scope in ("run", "mob"):
             assert await resume(admin, scope, run_id)
         other = await fleet.start(FLOW)
@@ -183,7 +183,7 @@ async def test_a_run_goes_on_when_all_by_which_it_is_paused_are_resumed(storage:
 async def test_a_paused_run_can_be_ended(storage: MobStorage, scope: str, way: str) -> None:
     admin, fleet = FleetAdmin(storage), Fleet(storage, CHAIN, {})
     run_id = await fleet.start(FLOW)
-    async with at_work(storage, {"other": Handlers()}):
+    async with at_work(storage, {"other": Handlers()}, lease=KEEP):
         await waits_for_nothing_new(storage, run_id, "a")
     assert await pause(admin, scope, run_id)
     if way == "delete":
@@ -206,7 +206,7 @@ async def test_a_paused_run_takes_signals_and_begins_nothing_by_them(storage: Mo
     handlers, admin = Handlers(), FleetAdmin(storage)
     handlers.may_end.set()
     fleet = Fleet(storage, mob({"a": wait(), "b": step("a")}), {})
-    async with at_work(storage, {"*": handlers}):
+    async with at_work(storage, {"*": handlers}, lease=KEEP):
         run_id = await fleet.start(FLOW)
         assert await admin.pause(run_id) is PauseChange.DONE
         await fleet.signal(run_id, "go")
@@ -229,7 +229,7 @@ async def test_a_retry_waits_until_it_is_resumed(storage: MobStorage) -> None:
         return "done"
 
     fleet = Fleet(storage, mob({"a": step()}, limits={"max_step_retries": 2}), {})
-    async with at_work(storage, {"*": fails_once}):
+    async with at_work(storage, {"*": fails_once}, lease=KEEP):
         run_id = await fleet.start(FLOW)
         await until(lambda: _returns(bool(begun)))
         assert await admin.pause(run_id) is PauseChange.DONE
@@ -271,7 +271,7 @@ async def test_a_reason_that_is_too_long_is_refused(storage: MobStorage) -> None
 
 async def test_what_a_worker_holds_is_not_put_aside(storage: MobStorage) -> None:
     handlers, admin, fleet = Handlers(), FleetAdmin(storage), Fleet(storage, CHAIN, {})
-    async with at_work(storage, {"*": handlers}):
+    async with at_work(storage, {"*": handlers}, lease=KEEP):
         run_id = await fleet.start(FLOW)
         await handlers.has_begun(1)
         assert await admin.pause(run_id) is PauseChange.DONE

@@ -67,7 +67,7 @@ async def test_no_execution_begins_after_a_pause_has_returned(
         await asyncio.sleep(0.001)
         return "done"
 
-    async with at_work(storage, {"*": work}, workers=4, concurrency=4):
+    async with at_work(storage, {"*": work}, workers=4, concurrency=4, lease=KEEP):
         fleet = Fleet(storage, STEPS, {})
         runs = [await fleet.start(FLOW) for _ in range(20)]
         await some.wait()
@@ -150,7 +150,7 @@ async def test_what_is_paused_makes_no_taking_dearer(server_url: str, namespace:
         await admin.pause_flow(MOB, "another")
         without = await commands()
         runs = [await fleet.start(FLOW) for _ in range(30)]
-        async with at_work(storage, {"other": print}):
+        async with at_work(storage, {"other": print}, lease=KEEP):
             for run_id in runs:
                 await waits_for_nothing_new(storage, run_id, "a")
         assert await admin.pause_flow(MOB, FLOW)
@@ -174,10 +174,10 @@ async def test_a_pausing_and_a_resuming_that_were_interrupted_are_finished_by_wo
 
     fleet, admin = Fleet(storage, mob({"a": step()}), {}, members={"worker": 3}), FleetAdmin(storage)
     run_id = await fleet.start(FLOW)
-    async with at_work(storage, {"other": work}):
+    async with at_work(storage, {"other": work}, lease=KEEP):
         await waits_for_nothing_new(storage, run_id, "a")
     assert await storage.pauses.pause_flow(MOB, FLOW) is PauseChange.DONE
-    async with at_work(storage, {"*": work}):
+    async with at_work(storage, {"*": work}, lease=KEEP):
 
         async def is_aside() -> bool:
             return [queue.paused for queue in await admin.queues()] == [3]

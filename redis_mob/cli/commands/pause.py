@@ -42,9 +42,9 @@ def pause(
     namespace: NamespaceOption = "default",
     seal_keys: SealKeysOption = None,
 ) -> None:
-    """Let nothing new begin, until it is resumed: in runs, in a flow, or in a mob.
+    """Let nothing new begin in runs, a flow or a mob.
 
-    With --mob alone, or --mob and --flow, it is the mob or the flow that is paused: also runs that start later. Else
+    It lasts until they are resumed. With --mob alone, or --mob and --flow, it is the mob or the flow that is paused: also runs that start later. Else
     runs are named by their ids, or chosen by the other options. What is under way ends and is recorded; then its next
     steps wait. Paused runs can be cancelled, deleted and sent signals.
 

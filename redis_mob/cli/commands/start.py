@@ -48,9 +48,9 @@ def start(
     seal_keys: SealKeysOption = None,
     durability: WriteDurabilityOption = "memory",
 ) -> None:
-    """Start a run for the workers of a shared server, and print its id.
+    """Start a run for workers of a server.
 
-    No handlers are needed here. With --wait it shows how the run ended, as run does; Ctrl-C ends the waiting, and not
+    It prints the id of the run. No handlers are needed here. With --wait it shows how the run ended, as run does; Ctrl-C ends the waiting, and not
     the run.
 
     Exit status: 0 started, or completed with --wait, 1 the run failed or was canceled, or the waiting was interrupted,

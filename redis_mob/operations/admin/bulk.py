@@ -21,8 +21,8 @@ class BulkSteering(AdminBase):
     """Steers all runs to which something applies: it takes what `runs` does, and reads them by pages.
 
     Each run that something was to be done with is given, as it was before. If it is interrupted, calling it again goes
-    on. Unless statuses are given, runs that are over are left out; of `delete_all` the others (contract:
-    operations-130).
+    on. Unless statuses are given, runs that are over are left out; of `delete_all` the others
+    (contract: operations-130).
     """
 
     def cancel_all(
