@@ -135,9 +135,9 @@ class ExecutionStore(Protocol):
     async def put_aside(self, view: RunView, keys: Sequence[ExecutionKey]) -> bool:
         """Put aside executions that a worker has taken, of a run that is paused, until it is resumed.
 
-        Those that have changed since they were read stay as they are, and so does how one was lost
-        (contract: operations-124). False if the run is not paused any more: then nothing happened. Raises NotFoundError if there
-        is no such run.
+        Those that have changed since they were read stay as they are, and how one was lost is kept
+        (contract: operations-124). False if the run is not paused any more: then nothing happened. Raises NotFoundError
+        if there is no such run.
         """
         ...
 

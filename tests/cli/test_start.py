@@ -29,8 +29,8 @@ message = "greet"
 
 HANDLER = """
 def greet(ctx):
-    if ctx.params == {"name": "nobody"}:
-        raise ValueError("there is nobody")
+    if ctx.params == {"name": "absent"}:
+        raise ValueError("there is no one")
     return "Hello, " + ctx.params["name"]
 """
 
@@ -59,7 +59,7 @@ def test_a_later_run_begins_later(command: Callable[..., Ended]) -> None:
     assert told["release"] == "r1"
 
 
-@pytest.mark.parametrize(("name", "status"), [("Ada", 0), ("nobody", 1)])
+@pytest.mark.parametrize(("name", "status"), [("Ada", 0), ("absent", 1)])
 def test_it_waits_for_the_end_that_workers_bring(
     command: Callable[..., Ended], tmp_path: Path, server_url: str, namespace: str, name: str, status: int
 ) -> None:
@@ -74,7 +74,7 @@ def test_it_waits_for_the_end_that_workers_bring(
             shown = command("start", "hello.toml", "hello", "--params", params, "--wait")
             assert '"Hello, Ada"' in shown.err
         else:
-            assert "there is nobody" in told["failures"][0]["reason"]
+            assert "there is no one" in told["failures"][0]["reason"]
         assert worker.pid
 
 
@@ -87,7 +87,7 @@ def test_it_waits_for_the_end_that_workers_bring(
         (("hello.toml", "hello", "--params", "{"), "--params"),
         (("hello.toml", "hello", "--at", "soon"), "--at is no time"),
         (("hello.toml", "hello", "--priority", "64"), "priority must be from -63 to 63"),
-        (("hello.toml", "hello", "--members", "nobody=2"), "nobody"),
+        (("hello.toml", "hello", "--members", "absent=2"), "absent"),
     ],
 )
 def test_bad_input_is_refused(command: Callable[..., Ended], words: tuple[str, ...], reason: str) -> None:

@@ -44,9 +44,9 @@ def pause(
 ) -> None:
     """Let nothing new begin in runs, a flow or a mob.
 
-    It lasts until they are resumed. With --mob alone, or --mob and --flow, it is the mob or the flow that is paused: also runs that start later. Else
-    runs are named by their ids, or chosen by the other options. What is under way ends and is recorded; then its next
-    steps wait. Paused runs can be cancelled, deleted and sent signals.
+    It lasts until they are resumed. With --mob alone, or --mob and --flow, it is the mob or the flow that is paused:
+    also runs that start later. Else runs are named by their ids, or chosen by the other options. What is under way
+    ends and is recorded; then its next steps wait. Paused runs can be cancelled, deleted and sent signals.
 
     Time goes on: deadlines of flows, timeouts of waits for signals and pauses before retries end as they would have,
     and schedules start runs, of which nothing begins.

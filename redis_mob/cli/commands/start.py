@@ -50,8 +50,8 @@ def start(
 ) -> None:
     """Start a run for workers of a server.
 
-    It prints the id of the run. No handlers are needed here. With --wait it shows how the run ended, as run does; Ctrl-C ends the waiting, and not
-    the run.
+    It prints the id of the run. No handlers are needed here. With --wait it shows how the run ended, as run does;
+    Ctrl-C ends the waiting, and not the run.
 
     Exit status: 0 started, or completed with --wait, 1 the run failed or was canceled, or the waiting was interrupted,
     2 usage or definition error, 3 storage unavailable.
