@@ -25,6 +25,7 @@ CALLERS = {
     "events": ["stores/events.py"],
     "executions": [f"stores/{name}.py" for name in ("executions", "items", "labels", "signals", "lease_renewal")],
     "operations": ["stores/operations.py"],
+    "pauses": ["stores/pauses.py"],
     "progress": ["stores/progress.py"],
     "realm_profiles": ["stores/realm_profiles.py"],
     "retention": ["stores/retention.py"],
@@ -33,7 +34,7 @@ CALLERS = {
     "schedules": ["stores/schedules.py"],
     "seal_keys": ["stores/seal_keys.py"],
     "specs": ["stores/specs.py"],
-    "steering": ["stores/steering.py", "stores/deletion.py", "stores/queue_counts.py"],
+    "steering": ["stores/steering.py", "stores/deletion.py", "stores/queue_counts.py", "stores/pauses.py"],
 }
 """The modules that call the scripts of a folder: those of the store, or the room, that has its name."""
 

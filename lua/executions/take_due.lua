@@ -2,7 +2,7 @@
 -- expired are let go of first.
 --
 -- KEYS   due: runs by time; ready, queued: executions (see lib/schedule); turns: from which run of a queue something was
---        taken last; limits: how many executions of a role may be under way
+--        taken last; limits: how many executions of a role may be under way; pauses: mobs and flows that are paused
 -- ARGV   max_runs, max_executions, max_suspects: greatest number of each; led: runs that the caller leads, as the glossary
 --        says; patience: how long others are left to their leaders when something was reported (ms); keep: how long what is
 --        taken is kept from others (ms); known_workers: which change of the workers the caller knows; prefixes: what the
@@ -14,6 +14,7 @@
 -- Leaves what was taken due again after that while, unless its transition says otherwise before.
 
 --- @include lib/announce
+--- @include lib/bringing_back
 --- @include lib/clock_keeping
 --- @include lib/damage
 --- @include lib/key_types
@@ -22,12 +23,15 @@
 
 local LOOKED_AT = 1000
 
+-- executions of a flow that was resumed which one call brings back
+local BROUGHT_BACK = 200
+
 -- what stands behind the queue in an entry: the rank of a priority and the packed id of a run
 local RANK, RUN = 1, 38
 
---- @keys meta due ready queued workers lost turns limits channel
+--- @keys meta due ready queued workers lost turns limits channel pauses
 --- @args max_runs led* patience max_executions max_suspects keep known_workers prefixes* any_role roles* release left*
-keep_clock(meta)
+local pausing = keep_clock(meta, 'n:pauses')
 expect_sorted_sets(due, ready, queued, workers)
 expect_hashes(lost, turns, limits)
 
@@ -48,6 +52,16 @@ local function read_limits()
 end
 
 local is_role, is_left, limit_of = set_of(roles), set_of(left), read_limits()
+
+-- which mobs are paused, and the flows that were resumed and have something aside
+local paused_mobs, resumed = {}, {}
+if (pausing or '0') ~= '0' then
+  for _, field in ipairs(redis.call('HKEYS', pauses)) do
+    local kind, scope = string.sub(field, 1, 1), string.sub(field, 2)
+    if kind == 'm' then paused_mobs[scope] = true elseif kind == 'b' then resumed[#resumed + 1] = scope end
+  end
+  expect_whole('HLEN', pauses)
+end
 
 local function let_go_of_expired()
   local number = 0
@@ -112,19 +126,21 @@ local function queue_of(member)
   end
   local is_served = (any_role == '1' or is_role[part(2)]) and (part(3) == '' or part(3) == release)
     and not (left_to_others('') or left_to_others(part(2)))
-  return { queue = string.sub(member, 2, at), role = string.sub(member, 2, ends[2]), is_served = is_served }
+  return { queue = string.sub(member, 2, at), role = string.sub(member, 2, ends[2]), mob = string.sub(member, 2, ends[1]),
+    is_served = is_served }
 end
 
--- The queues that the caller serves and in which something waits. Others are stepped over, each at once; each call begins
--- with another one.
+-- The queues that the caller serves and in which something waits. Others are stepped over, each at once, and all of a mob
+-- that is paused; each call begins with another one.
 local function served(kind)
   local found, rotated = {}, {}
   for _, prefix in ipairs(prefixes) do
     local member = beginning_with(queued, kind .. prefix, 1)[1]
     while member do
       local one = queue_of(member)
-      if one.is_served then found[#found + 1] = one end
-      member = first_behind(queued, kind .. prefix, kind .. one.queue)
+      local is_paused = paused_mobs[one.mob]
+      if one.is_served and not is_paused then found[#found + 1] = one end
+      member = first_behind(queued, kind .. prefix, kind .. (is_paused and one.mob or one.queue))
     end
   end
   for i = 1, #found do rotated[i] = found[(i + NOW) % #found + 1] end
@@ -199,8 +215,13 @@ local change = decimal(renewed_field(meta, 'workers_changed'))
 if change ~= known_workers then return { change, redis.call('ZRANGE', workers, 0, -1) } end
 
 queue_due()
+local is_aside = false
+for _, flow in ipairs(resumed) do
+  is_aside = bring_back_some(pauses, queued, lost, flow, BROUGHT_BACK) or is_aside
+end
 local runs, first_left = take_runs(tonumber(max_runs))
 local executions, waits = take_executions(tonumber(max_executions))
+waits = waits or is_aside
 local how = {}
 if #executions > 0 and redis.call('HLEN', lost) > 0 then how = redis.call('HMGET', lost, unpack(executions)) end
 for i = 1, #executions do how[i] = how[i] or '-' end

@@ -2,7 +2,7 @@
 -- entries of executions by the time before which none is taken. `queued` says in which state an execution is, by a
 -- letter before its entry: 'w' waits to be taken; 's' waits as a suspect; 'h', followed by the worker, a zero byte, and
 -- 's' for a suspect or else '-', is held by that worker; 'l' counts against the limit of its role, and is there beside
--- one of the others. The members of `queued` are in lexical order. An entry begins with its queue, its rank and the id of
+-- one of the others; 'p' stands aside, as lib/pauses says. The members of `queued` are in lexical order. An entry begins with its queue, its rank and the id of
 -- its run (see codec/schedule.py, decision 0023).
 -- Times are milliseconds of the fleet's clock.
 
@@ -73,7 +73,16 @@ local function finder_of_gone(lost)
   end
 end
 
-local function make_moves(ready, queued, lost, moves)
+-- whether a worker gets one that it did not hold before
+local function any_begins(moves)
+  for _, move in ipairs(moves) do
+    if string.byte(move.to) == 104 and move.to ~= move.from then return true end  -- 'h'
+  end
+  return false
+end
+
+-- `hold` says where those that wait stand if something is paused, as lib/pauses makes it
+local function make_moves(ready, queued, lost, moves, hold)
   local not_ready, not_queued, times, places, handed_on = {}, {}, {}, {}, {}
   local is_gone = finder_of_gone(lost)
   for _, move in ipairs(moves) do
@@ -82,6 +91,7 @@ local function make_moves(ready, queued, lost, moves)
       not_ready[#not_ready + 1] = entry
       not_queued[#not_queued + 1], not_queued[#not_queued + 2] = 'w' .. entry, 's' .. entry
       if move.from ~= 'w' then not_queued[#not_queued + 1] = move.from .. entry end
+      for _, aside in ipairs(hold and hold.places or {}) do not_queued[#not_queued + 1] = aside .. entry end
     end
     local holder = string.match(to, '^h(%Z*)')
     local is_held = holder ~= nil
@@ -95,7 +105,7 @@ local function make_moves(ready, queued, lost, moves)
       places[#places + 1] = to .. entry
       if move.is_limited then places[#places + 1] = 'l' .. entry end
     elseif to == 'w' and tonumber(move.at) <= NOW then
-      places[#places + 1] = 'w' .. entry
+      places[#places + 1] = (hold and hold.place or 'w') .. entry
     end
   end
   in_chunks('ZREM', ready, not_ready)

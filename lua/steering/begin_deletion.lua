@@ -58,10 +58,12 @@ local function cursor_before(order)
   return cursor and cursor - 1 or newest
 end
 
-local left = {}
+local left, bare = {}, {}
 for _, entry in ipairs(entries) do
-  for letter in string.gmatch('wsl', '.') do
-    for _, member in ipairs(beginning_with(queued, letter .. entry, MOST_LEFT)) do left[#left + 1] = member end
+  for _, before in ipairs({ 'w', 's', 'l', 'pr' .. run_id }) do
+    for _, member in ipairs(beginning_with(queued, before .. entry, MOST_LEFT)) do
+      left[#left + 1], bare[#bare + 1] = member, string.sub(member, #before + 1)
+    end
   end
 end
 local record = { 'about', about, 'newest', decimal(newest) }
@@ -108,8 +110,6 @@ mutate('ZREM', due, run_id)
 if last then mutate('HDEL', event_identities, ended) end
 if #has_turn > 0 then in_chunks('HDEL', turns, has_turn) end
 if #left > 0 then
-  local bare = {}
-  for i, member in ipairs(left) do bare[i] = string.sub(member, 2) end
   in_chunks('ZREM', queued, left)
   in_chunks('ZREM', ready, bare)
   in_chunks('HDEL', lost, bare)

@@ -16,14 +16,17 @@ from redis_mob.cli.commands.delete import delete
 from redis_mob.cli.commands.doctor import doctor
 from redis_mob.cli.commands.fork import fork
 from redis_mob.cli.commands.ls import ls
+from redis_mob.cli.commands.pause import pause
 from redis_mob.cli.commands.prune import prune
 from redis_mob.cli.commands.queues import queues
+from redis_mob.cli.commands.resume import resume
 from redis_mob.cli.commands.retention import retention
 from redis_mob.cli.commands.run import run
 from redis_mob.cli.commands.schedule import schedule
 from redis_mob.cli.commands.seal_key import seal_key
 from redis_mob.cli.commands.show import show
 from redis_mob.cli.commands.signal import signal
+from redis_mob.cli.commands.start import start
 from redis_mob.cli.commands.stats import stats
 from redis_mob.cli.commands.tail import history, tail
 from redis_mob.cli.commands.terminate import terminate
@@ -63,9 +66,9 @@ def _root(
 
 
 COMMANDS = (
-    *(run, worker, signal),
+    *(run, start, worker, signal),
     *(ls, count, show, tail, history, watch, workers, queues),
-    *(fork, cancel, terminate, delete, attributes),
+    *(fork, cancel, terminate, pause, resume, delete, attributes),
     *(retention, prune, stats),
     *(seal_key, doctor, accept_loss, acl, bench),
 )

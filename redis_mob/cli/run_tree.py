@@ -88,6 +88,7 @@ def _standing(run: RunDescription) -> Iterator[tuple[str, str] | str]:
     state = State.WAITING if run.status == "pending" else State(run.status)
     text = state_text(state)
     yield str(run.status), str(text.style)
+    yield " paused" if run.pauses else "", "bold yellow"
     is_to_begin = run.begins_at > run.now
     yield "" if is_to_begin else f" {'after' if run.completed_at else 'for'} {seconds_text(run.seconds)}"
     ended = f" to {time_text(run.completed_at)}" if run.completed_at is not None else ""

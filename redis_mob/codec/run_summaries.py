@@ -18,6 +18,7 @@ from redis_mob.codec.packing import UNPACK_ERRORS, unpack
 from redis_mob.codec.runs import COUNTED, COUNTED_PARTS, RunHead, check_count, count_field
 from redis_mob.errors import SerializationError, ValidationError, shown
 from redis_mob.models.labels import NO_LABELS
+from redis_mob.models.pause import PauseScope
 from redis_mob.models.run import FailureLedgerEntry, MobRunStatus
 from redis_mob.models.run_summary import RunFilter, RunSummary
 
@@ -39,7 +40,7 @@ _SCHEDULER = changes.FLOW_GROUP + b"scheduler"
 _COUNTS = tuple(map(count_field, ("run", *(part for part in COUNTED_PARTS if part != "run"))))
 FIELDS = (
     *BRIEF,
-    *(b"completed_at", b"launch", b"launched_at", b"cancel_requested_at", ATTRIBUTES, SUMMARY, _SCHEDULER),
+    *(b"completed_at", b"launch", b"launched_at", b"cancel_requested_at", b"paused", ATTRIBUTES, SUMMARY, _SCHEDULER),
     *(COUNTED, *_COUNTS),
 )
 """The fields of a run hash that a summary is made of, and those that tell whether any is lost."""
@@ -141,6 +142,8 @@ def decode_summary(run_id: str, names: Sequence[bytes], row: SummaryRow) -> RunS
         found["release"] = decode_launch(run_id, launch).release
     if (labels := decode_labels(run_id, fields)) is not NO_LABELS:
         found |= {"attributes": labels.attributes, "summary": labels.summary}
+    if b"paused" in fields and not status.is_terminal:
+        found["paused"] = (PauseScope.RUN,)
     return RunSummary.unchecked(
         run_id=run_id, status=status, cancel_requested=b"cancel_requested_at" in fields, **found
     )

@@ -79,7 +79,8 @@ class ExecutionStore(Protocol):
 
         False, with nothing written, if the run does not exist or is over; if a frame, loop or execution it changes is
         not what was read; if cancellation was requested since; and for a decision, if the flow state is another one,
-        or there was a decision since (contract: executions-4, executions-13).
+        or there was a decision since (contract: executions-4, executions-13); and if it begins an execution of a run
+        that is paused (contract: operations-121).
         """
         ...
 
@@ -147,6 +148,15 @@ class ExecutionStore(Protocol):
 
         Taking is a convenience that spreads the work: what makes a transition happen once is `commit`
         (contract: executions-9).
+        """
+        ...
+
+    async def put_aside(self, view: RunView, keys: Sequence[ExecutionKey]) -> bool:
+        """Put aside executions that a worker has taken, of a run that is paused, until it is resumed.
+
+        Those that have changed since they were read stay as they are, and how one was lost is kept
+        (contract: operations-124). False if the run is not paused any more: then nothing happened. Raises NotFoundError
+        if there is no such run.
         """
         ...
 

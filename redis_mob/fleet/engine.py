@@ -95,8 +95,8 @@ def decide(
     """Take these reports, and those that are stored, go on from there, and give the claimant its executions.
 
     A claim is refused of an execution that does not wait, unless the worker that holds it has lost it; a report, when
-    the lease is no longer its worker's. An execution that is long out of time fails instead. In a run that must end
-    nothing is given any more. What a release before 0.2 left is entered into the schedule. The machine of the run,
+    the lease is no longer its worker's. An execution that is long out of time fails instead. In a run that must end, or
+    is paused, nothing is given. What a release before 0.2 left is entered into the schedule. The machine of the run,
     and the index of its executions, are made from what was read unless they are given; an index that is given changes.
     """
     builder = TransitionBuilder(view, definition, machine, index)
@@ -113,7 +113,9 @@ def decide(
         if execution is None or view.run.status is not MobRunStatus.RUNNING:
             passed_over |= not _is_known_to_be_taken(execution, claimant)
         elif loss is not None and was_lost(execution, loss):
-            if must_end(view) or take_over(builder, key, execution, loss, random):
+            # what is paused is taken over by the worker that begins it
+            is_kept = bool(view.pauses) and not is_convicted(execution, loss)
+            if is_kept or must_end(view) or take_over(builder, key, execution, loss, random):
                 claimed.append(key)
         elif is_overdue(builder, execution):
             end_overdue(builder, key, execution, random)
@@ -167,7 +169,7 @@ def note(
         if execution is None:
             is_free = False
         elif loss is not None and was_lost(execution, loss) and not is_convicted(execution, loss):
-            is_free = not must_end(view) and take_over(builder, key, execution, loss, random)
+            is_free = not (must_end(view) or view.pauses) and take_over(builder, key, execution, loss, random)
         else:
             is_free = execution.status is ExecutionStatus.WAITING
         if is_free and _give(builder, key, claimant, is_lost=True):
@@ -316,6 +318,7 @@ def _give(builder: TransitionBuilder, key: ExecutionKey, claimant: Claimant, *, 
         execution is None
         or builder.machine.status is not MobRunStatus.RUNNING
         or must_end(view)
+        or view.pauses
         or is_late(builder, execution)
     ):
         return False

@@ -27,6 +27,7 @@ from redis_mob.fleet.items import ItemsUnreadError
 from redis_mob.fleet.lease import LeasedExecution
 from redis_mob.fleet.outage import OutageLimit
 from redis_mob.fleet.outcome import Failed
+from redis_mob.fleet.pausing import held_back
 from redis_mob.fleet.presence import Presence
 from redis_mob.fleet.published import publish
 from redis_mob.fleet.said import bounded
@@ -210,6 +211,8 @@ class RunDriver:
         looks, self._goes_on = self._look_again, False
         if looks:
             self._look_again, self._view = False, None
+        if self._view is not None and self._view.pauses:
+            self._view = None  # it may have been resumed since, and a paused run has little to do
         is_fresh = self._view is None
         view = await self._read() if self._view is None else replace(self._view, now=services.clock.now())
         if view is None:
@@ -220,6 +223,9 @@ class RunDriver:
         claimed = [key for key, execution in unsure.items() if view.executions.get(key) == execution]
         services.slots.take(len(set(claimed).difference(claim.key for claim in claims)))
         begun += self._begun(view, definition, claimed)
+        if view.pauses and not await self._put_aside(view, claims):
+            self._view, self._look_again = None, looks
+            return False
         self._leads |= looks
         only_notes = not self._leads and bool(reports or claims)
         decision = self._concluded(view, definition, reports, claims, is_fact=True) if only_notes else None
@@ -275,6 +281,15 @@ class RunDriver:
             self._index.follow(after.executions, transition.executions)
         self._items, self._ended = dict(after.items), {}
         begun += self._begun(after, definition, claimed)
+        return True
+
+    async def _put_aside(self, view: RunView, claims: list[Claim]) -> bool:
+        """Put aside what a paused run may not begin, and give its slots back; False if it is paused no more."""
+        held = held_back(view, claims)
+        if held and not await self._services.store.put_aside(view, held):
+            return False
+        self._services.slots.give_back(len(held))
+        claims[:] = [claim for claim in claims if claim.key not in held]
         return True
 
     @property

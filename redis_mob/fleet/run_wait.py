@@ -10,6 +10,7 @@ from datetime import timedelta
 from functools import partial
 
 from redis_mob.errors import NotFoundError, ValidationError, WaitTimeoutError, shown
+from redis_mob.fleet.pausing import why_paused
 from redis_mob.fleet.step_context import checked_pause
 from redis_mob.fleet.unserved import UnservedNews, named, unserved_work
 from redis_mob.fleet.waits import signal_of
@@ -79,7 +80,7 @@ async def _view(storage: MobStorage, run_id: str) -> RunView:
 
 def why_not_over(view: RunView, workers: Iterable[LiveWorker]) -> str:
     """What a run waits for: workers that do not exist, signals, handlers that are at work."""
-    reasons = unserved_work(view, workers)
+    reasons = why_paused(view.pauses) + unserved_work(view, workers)
     steps: dict[str, set[str]] = {}
     for key, execution in view.executions.items():
         if execution.status is ExecutionStatus.AWAITING:

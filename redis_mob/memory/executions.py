@@ -38,6 +38,7 @@ from redis_mob.memory import items
 from redis_mob.memory import run_changes as changes
 from redis_mob.memory.labels import MemoryLabels
 from redis_mob.memory.namespace import Namespace
+from redis_mob.memory.pauses import put_aside
 from redis_mob.memory.run_lookup import existing_run, run_key
 from redis_mob.memory.schedule import Schedule
 from redis_mob.memory.signals import MemorySignals
@@ -112,6 +113,7 @@ class MemoryExecutionStore(MemoryLabels, MemorySignals, ExecutionStore):
             progress=dict(content.item_progress.get(run_id, {})),
             signals={number: changes.copied(one) for number, one in content.mailboxes[run_id].waiting.items()},
             labels=content.labels.get(run_id, NO_LABELS),
+            pauses=content.pauses_of(run),
         )
 
     async def items(self, run_id: str, frame_id: str, node_id: str) -> Sequence[Any]:
@@ -135,6 +137,8 @@ class MemoryExecutionStore(MemoryLabels, MemorySignals, ExecutionStore):
         stored = content.runs.get(run_id)
         if stored is None or not _is_as_read(content, stored, transition):
             return False
+        if content.pauses_of(stored) and any(transition.begun):
+            return False
         now = content.clock.now()
         run = _after(stored, transition, now)
         executions = {key: changes.copied(execution) for key, execution in transition.executions.items()}
@@ -154,7 +158,8 @@ class MemoryExecutionStore(MemoryLabels, MemorySignals, ExecutionStore):
             content.report(run_id)
         for key, execution in executions.items():
             launch = transition.before.launch
-            content.schedule.move(Schedule.entry(run.mob_id, run_id, key, execution, launch), execution, now)
+            entry, is_aside = Schedule.entry(run.mob_id, run_id, key, execution, launch), content.is_aside(stored)
+            content.schedule.move(entry, execution, now, is_aside=is_aside)
         content.log.append([*events, *(event for event in endings if not content.log.has_ended(event))], now)
         at = content.due_runs.get(run_id)
         content.run_wake_ups.send(
@@ -226,6 +231,9 @@ class MemoryExecutionStore(MemoryLabels, MemorySignals, ExecutionStore):
             left=schedule.left_by(serves),
             workers=len(schedule.workers),
         )
+
+    async def put_aside(self, view: RunView, keys: Sequence[ExecutionKey]) -> bool:
+        return put_aside(self._access.content, instance("view", view, RunView), checked_keys(keys))
 
     async def join_workers(self, worker: WorkerRecord, lease: timedelta) -> None:
         content = self._access.content

@@ -19,6 +19,7 @@ from redis_mob.memory.wake_ups import MemoryWakeUps
 from redis_mob.models import MobRun
 from redis_mob.models.execution import Execution, ExecutionKey, ItemProgress, RunLaunch
 from redis_mob.models.labels import Labels
+from redis_mob.models.pause import Pause
 from redis_mob.models.signal import Signal
 from redis_mob.models.transition import NodeKey
 
@@ -76,7 +77,10 @@ class Namespace:
         self.reports: Counter[str] = Counter()
         """How many outcomes and signals have come to each run without a decision."""
         self.mailboxes: defaultdict[str, Mailbox] = defaultdict(Mailbox)
-        self.schedule = Schedule()
+        self.paused_runs: dict[str, Pause] = {}
+        self.pauses: dict[tuple[str, str | None], Pause] = {}
+        """The flows that are paused, and the mobs, which have no flow here."""
+        self.schedule = Schedule(lambda mob_id: (mob_id, None) in self.pauses)
         self.flow_schedules = FlowSchedules()
         self.run_wake_ups = MemoryWakeUps()
         self.progress: dict[str, RunProgress] = {}
@@ -94,6 +98,19 @@ class Namespace:
         self.retention_turn: tuple[str, datetime] = ("", datetime.min.replace(tzinfo=UTC))
         """Who enforces them, and until when."""
         self.opened: set[Access] = set()
+
+    def pauses_of(self, run: MobRun) -> tuple[Pause, ...]:
+        """By which a run is paused: by itself, its flow, its mob."""
+        found = (
+            self.paused_runs.get(run.run_id),
+            self.pauses.get((run.mob_id, run.flow_id)),
+            self.pauses.get((run.mob_id, None)),
+        )
+        return () if run.status.is_terminal else tuple(pause for pause in found if pause is not None)
+
+    def is_aside(self, run: MobRun) -> bool:
+        """Whether what a run has waiting is put aside; if only its mob is paused, it stays in its queues."""
+        return run.run_id in self.paused_runs or (run.mob_id, run.flow_id) in self.pauses
 
     def add_run(self, run: MobRun) -> None:
         """A new run, behind all others."""

@@ -12,6 +12,7 @@ from redis_mob.contracts import OperationsStore
 from redis_mob.memory.namespace import Access
 from redis_mob.models import MobRun, MobRunStatus
 from redis_mob.models.labels import NO_LABELS
+from redis_mob.models.pause import PauseScope
 from redis_mob.models.run_summary import ANY_RUN, RunFilter, RunPage, RunSummary
 
 
@@ -53,6 +54,7 @@ class MemoryOperationsStore(OperationsStore):
         content = self._access.content
         labels = content.labels.get(run.run_id, NO_LABELS)
         launch, launched_at = content.launches.get(run.run_id, (None, None))
+        is_paused = run.run_id in content.paused_runs and not run.status.is_terminal
         has_failed = run.status is MobRunStatus.FAILED and run.failure_ledger
         return RunSummary.unchecked(
             run_id=run.run_id,
@@ -64,6 +66,7 @@ class MemoryOperationsStore(OperationsStore):
             completed_at=run.completed_at,
             release=launch and launch.release,
             cancel_requested=run.run_id in content.cancel_requested,
+            paused=(PauseScope.RUN,) if is_paused else (),
             active_nodes=run.flow_state.active_node_count,
             attributes=labels.attributes,
             summary=labels.summary,

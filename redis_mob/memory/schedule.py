@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -54,11 +54,14 @@ class _Worker:
 class Schedule:
     """The executions of a namespace that wait, and its workers."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_mob_paused: Callable[[str], bool]) -> None:
+        self._is_mob_paused = is_mob_paused
         self.limits: dict[tuple[str, str], int] = {}
         """How many executions of a role may be under way, by mob and role."""
         self.workers: dict[str, _Worker] = {}
         self._waiting: set[Entry] = set()
+        self._aside: set[Entry] = set()
+        """Those that wait, of runs and flows that are paused."""
         self._later: dict[Entry, datetime] = {}
         """Those that wait for a time, or were taken until then, or are taken from their worker then."""
         self._holders: dict[Entry, tuple[str, bool]] = {}
@@ -74,9 +77,30 @@ class Schedule:
         """The entry of an execution."""
         return Entry(queue_of(mob_id, execution.role, launch), launch.priority, run_id, key)
 
-    def move(self, entry: Entry, execution: Execution, now: datetime) -> None:
+    def set_aside(self, run_ids: Collection[str]) -> None:
+        """Put aside what these runs have waiting."""
+        moved = {entry for entry in self._waiting if entry.run_id in run_ids}
+        self._waiting -= moved
+        self._aside |= moved
+
+    def bring_back(self, run_ids: Collection[str]) -> None:
+        """Let what these runs have aside wait again."""
+        moved = {entry for entry in self._aside if entry.run_id in run_ids}
+        self._aside -= moved
+        self._waiting |= moved
+
+    def put_back(self, entry: Entry, *, is_aside: bool) -> None:
+        """What a worker has taken and does not begin waits again, or stands aside; how it was lost is kept."""
+        self._later.pop(entry, None)
+        self._counted.discard(entry)
+        self._waiting.discard(entry)
+        self._aside.discard(entry)
+        (self._aside if is_aside else self._waiting).add(entry)
+
+    def move(self, entry: Entry, execution: Execution, now: datetime, *, is_aside: bool = False) -> None:
         """Put an execution where it belongs after a commit."""
         self._waiting.discard(entry)
+        self._aside.discard(entry)
         self._later.pop(entry, None)
         self._lost.pop(entry, None)
         self._holders.pop(entry, None)
@@ -84,6 +108,8 @@ class Schedule:
         if execution.status is ExecutionStatus.WAITING:
             self._counted.discard(entry)
             self._wait(entry, execution.due_at, now)
+            if is_aside and entry in self._waiting:
+                self.put_back(entry, is_aside=True)
         elif execution.status is ExecutionStatus.LEASED and lease is not None and lease.owner in self._gone:
             self._counted.discard(entry)
             self._lost[entry] = Loss(HowLost.HANDED_BACK, lease.owner, "", now)
@@ -99,17 +125,20 @@ class Schedule:
 
     def forget_run(self, run_id: str) -> None:
         """Take out what a run that is deleted has left."""
-        for entry in [entry for entry in (*self._waiting, *self._later) if entry.run_id == run_id]:
+        for entry in [entry for entry in (*self._waiting, *self._aside, *self._later) if entry.run_id == run_id]:
             self._waiting.discard(entry)
+            self._aside.discard(entry)
             self._later.pop(entry, None)
             self._holders.pop(entry, None)
             self._counted.discard(entry)
             self._lost.pop(entry, None)
         self._last = {queue: last for queue, last in self._last.items() if last != run_id}
 
-    def by_queue(self, now: datetime) -> dict[Queue, tuple[list[Entry], int, int]]:
-        """What waits in each queue, how many executions of it workers hold, and how many wait for a time."""
+    def by_queue(self, now: datetime) -> dict[Queue, tuple[list[Entry], int, int, int]]:
+        """What waits in each queue, how many executions of it workers hold, how many wait for a time, and how many
+        stand aside."""
         waiting, running, timed = defaultdict[Queue, list[Entry]](list), Counter[Queue](), Counter[Queue]()
+        aside = Counter(entry.queue for entry in self._aside)
         for entry in self._waiting:
             waiting[entry.queue].append(entry)
         running.update(entry.queue for entry in self._holders)
@@ -120,14 +149,18 @@ class Schedule:
                 else:
                     timed[entry.queue] += 1
         return {
-            queue: (waiting[queue], running[queue], timed[queue])
-            for queue in sorted({*list(waiting), *running, *timed})
+            queue: (waiting[queue], running[queue], timed[queue], aside[queue])
+            for queue in sorted({*list(waiting), *running, *timed, *aside})
         }
 
     def lost_at(self, entry: Entry) -> datetime | None:
         """When an execution was lost that waits for another worker."""
         loss = self._lost.get(entry)
         return None if loss is None else loss.at
+
+    def is_held(self, entry: Entry) -> bool:
+        """Whether a worker holds an execution."""
+        return entry in self._holders
 
     def held(self, worker_id: str) -> Iterator[Entry]:
         """What a worker holds."""
@@ -171,7 +204,11 @@ class Schedule:
         """What a worker takes, and whether more waits for it: each run of a queue in its turn, suspects first."""
         left = self.left_by(serves)
         waiting = dict.fromkeys(sorted(entry.queue for entry in self._waiting))
-        queues = [queue for queue in waiting if serves.includes(queue) and not Left.has(left, queue)]
+        queues = [
+            queue
+            for queue in waiting
+            if serves.includes(queue) and not Left.has(left, queue) and not self._is_mob_paused(queue.mob_id)
+        ]
         taken: list[Entry] = []
         for queue in queues:
             self._take_from(queue, min(most, most_suspects), taken, now, keep, suspects=True)

@@ -47,8 +47,8 @@ class MemorySteeringStore(SteeringStore):
     async def queues(self) -> QueueLoads:
         content = self._access.content
         loads = [
-            QueueLoad(queue, len(waiting), running, delayed, _oldest(content, waiting), len(waiting))
-            for queue, (waiting, running, delayed) in content.schedule.by_queue(content.clock.now()).items()
+            QueueLoad(queue, len(waiting), running, delayed, _oldest(content, waiting), len(waiting), aside)
+            for queue, (waiting, running, delayed, aside) in content.schedule.by_queue(content.clock.now()).items()
         ]
         return QueueLoads(tuple(loads), content.clock.now())
 
@@ -73,6 +73,7 @@ def _forget(content: Namespace, run_id: str) -> None:
         some.pop(run_id, None)
     content.cancel_requested.discard(run_id)
     content.runs_in_hand.discard(run_id)
+    content.paused_runs.pop(run_id, None)
     content.schedule.forget_run(run_id)
     content.log.forget_run(run_id)
     if launch is not None:

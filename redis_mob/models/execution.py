@@ -289,6 +289,11 @@ class Execution(Model):
         return self.status is ExecutionStatus.WAITING and self.due_at <= now
 
 
+def may_stand_aside(execution: Execution, now: datetime) -> bool:
+    """Whether an execution may be put aside: it waits, or a worker has it, which may have lost it."""
+    return execution.waits(now) or execution.status is ExecutionStatus.LEASED
+
+
 def member_of(key: ExecutionKey, execution: Execution) -> str:
     """The member that an execution is for; the target of an item names its index too."""
     return key.target if execution.item is None else key.target.rpartition("#")[0]

@@ -9,6 +9,7 @@ from pydantic_core import to_json
 
 from redis_mob.models.base import U32, Items, JsonValue, Model, RunId, SortedDict, Timestamp, is_empty, is_none
 from redis_mob.models.labels import AttributeValue, attribute_text
+from redis_mob.models.pause import PauseScope
 from redis_mob.models.run import MobRunStatus
 
 
@@ -18,7 +19,8 @@ class RunSummary(Model):
     `launched_at` is when a fleet may begin with it, None if no fleet drives it. `active_nodes` counts the steps and
     loops that are under way. Of a failed run `failure` is the first line of the reason that was recorded last, and
     `failed_step` the step that it was recorded for, None if it was the flow itself. `attributes` and `summary` are what
-    it was given to be found by.
+    it was given to be found by. `paused` says what is paused of the run itself, its flow and its mob; a store tells
+    only of the run.
     """
 
     run_id: RunId
@@ -30,6 +32,7 @@ class RunSummary(Model):
     completed_at: Timestamp | None = Field(default=None, exclude_if=is_none)
     release: str | None = Field(default=None, exclude_if=is_none)
     cancel_requested: bool = Field(default=False, exclude_if=is_empty)
+    paused: Items[PauseScope] = Field(default=(), exclude_if=is_empty)
     active_nodes: U32 = Field(default=0, exclude_if=is_empty)
     failed_step: str | None = Field(default=None, exclude_if=is_none)
     failure: str | None = Field(default=None, exclude_if=is_none)

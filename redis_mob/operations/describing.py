@@ -82,6 +82,7 @@ class StoredRun:
             attributes=view.labels.attributes,
             summary=view.labels.summary,
             cancel_requested=view.cancel_requested,
+            pauses=view.pauses,
             params_bytes=len(to_json(run.activation_params)),
             signals=SortedDict(Counter(signal.name for signal in view.signals.values())),
             waits_for=tuple(run_waits_for(view, unserved_work(view, self.workers))),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from redis_mob.operations.admin.bulk import BulkSteering
+from redis_mob.operations.admin.pauses import PauseAdmin
 from redis_mob.operations.admin.retention import RetentionAdmin
 from redis_mob.operations.admin.run_lists import RunLists
 from redis_mob.operations.admin.run_steering import RunSteering
@@ -10,5 +12,5 @@ from redis_mob.operations.admin.schedules import ScheduleAdmin
 from redis_mob.operations.admin.work import WorkViews
 
 
-class FleetAdmin(RunLists, RunViews, RunSteering, RetentionAdmin, WorkViews, ScheduleAdmin):
+class FleetAdmin(RunLists, RunViews, RunSteering, BulkSteering, PauseAdmin, RetentionAdmin, WorkViews, ScheduleAdmin):
     """Looks at the runs and workers of a namespace and steers them, without the code of the fleet."""

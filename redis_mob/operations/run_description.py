@@ -11,6 +11,7 @@ from pydantic import Field
 from redis_mob.models.base import U32, U64, Items, JsonValue, Model, RunId, SortedDict, Timestamp, is_empty, is_none
 from redis_mob.models.fork import ForkedFrom
 from redis_mob.models.labels import AttributeValue
+from redis_mob.models.pause import Pause
 from redis_mob.models.run import MobRunStatus
 from redis_mob.operations.states import State
 
@@ -36,7 +37,7 @@ class WaitsFor(Model):
     `workers` are the ids of the living workers that serve what waits for a worker.
     """
 
-    kind: Literal["begin", "cancel", "dependency", "slot", "signal", "retry", "worker"]
+    kind: Literal["begin", "cancel", "pause", "dependency", "slot", "signal", "retry", "worker"]
     text: str
     until: Timestamp | None = Field(default=None, exclude_if=is_none)
     signal: str | None = Field(default=None, exclude_if=is_none)
@@ -176,7 +177,8 @@ class RunDescription(Model):
     `begins_at` is when it was, or is, to begin. `steps` counts its steps by state, those of all iterations.
     `has_attempts` says whether the attempts of its members are known: they were asked for, and the log still has all
     events of the run. `signals` counts those that no step has taken yet, by name. `forked_from` says which run it comes
-    from, if it was forked. `attributes` and `summary` are what it is found by.
+    from, if it was forked. `attributes` and `summary` are what it is found by. `pauses` are those by which it is
+    paused: its own, its flow's, its mob's.
     """
 
     run_id: RunId
@@ -196,6 +198,7 @@ class RunDescription(Model):
     attributes: SortedDict[AttributeValue] = Field(default=SortedDict(), exclude_if=is_empty)
     summary: str | None = Field(default=None, exclude_if=is_none)
     cancel_requested: bool = False
+    pauses: Items[Pause] = Field(default=(), exclude_if=is_empty)
     params_bytes: U64
     steps: SortedDict[U64] = SortedDict()
     signals: SortedDict[U64] = Field(default=SortedDict(), exclude_if=is_empty)

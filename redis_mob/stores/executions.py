@@ -30,6 +30,7 @@ from redis_mob.codec.inputs import encode_inputs
 from redis_mob.codec.items import checked_keys, decode_progress, execution_changes
 from redis_mob.codec.labels import decode_labels, fields_of, stored_labels
 from redis_mob.codec.packing import Argument
+from redis_mob.codec.pauses import decode_pause_of_run, decode_pauses, pauses_of, scopes_of
 from redis_mob.codec.runs import check_count, core_parts, decode_core, encode_run, place_prefix
 from redis_mob.codec.schedule import decode_due, decode_entry, decode_worker, encode_worker
 from redis_mob.codec.schedule import worker_id as checked_worker_id
@@ -55,7 +56,7 @@ from redis_mob.stores import items, lease_renewal
 from redis_mob.stores.event_arguments import event_arguments, log_keys
 from redis_mob.stores.labels import RedisLabels
 from redis_mob.stores.lease_renewal import WorkerLease
-from redis_mob.stores.schedule import limits_of, moves_of, service
+from redis_mob.stores.schedule import aside_of, limits_of, moves_of, service
 from redis_mob.stores.signals import RedisSignals
 from redis_mob.stores.worker_lease import kept_alive
 
@@ -120,7 +121,7 @@ class RedisExecutionStore(RedisLabels, RedisSignals, ExecutionStore):
     async def load(self, run_id: str) -> RunView | None:
         keys = self._keys.run(run_id)
         reply = await self._client.read(
-            "executions/load", [*keys.core, keys.index, keys.executions, self._keys.meta], []
+            "executions/load", [*keys.core, keys.index, keys.executions, self._keys.meta, self._keys.pauses], []
         )
         if reply is None:
             return None
@@ -132,6 +133,9 @@ class RedisExecutionStore(RedisLabels, RedisSignals, ExecutionStore):
         if launch is None:
             raise NotFoundError(f"run {run_id} was not started by a fleet; nothing drives it")
         decoded, cancel_requested = codec.decode_executions(run_id, executions), b"cancel_requested_at" in parts.head
+        of_flow = pauses_of(decode_pauses(as_mapping(reply[3])), run.mob_id, run.flow_id)
+        own = parts.head.get(b"paused")
+        of_run = () if own is None else (decode_pause_of_run(run.mob_id, run.flow_id, run_id, own),)
         return RunView(
             run=drivable(run, decoded, cancel_requested=cancel_requested),
             launch=codec.decode_launch(run_id, launch),
@@ -144,6 +148,7 @@ class RedisExecutionStore(RedisLabels, RedisSignals, ExecutionStore):
             progress=decode_progress(run_id, executions),
             signals=decode_signals(run_id, executions),
             labels=decode_labels(run_id, parts.head),
+            pauses=() if run.status.is_terminal else of_run + of_flow,
         )
 
     async def items(self, run_id: str, frame_id: str, node_id: str) -> Sequence[Any]:
@@ -185,6 +190,7 @@ class RedisExecutionStore(RedisLabels, RedisSignals, ExecutionStore):
                 self._keys.wake_runs,
                 keys.cursors,
                 self._keys.runs_by_status,
+                self._keys.pauses,
             ],
             arguments,
         )
@@ -231,6 +237,7 @@ class RedisExecutionStore(RedisLabels, RedisSignals, ExecutionStore):
             self._keys.turns,
             self._keys.limits,
             self._keys.wake_runs,
+            self._keys.pauses,
         ]
         while True:
             reply = await self._client.call(
@@ -267,6 +274,15 @@ class RedisExecutionStore(RedisLabels, RedisSignals, ExecutionStore):
 
     def _left_by(self, serves: Serves) -> frozenset[Left]:
         return serves.left_to(self._workers)
+
+    async def put_aside(self, view: RunView, keys: Sequence[ExecutionKey]) -> bool:
+        run_id, arguments = aside_of(instance("view", view, RunView), checked_keys(keys))
+        of_run = self._keys.run(run_id)
+        keys_of_call = [of_run.run, of_run.index, of_run.executions, self._keys.meta, self._keys.pauses]
+        keys_of_call += [self._keys.ready, self._keys.queued, self._keys.lost]
+        return won(
+            await self._client.call("executions/put_aside", keys_of_call, arguments), run_id, self._keys.namespace
+        )
 
     async def join_workers(self, worker: WorkerRecord, lease: timedelta) -> None:
         arguments = [encode_worker(worker), _whole_milliseconds(lease)]
@@ -353,7 +369,8 @@ def _arguments(transition: Transition) -> NamedArguments:
         change_of_loop(loop_id, before.loops.get(loop_id), run.loops[loop_id])
         for loop_id in changed_keys(before.loops, run.loops)
     ]
-    look_again_at = transition.look_again_at
+    look_again_at, executions = transition.look_again_at, execution_changes(transition)
+    moves = list(moves_of(transition))
     return {
         "expected_status": before.status,
         "next_status": run.status,
@@ -364,8 +381,9 @@ def _arguments(transition: Transition) -> NamedArguments:
         "run_change": _change_of_run(transition),
         "frame_changes": frames,
         "loop_changes": loops,
-        "execution_changes": execution_changes(transition),
-        "moves": list(moves_of(transition)),
+        "execution_changes": executions,
+        "moves": moves,
+        "scopes": scopes_of(run.mob_id, run.flow_id) if moves else [],
         "messages": messages_of(transition),
         "new_inputs": encode_inputs(run.run_id, transition.inputs, is_vouched=is_vouched),
         "new_outputs": list(map(ledgers.encode_recorded, transition.outputs)),

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from redis_mob.codec.delimited import encode_number
-from redis_mob.codec.executions import milliseconds
+from redis_mob.codec.executions import encode_execution, execution_field, milliseconds
 from redis_mob.codec.packing import Argument
+from redis_mob.codec.pauses import scopes_of
 from redis_mob.codec.schedule import encode_entry, encode_queue, encode_role, holder, queue_of
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.execution import END_OF_TIME, OVERDUE, Execution, ExecutionStatus, Left, RunLaunch, Serves
+from redis_mob.models.execution import (
+    END_OF_TIME,
+    OVERDUE,
+    Execution,
+    ExecutionKey,
+    ExecutionStatus,
+    Left,
+    RunLaunch,
+    Serves,
+    may_stand_aside,
+)
 from redis_mob.models.run import MobRun
-from redis_mob.models.transition import Transition
+from redis_mob.models.transition import RunView, Transition
 
 
 def moves_of(transition: Transition) -> Iterator[list[Argument]]:
@@ -49,6 +60,18 @@ def _at(execution: Execution) -> Argument:
             return milliseconds(deadline if deadline > END_OF_TIME - OVERDUE else deadline + OVERDUE)
         case _:
             return b""
+
+
+def aside_of(view: RunView, keys: Iterable[ExecutionKey]) -> tuple[str, dict[str, Any]]:
+    """The run, and the arguments of lua/executions/put_aside: entry, field and record of each of its executions."""
+    run, taken = view.run, list[list[Argument]]()
+    for key in keys:
+        execution = view.executions.get(key)
+        if execution is not None and may_stand_aside(execution, view.now):
+            queue = encode_queue(queue_of(run.mob_id, execution.role, view.launch))
+            entry = encode_entry(queue, view.launch.priority, run.run_id, key)
+            taken.append([entry, execution_field(key), encode_execution(execution), _place(execution)])
+    return run.run_id, {"run_id": run.run_id, "scopes": scopes_of(run.mob_id, run.flow_id), "taken": taken}
 
 
 def limits_of(run: MobRun, launch: RunLaunch, definition: MobDefinition) -> tuple[list[Argument], list[bytes]]:

@@ -13,6 +13,7 @@ from redis_mob.contracts import (
     MobRuntimeMetadataStore,
     MobSpecStore,
     OperationsStore,
+    PauseStore,
     ProgressStore,
     RealmProfileStore,
     RetentionStore,
@@ -119,9 +120,22 @@ class Executions(Facade[ExecutionStore]):
     take_due = twin(ExecutionStore.take_due)
     join_workers = twin(ExecutionStore.join_workers)
     renew_worker = twin(ExecutionStore.renew_worker)
+    put_aside = twin(ExecutionStore.put_aside)
     leave_workers = twin(ExecutionStore.leave_workers)
     workers = twin(ExecutionStore.workers)
     held = twin(ExecutionStore.held)
+
+
+class Pauses(Facade[PauseStore]):
+    """Twins of the methods of `contracts.PauseStore`."""
+
+    pause_run = twin(PauseStore.pause_run)
+    resume_run = twin(PauseStore.resume_run)
+    pause_flow = twin(PauseStore.pause_flow)
+    resume_flow = twin(PauseStore.resume_flow)
+    set_aside = twin(PauseStore.set_aside)
+    bring_back = twin(PauseStore.bring_back)
+    pauses = twin(PauseStore.pauses)
 
 
 class Progress(Facade[ProgressStore]):

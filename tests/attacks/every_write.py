@@ -32,6 +32,7 @@ async def every_write(storage: MobStorage) -> dict[str, Write]:
         **await _of_documents(storage),
         **await _of_metadata(storage),
         **await _of_schedules(storage),
+        **await _of_pauses(storage),
         "events.append": lambda s: s.events.append(numbered(1, timestamp=NOON)),
         "events.append_batch": lambda s: s.events.append_batch([numbered(2), completed(str(uuid4()))]),
         "events.append_terminal_event_if_absent": lambda s: s.events.append_terminal_event_if_absent(
@@ -169,6 +170,33 @@ async def _of_schedules(storage: MobStorage) -> dict[str, Write]:
         "schedules.delete": lambda s: s.schedules.delete("to delete"),
         "schedules.take_due": lambda s: s.schedules.take_due(most=10, keep=timedelta(hours=1)),
     }
+
+
+async def _of_pauses(storage: MobStorage) -> dict[str, Write]:
+    to_pause, to_resume, to_put_aside = [await waiting(storage.executions, ONE_STEP) for _ in range(3)]
+    for run in (to_resume, to_put_aside):
+        await storage.pauses.pause_run(run.run_id)
+    view, pauses = await to_put_aside.view(), storage.pauses
+    # what waits of these flows goes aside, and comes back
+    aside = await waiting(storage.executions, ONE_STEP)
+    mob, flow = (await aside.view()).run.mob_id, (await aside.view()).run.flow_id
+    await pauses.pause_flow(mob, flow)
+    for name in ("to resume", "paused"):
+        await pauses.pause_flow(name)
+    return {
+        "executions.put_aside": lambda s: s.executions.put_aside(view, keys_of(view)[:1]),
+        "pauses.pause_run": lambda s: s.pauses.pause_run(to_pause.run_id, "why"),
+        "pauses.resume_run": lambda s: s.pauses.resume_run(to_resume.run_id),
+        "pauses.pause_flow": lambda s: s.pauses.pause_flow("new", "flow"),
+        "pauses.resume_flow": lambda s: s.pauses.resume_flow("to resume"),
+        "pauses.set_aside": lambda s: s.pauses.set_aside(mob, flow),
+        "pauses.bring_back": lambda s: _brought_back(s, mob, flow),
+    }
+
+
+async def _brought_back(storage: MobStorage, mob: str, flow: str) -> bool:
+    await storage.pauses.resume_flow(mob, flow)
+    return await storage.pauses.bring_back(mob, flow)
 
 
 async def _of_metadata(storage: MobStorage) -> dict[str, Write]:

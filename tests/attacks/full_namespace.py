@@ -126,6 +126,8 @@ async def fill(storage: MobStorage) -> FullNamespace:
     await _fill_workers(storage)
     await _begin_a_deletion(storage)
     await _set_policies(storage)
+    await storage.pauses.pause_flow("elsewhere", "flow", "the model is down")
+    await storage.pauses.pause_flow("elsewhere too")
     for number in range(12):
         await storage.schedules.put(schedule(next_at=NOON + timedelta(minutes=number)), ONE_STEP)
     view = await driven.view()
@@ -312,6 +314,9 @@ def _about_executions(there: FullNamespace) -> dict[str, Question]:
         "deletions": lambda s: s.steering.deletions(),
         "policies": lambda s: _policies(s),
         "runs that are over": lambda s: _ages(s),
+        "pauses": lambda s: s.pauses.pauses(),
+        "pause again": lambda s: s.pauses.pause_flow("elsewhere", "flow"),
+        "resume what is not paused": lambda s: s.pauses.resume_flow("elsewhere"),
         "number of runs": lambda s: s.retention.count_runs("mob"),
         "schedule": lambda s: s.schedules.get("nightly"),
         "schedule, absent": lambda s: s.schedules.get("none"),

@@ -32,7 +32,7 @@ Both = tuple[RunView, RunView]
 
 async def drive(twins: Twins, random: Random) -> AsyncGenerator[None]:
     """A track of moves on runs, one run after the other."""
-    moves = in_turn(random, range(23))
+    moves = in_turn(random, range(24))
     while True:
         run = _Driven(twins, random, moves)
         await run.start()
@@ -77,6 +77,8 @@ class _Driven:
                 await self._publish(views)
             case 22:
                 await self._label(views)
+            case 23:
+                await self._pause_and_resume(views)
             case _:
                 await self._execute(views)
         return True
@@ -114,6 +116,15 @@ class _Driven:
             lambda s: s.executions.set_labels(run_id, change, key=key, execution=ours),
             lambda s: s.executions.set_labels(run_id, change, key=key, execution=theirs),
         )
+
+    async def _pause_and_resume(self, views: Both) -> None:
+        """The run is paused, so that what it has waiting goes aside, also what a worker has taken; and comes back."""
+        run_id, keys = self._run.run_id, sorted(views[0].executions)
+        await self._twins.both(lambda s: s.pauses.pause_run(run_id))
+        await self._twins.both(
+            lambda s: s.executions.put_aside(views[0], keys), lambda s: s.executions.put_aside(views[1], keys)
+        )
+        await self._twins.both(lambda s: s.pauses.resume_run(run_id))
 
     async def _come_or_go(self) -> None:
         """A worker joins, renews its lease, or leaves with what it holds."""

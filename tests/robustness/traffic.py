@@ -42,6 +42,7 @@ STORES: Mapping[str, type] = {
     "operations": contracts.OperationsStore,
     "retention": contracts.RetentionStore,
     "schedules": contracts.ScheduleStore,
+    "pauses": contracts.PauseStore,
 }
 """The stores of a storage, and their contracts."""
 
@@ -55,6 +56,7 @@ READS = {
     "executions": {"load", "get_definition", "status", "workers", "held", "published", "items", "ended"},
     "steering": {"deletions", "queues"},
     "schedules": {"get", "list", "now"},
+    "pauses": {"pauses"},
     # the index that they may complete is made of the runs, which stay as they are
     "operations": {"runs", "count", "find", "index_runs"},
     "retention": {"policies", "oldest_runs", "count_runs", "count_events", "sizes"},
@@ -157,6 +159,7 @@ FURTHER_METADATA = {
 """The operations of runtime metadata that `tests.differential.calls` leaves out."""
 
 AN_HOUR = timedelta(hours=1)
+FLOWS = (None, "flow")
 
 RETENTION = {
     "set_policy": Operation(
@@ -196,6 +199,19 @@ SCHEDULES = {
 """Operations of schedules; no revision is told, since those of a server go on where a lost reply was sent again."""
 
 
+PAUSES = {
+    "pause_flow": Operation([NAMES, FLOWS], lambda s, mob, flow: s.pauses.pause_flow(mob, flow)),
+    "resume_flow": Operation([NAMES, FLOWS], lambda s, mob, flow: s.pauses.resume_flow(mob, flow)),
+    "set_aside": Operation([NAMES], lambda s, mob: s.pauses.set_aside(mob, "flow")),
+    "bring_back": Operation([NAMES], lambda s, mob: s.pauses.bring_back(mob, "flow")),
+}
+"""Operations of pauses, of mobs without runs: what becomes of executions is a matter of tests/operations."""
+
+
+async def _paused(storage: MobStorage) -> list[tuple[str, str | None]]:
+    return [(pause.mob_id, pause.flow_id) for pause in await storage.pauses.pauses()]
+
+
 async def _has_put(revision: Awaitable[int | None]) -> bool:
     return await revision is not None
 
@@ -222,6 +238,7 @@ TRACKS: Mapping[str, Track] = {
     "realm profiles": objects(calls.REALM_PROFILES),
     "config": objects(calls.CONFIG),
     "schedules": objects(SCHEDULES),
+    "pauses": objects(PAUSES),
 }
 """The tracks of a namespace, which share nothing."""
 
@@ -243,5 +260,6 @@ CONTENT: Sequence[Call] = [
     lambda s: s.config.change_token("n"),
     *(lambda s, id=id: s.config.history("n", id) for id in "abc"),
     lambda s: _schedules(s),
+    lambda s: _paused(s),
 ]
 """Everything that a namespace holds in the end."""

@@ -210,6 +210,8 @@ class Keys:
         """Sorted set: when each schedule is due, in milliseconds of the fleet's clock."""
         self.schedule_definitions = f"{tag}schedules:definitions"
         """Sorted set in lexical order: digest of the definition and name of each schedule."""
+        self.pauses = f"{tag}pauses"
+        """Hash: the flows and mobs that are paused, since when and why; see lua/lib/pauses."""
         self.wake_events = f"{tag}wake:events"
         """Channel: something was appended to the event log."""
         self.wake_config = f"{tag}wake:config"
@@ -263,6 +265,7 @@ class Keys:
             self.schedules,
             self.scheduled,
             self.schedule_definitions,
+            self.pauses,
         ]
 
     @property

@@ -9,7 +9,7 @@ from redis_mob.models.labels import AttributeValue
 from redis_mob.models.run import MobRunStatus
 from redis_mob.models.run_summary import RunPage, RunSummary
 from redis_mob.operations.admin.base import AdminBase
-from redis_mob.operations.run_list import every_run, run_filter
+from redis_mob.operations.run_list import every_run, page_of_runs, run_filter
 
 
 class RunLists(AdminBase):
@@ -35,7 +35,7 @@ class RunLists(AdminBase):
         ValidationError.
         """
         which = run_filter(mob_id, flow_id, statuses, since, until, text, attributes)
-        return await self._storage.operations.runs(which, limit=limit, after=after)
+        return await page_of_runs(self._storage, which, limit, after)
 
     def all_runs(
         self,
@@ -51,7 +51,7 @@ class RunLists(AdminBase):
     ) -> AsyncIterator[RunSummary]:
         """All of them, read page by page; takes what `runs` does, but for the length of a page."""
         which = run_filter(mob_id, flow_id, statuses, since, until, text, attributes)
-        return every_run(self._storage.operations, which, after)
+        return every_run(self._storage, which, after)
 
     async def count(
         self,
