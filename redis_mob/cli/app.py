@@ -11,12 +11,15 @@ from redis_mob.cli.commands.acl import acl
 from redis_mob.cli.commands.bench import bench
 from redis_mob.cli.commands.cancel import cancel
 from redis_mob.cli.commands.count import count
+from redis_mob.cli.commands.definitions import definitions
 from redis_mob.cli.commands.delete import delete
 from redis_mob.cli.commands.doctor import doctor
 from redis_mob.cli.commands.fork import fork
 from redis_mob.cli.commands.ls import ls
+from redis_mob.cli.commands.move import move
 from redis_mob.cli.commands.prune import prune
 from redis_mob.cli.commands.queues import queues
+from redis_mob.cli.commands.releases import releases
 from redis_mob.cli.commands.retention import retention
 from redis_mob.cli.commands.run import run
 from redis_mob.cli.commands.schedule import schedule
@@ -64,6 +67,7 @@ def _root(
 COMMANDS = (
     *(run, worker, signal),
     *(ls, count, show, tail, history, watch, workers, queues),
+    *(definitions, releases, move),
     *(fork, cancel, terminate, delete),
     *(retention, prune, stats),
     *(seal_key, doctor, accept_loss, acl, bench),

@@ -125,7 +125,8 @@ def decode_summary(run_id: str, names: Sequence[bytes], row: SummaryRow) -> RunS
         if (stored := fields.get(name.encode())) is not None:
             found[name] = decode_time(f"run {run_id}", name, stored)
     if (launch := fields.get(b"launch")) is not None:
-        found["release"] = decode_launch(run_id, launch).release
+        started = decode_launch(run_id, launch)
+        found |= {"release": started.release, "definition": started.definition}
     return RunSummary.unchecked(
         run_id=run_id, status=status, cancel_requested=b"cancel_requested_at" in fields, **found
     )

@@ -35,6 +35,13 @@ class OperationsStore(Protocol):
         """
         ...
 
+    async def definitions(self) -> tuple[str, ...]:
+        """The digests of the definitions that are stored for runs and schedules, in their order.
+
+        Raises SerializationError if some are lost.
+        """
+        ...
+
     async def index_runs(self) -> None:
         """Put every run where it belongs in the index by status, as after workers of an older release were at work.
 

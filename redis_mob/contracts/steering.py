@@ -30,6 +30,15 @@ class SteeringStore(Protocol):
         """The ids of runs that are gone and of which something is left: their deletion goes on, or was interrupted."""
         ...
 
+    async def move_run(self, run_id: str, release: str | None) -> bool:
+        """Let the workers of another release serve a run, None for those of any; False if it is over.
+
+        What waits goes to the queues of that release in the same script. What a worker executes stays its, and counts.
+        Whoever has read the run before loses its commit (contract: operations-202). Raises NotFoundError for an unknown
+        run, and for one that no fleet has started.
+        """
+        ...
+
     async def queues(self) -> QueueLoads:
         """What waits and what is under way in each queue (contract: operations-45)."""
         ...

@@ -99,6 +99,7 @@ class MemoryExecutionStore(MemorySignals, ExecutionStore):
             now=content.clock.now(),
             version=content.decisions[run_id],
             reports=content.reports[run_id],
+            moves=content.moves[run_id],
             progress=dict(content.item_progress.get(run_id, {})),
             signals={number: changes.copied(one) for number, one in content.mailboxes[run_id].waiting.items()},
         )
@@ -315,6 +316,7 @@ def _is_as_read(content: Namespace, stored: MobRun, transition: Transition) -> b
     return (
         changes.may_change(stored, before.run.status)
         and (run_id in content.cancel_requested) == before.cancel_requested
+        and content.moves[run_id] == before.moves
         and (not transition.is_decision or content.decisions[run_id] == before.version)
         and (not transition.is_decision or stored.flow_state == before.run.flow_state)
         and all(

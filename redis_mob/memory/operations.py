@@ -37,6 +37,9 @@ class MemoryOperationsStore(OperationsStore):
         beginning = beginning_of_ids(prefix)
         return one_of(prefix, [run_id for run_id in self._access.content.runs if run_id.startswith(beginning)])
 
+    async def definitions(self) -> tuple[str, ...]:
+        return tuple(sorted(self._access.content.definitions))
+
     async def index_runs(self) -> None:
         _ = self._access.content  # which is its own index; raises if it is closed
 
@@ -61,6 +64,7 @@ class MemoryOperationsStore(OperationsStore):
             launched_at=launched_at,
             completed_at=run.completed_at,
             release=launch and launch.release,
+            definition=launch and launch.definition,
             cancel_requested=run.run_id in content.cancel_requested,
             active_nodes=run.flow_state.active_node_count,
             **(failure_fields(run.failure_ledger[-1]) if has_failed else {}),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from redis_mob.codec.schedule import queue_of
@@ -106,6 +106,18 @@ class Schedule:
             self._counted.discard(entry)
             self._lost.pop(entry, None)
         self._last = {queue: last for queue, last in self._last.items() if last != run_id}
+
+    def move_run(self, run_id: str, release: str) -> None:
+        """Let what a run has there be in the queues of a release; what workers hold stays theirs."""
+
+        def moved(entry: Entry) -> Entry:
+            return replace(entry, queue=entry.queue._replace(release=release)) if entry.run_id == run_id else entry
+
+        self._waiting = {moved(entry) for entry in self._waiting}
+        self._counted = {moved(entry) for entry in self._counted}
+        self._later = {moved(entry): at for entry, at in self._later.items()}
+        self._holders = {moved(entry): holder for entry, holder in self._holders.items()}
+        self._lost = {moved(entry): loss for entry, loss in self._lost.items()}
 
     def by_queue(self, now: datetime) -> dict[Queue, tuple[list[Entry], int, int]]:
         """What waits in each queue, how many executions of it workers hold, and how many wait for a time."""

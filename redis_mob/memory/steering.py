@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from redis_mob.codec.arguments import duration
+from redis_mob.codec.moves import not_of_a_fleet, release_name
 from redis_mob.contracts import SteeringStore
 from redis_mob.memory.namespace import Access, Namespace
 from redis_mob.memory.run_lookup import existing_run, run_key
@@ -13,6 +14,7 @@ from redis_mob.memory.schedule import Entry
 from redis_mob.models.deletion import DeletionStart
 from redis_mob.models.execution import ExecutionStatus
 from redis_mob.models.queue_load import QueueLoad, QueueLoads
+from redis_mob.models.run import MobRunStatus
 from redis_mob.notifications.run_messages import run_message
 
 
@@ -44,6 +46,26 @@ class MemorySteeringStore(SteeringStore):
         _ = self._access.content
         return ()
 
+    async def move_run(self, run_id: str, release: str | None) -> bool:
+        content, release = self._access.content, release_name(release)
+        run = existing_run(content, run_id)
+        if run.run_id not in content.launches:
+            raise not_of_a_fleet(run.run_id)
+        if run.status.is_terminal:
+            return False
+        launch, launched_at = content.launches[run.run_id]
+        if launch.release != release:
+            moved = launch.model_copy(update={"release": release})
+            content.launches[run.run_id] = moved, launched_at
+            content.schedule.move_run(run.run_id, release or "")
+            content.moves[run.run_id] += 1
+            content.decisions[run.run_id] += 1
+            if run.status is MobRunStatus.RUNNING:
+                content.runs_in_hand.discard(run.run_id)
+                content.due_runs[run.run_id] = content.clock.now()
+            content.run_wake_ups.send()
+        return True
+
     async def queues(self) -> QueueLoads:
         content = self._access.content
         loads = [
@@ -65,6 +87,7 @@ def _forget(content: Namespace, run_id: str) -> None:
         content.reported_runs,
         content.decisions,
         content.reports,
+        content.moves,
         content.mailboxes,
         content.progress,
     )

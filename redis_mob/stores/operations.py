@@ -88,6 +88,10 @@ class RedisOperationsStore(OperationsStore):
                 break
         return one_of(prefix, found)
 
+    async def definitions(self) -> tuple[str, ...]:
+        found = await self._client.read("operations/definitions", [self._keys.meta, self._keys.definitions])
+        return tuple(sorted(bytes(digest).decode() for digest in found))
+
     async def index_runs(self) -> None:
         async for places in self._chunks(self._keys.runs):
             await self._index(places)

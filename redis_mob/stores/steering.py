@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from redis_mob.codec.arguments import duration
+from redis_mob.codec.moves import release_name
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.contracts import SteeringStore
@@ -12,6 +13,7 @@ from redis_mob.models.base import canonical_run_id
 from redis_mob.models.deletion import DeletionStart
 from redis_mob.models.queue_load import QueueLoads
 from redis_mob.stores.deletion import RunDeletion
+from redis_mob.stores.moving import RunMove
 from redis_mob.stores.queue_counts import queues
 
 
@@ -37,6 +39,9 @@ class RedisSteeringStore(SteeringStore):
     async def deletions(self) -> tuple[str, ...]:
         found = await self._client.read("steering/deletions", [self._keys.meta, self._keys.deletions])
         return tuple(sorted(bytes(run_id).decode() for run_id in found))
+
+    async def move_run(self, run_id: str, release: str | None) -> bool:
+        return await RunMove(self._client, self._keys, run_id).to(release_name(release))
 
     async def queues(self) -> QueueLoads:
         return await queues(self._client, self._keys)
