@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from redis_mob.cli.worker_link import WorkerOrders
-from redis_mob.fleet.retention_duty import RetentionDuty
+from redis_mob.fleet.duties import duties_of
 from redis_mob.fleet.step_context import Handler
 from redis_mob.fleet.worker import Worker
 from redis_mob.security.sealing import SealKeyring
@@ -31,6 +31,5 @@ def worker_of(orders: WorkerOrders, storage: MobStorage, handlers: Mapping[str, 
         definitions=orders.definitions,
         max_orphaned_turns=orders.max_orphaned_turns,
         progress=storage.progress,
-        retention=RetentionDuty(storage.retention, storage.steering),
-        schedules=storage.schedules,
+        duties=duties_of(storage),
     )

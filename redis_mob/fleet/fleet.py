@@ -7,56 +7,44 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any, Literal, overload
 
-from redis_mob.codec.arguments import duration, flag, instance, integer, optional_instance, optional_valid_text
+from redis_mob.codec.arguments import duration, flag, instance, optional_instance, optional_valid_text
 from redis_mob.codec.executions import digests_of
 from redis_mob.errors import (
     DefinitionError,
     HandlerError,
-    NotFoundError,
     ValidationError,
-    WaitTimeoutError,
-    nearest,
     shown,
 )
 from redis_mob.fleet.calls import max_orphaned_turns
+from redis_mob.fleet.duties import duties_of
 from redis_mob.fleet.flow_choice import NamedFlow, chosen_flow
 from redis_mob.fleet.lease import DEFAULT_LEASE, checked_lease
+from redis_mob.fleet.members import named_members, unknown_roles
 from redis_mob.fleet.published import published
 from redis_mob.fleet.recovery import recover
-from redis_mob.fleet.retention_duty import RetentionDuty
 from redis_mob.fleet.run_start import checked_begin, checked_priority, new_run, read_terms, run_id_of
-from redis_mob.fleet.run_wait import seconds_of, why_not_over
+from redis_mob.fleet.run_wait import unserved_of, wait_for_end
 from redis_mob.fleet.schedule_making import make_schedule
 from redis_mob.fleet.signals import Signals
-from redis_mob.fleet.step_context import ALL_ROLES, Handler
+from redis_mob.fleet.step_context import Handler
 from redis_mob.fleet.typed.binding import BoundHandler, bound_handlers
-from redis_mob.fleet.unserved import UnservedNews, unserved_work
 from redis_mob.fleet.watching import watch
 from redis_mob.fleet.worker import Worker
 from redis_mob.fleet.working import at_work, idle_at, work_until
 from redis_mob.kernel.validation import require_valid
-from redis_mob.models.base import SortedDict, json_text
+from redis_mob.models.base import json_text
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow_schedule import CatchUp, Overlap, ScheduleRecord
 from redis_mob.models.progress import ProgressEntry
 from redis_mob.models.run import MobRun
 from redis_mob.models.signal import Taken
 from redis_mob.models.storable import not_storable
-from redis_mob.models.transition import RunView
-from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 from redis_mob.storage import MobStorage
 
 DRAIN_TIMEOUT = timedelta(seconds=25)
 """How long a worker that is to stop lets its executions come to their end: less than orchestrators give a process."""
-
-MOST_MEMBERS = 100_000
-"""The greatest number of members of a role: each has a name in the record of every run."""
-
-MOST_NAMED = 5
-"""Roles that the warning about unknown ones names."""
 
 _log = logging.getLogger(__name__)
 
@@ -93,7 +81,7 @@ class Fleet:
         self._handlers = bound_handlers(handlers or {})
         self._lease = checked_lease(lease)
         self._release = optional_valid_text("release", release)
-        self._members = _named_members(definition, members or {})
+        self._members = named_members(definition, members or {})
         self._signals = Signals(storage.executions, storage.namespace)
 
     async def start(
@@ -207,45 +195,14 @@ class Fleet:
         Raises WaitTimeoutError, which says what the run waits for, if it is not over after `timeout`, in seconds or as
         a timedelta; the run goes on. Raises NotFoundError if it does not exist.
         """
-        seconds = seconds_of(timeout)
-        limit = asyncio.timeout(None if timeout is None else seconds)
-        try:
-            async with limit:
-                return await self._ended(run_id)
-        except TimeoutError:
-            if not limit.expired():
-                raise
-        view = await self._view(run_id)
-        reason = why_not_over(view, await self._storage.executions.workers())
-        raise WaitTimeoutError(f"run {run_id} is not over after {seconds:g} s: {reason}")
-
-    async def _ended(self, run_id: str) -> MobRun:
-        unserved = UnservedNews(partial(self.unserved, run_id))
-        async with self._storage.executions.listen(run_id, only_end=True) as wake_up:
-            while True:
-                # Set at first, once changes are heard: what is read after that misses none.
-                await wake_up.wait(SWEEP_SECONDS)
-                status = await self._storage.executions.status(run_id)
-                if status is None:
-                    raise NotFoundError.of_run(run_id, self._storage.namespace)
-                if status.is_terminal and (run := await self._storage.runs.get_run(run_id)) is not None:
-                    return run
-                for line in await unserved.since():
-                    _log.warning(line)
+        return await wait_for_end(self._storage, run_id, timeout)
 
     async def unserved(self, run_id: str) -> list[str]:
         """What of a run waits for a worker that does not exist, and what to do: a sentence for each queue, or none.
 
         Raises NotFoundError if the run does not exist.
         """
-        view = await self._view(run_id)
-        return [] if view.run.status.is_terminal else unserved_work(view, await self._storage.executions.workers())
-
-    async def _view(self, run_id: str) -> RunView:
-        view = await self._storage.executions.load(run_id)
-        if view is None:
-            raise NotFoundError.of_run(run_id, self._storage.namespace)
-        return view
+        return await unserved_of(self._storage, run_id)
 
     def watch(
         self, run_id: str, topic: str | None = None, after: int | None = None
@@ -343,7 +300,7 @@ class Fleet:
                 f"this fleet of mob {shown(self._definition.id)} has no handlers, so that it cannot work: give them to "
                 "it, as in Fleet(storage, definition, handlers)"
             )
-        if (warning := _unknown_roles(self._definition, self._handlers)) is not None:
+        if (warning := unknown_roles(self._definition, self._handlers)) is not None:
             _log.warning(warning)
         worker = Worker(
             self._storage.executions,
@@ -356,8 +313,7 @@ class Fleet:
             release=self._release,
             definitions=digests_of(self._definition),
             progress=self._storage.progress,
-            retention=RetentionDuty(self._storage.retention, self._storage.steering),
-            schedules=self._storage.schedules,
+            duties=duties_of(self._storage),
         )
         drain = None if drain_timeout is None else duration("drain_timeout", drain_timeout)
         if not flag("until_idle", until_idle):
@@ -376,24 +332,3 @@ class Fleet:
         what it executes at once. What the worker raises ends the block, and is raised there.
         """
         return at_work(lambda stop: self.work(concurrency, stop, name, drain_timeout))
-
-
-def _unknown_roles(definition: MobDefinition, handlers: Mapping[str, BoundHandler]) -> str | None:
-    """What to tell of handlers that serve nothing here, which is no error: one mapping may serve several mobs."""
-    unknown = [role for role in handlers if role != ALL_ROLES and role not in definition.profiles]
-    if not unknown:
-        return None
-    named = [f"{shown(role)} ({nearest(role, definition.profiles, most=3)})" for role in unknown[:MOST_NAMED]]
-    more = " and others" if len(unknown) > MOST_NAMED else ""
-    return f"mob {shown(definition.id)} has no role {', '.join(named)}{more}: no step of it calls the handler"
-
-
-def _named_members(definition: MobDefinition, counts: Mapping[str, int]) -> SortedDict[tuple[str, ...]]:
-    for role, count in counts.items():
-        if role not in definition.profiles:
-            raise ValidationError(f"members: the definition has no role {shown(role)}")
-        if not 0 <= integer(f"members: the number of {shown(role)}", count) <= MOST_MEMBERS:
-            raise ValidationError(f"members: role {shown(role)} cannot have {shown(count)} members")
-    return SortedDict(
-        {role: tuple(f"{role}-{n}" for n in range(1, counts.get(role, 1) + 1)) for role in definition.profiles}
-    )

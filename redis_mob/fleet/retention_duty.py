@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from datetime import timedelta
 from random import Random
 from uuid import uuid4
@@ -26,9 +25,6 @@ MOST_LOOKED_AT = 5_000
 
 RENEWALS = 3
 """How often a turn is prolonged in its time."""
-
-END_SECONDS = 5.0
-"""How long a worker that ends waits for the deletion that is under way."""
 
 _log = logging.getLogger(__name__)
 
@@ -53,18 +49,18 @@ class RetentionDuty:
         self._renewed_at = 0.0
         self._told: str | None = None
 
-    async def run(self, stop: asyncio.Event, name: str) -> None:
+    async def run(self, stop: asyncio.Event, worker: str) -> None:
         """Do it until `stop` is set, for the worker of this name. An error is told once, and then it goes on."""
         # workers that start together must not come together
         await self._wait(stop, self._random.random() * self._every.total_seconds())
         while not stop.is_set():
             begun = _time()
             try:
-                await self._round(stop, name)
+                await self._round(stop, worker)
             except MobStoreError as error:
-                self._tell(name, str(error))
+                self._tell(worker, str(error))
             except Exception as error:  # noqa: BLE001 - a fault of this duty must not end the worker
-                self._tell(name, repr(error), error)
+                self._tell(worker, repr(error), error)
             await self._wait(stop, max(begun + self._every.total_seconds() - _time(), 0.0))
 
     async def _round(self, stop: asyncio.Event, name: str) -> None:
@@ -100,22 +96,6 @@ class RetentionDuty:
         if message != self._told:
             _log.warning("worker %s cannot enforce the retention policies: %s", name, message, exc_info=unexpected)
         self._told = message
-
-
-@asynccontextmanager
-async def enforced(duty: RetentionDuty | None, stop: asyncio.Event, name: str) -> AsyncGenerator[None]:
-    """Have a worker do this beside the block, if it has the duty; when the block ends, so does that."""
-    if duty is None:
-        yield
-        return
-    working = asyncio.create_task(duty.run(stop, name))
-    try:
-        yield
-        if stop.is_set():
-            await asyncio.wait({working}, timeout=END_SECONDS)
-    finally:
-        working.cancel()
-        await asyncio.gather(working, return_exceptions=True)
 
 
 def _time() -> float:

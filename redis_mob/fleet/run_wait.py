@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import math
 from collections.abc import Iterable
 from datetime import timedelta
+from functools import partial
 
-from redis_mob.errors import ValidationError, shown
+from redis_mob.errors import NotFoundError, ValidationError, WaitTimeoutError, shown
 from redis_mob.fleet.step_context import checked_pause
-from redis_mob.fleet.unserved import named, unserved_work
+from redis_mob.fleet.unserved import UnservedNews, named, unserved_work
 from redis_mob.fleet.waits import signal_of
 from redis_mob.models.execution import ExecutionStatus
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run import MobRun, MobRunStatus
 from redis_mob.models.transition import RunView
 from redis_mob.models.worker import LiveWorker
+from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
+from redis_mob.storage import MobStorage
+
+_log = logging.getLogger(__name__)
 
 
 def seconds_of(timeout: float | timedelta | None) -> float:
@@ -25,6 +32,49 @@ def seconds_of(timeout: float | timedelta | None) -> float:
             f"timeout must be a number of seconds, or a timedelta, up to a hundred years, not {shown(timeout)}"
         ) from None
     return math.inf if pause is None else pause.total_seconds()
+
+
+async def wait_for_end(storage: MobStorage, run_id: str, timeout: float | timedelta | None) -> MobRun:
+    """The run, once it is over; as `Fleet.wait`."""
+    seconds = seconds_of(timeout)
+    limit = asyncio.timeout(None if timeout is None else seconds)
+    try:
+        async with limit:
+            return await _ended(storage, run_id)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+    view = await _view(storage, run_id)
+    reason = why_not_over(view, await storage.executions.workers())
+    raise WaitTimeoutError(f"run {run_id} is not over after {seconds:g} s: {reason}")
+
+
+async def unserved_of(storage: MobStorage, run_id: str) -> list[str]:
+    """What of a run waits for a worker that does not exist; as `Fleet.unserved`."""
+    view = await _view(storage, run_id)
+    return [] if view.run.status.is_terminal else unserved_work(view, await storage.executions.workers())
+
+
+async def _ended(storage: MobStorage, run_id: str) -> MobRun:
+    unserved = UnservedNews(partial(unserved_of, storage, run_id))
+    async with storage.executions.listen(run_id, only_end=True) as wake_up:
+        while True:
+            # Set at first, once changes are heard: what is read after that misses none.
+            await wake_up.wait(SWEEP_SECONDS)
+            status = await storage.executions.status(run_id)
+            if status is None:
+                raise NotFoundError.of_run(run_id, storage.namespace)
+            if status.is_terminal and (run := await storage.runs.get_run(run_id)) is not None:
+                return run
+            for line in await unserved.since():
+                _log.warning(line)
+
+
+async def _view(storage: MobStorage, run_id: str) -> RunView:
+    view = await storage.executions.load(run_id)
+    if view is None:
+        raise NotFoundError.of_run(run_id, storage.namespace)
+    return view
 
 
 def why_not_over(view: RunView, workers: Iterable[LiveWorker]) -> str:

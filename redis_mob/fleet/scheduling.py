@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 from redis_mob.codec.schedules import schedule_named
@@ -65,50 +63,36 @@ def run_id_of(schedule: FlowSchedule, due: datetime) -> str:
     return run_start.run_id_of("schedule", schedule.mob_id, schedule.name, "due", format_timestamp(due))
 
 
-@asynccontextmanager
-async def schedules_fired(
-    schedules: ScheduleStore | None, executions: ExecutionStore, worker: str, stop: asyncio.Event
-) -> AsyncGenerator[None]:
-    """Fire what is due beside the block, until it ends or `stop` is set; nothing without a store of schedules."""
-    if schedules is None:
-        yield
-        return
-    task = asyncio.create_task(Scheduler(schedules, executions, worker).run(stop), name="redis_mob schedules")
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait({task})
-
-
 class Scheduler:
     """Fires the schedules of a namespace, of all its mobs: to start a run no handler is needed."""
 
-    def __init__(self, schedules: ScheduleStore, executions: ExecutionStore, worker: str) -> None:
+    def __init__(self, schedules: ScheduleStore, executions: ExecutionStore) -> None:
         self._schedules = schedules
         self._executions = executions
-        self._worker = worker
         self._definitions: dict[str, MobDefinition] = {}
         self._in_trouble = False
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Fire what is due until `stop` is set. Errors are told in the log, once each time that they begin."""
+    async def run(self, stop: asyncio.Event, worker: str) -> None:
+        """Fire what is due until `stop` is set, for the worker of this name.
+
+        Errors are told in the log, once each time that they begin.
+        """
         while not stop.is_set():
             try:
                 async with self._schedules.listen() as wake_up:
                     while not stop.is_set():
                         pause, trouble = await self._look()
-                        self._tell(trouble)
+                        self._tell(worker, trouble)
                         if pause > 0:
                             await wait_for_news(wake_up, (stop,), pause)
             except Exception as error:  # noqa: BLE001  # the worker has other duties, which an error here must not end
-                self._tell(error)
+                self._tell(worker, error)
                 await asyncio.sleep(TROUBLE_PAUSE)
 
-    def _tell(self, error: Exception | None) -> None:
+    def _tell(self, worker: str, error: Exception | None) -> None:
         if error is not None and not self._in_trouble:
             unexpected = None if isinstance(error, MobStoreError) else error
-            _log.warning("worker %s cannot fire schedules: %s", self._worker, error, exc_info=unexpected)
+            _log.warning("worker %s cannot fire schedules: %s", worker, error, exc_info=unexpected)
         self._in_trouble = error is not None
 
     async def _look(self) -> tuple[float, Exception | None]:

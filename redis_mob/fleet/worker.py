@@ -6,29 +6,27 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Coroutine, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
 from itertools import islice
 from random import Random
 from typing import Any
 
 from redis_mob.codec.arguments import integer, optional_instance, optional_valid_text, texts
-from redis_mob.contracts import ExecutionStore, ProgressStore, ScheduleStore, WakeUp
+from redis_mob.contracts import ExecutionStore, ProgressStore, WakeUp
 from redis_mob.errors import HandlerError, MobStoreError, shown
 from redis_mob.fleet.calls import MAX_ORPHANED_TURNS, Calls
 from redis_mob.fleet.definitions import Definitions
+from redis_mob.fleet.duties import Duty, done_beside
 from redis_mob.fleet.engine import Report
 from redis_mob.fleet.executor import execute
 from redis_mob.fleet.isolation import isolated, require_importable
+from redis_mob.fleet.known_runs import KnownRun, KnownRuns
 from redis_mob.fleet.lease import DEFAULT_LEASE, LeaseLostError, checked_lease, unfinished
 from redis_mob.fleet.loop_watch import loop_watched
 from redis_mob.fleet.outage import OutageLimit
 from redis_mob.fleet.presence import Presence, worker_name
 from redis_mob.fleet.progress_writer import ProgressWriter
-from redis_mob.fleet.retention_duty import RetentionDuty, enforced
-from redis_mob.fleet.run_driver import Begun, RunDriver, Services
-from redis_mob.fleet.scheduling import schedules_fired
+from redis_mob.fleet.run_driver import Begun, Services
 from redis_mob.fleet.slots import Slots
 from redis_mob.fleet.step_context import Handler, handler_for
 from redis_mob.fleet.storage_clock import StorageClock
@@ -52,28 +50,10 @@ LONGEST_PAUSE_SECONDS = 8.0
 PATIENCE = timedelta(milliseconds=20)
 """How long reports on a run are left to the worker that leads it; then another one decides on them."""
 
-KNOWN_RUNS = 256
-"""Runs that a worker remembers, so that it need not read them again."""
-
 SHARE_OF_OTHERS = 4
 """One slot in so many is kept for what the schedule gives out, while something waits there."""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class _Run:
-    """A run that this worker is at: its driver, the task in which that decides, and how many handlers are at work."""
-
-    run_id: str
-    driver: RunDriver = field(init=False)
-    driving: asyncio.Task[None] | None = None
-    executing: int = 0
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing in this process is at the run."""
-        return self.driving is None and not self.executing
 
 
 class Worker:
@@ -86,8 +66,7 @@ class Worker:
     handler holds the interpreter, a process beside this one. A process that is stopped for longer loses what it
     executes to others.
     `max_orphaned_turns` is how many handlers that ignore their cancellation give their slots back.
-    What handlers tell while they are at work goes to `progress`; beside its work it has the duty of `retention`, and
-    fires what is due of `schedules`. Each may be None.
+    What handlers tell while they are at work goes to `progress`, if that is given. Beside that it has these `duties`.
     Raises ValidationError for a lease below 0.1 seconds, a concurrency below 1, or a negative `max_orphaned_turns`, and
     HandlerError for an isolated handler that its process could not import, or annotations that are wrong.
     """
@@ -106,12 +85,11 @@ class Worker:
         definitions: Iterable[str] | None = None,
         random: Random | None = None,
         progress: ProgressStore | None = None,
-        retention: RetentionDuty | None = None,
-        schedules: ScheduleStore | None = None,
+        duties: Iterable[Duty] = (),
     ) -> None:
-        self._retention = retention
+        self._duties = tuple(duties)
         self._progress = ProgressWriter(progress)
-        self._executions, self._schedules = executions, schedules
+        self._executions = executions
         self._handlers = bound_handlers(handlers)
         require_importable({role: one.function for role, one in self._handlers.items()})
         concurrency = integer("concurrency", concurrency, least=1)
@@ -135,7 +113,7 @@ class Worker:
             serves=lambda queue: self._serves.includes(queue) and not Left.has(self._left, queue),
             random=random or Random(),  # noqa: S311  # spreads retries, guards nothing
         )
-        self._runs: dict[str, _Run] = {}
+        self._runs = KnownRuns(self._services, self._begin)
         self._driving: set[asyncio.Task[None]] = set()
         self._waiting: deque[DueExecution] = deque()
         self._wants_slots = False
@@ -168,8 +146,7 @@ class Worker:
         try:
             with loop_watched(self._name, self._calls):
                 async with (
-                    enforced(self._retention, stop, self._name),
-                    schedules_fired(self._schedules, self._executions, self._name, stop),
+                    done_beside(self._duties, stop, self._name),
                     self._executions.listen(serves=self._serves) as wake_up,
                 ):
                     while not stop.is_set():
@@ -257,7 +234,7 @@ class Worker:
         # Taking hides an entry from other workers for the length of a lease. That spreads the work and protects
         # nothing: if an entry is taken twice, because this worker was slow, both try to commit, and one loses.
         for run_id in work.runs:
-            run = self._run(run_id)
+            run = self._runs.get(run_id)
             run.driver.look_again()
             self._drive(run)
         for due in work.executions:
@@ -279,7 +256,7 @@ class Worker:
         """The latest runs that this worker leads; it need not say so while it is alone."""
         if not self._presence.has_company:
             return []
-        led = (run.run_id for run in reversed(self._runs.values()) if run.driver.leads)
+        led = (run.run_id for run in self._runs.latest_first() if run.driver.leads)
         return list(islice(led, MOST_RUNS))
 
     def _claim_waiting(self) -> None:
@@ -292,35 +269,23 @@ class Worker:
         while self._waiting and slots.unused:
             due = self._waiting.popleft()
             slots.take(1)
-            run = self._run(due.run_id)
+            run = self._runs.get(due.run_id)
             run.driver.claim(Claim(due.key, due.loss))
             self._drive(run)
 
-    def _run(self, run_id: str) -> _Run:
-        run = self._runs.pop(run_id, None)
-        if run is None:
-            run = _Run(run_id)
-            run.driver = RunDriver(run_id, self._services, partial(self._begin, run))
-            if len(self._runs) >= KNOWN_RUNS:
-                oldest = next((known for known in self._runs.values() if known.is_idle), None)
-                if oldest is not None:
-                    del self._runs[oldest.run_id]
-        self._runs[run_id] = run  # the latest comes last
-        return run
-
-    def _drive(self, run: _Run) -> None:
+    def _drive(self, run: KnownRun) -> None:
         """Let the driver of a run decide on what it was told, unless it is at it already."""
         if run.driving is None:
             run.driving = self._start(run.driver.drive(), self._driving)
             run.driving.add_done_callback(lambda _: self._driven(run))
 
-    def _driven(self, run: _Run) -> None:
+    def _driven(self, run: KnownRun) -> None:
         run.driving = None
         self._forget_suspect(run.run_id)
         if run.driver.has_news:
             self._drive(run)
         elif run.is_idle and not run.driver.is_under_way:
-            del self._runs[run.run_id]
+            self._runs.forget(run)
 
     def _forget_suspect(self, run_id: str) -> None:
         """The suspect of this run is no longer under way, or was not claimed."""
@@ -329,12 +294,12 @@ class Worker:
             waits = any((due.run_id, due.key) == suspect for due in self._waiting)
             self._suspect = suspect if waits else None
 
-    def _begin(self, run: _Run, begun: Begun) -> None:
+    def _begin(self, run: KnownRun, begun: Begun) -> None:
         run.executing += 1
         self._presence.add(begun.held)
         self._start(self._execute(run, begun), self._executing)
 
-    async def _execute(self, run: _Run, begun: Begun) -> None:
+    async def _execute(self, run: KnownRun, begun: Begun) -> None:
         held, slots = begun.held, self._services.slots
         is_alone = is_to_be_alone(held.execution)
         try:

@@ -15,6 +15,7 @@ import pytest
 from redis_mob.connection.calls.client import connect
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.errors import ValidationError
+from redis_mob.fleet.duties import duties_of
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.scheduling import Scheduler, run_id_of
 from redis_mob.models.flow_schedule import ScheduleRecord
@@ -32,7 +33,7 @@ HOUR, SECOND = timedelta(hours=1), timedelta(seconds=1)
 
 
 def scheduler(storage: MobStorage) -> Scheduler:
-    return Scheduler(storage.schedules, storage.executions, "w")
+    return Scheduler(storage.schedules, storage.executions)
 
 
 async def made(storage: MobStorage, **when: Any) -> ScheduleRecord:
@@ -61,7 +62,10 @@ async def test_a_worker_fires_each_due_time(storage: MobStorage) -> None:
     async def nothing(_ctx: Any) -> None: ...
 
     record = await made(storage)
-    async with at_work(storage, {"*": nothing}, workers=3, schedules=storage.schedules), asyncio.timeout(LONG):
+    async with (
+        at_work(storage, {"*": nothing}, workers=3, duties=duties_of(storage)),
+        asyncio.timeout(LONG),
+    ):
         while (await FleetAdmin(storage).schedule("s")).fired < 3:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     record = await FleetAdmin(storage).schedule("s")
@@ -174,7 +178,10 @@ async def test_a_schedule_that_is_out_of_order_does_not_hold_up_others(
     async def nothing(_ctx: Any) -> None: ...
 
     with caplog.at_level(logging.WARNING):
-        async with at_work(storage, {"*": nothing}, schedules=storage.schedules), asyncio.timeout(LONG):
+        async with (
+            at_work(storage, {"*": nothing}, duties=duties_of(storage)),
+            asyncio.timeout(LONG),
+        ):
             while (await FleetAdmin(storage).schedule("s")).fired < 2:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
     assert "cannot fire schedules: 'No time zone found with key No/Where'" in caplog.text
@@ -264,7 +271,7 @@ async def test_a_clock_that_is_moved_by_an_hour_fires_each_due_time_once(
         async with MobStorage.open(server_url, namespace=namespace) as storage:
             await set_clock(before)
             record = await made(storage, catch_up="all", every=every)
-            async with at_work(storage, {"*": nothing}, workers=2, schedules=storage.schedules):
+            async with at_work(storage, {"*": nothing}, workers=2, duties=duties_of(storage)):
                 record = await fired(storage, 1)
                 await set_clock(after)
                 await fired(storage, record.fired + (2 if before else 720))

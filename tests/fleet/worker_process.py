@@ -20,6 +20,7 @@ from typing import Any
 
 from redis_mob import StepContext, StepFailed, isolated
 from redis_mob.fleet import failure_log
+from redis_mob.fleet.duties import duties_of
 from redis_mob.fleet.step_context import Handler
 from redis_mob.fleet.worker import Worker
 from redis_mob.storage import MobStorage
@@ -107,7 +108,12 @@ async def main(url: str, namespace: str, lease: float, isolated_handler: str | N
         reader = asyncio.create_task(asyncio.to_thread(Path("/dev/stdin").read_bytes))
         reader.add_done_callback(lambda _reader: stop.set())
         print("ready", flush=True)
-        worker = Worker(storage.executions, served, lease=timedelta(seconds=lease), schedules=storage.schedules)
+        worker = Worker(
+            storage.executions,
+            served,
+            lease=timedelta(seconds=lease),
+            duties=duties_of(storage),
+        )
         await worker.run(stop)
         await reader
 

@@ -63,7 +63,7 @@ async def on_server(server_url: str, namespace: str) -> AsyncIterator[MobStorage
 async def test_a_worker_deletes_what_is_over_and_its_work_goes_on(storage: MobStorage) -> None:
     await FleetAdmin(storage).set_retention(AT_ONCE)
     fleet = Fleet(storage, TWO, {"worker": answer})
-    async with at_work(storage, {"*": answer}, retention=duty_of(storage)):
+    async with at_work(storage, {"*": answer}, duties=(duty_of(storage),)):
         for _ in range(5):
             run_id = await fleet.start(FLOW)
             await until(lambda run_id=run_id: _is_gone(storage, run_id))
@@ -116,7 +116,7 @@ async def test_a_worker_leaves_nothing(on_server: MobStorage, connection: Client
     for _ in range(3):
         await started(on_server, TWO, answer)
         await started(on_server, FAILING, fail)
-    async with at_work(on_server, {"*": answer}, retention=duty_of(on_server)):
+    async with at_work(on_server, {"*": answer}, duties=(duty_of(on_server),)):
         await until(lambda: are_gone(on_server))
     await unchanged_but_for_turns(on_server, connection, keys, before, server_url)
 
@@ -205,7 +205,7 @@ async def test_another_worker_goes_on_where_one_was_killed(
     killed = await asyncio.to_thread(subprocess.run, arguments, check=False, capture_output=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not await are_gone(on_server)
-    async with at_work(on_server, {"*": answer}, retention=duty_of(on_server)):
+    async with at_work(on_server, {"*": answer}, duties=(duty_of(on_server),)):
         await until(lambda: are_gone(on_server))
     await unchanged_but_for_turns(on_server, connection, keys, before, server_url)
 
@@ -224,7 +224,7 @@ async def test_an_error_is_told_once_and_harms_nothing(storage: MobStorage, capl
     failing: Any = Failing()
     duty = RetentionDuty(failing, storage.steering, every=timedelta(milliseconds=1))
     with caplog.at_level(logging.WARNING):
-        async with at_work(storage, {"*": answer}, retention=duty):
+        async with at_work(storage, {"*": answer}, duties=(duty,)):
             fleet = Fleet(storage, TWO, {"worker": answer})
             assert (await fleet.wait(await fleet.start(FLOW))).status is MobRunStatus.COMPLETED
             await until(lambda: _true(asked > 4))

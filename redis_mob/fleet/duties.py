@@ -1,0 +1,45 @@
+"""What a worker does for its namespace beside the executions of steps: the duties that any worker can have."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from redis_mob.fleet.retention_duty import RetentionDuty
+from redis_mob.fleet.scheduling import Scheduler
+from redis_mob.storage import MobStorage
+
+END_SECONDS = 5.0
+"""How long a worker that ends waits for what its duties have begun."""
+
+
+class Duty(Protocol):
+    """Work for a namespace that several workers may have at a time; what must happen once is their own matter."""
+
+    async def run(self, stop: asyncio.Event, worker: str) -> None:
+        """Do it for the worker of this name until `stop` is set. Errors are told in the log; none ends the duty."""
+        ...
+
+
+def duties_of(storage: MobStorage) -> tuple[Duty, ...]:
+    """The duties that the workers of a namespace have."""
+    return (
+        RetentionDuty(storage.retention, storage.steering),
+        Scheduler(storage.schedules, storage.executions),
+    )
+
+
+@asynccontextmanager
+async def done_beside(duties: Iterable[Duty], stop: asyncio.Event, worker: str) -> AsyncGenerator[None]:
+    """Have a worker do these beside the block; when the block ends, so do they."""
+    working = {asyncio.create_task(duty.run(stop, worker), name=f"redis_mob {type(duty).__name__}") for duty in duties}
+    try:
+        yield
+        if stop.is_set() and working:
+            await asyncio.wait(working, timeout=END_SECONDS)
+    finally:
+        for task in working:
+            task.cancel()
+        await asyncio.gather(*working, return_exceptions=True)

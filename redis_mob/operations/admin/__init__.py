@@ -1,0 +1,1 @@
+"""What operators do with a namespace, by subject; `FleetAdmin` is all of it."""

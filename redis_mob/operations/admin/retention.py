@@ -1,0 +1,48 @@
+"""How long runs are kept, and how much there is."""
+
+from __future__ import annotations
+
+from redis_mob.codec.arguments import flag, integer
+from redis_mob.fleet.retention import Sweep
+from redis_mob.models.retention import PruneReport, RetentionPolicies, RetentionPolicy
+from redis_mob.operations.admin.base import AdminBase
+from redis_mob.operations.stats import NamespaceStats, read_stats
+
+
+class RetentionAdmin(AdminBase):
+    """How long runs are kept, and how much there is."""
+
+    async def set_retention(self, policy: RetentionPolicy, mob: str | None = None) -> None:
+        """Say how long runs of a mob are kept, or those of all mobs without a policy of their own, and how many.
+
+        Workers delete the others from then on (contract: operations-80). Raises ValidationError for the policy of a mob
+        that bounds events.
+        """
+        await self._storage.retention.set_policy(policy, mob)
+
+    async def clear_retention(self, mob: str | None = None) -> bool:
+        """Take back the policy of a mob, or that of all others; False if there was none."""
+        return await self._storage.retention.clear_policy(mob)
+
+    async def get_retention(self, mob: str | None = None) -> RetentionPolicy | None:
+        """The policy of a mob of its own, or that of all others; None if there is none."""
+        return (await self._storage.retention.policies()).groups.get(mob)
+
+    async def retention(self) -> RetentionPolicies:
+        """All policies."""
+        return await self._storage.retention.policies()
+
+    async def prune(self, *, dry_run: bool = False, most: int | None = None) -> PruneReport:
+        """Apply the policies once, here and now, to at most so many runs (contract: operations-82).
+
+        With `dry_run` nothing is deleted, and the report says what would be. If this was interrupted, calling it again
+        goes on.
+        """
+        most = None if most is None else integer("most", most, least=0)
+        sweep = Sweep(self._storage.retention, self._storage.steering)
+        policies = await self._storage.retention.policies()
+        return await sweep.round(policies, dry_run=flag("dry_run", dry_run), most=most)
+
+    async def stats(self) -> NamespaceStats:
+        """How much there is in the namespace, what memory it takes, and what bounds it (contract: operations-85)."""
+        return await read_stats(self._storage)

@@ -1,0 +1,61 @@
+"""What a run is like, and what it tells."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection
+from contextlib import AbstractAsyncContextManager
+
+from redis_mob.codec.arguments import flag
+from redis_mob.fleet.watching import watch
+from redis_mob.models.events import MobEvent
+from redis_mob.models.progress import ProgressEntry
+from redis_mob.operations.admin.base import AdminBase
+from redis_mob.operations.inspection import describe
+from redis_mob.operations.run_description import RunDescription
+from redis_mob.operations.tailing import EventFilter, tail
+
+
+class RunViews(AdminBase):
+    """What a run is like, and what it tells."""
+
+    async def describe(self, run_id: str, *, outputs: bool = False, attempts: bool = False) -> RunDescription:
+        """A run as it is now: its frames, loops, iterations, steps and members, with states, times and reasons
+        (contract: operations-20).
+
+        With `outputs` the outputs of its steps are in it, and not only how long they are. With `attempts` every attempt
+        of its members is, as the event log tells of them: that is read from about where the run began, and 20,000
+        events of other runs at most (contract: operations-21). Raises NotFoundError if the run does not exist, or no
+        fleet has started it.
+        """
+        return await describe(
+            self._storage, run_id, outputs=flag("outputs", outputs), attempts=flag("attempts", attempts)
+        )
+
+    def tail(
+        self,
+        run_id: str | None = None,
+        *,
+        mob: str | None = None,
+        flow: str | None = None,
+        kinds: Collection[str] | None = None,
+        after: int | None = None,
+        follow: bool = True,
+        until_over: bool = True,
+    ) -> AbstractAsyncContextManager[AsyncIterator[MobEvent]]:
+        """Follow the event log, as an async iterator: of everything, or of one run, mob, flow, or of these kinds
+        (contract: operations-22).
+
+        It begins with the next event, or with the first one after a cursor: 0 is the beginning. Without `follow` it
+        ends with the newest event that the log has now, and the tail of a run ends with that, unless `until_over` is
+        False. Raises NotFoundError if the run does not exist, ValidationError for a kind that is not known;
+        EventsTrimmedError and EpochChangedError, once, as a subscription does: then it goes on.
+        """
+        return tail(
+            self._storage, EventFilter.of(run_id, mob, flow, kinds), after, follow=follow, until_over=until_over
+        )
+
+    def watch(
+        self, run_id: str, topic: str | None = None, after: int | None = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[ProgressEntry]]:
+        """Follow what the handlers of a run tell; as `Fleet.watch`, without a definition (contract: progress-6)."""
+        return watch(self._storage.progress, run_id, topic, after)
