@@ -5,20 +5,22 @@
 --        taken last
 -- ARGV   run_id: as it stands in `due`; launch, version: of the run as it was read; next_launch: with the other release; left:
 --        entries of its executions that wait or are held, by the queues of the old release; joined: the same by those of the
---        new one; queues: of the old release; messages: of what waits now
+--        new one; due_at: from when on each may be taken (ms), '' for what is held; queues: of the old
+--        release; messages: of what waits now
 -- Reply  WON | LOST (the run is over) | NOT_FOUND | AGAIN (there was a decision since it was read, or it was moved)
--- Leaves every entry of the run in a queue of the other release. Whoever has read the run before that loses its commit:
---        a decision by the version, a fact by the number of moves.
+-- Leaves every entry of the run in a queue of the other release. A transition of the run as it was before is lost: a
+--        decision by the version, a fact by the number of moves.
 
 --- @include lib/replies
 --- @include lib/announce
+--- @include lib/key_types
 --- @include lib/run_head
---- @include lib/schedule
+--- @include lib/worker_loss
 
 local AGAIN = -5
 
 --- @keys run index meta due ready queued lost turns channel
---- @args run_id launch version next_launch left* joined* queues* messages*
+--- @args run_id launch version next_launch left* joined* due_at* queues* messages*
 local status, stored, decided, recorded, moves =
   unpack(redis.call('HMGET', run, 'status', 'launch', 'version', 'recorded', 'moves'), 1, 5)
 if not checked_status(run, index, status) then return NOT_FOUND end
@@ -29,35 +31,45 @@ expect_sorted_sets(due, ready, queued)
 expect_hashes(lost, turns)
 read_clock(meta)
 
-local new_of, not_found = {}, 0
 local gone, come, times_gone, times, losses_gone, losses = {}, {}, {}, {}, {}, {}
+local elsewhere = {}  -- by entry: those that do not wait in their queue
 for i, entry in ipairs(left) do
-  local new = joined[i]
-  new_of[entry] = new
-  local is_there = false
-  for letter in string.gmatch('wsl', '.') do
+  local waits = false
+  for letter in string.gmatch('ws', '.') do
     if redis.call('ZSCORE', queued, letter .. entry) then
-      gone[#gone + 1], come[#come + 1] = letter .. entry, letter .. new
-      is_there = is_there or letter ~= 'l'
+      gone[#gone + 1], come[#come + 1] = letter .. entry, letter .. joined[i]
+      waits = true
     end
   end
-  if not is_there then not_found = not_found + 1 end
-  local at = redis.call('ZSCORE', ready, entry)
-  if at then
-    times_gone[#times_gone + 1] = entry
-    times[#times + 1], times[#times + 2] = at, new
-  end
+  if not waits then elsewhere[entry], elsewhere[#elsewhere + 1] = i, entry end
   local how = redis.call('HGET', lost, entry)
   if how then
     losses_gone[#losses_gone + 1] = entry
-    losses[#losses + 1], losses[#losses + 2] = new, how
+    losses[#losses + 1], losses[#losses + 2] = joined[i], how
   end
 end
--- what does not wait may be held, by any worker
-local held = not_found > 0 and redis.call('ZRANGE', queued, '[h', '(i', 'BYLEX') or {}
-for _, member in ipairs(held) do
+-- what is elsewhere may be held, by any worker
+local is_held = {}
+for _, member in ipairs(#elsewhere > 0 and redis.call('ZRANGE', queued, '[h', '(i', 'BYLEX') or {}) do
   local holder, entry = string.match(member, '^(h%Z*%z.)(.*)$')
-  if holder and new_of[entry] then gone[#gone + 1], come[#come + 1] = member, holder .. new_of[entry] end
+  if holder and elsewhere[entry] then
+    gone[#gone + 1], come[#come + 1] = member, holder .. joined[elsewhere[entry]]
+    is_held[entry] = true
+  end
+end
+-- What a worker has taken, and can claim no more, waits at once. Only what is held, or waits for its time, has one here.
+for _, entry in ipairs(elsewhere) do
+  local i = elsewhere[entry]
+  local at, new = redis.call('ZSCORE', ready, entry), joined[i]
+  local is_limited = redis.call('ZSCORE', queued, 'l' .. entry)
+  if at then times_gone[#times_gone + 1] = entry end
+  if is_limited then gone[#gone + 1] = 'l' .. entry end
+  if at and not is_held[entry] and due_at[i] ~= '' and tonumber(due_at[i]) <= NOW then
+    come[#come + 1] = (is_suspect(lost, entry) and 's' or 'w') .. new
+  elseif at then
+    times[#times + 1], times[#times + 2] = at, new
+    if is_limited then come[#come + 1] = 'l' .. new end
+  end
 end
 
 in_chunks('ZREM', queued, gone)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from redis_mob.codec.arguments import optional_valid_text
-from redis_mob.codec.executions import decode_executions, decode_launch, encode_launch
+from redis_mob.codec.executions import decode_executions, decode_launch, encode_launch, milliseconds
 from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.packing import UNPACK_ERRORS, unpack
 from redis_mob.codec.runs import RunHead
@@ -62,6 +62,7 @@ def move_arguments(run_id: str, reply: Sequence[Any], release: str | None) -> di
         "next_launch": encode_launch(after),
         "left": list(entries(before)),
         "joined": list(entries(after)),
+        "due_at": [milliseconds(one.due_at) if one.lease is None else b"" for _, one in entered],
         "queues": queues(before),
         "messages": [about_queue(queue) for queue in queues(after)],
     }

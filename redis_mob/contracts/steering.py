@@ -34,7 +34,7 @@ class SteeringStore(Protocol):
         """Let the workers of another release serve a run, None for those of any; False if it is over.
 
         What waits goes to the queues of that release in the same script. What a worker executes stays its, and counts.
-        Whoever has read the run before loses its commit (contract: operations-202). Raises NotFoundError for an unknown
+        A transition of the run as it was before is lost (contract: operations-202). Raises NotFoundError for an unknown
         run, and for one that no fleet has started.
         """
         ...

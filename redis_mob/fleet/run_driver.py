@@ -223,7 +223,11 @@ class RunDriver:
         self._leads |= looks
         if view.moves:
             # what was taken before the run was given to another release is left to that
-            claims = [one for one in claims if self._is_served(view, one.key)]
+            served = [one for one in claims if self._is_served(view, one.key)]
+            if len(served) < len(claims) and not is_fresh:
+                self._view = None
+                return False
+            claims = served
         only_notes = not self._leads and bool(reports or claims)
         decision = self._concluded(view, definition, reports, claims, is_fact=True) if only_notes else None
         if decision is None or (decision.passed_over and is_fresh):

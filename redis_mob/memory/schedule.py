@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -107,8 +107,16 @@ class Schedule:
             self._lost.pop(entry, None)
         self._last = {queue: last for queue, last in self._last.items() if last != run_id}
 
-    def move_run(self, run_id: str, release: str) -> None:
-        """Let what a run has there be in the queues of a release; what workers hold stays theirs."""
+    def move_run(self, run_id: str, release: str, waiting: Collection[ExecutionKey]) -> None:
+        """Let what a run has there be in the queues of a release; what workers hold stays theirs.
+
+        What a worker has taken, and can claim no more, waits at once.
+        """
+        for entry in [one for one in self._later if one.run_id == run_id and one.key in waiting]:
+            if entry not in self._holders:
+                del self._later[entry]
+                self._counted.discard(entry)
+                self._waiting.add(entry)
 
         def moved(entry: Entry) -> Entry:
             return replace(entry, queue=entry.queue._replace(release=release)) if entry.run_id == run_id else entry

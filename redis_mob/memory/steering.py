@@ -57,7 +57,9 @@ class MemorySteeringStore(SteeringStore):
         if launch.release != release:
             moved = launch.model_copy(update={"release": release})
             content.launches[run.run_id] = moved, launched_at
-            content.schedule.move_run(run.run_id, release or "")
+            executions, now = content.executions.get(run.run_id, {}), content.clock.now()
+            waiting = {key for key, one in executions.items() if one.waits(now)}
+            content.schedule.move_run(run.run_id, release or "", waiting)
             content.moves[run.run_id] += 1
             content.decisions[run.run_id] += 1
             if run.status is MobRunStatus.RUNNING:

@@ -151,6 +151,7 @@ class Steering(Facade[SteeringStore]):
     continue_deletion = twin(SteeringStore.continue_deletion)
     deletions = twin(SteeringStore.deletions)
     queues = twin(SteeringStore.queues)
+    move_run = twin(SteeringStore.move_run)
 
 
 class Schedules(Facade[ScheduleStore]):
@@ -171,6 +172,7 @@ class Operations(Facade[OperationsStore]):
     runs = twin(OperationsStore.runs)
     count = twin(OperationsStore.count)
     find = twin(OperationsStore.find)
+    definitions = twin(OperationsStore.definitions)
     index_runs = twin(OperationsStore.index_runs)
 
 

@@ -96,6 +96,7 @@ async def _of_runs(storage: MobStorage) -> dict[str, Write]:
 async def _of_executions(storage: MobStorage) -> dict[str, Write]:
     run, launch = pending(ONE_STEP)
     to_cancel = await launched(storage.executions, ONE_STEP)
+    to_move = await waiting(storage.executions, ONE_STEP)
     to_commit = await waiting(storage.executions, ONE_STEP)
     view = await to_commit.view()
     transition = to_commit.claimed(view, keys_of(view)[0])
@@ -123,6 +124,7 @@ async def _of_executions(storage: MobStorage) -> dict[str, Write]:
         "executions.publish": lambda s: s.executions.publish(to_publish.run_id, key, claimed, "name", 1),
         "executions.request_cancel": lambda s: s.executions.request_cancel(to_cancel.run_id),
         "steering.begin_deletion": lambda s: s.steering.begin_deletion(to_delete[0], keep_id_for=timedelta(hours=1)),
+        "steering.move_run": lambda s: s.steering.move_run(to_move.run_id, "new"),
         "steering.continue_deletion": lambda s: s.steering.continue_deletion(to_delete[1]),
     }
 

@@ -224,6 +224,8 @@ RIGHT: Mapping[str, Any] = {
     "most": 0,
     "keep_id_for": timedelta(hours=1),
     "roles": ["worker"],
+    "move_run.run_id": FLEET_RUN,
+    "release": "new",
     "entries": [NewProgress(ProgressSource("a", "a", "root", None, "worker-1", 1, 1), "chunk", "output", value=JSON)],
 }
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from random import choice
 from typing import Any
 from uuid import uuid4
 
@@ -26,7 +28,7 @@ from redis_mob.testing.samples.driven_runs import STEPS_AND_LOOP, keys_of, waiti
 from redis_mob.testing.samples.states import NOON
 from redis_mob.testing.waiting import LONG
 from tests.fleet.flows import FLOW, mob, step
-from tests.fleet.working import loaded
+from tests.fleet.working import check_told_once, loaded, whole
 
 TWO = mob({"a": step(), "b": step("a")})
 OTHER = mob({"a": step(message="another")})
@@ -254,3 +256,57 @@ async def test_who_has_read_a_run_before_it_was_moved_loses_its_commit(storage: 
     )
     assert (run.run_id, key) in {(one.run_id, one.key) for one in due.executions}
     assert await storage.executions.commit(run.claimed(moved, key))
+
+
+async def test_runs_that_are_moved_again_and_again_lose_and_repeat_nothing(storage: MobStorage) -> None:
+    """Moves race with claims, reports and decisions of the workers of both releases."""
+    admin, called = FleetAdmin(storage), Counter[tuple[str, str]]()
+    releases = ("one", "two", None)
+
+    async def work(ctx: StepContext) -> str:
+        called[ctx.run_id, ctx.step_id] += 1
+        await asyncio.sleep(0.003)
+        return "done"
+
+    chain = mob({"a": step(), **{str(n): step("a", role="worker") for n in range(4)}, "z": step(*"0123")})
+    fleets = [Fleet(storage, chain, {"worker": work}, release=release) for release in ("one", "two")]
+    async with fleets[0].working(2), fleets[1].working(2):
+        await until_known(storage, 2)
+        runs = [await fleets[0].start(FLOW, release=releases[n % 3]) for n in range(6)]
+        moved = 0
+        async with asyncio.timeout(LONG):
+            while left := [run_id for run_id in runs if not await is_over(storage, run_id)]:
+                moved += await admin.move(choice(left), choice(releases))
+                await asyncio.sleep(0.001)
+        assert moved > len(runs)
+        for run_id in runs:
+            assert await over(storage, run_id) is MobRunStatus.COMPLETED
+            await check_told_once(storage, await whole(storage, run_id))
+    assert called == Counter({(run_id, name): 1 for run_id in runs for name in chain.flows[FLOW].steps})
+    assert await admin.queues() == ()
+
+
+async def is_over(storage: MobStorage, run_id: str) -> bool:
+    status = await storage.executions.status(run_id)
+    return status is not None and status.is_terminal
+
+
+async def test_what_a_lost_worker_held_waits_for_the_release_that_the_run_was_moved_to(storage: MobStorage) -> None:
+    run = await waiting(storage.executions, STEPS_AND_LOOP)
+    key = keys_of(await run.view(), "a")[0]
+    for name in ("held", "taken over"):
+        worker = WorkerRecord(id=name, host="host", pid=1, slots=1, started_at=NOON, release="new")
+        await storage.executions.join_workers(worker, timedelta(hours=1))
+    await run.claim(key, owner="held")
+    assert await storage.steering.move_run(run.run_id, "new")
+    assert (run.run_id, key) in await storage.executions.held("held")
+    await storage.executions.leave_workers("held", is_orderly=False)
+    for release, found in (("", False), ("new", True)):
+        due = await storage.executions.take_due(
+            max_runs=0, max_executions=9, keep=timedelta(hours=1), serves=Serves(release=release)
+        )
+        taken = {(one.run_id, one.key): one.loss for one in due.executions}
+        assert ((run.run_id, key) in taken) is found
+    assert taken[run.run_id, key] is not None
+    assert await storage.steering.move_run(run.run_id, "third")  # hidden, and with the note of its loss
+    assert await storage.executions.held("held") == frozenset()

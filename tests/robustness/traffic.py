@@ -56,7 +56,7 @@ READS = {
     "steering": {"deletions", "queues"},
     "schedules": {"get", "list", "now"},
     # the index that they may complete is made of the runs, which stay as they are
-    "operations": {"runs", "count", "find", "index_runs"},
+    "operations": {"runs", "count", "find", "definitions", "index_runs"},
     "retention": {"policies", "oldest_runs", "count_runs", "count_events", "sizes"},
 }
 """The methods that change nothing."""
@@ -122,6 +122,7 @@ def further_of_run(run_id: str) -> dict[str, Operation]:
             ),
         ),
         "begin_deletion": Operation([], lambda s: _deleted(s, run_id)),
+        "move_run": Operation([NAMES], lambda s, name: s.steering.move_run(run_id, name)),
         "continue_deletion": Operation([], lambda s: s.steering.continue_deletion(run_id)),
         "append_step_entry": Operation(
             [STEPS, NUMBERS],
