@@ -29,6 +29,7 @@ from redis_mob.cli.commands.signal import signal
 from redis_mob.cli.commands.stats import stats
 from redis_mob.cli.commands.tail import history, tail
 from redis_mob.cli.commands.terminate import terminate
+from redis_mob.cli.commands.verify import verify
 from redis_mob.cli.commands.watch import watch
 from redis_mob.cli.commands.worker import worker
 from redis_mob.cli.commands.workers import workers
@@ -67,7 +68,7 @@ def _root(
 COMMANDS = (
     *(run, worker, signal),
     *(ls, count, show, tail, history, watch, workers, queues),
-    *(definitions, releases, move),
+    *(definitions, releases, move, verify),
     *(fork, cancel, terminate, delete),
     *(retention, prune, stats),
     *(seal_key, doctor, accept_loss, acl, bench),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
 from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_standing import RunStanding
 from redis_mob.models.run_summary import ANY_RUN, RunFilter, RunPage
 
 
@@ -33,6 +34,10 @@ class OperationsStore(Protocol):
 
         Raises NotFoundError if there is none, ValidationError naming some of them if there are several.
         """
+        ...
+
+    async def standing(self, run_id: str, /) -> RunStanding:
+        """Where a run stands in the lists of its namespace. Raises NotFoundError if there is no such run."""
         ...
 
     async def definitions(self) -> tuple[str, ...]:

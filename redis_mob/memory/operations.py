@@ -6,11 +6,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from redis_mob.codec.arguments import instance, integer
+from redis_mob.codec.packing import pack
 from redis_mob.codec.run_ids import beginning_of_ids, one_of
 from redis_mob.codec.run_summaries import decode_cursor, failure_fields
 from redis_mob.contracts import OperationsStore
 from redis_mob.memory.namespace import Access
+from redis_mob.memory.run_lookup import existing_run
 from redis_mob.models import MobRun, MobRunStatus
+from redis_mob.models.run_standing import RunStanding
 from redis_mob.models.run_summary import ANY_RUN, RunFilter, RunPage, RunSummary
 
 
@@ -36,6 +39,12 @@ class MemoryOperationsStore(OperationsStore):
     async def find(self, prefix: str, /) -> str:
         beginning = beginning_of_ids(prefix)
         return one_of(prefix, [run_id for run_id in self._access.content.runs if run_id.startswith(beginning)])
+
+    async def standing(self, run_id: str, /) -> RunStanding:
+        content = self._access.content
+        run = existing_run(content, run_id)
+        ended = content.log.has_ended_with(pack((run.mob_id, run.run_id, run.flow_id)))
+        return RunStanding(True, (run.status,), run.run_id in content.due_runs, ended)
 
     async def definitions(self) -> tuple[str, ...]:
         return tuple(sorted(self._access.content.definitions))

@@ -40,6 +40,8 @@ class FleetAdmin(Facade[asynchronous.FleetAdmin]):
     definition = twin(asynchronous.FleetAdmin.definition)
     releases = twin(asynchronous.FleetAdmin.releases)
     move = twin(asynchronous.FleetAdmin.move)
+    verify = twin(asynchronous.FleetAdmin.verify)
+    verify_all = walked(asynchronous.FleetAdmin.verify_all)
     schedules = twin(asynchronous.FleetAdmin.schedules)
     schedule = twin(asynchronous.FleetAdmin.schedule)
     unschedule = twin(asynchronous.FleetAdmin.unschedule)

@@ -172,6 +172,7 @@ class Operations(Facade[OperationsStore]):
     runs = twin(OperationsStore.runs)
     count = twin(OperationsStore.count)
     find = twin(OperationsStore.find)
+    standing = twin(OperationsStore.standing)
     definitions = twin(OperationsStore.definitions)
     index_runs = twin(OperationsStore.index_runs)
 

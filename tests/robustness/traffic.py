@@ -56,7 +56,7 @@ READS = {
     "steering": {"deletions", "queues"},
     "schedules": {"get", "list", "now"},
     # the index that they may complete is made of the runs, which stay as they are
-    "operations": {"runs", "count", "find", "definitions", "index_runs"},
+    "operations": {"runs", "count", "find", "definitions", "standing", "index_runs"},
     "retention": {"policies", "oldest_runs", "count_runs", "count_events", "sizes"},
 }
 """The methods that change nothing."""
