@@ -14,7 +14,9 @@ from redis_mob.cli.commands.count import count
 from redis_mob.cli.commands.definitions import definitions
 from redis_mob.cli.commands.delete import delete
 from redis_mob.cli.commands.doctor import doctor
+from redis_mob.cli.commands.export import export
 from redis_mob.cli.commands.fork import fork
+from redis_mob.cli.commands.import_runs import import_runs
 from redis_mob.cli.commands.ls import ls
 from redis_mob.cli.commands.move import move
 from redis_mob.cli.commands.prune import prune
@@ -38,7 +40,6 @@ from redis_mob.version import __version__
 app = typer.Typer(
     name="redis-mob",
     help="Run multi-agent flows exactly once, on Redis or Valkey.",
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     no_args_is_help=True,
@@ -68,7 +69,7 @@ def _root(
 COMMANDS = (
     *(run, worker, signal),
     *(ls, count, show, tail, history, watch, workers, queues),
-    *(definitions, releases, move, verify),
+    *(definitions, releases, move, verify, export),
     *(fork, cancel, terminate, delete),
     *(retention, prune, stats),
     *(seal_key, doctor, accept_loss, acl, bench),
@@ -77,6 +78,7 @@ COMMANDS = (
 for command in COMMANDS:
     app.command()(command)
 
+app.command("import")(import_runs)
 app.add_typer(schedule, name="schedule")
 app.command("list", help="Another name of ls.")(ls)
 app.command("describe", help="Another name of show.")(show)

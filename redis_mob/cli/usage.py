@@ -74,9 +74,7 @@ def show_releases(seen: Sequence[ReleaseUse], *, json: bool) -> None:
     if not seen:
         print_line("there are no runs, and no workers")
         return
-    rows = [
-        (one.release or "(none)", *_counts(one.runs), str(len(one.workers)), said_of_release(one)) for one in seen
-    ]
+    rows = [(one.release or "(none)", *_counts(one.runs), str(len(one.workers)), said_of_release(one)) for one in seen]
     print_columns(("RELEASE", *_NAMES, "WORKERS", ""), rows, right=(*_NAMES, "WORKERS"))
 
 

@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from redis_mob.models.run import MobRunStatus
 from redis_mob.models.run_standing import RunStanding
-from redis_mob.models.run_summary import ANY_RUN, RunFilter, RunPage
+from redis_mob.models.run_summary import ANY_RUN, RunFilter, RunPage, RunSummary
 
 
 @runtime_checkable
@@ -34,6 +34,10 @@ class OperationsStore(Protocol):
 
         Raises NotFoundError if there is none, ValidationError naming some of them if there are several.
         """
+        ...
+
+    async def summary(self, run_id: str, /) -> RunSummary | None:
+        """What a list shows of one run; None if there is none."""
         ...
 
     async def standing(self, run_id: str, /) -> RunStanding:

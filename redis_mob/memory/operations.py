@@ -11,7 +11,7 @@ from redis_mob.codec.run_ids import beginning_of_ids, one_of
 from redis_mob.codec.run_summaries import decode_cursor, failure_fields
 from redis_mob.contracts import OperationsStore
 from redis_mob.memory.namespace import Access
-from redis_mob.memory.run_lookup import existing_run
+from redis_mob.memory.run_lookup import existing_run, run_key
 from redis_mob.models import MobRun, MobRunStatus
 from redis_mob.models.run_standing import RunStanding
 from redis_mob.models.run_summary import ANY_RUN, RunFilter, RunPage, RunSummary
@@ -39,6 +39,10 @@ class MemoryOperationsStore(OperationsStore):
     async def find(self, prefix: str, /) -> str:
         beginning = beginning_of_ids(prefix)
         return one_of(prefix, [run_id for run_id in self._access.content.runs if run_id.startswith(beginning)])
+
+    async def summary(self, run_id: str, /) -> RunSummary | None:
+        run = self._access.content.runs.get(run_key(run_id))
+        return None if run is None else self._summary(run)
 
     async def standing(self, run_id: str, /) -> RunStanding:
         content = self._access.content

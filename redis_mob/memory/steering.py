@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from redis_mob.codec.arguments import duration
 from redis_mob.codec.moves import not_of_a_fleet, release_name
+from redis_mob.codec.run_copies import checked_copy, encode_copy
+from redis_mob.codec.signals import decode_published
 from redis_mob.contracts import SteeringStore
+from redis_mob.memory.imports import store_copy
 from redis_mob.memory.namespace import Access, Namespace
+from redis_mob.memory.run_changes import copied
 from redis_mob.memory.run_lookup import existing_run, run_key
 from redis_mob.memory.schedule import Entry
+from redis_mob.models.definition import MobDefinition
 from redis_mob.models.deletion import DeletionStart
 from redis_mob.models.execution import ExecutionStatus
 from redis_mob.models.queue_load import QueueLoad, QueueLoads
 from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_copy import RunCopy
 from redis_mob.notifications.run_messages import run_message
 
 
@@ -67,6 +74,22 @@ class MemorySteeringStore(SteeringStore):
                 content.due_runs[run.run_id] = content.clock.now()
             content.run_wake_ups.send()
         return True
+
+    async def import_run(self, copy: RunCopy, definition: MobDefinition) -> bool:
+        content = self._access.content
+        copy, definition = checked_copy(copy, definition)
+        stored = encode_copy(copy, definition)
+        run = copied(copy.run)
+        if run.run_id in content.runs:
+            return False
+        store_copy(content, run, copy, definition, stored)
+        return True
+
+    async def published_of(self, run_id: str) -> Mapping[str, Any]:
+        content = self._access.content
+        run = existing_run(content, run_id)
+        stored = content.mailboxes[run.run_id].published
+        return {name: decode_published(run.run_id, name, data) for name, data in stored.items()}
 
     async def queues(self) -> QueueLoads:
         content = self._access.content

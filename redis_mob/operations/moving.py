@@ -42,5 +42,3 @@ def _check(run_id: str, mob_id: str, digest: str, release: str | None, workers: 
 
 def _is_for_mob(worker: WorkerRecord, mob_id: str) -> bool:
     return worker.mobs is None or mob_id in worker.mobs
-
-

@@ -1,7 +1,7 @@
 """Which definitions and which releases the runs of a namespace use, found by a look at each run.
 
-The runs of a definition or a release are not counted as they start and end: what an older release starts would not be in
-the count.
+The runs of a definition or a release are not counted as they start and end: what an older release starts would not be
+in the count.
 """
 
 from __future__ import annotations

@@ -73,8 +73,11 @@ class RunVerification:
 
 @dataclass(frozen=True, slots=True)
 class ReadRun:
-    """All that was read of a run at one moment. The executions of the view are all there are, also of items that are over;
-    `items` are those of each node whose step has `for_each`. `events` is None if they are not known."""
+    """All that was read of a run at one moment.
+
+    The executions of the view are all there are, also of items that are over; `items` are those of each node whose step
+    has `for_each`. `events` is None if they are not known.
+    """
 
     run: MobRun
     view: RunView
@@ -325,5 +328,3 @@ def _plain(value: object) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(one) for one in cast("Sequence[Any]", value)]
     return value
-
-

@@ -91,6 +91,11 @@ class RedisOperationsStore(OperationsStore):
                 break
         return one_of(prefix, found)
 
+    async def summary(self, run_id: str, /) -> RunSummary | None:
+        run_id = self._keys.run(run_id).run_id
+        [row] = await self._read_summaries([run_id], FIELDS)
+        return None if row is None else decode_summary(run_id, FIELDS, row)
+
     async def standing(self, run_id: str, /) -> RunStanding:
         run_id = self._keys.run(run_id).run_id
         [row] = await self._read_summaries([run_id], HEAD_FIELDS)

@@ -183,9 +183,7 @@ def changed(part: int, change: Callable[[MobRun], Mapping[str, Any]]) -> Damage:
 def _frames(run: MobRun) -> Mapping[str, Any]:
     name, frame = next(iter(run.frames.items()))
     state = frame.kernel_state
-    broken = state.model_copy(
-        update={"node_status": state.node_status.set(("l", NodeStatus.SKIPPED))}
-    )
+    broken = state.model_copy(update={"node_status": state.node_status.set(("l", NodeStatus.SKIPPED))})
     return {"frames": run.frames.set((name, frame.model_copy(update={"kernel_state": broken})))}
 
 
@@ -259,9 +257,14 @@ async def _first_field(there: Damaged, key: str) -> None:
 
 
 DAMAGES: Mapping[str, tuple[Damage, str]] = {
-    "flow_state": (changed(0, lambda run: {"flow_state": run.flow_state.model_copy(update={"failure_count": 9})}),
-                   "run.failure_count"),
-    "a group of the flow state": (lambda there: there.command("HSET", there.keys.run, FLOW_GROUP + b"scheduler", "x"), "storage"),
+    "flow_state": (
+        changed(0, lambda run: {"flow_state": run.flow_state.model_copy(update={"failure_count": 9})}),
+        "run.failure_count",
+    ),
+    "a group of the flow state": (
+        lambda there: there.command("HSET", there.keys.run, FLOW_GROUP + b"scheduler", "x"),
+        "storage",
+    ),
     "status": (lambda there: there.command("HSET", there.keys.run, "status", "failed"), "run.status"),
     "completed_at": (lambda there: there.command("HDEL", there.keys.run, "completed_at"), "storage"),
     "launch": (lambda there: there.command("HSET", there.keys.run, "launch", "{"), "storage"),

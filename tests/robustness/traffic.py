@@ -53,10 +53,10 @@ READS = {
     "realm_profiles": {"get", "list"},
     "config": {"get", "lookup", "exists", "list", "snapshot", "change_token", "history"},
     "executions": {"load", "get_definition", "status", "workers", "held", "published", "items", "ended"},
-    "steering": {"deletions", "queues"},
+    "steering": {"deletions", "queues", "published_of"},
     "schedules": {"get", "list", "now"},
     # the index that they may complete is made of the runs, which stay as they are
-    "operations": {"runs", "count", "find", "definitions", "standing", "index_runs"},
+    "operations": {"runs", "count", "find", "definitions", "summary", "standing", "index_runs"},
     "retention": {"policies", "oldest_runs", "count_runs", "count_events", "sizes"},
 }
 """The methods that change nothing."""

@@ -38,7 +38,7 @@ def verify(
     namespace: NamespaceOption = "default",
     seal_keys: SealKeysOption = None,
 ) -> None:
-    """Compare what is stored of runs with what follows from their inputs.
+    """Compare what is stored of runs with their inputs.
 
     The inputs are replayed, and states, outputs, ledgers, executions, the events that end runs and their places in the
     lists are compared with that, path by path. Nothing is changed.
