@@ -48,8 +48,8 @@ class EventCopy(Model):
 class RunCopy(Model):
     """A run of a fleet at one moment (contract: operations-207).
 
-    `version`, `reports` and `moves` are those of `RunView`. `published` has the values by name. The definition is known by
-    the digest in `launch`, and kept apart.
+    `version`, `reports` and `moves` are those of `RunView`. `published` has the values by name. The definition is known
+    by the digest in `launch`, and kept apart.
     """
 
     run: SerializeAsAny[MobRun]

@@ -28,7 +28,8 @@ class RunView:
 
     `run` has none of the rows of the step and iteration ledgers, and no authority inputs (see `MobRun.core`).
     `version` counts the decisions on the run, `reports` what has come without one: outcomes that were reported, and
-    signals; `moves` how often it was given to another release. `signals` are those that no step has taken, by number, in this order.
+    signals; `moves` how often it was given to another release. `signals` are those that no step has taken, by number,
+    in this order.
 
     `progress` is that of each node whose step has `for_each`. Its items, and the executions of those that are over, are
     not read with the run: `items` and `ended` hold them as far as they were asked for, and they never change

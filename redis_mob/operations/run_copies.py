@@ -171,8 +171,8 @@ class _Importer:
             )
         if not status.is_terminal and not self._takes_unfinished:
             raise CasConflictError(
-                f"line {self._line}: run {run_id} is {status}: it would go on here; give --include-unfinished if it does"
-                " not go on where it was exported"
+                f"line {self._line}: run {run_id} is {status}, and would go on here: give --include-unfinished if it "
+                "does not go on where it was exported"
             )
         if await self._storage.steering.import_run(copy.waiting_again(), definition):
             return True

@@ -121,7 +121,7 @@ async def test_a_failed_and_a_forked_run_come_back_as_they_were(storage: MobStor
 
 
 async def test_all_runs_are_exported_in_the_order_of_their_creation(storage: MobStorage, target: MobStorage) -> None:
-    runs = [(await run_flow(storage, FAN_IN, lambda _: number)).run_id for number in range(3)]
+    runs = [(await run_flow(storage, FAN_IN, lambda _: 1)).run_id for _ in range(3)]
     await storage.runs.create_run(scene())  # no fleet has started it
     lines = [line async for line in FleetAdmin(storage).export_all()]
     assert [json.loads(line)["run"]["run_id"] for line in lines if line.startswith('{"run":')] == runs
