@@ -26,8 +26,11 @@ from redis_mob.models.run_copy import ExecutionCopy, RunCopy
 
 
 class CopiedRun(NamedTuple):
-    """What is stored of a copy: the parts of the run as `encode_run` gives them, with all that a fleet keeps there; fields
-    of other hashes; its events; and the record of its definition."""
+    """What is stored of a copy.
+
+    The parts of the run are those that `encode_run` gives, with all that a fleet keeps there; the others are fields of
+    further hashes, its events, and the record of its definition.
+    """
 
     parts: Sequence[Sequence[Argument]]
     executions: Sequence[Argument]
@@ -46,8 +49,8 @@ def checked_copy(copy: object, definition: object) -> tuple[RunCopy, MobDefiniti
     checked, of = instance("copy", copy, RunCopy), instance("definition", definition, MobDefinition)
     if checked.launch.definition not in digests_of(of):
         raise errors.ValidationError(
-            f"run {checked.run.run_id} was started with definition {shown(checked.launch.definition)}, which is not the "
-            "one that is given"
+            f"run {checked.run.run_id} was started with definition {shown(checked.launch.definition)}, which is not "
+            "the one that is given"
         )
     return checked, of
 

@@ -45,9 +45,9 @@ class SteeringStore(Protocol):
     async def import_run(self, copy: RunCopy, definition: MobDefinition) -> bool:
         """Store a run that was exported, with all that belongs to it, or nothing; False if there is one of its id.
 
-        Its events come behind all others of the log, in their order. One that is not over is due at once, and what waits of
-        it is taken by workers; it must have no leases (contract: operations-208). Raises ValidationError for the definition
-        of another run, and for events that are not of this one.
+        Its events come behind all others of the log, in their order. One that is not over is due at once, and what
+        waits of it is taken by workers; it must have no leases (contract: operations-208). Raises ValidationError for
+        the definition of another run, and for events that are not of this one.
         """
         ...
 

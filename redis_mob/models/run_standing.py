@@ -10,8 +10,8 @@ from redis_mob.models.run import MobRunStatus
 class RunStanding(NamedTuple):
     """Whether it `is_listed` among the runs of its mob, and at which `statuses` it stands in the index by status.
 
-    If it `is_due` a worker looks at it, now or at some time. `has_ended` says whether the log has an event that ends it,
-    or had one that was pruned since.
+    If it `is_due` a worker looks at it, now or at some time. `has_ended` says whether the log has an event that ends
+    it, or had one that was pruned since.
     """
 
     is_listed: bool

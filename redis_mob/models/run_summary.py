@@ -15,8 +15,9 @@ class RunSummary(Model):
     """A run in a list: what can be told of it without reading it as a whole.
 
     `launched_at` is when a fleet may begin with it, None if no fleet drives it; `definition` is the digest of what it
-    was started with. `active_nodes` counts the steps and loops that are under way. Of a failed run `failure` is the first line of the reason that was recorded last, and
-    `failed_step` the step that it was recorded for, None if it was the flow itself.
+    was started with. `active_nodes` counts the steps and loops that are under way. Of a failed run `failure` is the
+    first line of the reason that was recorded last, and `failed_step` the step that it was recorded for, None if it was
+    the flow itself.
     """
 
     run_id: RunId

@@ -132,7 +132,8 @@ class _Checked:
             state = frame.kernel_state
             for node_id, status in state.node_status.items():
                 step_id = self._machine.step_of(frame_id, node_id)
-                if state.node_kind.get(node_id) is NodeKind.STEP and step_id in self._flow.steps:
+                is_step = state.node_kind.get(node_id) is NodeKind.STEP
+                if is_step and step_id is not None and step_id in self._flow.steps:
                     yield (frame_id, node_id), step_id, status
 
     def executions(self) -> Iterator[RunDifference]:
@@ -312,11 +313,18 @@ def _paths(path: str, expected: object, found: object) -> Iterator[RunDifference
         wanted, stored = cast("dict[str, Any]", expected), cast("dict[str, Any]", found)
         for name in sorted(wanted.keys() | stored.keys()):
             yield from _paths(_path(path, name), wanted.get(name), stored.get(name))
-    elif isinstance(expected, list) and isinstance(found, list) and len(expected) == len(cast("list[Any]", found)):
-        for number, (one, other) in enumerate(zip(cast("list[Any]", expected), cast("list[Any]", found), strict=True)):
-            yield from _paths(_path(path, number), one, other)
+    elif isinstance(expected, list) and isinstance(found, list):
+        yield from _in_lists(path, cast("list[Any]", expected), cast("list[Any]", found))
     else:
         yield RunDifference(path, expected, found)
+
+
+def _in_lists(path: str, expected: list[Any], found: list[Any]) -> Iterator[RunDifference]:
+    if len(expected) != len(found):
+        yield RunDifference(path, expected, found)
+        return
+    for number, (one, other) in enumerate(zip(expected, found, strict=True)):
+        yield from _paths(_path(path, number), one, other)
 
 
 def _plain(value: object) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from redis_mob.codec.moves import move_arguments
@@ -41,7 +40,7 @@ class RunMove:
         keys = [self._keys.run, self._keys.index, self._keys.executions]
         return await self._client.read("steering/read_moving", keys)
 
-    async def _move_run(self, arguments: Mapping[str, Any]) -> int:
+    async def _move_run(self, arguments: dict[str, Any]) -> int:
         everything = self._all
         return await self._client.call(
             "steering/move_run",

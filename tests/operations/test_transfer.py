@@ -57,18 +57,18 @@ async def same_there(storage: MobStorage, target: MobStorage, *runs: str) -> Non
         await check_told_once(target, await whole(target, run_id)) if len(runs) == 1 else None
 
 
-@pytest.mark.parametrize(
-    ("definition", "params"),
-    [
-        (CHAIN, {"a": [1, None, "é"]}),
-        (ROUNDS, None),
-        (OVER_ITEMS, {"items": [1, None, {"a": []}, "x"]}),
-        (BRANCHES, {"way": "right"}),
-        (QUORUM, None),
-        (FAN_IN, None),
-        (NESTED, {}),
-    ],
-)
+KINDS: list[tuple[MobDefinition, Any]] = [
+    (CHAIN, {"a": [1, None, "é"]}),
+    (ROUNDS, None),
+    (OVER_ITEMS, {"items": [1, None, {"a": []}, "x"]}),
+    (BRANCHES, {"way": "right"}),
+    (QUORUM, None),
+    (FAN_IN, None),
+    (NESTED, {}),
+]
+
+
+@pytest.mark.parametrize(("definition", "params"), KINDS)
 async def test_runs_of_all_kinds_come_back_as_they_were(
     storage: MobStorage, target: MobStorage, definition: MobDefinition, params: Any
 ) -> None:

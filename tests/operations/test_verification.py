@@ -68,20 +68,20 @@ async def agreeing(storage: MobStorage, run_id: str) -> RunVerification:
     return found
 
 
-@pytest.mark.parametrize(
-    ("definition", "params", "members"),
-    [
-        (CHAIN, None, 1),
-        (ROUNDS, None, 1),
-        (OVER_ITEMS, {"items": [1, None, {"a": []}, "x"]}, 2),
-        (OVER_ITEMS, {"items": []}, 2),
-        (BRANCHES, {"way": "left"}, 1),
-        (BRANCHES, {"way": "neither"}, 1),
-        (QUORUM, None, 3),
-        (FAN_IN, None, 3),
-        (NESTED, {}, 2),
-    ],
-)
+KINDS: list[tuple[MobDefinition, Any, int]] = [
+    (CHAIN, None, 1),
+    (ROUNDS, None, 1),
+    (OVER_ITEMS, {"items": [1, None, {"a": []}, "x"]}, 2),
+    (OVER_ITEMS, {"items": []}, 2),
+    (BRANCHES, {"way": "left"}, 1),
+    (BRANCHES, {"way": "neither"}, 1),
+    (QUORUM, None, 3),
+    (FAN_IN, None, 3),
+    (NESTED, {}, 2),
+]
+
+
+@pytest.mark.parametrize(("definition", "params", "members"), KINDS)
 async def test_runs_of_all_kinds_agree_with_their_inputs(
     storage: MobStorage, definition: MobDefinition, params: Any, members: int
 ) -> None:
