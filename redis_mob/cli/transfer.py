@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -99,9 +99,9 @@ def _lines_of(file: str) -> Generator[IO[str]]:
     if file == _STANDARD_INPUT:
         yield sys.stdin
         return
-    try:
-        opened = Path(file).open(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise ValidationError(f"{shortened(file)} cannot be read: {error.strerror}") from None
-    with opened:
-        yield opened
+    with ExitStack() as opened:
+        try:
+            lines = opened.enter_context(Path(file).open(encoding="utf-8", errors="replace"))
+        except OSError as error:
+            raise ValidationError(f"{shortened(file)} cannot be read: {error.strerror}") from None
+        yield lines
