@@ -9,7 +9,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from redis_mob import errors
-from redis_mob.codec.arguments import instance
+from redis_mob.codec.arguments import instance, storable_json
 from redis_mob.codec.delimited import encode_number
 from redis_mob.codec.executions import digests_of, encode_definition, encode_execution, encode_launch, execution_field
 from redis_mob.codec.items import encode_items, encode_progress, ended_field, items_field, progress_field
@@ -45,8 +45,12 @@ def key_of_copy(copy: ExecutionCopy) -> ExecutionKey:
 
 
 def checked_copy(copy: object, definition: object) -> tuple[RunCopy, MobDefinition]:
-    """A copy and its definition. Raises ValidationError for other classes, and for a definition of another digest."""
+    """A copy and its definition. Raises ValidationError for other classes, and for a definition of another digest;
+    InternalError for a copy that could not be read back."""
     checked, of = instance("copy", copy, RunCopy), instance("definition", definition, MobDefinition)
+    storable_json(
+        "the copy of a run", lambda: checked.model_dump_json(warnings="error").encode(), RunCopy.model_validate_json
+    )
     if checked.launch.definition not in digests_of(of):
         raise errors.ValidationError(
             f"run {checked.run.run_id} was started with definition {shown(checked.launch.definition)}, which is not "
