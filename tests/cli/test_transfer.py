@@ -47,7 +47,7 @@ def here(tmp_path: Path, server_url: str, namespace: str) -> Here:
 
 
 def test_definitions_are_listed_and_shown(here: Here, runs: tuple[str, str]) -> None:
-    assert runs
+    assert len(runs) == 2
     digest = digests_of(ONE)[0]
     listed = here("definitions")
     assert listed.status == 0, listed.err
