@@ -10,6 +10,7 @@
 -- Leaves the run as it was exported, and its events behind all others of the log; nothing if it existed.
 
 --- @include lib/replies
+--- @include lib/attributes
 --- @include lib/announce
 --- @include lib/run_creation
 --- @include lib/run_head
@@ -19,7 +20,7 @@
 
 --- @keys run frames loops outputs steps step_outputs failures iterations inputs index executions published meta runs
 --- @keys definitions due ready queued lost limits runs_by_status events event_identities events_by_time events_channel
---- @keys cursors channel
+--- @keys cursors channel by_attribute*
 --- @args run_id prefix digest definition at limited* unlimited* parts:list* execution_fields* published_fields*
 --- @args moves:move* new_events:event*
 if run_exists(run, index) then return EXISTS end
@@ -28,12 +29,18 @@ expect_sorted_sets(due, ready, queued)
 expect_hashes(executions, published, limits, lost)
 expect_lists(cursors)
 read_clock(meta)
+local attributes = by_attribute[1] and attributes_of(run, value_of(parts[1], 'attributes')) or {}
+if by_attribute[1] then expect_sorted_sets(by_attribute[1]) end
 
 local log = event_log(meta, events, event_identities, events_by_time, events_channel)
 -- events first, as lib/event_log says
 record_events(cursors, append_events(log, new_events), new_events)
 local keys = { run, frames, loops, outputs, steps, step_outputs, failures, iterations, inputs, index }
 create_run(keys, parts, meta, runs, runs_by_status, run_id, prefix)
+if by_attribute[1] then
+  know_attributed(meta, number_attributed(meta) + #attributes)
+  add_places(by_attribute[1], places_of(attributes, string.format('%016d', number_at(meta, 'runs')) .. run_id))
+end
 in_chunks('HSET', executions, execution_fields)
 in_chunks('HSET', published, published_fields)
 mutate('HSETNX', definitions, digest, definition)

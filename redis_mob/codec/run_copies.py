@@ -13,6 +13,7 @@ from redis_mob.codec.arguments import instance, storable_json
 from redis_mob.codec.delimited import encode_number
 from redis_mob.codec.executions import digests_of, encode_definition, encode_execution, encode_launch, execution_field
 from redis_mob.codec.items import encode_items, encode_progress, ended_field, items_field, progress_field
+from redis_mob.codec.labels import fields_of, stored_labels
 from redis_mob.codec.ledgers import microseconds
 from redis_mob.codec.packing import Argument
 from redis_mob.codec.runs import encode_run
@@ -93,7 +94,7 @@ def encode_copy(copy: RunCopy, definition: MobDefinition) -> CopiedRun:
     published = chain.from_iterable((name, encode_published(name, value)) for name, value in copy.published.items())
     _, record = encode_definition(definition, forked=copy.launch.forked_from is not None)
     return CopiedRun(
-        [[*head, *_head_of(copy)], *parts, [*index, *aside]],
+        [[*head, *_head_of(copy), *fields_of(stored_labels(copy.labels))], *parts, [*index, *aside]],
         executions,
         list(published),
         events_of_copy(copy),

@@ -11,6 +11,7 @@ from redis_mob.memory.run_changes import copied
 from redis_mob.memory.schedule import Schedule
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import ExecutionStatus
+from redis_mob.models.labels import NO_LABELS
 from redis_mob.models.run import MobRun
 from redis_mob.models.run_copy import RunCopy
 from redis_mob.notifications.run_messages import run_message
@@ -34,6 +35,8 @@ def store_copy(content: Namespace, run: MobRun, copy: RunCopy, definition: MobDe
         waiting={one.number: copied(one.signal) for one in copy.signals},
         published={name: encode_published(name, value) for name, value in copy.published.items()},
     )
+    if copy.labels != NO_LABELS:
+        content.labels[run_id] = copied(copy.labels)
     if copy.cancel_requested:
         content.cancel_requested.add(run_id)
     is_over = run.status.is_terminal

@@ -115,6 +115,7 @@ def _forget(content: Namespace, run_id: str) -> None:
         content.moves,
         content.mailboxes,
         content.progress,
+        content.labels,
     )
     for some in by_run:
         some.pop(run_id, None)

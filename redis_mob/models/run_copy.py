@@ -8,6 +8,7 @@ from pydantic import Field, SerializeAsAny
 
 from redis_mob.models.base import U64, Items, JsonValue, Model, SortedDict, Timestamp, is_empty
 from redis_mob.models.execution import Execution, ExecutionStatus, ItemProgress, RunLaunch
+from redis_mob.models.labels import NO_LABELS, Labels
 from redis_mob.models.run import MobRun
 from redis_mob.models.signal import Signal
 
@@ -45,6 +46,11 @@ class EventCopy(Model):
     kind: JsonValue
 
 
+def has_no_labels(labels: object) -> bool:
+    """Whether there are neither attributes nor a summary: then they are not written."""
+    return labels == NO_LABELS
+
+
 class RunCopy(Model):
     """A run of a fleet at one moment (contract: operations-207).
 
@@ -63,6 +69,7 @@ class RunCopy(Model):
     items: Items[ItemsCopy] = Field(default=(), exclude_if=is_empty)
     signals: Items[SignalCopy] = Field(default=(), exclude_if=is_empty)
     published: SortedDict[JsonValue] = Field(default=SortedDict(), exclude_if=is_empty)
+    labels: Labels = Field(default=NO_LABELS, exclude_if=has_no_labels)
     events: Items[EventCopy] = ()
 
     def waiting_again(self) -> RunCopy:

@@ -94,6 +94,7 @@ async def copy_of(storage: MobStorage, run_id: str) -> RunCopy:
         version=view.version,
         reports=view.reports,
         moves=view.moves,
+        labels=view.labels,
         executions=tuple(
             ExecutionCopy(frame_id=key.frame_id, node_id=key.node_id, target=key.target, execution=one)
             for key, one in sorted(view.executions.items())

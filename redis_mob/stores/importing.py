@@ -56,6 +56,7 @@ class RunImport:
                 *log,
                 keys.cursors,
                 everything.wake_runs,
+                *([everything.by_attribute] if self._copy.labels.attributes else []),
             ],
             {
                 "run_id": run.run_id,

@@ -172,11 +172,13 @@ async def test_a_run_that_is_not_over_goes_on_where_it_was(storage: MobStorage, 
 
 
 async def test_signals_that_wait_come_along(storage: MobStorage, target: MobStorage) -> None:
-    run_id = await Fleet(storage, WAITS).start(FLOW)
+    run_id = await Fleet(storage, WAITS).start(FLOW, attributes={"tenant": "acme"}, summary="s")
     for number in range(3):
         await storage.executions.send_signal(run_id, Signal(name="other", payload=number))
     await storage.executions.send_signal(run_id, Signal(name="go", payload="now"))
     await imported(target, await lines_of(storage, run_id), include_unfinished=True)
+    [found] = (await FleetAdmin(target).runs(attributes={"tenant": "acme"})).runs
+    assert (found.run_id, found.summary) == (run_id, "s")
     assert (await loaded(target, run_id)).signals == (await loaded(storage, run_id)).signals
     assert (await target.executions.send_signal(run_id, Signal(name="other"))).number == 5
     async with at_work(target, {"*": lambda ctx: ctx.outputs["go"]}):

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from redis_mob.cli.options import (
+    AttributeOption,
     FlowOption,
     MobOption,
     NamespaceOption,
@@ -36,6 +37,7 @@ def export(
     since: SinceOption = None,
     until: UntilOption = None,
     text: TextOption = None,
+    attribute: AttributeOption = None,
     url: SharedUrlOption = None,
     namespace: NamespaceOption = "default",
     seal_keys: SealKeysOption = None,
@@ -57,7 +59,7 @@ def export(
     from redis_mob.errors import ValidationError
 
     with errors_told(stderr_console()):
-        which = conditions(mob, flow, status, since, until, text)
+        which = conditions(mob, flow, status, since, until, text, attribute)
         if bool(runs) is everything:
             raise ValidationError("name runs, or give --all")
         if runs and any(which.values()):

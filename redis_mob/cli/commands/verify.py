@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from redis_mob.cli.options import (
+    AttributeOption,
     FlowOption,
     MobOption,
     NamespaceOption,
@@ -33,6 +34,7 @@ def verify(
     since: SinceOption = None,
     until: UntilOption = None,
     text: TextOption = None,
+    attribute: AttributeOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object for each run.")] = False,
     url: SharedUrlOption = None,
     namespace: NamespaceOption = "default",
@@ -55,7 +57,7 @@ def verify(
     from redis_mob.errors import ValidationError
 
     with errors_told(stderr_console()):
-        which = conditions(mob, flow, status, since, until, text)
+        which = conditions(mob, flow, status, since, until, text, attribute)
         if bool(runs) is everything:
             raise ValidationError("name runs, or give --all")
         if runs and any(which.values()):

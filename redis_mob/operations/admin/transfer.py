@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from redis_mob.codec.arguments import flag, listed
+from redis_mob.models.labels import AttributeValue
 from redis_mob.models.run import MobRunStatus
 from redis_mob.operations.admin.base import AdminBase
 from redis_mob.operations.run_copies import ImportedRun, export, export_all, import_runs
@@ -31,12 +32,13 @@ class RunTransfer(AdminBase):
         since: datetime | None = None,
         until: datetime | None = None,
         text: str | None = None,
+        attributes: Mapping[str, AttributeValue] | None = None,
     ) -> AsyncIterator[str]:
         """The same for all runs that a fleet has started, in the order of their creation; takes what `runs` does.
 
         The ids of all of them are held in memory, and the runs one after the other.
         """
-        return export_all(self._storage, run_filter(mob_id, flow_id, statuses, since, until, text))
+        return export_all(self._storage, run_filter(mob_id, flow_id, statuses, since, until, text, attributes))
 
     def import_runs(
         self, lines: Iterable[str], *, skip_existing: bool = False, include_unfinished: bool = False

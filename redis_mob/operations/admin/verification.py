@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import datetime
 
+from redis_mob.models.labels import AttributeValue
 from redis_mob.models.run import MobRunStatus
 from redis_mob.operations.admin.base import AdminBase
 from redis_mob.operations.run_list import run_filter
@@ -32,6 +33,7 @@ class Verification(AdminBase):
         since: datetime | None = None,
         until: datetime | None = None,
         text: str | None = None,
+        attributes: Mapping[str, AttributeValue] | None = None,
     ) -> AsyncIterator[RunVerification]:
         """The same for each run that a fleet has started, the newest first; takes what `runs` does."""
-        return verify_all(self._storage, run_filter(mob_id, flow_id, statuses, since, until, text))
+        return verify_all(self._storage, run_filter(mob_id, flow_id, statuses, since, until, text, attributes))
