@@ -267,11 +267,10 @@ class MemoryExecutionStore(MemoryLabels, MemorySignals, ExecutionStore):
     async def leave_workers(self, worker_id: str, *, is_orderly: bool = True) -> bool:
         content, name = self._access.content, checked_worker_id(worker_id)
         orderly = flag("is_orderly", is_orderly)
-        if name not in content.schedule.workers:
-            return False
-        if content.schedule.leave(name, content.clock.now(), is_orderly=orderly):
+        is_known = name in content.schedule.workers
+        if is_known and content.schedule.leave(name, content.clock.now(), is_orderly=orderly):
             content.run_wake_ups.send()
-        return True
+        return is_known
 
     async def workers(self) -> tuple[LiveWorker, ...]:
         content = self._access.content
@@ -327,8 +326,7 @@ def _is_as_read(content: Namespace, stored: MobRun, transition: Transition) -> b
     executions = content.executions.get(run_id, {})
     return (
         changes.may_change(stored, before.run.status)
-        and (run_id in content.cancel_requested) == before.cancel_requested
-        and content.moves[run_id] == before.moves
+        and (run_id in content.cancel_requested, content.moves[run_id]) == (before.cancel_requested, before.moves)
         and (not transition.is_decision or content.decisions[run_id] == before.version)
         and (not transition.is_decision or stored.flow_state == before.run.flow_state)
         and all(
