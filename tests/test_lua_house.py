@@ -34,7 +34,14 @@ CALLERS = {
     "schedules": ["stores/schedules.py"],
     "seal_keys": ["stores/seal_keys.py"],
     "specs": ["stores/specs.py"],
-    "steering": ["stores/steering.py", "stores/deletion.py", "stores/queue_counts.py", "stores/pauses.py"],
+    "steering": [
+        "stores/steering.py",
+        "stores/deletion.py",
+        "stores/moving.py",
+        "stores/importing.py",
+        "stores/queue_counts.py",
+        "stores/pauses.py",
+    ],
 }
 """The modules that call the scripts of a folder: those of the store, or the room, that has its name."""
 

@@ -1,7 +1,7 @@
 -- Commit one transition of a run: everything it changes, records and tells, or nothing (decision 0006).
 --
 -- KEYS   due: runs by time; ready, queued: executions (see lib/schedule)
--- ARGV   cancel_requested: 0 or 1, as the transition saw it; version: of the run as a decision saw it, '' for facts;
+-- ARGV   cancel_requested: 0 or 1, as the transition saw it, and how often the run was moved, if it was; version: of the run as a decision saw it, '' for facts;
 --        reports_seen: how many a decision saw; new_reports: how many there are among facts; run_change: none for facts;
 --        execution_changes: with whole records in the place of digests; step_rows_once: rows that are to stand once;
 --        run_time: when to look at it again; moves: of executions in the schedule; scopes: the mob of the run, and its mob and
@@ -31,10 +31,11 @@
 --- @args frame_changes:change* loop_changes:change* execution_changes:change* new_inputs* new_outputs:output*
 --- @args step_rows:step_row* step_rows_once:step_row* failure_rows:failure_row* iteration_rows:iteration_row*
 --- @args run_time:time moves:move* scopes* messages* new_events:event* terminal_events:event*
-local status, canceled, decided, reported, recorded, sequence, paused = unpack(redis.call('HMGET', run, 'status',
-  'cancel_requested_at', 'version', 'reports', 'recorded', 'sequence', 'paused'), 1, 7)
+local status, canceled, decided, reported, recorded, sequence, paused, moved = unpack(redis.call('HMGET', run, 'status',
+  'cancel_requested_at', 'version', 'reports', 'recorded', 'sequence', 'paused', 'moves'), 1, 8)
 if not is_open(checked_status(run, index, status), expected_status) then return LOST end
-if (canceled and '1' or '0') ~= cancel_requested then
+-- the moves as they stand there: between a space and a line feed
+if (canceled and '1' or '0') .. (moved and string.match(moved, '%d+') or '') ~= cancel_requested then
   expect_whole('HLEN', run)
   return LOST
 end

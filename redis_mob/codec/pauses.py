@@ -29,6 +29,11 @@ def scopes_of(mob_id: str, flow_id: str) -> list[bytes]:
     return [scope_of(mob_id), scope_of(mob_id, flow_id)]
 
 
+def places_aside(mob_id: str, flow_id: str, run_id: str) -> list[bytes]:
+    """Before which letters what a run has waiting stands aside: of itself, of its flow; as lua/lib/pauses has it."""
+    return [b"pr" + run_id.encode(), b"pf" + scope_of(mob_id, flow_id)]
+
+
 def checked_reason(reason: object) -> str:
     """A reason as it is stored, '' for none. Raises ValidationError."""
     said = optional_valid_text("reason", reason) or ""

@@ -10,12 +10,12 @@ import pydantic
 
 from redis_mob.codec import changes, ledgers
 from redis_mob.codec.arguments import instance, optional_text
-from redis_mob.codec.documents import decode_time
+from redis_mob.codec.documents import decode_decimal, decode_time
 from redis_mob.codec.executions import decode_launch
 from redis_mob.codec.labels import ATTRIBUTES, SUMMARY, checked_filter, decode_labels
 from redis_mob.codec.layouts import FLOW_RUN
 from redis_mob.codec.packing import UNPACK_ERRORS, unpack
-from redis_mob.codec.runs import COUNTED, COUNTED_PARTS, RunHead, check_count, count_field
+from redis_mob.codec.runs import COUNTED, COUNTED_PARTS, RunHead, check_count, count_field, ended_identity, place_prefix
 from redis_mob.errors import SerializationError, ValidationError, shown
 from redis_mob.models.labels import NO_LABELS
 from redis_mob.models.pause import PauseScope
@@ -44,6 +44,9 @@ FIELDS = (
     *(COUNTED, *_COUNTS),
 )
 """The fields of a run hash that a summary is made of, and those that tell whether any is lost."""
+
+HEAD_FIELDS = (*BRIEF, b"sequence")
+"""The fields of a run hash that its places are made of."""
 
 _ACTIVE_NODES = FLOW_RUN.scheduler.index("active_node_count")
 _OF_FLOW = "__flow__"
@@ -139,7 +142,8 @@ def decode_summary(run_id: str, names: Sequence[bytes], row: SummaryRow) -> RunS
         if (stored := fields.get(name.encode())) is not None:
             found[name] = decode_time(f"run {run_id}", name, stored)
     if (launch := fields.get(b"launch")) is not None:
-        found["release"] = decode_launch(run_id, launch).release
+        started = decode_launch(run_id, launch)
+        found |= {"release": started.release, "definition": started.definition}
     if (labels := decode_labels(run_id, fields)) is not NO_LABELS:
         found |= {"attributes": labels.attributes, "summary": labels.summary}
     if b"paused" in fields and not status.is_terminal:
@@ -147,6 +151,20 @@ def decode_summary(run_id: str, names: Sequence[bytes], row: SummaryRow) -> RunS
     return RunSummary.unchecked(
         run_id=run_id, status=status, cancel_requested=b"cancel_requested_at" in fields, **found
     )
+
+
+def decode_places(run_id: str, row: SummaryRow) -> tuple[bytes, bytes, bytes]:
+    """(what all places of a run end with, its place among the runs, the identity of its terminal event).
+
+    Raises SerializationError for a run whose places cannot be told.
+    """
+    _, head, sequence = row.values
+    try:
+        found = RunHead(*unpack(head or b""))
+    except UNPACK_ERRORS as error:
+        raise SerializationError(f"run {run_id}: head cannot be read: {error}") from error
+    end = b"%016d%b" % (decode_decimal(f"run {run_id}", "sequence", sequence or b"0"), run_id.encode())
+    return end, place_prefix(found.mob_id, found.flow_id) + end, ended_identity(found.mob_id, found.flow_id, run_id)
 
 
 def failure_fields(failure: FailureLedgerEntry) -> dict[str, str | None]:

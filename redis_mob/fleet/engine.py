@@ -110,6 +110,8 @@ def decide(
     claimed: list[ExecutionKey] = []
     for key, loss in claims:
         execution = builder.execution(key)
+        if key in claimed:
+            continue  # it was taken twice, as from the queue of one release and then of another one
         if execution is None or view.run.status is not MobRunStatus.RUNNING:
             passed_over |= not _is_known_to_be_taken(execution, claimant)
         elif loss is not None and was_lost(execution, loss):

@@ -227,6 +227,13 @@ class RunDriver:
             self._view, self._look_again = None, looks
             return False
         self._leads |= looks
+        if view.moves:
+            # what was taken before the run was given to another release is left to that
+            served = [one for one in claims if self._is_served(view, one.key)]
+            if len(served) < len(claims) and not is_fresh:
+                self._view = None
+                return False
+            claims = served
         only_notes = not self._leads and bool(reports or claims)
         decision = self._concluded(view, definition, reports, claims, is_fact=True) if only_notes else None
         if decision is None or (decision.passed_over and is_fresh):
@@ -297,6 +304,10 @@ class RunDriver:
         """Whether other workers may be at the run."""
         was_shared = self._shared_until is not None and self._services.clock.now() < self._shared_until
         return was_shared or self._services.presence.has_company
+
+    def _is_served(self, view: RunView, key: ExecutionKey) -> bool:
+        execution = view.executions.get(key)
+        return execution is None or self._services.serves(queue_of(view.run.mob_id, execution.role, view.launch))
 
     def _claimant(self, view: RunView) -> Claimant:
         services, run = self._services, view.run

@@ -76,6 +76,8 @@ class Namespace:
         """How many decisions there were on each run: its version."""
         self.reports: Counter[str] = Counter()
         """How many outcomes and signals have come to each run without a decision."""
+        self.moves: Counter[str] = Counter()
+        """How often each run was given to another release."""
         self.mailboxes: defaultdict[str, Mailbox] = defaultdict(Mailbox)
         self.paused_runs: dict[str, Pause] = {}
         self.pauses: dict[tuple[str, str | None], Pause] = {}

@@ -6,13 +6,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from redis_mob.codec.arguments import integer
+from redis_mob.codec.packing import pack
 from redis_mob.codec.run_ids import beginning_of_ids, one_of
 from redis_mob.codec.run_summaries import checked_which, decode_cursor, failure_fields
 from redis_mob.contracts import OperationsStore
 from redis_mob.memory.namespace import Access
+from redis_mob.memory.run_lookup import existing_run, run_key
 from redis_mob.models import MobRun, MobRunStatus
 from redis_mob.models.labels import NO_LABELS
 from redis_mob.models.pause import PauseScope
+from redis_mob.models.run_standing import RunStanding
 from redis_mob.models.run_summary import ANY_RUN, RunFilter, RunPage, RunSummary
 
 
@@ -38,6 +41,19 @@ class MemoryOperationsStore(OperationsStore):
     async def find(self, prefix: str, /) -> str:
         beginning = beginning_of_ids(prefix)
         return one_of(prefix, [run_id for run_id in self._access.content.runs if run_id.startswith(beginning)])
+
+    async def summary(self, run_id: str, /) -> RunSummary | None:
+        run = self._access.content.runs.get(run_key(run_id))
+        return None if run is None else self._summary(run)
+
+    async def standing(self, run_id: str, /) -> RunStanding:
+        content = self._access.content
+        run = existing_run(content, run_id)
+        ended = content.log.has_ended_with(pack((run.mob_id, run.run_id, run.flow_id)))
+        return RunStanding(True, (run.status,), run.run_id in content.due_runs, ended)
+
+    async def definitions(self) -> tuple[str, ...]:
+        return tuple(sorted(self._access.content.definitions))
 
     async def index_runs(self) -> None:
         _ = self._access.content  # which is its own index; raises if it is closed
@@ -65,6 +81,7 @@ class MemoryOperationsStore(OperationsStore):
             launched_at=launched_at,
             completed_at=run.completed_at,
             release=launch and launch.release,
+            definition=launch and launch.definition,
             cancel_requested=run.run_id in content.cancel_requested,
             paused=(PauseScope.RUN,) if is_paused else (),
             active_nodes=run.flow_state.active_node_count,

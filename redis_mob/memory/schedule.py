@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from redis_mob.codec.schedule import queue_of
@@ -133,6 +133,27 @@ class Schedule:
             self._counted.discard(entry)
             self._lost.pop(entry, None)
         self._last = {queue: last for queue, last in self._last.items() if last != run_id}
+
+    def move_run(self, run_id: str, release: str, waiting: Collection[ExecutionKey]) -> None:
+        """Let what a run has there be in the queues of a release; what workers hold stays theirs.
+
+        What a worker has taken, and can claim no more, waits at once.
+        """
+        for entry in [one for one in self._later if one.run_id == run_id and one.key in waiting]:
+            if entry not in self._holders:
+                del self._later[entry]
+                self._counted.discard(entry)
+                self._waiting.add(entry)
+
+        def moved(entry: Entry) -> Entry:
+            return replace(entry, queue=entry.queue._replace(release=release)) if entry.run_id == run_id else entry
+
+        self._waiting = {moved(entry) for entry in self._waiting}
+        self._aside = {moved(entry) for entry in self._aside}
+        self._counted = {moved(entry) for entry in self._counted}
+        self._later = {moved(entry): at for entry, at in self._later.items()}
+        self._holders = {moved(entry): holder for entry, holder in self._holders.items()}
+        self._lost = {moved(entry): loss for entry, loss in self._lost.items()}
 
     def by_queue(self, now: datetime) -> dict[Queue, tuple[list[Entry], int, int, int]]:
         """What waits in each queue, how many executions of it workers hold, how many wait for a time, and how many

@@ -304,7 +304,7 @@ OVERDUE = timedelta(seconds=10)
 
 
 class RunLaunch(Model):
-    """What a run was started with; it never changes.
+    """What a run was started with; it never changes, but for its release (contract: operations-202).
 
     `definition` is the digest under which the store keeps the whole definition. `members` names the members of each
     role, `schemas` the JSON schema of each step that has one, and `parsed_steps` are those whose members' texts are

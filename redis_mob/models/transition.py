@@ -39,8 +39,9 @@ class RunView:
 
     `run` has none of the rows of the step and iteration ledgers, and no authority inputs (see `MobRun.core`).
     `version` counts the decisions on the run, `reports` what has come without one: outcomes that were reported, and
-    signals. `signals` are those that no step has taken, by number, in this order; `labels` are attributes and summary.
-    `pauses` says by which the run is paused: its own, that of its flow, that of its mob.
+    signals; `moves` how often it was given to another release. `signals` are those that no step has taken, by number,
+    in this order; `labels` are attributes and summary. `pauses` says by which the run is paused: its own, that of its
+    flow, that of its mob.
 
     `progress` is that of each node whose step has `for_each`. Its items, and the executions of those that are over, are
     not read with the run: `items` and `ended` hold them as far as they were asked for, and they never change
@@ -55,6 +56,7 @@ class RunView:
     now: datetime
     version: int = 0
     reports: int = 0
+    moves: int = 0
     progress: Mapping[NodeKey, ItemProgress] = FrozenDict()
     items: Mapping[NodeKey, Sequence[Any]] = FrozenDict()
     ended: Mapping[ExecutionKey, Execution] = FrozenDict()

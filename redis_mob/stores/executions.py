@@ -145,6 +145,7 @@ class RedisExecutionStore(RedisLabels, RedisSignals, ExecutionStore):
             now=ledgers.moment(int(reply[0])),
             version=decode_decimal(f"run {run_id}", "version", parts.head.get(b"version", b"0")),
             reports=decode_decimal(f"run {run_id}", "reports", parts.head.get(b"reports", b"0")),
+            moves=decode_decimal(f"run {run_id}", "moves", parts.head.get(b"moves", b"0")),
             progress=decode_progress(run_id, executions),
             signals=decode_signals(run_id, executions),
             labels=decode_labels(run_id, parts.head),
@@ -374,7 +375,7 @@ def _arguments(transition: Transition) -> NamedArguments:
     return {
         "expected_status": before.status,
         "next_status": run.status,
-        "cancel_requested": int(transition.before.cancel_requested),
+        "cancel_requested": f"{int(transition.before.cancel_requested)}{transition.before.moves or ''}",
         "version": transition.before.version if transition.is_decision else b"",
         "reports_seen": transition.before.reports,
         "new_reports": transition.reports,

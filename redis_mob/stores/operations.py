@@ -15,6 +15,7 @@ from redis_mob.codec.run_ids import LENGTH, MOST_NAMED, beginning_of_ids, one_of
 from redis_mob.codec.run_summaries import (
     BRIEF,
     FIELDS,
+    HEAD_FIELDS,
     PARAMS,
     STATUS_BYTES,
     RunPlace,
@@ -23,6 +24,7 @@ from redis_mob.codec.run_summaries import (
     decode_cursor,
     decode_params,
     decode_place,
+    decode_places,
     decode_summary,
     encode_sequence,
 )
@@ -30,8 +32,9 @@ from redis_mob.codec.runs import place_prefix, run_id_of_place
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.contracts import OperationsStore
-from redis_mob.errors import SerializationError
+from redis_mob.errors import NotFoundError, SerializationError
 from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_standing import RunStanding
 from redis_mob.models.run_summary import ANY_RUN, RunFilter, RunPage, RunSummary
 
 _PLACES = 500
@@ -90,6 +93,31 @@ class RedisOperationsStore(OperationsStore):
             if not after:
                 break
         return one_of(prefix, found)
+
+    async def summary(self, run_id: str, /) -> RunSummary | None:
+        run_id = self._keys.run(run_id).run_id
+        [row] = await self._read_summaries([run_id], FIELDS)
+        return None if row is None else decode_summary(run_id, FIELDS, row)
+
+    async def standing(self, run_id: str, /) -> RunStanding:
+        run_id = self._keys.run(run_id).run_id
+        [row] = await self._read_summaries([run_id], HEAD_FIELDS)
+        if row is None:
+            raise NotFoundError.of_run(run_id, self._keys.namespace)
+        return await self._standing(run_id, *decode_places(run_id, row))
+
+    async def _standing(self, run_id: str, end: bytes, place: bytes, ended: bytes) -> RunStanding:
+        is_listed, places, is_due, last = await self._client.read(
+            "operations/standing",
+            [self._keys.runs, self._keys.runs_by_status, self._keys.due, self._keys.events_index],
+            {"run_id": run_id, "place": place, "places": [b + end for b in STATUS_BYTES.values()], "ended": ended},
+        )
+        statuses = [status for status, is_there in zip(STATUS_BYTES, places, strict=True) if is_there]
+        return RunStanding(bool(is_listed), tuple(statuses), bool(is_due), bool(last))
+
+    async def definitions(self) -> tuple[str, ...]:
+        found = await self._client.read("operations/definitions", [self._keys.meta, self._keys.definitions])
+        return tuple(sorted(bytes(digest).decode() for digest in found))
 
     async def index_runs(self) -> None:
         async for places in self._chunks(self._keys.runs):

@@ -166,6 +166,9 @@ class Steering(Facade[SteeringStore]):
     continue_deletion = twin(SteeringStore.continue_deletion)
     deletions = twin(SteeringStore.deletions)
     queues = twin(SteeringStore.queues)
+    move_run = twin(SteeringStore.move_run)
+    import_run = twin(SteeringStore.import_run)
+    published_of = twin(SteeringStore.published_of)
 
 
 class Schedules(Facade[ScheduleStore]):
@@ -186,6 +189,9 @@ class Operations(Facade[OperationsStore]):
     runs = twin(OperationsStore.runs)
     count = twin(OperationsStore.count)
     find = twin(OperationsStore.find)
+    summary = twin(OperationsStore.summary)
+    standing = twin(OperationsStore.standing)
+    definitions = twin(OperationsStore.definitions)
     index_runs = twin(OperationsStore.index_runs)
 
 

@@ -11,6 +11,7 @@ from redis_mob.models import MobRunStatus
 from redis_mob.models.config import Delete, Put
 from redis_mob.models.labels import LabelChange
 from redis_mob.models.retention import RetentionPolicy
+from redis_mob.models.run_copy import RunCopy
 from redis_mob.models.signal import Signal
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.compound import COMPOUND, INPUTS, LOOP, NEXT_RUN, RUN, SIMPLE, scene
@@ -97,7 +98,10 @@ async def _of_runs(storage: MobStorage) -> dict[str, Write]:
 
 async def _of_executions(storage: MobStorage) -> dict[str, Write]:
     run, launch = pending(ONE_STEP)
+    to_import, of_import = pending(ONE_STEP)
+    copy = RunCopy(run=to_import, launch=of_import, launched_at=NOON, version=0)
     to_cancel = await launched(storage.executions, ONE_STEP)
+    to_move = await waiting(storage.executions, ONE_STEP)
     to_commit = await waiting(storage.executions, ONE_STEP)
     view = await to_commit.view()
     transition = to_commit.claimed(view, keys_of(view)[0])
@@ -128,6 +132,8 @@ async def _of_executions(storage: MobStorage) -> dict[str, Write]:
         ),
         "executions.request_cancel": lambda s: s.executions.request_cancel(to_cancel.run_id),
         "steering.begin_deletion": lambda s: s.steering.begin_deletion(to_delete[0], keep_id_for=timedelta(hours=1)),
+        "steering.import_run": lambda s: s.steering.import_run(copy, ONE_STEP),
+        "steering.move_run": lambda s: s.steering.move_run(to_move.run_id, "new"),
         "steering.continue_deletion": lambda s: s.steering.continue_deletion(to_delete[1]),
     }
 

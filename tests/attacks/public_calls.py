@@ -31,6 +31,7 @@ from redis_mob.models.labels import LabelChange, Labels
 from redis_mob.models.progress import NewProgress, ProgressSource
 from redis_mob.models.queue_load import QueueLoads
 from redis_mob.models.retention import NamespaceSizes, RetentionPolicies, RetentionPolicy
+from redis_mob.models.run_copy import RunCopy
 from redis_mob.models.run_summary import RunFilter
 from redis_mob.models.signal import Signal
 from redis_mob.models.transition import RunView
@@ -63,6 +64,9 @@ ITEMS_RUN = "0191a6a0-0000-4000-8000-000000000010"
 ITEM = ExecutionKey(root_frame_id(ITEMS_RUN), "a", "worker-1#0")
 JSON = {"ok": [1, 1.5, None, True, "é"]}
 DIGEST = pending(ONE_STEP)[1].definition
+
+_COPIED, _LAUNCH = pending(ONE_STEP, run_id="0191a6a0-0000-4000-8000-000000000011")
+COPY = RunCopy(run=_COPIED, launch=_LAUNCH, launched_at=NOON, version=0)
 
 TOKEN: Mapping[str, Any] = {"bootstrap_token": "token"}
 
@@ -235,6 +239,13 @@ RIGHT: Mapping[str, Any] = {
     "most": 0,
     "keep_id_for": timedelta(hours=1),
     "roles": ["worker"],
+    "move_run.run_id": FLEET_RUN,
+    "release": "new",
+    "summary.run_id": FLEET_RUN,
+    "standing.run_id": FLEET_RUN,
+    "published_of.run_id": FLEET_RUN,
+    "copy": COPY,
+    "import_run.definition": ONE_STEP,
     "entries": [NewProgress(ProgressSource("a", "a", "root", None, "worker-1", 1, 1), "chunk", "output", value=JSON)],
 }
 

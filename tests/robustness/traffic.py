@@ -18,9 +18,10 @@ from redis_mob import contracts
 from redis_mob.models import MobRunStatus
 from redis_mob.models.flow_schedule import ScheduleRecord
 from redis_mob.models.retention import RetentionPolicy
+from redis_mob.models.run_copy import RunCopy
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.documents import authority, overlay
-from redis_mob.testing.samples.driven_runs import ONE_STEP
+from redis_mob.testing.samples.driven_runs import ONE_STEP, pending
 from redis_mob.testing.samples.schedules import schedule
 from redis_mob.testing.samples.states import NOON, authority_input, failure_entry, step_entry
 from tests.differential import calls
@@ -54,11 +55,11 @@ READS = {
     "realm_profiles": {"get", "list"},
     "config": {"get", "lookup", "exists", "list", "snapshot", "change_token", "history"},
     "executions": {"load", "get_definition", "status", "workers", "held", "published", "items", "ended"},
-    "steering": {"deletions", "queues"},
+    "steering": {"deletions", "queues", "published_of"},
     "schedules": {"get", "list", "now"},
     "pauses": {"pauses"},
     # the index that they may complete is made of the runs, which stay as they are
-    "operations": {"runs", "count", "find", "index_runs"},
+    "operations": {"runs", "count", "find", "definitions", "summary", "standing", "index_runs"},
     "retention": {"policies", "oldest_runs", "count_runs", "count_events", "sizes"},
 }
 """The methods that change nothing."""
@@ -124,6 +125,8 @@ def further_of_run(run_id: str) -> dict[str, Operation]:
             ),
         ),
         "begin_deletion": Operation([], lambda s: _deleted(s, run_id)),
+        "import_run": Operation([NAMES], lambda s, name: s.steering.import_run(copied_run(run_id, name), ONE_STEP)),
+        "move_run": Operation([NAMES], lambda s, name: s.steering.move_run(run_id, name)),
         "continue_deletion": Operation([], lambda s: s.steering.continue_deletion(run_id)),
         "append_step_entry": Operation(
             [STEPS, NUMBERS],
@@ -134,6 +137,13 @@ def further_of_run(run_id: str) -> dict[str, Operation]:
             lambda s, step, number: s.runs.append_failure_entry(run_id, entry=failure_entry(step, str(number))),
         ),
     }
+
+
+def copied_run(run_id: str, name: str) -> RunCopy:
+    """A run as it was exported before anything was done with it, for workers of a release."""
+    run, launch = pending(ONE_STEP, run_id=run_id)
+    launch = launch.model_copy(update={"release": name})
+    return RunCopy(run=run.model_copy(update={"created_at": NOON}), launch=launch, launched_at=NOON, version=0)
 
 
 async def _deleted(storage: MobStorage, run_id: str) -> Any:
