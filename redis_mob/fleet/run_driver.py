@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from random import Random
 from typing import Any
 
 from redis_mob.codec.schedule import queue_of
-from redis_mob.contracts import ExecutionStore
 from redis_mob.errors import DurabilityError, EpochChangedError, ReadFailedError, WriteFailedError
 from redis_mob.fleet.absent_values import log_absent
-from redis_mob.fleet.definitions import Definitions
+from redis_mob.fleet.driver_services import Begun, Services
 from redis_mob.fleet.engine import Claimant, Decision, FailedAttempt, Report, decide, give_back, note
 from redis_mob.fleet.execution_index import ExecutionIndex
 from redis_mob.fleet.failure_log import log_failure
@@ -28,18 +26,13 @@ from redis_mob.fleet.lease import LeasedExecution
 from redis_mob.fleet.outage import OutageLimit
 from redis_mob.fleet.outcome import Failed
 from redis_mob.fleet.pausing import held_back
-from redis_mob.fleet.presence import Presence
 from redis_mob.fleet.published import publish
 from redis_mob.fleet.said import bounded
-from redis_mob.fleet.slots import Slots
 from redis_mob.fleet.step_profile import StepProfile, role_profile, step_profile
-from redis_mob.fleet.storage_clock import StorageClock
-from redis_mob.kernel.context import ConditionContext, visible_context
+from redis_mob.kernel.context import visible_context
 from redis_mob.kernel.machine import FlowMachine
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.execution import Claim, Execution, ExecutionKey, Lease, Queue
-from redis_mob.models.flow_spec import Isolation
-from redis_mob.models.run import MobRun
+from redis_mob.models.execution import Claim, Execution, ExecutionKey, Lease
 from redis_mob.models.transition import NodeKey, RunView, Transition
 
 SHARED = timedelta(seconds=10)
@@ -47,30 +40,6 @@ SHARED = timedelta(seconds=10)
 
 RETRY_SECONDS = 0.2
 """How long a driver waits before it tries a failed transition again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What the drivers of one worker share."""
-
-    store: ExecutionStore
-    definitions: Definitions
-    clock: StorageClock
-    slots: Slots
-    presence: Presence
-    serves: Callable[[Queue], bool]
-    random: Random
-
-
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """An execution that the worker has claimed and is to execute, and the run as it was when it was claimed."""
-
-    held: LeasedExecution
-    run: MobRun
-    visible: ConditionContext
-    profile: StepProfile
-    isolation: Isolation | None
 
 
 class RunDriver:

@@ -39,7 +39,7 @@ from redis_mob.memory.run_lookup import existing_run, run_key
 from redis_mob.memory.schedule import Schedule
 from redis_mob.memory.signals import MemorySignals
 from redis_mob.memory.turns import let_others_run
-from redis_mob.memory.worker_leases import MemoryWorkerLeases
+from redis_mob.memory.workers import MemoryWorkers
 from redis_mob.models import MobDefinition, MobRun, MobRunStatus
 from redis_mob.models.execution import EVERYTHING, Execution, ExecutionKey, RunLaunch, Serves
 from redis_mob.models.labels import NO_LABELS, Labels
@@ -50,7 +50,7 @@ from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 T = TypeVar("T")
 
 
-class MemoryExecutionStore(MemoryLabels, MemorySignals, MemoryWorkerLeases, ExecutionStore):
+class MemoryExecutionStore(MemoryLabels, MemorySignals, MemoryWorkers, ExecutionStore):
     """The contract's `ExecutionStore` in memory; its docstrings say what holds."""
 
     async def start_run(

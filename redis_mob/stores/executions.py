@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from functools import partial
@@ -13,7 +13,6 @@ from redis_mob.codec import ledgers
 from redis_mob.codec.arguments import (
     duration,
     flag,
-    function,
     instance,
     integer,
     moment,
@@ -32,7 +31,7 @@ from redis_mob.codec.labels import decode_labels, fields_of, stored_labels
 from redis_mob.codec.packing import Argument
 from redis_mob.codec.pauses import decode_pause_of_run, decode_pauses, pauses_of, scopes_of
 from redis_mob.codec.runs import check_count, core_parts, decode_core, encode_run, place_prefix
-from redis_mob.codec.schedule import decode_due, decode_entry, decode_worker, encode_worker
+from redis_mob.codec.schedule import decode_due, decode_worker
 from redis_mob.codec.schedule import worker_id as checked_worker_id
 from redis_mob.codec.signals import decode_signals
 from redis_mob.codec.transitions import check_transition
@@ -49,22 +48,20 @@ from redis_mob.models.execution import EVERYTHING, Execution, ExecutionKey, Left
 from redis_mob.models.labels import NO_LABELS, Labels
 from redis_mob.models.run import MobRun, MobRunStatus
 from redis_mob.models.transition import DueWork, RunView, Transition
-from redis_mob.models.worker import RENEWALS_PER_LEASE, LiveWorker, WorkerRecord
 from redis_mob.notifications.run_messages import about, messages_of
 from redis_mob.notifications.wakeups import WakeUps
-from redis_mob.stores import items, lease_renewal
+from redis_mob.stores import items
 from redis_mob.stores.event_arguments import event_arguments, log_keys
 from redis_mob.stores.labels import RedisLabels
-from redis_mob.stores.lease_renewal import WorkerLease
 from redis_mob.stores.schedule import aside_of, limits_of, moves_of, service
 from redis_mob.stores.signals import RedisSignals
-from redis_mob.stores.worker_lease import kept_alive
+from redis_mob.stores.workers import RedisWorkers
 
 _LOOKED_AT = 1000
 """How many entries of a schedule lua/executions/take_due looks at."""
 
 
-class RedisExecutionStore(RedisLabels, RedisSignals, ExecutionStore):
+class RedisExecutionStore(RedisLabels, RedisSignals, RedisWorkers, ExecutionStore):
     """The contract's `ExecutionStore` on Redis; its docstrings say what holds."""
 
     def __init__(self, client: Client, keys: Keys, wake_ups: WakeUps) -> None:
@@ -285,49 +282,6 @@ class RedisExecutionStore(RedisLabels, RedisSignals, ExecutionStore):
             await self._client.call("executions/put_aside", keys_of_call, arguments), run_id, self._keys.namespace
         )
 
-    async def join_workers(self, worker: WorkerRecord, lease: timedelta) -> None:
-        arguments = [encode_worker(worker), _whole_milliseconds(lease)]
-        keys = [self._keys.meta, self._keys.workers, self._keys.wake_runs]
-        await self._client.call("executions/join_workers", keys, arguments)
-
-    async def renew_worker(self, worker: WorkerRecord, lease: timedelta) -> bool:
-        return await lease_renewal.renew_worker(
-            self._client, self._keys, encode_worker(worker), _whole_milliseconds(lease)
-        )
-
-    def keep_alive(
-        self, worker: WorkerRecord, lease: timedelta, on_loss: Callable[[], None]
-    ) -> AbstractAsyncContextManager[None]:
-        seconds = duration("lease", lease).total_seconds()
-        url, namespace = self._client.url, self._keys.namespace
-        kept = WorkerLease(
-            url, namespace, encode_worker(worker), _whole_milliseconds(lease), seconds / RENEWALS_PER_LEASE
-        )
-        return kept_alive(kept, function("on_loss", on_loss))
-
-    async def leave_workers(self, worker_id: str, *, is_orderly: bool = True) -> bool:
-        keys = self._keys
-        reply = await self._client.call(
-            "executions/leave_workers",
-            [keys.meta, keys.workers, keys.ready, keys.queued, keys.lost, keys.wake_runs],
-            [checked_worker_id(worker_id), int(flag("is_orderly", is_orderly))],
-        )
-        return reply == Reply.WON
-
-    async def workers(self) -> tuple[LiveWorker, ...]:
-        now, flat = await self._client.read("executions/workers", [self._keys.meta, self._keys.workers], [])
-        live = [
-            LiveWorker(decode_worker(bytes(worker)), codec.moment_of_milliseconds(float(at)))
-            for worker, at in zip(flat[::2], flat[1::2], strict=True)
-        ]
-        return tuple(one for one in live if one.expires_at > codec.moment_of_milliseconds(now))
-
-    async def held(self, worker_id: str) -> frozenset[tuple[str, ExecutionKey]]:
-        entries = await self._client.read(
-            "executions/held", [self._keys.meta, self._keys.queued], [checked_worker_id(worker_id)]
-        )
-        return frozenset(decode_entry(bytes(entry)) for entry in entries)
-
     def listen(
         self,
         run_id: str | None = None,
@@ -349,10 +303,6 @@ class RedisExecutionStore(RedisLabels, RedisSignals, ExecutionStore):
 def _within(limit: int) -> int:
     """A greatest number as the script takes it: none for a negative one, and no more than it looks at in one go."""
     return min(max(limit, 0), _LOOKED_AT)
-
-
-def _whole_milliseconds(lease: timedelta) -> int:
-    return duration("lease", lease) // timedelta(milliseconds=1)
 
 
 def _time(score: bytes) -> datetime | None:

@@ -17,7 +17,7 @@ from redis_mob.models.execution import ExecutionKey
 from redis_mob.models.worker import RENEWALS_PER_LEASE, LiveWorker, WorkerRecord
 
 
-class MemoryWorkerLeases:
+class MemoryWorkers:
     """The part of the contract's `ExecutionStore` that is about workers."""
 
     _access: Access
