@@ -19,6 +19,7 @@ from redis_mob.contracts import (
     MobRuntimeMetadataStore,
     MobSpecStore,
     OperationsStore,
+    PauseStore,
     ProgressStore,
     RealmProfileStore,
     RetentionStore,
@@ -43,8 +44,8 @@ class MobStorage:
     are config documents and their changes, `executions` is what a fleet needs beside them, `progress` what handlers
     tell while they are at work, `operations` what operators ask, as for lists of runs, `steering` what they do with
     runs and queues, `retention` has the policies by which runs and events are deleted, `schedules` which flows are
-    started again and again. `url` is the address under which other processes of this user reach the same server; it may
-    hold a password.
+    started again and again, `pauses` which runs, flows and mobs are paused. `url` is the address under which other
+    processes of this user reach the same server; it may hold a password.
     """
 
     def __init__(self, backend: RedisStorage | MemoryStorage) -> None:
@@ -58,6 +59,7 @@ class MobStorage:
         self.realm_profiles: RealmProfileStore = backend.realm_profiles
         self.executions: ExecutionStore = backend.executions
         self.progress: ProgressStore = backend.progress
+        self.pauses: PauseStore = backend.pauses
         self.steering: SteeringStore = backend.steering
         self.operations: OperationsStore = backend.operations
         self.retention: RetentionStore = backend.retention

@@ -23,8 +23,11 @@ CALLERS = {
     "calls": ["connection/calls"],
     "config": ["stores/config.py", "stores/config_feed.py"],
     "events": ["stores/events.py"],
-    "executions": ["stores/executions.py", "stores/items.py", "stores/signals.py", "stores/lease_renewal.py"],
+    "executions": [
+        f"stores/{name}.py" for name in ("executions", "items", "labels", "signals", "lease_renewal", "workers")
+    ],
     "operations": ["stores/operations.py"],
+    "pauses": ["stores/pauses.py"],
     "progress": ["stores/progress.py"],
     "realm_profiles": ["stores/realm_profiles.py"],
     "retention": ["stores/retention.py"],
@@ -33,7 +36,16 @@ CALLERS = {
     "schedules": ["stores/schedules.py"],
     "seal_keys": ["stores/seal_keys.py"],
     "specs": ["stores/specs.py"],
-    "steering": ["stores/steering.py", "stores/deletion.py", "stores/queue_counts.py", "stores/limit_loads.py"],
+    "steering": [
+        "stores/steering.py",
+        "stores/deletion.py",
+        "stores/moving.py",
+        "stores/importing.py",
+        "stores/queue_counts.py",
+        "stores/limit_loads.py",
+        "stores/limited_entries.py",
+        "stores/pauses.py",
+    ],
 }
 """The modules that call the scripts of a folder: those of the store, or the room, that has its name."""
 

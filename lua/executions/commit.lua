@@ -1,12 +1,13 @@
 -- Commit one transition of a run: everything it changes, records and tells, or nothing (decision 0006).
 --
 -- KEYS   due: runs by time; ready, queued: executions (see lib/schedule); gated, gate_times: those with limits (see lib/gates)
--- ARGV   cancel_requested: 0 or 1, as the transition saw it; version: of the run as a decision saw it, '' for facts;
+-- ARGV   cancel_requested: 0 or 1, as the transition saw it, and how often the run was moved, if it was; version: of the run as a decision saw it, '' for facts;
 --        reports_seen: how many a decision saw; new_reports: how many there are among facts; run_change: none for facts;
 --        execution_changes: with whole records in the place of digests; step_rows_once: rows that are to stand once;
---        run_time: when to look at it again; moves: of executions in the schedule; messages: of what has changed for others
+--        run_time: when to look at it again; moves: of executions in the schedule; scopes: the mob of the run, and its mob and
+--        flow, as queues name them, none without moves; messages: of what has changed for others
 --        Of execution changes: one without a next record leaves, groups are kept in the index, what is dropped are signals
--- Reply  WON | LOST
+-- Reply  WON | LOST, also for one that begins an execution of what is paused
 -- Leaves all of it done. A terminal event that the log has already is not repeated.
 
 --- @include lib/replies
@@ -16,6 +17,7 @@
 --- @include lib/step_ledger
 --- @include lib/failure_ledger
 --- @include lib/iteration_ledger
+--- @include lib/pauses
 --- @include lib/schedule
 --- @include lib/gathering
 --- @include lib/recorded_events
@@ -24,15 +26,16 @@
 
 --- @keys run frames loops executions inputs outputs steps step_outputs failures iterations index due ready queued
 --- @keys lost meta events event_identities events_by_time events_channel runs_channel cursors runs_by_status
---- @keys gated gate_times
+--- @keys gated gate_times pauses
 --- @args expected_status next_status cancel_requested version reports_seen new_reports run_change:change*
 --- @args frame_changes:change* loop_changes:change* execution_changes:change* new_inputs* new_outputs:output*
 --- @args step_rows:step_row* step_rows_once:step_row* failure_rows:failure_row* iteration_rows:iteration_row*
---- @args run_time:time moves:move* messages* new_events:event* terminal_events:event*
-local status, canceled, decided, reported, recorded, sequence =
-  unpack(redis.call('HMGET', run, 'status', 'cancel_requested_at', 'version', 'reports', 'recorded', 'sequence'), 1, 6)
+--- @args run_time:time moves:move* scopes* messages* new_events:event* terminal_events:event*
+local status, canceled, decided, reported, recorded, sequence, paused, moved = unpack(redis.call('HMGET', run, 'status',
+  'cancel_requested_at', 'version', 'reports', 'recorded', 'sequence', 'paused', 'moves'), 1, 8)
 if not is_open(checked_status(run, index, status), expected_status) then return LOST end
-if (canceled and '1' or '0') ~= cancel_requested then
+-- the moves as they stand there: between a space and a line feed
+if (canceled and '1' or '0') .. (moved and string.match(moved, '%d+') or '') ~= cancel_requested then
   expect_whole('HLEN', run)
   return LOST
 end
@@ -78,7 +81,9 @@ if #moves > 0 then
 end
 expect_sorted_sets(due)
 local place = next_status ~= expected_status and indexed_place(run, runs_by_status, sequence) or nil
-read_clock(meta)
+local any_pause = read_clock_and_pauses(meta)
+local hold = #moves > 0 and (paused or any_pause) and hold_of(pauses, paused, run_time.member, scopes) or nil
+if hold and hold.is_paused and any_begins(moves) then return LOST end
 
 gather()
 -- events first, as lib/event_log says
@@ -112,7 +117,7 @@ elseif tonumber(new_reports) > 0 then
     set_time(due, run_time)
   end
 end
-local opened = #moves > 0 and make_moves(ready, queued, lost, gated, gate_times, moves) or {}
+local opened = #moves > 0 and make_moves(ready, queued, lost, gated, gate_times, moves, hold) or {}
 count_gathered()
 
 announce_events(log)

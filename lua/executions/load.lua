@@ -1,13 +1,18 @@
 -- Read the core of one run with its executions, and the time.
 --
--- Reply  nil, or {now in microseconds, parts of the core (see lib/run_parts), executions}
+-- Reply  nil, or {now in microseconds, parts of the core (see lib/run_parts), executions, all that is in `pauses`}
 -- Leaves everything as it was.
 
---- @include lib/fleet_clock
+--- @include lib/pauses
 --- @include lib/run_head
 --- @include lib/run_parts
 
---- @keys run frames loops outputs failures index executions meta
+--- @keys run frames loops outputs failures index executions meta pauses
 if not run_exists(run, index) then return nil end
 
-return { decimal(fleet_now(meta)), read_core(run, frames, loops, outputs, failures, index), fields(executions) }
+local found = {}
+if read_clock_and_pauses(meta) then
+  expect_whole('HLEN', pauses)
+  found = fields(pauses)
+end
+return { decimal(MICROSECONDS), read_core(run, frames, loops, outputs, failures, index), fields(executions), found }

@@ -3,7 +3,7 @@
 --
 -- KEYS   due: runs by time; ready, queued: executions (see lib/schedule); turns: from which run of a queue something was
 --        taken last; limits: how many executions of a role may be under way; gated, gate_times: executions with limits of
---        their own (see lib/gates)
+--        their own (see lib/gates); pauses: mobs and flows that are paused
 -- ARGV   max_runs, max_executions, max_suspects: greatest number of each; led: runs that the caller leads, as the glossary
 --        says; patience: how long others are left to their leaders when something was reported (ms); keep: how long what is
 --        taken is kept from others (ms); known_workers: which change of the workers the caller knows; prefixes: what the
@@ -15,6 +15,7 @@
 -- Leaves what was taken due again after that while, unless its transition says otherwise before.
 
 --- @include lib/announce
+--- @include lib/bringing_back
 --- @include lib/clock_keeping
 --- @include lib/damage
 --- @include lib/key_types
@@ -22,6 +23,9 @@
 --- @include lib/worker_loss
 
 local LOOKED_AT = 1000
+
+-- executions of a flow that was resumed which one call brings back
+local BROUGHT_BACK = 200
 
 -- what stands behind the queue in an entry: the rank of a priority and the packed id of a run
 local RANK, RUN = 1, 38
@@ -32,9 +36,9 @@ local GATES = 'gates'
 -- how many lanes of one queue one call looks at beside those that it takes from
 local LANES = 200
 
---- @keys meta due ready queued workers lost turns limits gated gate_times channel
+--- @keys meta due ready queued workers lost turns limits gated gate_times channel pauses
 --- @args max_runs led* patience max_executions max_suspects keep known_workers prefixes* any_role roles* release left*
-keep_clock(meta)
+local pausing = keep_clock(meta, 'n:pauses')
 expect_sorted_sets(due, ready, queued, workers)
 expect_hashes(lost, turns, limits)
 
@@ -56,6 +60,16 @@ end
 
 local is_role, is_left, limit_of = set_of(roles), set_of(left), read_limits()
 local uses_gates = limit_of[GATES] ~= nil
+
+-- which mobs are paused, and the flows that were resumed and have something aside
+local paused_mobs, resumed = {}, {}
+if (pausing or '0') ~= '0' then
+  for _, field in ipairs(redis.call('HKEYS', pauses)) do
+    local kind, scope = string.sub(field, 1, 1), string.sub(field, 2)
+    if kind == 'm' then paused_mobs[scope] = true elseif kind == 'b' then resumed[#resumed + 1] = scope end
+  end
+  expect_whole('HLEN', pauses)
+end
 
 local function let_go_of_expired()
   local number, opened = 0, {}
@@ -139,19 +153,22 @@ local function queue_of(member)
   end
   local is_served = (any_role == '1' or is_role[part(2)]) and (part(3) == '' or part(3) == release)
     and not (left_to_others('') or left_to_others(part(2)))
-  return { queue = string.sub(member, 2, at), role = string.sub(member, 2, ends[2]), is_served = is_served }
+  return { queue = string.sub(member, 2, at), role = string.sub(member, 2, ends[2]), mob = string.sub(member, 2, ends[1]),
+    is_served = is_served }
 end
 
--- adds the queues that the caller serves and in which something waits; others are stepped over, each at once
+-- Adds the queues that the caller serves and in which something waits. Others are stepped over, each at once, and all of a
+-- mob that is paused.
 local function find_served(key, letters, take_from, found)
   for _, prefix in ipairs(prefixes) do
     local member = beginning_with(key, letters .. prefix, 1)[1]
     while member do
       local one = queue_of(string.sub(member, #letters))
-      if one.is_served then
+      local is_paused = paused_mobs[one.mob]
+      if one.is_served and not is_paused then
         one.take_from, found[#found + 1] = take_from, one
       end
-      member = first_behind(key, letters .. prefix, letters .. one.queue)
+      member = first_behind(key, letters .. prefix, letters .. (is_paused and one.mob or one.queue))
     end
   end
 end
@@ -300,8 +317,13 @@ if uses_gates then
   look_at_times(gated, gate_times)
 end
 queue_due()
+local is_aside = false
+for _, flow in ipairs(resumed) do
+  is_aside = bring_back_some(pauses, queued, lost, gated, flow, BROUGHT_BACK) or is_aside
+end
 local runs, first_left = take_runs(tonumber(max_runs))
 local executions, waits = take_executions(tonumber(max_executions))
+waits = waits or is_aside
 local how = {}
 if #executions > 0 and redis.call('HLEN', lost) > 0 then how = redis.call('HMGET', lost, unpack(executions)) end
 for i = 1, #executions do how[i] = how[i] or '-' end

@@ -7,14 +7,16 @@ local NOTED_MS = 1000
 
 local latest, set_back_by
 
--- as read_clock, for a script that notes the time as the last thing it does
-local function keep_clock(meta)
+-- as read_clock, for a script that notes the time as the last thing it does; returns what is in another field
+local function keep_clock(meta, beside)
   read_clock(meta)
-  latest = renewed_field(meta, 'clock_ms')
+  local noted, other = unpack(redis.call('HMGET', meta, 'clock_ms', beside or 'clock_ms'), 1, 2)
+  latest = number_in(noted or '') or 0
   if NOW < latest then
     set_back_by = latest - NOW
     NOW = latest
   end
+  return other
 end
 
 local function note_clock(meta)

@@ -125,6 +125,22 @@ local function close_lane(gated, gate_times, kind, lane, gate, at)
   end
 end
 
+-- A lane of which nothing may ever be taken again, if it is empty: no worker may come to see that.
+local function forget_lane(gated, gate_times, turns, kind, lane)
+  local named = kind .. lane.name
+  if beginning_with(gated, named, 1)[1] then return end
+  if redis.call('ZSCORE', gated, 'o' .. named) then close_lane(gated, gate_times, kind, lane) end
+  for _, gate in ipairs(gates_of(lane)) do
+    local of_queue = gate.id .. kind .. lane.queue
+    if redis.call('ZSCORE', gated, 'p' .. gate.id .. named) then
+      mutate('ZREM', gated, 'p' .. gate.id .. named)
+      if not beginning_with(gated, 'p' .. of_queue, 1)[1] then in_chunks('ZREM', gated, beginning_with(gated, 'q' .. of_queue)) end
+    end
+  end
+  mutate('HDEL', turns, lane.name)
+  if not beginning_with(gated, kind .. lane.queue, 1)[1] then mutate('HDEL', turns, lane.queue .. string.char(LIMITED)) end
+end
+
 -- adds to lists of members, and to a set of gates, what it takes that an entry does not count any more
 local function uncount(lane, entry, gone, ids)
   gone[#gone + 1] = 'h' .. entry

@@ -7,7 +7,7 @@
 
 local MEASURED = {
   { 'HLEN', specs, spec_revisions, profiles, profile_revisions, supervisors, overlays, definitions, event_identities,
-    documents, versions, history, tokens, seal_key_checks, lost, limits, deletions, retention, schedules },
+    documents, versions, history, tokens, seal_key_checks, lost, limits, deletions, retention, schedules, pauses },
   { 'ZCARD', overlay_places, due, ready, queued, workers, events_by_time, ids, scheduled, schedule_definitions,
     gated, gate_times },
   { 'XLEN', events },

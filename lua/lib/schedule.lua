@@ -2,9 +2,9 @@
 -- entries of executions by the time before which none is taken. `queued` says in which state an execution is, by a
 -- letter before its entry: 'w' waits to be taken; 's' waits as a suspect; 'h', followed by the worker, a zero byte, and
 -- 's' for a suspect or else '-', is held by that worker; 'l' counts against the limit of its role, and is there beside
--- one of the others. The members of `queued` are in lexical order. An entry begins with its queue, its rank and the id of
--- its run (see codec/schedule.py, decision 0023). One that has limits waits in `gated` instead (lib/gates); in `queued` it
--- waits only if its worker has held it for too long.
+-- one of the others; 'p' stands aside, as lib/pauses says. The members of `queued` are in lexical order. An entry begins
+-- with its queue, its rank and the id of its run (see codec/schedule.py, decision 0023). One that has limits waits in
+-- `gated` instead (lib/gates); in `queued` it stands aside, and waits only if its worker has held it for too long.
 -- Times are milliseconds of the fleet's clock.
 
 --- @include lib/announce
@@ -80,16 +80,17 @@ local function finder_of_gone(lost)
   end
 end
 
--- tells that something may be taken from these queues, the keys of a table (see codec/schedule.py)
-local function announce_queues(channel, queues)
-  for queue in pairs(queues) do
-    announce(channel, 'q' .. queue)
-  end
-end
-
 local function has_gates(moves)
   for _, move in ipairs(moves) do
     if move.has_gates then return true end
+  end
+  return false
+end
+
+-- whether a worker gets one that it did not hold before
+local function any_begins(moves)
+  for _, move in ipairs(moves) do
+    if string.byte(move.to) == 104 and move.to ~= move.from then return true end  -- 'h'
   end
   return false
 end
@@ -133,8 +134,9 @@ local function change_gated(gated, gate_times, changes)
   return opened
 end
 
--- returns the queues in which limits have room again, as keys of a table
-local function make_moves(ready, queued, lost, gated, gate_times, moves)
+-- Returns the queues in which limits have room again, as keys of a table. `hold` says where those that wait stand if
+-- something is paused, as lib/pauses makes it.
+local function make_moves(ready, queued, lost, gated, gate_times, moves, hold)
   local not_ready, not_queued, times, places, handed_on = {}, {}, {}, {}, {}
   local is_gone = finder_of_gone(lost)
   local changes
@@ -144,6 +146,7 @@ local function make_moves(ready, queued, lost, gated, gate_times, moves)
       not_ready[#not_ready + 1] = entry
       not_queued[#not_queued + 1], not_queued[#not_queued + 2] = 'w' .. entry, 's' .. entry
       if move.from ~= 'w' then not_queued[#not_queued + 1] = move.from .. entry end
+      for _, place in ipairs(hold and hold.places or {}) do not_queued[#not_queued + 1] = place .. entry end
     end
     local holder = holder_of(move)
     local is_held = holder ~= nil
@@ -154,15 +157,18 @@ local function make_moves(ready, queued, lost, gated, gate_times, moves)
     if move.is_limited and not is_held then not_queued[#not_queued + 1] = 'l' .. entry end
     if is_held or to == 'w' and tonumber(move.at) > NOW then times[#times + 1], times[#times + 2] = move.at, entry end
     local is_waiting = to == 'w' and tonumber(move.at) <= NOW
+    local aside = is_waiting and hold and hold.place
     if is_held then
       places[#places + 1] = to .. entry
       if move.is_limited then places[#places + 1] = 'l' .. entry end
+    elseif aside then
+      places[#places + 1] = aside .. entry
     elseif is_waiting and not move.has_gates then
       places[#places + 1] = 'w' .. entry
     end
     if move.has_gates then
       changes = changes or { gone = {}, places = {}, freed = {}, begun = {} }
-      move_gated(move, is_held, is_waiting, changes)
+      move_gated(move, is_held, is_waiting and not aside, changes)
     end
   end
   in_chunks('ZREM', ready, not_ready)

@@ -2,9 +2,10 @@
 --
 -- KEYS   cursors: which events are those of the run; deleted_cursors: their name from the deletion on; deletion: what is left to
 --        be done; deletions: of which runs something is left; tombstone: keeps the id from being given again
+--        gated: executions with limits (see lib/gates)
 -- ARGV   place: of the run among the runs, '' if they have lost it; ended: identity of its terminal event; since: from when
 --        on it can have events, as text that sorts, '' if that is not known; keep: how long the id is kept (ms), '' = it is free at once; about:
---        what the caller will need to know; entries: how its entries in the schedule begin; queues: in which its
+--        what the caller will need to know; entries: how its entries in the schedule begin; limited: those with limits; queues: in which its
 --        executions have waited; turn: what `turns` has for the run
 -- Reply  WON (the run is gone, or was, and its deletion is not at its end) | LOST (it is not over) | NOT_FOUND | AGAIN (a run
 --        that had its id is still being deleted) | MOVED (its place is another one)
@@ -13,9 +14,11 @@
 
 --- @include lib/announce
 --- @include lib/arguments
+--- @include lib/attributes
 --- @include lib/chunks
 --- @include lib/clock
 --- @include lib/counters
+--- @include lib/gates
 --- @include lib/key_types
 --- @include lib/lexical_order
 --- @include lib/replies
@@ -30,8 +33,8 @@ local MOST_LEFT = 100
 
 --- @keys run frames loops outputs steps step_outputs failures iterations inputs index executions published progress
 --- @keys cursors deletion deleted_cursors tombstone meta runs due ready queued lost turns deletions event_identities
---- @keys events_by_time channel runs_by_status
---- @args run_id place ended since keep about entries* queues* turn
+--- @keys events_by_time channel runs_by_status by_attribute gated
+--- @args run_id place ended since keep about entries* limited* queues* turn
 local status = status_of(run, index)
 local is_begun = redis.call('HLEN', deletion) > 0
 if not status then return is_begun and WON or NOT_FOUND end
@@ -39,12 +42,13 @@ if is_begun then return AGAIN end
 if not TERMINAL[status] then return LOST end
 if place ~= '' and not redis.call('ZSCORE', runs, place) then return MOVED end
 
-local launch, decided, recorded = unpack(redis.call('HMGET', run, 'launch', 'version', 'recorded'), 1, 3)
+local launch, decided, recorded, attributes, sequence =
+  unpack(redis.call('HMGET', run, 'launch', 'version', 'recorded', 'attributes', 'sequence'), 1, 5)
 local newest, gone_before = number_at(meta, 'cursor'), number_at(meta, 'runs_lost')
 local last = redis.call('HGET', event_identities, ended)
 local is_recorded = launch and recorded and number_in(recorded) == number_at(run, 'version', decided)
 local has_failed = redis.call('LLEN', failures) > 0
-expect_sorted_sets(due, ready, queued, runs_by_status)
+expect_sorted_sets(due, ready, queued, runs_by_status, by_attribute, gated)
 expect_hashes(lost, turns, deletions)
 expect_lists(cursors, deleted_cursors)
 
@@ -56,11 +60,21 @@ local function cursor_before(order)
   return cursor and cursor - 1 or newest
 end
 
-local left = {}
+local left, bare = {}, {}
 for _, entry in ipairs(entries) do
-  for letter in string.gmatch('wsl', '.') do
-    for _, member in ipairs(beginning_with(queued, letter .. entry, MOST_LEFT)) do left[#left + 1] = member end
+  for _, before in ipairs({ 'w', 's', 'l', 'pr' .. run_id }) do
+    for _, member in ipairs(beginning_with(queued, before .. entry, MOST_LEFT)) do
+      left[#left + 1], bare[#bare + 1] = member, string.sub(member, #before + 1)
+    end
   end
+end
+-- entries with limits are known as they are
+local not_gated, freed, opened = {}, {}, {}
+for _, entry in ipairs(limited) do
+  uncount(lane_of(entry), entry, not_gated, freed)
+  not_gated[#not_gated + 1], not_gated[#not_gated + 2] = 'v' .. entry, 't' .. entry
+  for _, before in ipairs({ 'w', 's', 'l', 'pr' .. run_id }) do left[#left + 1] = before .. entry end
+  bare[#bare + 1] = entry
 end
 local record = { 'about', about, 'newest', decimal(newest) }
 local function note(name, value)
@@ -77,6 +91,10 @@ for _, queue in ipairs(queues) do
   if redis.call('HGET', turns, queue) == turn then has_turn[#has_turn + 1] = queue end
 end
 local has_cursors = redis.call('EXISTS', cursors) == 1
+-- of attributes that cannot be read, and of an older release that has deleted the run, places are left, which a list that
+-- comes upon them forgets
+local attributed = places_of(attributes_in(attributes) or {},
+  string.format('%016d', number_in(sequence or '') or 0) .. run_id)
 
 write_even_when_full(meta)
 mutate('HSET', deletion, unpack(record))
@@ -94,15 +112,20 @@ if place ~= '' then
   mutate('ZREM', runs, place)
   mutate('ZREM', runs_by_status, unpack(other_places(nil, string.sub(place, -END_OF_PLACE))))
 end
+if #attributed > 0 then
+  know_attributed(meta, number_attributed(meta) - #attributed)
+  remove_places(by_attribute, attributed)
+end
 mutate('ZREM', due, run_id)
 if last then mutate('HDEL', event_identities, ended) end
 if #has_turn > 0 then in_chunks('HDEL', turns, has_turn) end
 if #left > 0 then
-  local bare = {}
-  for i, member in ipairs(left) do bare[i] = string.sub(member, 2) end
   in_chunks('ZREM', queued, left)
   in_chunks('ZREM', ready, bare)
   in_chunks('HDEL', lost, bare)
+  in_chunks('ZREM', gated, not_gated)
+  pass_all_on(gated, freed, opened)
 end
 announce(channel, run_id .. ' over')
+announce_queues(channel, opened)
 return WON

@@ -10,6 +10,9 @@
 --- @include lib/lexical_order
 --- @include lib/queue_parts
 
+-- the id of a run stands behind 'pr' (see lib/pauses)
+local ID = 36
+
 -- what counts against a limit is listed beside the rest: between what is held and what waits (see lib/schedule)
 local BEHIND_LIMITED = 'm'
 
@@ -29,7 +32,11 @@ while member and #found < 3 * most do
     member = redis.call('ZRANGE', queued, '[' .. BEHIND_LIMITED, '+', 'BYLEX', 'LIMIT', 0, 1)[1]
   else
     -- behind the worker and its zero byte stands a letter that tells a suspect
-    if letter == 'h' then start = string.find(member, '\0', 1, true) + 2 end
+    if letter == 'h' then
+      start = string.find(member, '\0', 1, true) + 2
+    elseif letter == 'p' then
+      start = string.byte(member, 2) == 114 and 3 + ID or part_end(member, part_end(member, 3) + 1) + 1
+    end
     local beginning = string.sub(member, 1, queue_end(member, start))
     local number = redis.call('ZLEXCOUNT', queued, '[' .. beginning, '[' .. beginning .. '\255')
     found[#found + 1], found[#found + 2], found[#found + 3] = beginning, start - 1, number

@@ -8,24 +8,34 @@ import typer
 
 from redis_mob.cli.commands.accept_loss import accept_loss
 from redis_mob.cli.commands.acl import acl
+from redis_mob.cli.commands.attributes import attributes
 from redis_mob.cli.commands.bench import bench
 from redis_mob.cli.commands.cancel import cancel
 from redis_mob.cli.commands.count import count
+from redis_mob.cli.commands.definitions import definitions
 from redis_mob.cli.commands.delete import delete
 from redis_mob.cli.commands.doctor import doctor
+from redis_mob.cli.commands.export import export
 from redis_mob.cli.commands.fork import fork
+from redis_mob.cli.commands.import_runs import import_runs
 from redis_mob.cli.commands.ls import ls
+from redis_mob.cli.commands.move import move
+from redis_mob.cli.commands.pause import pause
 from redis_mob.cli.commands.prune import prune
 from redis_mob.cli.commands.queues import queues
+from redis_mob.cli.commands.releases import releases
+from redis_mob.cli.commands.resume import resume
 from redis_mob.cli.commands.retention import retention
 from redis_mob.cli.commands.run import run
 from redis_mob.cli.commands.schedule import schedule
 from redis_mob.cli.commands.seal_key import seal_key
 from redis_mob.cli.commands.show import show
 from redis_mob.cli.commands.signal import signal
+from redis_mob.cli.commands.start import start
 from redis_mob.cli.commands.stats import stats
 from redis_mob.cli.commands.tail import history, tail
 from redis_mob.cli.commands.terminate import terminate
+from redis_mob.cli.commands.verify import verify
 from redis_mob.cli.commands.watch import watch
 from redis_mob.cli.commands.worker import worker
 from redis_mob.cli.commands.workers import workers
@@ -34,7 +44,6 @@ from redis_mob.version import __version__
 app = typer.Typer(
     name="redis-mob",
     help="Run multi-agent flows exactly once, on Redis or Valkey.",
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     no_args_is_help=True,
@@ -62,9 +71,10 @@ def _root(
 
 
 COMMANDS = (
-    *(run, worker, signal),
+    *(run, start, worker, signal),
     *(ls, count, show, tail, history, watch, workers, queues),
-    *(fork, cancel, terminate, delete),
+    *(definitions, releases, move, verify, export),
+    *(fork, cancel, terminate, pause, resume, delete, attributes),
     *(retention, prune, stats),
     *(seal_key, doctor, accept_loss, acl, bench),
 )
@@ -72,6 +82,7 @@ COMMANDS = (
 for command in COMMANDS:
     app.command()(command)
 
+app.command("import")(import_runs)
 app.add_typer(schedule, name="schedule")
 app.command("list", help="Another name of ls.")(ls)
 app.command("describe", help="Another name of show.")(show)

@@ -101,7 +101,7 @@ def show_queues(seen: Sequence[QueueReport], *, json: bool) -> None:
     if not seen:
         print_line("nothing waits, and nothing is under way")
         return
-    names = ("MOB", "ROLE", "RELEASE", "WAITING", "RUNNING", "DELAYED", "OLDEST", "WORKERS", "")
+    names = ("MOB", "ROLE", "RELEASE", "WAITING", "RUNNING", "DELAYED", "PAUSED", "OLDEST", "WORKERS", "")
     rows = [
         (
             one.mob_id,
@@ -110,13 +110,14 @@ def show_queues(seen: Sequence[QueueReport], *, json: bool) -> None:
             str(one.waiting),
             str(one.running),
             "?" if one.delayed is None else str(one.delayed),
+            str(one.paused),
             ("" if one.is_oldest_certain else "> ") + span(one.oldest_seconds),
             str(one.workers),
             f"unserved: {one.unserved}" if one.unserved else "",
         )
         for one in seen
     ]
-    print_columns(names, rows, right=("WAITING", "RUNNING", "DELAYED", "OLDEST", "WORKERS"))
+    print_columns(names, rows, right=("WAITING", "RUNNING", "DELAYED", "PAUSED", "OLDEST", "WORKERS"))
     limited = [(queue, one) for queue in seen for one in queue.limited]
     if limited:
         print_line("")
@@ -180,6 +181,7 @@ def _queue_object(one: QueueReport) -> dict[str, object]:
         "waiting": one.waiting,
         "running": one.running,
         "delayed": one.delayed,
+        "paused": one.paused,
         "oldest_since": None if one.oldest_since is None else format_timestamp(one.oldest_since),
         "oldest_seconds": one.oldest_seconds,
         "oldest_is_certain": one.is_oldest_certain,

@@ -28,6 +28,24 @@ def parse_moment(option: str, text: str | None, now: datetime) -> datetime | Non
         ) from None
 
 
+def parse_coming(option: str, text: str | None) -> datetime | None:
+    """The moment to come that a text names: ISO 8601, in local time if it has no zone, or as 30m or 2h from now.
+
+    Raises ValidationError naming the option.
+    """
+    now = datetime.now(UTC)
+    if text is None:
+        return None
+    try:
+        if (later := _AGO.fullmatch(text)) is not None:
+            return now + timedelta(**{_UNITS[later[2]]: int(later[1])})
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValidationError(
+            f"{option} is no time: {shown(text)}; write it like 2026-11-29T08:00, or how long from now, like 30m or 2h"
+        ) from None
+
+
 def took(duration: timedelta) -> str:
     """A duration in its two greatest units, as 1.2 s, 3 m 20 s, or 2 d 4 h."""
     seconds = duration.total_seconds()

@@ -87,3 +87,30 @@ TextOption = Annotated[
     str | None,
     typer.Option(metavar="TEXT", help="Only runs whose parameters have this text.", show_default=False),
 ]
+AttributeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=VALUE", help="Only runs with this attribute; of several all must match.", show_default=False
+    ),
+]
+
+RunsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="RUN...", help="Their ids, or what these begin with.", show_default=False),
+]
+"""Of commands that also take the options that choose runs."""
+
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only show which runs the options choose.")]
+JsonOfEachOption = Annotated[bool, typer.Option("--json", help="Print a JSON object for each run.")]
+
+ParamsOption = Annotated[
+    str | None, typer.Option(metavar="JSON", help="Parameters of the flow, as JSON.", show_default=False)
+]
+MembersOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="ROLE=N", help="How many members a role has, 1 unless given. Repeatable.", show_default=False),
+]
+VerboseOption = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Also print the tracebacks of what failed, as they were stored.")
+]

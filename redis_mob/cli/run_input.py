@@ -58,21 +58,21 @@ def definition_in(file: Path, console: Console, *, strict: bool) -> MobDefinitio
     return definition
 
 
-def flow_of(definition: MobDefinition, flow: str | None) -> str:
+def flow_of(definition: MobDefinition, flow: str | None, option: str = "--flow") -> str:
     """The flow that is named, or the only one. Raises DefinitionError with those that there are for another name."""
     if flow is None and len(definition.flows) == 1:
         return next(iter(definition.flows))
     if flow is not None and flow in definition.flows:
         return flow
     known = ", ".join(map(repr, definition.flows)) or "none"
-    asked = "--flow is missing" if flow is None else f"--flow {flow!r}: there is no such flow"
+    asked = f"{option} is missing" if flow is None else f"{option} {flow!r}: there is no such flow"
     raise DefinitionError(f"{asked}; mob {definition.id!r} has: {known}")
 
 
 def handlers_for(name: str | None, definition: MobDefinition, flow_id: str) -> Mapping[str, Handler]:
     """The handlers that --handler names. Raises HandlerError if there are none, or not for each role of the flow."""
     handlers = handlers_in(name)
-    require_handlers(handlers, flow_id, definition.flows[flow_id])
+    require_handlers(handlers, flow_id, definition)
     return handlers
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,8 +13,8 @@ from rich.text import Text
 from redis_mob.cli.arguments import read_seal_keys
 from redis_mob.cli.display import printable
 from redis_mob.cli.endings import usable_url
-from redis_mob.cli.moments import parse_moment, took
-from redis_mob.errors import ValidationError, shown
+from redis_mob.cli.labels import attributes_text
+from redis_mob.cli.moments import took
 from redis_mob.models.base import json_text
 from redis_mob.models.run import MobRunStatus
 from redis_mob.models.run_summary import RunPage, RunSummary
@@ -35,6 +34,9 @@ _WHOLE = 36
 """The width of a whole id."""
 
 _MOST_OF_A_NAME = 24
+
+PAUSED = " ||"
+"""Stands beside the status of a run that is paused."""
 
 _BESIDE = 134
 """The greatest width of all columns but the last one."""
@@ -61,28 +63,6 @@ class Where(NamedTuple):
         """The storage, opened by `async with`. Raises StorageUnavailableError and ValidationError."""
         address = usable_url(self.url, of_memory="no other process has a run there")
         return MobStorage.open(address, namespace=self.namespace, seal_key=read_seal_keys(self.seal_keys))
-
-
-def conditions(
-    mob: str | None, flow: str | None, status: list[str] | None, since: str | None, until: str | None, text: str | None
-) -> dict[str, Any]:
-    """The options that say which runs are meant, as `FleetAdmin.runs` takes them. Raises ValidationError."""
-    now = datetime.now(UTC)
-    return {
-        "mob_id": mob,
-        "flow_id": flow,
-        "statuses": [_status(name) for name in status or ()],
-        "since": parse_moment("--since", since, now),
-        "until": parse_moment("--until", until, now),
-        "text": text,
-    }
-
-
-def _status(name: str) -> MobRunStatus:
-    try:
-        return MobRunStatus(name.lower())
-    except ValueError:
-        raise ValidationError(f"--status {shown(name)}: a run is {', '.join(MobRunStatus)}") from None
 
 
 async def read_page(where: Where, which: Mapping[str, Any], limit: int, after: str | None) -> RunPage:
@@ -133,7 +113,7 @@ def page_as_text(page: RunPage, console: Console) -> str:
     for run in page.runs:
         row = [
             run.run_id[:_SHORT] if is_narrow else run.run_id,
-            Text(run.status, style=_STYLES[run.status]),
+            Text(f"{run.status}{PAUSED * bool(run.paused)}", style=_STYLES[run.status]),
             f"{run.created_at.astimezone():%Y-%m-%d %H:%M:%S}",
             took(run.duration(page.now)),
             Text(printable(run.mob_id)),
@@ -153,7 +133,12 @@ def _below(run: RunSummary, width: int) -> list[str]:
 
 
 def said_of(run: RunSummary) -> str:
-    """What else there is to say of a run."""
+    """What else there is to say of a run: how it stands, its summary, its attributes."""
+    parts = (_how_it_stands(run), run.summary or "", attributes_text(run.attributes))
+    return "  ".join(part for part in parts if part)
+
+
+def _how_it_stands(run: RunSummary) -> str:
     if run.status is MobRunStatus.FAILED and run.failure is not None:
         return run.failure if run.failed_step is None else f"step {run.failed_step}: {run.failure}"
     said: list[str] = []
@@ -161,6 +146,8 @@ def said_of(run: RunSummary) -> str:
         said.append(f"{run.active_nodes} under way")
     if not run.status.is_terminal and run.cancel_requested:
         said.append("cancellation asked for")
+    if run.paused:
+        said.append(f"paused: {', '.join(run.paused)}")
     if run.release is not None:
         said.append(f"release {run.release}")
     return ", ".join(said)

@@ -19,7 +19,9 @@ from redis_mob.errors import (
     ReadFailedError,
     StorageUnavailableError,
 )
+from redis_mob.fleet.pausing import why_paused
 from redis_mob.fleet.unserved import UnservedNews, unserved_work
+from redis_mob.fleet.watching import watch
 from redis_mob.models.base import json_text
 from redis_mob.models.progress import ProgressEntry, ProgressReport, RunOver, StreamChunk, StreamEnd, StreamReset
 from redis_mob.models.run import MobRunStatus
@@ -70,20 +72,26 @@ async def watched(
     async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
         admin = FleetAdmin(storage)
         run_id = await run_id_of(admin, run)
-        stored = await stored_run(storage, run_id)
-        with display(console, stored.flow, stored.spans()) as shown:
-            telling = asyncio.ensure_future(told(admin.watch(run_id), shown))
-            try:
-                await _shown_to_the_end(storage, run_id, shown)
-            finally:
-                telling.cancel()
-                await asyncio.gather(telling, return_exceptions=True)
+        await show_to_the_end(storage, run_id, console)
         return await admin.describe(run_id)
+
+
+async def show_to_the_end(storage: MobStorage, run_id: str, console: Console) -> None:
+    """Show a run that other processes drive, until it is over."""
+    stored = await stored_run(storage, run_id)
+    with display(console, stored.flow, stored.spans()) as shown:
+        telling = asyncio.ensure_future(told(watch(storage.progress, run_id), shown))
+        try:
+            await _shown_to_the_end(storage, run_id, shown)
+        finally:
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
 
 
 async def _shown_to_the_end(storage: MobStorage, run_id: str, shown: Display) -> None:
     async def in_vain() -> list[str]:
-        return unserved_work(await loaded(storage, run_id), await storage.executions.workers())
+        view = await loaded(storage, run_id)
+        return why_paused(view.pauses) + unserved_work(view, await storage.executions.workers())
 
     unserved = UnservedNews(in_vain)
     async with storage.executions.listen(run_id) as wake_up:

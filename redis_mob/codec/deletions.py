@@ -8,7 +8,7 @@ from typing import NamedTuple
 from redis_mob.codec.delimited import decode_number
 from redis_mob.codec.executions import decode_launch
 from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack
-from redis_mob.codec.runs import RunHead, place_prefix
+from redis_mob.codec.runs import RunHead, ended_identity, place_prefix
 from redis_mob.codec.schedule import encode_queue, queue_of
 from redis_mob.errors import SerializationError
 from redis_mob.models.execution import MOST_PRIORITY, RunLaunch
@@ -39,7 +39,7 @@ class DeletableRun(NamedTuple):
     @property
     def ended(self) -> bytes:
         """The identity of its terminal event in the log."""
-        return b"t" + pack((self.head.mob_id, self.run_id, self.head.flow_id))
+        return ended_identity(self.head.mob_id, self.head.flow_id, self.run_id)
 
     @property
     def queues(self) -> list[bytes]:

@@ -64,6 +64,11 @@ class RunHead(NamedTuple):
     schema_version: int
 
 
+def ended_identity(mob_id: str, flow_id: str, run_id: str) -> bytes:
+    """The identity of the event in the log that ends a run."""
+    return b"t" + pack((mob_id, run_id, flow_id))
+
+
 def place_prefix(mob_id: str, flow_id: str | None = None) -> bytes:
     """What the places of all runs of a mob, or of one flow of it, begin with in the zset of runs.
 

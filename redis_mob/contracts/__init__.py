@@ -11,6 +11,7 @@ from redis_mob.contracts.config import ConfigChangeNotifier, ConfigStore, Config
 from redis_mob.contracts.events import MobEventStore
 from redis_mob.contracts.executions import ExecutionStore, WakeUp
 from redis_mob.contracts.operations import OperationsStore
+from redis_mob.contracts.pauses import PauseStore
 from redis_mob.contracts.progress import ProgressStore
 from redis_mob.contracts.realm_profiles import RealmProfileStore, StoredRealmProfiles
 from redis_mob.contracts.retention import RetentionStore
@@ -30,6 +31,7 @@ __all__ = [
     "MobRuntimeMetadataStore",
     "MobSpecStore",
     "OperationsStore",
+    "PauseStore",
     "ProgressStore",
     "RealmProfileStore",
     "RetentionStore",

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
 from redis_mob.models.run import MobRunStatus
-from redis_mob.models.run_summary import ANY_RUN, RunFilter, RunPage
+from redis_mob.models.run_standing import RunStanding
+from redis_mob.models.run_summary import ANY_RUN, RunFilter, RunPage, RunSummary
 
 
 @runtime_checkable
@@ -32,6 +33,21 @@ class OperationsStore(Protocol):
         """The id of the one run whose id begins like this, in at least four digits (contract: operations-4).
 
         Raises NotFoundError if there is none, ValidationError naming some of them if there are several.
+        """
+        ...
+
+    async def summary(self, run_id: str, /) -> RunSummary | None:
+        """What a list shows of one run; None if there is none."""
+        ...
+
+    async def standing(self, run_id: str, /) -> RunStanding:
+        """Where a run stands in the lists of its namespace. Raises NotFoundError if there is no such run."""
+        ...
+
+    async def definitions(self) -> tuple[str, ...]:
+        """The digests of the definitions that are stored for runs and schedules, in their order.
+
+        Raises SerializationError if some are lost.
         """
         ...
 

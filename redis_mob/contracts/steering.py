@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
+from redis_mob.models.definition import MobDefinition
 from redis_mob.models.deletion import DeletionStart
 from redis_mob.models.limits import Limit, LimitLoad
 from redis_mob.models.queue_load import QueueLoads
+from redis_mob.models.run_copy import RunCopy
 
 
 @runtime_checkable
@@ -34,6 +36,28 @@ class SteeringStore(Protocol):
 
     async def limit_loads(self, mob_id: str, flow_id: str, limits: Sequence[Limit]) -> tuple[LimitLoad, ...]:
         """How full these limits of a flow are (contract: engine-67)."""
+        ...
+
+    async def move_run(self, run_id: str, release: str | None) -> bool:
+        """Let the workers of another release serve a run, None for those of any; False if it is over.
+
+        What waits goes to the queues of that release in the same script. What a worker executes stays its, and counts.
+        A transition of the run as it was before is lost (contract: operations-202). Raises NotFoundError for an unknown
+        run, and for one that no fleet has started.
+        """
+        ...
+
+    async def import_run(self, copy: RunCopy, definition: MobDefinition) -> bool:
+        """Store a run that was exported, with all that belongs to it, or nothing; False if there is one of its id.
+
+        Its events come behind all others of the log, in their order. One that is not over is due at once, and what
+        waits of it is taken by workers; it must have no leases (contract: operations-208). Raises ValidationError for
+        the definition of another run, and for events that are not of this one.
+        """
+        ...
+
+    async def published_of(self, run_id: str) -> Mapping[str, Any]:
+        """All values that the handlers of a run have published, by name. Raises NotFoundError."""
         ...
 
     async def queues(self) -> QueueLoads:

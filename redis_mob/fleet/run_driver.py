@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from random import Random
 from typing import Any
 
 from redis_mob.codec.schedule import queue_of
-from redis_mob.contracts import ExecutionStore
 from redis_mob.errors import DurabilityError, EpochChangedError, ReadFailedError, WriteFailedError
 from redis_mob.fleet.absent_values import log_absent
-from redis_mob.fleet.definitions import Definitions
+from redis_mob.fleet.driver_services import Begun, Services
 from redis_mob.fleet.engine import Claimant, Decision, FailedAttempt, Report, decide, give_back, note
 from redis_mob.fleet.execution_index import ExecutionIndex
 from redis_mob.fleet.failure_log import log_failure
@@ -27,18 +25,14 @@ from redis_mob.fleet.items import ItemsUnreadError
 from redis_mob.fleet.lease import LeasedExecution
 from redis_mob.fleet.outage import OutageLimit
 from redis_mob.fleet.outcome import Failed
-from redis_mob.fleet.presence import Presence
+from redis_mob.fleet.pausing import held_back
 from redis_mob.fleet.published import publish
 from redis_mob.fleet.said import bounded
-from redis_mob.fleet.slots import Slots
-from redis_mob.fleet.step_profile import StepProfile, step_profile
-from redis_mob.fleet.storage_clock import StorageClock
-from redis_mob.kernel.context import ConditionContext, visible_context
+from redis_mob.fleet.step_profile import StepProfile, role_profile, step_profile
+from redis_mob.kernel.context import visible_context
 from redis_mob.kernel.machine import FlowMachine
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.execution import Claim, Execution, ExecutionKey, Lease, Queue
-from redis_mob.models.flow_spec import Isolation
-from redis_mob.models.run import MobRun
+from redis_mob.models.execution import Claim, Execution, ExecutionKey, Lease
 from redis_mob.models.transition import NodeKey, RunView, Transition
 
 SHARED = timedelta(seconds=10)
@@ -50,30 +44,6 @@ its place, which the schedule gives out again. A claim that lost to a decision i
 
 RETRY_SECONDS = 0.2
 """How long a driver waits before it tries a failed transition again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What the drivers of one worker share."""
-
-    store: ExecutionStore
-    definitions: Definitions
-    clock: StorageClock
-    slots: Slots
-    presence: Presence
-    serves: Callable[[Queue], bool]
-    random: Random
-
-
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """An execution that the worker has claimed and is to execute, and the run as it was when it was claimed."""
-
-    held: LeasedExecution
-    run: MobRun
-    visible: ConditionContext
-    profile: StepProfile
-    isolation: Isolation | None
 
 
 class RunDriver:
@@ -228,6 +198,8 @@ class RunDriver:
         looks, self._goes_on = self._look_again, False
         if looks:
             self._look_again, self._view = False, None
+        if self._view is not None and self._view.pauses:
+            self._view = None  # it may have been resumed since, and a paused run has little to do
         is_fresh = self._view is None
         view = await self._read() if self._view is None else replace(self._view, now=services.clock.now())
         if view is None:
@@ -241,7 +213,17 @@ class RunDriver:
         claimed = [key for key, execution in unsure.items() if view.executions.get(key) == execution]
         services.slots.take(len(set(claimed).difference(claim.key for claim in claims)))
         begun += self._begun(view, definition, claimed)
+        if view.pauses and not await self._put_aside(view, claims):
+            self._view, self._look_again = None, looks
+            return False
         self._leads |= looks
+        if view.moves:
+            # what was taken before the run was given to another release is left to that
+            served = [one for one in claims if self._is_served(view, one.key)]
+            if len(served) < len(claims) and not is_fresh:
+                self._view = None
+                return False
+            claims = served
         only_notes = not self._leads and bool(reports or claims)
         decision = self._concluded(view, definition, reports, claims, is_fact=True) if only_notes else None
         if decision is None or (decision.passed_over and is_fresh):
@@ -298,11 +280,24 @@ class RunDriver:
         begun += self._begun(after, definition, claimed)
         return True
 
+    async def _put_aside(self, view: RunView, claims: list[Claim]) -> bool:
+        """Put aside what a paused run may not begin, and give its slots back; False if it is paused no more."""
+        held = held_back(view, claims)
+        if held and not await self._services.store.put_aside(view, held):
+            return False
+        self._services.slots.give_back(len(held))
+        claims[:] = [claim for claim in claims if claim.key not in held]
+        return True
+
     @property
     def _is_shared(self) -> bool:
         """Whether other workers may be at the run."""
         was_shared = self._shared_until is not None and self._services.clock.now() < self._shared_until
         return was_shared or self._services.presence.has_company
+
+    def _is_served(self, view: RunView, key: ExecutionKey) -> bool:
+        execution = view.executions.get(key)
+        return execution is None or self._services.serves(queue_of(view.run.mob_id, execution.role, view.launch))
 
     def _claimant(self, view: RunView) -> Claimant:
         services, run = self._services, view.run
@@ -375,14 +370,17 @@ class RunDriver:
                 self._held(view, key, execution, execution.lease),
                 view.run,
                 visible,
-                self._profile(definition, view, execution.step_id),
-                flow.steps[execution.step_id].isolation,
+                self._profile(definition, view, execution),
+                None if execution.escalation is not None else flow.steps[execution.step_id].isolation,
             )
             for key, execution in executions
             if execution.lease is not None
         ]
 
-    def _profile(self, definition: MobDefinition, view: RunView, step_id: str) -> StepProfile:
+    def _profile(self, definition: MobDefinition, view: RunView, execution: Execution) -> StepProfile:
+        if execution.escalation is not None:
+            return role_profile(definition, view.launch, execution.role)
+        step_id = execution.step_id
         # made once for each step: neither the definition nor the launch of a run changes, and a step has many members
         profile = self._profiles.get(step_id)
         if profile is None:
@@ -394,4 +392,5 @@ class RunDriver:
         run_id, presence = self._run_id, self._services.presence
         now = view.now.timestamp()
         put = partial(publish, self._services.store, view.launch, run_id, key, execution)
-        return LeasedExecution(run_id, key, execution, lease, now, lambda: presence.holds(run_id, key), put)
+        label = partial(self._services.store.set_labels, run_id, key=key, execution=execution)
+        return LeasedExecution(run_id, key, execution, lease, now, lambda: presence.holds(run_id, key), put, label)

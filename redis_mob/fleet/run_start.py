@@ -112,6 +112,7 @@ def new_run(
         max_output_bytes=limits.max_output_bytes if limits else None,
         forked_from=forked_from,
         carried=carried,
+        escalates=definition.escalates,
     )
     return run, launch
 

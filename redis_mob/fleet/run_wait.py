@@ -11,6 +11,7 @@ from functools import partial
 
 from redis_mob.errors import NotFoundError, ValidationError, WaitTimeoutError, shown
 from redis_mob.fleet.limit_waits import limited_work, loads_of
+from redis_mob.fleet.pausing import why_paused
 from redis_mob.fleet.step_context import checked_pause
 from redis_mob.fleet.unserved import UnservedNews, named, unserved_work
 from redis_mob.fleet.waits import signal_of
@@ -81,11 +82,13 @@ async def _view(storage: MobStorage, run_id: str) -> RunView:
 
 def why_not_over(view: RunView, workers: Iterable[LiveWorker], limited: Iterable[str]) -> str:
     """What a run waits for: workers that do not exist, limits that are full, signals, handlers that are at work."""
-    reasons = [*unserved_work(view, workers), *limited]
+    reasons = [*why_paused(view.pauses), *unserved_work(view, workers), *limited]
     steps: dict[str, set[str]] = {}
     for key, execution in view.executions.items():
         if execution.status is ExecutionStatus.AWAITING:
             steps.setdefault(f"waits for signal {shown(signal_of(key.target))}", set()).add(execution.step_id)
+        elif execution.escalation is not None and not execution.is_over:
+            steps.setdefault("has failed, and the supervisor is told of that", set()).add(execution.step_id)
         elif execution.status is ExecutionStatus.LEASED:
             steps.setdefault("is under way", set()).add(execution.step_id)
     reasons += (f"step {named(sorted(names))} {what}" for what, names in steps.items())

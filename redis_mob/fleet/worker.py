@@ -16,6 +16,7 @@ from redis_mob.contracts import ExecutionStore, ProgressStore, WakeUp
 from redis_mob.errors import HandlerError, MobStoreError, shown
 from redis_mob.fleet.calls import MAX_ORPHANED_TURNS, Calls
 from redis_mob.fleet.definitions import Definitions
+from redis_mob.fleet.driver_services import Begun, Services
 from redis_mob.fleet.duties import Duty, done_beside
 from redis_mob.fleet.engine import Report
 from redis_mob.fleet.executor import execute
@@ -26,7 +27,6 @@ from redis_mob.fleet.loop_watch import loop_watched
 from redis_mob.fleet.outage import OutageLimit
 from redis_mob.fleet.presence import Presence, worker_name
 from redis_mob.fleet.progress_writer import ProgressWriter
-from redis_mob.fleet.run_driver import Begun, Services
 from redis_mob.fleet.slots import Slots
 from redis_mob.fleet.step_context import Handler, handler_for
 from redis_mob.fleet.storage_clock import StorageClock

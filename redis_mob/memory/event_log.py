@@ -44,6 +44,10 @@ class EventLog(EntryLog):
         """Whether the flow that a terminal event ends has ended already."""
         return event.terminal in self._ended
 
+    def has_ended_with(self, identity: bytes) -> bool:
+        """Whether the flow of this identity has ended."""
+        return identity in self._ended
+
     def failures_of(self, event: EncodedEvent) -> set[bytes]:
         """What was said already of the step whose failure this event tells."""
         return self._failures.get(event.once, set())

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -13,7 +11,6 @@ from redis_mob.codec import ledgers
 from redis_mob.codec.arguments import (
     duration,
     flag,
-    function,
     instance,
     integer,
     moment,
@@ -26,8 +23,8 @@ from redis_mob.codec.events import EncodedEvent, encode_new_event
 from redis_mob.codec.executions import decode_definition, encode_definition, encode_launch
 from redis_mob.codec.inputs import copied_inputs
 from redis_mob.codec.items import checked_keys
+from redis_mob.codec.labels import stored_labels
 from redis_mob.codec.runs import encode_run
-from redis_mob.codec.schedule import encode_worker
 from redis_mob.codec.schedule import worker_id as checked_worker_id
 from redis_mob.codec.transitions import check_transition, require_encodable
 from redis_mob.contracts import ExecutionStore, WakeUp
@@ -35,27 +32,37 @@ from redis_mob.errors import NotFoundError, shortened
 from redis_mob.kernel.completeness import drivable
 from redis_mob.memory import items
 from redis_mob.memory import run_changes as changes
+from redis_mob.memory.labels import MemoryLabels
 from redis_mob.memory.namespace import Namespace
+from redis_mob.memory.pauses import put_aside
 from redis_mob.memory.run_lookup import existing_run, run_key
 from redis_mob.memory.schedule import Schedule
 from redis_mob.memory.signals import MemorySignals
+from redis_mob.memory.turns import let_others_run
+from redis_mob.memory.workers import MemoryWorkers
 from redis_mob.models import MobDefinition, MobRun, MobRunStatus
 from redis_mob.models.execution import EVERYTHING, Execution, ExecutionKey, RunLaunch, Serves
+from redis_mob.models.labels import NO_LABELS, Labels
 from redis_mob.models.transition import DueWork, RunView, Transition
-from redis_mob.models.worker import RENEWALS_PER_LEASE, LiveWorker, WorkerRecord
 from redis_mob.notifications.run_messages import about, messages_of, run_message
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 
 T = TypeVar("T")
 
 
-class MemoryExecutionStore(MemorySignals, ExecutionStore):
+class MemoryExecutionStore(MemoryLabels, MemorySignals, MemoryWorkers, ExecutionStore):
     """The contract's `ExecutionStore` in memory; its docstrings say what holds."""
 
     async def start_run(
-        self, run: MobRun, launch: RunLaunch, definition: MobDefinition, *, at: datetime | None = None
+        self,
+        run: MobRun,
+        launch: RunLaunch,
+        definition: MobDefinition,
+        *,
+        at: datetime | None = None,
+        labels: Labels = NO_LABELS,
     ) -> bool:
-        content = self._access.content
+        content, given = self._access.content, stored_labels(labels)
         encode_run(run)
         encode_launch(launch)
         _, encoded = encode_definition(definition, forked=launch.forked_from is not None)
@@ -70,9 +77,10 @@ class MemoryExecutionStore(MemorySignals, ExecutionStore):
         content.definitions.setdefault(launch.definition, encoded)
         content.launches[run.run_id] = (changes.copied(launch), now)
         content.add_run(stored)
+        if given != NO_LABELS:
+            content.labels[run.run_id] = given
         content.due_runs[run.run_id] = now
-        flow = definition.flows.get(run.flow_id)
-        for role in sorted(flow.roles) if flow else ():
+        for role in sorted(definition.roles_of(run.flow_id)):
             if role in launch.max_concurrency:
                 content.schedule.limits[run.mob_id, role] = launch.max_concurrency[role]
             else:
@@ -99,8 +107,11 @@ class MemoryExecutionStore(MemorySignals, ExecutionStore):
             now=content.clock.now(),
             version=content.decisions[run_id],
             reports=content.reports[run_id],
+            moves=content.moves[run_id],
             progress=dict(content.item_progress.get(run_id, {})),
             signals={number: changes.copied(one) for number, one in content.mailboxes[run_id].waiting.items()},
+            labels=content.labels.get(run_id, NO_LABELS),
+            pauses=content.pauses_of(run),
         )
 
     async def items(self, run_id: str, frame_id: str, node_id: str) -> Sequence[Any]:
@@ -130,6 +141,8 @@ class MemoryExecutionStore(MemorySignals, ExecutionStore):
         }
         if not all(content.schedule.may_claim(entries[key], one) for key, one in transition.executions.items()):
             return False
+        if content.pauses_of(stored) and any(transition.begun):
+            return False
         now = content.clock.now()
         run = _after(stored, transition, now)
         executions = {key: changes.copied(execution) for key, execution in transition.executions.items()}
@@ -148,7 +161,7 @@ class MemoryExecutionStore(MemorySignals, ExecutionStore):
             content.reports[run_id] += transition.reports
             content.report(run_id)
         for key, execution in executions.items():
-            content.schedule.move(entries[key], execution, now)
+            content.schedule.move(entries[key], execution, now, is_aside=content.is_aside(stored))
         content.log.append([*events, *(event for event in endings if not content.log.has_ended(event))], now)
         at = content.due_runs.get(run_id)
         content.run_wake_ups.send(
@@ -190,7 +203,7 @@ class MemoryExecutionStore(MemorySignals, ExecutionStore):
         leads: Collection[str] = (),
         patience: timedelta = timedelta(),
     ) -> DueWork:
-        await _let_others_run()
+        await let_others_run()
         content = self._access.content
         most_runs, most_executions = integer("max_runs", max_runs), max(integer("max_executions", max_executions), 0)
         most_suspects = optional_integer("max_suspects", max_suspects)
@@ -223,59 +236,8 @@ class MemoryExecutionStore(MemorySignals, ExecutionStore):
             workers=len(schedule.workers),
         )
 
-    async def join_workers(self, worker: WorkerRecord, lease: timedelta) -> None:
-        content = self._access.content
-        encode_worker(worker)
-        content.schedule.join(worker, content.clock.now() + duration("lease", lease))
-        content.run_wake_ups.send()
-
-    async def renew_worker(self, worker: WorkerRecord, lease: timedelta) -> bool:
-        encode_worker(worker)
-        return _renew(self._access.content, worker, duration("lease", lease))
-
-    @asynccontextmanager
-    async def keep_alive(
-        self, worker: WorkerRecord, lease: timedelta, on_loss: Callable[[], None]
-    ) -> AsyncGenerator[None]:
-        content, loop, stop = self._access.content, asyncio.get_running_loop(), threading.Event()
-        encode_worker(worker)
-        on_loss = function("on_loss", on_loss)
-        pause = duration("lease", lease).total_seconds() / RENEWALS_PER_LEASE
-
-        def keep() -> None:
-            while not stop.wait(pause):
-                if not _renew(content, worker, lease):
-                    with suppress(RuntimeError):  # the loop may be over already
-                        loop.call_soon_threadsafe(on_loss)
-                    return
-
-        thread = threading.Thread(target=keep, name="redis-mob-lease", daemon=True)
-        thread.start()
-        try:
-            with content.clock.renewed(lambda: _renew(content, worker, lease)):
-                yield
-        finally:
-            stop.set()
-            thread.join()
-
-    async def leave_workers(self, worker_id: str, *, is_orderly: bool = True) -> bool:
-        content, name = self._access.content, checked_worker_id(worker_id)
-        orderly = flag("is_orderly", is_orderly)
-        if name not in content.schedule.workers:
-            return False
-        if content.schedule.leave(name, content.clock.now(), is_orderly=orderly):
-            content.run_wake_ups.send()
-        return True
-
-    async def workers(self) -> tuple[LiveWorker, ...]:
-        content = self._access.content
-        now, workers = content.clock.now(), sorted(content.schedule.workers.values(), key=lambda one: one.expires_at)
-        return tuple(LiveWorker(one.record, one.expires_at) for one in workers if one.expires_at > now)
-
-    async def held(self, worker_id: str) -> frozenset[tuple[str, ExecutionKey]]:
-        await _let_others_run()
-        entries = self._access.content.schedule.held(checked_worker_id(worker_id))
-        return frozenset((entry.run_id, entry.key) for entry in entries)
+    async def put_aside(self, view: RunView, keys: Sequence[ExecutionKey]) -> bool:
+        return put_aside(self._access.content, instance("view", view, RunView), checked_keys(keys))
 
     @asynccontextmanager
     async def listen(
@@ -294,19 +256,6 @@ class MemoryExecutionStore(MemorySignals, ExecutionStore):
             yield wake_up
 
 
-def _renew(content: Namespace, worker: WorkerRecord, lease: timedelta) -> bool:
-    """Give a worker a longer lease, also from another thread: one assignment to an object that is there or not."""
-    known = content.schedule.workers.get(worker.id)
-    if known is not None:
-        known.expires_at = content.clock.now() + lease
-    return known is not None
-
-
-async def _let_others_run() -> None:
-    """Give other tasks a turn, as waiting for a server does: workers and handlers call these methods in loops."""
-    await asyncio.sleep(0)
-
-
 def _encoded(events: Sequence[Any]) -> list[EncodedEvent]:
     return list(map(encode_new_event, events))
 
@@ -321,7 +270,7 @@ def _is_as_read(content: Namespace, stored: MobRun, transition: Transition) -> b
     executions = content.executions.get(run_id, {})
     return (
         changes.may_change(stored, before.run.status)
-        and (run_id in content.cancel_requested) == before.cancel_requested
+        and (run_id in content.cancel_requested, content.moves[run_id]) == (before.cancel_requested, before.moves)
         and (not transition.is_decision or content.decisions[run_id] == before.version)
         and (not transition.is_decision or stored.flow_state == before.run.flow_state)
         and all(

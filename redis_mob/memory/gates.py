@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Generic, NamedTuple, TypeVar
@@ -78,6 +78,12 @@ class Gates(Generic[T]):
                 entries.discard(entry)
                 if not entries:
                     del self._counting[gate.counted]
+
+    def rename(self, renamed: Callable[[T], T]) -> None:
+        """Give all entries other names."""
+        self._claimed = {renamed(entry) for entry in self._claimed}
+        for counted, entries in self._counting.items():
+            self._counting[counted] = {renamed(entry) for entry in entries}
 
     def under_way(self, counted: Counted) -> int:
         """How many count that were taken, or are under way."""

@@ -18,6 +18,8 @@ from redis_mob.memory.schedule import Schedule
 from redis_mob.memory.wake_ups import MemoryWakeUps
 from redis_mob.models import MobRun
 from redis_mob.models.execution import Execution, ExecutionKey, ItemProgress, RunLaunch
+from redis_mob.models.labels import Labels
+from redis_mob.models.pause import Pause
 from redis_mob.models.signal import Signal
 from redis_mob.models.transition import NodeKey
 
@@ -52,6 +54,8 @@ class Namespace:
         """The number of each run in this order."""
         self.launches: dict[str, tuple[RunLaunch, datetime]] = {}
         """What the runs of a fleet were started with, and when."""
+        self.labels: dict[str, Labels] = {}
+        """Attributes and summary of each run that has any."""
         self.cancel_requested: set[str] = set()
         self.executions: dict[str, dict[ExecutionKey, Execution]] = {}
         self.item_progress: dict[str, dict[NodeKey, ItemProgress]] = {}
@@ -72,8 +76,13 @@ class Namespace:
         """How many decisions there were on each run: its version."""
         self.reports: Counter[str] = Counter()
         """How many outcomes and signals have come to each run without a decision."""
+        self.moves: Counter[str] = Counter()
+        """How often each run was given to another release."""
         self.mailboxes: defaultdict[str, Mailbox] = defaultdict(Mailbox)
-        self.schedule = Schedule()
+        self.paused_runs: dict[str, Pause] = {}
+        self.pauses: dict[tuple[str, str | None], Pause] = {}
+        """The flows that are paused, and the mobs, which have no flow here."""
+        self.schedule = Schedule(lambda mob_id: (mob_id, None) in self.pauses)
         self.flow_schedules = FlowSchedules()
         self.run_wake_ups = MemoryWakeUps()
         self.progress: dict[str, RunProgress] = {}
@@ -91,6 +100,19 @@ class Namespace:
         self.retention_turn: tuple[str, datetime] = ("", datetime.min.replace(tzinfo=UTC))
         """Who enforces them, and until when."""
         self.opened: set[Access] = set()
+
+    def pauses_of(self, run: MobRun) -> tuple[Pause, ...]:
+        """By which a run is paused: by itself, its flow, its mob."""
+        found = (
+            self.paused_runs.get(run.run_id),
+            self.pauses.get((run.mob_id, run.flow_id)),
+            self.pauses.get((run.mob_id, None)),
+        )
+        return () if run.status.is_terminal else tuple(pause for pause in found if pause is not None)
+
+    def is_aside(self, run: MobRun) -> bool:
+        """Whether what a run has waiting is put aside; if only its mob is paused, it stays in its queues."""
+        return run.run_id in self.paused_runs or (run.mob_id, run.flow_id) in self.pauses
 
     def add_run(self, run: MobRun) -> None:
         """A new run, behind all others."""

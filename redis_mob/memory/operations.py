@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from redis_mob.codec.arguments import instance, integer
+from redis_mob.codec.arguments import integer
+from redis_mob.codec.packing import pack
 from redis_mob.codec.run_ids import beginning_of_ids, one_of
-from redis_mob.codec.run_summaries import decode_cursor, failure_fields
+from redis_mob.codec.run_summaries import checked_which, decode_cursor, failure_fields
 from redis_mob.contracts import OperationsStore
 from redis_mob.memory.namespace import Access
+from redis_mob.memory.run_lookup import existing_run, run_key
 from redis_mob.models import MobRun, MobRunStatus
+from redis_mob.models.labels import NO_LABELS
+from redis_mob.models.pause import PauseScope
+from redis_mob.models.run_standing import RunStanding
 from redis_mob.models.run_summary import ANY_RUN, RunFilter, RunPage, RunSummary
 
 
@@ -21,7 +26,7 @@ class MemoryOperationsStore(OperationsStore):
         self._access = access
 
     async def runs(self, which: RunFilter = ANY_RUN, /, *, limit: int = 50, after: str | None = None) -> RunPage:
-        which, limit = instance("which", which, RunFilter), integer("limit", limit, least=1)
+        which, limit = checked_which(which), integer("limit", limit, least=1)
         before, content = decode_cursor(after), self._access.content
         found = list(self._found(which, before))
         page = tuple(found[:limit])
@@ -29,13 +34,26 @@ class MemoryOperationsStore(OperationsStore):
         return RunPage(runs=page, next=following, now=content.clock.now())
 
     async def count(self, which: RunFilter = ANY_RUN, /) -> Mapping[MobRunStatus, int]:
-        which = instance("which", which, RunFilter)
+        which = checked_which(which)
         counted = Counter(run.status for run in self._found(which, None))
         return {status: counted[status] for status in which.any_of}
 
     async def find(self, prefix: str, /) -> str:
         beginning = beginning_of_ids(prefix)
         return one_of(prefix, [run_id for run_id in self._access.content.runs if run_id.startswith(beginning)])
+
+    async def summary(self, run_id: str, /) -> RunSummary | None:
+        run = self._access.content.runs.get(run_key(run_id))
+        return None if run is None else self._summary(run)
+
+    async def standing(self, run_id: str, /) -> RunStanding:
+        content = self._access.content
+        run = existing_run(content, run_id)
+        ended = content.log.has_ended_with(pack((run.mob_id, run.run_id, run.flow_id)))
+        return RunStanding(True, (run.status,), run.run_id in content.due_runs, ended)
+
+    async def definitions(self) -> tuple[str, ...]:
+        return tuple(sorted(self._access.content.definitions))
 
     async def index_runs(self) -> None:
         _ = self._access.content  # which is its own index; raises if it is closed
@@ -50,7 +68,9 @@ class MemoryOperationsStore(OperationsStore):
 
     def _summary(self, run: MobRun) -> RunSummary:
         content = self._access.content
+        labels = content.labels.get(run.run_id, NO_LABELS)
         launch, launched_at = content.launches.get(run.run_id, (None, None))
+        is_paused = run.run_id in content.paused_runs and not run.status.is_terminal
         has_failed = run.status is MobRunStatus.FAILED and run.failure_ledger
         return RunSummary.unchecked(
             run_id=run.run_id,
@@ -61,7 +81,11 @@ class MemoryOperationsStore(OperationsStore):
             launched_at=launched_at,
             completed_at=run.completed_at,
             release=launch and launch.release,
+            definition=launch and launch.definition,
             cancel_requested=run.run_id in content.cancel_requested,
+            paused=(PauseScope.RUN,) if is_paused else (),
             active_nodes=run.flow_state.active_node_count,
+            attributes=labels.attributes,
+            summary=labels.summary,
             **(failure_fields(run.failure_ledger[-1]) if has_failed else {}),
         )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from redis_mob.codec.schedule import queue_of
@@ -59,11 +59,14 @@ class _Worker:
 class Schedule:
     """The executions of a namespace that wait, and its workers."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_mob_paused: Callable[[str], bool]) -> None:
+        self._is_mob_paused = is_mob_paused
         self.limits: dict[tuple[str, str], int] = {}
         """How many executions of a role may be under way, by mob and role."""
         self.workers: dict[str, _Worker] = {}
         self._waiting: set[Entry] = set()
+        self._aside: set[Entry] = set()
+        """Those that wait, of runs and flows that are paused."""
         self._later: dict[Entry, datetime] = {}
         """Those that wait for a time, or were taken until then, or are taken from their worker then."""
         self._holders: dict[Entry, tuple[str, bool]] = {}
@@ -90,9 +93,31 @@ class Schedule:
         is_held = execution.status is ExecutionStatus.LEASED and lease is not None and lease.owner not in self._gone
         return not is_held or self._gates.may_claim(entry, entry.gates)
 
-    def move(self, entry: Entry, execution: Execution, now: datetime) -> None:
+    def set_aside(self, run_ids: Collection[str]) -> None:
+        """Put aside what these runs have waiting; what counts as claimed waits to be ended."""
+        moved = {one for one in self._waiting if one.run_id in run_ids and not self._gates.is_claimed(one)}
+        self._waiting -= moved
+        self._aside |= moved
+
+    def bring_back(self, run_ids: Collection[str]) -> None:
+        """Let what these runs have aside wait again."""
+        moved = {entry for entry in self._aside if entry.run_id in run_ids}
+        self._aside -= moved
+        self._waiting |= moved
+
+    def put_back(self, entry: Entry, *, is_aside: bool) -> None:
+        """What a worker has taken and does not begin waits again, or stands aside; how it was lost is kept."""
+        self._later.pop(entry, None)
+        self._counted.discard(entry)
+        self._waiting.discard(entry)
+        self._aside.discard(entry)
+        self._gates.leave(entry, entry.gates)
+        (self._aside if is_aside else self._waiting).add(entry)
+
+    def move(self, entry: Entry, execution: Execution, now: datetime, *, is_aside: bool = False) -> None:
         """Put an execution where it belongs after a commit."""
         self._waiting.discard(entry)
+        self._aside.discard(entry)
         self._later.pop(entry, None)
         self._lost.pop(entry, None)
         self._holders.pop(entry, None)
@@ -104,6 +129,8 @@ class Schedule:
         if execution.status is ExecutionStatus.WAITING:
             self._counted.discard(entry)
             self._wait(entry, execution.due_at, now)
+            if is_aside and entry in self._waiting:
+                self.put_back(entry, is_aside=True)
         elif execution.status is ExecutionStatus.LEASED and lease is not None and lease.owner in self._gone:
             self._counted.discard(entry)
             self._lost[entry] = Loss(HowLost.HANDED_BACK, lease.owner, "", now)
@@ -119,8 +146,9 @@ class Schedule:
 
     def forget_run(self, run_id: str) -> None:
         """Take out what a run that is deleted has left."""
-        for entry in [entry for entry in (*self._waiting, *self._later) if entry.run_id == run_id]:
+        for entry in [entry for entry in (*self._waiting, *self._aside, *self._later) if entry.run_id == run_id]:
             self._waiting.discard(entry)
+            self._aside.discard(entry)
             self._later.pop(entry, None)
             self._holders.pop(entry, None)
             self._counted.discard(entry)
@@ -128,9 +156,34 @@ class Schedule:
             self._lost.pop(entry, None)
         self._last = {queue: last for queue, last in self._last.items() if last != run_id}
 
-    def by_queue(self, now: datetime) -> dict[Queue, tuple[list[Entry], int, int]]:
-        """What waits in each queue, how many executions of it workers hold, and how many wait for a time."""
+    def move_run(self, run_id: str, release: str, waiting: Collection[ExecutionKey]) -> None:
+        """Let what a run has there be in the queues of a release; what workers hold stays theirs.
+
+        What a worker has taken, and can claim no more, waits at once.
+        """
+        for entry in [one for one in self._later if one.run_id == run_id and one.key in waiting]:
+            if entry not in self._holders:
+                del self._later[entry]
+                self._counted.discard(entry)
+                self._gates.leave(entry, entry.gates)
+                self._waiting.add(entry)
+
+        def moved(entry: Entry) -> Entry:
+            return replace(entry, queue=entry.queue._replace(release=release)) if entry.run_id == run_id else entry
+
+        self._waiting = {moved(entry) for entry in self._waiting}
+        self._aside = {moved(entry) for entry in self._aside}
+        self._counted = {moved(entry) for entry in self._counted}
+        self._gates.rename(moved)
+        self._later = {moved(entry): at for entry, at in self._later.items()}
+        self._holders = {moved(entry): holder for entry, holder in self._holders.items()}
+        self._lost = {moved(entry): loss for entry, loss in self._lost.items()}
+
+    def by_queue(self, now: datetime) -> dict[Queue, tuple[list[Entry], int, int, int]]:
+        """What waits in each queue, how many executions of it workers hold, how many wait for a time, and how many
+        stand aside."""
         waiting, running, timed = defaultdict[Queue, list[Entry]](list), Counter[Queue](), Counter[Queue]()
+        aside = Counter(entry.queue for entry in self._aside)
         for entry in self._waiting:
             waiting[entry.queue].append(entry)
         running.update(entry.queue for entry in self._holders)
@@ -141,14 +194,18 @@ class Schedule:
                 else:
                     timed[entry.queue] += 1
         return {
-            queue: (waiting[queue], running[queue], timed[queue])
-            for queue in sorted({*list(waiting), *running, *timed})
+            queue: (waiting[queue], running[queue], timed[queue], aside[queue])
+            for queue in sorted({*list(waiting), *running, *timed, *aside})
         }
 
     def lost_at(self, entry: Entry) -> datetime | None:
         """When an execution was lost that waits for another worker."""
         loss = self._lost.get(entry)
         return None if loss is None else loss.at
+
+    def is_held(self, entry: Entry) -> bool:
+        """Whether a worker holds an execution."""
+        return entry in self._holders
 
     def held(self, worker_id: str) -> Iterator[Entry]:
         """What a worker holds."""
@@ -196,7 +253,11 @@ class Schedule:
         left = self.left_by(serves)
         self._rooms = []
         waiting = dict.fromkeys(sorted(entry.queue for entry in self._waiting))
-        queues = [queue for queue in waiting if serves.includes(queue) and not Left.has(left, queue)]
+        queues = [
+            queue
+            for queue in waiting
+            if serves.includes(queue) and not Left.has(left, queue) and not self._is_mob_paused(queue.mob_id)
+        ]
         taken: list[Entry] = []
         for queue in queues:
             self._take_from(queue, min(most, most_suspects), taken, now, keep, suspects=True)

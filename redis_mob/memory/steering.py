@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from redis_mob.codec.arguments import duration
+from redis_mob.codec.moves import not_of_a_fleet, release_name
+from redis_mob.codec.run_copies import checked_copy, encode_copy
 from redis_mob.codec.schedule import checked_limits
+from redis_mob.codec.signals import decode_published
 from redis_mob.contracts import SteeringStore
+from redis_mob.memory.imports import store_copy
 from redis_mob.memory.namespace import Access, Namespace
+from redis_mob.memory.run_changes import copied
 from redis_mob.memory.run_lookup import existing_run, run_key
 from redis_mob.memory.schedule import Entry
+from redis_mob.models.definition import MobDefinition
 from redis_mob.models.deletion import DeletionStart
 from redis_mob.models.execution import ExecutionStatus
 from redis_mob.models.limits import Limit, LimitLoad
 from redis_mob.models.queue_load import QueueLoad, QueueLoads
+from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_copy import RunCopy
 from redis_mob.notifications.run_messages import run_message
 
 
@@ -51,6 +60,44 @@ class MemorySteeringStore(SteeringStore):
         checked = checked_limits(mob_id, flow_id, limits)
         return content.schedule.loads(mob_id, flow_id, checked, content.clock.now())
 
+    async def move_run(self, run_id: str, release: str | None) -> bool:
+        content, release = self._access.content, release_name(release)
+        run = existing_run(content, run_id)
+        if run.run_id not in content.launches:
+            raise not_of_a_fleet(run.run_id)
+        if run.status.is_terminal:
+            return False
+        launch, launched_at = content.launches[run.run_id]
+        if launch.release != release:
+            moved = launch.model_copy(update={"release": release})
+            content.launches[run.run_id] = moved, launched_at
+            executions, now = content.executions.get(run.run_id, {}), content.clock.now()
+            waiting = {key for key, one in executions.items() if one.waits(now)}
+            content.schedule.move_run(run.run_id, release or "", waiting)
+            content.moves[run.run_id] += 1
+            content.decisions[run.run_id] += 1
+            if run.status is MobRunStatus.RUNNING:
+                content.runs_in_hand.discard(run.run_id)
+                content.due_runs[run.run_id] = content.clock.now()
+            content.run_wake_ups.send()
+        return True
+
+    async def import_run(self, copy: RunCopy, definition: MobDefinition) -> bool:
+        content = self._access.content
+        copy, definition = checked_copy(copy, definition)
+        stored = encode_copy(copy, definition)
+        run = copied(copy.run)
+        if run.run_id in content.runs:
+            return False
+        store_copy(content, run, copy, definition, stored)
+        return True
+
+    async def published_of(self, run_id: str) -> Mapping[str, Any]:
+        content = self._access.content
+        run = existing_run(content, run_id)
+        stored = content.mailboxes[run.run_id].published
+        return {name: decode_published(run.run_id, name, data) for name, data in stored.items()}
+
     async def queues(self) -> QueueLoads:
         content = self._access.content
         loads = [
@@ -61,9 +108,10 @@ class MemorySteeringStore(SteeringStore):
                 delayed,
                 _oldest(content, waiting),
                 len(waiting),
+                aside,
                 content.schedule.limited(waiting, content.clock.now()),
             )
-            for queue, (waiting, running, delayed) in content.schedule.by_queue(content.clock.now()).items()
+            for queue, (waiting, running, delayed, aside) in content.schedule.by_queue(content.clock.now()).items()
         ]
         return QueueLoads(tuple(loads), content.clock.now())
 
@@ -80,13 +128,16 @@ def _forget(content: Namespace, run_id: str) -> None:
         content.reported_runs,
         content.decisions,
         content.reports,
+        content.moves,
         content.mailboxes,
         content.progress,
+        content.labels,
     )
     for some in by_run:
         some.pop(run_id, None)
     content.cancel_requested.discard(run_id)
     content.runs_in_hand.discard(run_id)
+    content.paused_runs.pop(run_id, None)
     content.schedule.forget_run(run_id)
     content.log.forget_run(run_id)
     if launch is not None:

@@ -10,6 +10,7 @@ from redis_mob.memory.events import MemoryEventStore
 from redis_mob.memory.executions import MemoryExecutionStore
 from redis_mob.memory.namespace import Access
 from redis_mob.memory.operations import MemoryOperationsStore
+from redis_mob.memory.pauses import MemoryPauseStore
 from redis_mob.memory.progress import MemoryProgressStore
 from redis_mob.memory.realm_profiles import MemoryRealmProfileStore
 from redis_mob.memory.retention import MemoryRetentionStore
@@ -35,6 +36,7 @@ class MemoryStorage:
         self.realm_profiles = MemoryRealmProfileStore(self._access)
         self.executions = MemoryExecutionStore(self._access)
         self.progress = MemoryProgressStore(self._access)
+        self.pauses = MemoryPauseStore(self._access)
         self.steering = MemorySteeringStore(self._access)
         self.schedules = MemoryScheduleStore(self._access)
         self.operations = MemoryOperationsStore(self._access)

@@ -202,6 +202,14 @@ class Item(Model):
     value: JsonValue | None = None
 
 
+class Escalation(Model):
+    """What a supervisor is told of: a step that failed, why, and how many steps of the run had failed by then."""
+
+    step_id: str
+    reason: str
+    failures: U32
+
+
 class ItemProgress(Model):
     """How far a step with `for_each` is in one frame.
 
@@ -236,6 +244,9 @@ class Execution(Model):
 
     One that is awaiting has no member: it stands for its step, which waits for a signal since `due_at`, and until
     `wait_until` if it does not wait for ever. `signal` is the number of the signal that it took.
+
+    One with an `escalation` belongs to no node of a frame: the supervisor executes it, because the step `step_id` has
+    failed. It has to be over at `wait_until`.
     """
 
     step_id: str
@@ -258,6 +269,7 @@ class Execution(Model):
     wait_until: Timestamp | None = Field(default=None, exclude_if=is_none)
     signal: U64 | None = Field(default=None, exclude_if=is_none)
     item: Item | None = Field(default=None, exclude_if=is_none)
+    escalation: Escalation | None = Field(default=None, exclude_if=is_none)
     limits: Items[Limit] = Field(default=(), exclude_if=is_empty)
 
     @property
@@ -280,6 +292,11 @@ class Execution(Model):
         return self.status is ExecutionStatus.WAITING and self.due_at <= now
 
 
+def may_stand_aside(execution: Execution, now: datetime) -> bool:
+    """Whether an execution may be put aside: it waits, or a worker has it, which may have lost it."""
+    return execution.waits(now) or execution.status is ExecutionStatus.LEASED
+
+
 def member_of(key: ExecutionKey, execution: Execution) -> str:
     """The member that an execution is for; the target of an item names its index too."""
     return key.target if execution.item is None else key.target.rpartition("#")[0]
@@ -290,7 +307,7 @@ OVERDUE = timedelta(seconds=10)
 
 
 class RunLaunch(Model):
-    """What a run was started with; it never changes.
+    """What a run was started with; it never changes, but for its release (contract: operations-202).
 
     `definition` is the digest under which the store keeps the whole definition. `members` names the members of each
     role, `schemas` the JSON schema of each step that has one, and `parsed_steps` are those whose members' texts are
@@ -298,7 +315,8 @@ class RunLaunch(Model):
     the one with the greater `priority` goes first. With a `release` only workers of that release execute its steps.
     `max_concurrency` says how many executions of a role may be under way at a time, in all runs of the mob together.
     `max_output_bytes` bounds what one execution may return; None is the default of the engine. `forked_from` says which
-    run a forked one comes from, and `carried` what is carried over from there.
+    run a forked one comes from, and `carried` what is carried over from there. A run that `escalates` tells the
+    supervisor of its mob of steps that fail; one that was started by a release that knew no escalations does not.
     """
 
     definition: str
@@ -312,3 +330,4 @@ class RunLaunch(Model):
     max_output_bytes: U64 | None = Field(default=None, exclude_if=is_none)
     forked_from: ForkedFrom | None = Field(default=None, exclude_if=is_none)
     carried: Carried = Field(default=NOTHING_CARRIED, exclude_if=is_nothing_carried)
+    escalates: bool = Field(default=False, exclude_if=is_empty)

@@ -22,8 +22,9 @@ class QueueLoad(NamedTuple):
 
     `delayed` are retries before their time, and what a worker has taken and not claimed yet; None if more stand in the
     schedule than were looked at. `oldest_since` is since when the one waits that waits for the longest, of those that
-    were looked at: the first ones to be taken; None if none waits. `looked_at` is how many those were.
-    `limited` says of those that wait for which limits they do, as far as these were looked at.
+    were looked at: the first ones to be taken; None if none waits. `looked_at` is how many those were. `aside` wait
+    until their run, or its flow, is resumed. `limited` says of those that wait for which limits they do, as far as
+    these were looked at.
     """
 
     queue: Queue
@@ -32,6 +33,7 @@ class QueueLoad(NamedTuple):
     delayed: int | None
     oldest_since: datetime | None
     looked_at: int
+    aside: int = 0
     limited: tuple[LimitedLoad, ...] = ()
 
 

@@ -5,7 +5,7 @@ One script commits all of it (decision 0006).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple, TypeAlias
@@ -13,7 +13,18 @@ from typing import Any, NamedTuple, TypeAlias
 from redis_mob.models.authority import FlowAuthorityInput
 from redis_mob.models.base import FrozenDict
 from redis_mob.models.events import NewMobEvent
-from redis_mob.models.execution import Execution, ExecutionKey, ItemProgress, Left, Loss, RunLaunch, later
+from redis_mob.models.execution import (
+    Execution,
+    ExecutionKey,
+    ExecutionStatus,
+    ItemProgress,
+    Left,
+    Loss,
+    RunLaunch,
+    later,
+)
+from redis_mob.models.labels import NO_LABELS, Labels
+from redis_mob.models.pause import Pause
 from redis_mob.models.run import FailureLedgerEntry, LoopIterationLedgerEntry, MobRun, StepLedgerEntry
 from redis_mob.models.signal import Signal
 
@@ -28,7 +39,9 @@ class RunView:
 
     `run` has none of the rows of the step and iteration ledgers, and no authority inputs (see `MobRun.core`).
     `version` counts the decisions on the run, `reports` what has come without one: outcomes that were reported, and
-    signals. `signals` are those that no step has taken, by number, in this order.
+    signals; `moves` how often it was given to another release. `signals` are those that no step has taken, by number,
+    in this order; `labels` are attributes and summary. `pauses` says by which the run is paused: its own, that of its
+    flow, that of its mob.
 
     `progress` is that of each node whose step has `for_each`. Its items, and the executions of those that are over, are
     not read with the run: `items` and `ended` hold them as far as they were asked for, and they never change
@@ -43,10 +56,13 @@ class RunView:
     now: datetime
     version: int = 0
     reports: int = 0
+    moves: int = 0
     progress: Mapping[NodeKey, ItemProgress] = FrozenDict()
     items: Mapping[NodeKey, Sequence[Any]] = FrozenDict()
     ended: Mapping[ExecutionKey, Execution] = FrozenDict()
     signals: Mapping[int, Signal] = FrozenDict()
+    labels: Labels = NO_LABELS
+    pauses: tuple[Pause, ...] = ()
 
     @property
     def deadline(self) -> datetime | None:
@@ -126,6 +142,17 @@ class Transition:
             if taken
             else before.signals,
         )
+
+    @property
+    def begun(self) -> Iterator[ExecutionKey]:
+        """The executions that a worker gets which it did not hold before."""
+        for key, execution in self.executions.items():
+            earlier = self.before.executions.get(key)
+            if execution.status is ExecutionStatus.LEASED and execution.lease is not None:
+                owner = None if earlier is None or earlier.lease is None else earlier.lease.owner
+                is_suspect = earlier is not None and earlier.suspect
+                if owner != execution.lease.owner or is_suspect is not execution.suspect:
+                    yield key
 
     @property
     def taken(self) -> tuple[int, ...]:

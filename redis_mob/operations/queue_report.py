@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from redis_mob.models.pause import Pause, PauseScope
 from redis_mob.models.queue_load import LimitedLoad, QueueLoad, QueueLoads
 from redis_mob.models.worker import LiveWorker, WorkerRecord
 
@@ -15,10 +16,10 @@ class QueueReport:
     """The executions of a role of a mob, of runs that ask for one release, or for none ('').
 
     `waiting` may be taken now, `running` are under way, `delayed` wait for a time; that is None if too many are in the
-    schedule to be counted. The oldest one that waits does so since `oldest_since`; if not all were looked at,
-    `is_oldest_certain` is False, and one may wait for longer. `workers` is how many take executions from here, and
-    `unserved` how many wait, now or for a time, that no worker takes. `limited` says how many of these do so
-    for which limit of their step or flow.
+    schedule to be counted. `paused` wait until what is paused goes on: their run, its flow or its mob. The oldest one
+    that waits does so since `oldest_since`; if not all were looked at, `is_oldest_certain` is False, and one may wait
+    for longer. `workers` is how many take executions from here, and `unserved` how many wait, now or for a time, that
+    no worker takes. `limited` says how many of these do so for which limit of their step or flow.
     """
 
     mob_id: str
@@ -32,6 +33,7 @@ class QueueReport:
     workers: int
     unserved: int
     now: datetime
+    paused: int = 0
     limited: tuple[LimitedLoad, ...] = ()
 
     @property
@@ -40,12 +42,17 @@ class QueueReport:
         return None if self.oldest_since is None else max((self.now - self.oldest_since).total_seconds(), 0.0)
 
 
-def report_queues(loads: QueueLoads, workers: Iterable[LiveWorker]) -> tuple[QueueReport, ...]:
+def report_queues(
+    loads: QueueLoads, workers: Iterable[LiveWorker], pauses: Iterable[Pause] = ()
+) -> tuple[QueueReport, ...]:
     """The queues by mob, role and release: those of different definitions count together."""
     alive = [worker.record for worker in workers]
     groups: dict[tuple[str, str, str], list[QueueLoad]] = {}
+    mobs = {pause.mob_id for pause in pauses if pause.scope is PauseScope.MOB}
     for load in loads.queues:
-        groups.setdefault(load.queue[:3], []).append(load)
+        is_paused = load.queue.mob_id in mobs
+        held = load._replace(waiting=0, aside=load.aside + load.waiting, looked_at=0) if is_paused else load
+        groups.setdefault(load.queue[:3], []).append(held)
     return tuple(_reported(group, alive, loads.now) for _, group in sorted(groups.items()))
 
 
@@ -67,6 +74,7 @@ def _reported(group: Sequence[QueueLoad], alive: Sequence[WorkerRecord], now: da
             load.waiting + (load.delayed or 0) for load, served in zip(group, takers, strict=True) if not served
         ),
         now=now,
+        paused=sum(load.aside for load in group),
         limited=tuple(limited for load in group for limited in load.limited),
     )
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from datetime import datetime
 
 import pydantic
 
-from redis_mob.contracts import OperationsStore
+from redis_mob.codec.labels import checked_filter
 from redis_mob.errors import ValidationError
+from redis_mob.models.labels import AttributeValue
+from redis_mob.models.pause import Pause, PauseScope
 from redis_mob.models.problems import problems
 from redis_mob.models.run import MobRunStatus
-from redis_mob.models.run_summary import RunFilter, RunSummary
+from redis_mob.models.run_summary import RunFilter, RunPage, RunSummary
+from redis_mob.storage import MobStorage
 
 PAGE = 200
 """How many runs are read at a time where all are wanted."""
@@ -24,18 +27,46 @@ def run_filter(
     since: datetime | None,
     until: datetime | None,
     text: str | None,
+    attributes: Mapping[str, AttributeValue] | None = None,
 ) -> RunFilter:
     """Which runs are asked for. Raises ValidationError naming what is wrong."""
+    wanted = checked_filter(attributes)
     try:
-        return RunFilter(mob_id=mob_id, flow_id=flow_id, statuses=statuses, since=since, until=until, text=text)  # pyright: ignore[reportArgumentType] - any iterable is accepted
+        return RunFilter(
+            mob_id=mob_id,
+            flow_id=flow_id,
+            statuses=statuses,  # pyright: ignore[reportArgumentType] - any iterable is accepted
+            since=since,
+            until=until,
+            text=text,
+            attributes=wanted,
+        )
     except pydantic.ValidationError as error:
         raise ValidationError(f"the filter of runs is wrong: {problems(error)}") from None
 
 
-async def every_run(store: OperationsStore, which: RunFilter, after: str | None) -> AsyncIterator[RunSummary]:
+def with_pauses(runs: Iterable[RunSummary], pauses: Collection[Pause]) -> tuple[RunSummary, ...]:
+    """The runs, each with what is paused of it: also its flow and its mob."""
+    return tuple(_with_pauses(run, pauses) if pauses else run for run in runs)
+
+
+def _with_pauses(run: RunSummary, pauses: Iterable[Pause]) -> RunSummary:
+    found = {pause.scope for pause in pauses if pause.includes(run.mob_id, run.flow_id)}
+    if run.status.is_terminal or not found:
+        return run
+    return run.model_copy(update={"paused": tuple(one for one in PauseScope if one in found or one in run.paused)})
+
+
+async def page_of_runs(storage: MobStorage, which: RunFilter, limit: int, after: str | None) -> RunPage:
+    """A page of the runs that are asked for."""
+    page = await storage.operations.runs(which, limit=limit, after=after)
+    return page.model_copy(update={"runs": with_pauses(page.runs, await storage.pauses.pauses())})
+
+
+async def every_run(storage: MobStorage, which: RunFilter, after: str | None) -> AsyncIterator[RunSummary]:
     """The runs that are asked for, page by page."""
     while True:
-        page = await store.runs(which, limit=PAGE, after=after)
+        page = await page_of_runs(storage, which, PAGE, after)
         for run in page.runs:
             yield run
         if page.next is None:

@@ -135,7 +135,7 @@ class _Tail(AsyncIterator[MobEvent]):
 
     async def _flow_of(self, run_id: str) -> str | None:
         if run_id not in self._flows:
-            run = await self._storage.runs.get_run(run_id)
+            run = await self._storage.operations.summary(run_id)
             self._remember(run_id, None if run is None else run.flow_id)
         return self._flows[run_id]
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from redis_mob.codec.schedule import queue_of
 from redis_mob.errors import shown
 from redis_mob.fleet.limit_waits import full_limit
+from redis_mob.fleet.pausing import why_paused
 from redis_mob.models.base import FrozenDict
 from redis_mob.models.execution import Execution, ExecutionStatus
 from redis_mob.models.flow import FlowFrameState, NodeStatus
@@ -24,9 +25,11 @@ _OVER = (NodeStatus.COMPLETED, NodeStatus.FAILED, NodeStatus.SKIPPED, NodeStatus
 
 
 def run_waits_for(view: RunView, unserved: Sequence[str]) -> Iterator[WaitsFor]:
-    """What a run as a whole waits for: its time, a worker that does not exist, its cancellation."""
+    """What a run as a whole waits for: to be resumed, its time, a worker that does not exist, its cancellation."""
     if view.run.status.is_terminal:
         return
+    for text in why_paused(view.pauses):
+        yield WaitsFor.unchecked(kind="pause", text=text)
     if view.run.status is MobRunStatus.PENDING and view.launched_at > view.now:
         yield WaitsFor.unchecked(kind="begin", text="it begins at a later time", until=view.launched_at)
     if view.cancel_requested:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from functools import partial
@@ -13,7 +13,6 @@ from redis_mob.codec import ledgers
 from redis_mob.codec.arguments import (
     duration,
     flag,
-    function,
     instance,
     integer,
     moment,
@@ -28,9 +27,11 @@ from redis_mob.codec.documents import decode_decimal, decode_time
 from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.inputs import encode_inputs
 from redis_mob.codec.items import checked_keys, decode_progress, execution_changes
+from redis_mob.codec.labels import decode_labels, fields_of, stored_labels
 from redis_mob.codec.packing import Argument
+from redis_mob.codec.pauses import decode_pause_of_run, decode_pauses, pauses_of, scopes_of
 from redis_mob.codec.runs import check_count, core_parts, decode_core, encode_run, place_prefix
-from redis_mob.codec.schedule import decode_due, decode_entry, decode_worker, encode_worker
+from redis_mob.codec.schedule import decode_due, decode_worker
 from redis_mob.codec.schedule import worker_id as checked_worker_id
 from redis_mob.codec.signals import decode_signals
 from redis_mob.codec.transitions import check_transition
@@ -44,23 +45,23 @@ from redis_mob.kernel.completeness import drivable
 from redis_mob.models.base import canonical_run_id, changed_keys
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import EVERYTHING, Execution, ExecutionKey, Left, RunLaunch, Serves
+from redis_mob.models.labels import NO_LABELS, Labels
 from redis_mob.models.run import MobRun, MobRunStatus
 from redis_mob.models.transition import DueWork, RunView, Transition
-from redis_mob.models.worker import RENEWALS_PER_LEASE, LiveWorker, WorkerRecord
 from redis_mob.notifications.run_messages import about, messages_of
 from redis_mob.notifications.wakeups import WakeUps
-from redis_mob.stores import items, lease_renewal
+from redis_mob.stores import items
 from redis_mob.stores.event_arguments import event_arguments, log_keys
-from redis_mob.stores.lease_renewal import WorkerLease
-from redis_mob.stores.schedule import limits_of, moves_of, service
+from redis_mob.stores.labels import RedisLabels
+from redis_mob.stores.schedule import aside_of, limits_of, moves_of, service
 from redis_mob.stores.signals import RedisSignals
-from redis_mob.stores.worker_lease import kept_alive
+from redis_mob.stores.workers import RedisWorkers
 
 _LOOKED_AT = 1000
 """How many entries of a schedule lua/executions/take_due looks at."""
 
 
-class RedisExecutionStore(RedisSignals, ExecutionStore):
+class RedisExecutionStore(RedisLabels, RedisSignals, RedisWorkers, ExecutionStore):
     """The contract's `ExecutionStore` on Redis; its docstrings say what holds."""
 
     def __init__(self, client: Client, keys: Keys, wake_ups: WakeUps) -> None:
@@ -70,9 +71,17 @@ class RedisExecutionStore(RedisSignals, ExecutionStore):
         self._workers: tuple[Serves, ...] = ()
 
     async def start_run(
-        self, run: MobRun, launch: RunLaunch, definition: MobDefinition, *, at: datetime | None = None
+        self,
+        run: MobRun,
+        launch: RunLaunch,
+        definition: MobDefinition,
+        *,
+        at: datetime | None = None,
+        labels: Labels = NO_LABELS,
     ) -> bool:
-        parts, encoded_launch = encode_run(run), codec.encode_launch(launch)
+        given = stored_labels(labels)
+        (head, *others), encoded_launch = encode_run(run), codec.encode_launch(launch)
+        parts = [[*head, *fields_of(given)], *others]
         digest, encoded = codec.encode_definition(definition, forked=launch.forked_from is not None)
         keys = self._keys.run(run.run_id)
         begins = b"" if at is None else codec.milliseconds(moment("at", at))
@@ -90,6 +99,7 @@ class RedisExecutionStore(RedisSignals, ExecutionStore):
                 self._keys.runs_by_status,
                 self._keys.wake_runs,
                 keys.tombstone,
+                *([self._keys.by_attribute] if given.attributes else []),
             ],
             {
                 "launch": encoded_launch,
@@ -108,7 +118,7 @@ class RedisExecutionStore(RedisSignals, ExecutionStore):
     async def load(self, run_id: str) -> RunView | None:
         keys = self._keys.run(run_id)
         reply = await self._client.read(
-            "executions/load", [*keys.core, keys.index, keys.executions, self._keys.meta], []
+            "executions/load", [*keys.core, keys.index, keys.executions, self._keys.meta, self._keys.pauses], []
         )
         if reply is None:
             return None
@@ -120,6 +130,9 @@ class RedisExecutionStore(RedisSignals, ExecutionStore):
         if launch is None:
             raise NotFoundError(f"run {run_id} was not started by a fleet; nothing drives it")
         decoded, cancel_requested = codec.decode_executions(run_id, executions), b"cancel_requested_at" in parts.head
+        of_flow = pauses_of(decode_pauses(as_mapping(reply[3])), run.mob_id, run.flow_id)
+        own = parts.head.get(b"paused")
+        of_run = () if own is None else (decode_pause_of_run(run.mob_id, run.flow_id, run_id, own),)
         return RunView(
             run=drivable(run, decoded, cancel_requested=cancel_requested),
             launch=codec.decode_launch(run_id, launch),
@@ -129,8 +142,11 @@ class RedisExecutionStore(RedisSignals, ExecutionStore):
             now=ledgers.moment(int(reply[0])),
             version=decode_decimal(f"run {run_id}", "version", parts.head.get(b"version", b"0")),
             reports=decode_decimal(f"run {run_id}", "reports", parts.head.get(b"reports", b"0")),
+            moves=decode_decimal(f"run {run_id}", "moves", parts.head.get(b"moves", b"0")),
             progress=decode_progress(run_id, executions),
             signals=decode_signals(run_id, executions),
+            labels=decode_labels(run_id, parts.head),
+            pauses=() if run.status.is_terminal else of_run + of_flow,
         )
 
     async def items(self, run_id: str, frame_id: str, node_id: str) -> Sequence[Any]:
@@ -174,6 +190,7 @@ class RedisExecutionStore(RedisSignals, ExecutionStore):
                 self._keys.runs_by_status,
                 self._keys.gated,
                 self._keys.gate_times,
+                self._keys.pauses,
             ],
             arguments,
         )
@@ -222,6 +239,7 @@ class RedisExecutionStore(RedisSignals, ExecutionStore):
             self._keys.gated,
             self._keys.gate_times,
             self._keys.wake_runs,
+            self._keys.pauses,
         ]
         while True:
             reply = await self._client.call(
@@ -259,48 +277,14 @@ class RedisExecutionStore(RedisSignals, ExecutionStore):
     def _left_by(self, serves: Serves) -> frozenset[Left]:
         return serves.left_to(self._workers)
 
-    async def join_workers(self, worker: WorkerRecord, lease: timedelta) -> None:
-        arguments = [encode_worker(worker), _whole_milliseconds(lease)]
-        keys = [self._keys.meta, self._keys.workers, self._keys.wake_runs]
-        await self._client.call("executions/join_workers", keys, arguments)
-
-    async def renew_worker(self, worker: WorkerRecord, lease: timedelta) -> bool:
-        return await lease_renewal.renew_worker(
-            self._client, self._keys, encode_worker(worker), _whole_milliseconds(lease)
+    async def put_aside(self, view: RunView, keys: Sequence[ExecutionKey]) -> bool:
+        run_id, arguments = aside_of(instance("view", view, RunView), checked_keys(keys))
+        of_run = self._keys.run(run_id)
+        keys_of_call = [of_run.run, of_run.index, of_run.executions, self._keys.meta, self._keys.pauses]
+        keys_of_call += [self._keys.ready, self._keys.queued, self._keys.lost, self._keys.gated, self._keys.wake_runs]
+        return won(
+            await self._client.call("executions/put_aside", keys_of_call, arguments), run_id, self._keys.namespace
         )
-
-    def keep_alive(
-        self, worker: WorkerRecord, lease: timedelta, on_loss: Callable[[], None]
-    ) -> AbstractAsyncContextManager[None]:
-        seconds = duration("lease", lease).total_seconds()
-        url, namespace = self._client.url, self._keys.namespace
-        kept = WorkerLease(
-            url, namespace, encode_worker(worker), _whole_milliseconds(lease), seconds / RENEWALS_PER_LEASE
-        )
-        return kept_alive(kept, function("on_loss", on_loss))
-
-    async def leave_workers(self, worker_id: str, *, is_orderly: bool = True) -> bool:
-        keys = self._keys
-        reply = await self._client.call(
-            "executions/leave_workers",
-            [keys.meta, keys.workers, keys.ready, keys.queued, keys.lost, keys.gated, keys.wake_runs],
-            [checked_worker_id(worker_id), int(flag("is_orderly", is_orderly))],
-        )
-        return reply == Reply.WON
-
-    async def workers(self) -> tuple[LiveWorker, ...]:
-        now, flat = await self._client.read("executions/workers", [self._keys.meta, self._keys.workers], [])
-        live = [
-            LiveWorker(decode_worker(bytes(worker)), codec.moment_of_milliseconds(float(at)))
-            for worker, at in zip(flat[::2], flat[1::2], strict=True)
-        ]
-        return tuple(one for one in live if one.expires_at > codec.moment_of_milliseconds(now))
-
-    async def held(self, worker_id: str) -> frozenset[tuple[str, ExecutionKey]]:
-        entries = await self._client.read(
-            "executions/held", [self._keys.meta, self._keys.queued], [checked_worker_id(worker_id)]
-        )
-        return frozenset(decode_entry(bytes(entry)) for entry in entries)
 
     def listen(
         self,
@@ -325,10 +309,6 @@ def _within(limit: int) -> int:
     return min(max(limit, 0), _LOOKED_AT)
 
 
-def _whole_milliseconds(lease: timedelta) -> int:
-    return duration("lease", lease) // timedelta(milliseconds=1)
-
-
 def _time(score: bytes) -> datetime | None:
     return codec.moment_of_milliseconds(float(score)) if score else None
 
@@ -344,19 +324,21 @@ def _arguments(transition: Transition) -> NamedArguments:
         change_of_loop(loop_id, before.loops.get(loop_id), run.loops[loop_id])
         for loop_id in changed_keys(before.loops, run.loops)
     ]
-    look_again_at = transition.look_again_at
+    look_again_at, executions = transition.look_again_at, execution_changes(transition)
+    moves = list(moves_of(transition))
     return {
         "expected_status": before.status,
         "next_status": run.status,
-        "cancel_requested": int(transition.before.cancel_requested),
+        "cancel_requested": f"{int(transition.before.cancel_requested)}{transition.before.moves or ''}",
         "version": transition.before.version if transition.is_decision else b"",
         "reports_seen": transition.before.reports,
         "new_reports": transition.reports,
         "run_change": _change_of_run(transition),
         "frame_changes": frames,
         "loop_changes": loops,
-        "execution_changes": execution_changes(transition),
-        "moves": list(moves_of(transition)),
+        "execution_changes": executions,
+        "moves": moves,
+        "scopes": scopes_of(run.mob_id, run.flow_id) if moves else [],
         "messages": messages_of(transition),
         "new_inputs": encode_inputs(run.run_id, transition.inputs, is_vouched=is_vouched),
         "new_outputs": list(map(ledgers.encode_recorded, transition.outputs)),

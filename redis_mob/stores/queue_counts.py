@@ -35,7 +35,7 @@ MOST_OF_QUEUE = 20
 
 async def queues(client: Client, keys: Keys) -> QueueLoads:
     """See `SteeringStore.queues`."""
-    now, waiting, running = await _count_queued(client, keys)
+    now, waiting, running, aside = await _count_queued(client, keys)
     gated = await count_gated(client, keys)
     waiting += gated.waiting
     ready = await _count_ready(client, keys)
@@ -49,7 +49,7 @@ async def queues(client: Client, keys: Keys) -> QueueLoads:
         since, looked_at = oldest[queue]
         oldest[queue] = at if since is None else min(at, since), looked_at + gated.looked_at[queue]
     loads: list[QueueLoad] = []
-    for queue in {**every_waiting, **running, **timed}:
+    for queue in {**every_waiting, **running, **timed, **aside}:
         since, looked_at = oldest.get(queue, (None, 0))
         loads.append(
             QueueLoad(
@@ -60,23 +60,24 @@ async def queues(client: Client, keys: Keys) -> QueueLoads:
                 max(timed[queue] - running[queue], 0) if ready.is_whole else None,
                 min((at for at in (since, ready.since.get(queue)) if at is not None), default=None),
                 looked_at + ready.come[queue],
+                aside[queue],
                 tuple(gated.limited.get(queue, ())),
             )
         )
     return QueueLoads(tuple(sorted(loads)), moment_of_milliseconds(now))
 
 
-async def _count_queued(client: Client, keys: Keys) -> tuple[int, Counter[bytes], Counter[bytes]]:
-    """The time, how many executions wait in each queue, and how many workers hold there."""
-    waiting, running = Counter[bytes](), Counter[bytes]()
+async def _count_queued(client: Client, keys: Keys) -> tuple[int, Counter[bytes], Counter[bytes], Counter[bytes]]:
+    """The time, how many executions wait in each queue, how many workers hold there, and how many stand aside."""
+    waiting, running, aside = Counter[bytes](), Counter[bytes](), Counter[bytes]()
+    counted = {b"h": running, b"p": aside}
     after = b""
     while True:
         now, reply = await client.read("steering/count_queued", [keys.meta, keys.queued], [after, _COUNTS])
         for beginning, start, number in zip(reply[::3], reply[1::3], reply[2::3], strict=True):
-            counted = running if beginning.startswith(b"h") else waiting
-            counted[bytes(beginning[start:])] += number
+            counted.get(bytes(beginning[:1]), waiting)[bytes(beginning[start:])] += number
         if len(reply) < 3 * _COUNTS:
-            return int(now), waiting, running
+            return int(now), waiting, running, aside
         after = bytes(reply[-3])
 
 

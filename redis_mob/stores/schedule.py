@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from redis_mob.codec.delimited import encode_number
-from redis_mob.codec.executions import milliseconds
+from redis_mob.codec.executions import encode_execution, execution_field, milliseconds
 from redis_mob.codec.packing import Argument
+from redis_mob.codec.pauses import scopes_of
 from redis_mob.codec.schedule import encode_entry, encode_limits, encode_queue, encode_role, holder, queue_of
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.execution import END_OF_TIME, OVERDUE, Execution, ExecutionStatus, Left, RunLaunch, Serves
+from redis_mob.models.execution import (
+    END_OF_TIME,
+    OVERDUE,
+    Execution,
+    ExecutionKey,
+    ExecutionStatus,
+    Left,
+    RunLaunch,
+    Serves,
+    may_stand_aside,
+)
 from redis_mob.models.limits import Limit
 from redis_mob.models.run import MobRun
-from redis_mob.models.transition import Transition
+from redis_mob.models.transition import RunView, Transition
 
-_GATES = b"gates"
+GATES = b"gates"
 """The field of the limits of roles that says that there are others; no role is encoded like it."""
 
 
@@ -59,17 +70,30 @@ def _at(execution: Execution) -> Argument:
             return b""
 
 
+def aside_of(view: RunView, keys: Iterable[ExecutionKey]) -> tuple[str, dict[str, Any]]:
+    """The run, and the arguments of lua/executions/put_aside: entry, field and record of each of its executions."""
+    run, taken = view.run, list[list[Argument]]()
+    for key in keys:
+        execution = view.executions.get(key)
+        if execution is not None and may_stand_aside(execution, view.now):
+            queue = encode_queue(queue_of(run.mob_id, execution.role, view.launch))
+            limits = encode_limits(run.mob_id, run.flow_id, execution.limits)
+            entry = encode_entry(queue, view.launch.priority, run.run_id, key, limits)
+            taken.append([entry, execution_field(key), encode_execution(execution), _place(execution)])
+    return run.run_id, {"run_id": run.run_id, "scopes": scopes_of(run.mob_id, run.flow_id), "taken": taken}
+
+
 def limits_of(run: MobRun, launch: RunLaunch, definition: MobDefinition) -> tuple[list[Argument], list[bytes]]:
     """The roles of a run that have a limit, each with it, in turns; and those that have none. If its executions have
     limits of their own, that stands with the roles."""
     flow = definition.flows.get(run.flow_id)
-    roles = sorted(flow.roles) if flow else ()
+    roles = sorted(definition.roles_of(run.flow_id))
     limited: list[Argument] = []
     for role in roles:
         if role in launch.max_concurrency:
             limited += (encode_role(run.mob_id, role), encode_number(launch.max_concurrency[role]))
     if flow and flow.has_limits:
-        limited += (_GATES, 1)
+        limited += (GATES, 1)
     return limited, [encode_role(run.mob_id, role) for role in roles if role not in launch.max_concurrency]
 
 

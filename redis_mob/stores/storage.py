@@ -11,6 +11,7 @@ from redis_mob.stores.config import RedisConfigStore
 from redis_mob.stores.events import RedisEventStore
 from redis_mob.stores.executions import RedisExecutionStore
 from redis_mob.stores.operations import RedisOperationsStore
+from redis_mob.stores.pauses import RedisPauseStore
 from redis_mob.stores.progress import RedisProgressStore
 from redis_mob.stores.realm_profiles import RedisRealmProfileStore
 from redis_mob.stores.retention import RedisRetentionStore
@@ -39,6 +40,7 @@ class RedisStorage:
         self.realm_profiles = RedisRealmProfileStore(client, keys)
         self.executions = RedisExecutionStore(client, keys, self._wake_ups)
         self.progress = RedisProgressStore(client, keys, self._wake_ups)
+        self.pauses = RedisPauseStore(client, keys)
         self.steering = RedisSteeringStore(client, keys)
         self.schedules = RedisScheduleStore(client, keys, self._wake_ups)
         self.operations = RedisOperationsStore(client, keys)

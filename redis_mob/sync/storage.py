@@ -14,6 +14,7 @@ from redis_mob.sync.stores import (
     Events,
     Executions,
     Operations,
+    Pauses,
     Progress,
     RealmProfiles,
     Retention,
@@ -47,6 +48,7 @@ class MobStorage:
         self.realm_profiles = RealmProfiles(loop, opened.realm_profiles)
         self.executions = Executions(loop, opened.executions)
         self.progress = Progress(loop, opened.progress)
+        self.pauses = Pauses(loop, opened.pauses)
         self.steering = Steering(loop, opened.steering)
         self.retention = Retention(loop, opened.retention)
         self.schedules = Schedules(loop, opened.schedules)

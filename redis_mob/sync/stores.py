@@ -13,6 +13,7 @@ from redis_mob.contracts import (
     MobRuntimeMetadataStore,
     MobSpecStore,
     OperationsStore,
+    PauseStore,
     ProgressStore,
     RealmProfileStore,
     RetentionStore,
@@ -113,14 +114,28 @@ class Executions(Facade[ExecutionStore]):
     request_cancel = twin(ExecutionStore.request_cancel)
     send_signal = twin(ExecutionStore.send_signal)
     publish = twin(ExecutionStore.publish)
+    set_labels = twin(ExecutionStore.set_labels)
     published = twin(ExecutionStore.published)
     status = twin(ExecutionStore.status)
     take_due = twin(ExecutionStore.take_due)
     join_workers = twin(ExecutionStore.join_workers)
     renew_worker = twin(ExecutionStore.renew_worker)
+    put_aside = twin(ExecutionStore.put_aside)
     leave_workers = twin(ExecutionStore.leave_workers)
     workers = twin(ExecutionStore.workers)
     held = twin(ExecutionStore.held)
+
+
+class Pauses(Facade[PauseStore]):
+    """Twins of the methods of `contracts.PauseStore`."""
+
+    pause_run = twin(PauseStore.pause_run)
+    resume_run = twin(PauseStore.resume_run)
+    pause_flow = twin(PauseStore.pause_flow)
+    resume_flow = twin(PauseStore.resume_flow)
+    set_aside = twin(PauseStore.set_aside)
+    bring_back = twin(PauseStore.bring_back)
+    pauses = twin(PauseStore.pauses)
 
 
 class Progress(Facade[ProgressStore]):
@@ -152,6 +167,9 @@ class Steering(Facade[SteeringStore]):
     deletions = twin(SteeringStore.deletions)
     limit_loads = twin(SteeringStore.limit_loads)
     queues = twin(SteeringStore.queues)
+    move_run = twin(SteeringStore.move_run)
+    import_run = twin(SteeringStore.import_run)
+    published_of = twin(SteeringStore.published_of)
 
 
 class Schedules(Facade[ScheduleStore]):
@@ -172,6 +190,9 @@ class Operations(Facade[OperationsStore]):
     runs = twin(OperationsStore.runs)
     count = twin(OperationsStore.count)
     find = twin(OperationsStore.find)
+    summary = twin(OperationsStore.summary)
+    standing = twin(OperationsStore.standing)
+    definitions = twin(OperationsStore.definitions)
     index_runs = twin(OperationsStore.index_runs)
 
 

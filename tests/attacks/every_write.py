@@ -9,7 +9,9 @@ from uuid import uuid4
 
 from redis_mob.models import MobRunStatus
 from redis_mob.models.config import Delete, Put
+from redis_mob.models.labels import LabelChange
 from redis_mob.models.retention import RetentionPolicy
+from redis_mob.models.run_copy import RunCopy
 from redis_mob.models.signal import Signal
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.compound import COMPOUND, INPUTS, LOOP, NEXT_RUN, RUN, SIMPLE, scene
@@ -31,6 +33,7 @@ async def every_write(storage: MobStorage) -> dict[str, Write]:
         **await _of_documents(storage),
         **await _of_metadata(storage),
         **await _of_schedules(storage),
+        **await _of_pauses(storage),
         "events.append": lambda s: s.events.append(numbered(1, timestamp=NOON)),
         "events.append_batch": lambda s: s.events.append_batch([numbered(2), completed(str(uuid4()))]),
         "events.append_terminal_event_if_absent": lambda s: s.events.append_terminal_event_if_absent(
@@ -95,7 +98,10 @@ async def _of_runs(storage: MobStorage) -> dict[str, Write]:
 
 async def _of_executions(storage: MobStorage) -> dict[str, Write]:
     run, launch = pending(ONE_STEP)
+    to_import, of_import = pending(ONE_STEP)
+    copy = RunCopy(run=to_import, launch=of_import, launched_at=NOON, version=0)
     to_cancel = await launched(storage.executions, ONE_STEP)
+    to_move = await waiting(storage.executions, ONE_STEP)
     to_commit = await waiting(storage.executions, ONE_STEP)
     view = await to_commit.view()
     transition = to_commit.claimed(view, keys_of(view)[0])
@@ -121,8 +127,13 @@ async def _of_executions(storage: MobStorage) -> dict[str, Write]:
         "executions.leave_workers": lambda s: s.executions.leave_workers("to leave"),
         "executions.send_signal": lambda s: s.executions.send_signal(to_publish.run_id, Signal(name="go")),
         "executions.publish": lambda s: s.executions.publish(to_publish.run_id, key, claimed, "name", 1),
+        "executions.set_labels": lambda s: s.executions.set_labels(
+            to_publish.run_id, LabelChange({"customer": "acme"}, "said", True), key=key, execution=claimed
+        ),
         "executions.request_cancel": lambda s: s.executions.request_cancel(to_cancel.run_id),
         "steering.begin_deletion": lambda s: s.steering.begin_deletion(to_delete[0], keep_id_for=timedelta(hours=1)),
+        "steering.import_run": lambda s: s.steering.import_run(copy, ONE_STEP),
+        "steering.move_run": lambda s: s.steering.move_run(to_move.run_id, "new"),
         "steering.continue_deletion": lambda s: s.steering.continue_deletion(to_delete[1]),
     }
 
@@ -165,6 +176,33 @@ async def _of_schedules(storage: MobStorage) -> dict[str, Write]:
         "schedules.delete": lambda s: s.schedules.delete("to delete"),
         "schedules.take_due": lambda s: s.schedules.take_due(most=10, keep=timedelta(hours=1)),
     }
+
+
+async def _of_pauses(storage: MobStorage) -> dict[str, Write]:
+    to_pause, to_resume, to_put_aside = [await waiting(storage.executions, ONE_STEP) for _ in range(3)]
+    for run in (to_resume, to_put_aside):
+        await storage.pauses.pause_run(run.run_id)
+    view, pauses = await to_put_aside.view(), storage.pauses
+    # what waits of these flows goes aside, and comes back
+    aside = await waiting(storage.executions, ONE_STEP)
+    mob, flow = (await aside.view()).run.mob_id, (await aside.view()).run.flow_id
+    await pauses.pause_flow(mob, flow)
+    for name in ("to resume", "paused"):
+        await pauses.pause_flow(name)
+    return {
+        "executions.put_aside": lambda s: s.executions.put_aside(view, keys_of(view)[:1]),
+        "pauses.pause_run": lambda s: s.pauses.pause_run(to_pause.run_id, "why"),
+        "pauses.resume_run": lambda s: s.pauses.resume_run(to_resume.run_id),
+        "pauses.pause_flow": lambda s: s.pauses.pause_flow("new", "flow"),
+        "pauses.resume_flow": lambda s: s.pauses.resume_flow("to resume"),
+        "pauses.set_aside": lambda s: s.pauses.set_aside(mob, flow),
+        "pauses.bring_back": lambda s: _brought_back(s, mob, flow),
+    }
+
+
+async def _brought_back(storage: MobStorage, mob: str, flow: str) -> bool:
+    await storage.pauses.resume_flow(mob, flow)
+    return await storage.pauses.bring_back(mob, flow)
 
 
 async def _of_metadata(storage: MobStorage) -> dict[str, Write]:

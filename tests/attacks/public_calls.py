@@ -15,6 +15,7 @@ from redis_mob.contracts import (
     MobRuntimeMetadataStore,
     MobSpecStore,
     OperationsStore,
+    PauseStore,
     ProgressStore,
     RealmProfileStore,
     RetentionStore,
@@ -24,11 +25,14 @@ from redis_mob.contracts import (
 )
 from redis_mob.kernel.seeds import root_frame_id
 from redis_mob.models import MobRunStatus, Put
+from redis_mob.models.base import SortedDict
 from redis_mob.models.execution import EVERYTHING, ExecutionKey
+from redis_mob.models.labels import LabelChange, Labels
 from redis_mob.models.limits import Limit
 from redis_mob.models.progress import NewProgress, ProgressSource
 from redis_mob.models.queue_load import QueueLoads
 from redis_mob.models.retention import NamespaceSizes, RetentionPolicies, RetentionPolicy
+from redis_mob.models.run_copy import RunCopy
 from redis_mob.models.run_summary import RunFilter
 from redis_mob.models.signal import Signal
 from redis_mob.models.transition import RunView
@@ -49,6 +53,7 @@ CONTRACTS: Mapping[str, type] = {
     "config": WatchableConfigStore,
     "executions": ExecutionStore,
     "operations": OperationsStore,
+    "pauses": PauseStore,
     "progress": ProgressStore,
     "retention": RetentionStore,
     "schedules": ScheduleStore,
@@ -60,6 +65,9 @@ ITEMS_RUN = "0191a6a0-0000-4000-8000-000000000010"
 ITEM = ExecutionKey(root_frame_id(ITEMS_RUN), "a", "worker-1#0")
 JSON = {"ok": [1, 1.5, None, True, "é"]}
 DIGEST = pending(ONE_STEP)[1].definition
+
+_COPIED, _LAUNCH = pending(ONE_STEP, run_id="0191a6a0-0000-4000-8000-000000000011")
+COPY = RunCopy(run=_COPIED, launch=_LAUNCH, launched_at=NOON, version=0)
 
 TOKEN: Mapping[str, Any] = {"bootstrap_token": "token"}
 
@@ -154,9 +162,16 @@ RIGHT: Mapping[str, Any] = {
     "leads": [FLEET_RUN],
     "patience": timedelta(hours=1),
     "request_cancel.run_id": FLEET_RUN,
+    "pause_run.run_id": FLEET_RUN,
+    "resume_run.run_id": FLEET_RUN,
+    "set_aside.after": None,
+    "reason": "the model is down",
     "send_signal.run_id": FLEET_RUN,
     "publish.run_id": FLEET_RUN,
     "published.run_id": FLEET_RUN,
+    "set_labels.run_id": FLEET_RUN,
+    "change": LabelChange({"customer": "acme", "old": None}, "said", True),
+    "labels": Labels(attributes=SortedDict({"customer": "acme", "tries": 3}), summary="said"),
     "signal": Signal(name="go", payload=JSON),
     "idempotency_key": "key",
     "mob_id": "mob",
@@ -226,6 +241,13 @@ RIGHT: Mapping[str, Any] = {
     "most": 0,
     "keep_id_for": timedelta(hours=1),
     "roles": ["worker"],
+    "move_run.run_id": FLEET_RUN,
+    "release": "new",
+    "summary.run_id": FLEET_RUN,
+    "standing.run_id": FLEET_RUN,
+    "published_of.run_id": FLEET_RUN,
+    "copy": COPY,
+    "import_run.definition": ONE_STEP,
     "entries": [NewProgress(ProgressSource("a", "a", "root", None, "worker-1", 1, 1), "chunk", "output", value=JSON)],
 }
 
@@ -266,13 +288,15 @@ def right_arguments(method: Method, scene: Scene) -> dict[str, Any]:
         "commit.transition": scene.driven.settled(scene.view, scene.key),
         "publish.key": scene.key,
         "publish.execution": scene.view.executions[scene.key],
+        "set_labels.key": scene.key,
+        "set_labels.execution": scene.view.executions[scene.key],
     }
     assert read.keys() == READ
     known = {**RIGHT, **read}
     return {name: known.get(f"{method.name}.{name}", known.get(name)) for name in method.parameters}
 
 
-READ = {"commit.transition", "publish.key", "publish.execution"}
+READ = {"commit.transition", "publish.key", "publish.execution", "set_labels.key", "set_labels.execution"}
 """Arguments whose right values are read from the storage."""
 
 
@@ -304,6 +328,7 @@ async def everything(storage: MobStorage) -> Any:
         await storage.operations.count(),
         readable(await storage.retention.policies()),
         await storage.schedules.list(),
+        [(one.mob_id, one.flow_id, one.reason) for one in await storage.pauses.pauses()],
         [await storage.executions.published(FLEET_RUN, name) for name in ("profile", "1")],
     ]
 
@@ -320,4 +345,4 @@ def readable(result: Any) -> Any:
     if not isinstance(result, RunView):
         return result
     executions = [[*key, execution] for key, execution in sorted(result.executions.items())]
-    return [result.run, result.launch, executions, result.cancel_requested, result.signals]
+    return [result.run, result.launch, executions, result.cancel_requested, result.signals, result.labels]

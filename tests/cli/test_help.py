@@ -10,7 +10,9 @@ from typer.testing import CliRunner
 from redis_mob.cli.app import app
 
 COMMANDS = sorted(
-    command.callback.__name__.replace("_", "-") for command in app.registered_commands if command.callback
+    command.name or command.callback.__name__.replace("_", "-")
+    for command in app.registered_commands
+    if command.callback
 )
 
 

@@ -19,7 +19,7 @@ from redis_mob.models.run import MobRun, MobRunStatus
 from redis_mob.testing.waiting import LONG
 from tests.fleet.crash_matrix import Answer, Scenario, Stage, World, opened
 from tests.fleet.everything import EVERYTHING, LOOP_OUTPUTS, ROOT_OUTPUTS, STATUSES, output, single
-from tests.fleet.flows import loop, mob, node, step, wait
+from tests.fleet.flows import loop, mob, node, step, supervisor, wait
 from tests.fleet.mortal import NEVER, Death, Process, Side
 
 
@@ -76,6 +76,30 @@ FAILS = Scenario(
     is_failed,
     completed={"left": 0, "plan": 1, "parts": 1, "polish": 2, **ONCE, "end": 0},
     attempts=TWICE,
+)
+
+
+def tells_its_supervisor(world: World) -> Answer:
+    """The steps fail as above; the supervisor hears of one, and cannot be told of the other."""
+    usual = fails_in_the_second_round(world)
+
+    def answer(ctx: StepContext) -> Any:
+        if ctx.escalation is None:
+            return usual(ctx)
+        if ctx.step_id == "left":
+            raise StepFailed("the pager is down", retryable=False)
+        return "paged"
+
+    return answer
+
+
+ESCALATES = Scenario(
+    EVERYTHING.model_copy(update={"supervisor": supervisor()}),
+    tells_its_supervisor,
+    is_failed,
+    completed=FAILS.completed,
+    attempts=TWICE,
+    told={"supervisor_escalation plan": 1, "step_target_failed left@supervisor:lead-1": 1, "flow_failed": 1},
 )
 
 
@@ -137,7 +161,13 @@ GETS_SIGNALS = Scenario(
     WAITS_TWICE, answers, took_its_signals, ask=send_signals, completed={"ask": 2, "act": 2, "beside": 1}
 )
 
-SCENARIOS = {"completes": COMPLETES, "fails": FAILS, "is canceled": IS_CANCELED, "gets signals": GETS_SIGNALS}
+SCENARIOS = {
+    "completes": COMPLETES,
+    "fails": FAILS,
+    "is canceled": IS_CANCELED,
+    "gets signals": GETS_SIGNALS,
+    "escalates": ESCALATES,
+}
 
 Play = Callable[[Stage, Death], Awaitable[Process]]
 """Lets a process die on a stage, and returns it when the run is over."""
@@ -186,7 +216,7 @@ BY_CALLERS = {"start_run", "listen", "status", "load", "workers", "get_run"}
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "concurrency"),
-    [("completes", 1), ("completes", 16), ("fails", 3), ("is canceled", 3), ("gets signals", 3)],
+    [("completes", 1), ("completes", 16), ("fails", 3), ("is canceled", 3), ("gets signals", 3), ("escalates", 3)],
 )
 async def test_another_worker_goes_on_from_every_call_of_one_that_dies(name: str, concurrency: int) -> None:
     points = await all_points(
@@ -197,7 +227,8 @@ async def test_another_worker_goes_on_from_every_call_of_one_that_dies(name: str
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "concurrency"), [("completes", 3), ("fails", 16), ("is canceled", 3), ("gets signals", 3)]
+    ("name", "concurrency"),
+    [("completes", 3), ("fails", 16), ("is canceled", 3), ("gets signals", 3), ("escalates", 3)],
 )
 async def test_a_worker_that_is_not_alone_may_die_at_every_call(name: str, concurrency: int) -> None:
     points = await all_points(

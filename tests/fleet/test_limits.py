@@ -17,8 +17,9 @@ from redis_mob.fleet import engine
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.items import ItemsUnreadError
 from redis_mob.fleet.outcome import Failed, Succeeded
+from redis_mob.fleet.pausing import held_back
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.execution import ExecutionKey, ExecutionStatus
+from redis_mob.models.execution import Claim, ExecutionKey, ExecutionStatus, Serves
 from redis_mob.models.flow_events import StepDispatched
 from redis_mob.models.flow_spec import DispatchMode, FlowSpec, RetrySpec
 from redis_mob.models.limits import ConcurrencySpec, RateSpec
@@ -71,6 +72,8 @@ class Floor:
         self.late = 0
         """Claims that came when the place was given to others, or had to be tried again."""
         self.runs: list[str] = []
+        self.releases = [""]
+        """Those of the workers, which have any."""
 
     async def start(self, tenant: str, items: list[str]) -> None:
         fleet = Fleet(self.storage, TWO_STEPS, {"*": print})
@@ -100,7 +103,8 @@ class Floor:
 
     async def take(self, worker: str) -> None:
         most = self.random.choice([0, 1, 2, 5])
-        work = await self.store.take_due(max_runs=9, max_executions=most, keep=BRIEF)
+        serves = Serves(release=self.random.choice(self.releases))
+        work = await self.store.take_due(max_runs=9, max_executions=most, keep=BRIEF, serves=serves)
         self.taken[worker] += work.executions
         for run_id in work.runs:
             await self._commit(run_id, lambda view: engine.advance(view, TWO_STEPS, self.random))
@@ -111,6 +115,9 @@ class Floor:
         due = taken.pop(self.random.randrange(len(taken)))
         view = await self.store.load(due.run_id)
         assert view is not None
+        if view.pauses and held_back(view, [Claim(due.key, due.loss)]):
+            await self.store.put_aside(view, [due.key])
+            return
         claimed = engine.claim(view, TWO_STEPS, due.key, owner=worker, random=self.random, loss=due.loss)
         if claimed is None:
             return
@@ -155,15 +162,14 @@ class Floor:
         assert max(items.values(), default=0) <= 2
         assert max(tenants.values(), default=0) <= 3
 
+    def moves(self) -> list[tuple[Callable[[str], Awaitable[None]], int]]:
+        """What a worker may do, and how often it does."""
+        return [(self.take, 6), (self.claim, 8), (self.end, 6), (self.leave, 1)]
+
     async def move(self) -> None:
         """One worker does something."""
         worker = self.random.choice(list(self.taken))
-        moves: list[tuple[Callable[[str], Awaitable[None]], int]] = [
-            (self.take, 6),
-            (self.claim, 8),
-            (self.end, 6),
-            (self.leave, 1),
-        ]
+        moves = self.moves()
         chosen = self.random.choices([move for move, _ in moves], [weight for _, weight in moves])[0]
         await chosen(worker)
         if self.random.random() < 0.05:
@@ -189,14 +195,15 @@ async def test_no_key_has_ever_more_under_way_than_it_may(storage: MobStorage, s
     assert await left_over(storage) == []
 
 
-async def left_over(storage: MobStorage) -> list[bytes]:
+async def left_over(storage: MobStorage, *keys: str) -> list[bytes]:
     """What is left of executions with limits on a server."""
     if storage.url == "memory:":
         return []
     from redis.asyncio import Redis
 
     async with cast("Any", Redis).from_url(storage.url) as client:
-        return await client.zrange(f"{{rm:{storage.namespace}}}:gated", 0, -1)
+        found = [await client.zrange(f"{{rm:{storage.namespace}}}:{key}", 0, -1) for key in keys or ("gated",)]
+    return [member for members in found for member in members]
 
 
 async def test_a_claim_that_comes_too_late_is_lost(storage: MobStorage) -> None:

@@ -13,8 +13,7 @@ import pytest
 from redis_mob import Fleet
 from redis_mob.contracts import ExecutionStore
 from redis_mob.errors import InternalError, OutcomeUnknownError
-from redis_mob.fleet import advance, engine, run_driver, settlement
-from redis_mob.fleet import fleet as fleet_module
+from redis_mob.fleet import advance, engine, run_driver, run_wait, settlement
 from redis_mob.fleet.outcome import Succeeded
 from redis_mob.fleet.step_context import StepContext
 from redis_mob.models.definition import MobDefinition
@@ -100,7 +99,7 @@ async def test_what_has_no_room_in_one_decision_comes_in_the_next_without_anothe
 async def test_waiting_for_a_run_reads_its_status_at_the_start_and_at_its_end_alone(
     storage: MobStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fleet_module, "SWEEP_SECONDS", LONG_LEASE.total_seconds())
+    monkeypatch.setattr(run_wait, "SWEEP_SECONDS", LONG_LEASE.total_seconds())
     _, counts = await work_on(storage, parallel(60), nothing, monkeypatch, concurrency=4)
     assert counts["commits"] > 10
     assert counts["looks"] <= 3, "at the start, at the end, and when a worker comes, which concerns all"

@@ -18,9 +18,10 @@ from redis_mob import contracts
 from redis_mob.models import MobRunStatus
 from redis_mob.models.flow_schedule import ScheduleRecord
 from redis_mob.models.retention import RetentionPolicy
+from redis_mob.models.run_copy import RunCopy
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.documents import authority, overlay
-from redis_mob.testing.samples.driven_runs import ONE_STEP
+from redis_mob.testing.samples.driven_runs import ONE_STEP, pending
 from redis_mob.testing.samples.schedules import schedule
 from redis_mob.testing.samples.states import NOON, authority_input, failure_entry, step_entry
 from tests.differential import calls
@@ -42,6 +43,7 @@ STORES: Mapping[str, type] = {
     "operations": contracts.OperationsStore,
     "retention": contracts.RetentionStore,
     "schedules": contracts.ScheduleStore,
+    "pauses": contracts.PauseStore,
 }
 """The stores of a storage, and their contracts."""
 
@@ -53,10 +55,11 @@ READS = {
     "realm_profiles": {"get", "list"},
     "config": {"get", "lookup", "exists", "list", "snapshot", "change_token", "history"},
     "executions": {"load", "get_definition", "status", "workers", "held", "published", "items", "ended"},
-    "steering": {"deletions", "queues", "limit_loads"},
+    "steering": {"deletions", "queues", "limit_loads", "published_of"},
     "schedules": {"get", "list", "now"},
+    "pauses": {"pauses"},
     # the index that they may complete is made of the runs, which stay as they are
-    "operations": {"runs", "count", "find", "index_runs"},
+    "operations": {"runs", "count", "find", "definitions", "summary", "standing", "index_runs"},
     "retention": {"policies", "oldest_runs", "count_runs", "count_events", "sizes"},
 }
 """The methods that change nothing."""
@@ -122,6 +125,8 @@ def further_of_run(run_id: str) -> dict[str, Operation]:
             ),
         ),
         "begin_deletion": Operation([], lambda s: _deleted(s, run_id)),
+        "import_run": Operation([NAMES], lambda s, name: s.steering.import_run(copied_run(run_id, name), ONE_STEP)),
+        "move_run": Operation([NAMES], lambda s, name: s.steering.move_run(run_id, name)),
         "continue_deletion": Operation([], lambda s: s.steering.continue_deletion(run_id)),
         "append_step_entry": Operation(
             [STEPS, NUMBERS],
@@ -132,6 +137,13 @@ def further_of_run(run_id: str) -> dict[str, Operation]:
             lambda s, step, number: s.runs.append_failure_entry(run_id, entry=failure_entry(step, str(number))),
         ),
     }
+
+
+def copied_run(run_id: str, name: str) -> RunCopy:
+    """A run as it was exported before anything was done with it, for workers of a release."""
+    run, launch = pending(ONE_STEP, run_id=run_id)
+    launch = launch.model_copy(update={"release": name})
+    return RunCopy(run=run.model_copy(update={"created_at": NOON}), launch=launch, launched_at=NOON, version=0)
 
 
 async def _deleted(storage: MobStorage, run_id: str) -> Any:
@@ -157,6 +169,7 @@ FURTHER_METADATA = {
 """The operations of runtime metadata that `tests.differential.calls` leaves out."""
 
 AN_HOUR = timedelta(hours=1)
+FLOWS = (None, "flow")
 
 RETENTION = {
     "set_policy": Operation(
@@ -196,6 +209,19 @@ SCHEDULES = {
 """Operations of schedules; no revision is told, since those of a server go on where a lost reply was sent again."""
 
 
+PAUSES = {
+    "pause_flow": Operation([NAMES, FLOWS], lambda s, mob, flow: s.pauses.pause_flow(mob, flow)),
+    "resume_flow": Operation([NAMES, FLOWS], lambda s, mob, flow: s.pauses.resume_flow(mob, flow)),
+    "set_aside": Operation([NAMES], lambda s, mob: s.pauses.set_aside(mob, "flow")),
+    "bring_back": Operation([NAMES], lambda s, mob: s.pauses.bring_back(mob, "flow")),
+}
+"""Operations of pauses, of mobs without runs: what becomes of executions is a matter of tests/operations."""
+
+
+async def _paused(storage: MobStorage) -> list[tuple[str, str | None]]:
+    return [(pause.mob_id, pause.flow_id) for pause in await storage.pauses.pauses()]
+
+
 async def _has_put(revision: Awaitable[int | None]) -> bool:
     return await revision is not None
 
@@ -222,6 +248,7 @@ TRACKS: Mapping[str, Track] = {
     "realm profiles": objects(calls.REALM_PROFILES),
     "config": objects(calls.CONFIG),
     "schedules": objects(SCHEDULES),
+    "pauses": objects(PAUSES),
 }
 """The tracks of a namespace, which share nothing."""
 
@@ -243,5 +270,6 @@ CONTENT: Sequence[Call] = [
     lambda s: s.config.change_token("n"),
     *(lambda s, id=id: s.config.history("n", id) for id in "abc"),
     lambda s: _schedules(s),
+    lambda s: _paused(s),
 ]
 """Everything that a namespace holds in the end."""

@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from redis_mob.cli.options import (
-    FlowOption,
-    JsonOption,
-    MobOption,
-    NamespaceOption,
-    SealKeysOption,
-    SharedUrlOption,
-    SinceOption,
-    StatusOption,
-    TextOption,
-    UntilOption,
-)
+from redis_mob.cli.options import JsonOption, NamespaceOption, SealKeysOption, SharedUrlOption
+from redis_mob.cli.run_choice import RunChoice, choosing_runs
 
 
+@choosing_runs
 def count(
-    mob: MobOption = None,
-    flow: FlowOption = None,
-    status: StatusOption = None,
-    since: SinceOption = None,
-    until: UntilOption = None,
-    text: TextOption = None,
+    choice: RunChoice,
     as_json: JsonOption = False,
     url: SharedUrlOption = None,
     namespace: NamespaceOption = "default",
@@ -38,7 +24,6 @@ def count(
     from redis_mob.cli.endings import errors_told, print_line
     from redis_mob.cli.run_list import (
         Where,
-        conditions,
         counts_as_json,
         counts_as_text,
         read_counts,
@@ -46,6 +31,6 @@ def count(
     )
 
     with errors_told(stderr_console()):
-        which = conditions(mob, flow, status, since, until, text)
+        which = choice.conditions()
         counts = asyncio.run(read_counts(Where(url, namespace, seal_keys), which))
     print_line(counts_as_json(counts) if as_json else counts_as_text(counts, standard_output()))

@@ -6,26 +6,13 @@ from typing import Annotated
 
 import typer
 
-from redis_mob.cli.options import (
-    FlowOption,
-    MobOption,
-    NamespaceOption,
-    SealKeysOption,
-    SharedUrlOption,
-    SinceOption,
-    StatusOption,
-    TextOption,
-    UntilOption,
-)
+from redis_mob.cli.options import NamespaceOption, SealKeysOption, SharedUrlOption
+from redis_mob.cli.run_choice import RunChoice, choosing_runs
 
 
+@choosing_runs
 def ls(
-    mob: MobOption = None,
-    flow: FlowOption = None,
-    status: StatusOption = None,
-    since: SinceOption = None,
-    until: UntilOption = None,
-    text: TextOption = None,
+    choice: RunChoice,
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=10_000, help="How many at most.")] = 50,
     after: Annotated[
         str | None,
@@ -48,11 +35,11 @@ def ls(
 
     from redis_mob.cli.display import stderr_console
     from redis_mob.cli.endings import errors_told, print_line, say
-    from redis_mob.cli.run_list import Where, conditions, page_as_json, page_as_text, read_page, standard_output
+    from redis_mob.cli.run_list import Where, page_as_json, page_as_text, read_page, standard_output
 
     errors = stderr_console()
     with errors_told(errors):
-        which = conditions(mob, flow, status, since, until, text)
+        which = choice.conditions()
         page = asyncio.run(read_page(Where(url, namespace, seal_keys), which, limit, after))
     if page.runs:
         print_line(page_as_json(page) if as_json else page_as_text(page, standard_output()))

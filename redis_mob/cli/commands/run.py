@@ -13,10 +13,13 @@ from redis_mob.cli.options import (
     HandlerOption,
     JsonOption,
     LeaseOption,
+    MembersOption,
     NamespaceOption,
+    ParamsOption,
     SealKeysOption,
     StrictOption,
     UrlOption,
+    VerboseOption,
     WriteDurabilityOption,
 )
 
@@ -33,21 +36,10 @@ def run(
     strict: StrictOption = False,
     handler: HandlerOption = None,
     workers: Annotated[int, typer.Option(metavar="N", help="Worker processes, up to 256.")] = 1,
-    params: Annotated[
-        str | None, typer.Option(metavar="JSON", help="Parameters of the flow, as JSON.", show_default=False)
-    ] = None,
-    members: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="ROLE=N",
-            help="How many members a role has, 1 unless given. Repeatable.",
-            show_default=False,
-        ),
-    ] = None,
+    params: ParamsOption = None,
+    members: MembersOption = None,
     as_json: JsonOption = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Also print the tracebacks of what failed, as they were stored.")
-    ] = False,
+    verbose: VerboseOption = False,
     url: UrlOption = None,
     namespace: NamespaceOption = "default",
     concurrency: ConcurrencyOption = 16,

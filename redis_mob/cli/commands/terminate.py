@@ -2,43 +2,73 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from redis_mob.cli.options import NamespaceOption, SealKeysOption, SharedUrlOption
+from redis_mob.cli.options import (
+    DryRunOption,
+    JsonOfEachOption,
+    NamespaceOption,
+    RunsArgument,
+    SealKeysOption,
+    SharedUrlOption,
+    YesOption,
+)
+from redis_mob.cli.run_choice import RunChoice, choosing_runs
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from typing import Any
+
+    from redis_mob.operations.bulk import SteeredRun
     from redis_mob.operations.fleet_admin import FleetAdmin
 
 
+@choosing_runs
 def terminate(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Their ids, or what these begin with.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object for each run.")] = False,
+    choice: RunChoice,
+    runs: RunsArgument = None,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+    as_json: JsonOfEachOption = False,
     url: SharedUrlOption = None,
     namespace: NamespaceOption = "default",
     seal_keys: SealKeysOption = None,
 ) -> None:
     """End runs at once, without waiting for handlers.
 
-    They are canceled, and no result counts that comes after it.
+    They are canceled, and no result counts that comes after it. Options like --mob and --status choose all runs to
+    which they apply; it shows how many, and asks.
+
     Exit status: 0 all are canceled, 1 one was over already or the answer was no, 2 usage error or an unknown run,
     3 storage unavailable.
     """
     import asyncio
 
     from redis_mob.cli.arguments import read_seal_keys
+    from redis_mob.cli.bulk_steering import BulkOrder, is_chosen, steer_chosen
     from redis_mob.cli.display import stderr_console
     from redis_mob.cli.endings import errors_told, shared_url
     from redis_mob.cli.steering import confirmed, steer
+    from redis_mob.operations.bulk import NOT_OVER
 
     async def act(admin: FleetAdmin, run_id: str) -> str | None:
         return "canceled" if await admin.terminate(run_id) else None
 
+    def act_on_all(admin: FleetAdmin, which: Mapping[str, Any]) -> AsyncIterator[SteeredRun]:
+        return admin.terminate_all(**which)
+
     with errors_told(stderr_console()):
         address = shared_url(url, of_memory="no other process has a run there")
-        keys = read_seal_keys(seal_keys)
-        confirmed(f"End {len(runs)} run{'s' * (len(runs) > 1)} at once?", yes=yes)
-        status = asyncio.run(steer(address, namespace, keys, runs, act, json=as_json))
+        keys, named = read_seal_keys(seal_keys), runs or []
+        if is_chosen(named, choice, dry_run=dry_run):
+            order = BulkOrder("End at once", "canceled", NOT_OVER, act_on_all)
+            work = steer_chosen(
+                address, namespace, keys, choice.conditions(), order, yes=yes, dry_run=dry_run, json=as_json
+            )
+        else:
+            confirmed(f"End {len(named)} run{'s' * (len(named) > 1)} at once?", yes=yes)
+            work = steer(address, namespace, keys, named, act, json=as_json)
+        status = asyncio.run(work)
     raise typer.Exit(status)

@@ -26,4 +26,5 @@ class WorkViews(AdminBase):
         The cost grows with the number of queues and of retries that wait, not with that of executions.
         """
         loads = await self._storage.steering.queues()
-        return report_queues(loads, await self._storage.executions.workers())
+        workers, pauses = await self._storage.executions.workers(), await self._storage.pauses.pauses()
+        return report_queues(loads, workers, pauses)

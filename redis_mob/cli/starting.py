@@ -1,0 +1,73 @@
+"""`redis-mob start`: starts a run on a shared server, and waits for its end if that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+
+from redis_mob.cli.endings import print_line, say
+from redis_mob.cli.report import report
+from redis_mob.cli.run_watching import loaded, show_to_the_end
+from redis_mob.fleet.fleet import Fleet
+from redis_mob.models.base import json_text
+from redis_mob.models.definition import MobDefinition
+from redis_mob.models.run import MobRunStatus
+from redis_mob.security.sealing import SealKeyring
+from redis_mob.storage import MobStorage
+
+
+@dataclass(frozen=True, slots=True)
+class StartOrder:
+    """Everything that the command line says about a run, read and checked."""
+
+    definition: MobDefinition
+    flow_id: str
+    params: Any
+    members: Mapping[str, int]
+    idempotency_key: str | None
+    at: datetime | None
+    priority: int
+    release: str | None
+    url: str
+    namespace: str
+    seal_keys: SealKeyring | None
+    durability: str
+
+
+async def started(
+    order: StartOrder, console: Console, *, wait: bool, as_json: bool, verbose: bool
+) -> MobRunStatus | None:
+    """Start the run, and print its id; with `wait`, how it has ended."""
+    async with MobStorage.open(
+        order.url, namespace=order.namespace, seal_key=order.seal_keys, durability=order.durability
+    ) as storage:
+        fleet = Fleet(storage, order.definition, {}, members=order.members)
+        # a run that exists already has events from before
+        after = 0 if order.idempotency_key is not None else await storage.events.latest_cursor()
+        run_id = await fleet.start(
+            order.flow_id,
+            order.params,
+            order.idempotency_key,
+            priority=order.priority,
+            at=order.at,
+            release=order.release,
+        )
+        if not as_json:
+            print_line(run_id)  # before the end is waited for: who interrupts that has the id
+        elif not wait:
+            print_line(json_text({"run_id": run_id}))
+        if not wait:
+            return None
+        await show_to_the_end(storage, run_id, console)
+        view = await loaded(storage, run_id)
+        definition = await storage.executions.get_definition(view.launch.definition)
+        told = await report(storage, view, definition.flows[view.run.flow_id], after)
+        for line in told.summary(verbose=verbose):
+            say(console, line)
+        if as_json:
+            print_line(told.as_json(verbose=verbose))
+        return told.run.status

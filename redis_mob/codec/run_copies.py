@@ -1,0 +1,119 @@
+"""A copy of a run as what its keys hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from redis_mob import errors
+from redis_mob.codec.arguments import instance, storable_json
+from redis_mob.codec.delimited import encode_number
+from redis_mob.codec.executions import digests_of, encode_definition, encode_execution, encode_launch, execution_field
+from redis_mob.codec.items import encode_items, encode_progress, ended_field, items_field, progress_field
+from redis_mob.codec.labels import fields_of, stored_labels
+from redis_mob.codec.ledgers import microseconds
+from redis_mob.codec.packing import Argument
+from redis_mob.codec.runs import encode_run
+from redis_mob.codec.signals import encode_published, encode_signal, signal_field
+from redis_mob.errors import shown
+from redis_mob.models.definition import MobDefinition
+from redis_mob.models.events import MOB_EVENT_KIND, NewMobEvent
+from redis_mob.models.execution import ExecutionKey
+from redis_mob.models.problems import problems
+from redis_mob.models.run_copy import ExecutionCopy, RunCopy
+
+
+class CopiedRun(NamedTuple):
+    """What is stored of a copy.
+
+    The parts of the run are those that `encode_run` gives, with all that a fleet keeps there; the others are fields of
+    further hashes, its events, and the record of its definition.
+    """
+
+    parts: Sequence[Sequence[Argument]]
+    executions: Sequence[Argument]
+    published: Sequence[Argument]
+    events: Sequence[NewMobEvent]
+    definition: bytes
+
+
+def key_of_copy(copy: ExecutionCopy) -> ExecutionKey:
+    """Which execution it is."""
+    return ExecutionKey(copy.frame_id, copy.node_id, copy.target)
+
+
+def checked_copy(copy: object, definition: object) -> tuple[RunCopy, MobDefinition]:
+    """A copy and its definition. Raises ValidationError for other classes, and for a definition of another digest;
+    InternalError for a copy that could not be read back."""
+    checked, of = instance("copy", copy, RunCopy), instance("definition", definition, MobDefinition)
+    storable_json(
+        "the copy of a run", lambda: checked.model_dump_json(warnings="error").encode(), RunCopy.model_validate_json
+    )
+    if checked.launch.definition not in digests_of(of):
+        raise errors.ValidationError(
+            f"run {checked.run.run_id} was started with definition {shown(checked.launch.definition)}, which is not "
+            "the one that is given"
+        )
+    return checked, of
+
+
+def events_of_copy(copy: RunCopy) -> list[NewMobEvent]:
+    """The events of a copy. Raises ValidationError for one that is none of its run."""
+    found: list[NewMobEvent] = []
+    for one in copy.events:
+        try:
+            kind = MOB_EVENT_KIND.validate_python(one.kind)
+        except ValidationError as error:
+            raise errors.ValidationError(f"run {copy.run.run_id}: an event cannot be read: {problems(error)}") from None
+        if getattr(kind, "run_id", None) != copy.run.run_id:
+            raise errors.ValidationError(f"run {copy.run.run_id}: the event {kind.type} is about something else")
+        found.append(NewMobEvent(mob_id=one.mob_id, timestamp=one.timestamp, kind=kind))
+    return found
+
+
+def encode_copy(copy: RunCopy, definition: MobDefinition) -> CopiedRun:
+    """What is stored of a copy. Raises like the encoders of its parts."""
+    head, *parts, index = encode_run(copy.run)
+    executions: list[Argument] = []
+    aside: list[Argument] = []
+    for one in copy.executions:
+        key, record = key_of_copy(one), encode_execution(one.execution)
+        if one.execution.leaves:
+            aside += (ended_field(key), record)
+        else:
+            executions += (execution_field(key), record)
+    for one in copy.items:
+        node = one.frame_id, one.node_id
+        executions += (progress_field(node), encode_progress(one.progress))
+        aside += (items_field(node), encode_items(one.values))
+    for one in copy.signals:
+        executions += (signal_field(one.number), encode_signal(one.signal))
+    published = chain.from_iterable((name, encode_published(name, value)) for name, value in copy.published.items())
+    _, record = encode_definition(definition, forked=copy.launch.forked_from is not None)
+    return CopiedRun(
+        [[*head, *_head_of(copy), *fields_of(stored_labels(copy.labels))], *parts, [*index, *aside]],
+        executions,
+        list(published),
+        events_of_copy(copy),
+        record,
+    )
+
+
+def _head_of(copy: RunCopy) -> list[Argument]:
+    """What a fleet keeps in the hash of a run."""
+    launched = encode_number(microseconds(copy.launched_at))
+    head: list[Argument] = [b"launch", encode_launch(copy.launch), b"launched_at", launched]
+    numbers = {
+        b"version": copy.version,
+        b"recorded": copy.version,
+        b"reports": copy.reports,
+        b"moves": copy.moves,
+        b"signals": copy.last_signal,
+    }
+    for name, number in numbers.items():
+        if number or name == b"recorded":
+            head += (name, encode_number(number))
+    return [*head, b"cancel_requested_at", launched] if copy.cancel_requested else head

@@ -1,0 +1,184 @@
+"""Runs as lines of a file, and back (contract: operations-207).
+
+The first line says what the file is. A definition stands on a line of its own before the first run that has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, NamedTuple, cast
+
+import pydantic
+from pydantic_core import from_json
+
+from redis_mob.codec.executions import digests_of
+from redis_mob.errors import CasConflictError, NotFoundError, ValidationError, shown
+from redis_mob.models.base import SortedDict, json_text
+from redis_mob.models.definition import MobDefinition
+from redis_mob.models.events import MobEvent
+from redis_mob.models.problems import problems
+from redis_mob.models.run_copy import EventCopy, ExecutionCopy, ItemsCopy, RunCopy, SignalCopy
+from redis_mob.models.run_summary import RunFilter
+from redis_mob.operations.run_events import checked_run_id, events_of, pages_after, run_of
+from redis_mob.operations.run_list import every_run
+from redis_mob.operations.verifying import read_whole
+from redis_mob.storage import MobStorage
+
+FORMAT = "redis_mob runs"
+VERSION = 1
+
+_HEADER = {"format": FORMAT, "version": VERSION}
+
+
+class ImportedRun(NamedTuple):
+    """A run of a file, and whether it was stored; else there was one of its id."""
+
+    run_id: str
+    is_stored: bool
+
+
+async def export(storage: MobStorage, run_ids: Iterable[str], *, skip_absent: bool = False) -> AsyncIterator[str]:
+    """See `FleetAdmin.export`. With `skip_absent` a run that was deleted meanwhile is left out."""
+    yield json_text(_HEADER)
+    written: set[str] = set()
+    for run_id in run_ids:
+        try:
+            copy = await copy_of(storage, checked_run_id(run_id))
+        except NotFoundError:
+            if skip_absent:
+                continue
+            raise
+        digest = copy.launch.definition
+        if digest not in written:
+            written.add(digest)
+            definition = await storage.executions.get_definition(digest)
+            yield json_text({"definition": definition.model_dump(mode="json")})
+        yield copy.model_dump_json()
+
+
+async def export_all(storage: MobStorage, which: RunFilter) -> AsyncIterator[str]:
+    """See `FleetAdmin.export_all`."""
+    found = [run.run_id async for run in every_run(storage, which, None) if run.definition is not None]
+    async for line in export(storage, reversed(found), skip_absent=True):
+        yield line
+
+
+async def import_runs(
+    storage: MobStorage, lines: Iterable[str], *, skip_existing: bool, include_unfinished: bool
+) -> AsyncIterator[ImportedRun]:
+    """See `FleetAdmin.import_runs`."""
+    importer = _Importer(storage, skip_existing=skip_existing, include_unfinished=include_unfinished)
+    for line in lines:
+        if line.strip() and (imported := await importer.take(line)) is not None:
+            yield imported
+    importer.end()
+
+
+async def copy_of(storage: MobStorage, run_id: str) -> RunCopy:
+    """A run with all that is kept beside it, at one moment. Raises as `FleetAdmin.export`."""
+    view, run = await read_whole(storage, run_id)
+    items = [
+        ItemsCopy(
+            frame_id=node[0],
+            node_id=node[1],
+            progress=progress,
+            values=tuple(await storage.executions.items(run_id, *node)),
+        )
+        for node, progress in sorted(view.progress.items())
+    ]
+    return RunCopy(
+        run=run,
+        launch=view.launch,
+        launched_at=view.launched_at,
+        cancel_requested=view.cancel_requested,
+        version=view.version,
+        reports=view.reports,
+        moves=view.moves,
+        labels=view.labels,
+        executions=tuple(
+            ExecutionCopy(frame_id=key.frame_id, node_id=key.node_id, target=key.target, execution=one)
+            for key, one in sorted(view.executions.items())
+        ),
+        items=tuple(items),
+        signals=tuple(SignalCopy(number=number, signal=one) for number, one in view.signals.items()),
+        published=SortedDict(await storage.steering.published_of(run_id)),
+        events=tuple(map(_event, await _events(storage, run_id, view.launched_at, run.completed_at))),
+    )
+
+
+async def _events(storage: MobStorage, run_id: str, launched_at: Any, completed_at: Any) -> list[MobEvent]:
+    found = await events_of(storage.events, run_id, launched_at, completed_at)
+    if found is None:  # some are pruned, or far away: the log is looked through
+        found = [event async for event in pages_after(storage.events, 0) if run_of(event) == run_id]
+    return found
+
+
+def _event(event: MobEvent) -> EventCopy:
+    return EventCopy(timestamp=event.timestamp, mob_id=event.mob_id, kind=event.kind.model_dump(mode="json"))
+
+
+class _Importer:
+    """Takes the lines of one file, one after the other."""
+
+    def __init__(self, storage: MobStorage, *, skip_existing: bool, include_unfinished: bool) -> None:
+        self._storage = storage
+        self._skips, self._takes_unfinished = skip_existing, include_unfinished
+        self._definitions: dict[str, MobDefinition] = {}
+        self._line = 0
+
+    def end(self) -> None:
+        """Raises ValidationError if there was no line at all."""
+        if not self._line:
+            raise ValidationError("there is no line: this is no export of runs")
+
+    async def take(self, line: str) -> ImportedRun | None:
+        """The run on a line, None if there is none.
+
+        Raises ValidationError naming the line that is none of such a file, CasConflictError for a run that is there, or
+        is not over, unless that is wanted.
+        """
+        self._line += 1
+        document = self._document(line)
+        if self._line == 1:
+            if document.get("format") != FORMAT or document.get("version") != VERSION:
+                raise ValidationError(f"line 1: this is no export of runs, or one of a later release: {shown(line)}")
+            return None
+        try:
+            if "definition" in document:
+                definition = MobDefinition.model_validate(document["definition"])
+                self._definitions.update(dict.fromkeys(digests_of(definition), definition))
+                return None
+            copy = RunCopy.model_validate_json(line)
+        except pydantic.ValidationError as error:
+            raise ValidationError(f"line {self._line}: {problems(error)}") from None
+        return ImportedRun(copy.run.run_id, await self._store(copy))
+
+    def _document(self, line: str) -> dict[str, Any]:
+        try:
+            document = from_json(line)
+        except ValueError as error:
+            raise ValidationError(f"line {self._line}: no JSON: {error}") from None
+        if not isinstance(document, dict):
+            raise ValidationError(f"line {self._line}: an object is needed, not {shown(document)}")
+        return cast("dict[str, Any]", document)
+
+    async def _store(self, copy: RunCopy) -> bool:
+        run_id, status = copy.run.run_id, copy.run.status
+        definition = self._definitions.get(copy.launch.definition)
+        if definition is None:
+            raise ValidationError(
+                f"line {self._line}: the definition of run {run_id} does not stand before it, or this release reads it "
+                f"as another one: {shown(copy.launch.definition)}"
+            )
+        if not status.is_terminal and not self._takes_unfinished:
+            raise CasConflictError(
+                f"line {self._line}: run {run_id} is {status}, and would go on here: give --include-unfinished if it "
+                "does not go on where it was exported"
+            )
+        if await self._storage.steering.import_run(copy.waiting_again(), definition):
+            return True
+        if self._skips:
+            return False
+        raise CasConflictError(
+            f"line {self._line}: there is a run {run_id} already: delete it, or give --skip-existing"
+        )
