@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from redis_mob.codec.arguments import optional_text, optional_valid_text, valid_text
+from redis_mob.codec.arguments import optional_valid_text, valid_text
 from redis_mob.codec.deletions import DeletableRun, decode_deletable
 from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.packing import UNPACK_ERRORS, unpack
@@ -157,7 +157,7 @@ def _decode_cursor(after: object) -> tuple[str, bytes]:
 
     Raises ValidationError for what no call has returned.
     """
-    cursor = optional_text("after", after)
+    cursor = optional_valid_text("after", after)
     if cursor is None:
         return _LETTERS[0], b""
     try:

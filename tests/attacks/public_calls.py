@@ -286,6 +286,7 @@ def right_arguments(method: Method, scene: Scene) -> dict[str, Any]:
     """Arguments that are right in a storage as it was prepared. Raises KeyError for one that the table lacks."""
     read: Mapping[str, Any] = {
         "commit.transition": scene.driven.settled(scene.view, scene.key),
+        "put_aside.view": scene.view,
         "publish.key": scene.key,
         "publish.execution": scene.view.executions[scene.key],
         "set_labels.key": scene.key,
@@ -296,7 +297,14 @@ def right_arguments(method: Method, scene: Scene) -> dict[str, Any]:
     return {name: known.get(f"{method.name}.{name}", known.get(name)) for name in method.parameters}
 
 
-READ = {"commit.transition", "publish.key", "publish.execution", "set_labels.key", "set_labels.execution"}
+READ = {
+    "commit.transition",
+    "put_aside.view",
+    "publish.key",
+    "publish.execution",
+    "set_labels.key",
+    "set_labels.execution",
+}
 """Arguments whose right values are read from the storage."""
 
 
