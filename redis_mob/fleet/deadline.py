@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from redis_mob.fleet.lease import LeaseLostError
@@ -31,12 +31,20 @@ def is_out_of_time(view: RunView) -> bool:
     return view.deadline is not None and view.deadline <= view.now
 
 
-def next_deadline(view: RunView, executions: Iterable[Execution]) -> datetime | None:
-    """When a run must be looked at although nothing has come: the end of its flow, or of the wait for a signal.
+CHILD_CHECK = timedelta(seconds=30)
+"""How often a run looks after its children: what it is told of them makes it due before."""
 
-    `executions` are those of the run, or of them those that wait for a signal.
+
+def next_deadline(view: RunView, executions: Iterable[Execution]) -> datetime | None:
+    """When a run must be looked at although nothing has come: the end of its flow, or of the wait for a signal, or to
+    look after its children.
+
+    `executions` are those of the run, or of them those that wait for a signal or a child.
     """
-    ends = [view.deadline, *(one.wait_until for one in executions if one.status is ExecutionStatus.AWAITING)]
+    waiting = [one for one in executions if one.status is ExecutionStatus.AWAITING]
+    ends = [view.deadline, *(one.wait_until for one in waiting)]
+    if any(one.child is not None for one in waiting):
+        ends.append(view.now + CHILD_CHECK)
     return min((end for end in ends if end is not None), default=None)
 
 

@@ -16,17 +16,15 @@ from redis_mob.codec.arguments import (
     function,
     instance,
     integer,
-    moment,
     optional_instance,
     optional_integer,
     text,
     texts,
 )
 from redis_mob.codec.events import EncodedEvent, encode_new_event
-from redis_mob.codec.executions import decode_definition, encode_definition, encode_launch
+from redis_mob.codec.executions import decode_definition
 from redis_mob.codec.inputs import copied_inputs
 from redis_mob.codec.items import checked_keys
-from redis_mob.codec.runs import encode_run
 from redis_mob.codec.schedule import encode_worker
 from redis_mob.codec.schedule import worker_id as checked_worker_id
 from redis_mob.codec.transitions import check_transition, require_encodable
@@ -35,6 +33,7 @@ from redis_mob.errors import NotFoundError, shortened
 from redis_mob.kernel.completeness import drivable
 from redis_mob.memory import items
 from redis_mob.memory import run_changes as changes
+from redis_mob.memory.children import MemoryChildren, start
 from redis_mob.memory.namespace import Namespace
 from redis_mob.memory.run_lookup import existing_run, run_key
 from redis_mob.memory.schedule import Schedule
@@ -49,36 +48,13 @@ from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 T = TypeVar("T")
 
 
-class MemoryExecutionStore(MemorySignals, ExecutionStore):
+class MemoryExecutionStore(MemoryChildren, MemorySignals, ExecutionStore):
     """The contract's `ExecutionStore` in memory; its docstrings say what holds."""
 
     async def start_run(
         self, run: MobRun, launch: RunLaunch, definition: MobDefinition, *, at: datetime | None = None
     ) -> bool:
-        content = self._access.content
-        encode_run(run)
-        encode_launch(launch)
-        _, encoded = encode_definition(definition, forked=launch.forked_from is not None)
-        begins = None if at is None else moment("at", at)
-        if run.run_id in content.runs:
-            return False
-        stored, now = changes.copied(run), content.clock.now()
-        if now < content.tombstones.get(run.run_id, now):
-            return False
-        content.tombstones.pop(run.run_id, None)
-        now = now if begins is None else max(now, begins)
-        content.definitions.setdefault(launch.definition, encoded)
-        content.launches[run.run_id] = (changes.copied(launch), now)
-        content.add_run(stored)
-        content.due_runs[run.run_id] = now
-        flow = definition.flows.get(run.flow_id)
-        for role in sorted(flow.roles) if flow else ():
-            if role in launch.max_concurrency:
-                content.schedule.limits[run.mob_id, role] = launch.max_concurrency[role]
-            else:
-                content.schedule.limits.pop((run.mob_id, role), None)
-        content.run_wake_ups.send(run_message(run.run_id, is_due=True))
-        return True
+        return start(self._access.content, run, launch, definition, at)
 
     async def load(self, run_id: str) -> RunView | None:
         content, run_id = self._access.content, run_key(run_id)
@@ -101,6 +77,7 @@ class MemoryExecutionStore(MemorySignals, ExecutionStore):
             reports=content.reports[run_id],
             progress=dict(content.item_progress.get(run_id, {})),
             signals={number: changes.copied(one) for number, one in content.mailboxes[run_id].waiting.items()},
+            parent=content.parents.get(run_id),
         )
 
     async def items(self, run_id: str, frame_id: str, node_id: str) -> Sequence[Any]:

@@ -19,6 +19,7 @@ from redis_mob.memory.wake_ups import MemoryWakeUps
 from redis_mob.models import MobRun
 from redis_mob.models.execution import Execution, ExecutionKey, ItemProgress, RunLaunch
 from redis_mob.models.signal import Signal
+from redis_mob.models.subflow import ParentRun
 from redis_mob.models.transition import NodeKey
 
 
@@ -32,6 +33,8 @@ class Mailbox:
     """Signals that no step has taken, by number."""
     receipts: dict[str, tuple[int, str]] = field(default_factory=dict[str, tuple[int, str]])
     """By idempotency key: the number of a signal, and what is equal for equal ones."""
+    told: set[str] = field(default_factory=set[str])
+    """The children of whose end the run was told."""
     published: dict[str, bytes] = field(default_factory=dict[str, bytes])
 
 
@@ -52,6 +55,10 @@ class Namespace:
         """The number of each run in this order."""
         self.launches: dict[str, tuple[RunLaunch, datetime]] = {}
         """What the runs of a fleet were started with, and when."""
+        self.parents: dict[str, ParentRun] = {}
+        """What the runs of steps know of their parents."""
+        self.untold: set[str] = set()
+        """Runs of steps whose end their parents were not told."""
         self.cancel_requested: set[str] = set()
         self.executions: dict[str, dict[ExecutionKey, Execution]] = {}
         self.item_progress: dict[str, dict[NodeKey, ItemProgress]] = {}

@@ -16,20 +16,20 @@ from redis_mob.codec.arguments import (
     function,
     instance,
     integer,
-    moment,
     optional_instance,
     optional_integer,
     storable,
     text,
     texts,
 )
-from redis_mob.codec.changes import change_of_frame, change_of_loop, change_of_run, counted
+from redis_mob.codec.changes import change_of_frame, change_of_loop, change_of_run
+from redis_mob.codec.children import decode_parent
 from redis_mob.codec.documents import decode_decimal, decode_time
 from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.inputs import encode_inputs
 from redis_mob.codec.items import checked_keys, decode_progress, execution_changes
 from redis_mob.codec.packing import Argument
-from redis_mob.codec.runs import check_count, core_parts, decode_core, encode_run, place_prefix
+from redis_mob.codec.runs import check_count, core_parts, decode_core
 from redis_mob.codec.schedule import decode_due, decode_entry, decode_worker, encode_worker
 from redis_mob.codec.schedule import worker_id as checked_worker_id
 from redis_mob.codec.signals import decode_signals
@@ -50,9 +50,10 @@ from redis_mob.models.worker import RENEWALS_PER_LEASE, LiveWorker, WorkerRecord
 from redis_mob.notifications.run_messages import about, messages_of
 from redis_mob.notifications.wakeups import WakeUps
 from redis_mob.stores import items, lease_renewal
+from redis_mob.stores.children import RedisChildren, start_arguments
 from redis_mob.stores.event_arguments import event_arguments, log_keys
 from redis_mob.stores.lease_renewal import WorkerLease
-from redis_mob.stores.schedule import limits_of, moves_of, service
+from redis_mob.stores.schedule import moves_of, service
 from redis_mob.stores.signals import RedisSignals
 from redis_mob.stores.worker_lease import kept_alive
 
@@ -60,7 +61,7 @@ _LOOKED_AT = 1000
 """How many entries of a schedule lua/executions/take_due looks at."""
 
 
-class RedisExecutionStore(RedisSignals, ExecutionStore):
+class RedisExecutionStore(RedisChildren, RedisSignals, ExecutionStore):
     """The contract's `ExecutionStore` on Redis; its docstrings say what holds."""
 
     def __init__(self, client: Client, keys: Keys, wake_ups: WakeUps) -> None:
@@ -72,38 +73,8 @@ class RedisExecutionStore(RedisSignals, ExecutionStore):
     async def start_run(
         self, run: MobRun, launch: RunLaunch, definition: MobDefinition, *, at: datetime | None = None
     ) -> bool:
-        parts, encoded_launch = encode_run(run), codec.encode_launch(launch)
-        digest, encoded = codec.encode_definition(definition, forked=launch.forked_from is not None)
-        keys = self._keys.run(run.run_id)
-        begins = b"" if at is None else codec.milliseconds(moment("at", at))
-        limited, unlimited = limits_of(run, launch, definition)
-        reply = await self._client.call(
-            "executions/start_run",
-            [
-                *keys.parts,
-                keys.index,
-                self._keys.meta,
-                self._keys.runs,
-                self._keys.definitions,
-                self._keys.due,
-                self._keys.limits,
-                self._keys.runs_by_status,
-                self._keys.wake_runs,
-                keys.tombstone,
-            ],
-            {
-                "launch": encoded_launch,
-                "digest": digest,
-                "definition": encoded,
-                "at": begins,
-                "run_id": run.run_id,
-                "prefix": place_prefix(run.mob_id, run.flow_id),
-                "limited": limited,
-                "unlimited": unlimited,
-                "parts": [counted(part) for part in parts],
-            },
-        )
-        return reply == Reply.WON
+        keys, arguments = start_arguments(self._keys, run, launch, definition, at)
+        return await self._client.call("executions/start_run", keys, arguments) == Reply.WON
 
     async def load(self, run_id: str) -> RunView | None:
         keys = self._keys.run(run_id)
@@ -131,6 +102,7 @@ class RedisExecutionStore(RedisSignals, ExecutionStore):
             reports=decode_decimal(f"run {run_id}", "reports", parts.head.get(b"reports", b"0")),
             progress=decode_progress(run_id, executions),
             signals=decode_signals(run_id, executions),
+            parent=decode_parent(run_id, parts.head.get(b"parent")),
         )
 
     async def items(self, run_id: str, frame_id: str, node_id: str) -> Sequence[Any]:
