@@ -4,8 +4,8 @@ A commit decides, and this carries it out. Each part may be done again at any ti
 second time (decision 0035):
 
 * A child is started after the commit that waits for it, and only as long as its parent waits.
-* It is canceled before the commit that leaves it. One that was not started yet is started for that: another worker may be
-  about to start it.
+* It is canceled before the commit that leaves it. One that was not started yet is started for that: another worker may
+  be about to start it.
 * Its parent is told after the commit that ends it; until that is done the child is due, and cannot be deleted.
 """
 
@@ -76,7 +76,7 @@ class Children:
         await end_left(self._store, transition, definition, self._store.request_cancel)
 
     async def after(self, transition: Transition, view: RunView, definition: MobDefinition) -> None:
-        """Do what comes after a transition, which led to this: start the children that it waits for, tell the parent."""
+        """Do what comes after a transition, which led to this: start the children it waits for, tell the parent."""
         if definition.flows[view.run.flow_id].subflows:
             begun = begun_children(transition)
             await _for_each(begun, lambda key, execution: self._start(view, definition, key, execution))

@@ -211,8 +211,8 @@ class Mob:
         """Add a flow of these steps and loops, or one that is specified already.
 
         The roles of its steps, and other flows that these run, must be there before. `output` is the path of what a
-        step gets that runs this flow, such as "steps.report"; without one that is an object from step to output. Raises DefinitionError naming the flow and what is wrong with it;
-        then it is not added.
+        step gets that runs this flow, such as "steps.report"; without one that is an object from step to output.
+        Raises DefinitionError naming the flow and what is wrong with it; then it is not added.
         """
         if valid_text("id", id) in self._flows:
             raise DefinitionError(f"mob {shown(self.id)} has a flow {shown(id)} already")

@@ -170,7 +170,7 @@ class _Rules:
         has_items = any(step(name) == this and spec.for_each is not None for name, spec in self.flow.steps.items())
         if root in ITEM_ROOTS and not _no_path(path):
             if not has_items:
-                return _unknown(f"only the message of a step with for_each has {shown(root)}")
+                return _unknown(f"only a step with for_each has {shown(root)}")
             return _unknown("it is a number, which has no keys") if root == "index" and keys else None
         return self._problem(path, this)
 

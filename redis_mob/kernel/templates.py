@@ -137,7 +137,7 @@ def value_texts(value: Any, location: str = "") -> Iterator[tuple[str, str]]:
 def render_value(value: Any, context: ConditionContext) -> RenderedValue:
     """The JSON value with every text in it rendered; keys stay as they are.
 
-    A text that is nothing but one placeholder becomes the value itself, whatever that is, and null where its path leads
+    A text that is nothing but one placeholder becomes the value itself, of any type, and null where its path leads
     nowhere. Raises TemplateError like `parse`.
     """
     absent: list[Placeholder] = []

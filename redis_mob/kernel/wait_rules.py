@@ -42,7 +42,7 @@ def validate_waits(flow: FlowSpec, location: str) -> Iterator[Diagnostic]:
             )
         if wait.signal.startswith(RESERVED):
             yield _invalid(
-                f"the name {shown(wait.signal)} is reserved: signals that begin with {RESERVED!r} are those of the engine",
+                f"the name {shown(wait.signal)} is reserved: signals that begin with {RESERVED!r} are the engine's",
                 f"{here}.wait_for.signal",
             )
         if wait.timeout_ms == 0:

@@ -32,8 +32,8 @@ OWNERS = {
     **dict.fromkeys(_OF_NAMESPACE.split(), "meta"),
     **dict.fromkeys((_PARENT, f"{_PARENT}_index", f"{_PARENT}_executions"), _PARENT),
 }
-"""The keys whose records are counted, and the key that holds the count, by their names (see lua/lib/counts). Those of the
-parent of a run count under the same fields as its own."""
+"""The keys whose records are counted, and the key that holds the count, by their names (see lua/lib/counts). Those of
+the parent of a run count under the same fields as its own."""
 
 _COUNTS = "local count_fields, owner, owners\n"
 _LINE = re.compile(r"^--- @(keys|args)(.*)$", re.MULTILINE)
