@@ -15,6 +15,7 @@ from redis_mob.cli.arguments import read_seal_keys
 from redis_mob.cli.display import printable
 from redis_mob.cli.endings import usable_url
 from redis_mob.cli.moments import parse_moment, took
+from redis_mob.cli.run_argument import run_id_of
 from redis_mob.errors import ValidationError, shown
 from redis_mob.models.base import json_text
 from redis_mob.models.run import MobRunStatus
@@ -91,6 +92,19 @@ async def read_page(where: Where, which: Mapping[str, Any], limit: int, after: s
         return await FleetAdmin(storage).runs(**which, limit=limit, after=after)
 
 
+async def read_children(where: Where, parent: str, which: Mapping[str, Any], limit: int, after: str | None) -> RunPage:
+    """A page of the children of the run that an argument names. Raises as `FleetAdmin.children`."""
+    if given := [name for name in ("mob_id", "since", "until", "text") if which[name] is not None]:
+        options = ", ".join(f"--{name.removesuffix('_id')}" for name in given)
+        raise ValidationError(f"--parent goes with --flow and --status, and not with {options}")
+    async with where.opened() as storage:
+        admin = FleetAdmin(storage)
+        run_id = await run_id_of(admin, parent)
+        return await admin.children(
+            run_id, flow_id=which["flow_id"], statuses=which["statuses"], limit=limit, after=after
+        )
+
+
 async def read_counts(where: Where, which: Mapping[str, Any]) -> Mapping[MobRunStatus, int]:
     """The number of runs of each status. Raises as `FleetAdmin.count`."""
     async with where.opened() as storage:
@@ -154,9 +168,10 @@ def _below(run: RunSummary, width: int) -> list[str]:
 
 def said_of(run: RunSummary) -> str:
     """What else there is to say of a run."""
+    said = [] if run.parent is None else [f"child of {run.parent[:_SHORT]}"]
     if run.status is MobRunStatus.FAILED and run.failure is not None:
-        return run.failure if run.failed_step is None else f"step {run.failed_step}: {run.failure}"
-    said: list[str] = []
+        failure = run.failure if run.failed_step is None else f"step {run.failed_step}: {run.failure}"
+        return ", ".join([*said, failure])
     if not run.status.is_terminal and run.active_nodes:
         said.append(f"{run.active_nodes} under way")
     if not run.status.is_terminal and run.cancel_requested:

@@ -10,6 +10,7 @@ import pydantic
 
 from redis_mob.codec import changes, ledgers
 from redis_mob.codec.arguments import optional_text
+from redis_mob.codec.children import decode_parent
 from redis_mob.codec.documents import decode_time
 from redis_mob.codec.executions import decode_launch
 from redis_mob.codec.layouts import FLOW_RUN
@@ -37,7 +38,7 @@ _SCHEDULER = changes.FLOW_GROUP + b"scheduler"
 _COUNTS = tuple(map(count_field, ("run", *(part for part in COUNTED_PARTS if part != "run"))))
 FIELDS = (
     *BRIEF,
-    *(b"completed_at", b"launch", b"launched_at", b"cancel_requested_at", _SCHEDULER),
+    *(b"completed_at", b"launch", b"launched_at", b"cancel_requested_at", b"parent", _SCHEDULER),
     *(COUNTED, *_COUNTS),
 )
 """The fields of a run hash that a summary is made of, and those that tell whether any is lost."""
@@ -126,6 +127,8 @@ def decode_summary(run_id: str, names: Sequence[bytes], row: SummaryRow) -> RunS
             found[name] = decode_time(f"run {run_id}", name, stored)
     if (launch := fields.get(b"launch")) is not None:
         found["release"] = decode_launch(run_id, launch).release
+    if (parent := decode_parent(run_id, fields.get(b"parent"))) is not None:
+        found["parent"] = parent.run_id
     return RunSummary.unchecked(
         run_id=run_id, status=status, cancel_requested=b"cancel_requested_at" in fields, **found
     )

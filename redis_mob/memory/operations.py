@@ -51,6 +51,7 @@ class MemoryOperationsStore(OperationsStore):
     def _summary(self, run: MobRun) -> RunSummary:
         content = self._access.content
         launch, launched_at = content.launches.get(run.run_id, (None, None))
+        parent = content.parents.get(run.run_id)
         has_failed = run.status is MobRunStatus.FAILED and run.failure_ledger
         return RunSummary.unchecked(
             run_id=run.run_id,
@@ -63,5 +64,6 @@ class MemoryOperationsStore(OperationsStore):
             release=launch and launch.release,
             cancel_requested=run.run_id in content.cancel_requested,
             active_nodes=run.flow_state.active_node_count,
+            parent=parent and parent.run_id,
             **(failure_fields(run.failure_ledger[-1]) if has_failed else {}),
         )

@@ -11,6 +11,7 @@ from pydantic import Field
 from redis_mob.models.base import U32, U64, Items, JsonValue, Model, RunId, SortedDict, Timestamp, is_empty, is_none
 from redis_mob.models.fork import ForkedFrom
 from redis_mob.models.run import MobRunStatus
+from redis_mob.models.subflow import ParentRun
 from redis_mob.operations.states import State
 
 
@@ -35,7 +36,7 @@ class WaitsFor(Model):
     `workers` are the ids of the living workers that serve what waits for a worker.
     """
 
-    kind: Literal["begin", "cancel", "dependency", "slot", "signal", "retry", "worker"]
+    kind: Literal["begin", "cancel", "dependency", "slot", "signal", "retry", "worker", "child"]
     text: str
     until: Timestamp | None = Field(default=None, exclude_if=is_none)
     signal: str | None = Field(default=None, exclude_if=is_none)
@@ -51,13 +52,21 @@ class WorkerAtWork(Model):
     pid: U32 | None = None
 
 
+class ChildDescription(Model):
+    """The run that a member stands for, of a step that runs a flow; `status` is None while it is not started."""
+
+    run_id: RunId
+    flow_id: str
+    status: MobRunStatus | None = None
+
+
 class MemberDescription(Model):
     """A member's part in a step. Of a step with `for_each`, `member` names the item too: `reader-1#0`.
 
     `queued_at` is when it was asked, `began_at` when its first attempt began, `ended_at` when it was over; what the run
     does not know is None. `lost` counts attempts that were lost with their workers. `deadline` is when the attempt that
     is under way is out of time. `reason` is that of the latest failed attempt. `attempts` are read when they are asked
-    for.
+    for. `child` is the run of its latest attempt, in a step that runs a flow.
     """
 
     member: str
@@ -74,6 +83,7 @@ class MemberDescription(Model):
     reason: str | None = Field(default=None, exclude_if=is_none)
     output_bytes: U64 | None = Field(default=None, exclude_if=is_none)
     attempts: Items[Attempt] = Field(default=(), exclude_if=is_empty)
+    child: ChildDescription | None = Field(default=None, exclude_if=is_none)
 
 
 class ItemsDescription(Model):
@@ -159,7 +169,7 @@ class RunDescription(Model):
     `begins_at` is when it was, or is, to begin. `steps` counts its steps by state, those of all iterations.
     `has_attempts` says whether the attempts of its members are known: they were asked for, and the log still has all
     events of the run. `signals` counts those that no step has taken yet, by name. `forked_from` says which run it comes
-    from, if it was forked.
+    from, if it was forked. `parent` says which step of which run runs it, if one does.
     """
 
     run_id: RunId
@@ -176,6 +186,7 @@ class RunDescription(Model):
     release: str | None = None
     priority: int = 0
     forked_from: ForkedFrom | None = Field(default=None, exclude_if=is_none)
+    parent: ParentRun | None = Field(default=None, exclude_if=is_none)
     cancel_requested: bool = False
     params_bytes: U64
     steps: SortedDict[U64] = SortedDict()

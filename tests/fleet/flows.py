@@ -82,7 +82,10 @@ def runs(
 def with_flows(definition: MobDefinition, **flows: Mapping[str, FlowStepSpec] | FlowSpec) -> MobDefinition:
     """The mob with these flows beside its own."""
     made = {name: one if isinstance(one, FlowSpec) else FlowSpec(steps=FrozenDict(one)) for name, one in flows.items()}
-    return definition.model_copy(update={"flows": SortedDict({**definition.flows, **made})})
+    roles = {role for flow in made.values() for role in flow.roles}
+    profiles = SortedDict({**{role: Profile(model="model") for role in roles}, **definition.profiles})
+    flows = SortedDict({**definition.flows, **made})
+    return definition.model_copy(update={"flows": flows, "profiles": profiles})
 
 
 def node(step_id: str, *needs: str, join: str = "all", branch: str | None = None) -> FrameStepSpec:
