@@ -11,19 +11,21 @@ from typing import Any
 import pytest
 
 from redis_mob import StepFailed
-from redis_mob.errors import CasConflictError, DefinitionError
+from redis_mob.errors import CasConflictError, DefinitionError, NotFoundError
 from redis_mob.fleet.child_ids import child_id_of
 from redis_mob.fleet.engine import advance
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import StepContext
 from redis_mob.models.conditions import GtCondition
 from redis_mob.models.definition import MobDefinition
+from redis_mob.models.deletion import DeletionStart
 from redis_mob.models.execution import ExecutionKey
 from redis_mob.models.flow_spec import DispatchMode, FlowSpec, RetrySpec
 from redis_mob.models.run import MobRun, MobRunStatus
 from redis_mob.models.subflow import MOST_NESTED
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
+from redis_mob.testing.samples.driven_runs import awaited
 from redis_mob.testing.waiting import LONG
 from tests.fleet.everything import single
 from tests.fleet.flows import FLOW, loop, mob, node, runs, step, wait, with_flows
@@ -363,19 +365,33 @@ async def test_a_child_is_deleted_once_its_parent_knows_of_its_end(storage: MobS
     assert [one.run_id for one in await storage.runs.list_runs("mob")] == [run_id]
 
 
+async def test_nothing_is_left_of_a_child_that_was_deleted_and_it_is_not_started_again(storage: MobStorage) -> None:
+    one = await awaited(storage.executions)
+    await one.end()
+    assert await storage.steering.begin_deletion(one.run.run_id) is DeletionStart.UNTOLD
+    assert await storage.executions.status(one.run.run_id) is MobRunStatus.CANCELED
+    await one.tell()
+    assert await storage.steering.begin_deletion(one.run.run_id) is DeletionStart.GONE
+    while await storage.steering.continue_deletion(one.run.run_id):
+        pass
+    assert not await one.start()
+    with pytest.raises(NotFoundError):
+        await storage.steering.begin_deletion(one.run.run_id)
+
+
 async def test_a_run_that_nothing_told_of_its_end_is_found_by_its_parent(storage: MobStorage) -> None:
     """As one that another engine has ended through the stores: its parent looks after it when it looks again."""
-    definition = with_flows(mob({"sub": runs("inner")}), inner={"ask": wait()})
+    definition = with_flows(mob({"sub": runs("inner"), "beside": wait()}), inner={"ask": wait()})
     fleet = Fleet(storage, definition, {"*": echo})
     async with at_work(storage, {"*": echo}):
         run_id = await fleet.start(FLOW)
         await until_children(storage, run_id, 1)
     [child] = (await FleetAdmin(storage).children(run_id)).runs
     assert await storage.runs.cas_run_status(child.run_id, expected=MobRunStatus.RUNNING, next=MobRunStatus.FAILED)
-    # a new worker looks at the run within a second of its last decision, or some seconds
-    async with at_work(storage, {"*": echo}), asyncio.timeout(60):
-        await storage.executions.request_cancel(run_id)
-        assert (await fleet.wait(run_id)).status is MobRunStatus.CANCELED
+    await fleet.signal(run_id, "go")
+    async with at_work(storage, {"*": echo}), asyncio.timeout(LONG):
+        run = await fleet.wait(run_id)
+    assert f"run {child.run_id} of flow 'inner' failed" in run.failure_ledger[0].reason
 
 
 async def test_a_fork_takes_what_children_gave_along(storage: MobStorage) -> None:

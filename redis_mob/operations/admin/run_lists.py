@@ -60,7 +60,7 @@ class RunLists(AdminBase):
         limit: int = 50,
         after: str | None = None,
     ) -> RunPage:
-        """A page of the children of a run, which its steps run; those of failed attempts too (contract: operations-180).
+        """A page of the children of a run, which its steps run, failed attempts among them (contract: operations-180).
 
         The last begun is the first, and what the `next` of a page is, the page behind it is `after`. Raises
         NotFoundError if the run does not exist, or no fleet has started it.
