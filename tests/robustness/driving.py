@@ -17,6 +17,7 @@ from redis_mob.models.execution import Execution, ExecutionStatus, Serves
 from redis_mob.models.signal import Signal
 from redis_mob.models.subflow import CHILD_NEWS
 from redis_mob.models.transition import RunView, Transition
+from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.driven_runs import RUNS_A_FLOW, STEPS_AND_LOOP, a_worker, pending
 from tests.robustness.turns import in_turn
 from tests.robustness.twins import Twins
@@ -44,6 +45,14 @@ async def drive(twins: Twins, random: Random) -> AsyncGenerator[None]:
         await run.start()
         while await run.move():
             yield
+
+
+async def deleted(storage: MobStorage, run_id: str) -> Any:
+    """Delete a run: in how many steps is up to the storage."""
+    start = await storage.steering.begin_deletion(run_id)
+    while await storage.steering.continue_deletion(run_id):
+        pass
+    return start
 
 
 async def _family(twins: Twins, random: Random) -> AsyncGenerator[None]:
@@ -79,8 +88,13 @@ async def _family(twins: Twins, random: Random) -> AsyncGenerator[None]:
             case 4:
                 await advanced(parent.run_id)
             case _:
-                await twins.both(lambda s: s.steering.begin_deletion(run.run_id))
+                await twins.both(lambda s: deleted(s, run.run_id))
         yield
+    # nothing of them is due any more, when time has passed
+    for run_id in (parent.run_id, run.run_id):
+        await twins.both(lambda s, run_id=run_id: s.executions.request_cancel(run_id))
+        await advanced(run_id)
+    await twins.both(lambda s: s.executions.tell_parent(run.run_id, above, told))
 
 
 class _Driven:

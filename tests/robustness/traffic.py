@@ -121,7 +121,7 @@ def further_of_run(run_id: str) -> dict[str, Operation]:
                 authority_inputs=[authority_input(number)],
             ),
         ),
-        "begin_deletion": Operation([], lambda s: _deleted(s, run_id)),
+        "begin_deletion": Operation([], lambda s: driving.deleted(s, run_id)),
         "continue_deletion": Operation([], lambda s: s.steering.continue_deletion(run_id)),
         "append_step_entry": Operation(
             [STEPS, NUMBERS],
@@ -132,14 +132,6 @@ def further_of_run(run_id: str) -> dict[str, Operation]:
             lambda s, step, number: s.runs.append_failure_entry(run_id, entry=failure_entry(step, str(number))),
         ),
     }
-
-
-async def _deleted(storage: MobStorage, run_id: str) -> Any:
-    """Delete a run: in how many steps is up to the storage."""
-    start = await storage.steering.begin_deletion(run_id)
-    while await storage.steering.continue_deletion(run_id):
-        pass
-    return start
 
 
 FURTHER_METADATA = {
