@@ -1,4 +1,4 @@
-"""Rules for steps that run another flow (contract: definition-23)."""
+"""Rules for steps that run another flow (contract: engine-77)."""
 
 from __future__ import annotations
 
