@@ -200,7 +200,11 @@ async def test_items_whose_params_do_not_fit_fail_and_the_others_go_on(storage: 
 
 async def test_a_schema_of_the_step_holds_for_what_its_flow_gives(storage: MobStorage) -> None:
     sub = runs("inner", expected_schema_ref='{"type": "object", "properties": {"work": {"type": "integer"}}}')
-    run = await ended(storage, with_flows(mob({"sub": sub}), inner=INNER), lambda _ctx: "text")
+
+    async def text(_ctx: StepContext) -> str:
+        return "text"
+
+    run = await ended(storage, with_flows(mob({"sub": sub}), inner=INNER), text)
     assert "the output of step 'sub' is refused" in run.failure_ledger[0].reason
 
 
@@ -315,7 +319,7 @@ async def test_a_loop_runs_a_flow_in_each_round(storage: MobStorage) -> None:
     steps = {"n": single(), "sub": runs("inner", params={"n": "{{ steps.n }}"})}
     root = {"l": loop("l", until, 5, n=node("n"), sub=node("sub", "n"))}
 
-    async def number(ctx: StepContext) -> int:
+    async def number(ctx: StepContext) -> Any:
         return ctx.params["n"] if ctx.step_id == "work" else ctx.iteration + 1  # pyright: ignore[reportOptionalOperand]
 
     run = await ended(storage, with_flows(mob(steps, root), inner=INNER), number)
