@@ -441,3 +441,14 @@ def test_what_makes_no_sense_is_refused(steps: Any, complaint: str) -> None:
     with pytest.raises(DefinitionError) as refused:
         Fleet(None, definition)  # type: ignore[arg-type]
     assert complaint in str(refused.value)
+
+
+async def test_a_child_that_was_not_started_when_its_parent_ends_is_not_started_later(storage: MobStorage) -> None:
+    """Its parent was committed by a worker that stands still, and goes on once another one has ended the parent."""
+    one = await awaited(storage.executions)
+    fleet = Fleet(storage, one.above.definition, {"*": echo})
+    await fleet.cancel(one.above.run_id)
+    async with at_work(storage, {"*": echo}), asyncio.timeout(LONG):
+        assert (await fleet.wait(one.above.run_id)).status is MobRunStatus.CANCELED
+        assert not await one.start()
+        assert (await fleet.wait(one.run.run_id)).status is MobRunStatus.CANCELED
