@@ -320,7 +320,9 @@ async def test_a_loop_runs_a_flow_in_each_round(storage: MobStorage) -> None:
     root = {"l": loop("l", until, 5, n=node("n"), sub=node("sub", "n"))}
 
     async def number(ctx: StepContext) -> Any:
-        return ctx.params["n"] if ctx.step_id == "work" else ctx.iteration + 1  # pyright: ignore[reportOptionalOperand]
+        if ctx.step_id == "work":
+            return ctx.params["n"]
+        return (ctx.iteration or 0) + 1
 
     run = await ended(storage, with_flows(mob(steps, root), inner=INNER), number)
     assert [one["sub"] for one in run.loop_iteration_outputs["l"]] == [{"work": 1}, {"work": 2}, {"work": 3}]
