@@ -30,9 +30,6 @@ NOT_SHOWN = {
     "engine_case_38": "of autonomous members: handlers are called, nothing is injected into them",
     "engine_case_39": "of external members: there is a handler or there is none, which start refuses",
     "engine_case_58": "the fleet stops, completes and destroys no mob (contract: engine-34)",
-    "engine_case_62": "the supervisor is not told yet (contract: engine-36)",
-    "engine_case_63": "the supervisor is not told yet (contract: engine-36)",
-    "engine_case_64": "the supervisor is not told yet (contract: engine-36)",
 }
 """Cases of the engine that no test shows, and why."""
 

@@ -24,11 +24,7 @@ CALLERS = {
     "config": ["stores/config.py", "stores/config_feed.py"],
     "events": ["stores/events.py"],
     "executions": [
-        "stores/executions.py",
-        "stores/items.py",
-        "stores/signals.py",
-        "stores/lease_renewal.py",
-        "stores/children.py",
+        f"stores/{name}.py" for name in ("executions", "items", "labels", "signals", "lease_renewal", "children")
     ],
     "operations": ["stores/operations.py"],
     "progress": ["stores/progress.py"],

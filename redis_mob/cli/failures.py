@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from redis_mob.cli.progress import excerpt, iterations
+from redis_mob.fleet.items import MOST_ITEMS
 from redis_mob.fleet.said import MOST_REPEATED, bounded
 from redis_mob.fleet.transition_builder import FLOW_STEP
 from redis_mob.models.base import json_text
@@ -126,12 +127,18 @@ async def _failed_items(
     keys: list[ExecutionKey] = []
     for (frame_id, node_id), progress in view.progress.items():
         if progress.failed:
-            begun = (one for one in targets[progress.step_id] if int(one.rpartition("#")[2]) < progress.begun)
+            begun = (one for one in targets[progress.step_id] if _index_of(one) < progress.begun)
             here = [ExecutionKey(frame_id, node_id, target) for target in begun]
             keys += [key for key in here if key not in view.executions][:MOST_FAILURES]  # the others are over
     ended = await storage.executions.ended(view.run.run_id, keys) if keys else ()
     pairs = zip(keys, ended, strict=True)
     return {key: execution for key, execution in pairs if execution.status is ExecutionStatus.FAILED}
+
+
+def _index_of(target: str) -> int:
+    """Which item a target is for; beyond all of them if it is that of the supervisor, who is told of the step."""
+    index = target.rpartition("#")[2]
+    return int(index) if index.isdecimal() else MOST_ITEMS
 
 
 def _failure(

@@ -72,7 +72,7 @@ def flow_of(definition: MobDefinition, flow: str | None) -> str:
 def handlers_for(name: str | None, definition: MobDefinition, flow_id: str) -> Mapping[str, Handler]:
     """The handlers that --handler names. Raises HandlerError if there are none, or not for each role of the flow."""
     handlers = handlers_in(name)
-    require_handlers(handlers, flow_id, definition.flows[flow_id])
+    require_handlers(handlers, flow_id, definition)
     return handlers
 
 

@@ -13,9 +13,11 @@ from rich.tree import Tree
 
 from redis_mob.cli.display import printable
 from redis_mob.cli.failures import place_in
+from redis_mob.cli.labels import attributes_text
 from redis_mob.cli.progress import SHORT_REASON
 from redis_mob.cli.words import seconds_text, size_text, state_text, time_text
 from redis_mob.operations.run_description import (
+    EscalationDescription,
     FailureDescription,
     IterationDescription,
     LoopDescription,
@@ -42,6 +44,8 @@ def head(run: RunDescription) -> Iterator[Text]:
     yield Text.assemble("run ", (run.run_id, "bold"), f"  flow {printable(run.flow_id)}  mob {printable(run.mob_id)}")
     yield Text.assemble(*_standing(run))
     yield from _section("failed", "bold red", [_failure_line(one) for one in run.failures], "--failures")
+    escalated = [_escalation_line(run, one) for one in run.escalations]
+    yield from _section("escalated", "magenta", escalated, "--json")
     retries: list[str] = []
     signals: list[str] = []
     for rounds, step in run.each_step():
@@ -99,6 +103,10 @@ def _standing(run: RunDescription) -> Iterator[tuple[str, str] | str]:
         yield "" if origin.from_step is None else f" at step {printable(origin.from_step)}"
     if (parent := run.parent) is not None:
         yield f"\nchild of run {parent.run_id}, step {printable(parent.step_id)}"
+    if run.summary is not None:
+        yield f"\nsummary: {printable(run.summary)}"
+    if run.attributes:
+        yield f"\nattributes: {attributes_text(run.attributes)}"
     counts = ", ".join(f"{count:,} {state}" for state, count in run.steps.items())
     yield f"\nsteps: {counts or 'none yet'}"
     if run.signals:
@@ -118,6 +126,24 @@ def _failure_line(one: FailureDescription) -> str:
     line = None if one.traceback is None else place_in(one.traceback)
     where = "" if line is None else f", at {printable(line)}"
     return f"{_place(one.step_id, one.member, one.iteration)}{attempt}: {short(one.reason)}{where}"
+
+
+def _escalation_line(run: RunDescription, one: EscalationDescription) -> str:
+    told = one.told
+    line = f"{_place(one.step_id, None, ())} to {printable(told.member)}, {told.state}"
+    if told.attempt > 1:
+        line += f", attempt {told.attempt}"
+    if told.worker is not None and told.worker.host is not None:
+        line += f" on worker {printable(f'{told.worker.host}:{told.worker.pid}')}"
+    if not told.state.is_final and one.until is not None:
+        line += f", for {seconds_text(max((one.until - run.now).total_seconds(), 0))} at most"
+    if one.answer is not None:
+        line += f": {short(to_json(one.answer).decode())}"
+    elif told.reason is not None:
+        line += f": {short(told.reason)}"
+    elif told.waits_for is not None:
+        line += f", waits for {_waits(told.waits_for, run.now)}"
+    return line
 
 
 def _retry_line(run: RunDescription, rounds: Sequence[int], step: StepDescription, member: MemberDescription) -> str:

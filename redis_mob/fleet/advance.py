@@ -8,6 +8,7 @@ from redis_mob.errors import shown
 from redis_mob.fleet.carried import carried_iterations, carry_over, is_carried
 from redis_mob.fleet.deadline import is_out_of_time
 from redis_mob.fleet.dispatch import dispatch_step, is_wanted
+from redis_mob.fleet.escalation import end_late_escalations, give_up_escalations, holds_up
 from redis_mob.fleet.item_dispatch import begin_more
 from redis_mob.fleet.run_end import abort, cancel, tell_end
 from redis_mob.fleet.topology import is_forbidden
@@ -49,17 +50,20 @@ def advance_fully(builder: TransitionBuilder) -> None:
     view, left = builder.view, MOST_ACTIONS
     if not (view.cancel_requested or is_out_of_time(view)):
         begin_more(builder)
+        end_late_escalations(builder)
     while not builder.machine.status.is_terminal:
         # Asked anew after each action, and before the plan: a run that must end must not dispatch one step more. The
         # request counts before the deadline, because a user's decision is the better reason for an end.
         if view.cancel_requested:
             cancel(builder)
-        elif is_out_of_time(view):
+        elif is_out_of_time(view) and not give_up_escalations(builder):
             abort(builder, "max flow duration exceeded")
         elif actions := next_actions(builder.machine, builder.flow):
             # Only the first is carried out, then the kernel plans again: an action may make others possible, and
             # these may come before the rest. No projection does, and there is one for each step of the run.
             # Before a step begins, or is recorded, a run is in order; elsewhere one action may need the next.
+            if holds_up(builder, actions[0]):
+                return
             if left <= 0 and isinstance(actions[0], RunNode | ProjectStep):
                 builder.leave_the_rest()
                 return

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from redis_mob.fleet.lease import LeaseLostError
-from redis_mob.models.execution import Execution, ExecutionStatus, later
+from redis_mob.models.execution import OVERDUE, Execution, ExecutionStatus, later
 from redis_mob.models.flow_spec import FlowStepSpec
 from redis_mob.models.transition import RunView
 
@@ -19,10 +19,13 @@ GRACE_SECONDS = 5.0
 """How long a cancelled handler may take to stop."""
 
 
-def execution_deadline(view: RunView, step: FlowStepSpec) -> datetime:
-    """When an execution that starts now is out of time: after the timeout of its step, or with its flow."""
+def execution_deadline(view: RunView, execution: Execution, step: FlowStepSpec) -> datetime:
+    """When an execution that starts now is out of time: after the timeout of its step, or with its flow.
+
+    That of an escalation was set when its step failed.
+    """
     timeout = DEFAULT_STEP_TIMEOUT_MS if step.timeout_ms is None else step.timeout_ms
-    deadline = later(view.now, timeout)
+    deadline = later(view.now, timeout) if execution.wait_until is None else execution.wait_until
     return deadline if view.deadline is None else min(deadline, view.deadline)
 
 
@@ -35,17 +38,32 @@ CHILD_CHECK = timedelta(seconds=30)
 """How often a run looks after its children: what it is told of them makes it due before."""
 
 
-def next_deadline(view: RunView, executions: Iterable[Execution]) -> datetime | None:
-    """When a run must be looked at although nothing has come: the end of its flow, or of the wait for a signal, or to
-    look after its children.
+def must_end(view: RunView) -> bool:
+    """Whether a run has to end before its steps have: it is to be canceled, or its time is over."""
+    return view.cancel_requested or is_out_of_time(view)
 
-    `executions` are those of the run, or of them those that wait for a signal or a child.
+
+def next_deadline(view: RunView, executions: Iterable[Execution]) -> datetime | None:
+    """When a run must be looked at although nothing has come: the end of its flow, of a wait, or of an escalation; or
+    to look after its children.
+
+    `executions` are those of the run, or of them those that may have such an end, or a child.
     """
-    waiting = [one for one in executions if one.status is ExecutionStatus.AWAITING]
-    ends = [view.deadline, *(one.wait_until for one in waiting)]
-    if any(one.child is not None for one in waiting):
+    known = list(executions)
+    ends = [view.deadline, *map(end_of_wait, known)]
+    if any(one.child is not None and one.status is ExecutionStatus.AWAITING for one in known):
         ends.append(view.now + CHILD_CHECK)
     return min((end for end in ends if end is not None), default=None)
+
+
+def end_of_wait(execution: Execution) -> datetime | None:
+    """When an execution ends although nothing has come of it, None if never: a wait for a signal, or an escalation.
+
+    A worker that executes an escalation may end it itself, as it does with other executions.
+    """
+    if execution.is_over or execution.wait_until is None:
+        return None
+    return execution.wait_until + (OVERDUE if execution.status is ExecutionStatus.LEASED else timedelta())
 
 
 async def ended_before_deadline(

@@ -15,7 +15,8 @@ from random import Random
 from typing import NamedTuple
 
 from redis_mob.fleet.advance import advance_fully
-from redis_mob.fleet.deadline import execution_deadline, is_out_of_time, next_deadline
+from redis_mob.fleet.deadline import execution_deadline, must_end, next_deadline
+from redis_mob.fleet.escalation import SUPERVISOR, is_late
 from redis_mob.fleet.execution_index import ExecutionIndex
 from redis_mob.fleet.outcome import Failed, Outcome, Succeeded, accepted
 from redis_mob.fleet.settlement import settle_execution
@@ -114,7 +115,7 @@ def decide(
         if execution is None or view.run.status is not MobRunStatus.RUNNING:
             passed_over |= not _is_known_to_be_taken(execution, claimant)
         elif loss is not None and was_lost(execution, loss):
-            if _must_end(view) or take_over(builder, key, execution, loss, random):
+            if must_end(view) or take_over(builder, key, execution, loss, random):
                 claimed.append(key)
         elif is_overdue(builder, execution):
             end_overdue(builder, key, execution, random)
@@ -168,7 +169,7 @@ def note(
         if execution is None:
             is_free = False
         elif loss is not None and was_lost(execution, loss) and not is_convicted(execution, loss):
-            is_free = not _must_end(view) and take_over(builder, key, execution, loss, random)
+            is_free = not must_end(view) and take_over(builder, key, execution, loss, random)
         else:
             is_free = execution.status is ExecutionStatus.WAITING
         if is_free and _give(builder, key, claimant, is_lost=True):
@@ -254,7 +255,8 @@ def _each_taken(builder: TransitionBuilder, reports: Iterable[Report]) -> Iterat
         execution = builder.execution(key)
         # The token is compared and not the expiry: a result that comes late, but before a takeover, is as good as any.
         if execution is not None and execution.lease is not None and execution.lease.fencing_token == token:
-            yield _Taken(key, execution, accepted(outcome, execution.step_id, builder.view.launch))
+            step_id = execution.step_id if execution.escalation is None else SUPERVISOR
+            yield _Taken(key, execution, accepted(outcome, step_id, builder.view.launch))
 
 
 def _failed(taken: Iterable[_Taken]) -> tuple[FailedAttempt, ...]:
@@ -274,10 +276,6 @@ def _settle_reported(builder: TransitionBuilder, random: Random) -> None:
 def _reported(execution: Execution) -> Outcome:
     failure = execution.failure
     return Succeeded(execution.output) if failure is None else Failed.of(failure)
-
-
-def _must_end(view: RunView) -> bool:
-    return view.cancel_requested or is_out_of_time(view)
 
 
 def _is_known_to_be_taken(execution: Execution | None, claimant: Claimant) -> bool:
@@ -318,19 +316,26 @@ def _give(builder: TransitionBuilder, key: ExecutionKey, claimant: Claimant, *, 
     `is_lost` says that a worker which holds it has lost it.
     """
     view, execution = builder.view, builder.execution(key)
-    if execution is None or builder.machine.status is not MobRunStatus.RUNNING or _must_end(view):
+    if (
+        execution is None
+        or builder.machine.status is not MobRunStatus.RUNNING
+        or must_end(view)
+        or is_late(builder, execution)
+    ):
         return False
     if not (execution.waits(view.now) or (is_lost and execution.status is ExecutionStatus.LEASED)):
         return False
     # The token grows with every owner, also when the same worker claims again: its earlier attempt may still be at work
     # in a thread, and its result must not count for this one.
     token = execution.fencing_token + 1
-    deadline = execution_deadline(view, builder.flow.steps[execution.step_id])
+    deadline = execution_deadline(view, execution, builder.flow.steps[execution.step_id])
     lease = Lease.unchecked(owner=claimant.owner, fencing_token=token, deadline=deadline)
     builder.put(
         key,
         execution.model_copy(update={"status": ExecutionStatus.LEASED, "fencing_token": token, "lease": lease}),
     )
+    if execution.escalation is not None:
+        return True
     # A further attempt appends no second row: the ledger says that the member was asked, the events say how often.
     builder.row(execution.step_id, key.target, StepRunStatus.DISPATCHED, once=True)
     builder.tell(StepDispatched.unchecked(run_id=view.run.run_id, step_id=execution.step_id, target=target(key.target)))

@@ -28,6 +28,7 @@ class ExecutionIndex:
         # Dicts as ordered sets: what became of a status first stands first.
         self._by_status: defaultdict[ExecutionStatus, dict[ExecutionKey, None]] = defaultdict(dict)
         self._load: Counter[str] = Counter()
+        self._escalations: dict[ExecutionKey, None] = {}
         for key, execution in executions.items():
             self._add(key, execution)
         self._executions = executions
@@ -68,6 +69,10 @@ class ExecutionIndex:
         """The executions of a status; to be listed before one of them changes."""
         return self._by_status.get(status, {}).keys()
 
+    def escalations(self) -> Iterable[ExecutionKey]:
+        """The escalations that are open; to be listed before one of them changes."""
+        return self._escalations.keys()
+
     def open_of(self, member: str) -> int:
         """How many executions of a member are open."""
         return self._load[member]
@@ -79,6 +84,8 @@ class ExecutionIndex:
         self._by_status[status][key] = None
         if status in OPEN:
             self._load[member_of(key, execution)] += 1
+            if execution.escalation is not None:
+                self._escalations[key] = None
 
     def _remove(self, key: ExecutionKey) -> None:
         node = key.node
@@ -90,3 +97,4 @@ class ExecutionIndex:
         del self._by_status[execution.status][key]
         if execution.status in OPEN:
             self._load[member_of(key, execution)] -= 1
+            self._escalations.pop(key, None)

@@ -60,7 +60,7 @@ def _source(held: LeasedExecution, run: MobRun) -> ProgressSource:
         execution.step_id,
         key.node_id,
         key.frame_id,
-        run.frames[key.frame_id].kernel_state.body_iteration,
+        None if execution.escalation is not None else run.frames[key.frame_id].kernel_state.body_iteration,
         key.target,
         execution.attempt,
         held.lease.fencing_token,
@@ -105,7 +105,9 @@ def _context(
         item=None if item is None else deepcopy(item.value),
         index=None if item is None else item.index,
         items=None if item is None else item.items,
+        escalation=execution.escalation,
         publish=held.publish,
+        label=held.label,
         profile=profile,
     )
 

@@ -13,10 +13,11 @@ def log_failure(worker: str, run_id: str, attempt: FailedAttempt) -> None:
     """Write one record: where it happened, the reason, and the traceback of an exception."""
     key, execution, failed = attempt
     LOGGER.warning(
-        "worker %s: attempt %d of member %s at step %s of run %s failed: %s%s",
+        "worker %s: attempt %d of member %s %s step %s of run %s failed: %s%s",
         worker,
         execution.attempt,
         key.target,
+        "at" if execution.escalation is None else "as the supervisor told of",
         execution.step_id,
         run_id,
         failed.reason,

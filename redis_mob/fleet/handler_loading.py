@@ -12,7 +12,6 @@ from typing import Any, Protocol, cast, runtime_checkable
 from redis_mob.errors import HandlerError, shown
 from redis_mob.fleet.step_context import Handler, handler_for
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.flow_spec import FlowSpec
 
 IMPORTED_LATE = ("jsonschema", "referencing.jsonschema", "redis_mob.memory.storage", "redis_mob.stores.storage")
 """What a worker imports when it needs it: before modules of the working directory come first, which could hide it."""
@@ -77,9 +76,12 @@ def _named(name: str) -> Any:
         ) from None
 
 
-def require_handlers(handlers: Mapping[str, Handler], flow_id: str, flow: FlowSpec) -> None:
-    """Raises HandlerError naming every role of the flow that no handler serves, and the roles that are served."""
-    if missing := [repr(role) for role in flow.roles if handler_for(handlers, role) is None]:
+def require_handlers(handlers: Mapping[str, Handler], flow_id: str, definition: MobDefinition) -> None:
+    """Raises HandlerError naming every role of the flow that no handler serves, and the roles that are served.
+
+    The supervisor's role is among them, if it is told of steps that fail.
+    """
+    if missing := [repr(role) for role in definition.roles_of(flow_id) if handler_for(handlers, role) is None]:
         served = ", ".join(map(repr, handlers))
         raise HandlerError(
             f"flow {shown(flow_id)}: no handler for role {', '.join(missing)}; there are handlers for {served}: "

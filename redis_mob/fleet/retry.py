@@ -8,7 +8,7 @@ from random import Random
 from redis_mob.fleet.outcome import Failed
 from redis_mob.fleet.transition_builder import TransitionBuilder
 from redis_mob.models.backoff import backoff
-from redis_mob.models.execution import Execution
+from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus
 from redis_mob.models.flow_spec import RetrySpec
 
 DEFAULT_RETRY = RetrySpec()
@@ -36,10 +36,31 @@ def may_retry(builder: TransitionBuilder, execution: Execution, pause: timedelta
     # A retry that is due only after the deadline can never start. The failure is final now, so that the step and with
     # it the run end with the reason of this attempt, and not with "max flow duration exceeded".
     in_time = deadline is None or builder.now + pause < deadline
+    if execution.wait_until is not None:
+        in_time = in_time and builder.now + pause < execution.wait_until
     attempts = _spec(builder, execution).attempts or builder.machine.flow_state.max_step_retries + 1
     # An attempt that was lost with its worker says nothing about the step. What bounds these is takeover.MOST_LOST.
     return execution.attempts_of_step < attempts and in_time
 
 
+def try_again(
+    builder: TransitionBuilder, key: ExecutionKey, execution: Execution, failed: Failed, pause: timedelta
+) -> None:
+    """Let an execution that has just failed wait for its next attempt, which is told why."""
+    builder.close(
+        key,
+        status=ExecutionStatus.WAITING,
+        suspect=False,
+        attempt=execution.attempt + 1,
+        failure=None,
+        due_at=builder.now + pause,
+        reason=failed.reason,
+        error_class=failed.error_class,
+        detail=failed.detail,
+    )
+
+
 def _spec(builder: TransitionBuilder, execution: Execution) -> RetrySpec:
+    if execution.escalation is not None:
+        return DEFAULT_RETRY
     return builder.flow.steps[execution.step_id].retry or DEFAULT_RETRY

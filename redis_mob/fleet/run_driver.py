@@ -32,7 +32,7 @@ from redis_mob.fleet.presence import Presence
 from redis_mob.fleet.published import publish
 from redis_mob.fleet.said import bounded
 from redis_mob.fleet.slots import Slots
-from redis_mob.fleet.step_profile import StepProfile, step_profile
+from redis_mob.fleet.step_profile import StepProfile, role_profile, step_profile
 from redis_mob.fleet.storage_clock import StorageClock
 from redis_mob.kernel.context import ConditionContext, visible_context
 from redis_mob.kernel.machine import FlowMachine
@@ -360,14 +360,17 @@ class RunDriver:
                 self._held(view, key, execution, execution.lease),
                 view.run,
                 visible,
-                self._profile(definition, view, execution.step_id),
-                flow.steps[execution.step_id].isolation,
+                self._profile(definition, view, execution),
+                None if execution.escalation is not None else flow.steps[execution.step_id].isolation,
             )
             for key, execution in executions
             if execution.lease is not None
         ]
 
-    def _profile(self, definition: MobDefinition, view: RunView, step_id: str) -> StepProfile:
+    def _profile(self, definition: MobDefinition, view: RunView, execution: Execution) -> StepProfile:
+        if execution.escalation is not None:
+            return role_profile(definition, view.launch, execution.role)
+        step_id = execution.step_id
         # made once for each step: neither the definition nor the launch of a run changes, and a step has many members
         profile = self._profiles.get(step_id)
         if profile is None:
@@ -379,4 +382,5 @@ class RunDriver:
         run_id, presence = self._run_id, self._services.presence
         now = view.now.timestamp()
         put = partial(publish, self._services.store, view.launch, run_id, key, execution)
-        return LeasedExecution(run_id, key, execution, lease, now, lambda: presence.holds(run_id, key), put)
+        label = partial(self._services.store.set_labels, run_id, key=key, execution=execution)
+        return LeasedExecution(run_id, key, execution, lease, now, lambda: presence.holds(run_id, key), put, label)

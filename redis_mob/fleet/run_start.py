@@ -136,6 +136,7 @@ def new_run(
         forked_from=forked_from,
         carried=carried,
         subflows=SortedDict(subflows),
+        escalates=definition.escalates,
     )
     return run, launch
 

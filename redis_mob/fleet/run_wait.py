@@ -99,6 +99,8 @@ def why_not_over(view: RunView, workers: Iterable[LiveWorker]) -> str:
             child = execution.child
             what = f"signal {shown(signal_of(key.target))}" if child is None else f"a run of flow {shown(child.flow)}"
             steps.setdefault(f"waits for {what}", set()).add(execution.step_id)
+        elif execution.escalation is not None and not execution.is_over:
+            steps.setdefault("has failed, and the supervisor is told of that", set()).add(execution.step_id)
         elif execution.status is ExecutionStatus.LEASED:
             steps.setdefault("is under way", set()).add(execution.step_id)
     reasons += (f"step {named(sorted(names))} {what}" for what, names in steps.items())

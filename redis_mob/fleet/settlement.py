@@ -6,9 +6,10 @@ from datetime import datetime
 from random import Random
 
 from redis_mob.fleet.child_ids import child_id_of
+from redis_mob.fleet.escalation import settle_escalation
 from redis_mob.fleet.outcome import Failed, Outcome, Succeeded
 from redis_mob.fleet.quorum import decide_step
-from redis_mob.fleet.retry import may_retry, retry_pause
+from redis_mob.fleet.retry import may_retry, retry_pause, try_again
 from redis_mob.fleet.said import MOST_REPEATED, bounded
 from redis_mob.fleet.transition_builder import TransitionBuilder, target
 from redis_mob.models.base import json_text
@@ -23,6 +24,9 @@ def settle_execution(
     builder: TransitionBuilder, key: ExecutionKey, execution: Execution, outcome: Outcome, random: Random
 ) -> None:
     """Take the accepted outcome of an execution, and decide its step if that makes the step's outcome certain."""
+    if execution.escalation is not None:
+        settle_escalation(builder, key, execution, outcome, random)
+        return
     run_id, step_id = builder.view.run.run_id, execution.step_id
     match outcome:
         case Succeeded(output):
@@ -59,17 +63,7 @@ def _fail(builder: TransitionBuilder, key: ExecutionKey, execution: Execution, f
         )
     )
     if again:
-        builder.close(
-            key,
-            status=ExecutionStatus.WAITING,
-            suspect=False,
-            attempt=execution.attempt + 1,
-            failure=None,
-            due_at=builder.now + pause,
-            reason=failed.reason,
-            error_class=failed.error_class,
-            detail=failed.detail,
-        )
+        try_again(builder, key, execution, failed, pause)
         if execution.child is not None:
             _await_next_child(builder, key, execution.child, builder.now + pause)
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from redis_mob.fleet.aggregate import aggregate, aggregate_of_items
+from redis_mob.fleet.escalation import escalate
 from redis_mob.fleet.execution_index import OPEN
 from redis_mob.fleet.items import completed_outputs, results_of
 from redis_mob.fleet.transition_builder import TransitionBuilder
@@ -49,6 +50,7 @@ def fail_step(builder: TransitionBuilder, frame_id: str, node_id: str, step_id: 
         builder.failure(step_id, reason)
     builder.tell(StepFailed(run_id=builder.view.run.run_id, step_id=step_id, reason=reason))
     builder.end_node(frame_id, Frame.FAIL_NODE, node_id)
+    escalate(builder, step_id, reason)
 
 
 def skip_step(builder: TransitionBuilder, frame_id: str, node_id: str, step_id: str, reason: str) -> None:
@@ -71,4 +73,5 @@ def cancel_open(builder: TransitionBuilder, node: tuple[str, str] | None = None)
     for key, execution in executions:
         if execution.status in OPEN:
             builder.close(key, status=ExecutionStatus.CANCELED)
-            builder.row(execution.step_id, key.target, StepRunStatus.CANCELED)
+            if execution.escalation is None:
+                builder.row(execution.step_id, key.target, StepRunStatus.CANCELED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from redis_mob.fleet.outcome import MAX_OUTPUT_BYTES, most_bytes
@@ -44,25 +44,29 @@ class StepProfile:
 
 def step_profile(definition: MobDefinition, launch: RunLaunch, step_id: str, step: FlowStepSpec) -> StepProfile:
     """The profile for a step of a run that was started with this definition."""
-    allowed, blocked = step.allowed_tools, step.blocked_tools or ()
     # A step may have a schema and say that its answers are texts: then the schema is one of a text.
     of_step = launch.schemas.get(step_id) if step_id in launch.parsed_steps else None
-    profile = definition.profiles.get(step.role)
+    of_role = role_profile(definition, launch, step.role)
+    return replace(
+        of_role,
+        output_schema=of_role.output_schema if step_id not in launch.schemas else of_step,
+        allowed_tools=step.allowed_tools,
+        blocked_tools=step.blocked_tools or (),
+    )
+
+
+def role_profile(definition: MobDefinition, launch: RunLaunch, role: str) -> StepProfile:
+    """The profile of a role, as its member has it that is asked for no step: the supervisor's."""
+    profile = definition.profiles.get(role)
     if profile is None or isinstance(profile, RealmProfileRef):
         return StepProfile(
-            realm_profile=None if profile is None else profile.realm_profile,
-            output_schema=of_step,
-            allowed_tools=allowed,
-            blocked_tools=blocked,
-            max_output_bytes=most_bytes(launch),
+            realm_profile=None if profile is None else profile.realm_profile, max_output_bytes=most_bytes(launch)
         )
     return StepProfile(
         model=profile.model,
         tools=profile.tools,
         skills=FrozenDict({name: definition.skills[name] for name in profile.skills if name in definition.skills}),
         provider_params=profile.provider_params,
-        output_schema=profile.output_schema if step_id not in launch.schemas else of_step,
-        allowed_tools=allowed,
-        blocked_tools=blocked,
+        output_schema=profile.output_schema,
         max_output_bytes=most_bytes(launch),
     )

@@ -314,9 +314,10 @@ class TransitionBuilder:
         if self.is_unfinished:
             # The worker that commits this goes on at once. Should it die before, another one looks at the run then.
             return self.now + UNFINISHED
-        if not self.flow.without_members:
+        if not (self.flow.without_members or self.view.launch.escalates):
             return self.view.deadline
-        return next_deadline(self.view, map(self.index.execution, self.index.with_status(ExecutionStatus.AWAITING)))
+        ends = (*self.index.with_status(ExecutionStatus.AWAITING), *self.index.escalations())
+        return next_deadline(self.view, map(self.index.execution, ends))
 
     def leave_the_rest(self) -> None:
         """Leave what else can happen to another decision."""

@@ -28,6 +28,8 @@ def unserved(view: RunView, workers: Iterable[LiveWorker]) -> dict[Queue, tuple[
     holders = {worker.id for worker in serving}
     found: dict[Queue, set[str]] = {}
     for execution in view.executions.values():
+        if execution.escalation is not None:
+            continue  # it ends by itself
         queue = queue_of(view.run.mob_id, execution.role, view.launch)
         is_held = execution.lease is not None and execution.lease.owner in holders
         waits = execution.status in (ExecutionStatus.WAITING, ExecutionStatus.LEASED) and not is_held

@@ -197,7 +197,9 @@ class Mob:
         profile = Profile(model=valid_text("model", model)) if known is None else known.profile
         added = Role(profile, handler, members, retries, timeout)
         if known is None and role != ALL_ROLES:
-            require_valid(self._defined({**self._roles.by_name, role: added}, self._flows))
+            defined = self._defined({**self._roles.by_name, role: added}, self._flows)
+            # the supervisor's role may be added after this one; it is looked at when there is a flow
+            require_valid(defined.model_copy(update={"supervisor": None}))
         self._roles.by_name[role] = added
 
     def flow(

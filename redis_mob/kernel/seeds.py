@@ -15,6 +15,11 @@ def root_frame_id(run_id: str) -> str:
     return f"{run_id}-root"
 
 
+def supervisor_frame_id(run_id: str) -> str:
+    """What stands in the place of a frame where the supervisor is told of steps; no frame has this id."""
+    return f"{run_id}-supervisor"
+
+
 def loop_instance_id(frame_id: str, node_id: str) -> str:
     """The id of the loop instance that a loop node of a frame starts."""
     return f"{frame_id}::{node_id}"

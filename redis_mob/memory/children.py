@@ -14,6 +14,7 @@ from redis_mob.memory.run_changes import copied
 from redis_mob.memory.run_lookup import run_key
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import Execution, RunLaunch
+from redis_mob.models.labels import NO_LABELS, Labels
 from redis_mob.models.run import MobRun, MobRunStatus
 from redis_mob.models.signal import Signal
 from redis_mob.models.subflow import ParentRun
@@ -28,6 +29,7 @@ def start(
     at: datetime | None,
     parent: ParentRun | None = None,
     execution: Execution | None = None,
+    labels: Labels = NO_LABELS,
 ) -> bool:
     """Store a pending run, and what it was started with; False if it exists, or its parent does not wait for it."""
     encode_run(run)
@@ -49,9 +51,10 @@ def start(
         content.parents[run.run_id] = copied(parent)
         content.untold.add(run.run_id)
     content.add_run(stored)
+    if labels != NO_LABELS:
+        content.labels[run.run_id] = labels
     content.due_runs[run.run_id] = now
-    flow = definition.flows.get(run.flow_id)
-    for role in sorted(flow.roles) if flow else ():
+    for role in sorted(definition.roles_of(run.flow_id)):
         if role in launch.max_concurrency:
             content.schedule.limits[run.mob_id, role] = launch.max_concurrency[role]
         else:

@@ -25,6 +25,7 @@ from redis_mob.codec.events import EncodedEvent, encode_new_event
 from redis_mob.codec.executions import decode_definition
 from redis_mob.codec.inputs import copied_inputs
 from redis_mob.codec.items import checked_keys
+from redis_mob.codec.labels import stored_labels
 from redis_mob.codec.schedule import encode_worker
 from redis_mob.codec.schedule import worker_id as checked_worker_id
 from redis_mob.codec.transitions import check_transition, require_encodable
@@ -34,12 +35,14 @@ from redis_mob.kernel.completeness import drivable
 from redis_mob.memory import items
 from redis_mob.memory import run_changes as changes
 from redis_mob.memory.children import MemoryChildren, start
+from redis_mob.memory.labels import MemoryLabels
 from redis_mob.memory.namespace import Namespace
 from redis_mob.memory.run_lookup import existing_run, run_key
 from redis_mob.memory.schedule import Schedule
 from redis_mob.memory.signals import MemorySignals
 from redis_mob.models import MobDefinition, MobRun, MobRunStatus
 from redis_mob.models.execution import EVERYTHING, Execution, ExecutionKey, RunLaunch, Serves
+from redis_mob.models.labels import NO_LABELS, Labels
 from redis_mob.models.transition import DueWork, RunView, Transition
 from redis_mob.models.worker import RENEWALS_PER_LEASE, LiveWorker, WorkerRecord
 from redis_mob.notifications.run_messages import about, messages_of, run_message
@@ -48,13 +51,19 @@ from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 T = TypeVar("T")
 
 
-class MemoryExecutionStore(MemoryChildren, MemorySignals, ExecutionStore):
+class MemoryExecutionStore(MemoryChildren, MemoryLabels, MemorySignals, ExecutionStore):
     """The contract's `ExecutionStore` in memory; its docstrings say what holds."""
 
     async def start_run(
-        self, run: MobRun, launch: RunLaunch, definition: MobDefinition, *, at: datetime | None = None
+        self,
+        run: MobRun,
+        launch: RunLaunch,
+        definition: MobDefinition,
+        *,
+        at: datetime | None = None,
+        labels: Labels = NO_LABELS,
     ) -> bool:
-        return start(self._access.content, run, launch, definition, at)
+        return start(self._access.content, run, launch, definition, at, labels=stored_labels(labels))
 
     async def load(self, run_id: str) -> RunView | None:
         content, run_id = self._access.content, run_key(run_id)
@@ -78,6 +87,7 @@ class MemoryExecutionStore(MemoryChildren, MemorySignals, ExecutionStore):
             progress=dict(content.item_progress.get(run_id, {})),
             signals={number: changes.copied(one) for number, one in content.mailboxes[run_id].waiting.items()},
             parent=content.parents.get(run_id),
+            labels=content.labels.get(run_id, NO_LABELS),
         )
 
     async def items(self, run_id: str, frame_id: str, node_id: str) -> Sequence[Any]:

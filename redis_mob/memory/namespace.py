@@ -18,6 +18,7 @@ from redis_mob.memory.schedule import Schedule
 from redis_mob.memory.wake_ups import MemoryWakeUps
 from redis_mob.models import MobRun
 from redis_mob.models.execution import Execution, ExecutionKey, ItemProgress, RunLaunch
+from redis_mob.models.labels import Labels
 from redis_mob.models.signal import Signal
 from redis_mob.models.subflow import ParentRun
 from redis_mob.models.transition import NodeKey
@@ -59,6 +60,8 @@ class Namespace:
         """What the runs of steps know of their parents."""
         self.untold: set[str] = set()
         """Runs of steps whose end their parents were not told."""
+        self.labels: dict[str, Labels] = {}
+        """Attributes and summary of each run that has any."""
         self.cancel_requested: set[str] = set()
         self.executions: dict[str, dict[ExecutionKey, Execution]] = {}
         self.item_progress: dict[str, dict[NodeKey, ItemProgress]] = {}

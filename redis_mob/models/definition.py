@@ -97,10 +97,14 @@ class TopologySpec(Model):
 
 
 class SupervisorSpec(Model):
-    """The role that is told when steps fail, and after how many failures of a run (0: never)."""
+    """The role that is told when steps fail, and after how many failures of a run (0: never).
+
+    `timeout_ms` is how long that may take, from the failure on: 30 seconds unless it is given.
+    """
 
     role: str
     escalation_threshold: U32
+    timeout_ms: U64 | None = Field(default=None, exclude_if=is_none)
 
 
 class LimitsSpec(Model):
@@ -178,6 +182,17 @@ class MobDefinition(Model):
         default=SessionCleanupPolicy.MANUAL, exclude_if=lambda policy: policy == SessionCleanupPolicy.MANUAL
     )
     is_implicit: bool = False
+
+    @property
+    def escalates(self) -> bool:
+        """Whether its runs tell a supervisor of steps that fail."""
+        return self.supervisor is not None and self.supervisor.escalation_threshold > 0
+
+    def roles_of(self, flow_id: str) -> tuple[str, ...]:
+        """The roles whose members a run of this flow may ask: those of its steps, and the supervisor's."""
+        steps = self.flows[flow_id].roles if flow_id in self.flows else ()
+        told = (self.supervisor.role,) if self.supervisor is not None and self.escalates and steps else ()
+        return tuple(dict.fromkeys((*steps, *told)))
 
     @classmethod
     def from_toml(cls, text: str, *, strict: bool = False, tell: Tell | None = None) -> Self:

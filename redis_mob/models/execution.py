@@ -190,6 +190,14 @@ class Item(Model):
     value: JsonValue | None = None
 
 
+class Escalation(Model):
+    """What a supervisor is told of: a step that failed, why, and how many steps of the run had failed by then."""
+
+    step_id: str
+    reason: str
+    failures: U32
+
+
 class ItemProgress(Model):
     """How far a step with `for_each` is in one frame.
 
@@ -224,6 +232,9 @@ class Execution(Model):
     One that is awaiting has no member: it stands for its step, which waits for a signal since `due_at`, and until
     `wait_until` if it does not wait for ever. `signal` is the number of the signal that it took. One with a `child`
     waits for the end of that run, which begins at `due_at`; what tells of that is a signal, too.
+
+    One with an `escalation` belongs to no node of a frame: the supervisor executes it, because the step `step_id` has
+    failed. It has to be over at `wait_until`.
     """
 
     step_id: str
@@ -247,6 +258,7 @@ class Execution(Model):
     signal: U64 | None = Field(default=None, exclude_if=is_none)
     item: Item | None = Field(default=None, exclude_if=is_none)
     child: ChildRun | None = Field(default=None, exclude_if=is_none)
+    escalation: Escalation | None = Field(default=None, exclude_if=is_none)
 
     @property
     def is_over(self) -> bool:
@@ -287,7 +299,8 @@ class RunLaunch(Model):
     `max_concurrency` says how many executions of a role may be under way at a time, in all runs of the mob together.
     `max_output_bytes` bounds what one execution may return; None is the default of the engine. `forked_from` says which
     run a forked one comes from, and `carried` what is carried over from there. `subflows` holds what the run and its
-    children need of the flows that their steps run.
+    children need of the flows that their steps run. A run that `escalates` tells the supervisor of its mob of steps
+    that fail; one that was started by a release that knew no escalations does not.
     """
 
     definition: str
@@ -302,3 +315,4 @@ class RunLaunch(Model):
     forked_from: ForkedFrom | None = Field(default=None, exclude_if=is_none)
     carried: Carried = Field(default=NOTHING_CARRIED, exclude_if=is_nothing_carried)
     subflows: SortedDict[SubflowTerms] = Field(default=SortedDict(), exclude_if=is_empty)
+    escalates: bool = Field(default=False, exclude_if=is_empty)

@@ -14,7 +14,7 @@ from redis_mob.fleet.unserved import unserved_work
 from redis_mob.kernel.machine import FlowMachine, loop_spec
 from redis_mob.models.base import FrozenDict, SortedDict
 from redis_mob.models.events import MobEvent
-from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus
+from redis_mob.models.execution import END_OF_TIME, Execution, ExecutionKey, ExecutionStatus
 from redis_mob.models.flow import FlowFrameState, FlowStepStatus, FrameScope, LoopIterationState, LoopPhase, NodeStatus
 from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.order import natural_key
@@ -27,6 +27,7 @@ from redis_mob.operations.run_attempts import RunAttempts
 from redis_mob.operations.run_description import (
     Attempt,
     ChildDescription,
+    EscalationDescription,
     ItemsDescription,
     IterationDescription,
     LoopDescription,
@@ -83,11 +84,14 @@ class StoredRun:
             priority=view.launch.priority,
             forked_from=view.launch.forked_from,
             parent=view.parent,
+            attributes=view.labels.attributes,
+            summary=view.labels.summary,
             cancel_requested=view.cancel_requested,
             params_bytes=len(to_json(run.activation_params)),
             signals=SortedDict(Counter(one.name for one in view.signals.values() if one.name != CHILD_NEWS)),
             waits_for=tuple(run_waits_for(view, unserved_work(view, self.workers))),
             failures=failures_of(run, self.step_ledger, view.executions, self._rounds),
+            escalations=tuple(self._escalations()),
             has_attempts=self.events is not None,
             nodes=nodes,
         )
@@ -299,6 +303,21 @@ class StoredRun:
             return None
         status = self.children.get(child.run_id)
         return ChildDescription.unchecked(run_id=child.run_id, flow_id=child.flow, status=status)
+
+    def _escalations(self) -> Iterator[EscalationDescription]:
+        found = ((key, one) for key, one in self.view.executions.items() if one.escalation is not None)
+        for key, execution in sorted(found, key=lambda one: (one[1].wait_until or END_OF_TIME, one[0])):
+            if execution.escalation is not None:
+                has_answer = self.with_outputs and execution.status is ExecutionStatus.COMPLETED
+                yield EscalationDescription.unchecked(
+                    step_id=execution.step_id,
+                    reason=execution.escalation.reason,
+                    failures=execution.escalation.failures,
+                    role=execution.role,
+                    told=self._member(key, execution),
+                    until=execution.wait_until,
+                    answer=execution.output if has_answer else None,
+                )
 
     def _attempts_of(self, key: ExecutionKey, execution: Execution) -> tuple[Attempt, ...]:
         number = None if self._attempts is None else self._numbers.get(key.node)

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from redis_mob.models.base import U32, U64, Items, JsonValue, Model, RunId, SortedDict, Timestamp, is_empty, is_none
 from redis_mob.models.fork import ForkedFrom
+from redis_mob.models.labels import AttributeValue
 from redis_mob.models.run import MobRunStatus
 from redis_mob.models.subflow import ParentRun
 from redis_mob.operations.states import State
@@ -148,6 +149,22 @@ NodeDescription: TypeAlias = Annotated[StepDescription | LoopDescription, Field(
 """A node of a frame, told apart by `kind`."""
 
 
+class EscalationDescription(Model):
+    """That the supervisor is told of a step which has failed: of how many failed ones, and why that one failed.
+
+    `reason` is that of the step. `told` is how the supervisor's member does with that: `reason` there is why it could
+    not be told. `answer` is what its handler gave, if outputs were asked for; it has to be over by `until`.
+    """
+
+    step_id: str
+    reason: str
+    failures: U32
+    role: str
+    told: MemberDescription
+    until: Timestamp | None = Field(default=None, exclude_if=is_none)
+    answer: JsonValue | None = Field(default=None, exclude_if=is_none)
+
+
 class FailureDescription(Model):
     """A failure that no attempt has made good. `step_id` is None for one of the flow itself, `member` for one of a step
     as a whole; `iteration` is empty outside of loops, else the rounds of the loops around the step, outermost first."""
@@ -169,7 +186,8 @@ class RunDescription(Model):
     `begins_at` is when it was, or is, to begin. `steps` counts its steps by state, those of all iterations.
     `has_attempts` says whether the attempts of its members are known: they were asked for, and the log still has all
     events of the run. `signals` counts those that no step has taken yet, by name. `forked_from` says which run it comes
-    from, if it was forked. `parent` says which step of which run runs it, if one does.
+    from, if it was forked. `parent` says which step of which run runs it, if one does. `attributes` and `summary` are
+    what it is found by.
     """
 
     run_id: RunId
@@ -187,12 +205,15 @@ class RunDescription(Model):
     priority: int = 0
     forked_from: ForkedFrom | None = Field(default=None, exclude_if=is_none)
     parent: ParentRun | None = Field(default=None, exclude_if=is_none)
+    attributes: SortedDict[AttributeValue] = Field(default=SortedDict(), exclude_if=is_empty)
+    summary: str | None = Field(default=None, exclude_if=is_none)
     cancel_requested: bool = False
     params_bytes: U64
     steps: SortedDict[U64] = SortedDict()
     signals: SortedDict[U64] = Field(default=SortedDict(), exclude_if=is_empty)
     waits_for: Items[WaitsFor] = Field(default=(), exclude_if=is_empty)
     failures: Items[FailureDescription] = ()
+    escalations: Items[EscalationDescription] = Field(default=(), exclude_if=is_empty)
     has_attempts: bool = False
     nodes: Items[NodeDescription] = ()
 

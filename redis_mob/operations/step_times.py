@@ -61,6 +61,9 @@ class StepTimes:
         begins, ends = _by_member(ledger)
         groups: defaultdict[StepMember, list[ExecutionKey]] = defaultdict(list)
         for key, execution in executions.items():
+            if execution.escalation is not None:  # the ledger does not know of it
+                self._spans[key] = Span(execution.due_at if execution.attempt == 1 else None, None, None)
+                continue
             groups[execution.step_id, key.target].append(key)
         for member, group in groups.items():
             keys = self._in_order(group)

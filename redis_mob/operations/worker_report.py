@@ -61,7 +61,7 @@ def _held(
     view: RunView, definition: MobDefinition | None, key: ExecutionKey, execution: Execution, deadline: datetime
 ) -> HeldExecution:
     since = None
-    if definition is not None and deadline != view.deadline:
+    if definition is not None and deadline != view.deadline and execution.escalation is None:
         # it has from its beginning on as long as its step says
         step = definition.flows[view.run.flow_id].steps[execution.step_id]
         timeout = DEFAULT_STEP_TIMEOUT_MS if step.timeout_ms is None else step.timeout_ms

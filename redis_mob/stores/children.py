@@ -8,6 +8,7 @@ from redis_mob.codec import executions as codec
 from redis_mob.codec.arguments import moment
 from redis_mob.codec.changes import counted
 from redis_mob.codec.children import encode_parent, told_field
+from redis_mob.codec.labels import fields_of
 from redis_mob.codec.runs import encode_run, place_prefix
 from redis_mob.codec.signals import encode_signal
 from redis_mob.connection.calls.client import Client
@@ -17,6 +18,7 @@ from redis_mob.connection.calls.replies import Reply
 from redis_mob.models.base import canonical_run_id
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import Execution, RunLaunch
+from redis_mob.models.labels import NO_LABELS, Labels
 from redis_mob.models.run import MobRun
 from redis_mob.models.signal import Signal
 from redis_mob.models.subflow import ParentRun
@@ -24,10 +26,16 @@ from redis_mob.stores.schedule import limits_of
 
 
 def start_arguments(
-    keys: Keys, run: MobRun, launch: RunLaunch, definition: MobDefinition, at: datetime | None
+    keys: Keys,
+    run: MobRun,
+    launch: RunLaunch,
+    definition: MobDefinition,
+    at: datetime | None,
+    labels: Labels = NO_LABELS,
 ) -> tuple[list[str], NamedArguments]:
     """The keys and arguments with which a run is started."""
-    parts, encoded_launch = encode_run(run), codec.encode_launch(launch)
+    (head, *others), encoded_launch = encode_run(run), codec.encode_launch(launch)
+    parts = [[*head, *fields_of(labels)], *others]
     digest, encoded = codec.encode_definition(definition, forked=launch.forked_from is not None)
     of_run = keys.run(run.run_id)
     begins = b"" if at is None else codec.milliseconds(moment("at", at))
@@ -43,6 +51,7 @@ def start_arguments(
         keys.runs_by_status,
         keys.wake_runs,
         of_run.tombstone,
+        *([keys.by_attribute] if labels.attributes else []),
     ], {
         "launch": encoded_launch,
         "digest": digest,

@@ -28,6 +28,7 @@ from redis_mob.codec.documents import decode_decimal, decode_time
 from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.inputs import encode_inputs
 from redis_mob.codec.items import checked_keys, decode_progress, execution_changes
+from redis_mob.codec.labels import decode_labels, stored_labels
 from redis_mob.codec.packing import Argument
 from redis_mob.codec.runs import check_count, core_parts, decode_core
 from redis_mob.codec.schedule import decode_due, decode_entry, decode_worker, encode_worker
@@ -44,6 +45,7 @@ from redis_mob.kernel.completeness import drivable
 from redis_mob.models.base import canonical_run_id, changed_keys
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import EVERYTHING, Execution, ExecutionKey, Left, RunLaunch, Serves
+from redis_mob.models.labels import NO_LABELS, Labels
 from redis_mob.models.run import MobRun, MobRunStatus
 from redis_mob.models.transition import DueWork, RunView, Transition
 from redis_mob.models.worker import RENEWALS_PER_LEASE, LiveWorker, WorkerRecord
@@ -52,6 +54,7 @@ from redis_mob.notifications.wakeups import WakeUps
 from redis_mob.stores import items, lease_renewal
 from redis_mob.stores.children import RedisChildren, start_arguments
 from redis_mob.stores.event_arguments import event_arguments, log_keys
+from redis_mob.stores.labels import RedisLabels
 from redis_mob.stores.lease_renewal import WorkerLease
 from redis_mob.stores.schedule import moves_of, service
 from redis_mob.stores.signals import RedisSignals
@@ -61,7 +64,7 @@ _LOOKED_AT = 1000
 """How many entries of a schedule lua/executions/take_due looks at."""
 
 
-class RedisExecutionStore(RedisChildren, RedisSignals, ExecutionStore):
+class RedisExecutionStore(RedisChildren, RedisLabels, RedisSignals, ExecutionStore):
     """The contract's `ExecutionStore` on Redis; its docstrings say what holds."""
 
     def __init__(self, client: Client, keys: Keys, wake_ups: WakeUps) -> None:
@@ -71,9 +74,15 @@ class RedisExecutionStore(RedisChildren, RedisSignals, ExecutionStore):
         self._workers: tuple[Serves, ...] = ()
 
     async def start_run(
-        self, run: MobRun, launch: RunLaunch, definition: MobDefinition, *, at: datetime | None = None
+        self,
+        run: MobRun,
+        launch: RunLaunch,
+        definition: MobDefinition,
+        *,
+        at: datetime | None = None,
+        labels: Labels = NO_LABELS,
     ) -> bool:
-        keys, arguments = start_arguments(self._keys, run, launch, definition, at)
+        keys, arguments = start_arguments(self._keys, run, launch, definition, at, stored_labels(labels))
         return await self._client.call("executions/start_run", keys, arguments) == Reply.WON
 
     async def load(self, run_id: str) -> RunView | None:
@@ -103,6 +112,7 @@ class RedisExecutionStore(RedisChildren, RedisSignals, ExecutionStore):
             progress=decode_progress(run_id, executions),
             signals=decode_signals(run_id, executions),
             parent=decode_parent(run_id, parts.head.get(b"parent")),
+            labels=decode_labels(run_id, parts.head),
         )
 
     async def items(self, run_id: str, frame_id: str, node_id: str) -> Sequence[Any]:

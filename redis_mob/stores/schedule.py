@@ -53,8 +53,7 @@ def _at(execution: Execution) -> Argument:
 
 def limits_of(run: MobRun, launch: RunLaunch, definition: MobDefinition) -> tuple[list[Argument], list[bytes]]:
     """The roles of a run that have a limit, each with it, in turns; and those that have none."""
-    flow = definition.flows.get(run.flow_id)
-    roles = sorted(flow.roles) if flow else ()
+    roles = sorted(definition.roles_of(run.flow_id))
     limited: list[Argument] = []
     for role in roles:
         if role in launch.max_concurrency:

@@ -11,7 +11,7 @@ import pytest
 
 from redis_mob.errors import HandlerError
 from redis_mob.fleet.handler_loading import load_handlers, require_handlers
-from redis_mob.models.definition import MobDefinition
+from redis_mob.models.definition import MobDefinition, SupervisorSpec
 from tests.cli.conftest import FLOWS
 
 
@@ -105,8 +105,21 @@ def test_a_missing_attribute_names_the_file_that_was_looked_at(here: Path) -> No
 
 
 def test_every_role_that_a_flow_uses_must_be_served() -> None:
-    flow = MobDefinition.from_toml(FLOWS).flows["two"]
-    require_handlers({"clerk": print, "judge": print}, "two", flow)
-    require_handlers({"*": print}, "two", flow)
+    definition = MobDefinition.from_toml(FLOWS)
+    require_handlers({"clerk": print, "judge": print}, "two", definition)
+    require_handlers({"*": print}, "two", definition)
     with pytest.raises(HandlerError, match=r"flow 'two': no handler for role 'clerk', 'judge'; there are .* 'other'"):
-        require_handlers({"other": print}, "two", flow)
+        require_handlers({"other": print}, "two", definition)
+
+
+def test_the_role_of_a_supervisor_that_is_told_must_be_served() -> None:
+    two = MobDefinition.from_toml(FLOWS)
+    for threshold in (0, 1):
+        spec = SupervisorSpec(role="lead", escalation_threshold=threshold)
+        definition = two.model_copy(update={"supervisor": spec})
+        handlers = {"clerk": print, "judge": print}
+        if threshold == 0:
+            require_handlers(handlers, "two", definition)
+        else:
+            with pytest.raises(HandlerError, match="no handler for role 'lead'"):
+                require_handlers(handlers, "two", definition)

@@ -53,7 +53,7 @@ class Scenario:
 
     `ask` is what the caller does between its start and its waiting. `completed` says how often each step completes,
     None if that depends on the order of things; `attempts` how many those steps take that take more than one, beside
-    those that are lost with a worker.
+    those that are lost with a worker, `told` how often some events come.
     """
 
     definition: MobDefinition
@@ -64,6 +64,7 @@ class Scenario:
     attempts: Mapping[str, int] = field(default_factory=dict[str, int])
     params: Any = field(default_factory=dict[str, Any])
     check_children: Callable[[Sequence[MobRun]], None] = lambda children: None
+    told: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass
@@ -268,6 +269,7 @@ class Stage:
         completed = {step: story[f"step_completed {step}"] for step in self.scenario.definition.flows[FLOW].steps}
         if self.scenario.completed is not None:
             assert completed == dict(self.scenario.completed)
+        assert {line: story[line] for line in self.scenario.told} == self.scenario.told
         rounds = Counter(step for done in run.loop_iteration_outputs.values() for one in done for step in one)
         assert all(completed[step] >= times for step, times in rounds.items())
         assert all(completed[step] == 1 for step in run.root_step_outputs)
@@ -282,7 +284,8 @@ class Stage:
         for key, execution in executions.items():
             if execution.signal is not None or execution.child is not None:  # no handler is called of a step that waits
                 continue
-            attempts = self.scenario.attempts.get(execution.step_id, 1)
+            is_step = execution.escalation is None
+            attempts = self.scenario.attempts.get(execution.step_id, 1) if is_step else 1
             found = (execution.attempts_of_step, execution.attempt, calls[key])
             expected = (attempts, attempts + (key in estate.held), attempts + (key in estate.begun))
             if execution.status in (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED):

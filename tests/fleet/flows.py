@@ -7,7 +7,14 @@ from typing import Any
 
 from redis_mob.models.base import FrozenDict, SortedDict
 from redis_mob.models.conditions import ConditionExpr
-from redis_mob.models.definition import LimitsSpec, MobDefinition, OrchestratorConfig, TopologyRule, TopologySpec
+from redis_mob.models.definition import (
+    LimitsSpec,
+    MobDefinition,
+    OrchestratorConfig,
+    SupervisorSpec,
+    TopologyRule,
+    TopologySpec,
+)
 from redis_mob.models.flow_spec import (
     CollectAll,
     CollectAny,
@@ -113,6 +120,7 @@ def mob(
     *,
     limits: Mapping[str, Any] | None = None,
     topology: TopologySpec | None = None,
+    supervisor: SupervisorSpec | None = None,
 ) -> MobDefinition:
     """A mob whose flow `flow` has these steps; its orchestrator is of role `lead`."""
     roles = {"lead", *(one.role for one in steps.values() if one.has_members)}
@@ -124,7 +132,13 @@ def mob(
         flows=SortedDict({FLOW: FlowSpec(steps=FrozenDict(steps), root=frame)}),
         limits=LimitsSpec.model_validate(limits or {}),
         topology=topology,
+        supervisor=supervisor,
     )
+
+
+def supervisor(threshold: int = 1, timeout_ms: int | None = None) -> SupervisorSpec:
+    """A supervisor: the member of the role `lead`."""
+    return SupervisorSpec(role="lead", escalation_threshold=threshold, timeout_ms=timeout_ms)
 
 
 def rule(to_role: str, *, allowed: bool, from_role: str = "lead") -> TopologyRule:

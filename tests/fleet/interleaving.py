@@ -148,8 +148,7 @@ class Interleaving:
         self._hand_in_again(key, execution)
 
     def _hand_in_again(self, key: ExecutionKey, execution: Execution) -> None:
-        iteration = self.store.view.run.frames[key.frame_id].kernel_state.iteration
-        outcome = self.handler(execution, iteration)
+        outcome = self.handler(execution, iteration_of(self.store.view, key))
         of = {"definition": self.definition, "key": key, "outcome": outcome, "token": execution.fencing_token}
         if self.random.random() < self.noted:
             self._read(partial(engine.report, **of), hands_in=(key, execution))
@@ -190,6 +189,12 @@ class Interleaving:
         self.store.request_cancel()
 
 
+def iteration_of(view: RunView, key: ExecutionKey) -> int:
+    """The iteration that an execution is in; the supervisor is told of a step outside of all frames."""
+    frame = view.run.frames.get(key.frame_id)
+    return 0 if frame is None else frame.kernel_state.iteration
+
+
 def steady(execution: Execution, iteration: int) -> Outcome:
     """Succeeds always, with the round as output."""
     return Succeeded({"round": iteration, "step": execution.step_id})
@@ -199,7 +204,8 @@ def moody(seed: int) -> Handler:
     """Fails sometimes, at first or for good, but the same way each time for the same step and round."""
 
     def handler(execution: Execution, iteration: int) -> Outcome:
-        mood = Random(f"{seed} {execution.step_id} {iteration}").random()
+        who = "the supervisor of " if execution.escalation is not None else ""
+        mood = Random(f"{seed} {who}{execution.step_id} {iteration}").random()
         failures = 9 if mood < 0.05 else 1 if mood < 0.2 else 0
         if execution.attempts_of_step <= failures:
             return Failed(f"in a bad mood: {mood:.3f}", retryable=mood > 0.01)

@@ -22,6 +22,7 @@ from redis_mob.models.definition import MobDefinition
 from redis_mob.models.events import MobEventKind
 from redis_mob.models.execution import OVERDUE, Execution, ExecutionKey, ExecutionStatus, HowLost, Loss, RunLaunch
 from redis_mob.models.flow_events import FlowCanceled, FlowCompleted, FlowFailed
+from redis_mob.models.labels import NO_LABELS, Labels
 from redis_mob.models.run import MobRun, StepLedgerEntry
 from redis_mob.models.signal import Sent, Signal
 from redis_mob.models.transition import RecordedOutput, RunView, Transition
@@ -62,9 +63,15 @@ class SimulatedStore:
         return self
 
     async def start_run(
-        self, run: MobRun, launch: RunLaunch, definition: MobDefinition, *, at: datetime | None = None
+        self,
+        run: MobRun,
+        launch: RunLaunch,
+        definition: MobDefinition,
+        *,
+        at: datetime | None = None,
+        labels: Labels = NO_LABELS,
     ) -> bool:
-        assert at is None
+        assert (at, labels) == (None, NO_LABELS)
         self.definition = definition
         self.view = RunView(
             run=run, launch=launch, executions={}, cancel_requested=False, launched_at=self.now, now=self.now
@@ -275,8 +282,13 @@ class Simulation:
         return self.store.view.run
 
     def executions(self) -> dict[ExecutionKey, Execution]:
-        """All executions, those of items that are over among them."""
-        return {**self.store.view.executions, **self.store.view.ended}
+        """All executions of steps, those of items that are over among them."""
+        executions = {**self.store.view.executions, **self.store.view.ended}
+        return {key: one for key, one in executions.items() if one.escalation is None}
+
+    def escalations(self) -> dict[ExecutionKey, Execution]:
+        """What the supervisor is told."""
+        return {key: one for key, one in self.store.view.executions.items() if one.escalation is not None}
 
     def advance(self) -> bool:
         """Whether there was anything to do without a result of a member."""
@@ -293,7 +305,9 @@ class Simulation:
         return sorted(
             key
             for key, execution in self.store.view.executions.items()
-            if execution.step_id == step_id and (not statuses or execution.status in statuses)
+            if execution.step_id == step_id
+            and execution.escalation is None
+            and (not statuses or execution.status in statuses)
         )
 
     def key(self, step_id: str, member: str) -> ExecutionKey:

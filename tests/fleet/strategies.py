@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from redis_mob.models.conditions import ConditionExpr, EqCondition, GtCondition, NotCondition
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow_spec import DependsOnMode, DispatchMode, FlowStepSpec, OnTimeout
-from tests.fleet.flows import Node, loop, mob, node, step, wait
+from tests.fleet.flows import Node, loop, mob, node, step, supervisor, wait
 
 PARAMS = {"items": [1, None, {"a": [1]}], "empty": [], "single": [0], "many": list(range(7))}
 """The parameters of every run: some steps are over these items."""
@@ -78,7 +78,8 @@ def mobs(draw: st.DrawFn, choices: Choices) -> MobDefinition:
         "max_active_frames": draw(st.integers(0, 2)),
         "max_frame_depth": draw(st.sampled_from(choices.depths)),
     }
-    return mob(steps, root, limits=limits)
+    threshold = draw(st.sampled_from((None, None, 1, 2)))
+    return mob(steps, root, limits=limits, supervisor=None if threshold is None else supervisor(threshold))
 
 
 def _nodes(draw: st.DrawFn, choices: Choices, steps: dict[str, FlowStepSpec], path: str, depth: int) -> dict[str, Node]:

@@ -21,7 +21,7 @@ from redis_mob.models.run import MobRun, MobRunStatus
 from redis_mob.testing.waiting import LONG
 from tests.fleet.crash_matrix import Answer, Scenario, Stage, World, opened
 from tests.fleet.everything import EVERYTHING, LOOP_OUTPUTS, ROOT_OUTPUTS, STATUSES, output, single
-from tests.fleet.flows import loop, mob, node, runs, step, wait, with_flows
+from tests.fleet.flows import loop, mob, node, runs, step, supervisor, wait, with_flows
 from tests.fleet.mortal import NEVER, Death, Process, Side
 
 
@@ -78,6 +78,30 @@ FAILS = Scenario(
     is_failed,
     completed={"left": 0, "plan": 1, "parts": 1, "polish": 2, **ONCE, "end": 0},
     attempts=TWICE,
+)
+
+
+def tells_its_supervisor(world: World) -> Answer:
+    """The steps fail as above; the supervisor hears of one, and cannot be told of the other."""
+    usual = fails_in_the_second_round(world)
+
+    def answer(ctx: StepContext) -> Any:
+        if ctx.escalation is None:
+            return usual(ctx)
+        if ctx.step_id == "left":
+            raise StepFailed("the pager is down", retryable=False)
+        return "paged"
+
+    return answer
+
+
+ESCALATES = Scenario(
+    EVERYTHING.model_copy(update={"supervisor": supervisor()}),
+    tells_its_supervisor,
+    is_failed,
+    completed=FAILS.completed,
+    attempts=TWICE,
+    told={"supervisor_escalation plan": 1, "step_target_failed left@supervisor:lead-1": 1, "flow_failed": 1},
 )
 
 
@@ -224,6 +248,7 @@ SCENARIOS = {
     "gets signals": GETS_SIGNALS,
     "runs children": RUNS_CHILDREN,
     "leaves its children": LEAVES_ITS_CHILDREN,
+    "escalates": ESCALATES,
 }
 
 Play = Callable[[Stage, Death], Awaitable[Process]]
@@ -279,6 +304,7 @@ BY_CALLERS = {"start_run", "listen", "status", "load", "workers", "get_run"}
         ("fails", 3),
         ("is canceled", 3),
         ("gets signals", 3),
+        ("escalates", 3),
         ("runs children", 3),
         ("leaves its children", 3),
     ],
@@ -298,6 +324,7 @@ async def test_another_worker_goes_on_from_every_call_of_one_that_dies(name: str
         ("fails", 16),
         ("is canceled", 3),
         ("gets signals", 3),
+        ("escalates", 3),
         ("runs children", 3),
         ("leaves its children", 3),
     ],

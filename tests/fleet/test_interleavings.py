@@ -19,6 +19,7 @@ from redis_mob.models.flow import FramePhase, FrameScope, NodeKind, NodeStatus
 from redis_mob.models.flow_spec import CollectAll
 from redis_mob.models.run import MobRunStatus
 from tests.fleet import everything
+from tests.fleet.escalation_checks import check_escalations
 from tests.fleet.interleaving import Interleaving, moody, steady
 from tests.fleet.simulation import TERMINAL_EVENTS, Simulation
 from tests.fleet.strategies import EVERYTHING, SETTLED, WAITS, mobs
@@ -68,6 +69,7 @@ def check_end(sim: Simulation) -> None:
     check_ledgers(sim)
     check_items(sim)
     check_waits(sim)
+    check_escalations(sim)
 
 
 def check_effects_happened_once(sim: Simulation) -> None:
@@ -217,9 +219,9 @@ def test_any_run_can_be_canceled_at_any_moment(
 
 def check_calls(crew: VirtualCrew) -> None:
     """A handler was called once for each attempt, and for no other reason but a lost worker."""
-    for key, execution in crew.sim.executions().items():
+    for key, execution in {**crew.sim.executions(), **crew.sim.escalations()}.items():
         assert crew.calls[key] <= execution.fencing_token
-        if execution.step_id in crew.definition.flows["flow"].waits:
+        if execution.escalation is None and execution.step_id in crew.definition.flows["flow"].waits:
             continue
         settled = execution.status in (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED)
         assert not settled or execution.attempts_of_step <= crew.calls[key]

@@ -17,7 +17,7 @@ from redis_mob.models.run import MobRun, MobRunStatus
 from redis_mob.testing.waiting import LONG, until
 from tests.fleet.crew import Crew, crew
 from tests.fleet.everything import EVERYTHING, LOOP_OUTPUTS, ROOT_OUTPUTS, STATUSES
-from tests.fleet.flows import mob, step
+from tests.fleet.flows import mob, step, supervisor
 from tests.fleet.working import check_told_once
 
 
@@ -94,6 +94,18 @@ async def test_a_lost_worker_costs_no_retry(server_url: str, tmp_path: Path) -> 
         assert run.root_step_outputs == {"a": "owner 2"}
         assert [effect["token"] for effect in hired.told()] == [1, 2]
         assert len({effect["key"] for effect in hired.told()}) == 1
+        await check_told_once(hired.storage, run)
+
+
+async def test_a_supervisor_whose_worker_is_killed_is_told_by_another_one(server_url: str, tmp_path: Path) -> None:
+    steps = {"a": step(dispatch_mode=DispatchMode.ONE_TO_ONE)}
+    async with crew(server_url, tmp_path, 2) as hired:
+        run = await hired.wait(await hired.start(mob(steps, supervisor=supervisor()), "die_while_told"))
+        assert (run.status, [row.step_id for row in run.failure_ledger]) == (MobRunStatus.FAILED, ["a"])
+        assert [effect["token"] for effect in hired.told()] == [1, 1, 2]
+        assert len({effect["key"] for effect in hired.told()}) == 2
+        told = [event.kind.type for event in await hired.storage.events.replay_all()]
+        assert told[-3:] == ["step_failed", "supervisor_escalation", "flow_failed"]
         await check_told_once(hired.storage, run)
 
 

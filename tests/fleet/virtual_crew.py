@@ -20,7 +20,7 @@ from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import Claim, Execution, ExecutionKey, ExecutionStatus, HowLost
 from redis_mob.models.transition import RunView, Transition
 from tests.fleet.flows import FLOW
-from tests.fleet.interleaving import MOST_MOVES, Handler
+from tests.fleet.interleaving import MOST_MOVES, Handler, iteration_of
 from tests.fleet.senders import Senders
 from tests.fleet.simulation import LEASE, TERMINAL_EVENTS, SimulatedStore, Simulation
 from tests.fleet.strategies import PARAMS
@@ -272,7 +272,7 @@ class VirtualCrew:
         """A handler runs to its end, and its outcome waits to be told."""
         execution = worker.held.pop(key)
         self.calls[key] += 1
-        iteration = self.store.view.run.frames[key.frame_id].kernel_state.iteration
+        iteration = iteration_of(self.store.view, key)
         worker.reports.append(Report(key, execution.fencing_token, self.handler(execution, iteration)))
 
     def _die(self, worker: VirtualWorker) -> None:

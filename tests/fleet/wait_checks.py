@@ -22,7 +22,7 @@ NODES_OF = {
 
 def waits_of(flow: FlowSpec, executions: Mapping[ExecutionKey, Execution]) -> dict[ExecutionKey, Execution]:
     """The executions of steps that wait, or have waited, for a signal."""
-    return {key: one for key, one in executions.items() if one.step_id in flow.waits}
+    return {key: one for key, one in executions.items() if one.step_id in flow.waits and one.escalation is None}
 
 
 def check_signals(flow: FlowSpec, sent: Mapping[int, Signal], view: RunView) -> None:

@@ -64,6 +64,16 @@ async def die_at_first(ctx: StepContext) -> str:
     return f"owner {ctx.fencing_token}"
 
 
+async def die_while_told(ctx: StepContext) -> str:
+    """Each step fails for good. The supervisor kills its worker when it is told at first."""
+    write_effect(ctx)
+    if ctx.escalation is None:
+        raise StepFailed("broken", retryable=False)
+    if ctx.fencing_token == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return f"owner {ctx.fencing_token}"
+
+
 async def die(ctx: StepContext) -> None:
     """Takes its worker along every time."""
     write_effect(ctx)
@@ -89,6 +99,7 @@ def hold_interpreter(ctx: StepContext) -> str:
 HANDLERS: dict[str, Handler] = {
     "work": work,
     "die_at_first": die_at_first,
+    "die_while_told": die_while_told,
     "die": die,
     "be_paused": be_paused,
     "hold_interpreter": hold_interpreter,

@@ -293,6 +293,16 @@ def test_a_decorated_function_is_left_as_it_is_and_names_its_role() -> None:
     assert repr(mob) == "Mob('m', roles=['greet'], flows=[])"
 
 
+def test_the_role_of_the_supervisor_may_be_added_after_others_and_before_the_flows() -> None:
+    mob = Mob("m", supervisor={"role": "chief", "escalation_threshold": 1})
+    mob.role("clerk")
+    with pytest.raises(DefinitionError, match="the role 'chief' is not defined"):
+        mob.flow("f", [step("a", role="clerk")])
+    mob.role("chief")
+    mob.flow("f", [step("a", role="clerk")])
+    assert validate(mob.definition()) == ()
+
+
 def test_all_parts_of_a_definition_can_be_given() -> None:
     mob = Mob(
         "m",

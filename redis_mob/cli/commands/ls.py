@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from redis_mob.cli.options import (
+    AttributeOption,
     FlowOption,
     MobOption,
     NamespaceOption,
@@ -30,6 +31,7 @@ def ls(
         str | None,
         typer.Option(metavar="RUN", help="Those that steps of this run run.", show_default=False),
     ] = None,
+    attribute: AttributeOption = None,
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=10_000, help="How many at most.")] = 50,
     after: Annotated[
         str | None,
@@ -64,7 +66,7 @@ def ls(
 
     errors = stderr_console()
     with errors_told(errors):
-        which = conditions(mob, flow, status, since, until, text)
+        which = conditions(mob, flow, status, since, until, text, attribute)
         where = Where(url, namespace, seal_keys)
         if parent is None:
             page = asyncio.run(read_page(where, which, limit, after))
