@@ -217,9 +217,9 @@ async def test_a_timeout_ends_the_run_and_counts_as_a_failed_attempt(storage: Mo
             await asyncio.sleep(LONG)
         return "in time"
 
-    sub = runs("inner", timeout_ms=300, retry=RetrySpec(attempts=2, first=0.001))
+    sub = runs("inner", timeout_ms=1000, retry=RetrySpec(attempts=2, first=0.001))
     run = await ended(storage, with_flows(mob({"sub": sub}), inner=INNER), hang_once, lease=timedelta(seconds=5))
-    assert run.root_step_outputs == {"sub": {"work": "in time"}}
+    assert run.root_step_outputs == {"sub": {"work": "in time"}}, (run.failure_ledger, begun)
     assert await children_of(storage, run.run_id) == [("inner", "canceled"), ("inner", "completed")]
 
 
