@@ -23,7 +23,9 @@ CALLERS = {
     "calls": ["connection/calls"],
     "config": ["stores/config.py", "stores/config_feed.py"],
     "events": ["stores/events.py"],
-    "executions": [f"stores/{name}.py" for name in ("executions", "items", "labels", "signals", "lease_renewal")],
+    "executions": [
+        f"stores/{name}.py" for name in ("executions", "items", "labels", "signals", "lease_renewal", "children")
+    ],
     "operations": ["stores/operations.py"],
     "pauses": ["stores/pauses.py"],
     "progress": ["stores/progress.py"],

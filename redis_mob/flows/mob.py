@@ -202,11 +202,19 @@ class Mob:
             require_valid(defined.model_copy(update={"supervisor": None}))
         self._roles.by_name[role] = added
 
-    def flow(self, id: str, steps: Sequence[Step | Loop] | FlowSpec, *, description: str | None = None) -> Flow:
+    def flow(
+        self,
+        id: str,
+        steps: Sequence[Step | Loop] | FlowSpec,
+        *,
+        description: str | None = None,
+        output: str | None = None,
+    ) -> Flow:
         """Add a flow of these steps and loops, or one that is specified already.
 
-        The roles of its steps must be there before. Raises DefinitionError naming the flow and what is wrong with it;
-        then it is not added.
+        The roles of its steps, and other flows that these run, must be there before. `output` is the path of what a
+        step gets that runs this flow, such as "steps.report"; without one that is an object from step to output.
+        Raises DefinitionError naming the flow and what is wrong with it; then it is not added.
         """
         if valid_text("id", id) in self._flows:
             raise DefinitionError(f"mob {shown(self.id)} has a flow {shown(id)} already")
@@ -214,7 +222,7 @@ class Mob:
             spec = steps
         else:
             nodes = listed(f"flow {shown(id)}: steps", steps, "steps and loops")
-            spec = flow_spec(id, nodes, self._roles.by_name, description)
+            spec = flow_spec(id, nodes, self._roles.by_name, description, output)
         require_valid(self._defined(self._roles.by_name, {**self._flows, id: spec}))
         self._flows[id] = spec
         return Flow(self, self.id, id, spec)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from redis_mob.codec.arguments import valid_text
 from redis_mob.errors import DefinitionError, shown
+from redis_mob.fleet.flow_choice import NamedFlow
 from redis_mob.flows.values import ids, listed, name, texts
 from redis_mob.models.base import U8_MAX
 from redis_mob.models.conditions import ConditionExpr
@@ -49,6 +50,8 @@ class Step:
     blocked_tools: tuple[str, ...] | None = None
     signal: str | None = None
     on_timeout: OnTimeout = "continue"
+    flow: str | NamedFlow | None = None
+    params: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,8 @@ def step(
     isolated: bool = False,
     allowed_tools: Sequence[str] | None = None,
     blocked_tools: Sequence[str] | None = None,
+    flow: str | NamedFlow | None = None,
+    params: Any = None,
 ) -> Step:
     """A step, done by the members of `role`, which is the id of the step unless it is given.
 
@@ -103,6 +108,11 @@ def step(
     it the return annotation of the handler counts. `retries` is how often a failed attempt is tried again, `retry` also
     says when, `timeout` is in seconds, for each attempt; where they are not given, those of the handler count, then the
     limits of the mob. `isolated` runs the handler in a process of its own.
+
+    With `flow`, the id of a flow of the mob or what `Mob.flow` returned, it runs that flow instead of asking members,
+    and its output is that of the flow; with `for_each` one run for each item. `params` are the parameters of the run:
+    JSON whose texts may have placeholders, as `{"file": "{{ item }}"}`; one that is nothing but a placeholder is the
+    value itself. `timeout` is how long the run may take, as long as it likes without one.
     """
     here = f"step {shown(name('id', id))}"
     return Step(
@@ -125,6 +135,8 @@ def step(
         isolated,
         None if allowed_tools is None else texts(f"{here}: allowed_tools", allowed_tools),
         None if blocked_tools is None else texts(f"{here}: blocked_tools", blocked_tools),
+        flow=flow,
+        params=params,
     )
 
 

@@ -17,6 +17,7 @@ class FleetAdmin(Facade[asynchronous.FleetAdmin]):
 
     runs = twin(asynchronous.FleetAdmin.runs)
     all_runs = walked(asynchronous.FleetAdmin.all_runs)
+    children = twin(asynchronous.FleetAdmin.children)
     count = twin(asynchronous.FleetAdmin.count)
     find = twin(asynchronous.FleetAdmin.find)
     cancel = twin(asynchronous.FleetAdmin.cancel)

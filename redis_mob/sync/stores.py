@@ -106,6 +106,8 @@ class Executions(Facade[ExecutionStore]):
     """Twins of the methods of `contracts.ExecutionStore`."""
 
     start_run = twin(ExecutionStore.start_run)
+    start_child = twin(ExecutionStore.start_child)
+    tell_parent = twin(ExecutionStore.tell_parent)
     load = twin(ExecutionStore.load)
     items = twin(ExecutionStore.items)
     ended = twin(ExecutionStore.ended)

@@ -16,7 +16,7 @@ from redis_mob.models.signal import Signal
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.compound import COMPOUND, INPUTS, LOOP, NEXT_RUN, RUN, SIMPLE, scene
 from redis_mob.testing.samples.documents import authority, definition, overlay, profile
-from redis_mob.testing.samples.driven_runs import ONE_STEP, a_worker, keys_of, launched, pending, waiting
+from redis_mob.testing.samples.driven_runs import ONE_STEP, a_worker, awaited, keys_of, launched, pending, waiting
 from redis_mob.testing.samples.new_events import completed, numbered, step_failed
 from redis_mob.testing.samples.schedules import schedule
 from redis_mob.testing.samples.states import NOON, failure_entry, iteration_entry, step_entry
@@ -118,7 +118,11 @@ async def _of_executions(storage: MobStorage) -> dict[str, Write]:
     claimed = (await to_publish.view()).executions[key]
     for name in ("to leave", "to renew"):
         await storage.executions.join_workers(a_worker(name), timedelta(hours=1))
+    to_start, to_tell = await awaited(storage.executions), await awaited(storage.executions)
+    await to_tell.end()
     return {
+        "executions.start_child": lambda s: to_start.start(s.executions),
+        "executions.tell_parent": lambda s: to_tell.tell(s.executions),
         "executions.start_run": lambda s: s.executions.start_run(run, launch, ONE_STEP),
         "executions.take_due": lambda s: s.executions.take_due(max_runs=10, max_executions=10, keep=timedelta(hours=1)),
         "executions.commit": lambda s: s.executions.commit(transition),

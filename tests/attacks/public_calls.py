@@ -26,7 +26,7 @@ from redis_mob.contracts import (
 from redis_mob.kernel.seeds import root_frame_id
 from redis_mob.models import MobRunStatus, Put
 from redis_mob.models.base import SortedDict
-from redis_mob.models.execution import EVERYTHING, ExecutionKey
+from redis_mob.models.execution import EVERYTHING, Execution, ExecutionKey
 from redis_mob.models.labels import LabelChange, Labels
 from redis_mob.models.progress import NewProgress, ProgressSource
 from redis_mob.models.queue_load import QueueLoads
@@ -34,6 +34,7 @@ from redis_mob.models.retention import NamespaceSizes, RetentionPolicies, Retent
 from redis_mob.models.run_copy import RunCopy
 from redis_mob.models.run_summary import RunFilter
 from redis_mob.models.signal import Signal
+from redis_mob.models.subflow import ParentRun
 from redis_mob.models.transition import RunView
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.compound import FRAME, INPUTS, LOOP, NEXT_FRAME, NEXT_LOOP, NEXT_RUN, RUN, scene
@@ -63,6 +64,7 @@ RUN_ID, FLEET_RUN = "0191a6a0-0000-4000-8000-00000000000a", "0191a6a0-0000-4000-
 ITEMS_RUN = "0191a6a0-0000-4000-8000-000000000010"
 ITEM = ExecutionKey(root_frame_id(ITEMS_RUN), "a", "worker-1#0")
 JSON = {"ok": [1, 1.5, None, True, "é"]}
+PARENT = ParentRun(run_id=FLEET_RUN, step_id="a", frame_id="root", node_id="a", target="flow:inner", flows=("flow",))
 DIGEST = pending(ONE_STEP)[1].definition
 
 _COPIED, _LAUNCH = pending(ONE_STEP, run_id="0191a6a0-0000-4000-8000-000000000011")
@@ -141,6 +143,10 @@ RIGHT: Mapping[str, Any] = {
     "structural": False,
     "run": scene(run_id="0191a6a0-0000-4000-8000-00000000000b", step_ledger=[step_entry(output=1)]),
     "start_run.run": pending(ONE_STEP, run_id="0191a6a0-0000-4000-8000-00000000000c")[0],
+    "start_child.run": pending(ONE_STEP, run_id="0191a6a0-0000-4000-8000-00000000000d")[0],
+    "parent": PARENT,
+    "start_child.execution": Execution(step_id="a", role="", message="", due_at=NOON),
+    "tell_parent.run_id": FLEET_RUN,
     "run_id": RUN_ID,
     "load.run_id": FLEET_RUN,
     "items.run_id": ITEMS_RUN,
@@ -207,6 +213,7 @@ RIGHT: Mapping[str, Any] = {
     "loop_context": ("refine", 1),
     "definition": FULL_DEFINITION,
     "start_run.definition": ONE_STEP,
+    "start_child.definition": ONE_STEP,
     "revision": 1,
     "record": authority(1, epoch=3, pending=rotation()),
     "put_external_binding_overlay_if_absent.record": overlay("other", **TOKEN),

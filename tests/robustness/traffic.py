@@ -124,7 +124,7 @@ def further_of_run(run_id: str) -> dict[str, Operation]:
                 authority_inputs=[authority_input(number)],
             ),
         ),
-        "begin_deletion": Operation([], lambda s: _deleted(s, run_id)),
+        "begin_deletion": Operation([], lambda s: driving.deleted(s, run_id)),
         "import_run": Operation([NAMES], lambda s, name: s.steering.import_run(copied_run(run_id, name), ONE_STEP)),
         "move_run": Operation([NAMES], lambda s, name: s.steering.move_run(run_id, name)),
         "continue_deletion": Operation([], lambda s: s.steering.continue_deletion(run_id)),
@@ -144,14 +144,6 @@ def copied_run(run_id: str, name: str) -> RunCopy:
     run, launch = pending(ONE_STEP, run_id=run_id)
     launch = launch.model_copy(update={"release": name})
     return RunCopy(run=run.model_copy(update={"created_at": NOON}), launch=launch, launched_at=NOON, version=0)
-
-
-async def _deleted(storage: MobStorage, run_id: str) -> Any:
-    """Delete a run: in how many steps is up to the storage."""
-    start = await storage.steering.begin_deletion(run_id)
-    while await storage.steering.continue_deletion(run_id):
-        pass
-    return start
 
 
 FURTHER_METADATA = {
