@@ -24,7 +24,8 @@ CALLERS = {
     "config": ["stores/config.py", "stores/config_feed.py"],
     "events": ["stores/events.py"],
     "executions": [
-        f"stores/{name}.py" for name in ("executions", "items", "labels", "signals", "lease_renewal", "children")
+        f"stores/{name}.py"
+        for name in ("executions", "items", "labels", "signals", "lease_renewal", "children", "workers")
     ],
     "operations": ["stores/operations.py"],
     "pauses": ["stores/pauses.py"],
