@@ -25,6 +25,7 @@ from redis_mob.contracts import (
     ScheduleStore,
     SteeringStore,
     WatchableConfigStore,
+    WebhookStore,
 )
 from redis_mob.errors import StorageUnavailableError
 from redis_mob.security.sealing import SealKey, SealKeyring, Secrets, secrets_with
@@ -39,12 +40,12 @@ class MobStorage:
     """The stores of one namespace, for one event loop; `open` makes it.
 
     `events` is the event log, `runs` are the runs, `specs` the definitions of mobs, `runtime_metadata` says who
-    supervises each mob and how its members are bound, `realm_profiles` are the profiles that mobs share, `config`
-    are config documents and their changes, `executions` is what a fleet needs beside them, `progress` what handlers
-    tell while they are at work, `operations` what operators ask, as for lists of runs, `steering` what they do with
-    runs and queues, `retention` has the policies by which runs and events are deleted, `schedules` which flows are
-    started again and again. `url` is the address under which other processes of this user reach the same server; it may
-    hold a password.
+    supervises each mob and how its members are bound, `realm_profiles` are the profiles that mobs share, `config` are
+    config documents and their changes, `executions` is what a fleet needs beside them, `progress` what handlers tell
+    while they are at work, `operations` what operators ask, as for lists of runs, `steering` what they do with runs
+    and queues, `retention` has the policies by which runs and events are deleted, `schedules` which flows are started
+    again and again, `webhooks` which events are posted where. `url` is the address under which other processes of
+    this user reach the same server; it may hold a password.
     """
 
     def __init__(self, backend: RedisStorage | MemoryStorage) -> None:
@@ -62,6 +63,7 @@ class MobStorage:
         self.operations: OperationsStore = backend.operations
         self.retention: RetentionStore = backend.retention
         self.schedules: ScheduleStore = backend.schedules
+        self.webhooks: WebhookStore = backend.webhooks
         self.config: WatchableConfigStore = backend.config
 
     @classmethod

@@ -34,6 +34,7 @@ CALLERS = {
     "seal_keys": ["stores/seal_keys.py"],
     "specs": ["stores/specs.py"],
     "steering": ["stores/steering.py", "stores/deletion.py", "stores/queue_counts.py"],
+    "webhooks": ["stores/webhooks.py", "stores/sealed_records.py"],
 }
 """The modules that call the scripts of a folder: those of the store, or the room, that has its name."""
 
@@ -45,6 +46,7 @@ OTHER_NAMES = {
     "runtime_metadata/all_records": "reseal_all reads with it",
     "runtime_metadata/load_supervisor_authority": "what two methods have in common",
     "runtime_metadata/replace_record": "reseal_all writes with it",
+    "webhooks/secrets": "reseal_all reads with it",
 }
 """Scripts that are not named like the method that calls them, and why."""
 

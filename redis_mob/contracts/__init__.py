@@ -19,6 +19,7 @@ from redis_mob.contracts.runtime_metadata import MobRuntimeMetadataStore
 from redis_mob.contracts.schedules import ScheduleStore
 from redis_mob.contracts.specs import MobSpecStore
 from redis_mob.contracts.steering import SteeringStore
+from redis_mob.contracts.webhooks import WebhookStore
 
 __all__ = [
     "ConfigChangeNotifier",
@@ -38,4 +39,5 @@ __all__ = [
     "StoredRealmProfiles",
     "WakeUp",
     "WatchableConfigStore",
+    "WebhookStore",
 ]

@@ -7,8 +7,9 @@ from redis_mob.operations.admin.run_lists import RunLists
 from redis_mob.operations.admin.run_steering import RunSteering
 from redis_mob.operations.admin.run_views import RunViews
 from redis_mob.operations.admin.schedules import ScheduleAdmin
+from redis_mob.operations.admin.webhooks import WebhookAdmin
 from redis_mob.operations.admin.work import WorkViews
 
 
-class FleetAdmin(RunLists, RunViews, RunSteering, RetentionAdmin, WorkViews, ScheduleAdmin):
+class FleetAdmin(RunLists, RunViews, RunSteering, RetentionAdmin, WorkViews, ScheduleAdmin, WebhookAdmin):
     """Looks at the runs and workers of a namespace and steers them, without the code of the fleet."""
