@@ -1,6 +1,6 @@
 -- Read all webhooks, or one.
 --
--- ARGV   name: '' = all
+-- ARGV   single: 1 = the webhook of that name, 0 = all
 -- Reply  {now (ms), {name, webhook, secret, progress, how many letters are dead, ...}}
 -- Leaves everything as it was.
 
@@ -8,9 +8,9 @@
 --- @include lib/webhook_records
 
 --- @keys meta webhooks webhook_secrets webhook_progress dead_letters
---- @args name
+--- @args single name
 read_clock(meta)
-local names = name == '' and redis.call('HKEYS', webhooks) or { name }
+local names = single == '1' and { name } or redis.call('HKEYS', webhooks)
 local found = {}
 for _, one in ipairs(names) do
   local stored = redis.call('HGET', webhooks, one)
@@ -21,6 +21,6 @@ for _, one in ipairs(names) do
     end
   end
 end
-if name == '' or #found == 0 then expect_whole('HLEN', webhooks) end
+if single == '0' or #found == 0 then expect_whole('HLEN', webhooks) end
 if #found > 0 then expect_whole('ZCARD', dead_letters) end
 return { NOW, found }

@@ -187,15 +187,14 @@ def encode_letter(letter: DeadLetter) -> bytes:
     return cursor_digits(letter.cursor) + encode_model("the letter", letter, DeadLetter)
 
 
-def letter_prefix(name: str, state: bytes) -> bytes:
+def letter_prefix(name: bytes, state: bytes) -> bytes:
     """What the letters of a webhook in a state begin with, and no others."""
-    encoded = name.encode()
-    return b"%d:%s%s" % (len(encoded), encoded, state)
+    return b"%d:%s%s" % (len(name), name, state)
 
 
-def decode_letters(name: str, state: bytes, members: Sequence[bytes]) -> tuple[DeadLetter, ...]:
+def decode_letters(name: bytes, state: bytes, members: Sequence[bytes]) -> tuple[DeadLetter, ...]:
     """The letters of a webhook. Raises SerializationError naming it."""
-    start, what = len(letter_prefix(name, state)), f"{webhook_named(name)}: dead letter"
+    start, what = len(letter_prefix(name, state)), f"{webhook_named(name.decode())}: dead letter"
     return tuple(_decoded(what, bytes(member)[start + _CURSOR_DIGITS :], DeadLetter) for member in members)
 
 

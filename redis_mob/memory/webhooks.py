@@ -17,7 +17,6 @@ from redis_mob.codec.webhooks import (
     encode_letter,
     encode_model,
     too_many,
-    webhook_named,
 )
 from redis_mob.contracts import WakeUp
 from redis_mob.contracts.webhooks import WebhookStore
@@ -37,9 +36,9 @@ class MemoryWebhookStore(WebhookStore):
 
     async def put(self, webhook: Webhook, secret: str, *, after: int, revision: int | None = None) -> int | None:
         checked, plain = instance("webhook", webhook, Webhook), checked_secret(secret)
+        document = encode_model("the webhook", checked, Webhook)
         begins = WebhookProgress(cursor=min(integer("after", after, least=0), U64_MAX))
         name = encode_name(_NAME, checked.name).decode()
-        document = encode_model(webhook_named(name), checked, Webhook)
         expected, all_of_them = encode_revision("revision", revision), self._all
         known = all_of_them.kept.get(name)
         if expected and expected != b"%d" % (known.revision if known else 0):
@@ -94,7 +93,7 @@ class MemoryWebhookStore(WebhookStore):
         encode_name(_NAME, name)
         of, time = text("holder", holder), duration("length", length)
         expected, checked = integer("number", number), instance("progress", progress, WebhookProgress)
-        document = encode_model(webhook_named(name), checked, WebhookProgress)
+        document = encode_model("the progress", checked, WebhookProgress)
         gone, added = _letters("settled", settled), _letters("dead", dead)
         known, now = self._all.kept.get(name), self._now
         if known is None or known.holder != of or known.number != expected:

@@ -56,10 +56,9 @@ class RedisWebhookStore(WebhookStore):
 
     async def put(self, webhook: Webhook, secret: str, *, after: int, revision: int | None = None) -> int | None:
         checked, plain = instance("webhook", webhook, Webhook), checked_secret(secret)
-        what = webhook_named(checked.name)
+        document, what = encode_model("the webhook", checked, Webhook), webhook_named(checked.name)
         begins = WebhookProgress(cursor=min(integer("after", after, least=0), U64_MAX))
-        name, document = encode_name(_NAME, checked.name), encode_model(what, checked, Webhook)
-        expected = encode_revision("revision", revision)
+        name, expected = encode_name(_NAME, checked.name), encode_revision("revision", revision)
         keys = self._keys
         reply = await self._client.call(
             "webhooks/put",
@@ -78,11 +77,11 @@ class RedisWebhookStore(WebhookStore):
         return None if reply == Reply.LOST else decode_revision(what, reply)
 
     async def get(self, name: str) -> StoredWebhook | None:
-        now, found = await self._list(encode_name(_NAME, name))
+        now, found = await self._list(encode_name(_NAME, name), is_one=True)
         return self._decoded(found[:_PARTS], now) if found else None
 
     async def list(self) -> Webhooks:
-        now, found = await self._list(b"")
+        now, found = await self._list(b"", is_one=False)
         webhooks: dict[str, StoredWebhook] = {}
         unreadable: list[str] = []
         for at in range(0, len(found), _PARTS):
@@ -93,12 +92,12 @@ class RedisWebhookStore(WebhookStore):
                 unreadable.append(str(error))
         return Webhooks(tuple(webhooks[name] for name in sorted(webhooks)), now, tuple(unreadable))
 
-    async def _list(self, name: bytes) -> tuple[datetime, Sequence[Any]]:
+    async def _list(self, name: bytes, *, is_one: bool) -> tuple[datetime, Sequence[Any]]:
         keys = self._keys
         now, found = await self._client.read(
             "webhooks/list",
             [keys.meta, keys.webhooks, keys.webhook_secrets, keys.webhook_progress, keys.dead_letters],
-            [name],
+            [int(is_one), name],
         )
         return moment_of_milliseconds(float(now)), found
 
@@ -129,8 +128,8 @@ class RedisWebhookStore(WebhookStore):
         reply = await self._client.call("webhooks/take_turn", self._turn, [field, of, milliseconds])
         if reply == Reply.LOST:
             return None
-        turn = _turn_of(name, reply)
-        return turn._replace(progress=decode_progress(webhook_named(name), bytes(reply[4])))
+        turn = _turn_of(field, reply)
+        return turn._replace(progress=decode_progress(webhook_named(field.decode()), bytes(reply[4])))
 
     async def advance(
         self,
@@ -145,7 +144,7 @@ class RedisWebhookStore(WebhookStore):
     ) -> WebhookTurn | None:
         field, of, milliseconds = encode_name(_NAME, name), _holder(holder), _milliseconds(length)
         known = instance("progress", progress, WebhookProgress)
-        prefix = letter_prefix(name, b"r")
+        prefix = letter_prefix(field, b"r")
         reply = await self._client.call(
             "webhooks/advance",
             self._turn,
@@ -154,13 +153,13 @@ class RedisWebhookStore(WebhookStore):
                 "holder": of,
                 "number": encode_revision("number", integer("number", number)),
                 "length": milliseconds,
-                "document": encode_model(webhook_named(name), known, WebhookProgress),
+                "document": encode_model("the progress", known, WebhookProgress),
                 "settled": [prefix + letter for letter in _letters("settled", settled)],
                 "dead": _letters("dead", dead),
                 "most": MOST_DEAD,
             },
         )
-        return None if reply == Reply.LOST else _turn_of(name, reply)
+        return None if reply == Reply.LOST else _turn_of(field, reply)
 
     async def dead_letters(self, name: str, *, after: int = 0, limit: int = 100) -> tuple[DeadLetter, ...] | None:
         field, begin = encode_name(_NAME, name), min(max(integer("after", after), -1), U64_MAX)
@@ -171,7 +170,7 @@ class RedisWebhookStore(WebhookStore):
             page = await self._client.read("webhooks/dead_letters", keys, [field, cursor_digits(begin + 1), size])
             if page is None:
                 return None
-            found += decode_letters(name, b"d", page)
+            found += decode_letters(field, b"d", page)
             if not page or len(page) < size or len(found) >= most:
                 return tuple(found)
             begin = found[-1].cursor
@@ -192,9 +191,9 @@ class RedisWebhookStore(WebhookStore):
         return [self._keys.meta, self._keys.webhooks, self._keys.webhook_progress, self._keys.dead_letters]
 
 
-def _turn_of(name: str, reply: Sequence[Any]) -> WebhookTurn:
+def _turn_of(name: bytes, reply: Sequence[Any]) -> WebhookTurn:
     number, now, revision, again = reply[:4]
-    what = webhook_named(name)
+    what = webhook_named(name.decode())
     letters = decode_letters(name, b"r", again)
     return WebhookTurn(
         decode_revision(what, bytes(number)),

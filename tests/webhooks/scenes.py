@@ -23,7 +23,7 @@ from redis_mob.webhooks.timing import Timing
 FAST = Timing(first=0.02, longest=0.05, flush=0.01, turn=1.0, look=0.05, idle=0.05, trouble=0.05)
 """Pauses that a test can wait for."""
 
-SECRET = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105
+SECRET = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 def run_number(number: int) -> str:

@@ -1,4 +1,4 @@
-"""What receivers get, whatever they answer: at least once, in order for each run."""
+"""What receivers get, and what they answer: at least once, in order for each run."""
 
 from __future__ import annotations
 
