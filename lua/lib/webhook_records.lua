@@ -10,8 +10,9 @@
 local MOST_AGAIN = 20
 
 -- the revision of a webhook as decimal text, '0' if there is none
-local function webhook_revision(stored)
-  return stored and string.match(stored, '^(%d+) ') or '0'
+local function webhook_revision(key, stored)
+  if not stored then return '0' end
+  return string.match(stored, '^(%d+) ') or damaged(key, 'a webhook cannot be read')
 end
 
 local function read_progress(key, stored)

@@ -36,4 +36,4 @@ end
 local again = letters_of(dead_letters, name, 'r', '', MOST_AGAIN)
 local next_number = decimal((number_in(known.number) or 0) + 1)
 mutate('HSET', webhook_progress, name, progress_text(next_number, NOW + length, decimal(dropped), holder, document))
-return { next_number, NOW, webhook_revision(stored), again }
+return { next_number, NOW, webhook_revision(webhooks, stored), again }

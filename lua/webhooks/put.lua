@@ -15,7 +15,7 @@
 --- @args name document secret progress expected most
 local stored = redis.call('HGET', webhooks, name)
 if not stored then expect_whole('HLEN', webhooks) end
-local current = webhook_revision(stored)
+local current = webhook_revision(webhooks, stored)
 if expected ~= '' and expected ~= current then return LOST end
 expect_hashes(webhook_secrets, webhook_progress)
 if not stored and redis.call('HLEN', webhooks) >= tonumber(most) then return CONFLICT end

@@ -25,4 +25,4 @@ local again = letters_of(dead_letters, name, 'r', '', MOST_AGAIN)
 
 local number = decimal((number_in(known.number) or 0) + 1)
 mutate('HSET', webhook_progress, name, progress_text(number, NOW + length, known.dropped, holder, known.document))
-return { number, NOW, webhook_revision(stored), again, known.document }
+return { number, NOW, webhook_revision(webhooks, stored), again, known.document }

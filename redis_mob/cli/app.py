@@ -27,6 +27,7 @@ from redis_mob.cli.commands.stats import stats
 from redis_mob.cli.commands.tail import history, tail
 from redis_mob.cli.commands.terminate import terminate
 from redis_mob.cli.commands.watch import watch
+from redis_mob.cli.commands.webhook import webhook
 from redis_mob.cli.commands.worker import worker
 from redis_mob.cli.commands.workers import workers
 from redis_mob.version import __version__
@@ -73,6 +74,7 @@ for command in COMMANDS:
     app.command()(command)
 
 app.add_typer(schedule, name="schedule")
+app.add_typer(webhook, name="webhook")
 app.command("list", help="Another name of ls.")(ls)
 app.command("describe", help="Another name of show.")(show)
 app.command("retry", help="Another name of fork.")(fork)

@@ -63,6 +63,7 @@ ACCEPTED = {
         "'workers_changed'": _RENEWED,
         "'clock_ms'": _RENEWED,
         "'schedule_revision'": "it goes on behind the revision of the schedule that is written",
+        "'webhook_revision'": "it goes on behind the revision of the webhook that is written",
         "'created'": "a time for people, which nothing reads",
         "'n:": _COUNT,
         "'counted'": _COUNT,
