@@ -23,6 +23,7 @@ end
 if not text then damaged(webhook_progress, 'the progress of a webhook is gone') end
 local known = read_progress(webhook_progress, text)
 if known.number ~= number or known.holder ~= holder then return LOST end
+local revision = webhook_revision(webhooks, stored)
 redis.call('ZCARD', dead_letters)
 read_clock(meta)
 
@@ -36,4 +37,4 @@ end
 local again = letters_of(dead_letters, name, 'r', '', MOST_AGAIN)
 local next_number = decimal((number_in(known.number) or 0) + 1)
 mutate('HSET', webhook_progress, name, progress_text(next_number, NOW + length, decimal(dropped), holder, document))
-return { next_number, NOW, webhook_revision(webhooks, stored), again }
+return { next_number, NOW, revision, again }

@@ -21,8 +21,9 @@ if not text then damaged(webhook_progress, 'the progress of a webhook is gone') 
 local known = read_progress(webhook_progress, text)
 read_clock(meta)
 if known.holder ~= holder and known.ends > NOW then return LOST end
+local revision = webhook_revision(webhooks, stored)
 local again = letters_of(dead_letters, name, 'r', '', MOST_AGAIN)
 
 local number = decimal((number_in(known.number) or 0) + 1)
 mutate('HSET', webhook_progress, name, progress_text(number, NOW + length, known.dropped, holder, known.document))
-return { number, NOW, webhook_revision(webhooks, stored), again, known.document }
+return { number, NOW, revision, again, known.document }
