@@ -16,8 +16,8 @@ class WebhookStore(Protocol):
     """The webhooks of a namespace by name (contract: operations-220).
 
     Each write of a webhook gives it a revision that none had before in the namespace. What is delivered is another
-    matter: workers take turns at a webhook, and one that has lost its turn can store nothing (contract:
-    operations-223). All methods raise as those of `MobRunStore` do.
+    matter: workers take turns at a webhook, and one that has lost its turn can store nothing
+    (contract: operations-223). All methods raise as those of `MobRunStore` do.
     """
 
     async def put(self, webhook: Webhook, secret: str, *, after: int, revision: int | None = None) -> int | None:

@@ -43,9 +43,10 @@ async def tell(storage: MobStorage, *runs: int) -> list[int]:
 
 async def made(storage: MobStorage, url: str, name: str = "w", **values: Any) -> StoredWebhook:
     """A webhook that is told all from now on; in these tests its secret may be stored in clear."""
+    given: dict[str, Any] = {"secret": SECRET, **values}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UnsealedSecretsWarning)
-        return await FleetAdmin(storage).set_webhook(name, url, **{"secret": SECRET, **values})
+        return await FleetAdmin(storage).set_webhook(name, url, **given)
 
 
 @asynccontextmanager
