@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from statistics import median
 from uuid import uuid4
 
@@ -18,10 +19,12 @@ from redis_mob import MobStorage
 from redis_mob.connection.calls.client import Client, connect
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.models import MobRunStatus
+from redis_mob.models.base import SortedDict
+from redis_mob.models.labels import AttributeValue, LabelChange
 from redis_mob.models.run_summary import RunFilter
 from redis_mob.testing.samples.compound import scene
 
-FEW, TIMES, AT_ONCE = 100, 300, 50
+FEW, TIMES, AT_ONCE, RARE = 100, 300, 50, 20
 STATUSES = list(MobRunStatus)
 
 
@@ -41,16 +44,26 @@ async def fill(storage: MobStorage, first: int, last: int) -> None:
             for one in range(number, min(number + AT_ONCE, last))
         ]
         await asyncio.gather(*map(storage.runs.create_run, runs))
+        labels = [LabelChange(_attributes(one)) for one in range(number, number + len(runs))]
+        await asyncio.gather(
+            *(storage.executions.set_labels(run.run_id, change) for run, change in zip(runs, labels, strict=True))
+        )
 
 
-async def seconds(call: Callable[[], Awaitable[object]]) -> float:
-    """The median of many calls, the first ones aside."""
-    times: list[float] = []
+def _attributes(number: int) -> dict[str, AttributeValue | None]:
+    """One that the first runs have alone, and one that each third run has."""
+    return {"tenant": f"tenant-{number % 3}", **({"customer": "acme"} if number < RARE else {})}
+
+
+async def seconds(*calls: Callable[[], Awaitable[object]]) -> list[float]:
+    """The median of many calls of each, the first ones aside; in turns, so that other load tells for all."""
+    times: list[list[float]] = [[] for _ in calls]
     for _ in range(TIMES):
-        begun = time.perf_counter()
-        await call()
-        times.append(time.perf_counter() - begun)
-    return median(times[TIMES // 10 :])
+        for call, taken in zip(calls, times, strict=True):
+            begun = time.perf_counter()
+            await call()
+            taken.append(time.perf_counter() - begun)
+    return [median(taken[TIMES // 10 :]) for taken in times]
 
 
 def pages(storage: MobStorage) -> dict[str, Callable[[], Awaitable[object]]]:
@@ -61,6 +74,14 @@ def pages(storage: MobStorage) -> dict[str, Callable[[], Awaitable[object]]]:
         "20 failed": lambda: ask(RunFilter(statuses=(MobRunStatus.FAILED,)), limit=20),
         "20 of a mob": lambda: ask(RunFilter(mob_id="mob-1"), limit=20),
         "5 failed of a mob": lambda: ask(RunFilter(mob_id="mob-1", statuses=(MobRunStatus.FAILED,)), limit=5),
+        "20 with a rare attribute": lambda: ask(RunFilter(attributes=SortedDict({"customer": "acme"})), limit=20),
+        "20 with a common one": lambda: ask(RunFilter(attributes=SortedDict({"tenant": "tenant-1"})), limit=20),
+        "5 failed with it": lambda: ask(
+            RunFilter(attributes=SortedDict({"tenant": "tenant-1"}), statuses=(MobRunStatus.FAILED,)), limit=5
+        ),
+        "rare and common": lambda: ask(
+            RunFilter(attributes=SortedDict({"tenant": "tenant-1", "customer": "acme"})), limit=20
+        ),
         "count": lambda: storage.operations.count(),
     }
 
@@ -68,24 +89,27 @@ def pages(storage: MobStorage) -> dict[str, Callable[[], Awaitable[object]]]:
 async def main(number: int) -> None:
     """Measure and print."""
     url, namespace = "embedded:", f"lists-{uuid4().hex}"
-    async with MobStorage.open(url, namespace=namespace) as storage:
+    async with (
+        MobStorage.open(url, namespace=namespace) as storage,
+        MobStorage.open(storage.url, namespace=f"{namespace}-few") as small,
+    ):
         client = await connect(storage.url)
-        await fill(storage, 0, FEW)
-        few = {name: await seconds(call) for name, call in pages(storage).items()}
+        await fill(small, 0, FEW)
         begun = time.perf_counter()
-        await fill(storage, FEW, number)
+        await fill(storage, 0, number)
         print(f"{number} runs were created in {time.perf_counter() - begun:.0f} s")
-        many = {name: await seconds(call) for name, call in pages(storage).items()}
-        for name in few:
-            ratio = many[name] / few[name]
-            print(f"{name:20} {few[name] * 1e3:7.3f} ms with {FEW}, {many[name] * 1e3:7.3f} ms: {ratio:.2f}")
+        for (name, ask), ask_many in zip(pages(small).items(), pages(storage).values(), strict=True):
+            few, many = await seconds(ask, ask_many)
+            print(f"{name:24} {few * 1e3:7.3f} ms with {FEW}, {many * 1e3:7.3f} ms: {many / few:.2f}")
         request = client.router.request
         await request("CONFIG", "SET", "slowlog-log-slower-than", 100)
         await request("CONFIG", "SET", "slowlog-max-len", 10_000)
         key = Keys(namespace).runs_by_status
         for name, call in {
+            "count since a time": lambda: storage.operations.count(RunFilter(since=datetime.now(UTC))),
             "count by walking": lambda: storage.operations.count(RunFilter(text="no such text")),
             "find a beginning": lambda: _found(storage),
+            "make that of attributes": lambda: _attributes_anew(storage, client, Keys(namespace).by_attribute),
             "index all anew": lambda: storage.operations.index_runs(),
             "make the index": lambda: _anew(storage, client, key),
         }.items():
@@ -100,12 +124,19 @@ async def main(number: int) -> None:
                 f"{name:20} {took:7.3f} s in {len(slow)} scripts; "
                 f"median {middle / 1e3:.2f} ms, p99 {high / 1e3:.2f} ms, slowest {slow[0] / 1e3:.2f} ms"
             )
+        used = await request("MEMORY", "USAGE", Keys(namespace).by_attribute, "SAMPLES", 0)
+        print(f"the index of attributes takes {used / (number + RARE):.0f} bytes for each attribute of a run")
         await client.aclose()
 
 
 async def _found(storage: MobStorage) -> None:
     page = await storage.operations.runs(limit=1)
     await storage.operations.find(page.runs[0].run_id[:14])
+
+
+async def _attributes_anew(storage: MobStorage, client: Client, key: str) -> None:
+    await client.router.request("UNLINK", key)
+    await storage.operations.runs(RunFilter(attributes=SortedDict({"customer": "acme"})), limit=1)
 
 
 async def _anew(storage: MobStorage, client: Client, key: str) -> None:

@@ -23,7 +23,7 @@ CALLERS = {
     "calls": ["connection/calls"],
     "config": ["stores/config.py", "stores/config_feed.py"],
     "events": ["stores/events.py"],
-    "executions": ["stores/executions.py", "stores/items.py", "stores/signals.py", "stores/lease_renewal.py"],
+    "executions": [f"stores/{name}.py" for name in ("executions", "items", "labels", "signals", "lease_renewal")],
     "operations": ["stores/operations.py"],
     "progress": ["stores/progress.py"],
     "realm_profiles": ["stores/realm_profiles.py"],

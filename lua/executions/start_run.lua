@@ -1,7 +1,8 @@
 -- Create a run that the fleet is to drive, with what it was started with.
 --
 -- KEYS   due: runs by time; limits: how many executions of a role may be under way; tombstone: there is one if the id is
---        that of a deleted run which is not to be started again
+--        that of a deleted run which is not to be started again; by_attribute: the index of the runs by attribute, none for a run
+--        without attributes
 -- ARGV   digest: of the definition; at: when the run begins (ms), '' for now; prefix: of its place among the runs;
 --        limited: roles of the run and their limits, in turns; unlimited: its other roles; parts: one list for each of the
 --        first ten keys
@@ -15,15 +16,18 @@
 --- @include lib/run_creation
 --- @include lib/run_head
 --- @include lib/fleet_clock
+--- @include lib/attributes
 
 --- @keys run frames loops outputs steps step_outputs failures iterations inputs index meta runs definitions due limits
---- @keys runs_by_status channel tombstone
+--- @keys runs_by_status channel tombstone by_attribute*
 --- @args launch digest definition at run_id prefix limited* unlimited* parts:list*
 if run_exists(run, index) or redis.call('EXISTS', tombstone) == 1 then return EXISTS end
 if redis.call('HEXISTS', definitions, digest) == 0 then expect_whole('HLEN', definitions) end
 expect_sorted_sets(due)
 expect_hashes(limits)
 read_clock(meta)
+local attributes = by_attribute[1] and attributes_of(run, value_of(parts[1], 'attributes')) or {}
+if by_attribute[1] then expect_sorted_sets(by_attribute[1]) end
 local begins = math.max(tonumber(at) or 0, NOW)
 -- in full for one that begins now: it was not launched before it was created
 local launched = begins > NOW and begins * 1000 or MICROSECONDS
@@ -32,6 +36,10 @@ local keys = { run, frames, loops, outputs, steps, step_outputs, failures, itera
 create_run(keys, parts, meta, runs, runs_by_status, run_id, prefix)
 mutate('HSET', run, 'launch', launch, 'launched_at', numeral(launched), 'recorded', numeral(0))
 mutate('HSETNX', definitions, digest, definition)
+if by_attribute[1] then
+  know_attributed(meta, number_attributed(meta) + #attributes)
+  add_places(by_attribute[1], places_of(attributes, string.format('%016d', number_at(meta, 'runs')) .. run_id))
+end
 mutate('ZADD', due, decimal(begins), run_id)
 in_chunks('HSET', limits, limited)
 in_chunks('HDEL', limits, unlimited)

@@ -1,7 +1,8 @@
 -- The newest places of the runs that are asked for, from the list in which fewer of others stand between: that of their
--- statuses, or that of their mob, whose flows are merged.
+-- statuses, that of one of their attributes, or that of their mob, whose flows are merged.
 --
 -- ARGV   statuses: the bytes of these; mob: what places of the mob begin with, '' for any; flow: likewise with the flow;
+--        attributes: what places of each of them begin with;
 --        before: the sequence of creation (16 digits) that they are before, '' for none; most: how many; must_be_whole: 1
 --        if the index, where it is asked, is to hold as many runs as there are
 -- Reply  nil if it does not; or {now (microseconds), whether there are none behind these, the places: in the
@@ -9,6 +10,7 @@
 -- Leaves everything as it was.
 
 --- @include lib/arguments
+--- @include lib/attributes
 --- @include lib/clock
 --- @include lib/lexical_order
 --- @include lib/run_listing
@@ -18,8 +20,8 @@ local MOST_FLOWS, LOOKED_AT = 50, 500
 
 local END_OF_PLACE, DIGITS = 52, 16
 
---- @keys meta runs runs_by_status
---- @args statuses* mob flow before most must_be_whole
+--- @keys meta runs runs_by_status by_attribute
+--- @args statuses* mob flow attributes* before most must_be_whole
 expect_all_runs(meta, runs)
 
 local function size_of_range(key, prefix)
@@ -43,14 +45,29 @@ local function flows_of_mob()
   return found
 end
 
+-- what places of the attribute begin with that the fewest runs have, and how many; nil if none is asked for
+local function rarest_attribute()
+  local rarest, fewest
+  for _, attribute in ipairs(attributes) do
+    local number = size_of_range(by_attribute, attribute)
+    if not fewest or number < fewest then rarest, fewest = attribute, number end
+  end
+  return rarest, fewest
+end
+
 -- the key to read, and what its places begin with that are asked for
 local function source()
+  if mob == '' and #attributes == 0 then return runs_by_status, statuses end
+  local most_of_it = in_index()
+  local attribute, number = rarest_attribute()
+  if attribute then most_of_it = math.min(most_of_it, number) end
   if flow ~= '' then
-    if size_of_range(runs, flow) <= in_index() then return runs, { flow } end
-  elseif mob ~= '' and size_of_range(runs, mob) <= in_index() then
+    if size_of_range(runs, flow) <= most_of_it then return runs, { flow } end
+  elseif mob ~= '' and size_of_range(runs, mob) <= most_of_it then
     local flows = flows_of_mob()
     if flows then return runs, flows end
   end
+  if number == most_of_it then return by_attribute, { attribute } end
   return runs_by_status, statuses
 end
 
@@ -64,6 +81,9 @@ local function newest(key, prefix, number)
   return redis.call('ZRANGE', key, first, '[' .. prefix, 'BYLEX', 'REV', 'LIMIT', 0, number)
 end
 
+if must_be_whole == '1' and #attributes > 0 and redis.call('ZCARD', by_attribute) ~= number_attributed(meta) then
+  return nil
+end
 local key, prefixes = source()
 if key == runs_by_status and must_be_whole == '1' and redis.call('ZCARD', key) ~= redis.call('ZCARD', runs) then
   return nil

@@ -13,6 +13,7 @@
 
 --- @include lib/announce
 --- @include lib/arguments
+--- @include lib/attributes
 --- @include lib/chunks
 --- @include lib/clock
 --- @include lib/counters
@@ -30,7 +31,7 @@ local MOST_LEFT = 100
 
 --- @keys run frames loops outputs steps step_outputs failures iterations inputs index executions published progress
 --- @keys cursors deletion deleted_cursors tombstone meta runs due ready queued lost turns deletions event_identities
---- @keys events_by_time channel runs_by_status
+--- @keys events_by_time channel runs_by_status by_attribute
 --- @args run_id place ended since keep about entries* queues* turn
 local status = status_of(run, index)
 local is_begun = redis.call('HLEN', deletion) > 0
@@ -39,12 +40,13 @@ if is_begun then return AGAIN end
 if not TERMINAL[status] then return LOST end
 if place ~= '' and not redis.call('ZSCORE', runs, place) then return MOVED end
 
-local launch, decided, recorded = unpack(redis.call('HMGET', run, 'launch', 'version', 'recorded'), 1, 3)
+local launch, decided, recorded, attributes, sequence =
+  unpack(redis.call('HMGET', run, 'launch', 'version', 'recorded', 'attributes', 'sequence'), 1, 5)
 local newest, gone_before = number_at(meta, 'cursor'), number_at(meta, 'runs_lost')
 local last = redis.call('HGET', event_identities, ended)
 local is_recorded = launch and recorded and number_in(recorded) == number_at(run, 'version', decided)
 local has_failed = redis.call('LLEN', failures) > 0
-expect_sorted_sets(due, ready, queued, runs_by_status)
+expect_sorted_sets(due, ready, queued, runs_by_status, by_attribute)
 expect_hashes(lost, turns, deletions)
 expect_lists(cursors, deleted_cursors)
 
@@ -77,6 +79,10 @@ for _, queue in ipairs(queues) do
   if redis.call('HGET', turns, queue) == turn then has_turn[#has_turn + 1] = queue end
 end
 local has_cursors = redis.call('EXISTS', cursors) == 1
+-- of attributes that cannot be read, and of an older release that has deleted the run, places are left, which a list that
+-- comes upon them forgets
+local attributed = places_of(attributes_in(attributes) or {},
+  string.format('%016d', number_in(sequence or '') or 0) .. run_id)
 
 write_even_when_full(meta)
 mutate('HSET', deletion, unpack(record))
@@ -93,6 +99,10 @@ mutate('UNLINK', run, frames, loops, outputs, steps, step_outputs, failures, ite
 if place ~= '' then
   mutate('ZREM', runs, place)
   mutate('ZREM', runs_by_status, unpack(other_places(nil, string.sub(place, -END_OF_PLACE))))
+end
+if #attributed > 0 then
+  know_attributed(meta, number_attributed(meta) - #attributed)
+  remove_places(by_attribute, attributed)
 end
 mutate('ZREM', due, run_id)
 if last then mutate('HDEL', event_identities, ended) end

@@ -8,6 +8,7 @@ import typer
 
 from redis_mob.cli.commands.accept_loss import accept_loss
 from redis_mob.cli.commands.acl import acl
+from redis_mob.cli.commands.attributes import attributes
 from redis_mob.cli.commands.bench import bench
 from redis_mob.cli.commands.cancel import cancel
 from redis_mob.cli.commands.count import count
@@ -65,7 +66,7 @@ def _root(
 COMMANDS = (
     *(run, worker, signal),
     *(ls, count, show, tail, history, watch, workers, queues),
-    *(fork, cancel, terminate, delete),
+    *(fork, cancel, terminate, delete, attributes),
     *(retention, prune, stats),
     *(seal_key, doctor, accept_loss, acl, bench),
 )

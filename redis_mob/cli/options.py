@@ -87,3 +87,9 @@ TextOption = Annotated[
     str | None,
     typer.Option(metavar="TEXT", help="Only runs whose parameters have this text.", show_default=False),
 ]
+AttributeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=VALUE", help="Only runs with this attribute; of several all must match.", show_default=False
+    ),
+]

@@ -14,6 +14,7 @@ from rich.text import Text
 from redis_mob.cli.arguments import read_seal_keys
 from redis_mob.cli.display import printable
 from redis_mob.cli.endings import usable_url
+from redis_mob.cli.labels import attributes_text, parse_attributes
 from redis_mob.cli.moments import parse_moment, took
 from redis_mob.errors import ValidationError, shown
 from redis_mob.models.base import json_text
@@ -64,7 +65,13 @@ class Where(NamedTuple):
 
 
 def conditions(
-    mob: str | None, flow: str | None, status: list[str] | None, since: str | None, until: str | None, text: str | None
+    mob: str | None,
+    flow: str | None,
+    status: list[str] | None,
+    since: str | None,
+    until: str | None,
+    text: str | None,
+    attribute: list[str] | None,
 ) -> dict[str, Any]:
     """The options that say which runs are meant, as `FleetAdmin.runs` takes them. Raises ValidationError."""
     now = datetime.now(UTC)
@@ -75,6 +82,7 @@ def conditions(
         "since": parse_moment("--since", since, now),
         "until": parse_moment("--until", until, now),
         "text": text,
+        "attributes": parse_attributes("--attribute", attribute),
     }
 
 
@@ -153,7 +161,12 @@ def _below(run: RunSummary, width: int) -> list[str]:
 
 
 def said_of(run: RunSummary) -> str:
-    """What else there is to say of a run."""
+    """What else there is to say of a run: how it stands, its summary, its attributes."""
+    parts = (_how_it_stands(run), run.summary or "", attributes_text(run.attributes))
+    return "  ".join(part for part in parts if part)
+
+
+def _how_it_stands(run: RunSummary) -> str:
     if run.status is MobRunStatus.FAILED and run.failure is not None:
         return run.failure if run.failed_step is None else f"step {run.failed_step}: {run.failure}"
     said: list[str] = []

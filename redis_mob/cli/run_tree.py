@@ -13,6 +13,7 @@ from rich.tree import Tree
 
 from redis_mob.cli.display import printable
 from redis_mob.cli.failures import place_in
+from redis_mob.cli.labels import attributes_text
 from redis_mob.cli.progress import SHORT_REASON
 from redis_mob.cli.words import seconds_text, size_text, state_text, time_text
 from redis_mob.operations.run_description import (
@@ -97,6 +98,10 @@ def _standing(run: RunDescription) -> Iterator[tuple[str, str] | str]:
     if (origin := run.forked_from) is not None:
         yield f"\nforked from run {origin.run_id}"
         yield "" if origin.from_step is None else f" at step {printable(origin.from_step)}"
+    if run.summary is not None:
+        yield f"\nsummary: {printable(run.summary)}"
+    if run.attributes:
+        yield f"\nattributes: {attributes_text(run.attributes)}"
     counts = ", ".join(f"{count:,} {state}" for state, count in run.steps.items())
     yield f"\nsteps: {counts or 'none yet'}"
     if run.signals:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from redis_mob.cli.columns import print_columns, span
 from redis_mob.cli.display import printable
 from redis_mob.cli.endings import print_line
+from redis_mob.cli.labels import attributes_text
 from redis_mob.cli.words import time_text
 from redis_mob.errors import ValidationError, shown
 from redis_mob.fleet.due_times import zone_of
@@ -79,6 +80,7 @@ def show_schedule(record: ScheduleRecord, times: Sequence[datetime], *, json: bo
         ("overlap", flow.overlap),
         ("jitter", f"up to {span(flow.longest_jitter.total_seconds())}" if flow.jitter_ms else ""),
         ("release", flow.release or ""),
+        ("attribute", attributes_text(flow.attributes)),
         ("begins", "" if flow.starts_at is None else time_text(flow.starts_at)),
         ("ends", "" if flow.ends_at is None else time_text(flow.ends_at)),
         ("state", _state_text(record)),

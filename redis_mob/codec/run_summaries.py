@@ -9,15 +9,17 @@ from typing import Any, NamedTuple
 import pydantic
 
 from redis_mob.codec import changes, ledgers
-from redis_mob.codec.arguments import optional_text
+from redis_mob.codec.arguments import instance, optional_text
 from redis_mob.codec.documents import decode_time
 from redis_mob.codec.executions import decode_launch
+from redis_mob.codec.labels import ATTRIBUTES, SUMMARY, checked_filter, decode_labels
 from redis_mob.codec.layouts import FLOW_RUN
 from redis_mob.codec.packing import UNPACK_ERRORS, unpack
 from redis_mob.codec.runs import COUNTED, COUNTED_PARTS, RunHead, check_count, count_field
 from redis_mob.errors import SerializationError, ValidationError, shown
+from redis_mob.models.labels import NO_LABELS
 from redis_mob.models.run import FailureLedgerEntry, MobRunStatus
-from redis_mob.models.run_summary import RunSummary
+from redis_mob.models.run_summary import RunFilter, RunSummary
 
 STATUS_BYTES: Mapping[MobRunStatus, bytes] = {
     MobRunStatus.PENDING: b"p",
@@ -32,12 +34,12 @@ _ID, _SEQUENCE = 36, 16
 
 PARAMS = b"params"
 BRIEF = (b"status", b"head")
-"""The fields of a run hash that a count needs, beside the parameters."""
+"""The fields of a run hash that a count needs, beside the parameters and the attributes."""
 _SCHEDULER = changes.FLOW_GROUP + b"scheduler"
 _COUNTS = tuple(map(count_field, ("run", *(part for part in COUNTED_PARTS if part != "run"))))
 FIELDS = (
     *BRIEF,
-    *(b"completed_at", b"launch", b"launched_at", b"cancel_requested_at", _SCHEDULER),
+    *(b"completed_at", b"launch", b"launched_at", b"cancel_requested_at", ATTRIBUTES, SUMMARY, _SCHEDULER),
     *(COUNTED, *_COUNTS),
 )
 """The fields of a run hash that a summary is made of, and those that tell whether any is lost."""
@@ -60,15 +62,19 @@ class RunPlace(NamedTuple):
     sequence: int
     run_id: str
     status: bytes
-    """The byte of the status at which it stands in the index; empty if it was found elsewhere."""
+    """The byte of the status at which it stands in the index of these; empty if it was found elsewhere."""
+    attribute: bytes
+    """What stands for the attribute at which it stands in the index of these; empty if it was found elsewhere."""
     end: bytes
     """What all its places end with."""
 
 
 def decode_place(place: bytes) -> RunPlace:
-    """The run of a place in the index, or of the end of one among all runs."""
+    """The run of a place in one of the indexes, or of the end of one among all runs."""
     end = place[-_ID - _SEQUENCE :]
-    return RunPlace(int(end[:_SEQUENCE]), end[_SEQUENCE:].decode(), place[: -len(end)], end)
+    beginning = place[: -len(end)]
+    status, attribute = (beginning, b"") if len(beginning) <= 1 else (b"", beginning)
+    return RunPlace(int(end[:_SEQUENCE]), end[_SEQUENCE:].decode(), status, attribute, end)
 
 
 def encode_sequence(sequence: int | None) -> bytes:
@@ -84,6 +90,13 @@ def decode_cursor(after: object) -> int | None:
     if _CURSOR.fullmatch(cursor) is None:
         raise ValidationError(f"after must be the `next` of a page of runs, not {shown(cursor)}")
     return int(cursor)
+
+
+def checked_which(which: object) -> RunFilter:
+    """A filter of runs. Raises ValidationError for what is none, and for attributes that no run can have."""
+    given = instance("which", which, RunFilter)
+    checked_filter(given.attributes)
+    return given
 
 
 class SummaryRow(NamedTuple):
@@ -126,6 +139,8 @@ def decode_summary(run_id: str, names: Sequence[bytes], row: SummaryRow) -> RunS
             found[name] = decode_time(f"run {run_id}", name, stored)
     if (launch := fields.get(b"launch")) is not None:
         found["release"] = decode_launch(run_id, launch).release
+    if (labels := decode_labels(run_id, fields)) is not NO_LABELS:
+        found |= {"attributes": labels.attributes, "summary": labels.summary}
     return RunSummary.unchecked(
         run_id=run_id, status=status, cancel_requested=b"cancel_requested_at" in fields, **found
     )

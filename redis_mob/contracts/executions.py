@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from redis_mob.models import MobDefinition, MobRun, MobRunStatus
 from redis_mob.models.execution import EVERYTHING, Execution, ExecutionKey, RunLaunch, Serves
+from redis_mob.models.labels import NO_LABELS, LabelChange, Labels
 from redis_mob.models.signal import Published, Sent, Signal
 from redis_mob.models.transition import DueWork, RunView, Transition
 from redis_mob.models.worker import LiveWorker, WorkerRecord
@@ -30,11 +31,18 @@ class ExecutionStore(Protocol):
     """
 
     async def start_run(
-        self, run: MobRun, launch: RunLaunch, definition: MobDefinition, *, at: datetime | None = None
+        self,
+        run: MobRun,
+        launch: RunLaunch,
+        definition: MobDefinition,
+        *,
+        at: datetime | None = None,
+        labels: Labels = NO_LABELS,
     ) -> bool:
         """Store a pending run with what it was started with, and make it due now, or at a time.
 
-        False if the run exists already (contract: executions-1).
+        False if the run exists already (contract: executions-1). Its labels are what it is found by
+        (contract: operations-140). Raises ValidationError for those that a run may not have.
         """
         ...
 
@@ -94,6 +102,17 @@ class ExecutionStore(Protocol):
         False, with nothing written, if the execution is not stored as it is given: its worker was overtaken, or it is
         over (contract: executions-20). Raises NotFoundError for an unknown run, CasConflictError if the run has 1,000
         other values.
+        """
+        ...
+
+    async def set_labels(
+        self, run_id: str, change: LabelChange, *, key: ExecutionKey | None = None, execution: Execution | None = None
+    ) -> bool:
+        """Change attributes and summary of a run: for an operator, or for the worker of an execution, which is given.
+
+        False, with nothing written, if that is not stored as it is given: its worker was overtaken, or it is over
+        (contract: operations-142). Raises NotFoundError for an unknown run, ValidationError for what a run may not
+        have, CasConflictError if it had more than 32 attributes then.
         """
         ...
 

@@ -106,6 +106,7 @@ def _context(
         index=None if item is None else item.index,
         items=None if item is None else item.items,
         publish=held.publish,
+        label=held.label,
         profile=profile,
     )
 

@@ -11,6 +11,7 @@ from typing import Any, Literal, overload
 
 from redis_mob.codec.arguments import duration, flag, instance, optional_instance, optional_valid_text
 from redis_mob.codec.executions import digests_of
+from redis_mob.codec.labels import checked_labels
 from redis_mob.errors import (
     DefinitionError,
     HandlerError,
@@ -37,6 +38,7 @@ from redis_mob.kernel.validation import require_valid
 from redis_mob.models.base import json_text
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow_schedule import CatchUp, Overlap, ScheduleRecord
+from redis_mob.models.labels import AttributeValue
 from redis_mob.models.progress import ProgressEntry
 from redis_mob.models.run import MobRun
 from redis_mob.models.signal import Taken
@@ -93,6 +95,8 @@ class Fleet:
         priority: int = 0,
         at: datetime | None = None,
         release: str | None = None,
+        attributes: Mapping[str, AttributeValue] | None = None,
+        summary: str | None = None,
     ) -> str:
         """Start a run of a flow and return its id. The same idempotency key always gives the same run.
 
@@ -103,15 +107,19 @@ class Fleet:
         begins `at` a later time is pending until then. With a `release`, only workers of that release execute its
         steps. No handler is needed here: `wait` and `unserved` tell of roles that no living worker serves.
 
+        By its `attributes`, at most 32 texts, numbers or truth values, operators find the run; lists show its `summary`
+        (contract: operations-140). A run that exists keeps those that it has.
+
         Raises NotFoundError for a flow that the mob does not have; ValidationError for parameters that are no JSON or
-        do not fit the schema that the flow has for them, a priority or time that is none, or an idempotency key whose
-        run was started with other parameters; DefinitionError for a schema that cannot be read, or does not have what a
-        message names.
+        do not fit the schema that the flow has for them, a priority, time or attribute that is none, or an idempotency
+        key whose run was started with other parameters; DefinitionError for a schema that cannot be read, or does not
+        have what a message names.
         """
         key = optional_valid_text("idempotency_key", idempotency_key)
         of_release = optional_valid_text("release", release)
         flow_id = chosen_flow(flow, self._definition.id, self._definition.flows)
         urgency, begins = checked_priority(priority), checked_begin(at)
+        labels = checked_labels(attributes, summary)
         schemas, params = read_terms(flow_id, self._definition.flows[flow_id], params)
         run, launch = new_run(
             self._definition,
@@ -125,7 +133,7 @@ class Fleet:
         )
         # False means that the run exists: this call repeats one with the same idempotency key, and its run is the one
         # that was asked for, if it was asked for the same.
-        if not await self._storage.executions.start_run(run, launch, self._definition, at=begins):
+        if not await self._storage.executions.start_run(run, launch, self._definition, at=begins, labels=labels):
             await self._require_same(run, idempotency_key)
         return run.run_id
 
@@ -153,6 +161,7 @@ class Fleet:
         release: str | None = None,
         starts_at: datetime | None = None,
         ends_at: datetime | None = None,
+        attributes: Mapping[str, AttributeValue] | None = None,
         paused: bool = False,
         replace: bool = False,
     ) -> ScheduleRecord:
@@ -161,8 +170,9 @@ class Fleet:
         It is due by a `cron` text of five fields, as `"0 9 * * MON-FRI"`, in the `timezone`, or `every` so often, from
         one second. Each run begins up to `jitter` later. `catch_up` and `overlap` say what becomes of due times that
         were missed, and of those at which the run before is under way; see `CatchUp` and `Overlap`. No due time lies
-        before `starts_at`, or after `ends_at`. A `paused` one waits for `FleetAdmin.resume_schedule`. Any worker of the
-        namespace fires it, with the definition that this fleet has now (contract: operations-100).
+        before `starts_at`, or after `ends_at`. Each run gets the `attributes`. A `paused` one waits for
+        `FleetAdmin.resume_schedule`. Any worker of the namespace fires it, with the definition that this fleet has now
+        (contract: operations-100).
 
         If there is one of this name that says the same, nothing changes. Raises ValidationError if it says something
         else, unless `replace` is given; for a cron text that is wrong or never due, a time zone that does not exist,
@@ -185,6 +195,7 @@ class Fleet:
             release=release,
             starts_at=starts_at,
             ends_at=ends_at,
+            attributes=attributes,
             paused=paused,
             replace=replace,
         )

@@ -21,6 +21,7 @@ from redis_mob.fleet.step_context import StepContext
 from redis_mob.fleet.telling import Ready
 from redis_mob.fleet.typed.binding import BoundHandler, bound
 from redis_mob.fleet.typed.dependencies import Dependencies, Dependency
+from redis_mob.models.labels import LabelChange
 
 
 class Link:
@@ -76,6 +77,15 @@ class Link:
             raise ValidationError(f"the value published as {shown(key)} is refused: {shortened(error)}") from error
         await asyncio.to_thread(self._asked, (key, value))
 
+    def label(self, change: LabelChange) -> Awaitable[None]:
+        """Let the worker change attributes and summary; in a plain function that is done when this returns."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            self._asked(change)
+            return Ready()
+        return asyncio.to_thread(self._asked, change)
+
     def _asked(self, question: object) -> Any:
         with self._asking:
             self.send(question)
@@ -101,7 +111,12 @@ def main(number: int) -> None:
         link.send(Failed(bounded(reason), retryable=False, error_class=class_of(error)))
         return
     context = StepContext(
-        **told, cancelled=asyncio.Event(), heartbeat=link.heartbeat, publish=link.publish, teller=link
+        **told,
+        cancelled=asyncio.Event(),
+        heartbeat=link.heartbeat,
+        publish=link.publish,
+        teller=link,
+        label=link.label,
     )
     signal.signal(signal.SIGTERM, lambda _number, _frame: context.cancelled.set())
     with asyncio.Runner() as runner:

@@ -26,6 +26,7 @@ from redis_mob.fleet.handler_call import FailedElsewhere
 from redis_mob.fleet.lease import LeaseLostError
 from redis_mob.fleet.outcome import Failed, Outcome, Succeeded
 from redis_mob.fleet.step_context import CalledElsewhere, Handler, StepContext
+from redis_mob.models.labels import LabelChange
 
 TERMINATION_SECONDS = 1.0
 """How long a process has between SIGTERM and SIGKILL, and to end by itself once it has told its outcome."""
@@ -33,7 +34,7 @@ TERMINATION_SECONDS = 1.0
 FRAME_LENGTH_BYTES = 8
 """A message between the two processes is a pickle behind its length, which takes this many bytes."""
 
-NOT_SENT = ("cancelled", "heartbeat", "publish", "teller")
+NOT_SENT = ("cancelled", "heartbeat", "publish", "teller", "label")
 """Fields of the context that the process makes for itself."""
 
 
@@ -206,9 +207,12 @@ async def _send(writer: asyncio.StreamWriter, message: object) -> None:
     await writer.drain()
 
 
-async def _answer(ctx: StepContext, asked: tuple[str, Any] | None) -> Any:
-    """What to answer: to nothing a heartbeat, to a key and a value that they are published; or the error of it."""
+async def _answer(ctx: StepContext, asked: LabelChange | tuple[str, Any] | None) -> Any:
+    """What to answer: to nothing a heartbeat, to a change of labels that it is done, to a key and a value that they are
+    published; or the error of it."""
     try:
+        if isinstance(asked, LabelChange):
+            return await ctx.label(asked)
         return await (ctx.heartbeat() if asked is None else ctx.publish(*asked))
     except (RedisMobError, LeaseLostError) as error:
         return error

@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 
 from redis_mob.codec.arguments import duration as checked_duration
 from redis_mob.errors import ValidationError, shown
+from redis_mob.fleet.telling import Ready
 from redis_mob.models.execution import Execution, ExecutionKey, Lease
+from redis_mob.models.labels import LabelChange
 
 T = TypeVar("T")
 
@@ -55,6 +57,8 @@ class LeasedExecution:
     """Asks the storage whether the worker still holds it."""
     put: Callable[[str, Any], Coroutine[Any, Any, bool]]
     """Publishes a value in the storage; False if the worker does not hold it any more."""
+    change_labels: Callable[[LabelChange], Coroutine[Any, Any, bool]]
+    """Changes attributes and summary in the storage; False if the worker does not hold it any more."""
     lost: asyncio.Future[None] = field(init=False)
     """Done when the execution was taken from this worker. A future, because waiting for one takes no task."""
     loop: asyncio.AbstractEventLoop = field(init=False)
@@ -96,6 +100,29 @@ class LeasedExecution:
         """Publish a value of the run, from any event loop; see `StepContext.publish`."""
         if not await self._in_loop_of_worker(self.put(key, value)):
             raise LeaseLostError(f"{self} is not this worker's any more: {shown(key)} was not published")
+
+    def label(self, change: LabelChange) -> Awaitable[None]:
+        """Change attributes and summary of the run; see `StepContext.set_attributes`. Where no event loop runs, as in a
+        plain function, it is done when this returns."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            labelling = self._label(change)
+            try:
+                done = asyncio.run_coroutine_threadsafe(labelling, self.loop)
+            except RuntimeError:  # the worker's loop is closed: the worker has handed back what it held
+                labelling.close()
+                raise self._not_set() from None
+            done.result()
+            return Ready()
+        return self._label(change)
+
+    async def _label(self, change: LabelChange) -> None:
+        if not await self._in_loop_of_worker(self.change_labels(change)):
+            raise self._not_set()
+
+    def _not_set(self) -> LeaseLostError:
+        return LeaseLostError(f"{self} is not this worker's any more: nothing was set")
 
     async def _in_loop_of_worker(self, asking: Coroutine[Any, Any, T]) -> T | None:
         if asyncio.get_running_loop() is self.loop:

@@ -373,4 +373,5 @@ class RunDriver:
         run_id, presence = self._run_id, self._services.presence
         now = view.now.timestamp()
         put = partial(publish, self._services.store, view.launch, run_id, key, execution)
-        return LeasedExecution(run_id, key, execution, lease, now, lambda: presence.holds(run_id, key), put)
+        label = partial(self._services.store.set_labels, run_id, key=key, execution=execution)
+        return LeasedExecution(run_id, key, execution, lease, now, lambda: presence.holds(run_id, key), put, label)

@@ -8,12 +8,14 @@ from typing import Any
 
 from redis_mob.codec.arguments import duration, flag, member, optional_instance, optional_text, text
 from redis_mob.codec.executions import encode_definition
+from redis_mob.codec.labels import checked_attributes
 from redis_mob.errors import ValidationError, shortened, shown
 from redis_mob.fleet.due_times import SHORTEST_INTERVAL, DueTimes, check_cron, check_zone
 from redis_mob.fleet.run_start import checked_priority, read_terms, zoned
 from redis_mob.models.base import SortedDict
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow_schedule import CatchUp, FlowSchedule, Overlap, ScheduleRecord
+from redis_mob.models.labels import AttributeValue
 from redis_mob.storage import MobStorage
 
 LONGEST_NAME = 256
@@ -39,6 +41,7 @@ async def make_schedule(
     release: str | None,
     starts_at: datetime | None,
     ends_at: datetime | None,
+    attributes: Mapping[str, AttributeValue] | None,
     paused: bool,
     replace: bool,
 ) -> ScheduleRecord:
@@ -61,6 +64,7 @@ async def make_schedule(
         release=optional_text("release", release),
         starts_at=_moment("starts_at", starts_at),
         ends_at=_moment("ends_at", ends_at),
+        attributes=checked_attributes(attributes),
         created_at=await storage.schedules.now(),
     )
     if (cron is None) == (every is None):

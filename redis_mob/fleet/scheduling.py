@@ -11,6 +11,7 @@ import asyncio
 import logging
 from datetime import datetime, timedelta
 
+from redis_mob.codec.labels import checked_labels
 from redis_mob.codec.schedules import schedule_named
 from redis_mob.contracts import ExecutionStore, ScheduleStore
 from redis_mob.errors import (
@@ -181,7 +182,8 @@ class Scheduler:
             priority=schedule.priority,
             release=schedule.release,
         )
-        await self._executions.start_run(run, launch, definition)  # False: another worker was faster
+        labels = checked_labels(schedule.attributes, None)
+        await self._executions.start_run(run, launch, definition, labels=labels)  # False: another worker was faster
         return run.run_id
 
     async def _definition(self, digest: str) -> MobDefinition:

@@ -10,10 +10,12 @@ from datetime import datetime, timedelta
 from typing import Any, Concatenate, TypeVar
 
 from redis_mob.codec.arguments import LONGEST
+from redis_mob.codec.labels import checked_change
 from redis_mob.errors import Portable, shown
 from redis_mob.fleet.step_profile import StepProfile
-from redis_mob.fleet.telling import Silent, Teller, chunk_of, report_of, topic_of
+from redis_mob.fleet.telling import Ready, Silent, Teller, chunk_of, report_of, topic_of
 from redis_mob.models.flow_spec import Message
+from redis_mob.models.labels import AttributeValue, LabelChange
 from redis_mob.models.progress import OUTPUT
 
 
@@ -72,6 +74,11 @@ async def publish_nowhere(_key: str, _value: Any) -> None:
     """For contexts that a test has made: they belong to no run."""
 
 
+def label_nowhere(_change: LabelChange) -> Awaitable[None]:
+    """For contexts that a test has made, as `publish_nowhere`."""
+    return Ready()
+
+
 @dataclass(frozen=True, slots=True)
 class StepContext:
     """One execution of a step by one member.
@@ -119,6 +126,24 @@ class StepContext:
     LeaseLostError if the execution is not this worker's any more: then nothing was published."""
     teller: Teller = field(default=Silent(), repr=False)
     """Takes what `report` and `stream` tell."""
+    label: Callable[[LabelChange], Awaitable[None]] = field(default=label_nowhere, repr=False)
+    """Does what `set_attributes` and `set_summary` ask for, and waits for it where no event loop runs."""
+
+    def set_attributes(self, attributes: Mapping[str, AttributeValue | None], /) -> Awaitable[None]:
+        """Set attributes of the run, by which it is found: texts, numbers or truth values by name; None removes one.
+
+        Others stay as they are. A coroutine awaits it, a plain function calls it. Raises ValidationError for a name or
+        value that is none, or has more than 256 bytes, CasConflictError for the 33rd attribute, and LeaseLostError if
+        the execution is not this worker's any more: then nothing was changed (contract: operations-142).
+        """
+        return self.label(checked_change(LabelChange(attributes)))
+
+    def set_summary(self, summary: str | None, /) -> Awaitable[None]:
+        """Set the summary of the run, which lists show: a text of at most 1,000 characters; None removes it.
+
+        It is called, and raises, as `set_attributes`.
+        """
+        return self.label(checked_change(LabelChange(summary=summary, sets_summary=True)))
 
     def report(self, fraction: float | None = None, message: str | None = None, data: Any = None) -> Awaitable[None]:
         """Tell how far the handler has come: a fraction from 0 to 1, a message, any JSON (contract: progress-4).

@@ -26,6 +26,7 @@ from redis_mob.codec.events import EncodedEvent, encode_new_event
 from redis_mob.codec.executions import decode_definition, encode_definition, encode_launch
 from redis_mob.codec.inputs import copied_inputs
 from redis_mob.codec.items import checked_keys
+from redis_mob.codec.labels import stored_labels
 from redis_mob.codec.runs import encode_run
 from redis_mob.codec.schedule import encode_worker
 from redis_mob.codec.schedule import worker_id as checked_worker_id
@@ -35,12 +36,14 @@ from redis_mob.errors import NotFoundError, shortened
 from redis_mob.kernel.completeness import drivable
 from redis_mob.memory import items
 from redis_mob.memory import run_changes as changes
+from redis_mob.memory.labels import MemoryLabels
 from redis_mob.memory.namespace import Namespace
 from redis_mob.memory.run_lookup import existing_run, run_key
 from redis_mob.memory.schedule import Schedule
 from redis_mob.memory.signals import MemorySignals
 from redis_mob.models import MobDefinition, MobRun, MobRunStatus
 from redis_mob.models.execution import EVERYTHING, Execution, ExecutionKey, RunLaunch, Serves
+from redis_mob.models.labels import NO_LABELS, Labels
 from redis_mob.models.transition import DueWork, RunView, Transition
 from redis_mob.models.worker import RENEWALS_PER_LEASE, LiveWorker, WorkerRecord
 from redis_mob.notifications.run_messages import about, messages_of, run_message
@@ -49,13 +52,19 @@ from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 T = TypeVar("T")
 
 
-class MemoryExecutionStore(MemorySignals, ExecutionStore):
+class MemoryExecutionStore(MemoryLabels, MemorySignals, ExecutionStore):
     """The contract's `ExecutionStore` in memory; its docstrings say what holds."""
 
     async def start_run(
-        self, run: MobRun, launch: RunLaunch, definition: MobDefinition, *, at: datetime | None = None
+        self,
+        run: MobRun,
+        launch: RunLaunch,
+        definition: MobDefinition,
+        *,
+        at: datetime | None = None,
+        labels: Labels = NO_LABELS,
     ) -> bool:
-        content = self._access.content
+        content, given = self._access.content, stored_labels(labels)
         encode_run(run)
         encode_launch(launch)
         _, encoded = encode_definition(definition, forked=launch.forked_from is not None)
@@ -70,6 +79,8 @@ class MemoryExecutionStore(MemorySignals, ExecutionStore):
         content.definitions.setdefault(launch.definition, encoded)
         content.launches[run.run_id] = (changes.copied(launch), now)
         content.add_run(stored)
+        if given != NO_LABELS:
+            content.labels[run.run_id] = given
         content.due_runs[run.run_id] = now
         flow = definition.flows.get(run.flow_id)
         for role in sorted(flow.roles) if flow else ():
@@ -101,6 +112,7 @@ class MemoryExecutionStore(MemorySignals, ExecutionStore):
             reports=content.reports[run_id],
             progress=dict(content.item_progress.get(run_id, {})),
             signals={number: changes.copied(one) for number, one in content.mailboxes[run_id].waiting.items()},
+            labels=content.labels.get(run_id, NO_LABELS),
         )
 
     async def items(self, run_id: str, frame_id: str, node_id: str) -> Sequence[Any]:

@@ -19,6 +19,7 @@ from redis_mob.memory.schedule import Schedule
 from redis_mob.memory.wake_ups import MemoryWakeUps
 from redis_mob.models import MobRun
 from redis_mob.models.execution import Execution, ExecutionKey, ItemProgress, RunLaunch
+from redis_mob.models.labels import Labels
 from redis_mob.models.signal import Signal
 from redis_mob.models.transition import NodeKey
 
@@ -53,6 +54,8 @@ class Namespace:
         """The number of each run in this order."""
         self.launches: dict[str, tuple[RunLaunch, datetime]] = {}
         """What the runs of a fleet were started with, and when."""
+        self.labels: dict[str, Labels] = {}
+        """Attributes and summary of each run that has any."""
         self.cancel_requested: set[str] = set()
         self.executions: dict[str, dict[ExecutionKey, Execution]] = {}
         self.item_progress: dict[str, dict[NodeKey, ItemProgress]] = {}

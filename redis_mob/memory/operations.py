@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from redis_mob.codec.arguments import instance, integer
+from redis_mob.codec.arguments import integer
 from redis_mob.codec.run_ids import beginning_of_ids, one_of
-from redis_mob.codec.run_summaries import decode_cursor, failure_fields
+from redis_mob.codec.run_summaries import checked_which, decode_cursor, failure_fields
 from redis_mob.contracts import OperationsStore
 from redis_mob.memory.namespace import Access
 from redis_mob.models import MobRun, MobRunStatus
+from redis_mob.models.labels import NO_LABELS
 from redis_mob.models.run_summary import ANY_RUN, RunFilter, RunPage, RunSummary
 
 
@@ -21,7 +22,7 @@ class MemoryOperationsStore(OperationsStore):
         self._access = access
 
     async def runs(self, which: RunFilter = ANY_RUN, /, *, limit: int = 50, after: str | None = None) -> RunPage:
-        which, limit = instance("which", which, RunFilter), integer("limit", limit, least=1)
+        which, limit = checked_which(which), integer("limit", limit, least=1)
         before, content = decode_cursor(after), self._access.content
         found = list(self._found(which, before))
         page = tuple(found[:limit])
@@ -29,7 +30,7 @@ class MemoryOperationsStore(OperationsStore):
         return RunPage(runs=page, next=following, now=content.clock.now())
 
     async def count(self, which: RunFilter = ANY_RUN, /) -> Mapping[MobRunStatus, int]:
-        which = instance("which", which, RunFilter)
+        which = checked_which(which)
         counted = Counter(run.status for run in self._found(which, None))
         return {status: counted[status] for status in which.any_of}
 
@@ -50,6 +51,7 @@ class MemoryOperationsStore(OperationsStore):
 
     def _summary(self, run: MobRun) -> RunSummary:
         content = self._access.content
+        labels = content.labels.get(run.run_id, NO_LABELS)
         launch, launched_at = content.launches.get(run.run_id, (None, None))
         has_failed = run.status is MobRunStatus.FAILED and run.failure_ledger
         return RunSummary.unchecked(
@@ -63,5 +65,7 @@ class MemoryOperationsStore(OperationsStore):
             release=launch and launch.release,
             cancel_requested=run.run_id in content.cancel_requested,
             active_nodes=run.flow_state.active_node_count,
+            attributes=labels.attributes,
+            summary=labels.summary,
             **(failure_fields(run.failure_ledger[-1]) if has_failed else {}),
         )

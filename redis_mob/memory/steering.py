@@ -67,6 +67,7 @@ def _forget(content: Namespace, run_id: str) -> None:
         content.reports,
         content.mailboxes,
         content.progress,
+        content.labels,
     )
     for some in by_run:
         some.pop(run_id, None)

@@ -9,6 +9,7 @@ from hashlib import blake2b
 from pydantic import Field
 
 from redis_mob.models.base import U64, Items, JsonValue, Model, SortedDict, Timestamp, is_empty, is_none
+from redis_mob.models.labels import AttributeValue
 
 
 class CatchUp(StrEnum):
@@ -41,7 +42,8 @@ class FlowSchedule(Model):
     `definition` is the digest under which the store keeps the whole definition; `members` names the members of each
     role. The fields of `cron` are times of the `timezone`. A run begins at its due time, and up to `jitter_ms` later,
     which is another delay for each due time, and always the same for one. No due time lies before `starts_at`, or after
-    `ends_at`. `every` counts from `starts_at`, or else from `created_at`, the time of the server.
+    `ends_at`. `every` counts from `starts_at`, or else from `created_at`, the time of the server. Each run has the
+    `attributes`.
     """
 
     name: str
@@ -60,6 +62,7 @@ class FlowSchedule(Model):
     release: str | None = Field(default=None, exclude_if=is_none)
     starts_at: Timestamp | None = Field(default=None, exclude_if=is_none)
     ends_at: Timestamp | None = Field(default=None, exclude_if=is_none)
+    attributes: SortedDict[AttributeValue] = Field(default=SortedDict(), exclude_if=is_empty)
     created_at: Timestamp
 
     @property

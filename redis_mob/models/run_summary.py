@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from pydantic import Field
 from pydantic_core import to_json
 
-from redis_mob.models.base import U32, Items, JsonValue, Model, RunId, Timestamp, is_empty, is_none
+from redis_mob.models.base import U32, Items, JsonValue, Model, RunId, SortedDict, Timestamp, is_empty, is_none
+from redis_mob.models.labels import AttributeValue, attribute_text
 from redis_mob.models.run import MobRunStatus
 
 
@@ -16,7 +17,8 @@ class RunSummary(Model):
 
     `launched_at` is when a fleet may begin with it, None if no fleet drives it. `active_nodes` counts the steps and
     loops that are under way. Of a failed run `failure` is the first line of the reason that was recorded last, and
-    `failed_step` the step that it was recorded for, None if it was the flow itself.
+    `failed_step` the step that it was recorded for, None if it was the flow itself. `attributes` and `summary` are what
+    it was given to be found by.
     """
 
     run_id: RunId
@@ -31,6 +33,8 @@ class RunSummary(Model):
     active_nodes: U32 = Field(default=0, exclude_if=is_empty)
     failed_step: str | None = Field(default=None, exclude_if=is_none)
     failure: str | None = Field(default=None, exclude_if=is_none)
+    attributes: SortedDict[AttributeValue] = Field(default=SortedDict(), exclude_if=is_empty)
+    summary: str | None = Field(default=None, exclude_if=is_none)
 
     def duration(self, now: datetime) -> timedelta:
         """How long it has taken, until now if it is not over; nothing before it may begin."""
@@ -42,7 +46,8 @@ class RunFilter(Model):
     """Which runs are asked for: those to which all that is given applies.
 
     A run is created at or after `since`, and before `until`. `text` stands in its parameters as they are in JSON, in
-    upper or lower case. No statuses means any.
+    upper or lower case. No statuses means any. It has all `attributes`, each with a value of the same text: that of a
+    number or truth value is its JSON.
     """
 
     mob_id: str | None = None
@@ -51,6 +56,7 @@ class RunFilter(Model):
     since: Timestamp | None = None
     until: Timestamp | None = None
     text: str | None = None
+    attributes: SortedDict[AttributeValue] = SortedDict()
 
     @property
     def any_of(self) -> tuple[MobRunStatus, ...]:
@@ -60,7 +66,7 @@ class RunFilter(Model):
     @property
     def is_by_status_alone(self) -> bool:
         """Whether a status says all that is asked for."""
-        return {self.mob_id, self.flow_id, self.since, self.until, self.text} == {None}
+        return not self.attributes and {self.mob_id, self.flow_id, self.since, self.until, self.text} == {None}
 
     def includes(self, run: RunSummary) -> bool:
         """Whether it asks for a run, whose parameters are another question."""
@@ -70,7 +76,13 @@ class RunFilter(Model):
             and run.status in self.any_of
             and (self.since is None or run.created_at >= self.since)
             and (self.until is None or run.created_at < self.until)
+            and not any(self.lacks(name, run) for name in self.attributes)
         )
+
+    def lacks(self, name: str, run: RunSummary) -> bool:
+        """Whether a run has another value of an attribute that is asked for, or none."""
+        value = run.attributes.get(name)
+        return value is None or attribute_text(value) != attribute_text(self.attributes[name])
 
     def is_in(self, params: JsonValue) -> bool:
         """Whether the text is in the parameters of a run; quotes and line feeds may be written as they are, too."""

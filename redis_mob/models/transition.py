@@ -14,6 +14,7 @@ from redis_mob.models.authority import FlowAuthorityInput
 from redis_mob.models.base import FrozenDict
 from redis_mob.models.events import NewMobEvent
 from redis_mob.models.execution import Execution, ExecutionKey, ItemProgress, Left, Loss, RunLaunch, later
+from redis_mob.models.labels import NO_LABELS, Labels
 from redis_mob.models.run import FailureLedgerEntry, LoopIterationLedgerEntry, MobRun, StepLedgerEntry
 from redis_mob.models.signal import Signal
 
@@ -28,7 +29,7 @@ class RunView:
 
     `run` has none of the rows of the step and iteration ledgers, and no authority inputs (see `MobRun.core`).
     `version` counts the decisions on the run, `reports` what has come without one: outcomes that were reported, and
-    signals. `signals` are those that no step has taken, by number, in this order.
+    signals. `signals` are those that no step has taken, by number, in this order; `labels` are attributes and summary.
 
     `progress` is that of each node whose step has `for_each`. Its items, and the executions of those that are over, are
     not read with the run: `items` and `ended` hold them as far as they were asked for, and they never change
@@ -47,6 +48,7 @@ class RunView:
     items: Mapping[NodeKey, Sequence[Any]] = FrozenDict()
     ended: Mapping[ExecutionKey, Execution] = FrozenDict()
     signals: Mapping[int, Signal] = FrozenDict()
+    labels: Labels = NO_LABELS
 
     @property
     def deadline(self) -> datetime | None:

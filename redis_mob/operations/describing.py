@@ -78,6 +78,8 @@ class StoredRun:
             release=view.launch.release,
             priority=view.launch.priority,
             forked_from=view.launch.forked_from,
+            attributes=view.labels.attributes,
+            summary=view.labels.summary,
             cancel_requested=view.cancel_requested,
             params_bytes=len(to_json(run.activation_params)),
             signals=SortedDict(Counter(signal.name for signal in view.signals.values())),

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from redis_mob.codec.arguments import optional_instance, optional_text, optional_valid_text, text
+from redis_mob.codec.labels import checked_attributes, checked_labels, checked_summary
 from redis_mob.errors import CasConflictError, NotFoundError, SerializationError, ValidationError, shown
 from redis_mob.fleet.carried import NO_OUTPUT, added_up, output_of
 from redis_mob.fleet.flow_choice import chosen_flow
@@ -29,6 +30,7 @@ from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, RunLaunch
 from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.fork import Carried, CarriedStep, ForkedFrom
+from redis_mob.models.labels import AttributeValue, Labels
 from redis_mob.models.order import natural_key
 from redis_mob.models.run import MobRun
 from redis_mob.models.transition import NodeKey, RunView
@@ -56,11 +58,14 @@ class ForkOrder:
     priority: int | None
     at: datetime | None
     release: str | Unchanged | None
+    attributes: Mapping[str, AttributeValue] | Unchanged | None = UNCHANGED
+    summary: str | Unchanged | None = UNCHANGED
 
     @classmethod
     def of(cls, from_step: object, params: Any, definition: object, key: object, **more: Any) -> ForkOrder:
         """The same, of checked arguments. Raises ValidationError."""
         priority, release = more["priority"], more["release"]
+        attributes, summary = more.get("attributes", UNCHANGED), more.get("summary", UNCHANGED)
         return cls(
             from_step=optional_text("from_step", from_step),
             params=params,
@@ -69,7 +74,15 @@ class ForkOrder:
             priority=None if priority is None else checked_priority(priority),
             at=checked_begin(more["at"]),
             release=release if release is UNCHANGED else optional_valid_text("release", release),
+            attributes=attributes if attributes is UNCHANGED else checked_attributes(attributes),
+            summary=summary if summary is UNCHANGED else checked_summary(summary),
         )
+
+    def labels_after(self, before: Labels) -> Labels:
+        """The labels of the new run, from those of the run that it comes from."""
+        attributes = before.attributes if isinstance(self.attributes, Unchanged) else self.attributes
+        summary = before.summary if isinstance(self.summary, Unchanged) else self.summary
+        return checked_labels(attributes, summary)
 
 
 async def fork(storage: MobStorage, run_id: str, order: ForkOrder) -> str:
@@ -86,7 +99,8 @@ async def fork(storage: MobStorage, run_id: str, order: ForkOrder) -> str:
     source = ForkSource.of(view, old, order)
     ended = await storage.executions.ended(view.run.run_id, source.unread) if source.unread else ()
     run, launch = source.forked(dict(zip(source.unread, ended, strict=True)))
-    if not await storage.executions.start_run(run, launch, source.definition, at=order.at):
+    labels = order.labels_after(view.labels)
+    if not await storage.executions.start_run(run, launch, source.definition, at=order.at, labels=labels):
         await _require_same(storage, run, launch, order.idempotency_key)
     return run.run_id
 

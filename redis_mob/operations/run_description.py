@@ -10,6 +10,7 @@ from pydantic import Field
 
 from redis_mob.models.base import U32, U64, Items, JsonValue, Model, RunId, SortedDict, Timestamp, is_empty, is_none
 from redis_mob.models.fork import ForkedFrom
+from redis_mob.models.labels import AttributeValue
 from redis_mob.models.run import MobRunStatus
 from redis_mob.operations.states import State
 
@@ -159,7 +160,7 @@ class RunDescription(Model):
     `begins_at` is when it was, or is, to begin. `steps` counts its steps by state, those of all iterations.
     `has_attempts` says whether the attempts of its members are known: they were asked for, and the log still has all
     events of the run. `signals` counts those that no step has taken yet, by name. `forked_from` says which run it comes
-    from, if it was forked.
+    from, if it was forked. `attributes` and `summary` are what it is found by.
     """
 
     run_id: RunId
@@ -176,6 +177,8 @@ class RunDescription(Model):
     release: str | None = None
     priority: int = 0
     forked_from: ForkedFrom | None = Field(default=None, exclude_if=is_none)
+    attributes: SortedDict[AttributeValue] = Field(default=SortedDict(), exclude_if=is_empty)
+    summary: str | None = Field(default=None, exclude_if=is_none)
     cancel_requested: bool = False
     params_bytes: U64
     steps: SortedDict[U64] = SortedDict()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import datetime
 
 import pydantic
 
+from redis_mob.codec.labels import checked_filter
 from redis_mob.contracts import OperationsStore
 from redis_mob.errors import ValidationError
+from redis_mob.models.labels import AttributeValue
 from redis_mob.models.problems import problems
 from redis_mob.models.run import MobRunStatus
 from redis_mob.models.run_summary import RunFilter, RunSummary
@@ -24,10 +26,20 @@ def run_filter(
     since: datetime | None,
     until: datetime | None,
     text: str | None,
+    attributes: Mapping[str, AttributeValue] | None = None,
 ) -> RunFilter:
     """Which runs are asked for. Raises ValidationError naming what is wrong."""
+    wanted = checked_filter(attributes)
     try:
-        return RunFilter(mob_id=mob_id, flow_id=flow_id, statuses=statuses, since=since, until=until, text=text)  # pyright: ignore[reportArgumentType] - any iterable is accepted
+        return RunFilter(
+            mob_id=mob_id,
+            flow_id=flow_id,
+            statuses=statuses,  # pyright: ignore[reportArgumentType] - any iterable is accepted
+            since=since,
+            until=until,
+            text=text,
+            attributes=wanted,
+        )
     except pydantic.ValidationError as error:
         raise ValidationError(f"the filter of runs is wrong: {problems(error)}") from None
 

@@ -117,6 +117,7 @@ class RunDeletion:
                 everything.events_by_time,
                 everything.wake_runs,
                 everything.runs_by_status,
+                everything.by_attribute,
             ],
             {
                 "run_id": self._run_id,

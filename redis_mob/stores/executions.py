@@ -28,6 +28,7 @@ from redis_mob.codec.documents import decode_decimal, decode_time
 from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.inputs import encode_inputs
 from redis_mob.codec.items import checked_keys, decode_progress, execution_changes
+from redis_mob.codec.labels import decode_labels, fields_of, stored_labels
 from redis_mob.codec.packing import Argument
 from redis_mob.codec.runs import check_count, core_parts, decode_core, encode_run, place_prefix
 from redis_mob.codec.schedule import decode_due, decode_entry, decode_worker, encode_worker
@@ -44,6 +45,7 @@ from redis_mob.kernel.completeness import drivable
 from redis_mob.models.base import canonical_run_id, changed_keys
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import EVERYTHING, Execution, ExecutionKey, Left, RunLaunch, Serves
+from redis_mob.models.labels import NO_LABELS, Labels
 from redis_mob.models.run import MobRun, MobRunStatus
 from redis_mob.models.transition import DueWork, RunView, Transition
 from redis_mob.models.worker import RENEWALS_PER_LEASE, LiveWorker, WorkerRecord
@@ -51,6 +53,7 @@ from redis_mob.notifications.run_messages import about, messages_of
 from redis_mob.notifications.wakeups import WakeUps
 from redis_mob.stores import items, lease_renewal
 from redis_mob.stores.event_arguments import event_arguments, log_keys
+from redis_mob.stores.labels import RedisLabels
 from redis_mob.stores.lease_renewal import WorkerLease
 from redis_mob.stores.schedule import limits_of, moves_of, service
 from redis_mob.stores.signals import RedisSignals
@@ -60,7 +63,7 @@ _LOOKED_AT = 1000
 """How many entries of a schedule lua/executions/take_due looks at."""
 
 
-class RedisExecutionStore(RedisSignals, ExecutionStore):
+class RedisExecutionStore(RedisLabels, RedisSignals, ExecutionStore):
     """The contract's `ExecutionStore` on Redis; its docstrings say what holds."""
 
     def __init__(self, client: Client, keys: Keys, wake_ups: WakeUps) -> None:
@@ -70,9 +73,17 @@ class RedisExecutionStore(RedisSignals, ExecutionStore):
         self._workers: tuple[Serves, ...] = ()
 
     async def start_run(
-        self, run: MobRun, launch: RunLaunch, definition: MobDefinition, *, at: datetime | None = None
+        self,
+        run: MobRun,
+        launch: RunLaunch,
+        definition: MobDefinition,
+        *,
+        at: datetime | None = None,
+        labels: Labels = NO_LABELS,
     ) -> bool:
-        parts, encoded_launch = encode_run(run), codec.encode_launch(launch)
+        given = stored_labels(labels)
+        (head, *others), encoded_launch = encode_run(run), codec.encode_launch(launch)
+        parts = [[*head, *fields_of(given)], *others]
         digest, encoded = codec.encode_definition(definition, forked=launch.forked_from is not None)
         keys = self._keys.run(run.run_id)
         begins = b"" if at is None else codec.milliseconds(moment("at", at))
@@ -90,6 +101,7 @@ class RedisExecutionStore(RedisSignals, ExecutionStore):
                 self._keys.runs_by_status,
                 self._keys.wake_runs,
                 keys.tombstone,
+                *([self._keys.by_attribute] if given.attributes else []),
             ],
             {
                 "launch": encoded_launch,
@@ -131,6 +143,7 @@ class RedisExecutionStore(RedisSignals, ExecutionStore):
             reports=decode_decimal(f"run {run_id}", "reports", parts.head.get(b"reports", b"0")),
             progress=decode_progress(run_id, executions),
             signals=decode_signals(run_id, executions),
+            labels=decode_labels(run_id, parts.head),
         )
 
     async def items(self, run_id: str, frame_id: str, node_id: str) -> Sequence[Any]:

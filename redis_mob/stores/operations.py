@@ -8,7 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from redis_mob.codec import ledgers
-from redis_mob.codec.arguments import instance, integer
+from redis_mob.codec.arguments import integer
+from redis_mob.codec.labels import ATTRIBUTES
+from redis_mob.codec.labels import place_prefix as place_prefix_of_attribute
 from redis_mob.codec.run_ids import LENGTH, MOST_NAMED, beginning_of_ids, one_of
 from redis_mob.codec.run_summaries import (
     BRIEF,
@@ -17,6 +19,7 @@ from redis_mob.codec.run_summaries import (
     STATUS_BYTES,
     RunPlace,
     SummaryRow,
+    checked_which,
     decode_cursor,
     decode_params,
     decode_place,
@@ -55,7 +58,7 @@ class RedisOperationsStore(OperationsStore):
         self._keys = keys
 
     async def runs(self, which: RunFilter = ANY_RUN, /, *, limit: int = 50, after: str | None = None) -> RunPage:
-        which, limit = instance("which", which, RunFilter), integer("limit", limit, least=1)
+        which, limit = checked_which(which), integer("limit", limit, least=1)
         found: list[RunSummary] = []
         listing, following = _Listing(self, which, FIELDS, decode_cursor(after)), None
         async for run in listing.runs(limit + 1):
@@ -68,7 +71,7 @@ class RedisOperationsStore(OperationsStore):
         return RunPage(runs=tuple(found), next=following, now=listing.now)
 
     async def count(self, which: RunFilter = ANY_RUN, /) -> Mapping[MobRunStatus, int]:
-        which = instance("which", which, RunFilter)
+        which = checked_which(which)
         if which.is_by_status_alone:
             return dict(zip(which.any_of, await self._count(which.any_of), strict=True))
         counted = Counter(dict.fromkeys(which.any_of, 0))
@@ -127,7 +130,10 @@ class RedisOperationsStore(OperationsStore):
         With them the time, and whether there are none behind these.
         """
         if (reply := await self._newest_places(which, before, most, must_be_whole=True)) is None:
+            known = await self._settle_attributes(b"") if which.attributes else b""
             await self.index_runs()
+            if which.attributes:
+                await self._settle_attributes(known)
             # a run that an older release has created since then is in the next list
             reply = await self._newest_places(which, before, most, must_be_whole=False)
         now, are_last, places = reply
@@ -137,11 +143,12 @@ class RedisOperationsStore(OperationsStore):
         has_flow = which.mob_id is not None and which.flow_id is not None
         return await self._client.read(
             "operations/newest_places",
-            [self._keys.meta, self._keys.runs, self._keys.runs_by_status],
+            [self._keys.meta, self._keys.runs, self._keys.runs_by_status, self._keys.by_attribute],
             {
                 "statuses": [STATUS_BYTES[status] for status in which.any_of],
                 "mob": b"" if which.mob_id is None else place_prefix(which.mob_id),
                 "flow": place_prefix(which.mob_id, which.flow_id) if which.mob_id is not None and has_flow else b"",
+                "attributes": [place_prefix_of_attribute(*one) for one in which.attributes.items()],
                 "before": encode_sequence(before),
                 "most": min(most, _PLACES),
                 "must_be_whole": int(must_be_whole),
@@ -155,20 +162,27 @@ class RedisOperationsStore(OperationsStore):
 
         Those that stand at a status which they do not have are moved.
         """
+        names = names if not which.attributes or ATTRIBUTES in names else (*names, ATTRIBUTES)
         names = names if which.text is None else (*names, PARAMS)
         places = places[:_SUMMARIES]
         rows = await self._read_summaries([place.run_id for place in places], names)
         found: list[tuple[RunPlace, RunSummary | None]] = []
         misplaced: list[bytes] = []
+        names_of = {place_prefix_of_attribute(*one): one[0] for one in which.attributes.items()}
+        unattributed: list[bytes] = []
         for place, row in zip(places, rows, strict=False):
             run = None if row is None else decode_summary(place.run_id, names, row)
             if run is None or (place.status and STATUS_BYTES[run.status] != place.status):
                 misplaced.append(place.end)
+            if place.attribute and (run is None or which.lacks(names_of[place.attribute], run)):
+                unattributed.append(place.attribute + place.end)
             is_wanted = run is not None and which.includes(run)
             if is_wanted and which.text is not None:
                 is_wanted = row is not None and which.is_in(decode_params(place.run_id, row.values[-1]))
             found.append((place, run if is_wanted else None))
         await self._index(misplaced)
+        if unattributed:
+            await self._forget_attributes(unattributed)
         if None in rows and await self._count_runs((), must_be_whole=True) is None:
             await self.index_runs()  # which tells of a run that was lost, if none was deleted meanwhile
         return found
@@ -185,8 +199,19 @@ class RedisOperationsStore(OperationsStore):
     async def _index_runs(self, places: Sequence[bytes]) -> Sequence[bytes]:
         hashes = [self._keys.run(run_id_of_place(place)[1]).run for place in places]
         return await self._client.call(
-            "operations/index_runs", [self._keys.runs, self._keys.runs_by_status, *hashes], {"places": places}
+            "operations/index_runs",
+            [self._keys.runs, self._keys.runs_by_status, self._keys.by_attribute, *hashes],
+            {"places": places},
         )
+
+    async def _settle_attributes(self, seen: bytes) -> bytes:
+        keys = [self._keys.meta, self._keys.by_attribute]
+        return bytes(await self._client.call("operations/settle_attributes", keys, [seen]))
+
+    async def _forget_attributes(self, places: Sequence[bytes]) -> None:
+        hashes = [self._keys.run(run_id_of_place(place)[1]).run for place in places]
+        keys = [self._keys.meta, self._keys.by_attribute, *hashes]
+        await self._client.call("operations/forget_attributes", keys, {"places": places})
 
     async def _places_after(self, key: str, after: bytes) -> Sequence[bytes]:
         return await self._client.read("operations/places_after", [key], [after, _PLACES])

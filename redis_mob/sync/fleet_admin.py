@@ -22,6 +22,8 @@ class FleetAdmin(Facade[asynchronous.FleetAdmin]):
     cancel = twin(asynchronous.FleetAdmin.cancel)
     terminate = twin(asynchronous.FleetAdmin.terminate)
     delete = twin(asynchronous.FleetAdmin.delete)
+    set_attributes = twin(asynchronous.FleetAdmin.set_attributes)
+    set_summary = twin(asynchronous.FleetAdmin.set_summary)
     fork = twin(asynchronous.FleetAdmin.fork)
     unfinished_deletions = twin(asynchronous.FleetAdmin.unfinished_deletions)
     describe = twin(asynchronous.FleetAdmin.describe)

@@ -114,6 +114,7 @@ class Executions(Facade[ExecutionStore]):
     request_cancel = twin(ExecutionStore.request_cancel)
     send_signal = twin(ExecutionStore.send_signal)
     publish = twin(ExecutionStore.publish)
+    set_labels = twin(ExecutionStore.set_labels)
     published = twin(ExecutionStore.published)
     status = twin(ExecutionStore.status)
     take_due = twin(ExecutionStore.take_due)

@@ -12,13 +12,21 @@ from redis_mob.errors import DefinitionError, HandlerError, ValidationError, did
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.items import target_of
 from redis_mob.fleet.lease import DEFAULT_LEASE
-from redis_mob.fleet.step_context import ALL_ROLES, Handler, PreviousFailure, StepContext, publish_nowhere
+from redis_mob.fleet.step_context import (
+    ALL_ROLES,
+    Handler,
+    PreviousFailure,
+    StepContext,
+    label_nowhere,
+    publish_nowhere,
+)
 from redis_mob.fleet.step_profile import StepProfile
 from redis_mob.fleet.telling import Silent, Teller
 from redis_mob.flows.mob import Flow
 from redis_mob.models.base import SortedDict
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow_spec import FlowSpec, Message
+from redis_mob.models.labels import LabelChange
 from redis_mob.models.profile import Profile
 from redis_mob.models.run import MobRun
 from redis_mob.storage import MobStorage
@@ -75,11 +83,13 @@ def step_context(
     publish: Callable[[str, Any], Awaitable[None]] = publish_nowhere,
     profile: StepProfile | None = None,
     teller: Teller | None = None,
+    label: Callable[[LabelChange], Awaitable[None]] = label_nowhere,
 ) -> StepContext:
     """What a handler is called with, for a test that calls it: each field has a value, of which a test gives some.
 
     The first member of the role makes its first attempt; the deadline is in 30 seconds, `heartbeat` says that the
-    execution is still held; what it publishes goes nowhere; what it reports and streams is checked, and goes to the
+    execution is still held; what it publishes goes nowhere; attributes and summary are checked, and go to `label`, or
+    nowhere; what it reports and streams is checked, and goes to the
     `teller`, or nowhere. The `profile` is empty. With an `item`, or an `index` where the item is None, the step has
     `for_each`: the item is the first one unless `index` is given, and the last one unless `items` is. As in a run, the
     idempotency key is the same for the same run, node, frame, member and index, and the fencing token is that of the
@@ -116,6 +126,7 @@ def step_context(
         publish=publish,
         profile=StepProfile() if profile is None else profile,
         teller=teller or Silent(),
+        label=label,
     )
 
 

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from redis_mob.models import MobRunStatus
 from redis_mob.models.config import Delete, Put
+from redis_mob.models.labels import LabelChange
 from redis_mob.models.retention import RetentionPolicy
 from redis_mob.models.signal import Signal
 from redis_mob.storage import MobStorage
@@ -123,6 +124,9 @@ async def _of_executions(storage: MobStorage) -> dict[str, Write]:
         "executions.leave_workers": lambda s: s.executions.leave_workers("to leave"),
         "executions.send_signal": lambda s: s.executions.send_signal(to_publish.run_id, Signal(name="go")),
         "executions.publish": lambda s: s.executions.publish(to_publish.run_id, key, claimed, "name", 1),
+        "executions.set_labels": lambda s: s.executions.set_labels(
+            to_publish.run_id, LabelChange({"customer": "acme"}, "said", True), key=key, execution=claimed
+        ),
         "executions.request_cancel": lambda s: s.executions.request_cancel(to_cancel.run_id),
         "steering.begin_deletion": lambda s: s.steering.begin_deletion(to_delete[0], keep_id_for=timedelta(hours=1)),
         "steering.continue_deletion": lambda s: s.steering.continue_deletion(to_delete[1]),

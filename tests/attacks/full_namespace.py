@@ -22,8 +22,10 @@ from redis_mob.errors import (
     VersionConflictError,
 )
 from redis_mob.models import MobEvent, MobRun, MobRunStatus, StoredRealmProfile
+from redis_mob.models.base import SortedDict
 from redis_mob.models.config import ConfigChangeEvent, Delete, Put
 from redis_mob.models.execution import Execution, ExecutionKey
+from redis_mob.models.labels import LabelChange
 from redis_mob.models.retention import RetentionPolicy, RunAges
 from redis_mob.models.run_summary import RunFilter, RunSummary
 from redis_mob.models.signal import Signal
@@ -112,6 +114,8 @@ async def fill(storage: MobStorage) -> FullNamespace:
     await driven.claim(key)
     claimed = (await driven.view()).executions[key]
     assert await storage.executions.publish(driven.run_id, key, claimed, "number", 1234)
+    labelled = LabelChange({"customer": "acme", "tries": 12}, "what it does", True)
+    await storage.executions.set_labels(driven.run_id, labelled)
     for number in range(12):
         await storage.executions.send_signal(
             driven.run_id, Signal(name="go", payload=number), idempotency_key="k" * number
@@ -234,6 +238,8 @@ def _about_runs(there: FullNamespace) -> dict[str, Question]:
         "get_run, absent": lambda s: s.runs.get_run("00000000-0000-4000-8000-000000000000"),
         "list_runs": lambda s: s.runs.list_runs("mob"),
         "lists by status": lambda s: _listed(s),
+        "runs with an attribute": lambda s: _page(s, RunFilter(attributes=SortedDict({"customer": "acme"}))),
+        "runs with another one": lambda s: _page(s, RunFilter(attributes=SortedDict({"tries": 12}))),
         "runs of a mob": lambda s: _page(s, RunFilter(mob_id="mob")),
         "count": lambda s: s.operations.count(),
         "find": lambda s: s.operations.find(run.run_id[:13]),
@@ -274,6 +280,7 @@ def _about_executions(there: FullNamespace) -> dict[str, Question]:
             view.cancel_requested,
             view.launched_at,
             view.signals,
+            view.labels,
         )
 
     async def take_all(storage: MobStorage) -> Any:
@@ -377,6 +384,8 @@ def _writes_of_runs(there: FullNamespace) -> dict[str, Question]:
         "put_step_output": lambda s: s.runs.put_step_output(run, step_id="build", output={"again": 1}),
         "commit": lambda s: s.executions.commit(there.transition),
         "publish": lambda s: s.executions.publish(there.driven, *there.held, "text", "value"),
+        "set_labels": lambda s: s.executions.set_labels(there.driven, LabelChange({"tries": 13, "customer": None})),
+        "set_labels, waiting": lambda s: s.executions.set_labels(there.waiting, LabelChange({"tries": 13})),
         "send_signal": lambda s: s.executions.send_signal(there.driven, Signal(name="go")),
         "send_signal, waiting": lambda s: s.executions.send_signal(
             there.waiting, Signal(name="go"), idempotency_key="k"

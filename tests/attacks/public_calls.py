@@ -25,7 +25,9 @@ from redis_mob.contracts import (
 )
 from redis_mob.kernel.seeds import root_frame_id
 from redis_mob.models import MobRunStatus, Put
+from redis_mob.models.base import SortedDict
 from redis_mob.models.execution import EVERYTHING, ExecutionKey
+from redis_mob.models.labels import LabelChange, Labels
 from redis_mob.models.progress import NewProgress, ProgressSource
 from redis_mob.models.queue_load import QueueLoads
 from redis_mob.models.retention import NamespaceSizes, RetentionPolicies, RetentionPolicy
@@ -159,6 +161,9 @@ RIGHT: Mapping[str, Any] = {
     "send_signal.run_id": FLEET_RUN,
     "publish.run_id": FLEET_RUN,
     "published.run_id": FLEET_RUN,
+    "set_labels.run_id": FLEET_RUN,
+    "change": LabelChange({"customer": "acme", "old": None}, "said", True),
+    "labels": Labels(attributes=SortedDict({"customer": "acme", "tries": 3}), summary="said"),
     "signal": Signal(name="go", payload=JSON),
     "idempotency_key": "key",
     "mob_id": "mob",
@@ -276,13 +281,15 @@ def right_arguments(method: Method, scene: Scene) -> dict[str, Any]:
         "commit.transition": scene.driven.settled(scene.view, scene.key),
         "publish.key": scene.key,
         "publish.execution": scene.view.executions[scene.key],
+        "set_labels.key": scene.key,
+        "set_labels.execution": scene.view.executions[scene.key],
     }
     assert read.keys() == READ
     known = {**RIGHT, **read}
     return {name: known.get(f"{method.name}.{name}", known.get(name)) for name in method.parameters}
 
 
-READ = {"commit.transition", "publish.key", "publish.execution"}
+READ = {"commit.transition", "publish.key", "publish.execution", "set_labels.key", "set_labels.execution"}
 """Arguments whose right values are read from the storage."""
 
 
@@ -337,4 +344,4 @@ def readable(result: Any) -> Any:
     if not isinstance(result, RunView):
         return result
     executions = [[*key, execution] for key, execution in sorted(result.executions.items())]
-    return [result.run, result.launch, executions, result.cancel_requested, result.signals]
+    return [result.run, result.launch, executions, result.cancel_requested, result.signals, result.labels]

@@ -111,6 +111,7 @@ MODELS = [
     ("realm_profiles", "update", "profile"),
     ("executions", "start_run", "run"),
     ("executions", "start_run", "launch"),
+    ("executions", "start_run", "labels"),
     ("executions", "join_workers", "worker"),
     ("executions", "renew_worker", "worker"),
 ]

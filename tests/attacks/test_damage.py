@@ -59,8 +59,10 @@ _MADE_AGAIN = "an index, which is made again of the runs"
 ACCEPTED = {
     "turns": {"": _RENEWED},
     "runs:by_status": {"deleted": _MADE_AGAIN, "without the member": _MADE_AGAIN},
+    "runs:by_attribute": {"deleted": _MADE_AGAIN, "without the member": _MADE_AGAIN},
     "meta": {
         "'workers_changed'": _RENEWED,
+        "'attributed'": _MADE_AGAIN,
         "'clock_ms'": _RENEWED,
         "'schedule_revision'": "it goes on behind the revision of the schedule that is written",
         "'webhook_revision'": "it goes on behind the revision of the webhook that is written",

@@ -234,3 +234,15 @@ def profile(ctx: StepContext) -> dict[str, Any]:
         "allows": [tool for tool in ("read", "write", "search") if told.allows(tool)],
         "most": told.max_output_bytes,
     }
+
+
+async def label(ctx: StepContext) -> None:
+    await ctx.set_attributes({"customer": "acme", "tries": 3})
+    await ctx.set_attributes({"tries": None, "paid": True})
+    await ctx.set_summary("for acme")
+
+
+def label_plainly(ctx: StepContext) -> None:
+    ctx.set_attributes({"customer": "acme", "tries": 3})
+    ctx.set_attributes({"tries": None, "paid": True})
+    ctx.set_summary("for acme")

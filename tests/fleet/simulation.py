@@ -22,6 +22,7 @@ from redis_mob.models.definition import MobDefinition
 from redis_mob.models.events import MobEventKind
 from redis_mob.models.execution import OVERDUE, Execution, ExecutionKey, ExecutionStatus, HowLost, Loss, RunLaunch
 from redis_mob.models.flow_events import FlowCanceled, FlowCompleted, FlowFailed
+from redis_mob.models.labels import NO_LABELS, Labels
 from redis_mob.models.run import MobRun, StepLedgerEntry
 from redis_mob.models.signal import Sent, Signal
 from redis_mob.models.transition import RecordedOutput, RunView, Transition
@@ -62,9 +63,15 @@ class SimulatedStore:
         return self
 
     async def start_run(
-        self, run: MobRun, launch: RunLaunch, definition: MobDefinition, *, at: datetime | None = None
+        self,
+        run: MobRun,
+        launch: RunLaunch,
+        definition: MobDefinition,
+        *,
+        at: datetime | None = None,
+        labels: Labels = NO_LABELS,
     ) -> bool:
-        assert at is None
+        assert (at, labels) == (None, NO_LABELS)
         self.definition = definition
         self.view = RunView(
             run=run, launch=launch, executions={}, cancel_requested=False, launched_at=self.now, now=self.now

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from redis_mob.errors import NotFoundError, RedisMobError, ValidationError
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.models.definition import MobDefinition
+from redis_mob.models.labels import NO_LABELS, Labels
 from redis_mob.models.run import MobRun
 from redis_mob.models.signal import Sent, Signal
 from redis_mob.models.transition import RunView, Transition
@@ -38,9 +39,15 @@ class Recorder(SimulatedStore):
         self.calls: list[tuple[str, Any, bool | Sent | str, RunView]] = []
 
     async def start_run(
-        self, run: MobRun, launch: Any, definition: MobDefinition, *, at: datetime | None = None
+        self,
+        run: MobRun,
+        launch: Any,
+        definition: MobDefinition,
+        *,
+        at: datetime | None = None,
+        labels: Labels = NO_LABELS,
     ) -> bool:
-        answer = await super().start_run(run, launch, definition, at=at)
+        answer = await super().start_run(run, launch, definition, at=at, labels=labels)
         self.calls.append(("start", (run, launch, definition), answer, self.view))
         return answer
 

@@ -487,7 +487,7 @@ def test_a_heartbeat_of_a_thread_that_outlived_its_worker_says_that_the_executio
     nothing: Any = None
 
     async def hold() -> LeasedExecution:
-        return LeasedExecution("run", nothing, nothing, nothing, 0.0, nothing, nothing)
+        return LeasedExecution("run", nothing, nothing, nothing, 0.0, nothing, nothing, nothing)
 
     held = asyncio.run(hold())
     assert asyncio.run(held.is_held()) is False

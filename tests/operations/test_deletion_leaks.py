@@ -88,7 +88,7 @@ async def unchanged(connection: Client, keys: Keys, before: Mapping[str, Any], u
 
 async def waiting_with_signals(storage: MobStorage) -> str:
     fleet = Fleet(storage, WAITING, {})
-    run_id = await fleet.start(FLOW)
+    run_id = await fleet.start(FLOW, attributes={"customer": "acme", "tries": 3}, summary="said")
     for number in range(3):
         await fleet.signal(run_id, "go", number, idempotency_key=f"k{number}")
     return run_id

@@ -11,6 +11,7 @@ from uuid import UUID
 from redis_mob.fleet import engine
 from redis_mob.fleet.outcome import Failed, Outcome, Succeeded
 from redis_mob.models.execution import ExecutionStatus, Serves
+from redis_mob.models.labels import LabelChange
 from redis_mob.models.signal import Signal
 from redis_mob.models.transition import RunView, Transition
 from redis_mob.testing.samples.driven_runs import STEPS_AND_LOOP, a_worker, pending
@@ -31,7 +32,7 @@ Both = tuple[RunView, RunView]
 
 async def drive(twins: Twins, random: Random) -> AsyncGenerator[None]:
     """A track of moves on runs, one run after the other."""
-    moves = in_turn(random, range(22))
+    moves = in_turn(random, range(23))
     while True:
         run = _Driven(twins, random, moves)
         await run.start()
@@ -74,6 +75,8 @@ class _Driven:
                 await self._send_signal()
             case 21:
                 await self._publish(views)
+            case 22:
+                await self._label(views)
             case _:
                 await self._execute(views)
         return True
@@ -96,6 +99,21 @@ class _Driven:
             lambda s: s.executions.publish(run_id, key, theirs, "k", value),
         )
         await self._twins.both(lambda s: s.executions.published(run_id, "k"))
+
+    async def _label(self, views: Both) -> None:
+        """Attributes, for an operator or one of the executions, of which some have no worker any more."""
+        run_id, keys = self._run.run_id, sorted(views[0].executions)
+        name, value = self._random.choice("ab"), self._random.choice((None, 1, "x"))
+        change = LabelChange({name: value}, str(value), self._random.random() < 0.5)
+        if not keys or self._random.random() < 0.5:
+            await self._twins.both(lambda s: s.executions.set_labels(run_id, change))
+            return
+        key = self._random.choice(keys)
+        ours, theirs = (view.executions[key] for view in views)
+        await self._twins.both(
+            lambda s: s.executions.set_labels(run_id, change, key=key, execution=ours),
+            lambda s: s.executions.set_labels(run_id, change, key=key, execution=theirs),
+        )
 
     async def _come_or_go(self) -> None:
         """A worker joins, renews its lease, or leaves with what it holds."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from redis_mob.cli.options import (
+    AttributeOption,
     FlowOption,
     JsonOption,
     MobOption,
@@ -23,6 +24,7 @@ def count(
     since: SinceOption = None,
     until: UntilOption = None,
     text: TextOption = None,
+    attribute: AttributeOption = None,
     as_json: JsonOption = False,
     url: SharedUrlOption = None,
     namespace: NamespaceOption = "default",
@@ -46,6 +48,6 @@ def count(
     )
 
     with errors_told(stderr_console()):
-        which = conditions(mob, flow, status, since, until, text)
+        which = conditions(mob, flow, status, since, until, text, attribute)
         counts = asyncio.run(read_counts(Where(url, namespace, seal_keys), which))
     print_line(counts_as_json(counts) if as_json else counts_as_text(counts, standard_output()))

@@ -43,6 +43,14 @@ def fork(
     release: Annotated[
         str | None, typer.Option(metavar="NAME", help="Another release of the handlers.", show_default=False)
     ] = None,
+    attribute: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="An attribute of the new run, in the place of all that the old one has. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Return when the new run is over.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object instead of the id.")] = False,
     url: SharedUrlOption = None,
@@ -63,6 +71,7 @@ def fork(
     from redis_mob.cli.display import stderr_console
     from redis_mob.cli.endings import errors_told, shared_url
     from redis_mob.cli.forking import forked
+    from redis_mob.cli.labels import parse_attributes
     from redis_mob.cli.run_input import mob_input
     from redis_mob.cli.worker_link import ExitStatus
     from redis_mob.models.run import MobRunStatus
@@ -80,6 +89,7 @@ def fork(
             priority=priority,
             at=None,
             release=UNCHANGED if release is None else release,
+            attributes=UNCHANGED if attribute is None else parse_attributes("--attribute", attribute),
         )
         keys = read_seal_keys(seal_keys)
         status = asyncio.run(forked(address, namespace, keys, run, order, console, wait=wait, as_json=as_json))

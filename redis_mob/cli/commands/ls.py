@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from redis_mob.cli.options import (
+    AttributeOption,
     FlowOption,
     MobOption,
     NamespaceOption,
@@ -26,6 +27,7 @@ def ls(
     since: SinceOption = None,
     until: UntilOption = None,
     text: TextOption = None,
+    attribute: AttributeOption = None,
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=10_000, help="How many at most.")] = 50,
     after: Annotated[
         str | None,
@@ -52,7 +54,7 @@ def ls(
 
     errors = stderr_console()
     with errors_told(errors):
-        which = conditions(mob, flow, status, since, until, text)
+        which = conditions(mob, flow, status, since, until, text, attribute)
         page = asyncio.run(read_page(Where(url, namespace, seal_keys), which, limit, after))
     if page.runs:
         print_line(page_as_json(page) if as_json else page_as_text(page, standard_output()))

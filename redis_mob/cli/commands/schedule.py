@@ -72,6 +72,10 @@ def create(
     ends_at: Annotated[
         str | None, typer.Option(metavar="TIME", help="Not after then: ISO 8601.", show_default=False)
     ] = None,
+    attribute: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="An attribute of each run. Repeatable.", show_default=False),
+    ] = None,
     paused: Annotated[bool, typer.Option("--paused", help="Start nothing until it is resumed.")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace one of this name that says another thing.")] = (
         False
@@ -93,6 +97,7 @@ def create(
     from redis_mob.cli.arguments import parse_members, parse_params, read_seal_keys
     from redis_mob.cli.display import stderr_console
     from redis_mob.cli.endings import errors_told, shared_url
+    from redis_mob.cli.labels import parse_attributes
     from redis_mob.cli.run_input import flow_of, mob_input
     from redis_mob.cli.schedules import parse_length, parse_time, show_schedules
     from redis_mob.fleet.fleet import Fleet
@@ -114,6 +119,7 @@ def create(
             "release": release,
             "starts_at": parse_time("--starts-at", starts_at),
             "ends_at": parse_time("--ends-at", ends_at),
+            "attributes": parse_attributes("--attribute", attribute),
             "paused": paused,
             "replace": replace,
         }

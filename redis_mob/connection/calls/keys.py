@@ -150,6 +150,8 @@ class Keys:
         """Sorted set: a member for each run, made of mob, flow, sequence of creation and id, in lexical order."""
         self.runs_by_status = f"{tag}runs:by_status"
         """Sorted set in lexical order, an index made of the runs: status, sequence of creation and id of each."""
+        self.by_attribute = f"{tag}runs:by_attribute"
+        """Sorted set in lexical order, an index made of the runs: name and value of an attribute, sequence and id."""
         self.events = f"{tag}events"
         """Stream: the event log; the id of an entry is `<cursor>-0`."""
         self.events_index = f"{tag}events:index"
@@ -239,6 +241,7 @@ class Keys:
             self.seal_key_checks,
             self.runs,
             self.runs_by_status,
+            self.by_attribute,
             self.events,
             self.events_index,
             self.events_by_time,
@@ -296,7 +299,8 @@ _OF_RUN = {**dict.fromkeys(_LISTS_OF_RUN, "list"), "progress": "stream"}
 _TYPES = {
     "events": "stream",
     "config:feed": "stream",
-    **dict.fromkeys(("runs", "runs:by_status", "events:by_time", "overlays:places", "config:ids"), "zset"),
+    **dict.fromkeys(("runs", "runs:by_status", "runs:by_attribute", "events:by_time"), "zset"),
+    **dict.fromkeys(("overlays:places", "config:ids"), "zset"),
     **dict.fromkeys(("due", "ready", "queued", "workers", "schedules:due", "schedules:definitions"), "zset"),
     "webhooks:dead": "zset",
     "seal_keys": "set",

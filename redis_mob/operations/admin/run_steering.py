@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from redis_mob.codec.arguments import duration, flag, text
 from redis_mob.models.definition import MobDefinition
+from redis_mob.models.labels import AttributeValue, LabelChange
 from redis_mob.operations import deletion, ending
 from redis_mob.operations.admin.base import AdminBase
 from redis_mob.operations.deletion import KEY_KEPT
@@ -51,6 +53,19 @@ class RunSteering(AdminBase):
             keep_id_for=kept if flag("keep_key", keep_key) else None,
         )
 
+    async def set_attributes(self, run_id: str, attributes: Mapping[str, AttributeValue | None]) -> None:
+        """Set attributes of a run, also of one that is over: texts, numbers or truth values by name; None removes one.
+
+        Others stay as they are (contract: operations-140). Raises NotFoundError if there is no such run,
+        ValidationError for a name or value that is none, CasConflictError if it would have more than 32 attributes.
+        """
+        await self._storage.executions.set_labels(text("run_id", run_id), LabelChange(attributes))
+
+    async def set_summary(self, run_id: str, summary: str | None) -> None:
+        """Set the summary of a run, which lists show, in at most 1,000 characters; None removes it. Raises likewise."""
+        change = LabelChange(summary=summary, sets_summary=True)
+        await self._storage.executions.set_labels(text("run_id", run_id), change)
+
     async def unfinished_deletions(self) -> tuple[str, ...]:
         """The runs whose deletion goes on or was interrupted: `delete` goes on with each of them."""
         return await self._storage.steering.deletions()
@@ -66,6 +81,8 @@ class RunSteering(AdminBase):
         priority: int | None = None,
         at: datetime | None = None,
         release: str | Unchanged | None = UNCHANGED,
+        attributes: Mapping[str, AttributeValue] | Unchanged | None = UNCHANGED,
+        summary: str | Unchanged | None = UNCHANGED,
     ) -> str:
         """Start a new run of the same flow that takes over what a run which is over has completed; return its id.
 
@@ -73,7 +90,8 @@ class RunSteering(AdminBase):
         completed does (contract: operations-60). What else completed is carried over with its output, and asks no
         member. The run that it comes from stays as it is, and may be deleted.
 
-        What is not given is as it was for that run: its parameters, its definition, its priority and its release. Steps
+        What is not given is as it is for that run: its parameters, its definition, its priority, its release, its
+        attributes and its summary. Steps
         that are carried over keep what they gave, also if they would give something else with other parameters or by
         another definition. The same idempotency key always gives the same run.
 
@@ -82,5 +100,15 @@ class RunSteering(AdminBase):
         ValidationError for a step in a loop, which runs anew as a whole, for a definition without a place for what is
         carried over, if nothing would run anew, for an idempotency key of another fork, and as `Fleet.start`.
         """
-        order = ForkOrder.of(from_step, params, definition, idempotency_key, priority=priority, at=at, release=release)
+        order = ForkOrder.of(
+            from_step,
+            params,
+            definition,
+            idempotency_key,
+            priority=priority,
+            at=at,
+            release=release,
+            attributes=attributes,
+            summary=summary,
+        )
         return await fork(self._storage, run_id, order)

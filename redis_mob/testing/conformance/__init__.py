@@ -33,6 +33,7 @@ from redis_mob.testing.conformance.executions import TestCancellation, TestCompa
 from redis_mob.testing.conformance.flow_state import TestFlowState, TestRunSnapshots
 from redis_mob.testing.conformance.interrupted_changes import TestInterruptedChanges
 from redis_mob.testing.conformance.items import TestItems
+from redis_mob.testing.conformance.labels import TestLabels
 from redis_mob.testing.conformance.ledgers import (
     TestFailureLedger,
     TestLedgers,
@@ -97,6 +98,7 @@ __all__ = [
     "TestInterruptedChanges",
     "TestInterruptedSubscriptions",
     "TestItems",
+    "TestLabels",
     "TestLedgers",
     "TestListsOfRuns",
     "TestLoops",
