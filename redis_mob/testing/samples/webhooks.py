@@ -13,7 +13,8 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105
 
 def webhook(name: str = "audit", **values: Any) -> Webhook:
     """A webhook."""
-    return Webhook(**{"name": name, "url": "https://example.com/events", "created_at": NOON, **values})
+    given: dict[str, Any] = {"name": name, "url": "https://example.com/events", "created_at": NOON, **values}
+    return Webhook(**given)
 
 
 def progress(cursor: int = 1, **values: Any) -> WebhookProgress:
@@ -23,5 +24,5 @@ def progress(cursor: int = 1, **values: Any) -> WebhookProgress:
 
 def letter(cursor: int = 1, **values: Any) -> DeadLetter:
     """An event that could not be delivered."""
-    known = {"kind": "step_completed", "attempts": 3, "error": "status 500", "at": NOON}
+    known: dict[str, Any] = {"kind": "step_completed", "attempts": 3, "error": "status 500", "at": NOON}
     return DeadLetter(cursor=cursor, **{**known, **values})
