@@ -45,6 +45,7 @@ CALLERS = {
         "stores/queue_counts.py",
         "stores/pauses.py",
     ],
+    "webhooks": ["stores/webhooks.py", "stores/sealed_records.py"],
 }
 """The modules that call the scripts of a folder: those of the store, or the room, that has its name."""
 
@@ -56,6 +57,7 @@ OTHER_NAMES = {
     "runtime_metadata/all_records": "reseal_all reads with it",
     "runtime_metadata/load_supervisor_authority": "what two methods have in common",
     "runtime_metadata/replace_record": "reseal_all writes with it",
+    "webhooks/secrets": "reseal_all reads with it",
 }
 """Scripts that are not named like the method that calls them, and why."""
 

@@ -20,6 +20,7 @@ from redis_mob.contracts import (
     ScheduleStore,
     SteeringStore,
     WatchableConfigStore,
+    WebhookStore,
 )
 from redis_mob.models import ConfigChangeEvent
 from redis_mob.sync.loop_thread import LoopThread
@@ -183,6 +184,19 @@ class Schedules(Facade[ScheduleStore]):
     advance = twin(ScheduleStore.advance)
     take_due = twin(ScheduleStore.take_due)
     now = twin(ScheduleStore.now)
+
+
+class Webhooks(Facade[WebhookStore]):
+    """Twins of the methods of `contracts.WebhookStore`."""
+
+    put = twin(WebhookStore.put)
+    get = twin(WebhookStore.get)
+    list = twin(WebhookStore.list)
+    delete = twin(WebhookStore.delete)
+    take_turn = twin(WebhookStore.take_turn)
+    advance = twin(WebhookStore.advance)
+    dead_letters = twin(WebhookStore.dead_letters)
+    redeliver = twin(WebhookStore.redeliver)
 
 
 class Operations(Facade[OperationsStore]):
