@@ -469,7 +469,7 @@ async def test_what_pauses_a_run_pauses_the_runs_of_its_steps(storage: MobStorag
     assert await admin.pause(run_id) is PauseChange.DONE
     async with at_work(storage, {"*": echo}, workers=2):
         # the children are started by workers that look at the run, and each is paused from its start
-        await until_children(storage, run_id, 2, "pending")
+        await until_true(lambda: _are_there(storage, run_id, 2))
         page = await admin.children(run_id)
         seen = [await loaded(storage, one.run_id) for one in page.runs]
         assert [[pause.run_id for pause in one.pauses] for one in seen] == [[one.run_id] for one in page.runs]
@@ -500,6 +500,10 @@ async def test_children_that_are_there_are_paused_and_resumed_with_their_run(sto
         async with asyncio.timeout(LONG):
             run = await fleet.wait(run_id)
     assert run.status is MobRunStatus.COMPLETED
+
+
+async def _are_there(storage: MobStorage, run_id: str, number: int) -> bool:
+    return len(await children_of(storage, run_id)) == number
 
 
 async def _has_completed(storage: MobStorage, run_id: str, step_id: str) -> bool:
