@@ -26,6 +26,7 @@ from redis_mob.contracts import (
     ScheduleStore,
     SteeringStore,
     WatchableConfigStore,
+    WebhookStore,
 )
 from redis_mob.errors import StorageUnavailableError
 from redis_mob.security.sealing import SealKey, SealKeyring, Secrets, secrets_with
@@ -44,8 +45,8 @@ class MobStorage:
     are config documents and their changes, `executions` is what a fleet needs beside them, `progress` what handlers
     tell while they are at work, `operations` what operators ask, as for lists of runs, `steering` what they do with
     runs and queues, `retention` has the policies by which runs and events are deleted, `schedules` which flows are
-    started again and again, `pauses` which runs, flows and mobs are paused. `url` is the address under which other
-    processes of this user reach the same server; it may hold a password.
+    started again and again, `pauses` which runs, flows and mobs are paused, `webhooks` which events are posted where.
+    `url` is the address under which other processes of this user reach the same server; it may hold a password.
     """
 
     def __init__(self, backend: RedisStorage | MemoryStorage) -> None:
@@ -64,6 +65,7 @@ class MobStorage:
         self.operations: OperationsStore = backend.operations
         self.retention: RetentionStore = backend.retention
         self.schedules: ScheduleStore = backend.schedules
+        self.webhooks: WebhookStore = backend.webhooks
         self.config: WatchableConfigStore = backend.config
 
     @classmethod

@@ -24,6 +24,7 @@ FLOORS = (
     {"notifications", "admin"},
     {"stores", "memory"},
     {"storage"},
+    {"webhooks"},
     {"fleet"},
     {"flows", "operations"},
     {"handlers", "testing", "bench", "sync"},

@@ -24,7 +24,8 @@ CALLERS = {
     "config": ["stores/config.py", "stores/config_feed.py"],
     "events": ["stores/events.py"],
     "executions": [
-        f"stores/{name}.py" for name in ("executions", "items", "labels", "signals", "lease_renewal", "workers")
+        f"stores/{name}.py"
+        for name in ("executions", "items", "labels", "signals", "lease_renewal", "children", "workers")
     ],
     "operations": ["stores/operations.py"],
     "pauses": ["stores/pauses.py"],
@@ -46,6 +47,7 @@ CALLERS = {
         "stores/limited_entries.py",
         "stores/pauses.py",
     ],
+    "webhooks": ["stores/webhooks.py", "stores/sealed_records.py"],
 }
 """The modules that call the scripts of a folder: those of the store, or the room, that has its name."""
 
@@ -57,6 +59,7 @@ OTHER_NAMES = {
     "runtime_metadata/all_records": "reseal_all reads with it",
     "runtime_metadata/load_supervisor_authority": "what two methods have in common",
     "runtime_metadata/replace_record": "reseal_all writes with it",
+    "webhooks/secrets": "reseal_all reads with it",
 }
 """Scripts that are not named like the method that calls them, and why."""
 

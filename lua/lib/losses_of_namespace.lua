@@ -7,9 +7,10 @@
 
 local MEASURED = {
   { 'HLEN', specs, spec_revisions, profiles, profile_revisions, supervisors, overlays, definitions, event_identities,
-    documents, versions, history, tokens, seal_key_checks, lost, limits, deletions, retention, schedules, pauses },
+    documents, versions, history, tokens, seal_key_checks, lost, limits, deletions, retention, schedules, pauses,
+    webhooks, webhook_secrets, webhook_progress },
   { 'ZCARD', overlay_places, due, ready, queued, workers, events_by_time, ids, scheduled, schedule_definitions,
-    gated, gate_times },
+    dead_letters, gated, gate_times },
   { 'XLEN', events },
   { 'SCARD', seal_keys },
 }

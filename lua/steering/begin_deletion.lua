@@ -8,7 +8,7 @@
 --        what the caller will need to know; entries: how its entries in the schedule begin; limited: those with limits; queues: in which its
 --        executions have waited; turn: what `turns` has for the run
 -- Reply  WON (the run is gone, or was, and its deletion is not at its end) | LOST (it is not over) | NOT_FOUND | AGAIN (a run
---        that had its id is still being deleted) | MOVED (its place is another one)
+--        that had its id is still being deleted) | MOVED (its place is another one) | UNTOLD (its parent does not know its end)
 -- Leaves the run unknown and its id free, and a record of what else is to go. As many runs count as lost, so that no
 --        release takes it for damage.
 
@@ -26,7 +26,7 @@
 --- @include lib/run_index
 --- @include lib/when_full
 
-local AGAIN, MOVED = -5, -6
+local AGAIN, MOVED, UNTOLD = -5, -6, -7
 
 -- members of the schedule that one run can have there once it is over: none, but for what damage has left
 local MOST_LEFT = 100
@@ -42,8 +42,9 @@ if is_begun then return AGAIN end
 if not TERMINAL[status] then return LOST end
 if place ~= '' and not redis.call('ZSCORE', runs, place) then return MOVED end
 
-local launch, decided, recorded, attributes, sequence =
-  unpack(redis.call('HMGET', run, 'launch', 'version', 'recorded', 'attributes', 'sequence'), 1, 5)
+local launch, decided, recorded, attributes, sequence, parent, told =
+  unpack(redis.call('HMGET', run, 'launch', 'version', 'recorded', 'attributes', 'sequence', 'parent', 'told'), 1, 7)
+if parent and not told then return UNTOLD end
 local newest, gone_before = number_at(meta, 'cursor'), number_at(meta, 'runs_lost')
 local last = redis.call('HGET', event_identities, ended)
 local is_recorded = launch and recorded and number_in(recorded) == number_at(run, 'version', decided)

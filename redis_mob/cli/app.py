@@ -37,6 +37,7 @@ from redis_mob.cli.commands.tail import history, tail
 from redis_mob.cli.commands.terminate import terminate
 from redis_mob.cli.commands.verify import verify
 from redis_mob.cli.commands.watch import watch
+from redis_mob.cli.commands.webhook import webhook
 from redis_mob.cli.commands.worker import worker
 from redis_mob.cli.commands.workers import workers
 from redis_mob.version import __version__
@@ -84,6 +85,7 @@ for command in COMMANDS:
 
 app.command("import")(import_runs)
 app.add_typer(schedule, name="schedule")
+app.add_typer(webhook, name="webhook")
 app.command("list", help="Another name of ls.")(ls)
 app.command("describe", help="Another name of show.")(show)
 app.command("retry", help="Another name of fork.")(fork)

@@ -36,11 +36,6 @@ def event_line(event: MobEvent) -> str:
     return f"{event.cursor:>6}  {time_text(event.timestamp)}  {short_id}  {event_words(event.kind)}"
 
 
-def event_json(event: MobEvent) -> str:
-    """The event as one JSON object, without the token of an operator."""
-    return event.model_dump_json(exclude={"kind": {"principal_token"}})
-
-
 def event_words(kind: MobEventKind) -> str:
     """What happened, on one line."""
     match kind:

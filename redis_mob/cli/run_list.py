@@ -15,6 +15,8 @@ from redis_mob.cli.display import printable
 from redis_mob.cli.endings import usable_url
 from redis_mob.cli.labels import attributes_text
 from redis_mob.cli.moments import took
+from redis_mob.cli.run_argument import run_id_of
+from redis_mob.errors import ValidationError
 from redis_mob.models.base import json_text
 from redis_mob.models.run import MobRunStatus
 from redis_mob.models.run_summary import RunPage, RunSummary
@@ -69,6 +71,19 @@ async def read_page(where: Where, which: Mapping[str, Any], limit: int, after: s
     """A page of runs. Raises as `FleetAdmin.runs`."""
     async with where.opened() as storage:
         return await FleetAdmin(storage).runs(**which, limit=limit, after=after)
+
+
+async def read_children(where: Where, parent: str, which: Mapping[str, Any], limit: int, after: str | None) -> RunPage:
+    """A page of the children of the run that an argument names. Raises as `FleetAdmin.children`."""
+    if given := [name for name in ("mob_id", "since", "until", "text") if which[name] is not None]:
+        options = ", ".join(f"--{name.removesuffix('_id')}" for name in given)
+        raise ValidationError(f"--parent goes with --flow and --status, and not with {options}")
+    async with where.opened() as storage:
+        admin = FleetAdmin(storage)
+        run_id = await run_id_of(admin, parent)
+        return await admin.children(
+            run_id, flow_id=which["flow_id"], statuses=which["statuses"], limit=limit, after=after
+        )
 
 
 async def read_counts(where: Where, which: Mapping[str, Any]) -> Mapping[MobRunStatus, int]:
@@ -139,9 +154,10 @@ def said_of(run: RunSummary) -> str:
 
 
 def _how_it_stands(run: RunSummary) -> str:
+    said = [] if run.parent is None else [f"child of {run.parent[:_SHORT]}"]
     if run.status is MobRunStatus.FAILED and run.failure is not None:
-        return run.failure if run.failed_step is None else f"step {run.failed_step}: {run.failure}"
-    said: list[str] = []
+        failure = run.failure if run.failed_step is None else f"step {run.failed_step}: {run.failure}"
+        return ", ".join([*said, failure])
     if not run.status.is_terminal and run.active_nodes:
         said.append(f"{run.active_nodes} under way")
     if not run.status.is_terminal and run.cancel_requested:

@@ -102,6 +102,8 @@ def _standing(run: RunDescription) -> Iterator[tuple[str, str] | str]:
     if (origin := run.forked_from) is not None:
         yield f"\nforked from run {origin.run_id}"
         yield "" if origin.from_step is None else f" at step {printable(origin.from_step)}"
+    if (parent := run.parent) is not None:
+        yield f"\nchild of run {parent.run_id}, step {printable(parent.step_id)}"
     if run.summary is not None:
         yield f"\nsummary: {printable(run.summary)}"
     if run.attributes:
@@ -280,10 +282,13 @@ class _Branches:
             lost = f", {member.lost} lost with a worker" if member.lost else ""
             yield f"attempt {member.attempt}{lost}"
         yield self._seconds(member.seconds)
+        if member.child is not None:
+            status = "not started" if member.child.status is None else str(member.child.status)
+            yield f"run {member.child.run_id} {status}"
         if member.worker is not None:
             where = "that is gone" if member.worker.host is None else f"{member.worker.host}:{member.worker.pid}"
             yield f"on worker {printable(where)}" if member.worker.host else f"on a worker {where}"
-        if member.waits_for is not None:
+        if member.waits_for is not None and member.child is None:
             yield f"waits for {_waits(member.waits_for, self._run.now)}"
         if member.state in (State.FAILED, State.WAITING, State.RUNNING):
             yield self._reason(member.reason)

@@ -8,9 +8,10 @@ from typing import NamedTuple
 from rich.console import Console
 
 from redis_mob.cli.display import printable
-from redis_mob.cli.event_text import event_json, event_line
+from redis_mob.cli.event_text import event_line
 from redis_mob.cli.printing import write
 from redis_mob.cli.run_argument import run_id_of
+from redis_mob.codec.event_json import event_json
 from redis_mob.errors import EpochChangedError, EventsTrimmedError, ValidationError, shown
 from redis_mob.models.base import U64_MAX
 from redis_mob.operations.fleet_admin import FleetAdmin

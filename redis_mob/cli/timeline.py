@@ -118,6 +118,8 @@ def _of_member(run: RunDescription, label: str, member: MemberDescription) -> It
     paused = [(start, end, AWAITING if is_signal else PAUSED)]
     if is_signal:
         at_work: list[tuple[datetime, datetime]] = []
+    elif member.child is not None:
+        at_work = [(start, end)]
     elif member.attempts:
         at_work = [(one.began_at, one.ended_at or end) for one in member.attempts]
     else:

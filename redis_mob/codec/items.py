@@ -109,15 +109,18 @@ def execution_changes(transition: Transition) -> list[list[Argument]]:
     """
     before, is_vouched = transition.before, transition.is_vouched
     changes: list[list[Argument]] = []
+    dropped = [signal_field(number) for number in transition.dropped]
     for key, execution in transition.executions.items():
         expected = before.executions.get(key)
         earlier = b"" if expected is None else encode_execution(expected, is_vouched=is_vouched)
         record = encode_execution(execution, is_vouched=is_vouched)
+        taken, dropped = dropped if execution.signal is None else [*dropped, signal_field(execution.signal)], []
         if execution.leaves:
-            changes.append([execution_field(key), earlier, b"", 2, ended_field(key), record, 0])
+            changes.append([execution_field(key), earlier, b"", 2, ended_field(key), record, len(taken), *taken])
         else:
-            taken = [] if execution.signal is None else [signal_field(execution.signal)]
             changes.append([execution_field(key), earlier, record, 0, len(taken), *taken])
+    if dropped:
+        raise InternalError("signals are dropped by a transition that changes no execution")
     for node, progress in transition.progress.items():
         known = before.progress.get(node)
         earlier = b"" if known is None else encode_progress(known, is_vouched=is_vouched)

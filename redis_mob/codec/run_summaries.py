@@ -10,6 +10,7 @@ import pydantic
 
 from redis_mob.codec import changes, ledgers
 from redis_mob.codec.arguments import instance, optional_text
+from redis_mob.codec.children import decode_parent
 from redis_mob.codec.documents import decode_decimal, decode_time
 from redis_mob.codec.executions import decode_launch
 from redis_mob.codec.labels import ATTRIBUTES, SUMMARY, checked_filter, decode_labels
@@ -40,7 +41,8 @@ _SCHEDULER = changes.FLOW_GROUP + b"scheduler"
 _COUNTS = tuple(map(count_field, ("run", *(part for part in COUNTED_PARTS if part != "run"))))
 FIELDS = (
     *BRIEF,
-    *(b"completed_at", b"launch", b"launched_at", b"cancel_requested_at", b"paused", ATTRIBUTES, SUMMARY, _SCHEDULER),
+    *(b"completed_at", b"launch", b"launched_at", b"cancel_requested_at", b"parent", b"paused"),
+    *(ATTRIBUTES, SUMMARY, _SCHEDULER),
     *(COUNTED, *_COUNTS),
 )
 """The fields of a run hash that a summary is made of, and those that tell whether any is lost."""
@@ -144,6 +146,8 @@ def decode_summary(run_id: str, names: Sequence[bytes], row: SummaryRow) -> RunS
     if (launch := fields.get(b"launch")) is not None:
         started = decode_launch(run_id, launch)
         found |= {"release": started.release, "definition": started.definition}
+    if (parent := decode_parent(run_id, fields.get(b"parent"))) is not None:
+        found["parent"] = parent.run_id
     if (labels := decode_labels(run_id, fields)) is not NO_LABELS:
         found |= {"attributes": labels.attributes, "summary": labels.summary}
     if b"paused" in fields and not status.is_terminal:

@@ -20,6 +20,7 @@ from redis_mob.contracts.runtime_metadata import MobRuntimeMetadataStore
 from redis_mob.contracts.schedules import ScheduleStore
 from redis_mob.contracts.specs import MobSpecStore
 from redis_mob.contracts.steering import SteeringStore
+from redis_mob.contracts.webhooks import WebhookStore
 
 __all__ = [
     "ConfigChangeNotifier",
@@ -40,4 +41,5 @@ __all__ = [
     "StoredRealmProfiles",
     "WakeUp",
     "WatchableConfigStore",
+    "WebhookStore",
 ]

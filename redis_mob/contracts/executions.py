@@ -11,6 +11,7 @@ from redis_mob.models import MobDefinition, MobRun, MobRunStatus
 from redis_mob.models.execution import EVERYTHING, Execution, ExecutionKey, RunLaunch, Serves
 from redis_mob.models.labels import NO_LABELS, LabelChange, Labels
 from redis_mob.models.signal import Published, Sent, Signal
+from redis_mob.models.subflow import ParentRun
 from redis_mob.models.transition import DueWork, RunView, Transition
 from redis_mob.models.worker import LiveWorker, WorkerRecord
 
@@ -43,6 +44,31 @@ class ExecutionStore(Protocol):
 
         False if the run exists already (contract: executions-1). Its labels are what it is found by
         (contract: operations-140). Raises ValidationError for those that a run may not have.
+        """
+        ...
+
+    async def start_child(
+        self,
+        run: MobRun,
+        launch: RunLaunch,
+        definition: MobDefinition,
+        *,
+        parent: ParentRun,
+        execution: Execution,
+        at: datetime | None = None,
+    ) -> bool:
+        """As `start_run`, for a step of another run that waits for this one: its `execution` as it was read.
+
+        False too, with nothing written, if the parent does not wait for this run any more: it is over, was told of the
+        end of this run, or the execution is stored as another one (contract: executions-22).
+        """
+        ...
+
+    async def tell_parent(self, run_id: str, parent: ParentRun, signal: Signal) -> bool:
+        """Send the parent of a run that is over a signal which tells it so, once however often this is called.
+
+        A parent that is over, or gone, is told nothing. True if that is done; until then a child is not deleted. False
+        if the run is not over, or does not exist (contract: executions-22).
         """
         ...
 

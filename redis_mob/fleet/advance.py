@@ -115,10 +115,10 @@ def _carry_out(builder: TransitionBuilder, action: Action) -> int:
 
 
 def _is_forbidden(builder: TransitionBuilder, node: NodeKey, step_id: str) -> bool:
-    # A step that is going to be skipped, waits for a signal, or is carried over from another run, addresses no member,
-    # so that it breaks no rule.
+    # A step that is going to be skipped, asks no member, or is carried over from another run, addresses none, so that
+    # it breaks no rule.
     return (
-        step_id not in builder.flow.waits
+        step_id not in builder.flow.without_members
         and is_forbidden(builder.definition, builder.flow.steps[step_id].role)
         and not is_carried(builder, node)
         and is_wanted(builder, step_id)

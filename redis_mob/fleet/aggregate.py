@@ -22,10 +22,10 @@ def aggregate(spec: FlowStepSpec, executions: Mapping[str, Execution]) -> Any:
 def aggregate_outputs(spec: FlowStepSpec, outputs: Mapping[str, Any]) -> Any:
     """The output of a step from the successful answers, ordered by member (contract: engine-14, engine-15).
 
-    Of a step that waited for a signal: what came of that. fan_in: an array of {target, output}. Otherwise with policy
-    any the bare value of the first finisher, else an object from member to value.
+    Of a step that waited for a signal, or for another run: what came of that. fan_in: an array of {target, output}.
+    Otherwise with policy any the bare value of the first finisher, else an object from member to value.
     """
-    if spec.wait_for is not None:
+    if not spec.has_members:
         return next(iter(outputs.values()))
     if spec.dispatch_mode is DispatchMode.FAN_IN:
         return [{"target": member, "output": output} for member, output in outputs.items()]

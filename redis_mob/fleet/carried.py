@@ -74,7 +74,7 @@ def added_up(spec: FlowStepSpec, carried: CarriedStep) -> Any:
             return NO_OUTPUT
         numbered = {int(target.rpartition("#")[2]): (target, output) for target, output in outputs.items()}
         return aggregate_of_items(spec, carried.items, numbered)
-    if not outputs and (spec.wait_for is not None or _is_bare(spec)):
+    if not outputs and (not spec.has_members or _is_bare(spec)):
         return NO_OUTPUT
     return aggregate_outputs(spec, outputs)
 

@@ -34,17 +34,25 @@ def is_out_of_time(view: RunView) -> bool:
     return view.deadline is not None and view.deadline <= view.now
 
 
+CHILD_CHECK = timedelta(seconds=30)
+"""How often a run looks after its children: what it is told of them makes it due before."""
+
+
 def must_end(view: RunView) -> bool:
     """Whether a run has to end before its steps have: it is to be canceled, or its time is over."""
     return view.cancel_requested or is_out_of_time(view)
 
 
 def next_deadline(view: RunView, executions: Iterable[Execution]) -> datetime | None:
-    """When a run must be looked at although nothing has come: the end of its flow, of a wait, or of an escalation.
+    """When a run must be looked at although nothing has come: the end of its flow, of a wait, or of an escalation; or
+    to look after its children.
 
-    `executions` are those of the run, or of them those that may have such an end.
+    `executions` are those of the run, or of them those that may have such an end, or a child.
     """
-    ends = [view.deadline, *map(end_of_wait, executions)]
+    known = list(executions)
+    ends = [view.deadline, *map(end_of_wait, known)]
+    if any(one.child is not None and one.status is ExecutionStatus.AWAITING for one in known):
+        ends.append(view.now + CHILD_CHECK)
     return min((end for end in ends if end is not None), default=None)
 
 

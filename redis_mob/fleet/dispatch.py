@@ -5,10 +5,11 @@ from __future__ import annotations
 from redis_mob.errors import TemplateError, shown
 from redis_mob.fleet.absent_values import not_there
 from redis_mob.fleet.item_dispatch import dispatch_items
-from redis_mob.fleet.items import members_of
+from redis_mob.fleet.items import child_target, members_of
 from redis_mob.fleet.limits import limits_of
 from redis_mob.fleet.quorum import members_required
 from redis_mob.fleet.step_end import fail_step, skip_step
+from redis_mob.fleet.subflows import begin_child, too_deep
 from redis_mob.fleet.topology import record_violation
 from redis_mob.fleet.transition_builder import TransitionBuilder
 from redis_mob.fleet.waits import begin_to_wait
@@ -26,8 +27,14 @@ def dispatch_step(builder: TransitionBuilder, frame_id: str, node_id: str, step_
     if not is_wanted(builder, step_id):
         skip_step(builder, frame_id, node_id, step_id, "its condition does not hold")
         return
+    if spec.flow is not None and (reason := too_deep(builder, spec.flow)) is not None:
+        fail_step(builder, frame_id, node_id, step_id, reason)
+        return
     if spec.for_each is not None:
         dispatch_items(builder, (frame_id, node_id), step_id, spec.for_each)
+        return
+    if spec.flow is not None:
+        begin_child(builder, ExecutionKey(frame_id, node_id, child_target(spec.flow)), step_id)
         return
     try:
         message, absent = render(spec.message, builder.context())

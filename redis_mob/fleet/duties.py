@@ -10,6 +10,7 @@ from typing import Protocol
 from redis_mob.fleet.retention_duty import RetentionDuty
 from redis_mob.fleet.scheduling import Scheduler
 from redis_mob.storage import MobStorage
+from redis_mob.webhooks.duty import WebhookDuty
 
 END_SECONDS = 5.0
 """How long a worker that ends waits for what its duties have begun."""
@@ -28,6 +29,7 @@ def duties_of(storage: MobStorage) -> tuple[Duty, ...]:
     return (
         RetentionDuty(storage.retention, storage.steering),
         Scheduler(storage.schedules, storage.executions),
+        WebhookDuty(storage),
     )
 
 

@@ -20,6 +20,7 @@ from redis_mob.fleet.escalation import SUPERVISOR, is_late
 from redis_mob.fleet.execution_index import ExecutionIndex
 from redis_mob.fleet.outcome import Failed, Outcome, Succeeded, accepted
 from redis_mob.fleet.settlement import settle_execution
+from redis_mob.fleet.subflows import take_ends
 from redis_mob.fleet.takeover import end_overdue, is_convicted, is_overdue, take_over, was_lost
 from redis_mob.fleet.transition_builder import TransitionBuilder, target
 from redis_mob.kernel.machine import FlowMachine
@@ -102,6 +103,7 @@ def decide(
     builder = TransitionBuilder(view, definition, machine, index)
     enter_anew(builder)
     _settle_reported(builder, random)
+    take_ends(builder, random)
     taken: list[_Taken] = []
     for one in _each_taken(builder, reports):
         settle_execution(builder, one.key, one.execution, one.outcome, random)
@@ -187,7 +189,9 @@ def advance(view: RunView, definition: MobDefinition, random: Random | None = No
     """Everything that can happen in a run without a new result from a member."""
     builder = TransitionBuilder(view, definition)
     enter_anew(builder)
-    _settle_reported(builder, random or Random())  # noqa: S311  # spreads retries, guards nothing
+    random = random or Random()  # noqa: S311  # spreads retries, guards nothing
+    _settle_reported(builder, random)
+    take_ends(builder, random)
     advance_fully(builder)
     return builder.transition()
 

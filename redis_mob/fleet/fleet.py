@@ -25,7 +25,7 @@ from redis_mob.fleet.lease import DEFAULT_LEASE, checked_lease
 from redis_mob.fleet.members import named_members, unknown_roles
 from redis_mob.fleet.published import published
 from redis_mob.fleet.recovery import recover
-from redis_mob.fleet.run_start import checked_begin, checked_priority, new_run, read_terms, run_id_of
+from redis_mob.fleet.run_start import checked_begin, checked_priority, new_run, read_subflows, read_terms, run_id_of
 from redis_mob.fleet.run_wait import unserved_of, wait_for_end
 from redis_mob.fleet.schedule_making import make_schedule
 from redis_mob.fleet.signals import Signals
@@ -130,6 +130,7 @@ class Fleet:
             run_id=None if key is None else run_id_of(self._definition.id, flow_id, key),
             priority=urgency,
             release=of_release,
+            subflows=read_subflows(self._definition, flow_id),
         )
         # False means that the run exists: this call repeats one with the same idempotency key, and its run is the one
         # that was asked for, if it was asked for the same.

@@ -9,7 +9,7 @@ from redis_mob.errors import Portable, shown
 from redis_mob.fleet.transition_builder import TransitionBuilder
 from redis_mob.kernel.context import ConditionContext
 from redis_mob.kernel.paths import MISSING, resolve
-from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, ItemProgress
+from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, ItemProgress, RunLaunch
 from redis_mob.models.flow_spec import CollectAny, FlowStepSpec
 from redis_mob.models.order import natural_key
 from redis_mob.models.transition import NodeKey
@@ -73,9 +73,21 @@ def target_of(members: Sequence[str], index: int) -> str:
     return f"{members[index % len(members)]}#{index}"
 
 
+def child_target(flow: str) -> str:
+    """What stands in the place of a member where a step runs a flow; no role gives a member such a name."""
+    return f"flow:{flow}"
+
+
 def members_of(builder: TransitionBuilder, spec: FlowStepSpec) -> list[str]:
-    """The members of a step's role, in their natural order."""
-    return sorted(builder.view.launch.members.get(spec.role, ()), key=natural_key)
+    """The members of a step's role, in their natural order; what stands in their place if it runs a flow."""
+    return targets_in(builder.view.launch, spec)
+
+
+def targets_in(launch: RunLaunch, spec: FlowStepSpec) -> list[str]:
+    """The same, for runs that were started with this."""
+    if spec.flow is not None:
+        return [child_target(spec.flow)]
+    return sorted(launch.members.get(spec.role, ()), key=natural_key)
 
 
 def results_of(

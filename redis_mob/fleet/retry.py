@@ -36,7 +36,8 @@ def may_retry(builder: TransitionBuilder, execution: Execution, pause: timedelta
     # A retry that is due only after the deadline can never start. The failure is final now, so that the step and with
     # it the run end with the reason of this attempt, and not with "max flow duration exceeded".
     in_time = deadline is None or builder.now + pause < deadline
-    if execution.wait_until is not None:
+    # the end of an escalation is for all its attempts, that of a child for one
+    if execution.wait_until is not None and execution.child is None:
         in_time = in_time and builder.now + pause < execution.wait_until
     attempts = _spec(builder, execution).attempts or builder.machine.flow_state.max_step_retries + 1
     # An attempt that was lost with its worker says nothing about the step. What bounds these is takeover.MOST_LOST.

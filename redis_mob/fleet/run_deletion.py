@@ -8,7 +8,11 @@ from redis_mob.models.deletion import DeletionStart
 
 
 async def delete_if_over(store: SteeringStore, run_id: str) -> bool:
-    """Delete a run with everything that belongs to it; False if it is not over, or was gone already."""
+    """Delete a run with everything that belongs to it.
+
+    False if it is not over, or was gone already, or its parent does not know of its end yet: then it is due, and a
+    worker tells that.
+    """
     try:
         while (start := await store.begin_deletion(run_id)) is DeletionStart.AGAIN:
             await finish_deletion(store, run_id)

@@ -17,6 +17,7 @@ from typing import Any
 from redis_mob.codec.schedule import queue_of
 from redis_mob.errors import DurabilityError, EpochChangedError, ReadFailedError, WriteFailedError
 from redis_mob.fleet.absent_values import log_absent
+from redis_mob.fleet.children import Children
 from redis_mob.fleet.driver_services import Begun, Services
 from redis_mob.fleet.engine import Claimant, Decision, FailedAttempt, Report, decide, give_back, note
 from redis_mob.fleet.execution_index import ExecutionIndex
@@ -55,6 +56,7 @@ class RunDriver:
     def __init__(self, run_id: str, services: Services, begin: Callable[[Begun], None]) -> None:
         self._run_id = run_id
         self._services = services
+        self._children = Children(services.store, services.definitions)
         self._begin = begin
         self._look_again = False
         self._goes_on = False
@@ -205,6 +207,8 @@ class RunDriver:
         if view is None:
             return True
         definition = await services.definitions.of(view)
+        if is_fresh:
+            await self._children.look_after(view, definition)
         self._view = view
         if claims:
             limited = (one.key for one in claims if (found := view.executions.get(one.key)) and found.limits)
@@ -261,6 +265,7 @@ class RunDriver:
         committed = False
         try:
             # It is made of what was read, of what was accepted from handlers, and of models that were validated.
+            await self._children.before(transition, definition)
             vouched = replace(transition, by=services.presence.id).vouched()
             committed = await services.store.commit(vouched)
             self._unsure = {}
@@ -278,6 +283,7 @@ class RunDriver:
             self._index.follow(after.executions, transition.executions)
         self._items, self._ended = dict(after.items), {}
         begun += self._begun(after, definition, claimed)
+        await self._children.after(transition, after, definition)
         return True
 
     async def _put_aside(self, view: RunView, claims: list[Claim]) -> bool:

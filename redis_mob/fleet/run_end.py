@@ -51,14 +51,14 @@ def terminal_event(
             structured = {"steps": steps} if steps else None
             return FlowCompleted(run_id=run.run_id, flow_id=run.flow_id, structured_output=structured)
         case MobRunStatus.FAILED:
-            return FlowFailed(run_id=run.run_id, flow_id=run.flow_id, reason=_why_failed(failures))
+            return FlowFailed(run_id=run.run_id, flow_id=run.flow_id, reason=why_failed(failures))
         case MobRunStatus.CANCELED:
             return FlowCanceled(run_id=run.run_id, flow_id=run.flow_id)
         case _:
             raise InternalError(f"run {run.run_id} is {status}: that is no end")
 
 
-def _why_failed(failures: Iterable[FailureLedgerEntry]) -> str:
+def why_failed(failures: Iterable[FailureLedgerEntry]) -> str:
     """The failures of the run in one line: of each step the last, in the order in which they came."""
     reasons = {entry.step_id: entry.reason for entry in failures}
     told = [reason if step == FLOW_STEP else f"step {shown(step)}: {reason}" for step, reason in reasons.items()]

@@ -19,6 +19,9 @@ from redis_mob.models.execution import END_OF_TIME, MOST_PRIORITY, RunLaunch
 from redis_mob.models.flow_spec import FlowSpec, OutputFormat
 from redis_mob.models.fork import NOTHING_CARRIED, Carried, ForkedFrom
 from redis_mob.models.run import MobRun
+from redis_mob.models.subflow import SubflowTerms
+
+NO_SUBFLOWS: Mapping[str, SubflowTerms] = SortedDict()
 
 
 def checked_priority(priority: object) -> int:
@@ -57,6 +60,25 @@ def read_terms(flow_id: str, spec: FlowSpec, params: Any) -> tuple[Mapping[str, 
     return schemas, _checked_params(params, params_schema)
 
 
+def read_subflows(definition: MobDefinition, flow_id: str) -> Mapping[str, SubflowTerms]:
+    """What the runs of flows need that steps of this one run, or steps of these, by flow; their schemas are read now.
+
+    Raises as `Fleet.start`.
+    """
+    found: dict[str, SubflowTerms] = {}
+    waiting = list(definition.flows[flow_id].subflows.values())
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        spec = definition.flows[name]
+        schemas, params_schema = read_schemas(spec), read_params_schema(name, spec)
+        check_paths(name, spec, params_schema, schemas)
+        found[name] = SubflowTerms(schemas=SortedDict(schemas), params_schema=params_schema)
+        waiting += spec.subflows.values()
+    return found
+
+
 def checked_params(flow_id: str, spec: FlowSpec, params: Any) -> Any:
     """Checked parameters as JSON. Raises as `Fleet.start` does."""
     return _checked_params(params, read_params_schema(flow_id, spec))
@@ -83,6 +105,7 @@ def new_run(
     release: str | None,
     forked_from: ForkedFrom | None = None,
     carried: Carried = NOTHING_CARRIED,
+    subflows: Mapping[str, SubflowTerms] = NO_SUBFLOWS,
 ) -> tuple[MobRun, RunLaunch]:
     """A run that is pending, and what it is started with.
 
@@ -112,6 +135,7 @@ def new_run(
         max_output_bytes=limits.max_output_bytes if limits else None,
         forked_from=forked_from,
         carried=carried,
+        subflows=SortedDict(subflows),
         escalates=definition.escalates,
     )
     return run, launch

@@ -6,13 +6,16 @@ import asyncio
 import logging
 import math
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
+from itertools import islice
 
 from redis_mob.errors import NotFoundError, ValidationError, WaitTimeoutError, shown
 from redis_mob.fleet.limit_waits import limited_work, loads_of
 from redis_mob.fleet.pausing import why_paused
 from redis_mob.fleet.step_context import checked_pause
+from redis_mob.fleet.subflows import open_children
 from redis_mob.fleet.unserved import UnservedNews, named, unserved_work
 from redis_mob.fleet.waits import signal_of
 from redis_mob.models.execution import ExecutionStatus
@@ -23,6 +26,9 @@ from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 from redis_mob.storage import MobStorage
 
 _log = logging.getLogger(__name__)
+
+MOST_CHILDREN = 10
+"""Of how many children of a run it is told what they wait for."""
 
 
 def seconds_of(timeout: float | timedelta | None) -> float:
@@ -55,7 +61,14 @@ async def wait_for_end(storage: MobStorage, run_id: str, timeout: float | timede
 async def unserved_of(storage: MobStorage, run_id: str) -> list[str]:
     """What of a run waits for a worker that does not exist; as `Fleet.unserved`."""
     view = await _view(storage, run_id)
-    return [] if view.run.status.is_terminal else unserved_work(view, await storage.executions.workers())
+    if view.run.status.is_terminal:
+        return []
+    told = unserved_work(view, await storage.executions.workers())
+    for execution in islice(open_children(view).values(), MOST_CHILDREN):
+        if execution.child is not None:
+            with suppress(NotFoundError):  # it is not started yet
+                told += await unserved_of(storage, execution.child.run_id)
+    return told
 
 
 async def _ended(storage: MobStorage, run_id: str) -> MobRun:
@@ -86,7 +99,9 @@ def why_not_over(view: RunView, workers: Iterable[LiveWorker], limited: Iterable
     steps: dict[str, set[str]] = {}
     for key, execution in view.executions.items():
         if execution.status is ExecutionStatus.AWAITING:
-            steps.setdefault(f"waits for signal {shown(signal_of(key.target))}", set()).add(execution.step_id)
+            child = execution.child
+            what = f"signal {shown(signal_of(key.target))}" if child is None else f"a run of flow {shown(child.flow)}"
+            steps.setdefault(f"waits for {what}", set()).add(execution.step_id)
         elif execution.escalation is not None and not execution.is_over:
             steps.setdefault("has failed, and the supervisor is told of that", set()).add(execution.step_id)
         elif execution.status is ExecutionStatus.LEASED:

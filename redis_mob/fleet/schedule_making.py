@@ -11,7 +11,7 @@ from redis_mob.codec.executions import encode_definition
 from redis_mob.codec.labels import checked_attributes
 from redis_mob.errors import ValidationError, shortened, shown
 from redis_mob.fleet.due_times import SHORTEST_INTERVAL, DueTimes, check_cron, check_zone
-from redis_mob.fleet.run_start import checked_priority, read_terms, zoned
+from redis_mob.fleet.run_start import checked_priority, read_subflows, read_terms, zoned
 from redis_mob.models.base import SortedDict
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow_schedule import CatchUp, FlowSchedule, Overlap, ScheduleRecord
@@ -47,6 +47,7 @@ async def make_schedule(
 ) -> ScheduleRecord:
     """See `Fleet.schedule`."""
     _, params = read_terms(flow_id, definition.flows[flow_id], params)
+    read_subflows(definition, flow_id)
     schedule = FlowSchedule(
         name=_checked_name(name),
         mob_id=definition.id,

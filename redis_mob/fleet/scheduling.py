@@ -24,7 +24,7 @@ from redis_mob.errors import (
     shortened,
 )
 from redis_mob.fleet import run_start
-from redis_mob.fleet.run_start import new_run, read_terms
+from redis_mob.fleet.run_start import new_run, read_subflows, read_terms
 from redis_mob.fleet.schedule_plan import due_now
 from redis_mob.fleet.waiting import wait_for_news
 from redis_mob.models.base import format_timestamp
@@ -181,6 +181,7 @@ class Scheduler:
             run_id=run_id_of(schedule, due),
             priority=schedule.priority,
             release=schedule.release,
+            subflows=read_subflows(definition, flow_id),
         )
         labels = checked_labels(schedule.attributes, None)
         await self._executions.start_run(run, launch, definition, labels=labels)  # False: another worker was faster

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from random import Random
 
+from redis_mob.fleet.child_ids import child_id_of
 from redis_mob.fleet.escalation import settle_escalation
 from redis_mob.fleet.outcome import Failed, Outcome, Succeeded
 from redis_mob.fleet.quorum import decide_step
@@ -13,8 +15,9 @@ from redis_mob.fleet.transition_builder import TransitionBuilder, target
 from redis_mob.models.base import json_text
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus
 from redis_mob.models.failure import AgentErrorReport, TurnError
-from redis_mob.models.flow_events import StepTargetCompleted, StepTargetFailed
+from redis_mob.models.flow_events import StepDispatched, StepTargetCompleted, StepTargetFailed
 from redis_mob.models.run import StepRunStatus
+from redis_mob.models.subflow import ChildRun
 
 
 def settle_execution(
@@ -61,10 +64,25 @@ def _fail(builder: TransitionBuilder, key: ExecutionKey, execution: Execution, f
     )
     if again:
         try_again(builder, key, execution, failed, pause)
+        if execution.child is not None:
+            _await_next_child(builder, key, execution.child, builder.now + pause)
         return
     builder.close(key, status=ExecutionStatus.FAILED, failure=None, reason=failed.reason, error_class=None, detail=None)
     builder.row(execution.step_id, key.target, StepRunStatus.FAILED)
     builder.failure(execution.step_id, failed.reason, report, error)
+
+
+def _await_next_child(builder: TransitionBuilder, key: ExecutionKey, child: ChildRun, begins: datetime) -> None:
+    """Let an execution of a step with a sub-flow wait for the run of its next attempt, which begins at a time."""
+    waiting = builder.execution(key)
+    if waiting is None:
+        return
+    next_child = child.model_copy(update={"run_id": child_id_of(builder.view.run.run_id, key, waiting.attempt)})
+    until = builder.wait_end(waiting.step_id, begins)
+    changes = {"status": ExecutionStatus.AWAITING, "child": next_child, "wait_until": until}
+    builder.put(key, waiting.model_copy(update=changes))
+    run_id = builder.view.run.run_id
+    builder.tell(StepDispatched.unchecked(run_id=run_id, step_id=waiting.step_id, target=target(key.target)))
 
 
 def _described(failed: Failed, *, final: bool) -> tuple[AgentErrorReport | None, TurnError | None]:

@@ -20,7 +20,7 @@ from redis_mob.kernel.machine import FlowMachine
 from redis_mob.models.base import changed_keys
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.events import MobEventKind, NewMobEvent
-from redis_mob.models.execution import OVER, Execution, ExecutionKey, ExecutionStatus, ItemProgress
+from redis_mob.models.execution import END_OF_TIME, OVER, Execution, ExecutionKey, ExecutionStatus, ItemProgress, later
 from redis_mob.models.failure import AgentErrorReport, TurnError
 from redis_mob.models.flow import FrameScope, FrameSnapshot, NodeStatus
 from redis_mob.models.flow_events import StepSkipped
@@ -82,6 +82,7 @@ class TransitionBuilder:
         """Whether more can happen in the run than was collected; another decision is to go on."""
         self._events: list[NewMobEvent] = []
         self._terminal_events: list[NewMobEvent] = []
+        self._dropped: list[int] = []
 
     @property
     def now(self) -> datetime:
@@ -120,7 +121,7 @@ class TransitionBuilder:
     def end_node(self, frame_id: str, command: Frame, node_id: str) -> None:
         """Add the inputs that end a step node and give its slot back, if it has one."""
         before = self.machine
-        has_slot = before.step_of(frame_id, node_id) not in self.flow.waits
+        has_slot = before.step_of(frame_id, node_id) not in self.flow.without_members
         self.draft.end_step_node(frame_id, command, node_id, has_slot=has_slot)
         self._tell_skipped_since(before)
 
@@ -283,11 +284,37 @@ class TransitionBuilder:
             self._signals[self.view.signals[number].name].popleft()
         self.close(key, status=ExecutionStatus.COMPLETED, signal=number, output=output)
 
+    def drop_signal(self, number: int) -> None:
+        """Let a signal go that nothing waits for; it goes with the next change of an execution."""
+        self._dropped.append(number)
+
+    def is_running(self, node: NodeKey) -> bool:
+        """Whether the step of a node is under way."""
+        return self.machine.frame(node[0]).node_status[node[1]] is NodeStatus.RUNNING
+
+    def wait_end(self, step_id: str, begins: datetime) -> datetime | None:
+        """Until when an attempt waits for its child that begins at a time; None if as long as that takes."""
+        timeout = self.flow.steps[step_id].timeout_ms
+        return None if timeout is None else later(begins, timeout)
+
+    def _next_look(self) -> datetime | None:
+        """When the run must be looked at although nothing has come."""
+        if self.machine.status.is_terminal:
+            # Deadlines are an entry of the schedule: they are kept even if every worker dies before them. So is it that
+            # a parent is still to be told, which the worker that commits this does at once.
+            return None if self.view.parent is None else self.now + UNFINISHED
+        begins_child = self.flow.subflows and any(
+            one.child is not None and one.status is ExecutionStatus.AWAITING for one in self._changed.values()
+        )
+        at = self._next_deadline()
+        # likewise that a child is to be started
+        return min(self.now + UNFINISHED, at or END_OF_TIME) if begins_child else at
+
     def _next_deadline(self) -> datetime | None:
         if self.is_unfinished:
             # The worker that commits this goes on at once. Should it die before, another one looks at the run then.
             return self.now + UNFINISHED
-        if not (self.flow.waits or self.view.launch.escalates):
+        if not (self.flow.without_members or self.view.launch.escalates):
             return self.view.deadline
         ends = (*self.index.with_status(ExecutionStatus.AWAITING), *self.index.escalations())
         return next_deadline(self.view, map(self.index.execution, ends))
@@ -306,7 +333,6 @@ class TransitionBuilder:
         inputs = self.draft.inputs
         if not (inputs or self._changed or self._events):
             return None
-        over = self.machine.status.is_terminal
         return Transition(
             before=self.view,
             run=self.run,
@@ -321,6 +347,6 @@ class TransitionBuilder:
             iteration_rows=tuple(self._iteration_rows),
             events=tuple(self._events),
             terminal_events=tuple(self._terminal_events),
-            # Deadlines are an entry of the schedule: they are kept even if every worker dies before them.
-            look_again_at=None if over else self._next_deadline(),
+            look_again_at=self._next_look(),
+            dropped=tuple(self._dropped) if self._changed else (),
         )

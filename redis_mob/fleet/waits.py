@@ -53,6 +53,7 @@ def end_a_wait(builder: TransitionBuilder) -> bool:
         return False
     index = builder.index
     waiting = [(index.execution(key), key) for key in index.with_status(ExecutionStatus.AWAITING)]
+    waiting = [one for one in waiting if one[0].child is None]
     waiting.sort(key=lambda one: (one[0].due_at, one[1]))
     for execution, key in waiting:
         if (found := builder.next_signal(builder.flow.waits[execution.step_id].signal)) is not None:

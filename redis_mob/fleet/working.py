@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from redis_mob.codec.schedule import queue_of
 from redis_mob.errors import NotFoundError, ReadFailedError
+from redis_mob.fleet.subflows import open_children
 from redis_mob.models.execution import ExecutionStatus, Serves
 from redis_mob.models.run import MobRunStatus
 from redis_mob.models.transition import RunView
@@ -104,7 +105,19 @@ async def _goes_on(storage: MobStorage, run_id: str, serves: Serves) -> bool:
         view = await storage.executions.load(run_id)
     except NotFoundError:  # no fleet started it, so that none goes on with it
         return False
-    return view is not None and not view.run.status.is_terminal and could_go_on(view, serves)
+    if view is None or view.run.status.is_terminal:
+        return False
+    return could_go_on(view, serves) or await _a_child_goes_on(storage, view, serves)
+
+
+async def _a_child_goes_on(storage: MobStorage, view: RunView, serves: Serves) -> bool:
+    """Whether a child of a run is to be started, or goes on, or has ended a moment ago."""
+    for execution in open_children(view).values():
+        if execution.child is not None:
+            status = await storage.executions.status(execution.child.run_id)
+            if status is None or status.is_terminal or await _goes_on(storage, execution.child.run_id, serves):
+                return True
+    return False
 
 
 def could_go_on(view: RunView, serves: Serves) -> bool:

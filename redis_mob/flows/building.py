@@ -30,6 +30,7 @@ def flow_spec(
     description: str | None,
     concurrency: Concurrency | None = None,
     rate: Rate | None = None,
+    output: str | None = None,
 ) -> FlowSpec:
     """The flow of these steps and loops; it has a root frame only if there are loops.
 
@@ -37,7 +38,7 @@ def flow_spec(
     there, a body that is empty, or a value that does not fit its field.
     """
     limits = {"concurrency": bounded(concurrency), "rate": rate}
-    return _Builder(flow_id, roles).spec(nodes, description, limits)
+    return _Builder(flow_id, roles).spec(nodes, description, output, limits)
 
 
 class _Builder:
@@ -47,7 +48,7 @@ class _Builder:
         self._home: dict[str, str | None] = {}
         """The loop that each step and loop is in; None for the flow itself."""
 
-    def spec(self, nodes: Nodes, description: str | None, limits: Mapping[str, Any]) -> FlowSpec:
+    def spec(self, nodes: Nodes, description: str | None, output: str | None, limits: Mapping[str, Any]) -> FlowSpec:
         if not nodes:
             self._refuse("it has no steps; give it one at least")
         self._register(nodes, None, 0)
@@ -55,7 +56,7 @@ class _Builder:
         has_loops = any(isinstance(node, Loop) for node in nodes)
         steps = {step.id: self._step(step, is_in_frame=has_loops) for step in _steps(nodes)}
         document = {"description": description, "steps": steps, "root": self._frame(nodes) if has_loops else None}
-        return model_of(self._flow, FlowSpec, **document, **limits)
+        return model_of(self._flow, FlowSpec, **document, output=output, **limits)
 
     def _refuse(self, problem: str) -> NoReturn:
         raise DefinitionError(f"{self._flow}: {problem}")
@@ -102,7 +103,34 @@ class _Builder:
             "depends_on_mode": "all" if is_in_frame else step.mode,
             "condition": step.when,
             "branch": step.branch,
-            **(self._of_members(step, schema) if step.signal is None else {"wait_for": self._wait(step, schema)}),
+            **self._done_by(step, schema),
+        }
+
+    def _done_by(self, step: Step, schema: str | None) -> dict[str, Any]:
+        """What a step says of who does it: members, a signal, or a run of another flow."""
+        if step.signal is not None:
+            return {"wait_for": self._wait(step, schema)}
+        return self._of_members(step, schema) if step.flow is None else self._of_flow(step, schema)
+
+    def _of_flow(self, step: Step, schema: str | None) -> dict[str, Any]:
+        given = {
+            "dispatch_mode": step.dispatch,
+            "collection_policy": {"type": step.policy} if isinstance(step.policy, str) else step.policy,
+            "output_format": step.output_format,
+            "isolation": "process" if step.isolated else None,
+            "allowed_tools": step.allowed_tools,
+            "blocked_tools": step.blocked_tools,
+            "role": step.role,
+        }
+        return {
+            **{name: value for name, value in given.items() if value is not None},
+            "flow": step.flow if isinstance(step.flow, str | None) else step.flow.id,
+            "params": step.params,
+            "timeout_ms": None if step.timeout is None else self._milliseconds(step, step.timeout),
+            "expected_schema_ref": schema,
+            "retry": self._retry(step, step.retries),
+            "for_each": step.for_each,
+            "max_parallel": step.max_parallel,
         }
 
     def _wait(self, step: Step, schema: str | None) -> dict[str, Any]:

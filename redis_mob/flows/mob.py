@@ -208,14 +208,16 @@ class Mob:
         steps: Sequence[Step | Loop] | FlowSpec,
         *,
         description: str | None = None,
+        output: str | None = None,
         concurrency: Concurrency | None = None,
         rate: Rate | None = None,
     ) -> Flow:
         """Add a flow of these steps and loops, or one that is specified already.
 
+        The roles of its steps, and other flows that these run, must be there before. `output` is the path of what a
+        step gets that runs this flow, such as "steps.report"; without one that is an object from step to output.
         `concurrency` and `rate` bound the executions of all its steps together; a flow that is specified already has
-        its own. The roles of its steps must be there before. Raises DefinitionError naming the flow and what is wrong
-        with it; then it is not added.
+        its own. Raises DefinitionError naming the flow and what is wrong with it; then it is not added.
         """
         if valid_text("id", id) in self._flows:
             raise DefinitionError(f"mob {shown(self.id)} has a flow {shown(id)} already")
@@ -225,7 +227,7 @@ class Mob:
             spec = steps
         else:
             nodes = listed(f"flow {shown(id)}: steps", steps, "steps and loops")
-            spec = flow_spec(id, nodes, self._roles.by_name, description, concurrency, rate)
+            spec = flow_spec(id, nodes, self._roles.by_name, description, concurrency, rate, output)
         require_valid(self._defined(self._roles.by_name, {**self._flows, id: spec}))
         self._flows[id] = spec
         return Flow(self, self.id, id, spec)

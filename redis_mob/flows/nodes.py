@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from redis_mob.codec.arguments import valid_text
 from redis_mob.errors import DefinitionError, shown
+from redis_mob.fleet.flow_choice import NamedFlow
 from redis_mob.flows.values import ids, listed, name, texts
 from redis_mob.models.base import U8_MAX
 from redis_mob.models.conditions import ConditionExpr
@@ -52,6 +53,8 @@ class Step:
     blocked_tools: tuple[str, ...] | None = None
     signal: str | None = None
     on_timeout: OnTimeout = "continue"
+    flow: str | NamedFlow | None = None
+    params: Any = None
     concurrency: Concurrency | None = None
     rate: Rate | None = None
 
@@ -89,6 +92,8 @@ def step(
     isolated: bool = False,
     allowed_tools: Sequence[str] | None = None,
     blocked_tools: Sequence[str] | None = None,
+    flow: str | NamedFlow | None = None,
+    params: Any = None,
     concurrency: Concurrency | None = None,
     rate: Rate | None = None,
 ) -> Step:
@@ -113,6 +118,11 @@ def step(
 
     `concurrency` bounds how many of its executions are under way in the whole fleet, `rate` how many begin: `5`, or
     `{"limit": 5, "key": "{{ params.tenant }}"}` for 5 of each tenant; `{"limit": 100, "per": "1m"}`, also with a key.
+
+    With `flow`, the id of a flow of the mob or what `Mob.flow` returned, it runs that flow instead of asking members,
+    and its output is that of the flow; with `for_each` one run for each item. `params` are the parameters of the run:
+    JSON whose texts may have placeholders, as `{"file": "{{ item }}"}`; one that is nothing but a placeholder is the
+    value itself. `timeout` is how long the run may take, as long as it likes without one.
     """
     here = f"step {shown(name('id', id))}"
     return Step(
@@ -135,6 +145,8 @@ def step(
         isolated,
         None if allowed_tools is None else texts(f"{here}: allowed_tools", allowed_tools),
         None if blocked_tools is None else texts(f"{here}: blocked_tools", blocked_tools),
+        flow=flow,
+        params=params,
         concurrency=concurrency,
         rate=rate,
     )

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import openai
 
+from redis_mob.codec.retry_after import retry_after
 from redis_mob.fleet.said import bounded, class_of, text_of
 from redis_mob.fleet.step_context import StepFailed
-from redis_mob.handlers.retry_after import retry_after
 from redis_mob.handlers.secrets import without
 
 RETRIED = frozenset({408, 409, 425, 429})

@@ -13,6 +13,7 @@ import httpx2
 import openai
 
 from redis_mob.codec.arguments import integer, optional_instance, optional_valid_text
+from redis_mob.codec.urls import checked_url
 from redis_mob.errors import ValidationError, shown
 from redis_mob.fleet.outcome import parsed_json
 from redis_mob.fleet.schemas import check_schema
@@ -22,7 +23,6 @@ from redis_mob.handlers.chat_bounds import bound_response
 from redis_mob.handlers.chat_failures import failure_of
 from redis_mob.handlers.chat_messages import messages_of
 from redis_mob.handlers.tools import Tool, tools_by_name
-from redis_mob.handlers.urls import checked_url
 from redis_mob.handlers.usage import ModelUsage, OnUsage, record_usage, told
 from redis_mob.models.base import json_text
 

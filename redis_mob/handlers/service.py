@@ -14,12 +14,12 @@ from typing import Any
 import httpx
 
 from redis_mob.codec.arguments import integer, integers, optional_instance
+from redis_mob.codec.retry_after import retry_after
+from redis_mob.codec.urls import checked_url
 from redis_mob.errors import ValidationError, shown
 from redis_mob.fleet.step_context import StepContext, StepFailed
 from redis_mob.handlers.request import request_bytes
-from redis_mob.handlers.retry_after import retry_after
 from redis_mob.handlers.secrets import checked_texts, most_encoded, without
-from redis_mob.handlers.urls import checked_url
 
 CONNECT_SECONDS = 10.0
 """How long a connection may take: a host that is away is noticed long before the deadline of most steps."""

@@ -77,8 +77,8 @@ class RegisterReadyFrame:
 class RunNode:
     """A ready step node gets a node slot; from then on its step may be executed.
 
-    A step that waits for a signal gives its slot back at once, as a loop does: it may wait for days
-    (contract: engine-56).
+    A step that waits for a signal, or for the run of another flow, gives its slot back at once, as a loop does: it
+    may wait for days (contract: engine-56, engine-71).
     """
 
     frame_id: str
@@ -87,7 +87,7 @@ class RunNode:
 
     def apply(self, draft: Draft, flow: FlowSpec) -> None:
         _grant(draft, self.frame_id, self.node_id)
-        if self.step_id in flow.waits:
+        if self.step_id in flow.without_members:
             draft.scheduler(Run.NODE_EXECUTION_RELEASED, frame_id=self.frame_id)
 
 

@@ -9,6 +9,7 @@ from redis_mob.errors import shown
 from redis_mob.kernel.diagnostics import Diagnostic, Severity
 from redis_mob.kernel.flow_graph import Cycle, dependency_order
 from redis_mob.kernel.path_rules import validate_paths
+from redis_mob.kernel.subflow_rules import validate_subflows
 from redis_mob.kernel.wait_rules import validate_waits
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow_spec import (
@@ -50,10 +51,11 @@ def _unknown_role(role: str, location: str) -> Diagnostic:
 
 def _flow(definition: MobDefinition, location: str, flow: FlowSpec) -> Iterator[Diagnostic]:
     for step_id, step in flow.steps.items():
-        if step.wait_for is None and step.role not in definition.profiles:
+        if step.has_members and step.role not in definition.profiles:
             yield _unknown_role(step.role, f"{location}.steps.{step_id}.role")
         yield from _step(flow, f"{location}.steps.{step_id}", step)
     yield from validate_waits(flow, f"{location}.steps")
+    yield from validate_subflows(definition.flows, flow, f"{location}.steps")
     yield from _branches(flow, f"{location}.steps")
     yield from _chain(flow, f"{location}.steps")
     if flow.root is not None:

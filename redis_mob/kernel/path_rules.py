@@ -12,7 +12,7 @@ from redis_mob.errors import TemplateError, nearest, shortened, shown
 from redis_mob.kernel.diagnostics import Diagnostic, Severity
 from redis_mob.kernel.flow_graph import FlowOrder, Order, loop, step
 from redis_mob.kernel.schema_paths import Leads, Schema, inline_schema, leads
-from redis_mob.kernel.templates import LITERAL_BRACES, Placeholder, parse, spelled_position, texts
+from redis_mob.kernel.templates import LITERAL_BRACES, Placeholder, parse, spelled_position, texts, value_texts
 from redis_mob.models.conditions import AndCondition, ConditionExpr, NotCondition, OrCondition
 from redis_mob.models.flow_spec import (
     CollectAny,
@@ -41,6 +41,9 @@ _INDEX = re.compile(r"[0-9]{1,20}")
 
 _OF_ITEM = ("target", "index", "output")
 
+_AT_THE_END = ""
+"""Where the output of a flow is looked for: behind all its steps."""
+
 _LOOP_FORM = "loops.<loop>.iterations.<number>.steps.<step>"
 
 
@@ -61,6 +64,8 @@ def validate_paths_with(
             yield from rules.template(f"{here}.message{where}", step(step_id), template)
         for field, key in _limit_keys(spec):
             yield from rules.template(f"{here}.{field}.key", step(step_id), key)
+        for where, template in value_texts(spec.params):
+            yield from rules.template(f"{here}.params{where}", step(step_id), template)
         if spec.condition is not None:
             yield from rules.condition(f"{here}.condition", step(step_id), spec.condition)
         if spec.for_each is not None:
@@ -70,6 +75,8 @@ def validate_paths_with(
     if flow.root is not None:
         for here, node in _loops(f"{location}.root", flow.root):
             yield from rules.condition(f"{here}.until", loop(node.loop_id), node.until)
+    if flow.output is not None:
+        yield from rules.output(f"{location}.output", flow.output)
 
 
 def _limit_keys(limited: FlowStepSpec | FlowSpec) -> Iterator[tuple[str, str]]:
@@ -161,6 +168,11 @@ class _Rules:
         if (text := self._no_list(path, this)) is not None:
             yield Diagnostic("for_each_no_list", f"{shown(path)}: {text}", location)
 
+    def output(self, location: str, path: str) -> Iterator[Diagnostic]:
+        """Findings about the path to the output of the flow."""
+        if (problem := self._problem(path, _AT_THE_END)) is not None:
+            yield Diagnostic(problem.code, f"{shown(path)}: {problem.text}", location, problem.severity)
+
     def _no_list(self, path: str, this: str) -> str | None:
         """Why a path leads to no list in every run; None if it may lead to one."""
         match path.split("."):
@@ -186,7 +198,7 @@ class _Rules:
         has_items = any(step(name) == this and spec.for_each is not None for name, spec in self.flow.steps.items())
         if root in ITEM_ROOTS and not _no_path(path):
             if not has_items:
-                return _unknown(f"only the message and the limits of a step with for_each have {shown(root)}")
+                return _unknown(f"only a step with for_each has {shown(root)}")
             return _unknown("it is a number, which has no keys") if root == "index" and keys else None
         return self._problem(path, this)
 
@@ -246,6 +258,8 @@ class _Rules:
         return _unknown(f"the flow has no step {shown(step_id)} ({nearest(step_id, self.flow.steps)})")
 
     def _too_early(self, other: str, this: str, named: str) -> _Problem | None:
+        if this == _AT_THE_END:
+            return None
         match self._order.of(other, this):
             case Order.AFTER if other == this:
                 return _Problem("path_not_before", f"{named} is the step itself, which has no output yet")
@@ -276,6 +290,8 @@ class _Rules:
                     return _unknown(f"{text}, and no {shown(key)} ({nearest(key, WAIT_KEYS)})")
                 case _:
                     return None
+        if spec.flow is not None:
+            return _no_key(named, keys, leads(schema, keys), "expected_schema_ref")
         if spec.dispatch_mode is DispatchMode.FAN_IN:
             match keys:
                 case []:
@@ -333,7 +349,7 @@ class _Rules:
 def _is_by_member(spec: FlowStepSpec) -> bool:
     """Whether the aggregate of a step is an object from member to value."""
     has_another = spec.dispatch_mode is DispatchMode.FAN_IN or isinstance(spec.collection_policy, CollectAny)
-    return spec.for_each is None and not has_another
+    return spec.has_members and spec.for_each is None and not has_another
 
 
 def _no_path(path: str) -> _Problem | None:

@@ -91,7 +91,7 @@ def _waits(loop: LoopSnapshot) -> bool:
 
 
 def running_steps(frames: Mapping[str, FrameSnapshot], waiting: Collection[tuple[str, str]] = ()) -> int:
-    """How many step nodes run, and so hold a node slot each; those that wait for a signal hold none."""
+    """How many step nodes run, and so hold a node slot each; those that ask no member hold none."""
     return sum(
         status is NodeStatus.RUNNING
         and frame.kernel_state.node_kind.get(node) is NodeKind.STEP
@@ -102,14 +102,14 @@ def running_steps(frames: Mapping[str, FrameSnapshot], waiting: Collection[tuple
 
 
 def waiting_nodes(run: MobRun | FlowMachine, flow: FlowSpec | None) -> frozenset[tuple[str, str]]:
-    """The step nodes, each behind the id of its frame, whose steps wait for a signal while they run."""
-    if flow is None or not flow.waits:
+    """The step nodes, each behind the id of its frame, whose steps ask no member while they run."""
+    if flow is None or not flow.without_members:
         return frozenset()
     return frozenset(
         (frame_id, node_id)
         for frame_id, frame in frame_specs(run, flow).items()
         for node_id, node in frame.nodes.items()
-        if isinstance(node, FrameStepSpec) and node.step_id in flow.waits
+        if isinstance(node, FrameStepSpec) and node.step_id in flow.without_members
     )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, cast
 
 from redis_mob.errors import TemplateError, shortened
 from redis_mob.kernel.context import ConditionContext
@@ -110,6 +110,56 @@ def render(message: Message, context: ConditionContext) -> Rendered:
         for block in message
     )
     return Rendered(blocks, tuple(absent))
+
+
+class RenderedValue(NamedTuple):
+    """A JSON value with the values of its placeholders, and those whose path led nowhere, in order."""
+
+    value: Any
+    absent: tuple[Placeholder, ...]
+
+
+def value_texts(value: Any, location: str = "") -> Iterator[tuple[str, str]]:
+    """The templates in a JSON value, each with its location there: that of the value itself is empty."""
+    match value:
+        case str():
+            yield location, value
+        case list() | tuple():
+            for index, item in enumerate(cast("Sequence[Any]", value)):
+                yield from value_texts(item, f"{location}[{index}]")
+        case dict():
+            for key, item in cast("dict[str, Any]", value).items():
+                yield from value_texts(item, f"{location}.{key}")
+        case _:
+            pass
+
+
+def render_value(value: Any, context: ConditionContext) -> RenderedValue:
+    """The JSON value with every text in it rendered; keys stay as they are.
+
+    A text that is nothing but one placeholder becomes the value itself, of any type, and null where its path leads
+    nowhere. Raises TemplateError like `parse`.
+    """
+    absent: list[Placeholder] = []
+    return RenderedValue(_rendered(value, context, absent), tuple(absent))
+
+
+def _rendered(value: Any, context: ConditionContext, absent: list[Placeholder]) -> Any:
+    match value:
+        case str():
+            parts = [part for part in parse(value) if part]
+            if len(parts) != 1 or isinstance(parts[0], str):
+                return _render_text(value, context, absent)
+            if (found := resolve(parts[0].path, context)) is MISSING:
+                absent.append(parts[0])
+                return None
+            return found.value
+        case list() | tuple():
+            return [_rendered(item, context, absent) for item in cast("Sequence[Any]", value)]
+        case dict():
+            return {key: _rendered(item, context, absent) for key, item in cast("dict[str, Any]", value).items()}
+        case _:
+            return value
 
 
 def _render_text(template: str, context: ConditionContext, absent: list[Placeholder]) -> str:

@@ -74,7 +74,7 @@ def _settle_frame(draft: Draft, flow: FlowSpec, frame_id: str, ending: Frame) ->
     for node in _nodes(draft, frame_id, NodeStatus.RUNNING):
         if draft.frame(frame_id).node_kind[node] is NodeKind.STEP:
             draft.node(frame_id, ending, node)
-            if draft.machine.step_of(frame_id, node) not in flow.waits:
+            if draft.machine.step_of(frame_id, node) not in flow.without_members:
                 draft.scheduler(Run.NODE_EXECUTION_RELEASED, frame_id=frame_id)
         else:
             _settle_loop_node(draft, flow, frame_id, node, ending)

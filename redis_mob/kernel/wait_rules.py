@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from redis_mob.errors import shown
 from redis_mob.kernel.diagnostics import Diagnostic
 from redis_mob.models.flow_spec import FlowSpec, FlowStepSpec
+from redis_mob.models.subflow import RESERVED
 
 MOST_BYTES_OF_NAME = 256
 """How long the name of a signal may be, in UTF-8."""
@@ -39,6 +40,11 @@ def validate_waits(flow: FlowSpec, location: str) -> Iterator[Diagnostic]:
         if not 0 < length <= MOST_BYTES_OF_NAME:
             yield _invalid(
                 f"a signal needs a name of 1 to {MOST_BYTES_OF_NAME} bytes, not {shown(wait.signal)}",
+                f"{here}.wait_for.signal",
+            )
+        if wait.signal.startswith(RESERVED):
+            yield _invalid(
+                f"the name {shown(wait.signal)} is reserved: signals that begin with {RESERVED!r} are the engine's",
                 f"{here}.wait_for.signal",
             )
         if wait.timeout_ms == 0:

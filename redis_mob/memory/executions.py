@@ -13,18 +13,16 @@ from redis_mob.codec.arguments import (
     flag,
     instance,
     integer,
-    moment,
     optional_instance,
     optional_integer,
     text,
     texts,
 )
 from redis_mob.codec.events import EncodedEvent, encode_new_event
-from redis_mob.codec.executions import decode_definition, encode_definition, encode_launch
+from redis_mob.codec.executions import decode_definition
 from redis_mob.codec.inputs import copied_inputs
 from redis_mob.codec.items import checked_keys
 from redis_mob.codec.labels import stored_labels
-from redis_mob.codec.runs import encode_run
 from redis_mob.codec.schedule import worker_id as checked_worker_id
 from redis_mob.codec.transitions import check_transition, require_encodable
 from redis_mob.contracts import ExecutionStore, WakeUp
@@ -32,6 +30,7 @@ from redis_mob.errors import NotFoundError, shortened
 from redis_mob.kernel.completeness import drivable
 from redis_mob.memory import items
 from redis_mob.memory import run_changes as changes
+from redis_mob.memory.children import MemoryChildren, start
 from redis_mob.memory.labels import MemoryLabels
 from redis_mob.memory.namespace import Namespace
 from redis_mob.memory.pauses import put_aside
@@ -50,7 +49,7 @@ from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 T = TypeVar("T")
 
 
-class MemoryExecutionStore(MemoryLabels, MemorySignals, MemoryWorkers, ExecutionStore):
+class MemoryExecutionStore(MemoryChildren, MemoryLabels, MemorySignals, MemoryWorkers, ExecutionStore):
     """The contract's `ExecutionStore` in memory; its docstrings say what holds."""
 
     async def start_run(
@@ -62,31 +61,7 @@ class MemoryExecutionStore(MemoryLabels, MemorySignals, MemoryWorkers, Execution
         at: datetime | None = None,
         labels: Labels = NO_LABELS,
     ) -> bool:
-        content, given = self._access.content, stored_labels(labels)
-        encode_run(run)
-        encode_launch(launch)
-        _, encoded = encode_definition(definition, forked=launch.forked_from is not None)
-        begins = None if at is None else moment("at", at)
-        if run.run_id in content.runs:
-            return False
-        stored, now = changes.copied(run), content.clock.now()
-        if now < content.tombstones.get(run.run_id, now):
-            return False
-        content.tombstones.pop(run.run_id, None)
-        now = now if begins is None else max(now, begins)
-        content.definitions.setdefault(launch.definition, encoded)
-        content.launches[run.run_id] = (changes.copied(launch), now)
-        content.add_run(stored)
-        if given != NO_LABELS:
-            content.labels[run.run_id] = given
-        content.due_runs[run.run_id] = now
-        for role in sorted(definition.roles_of(run.flow_id)):
-            if role in launch.max_concurrency:
-                content.schedule.limits[run.mob_id, role] = launch.max_concurrency[role]
-            else:
-                content.schedule.limits.pop((run.mob_id, role), None)
-        content.run_wake_ups.send(run_message(run.run_id, is_due=True))
-        return True
+        return start(self._access.content, run, launch, definition, at, labels=stored_labels(labels))
 
     async def load(self, run_id: str) -> RunView | None:
         content, run_id = self._access.content, run_key(run_id)
@@ -110,6 +85,7 @@ class MemoryExecutionStore(MemoryLabels, MemorySignals, MemoryWorkers, Execution
             moves=content.moves[run_id],
             progress=dict(content.item_progress.get(run_id, {})),
             signals={number: changes.copied(one) for number, one in content.mailboxes[run_id].waiting.items()},
+            parent=content.parents.get(run_id),
             labels=content.labels.get(run_id, NO_LABELS),
             pauses=content.pauses_of(run),
         )

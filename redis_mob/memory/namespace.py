@@ -12,6 +12,7 @@ from redis_mob.memory.clock import Clock
 from redis_mob.memory.config_documents import ConfigDocuments
 from redis_mob.memory.event_log import EventLog
 from redis_mob.memory.flow_schedules import FlowSchedules
+from redis_mob.memory.kept_webhooks import KeptWebhooks
 from redis_mob.memory.revisions import RevisedDocuments
 from redis_mob.memory.run_progress import RunProgress
 from redis_mob.memory.schedule import Schedule
@@ -21,6 +22,7 @@ from redis_mob.models.execution import Execution, ExecutionKey, ItemProgress, Ru
 from redis_mob.models.labels import Labels
 from redis_mob.models.pause import Pause
 from redis_mob.models.signal import Signal
+from redis_mob.models.subflow import ParentRun
 from redis_mob.models.transition import NodeKey
 
 
@@ -34,6 +36,8 @@ class Mailbox:
     """Signals that no step has taken, by number."""
     receipts: dict[str, tuple[int, str]] = field(default_factory=dict[str, tuple[int, str]])
     """By idempotency key: the number of a signal, and what is equal for equal ones."""
+    told: set[str] = field(default_factory=set[str])
+    """The children of whose end the run was told."""
     published: dict[str, bytes] = field(default_factory=dict[str, bytes])
 
 
@@ -54,6 +58,10 @@ class Namespace:
         """The number of each run in this order."""
         self.launches: dict[str, tuple[RunLaunch, datetime]] = {}
         """What the runs of a fleet were started with, and when."""
+        self.parents: dict[str, ParentRun] = {}
+        """What the runs of steps know of their parents."""
+        self.untold: set[str] = set()
+        """Runs of steps whose end their parents were not told."""
         self.labels: dict[str, Labels] = {}
         """Attributes and summary of each run that has any."""
         self.cancel_requested: set[str] = set()
@@ -99,6 +107,7 @@ class Namespace:
         """The policies of retention."""
         self.retention_turn: tuple[str, datetime] = ("", datetime.min.replace(tzinfo=UTC))
         """Who enforces them, and until when."""
+        self.webhooks = KeptWebhooks()
         self.opened: set[Access] = set()
 
     def pauses_of(self, run: MobRun) -> tuple[Pause, ...]:

@@ -39,6 +39,8 @@ class MemorySteeringStore(SteeringStore):
         run = existing_run(content, run_id)
         if not run.status.is_terminal:
             return DeletionStart.NOT_OVER
+        if run.run_id in content.untold:
+            return DeletionStart.UNTOLD
         _forget(content, run.run_id)
         if kept:
             content.tombstones[run.run_id] = content.clock.now() + kept
@@ -125,6 +127,7 @@ def _forget(content: Namespace, run_id: str) -> None:
         content.items,
         content.ended,
         content.due_runs,
+        content.parents,
         content.reported_runs,
         content.decisions,
         content.reports,

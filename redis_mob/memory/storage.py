@@ -19,6 +19,7 @@ from redis_mob.memory.runtime_metadata import MemoryRuntimeMetadataStore
 from redis_mob.memory.schedules import MemoryScheduleStore
 from redis_mob.memory.specs import MemorySpecStore
 from redis_mob.memory.steering import MemorySteeringStore
+from redis_mob.memory.webhooks import MemoryWebhookStore
 
 
 class MemoryStorage:
@@ -41,6 +42,7 @@ class MemoryStorage:
         self.schedules = MemoryScheduleStore(self._access)
         self.operations = MemoryOperationsStore(self._access)
         self.retention = MemoryRetentionStore(self._access)
+        self.webhooks = MemoryWebhookStore(self._access)
         self.config = MemoryConfigStore(self._access)
 
     def __repr__(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias, get_args
 
 from pydantic import Field
 
@@ -116,6 +116,12 @@ MobEventKind: TypeAlias = Annotated[
     Field(discriminator="type"),
 ]
 """What happened; told apart by `type`."""
+
+
+EVENT_KINDS: tuple[str, ...] = tuple(
+    sorted(kind.model_fields["type"].default for kind in get_args(get_args(MobEventKind)[0]))
+)
+"""The types of all kinds."""
 
 
 MOB_EVENT_KIND: SecretAdapter[MobEventKind] = SecretAdapter(MobEventKind)

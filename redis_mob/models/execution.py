@@ -24,9 +24,11 @@ from redis_mob.models.base import (
     is_empty,
     is_none,
 )
+from redis_mob.models.execution_key import ExecutionKey as ExecutionKey
 from redis_mob.models.flow_spec import Message
 from redis_mob.models.fork import NOTHING_CARRIED, Carried, ForkedFrom, is_nothing_carried
 from redis_mob.models.limits import Limit
+from redis_mob.models.subflow import ChildRun, SubflowTerms
 
 MOST_PRIORITY = 63
 """The greatest priority of a run; the least is as far below 0."""
@@ -55,19 +57,6 @@ class ExecutionStatus(WireEnum):
 
 OVER = (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED, ExecutionStatus.CANCELED)
 """How an execution ends."""
-
-
-class ExecutionKey(NamedTuple):
-    """Which execution: the node of a frame, and the member that executes it."""
-
-    frame_id: str
-    node_id: str
-    target: str
-
-    @property
-    def node(self) -> tuple[str, str]:
-        """The node that it belongs to: frame id and node id."""
-        return self.frame_id, self.node_id
 
 
 class Queue(NamedTuple):
@@ -243,7 +232,8 @@ class Execution(Model):
     those of its step and its flow, with the keys as they were rendered when it was dispatched.
 
     One that is awaiting has no member: it stands for its step, which waits for a signal since `due_at`, and until
-    `wait_until` if it does not wait for ever. `signal` is the number of the signal that it took.
+    `wait_until` if it does not wait for ever. `signal` is the number of the signal that it took. One with a `child`
+    waits for the end of that run, which begins at `due_at`; what tells of that is a signal, too.
 
     One with an `escalation` belongs to no node of a frame: the supervisor executes it, because the step `step_id` has
     failed. It has to be over at `wait_until`.
@@ -269,6 +259,7 @@ class Execution(Model):
     wait_until: Timestamp | None = Field(default=None, exclude_if=is_none)
     signal: U64 | None = Field(default=None, exclude_if=is_none)
     item: Item | None = Field(default=None, exclude_if=is_none)
+    child: ChildRun | None = Field(default=None, exclude_if=is_none)
     escalation: Escalation | None = Field(default=None, exclude_if=is_none)
     limits: Items[Limit] = Field(default=(), exclude_if=is_empty)
 
@@ -315,8 +306,9 @@ class RunLaunch(Model):
     the one with the greater `priority` goes first. With a `release` only workers of that release execute its steps.
     `max_concurrency` says how many executions of a role may be under way at a time, in all runs of the mob together.
     `max_output_bytes` bounds what one execution may return; None is the default of the engine. `forked_from` says which
-    run a forked one comes from, and `carried` what is carried over from there. A run that `escalates` tells the
-    supervisor of its mob of steps that fail; one that was started by a release that knew no escalations does not.
+    run a forked one comes from, and `carried` what is carried over from there. `subflows` holds what the run and its
+    children need of the flows that their steps run. A run that `escalates` tells the supervisor of its mob of steps
+    that fail; one that was started by a release that knew no escalations does not.
     """
 
     definition: str
@@ -330,4 +322,5 @@ class RunLaunch(Model):
     max_output_bytes: U64 | None = Field(default=None, exclude_if=is_none)
     forked_from: ForkedFrom | None = Field(default=None, exclude_if=is_none)
     carried: Carried = Field(default=NOTHING_CARRIED, exclude_if=is_nothing_carried)
+    subflows: SortedDict[SubflowTerms] = Field(default=SortedDict(), exclude_if=is_empty)
     escalates: bool = Field(default=False, exclude_if=is_empty)

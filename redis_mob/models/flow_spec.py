@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias, cast
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from redis_mob.models.base import U8, U32, U32_MAX, U64, FrozenDict, Items, Model, WireEnum, is_none
+from redis_mob.models.base import U8, U32, U32_MAX, U64, FrozenDict, Items, JsonValue, Model, WireEnum, is_none
 from redis_mob.models.conditions import ConditionExpr
 from redis_mob.models.limits import ConcurrencySpec, RateSpec
 
@@ -178,8 +178,11 @@ class FlowStepSpec(Model):
     `for_each` is a path to a list: each item of it has an execution of its own, of which at most `max_parallel` are
     open at a time (contract: definition-21, engine-42).
     A step with `wait_for` waits for a signal: no member is asked, its role is empty, and so is its message unless it
-    has one for those who are to send the signal (contract: definition-22). `concurrency` and `rate` bound how many of
-    its executions are under way, and how many begin (contract: engine-60).
+    has one for those who are to send the signal (contract: definition-22).
+    A step with `flow` runs that flow of the mob, as a run of its own, and asks no member either. `params` are the
+    parameters of that run: JSON whose texts are rendered as messages are, but for one that is nothing but a
+    placeholder: it becomes the value itself (contract: engine-70).
+    `concurrency` and `rate` bound how many of its executions are under way, and how many begin (contract: engine-60).
     """
 
     role: str
@@ -201,15 +204,24 @@ class FlowStepSpec(Model):
     for_each: str | None = Field(default=None, exclude_if=is_none)
     max_parallel: Annotated[int, Field(ge=1, le=U32_MAX)] | None = Field(default=None, exclude_if=is_none)
     wait_for: WaitSpec | None = Field(default=None, exclude_if=is_none)
+    flow: str | None = Field(default=None, exclude_if=is_none)
+    params: JsonValue | None = Field(default=None, exclude_if=is_none)
     concurrency: ConcurrencySpec | None = Field(default=None, exclude_if=is_none)
     rate: RateSpec | None = Field(default=None, exclude_if=is_none)
 
     @model_validator(mode="before")
     @classmethod
     def _needs_no_role(cls, given: Any) -> Any:
-        if isinstance(given, Mapping) and "wait_for" in given and given["wait_for"] is not None:
+        if isinstance(given, Mapping) and any(
+            cast("Mapping[str, Any]", given).get(name) is not None for name in ("wait_for", "flow")
+        ):
             return {"role": "", "message": "", **cast("Mapping[str, Any]", given)}
         return given  # pyright: ignore[reportUnknownVariableType]
+
+    @property
+    def has_members(self) -> bool:
+        """Whether members of a role do it, and not a signal or another run."""
+        return self.wait_for is None and self.flow is None
 
     @property
     def schema_text(self) -> str | None:
@@ -260,7 +272,9 @@ class FlowSpec(Model):
     Without a `root`, every step is a node of its own and the dependencies of the steps count. `params_schema_ref` is a
     JSON schema, or names a file that holds one: a run with other parameters is refused (contract: definition-18). With
     `strict` true, a step fails whose message names a value that does not exist; else that is `null`, and a warning.
-    `concurrency` and `rate` bound the executions of all its steps together.
+    `output` is the path of what a step gets that runs this flow; without one it is an object from step to output
+    (contract: engine-73). `concurrency` and `rate` bound the executions of all its steps together (contract:
+    engine-60).
     """
 
     description: str | None = None
@@ -268,6 +282,7 @@ class FlowSpec(Model):
     root: FrameSpec | None = None
     params_schema_ref: str | None = Field(default=None, exclude_if=is_none)
     strict: bool | None = Field(default=None, exclude_if=is_none)
+    output: str | None = Field(default=None, exclude_if=is_none)
     concurrency: ConcurrencySpec | None = Field(default=None, exclude_if=is_none)
     rate: RateSpec | None = Field(default=None, exclude_if=is_none)
 
@@ -299,7 +314,7 @@ class FlowSpec(Model):
     @property
     def roles(self) -> tuple[str, ...]:
         """The roles whose members its steps go to, in the order in which steps name them."""
-        return tuple(dict.fromkeys(step.role for step in self.steps.values() if step.wait_for is None))
+        return tuple(dict.fromkeys(step.role for step in self.steps.values() if step.has_members))
 
     @cached_property
     def has_limits(self) -> bool:
@@ -310,6 +325,16 @@ class FlowSpec(Model):
     def waits(self) -> dict[str, WaitSpec]:
         """The steps that wait for a signal, and for what."""
         return {step_id: step.wait_for for step_id, step in self.steps.items() if step.wait_for is not None}
+
+    @cached_property
+    def subflows(self) -> dict[str, str]:
+        """The steps that run another flow, and which."""
+        return {step_id: step.flow for step_id, step in self.steps.items() if step.flow is not None}
+
+    @cached_property
+    def without_members(self) -> frozenset[str]:
+        """The steps that ask no member: while they run they hold no slot of their run."""
+        return frozenset(step_id for step_id, step in self.steps.items() if not step.has_members)
 
 
 RepeatUntilSpec.model_rebuild()

@@ -17,10 +17,10 @@ class RunSummary(Model):
     """A run in a list: what can be told of it without reading it as a whole.
 
     `launched_at` is when a fleet may begin with it, None if no fleet drives it; `definition` is the digest of what it
-    was started with. `active_nodes` counts the steps and loops that are under way. Of a failed run `failure` is the
-    first line of the reason that was recorded last, and `failed_step` the step that it was recorded for, None if it was
-    the flow itself. `attributes` and `summary` are what it was given to be found by. `paused` says what is paused of
-    the run itself, its flow and its mob; a store tells only of the run.
+    was started with. `active_nodes` counts the steps and loops that are under way. `parent` is the run whose step runs
+    this one. Of a failed run `failure` is the first line of the reason that was recorded last, and `failed_step` the
+    step that it was recorded for, None if it was the flow itself. `attributes` and `summary` are what it was given to
+    be found by. `paused` says what is paused of the run itself, its flow and its mob; a store tells only of the run.
     """
 
     run_id: RunId
@@ -35,6 +35,7 @@ class RunSummary(Model):
     cancel_requested: bool = Field(default=False, exclude_if=is_empty)
     paused: Items[PauseScope] = Field(default=(), exclude_if=is_empty)
     active_nodes: U32 = Field(default=0, exclude_if=is_empty)
+    parent: RunId | None = Field(default=None, exclude_if=is_none)
     failed_step: str | None = Field(default=None, exclude_if=is_none)
     failure: str | None = Field(default=None, exclude_if=is_none)
     attributes: SortedDict[AttributeValue] = Field(default=SortedDict(), exclude_if=is_empty)

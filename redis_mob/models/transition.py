@@ -27,6 +27,7 @@ from redis_mob.models.labels import NO_LABELS, Labels
 from redis_mob.models.pause import Pause
 from redis_mob.models.run import FailureLedgerEntry, LoopIterationLedgerEntry, MobRun, StepLedgerEntry
 from redis_mob.models.signal import Signal
+from redis_mob.models.subflow import ParentRun
 
 NodeKey: TypeAlias = tuple[str, str]
 """A node: frame id and node id."""
@@ -45,7 +46,7 @@ class RunView:
 
     `progress` is that of each node whose step has `for_each`. Its items, and the executions of those that are over, are
     not read with the run: `items` and `ended` hold them as far as they were asked for, and they never change
-    (contract: executions-21).
+    (contract: executions-21). `parent` is what a run knows of the one whose step runs it.
     """
 
     run: MobRun
@@ -61,6 +62,7 @@ class RunView:
     items: Mapping[NodeKey, Sequence[Any]] = FrozenDict()
     ended: Mapping[ExecutionKey, Execution] = FrozenDict()
     signals: Mapping[int, Signal] = FrozenDict()
+    parent: ParentRun | None = None
     labels: Labels = NO_LABELS
     pauses: tuple[Pause, ...] = ()
 
@@ -91,7 +93,8 @@ class Transition:
     although nothing was reported, None if never. An execution that took a signal takes it from those that wait. `by` is
     the worker that commits it: others are told when it takes an execution from them. `progress` is that of nodes whose
     step has `for_each`, as it changes, `items` are those of a node whose step begins. Executions of items that end are
-    put aside (contract: executions-21).
+    put aside (contract: executions-21). `dropped` are the numbers of signals that go although no step takes them; then
+    it changes an execution.
     """
 
     before: RunView
@@ -111,6 +114,7 @@ class Transition:
     by: str = ""
     progress: Mapping[NodeKey, ItemProgress] = FrozenDict()
     items: Mapping[NodeKey, Sequence[Any]] = FrozenDict()
+    dropped: tuple[int, ...] = ()
     is_vouched: bool = field(default=False, init=False, compare=False, repr=False)
     """Whether the code that made it knows that all its parts can be read back once they are written, so that a store
     need not try that. `replace` gives one that is not vouched for."""
@@ -156,8 +160,8 @@ class Transition:
 
     @property
     def taken(self) -> tuple[int, ...]:
-        """The numbers of the signals that steps take."""
-        return tuple(one.signal for one in self.executions.values() if one.signal is not None)
+        """The numbers of the signals that steps take, and of those that are dropped."""
+        return (*(one.signal for one in self.executions.values() if one.signal is not None), *self.dropped)
 
 
 class DueExecution(NamedTuple):

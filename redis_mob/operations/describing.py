@@ -19,13 +19,15 @@ from redis_mob.models.flow import FlowFrameState, FlowStepStatus, FrameScope, Lo
 from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.limits import Limit, LimitLoad
 from redis_mob.models.order import natural_key
-from redis_mob.models.run import StepLedgerEntry
+from redis_mob.models.run import MobRunStatus, StepLedgerEntry
+from redis_mob.models.subflow import CHILD_NEWS
 from redis_mob.models.transition import NodeKey, RunView
 from redis_mob.models.worker import LiveWorker
 from redis_mob.operations.failures import failures_of
 from redis_mob.operations.run_attempts import RunAttempts
 from redis_mob.operations.run_description import (
     Attempt,
+    ChildDescription,
     EscalationDescription,
     ItemsDescription,
     IterationDescription,
@@ -51,7 +53,8 @@ _BEGUN = (NodeStatus.RUNNING, NodeStatus.COMPLETED, NodeStatus.FAILED, NodeStatu
 class StoredRun:
     """What is stored of a run: its core with its executions, its ledger, its flow, the workers that are alive.
 
-    `events` are all events of the run, None if they were not read, or are not all there.
+    `events` are all events of the run, None if they were not read, or are not all there. `children` are its runs of
+    other flows, with the status of each, None of one that is not there.
     """
 
     view: RunView
@@ -62,6 +65,7 @@ class StoredRun:
     with_outputs: bool = False
     loads: Mapping[Limit, LimitLoad] = FrozenDict()
     """How full the limits are of executions that wait."""
+    children: Mapping[str, MobRunStatus | None] = FrozenDict()
 
     def described(self) -> RunDescription:
         """The description. Raises KernelError if the run does not fit its flow."""
@@ -82,12 +86,13 @@ class StoredRun:
             release=view.launch.release,
             priority=view.launch.priority,
             forked_from=view.launch.forked_from,
+            parent=view.parent,
             attributes=view.labels.attributes,
             summary=view.labels.summary,
             cancel_requested=view.cancel_requested,
             pauses=view.pauses,
             params_bytes=len(to_json(run.activation_params)),
-            signals=SortedDict(Counter(signal.name for signal in view.signals.values())),
+            signals=SortedDict(Counter(one.name for one in view.signals.values() if one.name != CHILD_NEWS)),
             waits_for=tuple(run_waits_for(view, unserved_work(view, self.workers))),
             failures=failures_of(run, self.step_ledger, view.executions, self._rounds),
             escalations=tuple(self._escalations()),
@@ -274,7 +279,7 @@ class StoredRun:
         return iterations[frame.iteration].get(step_id, _NO_OUTPUT) if frame.iteration < len(iterations) else _NO_OUTPUT
 
     def _member(self, key: ExecutionKey, execution: Execution) -> MemberDescription:
-        state, attempts = STATE_OF_EXECUTION[execution.status], self._attempts_of(key, execution)
+        state, attempts = _state_of(execution), self._attempts_of(key, execution)
         span = self._times.of(key)
         began_at = span.began_at or (attempts[0].began_at if attempts else None)
         start = began_at or span.queued_at
@@ -294,7 +299,14 @@ class StoredRun:
             reason=execution.reason if execution.failure is None else execution.failure.reason,
             output_bytes=len(to_json(execution.output)) if state is State.COMPLETED else None,
             attempts=attempts,
+            child=self._child(execution),
         )
+
+    def _child(self, execution: Execution) -> ChildDescription | None:
+        if (child := execution.child) is None:
+            return None
+        status = self.children.get(child.run_id)
+        return ChildDescription.unchecked(run_id=child.run_id, flow_id=child.flow, status=status)
 
     def _escalations(self) -> Iterator[EscalationDescription]:
         found = ((key, one) for key, one in self.view.executions.items() if one.escalation is not None)
@@ -330,3 +342,9 @@ class StoredRun:
         if self.view.run.status.is_terminal:
             return None
         return member_waits_for(self.view, execution, self.flow, self.workers, self.loads)
+
+
+def _state_of(execution: Execution) -> State:
+    # a run that is waited for is at work, as a member is
+    is_child = execution.status is ExecutionStatus.AWAITING and execution.child is not None
+    return State.RUNNING if is_child else STATE_OF_EXECUTION[execution.status]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 
 from redis_mob.errors import NotFoundError, SerializationError
+from redis_mob.fleet.children import end_left, tell_parent
 from redis_mob.fleet.engine import advance, enter_anew
 from redis_mob.fleet.items import ItemsUnreadError
 from redis_mob.fleet.run_end import cancel as cancel_run
@@ -84,8 +86,12 @@ async def _end(storage: MobStorage, run_id: str, *, settles: bool) -> bool:
             return view is not None and view.run.status is MobRunStatus.CANCELED
         definition = await storage.executions.get_definition(view.launch.definition)
         transition = await _settled(storage, view, definition) if settles else _canceled(view, definition)
-        if transition is not None:
-            await storage.executions.commit(transition)
+        if transition is None:
+            continue
+        end = partial(cancel, storage, wait=False) if settles else partial(terminate, storage)
+        await end_left(storage.executions, transition, definition, end)
+        if await storage.executions.commit(transition):
+            await tell_parent(storage.executions, transition.after(), definition)
 
 
 def _canceled(view: RunView, definition: MobDefinition) -> Transition | None:

@@ -12,6 +12,7 @@ from redis_mob.operations.admin.schedules import ScheduleAdmin
 from redis_mob.operations.admin.transfer import RunTransfer
 from redis_mob.operations.admin.usage import UsageAdmin
 from redis_mob.operations.admin.verification import Verification
+from redis_mob.operations.admin.webhooks import WebhookAdmin
 from redis_mob.operations.admin.work import WorkViews
 
 
@@ -27,5 +28,6 @@ class FleetAdmin(
     UsageAdmin,
     Verification,
     RunTransfer,
+    WebhookAdmin,
 ):
     """Looks at the runs and workers of a namespace and steers them, without the code of the fleet."""

@@ -14,12 +14,13 @@ from redis_mob.codec.labels import checked_attributes, checked_labels, checked_s
 from redis_mob.errors import CasConflictError, NotFoundError, SerializationError, ValidationError, shown
 from redis_mob.fleet.carried import NO_OUTPUT, added_up, output_of
 from redis_mob.fleet.flow_choice import chosen_flow
-from redis_mob.fleet.items import target_of
+from redis_mob.fleet.items import target_of, targets_in
 from redis_mob.fleet.run_start import (
     checked_begin,
     checked_params,
     checked_priority,
     new_run,
+    read_subflows,
     read_terms,
     run_id_of,
 )
@@ -149,9 +150,10 @@ class ForkSource:
         params = view.run.activation_params if order.params is UNCHANGED else order.params
         if order.definition is not None:
             schemas, params = read_terms(flow_id, self._flow, params)
+            subflows = read_subflows(self.definition, flow_id)
         else:
             # The schemas are those that the run was started with: their files may have changed, or be on another host.
-            schemas = view.launch.schemas
+            schemas, subflows = view.launch.schemas, view.launch.subflows
             params = params if order.params is UNCHANGED else checked_params(flow_id, self._flow, params)
         key = order.idempotency_key
         run, launch = new_run(
@@ -165,6 +167,7 @@ class ForkSource:
             release=view.launch.release if order.release is UNCHANGED else order.release,
             forked_from=ForkedFrom(run_id=view.run.run_id, from_step=order.from_step),
             carried=self._carried(ended),
+            subflows=subflows,
         )
         if order.definition is None:
             # How outputs are read is as it was for that run, also if an older release has started it.
@@ -175,7 +178,7 @@ class ForkSource:
     def _items(self, node: NodeKey, step_id: str) -> list[ExecutionKey]:
         """The executions of the items of a node that were begun; none of a step without `for_each`."""
         progress = self.view.progress.get(node)
-        members = sorted(self.view.launch.members.get(self._old_flow.steps[step_id].role, ()), key=natural_key)
+        members = targets_in(self.view.launch, self._old_flow.steps[step_id])
         if progress is None or not members:
             return []
         return [ExecutionKey(*node, target_of(members, index)) for index in range(progress.begun)]

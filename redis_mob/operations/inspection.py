@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
+
 from redis_mob.errors import NotFoundError
 from redis_mob.fleet.limit_waits import loads_of
+from redis_mob.models.run import MobRunStatus
+from redis_mob.models.transition import RunView
 from redis_mob.operations.describing import StoredRun
 from redis_mob.operations.run_description import RunDescription
 from redis_mob.operations.run_events import events_of
@@ -30,7 +35,14 @@ async def stored_run(storage: MobStorage, run_id: str, *, outputs: bool = False,
         events=events,
         with_outputs=outputs,
         loads=await loads_of(storage.steering, view),
+        children=await _children(storage, view),
     )
+
+
+async def _children(storage: MobStorage, view: RunView) -> Mapping[str, MobRunStatus | None]:
+    ids = [execution.child.run_id for execution in view.executions.values() if execution.child is not None]
+    statuses = await asyncio.gather(*map(storage.executions.status, ids))
+    return dict(zip(ids, statuses, strict=True))
 
 
 async def describe(storage: MobStorage, run_id: str, *, outputs: bool, attempts: bool) -> RunDescription:

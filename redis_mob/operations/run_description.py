@@ -13,6 +13,7 @@ from redis_mob.models.fork import ForkedFrom
 from redis_mob.models.labels import AttributeValue
 from redis_mob.models.pause import Pause
 from redis_mob.models.run import MobRunStatus
+from redis_mob.models.subflow import ParentRun
 from redis_mob.operations.states import State
 
 
@@ -37,7 +38,7 @@ class WaitsFor(Model):
     `workers` are the ids of the living workers that serve what waits for a worker.
     """
 
-    kind: Literal["begin", "cancel", "pause", "dependency", "slot", "signal", "retry", "limit", "worker"]
+    kind: Literal["begin", "cancel", "pause", "dependency", "slot", "signal", "retry", "limit", "worker", "child"]
     text: str
     until: Timestamp | None = Field(default=None, exclude_if=is_none)
     signal: str | None = Field(default=None, exclude_if=is_none)
@@ -53,13 +54,21 @@ class WorkerAtWork(Model):
     pid: U32 | None = None
 
 
+class ChildDescription(Model):
+    """The run that a member stands for, of a step that runs a flow; `status` is None while it is not started."""
+
+    run_id: RunId
+    flow_id: str
+    status: MobRunStatus | None = None
+
+
 class MemberDescription(Model):
     """A member's part in a step. Of a step with `for_each`, `member` names the item too: `reader-1#0`.
 
     `queued_at` is when it was asked, `began_at` when its first attempt began, `ended_at` when it was over; what the run
     does not know is None. `lost` counts attempts that were lost with their workers. `deadline` is when the attempt that
     is under way is out of time. `reason` is that of the latest failed attempt. `attempts` are read when they are asked
-    for.
+    for. `child` is the run of its latest attempt, in a step that runs a flow.
     """
 
     member: str
@@ -76,6 +85,7 @@ class MemberDescription(Model):
     reason: str | None = Field(default=None, exclude_if=is_none)
     output_bytes: U64 | None = Field(default=None, exclude_if=is_none)
     attempts: Items[Attempt] = Field(default=(), exclude_if=is_empty)
+    child: ChildDescription | None = Field(default=None, exclude_if=is_none)
 
 
 class ItemsDescription(Model):
@@ -177,8 +187,8 @@ class RunDescription(Model):
     `begins_at` is when it was, or is, to begin. `steps` counts its steps by state, those of all iterations.
     `has_attempts` says whether the attempts of its members are known: they were asked for, and the log still has all
     events of the run. `signals` counts those that no step has taken yet, by name. `forked_from` says which run it comes
-    from, if it was forked. `attributes` and `summary` are what it is found by. `pauses` are those by which it is
-    paused: its own, its flow's, its mob's.
+    from, if it was forked. `parent` says which step of which run runs it, if one does. `attributes` and `summary` are
+    what it is found by. `pauses` are those by which it is paused: its own, its flow's, its mob's.
     """
 
     run_id: RunId
@@ -195,6 +205,7 @@ class RunDescription(Model):
     release: str | None = None
     priority: int = 0
     forked_from: ForkedFrom | None = Field(default=None, exclude_if=is_none)
+    parent: ParentRun | None = Field(default=None, exclude_if=is_none)
     attributes: SortedDict[AttributeValue] = Field(default=SortedDict(), exclude_if=is_empty)
     summary: str | None = Field(default=None, exclude_if=is_none)
     cancel_requested: bool = False

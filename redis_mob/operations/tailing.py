@@ -6,18 +6,15 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import get_args
 
 from redis_mob.codec.arguments import flag, integer, optional_text, text, texts
 from redis_mob.errors import NotFoundError, ValidationError, nearest, shown
-from redis_mob.models.events import MobEvent, MobEventKind, terminal_identity
+from redis_mob.models.events import EVENT_KINDS, MobEvent, terminal_identity
 from redis_mob.models.flow_events import FlowStarted
 from redis_mob.operations.run_events import beginning_of, checked_run_id, pages_after, run_of
 from redis_mob.storage import MobStorage
 
-_CLASSES = get_args(get_args(MobEventKind)[0])
-
-KINDS: tuple[str, ...] = tuple(sorted(kind.model_fields["type"].default for kind in _CLASSES))
+KINDS = EVENT_KINDS
 """The kinds of events."""
 
 LOOK_SECONDS = 5.0

@@ -62,6 +62,9 @@ def member_waits_for(
 ) -> WaitsFor | None:
     """What an execution waits for; None if it is under way, or over."""
     if execution.status is ExecutionStatus.AWAITING:
+        if (child := execution.child) is not None:
+            text = f"run {child.run_id} of flow {shown(child.flow)}"
+            return WaitsFor.unchecked(kind="child", text=text, until=execution.wait_until)
         signal = flow.waits[execution.step_id].signal
         return WaitsFor.unchecked(
             kind="signal",

@@ -29,8 +29,13 @@ from redis_mob.models.deletion import DeletionStart
 from redis_mob.stores.event_arguments import order_text
 from redis_mob.stores.limited_entries import limited_entries
 
-_AGAIN, _MOVED = -5, -6
-_STARTS = {Reply.WON: DeletionStart.GONE, Reply.LOST: DeletionStart.NOT_OVER, _AGAIN: DeletionStart.AGAIN}
+_AGAIN, _MOVED, _UNTOLD = -5, -6, -7
+_STARTS = {
+    Reply.WON: DeletionStart.GONE,
+    Reply.LOST: DeletionStart.NOT_OVER,
+    _AGAIN: DeletionStart.AGAIN,
+    _UNTOLD: DeletionStart.UNTOLD,
+}
 """Replies of lua/steering/begin_deletion: what they mean stands there."""
 
 _PLACES = 500

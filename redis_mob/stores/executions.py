@@ -15,22 +15,22 @@ from redis_mob.codec.arguments import (
     flag,
     instance,
     integer,
-    moment,
     optional_instance,
     optional_integer,
     storable,
     text,
     texts,
 )
-from redis_mob.codec.changes import change_of_frame, change_of_loop, change_of_run, counted
+from redis_mob.codec.changes import change_of_frame, change_of_loop, change_of_run
+from redis_mob.codec.children import decode_parent
 from redis_mob.codec.documents import decode_decimal, decode_time
 from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.inputs import encode_inputs
 from redis_mob.codec.items import checked_keys, decode_progress, execution_changes
-from redis_mob.codec.labels import decode_labels, fields_of, stored_labels
+from redis_mob.codec.labels import decode_labels, stored_labels
 from redis_mob.codec.packing import Argument
 from redis_mob.codec.pauses import decode_pause_of_run, decode_pauses, pauses_of, scopes_of
-from redis_mob.codec.runs import check_count, core_parts, decode_core, encode_run, place_prefix
+from redis_mob.codec.runs import check_count, core_parts, decode_core
 from redis_mob.codec.schedule import decode_due, decode_worker
 from redis_mob.codec.schedule import worker_id as checked_worker_id
 from redis_mob.codec.signals import decode_signals
@@ -51,9 +51,10 @@ from redis_mob.models.transition import DueWork, RunView, Transition
 from redis_mob.notifications.run_messages import about, messages_of
 from redis_mob.notifications.wakeups import WakeUps
 from redis_mob.stores import items
+from redis_mob.stores.children import RedisChildren, start_arguments
 from redis_mob.stores.event_arguments import event_arguments, log_keys
 from redis_mob.stores.labels import RedisLabels
-from redis_mob.stores.schedule import aside_of, limits_of, moves_of, service
+from redis_mob.stores.schedule import aside_of, moves_of, service
 from redis_mob.stores.signals import RedisSignals
 from redis_mob.stores.workers import RedisWorkers
 
@@ -61,7 +62,7 @@ _LOOKED_AT = 1000
 """How many entries of a schedule lua/executions/take_due looks at."""
 
 
-class RedisExecutionStore(RedisLabels, RedisSignals, RedisWorkers, ExecutionStore):
+class RedisExecutionStore(RedisChildren, RedisLabels, RedisSignals, RedisWorkers, ExecutionStore):
     """The contract's `ExecutionStore` on Redis; its docstrings say what holds."""
 
     def __init__(self, client: Client, keys: Keys, wake_ups: WakeUps) -> None:
@@ -79,41 +80,8 @@ class RedisExecutionStore(RedisLabels, RedisSignals, RedisWorkers, ExecutionStor
         at: datetime | None = None,
         labels: Labels = NO_LABELS,
     ) -> bool:
-        given = stored_labels(labels)
-        (head, *others), encoded_launch = encode_run(run), codec.encode_launch(launch)
-        parts = [[*head, *fields_of(given)], *others]
-        digest, encoded = codec.encode_definition(definition, forked=launch.forked_from is not None)
-        keys = self._keys.run(run.run_id)
-        begins = b"" if at is None else codec.milliseconds(moment("at", at))
-        limited, unlimited = limits_of(run, launch, definition)
-        reply = await self._client.call(
-            "executions/start_run",
-            [
-                *keys.parts,
-                keys.index,
-                self._keys.meta,
-                self._keys.runs,
-                self._keys.definitions,
-                self._keys.due,
-                self._keys.limits,
-                self._keys.runs_by_status,
-                self._keys.wake_runs,
-                keys.tombstone,
-                *([self._keys.by_attribute] if given.attributes else []),
-            ],
-            {
-                "launch": encoded_launch,
-                "digest": digest,
-                "definition": encoded,
-                "at": begins,
-                "run_id": run.run_id,
-                "prefix": place_prefix(run.mob_id, run.flow_id),
-                "limited": limited,
-                "unlimited": unlimited,
-                "parts": [counted(part) for part in parts],
-            },
-        )
-        return reply == Reply.WON
+        keys, arguments = start_arguments(self._keys, run, launch, definition, at, stored_labels(labels))
+        return await self._client.call("executions/start_run", keys, arguments) == Reply.WON
 
     async def load(self, run_id: str) -> RunView | None:
         keys = self._keys.run(run_id)
@@ -145,6 +113,7 @@ class RedisExecutionStore(RedisLabels, RedisSignals, RedisWorkers, ExecutionStor
             moves=decode_decimal(f"run {run_id}", "moves", parts.head.get(b"moves", b"0")),
             progress=decode_progress(run_id, executions),
             signals=decode_signals(run_id, executions),
+            parent=decode_parent(run_id, parts.head.get(b"parent")),
             labels=decode_labels(run_id, parts.head),
             pauses=() if run.status.is_terminal else of_run + of_flow,
         )

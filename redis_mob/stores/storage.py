@@ -21,6 +21,7 @@ from redis_mob.stores.schedules import RedisScheduleStore
 from redis_mob.stores.seal_keys import open_with_seal_keys
 from redis_mob.stores.specs import RedisSpecStore
 from redis_mob.stores.steering import RedisSteeringStore
+from redis_mob.stores.webhooks import RedisWebhookStore
 
 
 class RedisStorage:
@@ -45,6 +46,7 @@ class RedisStorage:
         self.schedules = RedisScheduleStore(client, keys, self._wake_ups)
         self.operations = RedisOperationsStore(client, keys)
         self.retention = RedisRetentionStore(client, keys, self.operations)
+        self.webhooks = RedisWebhookStore(client, keys, self._wake_ups, secrets)
         self.config = RedisConfigStore(client, keys, self._wake_ups)
 
     def __repr__(self) -> str:

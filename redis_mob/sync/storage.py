@@ -23,6 +23,7 @@ from redis_mob.sync.stores import (
     Schedules,
     Specs,
     Steering,
+    Webhooks,
 )
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class MobStorage:
         self.steering = Steering(loop, opened.steering)
         self.retention = Retention(loop, opened.retention)
         self.schedules = Schedules(loop, opened.schedules)
+        self.webhooks = Webhooks(loop, opened.webhooks)
         self.operations = Operations(loop, opened.operations)
         self.config = Config(loop, opened.config)
 

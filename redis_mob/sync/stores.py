@@ -20,6 +20,7 @@ from redis_mob.contracts import (
     ScheduleStore,
     SteeringStore,
     WatchableConfigStore,
+    WebhookStore,
 )
 from redis_mob.models import ConfigChangeEvent
 from redis_mob.sync.loop_thread import LoopThread
@@ -106,6 +107,8 @@ class Executions(Facade[ExecutionStore]):
     """Twins of the methods of `contracts.ExecutionStore`."""
 
     start_run = twin(ExecutionStore.start_run)
+    start_child = twin(ExecutionStore.start_child)
+    tell_parent = twin(ExecutionStore.tell_parent)
     load = twin(ExecutionStore.load)
     items = twin(ExecutionStore.items)
     ended = twin(ExecutionStore.ended)
@@ -182,6 +185,19 @@ class Schedules(Facade[ScheduleStore]):
     advance = twin(ScheduleStore.advance)
     take_due = twin(ScheduleStore.take_due)
     now = twin(ScheduleStore.now)
+
+
+class Webhooks(Facade[WebhookStore]):
+    """Twins of the methods of `contracts.WebhookStore`."""
+
+    put = twin(WebhookStore.put)
+    get = twin(WebhookStore.get)
+    list = twin(WebhookStore.list)
+    delete = twin(WebhookStore.delete)
+    take_turn = twin(WebhookStore.take_turn)
+    advance = twin(WebhookStore.advance)
+    dead_letters = twin(WebhookStore.dead_letters)
+    redeliver = twin(WebhookStore.redeliver)
 
 
 class Operations(Facade[OperationsStore]):

@@ -14,7 +14,7 @@ from redis_mob.admin.doctor.capacity import CAPACITY_CHECKS
 from redis_mob.admin.doctor.compatibility import COMPATIBILITY_CHECKS, NAMESPACE_CHECKS
 from redis_mob.admin.doctor.data_safety import DATA_SAFETY_CHECKS
 from redis_mob.admin.doctor.finding import Check, Finding, NotAnsweredError, Severity, findings
-from redis_mob.admin.doctor.observations import NamespaceObservations, Observations, Slow
+from redis_mob.admin.doctor.observations import NamespaceObservations, Observations, Slow, WebhookSeen
 from redis_mob.admin.doctor.records import RECORDS_CHECK, RecordsSeen
 from redis_mob.admin.losses import Loss
 from redis_mob.connection.calls.client import NAMESPACE_SCHEMA
@@ -388,6 +388,11 @@ EMPTY = NamespaceObservations(
         pytest.param("runs", {"runs": 1_001}, "note", id="unbounded_runs"),
         pytest.param("events", {"events": 10_001}, "note", id="unbounded_events"),
         pytest.param("schedule", {"scheduled": 100_001}, "warning", id="much_scheduled"),
+        pytest.param("webhooks", {"webhooks": [WebhookSeen("w", "410", 5, 0, False)]}, "note", id="paused_webhook"),
+        pytest.param("webhooks", {"webhooks": [WebhookSeen("w", None, 5, 0, False)]}, "warning", id="idle_webhook"),
+        pytest.param("webhooks", {"webhooks": [WebhookSeen("w", None, 5, 1, True)]}, "note", id="held_up_webhook"),
+        pytest.param("webhooks", {"webhooks": [WebhookSeen("w", None, 1001, 0, True)]}, "note", id="late_webhook"),
+        pytest.param("webhooks", {"letters": 1}, "note", id="dead_letters"),
     ],
 )
 def test_a_namespace_may_be_too_large(check: str, seen: dict[str, Any], severity: str) -> None:

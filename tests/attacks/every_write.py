@@ -16,10 +16,11 @@ from redis_mob.models.signal import Signal
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.compound import COMPOUND, INPUTS, LOOP, NEXT_RUN, RUN, SIMPLE, scene
 from redis_mob.testing.samples.documents import authority, definition, overlay, profile
-from redis_mob.testing.samples.driven_runs import ONE_STEP, a_worker, keys_of, launched, pending, waiting
+from redis_mob.testing.samples.driven_runs import ONE_STEP, a_worker, awaited, keys_of, launched, pending, waiting
 from redis_mob.testing.samples.new_events import completed, numbered, step_failed
 from redis_mob.testing.samples.schedules import schedule
 from redis_mob.testing.samples.states import NOON, failure_entry, iteration_entry, step_entry
+from redis_mob.testing.samples.webhooks import SECRET, letter, progress, webhook
 
 Write = Callable[[MobStorage], Awaitable[Any]]
 
@@ -34,6 +35,7 @@ async def every_write(storage: MobStorage) -> dict[str, Write]:
         **await _of_metadata(storage),
         **await _of_schedules(storage),
         **await _of_pauses(storage),
+        **await _of_webhooks(storage),
         "events.append": lambda s: s.events.append(numbered(1, timestamp=NOON)),
         "events.append_batch": lambda s: s.events.append_batch([numbered(2), completed(str(uuid4()))]),
         "events.append_terminal_event_if_absent": lambda s: s.events.append_terminal_event_if_absent(
@@ -118,7 +120,11 @@ async def _of_executions(storage: MobStorage) -> dict[str, Write]:
     claimed = (await to_publish.view()).executions[key]
     for name in ("to leave", "to renew"):
         await storage.executions.join_workers(a_worker(name), timedelta(hours=1))
+    to_start, to_tell = await awaited(storage.executions), await awaited(storage.executions)
+    await to_tell.end()
     return {
+        "executions.start_child": lambda s: to_start.start(s.executions),
+        "executions.tell_parent": lambda s: to_tell.tell(s.executions),
         "executions.start_run": lambda s: s.executions.start_run(run, launch, ONE_STEP),
         "executions.take_due": lambda s: s.executions.take_due(max_runs=10, max_executions=10, keep=timedelta(hours=1)),
         "executions.commit": lambda s: s.executions.commit(transition),
@@ -238,4 +244,24 @@ async def _of_metadata(storage: MobStorage) -> dict[str, Write]:
             s.runtime_metadata.delete_external_binding_overlays("all to delete")
         ),
         "runtime_metadata.reseal_all": lambda s: s.runtime_metadata.reseal_all(),
+    }
+
+
+async def _of_webhooks(storage: MobStorage) -> dict[str, Write]:
+    hour = timedelta(hours=1)
+    for name in ("to take", "to advance", "to redeliver", "to delete"):
+        await storage.webhooks.put(webhook(name), SECRET, after=0)
+    turn = await storage.webhooks.take_turn("to advance", "worker", hour)
+    other = await storage.webhooks.take_turn("to redeliver", "worker", hour)
+    assert turn is not None
+    assert other is not None
+    await storage.webhooks.advance("to redeliver", "worker", other.number, progress(), length=hour, dead=[letter(1)])
+    return {
+        "webhooks.put": lambda s: s.webhooks.put(webhook("new"), SECRET, after=0, revision=0),
+        "webhooks.take_turn": lambda s: s.webhooks.take_turn("to take", "worker", hour),
+        "webhooks.advance": lambda s: s.webhooks.advance(
+            "to advance", "worker", turn.number, progress(), length=hour, dead=[letter(2)]
+        ),
+        "webhooks.redeliver": lambda s: s.webhooks.redeliver("to redeliver", [1]),
+        "webhooks.delete": lambda s: s.webhooks.delete("to delete"),
     }

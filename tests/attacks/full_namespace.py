@@ -61,6 +61,7 @@ from redis_mob.testing.samples.driven_runs import (
 from redis_mob.testing.samples.new_events import completed, numbered, step_failed
 from redis_mob.testing.samples.schedules import schedule
 from redis_mob.testing.samples.states import NOON, failure_entry, iteration_entry, step_entry
+from redis_mob.testing.samples.webhooks import SECRET, letter, progress, webhook
 from redis_mob.testing.waiting import LONG
 
 Question = Callable[[MobStorage], Awaitable[Any]]
@@ -133,6 +134,7 @@ async def fill(storage: MobStorage) -> FullNamespace:
     await storage.pauses.pause_flow("elsewhere too")
     for number in range(12):
         await storage.schedules.put(schedule(next_at=NOON + timedelta(minutes=number)), ONE_STEP)
+    await _set_webhooks(storage)
     view = await driven.view()
     return FullNamespace(
         stored,
@@ -310,6 +312,12 @@ def _about_executions(there: FullNamespace) -> dict[str, Question]:
             raise SerializationError(due.unreadable[0])
         return due.schedules
 
+    async def list_webhooks(storage: MobStorage) -> Any:
+        found = await storage.webhooks.list()
+        if found.unreadable:
+            raise SerializationError(found.unreadable[0])
+        return found.webhooks
+
     async def start(storage: MobStorage) -> bool:
         run, launch = pending(ONE_STEP, run_id=there.driven)
         return await storage.executions.start_run(run, launch, ONE_STEP)
@@ -335,6 +343,12 @@ def _about_executions(there: FullNamespace) -> dict[str, Question]:
         "schedule": lambda s: s.schedules.get("nightly"),
         "schedule, absent": lambda s: s.schedules.get("none"),
         "schedules": lambda s: s.schedules.list(),
+        "webhook": lambda s: s.webhooks.get("audit"),
+        "webhook, absent": lambda s: s.webhooks.get("none"),
+        "webhooks": list_webhooks,
+        "put webhook": lambda s: s.webhooks.put(webhook(), SECRET, after=0, revision=0),
+        "take a turn": lambda s: s.webhooks.take_turn("audit", "other", timedelta()),
+        "dead letters": lambda s: s.webhooks.dead_letters("audit"),
         "put schedule": lambda s: s.schedules.put(schedule(), revision=0),
         "take schedules": take_schedules,
         "published": lambda s: s.executions.published(there.driven, "number"),
@@ -535,3 +549,15 @@ def _about_config() -> dict[str, Question]:
         "put_if_revision": lambda s: settled(s.config.put_if_revision("n", "number", 1, 99)),
         "follow": lambda s: followed(s.config.subscribe(0), 17),
     }
+
+
+async def _set_webhooks(storage: MobStorage) -> None:
+    """A webhook whose turn another worker has, with letters that are dead, and one that is to be delivered again."""
+    for _ in range(12):
+        await storage.webhooks.put(webhook(), SECRET, after=0)
+    turn = await storage.webhooks.take_turn("audit", "worker", timedelta(days=1))
+    assert turn is not None
+    await storage.webhooks.advance(
+        "audit", "worker", turn.number, progress(), length=timedelta(days=1), dead=[letter(1), letter(2), letter(3)]
+    )
+    await storage.webhooks.redeliver("audit", [3])

@@ -22,11 +22,12 @@ from redis_mob.contracts import (
     ScheduleStore,
     SteeringStore,
     WatchableConfigStore,
+    WebhookStore,
 )
 from redis_mob.kernel.seeds import root_frame_id
 from redis_mob.models import MobRunStatus, Put
 from redis_mob.models.base import SortedDict
-from redis_mob.models.execution import EVERYTHING, ExecutionKey
+from redis_mob.models.execution import EVERYTHING, Execution, ExecutionKey
 from redis_mob.models.labels import LabelChange, Labels
 from redis_mob.models.limits import Limit
 from redis_mob.models.progress import NewProgress, ProgressSource
@@ -35,7 +36,9 @@ from redis_mob.models.retention import NamespaceSizes, RetentionPolicies, Retent
 from redis_mob.models.run_copy import RunCopy
 from redis_mob.models.run_summary import RunFilter
 from redis_mob.models.signal import Signal
+from redis_mob.models.subflow import ParentRun
 from redis_mob.models.transition import RunView
+from redis_mob.models.webhook import StoredWebhook, Webhooks, WebhookTurn
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.compound import FRAME, INPUTS, LOOP, NEXT_FRAME, NEXT_LOOP, NEXT_RUN, RUN, scene
 from redis_mob.testing.samples.documents import FULL_DEFINITION, FULL_PROFILE, authority, overlay, rotation
@@ -43,6 +46,7 @@ from redis_mob.testing.samples.driven_runs import ONE_STEP, DrivenRun, a_worker,
 from redis_mob.testing.samples.new_events import completed, failed, numbered, step_failed
 from redis_mob.testing.samples.schedules import schedule
 from redis_mob.testing.samples.states import NOON, failure_entry, frame, iteration_entry, loop, step_entry
+from redis_mob.testing.samples.webhooks import SECRET, letter, progress, webhook
 
 CONTRACTS: Mapping[str, type] = {
     "events": MobEventStore,
@@ -58,12 +62,14 @@ CONTRACTS: Mapping[str, type] = {
     "retention": RetentionStore,
     "schedules": ScheduleStore,
     "steering": SteeringStore,
+    "webhooks": WebhookStore,
 }
 
 RUN_ID, FLEET_RUN = "0191a6a0-0000-4000-8000-00000000000a", "0191a6a0-0000-4000-8000-00000000000f"
 ITEMS_RUN = "0191a6a0-0000-4000-8000-000000000010"
 ITEM = ExecutionKey(root_frame_id(ITEMS_RUN), "a", "worker-1#0")
 JSON = {"ok": [1, 1.5, None, True, "é"]}
+PARENT = ParentRun(run_id=FLEET_RUN, step_id="a", frame_id="root", node_id="a", target="flow:inner", flows=("flow",))
 DIGEST = pending(ONE_STEP)[1].definition
 
 _COPIED, _LAUNCH = pending(ONE_STEP, run_id="0191a6a0-0000-4000-8000-000000000011")
@@ -142,6 +148,10 @@ RIGHT: Mapping[str, Any] = {
     "structural": False,
     "run": scene(run_id="0191a6a0-0000-4000-8000-00000000000b", step_ledger=[step_entry(output=1)]),
     "start_run.run": pending(ONE_STEP, run_id="0191a6a0-0000-4000-8000-00000000000c")[0],
+    "start_child.run": pending(ONE_STEP, run_id="0191a6a0-0000-4000-8000-00000000000d")[0],
+    "parent": PARENT,
+    "start_child.execution": Execution(step_id="a", role="", message="", due_at=NOON),
+    "tell_parent.run_id": FLEET_RUN,
     "run_id": RUN_ID,
     "load.run_id": FLEET_RUN,
     "items.run_id": ITEMS_RUN,
@@ -209,6 +219,7 @@ RIGHT: Mapping[str, Any] = {
     "loop_context": ("refine", 1),
     "definition": FULL_DEFINITION,
     "start_run.definition": ONE_STEP,
+    "start_child.definition": ONE_STEP,
     "revision": 1,
     "record": authority(1, epoch=3, pending=rotation()),
     "put_external_binding_overlay_if_absent.record": overlay("other", **TOKEN),
@@ -238,6 +249,13 @@ RIGHT: Mapping[str, Any] = {
     "advance.record": schedule(next_at=NOON + timedelta(hours=1)),
     "advance.revision": 1,
     "look_at": NOON,
+    "webhook": webhook("profile"),
+    "secret": SECRET,
+    "number": 2,
+    "progress": progress(2),
+    "dead": [letter(1)],
+    "settled": [letter(3)],
+    "cursors": [5],
     "most": 0,
     "keep_id_for": timedelta(hours=1),
     "roles": ["worker"],
@@ -270,6 +288,7 @@ async def prepared(storage: MobStorage) -> Scene:
     await storage.realm_profiles.create("profile", FULL_PROFILE)
     await storage.config.put("agents", "a", {"meta": {"revision": 1}})
     await storage.schedules.put(schedule(), ONE_STEP)
+    await storage.webhooks.put(webhook("profile"), SECRET, after=0)
     run, launch = pending(ONE_STEP, run_id=FLEET_RUN)
     run = run.model_copy(update={"created_at": NOON})
     assert await storage.executions.start_run(run, launch, ONE_STEP)
@@ -337,12 +356,19 @@ async def everything(storage: MobStorage) -> Any:
         readable(await storage.retention.policies()),
         await storage.schedules.list(),
         [(one.mob_id, one.flow_id, one.reason) for one in await storage.pauses.pauses()],
+        readable(await storage.webhooks.list()),
         [await storage.executions.published(FLEET_RUN, name) for name in ("profile", "1")],
     ]
 
 
 def readable(result: Any) -> Any:
     """A result that has a text, of what every backend knows."""
+    if isinstance(result, Webhooks):
+        return [result.webhooks, result.unreadable]
+    if isinstance(result, WebhookTurn):
+        return [result.number, result.revision, result.again, result.progress]
+    if isinstance(result, StoredWebhook):
+        return result.model_copy(update={"turn_until": None})
     if isinstance(result, RetentionPolicies):
         return {mob: policy.model_dump(mode="json") for mob, policy in result.groups.items()}
     if isinstance(result, QueueLoads):

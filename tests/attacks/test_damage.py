@@ -65,6 +65,7 @@ ACCEPTED = {
         "'attributed'": _MADE_AGAIN,
         "'clock_ms'": _RENEWED,
         "'schedule_revision'": "it goes on behind the revision of the schedule that is written",
+        "'webhook_revision'": "it goes on behind the revision of the webhook that is written",
         "'created'": "a time for people, which nothing reads",
         "'n:": _COUNT,
         "'counted'": _COUNT,

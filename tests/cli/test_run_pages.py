@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from redis_mob.cli.event_text import event_json, event_line
+from redis_mob.cli.event_text import event_line
 from redis_mob.cli.printing import Paper
 from redis_mob.cli.run_pages import page
+from redis_mob.codec.event_json import event_json
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.models.conditions import EqCondition
 from redis_mob.models.events import MobEvent, OperatorActionRecorded

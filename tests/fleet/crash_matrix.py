@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -23,7 +23,7 @@ from redis_mob.memory.clock import Clock
 from redis_mob.memory.namespace import Namespace
 from redis_mob.memory.storage import MemoryStorage
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.execution import ExecutionKey, ExecutionStatus
+from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus
 from redis_mob.models.run import MobRun
 from redis_mob.models.transition import RunView
 from redis_mob.storage import MobStorage
@@ -62,6 +62,8 @@ class Scenario:
     ask: Callable[[Fleet, str, World], Awaitable[object]] | None = None
     completed: Mapping[str, int] | None = None
     attempts: Mapping[str, int] = field(default_factory=dict[str, int])
+    params: Any = field(default_factory=dict[str, Any])
+    check_children: Callable[[Sequence[MobRun]], None] = lambda children: None
     told: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
@@ -72,6 +74,8 @@ class World:
     effects: dict[str, ExecutionKey] = field(default_factory=dict[str, ExecutionKey])
     begun: dict[tuple[ExecutionKey, int], Process] = field(default_factory=dict[tuple[ExecutionKey, int], Process])
     """In which process the handler of an execution was called, by the fencing token of the claim."""
+    known: dict[str, str] = field(default_factory=dict[str, str])
+    """What handlers remember, by name."""
     is_reached: asyncio.Event = field(default_factory=asyncio.Event)
     """A step that the caller waits for has begun."""
     is_asked: asyncio.Event = field(default_factory=asyncio.Event)
@@ -171,7 +175,7 @@ class Stage:
         return asyncio.create_task(self._call(self.fleet(process)))
 
     async def _call(self, fleet: Fleet) -> MobRun:
-        run_id = await fleet.start(FLOW, {}, idempotency_key="the only one")
+        run_id = await fleet.start(FLOW, self.scenario.params, idempotency_key="the only one")
         if self.scenario.ask is not None:
             await self.scenario.ask(fleet, run_id, self.world)
         await fleet.unserved(run_id)  # as those who wait do after some seconds
@@ -188,7 +192,7 @@ class Stage:
         estate = Estate()
         if first.died.is_set():
             await bury(workers[0])
-            estate = self.left_by(first, await self.view())
+            estate = self.left_by(first, await self.views())
             let_leases_expire(self.storage)
             if not in_company:
                 workers.append(self.work(second, concurrency))
@@ -214,18 +218,19 @@ class Stage:
         await self.check(run, Estate())
         return first
 
-    async def view(self) -> RunView | None:
-        """The only run as it is stored; None if none was started."""
+    async def views(self) -> list[RunView]:
+        """The run as it is stored, and its children behind it; nothing if none was started."""
         runs = await self.storage.runs.list_runs(self.scenario.definition.id)
-        assert len(runs) <= 1, "the same idempotency key started two runs"
-        return await self.storage.executions.load(runs[0].run_id) if runs else None
+        views = [await self.storage.executions.load(run.run_id) for run in runs]
+        found = sorted((view for view in views if view is not None), key=lambda view: view.parent is not None)
+        assert sum(view.parent is None for view in found) <= 1, "the same idempotency key started two runs"
+        return found
 
-    def left_by(self, process: Process, view: RunView | None) -> Estate:
+    def left_by(self, process: Process, views: Collection[RunView]) -> Estate:
         """What a dead process leaves; an outcome that was stored is not among it."""
-        if view is None:
-            return Estate()
         tokens = {
             key: one.fencing_token
+            for view in views
             for key, one in view.executions.items()
             if one.status is ExecutionStatus.LEASED and one.lease is not None and one.lease.owner in process.ids
         }
@@ -233,16 +238,31 @@ class Stage:
 
     async def check(self, run: MobRun, estate: Estate) -> None:
         """What must hold in the end."""
-        view = await self.view()
-        assert view is not None
-        assert view.run == run.core()
-        view = await with_ended(self.storage, view)
+        await self._children_ended()
+        views = await self.views()
+        assert views[0].run == run.core()
+        views = [await with_ended(self.storage, view) for view in views]
         assert reconcile(run, self.scenario.definition.flows[FLOW]) == ()
         self.scenario.check(run)
-        await check_told_once(self.storage, run)
+        for view in views:
+            one = await self.storage.runs.get_run(view.run.run_id)
+            assert one is not None
+            assert reconcile(one, self.scenario.definition.flows[one.flow_id]) == ()
+            await check_told_once(self.storage, one)
         await self._check_steps_told_once(run)
-        self._check_calls(view, estate)
-        self._check_effects(view)
+        executions = {key: execution for view in views for key, execution in view.executions.items()}
+        self._check_calls(executions, estate)
+        self._check_effects(executions)
+        self.scenario.check_children([view.run for view in views[1:]])
+
+    async def _children_ended(self) -> None:
+        """Let workers go on until the children of the run are over, and nothing has to be told any more."""
+        open_ones = [view.run.run_id for view in await self.views() if not view.run.status.is_terminal]
+        if open_ones:
+            fleet = self.fleet(Process(self.storage))
+            async with fleet.working():
+                for run_id in open_ones:
+                    await fleet.wait(run_id, LONG)
 
     async def _check_steps_told_once(self, run: MobRun) -> None:
         story = Counter(told(event.kind) for event in await self.storage.events.replay_all())
@@ -254,15 +274,15 @@ class Stage:
         assert all(completed[step] >= times for step, times in rounds.items())
         assert all(completed[step] == 1 for step in run.root_step_outputs)
 
-    def _check_calls(self, view: RunView, estate: Estate) -> None:
+    def _check_calls(self, executions: Mapping[ExecutionKey, Execution], estate: Estate) -> None:
         """Each attempt of a step was one call of a handler; each call that the dead process had begun is another one.
 
         What it held is tried again as a new attempt. Only what it held alone is counted as lost.
         """
         calls = Counter(key for key, _ in self.world.begun)
-        assert calls.keys() <= view.executions.keys()
-        for key, execution in view.executions.items():
-            if execution.signal is not None:  # no handler is called of a step that waits
+        assert calls.keys() <= executions.keys()
+        for key, execution in executions.items():
+            if execution.signal is not None or execution.child is not None:  # no handler is called of a step that waits
                 continue
             is_step = execution.escalation is None
             attempts = self.scenario.attempts.get(execution.step_id, 1) if is_step else 1
@@ -273,16 +293,18 @@ class Stage:
             assert all(one <= most for one, most in zip(found, expected, strict=True)), f"{key} had {found}"
             assert execution.lost <= (key in estate.held and len(estate.held) == 1)
 
-    def _check_effects(self, view: RunView) -> None:
+    def _check_effects(self, executions: Mapping[ExecutionKey, Execution]) -> None:
         """Each execution that has come to its end had its effect, under one key of its own."""
         keys = list(self.world.effects.values())
         assert len(set(keys)) == len(keys), "an execution had its effect under two keys"
         over = {
             key
-            for key, execution in view.executions.items()
-            if execution.status in (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED) and execution.signal is None
+            for key, execution in executions.items()
+            if execution.status in (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED)
+            and execution.signal is None
+            and execution.child is None
         }
-        assert over <= set(keys) <= set(view.executions)
+        assert over <= set(keys) <= set(executions)
 
 
 async def first_of(calling: asyncio.Task[MobRun], died: asyncio.Event) -> None:

@@ -70,6 +70,31 @@ def wait(
     )
 
 
+def runs(
+    flow: str, *needs: str, condition: Any = None, branch: str | None = None, policy: str | int = "all", **more: Any
+) -> FlowStepSpec:
+    """A step that runs another flow."""
+    return FlowStepSpec(
+        role="",
+        message="",
+        flow=flow,
+        depends_on=needs,
+        condition=condition,
+        branch=branch,
+        collection_policy=collect(policy),
+        **more,
+    )
+
+
+def with_flows(definition: MobDefinition, **flows: Mapping[str, FlowStepSpec] | FlowSpec) -> MobDefinition:
+    """The mob with these flows beside its own."""
+    made = {name: one if isinstance(one, FlowSpec) else FlowSpec(steps=FrozenDict(one)) for name, one in flows.items()}
+    roles = {role for flow in made.values() for role in flow.roles}
+    profiles = SortedDict({**{role: Profile(model="model") for role in roles}, **definition.profiles})
+    flows = SortedDict({**definition.flows, **made})
+    return definition.model_copy(update={"flows": flows, "profiles": profiles})
+
+
 def node(step_id: str, *needs: str, join: str = "all", branch: str | None = None) -> FrameStepSpec:
     """A node that runs a step."""
     return FrameStepSpec(step_id=step_id, depends_on=needs, depends_on_mode=DependsOnMode(join), branch=branch)
@@ -98,7 +123,7 @@ def mob(
     supervisor: SupervisorSpec | None = None,
 ) -> MobDefinition:
     """A mob whose flow `flow` has these steps; its orchestrator is of role `lead`."""
-    roles = {"lead", *(one.role for one in steps.values() if one.wait_for is None)}
+    roles = {"lead", *(one.role for one in steps.values() if one.has_members)}
     frame = None if root is None else FrameSpec(nodes=FrozenDict(root))
     return MobDefinition(
         id="mob",

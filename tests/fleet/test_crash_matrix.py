@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from itertools import count
 from typing import Any
 from uuid import uuid4
@@ -14,12 +14,14 @@ import pytest
 from redis_mob import StepFailed
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import StepContext
+from redis_mob.models.base import FrozenDict
 from redis_mob.models.conditions import GtCondition
+from redis_mob.models.flow_spec import FlowSpec, RetrySpec
 from redis_mob.models.run import MobRun, MobRunStatus
 from redis_mob.testing.waiting import LONG
 from tests.fleet.crash_matrix import Answer, Scenario, Stage, World, opened
 from tests.fleet.everything import EVERYTHING, LOOP_OUTPUTS, ROOT_OUTPUTS, STATUSES, output, single
-from tests.fleet.flows import loop, mob, node, step, supervisor, wait
+from tests.fleet.flows import loop, mob, node, runs, step, supervisor, wait, with_flows
 from tests.fleet.mortal import NEVER, Death, Process, Side
 
 
@@ -161,11 +163,91 @@ GETS_SIGNALS = Scenario(
     WAITS_TWICE, answers, took_its_signals, ask=send_signals, completed={"ask": 2, "act": 2, "beside": 1}
 )
 
+HAS_CHILDREN = with_flows(
+    mob(
+        {
+            "list": single(),
+            "each": runs("inner", "list", for_each="steps.list", max_parallel=2, params={"n": "{{ item }}"}),
+            "again": runs("nested", retry=RetrySpec(attempts=2, first=0.001), params={"n": 7}),
+            "end": single("each", "again"),
+        }
+    ),
+    inner={"square": single()},
+    nested=FlowSpec(
+        steps=FrozenDict(
+            {"sometimes": single(), "deep": runs("inner", "sometimes", params="{{ params }}"), "last": single("deep")}
+        ),
+        output="steps.deep.square",
+    ),
+)
+
+
+def answers_of_children(world: World) -> Answer:
+    """The first run of `nested` fails, each time that its step is executed."""
+
+    def answer(ctx: StepContext) -> Any:
+        if ctx.step_id == "list":
+            return [1, 2, 3]
+        if ctx.step_id == "square":
+            return ctx.params["n"] ** 2
+        if ctx.step_id == "sometimes" and world.known.setdefault("first", ctx.run_id) == ctx.run_id:
+            raise StepFailed("not in the first run", retryable=False)
+        return ctx.step_id
+
+    return answer
+
+
+def children_completed(run: MobRun) -> None:
+    assert run.status is MobRunStatus.COMPLETED, run.failure_ledger
+    squares = [{"square": 1}, {"square": 4}, {"square": 9}]
+    assert run.root_step_outputs == {"list": [1, 2, 3], "each": squares, "again": 49, "end": "end"}
+
+
+def are_the_children(children: Sequence[MobRun]) -> None:
+    """Each child that was needed, and no other one."""
+    found = Counter((child.flow_id, str(child.status)) for child in children)
+    assert found == {("inner", "completed"): 4, ("nested", "completed"): 1, ("nested", "failed"): 1}
+
+
+RUNS_CHILDREN = Scenario(
+    HAS_CHILDREN,
+    answers_of_children,
+    children_completed,
+    completed={"list": 1, "each": 1, "again": 1, "end": 1},
+    check_children=are_the_children,
+)
+
+LEAVES_CHILDREN = with_flows(
+    mob({"each": runs("inner", for_each="params", params={"n": "{{ item }}"}), "beside": step()}),
+    inner={"polish": single()},
+)
+
+
+def the_children_ended(children: Sequence[MobRun]) -> None:
+    assert len(children) <= 3
+    assert all(child.status.is_terminal for child in children)
+
+
+def is_canceled_with_its_children(run: MobRun) -> None:
+    assert run.status is MobRunStatus.CANCELED, run.failure_ledger
+
+
+LEAVES_ITS_CHILDREN = Scenario(
+    LEAVES_CHILDREN,
+    waits_for_the_request,
+    is_canceled_with_its_children,
+    ask=cancel_meanwhile,
+    params=[1, 2, 3],
+    check_children=the_children_ended,
+)
+
 SCENARIOS = {
     "completes": COMPLETES,
     "fails": FAILS,
     "is canceled": IS_CANCELED,
     "gets signals": GETS_SIGNALS,
+    "runs children": RUNS_CHILDREN,
+    "leaves its children": LEAVES_ITS_CHILDREN,
     "escalates": ESCALATES,
 }
 
@@ -216,7 +298,16 @@ BY_CALLERS = {"start_run", "listen", "status", "load", "workers", "get_run"}
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "concurrency"),
-    [("completes", 1), ("completes", 16), ("fails", 3), ("is canceled", 3), ("gets signals", 3), ("escalates", 3)],
+    [
+        ("completes", 1),
+        ("completes", 16),
+        ("fails", 3),
+        ("is canceled", 3),
+        ("gets signals", 3),
+        ("escalates", 3),
+        ("runs children", 3),
+        ("leaves its children", 3),
+    ],
 )
 async def test_another_worker_goes_on_from_every_call_of_one_that_dies(name: str, concurrency: int) -> None:
     points = await all_points(
@@ -228,7 +319,15 @@ async def test_another_worker_goes_on_from_every_call_of_one_that_dies(name: str
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "concurrency"),
-    [("completes", 3), ("fails", 16), ("is canceled", 3), ("gets signals", 3), ("escalates", 3)],
+    [
+        ("completes", 3),
+        ("fails", 16),
+        ("is canceled", 3),
+        ("gets signals", 3),
+        ("escalates", 3),
+        ("runs children", 3),
+        ("leaves its children", 3),
+    ],
 )
 async def test_a_worker_that_is_not_alone_may_die_at_every_call(name: str, concurrency: int) -> None:
     points = await all_points(

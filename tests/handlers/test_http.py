@@ -15,8 +15,8 @@ import httpx
 import pytest
 
 from redis_mob import MobRunStatus, StepFailed, StepProfile, ValidationError
+from redis_mob.codec.retry_after import retry_after
 from redis_mob.handlers import http
-from redis_mob.handlers.retry_after import retry_after
 from redis_mob.storage import MobStorage
 from redis_mob.testing.waiting import LONG
 from tests.fleet.flows import mob, step

@@ -131,7 +131,7 @@ def test_the_message_of_such_a_step_may_name_its_item(message: str) -> None:
 @pytest.mark.parametrize("name", ["item", "item.x", "index"])
 def test_no_other_message_may(name: str) -> None:
     root = name.partition(".")[0]
-    complaint = f"line 1, column 1 (byte 0): {{{{ {name} }}}}: only the message of a step with for_each has '{root}'"
+    complaint = f"line 1, column 1 (byte 0): {{{{ {name} }}}}: only a step with for_each has '{root}'"
     assert said(after=f"{{{{ {name} }}}}") == [("path_unknown", complaint)]
 
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from itertools import count
 from random import Random
+from typing import Any
 from uuid import UUID
 
 from redis_mob.fleet import engine
 from redis_mob.fleet.outcome import Failed, Outcome, Succeeded
-from redis_mob.models.execution import ExecutionStatus, Serves
+from redis_mob.fleet.subflows import child_run
+from redis_mob.models.execution import Execution, ExecutionStatus, Serves
 from redis_mob.models.labels import LabelChange
 from redis_mob.models.signal import Signal
+from redis_mob.models.subflow import CHILD_NEWS
 from redis_mob.models.transition import RunView, Transition
-from redis_mob.testing.samples.driven_runs import STEPS_AND_LOOP, a_worker, pending
+from redis_mob.storage import MobStorage
+from redis_mob.testing.samples.driven_runs import RUNS_A_FLOW, STEPS_AND_LOOP, a_worker, pending
 from tests.robustness.turns import in_turn
 from tests.robustness.twins import Twins
 
@@ -33,11 +38,64 @@ Both = tuple[RunView, RunView]
 async def drive(twins: Twins, random: Random) -> AsyncGenerator[None]:
     """A track of moves on runs, one run after the other."""
     moves = in_turn(random, range(24))
-    while True:
+    for number in count():
+        if number % 3 == 0:
+            async for _ in _family(twins, random):
+                yield
         run = _Driven(twins, random, moves)
         await run.start()
         while await run.move():
             yield
+
+
+async def deleted(storage: MobStorage, run_id: str) -> Any:
+    """Delete a run: in how many steps is up to the storage."""
+    start = await storage.steering.begin_deletion(run_id)
+    while await storage.steering.continue_deletion(run_id):
+        pass
+    return start
+
+
+async def _family(twins: Twins, random: Random) -> AsyncGenerator[None]:
+    """A run whose step runs another one: that is started and told of, too early, too late and twice."""
+    parent, launch = pending(RUNS_A_FLOW, run_id=str(UUID(int=random.getrandbits(128))))
+    await twins.both(lambda s: s.executions.start_run(parent, launch, RUNS_A_FLOW))
+
+    async def advanced(run_id: str) -> None:
+        ours, theirs = await twins.both(lambda s: s.executions.load(run_id))
+        made = [ours and engine.advance(ours, RUNS_A_FLOW), theirs and engine.advance(theirs, RUNS_A_FLOW)]
+        if all(made):
+            await twins.both(lambda s: s.executions.commit(made[0]), lambda s: s.executions.commit(made[1]))
+
+    await advanced(parent.run_id)
+    views = await twins.both(lambda s: s.executions.load(parent.run_id))
+    [(key, execution)], [(_, in_memory)] = views[0].executions.items(), views[1].executions.items()
+    run, of_child, above, _ = child_run(views[0], RUNS_A_FLOW, key, execution)
+    told = Signal(name=CHILD_NEWS, payload={"key": list(key), "run_id": run.run_id, "status": "canceled"})
+
+    def start(execution: Execution) -> Callable[[Any], Any]:
+        return lambda s: s.executions.start_child(run, of_child, RUNS_A_FLOW, parent=above, execution=execution)
+
+    for move in random.sample([0, 0, 1, 1, 2, 3, 4, 5], 8):
+        match move:
+            case 0:
+                await twins.both(start(execution), start(in_memory))
+            case 1:
+                await twins.both(lambda s: s.executions.tell_parent(run.run_id, above, told))
+            case 2:
+                await twins.both(lambda s: s.executions.request_cancel(run.run_id))
+            case 3:
+                await advanced(run.run_id)
+            case 4:
+                await advanced(parent.run_id)
+            case _:
+                await twins.both(lambda s: deleted(s, run.run_id))
+        yield
+    # nothing of them is due any more, when time has passed
+    for run_id in (parent.run_id, run.run_id):
+        await twins.both(lambda s, run_id=run_id: s.executions.request_cancel(run_id))
+        await advanced(run_id)
+    await twins.both(lambda s: s.executions.tell_parent(run.run_id, above, told))
 
 
 class _Driven:

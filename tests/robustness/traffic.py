@@ -24,6 +24,7 @@ from redis_mob.testing.samples.documents import authority, overlay
 from redis_mob.testing.samples.driven_runs import ONE_STEP, pending
 from redis_mob.testing.samples.schedules import schedule
 from redis_mob.testing.samples.states import NOON, authority_input, failure_entry, step_entry
+from redis_mob.testing.samples.webhooks import SECRET, letter, progress, webhook
 from tests.differential import calls
 from tests.differential.calls import FEW, NAMES, NUMBERS, STATUSES, STEPS, Operation, flow
 from tests.robustness import driving
@@ -44,6 +45,7 @@ STORES: Mapping[str, type] = {
     "retention": contracts.RetentionStore,
     "schedules": contracts.ScheduleStore,
     "pauses": contracts.PauseStore,
+    "webhooks": contracts.WebhookStore,
 }
 """The stores of a storage, and their contracts."""
 
@@ -58,6 +60,7 @@ READS = {
     "steering": {"deletions", "queues", "limit_loads", "published_of"},
     "schedules": {"get", "list", "now"},
     "pauses": {"pauses"},
+    "webhooks": {"get", "list", "dead_letters"},
     # the index that they may complete is made of the runs, which stay as they are
     "operations": {"runs", "count", "find", "definitions", "summary", "standing", "index_runs"},
     "retention": {"policies", "oldest_runs", "count_runs", "count_events", "sizes"},
@@ -124,7 +127,7 @@ def further_of_run(run_id: str) -> dict[str, Operation]:
                 authority_inputs=[authority_input(number)],
             ),
         ),
-        "begin_deletion": Operation([], lambda s: _deleted(s, run_id)),
+        "begin_deletion": Operation([], lambda s: driving.deleted(s, run_id)),
         "import_run": Operation([NAMES], lambda s, name: s.steering.import_run(copied_run(run_id, name), ONE_STEP)),
         "move_run": Operation([NAMES], lambda s, name: s.steering.move_run(run_id, name)),
         "continue_deletion": Operation([], lambda s: s.steering.continue_deletion(run_id)),
@@ -144,14 +147,6 @@ def copied_run(run_id: str, name: str) -> RunCopy:
     run, launch = pending(ONE_STEP, run_id=run_id)
     launch = launch.model_copy(update={"release": name})
     return RunCopy(run=run.model_copy(update={"created_at": NOON}), launch=launch, launched_at=NOON, version=0)
-
-
-async def _deleted(storage: MobStorage, run_id: str) -> Any:
-    """Delete a run: in how many steps is up to the storage."""
-    start = await storage.steering.begin_deletion(run_id)
-    while await storage.steering.continue_deletion(run_id):
-        pass
-    return start
 
 
 FURTHER_METADATA = {
@@ -238,6 +233,33 @@ async def _taken(storage: MobStorage) -> list[str]:
     return sorted(stored.record.name for stored in due.schedules)
 
 
+WEBHOOKS = {
+    "put": Operation(
+        [FEW, [None, 0]],
+        lambda s, number, revision: _has_put(s.webhooks.put(webhook(f"w{number}"), SECRET, after=0, revision=revision)),
+    ),
+    "take_turn": Operation([FEW], lambda s, number: _has_turn(s, f"w{number}")),
+    "advance": Operation([FEW, FEW], lambda s, number, cursor: _moved(s, f"w{number}", cursor)),
+    "redeliver": Operation([FEW, FEW], lambda s, number, cursor: s.webhooks.redeliver(f"w{number}", [cursor])),
+    "delete": Operation([FEW], lambda s, number: s.webhooks.delete(f"w{number}")),
+}
+"""Operations of webhooks; each turn is over at once, since the clocks of the two differ."""
+
+
+async def _has_turn(storage: MobStorage, name: str) -> bool:
+    return await storage.webhooks.take_turn(name, "worker", timedelta()) is not None
+
+
+async def _moved(storage: MobStorage, name: str, cursor: int) -> bool:
+    turn = await storage.webhooks.take_turn(name, "worker", timedelta())
+    if turn is None:
+        return False
+    moved = await storage.webhooks.advance(
+        name, "worker", turn.number, progress(cursor), length=timedelta(), dead=[letter(cursor)], settled=turn.again
+    )
+    return moved is not None
+
+
 TRACKS: Mapping[str, Track] = {
     "runs of a": runs_of("a"),
     "runs of b": runs_of("b"),
@@ -249,12 +271,19 @@ TRACKS: Mapping[str, Track] = {
     "config": objects(calls.CONFIG),
     "schedules": objects(SCHEDULES),
     "pauses": objects(PAUSES),
+    "webhooks": objects(WEBHOOKS),
 }
 """The tracks of a namespace, which share nothing."""
 
 
 async def _schedules(storage: MobStorage) -> list[ScheduleRecord]:
     return [stored.record for stored in await storage.schedules.list()]
+
+
+async def _webhooks(storage: MobStorage) -> list[Any]:
+    found = (await storage.webhooks.list()).webhooks
+    letters = [await storage.webhooks.dead_letters(one.webhook.name) for one in found]
+    return [[one.webhook, one.progress, one.dropped] for one in found] + letters
 
 
 CONTENT: Sequence[Call] = [
@@ -271,5 +300,6 @@ CONTENT: Sequence[Call] = [
     *(lambda s, id=id: s.config.history("n", id) for id in "abc"),
     lambda s: _schedules(s),
     lambda s: _paused(s),
+    lambda s: _webhooks(s),
 ]
 """Everything that a namespace holds in the end."""

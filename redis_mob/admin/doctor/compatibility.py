@@ -17,6 +17,9 @@ MANY_RUNS = 100_000
 MUCH_SCHEDULED = 100_000
 """Entries, bytes of the log."""
 
+FAR_BEHIND = 1000
+"""Events that a webhook may be behind: the newest are always under way."""
+
 FEW_RUNS, FEW_EVENTS = 1000, 10_000
 """Runs and events up to these numbers need no policy that bounds them."""
 
@@ -91,6 +94,33 @@ def _scheduled(seen: NamespaceObservations) -> Iterator[Verdict]:
     yield warning(found, "more workers, or workers that serve the roles") if scheduled > MUCH_SCHEDULED else ok(found)
 
 
+def _webhooks(seen: NamespaceObservations) -> Iterator[Verdict]:
+    webhooks, letters = answered(seen.webhooks), answered(seen.letters)
+    fine = True
+    for one in webhooks:
+        named = f"webhook {one.name!r}"
+        if one.paused is not None:
+            fine = False
+            yield note(f"{named} is paused{one.paused and f': {one.paused}'}", f"redis-mob webhook resume {one.name}")
+        elif one.behind and not one.has_worker:
+            fine = False
+            yield warning(
+                f"{named} is {one.behind} events behind, and no worker delivers it",
+                "a worker that has redis-mob[http] installed",
+            )
+        elif one.behind > FAR_BEHIND or one.held:
+            fine = False
+            yield note(
+                f"{named} is {one.behind} events behind, and {one.held} runs are held up",
+                f"see redis-mob webhook show {one.name}",
+            )
+    if letters:
+        fine = False
+        yield note(f"{letters} events could not be delivered to webhooks", "redis-mob webhook dead NAME")
+    if fine:
+        yield ok(f"{len(webhooks)} webhooks, none of which is behind" if webhooks else "no webhooks")
+
+
 def _changes(seen: NamespaceObservations) -> Iterator[Verdict]:
     yield ok(f"{answered(seen.changes)} changes of config documents in the feed")
 
@@ -106,5 +136,6 @@ NAMESPACE_CHECKS = (
     Check("events", "A log on one node slows restarts, failovers and the moving of its slot.", _events),
     Check("runs", "Every run takes memory on one node for as long as the namespace lives.", _runs),
     Check("schedule", "Work that is scheduled and not taken waits for workers.", _scheduled),
+    Check("webhooks", "What receivers are not told of in time may be gone by retention.", _webhooks),
     Check("config feed", "Subscribers that fall behind what the feed still holds read the documents again.", _changes),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from redis_mob.admin.doctor.finding import NotAnsweredError, answered
 from redis_mob.connection.calls.durability import Durability
@@ -73,11 +74,22 @@ class Observations:
         return [dict(part.split("=", 1) for part in line.split(",")) for line in lines]
 
 
+class WebhookSeen(NamedTuple):
+    """A webhook: why it is paused if it is, how many events it has not come to, and how many of its runs are held up;
+    whether a worker has the turn at it."""
+
+    name: str
+    paused: str | None
+    behind: int
+    held: int
+    has_worker: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamespaceObservations:
     """How much there is in a namespace: entries of its log and its feed, runs, what is scheduled; bytes of the log.
 
-    `policies` are the retention policies that bound runs and events.
+    `policies` are the retention policies that bound runs and events; `letters` are the dead letters of its webhooks.
     """
 
     namespace: str
@@ -88,6 +100,8 @@ class NamespaceObservations:
     scheduled: int | NotAnsweredError
     policies: RetentionPolicies | NotAnsweredError
     changes: int | NotAnsweredError
+    webhooks: Sequence[WebhookSeen] | NotAnsweredError = ()
+    letters: int | NotAnsweredError = 0
 
 
 def _named(answers: Mapping[str, str], name: str, question: str) -> str:

@@ -9,7 +9,8 @@ from functools import partial
 from typing import Any
 
 from redis_mob.admin.doctor.finding import NotAnsweredError
-from redis_mob.admin.doctor.observations import SETTINGS, NamespaceObservations, Observations, Slow
+from redis_mob.admin.doctor.observations import SETTINGS, NamespaceObservations, Observations, Slow, WebhookSeen
+from redis_mob.admin.doctor.webhooks import seen_webhooks
 from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.retention import decode_policies
 from redis_mob.connection.calls.durability import Durability
@@ -70,6 +71,18 @@ async def probe_namespace(server: Server, namespace: str) -> NamespaceObservatio
         scheduled=_sum(*scheduled),
         policies=_policies(await _ask(server, b"HGETALL", keys.retention)),
         changes=await _ask(server, b"XLEN", keys.config_feed),
+        webhooks=_webhooks(
+            *[
+                await _ask(server, *question)
+                for question in (
+                    (b"HGETALL", keys.webhooks),
+                    (b"HGETALL", keys.webhook_progress),
+                    (b"HGET", keys.meta, b"cursor"),
+                    (b"TIME",),
+                )
+            ]
+        ),
+        letters=await _ask(server, b"ZCARD", keys.dead_letters),
     )
 
 
@@ -104,6 +117,16 @@ def _policies(reply: Sequence[bytes] | NotAnsweredError) -> RetentionPolicies | 
     try:
         return decode_policies(0, as_mapping(reply))
     except SerializationError as damage:
+        return NotAnsweredError("HGETALL", str(damage))
+
+
+def _webhooks(webhooks: Any, progress: Any, cursor: Any, time: Any) -> Sequence[WebhookSeen] | NotAnsweredError:
+    for answer in (webhooks, progress, cursor, time):
+        if isinstance(answer, NotAnsweredError):
+            return answer
+    try:
+        return seen_webhooks(as_mapping(webhooks), as_mapping(progress), int(cursor or 0), int(time[0]))
+    except (SerializationError, ValueError) as damage:
         return NotAnsweredError("HGETALL", str(damage))
 
 

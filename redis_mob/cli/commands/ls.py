@@ -13,6 +13,10 @@ from redis_mob.cli.run_choice import RunChoice, choosing_runs
 @choosing_runs
 def ls(
     choice: RunChoice,
+    parent: Annotated[
+        str | None,
+        typer.Option(metavar="RUN", help="Those that steps of this run run.", show_default=False),
+    ] = None,
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=10_000, help="How many at most.")] = 50,
     after: Annotated[
         str | None,
@@ -35,12 +39,16 @@ def ls(
 
     from redis_mob.cli.display import stderr_console
     from redis_mob.cli.endings import errors_told, print_line, say
-    from redis_mob.cli.run_list import Where, page_as_json, page_as_text, read_page, standard_output
+    from redis_mob.cli.run_list import Where, page_as_json, page_as_text, read_children, read_page, standard_output
 
     errors = stderr_console()
     with errors_told(errors):
         which = choice.conditions()
-        page = asyncio.run(read_page(Where(url, namespace, seal_keys), which, limit, after))
+        where = Where(url, namespace, seal_keys)
+        if parent is None:
+            page = asyncio.run(read_page(where, which, limit, after))
+        else:
+            page = asyncio.run(read_children(where, parent, which, limit, after))
     if page.runs:
         print_line(page_as_json(page) if as_json else page_as_text(page, standard_output()))
     elif not as_json:

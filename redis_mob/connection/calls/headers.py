@@ -24,10 +24,17 @@ _OF_RUN = "run frames loops outputs steps step_outputs failures iterations input
 _OF_NAMESPACE = (
     "specs spec_revisions profiles profile_revisions supervisors overlays overlay_places definitions "
     "due ready queued workers lost limits events event_identities events_by_time documents versions history ids tokens "
-    "seal_keys seal_key_checks deletions retention schedules scheduled schedule_definitions pauses gated gate_times"
+    "seal_keys seal_key_checks deletions retention schedules scheduled schedule_definitions pauses "
+    "webhooks webhook_secrets webhook_progress dead_letters gated gate_times"
 )
-OWNERS = {**dict.fromkeys(_OF_RUN.split(), "run"), **dict.fromkeys(_OF_NAMESPACE.split(), "meta")}
-"""The keys whose records are counted, and the key that holds the count, by their names (see lua/lib/counts)."""
+_PARENT = "parent"
+OWNERS = {
+    **dict.fromkeys(_OF_RUN.split(), "run"),
+    **dict.fromkeys(_OF_NAMESPACE.split(), "meta"),
+    **dict.fromkeys((_PARENT, f"{_PARENT}_index", f"{_PARENT}_executions"), _PARENT),
+}
+"""The keys whose records are counted, and the key that holds the count, by their names (see lua/lib/counts). Those of
+the parent of a run count under the same fields as its own."""
 
 _COUNTS = "local count_fields, owner, owners\n"
 _LINE = re.compile(r"^--- @(keys|args)(.*)$", re.MULTILINE)
@@ -136,10 +143,14 @@ def _counting(counted: Sequence[str]) -> str:
     """Lua that tells lib/counts which keys are counted, and where; the tables are small, since each call makes them."""
     if not counted:
         return ""
-    fields = ", ".join(f"[{name}] = 'n:{name}'" for name in counted)
+    fields = ", ".join(f"[{name}] = 'n:{_field(name)}'" for name in counted)
     [(owner, _), *_] = Counter(OWNERS[name] for name in counted).most_common()
     others = ", ".join(f"[{name}] = {OWNERS[name]}" for name in counted if OWNERS[name] != owner)
     return f" count_fields, owner = {{ {fields} }}, {owner}" + (f" owners = {{ {others} }}" if others else "")
+
+
+def _field(name: str) -> str:
+    return "run" if name == _PARENT else name.removeprefix(f"{_PARENT}_")
 
 
 def _key(script: str, word: str) -> str:

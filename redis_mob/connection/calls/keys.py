@@ -217,6 +217,14 @@ class Keys:
         """Sorted set in lexical order: digest of the definition and name of each schedule."""
         self.pauses = f"{tag}pauses"
         """Hash: the flows and mobs that are paused, since when and why; see lua/lib/pauses."""
+        self.webhooks = f"{tag}webhooks"
+        """Hash: the webhooks by name, each with its revision."""
+        self.webhook_secrets = f"{tag}webhooks:secrets"
+        """Hash: what each webhook signs with, sealed if there is a key."""
+        self.webhook_progress = f"{tag}webhooks:progress"
+        """Hash: how far each webhook is, and which worker delivers it now."""
+        self.dead_letters = f"{tag}webhooks:dead"
+        """Sorted set in lexical order: the events that each webhook could not deliver (lua/lib/webhook_records)."""
         self.wake_events = f"{tag}wake:events"
         """Channel: something was appended to the event log."""
         self.wake_config = f"{tag}wake:config"
@@ -271,6 +279,10 @@ class Keys:
             self.scheduled,
             self.schedule_definitions,
             self.pauses,
+            self.webhooks,
+            self.webhook_secrets,
+            self.webhook_progress,
+            self.dead_letters,
             self.gated,
             self.gate_times,
         ]
@@ -300,6 +312,7 @@ _TYPES = {
     **dict.fromkeys(("runs", "runs:by_status", "runs:by_attribute", "events:by_time"), "zset"),
     **dict.fromkeys(("overlays:places", "config:ids"), "zset"),
     **dict.fromkeys(("due", "ready", "queued", "workers", "schedules:due", "schedules:definitions"), "zset"),
+    "webhooks:dead": "zset",
     **dict.fromkeys(("gated", "gated:times"), "zset"),
     "seal_keys": "set",
 }

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import datetime
 
+from redis_mob.codec.arguments import text as checked_text
 from redis_mob.models.labels import AttributeValue
 from redis_mob.models.run import MobRunStatus
 from redis_mob.models.run_summary import RunPage, RunSummary
 from redis_mob.operations.admin.base import AdminBase
+from redis_mob.operations.children import children
 from redis_mob.operations.run_list import every_run, page_of_runs, run_filter
 
 
@@ -52,6 +54,23 @@ class RunLists(AdminBase):
         """All of them, read page by page; takes what `runs` does, but for the length of a page."""
         which = run_filter(mob_id, flow_id, statuses, since, until, text, attributes)
         return every_run(self._storage, which, after)
+
+    async def children(
+        self,
+        run_id: str,
+        *,
+        flow_id: str | None = None,
+        statuses: Collection[MobRunStatus] = (),
+        limit: int = 50,
+        after: str | None = None,
+    ) -> RunPage:
+        """A page of the children of a run, which its steps run, failed attempts among them (contract: operations-180).
+
+        The last begun is the first, and what the `next` of a page is, the page behind it is `after`. Raises
+        NotFoundError if the run does not exist, or no fleet has started it.
+        """
+        which = run_filter(None, flow_id, statuses, None, None, None)
+        return await children(self._storage, checked_text("run_id", run_id), which, limit, after)
 
     async def count(
         self,

@@ -14,6 +14,7 @@ the cases of the contracts: docs/cases.md lists them. Why the suite is published
 """
 
 from redis_mob.testing.conformance.authority_inputs import TestAuthorityInputs
+from redis_mob.testing.conformance.children import TestChildren
 from redis_mob.testing.conformance.compound_operations import TestCompoundOperations, TestFrames, TestPresenceAndAbsence
 from redis_mob.testing.conformance.concurrent_changes import TestConcurrentChanges, TestReadingOfRuns
 from redis_mob.testing.conformance.config_documents import (
@@ -68,6 +69,7 @@ __all__ = [
     "TestAuthorityInputs",
     "TestBoundOfIterations",
     "TestCancellation",
+    "TestChildren",
     "TestComparing",
     "TestCompoundOperations",
     "TestConcurrentChanges",

@@ -13,9 +13,11 @@ from redis_mob.contracts import ExecutionStore
 from redis_mob.fleet import engine
 from redis_mob.fleet.items import target_of
 from redis_mob.fleet.outcome import Succeeded
+from redis_mob.fleet.subflows import child_run, news_of
 from redis_mob.models import MobDefinition, MobRun
 from redis_mob.models.base import FrozenDict
-from redis_mob.models.execution import ExecutionKey, Loss, RunLaunch
+from redis_mob.models.execution import Execution, ExecutionKey, Loss, RunLaunch
+from redis_mob.models.subflow import ParentRun
 from redis_mob.models.transition import RunView, Transition
 from redis_mob.models.worker import WorkerRecord
 from redis_mob.testing.samples.states import NOON
@@ -43,6 +45,11 @@ WAIT_AND_STEP = MobDefinition.from_toml(
     _ONE_STEP.replace(".a]", ".b]") + '[flows.flow.steps.a]\nwait_for.signal = "go"\n'
 )
 """A mob whose flow has a step `b`, and beside it a step `a` that waits for the signal `go`."""
+
+RUNS_A_FLOW = MobDefinition.from_toml(
+    _ONE_STEP.replace("flows.flow", "flows.inner") + '[flows.flow.steps.a]\nflow = "inner"\n'
+)
+"""A mob whose flow has one step, `a`, that runs the flow `inner`, which has such a step for members."""
 
 STEPS_AND_LOOP = MobDefinition.from_toml("""
 [mob]
@@ -239,6 +246,50 @@ async def started(
     driven = DrivenRun(executions, definition, run.run_id)
     await driven.advance()
     return driven
+
+
+@dataclass(frozen=True)
+class AwaitedRun:
+    """A run that the step of another one waits for, as `ExecutionStore.start_child` takes it."""
+
+    above: DrivenRun
+    run: MobRun
+    launch: RunLaunch
+    parent: ParentRun
+    execution: Execution
+
+    @property
+    def driven(self) -> DrivenRun:
+        """The run, once it is started."""
+        return DrivenRun(self.above.executions, self.above.definition, self.run.run_id)
+
+    async def start(self, executions: ExecutionStore | None = None) -> bool:
+        """Start it."""
+        store = executions or self.above.executions
+        return await store.start_child(
+            self.run, self.launch, self.above.definition, parent=self.parent, execution=self.execution
+        )
+
+    async def end(self) -> None:
+        """Start it, and cancel it."""
+        assert await self.start()
+        await self.above.executions.request_cancel(self.run.run_id)
+        await self.driven.advance()
+
+    async def tell(self, executions: ExecutionStore | None = None) -> bool:
+        """Tell its parent that it is over."""
+        store, view = executions or self.above.executions, await self.driven.view()
+        news = news_of(view, self.above.definition.flows[view.run.flow_id], self.parent)
+        return await store.tell_parent(self.run.run_id, self.parent, news)
+
+
+async def awaited(executions: ExecutionStore) -> AwaitedRun:
+    """The run that the step of a run of `RUNS_A_FLOW` waits for; it is not started."""
+    above = await waiting(executions, RUNS_A_FLOW)
+    view = await above.view()
+    [(key, execution)] = view.executions.items()
+    run, launch, parent, _ = child_run(view, RUNS_A_FLOW, key, execution)
+    return AwaitedRun(above, run, launch, parent, execution)
 
 
 def a_worker(id: str) -> WorkerRecord:

@@ -1,4 +1,4 @@
-"""URLs that handlers call: looked at where they are given, since the libraries that call them take any."""
+"""URLs that are called: looked at where they are given, since the libraries that call them take any."""
 
 from __future__ import annotations
 

@@ -1,0 +1,51 @@
+-- Create the run that a step with a sub-flow waits for, as start_run does it: only as long as it waits.
+--
+-- KEYS   parent: the run that has the step; parent_index, parent_executions: of that; the others as in start_run
+-- ARGV   record: what the child knows of its parent; told: the field of the parent's index that says that it knows the end of
+--        this child; field, expected: the execution of the step, and its record as the caller has read it; the others as in
+--        start_run
+-- Reply  WON | EXISTS | LOST (the parent does not wait for this child any more)
+-- Leaves what start_run leaves, and with the run what it knows of its parent; it is paused if its parent is by itself.
+
+--- @include lib/replies
+--- @include lib/announce
+--- @include lib/run_creation
+--- @include lib/run_head
+--- @include lib/fleet_clock
+
+--- @keys run frames loops outputs steps step_outputs failures iterations inputs index meta runs definitions due limits
+--- @keys runs_by_status channel tombstone parent parent_index parent_executions
+--- @args launch digest definition at run_id prefix record told field expected limited* unlimited* parts:list*
+if run_exists(run, index) or redis.call('EXISTS', tombstone) == 1 then return EXISTS end
+if status_of(parent, parent_index) ~= 'running' then return LOST end
+if redis.call('HEXISTS', parent_index, told) == 1 then return LOST end
+local waiting = redis.call('HGET', parent_executions, field)
+if waiting ~= expected then
+  if not waiting then
+    expect_whole('HLEN', parent_executions)
+  elseif waiting == '' or #waiting < #expected and string.sub(expected, 1, #waiting) == waiting then
+    --- @include lib/damage
+    damaged(parent_executions, 'a record in it was cut short')
+  end
+  return LOST
+end
+expect_whole('HLEN', parent_index)
+if redis.call('HEXISTS', definitions, digest) == 0 then expect_whole('HLEN', definitions) end
+expect_sorted_sets(due)
+expect_hashes(limits)
+read_clock(meta)
+local begins = math.max(tonumber(at) or 0, NOW)
+local launched = begins > NOW and begins * 1000 or MICROSECONDS
+
+local keys = { run, frames, loops, outputs, steps, step_outputs, failures, iterations, inputs, index }
+create_run(keys, parts, meta, runs, runs_by_status, run_id, prefix)
+mutate('HSET', run, 'launch', launch, 'launched_at', numeral(launched), 'recorded', numeral(0), 'parent', record)
+-- what is paused with its run stays so: it was started after the children that were there were paused
+local paused = redis.call('HGET', parent, 'paused')
+if paused then mutate('HSET', run, 'paused', paused) end
+mutate('HSETNX', definitions, digest, definition)
+mutate('ZADD', due, decimal(begins), run_id)
+in_chunks('HSET', limits, limited)
+in_chunks('HDEL', limits, unlimited)
+announce(channel, run_id .. ' due')
+return WON

@@ -1,0 +1,38 @@
+-- Webhooks by name: "<revision> <document>", the secret of each in a hash of its own, and how far each is:
+-- "<number> <end of the turn (ms)> <dropped letters> <holder of the turn> <document>". Dead letters stand in lexical order:
+-- length and name of the webhook, a state (d is dead, r is to be delivered again), the cursor in twenty digits, a document.
+
+--- @include lib/counters
+--- @include lib/counts
+--- @include lib/damage
+
+-- how many letters a turn is given at a time
+local MOST_AGAIN = 20
+
+-- the revision of a webhook as decimal text, '0' if there is none
+local function webhook_revision(key, stored)
+  if not stored then return '0' end
+  return string.match(stored, '^(%d+) ') or damaged(key, 'a webhook cannot be read')
+end
+
+local function read_progress(key, stored)
+  local number, ends, dropped, holder, at = string.match(stored, '^(%d+) (%d+) (%d+) (%S+) ()')
+  if not number then damaged(key, 'the progress of a webhook cannot be read') end
+  return { number = number, ends = tonumber(ends), dropped = dropped, holder = holder,
+    document = string.sub(stored, at) }
+end
+
+local function progress_text(number, ends, dropped, holder, document)
+  return table.concat({ number, decimal(ends), dropped, holder, document }, ' ')
+end
+
+-- the letters of a webhook in a state, from a cursor in twenty digits on
+local function letters_of(key, name, state, cursor, most)
+  local prefix = #name .. ':' .. name .. state
+  return redis.call('ZRANGE', key, '[' .. prefix .. cursor, '(' .. prefix .. ':', 'BYLEX', 'LIMIT', 0, most)
+end
+
+local function count_letters(key, name, state)
+  local prefix = #name .. ':' .. name .. state
+  return redis.call('ZLEXCOUNT', key, '[' .. prefix, '(' .. prefix .. ':')
+end

@@ -1,0 +1,24 @@
+"""Secrets that a command reads: from a file or standard input, never from its arguments, which other users can see."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from redis_mob.errors import ValidationError, shown
+
+MOST_BYTES = 4096
+
+
+def secret_in(file: str | None) -> str | None:
+    """The secret in a file, or on standard input if that is `-`; None without a file. Raises ValidationError."""
+    if file is None:
+        return None
+    try:
+        if file == "-":
+            return sys.stdin.read(MOST_BYTES).strip()
+        with Path(file).open(encoding="utf-8") as opened:
+            return opened.read(MOST_BYTES).strip()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise ValidationError(f"--secret-file {shown(file)}: {reason}") from None

@@ -1,0 +1,1 @@
+"""Webhooks: the store, the delivery, and what receivers get."""
