@@ -23,6 +23,7 @@ from redis_mob.fleet.engine import Claimant, Decision, FailedAttempt, Report, de
 from redis_mob.fleet.execution_index import ExecutionIndex
 from redis_mob.fleet.failure_log import log_failure
 from redis_mob.fleet.items import ItemsUnreadError
+from redis_mob.fleet.late_claims import limited_claims, without_late
 from redis_mob.fleet.lease import LeasedExecution
 from redis_mob.fleet.outage import OutageLimit
 from redis_mob.fleet.outcome import Failed
@@ -38,10 +39,6 @@ from redis_mob.models.transition import NodeKey, RunView, Transition
 
 SHARED = timedelta(seconds=10)
 """How long other workers are taken to be at the run after one was seen: they get their part by the schedule."""
-
-MOST_LOST_CLAIMS = 3
-"""How often a claim of an execution with limits is lost until it is given up: its worker took it, and came too late for
-its place, which the schedule gives out again. A claim that lost to a decision is as well taken again later."""
 
 RETRY_SECONDS = 0.2
 """How long a driver waits before it tries a failed transition again."""
@@ -169,10 +166,7 @@ class RunDriver:
 
     def _without_late(self, claims: list[Claim], begun: Sequence[Begun], lost: int) -> list[Claim]:
         """The claims to go on with after so many commits were lost."""
-        if lost % MOST_LOST_CLAIMS:
-            return claims
-        known = self._limited.difference(one.held.key for one in begun)
-        kept = [claim for claim in claims if claim.key not in known]
+        kept = without_late(claims, self._limited.difference(one.held.key for one in begun), lost)
         self._services.slots.give_back(len(claims) - len(kept))
         return kept
 
@@ -211,8 +205,7 @@ class RunDriver:
             await self._children.look_after(view, definition)
         self._view = view
         if claims:
-            limited = (one.key for one in claims if (found := view.executions.get(one.key)) and found.limits)
-            self._limited = frozenset(limited)
+            self._limited = limited_claims(view, claims)
         unsure, self._unsure = self._unsure, {}
         claimed = [key for key, execution in unsure.items() if view.executions.get(key) == execution]
         services.slots.take(len(set(claimed).difference(claim.key for claim in claims)))

@@ -273,8 +273,8 @@ class FlowSpec(Model):
     JSON schema, or names a file that holds one: a run with other parameters is refused (contract: definition-18). With
     `strict` true, a step fails whose message names a value that does not exist; else that is `null`, and a warning.
     `output` is the path of what a step gets that runs this flow; without one it is an object from step to output
-    (contract: engine-73). `concurrency` and `rate` bound the executions of all its steps together (contract:
-    engine-60).
+    (contract: engine-73). `concurrency` and `rate` bound the executions of all its steps together
+    (contract: engine-60).
     """
 
     description: str | None = None
