@@ -123,6 +123,7 @@ class RunDeletion:
                 everything.wake_runs,
                 everything.runs_by_status,
                 everything.by_attribute,
+                everything.debounces,
             ],
             {
                 "run_id": self._run_id,
