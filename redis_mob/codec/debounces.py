@@ -9,6 +9,7 @@ from typing import Any
 
 from redis_mob.codec.arguments import duration, instance, valid_text
 from redis_mob.errors import ValidationError, shown
+from redis_mob.models.authority import RunFlow
 from redis_mob.models.debounce import SHORTEST_DEBOUNCE, Debounce
 from redis_mob.models.run import MobRun, MobRunStatus
 
@@ -37,8 +38,19 @@ def debounce_digest(run: MobRun, key: str) -> str:
 
 def require_not_begun(run: MobRun, parts: list[Any]) -> None:
     """Raises ValidationError for a run that cannot take the place of one which has not begun."""
-    if run.status is not MobRunStatus.PENDING or any(parts[_LEDGERS]):
+    seeds_only = all(isinstance(one, RunFlow) for one in run.flow_authority_inputs)
+    if run.status is not MobRunStatus.PENDING or any(parts[_LEDGERS]) or not seeds_only:
         raise ValidationError(f"run must be one that has not begun, and takes nothing over, not {run.run_id}")
+
+
+def named(run: MobRun, run_id: str) -> MobRun:
+    """A run that has not begun under another id, which its first input says too."""
+    inputs = tuple(
+        one.model_copy(update={"payload": one.payload.model_copy(update={"run_id": run_id})})
+        for one in run.flow_authority_inputs
+        if isinstance(one, RunFlow)
+    )
+    return run.model_copy(update={"run_id": run_id, "flow_authority_inputs": inputs})
 
 
 def whole_milliseconds(time: timedelta) -> int:

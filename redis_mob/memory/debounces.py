@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import uuid4
 
-from redis_mob.codec.debounces import checked_debounce, debounce_digest, require_not_begun
+from redis_mob.codec.debounces import checked_debounce, debounce_digest, named, require_not_begun
 from redis_mob.codec.executions import encode_definition, encode_launch
 from redis_mob.codec.labels import stored_labels
 from redis_mob.codec.runs import encode_run
@@ -48,10 +48,10 @@ class MemoryDebounces:
         begins = max(now, now + after if most is None else min(now + after, first + most))
         if run_id:
             content.definitions.setdefault(launch.definition, encoded)
-            _start_anew(content, run.model_copy(update={"run_id": run_id}), launch, definition, begins, stored)
+            _start_anew(content, named(run, run_id), launch, definition, begins, stored)
             return run_id
         while not start(content, run, launch, definition, begins, labels=stored):
-            run = run.model_copy(update={"run_id": str(uuid4())})
+            run = named(run, str(uuid4()))
         content.debounces[digest], content.debounced[run.run_id] = (run.run_id, now), digest
         return run.run_id
 

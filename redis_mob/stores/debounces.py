@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from redis_mob.codec.debounces import checked_debounce, debounce_digest, require_not_begun, whole_milliseconds
+from redis_mob.codec.debounces import checked_debounce, debounce_digest, named, require_not_begun, whole_milliseconds
 from redis_mob.codec.labels import stored_labels
 from redis_mob.codec.runs import encode_run
 from redis_mob.connection.calls.client import Client
@@ -53,4 +53,4 @@ class RedisDebounces:
             if reply == Reply.WON:
                 return run.run_id
             # a script takes the keys of one run, and which one that is only the server knows
-            run = run.model_copy(update={"run_id": bytes(reply).decode() or str(uuid4())})
+            run = named(run, bytes(reply).decode() or str(uuid4()))

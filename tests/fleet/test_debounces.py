@@ -19,7 +19,6 @@ from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.errors import ValidationError
 from redis_mob.fleet.fleet import Fleet
-from redis_mob.fleet.run_driver import RunDriver
 from redis_mob.models.run import MobRunStatus
 from redis_mob.models.run_summary import RunFilter
 from redis_mob.operations.fleet_admin import FleetAdmin
@@ -98,7 +97,7 @@ async def test_attributes_follow_the_last_start(storage: MobStorage) -> None:
     await start(storage, attributes={"tenant": "b"})
     assert (await found(tenant="a"), await found(old=1), await found(tenant="b")) == (1, 0, 1)
     [one] = (await storage.operations.runs(RunFilter(mob_id="mob", text='"n":0'))).runs
-    assert (one.run_id, one.labels.summary) == (run_id, None)
+    assert (one.run_id, one.summary) == (run_id, None)
     for each in (run_id, other):
         await admin.delete(each, cancel=True)
     assert await found(tenant="b") == 0
@@ -141,7 +140,7 @@ async def test_what_is_stored_agrees_with_its_inputs_and_with_its_counts(storage
     run_id = await start(storage, 1)
     await start(storage, 2, after=SECOND / 10)
     async with at_work(storage, {"*": echo}):
-        await Fleet(storage, ONE, {}).wait(run_id, LONG)
+        await output(storage, run_id)
     assert (await FleetAdmin(storage).verify(run_id)).differences == ()
 
 
@@ -165,10 +164,6 @@ async def test_a_start_in_the_middle_of_a_decision_puts_it_off(
         await asyncio.sleep(0.4)
         assert await storage.executions.status(run_id) is MobRunStatus.PENDING
         assert await output(storage, run_id) == "last"
-
-
-def test_the_driver_asks_whether_a_run_waits_to_begin() -> None:
-    assert "waits_to_begin" in RunDriver._commit_once.__code__.co_names  # pyright: ignore[reportPrivateUsage]
 
 
 MOMENTS = st.lists(
