@@ -106,10 +106,17 @@ async def test_attributes_follow_the_last_start(storage: MobStorage) -> None:
 async def test_operators_free_the_key(storage: MobStorage) -> None:
     admin = FleetAdmin(storage)
     ids = [await start(storage, 0)]
-    for end in (admin.cancel, admin.terminate, lambda run_id: admin.delete(run_id, cancel=True)):
-        await end(ids[-1])
+
+    async def freed() -> None:
         ids.append(await start(storage, len(ids)))
         assert await start(storage, len(ids) - 1) == ids[-1]
+
+    await admin.cancel(ids[-1])
+    await freed()
+    await admin.terminate(ids[-1])
+    await freed()
+    await admin.delete(ids[-1], cancel=True)
+    await freed()
     assert len(set(ids)) == 4
     assert await params_of(storage, ids[-1]) == 3
 
@@ -214,8 +221,9 @@ async def _begin_when_they_say(starts: Sequence[tuple[float, float, int | None]]
 
 async def launched_process(url: str, namespace: str, number: int, times: int) -> asyncio.subprocess.Process:
     arguments = ("-m", "tests.fleet.debounced_starts", url, namespace, str(number), str(times))
-    pipes = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE}
-    process = await asyncio.create_subprocess_exec(sys.executable, *arguments, **pipes)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *arguments, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
     assert process.stdout is not None
     assert await process.stdout.readline() == b"ready\n"
     return process
