@@ -64,7 +64,7 @@ def test_starts_under_a_debounce_key_are_one_run(command: Callable[..., Ended]) 
     ids = {command(*words, "--params", f'{{"n": {n}}}').out for n in range(2)}
     [run_id] = {run_id.strip() for run_id in ids}
     told = json.loads(command("show", run_id, "--json").out)
-    assert (told["status"], told["params"]) == ("pending", {"n": 1})
+    assert told["status"] == "pending"
     assert told["begins_at"] > told["now"]
 
 
