@@ -112,7 +112,6 @@ MODELS = [
     ("executions", "start_run", "run"),
     ("executions", "start_run", "launch"),
     ("executions", "start_run", "labels"),
-    ("executions", "start_debounced", "run"),
     ("executions", "join_workers", "worker"),
     ("executions", "renew_worker", "worker"),
 ]
