@@ -25,7 +25,7 @@ CALLERS = {
     "events": ["stores/events.py"],
     "executions": [
         f"stores/{name}.py"
-        for name in ("executions", "items", "labels", "signals", "lease_renewal", "children", "workers")
+        for name in ("executions", "items", "labels", "signals", "lease_renewal", "children", "workers", "debounces")
     ],
     "operations": ["stores/operations.py"],
     "pauses": ["stores/pauses.py"],

@@ -17,6 +17,7 @@
 --- @include lib/step_ledger
 --- @include lib/failure_ledger
 --- @include lib/iteration_ledger
+--- @include lib/debounces
 --- @include lib/pauses
 --- @include lib/schedule
 --- @include lib/gathering
@@ -26,13 +27,13 @@
 
 --- @keys run frames loops executions inputs outputs steps step_outputs failures iterations index due ready queued
 --- @keys lost meta events event_identities events_by_time events_channel runs_channel cursors runs_by_status
---- @keys gated gate_times pauses
+--- @keys gated gate_times pauses debounces
 --- @args expected_status next_status cancel_requested version reports_seen new_reports run_change:change*
 --- @args frame_changes:change* loop_changes:change* execution_changes:change* new_inputs* new_outputs:output*
 --- @args step_rows:step_row* step_rows_once:step_row* failure_rows:failure_row* iteration_rows:iteration_row*
 --- @args run_time:time moves:move* scopes* messages* new_events:event* terminal_events:event*
-local status, canceled, decided, reported, recorded, sequence, paused, moved = unpack(redis.call('HMGET', run, 'status',
-  'cancel_requested_at', 'version', 'reports', 'recorded', 'sequence', 'paused', 'moves'), 1, 8)
+local status, canceled, decided, reported, recorded, sequence, paused, moved, debounce = unpack(redis.call('HMGET', run,
+  'status', 'cancel_requested_at', 'version', 'reports', 'recorded', 'sequence', 'paused', 'moves', 'debounce'), 1, 9)
 if not is_open(checked_status(run, index, status), expected_status) then return LOST end
 -- the moves as they stand there: between a space and a line feed
 if (canceled and '1' or '0') .. (moved and string.match(moved, '%d+') or '') ~= cancel_requested then
@@ -81,6 +82,8 @@ if #moves > 0 then
 end
 expect_sorted_sets(due)
 local place = next_status ~= expected_status and indexed_place(run, runs_by_status, sequence) or nil
+local ends_debounce = debounce and next_status ~= 'pending'
+if ends_debounce then expect_hashes(debounces) end
 local any_pause = read_clock_and_pauses(meta)
 local hold = #moves > 0 and (paused or any_pause) and hold_of(pauses, paused, run_time.member, scopes) or nil
 if hold and hold.is_paused and any_begins(moves) then return LOST end
@@ -91,6 +94,10 @@ record_events(cursors, append_events(log, new_events), new_events)
 write_all(run, run_change)
 -- by the clock by which the run was launched, or it could be over before that
 if next_status ~= expected_status then set_status(run, runs_by_status, place, next_status, numeral(MICROSECONDS)) end
+if ends_debounce then
+  forget_debounce(debounces, debounce, run_time.member)
+  mutate('HDEL', run, 'debounce')
+end
 write_all(frames, frame_changes)
 write_all(loops, loop_changes)
 in_chunks('HSET', executions, changed)

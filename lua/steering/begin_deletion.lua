@@ -18,6 +18,7 @@
 --- @include lib/chunks
 --- @include lib/clock
 --- @include lib/counters
+--- @include lib/debounces
 --- @include lib/gates
 --- @include lib/key_types
 --- @include lib/lexical_order
@@ -33,7 +34,7 @@ local MOST_LEFT = 100
 
 --- @keys run frames loops outputs steps step_outputs failures iterations inputs index executions published progress
 --- @keys cursors deletion deleted_cursors tombstone meta runs due ready queued lost turns deletions event_identities
---- @keys events_by_time channel runs_by_status by_attribute gated
+--- @keys events_by_time channel runs_by_status by_attribute gated debounces
 --- @args run_id place ended since keep about entries* limited* queues* turn
 local status = status_of(run, index)
 local is_begun = redis.call('HLEN', deletion) > 0
@@ -42,8 +43,8 @@ if is_begun then return AGAIN end
 if not TERMINAL[status] then return LOST end
 if place ~= '' and not redis.call('ZSCORE', runs, place) then return MOVED end
 
-local launch, decided, recorded, attributes, sequence, parent, told =
-  unpack(redis.call('HMGET', run, 'launch', 'version', 'recorded', 'attributes', 'sequence', 'parent', 'told'), 1, 7)
+local launch, decided, recorded, attributes, sequence, parent, told, debounce = unpack(redis.call('HMGET', run, 'launch',
+  'version', 'recorded', 'attributes', 'sequence', 'parent', 'told', 'debounce'), 1, 8)
 if parent and not told then return UNTOLD end
 local newest, gone_before = number_at(meta, 'cursor'), number_at(meta, 'runs_lost')
 local last = redis.call('HGET', event_identities, ended)
@@ -51,6 +52,7 @@ local is_recorded = launch and recorded and number_in(recorded) == number_at(run
 local has_failed = redis.call('LLEN', failures) > 0
 expect_sorted_sets(due, ready, queued, runs_by_status, by_attribute, gated)
 expect_hashes(lost, turns, deletions)
+if debounce then expect_hashes(debounces) end
 expect_lists(cursors, deleted_cursors)
 
 -- the cursor before the first event from a time on
@@ -118,6 +120,8 @@ if #attributed > 0 then
   remove_places(by_attribute, attributed)
 end
 mutate('ZREM', due, run_id)
+-- one that came to its end without a fleet has it still
+if debounce then forget_debounce(debounces, debounce, run_id) end
 if last then mutate('HDEL', event_identities, ended) end
 if #has_turn > 0 then in_chunks('HDEL', turns, has_turn) end
 if #left > 0 then

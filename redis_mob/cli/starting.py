@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from rich.console import Console
@@ -32,6 +32,9 @@ class StartOrder:
     at: datetime | None
     priority: int
     release: str | None
+    debounce_key: str | None
+    debounce: timedelta | None
+    debounce_most: timedelta | None
     url: str
     namespace: str
     seal_keys: SealKeyring | None
@@ -55,6 +58,9 @@ async def started(
             priority=order.priority,
             at=order.at,
             release=order.release,
+            debounce_key=order.debounce_key,
+            debounce=order.debounce,
+            debounce_most=order.debounce_most,
         )
         if not as_json:
             print_line(run_id)  # before the end is waited for: who interrupts that has the id

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol, runtime_checkable
 
 from redis_mob.models import MobDefinition, MobRun, MobRunStatus
+from redis_mob.models.debounce import Debounce
 from redis_mob.models.execution import EVERYTHING, Execution, ExecutionKey, RunLaunch, Serves
 from redis_mob.models.labels import NO_LABELS, LabelChange, Labels
 from redis_mob.models.signal import Published, Sent, Signal
@@ -44,6 +45,24 @@ class ExecutionStore(Protocol):
 
         False if the run exists already (contract: executions-1). Its labels are what it is found by
         (contract: operations-140). Raises ValidationError for those that a run may not have.
+        """
+        ...
+
+    async def start_debounced(
+        self,
+        run: MobRun,
+        launch: RunLaunch,
+        definition: MobDefinition,
+        *,
+        debounce: Debounce,
+        labels: Labels = NO_LABELS,
+    ) -> str:
+        """As `start_run`, under a key: the id of the run in which the starts of this key are gathered.
+
+        If the key has a run that has not begun, and whose cancellation was not requested, that is started anew in its
+        place: with this launch and these labels, after this call and not after the others (contract: operations-165).
+        Otherwise this run is created, with another id if there is one that has it. Raises ValidationError for a run
+        that has begun.
         """
         ...
 

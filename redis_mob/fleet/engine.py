@@ -206,6 +206,11 @@ def give_back(view: RunView) -> Transition | None:
     return Transition(before=view, run=view.run, look_again_at=next_deadline(view, view.executions.values()))
 
 
+def put_off(view: RunView) -> Transition:
+    """The decision that a run begins when it was last started to begin: until then there is nothing to do."""
+    return Transition(before=view, run=view.run, look_again_at=view.launched_at)
+
+
 def claim(
     view: RunView,
     definition: MobDefinition,

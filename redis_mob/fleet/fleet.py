@@ -25,7 +25,15 @@ from redis_mob.fleet.lease import DEFAULT_LEASE, checked_lease
 from redis_mob.fleet.members import named_members, unknown_roles
 from redis_mob.fleet.published import published
 from redis_mob.fleet.recovery import recover
-from redis_mob.fleet.run_start import checked_begin, checked_priority, new_run, read_subflows, read_terms, run_id_of
+from redis_mob.fleet.run_start import (
+    checked_begin,
+    checked_gathering,
+    checked_priority,
+    new_run,
+    read_subflows,
+    read_terms,
+    run_id_of,
+)
 from redis_mob.fleet.run_wait import unserved_of, wait_for_end
 from redis_mob.fleet.schedule_making import make_schedule
 from redis_mob.fleet.signals import Signals
@@ -97,6 +105,9 @@ class Fleet:
         release: str | None = None,
         attributes: Mapping[str, AttributeValue] | None = None,
         summary: str | None = None,
+        debounce_key: str | None = None,
+        debounce: timedelta | None = None,
+        debounce_most: timedelta | None = None,
     ) -> str:
         """Start a run of a flow and return its id. The same idempotency key always gives the same run.
 
@@ -110,15 +121,19 @@ class Fleet:
         By its `attributes`, at most 32 texts, numbers or truth values, operators find the run; lists show its `summary`
         (contract: operations-140). A run that exists keeps those that it has.
 
+        Of several starts under one `debounce_key` one run begins, with what the last of them gave: `debounce` after
+        that, and at the latest `debounce_most` after the first (contract: operations-165).
+
         Raises NotFoundError for a flow that the mob does not have; ValidationError for parameters that are no JSON or
-        do not fit the schema that the flow has for them, a priority, time or attribute that is none, or an idempotency
-        key whose run was started with other parameters; DefinitionError for a schema that cannot be read, or does not
-        have what a message names.
+        do not fit the schema that the flow has for them, a priority, time or attribute that is none, an idempotency key
+        whose run was started with other parameters, or a debounce key beside one, or beside a time; DefinitionError for
+        a schema that cannot be read, or does not have what a message names.
         """
         key = optional_valid_text("idempotency_key", idempotency_key)
         of_release = optional_valid_text("release", release)
         flow_id = chosen_flow(flow, self._definition.id, self._definition.flows)
         urgency, begins = checked_priority(priority), checked_begin(at)
+        gathering = checked_gathering(debounce_key, debounce, debounce_most, idempotency_key=key, at=begins)
         labels = checked_labels(attributes, summary)
         schemas, params = read_terms(flow_id, self._definition.flows[flow_id], params)
         run, launch = new_run(
@@ -132,9 +147,12 @@ class Fleet:
             release=of_release,
             subflows=read_subflows(self._definition, flow_id),
         )
+        executions = self._storage.executions
+        if gathering is not None:
+            return await executions.start_debounced(run, launch, self._definition, debounce=gathering, labels=labels)
         # False means that the run exists: this call repeats one with the same idempotency key, and its run is the one
         # that was asked for, if it was asked for the same.
-        if not await self._storage.executions.start_run(run, launch, self._definition, at=begins, labels=labels):
+        if not await executions.start_run(run, launch, self._definition, at=begins, labels=labels):
             await self._require_same(run, idempotency_key)
         return run.run_id
 

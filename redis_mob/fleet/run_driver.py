@@ -19,7 +19,7 @@ from redis_mob.errors import DurabilityError, EpochChangedError, ReadFailedError
 from redis_mob.fleet.absent_values import log_absent
 from redis_mob.fleet.children import Children
 from redis_mob.fleet.driver_services import Begun, Services
-from redis_mob.fleet.engine import Claimant, Decision, FailedAttempt, Report, decide, give_back, note
+from redis_mob.fleet.engine import Claimant, Decision, FailedAttempt, Report, decide, give_back, note, put_off
 from redis_mob.fleet.execution_index import ExecutionIndex
 from redis_mob.fleet.failure_log import log_failure
 from redis_mob.fleet.items import ItemsUnreadError
@@ -213,6 +213,8 @@ class RunDriver:
         if view.pauses and not await self._put_aside(view, claims):
             self._view, self._look_again = None, looks
             return False
+        if view.waits_to_begin:
+            return not looks or await self._committed(put_off(view), (), claims, definition, begun)
         self._leads |= looks
         if view.moves:
             # what was taken before the run was given to another release is left to that

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from redis_mob.codec.arguments import integer, optional_instance
+from redis_mob.codec.arguments import instance, integer, optional_instance, valid_text
+from redis_mob.codec.debounces import checked_debounce
 from redis_mob.codec.executions import encode_definition
 from redis_mob.errors import ValidationError, shortened, shown
 from redis_mob.fleet.schemas import check_paths, check_schema, read_params_schema, read_schemas
 from redis_mob.fleet.typed.outputs import output_json
 from redis_mob.models.base import MAX_VALUE_DEPTH, SortedDict
+from redis_mob.models.debounce import Debounce
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import END_OF_TIME, MOST_PRIORITY, RunLaunch
 from redis_mob.models.flow_spec import FlowSpec, OutputFormat
@@ -35,6 +37,28 @@ def checked_begin(at: object) -> datetime | None:
     """When a run is to begin. Raises ValidationError for a time without a zone."""
     begins = optional_instance("at", at, datetime)
     return None if begins is None else min(zoned("at", begins), END_OF_TIME)
+
+
+def checked_gathering(
+    debounce_key: object, debounce: object, debounce_most: object, *, idempotency_key: object, at: object
+) -> Debounce | None:
+    """How the starts of a key are gathered in one run, None without a key. Raises ValidationError."""
+    if debounce_key is None:
+        if debounce is not None or debounce_most is not None:
+            raise ValidationError("debounce needs a debounce_key: it says which starts are gathered in one run")
+        return None
+    if debounce is None:
+        raise ValidationError("debounce_key needs debounce: how long after the last start the run begins")
+    if idempotency_key is not None:
+        raise ValidationError(
+            "give idempotency_key or debounce_key, not both: by the one all starts are the same, by the other the last "
+            "one counts"
+        )
+    if at is not None:
+        raise ValidationError("give at or debounce, not both: each says when the run begins")
+    key = valid_text("debounce_key", debounce_key)
+    most = optional_instance("debounce_most", debounce_most, timedelta)
+    return checked_debounce(Debounce(key, instance("debounce", debounce, timedelta), most))
 
 
 def zoned(name: str, at: datetime) -> datetime:

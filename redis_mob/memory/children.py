@@ -56,13 +56,18 @@ def start(
     if labels != NO_LABELS:
         content.labels[run.run_id] = labels
     content.due_runs[run.run_id] = now
+    note_limits(content, run, launch, definition)
+    content.run_wake_ups.send(run_message(run.run_id, is_due=True))
+    return True
+
+
+def note_limits(content: Namespace, run: MobRun, launch: RunLaunch, definition: MobDefinition) -> None:
+    """The limits of roles are those that a run was started with last."""
     for role in sorted(definition.roles_of(run.flow_id)):
         if role in launch.max_concurrency:
             content.schedule.limits[run.mob_id, role] = launch.max_concurrency[role]
         else:
             content.schedule.limits.pop((run.mob_id, role), None)
-    content.run_wake_ups.send(run_message(run.run_id, is_due=True))
-    return True
 
 
 def _waits(content: Namespace, child: str, parent: ParentRun, execution: Execution) -> bool:

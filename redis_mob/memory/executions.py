@@ -31,6 +31,7 @@ from redis_mob.kernel.completeness import drivable
 from redis_mob.memory import items
 from redis_mob.memory import run_changes as changes
 from redis_mob.memory.children import MemoryChildren, start
+from redis_mob.memory.debounces import MemoryDebounces, forget_debounce
 from redis_mob.memory.labels import MemoryLabels
 from redis_mob.memory.namespace import Namespace
 from redis_mob.memory.pauses import put_aside
@@ -49,7 +50,7 @@ from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 T = TypeVar("T")
 
 
-class MemoryExecutionStore(MemoryChildren, MemoryLabels, MemorySignals, MemoryWorkers, ExecutionStore):
+class MemoryExecutionStore(MemoryChildren, MemoryDebounces, MemoryLabels, MemorySignals, MemoryWorkers, ExecutionStore):
     """The contract's `ExecutionStore` in memory; its docstrings say what holds."""
 
     async def start_run(
@@ -87,6 +88,7 @@ class MemoryExecutionStore(MemoryChildren, MemoryLabels, MemorySignals, MemoryWo
             signals={number: changes.copied(one) for number, one in content.mailboxes[run_id].waiting.items()},
             parent=content.parents.get(run_id),
             labels=content.labels.get(run_id, NO_LABELS),
+            is_debounced=run_id in content.debounced,
             pauses=content.pauses_of(run),
         )
 
@@ -124,6 +126,8 @@ class MemoryExecutionStore(MemoryChildren, MemoryLabels, MemorySignals, MemoryWo
         executions = {key: changes.copied(execution) for key, execution in transition.executions.items()}
 
         content.runs[run_id] = run
+        if run.status is not MobRunStatus.PENDING:
+            forget_debounce(content, run_id)
         items.put(content, run_id, transition, executions)
         for number in transition.taken:
             content.mailboxes[run_id].waiting.pop(number, None)

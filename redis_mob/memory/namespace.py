@@ -86,6 +86,10 @@ class Namespace:
         """How many outcomes and signals have come to each run without a decision."""
         self.moves: Counter[str] = Counter()
         """How often each run was given to another release."""
+        self.debounces: dict[str, tuple[str, datetime]] = {}
+        """By digest of a debounce key: its run that has not begun, and when that was started first."""
+        self.debounced: dict[str, str] = {}
+        """The digest of the key of each of these runs."""
         self.mailboxes: defaultdict[str, Mailbox] = defaultdict(Mailbox)
         self.paused_runs: dict[str, Pause] = {}
         self.pauses: dict[tuple[str, str | None], Pause] = {}

@@ -12,6 +12,7 @@ from redis_mob.codec.run_copies import checked_copy, encode_copy
 from redis_mob.codec.schedule import checked_limits
 from redis_mob.codec.signals import decode_published
 from redis_mob.contracts import SteeringStore
+from redis_mob.memory.debounces import forget_debounce
 from redis_mob.memory.imports import store_copy
 from redis_mob.memory.namespace import Access, Namespace
 from redis_mob.memory.run_changes import copied
@@ -138,6 +139,7 @@ def _forget(content: Namespace, run_id: str) -> None:
     )
     for some in by_run:
         some.pop(run_id, None)
+    forget_debounce(content, run_id)
     content.cancel_requested.discard(run_id)
     content.runs_in_hand.discard(run_id)
     content.paused_runs.pop(run_id, None)

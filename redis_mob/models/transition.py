@@ -25,7 +25,7 @@ from redis_mob.models.execution import (
 )
 from redis_mob.models.labels import NO_LABELS, Labels
 from redis_mob.models.pause import Pause
-from redis_mob.models.run import FailureLedgerEntry, LoopIterationLedgerEntry, MobRun, StepLedgerEntry
+from redis_mob.models.run import FailureLedgerEntry, LoopIterationLedgerEntry, MobRun, MobRunStatus, StepLedgerEntry
 from redis_mob.models.signal import Signal
 from redis_mob.models.subflow import ParentRun
 
@@ -42,7 +42,7 @@ class RunView:
     `version` counts the decisions on the run, `reports` what has come without one: outcomes that were reported, and
     signals; `moves` how often it was given to another release. `signals` are those that no step has taken, by number,
     in this order; `labels` are attributes and summary. `pauses` says by which the run is paused: its own, that of its
-    flow, that of its mob.
+    flow, that of its mob. One that `is_debounced` may be started again as long as it has not begun (decision 0039).
 
     `progress` is that of each node whose step has `for_each`. Its items, and the executions of those that are over, are
     not read with the run: `items` and `ended` hold them as far as they were asked for, and they never change
@@ -65,12 +65,19 @@ class RunView:
     parent: ParentRun | None = None
     labels: Labels = NO_LABELS
     pauses: tuple[Pause, ...] = ()
+    is_debounced: bool = False
 
     @property
     def deadline(self) -> datetime | None:
         """The end of the time that the flow may take, None if there is none."""
         duration = self.launch.max_duration_ms
         return None if duration is None else later(self.launched_at, duration)
+
+    @property
+    def waits_to_begin(self) -> bool:
+        """Whether its begin was put off by another start after a worker was asked to look at it."""
+        is_pending = self.is_debounced and self.run.status is MobRunStatus.PENDING
+        return is_pending and not self.cancel_requested and self.now < self.launched_at
 
 
 class RecordedOutput(NamedTuple):

@@ -126,6 +126,7 @@ class RunDeletion:
                 everything.runs_by_status,
                 everything.by_attribute,
                 everything.gated,
+                everything.debounces,
             ],
             {
                 "run_id": self._run_id,

@@ -52,6 +52,7 @@ from redis_mob.notifications.run_messages import about, messages_of
 from redis_mob.notifications.wakeups import WakeUps
 from redis_mob.stores import items
 from redis_mob.stores.children import RedisChildren, start_arguments
+from redis_mob.stores.debounces import RedisDebounces
 from redis_mob.stores.event_arguments import event_arguments, log_keys
 from redis_mob.stores.labels import RedisLabels
 from redis_mob.stores.schedule import aside_of, moves_of, service
@@ -62,7 +63,7 @@ _LOOKED_AT = 1000
 """How many entries of a schedule lua/executions/take_due looks at."""
 
 
-class RedisExecutionStore(RedisChildren, RedisLabels, RedisSignals, RedisWorkers, ExecutionStore):
+class RedisExecutionStore(RedisChildren, RedisDebounces, RedisLabels, RedisSignals, RedisWorkers, ExecutionStore):
     """The contract's `ExecutionStore` on Redis; its docstrings say what holds."""
 
     def __init__(self, client: Client, keys: Keys, wake_ups: WakeUps) -> None:
@@ -115,6 +116,7 @@ class RedisExecutionStore(RedisChildren, RedisLabels, RedisSignals, RedisWorkers
             signals=decode_signals(run_id, executions),
             parent=decode_parent(run_id, parts.head.get(b"parent")),
             labels=decode_labels(run_id, parts.head),
+            is_debounced=b"debounce" in parts.head,
             pauses=() if run.status.is_terminal else of_run + of_flow,
         )
 
@@ -160,6 +162,7 @@ class RedisExecutionStore(RedisChildren, RedisLabels, RedisSignals, RedisWorkers
                 self._keys.gated,
                 self._keys.gate_times,
                 self._keys.pauses,
+                self._keys.debounces,
             ],
             arguments,
         )

@@ -107,6 +107,7 @@ class Executions(Facade[ExecutionStore]):
     """Twins of the methods of `contracts.ExecutionStore`."""
 
     start_run = twin(ExecutionStore.start_run)
+    start_debounced = twin(ExecutionStore.start_debounced)
     start_child = twin(ExecutionStore.start_child)
     tell_parent = twin(ExecutionStore.tell_parent)
     load = twin(ExecutionStore.load)

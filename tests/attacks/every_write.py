@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from redis_mob.models import MobRunStatus
 from redis_mob.models.config import Delete, Put
+from redis_mob.models.debounce import Debounce
 from redis_mob.models.labels import LabelChange
 from redis_mob.models.retention import RetentionPolicy
 from redis_mob.models.run_copy import RunCopy
@@ -100,6 +101,7 @@ async def _of_runs(storage: MobStorage) -> dict[str, Write]:
 
 async def _of_executions(storage: MobStorage) -> dict[str, Write]:
     run, launch = pending(ONE_STEP)
+    to_gather, of_gathered = pending(ONE_STEP)
     to_import, of_import = pending(ONE_STEP)
     copy = RunCopy(run=to_import, launch=of_import, launched_at=NOON, version=0)
     to_cancel = await launched(storage.executions, ONE_STEP)
@@ -125,6 +127,9 @@ async def _of_executions(storage: MobStorage) -> dict[str, Write]:
     return {
         "executions.start_child": lambda s: to_start.start(s.executions),
         "executions.tell_parent": lambda s: to_tell.tell(s.executions),
+        "executions.start_debounced": lambda s: s.executions.start_debounced(
+            to_gather, of_gathered, ONE_STEP, debounce=Debounce("key", timedelta(hours=1))
+        ),
         "executions.start_run": lambda s: s.executions.start_run(run, launch, ONE_STEP),
         "executions.take_due": lambda s: s.executions.take_due(max_runs=10, max_executions=10, keep=timedelta(hours=1)),
         "executions.commit": lambda s: s.executions.commit(transition),

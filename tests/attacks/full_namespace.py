@@ -24,6 +24,7 @@ from redis_mob.errors import (
 from redis_mob.models import MobEvent, MobRun, MobRunStatus, StoredRealmProfile
 from redis_mob.models.base import SortedDict
 from redis_mob.models.config import ConfigChangeEvent, Delete, Put
+from redis_mob.models.debounce import Debounce
 from redis_mob.models.execution import Execution, ExecutionKey, Serves
 from redis_mob.models.labels import LabelChange
 from redis_mob.models.limits import Limit
@@ -124,6 +125,7 @@ async def fill(storage: MobStorage) -> FullNamespace:
         )
     await storage.executions.request_cancel(driven.run_id)
     waiting_run = await launched(storage.executions, ONE_STEP)
+    await gather_a_start(storage, 1)
     await storage.events.append_batch([numbered(1), completed(), step_failed()])
     await _fill_documents(storage)
     await _fill_workers(storage)
@@ -145,6 +147,12 @@ async def fill(storage: MobStorage) -> FullNamespace:
         transitions._full(view),
         (key, claimed),
     )
+
+
+async def gather_a_start(storage: MobStorage, number: int) -> str:
+    run, launch = pending(ONE_STEP, params={"n": number})
+    debounce = Debounce("key", timedelta(days=1))
+    return await storage.executions.start_debounced(run, launch, ONE_STEP, debounce=debounce)
 
 
 async def _fill_workers(storage: MobStorage) -> None:
@@ -413,6 +421,7 @@ def _writes_of_runs(there: FullNamespace) -> dict[str, Question]:
         "cas_run_status, won": lambda s: s.runs.cas_run_status(
             there.waiting, expected=MobRunStatus.PENDING, next=MobRunStatus.RUNNING
         ),
+        "start_debounced, again": lambda s: gather_a_start(s, 2),
         "create_run, new": lambda s: s.runs.create_run(_ANOTHER),
     }
 

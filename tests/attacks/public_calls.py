@@ -27,6 +27,7 @@ from redis_mob.contracts import (
 from redis_mob.kernel.seeds import root_frame_id
 from redis_mob.models import MobRunStatus, Put
 from redis_mob.models.base import SortedDict
+from redis_mob.models.debounce import Debounce
 from redis_mob.models.execution import EVERYTHING, Execution, ExecutionKey
 from redis_mob.models.labels import LabelChange, Labels
 from redis_mob.models.limits import Limit
@@ -148,6 +149,8 @@ RIGHT: Mapping[str, Any] = {
     "structural": False,
     "run": scene(run_id="0191a6a0-0000-4000-8000-00000000000b", step_ledger=[step_entry(output=1)]),
     "start_run.run": pending(ONE_STEP, run_id="0191a6a0-0000-4000-8000-00000000000c")[0],
+    "start_debounced.run": pending(ONE_STEP, run_id="0191a6a0-0000-4000-8000-00000000000e")[0],
+    "debounce": Debounce("key", timedelta(hours=1), timedelta(hours=2)),
     "start_child.run": pending(ONE_STEP, run_id="0191a6a0-0000-4000-8000-00000000000d")[0],
     "parent": PARENT,
     "start_child.execution": Execution(step_id="a", role="", message="", due_at=NOON),
@@ -220,6 +223,7 @@ RIGHT: Mapping[str, Any] = {
     "definition": FULL_DEFINITION,
     "start_run.definition": ONE_STEP,
     "start_child.definition": ONE_STEP,
+    "start_debounced.definition": ONE_STEP,
     "revision": 1,
     "record": authority(1, epoch=3, pending=rotation()),
     "put_external_binding_overlay_if_absent.record": overlay("other", **TOKEN),

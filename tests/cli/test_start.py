@@ -59,6 +59,15 @@ def test_a_later_run_begins_later(command: Callable[..., Ended]) -> None:
     assert told["release"] == "r1"
 
 
+def test_starts_under_a_debounce_key_are_one_run(command: Callable[..., Ended]) -> None:
+    words = ("start", "hello.toml", "other", "--debounce-key", "k", "--debounce", "1h", "--debounce-most", "2h")
+    ids = {command(*words, "--params", f'{{"n": {n}}}').out for n in range(2)}
+    [run_id] = {run_id.strip() for run_id in ids}
+    told = json.loads(command("show", run_id, "--json").out)
+    assert told["status"] == "pending"
+    assert told["begins_at"] > told["now"]
+
+
 @pytest.mark.parametrize(("name", "status"), [("Ada", 0), ("absent", 1)])
 def test_it_waits_for_the_end_that_workers_bring(
     command: Callable[..., Ended], tmp_path: Path, server_url: str, namespace: str, name: str, status: int
@@ -88,6 +97,11 @@ def test_it_waits_for_the_end_that_workers_bring(
         (("hello.toml", "hello", "--at", "soon"), "--at is no time"),
         (("hello.toml", "hello", "--priority", "64"), "priority must be from -63 to 63"),
         (("hello.toml", "hello", "--members", "absent=2"), "absent"),
+        (("hello.toml", "hello", "--debounce", "5s"), "debounce needs a debounce_key"),
+        (("hello.toml", "hello", "--debounce-key", "k"), "debounce_key needs debounce"),
+        (("hello.toml", "hello", "--debounce-key", "k", "--debounce", "soon"), "--debounce 'soon' is no length"),
+        (("hello.toml", "hello", "--debounce-key", "k", "--debounce", "5s", "--at", "2h"), "at or debounce, not both"),
+        (("hello.toml", "hello", "--debounce-key", "k", "--debounce", "5s", "--key", "k"), "not both"),
     ],
 )
 def test_bad_input_is_refused(command: Callable[..., Ended], words: tuple[str, ...], reason: str) -> None:

@@ -10,9 +10,11 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
+from redis_mob.codec.labels import checked_labels
 from redis_mob.fleet import engine
 from redis_mob.fleet.outcome import Failed, Outcome, Succeeded
 from redis_mob.fleet.subflows import child_run
+from redis_mob.models.debounce import Debounce
 from redis_mob.models.execution import Execution, ExecutionStatus, Serves
 from redis_mob.models.labels import LabelChange
 from redis_mob.models.signal import Signal
@@ -41,6 +43,8 @@ async def drive(twins: Twins, random: Random) -> AsyncGenerator[None]:
     for number in count():
         if number % 3 == 0:
             async for _ in _family(twins, random):
+                yield
+            async for _ in _gathered(twins, random):
                 yield
         run = _Driven(twins, random, moves)
         await run.start()
@@ -96,6 +100,45 @@ async def _family(twins: Twins, random: Random) -> AsyncGenerator[None]:
         await twins.both(lambda s, run_id=run_id: s.executions.request_cancel(run_id))
         await advanced(run_id)
     await twins.both(lambda s: s.executions.tell_parent(run.run_id, above, told))
+
+
+async def _gathered(twins: Twins, random: Random) -> AsyncGenerator[None]:
+    """Runs of one debounce key: each is started some times, begins, or is cancelled or deleted too early."""
+    key, run_ids = str(random.random()), [str(UUID(int=random.getrandbits(128)))]
+
+    async def advanced(run_id: str) -> None:
+        ours, theirs = await twins.both(lambda s: s.executions.load(run_id))
+        made = [view and engine.advance(view, STEPS_AND_LOOP) for view in (ours, theirs)]
+        if all(made):
+            await twins.both(lambda s: s.executions.commit(made[0]), lambda s: s.executions.commit(made[1]))
+
+    for move in random.sample([0, 0, 0, 0, 1, 2, 3, 4], 8):
+        run_id = run_ids[-1]
+        match move:
+            case 0:
+                new = str(UUID(int=random.getrandbits(128)))
+                run, launch = pending(STEPS_AND_LOOP, 2, new, {"n": random.random()})
+                labels = checked_labels({"a": random.randrange(2)} if random.random() < 0.5 else {}, None)
+                ours, theirs = await twins.both(
+                    lambda s, run=run, launch=launch, labels=labels: s.executions.start_debounced(
+                        run, launch, STEPS_AND_LOOP, debounce=Debounce(key, LEASE), labels=labels
+                    )
+                )
+                assert ours == theirs
+                run_ids += [ours] if ours == new else []
+            case 1:
+                await advanced(run_id)
+            case 2:
+                await twins.both(lambda s, run_id=run_id: s.executions.request_cancel(run_id))
+            case 3:
+                await twins.both(lambda s, run_id=run_id: s.steering.move_run(run_id, "other"))
+            case _:
+                await twins.both(lambda s, run_id=run_id: deleted(s, run_id))
+        yield
+    # nothing of them is due any more, when time has passed
+    for run_id in run_ids:
+        await twins.both(lambda s, run_id=run_id: s.executions.request_cancel(run_id))
+        await advanced(run_id)
 
 
 class _Driven:

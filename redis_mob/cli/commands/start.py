@@ -39,6 +39,24 @@ def start(
         str | None,
         typer.Option(metavar="NAME", help="Only workers of this release execute the run.", show_default=False),
     ] = None,
+    debounce_key: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY",
+            help="Of several starts under one key one run begins, with what the last one gives.",
+            show_default=False,
+        ),
+    ] = None,
+    debounce: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="How long after the last start it begins, as 5s or 1m.", show_default=False),
+    ] = None,
+    debounce_most: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="How long after the first start it begins at the latest.", show_default=False
+        ),
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Return when the run is over, and say how it went.")] = False,
     strict: StrictOption = False,
     verbose: VerboseOption = False,
@@ -64,6 +82,7 @@ def start(
     from redis_mob.cli.endings import errors_told, shared_url
     from redis_mob.cli.moments import parse_coming
     from redis_mob.cli.run_input import flow_of, mob_input
+    from redis_mob.cli.schedules import parse_length
     from redis_mob.cli.starting import StartOrder, started
     from redis_mob.cli.worker_link import ExitStatus
     from redis_mob.connection.calls.durability import Durability
@@ -83,6 +102,9 @@ def start(
             at=parse_coming("--at", at),
             priority=priority,
             release=release,
+            debounce_key=debounce_key,
+            debounce=parse_length("--debounce", debounce),
+            debounce_most=parse_length("--debounce-most", debounce_most),
             url=shared_url(url, of_memory="no other process has workers there"),
             namespace=Keys(namespace).namespace,
             seal_keys=read_seal_keys(seal_keys),

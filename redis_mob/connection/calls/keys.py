@@ -225,6 +225,8 @@ class Keys:
         """Hash: how far each webhook is, and which worker delivers it now."""
         self.dead_letters = f"{tag}webhooks:dead"
         """Sorted set in lexical order: the events that each webhook could not deliver (lua/lib/webhook_records)."""
+        self.debounces = f"{tag}debounces"
+        """Hash: the run of each debounce key that has not begun, and when it was started first (lua/lib/debounces)."""
         self.wake_events = f"{tag}wake:events"
         """Channel: something was appended to the event log."""
         self.wake_config = f"{tag}wake:config"
@@ -285,6 +287,7 @@ class Keys:
             self.dead_letters,
             self.gated,
             self.gate_times,
+            self.debounces,
         ]
 
     @property
