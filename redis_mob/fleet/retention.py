@@ -52,8 +52,9 @@ class Pace:
 class Sweep:
     """Applies all policies of a namespace in each of its rounds.
 
-    With `most_looked_at` each search of a round looks at no more runs than that; in the next one it goes on behind the
-    last of them. There is a search for what has expired of each status, and one for the oldest that are over of each.
+    With `most_looked_at` each search of a round passes by no more runs than that; in the next one it goes on behind the
+    last of them. What is deleted does not count. There is a search for what has expired of each status, and one for the
+    oldest that are over of each.
     """
 
     retention: RetentionStore
@@ -218,8 +219,9 @@ class _Round:
             page = await self._step(self.sweep.retention.oldest_runs(status, after))
             after = page.last
             self.left += page.unreadable
-            looks += len(page.runs) + len(page.unreadable)
+            gone = self.deleted[status]
             yield page
+            looks += len(page.runs) + len(page.unreadable) - (self.deleted[status] - gone)
             if after is None:
                 self.sweep.set_mark(search, None)
                 return
