@@ -64,8 +64,8 @@ def test_a_policy_is_set_field_by_field_shown_and_cleared(command: Command) -> N
     assert of_flow.out.splitlines() == [
         "MOB         FLOW  COMPLETED  FAILED  CANCELED  MAX RUNS  KEEP KEY  EVENTS",
         "all others               7d       -       30s         -         -      7d",
-        "a                         -     90m         -         -         -        ",
-        "a           f            1d       -         -         -        2d        ",
+        "a                         -     90m         -         -         -",
+        "a           f            1d       -         -         -        2d",
     ]
     assert len(command("retention", "show", "--mob", "a").out.splitlines()) == 3
     assert len(command("retention", "show", "--mob", "a", "--flow", "f").out.splitlines()) == 2
