@@ -25,7 +25,7 @@ import statistics
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from random import Random
@@ -96,7 +96,7 @@ async def be_worker(url: str, namespace: str) -> None:
 
 
 @asynccontextmanager
-async def beside(role: str, url: str, namespace: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def beside(role: str, url: str, namespace: str) -> AsyncGenerator[asyncio.subprocess.Process]:
     """A process of this module; it ends with the block."""
     pipe = asyncio.subprocess.PIPE
     words = [sys.executable, "-m", "bench.retention", role, "--url", url, "--namespace", namespace]

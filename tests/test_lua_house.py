@@ -43,6 +43,8 @@ CALLERS = {
         "stores/moving.py",
         "stores/importing.py",
         "stores/queue_counts.py",
+        "stores/limit_loads.py",
+        "stores/limited_entries.py",
         "stores/pauses.py",
     ],
     "webhooks": ["stores/webhooks.py", "stores/sealed_records.py"],

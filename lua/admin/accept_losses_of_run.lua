@@ -20,13 +20,14 @@ local cannot_go_on = cancel == '1' and must_go_on()
 if #found == 0 and not cannot_go_on then return found end
 if exists then
   expect_hashes(index)
-  local not_ready, not_queued = find_unexecuted(ready), find_unexecuted(queued)
+  local not_ready, not_queued, not_gated = find_unexecuted(ready), find_unexecuted(queued), find_unexecuted(gated)
   if cannot_go_on then
     mutate('ZADD', due, 0, run_id)
     mutate('HSETNX', run, 'cancel_requested_at', now())
   end
   in_chunks('ZREM', ready, not_ready)
   in_chunks('ZREM', queued, not_queued)
+  in_chunks('ZREM', gated, not_gated)
   in_chunks('HDEL', lost, not_ready)
   mutate('HSETNX', index, 'created', 1)
   mutate('HSETNX', run, COUNTED, 1)
@@ -39,6 +40,7 @@ local lost = number_at(meta, 'runs_lost') + 1
 mutate('ZREM', due, run_id)
 in_chunks('ZREM', ready, rest.ready)
 in_chunks('ZREM', queued, rest.queued)
+in_chunks('ZREM', gated, rest.gated)
 in_chunks('HDEL', lost, rest.lost)
 in_chunks('HDEL', event_identities, rest.identities)
 if rest.place then

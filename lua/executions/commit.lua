@@ -1,6 +1,6 @@
 -- Commit one transition of a run: everything it changes, records and tells, or nothing (decision 0006).
 --
--- KEYS   due: runs by time; ready, queued: executions (see lib/schedule)
+-- KEYS   due: runs by time; ready, queued: executions (see lib/schedule); gated, gate_times: those with limits (see lib/gates)
 -- ARGV   cancel_requested: 0 or 1, as the transition saw it, and how often the run was moved, if it was; version: of the run as a decision saw it, '' for facts;
 --        reports_seen: how many a decision saw; new_reports: how many there are among facts; run_change: none for facts;
 --        execution_changes: with whole records in the place of digests; step_rows_once: rows that are to stand once;
@@ -26,7 +26,7 @@
 
 --- @keys run frames loops executions inputs outputs steps step_outputs failures iterations index due ready queued
 --- @keys lost meta events event_identities events_by_time events_channel runs_channel cursors runs_by_status
---- @keys pauses
+--- @keys gated gate_times pauses
 --- @args expected_status next_status cancel_requested version reports_seen new_reports run_change:change*
 --- @args frame_changes:change* loop_changes:change* execution_changes:change* new_inputs* new_outputs:output*
 --- @args step_rows:step_row* step_rows_once:step_row* failure_rows:failure_row* iteration_rows:iteration_row*
@@ -71,6 +71,13 @@ if #kept > 0 then expect_hashes(index) end
 if #moves > 0 then
   expect_hashes(lost)
   expect_sorted_sets(ready, queued)
+  if has_gates(moves) then
+    expect_sorted_sets(gated, gate_times)
+    if not may_claim(gated, lost, moves) then
+      expect_whole('ZCARD', gated)
+      return LOST
+    end
+  end
 end
 expect_sorted_sets(due)
 local place = next_status ~= expected_status and indexed_place(run, runs_by_status, sequence) or nil
@@ -110,10 +117,11 @@ elseif tonumber(new_reports) > 0 then
     set_time(due, run_time)
   end
 end
-if #moves > 0 then make_moves(ready, queued, lost, moves, hold) end
+local opened = #moves > 0 and make_moves(ready, queued, lost, gated, gate_times, moves, hold) or {}
 count_gathered()
 
 announce_events(log)
 announce(runs_channel, run_time.member .. (TERMINAL[next_status] and ' over' or is_soon(run_time) and ' due' or ' changed'))
 announce_each(runs_channel, messages)
+announce_queues(runs_channel, opened)
 return WON

@@ -9,14 +9,14 @@
 --- @include lib/replies
 --- @include lib/worker_loss
 
---- @keys meta workers ready queued lost channel
+--- @keys meta workers ready queued lost gated channel
 --- @args id is_orderly
-expect_sorted_sets(workers, ready, queued)
+expect_sorted_sets(workers, ready, queued, gated)
 expect_hashes(lost)
 read_clock(meta)
 for _, worker in ipairs(redis.call('ZRANGE', workers, 0, -1)) do
   if string.sub(worker, 1, #id + 1) == id .. '\0' then
-    if let_go(meta, workers, queued, ready, lost, worker, NOW, is_orderly == '1') > 0 then announce(channel, '') end
+    if let_go(meta, workers, queued, ready, lost, gated, worker, NOW, is_orderly == '1', {}) > 0 then announce(channel, '') end
     return WON
   end
 end

@@ -5,7 +5,7 @@
 --        this child; field, expected: the execution of the step, and its record as the caller has read it; the others as in
 --        start_run
 -- Reply  WON | EXISTS | LOST (the parent does not wait for this child any more)
--- Leaves what start_run leaves, and with the run what it knows of its parent.
+-- Leaves what start_run leaves, and with the run what it knows of its parent; it is paused if its parent is by itself.
 
 --- @include lib/replies
 --- @include lib/announce
@@ -40,6 +40,9 @@ local launched = begins > NOW and begins * 1000 or MICROSECONDS
 local keys = { run, frames, loops, outputs, steps, step_outputs, failures, iterations, inputs, index }
 create_run(keys, parts, meta, runs, runs_by_status, run_id, prefix)
 mutate('HSET', run, 'launch', launch, 'launched_at', numeral(launched), 'recorded', numeral(0), 'parent', record)
+-- what is paused with its run stays so: it was started after the children that were there were paused
+local paused = redis.call('HGET', parent, 'paused')
+if paused then mutate('HSET', run, 'paused', paused) end
 mutate('HSETNX', definitions, digest, definition)
 mutate('ZADD', due, decimal(begins), run_id)
 in_chunks('HSET', limits, limited)

@@ -2,7 +2,8 @@
 -- expired are let go of first.
 --
 -- KEYS   due: runs by time; ready, queued: executions (see lib/schedule); turns: from which run of a queue something was
---        taken last; limits: how many executions of a role may be under way; pauses: mobs and flows that are paused
+--        taken last; limits: how many executions of a role may be under way; gated, gate_times: executions with limits of
+--        their own (see lib/gates); pauses: mobs and flows that are paused
 -- ARGV   max_runs, max_executions, max_suspects: greatest number of each; led: runs that the caller leads, as the glossary
 --        says; patience: how long others are left to their leaders when something was reported (ms); keep: how long what is
 --        taken is kept from others (ms); known_workers: which change of the workers the caller knows; prefixes: what the
@@ -29,7 +30,13 @@ local BROUGHT_BACK = 200
 -- what stands behind the queue in an entry: the rank of a priority and the packed id of a run
 local RANK, RUN = 1, 38
 
---- @keys meta due ready queued workers lost turns limits channel pauses
+-- the field of `limits` that says that runs have limits of their own
+local GATES = 'gates'
+
+-- how many lanes of one queue one call looks at beside those that it takes from
+local LANES = 200
+
+--- @keys meta due ready queued workers lost turns limits gated gate_times channel pauses
 --- @args max_runs led* patience max_executions max_suspects keep known_workers prefixes* any_role roles* release left*
 local pausing = keep_clock(meta, 'n:pauses')
 expect_sorted_sets(due, ready, queued, workers)
@@ -52,6 +59,7 @@ local function read_limits()
 end
 
 local is_role, is_left, limit_of = set_of(roles), set_of(left), read_limits()
+local uses_gates = limit_of[GATES] ~= nil
 
 -- which mobs are paused, and the flows that were resumed and have something aside
 local paused_mobs, resumed = {}, {}
@@ -64,22 +72,38 @@ if (pausing or '0') ~= '0' then
 end
 
 local function let_go_of_expired()
-  local number = 0
+  local number, opened = 0, {}
   local expired = redis.call('ZRANGE', workers, '-inf', NOW, 'BYSCORE', 'LIMIT', 0, 100, 'WITHSCORES')
   for i = 1, #expired, 2 do
-    number = number + let_go(meta, workers, queued, ready, lost, expired[i], tonumber(expired[i + 1]), false)
+    number = number + let_go(meta, workers, queued, ready, lost, gated, expired[i], tonumber(expired[i + 1]), false, opened)
   end
   if number > 0 then announce(channel, '') end
+end
+
+-- An entry with limits waits in its lane, and counts no longer, unless a worker has held it for too long: then it is taken
+-- however many others there are, to be ended.
+local function put_aside(entry, lane, waiting, in_lanes, not_gated, freed)
+  if redis.call('ZSCORE', gated, 'h' .. entry) then
+    waiting[#waiting + 1] = 'w' .. entry
+    return
+  end
+  put_in_lane(is_suspect(lost, entry) and 't' or 'v', lane, entry, in_lanes)
+  uncount(lane, entry, not_gated, freed)
 end
 
 -- what has waited for its time waits to be taken; an entry of an older release makes its run due, which enters it anew
 local function queue_due()
   local entries = redis.call('ZRANGE', ready, '-inf', NOW, 'BYSCORE', 'LIMIT', 0, LOOKED_AT)
   if #entries == 0 then return end
-  local waiting, gone = {}, {}
+  local waiting, gone, in_lanes, not_gated, freed = {}, {}, {}, {}, {}
   for _, entry in ipairs(entries) do
     if string.byte(entry) == 0 then
-      waiting[#waiting + 1] = (is_suspect(lost, entry) and 's' or 'w') .. entry
+      local lane = uses_gates and lane_of(entry)
+      if lane then
+        put_aside(entry, lane, waiting, in_lanes, not_gated, freed)
+      else
+        waiting[#waiting + 1] = (is_suspect(lost, entry) and 's' or 'w') .. entry
+      end
       gone[#gone + 1] = 'l' .. entry
     else
       local run_id = string.match(entry, '\217\36(' .. string.rep('[%x-]', 36) .. ')')
@@ -89,6 +113,9 @@ local function queue_due()
   in_chunks('ZREM', ready, entries)
   in_chunks('ZADD', queued, scored(waiting))
   in_chunks('ZREM', queued, gone)
+  in_chunks('ZADD', gated, scored(in_lanes))
+  in_chunks('ZREM', gated, not_gated)
+  pass_all_on(gated, freed, {})
 end
 
 -- the runs that are taken, and when the first of them is that is left to its leader
@@ -130,21 +157,20 @@ local function queue_of(member)
     is_served = is_served }
 end
 
--- The queues that the caller serves and in which something waits. Others are stepped over, each at once, and all of a mob
--- that is paused; each call begins with another one.
-local function served(kind)
-  local found, rotated = {}, {}
+-- Adds the queues that the caller serves and in which something waits. Others are stepped over, each at once, and all of a
+-- mob that is paused.
+local function find_served(key, letters, take_from, found)
   for _, prefix in ipairs(prefixes) do
-    local member = beginning_with(queued, kind .. prefix, 1)[1]
+    local member = beginning_with(key, letters .. prefix, 1)[1]
     while member do
-      local one = queue_of(member)
+      local one = queue_of(string.sub(member, #letters))
       local is_paused = paused_mobs[one.mob]
-      if one.is_served and not is_paused then found[#found + 1] = one end
-      member = first_behind(queued, kind .. prefix, kind .. (is_paused and one.mob or one.queue))
+      if one.is_served and not is_paused then
+        one.take_from, found[#found + 1] = take_from, one
+      end
+      member = first_behind(key, letters .. prefix, letters .. (is_paused and one.mob or one.queue))
     end
   end
-  for i = 1, #found do rotated[i] = found[(i + NOW) % #found + 1] end
-  return rotated
 end
 
 -- how many more of a role may be at work in the whole fleet
@@ -156,11 +182,11 @@ end
 
 -- The next entry of a queue: of the highest priority, and of the run that comes after the one before, so that all runs get
 -- their turn.
-local function next_entry(prefix, cursor)
-  local first = beginning_with(queued, prefix, 1)[1]
+local function next_entry(key, prefix, cursor)
+  local first = beginning_with(key, prefix, 1)[1]
   if not first or cursor == '' then return first end
   local level = string.sub(first, 1, #prefix + RANK)
-  return first_behind(queued, level, level .. cursor) or first
+  return first_behind(key, level, level .. cursor) or first
 end
 
 -- adds entries of a queue to those that are taken, up to a number in all; returns whether more could have been taken, and
@@ -169,7 +195,7 @@ local function take_from(kind, one, most, taken)
   local prefix, before = kind .. one.queue, #taken
   local free, is_limited = room(one)
   local cursor = redis.call('HGET', turns, one.queue) or ''
-  local member = free > 0 and next_entry(prefix, cursor)
+  local member = free > 0 and next_entry(queued, prefix, cursor)
   while member and #taken < most do
     local entry = string.sub(member, 2)
     mutate('ZREM', queued, member)
@@ -178,24 +204,96 @@ local function take_from(kind, one, most, taken)
     taken[#taken + 1] = entry
     cursor = string.sub(member, #prefix + RANK + 1, #prefix + RANK + RUN)
     free = free - 1
-    member = free > 0 and next_entry(prefix, cursor)
+    member = free > 0 and next_entry(queued, prefix, cursor)
   end
   if #taken > before then mutate('HSET', turns, one.queue, cursor) end
   if free > 0 then return member ~= nil, member == nil end
   return false, beginning_with(queued, prefix, 1)[1] == nil
 end
 
+-- the next lane of a queue from which something may be taken
+local function next_lane(kind, one, cursor)
+  local open = 'o' .. kind
+  local member = cursor ~= '' and first_behind(gated, open .. one.queue, open .. cursor)
+    or beginning_with(gated, open .. one.queue, 1)[1]
+  return member and lane_of(string.sub(member, #open + 1))
+end
+
+-- the first gate of a lane that is full, and when it has room again, as far as that is known
+local function full_gate(lane)
+  for _, gate in ipairs(gates_of(lane)) do
+    local full, at = is_full(gated, gate)
+    if full then return gate, at end
+  end
+end
+
+-- takes the next entry of a lane, or closes it
+local function take_from_lane(kind, lane, is_limited, taken)
+  local cursor = redis.call('HGET', turns, lane.name) or ''
+  local member = next_entry(gated, kind .. lane.name, cursor)
+  if not member then
+    close_lane(gated, gate_times, kind, lane)
+    if cursor ~= '' then mutate('HDEL', turns, lane.name) end
+    return
+  end
+  local full, at = full_gate(lane)
+  if full then
+    close_lane(gated, gate_times, kind, lane, full, at)
+    return
+  end
+  local entry = string.sub(member, 2)
+  mutate('ZADD', ready, NOW + keep, entry)
+  for _, gate in ipairs(gates_of(lane)) do mutate('ZADD', gated, 0, 'k' .. gate.id .. entry) end
+  mutate('ZREM', gated, member)
+  if is_limited then mutate('ZADD', queued, 0, 'l' .. entry) end
+  mutate('HSET', turns, lane.name, string.sub(entry, #lane.name + RANK + 1, #lane.name + RANK + RUN))
+  taken[#taken + 1] = entry
+end
+
+-- As take_from, of executions with limits: the lanes take turns. Nothing of one that is full is looked at.
+local function take_from_lanes(kind, one, most, taken)
+  local before, looked_at = #taken, 0
+  local free, is_limited = room(one)
+  -- behind the queue as in an entry with limits: no other field ends like this
+  local turn = one.queue .. string.char(LIMITED)
+  local cursor = redis.call('HGET', turns, turn) or ''
+  local lane = next_lane(kind, one, cursor)
+  while lane and #taken < most and free - (#taken - before) > 0 and looked_at < LANES + most do
+    take_from_lane(kind, lane, is_limited, taken)
+    looked_at, cursor = looked_at + 1, lane.name
+    lane = next_lane(kind, one, cursor)
+  end
+  if not beginning_with(gated, kind .. one.queue, 1)[1] then
+    mutate('HDEL', turns, turn)
+  elseif looked_at > 0 then
+    mutate('HSET', turns, turn, cursor)
+  end
+  return lane ~= nil and free - (#taken - before) > 0, false
+end
+
+-- Of executions, or of suspects among them: the queues of both kinds, in turns; each call begins with another one.
+local function served(kind, kind_of_lanes)
+  local found, rotated = {}, {}
+  find_served(queued, kind, function(...) return take_from(kind, ...) end, found)
+  if uses_gates then
+    find_served(gated, 'o' .. kind_of_lanes, function(...) return take_from_lanes(kind_of_lanes, ...) end, found)
+  end
+  for i = 1, #found do rotated[i] = found[(i + NOW) % #found + 1] end
+  return rotated
+end
+
 local function take_executions(most)
-  local suspects, taken, waits, waiting = {}, {}, false, served('w')
-  for _, one in ipairs(served('s')) do take_from('s', one, math.min(most, tonumber(max_suspects)), suspects) end
+  local suspects, taken, waits = {}, {}, false
+  for _, one in ipairs(served('s', 't')) do one.take_from(one, math.min(most, tonumber(max_suspects)), suspects) end
+  local waiting = served('w', 'v')
   most = most - #suspects
   -- each queue gets its share before one takes what is left
   local share = math.max(1, math.floor(most / math.max(#waiting, 1)))
   for _, one in ipairs(waiting) do
-    if #taken < most then take_from('w', one, math.min(most, #taken + share), taken) end
+    if #taken < most then one.take_from(one, math.min(most, #taken + share), taken) end
   end
   for _, one in ipairs(waiting) do
-    local more, is_empty = take_from('w', one, most, taken)
+    local more, is_empty = one.take_from(one, most, taken)
     if is_empty then mutate('HDEL', turns, one.queue) end
     waits = waits or more
   end
@@ -214,10 +312,14 @@ let_go_of_expired()
 local change = decimal(renewed_field(meta, 'workers_changed'))
 if change ~= known_workers then return { change, redis.call('ZRANGE', workers, 0, -1) } end
 
+if uses_gates then
+  expect_sorted_sets(gated, gate_times)
+  look_at_times(gated, gate_times)
+end
 queue_due()
 local is_aside = false
 for _, flow in ipairs(resumed) do
-  is_aside = bring_back_some(pauses, queued, lost, flow, BROUGHT_BACK) or is_aside
+  is_aside = bring_back_some(pauses, queued, lost, gated, flow, BROUGHT_BACK) or is_aside
 end
 local runs, first_left = take_runs(tonumber(max_runs))
 local executions, waits = take_executions(tonumber(max_executions))
@@ -231,8 +333,14 @@ if mutations == 0 and not waits then
   expect_whole('ZCARD', due)
   expect_whole('ZCARD', ready)
   expect_whole('ZCARD', queued)
+  if uses_gates then
+    expect_whole('ZCARD', gated)
+    expect_whole('ZCARD', gate_times)
+  end
 end
 note_clock(meta)
 local next_run = next_of(due)
 if first_left and (next_run == '' or first_left < tonumber(next_run)) then next_run = decimal(first_left) end
-return { NOW, next_run, next_of(ready), next_of(workers), runs, executions, how, waits and 1 or 0 }
+local next_execution, next_gate = next_of(ready), uses_gates and next_room(gate_times)
+if next_gate and (next_execution == '' or next_gate < tonumber(next_execution)) then next_execution = decimal(next_gate) end
+return { NOW, next_run, next_execution, next_of(workers), runs, executions, how, waits and 1 or 0 }

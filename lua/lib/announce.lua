@@ -8,3 +8,8 @@ end
 local function announce_each(channel, messages)
   for _, message in ipairs(messages) do announce(channel, message) end
 end
+
+-- tells that something may be taken from these queues, the keys of a table (see codec/schedule.py)
+local function announce_queues(channel, queues)
+  for queue in pairs(queues) do announce(channel, 'q' .. queue) end
+end

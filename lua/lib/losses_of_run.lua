@@ -3,7 +3,7 @@
 --- @include lib/losses
 
 --- @keys run frames loops outputs steps step_outputs failures iterations inputs index executions published meta runs due
---- @keys ready queued lost event_identities runs_by_status
+--- @keys ready queued lost event_identities runs_by_status gated
 --- @args run_id
 
 local MEASURED = {
@@ -30,7 +30,7 @@ local function that_name_the_run(members)
   return found
 end
 
--- members of `ready` or `queued` whose executions are gone: behind the id stands what the field of an execution has in
+-- members of `ready`, `queued` or `gated` whose executions are gone: behind the id stands what the field of an execution has in
 -- its array
 local function find_unexecuted(key)
   local found = {}
@@ -48,6 +48,7 @@ local function find_rest()
     is_due = redis.call('ZSCORE', due, run_id),
     ready = that_name_the_run(redis.call('ZRANGE', ready, 0, -1)),
     queued = that_name_the_run(redis.call('ZRANGE', queued, 0, -1)),
+    gated = that_name_the_run(redis.call('ZRANGE', gated, 0, -1)),
     lost = that_name_the_run(redis.call('HKEYS', lost)),
     identities = that_name_the_run(redis.call('HKEYS', event_identities)),
   }
@@ -72,7 +73,7 @@ local function find_losses()
     return losses, true
   end
   local rest = find_rest()
-  if rest.place or rest.is_due or #rest.ready + #rest.queued + #rest.lost > 0 or #rest.identities > 0 or has_parts() then
+  if rest.place or rest.is_due or #rest.ready + #rest.queued + #rest.gated + #rest.lost > 0 or #rest.identities > 0 or has_parts() then
     add_loss(run, 'the run is gone')
   end
   return losses, false, rest

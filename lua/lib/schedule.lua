@@ -2,13 +2,16 @@
 -- entries of executions by the time before which none is taken. `queued` says in which state an execution is, by a
 -- letter before its entry: 'w' waits to be taken; 's' waits as a suspect; 'h', followed by the worker, a zero byte, and
 -- 's' for a suspect or else '-', is held by that worker; 'l' counts against the limit of its role, and is there beside
--- one of the others; 'p' stands aside, as lib/pauses says. The members of `queued` are in lexical order. An entry begins with its queue, its rank and the id of
--- its run (see codec/schedule.py, decision 0023).
+-- one of the others; 'p' stands aside, as lib/pauses says. The members of `queued` are in lexical order. An entry begins
+-- with its queue, its rank and the id of its run (see codec/schedule.py, decision 0023). One that has limits waits in
+-- `gated` instead (lib/gates); in `queued` it stands aside, and waits only if its worker has held it for too long.
 -- Times are milliseconds of the fleet's clock.
 
+--- @include lib/announce
 --- @include lib/arguments
 --- @include lib/chunks
 --- @include lib/fleet_clock
+--- @include lib/gates
 --- @include lib/lexical_order
 --- @include lib/mutate
 
@@ -53,9 +56,13 @@ local function scored(members)
 end
 
 -- Where an execution stood before a commit, and where it stands after it: '' for nowhere, 'w' where it waits, else what
--- stands before the entry if a worker holds it. It waits from a time on, or is taken from a worker after it.
+-- stands before the entry if a worker holds it. It waits from a time on, or is taken from a worker after it. How it is
+-- bounded: 1 if its role has a limit, 2 if it has limits of its own, 3 for both.
 local function take_move()
-  return { entry = take(), from = take(), to = take(), at = take(), is_limited = take() == '1' }
+  local move = { entry = take(), from = take(), to = take(), at = take() }
+  local bounds = take()
+  move.is_limited, move.has_gates = bounds == '1' or bounds == '3', bounds >= '2'
+  return move
 end
 
 -- how an execution was lost, as lib/worker_loss says
@@ -73,6 +80,13 @@ local function finder_of_gone(lost)
   end
 end
 
+local function has_gates(moves)
+  for _, move in ipairs(moves) do
+    if move.has_gates then return true end
+  end
+  return false
+end
+
 -- whether a worker gets one that it did not hold before
 local function any_begins(moves)
   for _, move in ipairs(moves) do
@@ -81,19 +95,60 @@ local function any_begins(moves)
   return false
 end
 
--- `hold` says where those that wait stand if something is paused, as lib/pauses makes it
-local function make_moves(ready, queued, lost, moves, hold)
+local function holder_of(move)
+  return string.match(move.to, '^h(%Z*)')
+end
+
+-- Whether all that is claimed was taken: who took an execution with limits may come too late for it, when another one has
+-- its place.
+local function may_claim(gated, lost, moves)
+  local is_gone = finder_of_gone(lost)
+  for _, move in ipairs(moves) do
+    local holder = move.has_gates and holder_of(move)
+    if holder and not is_gone(holder) and not is_counted(gated, lane_of(move.entry), move.entry) then return false end
+  end
+  return true
+end
+
+-- adds to the lists for `gated`, and to the gates that have room again, what one move changes there
+local function move_gated(move, is_held, is_waiting, changes)
+  local lane = lane_of(move.entry)
+  if is_held then
+    changes.begun[#changes.begun + 1] = { lane = lane, entry = move.entry }
+  elseif move.from ~= '' then
+    uncount(lane, move.entry, changes.gone, changes.freed)
+  end
+  if move.from ~= '' then
+    changes.gone[#changes.gone + 1], changes.gone[#changes.gone + 2] = 'v' .. move.entry, 't' .. move.entry
+  end
+  if is_waiting then put_in_lane('v', lane, move.entry, changes.places) end
+end
+
+-- returns the queues in which limits have room again
+local function change_gated(gated, gate_times, changes)
+  local opened = {}
+  in_chunks('ZREM', gated, changes.gone)
+  in_chunks('ZADD', gated, scored(changes.places))
+  for _, one in ipairs(changes.begun) do begin(gated, gate_times, one.lane, one.entry) end
+  pass_all_on(gated, changes.freed, opened)
+  return opened
+end
+
+-- Returns the queues in which limits have room again, as keys of a table. `hold` says where those that wait stand if
+-- something is paused, as lib/pauses makes it.
+local function make_moves(ready, queued, lost, gated, gate_times, moves, hold)
   local not_ready, not_queued, times, places, handed_on = {}, {}, {}, {}, {}
   local is_gone = finder_of_gone(lost)
+  local changes
   for _, move in ipairs(moves) do
     local entry, to = move.entry, move.to
     if move.from ~= '' then
       not_ready[#not_ready + 1] = entry
       not_queued[#not_queued + 1], not_queued[#not_queued + 2] = 'w' .. entry, 's' .. entry
       if move.from ~= 'w' then not_queued[#not_queued + 1] = move.from .. entry end
-      for _, aside in ipairs(hold and hold.places or {}) do not_queued[#not_queued + 1] = aside .. entry end
+      for _, place in ipairs(hold and hold.places or {}) do not_queued[#not_queued + 1] = place .. entry end
     end
-    local holder = string.match(to, '^h(%Z*)')
+    local holder = holder_of(move)
     local is_held = holder ~= nil
     if is_held and is_gone(holder) then
       handed_on[#handed_on + 1], handed_on[#handed_on + 2] = entry, loss_record('l', NOW, holder, '')
@@ -101,11 +156,19 @@ local function make_moves(ready, queued, lost, moves, hold)
     end
     if move.is_limited and not is_held then not_queued[#not_queued + 1] = 'l' .. entry end
     if is_held or to == 'w' and tonumber(move.at) > NOW then times[#times + 1], times[#times + 2] = move.at, entry end
+    local is_waiting = to == 'w' and tonumber(move.at) <= NOW
+    local aside = is_waiting and hold and hold.place
     if is_held then
       places[#places + 1] = to .. entry
       if move.is_limited then places[#places + 1] = 'l' .. entry end
-    elseif to == 'w' and tonumber(move.at) <= NOW then
-      places[#places + 1] = (hold and hold.place or 'w') .. entry
+    elseif aside then
+      places[#places + 1] = aside .. entry
+    elseif is_waiting and not move.has_gates then
+      places[#places + 1] = 'w' .. entry
+    end
+    if move.has_gates then
+      changes = changes or { gone = {}, places = {}, freed = {}, begun = {} }
+      move_gated(move, is_held, is_waiting and not aside, changes)
     end
   end
   in_chunks('ZREM', ready, not_ready)
@@ -114,4 +177,5 @@ local function make_moves(ready, queued, lost, moves, hold)
   in_chunks('HSET', lost, handed_on)
   in_chunks('ZADD', ready, times)
   in_chunks('ZADD', queued, scored(places))
+  return changes and change_gated(gated, gate_times, changes) or {}
 end

@@ -39,26 +39,39 @@ local function how_lost(is_orderly, flag, suspects, held)
   return was_suspect and suspects == 1 and 's' or 'n'
 end
 
--- `worker` is a member of `workers`: its id, its host and what it says of itself, with a zero byte between
-local function let_go(meta, workers, queued, ready, lost, worker, at, is_orderly)
+-- `worker` is a member of `workers`: its id, its host and what it says of itself, with a zero byte between. Adds the queues
+-- in which limits have room again to `opened`.
+local function let_go(meta, workers, queued, ready, lost, gated, worker, at, is_orderly, opened)
   local id, host = string.match(worker, '^(%Z*)%z?(%Z*)')
   local prefix = 'h' .. id .. '\0'
   local held, suspects = beginning_with(queued, prefix), 0
   for _, member in ipairs(held) do
     if string.sub(member, #prefix + 1, #prefix + 1) == 's' then suspects = suspects + 1 end
   end
-  local entries, gone, records, waiting = {}, {}, {}, {}
+  local entries, gone, records, waiting, not_gated, in_lanes, freed = {}, {}, {}, {}, {}, {}, {}
   for i, member in ipairs(held) do
     local entry = string.sub(member, #prefix + 2)
     local letter = how_lost(is_orderly, string.sub(member, #prefix + 1, #prefix + 1), suspects, #held)
-    entries[i], waiting[i] = entry, (letter == 'l' and 'w' or 's') .. entry
-    gone[2 * i - 1], gone[2 * i] = member, 'l' .. entry
+    local lane = lane_of(entry)
+    entries[i] = entry
+    gone[#gone + 1], gone[#gone + 2] = member, 'l' .. entry
+    if lane then
+      -- it waits there too if its worker has held it for too long
+      gone[#gone + 1] = 'w' .. entry
+      uncount(lane, entry, not_gated, freed)
+      put_in_lane(letter == 'l' and 'v' or 't', lane, entry, in_lanes)
+    else
+      waiting[#waiting + 1] = (letter == 'l' and 'w' or 's') .. entry
+    end
     records[2 * i - 1], records[2 * i] = entry, loss_record(letter, at, id, host)
   end
   in_chunks('HSET', lost, records)
   in_chunks('ZREM', ready, entries)
   in_chunks('ZADD', queued, scored(waiting))
   in_chunks('ZREM', queued, gone)
+  in_chunks('ZADD', gated, scored(in_lanes))
+  in_chunks('ZREM', gated, not_gated)
+  pass_all_on(gated, freed, opened)
   if not is_orderly then remember_gone(lost, id, at) end
   mutate('ZREM', workers, worker)
   workers_change(meta)

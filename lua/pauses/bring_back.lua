@@ -8,11 +8,11 @@
 --- @include lib/bringing_back
 --- @include lib/key_types
 
---- @keys meta pauses queued lost channel
+--- @keys meta pauses queued lost gated channel
 --- @args flow most
-expect_sorted_sets(queued)
+expect_sorted_sets(queued, gated)
 expect_hashes(lost)
 if redis.call('HEXISTS', pauses, 'b' .. flow) == 0 then return 0 end
-local is_more = bring_back_some(pauses, queued, lost, flow, most)
+local is_more = bring_back_some(pauses, queued, lost, gated, flow, most)
 announce(channel, '')
 return is_more and 1 or 0

@@ -2,9 +2,10 @@
 --
 -- KEYS   cursors: which events are those of the run; deleted_cursors: their name from the deletion on; deletion: what is left to
 --        be done; deletions: of which runs something is left; tombstone: keeps the id from being given again
+--        gated: executions with limits (see lib/gates)
 -- ARGV   place: of the run among the runs, '' if they have lost it; ended: identity of its terminal event; since: from when
 --        on it can have events, as text that sorts, '' if that is not known; keep: how long the id is kept (ms), '' = it is free at once; about:
---        what the caller will need to know; entries: how its entries in the schedule begin; queues: in which its
+--        what the caller will need to know; entries: how its entries in the schedule begin; limited: those with limits; queues: in which its
 --        executions have waited; turn: what `turns` has for the run
 -- Reply  WON (the run is gone, or was, and its deletion is not at its end) | LOST (it is not over) | NOT_FOUND | AGAIN (a run
 --        that had its id is still being deleted) | MOVED (its place is another one) | UNTOLD (its parent does not know its end)
@@ -17,6 +18,7 @@
 --- @include lib/chunks
 --- @include lib/clock
 --- @include lib/counters
+--- @include lib/gates
 --- @include lib/key_types
 --- @include lib/lexical_order
 --- @include lib/replies
@@ -31,8 +33,8 @@ local MOST_LEFT = 100
 
 --- @keys run frames loops outputs steps step_outputs failures iterations inputs index executions published progress
 --- @keys cursors deletion deleted_cursors tombstone meta runs due ready queued lost turns deletions event_identities
---- @keys events_by_time channel runs_by_status by_attribute
---- @args run_id place ended since keep about entries* queues* turn
+--- @keys events_by_time channel runs_by_status by_attribute gated
+--- @args run_id place ended since keep about entries* limited* queues* turn
 local status = status_of(run, index)
 local is_begun = redis.call('HLEN', deletion) > 0
 if not status then return is_begun and WON or NOT_FOUND end
@@ -47,7 +49,7 @@ local newest, gone_before = number_at(meta, 'cursor'), number_at(meta, 'runs_los
 local last = redis.call('HGET', event_identities, ended)
 local is_recorded = launch and recorded and number_in(recorded) == number_at(run, 'version', decided)
 local has_failed = redis.call('LLEN', failures) > 0
-expect_sorted_sets(due, ready, queued, runs_by_status, by_attribute)
+expect_sorted_sets(due, ready, queued, runs_by_status, by_attribute, gated)
 expect_hashes(lost, turns, deletions)
 expect_lists(cursors, deleted_cursors)
 
@@ -66,6 +68,14 @@ for _, entry in ipairs(entries) do
       left[#left + 1], bare[#bare + 1] = member, string.sub(member, #before + 1)
     end
   end
+end
+-- entries with limits are known as they are
+local not_gated, freed, opened = {}, {}, {}
+for _, entry in ipairs(limited) do
+  uncount(lane_of(entry), entry, not_gated, freed)
+  not_gated[#not_gated + 1], not_gated[#not_gated + 2] = 'v' .. entry, 't' .. entry
+  for _, before in ipairs({ 'w', 's', 'l', 'pr' .. run_id }) do left[#left + 1] = before .. entry end
+  bare[#bare + 1] = entry
 end
 local record = { 'about', about, 'newest', decimal(newest) }
 local function note(name, value)
@@ -114,6 +124,9 @@ if #left > 0 then
   in_chunks('ZREM', queued, left)
   in_chunks('ZREM', ready, bare)
   in_chunks('HDEL', lost, bare)
+  in_chunks('ZREM', gated, not_gated)
+  pass_all_on(gated, freed, opened)
 end
 announce(channel, run_id .. ' over')
+announce_queues(channel, opened)
 return WON

@@ -146,7 +146,8 @@ def _missing(run: str, run_id: str, parts: Sequence[Sequence[bytes]], executions
 
 def _run_call(keys: Keys, run_id: str) -> tuple[list[str], list[str]]:
     run = keys.run(run_id)
-    fixed = [keys.meta, keys.runs, keys.due, keys.ready, keys.queued, keys.lost, keys.events_index, keys.runs_by_status]
+    schedule = [keys.due, keys.ready, keys.queued, keys.lost]
+    fixed = [keys.meta, keys.runs, *schedule, keys.events_index, keys.runs_by_status, keys.gated]
     return [*run.parts, run.index, run.executions, run.published, *fixed], [canonical_run_id(run_id)]
 
 

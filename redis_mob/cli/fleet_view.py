@@ -9,6 +9,7 @@ from datetime import datetime
 from redis_mob.cli.columns import print_columns, span
 from redis_mob.cli.endings import print_line
 from redis_mob.models.base import format_timestamp, json_text
+from redis_mob.models.queue_load import LimitedLoad
 from redis_mob.models.worker import LiveWorker
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.operations.queue_report import QueueReport
@@ -117,6 +118,23 @@ def show_queues(seen: Sequence[QueueReport], *, json: bool) -> None:
         for one in seen
     ]
     print_columns(names, rows, right=("WAITING", "RUNNING", "DELAYED", "PAUSED", "OLDEST", "WORKERS"))
+    limited = [(queue, one) for queue in seen for one in queue.limited]
+    if limited:
+        print_line("")
+        print_columns(
+            ("MOB", "ROLE", "LIMITED", "BY", "ROOM IN"),
+            [
+                (
+                    queue.mob_id,
+                    queue.role,
+                    str(one.waiting),
+                    one.load.said(one.flow_id),
+                    span(None if one.load.room_at is None else (one.load.room_at - queue.now).total_seconds()),
+                )
+                for queue, one in limited
+            ],
+            right=("LIMITED", "ROOM IN"),
+        )
 
 
 def _names(names: Iterable[str] | None) -> str:
@@ -169,4 +187,20 @@ def _queue_object(one: QueueReport) -> dict[str, object]:
         "oldest_is_certain": one.is_oldest_certain,
         "workers": one.workers,
         "unserved": one.unserved,
+        "limited": [_limited_object(limited) for limited in one.limited],
+    }
+
+
+def _limited_object(one: LimitedLoad) -> dict[str, object]:
+    load, limit = one.load, one.load.limit
+    return {
+        "waiting": one.waiting,
+        "flow": one.flow_id,
+        "step": limit.step_id,
+        "key": limit.key or None,
+        "limit": limit.limit,
+        "per_ms": limit.per_ms,
+        "under_way": load.under_way,
+        "begun": None if limit.per_ms is None else load.begun,
+        "room_at": None if load.room_at is None else format_timestamp(load.room_at),
     }

@@ -199,9 +199,13 @@ _NEEDS = b'{"needs":'
 """What the record of a definition begins with that an older release must not run: to it that is no definition. It would
 drop the keys that it does not know, and execute the steps in another way."""
 
-_FOR_EACH, _WAIT_FOR, _FLOW, _FORK, _ESCALATION = "for_each", "wait_for", "flow", "fork", "escalation"
+_FOR_EACH, _WAIT_FOR, _FLOW, _FORK = "for_each", "wait_for", "flow", "fork"
+_LIMITS, _ESCALATION = "limits", "escalation"
 """What this release knows of such things: fields of steps that an older one lacks, runs that take over the outputs of
-another one, which an older release would execute from the start, and supervisors that are told of failures."""
+another one, which an older release would execute from the start, limits, which it would not keep, and supervisors that
+are told of failures."""
+
+_KNOWN = (_FOR_EACH, _WAIT_FOR, _FLOW, _FORK, _LIMITS, _ESCALATION)
 
 
 class _NeedingDefinition(Model):
@@ -255,7 +259,7 @@ def decode_definition(digest: str, data: bytes) -> MobDefinition:
         stored = _NeedingDefinition.model_validate_json(data)
     except ValueError as error:
         raise SerializationError(f"definition {shortened(digest)}: {error}") from error
-    if unknown := [name for name in stored.needs if name not in (_FOR_EACH, _WAIT_FOR, _FLOW, _FORK, _ESCALATION)]:
+    if unknown := [name for name in stored.needs if name not in _KNOWN]:
         raise SerializationError(
             f"definition {shortened(digest)} has {', '.join(map(shown, unknown))}, which this release does not know: "
             "its runs are for workers of a later one"
@@ -265,5 +269,7 @@ def decode_definition(digest: str, data: bytes) -> MobDefinition:
 
 def _needs_of(definition: MobDefinition) -> list[str]:
     steps = [step for flow in definition.flows.values() for step in flow.steps.values()]
-    fields = [name for name in (_FOR_EACH, _WAIT_FOR, _FLOW) if any(getattr(step, name) is not None for step in steps)]
-    return [*fields, *([_ESCALATION] if definition.escalates else [])]
+    fields = (_FOR_EACH, _WAIT_FOR, _FLOW)
+    needs = [name for name in fields if any(getattr(step, name) is not None for step in steps)]
+    needs += [_LIMITS] * any(flow.has_limits for flow in definition.flows.values())
+    return needs + [_ESCALATION] * definition.escalates

@@ -11,7 +11,7 @@ from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.packing import UNPACK_ERRORS, unpack
 from redis_mob.codec.pauses import places_aside
 from redis_mob.codec.runs import RunHead
-from redis_mob.codec.schedule import about_queue, encode_entry, encode_queue, queue_of
+from redis_mob.codec.schedule import about_queue, encode_entry, encode_limits, encode_queue, queue_of
 from redis_mob.errors import NotFoundError, SerializationError, ValidationError
 from redis_mob.models.execution import ExecutionStatus, RunLaunch
 
@@ -46,13 +46,14 @@ def move_arguments(run_id: str, reply: Sequence[Any], release: str | None) -> di
         of_run = RunHead(*unpack(head))
     except UNPACK_ERRORS as error:
         raise SerializationError(f"run {run_id}: head cannot be read: {error}") from error
-    mob_id = of_run.mob_id
+    mob_id, flow_id = of_run.mob_id, of_run.flow_id
     executions = decode_executions(run_id, as_mapping(records))
     entered = [(key, one) for key, one in executions.items() if one.status in _IN_A_QUEUE]
 
     def entries(launch: RunLaunch) -> Iterator[bytes]:
         for key, one in entered:
-            yield encode_entry(encode_queue(queue_of(mob_id, one.role, launch)), launch.priority, run_id, key)
+            queue, limits = encode_queue(queue_of(mob_id, one.role, launch)), encode_limits(mob_id, flow_id, one.limits)
+            yield encode_entry(queue, launch.priority, run_id, key, limits)
 
     def queues(launch: RunLaunch) -> list[bytes]:
         return [encode_queue(queue_of(mob_id, role, launch)) for role in sorted({one.role for _, one in entered})]
@@ -65,7 +66,7 @@ def move_arguments(run_id: str, reply: Sequence[Any], release: str | None) -> di
         "left": list(entries(before)),
         "joined": list(entries(after)),
         "due_at": [milliseconds(one.due_at) if one.lease is None else b"" for _, one in entered],
-        "aside": places_aside(mob_id, of_run.flow_id, run_id),
+        "aside": places_aside(mob_id, flow_id, run_id),
         "queues": queues(before),
         "messages": [about_queue(queue) for queue in queues(after)],
     }

@@ -1,27 +1,34 @@
 """The schedule as bytes: queues, the entries of executions in them, how executions were lost, and workers.
 
 An entry names an execution where it waits and where it is held. It begins with its queue, the rank of its priority and
-the id of its run, so that in lexical order the executions of a queue stand together, by priority and then by run.
+the id of its run, so that in lexical order the executions of a queue stand together, by priority and then by run. That
+of an execution with limits has these behind its queue: those with the same limits stand together (decision 0034).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from hashlib import blake2b
 from struct import Struct
 from struct import error as StructError  # noqa: N812
 
 from pydantic import ValidationError
 
 from redis_mob import errors
-from redis_mob.codec.arguments import instance, storable_json, text
+from redis_mob.codec.arguments import instance, listed, storable, storable_json, text
 from redis_mob.codec.executions import checked_key, moment_of_milliseconds
 from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack_all
 from redis_mob.errors import SerializationError, shown
 from redis_mob.models.execution import MOST_PRIORITY, ExecutionKey, HowLost, Loss, Queue, RunLaunch
+from redis_mob.models.limits import Limit
 from redis_mob.models.transition import DueExecution
 from redis_mob.models.worker import WorkerRecord
 
 _LENGTH = Struct(">I")
 """Stands before each part of a queue."""
+
+_BOUNDS = Struct(">IQ")
+"""The bound of a limit, and the time for which it holds (ms)."""
 
 _ABOUT_QUEUE = b"q"
 _ABOUT_WORKER = b"w"
@@ -50,16 +57,40 @@ def queue_of(mob_id: str, role: str, launch: RunLaunch) -> Queue:
     return Queue(mob_id, role, launch.release or "", launch.definition)
 
 
-def encode_entry(queue: bytes, priority: int, run_id: str, key: ExecutionKey) -> bytes:
-    """The entry of an execution in a queue."""
-    return b"".join((queue, pack(MOST_PRIORITY - priority), *map(pack, (run_id, *checked_key(key)))))
+def encode_entry(queue: bytes, priority: int, run_id: str, key: ExecutionKey, limits: bytes = b"") -> bytes:
+    """The entry of an execution in a queue, with its limits as `encode_limits` gives them."""
+    return b"".join((queue, limits, pack(MOST_PRIORITY - priority), *map(pack, (run_id, *checked_key(key)))))
+
+
+def encode_limits(mob_id: str, flow_id: str, limits: Sequence[Limit]) -> bytes:
+    """The limits of an execution as its entry has them, and lua/lib/gates reads them; nothing if there are none.
+
+    A limit is a letter, `c` for what is under way and `r` for what begins, a digest that is the same wherever the same
+    is counted, and its bounds. What differs in the bound alone is counted together.
+    """
+    return pack(b"".join(_encoded_limit(mob_id, flow_id, limit) for limit in limits)) if limits else b""
+
+
+def checked_limits(mob_id: str, flow_id: str, limits: object) -> dict[Limit, bytes]:
+    """Each of these limits of a flow, and as an entry has it. Raises ValidationError for other things."""
+    checked = [instance(f"limits[{number}]", one, Limit) for number, one in enumerate(listed("limits", limits))]
+    names = text("mob_id", mob_id), text("flow_id", flow_id)
+    return storable("the limits", lambda: {limit: _encoded_limit(*names, limit) for limit in checked})
+
+
+def _encoded_limit(mob_id: str, flow_id: str, limit: Limit) -> bytes:
+    kind = b"c" if limit.per_ms is None else b"r"
+    counted = (mob_id, flow_id, limit.step_id, limit.key, limit.per_ms)
+    digest = blake2b(b"".join(map(pack, counted)), digest_size=16).digest()
+    return kind + digest + _BOUNDS.pack(limit.limit, limit.per_ms or 0)
 
 
 def decode_entry(entry: bytes) -> tuple[str, ExecutionKey]:
     """(run id, key) of the execution of an entry. Raises SerializationError."""
     _, end = _queue_in(entry)
     try:
-        _, run_id, *key = unpack_all(entry[end:])
+        limits, *parts = unpack_all(entry[end:])
+        _, run_id, *key = parts if isinstance(limits, bytes) else (limits, *parts)
         return run_id, ExecutionKey(*key)
     except UNPACK_ERRORS as error:
         raise SerializationError(f"an entry of the schedule cannot be read: {error}") from error

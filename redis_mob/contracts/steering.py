@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Protocol, runtime_checkable
 
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.deletion import DeletionStart
+from redis_mob.models.limits import Limit, LimitLoad
 from redis_mob.models.queue_load import QueueLoads
 from redis_mob.models.run_copy import RunCopy
 
@@ -31,6 +32,10 @@ class SteeringStore(Protocol):
 
     async def deletions(self) -> tuple[str, ...]:
         """The ids of runs that are gone and of which something is left: their deletion goes on, or was interrupted."""
+        ...
+
+    async def limit_loads(self, mob_id: str, flow_id: str, limits: Sequence[Limit]) -> tuple[LimitLoad, ...]:
+        """How full these limits of a flow are (contract: engine-67)."""
         ...
 
     async def move_run(self, run_id: str, release: str | None) -> bool:

@@ -6,6 +6,7 @@ from redis_mob.errors import TemplateError, shown
 from redis_mob.fleet.absent_values import not_there
 from redis_mob.fleet.item_dispatch import dispatch_items
 from redis_mob.fleet.items import child_target, members_of
+from redis_mob.fleet.limits import limits_of
 from redis_mob.fleet.quorum import members_required
 from redis_mob.fleet.step_end import fail_step, skip_step
 from redis_mob.fleet.subflows import begin_child, too_deep
@@ -46,6 +47,14 @@ def dispatch_step(builder: TransitionBuilder, frame_id: str, node_id: str, step_
     if spec.wait_for is not None:
         begin_to_wait(builder, (frame_id, node_id), step_id, message)
         return
+    try:
+        limits, absent_in_keys = limits_of(builder.flow, step_id, builder.context())
+    except ValueError as error:
+        fail_step(builder, frame_id, node_id, step_id, str(error))
+        return
+    if absent_in_keys and builder.flow.is_strict(step_id):
+        fail_step(builder, frame_id, node_id, step_id, not_there(absent_in_keys))
+        return
     members = _chosen(builder, spec)
     required = members_required(spec.collection_policy)
     # With too few members the step can never succeed. It fails now, not after the others have worked in vain.
@@ -54,13 +63,13 @@ def dispatch_step(builder: TransitionBuilder, frame_id: str, node_id: str, step_
         fail_step(builder, frame_id, node_id, step_id, reason)
         return
     record_violation(builder, spec.role)
-    paths = tuple(dict.fromkeys(one.path for one in absent))
+    paths = tuple(dict.fromkeys(one.path for one in (*absent, *absent_in_keys)))
     for member in members:
         key = ExecutionKey(frame_id, node_id, member)
         # The rendered message is kept with the execution, so that a retry and a takeover work with the values of this
         # moment even if other steps have recorded outputs since.
         execution = Execution.unchecked(
-            step_id=step_id, role=spec.role, message=message, due_at=builder.now, absent=paths
+            step_id=step_id, role=spec.role, message=message, due_at=builder.now, absent=paths, limits=limits
         )
         builder.put(key, execution)
 

@@ -303,8 +303,9 @@ def _begin_more(builder: TransitionBuilder, claimant: Claimant) -> list[Executio
         return (
             execution.waits(view.now)
             and claimant.serves(execution.role)
-            # how many of a limited role are under way in all runs only the schedule knows, which knows of suspects too
+            # how many are under way in all runs, of a role or key, only the schedule knows, which knows of suspects too
             and execution.role not in view.launch.max_concurrency
+            and not execution.limits
             and not execution.suspect
         )
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from redis_mob.errors import TemplateError, shown
 from redis_mob.fleet.absent_values import not_there
 from redis_mob.fleet.items import MOST_OPEN, ItemsUnreadError, members_of, read_items, target_of
+from redis_mob.fleet.limits import limits_of
 from redis_mob.fleet.quorum import members_required
 from redis_mob.fleet.step_end import complete_step, fail_step
 from redis_mob.fleet.subflows import begin_child
@@ -103,11 +104,17 @@ def _begin_members(builder: TransitionBuilder, node: NodeKey, spec: FlowStepSpec
         return False
     members, context = members_of(builder, spec), builder.context()
     for item in items:
+        seen = replace(context, item=item)
         try:
-            message, absent = render(spec.message, replace(context, item=item))
+            message, absent = render(spec.message, seen)
+            limits, absent_in_keys = limits_of(builder.flow, progress.step_id, seen)
         except TemplateError as error:
             fail_step(builder, *node, progress.step_id, f"its message cannot be rendered: {error}")
             return False
+        except ValueError as error:
+            fail_step(builder, *node, progress.step_id, str(error))
+            return False
+        absent += absent_in_keys
         if absent and builder.flow.is_strict(progress.step_id):
             fail_step(builder, *node, progress.step_id, not_there(absent))
             return False
@@ -118,6 +125,7 @@ def _begin_members(builder: TransitionBuilder, node: NodeKey, spec: FlowStepSpec
             due_at=builder.now,
             absent=tuple(dict.fromkeys(one.path for one in absent)),
             item=item,
+            limits=limits,
         )
         builder.put(ExecutionKey(*node, target_of(members, item.index)), execution)
     _put_begun(builder, node, len(items))

@@ -23,6 +23,7 @@ from redis_mob.fleet.engine import Claimant, Decision, FailedAttempt, Report, de
 from redis_mob.fleet.execution_index import ExecutionIndex
 from redis_mob.fleet.failure_log import log_failure
 from redis_mob.fleet.items import ItemsUnreadError
+from redis_mob.fleet.late_claims import limited_claims, without_late
 from redis_mob.fleet.lease import LeasedExecution
 from redis_mob.fleet.outage import OutageLimit
 from redis_mob.fleet.outcome import Failed
@@ -76,6 +77,8 @@ class RunDriver:
         self._unread: ItemsUnreadError | None = None
         self._unsure: dict[ExecutionKey, Execution] = {}
         """What a commit was to claim whose outcome is not known."""
+        self._limited: frozenset[ExecutionKey] = frozenset()
+        """Claims of executions that have limits."""
         self._failed: dict[tuple[ExecutionKey, int], FailedAttempt] = {}
         """Failures to be logged, each once, however often its commit is tried."""
 
@@ -121,6 +124,7 @@ class RunDriver:
         reports: list[Report] = []
         claims: list[Claim] = []
         begun: list[Begun] = []
+        lost = 0
         try:
             while True:
                 reports += self._next_reports(reports)
@@ -129,6 +133,8 @@ class RunDriver:
                     if await self._commit_once(reports, claims, begun):
                         break
                     outage.end()
+                    lost += 1
+                    claims = self._without_late(claims, begun, lost)
                 except ItemsUnreadError as unread:
                     self._unread = unread
                 except (ReadFailedError, WriteFailedError, DurabilityError, EpochChangedError) as error:
@@ -157,6 +163,12 @@ class RunDriver:
         taken, self._reports = self._reports[:number], self._reports[number:]
         self._one_by_one = self._one_by_one and bool(self._reports or taken)
         return taken
+
+    def _without_late(self, claims: list[Claim], begun: Sequence[Begun], lost: int) -> list[Claim]:
+        """The claims to go on with after so many commits were lost."""
+        kept = without_late(claims, self._limited.difference(one.held.key for one in begun), lost)
+        self._services.slots.give_back(len(claims) - len(kept))
+        return kept
 
     def _without_the_unsettled(self, reports: Sequence[Report], error: Exception) -> list[Report]:
         """The report to go on with after one of these could not be settled; raises the error if none can be at fault.
@@ -192,6 +204,8 @@ class RunDriver:
         if is_fresh:
             await self._children.look_after(view, definition)
         self._view = view
+        if claims:
+            self._limited = limited_claims(view, claims)
         unsure, self._unsure = self._unsure, {}
         claimed = [key for key, execution in unsure.items() if view.executions.get(key) == execution]
         services.slots.take(len(set(claimed).difference(claim.key for claim in claims)))

@@ -12,6 +12,7 @@ from functools import partial
 from itertools import islice
 
 from redis_mob.errors import NotFoundError, ValidationError, WaitTimeoutError, shown
+from redis_mob.fleet.limit_waits import limited_work, loads_of
 from redis_mob.fleet.pausing import why_paused
 from redis_mob.fleet.step_context import checked_pause
 from redis_mob.fleet.subflows import open_children
@@ -52,7 +53,8 @@ async def wait_for_end(storage: MobStorage, run_id: str, timeout: float | timede
         if not limit.expired():
             raise
     view = await _view(storage, run_id)
-    reason = why_not_over(view, await storage.executions.workers())
+    loads = await loads_of(storage.steering, view)
+    reason = why_not_over(view, await storage.executions.workers(), limited_work(view, loads))
     raise WaitTimeoutError(f"run {run_id} is not over after {seconds:g} s: {reason}")
 
 
@@ -91,9 +93,9 @@ async def _view(storage: MobStorage, run_id: str) -> RunView:
     return view
 
 
-def why_not_over(view: RunView, workers: Iterable[LiveWorker]) -> str:
-    """What a run waits for: workers that do not exist, signals, handlers that are at work."""
-    reasons = why_paused(view.pauses) + unserved_work(view, workers)
+def why_not_over(view: RunView, workers: Iterable[LiveWorker], limited: Iterable[str]) -> str:
+    """What a run waits for: workers that do not exist, limits that are full, signals, handlers that are at work."""
+    reasons = [*why_paused(view.pauses), *unserved_work(view, workers), *limited]
     steps: dict[str, set[str]] = {}
     for key, execution in view.executions.items():
         if execution.status is ExecutionStatus.AWAITING:

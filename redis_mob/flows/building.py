@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from redis_mob.errors import DefinitionError, did_you_mean, shown
 from redis_mob.flows.conditions import check_condition
-from redis_mob.flows.nodes import Loop, Step
+from redis_mob.flows.nodes import Concurrency, Loop, Rate, Step
 from redis_mob.flows.roles import Role, output_schema, schema_of
 from redis_mob.flows.values import milliseconds, model_of
 from redis_mob.kernel.flow_rules import MAX_DEPTH
@@ -17,15 +17,28 @@ from redis_mob.models.flow_spec import FlowSpec
 Nodes = Sequence[Step | Loop]
 
 
+def bounded(concurrency: Concurrency | None) -> Any:
+    """A limit of concurrency as its fields, or as its model."""
+    is_number = isinstance(concurrency, int) and not isinstance(concurrency, bool)
+    return {"limit": concurrency} if is_number else concurrency
+
+
 def flow_spec(
-    flow_id: str, nodes: Nodes, roles: Mapping[str, Role], description: str | None, output: str | None = None
+    flow_id: str,
+    nodes: Nodes,
+    roles: Mapping[str, Role],
+    description: str | None,
+    concurrency: Concurrency | None = None,
+    rate: Rate | None = None,
+    output: str | None = None,
 ) -> FlowSpec:
     """The flow of these steps and loops; it has a root frame only if there are loops.
 
     Raises DefinitionError naming the flow and its part, for an id that is taken, a role or a dependency that is not
     there, a body that is empty, or a value that does not fit its field.
     """
-    return _Builder(flow_id, roles).spec(nodes, description, output)
+    limits = {"concurrency": bounded(concurrency), "rate": rate}
+    return _Builder(flow_id, roles).spec(nodes, description, output, limits)
 
 
 class _Builder:
@@ -35,7 +48,7 @@ class _Builder:
         self._home: dict[str, str | None] = {}
         """The loop that each step and loop is in; None for the flow itself."""
 
-    def spec(self, nodes: Nodes, description: str | None, output: str | None) -> FlowSpec:
+    def spec(self, nodes: Nodes, description: str | None, output: str | None, limits: Mapping[str, Any]) -> FlowSpec:
         if not nodes:
             self._refuse("it has no steps; give it one at least")
         self._register(nodes, None, 0)
@@ -43,7 +56,7 @@ class _Builder:
         has_loops = any(isinstance(node, Loop) for node in nodes)
         steps = {step.id: self._step(step, is_in_frame=has_loops) for step in _steps(nodes)}
         document = {"description": description, "steps": steps, "root": self._frame(nodes) if has_loops else None}
-        return model_of(self._flow, FlowSpec, **document, output=output)
+        return model_of(self._flow, FlowSpec, **document, output=output, **limits)
 
     def _refuse(self, problem: str) -> NoReturn:
         raise DefinitionError(f"{self._flow}: {problem}")
@@ -150,6 +163,8 @@ class _Builder:
             "isolation": "process" if step.isolated else None,
             "for_each": step.for_each,
             "max_parallel": step.max_parallel,
+            "concurrency": bounded(step.concurrency),
+            "rate": step.rate,
         }
 
     def _role(self, step: Step) -> tuple[str, Role]:

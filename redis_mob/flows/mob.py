@@ -18,7 +18,7 @@ from redis_mob.fleet.step_context import ALL_ROLES, Handler
 from redis_mob.fleet.typed.binding import BoundHandler, bound
 from redis_mob.fleet.typed.dependencies import DependencyGraph
 from redis_mob.flows.building import flow_spec
-from redis_mob.flows.nodes import Loop, Step
+from redis_mob.flows.nodes import Concurrency, Loop, Rate, Step
 from redis_mob.flows.roles import Role, Roles
 from redis_mob.flows.running import DEFAULT_CONCURRENCY, run_to_its_end
 from redis_mob.flows.values import listed, milliseconds, model_of
@@ -209,20 +209,25 @@ class Mob:
         *,
         description: str | None = None,
         output: str | None = None,
+        concurrency: Concurrency | None = None,
+        rate: Rate | None = None,
     ) -> Flow:
         """Add a flow of these steps and loops, or one that is specified already.
 
         The roles of its steps, and other flows that these run, must be there before. `output` is the path of what a
         step gets that runs this flow, such as "steps.report"; without one that is an object from step to output.
-        Raises DefinitionError naming the flow and what is wrong with it; then it is not added.
+        `concurrency` and `rate` bound the executions of all its steps together; a flow that is specified already has
+        its own. Raises DefinitionError naming the flow and what is wrong with it; then it is not added.
         """
         if valid_text("id", id) in self._flows:
             raise DefinitionError(f"mob {shown(self.id)} has a flow {shown(id)} already")
         if isinstance(steps, FlowSpec):
+            if concurrency is not None or rate is not None:
+                raise DefinitionError(f"flow {shown(id)}: give its limits where it is specified")
             spec = steps
         else:
             nodes = listed(f"flow {shown(id)}: steps", steps, "steps and loops")
-            spec = flow_spec(id, nodes, self._roles.by_name, description, output)
+            spec = flow_spec(id, nodes, self._roles.by_name, description, concurrency, rate, output)
         require_valid(self._defined(self._roles.by_name, {**self._flows, id: spec}))
         self._flows[id] = spec
         return Flow(self, self.id, id, spec)

@@ -14,6 +14,7 @@ from redis_mob.flows.values import ids, listed, name, texts
 from redis_mob.models.base import U8_MAX
 from redis_mob.models.conditions import ConditionExpr
 from redis_mob.models.flow_spec import CollectionPolicy, CollectQuorum, Message, RetrySpec
+from redis_mob.models.limits import ConcurrencySpec, RateSpec
 
 After = str | Sequence[str]
 """One id, or several."""
@@ -23,6 +24,8 @@ Dispatch = Literal["one_to_one", "fan_out", "fan_in"]
 OnTimeout = Literal["continue", "fail"]
 Policy = Literal["all", "any"] | CollectionPolicy
 OutputFormat = Literal["json", "text"]
+Concurrency = int | ConcurrencySpec | Mapping[str, Any]
+Rate = RateSpec | Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,8 @@ class Step:
     on_timeout: OnTimeout = "continue"
     flow: str | NamedFlow | None = None
     params: Any = None
+    concurrency: Concurrency | None = None
+    rate: Rate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,8 @@ def step(
     blocked_tools: Sequence[str] | None = None,
     flow: str | NamedFlow | None = None,
     params: Any = None,
+    concurrency: Concurrency | None = None,
+    rate: Rate | None = None,
 ) -> Step:
     """A step, done by the members of `role`, which is the id of the step unless it is given.
 
@@ -108,6 +115,9 @@ def step(
     it the return annotation of the handler counts. `retries` is how often a failed attempt is tried again, `retry` also
     says when, `timeout` is in seconds, for each attempt; where they are not given, those of the handler count, then the
     limits of the mob. `isolated` runs the handler in a process of its own.
+
+    `concurrency` bounds how many of its executions are under way in the whole fleet, `rate` how many begin: `5`, or
+    `{"limit": 5, "key": "{{ params.tenant }}"}` for 5 of each tenant; `{"limit": 100, "per": "1m"}`, also with a key.
 
     With `flow`, the id of a flow of the mob or what `Mob.flow` returned, it runs that flow instead of asking members,
     and its output is that of the flow; with `for_each` one run for each item. `params` are the parameters of the run:
@@ -137,6 +147,8 @@ def step(
         None if blocked_tools is None else texts(f"{here}: blocked_tools", blocked_tools),
         flow=flow,
         params=params,
+        concurrency=concurrency,
+        rate=rate,
     )
 
 

@@ -62,17 +62,28 @@ def validate_paths_with(
         here = f"{location}.steps.{step_id}"
         for where, template in texts(spec.message):
             yield from rules.template(f"{here}.message{where}", step(step_id), template)
+        for field, key in _limit_keys(spec):
+            yield from rules.template(f"{here}.{field}.key", step(step_id), key)
         for where, template in value_texts(spec.params):
             yield from rules.template(f"{here}.params{where}", step(step_id), template)
         if spec.condition is not None:
             yield from rules.condition(f"{here}.condition", step(step_id), spec.condition)
         if spec.for_each is not None:
             yield from rules.items(f"{here}.for_each", step(step_id), spec.for_each)
+    for field, key in _limit_keys(flow):
+        yield from rules.key_of_flow(f"{location}.{field}.key", key)
     if flow.root is not None:
         for here, node in _loops(f"{location}.root", flow.root):
             yield from rules.condition(f"{here}.until", loop(node.loop_id), node.until)
     if flow.output is not None:
         yield from rules.output(f"{location}.output", flow.output)
+
+
+def _limit_keys(limited: FlowStepSpec | FlowSpec) -> Iterator[tuple[str, str]]:
+    """The templates of the keys of its limits, behind the field of each."""
+    for field, limit in (("concurrency", limited.concurrency), ("rate", limited.rate)):
+        if limit is not None and limit.key is not None:
+            yield field, limit.key
 
 
 def _loops(location: str, frame: FrameSpec) -> Iterator[tuple[str, RepeatUntilSpec]]:
@@ -118,6 +129,23 @@ class _Rules:
                 position = spelled_position(template, part.start)
                 hint = f"; {LITERAL_BRACES}" if problem.is_foreign else ""
                 yield Diagnostic(problem.code, f"{position}: {part}: {problem.text}{hint}", location, problem.severity)
+
+    def key_of_flow(self, location: str, template: str) -> Iterator[Diagnostic]:
+        """Findings about the key of a limit of the flow, which is the same for all its steps."""
+        try:
+            parts = parse(template)
+        except TemplateError as error:
+            yield Diagnostic("template_invalid", str(error), location)
+            return
+        for part in parts:
+            if not isinstance(part, Placeholder):
+                continue
+            problem = self._problem(part.path, "")
+            if part.path.split(".")[0] != "params":
+                problem = _unknown("a limit of a flow counts all its steps, so that its key may name params alone")
+            if problem is not None:
+                position = spelled_position(template, part.start)
+                yield Diagnostic(problem.code, f"{position}: {part}: {problem.text}", location, problem.severity)
 
     def condition(self, location: str, this: str, condition: ConditionExpr) -> Iterator[Diagnostic]:
         """Findings about a condition of this step, or of this loop."""

@@ -10,7 +10,7 @@ from redis_mob.kernel.diagnostics import Diagnostic
 from redis_mob.kernel.schema_paths import Schema, inline_schema
 from redis_mob.models.flow_spec import FlowSpec, FlowStepSpec
 
-_OF_MEMBERS = ("message", "isolation", "allowed_tools", "blocked_tools", "output_format")
+_OF_MEMBERS = ("message", "isolation", "allowed_tools", "blocked_tools", "output_format", "concurrency", "rate")
 """What a step says of its members, of which one that runs a flow has none."""
 
 _OF_ITEMS = ("dispatch_mode", "collection_policy")

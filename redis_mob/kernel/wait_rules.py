@@ -24,6 +24,8 @@ _OF_MEMBERS = (
     "isolation",
     "for_each",
     "max_parallel",
+    "concurrency",
+    "rate",
 )
 """What a step says of its members, of which one that waits has none."""
 

@@ -50,6 +50,8 @@ def start(
     if parent is not None:
         content.parents[run.run_id] = copied(parent)
         content.untold.add(run.run_id)
+        if (pause := content.paused_runs.get(parent.run_id)) is not None:
+            content.paused_runs[run.run_id] = pause.model_copy(update={"flow_id": run.flow_id, "run_id": run.run_id})
     content.add_run(stored)
     if labels != NO_LABELS:
         content.labels[run.run_id] = labels

@@ -111,6 +111,12 @@ class MemoryExecutionStore(MemoryChildren, MemoryLabels, MemorySignals, MemoryWo
         stored = content.runs.get(run_id)
         if stored is None or not _is_as_read(content, stored, transition):
             return False
+        entries = {
+            key: Schedule.entry(transition.run, key, execution, transition.before.launch)
+            for key, execution in transition.executions.items()
+        }
+        if not all(content.schedule.may_claim(entries[key], one) for key, one in transition.executions.items()):
+            return False
         if content.pauses_of(stored) and any(transition.begun):
             return False
         now = content.clock.now()
@@ -131,9 +137,7 @@ class MemoryExecutionStore(MemoryChildren, MemoryLabels, MemorySignals, MemoryWo
             content.reports[run_id] += transition.reports
             content.report(run_id)
         for key, execution in executions.items():
-            launch = transition.before.launch
-            entry, is_aside = Schedule.entry(run.mob_id, run_id, key, execution, launch), content.is_aside(stored)
-            content.schedule.move(entry, execution, now, is_aside=is_aside)
+            content.schedule.move(entries[key], execution, now, is_aside=content.is_aside(stored))
         content.log.append([*events, *(event for event in endings if not content.log.has_ended(event))], now)
         at = content.due_runs.get(run_id)
         content.run_wake_ups.send(
@@ -145,6 +149,8 @@ class MemoryExecutionStore(MemoryChildren, MemoryLabels, MemorySignals, MemoryWo
         )
         for message in messages_of(transition):
             content.run_wake_ups.send(message)
+        if any(entries[key].gates and one.lease is None for key, one in executions.items()):
+            content.run_wake_ups.send()  # a limit may have room again, in any queue
         return True
 
     async def request_cancel(self, run_id: str) -> bool:

@@ -45,7 +45,7 @@ def store_copy(content: Namespace, run: MobRun, copy: RunCopy, definition: MobDe
         _limit(content, run, copy, definition)
     for key, one in executions.items():
         if one.status is ExecutionStatus.WAITING:
-            content.schedule.move(Schedule.entry(run.mob_id, run_id, key, one, launch), one, now)
+            content.schedule.move(Schedule.entry(run, key, one, launch), one, now)
     content.log.append(list(map(encode_new_event, stored.events)), now)
     content.run_wake_ups.send(run_message(run_id, is_due=not is_over, is_over=is_over))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from redis_mob.codec.arguments import optional_text, optional_valid_text, valid_text
+from redis_mob.codec.arguments import optional_valid_text, valid_text
 from redis_mob.codec.executions import encode_execution
 from redis_mob.codec.pauses import checked_reason
 from redis_mob.contracts import PauseStore
@@ -78,7 +78,7 @@ class MemoryPauseStore(PauseStore):
     async def set_aside(self, mob_id: str, flow_id: str, after: str | None = None) -> str | None:
         content = self._access.content
         mob, flow = valid_text("mob_id", mob_id), valid_text("flow_id", flow_id)
-        if optional_text("after", after) is not None:  # all of it happens at once
+        if optional_valid_text("after", after) is not None:  # all of it happens at once
             raise ValidationError(f"after must be what set_aside has returned, not {shown(after)}")
         if (mob, flow) in content.pauses:
             content.schedule.set_aside(_runs_of(content, mob, flow))
@@ -105,9 +105,11 @@ def put_aside(content: Namespace, view: RunView, keys: Iterable[ExecutionKey]) -
         read, now = view.executions.get(key), stored.get(key)
         if read is None or now is None or not may_stand_aside(read, view.now):
             continue
-        entry = Schedule.entry(run.mob_id, run.run_id, key, read, view.launch)
+        entry = Schedule.entry(run, key, read, view.launch)
         if encode_execution(read) == encode_execution(now) and not content.schedule.is_held(entry):
             content.schedule.put_back(entry, is_aside=content.is_aside(run))
+            if entry.gates:
+                content.run_wake_ups.send()  # its limits have room again
     return True
 
 

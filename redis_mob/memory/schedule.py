@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from redis_mob.codec.schedule import queue_of
+from redis_mob.memory.gates import Gate, Gates, gates_of
 from redis_mob.models.execution import (
     END_OF_TIME,
     OVERDUE,
@@ -21,18 +22,22 @@ from redis_mob.models.execution import (
     RunLaunch,
     Serves,
 )
+from redis_mob.models.limits import Limit, LimitLoad
+from redis_mob.models.queue_load import LimitedLoad
+from redis_mob.models.run import MobRun
 from redis_mob.models.transition import DueExecution
 from redis_mob.models.worker import WorkerRecord
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An execution in the schedule: its queue, and the priority of its run."""
+    """An execution in the schedule: its queue, the priority of its run, and what its limits count."""
 
     queue: Queue
     priority: int
     run_id: str
     key: ExecutionKey
+    gates: tuple[Gate, ...] = ()
 
     @property
     def order(self) -> tuple[int, str, ExecutionKey]:
@@ -67,19 +72,30 @@ class Schedule:
         self._holders: dict[Entry, tuple[str, bool]] = {}
         self._counted: set[Entry] = set()
         """Those that count against the limits of their roles."""
+        self._gates = Gates[Entry]()
+        self._rooms: list[datetime] = []
+        """When rates have room again that something waits for."""
+        self._last_lane: dict[Queue, tuple[Gate, ...]] = {}
         self._lost: dict[Entry, Loss] = {}
         self._last: dict[Queue, str] = {}
         self._gone: set[str] = set()
         """Workers that were lost: what they still claim is handed on at once."""
 
     @staticmethod
-    def entry(mob_id: str, run_id: str, key: ExecutionKey, execution: Execution, launch: RunLaunch) -> Entry:
+    def entry(run: MobRun, key: ExecutionKey, execution: Execution, launch: RunLaunch) -> Entry:
         """The entry of an execution."""
-        return Entry(queue_of(mob_id, execution.role, launch), launch.priority, run_id, key)
+        gates = gates_of(run.mob_id, run.flow_id, execution.limits) if execution.limits else ()
+        return Entry(queue_of(run.mob_id, execution.role, launch), launch.priority, run.run_id, key, gates)
+
+    def may_claim(self, entry: Entry, execution: Execution) -> bool:
+        """Whether a commit may have this execution under way: it was taken, and nothing else has its place."""
+        lease = execution.lease
+        is_held = execution.status is ExecutionStatus.LEASED and lease is not None and lease.owner not in self._gone
+        return not is_held or self._gates.may_claim(entry, entry.gates)
 
     def set_aside(self, run_ids: Collection[str]) -> None:
-        """Put aside what these runs have waiting."""
-        moved = {entry for entry in self._waiting if entry.run_id in run_ids}
+        """Put aside what these runs have waiting; what counts as claimed waits to be ended."""
+        moved = {one for one in self._waiting if one.run_id in run_ids and not self._gates.is_claimed(one)}
         self._waiting -= moved
         self._aside |= moved
 
@@ -95,6 +111,7 @@ class Schedule:
         self._counted.discard(entry)
         self._waiting.discard(entry)
         self._aside.discard(entry)
+        self._gates.leave(entry, entry.gates)
         (self._aside if is_aside else self._waiting).add(entry)
 
     def move(self, entry: Entry, execution: Execution, now: datetime, *, is_aside: bool = False) -> None:
@@ -105,6 +122,10 @@ class Schedule:
         self._lost.pop(entry, None)
         self._holders.pop(entry, None)
         lease = execution.lease
+        if entry.gates and self.may_claim(entry, execution) and execution.status is ExecutionStatus.LEASED:
+            self._gates.claim(entry, entry.gates, now)
+        if lease is None or lease.owner in self._gone:
+            self._gates.leave(entry, entry.gates)
         if execution.status is ExecutionStatus.WAITING:
             self._counted.discard(entry)
             self._wait(entry, execution.due_at, now)
@@ -131,6 +152,7 @@ class Schedule:
             self._later.pop(entry, None)
             self._holders.pop(entry, None)
             self._counted.discard(entry)
+            self._gates.leave(entry, entry.gates)
             self._lost.pop(entry, None)
         self._last = {queue: last for queue, last in self._last.items() if last != run_id}
 
@@ -143,6 +165,7 @@ class Schedule:
             if entry not in self._holders:
                 del self._later[entry]
                 self._counted.discard(entry)
+                self._gates.leave(entry, entry.gates)
                 self._waiting.add(entry)
 
         def moved(entry: Entry) -> Entry:
@@ -151,6 +174,7 @@ class Schedule:
         self._waiting = {moved(entry) for entry in self._waiting}
         self._aside = {moved(entry) for entry in self._aside}
         self._counted = {moved(entry) for entry in self._counted}
+        self._gates.rename(moved)
         self._later = {moved(entry): at for entry, at in self._later.items()}
         self._holders = {moved(entry): holder for entry, holder in self._holders.items()}
         self._lost = {moved(entry): loss for entry, loss in self._lost.items()}
@@ -202,6 +226,7 @@ class Schedule:
             self._holders.pop(entry, None)
             self._later.pop(entry, None)
             self._counted.discard(entry)
+            self._gates.leave(entry, entry.gates)
             how = _how_lost(is_orderly=is_orderly, suspect=suspect, suspects=suspects, held=len(held))
             self._lost[entry] = Loss(how, worker_id, worker.record.host, now)
             self._waiting.add(entry)
@@ -217,6 +242,8 @@ class Schedule:
         for entry in [entry for entry, at in self._later.items() if at <= now]:
             del self._later[entry]
             self._counted.discard(entry)
+            if not self._gates.is_claimed(entry):
+                self._gates.leave(entry, entry.gates)
             self._waiting.add(entry)
 
     def take(
@@ -224,6 +251,7 @@ class Schedule:
     ) -> tuple[tuple[DueExecution, ...], bool]:
         """What a worker takes, and whether more waits for it: each run of a queue in its turn, suspects first."""
         left = self.left_by(serves)
+        self._rooms = []
         waiting = dict.fromkeys(sorted(entry.queue for entry in self._waiting))
         queues = [
             queue
@@ -245,7 +273,22 @@ class Schedule:
 
     def next_at(self, now: datetime) -> datetime | None:
         """When the next execution is due that is not yet."""
-        return min((at for at in self._later.values() if at > now), default=None)
+        return min((at for at in (*self._later.values(), *self._rooms) if at > now), default=None)
+
+    def loads(self, mob_id: str, flow_id: str, limits: Iterable[Limit], now: datetime) -> tuple[LimitLoad, ...]:
+        """How full these limits of a flow are."""
+        return tuple(self._gates.load(gate, now) for gate in gates_of(mob_id, flow_id, limits))
+
+    def limited(self, entries: Iterable[Entry], now: datetime) -> tuple[LimitedLoad, ...]:
+        """For which limits these wait."""
+        waiting = Counter(entry.gates for entry in entries if entry.gates)
+        found: dict[Gate, LimitedLoad] = {}
+        for gates, number in waiting.items():
+            if (full := self._gates.room_at(gates, now)) is not None:
+                gate, _ = full
+                before = found[gate].waiting if gate in found else 0
+                found[gate] = LimitedLoad(gate.counted.flow_id, self._gates.load(gate, now), before + number)
+        return tuple(found.values())
 
     def _take_from(
         self, queue: Queue, most: int, taken: list[Entry], now: datetime, keep: timedelta, *, suspects: bool
@@ -253,20 +296,38 @@ class Schedule:
         """Whether something is left that may be taken."""
         waiting = [one for one in self._waiting if one.queue == queue and self._is_suspect(one) is suspects]
         while waiting and self._has_room(queue):
+            lane = self._next_lane(queue, waiting, now)
+            if lane is None:
+                return False
             if len(taken) >= most:
                 return True
-            waiting.sort(key=lambda one: one.order)
-            level = [one for one in waiting if one.priority == waiting[0].priority]
+            of_lane = sorted((one for one in waiting if one.gates == lane), key=lambda one: one.order)
+            level = [one for one in of_lane if one.priority == of_lane[0].priority]
             last = self._last.get(queue, "")
             entry = next((one for one in level if one.run_id > last), level[0])
             waiting.remove(entry)
             self._waiting.remove(entry)
             self._later[entry] = now + keep
-            self._last[queue] = entry.run_id
+            self._last[queue], self._last_lane[queue] = entry.run_id, lane
             if entry.role in self.limits:
                 self._counted.add(entry)
+            if not self._gates.is_claimed(entry):
+                self._gates.take(entry, lane)
             taken.append(entry)
         return False
+
+    def _next_lane(self, queue: Queue, waiting: Iterable[Entry], now: datetime) -> tuple[Gate, ...] | None:
+        """The limits of which the next entry is to be: of those that are not full, and each in its turn."""
+        lanes: set[tuple[Gate, ...]] = set()
+        for entry in waiting:
+            # what its worker has held for too long is taken however many others there are
+            if self._gates.is_claimed(entry) or (full := self._gates.room_at(entry.gates, now)) is None:
+                lanes.add(entry.gates)
+            elif full[1] is not None:
+                self._rooms.append(full[1])
+        names = sorted(lanes, key=repr)
+        last = repr(self._last_lane.get(queue, ()))
+        return next((one for one in names if repr(one) > last), names[0] if names else None)
 
     def _has_room(self, queue: Queue) -> bool:
         limit = self.limits.get(queue[:2])

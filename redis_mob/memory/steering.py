@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from redis_mob.codec.arguments import duration
 from redis_mob.codec.moves import not_of_a_fleet, release_name
 from redis_mob.codec.run_copies import checked_copy, encode_copy
+from redis_mob.codec.schedule import checked_limits
 from redis_mob.codec.signals import decode_published
 from redis_mob.contracts import SteeringStore
 from redis_mob.memory.imports import store_copy
@@ -19,6 +20,7 @@ from redis_mob.memory.schedule import Entry
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.deletion import DeletionStart
 from redis_mob.models.execution import ExecutionStatus
+from redis_mob.models.limits import Limit, LimitLoad
 from redis_mob.models.queue_load import QueueLoad, QueueLoads
 from redis_mob.models.run import MobRunStatus
 from redis_mob.models.run_copy import RunCopy
@@ -54,6 +56,11 @@ class MemorySteeringStore(SteeringStore):
         # each happens as a whole
         _ = self._access.content
         return ()
+
+    async def limit_loads(self, mob_id: str, flow_id: str, limits: Sequence[Limit]) -> tuple[LimitLoad, ...]:
+        content = self._access.content
+        checked = checked_limits(mob_id, flow_id, limits)
+        return content.schedule.loads(mob_id, flow_id, checked, content.clock.now())
 
     async def move_run(self, run_id: str, release: str | None) -> bool:
         content, release = self._access.content, release_name(release)
@@ -96,7 +103,16 @@ class MemorySteeringStore(SteeringStore):
     async def queues(self) -> QueueLoads:
         content = self._access.content
         loads = [
-            QueueLoad(queue, len(waiting), running, delayed, _oldest(content, waiting), len(waiting), aside)
+            QueueLoad(
+                queue,
+                len(waiting),
+                running,
+                delayed,
+                _oldest(content, waiting),
+                len(waiting),
+                aside,
+                content.schedule.limited(waiting, content.clock.now()),
+            )
             for queue, (waiting, running, delayed, aside) in content.schedule.by_queue(content.clock.now()).items()
         ]
         return QueueLoads(tuple(loads), content.clock.now())

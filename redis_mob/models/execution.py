@@ -27,6 +27,7 @@ from redis_mob.models.base import (
 from redis_mob.models.execution_key import ExecutionKey as ExecutionKey
 from redis_mob.models.flow_spec import Message
 from redis_mob.models.fork import NOTHING_CARRIED, Carried, ForkedFrom, is_nothing_carried
+from redis_mob.models.limits import Limit
 from redis_mob.models.subflow import ChildRun, SubflowTerms
 
 MOST_PRIORITY = 63
@@ -227,7 +228,8 @@ class Execution(Model):
     is reported has its `output` or its `failure`, and waits for a decision. `reason`, `error_class` and `detail` are
     those of its latest failed attempt that was decided on; the last two are kept for the next attempt alone. `absent`
     are the paths that its message names and that led nowhere when it was rendered: `null` stands there. `item` is
-    what it is for, in a step with `for_each`; its key names the member and the index then: `reader-1#0`.
+    what it is for, in a step with `for_each`; its key names the member and the index then: `reader-1#0`. `limits` are
+    those of its step and its flow, with the keys as they were rendered when it was dispatched.
 
     One that is awaiting has no member: it stands for its step, which waits for a signal since `due_at`, and until
     `wait_until` if it does not wait for ever. `signal` is the number of the signal that it took. One with a `child`
@@ -259,6 +261,7 @@ class Execution(Model):
     item: Item | None = Field(default=None, exclude_if=is_none)
     child: ChildRun | None = Field(default=None, exclude_if=is_none)
     escalation: Escalation | None = Field(default=None, exclude_if=is_none)
+    limits: Items[Limit] = Field(default=(), exclude_if=is_empty)
 
     @property
     def is_over(self) -> bool:

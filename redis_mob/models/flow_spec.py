@@ -10,6 +10,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from redis_mob.models.base import U8, U32, U32_MAX, U64, FrozenDict, Items, JsonValue, Model, WireEnum, is_none
 from redis_mob.models.conditions import ConditionExpr
+from redis_mob.models.limits import ConcurrencySpec, RateSpec
 
 
 class DispatchMode(WireEnum):
@@ -181,6 +182,7 @@ class FlowStepSpec(Model):
     A step with `flow` runs that flow of the mob, as a run of its own, and asks no member either. `params` are the
     parameters of that run: JSON whose texts are rendered as messages are, but for one that is nothing but a
     placeholder: it becomes the value itself (contract: engine-70).
+    `concurrency` and `rate` bound how many of its executions are under way, and how many begin (contract: engine-60).
     """
 
     role: str
@@ -204,6 +206,8 @@ class FlowStepSpec(Model):
     wait_for: WaitSpec | None = Field(default=None, exclude_if=is_none)
     flow: str | None = Field(default=None, exclude_if=is_none)
     params: JsonValue | None = Field(default=None, exclude_if=is_none)
+    concurrency: ConcurrencySpec | None = Field(default=None, exclude_if=is_none)
+    rate: RateSpec | None = Field(default=None, exclude_if=is_none)
 
     @model_validator(mode="before")
     @classmethod
@@ -269,7 +273,8 @@ class FlowSpec(Model):
     JSON schema, or names a file that holds one: a run with other parameters is refused (contract: definition-18). With
     `strict` true, a step fails whose message names a value that does not exist; else that is `null`, and a warning.
     `output` is the path of what a step gets that runs this flow; without one it is an object from step to output
-    (contract: engine-73).
+    (contract: engine-73). `concurrency` and `rate` bound the executions of all its steps together
+    (contract: engine-60).
     """
 
     description: str | None = None
@@ -278,6 +283,8 @@ class FlowSpec(Model):
     params_schema_ref: str | None = Field(default=None, exclude_if=is_none)
     strict: bool | None = Field(default=None, exclude_if=is_none)
     output: str | None = Field(default=None, exclude_if=is_none)
+    concurrency: ConcurrencySpec | None = Field(default=None, exclude_if=is_none)
+    rate: RateSpec | None = Field(default=None, exclude_if=is_none)
 
     def is_strict(self, step_id: str) -> bool:
         """Whether a step fails whose message names a value that does not exist."""
@@ -308,6 +315,11 @@ class FlowSpec(Model):
     def roles(self) -> tuple[str, ...]:
         """The roles whose members its steps go to, in the order in which steps name them."""
         return tuple(dict.fromkeys(step.role for step in self.steps.values() if step.has_members))
+
+    @cached_property
+    def has_limits(self) -> bool:
+        """Whether it, or one of its steps, bounds how many executions are under way or begin."""
+        return any(one.concurrency is not None or one.rate is not None for one in (self, *self.steps.values()))
 
     @cached_property
     def waits(self) -> dict[str, WaitSpec]:

@@ -17,6 +17,7 @@ from redis_mob.models.events import MobEvent
 from redis_mob.models.execution import END_OF_TIME, Execution, ExecutionKey, ExecutionStatus
 from redis_mob.models.flow import FlowFrameState, FlowStepStatus, FrameScope, LoopIterationState, LoopPhase, NodeStatus
 from redis_mob.models.flow_spec import FlowSpec
+from redis_mob.models.limits import Limit, LimitLoad
 from redis_mob.models.order import natural_key
 from redis_mob.models.run import MobRunStatus, StepLedgerEntry
 from redis_mob.models.subflow import CHILD_NEWS
@@ -62,6 +63,8 @@ class StoredRun:
     workers: Sequence[LiveWorker]
     events: Sequence[MobEvent] | None = None
     with_outputs: bool = False
+    loads: Mapping[Limit, LimitLoad] = FrozenDict()
+    """How full the limits are of executions that wait."""
     children: Mapping[str, MobRunStatus | None] = FrozenDict()
 
     def described(self) -> RunDescription:
@@ -338,7 +341,7 @@ class StoredRun:
     def _waits_for(self, execution: Execution) -> WaitsFor | None:
         if self.view.run.status.is_terminal:
             return None
-        return member_waits_for(self.view, execution, self.flow, self.workers)
+        return member_waits_for(self.view, execution, self.flow, self.workers, self.loads)
 
 
 def _state_of(execution: Execution) -> State:

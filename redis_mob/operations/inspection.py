@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 
 from redis_mob.errors import NotFoundError
+from redis_mob.fleet.limit_waits import loads_of
 from redis_mob.models.run import MobRunStatus
 from redis_mob.models.transition import RunView
 from redis_mob.operations.describing import StoredRun
@@ -33,6 +34,7 @@ async def stored_run(storage: MobStorage, run_id: str, *, outputs: bool = False,
         workers=await executions.workers(),
         events=events,
         with_outputs=outputs,
+        loads=await loads_of(storage.steering, view),
         children=await _children(storage, view),
     )
 

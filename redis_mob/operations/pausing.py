@@ -1,9 +1,41 @@
-"""Pauses flows and mobs for operators: the state by one script, and then what waits goes aside in steps."""
+"""Pauses runs with those of their steps, flows and mobs.
+
+The state is one script; what a flow has waiting goes aside in steps after it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from redis_mob.errors import NotFoundError
+from redis_mob.fleet.subflows import open_children
 from redis_mob.models.pause import PauseChange
 from redis_mob.storage import MobStorage
+
+
+async def pause_run(storage: MobStorage, run_id: str, reason: str | None) -> PauseChange:
+    """See `FleetAdmin.pause`. A child that a worker starts after the first call is paused from its start."""
+    change = await storage.pauses.pause_run(run_id, reason)
+    await _with_children(storage, run_id, lambda child: pause_run(storage, child, reason))
+    return change
+
+
+async def resume_run(storage: MobStorage, run_id: str) -> PauseChange:
+    """See `FleetAdmin.resume`."""
+    change = await storage.pauses.resume_run(run_id)
+    await _with_children(storage, run_id, lambda child: resume_run(storage, child))
+    return change
+
+
+async def _with_children(storage: MobStorage, run_id: str, act: Callable[[str], Awaitable[object]]) -> None:
+    view = await storage.executions.load(run_id)
+    if view is None or view.run.status.is_terminal:
+        return
+    for execution in open_children(view).values():
+        if execution.child is not None:
+            with suppress(NotFoundError):  # it is not started yet, or deleted
+                await act(execution.child.run_id)
 
 
 async def pause_flow(storage: MobStorage, mob_id: str, flow_id: str | None, reason: str | None) -> bool:

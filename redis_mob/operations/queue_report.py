@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from redis_mob.models.pause import Pause, PauseScope
-from redis_mob.models.queue_load import QueueLoad, QueueLoads
+from redis_mob.models.queue_load import LimitedLoad, QueueLoad, QueueLoads
 from redis_mob.models.worker import LiveWorker, WorkerRecord
 
 
@@ -19,7 +19,7 @@ class QueueReport:
     schedule to be counted. `paused` wait until what is paused goes on: their run, its flow or its mob. The oldest one
     that waits does so since `oldest_since`; if not all were looked at, `is_oldest_certain` is False, and one may wait
     for longer. `workers` is how many take executions from here, and `unserved` how many wait, now or for a time, that
-    no worker takes.
+    no worker takes. `limited` says how many of these do so for which limit of their step or flow.
     """
 
     mob_id: str
@@ -34,6 +34,7 @@ class QueueReport:
     unserved: int
     now: datetime
     paused: int = 0
+    limited: tuple[LimitedLoad, ...] = ()
 
     @property
     def oldest_seconds(self) -> float | None:
@@ -74,6 +75,7 @@ def _reported(group: Sequence[QueueLoad], alive: Sequence[WorkerRecord], now: da
         ),
         now=now,
         paused=sum(load.aside for load in group),
+        limited=tuple(limited for load in group for limited in load.limited),
     )
 
 

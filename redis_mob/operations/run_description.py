@@ -38,7 +38,7 @@ class WaitsFor(Model):
     `workers` are the ids of the living workers that serve what waits for a worker.
     """
 
-    kind: Literal["begin", "cancel", "pause", "dependency", "slot", "signal", "retry", "worker", "child"]
+    kind: Literal["begin", "cancel", "pause", "dependency", "slot", "signal", "retry", "limit", "worker", "child"]
     text: str
     until: Timestamp | None = Field(default=None, exclude_if=is_none)
     signal: str | None = Field(default=None, exclude_if=is_none)

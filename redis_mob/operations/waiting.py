@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from redis_mob.codec.schedule import queue_of
 from redis_mob.errors import shown
+from redis_mob.fleet.limit_waits import full_limit
 from redis_mob.fleet.pausing import why_paused
+from redis_mob.models.base import FrozenDict
 from redis_mob.models.execution import Execution, ExecutionStatus
 from redis_mob.models.flow import FlowFrameState, NodeStatus
 from redis_mob.models.flow_spec import FlowSpec
+from redis_mob.models.limits import Limit, LimitLoad
 from redis_mob.models.run import MobRunStatus
 from redis_mob.models.transition import RunView
 from redis_mob.models.worker import LiveWorker
@@ -51,7 +54,11 @@ def node_waits_for(view: RunView, frame: FlowFrameState, node_id: str) -> WaitsF
 
 
 def member_waits_for(
-    view: RunView, execution: Execution, flow: FlowSpec, workers: Sequence[LiveWorker]
+    view: RunView,
+    execution: Execution,
+    flow: FlowSpec,
+    workers: Sequence[LiveWorker],
+    loads: Mapping[Limit, LimitLoad] = FrozenDict(),
 ) -> WaitsFor | None:
     """What an execution waits for; None if it is under way, or over."""
     if execution.status is ExecutionStatus.AWAITING:
@@ -70,6 +77,9 @@ def member_waits_for(
         return None
     if execution.due_at > view.now:
         return WaitsFor.unchecked(kind="retry", text="its next attempt", until=execution.due_at)
+    if (full := full_limit(execution, loads)) is not None:
+        text = f"its turn: {full.said(view.run.flow_id)}"
+        return WaitsFor.unchecked(kind="limit", text=text, until=full.room_at)
     queue = queue_of(view.run.mob_id, execution.role, view.launch)
     serving = tuple(worker.record.id for worker in workers if worker.record.is_for(queue))
     release = f" of release {shown(queue.release)}" if queue.release else ""

@@ -27,6 +27,7 @@ from redis_mob.connection.calls.replies import Reply
 from redis_mob.errors import NotFoundError
 from redis_mob.models.deletion import DeletionStart
 from redis_mob.stores.event_arguments import order_text
+from redis_mob.stores.limited_entries import limited_entries
 
 _AGAIN, _MOVED, _UNTOLD = -5, -6, -7
 _STARTS = {
@@ -98,6 +99,7 @@ class RunDeletion:
             place = run.place(run.sequence)
         definition = "" if run.launch is None else run.launch.definition
         keys, everything = self._keys, self._all
+        limited = await limited_entries(self._client, everything, run)
         return await self._client.call(
             "steering/begin_deletion",
             [
@@ -123,6 +125,7 @@ class RunDeletion:
                 everything.wake_runs,
                 everything.runs_by_status,
                 everything.by_attribute,
+                everything.gated,
             ],
             {
                 "run_id": self._run_id,
@@ -132,6 +135,7 @@ class RunDeletion:
                 "keep": keep_ms or b"",
                 "about": encode_deletion(Deletion(run.head.mob_id, place, definition)),
                 "entries": run.entries,
+                "limited": limited,
                 "queues": run.queues,
                 "turn": pack(self._run_id),
             },

@@ -157,6 +157,8 @@ class RedisExecutionStore(RedisChildren, RedisLabels, RedisSignals, RedisWorkers
                 self._keys.wake_runs,
                 keys.cursors,
                 self._keys.runs_by_status,
+                self._keys.gated,
+                self._keys.gate_times,
                 self._keys.pauses,
             ],
             arguments,
@@ -203,6 +205,8 @@ class RedisExecutionStore(RedisChildren, RedisLabels, RedisSignals, RedisWorkers
             self._keys.lost,
             self._keys.turns,
             self._keys.limits,
+            self._keys.gated,
+            self._keys.gate_times,
             self._keys.wake_runs,
             self._keys.pauses,
         ]
@@ -246,7 +250,7 @@ class RedisExecutionStore(RedisChildren, RedisLabels, RedisSignals, RedisWorkers
         run_id, arguments = aside_of(instance("view", view, RunView), checked_keys(keys))
         of_run = self._keys.run(run_id)
         keys_of_call = [of_run.run, of_run.index, of_run.executions, self._keys.meta, self._keys.pauses]
-        keys_of_call += [self._keys.ready, self._keys.queued, self._keys.lost]
+        keys_of_call += [self._keys.ready, self._keys.queued, self._keys.lost, self._keys.gated, self._keys.wake_runs]
         return won(
             await self._client.call("executions/put_aside", keys_of_call, arguments), run_id, self._keys.namespace
         )

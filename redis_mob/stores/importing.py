@@ -7,7 +7,7 @@ from redis_mob.codec.executions import milliseconds
 from redis_mob.codec.packing import Argument
 from redis_mob.codec.run_copies import encode_copy, key_of_copy
 from redis_mob.codec.runs import place_prefix
-from redis_mob.codec.schedule import encode_entry, encode_queue, queue_of
+from redis_mob.codec.schedule import encode_entry, encode_limits, encode_queue, queue_of
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.replies import Reply
@@ -56,6 +56,8 @@ class RunImport:
                 *log,
                 keys.cursors,
                 everything.wake_runs,
+                everything.gated,
+                everything.gate_times,
                 *([everything.by_attribute] if self._copy.labels.attributes else []),
             ],
             {
@@ -82,6 +84,8 @@ class RunImport:
             one = copy.execution
             if one.status is ExecutionStatus.WAITING:
                 queue = encode_queue(queue_of(run.mob_id, one.role, launch))
-                entry = encode_entry(queue, launch.priority, run.run_id, key_of_copy(copy))
-                moves.append([entry, b"", b"w", milliseconds(one.due_at), int(one.role in launch.max_concurrency)])
+                limits = encode_limits(run.mob_id, run.flow_id, one.limits)
+                entry = encode_entry(queue, launch.priority, run.run_id, key_of_copy(copy), limits)
+                bounds = (one.role in launch.max_concurrency) + 2 * bool(one.limits)
+                moves.append([entry, b"", b"w", milliseconds(one.due_at), bounds])
         return moves

@@ -53,6 +53,8 @@ class RunMove:
                 everything.queued,
                 everything.lost,
                 everything.turns,
+                everything.gated,
+                everything.gate_times,
                 everything.wake_runs,
             ],
             arguments,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from redis_mob.codec.arguments import optional_text, optional_valid_text, valid_text
+from redis_mob.codec.arguments import optional_valid_text, valid_text
 from redis_mob.codec.deletions import DeletableRun, decode_deletable
 from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.packing import UNPACK_ERRORS, unpack
@@ -17,6 +17,7 @@ from redis_mob.contracts import PauseStore
 from redis_mob.errors import NotFoundError, SerializationError, ValidationError, shown
 from redis_mob.models.base import canonical_run_id
 from redis_mob.models.pause import Pause, PauseChange
+from redis_mob.stores.limited_entries import limited_entries
 
 _RUNS = 200
 """How many runs one script reads."""
@@ -26,8 +27,8 @@ _BROUGHT_BACK = 500
 
 _CHANGES = {Reply.WON: PauseChange.DONE, Reply.EXISTS: PauseChange.ALREADY, Reply.LOST: PauseChange.OVER}
 
-_LETTERS = "ws"
-"""Which executions of lua/lib/schedule wait: those that wait, and suspects."""
+_LETTERS = "wsvt"
+"""Which executions wait: by lua/lib/schedule those that wait, and suspects; by lua/lib/gates the same with limits."""
 
 
 class RedisPauseStore(PauseStore):
@@ -42,11 +43,12 @@ class RedisPauseStore(PauseStore):
         run = await self._driven(run_id)
         reply = await self._client.call(
             "pauses/pause_run",
-            [of_run.run, of_run.index, self._keys.meta, self._keys.queued, self._keys.wake_runs],
+            [of_run.run, of_run.index, self._keys.meta, self._keys.queued, self._keys.gated, self._keys.wake_runs],
             {
                 "run_id": run.run_id,
                 "flow": scope_of(run.head.mob_id, run.head.flow_id),
                 "entries": run.entries,
+                "limited": await limited_entries(self._client, self._keys, run),
                 "reason": said,
             },
         )
@@ -57,7 +59,7 @@ class RedisPauseStore(PauseStore):
         run = await self._driven(run_id)
         reply = await self._client.call(
             "pauses/resume_run",
-            [of_run.run, of_run.index, keys.meta, keys.pauses, keys.queued, keys.lost, keys.wake_runs],
+            [of_run.run, of_run.index, keys.meta, keys.pauses, keys.queued, keys.lost, keys.gated, keys.wake_runs],
             {"run_id": run.run_id, "scopes": scopes_of(run.head.mob_id, run.head.flow_id)},
         )
         return self._changed(reply, run_id)
@@ -112,7 +114,7 @@ class RedisPauseStore(PauseStore):
         return beginnings[-1] if len(beginnings) == _RUNS else None
 
     async def _waiting_runs(self, letter: str, mob: bytes, after: bytes) -> list[bytes]:
-        keys, arguments = [self._keys.meta, self._keys.queued], [letter, mob, after, _RUNS]
+        keys, arguments = [self._keys.meta, self._keys.queued, self._keys.gated], [letter, mob, after, _RUNS]
         return [bytes(one) for one in await self._client.read("pauses/waiting_runs", keys, arguments)]
 
     async def _read_heads(self, run_ids: list[str]) -> list[tuple[str, str] | None]:
@@ -127,7 +129,7 @@ class RedisPauseStore(PauseStore):
         return [None if head is None else (head.mob_id, head.flow_id) for head in found]
 
     async def _set_aside(self, flow: bytes, beginnings: list[bytes]) -> bool:
-        keys = [self._keys.meta, self._keys.pauses, self._keys.queued]
+        keys = [self._keys.meta, self._keys.pauses, self._keys.queued, self._keys.gated]
         reply = await self._client.call("pauses/set_aside", keys, {"flow": flow, "beginnings": beginnings})
         return reply == Reply.WON
 
@@ -135,7 +137,7 @@ class RedisPauseStore(PauseStore):
         flow, keys = scope_of(valid_text("mob_id", mob_id), valid_text("flow_id", flow_id)), self._keys
         reply = await self._client.call(
             "pauses/bring_back",
-            [keys.meta, keys.pauses, keys.queued, keys.lost, keys.wake_runs],
+            [keys.meta, keys.pauses, keys.queued, keys.lost, keys.gated, keys.wake_runs],
             {"flow": flow, "most": _BROUGHT_BACK},
         )
         return bool(reply)
@@ -155,7 +157,7 @@ def _decode_cursor(after: object) -> tuple[str, bytes]:
 
     Raises ValidationError for what no call has returned.
     """
-    cursor = optional_text("after", after)
+    cursor = optional_valid_text("after", after)
     if cursor is None:
         return _LETTERS[0], b""
     try:

@@ -15,6 +15,7 @@ from redis_mob.connection.calls.keys import Keys
 from redis_mob.errors import SerializationError
 from redis_mob.models.execution import ExecutionStatus
 from redis_mob.models.queue_load import QueueLoad, QueueLoads
+from redis_mob.stores.limit_loads import count_gated
 
 _COUNTS = 200
 """How many counts one script makes."""
@@ -35,6 +36,8 @@ MOST_OF_QUEUE = 20
 async def queues(client: Client, keys: Keys) -> QueueLoads:
     """See `SteeringStore.queues`."""
     now, waiting, running, aside = await _count_queued(client, keys)
+    gated = await count_gated(client, keys)
+    waiting += gated.waiting
     ready = await _count_ready(client, keys)
     timed = ready.timed - ready.come
     # the next worker that looks moves those to the others whose time has come
@@ -42,6 +45,9 @@ async def queues(client: Client, keys: Keys) -> QueueLoads:
     of_each = max(1, min(MOST_OF_QUEUE, MOST_WAITING // max(len(waiting), 1)))
     found = await asyncio.gather(*(_first_waiting(client, keys, queue, of_each) for queue in waiting))
     oldest = dict(zip(waiting, found, strict=True))
+    for queue, at in gated.since.items():
+        since, looked_at = oldest[queue]
+        oldest[queue] = at if since is None else min(at, since), looked_at + gated.looked_at[queue]
     loads: list[QueueLoad] = []
     for queue in {**every_waiting, **running, **timed, **aside}:
         since, looked_at = oldest.get(queue, (None, 0))
@@ -55,6 +61,7 @@ async def queues(client: Client, keys: Keys) -> QueueLoads:
                 min((at for at in (since, ready.since.get(queue)) if at is not None), default=None),
                 looked_at + ready.come[queue],
                 aside[queue],
+                tuple(gated.limited.get(queue, ())),
             )
         )
     return QueueLoads(tuple(sorted(loads)), moment_of_milliseconds(now))

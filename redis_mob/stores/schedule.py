@@ -9,7 +9,7 @@ from redis_mob.codec.delimited import encode_number
 from redis_mob.codec.executions import encode_execution, execution_field, milliseconds
 from redis_mob.codec.packing import Argument
 from redis_mob.codec.pauses import scopes_of
-from redis_mob.codec.schedule import encode_entry, encode_queue, encode_role, holder, queue_of
+from redis_mob.codec.schedule import encode_entry, encode_limits, encode_queue, encode_role, holder, queue_of
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import (
     END_OF_TIME,
@@ -22,14 +22,19 @@ from redis_mob.models.execution import (
     Serves,
     may_stand_aside,
 )
+from redis_mob.models.limits import Limit
 from redis_mob.models.run import MobRun
 from redis_mob.models.transition import RunView, Transition
+
+GATES = b"gates"
+"""The field of the limits of roles that says that there are others; no role is encoded like it."""
 
 
 def moves_of(transition: Transition) -> Iterator[list[Argument]]:
     """Where each execution stood, and where it stands, as lua/lib/schedule reads it."""
     before, run, launch = transition.before.executions, transition.run, transition.before.launch
     queues: dict[str, bytes] = {}
+    limits: dict[tuple[Limit, ...], bytes] = {(): b""}
     for key, execution in transition.executions.items():
         earlier = before.get(key)
         left, joined = _place(earlier), _place(execution)
@@ -37,8 +42,11 @@ def moves_of(transition: Transition) -> Iterator[list[Argument]]:
             role = execution.role
             if role not in queues:
                 queues[role] = encode_queue(queue_of(run.mob_id, role, launch))
-            entry = encode_entry(queues[role], launch.priority, run.run_id, key)
-            yield [entry, left, joined, _at(execution), int(execution.role in launch.max_concurrency)]
+            if (own := execution.limits) not in limits:
+                limits[own] = encode_limits(run.mob_id, run.flow_id, own)
+            entry = encode_entry(queues[role], launch.priority, run.run_id, key, limits[own])
+            bounds = (execution.role in launch.max_concurrency) + 2 * bool(own)
+            yield [entry, left, joined, _at(execution), bounds]
 
 
 def _place(execution: Execution | None) -> bytes:
@@ -69,18 +77,23 @@ def aside_of(view: RunView, keys: Iterable[ExecutionKey]) -> tuple[str, dict[str
         execution = view.executions.get(key)
         if execution is not None and may_stand_aside(execution, view.now):
             queue = encode_queue(queue_of(run.mob_id, execution.role, view.launch))
-            entry = encode_entry(queue, view.launch.priority, run.run_id, key)
+            limits = encode_limits(run.mob_id, run.flow_id, execution.limits)
+            entry = encode_entry(queue, view.launch.priority, run.run_id, key, limits)
             taken.append([entry, execution_field(key), encode_execution(execution), _place(execution)])
     return run.run_id, {"run_id": run.run_id, "scopes": scopes_of(run.mob_id, run.flow_id), "taken": taken}
 
 
 def limits_of(run: MobRun, launch: RunLaunch, definition: MobDefinition) -> tuple[list[Argument], list[bytes]]:
-    """The roles of a run that have a limit, each with it, in turns; and those that have none."""
+    """The roles of a run that have a limit, each with it, in turns; and those that have none. If its executions have
+    limits of their own, that stands with the roles."""
+    flow = definition.flows.get(run.flow_id)
     roles = sorted(definition.roles_of(run.flow_id))
     limited: list[Argument] = []
     for role in roles:
         if role in launch.max_concurrency:
             limited += (encode_role(run.mob_id, role), encode_number(launch.max_concurrency[role]))
+    if flow and flow.has_limits:
+        limited += (GATES, 1)
     return limited, [encode_role(run.mob_id, role) for role in roles if role not in launch.max_concurrency]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -18,10 +18,12 @@ from redis_mob.errors import NotFoundError
 from redis_mob.models.base import canonical_run_id
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.deletion import DeletionStart
+from redis_mob.models.limits import Limit, LimitLoad
 from redis_mob.models.queue_load import QueueLoads
 from redis_mob.models.run_copy import RunCopy
 from redis_mob.stores.deletion import RunDeletion
 from redis_mob.stores.importing import RunImport
+from redis_mob.stores.limit_loads import limit_loads
 from redis_mob.stores.moving import RunMove
 from redis_mob.stores.queue_counts import queues
 
@@ -48,6 +50,9 @@ class RedisSteeringStore(SteeringStore):
     async def deletions(self) -> tuple[str, ...]:
         found = await self._client.read("steering/deletions", [self._keys.meta, self._keys.deletions])
         return tuple(sorted(bytes(run_id).decode() for run_id in found))
+
+    async def limit_loads(self, mob_id: str, flow_id: str, limits: Sequence[Limit]) -> tuple[LimitLoad, ...]:
+        return await limit_loads(self._client, self._keys, mob_id, flow_id, limits)
 
     async def move_run(self, run_id: str, release: str | None) -> bool:
         return await RunMove(self._client, self._keys, run_id).to(release_name(release))

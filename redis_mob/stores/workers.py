@@ -58,7 +58,7 @@ class RedisWorkers:
         keys = self._keys
         reply = await self._client.call(
             "executions/leave_workers",
-            [keys.meta, keys.workers, keys.ready, keys.queued, keys.lost, keys.wake_runs],
+            [keys.meta, keys.workers, keys.ready, keys.queued, keys.lost, keys.gated, keys.wake_runs],
             [checked_worker_id(worker_id), int(flag("is_orderly", is_orderly))],
         )
         return reply == Reply.WON

@@ -168,6 +168,7 @@ class Steering(Facade[SteeringStore]):
     begin_deletion = twin(SteeringStore.begin_deletion)
     continue_deletion = twin(SteeringStore.continue_deletion)
     deletions = twin(SteeringStore.deletions)
+    limit_loads = twin(SteeringStore.limit_loads)
     queues = twin(SteeringStore.queues)
     move_run = twin(SteeringStore.move_run)
     import_run = twin(SteeringStore.import_run)

@@ -24,8 +24,9 @@ from redis_mob.errors import (
 from redis_mob.models import MobEvent, MobRun, MobRunStatus, StoredRealmProfile
 from redis_mob.models.base import SortedDict
 from redis_mob.models.config import ConfigChangeEvent, Delete, Put
-from redis_mob.models.execution import Execution, ExecutionKey
+from redis_mob.models.execution import Execution, ExecutionKey, Serves
 from redis_mob.models.labels import LabelChange
+from redis_mob.models.limits import Limit
 from redis_mob.models.retention import RetentionPolicy, RunAges
 from redis_mob.models.run_summary import RunFilter, RunSummary
 from redis_mob.models.signal import Signal
@@ -47,6 +48,7 @@ from redis_mob.testing.samples.compound import (
 )
 from redis_mob.testing.samples.documents import authority, definition, overlay, profile
 from redis_mob.testing.samples.driven_runs import (
+    LIMITED,
     ONE_STEP,
     STEPS_AND_LOOP,
     a_worker,
@@ -125,6 +127,7 @@ async def fill(storage: MobStorage) -> FullNamespace:
     await storage.events.append_batch([numbered(1), completed(), step_failed()])
     await _fill_documents(storage)
     await _fill_workers(storage)
+    await _fill_limits(storage)
     await _begin_a_deletion(storage)
     await _set_policies(storage)
     await storage.pauses.pause_flow("elsewhere", "flow", "the model is down")
@@ -152,6 +155,16 @@ async def _fill_workers(storage: MobStorage) -> None:
         await run.claim(key, owner=owner)
     await storage.executions.leave_workers("gone")
     await storage.executions.take_due(max_runs=0, max_executions=1, keep=timedelta(0))
+
+
+async def _fill_limits(storage: MobStorage) -> None:
+    """An execution with limits that has begun, and others that wait."""
+    run = await started(storage.executions, LIMITED, members=4)
+    serves = Serves(mobs=frozenset({LIMITED.id}))
+    due = await storage.executions.take_due(max_runs=0, max_executions=1, keep=timedelta(days=1), serves=serves)
+    await run.claim(due.executions[0].key, owner="known")
+    # what else may be taken of it now is looked at, and found to be full
+    await storage.executions.take_due(max_runs=0, max_executions=1, keep=timedelta(0), serves=serves)
 
 
 async def _set_policies(storage: MobStorage) -> None:
@@ -320,6 +333,7 @@ def _about_executions(there: FullNamespace) -> dict[str, Question]:
         "take_due": take_all,
         "workers": lambda s: s.executions.workers(),
         "held": lambda s: s.executions.held("known"),
+        "limit_loads": lambda s: s.steering.limit_loads("limited", "flow", [Limit(step_id="a", key="all", limit=2)]),
         "deletions": lambda s: s.steering.deletions(),
         "policies": lambda s: _policies(s),
         "runs that are over": lambda s: _ages(s),

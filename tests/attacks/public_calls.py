@@ -29,6 +29,7 @@ from redis_mob.models import MobRunStatus, Put
 from redis_mob.models.base import SortedDict
 from redis_mob.models.execution import EVERYTHING, Execution, ExecutionKey
 from redis_mob.models.labels import LabelChange, Labels
+from redis_mob.models.limits import Limit
 from redis_mob.models.progress import NewProgress, ProgressSource
 from redis_mob.models.queue_load import QueueLoads
 from redis_mob.models.retention import NamespaceSizes, RetentionPolicies, RetentionPolicy
@@ -158,6 +159,7 @@ RIGHT: Mapping[str, Any] = {
     "node_id": "a",
     "ended.run_id": ITEMS_RUN,
     "keys": [ITEM],
+    "limits": [Limit(step_id="a", key="acme", limit=2), Limit(limit=3, per_ms=1000)],
     "worker": a_worker("right"),
     "lease": timedelta(hours=1),
     "on_loss": print,
@@ -303,6 +305,7 @@ def right_arguments(method: Method, scene: Scene) -> dict[str, Any]:
     """Arguments that are right in a storage as it was prepared. Raises KeyError for one that the table lacks."""
     read: Mapping[str, Any] = {
         "commit.transition": scene.driven.settled(scene.view, scene.key),
+        "put_aside.view": scene.view,
         "publish.key": scene.key,
         "publish.execution": scene.view.executions[scene.key],
         "set_labels.key": scene.key,
@@ -313,7 +316,14 @@ def right_arguments(method: Method, scene: Scene) -> dict[str, Any]:
     return {name: known.get(f"{method.name}.{name}", known.get(name)) for name in method.parameters}
 
 
-READ = {"commit.transition", "publish.key", "publish.execution", "set_labels.key", "set_labels.execution"}
+READ = {
+    "commit.transition",
+    "put_aside.view",
+    "publish.key",
+    "publish.execution",
+    "set_labels.key",
+    "set_labels.execution",
+}
 """Arguments whose right values are read from the storage."""
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
+from redis_mob.fleet.fleet import Fleet
+from redis_mob.models.flow_spec import DispatchMode
+from redis_mob.models.limits import RateSpec
+from redis_mob.models.run import MobRunStatus
 from redis_mob.storage import MobStorage
 from redis_mob.testing.conformance.due_work import LONG_LEASE
+from redis_mob.testing.waiting import LONG
 from tests.fleet.flows import mob, step
-from tests.fleet.working import loaded, run_flow
+from tests.fleet.working import at_work, loaded, run_flow
 
 HOUR = timedelta(hours=1)
 
@@ -41,3 +47,18 @@ async def test_events_tell_the_time_of_the_server(
     events = await storage.events.replay_all()
     assert all(event.timestamp < view.launched_at - HOUR / 2 for event in events)
     assert await storage.events.prune(older_than=view.launched_at - HOUR / 2, structural=True) == len(events)
+
+
+async def test_a_rate_goes_on_at_once(server_url: str, connection: Client, keys: Keys, storage: MobStorage) -> None:
+    spec = step(
+        for_each="params.items", dispatch_mode=DispatchMode.ONE_TO_ONE, rate=RateSpec(limit=5, per="300ms", key="all")
+    )
+    fleet = Fleet(storage, mob({"a": spec}), {"*": lambda _ctx: 1})
+    async with at_work(storage, {"*": lambda _ctx: 1}, workers=2):
+        run_id = await fleet.start("flow", {"items": list(range(20))})
+        async with asyncio.timeout(LONG):
+            for _ in range(3):
+                await asyncio.sleep(0.1)
+                await set_back(connection, keys, storage)
+            run = await fleet.wait(run_id)
+    assert run.status is MobRunStatus.COMPLETED

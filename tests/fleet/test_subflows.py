@@ -19,8 +19,9 @@ from redis_mob.fleet.step_context import StepContext
 from redis_mob.models.conditions import GtCondition
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.deletion import DeletionStart
-from redis_mob.models.execution import ExecutionKey
+from redis_mob.models.execution import ExecutionKey, ExecutionStatus
 from redis_mob.models.flow_spec import DispatchMode, FlowSpec, RetrySpec
+from redis_mob.models.pause import PauseChange
 from redis_mob.models.run import MobRun, MobRunStatus
 from redis_mob.models.subflow import MOST_NESTED
 from redis_mob.operations.fleet_admin import FleetAdmin
@@ -454,3 +455,62 @@ async def test_a_child_that_was_not_started_when_its_parent_ends_is_not_started_
         assert (await fleet.wait(one.above.run_id)).status is MobRunStatus.CANCELED
         assert not await one.start()
         assert (await fleet.wait(one.run.run_id)).status is MobRunStatus.CANCELED
+
+
+async def test_what_pauses_a_run_pauses_the_runs_of_its_steps(storage: MobStorage) -> None:
+    items = {"each": runs("inner", params="{{ item }}", for_each="params", max_parallel=2)}
+    definition = with_flows(mob(items), inner=INNER)
+    admin, fleet = FleetAdmin(storage), Fleet(storage, definition, {"*": echo})
+    run_id = await fleet.start(FLOW, [1, 2, 3])
+    view = await loaded(storage, run_id)
+    transition = advance(view, definition)
+    assert transition is not None
+    assert await storage.executions.commit(transition)
+    assert await admin.pause(run_id) is PauseChange.DONE
+    async with at_work(storage, {"*": echo}, workers=2):
+        # the children are started by workers that look at the run, and each is paused from its start
+        await until_true(lambda: _are_there(storage, run_id, 2))
+        page = await admin.children(run_id)
+        seen = [await loaded(storage, one.run_id) for one in page.runs]
+        assert [[pause.run_id for pause in one.pauses] for one in seen] == [[one.run_id] for one in page.runs]
+        assert await admin.resume(run_id) is PauseChange.DONE
+        async with asyncio.timeout(LONG):
+            run = await fleet.wait(run_id)
+    assert run.status is MobRunStatus.COMPLETED
+
+
+async def test_children_that_are_there_are_paused_and_resumed_with_their_run(storage: MobStorage) -> None:
+    go = asyncio.Event()
+
+    async def handler(ctx: StepContext) -> Any:
+        await go.wait()
+        return ctx.params
+
+    definition = with_flows(mob({"below": runs("inner")}), inner={"work": single(), "then": step("work")})
+    admin, fleet = FleetAdmin(storage), Fleet(storage, definition, {"*": handler})
+    async with at_work(storage, {"*": handler}):
+        run_id = await fleet.start(FLOW)
+        await until_children(storage, run_id, 1)
+        assert await admin.pause(run_id) is PauseChange.DONE
+        go.set()
+        child = (await admin.children(run_id)).runs[0].run_id
+        await until_true(lambda: _has_completed(storage, child, "work"))
+        assert await _held_back(storage, child)
+        assert await admin.resume(run_id) is PauseChange.DONE
+        async with asyncio.timeout(LONG):
+            run = await fleet.wait(run_id)
+    assert run.status is MobRunStatus.COMPLETED
+
+
+async def _are_there(storage: MobStorage, run_id: str, number: int) -> bool:
+    return len(await children_of(storage, run_id)) == number
+
+
+async def _has_completed(storage: MobStorage, run_id: str, step_id: str) -> bool:
+    view = await loaded(storage, run_id)
+    return any(one.step_id == step_id and one.status is ExecutionStatus.COMPLETED for one in view.executions.values())
+
+
+async def _held_back(storage: MobStorage, run_id: str) -> bool:
+    view = await loaded(storage, run_id)
+    return bool(view.pauses) and all(one.status is not ExecutionStatus.LEASED for one in view.executions.values())

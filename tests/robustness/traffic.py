@@ -57,7 +57,7 @@ READS = {
     "realm_profiles": {"get", "list"},
     "config": {"get", "lookup", "exists", "list", "snapshot", "change_token", "history"},
     "executions": {"load", "get_definition", "status", "workers", "held", "published", "items", "ended"},
-    "steering": {"deletions", "queues", "published_of"},
+    "steering": {"deletions", "queues", "limit_loads", "published_of"},
     "schedules": {"get", "list", "now"},
     "pauses": {"pauses"},
     "webhooks": {"get", "list", "dead_letters"},

@@ -200,6 +200,11 @@ class Keys:
         """Hash: from which run of each queue something was taken last, so that all runs get their turn."""
         self.limits = f"{tag}limits"
         """Hash: how many executions of each role that has a limit may be under way."""
+        self.gated = f"{tag}gated"
+        """Sorted set in lexical order: executions that have limits of their own, where they wait and what they count
+        against, and when others have begun (lua/lib/gates)."""
+        self.gate_times = f"{tag}gated:times"
+        """Sorted set: when rates have room again, in milliseconds of the fleet's clock."""
         self.deletions = f"{tag}deletions"
         """Hash: since when the runs are deleted of which something is left, in microseconds."""
         self.retention = f"{tag}retention"
@@ -278,6 +283,8 @@ class Keys:
             self.webhook_secrets,
             self.webhook_progress,
             self.dead_letters,
+            self.gated,
+            self.gate_times,
         ]
 
     @property
@@ -306,6 +313,7 @@ _TYPES = {
     **dict.fromkeys(("overlays:places", "config:ids"), "zset"),
     **dict.fromkeys(("due", "ready", "queued", "workers", "schedules:due", "schedules:definitions"), "zset"),
     "webhooks:dead": "zset",
+    **dict.fromkeys(("gated", "gated:times"), "zset"),
     "seal_keys": "set",
 }
 

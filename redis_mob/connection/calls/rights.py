@@ -45,7 +45,21 @@ _ON_NOTHING = frozenset(
 
 _SCRIPT_WORD = re.compile(r"'([A-Z]+)'")
 _NO_COMMANDS = frozenset(
-    {"BYLEX", "BYSCORE", "COUNT", "LIMIT", "MAXLEN", "OK", "READONLY", "RECEIPT", "REV", "UNRECORDED", "WITHSCORES"}
+    {
+        "BYLEX",
+        "BYSCORE",
+        "COUNT",
+        "LIMIT",
+        "LT",
+        "MAXLEN",
+        "NX",
+        "OK",
+        "READONLY",
+        "RECEIPT",
+        "REV",
+        "UNRECORDED",
+        "WITHSCORES",
+    }
 )
 """Words in capitals in the scripts that are no commands. One that is missing here is seen at once: no server takes a
 rule that names an unknown command. A list of the commands might lack one that is seldom run."""

@@ -15,6 +15,7 @@ from redis_mob.operations import deletion, ending
 from redis_mob.operations.admin.base import AdminBase
 from redis_mob.operations.bulk import NOT_OVER, OVER, Steer, SteeredRun, of_statuses, steered
 from redis_mob.operations.deletion import KEY_KEPT
+from redis_mob.operations.pausing import pause_run, resume_run
 from redis_mob.operations.run_list import every_run, run_filter
 
 
@@ -104,7 +105,7 @@ class BulkSteering(AdminBase):
         checked_reason(reason)
 
         async def steer(run: RunSummary) -> str | None:
-            return _problem(await self._storage.pauses.pause_run(run.run_id, reason), "it is paused already")
+            return _problem(await pause_run(self._storage, run.run_id, reason), "it is paused already")
 
         return self._steered(run_filter(mob_id, flow_id, statuses, since, until, text, attributes), NOT_OVER, steer)
 
@@ -122,7 +123,7 @@ class BulkSteering(AdminBase):
         """Resume those of them that are paused by themselves, as `resume` does with one; the others are left out."""
 
         async def steer(run: RunSummary) -> str | None:
-            return _problem(await self._storage.pauses.resume_run(run.run_id), "it is not paused by itself")
+            return _problem(await resume_run(self._storage, run.run_id), "it is not paused by itself")
 
         which = of_statuses(run_filter(mob_id, flow_id, statuses, since, until, text, attributes), NOT_OVER)
         return steered(self._paused(which), steer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from redis_mob.codec.arguments import text
 from redis_mob.models.pause import Pause, PauseChange
 from redis_mob.operations.admin.base import AdminBase
-from redis_mob.operations.pausing import pause_flow, resume_flow
+from redis_mob.operations.pausing import pause_flow, pause_run, resume_flow, resume_run
 
 
 class PauseAdmin(AdminBase):
@@ -14,15 +14,15 @@ class PauseAdmin(AdminBase):
     async def pause(self, run_id: str, reason: str | None = None) -> PauseChange:
         """Let nothing new begin in a run until it is resumed; what is under way ends (contract: operations-120).
 
-        Once this has returned, no execution of the run begins. It can be cancelled, deleted and sent signals, and
-        its deadlines do not wait (contract: operations-125). Raises NotFoundError if there is no such run, or no fleet
-        has started it.
+        Once this has returned, no execution begins of the run, or of runs of its steps. It can be cancelled, deleted
+        and sent signals, and its deadlines do not wait (contract: operations-125). Raises NotFoundError if there is no
+        such run, or no fleet has started it.
         """
-        return await self._storage.pauses.pause_run(text("run_id", run_id), reason)
+        return await pause_run(self._storage, text("run_id", run_id), reason)
 
     async def resume(self, run_id: str) -> PauseChange:
-        """Let a run go on that was paused by itself. Raises as `pause`."""
-        return await self._storage.pauses.resume_run(text("run_id", run_id))
+        """Let a run go on that was paused by itself, and those of its steps. Raises as `pause`."""
+        return await resume_run(self._storage, text("run_id", run_id))
 
     async def pause_flow(self, mob_id: str, flow_id: str, reason: str | None = None) -> bool:
         """Pause all runs of a flow, also those that are started after it; False if it was paused before.

@@ -92,6 +92,12 @@ depends_on_mode = "all"
 """)
 """A mob whose flow has the steps `a` and `b`, and a loop with the step `in`, all at the same time."""
 
+LIMITED = MobDefinition.from_toml(
+    _ONE_STEP.replace('"mob"', '"limited"')
+    + 'concurrency = {limit = 2, key = "all"}\nrate = {limit = 1, per = "36500d"}\n'
+)
+"""A mob whose flow has one step, of which one execution may begin in a hundred years."""
+
 OVER_ITEMS = MobDefinition.from_toml(_ONE_STEP + 'for_each = "params.items"\nmax_parallel = 2\n')
 """A mob whose flow has one step, over the items that a run is started with, of which two are open at a time."""
 
