@@ -14,15 +14,19 @@ from redis_mob.cli.endings import print_line
 from redis_mob.cli.words import size_text
 from redis_mob.errors import ValidationError, shown
 from redis_mob.models.base import format_timestamp, json_text
-from redis_mob.models.retention import LONGEST_KEPT, PruneReport, RetentionPolicies, RetentionPolicy
+from redis_mob.models.retention import LONGEST_KEPT, Group, PruneReport, RetentionPolicies, RetentionPolicy
 from redis_mob.operations.fleet_admin import FleetAdmin
-from redis_mob.operations.stats import NamespaceStats, age_text
+from redis_mob.operations.stats import NamespaceStats, age_text, group_text
 from redis_mob.security.sealing import SealKeyring
 from redis_mob.storage import MobStorage
 
 _AGE = re.compile(r"([0-9]{1,6})([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _NONE = "none"
+_NAMES = {"MOB", "FLOW"}
+_SELDOM = {"FLOW", "KEEP KEY"}
+"""Columns that are left out where no policy says anything there."""
+
 _LARGEST = 5
 """How many keys of a namespace are named."""
 
@@ -55,6 +59,7 @@ class Change:
 
     action: str
     mob: str | None
+    flow: str | None
     fields: Mapping[str, Any]
 
     @classmethod
@@ -62,26 +67,32 @@ class Change:
         cls,
         action: str,
         mob: str | None,
-        completed: str | None,
-        failed: str | None,
-        canceled: str | None,
-        max_runs: str | None,
-        events: str | None,
+        flow: str | None,
+        ages: Mapping[str, str | None],
+        numbers: Mapping[str, str | None],
     ) -> Change:
-        """The change that these options ask for. Raises ValidationError."""
-        ages = {"completed": completed, "failed": failed, "canceled": canceled, "events": events}
-        fields: dict[str, Any] = {name: parse_age(f"--{name}", text) for name, text in ages.items() if text is not None}
-        if max_runs is not None:
-            fields["max_runs"] = parse_number("--max-runs", max_runs)
+        """The change that these options ask for, by the fields of a policy. Raises ValidationError."""
+        fields: dict[str, Any] = {}
+        for parse, given in ((parse_age, ages), (parse_number, numbers)):
+            fields |= {name: parse(_option(name), text) for name, text in given.items() if text is not None}
+        if flow is not None and mob is None:
+            raise ValidationError("--flow needs --mob, the mob of the flow")
         if action != "set" and fields:
             raise ValidationError(
                 f"retention {action} takes no ages and no --max-runs: `redis-mob retention set` changes them"
             )
         if action == "set" and not fields:
-            raise ValidationError(
-                "nothing is to be set: give --completed, --failed, --canceled, --max-runs or --events"
-            )
-        return cls(action, mob, fields)
+            raise ValidationError(f"nothing is to be set: give {' or '.join(map(_option, (*ages, *numbers)))}")
+        return cls(action, mob, flow, fields)
+
+    @property
+    def group(self) -> Group:
+        """Of which runs the policy is."""
+        return self.mob if self.mob is None or self.flow is None else (self.mob, self.flow)
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 async def act_on_policies(
@@ -91,41 +102,60 @@ async def act_on_policies(
     async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
         admin = FleetAdmin(storage)
         if change.action == "set":
-            known = await admin.get_retention(change.mob) or RetentionPolicy()
-            await admin.set_retention(known.model_copy(update=change.fields), change.mob)
-        elif change.action == "clear" and not await admin.clear_retention(change.mob):
+            known = await admin.get_retention(change.mob, change.flow) or RetentionPolicy()
+            await admin.set_retention(known.model_copy(update=change.fields), change.mob, change.flow)
+        elif change.action == "clear" and not await admin.clear_retention(change.mob, change.flow):
             return None
         policies = await admin.retention()
     if change.action == "show" and change.mob is not None:
-        found = policies.of_mobs.get(change.mob)
-        return policies._replace(general=None, of_mobs={} if found is None else {change.mob: found})
+        of_mobs = {mob: one for mob, one in policies.of_mobs.items() if mob == change.group}
+        flows = (change.flow,) if change.flow is not None else [flow for _, flow in policies.of_flows]
+        of_flows = {
+            (mob, flow): one for (mob, flow), one in policies.of_flows.items() if mob == change.mob and flow in flows
+        }
+        return RetentionPolicies(policies.now, None, of_mobs, of_flows)
     return policies
 
 
-def show_policies(policies: RetentionPolicies, mob: str | None, *, json: bool) -> None:
+def show_policies(policies: RetentionPolicies, change: Change, *, json: bool) -> None:
     """A row, or an object, for each policy."""
+    groups = policies.groups
     if json:
-        for name, policy in policies.groups.items():
-            print_line(json_text({"mob": name, **_seconds_of(policy)}))
+        for group, policy in groups.items():
+            mob, flow = group if isinstance(group, tuple) else (group, None)
+            print_line(json_text({"mob": mob, "flow": flow, **_seconds_of(policy)}))
         return
-    if not policies.groups:
+    if not groups:
         print_line(
             "there is no policy: everything is kept"
-            if mob is None
-            else f"mob {printable(mob)} has no policy of its own"
+            if change.group is None
+            else f"{printable(group_text(change.group))} has no policy of its own"
         )
         return
-    names = ("MOB", "COMPLETED", "FAILED", "CANCELED", "MAX RUNS", "EVENTS")
     rows = [
-        (
-            "all others" if name is None and policies.of_mobs else name or "all",
-            *(_age(age) for age in (policy.completed, policy.failed, policy.canceled)),
-            "-" if policy.max_runs is None else str(policy.max_runs),
-            _age(policy.events) if name is None else "",
-        )
-        for name, policy in policies.groups.items()
+        _row(group, policy, is_alone=len(groups) == 1)
+        for group, policy in sorted(groups.items(), key=lambda item: _order(item[0]))
     ]
-    print_columns(names, rows, right=names[1:])
+    shown = [name for name in rows[0] if name not in _SELDOM or any(row[name] not in ("", "-") for row in rows)]
+    print_columns(shown, [[row[name] for name in shown] for row in rows], right=[n for n in shown if n not in _NAMES])
+
+
+def _row(group: Group, policy: RetentionPolicy, *, is_alone: bool) -> dict[str, str]:
+    mob, flow = group if isinstance(group, tuple) else (group, "")
+    return {
+        "MOB": mob if mob is not None else "all" if is_alone else "all others",
+        "FLOW": flow,
+        "COMPLETED": _age(policy.completed),
+        "FAILED": _age(policy.failed),
+        "CANCELED": _age(policy.canceled),
+        "MAX RUNS": "-" if policy.max_runs is None else str(policy.max_runs),
+        "KEEP KEY": _age(policy.keep_key),
+        "EVENTS": _age(policy.events) if group is None else "",
+    }
+
+
+def _order(group: Group) -> tuple[str, ...]:
+    return () if group is None else group if isinstance(group, tuple) else (group,)
 
 
 def _age(age: timedelta | None) -> str:
@@ -133,7 +163,7 @@ def _age(age: timedelta | None) -> str:
 
 
 def _seconds_of(policy: RetentionPolicy) -> dict[str, Any]:
-    ages = {name: getattr(policy, name) for name in ("completed", "failed", "canceled", "events")}
+    ages = {name: getattr(policy, name) for name in ("completed", "failed", "canceled", "keep_key", "events")}
     seconds = {name: None if age is None else age.total_seconds() for name, age in ages.items()}
     return {**seconds, "max_runs": policy.max_runs}
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 import pydantic
 
 from redis_mob.codec import ledgers
-from redis_mob.codec.arguments import instance, optional_cursor, storable_json, text
+from redis_mob.codec.arguments import instance, optional_cursor, optional_text, storable_json, text
 from redis_mob.codec.documents import decode_time
-from redis_mob.codec.packing import UNPACK_ERRORS, unpack
+from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack
 from redis_mob.codec.run_summaries import RunPlace
-from redis_mob.codec.runs import COUNTED, COUNTED_PARTS, RunHead, check_count, count_field
+from redis_mob.codec.runs import COUNTED, COUNTED_PARTS, RunHead, check_count, count_field, place_prefix
 from redis_mob.errors import SerializationError, ValidationError, shown
 from redis_mob.models.retention import RetentionPolicies, RetentionPolicy, RunAge
 from redis_mob.models.run import MobRunStatus
@@ -22,12 +22,26 @@ FIELDS = (b"status", b"head", b"completed_at", COUNTED, *_COUNTS)
 
 _LAST_SEQUENCE = 10**16 - 1
 
-_GENERAL, _OF_MOB = b"general", b"mob "
+_GENERAL, _OF_MOB, _OF_FLOW = b"general", b"mob ", b"flow "
 
 
-def policy_field(mob_id: object) -> bytes:
-    """The field of the policy of a mob, or of that of all others."""
+def policy_field(mob_id: object, flow_id: object = None) -> bytes:
+    """The field of the policy of a flow of a mob, of a mob, or of that of all others. Raises ValidationError."""
+    if flow_id is not None:
+        if mob_id is None:
+            raise ValidationError(f"the policy of flow {shown(flow_id)} needs the mob of the flow")
+        return _OF_FLOW + pack((text("mob_id", mob_id), text("flow_id", flow_id)))
     return _GENERAL if mob_id is None else _OF_MOB + text("mob_id", mob_id).encode()
+
+
+def runs_prefix(mob_id: object, flow_id: object) -> bytes:
+    """What the places of the runs of a flow, of a mob, or of all begin with. Raises ValidationError."""
+    mob, flow = optional_text("mob_id", mob_id), optional_text("flow_id", flow_id)
+    if mob is None:
+        if flow is not None:
+            raise ValidationError(f"the runs of flow {shown(flow)} need the mob of the flow")
+        return b""
+    return place_prefix(mob, flow)
 
 
 def checked_policy(policy: object, mob_id: object) -> RetentionPolicy:
@@ -52,16 +66,20 @@ def decode_policies(now: int, stored: Mapping[bytes, bytes]) -> RetentionPolicie
     """All policies of a namespace. Raises SerializationError naming the mob of one that cannot be read."""
     general: RetentionPolicy | None = None
     of_mobs: dict[str, RetentionPolicy] = {}
+    of_flows: dict[tuple[str, str], RetentionPolicy] = {}
     for field, value in sorted(stored.items()):
         try:
             if field == _GENERAL:
                 general = _read(value.decode())
             elif field.startswith(_OF_MOB):
                 of_mobs[field.removeprefix(_OF_MOB).decode()] = _read(value.decode())
-        except ValueError as error:
+            elif field.startswith(_OF_FLOW):
+                mob_id, flow_id = unpack(field.removeprefix(_OF_FLOW))
+                of_flows[mob_id, flow_id] = _read(value.decode())
+        except (*UNPACK_ERRORS, ValueError) as error:
             name = shown(field.decode(errors="replace"))
             raise SerializationError(f"the retention policy {name} cannot be read: {error}") from error
-    return RetentionPolicies(ledgers.moment(now), general, of_mobs)
+    return RetentionPolicies(ledgers.moment(now), general, of_mobs, of_flows)
 
 
 def _read(written: str) -> RetentionPolicy:
@@ -87,6 +105,7 @@ def decode_age(place: RunPlace, row: Sequence[bytes | None], number: int) -> Run
             place.run_id,
             place.sequence,
             known.mob_id,
+            known.flow_id,
             MobRunStatus((status or b"").decode()),
             ledgers.moment(known.created_at),
             None if completed_at is None else decode_time(f"run {place.run_id}", "completed_at", completed_at),

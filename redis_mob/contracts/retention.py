@@ -16,15 +16,18 @@ class RetentionStore(Protocol):
     All methods raise as those of `MobRunStore` do.
     """
 
-    async def set_policy(self, policy: RetentionPolicy, mob_id: str | None = None) -> None:
-        """Set the policy of a mob, or of all mobs that have none of their own (contract: operations-80).
+    async def set_policy(
+        self, policy: RetentionPolicy, mob_id: str | None = None, flow_id: str | None = None, *, if_none: bool = False
+    ) -> bool:
+        """Set the policy of a flow of a mob, of a mob, or of all that have none of their own (contract: operations-80).
 
-        Raises ValidationError for one of a mob that bounds events: the log is that of all mobs.
+        With `if_none` one that is set stays, and False is returned. Raises ValidationError for one of a mob that bounds
+        what belongs to all mobs, as events, and for a flow without its mob.
         """
         ...
 
-    async def clear_policy(self, mob_id: str | None = None) -> bool:
-        """Delete the policy of a mob, or that of all others; False if there was none."""
+    async def clear_policy(self, mob_id: str | None = None, flow_id: str | None = None) -> bool:
+        """Delete the policy of a flow, of a mob, or that of all others; False if there was none."""
         ...
 
     async def policies(self) -> RetentionPolicies:
@@ -45,8 +48,12 @@ class RetentionStore(Protocol):
         """
         ...
 
-    async def count_runs(self, mob_id: str | None = None) -> int:
-        """How many runs there are of a mob, or in all."""
+    async def oldest_of_flow(self, mob_id: str, flow_id: str, after: int | None = None) -> RunAges:
+        """The runs of a flow in the order of their creation, behind one with this sequence. At most 50."""
+        ...
+
+    async def count_runs(self, mob_id: str | None = None, flow_id: str | None = None) -> int:
+        """How many runs there are of a flow of a mob, of a mob, or in all."""
         ...
 
     async def prune_events(self, older_than: datetime) -> PrunedEvents:

@@ -6,16 +6,19 @@ Why it walks in the order of creation is in decision 0031.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import TypeVar
 
 from redis_mob.contracts import RetentionStore, SteeringStore
 from redis_mob.errors import SerializationError
 from redis_mob.fleet.run_deletion import delete_if_over, finish_deletion
-from redis_mob.models.retention import PruneReport, RetentionPolicies, RunAge, RunAges
+from redis_mob.fleet.run_start import is_of_key
+from redis_mob.models.retention import Group, PruneReport, RetentionPolicies, RetentionPolicy, RunAge, RunAges
 from redis_mob.models.run import MobRunStatus
 
 T = TypeVar("T")
@@ -24,6 +27,15 @@ MOST_TOLD = 20
 """Runs that cannot be deleted which a report names."""
 
 ENDS = tuple(status for status in MobRunStatus if status.is_terminal)
+
+
+def _ages(policy: RetentionPolicy, ends: Iterable[MobRunStatus]) -> list[timedelta]:
+    """How long runs are kept that have ended in one of these ways, where that is bounded."""
+    return [age for end in ends if (age := policy.age_of(end)) is not None]
+
+
+def _search(mob_id: str, flow_id: str) -> str:
+    return json.dumps([mob_id, flow_id])
 
 
 async def always() -> bool:
@@ -52,14 +64,17 @@ class Pace:
 class Sweep:
     """Applies all policies of a namespace in each of its rounds.
 
-    With `most_looked_at` each search of a round looks at no more runs than that; in the next one it goes on behind the
-    last of them. There is a search for what has expired of each status, and one for the oldest that are over of each.
+    With `most_looked_at` each search of a round passes by no more runs than that; in the next one it goes on behind the
+    last of them. What is deleted does not count. There is a search for what has expired of each status, and one for the
+    oldest that are over of each.
     """
 
     retention: RetentionStore
     steering: SteeringStore
     pace: Pace = field(default_factory=Pace)
     most_looked_at: int | None = None
+    ended: set[str] = field(default_factory=set[str], init=False)
+    """The searches for what has expired that have come to an end since runs were last deleted as too many."""
     _marks: dict[str, int | None] = field(default_factory=dict[str, "int | None"], init=False)
     """Where each search stopped in the last round, if it did not come to its end."""
 
@@ -96,9 +111,11 @@ class _Round:
     most: int | None
     may_go_on: Callable[[], Awaitable[bool]]
     deleted: Counter[MobRunStatus] = field(default_factory=Counter[MobRunStatus])
-    by_group: Counter[str | None] = field(default_factory=Counter["str | None"])
+    by_group: Counter[Group] = field(default_factory=Counter["Group"])
     events: int = 0
     left: list[str] = field(default_factory=list[str])
+    searched: set[str] = field(default_factory=set[str])
+    """The searches for what has expired that were made."""
     unfinished: set[str] = field(default_factory=set[str])
     """The searches that have looked at as many runs as they may."""
 
@@ -112,16 +129,21 @@ class _Round:
         general = self.policies.general
         if general is not None and general.events is not None and not await self._prune_events(general.events):
             return False
-        async for run in self._expired():
-            if not await self._delete(run):
-                return False
+        for runs in (self._expired_of_flows(), self._expired()):
+            async for run in runs:
+                if not await self._delete(run):
+                    return False
         excess = {
             group: max(number - (self.policies.groups[group].max_runs or 0) - self.by_group[group], 0)
             for group, number in numbers.items()
+            if self._knows_expired(group)
         }
-        async for run in self._oldest(excess):
-            if not await self._delete(run):
-                return False
+        for runs in (self._oldest_of_flows(excess), self._oldest(excess)):
+            async for run in runs:
+                if not await self._delete(run):
+                    return False
+        if excess and self.unfinished <= self.searched:
+            self.sweep.ended.clear()
         return not self.unfinished
 
     async def _finish_deletions(self) -> None:
@@ -132,12 +154,26 @@ class _Round:
             except SerializationError as damage:
                 self.left.append(str(damage))
 
-    async def _number_of(self, group: str | None) -> int:
-        number = await self.sweep.retention.count_runs(group)
+    async def _number_of(self, group: Group) -> int:
+        count_runs = self.sweep.retention.count_runs
+        if isinstance(group, tuple):
+            return await count_runs(*group)
+        number = await count_runs(group)
         if group is None:
             for mob_id in self.policies.of_mobs:
-                number -= await self.sweep.retention.count_runs(mob_id)
+                number -= await count_runs(mob_id)
+        for mob_id, flow_id in self.policies.of_flows:
+            if mob_id == group or (group is None and mob_id not in self.policies.of_mobs):
+                number -= await count_runs(mob_id, flow_id)
         return number
+
+    def _knows_expired(self, group: Group) -> bool:
+        """Whether all searches for what has expired of a group have come to their end.
+
+        What they have not come to would count among those that are too many.
+        """
+        searches = {_search(*group)} if isinstance(group, tuple) else set(map(str, MobRunStatus))
+        return not _ages(self.policies.groups[group], ENDS) or self.searched & searches <= self.sweep.ended
 
     async def _prune_events(self, age: timedelta) -> bool:
         retention, older_than, after = self.sweep.retention, self.policies.now - age, None
@@ -153,31 +189,58 @@ class _Round:
         return False
 
     async def _expired(self) -> AsyncIterator[RunAge]:
-        """The runs that were over for longer than they are kept."""
+        """The runs that were over for longer than they are kept, but for those of flows with policies of their own."""
         for status in MobRunStatus:
             # one that an older release has ended may stand in the index as it was before
-            kept = [
-                age
-                for policy in self.policies.groups.values()
-                for end in ((status,) if status.is_terminal else ENDS)
-                if (age := policy.age_of(end)) is not None
-            ]
-            if not kept:
-                continue
-            bound = self.policies.now - min(kept)
-            async for page in self._pages(status, str(status)):
-                for run in page.runs:
-                    if self.policies.has_expired(run):
+            ends = (status,) if status.is_terminal else ENDS
+            groups = self.policies.groups.items()
+            kept = [age for group, one in groups if not isinstance(group, tuple) for age in _ages(one, ends)]
+            if kept:
+                async for run in self._expired_of(self._pages_of(status, str(status)), str(status), min(kept)):
+                    if not isinstance(self.policies.group_of(run), tuple):
                         yield run
-                # A run that was created later cannot have ended before. A whole page says so, since the time of
-                # creation may be by the clock of another machine.
-                if page.runs and all(min(run.created_at, run.completed_at or bound) > bound for run in page.runs):
-                    self.sweep.set_mark(str(status), None)
+
+    async def _expired_of_flows(self) -> AsyncIterator[RunAge]:
+        """Those of flows with policies of their own: found among the runs of the flow."""
+        for flow, policy in self.policies.of_flows.items():
+            search = _search(*flow)
+            if kept := _ages(policy, ENDS):
+                async for run in self._expired_of(self._pages_of_flow(flow, search), search, min(kept)):
+                    yield run
+
+    async def _expired_of(self, pages: AsyncIterator[RunAges], search: str, least: timedelta) -> AsyncIterator[RunAge]:
+        bound = self.policies.now - least
+        async for page in pages:
+            for run in page.runs:
+                if self.policies.has_expired(run):
+                    yield run
+            # A run that was created later cannot have ended before. A whole page says so, since the time of creation
+            # may be by the clock of another machine.
+            if page.runs and all(min(run.created_at, run.completed_at or bound) > bound for run in page.runs):
+                self.sweep.set_mark(search, None)
+                break
+        self.searched.add(search)
+        if search not in self.unfinished:
+            self.sweep.ended.add(search)
+
+    async def _oldest_of_flows(self, excess: Mapping[Group, int]) -> AsyncIterator[RunAge]:
+        """The oldest runs that are over of each flow with a policy of its own, as many as are too many."""
+        for flow in self.policies.of_flows:
+            if not (left := excess.get(flow, 0)):
+                continue
+            search = f"oldest {_search(*flow)}"
+            async for page in self._pages_of_flow(flow, search):
+                for run in page.runs:
+                    if left and run.status.is_terminal and not self.policies.has_expired(run):
+                        left -= 1
+                        yield run
+                if not left:
+                    self.sweep.set_mark(search, None)
                     break
 
-    async def _oldest(self, excess: Mapping[str | None, int]) -> AsyncIterator[RunAge]:
+    async def _oldest(self, excess: Mapping[Group, int]) -> AsyncIterator[RunAge]:
         """The oldest runs that are over, as many of each group as there are too many; not those that have expired."""
-        left = {group: number for group, number in excess.items() if number}
+        left = {group: number for group, number in excess.items() if number and not isinstance(group, tuple)}
         searches = {status: f"oldest {status}" for status in ENDS} if left else {}
         heads = {status: self._runs(status, search) for status, search in searches.items()}
         waiting: dict[MobRunStatus, RunAge] = {}
@@ -187,7 +250,7 @@ class _Round:
         # behind one that has looked at enough there may be older runs than those of the others
         while waiting and left and not self.unfinished.intersection(searches.values()):
             status, run = min(waiting.items(), key=lambda item: item[1].sequence)
-            group = self.policies.group_of(run.mob_id)
+            group = self.policies.group_of(run)
             if group in left and run.status.is_terminal and not self.policies.has_expired(run):
                 left[group] -= 1
                 if not left[group]:
@@ -203,11 +266,22 @@ class _Round:
                 self.sweep.set_mark(search, None)
 
     async def _runs(self, status: MobRunStatus, search: str) -> AsyncIterator[RunAge]:
-        async for page in self._pages(status, search):
+        async for page in self._pages_of(status, search):
             for run in page.runs:
                 yield run
 
-    async def _pages(self, status: MobRunStatus, search: str) -> AsyncIterator[RunAges]:
+    def _pages_of(self, status: MobRunStatus, search: str) -> AsyncIterator[RunAges]:
+        read = partial(self.sweep.retention.oldest_runs, status)
+        return self._pages(search, read, lambda: self.deleted[status])
+
+    def _pages_of_flow(self, flow: tuple[str, str], search: str) -> AsyncIterator[RunAges]:
+        read = partial(self.sweep.retention.oldest_of_flow, *flow)
+        return self._pages(search, read, lambda: self.by_group[flow])
+
+    async def _pages(
+        self, search: str, read: Callable[[int | None], Awaitable[RunAges]], deleted: Callable[[], int]
+    ) -> AsyncIterator[RunAges]:
+        """Pages of runs, from where the search has stopped; `deleted` tells how many of them were deleted in all."""
         after, looks = self.sweep.mark_of(search), 0
         while True:
             # a round that ends within a page leaves the rest of it for the next one
@@ -215,11 +289,12 @@ class _Round:
             if self.sweep.most_looked_at is not None and looks >= self.sweep.most_looked_at:
                 self.unfinished.add(search)
                 return
-            page = await self._step(self.sweep.retention.oldest_runs(status, after))
+            page = await self._step(read(after))
             after = page.last
             self.left += page.unreadable
-            looks += len(page.runs) + len(page.unreadable)
+            gone = deleted()
             yield page
+            looks += len(page.runs) + len(page.unreadable) - (deleted() - gone)
             if after is None:
                 self.sweep.set_mark(search, None)
                 return
@@ -229,14 +304,21 @@ class _Round:
         if (self.most is not None and self.deleted.total() >= self.most) or not await self.may_go_on():
             return False
         try:
-            is_gone = self.dry_run or await self._step(delete_if_over(self.sweep.steering, run.run_id))
+            is_gone = self.dry_run or await self._step(
+                delete_if_over(self.sweep.steering, run.run_id, self._keeps_key_of(run))
+            )
         except SerializationError as damage:  # which must not keep all other runs for ever
             self.left.append(str(damage))
             return True
         if is_gone:
             self.deleted[run.status] += 1
-        self.by_group[self.policies.group_of(run.mob_id)] += 1
+        self.by_group[self.policies.group_of(run)] += 1
         return True
+
+    def _keeps_key_of(self, run: RunAge) -> timedelta | None:
+        """For how long its idempotency key is not free. A run without a key has an id that no other one can get."""
+        policy = self.policies.policy_of(run)
+        return None if policy is None or not is_of_key(run.run_id) else policy.keep_key
 
     async def _step(self, step: Awaitable[T]) -> T:
         clock = asyncio.get_running_loop()

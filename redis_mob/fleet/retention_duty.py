@@ -21,7 +21,10 @@ PACE = Pace(rest=0.0025, share=0.5)
 of them in a second."""
 
 MOST_LOOKED_AT = 5_000
-"""Runs that each search of a round looks at: it passes by those that are kept for longer than others behind them."""
+"""Runs that each search of a round passes by, since they are kept for longer than others behind them."""
+
+LONGEST_ROUND = 60.0
+"""Seconds after which a round with much to delete ends, so that a policy which was changed meanwhile counts."""
 
 RENEWALS = 3
 """How often a turn is prolonged in its time."""
@@ -68,8 +71,10 @@ class RetentionDuty:
         if not policies.groups or not await self._take_turn():
             return
 
+        ends = _time() + LONGEST_ROUND
+
         async def may_go_on() -> bool:
-            if stop.is_set():
+            if stop.is_set() or _time() >= ends:
                 return False
             if _time() < self._renewed_at + self._every.total_seconds() / RENEWALS:
                 return True

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from redis_mob.contracts import SteeringStore
 from redis_mob.errors import NotFoundError, RedisMobError
 from redis_mob.models.deletion import DeletionStart
 
 
-async def delete_if_over(store: SteeringStore, run_id: str) -> bool:
-    """Delete a run with everything that belongs to it.
+async def delete_if_over(store: SteeringStore, run_id: str, keep_id_for: timedelta | None = None) -> bool:
+    """Delete a run with everything that belongs to it; its id is not given again for that time.
 
     False if it is not over, or was gone already, or its parent does not know of its end yet: then it is due, and a
     worker tells that.
     """
     try:
-        while (start := await store.begin_deletion(run_id)) is DeletionStart.AGAIN:
+        while (start := await store.begin_deletion(run_id, keep_id_for=keep_id_for)) is DeletionStart.AGAIN:
             await finish_deletion(store, run_id)
     except NotFoundError:
         return False

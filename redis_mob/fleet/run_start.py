@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from redis_mob.codec.arguments import instance, integer, optional_instance, valid_text
 from redis_mob.codec.debounces import checked_debounce
@@ -75,6 +75,11 @@ def run_id_of(*identity: str) -> str:
     be kept in step. JSON keeps the parts apart: no two lists have the same text.
     """
     return str(uuid5(NAMESPACE_URL, json.dumps(["redis-mob", *identity])))
+
+
+def is_of_key(run_id: str) -> bool:
+    """Whether the id of a run is made of a key, so that another start may ask for it; others are random."""
+    return UUID(run_id).version == UUID(run_id_of()).version
 
 
 def read_terms(flow_id: str, spec: FlowSpec, params: Any) -> tuple[Mapping[str, Any], Any]:

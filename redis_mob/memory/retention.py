@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from redis_mob.codec import ledgers
-from redis_mob.codec.arguments import duration, member, moment, optional_text, text
+from redis_mob.codec.arguments import duration, flag, member, moment, optional_text, text
 from redis_mob.codec.events import STRUCTURAL
-from redis_mob.codec.retention import checked_policy, checked_sequence, decode_policies, encode_policy, policy_field
+from redis_mob.codec.retention import (
+    checked_policy,
+    checked_sequence,
+    decode_policies,
+    encode_policy,
+    policy_field,
+    runs_prefix,
+)
+from redis_mob.codec.runs import place_prefix
 from redis_mob.contracts import RetentionStore
 from redis_mob.memory.namespace import Access
 from redis_mob.models.retention import (
@@ -18,7 +27,7 @@ from redis_mob.models.retention import (
     RunAge,
     RunAges,
 )
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run import MobRun, MobRunStatus
 
 _RUNS = 50
 """How many runs one call gives, as on a server."""
@@ -30,12 +39,18 @@ class MemoryRetentionStore(RetentionStore):
     def __init__(self, access: Access) -> None:
         self._access = access
 
-    async def set_policy(self, policy: RetentionPolicy, mob_id: str | None = None) -> None:
-        field, encoded = policy_field(mob_id), encode_policy(checked_policy(policy, mob_id))
-        self._access.content.retention[field] = encoded
+    async def set_policy(
+        self, policy: RetentionPolicy, mob_id: str | None = None, flow_id: str | None = None, *, if_none: bool = False
+    ) -> bool:
+        field, encoded = policy_field(mob_id, flow_id), encode_policy(checked_policy(policy, mob_id))
+        policies = self._access.content.retention
+        if flag("if_none", if_none) and field in policies:
+            return False
+        policies[field] = encoded
+        return True
 
-    async def clear_policy(self, mob_id: str | None = None) -> bool:
-        field = policy_field(mob_id)
+    async def clear_policy(self, mob_id: str | None = None, flow_id: str | None = None) -> bool:
+        field = policy_field(mob_id, flow_id)
         return self._access.content.retention.pop(field, None) is not None
 
     async def policies(self) -> RetentionPolicies:
@@ -53,16 +68,26 @@ class MemoryRetentionStore(RetentionStore):
 
     async def oldest_runs(self, status: MobRunStatus, after: int | None = None) -> RunAges:
         status, after = member("status", status, MobRunStatus), checked_sequence(after)
+        return self._oldest(after, lambda run: run.status is status)
+
+    async def oldest_of_flow(self, mob_id: str, flow_id: str, after: int | None = None) -> RunAges:
+        prefix, after = place_prefix(text("mob_id", mob_id), text("flow_id", flow_id)), checked_sequence(after)
+        return self._oldest(after, lambda run: place_prefix(run.mob_id, run.flow_id) == prefix)
+
+    def _oldest(self, after: int | None, belongs: Callable[[MobRun], bool]) -> RunAges:
         content, found = self._access.content, list[RunAge]()
         for run in content.runs.values():
             sequence = content.sequences[run.run_id]
-            if run.status is status and (after is None or sequence > after) and len(found) < _RUNS:
-                found.append(RunAge(run.run_id, sequence, run.mob_id, run.status, run.created_at, run.completed_at))
+            if belongs(run) and (after is None or sequence > after) and len(found) < _RUNS:
+                ages = (run.status, run.created_at, run.completed_at)
+                found.append(RunAge(run.run_id, sequence, run.mob_id, run.flow_id, *ages))
         return RunAges(tuple(found), found[-1].sequence if len(found) == _RUNS else None)
 
-    async def count_runs(self, mob_id: str | None = None) -> int:
-        mob = optional_text("mob_id", mob_id)
-        return sum(mob is None or run.mob_id == mob for run in self._access.content.runs.values())
+    async def count_runs(self, mob_id: str | None = None, flow_id: str | None = None) -> int:
+        prefix = runs_prefix(mob_id, flow_id)
+        return sum(
+            place_prefix(run.mob_id, run.flow_id).startswith(prefix) for run in self._access.content.runs.values()
+        )
 
     async def prune_events(self, older_than: datetime) -> PrunedEvents:
         bound = moment("older_than", older_than)

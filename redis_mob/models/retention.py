@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, TypeAlias
 
 from pydantic import Field
 
-from redis_mob.models.base import U64, Items, Model, is_none
+from redis_mob.models.base import U64, FrozenDict, Items, Model, is_none
 from redis_mob.models.run import MobRunStatus
 
 LONGEST_KEPT = timedelta(days=36500)
 """No age of a policy is greater: a hundred years."""
+
+Group: TypeAlias = "str | tuple[str, str] | None"
+"""The runs to which a policy applies: those of a mob, of a flow (mob, flow) of one, or None for all others."""
 
 Age = Annotated[timedelta, Field(ge=timedelta(), le=LONGEST_KEPT)]
 
@@ -20,13 +23,16 @@ Age = Annotated[timedelta, Field(ge=timedelta(), le=LONGEST_KEPT)]
 class RetentionPolicy(Model):
     """How long runs that are over are kept after their end, by how they ended; how many runs are kept; and events.
 
-    `max_runs` counts all runs to which the policy applies; what goes is over, and the oldest. None bounds nothing.
+    `max_runs` counts all runs to which the policy applies; what goes is over, and the oldest. `keep_key` says for how
+    long the idempotency key of a run that it deletes gives the id of that run, and starts no other one; without it the
+    key is free. None bounds nothing.
     """
 
     completed: Age | None = Field(default=None, exclude_if=is_none)
     failed: Age | None = Field(default=None, exclude_if=is_none)
     canceled: Age | None = Field(default=None, exclude_if=is_none)
     max_runs: U64 | None = Field(default=None, exclude_if=is_none)
+    keep_key: Age | None = Field(default=None, exclude_if=is_none)
     events: Age | None = Field(default=None, exclude_if=is_none)
 
     @property
@@ -45,17 +51,18 @@ class RetentionPolicy(Model):
 
 
 class RetentionPolicies(NamedTuple):
-    """All policies of a namespace: of the mobs that have one of their own, and of all other mobs."""
+    """All policies of a namespace: of flows (mob, flow) and mobs that have one of their own, and of all others."""
 
     now: datetime
     """The time of the server."""
     general: RetentionPolicy | None
     of_mobs: Mapping[str, RetentionPolicy]
+    of_flows: Mapping[tuple[str, str], RetentionPolicy] = FrozenDict()
 
     @property
-    def groups(self) -> Mapping[str | None, RetentionPolicy]:
-        """Each policy by its mob, None for that of all others."""
-        return {**({} if self.general is None else {None: self.general}), **self.of_mobs}
+    def groups(self) -> Mapping[Group, RetentionPolicy]:
+        """Each policy by the runs to which it applies."""
+        return {**({} if self.general is None else {None: self.general}), **self.of_mobs, **self.of_flows}
 
     @property
     def bounds_runs(self) -> bool:
@@ -67,13 +74,19 @@ class RetentionPolicies(NamedTuple):
         """Whether events are deleted."""
         return self.general is not None and self.general.events is not None
 
-    def group_of(self, mob_id: str) -> str | None:
-        """The mob if it has a policy of its own, None if that of all others applies to it."""
-        return mob_id if mob_id in self.of_mobs else None
+    def group_of(self, run: RunAge) -> Group:
+        """The flow of the run if it has a policy of its own, else its mob if that has one, else None."""
+        if (flow := (run.mob_id, run.flow_id)) in self.of_flows:
+            return flow
+        return run.mob_id if run.mob_id in self.of_mobs else None
+
+    def policy_of(self, run: RunAge) -> RetentionPolicy | None:
+        """The policy that applies to a run."""
+        return self.of_flows.get((run.mob_id, run.flow_id)) or self.of_mobs.get(run.mob_id, self.general)
 
     def has_expired(self, run: RunAge) -> bool:
         """Whether a run was over for longer than it is kept."""
-        policy = self.of_mobs.get(run.mob_id, self.general)
+        policy = self.policy_of(run)
         age = None if policy is None else policy.age_of(run.status)
         return age is not None and run.completed_at is not None and run.completed_at <= self.now - age
 
@@ -84,6 +97,7 @@ class RunAge(NamedTuple):
     run_id: str
     sequence: int
     mob_id: str
+    flow_id: str
     status: MobRunStatus
     created_at: datetime
     completed_at: datetime | None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from redis_mob.models.retention import NamespaceSizes, RetentionPolicies, RetentionPolicy
+from redis_mob.models.retention import Group, NamespaceSizes, RetentionPolicies, RetentionPolicy
 from redis_mob.models.run import MobRunStatus
 from redis_mob.storage import MobStorage
 
@@ -62,8 +62,8 @@ class NamespaceStats:
     def _bound_of_runs(self) -> str | None:
         """The policies of runs; None if those of some mobs are never deleted."""
         said = [
-            f"{'' if mob_id is None else f'mob {mob_id}: '}{text_of(policy)}"
-            for mob_id, policy in self.policies.groups.items()
+            f"{'' if group is None else f'{group_text(group)}: '}{text_of(policy)}"
+            for group, policy in self.policies.groups.items()
             if policy.bounds_runs
         ]
         if not said:
@@ -78,6 +78,13 @@ async def read_stats(storage: MobStorage) -> NamespaceStats:
     """See `FleetAdmin.stats`."""
     runs = await storage.operations.count()
     return NamespaceStats(runs, await storage.retention.sizes(), await storage.retention.policies())
+
+
+def group_text(group: Group) -> str:
+    """Of which runs a policy is."""
+    if isinstance(group, tuple):
+        return f"flow {group[1]} of mob {group[0]}"
+    return "all others" if group is None else f"mob {group}"
 
 
 def text_of(policy: RetentionPolicy) -> str:

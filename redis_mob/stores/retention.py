@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from redis_mob.codec import ledgers
-from redis_mob.codec.arguments import duration, member, moment, optional_text, text
+from redis_mob.codec.arguments import duration, flag, member, moment, optional_text, text
 from redis_mob.codec.events import STRUCTURAL
 from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.retention import (
@@ -20,8 +20,9 @@ from redis_mob.codec.retention import (
     decode_policies,
     encode_policy,
     policy_field,
+    runs_prefix,
 )
-from redis_mob.codec.run_summaries import STATUS_BYTES, decode_place, encode_sequence
+from redis_mob.codec.run_summaries import STATUS_BYTES, RunPlace, decode_place, encode_sequence
 from redis_mob.codec.runs import place_prefix
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
@@ -64,12 +65,15 @@ class RedisRetentionStore(RetentionStore):
         self._keys = keys
         self._operations = operations
 
-    async def set_policy(self, policy: RetentionPolicy, mob_id: str | None = None) -> None:
-        field, encoded = policy_field(mob_id), encode_policy(checked_policy(policy, mob_id))
-        await self._client.call("retention/set_policy", self._own, [field, encoded])
+    async def set_policy(
+        self, policy: RetentionPolicy, mob_id: str | None = None, flow_id: str | None = None, *, if_none: bool = False
+    ) -> bool:
+        field, encoded = policy_field(mob_id, flow_id), encode_policy(checked_policy(policy, mob_id))
+        arguments = [field, encoded, int(flag("if_none", if_none))]
+        return bool(await self._client.call("retention/set_policy", self._own, arguments))
 
-    async def clear_policy(self, mob_id: str | None = None) -> bool:
-        return bool(await self._client.call("retention/clear_policy", self._own, [policy_field(mob_id)]))
+    async def clear_policy(self, mob_id: str | None = None, flow_id: str | None = None) -> bool:
+        return bool(await self._client.call("retention/clear_policy", self._own, [policy_field(mob_id, flow_id)]))
 
     async def policies(self) -> RetentionPolicies:
         now, stored = await self._client.read("retention/policies", self._own)
@@ -86,7 +90,18 @@ class RedisRetentionStore(RetentionStore):
         if places is None:
             await self._operations.index_runs()
             places = await self._oldest_runs(status, after, must_be_whole=False) or ()
-        found = [decode_place(bytes(place)) for place in places]
+        return await self._ages([decode_place(bytes(place)) for place in places])
+
+    async def oldest_of_flow(self, mob_id: str, flow_id: str, after: int | None = None) -> RunAges:
+        flow = place_prefix(text("mob_id", mob_id), text("flow_id", flow_id))
+        places = await self._client.read(
+            "retention/oldest_of_flow",
+            [self._keys.meta, self._keys.runs],
+            [flow, encode_sequence(checked_sequence(after)), _RUNS],
+        )
+        return await self._ages([decode_place(bytes(place)) for place in places])
+
+    async def _ages(self, found: Sequence[RunPlace]) -> RunAges:
         runs: list[RunAge] = []
         unreadable: list[str] = []
         rows = await self._read_ages([place.run_id for place in found])
@@ -111,9 +126,8 @@ class RedisRetentionStore(RetentionStore):
         hashes = [self._keys.run(run_id).run for run_id in run_ids]
         return await self._client.read("retention/read_ages", hashes, {"fields": FIELDS}) if hashes else []
 
-    async def count_runs(self, mob_id: str | None = None) -> int:
-        mob = optional_text("mob_id", mob_id)
-        prefix = b"" if mob is None else place_prefix(mob)
+    async def count_runs(self, mob_id: str | None = None, flow_id: str | None = None) -> int:
+        prefix = runs_prefix(mob_id, flow_id)
         return await self._client.read("retention/count_runs", [self._keys.meta, self._keys.runs], [prefix])
 
     async def prune_events(self, older_than: datetime) -> PrunedEvents:

@@ -178,6 +178,7 @@ async def _fill_limits(storage: MobStorage) -> None:
 async def _set_policies(storage: MobStorage) -> None:
     await storage.retention.set_policy(RetentionPolicy(completed=timedelta(days=36500), events=timedelta(days=36500)))
     await storage.retention.set_policy(RetentionPolicy(max_runs=12345), "mob")
+    await storage.retention.set_policy(RetentionPolicy(max_runs=12345), "mob", "flow")
     await storage.retention.take_turn("worker", timedelta(days=1))
 
 
@@ -347,6 +348,7 @@ def _about_executions(there: FullNamespace) -> dict[str, Question]:
         "pauses": lambda s: s.pauses.pauses(),
         "pause again": lambda s: s.pauses.pause_flow("elsewhere", "flow"),
         "resume what is not paused": lambda s: s.pauses.resume_flow("elsewhere"),
+        "oldest runs of a flow": lambda s: s.retention.oldest_of_flow("mob", "flow"),
         "number of runs": lambda s: s.retention.count_runs("mob"),
         "schedule": lambda s: s.schedules.get("nightly"),
         "schedule, absent": lambda s: s.schedules.get("none"),

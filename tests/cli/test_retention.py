@@ -15,7 +15,15 @@ from tests.cli.command import Ended, redis_mob
 from tests.operations.test_retention import Aged, created
 
 Command = Callable[..., Ended]
-NOTHING = {"completed": None, "failed": None, "canceled": None, "events": None, "max_runs": None}
+NOTHING = {
+    "flow": None,
+    "completed": None,
+    "failed": None,
+    "canceled": None,
+    "keep_key": None,
+    "events": None,
+    "max_runs": None,
+}
 
 
 @pytest.fixture
@@ -52,6 +60,17 @@ def test_a_policy_is_set_field_by_field_shown_and_cleared(command: Command) -> N
         {"mob": None, **NOTHING, "completed": 604800.0, "canceled": 30.0, "events": 604800.0},
         {"mob": "a", **NOTHING, "failed": 5400.0},
     ]
+    of_flow = command("retention", "set", "--mob", "a", "--flow", "f", "--completed", "1d", "--keep-key", "2d")
+    assert of_flow.out.splitlines() == [
+        "MOB         FLOW  COMPLETED  FAILED  CANCELED  MAX RUNS  KEEP KEY  EVENTS",
+        "all others               7d       -       30s         -         -      7d",
+        "a                         -     90m         -         -         -",
+        "a           f            1d       -         -         -        2d",
+    ]
+    assert len(command("retention", "show", "--mob", "a").out.splitlines()) == 3
+    assert len(command("retention", "show", "--mob", "a", "--flow", "f").out.splitlines()) == 2
+    assert command("retention", "clear", "--mob", "a", "--flow", "f").status == 0
+    assert command("retention", "show", "--mob", "a", "--flow", "f").out == "flow f of mob a has no policy of its own\n"
     assert command("retention", "clear", "--mob", "a").status == 0
     again = command("retention", "clear", "--mob", "a")
     assert (again.status, again.out, again.err) == (1, "", "there is no such policy\n")
@@ -67,6 +86,7 @@ def test_a_policy_is_set_field_by_field_shown_and_cleared(command: Command) -> N
         (["set", "--max-runs", "-1"], "--max-runs is no number: '-1'"),
         (["set", "--mob", "a", "--events", "7d"], "bounds events, whose log is that of all mobs"),
         (["show", "--completed", "7d"], "`redis-mob retention set` changes them"),
+        (["set", "--flow", "f", "--completed", "7d"], "--flow needs --mob"),
         (["sett"], "'sett' is not one of"),
     ],
     ids=str,

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import pytest
 
 from redis_mob.connection.calls.client import Client
-from redis_mob.connection.calls.scripts import ScriptLibrary, library, once, script
+from redis_mob.connection.calls.scripts import ScriptLibrary, library, names_by_digest, once, script
 from redis_mob.errors import InternalError
 from tests.support.lua_bytecode import globals_of
 
@@ -212,3 +212,11 @@ def test_the_last_name_of_keys_may_be_a_list_of_all_that_are_left(lua: WriteLua)
     assert [plain.header.takes(number) for number in range(4)] == [False, True, True, True]
     with pytest.raises(InternalError, match=r"runs/b\.lua has a key behind a list of keys"):
         lua(runs__b="--- @keys others* one").script("runs/b")
+
+
+def test_each_script_is_known_by_what_evalsha_names() -> None:
+    """The doctor names scripts of the slow log by it; a script that only reads has no form for sessions."""
+    names = names_by_digest()
+    assert names[once(script("runs/cas_flow_state")).sha] == "runs/cas_flow_state"
+    assert names[script("operations/standing").sha] == "operations/standing"
+    assert set(names.values()) == set(library().names())

@@ -271,3 +271,32 @@ async def test_a_fleet_has_the_duty_every_minute() -> None:
                 assert not await _is_gone(storage, run_id)
                 await clock.move(timedelta(minutes=4))
                 assert await _is_gone(storage, run_id)
+
+
+async def test_a_key_outlives_its_run_by_policy(storage: MobStorage) -> None:
+    """As long as the policy says, the key gives the id of the deleted run; runs without a key leave nothing."""
+    keep = timedelta(seconds=1)
+    await FleetAdmin(storage).set_retention(AT_ONCE.model_copy(update={"keep_key": keep}))
+    fleet = Fleet(storage, TWO, {"worker": answer})
+    async with fleet.working():
+        run_id = await fleet.start(FLOW, idempotency_key="order-7")
+        other = await fleet.start(FLOW)
+        await asyncio.gather(fleet.wait(run_id), fleet.wait(other))
+    assert (await FleetAdmin(storage).prune()).completed == 2
+    assert await fleet.start(FLOW, idempotency_key="order-7") == run_id
+    assert await _is_gone(storage, run_id)
+
+    async def is_started() -> bool:
+        assert await fleet.start(FLOW, idempotency_key="order-7") == run_id
+        return not await _is_gone(storage, run_id)
+
+    await until(is_started)
+
+
+async def test_a_run_without_a_key_leaves_no_id_behind(
+    on_server: MobStorage, connection: Client, keys: Keys, server_url: str
+) -> None:
+    before = await with_policy(on_server, connection, keys, AT_ONCE.model_copy(update={"keep_key": timedelta(days=1)}))
+    await started(on_server, TWO, answer)
+    assert (await FleetAdmin(on_server).prune()).completed == 1
+    await unchanged_but_for_turns(on_server, connection, keys, before, server_url)

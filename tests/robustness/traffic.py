@@ -63,7 +63,7 @@ READS = {
     "webhooks": {"get", "list", "dead_letters"},
     # the index that they may complete is made of the runs, which stay as they are
     "operations": {"runs", "count", "find", "definitions", "summary", "standing", "index_runs"},
-    "retention": {"policies", "oldest_runs", "count_runs", "count_events", "sizes"},
+    "retention": {"policies", "oldest_runs", "oldest_of_flow", "count_runs", "count_events", "sizes"},
 }
 """The methods that change nothing."""
 
@@ -168,10 +168,12 @@ FLOWS = (None, "flow")
 
 RETENTION = {
     "set_policy": Operation(
-        [NAMES, NUMBERS],
-        lambda s, mob, number: s.retention.set_policy(RetentionPolicy(completed=AN_HOUR, max_runs=number), mob),
+        [NAMES, FLOWS, NUMBERS],
+        lambda s, mob, flow, number: s.retention.set_policy(
+            RetentionPolicy(completed=AN_HOUR, max_runs=number), mob, flow, if_none=number == 1
+        ),
     ),
-    "clear_policy": Operation([NAMES], lambda s, mob: s.retention.clear_policy(mob)),
+    "clear_policy": Operation([NAMES, FLOWS], lambda s, mob, flow: s.retention.clear_policy(mob, flow)),
     "take_turn": Operation([NAMES], lambda s, name: s.retention.take_turn(name, AN_HOUR)),
 }
 """The operations of policies, and of the turn to enforce them: the first one that takes it has it to the end."""
@@ -179,7 +181,7 @@ RETENTION = {
 
 async def _groups(storage: MobStorage) -> Any:
     groups = (await storage.retention.policies()).groups
-    return {mob: policy.model_dump(mode="json") for mob, policy in groups.items()}
+    return {str(group): policy.model_dump(mode="json") for group, policy in groups.items()}
 
 
 async def _pruned(storage: MobStorage) -> int:

@@ -17,7 +17,7 @@ from redis_mob.connection.calls.durability import Durability
 from redis_mob.connection.calls.evalsha import run
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.rights import missing_rights
-from redis_mob.connection.calls.scripts import library, once
+from redis_mob.connection.calls.scripts import names_by_digest
 from redis_mob.connection.failures import ServerRefusalError
 from redis_mob.connection.servers.address import Address, EmbeddedAddress
 from redis_mob.connection.servers.channel import Channel
@@ -135,16 +135,11 @@ def _slow(reply: Sequence[Sequence[Any]] | NotAnsweredError) -> list[Slow] | Not
     if isinstance(reply, NotAnsweredError):
         return reply
     times: defaultdict[str, list[float]] = defaultdict(list)
-    names = _script_names()
+    names = names_by_digest()
     for _id, _when, microseconds, words, *_client in reply:
         if words[0].upper() in (b"EVALSHA", b"EVALSHA_RO") and (name := names.get(words[1].decode())):
             times[name].append(microseconds / 1e6)
     return sorted((Slow(name, len(all), max(all)) for name, all in times.items()), key=lambda slow: -slow.longest)
-
-
-def _script_names() -> dict[str, str]:
-    scripts = [library().script(name) for name in library().names()]
-    return {form.sha: known.name for known in scripts for form in (known, once(known))}
 
 
 async def _pings(server: Server) -> list[float] | NotAnsweredError:

@@ -48,6 +48,16 @@ def retention(
         str | None,
         typer.Option(metavar="NAME", help="The policy of this mob; else that of all others.", show_default=False),
     ] = None,
+    flow: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The policy of this flow of the mob alone.", show_default=False),
+    ] = None,
+    keep_key: Annotated[
+        str | None,
+        typer.Option(
+            metavar=_AGE, help="How long the idempotency key of a deleted run still gives its id.", show_default=False
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object for each policy.")] = False,
     url: SharedUrlOption = None,
     namespace: NamespaceOption = "default",
@@ -56,7 +66,7 @@ def retention(
     """Show, set or clear how long runs and events are kept.
 
     Workers delete what is not kept, from then on; `redis-mob prune --dry-run` tells beforehand what goes. `set` changes
-    what is named, and leaves the rest as it is. A mob with a policy of its own follows that alone.
+    what is named, and leaves the rest as it is. A mob or a flow with a policy of its own follows that alone.
 
     Exit status: 0 done, 1 there was no policy to clear, 2 usage error, 3 storage unavailable.
     """
@@ -71,9 +81,16 @@ def retention(
     console = stderr_console()
     with errors_told(console):
         address = shared_url(url, of_memory="no other process has runs there")
-        change = Change.of(action, mob, completed, failed, canceled, max_runs, events)
+        ages = {
+            "completed": completed,
+            "failed": failed,
+            "canceled": canceled,
+            "events": events,
+            "keep_key": keep_key,
+        }
+        change = Change.of(action, mob, flow, ages, {"max_runs": max_runs})
         policies = asyncio.run(act_on_policies(address, namespace, read_seal_keys(seal_keys), change))
     if policies is None:
         say(console, "there is no such policy")
         raise typer.Exit(ExitStatus.FAILED)
-    show_policies(policies, mob, json=as_json)
+    show_policies(policies, change, json=as_json)

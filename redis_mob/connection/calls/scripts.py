@@ -185,3 +185,10 @@ def once(script: Script) -> Script:
 def script(name: str) -> Script:
     """The script of this name, e.g. `runs/cas_flow_state`; see ScriptLibrary.script."""
     return library().script(name)
+
+
+def names_by_digest() -> dict[str, str]:
+    """The names of all scripts by what EVALSHA calls them: what writes has another form in a session."""
+    scripts = [library().script(name) for name in library().names()]
+    forms = ((one, (one, once(one)) if "mutate(" in one.text else (one,)) for one in scripts)
+    return {form.sha: one.name for one, both in forms for form in both}

@@ -12,21 +12,22 @@ from redis_mob.operations.stats import NamespaceStats, read_stats
 class RetentionAdmin(AdminBase):
     """How long runs are kept, and how much there is."""
 
-    async def set_retention(self, policy: RetentionPolicy, mob: str | None = None) -> None:
-        """Say how long runs of a mob are kept, or those of all mobs without a policy of their own, and how many.
+    async def set_retention(self, policy: RetentionPolicy, mob: str | None = None, flow: str | None = None) -> None:
+        """Say how long runs of a flow of a mob are kept, of a mob, or of all without a policy of their own; how many.
 
         Workers delete the others from then on (contract: operations-80). Raises ValidationError for the policy of a mob
-        that bounds events.
+        that bounds what belongs to all mobs, as events, and for a flow without its mob.
         """
-        await self._storage.retention.set_policy(policy, mob)
+        await self._storage.retention.set_policy(policy, mob, flow)
 
-    async def clear_retention(self, mob: str | None = None) -> bool:
-        """Take back the policy of a mob, or that of all others; False if there was none."""
-        return await self._storage.retention.clear_policy(mob)
+    async def clear_retention(self, mob: str | None = None, flow: str | None = None) -> bool:
+        """Take back the policy of a flow, of a mob, or that of all others; False if there was none."""
+        return await self._storage.retention.clear_policy(mob, flow)
 
-    async def get_retention(self, mob: str | None = None) -> RetentionPolicy | None:
-        """The policy of a mob of its own, or that of all others; None if there is none."""
-        return (await self._storage.retention.policies()).groups.get(mob)
+    async def get_retention(self, mob: str | None = None, flow: str | None = None) -> RetentionPolicy | None:
+        """The policy of a flow of its own, of a mob, or that of all others; None if there is none."""
+        group = mob if flow is None or mob is None else (mob, flow)
+        return (await self._storage.retention.policies()).groups.get(group)
 
     async def retention(self) -> RetentionPolicies:
         """All policies."""
