@@ -4,6 +4,7 @@
 -- of their run if that is paused, else behind 'pf', mob and flow if the flow is. Those of a paused mob stay where they
 -- are, and are stepped over. As long as `n:pauses` counts nothing, no mob and no flow has anything aside (decision 0032).
 
+--- @include lib/counts
 --- @include lib/fleet_clock
 
 -- The clock is read, and in the same command how many records there are in `pauses`: whether there is any.

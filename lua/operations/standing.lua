@@ -9,7 +9,7 @@
 
 --- @include lib/arguments
 
---- @keys runs runs_by_status due event_identities
+--- @keys runs runs_by_status due event_identities meta
 --- @args run_id place places* ended
 local function is_in(key, member)
   return redis.call('ZSCORE', key, member) and 1 or 0

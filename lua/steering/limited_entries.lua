@@ -4,7 +4,12 @@
 -- Reply  fields and records of its executions, none where no run has limits
 -- Leaves everything as it was.
 
---- @keys limits executions
+--- @include lib/counts
+
+--- @keys limits executions meta run
 --- @args gates
-if redis.call('HEXISTS', limits, gates) == 0 then return {} end
+if redis.call('HEXISTS', limits, gates) == 0 then
+  expect_whole('HLEN', limits)
+  return {}
+end
 return redis.call('HGETALL', executions)

@@ -17,7 +17,9 @@ async def limited_entries(client: Client, keys: Keys, run: DeletableRun) -> list
     launch, head = run.launch, run.head
     if launch is None:
         return []
-    records = await client.read("steering/limited_entries", [keys.limits, keys.run(run.run_id).executions], [GATES])
+    of_run = keys.run(run.run_id)
+    keys_of_call = [keys.limits, of_run.executions, keys.meta, of_run.run]
+    records = await client.read("steering/limited_entries", keys_of_call, [GATES])
     try:
         executions = decode_executions(run.run_id, as_mapping(records))
     except SerializationError:

@@ -109,7 +109,13 @@ class RedisOperationsStore(OperationsStore):
     async def _standing(self, run_id: str, end: bytes, place: bytes, ended: bytes) -> RunStanding:
         is_listed, places, is_due, last = await self._client.read(
             "operations/standing",
-            [self._keys.runs, self._keys.runs_by_status, self._keys.due, self._keys.events_index],
+            [
+                self._keys.runs,
+                self._keys.runs_by_status,
+                self._keys.due,
+                self._keys.events_index,
+                self._keys.meta,
+            ],
             {"run_id": run_id, "place": place, "places": [b + end for b in STATUS_BYTES.values()], "ended": ended},
         )
         statuses = [status for status, is_there in zip(STATUS_BYTES, places, strict=True) if is_there]
