@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 
 from redis_mob.cli.endings import print_line, say
+from redis_mob.cli.report import report
 from redis_mob.cli.run_argument import run_id_of
 from redis_mob.cli.run_watching import loaded
 from redis_mob.fleet.unserved import UnservedNews, unserved_work
@@ -31,6 +32,8 @@ async def forked(
     """Fork a run, and print the id of the new one; with `wait`, how it has ended."""
     async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
         origin = await run_id_of(FleetAdmin(storage), run)
+        # a run that exists already has events from before
+        after = 0 if order.idempotency_key is not None else await storage.events.latest_cursor()
         run_id = await fork(storage, origin, order)
         if not as_json:
             print_line(run_id)  # before the end is waited for: who interrupts that has the id
@@ -38,6 +41,12 @@ async def forked(
         if as_json:
             ended = {} if status is None else {"status": status}
             print_line(json_text({"run_id": run_id, "forked_from": origin, "from_step": order.from_step, **ended}))
+        elif status is MobRunStatus.FAILED:
+            view = await loaded(storage, run_id)
+            definition = await storage.executions.get_definition(view.launch.definition)
+            told = await report(storage, view, definition.flows[view.run.flow_id], after)
+            for line in told.summary(verbose=False):
+                say(console, line)
         elif status is not None:
             say(console, f"run {run_id}: {status}")
         return status

@@ -168,6 +168,17 @@ def _seconds_of(policy: RetentionPolicy) -> dict[str, Any]:
     return {**seconds, "max_runs": policy.max_runs}
 
 
+async def tried(url: str, namespace: str, seal_keys: SealKeyring | None, change: Change) -> PruneReport:
+    """What would be deleted at once if a policy were set like this. Raises ValidationError for another change."""
+    if change.action != "set":
+        raise ValidationError(f"retention {change.action} has no --dry-run: `set` has")
+    async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
+        admin = FleetAdmin(storage)
+        known = await admin.get_retention(change.mob, change.flow) or RetentionPolicy()
+        policies = (await admin.retention()).with_policy(change.group, known.model_copy(update=change.fields))
+        return await admin.prune(dry_run=True, policies=policies)
+
+
 async def pruned(
     url: str, namespace: str, seal_keys: SealKeyring | None, *, dry_run: bool, most: int | None
 ) -> tuple[PruneReport, bool]:

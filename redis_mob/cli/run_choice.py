@@ -51,6 +51,15 @@ class RunChoice(NamedTuple):
         """Whether it is a mob or a flow as a whole that is named."""
         return self.mob is not None and not any((self.status, self.since, self.until, self.text, self.attribute))
 
+    def require_mob_of_flow(self, each: bool) -> None:
+        """A flow as a whole is one of a mob: raises ValidationError for a flow alone, unless each run is meant."""
+        from redis_mob.errors import ValidationError
+
+        if self.flow is not None and not each and not any((*self[:1], *self[2:])):
+            raise ValidationError(
+                "--flow alone: add its --mob for the flow as a whole, or --each for the runs that it has now"
+            )
+
     def conditions(self) -> dict[str, Any]:
         """The options as `FleetAdmin.runs` takes them. Raises ValidationError."""
         from datetime import UTC, datetime

@@ -15,6 +15,7 @@ from redis_mob.cli.run_watching import loaded, show_to_the_end
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.models.base import json_text
 from redis_mob.models.definition import MobDefinition
+from redis_mob.models.labels import AttributeValue
 from redis_mob.models.run import MobRunStatus
 from redis_mob.security.sealing import SealKeyring
 from redis_mob.storage import MobStorage
@@ -32,6 +33,8 @@ class StartOrder:
     at: datetime | None
     priority: int
     release: str | None
+    attributes: Mapping[str, AttributeValue]
+    summary: str | None
     debounce_key: str | None
     debounce: timedelta | None
     debounce_most: timedelta | None
@@ -58,6 +61,8 @@ async def started(
             priority=order.priority,
             at=order.at,
             release=order.release,
+            attributes=order.attributes,
+            summary=order.summary,
             debounce_key=order.debounce_key,
             debounce=order.debounce,
             debounce_most=order.debounce_most,

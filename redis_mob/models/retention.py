@@ -64,6 +64,14 @@ class RetentionPolicies(NamedTuple):
         """Each policy by the runs to which it applies."""
         return {**({} if self.general is None else {None: self.general}), **self.of_mobs, **self.of_flows}
 
+    def with_policy(self, group: Group, policy: RetentionPolicy) -> RetentionPolicies:
+        """These policies, with another one for these runs."""
+        if group is None:
+            return self._replace(general=policy)
+        if isinstance(group, tuple):
+            return self._replace(of_flows=FrozenDict({**self.of_flows, group: policy}))
+        return self._replace(of_mobs=FrozenDict({**self.of_mobs, group: policy}))
+
     @property
     def bounds_runs(self) -> bool:
         """Whether any policy deletes runs."""

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from redis_mob import StepFailed
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import StepContext
 from redis_mob.models.definition import MobDefinition
+from redis_mob.models.run import MobRun
 from redis_mob.storage import MobStorage
 from tests.cli.command import Ended, redis_mob
 from tests.cli.test_steering import UNKNOWN, in_storage
@@ -88,6 +90,22 @@ def test_the_end_of_a_fork_is_waited_for(command: Command, failed: str, server_u
     command("terminate", canceled, "--yes")
     done = command("fork", failed, "--key", "other", "--wait")
     assert (done.status, done.err) == (1, f"run {canceled}: canceled\n")
+
+
+def test_why_a_fork_has_failed_is_told(command: Command, failed: str, server_url: str, namespace: str) -> None:
+    run_id = command("fork", failed, "--key", "k").out.strip()
+
+    async def work(storage: MobStorage) -> MobRun:
+        def fail(_: StepContext) -> None:
+            raise StepFailed("still no ink", retryable=False)
+
+        async with at_work(storage, {"*": fail}):
+            return await Fleet(storage, CHAIN, {}).wait(run_id)
+
+    in_storage(server_url, namespace, work)
+    done = command("fork", failed, "--key", "k", "--wait")
+    assert (done.status, done.out) == (1, f"{run_id}\n")
+    assert "failed: step b[judge-1]: still no ink" in done.err
 
 
 def test_a_repaired_definition_is_read_from_a_file(

@@ -164,6 +164,13 @@ def test_a_person_is_asked(tmp_path: Path, server_url: str, namespace: str, runs
     assert len(runs) == 7
 
 
+@pytest.mark.parametrize("name", ["pause", "resume"])
+def test_a_flow_as_a_whole_is_that_of_a_mob(command: Command, name: str) -> None:
+    done = command(name, "--flow", "flow")
+    assert (done.status, done.out) == (2, "")
+    assert "add its --mob for the flow as a whole" in done.err
+
+
 @pytest.mark.parametrize("name", ["cancel", "terminate", "delete", "pause", "resume"])
 @pytest.mark.parametrize(
     ("words", "reason"),

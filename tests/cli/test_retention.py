@@ -114,6 +114,20 @@ def test_a_prune_tells_what_goes_and_deletes_it(command: Command) -> None:
 
 
 @pytest.mark.usefixtures("runs")
+def test_a_policy_can_be_tried_before_it_is_set(command: Command) -> None:
+    tried = command("retention", "set", "--completed", "1h", "--dry-run")
+    assert (tried.status, tried.err) == (0, "")
+    assert tried.out == "would be deleted: 3 runs (3 completed, 0 failed, 0 canceled), 0 events\n"
+    assert command("retention").out == "there is no policy: everything is kept\n"
+    command("retention", "set", "--mob", "a", "--max-runs", "2")
+    assert "1 run (1 completed" in command("retention", "set", "--mob", "a", "--failed", "1h", "--dry-run").out
+    flow = command("retention", "set", "--mob", "b", "--flow", "no", "--max-runs", "0", "--dry-run", "--json")
+    assert json.loads(flow.out)["completed"] == 1  # that of mob a
+    refused = command("retention", "--dry-run")
+    assert (refused.status, refused.err) == (2, "error: retention show has no --dry-run: `set` has\n")
+
+
+@pytest.mark.usefixtures("runs")
 def test_stats_show_what_there_is(command: Command) -> None:
     shown = command("stats")
     assert (shown.status, shown.err) == (0, "")

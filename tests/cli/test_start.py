@@ -52,6 +52,18 @@ def test_it_prints_the_id_of_a_run_that_waits_for_workers(command: Callable[...,
     assert (told["status"], told["flow_id"], told["priority"]) == ("pending", "hello", 3)
 
 
+def test_a_run_gets_attributes_and_a_summary(command: Callable[..., Ended]) -> None:
+    words = ("--attribute", "customer=acme", "--attribute", "size=3", "--summary", "first")
+    run_id = command("start", "hello.toml", "hello", "--params", '{"name": "Ada"}', *words).out.strip()
+    [line] = command("ls", "--attribute", "customer=acme", "--json").out.splitlines()
+    found = json.loads(line)
+    assert (found["run_id"], found["summary"]) == (run_id, "first")
+    assert found["attributes"] == {"customer": "acme", "size": "3"}
+    refused = command("start", "hello.toml", "hello", "--attribute", "customer")
+    assert (refused.status, refused.out) == (2, "")
+    assert "--attribute: 'customer' has no value" in refused.err
+
+
 def test_a_later_run_begins_later(command: Callable[..., Ended]) -> None:
     run_id = command("start", "hello.toml", "other", "--at", "2h", "--release", "r1").out.strip()
     told = json.loads(command("show", run_id, "--json").out)

@@ -31,7 +31,9 @@ def command(tmp_path: Path, server_url: str, namespace: str) -> Command:
 def test_a_webhook_is_made_listed_shown_paused_resumed_and_deleted(command: Command) -> None:
     made = command("webhook", "create", "audit", URL, "--kind", "flow_failed", "--kind", "flow_completed")
     assert made.status == 0
-    assert "secrets" in made.err  # they are stored in clear
+    assert made.err.splitlines() == [
+        "note: the secret is stored as it is, for all who can read the server; --seal-keys seals it"
+    ]
     first, second = made.out.splitlines()
     assert first == "webhook audit posts to https://example.com/events?…"
     assert re.fullmatch(r"secret  whsec_[A-Za-z0-9+/=]{44}", second)

@@ -67,6 +67,7 @@ def resume(
     with errors_told(stderr_console()):
         address = shared_url(url, of_memory="no other process has a run there")
         keys, named = read_seal_keys(seal_keys), runs or []
+        choice.require_mob_of_flow(each)
         if choice.names_a_mob and not each and not named:
             raise typer.Exit(asyncio.run(resume_whole(address, namespace, keys, choice, json=as_json)))
         if is_chosen(named, choice, dry_run=dry_run):

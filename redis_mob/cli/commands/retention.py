@@ -58,6 +58,9 @@ def retention(
             metavar=_AGE, help="How long the idempotency key of a deleted run still gives its id.", show_default=False
         ),
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Set nothing: tell what workers would delete at once if it were set.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object for each policy.")] = False,
     url: SharedUrlOption = None,
     namespace: NamespaceOption = "default",
@@ -65,7 +68,7 @@ def retention(
 ) -> None:
     """Show, set or clear how long runs and events are kept.
 
-    Workers delete what is not kept, from then on; `redis-mob prune --dry-run` tells beforehand what goes. `set` changes
+    Workers delete what is not kept, from then on; `set --dry-run` tells beforehand what that would be. `set` changes
     what is named, and leaves the rest as it is. A mob or a flow with a policy of its own follows that alone.
 
     Exit status: 0 done, 1 there was no policy to clear, 2 usage error, 3 storage unavailable.
@@ -75,7 +78,7 @@ def retention(
     from redis_mob.cli.arguments import read_seal_keys
     from redis_mob.cli.display import stderr_console
     from redis_mob.cli.endings import errors_told, say, shared_url
-    from redis_mob.cli.retention import Change, act_on_policies, show_policies
+    from redis_mob.cli.retention import Change, act_on_policies, show_policies, show_report, tried
     from redis_mob.cli.worker_link import ExitStatus
 
     console = stderr_console()
@@ -89,6 +92,10 @@ def retention(
             "keep_key": keep_key,
         }
         change = Change.of(action, mob, flow, ages, {"max_runs": max_runs})
+        if dry_run:
+            keys = read_seal_keys(seal_keys)
+            show_report(asyncio.run(tried(address, namespace, keys, change)), json=as_json)
+            return
         policies = asyncio.run(act_on_policies(address, namespace, read_seal_keys(seal_keys), change))
     if policies is None:
         say(console, "there is no such policy")

@@ -57,6 +57,13 @@ def start(
             metavar="TIME", help="How long after the first start it begins at the latest.", show_default=False
         ),
     ] = None,
+    attribute: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="An attribute that the run gets. Repeatable.", show_default=False),
+    ] = None,
+    summary: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="What lists show of the run.", show_default=False)
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Return when the run is over, and say how it went.")] = False,
     strict: StrictOption = False,
     verbose: VerboseOption = False,
@@ -80,6 +87,7 @@ def start(
     from redis_mob.cli.arguments import parse_members, parse_params, read_seal_keys
     from redis_mob.cli.display import stderr_console
     from redis_mob.cli.endings import errors_told, shared_url
+    from redis_mob.cli.labels import parse_attributes
     from redis_mob.cli.moments import parse_coming
     from redis_mob.cli.run_input import flow_of, mob_input
     from redis_mob.cli.schedules import parse_length
@@ -102,6 +110,8 @@ def start(
             at=parse_coming("--at", at),
             priority=priority,
             release=release,
+            attributes=parse_attributes("--attribute", attribute),
+            summary=summary,
             debounce_key=debounce_key,
             debounce=parse_length("--debounce", debounce),
             debounce_most=parse_length("--debounce-most", debounce_most),

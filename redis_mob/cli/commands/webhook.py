@@ -292,10 +292,12 @@ def _act(
 ) -> None:
     """Do something with the webhooks of a namespace, and tell what came of it."""
     import asyncio
+    import warnings
 
     from redis_mob.cli.arguments import read_seal_keys
     from redis_mob.cli.display import stderr_console
-    from redis_mob.cli.endings import errors_told, shared_url
+    from redis_mob.cli.endings import errors_told, say, shared_url
+    from redis_mob.errors import UnsealedSecretsWarning
     from redis_mob.operations.fleet_admin import FleetAdmin
     from redis_mob.storage import MobStorage
 
@@ -303,6 +305,12 @@ def _act(
         async with MobStorage.open(address, namespace=namespace, seal_key=read_seal_keys(seal_keys)) as storage:
             return await act(FleetAdmin(storage))
 
-    with errors_told(stderr_console()):
+    console = stderr_console()
+    with errors_told(console):
         address = shared_url(url, of_memory="no worker has a webhook there")
-        tell(asyncio.run(opened()))
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UnsealedSecretsWarning)
+            done = asyncio.run(opened())
+        tell(done)
+    if any(issubclass(one.category, UnsealedSecretsWarning) for one in caught):
+        say(console, "note: the secret is stored as it is, for all who can read the server; --seal-keys seals it")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from redis_mob.codec.arguments import flag, integer
+from redis_mob.codec.arguments import flag, integer, optional_instance
+from redis_mob.errors import ValidationError
 from redis_mob.fleet.retention import Sweep
 from redis_mob.models.retention import PruneReport, RetentionPolicies, RetentionPolicy
 from redis_mob.operations.admin.base import AdminBase
@@ -33,16 +34,23 @@ class RetentionAdmin(AdminBase):
         """All policies."""
         return await self._storage.retention.policies()
 
-    async def prune(self, *, dry_run: bool = False, most: int | None = None) -> PruneReport:
+    async def prune(
+        self, *, dry_run: bool = False, most: int | None = None, policies: RetentionPolicies | None = None
+    ) -> PruneReport:
         """Apply the policies once, here and now, to at most so many runs (contract: operations-82).
 
-        With `dry_run` nothing is deleted, and the report says what would be. If this was interrupted, calling it again
-        goes on.
+        With `dry_run` nothing is deleted, and the report says what would be; then other `policies` than those that are
+        set can be tried. If this was interrupted, calling it again goes on. Raises ValidationError for policies without
+        `dry_run`.
         """
+        tried = optional_instance("policies", policies, RetentionPolicies)
+        if tried is not None and not flag("dry_run", dry_run):
+            raise ValidationError("policies are for a dry run: set_retention sets those that are applied")
         most = None if most is None else integer("most", most, least=0)
         sweep = Sweep(self._storage.retention, self._storage.steering)
-        policies = await self._storage.retention.policies()
-        return await sweep.round(policies, dry_run=flag("dry_run", dry_run), most=most)
+        return await sweep.round(
+            tried or await self._storage.retention.policies(), dry_run=flag("dry_run", dry_run), most=most
+        )
 
     async def stats(self) -> NamespaceStats:
         """How much there is in the namespace, what memory it takes, and what bounds it (contract: operations-85)."""
