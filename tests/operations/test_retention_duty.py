@@ -247,10 +247,10 @@ async def test_a_worker_that_drains_begins_no_further_deletion(storage: MobStora
     class Stopping:
         deletions, continue_deletion = steering.deletions, steering.continue_deletion
 
-        async def begin_deletion(self, run_id: str) -> Any:
+        async def begin_deletion(self, run_id: str, **more: Any) -> Any:
             begun.append(run_id)
             stop.set()
-            return await steering.begin_deletion(run_id)
+            return await steering.begin_deletion(run_id, **more)
 
     stopping: Any = Stopping()
     await RetentionDuty(storage.retention, stopping, every=timedelta(milliseconds=1)).run(stop, "worker")
