@@ -15,6 +15,18 @@ local function webhook_revision(key, stored)
   return string.match(stored, '^(%d+) ') or damaged(key, 'a webhook cannot be read')
 end
 
+-- A webhook whose secret or progress is gone, and whose loss was accepted, is as one that is not there: it may be made anew.
+local function is_there(webhook_secrets, webhook_progress, name)
+  local found = true
+  for _, key in ipairs({ webhook_secrets, webhook_progress }) do
+    if redis.call('HEXISTS', key, name) == 0 then
+      expect_whole('HLEN', key)
+      found = false
+    end
+  end
+  return found
+end
+
 local function read_progress(key, stored)
   local number, ends, dropped, holder, at = string.match(stored, '^(%d+) (%d+) (%d+) (%S+) ()')
   if not number then damaged(key, 'the progress of a webhook cannot be read') end

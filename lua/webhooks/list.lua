@@ -14,9 +14,9 @@ local names = single == '1' and { name } or redis.call('HKEYS', webhooks)
 local found = {}
 for _, one in ipairs(names) do
   local stored = redis.call('HGET', webhooks, one)
-  if stored then
-    for _, part in ipairs({ one, stored, redis.call('HGET', webhook_secrets, one) or '',
-      redis.call('HGET', webhook_progress, one) or '', count_letters(dead_letters, one, 'd') }) do
+  if stored and is_there(webhook_secrets, webhook_progress, one) then
+    for _, part in ipairs({ one, stored, redis.call('HGET', webhook_secrets, one),
+      redis.call('HGET', webhook_progress, one), count_letters(dead_letters, one, 'd') }) do
       found[#found + 1] = part
     end
   end

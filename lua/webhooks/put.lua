@@ -14,7 +14,11 @@
 --- @keys meta webhooks webhook_secrets webhook_progress channel
 --- @args name document secret progress expected most
 local stored = redis.call('HGET', webhooks, name)
-if not stored then expect_whole('HLEN', webhooks) end
+if not stored then
+  expect_whole('HLEN', webhooks)
+elseif not is_there(webhook_secrets, webhook_progress, name) then
+  stored = nil
+end
 local current = webhook_revision(webhooks, stored)
 if expected ~= '' and expected ~= current then return LOST end
 expect_hashes(webhook_secrets, webhook_progress)
