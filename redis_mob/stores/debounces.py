@@ -36,7 +36,7 @@ class RedisDebounces:
         """See `ExecutionStore.start_debounced`."""
         key, after, most = checked_debounce(debounce)
         require_not_begun(run, encode_run(run))
-        stored, by_attribute = stored_labels(labels), self._keys.by_attribute
+        stored, by_attribute, given = stored_labels(labels), self._keys.by_attribute, run.run_id
         while True:
             keys, arguments = start_arguments(self._keys, run, launch, definition, None, stored)
             del arguments["at"]
@@ -52,5 +52,6 @@ class RedisDebounces:
             )
             if reply == Reply.WON:
                 return run.run_id
-            # a script takes the keys of one run, and which one that is only the server knows
-            run = named(run, bytes(reply).decode() or str(uuid4()))
+            # A script takes the keys of one run, and which one that is only the server knows. A new run has the id that
+            # it was given, unless that is taken.
+            run = named(run, bytes(reply).decode() or (given if run.run_id != given else str(uuid4())))

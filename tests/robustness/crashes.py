@@ -86,7 +86,7 @@ async def durable(server: Node, seed: int, crashes: int, durability: str = "fsyn
         await clients.add_sharing([shared], SHARING)
         working = asyncio.create_task(clients.work())
         while crashing.left and not clients.broken:
-            await crashing.crash(lambda: clients.writes)
+            await crashing.crash(lambda: clients.writes + len(clients.broken))
         await working
         await clients.check()
     return {**crashing.figures, "mutating operations": clients.writes, "outcomes": clients.learned}, clients.broken

@@ -67,7 +67,7 @@ async def _family(twins: Twins, random: Random) -> AsyncGenerator[None]:
 
     async def advanced(run_id: str) -> None:
         ours, theirs = await twins.both(lambda s: s.executions.load(run_id))
-        made = [ours and engine.advance(ours, RUNS_A_FLOW), theirs and engine.advance(theirs, RUNS_A_FLOW)]
+        made = [view and engine.advance(_in_order(view), RUNS_A_FLOW) for view in (ours, theirs)]
         if all(made):
             await twins.both(lambda s: s.executions.commit(made[0]), lambda s: s.executions.commit(made[1]))
 
@@ -108,7 +108,7 @@ async def _gathered(twins: Twins, random: Random) -> AsyncGenerator[None]:
 
     async def advanced(run_id: str) -> None:
         ours, theirs = await twins.both(lambda s: s.executions.load(run_id))
-        made = [view and engine.advance(view, STEPS_AND_LOOP) for view in (ours, theirs)]
+        made = [view and engine.advance(_in_order(view), STEPS_AND_LOOP) for view in (ours, theirs)]
         if all(made):
             await twins.both(lambda s: s.executions.commit(made[0]), lambda s: s.executions.commit(made[1]))
 
