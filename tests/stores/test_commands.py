@@ -123,7 +123,7 @@ async def test_a_transition_looks_only_at_keys_that_it_writes(quiet: Quiet) -> N
     settled = await quiet.commands_of(lambda: executions.commit(run.settled(view, other)))
     parts = [
         Counter(hmget=1),  # what it depends on, of the run
-        Counter(time=1, hget=1),  # the clock
+        Counter(time=1, hmget=1),  # the clock, and whether a mob or flow is paused
         Counter(hmget=1, hset=1),  # the execution
         Counter(hlen=1, zcard=2, zrem=2, hdel=1),  # out of `ready`, `queued` and `lost`
         Counter(zcard=1, zscore=1, zadd=1),  # in `due`
