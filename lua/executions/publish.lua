@@ -7,21 +7,13 @@
 
 --- @include lib/replies
 --- @include lib/announce
+--- @include lib/compare
 --- @include lib/status
 
 --- @keys run index executions published channel
 --- @args member field expected name value most
 if not status_of(run, index) then return NOT_FOUND end
-local record = redis.call('HGET', executions, field)
-if record ~= expected then
-  if not record then
-    expect_whole('HLEN', executions)
-  elseif record == '' or #record < #expected and string.sub(expected, 1, #record) == record then
-    --- @include lib/damage
-    damaged(executions, 'a record in it was cut short')
-  end
-  return LOST
-end
+if not is_as_read(executions, expected, redis.call('HGET', executions, field)) then return LOST end
 if redis.call('HEXISTS', published, name) == 0 then
   expect_whole('HLEN', published)
   if redis.call('HLEN', published) >= tonumber(most) then return CONFLICT end

@@ -13,6 +13,7 @@
 --- @include lib/announce
 --- @include lib/arguments
 --- @include lib/attributes
+--- @include lib/compare
 --- @include lib/key_types
 --- @include lib/status
 
@@ -21,18 +22,7 @@ local UNNUMBERED = -5
 --- @keys run index executions meta by_attribute channel
 --- @args member field expected removed* changed* sets_summary summary* most
 if not status_of(run, index) then return NOT_FOUND end
-if field ~= '' then
-  local record = redis.call('HGET', executions, field)
-  if record ~= expected then
-    if not record then
-      expect_whole('HLEN', executions)
-    elseif record == '' or #record < #expected and string.sub(expected, 1, #record) == record then
-      --- @include lib/damage
-      damaged(executions, 'a record in it was cut short')
-    end
-    return LOST
-  end
-end
+if field ~= '' and not is_as_read(executions, expected, redis.call('HGET', executions, field)) then return LOST end
 
 local sequence, stored, said = unpack(redis.call('HMGET', run, 'sequence', 'attributes', 'summary'), 1, 3)
 if not (stored and said) then expect_whole('HLEN', run) end

@@ -9,6 +9,7 @@
 
 --- @include lib/replies
 --- @include lib/announce
+--- @include lib/compare
 --- @include lib/run_creation
 --- @include lib/run_head
 --- @include lib/fleet_clock
@@ -19,16 +20,7 @@
 if run_exists(run, index) or redis.call('EXISTS', tombstone) == 1 then return EXISTS end
 if status_of(parent, parent_index) ~= 'running' then return LOST end
 if redis.call('HEXISTS', parent_index, told) == 1 then return LOST end
-local waiting = redis.call('HGET', parent_executions, field)
-if waiting ~= expected then
-  if not waiting then
-    expect_whole('HLEN', parent_executions)
-  elseif waiting == '' or #waiting < #expected and string.sub(expected, 1, #waiting) == waiting then
-    --- @include lib/damage
-    damaged(parent_executions, 'a record in it was cut short')
-  end
-  return LOST
-end
+if not is_as_read(parent_executions, expected, redis.call('HGET', parent_executions, field)) then return LOST end
 expect_whole('HLEN', parent_index)
 if redis.call('HEXISTS', definitions, digest) == 0 then expect_whole('HLEN', definitions) end
 expect_sorted_sets(due)

@@ -100,10 +100,7 @@ local function create()
   mutate('HSET', run, 'launch', launch, 'launched_at', numeral(launched), 'recorded', numeral(0), 'debounce',
     debounce_digest)
   mutate('HSET', debounces, debounce_digest, run_id .. ' ' .. decimal(NOW) .. '\n')
-  if #attributes > 0 then
-    know_attributed(meta, number_attributed(meta) + #attributes)
-    add_places(by_attribute, places_of(attributes, string.format('%016d', number_at(meta, 'runs')) .. run_id))
-  end
+  if #attributes > 0 then enter_attributes(meta, by_attribute, attributes, run_id) end
 end
 
 if held then start_anew() else create() end

@@ -36,10 +36,7 @@ local keys = { run, frames, loops, outputs, steps, step_outputs, failures, itera
 create_run(keys, parts, meta, runs, runs_by_status, run_id, prefix)
 mutate('HSET', run, 'launch', launch, 'launched_at', numeral(launched), 'recorded', numeral(0))
 mutate('HSETNX', definitions, digest, definition)
-if by_attribute[1] then
-  know_attributed(meta, number_attributed(meta) + #attributes)
-  add_places(by_attribute[1], places_of(attributes, string.format('%016d', number_at(meta, 'runs')) .. run_id))
-end
+if by_attribute[1] then enter_attributes(meta, by_attribute[1], attributes, run_id) end
 mutate('ZADD', due, decimal(begins), run_id)
 in_chunks('HSET', limits, limited)
 in_chunks('HDEL', limits, unlimited)

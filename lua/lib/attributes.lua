@@ -72,3 +72,9 @@ end
 local function remove_places(by_attribute, places)
   in_chunks('ZREM', by_attribute, places)
 end
+
+-- the run that was created last stands in the index by its attributes
+local function enter_attributes(meta, by_attribute, attributes, run_id)
+  know_attributed(meta, number_attributed(meta) + #attributes)
+  add_places(by_attribute, places_of(attributes, string.format('%016d', number_at(meta, 'runs')) .. run_id))
+end

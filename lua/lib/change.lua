@@ -5,6 +5,7 @@
 
 --- @include lib/arguments
 --- @include lib/chunks
+--- @include lib/compare
 --- @include lib/many_fields
 
 local function take_change()
@@ -14,24 +15,8 @@ local function take_change()
   return change
 end
 
--- whether what is stored as the digest is the expected one
-local function is_expected(key, change, stored)
-  local expected = ARGV[change + 1]
-  if stored == expected and stored ~= '' then return true end
-  if not stored then
-    expect_whole('HLEN', key)
-    return expected == ''
-  end
-  -- none of them is empty, or the beginning of another one
-  if stored == '' or #stored < #expected and string.sub(expected, 1, #stored) == stored then
-    --- @include lib/damage
-    damaged(key, 'a digest or a record in it was cut short')
-  end
-  return false
-end
-
 local function matches(key, change)
-  return is_expected(key, change, redis.call('HGET', key, ARGV[change]))
+  return is_as_read(key, ARGV[change + 1], redis.call('HGET', key, ARGV[change]))
 end
 
 local function all_match(key, changes)
@@ -39,7 +24,7 @@ local function all_match(key, changes)
   for i, change in ipairs(changes) do fields[i] = ARGV[change] end
   local stored = values_of(key, fields)
   for i, change in ipairs(changes) do
-    if not is_expected(key, change, stored[i]) then return false end
+    if not is_as_read(key, ARGV[change + 1], stored[i]) then return false end
   end
   return true
 end

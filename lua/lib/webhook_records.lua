@@ -34,6 +34,17 @@ local function read_progress(key, stored)
     document = string.sub(stored, at) }
 end
 
+-- a webhook and its progress, nil if there is none
+local function known_webhook(webhooks, webhook_progress, name)
+  local stored, text = redis.call('HGET', webhooks, name), redis.call('HGET', webhook_progress, name)
+  if not stored then
+    expect_whole('HLEN', webhooks)
+    return nil
+  end
+  if not text then damaged(webhook_progress, 'the progress of a webhook is gone') end
+  return stored, read_progress(webhook_progress, text)
+end
+
 local function progress_text(number, ends, dropped, holder, document)
   return table.concat({ number, decimal(ends), dropped, holder, document }, ' ')
 end

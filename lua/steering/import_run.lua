@@ -37,10 +37,7 @@ local log = event_log(meta, events, event_identities, events_by_time, events_cha
 record_events(cursors, append_events(log, new_events), new_events)
 local keys = { run, frames, loops, outputs, steps, step_outputs, failures, iterations, inputs, index }
 create_run(keys, parts, meta, runs, runs_by_status, run_id, prefix)
-if by_attribute[1] then
-  know_attributed(meta, number_attributed(meta) + #attributes)
-  add_places(by_attribute[1], places_of(attributes, string.format('%016d', number_at(meta, 'runs')) .. run_id))
-end
+if by_attribute[1] then enter_attributes(meta, by_attribute[1], attributes, run_id) end
 in_chunks('HSET', executions, execution_fields)
 in_chunks('HSET', published, published_fields)
 mutate('HSETNX', definitions, digest, definition)

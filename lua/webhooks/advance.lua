@@ -15,13 +15,8 @@
 
 --- @keys meta webhooks webhook_progress dead_letters
 --- @args name holder number length document settled* dead* most
-local stored, text = redis.call('HGET', webhooks, name), redis.call('HGET', webhook_progress, name)
-if not stored then
-  expect_whole('HLEN', webhooks)
-  return LOST
-end
-if not text then damaged(webhook_progress, 'the progress of a webhook is gone') end
-local known = read_progress(webhook_progress, text)
+local stored, known = known_webhook(webhooks, webhook_progress, name)
+if not stored then return LOST end
 if known.number ~= number or known.holder ~= holder then return LOST end
 local revision = webhook_revision(webhooks, stored)
 redis.call('ZCARD', dead_letters)

@@ -12,13 +12,8 @@
 
 --- @keys meta webhooks webhook_progress dead_letters
 --- @args name holder length
-local stored, text = redis.call('HGET', webhooks, name), redis.call('HGET', webhook_progress, name)
-if not stored then
-  expect_whole('HLEN', webhooks)
-  return LOST
-end
-if not text then damaged(webhook_progress, 'the progress of a webhook is gone') end
-local known = read_progress(webhook_progress, text)
+local stored, known = known_webhook(webhooks, webhook_progress, name)
+if not stored then return LOST end
 read_clock(meta)
 if known.holder ~= holder and known.ends > NOW then return LOST end
 local revision = webhook_revision(webhooks, stored)
