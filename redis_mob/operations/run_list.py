@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from datetime import datetime
+from typing import TypedDict
 
 import pydantic
 
@@ -20,16 +21,32 @@ PAGE = 200
 """How many runs are read at a time where all are wanted."""
 
 
+class Conditions(TypedDict, total=False):
+    """Which runs are meant: those to which all that is given applies (contract: operations-1, operations-141).
+
+    They were created at or after `since`, and before `until`; `text` is in their parameters, and they have all
+    `attributes`.
+    """
+
+    mob_id: str | None
+    flow_id: str | None
+    statuses: Collection[MobRunStatus]
+    since: datetime | None
+    until: datetime | None
+    text: str | None
+    attributes: Mapping[str, AttributeValue] | None
+
+
 def run_filter(
-    mob_id: str | None,
-    flow_id: str | None,
-    statuses: Collection[MobRunStatus],
-    since: datetime | None,
-    until: datetime | None,
-    text: str | None,
+    mob_id: str | None = None,
+    flow_id: str | None = None,
+    statuses: Collection[MobRunStatus] = (),
+    since: datetime | None = None,
+    until: datetime | None = None,
+    text: str | None = None,
     attributes: Mapping[str, AttributeValue] | None = None,
 ) -> RunFilter:
-    """Which runs are asked for. Raises ValidationError naming what is wrong."""
+    """Which runs are asked for, by `Conditions`. Raises ValidationError naming what is wrong."""
     wanted = checked_filter(attributes)
     try:
         return RunFilter(

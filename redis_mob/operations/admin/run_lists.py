@@ -3,57 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping
-from datetime import datetime
+from typing import Unpack
 
 from redis_mob.codec.arguments import text as checked_text
-from redis_mob.models.labels import AttributeValue
 from redis_mob.models.run import MobRunStatus
 from redis_mob.models.run_summary import RunPage, RunSummary
 from redis_mob.operations.admin.base import AdminBase
 from redis_mob.operations.children import children
-from redis_mob.operations.run_list import every_run, page_of_runs, run_filter
+from redis_mob.operations.run_list import Conditions, every_run, page_of_runs, run_filter
 
 
 class RunLists(AdminBase):
     """Which runs there are."""
 
-    async def runs(
-        self,
-        *,
-        mob_id: str | None = None,
-        flow_id: str | None = None,
-        statuses: Collection[MobRunStatus] = (),
-        since: datetime | None = None,
-        until: datetime | None = None,
-        text: str | None = None,
-        attributes: Mapping[str, AttributeValue] | None = None,
-        limit: int = 50,
-        after: str | None = None,
-    ) -> RunPage:
+    async def runs(self, *, limit: int = 50, after: str | None = None, **which: Unpack[Conditions]) -> RunPage:
         """A page of the runs to which all that is given applies, the newest first (contract: operations-1).
 
-        They were created at or after `since`, and before `until`; `text` is in their parameters, and they have all
-        `attributes` (contract: operations-141). What the `next` of a page is, the page behind it is `after`. Raises
-        ValidationError.
+        They are of the mob `mob_id` and the flow `flow_id`, have one of the `statuses`, were created at or after
+        `since`, and before `until`; `text` is in their parameters, and they have all `attributes`
+        (contract: operations-141). What the `next` of a page is, the page behind it is `after`. Raises ValidationError.
         """
-        which = run_filter(mob_id, flow_id, statuses, since, until, text, attributes)
-        return await page_of_runs(self._storage, which, limit, after)
+        return await page_of_runs(self._storage, run_filter(**which), limit, after)
 
-    def all_runs(
-        self,
-        *,
-        mob_id: str | None = None,
-        flow_id: str | None = None,
-        statuses: Collection[MobRunStatus] = (),
-        since: datetime | None = None,
-        until: datetime | None = None,
-        text: str | None = None,
-        attributes: Mapping[str, AttributeValue] | None = None,
-        after: str | None = None,
-    ) -> AsyncIterator[RunSummary]:
+    def all_runs(self, *, after: str | None = None, **which: Unpack[Conditions]) -> AsyncIterator[RunSummary]:
         """All of them, read page by page; takes what `runs` does, but for the length of a page."""
-        which = run_filter(mob_id, flow_id, statuses, since, until, text, attributes)
-        return every_run(self._storage, which, after)
+        return every_run(self._storage, run_filter(**which), after)
 
     async def children(
         self,
@@ -69,24 +43,12 @@ class RunLists(AdminBase):
         The last begun is the first, and what the `next` of a page is, the page behind it is `after`. Raises
         NotFoundError if the run does not exist, or no fleet has started it.
         """
-        which = run_filter(None, flow_id, statuses, None, None, None)
+        which = run_filter(flow_id=flow_id, statuses=statuses)
         return await children(self._storage, checked_text("run_id", run_id), which, limit, after)
 
-    async def count(
-        self,
-        *,
-        mob_id: str | None = None,
-        flow_id: str | None = None,
-        statuses: Collection[MobRunStatus] = (),
-        since: datetime | None = None,
-        until: datetime | None = None,
-        text: str | None = None,
-        attributes: Mapping[str, AttributeValue] | None = None,
-    ) -> Mapping[MobRunStatus, int]:
+    async def count(self, **which: Unpack[Conditions]) -> Mapping[MobRunStatus, int]:
         """How many runs there are of each status (contract: operations-3); takes what `runs` does."""
-        return await self._storage.operations.count(
-            run_filter(mob_id, flow_id, statuses, since, until, text, attributes)
-        )
+        return await self._storage.operations.count(run_filter(**which))
 
     async def find(self, prefix: str) -> str:
         """The id of the one run whose id begins like this, in at least four digits (contract: operations-4).

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Unpack
 
 from redis_mob.codec.arguments import flag, listed
-from redis_mob.models.labels import AttributeValue
-from redis_mob.models.run import MobRunStatus
 from redis_mob.operations.admin.base import AdminBase
 from redis_mob.operations.run_copies import ImportedRun, export, export_all, import_runs
-from redis_mob.operations.run_list import run_filter
+from redis_mob.operations.run_list import Conditions, run_filter
 
 
 class RunTransfer(AdminBase):
@@ -23,22 +21,12 @@ class RunTransfer(AdminBase):
         """
         return export(self._storage, listed("run_ids", run_ids))
 
-    def export_all(
-        self,
-        *,
-        mob_id: str | None = None,
-        flow_id: str | None = None,
-        statuses: Collection[MobRunStatus] = (),
-        since: datetime | None = None,
-        until: datetime | None = None,
-        text: str | None = None,
-        attributes: Mapping[str, AttributeValue] | None = None,
-    ) -> AsyncIterator[str]:
+    def export_all(self, **which: Unpack[Conditions]) -> AsyncIterator[str]:
         """The same for all runs that a fleet has started, in the order of their creation; takes what `runs` does.
 
         The ids of all of them are held in memory, and the runs one after the other.
         """
-        return export_all(self._storage, run_filter(mob_id, flow_id, statuses, since, until, text, attributes))
+        return export_all(self._storage, run_filter(**which))
 
     def import_runs(
         self, lines: Iterable[str], *, skip_existing: bool = False, include_unfinished: bool = False

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping
-from datetime import datetime
+from collections.abc import AsyncIterator
+from typing import Unpack
 
-from redis_mob.models.labels import AttributeValue
-from redis_mob.models.run import MobRunStatus
 from redis_mob.operations.admin.base import AdminBase
-from redis_mob.operations.run_list import run_filter
+from redis_mob.operations.run_list import Conditions, run_filter
 from redis_mob.operations.verification import RunVerification
 from redis_mob.operations.verifying import verify, verify_all
 
@@ -24,16 +22,6 @@ class Verification(AdminBase):
         """
         return await verify(self._storage, run_id)
 
-    def verify_all(
-        self,
-        *,
-        mob_id: str | None = None,
-        flow_id: str | None = None,
-        statuses: Collection[MobRunStatus] = (),
-        since: datetime | None = None,
-        until: datetime | None = None,
-        text: str | None = None,
-        attributes: Mapping[str, AttributeValue] | None = None,
-    ) -> AsyncIterator[RunVerification]:
+    def verify_all(self, **which: Unpack[Conditions]) -> AsyncIterator[RunVerification]:
         """The same for each run that a fleet has started, the newest first; takes what `runs` does."""
-        return verify_all(self._storage, run_filter(mob_id, flow_id, statuses, since, until, text, attributes))
+        return verify_all(self._storage, run_filter(**which))
