@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -86,31 +86,45 @@ class RedisRetentionStore(RetentionStore):
 
     async def oldest_runs(self, status: MobRunStatus, after: int | None = None) -> RunAges:
         status, after = member("status", status, MobRunStatus), checked_sequence(after)
-        places = await self._oldest_runs(status, after, must_be_whole=True)
-        if places is None:
-            await self._operations.index_runs()
-            places = await self._oldest_runs(status, after, must_be_whole=False) or ()
-        return await self._ages([decode_place(bytes(place)) for place in places])
+
+        async def read() -> Sequence[bytes]:
+            places = await self._oldest_runs(status, after, must_be_whole=True)
+            if places is None:
+                await self._operations.index_runs()
+                places = await self._oldest_runs(status, after, must_be_whole=False) or ()
+            return places
+
+        return await self._ages(read)
 
     async def oldest_of_flow(self, mob_id: str, flow_id: str, after: int | None = None) -> RunAges:
         flow = place_prefix(text("mob_id", mob_id), text("flow_id", flow_id))
-        places = await self._client.read(
-            "retention/oldest_of_flow",
-            [self._keys.meta, self._keys.runs],
-            [flow, encode_sequence(checked_sequence(after)), _RUNS],
-        )
-        return await self._ages([decode_place(bytes(place)) for place in places])
+        arguments = [flow, encode_sequence(checked_sequence(after)), _RUNS]
 
-    async def _ages(self, found: Sequence[RunPlace]) -> RunAges:
+        async def read() -> Sequence[bytes]:
+            keys = [self._keys.meta, self._keys.runs]
+            return await self._client.read("retention/oldest_of_flow", keys, arguments)
+
+        return await self._ages(read)
+
+    async def _ages(self, read: Callable[[], Awaitable[Sequence[bytes]]]) -> RunAges:
+        found = [decode_place(bytes(place)) for place in await read()]
         runs: list[RunAge] = []
         unreadable: list[str] = []
+        gone: list[RunPlace] = []
         rows = await self._read_ages([place.run_id for place in found])
         for place, (row, number) in zip(found, rows, strict=True):
             try:
                 age = decode_age(place, row, number)
-                runs += [] if age is None else [age]
+                if age is None:
+                    gone.append(place)
+                else:
+                    runs.append(age)
             except SerializationError as error:
                 unreadable.append(str(error))
+        if gone:
+            # one that was deleted meanwhile has no place any more
+            listed = {decode_place(bytes(place)) for place in await read()}
+            unreadable += [f"run {one.run_id} is listed, and its keys are gone" for one in gone if one in listed]
         return RunAges(tuple(runs), found[-1].sequence if len(found) == _RUNS else None, tuple(unreadable))
 
     async def _oldest_runs(

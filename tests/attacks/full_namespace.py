@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from redis_mob.codec.executions import encode_definition
 from redis_mob.connection.calls.replies import Reply
 from redis_mob.errors import (
     AlreadyExistsError,
@@ -75,7 +74,8 @@ SETTLED = (AlreadyExistsError, CasConflictError, RunAlreadyExistsError, VersionC
 class FullNamespace:
     """What was written: `stored` by the run store, `driven` and `waiting` by a fleet, `ended` with its terminal event.
 
-    `transition` can be committed on `driven`, and `held` is an execution there that a worker has claimed.
+    `definitions` are the digests of all. `transition` can be committed on `driven`, and `held` is an execution there
+    that a worker has claimed.
     """
 
     stored: MobRun
@@ -143,7 +143,7 @@ async def fill(storage: MobStorage) -> FullNamespace:
         driven.run_id,
         waiting_run.run_id,
         ended,
-        (view.launch.definition, encode_definition(ONE_STEP)[0]),
+        await storage.operations.definitions(),
         transitions._full(view),
         (key, claimed),
     )
@@ -242,11 +242,14 @@ async def _policies(storage: MobStorage) -> Any:
 
 
 async def _ages(storage: MobStorage) -> list[RunAges]:
-    found = [await storage.retention.oldest_runs(status) for status in MobRunStatus]
-    for ages in found:
-        for damage in ages.unreadable:
-            raise SerializationError(damage)
-    return found
+    return [await _all_read(storage.retention.oldest_runs(status)) for status in MobRunStatus]
+
+
+async def _all_read(reading: Awaitable[RunAges]) -> RunAges:
+    ages = await reading
+    for damage in ages.unreadable:
+        raise SerializationError(damage)
+    return ages
 
 
 async def _listed(storage: MobStorage) -> list[Sequence[RunSummary]]:
@@ -335,8 +338,10 @@ def _about_executions(there: FullNamespace) -> dict[str, Question]:
         "load": load,
         "status": lambda s: s.executions.status(there.driven),
         "status, stored": lambda s: s.executions.status(there.stored.run_id),
-        "get_definition": lambda s: s.executions.get_definition(there.definitions[0]),
-        "get_definition of another": lambda s: s.executions.get_definition(there.definitions[1]),
+        **{
+            f"get_definition {digest}": lambda s, digest=digest: s.executions.get_definition(digest)
+            for digest in there.definitions
+        },
         "start_run": start,
         "take_due": take_all,
         "workers": lambda s: s.executions.workers(),
@@ -348,7 +353,7 @@ def _about_executions(there: FullNamespace) -> dict[str, Question]:
         "pauses": lambda s: s.pauses.pauses(),
         "pause again": lambda s: s.pauses.pause_flow("elsewhere", "flow"),
         "resume what is not paused": lambda s: s.pauses.resume_flow("elsewhere"),
-        "oldest runs of a flow": lambda s: s.retention.oldest_of_flow("mob", "flow"),
+        "oldest runs of a flow": lambda s: _all_read(s.retention.oldest_of_flow("mob", "flow")),
         "number of runs": lambda s: s.retention.count_runs("mob"),
         "schedule": lambda s: s.schedules.get("nightly"),
         "schedule, absent": lambda s: s.schedules.get("none"),
