@@ -81,6 +81,9 @@ def receiving(port: int = 0) -> Generator[Receiver]:
             receiver.received.append(request)
             reply = receiver.behaviour(request)
             time.sleep(reply.after)
+            is_taken = 200 <= reply.status < 300
+            if is_taken:
+                receiver.taken.append(request)  # before the answer, after which the next request may come
             try:
                 self.send_response(reply.status)
                 for name, value in reply.headers.items():
@@ -89,9 +92,8 @@ def receiving(port: int = 0) -> Generator[Receiver]:
                 self.end_headers()
                 self.wfile.write(reply.body)
             except OSError:  # it waits no longer
-                return
-            if 200 <= reply.status < 300:
-                receiver.taken.append(request)
+                if is_taken:
+                    receiver.taken.remove(request)
 
         def log_message(self, format: str, *args: Any) -> None:
             pass
