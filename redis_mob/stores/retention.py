@@ -99,12 +99,8 @@ class RedisRetentionStore(RetentionStore):
     async def oldest_of_flow(self, mob_id: str, flow_id: str, after: int | None = None) -> RunAges:
         flow = place_prefix(text("mob_id", mob_id), text("flow_id", flow_id))
         arguments = [flow, encode_sequence(checked_sequence(after)), _RUNS]
-
-        async def read() -> Sequence[bytes]:
-            keys = [self._keys.meta, self._keys.runs]
-            return await self._client.read("retention/oldest_of_flow", keys, arguments)
-
-        return await self._ages(read)
+        keys = [self._keys.meta, self._keys.runs]
+        return await self._ages(lambda: self._client.read("retention/oldest_of_flow", keys, arguments))
 
     async def _ages(self, read: Callable[[], Awaitable[Sequence[bytes]]]) -> RunAges:
         found = [decode_place(bytes(place)) for place in await read()]
