@@ -1,7 +1,8 @@
-"""What the commands do that steer all runs which options choose: how many they are, a question, a line for each."""
+"""What the commands do that steer runs: those that are named, or, after a question, all that options choose."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from redis_mob.cli.display import stderr_console
 from redis_mob.cli.endings import print_line, say
 from redis_mob.cli.run_choice import RunChoice
 from redis_mob.cli.run_list import PAUSED
-from redis_mob.cli.steering import confirmed
+from redis_mob.cli.steering import Act, confirmed, steer
 from redis_mob.cli.worker_link import ExitStatus
 from redis_mob.errors import ValidationError
 from redis_mob.models.base import json_text
@@ -31,14 +32,46 @@ _MANY = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class BulkOrder:
-    """What is done with all of them: in words, to which statuses unless some are asked for, and how."""
+class SteeringOrder:
+    """What a command does with runs: with one that is named, and with all that options choose.
+
+    Of all of them it says what is done in words, and to which statuses unless some are asked for. `question` is asked
+    before named ones are steered, with `{runs}` for how many they are; '' asks nothing.
+    """
 
     verb: str
     done: str
     statuses: Collection[MobRunStatus]
-    act: Callable[[FleetAdmin, Mapping[str, Any]], AsyncIterator[SteeredRun]]
+    act: Act
+    act_on_all: Callable[[FleetAdmin, Mapping[str, Any]], AsyncIterator[SteeredRun]]
+    question: str = ""
     only_paused: bool = False
+
+
+def steer_runs(
+    url: str,
+    namespace: str,
+    seal_keys: SealKeyring | None,
+    named: Sequence[str],
+    choice: RunChoice,
+    order: SteeringOrder,
+    *,
+    yes: bool,
+    dry_run: bool,
+    json: bool,
+) -> ExitStatus:
+    """Do it with the runs that are named, or with those that options choose; the status to end with.
+
+    Raises ValidationError if both or none of them are given, and where a person would have to be asked.
+    """
+    if is_chosen(named, choice, dry_run=dry_run):
+        conditions = choice.conditions()
+        work = steer_chosen(url, namespace, seal_keys, conditions, order, yes=yes, dry_run=dry_run, json=json)
+    else:
+        if order.question:
+            confirmed(order.question.format(runs=f"{len(named)} run{'s' * (len(named) > 1)}"), yes=yes)
+        work = steer(url, namespace, seal_keys, named, order.act, json=json)
+    return asyncio.run(work)
 
 
 def is_chosen(runs: Sequence[str], choice: RunChoice, *, dry_run: bool = False) -> bool:
@@ -57,7 +90,7 @@ async def steer_chosen(
     namespace: str,
     seal_keys: SealKeyring | None,
     conditions: Mapping[str, Any],
-    order: BulkOrder,
+    order: SteeringOrder,
     *,
     yes: bool,
     dry_run: bool,
@@ -87,10 +120,10 @@ async def steer_chosen(
         if number >= _MANY:
             say(errors, f"{number:,} runs take a while; when this is interrupted, do it again for those that are left")
         confirmed(f"{order.verb} {number:,} run{'s' * (number > 1)}?", yes=yes)
-        return await _steer(order.act(admin, which), order, json=json)
+        return await _steer(order.act_on_all(admin, which), order, json=json)
 
 
-async def _found(admin: FleetAdmin, which: Mapping[str, Any], order: BulkOrder) -> tuple[int, Sequence[RunSummary]]:
+async def _found(admin: FleetAdmin, which: Mapping[str, Any], order: SteeringOrder) -> tuple[int, Sequence[RunSummary]]:
     """How many runs there are, and the newest of them."""
     if not order.only_paused:
         page = await admin.runs(**which, limit=_NAMED)
@@ -111,7 +144,7 @@ def _told(number: int, first: Sequence[RunSummary]) -> list[str]:
     return [f"{number:,} run{' is' if number == 1 else 's are'} chosen:", *lines, *more]
 
 
-async def _steer(steered: AsyncIterator[SteeredRun], order: BulkOrder, *, json: bool) -> ExitStatus:
+async def _steer(steered: AsyncIterator[SteeredRun], order: SteeringOrder, *, json: bool) -> ExitStatus:
     ends, done, left = ExitStatus.COMPLETED, 0, 0
     async for one in steered:
         done += one.is_done

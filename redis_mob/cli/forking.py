@@ -5,9 +5,8 @@ from __future__ import annotations
 from rich.console import Console
 
 from redis_mob.cli.endings import print_line, say
-from redis_mob.cli.report import report
 from redis_mob.cli.run_argument import run_id_of
-from redis_mob.cli.run_watching import loaded
+from redis_mob.cli.run_watching import loaded, reported
 from redis_mob.fleet.unserved import UnservedNews, unserved_work
 from redis_mob.models.base import json_text
 from redis_mob.models.run import MobRunStatus
@@ -42,10 +41,7 @@ async def forked(
             ended = {} if status is None else {"status": status}
             print_line(json_text({"run_id": run_id, "forked_from": origin, "from_step": order.from_step, **ended}))
         elif status is MobRunStatus.FAILED:
-            view = await loaded(storage, run_id)
-            definition = await storage.executions.get_definition(view.launch.definition)
-            told = await report(storage, view, definition.flows[view.run.flow_id], after)
-            for line in told.summary(verbose=False):
+            for line in (await reported(storage, run_id, after)).summary(verbose=False):
                 say(console, line)
         elif status is not None:
             say(console, f"run {run_id}: {status}")

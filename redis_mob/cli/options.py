@@ -94,6 +94,13 @@ AttributeOption = Annotated[
     ),
 ]
 
+EventMobOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Only events of this mob.", show_default=False)
+]
+EventFlowOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Only events of runs of this flow.", show_default=False)
+]
+
 RunsArgument = Annotated[
     list[str] | None,
     typer.Argument(metavar="RUN...", help="Their ids, or what these begin with.", show_default=False),

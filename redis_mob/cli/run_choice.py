@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, get_type_hints
 
 from redis_mob.cli.options import (
@@ -59,6 +59,15 @@ class RunChoice(NamedTuple):
             raise ValidationError(
                 "--flow alone: add its --mob for the flow as a whole, or --each for the runs that it has now"
             )
+
+    def require_named_or_all(self, runs: Sequence[str], *, everything: bool) -> None:
+        """Runs are named, or all are meant to which conditions apply. Raises ValidationError for both, and neither."""
+        from redis_mob.errors import ValidationError
+
+        if bool(runs) is everything:
+            raise ValidationError("name runs, or give --all")
+        if runs and self.is_given:
+            raise ValidationError("conditions are for --all: the runs are named")
 
     def conditions(self) -> dict[str, Any]:
         """The options as `FleetAdmin.runs` takes them. Raises ValidationError."""

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from redis_mob.cli.display import Display, display, printable
 from redis_mob.cli.printing import write
+from redis_mob.cli.report import RunReport, report
 from redis_mob.cli.run_argument import run_id_of
 from redis_mob.cli.words import clock_text
 from redis_mob.errors import (
@@ -46,6 +47,13 @@ async def loaded(storage: MobStorage, run_id: str) -> RunView:
     if view is None:
         raise NotFoundError(f"run {run_id} is gone: the storage was emptied meanwhile")
     return view
+
+
+async def reported(storage: MobStorage, run_id: str, after: int) -> RunReport:
+    """The report on a run whose events come after this cursor."""
+    view = await loaded(storage, run_id)
+    definition = await storage.executions.get_definition(view.launch.definition)
+    return await report(storage, view, definition.flows[view.run.flow_id], after)
 
 
 async def told(watching: AbstractAsyncContextManager[AsyncIterator[ProgressEntry]], shown: Display) -> None:

@@ -10,8 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from redis_mob.cli.endings import print_line, say
-from redis_mob.cli.report import report
-from redis_mob.cli.run_watching import loaded, show_to_the_end
+from redis_mob.cli.run_watching import reported, show_to_the_end
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.models.base import json_text
 from redis_mob.models.definition import MobDefinition
@@ -74,9 +73,7 @@ async def started(
         if not wait:
             return None
         await show_to_the_end(storage, run_id, console)
-        view = await loaded(storage, run_id)
-        definition = await storage.executions.get_definition(view.launch.definition)
-        told = await report(storage, view, definition.flows[view.run.flow_id], after)
+        told = await reported(storage, run_id, after)
         for line in told.summary(verbose=verbose):
             say(console, line)
         if as_json:

@@ -45,13 +45,10 @@ def cancel(
     Exit status: 0 all are canceled or will be, 1 one was over already or ended otherwise, or the answer was no, 2 usage
     error or an unknown run, 3 storage unavailable.
     """
-    import asyncio
-
     from redis_mob.cli.arguments import read_seal_keys
-    from redis_mob.cli.bulk_steering import BulkOrder, is_chosen, steer_chosen
+    from redis_mob.cli.bulk_steering import SteeringOrder, steer_runs
     from redis_mob.cli.display import stderr_console
     from redis_mob.cli.endings import errors_told, shared_url
-    from redis_mob.cli.steering import steer
     from redis_mob.operations.bulk import NOT_OVER
 
     async def act(admin: FleetAdmin, run_id: str) -> str | None:
@@ -65,12 +62,8 @@ def cancel(
     with errors_told(stderr_console()):
         address = shared_url(url, of_memory="no other process has a run there")
         keys, named = read_seal_keys(seal_keys), runs or []
-        if is_chosen(named, choice, dry_run=dry_run):
-            order = BulkOrder("Cancel", "canceled" if wait else "its cancellation was asked for", NOT_OVER, act_on_all)
-            work = steer_chosen(
-                address, namespace, keys, choice.conditions(), order, yes=yes, dry_run=dry_run, json=as_json
-            )
-        else:
-            work = steer(address, namespace, keys, named, act, json=as_json)
-        status = asyncio.run(work)
+        order = SteeringOrder(
+            "Cancel", "canceled" if wait else "its cancellation was asked for", NOT_OVER, act, act_on_all
+        )
+        status = steer_runs(address, namespace, keys, named, choice, order, yes=yes, dry_run=dry_run, json=as_json)
     raise typer.Exit(status)

@@ -40,13 +40,9 @@ def export(
     from redis_mob.cli.display import stderr_console
     from redis_mob.cli.endings import errors_told, shared_url
     from redis_mob.cli.transfer import export_runs
-    from redis_mob.errors import ValidationError
 
     with errors_told(stderr_console()):
         which = choice.conditions()
-        if bool(runs) is everything:
-            raise ValidationError("name runs, or give --all")
-        if runs and choice.is_given:
-            raise ValidationError("conditions are for --all: the runs are named")
+        choice.require_named_or_all(runs or (), everything=everything)
         address = shared_url(url, of_memory="no other process has runs there")
         asyncio.run(export_runs(address, namespace, read_seal_keys(seal_keys), runs, which, output))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from redis_mob.cli.options import NamespaceOption, SealKeysOption, SharedUrlOption
+from redis_mob.cli.options import JsonOfEachOption, NamespaceOption, SealKeysOption, SharedUrlOption
 
 
 def import_runs(
@@ -19,7 +19,7 @@ def import_runs(
     include_unfinished: Annotated[
         bool, typer.Option("--include-unfinished", help="Take runs too that are not over: they go on here.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object for each run.")] = False,
+    as_json: JsonOfEachOption = False,
     url: SharedUrlOption = None,
     namespace: NamespaceOption = "default",
     seal_keys: SealKeysOption = None,

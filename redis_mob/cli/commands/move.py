@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from redis_mob.cli.options import NamespaceOption, SealKeysOption, SharedUrlOption
+from redis_mob.cli.options import JsonOfEachOption, NamespaceOption, SealKeysOption, SharedUrlOption
 
 if TYPE_CHECKING:
     from redis_mob.operations.fleet_admin import FleetAdmin
@@ -23,7 +23,7 @@ def move(
     force: Annotated[
         bool, typer.Option("--force", help="Also if no living worker there is made for its definition.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object for each run.")] = False,
+    as_json: JsonOfEachOption = False,
     url: SharedUrlOption = None,
     namespace: NamespaceOption = "default",
     seal_keys: SealKeysOption = None,

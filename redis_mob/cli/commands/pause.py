@@ -57,11 +57,10 @@ def pause(
     import asyncio
 
     from redis_mob.cli.arguments import read_seal_keys
-    from redis_mob.cli.bulk_steering import BulkOrder, is_chosen, steer_chosen
+    from redis_mob.cli.bulk_steering import SteeringOrder, steer_runs
     from redis_mob.cli.display import stderr_console
     from redis_mob.cli.endings import errors_told, shared_url
     from redis_mob.cli.pausing import pause_whole, told
-    from redis_mob.cli.steering import steer
     from redis_mob.operations.bulk import NOT_OVER
 
     async def act(admin: FleetAdmin, run_id: str) -> str | None:
@@ -76,12 +75,6 @@ def pause(
         choice.require_mob_of_flow(each)
         if choice.names_a_mob and not each and not named:
             raise typer.Exit(asyncio.run(pause_whole(address, namespace, keys, choice, reason, json=as_json)))
-        if is_chosen(named, choice, dry_run=dry_run):
-            order = BulkOrder("Pause", "paused", NOT_OVER, act_on_all)
-            work = steer_chosen(
-                address, namespace, keys, choice.conditions(), order, yes=yes, dry_run=dry_run, json=as_json
-            )
-        else:
-            work = steer(address, namespace, keys, named, act, json=as_json)
-        status = asyncio.run(work)
+        order = SteeringOrder("Pause", "paused", NOT_OVER, act, act_on_all)
+        status = steer_runs(address, namespace, keys, named, choice, order, yes=yes, dry_run=dry_run, json=as_json)
     raise typer.Exit(status)

@@ -51,11 +51,10 @@ def resume(
     import asyncio
 
     from redis_mob.cli.arguments import read_seal_keys
-    from redis_mob.cli.bulk_steering import BulkOrder, is_chosen, steer_chosen
+    from redis_mob.cli.bulk_steering import SteeringOrder, steer_runs
     from redis_mob.cli.display import stderr_console
     from redis_mob.cli.endings import errors_told, shared_url
     from redis_mob.cli.pausing import resume_whole, told
-    from redis_mob.cli.steering import steer
     from redis_mob.operations.bulk import NOT_OVER
 
     async def act(admin: FleetAdmin, run_id: str) -> str | None:
@@ -70,12 +69,6 @@ def resume(
         choice.require_mob_of_flow(each)
         if choice.names_a_mob and not each and not named:
             raise typer.Exit(asyncio.run(resume_whole(address, namespace, keys, choice, json=as_json)))
-        if is_chosen(named, choice, dry_run=dry_run):
-            order = BulkOrder("Resume", "resumed", NOT_OVER, act_on_all, only_paused=True)
-            work = steer_chosen(
-                address, namespace, keys, choice.conditions(), order, yes=yes, dry_run=dry_run, json=as_json
-            )
-        else:
-            work = steer(address, namespace, keys, named, act, json=as_json)
-        status = asyncio.run(work)
+        order = SteeringOrder("Resume", "resumed", NOT_OVER, act, act_on_all, only_paused=True)
+        status = steer_runs(address, namespace, keys, named, choice, order, yes=yes, dry_run=dry_run, json=as_json)
     raise typer.Exit(status)

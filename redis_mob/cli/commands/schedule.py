@@ -249,18 +249,6 @@ def _act(
     tell: Callable[[Any], None],
 ) -> None:
     """Do something with the schedules of a namespace, and tell what came of it."""
-    import asyncio
+    from redis_mob.cli.admin_call import call_admin
 
-    from redis_mob.cli.arguments import read_seal_keys
-    from redis_mob.cli.display import stderr_console
-    from redis_mob.cli.endings import errors_told, shared_url
-    from redis_mob.operations.fleet_admin import FleetAdmin
-    from redis_mob.storage import MobStorage
-
-    async def opened() -> Any:
-        async with MobStorage.open(address, namespace=namespace, seal_key=read_seal_keys(seal_keys)) as storage:
-            return await act(FleetAdmin(storage))
-
-    with errors_told(stderr_console()):
-        address = shared_url(url, of_memory="no worker has a schedule there")
-        tell(asyncio.run(opened()))
+    call_admin(url, namespace, seal_keys, act, tell, of_memory="no worker has a schedule there")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from redis_mob.cli.options import NamespaceOption, SealKeysOption, SharedUrlOption
+from redis_mob.cli.options import EventFlowOption, EventMobOption, NamespaceOption, SealKeysOption, SharedUrlOption
 
 RunArgument = Annotated[
     str | None,
@@ -16,10 +16,6 @@ RunArgument = Annotated[
 KindOption = Annotated[
     list[str] | None,
     typer.Option(metavar="KIND", help="Only events of this kind, as step_failed. Repeatable.", show_default=False),
-]
-MobOption = Annotated[str | None, typer.Option(metavar="NAME", help="Only events of this mob.", show_default=False)]
-FlowOption = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Only events of runs of this flow.", show_default=False)
 ]
 EventsAsJson = Annotated[bool, typer.Option("--json", help="Each event as a JSON object on a line.")]
 
@@ -36,8 +32,8 @@ def tail(
         ),
     ] = None,
     kind: KindOption = None,
-    mob: MobOption = None,
-    flow: FlowOption = None,
+    mob: EventMobOption = None,
+    flow: EventFlowOption = None,
     no_follow: Annotated[bool, typer.Option("--no-follow", help="End with the newest event that there is.")] = False,
     stay: Annotated[bool, typer.Option("--stay", help="Do not end with the end of the run.")] = False,
     as_json: EventsAsJson = False,
@@ -58,8 +54,8 @@ def tail(
 def history(
     run: RunArgument = None,
     kind: KindOption = None,
-    mob: MobOption = None,
-    flow: FlowOption = None,
+    mob: EventMobOption = None,
+    flow: EventFlowOption = None,
     as_json: EventsAsJson = False,
     url: SharedUrlOption = None,
     namespace: NamespaceOption = "default",

@@ -44,13 +44,10 @@ def terminate(
     Exit status: 0 all are canceled, 1 one was over already or the answer was no, 2 usage error or an unknown run,
     3 storage unavailable.
     """
-    import asyncio
-
     from redis_mob.cli.arguments import read_seal_keys
-    from redis_mob.cli.bulk_steering import BulkOrder, is_chosen, steer_chosen
+    from redis_mob.cli.bulk_steering import SteeringOrder, steer_runs
     from redis_mob.cli.display import stderr_console
     from redis_mob.cli.endings import errors_told, shared_url
-    from redis_mob.cli.steering import confirmed, steer
     from redis_mob.operations.bulk import NOT_OVER
 
     async def act(admin: FleetAdmin, run_id: str) -> str | None:
@@ -62,13 +59,6 @@ def terminate(
     with errors_told(stderr_console()):
         address = shared_url(url, of_memory="no other process has a run there")
         keys, named = read_seal_keys(seal_keys), runs or []
-        if is_chosen(named, choice, dry_run=dry_run):
-            order = BulkOrder("End at once", "canceled", NOT_OVER, act_on_all)
-            work = steer_chosen(
-                address, namespace, keys, choice.conditions(), order, yes=yes, dry_run=dry_run, json=as_json
-            )
-        else:
-            confirmed(f"End {len(named)} run{'s' * (len(named) > 1)} at once?", yes=yes)
-            work = steer(address, namespace, keys, named, act, json=as_json)
-        status = asyncio.run(work)
+        order = SteeringOrder("End at once", "canceled", NOT_OVER, act, act_on_all, question="End {runs} at once?")
+        status = steer_runs(address, namespace, keys, named, choice, order, yes=yes, dry_run=dry_run, json=as_json)
     raise typer.Exit(status)

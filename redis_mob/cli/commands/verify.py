@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from redis_mob.cli.options import NamespaceOption, SealKeysOption, SharedUrlOption
+from redis_mob.cli.options import JsonOfEachOption, NamespaceOption, SealKeysOption, SharedUrlOption
 from redis_mob.cli.run_choice import RunChoice, choosing_runs
 
 
@@ -20,7 +20,7 @@ def verify(
     everything: Annotated[
         bool, typer.Option("--all", help="All runs to which the conditions apply; those that differ are told.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object for each run.")] = False,
+    as_json: JsonOfEachOption = False,
     url: SharedUrlOption = None,
     namespace: NamespaceOption = "default",
     seal_keys: SealKeysOption = None,
@@ -38,14 +38,10 @@ def verify(
     from redis_mob.cli.display import stderr_console
     from redis_mob.cli.endings import errors_told, shared_url
     from redis_mob.cli.verification import verify_all, verify_runs
-    from redis_mob.errors import ValidationError
 
     with errors_told(stderr_console()):
         which = choice.conditions()
-        if bool(runs) is everything:
-            raise ValidationError("name runs, or give --all")
-        if runs and choice.is_given:
-            raise ValidationError("conditions are for --all: the runs are named")
+        choice.require_named_or_all(runs or (), everything=everything)
         address, keys = shared_url(url, of_memory="no other process has runs there"), read_seal_keys(seal_keys)
         act = (
             verify_runs(address, namespace, keys, runs, json=as_json)

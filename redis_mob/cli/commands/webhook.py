@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from redis_mob.cli.options import NamespaceOption, SealKeysOption, SharedUrlOption
+from redis_mob.cli.options import EventFlowOption, EventMobOption, NamespaceOption, SealKeysOption, SharedUrlOption
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -39,12 +39,8 @@ def create(
         list[str] | None,
         typer.Option(metavar="KIND", help="Only events of this kind, as flow_failed. Repeatable.", show_default=False),
     ] = None,
-    mob: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only events of this mob.", show_default=False)
-    ] = None,
-    flow: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only events of runs of this flow.", show_default=False)
-    ] = None,
+    mob: EventMobOption = None,
+    flow: EventFlowOption = None,
     begin: Annotated[
         str | None,
         typer.Option(
@@ -73,14 +69,18 @@ def create(
 
     Exit status: 0 it is stored, 2 usage error, 3 storage unavailable.
     """
+    import warnings
+
     from redis_mob.cli.display import stderr_console
-    from redis_mob.cli.endings import errors_told
+    from redis_mob.cli.endings import errors_told, say
     from redis_mob.cli.schedules import parse_length
     from redis_mob.cli.secret_files import secret_in
     from redis_mob.cli.tailing import cursor_of
     from redis_mob.cli.webhooks import show_created
+    from redis_mob.errors import UnsealedSecretsWarning
 
-    with errors_told(stderr_console()):
+    console = stderr_console()
+    with errors_told(console):
         length = parse_length("--timeout", timeout)
         options: dict[str, Any] = {
             "secret": secret_in(secret_file),
@@ -92,13 +92,17 @@ def create(
             **({} if max_attempts is None else {"max_attempts": max_attempts}),
             **({} if length is None else {"timeout": length}),
         }
-    _act(
-        url,
-        namespace,
-        seal_keys,
-        lambda admin: admin.set_webhook(name, target, **options),
-        lambda made: show_created(made, json=as_json),
-    )
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UnsealedSecretsWarning)
+        _act(
+            url,
+            namespace,
+            seal_keys,
+            lambda admin: admin.set_webhook(name, target, **options),
+            lambda made: show_created(made, json=as_json),
+        )
+    if any(issubclass(one.category, UnsealedSecretsWarning) for one in caught):
+        say(console, "note: the secret is stored as it is, for all who can read the server; --seal-keys seals it")
 
 
 @webhook.command(name="list")
@@ -291,26 +295,6 @@ def _act(
     tell: Callable[[Any], None],
 ) -> None:
     """Do something with the webhooks of a namespace, and tell what came of it."""
-    import asyncio
-    import warnings
+    from redis_mob.cli.admin_call import call_admin
 
-    from redis_mob.cli.arguments import read_seal_keys
-    from redis_mob.cli.display import stderr_console
-    from redis_mob.cli.endings import errors_told, say, shared_url
-    from redis_mob.errors import UnsealedSecretsWarning
-    from redis_mob.operations.fleet_admin import FleetAdmin
-    from redis_mob.storage import MobStorage
-
-    async def opened() -> Any:
-        async with MobStorage.open(address, namespace=namespace, seal_key=read_seal_keys(seal_keys)) as storage:
-            return await act(FleetAdmin(storage))
-
-    console = stderr_console()
-    with errors_told(console):
-        address = shared_url(url, of_memory="no worker has a webhook there")
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", UnsealedSecretsWarning)
-            done = asyncio.run(opened())
-        tell(done)
-    if any(issubclass(one.category, UnsealedSecretsWarning) for one in caught):
-        say(console, "note: the secret is stored as it is, for all who can read the server; --seal-keys seals it")
+    call_admin(url, namespace, seal_keys, act, tell, of_memory="no worker has a webhook there")
