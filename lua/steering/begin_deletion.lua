@@ -65,7 +65,7 @@ end
 
 local left, bare = {}, {}
 for _, entry in ipairs(entries) do
-  for _, before in ipairs({ 'w', 's', 'l', 'pr' .. run_id }) do
+  for _, before in ipairs({ 'w', 's', 'o', 'l', 'pr' .. run_id }) do
     for _, member in ipairs(beginning_with(queued, before .. entry, MOST_LEFT)) do
       left[#left + 1], bare[#bare + 1] = member, string.sub(member, #before + 1)
     end
@@ -76,7 +76,7 @@ local not_gated, freed, opened = {}, {}, {}
 for _, entry in ipairs(limited) do
   uncount(lane_of(entry), entry, not_gated, freed)
   not_gated[#not_gated + 1], not_gated[#not_gated + 2] = 'v' .. entry, 't' .. entry
-  for _, before in ipairs({ 'w', 's', 'l', 'pr' .. run_id }) do left[#left + 1] = before .. entry end
+  for _, before in ipairs({ 'w', 's', 'o', 'l', 'pr' .. run_id }) do left[#left + 1] = before .. entry end
   bare[#bare + 1] = entry
 end
 local record = { 'about', about, 'newest', decimal(newest) }

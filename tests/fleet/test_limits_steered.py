@@ -263,8 +263,8 @@ async def test_a_deleted_run_leaves_nothing_that_counts(storage: MobStorage) -> 
     gate = limits[2:19]
     async with cast("Any", Redis).from_url(storage.url) as client:
         for key_name, members in (
-            ("gated", (b"v" + entry, b"k" + gate + entry, b"h" + entry)),
-            ("queued", (b"w" + entry, b"pr" + run.run_id.encode() + entry)),
+            ("gated", (b"v" + entry, b"k" + gate + entry)),
+            ("queued", (b"w" + entry, b"o" + entry, b"pr" + run.run_id.encode() + entry)),
             ("ready", (entry,)),
         ):
             await client.zadd(f"{{rm:{storage.namespace}}}:{key_name}", dict.fromkeys(members, 0))
