@@ -14,9 +14,10 @@ from typing import Any
 from redis_mob.codec.arguments import integer, optional_instance, optional_valid_text, texts
 from redis_mob.contracts import ExecutionStore, ProgressStore, WakeUp
 from redis_mob.errors import HandlerError, MobStoreError, shown
+from redis_mob.fleet.begun import Begun
 from redis_mob.fleet.calls import MAX_ORPHANED_TURNS, Calls
 from redis_mob.fleet.definitions import Definitions
-from redis_mob.fleet.driver_services import Begun, Services
+from redis_mob.fleet.driver_services import Services
 from redis_mob.fleet.duties import Duty, done_beside
 from redis_mob.fleet.engine import Report
 from redis_mob.fleet.executor import execute
