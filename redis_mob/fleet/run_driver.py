@@ -150,7 +150,7 @@ class RunDriver:
             self._begin(one)
 
     def _without_late(self, claims: list[Claim], begun: Sequence[Begun], lost: int) -> list[Claim]:
-        """The claims to go on with after so many commits were lost."""
+        """The claims to go on with after `lost` commits were lost."""
         kept = without_late(claims, self._limited.difference(one.held.key for one in begun), lost)
         self._services.slots.give_back(len(claims) - len(kept))
         return kept
