@@ -11,8 +11,8 @@ MOST_LOST_CLAIMS = 3
 """After how many lost commits the claims of executions with limits are given up.
 
 A worker takes such an execution with its place; if it claims it too late, the schedule has given that place to another
-one, and the claim is lost each time. A claim that was lost to a decision may be given up with it: the schedule hands the
-execution out again."""
+one, and the claim is lost each time. A claim that was lost to a decision may be given up with it: the schedule hands
+the execution out again."""
 
 
 def limited_claims(view: RunView, claims: Iterable[Claim]) -> frozenset[ExecutionKey]:
