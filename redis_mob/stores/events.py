@@ -22,7 +22,7 @@ from redis_mob.notifications.shared_log import SharedLog
 from redis_mob.notifications.subscription import PAGE, Subscription
 from redis_mob.notifications.wakeups import WakeUps
 from redis_mob.stores.event_arguments import cursor_argument, event_arguments, log_keys, order_text, stored_event
-from redis_mob.stores.streams import cursor_of, entries_of
+from redis_mob.stores.streams import cursor_of, entries_of, newest_cursor
 
 
 class RedisEventStore(MobEventStore):
@@ -111,7 +111,7 @@ class RedisEventStore(MobEventStore):
         after = optional_cursor("after", after)
         async with self._wake_ups.listen(self._keys.wake_events, flag=PushedEntries(pushed_event)) as wake_up:
             if after is None:
-                after, _ = await self.read_after(0, 1)
+                after = await newest_cursor(self._client, self._keys)
             yield Subscription(
                 self._shared,
                 wake_up,

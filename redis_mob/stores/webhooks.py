@@ -38,6 +38,7 @@ from redis_mob.models.base import U64_MAX
 from redis_mob.models.webhook import DeadLetter, StoredWebhook, Webhook, WebhookProgress, Webhooks, WebhookTurn
 from redis_mob.notifications.wakeups import WakeUps
 from redis_mob.security.sealing import SecretCodec
+from redis_mob.stores.streams import newest_cursor
 
 _NAME = "name of the webhook"
 _PARTS = 5
@@ -54,12 +55,15 @@ class RedisWebhookStore(WebhookStore):
         self._wake_ups = wake_ups
         self._secrets = secrets
 
-    async def put(self, webhook: Webhook, secret: str, *, after: int, revision: int | None = None) -> int | None:
+    async def put(
+        self, webhook: Webhook, secret: str, *, after: int | None, revision: int | None = None
+    ) -> int | None:
         checked, plain = instance("webhook", webhook, Webhook), checked_secret(secret)
         document, what = encode_model("the webhook", checked, Webhook), webhook_named(checked.name)
-        begins = WebhookProgress(cursor=min(integer("after", after, least=0), U64_MAX))
+        cursor = None if after is None else min(integer("after", after, least=0), U64_MAX)
         name, expected = encode_name(_NAME, checked.name), encode_revision("revision", revision)
         keys = self._keys
+        begins = WebhookProgress(cursor=await newest_cursor(self._client, keys) if cursor is None else cursor)
         reply = await self._client.call(
             "webhooks/put",
             [keys.meta, keys.webhooks, keys.webhook_secrets, keys.webhook_progress, keys.wake_runs],
