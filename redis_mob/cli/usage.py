@@ -62,7 +62,7 @@ def show_definitions(seen: Sequence[DefinitionUse], *, json: bool) -> None:
         for one in seen
     ]
     names = ("DEFINITION", "MOB", "FLOWS", *_NAMES, "SINCE", "WORKERS", "")
-    print_columns(names, rows, right=(*_NAMES, "WORKERS"))
+    print_columns(names, rows, right=(*_NAMES, "WORKERS"), whole=("DEFINITION",), below=("FLOWS", "SINCE", ""))
 
 
 def show_releases(seen: Sequence[ReleaseUse], *, json: bool) -> None:
@@ -75,7 +75,7 @@ def show_releases(seen: Sequence[ReleaseUse], *, json: bool) -> None:
         print_line("there are no runs, and no workers")
         return
     rows = [(one.release or "(none)", *_counts(one.runs), str(len(one.workers)), said_of_release(one)) for one in seen]
-    print_columns(("RELEASE", *_NAMES, "WORKERS", ""), rows, right=(*_NAMES, "WORKERS"))
+    print_columns(("RELEASE", *_NAMES, "WORKERS", ""), rows, right=(*_NAMES, "WORKERS"), below=("",))
 
 
 def said_of_release(one: ReleaseUse) -> str:

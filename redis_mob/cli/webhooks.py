@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from redis_mob.cli.columns import print_columns, span
+from redis_mob.cli.columns import print_columns
 from redis_mob.cli.display import printable
 from redis_mob.cli.endings import print_line
-from redis_mob.cli.words import time_text
+from redis_mob.cli.words import duration_text, time_text
 from redis_mob.codec.webhooks import shown_target
 from redis_mob.models.base import json_text
 from redis_mob.models.webhook import DeadLetter, StoredWebhook
@@ -55,7 +55,7 @@ def show_webhooks(found: Sequence[StoredWebhook], *, json: bool) -> None:
         for stored in found
     ]
     names = ("NAME", "URL", "STATE", "CURSOR", "DELIVERED", "HELD UP", "DEAD", "")
-    print_columns(names, rows, right=("CURSOR", "DELIVERED", "HELD UP", "DEAD"))
+    print_columns(names, rows, right=("CURSOR", "DELIVERED", "HELD UP", "DEAD"), below=("URL", ""))
 
 
 def show_webhook(stored: StoredWebhook, *, json: bool) -> None:
@@ -75,7 +75,7 @@ def show_webhook(stored: StoredWebhook, *, json: bool) -> None:
         ("name", webhook.name),
         ("url", shown_target(webhook.url)),
         ("events", "; ".join(one for one in of if one) or "all"),
-        ("attempts", f"up to {webhook.max_attempts}, each up to {span(webhook.timeout.total_seconds())}"),
+        ("attempts", f"up to {webhook.max_attempts}, each up to {duration_text(webhook.timeout.total_seconds())}"),
         ("state", _state(stored)),
         ("reason", webhook.pause_reason or ""),
         ("cursor", str(progress.cursor)),
@@ -108,7 +108,8 @@ def show_letters(letters: Sequence[DeadLetter], *, json: bool) -> None:
         (str(one.cursor), time_text(one.at), one.kind, one.run_id or "-", str(one.attempts), one.error)
         for one in letters
     ]
-    print_columns(("CURSOR", "AT", "KIND", "RUN", "ATTEMPTS", "ERROR"), rows, right=("CURSOR", "ATTEMPTS"))
+    names = ("CURSOR", "AT", "KIND", "RUN", "ATTEMPTS", "ERROR")
+    print_columns(names, rows, right=("CURSOR", "ATTEMPTS"), ids=("RUN",), whole=("AT",), below=("ERROR",))
 
 
 def _state(stored: StoredWebhook) -> str:

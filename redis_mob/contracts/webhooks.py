@@ -20,9 +20,7 @@ class WebhookStore(Protocol):
     (contract: operations-223). All methods raise as those of `MobRunStore` do.
     """
 
-    async def put(
-        self, webhook: Webhook, secret: str, *, after: int | None, revision: int | None = None
-    ) -> int | None:
+    async def put(self, webhook: Webhook, secret: str, *, after: int | None, revision: int | None = None) -> int | None:
         """Store a webhook under its name, and return its new revision; None if it has another one than is given.
 
         Absence counts as 0, so that 0 only creates; None overwrites any. A new one is told the events behind the cursor

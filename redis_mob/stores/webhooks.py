@@ -55,9 +55,7 @@ class RedisWebhookStore(WebhookStore):
         self._wake_ups = wake_ups
         self._secrets = secrets
 
-    async def put(
-        self, webhook: Webhook, secret: str, *, after: int | None, revision: int | None = None
-    ) -> int | None:
+    async def put(self, webhook: Webhook, secret: str, *, after: int | None, revision: int | None = None) -> int | None:
         checked, plain = instance("webhook", webhook, Webhook), checked_secret(secret)
         document, what = encode_model("the webhook", checked, Webhook), webhook_named(checked.name)
         cursor = None if after is None else min(integer("after", after, least=0), U64_MAX)
