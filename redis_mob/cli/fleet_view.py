@@ -8,6 +8,7 @@ from datetime import datetime
 
 from redis_mob.cli.columns import print_columns
 from redis_mob.cli.endings import print_line
+from redis_mob.cli.existing import existing
 from redis_mob.cli.words import duration_text
 from redis_mob.models.base import format_timestamp, json_text
 from redis_mob.models.queue_load import LimitedLoad
@@ -16,7 +17,6 @@ from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.operations.queue_report import QueueReport
 from redis_mob.operations.worker_report import HeldExecution
 from redis_mob.security.sealing import SealKeyring
-from redis_mob.storage import MobStorage
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class SeenWorker:
 
 async def seen_workers(url: str, namespace: str, seal_keys: SealKeyring | None) -> list[SeenWorker]:
     """The workers of a namespace, those that started first at the beginning."""
-    async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
+    async with existing(url, namespace, seal_keys) as storage:
         admin = FleetAdmin(storage)
         found = sorted(await admin.workers(), key=lambda live: (live.record.started_at, live.record.id))
         executes = [await admin.executions_of(live.record.id) for live in found]
@@ -45,7 +45,7 @@ async def seen_workers(url: str, namespace: str, seal_keys: SealKeyring | None) 
 
 async def seen_queues(url: str, namespace: str, seal_keys: SealKeyring | None) -> tuple[QueueReport, ...]:
     """The queues of a namespace."""
-    async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
+    async with existing(url, namespace, seal_keys) as storage:
         return await FleetAdmin(storage).queues()
 
 

@@ -13,6 +13,7 @@ from rich.text import Text
 from redis_mob.cli.columns import print_columns
 from redis_mob.cli.display import printable
 from redis_mob.cli.endings import print_line
+from redis_mob.cli.existing import existing
 from redis_mob.cli.printing import standard_output, write
 from redis_mob.cli.words import duration_text, size_text
 from redis_mob.errors import ValidationError, shown
@@ -102,7 +103,8 @@ async def act_on_policies(
     url: str, namespace: str, seal_keys: SealKeyring | None, change: Change
 ) -> RetentionPolicies | None:
     """The policies after a change; None if there was none to be cleared."""
-    async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
+    opened = MobStorage.open(url, namespace=namespace, seal_key=seal_keys)
+    async with opened if change.action == "set" else existing(url, namespace, seal_keys) as storage:
         admin = FleetAdmin(storage)
         if change.action == "set":
             known = await admin.get_retention(change.mob, change.flow) or RetentionPolicy()
@@ -175,7 +177,7 @@ async def tried(url: str, namespace: str, seal_keys: SealKeyring | None, change:
     """What would be deleted at once if a policy were set like this. Raises ValidationError for another change."""
     if change.action != "set":
         raise ValidationError(f"retention {change.action} has no --dry-run: `set` has")
-    async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
+    async with existing(url, namespace, seal_keys) as storage:
         admin = FleetAdmin(storage)
         known = await admin.get_retention(change.mob, change.flow) or RetentionPolicy()
         policies = (await admin.retention()).with_policy(change.group, known.model_copy(update=change.fields))
@@ -207,7 +209,7 @@ def show_report(report: PruneReport, *, json: bool) -> None:
 
 async def seen_stats(url: str, namespace: str, seal_keys: SealKeyring | None) -> NamespaceStats:
     """What there is in a namespace."""
-    async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
+    async with existing(url, namespace, seal_keys) as storage:
         return await FleetAdmin(storage).stats()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ from rich.text import Text
 from redis_mob.cli.arguments import read_seal_keys
 from redis_mob.cli.columns import SHORT_ID, table_lines
 from redis_mob.cli.endings import usable_url
+from redis_mob.cli.existing import existing
 from redis_mob.cli.labels import attributes_text
 from redis_mob.cli.printing import Paper
 from redis_mob.cli.run_argument import run_id_of
@@ -46,10 +48,10 @@ class Where(NamedTuple):
     namespace: str
     seal_keys: Path | None
 
-    def opened(self) -> Any:
+    def opened(self) -> AbstractAsyncContextManager[MobStorage]:
         """The storage, opened by `async with`. Raises StorageUnavailableError and ValidationError."""
         address = usable_url(self.url, of_memory="no other process has a run there")
-        return MobStorage.open(address, namespace=self.namespace, seal_key=read_seal_keys(self.seal_keys))
+        return existing(address, self.namespace, read_seal_keys(self.seal_keys))
 
 
 class ListedRuns(NamedTuple):

@@ -36,6 +36,9 @@ MOST_MEMBERS = 10
 MOST_ITERATIONS = 10
 """Members of a step, and iterations of a loop, that the tree shows unless all are asked for."""
 
+_NO_PARAMS = len("null")
+"""Bytes of the parameters of a run that has none."""
+
 _INTEREST = (State.FAILED, State.RUNNING, State.WAITING, State.CANCELED, State.COMPLETED, State.SKIPPED)
 
 
@@ -108,6 +111,10 @@ def _standing(run: RunDescription) -> Iterator[tuple[str, str] | str]:
         yield f"\nsummary: {printable(run.summary)}"
     if run.attributes:
         yield f"\nattributes: {attributes_text(run.attributes)}"
+    if run.params is not None:
+        yield f"\nparams: {printable(to_json(run.params).decode())}"
+    elif run.params_bytes > _NO_PARAMS:
+        yield f"\nparams: {size_text(run.params_bytes)}, which --outputs shows"
     counts = ", ".join(f"{count:,} {state}" for state, count in run.steps.items())
     yield f"\nsteps: {counts or 'none yet'}"
     if run.signals:

@@ -100,6 +100,7 @@ def create(
             seal_keys,
             lambda admin: admin.set_webhook(name, target, **options),
             lambda made: show_created(made, json=as_json),
+            create=True,
         )
     if any(issubclass(one.category, UnsealedSecretsWarning) for one in caught):
         say(console, "note: the secret is stored as it is, for all who can read the server; --seal-keys seals it")
@@ -293,8 +294,10 @@ def _act(
     seal_keys: Path | None,
     act: Callable[[FleetAdmin], Awaitable[Any]],
     tell: Callable[[Any], None],
+    *,
+    create: bool = False,
 ) -> None:
     """Do something with the webhooks of a namespace, and tell what came of it."""
     from redis_mob.cli.admin_call import call_admin
 
-    call_admin(url, namespace, seal_keys, act, tell, of_memory="no worker has a webhook there")
+    call_admin(url, namespace, seal_keys, act, tell, of_memory="no worker has a webhook there", create=create)
