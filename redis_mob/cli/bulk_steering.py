@@ -11,6 +11,7 @@ from typing import Any
 from redis_mob.cli.display import stderr_console
 from redis_mob.cli.endings import print_line, say
 from redis_mob.cli.existing import existing
+from redis_mob.cli.known_names import unknown_names
 from redis_mob.cli.run_choice import RunChoice
 from redis_mob.cli.run_list import PAUSED
 from redis_mob.cli.steering import Act, confirmed, steer
@@ -115,6 +116,10 @@ async def steer_chosen(
         else:
             for line in _told(number, first):
                 say(errors, line)
+        if not number:
+            mistyped = await unknown_names(storage, conditions["mob_id"], conditions["flow_id"])
+            if mistyped is not None:
+                say(errors, f"note: {mistyped}")
         if dry_run or not number:
             return ExitStatus.COMPLETED
         if number >= _MANY:

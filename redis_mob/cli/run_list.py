@@ -14,6 +14,7 @@ from redis_mob.cli.arguments import read_seal_keys
 from redis_mob.cli.columns import SHORT_ID, table_lines
 from redis_mob.cli.endings import usable_url
 from redis_mob.cli.existing import existing
+from redis_mob.cli.known_names import unknown_names
 from redis_mob.cli.labels import attributes_text
 from redis_mob.cli.printing import Paper
 from redis_mob.cli.run_argument import run_id_of
@@ -55,23 +56,27 @@ class Where(NamedTuple):
 
 
 class ListedRuns(NamedTuple):
-    """A page of runs, and what goes on in those that are under way."""
+    """A page of runs, and what goes on in those that are under way; of no runs, whether a name may be mistyped."""
 
     page: RunPage
     activities: Mapping[str, RunActivity] = FrozenDict()
+    mistyped: str | None = None
 
 
 async def read_page(
-    where: Where, which: Mapping[str, Any], limit: int, after: str | None, *, with_activities: bool
+    where: Where, which: Mapping[str, Any], limit: int, after: str | None, *, for_people: bool
 ) -> ListedRuns:
     """A page of runs. Raises as `FleetAdmin.runs`."""
     async with where.opened() as storage:
         page = await FleetAdmin(storage).runs(**which, limit=limit, after=after)
-        return await _listed(storage, page, with_activities=with_activities)
+        listed = await _listed(storage, page, for_people=for_people)
+        if page.runs or not for_people:
+            return listed
+        return listed._replace(mistyped=await unknown_names(storage, which["mob_id"], which["flow_id"]))
 
 
 async def read_children(
-    where: Where, parent: str, which: Mapping[str, Any], limit: int, after: str | None, *, with_activities: bool
+    where: Where, parent: str, which: Mapping[str, Any], limit: int, after: str | None, *, for_people: bool
 ) -> ListedRuns:
     """A page of the children of the run that an argument names. Raises as `FleetAdmin.children`."""
     if given := [name for name in ("mob_id", "since", "until", "text") if which[name] is not None]:
@@ -83,11 +88,11 @@ async def read_children(
         page = await admin.children(
             run_id, flow_id=which["flow_id"], statuses=which["statuses"], limit=limit, after=after
         )
-        return await _listed(storage, page, with_activities=with_activities)
+        return await _listed(storage, page, for_people=for_people)
 
 
-async def _listed(storage: MobStorage, page: RunPage, *, with_activities: bool) -> ListedRuns:
-    return ListedRuns(page, await activities(storage, page.runs)) if with_activities else ListedRuns(page)
+async def _listed(storage: MobStorage, page: RunPage, *, for_people: bool) -> ListedRuns:
+    return ListedRuns(page, await activities(storage, page.runs)) if for_people else ListedRuns(page)
 
 
 async def read_counts(where: Where, which: Mapping[str, Any]) -> Mapping[MobRunStatus, int]:
@@ -114,7 +119,7 @@ def page_as_text(listed: ListedRuns, paper: Paper) -> str:
 
 def page_lines(listed: ListedRuns, width: int | None) -> Iterator[Text]:
     """The lines of the list. What else there is to say of a run stands below it where there is no room beside it."""
-    page, activities = listed
+    page, activities = listed.page, listed.activities
     rows = [
         (
             run.run_id,

@@ -111,9 +111,9 @@ def _standing(run: RunDescription) -> Iterator[tuple[str, str] | str]:
         yield f"\nsummary: {printable(run.summary)}"
     if run.attributes:
         yield f"\nattributes: {attributes_text(run.attributes)}"
-    if run.params is not None:
+    if run.params not in (None, {}):
         yield f"\nparams: {printable(to_json(run.params).decode())}"
-    elif run.params_bytes > _NO_PARAMS:
+    elif run.params is None and run.params_bytes > _NO_PARAMS:
         yield f"\nparams: {size_text(run.params_bytes)}, which --outputs shows"
     counts = ", ".join(f"{count:,} {state}" for state, count in run.steps.items())
     yield f"\nsteps: {counts or 'none yet'}"

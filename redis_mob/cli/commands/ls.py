@@ -47,9 +47,9 @@ def ls(
         which = choice.conditions()
         where = Where(url, namespace, seal_keys)
         if parent is None:
-            listed = asyncio.run(read_page(where, which, limit, after, with_activities=not as_json))
+            listed = asyncio.run(read_page(where, which, limit, after, for_people=not as_json))
         else:
-            reading = read_children(where, parent, which, limit, after, with_activities=not as_json)
+            reading = read_children(where, parent, which, limit, after, for_people=not as_json)
             listed = asyncio.run(reading)
     page = listed.page
     if page.runs and as_json:
@@ -58,5 +58,7 @@ def ls(
         write(page_as_text(listed, standard_output()))
     elif not as_json:
         say(errors, "no runs")
+        if listed.mistyped is not None:
+            say(errors, f"note: {listed.mistyped}")
     if page.next is not None and not as_json:
         say(errors, f"there are more: --after {page.next}")

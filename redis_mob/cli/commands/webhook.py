@@ -52,7 +52,9 @@ def create(
     ] = None,
     max_attempts: Annotated[
         int | None,
-        typer.Option(metavar="N", help="After so many an event is a dead letter.", show_default="40, about a day"),
+        typer.Option(
+            metavar="N", help="How often an event is posted until it is a dead letter.", show_default="40, about a day"
+        ),
     ] = None,
     timeout: Annotated[
         str | None, typer.Option(metavar="TIME", help="How long an attempt may take, 1s to 60s.", show_default="10s")
@@ -117,9 +119,9 @@ def list_webhooks(
 
     Exit status: 0 listed, also if there are none, 2 usage error, 3 storage unavailable.
     """
-    from redis_mob.cli.webhooks import show_webhooks
+    from redis_mob.cli.webhooks import seen_webhooks, show_seen
 
-    _act(url, namespace, seal_keys, lambda admin: admin.webhooks(), lambda found: show_webhooks(found, json=as_json))
+    _act(url, namespace, seal_keys, seen_webhooks, lambda seen: show_seen(seen, json=as_json))
 
 
 @webhook.command()
