@@ -141,3 +141,13 @@ def test_workers_and_queues_are_shown(command: Command, server_url: str, namespa
     served, lonely = map(json.loads, queues_json.out.splitlines())
     assert (served["running"], served["workers"], served["unserved"]) == (1, 1, 0)
     assert (lonely["waiting"], lonely["workers"], lonely["unserved"]) == (1, 0, 1)
+
+
+def test_a_mistyped_run_is_told_with_the_nearest_one(command: Command, runs: list[str]) -> None:
+    near = runs[0][:7] + ("0" if runs[0][7] != "0" else "1")
+    for words in (("show", near), ("cancel", near), ("resume", near), ("signal", near, "go")):
+        told = command(*words)
+        assert told.status == 2
+        assert f"did you mean '{runs[0][:8]}'? `redis-mob ls` lists the runs" in told.err
+    told = command("show", UNKNOWN)
+    assert (told.status, "`redis-mob ls` lists those that do" in told.err) == (2, True)
