@@ -8,11 +8,9 @@ from contextlib import asynccontextmanager
 from redis_mob.admin.namespaces import some_namespaces
 from redis_mob.cli.display import stderr_console
 from redis_mob.cli.endings import say
-from redis_mob.errors import nearest, shown
+from redis_mob.errors import did_you_mean, shown
 from redis_mob.security.sealing import SealKeyring
 from redis_mob.storage import MobStorage
-
-_MOST_NAMED = 3
 
 
 @asynccontextmanager
@@ -23,6 +21,6 @@ async def existing(url: str, namespace: str, seal_keys: SealKeyring | None) -> A
     """
     async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys, create=False) as storage:
         if not storage.exists:
-            near = nearest(namespace, await some_namespaces(storage.url, namespace), _MOST_NAMED)
-            say(stderr_console(), f"note: there is no namespace {shown(namespace)} on this server; {near}")
+            near = did_you_mean(namespace, await some_namespaces(storage.url, namespace))
+            say(stderr_console(), f"note: there is no namespace {shown(namespace)} on this server{near}")
         yield storage

@@ -47,7 +47,7 @@ class RedisStorage:
         self.schedules = RedisScheduleStore(client, keys, self._wake_ups)
         self.operations = RedisOperationsStore(client, keys)
         self.retention = RedisRetentionStore(client, keys, self.operations)
-        self.webhooks = RedisWebhookStore(client, keys, self._wake_ups, secrets)
+        self.webhooks = RedisWebhookStore(client, keys, self._wake_ups, secrets, self.events)
         self.config = RedisConfigStore(client, keys, self._wake_ups)
 
     def __repr__(self) -> str:

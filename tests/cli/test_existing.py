@@ -39,12 +39,13 @@ async def test_commands_that_look_write_nothing(
         ended = await asyncio.to_thread(
             redis_mob, tmp_path, *words, "--url", server_url, "--namespace", mistyped, TZ="UTC"
         )
-        note = f"note: there is no namespace '{mistyped}' on this server; nearest: '{namespace}'"
+        note = f"note: there is no namespace '{mistyped}' on this server; did you mean '{namespace}'?"
         assert ended.status == status, (words, ended)
         assert ended.err.splitlines()[0].startswith(note), words
     assert await connection.router.request("KEYS", Keys(mistyped).pattern) == []
 
 
+@pytest.mark.filterwarnings("ignore::redis_mob.errors.UnsealedSecretsWarning")
 async def test_a_namespace_that_is_not_there_is_read_as_an_empty_one(
     server_url: str, namespace: str, connection: Client
 ) -> None:

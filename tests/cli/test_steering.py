@@ -98,7 +98,8 @@ def test_a_run_that_is_not_over_is_deleted_only_if_it_is_to_be_canceled(command:
     assert command("delete", runs[0], "--yes").status == 2
 
 
-def test_no_workers_and_no_queues(command: Command) -> None:
+def test_no_workers_and_no_queues(command: Command, server_url: str, namespace: str) -> None:
+    in_storage(server_url, namespace, lambda storage: storage.pauses.pauses())  # the namespace is there
     assert command("workers") == Ended(1, "", "no worker is alive\n")
     assert command("queues") == Ended(0, "nothing waits, and nothing is under way\n", "")
 
