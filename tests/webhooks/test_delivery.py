@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from random import Random
 
 import pytest
@@ -46,6 +46,19 @@ async def test_an_event_is_posted_as_tail_prints_it_with_a_signature_that_others
     assert one.event["kind"] == {"type": "step_completed", "run_id": run_number(1), "step_id": "0"}
     progress = (await stored(storage)).progress
     assert (progress.delivered, progress.cursor) == (1, cursor)
+
+
+async def test_what_was_deleted_before_it_was_made_is_not_missed(storage: MobStorage) -> None:
+    # contract: operations-230
+    await tell(storage, 1, 1)
+    await storage.events.prune(datetime.now(UTC) + timedelta(hours=1))
+    with receiving() as receiver:
+        await made(storage, receiver.url)
+        async with delivering(storage):
+            [cursor] = await tell(storage, 2)
+            await up_to(storage, cursor)
+    assert [one.cursor for one in receiver.taken] == [cursor]
+    assert (await stored(storage)).progress.missed == 0
 
 
 async def test_each_attempt_has_the_id_of_its_event_and_other_events_have_others(storage: MobStorage) -> None:
