@@ -26,7 +26,7 @@ from redis_mob.fleet.items import ItemsUnreadError
 from redis_mob.fleet.late_claims import limited_claims, without_late
 from redis_mob.fleet.lease import LeasedExecution
 from redis_mob.fleet.outage import OutageLimit
-from redis_mob.fleet.outcome import Failed
+from redis_mob.fleet.outcome import Failed, most_bytes
 from redis_mob.fleet.pausing import held_back
 from redis_mob.fleet.published import publish
 from redis_mob.fleet.said import bounded
@@ -394,4 +394,7 @@ class RunDriver:
         now = view.now.timestamp()
         put = partial(publish, self._services.store, view.launch, run_id, key, execution)
         label = partial(self._services.store.set_labels, run_id, key=key, execution=execution)
-        return LeasedExecution(run_id, key, execution, lease, now, lambda: presence.holds(run_id, key), put, label)
+        most = most_bytes(view.launch)
+        return LeasedExecution(
+            run_id, key, execution, lease, now, lambda: presence.holds(run_id, key), put, label, most_bytes=most
+        )

@@ -123,6 +123,7 @@ async def main(url: str, namespace: str, lease: float, isolated_handler: str | N
             storage.executions,
             served,
             lease=timedelta(seconds=lease),
+            checkpoints=storage.checkpoints,
             duties=duties_of(storage),
         )
         await worker.run(stop)
