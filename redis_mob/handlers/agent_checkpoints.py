@@ -8,6 +8,7 @@ from hashlib import blake2b
 from typing import Any, cast
 
 from pydantic_ai import ModelRetry, RunUsage, ToolReturn
+from pydantic_ai.exceptions import ToolRetryError
 from pydantic_ai.messages import ModelMessagesTypeAdapter, ModelResponse, ToolCallPart, ToolReturnContent
 from pydantic_ai.models import ModelRequestContext
 
@@ -62,9 +63,13 @@ class AgentCheckpoints:
         async def executed(args: dict[str, Any]) -> KeptResult:
             try:
                 value = await execute(args)
-            except ModelRetry as retry:
-                return KeptResult(retry=retry.message)
-            return KeptResult(whole=value) if isinstance(value, ToolReturn) else KeptResult(value)
+            except ToolRetryError as error:
+                if not isinstance(error.__cause__, ModelRetry):
+                    raise
+                return KeptResult(retry=error.__cause__.message)
+            if isinstance(value, ToolReturn):
+                return KeptResult(whole=cast("ToolReturn[Any]", value))
+            return KeptResult(value)
 
         kept = await self._ctx.once(_name_of(call), executed, args)
         if kept.retry is not None:

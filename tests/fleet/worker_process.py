@@ -125,9 +125,7 @@ def handler(ctx: StepContext) -> Any:
     return HANDLERS[ctx.params["handler"]](ctx)
 
 
-async def main(
-    url: str, namespace: str, lease: float, concurrency: int = 16, isolated_handler: str | None = None
-) -> None:
+async def main(url: str, namespace: str, lease: float, concurrency: int, isolated_handler: str | None = None) -> None:
     logging.getLogger(failure_log.__name__).setLevel(logging.ERROR)  # the failures of these handlers are wanted
     stop = asyncio.Event()
     served = {"*": handler if isolated_handler is None else isolated(getattr(isolated_handlers, isolated_handler))}
@@ -148,4 +146,4 @@ async def main(
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], float(sys.argv[3]), *map(int, sys.argv[4:5]), *sys.argv[5:]))
+    asyncio.run(main(sys.argv[1], sys.argv[2], float(sys.argv[3]), int(sys.argv[4]), *sys.argv[5:]))
