@@ -31,5 +31,6 @@ def worker_of(orders: WorkerOrders, storage: MobStorage, handlers: Mapping[str, 
         definitions=orders.definitions,
         max_orphaned_turns=orders.max_orphaned_turns,
         progress=storage.progress,
+        checkpoints=storage.checkpoints,
         duties=duties_of(storage),
     )

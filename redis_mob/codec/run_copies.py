@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from redis_mob import errors
 from redis_mob.codec.arguments import instance, storable_json
+from redis_mob.codec.checkpoints import encode_checkpoint
 from redis_mob.codec.delimited import encode_number
 from redis_mob.codec.executions import digests_of, encode_definition, encode_execution, encode_launch, execution_field
 from redis_mob.codec.items import encode_items, encode_progress, ended_field, items_field, progress_field
@@ -89,6 +90,8 @@ def encode_copy(copy: RunCopy, definition: MobDefinition) -> CopiedRun:
         node = one.frame_id, one.node_id
         executions += (progress_field(node), encode_progress(one.progress))
         aside += (items_field(node), encode_items(one.values))
+    for field, record in checkpoints_of_copy(copy):
+        aside += (field, record)
     for one in copy.signals:
         executions += (signal_field(one.number), encode_signal(one.signal))
     published = chain.from_iterable((name, encode_published(name, value)) for name, value in copy.published.items())
@@ -100,6 +103,14 @@ def encode_copy(copy: RunCopy, definition: MobDefinition) -> CopiedRun:
         events_of_copy(copy),
         record,
     )
+
+
+def checkpoints_of_copy(copy: RunCopy) -> Iterator[tuple[bytes, bytes]]:
+    """Field and record of each checkpoint of a copy."""
+    for one in copy.checkpoints:
+        key = ExecutionKey(one.frame_id, one.node_id, one.target)
+        for checkpoint in one.checkpoints:
+            yield encode_checkpoint(key, checkpoint)
 
 
 def _head_of(copy: RunCopy) -> list[Argument]:

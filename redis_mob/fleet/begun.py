@@ -8,6 +8,7 @@ from functools import partial
 
 from redis_mob.fleet.driver_services import Services
 from redis_mob.fleet.lease import LeasedExecution
+from redis_mob.fleet.outcome import most_bytes
 from redis_mob.fleet.published import publish
 from redis_mob.fleet.step_profile import StepProfile, role_profile, step_profile
 from redis_mob.kernel.context import ConditionContext, visible_context
@@ -73,4 +74,7 @@ class BegunExecutions:
         now = view.now.timestamp()
         put = partial(publish, self._services.store, view.launch, run_id, key, execution)
         label = partial(self._services.store.set_labels, run_id, key=key, execution=execution)
-        return LeasedExecution(run_id, key, execution, lease, now, lambda: presence.holds(run_id, key), put, label)
+        most = most_bytes(view.launch)
+        return LeasedExecution(
+            run_id, key, execution, lease, now, lambda: presence.holds(run_id, key), put, label, most_bytes=most
+        )

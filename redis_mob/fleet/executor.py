@@ -9,9 +9,12 @@ import asyncio
 from copy import deepcopy
 from uuid import UUID, uuid5
 
+from redis_mob.contracts import CheckpointStore
 from redis_mob.fleet.calls import Calls
+from redis_mob.fleet.checkpoint_keeper import keeper_for
 from redis_mob.fleet.deadline import ended_before_deadline
 from redis_mob.fleet.lease import LeasedExecution
+from redis_mob.fleet.once import Once
 from redis_mob.fleet.outcome import Failed, Outcome, Succeeded
 from redis_mob.fleet.progress_writer import AttemptTeller, ProgressWriter
 from redis_mob.fleet.step_context import PreviousFailure, StepContext
@@ -31,6 +34,7 @@ async def execute(
     handler: BoundHandler,
     calls: Calls,
     progress: ProgressWriter,
+    checkpoints: CheckpointStore | None,
 ) -> Outcome:
     """The outcome of the handler, which sees what was visible of the run when the execution was claimed.
 
@@ -41,7 +45,8 @@ async def execute(
     cancelled = asyncio.Event()
     source = _source(held, run)
     teller = progress.attempt(held.run_id, source)
-    call = calls.start(handler, _context(held, run, visible, profile, source, cancelled, teller))
+    once = Once(keeper_for(checkpoints, held))
+    call = calls.start(handler, _context(held, run, visible, profile, source, cancelled, teller, once))
     try:
         if await ended_before_deadline(call.outcome, held.lost, held.seconds_left(), cancelled):
             outcome = call.result()
@@ -75,6 +80,7 @@ def _context(
     source: ProgressSource,
     cancelled: asyncio.Event,
     teller: AttemptTeller,
+    once: Once,
 ) -> StepContext:
     key, execution, item = held.key, held.execution, held.execution.item
     return StepContext(
@@ -101,6 +107,7 @@ def _context(
         heartbeat=held.is_held,
         previous_failure=previous_failure(execution),
         teller=teller,
+        checkpoints=once,
         # A copy: the next attempt, and items that share a part with it, must not see what a handler changes in it.
         item=None if item is None else deepcopy(item.value),
         index=None if item is None else item.index,

@@ -343,6 +343,7 @@ class Fleet:
             release=self._release,
             definitions=digests_of(self._definition),
             progress=self._storage.progress,
+            checkpoints=self._storage.checkpoints,
             duties=duties_of(self._storage),
         )
         drain = None if drain_timeout is None else duration("drain_timeout", drain_timeout)

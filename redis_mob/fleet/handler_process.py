@@ -14,13 +14,15 @@ from typing import Any
 
 from redis_mob.errors import HandlerError, ValidationError, shortened, shown
 from redis_mob.fleet.handler_call import CANCELLED_WITHIN, awaited, called, outcome_of
-from redis_mob.fleet.isolation import FRAME_LENGTH_BYTES, Isolated, ToldChunk, ToldReport, framed
+from redis_mob.fleet.isolation import FRAME_LENGTH_BYTES, Isolated, SoughtCheckpoint, ToldChunk, ToldReport, framed
+from redis_mob.fleet.once import Once
 from redis_mob.fleet.outcome import Failed, Outcome
 from redis_mob.fleet.said import bounded, class_of, text_of
 from redis_mob.fleet.step_context import StepContext
 from redis_mob.fleet.telling import Ready
 from redis_mob.fleet.typed.binding import BoundHandler, bound
 from redis_mob.fleet.typed.dependencies import Dependencies, Dependency
+from redis_mob.models.checkpoint import Checkpoint
 from redis_mob.models.labels import LabelChange
 
 
@@ -86,6 +88,14 @@ class Link:
             return Ready()
         return asyncio.to_thread(self._asked, change)
 
+    async def find(self, name: str, ordinal: int, /) -> Checkpoint | None:
+        """Let the worker look for a checkpoint. Raises as it does there."""
+        return await asyncio.to_thread(self._asked, SoughtCheckpoint(name, ordinal))
+
+    async def keep(self, checkpoint: Checkpoint, /) -> None:
+        """Let the worker keep a checkpoint. Raises as it does there."""
+        await asyncio.to_thread(self._asked, checkpoint)
+
     def _asked(self, question: object) -> Any:
         with self._asking:
             self.send(question)
@@ -117,6 +127,7 @@ def main(number: int) -> None:
         publish=link.publish,
         teller=link,
         label=link.label,
+        checkpoints=Once(link),
     )
     signal.signal(signal.SIGTERM, lambda _number, _frame: context.cancelled.set())
     with asyncio.Runner() as runner:

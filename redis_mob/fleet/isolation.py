@@ -24,8 +24,10 @@ from redis_mob.errors import HandlerError, RedisMobError, shortened, shown
 from redis_mob.fleet import handler_keeper
 from redis_mob.fleet.handler_call import FailedElsewhere
 from redis_mob.fleet.lease import LeaseLostError
+from redis_mob.fleet.once import UnkeptError
 from redis_mob.fleet.outcome import Failed, Outcome, Succeeded
 from redis_mob.fleet.step_context import CalledElsewhere, Handler, StepContext
+from redis_mob.models.checkpoint import Checkpoint
 from redis_mob.models.labels import LabelChange
 
 TERMINATION_SECONDS = 1.0
@@ -34,7 +36,7 @@ TERMINATION_SECONDS = 1.0
 FRAME_LENGTH_BYTES = 8
 """A message between the two processes is a pickle behind its length, which takes this many bytes."""
 
-NOT_SENT = ("cancelled", "heartbeat", "publish", "teller", "label")
+NOT_SENT = ("cancelled", "heartbeat", "publish", "teller", "label", "checkpoints")
 """Fields of the context that the process makes for itself."""
 
 
@@ -42,6 +44,13 @@ class ToldReport(NamedTuple):
     """The handler has reported."""
 
     value: dict[str, Any]
+
+
+class SoughtCheckpoint(NamedTuple):
+    """The handler asks for what an earlier attempt has kept."""
+
+    name: str
+    ordinal: int
 
 
 class ToldChunk(NamedTuple):
@@ -207,12 +216,16 @@ async def _send(writer: asyncio.StreamWriter, message: object) -> None:
     await writer.drain()
 
 
-async def _answer(ctx: StepContext, asked: LabelChange | tuple[str, Any] | None) -> Any:
-    """What to answer: to nothing a heartbeat, to a change of labels that it is done, to a key and a value that they are
-    published; or the error of it."""
+async def _answer(ctx: StepContext, asked: LabelChange | Checkpoint | SoughtCheckpoint | tuple[str, Any] | None) -> Any:
+    """What to answer: to nothing a heartbeat, to a change of labels or a checkpoint that it is done, to a name and an
+    ordinal their checkpoint, to a key and a value that they are published; or the error of it."""
     try:
+        if isinstance(asked, Checkpoint):
+            return await ctx.checkpoints.keeper.keep(asked)
+        if isinstance(asked, SoughtCheckpoint):
+            return await ctx.checkpoints.keeper.find(*asked)
         if isinstance(asked, LabelChange):
             return await ctx.label(asked)
         return await (ctx.heartbeat() if asked is None else ctx.publish(*asked))
-    except (RedisMobError, LeaseLostError) as error:
+    except (RedisMobError, LeaseLostError, UnkeptError) as error:
         return error

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from redis_mob.codec.arguments import duration as checked_duration
 from redis_mob.errors import ValidationError, shown
+from redis_mob.fleet.outcome import MAX_OUTPUT_BYTES
 from redis_mob.fleet.telling import Ready
 from redis_mob.models.execution import Execution, ExecutionKey, Lease
 from redis_mob.models.labels import LabelChange
@@ -59,6 +60,8 @@ class LeasedExecution:
     """Publishes a value in the storage; False if the worker does not hold it any more."""
     change_labels: Callable[[LabelChange], Coroutine[Any, Any, bool]]
     """Changes attributes and summary in the storage; False if the worker does not hold it any more."""
+    most_bytes: int = MAX_OUTPUT_BYTES
+    """How long what its handler gives may be, as JSON."""
     lost: asyncio.Future[None] = field(init=False)
     """Done when the execution was taken from this worker. A future, because waiting for one takes no task."""
     loop: asyncio.AbstractEventLoop = field(init=False)
@@ -94,11 +97,11 @@ class LeasedExecution:
 
         A handler in a thread may ask in an event loop of its own: the storage answers in that of the worker only.
         """
-        return bool(await self._in_loop_of_worker(self._is_held()))
+        return bool(await self.in_loop_of_worker(self._is_held()))
 
     async def publish(self, key: str, value: Any) -> None:
         """Publish a value of the run, from any event loop; see `StepContext.publish`."""
-        if not await self._in_loop_of_worker(self.put(key, value)):
+        if not await self.in_loop_of_worker(self.put(key, value)):
             raise LeaseLostError(f"{self} is not this worker's any more: {shown(key)} was not published")
 
     def label(self, change: LabelChange) -> Awaitable[None]:
@@ -118,13 +121,14 @@ class LeasedExecution:
         return self._label(change)
 
     async def _label(self, change: LabelChange) -> None:
-        if not await self._in_loop_of_worker(self.change_labels(change)):
+        if not await self.in_loop_of_worker(self.change_labels(change)):
             raise self._not_set()
 
     def _not_set(self) -> LeaseLostError:
         return LeaseLostError(f"{self} is not this worker's any more: nothing was set")
 
-    async def _in_loop_of_worker(self, asking: Coroutine[Any, Any, T]) -> T | None:
+    async def in_loop_of_worker(self, asking: Coroutine[Any, Any, T]) -> T | None:
+        """What the storage answers, from any event loop; None if the worker has ended."""
         if asyncio.get_running_loop() is self.loop:
             return await asking
         try:

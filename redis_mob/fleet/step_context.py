@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Concatenate, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 
 from redis_mob.codec.arguments import LONGEST
 from redis_mob.codec.labels import checked_change
 from redis_mob.errors import Portable, shown
+from redis_mob.fleet.once import KeptCheckpoints, Once, UnkeptError
 from redis_mob.fleet.step_profile import StepProfile
 from redis_mob.fleet.telling import Ready, Silent, Teller, chunk_of, report_of, topic_of
 from redis_mob.models.execution import Escalation
 from redis_mob.models.flow_spec import Message
 from redis_mob.models.labels import AttributeValue, LabelChange
 from redis_mob.models.progress import OUTPUT
+
+_log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class StepFailed(Portable, Exception):  # noqa: N818
@@ -129,6 +136,8 @@ class StepContext:
     LeaseLostError if the execution is not this worker's any more: then nothing was published."""
     teller: Teller = field(default=Silent(), repr=False)
     """Takes what `report` and `stream` tell."""
+    checkpoints: Once = field(default_factory=lambda: Once(KeptCheckpoints()), repr=False)
+    """Makes the calls of `once`."""
     label: Callable[[LabelChange], Awaitable[None]] = field(default=label_nowhere, repr=False)
     """Does what `set_attributes` and `set_summary` ask for, and waits for it where no event loop runs."""
 
@@ -147,6 +156,45 @@ class StepContext:
         It is called, and raises, as `set_attributes`.
         """
         return self.label(checked_change(LabelChange(summary=summary, sets_summary=True)))
+
+    @overload
+    async def once(self, name: str, function: Callable[P, Awaitable[T]], /, *args: P.args, **named: P.kwargs) -> T: ...
+
+    @overload
+    async def once(self, name: str, function: Callable[P, T], /, *args: P.args, **named: P.kwargs) -> T: ...
+
+    async def once(self, name: str, function: Callable[..., Any], /, *args: Any, **named: Any) -> Any:
+        """Call a function, and keep what it returns: a later attempt gets that, and does not call.
+
+        It is for what costs, or must not happen twice: a request to a model, a payment (contract: checkpoint-3). Name
+        and arguments tell calls apart, and several calls of one name count in their order. With other arguments than in
+        an earlier attempt the call is made again, and those who watch the run are told. What the function raises is not
+        kept.
+        The result is any JSON value, or what pydantic dumps as JSON; a return annotation says as which type it comes
+        back, at the first time too. A coroutine function is awaited; a plain one is called here, in the event loop. In
+        a handler that is a plain function call `call_once`.
+        Raises ValidationError for a bad name, or arguments that are no JSON, before it calls; LeaseLostError if the
+        execution is not this worker's any more; StepFailed, for good, if the result cannot be kept: it is paid, and
+        another attempt would pay again. A worker that is lost between the call and its end has it made once more.
+        """
+        try:
+            return await self.checkpoints.call(self._tell_of_call, name, function, args, named)
+        except UnkeptError as error:
+            raise StepFailed(str(error), retryable=False) from None
+
+    def call_once(self, name: str, function: Callable[P, T], /, *args: P.args, **named: P.kwargs) -> T:
+        """What `once` does, for a handler that is a plain function: it runs in a thread, and this waits.
+
+        Raises as `once`; TypeError for a coroutine function, and RuntimeError within a running event loop.
+        """
+        try:
+            return self.checkpoints.call_in_thread(self._tell_of_call, name, function, args, named)
+        except UnkeptError as error:
+            raise StepFailed(str(error), retryable=False) from None
+
+    def _tell_of_call(self, message: str, data: Any) -> Awaitable[None]:
+        _log.warning("member %s at step %s of run %s: %s", self.member, shown(self.step_id), self.run_id, message)
+        return self.report(message=message, data=data)
 
     def report(self, fraction: float | None = None, message: str | None = None, data: Any = None) -> Awaitable[None]:
         """Tell how far the handler has come: a fraction from 0 to 1, a message, any JSON (contract: progress-4).

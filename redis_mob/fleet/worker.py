@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 from redis_mob.codec.arguments import integer, optional_instance, optional_valid_text, texts
-from redis_mob.contracts import ExecutionStore, ProgressStore, WakeUp
+from redis_mob.contracts import CheckpointStore, ExecutionStore, ProgressStore, WakeUp
 from redis_mob.errors import HandlerError, MobStoreError, shown
 from redis_mob.fleet.begun import Begun
 from redis_mob.fleet.calls import MAX_ORPHANED_TURNS, Calls
@@ -67,7 +67,8 @@ class Worker:
     handler holds the interpreter, a process beside this one. A process that is stopped for longer loses what it
     executes to others.
     `max_orphaned_turns` is how many handlers that ignore their cancellation give their slots back.
-    What handlers tell while they are at work goes to `progress`, if that is given. Beside that it has these `duties`.
+    What handlers tell while they are at work goes to `progress`, and what they call once to `checkpoints`, if these are
+    given. Beside that it has these `duties`.
     Raises ValidationError for a lease below 0.1 seconds, a concurrency below 1, or a negative `max_orphaned_turns`, and
     HandlerError for an isolated handler that its process could not import, or annotations that are wrong.
     """
@@ -86,10 +87,12 @@ class Worker:
         definitions: Iterable[str] | None = None,
         random: Random | None = None,
         progress: ProgressStore | None = None,
+        checkpoints: CheckpointStore | None = None,
         duties: Iterable[Duty] = (),
     ) -> None:
         self._duties = tuple(duties)
         self._progress = ProgressWriter(progress)
+        self._checkpoints = checkpoints
         self._executions = executions
         self._handlers = bound_handlers(handlers)
         require_importable({role: one.function for role, one in self._handlers.items()})
@@ -312,7 +315,10 @@ class Worker:
             if is_alone:
                 slots.is_one_alone = True
                 await self._others_ended(held.seconds_left() / 2)
-            outcome = await execute(held, begun.run, begun.visible, begun.profile, handler, self._calls, self._progress)
+            outcome = await execute(
+                *(held, begun.run, begun.visible, begun.profile, handler),
+                *(self._calls, self._progress, self._checkpoints),
+            )
             run.driver.report(Report(held.key, held.lease.fencing_token, outcome))
         except LeaseLostError:
             _log.info("worker %s lost %s: it was taken over or canceled", self._name, held)

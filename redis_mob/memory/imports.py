@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from redis_mob.codec.events import encode_new_event
 from redis_mob.codec.items import encode_items
-from redis_mob.codec.run_copies import CopiedRun, key_of_copy
+from redis_mob.codec.run_copies import CopiedRun, checkpoints_of_copy, key_of_copy
 from redis_mob.codec.signals import encode_published
 from redis_mob.memory.namespace import Mailbox, Namespace
 from redis_mob.memory.run_changes import copied
@@ -35,6 +35,7 @@ def store_copy(content: Namespace, run: MobRun, copy: RunCopy, definition: MobDe
         waiting={one.number: copied(one.signal) for one in copy.signals},
         published={name: encode_published(name, value) for name, value in copy.published.items()},
     )
+    content.checkpoints[run_id] = dict(checkpoints_of_copy(copy))
     if copy.labels != NO_LABELS:
         content.labels[run_id] = copied(copy.labels)
     if copy.cancel_requested:

@@ -90,6 +90,8 @@ class Namespace:
         """By digest of a debounce key: its run that has not begun, and when that was started first."""
         self.debounced: dict[str, str] = {}
         """The digest of the key of each of these runs."""
+        self.checkpoints: defaultdict[str, dict[bytes, bytes]] = defaultdict(dict)
+        """The checkpoints of each run, by field."""
         self.mailboxes: defaultdict[str, Mailbox] = defaultdict(Mailbox)
         self.paused_runs: dict[str, Pause] = {}
         self.pauses: dict[tuple[str, str | None], Pause] = {}

@@ -134,6 +134,7 @@ def _forget(content: Namespace, run_id: str) -> None:
         content.reports,
         content.moves,
         content.mailboxes,
+        content.checkpoints,
         content.progress,
         content.labels,
     )

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import Field, SerializeAsAny
 
 from redis_mob.models.base import U64, Items, JsonValue, Model, SortedDict, Timestamp, is_empty
+from redis_mob.models.checkpoint import Checkpoint
 from redis_mob.models.execution import Execution, ExecutionStatus, ItemProgress, RunLaunch
 from redis_mob.models.labels import NO_LABELS, Labels
 from redis_mob.models.run import MobRun
@@ -36,6 +37,15 @@ class SignalCopy(Model):
 
     number: U64
     signal: Signal
+
+
+class CheckpointsCopy(Model):
+    """What calls within the handler of one execution have given."""
+
+    frame_id: str
+    node_id: str
+    target: str
+    checkpoints: Items[Checkpoint]
 
 
 class EventCopy(Model):
@@ -69,6 +79,7 @@ class RunCopy(Model):
     items: Items[ItemsCopy] = Field(default=(), exclude_if=is_empty)
     signals: Items[SignalCopy] = Field(default=(), exclude_if=is_empty)
     published: SortedDict[JsonValue] = Field(default=SortedDict(), exclude_if=is_empty)
+    checkpoints: Items[CheckpointsCopy] = Field(default=(), exclude_if=is_empty)
     labels: Labels = Field(default=NO_LABELS, exclude_if=has_no_labels)
     events: Items[EventCopy] = ()
 

@@ -17,7 +17,7 @@ from redis_mob.models.base import SortedDict, json_text
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.events import MobEvent
 from redis_mob.models.problems import problems
-from redis_mob.models.run_copy import EventCopy, ExecutionCopy, ItemsCopy, RunCopy, SignalCopy
+from redis_mob.models.run_copy import CheckpointsCopy, EventCopy, ExecutionCopy, ItemsCopy, RunCopy, SignalCopy
 from redis_mob.models.run_summary import RunFilter
 from redis_mob.operations.run_events import checked_run_id, events_of, pages_after, run_of
 from redis_mob.operations.run_list import every_run
@@ -102,6 +102,10 @@ async def copy_of(storage: MobStorage, run_id: str) -> RunCopy:
         items=tuple(items),
         signals=tuple(SignalCopy(number=number, signal=one) for number, one in view.signals.items()),
         published=SortedDict(await storage.steering.published_of(run_id)),
+        checkpoints=tuple(
+            CheckpointsCopy(frame_id=key.frame_id, node_id=key.node_id, target=key.target, checkpoints=tuple(kept))
+            for key, kept in (await storage.checkpoints.of_run(run_id)).items()
+        ),
         events=tuple(map(_event, await _events(storage, run_id, view.launched_at, run.completed_at))),
     )
 

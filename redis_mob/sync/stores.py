@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, cast
 
 from redis_mob.contracts import (
+    CheckpointStore,
     ConfigSubscription,
     ExecutionStore,
     MobEventStore,
@@ -147,6 +148,14 @@ class Progress(Facade[ProgressStore]):
 
     append = twin(ProgressStore.append)
     read_after = twin(ProgressStore.read_after)
+
+
+class Checkpoints(Facade[CheckpointStore]):
+    """Twins of the methods of `contracts.CheckpointStore`."""
+
+    keep = twin(CheckpointStore.keep)
+    find = twin(CheckpointStore.find)
+    of_run = twin(CheckpointStore.of_run)
 
 
 class Retention(Facade[RetentionStore]):

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     )
     from redis_mob.testing.steps import (
         FleetFactory as FleetFactory,
+        KeptCheckpoints as KeptCheckpoints,
         run_flow as run_flow,
         step_context as step_context,
     )
@@ -54,7 +55,7 @@ else:
                 "Backend Record StoredDocument StoredEvent StoredOverlay StoredProfile StoredRun StoredSpec "
                 "StoredSupervisor Stores"
             ),
-            "steps": "FleetFactory run_flow step_context",
+            "steps": "FleetFactory KeptCheckpoints run_flow step_context",
             "clock": "VirtualClock virtual_time",
         },
     )

@@ -12,6 +12,8 @@ from redis_mob.errors import DefinitionError, HandlerError, ValidationError, did
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.items import target_of
 from redis_mob.fleet.lease import DEFAULT_LEASE
+from redis_mob.fleet.once import CheckpointKeeper, Once
+from redis_mob.fleet.once import KeptCheckpoints as KeptCheckpoints
 from redis_mob.fleet.step_context import (
     ALL_ROLES,
     Handler,
@@ -86,16 +88,17 @@ def step_context(
     profile: StepProfile | None = None,
     teller: Teller | None = None,
     label: Callable[[LabelChange], Awaitable[None]] = label_nowhere,
+    checkpoints: CheckpointKeeper | Once | None = None,
 ) -> StepContext:
     """What a handler is called with, for a test that calls it: each field has a value, of which a test gives some.
 
     The first member of the role makes its first attempt; the deadline is in 30 seconds, `heartbeat` says that the
     execution is still held; what it publishes goes nowhere; attributes and summary are checked, and go to `label`, or
-    nowhere; what it reports and streams is checked, and goes to the
-    `teller`, or nowhere. The `profile` is empty. With an `item`, or an `index` where the item is None, the step has
-    `for_each`: the item is the first one unless `index` is given, and the last one unless `items` is. As in a run, the
-    idempotency key is the same for the same run, node, frame, member and index, and the fencing token is that of the
-    attempt.
+    nowhere; what it reports and streams is checked, and goes to the `teller`, or nowhere; what it calls once is kept by
+    `checkpoints`: give the same `KeptCheckpoints()` to several contexts, and the later ones find what the earlier ones
+    have kept. The `profile` is empty. With an `item`, or an `index` where the item is None, the step has `for_each`:
+    the item is the first one unless `index` is given, and the last one unless `items` is. As in a run, the idempotency
+    key is the same for the same run, node, frame, member and index, and the fencing token is that of the attempt.
     """
     run, node, who = run_id or str(uuid4()), node_id or step_id, member or f"{role}-1"
     if index is None and item is not None:
@@ -130,6 +133,7 @@ def step_context(
         profile=StepProfile() if profile is None else profile,
         teller=teller or Silent(),
         label=label,
+        checkpoints=checkpoints if isinstance(checkpoints, Once) else Once(checkpoints or KeptCheckpoints()),
     )
 
 

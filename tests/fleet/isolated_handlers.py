@@ -246,3 +246,30 @@ def label_plainly(ctx: StepContext) -> None:
     ctx.set_attributes({"customer": "acme", "tries": 3})
     ctx.set_attributes({"tries": None, "paid": True})
     ctx.set_summary("for acme")
+
+
+def _numbered(number: int) -> int:
+    return number
+
+
+def call_once(ctx: StepContext) -> Any:
+    """The first attempt keeps two calls and fails; the next one finds them, and what is too long is refused."""
+    if ctx.attempt == 1:
+        ctx.call_once("number", _numbered, 1)
+        asyncio.run(_listed_once(ctx, 2))
+        raise RuntimeError("again")
+    first, second = ctx.call_once("number", _numbered, 1), asyncio.run(_listed_once(ctx, 2))
+    try:
+        ctx.call_once("long", "x".__mul__, 2 * 1024 * 1024)
+    except StepFailed as error:
+        return [first, second, error.reason]
+    return None
+
+
+async def _listed_once(ctx: StepContext, number: int) -> list[int]:
+    async def listed(number: int) -> list[int]:
+        if ctx.attempt > 1:
+            raise AssertionError("it is called again")
+        return [number]
+
+    return await ctx.once("list", listed, number)

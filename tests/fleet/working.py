@@ -46,6 +46,7 @@ async def at_work(
                 lease=lease,
                 concurrency=concurrency,
                 progress=storage.progress,
+                checkpoints=storage.checkpoints,
                 **more,
             )
             group.create_task(worker.run(stop))

@@ -19,6 +19,7 @@ import pytest
 import redis_mob
 from redis_mob import InternalError, Mob, MobRun, NotFoundError, StepContext, StorageUnavailableError, ValidationError
 from redis_mob.contracts import (
+    CheckpointStore,
     ExecutionStore,
     MobEventStore,
     MobRunStore,
@@ -45,6 +46,7 @@ TWINS: dict[type, type] = {
     MobRuntimeMetadataStore: stores.RuntimeMetadata,
     RealmProfileStore: stores.RealmProfiles,
     WatchableConfigStore: stores.Config,
+    CheckpointStore: stores.Checkpoints,
     ExecutionStore: stores.Executions,
     OperationsStore: stores.Operations,
     ProgressStore: stores.Progress,
