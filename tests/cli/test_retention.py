@@ -23,6 +23,7 @@ NOTHING = {
     "keep_key": None,
     "events": None,
     "max_runs": None,
+    "max_events": None,
 }
 
 
@@ -67,6 +68,11 @@ def test_a_policy_is_set_field_by_field_shown_and_cleared(command: Command) -> N
         "a                         -     90m         -         -         -",
         "a           f            1d       -         -         -        2d",
     ]
+    of_events = command("retention", "set", "--max-events", "1000").out.splitlines()
+    assert of_events[:2] == [
+        "MOB         FLOW  COMPLETED  FAILED  CANCELED  MAX RUNS  KEEP KEY  EVENTS  MAX EVENTS",
+        "all others               7d       -       30s         -         -      7d        1000",
+    ]
     assert len(command("retention", "show", "--mob", "a").out.splitlines()) == 3
     assert len(command("retention", "show", "--mob", "a", "--flow", "f").out.splitlines()) == 2
     assert command("retention", "clear", "--mob", "a", "--flow", "f").status == 0
@@ -84,6 +90,7 @@ def test_a_policy_is_set_field_by_field_shown_and_cleared(command: Command) -> N
         (["set", "--completed", "soon"], "--completed is no age: 'soon'; write it like 7d, 12h or 90s"),
         (["set", "--failed", "999999w"], "--failed is no age"),
         (["set", "--max-runs", "-1"], "--max-runs is no number: '-1'"),
+        (["set", "--max-events", "many"], "--max-events is no number: 'many'"),
         (["set", "--mob", "a", "--events", "7d"], "bounds events, whose log is that of all mobs"),
         (["show", "--completed", "7d"], "`redis-mob retention set` changes them"),
         (["set", "--flow", "f", "--completed", "7d"], "--flow needs --mob"),

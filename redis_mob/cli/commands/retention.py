@@ -44,6 +44,10 @@ def retention(
     events: Annotated[
         str | None, typer.Option(metavar=_AGE, help="How long events are kept, of all mobs.", show_default=False)
     ] = None,
+    max_events: Annotated[
+        str | None,
+        typer.Option(metavar="N", help="How many events are kept at most, of all mobs.", show_default=False),
+    ] = None,
     mob: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="The policy of this mob; else that of all others.", show_default=False),
@@ -91,7 +95,7 @@ def retention(
             "events": events,
             "keep_key": keep_key,
         }
-        change = Change.of(action, mob, flow, ages, {"max_runs": max_runs})
+        change = Change.of(action, mob, flow, ages, {"max_runs": max_runs, "max_events": max_events})
         if dry_run:
             keys = read_seal_keys(seal_keys)
             show_report(asyncio.run(tried(address, namespace, keys, change)), json=as_json)
