@@ -112,8 +112,8 @@ async def act_on_policies(
     return policies
 
 
-def show_policies(policies: RetentionPolicies, change: Change, *, json: bool) -> None:
-    """A row, or an object, for each policy."""
+def show_policies(policies: RetentionPolicies, asked: Group, *, json: bool) -> None:
+    """A row, or an object, for each policy; `asked` is the group that they were asked for, None for all."""
     groups = policies.groups
     if json:
         for group, policy in groups.items():
@@ -123,8 +123,8 @@ def show_policies(policies: RetentionPolicies, change: Change, *, json: bool) ->
     if not groups:
         print_line(
             "there is no policy: everything is kept"
-            if change.group is None
-            else f"{printable(group_text(change.group))} has no policy of its own"
+            if asked is None
+            else f"{printable(group_text(asked))} has no policy of its own"
         )
         return
     rows = [

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from redis_mob.models.retention import LONGEST_KEPT, Group, RetentionPolicies, RetentionPolicy
 
-_AGE = re.compile(r"([0-9]{1,6})([smhdw])")
+_AGE = re.compile(r"([0-9]{1,10})([smhdw])")
 _NAMES = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _UNITS = (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("m", timedelta(minutes=1)))
 
@@ -18,7 +18,10 @@ def read_age(text: str) -> timedelta | None:
     """The age that a text like 7d, 12h or 90s says; None for one that says none, or a greater one than is kept."""
     if (age := _AGE.fullmatch(text)) is None:
         return None
-    found = timedelta(**{_NAMES[age[2]]: int(age[1])})
+    try:
+        found = timedelta(**{_NAMES[age[2]]: int(age[1])})
+    except OverflowError:
+        return None
     return found if found <= LONGEST_KEPT else None
 
 

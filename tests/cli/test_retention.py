@@ -134,6 +134,72 @@ def test_a_policy_can_be_tried_before_it_is_set(command: Command) -> None:
     assert (refused.status, refused.err) == (2, "error: retention show has no --dry-run: `set` has\n")
 
 
+DECLARING = """
+[mob]
+id = "a"
+
+[profiles]
+worker = { model = "none" }
+
+[flows.flow.steps.one]
+role = "worker"
+message = "Do it"
+
+[retention]
+completed = "90m"
+
+[retention.flows.flow]
+completed = "470m"
+"""
+
+
+@pytest.mark.usefixtures("runs")
+def test_what_a_file_declares_is_applied(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "mob.toml").write_text(DECLARING)
+    command("retention", "set", "--mob", "a", "--failed", "1d")
+    tried = command("retention", "apply", "mob.toml", "--dry-run")
+    assert (tried.status, tried.err) == (0, "")
+    assert tried.out == "would be deleted: 2 runs (2 completed, 0 failed, 0 canceled), 0 events\n"
+    assert len(command("retention").out.splitlines()) == 2
+    done = command("retention", "apply", "mob.toml")
+    assert (done.status, done.err) == (0, "")
+    assert done.out.splitlines() == [
+        "MOB  FLOW  COMPLETED  FAILED  CANCELED  MAX RUNS  EVENTS",
+        "a                90m       -         -         -",
+        "a    flow       470m       -         -         -",
+    ]
+    assert command("retention").out == done.out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["apply"], "retention apply needs FILE"),
+        (["apply", "mob.toml", "--mob", "a", "--max-runs", "5"], "retention apply takes no --mob, --max-runs"),
+        (["apply", "plain.toml"], "plain.toml declares no retention: write a table [retention]"),
+        (["apply", "bad.toml"], "bad.toml: retention.complete: there is no such key (nearest: 'completed')"),
+        (["apply", "gone.toml"], "gone.toml: cannot be read"),
+        (["set", "mob.toml", "--max-runs", "5"], "retention set takes no FILE ('mob.toml')"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_applied(command: Command, tmp_path: Path, words: list[str], told: str) -> None:
+    (tmp_path / "mob.toml").write_text(DECLARING)
+    (tmp_path / "plain.toml").write_text(DECLARING.partition("[retention]")[0])
+    (tmp_path / "bad.toml").write_text(DECLARING.replace("completed", "complete"))
+    done = command("retention", *words)
+    assert (done.status, done.out) == (2, "")
+    assert told in done.err
+
+
+def test_the_workers_of_a_run_set_what_its_file_declares(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "mob.toml").write_text(DECLARING)
+    (tmp_path / "handlers.py").write_text("def do(ctx): return 1\n")
+    ran = command("run", "mob.toml", "--handler", "handlers:do")
+    assert ran.status == 0, ran
+    assert len(command("retention", "show", "--mob", "a").out.splitlines()) == 3
+
+
 @pytest.mark.usefixtures("runs")
 def test_stats_show_what_there_is(command: Command) -> None:
     shown = command("stats")
