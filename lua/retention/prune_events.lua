@@ -1,6 +1,6 @@
 -- Delete some of the events before a moment, and of those that are not among the newest, but for those of some kinds.
 --
--- ARGV   moment: in the order that sorts as text, '' if events of any age stay; newest: how many stay whatever their age, ''
+-- ARGV   moment: in the order that sorts as text, '' if events of any age stay; newest: how many stay, of any age, ''
 --        for any number; kept: how the JSON of a kind that stays begins; most: how many are looked at
 -- Reply  {number of deleted events, 1 if there may be more}
 -- Leaves the events of that moment and later ones as far as they are among the newest, those that are kept, and all identities.
