@@ -3,17 +3,29 @@
 -- What is kept moves behind all times in the order, so that the next prune does not come by it again.
 local KEPT = 'k'
 
--- a kind is opaque but for its beginning, which is compared as bytes
-local function is_one_of(events, id, beginnings)
-  local entry = redis.call('XRANGE', events, id, id)[1]
-  for i = 1, entry and #entry[2] or 0, 2 do
-    if entry[2][i] == 'kind' then return beginnings[string.match(entry[2][i + 1], '^[^,}]*')] end
-  end
-  return false
-end
-
 local function id_of_place(place)
   return string.match(place, ':(%d+)$') .. '-0'
+end
+
+local function kind_of(entry)
+  for i = 1, #entry[2], 2 do
+    if entry[2][i] == 'kind' then return entry[2][i + 1] end
+  end
+  return ''
+end
+
+-- Tells of events by their ids whether their kinds begin with one of these. A kind is opaque but for its beginning, which
+-- is compared as bytes. The events of these places mostly stand one after the other, and are read together.
+local function those_that_stay(events, places, beginnings)
+  local stays = {}
+  for _, beginning in ipairs(beginnings) do stays[beginning] = true end
+  local read = {}
+  local first, last = id_of_place(places[1]), id_of_place(places[#places])
+  for _, entry in ipairs(redis.call('XRANGE', events, first, last, 'COUNT', #places)) do read[entry[1]] = entry end
+  return function(id)
+    local entry = read[id] or redis.call('XRANGE', events, id, id)[1]
+    return entry ~= nil and stays[string.match(kind_of(entry), '^[^,}]*')] == true
+  end
 end
 
 -- The end of the range in the order by time that is pruned. `moment` is '' if events of any age stay, `newest` is '' if any

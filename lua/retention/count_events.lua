@@ -13,13 +13,12 @@
 expect_whole('XLEN', events)
 expect_whole('ZCARD', events_by_time)
 
-local stays = {}
-for _, beginning in ipairs(kept) do stays[beginning] = true end
 local first = after == '' and '-' or '(' .. after
 local last = end_of_prunable(events_by_time, moment, newest)
 local places = redis.call('ZRANGE', events_by_time, first, last, 'BYLEX', 'LIMIT', 0, most)
-local number = 0
+if #places == 0 then return { 0, '' } end
+local stays, number = those_that_stay(events, places, kept), 0
 for _, place in ipairs(places) do
-  if not is_one_of(events, id_of_place(place), stays) then number = number + 1 end
+  if not stays(id_of_place(place)) then number = number + 1 end
 end
 return { number, #places == tonumber(most) and places[#places] or '' }

@@ -15,15 +15,14 @@
 expect_whole('XLEN', events)
 expect_whole('ZCARD', events_by_time)
 
-local stays = {}
-for _, beginning in ipairs(kept) do stays[beginning] = true end
 local last = end_of_prunable(events_by_time, moment, newest)
 local places = redis.call('ZRANGE', events_by_time, '-', last, 'BYLEX', 'LIMIT', 0, most)
 if #places == 0 then return { 0, 0 } end
+local stays = those_that_stay(events, places, kept)
 local moved, gone = {}, {}
 for _, place in ipairs(places) do
   local id = id_of_place(place)
-  if is_one_of(events, id, stays) then
+  if stays(id) then
     moved[#moved + 1], moved[#moved + 2] = 0, KEPT .. place
   else
     gone[#gone + 1] = id

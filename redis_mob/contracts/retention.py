@@ -59,7 +59,7 @@ class RetentionStore(Protocol):
     async def prune_events(self, older_than: datetime | None, *, newest: int | None = None) -> PrunedEvents:
         """Delete some of the events before a moment, and of those beyond the `newest` (contract: operations-88).
 
-        At most a few hundred, and only such as `MobEventStore.prune` deletes. None bounds nothing.
+        At most a hundred, and only such as `MobEventStore.prune` deletes. None bounds nothing.
         """
         ...
 

@@ -49,7 +49,7 @@ from redis_mob.stores.operations import RedisOperationsStore
 _RUNS = 50
 """How many runs one script reads."""
 
-_EVENTS = 200
+_EVENTS = 100
 """How many events one script looks at."""
 
 _MEASURED = 10
