@@ -201,6 +201,22 @@ def test_the_workers_of_a_run_set_what_its_file_declares(command: Command, tmp_p
 
 
 @pytest.mark.usefixtures("runs")
+def test_the_doctor_says_what_grows_and_what_bounds_it(command: Command) -> None:
+    """The contract is operations-90."""
+    told = json.loads(command("doctor", "--json").out)["growth"]
+    [runs] = [one for one in told["kinds"] if one["kind"] == "runs"]
+    assert runs["keys"] > 5
+    assert runs["bytes"] > 100
+    assert (runs["bound"], runs["change"]) == (
+        None,
+        "redis-mob retention set --completed 7d --failed 30d --canceled 7d",
+    )
+    command("retention", "set", "--completed", "7d")
+    [line] = [one for one in command("doctor").out.splitlines() if one.startswith("runs ")]
+    assert line.endswith("  completed 7d")
+
+
+@pytest.mark.usefixtures("runs")
 def test_stats_show_what_there_is(command: Command) -> None:
     shown = command("stats")
     assert (shown.status, shown.err) == (0, "")
