@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from redis_mob.cli.existing import existing
 from redis_mob.cli.run_input import mob_input
 from redis_mob.errors import ValidationError
 from redis_mob.models.retention import Group, PruneReport, RetentionPolicies, RetentionPolicy
@@ -56,7 +57,7 @@ async def apply(url: str, namespace: str, seal_keys: SealKeyring | None, declare
 
 async def try_out(url: str, namespace: str, seal_keys: SealKeyring | None, declared: Declared) -> PruneReport:
     """What workers would delete at once if all of these were set."""
-    async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
+    async with existing(url, namespace, seal_keys) as storage:
         admin = FleetAdmin(storage)
         policies = await admin.retention()
         for group, policy in declared.items():
