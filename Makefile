@@ -20,6 +20,9 @@ export PARAMS ?= {}
 ARGS ?=
 IMAGE ?=
 
+# The tests start thousands of processes: without bytecode each of them would compile the whole package, for a second.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test quick test-docker test-image test-topologies lint format bench bench-check bench-peers conformance coverage soak robustness dist smoke clean
 .DEFAULT_GOAL := test
 
