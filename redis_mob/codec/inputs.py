@@ -21,9 +21,9 @@ from redis_mob.codec import short_inputs
 from redis_mob.codec.arguments import listed, storable_json
 from redis_mob.errors import InternalError
 from redis_mob.models.authority import FLOW_AUTHORITY_INPUT, STORABLE_INPUTS, FlowAuthorityInput
-from redis_mob.models.base import json_text
+from redis_mob.models.base import LATE, json_text
 
-_INPUTS: TypeAdapter[list[FlowAuthorityInput]] = TypeAdapter(list[FlowAuthorityInput])
+_INPUTS: TypeAdapter[list[FlowAuthorityInput]] = TypeAdapter(list[FlowAuthorityInput], config=LATE)
 
 _VERSION = b"\x01"
 """The first byte of a deflated element. No JSON begins with it."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, TypeAdapter
 
-from redis_mob.models.base import U64, Items, Model, SortedDict, SortedSet
+from redis_mob.models.base import LATE, U64, Items, Model, SortedDict, SortedSet
 from redis_mob.models.flow import CollectionPolicyKind, DependencyMode, FrameScope, NodeKind, NodeStatus
 
 
@@ -200,5 +200,5 @@ STORABLE_INPUTS = (
     AuthorizeLoopIterationReducerCommand,
 )
 
-FLOW_AUTHORITY_INPUT: TypeAdapter[FlowAuthorityInput] = TypeAdapter(FlowAuthorityInput)
+FLOW_AUTHORITY_INPUT: TypeAdapter[FlowAuthorityInput] = TypeAdapter(FlowAuthorityInput, config=LATE)
 """Reads one input from JSON."""

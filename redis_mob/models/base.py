@@ -64,6 +64,10 @@ U32 = Annotated[int, Field(ge=0, le=U32_MAX)]
 U64 = Annotated[int, Field(ge=0, le=U64_MAX)]
 I32 = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
 
+LATE = ConfigDict(defer_build=True)
+"""What reads and writes a type is made when that is first done: a program needs few of the models, and all of them
+would take it a quarter of a second when it begins."""
+
 MOST_KEYS_REMEMBERED = 64
 """A mapping knows so many keys in which it differs from the one that it was made of."""
 
@@ -90,6 +94,7 @@ class Model(BaseModel):
         validate_by_name=True,
         validate_by_alias=True,
         serialize_by_alias=True,
+        **LATE,
         # What is no JSON number is written as what it is, so that reading it back refuses it; null would pass.
         ser_json_inf_nan="constants",
     )

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 from pydantic import Field, TypeAdapter
 
-from redis_mob.models.base import U32, U64, JsonValue, Model, Timestamp
+from redis_mob.models.base import LATE, U32, U64, JsonValue, Model, Timestamp
 from redis_mob.models.run import MobRunStatus
 
 MOST_ENTRIES = 10_000
@@ -134,5 +134,5 @@ class ProgressPage(NamedTuple):
     entries: tuple[StoredProgress, ...]
 
 
-STORED_PROGRESS: TypeAdapter[StoredProgress] = TypeAdapter(StoredProgress)
+STORED_PROGRESS: TypeAdapter[StoredProgress] = TypeAdapter(StoredProgress, config=LATE)
 """Reads what handlers have told."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from typing import Any
 import pytest
 
 from redis_mob.admin.acl import Rights, rights_in
+from redis_mob.connection.calls import rights
 from redis_mob.connection.calls.client import connect
 from redis_mob.connection.calls.durability import Durability
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.rights import needless_at
+from redis_mob.connection.calls.scripts import library
 from redis_mob.connection.retry import RetryPolicy
 from redis_mob.connection.servers.url import parse_address
 from redis_mob.errors import (
@@ -295,3 +298,10 @@ async def test_a_refusal_without_words_names_the_advice(tmp_path: Path) -> None:
     async with fake_server(tmp_path, answer) as url:
         with pytest.raises(StorageUnavailableError, match="redis-mob acl"):
             await MobStorage.open(url, namespace="n", retry=ONCE)
+
+
+def test_the_files_name_the_commands_that_the_scripts_of_them_call() -> None:
+    """A storage asks for the rights by the files, since to make all scripts of them would take it too long."""
+    texts = [library().script(name).text for name in (*library().names(), "lib/session")]
+    called = {word for text in texts for word in re.findall(r"'([A-Z]+)'", text)} - rights._NO_COMMANDS  # pyright: ignore[reportPrivateUsage]
+    assert rights._called_by_scripts() == {word.lower() for word in called}  # pyright: ignore[reportPrivateUsage]

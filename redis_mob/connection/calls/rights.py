@@ -44,6 +44,7 @@ _ON_NOTHING = frozenset(
 )
 
 _SCRIPT_WORD = re.compile(r"'([A-Z]+)'")
+_COMMENT = re.compile(r"--.*")
 _NO_COMMANDS = frozenset(
     {
         "BYLEX",
@@ -51,6 +52,7 @@ _NO_COMMANDS = frozenset(
         "COUNT",
         "LIMIT",
         "LT",
+        "MATCH",
         "MAXLEN",
         "NX",
         "OK",
@@ -148,6 +150,6 @@ def _reach(namespace: str) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 @cache
 def _called_by_scripts() -> frozenset[str]:
-    scripts = [library().script(name) for name in (*library().names(), "lib/session")]
-    words = {word for script in scripts for word in _SCRIPT_WORD.findall(script.text)}
+    # of the files as they are: making the scripts of them would take as long as all else that a short command does
+    words = {word for source in library().sources() for word in _SCRIPT_WORD.findall(_COMMENT.sub("", source))}
     return frozenset(word.lower() for word in words - _NO_COMMANDS)
