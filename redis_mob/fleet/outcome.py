@@ -74,7 +74,26 @@ class Failed:
         )
 
 
-Outcome = Succeeded | Failed
+@dataclass(frozen=True, slots=True)
+class NewAsk:
+    """What a handler asks people, as it says it: see `Ask`. It waits for so many milliseconds, None for ever."""
+
+    kind: str
+    ordinal: int
+    digest: str
+    payload: Any
+    value_schema: Any = None
+    timeout_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Suspended:
+    """The handler waits for answers to all of these, and is to run again when there is one."""
+
+    asks: tuple[NewAsk, ...]
+
+
+Outcome = Succeeded | Failed | Suspended
 
 
 def accepted(outcome: Outcome, step_id: str, launch: RunLaunch) -> Outcome:
@@ -82,7 +101,7 @@ def accepted(outcome: Outcome, step_id: str, launch: RunLaunch) -> Outcome:
 
     A value that is no JSON, cannot be parsed or does not fit makes a failed attempt that says why.
     """
-    if isinstance(outcome, Failed):
+    if not isinstance(outcome, Succeeded):
         return outcome
     try:
         value = check_json(outcome.output, MAX_OUTPUT_DEPTH)

@@ -130,6 +130,10 @@ def could_go_on(view: RunView, serves: Serves) -> bool:
     mob_id, launch = view.run.mob_id, view.launch
     return any(
         one.status is ExecutionStatus.REPORTED  # which any worker of the mob decides on
-        or (one.status in OPEN and serves.includes(queue_of(mob_id, one.role, launch)))
+        or (
+            one.status in OPEN
+            and one.status is not ExecutionStatus.ASKING
+            and serves.includes(queue_of(mob_id, one.role, launch))
+        )
         for one in view.executions.values()
     )
