@@ -10,12 +10,16 @@ from collections.abc import Sequence
 from hashlib import blake2b
 
 from redis_mob.codec.asks import answered_in
+from redis_mob.errors import shown
 from redis_mob.fleet.outcome import NewAsk
 from redis_mob.fleet.transition_builder import TransitionBuilder
-from redis_mob.models.ask import Ask
+from redis_mob.models.ask import Ask, PendingAsk
 from redis_mob.models.base import json_text
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, later
 from redis_mob.models.transition import RunView
+
+MOST_NAMED = 3
+"""How many asks a sentence names."""
 
 
 def suspend(builder: TransitionBuilder, key: ExecutionKey, execution: Execution, asks: Sequence[NewAsk]) -> None:
@@ -53,9 +57,30 @@ def take_answers(builder: TransitionBuilder) -> None:
                 builder.run_out(key, ask)
 
 
-def asking(view: RunView) -> dict[ExecutionKey, Execution]:
-    """The executions of a run that ask people, or have asked several and run while some have not answered."""
-    return {key: one for key, one in view.executions.items() if one.asks}
+def pending_of(view: RunView) -> list[PendingAsk]:
+    """What people are asked in a run, also by handlers that run once more while some have not answered."""
+    run = view.run
+    return [
+        PendingAsk.unchecked(
+            run_id=run.run_id,
+            mob_id=run.mob_id,
+            flow_id=run.flow_id,
+            step_id=execution.step_id,
+            frame_id=key.frame_id,
+            node_id=key.node_id,
+            target=key.target,
+            ask=ask,
+        )
+        for key, execution in view.executions.items()
+        for ask in execution.asks
+    ]
+
+
+def asked_text(asks: Sequence[Ask]) -> str:
+    """What an execution that asks waits for, in words."""
+    named = ", ".join(f"{shown(ask.kind)} (ask {ask.id})" for ask in asks[:MOST_NAMED])
+    more = len(asks) - MOST_NAMED
+    return f"an answer to {named}" + (f" and {more:,} more" if more > 0 else "")
 
 
 def _asked(builder: TransitionBuilder, key: ExecutionKey, new: NewAsk) -> Ask:

@@ -75,6 +75,10 @@ async def work_until(idle: Coroutine[Any, Any, None], stop: asyncio.Event, work:
         await asyncio.gather(*watching, return_exceptions=True)
 
 
+_AT_HAND = frozenset(OPEN) - {ExecutionStatus.ASKING}
+"""What a worker could go on with: an answer is not in its hands."""
+
+
 async def idle_at(storage: MobStorage, mob_id: str, serves: Serves) -> None:
     """Return when no run of the mob is under way that a worker which serves this could go on with.
 
@@ -130,10 +134,6 @@ def could_go_on(view: RunView, serves: Serves) -> bool:
     mob_id, launch = view.run.mob_id, view.launch
     return any(
         one.status is ExecutionStatus.REPORTED  # which any worker of the mob decides on
-        or (
-            one.status in OPEN
-            and one.status is not ExecutionStatus.ASKING
-            and serves.includes(queue_of(mob_id, one.role, launch))
-        )
+        or (one.status in _AT_HAND and serves.includes(queue_of(mob_id, one.role, launch)))
         for one in view.executions.values()
     )

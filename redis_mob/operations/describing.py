@@ -12,6 +12,7 @@ from pydantic_core import to_json
 
 from redis_mob.fleet.unserved import unserved_work
 from redis_mob.kernel.machine import FlowMachine, loop_spec
+from redis_mob.models.ask import ANSWER_NEWS
 from redis_mob.models.base import FrozenDict, SortedDict
 from redis_mob.models.events import MobEvent
 from redis_mob.models.execution import END_OF_TIME, Execution, ExecutionKey, ExecutionStatus
@@ -45,6 +46,9 @@ from redis_mob.operations.step_times import Span, StepTimes
 from redis_mob.operations.waiting import member_waits_for, node_waits_for, run_waits_for
 
 _NO_OUTPUT = object()
+
+_NEWS = (ANSWER_NEWS, CHILD_NEWS)
+"""Signals of the engine's own."""
 
 _BEGUN = (NodeStatus.RUNNING, NodeStatus.COMPLETED, NodeStatus.FAILED, NodeStatus.CANCELED)
 
@@ -92,7 +96,7 @@ class StoredRun:
             cancel_requested=view.cancel_requested,
             pauses=view.pauses,
             params_bytes=len(to_json(run.activation_params)),
-            signals=SortedDict(Counter(one.name for one in view.signals.values() if one.name != CHILD_NEWS)),
+            signals=SortedDict(Counter(one.name for one in view.signals.values() if one.name not in _NEWS)),
             waits_for=tuple(run_waits_for(view, unserved_work(view, self.workers))),
             failures=failures_of(run, self.step_ledger, view.executions, self._rounds),
             escalations=tuple(self._escalations()),
