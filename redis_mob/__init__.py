@@ -100,8 +100,6 @@ else:
         # a fleet, what operators do with it, and the handlers that it calls
         "Fleet",
         "FleetAdmin",
-        "Answer",
-        "AskTimeoutError",
         "Depends",
         "PreviousFailure",
         "StepContext",

@@ -4,6 +4,7 @@
 -- Reply  WON | LOST (the run is under way)
 -- Leaves them pending no more.
 
+--- @include lib/arguments
 --- @include lib/chunks
 --- @include lib/replies
 --- @include lib/run_head

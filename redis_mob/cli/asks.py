@@ -19,7 +19,7 @@ def show_inbox(found: Sequence[PendingAsk], *, json: bool) -> None:
             print_line(one.model_dump_json())
         return
     if not found:
-        print_line("nobody is asked anything")
+        print_line("nothing waits for an answer")
         return
     rows = [
         (

@@ -63,7 +63,7 @@ _ASK = "\0ask:"
 """What the name of a checkpoint begins with that holds an answer; no call of a handler may have such a name."""
 
 ANY_ARGUMENTS = "*"
-"""Stands for the digest of whatever is asked, in what a test answers beforehand."""
+"""Stands for any digest, in what a test answers beforehand."""
 
 _TIMED_OUT = "timed out"
 

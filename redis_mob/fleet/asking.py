@@ -23,7 +23,7 @@ QUIET_TURNS = 3
 
 
 class AskTimeoutError(Portable, Exception):
-    """Nobody has answered in time. A handler may catch it; else its attempt fails by it."""
+    """There was no answer in time. A handler may catch it; else its attempt fails by it."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)

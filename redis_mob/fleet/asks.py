@@ -52,7 +52,7 @@ def take_answers(builder: TransitionBuilder) -> None:
         late = [ask for ask in pending if ask.until is not None and ask.until <= builder.now]
         left = tuple(ask for ask in pending if ask not in late)
         if len(left) < len(execution.asks):
-            builder.close(key, status=ExecutionStatus.WAITING, due_at=builder.now, asks=left)
+            builder.close(key, status=ExecutionStatus.WAITING, due_at=builder.now, asks=left, resumes=True)
             for ask in late:
                 builder.run_out(key, ask)
 

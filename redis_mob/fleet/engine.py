@@ -349,9 +349,11 @@ def _give(builder: TransitionBuilder, key: ExecutionKey, claimant: Claimant, *, 
     lease = Lease.unchecked(owner=claimant.owner, fencing_token=token, deadline=deadline)
     builder.put(
         key,
-        execution.model_copy(update={"status": ExecutionStatus.LEASED, "fencing_token": token, "lease": lease}),
+        execution.model_copy(
+            update={"status": ExecutionStatus.LEASED, "fencing_token": token, "lease": lease, "resumes": False}
+        ),
     )
-    if execution.escalation is not None:
+    if execution.escalation is not None or execution.resumes:
         return True
     # A further attempt appends no second row: the ledger says that the member was asked, the events say how often.
     builder.row(execution.step_id, key.target, StepRunStatus.DISPATCHED, once=True)

@@ -56,7 +56,7 @@ class KeptCheckpoints:
     def answer(self, kind: str, answer: Answer | None, ordinal: int = 0) -> None:
         """Answer what a handler will ask, the first of its kind unless `ordinal` counts on; None lets its time be over.
 
-        The answer counts whatever the payload is.
+        The answer counts for any payload.
         """
         kept = answered_checkpoint(kind, ordinal, ANY_ARGUMENTS, answer)
         self.kept[kept.name, kept.ordinal] = kept

@@ -32,7 +32,7 @@ class Ask(Model):
     kind: str
     ordinal: U32 = 0
     digest: str
-    payload: JsonValue | None = None
+    payload: JsonValue = None
     value_schema: JsonValue | None = Field(default=None, exclude_if=is_none)
     asked_at: Timestamp
     until: Timestamp | None = Field(default=None, exclude_if=is_none)
@@ -45,7 +45,7 @@ class Answer(Model):
     """
 
     approved: bool
-    value: JsonValue | None = None
+    value: JsonValue = None
     edited: bool = Field(default=False, exclude_if=is_empty)
     message: str | None = Field(default=None, exclude_if=is_none)
     by: str | None = Field(default=None, exclude_if=is_none)

@@ -241,7 +241,8 @@ class Execution(Model):
     failed. It has to be over at `wait_until`.
 
     One that is asking has ended its handler for as long as people are asked: no worker has it. `asks` are those that
-    no one has answered; it keeps them while its handler runs once more, as long as they are pending.
+    no one has answered; it keeps them while its handler runs once more, as long as they are pending. One that `resumes`
+    waits to run again since one was answered: that is no dispatch of its own.
     """
 
     step_id: str
@@ -268,6 +269,7 @@ class Execution(Model):
     escalation: Escalation | None = Field(default=None, exclude_if=is_none)
     limits: Items[Limit] = Field(default=(), exclude_if=is_empty)
     asks: Items[Ask] = Field(default=(), exclude_if=is_empty)
+    resumes: bool = Field(default=False, exclude_if=is_empty)
 
     @property
     def is_over(self) -> bool:

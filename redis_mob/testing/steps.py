@@ -104,7 +104,8 @@ def step_context(
     nowhere; what it reports and streams is checked, and goes to the `teller`, or nowhere; what it calls once is kept by
     `checkpoints`: give the same `KeptCheckpoints()` to several contexts, and the later ones find what the earlier ones
     have kept, and its `answer` says beforehand what people answer: what a handler asks beside that ends it with
-    HandlerSuspended. The `profile` is empty. With an `item`, or an `index` where the item is None, the step has `for_each`:
+    HandlerSuspended. The `profile` is empty. With an `item`, or an `index` where the item is None, the step has
+    `for_each`:
     the item is the first one unless `index` is given, and the last one unless `items` is. As in a run, the idempotency
     key is the same for the same run, node, frame, member and index, and the fencing token is that of the attempt.
     """
