@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from hashlib import blake2b
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
-from redis_mob.codec.arguments import instance, listed, text
+from redis_mob.codec.arguments import instance, listed, moment, storable_json, text
 from redis_mob.codec.checkpoints import answered_checkpoint, encode_checkpoint
 from redis_mob.codec.executions import milliseconds, moment_of_milliseconds
 from redis_mob.codec.packing import pack
+from redis_mob.codec.signals import encode_signal
 from redis_mob.errors import CasConflictError, NotFoundError, SerializationError, ValidationError, shown
 from redis_mob.models.ask import ANSWER_NEWS, Answer, AskPlace, PendingAsk
 from redis_mob.models.base import canonical_run_id, json_text
@@ -18,19 +19,31 @@ from redis_mob.models.execution import ExecutionKey
 from redis_mob.models.signal import Signal
 from redis_mob.models.transition import Transition
 
-_TIME, _RUN = 16, 36
-"""How many bytes of a place say when it was asked, in milliseconds, and in which run."""
+_TIME, _RUN, _ASK = 16, 36, 16
+"""How many bytes of a place say when it was asked, in milliseconds, in which run, and which ask it is."""
 
 
 def encode_place(place: AskPlace) -> bytes:
-    """Where an ask stands among those that are pending, which are in lexical order."""
-    return b"%016d%b%b" % (milliseconds(place.asked_at), place.run_id.encode(), text("ask_id", place.ask_id).encode())
+    """Where an ask stands among those that are pending, which are in lexical order.
+
+    Raises ValidationError for what is none.
+    """
+    checked = instance("place", place, AskPlace)
+    at, run_id, ask_id = moment("asked_at", checked.asked_at), _run_id(checked.run_id), text("ask_id", checked.ask_id)
+    return b"%016d%b%b" % (milliseconds(at), run_id.encode(), ask_id.encode())
+
+
+def _run_id(run_id: object) -> str:
+    try:
+        return canonical_run_id(text("run_id", run_id))
+    except ValueError as error:
+        raise ValidationError(f"a run is named by its id: {error}") from None
 
 
 def encode_places(run_id: str, places: object) -> list[bytes]:
     """Places of asks of one run. Raises ValidationError for others."""
     found = [instance("places", place, AskPlace) for place in listed("places", places)]
-    if other := next((place for place in found if place.run_id != canonical_run_id(run_id)), None):
+    if other := next((place for place in found if _run_id(place.run_id) != run_id), None):
         raise ValidationError(f"places must be of run {run_id}, not of run {shown(other.run_id)}")
     return list(map(encode_place, found))
 
@@ -39,7 +52,7 @@ def decode_place(data: bytes) -> AskPlace:
     """The place of an ask. Raises SerializationError."""
     try:
         at, run_id, ask_id = data[:_TIME], data[_TIME : _TIME + _RUN], data[_TIME + _RUN :]
-        if len(run_id) != _RUN or not ask_id:
+        if len(data) != _TIME + _RUN + _ASK:
             raise ValueError("it is cut short")
         return AskPlace(moment_of_milliseconds(int(at)), run_id.decode(), ask_id.decode())
     except ValueError as error:
@@ -70,17 +83,33 @@ def late_checkpoints(transition: Transition, key: ExecutionKey) -> Iterator[tupl
             yield encode_checkpoint(key, answered_checkpoint(ask.kind, ask.ordinal, ask.digest, None))
 
 
-def encode_answer(pending: PendingAsk, answer: Answer) -> tuple[bytes, bytes]:
-    """Field and record of the checkpoint by which the handler finds an answer. Raises as `encode_checkpoint`."""
-    ask = pending.ask
-    checkpoint = answered_checkpoint(ask.kind, ask.ordinal, ask.digest, instance("answer", answer, Answer))
-    return encode_checkpoint(ExecutionKey(pending.frame_id, pending.node_id, pending.target), checkpoint)
+class EncodedAnswer(NamedTuple):
+    """The place of an ask, field and record of the checkpoint by which its handler finds the answer, and the signal by
+    which its run goes on, with its record."""
+
+    place: bytes
+    field: bytes
+    record: bytes
+    news: Signal
+    signal: bytes
 
 
-def answer_news(pending: PendingAsk) -> Signal:
-    """What tells a run that an ask of one of its executions is answered."""
-    key = pending.frame_id, pending.node_id, pending.target
-    return Signal(name=ANSWER_NEWS, payload={"key": list(key), "ask": pending.ask.id})
+def encode_answer(run_id: str, ask_id: str, answer: Answer, pending: PendingAsk) -> EncodedAnswer:
+    """What answers an ask. Raises ValidationError for another one than that of this run and id, and as the encoders of
+    its parts."""
+    checked = instance("pending", pending, PendingAsk)
+    storable_json("the ask", lambda: checked.model_dump_json(warnings="error").encode(), PendingAsk.model_validate_json)
+    if (checked.run_id, checked.ask.id) != (run_id, ask_id):
+        raise ValidationError(
+            f"pending must be ask {shown(ask_id)} of run {run_id}, not {shown(checked.ask.id)} of run {checked.run_id}"
+        )
+    ask = checked.ask
+    checkpoint = answered_checkpoint(ask.kind, ask.ordinal, ask.digest, answer)
+    key = checked.frame_id, checked.node_id, checked.target
+    news = Signal(name=ANSWER_NEWS, payload={"key": list(key), "ask": ask_id})
+    return EncodedAnswer(
+        encode_place(checked.place), *encode_checkpoint(ExecutionKey(*key), checkpoint), news, encode_signal(news)
+    )
 
 
 def answered_in(signal: Signal) -> tuple[ExecutionKey, str] | None:
@@ -97,8 +126,10 @@ def receipt_of_answer(ask_id: str) -> bytes:
 
 
 def identity_of_answer(answer: Answer) -> str:
-    """What is equal for equal answers."""
-    told = instance("answer", answer, Answer).model_dump(mode="json")
+    """What is equal for equal answers. Raises ValidationError for another class, InternalError for no JSON."""
+    checked = instance("answer", answer, Answer)
+    storable_json("the answer", lambda: checked.model_dump_json(warnings="error").encode(), Answer.model_validate_json)
+    told = checked.model_dump(mode="json")
     return blake2b(json_text(told, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 

@@ -124,10 +124,10 @@ class Once:
         return asyncio.run(self._keep(call, value))
 
     def _next(self, name: str, function: Callable[..., Any], args: Sequence[Any], named: Mapping[str, Any]) -> _Call:
-        if not 0 < len(valid_text("name", name).encode()) <= LONGEST_NAME or is_reserved(name):
-            raise ValidationError(
-                f"name must be a text of 1 to {LONGEST_NAME} bytes that begins with no zero byte, not {shown(name)}"
-            )
+        if not 0 < len(valid_text("name", name).encode()) <= LONGEST_NAME:
+            raise ValidationError(f"name must be a text of 1 to {LONGEST_NAME} bytes, not {shown(name)}")
+        if is_reserved(name):
+            raise ValidationError(f"name must be a text that begins with no zero byte, not {shown(name)}")
         if not callable(function):
             raise ValidationError(f"once needs a function to call, not {shown(function)}: give it without calling it")
         try:

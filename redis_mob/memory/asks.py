@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from redis_mob.codec import asks as codec
-from redis_mob.codec.arguments import instance, integer, optional_instance
-from redis_mob.codec.signals import encode_signal
+from redis_mob.codec.arguments import integer, optional_instance, text
 from redis_mob.contracts import AskStore
 from redis_mob.memory.namespace import Access, Namespace
 from redis_mob.memory.run_changes import copied
@@ -30,16 +29,12 @@ class MemoryAskStore(AskStore):
         return [codec.decode_place(place) for place in places[: max(integer("limit", limit), 0)]]
 
     async def answer(self, run_id: str, ask_id: str, answer: Answer, *, pending: PendingAsk | None) -> bool:
-        content, known = self._access.content, optional_instance("pending", pending, PendingAsk)
-        given, receipt = instance("answer", answer, Answer), codec.receipt_of_answer(ask_id)
-        identity, kept = codec.identity_of_answer(given), None if known is None else codec.encode_answer(known, given)
-        news = None if known is None else codec.answer_news(known)
-        if news is not None:
-            encode_signal(news)
-        place = None if known is None else codec.encode_place(known.place)
-        run = existing_run(content, run_id)
-        if kept is None or news is None or place not in content.asks:
-            answered = content.answers[run.run_id].get(receipt)
+        content, key, named = self._access.content, run_key(run_id), text("ask_id", ask_id)
+        identity, known = codec.identity_of_answer(answer), optional_instance("pending", pending, PendingAsk)
+        given = None if known is None else codec.encode_answer(key, named, answer, known)
+        receipt, run = codec.receipt_of_answer(named), existing_run(content, run_id)
+        if given is None or given.place not in content.asks:
+            answered = content.answers[key].get(receipt)
             if answered is not None:
                 if answered != identity:
                     raise codec.answered_otherwise(run_id, ask_id)
@@ -49,14 +44,13 @@ class MemoryAskStore(AskStore):
             raise codec.not_pending(run_id, ask_id)
         if run.status.is_terminal:
             raise codec.asks_no_more(run_id, ask_id)
-        field, record = kept
-        checkpoints = content.checkpoints[run.run_id]
-        if field not in checkpoints and len(checkpoints) >= MOST_CHECKPOINTS:
+        checkpoints = content.checkpoints[key]
+        if given.field not in checkpoints and len(checkpoints) >= MOST_CHECKPOINTS:
             raise codec.no_room_for_answer(run_id, ask_id)
-        checkpoints[field] = record
-        content.asks.discard(place)
-        content.answers[run.run_id][receipt] = identity
-        put_signal(content, run, copied(news))
+        checkpoints[given.field] = given.record
+        content.asks.discard(given.place)
+        content.answers[key][receipt] = identity
+        put_signal(content, run, copied(given.news))
         return True
 
     async def forget(self, run_id: str, places: Sequence[AskPlace]) -> bool:

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from redis_mob.codec import asks as codec
-from redis_mob.codec.arguments import instance, integer, optional_instance
+from redis_mob.codec.arguments import integer, optional_instance, text
 from redis_mob.codec.executions import due_run
-from redis_mob.codec.signals import encode_signal
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.replies import Reply
 from redis_mob.contracts import AskStore
 from redis_mob.errors import NotFoundError
 from redis_mob.models.ask import Answer, AskPlace, PendingAsk
-from redis_mob.models.base import canonical_run_id
 from redis_mob.models.checkpoint import MOST_CHECKPOINTS
 
 _PAGE = 500
@@ -45,9 +43,9 @@ class RedisAskStore(AskStore):
         return found
 
     async def answer(self, run_id: str, ask_id: str, answer: Answer, *, pending: PendingAsk | None) -> bool:
-        keys, known = self._keys.run(run_id), optional_instance("pending", pending, PendingAsk)
-        given = instance("answer", answer, Answer)
-        field, record = (b"", b"") if known is None else codec.encode_answer(known, given)
+        keys, named = self._keys.run(run_id), text("ask_id", ask_id)
+        identity, known = codec.identity_of_answer(answer), optional_instance("pending", pending, PendingAsk)
+        given = None if known is None else codec.encode_answer(keys.run_id, named, answer, known)
         reply = await self._client.call(
             "asks/answer",
             [
@@ -60,13 +58,10 @@ class RedisAskStore(AskStore):
                 self._keys.asks,
             ],
             [
-                due_run(canonical_run_id(run_id)),
-                codec.receipt_of_answer(ask_id),
-                codec.identity_of_answer(given),
-                b"" if known is None else codec.encode_place(known.place),
-                field,
-                record,
-                b"" if known is None else encode_signal(codec.answer_news(known)),
+                due_run(keys.run_id),
+                codec.receipt_of_answer(named),
+                identity,
+                *((b"", b"", b"", b"") if given is None else (given.place, given.field, given.record, given.signal)),
                 MOST_CHECKPOINTS,
             ],
         )
@@ -83,6 +78,7 @@ class RedisAskStore(AskStore):
                 raise codec.not_pending(run_id, ask_id) if reply == _GONE else codec.no_room_for_answer(run_id, ask_id)
 
     async def forget(self, run_id: str, places: Sequence[AskPlace]) -> bool:
-        keys, gone = self._keys.run(run_id), codec.encode_places(run_id, places)
+        keys = self._keys.run(run_id)
+        gone = codec.encode_places(keys.run_id, places)
         keys_of_call = [keys.run, keys.index, self._keys.meta, self._keys.asks]
         return await self._client.call("asks/forget", keys_of_call, {"places": gone}) == Reply.WON

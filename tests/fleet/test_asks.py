@@ -142,15 +142,7 @@ async def test_an_answer_that_comes_while_the_handler_runs_wakes_it_again(storag
     [key] = keys_of(await run.view())
     asks = tuple(NewAsk(kind, 0, "d", None) for kind in ("x", "y"))
 
-    async def suspend(*left: NewAsk) -> None:
-        await run.claim(key)
-        view = await run.view()
-        lease = view.executions[key].lease
-        assert lease is not None
-        reported = engine.report(view, ONE_STEP, key, Suspended(left), token=lease.fencing_token)
-        assert await storage.executions.commit(must(reported))
-
-    await suspend(*asks)
+    await run.ask(key, *asks)
     first, second = sorted(await asked(storage, 2), key=lambda one: one.ask.kind)
     assert await FleetAdmin(storage).answer(first.ask.id)
     await run.advance()
@@ -200,10 +192,7 @@ async def test_an_answer_and_the_end_of_the_time_never_both_count(storage: MobSt
     for answered_first in (True, False):
         run = await started(storage.executions, ONE_STEP)
         [key] = keys_of(await run.view())
-        await run.claim(key)
-        view = await run.view()
-        late = Suspended((NewAsk("ok", 0, "d", None, timeout_ms=0),))
-        assert await storage.executions.commit(must(engine.report(view, ONE_STEP, key, late, token=1)))
+        await run.ask(key, NewAsk("ok", 0, "d", None, timeout_ms=0))
         transition = must(engine.advance(await run.view(), ONE_STEP))
         assert [ask.kind for _, ask in transition.late_asks] == ["ok"]
         [one] = await asked(storage)
