@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any, Protocol, cast
 
@@ -58,35 +59,48 @@ class Finder(Protocol):
     async def find(self, name: str, ordinal: int, /) -> Checkpoint | None: ...
 
 
+_within: ContextVar[tuple[object, ...]] = ContextVar("_within", default=())
+"""The calls that what runs here is a part of."""
+
+
 class UnderWay:
-    """Which calls of a handler are under way: it is not ended before their results are kept."""
+    """Which calls of a handler are under way: it is not ended before their results are kept.
+
+    A call that asks people itself is not waited for: it goes on when it is made again.
+    """
 
     def __init__(self) -> None:
-        self._open = 0
+        self._open: set[object] = set()
+        self._asking: set[object] = set()
         self._begun = 0
         self._ended = asyncio.Event()
 
     @contextmanager
     def call(self) -> Generator[None]:
         """A call is under way within this."""
-        self._open += 1
+        call = object()
+        around = _within.set((*_within.get(), call))
+        self._open.add(call)
         self._begun += 1
         try:
             yield
         finally:
-            self._open -= 1
+            self._open.discard(call)
             self._ended.set()
+            _within.reset(around)
 
     async def none(self) -> None:
-        """Return when none is, and none has begun for a moment."""
+        """Return when none is but those that ask, this one among them, and none has begun for a moment."""
+        self._asking.update(_within.get())
+        self._ended.set()
         begun, quiet = -1, 0
         while quiet < QUIET_TURNS:
-            if self._open:
+            if is_busy := bool(self._open - self._asking):
                 self._ended.clear()
                 await self._ended.wait()
             else:
                 await asyncio.sleep(0)
-            quiet = quiet + 1 if begun == self._begun and not self._open else 0
+            quiet = quiet + 1 if begun == self._begun and not is_busy else 0
             begun = self._begun
 
 

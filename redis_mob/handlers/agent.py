@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
-from pydantic_ai import Agent, BinaryContent, ModelSettings, RunContext, RunUsage, UsageLimits, UserContent
-from pydantic_ai.capabilities import AbstractCapability
+from pydantic_ai import Agent, BinaryContent, ModelSettings, RunContext, UsageLimits, UserContent
+from pydantic_ai.capabilities import AbstractCapability, WrapModelRequestHandler, WrapToolExecuteHandler
 from pydantic_ai.exceptions import (
     AgentRunError,
     ContentFilterError,
@@ -19,7 +19,7 @@ from pydantic_ai.exceptions import (
     UsageLimitExceeded,
     UserError,
 )
-from pydantic_ai.messages import ToolCallPart
+from pydantic_ai.messages import ModelResponse, ToolCallPart
 from pydantic_ai.models import Model, ModelRequestContext
 from pydantic_ai.tools import ToolDefinition
 from pydantic_core import PydanticSerializationError, to_jsonable_python
@@ -28,6 +28,7 @@ from redis_mob.codec.arguments import instance, optional_instance
 from redis_mob.errors import shortened, shown
 from redis_mob.fleet.said import bounded, class_of, text_of
 from redis_mob.fleet.step_context import StepContext, StepFailed
+from redis_mob.handlers.agent_checkpoints import AgentCheckpoints
 from redis_mob.handlers.instructions import instructions_of, told_failure
 from redis_mob.handlers.usage import ModelUsage, OnUsage, record_usage, told
 from redis_mob.models.flow_spec import LONGEST_PAUSE_SECONDS, BlobImageBlock, ContentBlock, TextBlock
@@ -71,6 +72,9 @@ def pydantic_ai(
     request to the model and each call of a tool is reported to those who watch the run, or to `on_progress` if that is
     given; `on_usage` and the log are told what the attempt has used, also if it fails.
 
+    What the model and the tools have given is kept (contract: checkpoint-8): a later attempt, as after the death of a
+    worker, asks neither again, as long as it says the same to the model. Usage is what this attempt has asked for.
+
     What a model or a connection does wrong fails the attempt, with the pause that the provider asks for; a limit that
     is reached, a request that is refused, a content filter, and a mistake in the agent fail it for good. What a tool
     raises fails the attempt.
@@ -103,7 +107,7 @@ class PydanticAi:
         """The output of the agent. Raises StepFailed saying why there is none."""
         model, settings = self._model(ctx), ctx.profile.provider_params
         deps = None if self._deps is None else self._deps(ctx)
-        used = RunUsage()
+        checkpoints = AgentCheckpoints(ctx)
         try:
             result = await self._agent.run(
                 _prompt(ctx),
@@ -112,8 +116,7 @@ class PydanticAi:
                 model_settings=cast("ModelSettings", settings) if isinstance(settings, dict) else None,
                 instructions=await instructions_of(ctx, None) or None,
                 usage_limits=self._usage_limits,
-                usage=used,
-                capabilities=[_OfStep(ctx, self._on_progress)],
+                capabilities=[_OfStep(ctx, self._on_progress, checkpoints)],
             )
             return to_jsonable_python(result.output)
         except PydanticSerializationError as error:
@@ -121,6 +124,7 @@ class PydanticAi:
         except (AgentRunError, UserError) as error:
             raise _failure(error) from error
         finally:
+            used = checkpoints.paid
             usage = ModelUsage(_name(self._agent.model or model), used.requests, used.input_tokens, used.output_tokens)
             await record_usage(ctx, usage, self._on_usage)
 
@@ -139,6 +143,29 @@ class _OfStep(AbstractCapability[Any]):
 
     ctx: StepContext
     on_progress: OnProgress | None
+    checkpoints: AgentCheckpoints
+
+    async def wrap_model_request(
+        self,
+        ctx: RunContext[Any],
+        *,
+        request_context: ModelRequestContext,
+        handler: WrapModelRequestHandler,
+    ) -> ModelResponse:
+        """The response of the model, or what an earlier attempt has kept of it."""
+        return await self.checkpoints.response(request_context, handler)
+
+    async def wrap_tool_execute(
+        self,
+        ctx: RunContext[Any],
+        *,
+        call: ToolCallPart,
+        tool_def: ToolDefinition,
+        args: dict[str, Any],
+        handler: WrapToolExecuteHandler,
+    ) -> Any:
+        """The result of the tool, or what an earlier attempt has kept of it."""
+        return await self.checkpoints.result(call, args, handler)
 
     async def prepare_tools(self, ctx: RunContext[Any], tool_defs: list[ToolDefinition]) -> list[ToolDefinition]:
         """The tools that the step allows; the agent can call no others."""

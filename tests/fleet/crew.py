@@ -27,10 +27,11 @@ LEASE = 0.5
 class Crew:
     """Worker processes on one namespace, and the file of their effects."""
 
-    def __init__(self, storage: MobStorage, effects: Path, lease: float) -> None:
+    def __init__(self, storage: MobStorage, effects: Path, lease: float, slots: int = 16) -> None:
         self.storage = storage
         self.effects = effects
         self.lease = lease
+        self.slots = slots
         self.processes: list[asyncio.subprocess.Process] = []
 
     async def hire(self, workers: int) -> None:
@@ -38,9 +39,11 @@ class Crew:
         self.processes += await asyncio.gather(*(self._hired() for _ in range(workers)))
 
     async def _hired(self) -> asyncio.subprocess.Process:
-        arguments = ("-m", "tests.fleet.worker_process", self.storage.url, self.storage.namespace, str(self.lease))
+        where = (self.storage.url, self.storage.namespace, str(self.lease), str(self.slots))
         process = await asyncio.create_subprocess_exec(
-            sys.executable, *arguments, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+            *(sys.executable, "-m", "tests.fleet.worker_process", *where),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
         )
         assert process.stdout is not None
         assert await process.stdout.readline() == b"ready\n"
@@ -79,11 +82,11 @@ def effects_in(file: Path) -> list[dict[str, Any]]:
 
 
 @asynccontextmanager
-async def crew(url: str, directory: Path, workers: int, lease: float = LEASE) -> AsyncGenerator[Crew]:
+async def crew(url: str, directory: Path, workers: int, lease: float = LEASE, slots: int = 16) -> AsyncGenerator[Crew]:
     """A crew on a namespace of its own."""
     name = f"test-{uuid4().hex}"
     async with MobStorage.open(url, namespace=name) as storage:
-        hired = Crew(storage, directory / name, lease)
+        hired = Crew(storage, directory / name, lease, slots)
         try:
             await hired.hire(workers)
             yield hired

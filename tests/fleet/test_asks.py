@@ -131,6 +131,26 @@ async def test_several_asks_at_once_are_answered_in_any_order(storage: MobStorag
     assert [one.name for one in next(iter(kept.values()))].count("slow") == 1
 
 
+async def test_a_call_that_is_kept_may_ask(storage: MobStorage) -> None:
+    called: list[int] = []
+
+    async def handler(ctx: StepContext) -> Any:
+        async def tool(number: int) -> Any:
+            called.append(number)
+            return (await ctx.ask("ok", number)).value
+
+        return await asyncio.gather(*(ctx.once("tool", tool, number) for number in (1, 2)), ctx.once("slow", _slow))
+
+    run_id = await start(storage, handler)
+    async with at_work(storage, {"*": handler}):
+        for one in await asked(storage, 2):
+            assert await FleetAdmin(storage).answer(one.ask.id)
+        run = await ended(storage, run_id)
+    assert run.root_step_outputs["a"] == {"worker-1": [1, 2, 1]}
+    kept = await storage.checkpoints.of_run(run_id)
+    assert [one.name for one in next(iter(kept.values()))].count("slow") == 1
+
+
 async def _slow() -> int:
     for _ in range(50):
         await asyncio.sleep(0)

@@ -247,7 +247,7 @@ async def test_a_handler_is_ended_when_its_worker_is_killed(server_url: str, tmp
     file = tmp_path / "a"
     namespace = f"test-{tmp_path.name}-{os.getpid()}"
     worker = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.fleet.worker_process", server_url, namespace, "5", handler),
+        *(sys.executable, "-m", "tests.fleet.worker_process", server_url, namespace, "5", "16", handler),
         stdin=asyncio.subprocess.PIPE,
     )
     try:

@@ -96,7 +96,21 @@ def hold_interpreter(ctx: StepContext) -> str:
     return f"owner {ctx.fencing_token}"
 
 
+async def call_once(ctx: StepContext) -> list[int]:
+    """Calls a server so many times, which is to happen once each: what a model costs."""
+
+    async def ask(number: int) -> int:
+        reader, writer = await asyncio.open_connection("127.0.0.1", ctx.params["port"])
+        writer.write(json.dumps([ctx.run_id, number]).encode() + b"\n")
+        answer = await reader.readline()
+        writer.close()
+        return int(answer)
+
+    return [await ctx.once("ask", ask, number) for number in range(ctx.params["calls"])]
+
+
 HANDLERS: dict[str, Handler] = {
+    "call_once": call_once,
     "work": work,
     "die_at_first": die_at_first,
     "die_while_told": die_while_told,
@@ -111,7 +125,7 @@ def handler(ctx: StepContext) -> Any:
     return HANDLERS[ctx.params["handler"]](ctx)
 
 
-async def main(url: str, namespace: str, lease: float, isolated_handler: str | None = None) -> None:
+async def main(url: str, namespace: str, lease: float, concurrency: int, isolated_handler: str | None = None) -> None:
     logging.getLogger(failure_log.__name__).setLevel(logging.ERROR)  # the failures of these handlers are wanted
     stop = asyncio.Event()
     served = {"*": handler if isolated_handler is None else isolated(getattr(isolated_handlers, isolated_handler))}
@@ -123,6 +137,7 @@ async def main(url: str, namespace: str, lease: float, isolated_handler: str | N
             storage.executions,
             served,
             lease=timedelta(seconds=lease),
+            concurrency=concurrency,
             checkpoints=storage.checkpoints,
             duties=duties_of(storage),
         )
@@ -131,4 +146,4 @@ async def main(url: str, namespace: str, lease: float, isolated_handler: str | N
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], float(sys.argv[3]), *sys.argv[4:]))
+    asyncio.run(main(sys.argv[1], sys.argv[2], float(sys.argv[3]), int(sys.argv[4]), *sys.argv[5:]))

@@ -1,0 +1,105 @@
+"""What the model and the tools of an agent have given, kept so that a later attempt does not ask them again."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, cast
+
+from pydantic_ai import ModelRetry, RunUsage, ToolReturn
+from pydantic_ai.exceptions import ToolRetryError
+from pydantic_ai.messages import ModelMessagesTypeAdapter, ModelResponse, ToolCallPart, ToolReturnContent
+from pydantic_ai.models import ModelRequestContext
+
+from redis_mob.fleet.step_context import StepContext
+from redis_mob.models.checkpoint import LONGEST_NAME
+
+MODEL_REQUEST = "model_request"
+"""The name of the checkpoints of requests to the model."""
+
+_VOLATILE = ("timestamp", "run_id", "conversation_id", "model_id")
+"""Fields of messages and their parts that differ between attempts: times, and what pydantic-ai puts in only where it
+has asked the model itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptResult:
+    """How a call of a tool ended: with a value, with one that says more than that, or with a request to try again."""
+
+    value: ToolReturnContent = None
+    whole: ToolReturn[Any] | None = None
+    retry: str | None = None
+
+
+class AgentCheckpoints:
+    """The requests and tool calls of one attempt (contract: checkpoint-8).
+
+    `paid` is what the model has used for requests that this attempt has made.
+    """
+
+    def __init__(self, ctx: StepContext) -> None:
+        self._ctx = ctx
+        self.paid = RunUsage()
+
+    async def response(
+        self, request: ModelRequestContext, ask: Callable[[ModelRequestContext], Awaitable[ModelResponse]]
+    ) -> ModelResponse:
+        """The response to a request: what was kept of it, or what the model says."""
+
+        async def asked(_told_apart: Mapping[str, Any]) -> ModelResponse:
+            response = await ask(request)
+            self.paid.incr(response.usage)
+            self.paid.requests += 1
+            return response
+
+        return await self._ctx.once(MODEL_REQUEST, asked, _told_apart(request))
+
+    async def result(
+        self, call: ToolCallPart, args: dict[str, Any], execute: Callable[[dict[str, Any]], Awaitable[Any]]
+    ) -> Any:
+        """The result of a tool: what was kept of it, or what it returns. Raises ModelRetry where it does."""
+
+        async def executed(args: dict[str, Any]) -> KeptResult:
+            try:
+                value = await execute(args)
+            except ToolRetryError as error:
+                if not isinstance(error.__cause__, ModelRetry):
+                    raise
+                return KeptResult(retry=error.__cause__.message)
+            if isinstance(value, ToolReturn):
+                return KeptResult(whole=cast("ToolReturn[Any]", value))
+            return KeptResult(value)
+
+        kept = await self._ctx.once(_name_of(call), executed, args)
+        if kept.retry is not None:
+            raise ModelRetry(kept.retry)
+        return kept.value if kept.whole is None else kept.whole
+
+
+def _name_of(call: ToolCallPart) -> str:
+    # by the id that the model gave the call: calls of one turn run side by side, in any order
+    name = f"tool {call.tool_name} {call.tool_call_id}"
+    if len(name.encode()) <= LONGEST_NAME:
+        return name
+    return f"tool {blake2b(name.encode(), digest_size=16).hexdigest()}"
+
+
+def _told_apart(request: ModelRequestContext) -> dict[str, Any]:
+    """What a request depends on, without the times at which its messages were made."""
+    parameters = request.model_request_parameters
+    return {
+        "model": request.model.model_id,
+        "settings": dict(request.model_settings or {}),
+        "tools": sorted(tool.name for tool in [*parameters.function_tools, *parameters.output_tools]),
+        "messages": [_lasting(one) for one in ModelMessagesTypeAdapter.dump_python(request.messages, mode="json")],
+    }
+
+
+def _lasting(message: dict[str, Any]) -> dict[str, Any]:
+    parts = cast("list[dict[str, Any]]", message.get("parts", []))
+    return {**_without_times(message), "parts": list(map(_without_times, parts))}
+
+
+def _without_times(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name not in _VOLATILE}
