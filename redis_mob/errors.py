@@ -156,7 +156,7 @@ class NotFoundError(MobStoreError):
     @classmethod
     def of_run(cls, run_id: str, namespace: str) -> NotFoundError:
         """That there is no such run: most often it is in another namespace, so that the one looked in is named."""
-        return cls(f"run {run_id} does not exist in namespace {shown(namespace)}")
+        return cls(f"run {run_id} does not exist in namespace {shown(namespace)}; `redis-mob ls` lists those that do")
 
 
 class CasConflictError(MobStoreError):

@@ -6,7 +6,7 @@ from collections.abc import Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from redis_mob.codec.arguments import optional_instance, text
+from redis_mob.codec.arguments import flag, optional_instance, text
 from redis_mob.connection.calls.durability import Durability
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.retry import RetryPolicy, policy_of
@@ -48,6 +48,7 @@ class MobStorage:
     tell while they are at work, `operations` what operators ask, as for lists of runs, `steering` what they do with
     runs and queues, `retention` has the policies by which runs and events are deleted, `schedules` which flows are
     started again and again, `pauses` which runs, flows and mobs are paused, `webhooks` which events are posted where.
+    `exists` is False if the namespace was not there when it was opened without `create`.
     `url` is the address under which other processes of this user reach the same server; it may hold a password.
     """
 
@@ -55,6 +56,7 @@ class MobStorage:
         self._backend = backend
         self.namespace = backend.namespace
         self.url = backend.url
+        self.exists = backend.exists
         self.events: MobEventStore = backend.events
         self.runs: MobRunStore = backend.runs
         self.specs: MobSpecStore = backend.specs
@@ -81,11 +83,14 @@ class MobStorage:
         seal_key: SealKey | SealKeyring | None = None,
         durability: str = "memory",
         retry: RetryPolicy | None = None,
+        create: bool = True,
     ) -> OpeningStorage:
         """Open a namespace: `async with MobStorage.open(...) as storage`, or `storage = await MobStorage.open(...)`.
 
         Without a URL the environment variable REDIS_MOB_URL counts, then `embedded:`. Opening reaches the server,
-        checks its version and the schema of the namespace, and creates the namespace if it is new.
+        checks its version and the schema of the namespace, and creates the namespace if it is new. Without `create` a
+        new one is left as it is: it is read as an empty one, and a write to it raises NotFoundError
+        (contract: operations-233).
         `memory:` is a double for tests without a server: all that have the same namespace open in this process share
         its content, which is gone when the last of them is closed. Nothing is sealed there.
         With a seal key, secret keys and bootstrap tokens are stored sealed, and the namespace can only be opened with
@@ -110,6 +115,7 @@ class MobStorage:
             secrets_with(seal_key),
             text("durability", durability),
             optional_instance("retry", retry, RetryPolicy),
+            create=flag("create", create),
         )
 
     def __repr__(self) -> str:
@@ -134,13 +140,21 @@ class OpeningStorage:
     """A storage about to be opened: await it, or use it as an async context manager, which closes it again."""
 
     def __init__(
-        self, url: str | None, namespace: str, secrets: Secrets, durability: str, retry: RetryPolicy | None
+        self,
+        url: str | None,
+        namespace: str,
+        secrets: Secrets,
+        durability: str,
+        retry: RetryPolicy | None,
+        *,
+        create: bool,
     ) -> None:
         self._url = url
         self._namespace = namespace
         self._secrets = secrets
         self._durability = durability
         self._retry = retry
+        self._create = create
         self._storage: MobStorage | None = None
 
     def __await__(self) -> Generator[Any, None, MobStorage]:
@@ -170,5 +184,7 @@ class OpeningStorage:
         from redis_mob.stores.storage import open_redis_storage
 
         return MobStorage(
-            await open_redis_storage(url, self._namespace, self._secrets, durability=self._durability, retry=retry)
+            await open_redis_storage(
+                url, self._namespace, self._secrets, durability=self._durability, retry=retry, create=self._create
+            )
         )

@@ -58,6 +58,7 @@ OTHER_NAMES = {
     "admin/find_losses": "losses_of reads with it, on a connection that is there",
     "admin/find_losses_of_run": "what find_losses and losses_of have in common",
     "calls/confirm": "loaded on a connection of its own, from the name that the module gives it",
+    "calls/namespace_exists": "what open_namespace asks first where it is not to create one",
     "runtime_metadata/all_records": "reseal_all reads with it",
     "runtime_metadata/load_supervisor_authority": "what two methods have in common",
     "runtime_metadata/replace_record": "reseal_all writes with it",

@@ -1,5 +1,5 @@
--- Change the attributes and the summary of a run: for an operator, or for a worker that still executes what it changes
--- them for.
+-- Change the attributes and the summary of a run, for an operator or for an execution. An execution that its worker does
+-- not hold any more changes nothing.
 --
 -- KEYS   by_attribute: the index of the runs by attribute (see lib/attributes)
 -- ARGV   member: of the run in messages; field, expected: the execution, and its record as the worker claimed it, '' for

@@ -8,11 +8,10 @@
 -- Leaves what start_run leaves, and with the run what it knows of its parent; it is paused if its parent is by itself.
 
 --- @include lib/replies
---- @include lib/announce
 --- @include lib/compare
 --- @include lib/run_creation
 --- @include lib/run_head
---- @include lib/fleet_clock
+--- @include lib/run_start
 
 --- @keys run frames loops outputs steps step_outputs failures iterations inputs index meta runs definitions due limits
 --- @keys runs_by_status channel tombstone parent parent_index parent_executions
@@ -22,22 +21,15 @@ if status_of(parent, parent_index) ~= 'running' then return LOST end
 if redis.call('HEXISTS', parent_index, told) == 1 then return LOST end
 if not is_as_read(parent_executions, expected, redis.call('HGET', parent_executions, field)) then return LOST end
 expect_whole('HLEN', parent_index)
-if redis.call('HEXISTS', definitions, digest) == 0 then expect_whole('HLEN', definitions) end
-expect_sorted_sets(due)
-expect_hashes(limits)
-read_clock(meta)
+expect_start(meta, definitions, due, limits, digest)
 local begins = math.max(tonumber(at) or 0, NOW)
-local launched = begins > NOW and begins * 1000 or MICROSECONDS
 
 local keys = { run, frames, loops, outputs, steps, step_outputs, failures, iterations, inputs, index }
 create_run(keys, parts, meta, runs, runs_by_status, run_id, prefix)
-mutate('HSET', run, 'launch', launch, 'launched_at', numeral(launched), 'recorded', numeral(0), 'parent', record)
+mutate('HSET', run, 'launch', launch, 'launched_at', launched_at(begins), 'recorded', numeral(0), 'parent', record)
 -- what is paused with its run stays so: it was started after the children that were there were paused
 local paused = redis.call('HGET', parent, 'paused')
 if paused then mutate('HSET', run, 'paused', paused) end
-mutate('HSETNX', definitions, digest, definition)
-mutate('ZADD', due, decimal(begins), run_id)
-in_chunks('HSET', limits, limited)
-in_chunks('HDEL', limits, unlimited)
-announce(channel, run_id .. ' due')
+enter_start(definitions, due, limits, channel,
+  { digest = digest, definition = definition, begins = begins, run_id = run_id, limited = limited, unlimited = unlimited })
 return WON

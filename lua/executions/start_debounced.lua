@@ -13,12 +13,11 @@
 --        version, a fact by the number of moves.
 
 --- @include lib/replies
---- @include lib/announce
 --- @include lib/attributes
 --- @include lib/debounces
---- @include lib/fleet_clock
 --- @include lib/run_creation
 --- @include lib/run_head
+--- @include lib/run_start
 
 local OF_ANOTHER = ''
 
@@ -35,17 +34,14 @@ if held and (status ~= 'pending' or redis.call('HEXISTS', run, 'cancel_requested
   return OF_ANOTHER
 end
 if not held and (status or redis.call('EXISTS', tombstone) == 1) then return OF_ANOTHER end
-if redis.call('HEXISTS', definitions, digest) == 0 then expect_whole('HLEN', definitions) end
-expect_sorted_sets(due, by_attribute)
-expect_hashes(limits)
+expect_sorted_sets(by_attribute)
 expect_lists(inputs)
-read_clock(meta)
+expect_start(meta, definitions, due, limits, digest)
 local head = parts[1]
 local attributes = attributes_of(run, value_of(head, 'attributes'))
 local begins = NOW + tonumber(debounce)
 if most ~= '' then begins = math.min(begins, (first or NOW) + tonumber(most)) end
 begins = math.max(begins, NOW)
-local launched = begins > NOW and begins * 1000 or MICROSECONDS
 
 -- What stays of a run that is started anew: what it is, what was done with it, and what counts.
 local KEPT = { 'head', 'counted', 'sequence', 'version', 'recorded', 'reports', 'moves', 'signals', 'paused', 'debounce' }
@@ -78,7 +74,7 @@ local function start_anew()
   for i = 1, math.max(#stored_inputs, #parts[9]) do is_other = is_other or stored_inputs[i] ~= parts[9][i] end
 
   in_chunks('HSET', run, next_fields)
-  mutate('HSET', run, 'launch', launch, 'launched_at', numeral(launched), 'moves', numeral(moved + 1),
+  mutate('HSET', run, 'launch', launch, 'launched_at', launched_at(begins), 'moves', numeral(moved + 1),
     'version', numeral(decisions + 1))
   if recorded and number_in(recorded) == decisions then mutate('HSET', run, 'recorded', numeral(decisions + 1)) end
   in_chunks('HDEL', run, gone)
@@ -97,16 +93,13 @@ end
 local function create()
   local keys = { run, frames, loops, outputs, steps, step_outputs, failures, iterations, inputs, index }
   create_run(keys, parts, meta, runs, runs_by_status, run_id, prefix)
-  mutate('HSET', run, 'launch', launch, 'launched_at', numeral(launched), 'recorded', numeral(0), 'debounce',
+  mutate('HSET', run, 'launch', launch, 'launched_at', launched_at(begins), 'recorded', numeral(0), 'debounce',
     debounce_digest)
   mutate('HSET', debounces, debounce_digest, run_id .. ' ' .. decimal(NOW) .. '\n')
   if #attributes > 0 then enter_attributes(meta, by_attribute, attributes, run_id) end
 end
 
 if held then start_anew() else create() end
-mutate('HSETNX', definitions, digest, definition)
-mutate('ZADD', due, decimal(begins), run_id)
-in_chunks('HSET', limits, limited)
-in_chunks('HDEL', limits, unlimited)
-announce(channel, run_id .. ' due')
+enter_start(definitions, due, limits, channel,
+  { digest = digest, definition = definition, begins = begins, run_id = run_id, limited = limited, unlimited = unlimited })
 return WON

@@ -12,33 +12,24 @@
 --        older release makes one.
 
 --- @include lib/replies
---- @include lib/announce
 --- @include lib/run_creation
 --- @include lib/run_head
---- @include lib/fleet_clock
+--- @include lib/run_start
 --- @include lib/attributes
 
 --- @keys run frames loops outputs steps step_outputs failures iterations inputs index meta runs definitions due limits
 --- @keys runs_by_status channel tombstone by_attribute*
 --- @args launch digest definition at run_id prefix limited* unlimited* parts:list*
 if run_exists(run, index) or redis.call('EXISTS', tombstone) == 1 then return EXISTS end
-if redis.call('HEXISTS', definitions, digest) == 0 then expect_whole('HLEN', definitions) end
-expect_sorted_sets(due)
-expect_hashes(limits)
-read_clock(meta)
+expect_start(meta, definitions, due, limits, digest)
 local attributes = by_attribute[1] and attributes_of(run, value_of(parts[1], 'attributes')) or {}
 if by_attribute[1] then expect_sorted_sets(by_attribute[1]) end
 local begins = math.max(tonumber(at) or 0, NOW)
--- in full for one that begins now: it was not launched before it was created
-local launched = begins > NOW and begins * 1000 or MICROSECONDS
 
 local keys = { run, frames, loops, outputs, steps, step_outputs, failures, iterations, inputs, index }
 create_run(keys, parts, meta, runs, runs_by_status, run_id, prefix)
-mutate('HSET', run, 'launch', launch, 'launched_at', numeral(launched), 'recorded', numeral(0))
-mutate('HSETNX', definitions, digest, definition)
+mutate('HSET', run, 'launch', launch, 'launched_at', launched_at(begins), 'recorded', numeral(0))
 if by_attribute[1] then enter_attributes(meta, by_attribute[1], attributes, run_id) end
-mutate('ZADD', due, decimal(begins), run_id)
-in_chunks('HSET', limits, limited)
-in_chunks('HDEL', limits, unlimited)
-announce(channel, run_id .. ' due')
+enter_start(definitions, due, limits, channel,
+  { digest = digest, definition = definition, begins = begins, run_id = run_id, limited = limited, unlimited = unlimited })
 return WON

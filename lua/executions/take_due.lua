@@ -30,6 +30,9 @@ local BROUGHT_BACK = 200
 -- what stands behind the queue in an entry: the rank of a priority and the packed id of a run
 local RANK, RUN = 1, 38
 
+-- what stands before an entry that is overdue
+local OVERDUE = 'o'
+
 -- the field of `limits` that says that runs have limits of their own
 local GATES = 'gates'
 
@@ -80,27 +83,21 @@ local function let_go_of_expired()
   if number > 0 then announce(channel, '') end
 end
 
--- An entry with limits waits in its lane, and counts no longer, unless a worker has held it for too long: then it is taken
--- however many others there are, to be ended.
-local function put_aside(entry, lane, waiting, in_lanes, not_gated, freed)
-  if redis.call('ZSCORE', gated, 'h' .. entry) then
-    waiting[#waiting + 1] = 'w' .. entry
-    return
-  end
-  put_in_lane(is_suspect(lost, entry) and 't' or 'v', lane, entry, in_lanes)
-  uncount(lane, entry, not_gated, freed)
-end
-
 -- what has waited for its time waits to be taken; an entry of an older release makes its run due, which enters it anew
 local function queue_due()
-  local entries = redis.call('ZRANGE', ready, '-inf', NOW, 'BYSCORE', 'LIMIT', 0, LOOKED_AT)
-  if #entries == 0 then return end
-  local waiting, gone, in_lanes, not_gated, freed = {}, {}, {}, {}, {}
-  for _, entry in ipairs(entries) do
+  local found = redis.call('ZRANGE', ready, '-inf', NOW, 'BYSCORE', 'LIMIT', 0, LOOKED_AT, 'WITHSCORES')
+  if #found == 0 then return end
+  local entries, waiting, gone, in_lanes, not_gated, freed = {}, {}, {}, {}, {}, {}
+  for i = 1, #found, 2 do
+    local entry = found[i]
+    entries[#entries + 1] = entry
     if string.byte(entry) == 0 then
       local lane = uses_gates and lane_of(entry)
-      if lane then
-        put_aside(entry, lane, waiting, in_lanes, not_gated, freed)
+      if found[i + 1] % 1 == CLAIMED then
+        waiting[#waiting + 1] = 'o' .. entry
+      elseif lane then
+        put_in_lane(is_suspect(lost, entry) and 't' or 'v', lane, entry, in_lanes)
+        uncount(lane, entry, not_gated, freed)
       else
         waiting[#waiting + 1] = (is_suspect(lost, entry) and 's' or 'w') .. entry
       end
@@ -158,13 +155,13 @@ local function queue_of(member)
 end
 
 -- Adds the queues that the caller serves and in which something waits. Others are stepped over, each at once, and all of a
--- mob that is paused.
+-- mob that is paused, unless what waits is overdue.
 local function find_served(key, letters, take_from, found)
   for _, prefix in ipairs(prefixes) do
     local member = beginning_with(key, letters .. prefix, 1)[1]
     while member do
       local one = queue_of(string.sub(member, #letters))
-      local is_paused = paused_mobs[one.mob]
+      local is_paused = letters ~= OVERDUE and paused_mobs[one.mob]
       if one.is_served and not is_paused then
         one.take_from, found[#found + 1] = take_from, one
       end
@@ -187,6 +184,18 @@ local function next_entry(key, prefix, cursor)
   if not first or cursor == '' then return first end
   local level = string.sub(first, 1, #prefix + RANK)
   return first_behind(key, level, level .. cursor) or first
+end
+
+-- As take_from, of what is overdue: to end it takes no room and no turn, and no pause keeps it.
+local function take_overdue(one, most, taken)
+  local prefix = OVERDUE .. one.queue
+  for _, member in ipairs(beginning_with(queued, prefix, most - #taken)) do
+    local entry = string.sub(member, 2)
+    mutate('ZREM', queued, member)
+    mutate('ZADD', ready, NOW + keep - CLAIMED, entry)
+    taken[#taken + 1] = entry
+  end
+  return beginning_with(queued, prefix, 1)[1] ~= nil
 end
 
 -- adds entries of a queue to those that are taken, up to a number in all; returns whether more could have been taken, and
@@ -283,7 +292,11 @@ local function served(kind, kind_of_lanes)
 end
 
 local function take_executions(most)
-  local suspects, taken, waits = {}, {}, false
+  local suspects, taken, overdue, waits = {}, {}, {}, false
+  local found = {}
+  find_served(queued, OVERDUE, take_overdue, found)
+  for _, one in ipairs(found) do waits = one.take_from(one, most, overdue) or waits end
+  most = most - #overdue
   for _, one in ipairs(served('s', 't')) do one.take_from(one, math.min(most, tonumber(max_suspects)), suspects) end
   local waiting = served('w', 'v')
   most = most - #suspects
@@ -297,7 +310,9 @@ local function take_executions(most)
     if is_empty then mutate('HDEL', turns, one.queue) end
     waits = waits or more
   end
-  for _, entry in ipairs(suspects) do taken[#taken + 1] = entry end
+  for _, more in ipairs({ suspects, overdue }) do
+    for _, entry in ipairs(more) do taken[#taken + 1] = entry end
+  end
   return taken, waits
 end
 

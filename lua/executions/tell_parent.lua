@@ -3,7 +3,8 @@
 -- KEYS   due: runs by time; parent, parent_index, parent_executions: of the run that is told
 -- ARGV   member, parent_member: the run and its parent in the order by time; told: the field of the parent's index that says
 --        that it knows the end of this run; signal: its record
--- Reply  WON (it knows by now, or is over, or gone) | LOST (the run is not over) | NOT_FOUND
+-- Reply  WON (the parent knows now, or knew before, or is over or gone) | LOST (the run is not over) | NOT_FOUND (there is
+--        no such run)
 -- Leaves the signal behind all that were sent before, once, and the parent due, unless a worker has it in hand, which is told
 --        by the count of reports. The run is due no more, and may be deleted from then on.
 

@@ -1,6 +1,6 @@
 -- The attributes of a run, in a field of its hash: their number in two digits, then of each the digest of its name
--- and that of its value (12 bytes each), its length in four digits, and a document of so many bytes, which stays as
--- it is. They stand in an index: a sorted set in lexical order, whose places are both digests and the end of the
+-- and that of its value (12 bytes each), its length in four digits, and a document of that length, which no
+-- script reads. They stand in an index: a sorted set in lexical order, whose places are both digests and the end of the
 -- run's place among all runs. How many places there are is known by the field `attributed` of the namespace: an
 -- index that holds fewer was lost, and is made anew.
 

@@ -17,7 +17,8 @@ local function debounced_run(debounces, entry)
   return run_id, tonumber(first)
 end
 
--- The starts under a key are no more gathered in a run. The entry may be that of a later run by now.
+-- The next start under a key makes a run of its own: this one has begun, or is over. The entry may be that of a later run
+-- by now.
 local function forget_debounce(debounces, digest, run_id)
   local entry = redis.call('HGET', debounces, digest)
   if entry and string.sub(entry, 1, #run_id) == run_id then mutate('HDEL', debounces, digest) end

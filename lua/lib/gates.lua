@@ -4,8 +4,8 @@
 --
 -- `gated` is in lexical order. By the letter before: 'v' an entry that waits in its lane, 't' likewise, a suspect; 'o' a
 -- lane from which something may be taken, 'p' behind a gate that was full one that waits for that, both with 'v' or 't';
--- 'q' which of these was opened last. 'k' behind a gate an entry that counts there: it was taken, or is under way; 'h' an
--- entry that a worker has claimed. 'b' behind a gate of a rate when something began.
+-- 'q' which of these was opened last. 'k' behind a gate an entry that counts there: it was taken, or is under way. 'b'
+-- behind a gate of a rate when something began.
 -- `gate_times` has, in ms, when a gate of a rate has room again that lanes wait for ('r'), and when it forgets ('x').
 --
 -- What waits never waits for nothing: a lane that has an entry is open, or behind a gate that is full, or behind one for
@@ -143,7 +143,6 @@ end
 
 -- adds to lists of members, and to a set of gates, what it takes that an entry does not count any more
 local function uncount(lane, entry, gone, ids)
-  gone[#gone + 1] = 'h' .. entry
   for _, gate in ipairs(gates_of(lane)) do
     gone[#gone + 1] = 'k' .. gate.id .. entry
     ids[gate.id] = true
@@ -187,7 +186,6 @@ local function begin(gated, gate_times, lane, entry)
       mutate('ZADD', gate_times, 'NX', decimal(NOW + 2 * gate.per + 1), 'x' .. gate.id .. string.format('%015d', gate.per))
     end
   end
-  mutate('ZADD', gated, 0, 'h' .. entry)
 end
 
 -- gates of rates that have room again, and those that may forget

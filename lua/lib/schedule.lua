@@ -1,10 +1,10 @@
 -- What must happen when. `due` is a sorted set of runs by the time at which each must be looked at. `ready` is one of the
 -- entries of executions by the time before which none is taken. `queued` says in which state an execution is, by a
 -- letter before its entry: 'w' waits to be taken; 's' waits as a suspect; 'h', followed by the worker, a zero byte, and
--- 's' for a suspect or else '-', is held by that worker; 'l' counts against the limit of its role, and is there beside
--- one of the others; 'p' stands aside, as lib/pauses says. The members of `queued` are in lexical order. An entry begins
--- with its queue, its rank and the id of its run (see codec/schedule.py, decision 0023). One that has limits waits in
--- `gated` instead (lib/gates); in `queued` it stands aside, and waits only if its worker has held it for too long.
+-- 's' for a suspect or else '-', is held by that worker; 'o' is overdue: its worker has held it for too long, and it waits to
+-- be ended; 'l' counts against the limit of its role; both are there beside one of the others. 'p' stands aside, as
+-- lib/pauses says. The members of `queued` are in lexical order. An entry begins with its queue, its rank and the id of its
+-- run (see codec/schedule.py, decision 0023). One that has limits waits in `gated` instead (lib/gates).
 -- Times are milliseconds of the fleet's clock.
 
 --- @include lib/announce
@@ -22,6 +22,10 @@ local IN_HAND = 0.5
 -- asked to look at it and has lost no decision since, has the run as it is: others leave it to that one for a moment, or
 -- both would decide and one of them would lose.
 local REPORTED = 0.25
+
+-- A time in `ready` that ends in a half is that of an execution which a worker has claimed: from the next millisecond on it
+-- is overdue.
+local CLAIMED = 0.5
 
 local function is_in_hand(key, member)
   local at = tonumber(redis.call('ZSCORE', key, member) or 0)
@@ -145,7 +149,7 @@ local function make_moves(ready, queued, lost, gated, gate_times, moves, hold)
     if move.from ~= '' then
       not_ready[#not_ready + 1] = entry
       not_queued[#not_queued + 1], not_queued[#not_queued + 2] = 'w' .. entry, 's' .. entry
-      if move.from ~= 'w' then not_queued[#not_queued + 1] = move.from .. entry end
+      if move.from ~= 'w' then not_queued[#not_queued + 1], not_queued[#not_queued + 2] = move.from .. entry, 'o' .. entry end
       for _, place in ipairs(hold and hold.places or {}) do not_queued[#not_queued + 1] = place .. entry end
     end
     local holder = holder_of(move)
@@ -155,7 +159,11 @@ local function make_moves(ready, queued, lost, gated, gate_times, moves, hold)
       is_held, to, move.at = false, 'w', 0
     end
     if move.is_limited and not is_held then not_queued[#not_queued + 1] = 'l' .. entry end
-    if is_held or to == 'w' and tonumber(move.at) > NOW then times[#times + 1], times[#times + 2] = move.at, entry end
+    if is_held then
+      times[#times + 1], times[#times + 2] = move.at - CLAIMED, entry
+    elseif to == 'w' and tonumber(move.at) > NOW then
+      times[#times + 1], times[#times + 2] = move.at, entry
+    end
     local is_waiting = to == 'w' and tonumber(move.at) <= NOW
     local aside = is_waiting and hold and hold.place
     if is_held then

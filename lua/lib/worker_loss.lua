@@ -54,10 +54,8 @@ local function let_go(meta, workers, queued, ready, lost, gated, worker, at, is_
     local letter = how_lost(is_orderly, string.sub(member, #prefix + 1, #prefix + 1), suspects, #held)
     local lane = lane_of(entry)
     entries[i] = entry
-    gone[#gone + 1], gone[#gone + 2] = member, 'l' .. entry
+    gone[#gone + 1], gone[#gone + 2], gone[#gone + 3] = member, 'l' .. entry, 'o' .. entry
     if lane then
-      -- it waits there too if its worker has held it for too long
-      gone[#gone + 1] = 'w' .. entry
       uncount(lane, entry, not_gated, freed)
       put_in_lane(letter == 'l' and 'v' or 't', lane, entry, in_lanes)
     else

@@ -3,8 +3,8 @@
 -- ARGV   run_id: of the run; flow: its mob and flow, as queues name them; entries: how its entries in the schedule begin;
 --        limited: its entries with limits, as they were read; reason: '' for none
 -- Reply  WON | EXISTS (it was paused before, and stays as it was) | LOST (it is over) | NOT_FOUND
--- Leaves it paused, and what it has waiting aside. An entry with limits that came since is put aside by the worker that
---        takes it.
+-- Leaves it paused, and what it has waiting aside. What is overdue stays, to be ended. An entry with limits that came since
+--        is put aside by the worker that takes it.
 
 --- @include lib/announce
 --- @include lib/key_types
@@ -32,7 +32,6 @@ for _, entry in ipairs(entries) do
     end
   end
 end
--- what a worker has held for too long stays in `queued`, to be ended
 for _, entry in ipairs(limited) do
   local number = #members + #in_lanes
   if redis.call('ZSCORE', queued, 'pf' .. flow .. entry) then members[#members + 1] = 'pf' .. flow .. entry end

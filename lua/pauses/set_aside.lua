@@ -3,7 +3,7 @@
 -- ARGV   flow: which one, as queues name it; beginnings: of members of `queued` and `gated`, as
 --        waiting_runs reads them
 -- Reply  WON | LOST (the flow is not paused any more)
--- Leaves these executions where no worker looks, until the flow is resumed.
+-- Leaves these executions where no worker looks, until the flow is resumed; what is overdue stays, to be ended.
 
 --- @include lib/counts
 --- @include lib/key_types
@@ -25,9 +25,8 @@ for _, beginning in ipairs(beginnings) do
     aside[#aside + 1] = 'pf' .. flow .. string.sub(member, 2)
   end
   for _, member in ipairs(beginning_with(queued, beginning)) do
-    local entry = string.sub(member, 2)
-    -- one with limits is there because its worker has held it for too long, to be ended
-    if not lane_of(entry) then members[#members + 1], aside[#aside + 1] = member, 'pf' .. flow .. entry end
+    members[#members + 1] = member
+    aside[#aside + 1] = 'pf' .. flow .. string.sub(member, 2)
   end
 end
 in_chunks('ZREM', queued, members)

@@ -1,8 +1,8 @@
 -- Delete a run that is over. It is gone at once, with all its keys; what stands elsewhere goes in steps after that.
 --
--- KEYS   cursors: which events are those of the run; deleted_cursors: their name from the deletion on; deletion: what is left to
---        be done; deletions: of which runs something is left; tombstone: keeps the id from being given again
---        gated: executions with limits (see lib/gates)
+-- KEYS   cursors: which events are those of the run; deleted_cursors: the key to which that is renamed; deletion: what is left
+--        to be done for this run; deletions: the runs for which something is left to be done; tombstone: while it is there,
+--        the id cannot be given to a new run; gated: executions with limits (see lib/gates)
 -- ARGV   place: of the run among the runs, '' if they have lost it; ended: identity of its terminal event; since: from when
 --        on it can have events, as text that sorts, '' if that is not known; keep: how long the id is kept (ms), '' = it is free at once; about:
 --        what the caller will need to know; entries: how its entries in the schedule begin; limited: those with limits; queues: in which its
@@ -65,7 +65,7 @@ end
 
 local left, bare = {}, {}
 for _, entry in ipairs(entries) do
-  for _, before in ipairs({ 'w', 's', 'l', 'pr' .. run_id }) do
+  for _, before in ipairs({ 'w', 's', 'o', 'l', 'pr' .. run_id }) do
     for _, member in ipairs(beginning_with(queued, before .. entry, MOST_LEFT)) do
       left[#left + 1], bare[#bare + 1] = member, string.sub(member, #before + 1)
     end
@@ -76,7 +76,7 @@ local not_gated, freed, opened = {}, {}, {}
 for _, entry in ipairs(limited) do
   uncount(lane_of(entry), entry, not_gated, freed)
   not_gated[#not_gated + 1], not_gated[#not_gated + 2] = 'v' .. entry, 't' .. entry
-  for _, before in ipairs({ 'w', 's', 'l', 'pr' .. run_id }) do left[#left + 1] = before .. entry end
+  for _, before in ipairs({ 'w', 's', 'o', 'l', 'pr' .. run_id }) do left[#left + 1] = before .. entry end
   bare[#bare + 1] = entry
 end
 local record = { 'about', about, 'newest', decimal(newest) }

@@ -12,17 +12,15 @@
 local found = {}
 if after == '' then expect_whole('ZCARD', gated) end
 
-local function next_behind(text)
-  return redis.call('ZRANGE', gated, '[' .. text .. '\255', '(w', 'BYLEX', 'LIMIT', 0, 1)[1]
-end
+-- the letters of those that wait: 't' for suspects, 'v' for others
+local BEFORE, BEHIND = 's', 'w'
 
--- the letters of those that wait: suspects, and others
-local member = after == '' and redis.call('ZRANGE', gated, '[t', '(w', 'BYLEX', 'LIMIT', 0, 1)[1] or next_behind(after)
+local member = first_after(gated, after == '' and BEFORE or after, BEHIND)
 while member and #found < 4 * most do
   local lane = lane_of(string.sub(member, 2))
   local name = string.sub(member, 1, 1) .. lane.name
-  local number = redis.call('ZLEXCOUNT', gated, '[' .. name, '[' .. name .. '\255')
-  found[#found + 1], found[#found + 2], found[#found + 3], found[#found + 4] = name, #lane.queue + 1, number, string.sub(member, 2)
-  member = next_behind(name)
+  found[#found + 1], found[#found + 2] = name, #lane.queue + 1
+  found[#found + 1], found[#found + 2] = number_with(gated, name), string.sub(member, 2)
+  member = first_after(gated, name, BEHIND)
 end
 return found

@@ -13,23 +13,17 @@
 -- the id of a run stands behind 'pr' (see lib/pauses)
 local ID = 36
 
--- what counts against a limit is listed beside the rest: between what is held and what waits (see lib/schedule)
-local BEHIND_LIMITED = 'm'
-
 --- @keys meta queued
 --- @args after most
 local found = {}
 if after == '' then expect_whole('ZCARD', queued) end
 
-local function next_behind(text)
-  return redis.call('ZRANGE', queued, '[' .. text .. '\255', '+', 'BYLEX', 'LIMIT', 0, 1)[1]
-end
-
-local member = after == '' and redis.call('ZRANGE', queued, '-', '+', 'BYLEX', 'LIMIT', 0, 1)[1] or next_behind(after)
+local member = first_after(queued, after, '')
 while member and #found < 3 * most do
   local letter, start = string.sub(member, 1, 1), 2
+  -- what counts against a limit is listed beside the rest (see lib/schedule)
   if letter == 'l' then
-    member = redis.call('ZRANGE', queued, '[' .. BEHIND_LIMITED, '+', 'BYLEX', 'LIMIT', 0, 1)[1]
+    member = first_after(queued, letter, '')
   else
     -- behind the worker and its zero byte stands a letter that tells a suspect
     if letter == 'h' then
@@ -38,9 +32,8 @@ while member and #found < 3 * most do
       start = string.byte(member, 2) == 114 and 3 + ID or part_end(member, part_end(member, 3) + 1) + 1
     end
     local beginning = string.sub(member, 1, queue_end(member, start))
-    local number = redis.call('ZLEXCOUNT', queued, '[' .. beginning, '[' .. beginning .. '\255')
-    found[#found + 1], found[#found + 2], found[#found + 3] = beginning, start - 1, number
-    member = next_behind(beginning)
+    found[#found + 1], found[#found + 2], found[#found + 3] = beginning, start - 1, number_with(queued, beginning)
+    member = first_after(queued, beginning, '')
   end
 end
 read_clock(meta)

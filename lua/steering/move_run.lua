@@ -33,7 +33,7 @@ read_clock(meta)
 
 local gone, come, times_gone, times, losses_gone, losses = {}, {}, {}, {}, {}, {}
 local not_gated, in_lanes, lanes, freed, opened = {}, {}, {}, {}, {}
-local places = { 'w', 's', unpack(aside) }
+local places = { 'w', 's', 'o', unpack(aside) }
 local elsewhere = {}  -- by entry: those that do not wait in their queue
 for i, entry in ipairs(left) do
   local waits = false
@@ -54,7 +54,7 @@ for i, entry in ipairs(left) do
       end
     end
   end
-  -- what its worker has held for too long waits beside
+  -- what is overdue waits, and is held
   if not waits or due_at[i] == '' then elsewhere[entry], elsewhere[#elsewhere + 1] = i, entry end
   local how = redis.call('HGET', lost, entry)
   if how then
@@ -64,10 +64,9 @@ for i, entry in ipairs(left) do
 end
 -- what a worker holds counts on, by its new name; at a rate it does so no longer, once it has begun
 local function rename_counted(entry, new)
-  local lane, befores = lane_of(entry), { 'h' }
-  if not lane then return end
-  for _, gate in ipairs(gates_of(lane)) do befores[#befores + 1] = 'k' .. gate.id end
-  for _, before in ipairs(befores) do
+  local lane = lane_of(entry)
+  for _, gate in ipairs(lane and gates_of(lane) or {}) do
+    local before = 'k' .. gate.id
     if redis.call('ZSCORE', gated, before .. entry) then
       not_gated[#not_gated + 1], in_lanes[#in_lanes + 1] = before .. entry, before .. new
     end

@@ -2,7 +2,8 @@
 --
 -- ARGV   expected: revision; '' = any, 0 = absent; most: how many webhooks there may be
 -- Reply  the new revision | LOST (it has another one) | CONFLICT (there are as many as there may be)
--- Leaves the webhook; nothing when lost. What is there of its progress stays as it is. Wakes workers.
+-- Leaves the webhook under the new revision, and its secret; one that was there keeps its progress, and a new one has that
+--        which is given. Workers are woken. Nothing if the reply is LOST or CONFLICT.
 
 --- @include lib/announce
 --- @include lib/fleet_clock

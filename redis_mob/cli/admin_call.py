@@ -10,6 +10,7 @@ from typing import TypeVar
 from redis_mob.cli.arguments import read_seal_keys
 from redis_mob.cli.display import stderr_console
 from redis_mob.cli.endings import errors_told, shared_url
+from redis_mob.cli.existing import existing
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
 
@@ -24,12 +25,15 @@ def call_admin(
     tell: Callable[[T], None],
     *,
     of_memory: str,
+    create: bool = False,
 ) -> None:
     """Make a call, and tell what came of it. Errors are told, and end the command; `of_memory` says why no private
-    server will do."""
+    server will do. With `create` a namespace that does not exist is created."""
 
     async def opened() -> T:
-        async with MobStorage.open(address, namespace=namespace, seal_key=read_seal_keys(seal_keys)) as storage:
+        keys = read_seal_keys(seal_keys)
+        new = MobStorage.open(address, namespace=namespace, seal_key=keys)
+        async with new if create else existing(address, namespace, keys) as storage:
             return await act(FleetAdmin(storage))
 
     with errors_told(stderr_console()):

@@ -10,6 +10,8 @@ from typing import Any
 
 from redis_mob.cli.display import stderr_console
 from redis_mob.cli.endings import print_line, say
+from redis_mob.cli.existing import existing
+from redis_mob.cli.known_names import unknown_names
 from redis_mob.cli.run_choice import RunChoice
 from redis_mob.cli.run_list import PAUSED
 from redis_mob.cli.steering import Act, confirmed, steer
@@ -22,7 +24,6 @@ from redis_mob.models.run_summary import RunSummary
 from redis_mob.operations.bulk import SteeredRun
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.security.sealing import SealKeyring
-from redis_mob.storage import MobStorage
 
 _NAMED = 5
 """How many of the runs are shown before the question."""
@@ -107,7 +108,7 @@ async def steer_chosen(
         "statuses": list(conditions["statuses"] or order.statuses),
         "until": conditions["until"] or datetime.now(UTC),
     }
-    async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
+    async with existing(url, namespace, seal_keys) as storage:
         admin = FleetAdmin(storage)
         number, first = await _found(admin, which, order)
         if json and dry_run:
@@ -115,6 +116,10 @@ async def steer_chosen(
         else:
             for line in _told(number, first):
                 say(errors, line)
+        if not number:
+            mistyped = await unknown_names(storage, conditions["mob_id"], conditions["flow_id"])
+            if mistyped is not None:
+                say(errors, f"note: {mistyped}")
         if dry_run or not number:
             return ExitStatus.COMPLETED
         if number >= _MANY:

@@ -28,6 +28,7 @@ from redis_mob.cli.progress import (
     rows,
     step_progress,
 )
+from redis_mob.cli.words import STYLES, duration_text
 from redis_mob.models.base import FrozenDict
 from redis_mob.models.execution import ExecutionKey
 from redis_mob.models.flow_spec import FlowSpec
@@ -41,15 +42,6 @@ FINAL_ROWS = 200
 
 _FRAME_LINES = 8
 """Lines of the screen that are not rows: header, borders, what was left out, the prompt."""
-
-_STYLES = {
-    State.WAITING: "dim",
-    State.RUNNING: "bold cyan",
-    State.COMPLETED: "green",
-    State.FAILED: "bold red",
-    State.SKIPPED: "dim",
-    State.CANCELED: "yellow",
-}
 
 
 def printable(text: str) -> str:
@@ -212,8 +204,8 @@ def _header(moment: _Moment, now: datetime) -> Text:
     return Text.assemble(
         (printable(run.flow_id), "bold"),
         f"  run {run.run_id}  ",
-        (str(run.status), _STYLES[state]),
-        f"  {_seconds(elapsed)}  {moment.workers} worker{'' if moment.workers == 1 else 's'}",
+        (str(run.status), STYLES[state]),
+        f"  {duration_text(elapsed.total_seconds())}  {moment.workers} worker{'' if moment.workers == 1 else 's'}",
     )
 
 
@@ -235,18 +227,9 @@ def _table(kept: list[Row], stopwatch: Stopwatch, text: LiveText, now: datetime)
             Text(printable(row.step)),
             *([Text(row.iteration)] if loops else []),
             Text(printable(row.who)),
-            Text(row.state, style=_STYLES[row.state]),
+            Text(row.state, style=STYLES[row.state]),
             "" if row.attempt is None else str(row.attempt),
-            "" if elapsed is None else _seconds(elapsed),
+            "" if elapsed is None else duration_text(elapsed.total_seconds()),
             Text(printable(told or excerpt(row.reason, SHORT_REASON)), style="dim"),
         )
     return table
-
-
-def _seconds(elapsed: timedelta) -> str:
-    seconds = elapsed.total_seconds()
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

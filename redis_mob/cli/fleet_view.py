@@ -6,8 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from redis_mob.cli.columns import print_columns, span
+from redis_mob.cli.columns import print_columns
 from redis_mob.cli.endings import print_line
+from redis_mob.cli.existing import existing
+from redis_mob.cli.words import duration_text
 from redis_mob.models.base import format_timestamp, json_text
 from redis_mob.models.queue_load import LimitedLoad
 from redis_mob.models.worker import LiveWorker
@@ -15,7 +17,6 @@ from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.operations.queue_report import QueueReport
 from redis_mob.operations.worker_report import HeldExecution
 from redis_mob.security.sealing import SealKeyring
-from redis_mob.storage import MobStorage
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class SeenWorker:
 
 async def seen_workers(url: str, namespace: str, seal_keys: SealKeyring | None) -> list[SeenWorker]:
     """The workers of a namespace, those that started first at the beginning."""
-    async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
+    async with existing(url, namespace, seal_keys) as storage:
         admin = FleetAdmin(storage)
         found = sorted(await admin.workers(), key=lambda live: (live.record.started_at, live.record.id))
         executes = [await admin.executions_of(live.record.id) for live in found]
@@ -44,7 +45,7 @@ async def seen_workers(url: str, namespace: str, seal_keys: SealKeyring | None) 
 
 async def seen_queues(url: str, namespace: str, seal_keys: SealKeyring | None) -> tuple[QueueReport, ...]:
     """The queues of a namespace."""
-    async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
+    async with existing(url, namespace, seal_keys) as storage:
         return await FleetAdmin(storage).queues()
 
 
@@ -64,13 +65,15 @@ def show_workers(seen: Sequence[SeenWorker], *, json: bool) -> None:
             _names(record.mobs),
             _names(record.roles),
             f"{len(one.executes)}/{record.slots}",
-            span((one.now - record.started_at).total_seconds()),
-            span(one.expires_in),
+            duration_text((one.now - record.started_at).total_seconds()),
+            duration_text(one.expires_in),
         )
         for one in seen
         for record in (one.live.record,)
     ]
-    print_columns(names, rows, right=("PID", "SLOTS", "UP", "LEASE ENDS IN"))
+    print_columns(
+        names, rows, right=("PID", "SLOTS", "UP", "LEASE ENDS IN"), ids=("WORKER",), below=("RELEASE", "MOBS", "ROLES")
+    )
     held = [(one, execution) for one in seen for execution in one.executes]
     if held:
         print_line("")
@@ -83,12 +86,13 @@ def show_workers(seen: Sequence[SeenWorker], *, json: bool) -> None:
                     execution.step_id,
                     execution.key.target,
                     str(execution.attempt),
-                    span(None if execution.since is None else (one.now - execution.since).total_seconds()),
-                    span((execution.deadline - one.now).total_seconds()),
+                    duration_text(None if execution.since is None else (one.now - execution.since).total_seconds()),
+                    duration_text((execution.deadline - one.now).total_seconds()),
                 )
                 for one, execution in held
             ],
             right=("ATTEMPT", "SINCE", "OUT OF TIME IN"),
+            ids=("WORKER", "RUN"),
         )
 
 
@@ -111,13 +115,14 @@ def show_queues(seen: Sequence[QueueReport], *, json: bool) -> None:
             str(one.running),
             "?" if one.delayed is None else str(one.delayed),
             str(one.paused),
-            ("" if one.is_oldest_certain else "> ") + span(one.oldest_seconds),
+            ("" if one.is_oldest_certain else "> ") + duration_text(one.oldest_seconds),
             str(one.workers),
             f"unserved: {one.unserved}" if one.unserved else "",
         )
         for one in seen
     ]
-    print_columns(names, rows, right=("WAITING", "RUNNING", "DELAYED", "PAUSED", "OLDEST", "WORKERS"))
+    numbers = ("WAITING", "RUNNING", "DELAYED", "PAUSED", "OLDEST", "WORKERS")
+    print_columns(names, rows, right=numbers, below=("RELEASE", ""))
     limited = [(queue, one) for queue in seen for one in queue.limited]
     if limited:
         print_line("")
@@ -129,11 +134,12 @@ def show_queues(seen: Sequence[QueueReport], *, json: bool) -> None:
                     queue.role,
                     str(one.waiting),
                     one.load.said(one.flow_id),
-                    span(None if one.load.room_at is None else (one.load.room_at - queue.now).total_seconds()),
+                    duration_text(None if one.load.room_at is None else (one.load.room_at - queue.now).total_seconds()),
                 )
                 for queue, one in limited
             ],
             right=("LIMITED", "ROOM IN"),
+            below=("BY",),
         )
 
 

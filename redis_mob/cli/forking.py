@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 
 from redis_mob.cli.endings import print_line, say
+from redis_mob.cli.existing import existing
 from redis_mob.cli.run_argument import run_id_of
 from redis_mob.cli.run_watching import loaded, reported
 from redis_mob.fleet.unserved import UnservedNews, unserved_work
@@ -29,7 +30,7 @@ async def forked(
     as_json: bool,
 ) -> MobRunStatus | None:
     """Fork a run, and print the id of the new one; with `wait`, how it has ended."""
-    async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
+    async with existing(url, namespace, seal_keys) as storage:
         origin = await run_id_of(FleetAdmin(storage), run)
         # a run that exists already has events from before
         after = 0 if order.idempotency_key is not None else await storage.events.latest_cursor()

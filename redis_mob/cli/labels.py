@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from redis_mob.cli.display import printable
 from redis_mob.cli.endings import print_line
+from redis_mob.cli.existing import existing
 from redis_mob.cli.run_argument import run_id_of
 from redis_mob.codec.labels import checked_name, checked_value
 from redis_mob.errors import NotFoundError, ValidationError, shown
@@ -13,7 +14,6 @@ from redis_mob.models.base import json_text
 from redis_mob.models.labels import AttributeValue, LabelChange, Labels, attribute_text
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.security.sealing import SealKeyring
-from redis_mob.storage import MobStorage
 
 
 def parse_attributes(option: str, given: Sequence[str] | None) -> dict[str, AttributeValue]:
@@ -50,7 +50,7 @@ async def changed_labels(
     url: str, namespace: str, seal_keys: SealKeyring | None, run: str, change: LabelChange
 ) -> tuple[str, Labels]:
     """The id of the run, and its labels once they are changed. Raises as `FleetAdmin.set_attributes`."""
-    async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
+    async with existing(url, namespace, seal_keys) as storage:
         run_id = await run_id_of(FleetAdmin(storage), run)
         if change != LabelChange():
             await storage.executions.set_labels(run_id, change)

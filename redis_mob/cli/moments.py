@@ -44,16 +44,3 @@ def parse_coming(option: str, text: str | None) -> datetime | None:
         raise ValidationError(
             f"{option} is no time: {shown(text)}; write it like 2026-11-29T08:00, or how long from now, like 30m or 2h"
         ) from None
-
-
-def took(duration: timedelta) -> str:
-    """A duration in its two greatest units, as 1.2 s, 3 m 20 s, or 2 d 4 h."""
-    seconds = duration.total_seconds()
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    named = [(days, "d"), (hours, "h"), (minutes, "m"), (rest, "s")]
-    first = next(at for at, (number, _) in enumerate(named) if number)
-    return " ".join(f"{number} {unit}" for number, unit in named[first : first + 2])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from redis_mob.cli.endings import print_line
+from redis_mob.cli.display import stderr_console
+from redis_mob.cli.endings import print_line, say
+from redis_mob.cli.known_names import unknown_names
 from redis_mob.cli.run_choice import RunChoice
 from redis_mob.cli.worker_link import ExitStatus
 from redis_mob.errors import CasConflictError, shown
@@ -34,6 +36,7 @@ async def pause_whole(
             is_done = await admin.pause_flow(mob, flow, reason)
         counts = await admin.count(mob_id=mob, flow_id=flow, statuses=NOT_OVER)
         running, pending = counts[MobRunStatus.RUNNING], counts[MobRunStatus.PENDING]
+        await _note(storage, choice, is_found=bool(running or pending))
         return _say(
             choice,
             "paused" if is_done else "is paused already",
@@ -50,7 +53,14 @@ async def resume_whole(
     async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
         admin, mob, flow = FleetAdmin(storage), choice.mob or "", choice.flow
         is_done = await admin.resume_mob(mob) if flow is None else await admin.resume_flow(mob, flow)
+        await _note(storage, choice, is_found=is_done)
         return _say(choice, "resumed" if is_done else "is not paused as a whole", "", is_done=is_done, json=json)
+
+
+async def _note(storage: MobStorage, choice: RunChoice, *, is_found: bool) -> None:
+    """Say that a name may be mistyped, where nothing is found by it: a mob may be paused before its first run."""
+    if not is_found and (mistyped := await unknown_names(storage, choice.mob, choice.flow)) is not None:
+        say(stderr_console(), f"note: {mistyped}")
 
 
 def _say(choice: RunChoice, what: str, more: str, *, is_done: bool, json: bool) -> ExitStatus:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from redis_mob.cli.failures import EXCERPT, LONG_REASON, Failure, failures_of, lines_of
+from redis_mob.cli.words import duration_text
 from redis_mob.fleet.absent_values import warnings_of
 from redis_mob.fleet.said import bounded
 from redis_mob.models.base import json_text
@@ -65,7 +66,7 @@ class RunReport:
         """
         status = self.run.status
         ended = f"{status} in" if status.is_terminal else f"left {status} after"
-        yield f"run {self.run.run_id} {ended} {self.seconds:.1f} s"
+        yield f"run {self.run.run_id} {ended} {duration_text(self.seconds)}"
         if self.run.status is MobRunStatus.FAILED or verbose:
             yield from lines_of(self.failures, len(self.run.failure_ledger), verbose=verbose)
         if self.run.status is MobRunStatus.FAILED and not self.failures:

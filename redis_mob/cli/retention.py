@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from redis_mob.cli.columns import print_columns, span
+from rich.text import Text
+
+from redis_mob.cli.columns import print_columns
 from redis_mob.cli.display import printable
 from redis_mob.cli.endings import print_line
-from redis_mob.cli.words import size_text
+from redis_mob.cli.existing import existing
+from redis_mob.cli.printing import standard_output, write
+from redis_mob.cli.words import duration_text, size_text
 from redis_mob.errors import ValidationError, shown
 from redis_mob.models.base import format_timestamp, json_text
 from redis_mob.models.retention import LONGEST_KEPT, Group, PruneReport, RetentionPolicies, RetentionPolicy
@@ -99,7 +103,8 @@ async def act_on_policies(
     url: str, namespace: str, seal_keys: SealKeyring | None, change: Change
 ) -> RetentionPolicies | None:
     """The policies after a change; None if there was none to be cleared."""
-    async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
+    opened = MobStorage.open(url, namespace=namespace, seal_key=seal_keys)
+    async with opened if change.action == "set" else existing(url, namespace, seal_keys) as storage:
         admin = FleetAdmin(storage)
         if change.action == "set":
             known = await admin.get_retention(change.mob, change.flow) or RetentionPolicy()
@@ -172,7 +177,7 @@ async def tried(url: str, namespace: str, seal_keys: SealKeyring | None, change:
     """What would be deleted at once if a policy were set like this. Raises ValidationError for another change."""
     if change.action != "set":
         raise ValidationError(f"retention {change.action} has no --dry-run: `set` has")
-    async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
+    async with existing(url, namespace, seal_keys) as storage:
         admin = FleetAdmin(storage)
         known = await admin.get_retention(change.mob, change.flow) or RetentionPolicy()
         policies = (await admin.retention()).with_policy(change.group, known.model_copy(update=change.fields))
@@ -204,7 +209,7 @@ def show_report(report: PruneReport, *, json: bool) -> None:
 
 async def seen_stats(url: str, namespace: str, seal_keys: SealKeyring | None) -> NamespaceStats:
     """What there is in a namespace."""
-    async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
+    async with existing(url, namespace, seal_keys) as storage:
         return await FleetAdmin(storage).stats()
 
 
@@ -219,18 +224,18 @@ def show_stats(stats: NamespaceStats, *, json: bool) -> None:
         (one.what, str(one.number), _size(one.bytes), "nothing" if one.bound is None else one.bound)
         for one in stats.growths
     ]
-    print_columns(("WHAT", "NUMBER", "MEMORY", "BOUNDED BY"), rows, right=("NUMBER", "MEMORY"))
-    print_line("")
-    print_line("runs: " + ", ".join(f"{number} {status}" for status, number in stats.runs.items()))
+    print_columns(("WHAT", "NUMBER", "MEMORY", "BOUNDED BY"), rows, right=("NUMBER", "MEMORY"), below=("BOUNDED BY",))
+    lines = ["", "runs: " + ", ".join(f"{number} {status}" for status, number in stats.runs.items())]
     if sizes.oldest_event is not None:
-        print_line(f"oldest event: {span((sizes.now - sizes.oldest_event).total_seconds())} ago")
+        lines.append(f"oldest event: {duration_text((sizes.now - sizes.oldest_event).total_seconds())} ago")
     if largest:
-        print_line("largest keys: " + ", ".join(f"{name} {size_text(size)}" for name, size in largest))
+        lines.append("largest keys: " + ", ".join(f"{name} {size_text(size)}" for name, size in largest))
     else:
-        print_line("memory of keys: not told by the server (the user may not run MEMORY USAGE)")
+        lines.append("memory of keys: not told by the server (the user may not run MEMORY USAGE)")
     if sizes.used_memory is not None:
         limit = f"of maxmemory {size_text(sizes.max_memory)}" if sizes.max_memory else "without a maxmemory"
-        print_line(f"the server uses {size_text(sizes.used_memory)} {limit}")
+        lines.append(f"the server uses {size_text(sizes.used_memory)} {limit}")
+    write(standard_output().rendered(*map(Text, lines)))
 
 
 def _size(size: int | None) -> str:

@@ -2,48 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from redis_mob.cli.arguments import read_seal_keys
-from redis_mob.cli.display import printable
+from redis_mob.cli.columns import SHORT_ID, table_lines
 from redis_mob.cli.endings import usable_url
+from redis_mob.cli.existing import existing
+from redis_mob.cli.known_names import unknown_names
 from redis_mob.cli.labels import attributes_text
-from redis_mob.cli.moments import took
+from redis_mob.cli.printing import Paper
 from redis_mob.cli.run_argument import run_id_of
+from redis_mob.cli.words import duration_text, time_text
 from redis_mob.errors import ValidationError
-from redis_mob.models.base import json_text
+from redis_mob.models.base import FrozenDict, json_text
 from redis_mob.models.run import MobRunStatus
 from redis_mob.models.run_summary import RunPage, RunSummary
 from redis_mob.operations.fleet_admin import FleetAdmin
+from redis_mob.operations.run_activity import RunActivity, activities
 from redis_mob.storage import MobStorage
-
-_WIDE = 160
-"""Columns of a terminal that has room for whole ids, and for what there is to say beside them."""
-
-_SHORT = 8
-"""How much of an id is shown where there is none."""
-
-_WIDTHS = {"RUN": 8, "STATUS": 9, "CREATED": 19, "TOOK": 8}
-"""The least of some columns; names of mobs and flows are cut before them."""
-
-_WHOLE = 36
-"""The width of a whole id."""
-
-_MOST_OF_A_NAME = 24
 
 PAUSED = " ||"
 """Stands beside the status of a run that is paused."""
 
-_BESIDE = 134
-"""The greatest width of all columns but the last one."""
-
-_IN_A_PIPE = 100_000
+_MOST_NAMED = 3
+"""How many signals, roles or runs are named that a run waits for."""
 
 _STYLES = {
     MobRunStatus.PENDING: "dim",
@@ -61,19 +49,35 @@ class Where(NamedTuple):
     namespace: str
     seal_keys: Path | None
 
-    def opened(self) -> Any:
+    def opened(self) -> AbstractAsyncContextManager[MobStorage]:
         """The storage, opened by `async with`. Raises StorageUnavailableError and ValidationError."""
         address = usable_url(self.url, of_memory="no other process has a run there")
-        return MobStorage.open(address, namespace=self.namespace, seal_key=read_seal_keys(self.seal_keys))
+        return existing(address, self.namespace, read_seal_keys(self.seal_keys))
 
 
-async def read_page(where: Where, which: Mapping[str, Any], limit: int, after: str | None) -> RunPage:
+class ListedRuns(NamedTuple):
+    """A page of runs, and what goes on in those that are under way; of no runs, whether a name may be mistyped."""
+
+    page: RunPage
+    activities: Mapping[str, RunActivity] = FrozenDict()
+    mistyped: str | None = None
+
+
+async def read_page(
+    where: Where, which: Mapping[str, Any], limit: int, after: str | None, *, for_people: bool
+) -> ListedRuns:
     """A page of runs. Raises as `FleetAdmin.runs`."""
     async with where.opened() as storage:
-        return await FleetAdmin(storage).runs(**which, limit=limit, after=after)
+        page = await FleetAdmin(storage).runs(**which, limit=limit, after=after)
+        listed = await _listed(storage, page, for_people=for_people)
+        if page.runs or not for_people:
+            return listed
+        return listed._replace(mistyped=await unknown_names(storage, which["mob_id"], which["flow_id"]))
 
 
-async def read_children(where: Where, parent: str, which: Mapping[str, Any], limit: int, after: str | None) -> RunPage:
+async def read_children(
+    where: Where, parent: str, which: Mapping[str, Any], limit: int, after: str | None, *, for_people: bool
+) -> ListedRuns:
     """A page of the children of the run that an argument names. Raises as `FleetAdmin.children`."""
     if given := [name for name in ("mob_id", "since", "until", "text") if which[name] is not None]:
         options = ", ".join(f"--{name.removesuffix('_id')}" for name in given)
@@ -81,9 +85,14 @@ async def read_children(where: Where, parent: str, which: Mapping[str, Any], lim
     async with where.opened() as storage:
         admin = FleetAdmin(storage)
         run_id = await run_id_of(admin, parent)
-        return await admin.children(
+        page = await admin.children(
             run_id, flow_id=which["flow_id"], statuses=which["statuses"], limit=limit, after=after
         )
+        return await _listed(storage, page, for_people=for_people)
+
+
+async def _listed(storage: MobStorage, page: RunPage, *, for_people: bool) -> ListedRuns:
+    return ListedRuns(page, await activities(storage, page.runs)) if for_people else ListedRuns(page)
 
 
 async def read_counts(where: Where, which: Mapping[str, Any]) -> Mapping[MobRunStatus, int]:
@@ -103,90 +112,82 @@ def counts_as_json(counts: Mapping[MobRunStatus, int]) -> str:
     return json_text({**counts, "total": sum(counts.values())})
 
 
-def page_as_text(page: RunPage, console: Console) -> str:
-    """A row for each run, as the console shows it: on a terminal it fits, elsewhere nothing is cut.
+def page_as_text(listed: ListedRuns, paper: Paper) -> str:
+    """A row for each run, as the paper shows it: on a terminal it fits, elsewhere nothing is cut."""
+    return paper.rendered(*page_lines(listed, paper.columns))
 
-    On a narrow terminal what else there is to say of a run stands below it.
-    """
-    is_narrow = console.is_terminal and console.width < _WIDE
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for name in ("RUN", "STATUS", "CREATED", "TOOK", "MOB", "FLOW"):
-        is_name = name in ("MOB", "FLOW")
-        table.add_column(
-            name,
-            no_wrap=True,
-            justify="right" if name == "TOOK" else "left",
-            min_width=None
-            if is_name
-            else len(page.runs[0].run_id)
-            if name == "RUN" and not is_narrow
-            else _WIDTHS[name],
-            max_width=_MOST_OF_A_NAME if is_name and console.is_terminal else None,
-        )
-    if not is_narrow:
-        table.add_column("", no_wrap=True, max_width=console.width - _BESIDE if console.is_terminal else None)
-    for run in page.runs:
-        row = [
-            run.run_id[:_SHORT] if is_narrow else run.run_id,
+
+def page_lines(listed: ListedRuns, width: int | None) -> Iterator[Text]:
+    """The lines of the list. What else there is to say of a run stands below it where there is no room beside it."""
+    page, activities = listed.page, listed.activities
+    rows = [
+        (
+            run.run_id,
             Text(f"{run.status}{PAUSED * bool(run.paused)}", style=_STYLES[run.status]),
-            f"{run.created_at.astimezone():%Y-%m-%d %H:%M:%S}",
-            took(run.duration(page.now)),
-            Text(printable(run.mob_id)),
-            Text(printable(run.flow_id)),
-        ]
-        table.add_row(*row, *([] if is_narrow else [Text(printable(said_of(run)))]))
-    header, *lines = _printed(table, console).splitlines()
-    if is_narrow:
-        lines = [line for row, run in zip(lines, page.runs, strict=True) for line in (row, *_below(run, console.width))]
-    return "\n".join([header, *lines])
+            time_text(run.created_at),
+            duration_text(run.duration(page.now).total_seconds()),
+            run.mob_id,
+            run.flow_id,
+            said_of(run, page.now, activities.get(run.run_id)),
+        )
+        for run in page.runs
+    ]
+    names = ("RUN", "STATUS", "CREATED", "TOOK", "MOB", "FLOW", "")
+    return table_lines(
+        names, rows, width, right=("TOOK",), ids=("RUN",), whole=("STATUS", "CREATED"), below=("",), is_brief=True
+    )
 
 
-def _below(run: RunSummary, width: int) -> list[str]:
-    line = Text(f"  {printable(said_of(run))}")
-    line.truncate(width, overflow="ellipsis")
-    return [line.plain] if line.plain.strip() else []
-
-
-def said_of(run: RunSummary) -> str:
+def said_of(run: RunSummary, now: datetime, activity: RunActivity | None) -> str:
     """What else there is to say of a run: how it stands, its summary, its attributes."""
-    parts = (_how_it_stands(run), run.summary or "", attributes_text(run.attributes))
+    parts = (", ".join(_how_it_stands(run, now, activity)), run.summary or "", attributes_text(run.attributes))
     return "  ".join(part for part in parts if part)
 
 
-def _how_it_stands(run: RunSummary) -> str:
-    said = [] if run.parent is None else [f"child of {run.parent[:_SHORT]}"]
+def _how_it_stands(run: RunSummary, now: datetime, activity: RunActivity | None) -> Iterator[str]:
+    if run.parent is not None:
+        yield f"child of {run.parent[:SHORT_ID]}"
     if run.status is MobRunStatus.FAILED and run.failure is not None:
-        failure = run.failure if run.failed_step is None else f"step {run.failed_step}: {run.failure}"
-        return ", ".join([*said, failure])
-    if not run.status.is_terminal and run.active_nodes:
-        said.append(f"{run.active_nodes} under way")
-    if not run.status.is_terminal and run.cancel_requested:
-        said.append("cancellation asked for")
+        yield run.failure if run.failed_step is None else f"step {run.failed_step}: {run.failure}"
+        return
+    if not run.status.is_terminal:
+        if run.status is MobRunStatus.PENDING and run.launched_at is not None and run.launched_at > now:
+            yield f"begins {time_text(run.launched_at)}"
+        if activity is not None:
+            yield from _what_goes_on(activity, now, is_paused=bool(run.paused))
+        elif run.active_nodes:
+            yield f"{run.active_nodes} begun"
+        if run.cancel_requested:
+            yield "cancellation asked for"
     if run.paused:
-        said.append(f"paused: {', '.join(run.paused)}")
+        yield f"paused: {', '.join(run.paused)}"
     if run.release is not None:
-        said.append(f"release {run.release}")
-    return ", ".join(said)
+        yield f"release {run.release}"
 
 
-def counts_as_text(counts: Mapping[MobRunStatus, int], console: Console) -> str:
-    """A row for each status, and the sum of all."""
-    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True, justify="right")
-    for status, number in counts.items():
-        table.add_row(Text(status, style=_STYLES[status]), str(number))
-    table.add_row("total", str(sum(counts.values())))
-    return _printed(table, console)
+def _what_goes_on(activity: RunActivity, now: datetime, *, is_paused: bool) -> Iterator[str]:
+    if activity.under_way:
+        yield f"{activity.under_way:,} under way"
+    if activity.queued and not is_paused:
+        yield f"{len(activity.queued):,} queued for {_named(activity.queued)}"
+    if activity.retries:
+        pause = duration_text((activity.retries[0] - now).total_seconds())
+        yield f"{len(activity.retries):,} to be tried again in {pause}"
+    if activity.signals:
+        yield f"waits for signal {_named(activity.signals)}"
+    if activity.children:
+        yield f"waits for run {_named([child[:SHORT_ID] for child in activity.children])}"
 
 
-def _printed(table: Table, console: Console) -> str:
-    with console.capture() as captured:
-        console.print(table, width=None if console.is_terminal else _IN_A_PIPE)
-    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+def _named(names: Sequence[str]) -> str:
+    known = list(dict.fromkeys(names))
+    more = len(known) - _MOST_NAMED
+    return ", ".join(known[:_MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
-def standard_output() -> Console:
-    """Standard output; styled only if it is a terminal, and as wide as need be if it is none."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, no_color=True, width=_IN_A_PIPE)
+def counts_as_text(counts: Mapping[MobRunStatus, int], paper: Paper) -> str:
+    """A line for each status, and one for the sum of all."""
+    total = sum(counts.values())
+    width = len(str(total))
+    lines = [Text.assemble((f"{status:9}", _STYLES[status]), f"  {count:{width}}") for status, count in counts.items()]
+    return paper.rendered(*lines, Text(f"{'total':9}  {total:{width}}"))

@@ -8,20 +8,20 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from redis_mob.cli import run_tree
+from redis_mob.cli.existing import existing
 from redis_mob.cli.printing import Paper
 from redis_mob.cli.run_argument import run_id_of
 from redis_mob.cli.timeline import timeline as timeline_of
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.operations.run_description import RunDescription
 from redis_mob.security.sealing import SealKeyring
-from redis_mob.storage import MobStorage
 
 
 async def described(
     url: str, namespace: str, seal_keys: SealKeyring | None, run: str, *, outputs: bool, attempts: bool
 ) -> RunDescription:
     """The run that an argument names."""
-    async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
+    async with existing(url, namespace, seal_keys) as storage:
         admin = FleetAdmin(storage)
         return await admin.describe(await run_id_of(admin, run), outputs=outputs, attempts=attempts)
 

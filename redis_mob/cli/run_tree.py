@@ -15,7 +15,7 @@ from redis_mob.cli.display import printable
 from redis_mob.cli.failures import place_in
 from redis_mob.cli.labels import attributes_text
 from redis_mob.cli.progress import SHORT_REASON
-from redis_mob.cli.words import seconds_text, size_text, state_text, time_text
+from redis_mob.cli.words import duration_text, size_text, state_text, time_text
 from redis_mob.operations.run_description import (
     EscalationDescription,
     FailureDescription,
@@ -35,6 +35,9 @@ MOST_TOLD = 5
 MOST_MEMBERS = 10
 MOST_ITERATIONS = 10
 """Members of a step, and iterations of a loop, that the tree shows unless all are asked for."""
+
+_NO_PARAMS = len("null")
+"""Bytes of the parameters of a run that has none."""
 
 _INTEREST = (State.FAILED, State.RUNNING, State.WAITING, State.CANCELED, State.COMPLETED, State.SKIPPED)
 
@@ -90,7 +93,7 @@ def _standing(run: RunDescription) -> Iterator[tuple[str, str] | str]:
     yield str(run.status), str(text.style)
     yield " paused" if run.pauses else "", "bold yellow"
     is_to_begin = run.begins_at > run.now
-    yield "" if is_to_begin else f" {'after' if run.completed_at else 'for'} {seconds_text(run.seconds)}"
+    yield "" if is_to_begin else f" {'after' if run.completed_at else 'for'} {duration_text(run.seconds)}"
     ended = f" to {time_text(run.completed_at)}" if run.completed_at is not None else ""
     yield f"  {'begins' if is_to_begin else 'began'} {time_text(run.begins_at)}{ended}"
     if run.deadline is not None and run.completed_at is None:
@@ -108,6 +111,10 @@ def _standing(run: RunDescription) -> Iterator[tuple[str, str] | str]:
         yield f"\nsummary: {printable(run.summary)}"
     if run.attributes:
         yield f"\nattributes: {attributes_text(run.attributes)}"
+    if run.params not in (None, {}):
+        yield f"\nparams: {printable(to_json(run.params).decode())}"
+    elif run.params is None and run.params_bytes > _NO_PARAMS:
+        yield f"\nparams: {size_text(run.params_bytes)}, which --outputs shows"
     counts = ", ".join(f"{count:,} {state}" for state, count in run.steps.items())
     yield f"\nsteps: {counts or 'none yet'}"
     if run.signals:
@@ -137,7 +144,7 @@ def _escalation_line(run: RunDescription, one: EscalationDescription) -> str:
     if told.worker is not None and told.worker.host is not None:
         line += f" on worker {printable(f'{told.worker.host}:{told.worker.pid}')}"
     if not told.state.is_final and one.until is not None:
-        line += f", for {seconds_text(max((one.until - run.now).total_seconds(), 0))} at most"
+        line += f", for {duration_text(max((one.until - run.now).total_seconds(), 0))} at most"
     if one.answer is not None:
         line += f": {short(to_json(one.answer).decode())}"
     elif told.reason is not None:
@@ -149,7 +156,7 @@ def _escalation_line(run: RunDescription, one: EscalationDescription) -> str:
 
 def _retry_line(run: RunDescription, rounds: Sequence[int], step: StepDescription, member: MemberDescription) -> str:
     until = member.waits_for.until if member.waits_for is not None else None
-    pause = "" if until is None else f" in {seconds_text((until - run.now).total_seconds())}"
+    pause = "" if until is None else f" in {duration_text((until - run.now).total_seconds())}"
     place = _place(step.step_id, member.member, rounds)
     return f"{place}, attempt {member.attempt}{pause}: {short(member.reason or '')}"
 
@@ -180,7 +187,7 @@ def short(reason: str) -> str:
 
 
 def _waits(waits: WaitsFor, now: datetime) -> str:
-    until = "" if waits.until is None else f", for {seconds_text(max((waits.until - now).total_seconds(), 0))} at most"
+    until = "" if waits.until is None else f", for {duration_text(max((waits.until - now).total_seconds(), 0))} at most"
     match waits.kind:
         case "dependency":
             return f"after {printable(waits.text)}"
@@ -297,7 +304,7 @@ class _Branches:
         return None if reason is None else Text(short(reason), style="red")
 
     def _seconds(self, seconds: float | None) -> str | None:
-        return None if seconds is None else seconds_text(seconds)
+        return None if seconds is None else duration_text(seconds)
 
     def _tell_left(self, branch: Tree, left: Counter[State], what: str) -> None:
         """Say how many of them are not shown here, and forget them."""

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, suppress
 from rich.console import Console
 
 from redis_mob.cli.display import Display, display, printable
+from redis_mob.cli.existing import existing
 from redis_mob.cli.printing import write
 from redis_mob.cli.report import RunReport, report
 from redis_mob.cli.run_argument import run_id_of
@@ -77,7 +78,7 @@ async def watched(
     url: str, namespace: str, seal_keys: SealKeyring | None, run: str, console: Console
 ) -> RunDescription:
     """Show a run until it is over, as `redis-mob run` does; how it has ended."""
-    async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
+    async with existing(url, namespace, seal_keys) as storage:
         admin = FleetAdmin(storage)
         run_id = await run_id_of(admin, run)
         await show_to_the_end(storage, run_id, console)
@@ -129,7 +130,7 @@ async def listed(
 
     None if those who read standard output are gone.
     """
-    async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
+    async with existing(url, namespace, seal_keys) as storage:
         admin = FleetAdmin(storage)
         async with admin.watch(await run_id_of(admin, run), topic, after) as progress:
             while True:

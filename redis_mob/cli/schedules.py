@@ -6,11 +6,11 @@ import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from redis_mob.cli.columns import print_columns, span
+from redis_mob.cli.columns import print_columns
 from redis_mob.cli.display import printable
 from redis_mob.cli.endings import print_line
 from redis_mob.cli.labels import attributes_text
-from redis_mob.cli.words import time_text
+from redis_mob.cli.words import duration_text, time_text
 from redis_mob.errors import ValidationError, shown
 from redis_mob.fleet.due_times import zone_of
 from redis_mob.models.base import format_timestamp, json_text
@@ -61,7 +61,8 @@ def show_schedules(records: Sequence[ScheduleRecord], *, json: bool) -> None:
         )
         for record in records
     ]
-    print_columns(("NAME", "MOB", "FLOW", "WHEN", "NEXT", "LAST", "FIRED", ""), rows, right=("FIRED",))
+    names = ("NAME", "MOB", "FLOW", "WHEN", "NEXT", "LAST", "FIRED", "")
+    print_columns(names, rows, right=("FIRED",), whole=("NEXT",), below=("WHEN", "LAST", ""))
 
 
 def show_schedule(record: ScheduleRecord, times: Sequence[datetime], *, json: bool) -> None:
@@ -78,7 +79,7 @@ def show_schedule(record: ScheduleRecord, times: Sequence[datetime], *, json: bo
         ("params", json_text(flow.params)),
         ("catch up", flow.catch_up),
         ("overlap", flow.overlap),
-        ("jitter", f"up to {span(flow.longest_jitter.total_seconds())}" if flow.jitter_ms else ""),
+        ("jitter", f"up to {duration_text(flow.longest_jitter.total_seconds())}" if flow.jitter_ms else ""),
         ("release", flow.release or ""),
         ("attribute", attributes_text(flow.attributes)),
         ("begins", "" if flow.starts_at is None else time_text(flow.starts_at)),
@@ -100,7 +101,7 @@ def when_text(flow: FlowSchedule) -> str:
     """When it is due, in short."""
     if flow.every is None:
         return f"{flow.cron} {flow.timezone}"
-    return f"every {span(flow.every.total_seconds()).replace('.0s', 's')}"
+    return f"every {duration_text(flow.every.total_seconds())}"
 
 
 def _state_text(record: ScheduleRecord) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from redis_mob.cli.existing import existing
 from redis_mob.cli.run_argument import run_id_of
 from redis_mob.fleet.signals import Signals
 from redis_mob.models.signal import Taken
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.security.sealing import SealKeyring
-from redis_mob.storage import MobStorage
 
 
 async def send(
@@ -24,7 +24,7 @@ async def send(
     wait: bool,
 ) -> Taken | None:
     """Send a signal; with `wait`, the step that takes it, once one has. Raises as `Fleet.signal`."""
-    async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
+    async with existing(url, namespace, seal_keys) as storage:
         run_id = await run_id_of(FleetAdmin(storage), run)
         signals = Signals(storage.executions, storage.namespace)
         sent = await signals.send(run_id, name, payload, idempotency_key=idempotency_key)

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from redis_mob.cli.endings import print_line, say
 from redis_mob.cli.run_watching import reported, show_to_the_end
+from redis_mob.errors import shown
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.models.base import json_text
 from redis_mob.models.definition import MobDefinition
@@ -70,6 +71,8 @@ async def started(
             print_line(run_id)  # before the end is waited for: who interrupts that has the id
         elif not wait:
             print_line(json_text({"run_id": run_id}))
+        if order.release is not None and not await _is_served(storage, order.release, order.definition.id):
+            say(console, f"note: no live worker of mob {shown(order.definition.id)} has release {shown(order.release)}")
         if not wait:
             return None
         await show_to_the_end(storage, run_id, console)
@@ -79,3 +82,9 @@ async def started(
         if as_json:
             print_line(told.as_json(verbose=verbose))
         return told.run.status
+
+
+async def _is_served(storage: MobStorage, release: str, mob: str) -> bool:
+    """Whether a worker that is alive takes runs of this release of a mob."""
+    records = [one.record for one in await storage.executions.workers()]
+    return any(record.release == release and (record.mobs is None or mob in record.mobs) for record in records)

@@ -9,6 +9,7 @@ import typer
 
 from redis_mob.cli.display import stderr_console
 from redis_mob.cli.endings import print_line, say
+from redis_mob.cli.existing import existing
 from redis_mob.cli.run_argument import run_id_of
 from redis_mob.cli.worker_link import ExitStatus
 from redis_mob.errors import CasConflictError, NotFoundError, ValidationError
@@ -16,7 +17,6 @@ from redis_mob.models.base import json_text
 from redis_mob.models.run import MobRunStatus
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.security.sealing import SealKeyring
-from redis_mob.storage import MobStorage
 
 Act = Callable[[FleetAdmin, str], Awaitable[str | None]]
 """What is done with a run: what to say of it, '' for its status; None if nothing was done because it is over."""
@@ -41,7 +41,7 @@ async def steer(
     """
     ends = ExitStatus.COMPLETED
     console = stderr_console()
-    async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
+    async with existing(url, namespace, seal_keys) as storage:
         admin = FleetAdmin(storage)
         seen = set[str]()
         for text in runs:

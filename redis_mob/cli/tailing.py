@@ -9,6 +9,7 @@ from rich.console import Console
 
 from redis_mob.cli.display import printable
 from redis_mob.cli.event_text import event_line
+from redis_mob.cli.existing import existing
 from redis_mob.cli.printing import write
 from redis_mob.cli.run_argument import run_id_of
 from redis_mob.codec.event_json import event_json
@@ -16,7 +17,6 @@ from redis_mob.errors import EpochChangedError, EventsTrimmedError, ValidationEr
 from redis_mob.models.base import U64_MAX
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.security.sealing import SealKeyring
-from redis_mob.storage import MobStorage
 
 NOW = "now"
 
@@ -51,7 +51,7 @@ def cursor_of(text: str | None, *, has_run: bool) -> int | None:
 async def tail(url: str, namespace: str, seal_keys: SealKeyring | None, wanted: Wanted, console: Console) -> None:
     """Print the events until there are no more, or those who read standard output are gone."""
     line_of = event_json if wanted.as_json else event_line
-    async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
+    async with existing(url, namespace, seal_keys) as storage:
         admin = FleetAdmin(storage)
         following = admin.tail(
             None if wanted.run is None else await run_id_of(admin, wanted.run),

@@ -10,7 +10,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from redis_mob.cli.display import printable
-from redis_mob.cli.words import STYLES, seconds_text
+from redis_mob.cli.words import STYLES, duration_text
 from redis_mob.fleet.waits import signal_of
 from redis_mob.operations.run_description import MemberDescription, RunDescription, StepDescription
 from redis_mob.operations.states import State
@@ -42,11 +42,11 @@ def timeline(run: RunDescription, columns: int, *, all_of_it: bool = False) -> I
     begin, end = run.begins_at, max(run.completed_at or run.now, run.begins_at)
     labels = min(max([len(_TITLE), *(cell_len(row.label) for row in rows)]), max(columns // 3, 12))
     width = max(columns - labels - _LONGEST_TIME - 3, LEAST_BAR)
-    total = seconds_text((end - begin).total_seconds())
+    total = duration_text((end - begin).total_seconds())
     yield Text(f"{set_cell_size(_TITLE, labels)}  0 s{total:>{max(width - 3, 0)}}", style="dim")
     scale = _Scale(begin, (end - begin).total_seconds() / width, width)
     for row in rows:
-        seconds = "" if row.seconds is None else seconds_text(row.seconds)
+        seconds = "" if row.seconds is None else duration_text(row.seconds)
         label = _fitted(row.label, labels)
         yield Text.assemble(label, "  ", (scale.bar(row), STYLES[row.state]), f" {seconds:>{_LONGEST_TIME}}")
     left = sum(1 for _, step in run.each_step() if step.began_at is None)

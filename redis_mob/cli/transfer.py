@@ -11,6 +11,7 @@ from typing import IO, Any
 
 from redis_mob.cli.display import stderr_console
 from redis_mob.cli.endings import print_line, say
+from redis_mob.cli.existing import existing
 from redis_mob.cli.run_argument import run_id_of
 from redis_mob.errors import CasConflictError, ValidationError, shortened
 from redis_mob.models.base import json_text
@@ -40,7 +41,7 @@ async def export_runs(
 ) -> None:
     """Write these runs, or all that are asked for, to a new file or to standard output."""
     number = -1  # the first line is about the file
-    async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
+    async with existing(url, namespace, seal_keys) as storage:
         admin = FleetAdmin(storage)
         if runs is None:
             lines = admin.export_all(**which)

@@ -7,13 +7,13 @@ from typing import Any
 
 from redis_mob.cli.columns import print_columns
 from redis_mob.cli.endings import print_line
+from redis_mob.cli.existing import existing
 from redis_mob.models.base import format_timestamp, json_text
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.run import MobRunStatus
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.operations.usage import DefinitionUse, ReleaseUse
 from redis_mob.security.sealing import SealKeyring
-from redis_mob.storage import MobStorage
 
 _SHORT = 12
 """How much of a digest is shown to people; any four digits of it that are unique name it."""
@@ -24,19 +24,19 @@ _NAMES = tuple(status.upper() for status in _STATUSES)
 
 async def seen_definitions(url: str, namespace: str, seal_keys: SealKeyring | None) -> Sequence[DefinitionUse]:
     """The definitions of a namespace."""
-    async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
+    async with existing(url, namespace, seal_keys) as storage:
         return await FleetAdmin(storage).definitions()
 
 
 async def seen_definition(url: str, namespace: str, seal_keys: SealKeyring | None, digest: str) -> MobDefinition:
     """One of them."""
-    async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
+    async with existing(url, namespace, seal_keys) as storage:
         return await FleetAdmin(storage).definition(digest)
 
 
 async def seen_releases(url: str, namespace: str, seal_keys: SealKeyring | None) -> Sequence[ReleaseUse]:
     """The releases of a namespace."""
-    async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
+    async with existing(url, namespace, seal_keys) as storage:
         return await FleetAdmin(storage).releases()
 
 
@@ -62,7 +62,7 @@ def show_definitions(seen: Sequence[DefinitionUse], *, json: bool) -> None:
         for one in seen
     ]
     names = ("DEFINITION", "MOB", "FLOWS", *_NAMES, "SINCE", "WORKERS", "")
-    print_columns(names, rows, right=(*_NAMES, "WORKERS"))
+    print_columns(names, rows, right=(*_NAMES, "WORKERS"), whole=("DEFINITION",), below=("FLOWS", "SINCE", ""))
 
 
 def show_releases(seen: Sequence[ReleaseUse], *, json: bool) -> None:
@@ -75,7 +75,7 @@ def show_releases(seen: Sequence[ReleaseUse], *, json: bool) -> None:
         print_line("there are no runs, and no workers")
         return
     rows = [(one.release or "(none)", *_counts(one.runs), str(len(one.workers)), said_of_release(one)) for one in seen]
-    print_columns(("RELEASE", *_NAMES, "WORKERS", ""), rows, right=(*_NAMES, "WORKERS"))
+    print_columns(("RELEASE", *_NAMES, "WORKERS", ""), rows, right=(*_NAMES, "WORKERS"), below=("",))
 
 
 def said_of_release(one: ReleaseUse) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from redis_mob.cli.display import printable, stderr_console
 from redis_mob.cli.endings import print_line, say
+from redis_mob.cli.existing import existing
 from redis_mob.cli.run_argument import run_id_of
 from redis_mob.cli.worker_link import ExitStatus
 from redis_mob.errors import NotFoundError, ValidationError
@@ -14,7 +15,6 @@ from redis_mob.models.base import json_text
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.operations.verification import RunVerification
 from redis_mob.security.sealing import SealKeyring
-from redis_mob.storage import MobStorage
 
 
 async def verify_runs(
@@ -22,7 +22,7 @@ async def verify_runs(
 ) -> ExitStatus:
     """Verify these runs, with a line for each; errors about one are told, and the others go on."""
     ends = ExitStatus.COMPLETED
-    async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
+    async with existing(url, namespace, seal_keys) as storage:
         admin = FleetAdmin(storage)
         for text in dict.fromkeys(runs):
             try:
@@ -41,7 +41,7 @@ async def verify_all(
 ) -> ExitStatus:
     """Verify all runs that are asked for: a line for each that differs, and their number in the end."""
     number = differing = 0
-    async with MobStorage.open(url, namespace=namespace, seal_key=seal_keys) as storage:
+    async with existing(url, namespace, seal_keys) as storage:
         found: AsyncIterator[RunVerification] = FleetAdmin(storage).verify_all(**which)
         async for one in found:
             number, differing = number + 1, differing + (not one.agrees)

@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from redis_mob.cli.columns import print_columns, span
-from redis_mob.cli.display import printable
-from redis_mob.cli.endings import print_line
-from redis_mob.cli.words import time_text
+from redis_mob.cli.columns import print_columns
+from redis_mob.cli.display import printable, stderr_console
+from redis_mob.cli.endings import print_line, say
+from redis_mob.cli.words import duration_text, time_text
 from redis_mob.codec.webhooks import shown_target
 from redis_mob.models.base import json_text
 from redis_mob.models.webhook import DeadLetter, StoredWebhook
+from redis_mob.operations.fleet_admin import FleetAdmin
+from redis_mob.webhooks.targets import VARIABLE, Targets
+
+_NO_WORKER = "no worker"
+_WHO_DELIVERS = (
+    f"one delivers webhooks if it has httpx (pip install 'redis-mob[http]') and its {VARIABLE} is not {Targets.OFF}"
+)
 
 
 def as_object(stored: StoredWebhook, *, with_secret: bool = False) -> dict[str, Any]:
@@ -30,6 +37,21 @@ def show_created(stored: StoredWebhook, *, json: bool) -> None:
         return
     print_line(f"webhook {printable(stored.webhook.name)} posts to {printable(shown_target(stored.webhook.url))}")
     print_line(f"secret  {stored.secret}")
+
+
+async def seen_webhooks(admin: FleetAdmin) -> tuple[tuple[StoredWebhook, ...], int]:
+    """All webhooks, and how many workers are alive."""
+    return await admin.webhooks(), len(await admin.workers())
+
+
+def show_seen(seen: tuple[tuple[StoredWebhook, ...], int], *, json: bool) -> None:
+    """A row, or an object, for each webhook; and why workers that are alive may deliver none."""
+    found, workers = seen
+    show_webhooks(found, json=json)
+    if workers and any(_state(stored) == _NO_WORKER for stored in found):
+        say(
+            stderr_console(), f"note: {workers} {'worker is' if workers == 1 else 'workers are'} alive; {_WHO_DELIVERS}"
+        )
 
 
 def show_webhooks(found: Sequence[StoredWebhook], *, json: bool) -> None:
@@ -55,7 +77,7 @@ def show_webhooks(found: Sequence[StoredWebhook], *, json: bool) -> None:
         for stored in found
     ]
     names = ("NAME", "URL", "STATE", "CURSOR", "DELIVERED", "HELD UP", "DEAD", "")
-    print_columns(names, rows, right=("CURSOR", "DELIVERED", "HELD UP", "DEAD"))
+    print_columns(names, rows, right=("CURSOR", "DELIVERED", "HELD UP", "DEAD"), below=("URL", ""))
 
 
 def show_webhook(stored: StoredWebhook, *, json: bool) -> None:
@@ -75,7 +97,7 @@ def show_webhook(stored: StoredWebhook, *, json: bool) -> None:
         ("name", webhook.name),
         ("url", shown_target(webhook.url)),
         ("events", "; ".join(one for one in of if one) or "all"),
-        ("attempts", f"up to {webhook.max_attempts}, each up to {span(webhook.timeout.total_seconds())}"),
+        ("attempts", f"up to {webhook.max_attempts}, each up to {duration_text(webhook.timeout.total_seconds())}"),
         ("state", _state(stored)),
         ("reason", webhook.pause_reason or ""),
         ("cursor", str(progress.cursor)),
@@ -108,10 +130,11 @@ def show_letters(letters: Sequence[DeadLetter], *, json: bool) -> None:
         (str(one.cursor), time_text(one.at), one.kind, one.run_id or "-", str(one.attempts), one.error)
         for one in letters
     ]
-    print_columns(("CURSOR", "AT", "KIND", "RUN", "ATTEMPTS", "ERROR"), rows, right=("CURSOR", "ATTEMPTS"))
+    names = ("CURSOR", "AT", "KIND", "RUN", "ATTEMPTS", "ERROR")
+    print_columns(names, rows, right=("CURSOR", "ATTEMPTS"), ids=("RUN",), whole=("AT",), below=("ERROR",))
 
 
 def _state(stored: StoredWebhook) -> str:
     if stored.webhook.paused:
         return "paused"
-    return "active" if stored.turn_until is not None else "no worker"
+    return "active" if stored.turn_until is not None else _NO_WORKER

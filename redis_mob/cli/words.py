@@ -18,18 +18,21 @@ STYLES = {
 }
 
 
-def seconds_text(seconds: float) -> str:
-    """`1.2 s`, `2:05`, `1:02:05`; below a tenth of a second `35 ms`."""
-    if seconds < 0.1:
+def duration_text(seconds: float | None) -> str:
+    """A length of time in its two greatest units, as `35 ms`, `1.2 s`, `3 m 20 s` or `2 d 4 h`; `-` for none."""
+    if seconds is None:
+        return "-"
+    seconds = max(seconds, 0)
+    if 0 < seconds < 0.1:
         return f"{seconds * 1000:.0f} ms"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
+    if round(seconds, 1) < 60:
+        return f"{int(seconds)} s" if seconds == int(seconds) else f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
-    if days:
-        return f"{days} d {hours}:{minutes:02}:{rest:02}"
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    units = [(days, "d"), (hours, "h"), (minutes, "m"), (rest, "s")]
+    first = next(at for at, (number, _) in enumerate(units) if number)
+    return " ".join(f"{number} {unit}" for number, unit in units[first : first + 2] if number)
 
 
 def size_text(size: int) -> str:

@@ -85,23 +85,22 @@ def _checked_text(what: str, value: object) -> str:
 
 def checked_attributes(attributes: object) -> SortedDict[AttributeValue]:
     """Attributes as a run may have them; None for none of them. Raises ValidationError naming what is wrong."""
-    found = _checked_change(attributes)
-    for name, value in found.items():
-        if value is None:
-            raise ValidationError(f"attribute {shown(name)} is None: a new run has none to be removed")
-    if len(found) > MOST_ATTRIBUTES:
-        raise ValidationError(too_many(f"{len(found)} are given"))
-    return SortedDict(cast("dict[str, AttributeValue]", found))
+    return _with_values(attributes, "given", "a new run has none to be removed")
 
 
 def checked_filter(attributes: object) -> SortedDict[AttributeValue]:
     """Attributes that are asked for. Raises ValidationError naming what is wrong."""
+    return _with_values(attributes, "asked for", "a run is found by what it has")
+
+
+def _with_values(attributes: object, used: str, why_not_none: str) -> SortedDict[AttributeValue]:
+    """Attributes of which each has a value; `used` says in errors what is done with them."""
     found = _checked_change(attributes)
     for name, value in found.items():
         if value is None:
-            raise ValidationError(f"attribute {shown(name)} is None: a run is found by what it has")
+            raise ValidationError(f"attribute {shown(name)} is None: {why_not_none}")
     if len(found) > MOST_ATTRIBUTES:
-        raise ValidationError(too_many(f"{len(found)} are asked for"))
+        raise ValidationError(too_many(f"{len(found)} are {used}"))
     return SortedDict(cast("dict[str, AttributeValue]", found))
 
 

@@ -20,11 +20,12 @@ class WebhookStore(Protocol):
     (contract: operations-223). All methods raise as those of `MobRunStore` do.
     """
 
-    async def put(self, webhook: Webhook, secret: str, *, after: int, revision: int | None = None) -> int | None:
+    async def put(self, webhook: Webhook, secret: str, *, after: int | None, revision: int | None = None) -> int | None:
         """Store a webhook under its name, and return its new revision; None if it has another one than is given.
 
         Absence counts as 0, so that 0 only creates; None overwrites any. A new one is told the events behind the cursor
-        `after`; one that is there goes on where it is. The secret is sealed, if the storage has a seal key.
+        `after`; with None those that are appended after this call (contract: operations-230). One that is there goes on
+        where it is. The secret is sealed, if the storage has a seal key.
         Raises InternalError where there are 100 of them already.
         """
         ...

@@ -42,8 +42,8 @@ class Children:
         self._check_at = 0.0
 
     async def look_after(self, view: RunView, definition: MobDefinition) -> None:
-        """Do what is left to do for a run as it was read: start its children, take the ends of those that did not tell,
-        and tell its own parent."""
+        """Do for a run as it was read what a worker that was lost may have left: tell its parent that it is over, start
+        the children that it waits for, and report the ends of children whose workers did not tell it."""
         await tell_parent(self._store, view, definition)
         if view.run.status.is_terminal or view.cancel_requested or not definition.flows[view.run.flow_id].subflows:
             return

@@ -1,8 +1,9 @@
 """Tells the supervisor of a mob that a step has failed. Its handler runs like one of a step (contract: engine-80).
 
-An escalation is an execution beside the nodes of its run: it is dispatched in the commit in which the step fails, waits
-in the queue of the supervisor's role, is claimed, lost and taken over like all others. So it happens exactly once,
-whichever worker dies. The run ends when its escalations are over, as it would have ended without them (decision 0037).
+An escalation is an execution that belongs to no node of its run. The commit in which the step fails dispatches it. It
+waits in the queue of the supervisor's role, and is claimed, lost and taken over like each other execution, so that it
+happens exactly once even if workers die. The run waits until its escalations are over; what they return does not
+change how it ends (decision 0037).
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ _TELLS = "supervisor:"
 
 
 def escalate(builder: TransitionBuilder, step_id: str, reason: str) -> None:
-    """Tell the supervisor of a step that has just failed, if so many steps of the run have (contract: engine-80)."""
+    """Tell the supervisor of a step that has just failed, if as many steps of the run have failed as its threshold
+    says (contract: engine-80)."""
     view, spec = builder.view, builder.definition.supervisor
     if spec is None or not view.launch.escalates or must_end(view):
         return

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
-from redis_mob.fleet.driver_services import Begun, Services
+from redis_mob.fleet.begun import Begun
+from redis_mob.fleet.driver_services import Services
 from redis_mob.fleet.run_driver import RunDriver
 
 KNOWN_RUNS = 256

@@ -1,4 +1,4 @@
-"""Claims of executions with limits that come too late for their places (contract: engine-62). Pure."""
+"""Which claims of executions with limits a worker gives up, because it came too late (contract: engine-62). Pure."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from redis_mob.models.execution import Claim, ExecutionKey
 from redis_mob.models.transition import RunView
 
 MOST_LOST_CLAIMS = 3
-"""How often a claim of an execution with limits is lost until it is given up: its worker took it, and came too late for
-its place, which the schedule gives out again. A claim that lost to a decision is as well taken again later."""
+"""After how many lost commits the claims of executions with limits are given up.
+
+A worker takes such an execution with its place; if it claims it too late, the schedule has given that place to another
+one, and the claim is lost each time. A claim that was lost to a decision may be given up with it: the schedule hands
+the execution out again."""
 
 
 def limited_claims(view: RunView, claims: Iterable[Claim]) -> frozenset[ExecutionKey]:
@@ -19,5 +22,5 @@ def limited_claims(view: RunView, claims: Iterable[Claim]) -> frozenset[Executio
 
 
 def without_late(claims: list[Claim], limited: Collection[ExecutionKey], lost: int) -> list[Claim]:
-    """The claims to go on with after so many commits were lost."""
+    """The claims to go on with after `lost` commits were lost."""
     return claims if lost % MOST_LOST_CLAIMS else [claim for claim in claims if claim.key not in limited]

@@ -81,7 +81,11 @@ class Presence:
         """
         self.id = self._new_id()
         record = self._record()
-        await self._store.join_workers(record, self._lease)
+        try:
+            await self._store.join_workers(record, self._lease)
+        except asyncio.CancelledError:
+            await self._leave()  # the storage may know it by now
+            raise
         lost = asyncio.Event()
         try:
             async with (

@@ -11,30 +11,25 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 from redis_mob.codec.schedule import queue_of
 from redis_mob.errors import DurabilityError, EpochChangedError, ReadFailedError, WriteFailedError
 from redis_mob.fleet.absent_values import log_absent
+from redis_mob.fleet.begun import Begun, BegunExecutions
 from redis_mob.fleet.children import Children
-from redis_mob.fleet.driver_services import Begun, Services
+from redis_mob.fleet.driver_services import Services
 from redis_mob.fleet.engine import Claimant, Decision, FailedAttempt, Report, decide, give_back, note, put_off
 from redis_mob.fleet.execution_index import ExecutionIndex
 from redis_mob.fleet.failure_log import log_failure
 from redis_mob.fleet.items import ItemsUnreadError
 from redis_mob.fleet.late_claims import limited_claims, without_late
-from redis_mob.fleet.lease import LeasedExecution
 from redis_mob.fleet.outage import OutageLimit
-from redis_mob.fleet.outcome import Failed, most_bytes
 from redis_mob.fleet.pausing import held_back
-from redis_mob.fleet.published import publish
-from redis_mob.fleet.said import bounded
-from redis_mob.fleet.step_profile import StepProfile, role_profile, step_profile
-from redis_mob.kernel.context import visible_context
+from redis_mob.fleet.reports import Reports
 from redis_mob.kernel.machine import FlowMachine
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.execution import Claim, Execution, ExecutionKey, Lease
+from redis_mob.models.execution import Claim, Execution, ExecutionKey
 from redis_mob.models.transition import NodeKey, RunView, Transition
 
 SHARED = timedelta(seconds=10)
@@ -59,10 +54,8 @@ class RunDriver:
         self._goes_on = False
         """The last decision has left a part to the next one."""
         self._claims: list[Claim] = []
-        self._reports: list[Report] = []
-        self._one_by_one = False
-        """One of the reports cannot be settled: they are taken singly until it is found."""
-        self._profiles: dict[str, StepProfile] = {}
+        self._reports = Reports()
+        self._begun = BegunExecutions(run_id, services)
         self._view: RunView | None = None
         self._machine: FlowMachine | None = None
         self._index: ExecutionIndex | None = None
@@ -92,7 +85,7 @@ class RunDriver:
 
     def report(self, report: Report) -> None:
         """Take the outcome of an execution."""
-        self._reports.append(report)
+        self._reports.add(report)
 
     @property
     def has_news(self) -> bool:
@@ -127,7 +120,7 @@ class RunDriver:
         lost = 0
         try:
             while True:
-                reports += self._next_reports(reports)
+                reports += self._reports.take(reports)
                 claims, self._claims = claims + self._claims, []
                 try:
                     if await self._commit_once(reports, claims, begun):
@@ -145,7 +138,7 @@ class RunDriver:
                     await asyncio.sleep(RETRY_SECONDS)
                 except Exception as error:  # noqa: BLE001
                     self._view = None
-                    reports = self._without_the_unsettled(reports, error)
+                    reports = self._reports.without_the_unsettled(reports, error)
         finally:
             # each claim came with a slot, and the others took theirs when they were decided
             with_slots = {claim.key for claim in claims}
@@ -156,34 +149,11 @@ class RunDriver:
         for one in begun:
             self._begin(one)
 
-    def _next_reports(self, held: Sequence[Report]) -> list[Report]:
-        number = len(self._reports)
-        if self._one_by_one:
-            number = 0 if held else 1
-        taken, self._reports = self._reports[:number], self._reports[number:]
-        self._one_by_one = self._one_by_one and bool(self._reports or taken)
-        return taken
-
     def _without_late(self, claims: list[Claim], begun: Sequence[Begun], lost: int) -> list[Claim]:
-        """The claims to go on with after so many commits were lost."""
+        """The claims to go on with after `lost` commits were lost."""
         kept = without_late(claims, self._limited.difference(one.held.key for one in begun), lost)
         self._services.slots.give_back(len(claims) - len(kept))
         return kept
-
-    def _without_the_unsettled(self, reports: Sequence[Report], error: Exception) -> list[Report]:
-        """The report to go on with after one of these could not be settled; raises the error if none can be at fault.
-
-        What cannot be settled once never can. Its execution fails, or its lease would expire and it would be tried
-        again for ever. Others that came with it are settled one after the other, so that they do not fail with it.
-        """
-        if len(reports) > 1:
-            self._one_by_one = True
-            self._reports[:0] = reports[1:]
-            return list(reports[:1])
-        if not reports or reports[0].is_replaced:
-            raise error
-        reason = bounded(f"its outcome cannot be settled: {type(error).__name__}: {error}")
-        return [reports[0]._replace(outcome=Failed(reason, retryable=False), is_replaced=True)]
 
     async def _commit_once(self, reports: list[Report], claims: list[Claim], begun: list[Begun]) -> bool:
         """Whether all that was told is decided or written down; False if the run has changed: it is read again."""
@@ -209,7 +179,7 @@ class RunDriver:
         unsure, self._unsure = self._unsure, {}
         claimed = [key for key, execution in unsure.items() if view.executions.get(key) == execution]
         services.slots.take(len(set(claimed).difference(claim.key for claim in claims)))
-        begun += self._begun(view, definition, claimed)
+        begun += self._begun.of(view, definition, claimed)
         if view.pauses and not await self._put_aside(view, claims):
             self._view, self._look_again = None, looks
             return False
@@ -277,7 +247,7 @@ class RunDriver:
         if self._index is not None:
             self._index.follow(after.executions, transition.executions)
         self._items, self._ended = dict(after.items), {}
-        begun += self._begun(after, definition, claimed)
+        begun += self._begun.of(after, definition, claimed)
         await self._children.after(transition, after, definition)
         return True
 
@@ -358,43 +328,3 @@ class RunDriver:
             self._items[unread.node] = await store.items(self._run_id, *unread.node)
         if self._view is not None:
             self._view = replace(self._view, items=self._items, ended=self._ended)
-
-    def _begun(self, view: RunView, definition: MobDefinition, claimed: Sequence[ExecutionKey]) -> list[Begun]:
-        if not claimed:
-            return []
-        # One view of the run for all that begin together; they see what was decided in the same transition.
-        flow = definition.flows[view.run.flow_id]
-        visible = visible_context(view.run, flow)
-        executions = [(key, view.executions[key]) for key in claimed]
-        return [
-            Begun(
-                self._held(view, key, execution, execution.lease),
-                view.run,
-                visible,
-                self._profile(definition, view, execution),
-                None if execution.escalation is not None else flow.steps[execution.step_id].isolation,
-            )
-            for key, execution in executions
-            if execution.lease is not None
-        ]
-
-    def _profile(self, definition: MobDefinition, view: RunView, execution: Execution) -> StepProfile:
-        if execution.escalation is not None:
-            return role_profile(definition, view.launch, execution.role)
-        step_id = execution.step_id
-        # made once for each step: neither the definition nor the launch of a run changes, and a step has many members
-        profile = self._profiles.get(step_id)
-        if profile is None:
-            step = definition.flows[view.run.flow_id].steps[step_id]
-            profile = self._profiles[step_id] = step_profile(definition, view.launch, step_id, step)
-        return profile
-
-    def _held(self, view: RunView, key: ExecutionKey, execution: Execution, lease: Lease) -> LeasedExecution:
-        run_id, presence = self._run_id, self._services.presence
-        now = view.now.timestamp()
-        put = partial(publish, self._services.store, view.launch, run_id, key, execution)
-        label = partial(self._services.store.set_labels, run_id, key=key, execution=execution)
-        most = most_bytes(view.launch)
-        return LeasedExecution(
-            run_id, key, execution, lease, now, lambda: presence.holds(run_id, key), put, label, most_bytes=most
-        )

@@ -26,10 +26,10 @@ from redis_mob.errors import (
 from redis_mob.fleet import run_start
 from redis_mob.fleet.run_start import new_run, read_subflows, read_terms
 from redis_mob.fleet.schedule_plan import due_now
-from redis_mob.fleet.waiting import wait_for_news
 from redis_mob.models.base import format_timestamp
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow_schedule import FlowSchedule, Overlap, ScheduleRecord, StoredSchedule
+from redis_mob.notifications.waiting import wait_for_news
 
 KEEP = timedelta(seconds=10)
 """How long a schedule that a worker has taken is kept from others: so late it is fired when that worker is lost."""

@@ -14,9 +14,10 @@ from typing import Any
 from redis_mob.codec.arguments import integer, optional_instance, optional_valid_text, texts
 from redis_mob.contracts import CheckpointStore, ExecutionStore, ProgressStore, WakeUp
 from redis_mob.errors import HandlerError, MobStoreError, shown
+from redis_mob.fleet.begun import Begun
 from redis_mob.fleet.calls import MAX_ORPHANED_TURNS, Calls
 from redis_mob.fleet.definitions import Definitions
-from redis_mob.fleet.driver_services import Begun, Services
+from redis_mob.fleet.driver_services import Services
 from redis_mob.fleet.duties import Duty, done_beside
 from redis_mob.fleet.engine import Report
 from redis_mob.fleet.executor import execute
@@ -32,10 +33,10 @@ from redis_mob.fleet.step_context import Handler, handler_for
 from redis_mob.fleet.storage_clock import StorageClock
 from redis_mob.fleet.takeover import is_to_be_alone
 from redis_mob.fleet.typed.binding import BoundHandler, bound_handlers, bound_to_context
-from redis_mob.fleet.waiting import wait_for_news
 from redis_mob.models.execution import Claim, ExecutionKey, HowLost, Left, Serves
 from redis_mob.models.flow_spec import Isolation
 from redis_mob.models.transition import DueExecution, DueWork
+from redis_mob.notifications.waiting import wait_for_news
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 
 RUNS_AT_ONCE = 8

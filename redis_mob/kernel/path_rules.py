@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
@@ -119,33 +119,16 @@ class _Rules:
 
     def template(self, location: str, this: str, template: str) -> Iterator[Diagnostic]:
         """Findings about one text of a message of this step."""
-        try:
-            parts = parse(template)
-        except TemplateError as error:
-            yield Diagnostic("template_invalid", str(error), location)
-            return
-        for part in parts:
-            if isinstance(part, Placeholder) and (problem := self._problem_of_message(part.path, this)) is not None:
-                position = spelled_position(template, part.start)
-                hint = f"; {LITERAL_BRACES}" if problem.is_foreign else ""
-                yield Diagnostic(problem.code, f"{position}: {part}: {problem.text}{hint}", location, problem.severity)
+        return _of_template(location, template, lambda path: self._problem_of_message(path, this))
 
     def key_of_flow(self, location: str, template: str) -> Iterator[Diagnostic]:
         """Findings about the key of a limit of the flow, which is the same for all its steps."""
-        try:
-            parts = parse(template)
-        except TemplateError as error:
-            yield Diagnostic("template_invalid", str(error), location)
-            return
-        for part in parts:
-            if not isinstance(part, Placeholder):
-                continue
-            problem = self._problem(part.path, "")
-            if part.path.split(".")[0] != "params":
-                problem = _unknown("a limit of a flow counts all its steps, so that its key may name params alone")
-            if problem is not None:
-                position = spelled_position(template, part.start)
-                yield Diagnostic(problem.code, f"{position}: {part}: {problem.text}", location, problem.severity)
+        return _of_template(location, template, self._problem_of_key)
+
+    def _problem_of_key(self, path: str) -> _Problem | None:
+        if path.split(".")[0] != "params":
+            return _unknown("a limit of a flow counts all its steps, so that its key may name params alone")
+        return self._problem(path, "")
 
     def condition(self, location: str, this: str, condition: ConditionExpr) -> Iterator[Diagnostic]:
         """Findings about a condition of this step, or of this loop."""
@@ -344,6 +327,20 @@ class _Rules:
                 return problem if spec is None else self._no_output(step_id, spec, rest) or problem
             case _:
                 return _unknown(f"a path into a loop is {_LOOP_FORM}")
+
+
+def _of_template(location: str, template: str, problem_of: Callable[[str], _Problem | None]) -> Iterator[Diagnostic]:
+    """Findings about a text and each of the paths that stand in it."""
+    try:
+        parts = parse(template)
+    except TemplateError as error:
+        yield Diagnostic("template_invalid", str(error), location)
+        return
+    for part in parts:
+        if isinstance(part, Placeholder) and (problem := problem_of(part.path)) is not None:
+            position = spelled_position(template, part.start)
+            hint = f"; {LITERAL_BRACES}" if problem.is_foreign else ""
+            yield Diagnostic(problem.code, f"{position}: {part}: {problem.text}{hint}", location, problem.severity)
 
 
 def _is_by_member(spec: FlowStepSpec) -> bool:

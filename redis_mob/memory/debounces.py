@@ -80,7 +80,7 @@ def _start_anew(
 
 
 def forget_debounce(content: Namespace, run_id: str) -> None:
-    """The starts under the key of a run are no more gathered in it."""
+    """The next start under the key of a run makes a run of its own: this one has begun, or is over."""
     digest = content.debounced.pop(run_id, None)
     if digest is not None and content.debounces.get(digest, ("",))[0] == run_id:
         del content.debounces[digest]

@@ -43,7 +43,6 @@ class Gates(Generic[T]):
 
     def __init__(self) -> None:
         self._counting: defaultdict[Counted, set[T]] = defaultdict(set)
-        self._claimed: set[T] = set()
         self._begun: dict[Counted, list[datetime]] = {}
 
     def take(self, entry: T, gates: Iterable[Gate]) -> None:
@@ -57,7 +56,6 @@ class Gates(Generic[T]):
 
     def claim(self, entry: T, gates: Iterable[Gate], now: datetime) -> None:
         """Let an execution begin: it counts at a rate as begun, and no longer as taken."""
-        self._claimed.add(entry)
         for counted, _ in gates:
             if counted.per_ms is not None:
                 self._counting[counted].discard(entry)
@@ -65,13 +63,8 @@ class Gates(Generic[T]):
                 kept = now - 2 * counted.per_ms * _MILLISECOND
                 self._begun[counted] = [*(at for at in begun if at >= kept), max([now, *begun[-1:]])]
 
-    def is_claimed(self, entry: T) -> bool:
-        """Whether a worker has claimed it."""
-        return entry in self._claimed
-
     def leave(self, entry: T, gates: Iterable[Gate]) -> None:
         """Count it no longer."""
-        self._claimed.discard(entry)
         for gate in gates:
             entries = self._counting.get(gate.counted)
             if entries is not None:
@@ -81,7 +74,6 @@ class Gates(Generic[T]):
 
     def rename(self, renamed: Callable[[T], T]) -> None:
         """Give all entries other names."""
-        self._claimed = {renamed(entry) for entry in self._claimed}
         for counted, entries in self._counting.items():
             self._counting[counted] = {renamed(entry) for entry in entries}
 

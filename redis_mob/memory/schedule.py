@@ -94,8 +94,8 @@ class Schedule:
         return not is_held or self._gates.may_claim(entry, entry.gates)
 
     def set_aside(self, run_ids: Collection[str]) -> None:
-        """Put aside what these runs have waiting; what counts as claimed waits to be ended."""
-        moved = {one for one in self._waiting if one.run_id in run_ids and not self._gates.is_claimed(one)}
+        """Put aside what these runs have waiting; what is overdue waits to be ended."""
+        moved = {one for one in self._waiting if one.run_id in run_ids and not self.is_held(one)}
         self._waiting -= moved
         self._aside |= moved
 
@@ -242,30 +242,36 @@ class Schedule:
         for entry in [entry for entry, at in self._later.items() if at <= now]:
             del self._later[entry]
             self._counted.discard(entry)
-            if not self._gates.is_claimed(entry):
+            if not self.is_held(entry):
                 self._gates.leave(entry, entry.gates)
             self._waiting.add(entry)
 
     def take(
         self, serves: Serves, most: int, most_suspects: int, now: datetime, keep: timedelta
     ) -> tuple[tuple[DueExecution, ...], bool]:
-        """What a worker takes, and whether more waits for it: each run of a queue in its turn, suspects first."""
+        """What a worker takes, and whether more waits for it: each run of a queue in its turn, suspects first.
+
+        What is overdue is taken before that, without a turn: to end it takes no room, and no pause keeps it.
+        """
         left = self.left_by(serves)
         self._rooms = []
         waiting = dict.fromkeys(sorted(entry.queue for entry in self._waiting))
-        queues = [
-            queue
-            for queue in waiting
-            if serves.includes(queue) and not Left.has(left, queue) and not self._is_mob_paused(queue.mob_id)
-        ]
-        taken: list[Entry] = []
+        served = [queue for queue in waiting if serves.includes(queue) and not Left.has(left, queue)]
+        overdue = [one for one in self._waiting if one.queue in served and self.is_held(one)]
+        queues = [queue for queue in served if not self._is_mob_paused(queue.mob_id)]
+        taken = sorted(overdue, key=lambda one: (one.queue, one.order))[:most]
+        for entry in taken:
+            self._waiting.remove(entry)
+            self._later[entry] = now + keep
+        suspects = min(most, len(taken) + most_suspects)
         for queue in queues:
-            self._take_from(queue, min(most, most_suspects), taken, now, keep, suspects=True)
+            self._take_from(queue, suspects, taken, now, keep, suspects=True)
         share = max(1, (most - len(taken)) // max(len(queues), 1))
         for queue in queues:
             self._take_from(queue, min(most, len(taken) + share), taken, now, keep, suspects=False)
         more = [self._take_from(queue, most, taken, now, keep, suspects=False) for queue in queues]
-        return tuple(DueExecution(entry.run_id, entry.key, self._lost.get(entry)) for entry in taken), any(more)
+        is_more = len(overdue) > most or any(more)
+        return tuple(DueExecution(entry.run_id, entry.key, self._lost.get(entry)) for entry in taken), is_more
 
     def left_by(self, serves: Serves) -> frozenset[Left]:
         """What a worker leaves to others."""
@@ -294,7 +300,11 @@ class Schedule:
         self, queue: Queue, most: int, taken: list[Entry], now: datetime, keep: timedelta, *, suspects: bool
     ) -> bool:
         """Whether something is left that may be taken."""
-        waiting = [one for one in self._waiting if one.queue == queue and self._is_suspect(one) is suspects]
+        waiting = [
+            one
+            for one in self._waiting
+            if one.queue == queue and self._is_suspect(one) is suspects and not self.is_held(one)
+        ]
         while waiting and self._has_room(queue):
             lane = self._next_lane(queue, waiting, now)
             if lane is None:
@@ -311,8 +321,7 @@ class Schedule:
             self._last[queue], self._last_lane[queue] = entry.run_id, lane
             if entry.role in self.limits:
                 self._counted.add(entry)
-            if not self._gates.is_claimed(entry):
-                self._gates.take(entry, lane)
+            self._gates.take(entry, lane)
             taken.append(entry)
         return False
 
@@ -320,8 +329,7 @@ class Schedule:
         """The limits of which the next entry is to be: of those that are not full, and each in its turn."""
         lanes: set[tuple[Gate, ...]] = set()
         for entry in waiting:
-            # what its worker has held for too long is taken however many others there are
-            if self._gates.is_claimed(entry) or (full := self._gates.room_at(entry.gates, now)) is None:
+            if (full := self._gates.room_at(entry.gates, now)) is None:
                 lanes.add(entry.gates)
             elif full[1] is not None:
                 self._rooms.append(full[1])

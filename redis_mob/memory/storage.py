@@ -32,6 +32,7 @@ class MemoryStorage:
     def __init__(self, namespace: str) -> None:
         self._access = Access(namespace)
         self.namespace = namespace
+        self.exists = True
         self.events = MemoryEventStore(self._access)
         self.runs = MemoryRunStore(self._access)
         self.specs = MemorySpecStore(self._access)

@@ -34,10 +34,11 @@ class MemoryWebhookStore(WebhookStore):
     def __init__(self, access: Access) -> None:
         self._access = access
 
-    async def put(self, webhook: Webhook, secret: str, *, after: int, revision: int | None = None) -> int | None:
+    async def put(self, webhook: Webhook, secret: str, *, after: int | None, revision: int | None = None) -> int | None:
         checked, plain = instance("webhook", webhook, Webhook), checked_secret(secret)
         document = encode_model("the webhook", checked, Webhook)
-        begins = WebhookProgress(cursor=min(integer("after", after, least=0), U64_MAX))
+        newest = self._access.content.log.newest
+        begins = WebhookProgress(cursor=newest if after is None else min(integer("after", after, least=0), U64_MAX))
         name = encode_name(_NAME, checked.name).decode()
         expected, all_of_them = encode_revision("revision", revision), self._all
         known = all_of_them.kept.get(name)

@@ -45,6 +45,9 @@ from redis_mob.operations.states import STATE_OF_EXECUTION, STATE_OF_NODE, State
 from redis_mob.operations.step_times import Span, StepTimes
 from redis_mob.operations.waiting import member_waits_for, node_waits_for, run_waits_for
 
+SHORT_PARAMS = 400
+"""Bytes of parameters that each description has (contract: operations-232)."""
+
 _NO_OUTPUT = object()
 
 _NEWS = (ANSWER_NEWS, CHILD_NEWS)
@@ -74,6 +77,7 @@ class StoredRun:
     def described(self) -> RunDescription:
         """The description. Raises KernelError if the run does not fit its flow."""
         view, run = self.view, self.view.run
+        params_bytes = len(to_json(run.activation_params))
         nodes = tuple(self._nodes(root)) if (root := self._root) is not None else ()
         described = RunDescription.unchecked(
             run_id=run.run_id,
@@ -95,7 +99,8 @@ class StoredRun:
             summary=view.labels.summary,
             cancel_requested=view.cancel_requested,
             pauses=view.pauses,
-            params_bytes=len(to_json(run.activation_params)),
+            params_bytes=params_bytes,
+            params=run.activation_params if self.with_outputs or params_bytes <= SHORT_PARAMS else None,
             signals=SortedDict(Counter(one.name for one in view.signals.values() if one.name not in _NEWS)),
             waits_for=tuple(run_waits_for(view, unserved_work(view, self.workers))),
             failures=failures_of(run, self.step_ledger, view.executions, self._rounds),

@@ -193,7 +193,8 @@ class RunDescription(Model):
     `has_attempts` says whether the attempts of its members are known: they were asked for, and the log still has all
     events of the run. `signals` counts those that no step has taken yet, by name. `forked_from` says which run it comes
     from, if it was forked. `parent` says which step of which run runs it, if one does. `attributes` and `summary` are
-    what it is found by. `pauses` are those by which it is paused: its own, its flow's, its mob's.
+    what it is found by. `pauses` are those by which it is paused: its own, its flow's, its mob's. `params` are its
+    parameters, if outputs were asked for, or they take no more than 400 bytes (contract: operations-232).
     """
 
     run_id: RunId
@@ -216,6 +217,7 @@ class RunDescription(Model):
     cancel_requested: bool = False
     pauses: Items[Pause] = Field(default=(), exclude_if=is_empty)
     params_bytes: U64
+    params: JsonValue | None = Field(default=None, exclude_if=is_none)
     steps: SortedDict[U64] = SortedDict()
     signals: SortedDict[U64] = Field(default=SortedDict(), exclude_if=is_empty)
     waits_for: Items[WaitsFor] = Field(default=(), exclude_if=is_empty)

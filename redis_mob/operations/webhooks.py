@@ -42,9 +42,9 @@ async def webhook(store: WebhookStore, name: str) -> StoredWebhook:
     return stored
 
 
-async def set_webhook(storage: MobStorage, values: dict[str, Any]) -> StoredWebhook:
+async def set_webhook(store: WebhookStore, values: dict[str, Any]) -> StoredWebhook:
     """See `FleetAdmin.set_webhook`."""
-    store, name = storage.webhooks, checked_name(values["name"])
+    name = checked_name(values["name"])
     given = None if values["secret"] is None else checked_secret(values["secret"])
     after = None if values["after"] is None else integer("after", values["after"], least=0)
     wanted = Webhook(
@@ -61,9 +61,8 @@ async def set_webhook(storage: MobStorage, values: dict[str, Any]) -> StoredWebh
     while True:
         known = await store.get(name)
         if known is None:
-            begin = await _newest(storage) if after is None else after
             secret = given or new_secret()
-            revision = await store.put(wanted, secret, after=begin, revision=0)
+            revision = await store.put(wanted, secret, after=after, revision=0)
         else:
             if after is not None:
                 raise ValidationError(
@@ -133,8 +132,3 @@ async def test(storage: MobStorage, name: str) -> str | None:
     async with Sender(storage.namespace, stored.webhook, stored.secret, Targets.of_environment()) as sender:
         answer = await sender.post(f"test_{uuid4().hex}", json.dumps(body).encode())
     return answer.error
-
-
-async def _newest(storage: MobStorage) -> int:
-    """The greatest cursor there is now: what comes after it is told."""
-    return await storage.events.latest_cursor()

@@ -92,6 +92,11 @@ class RedisEventStore(MobEventStore):
         keys = [self._keys.meta, self._keys.events]
         return entries_of(await self._client.read("events/read_after", keys, [cursor_argument(after), limit]))
 
+    async def newest_cursor(self) -> int:
+        """The greatest cursor ever given, 0 if none was."""
+        newest, _ = await self.read_after(0, 1)
+        return newest
+
     async def latest_cursor(self) -> int:
         entries = await self._client.read("events/latest_cursor", [self._keys.meta, self._keys.events], [])
         return cursor_of(entries[0][0]) if entries else 0
@@ -111,7 +116,7 @@ class RedisEventStore(MobEventStore):
         after = optional_cursor("after", after)
         async with self._wake_ups.listen(self._keys.wake_events, flag=PushedEntries(pushed_event)) as wake_up:
             if after is None:
-                after, _ = await self.read_after(0, 1)
+                after = await self.newest_cursor()
             yield Subscription(
                 self._shared,
                 wake_up,

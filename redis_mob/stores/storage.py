@@ -36,6 +36,7 @@ class RedisStorage:
         client.close_first(self._wake_ups.aclose)
         self.namespace = keys.namespace
         self.url = client.url
+        self.exists = client.has_namespace
         self.events = RedisEventStore(client, keys, self._wake_ups)
         self.runs = RedisRunStore(client, keys)
         self.specs = RedisSpecStore(client, keys)
@@ -50,7 +51,7 @@ class RedisStorage:
         self.schedules = RedisScheduleStore(client, keys, self._wake_ups)
         self.operations = RedisOperationsStore(client, keys)
         self.retention = RedisRetentionStore(client, keys, self.operations)
-        self.webhooks = RedisWebhookStore(client, keys, self._wake_ups, secrets)
+        self.webhooks = RedisWebhookStore(client, keys, self._wake_ups, secrets, self.events)
         self.config = RedisConfigStore(client, keys, self._wake_ups)
 
     def __repr__(self) -> str:
@@ -62,14 +63,22 @@ class RedisStorage:
 
 
 async def open_redis_storage(
-    url: str, namespace: str, secrets: Secrets, *, durability: str = "memory", retry: RetryPolicy | None = None
+    url: str,
+    namespace: str,
+    secrets: Secrets,
+    *,
+    durability: str = "memory",
+    retry: RetryPolicy | None = None,
+    create: bool = True,
 ) -> RedisStorage:
-    """Reach the server, and open the namespace with these keys, creating it if it is new. Raises as MobStorage.open."""
+    """Reach the server, and open the namespace with these keys, creating it if it is new, unless it is not to be
+    created. Raises as MobStorage.open."""
     Keys(namespace)  # a bad name is refused before a server is started for it
     client = await connect(url, namespace, durability=durability, retry=retry)
     try:
-        keys = await client.open_namespace(namespace)
-        await open_with_seal_keys(client, keys, secrets)
+        keys = await client.open_namespace(namespace, create=create)
+        if client.has_namespace:
+            await open_with_seal_keys(client, keys, secrets)
         return RedisStorage(client, keys, secrets)
     except BaseException:
         await client.aclose()

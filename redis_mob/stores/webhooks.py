@@ -38,6 +38,7 @@ from redis_mob.models.base import U64_MAX
 from redis_mob.models.webhook import DeadLetter, StoredWebhook, Webhook, WebhookProgress, Webhooks, WebhookTurn
 from redis_mob.notifications.wakeups import WakeUps
 from redis_mob.security.sealing import SecretCodec
+from redis_mob.stores.events import RedisEventStore
 
 _NAME = "name of the webhook"
 _PARTS = 5
@@ -48,18 +49,22 @@ _PAGE = 200
 class RedisWebhookStore(WebhookStore):
     """The contract's `WebhookStore` on Redis; its docstrings say what holds."""
 
-    def __init__(self, client: Client, keys: Keys, wake_ups: WakeUps, secrets: SecretCodec) -> None:
+    def __init__(
+        self, client: Client, keys: Keys, wake_ups: WakeUps, secrets: SecretCodec, events: RedisEventStore
+    ) -> None:
         self._client = client
         self._keys = keys
         self._wake_ups = wake_ups
         self._secrets = secrets
+        self._events = events
 
-    async def put(self, webhook: Webhook, secret: str, *, after: int, revision: int | None = None) -> int | None:
+    async def put(self, webhook: Webhook, secret: str, *, after: int | None, revision: int | None = None) -> int | None:
         checked, plain = instance("webhook", webhook, Webhook), checked_secret(secret)
         document, what = encode_model("the webhook", checked, Webhook), webhook_named(checked.name)
-        begins = WebhookProgress(cursor=min(integer("after", after, least=0), U64_MAX))
+        cursor = None if after is None else min(integer("after", after, least=0), U64_MAX)
         name, expected = encode_name(_NAME, checked.name), encode_revision("revision", revision)
         keys = self._keys
+        begins = WebhookProgress(cursor=await self._events.newest_cursor() if cursor is None else cursor)
         reply = await self._client.call(
             "webhooks/put",
             [keys.meta, keys.webhooks, keys.webhook_secrets, keys.webhook_progress, keys.wake_runs],

@@ -44,22 +44,38 @@ class LoopThread(Generic[V]):
         Raises InternalError once this is closed, also for calls under way; in the loop's own thread, which would wait
         for itself; and in a process that was forked.
         """
-        asked = self.start(work)
+        asked: Future[T] = Future()
         try:
+            self.start(work, asked)
             return asked.result()
         except CancelledError:
             raise InternalError("this storage was closed during the call; open a new one") from None
         finally:
             asked.cancel()  # what was interrupted; a call that has ended stays as it is
 
-    def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Let a coroutine run in the loop, and do not wait for it. Raises as `run`."""
+    def start(self, work: Coroutine[Any, Any, T], asked: Future[T]) -> None:
+        """Let a coroutine run in the loop, and do not wait for it. Raises as `run`.
+
+        `asked` gets its result; to cancel it cancels the coroutine. The caller makes it before the call, so that it can
+        cancel it even if KeyboardInterrupt ends this call just after the coroutine was handed to the loop.
+        """
         with self._lock:
             refusal = self._refusal()
             if refusal is None:
-                return asyncio.run_coroutine_threadsafe(work, self._loop)
+                self._loop.call_soon_threadsafe(self._begin, work, asked)
+                return
         work.close()
         raise InternalError(refusal)
+
+    def _begin(self, work: Coroutine[Any, Any, T], asked: Future[T]) -> None:
+        task = self._loop.create_task(work)
+        task.add_done_callback(lambda _: _answer(asked, task))
+
+        def cancel(_: Future[T]) -> None:
+            if asked.cancelled() and not task.done():
+                self._loop.call_soon_threadsafe(task.cancel)
+
+        asked.add_done_callback(cancel)
 
     def start_if_open(self, work: Coroutine[Any, Any, object]) -> None:
         """Let a coroutine run in the loop if there is one; it raises nothing, and may be called in any thread."""
@@ -130,6 +146,18 @@ class LoopThread(Generic[V]):
             await opening.__aexit__(None, None, None)
 
 
+def _answer(asked: Future[T], task: asyncio.Task[T]) -> None:
+    """Hand on how a task has ended, unless the call was cancelled."""
+    error = None if task.cancelled() else task.exception()
+    if task.cancelled():
+        asked.cancel()
+    elif asked.set_running_or_notify_cancel():
+        if error is not None:
+            asked.set_exception(error)
+        else:
+            asked.set_result(task.result())
+
+
 class Held(Generic[T]):
     """What an asynchronous context manager gives, held open in a loop by a task of its own, until this is closed."""
 
@@ -137,8 +165,9 @@ class Held(Generic[T]):
         self._loop = loop
         self._entered: Future[T] = Future()
         self._stop = asyncio.Event()
-        self.ended = loop.start(self._hold(opening))
+        self.ended: Future[None] = Future()
         try:
+            loop.start(self._hold(opening), self.ended)
             self.value = self._entered.result()
         except BaseException:
             self.ended.cancel()

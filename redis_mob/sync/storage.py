@@ -44,6 +44,7 @@ class MobStorage:
         self.loop = loop
         self.namespace = opened.namespace
         self.url = opened.url
+        self.exists = opened.exists
         self.events = Events(loop, opened.events)
         self.runs = Runs(loop, opened.runs)
         self.specs = Specs(loop, opened.specs)
@@ -70,13 +71,14 @@ class MobStorage:
         seal_key: SealKey | SealKeyring | None = None,
         durability: str = "memory",
         retry: RetryPolicy | None = None,
+        create: bool = True,
     ) -> Self:
         """Open a namespace, which is open when this returns: `with MobStorage.open(...) as storage`, or `close` it.
 
         Takes and raises what `redis_mob.MobStorage.open` does.
         """
         opening = asynchronous.MobStorage.open(
-            url, namespace=namespace, seal_key=seal_key, durability=durability, retry=retry
+            url, namespace=namespace, seal_key=seal_key, durability=durability, retry=retry, create=create
         )
         return cls(LoopThread(opening))
 

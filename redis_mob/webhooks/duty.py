@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from redis_mob.codec.webhooks import webhook_named
-from redis_mob.contracts import WakeUp
 from redis_mob.errors import MobStoreError
 from redis_mob.models.webhook import StoredWebhook
+from redis_mob.notifications.waiting import wait_for_news
 from redis_mob.storage import MobStorage
 from redis_mob.webhooks.delivery import Delivery
 from redis_mob.webhooks.targets import VARIABLE, Targets
@@ -64,7 +64,8 @@ class WebhookDuty:
                         while not stop.is_set():
                             pause, trouble = await self._look()
                             self._tell(worker, trouble)
-                            await self._wait(wake_up, stop, pause)
+                            await wait_for_news(wake_up, (stop, self._ended), pause)
+                            self._ended.clear()
                 except MobStoreError as error:
                     self._tell(worker, str(error))
                     await asyncio.sleep(self._timing.trouble)
@@ -122,18 +123,6 @@ class WebhookDuty:
         task.add_done_callback(lambda _: self._ended.set())
         self._under_way[webhook.name] = _UnderWay(delivery, task)
         return None
-
-    async def _wait(self, wake_up: WakeUp, stop: asyncio.Event, pause: float) -> None:
-        """Until a webhook has changed, a delivery has ended, the worker ends, or it is time to look again."""
-        waiters: set[asyncio.Task[bool]] = {asyncio.create_task(event.wait()) for event in (stop, self._ended)}
-        waiters.add(asyncio.create_task(wake_up.wait(pause)))
-        try:
-            await asyncio.wait(waiters, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for waiter in waiters:
-                waiter.cancel()
-            await asyncio.gather(*waiters, return_exceptions=True)
-        self._ended.clear()
 
     def _tell(self, worker: str, message: str | None, unexpected: Exception | None = None) -> None:
         if message is not None and message != self._told:

@@ -148,9 +148,9 @@ def test_times_grow_to_minutes_and_hours(simulation: Simulation) -> None:
     simulation.wait(timedelta(seconds=59.9))
     assert "59.9 s" in on_a_fake_terminal(simulation, 1)
     simulation.wait(timedelta(seconds=6.1))
-    assert " 1:06" in on_a_fake_terminal(simulation, 1)
+    assert " 1 m 6 s" in on_a_fake_terminal(simulation, 1)
     simulation.wait(timedelta(hours=2))
-    assert " 2:01:06" in on_a_fake_terminal(simulation, 1)
+    assert " 2 h 1 m" in on_a_fake_terminal(simulation, 1)
 
 
 @pytest.mark.parametrize(

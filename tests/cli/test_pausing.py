@@ -187,3 +187,16 @@ def test_bad_input_is_refused(command: Command, name: str, words: tuple[str, ...
     done = command(name, *words)
     assert (done.status, done.out) == (2, "")
     assert reason in done.err
+
+
+def test_a_mistyped_mob_or_flow_is_noted_with_the_nearest_one(command: Command, runs: list[str]) -> None:
+    assert runs
+    for words, note in (
+        (("pause", "--mob", "mbo"), "mob 'mbo'; nearest: 'mob'"),
+        (("pause", "--mob", "mob", "--flow", "flwo"), "flow 'flwo' of mob 'mob'; nearest: 'flow'"),
+        (("resume", "--mob", "mob", "--flow", "lfow"), "flow 'lfow' of mob 'mob'; nearest: 'flow'"),
+        (("cancel", "--flow", "flwo", "--dry-run"), "flow 'flwo'; nearest: 'flow'"),
+        (("ls", "--mob", "mbo"), "mob 'mbo'; nearest: 'mob'"),
+    ):
+        assert f"note: no run here is of {note}" in command(*words).err.splitlines(), words
+    assert "note" not in command("ls", "--mob", "mob", "--status", "failed").err

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-from redis_mob.cli.moments import parse_moment, took
-from redis_mob.cli.run_list import page_as_text
+from redis_mob.cli.moments import parse_moment
+from redis_mob.cli.run_list import ListedRuns, page_lines
+from redis_mob.cli.words import duration_text
 from redis_mob.errors import ValidationError
 from redis_mob.models import MobRun, MobRunStatus
 from redis_mob.models.run_summary import RunPage, RunSummary
@@ -120,13 +119,12 @@ def test_moments_and_durations() -> None:
     for wrong in ("", "h", "2y", "-1h", "999999w", "0001-01-01T00:00+14:00"):
         with pytest.raises(ValidationError, match="--since is no time"):
             parse_moment("--since", wrong, now)
-    texts = [took(timedelta(seconds=seconds)) for seconds in (0, 1.25, 60, 3599, 3600, 190_000)]
-    assert texts == ["0.0 s", "1.2 s", "1 m 0 s", "59 m 59 s", "1 h 0 m", "2 d 4 h"]
+    texts = [duration_text(seconds) for seconds in (0, 0.035, 1.25, 10, 59.97, 60, 200, 3600, 190_000, -1, None)]
+    assert texts == ["0 s", "35 ms", "1.2 s", "10 s", "1 m", "1 m", "3 m 20 s", "1 h", "2 d 4 h", "0 s", "-"]
 
 
 @pytest.mark.parametrize("width", [60, 80, 200])
 def test_a_list_fits_a_terminal(width: int) -> None:
-    console = Console(file=io.StringIO(), force_terminal=True, width=width, color_system=None)
     summary = RunSummary(
         run_id="0191a6a0-0000-4000-8000-00000000000a",
         mob_id="a mob with a name that is long, as names of mobs may be",
@@ -137,10 +135,14 @@ def test_a_list_fits_a_terminal(width: int) -> None:
         failed_step="build",
         failure="no space left " * 20,
     )
-    header, *lines = page_as_text(RunPage(runs=(summary, summary), now=NOON), console).splitlines()
+    listed = ListedRuns(RunPage(runs=(summary, summary), now=NOON))
+    header, *lines = [line.plain for line in page_lines(listed, width)]
     assert all(len(line) <= width for line in (header, *lines))
     assert lines[0].startswith("0191a6a0")
     assert "failed" in lines[0]
-    assert "3 d 0 h" in lines[0]
-    assert "step build: no space" in "\n".join(lines)
-    assert len(lines) == (2 if width == 200 else 4)
+    assert "3 d" in lines[0]
+    assert lines[1].startswith("  step build: no space")
+    assert len(lines) == 4
+    short = summary.model_copy(update={"failure": "no space"})
+    rows = [line.plain for line in page_lines(ListedRuns(RunPage(runs=(short,), now=NOON)), width)]
+    assert len(rows) == (2 if width == 200 else 3)

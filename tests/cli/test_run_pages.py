@@ -17,6 +17,7 @@ from redis_mob.codec.event_json import event_json
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.models.conditions import EqCondition
 from redis_mob.models.events import MobEvent, OperatorActionRecorded
+from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.operations.run_description import RunDescription
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.states import NOON
@@ -52,6 +53,20 @@ def printed(run: RunDescription, paper: Paper = PIPE, **asked: bool) -> str:
 def at_each_width(run: RunDescription, **asked: bool) -> None:
     for columns in WIDTHS:
         printed(run, Paper(columns), **asked)
+
+
+async def test_short_parameters_are_shown_and_long_ones_with_the_outputs(storage: MobStorage) -> None:
+    # contract: operations-232
+    fleet = Fleet(storage, mob({"a": step()}), {})
+    short, longer = {"topic": HOSTILE}, {"topic": "x" * 500}
+    for params, told in ((None, ""), (short, "params: {"), (longer, "params: 512 B, which --outputs shows\n")):
+        run_id = await fleet.start(FLOW, params)
+        lines = printed(await described(storage, run_id))
+        assert ("params: " in lines, told in lines) == (params is not None, True)
+        with_outputs = await FleetAdmin(storage).describe(run_id, outputs=True)
+        assert with_outputs.params == params
+        at_each_width(with_outputs)
+    assert "x" * 500 in printed(with_outputs)
 
 
 async def test_the_step_that_failed_and_why_is_on_the_first_lines(storage: MobStorage) -> None:
@@ -131,8 +146,8 @@ async def test_a_run_under_way_says_what_it_waits_for(storage: MobStorage) -> No
         run = await described(storage, run_id)
         told = printed(run)
     again, signals = (next(line for line in told.splitlines() if line.startswith(title)) for title in TITLES)
-    assert re.fullmatch(r"to be tried again: step a\[worker-1\], attempt 2 in 16:\d\d: ValueError: no ink.*", again)
-    assert re.fullmatch(r"waits: step b: signal 'go' that fits {\"type\":\"object\"}, for [\d:]+ at most", signals)
+    assert re.fullmatch(r"to be tried again: step a\[worker-1\], attempt 2 in 16 m \d+ s: ValueError: no ink.*", again)
+    assert re.fullmatch(r"waits: step b: signal 'go' that fits {\"type\":\"object\"}, for [\w ]+ at most", signals)
     assert "waits: step 'd' waits for a worker that serves role 'ghost'" in told
     assert "c  waiting  after 'a', 'b'" in told
     assert "d[ghost-1]  waiting" in told
@@ -174,8 +189,8 @@ async def test_hostile_texts_and_huge_ones(storage: MobStorage) -> None:
 async def test_many_failures_are_counted_on_the_first_screen(storage: MobStorage) -> None:
     ended = await run_flow(storage, mob({"a": step(for_each="params", policy="any")}), fail, params=[0] * 40)
     lines = printed(await described(storage, ended.run_id)).splitlines()
-    assert [line.startswith("failed: step a[worker-") for line in lines[3:8]] == [True] * 5
-    assert lines[8] == "and 35 more: --failures"
+    assert [line.startswith("failed: step a[worker-") for line in lines[4:9]] == [True] * 5
+    assert lines[9] == "and 35 more: --failures"
 
 
 async def test_a_run_that_has_not_begun(storage: MobStorage) -> None:

@@ -78,3 +78,15 @@ def test_what_cannot_be_meant_is_refused_in_one_line(command: Command) -> None:
         assert refused.err.startswith(f"error: {told}"), refused.err
         assert refused.err.count("\n") == 1
     assert command(*create, "--every", "6m", "--replace").status == 0
+
+
+def test_the_flow_is_an_argument_as_of_start(command: Command) -> None:
+    create = ("schedule", "create", "flows.toml")
+    assert command(*create, "daily", "--name", "s", "--every", "5m").status == 0
+    assert command(*create, "daily", "--flow", "daily", "--name", "s", "--every", "5m").status == 0
+    for words, told in (
+        (("weekly",), "error: FLOW 'weekly': there is no such flow; mob 'digests' has: 'daily'"),
+        (("daily", "--flow", "weekly"), "error: FLOW 'daily' and --flow 'weekly' are two flows: name one"),
+    ):
+        refused = command(*create, *words, "--name", "s", "--every", "5m")
+        assert (refused.status, refused.err) == (2, f"{told}\n")

@@ -50,6 +50,9 @@ def test_the_embedded_server_of_a_running_owner_is_joined(tmp_path: Path) -> Non
             accepted = await asyncio.to_thread(redis_mob, tmp_path, "accept-loss", *place)
             assert (accepted.status, accepted.out) == (0, "nothing is missing\n"), accepted.err
             unknown = await asyncio.to_thread(redis_mob, tmp_path, "signal", RUN, "approved", *place)
-            assert (unknown.status, unknown.err) == (2, f"error: run {RUN} does not exist in namespace 'shop'\n")
+            assert (unknown.status, unknown.err) == (
+                2,
+                f"error: run {RUN} does not exist in namespace 'shop'; `redis-mob ls` lists those that do\n",
+            )
 
     asyncio.run(owned())

@@ -127,3 +127,9 @@ def test_a_private_server_is_no_place_for_it(tmp_path: Path) -> None:
     done = redis_mob(tmp_path, "start", "hello.toml", "hello")
     assert done.status == 2
     assert "name the one that is meant with --url" in done.err
+
+
+def test_a_release_that_no_live_worker_has_is_noted(command: Callable[..., Ended]) -> None:
+    done = command("start", "hello.toml", "hello", "--release", "blue")
+    assert (done.status, len(done.out.split())) == (0, 1)
+    assert done.err == "note: no live worker of mob 'hello' has release 'blue'\n"

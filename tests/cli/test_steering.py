@@ -98,7 +98,8 @@ def test_a_run_that_is_not_over_is_deleted_only_if_it_is_to_be_canceled(command:
     assert command("delete", runs[0], "--yes").status == 2
 
 
-def test_no_workers_and_no_queues(command: Command) -> None:
+def test_no_workers_and_no_queues(command: Command, server_url: str, namespace: str) -> None:
+    in_storage(server_url, namespace, lambda storage: storage.pauses.pauses())  # the namespace is there
     assert command("workers") == Ended(1, "", "no worker is alive\n")
     assert command("queues") == Ended(0, "nothing waits, and nothing is under way\n", "")
 
@@ -141,3 +142,13 @@ def test_workers_and_queues_are_shown(command: Command, server_url: str, namespa
     served, lonely = map(json.loads, queues_json.out.splitlines())
     assert (served["running"], served["workers"], served["unserved"]) == (1, 1, 0)
     assert (lonely["waiting"], lonely["workers"], lonely["unserved"]) == (1, 0, 1)
+
+
+def test_a_mistyped_run_is_told_with_the_nearest_one(command: Command, runs: list[str]) -> None:
+    near = runs[0][:7] + ("0" if runs[0][7] != "0" else "1")
+    for words in (("show", near), ("cancel", near), ("resume", near), ("signal", near, "go")):
+        told = command(*words)
+        assert told.status == 2
+        assert f"did you mean '{runs[0][:8]}'? `redis-mob ls` lists the runs" in told.err
+    told = command("show", UNKNOWN)
+    assert (told.status, "`redis-mob ls` lists those that do" in told.err) == (2, True)

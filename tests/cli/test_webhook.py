@@ -44,7 +44,7 @@ def test_a_webhook_is_made_listed_shown_paused_resumed_and_deleted(command: Comm
     assert row.split() == ["audit", "https://example.com/events?…", "no", "worker", *"0000"]
     shown = command("webhook", "show", "audit").out
     assert "events     flow_completed, flow_failed\n" in shown
-    assert "attempts   up to 40, each up to 10.0s\n" in shown
+    assert "attempts   up to 40, each up to 10 s\n" in shown
     for told in (listed.out, shown, command("webhook", "show", "audit", "--json").out):
         assert secret not in told
     assert json.loads(command("webhook", "pause", "audit", "--json").out)["paused"] is True

@@ -8,12 +8,13 @@ from datetime import timedelta
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.fleet.fleet import Fleet
+from redis_mob.fleet.step_context import StepContext
 from redis_mob.models.flow_spec import DispatchMode
 from redis_mob.models.limits import RateSpec
 from redis_mob.models.run import MobRunStatus
 from redis_mob.storage import MobStorage
 from redis_mob.testing.conformance.due_work import LONG_LEASE
-from redis_mob.testing.waiting import LONG
+from redis_mob.testing.waiting import LONG, until
 from tests.fleet.flows import mob, step
 from tests.fleet.working import at_work, loaded, run_flow
 
@@ -53,12 +54,18 @@ async def test_a_rate_goes_on_at_once(server_url: str, connection: Client, keys:
     spec = step(
         for_each="params.items", dispatch_mode=DispatchMode.ONE_TO_ONE, rate=RateSpec(limit=5, per="300ms", key="all")
     )
-    fleet = Fleet(storage, mob({"a": spec}), {"*": lambda _ctx: 1})
-    async with at_work(storage, {"*": lambda _ctx: 1}, workers=2):
+    begun: list[int] = []
+
+    def work(ctx: StepContext) -> None:
+        assert ctx.index is not None
+        begun.append(ctx.index)
+
+    fleet = Fleet(storage, mob({"a": spec}), {"*": work})
+    async with at_work(storage, {"*": work}, workers=2):
         run_id = await fleet.start("flow", {"items": list(range(20))})
         async with asyncio.timeout(LONG):
-            for _ in range(3):
-                await asyncio.sleep(0.1)
+            for number in (1, 6, 11):
+                await until(lambda number=number: len(begun) >= number)
                 await set_back(connection, keys, storage)
             run = await fleet.wait(run_id)
     assert run.status is MobRunStatus.COMPLETED

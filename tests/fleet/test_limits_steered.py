@@ -21,7 +21,8 @@ from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
 from redis_mob.testing.waiting import LONG
 from tests.fleet.flows import FLOW, mob, step
-from tests.fleet.test_limits import Floor, each, left_over
+from tests.fleet.limited_floor import Floor, each
+from tests.fleet.test_limits import left_over
 from tests.fleet.working import at_work, loaded, run_flow
 from tests.operations.test_pauses import KEEP, MOB, SCOPES, Handlers, pause, resume, until, waits_for_nothing_new
 
@@ -40,8 +41,8 @@ class SteeredFloor(Floor):
     """Workers of two releases, and an operator who pauses, resumes and moves what they work on."""
 
     def __init__(self, storage: MobStorage, random: Random) -> None:
-        super().__init__(storage, random)
-        self.admin = FleetAdmin(storage)
+        super().__init__(storage.executions, random)
+        self.admin, self.steering = FleetAdmin(storage), storage.steering
         self.releases = ["", "one", "one"]
 
     def moves(self) -> list[tuple[Callable[[str], Awaitable[None]], int]]:
@@ -55,7 +56,7 @@ class SteeredFloor(Floor):
 
     async def give(self, _worker: str) -> None:
         release = self.random.choice([None, "one"])
-        await self.storage.steering.move_run(self.random.choice(self.runs), release)
+        await self.steering.move_run(self.random.choice(self.runs), release)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -263,8 +264,8 @@ async def test_a_deleted_run_leaves_nothing_that_counts(storage: MobStorage) -> 
     gate = limits[2:19]
     async with cast("Any", Redis).from_url(storage.url) as client:
         for key_name, members in (
-            ("gated", (b"v" + entry, b"k" + gate + entry, b"h" + entry)),
-            ("queued", (b"w" + entry, b"pr" + run.run_id.encode() + entry)),
+            ("gated", (b"v" + entry, b"k" + gate + entry)),
+            ("queued", (b"w" + entry, b"o" + entry, b"pr" + run.run_id.encode() + entry)),
             ("ready", (entry,)),
         ):
             await client.zadd(f"{{rm:{storage.namespace}}}:{key_name}", dict.fromkeys(members, 0))

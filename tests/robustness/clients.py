@@ -10,6 +10,7 @@ from random import Random
 from typing import Any, Self
 
 from redis_mob.storage import MobStorage
+from tests.robustness.limited_fleet import LimitedFleet
 from tests.robustness.open_namespace import OpenNamespace
 from tests.robustness.report import BrokenError
 from tests.robustness.shared import Shared
@@ -28,6 +29,7 @@ class Clients:
         self._namespaces: list[OpenNamespace] = []
         self._work: list[Coroutine[Any, Any, None]] = []
         self._checks: list[Coroutine[Any, Any, None]] = []
+        self._limited: list[LimitedFleet] = []
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -59,10 +61,24 @@ class Clients:
         await self._stack.enter_async_context(shared.followed(last.storage))
         self._checks.append(self._noted("shared", shared.check(last.caller())))
 
+    def add_limited(self, namespace: OpenNamespace) -> None:
+        """The workers, operators and starters of a fleet with limits, all of them one client."""
+        self._namespaces.append(namespace)
+        name = namespace.storage.namespace
+        fleet = LimitedFleet(namespace.caller(), Random(f"{self._seed}/{name}"), self.counted)
+        self._limited.append(fleet)
+        self._add_work(name, fleet.work())
+        self._checks.append(self._noted(name, fleet.finish()))
+
     @property
     def writes(self) -> int:
         """How many calls were made of methods that may change something."""
         return sum(count for name, count in self.counted.items() if name in WRITES)
+
+    @property
+    def limited_figures(self) -> dict[str, int]:
+        """What the fleets with limits have done."""
+        return dict(sum((fleet.figures for fleet in self._limited), Counter[str]()))
 
     @property
     def learned(self) -> dict[str, int]:

@@ -2,20 +2,24 @@
 
 In the modes `fsync` (Valkey, which says what it has written) and `always` (Redis 7.0, which writes before it answers)
 clients call everything there is (traffic.py, driving.py, shared.py), with durability="fsync": each call happens once,
-and nothing that was acknowledged is lost. In the mode `memory` the server comes back as it was at its last snapshot:
-acknowledged writes are lost, and each client that made one must be told (losses.py).
+and nothing that was acknowledged is lost. In the mode `limits` the clients are fleets with limits, pauses and debounced
+starts (limited_fleet.py); they need many calls between two crashes, so that it has a Valkey that writes before it
+answers. In the mode `memory` the server comes back as it was at its last snapshot: acknowledged writes are lost, and
+each client that made one must be told (losses.py).
 
-    python -m tests.robustness.crashes [--seed 7] [--crashes 50] [--modes fsync always memory]
+    python -m tests.robustness.crashes [--seed 7] [--crashes 50] [--modes fsync always limits memory]
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
+from itertools import count
 from random import Random
 from statistics import median
 from typing import Any
@@ -34,11 +38,16 @@ from tests.support.servers import redis7_program
 SHARING = 8
 """Clients that share a log and a counter."""
 
+FLEETS = 2
+"""Fleets with limits, each in a namespace of its own."""
+
+ALWAYS = ("--appendonly", "yes", "--appendfsync", "always")
+
 LONGEST_LIFE = 1.0
 LONGEST_DEATH = 0.3
 """Seconds at most for which a server lives after its first answer to a client, and for which it then stays dead."""
 
-MODES = ("fsync", "always", "memory")
+MODES = ("fsync", "always", "limits", "memory")
 
 
 class Crashes:
@@ -92,6 +101,22 @@ async def durable(server: Node, seed: int, crashes: int, durability: str = "fsyn
     return {**crashing.figures, "mutating operations": clients.writes, "outcomes": clients.learned}, clients.broken
 
 
+async def limited(server: Node, seed: int, crashes: int) -> tuple[dict[str, Any], list[str]]:
+    """Crash under fleets with limits; the figures, and what is broken."""
+    url, crashing = url_of(server), Crashes(server, seed, crashes)
+    async with AsyncExitStack() as stack, Clients(seed, lambda _: crashing.left == 0) as clients:
+        for number in range(FLEETS):
+            name = f"limits-{number}"
+            clients.add_limited(await stack.enter_async_context(opened(url, name, durability="fsync")))
+        working, ends = asyncio.create_task(clients.work()), count(sys.maxsize)
+        while crashing.left and not clients.broken:
+            # one that has found something broken calls no more
+            await crashing.crash(lambda: next(ends) if clients.broken else clients.writes)
+        await working
+        await clients.check()
+    return {**crashing.figures, **clients.limited_figures, "outcomes": clients.learned}, clients.broken
+
+
 async def lossy(server: Node, seed: int, crashes: int) -> tuple[dict[str, Any], list[str]]:
     """Crash and come back as of the last snapshot; the figures, and what is broken."""
     url, crashing = url_of(server), Crashes(server, seed, crashes)
@@ -109,7 +134,8 @@ def server_of(mode: str) -> Generator[Node]:
     """A server as a mode needs it, until the block ends."""
     program, settings = {
         "fsync": (find_server, ("--appendonly", "yes", "--appendfsync", "everysec")),
-        "always": (redis7_program, ("--appendonly", "yes", "--appendfsync", "always")),
+        "always": (redis7_program, ALWAYS),
+        "limits": (find_server, ALWAYS),
         "memory": (find_server, ()),
     }[mode]
     with tempfile.TemporaryDirectory(prefix="redis-mob-test-") as directory:
@@ -126,12 +152,18 @@ def url_of(server: Node) -> str:
     return f"redis://{HOST}:{server.port}"
 
 
+_PROGRAMS: Mapping[str, Callable[[Node, int, int], Awaitable[tuple[dict[str, Any], list[str]]]]] = {
+    "limits": limited,
+    "memory": lossy,
+}
+
+
 async def run(*, seed: int, crashes: int, modes: Sequence[str] = MODES) -> Report:
     """Run the program in these modes, one after the other."""
     report = Report("crashes", seed)
     for mode in modes:
         with server_of(mode) as server:
-            figures, broken = await (lossy if mode == "memory" else durable)(server, seed, crashes)
+            figures, broken = await _PROGRAMS.get(mode, durable)(server, seed, crashes)
         report.figures[mode] = figures
         report.broken += [f"{mode}: {text}" for text in broken]
     return report

@@ -15,6 +15,13 @@ async def test_nothing_that_was_acknowledged_is_lost_and_nothing_happens_twice(m
     assert report.figures[mode]["crashes"] == 3
 
 
+async def test_limits_and_pauses_hold_and_all_runs_end() -> None:
+    report = await crashes.run(seed=new_seed(), crashes=3, modes=["limits"])
+    assert report.broken == []
+    figures = report.figures["limits"]
+    assert all(figures[name] for name in ("attempts", "pauses", "debounced runs")), figures
+
+
 async def test_a_client_that_lost_an_acknowledged_write_is_told() -> None:
     report = await crashes.run(seed=new_seed(), crashes=2, modes=["memory"])
     assert report.broken == []

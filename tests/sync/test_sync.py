@@ -6,7 +6,6 @@ import asyncio
 import inspect
 import multiprocessing
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -275,32 +274,6 @@ def test_a_wait_ends_at_its_timeout(in_memory: MobStorage, timeout: float | time
     fleet = a_fleet(in_memory)
     with pytest.raises(TimeoutError):
         fleet.wait(fleet.start(FLOW), timeout)
-
-
-def test_an_interrupt_ends_a_wait_and_the_storage_goes_on(storage: MobStorage) -> None:
-    fleet = a_fleet(storage)
-    run_id = fleet.start(FLOW)
-    with pytest.raises(KeyboardInterrupt):
-        interrupted(lambda: fleet.wait(run_id))
-    with pytest.raises(KeyboardInterrupt):
-        interrupted(lambda: next(storage.events.subscribe()))
-    with pytest.raises(KeyboardInterrupt):
-        interrupted(fleet.work)
-    while storage.executions.workers():  # it leaves, since its call was cancelled
-        time.sleep(0.001)
-    assert fleet.cancel(run_id) or storage.executions.status(run_id) == "completed"
-
-
-def interrupted(call: Callable[[], object]) -> None:
-    """Call it, and press Ctrl-C while it waits."""
-    here = threading.get_ident()
-
-    def press() -> None:
-        signal.pthread_kill(here, signal.SIGINT)
-
-    timer = threading.Timer(0.1, press)
-    timer.start()
-    call()
 
 
 def test_use_after_close_says_so(namespace: str) -> None:

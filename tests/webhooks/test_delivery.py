@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from random import Random
 
 import pytest
@@ -22,11 +22,11 @@ async def stored(storage: MobStorage, name: str = "w") -> StoredWebhook:
     return await FleetAdmin(storage).webhook(name)
 
 
-async def up_to(storage: MobStorage, cursor: int) -> None:
+async def up_to(storage: MobStorage, cursor: int, name: str = "w") -> None:
     """Wait until all up to a cursor is stored as done with, and no run is held up."""
 
     async def is_there() -> bool:
-        progress = (await stored(storage)).progress
+        progress = (await stored(storage, name)).progress
         return progress.cursor >= cursor and not progress.held
 
     await until(is_there)
@@ -46,6 +46,19 @@ async def test_an_event_is_posted_as_tail_prints_it_with_a_signature_that_others
     assert one.event["kind"] == {"type": "step_completed", "run_id": run_number(1), "step_id": "0"}
     progress = (await stored(storage)).progress
     assert (progress.delivered, progress.cursor) == (1, cursor)
+
+
+async def test_what_was_deleted_before_it_was_made_is_not_missed(storage: MobStorage) -> None:
+    # contract: operations-230
+    await tell(storage, 1, 1)
+    await storage.events.prune(datetime.now(UTC) + timedelta(hours=1))
+    with receiving() as receiver:
+        await made(storage, receiver.url)
+        async with delivering(storage):
+            [cursor] = await tell(storage, 2)
+            await up_to(storage, cursor)
+    assert [one.cursor for one in receiver.taken] == [cursor]
+    assert (await stored(storage)).progress.missed == 0
 
 
 async def test_each_attempt_has_the_id_of_its_event_and_other_events_have_others(storage: MobStorage) -> None:
@@ -182,8 +195,11 @@ async def test_retry_after_is_for_all_events_of_the_webhook(storage: MobStorage)
         await made(storage, receiver.url)
         async with delivering(storage):
             await tell(storage, 0)
-            await until_true(lambda: len(receiver.received) == 1)
-            await asyncio.sleep(0.1)  # until the answer was read
+
+            async def rests() -> bool:
+                return (await stored(storage)).progress.rest_until is not None
+
+            await until(rests)
             cursors = await tell(storage, 1, 2)
             await up_to(storage, cursors[-1])
         first, *others = [one.at for one in receiver.received]
@@ -221,8 +237,9 @@ async def made_resumed(admin: FleetAdmin) -> StoredWebhook:
 
 async def test_while_it_is_paused_events_wait(storage: MobStorage) -> None:
     admin = FleetAdmin(storage)
-    with receiving() as receiver:
+    with receiving() as receiver, receiving() as of_other:
         await made(storage, receiver.url)
+        await made(storage, of_other.url, "other")
         async with delivering(storage):
             await up_to(storage, (await tell(storage, 0))[0])
             await admin.pause_webhook("w")
@@ -232,7 +249,7 @@ async def test_while_it_is_paused_events_wait(storage: MobStorage) -> None:
 
             await until(is_free)
             cursors = await tell(storage, 0, 1)
-            await asyncio.sleep(0.2)
+            await up_to(storage, cursors[-1], "other")
             assert len(receiver.received) == 1
             await admin.resume_webhook("w")
             await up_to(storage, cursors[-1])
@@ -255,18 +272,19 @@ async def test_it_goes_on_where_it_was_with_another_url_and_what_is_held_up_is_t
 
 async def test_a_deleted_webhook_is_posted_nothing_more_and_leaves_nothing(storage: MobStorage) -> None:
     admin = FleetAdmin(storage)
-    with receiving() as receiver:
+    with receiving() as receiver, receiving() as of_other:
         receiver.behaviour = lambda _: Reply(500)
         await made(storage, receiver.url, max_attempts=1)
+        await made(storage, of_other.url, "other")
         async with delivering(storage):
             await up_to(storage, (await tell(storage, 0))[0])
             await admin.remove_webhook("w")
-            await asyncio.sleep(0.2)  # until the worker has heard of it
+            # until the worker has heard of it
+            await until_true(lambda: "redis_mob webhook w" not in {task.get_name() for task in asyncio.all_tasks()})
             number = len(receiver.received)
-            await tell(storage, 0)
-            await asyncio.sleep(0.2)
+            await up_to(storage, (await tell(storage, 0))[0], "other")
             assert len(receiver.received) == number
-        assert await admin.webhooks() == ()
+        assert [one.webhook.name for one in await admin.webhooks()] == ["other"]
         fresh = await made(storage, receiver.url)
         assert (fresh.dead_letters, fresh.progress.dead) == (0, 0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from redis_mob.errors import ValidationError
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
+from redis_mob.testing.waiting import until as until_true
 from redis_mob.webhooks.duty import WebhookDuty
 from redis_mob.webhooks.targets import NotPublicError, public_address
 from tests.webhooks.receiver import receiving
@@ -69,13 +71,15 @@ async def test_a_worker_posts_to_no_private_address_if_it_is_told_so(
     assert "not public" in letter.error
 
 
-async def test_a_worker_posts_nothing_if_it_is_told_so(storage: MobStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_worker_posts_nothing_if_it_is_told_so(
+    storage: MobStorage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setenv("REDIS_MOB_WEBHOOKS", "off")
-    with receiving() as receiver:
+    with receiving() as receiver, caplog.at_level(logging.INFO):
         await made(storage, receiver.url)
         async with delivering(storage):
             await tell(storage, 0)
-            await asyncio.sleep(0.2)
+            await until_true(lambda: "delivers no webhooks" in caplog.text)  # that ends its duty
         assert receiver.received == []
     assert (await FleetAdmin(storage).webhook("w")).turn_until is None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -14,6 +14,7 @@ from redis_mob.errors import InternalError, UnsealedSecretsWarning, ValidationEr
 from redis_mob.security.sealing import SealKey, SealKeyring
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.webhooks import SECRET, letter, progress, webhook
+from tests.webhooks.scenes import tell
 
 HOUR = timedelta(hours=1)
 pytestmark = pytest.mark.filterwarnings("ignore::redis_mob.errors.UnsealedSecretsWarning")
@@ -38,6 +39,16 @@ async def test_a_put_compares_the_revision_and_keeps_the_progress(storage: MobSt
     assert stored.turn_until is not None
     assert SECRET not in repr(stored)
     assert await webhooks.get("none") is None
+
+
+async def test_one_from_now_on_begins_behind_the_last_cursor_that_was_given(storage: MobStorage) -> None:
+    # contract: operations-230
+    await storage.webhooks.put(webhook("early"), SECRET, after=None)
+    await tell(storage, 1, 1, 2)
+    assert await storage.events.prune(datetime.now(UTC) + HOUR) == 3
+    await storage.webhooks.put(webhook("late"), SECRET, after=None)
+    found = await storage.webhooks.list()
+    assert {one.webhook.name: one.progress.cursor for one in found.webhooks} == {"early": 0, "late": 3}
 
 
 async def test_no_revision_is_given_twice(storage: MobStorage) -> None:

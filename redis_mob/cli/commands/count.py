@@ -22,15 +22,13 @@ def count(
 
     from redis_mob.cli.display import stderr_console
     from redis_mob.cli.endings import errors_told, print_line
-    from redis_mob.cli.run_list import (
-        Where,
-        counts_as_json,
-        counts_as_text,
-        read_counts,
-        standard_output,
-    )
+    from redis_mob.cli.printing import standard_output, write
+    from redis_mob.cli.run_list import Where, counts_as_json, counts_as_text, read_counts
 
     with errors_told(stderr_console()):
         which = choice.conditions()
         counts = asyncio.run(read_counts(Where(url, namespace, seal_keys), which))
-    print_line(counts_as_json(counts) if as_json else counts_as_text(counts, standard_output()))
+    if as_json:
+        print_line(counts_as_json(counts))
+    else:
+        write(counts_as_text(counts, standard_output()))

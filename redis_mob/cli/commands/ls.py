@@ -39,19 +39,26 @@ def ls(
 
     from redis_mob.cli.display import stderr_console
     from redis_mob.cli.endings import errors_told, print_line, say
-    from redis_mob.cli.run_list import Where, page_as_json, page_as_text, read_children, read_page, standard_output
+    from redis_mob.cli.printing import standard_output, write
+    from redis_mob.cli.run_list import Where, page_as_json, page_as_text, read_children, read_page
 
     errors = stderr_console()
     with errors_told(errors):
         which = choice.conditions()
         where = Where(url, namespace, seal_keys)
         if parent is None:
-            page = asyncio.run(read_page(where, which, limit, after))
+            listed = asyncio.run(read_page(where, which, limit, after, for_people=not as_json))
         else:
-            page = asyncio.run(read_children(where, parent, which, limit, after))
-    if page.runs:
-        print_line(page_as_json(page) if as_json else page_as_text(page, standard_output()))
+            reading = read_children(where, parent, which, limit, after, for_people=not as_json)
+            listed = asyncio.run(reading)
+    page = listed.page
+    if page.runs and as_json:
+        print_line(page_as_json(page))
+    elif page.runs:
+        write(page_as_text(listed, standard_output()))
     elif not as_json:
         say(errors, "no runs")
+        if listed.mistyped is not None:
+            say(errors, f"note: {listed.mistyped}")
     if page.next is not None and not as_json:
         say(errors, f"there are more: --after {page.next}")

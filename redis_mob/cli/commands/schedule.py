@@ -24,6 +24,10 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print a JSON object fo
 def create(
     file: FileArgument,
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="What the schedule is called.")],
+    flow: Annotated[
+        str | None,
+        typer.Argument(metavar="FLOW", help="The flow to start; the only one unless given.", show_default=False),
+    ] = None,
     cron: Annotated[
         str | None,
         typer.Option(
@@ -36,9 +40,9 @@ def create(
         str | None,
         typer.Option(metavar="TIME", help="How often, from 1s: 30s, 5m, 2h or 1d.", show_default=False),
     ] = None,
-    flow: Annotated[
+    flow_option: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="The flow to start; the only one unless given.", show_default=False),
+        typer.Option("--flow", metavar="NAME", help="The same as FLOW.", show_default=False),
     ] = None,
     params: Annotated[
         str | None, typer.Option(metavar="JSON", help="Parameters of each run, as JSON.", show_default=False)
@@ -100,6 +104,7 @@ def create(
     from redis_mob.cli.labels import parse_attributes
     from redis_mob.cli.run_input import flow_of, mob_input
     from redis_mob.cli.schedules import parse_length, parse_time, show_schedules
+    from redis_mob.errors import ValidationError, shown
     from redis_mob.fleet.fleet import Fleet
     from redis_mob.models.flow_schedule import ScheduleRecord
     from redis_mob.storage import MobStorage
@@ -123,7 +128,10 @@ def create(
             "paused": paused,
             "replace": replace,
         }
-        flow_id, given = flow_of(definition, flow), parse_params(params)
+        if flow is not None and flow_option not in (None, flow):
+            raise ValidationError(f"FLOW {shown(flow)} and --flow {shown(flow_option)} are two flows: name one")
+        flow_id = flow_of(definition, flow or flow_option, "--flow" if flow is None and flow_option else "FLOW")
+        given = parse_params(params)
         address = shared_url(url, of_memory="no worker has a schedule there")
 
         async def create_it() -> ScheduleRecord:

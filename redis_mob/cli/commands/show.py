@@ -14,7 +14,7 @@ def show(
     failures: Annotated[bool, typer.Option("--failures", help="Every failure in full, with its traceback.")] = False,
     timeline: Annotated[bool, typer.Option("--timeline", help="The steps along the time of the run, as bars.")] = False,
     outputs: Annotated[
-        bool, typer.Option("--outputs", help="The outputs of the steps, and not only their size.")
+        bool, typer.Option("--outputs", help="Parameters and outputs of the steps, and not only their size.")
     ] = False,
     everything: Annotated[bool, typer.Option("--all", help="All members and iterations, however many.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output instead.")] = False,

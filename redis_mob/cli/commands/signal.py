@@ -25,7 +25,7 @@ def signal(
 ) -> None:
     """Send a signal to a run, for a step that waits for it.
 
-    It may come before the step waits.
+    It goes to one run, and may come before the step waits: ls says which runs wait for a signal.
 
     Exit status: 0 sent, 1 the run is over or ends before a step takes it, 2 usage error, an unknown run or signal, or a
     payload that is refused, 3 storage unavailable.

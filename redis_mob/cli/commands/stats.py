@@ -17,7 +17,8 @@ def stats(
 ) -> None:
     """Show how much there is, and what bounds it.
 
-    The memory of runs is estimated from some of them, that of keys by the server from a few of their records.
+    It is about the whole namespace: count counts the runs of a mob, a flow, a status or a time. The memory of runs is
+    estimated from some of them, that of keys by the server from a few of their records.
 
     Exit status: 0 shown, 2 usage error, 3 storage unavailable.
     """

@@ -52,7 +52,9 @@ def create(
     ] = None,
     max_attempts: Annotated[
         int | None,
-        typer.Option(metavar="N", help="After so many an event is a dead letter.", show_default="40, about a day"),
+        typer.Option(
+            metavar="N", help="How often an event is posted until it is a dead letter.", show_default="40, about a day"
+        ),
     ] = None,
     timeout: Annotated[
         str | None, typer.Option(metavar="TIME", help="How long an attempt may take, 1s to 60s.", show_default="10s")
@@ -100,6 +102,7 @@ def create(
             seal_keys,
             lambda admin: admin.set_webhook(name, target, **options),
             lambda made: show_created(made, json=as_json),
+            create=True,
         )
     if any(issubclass(one.category, UnsealedSecretsWarning) for one in caught):
         say(console, "note: the secret is stored as it is, for all who can read the server; --seal-keys seals it")
@@ -116,9 +119,9 @@ def list_webhooks(
 
     Exit status: 0 listed, also if there are none, 2 usage error, 3 storage unavailable.
     """
-    from redis_mob.cli.webhooks import show_webhooks
+    from redis_mob.cli.webhooks import seen_webhooks, show_seen
 
-    _act(url, namespace, seal_keys, lambda admin: admin.webhooks(), lambda found: show_webhooks(found, json=as_json))
+    _act(url, namespace, seal_keys, seen_webhooks, lambda seen: show_seen(seen, json=as_json))
 
 
 @webhook.command()
@@ -293,8 +296,10 @@ def _act(
     seal_keys: Path | None,
     act: Callable[[FleetAdmin], Awaitable[Any]],
     tell: Callable[[Any], None],
+    *,
+    create: bool = False,
 ) -> None:
     """Do something with the webhooks of a namespace, and tell what came of it."""
     from redis_mob.cli.admin_call import call_admin
 
-    call_admin(url, namespace, seal_keys, act, tell, of_memory="no worker has a webhook there")
+    call_admin(url, namespace, seal_keys, act, tell, of_memory="no worker has a webhook there", create=create)

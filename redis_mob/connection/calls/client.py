@@ -17,6 +17,7 @@ from redis_mob.connection.calls.durability_wait import DurabilityWait, required_
 from redis_mob.connection.calls.evalsha import Arguments, KeyNames
 from redis_mob.connection.calls.headers import NamedArguments
 from redis_mob.connection.calls.keys import Keys
+from redis_mob.connection.calls.locators import locator_of
 from redis_mob.connection.calls.rights import missing_rights
 from redis_mob.connection.calls.scripts import Script
 from redis_mob.connection.calls.scripts import script as script_named
@@ -38,21 +39,18 @@ from redis_mob.connection.servers.address import (
     ClusterAddress,
     EmbeddedAddress,
     MemoryAddress,
-    SentinelAddress,
     ServiceAddress,
 )
 from redis_mob.connection.servers.channel import Channel
-from redis_mob.connection.servers.cluster import ClusterLocator
-from redis_mob.connection.servers.locator import FixedLocator, Locator
 from redis_mob.connection.servers.refusals import explain
 from redis_mob.connection.servers.router import Router
-from redis_mob.connection.servers.sentinel import SentinelLocator
 from redis_mob.connection.servers.server_info import ServerInfo
 from redis_mob.connection.servers.url import parse_address, storage_url
 from redis_mob.errors import (
     DurabilityError,
     EpochChangedError,
     InternalError,
+    NotFoundError,
     OutcomeUnknownError,
     ReadFailedError,
     SerializationError,
@@ -86,6 +84,7 @@ class Client:
 
     `url` is how other processes of this user reach the same server, password included; the rest shows no password.
     `server` says what runs there. In a Cluster, requests go to the node that holds the namespace at that time.
+    `has_namespace` is False if the namespace was not there when it was opened, and was not to be created.
     """
 
     def __init__(
@@ -102,6 +101,7 @@ class Client:
         self.url = address.url
         self.server = server
         self.router = router
+        self.has_namespace = True
         self._address = address
         self._named = named
         self._sessions = sessions
@@ -130,6 +130,8 @@ class Client:
         acknowledged before.
         """
         script, arguments = self._ready(script, keys, args)
+        if not self.has_namespace and self._sessions is not None:
+            raise NotFoundError(f"namespace {shown(self._sessions.namespace)} does not exist on {self._name}")
         try:
             return await self._calls.write(script, keys, arguments)
         except InDoubtError as error:
@@ -215,8 +217,9 @@ class Client:
             f"{self._name} cannot tell what became of the write: {session} is damaged: {CUT_SHORT}", token
         )
 
-    async def open_namespace(self, namespace: str) -> Keys:
-        """The keys of a namespace, which is created if it does not exist.
+    async def open_namespace(self, namespace: str, *, create: bool = True) -> Keys:
+        """The keys of a namespace, which is created if it does not exist; without `create` it is left as it is then,
+        and each call that may write raises NotFoundError.
 
         Raises ValidationError for a bad name, InternalError for another one than the connection was made for,
         StorageUnavailableError if the user lacks a right that the namespace needs, a newer version of redis_mob wrote
@@ -229,10 +232,13 @@ class Client:
             )
         await self._check_rights(namespace)
         try:
+            if not create and not await self.read("calls/namespace_exists", keys.fixed):
+                self.has_namespace = False
+                return keys
             version, epoch, token_key = await self.call(
                 "calls/open_namespace", keys.fixed, [NAMESPACE_SCHEMA, TokenKey.generate().stored]
             )
-        except (WriteFailedError, DurabilityError, EpochChangedError) as error:
+        except (ReadFailedError, WriteFailedError, DurabilityError, EpochChangedError) as error:
             raise StorageUnavailableError(f"cannot open namespace {shown(namespace)}: {error}") from error.__cause__
         try:
             schema = int(version)
@@ -343,7 +349,7 @@ async def connect(
             max_requests=max_requests,
             retry=retry,
         )
-        router = Router(_locator(address, namespace), channel_to)
+        router = Router(locator_of(address, namespace), channel_to)
         resources.push_async_callback(router.aclose)
         calls = Calls(router, retry, sessions)
         try:
@@ -359,16 +365,6 @@ async def connect(
         client = Client(address, named, sessions, calls, router, server, durability, waited_for)
         client.close_first(resources.pop_all().aclose)
         return client
-
-
-def _locator(address: ServiceAddress, namespace: str | None) -> Locator:
-    if isinstance(address, SentinelAddress):
-        return SentinelLocator(address)
-    if not isinstance(address, ClusterAddress):
-        return FixedLocator(address)
-    if namespace is None:
-        raise InternalError(f"{shortened(address)} has many servers: name the namespace, as in connect(url, namespace)")
-    return ClusterLocator(address, Keys(namespace).meta)
 
 
 async def _supported_server(address: ServiceAddress, calls: Calls) -> ServerInfo:

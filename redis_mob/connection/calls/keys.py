@@ -124,6 +124,16 @@ class RunKeys:
         return f"{self.run}:tombstone"
 
 
+ANY_META = "{rm:*}:meta"
+"""Glob: the `meta` of every namespace."""
+
+
+def namespace_of_meta(key: bytes) -> str | None:
+    """The namespace whose `meta` a key is; None if it is another key."""
+    found = re.fullmatch(rb"\{rm:([^}]+)\}:meta", key)
+    return None if found is None or _NAMESPACE.fullmatch(name := found[1].decode(errors="replace")) is None else name
+
+
 class Keys:
     """The keys and channels of one namespace; all carry its hash tag, so that one script may touch any of them.
 

@@ -22,7 +22,8 @@ class RunViews(AdminBase):
         """A run as it is now: its frames, loops, iterations, steps and members, with states, times and reasons
         (contract: operations-20).
 
-        With `outputs` the outputs of its steps are in it, and not only how long they are. With `attempts` every attempt
+        With `outputs` the outputs of its steps and its parameters are in it, however long; else short parameters alone
+        (contract: operations-232). With `attempts` every attempt
         of its members is, as the event log tells of them: that is read from about where the run began, and 20,000
         events of other runs at most (contract: operations-21). Raises NotFoundError if the run does not exist, or no
         fleet has started it.

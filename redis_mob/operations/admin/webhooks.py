@@ -37,7 +37,7 @@ class WebhookAdmin(AdminBase):
         not known, and without `replace` for a name that says something else.
         """
         return await webhooks.set_webhook(
-            self._storage,
+            self._storage.webhooks,
             {
                 "name": name,
                 "url": url,

@@ -1,4 +1,4 @@
-"""How the duties of a worker wait until there is something to do."""
+"""How a worker and its duties wait until there is something to do."""
 
 from __future__ import annotations
 

@@ -1,0 +1,79 @@
+"""What goes on in runs that are not over, and what they wait for (contract: operations-231)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from redis_mob.errors import MobStoreError
+from redis_mob.fleet.waits import signal_of
+from redis_mob.models.execution import ExecutionStatus
+from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_summary import RunSummary
+from redis_mob.models.transition import RunView
+from redis_mob.storage import MobStorage
+
+MOST_RUNS = 50
+"""Runs of one list that are read for this, since each of them is read with all that is open in it."""
+
+AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class RunActivity:
+    """What goes on in a run.
+
+    `under_way` counts the executions that workers hold, or whose outcome is not decided on; `queued` has the roles of
+    those that may begin, `retries` the times of those that are to be tried again later. `signals` are the names that
+    steps wait for, `children` the runs.
+    """
+
+    under_way: int = 0
+    queued: tuple[str, ...] = ()
+    retries: tuple[datetime, ...] = ()
+    signals: tuple[str, ...] = ()
+    children: tuple[str, ...] = ()
+
+
+async def activities(storage: MobStorage, runs: Sequence[RunSummary]) -> Mapping[str, RunActivity]:
+    """What goes on in the first of these runs that have begun and are not over, by their ids.
+
+    Those that no fleet has started, or that cannot be read, are left out.
+    """
+    wanted = [run.run_id for run in runs if run.status is MobRunStatus.RUNNING][:MOST_RUNS]
+    found: dict[str, RunActivity] = {}
+    for at in range(0, len(wanted), AT_ONCE):
+        some = wanted[at : at + AT_ONCE]
+        views = await asyncio.gather(*(_view(storage, run_id) for run_id in some))
+        found |= {run_id: activity_of(view) for run_id, view in zip(some, views, strict=True) if view is not None}
+    return found
+
+
+async def _view(storage: MobStorage, run_id: str) -> RunView | None:
+    try:
+        return await storage.executions.load(run_id)
+    except MobStoreError:
+        return None
+
+
+def activity_of(view: RunView) -> RunActivity:
+    """What goes on in a run that was read."""
+    under_way = 0
+    queued, retries, signals, children = list[str](), list[datetime](), list[str](), list[str]()
+    for key, execution in view.executions.items():
+        match execution.status:
+            case ExecutionStatus.LEASED | ExecutionStatus.REPORTED:
+                under_way += 1
+            case ExecutionStatus.WAITING if execution.due_at > view.now:
+                retries.append(execution.due_at)
+            case ExecutionStatus.WAITING:
+                queued.append(execution.role)
+            case ExecutionStatus.AWAITING if execution.child is not None:
+                children.append(execution.child.run_id)
+            case ExecutionStatus.AWAITING:
+                signals.append(signal_of(key.target) or key.target)
+            case _:
+                pass
+    return RunActivity(under_way, tuple(queued), tuple(sorted(retries)), tuple(sorted(signals)), tuple(children))

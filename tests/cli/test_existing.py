@@ -1,0 +1,70 @@
+"""A command that looks at a namespace creates none, and says so if there is none (contract: operations-233)."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from redis_mob.connection.calls.client import Client
+from redis_mob.connection.calls.keys import Keys
+from redis_mob.errors import NotFoundError
+from redis_mob.models import MobRunStatus
+from redis_mob.storage import MobStorage
+from redis_mob.testing.samples.webhooks import SECRET, webhook
+from tests.cli.command import redis_mob
+from tests.webhooks.scenes import tell
+
+EXIT = {
+    ("ls",): 0,
+    ("count", "--json"): 0,
+    ("workers",): 1,
+    ("stats", "--json"): 0,
+    ("history",): 0,
+    ("show", "abcd1234"): 2,
+    ("webhook", "list"): 0,
+    ("schedule", "show", "daily"): 2,
+    ("cancel", "--mob", "office", "--yes"): 0,
+}
+
+
+async def test_commands_that_look_write_nothing(
+    tmp_path: Path, server_url: str, namespace: str, connection: Client
+) -> None:
+    async with MobStorage.open(server_url, namespace=namespace):
+        pass
+    mistyped = f"{namespace}s"
+    for words, status in EXIT.items():
+        ended = await asyncio.to_thread(
+            redis_mob, tmp_path, *words, "--url", server_url, "--namespace", mistyped, TZ="UTC"
+        )
+        note = f"note: there is no namespace '{mistyped}' on this server; did you mean '{namespace}'?"
+        assert ended.status == status, (words, ended)
+        assert ended.err.splitlines()[0].startswith(note), words
+    assert await connection.router.request("KEYS", Keys(mistyped).pattern) == []
+
+
+@pytest.mark.filterwarnings("ignore::redis_mob.errors.UnsealedSecretsWarning")
+async def test_a_namespace_that_is_not_there_is_read_as_an_empty_one(
+    server_url: str, namespace: str, connection: Client
+) -> None:
+    async with MobStorage.open(server_url, namespace=namespace, create=False) as storage:
+        assert not storage.exists
+        assert await storage.runs.list_runs("mob") == []
+        assert sum((await storage.operations.count()).values()) == 0
+        assert set(await storage.operations.count()) == set(MobRunStatus)
+        with pytest.raises(NotFoundError, match=f"namespace '{namespace}' does not exist"):
+            await storage.webhooks.put(webhook(), SECRET, after=None)
+        assert await connection.router.request("KEYS", Keys(namespace).pattern) == []
+        async with storage.events.subscribe() as events, MobStorage.open(server_url, namespace=namespace) as other:
+            [cursor] = await tell(other, 1)
+            assert (await anext(events)).cursor == cursor
+    async with MobStorage.open(server_url, namespace=namespace, create=False) as storage:
+        assert storage.exists
+        assert await tell(storage, 1) == [cursor + 1]
+
+
+async def test_a_namespace_in_memory_is_always_there(namespace: str) -> None:
+    async with MobStorage.open("memory:", namespace=namespace, create=False) as storage:
+        assert storage.exists
