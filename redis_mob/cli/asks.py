@@ -33,4 +33,4 @@ def show_inbox(found: Sequence[PendingAsk], *, json: bool) -> None:
         )
         for one in found
     ]
-    print_columns(("ID", "RUN", "STEP", "KIND", "SINCE", "UNTIL", "PAYLOAD"), rows)
+    print_columns(("ID", "RUN", "STEP", "KIND", "SINCE", "UNTIL", "PAYLOAD"), rows, ids=("RUN",), whole=("ID",))

@@ -57,6 +57,13 @@ def take_answers(builder: TransitionBuilder) -> None:
                 builder.run_out(key, ask)
 
 
+def has_answers(view: RunView) -> bool:
+    """Whether something was answered that an execution asks, and no decision has taken that."""
+    answered = (answered_in(signal) for signal in view.signals.values())
+    asking = (view.executions.get(told[0]) for told in answered if told is not None)
+    return any(one is not None and one.status is ExecutionStatus.ASKING for one in asking)
+
+
 def pending_of(view: RunView) -> list[PendingAsk]:
     """What people are asked in a run, also by handlers that run once more while some have not answered."""
     run = view.run

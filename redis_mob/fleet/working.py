@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from redis_mob.codec.schedule import queue_of
 from redis_mob.errors import NotFoundError, ReadFailedError
+from redis_mob.fleet.asks import has_answers
 from redis_mob.fleet.subflows import open_children
 from redis_mob.models.execution import ExecutionStatus, Serves
 from redis_mob.models.run import MobRunStatus
@@ -131,6 +132,8 @@ def could_go_on(view: RunView, serves: Serves) -> bool:
     if view.run.status is MobRunStatus.PENDING:
         # a run is decided on by any worker of its mob
         return view.launched_at <= view.now and (serves.mobs is None or view.run.mob_id in serves.mobs)
+    if has_answers(view):
+        return True  # which any worker of the mob decides on
     mob_id, launch = view.run.mob_id, view.launch
     return any(
         one.status is ExecutionStatus.REPORTED  # which any worker of the mob decides on

@@ -408,6 +408,16 @@ async def test_workers_do_not_wait_for_people(storage: MobStorage) -> None:
     assert not described.signals
 
 
+async def test_a_worker_that_ends_when_idle_goes_on_with_what_is_answered(storage: MobStorage) -> None:
+    fleet = Fleet(storage, ONE, {"*": told})
+    run_id = await fleet.start(FLOW)
+    async with asyncio.timeout(LONG):
+        await fleet.work(until_idle=True)
+        await answer(storage)
+        await fleet.work(until_idle=True)
+    assert (await loaded(storage, run_id)).run.status == "completed"
+
+
 async def test_the_inbox_is_read_page_by_page_the_oldest_first(storage: MobStorage) -> None:
     ids = [await start(storage) for _ in range(5)]
     async with at_work(storage, {"*": told}):

@@ -51,6 +51,7 @@ _NO_COMMANDS = frozenset(
         "COUNT",
         "LIMIT",
         "LT",
+        "MATCH",
         "MAXLEN",
         "NX",
         "OK",
