@@ -64,6 +64,7 @@ robustness: $(VENV)/.installed-dev
 	for program in faults crashes subscribers resharding refusals killed_workers paid_calls limited_keys signals asks pending_asks fired_schedules; do \
 		$(BIN)/python -m tests.robustness.$$program || exit 1; \
 	done
+	REDIS_MOB_ALL_POINTS=1 $(BIN)/python -m pytest -n auto -q tests/fleet/test_crash_matrix.py
 
 coverage: $(VENV)/.installed-dev
 	$(BIN)/coverage erase

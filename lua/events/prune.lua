@@ -15,18 +15,16 @@ local AT_ONCE = 1000
 expect_whole('XLEN', events)
 expect_whole('ZCARD', events_by_time)
 
-local stays = {}
-for _, beginning in ipairs(kept) do stays[beginning] = true end
-
 -- counted first: a Cluster that is moving the namespace takes a key that has become empty for one that has moved
 local function prune(first, last)
   local left, deleted = redis.call('ZLEXCOUNT', events_by_time, first, last), 0
   while left > 0 do
     local places = redis.call('ZRANGEBYLEX', events_by_time, first, last, 'LIMIT', 0, AT_ONCE)
+    local stays = #kept > 0 and those_that_stay(events, places, kept)
     local gone = {}
     for _, place in ipairs(places) do
       local id = id_of_place(place)
-      if #kept > 0 and is_one_of(events, id, stays) then
+      if stays and stays(id) then
         mutate('ZADD', events_by_time, 0, KEPT .. place)
       else
         gone[#gone + 1] = id

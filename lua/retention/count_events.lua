@@ -1,6 +1,6 @@
 -- Count some of the events that a prune would delete.
 --
--- ARGV   moment, kept, most: as for prune_events; after: the place that was looked at last, '' to begin
+-- ARGV   moment, newest, kept, most: as for prune_events; after: the place that was looked at last, '' to begin
 -- Reply  {number of events, the place that was looked at last, '' if it was the last of all}
 -- Leaves everything as it was.
 
@@ -9,16 +9,16 @@
 --- @include lib/prunable_events
 
 --- @keys meta events events_by_time
---- @args moment kept* most after
+--- @args moment newest kept* most after
 expect_whole('XLEN', events)
 expect_whole('ZCARD', events_by_time)
 
-local stays = {}
-for _, beginning in ipairs(kept) do stays[beginning] = true end
 local first = after == '' and '-' or '(' .. after
-local places = redis.call('ZRANGE', events_by_time, first, '(' .. moment, 'BYLEX', 'LIMIT', 0, most)
-local number = 0
+local last = end_of_prunable(events_by_time, moment, newest)
+local places = redis.call('ZRANGE', events_by_time, first, last, 'BYLEX', 'LIMIT', 0, most)
+if #places == 0 then return { 0, '' } end
+local stays, number = those_that_stay(events, places, kept), 0
 for _, place in ipairs(places) do
-  if not is_one_of(events, id_of_place(place), stays) then number = number + 1 end
+  if not stays(id_of_place(place)) then number = number + 1 end
 end
 return { number, #places == tonumber(most) and places[#places] or '' }

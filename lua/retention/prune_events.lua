@@ -1,8 +1,9 @@
--- Delete some of the events before a moment, but for those of some kinds.
+-- Delete some of the events before a moment, and of those that are not among the newest, but for those of some kinds.
 --
--- ARGV   moment: in the order that sorts as text; kept: how the JSON of a kind that stays begins; most: how many are looked at
+-- ARGV   moment: in the order that sorts as text, '' if events of any age stay; newest: how many stay, of any age, ''
+--        for any number; kept: how the JSON of a kind that stays begins; most: how many are looked at
 -- Reply  {number of deleted events, 1 if there may be more}
--- Leaves the events of that moment and later ones, those that are kept, and all identities.
+-- Leaves the events of that moment and later ones as far as they are among the newest, those that are kept, and all identities.
 
 --- @include lib/arguments
 --- @include lib/mutate
@@ -10,18 +11,18 @@
 --- @include lib/when_full
 
 --- @keys meta events events_by_time
---- @args moment kept* most
+--- @args moment newest kept* most
 expect_whole('XLEN', events)
 expect_whole('ZCARD', events_by_time)
 
-local stays = {}
-for _, beginning in ipairs(kept) do stays[beginning] = true end
-local places = redis.call('ZRANGE', events_by_time, '-', '(' .. moment, 'BYLEX', 'LIMIT', 0, most)
+local last = end_of_prunable(events_by_time, moment, newest)
+local places = redis.call('ZRANGE', events_by_time, '-', last, 'BYLEX', 'LIMIT', 0, most)
 if #places == 0 then return { 0, 0 } end
+local stays = those_that_stay(events, places, kept)
 local moved, gone = {}, {}
 for _, place in ipairs(places) do
   local id = id_of_place(place)
-  if is_one_of(events, id, stays) then
+  if stays(id) then
     moved[#moved + 1], moved[#moved + 2] = 0, KEPT .. place
   else
     gone[#gone + 1] = id

@@ -12,6 +12,7 @@ from rich.text import Text
 from redis_mob.admin.doctor.examination import Examination
 from redis_mob.admin.doctor.finding import Finding, Severity
 from redis_mob.cli.display import printable
+from redis_mob.cli.growth import growth_lines, growth_object
 from redis_mob.models.base import json_text
 
 _STYLES = {
@@ -39,12 +40,13 @@ def as_json(examination: Examination) -> str:
             "errors": examination.count(Severity.ERROR),
             "warnings": examination.count(Severity.WARNING),
             "findings": [asdict(finding) for finding in examination.findings],
+            "growth": None if examination.growth is None else growth_object(examination.growth),
         }
     )
 
 
 def as_text(examination: Examination, *, coloured: bool) -> str:
-    """Lines for people: for each server what was found, the worst first, and how many errors and warnings there are."""
+    """Lines for people: for each server what was found, the worst first; what grows; how many errors and warnings."""
     console = Console(force_terminal=coloured, highlight=False, soft_wrap=True)
     with console.capture() as captured:
         for server, found in groupby(examination.findings, key=lambda finding: finding.server):
@@ -52,6 +54,9 @@ def as_text(examination: Examination, *, coloured: bool) -> str:
             for finding in sorted(found, key=lambda finding: _BY_SEVERITY.index(finding.severity)):
                 for line in _lines(finding):
                     console.print(line)
+        if examination.growth is not None:
+            for line in growth_lines(examination.growth, examination.namespace, console.width if coloured else None):
+                console.print(Text(line))
         console.print(_counted(examination))
     return captured.get().rstrip("\n")
 

@@ -18,17 +18,16 @@ from redis_mob.cli.printing import standard_output, write
 from redis_mob.cli.words import duration_text, size_text
 from redis_mob.errors import ValidationError, shown
 from redis_mob.models.base import format_timestamp, json_text
-from redis_mob.models.retention import LONGEST_KEPT, Group, PruneReport, RetentionPolicies, RetentionPolicy
+from redis_mob.models.retention import Group, PruneReport, RetentionPolicies, RetentionPolicy
+from redis_mob.models.retention_text import HOW_TO_WRITE_AN_AGE, age_text, group_text, read_age
 from redis_mob.operations.fleet_admin import FleetAdmin
-from redis_mob.operations.stats import NamespaceStats, age_text, group_text
+from redis_mob.operations.stats import NamespaceStats
 from redis_mob.security.sealing import SealKeyring
 from redis_mob.storage import MobStorage
 
-_AGE = re.compile(r"([0-9]{1,6})([smhdw])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _NONE = "none"
 _NAMES = {"MOB", "FLOW"}
-_SELDOM = {"FLOW", "KEEP KEY"}
+_SELDOM = {"FLOW", "KEEP KEY", "MAX EVENTS"}
 """Columns that are left out where no policy says anything there."""
 
 _LARGEST = 5
@@ -39,13 +38,9 @@ def parse_age(option: str, text: str) -> timedelta | None:
     """An age like 7d or 12h; None for `none`. Raises ValidationError naming the option."""
     if text == _NONE:
         return None
-    if (age := _AGE.fullmatch(text)) is not None:
-        found = timedelta(**{_UNITS[age[2]]: int(age[1])})
-        if found <= LONGEST_KEPT:
-            return found
-    raise ValidationError(
-        f"{option} is no age: {shown(text)}; write it like 7d, 12h or 90s, up to {LONGEST_KEPT.days}d, or {_NONE}"
-    )
+    if (age := read_age(text)) is None:
+        raise ValidationError(f"{option} is no age: {shown(text)}; {HOW_TO_WRITE_AN_AGE}, or {_NONE}")
+    return age
 
 
 def parse_number(option: str, text: str) -> int | None:
@@ -83,7 +78,7 @@ class Change:
             raise ValidationError("--flow needs --mob, the mob of the flow")
         if action != "set" and fields:
             raise ValidationError(
-                f"retention {action} takes no ages and no --max-runs: `redis-mob retention set` changes them"
+                f"retention {action} takes no ages and no numbers: `redis-mob retention set` changes them"
             )
         if action == "set" and not fields:
             raise ValidationError(f"nothing is to be set: give {' or '.join(map(_option, (*ages, *numbers)))}")
@@ -122,8 +117,8 @@ async def act_on_policies(
     return policies
 
 
-def show_policies(policies: RetentionPolicies, change: Change, *, json: bool) -> None:
-    """A row, or an object, for each policy."""
+def show_policies(policies: RetentionPolicies, asked: Group, *, json: bool) -> None:
+    """A row, or an object, for each policy; `asked` is the group that they were asked for, None for all."""
     groups = policies.groups
     if json:
         for group, policy in groups.items():
@@ -133,8 +128,8 @@ def show_policies(policies: RetentionPolicies, change: Change, *, json: bool) ->
     if not groups:
         print_line(
             "there is no policy: everything is kept"
-            if change.group is None
-            else f"{printable(group_text(change.group))} has no policy of its own"
+            if asked is None
+            else f"{printable(group_text(asked))} has no policy of its own"
         )
         return
     rows = [
@@ -153,9 +148,10 @@ def _row(group: Group, policy: RetentionPolicy, *, is_alone: bool) -> dict[str, 
         "COMPLETED": _age(policy.completed),
         "FAILED": _age(policy.failed),
         "CANCELED": _age(policy.canceled),
-        "MAX RUNS": "-" if policy.max_runs is None else str(policy.max_runs),
+        "MAX RUNS": _number(policy.max_runs),
         "KEEP KEY": _age(policy.keep_key),
         "EVENTS": _age(policy.events) if group is None else "",
+        "MAX EVENTS": _number(policy.max_events) if group is None else "",
     }
 
 
@@ -167,10 +163,14 @@ def _age(age: timedelta | None) -> str:
     return "-" if age is None else age_text(age)
 
 
+def _number(number: int | None) -> str:
+    return "-" if number is None else str(number)
+
+
 def _seconds_of(policy: RetentionPolicy) -> dict[str, Any]:
     ages = {name: getattr(policy, name) for name in ("completed", "failed", "canceled", "keep_key", "events")}
     seconds = {name: None if age is None else age.total_seconds() for name, age in ages.items()}
-    return {**seconds, "max_runs": policy.max_runs}
+    return {**seconds, "max_runs": policy.max_runs, "max_events": policy.max_events}
 
 
 async def tried(url: str, namespace: str, seal_keys: SealKeyring | None, change: Change) -> PruneReport:

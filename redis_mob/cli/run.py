@@ -33,6 +33,7 @@ from redis_mob.fleet.step_context import Handler
 from redis_mob.fleet.unserved import UnservedNews
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow_spec import FlowSpec
+from redis_mob.models.mob_retention import MobRetention
 from redis_mob.models.transition import RunView
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 from redis_mob.security.sealing import SealKeyring
@@ -61,6 +62,7 @@ class RunOrder:
     idempotency_key: str | None
     seal_keys: SealKeyring | None
     durability: str
+    retention: MobRetention
 
 
 async def run_flow(order: RunOrder, console: Console) -> RunReport:
@@ -111,6 +113,7 @@ async def _shown_to_the_end(
         max_orphaned_turns=max_orphaned_turns(definition),
         durability=order.durability,
         seal_keys=None if order.seal_keys is None else order.seal_keys.to_text(),
+        retention=order.retention.model_dump_json(),
     )
     flow = definition.flows[view.run.flow_id]
     with display(console, flow) as shown:

@@ -13,11 +13,12 @@ from rich.console import Console
 from redis_mob.cli.endings import say
 from redis_mob.cli.mob_names import require_definition
 from redis_mob.errors import DefinitionError, HandlerError
-from redis_mob.fleet.definition_file import load_definition
+from redis_mob.fleet.definition_file import DefinitionFile, load_definition_file
 from redis_mob.fleet.handler_loading import load_handlers, load_mob, require_handlers
 from redis_mob.fleet.step_context import Handler
 from redis_mob.kernel.validation import require_valid
 from redis_mob.models.definition import MobDefinition
+from redis_mob.models.mob_retention import MobRetention
 
 HOW_TO_WRITE_A_HANDLER = """\
 --handler is missing: the steps of a flow are done by functions of yours. Write one, say in handlers.py:
@@ -29,11 +30,12 @@ and name it: --handler handlers:answer serves all roles, --handler handlers:HAND
 
 
 class MobInput(NamedTuple):
-    """What FILE gives: a definition, and where it is a `Mob`, numbers of members and what names its handlers."""
+    """What FILE gives: a definition, how long runs are kept, and of a `Mob` its numbers of members and its own name."""
 
     definition: MobDefinition
     members: Mapping[str, int]
     handler: str | None
+    retention: MobRetention
 
 
 def mob_input(file: Path, console: Console, *, strict: bool) -> MobInput:
@@ -41,21 +43,22 @@ def mob_input(file: Path, console: Console, *, strict: bool) -> MobInput:
     with contextlib.redirect_stdout(sys.stderr):
         mob = load_mob(str(file))
     if mob is None:
-        return MobInput(definition_in(file, console, strict=strict), {}, None)
-    return MobInput(mob.definition(), mob.members, str(file))
+        definition, retention = _read(file, console, strict=strict)
+        return MobInput(definition, {}, None, retention)
+    return MobInput(mob.definition(), mob.members, str(file), mob.retention)
 
 
-def definition_in(file: Path, console: Console, *, strict: bool) -> MobDefinition:
-    """The definition in a file, whose warnings are told. Raises DefinitionError; with `strict`, for warnings too."""
+def _read(file: Path, console: Console, *, strict: bool) -> DefinitionFile:
+    """What a file holds, whose warnings are told. Raises DefinitionError; with `strict`, for warnings too."""
     require_definition(file)
-    definition = load_definition(file, strict=strict, tell=lambda warning: say(console, f"warning: {warning}"))
+    found = load_definition_file(file, strict=strict, tell=lambda warning: say(console, f"warning: {warning}"))
     try:
-        warnings = require_valid(definition, strict=strict)
+        warnings = require_valid(found.definition, strict=strict)
     except DefinitionError as error:
         raise DefinitionError(f"{file}: {error}") from None
     for warning in warnings:
         say(console, f"{file}: {warning}")
-    return definition
+    return found
 
 
 def flow_of(definition: MobDefinition, flow: str | None, option: str = "--flow") -> str:

@@ -9,6 +9,7 @@ from redis_mob.cli.worker_link import WorkerOrders
 from redis_mob.fleet.duties import duties_of
 from redis_mob.fleet.step_context import Handler
 from redis_mob.fleet.worker import Worker
+from redis_mob.models.mob_retention import MobRetention
 from redis_mob.security.sealing import SealKeyring
 from redis_mob.storage import MobStorage, OpeningStorage
 
@@ -32,5 +33,5 @@ def worker_of(orders: WorkerOrders, storage: MobStorage, handlers: Mapping[str, 
         max_orphaned_turns=orders.max_orphaned_turns,
         progress=storage.progress,
         checkpoints=storage.checkpoints,
-        duties=duties_of(storage),
+        duties=duties_of(storage, MobRetention.model_validate_json(orders.retention).of_mob(orders.mob)),
     )

@@ -36,11 +36,14 @@ def duration_text(seconds: float | None) -> str:
 
 
 def size_text(size: int) -> str:
-    """`61 B`, `1.5 KB`, `2.0 MB`: powers of 1024."""
+    """`61 B`, `1.5 KB`, `2.0 MB`, `1.2 GB`: powers of 1024."""
     if size < 1024:
         return f"{size} B"
-    kilobytes = size / 1024
-    return f"{kilobytes:.1f} KB" if kilobytes < 1024 else f"{kilobytes / 1024:.1f} MB"
+    number, unit = size / 1024, "KB"
+    for greater in ("MB", "GB"):
+        if number >= 1024:
+            number, unit = number / 1024, greater
+    return f"{number:.1f} {unit}"
 
 
 def time_text(moment: datetime) -> str:

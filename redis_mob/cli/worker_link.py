@@ -37,7 +37,7 @@ class WorkerOrders:
 
     `url` may hold a password, `seal_keys` is the text of a ring, secrets included, or None; `lease` and `drain_timeout`
     are in seconds. The worker serves runs of `mob` that ask for no release, and those of its own, and is
-    made for the definition with these digests.
+    made for the definition with these digests. `retention` is what the mob declares, as JSON.
     """
 
     url: str = field(repr=False)
@@ -52,6 +52,7 @@ class WorkerOrders:
     max_orphaned_turns: int
     durability: str
     seal_keys: str | None = field(repr=False)
+    retention: str
 
     def encode(self) -> bytes:
         return json.dumps(asdict(self)).encode() + b"\n"

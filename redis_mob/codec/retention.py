@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import pydantic
 
 from redis_mob.codec import ledgers
-from redis_mob.codec.arguments import instance, optional_cursor, optional_text, storable_json, text
+from redis_mob.codec.arguments import instance, integer, moment, optional_cursor, optional_text, storable_json, text
 from redis_mob.codec.documents import decode_time
 from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack
 from redis_mob.codec.run_summaries import RunPlace
 from redis_mob.codec.runs import COUNTED, COUNTED_PARTS, RunHead, check_count, count_field, place_prefix
 from redis_mob.errors import SerializationError, ValidationError, shown
+from redis_mob.models.base import U64_MAX
 from redis_mob.models.retention import RetentionPolicies, RetentionPolicy, RunAge
 from redis_mob.models.run import MobRunStatus
 
@@ -44,10 +46,18 @@ def runs_prefix(mob_id: object, flow_id: object) -> bytes:
     return place_prefix(mob, flow)
 
 
+def checked_bounds(older_than: object, newest: object) -> tuple[datetime | None, int | None]:
+    """Which events go by their age and by their number. Raises ValidationError."""
+    return (
+        None if older_than is None else moment("older_than", older_than),
+        None if newest is None else min(integer("newest", newest, least=0), U64_MAX),
+    )
+
+
 def checked_policy(policy: object, mob_id: object) -> RetentionPolicy:
     """A policy that the mob may have. Raises ValidationError for one of a mob that bounds events."""
     checked = instance("policy", policy, RetentionPolicy)
-    if mob_id is not None and checked.events is not None:
+    if mob_id is not None and checked.bounds_events:
         raise ValidationError(
             f"the policy of mob {shown(mob_id)} bounds events, whose log is that of all mobs: bound them in the "
             "policy without a mob"

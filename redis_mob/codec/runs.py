@@ -86,9 +86,10 @@ def run_id_of_place(place: bytes) -> tuple[int, str]:
 def encode_run(run: MobRun) -> list[Sequence[Argument]]:
     """One list for each key of a run: hashes as fields and values, lists as items, the index of the ledgers last.
 
-    Raises ValidationError if it is of another class, InternalError for what could not be read back.
+    Raises ValidationError if it is of another class, InternalError for what could not be read back, SerializationError
+    for one that a store has given and whose parts cannot be read.
     """
-    checked = instance("run", run, MobRun)
+    checked = instance("run", run, MobRun).complete()
     return storable("the run", lambda: _parts_of(checked))
 
 

@@ -15,8 +15,8 @@ class ProgressStore(Protocol):
     """A bounded stream of entries for each run, apart from the event log: reports and chunks of streams.
 
     Offsets start at 1 and grow by 1 with each entry of the run (contract: progress-1). The newest 10,000 entries of a
-    run are kept at least, for a day after the newest of them (contract: progress-2). Times are the server's. All
-    methods raise as those of `MobRunStore` do.
+    run are kept, or 16 MiB of them, for a day after the newest of them (contract: progress-2). Times are the server's.
+    All methods raise as those of `MobRunStore` do.
     """
 
     async def append(self, run_id: str, entries: Sequence[NewProgress]) -> int | None:

@@ -56,11 +56,16 @@ class RetentionStore(Protocol):
         """How many runs there are of a flow of a mob, of a mob, or in all."""
         ...
 
-    async def prune_events(self, older_than: datetime) -> PrunedEvents:
-        """Delete some of the events that `MobEventStore.prune` would delete, at most a few hundred."""
+    async def prune_events(self, older_than: datetime | None, *, newest: int | None = None) -> PrunedEvents:
+        """Delete some of the events before a moment, and of those beyond the `newest` (contract: operations-88).
+
+        At most a hundred, and only such as `MobEventStore.prune` deletes. None bounds nothing.
+        """
         ...
 
-    async def count_events(self, older_than: datetime, after: str | None = None) -> PrunedEvents:
+    async def count_events(
+        self, older_than: datetime | None, after: str | None = None, *, newest: int | None = None
+    ) -> PrunedEvents:
         """Count some of these events, behind where the last count has stopped."""
         ...
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Protocol
 
+from redis_mob.fleet.declared_policies import DeclaredPolicies
 from redis_mob.fleet.retention_duty import RetentionDuty
 from redis_mob.fleet.scheduling import Scheduler
+from redis_mob.models.base import FrozenDict
+from redis_mob.models.retention import Group, RetentionPolicy
 from redis_mob.storage import MobStorage
 from redis_mob.webhooks.duty import WebhookDuty
+
+NONE_DECLARED = FrozenDict[Group, RetentionPolicy]()
 
 END_SECONDS = 5.0
 """How long a worker that ends waits for what its duties have begun."""
@@ -24,9 +29,10 @@ class Duty(Protocol):
         ...
 
 
-def duties_of(storage: MobStorage) -> tuple[Duty, ...]:
-    """The duties that the workers of a namespace have."""
+def duties_of(storage: MobStorage, declared: Mapping[Group, RetentionPolicy] = NONE_DECLARED) -> tuple[Duty, ...]:
+    """The duties that workers have in a namespace; `declared` are the retention policies that their mob declares."""
     return (
+        DeclaredPolicies(storage.retention, declared),
         RetentionDuty(storage.retention, storage.steering),
         Scheduler(storage.schedules, storage.executions),
         WebhookDuty(storage),

@@ -47,6 +47,7 @@ from redis_mob.models.base import json_text
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow_schedule import CatchUp, Overlap, ScheduleRecord
 from redis_mob.models.labels import AttributeValue
+from redis_mob.models.mob_retention import MobRetention
 from redis_mob.models.progress import ProgressEntry
 from redis_mob.models.run import MobRun
 from redis_mob.models.signal import Taken
@@ -66,8 +67,11 @@ class Fleet:
     and cancels them, and leaves the work to others. `members` says how many members a role has, 1 unless given; they
     are named `<role>-1` and so on. Its workers serve the runs of this mob that ask for no release, and those of this
     `release`; runs of another definition of the mob they leave to the workers that have that one, as long as there are
-    any. Raises DefinitionError with every error of the definition, whose warnings are told in the log, and
-    ValidationError for a number of members, or a lease, that makes no sense.
+    any. They set the policies of `retention` where the mob, or the flow, has none stored (contract: operations-89).
+
+    Raises DefinitionError with every error of the definition, whose warnings are told in the log, and for a policy of a
+    flow that it does not have, or that bounds events; ValidationError for a number of members, or a lease, that makes
+    no sense.
     """
 
     def __init__(
@@ -79,6 +83,7 @@ class Fleet:
         members: Mapping[str, int] | None = None,
         lease: timedelta = DEFAULT_LEASE,
         release: str | None = None,
+        retention: MobRetention | None = None,
     ) -> None:
         for warning in require_valid(instance("definition", definition, MobDefinition)):
             _log.warning("mob %s: %s", shown(definition.id), warning)
@@ -92,6 +97,8 @@ class Fleet:
         self._lease = checked_lease(lease)
         self._release = optional_valid_text("release", release)
         self._members = named_members(definition, members or {})
+        declared = optional_instance("retention", retention, MobRetention) or MobRetention()
+        self._retention = declared.checked(definition.flows)
         self._signals = Signals(storage.executions, storage.namespace)
 
     async def start(
@@ -344,7 +351,7 @@ class Fleet:
             definitions=digests_of(self._definition),
             progress=self._storage.progress,
             checkpoints=self._storage.checkpoints,
-            duties=duties_of(self._storage),
+            duties=duties_of(self._storage, self._retention.of_mob(self._definition.id)),
         )
         drain = None if drain_timeout is None else duration("drain_timeout", drain_timeout)
         if not flag("until_idle", until_idle):

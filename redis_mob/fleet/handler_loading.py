@@ -12,6 +12,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 from redis_mob.errors import HandlerError, shown
 from redis_mob.fleet.step_context import Handler, handler_for
 from redis_mob.models.definition import MobDefinition
+from redis_mob.models.mob_retention import MobRetention
 
 IMPORTED_LATE = ("jsonschema", "referencing.jsonschema", "redis_mob.memory.storage", "redis_mob.stores.storage")
 """What a worker imports when it needs it: before modules of the working directory come first, which could hide it."""
@@ -45,6 +46,9 @@ class WrittenMob(Protocol):
 
     @property
     def members(self) -> Mapping[str, int]: ...
+
+    @property
+    def retention(self) -> MobRetention: ...
 
     def definition(self) -> MobDefinition: ...
 

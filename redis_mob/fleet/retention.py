@@ -127,7 +127,7 @@ class _Round:
         if not self.dry_run:
             await self._finish_deletions()
         general = self.policies.general
-        if general is not None and general.events is not None and not await self._prune_events(general.events):
+        if general is not None and general.bounds_events and not await self._prune_events(general):
             return False
         for runs in (self._expired_of_flows(), self._expired()):
             async for run in runs:
@@ -175,13 +175,14 @@ class _Round:
         searches = {_search(*group)} if isinstance(group, tuple) else set(map(str, MobRunStatus))
         return not _ages(self.policies.groups[group], ENDS) or self.searched & searches <= self.sweep.ended
 
-    async def _prune_events(self, age: timedelta) -> bool:
-        retention, older_than, after = self.sweep.retention, self.policies.now - age, None
+    async def _prune_events(self, policy: RetentionPolicy) -> bool:
+        retention, newest, after = self.sweep.retention, policy.max_events, None
+        older_than = None if policy.events is None else self.policies.now - policy.events
         while await self.may_go_on():
             if self.dry_run:
-                pruned = await retention.count_events(older_than, after)
+                pruned = await retention.count_events(older_than, after, newest=newest)
             else:
-                pruned = await self._step(retention.prune_events(older_than))
+                pruned = await self._step(retention.prune_events(older_than, newest=newest))
             self.events += pruned.found
             after = pruned.after
             if after is None:

@@ -23,6 +23,7 @@ from redis_mob.flows.roles import Role, Roles
 from redis_mob.flows.running import DEFAULT_CONCURRENCY, run_to_its_end
 from redis_mob.flows.values import listed, milliseconds, model_of
 from redis_mob.kernel.validation import require_valid
+from redis_mob.models.base import SortedDict
 from redis_mob.models.definition import (
     BackendConfig,
     EventRouterConfig,
@@ -36,8 +37,11 @@ from redis_mob.models.definition import (
     WiringRules,
 )
 from redis_mob.models.flow_spec import FlowSpec
+from redis_mob.models.mob_retention import MobRetention, read_policy
 from redis_mob.models.profile import Profile, RealmProfileRef
+from redis_mob.models.retention import RetentionPolicy
 from redis_mob.models.run import MobRun
+from redis_mob.models.toml import write_toml
 from redis_mob.storage import MobStorage
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -62,6 +66,8 @@ class Mob:
     Everything is checked when it is given: annotations of handlers, ids, roles, dependencies, conditions, and all that
     holds for definitions. The definition is the same as that of a TOML file with the same content. `limits` and the
     other parts of a definition are given as models or as their fields, `profiles` of roles that have no handler here.
+    `retention` says how long its runs are kept, as `{"completed": "7d", "max_runs": 100000}`: workers of its fleets set
+    that as the policy of the mob where it has none (contract: operations-89).
     Raises DefinitionError for what makes no sense.
     """
 
@@ -79,6 +85,7 @@ class Mob:
         supervisor: SupervisorSpec | Section | None = None,
         spawn_policy: SpawnPolicy | Section | None = None,
         event_router: EventRouterConfig | Section | None = None,
+        retention: RetentionPolicy | Section | None = None,
     ) -> None:
         self.id = valid_text("id", id)
         leader = {"profile": orchestrator} if isinstance(orchestrator, str) else orchestrator
@@ -98,19 +105,24 @@ class Mob:
         self._base = self._validated({"id": self.id, **given})
         self._roles = Roles({role: Role(profile) for role, profile in self._base.profiles.items()})
         self._flows: dict[str, FlowSpec] = {}
+        self._policy = None if retention is None else read_policy("retention", retention)
+        self._policies: dict[str, RetentionPolicy] = {}
         self._dependencies = DependencyGraph()
 
     @classmethod
-    def from_definition(cls, definition: MobDefinition) -> Mob:
+    def from_definition(cls, definition: MobDefinition, retention: MobRetention | None = None) -> Mob:
         """A mob with the flows of a definition, such as one read from TOML; its handlers are given as to any other.
 
-        Raises DefinitionError with every diagnostic.
+        `retention` is what stands beside the definition, as `MobRetention.from_toml` reads it. Raises DefinitionError
+        with every diagnostic.
         """
         require_valid(instance("definition", definition, MobDefinition))
         mob = cls(definition.id)
         mob._base = definition.model_copy(update={"flows": MobDefinition(id=definition.id).flows})
         mob._roles = Roles({role: Role(profile) for role, profile in definition.profiles.items()})
         mob._flows = dict(definition.flows)
+        declared = optional_instance("retention", retention, MobRetention) or MobRetention()
+        mob._policy, mob._policies = declared.policy, dict(declared.checked(definition.flows).flows)
         return mob
 
     def __repr__(self) -> str:
@@ -125,6 +137,11 @@ class Mob:
     def members(self) -> Mapping[str, int]:
         """How many members the roles have that have more than one."""
         return self._roles.members()
+
+    @property
+    def retention(self) -> MobRetention:
+        """How long its runs, and those of its flows, are kept: what its fleets declare."""
+        return MobRetention(policy=self._policy, flows=SortedDict(self._policies))
 
     @overload
     def handler(self, role: F) -> F: ...
@@ -211,16 +228,19 @@ class Mob:
         output: str | None = None,
         concurrency: Concurrency | None = None,
         rate: Rate | None = None,
+        retention: RetentionPolicy | Section | None = None,
     ) -> Flow:
         """Add a flow of these steps and loops, or one that is specified already.
 
         The roles of its steps, and other flows that these run, must be there before. `output` is the path of what a
         step gets that runs this flow, such as "steps.report"; without one that is an object from step to output.
         `concurrency` and `rate` bound the executions of all its steps together; a flow that is specified already has
-        its own. Raises DefinitionError naming the flow and what is wrong with it; then it is not added.
+        its own. Runs of a flow with its own `retention` are kept by that alone. Raises DefinitionError naming the flow
+        and what is wrong with it; then it is not added.
         """
         if valid_text("id", id) in self._flows:
             raise DefinitionError(f"mob {shown(self.id)} has a flow {shown(id)} already")
+        policy = None if retention is None else read_policy(f"flow {shown(id)}: retention", retention)
         if isinstance(steps, FlowSpec):
             if concurrency is not None or rate is not None:
                 raise DefinitionError(f"flow {shown(id)}: give its limits where it is specified")
@@ -230,6 +250,8 @@ class Mob:
             spec = flow_spec(id, nodes, self._roles.by_name, description, concurrency, rate, output)
         require_valid(self._defined(self._roles.by_name, {**self._flows, id: spec}))
         self._flows[id] = spec
+        if policy is not None:
+            self._policies[id] = policy
         return Flow(self, self.id, id, spec)
 
     def definition(self) -> MobDefinition:
@@ -237,8 +259,12 @@ class Mob:
         return self._defined(self._roles.by_name, self._flows)
 
     def to_toml(self) -> str:
-        """The definition as TOML, which reads back as an equal one. Raises DefinitionError for what TOML cannot say."""
-        return self.definition().to_toml()
+        """The definition as TOML, which reads back as an equal one, and then the table [retention].
+
+        Raises DefinitionError for what TOML cannot say.
+        """
+        beside = self.retention.to_tables()
+        return self.definition().to_toml() + (f"\n{write_toml(beside)}" if beside else "")
 
     def fleet(
         self,
@@ -252,7 +278,15 @@ class Mob:
         optional_instance("members", members, Mapping)
         counts = {**self._roles.members(), **(members or {})}
         opened = instance("storage", storage, MobStorage)
-        return Fleet(opened, self.definition(), self.handlers, members=counts, lease=lease, release=release)
+        return Fleet(
+            opened,
+            self.definition(),
+            self.handlers,
+            members=counts,
+            lease=lease,
+            release=release,
+            retention=self.retention,
+        )
 
     async def run(
         self,

@@ -56,19 +56,26 @@ class EventLog(EntryLog):
         """The greatest cursor still present, 0 if there is none."""
         return self._entries[-1][0] if self._entries else 0
 
-    def prune(self, older_than: datetime, kept: tuple[bytes, ...]) -> int:
-        """Delete the events before a moment whose kind does not begin like one of these.
+    def prune(self, older_than: datetime | None, newest: int | None = None, *, kept: tuple[bytes, ...]) -> int:
+        """Delete the events before a moment, and those beyond the newest, but for kinds that begin like one of these.
 
         What happened once stays known.
         """
-        number, bound = self.count(older_than, kept), microseconds(older_than)
-        self._entries = [entry for entry in self._entries if not _is_prunable(entry, bound, kept)]
-        return number
+        gone = self._prunable(older_than, newest, kept)
+        self._entries = [entry for entry in self._entries if entry[0] not in gone]
+        return len(gone)
 
-    def count(self, older_than: datetime, kept: tuple[bytes, ...]) -> int:
+    def count(self, older_than: datetime | None, newest: int | None = None, *, kept: tuple[bytes, ...]) -> int:
         """How many events `prune` would delete."""
-        bound = microseconds(older_than)
-        return sum(_is_prunable(entry, bound, kept) for entry in self._entries)
+        return len(self._prunable(older_than, newest, kept))
+
+    def _prunable(self, older_than: datetime | None, newest: int | None, kept: tuple[bytes, ...]) -> set[int]:
+        """The cursors of the events that a prune deletes."""
+        by_time = sorted(self._entries, key=lambda entry: (_time_of(entry), entry[0]))
+        aged = 0 if older_than is None else sum(_time_of(entry) < microseconds(older_than) for entry in by_time)
+        too_many = 0 if newest is None else len(by_time) - newest
+        found = by_time[: max(aged, too_many, 0)]
+        return {entry[0] for entry in found if not entry[1][b"kind"].startswith(kept)}
 
     def forget_run(self, run_id: str) -> None:
         """Delete the events of a run, and that they happened once."""
@@ -84,8 +91,8 @@ class EventLog(EntryLog):
         self._failures.clear()
 
 
-def _is_prunable(entry: Entry, bound: int, kept: tuple[bytes, ...]) -> bool:
-    return int(entry[1][b"timestamp"]) < bound and not entry[1][b"kind"].startswith(kept)
+def _time_of(entry: Entry) -> int:
+    return int(entry[1][b"timestamp"])
 
 
 def _is_of_run(entry: Entry, run_id: str) -> bool:

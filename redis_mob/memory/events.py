@@ -72,7 +72,7 @@ class MemoryEventStore(MobEventStore):
 
     async def prune(self, older_than: datetime, *, structural: bool = False) -> int:
         bound, kept = moment("older_than", older_than), () if flag("structural", structural) else STRUCTURAL
-        return self._access.content.log.prune(bound, kept)
+        return self._access.content.log.prune(bound, kept=kept)
 
     async def clear(self) -> None:
         self._access.content.log.clear()

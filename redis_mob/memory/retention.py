@@ -6,9 +6,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from redis_mob.codec import ledgers
-from redis_mob.codec.arguments import duration, flag, member, moment, optional_text, text
+from redis_mob.codec.arguments import duration, flag, member, optional_text, text
 from redis_mob.codec.events import STRUCTURAL
 from redis_mob.codec.retention import (
+    checked_bounds,
     checked_policy,
     checked_sequence,
     decode_policies,
@@ -89,13 +90,15 @@ class MemoryRetentionStore(RetentionStore):
             place_prefix(run.mob_id, run.flow_id).startswith(prefix) for run in self._access.content.runs.values()
         )
 
-    async def prune_events(self, older_than: datetime) -> PrunedEvents:
-        bound = moment("older_than", older_than)
-        return PrunedEvents(self._access.content.log.prune(bound, STRUCTURAL), None)
+    async def prune_events(self, older_than: datetime | None, *, newest: int | None = None) -> PrunedEvents:
+        bounds = checked_bounds(older_than, newest)
+        return PrunedEvents(self._access.content.log.prune(*bounds, kept=STRUCTURAL), None)
 
-    async def count_events(self, older_than: datetime, after: str | None = None) -> PrunedEvents:
-        bound, _ = moment("older_than", older_than), optional_text("after", after)
-        return PrunedEvents(self._access.content.log.count(bound, STRUCTURAL), None)
+    async def count_events(
+        self, older_than: datetime | None, after: str | None = None, *, newest: int | None = None
+    ) -> PrunedEvents:
+        bounds, _ = checked_bounds(older_than, newest), optional_text("after", after)
+        return PrunedEvents(self._access.content.log.count(*bounds, kept=STRUCTURAL), None)
 
     async def sizes(self) -> NamespaceSizes:
         content = self._access.content

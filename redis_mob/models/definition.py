@@ -201,7 +201,8 @@ class MobDefinition(Model):
         Steps and nodes keep the order in which they are written. Keys and tables that a definition does not have are
         ignored, and told with the nearest one that it has: by a call of `tell` for each, or else in the log as a
         warning. With `strict` they are an error. Fields that belong to the running mob (`owner_bridge_session_id`,
-        `session_cleanup_policy`, `is_implicit`) cannot be set.
+        `session_cleanup_policy`, `is_implicit`) cannot be set. A table [retention] is no part of the definition, and is
+        passed over: `MobRetention.from_toml` reads it (contract: operations-89).
 
         Raises DefinitionError naming line and column, or the path and value of the field
         (contract: definition-2, definition-9, definition-19).

@@ -28,6 +28,9 @@ _TABLES = (
     "event_router",
 )
 
+_BESIDE = ("retention",)
+"""Tables of a file that are no part of the definition; see models/mob_retention."""
+
 BYTE_ORDER_MARK = "\ufeff"
 """What some editors put at the beginning of a UTF-8 text; it belongs to no format that is read here."""
 
@@ -82,10 +85,10 @@ def unknown_in_tables(tables: dict[str, Any]) -> Iterator[str]:
     for name in tables:
         if name in MOB_FIELDS:
             yield unknown_key(below("", name), "write it in [mob]")
-        elif name not in ("mob", *_TABLES):
-            yield unknown_key(below("", name), nearest(name, ("mob", *_TABLES)))
+        elif name not in ("mob", *_TABLES, *_BESIDE):
+            yield unknown_key(below("", name), nearest(name, ("mob", *_TABLES, *_BESIDE)))
     for name in tables["mob"]:
-        if name in _TABLES:
+        if name in (*_TABLES, *_BESIDE):
             yield unknown_key(f"mob.{name}", f"write it as a table of its own, [{name}]")
         elif name not in MOB_FIELDS:
             yield unknown_key(below("mob", name), nearest(name, MOB_FIELDS))

@@ -44,8 +44,8 @@ class LateFields(Model):
             value = vars(self)[name] = readers[name]()
             return value
 
-    def _complete(self) -> Self:
-        """The same model, with all its fields read, in the order of its JSON."""
+    def complete(self) -> Self:
+        """The same model, with all its fields read, in the order of its JSON. Raises what reading a field raises."""
         fields = vars(self)
         if _UNREAD in fields:
             complete = {name: getattr(self, name) for name in type(self).model_fields}
@@ -54,7 +54,7 @@ class LateFields(Model):
 
     @model_serializer(mode="wrap")
     def _serialized(self, write: SerializerFunctionWrapHandler) -> Any:
-        return write(self._complete())
+        return write(self.complete())
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
@@ -64,20 +64,20 @@ class LateFields(Model):
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, LateFields):
-            other._complete()
-        return super(LateFields, self._complete()).__eq__(other)
+            other.complete()
+        return super(LateFields, self.complete()).__eq__(other)
 
     def __hash__(self) -> int:
-        return hash(tuple(vars(self._complete()).values()))
+        return hash(tuple(vars(self.complete()).values()))
 
     def __iter__(self) -> Generator[tuple[str, Any]]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        yield from super(LateFields, self._complete()).__iter__()
+        yield from super(LateFields, self.complete()).__iter__()
 
     def __repr_args__(self) -> Any:
-        return super(LateFields, self._complete()).__repr_args__()
+        return super(LateFields, self.complete()).__repr_args__()
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        return super(LateFields, self._complete()).__deepcopy__(memo)
+        return super(LateFields, self.complete()).__deepcopy__(memo)
 
     def __getstate__(self) -> dict[Any, Any]:
-        return super(LateFields, self._complete()).__getstate__()
+        return super(LateFields, self.complete()).__getstate__()

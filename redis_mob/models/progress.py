@@ -10,7 +10,10 @@ from redis_mob.models.base import U32, U64, JsonValue, Model, Timestamp
 from redis_mob.models.run import MobRunStatus
 
 MOST_ENTRIES = 10_000
-"""How many entries of a run are kept at least; of more, the oldest ones go."""
+"""How many entries of a run are kept at least, if they fit; of more, the oldest ones go."""
+
+MOST_BYTES_OF_RUN = 16 * 1024 * 1024
+"""How many bytes of entries of a run are kept at least; of more, the oldest ones go."""
 
 MOST_BYTES = 16 * 1024
 """How long a chunk, or a report, may be as JSON."""

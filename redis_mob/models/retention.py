@@ -25,7 +25,8 @@ class RetentionPolicy(Model):
 
     `max_runs` counts all runs to which the policy applies; what goes is over, and the oldest. `keep_key` says for how
     long the idempotency key of a run that it deletes gives the id of that run, and starts no other one; without it the
-    key is free. None bounds nothing.
+    key is free. `events` and `max_events` are how long and how many events stay, of all mobs; the oldest go first
+    (contract: operations-88). None bounds nothing.
     """
 
     completed: Age | None = Field(default=None, exclude_if=is_none)
@@ -34,6 +35,12 @@ class RetentionPolicy(Model):
     max_runs: U64 | None = Field(default=None, exclude_if=is_none)
     keep_key: Age | None = Field(default=None, exclude_if=is_none)
     events: Age | None = Field(default=None, exclude_if=is_none)
+    max_events: U64 | None = Field(default=None, exclude_if=is_none)
+
+    @property
+    def bounds_events(self) -> bool:
+        """Whether events are deleted by it."""
+        return self.events is not None or self.max_events is not None
 
     @property
     def bounds_runs(self) -> bool:
@@ -80,7 +87,7 @@ class RetentionPolicies(NamedTuple):
     @property
     def bounds_events(self) -> bool:
         """Whether events are deleted."""
-        return self.general is not None and self.general.events is not None
+        return self.general is not None and self.general.bounds_events
 
     def group_of(self, run: RunAge) -> Group:
         """The flow of the run if it has a policy of its own, else its mob if that has one, else None."""

@@ -16,7 +16,7 @@ from redis_mob.connection.calls.replies import Reply
 from redis_mob.contracts import ProgressStore, WakeUp
 from redis_mob.errors import NotFoundError, SerializationError, ValidationError, shown
 from redis_mob.models.base import U64_MAX, canonical_run_id
-from redis_mob.models.progress import KEPT_SECONDS, MOST_ENTRIES, NewProgress, ProgressPage
+from redis_mob.models.progress import KEPT_SECONDS, MOST_BYTES_OF_RUN, MOST_ENTRIES, NewProgress, ProgressPage
 from redis_mob.notifications.run_messages import about_progress
 from redis_mob.notifications.wake_up_flag import WakeUpFlag
 from redis_mob.notifications.wakeups import WakeUps
@@ -43,6 +43,7 @@ class RedisProgressStore(ProgressStore):
             {
                 "run_id": canonical_run_id(run_id),
                 "most": MOST_ENTRIES,
+                "most_bytes": MOST_BYTES_OF_RUN,
                 "keep": KEPT_SECONDS * 1000,
                 "entries": encoded,
             },

@@ -9,11 +9,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from redis_mob.codec import ledgers
-from redis_mob.codec.arguments import duration, flag, member, moment, optional_text, text
+from redis_mob.codec.arguments import duration, flag, member, optional_text, text
 from redis_mob.codec.events import STRUCTURAL
 from redis_mob.codec.hashes import as_mapping
+from redis_mob.codec.packing import Argument
 from redis_mob.codec.retention import (
     FIELDS,
+    checked_bounds,
     checked_policy,
     checked_sequence,
     decode_age,
@@ -47,7 +49,7 @@ from redis_mob.stores.operations import RedisOperationsStore
 _RUNS = 50
 """How many runs one script reads."""
 
-_EVENTS = 200
+_EVENTS = 100
 """How many events one script looks at."""
 
 _MEASURED = 10
@@ -140,25 +142,15 @@ class RedisRetentionStore(RetentionStore):
         prefix = runs_prefix(mob_id, flow_id)
         return await self._client.read("retention/count_runs", [self._keys.meta, self._keys.runs], [prefix])
 
-    async def prune_events(self, older_than: datetime) -> PrunedEvents:
-        found, more = await self._client.call(
-            "retention/prune_events",
-            self._log,
-            {"moment": _order_of(older_than), "kept": STRUCTURAL, "most": _EVENTS},
-        )
+    async def prune_events(self, older_than: datetime | None, *, newest: int | None = None) -> PrunedEvents:
+        found, more = await self._client.call("retention/prune_events", self._log, _prunable(older_than, newest))
         return PrunedEvents(found, "" if more else None)
 
-    async def count_events(self, older_than: datetime, after: str | None = None) -> PrunedEvents:
-        found, last = await self._client.read(
-            "retention/count_events",
-            self._log,
-            {
-                "moment": _order_of(older_than),
-                "kept": STRUCTURAL,
-                "most": _EVENTS,
-                "after": optional_text("after", after) or "",
-            },
-        )
+    async def count_events(
+        self, older_than: datetime | None, after: str | None = None, *, newest: int | None = None
+    ) -> PrunedEvents:
+        arguments = {**_prunable(older_than, newest), "after": optional_text("after", after) or ""}
+        found, last = await self._client.read("retention/count_events", self._log, arguments)
         return PrunedEvents(found, bytes(last).decode() or None)
 
     async def sizes(self) -> NamespaceSizes:
@@ -214,5 +206,12 @@ class RedisRetentionStore(RetentionStore):
         return [self._keys.meta, self._keys.events, self._keys.events_by_time]
 
 
-def _order_of(older_than: datetime) -> str:
-    return order_text(ledgers.microseconds(moment("older_than", older_than)))
+def _prunable(older_than: datetime | None, newest: int | None) -> dict[str, Argument | Sequence[Argument]]:
+    """Which events a script looks for, and at how many of them."""
+    before, most_kept = checked_bounds(older_than, newest)
+    return {
+        "moment": "" if before is None else order_text(ledgers.microseconds(before)),
+        "newest": "" if most_kept is None else most_kept,
+        "kept": STRUCTURAL,
+        "most": _EVENTS,
+    }

@@ -16,6 +16,7 @@ from redis_mob.fleet.step_context import Handler
 from redis_mob.fleet.typed.binding import BoundHandler
 from redis_mob.flows.mob import Mob
 from redis_mob.models.definition import MobDefinition
+from redis_mob.models.mob_retention import MobRetention
 from redis_mob.models.run import MobRun
 from redis_mob.models.signal import Taken
 from redis_mob.sync.loop_thread import Held
@@ -27,8 +28,8 @@ class Fleet(Facade[asynchronous.Fleet]):
     """Runs the flows of one definition over a storage; takes and raises what `redis_mob.Fleet` does.
 
     In the place of a definition it takes a `Mob`, with its handlers and numbers of members; those given replace some.
-    Handlers may be coroutine functions, which run in the event loop of the storage, or plain functions, which run in
-    threads and may use the storage.
+    What the mob declares of retention counts unless `retention` is given. Handlers may be coroutine functions, which
+    run in the event loop of the storage, or plain functions, which run in threads and may use the storage.
     """
 
     def __init__(
@@ -40,15 +41,19 @@ class Fleet(Facade[asynchronous.Fleet]):
         members: Mapping[str, int] | None = None,
         lease: timedelta = DEFAULT_LEASE,
         release: str | None = None,
+        retention: MobRetention | None = None,
     ) -> None:
         if isinstance(definition, Mob):
+            retention = definition.retention if retention is None else retention
             handlers = {**definition.handlers, **(handlers or {})}
             members = {**definition.members, **(members or {})}
             definition = definition.definition()
         opened = instance("storage", storage, MobStorage).loop.value
         super().__init__(
             storage.loop,
-            asynchronous.Fleet(opened, definition, handlers, members=members, lease=lease, release=release),
+            asynchronous.Fleet(
+                opened, definition, handlers, members=members, lease=lease, release=release, retention=retention
+            ),
         )
         self._workers: list[Held[None]] = []
 

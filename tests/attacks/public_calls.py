@@ -160,6 +160,7 @@ RIGHT: Mapping[str, Any] = {
     "status": MobRunStatus.COMPLETED,
     "count_events.after": "0",
     "older_than": NOON,
+    "newest": 1000,
     "structural": False,
     "run": scene(run_id="0191a6a0-0000-4000-8000-00000000000b", step_ledger=[step_entry(output=1)]),
     "start_run.run": pending(ONE_STEP, run_id="0191a6a0-0000-4000-8000-00000000000c")[0],

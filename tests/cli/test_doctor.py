@@ -50,6 +50,7 @@ def test_all_of_it_is_one_json_object(tmp_path: Path, good_url: str) -> None:
     told = json.loads(ended.out)
     assert told["server"] == good_url.replace(PASSWORD, "***")
     assert (told["namespace"], told["durability"], told["errors"]) == ("n", "fsync", 0)
+    assert told["growth"] == {"keys_seen": 0, "keys_of_server": 0, "not_permitted": [], "kinds": []}
     [warning] = [finding for finding in told["findings"] if finding["change"] == "tcp-keepalive 300"]
     assert warning == {
         "check": "idle connections",

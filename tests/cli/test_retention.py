@@ -23,6 +23,7 @@ NOTHING = {
     "keep_key": None,
     "events": None,
     "max_runs": None,
+    "max_events": None,
 }
 
 
@@ -67,6 +68,11 @@ def test_a_policy_is_set_field_by_field_shown_and_cleared(command: Command) -> N
         "a                         -     90m         -         -         -",
         "a           f            1d       -         -         -        2d",
     ]
+    of_events = command("retention", "set", "--max-events", "1000").out.splitlines()
+    assert of_events[:2] == [
+        "MOB         FLOW  COMPLETED  FAILED  CANCELED  MAX RUNS  KEEP KEY  EVENTS  MAX EVENTS",
+        "all others               7d       -       30s         -         -      7d        1000",
+    ]
     assert len(command("retention", "show", "--mob", "a").out.splitlines()) == 3
     assert len(command("retention", "show", "--mob", "a", "--flow", "f").out.splitlines()) == 2
     assert command("retention", "clear", "--mob", "a", "--flow", "f").status == 0
@@ -84,6 +90,7 @@ def test_a_policy_is_set_field_by_field_shown_and_cleared(command: Command) -> N
         (["set", "--completed", "soon"], "--completed is no age: 'soon'; write it like 7d, 12h or 90s"),
         (["set", "--failed", "999999w"], "--failed is no age"),
         (["set", "--max-runs", "-1"], "--max-runs is no number: '-1'"),
+        (["set", "--max-events", "many"], "--max-events is no number: 'many'"),
         (["set", "--mob", "a", "--events", "7d"], "bounds events, whose log is that of all mobs"),
         (["show", "--completed", "7d"], "`redis-mob retention set` changes them"),
         (["set", "--flow", "f", "--completed", "7d"], "--flow needs --mob"),
@@ -125,6 +132,88 @@ def test_a_policy_can_be_tried_before_it_is_set(command: Command) -> None:
     assert json.loads(flow.out)["completed"] == 1  # that of mob a
     refused = command("retention", "--dry-run")
     assert (refused.status, refused.err) == (2, "error: retention show has no --dry-run: `set` has\n")
+
+
+DECLARING = """
+[mob]
+id = "a"
+
+[profiles]
+worker = { model = "none" }
+
+[flows.flow.steps.one]
+role = "worker"
+message = "Do it"
+
+[retention]
+completed = "90m"
+
+[retention.flows.flow]
+completed = "470m"
+"""
+
+
+@pytest.mark.usefixtures("runs")
+def test_what_a_file_declares_is_applied(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "mob.toml").write_text(DECLARING)
+    command("retention", "set", "--mob", "a", "--failed", "1d")
+    tried = command("retention", "apply", "mob.toml", "--dry-run")
+    assert (tried.status, tried.err) == (0, "")
+    assert tried.out == "would be deleted: 2 runs (2 completed, 0 failed, 0 canceled), 0 events\n"
+    assert len(command("retention").out.splitlines()) == 2
+    done = command("retention", "apply", "mob.toml")
+    assert (done.status, done.err) == (0, "")
+    assert done.out.splitlines() == [
+        "MOB  FLOW  COMPLETED  FAILED  CANCELED  MAX RUNS  EVENTS",
+        "a                90m       -         -         -",
+        "a    flow       470m       -         -         -",
+    ]
+    assert command("retention").out == done.out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["apply"], "retention apply needs FILE"),
+        (["apply", "mob.toml", "--mob", "a", "--max-runs", "5"], "retention apply takes no --mob, --max-runs"),
+        (["apply", "plain.toml"], "plain.toml declares no retention: write a table [retention]"),
+        (["apply", "bad.toml"], "bad.toml: retention.complete: there is no such key (nearest: 'completed')"),
+        (["apply", "gone.toml"], "gone.toml: cannot be read"),
+        (["set", "mob.toml", "--max-runs", "5"], "retention set takes no FILE ('mob.toml')"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_applied(command: Command, tmp_path: Path, words: list[str], told: str) -> None:
+    (tmp_path / "mob.toml").write_text(DECLARING)
+    (tmp_path / "plain.toml").write_text(DECLARING.partition("[retention]")[0])
+    (tmp_path / "bad.toml").write_text(DECLARING.replace("completed", "complete"))
+    done = command("retention", *words)
+    assert (done.status, done.out) == (2, "")
+    assert told in done.err
+
+
+def test_the_workers_of_a_run_set_what_its_file_declares(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "mob.toml").write_text(DECLARING)
+    (tmp_path / "handlers.py").write_text("def do(ctx): return 1\n")
+    ran = command("run", "mob.toml", "--handler", "handlers:do")
+    assert ran.status == 0, ran
+    assert len(command("retention", "show", "--mob", "a").out.splitlines()) == 3
+
+
+@pytest.mark.usefixtures("runs")
+def test_the_doctor_says_what_grows_and_what_bounds_it(command: Command) -> None:
+    """The contract is operations-90."""
+    told = json.loads(command("doctor", "--json").out)["growth"]
+    [runs] = [one for one in told["kinds"] if one["kind"] == "runs"]
+    assert runs["keys"] > 5
+    assert runs["bytes"] > 100
+    assert (runs["bound"], runs["change"]) == (
+        None,
+        "redis-mob retention set --completed 7d --failed 30d --canceled 7d",
+    )
+    command("retention", "set", "--completed", "7d")
+    [line] = [one for one in command("doctor").out.splitlines() if one.startswith("runs ")]
+    assert line.endswith("  completed 7d")
 
 
 @pytest.mark.usefixtures("runs")

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from redis_mob.errors import DefinitionError
-from redis_mob.fleet.definition_file import load_definition
+from redis_mob.fleet.definition_file import load_definition, load_definition_file
 from redis_mob.models.definition import MobDefinition
+from redis_mob.models.mob_retention import MobRetention
+from redis_mob.models.retention import RetentionPolicy
 from tests.support.golden import DATA
 
 DEFINITIONS = DATA / "wire" / "definitions"
@@ -77,6 +79,20 @@ def test_unknown_keys_are_told_with_the_file_or_are_an_error(tmp_path: Path, cap
         with pytest.raises(DefinitionError) as caught:
             load_definition(path, strict=True)
         assert str(caught.value) == f"{path}: " + "\n".join(sentences)
+
+
+def test_retention_stands_beside_the_definition(tmp_path: Path) -> None:
+    """Also where warnings are errors; what is wrong with it is one always (contract: operations-89)."""
+    toml, as_json = tmp_path / "mob.toml", tmp_path / "mob.json"
+    toml.write_text('[mob]\nid = "x"\n[retention]\nmax_runs = 5\n')
+    as_json.write_text('{"id": "x", "retention": {"max_runs": 5}}')
+    for path in (toml, as_json):
+        assert load_definition(path, strict=True) == MobDefinition(id="x")
+        assert load_definition_file(path).retention == MobRetention(policy=RetentionPolicy(max_runs=5))
+        path.write_text(path.read_text().replace("max_runs", "max_rnus"))
+        with pytest.raises(DefinitionError) as caught:
+            load_definition(path)
+        assert str(caught.value) == f"{path}: retention.max_rnus: there is no such key (nearest: 'max_runs')"
 
 
 def test_broken_json_names_line_and_column(tmp_path: Path) -> None:

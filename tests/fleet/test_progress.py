@@ -28,6 +28,7 @@ from redis_mob.fleet.progress_writer import MOST_KEPT, ProgressWriter
 from redis_mob.fleet.sse import last_event_id, server_sent_events
 from redis_mob.fleet.step_context import Handler
 from redis_mob.fleet.watching import Watcher
+from redis_mob.memory import run_progress
 from redis_mob.models.conditions import GtCondition
 from redis_mob.models.progress import (
     MOST_BYTES,
@@ -37,6 +38,7 @@ from redis_mob.models.progress import (
     ProgressSource,
 )
 from redis_mob.storage import MobStorage
+from redis_mob.stores import progress as on_server
 from redis_mob.testing.waiting import LONG
 from tests.fleet import isolated_handlers
 from tests.fleet.flows import FLOW, loop, mob, node, step
@@ -226,6 +228,36 @@ async def test_entries_that_are_gone_are_told_once(storage: MobStorage) -> None:
         assert (await anext(progress)).offset == following.offset + 1
     async with asyncio.timeout(LONG), fleet.watch(run_id) as progress:
         assert (await anext(progress)).offset == following.offset  # without an offset nothing is missed
+
+
+async def test_the_bytes_of_a_run_are_bounded(storage: MobStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The contract is progress-2. Small entries that are many, and large ones that are few."""
+    for module in (run_progress, on_server):
+        monkeypatch.setattr(module, "MOST_BYTES_OF_RUN", 50_000)
+    run_id = await Fleet(storage, mob({"a": step()}), {"*": str}).start(FLOW)
+
+    async def tell(length: int, number: int) -> int | None:
+        return await storage.progress.append(
+            run_id, [NewProgress(SOURCE, "chunk", "output", value="x" * length)] * number
+        )
+
+    async def kept() -> list[int]:
+        read = await storage.progress.read_after(run_id, 0, 10_000)
+        return [len(chunk.value) for chunk in read.entries if isinstance(chunk, StreamChunk)]
+
+    await tell(100, 200)
+    assert await kept() == [100] * 200
+    for _ in range(3):
+        await tell(10_000, 1)
+    assert len(await kept()) < 203
+    await tell(10_000, 1)
+    before = await kept()
+    assert before[-4:] == [10_000] * 4
+    assert 50_000 < sum(before) + 50 * len(before) < 70_000
+    assert await tell(16_000, 5) == 209
+    assert await kept() == [16_000] * 4
+    assert await tell(1, 1) == 210
+    assert await kept() == [16_000] * 4 + [1]
 
 
 @pytest.mark.parametrize(("told", "newest"), [(3, "the newest is 3"), (0, "nothing that the run has told is kept")])

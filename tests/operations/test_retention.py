@@ -21,13 +21,14 @@ from redis_mob.errors import SerializationError, ValidationError
 from redis_mob.fleet.retention import Sweep
 from redis_mob.memory import retention as in_memory
 from redis_mob.models.deletion import DeletionStart
+from redis_mob.models.events import MobReset
 from redis_mob.models.retention import Group, PruneReport, RetentionPolicy, RunAges
 from redis_mob.models.run import MobRunStatus
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
 from redis_mob.stores import retention as on_server
 from redis_mob.testing.samples.compound import scene
-from redis_mob.testing.samples.new_events import numbered
+from redis_mob.testing.samples.new_events import new_event, numbered
 
 HOUR = timedelta(hours=1)
 HALF = timedelta(minutes=30)
@@ -174,6 +175,42 @@ async def test_events_go_by_their_age_and_structure_stays(storage: MobStorage) -
     assert await admin.prune() == PruneReport()
 
 
+async def test_the_newest_events_stay_by_their_number(storage: MobStorage) -> None:
+    """The contract is operations-88."""
+    admin, now = FleetAdmin(storage), datetime.now(UTC)
+    for hours in (1, 9, 8, 7, 6, 5, 4, 3, 2):  # by time, the first one is the newest
+        await storage.events.append(numbered(hours, timestamp=now - hours * HOUR))
+    await admin.set_retention(RetentionPolicy(max_events=4))
+    assert await admin.prune(dry_run=True) == PruneReport(events=5, is_dry_run=True)
+    assert len(await storage.events.replay_all()) == 9
+    assert await admin.prune() == PruneReport(events=5)
+    assert [event.cursor for event in await storage.events.replay_all()] == [1, 7, 8, 9]
+    assert await admin.prune() == PruneReport()
+    await admin.set_retention(RetentionPolicy(max_events=3, events=9 * HOUR))
+    assert await admin.prune() == PruneReport(events=1)
+    await admin.set_retention(RetentionPolicy(max_events=3, events=3 * HOUR - HALF))
+    assert await admin.prune() == PruneReport(events=1)
+    assert [event.cursor for event in await storage.events.replay_all()] == [1, 9]
+    await admin.set_retention(RetentionPolicy(max_events=0))
+    assert await admin.prune() == PruneReport(events=2)
+    assert await storage.events.replay_all() == []
+
+
+async def test_structure_stays_among_too_many_events_and_counts_no_more_once_passed_by(storage: MobStorage) -> None:
+    admin, now = FleetAdmin(storage), datetime.now(UTC)
+    for hours in (9, 8, 7, 6):
+        await storage.events.append(new_event(MobReset(), timestamp=now - hours * HOUR))
+    for hours in (5, 4, 3, 2, 1):
+        await storage.events.append(numbered(hours, timestamp=now - hours * HOUR))
+    await admin.set_retention(RetentionPolicy(max_events=3))
+    assert await admin.prune() == PruneReport(events=2)
+    assert [event.cursor for event in await storage.events.replay_all()] == [1, 2, 3, 4, 7, 8, 9]
+    await storage.events.append(numbered(0, timestamp=now))
+    assert await admin.prune(dry_run=True) == PruneReport(events=1, is_dry_run=True)
+    assert await admin.prune() == PruneReport(events=1)
+    assert [event.cursor for event in await storage.events.replay_all()] == [1, 2, 3, 4, 8, 9, 10]
+
+
 async def test_so_many_runs_at_most_are_deleted(storage: MobStorage) -> None:
     ids = await created(storage, *(Aged("a", COMPLETED, 9 - number, 0) for number in range(5)))
     admin = FleetAdmin(storage)
@@ -248,6 +285,8 @@ async def test_bad_policies_are_refused(storage: MobStorage) -> None:
     untyped: Any = wrong
     with pytest.raises(ValidationError, match="the policy of mob 'a' bounds events, whose log is that of all mobs"):
         await admin.set_retention(RetentionPolicy(events=HOUR), "a")
+    with pytest.raises(ValidationError, match="bounds events"):
+        await admin.set_retention(RetentionPolicy(max_events=1), "a")
     with pytest.raises(ValidationError, match="the policy of flow 'f' needs the mob of the flow"):
         await admin.set_retention(RetentionPolicy(completed=HOUR), flow="f")
     with pytest.raises(ValidationError, match="the runs of flow 'f' need the mob of the flow"):

@@ -24,6 +24,7 @@ from redis_mob.models.run import MobRunStatus
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
 from redis_mob.testing.clock import virtual_time
+from redis_mob.testing.samples.new_events import numbered
 from redis_mob.testing.waiting import LONG
 from tests.fleet.flows import FLOW
 from tests.fleet.working import at_work
@@ -73,6 +74,20 @@ async def test_a_worker_deletes_what_is_over_and_its_work_goes_on(storage: MobSt
 
 async def _is_gone(storage: MobStorage, run_id: str) -> bool:
     return await storage.executions.status(run_id) is None
+
+
+async def test_a_worker_keeps_the_log_at_its_number(storage: MobStorage) -> None:
+    """The contract is operations-88."""
+    for number in range(250):
+        await storage.events.append(numbered(number))
+    await FleetAdmin(storage).set_retention(RetentionPolicy(max_events=30))
+    async with at_work(storage, {"*": answer}, duties=(duty_of(storage),)):
+        await until(lambda: _has_events(storage, 30))
+    assert [event.cursor for event in await storage.events.replay_all()] == list(range(221, 251))
+
+
+async def _has_events(storage: MobStorage, number: int) -> bool:
+    return len(await storage.events.replay_all()) == number
 
 
 async def test_without_a_policy_nothing_goes(storage: MobStorage) -> None:
@@ -140,13 +155,13 @@ async def test_one_worker_does_it_at_a_time(storage: MobStorage, other_storage: 
         class Watched:
             take_turn, policies, oldest_runs = retention.take_turn, retention.policies, retention.oldest_runs
 
-            async def prune_events(self, older_than: Any) -> Any:
+            async def prune_events(self, older_than: Any, *, newest: Any) -> Any:
                 assert not at_it, "two are at it"
                 at_it.add(name)
                 rounds.append(name)
                 await asyncio.sleep(0.01)
                 at_it.discard(name)
-                return await retention.prune_events(older_than)
+                return await retention.prune_events(older_than, newest=newest)
 
         return Watched()
 

@@ -70,7 +70,9 @@ def _events(seen: NamespaceObservations) -> Iterator[Verdict]:
     events, in_bytes = answered(seen.events), answered(seen.log_bytes) or 0
     found = f"{events} events in {size(in_bytes)}"
     if events > LONG_LOG or in_bytes > LARGE_LOG:
-        yield warning(found, "redis-mob retention set --events AGE, MobStorage.events.prune, or several namespaces")
+        yield warning(
+            found, "redis-mob retention set --events AGE --max-events N, MobStorage.events.prune, or several namespaces"
+        )
     elif events > FEW_EVENTS and not answered(seen.policies).bounds_events:
         yield note(f"{found}, and no policy bounds them", "redis-mob retention set --events 30d")
     else:

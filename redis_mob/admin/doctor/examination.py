@@ -10,6 +10,7 @@ from redis_mob.admin.doctor.capacity import CAPACITY_CHECKS
 from redis_mob.admin.doctor.compatibility import COMPATIBILITY_CHECKS, NAMESPACE_CHECKS
 from redis_mob.admin.doctor.data_safety import DATA_SAFETY_CHECKS
 from redis_mob.admin.doctor.finding import Check, Finding, Severity, Verdict, error, findings
+from redis_mob.admin.doctor.growth import Growth, probe_growth
 from redis_mob.admin.doctor.probe import Server, probe_namespace, probe_server
 from redis_mob.admin.doctor.records import RECORDS_CHECK, probe_records
 from redis_mob.connection.calls.client import Client, connect
@@ -27,12 +28,16 @@ _MAX_REQUESTS = 100
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What is to be said of a storage, all primaries of a Cluster one after the other. `server` shows no password."""
+    """What is to be said of a storage, all primaries of a Cluster one after the other. `server` shows no password.
+
+    `growth` says how large the keys of the namespace are, and what bounds them.
+    """
 
     server: str
     namespace: str
     durability: str
     findings: Sequence[Finding]
+    growth: Growth | None = None
 
     def count(self, severity: Severity) -> int:
         """How many findings are that severe."""
@@ -53,13 +58,15 @@ async def examine(url: str | None, namespace: str, durability: Durability) -> Ex
         async with _servers(address, name, client) as servers:
             for server_name, server in servers.items():
                 found += await _on_server(server_name, server, address, namespace, durability)
-        found += findings(NAMESPACE_CHECKS, await probe_namespace(client.router, namespace), name)
+        seen = await probe_namespace(client.router, namespace)
+        found += findings(NAMESPACE_CHECKS, seen, name)
         found += findings((RECORDS_CHECK,), await probe_records(client, namespace), name)
+        growth = await probe_growth(client.router, namespace, seen.policies)
     except TransportError as failure:
         raise StorageUnavailableError(f"cannot examine {name}: {failure}") from failure.__cause__
     finally:
         await client.aclose()
-    return Examination(name, namespace, str(durability), found)
+    return Examination(name, namespace, str(durability), found, growth)
 
 
 @asynccontextmanager

@@ -39,17 +39,17 @@ async def probe_server(server: Server, address: Address, namespace: str, durabil
 
     Raises a TransportError if it does not answer, or does not let the user in.
     """
-    info = await _ask(server, b"INFO")
+    info = await ask(server, b"INFO")
     pings, ahead = await _pings(server), await _ahead(server)
     identity = info if isinstance(info, NotAnsweredError) else ServerInfo.parse(info)
     in_cluster = isinstance(identity, ServerInfo) and identity.mode == "cluster"
     return Observations(
         server=identity,
         info=info if isinstance(info, NotAnsweredError) else fields_of(info),
-        settings=_settings(await _ask(server, b"CONFIG", b"GET", *SETTINGS)),
-        cluster=_fields(await _ask(server, b"CLUSTER", b"INFO")) if in_cluster else {},
+        settings=_settings(await ask(server, b"CONFIG", b"GET", *SETTINGS)),
+        cluster=_fields(await ask(server, b"CLUSTER", b"INFO")) if in_cluster else {},
         refused=await _refused(server, address, namespace, durability),
-        slow=_slow(await _ask(server, b"SLOWLOG", b"GET", _SLOWEST)),
+        slow=_slow(await ask(server, b"SLOWLOG", b"GET", _SLOWEST)),
         pings=pings,
         ahead=ahead,
         durability=durability,
@@ -60,20 +60,20 @@ async def probe_server(server: Server, address: Address, namespace: str, durabil
 async def probe_namespace(server: Server, namespace: str) -> NamespaceObservations:
     """Ask the server that holds a namespace how much there is in it. Raises a TransportError if it stops answering."""
     keys = Keys(namespace)
-    schema = await _ask(server, b"HGET", keys.meta, b"schema")
-    scheduled = [await _ask(server, b"ZCARD", key) for key in (keys.due, keys.ready, keys.queued)]
+    schema = await ask(server, b"HGET", keys.meta, b"schema")
+    scheduled = [await ask(server, b"ZCARD", key) for key in (keys.due, keys.ready, keys.queued)]
     return NamespaceObservations(
         namespace=namespace,
         schema=schema.decode(errors="replace") if isinstance(schema, bytes) else schema,
-        events=await _ask(server, b"XLEN", keys.events),
-        log_bytes=await _ask(server, b"MEMORY", b"USAGE", keys.events),
-        runs=await _ask(server, b"ZCARD", keys.runs),
+        events=await ask(server, b"XLEN", keys.events),
+        log_bytes=await ask(server, b"MEMORY", b"USAGE", keys.events),
+        runs=await ask(server, b"ZCARD", keys.runs),
         scheduled=_sum(*scheduled),
-        policies=_policies(await _ask(server, b"HGETALL", keys.retention)),
-        changes=await _ask(server, b"XLEN", keys.config_feed),
+        policies=_policies(await ask(server, b"HGETALL", keys.retention)),
+        changes=await ask(server, b"XLEN", keys.config_feed),
         webhooks=_webhooks(
             *[
-                await _ask(server, *question)
+                await ask(server, *question)
                 for question in (
                     (b"HGETALL", keys.webhooks),
                     (b"HGETALL", keys.webhook_progress),
@@ -82,11 +82,11 @@ async def probe_namespace(server: Server, namespace: str) -> NamespaceObservatio
                 )
             ]
         ),
-        letters=await _ask(server, b"ZCARD", keys.dead_letters),
+        letters=await ask(server, b"ZCARD", keys.dead_letters),
     )
 
 
-async def _ask(server: Server, *question: Part) -> Any:
+async def ask(server: Server, *question: Part) -> Any:
     """The reply to a question, or NotAnsweredError if the server refuses it."""
     try:
         return await server.request(*question)
@@ -146,7 +146,7 @@ async def _pings(server: Server) -> list[float] | NotAnsweredError:
     took: list[float] = []
     for _ in range(_PINGS):
         begun = time.perf_counter()
-        reply = await _ask(server, b"PING")
+        reply = await ask(server, b"PING")
         took.append(time.perf_counter() - begun)
         if isinstance(reply, NotAnsweredError):
             return reply
@@ -156,7 +156,7 @@ async def _pings(server: Server) -> list[float] | NotAnsweredError:
 async def _ahead(server: Server) -> float | NotAnsweredError:
     """By how many seconds the server's clock is ahead of ours, taking the reply for half-way between the two ends."""
     before = time.time()
-    reply = await _ask(server, b"TIME")
+    reply = await ask(server, b"TIME")
     after = time.time()
     if isinstance(reply, NotAnsweredError):
         return reply

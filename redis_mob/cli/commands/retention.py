@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,6 +17,7 @@ class Action(StrEnum):
     SHOW = "show"
     SET = "set"
     CLEAR = "clear"
+    APPLY = "apply"
 
 
 _AGE = "AGE"
@@ -23,8 +25,12 @@ _AGE = "AGE"
 
 def retention(
     action: Annotated[
-        Action, typer.Argument(metavar="ACTION", help="Show, set or clear.", show_choices=False)
+        Action, typer.Argument(metavar="ACTION", help="Show, set, clear or apply.", show_choices=False)
     ] = Action.SHOW,
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="FILE", help="Of apply: a .toml or .json file, or module:mob.", show_default=False),
+    ] = None,
     completed: Annotated[
         str | None,
         typer.Option(
@@ -43,6 +49,10 @@ def retention(
     ] = None,
     events: Annotated[
         str | None, typer.Option(metavar=_AGE, help="How long events are kept, of all mobs.", show_default=False)
+    ] = None,
+    max_events: Annotated[
+        str | None,
+        typer.Option(metavar="N", help="How many events are kept at most, of all mobs.", show_default=False),
     ] = None,
     mob: Annotated[
         str | None,
@@ -71,33 +81,43 @@ def retention(
     Workers delete what is not kept, from then on; `set --dry-run` tells beforehand what that would be. `set` changes
     what is named, and leaves the rest as it is. A mob or a flow with a policy of its own follows that alone.
 
+    `apply FILE` sets what the table [retention] of a definition says, for the mob and for its flows, in the place of
+    what is stored for these. Workers that start with FILE set it where nothing is stored.
+
     Exit status: 0 done, 1 there was no policy to clear, 2 usage error, 3 storage unavailable.
     """
     import asyncio
 
     from redis_mob.cli.arguments import read_seal_keys
+    from redis_mob.cli.declared_retention import apply, declared_in, try_out
     from redis_mob.cli.display import stderr_console
     from redis_mob.cli.endings import errors_told, say, shared_url
     from redis_mob.cli.retention import Change, act_on_policies, show_policies, show_report, tried
     from redis_mob.cli.worker_link import ExitStatus
+    from redis_mob.errors import ValidationError, shown
 
     console = stderr_console()
+    ages = {"completed": completed, "failed": failed, "canceled": canceled, "events": events, "keep_key": keep_key}
+    numbers = {"max_runs": max_runs, "max_events": max_events}
     with errors_told(console):
         address = shared_url(url, of_memory="no other process has runs there")
-        ages = {
-            "completed": completed,
-            "failed": failed,
-            "canceled": canceled,
-            "events": events,
-            "keep_key": keep_key,
-        }
-        change = Change.of(action, mob, flow, ages, {"max_runs": max_runs})
-        if dry_run:
-            keys = read_seal_keys(seal_keys)
-            show_report(asyncio.run(tried(address, namespace, keys, change)), json=as_json)
-            return
-        policies = asyncio.run(act_on_policies(address, namespace, read_seal_keys(seal_keys), change))
+        if action is Action.APPLY:
+            declared = declared_in(file, {"mob": mob, "flow": flow, **ages, **numbers}, console)
+            group, of_storage = None, (address, namespace, read_seal_keys(seal_keys))
+            if dry_run:
+                show_report(asyncio.run(try_out(*of_storage, declared)), json=as_json)
+                return
+            policies = asyncio.run(apply(*of_storage, declared))
+        else:
+            if file is not None:
+                raise ValidationError(f"retention {action} takes no FILE ({shown(str(file))}): `retention apply` does")
+            change = Change.of(action, mob, flow, ages, numbers)
+            group, of_storage = change.group, (address, namespace, read_seal_keys(seal_keys))
+            if dry_run:
+                show_report(asyncio.run(tried(*of_storage, change)), json=as_json)
+                return
+            policies = asyncio.run(act_on_policies(*of_storage, change))
     if policies is None:
         say(console, "there is no such policy")
         raise typer.Exit(ExitStatus.FAILED)
-    show_policies(policies, change, json=as_json)
+    show_policies(policies, group, json=as_json)

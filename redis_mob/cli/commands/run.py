@@ -82,7 +82,7 @@ def run(
     console = stderr_console()
     logging.getLogger("redis_mob").addHandler(logging.NullHandler())
     with errors_told(console):
-        definition, numbers, own_handler = mob_input(file, console, strict=strict)
+        definition, numbers, own_handler, retention = mob_input(file, console, strict=strict)
         handler = own_handler if handler is None else handler
         flow_id = flow_of(definition, flow)
         order = RunOrder(
@@ -102,6 +102,7 @@ def run(
             idempotency_key=idempotency_key,
             seal_keys=read_seal_keys(seal_keys),
             durability=str(Durability.parse(durability)),
+            retention=retention,
         )
         told = asyncio.run(run_flow(order, console))
     for line in told.summary(verbose=verbose):

@@ -111,7 +111,7 @@ def create(
 
     console = stderr_console()
     with errors_told(console):
-        definition, numbers, _ = mob_input(file, console, strict=strict)
+        definition, numbers, *_ = mob_input(file, console, strict=strict)
         counts = {**numbers, **parse_members(members or [], definition)}
         options: dict[str, Any] = {
             "cron": cron,

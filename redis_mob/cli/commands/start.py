@@ -100,7 +100,7 @@ def start(
     console = stderr_console()
     logging.getLogger("redis_mob").addHandler(logging.NullHandler())
     with errors_told(console):
-        definition, numbers, _ = mob_input(file, console, strict=strict)
+        definition, numbers, *_ = mob_input(file, console, strict=strict)
         order = StartOrder(
             definition=definition,
             flow_id=flow_of(definition, flow, "FLOW"),

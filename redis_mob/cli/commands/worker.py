@@ -85,7 +85,7 @@ def worker(
     console, status = stderr_console(), int(ExitStatus.COMPLETED)
     try:
         with errors_told(console):
-            definition, _, own_handler = mob_input(file, console, strict=strict)
+            definition, _, own_handler, retention = mob_input(file, console, strict=strict)
             handler = own_handler if handler is None else handler
             keys = read_seal_keys(seal_keys)
             order = ServiceOrder(
@@ -102,6 +102,7 @@ def worker(
                     max_orphaned_turns=max_orphaned_turns(definition),
                     durability=str(Durability.parse(durability)),
                     seal_keys=None if keys is None else keys.to_text(),
+                    retention=retention.model_dump_json(),
                 ),
                 handlers=served(handlers_in(handler), roles or [], definition),
                 health_file=health_file,

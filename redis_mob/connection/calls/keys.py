@@ -148,6 +148,7 @@ class Keys:
         self.namespace = namespace
         # in braces, so that a Cluster keeps all keys in one hash slot and one script may touch any of them
         tag = f"{{rm:{namespace}}}:"
+        self._tag = tag
         self.pattern = f"{tag}*"
         """Glob: all keys and channels of the namespace, and no others."""
         self.meta = f"{tag}meta"
@@ -302,6 +303,17 @@ class Keys:
             self.debounces,
             self.asks,
         ]
+
+    def named(self, name: str) -> str:
+        """The key with this name after the tag, one of those in `fixed`."""
+        return f"{self._tag}{name}"
+
+    def sort_of(self, key: bytes) -> str | None:
+        """Of a key that each run has the name of the part, `run` for its hash, and `session`; None for all others."""
+        first, _, rest = key.decode(errors="replace").removeprefix(self._tag).partition(":")
+        if first not in ("run", "session") or not key.startswith(self._tag.encode()):
+            return None
+        return (rest.partition(":")[2] or first) if first == "run" else first
 
     @property
     def channels(self) -> list[str]:

@@ -35,6 +35,16 @@ class TestRuns(RunGuarantee):
         assert list(stored.root_step_outputs) == ["z", "a", ""]
         assert list(stored.loop_iteration_outputs["refine"][1]) == ["y", "b"]
 
+    async def test_a_run_that_was_read_is_stored_anew_under_another_id(self, runs: MobRunStore) -> None:
+        run = full_run()
+        await runs.create_run(run)
+        stored = await runs.get_run(run.run_id)
+        assert stored is not None
+        # of `stored` nothing has been asked for yet: a store may read its parts late
+        again = stored.model_copy(update={"run_id": str(uuid4())})
+        await runs.create_run(again)
+        assert exact(await read(runs, again)) == exact(run.model_copy(update={"run_id": again.run_id}))
+
     @pytest.mark.parametrize("completed_at", [None, NOON], ids=["open", "completed"])
     @pytest.mark.parametrize("status", list(MobRunStatus))
     async def test_any_status_is_stored(self, runs: MobRunStore, status: MobRunStatus, completed_at: Any) -> None:
