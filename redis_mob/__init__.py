@@ -47,6 +47,7 @@ from redis_mob.version import __version__ as __version__
 if TYPE_CHECKING:
     from redis_mob.connection.calls.sessions import WriteOutcome as WriteOutcome
     from redis_mob.connection.retry import RetryPolicy as RetryPolicy
+    from redis_mob.fleet.asking import AskTimeoutError as AskTimeoutError
     from redis_mob.fleet.fleet import Fleet as Fleet
     from redis_mob.fleet.isolation import isolated as isolated
     from redis_mob.fleet.typed.dependencies import Depends as Depends
@@ -76,6 +77,7 @@ else:
             "models": " ".join(models.__all__),
             "connection.calls.sessions": "WriteOutcome",
             "connection.retry": "RetryPolicy",
+            "fleet.asking": "AskTimeoutError",
             "fleet.fleet": "Fleet",
             "fleet.isolation": "isolated",
             "fleet.step_context": "PreviousFailure StepContext StepFailed",

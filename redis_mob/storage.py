@@ -13,6 +13,7 @@ from redis_mob.connection.retry import RetryPolicy, policy_of
 from redis_mob.connection.servers.address import MemoryAddress
 from redis_mob.connection.servers.url import parse_address, storage_url
 from redis_mob.contracts import (
+    AskStore,
     CheckpointStore,
     ExecutionStore,
     MobEventStore,
@@ -63,6 +64,7 @@ class MobStorage:
         self.realm_profiles: RealmProfileStore = backend.realm_profiles
         self.executions: ExecutionStore = backend.executions
         self.checkpoints: CheckpointStore = backend.checkpoints
+        self.asks: AskStore = backend.asks
         self.progress: ProgressStore = backend.progress
         self.pauses: PauseStore = backend.pauses
         self.steering: SteeringStore = backend.steering

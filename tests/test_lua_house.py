@@ -21,6 +21,7 @@ SCRIPTS = library().names()
 CALLERS = {
     "admin": ["admin/losses.py"],
     "calls": ["connection/calls"],
+    "asks": ["stores/asks.py"],
     "checkpoints": ["stores/checkpoints.py"],
     "config": ["stores/config.py", "stores/config_feed.py"],
     "events": ["stores/events.py"],

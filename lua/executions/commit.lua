@@ -1,16 +1,19 @@
 -- Commit one transition of a run: everything it changes, records and tells, or nothing (decision 0006).
 --
--- KEYS   due: runs by time; ready, queued: executions (see lib/schedule); gated, gate_times: those with limits (see lib/gates)
+-- KEYS   due: runs by time; ready, queued: executions (see lib/schedule); gated, gate_times: those with limits (see lib/gates);
+--        asks: what people are asked (see lib/asks)
 -- ARGV   cancel_requested: 0 or 1, as the transition saw it, and how often the run was moved, if it was; version: of the run as a decision saw it, '' for facts;
 --        reports_seen: how many a decision saw; new_reports: how many there are among facts; run_change: none for facts;
 --        execution_changes: with whole records in the place of digests; step_rows_once: rows that are to stand once;
 --        run_time: when to look at it again; moves: of executions in the schedule; scopes: the mob of the run, and its mob and
 --        flow, as queues name them, none without moves; messages: of what has changed for others
 --        Of execution changes: one without a next record leaves, groups are kept in the index, what is dropped are signals
--- Reply  WON | LOST, also for one that begins an execution of what is paused
+-- Reply  WON | LOST, also for one that begins an execution of what is paused, or by which the time is over of what was
+--        answered
 -- Leaves all of it done. A terminal event that the log has already is not repeated.
 
 --- @include lib/replies
+--- @include lib/asks
 --- @include lib/change
 --- @include lib/status
 --- @include lib/outputs
@@ -27,11 +30,11 @@
 
 --- @keys run frames loops executions inputs outputs steps step_outputs failures iterations index due ready queued
 --- @keys lost meta events event_identities events_by_time events_channel runs_channel cursors runs_by_status
---- @keys gated gate_times pauses debounces
+--- @keys gated gate_times pauses debounces asks
 --- @args expected_status next_status cancel_requested version reports_seen new_reports run_change:change*
 --- @args frame_changes:change* loop_changes:change* execution_changes:change* new_inputs* new_outputs:output*
 --- @args step_rows:step_row* step_rows_once:step_row* failure_rows:failure_row* iteration_rows:iteration_row*
---- @args run_time:time moves:move* scopes* messages* new_events:event* terminal_events:event*
+--- @args run_time:time moves:move* ask_changes:ask_change* scopes* messages* new_events:event* terminal_events:event*
 local status, canceled, decided, reported, recorded, sequence, paused, moved, debounce = unpack(redis.call('HMGET', run,
   'status', 'cancel_requested_at', 'version', 'reports', 'recorded', 'sequence', 'paused', 'moves', 'debounce'), 1, 9)
 if not is_open(checked_status(run, index, status), expected_status) then return LOST end
@@ -69,6 +72,13 @@ end
 if #iteration_rows > 0 then expect_lists(iterations) end
 if #new_events > 0 then expect_lists(cursors) end
 if #kept > 0 then expect_hashes(index) end
+if #ask_changes > 0 then
+  expect_sorted_sets(asks)
+  if not all_pending(asks, ask_changes) then
+    expect_whole('ZCARD', asks)
+    return LOST
+  end
+end
 if #moves > 0 then
   expect_hashes(lost)
   expect_sorted_sets(ready, queued)
@@ -103,6 +113,7 @@ write_all(loops, loop_changes)
 in_chunks('HSET', executions, changed)
 in_chunks('HDEL', executions, left)
 in_chunks('HSET', index, kept)
+if #ask_changes > 0 then change_asks(asks, ask_changes) end
 in_chunks('RPUSH', inputs, new_inputs)
 in_chunks('HSET', outputs, records)
 if #step_rows > 0 then append_step_rows(steps, step_outputs, index, step_rows) end

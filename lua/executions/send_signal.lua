@@ -12,7 +12,7 @@
 --- @include lib/announce
 --- @include lib/status
 --- @include lib/schedule
---- @include lib/key_types
+--- @include lib/signals
 
 local FULL = -5
 
@@ -21,13 +21,8 @@ local FULL = -5
 local status = status_of(run, index)
 if not status then return { NOT_FOUND } end
 if receipt ~= '' then
-  local stored = redis.call('HGET', index, receipt)
-  if stored then
-    local number, sent = string.match(stored, '^(%d+) (%x+)\n$')
-    if not number then
-      --- @include lib/damage
-      damaged(index, 'the receipt of a signal was cut short')
-    end
+  local number, sent = sent_before(index, receipt)
+  if number then
     if sent ~= identity then return { CONFLICT } end
     return { EXISTS, number }
   end
@@ -45,19 +40,8 @@ end
 
 -- counted only where there may be too many: all executions of the run are in the same hash
 if redis.call('HLEN', executions) >= tonumber(most) and waiting() >= tonumber(most) then return { FULL } end
-local sent, reports = number_at(run, 'signals'), number_at(run, 'reports')
--- a number that is gone would give one again
-if sent == 0 then expect_whole('HLEN', run) end
-expect_hashes(index)
-expect_sorted_sets(due)
+local sent, reports = counts_of_signals(run, index, due)
 read_clock(meta)
 
-local number = decimal(sent + 1)
-mutate('HSET', executions, 's' .. number, signal)
-if receipt ~= '' then mutate('HSET', index, receipt, number .. ' ' .. identity .. '\n') end
-mutate('HSET', run, 'signals', numeral(sent + 1), 'reports', numeral(reports + 1))
-if status == 'running' and not is_in_hand(due, member) then
-  mutate('ZADD', due, NOW + REPORTED, member)
-  announce(channel, member .. ' due')
-end
-return { WON, number }
+local keys = { run = run, index = index, executions = executions, due = due, channel = channel }
+return { WON, put_signal(keys, member, status, receipt, identity, signal, sent, reports) }

@@ -8,6 +8,7 @@ import typer
 
 from redis_mob.cli.commands.accept_loss import accept_loss
 from redis_mob.cli.commands.acl import acl
+from redis_mob.cli.commands.answer import answer
 from redis_mob.cli.commands.attributes import attributes
 from redis_mob.cli.commands.bench import bench
 from redis_mob.cli.commands.cancel import cancel
@@ -18,6 +19,7 @@ from redis_mob.cli.commands.doctor import doctor
 from redis_mob.cli.commands.export import export
 from redis_mob.cli.commands.fork import fork
 from redis_mob.cli.commands.import_runs import import_runs
+from redis_mob.cli.commands.inbox import inbox
 from redis_mob.cli.commands.ls import ls
 from redis_mob.cli.commands.move import move
 from redis_mob.cli.commands.pause import pause
@@ -72,7 +74,7 @@ def _root(
 
 
 COMMANDS = (
-    *(run, start, worker, signal),
+    *(run, start, worker, signal, inbox, answer),
     *(ls, count, show, tail, history, watch, workers, queues),
     *(definitions, releases, move, verify, export),
     *(fork, cancel, terminate, pause, resume, delete, attributes),

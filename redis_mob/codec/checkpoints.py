@@ -6,13 +6,16 @@ They stand in the index of their run, which is not read with it, and goes with i
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
+from typing import Any
 
 from redis_mob.codec.arguments import instance, integer, text
 from redis_mob.codec.executions import checked_key
 from redis_mob.codec.ledgers import decode_json, stored_value
 from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack
-from redis_mob.errors import SerializationError, ValidationError, shown
-from redis_mob.models.base import U32_MAX
+from redis_mob.errors import SerializationError, ValidationError, shortened, shown
+from redis_mob.models.ask import Answer
+from redis_mob.models.base import U32_MAX, json_text
 from redis_mob.models.checkpoint import MOST_CHECKPOINTS, Checkpoint
 from redis_mob.models.execution import ExecutionKey
 
@@ -49,6 +52,46 @@ def decode_checkpoint(run_id: str, field: bytes, record: bytes) -> tuple[Executi
         return ExecutionKey(frame_id, node_id, target), found
     except UNPACK_ERRORS as error:
         raise SerializationError(f"run {run_id}: a checkpoint cannot be read: {error}") from error
+
+
+def digest_of(arguments: Any) -> str:
+    """What calls of one name are told apart by: a digest of what they are made with, which is plain JSON."""
+    return blake2b(json_text(arguments, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+_ASK = "\0ask:"
+"""What the name of a checkpoint begins with that holds an answer; no call of a handler may have such a name."""
+
+ANY_ARGUMENTS = "*"
+"""Stands for any digest, in what a test answers beforehand."""
+
+_TIMED_OUT = "timed out"
+
+
+def is_reserved(name: str) -> bool:
+    """Whether a name of a checkpoint is one of the engine's."""
+    return name.startswith("\0")
+
+
+def ask_name(kind: str) -> str:
+    """The name of the checkpoints that hold the answers to asks of a kind."""
+    return _ASK + kind
+
+
+def answered_checkpoint(kind: str, ordinal: int, digest: str, answer: Answer | None) -> Checkpoint:
+    """The checkpoint of an answer, or of None: that its time is over."""
+    value = _TIMED_OUT if answer is None else answer.model_dump(mode="json")
+    return Checkpoint(name=ask_name(kind), ordinal=ordinal, arguments=digest, value=value)
+
+
+def answer_of(checkpoint: Checkpoint) -> Answer | None:
+    """The answer that a checkpoint holds, None if the time is over. Raises SerializationError."""
+    if checkpoint.value == _TIMED_OUT:
+        return None
+    try:
+        return Answer.model_validate(checkpoint.value)
+    except ValueError as error:
+        raise SerializationError(f"the answer {shown(checkpoint.name)} cannot be read: {shortened(error)}") from error
 
 
 def by_execution(found: Iterable[tuple[ExecutionKey, Checkpoint]]) -> Mapping[ExecutionKey, Sequence[Checkpoint]]:

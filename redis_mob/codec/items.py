@@ -7,11 +7,13 @@ refuses the run. Items, and executions of items that are over, stand in the inde
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any, cast
 
 from pydantic import ValidationError
 
 from redis_mob.codec.arguments import instance, listed, storable_json, text
+from redis_mob.codec.asks import late_checkpoints
 from redis_mob.codec.executions import PROGRESS, decode_execution, encode_execution, execution_field
 from redis_mob.codec.ledgers import decode_json, encode_value
 from redis_mob.codec.packing import UNPACK_ERRORS, Argument, pack, unpack
@@ -118,16 +120,17 @@ def execution_changes(transition: Transition) -> list[list[Argument]]:
         if execution.leaves:
             changes.append([execution_field(key), earlier, b"", 2, ended_field(key), record, len(taken), *taken])
         else:
-            changes.append([execution_field(key), earlier, record, 0, len(taken), *taken])
+            kept = list(chain.from_iterable(late_checkpoints(transition, key))) if transition.late_asks else []
+            changes.append([execution_field(key), earlier, record, len(kept), *kept, len(taken), *taken])
     if dropped:
         raise InternalError("signals are dropped by a transition that changes no execution")
     for node, progress in transition.progress.items():
         known = before.progress.get(node)
         earlier = b"" if known is None else encode_progress(known, is_vouched=is_vouched)
         items = transition.items.get(node)
-        kept: list[Argument] = [] if items is None else [items_field(node), encode_items(items)]
+        of_node: list[Argument] = [] if items is None else [items_field(node), encode_items(items)]
         record = encode_progress(progress, is_vouched=is_vouched)
-        changes.append([progress_field(node), earlier, record, len(kept), *kept, 0])
+        changes.append([progress_field(node), earlier, record, len(of_node), *of_node, 0])
     if unknown := transition.items.keys() - transition.progress.keys():
         raise InternalError(f"the items of {shown(min(unknown))} come without the progress of their node")
     return changes

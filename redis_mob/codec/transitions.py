@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from redis_mob.codec import ledgers
 from redis_mob.codec.arguments import instance, member, moment, storable
+from redis_mob.codec.asks import ask_changes
 from redis_mob.codec.changes import change_of_frame, change_of_loop, change_of_run
 from redis_mob.codec.events import encode_new_event, require_terminal
 from redis_mob.codec.inputs import encode_inputs
@@ -44,6 +45,7 @@ def require_encodable(transition: Transition) -> None:
             if (loop_before := before.run.loops.get(name)) is not loop:
                 change_of_loop(name, loop_before, loop)
         execution_changes(transition)
+        list(ask_changes(transition))
         encode_inputs(after.run_id, transition.inputs)
         for recorded in transition.outputs:
             ledgers.encode_recorded(recorded)

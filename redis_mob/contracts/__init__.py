@@ -7,6 +7,7 @@ type than its signature says raises ValidationError, one of the right type whose
 from other implementations.
 """
 
+from redis_mob.contracts.asks import AskStore
 from redis_mob.contracts.checkpoints import CheckpointStore
 from redis_mob.contracts.config import ConfigChangeNotifier, ConfigStore, ConfigSubscription, WatchableConfigStore
 from redis_mob.contracts.events import MobEventStore
@@ -24,6 +25,7 @@ from redis_mob.contracts.steering import SteeringStore
 from redis_mob.contracts.webhooks import WebhookStore
 
 __all__ = [
+    "AskStore",
     "CheckpointStore",
     "ConfigChangeNotifier",
     "ConfigStore",

@@ -57,13 +57,19 @@ def next_deadline(view: RunView, executions: Iterable[Execution]) -> datetime | 
 
 
 def end_of_wait(execution: Execution) -> datetime | None:
-    """When an execution ends although nothing has come of it, None if never: a wait for a signal, or an escalation.
+    """When an execution goes on although nothing has come of it, None if never: a wait for a signal or an answer, or
+    an escalation.
 
     A worker that executes an escalation may end it itself, as it does with other executions.
     """
-    if execution.is_over or execution.wait_until is None:
+    if execution.is_over:
         return None
-    return execution.wait_until + (OVERDUE if execution.status is ExecutionStatus.LEASED else timedelta())
+    ends: list[datetime] = []
+    if execution.wait_until is not None:
+        ends.append(execution.wait_until + (OVERDUE if execution.status is ExecutionStatus.LEASED else timedelta()))
+    if execution.status is ExecutionStatus.ASKING:
+        ends += (ask.until for ask in execution.asks if ask.until is not None)
+    return min(ends, default=None)
 
 
 async def ended_before_deadline(

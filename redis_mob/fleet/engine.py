@@ -15,10 +15,11 @@ from random import Random
 from typing import NamedTuple
 
 from redis_mob.fleet.advance import advance_fully
+from redis_mob.fleet.asks import suspend, take_answers
 from redis_mob.fleet.deadline import execution_deadline, must_end, next_deadline
 from redis_mob.fleet.escalation import SUPERVISOR, is_late
 from redis_mob.fleet.execution_index import ExecutionIndex
-from redis_mob.fleet.outcome import Failed, Outcome, Succeeded, accepted
+from redis_mob.fleet.outcome import Failed, Outcome, Succeeded, Suspended, accepted
 from redis_mob.fleet.settlement import settle_execution
 from redis_mob.fleet.subflows import take_ends
 from redis_mob.fleet.takeover import end_overdue, is_convicted, is_overdue, take_over, was_lost
@@ -108,6 +109,7 @@ def decide(
     for one in _each_taken(builder, reports):
         settle_execution(builder, one.key, one.execution, one.outcome, random)
         taken.append(one)
+    take_answers(builder)
     passed_over = len(taken) < len(reports)
     claimed: list[ExecutionKey] = []
     for key, loss in claims:
@@ -165,6 +167,8 @@ def note(
                 builder.close(one.key, status=ExecutionStatus.REPORTED, output=output)
             case Failed() as failed:
                 builder.close(one.key, status=ExecutionStatus.REPORTED, failure=failed.reported())
+            case Suspended(asks):
+                suspend(builder, one.key, one.execution, asks)
         taken.append(one)
     passed_over = len(taken) < len(reports)
     claimed: list[ExecutionKey] = []
@@ -192,6 +196,7 @@ def advance(view: RunView, definition: MobDefinition, random: Random | None = No
     random = random or Random()  # noqa: S311  # spreads retries, guards nothing
     _settle_reported(builder, random)
     take_ends(builder, random)
+    take_answers(builder)
     advance_fully(builder)
     return builder.transition()
 
@@ -295,7 +300,8 @@ def _is_known_to_be_taken(execution: Execution | None, claimant: Claimant) -> bo
         return False
     lease = execution.lease
     # One that is reported is over only if it did not fail: where a decision came since, it may wait to be tried again.
-    is_over = execution.status not in (ExecutionStatus.WAITING, ExecutionStatus.LEASED, ExecutionStatus.REPORTED)
+    # One that asks may have its answer.
+    is_over = execution.is_over or execution.status is ExecutionStatus.AWAITING
     return is_over or (lease is not None and lease.owner == claimant.owner)
 
 
@@ -343,9 +349,11 @@ def _give(builder: TransitionBuilder, key: ExecutionKey, claimant: Claimant, *, 
     lease = Lease.unchecked(owner=claimant.owner, fencing_token=token, deadline=deadline)
     builder.put(
         key,
-        execution.model_copy(update={"status": ExecutionStatus.LEASED, "fencing_token": token, "lease": lease}),
+        execution.model_copy(
+            update={"status": ExecutionStatus.LEASED, "fencing_token": token, "lease": lease, "resumes": False}
+        ),
     )
-    if execution.escalation is not None:
+    if execution.escalation is not None or execution.resumes:
         return True
     # A further attempt appends no second row: the ledger says that the member was asked, the events say how often.
     builder.row(execution.step_id, key.target, StepRunStatus.DISPATCHED, once=True)

@@ -12,7 +12,7 @@ from random import Random
 
 from redis_mob.errors import shown
 from redis_mob.fleet.deadline import DEFAULT_STEP_TIMEOUT_MS, end_of_wait, must_end
-from redis_mob.fleet.outcome import Outcome, Succeeded
+from redis_mob.fleet.outcome import Failed, Succeeded
 from redis_mob.fleet.retry import may_retry, retry_pause, try_again
 from redis_mob.fleet.said import bounded
 from redis_mob.fleet.transition_builder import TransitionBuilder, target
@@ -62,7 +62,7 @@ def escalate(builder: TransitionBuilder, step_id: str, reason: str) -> None:
 
 
 def settle_escalation(
-    builder: TransitionBuilder, key: ExecutionKey, execution: Execution, outcome: Outcome, random: Random
+    builder: TransitionBuilder, key: ExecutionKey, execution: Execution, outcome: Succeeded | Failed, random: Random
 ) -> None:
     """Take what came of an escalation. It decides nothing about the step: that has failed."""
     if isinstance(outcome, Succeeded):

@@ -9,7 +9,13 @@ from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus,
 from redis_mob.models.order import natural_key
 from redis_mob.models.transition import NodeKey
 
-OPEN = (ExecutionStatus.WAITING, ExecutionStatus.LEASED, ExecutionStatus.REPORTED, ExecutionStatus.AWAITING)
+OPEN = (
+    ExecutionStatus.WAITING,
+    ExecutionStatus.LEASED,
+    ExecutionStatus.REPORTED,
+    ExecutionStatus.AWAITING,
+    ExecutionStatus.ASKING,
+)
 """Executions that may still give a result, or have given one that no decision has taken."""
 
 

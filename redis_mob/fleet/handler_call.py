@@ -13,6 +13,7 @@ from time import monotonic
 from typing import Any, cast
 
 from redis_mob.errors import shown
+from redis_mob.fleet.asking import suspension_in
 from redis_mob.fleet.handler_threads import HandlerThreads, drop
 from redis_mob.fleet.outcome import MAX_OUTPUT_DEPTH, Failed, Outcome, Succeeded, refused
 from redis_mob.fleet.said import bounded, class_of, json_of, text_of, traceback_of
@@ -138,7 +139,7 @@ async def outcome_of(value: Awaitable[Any], step_id: str, declared: DeclaredOutp
             raise
         return _failed(cancelled)
     except BaseException as error:  # noqa: BLE001
-        return _failed(error)
+        return _ended_by(error)
 
 
 def outcome_from(output: Any, step_id: str, declared: DeclaredOutput | None) -> Outcome:
@@ -153,6 +154,11 @@ def outcome_from(output: Any, step_id: str, declared: DeclaredOutput | None) -> 
     except ValueError as error:
         # a mistake of the program, which it would make again
         return refused(step_id, error, retryable=False)
+
+
+def _ended_by(error: BaseException) -> Outcome:
+    """That the handler waits for answers, or the failure that an exception makes; this raises nothing."""
+    return suspension_in(error) or _failed(error)
 
 
 def _failed(error: BaseException) -> Failed:
@@ -214,7 +220,7 @@ def called(handler: BoundHandler, context: StepContext, made: Mapping[str, Any])
             return value
         return Ended(outcome_from(value, context.step_id, handler.signature.output))
     except BaseException as error:  # noqa: BLE001
-        return Ended(_failed(error))
+        return Ended(_ended_by(error))
 
 
 def _call(handler: BoundHandler, context: StepContext, made: Mapping[str, Any]) -> Any:

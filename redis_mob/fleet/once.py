@@ -9,16 +9,17 @@ import asyncio
 import inspect
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from hashlib import blake2b
 from typing import Any, NamedTuple, Protocol, get_type_hints
 
 from pydantic import TypeAdapter
 
 from redis_mob.codec.arguments import valid_text
+from redis_mob.codec.checkpoints import ANY_ARGUMENTS, answered_checkpoint, digest_of, is_reserved
 from redis_mob.errors import ValidationError, shortened, shown
+from redis_mob.fleet.asking import Asking, UnderWay
 from redis_mob.fleet.outcome import MAX_OUTPUT_DEPTH
 from redis_mob.fleet.typed.outputs import DeclaredOutput, output_json
-from redis_mob.models.base import json_text
+from redis_mob.models.ask import Answer
 from redis_mob.models.checkpoint import LONGEST_NAME, Checkpoint
 from redis_mob.models.typed_values import adapter_of, read_json
 
@@ -52,6 +53,14 @@ class KeptCheckpoints:
         """Keep it in the place of the one before."""
         self.kept[checkpoint.name, checkpoint.ordinal] = checkpoint
 
+    def answer(self, kind: str, answer: Answer | None, ordinal: int = 0) -> None:
+        """Answer what a handler will ask, the first of its kind unless `ordinal` counts on; None lets its time be over.
+
+        The answer counts for any payload.
+        """
+        kept = answered_checkpoint(kind, ordinal, ANY_ARGUMENTS, answer)
+        self.kept[kept.name, kept.ordinal] = kept
+
 
 class UnkeptError(ValueError):
     """A call was made, and its result cannot be kept: made again it would cost again."""
@@ -74,13 +83,21 @@ class Once:
 
     def __init__(self, keeper: CheckpointKeeper) -> None:
         self.keeper = keeper
+        self._under_way = UnderWay()
+        self.asking = Asking(keeper, self._under_way)
+        """What the attempt asks people."""
         self._made: Counter[str] = Counter()
 
     async def call(
         self, tell: Tell, name: str, function: Callable[..., Any], args: Sequence[Any], named: Mapping[str, Any]
     ) -> Any:
         """The result of the call; see `StepContext.once`."""
-        call = self._next(name, function, args, named)
+        with self._under_way.call():
+            return await self._called(tell, self._next(name, function, args, named), function, args, named)
+
+    async def _called(
+        self, tell: Tell, call: _Call, function: Callable[..., Any], args: Sequence[Any], named: Mapping[str, Any]
+    ) -> Any:
         if (kept := await self.keeper.find(call.name, call.ordinal)) is not None:
             if kept.arguments == call.arguments:
                 return _typed(call, kept.value)
@@ -109,10 +126,12 @@ class Once:
     def _next(self, name: str, function: Callable[..., Any], args: Sequence[Any], named: Mapping[str, Any]) -> _Call:
         if not 0 < len(valid_text("name", name).encode()) <= LONGEST_NAME:
             raise ValidationError(f"name must be a text of 1 to {LONGEST_NAME} bytes, not {shown(name)}")
+        if is_reserved(name):
+            raise ValidationError(f"name must be a text that begins with no zero byte, not {shown(name)}")
         if not callable(function):
             raise ValidationError(f"once needs a function to call, not {shown(function)}: give it without calling it")
         try:
-            told_apart_by = json_text(output_json([list(args), dict(named)], MAX_OUTPUT_DEPTH), sort_keys=True)
+            digest = digest_of(output_json([list(args), dict(named)], MAX_OUTPUT_DEPTH))
         except ValueError as error:
             raise ValidationError(
                 f"the arguments of {shown(name)} cannot be told apart: {shortened(error)}; give what the call depends "
@@ -120,7 +139,6 @@ class Once:
             ) from None
         ordinal = self._made[name]
         self._made[name] += 1
-        digest = blake2b(told_apart_by.encode(), digest_size=16).hexdigest()
         return _Call(name, ordinal, digest, _declared(function))
 
     async def _keep(self, call: _Call, value: Any) -> Any:

@@ -23,6 +23,9 @@ MAX_OUTPUT_DEPTH = MAX_VALUE_DEPTH - 4
 MAX_OUTPUT_BYTES = 1024 * 1024
 """How long an output may be as JSON, unless the limits of the definition say otherwise (contract: engine-41)."""
 
+MOST_ASKS = 1_000
+"""How many asks of one execution may be pending (contract: ask-8)."""
+
 EXCERPT = 200
 """Characters of an unreadable answer that its failure shows."""
 
@@ -74,7 +77,26 @@ class Failed:
         )
 
 
-Outcome = Succeeded | Failed
+@dataclass(frozen=True, slots=True)
+class NewAsk:
+    """What a handler asks people, as it says it: see `Ask`. It waits for so many milliseconds, None for ever."""
+
+    kind: str
+    ordinal: int
+    digest: str
+    payload: Any
+    value_schema: Any = None
+    timeout_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Suspended:
+    """The handler waits for answers to all of these, and is to run again when there is one."""
+
+    asks: tuple[NewAsk, ...]
+
+
+Outcome = Succeeded | Failed | Suspended
 
 
 def accepted(outcome: Outcome, step_id: str, launch: RunLaunch) -> Outcome:
@@ -82,6 +104,9 @@ def accepted(outcome: Outcome, step_id: str, launch: RunLaunch) -> Outcome:
 
     A value that is no JSON, cannot be parsed or does not fit makes a failed attempt that says why.
     """
+    if isinstance(outcome, Suspended):
+        problem = _unasked(outcome, launch)
+        return outcome if problem is None else Failed(bounded(problem), retryable=False)
     if isinstance(outcome, Failed):
         return outcome
     try:
@@ -102,6 +127,16 @@ def accepted(outcome: Outcome, step_id: str, launch: RunLaunch) -> Outcome:
     except ValueError as error:
         return refused(step_id, error, retryable=False)
     return Succeeded(value)
+
+
+def _unasked(suspended: Suspended, launch: RunLaunch) -> str | None:
+    """Why a handler cannot wait for what it asks; None if it can."""
+    if len(suspended.asks) > MOST_ASKS:
+        return f"it asks {len(suspended.asks):,} things at once, and may ask {MOST_ASKS:,}"
+    for ask in suspended.asks:
+        if (problem := too_long([ask.payload, ask.value_schema], most_bytes(launch), "ask with")) is not None:
+            return f"the payload of the ask {shown(ask.kind)} is {problem}"
+    return None
 
 
 def _check_size(value: Any, launch: RunLaunch) -> None:

@@ -12,6 +12,7 @@ from functools import partial
 from itertools import islice
 
 from redis_mob.errors import NotFoundError, ValidationError, WaitTimeoutError, shown
+from redis_mob.fleet.asks import asked_text
 from redis_mob.fleet.limit_waits import limited_work, loads_of
 from redis_mob.fleet.pausing import why_paused
 from redis_mob.fleet.step_context import checked_pause
@@ -94,7 +95,7 @@ async def _view(storage: MobStorage, run_id: str) -> RunView:
 
 
 def why_not_over(view: RunView, workers: Iterable[LiveWorker], limited: Iterable[str]) -> str:
-    """What a run waits for: workers that do not exist, limits that are full, signals, handlers that are at work."""
+    """What a run waits for: workers that do not exist, full limits, signals, answers, handlers that are at work."""
     reasons = [*why_paused(view.pauses), *unserved_work(view, workers), *limited]
     steps: dict[str, set[str]] = {}
     for key, execution in view.executions.items():
@@ -102,6 +103,8 @@ def why_not_over(view: RunView, workers: Iterable[LiveWorker], limited: Iterable
             child = execution.child
             what = f"signal {shown(signal_of(key.target))}" if child is None else f"a run of flow {shown(child.flow)}"
             steps.setdefault(f"waits for {what}", set()).add(execution.step_id)
+        elif execution.status is ExecutionStatus.ASKING:
+            steps.setdefault(f"waits for {asked_text(execution.asks)}", set()).add(execution.step_id)
         elif execution.escalation is not None and not execution.is_over:
             steps.setdefault("has failed, and the supervisor is told of that", set()).add(execution.step_id)
         elif execution.status is ExecutionStatus.LEASED:

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from redis_mob.errors import DefinitionError, shortened, shown
+from redis_mob.errors import DefinitionError, ValidationError, shortened, shown
 from redis_mob.kernel.diagnostics import Severity
 from redis_mob.kernel.path_rules import validate_paths_with
 from redis_mob.kernel.schema_paths import inline_schema, schema_of
-from redis_mob.models.base import check_value
+from redis_mob.models.base import MAX_VALUE_DEPTH, check_json, check_value
 from redis_mob.models.flow_spec import FlowSpec
 
 
@@ -72,6 +72,24 @@ def check_schema(value: Any, schema: Any) -> None:
         # The library puts the whole value in front of what is wrong with it, and the value may be a megabyte.
         message = problem.message.replace(repr(problem.instance), shown(problem.instance), 1)
         raise ValueError(f"it does not fit its schema at {shortened(problem.json_path)}: {message}")
+
+
+def checked_schema(named: str, schema: Any) -> Any:
+    """The same JSON schema as plain JSON. Raises ValidationError, which begins with what it is named, if it is none."""
+    from jsonschema.exceptions import SchemaError
+
+    try:
+        if not isinstance(schema, dict | bool):
+            raise ValueError(f"an object or a boolean is needed, not {shown(schema)}")
+        plain = check_json(schema, MAX_VALUE_DEPTH)
+        _validator_class(plain).check_schema(plain)
+    except SchemaError as error:
+        raise ValidationError(
+            f"{named} is no valid JSON schema: {error.json_path}: {shortened(error.message)}"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise ValidationError(f"{named} is no JSON schema: {shortened(error)}") from None
+    return plain
 
 
 def read_schema(named: str, reference: str) -> Any:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from random import Random
 
+from redis_mob.fleet.asks import suspend
 from redis_mob.fleet.child_ids import child_id_of
 from redis_mob.fleet.escalation import settle_escalation
-from redis_mob.fleet.outcome import Failed, Outcome, Succeeded
+from redis_mob.fleet.outcome import Failed, Outcome, Succeeded, Suspended
 from redis_mob.fleet.quorum import decide_step
 from redis_mob.fleet.retry import may_retry, retry_pause, try_again
 from redis_mob.fleet.said import MOST_REPEATED, bounded
@@ -24,6 +25,9 @@ def settle_execution(
     builder: TransitionBuilder, key: ExecutionKey, execution: Execution, outcome: Outcome, random: Random
 ) -> None:
     """Take the accepted outcome of an execution, and decide its step if that makes the step's outcome certain."""
+    if isinstance(outcome, Suspended):
+        suspend(builder, key, execution, outcome.asks)
+        return
     if execution.escalation is not None:
         settle_escalation(builder, key, execution, outcome, random)
         return

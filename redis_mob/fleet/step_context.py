@@ -12,10 +12,11 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 
 from redis_mob.codec.arguments import LONGEST
 from redis_mob.codec.labels import checked_change
-from redis_mob.errors import Portable, shown
+from redis_mob.errors import Portable, ValidationError, shown
 from redis_mob.fleet.once import KeptCheckpoints, Once, UnkeptError
 from redis_mob.fleet.step_profile import StepProfile
 from redis_mob.fleet.telling import Ready, Silent, Teller, chunk_of, report_of, topic_of
+from redis_mob.models.ask import Answer
 from redis_mob.models.execution import Escalation
 from redis_mob.models.flow_spec import Message
 from redis_mob.models.labels import AttributeValue, LabelChange
@@ -61,6 +62,15 @@ def checked_pause(retry_after: object) -> timedelta | None:
         f"retry_after must be a number of seconds from 0 to {LONGEST.total_seconds():.0f}, or a timedelta, "
         f"not {shown(retry_after)}"
     )
+
+
+def _ask_timeout(timeout: float | timedelta | None) -> timedelta | None:
+    try:
+        return checked_pause(timeout)
+    except TypeError:
+        raise ValidationError(
+            f"timeout must be a number of seconds, or a timedelta, up to a hundred years, not {shown(timeout)}"
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +201,29 @@ class StepContext:
             return self.checkpoints.call_in_thread(self._tell_of_call, name, function, args, named)
         except UnkeptError as error:
             raise StepFailed(str(error), retryable=False) from None
+
+    async def ask(
+        self, kind: str, payload: Any = None, /, *, schema: Any = None, timeout: float | timedelta | None = None
+    ) -> Answer:
+        """Ask people something, and give their answer: approved, approved with another value, or denied.
+
+        Unless there is an answer, the handler ends here: its worker and all limits are free for others, for however
+        long it takes. With the answer it runs again from its beginning, in the same attempt, gets the answer here, and
+        what it has called through `once` it finds (contract: ask-2). Several asks may be made together; the handler
+        runs again for each answer. What ends the handler is no Exception: let it pass.
+        The payload is JSON, or what pydantic dumps as JSON. With a JSON `schema` the value of an approval has to fit
+        it. Kind, payload and schema tell asks apart, and several of one kind count in their order: what the payload is
+        made of should be the same when the handler runs again.
+        Raises AskTimeoutError when there is no answer after `timeout`, in seconds or as a timedelta, from when it was
+        asked first; ValidationError for a bad kind, schema or timeout, or a payload that is no JSON.
+        """
+        return await self.checkpoints.asking.ask(kind, payload, schema, _ask_timeout(timeout))
+
+    def call_ask(
+        self, kind: str, payload: Any = None, /, *, schema: Any = None, timeout: float | timedelta | None = None
+    ) -> Answer:
+        """What `ask` does, for a handler that is a plain function. Raises as `ask`."""
+        return self.checkpoints.asking.ask_in_thread(kind, payload, schema, _ask_timeout(timeout))
 
     def _tell_of_call(self, message: str, data: Any) -> Awaitable[None]:
         _log.warning("member %s at step %s of run %s: %s", self.member, shown(self.step_id), self.run_id, message)

@@ -17,6 +17,7 @@ from redis_mob.kernel.commands import Frame
 from redis_mob.kernel.context import ConditionContext, visible_context
 from redis_mob.kernel.draft import Draft
 from redis_mob.kernel.machine import FlowMachine
+from redis_mob.models.ask import Ask
 from redis_mob.models.base import changed_keys
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.events import MobEventKind, NewMobEvent
@@ -83,6 +84,7 @@ class TransitionBuilder:
         self._events: list[NewMobEvent] = []
         self._terminal_events: list[NewMobEvent] = []
         self._dropped: list[int] = []
+        self._late_asks: list[tuple[ExecutionKey, Ask]] = []
 
     @property
     def now(self) -> datetime:
@@ -177,7 +179,9 @@ class TransitionBuilder:
         yield from {**self.view.executions, **self._changed}.items()
 
     def put(self, key: ExecutionKey, execution: Execution) -> None:
-        """Replace an execution, or add one."""
+        """Replace an execution, or add one. What is over asks no one any more."""
+        if execution.asks and execution.is_over:
+            execution = execution.model_copy(update={"asks": ()})
         if execution.leaves:
             self._count_ended(key, execution)
         self._changed[key] = execution
@@ -288,6 +292,10 @@ class TransitionBuilder:
         """Let a signal go that nothing waits for; it goes with the next change of an execution."""
         self._dropped.append(number)
 
+    def run_out(self, key: ExecutionKey, ask: Ask) -> None:
+        """Let the time of an ask be over, of an execution that changes by that."""
+        self._late_asks.append((key, ask))
+
     def is_running(self, node: NodeKey) -> bool:
         """Whether the step of a node is under way."""
         return self.machine.frame(node[0]).node_status[node[1]] is NodeStatus.RUNNING
@@ -314,9 +322,11 @@ class TransitionBuilder:
         if self.is_unfinished:
             # The worker that commits this goes on at once. Should it die before, another one looks at the run then.
             return self.now + UNFINISHED
-        if not (self.flow.without_members or self.view.launch.escalates):
+        # a fact makes no index: it does not say when to look at the run
+        asking = () if self._index is None else tuple(self._index.with_status(ExecutionStatus.ASKING))
+        if not (self.flow.without_members or self.view.launch.escalates or asking):
             return self.view.deadline
-        ends = (*self.index.with_status(ExecutionStatus.AWAITING), *self.index.escalations())
+        ends = (*self.index.with_status(ExecutionStatus.AWAITING), *asking, *self.index.escalations())
         return next_deadline(self.view, map(self.index.execution, ends))
 
     def leave_the_rest(self) -> None:
@@ -349,4 +359,5 @@ class TransitionBuilder:
             terminal_events=tuple(self._terminal_events),
             look_again_at=self._next_look(),
             dropped=tuple(self._dropped) if self._changed else (),
+            late_asks=tuple(self._late_asks),
         )

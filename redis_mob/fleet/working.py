@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from redis_mob.codec.schedule import queue_of
 from redis_mob.errors import NotFoundError, ReadFailedError
+from redis_mob.fleet.asks import has_answers
 from redis_mob.fleet.subflows import open_children
 from redis_mob.models.execution import ExecutionStatus, Serves
 from redis_mob.models.run import MobRunStatus
@@ -75,6 +76,10 @@ async def work_until(idle: Coroutine[Any, Any, None], stop: asyncio.Event, work:
         await asyncio.gather(*watching, return_exceptions=True)
 
 
+_AT_HAND = frozenset(OPEN) - {ExecutionStatus.ASKING}
+"""What a worker could go on with: an answer is not in its hands."""
+
+
 async def idle_at(storage: MobStorage, mob_id: str, serves: Serves) -> None:
     """Return when no run of the mob is under way that a worker which serves this could go on with.
 
@@ -127,9 +132,11 @@ def could_go_on(view: RunView, serves: Serves) -> bool:
     if view.run.status is MobRunStatus.PENDING:
         # a run is decided on by any worker of its mob
         return view.launched_at <= view.now and (serves.mobs is None or view.run.mob_id in serves.mobs)
+    if has_answers(view):
+        return True  # which any worker of the mob decides on
     mob_id, launch = view.run.mob_id, view.launch
     return any(
         one.status is ExecutionStatus.REPORTED  # which any worker of the mob decides on
-        or (one.status in OPEN and serves.includes(queue_of(mob_id, one.role, launch)))
+        or (one.status in _AT_HAND and serves.includes(queue_of(mob_id, one.role, launch)))
         for one in view.executions.values()
     )

@@ -30,6 +30,7 @@ from redis_mob.errors import NotFoundError, shortened
 from redis_mob.kernel.completeness import drivable
 from redis_mob.memory import items
 from redis_mob.memory import run_changes as changes
+from redis_mob.memory.asks import are_pending, change_asks
 from redis_mob.memory.children import MemoryChildren, start
 from redis_mob.memory.debounces import MemoryDebounces, forget_debounce
 from redis_mob.memory.labels import MemoryLabels
@@ -121,6 +122,8 @@ class MemoryExecutionStore(MemoryChildren, MemoryDebounces, MemoryLabels, Memory
             return False
         if content.pauses_of(stored) and any(transition.begun):
             return False
+        if not are_pending(content, transition):
+            return False
         now = content.clock.now()
         run = _after(stored, transition, now)
         executions = {key: changes.copied(execution) for key, execution in transition.executions.items()}
@@ -129,6 +132,7 @@ class MemoryExecutionStore(MemoryChildren, MemoryDebounces, MemoryLabels, Memory
         if run.status is not MobRunStatus.PENDING:
             forget_debounce(content, run_id)
         items.put(content, run_id, transition, executions)
+        change_asks(content, transition)
         for number in transition.taken:
             content.mailboxes[run_id].waiting.pop(number, None)
         if transition.is_decision:

@@ -92,6 +92,10 @@ class Namespace:
         """The digest of the key of each of these runs."""
         self.checkpoints: defaultdict[str, dict[bytes, bytes]] = defaultdict(dict)
         """The checkpoints of each run, by field."""
+        self.asks: set[bytes] = set()
+        """The places of asks that wait for an answer."""
+        self.answers: defaultdict[str, dict[bytes, str]] = defaultdict(dict)
+        """Of each run by receipt: what equals the answer that was given."""
         self.mailboxes: defaultdict[str, Mailbox] = defaultdict(Mailbox)
         self.paused_runs: dict[str, Pause] = {}
         self.pauses: dict[tuple[str, str | None], Pause] = {}

@@ -8,11 +8,11 @@ from redis_mob.codec import signals
 from redis_mob.codec.arguments import optional_text, text
 from redis_mob.codec.executions import checked_key, encode_execution
 from redis_mob.errors import CasConflictError
-from redis_mob.memory.namespace import Access
+from redis_mob.memory.namespace import Access, Namespace
 from redis_mob.memory.run_changes import copied
 from redis_mob.memory.run_lookup import existing_run, run_key
 from redis_mob.models.execution import Execution, ExecutionKey
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run import MobRun, MobRunStatus
 from redis_mob.models.signal import MOST_PUBLISHED, MOST_QUEUED, Published, Sent, Signal
 from redis_mob.notifications.run_messages import run_message
 
@@ -39,15 +39,10 @@ class MemorySignals:
             raise signals.run_is_over(run_id, signal)
         if len(mailbox.waiting) >= MOST_QUEUED:
             raise signals.too_many_wait(run_id, signal)
-        mailbox.sent += 1
-        mailbox.waiting[mailbox.sent] = copied(signal)
+        number = put_signal(content, run, copied(signal))
         if key is not None:
-            mailbox.receipts[key] = mailbox.sent, identity
-        content.reports[run.run_id] += 1
-        if run.status is MobRunStatus.RUNNING:
-            content.report(run.run_id)
-            content.run_wake_ups.send(run_message(run.run_id, is_due=True))
-        return Sent(mailbox.sent)
+            mailbox.receipts[key] = number, identity
+        return Sent(number)
 
     async def publish(self, run_id: str, key: ExecutionKey, execution: Execution, name: str, value: Any) -> bool:
         """See `ExecutionStore.publish`."""
@@ -74,3 +69,15 @@ class MemorySignals:
         if data is None:
             return Published(run.status.is_terminal)
         return Published(run.status.is_terminal, True, signals.decode_published(run_id, name, data))
+
+
+def put_signal(content: Namespace, run: MobRun, signal: Signal) -> int:
+    """Put a signal behind all others of a run, and make the run due; its number."""
+    mailbox = content.mailboxes[run.run_id]
+    mailbox.sent += 1
+    mailbox.waiting[mailbox.sent] = signal
+    content.reports[run.run_id] += 1
+    if run.status is MobRunStatus.RUNNING:
+        content.report(run.run_id)
+        content.run_wake_ups.send(run_message(run.run_id, is_due=True))
+    return mailbox.sent

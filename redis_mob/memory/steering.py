@@ -135,6 +135,7 @@ def _forget(content: Namespace, run_id: str) -> None:
         content.moves,
         content.mailboxes,
         content.checkpoints,
+        content.answers,
         content.progress,
         content.labels,
     )

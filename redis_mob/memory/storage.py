@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from redis_mob.errors import ValidationError, shown
+from redis_mob.memory.asks import MemoryAskStore
 from redis_mob.memory.checkpoints import MemoryCheckpointStore
 from redis_mob.memory.config import MemoryConfigStore
 from redis_mob.memory.events import MemoryEventStore
@@ -39,6 +40,7 @@ class MemoryStorage:
         self.realm_profiles = MemoryRealmProfileStore(self._access)
         self.executions = MemoryExecutionStore(self._access)
         self.checkpoints = MemoryCheckpointStore(self._access)
+        self.asks = MemoryAskStore(self._access)
         self.progress = MemoryProgressStore(self._access)
         self.pauses = MemoryPauseStore(self._access)
         self.steering = MemorySteeringStore(self._access)

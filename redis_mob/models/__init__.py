@@ -8,6 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from redis_mob.models.ask import (
+        Answer as Answer,
+        Ask as Ask,
+        AskPlace as AskPlace,
+        PendingAsk as PendingAsk,
+    )
     from redis_mob.models.authority import (
         AuthorizeFlowFrameReducerCommand as AuthorizeFlowFrameReducerCommand,
         AuthorizeFlowRunReducerCommand as AuthorizeFlowRunReducerCommand,
@@ -235,6 +241,7 @@ else:
     __all__, __getattr__, __dir__ = lazy_names(
         __name__,
         {
+            "ask": "Answer Ask AskPlace PendingAsk",
             "authority": (
                 "AuthorizeFlowFrameReducerCommand AuthorizeFlowRunReducerCommand "
                 "AuthorizeLoopIterationReducerCommand CreateFrameSeed CreateLoopSeed CreateRunSeed "

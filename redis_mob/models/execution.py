@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from pydantic import Field
 
+from redis_mob.models.ask import Ask
 from redis_mob.models.base import (
     U32,
     U64,
@@ -53,6 +54,7 @@ class ExecutionStatus(WireEnum):
     FAILED = "failed"
     CANCELED = "canceled"
     AWAITING = "awaiting"
+    ASKING = "asking"
 
 
 OVER = (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED, ExecutionStatus.CANCELED)
@@ -237,6 +239,10 @@ class Execution(Model):
 
     One with an `escalation` belongs to no node of a frame: the supervisor executes it, because the step `step_id` has
     failed. It has to be over at `wait_until`.
+
+    One that is asking has ended its handler for as long as people are asked: no worker has it. `asks` are those that
+    no one has answered; it keeps them while its handler runs once more, as long as they are pending. One that `resumes`
+    waits to run again since one was answered: that is no dispatch of its own.
     """
 
     step_id: str
@@ -262,6 +268,8 @@ class Execution(Model):
     child: ChildRun | None = Field(default=None, exclude_if=is_none)
     escalation: Escalation | None = Field(default=None, exclude_if=is_none)
     limits: Items[Limit] = Field(default=(), exclude_if=is_empty)
+    asks: Items[Ask] = Field(default=(), exclude_if=is_empty)
+    resumes: bool = Field(default=False, exclude_if=is_empty)
 
     @property
     def is_over(self) -> bool:

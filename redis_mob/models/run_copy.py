@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import Field, SerializeAsAny
 
+from redis_mob.models.ask import ANSWER_NEWS
 from redis_mob.models.base import U64, Items, JsonValue, Model, SortedDict, Timestamp, is_empty
 from redis_mob.models.checkpoint import Checkpoint
 from redis_mob.models.execution import Execution, ExecutionStatus, ItemProgress, RunLaunch
@@ -84,11 +85,13 @@ class RunCopy(Model):
     events: Items[EventCopy] = ()
 
     def waiting_again(self) -> RunCopy:
-        """The same run without the leases of its workers: what they executed waits, with the same attempt.
+        """The same run without the leases of its workers: what they executed waits, with the same attempt, and so does
+        what asks people, which asks again what is not answered.
 
         A result that one of them still has is refused: the fencing token is another one.
         """
-        return self.model_copy(update={"executions": tuple(map(_waiting_again, self.executions))})
+        signals = tuple(one for one in self.signals if one.signal.name != ANSWER_NEWS)
+        return self.model_copy(update={"executions": tuple(map(_waiting_again, self.executions)), "signals": signals})
 
     @property
     def last_signal(self) -> int:
@@ -99,7 +102,9 @@ class RunCopy(Model):
 
 def _waiting_again(copy: ExecutionCopy) -> ExecutionCopy:
     one = copy.execution
-    if one.status is not ExecutionStatus.LEASED:
+    changes: dict[str, Any] = {"asks": ()} if one.asks else {}
+    if one.status in (ExecutionStatus.LEASED, ExecutionStatus.ASKING):
+        changes |= {"status": ExecutionStatus.WAITING, "lease": None, "fencing_token": one.fencing_token + 1}
+    if not changes:
         return copy
-    changes: dict[str, Any] = {"status": ExecutionStatus.WAITING, "lease": None, "fencing_token": one.fencing_token + 1}
     return copy.model_copy(update={"execution": one.model_copy(update=changes)})

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple, TypeAlias
 
+from redis_mob.models.ask import Ask
 from redis_mob.models.authority import FlowAuthorityInput
 from redis_mob.models.base import FrozenDict
 from redis_mob.models.events import NewMobEvent
@@ -101,7 +102,8 @@ class Transition:
     the worker that commits it: others are told when it takes an execution from them. `progress` is that of nodes whose
     step has `for_each`, as it changes, `items` are those of a node whose step begins. Executions of items that end are
     put aside (contract: executions-21). `dropped` are the numbers of signals that go although no step takes them; then
-    it changes an execution.
+    it changes an execution. `late_asks` are those whose time is over, of executions that it changes: it is lost if one
+    of them was answered meanwhile.
     """
 
     before: RunView
@@ -122,6 +124,7 @@ class Transition:
     progress: Mapping[NodeKey, ItemProgress] = FrozenDict()
     items: Mapping[NodeKey, Sequence[Any]] = FrozenDict()
     dropped: tuple[int, ...] = ()
+    late_asks: tuple[tuple[ExecutionKey, Ask], ...] = ()
     is_vouched: bool = field(default=False, init=False, compare=False, repr=False)
     """Whether the code that made it knows that all its parts can be read back once they are written, so that a store
     need not try that. `replace` gives one that is not vouched for."""

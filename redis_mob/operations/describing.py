@@ -12,6 +12,7 @@ from pydantic_core import to_json
 
 from redis_mob.fleet.unserved import unserved_work
 from redis_mob.kernel.machine import FlowMachine, loop_spec
+from redis_mob.models.ask import ANSWER_NEWS
 from redis_mob.models.base import FrozenDict, SortedDict
 from redis_mob.models.events import MobEvent
 from redis_mob.models.execution import END_OF_TIME, Execution, ExecutionKey, ExecutionStatus
@@ -48,6 +49,9 @@ SHORT_PARAMS = 400
 """Bytes of parameters that each description has (contract: operations-232)."""
 
 _NO_OUTPUT = object()
+
+_NEWS = (ANSWER_NEWS, CHILD_NEWS)
+"""Signals of the engine's own."""
 
 _BEGUN = (NodeStatus.RUNNING, NodeStatus.COMPLETED, NodeStatus.FAILED, NodeStatus.CANCELED)
 
@@ -97,7 +101,7 @@ class StoredRun:
             pauses=view.pauses,
             params_bytes=params_bytes,
             params=run.activation_params if self.with_outputs or params_bytes <= SHORT_PARAMS else None,
-            signals=SortedDict(Counter(one.name for one in view.signals.values() if one.name != CHILD_NEWS)),
+            signals=SortedDict(Counter(one.name for one in view.signals.values() if one.name not in _NEWS)),
             waits_for=tuple(run_waits_for(view, unserved_work(view, self.workers))),
             failures=failures_of(run, self.step_ledger, view.executions, self._rounds),
             escalations=tuple(self._escalations()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from redis_mob.operations.admin.asks import AskAdmin
 from redis_mob.operations.admin.bulk import BulkSteering
 from redis_mob.operations.admin.pauses import PauseAdmin
 from redis_mob.operations.admin.retention import RetentionAdmin
@@ -29,5 +30,6 @@ class FleetAdmin(
     Verification,
     RunTransfer,
     WebhookAdmin,
+    AskAdmin,
 ):
     """Looks at the runs and workers of a namespace and steers them, without the code of the fleet."""

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
+from redis_mob.models.ask import Ask
 from redis_mob.models.base import U32, U64, Items, JsonValue, Model, RunId, SortedDict, Timestamp, is_empty, is_none
 from redis_mob.models.fork import ForkedFrom
 from redis_mob.models.labels import AttributeValue
@@ -35,15 +36,19 @@ class WaitsFor(Model):
     """What a run, a step or a member waits for: in words, and what a program can do with.
 
     Of a `signal` its name, and the schema that a payload has to fit. `until` is when the waiting ends by itself.
-    `workers` are the ids of the living workers that serve what waits for a worker.
+    `workers` are the ids of the living workers that serve what waits for a worker. `asks` are those of what waits for
+    an `answer`.
     """
 
-    kind: Literal["begin", "cancel", "pause", "dependency", "slot", "signal", "retry", "limit", "worker", "child"]
+    kind: Literal[
+        "begin", "cancel", "pause", "dependency", "slot", "signal", "retry", "limit", "worker", "child", "answer"
+    ]
     text: str
     until: Timestamp | None = Field(default=None, exclude_if=is_none)
     signal: str | None = Field(default=None, exclude_if=is_none)
     payload_schema: JsonValue | None = Field(default=None, exclude_if=is_none)
     workers: Items[str] | None = Field(default=None, exclude_if=is_none)
+    asks: Items[Ask] = Field(default=(), exclude_if=is_empty)
 
 
 class WorkerAtWork(Model):

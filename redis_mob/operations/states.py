@@ -50,4 +50,5 @@ STATE_OF_EXECUTION = {
     ExecutionStatus.FAILED: State.FAILED,
     ExecutionStatus.CANCELED: State.CANCELED,
     ExecutionStatus.AWAITING: State.WAITING,
+    ExecutionStatus.ASKING: State.WAITING,
 }

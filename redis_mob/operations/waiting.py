@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from redis_mob.codec.schedule import queue_of
 from redis_mob.errors import shown
+from redis_mob.fleet.asks import asked_text
 from redis_mob.fleet.limit_waits import full_limit
 from redis_mob.fleet.pausing import why_paused
 from redis_mob.models.base import FrozenDict
@@ -72,6 +73,13 @@ def member_waits_for(
             until=execution.wait_until,
             signal=signal,
             payload_schema=view.launch.schemas.get(execution.step_id),
+        )
+    if execution.status is ExecutionStatus.ASKING:
+        return WaitsFor.unchecked(
+            kind="answer",
+            text=asked_text(execution.asks),
+            until=min((ask.until for ask in execution.asks if ask.until is not None), default=None),
+            asks=execution.asks,
         )
     if execution.status is not ExecutionStatus.WAITING:
         return None

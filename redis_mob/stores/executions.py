@@ -21,6 +21,7 @@ from redis_mob.codec.arguments import (
     text,
     texts,
 )
+from redis_mob.codec.asks import ask_changes
 from redis_mob.codec.changes import change_of_frame, change_of_loop, change_of_run
 from redis_mob.codec.children import decode_parent
 from redis_mob.codec.documents import decode_decimal, decode_time
@@ -163,6 +164,7 @@ class RedisExecutionStore(RedisChildren, RedisDebounces, RedisLabels, RedisSigna
                 self._keys.gate_times,
                 self._keys.pauses,
                 self._keys.debounces,
+                self._keys.asks,
             ],
             arguments,
         )
@@ -310,6 +312,7 @@ def _arguments(transition: Transition) -> NamedArguments:
         "loop_changes": loops,
         "execution_changes": executions,
         "moves": moves,
+        "ask_changes": list(ask_changes(transition)),
         "scopes": scopes_of(run.mob_id, run.flow_id) if moves else [],
         "messages": messages_of(transition),
         "new_inputs": encode_inputs(run.run_id, transition.inputs, is_vouched=is_vouched),

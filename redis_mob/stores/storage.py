@@ -7,6 +7,7 @@ from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.retry import RetryPolicy
 from redis_mob.notifications.wakeups import WakeUps
 from redis_mob.security.sealing import Secrets
+from redis_mob.stores.asks import RedisAskStore
 from redis_mob.stores.checkpoints import RedisCheckpointStore
 from redis_mob.stores.config import RedisConfigStore
 from redis_mob.stores.events import RedisEventStore
@@ -43,6 +44,7 @@ class RedisStorage:
         self.realm_profiles = RedisRealmProfileStore(client, keys)
         self.executions = RedisExecutionStore(client, keys, self._wake_ups)
         self.checkpoints = RedisCheckpointStore(client, keys)
+        self.asks = RedisAskStore(client, keys)
         self.progress = RedisProgressStore(client, keys, self._wake_ups)
         self.pauses = RedisPauseStore(client, keys)
         self.steering = RedisSteeringStore(client, keys)

@@ -48,6 +48,8 @@ class FleetAdmin(Facade[asynchronous.FleetAdmin]):
     retention = twin(asynchronous.FleetAdmin.retention)
     prune = twin(asynchronous.FleetAdmin.prune)
     stats = twin(asynchronous.FleetAdmin.stats)
+    inbox = twin(asynchronous.FleetAdmin.inbox)
+    answer = twin(asynchronous.FleetAdmin.answer)
     workers = twin(asynchronous.FleetAdmin.workers)
     executions_of = twin(asynchronous.FleetAdmin.executions_of)
     queues = twin(asynchronous.FleetAdmin.queues)

@@ -10,6 +10,7 @@ from redis_mob.connection.retry import RetryPolicy
 from redis_mob.security.sealing import SealKey, SealKeyring
 from redis_mob.sync.loop_thread import LoopThread
 from redis_mob.sync.stores import (
+    Asks,
     Checkpoints,
     Config,
     Events,
@@ -51,6 +52,7 @@ class MobStorage:
         self.realm_profiles = RealmProfiles(loop, opened.realm_profiles)
         self.executions = Executions(loop, opened.executions)
         self.checkpoints = Checkpoints(loop, opened.checkpoints)
+        self.asks = Asks(loop, opened.asks)
         self.progress = Progress(loop, opened.progress)
         self.pauses = Pauses(loop, opened.pauses)
         self.steering = Steering(loop, opened.steering)

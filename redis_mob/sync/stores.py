@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, cast
 
 from redis_mob.contracts import (
+    AskStore,
     CheckpointStore,
     ConfigSubscription,
     ExecutionStore,
@@ -156,6 +157,14 @@ class Checkpoints(Facade[CheckpointStore]):
     keep = twin(CheckpointStore.keep)
     find = twin(CheckpointStore.find)
     of_run = twin(CheckpointStore.of_run)
+
+
+class Asks(Facade[AskStore]):
+    """Twins of the methods of `contracts.AskStore`."""
+
+    pending = twin(AskStore.pending)
+    answer = twin(AskStore.answer)
+    forget = twin(AskStore.forget)
 
 
 class Retention(Facade[RetentionStore]):

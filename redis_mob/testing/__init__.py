@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     )
     from redis_mob.testing.steps import (
         FleetFactory as FleetFactory,
+        HandlerSuspended as HandlerSuspended,
         KeptCheckpoints as KeptCheckpoints,
         run_flow as run_flow,
         step_context as step_context,
@@ -55,7 +56,7 @@ else:
                 "Backend Record StoredDocument StoredEvent StoredOverlay StoredProfile StoredRun StoredSpec "
                 "StoredSupervisor Stores"
             ),
-            "steps": "FleetFactory KeptCheckpoints run_flow step_context",
+            "steps": "FleetFactory HandlerSuspended KeptCheckpoints run_flow step_context",
             "clock": "VirtualClock virtual_time",
         },
     )

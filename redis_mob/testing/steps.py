@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from redis_mob.errors import DefinitionError, HandlerError, ValidationError, did_you_mean, shown
+from redis_mob.fleet.asking import HandlerSuspended as HandlerSuspended
+from redis_mob.fleet.asks import pending_of
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.items import target_of
 from redis_mob.fleet.lease import DEFAULT_LEASE
@@ -25,13 +28,17 @@ from redis_mob.fleet.step_context import (
 from redis_mob.fleet.step_profile import StepProfile
 from redis_mob.fleet.telling import Silent, Teller
 from redis_mob.flows.mob import Flow
-from redis_mob.models.base import SortedDict
+from redis_mob.models.ask import Answer
+from redis_mob.models.base import FrozenDict, SortedDict
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import Escalation
 from redis_mob.models.flow_spec import FlowSpec, Message
 from redis_mob.models.labels import LabelChange
 from redis_mob.models.profile import Profile
 from redis_mob.models.run import MobRun
+from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
+from redis_mob.operations.asks import GivenAnswer
+from redis_mob.operations.asks import answer as answer_ask
 from redis_mob.storage import MobStorage
 from redis_mob.testing.clock import virtual_time
 
@@ -96,7 +103,9 @@ def step_context(
     execution is still held; what it publishes goes nowhere; attributes and summary are checked, and go to `label`, or
     nowhere; what it reports and streams is checked, and goes to the `teller`, or nowhere; what it calls once is kept by
     `checkpoints`: give the same `KeptCheckpoints()` to several contexts, and the later ones find what the earlier ones
-    have kept. The `profile` is empty. With an `item`, or an `index` where the item is None, the step has `for_each`:
+    have kept, and its `answer` says beforehand what people answer: what a handler asks beside that ends it with
+    HandlerSuspended. The `profile` is empty. With an `item`, or an `index` where the item is None, the step has
+    `for_each`:
     the item is the first one unless `index` is given, and the last one unless `items` is. As in a run, the idempotency
     key is the same for the same run, node, frame, member and index, and the fencing token is that of the attempt.
     """
@@ -145,6 +154,7 @@ async def run_flow(
     params: Any = None,
     members: Mapping[str, int] | None = None,
     signals: Sequence[tuple[str, Any]] = (),
+    answers: Mapping[str, Answer] = FrozenDict(),
     concurrency: int = 16,
     timeout: timedelta = RUN_TIMEOUT,
 ) -> MobRun:
@@ -154,7 +164,7 @@ async def run_flow(
     `Mob`, which has handlers and members of its own: those that are given stand in the place of the mob's. Or it is a
     definition, with `flow_id` if it has several flows, or a flow alone. A single handler serves all roles. `params` is
     JSON, or what pydantic dumps as JSON. `signals` are names and payloads, sent in this order before the steps that
-    wait for them begin to wait.
+    wait for them begin to wait. What handlers ask is answered by `answers`, by its kind.
 
     Raises WaitTimeoutError, saying what the run waits for, if it is not over after the `timeout` of skipped time;
     DefinitionError for a definition with several flows, or none, of which `flow_id` names none; HandlerError for a
@@ -168,7 +178,30 @@ async def run_flow(
                 run_id = await fleet.start(tested.flow_id, params)
                 for name, payload in signals:
                     await fleet.signal(run_id, name, payload)
-                return await fleet.wait(run_id, timeout)
+                async with _answering(storage, run_id, answers):
+                    return await fleet.wait(run_id, timeout)
+
+
+@asynccontextmanager
+async def _answering(storage: MobStorage, run_id: str, answers: Mapping[str, Answer]) -> AsyncGenerator[None]:
+    """Answer what the handlers of a run ask, as long as this is open."""
+
+    async def answer() -> None:
+        async with storage.executions.listen(run_id) as wake_up:
+            while (view := await storage.executions.load(run_id)) is not None and not view.run.status.is_terminal:
+                for one in pending_of(view):
+                    if one.ask.kind in answers:
+                        await answer_ask(storage, one.ask.id, GivenAnswer.of(answers[one.ask.kind]), run_id)
+                await wake_up.wait(SWEEP_SECONDS)
+
+    answering = asyncio.create_task(answer()) if answers else None
+    try:
+        yield
+    finally:
+        if answering is not None:
+            answering.cancel()
+            with suppress(asyncio.CancelledError):
+                await answering
 
 
 class _Tested(NamedTuple):

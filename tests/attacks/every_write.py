@@ -7,7 +7,9 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
+from redis_mob.fleet.outcome import NewAsk
 from redis_mob.models import MobRunStatus
+from redis_mob.models.ask import Answer
 from redis_mob.models.config import Delete, Put
 from redis_mob.models.debounce import Debounce
 from redis_mob.models.labels import LabelChange
@@ -122,9 +124,14 @@ async def _of_executions(storage: MobStorage) -> dict[str, Write]:
     claimed = (await to_publish.view()).executions[key]
     for name in ("to leave", "to renew"):
         await storage.executions.join_workers(a_worker(name), timedelta(hours=1))
+    to_answer = await waiting(storage.executions, ONE_STEP)
+    [pending_ask] = await to_answer.ask(keys_of(await to_answer.view())[0], NewAsk("ok", 0, "digest", None))
+    answered = Answer(approved=True)
     to_start, to_tell = await awaited(storage.executions), await awaited(storage.executions)
     await to_tell.end()
     return {
+        "asks.answer": lambda s: s.asks.answer(to_answer.run_id, pending_ask.ask.id, answered, pending=pending_ask),
+        "asks.forget": lambda s: s.asks.forget(to_delete[0], [pending_ask.place._replace(run_id=to_delete[0])]),
         "executions.start_child": lambda s: to_start.start(s.executions),
         "executions.tell_parent": lambda s: to_tell.tell(s.executions),
         "executions.start_debounced": lambda s: s.executions.start_debounced(

@@ -22,6 +22,7 @@ LOST = {
     "append_step_entry_if_absent",
     "append_failure_entry_if_absent",
     "start_run",
+    "answer again",
     "exists, absent",
     "delete_spec",
     "delete_spec, absent",

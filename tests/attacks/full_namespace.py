@@ -20,7 +20,9 @@ from redis_mob.errors import (
     SerializationError,
     VersionConflictError,
 )
+from redis_mob.fleet.outcome import NewAsk
 from redis_mob.models import MobEvent, MobRun, MobRunStatus, StoredRealmProfile
+from redis_mob.models.ask import Answer, PendingAsk
 from redis_mob.models.base import SortedDict
 from redis_mob.models.config import ConfigChangeEvent, Delete, Put
 from redis_mob.models.debounce import Debounce
@@ -75,7 +77,7 @@ class FullNamespace:
     """What was written: `stored` by the run store, `driven` and `waiting` by a fleet, `ended` with its terminal event.
 
     `definitions` are the digests of all. `transition` can be committed on `driven`, and `held` is an execution there
-    that a worker has claimed.
+    that a worker has claimed. Of the two `asks` of a run the first is answered.
     """
 
     stored: MobRun
@@ -85,6 +87,7 @@ class FullNamespace:
     definitions: tuple[str, ...]
     transition: Transition
     held: tuple[ExecutionKey, Execution]
+    asks: tuple[PendingAsk, PendingAsk]
 
 
 async def fill(storage: MobStorage) -> FullNamespace:
@@ -123,6 +126,12 @@ async def fill(storage: MobStorage) -> FullNamespace:
         await storage.executions.send_signal(
             driven.run_id, Signal(name="go", payload=number), idempotency_key="k" * number
         )
+    asking = await waiting(storage.executions, ONE_STEP)
+    asks = [NewAsk(kind, 0, "digest", {"text": kind}) for kind in ("ok", "name")]
+    pending_asks = await asking.ask(keys_of(await asking.view())[0], *asks)
+    assert await storage.asks.answer(
+        asking.run_id, pending_asks[0].ask.id, Answer(approved=True), pending=pending_asks[0]
+    )
     await storage.executions.request_cancel(driven.run_id)
     waiting_run = await launched(storage.executions, ONE_STEP)
     await gather_a_start(storage, 1)
@@ -146,6 +155,7 @@ async def fill(storage: MobStorage) -> FullNamespace:
         await storage.operations.definitions(),
         transitions._full(view),
         (key, claimed),
+        (pending_asks[0], pending_asks[1]),
     )
 
 
@@ -366,6 +376,10 @@ def _about_executions(there: FullNamespace) -> dict[str, Question]:
         "dead letters": lambda s: s.webhooks.dead_letters("audit"),
         "put schedule": lambda s: s.schedules.put(schedule(), revision=0),
         "take schedules": take_schedules,
+        "asks": lambda s: s.asks.pending(),
+        "answer again": lambda s: s.asks.answer(
+            there.asks[0].run_id, there.asks[0].ask.id, Answer(approved=True), pending=there.asks[0]
+        ),
         "published": lambda s: s.executions.published(there.driven, "number"),
         "published, absent": lambda s: s.executions.published(there.driven, "none"),
         "send_signal again": lambda s: s.executions.send_signal(
@@ -417,6 +431,9 @@ def _writes_of_runs(there: FullNamespace) -> dict[str, Question]:
         ),
         "put_step_output": lambda s: s.runs.put_step_output(run, step_id="build", output={"again": 1}),
         "commit": lambda s: s.executions.commit(there.transition),
+        "answer": lambda s: s.asks.answer(
+            there.asks[1].run_id, there.asks[1].ask.id, Answer(approved=False), pending=there.asks[1]
+        ),
         "publish": lambda s: s.executions.publish(there.driven, *there.held, "text", "value"),
         "set_labels": lambda s: s.executions.set_labels(there.driven, LabelChange({"tries": 13, "customer": None})),
         "set_labels, waiting": lambda s: s.executions.set_labels(there.waiting, LabelChange({"tries": 13})),

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple, cast
 
 from redis_mob.contracts import (
+    AskStore,
     ExecutionStore,
     MobEventStore,
     MobRunStore,
@@ -26,6 +27,7 @@ from redis_mob.contracts import (
 )
 from redis_mob.kernel.seeds import root_frame_id
 from redis_mob.models import MobRunStatus, Put
+from redis_mob.models.ask import Answer, Ask, PendingAsk
 from redis_mob.models.base import SortedDict
 from redis_mob.models.debounce import Debounce
 from redis_mob.models.execution import EVERYTHING, Execution, ExecutionKey
@@ -50,6 +52,7 @@ from redis_mob.testing.samples.states import NOON, failure_entry, frame, iterati
 from redis_mob.testing.samples.webhooks import SECRET, letter, progress, webhook
 
 CONTRACTS: Mapping[str, type] = {
+    "asks": AskStore,
     "events": MobEventStore,
     "runs": MobRunStore,
     "specs": MobSpecStore,
@@ -70,6 +73,16 @@ RUN_ID, FLEET_RUN = "0191a6a0-0000-4000-8000-00000000000a", "0191a6a0-0000-4000-
 ITEMS_RUN = "0191a6a0-0000-4000-8000-000000000010"
 ITEM = ExecutionKey(root_frame_id(ITEMS_RUN), "a", "worker-1#0")
 JSON = {"ok": [1, 1.5, None, True, "é"]}
+PENDING = PendingAsk(
+    run_id=FLEET_RUN,
+    mob_id="mob",
+    flow_id="flow",
+    step_id="a",
+    frame_id="root",
+    node_id="a",
+    target="worker-1",
+    ask=Ask(id="0123456789abcdef", kind="ok", digest="d", payload=JSON, value_schema={}, asked_at=NOON, until=NOON),
+)
 PARENT = ParentRun(run_id=FLEET_RUN, step_id="a", frame_id="root", node_id="a", target="flow:inner", flows=("flow",))
 DIGEST = pending(ONE_STEP)[1].definition
 
@@ -188,6 +201,13 @@ RIGHT: Mapping[str, Any] = {
     "change": LabelChange({"customer": "acme", "old": None}, "said", True),
     "labels": Labels(attributes=SortedDict({"customer": "acme", "tries": 3}), summary="said"),
     "signal": Signal(name="go", payload=JSON),
+    "answer.run_id": FLEET_RUN,
+    "ask_id": "0123456789abcdef",
+    "answer": Answer(approved=True, value=JSON, edited=True, message="it is fine", by="ann"),
+    "pending": PENDING,
+    "pending.after": PENDING.place,
+    "forget.run_id": FLEET_RUN,
+    "places": [PENDING.place],
     "idempotency_key": "key",
     "mob_id": "mob",
     "flow_id": "review",

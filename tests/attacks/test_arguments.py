@@ -112,6 +112,8 @@ MODELS = [
     ("executions", "start_run", "run"),
     ("executions", "start_run", "launch"),
     ("executions", "start_run", "labels"),
+    ("asks", "answer", "answer"),
+    ("asks", "answer", "pending"),
     ("executions", "join_workers", "worker"),
     ("executions", "renew_worker", "worker"),
 ]

@@ -17,7 +17,7 @@ import pytest
 import redis_mob
 from redis_mob import FlowSpec, MobRun
 from redis_mob.connection.failures import CallError, NotSentError
-from redis_mob.fleet.outcome import Failed
+from redis_mob.fleet.outcome import Failed, NewAsk
 from redis_mob.models.execution import ExecutionKey
 from redis_mob.testing.history import Misfit, RecordedCall
 
@@ -47,6 +47,7 @@ SAMPLES: dict[str, Any] = {
     "EndedRun": MobRun.pending("mob", "flow", FlowSpec(), {}, run_id="0191a6a0-0000-4000-8000-000000000001"),
     "BaseException": ValueError("why"),
     "Failed": Failed("why"),
+    "tuple[NewAsk, ...]": (NewAsk("kind", 0, "digest", {"kept": [1]}),),
     "TransportError": NotSentError("why"),
     "NodeKey": ("frame", "node"),
     "Sequence[ExecutionKey]": [ExecutionKey("frame", "node", "member#1")],
@@ -62,6 +63,7 @@ def made(kind: type[BaseException]) -> BaseException:
     if kind.__init__ in (
         Exception.__init__,
         BaseException.__init__,
+        ValueError.__init__,
         AssertionError.__init__,
         UserWarning.__init__,
         TimeoutError.__init__,

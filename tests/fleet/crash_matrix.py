@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+from redis_mob.errors import NotFoundError
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import StepContext
 from redis_mob.kernel.reconcile import reconcile
@@ -26,6 +27,9 @@ from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus
 from redis_mob.models.run import MobRun
 from redis_mob.models.transition import RunView
+from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
+from redis_mob.operations.asks import GivenAnswer, inbox
+from redis_mob.operations.asks import answer as answer_ask
 from redis_mob.storage import MobStorage
 from redis_mob.testing.waiting import LONG
 from tests.fleet.flows import FLOW
@@ -53,7 +57,8 @@ class Scenario:
 
     `ask` is what the caller does between its start and its waiting. `completed` says how often each step completes,
     None if that depends on the order of things; `attempts` how many those steps take that take more than one, beside
-    those that are lost with a worker, `told` how often some events come.
+    those that are lost with a worker, `resumed` how often handlers are called again within an attempt, since what they
+    ask was answered, `told` how often some events come.
     """
 
     definition: MobDefinition
@@ -62,6 +67,7 @@ class Scenario:
     ask: Callable[[Fleet, str, World], Awaitable[object]] | None = None
     completed: Mapping[str, int] | None = None
     attempts: Mapping[str, int] = field(default_factory=dict[str, int])
+    resumed: Mapping[str, int] = field(default_factory=dict[str, int])
     params: Any = field(default_factory=dict[str, Any])
     check_children: Callable[[Sequence[MobRun]], None] = lambda children: None
     told: Mapping[str, int] = field(default_factory=dict[str, int])
@@ -287,7 +293,8 @@ class Stage:
             is_step = execution.escalation is None
             attempts = self.scenario.attempts.get(execution.step_id, 1) if is_step else 1
             found = (execution.attempts_of_step, execution.attempt, calls[key])
-            expected = (attempts, attempts + (key in estate.held), attempts + (key in estate.begun))
+            called = attempts + self.scenario.resumed.get(execution.step_id, 0)
+            expected = (attempts, attempts + (key in estate.held), called + (key in estate.begun))
             if execution.status in (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED):
                 assert found == expected, f"{key} had {found} attempts and calls, not {expected}"
             assert all(one <= most for one, most in zip(found, expected, strict=True)), f"{key} had {found}"
@@ -331,3 +338,21 @@ async def bury(task: asyncio.Task[Any]) -> None:
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
+
+
+def answers_until(last: str) -> Callable[[Fleet, str, World], Awaitable[None]]:
+    """A caller that answers all that a run asks with the kind of the ask, until the last is answered or it is over."""
+
+    async def answer(fleet: Fleet, run_id: str, _world: World) -> None:
+        storage = fleet._storage
+        async with storage.executions.listen(run_id) as wake_up:
+            while (status := await storage.executions.status(run_id)) is not None and not status.is_terminal:
+                for one in await inbox(storage, 10, None):
+                    given = GivenAnswer(True, one.ask.kind, None, None)
+                    with suppress(NotFoundError):  # a worker may end the step meanwhile
+                        await answer_ask(storage, one.ask.id, given, run_id)
+                        if one.ask.kind == last:
+                            return
+                await wake_up.wait(SWEEP_SECONDS)
+
+    return answer

@@ -273,3 +273,11 @@ async def _listed_once(ctx: StepContext, number: int) -> list[int]:
         return [number]
 
     return await ctx.once("list", listed, number)
+
+
+async def ask(ctx: StepContext) -> Any:
+    return (await ctx.ask("ok")).value
+
+
+def ask_plainly(ctx: StepContext) -> Any:
+    return ctx.call_ask("ok").value

@@ -21,7 +21,7 @@ from redis_mob.models.conditions import GtCondition
 from redis_mob.models.flow_spec import FlowSpec, RetrySpec
 from redis_mob.models.run import MobRun, MobRunStatus
 from redis_mob.testing.waiting import LONG
-from tests.fleet.crash_matrix import Answer, Scenario, Stage, World, opened
+from tests.fleet.crash_matrix import Answer, Scenario, Stage, World, answers_until, opened
 from tests.fleet.everything import EVERYTHING, LOOP_OUTPUTS, ROOT_OUTPUTS, STATUSES, output, single
 from tests.fleet.flows import loop, mob, node, runs, step, supervisor, wait, with_flows
 from tests.fleet.mortal import NEVER, Death, Process, Side
@@ -244,6 +244,37 @@ LEAVES_ITS_CHILDREN = Scenario(
     check_children=the_children_ended,
 )
 
+ASKS_TWICE = mob({"draft": single(), "send": single("draft"), "beside": step()})
+
+
+def asks_people(world: World) -> Answer:
+    """One step asks two things, one after the other, and makes a call before each."""
+    usual = answers(world)
+
+    async def asked(ctx: StepContext) -> list[str]:
+        made = [await ctx.once("make", str, 1), (await ctx.ask("may I", 1)).value]
+        return [*made, await ctx.once("make", str, 2), (await ctx.ask("and how", made)).value]
+
+    def answer(ctx: StepContext) -> Any:
+        return asked(ctx) if ctx.step_id == "send" else usual(ctx)
+
+    return answer
+
+
+def was_answered(run: MobRun) -> None:
+    assert run.status is MobRunStatus.COMPLETED, run.failure_ledger
+    assert run.root_step_outputs["send"] == ["1", "may I", "2", "and how"]
+
+
+ASKS_PEOPLE = Scenario(
+    ASKS_TWICE,
+    asks_people,
+    was_answered,
+    ask=answers_until("and how"),
+    completed={"draft": 1, "send": 1, "beside": 1},
+    resumed={"send": 2},
+)
+
 SCENARIOS = {
     "completes": COMPLETES,
     "fails": FAILS,
@@ -252,6 +283,7 @@ SCENARIOS = {
     "runs children": RUNS_CHILDREN,
     "leaves its children": LEAVES_ITS_CHILDREN,
     "escalates": ESCALATES,
+    "asks people": ASKS_PEOPLE,
 }
 
 Play = Callable[[Stage, Death], Awaitable[Process]]
@@ -314,6 +346,7 @@ BY_CALLERS = {"start_run", "listen", "status", "load", "workers", "get_run"}
         ("is canceled", 3),
         ("gets signals", 3),
         ("escalates", 3),
+        ("asks people", 3),
         ("runs children", 3),
         ("leaves its children", 3),
     ],
@@ -334,6 +367,7 @@ async def test_another_worker_goes_on_from_every_call_of_one_that_dies(name: str
         ("is canceled", 3),
         ("gets signals", 3),
         ("escalates", 3),
+        ("asks people", 3),
         ("runs children", 3),
         ("leaves its children", 3),
     ],
@@ -347,7 +381,8 @@ async def test_a_worker_that_is_not_alone_may_die_at_every_call(name: str, concu
 
 @pytest.mark.parametrize("name", SCENARIOS)
 async def test_a_caller_that_dies_starts_its_run_again_and_finds_it(name: str) -> None:
-    methods = BY_CALLERS | ({"send_signal"} if name == "gets signals" else set[str]())
+    own = {"gets signals": {"send_signal"}, "asks people": {"answer"}}
+    methods = BY_CALLERS | own.get(name, set())
     points = await points_of(name, lambda stage, death: stage.survive_caller(death, 16), methods)
     assert points.total() >= 12 // EVERY
 

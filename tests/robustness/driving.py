@@ -12,8 +12,10 @@ from uuid import UUID
 
 from redis_mob.codec.labels import checked_labels
 from redis_mob.fleet import engine
-from redis_mob.fleet.outcome import Failed, Outcome, Succeeded
+from redis_mob.fleet.asks import pending_of
+from redis_mob.fleet.outcome import Failed, NewAsk, Outcome, Succeeded, Suspended
 from redis_mob.fleet.subflows import child_run
+from redis_mob.models.ask import Answer
 from redis_mob.models.debounce import Debounce
 from redis_mob.models.execution import Execution, ExecutionStatus, Serves
 from redis_mob.models.labels import LabelChange
@@ -39,7 +41,7 @@ Both = tuple[RunView, RunView]
 
 async def drive(twins: Twins, random: Random) -> AsyncGenerator[None]:
     """A track of moves on runs, one run after the other."""
-    moves = in_turn(random, range(24))
+    moves = in_turn(random, range(25))
     for number in count():
         if number % 3 == 0:
             async for _ in _family(twins, random):
@@ -180,6 +182,8 @@ class _Driven:
                 await self._label(views)
             case 23:
                 await self._pause_and_resume(views)
+            case 24:
+                await self._answer(views)
             case _:
                 await self._execute(views)
         return True
@@ -227,6 +231,26 @@ class _Driven:
         )
         await self._twins.both(lambda s: s.pauses.resume_run(run_id))
 
+    async def _answer(self, views: Both) -> None:
+        """Answer one of the asks, of which some are answered already; what is pending of a run is not forgotten."""
+        run_id, seen = self._run.run_id, self._random.choice((views, self._seen[0]))
+        ours, theirs = (pending_of(view) for view in seen)
+        if not ours:
+            return
+        one = self._random.randrange(len(ours))
+        answer = Answer(approved=self._random.random() < 0.5, message=self._random.choice((None, "fine")))
+        asked = [asks[one] if self._random.random() < 0.9 else None for asks in (ours, theirs)]
+        if None in asked:
+            asked = [None, None]
+        ask_id = ours[one].ask.id
+        await self._twins.both(
+            lambda s: s.asks.answer(run_id, ask_id, answer, pending=asked[0]),
+            lambda s: s.asks.answer(run_id, ask_id, answer, pending=asked[1]),
+        )
+        await self._twins.both(
+            lambda s: s.asks.forget(run_id, [ours[one].place]), lambda s: s.asks.forget(run_id, [theirs[one].place])
+        )
+
     async def _come_or_go(self) -> None:
         """A worker joins, renews its lease, or leaves with what it holds."""
         worker = a_worker(self._random.choice(("one", "two")))
@@ -259,6 +283,8 @@ class _Driven:
             )
         lucky = self._random.randrange(10)
         outcome: Outcome = Succeeded({"n": lucky}) if lucky else Failed("no luck", retryable=False)
+        if lucky > 6:
+            outcome = Suspended((NewAsk("ok", 0, "digest", lucky), NewAsk("ok", 1, "digest", None)))
         token = executions[key].fencing_token
         return await self._commit(
             lambda view: engine.settle(view, STEPS_AND_LOOP, key, outcome, token=token, random=Random(0))

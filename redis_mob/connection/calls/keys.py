@@ -238,6 +238,8 @@ class Keys:
         """Sorted set in lexical order: the events that each webhook could not deliver (lua/lib/webhook_records)."""
         self.debounces = f"{tag}debounces"
         """Hash: the run of each debounce key that has not begun, and when it was started first (lua/lib/debounces)."""
+        self.asks = f"{tag}asks"
+        """Sorted set in lexical order: where each ask is that waits for an answer (lua/lib/asks)."""
         self.wake_events = f"{tag}wake:events"
         """Channel: something was appended to the event log."""
         self.wake_config = f"{tag}wake:config"
@@ -299,6 +301,7 @@ class Keys:
             self.gated,
             self.gate_times,
             self.debounces,
+            self.asks,
         ]
 
     def named(self, name: str) -> str:
@@ -338,7 +341,7 @@ _TYPES = {
     **dict.fromkeys(("overlays:places", "config:ids"), "zset"),
     **dict.fromkeys(("due", "ready", "queued", "workers", "schedules:due", "schedules:definitions"), "zset"),
     "webhooks:dead": "zset",
-    **dict.fromkeys(("gated", "gated:times"), "zset"),
+    **dict.fromkeys(("gated", "gated:times", "asks"), "zset"),
     "seal_keys": "set",
 }
 

@@ -11,10 +11,12 @@ from typing import Any
 from redis_mob.codec.executions import encode_definition
 from redis_mob.contracts import ExecutionStore
 from redis_mob.fleet import engine
+from redis_mob.fleet.asks import pending_of
 from redis_mob.fleet.items import target_of
-from redis_mob.fleet.outcome import Succeeded
+from redis_mob.fleet.outcome import NewAsk, Succeeded, Suspended
 from redis_mob.fleet.subflows import child_run, news_of
 from redis_mob.models import MobDefinition, MobRun
+from redis_mob.models.ask import PendingAsk
 from redis_mob.models.base import FrozenDict
 from redis_mob.models.execution import Execution, ExecutionKey, Loss, RunLaunch
 from redis_mob.models.subflow import ParentRun
@@ -136,6 +138,15 @@ class DrivenRun:
         """Commit that these executions are claimed, each by itself."""
         for key in keys:
             assert await self.executions.commit(self.claimed(await self.view(), key, owner, loss))
+
+    async def ask(self, key: ExecutionKey, *asks: NewAsk) -> list[PendingAsk]:
+        """Commit that an execution is claimed, and then that it asks this; what it asks."""
+        await self.claim(key)
+        view = await self.view()
+        token = view.executions[key].fencing_token
+        reported = engine.report(view, self.definition, key, Suspended(asks), token=token)
+        assert await self.executions.commit(must(reported))
+        return [one for one in pending_of(await self.view()) if one.target == key.target]
 
     async def settle(self, *keys: ExecutionKey) -> None:
         """Commit that these executions succeeded, each by itself."""
