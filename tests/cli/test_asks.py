@@ -102,6 +102,7 @@ def test_what_is_refused(tmp_path: Path, options: tuple[str, ...], pending: Pend
     for words, message in (
         ((ask, "--value", "{"), "error: --value is no JSON"),
         ((ask, "--value", "1"), f"error: ask '{ask}': the value is refused: it does not fit its schema"),
+        ((ask, "--deny", "--approve"), "error: give --approve or --deny, not both"),
         ((ask, "--deny", "--value", "1"), "error: a denial has no value"),
         (("ffff0000",), "error: no ask is pending whose id begins with 'ffff0000'"),
         (("ffff0000", "--run", pending.run_id), "does not wait for an answer to ask 'ffff0000'"),

@@ -11,7 +11,8 @@ from redis_mob.cli.options import NamespaceOption, SealKeysOption, SharedUrlOpti
 
 def answer(
     ask: Annotated[str, typer.Argument(metavar="ID", help="The id of the ask, or what only that begins with.")],
-    approve: Annotated[bool, typer.Option("--approve/--deny", help="What the answer is.")] = True,
+    approve: Annotated[bool, typer.Option("--approve", help="Approve it, as without --deny.")] = False,
+    deny: Annotated[bool, typer.Option("--deny", help="Deny it; with --message the handler learns why.")] = False,
     value: Annotated[
         str | None,
         typer.Option(metavar="JSON", help="Approve this instead of what was asked for.", show_default=False),
@@ -35,16 +36,19 @@ def answer(
     from redis_mob.cli.display import stderr_console
     from redis_mob.cli.endings import errors_told, say
     from redis_mob.cli.run_argument import run_id_of
+    from redis_mob.errors import ValidationError
     from redis_mob.operations.fleet_admin import FleetAdmin
     from redis_mob.operations.forking import UNCHANGED
 
     console = stderr_console()
     with errors_told(console):
+        if approve and deny:
+            raise ValidationError("give --approve or --deny, not both")
         given = UNCHANGED if value is None else parse_json("--value", value, '"another title"')
 
     async def act(admin: FleetAdmin) -> bool:
         run_id = None if run is None else await run_id_of(admin, run)
-        return await admin.answer(ask, approved=approve, value=given, message=message, by=by, run_id=run_id)
+        return await admin.answer(ask, approved=not deny, value=given, message=message, by=by, run_id=run_id)
 
     def tell(is_new: bool) -> None:
         say(console, "answered" if is_new else "it has this answer already")
