@@ -94,7 +94,7 @@ class Model(BaseModel):
         validate_by_name=True,
         validate_by_alias=True,
         serialize_by_alias=True,
-        **LATE,
+        defer_build=True,  # as LATE says
         # What is no JSON number is written as what it is, so that reading it back refuses it; null would pass.
         ser_json_inf_nan="constants",
     )

@@ -12,7 +12,7 @@ from typing import Any, Generic, Self, TypeVar
 from pydantic import ConfigDict, GetCoreSchemaHandler, TypeAdapter, ValidationError, ValidatorFunctionWrapHandler
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
-from redis_mob.models.base import LATE, Model
+from redis_mob.models.base import Model
 
 T = TypeVar("T")
 
@@ -87,7 +87,9 @@ class SecretAdapter(Generic[T]):
     """Reads values of another type than a model, with validation errors that hold nothing of what was given."""
 
     def __init__(self, kind: Any) -> None:
-        self._adapter: TypeAdapter[T] = TypeAdapter(kind, config=ConfigDict(hide_input_in_errors=True, **LATE))
+        self._adapter: TypeAdapter[T] = TypeAdapter(
+            kind, config=ConfigDict(hide_input_in_errors=True, defer_build=True)
+        )
 
     def validate_json(self, data: str | bytes | bytearray, /, **options: Any) -> T:
         """The value that a JSON text holds; options as pydantic's. Raises pydantic's ValidationError."""
