@@ -15,15 +15,17 @@ from functools import lru_cache, partial
 from itertools import chain
 from typing import Protocol
 
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 
 from redis_mob.codec import short_inputs
 from redis_mob.codec.arguments import listed, storable_json
 from redis_mob.errors import InternalError
 from redis_mob.models.authority import FLOW_AUTHORITY_INPUT, STORABLE_INPUTS, FlowAuthorityInput
-from redis_mob.models.base import LATE, json_text
+from redis_mob.models.base import json_text
 
-_INPUTS: TypeAdapter[list[FlowAuthorityInput]] = TypeAdapter(list[FlowAuthorityInput], config=LATE)
+_INPUTS: TypeAdapter[list[FlowAuthorityInput]] = TypeAdapter(
+    list[FlowAuthorityInput], config=ConfigDict(defer_build=True)
+)
 
 _VERSION = b"\x01"
 """The first byte of a deflated element. No JSON begins with it."""

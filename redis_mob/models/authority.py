@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 
-from redis_mob.models.base import LATE, U64, Items, Model, SortedDict, SortedSet
+from redis_mob.models.base import U64, Items, Model, SortedDict, SortedSet
 from redis_mob.models.flow import CollectionPolicyKind, DependencyMode, FrameScope, NodeKind, NodeStatus
 
 
@@ -200,5 +200,7 @@ STORABLE_INPUTS = (
     AuthorizeLoopIterationReducerCommand,
 )
 
-FLOW_AUTHORITY_INPUT: TypeAdapter[FlowAuthorityInput] = TypeAdapter(FlowAuthorityInput, config=LATE)
+FLOW_AUTHORITY_INPUT: TypeAdapter[FlowAuthorityInput] = TypeAdapter(
+    FlowAuthorityInput, config=ConfigDict(defer_build=True)
+)
 """Reads one input from JSON."""

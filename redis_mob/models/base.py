@@ -64,10 +64,6 @@ U32 = Annotated[int, Field(ge=0, le=U32_MAX)]
 U64 = Annotated[int, Field(ge=0, le=U64_MAX)]
 I32 = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
 
-LATE = ConfigDict(defer_build=True)
-"""What reads and writes a type is made when that is first done: a program needs few of the models, and all of them
-would take it a quarter of a second when it begins."""
-
 MOST_KEYS_REMEMBERED = 64
 """A mapping knows so many keys in which it differs from the one that it was made of."""
 
@@ -94,9 +90,8 @@ class Model(BaseModel):
         validate_by_name=True,
         validate_by_alias=True,
         serialize_by_alias=True,
-        defer_build=True,  # as LATE says
-        # What is no JSON number is written as what it is, so that reading it back refuses it; null would pass.
-        ser_json_inf_nan="constants",
+        defer_build=True,  # a program needs few of the models, and all would take a quarter second when it begins
+        ser_json_inf_nan="constants",  # so that reading back what is no JSON number refuses it; null would pass
     )
 
     @classmethod
@@ -118,8 +113,8 @@ class Model(BaseModel):
         """
         if deep:
             return super().model_copy(update=update, deep=True)
-        update = update or {}
-        return _made(type(self), {**vars(self), **update}, {*self.__pydantic_fields_set__, *update})
+        changes = update or {}
+        return _made(type(self), {**vars(self), **changes}, {*self.__pydantic_fields_set__, *changes})
 
     @classmethod
     def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
-from pydantic import Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 
-from redis_mob.models.base import LATE, U32, U64, JsonValue, Model, Timestamp
+from redis_mob.models.base import U32, U64, JsonValue, Model, Timestamp
 from redis_mob.models.run import MobRunStatus
 
 MOST_ENTRIES = 10_000
@@ -134,5 +134,5 @@ class ProgressPage(NamedTuple):
     entries: tuple[StoredProgress, ...]
 
 
-STORED_PROGRESS: TypeAdapter[StoredProgress] = TypeAdapter(StoredProgress, config=LATE)
+STORED_PROGRESS: TypeAdapter[StoredProgress] = TypeAdapter(StoredProgress, config=ConfigDict(defer_build=True))
 """Reads what handlers have told."""
