@@ -54,12 +54,15 @@ def interrupted(call: Callable[[], object]) -> None:
         until(waits)
         signal.pthread_kill(here, signal.SIGINT)
 
+    # a shell that starts the tests in the background has them ignore it
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     presser = threading.Thread(target=press)
     presser.start()
     try:
         call()
     finally:
         presser.join()
+        signal.signal(signal.SIGINT, before)
 
 
 def done(_ctx: StepContext) -> str:
