@@ -90,7 +90,7 @@ KINDS = (
     Kind(
         "work",
         _always("the runs that are under way"),
-        ("due", "ready", "queued", "gated", "gated:times", "lost", "turns", "debounces", "workers"),
+        ("due", "ready", "queued", "gated", "gated:times", "lost", "turns", "debounces", "workers", "asks"),
     ),
     Kind(
         "documents",
