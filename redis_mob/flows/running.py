@@ -14,6 +14,9 @@ from redis_mob.models.run import MobRun, MobRunStatus
 DEFAULT_CONCURRENCY = 64
 """Handlers that run at a time: most of an agent's wait for a model."""
 
+CANCEL_SECONDS = 10.0
+"""How long the end of a run that was canceled is waited for: twice as long as a handler has that does not stop."""
+
 
 async def run_to_its_end(
     fleet: Fleet, flow_id: str, params: Any, idempotency_key: str | None, concurrency: int
@@ -34,6 +37,8 @@ async def run_to_its_end(
         run = waiting.result()
     except asyncio.CancelledError:
         await fleet.cancel(run_id)
+        # the worker ends the run and its handlers; one that is stopped before it has seen that waits for them instead
+        await asyncio.wait({working, waiting}, timeout=CANCEL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         raise
     finally:
         stop.set()
