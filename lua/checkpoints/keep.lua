@@ -2,7 +2,7 @@
 --
 -- ARGV   field, expected: the execution, and its record as the worker claimed it; name, record: of the checkpoint, in the
 --        index of the run; most: records that the index may have
--- Reply  WON | LOST (the execution is another one by now) | CONFLICT (there are too many) | NOT_FOUND
+-- Reply  WON | LOST (the worker does not hold the execution) | CONFLICT (there are too many) | NOT_FOUND
 -- Leaves the checkpoint in the place of an earlier one of its name.
 
 --- @include lib/replies

@@ -8,8 +8,7 @@
 --        run_time: when to look at it again; moves: of executions in the schedule; scopes: the mob of the run, and its mob and
 --        flow, as queues name them, none without moves; messages: of what has changed for others
 --        Of execution changes: one without a next record leaves, groups are kept in the index, what is dropped are signals
--- Reply  WON | LOST, also for one that begins an execution of what is paused, or by which the time is over of what was
---        answered
+-- Reply  WON | LOST, also for one that begins an execution of what is paused, or times out an ask that was answered
 -- Leaves all of it done. A terminal event that the log has already is not repeated.
 
 --- @include lib/replies

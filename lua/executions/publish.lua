@@ -2,7 +2,7 @@
 --
 -- ARGV   member: of the run in messages; field, expected: the execution, and its record as the worker claimed it; name,
 --        value: what is published; most: values that a run may have
--- Reply  WON | LOST (the execution is another one by now) | CONFLICT (there are too many) | NOT_FOUND
+-- Reply  WON | LOST (the worker does not hold the execution) | CONFLICT (there are too many) | NOT_FOUND
 -- Leaves the value in the place of the one that was published under its name before.
 
 --- @include lib/replies

@@ -5,7 +5,7 @@
 -- ARGV   member: of the run in messages; field, expected: the execution, and its record as the worker claimed it, '' for
 --        an operator; removed: digests of the names of attributes that go; changed: attributes as they are stored;
 --        sets_summary: 1 if that changes; summary: a list of the next one, empty for none; most: attributes that a run may have
--- Reply  WON | LOST (the execution is another one by now) | CONFLICT (there would be too many) | NOT_FOUND | UNNUMBERED (the
+-- Reply  WON | LOST (the worker does not hold the execution) | CONFLICT (there would be too many) | NOT_FOUND | UNNUMBERED (the
 --        run has no number of creation yet, as older releases left it: nothing was changed)
 -- Leaves the attributes and the summary of the run, and the index, as they are asked for; others as they were.
 

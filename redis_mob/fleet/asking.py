@@ -20,7 +20,8 @@ from redis_mob.models.ask import LONGEST_KIND, Answer
 from redis_mob.models.checkpoint import Checkpoint
 
 QUIET_TURNS = 3
-"""For so many turns of the event loop nothing may have begun before a handler ends: what is asked together comes so."""
+"""A handler that asks is suspended once no call of it has begun for so many turns of the event loop: asks that are made
+together become pending together."""
 
 
 class AskTimeoutError(Portable, Exception):
@@ -127,14 +128,11 @@ class Asking:
     def ask_in_thread(self, kind: str, payload: Any, schema: Any, timeout: timedelta | None) -> Answer:
         """The answer, in a thread where no event loop runs; see `StepContext.call_ask`."""
         ask = self._next(kind, payload, schema, timeout)
-        kept = asyncio.run(self._found(ask))
+        kept = asyncio.run(self._finder.find(ask_name(ask.kind), ask.ordinal))
         if (answer := _answer_to(ask, kept)) is not None:
             return answer
         self._pending.append(ask)
         raise HandlerSuspended(tuple(self._pending))
-
-    async def _found(self, ask: NewAsk) -> Checkpoint | None:
-        return await self._finder.find(ask_name(ask.kind), ask.ordinal)
 
     def _next(self, kind: str, payload: Any, schema: Any, timeout: timedelta | None) -> NewAsk:
         if not 0 < len(valid_text("kind", kind).encode()) <= LONGEST_KIND:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from redis_mob.contracts import CheckpointStore
+from redis_mob.errors import shown
 from redis_mob.fleet.lease import LeasedExecution, LeaseLostError
 from redis_mob.fleet.once import CheckpointKeeper, KeptCheckpoints, UnkeptError
 from redis_mob.fleet.outcome import too_long
@@ -29,10 +30,12 @@ class StoredCheckpoints:
         return await held.in_loop_of_worker(self._store.find(held.run_id, held.key, name, ordinal))
 
     async def keep(self, checkpoint: Checkpoint, /) -> None:
-        """Keep it. Raises UnkeptError if it is too long, LeaseLostError if the execution is another worker's by now."""
+        """Keep it. Raises UnkeptError if it is too long, LeaseLostError if this worker does not hold the execution."""
         held = self._held
         if (problem := too_long(checkpoint.value, held.most_bytes, "return")) is not None:
-            raise UnkeptError(f"the result of the call {checkpoint.name!r} is {problem}")
+            raise UnkeptError(f"the result of the call {shown(checkpoint.name)} is {problem}")
         keeping = self._store.keep(held.run_id, held.key, held.execution, checkpoint)
         if not await held.in_loop_of_worker(keeping):
-            raise LeaseLostError(f"{held} is not this worker's any more: the call {checkpoint.name!r} was not kept")
+            raise LeaseLostError(
+                f"{held} is not this worker's any more: the call {shown(checkpoint.name)} was not kept"
+            )

@@ -112,7 +112,7 @@ class Once:
     ) -> Any:
         """The result of the call, in a thread where no event loop runs; see `StepContext.call_once`."""
         call = self._next(name, function, args, named)
-        if (kept := asyncio.run(_awaited(self.keeper.find(call.name, call.ordinal)))) is not None:
+        if (kept := asyncio.run(self.keeper.find(call.name, call.ordinal))) is not None:
             if kept.arguments == call.arguments:
                 return _typed(call, kept.value)
             asyncio.run(_tell_changed(call, tell))
@@ -148,10 +148,6 @@ class Once:
             raise UnkeptError(f"the result of {call} cannot be kept: {shortened(error)}") from None
         await self.keeper.keep(Checkpoint(name=call.name, ordinal=call.ordinal, arguments=call.arguments, value=plain))
         return _typed(call, plain)
-
-
-async def _awaited(asked: Awaitable[Any]) -> Any:
-    return await asked
 
 
 async def _tell_changed(call: _Call, tell: Tell) -> None:

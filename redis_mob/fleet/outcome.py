@@ -79,7 +79,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class NewAsk:
-    """What a handler asks people, as it says it: see `Ask`. It waits for so many milliseconds, None for ever."""
+    """An ask as a handler makes it (see `Ask`). `timeout_ms` is how long it waits for an answer, None for ever."""
 
     kind: str
     ordinal: int

@@ -84,7 +84,7 @@ class Presence:
         try:
             await self._store.join_workers(record, self._lease)
         except asyncio.CancelledError:
-            await self._leave()  # the storage may know it by now
+            await self._leave()  # the storage may have let it join before the call was cancelled
             raise
         lost = asyncio.Event()
         try:

@@ -43,6 +43,17 @@ class Model:
         return Agent(FunctionModel(self.reply, model_name="scripted"))
 
 
+def killed_at_first(agent: Agent[None, str], called: Counter[str]) -> None:
+    """Give the agent a tool `fail`, whose first call ends the attempt."""
+
+    @agent.tool_plain
+    def fail(number: int) -> int:
+        called["fail"] += 1
+        if called["fail"] == 1:
+            raise RuntimeError("killed")
+        return number
+
+
 async def killed_then_whole(agent: Agent[Any, Any], kept: KeptCheckpoints, **fields: Any) -> Any:
     """The output of a further attempt, after one that a tool has ended."""
     handler = pydantic_ai(agent)
@@ -60,12 +71,7 @@ async def test_a_later_attempt_asks_neither_model_nor_tools_again() -> None:
         called["read"] += 1
         return {"line": number}
 
-    @agent.tool_plain
-    def fail(number: int) -> int:
-        called["fail"] += 1
-        if called["fail"] == 1:
-            raise RuntimeError("killed")
-        return number
+    killed_at_first(agent, called)
 
     assert await killed_then_whole(agent, kept) == '{"line":0} {"line":1} 2'
     assert called == {"read": 2, "fail": 2}
@@ -86,12 +92,7 @@ async def test_calls_of_one_turn_are_kept_by_their_ids() -> None:
         called["two"] += 1
         return f"two {number}"
 
-    @agent.tool_plain
-    def fail(number: int) -> int:
-        called["fail"] += 1
-        if called["fail"] == 1:
-            raise RuntimeError("killed")
-        return number
+    killed_at_first(agent, called)
 
     assert await killed_then_whole(agent, kept) == "one 0 two 0 one 0 1"
     assert called == {"one": 2, "two": 1, "fail": 2}
@@ -111,12 +112,7 @@ async def test_what_tools_return_comes_back_as_it_was() -> None:
         called["picture"] += number
         return PICTURE
 
-    @agent.tool_plain
-    def fail(number: int) -> int:
-        called["fail"] += 1
-        if called["fail"] == 1:
-            raise RuntimeError("killed")
-        return number
+    killed_at_first(agent, called)
 
     await killed_then_whole(agent, kept)
     assert called == {"whole": 1, "picture": 1, "fail": 2}
@@ -141,12 +137,7 @@ async def test_a_tool_that_asks_for_another_try_is_not_called_again() -> None:
             raise ModelRetry("a greater one, please")
         return "fine"
 
-    @agent.tool_plain
-    def fail(number: int) -> int:
-        called["fail"] += 1
-        if called["fail"] == 1:
-            raise RuntimeError("killed")
-        return number
+    killed_at_first(agent, called)
 
     assert (await killed_then_whole(agent, kept)).endswith(" fine 2")
     assert called == {"picky": 2, "fail": 2}
