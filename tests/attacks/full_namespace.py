@@ -21,7 +21,7 @@ from redis_mob.errors import (
     VersionConflictError,
 )
 from redis_mob.fleet.outcome import NewAsk
-from redis_mob.models import MobEvent, MobRun, MobRunStatus, StoredRealmProfile
+from redis_mob.models import MobDefinition, MobEvent, MobRun, MobRunStatus, StoredRealmProfile
 from redis_mob.models.ask import Answer, PendingAsk
 from redis_mob.models.base import SortedDict
 from redis_mob.models.config import ConfigChangeEvent, Delete, Put
@@ -37,6 +37,7 @@ from redis_mob.storage import MobStorage
 from redis_mob.stores.deletion import RunDeletion
 from redis_mob.stores.steering import RedisSteeringStore
 from redis_mob.testing.conformance import transitions
+from redis_mob.testing.samples import driven_runs
 from redis_mob.testing.samples.compound import (
     COMPOUND,
     FRAME,
@@ -50,9 +51,6 @@ from redis_mob.testing.samples.compound import (
 )
 from redis_mob.testing.samples.documents import authority, definition, overlay, profile
 from redis_mob.testing.samples.driven_runs import (
-    LIMITED,
-    ONE_STEP,
-    STEPS_AND_LOOP,
     a_worker,
     keys_of,
     launched,
@@ -67,6 +65,20 @@ from redis_mob.testing.samples.webhooks import SECRET, letter, progress, webhook
 from redis_mob.testing.waiting import LONG
 
 Question = Callable[[MobStorage], Awaitable[Any]]
+
+
+def _with_a_day(definition: MobDefinition) -> MobDefinition:
+    """The mob with a day for each step: what a worker holds here does not become due while the damages are tried."""
+    told = definition.model_dump(mode="json")
+    for flow in told["flows"].values():
+        for step in flow["steps"].values():
+            step["timeout_ms"] = timedelta(days=1) // timedelta(milliseconds=1)
+    return MobDefinition.model_validate(told)
+
+
+ONE_STEP, STEPS_AND_LOOP, LIMITED = map(
+    _with_a_day, (driven_runs.ONE_STEP, driven_runs.STEPS_AND_LOOP, driven_runs.LIMITED)
+)
 
 SETTLED = (AlreadyExistsError, CasConflictError, RunAlreadyExistsError, VersionConflictError)
 """How a write ends whose condition does not hold, and that therefore changes nothing."""
@@ -144,7 +156,7 @@ async def fill(storage: MobStorage) -> FullNamespace:
     await storage.pauses.pause_flow("elsewhere", "flow", "the model is down")
     await storage.pauses.pause_flow("elsewhere too")
     for number in range(12):
-        await storage.schedules.put(schedule(next_at=NOON + timedelta(minutes=number)), ONE_STEP)
+        await storage.schedules.put(schedule(next_at=NOON + timedelta(minutes=number)), driven_runs.ONE_STEP)
     await _set_webhooks(storage)
     view = await driven.view()
     return FullNamespace(

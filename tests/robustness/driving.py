@@ -15,7 +15,7 @@ from redis_mob.fleet import engine
 from redis_mob.fleet.asks import pending_of
 from redis_mob.fleet.outcome import Failed, NewAsk, Outcome, Succeeded, Suspended
 from redis_mob.fleet.subflows import child_run
-from redis_mob.models.ask import Answer
+from redis_mob.models.ask import Answer, AskPlace
 from redis_mob.models.debounce import Debounce
 from redis_mob.models.execution import Execution, ExecutionStatus, Serves
 from redis_mob.models.labels import LabelChange
@@ -232,10 +232,16 @@ class _Driven:
         await self._twins.both(lambda s: s.pauses.resume_run(run_id))
 
     async def _answer(self, views: Both) -> None:
-        """Answer one of the asks, of which some are answered already; what is pending of a run is not forgotten."""
+        """Answer one of the asks, of which some are answered already; what is pending of a run is not forgotten.
+
+        Where the run asks nothing, what is answered and forgotten is an ask that there never was.
+        """
         run_id, seen = self._run.run_id, self._random.choice((views, self._seen[0]))
         ours, theirs = (pending_of(view) for view in seen)
         if not ours:
+            nowhere = AskPlace(views[0].now, run_id, "never asked")
+            await self._twins.both(lambda s: s.asks.answer(run_id, nowhere.ask_id, Answer(approved=True), pending=None))
+            await self._twins.both(lambda s: s.asks.forget(run_id, [nowhere]))
             return
         one = self._random.randrange(len(ours))
         answer = Answer(approved=self._random.random() < 0.5, message=self._random.choice((None, "fine")))
