@@ -34,6 +34,7 @@ from redis_mob.errors import StorageUnavailableError
 from redis_mob.security.sealing import SealKey, SealKeyring, Secrets, secrets_with
 
 if TYPE_CHECKING:
+    from redis_mob.connection.calls.open_namespace import OpenNamespace
     from redis_mob.connection.calls.sessions import WriteOutcome
     from redis_mob.memory.storage import MemoryStorage
     from redis_mob.stores.storage import RedisStorage
@@ -50,6 +51,7 @@ class MobStorage:
     started again and again, `pauses` which runs, flows and mobs are paused, `webhooks` which events are posted where.
     `exists` is False if the namespace was not there when it was opened without `create`.
     `url` is the address under which other processes of this user reach the same server; it may hold a password.
+    `on_server` is what the adapters to other libraries keep their own records with; None in memory.
     """
 
     def __init__(self, backend: RedisStorage | MemoryStorage) -> None:
@@ -57,6 +59,7 @@ class MobStorage:
         self.namespace = backend.namespace
         self.url = backend.url
         self.exists = backend.exists
+        self.on_server: OpenNamespace | None = backend.on_server
         self.events: MobEventStore = backend.events
         self.runs: MobRunStore = backend.runs
         self.specs: MobSpecStore = backend.specs

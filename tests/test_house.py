@@ -28,6 +28,7 @@ FLOORS = (
     {"fleet"},
     {"flows", "operations"},
     {"handlers", "testing", "bench", "sync"},
+    {"langgraph", "pydantic_ai"},
     {"cli"},
     {"__main__"},
 )

@@ -38,9 +38,27 @@ def checkpoint_field(key: ExecutionKey, name: str, ordinal: int) -> bytes:
 def encode_checkpoint(key: ExecutionKey, checkpoint: Checkpoint) -> tuple[bytes, bytes]:
     """Field and record of a checkpoint. Raises ValidationError for another class, InternalError if it is unreadable."""
     checked = instance("checkpoint", checkpoint, Checkpoint)
-    field = checkpoint_field(key, checked.name, checked.ordinal)
-    what = f"checkpoint {shown(checked.name)}"
-    return field, pack((text("arguments", checked.arguments), stored_value(what, checked.value)))
+    return checkpoint_field(key, checked.name, checked.ordinal), encode_result(checked)
+
+
+def encode_result(checkpoint: Checkpoint) -> bytes:
+    """What a checkpoint holds: the digest of its arguments, and its value. Raises InternalError if it is unreadable."""
+    what = f"checkpoint {shown(checkpoint.name)}"
+    return pack((text("arguments", checkpoint.arguments), stored_value(what, checkpoint.value)))
+
+
+def result_field(name: str, ordinal: int) -> bytes:
+    """The field of a checkpoint that belongs to no execution, among those of its run."""
+    return _PREFIX + pack((text("name", name), ordinal))
+
+
+def decode_result(name: str, ordinal: int, record: bytes) -> Checkpoint:
+    """The same checkpoint again. Raises SerializationError."""
+    try:
+        arguments, value = unpack(record)
+        return Checkpoint(name=name, ordinal=ordinal, arguments=arguments, value=decode_json(value))
+    except UNPACK_ERRORS as error:
+        raise SerializationError(f"the checkpoint {shown(name)} cannot be read: {error}") from error
 
 
 def decode_checkpoint(run_id: str, field: bytes, record: bytes) -> tuple[ExecutionKey, Checkpoint]:

@@ -107,7 +107,7 @@ class PydanticAi:
         """The output of the agent. Raises StepFailed saying why there is none."""
         model, settings = self._model(ctx), ctx.profile.provider_params
         deps = None if self._deps is None else self._deps(ctx)
-        checkpoints = AgentCheckpoints(ctx)
+        checkpoints = AgentCheckpoints(ctx.once)
         try:
             result = await self._agent.run(
                 _prompt(ctx),

@@ -12,7 +12,6 @@ from pydantic_ai.exceptions import ToolRetryError
 from pydantic_ai.messages import ModelMessagesTypeAdapter, ModelResponse, ToolCallPart, ToolReturnContent
 from pydantic_ai.models import ModelRequestContext
 
-from redis_mob.fleet.step_context import StepContext
 from redis_mob.models.checkpoint import LONGEST_NAME
 
 MODEL_REQUEST = "model_request"
@@ -32,14 +31,18 @@ class KeptResult:
     retry: str | None = None
 
 
+Once = Callable[..., Awaitable[Any]]
+"""Makes a call once, as `StepContext.once` does: the name, the function, and what it is called with."""
+
+
 class AgentCheckpoints:
-    """The requests and tool calls of one attempt (contract: checkpoint-8).
+    """The requests and tool calls of one attempt, kept by `once` (contract: checkpoint-8).
 
     `paid` is what the model has used for requests that this attempt has made.
     """
 
-    def __init__(self, ctx: StepContext) -> None:
-        self._ctx = ctx
+    def __init__(self, once: Once) -> None:
+        self._once = once
         self.paid = RunUsage()
 
     async def response(
@@ -53,7 +56,7 @@ class AgentCheckpoints:
             self.paid.requests += 1
             return response
 
-        return await self._ctx.once(MODEL_REQUEST, asked, _told_apart(request))
+        return await self._once(MODEL_REQUEST, asked, _told_apart(request))
 
     async def result(
         self, call: ToolCallPart, args: dict[str, Any], execute: Callable[[dict[str, Any]], Awaitable[Any]]
@@ -71,7 +74,7 @@ class AgentCheckpoints:
                 return KeptResult(whole=cast("ToolReturn[Any]", value))
             return KeptResult(value)
 
-        kept = await self._ctx.once(_name_of(call), executed, args)
+        kept = await self._once(_name_of(call), executed, args)
         if kept.retry is not None:
             raise ModelRetry(kept.retry)
         return kept.value if kept.whole is None else kept.whole

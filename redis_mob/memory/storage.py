@@ -33,6 +33,7 @@ class MemoryStorage:
         self._access = Access(namespace)
         self.namespace = namespace
         self.exists = True
+        self.on_server = None
         self.events = MemoryEventStore(self._access)
         self.runs = MemoryRunStore(self._access)
         self.specs = MemorySpecStore(self._access)

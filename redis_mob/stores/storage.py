@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from redis_mob.connection.calls.client import Client, connect
 from redis_mob.connection.calls.keys import Keys
+from redis_mob.connection.calls.open_namespace import OpenNamespace
 from redis_mob.connection.retry import RetryPolicy
 from redis_mob.notifications.wakeups import WakeUps
 from redis_mob.security.sealing import Secrets
@@ -35,6 +36,7 @@ class RedisStorage:
         self._wake_ups = WakeUps(client)
         client.close_first(self._wake_ups.aclose)
         self.namespace = keys.namespace
+        self.on_server = OpenNamespace(client, keys)
         self.url = client.url
         self.exists = client.has_namespace
         self.events = RedisEventStore(client, keys, self._wake_ups)

@@ -1,4 +1,5 @@
-"""The names of all keys and channels of one namespace; nothing else in the library makes up a key.
+"""The names of all keys and channels of one namespace; nothing else in the library makes up a key, but for those of the
+adapters to other libraries (adapter_keys.py).
 
 All keys of a namespace share one hash slot (decision 0001).
 """
@@ -7,6 +8,13 @@ from __future__ import annotations
 
 import re
 
+from redis_mob.connection.calls.adapter_keys import (
+    ADAPTERS,
+    LangGraphKeys,
+    PydanticAiKeys,
+    sort_of_adapter,
+    type_of_adapter,
+)
 from redis_mob.errors import ValidationError, shown
 from redis_mob.models.base import canonical_run_id
 
@@ -248,6 +256,8 @@ class Keys:
         """Channel: some run changed."""
         self.wake_progress = f"{tag}wake:progress"
         """Channel: handlers of some run have told something."""
+        self.langgraph = LangGraphKeys(tag)
+        self.pydantic_ai = PydanticAiKeys(tag)
         self._run_prefix = f"{tag}run:"
         self._session_prefix = f"{tag}session:"
 
@@ -256,7 +266,7 @@ class Keys:
 
     @property
     def fixed(self) -> list[str]:
-        """All keys but those of single runs and sessions."""
+        """All keys but those of single runs and sessions, and of the adapters."""
         return [
             self.meta,
             self.seal_keys,
@@ -309,10 +319,13 @@ class Keys:
         return f"{self._tag}{name}"
 
     def sort_of(self, key: bytes) -> str | None:
-        """Of a key that each run has the name of the part, `run` for its hash, and `session`; None for all others."""
+        """Of a key that each run has the name of the part, `run` for its hash, and `session`; of a key of an adapter
+        its sort; None for all others."""
         first, _, rest = key.decode(errors="replace").removeprefix(self._tag).partition(":")
-        if first not in ("run", "session") or not key.startswith(self._tag.encode()):
+        if first not in ("run", "session", *ADAPTERS) or not key.startswith(self._tag.encode()):
             return None
+        if first in ADAPTERS:
+            return sort_of_adapter(first, rest)
         return (rest.partition(":")[2] or first) if first == "run" else first
 
     @property
@@ -351,4 +364,6 @@ def type_of_key(key: str) -> str:
     name = key.partition("}:")[2]
     if name.startswith("run:"):
         return _OF_RUN.get(name.rpartition(":")[2], "hash")
+    if name.partition(":")[0] in ADAPTERS:
+        return type_of_adapter(name)
     return _TYPES.get(name, "hash")

@@ -108,7 +108,7 @@ def examples(commands: Sequence[str], namespace: str) -> Iterator[tuple[str, tup
         words = command.upper().split("|")
         if command.startswith("evalsha"):
             words += ["sha", "1", keys.meta]
-        elif command == "rename":
+        elif command in ("copy", "rename"):
             words += [keys.meta, keys.meta]
         elif command not in _ON_NOTHING:
             words.append(keys.wake_events if command in _ON_CHANNELS else keys.meta)
