@@ -29,9 +29,11 @@ CALLERS = {
         f"stores/{name}.py"
         for name in ("executions", "items", "labels", "signals", "lease_renewal", "children", "workers", "debounces")
     ],
+    "langgraph": ["langgraph/threads.py", "langgraph/items.py"],
     "operations": ["stores/operations.py"],
     "pauses": ["stores/pauses.py"],
     "progress": ["stores/progress.py"],
+    "pydantic_ai": ["pydantic_ai/agent_runs.py"],
     "realm_profiles": ["stores/realm_profiles.py"],
     "retention": ["stores/retention.py"],
     "runs": ["stores/runs.py"],

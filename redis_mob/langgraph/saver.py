@@ -37,10 +37,10 @@ from redis_mob.storage import MobStorage
 class RedisMobSaver(BaseCheckpointSaver[str]):
     """Keeps the checkpoints of graphs in a namespace of redis_mob; `open` makes it, or a storage that is open.
 
-    Each call is one atomic script, which happens at most once, also where its reply is lost (contract: langgraph-1,
-    langgraph-2). A thread goes `ttl` after its last write; without it, it stays until it is deleted. `serde` is a
-    serializer of LangGraph, which may encrypt. Methods raise the errors of the stores, ValidationError for a
-    config or an id that names nothing.
+    Each call is one atomic script, which happens at most once, also where its reply is lost
+    (contract: langgraph-1, langgraph-2). A thread goes `ttl` after its last write; without it, it stays until it is
+    deleted. `serde` is a serializer of LangGraph, which may encrypt. Methods raise the errors of the stores, and
+    ValidationError for a config or an id that names nothing.
 
     A synchronous method is for threads other than that of the event loop in which the storage was opened. One that was
     opened with `with` serves all threads and event loops.

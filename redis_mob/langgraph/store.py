@@ -40,8 +40,8 @@ class RedisMobStore(BaseStore):
 
     The changes of a batch are one atomic script, which happens at most once, after what the batch reads
     (contract: langgraph-6). Items may be searched by their namespaces and by what they hold, not by meaning: `index`
-    and `query` raise ValidationError. An item with a `ttl`, in minutes, is gone that long after its last use, at once for
-    all who read. Methods raise the errors of the stores, and InvalidNamespaceError of LangGraph.
+    and `query` raise ValidationError. An item with a `ttl`, in minutes, is gone that long after its last use.
+    Methods raise the errors of the stores, and InvalidNamespaceError of LangGraph.
     """
 
     supports_ttl = True
@@ -91,7 +91,7 @@ class RedisMobStore(BaseStore):
             self._storage.close()
 
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
-        """The results of operations, in their order. What is put is put behind all others, of each key the last value."""
+        """The results of operations, in their order. What is put comes after all others: of a key its last value."""
         return await self._home.wait(self._batch(list(ops)))
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:

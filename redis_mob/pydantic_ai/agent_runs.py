@@ -84,7 +84,7 @@ class AgentRuns:
 
     async def find_run(self, run: bytes) -> bytes | None:
         """The record of a run, None if it was not registered."""
-        found = await self._client.read("pydantic_ai/read_field", [self._keys.runs], [run])
+        found = await self._read_field(self._keys.runs, run)
         return None if found is None else after_counted(found)[1]
 
     async def list_runs(self, prefix: bytes) -> AsyncIterator[bytes]:
@@ -144,7 +144,10 @@ class AgentRuns:
 
     async def find_record(self, run: bytes, field: bytes) -> bytes | None:
         """A record of a run, None if there is none."""
-        return await self._client.read("pydantic_ai/read_field", self._of_run(run)[:1], [field])
+        return await self._read_field(self._of_run(run)[0], field)
+
+    async def _read_field(self, key: str, field: bytes) -> bytes | None:
+        return await self._client.read("pydantic_ai/read_field", [key], [field])
 
     async def list_tool_effects(self, run: bytes) -> list[bytes]:
         """What the calls of tools of a run have come to."""

@@ -27,7 +27,7 @@ class Durable(AbstractCapability[Any]):
     `await agent.run(prompt, capabilities=[Durable(storage, "order-17")])`.
 
     A request is told apart by model, settings, tools and messages without their times, a call of a tool by its name,
-    the id that the model gave it, and its arguments; what has changed is asked for again (contract: pydantic-ai-1). So
+    the id that the model gave it, and its arguments; what has changed is asked for again (contract: agent-1). So
     is the one that was under way when a process was killed: a tool that must not happen twice needs a key of its own
     for what it does. One run of an id is to be under way at a time. What is kept goes `ttl` after the last write;
     without it, it stays until `forget`.

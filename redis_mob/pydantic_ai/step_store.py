@@ -32,8 +32,8 @@ class RedisMobStepStore:
     `StepPersistence(store=RedisMobStepStore(storage))`.
 
     Each write is one atomic script, which happens at most once. An event or snapshot with an idempotency key that is
-    there is not written again. Snapshots share their messages: each is stored, and mostly sent, once (contract:
-    pydantic-ai-2). A run goes `ttl` after its last write; without it, it stays until `delete_run`.
+    there is not written again. Snapshots share their messages: each is stored, and mostly sent, once
+    (contract: agent-2). A run goes `ttl` after its last write; without it, it stays until `delete_run`.
     `max_snapshots_per_run` snapshots stay of each run, and the newest that is complete. Methods raise the errors of the
     stores.
     """

@@ -43,7 +43,12 @@ def test_each_key_is_of_one_kind() -> None:
     keys = Keys("n")
     run = keys.run(str(uuid4()))
     parts = [*run.parts, run.index, run.executions, run.published, run.progress, run.cursors]
+    graphs, agents = keys.langgraph, keys.pydantic_ai
+    of_graphs = [graphs.threads, graphs.expiry, graphs.runs, *graphs.thread("digest")]
+    of_items = [graphs.items, graphs.item_places, graphs.item_expiry]
+    of_agents = [agents.runs, agents.run_places, agents.expiry, *agents.run("digest")]
     own = [*parts, run.deletion, run.deleted_cursors, run.tombstone, keys.session("client")]
+    own += [*of_graphs, *of_items, *of_agents]
     sorts = Counter(sort for kind in KINDS for sort in kind.sorts)
     assert sorts == Counter(keys.sort_of(key.encode()) for key in own)
     assert Counter(keys.named(name) for kind in KINDS for name in kind.fixed) == Counter(keys.fixed)

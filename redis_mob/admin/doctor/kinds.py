@@ -118,6 +118,28 @@ KINDS = (
         ("webhooks", "webhooks:secrets", "webhooks:progress", "webhooks:dead"),
     ),
     Kind(
+        "threads of LangGraph",
+        _always("what you delete or prune; with RedisMobSaver(ttl=...) the last writes"),
+        sorts=("langgraph:threads", "langgraph:expiry", "langgraph:runs", "langgraph:places", "langgraph:records"),
+    ),
+    Kind(
+        "items of LangGraph",
+        _always("what you put, until you delete it or its ttl ends"),
+        sorts=("langgraph:items", "langgraph:item_places", "langgraph:item_expiry"),
+    ),
+    Kind(
+        "runs of agents",
+        _always("what you forget or delete; with a ttl the last writes"),
+        sorts=(
+            "pydantic_ai:runs",
+            "pydantic_ai:run_places",
+            "pydantic_ai:expiry",
+            "pydantic_ai:records",
+            "pydantic_ai:events",
+            "pydantic_ai:snapshots",
+        ),
+    ),
+    Kind(
         "settings",
         _always("what you set"),
         ("meta", "seal_keys", "seal_keys:checks", "retention", "limits", "pauses"),

@@ -1,6 +1,6 @@
 """The names of the keys that adapters to other libraries have in a namespace.
 
-What stands there is no part of runs: no schedule, no count and no index of theirs knows it.
+What stands there is no part of runs: no schedule, no count and no index of theirs knows it (decision 0046).
 """
 
 from __future__ import annotations

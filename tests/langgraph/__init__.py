@@ -1,0 +1,1 @@
+"""The checkpointer and the store of LangGraph."""

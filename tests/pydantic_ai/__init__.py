@@ -1,0 +1,1 @@
+"""What agents of pydantic-ai keep outside of a fleet."""
