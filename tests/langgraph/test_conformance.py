@@ -1,5 +1,8 @@
 """LangGraph's own conformance suite for checkpointers."""
 
+# pyright: reportMissingTypeStubs=false
+# LangGraph has annotations, but no mark that says so.
+
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator

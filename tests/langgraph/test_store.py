@@ -190,7 +190,7 @@ async def test_what_it_cannot_do_is_refused_before_anything_is_written(
         RedisMobStore.open("embedded:", index=wrong)
     with pytest.raises(ValidationError, match=r"ttl of item 'k' must be minutes, more than 0, not -1"):
         await store.aput(("a",), "k", {}, ttl=-1)
-    with pytest.raises(InternalError, match="item 'k': \\$.x: a value of type object is no JSON"):
+    with pytest.raises(InternalError, match=r"item 'k': \$\.x: a value of type object is no JSON"):
         await store.aput(("a",), "k", {"x": object()})
     with pytest.raises(ValidationError, match="lone surrogates"):
         await store.aput(("a",), "\ud800", {})

@@ -22,4 +22,4 @@ async def write(url: str, namespace: str, name: str, number: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(write(*sys.argv[1:4], int(sys.argv[4])))
+    asyncio.run(write(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])))
