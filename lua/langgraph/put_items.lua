@@ -13,11 +13,15 @@
 --- @keys items places expiry
 --- @args gone* put*
 expect_sorted_sets(places, expiry)
-local fields = {}
-for i = 1, #put, 3 do fields[#fields + 1] = put[i] end
+local fields, stay = {}, {}
+for i = 1, #put, 3 do
+  fields[#fields + 1] = put[i]
+  stay[put[i]] = true
+end
 local before, expired = values_of(items, fields), gone_of(expiry, fields)
+add_expired(expiry, stay, gone)
 
-remove_items(items, places, expiry, gone)
+local lasting = {}
 for i, place in ipairs(fields) do
   local value, stays = put[3 * i - 1], put[3 * i]
   local created = before[i] and not expired[place] and times_in(before[i]) or now()
@@ -25,9 +29,12 @@ for i, place in ipairs(fields) do
   mutate('ZADD', places, 0, place)
   if stays ~= '0' then
     mutate('ZADD', expiry, milliseconds_now() + stays, place)
-  elseif redis.call('ZSCORE', expiry, place) then
-    mutate('ZREM', expiry, place)
+  else
+    lasting[#lasting + 1] = place
   end
 end
-sweep_items(items, places, expiry)
+for _, place in ipairs(gone) do lasting[#lasting + 1] = place end
+in_chunks('HDEL', items, gone)
+in_chunks('ZREM', places, gone)
+in_chunks('ZREM', expiry, lasting)
 return WON

@@ -11,12 +11,13 @@
 --- @keys items places expiry
 --- @args used*
 expect_sorted_sets(places, expiry)
-local gone = gone_of(expiry, used)
+local gone, removed = gone_of(expiry, used), {}
+add_expired(expiry, {}, removed)
 for i, item in ipairs(values_of(items, used)) do
   local _, _, stays = times_in(item or '')
   if stays and stays ~= '0' and not gone[used[i]] then
     mutate('ZADD', expiry, milliseconds_now() + stays, used[i])
   end
 end
-sweep_items(items, places, expiry)
+remove_items(items, places, expiry, removed)
 return WON

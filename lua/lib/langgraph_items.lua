@@ -33,14 +33,17 @@ local function gone_of(expiry, places)
   return gone
 end
 
+-- Some items that have expired go with each write: adds their places to those that go, but for some that stay.
+local function add_expired(expiry, stay, gone)
+  local expired = redis.call('ZRANGE', expiry, '-inf', milliseconds_now(), 'BYSCORE', 'LIMIT', 0, AT_ONCE)
+  for _, place in ipairs(expired) do
+    if not stay[place] then gone[#gone + 1] = place end
+  end
+end
+
+-- comes last, since keys that this may empty are not touched again
 local function remove_items(items, places, expiry, gone)
   in_chunks('HDEL', items, gone)
   in_chunks('ZREM', places, gone)
   in_chunks('ZREM', expiry, gone)
-end
-
--- Some items that have expired go with each write.
-local function sweep_items(items, places, expiry)
-  remove_items(items, places, expiry,
-    redis.call('ZRANGE', expiry, '-inf', milliseconds_now(), 'BYSCORE', 'LIMIT', 0, AT_ONCE))
 end

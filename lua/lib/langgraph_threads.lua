@@ -52,17 +52,15 @@ local function place_of_thread(thread, run)
   return 't' .. #thread .. ':' .. thread .. run
 end
 
--- removes a thread from the index of runs; false if there were more of them than one call may take
-local function forget_runs(runs, thread)
+-- adds the places of a thread in the index of runs to a list, at most so many of its runs; false if it has more
+local function add_runs_of(runs, thread, most, list)
   local prefix = place_of_thread(thread, '')
-  local found = between(runs, prefix, 0, CHUNK)
-  local gone = {}
+  local found = between(runs, prefix, 0, most)
   for _, member in ipairs(found) do
-    gone[#gone + 1] = member
-    gone[#gone + 1] = 'r' .. string.sub(member, #prefix + 1) .. thread
+    list[#list + 1] = member
+    list[#list + 1] = 'r' .. string.sub(member, #prefix + 1) .. thread
   end
-  in_chunks('ZREM', runs, gone)
-  return #found < CHUNK
+  return #found ~= most
 end
 
 local function milliseconds_now()
@@ -70,18 +68,25 @@ local function milliseconds_now()
   return parts[1] * 1000 + math.floor(parts[2] / 1000)
 end
 
--- The keys of a thread expire by themselves; its places in the indexes go here, some with each write.
-local function forget_expired(threads, expiry, runs, now)
-  -- a second later, so that the keys are gone for certain
-  for _, thread in ipairs(redis.call('ZRANGE', expiry, '-inf', now - 1000, 'BYSCORE', 'LIMIT', 0, AT_ONCE)) do
-    if forget_runs(runs, thread) then
-      mutate('ZREM', threads, thread)
-      mutate('ZREM', expiry, thread)
-    end
-  end
+-- takes threads out of the indexes; keys that this may empty are not touched again
+local function unlist(keys, gone, gone_runs)
+  in_chunks('ZREM', keys.runs, gone_runs)
+  in_chunks('ZREM', keys.threads, gone)
+  in_chunks('ZREM', keys.expiry, gone)
 end
 
--- lists a thread that was written to, which is gone in so many milliseconds, '' = never
+-- The keys of a thread expire by themselves; its places in the indexes go here, some with each write.
+local function unlist_expired(keys, now)
+  local gone, gone_runs = {}, {}
+  -- a second later, so that the keys are gone for certain
+  local expired = redis.call('ZRANGE', keys.expiry, '-inf', now - 1000, 'BYSCORE', 'LIMIT', 0, AT_ONCE)
+  for _, thread in ipairs(expired) do
+    if add_runs_of(keys.runs, thread, CHUNK, gone_runs) then gone[#gone + 1] = thread end
+  end
+  unlist(keys, gone, gone_runs)
+end
+
+-- lists a thread that was written to, which is gone in so many milliseconds, '' = never; comes last
 local function keep_thread(keys, thread, time_to_live)
   mutate('ZADD', keys.threads, 0, thread)
   if time_to_live == '' then
@@ -96,12 +101,12 @@ local function keep_thread(keys, thread, time_to_live)
   mutate('PEXPIRE', keys.places, time_to_live)
   mutate('PEXPIRE', keys.records, time_to_live)
   mutate('ZADD', keys.expiry, now + time_to_live, thread)
-  forget_expired(keys.threads, keys.expiry, keys.runs, now)
+  unlist_expired(keys, now)
 end
 
 local function remove_thread(keys, thread)
+  local gone_runs = {}
+  add_runs_of(keys.runs, thread, -1, gone_runs)
   mutate('UNLINK', keys.places, keys.records)
-  repeat until forget_runs(keys.runs, thread)
-  mutate('ZREM', keys.threads, thread)
-  mutate('ZREM', keys.expiry, thread)
+  unlist(keys, { thread }, gone_runs)
 end

@@ -10,6 +10,7 @@
 
 --- @include lib/chunk_size
 --- @include lib/chunks
+--- @include lib/many_fields
 --- @include lib/mutate
 
 local DIGEST = 32  -- digits of the digest of a message
@@ -29,13 +30,15 @@ local function places_in(stored)
   return found
 end
 
-local function forget_run(runs, places, expiry, run)
-  local stored = redis.call('HGET', runs, run)
-  if stored then
-    in_chunks('ZREM', places, places_in(stored))
-    mutate('HDEL', runs, run)
+-- takes runs out of the indexes; keys that this may empty are not touched again
+local function unlist_runs(keys, gone)
+  local members = {}
+  for _, stored in ipairs(values_of(keys.runs, gone)) do
+    for _, place in ipairs(stored and places_in(stored) or {}) do members[#members + 1] = place end
   end
-  mutate('ZREM', expiry, run)
+  in_chunks('ZREM', keys.places, members)
+  in_chunks('HDEL', keys.runs, gone)
+  in_chunks('ZREM', keys.expiry, gone)
 end
 
 -- says that a run was written to, which is gone in so many milliseconds, '' = never
@@ -52,9 +55,7 @@ local function keep_run(keys, run, time_to_live)
   for _, key in ipairs(keys.own) do mutate('PEXPIRE', key, time_to_live) end
   mutate('ZADD', keys.expiry, now + time_to_live, run)
   -- the keys of a run expire by themselves; its places go here, a second later, so that the keys are gone for certain
-  for _, gone in ipairs(redis.call('ZRANGE', keys.expiry, '-inf', now - 1000, 'BYSCORE', 'LIMIT', 0, AT_ONCE)) do
-    forget_run(keys.runs, keys.places, keys.expiry, gone)
-  end
+  unlist_runs(keys, redis.call('ZRANGE', keys.expiry, '-inf', now - 1000, 'BYSCORE', 'LIMIT', 0, AT_ONCE))
 end
 
 -- the digests of the messages of a snapshot, and where they end

@@ -13,5 +13,5 @@ expect_hashes(runs)
 expect_sorted_sets(places, expiry)
 local there = redis.call('EXISTS', records, run_events, snapshots) + redis.call('HEXISTS', runs, run) > 0
 mutate('UNLINK', records, run_events, snapshots)
-forget_run(runs, places, expiry, run)
+unlist_runs({ runs = runs, places = places, expiry = expiry }, { run })
 return there and WON or LOST

@@ -15,9 +15,16 @@
 expect_sorted_sets(places, expiry)
 local before = redis.call('HGET', runs, run)
 
-if before then in_chunks('ZREM', places, places_in(before)) end
 mutate('HSET', runs, run, record)
-for _, place in ipairs(found_by) do mutate('ZADD', places, 0, place) end
+local is_found_by, gone = {}, {}
+for _, place in ipairs(found_by) do
+  mutate('ZADD', places, 0, place)
+  is_found_by[place] = true
+end
+for _, place in ipairs(before and places_in(before) or {}) do
+  if not is_found_by[place] then gone[#gone + 1] = place end
+end
+in_chunks('ZREM', places, gone)
 local own = { records, run_events, snapshots }
 keep_run({ own = own, runs = runs, places = places, expiry = expiry }, run, time_to_live)
 return WON

@@ -51,7 +51,7 @@ end
 mutate('RPUSH', snapshots, snapshot)
 in_chunks('HSET', records, messages)
 if identity ~= '' then mutate('HSET', records, 'ks' .. identity, 1) end
-if most ~= '' then trim(snapshots, records, tonumber(most)) end
 local own = { records, run_events, snapshots }
 keep_run({ own = own, runs = runs, places = places, expiry = expiry }, run, time_to_live)
+if most ~= '' then trim(snapshots, records, tonumber(most)) end
 return WON

@@ -14,7 +14,7 @@ from redis_mob.langgraph.thread_records import NewCheckpoint, StoredCheckpoint, 
 PAGE = 100
 """How many places, metadata or threads one script lists."""
 
-_READ = 20
+_READ = 10
 """How many checkpoints one script reads, with all their blobs."""
 
 _DELETED = 500
