@@ -25,6 +25,7 @@ from redis_mob.testing.waiting import until
 from tests.fleet.flows import FLOW, mob, step
 from tests.fleet.working import run_flow
 from tests.stores.test_keys_and_scripts import NAMESPACE, NEW_KEY, use_everything
+from tests.support.adapters import use_adapters
 from tests.support.cluster import Cluster, slot_of
 from tests.support.raw_client import RawClient
 from tests.support.sentinel import run_sentinels
@@ -104,6 +105,7 @@ async def test_it_suffices_for_everything_and_all_of_it_is_needed(
         async with storage.events.subscribe():
             await until(lambda: "ping" in run_so_far(admin.execute_command))
         await _use_the_fleet(storage)
+        await use_adapters(storage)
     assert refused_so_far(admin.execute_command) == set()
     assert set(RIGHTS.commands) - run_so_far(admin.execute_command) == ON_OTHER_TOPOLOGIES
 
