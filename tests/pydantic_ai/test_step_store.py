@@ -131,6 +131,8 @@ async def test_many_events_and_runs_come_in_pages(store: RedisMobStepStore) -> N
 async def test_a_message_is_stored_once(store: RedisMobStepStore, connection: Client, keys: Keys) -> None:
     for number in range(1, 11):
         await store.save_snapshot(snapshot(number, f"{number}:{number}"))
+        await store.save_snapshot(snapshot(number, f"{number}:{number}"))
+    assert await connection.router.request("LLEN", keys.pydantic_ai.run(digest(b"run"))[2]) == 10
     assert await message_fields(connection, keys) == 20
     found = await store.latest_snapshot(run_id="run")
     assert found is not None
