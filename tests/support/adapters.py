@@ -45,7 +45,7 @@ async def _use_the_store(storage: MobStorage) -> None:
 
 
 async def _use_agents(storage: MobStorage) -> None:
-    agent = Agent(TestModel(), name="test")
+    agent: Agent[None, str] = Agent(TestModel(), name="test")
     for ttl in (timedelta(hours=1), None):
         steps = RedisMobStepStore(storage, ttl=ttl, max_snapshots_per_run=1)
         durable = Durable(storage, "run", ttl)
