@@ -45,11 +45,11 @@ async def _use_the_store(storage: MobStorage) -> None:
 
 
 async def _use_agents(storage: MobStorage) -> None:
-    agent: Agent[None, str] = Agent(TestModel(), name="test")
+    agent = Agent(TestModel(), name="test")
     for ttl in (timedelta(hours=1), None):
         steps = RedisMobStepStore(storage, ttl=ttl, max_snapshots_per_run=1)
         durable = Durable(storage, "run", ttl)
-        await agent.run("go", capabilities=[durable, StepPersistence[None](store=steps, run_id=f"steps {ttl}")])
+        await agent.run("go", capabilities=[durable, StepPersistence[object](store=steps, run_id=f"steps {ttl}")])
         [run] = [one for one in await steps.list_runs() if one.run_id == f"steps {ttl}"]
         found = await steps.latest_snapshot(run_id=run.run_id)
         assert found is not None
