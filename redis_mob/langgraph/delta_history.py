@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from langgraph.checkpoint.base import DeltaChannelHistory, PendingWrite
@@ -19,11 +20,11 @@ async def delta_history(
     """Of each channel what the ancestors of the checkpoint at a place have written, the oldest first, back to the
     nearest value, which is the seed if there is one."""
     writes: dict[str, list[PendingWrite]] = {channel: [] for channel in channels}
-    seeds = dict[str, Any]()
+    seeds, load = dict[str, Any](), partial(records.loaded, serde, "the history of a delta channel")
     async for ancestor in _ancestors(threads, thread, place, channels):
         for write in reversed(ancestor.writes):
-            writes[write.channel].append((write.task, write.channel, serde.loads_typed(write.value)))
-        seeds |= {channel: serde.loads_typed(blob) for channel, blob in ancestor.blobs.items()}
+            writes[write.channel].append((write.task, write.channel, load(write.value)))
+        seeds |= {channel: load(blob) for channel, blob in ancestor.blobs.items()}
     found = dict[str, DeltaChannelHistory]()
     for channel, newest_first in writes.items():
         found[channel] = {"writes": newest_first[::-1]}

@@ -17,7 +17,7 @@ async def all_but_newest(threads: Threads, thread: bytes, serde: SerializerProto
     newest = {records.namespace_and_id(place)[0]: place for place in places}
     kept = set(newest.values())
     for found in await threads.read_checkpoints(thread, list(newest.values())):
-        metadata: CheckpointMetadata = serde.loads_typed(found.metadata)
+        metadata: CheckpointMetadata = records.loaded(serde, "the metadata of a checkpoint", found.metadata)
         deltas = [one for one in metadata.get("counters_since_delta_snapshot", {}) if one not in found.blobs]
         kept.update(await ancestors_needed(threads, thread, found.place, deltas))
     return [place for place in places if place not in kept]

@@ -29,7 +29,7 @@ from redis_mob.langgraph.addresses import Address, time_to_live_in, utf8
 from redis_mob.langgraph.delta_history import delta_history
 from redis_mob.langgraph.opening import Home, Opening, server_of
 from redis_mob.langgraph.pruning import all_but_newest
-from redis_mob.langgraph.thread_records import NewCheckpoint, StoredCheckpoint
+from redis_mob.langgraph.thread_records import NewCheckpoint, StoredCheckpoint, loaded
 from redis_mob.langgraph.threads import PAGE, Threads
 from redis_mob.storage import MobStorage
 
@@ -270,7 +270,7 @@ class RedisMobSaver(BaseCheckpointSaver[str]):
     def _has(self, wanted: dict[str, Any] | None, metadata: records.Typed) -> bool:
         if not wanted:
             return True
-        found = self.serde.loads_typed(metadata)
+        found = loaded(self.serde, "the metadata of a checkpoint", metadata)
         return all(found.get(name) == value for name, value in wanted.items())
 
     async def _put(
@@ -347,7 +347,10 @@ class RedisMobSaver(BaseCheckpointSaver[str]):
         return await delta_history(self._threads, address.thread, place, channels, self.serde)
 
     def _tuple(self, address: Address, found: StoredCheckpoint) -> CheckpointTuple:
-        load, (namespace, checkpoint_id) = self.serde.loads_typed, records.namespace_and_id(found.place)
+        namespace, checkpoint_id = records.namespace_and_id(found.place)
+        load = partial(
+            loaded, self.serde, f"checkpoint {shown(checkpoint_id)} of thread {shown(address.thread.decode())}"
+        )
         values = {channel: load(blob) for channel, blob in found.blobs.items()}
         return CheckpointTuple(
             config=address.config(namespace, checkpoint_id),

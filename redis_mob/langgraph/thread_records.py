@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
+from langgraph.checkpoint.serde.base import SerializerProtocol
+
 from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack
 from redis_mob.errors import SerializationError, shortened
 
@@ -17,6 +19,16 @@ Typed = tuple[str, bytes]
 """A value as a serializer of LangGraph gives it: what kind it is, and its bytes."""
 
 NO_RUN = b"0" * 32
+
+
+def loaded(serde: SerializerProtocol, what: str, stored: Typed) -> Any:
+    """A value of a user again. Raises SerializationError naming what it is of."""
+    try:
+        return serde.loads_typed(stored)
+    except Exception as error:  # a serializer raises what it likes
+        raise SerializationError(
+            f"{what} cannot be read by {type(serde).__name__}: {shortened(error)}; was it written with another one?"
+        ) from error
 
 
 def digest(name: bytes) -> str:
@@ -46,7 +58,7 @@ def _counted_at(data: bytes, at: int) -> tuple[bytes, int]:
     length, colon, _ = data[at : at + 20].partition(b":")
     first = at + len(length) + 1
     if not colon or not length.isdigit() or len(data) < first + int(length):
-        raise SerializationError(f"a record of a thread is damaged: no length at byte {at} of {shortened(data)}")
+        raise SerializationError(f"a record of a thread is damaged: at byte {at} of {len(data)} stands no length")
     return data[first : first + int(length)], first + int(length)
 
 

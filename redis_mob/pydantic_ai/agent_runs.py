@@ -34,7 +34,7 @@ def after_counted(data: bytes) -> tuple[bytes, bytes]:
     """The text at the beginning, which stands behind its length, and the rest. Raises SerializationError."""
     length, colon, rest = data.partition(b":")
     if not colon or not length.isdigit() or len(rest) < int(length):
-        raise SerializationError(f"a record of a run of an agent is damaged: {shown(data[:40])} begins with no length")
+        raise SerializationError("a record of a run of an agent is damaged: it does not begin with a length")
     return rest[: int(length)], rest[int(length) :]
 
 

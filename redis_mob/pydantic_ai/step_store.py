@@ -141,7 +141,7 @@ def _written(adapter: TypeAdapter[T], value: T) -> bytes:
     try:
         return adapter.dump_json(value)
     except (ValueError, TypeError) as error:
-        raise InternalError(f"{shortened(value)} cannot be stored: {shortened(error)}") from error
+        raise InternalError(f"a {type(value).__name__} cannot be stored: {shortened(error)}") from error
 
 
 def _read(adapter: TypeAdapter[T], data: bytes) -> T:

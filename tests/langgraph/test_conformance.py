@@ -15,7 +15,9 @@ from langgraph.checkpoint.conformance.capabilities import Capability
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 
+from redis_mob.errors import SerializationError
 from redis_mob.langgraph import RedisMobSaver
+from tests.langgraph.threads import config, grow
 
 
 class Inverting:
@@ -48,3 +50,11 @@ async def test_all_capabilities_pass_on_each_kind_of_server(server: str, request
 
 async def test_all_capabilities_pass_with_an_encrypting_serializer(server_url: str) -> None:
     await assert_conforms(server_url, EncryptedSerializer(Inverting()))
+
+
+async def test_another_serializer_is_told_what_it_cannot_read(server_url: str, namespace: str) -> None:
+    async with RedisMobSaver.open(server_url, namespace=namespace, serde=EncryptedSerializer(Inverting())) as saver:
+        await grow(saver, 1, "secrets")
+    async with RedisMobSaver.open(server_url, namespace=namespace) as saver:
+        with pytest.raises(SerializationError, match="of thread 'secrets' cannot be read by JsonPlusSerializer"):
+            await saver.aget_tuple(config("secrets"))

@@ -346,8 +346,13 @@ async def test_a_bad_ttl_and_a_storage_that_is_none_are_refused() -> None:
         RedisMobSaver(none)
     with pytest.raises(StorageUnavailableError, match="memory: is none"):
         await RedisMobSaver.open("memory:")
+
+    def work() -> None:
+        with sync.MobStorage.open("memory:", namespace="n") as storage:
+            RedisMobSaver(storage)
+
     with pytest.raises(StorageUnavailableError, match="memory: is none"):
-        await asyncio.to_thread(lambda: RedisMobSaver(sync.MobStorage.open("memory:", namespace="n")))
+        await asyncio.to_thread(work)
 
 
 async def test_damaged_records_are_told(saver: RedisMobSaver, connection: Client, keys: Keys) -> None:
