@@ -27,7 +27,7 @@ FLOORS = (
     {"webhooks"},
     {"fleet"},
     {"flows", "operations"},
-    {"handlers", "testing", "bench", "sync"},
+    {"handlers", "mcp", "testing", "bench", "sync"},
     {"cli"},
     {"__main__"},
 )
