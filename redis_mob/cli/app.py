@@ -21,6 +21,7 @@ from redis_mob.cli.commands.fork import fork
 from redis_mob.cli.commands.import_runs import import_runs
 from redis_mob.cli.commands.inbox import inbox
 from redis_mob.cli.commands.ls import ls
+from redis_mob.cli.commands.mcp import mcp
 from redis_mob.cli.commands.move import move
 from redis_mob.cli.commands.pause import pause
 from redis_mob.cli.commands.prune import prune
@@ -74,7 +75,7 @@ def _root(
 
 
 COMMANDS = (
-    *(run, start, worker, signal, inbox, answer),
+    *(run, start, worker, signal, inbox, answer, mcp),
     *(ls, count, show, tail, history, watch, workers, queues),
     *(definitions, releases, move, verify, export),
     *(fork, cancel, terminate, pause, resume, delete, attributes),
