@@ -31,6 +31,7 @@ class McpOptions:
     """The options as the command line gives them."""
 
     file: Path | None
+    flows: tuple[str, ...] | None
     http: str | None
     token_file: str | None
     allowed_hosts: tuple[str, ...]
@@ -67,8 +68,8 @@ def serve(options: McpOptions) -> None:
         definition, numbers, own, _ = mob_input(options.file, console, strict=options.strict)
         handlers = {} if own is None else handlers_in(own)
         members = {**numbers, **parse_members(list(options.members), definition)}
-    elif options.answer or options.members:
-        raise ValidationError("--answer and --members are about the flows of FILE, which is missing")
+    elif options.flows or options.answer or options.members:
+        raise ValidationError("--flow, --answer and --members are about the flows of FILE, which is missing")
     place = None
     if options.http is not None:
         place = serving.HttpPlace.of(options.http, options.allowed_hosts, secret_in(options.token_file, "--token-file"))
@@ -80,6 +81,7 @@ def serve(options: McpOptions) -> None:
             server = mcp_server(
                 storage,
                 definition,
+                flows=options.flows,
                 handlers=handlers,
                 members=members or None,
                 wait=options.wait,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, cast
 
 from redis_mob.errors import ValidationError, did_you_mean, shown
+from redis_mob.fleet.flow_choice import chosen_flow
 from redis_mob.fleet.schemas import read_params_schema
 from redis_mob.fleet.step_context import Handler
 from redis_mob.mcp.derived_params import derived_schema
@@ -69,13 +70,15 @@ class FlowTool:
 
 
 def flow_tools(
-    definition: MobDefinition, taken: Collection[str], handlers: Mapping[str, Handler]
+    definition: MobDefinition, flows: Iterable[str], taken: Collection[str], handlers: Mapping[str, Handler]
 ) -> tuple[FlowTool, ...]:
-    """A tool for each flow, none with a name that is taken; handlers tell of parameters that have no schema.
+    """A tool for each of these flows, none with a name that is taken; handlers tell of parameters without a schema.
 
-    Raises DefinitionError for a schema that cannot be read, HandlerError for handlers whose annotations are wrong.
+    Raises NotFoundError for a flow that the mob does not have; DefinitionError for a schema that cannot be read,
+    HandlerError for handlers whose annotations are wrong.
     """
-    return tuple(_tool(definition, flow_id, taken, handlers) for flow_id in definition.flows)
+    chosen = dict.fromkeys(chosen_flow(flow, definition.id, definition.flows) for flow in flows)
+    return tuple(_tool(definition, flow_id, taken, handlers) for flow_id in chosen)
 
 
 def _tool(definition: MobDefinition, flow_id: str, taken: Collection[str], handlers: Mapping[str, Handler]) -> FlowTool:

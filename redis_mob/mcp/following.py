@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from redis_mob.errors import NotFoundError, ProgressTrimmedError
+from redis_mob.fleet.said import bounded
 from redis_mob.fleet.watching import watch
 from redis_mob.mcp.run_handle import asks_of
 from redis_mob.models.progress import REPORT, ProgressReport
@@ -19,6 +20,9 @@ PAUSE_SECONDS = 0.1
 
 EARLIER_REPORTS = 20
 """How many reports are told that were made before a client began to wait."""
+
+MOST_REPORT_BYTES = 1024
+"""How much is told of one report."""
 
 Tell = Callable[[float, str], Awaitable[None]]
 """Tells a client how far a run is: a number that grows with each call, and a message."""
@@ -63,7 +67,7 @@ async def _tell_reports(storage: MobStorage, run_id: str, tell: Tell) -> None:
                 async for entry in entries:
                     if isinstance(entry, ProgressReport):
                         number += 1
-                        await tell(number, _text(entry))
+                        await tell(number, bounded(_text(entry), MOST_REPORT_BYTES))
                 return
 
 

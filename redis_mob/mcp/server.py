@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -19,7 +19,7 @@ from mcp.types import (
     ToolAnnotations,
 )
 
-from redis_mob.codec.arguments import flag, instance, optional_instance
+from redis_mob.codec.arguments import flag, instance, listed, optional_instance
 from redis_mob.errors import RedisMobError, ValidationError, did_you_mean, shown
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.run_wait import seconds_of
@@ -51,6 +51,7 @@ def mcp_server(
     storage: MobStorage,
     definition: MobDefinition | None = None,
     *,
+    flows: Collection[str] | None = None,
     handlers: Mapping[str, Handler] | None = None,
     members: Mapping[str, int] | None = None,
     wait: float | timedelta = WAIT_SECONDS,
@@ -59,17 +60,19 @@ def mcp_server(
 ) -> Server[Any]:
     """A server of the official package, whose tools are the flows of a mob, and what is done with runs.
 
-    Each flow is a tool (contract: mcp-1) that starts a run, once for each idempotency key, waits up to `wait` seconds,
-    and gives its outputs, or a handle by which `run_status` goes on (contract: mcp-4). Workers execute the runs,
-    wherever they are. Without a definition there are no such tools, and nothing can be started. `handlers` are not
-    called: what they are annotated with tells which parameters a flow takes that has no schema for them.
+    Each flow, or each of `flows`, is a tool (contract: mcp-1) that starts a run, once for each idempotency key, waits
+    up to `wait` seconds, and gives its outputs, or a handle by which `run_status` goes on (contract: mcp-4). Workers
+    execute the runs, wherever they are. Without a definition there are no such tools, and nothing can be started.
+    `handlers` are not called: what they are annotated with tells which parameters a flow takes that has no schema for
+    them.
 
     What a run asks is put to the user of a client that shows forms. `answer` adds a tool by which the client itself
     answers what runs of this mob ask; `operate` adds tools that steer and delete any run of the namespace
     (contract: mcp-3).
 
     The storage stays the caller's, and has to stay open. Raises DefinitionError as `Fleet`, and for a schema that
-    cannot be read; HandlerError for annotations that are wrong; ValidationError for a `wait` of more than five minutes.
+    cannot be read; NotFoundError for a flow that the mob does not have; HandlerError for annotations that are wrong;
+    ValidationError for a `wait` of more than five minutes.
     """
     seconds = seconds_of(wait)
     if seconds > LONGEST_WAIT:
@@ -84,7 +87,8 @@ def mcp_server(
         answers=flag("answer", answer) and mob is not None,
         operates=flag("operate", operate),
     )
-    tools = {tool.declared.name: tool for tool in _tools(desk, mob, handlers or {})}
+    chosen = () if mob is None else mob.flows if flows is None else listed("flows", flows)
+    tools = {tool.declared.name: tool for tool in _tools(desk, mob, chosen, handlers or {})}
 
     async def list_tools(_ctx: ServerRequestContext[Any, Any], _page: PaginatedRequestParams | None) -> ListToolsResult:
         return ListToolsResult(tools=[tool.declared for tool in tools.values()])
@@ -107,11 +111,13 @@ def mcp_server(
     return server
 
 
-def _tools(desk: Desk, mob: MobDefinition | None, handlers: Mapping[str, Handler]) -> Iterator[ServedTool]:
+def _tools(
+    desk: Desk, mob: MobDefinition | None, flows: Collection[str], handlers: Mapping[str, Handler]
+) -> Iterator[ServedTool]:
     fixed = [*run_tools(desk), *looking_tools(desk), *(changing_tools(desk) if desk.operates else ())]
     if mob is not None and desk.fleet is not None:
         taken = {tool.declared.name for tool in fixed}
-        for tool in flow_tools(mob, taken, handlers):
+        for tool in flow_tools(mob, flows, taken, handlers):
             yield _served(desk, desk.fleet, tool)
     yield from fixed
 

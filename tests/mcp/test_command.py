@@ -203,8 +203,19 @@ def test_without_flows_there_is_nothing_to_answer(tmp_path: Path, server_url: st
     ended = redis_mob(tmp_path, "mcp", "--answer", "--url", server_url)
     assert (ended.status, ended.err) == (
         2,
-        "error: --answer and --members are about the flows of FILE, which is missing\n",
+        "error: --flow, --answer and --members are about the flows of FILE, which is missing\n",
     )
+
+
+def test_it_ends_when_its_client_leaves(tmp_path: Path, options: tuple[str, ...]) -> None:
+    assert redis_mob(tmp_path, *options) == (0, "", "")  # standard input is at its end
+
+
+def test_a_flow_that_the_mob_does_not_have_is_refused(tmp_path: Path, options: tuple[str, ...]) -> None:
+    ended = redis_mob(tmp_path, *options, "--flow", "male")
+    assert ended.status == 2
+    assert "mob 'office' has no flow 'male'" in ended.err
+    assert "did you mean 'mail'?" in ended.err
 
 
 def test_without_the_package_it_says_what_to_install(tmp_path: Path, options: tuple[str, ...]) -> None:

@@ -24,7 +24,7 @@ def definition_of(schema: str) -> MobDefinition:
 
 def tool_of(schema: Any) -> FlowTool:
     reference = "" if schema is None else f"params_schema_ref = {json.dumps(json.dumps(schema))}\n"
-    [tool] = flow_tools(definition_of(reference), (), {})
+    [tool] = flow_tools(definition_of(reference), ["f"], (), {})
     return tool
 
 
@@ -89,7 +89,7 @@ def test_other_parameters_are_one_argument(schema: Any, params: Any, bad: Any) -
 
 def test_a_schema_that_cannot_be_read_is_an_error_of_the_definition() -> None:
     with pytest.raises(DefinitionError, match="flow 'f': params_schema_ref is neither a JSON schema nor a file"):
-        flow_tools(definition_of('params_schema_ref = "gone.json"\n'), (), {})
+        flow_tools(definition_of('params_schema_ref = "gone.json"\n'), ["f"], (), {})
 
 
 class Place(BaseModel):
@@ -107,7 +107,7 @@ def schema_of(*handlers: Any, message: str = "", **step_options: Any) -> Mapping
         mob.handler(f"r{number}")(handler)
         steps.append(step(f"s{number}", role=f"r{number}", message=message, **step_options))
     flow = mob.flow("f", steps)
-    [tool] = flow_tools(mob.definition(), (), mob.handlers)
+    [tool] = flow_tools(mob.definition(), ["f"], (), mob.handlers)
     assert flow.id == tool.name
     return tool.input_schema
 

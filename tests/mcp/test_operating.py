@@ -26,6 +26,7 @@ FLOWS = set(OFFICE.flows)
         ({}, FLOWS | LOOKING | {"cancel_run"}),
         ({"answer": True}, FLOWS | LOOKING | {"cancel_run", "answer_ask"}),
         ({"operate": True}, FLOWS | LOOKING | CHANGING | {"cancel_run", "answer_ask"}),
+        ({"flows": ["echo", "mail"]}, {"echo", "mail", "cancel_run"} | LOOKING),
         ({"definition": None}, LOOKING),
         ({"definition": None, "answer": True}, LOOKING),
         ({"definition": None, "operate": True}, LOOKING | CHANGING | {"cancel_run", "answer_ask"}),

@@ -24,6 +24,10 @@ def mcp(
             metavar="FILE", help="A .toml or .json file, or module:mob, whose flows are tools.", show_default=False
         ),
     ] = None,
+    flow: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only this flow is a tool. Repeatable.", show_default=False),
+    ] = None,
     http: Annotated[
         str | None,
         typer.Option(metavar="HOST:PORT", help="Serve HTTP instead of standard input and output.", show_default=False),
@@ -68,6 +72,7 @@ def mcp(
         serve(
             McpOptions(
                 file=file,
+                flows=None if flow is None else tuple(flow),
                 http=http,
                 token_file=token_file,
                 allowed_hosts=tuple(allowed_host or ()),
