@@ -19,7 +19,7 @@ from pydantic_ai.models.function import AgentInfo, FunctionModel
 
 from redis_mob import StepContext, StepFailed, StepProfile, ValidationError
 from redis_mob.fleet.once import KeptCheckpoints, Once
-from redis_mob.handlers import chat, mcp_tools, pydantic_ai
+from redis_mob.handlers import chat, mcp_servers, mcp_tools, pydantic_ai
 from redis_mob.handlers.mcp_servers import McpTools
 from tests.handlers.contexts import context
 from tests.handlers.fake_model import Turn, asked, called, model, said
@@ -28,6 +28,7 @@ SHOP = """
 import os
 from pathlib import Path
 
+from mcp import MCPError
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 
@@ -54,6 +55,12 @@ def broken() -> str:
     with Path("calls").open("a") as told:
         told.write("broken ")
     raise ToolError("no luck with " + os.environ["SHOP_KEY"])
+
+
+@server.tool()
+def refuse() -> str:
+    "Refuses."
+    raise MCPError(-32602, "no tea for " + os.environ["SHOP_KEY"])
 
 
 @server.tool()
@@ -101,7 +108,7 @@ async def test_a_chat_model_calls_the_tools_of_a_program(shop: list[str], tmp_pa
     turns = (called("price", '{"item": "tea"}'), said("3, it is"))
     answer, [first, second] = await chatted([made_of(shop)], *turns)
     assert answer == "3, it is"
-    assert names(first) == ["price", "drop_all", "broken", "leave"]
+    assert names(first) == ["price", "drop_all", "broken", "refuse", "leave"]
     assert first["tools"][0]["function"]["description"] == "What an item costs."
     assert first["tools"][0]["function"]["parameters"]["required"] == ["item"]
     assert second["messages"][-1]["content"] == "tea costs 3"
@@ -143,11 +150,13 @@ async def test_a_later_attempt_finds_the_results_of_calls(shop: list[str], tmp_p
 
 
 async def test_an_error_of_a_tool_is_told_to_the_model_without_what_is_secret(shop: list[str]) -> None:
-    _, [_, second] = await chatted([made_of(shop)], called("broken", "{}"), said("ok"))
+    turns = (called("broken", "{}"), called("refuse", "{}"), said("ok"))
+    _, [_, second, third] = await chatted([made_of(shop)], *turns)
     told = second["messages"][-1]["content"]
     assert told.startswith("The tool failed: ")
     assert "no luck with …" in told
     assert KEY not in told
+    assert third["messages"][-1]["content"] == "The tool failed: no tea for …"
 
 
 @pytest.mark.parametrize("arguments", ["[1]", "{"])
@@ -190,6 +199,13 @@ async def test_a_program_that_ends_in_a_call_fails_the_attempt(shop: list[str]) 
     assert failed.retryable
 
 
+async def test_a_program_that_says_nothing_fails_the_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mcp_servers, "CONNECT_SECONDS", 0.1)
+    failed = await failure_of(mcp_tools([sys.executable, "-c", "import time; time.sleep(3600)"]))
+    assert failed.reason == f"MCP server {sys.executable!r} did not answer in 0.1 s"
+    assert failed.retryable
+
+
 async def test_what_the_block_raises_comes_out_of_it_as_it_is(shop: list[str]) -> None:
     with pytest.raises(TimeoutError, match="of the block"):
         async with made_of(shop).connected(context()):
@@ -212,6 +228,7 @@ async def test_an_agent_calls_the_tools_of_a_program(shop: list[str], tmp_path: 
         profile = StepProfile(blocked_tools=("leave",))
         assert await handler(context(profile=profile, checkpoints=Once(kept))) == "tea costs 3"
     assert offered == ["price"]
+    assert {name for name, _ in kept.kept} == {"model_request", "price"}, "its result is kept once"
     assert (tmp_path / "calls").read_text() == "tea "
 
 

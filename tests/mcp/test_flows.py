@@ -89,9 +89,20 @@ async def test_a_user_denies_by_a_decision(storage: MobStorage, mode: dict[str, 
     assert (ended["status"], ended["reason"]) == ("failed", "step 'send': denied: not now")
 
 
-@pytest.mark.parametrize("action", ["decline", "cancel"])
-async def test_a_form_that_is_dismissed_answers_nothing(storage: MobStorage, mode: dict[str, Any], action: Any) -> None:
-    person = Person(ElicitResult(action=action), decided("approve"))
+@pytest.mark.parametrize(
+    "dismissed",
+    [
+        ElicitResult(action="decline"),
+        ElicitResult(action="cancel"),
+        ElicitResult(action="decline", content={"decision": "approve"}),
+        ElicitResult(action="accept", content={"decision": "perhaps"}),
+        ElicitResult(action="accept"),
+    ],
+)
+async def test_a_form_that_is_dismissed_answers_nothing(
+    storage: MobStorage, mode: dict[str, Any], dismissed: ElicitResult
+) -> None:
+    person = Person(dismissed, decided("approve"))
     options = {**mode, "elicitation_callback": person}
     async with working(storage), client_of(storage, wait=LONG, client=options) as client:
         asking = told(await client.call_tool("mail", {}))
@@ -194,6 +205,16 @@ async def test_a_run_that_is_cancelled_asks_no_more(storage: MobStorage, mode: d
         assert len(person.forms) == 1
         ended = told(await client.call_tool("cancel_run", {"run_id": run_id}))
     assert (ended["status"], len(person.forms)) == ("cancelled", 1)
+
+
+async def test_a_run_that_is_to_be_cancelled_asks_no_more(storage: MobStorage, mode: dict[str, Any]) -> None:
+    person = Person()
+    async with client_of(storage, wait=LONG, client={**mode, "elicitation_callback": person}) as client:
+        async with working(storage):
+            run_id = told(await client.call_tool("mail", {}))["run_id"]
+        await storage.executions.request_cancel(run_id)
+        ending = told(await client.call_tool("run_status", {"run_id": run_id, "wait_seconds": 0}))
+    assert (ending["status"], ending["asks"], len(person.forms)) == ("working", [], 1)
 
 
 async def test_reports_of_handlers_are_progress_of_the_call(storage: MobStorage, mode: dict[str, Any]) -> None:
