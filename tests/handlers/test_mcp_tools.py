@@ -228,7 +228,7 @@ async def test_an_agent_calls_the_tools_of_a_program(shop: list[str], tmp_path: 
         profile = StepProfile(blocked_tools=("leave",))
         assert await handler(context(profile=profile, checkpoints=Once(kept))) == "tea costs 3"
     assert offered == ["price"]
-    assert {name for name, _ in kept.kept} == {"model_request", "price"}, "its result is kept once"
+    assert not [name for name, _ in kept.kept if name.startswith("mcp:")], "the agent's own checkpoint has its result"
     assert (tmp_path / "calls").read_text() == "tea "
 
 
