@@ -13,7 +13,7 @@ from redis_mob.errors import CasConflictError, NotFoundError, ValidationError, s
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.mcp.elicitation import answer_in, form_of
 from redis_mob.mcp.following import follow, view_of
-from redis_mob.mcp.run_handle import asks_of, handle_of
+from redis_mob.mcp.run_handle import MOST_ASKS, asks_of, handle_of
 from redis_mob.mcp.tool import Answer, Call, answer_of
 from redis_mob.models.ask import PendingAsk
 from redis_mob.models.transition import RunView
@@ -66,7 +66,7 @@ class Desk:
             if not asks:
                 return await self.told(view)
             if call.ctx.session.protocol_version in MODERN_PROTOCOL_VERSIONS:
-                forms = {one.ask.id: ElicitRequest(params=form_of(one)) for one in asks}
+                forms = {one.ask.id: ElicitRequest(params=form_of(one)) for one in asks[:MOST_ASKS]}
                 return InputRequiredResult(input_requests=dict(forms), request_state=run_id)
             taken = await self._take(call, asks[0], await _form(call, asks[0]))
 

@@ -31,6 +31,9 @@ END_SECONDS = 2
 _ANY = ("0.0.0.0", "::")  # noqa: S104 - compared with, and refused without the names of the host
 
 
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+
 class HttpPlace(NamedTuple):
     """Where HTTP is served, under which names clients may reach it, and the token that they have to give."""
 
@@ -61,12 +64,10 @@ class HttpPlace(NamedTuple):
             )
         return cls(host, int(port), tuple(names), token)
 
-    def security(self) -> TransportSecuritySettings | None:
-        """Which Host and Origin a request may have; None for what the package allows on loopback."""
-        if _is_loopback(self.host) and not self.names:
-            return None
+    def security(self) -> TransportSecuritySettings:
+        """Which Host and Origin a request may have: the address, the names, and on loopback what all call that."""
         own = () if self.host in _ANY else (f"[{self.host}]" if ":" in self.host else self.host,)
-        hosts = (*self.names, *own)
+        hosts = dict.fromkeys((*self.names, *own, *(_LOOPBACK if _is_loopback(self.host) else ())))
         with_ports = [one for host in hosts for one in (host, f"{host}:*")]
         origins = [f"{scheme}://{host}" for scheme in ("http", "https") for host in with_ports]
         return TransportSecuritySettings(allowed_hosts=with_ports, allowed_origins=origins)
