@@ -27,7 +27,7 @@ FLOORS = (
     {"webhooks"},
     {"fleet"},
     {"flows", "operations"},
-    {"handlers", "testing", "bench", "sync"},
+    {"handlers", "mcp", "testing", "bench", "sync"},
     {"langgraph", "pydantic_ai"},
     {"cli"},
     {"__main__"},

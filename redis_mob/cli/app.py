@@ -25,6 +25,7 @@ from redis_mob.cli.commands.fork import fork
 from redis_mob.cli.commands.import_runs import import_runs
 from redis_mob.cli.commands.inbox import inbox
 from redis_mob.cli.commands.ls import ls
+from redis_mob.cli.commands.mcp import mcp
 from redis_mob.cli.commands.move import move
 from redis_mob.cli.commands.pause import pause
 from redis_mob.cli.commands.prune import prune
@@ -63,7 +64,7 @@ def _named(*functions: Callable[..., Any]) -> Iterable[_Command]:
 
 
 COMMANDS = (
-    *_named(run, start, worker, signal, inbox, answer),
+    *_named(run, start, worker, signal, inbox, answer, mcp),
     *_named(ls, count, show, tail, history, watch, workers, queues),
     *_named(definitions, releases, move, verify, export),
     *_named(fork, cancel, terminate, pause, resume, delete, attributes),

@@ -10,7 +10,7 @@ from redis_mob.errors import ValidationError, shown
 MOST_BYTES = 4096
 
 
-def secret_in(file: str | None) -> str | None:
+def secret_in(file: str | None, option: str = "--secret-file") -> str | None:
     """The secret in a file, or on standard input if that is `-`; None without a file. Raises ValidationError."""
     if file is None:
         return None
@@ -21,4 +21,4 @@ def secret_in(file: str | None) -> str | None:
             return opened.read(MOST_BYTES).strip()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
-        raise ValidationError(f"--secret-file {shown(file)}: {reason}") from None
+        raise ValidationError(f"{option} {shown(file)}: {reason}") from None

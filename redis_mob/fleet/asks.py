@@ -83,6 +83,12 @@ def pending_of(view: RunView) -> list[PendingAsk]:
     ]
 
 
+def unanswered_of(view: RunView) -> list[PendingAsk]:
+    """The same without those whose answer the run was told already, and no decision has taken yet."""
+    told = {answered[1] for signal in view.signals.values() if (answered := answered_in(signal)) is not None}
+    return [one for one in pending_of(view) if one.ask.id not in told]
+
+
 def asked_text(asks: Sequence[Ask]) -> str:
     """What an execution that asks waits for, in words."""
     named = ", ".join(f"{shown(ask.kind)} (ask {ask.id})" for ask in asks[:MOST_NAMED])

@@ -7,7 +7,8 @@
 | `chat` | a model behind an endpoint as OpenAI has it | `pip install 'redis-mob[chat]'` |
 | `pydantic_ai` | an agent of pydantic-ai | `pip install 'redis-mob[pydantic-ai]'` |
 
-Each makes a handler, for the mapping of handlers of a fleet. What an extra installs is imported when its name is first
+Each makes a handler, for the mapping of handlers of a fleet. `mcp_tools` gives the last two tools of an MCP server, and
+needs `pip install 'redis-mob[mcp]'`. What an extra installs is imported when its name is first
 asked for here; if it is missing, ModuleNotFoundError says how to install it.
 """
 
@@ -19,15 +20,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from redis_mob.handlers.agent import pydantic_ai
     from redis_mob.handlers.chat_model import chat
+    from redis_mob.handlers.mcp_servers import mcp_tools
     from redis_mob.handlers.program import command
     from redis_mob.handlers.service import http
 
-__all__ = ["chat", "command", "http", "pydantic_ai"]
+__all__ = ["chat", "command", "http", "mcp_tools", "pydantic_ai"]
 
 _HOMES = {
     "chat": ("chat_model", "chat"),
     "command": ("program", None),
     "http": ("service", "http"),
+    "mcp_tools": ("mcp_servers", "mcp"),
     "pydantic_ai": ("agent", "pydantic-ai"),
 }
 """The module that holds a name, and the extra that it needs."""

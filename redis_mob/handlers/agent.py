@@ -21,7 +21,9 @@ from pydantic_ai.exceptions import (
 )
 from pydantic_ai.messages import ModelResponse, ToolCallPart
 from pydantic_ai.models import Model, ModelRequestContext
+from pydantic_ai.tools import Tool as AgentTool
 from pydantic_ai.tools import ToolDefinition
+from pydantic_ai.toolsets import FunctionToolset
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from redis_mob.codec.arguments import instance, optional_instance
@@ -30,7 +32,9 @@ from redis_mob.fleet.said import bounded, class_of, text_of
 from redis_mob.fleet.step_context import StepContext, StepFailed
 from redis_mob.handlers.agent_checkpoints import AgentCheckpoints
 from redis_mob.handlers.instructions import instructions_of, told_failure
+from redis_mob.handlers.tools import ModelTool, ToolSource, opened_tools
 from redis_mob.handlers.usage import ModelUsage, OnUsage, record_usage, told
+from redis_mob.models.base import json_text
 from redis_mob.models.flow_spec import LONGEST_PAUSE_SECONDS, BlobImageBlock, ContentBlock, TextBlock
 
 EXCERPT_BYTES = 2 * 1024
@@ -59,6 +63,7 @@ def pydantic_ai(
     usage_limits: UsageLimits | None = None,
     on_progress: OnProgress | None = None,
     on_usage: OnUsage | None = None,
+    tools: Sequence[ToolSource] = (),
 ) -> PydanticAi:
     """A handler that runs an agent on the message of the step, and returns its output as JSON.
 
@@ -68,9 +73,10 @@ def pydantic_ai(
     coroutine function.
 
     Tools that the step does not allow, or blocks, the agent does not have: its own, those of its toolsets and
-    capabilities, and those of the provider, by their id. `usage_limits` bound one attempt. Each
-    request to the model and each call of a tool is reported to those who watch the run, or to `on_progress` if that is
-    given; `on_usage` and the log are told what the attempt has used, also if it fails.
+    capabilities, those that `tools` adds, as `handlers.mcp_tools` gives them, and those of the provider, by their id.
+    `usage_limits` bound one attempt. Each request to the model and each call of a tool is reported to those who watch
+    the run, or to `on_progress` if that is given; `on_usage` and the log are told what the attempt has used, also if it
+    fails.
 
     What the model and the tools have given is kept (contract: checkpoint-8): a later attempt, as after the death of a
     worker, asks neither again, as long as it says the same to the model. Usage is what this attempt has asked for.
@@ -79,7 +85,9 @@ def pydantic_ai(
     is reached, a request that is refused, a content filter, and a mistake in the agent fail it for good. What a tool
     raises fails the attempt.
     """
-    return PydanticAi(agent, deps=deps, usage_limits=usage_limits, on_progress=on_progress, on_usage=on_usage)
+    return PydanticAi(
+        agent, deps=deps, usage_limits=usage_limits, on_progress=on_progress, on_usage=on_usage, tools=tools
+    )
 
 
 class PydanticAi:
@@ -93,12 +101,14 @@ class PydanticAi:
         usage_limits: UsageLimits | None,
         on_progress: OnProgress | None,
         on_usage: OnUsage | None,
+        tools: Sequence[ToolSource],
     ) -> None:
         self._agent = cast("Agent[Any, Any]", instance("agent", agent, Agent))
         self._deps = deps
         self._usage_limits = optional_instance("usage_limits", usage_limits, UsageLimits)
         self._on_progress = on_progress
         self._on_usage = on_usage
+        self._tools = [instance("tools", one, ToolSource) for one in tools]
 
     def __repr__(self) -> str:
         return f"pydantic_ai({self._agent.name!r})"
@@ -109,15 +119,17 @@ class PydanticAi:
         deps = None if self._deps is None else self._deps(ctx)
         checkpoints = AgentCheckpoints(ctx.once)
         try:
-            result = await self._agent.run(
-                _prompt(ctx),
-                deps=await deps if inspect.isawaitable(deps) else deps,
-                model=model if self._agent.model is None else None,
-                model_settings=cast("ModelSettings", settings) if isinstance(settings, dict) else None,
-                instructions=await instructions_of(ctx, None) or None,
-                usage_limits=self._usage_limits,
-                capabilities=[_OfStep(ctx, self._on_progress, checkpoints)],
-            )
+            async with opened_tools({}, self._tools, ctx, keeps=False) as tools:
+                result = await self._agent.run(
+                    _prompt(ctx),
+                    deps=await deps if inspect.isawaitable(deps) else deps,
+                    model=model if self._agent.model is None else None,
+                    model_settings=cast("ModelSettings", settings) if isinstance(settings, dict) else None,
+                    instructions=await instructions_of(ctx, None) or None,
+                    usage_limits=self._usage_limits,
+                    capabilities=[_OfStep(ctx, self._on_progress, checkpoints)],
+                    toolsets=[FunctionToolset([_agent_tool(tool, ctx) for tool in tools.values()])] if tools else None,
+                )
             return to_jsonable_python(result.output)
         except PydanticSerializationError as error:
             raise StepFailed(f"the output of the agent is no JSON: {text_of(error)}", retryable=False) from None
@@ -201,6 +213,13 @@ class _OfStep(AbstractCapability[Any]):
             what = progress.kind.replace("_", " ")
             named = what if progress.tool is None else f"{what}: {progress.tool}"
             await self.ctx.report(message=shortened(named), data={"kind": progress.kind, "request": progress.request})
+
+
+def _agent_tool(tool: ModelTool, ctx: StepContext) -> AgentTool[Any]:
+    async def call(**arguments: Any) -> str:
+        return await tool.call(ctx, json_text(arguments))
+
+    return AgentTool.from_schema(call, tool.name, tool.description, tool.parameters)
 
 
 def _prompt(ctx: StepContext) -> str | Sequence[UserContent]:

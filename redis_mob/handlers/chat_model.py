@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
-import httpx2
 import openai
 
 from redis_mob.codec.arguments import integer, optional_instance, optional_valid_text
@@ -22,7 +19,8 @@ from redis_mob.handlers.chat_answer import Answer
 from redis_mob.handlers.chat_bounds import bound_response
 from redis_mob.handlers.chat_failures import failure_of
 from redis_mob.handlers.chat_messages import messages_of
-from redis_mob.handlers.tools import Tool, tools_by_name
+from redis_mob.handlers.tls import client_tls
+from redis_mob.handlers.tools import ModelTool, ToolSource, opened_tools, tools_by_name
 from redis_mob.handlers.usage import ModelUsage, OnUsage, record_usage, told
 from redis_mob.models.base import json_text
 
@@ -49,7 +47,7 @@ def chat(
     client: openai.AsyncOpenAI | None = None,
     base_url: str | None = None,
     api_key: str | None = None,
-    tools: Sequence[Callable[..., Any]] = (),
+    tools: Sequence[Callable[..., Any] | ToolSource] = (),
     system: str | None = None,
     structured: Structured = "json_schema",
     max_rounds: int = MAX_ROUNDS,
@@ -63,9 +61,9 @@ def chat(
     why the one before failed. The endpoint and its key are `base_url` and `api_key`, or else those of OPENAI_BASE_URL
     and OPENAI_API_KEY; or a `client` is given, which belongs to one event loop, and closing it is for its owner.
 
-    `tools` are Python functions that the model may call, up to `max_rounds` - 1 times in turn; `handlers.tools.Tool`
-    says what they may be. What the step does not allow, or blocks, the model is not told of, and it is not called. What
-    a tool raises fails the attempt.
+    `tools` are Python functions that the model may call, up to `max_rounds` - 1 times in turn, or those of MCP servers;
+    `handlers.tools.Tool` and `handlers.mcp_tools` say what they may be. What the step does not allow, or blocks, the
+    model is not told of, and it is not called. What a function raises fails the attempt.
 
     The schema is sent as a response format, as a `json_object` for endpoints that know no schemas, or in the `prompt`
     alone; the answer is checked either way. Each piece of text is streamed as it comes, to those who watch the run, or
@@ -104,7 +102,7 @@ class Chat:
         client: openai.AsyncOpenAI | None,
         base_url: str | None,
         api_key: str | None,
-        tools: Sequence[Callable[..., Any]],
+        tools: Sequence[Callable[..., Any] | ToolSource],
         system: str | None,
         structured: Structured,
         max_rounds: int,
@@ -117,7 +115,8 @@ class Chat:
             raise ValidationError("client has a base_url and an api_key: give either it or these")
         self._base_url = None if base_url is None else checked_url("base_url", base_url)
         self._api_key = optional_instance("api_key", api_key, str)
-        self._tools = tools_by_name(tools)
+        self._sources = [one for one in tools if isinstance(one, ToolSource)]
+        self._tools = tools_by_name(one for one in tools if not isinstance(one, ToolSource))
         self._system = optional_valid_text("system", system)
         if structured not in get_args(Structured):
             raise ValidationError(f"structured must be one of {get_args(Structured)}, not {shown(structured)}")
@@ -127,20 +126,21 @@ class Chat:
         self._on_usage = on_usage
 
     def __repr__(self) -> str:
-        return f"chat({self._model!r}, tools={list(self._tools)!r})"
+        return f"chat({self._model!r}, tools={[*self._tools, *self._sources]!r})"
 
     async def __call__(self, ctx: StepContext) -> Any:
         """The answer of the model. Raises StepFailed saying why there is none."""
         usage = ModelUsage(self._model_for(ctx))
         try:
-            async with self._connected() as connected:
-                return self._result(ctx, await self._answer(connected, ctx, usage))
+            async with self._connected() as connected, opened_tools(self._tools, self._sources, ctx) as tools:
+                return self._result(ctx, await self._answer(connected, ctx, tools, usage))
         finally:
             await record_usage(ctx, usage, self._on_usage)
 
-    async def _answer(self, connected: openai.AsyncOpenAI, ctx: StepContext, usage: ModelUsage) -> str:
+    async def _answer(
+        self, connected: openai.AsyncOpenAI, ctx: StepContext, offered: Mapping[str, ModelTool], usage: ModelUsage
+    ) -> str:
         """The text in which the model answers, once it calls no more tools."""
-        offered = {name: tool for name, tool in self._tools.items() if ctx.profile.allows(name)}
         schema = ctx.profile.output_schema
         system = self._system
         if schema is not None and self._structured != "json_schema":
@@ -195,7 +195,7 @@ class Chat:
                 max_retries=0,
                 timeout=timeout,
                 http_client=openai.DefaultAsyncHttpxClient(
-                    verify=_tls(), timeout=timeout, event_hooks={"response": [bound_response]}
+                    verify=client_tls(), timeout=timeout, event_hooks={"response": [bound_response]}
                 ),
             )
         except openai.OpenAIError:
@@ -252,12 +252,6 @@ class Chat:
         return value
 
 
-@cache
-def _tls() -> ssl.SSLContext:
-    """What the client would make for each attempt: reading all certificates takes a tenth of a second of the loop."""
-    return httpx2.create_ssl_context()
-
-
 async def _chunks(
     connected: openai.AsyncOpenAI,
     model: str,
@@ -283,7 +277,7 @@ async def _chunks(
         raise failure_of(error, [connected.api_key]) from None
 
 
-def _offers(tools: Mapping[str, Tool]) -> Mapping[str, Any]:
+def _offers(tools: Mapping[str, ModelTool]) -> Mapping[str, Any]:
     if not tools:
         return {}  # an empty list is refused by some endpoints
     return {

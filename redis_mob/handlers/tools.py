@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
-from collections.abc import Callable, Iterable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
@@ -14,7 +16,7 @@ from pydantic_core import to_json
 from redis_mob.errors import HandlerError, shortened, shown
 from redis_mob.fleet.handler_threads import HandlerThreads
 from redis_mob.fleet.said import bounded
-from redis_mob.fleet.step_context import StepContext
+from redis_mob.fleet.step_context import StepContext, StepFailed
 
 MOST_RESULT_BYTES = 64 * 1024
 """How much of what a tool returns the model is told."""
@@ -25,7 +27,32 @@ MOST_COMPLAINTS = 5
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-class Tool:
+class ModelTool(ABC):
+    """What a model may call: `name`, `description` and `parameters`, a JSON schema, are what it is told of it."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+
+    @abstractmethod
+    async def call(self, ctx: StepContext, arguments: str) -> str:
+        """What the model is told of a call, whose arguments it gave as JSON."""
+        ...
+
+
+class ToolSource(ABC):
+    """Has tools for an attempt, such as those of an MCP server."""
+
+    @abstractmethod
+    def connected(self, ctx: StepContext, *, keeps: bool = True) -> AbstractAsyncContextManager[Sequence[ModelTool]]:
+        """The tools, for as long as the block goes on, whose results are kept unless their caller does that.
+
+        Raises StepFailed.
+        """
+        ...
+
+
+class Tool(ModelTool):
     """A function that a model may call: `name`, `description` and `parameters` are what it is told of it.
 
     The description is the docstring, `parameters` a JSON schema made of the annotations, with what pydantic's `Field`
@@ -44,7 +71,7 @@ class Tool:
         try:
             arguments: Any = self._arguments_of(function)
             self._adapter: TypeAdapter[dict[str, Any]] = TypeAdapter(arguments)
-            self.parameters: dict[str, Any] = self._adapter.json_schema()
+            self.parameters = self._adapter.json_schema()
         except HandlerError:
             raise
         except Exception as error:  # annotations are code of the user's, and pydantic raises several for a bad one
@@ -107,6 +134,22 @@ def tools_by_name(functions: Iterable[Callable[..., Any]]) -> Mapping[str, Tool]
             raise HandlerError(f"two tools have the name {shown(tool.name)}")
         tools[tool.name] = tool
     return tools
+
+
+@asynccontextmanager
+async def opened_tools(
+    functions: Mapping[str, ModelTool], sources: Sequence[ToolSource], ctx: StepContext, *, keeps: bool = True
+) -> AsyncGenerator[Mapping[str, ModelTool]]:
+    """The tools that the step allows, by name, with those of the sources. Raises StepFailed for two of one name."""
+    async with AsyncExitStack() as stack:
+        found = dict(functions)
+        for source in sources:
+            for tool in await stack.enter_async_context(source.connected(ctx, keeps=keeps)):
+                if found.setdefault(tool.name, tool) is not tool:
+                    raise StepFailed(
+                        f"two tools have the name {shown(tool.name)}: give {source!r} a prefix", retryable=False
+                    )
+        yield {name: tool for name, tool in found.items() if ctx.profile.allows(name)}
 
 
 async def _in_thread(function: Callable[[], Any]) -> Any:

@@ -19,6 +19,7 @@ COMMANDS = [
     ("tail",),
     ("history",),
     ("watch", RUN),
+    ("mcp",),
     ("worker", "flows.toml", "--handler", "handlers:answer"),
 ]
 

@@ -11,7 +11,7 @@ import pytest
 
 from redis_mob import MobRunStatus, isolated
 from redis_mob.fleet.isolation import require_importable
-from redis_mob.handlers import chat, command, http
+from redis_mob.handlers import chat, command, http, mcp_tools
 from redis_mob.storage import MobStorage
 from tests.fleet.flows import mob, step
 from tests.fleet.working import run_flow
@@ -26,6 +26,7 @@ HANDLERS: dict[str, Any] = {
     "command": command(["prog", "-v"], env={"A": "b"}),
     "http": http("https://host/path", headers={"A": "b"}),
     "chat": chat("small", api_key="key", tools=[double]),
+    "mcp": chat("small", api_key="key", tools=[mcp_tools(["prog"], allowed_tools=["look"], env={"A": "b"})]),
 }
 
 
