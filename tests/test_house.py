@@ -27,7 +27,7 @@ FLOORS = (
     {"webhooks"},
     {"fleet"},
     {"flows", "operations"},
-    {"handlers", "testing", "bench", "sync"},
+    {"frontends", "handlers", "testing", "bench", "sync"},
     {"cli"},
     {"__main__"},
 )

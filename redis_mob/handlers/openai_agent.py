@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import Any, cast
 
@@ -28,8 +28,7 @@ from agents.run import DEFAULT_MAX_TURNS
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from redis_mob.codec.arguments import instance, optional_instance
-from redis_mob.errors import MobStoreError, shortened, shown
-from redis_mob.fleet.lease import LeaseLostError
+from redis_mob.errors import shortened, shown
 from redis_mob.fleet.said import bounded, class_of, text_of
 from redis_mob.fleet.step_context import StepContext, StepFailed
 from redis_mob.handlers.agent_progress import AgentProgress, OnProgress, ProgressKind, tell_progress
@@ -42,9 +41,6 @@ from redis_mob.models.flow_spec import ContentBlock, InlineImageBlock, TextBlock
 
 FINAL = (UserError, MaxTurnsExceeded, InputGuardrailTripwireTriggered)
 """Errors that another attempt would meet as well."""
-
-OURS = (StepFailed, LeaseLostError, MobStoreError)
-"""Errors of this library, which say themselves what follows."""
 
 _SETTINGS = frozenset(field.name for field in fields(ModelSettings))
 
@@ -215,21 +211,13 @@ def _part(block: ContentBlock) -> dict[str, Any]:
 
 
 def _failure(error: AgentsException | openai.OpenAIError) -> Exception:
-    """What an error of the SDK says of another attempt; what of ours stands behind it counts as itself."""
-    causes = list(_causes(error))
-    if (ours := next((one for one in causes if isinstance(one, OURS)), None)) is not None:
-        return ours
-    secrets = [key] if (key := os.environ.get("OPENAI_API_KEY")) else []
-    if (of_client := next((one for one in causes if isinstance(one, openai.OpenAIError)), None)) is not None:
-        return failure_of(of_client, secrets)
-    cause = next((one for one in causes if not isinstance(one, AgentsException)), None)
+    """What an error of the SDK says of another attempt. What a tool has raised, which it wraps, counts as itself."""
+    if isinstance(error, UserError) and isinstance(error.__cause__, Exception):
+        return error.__cause__
+    of_client = error if isinstance(error, openai.OpenAIError) else error.__cause__
+    if isinstance(of_client, openai.OpenAIError):
+        return failure_of(of_client, [key] if (key := os.environ.get("OPENAI_API_KEY")) else [])
     return StepFailed(
         f"the agent failed: {class_of(error)}: {bounded(text_of(error), EXCERPT_BYTES)}",
-        retryable=cause is not None or not isinstance(error, FINAL),
+        retryable=not isinstance(error, FINAL),
     )
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__
