@@ -11,12 +11,13 @@ from pydantic_ai import Agent, ApprovalRequired, CallDeferred, RunContext
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
-from redis_mob import Answer
+from redis_mob import Answer, Fleet, FleetAdmin, MobStorage, ValidationError
 from redis_mob.fleet.asking import HandlerSuspended
 from redis_mob.fleet.once import Once
 from redis_mob.fleet.outcome import NewAsk
 from redis_mob.handlers import pydantic_ai
 from redis_mob.testing import KeptCheckpoints
+from tests.fleet.flows import FLOW, mob, step
 from tests.handlers.contexts import context
 
 
@@ -140,3 +141,21 @@ async def test_a_tool_that_the_step_does_not_allow_asks_no_one() -> None:
     given = await pydantic_ai(mails.agent)(context(checkpoints=Once(KeptCheckpoints()), profile=blocked))
     assert "send" in given
     assert mails.done == {"read": 1}
+
+
+async def test_people_answer_the_calls_of_an_agent_at_work(server_url: str, namespace: str) -> None:
+    mails = Mails()
+    async with MobStorage.open(server_url, namespace=namespace) as storage:
+        fleet, admin = Fleet(storage, mob({"a": step()}), {"*": pydantic_ai(mails.agent)}), FleetAdmin(storage)
+        run_id = await fleet.start(FLOW)
+        await fleet.work(until_idle=True)
+        [first, second] = await admin.inbox()
+        with pytest.raises(ValidationError, match="refused"):
+            await admin.answer(first.ask.id, value={"to": 7})
+        await admin.answer(first.ask.id, value={"to": "ann", "text": "Dear Ann"})
+        await admin.answer(second.ask.id, approved=False, message="not bob")
+        await fleet.work(until_idle=True)
+        run = await fleet.wait(run_id)
+    assert run.root_step_outputs["a"] == {"worker-1": "sent ann Dear Ann / not bob"}
+    assert mails.done == {"read": 1, "ann: Dear Ann": 1}
+    assert mails.requests == 3
