@@ -47,7 +47,7 @@ def test_steps_and_messages_of_ag_ui_are_closed_before_the_run_is(feed: str) -> 
     events = events_of("ag_ui", feed)
     assert [event["type"] for event in events].count("RUN_STARTED") == 1
     for event in events:
-        kind, name = event["type"], event.get("stepName") or event.get("messageId")
+        kind, name = event["type"], str(event.get("stepName") or event.get("messageId"))
         if kind in ("STEP_STARTED", "TEXT_MESSAGE_START"):
             assert (kind[:4], name) not in open_now
             open_now.add((kind[:4], name))

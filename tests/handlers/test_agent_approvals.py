@@ -11,7 +11,7 @@ from pydantic_ai import Agent, ApprovalRequired, CallDeferred, RunContext
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
-from redis_mob import Answer, Fleet, FleetAdmin, MobStorage, ValidationError
+from redis_mob import Answer, Fleet, FleetAdmin, MobStorage, StepContext, ValidationError
 from redis_mob.fleet.asking import HandlerSuspended
 from redis_mob.fleet.once import Once
 from redis_mob.fleet.outcome import NewAsk
@@ -133,6 +133,21 @@ async def test_a_call_that_a_person_answers_gets_the_value_as_its_result(answer:
     assert [ask.payload for ask in await asked(agent, kept)] == [{"amount": 7}]
     kept.answer("question", answer)
     assert told in await output(agent, kept)
+
+
+async def test_a_tool_that_asks_by_itself_ends_the_handler_too() -> None:
+    agent, kept = Agent(calls_once("pay"), deps_type=StepContext), KeptCheckpoints()
+
+    @agent.tool
+    async def pay(ctx: RunContext[StepContext], amount: int) -> str:
+        answer = await ctx.deps.ask("pay it", amount)
+        return f"paid {answer.value}"
+
+    handler = pydantic_ai(agent, deps=lambda ctx: ctx)
+    with pytest.raises(HandlerSuspended):
+        await handler(context(checkpoints=Once(kept)))
+    kept.answer("pay it", Answer(approved=True, value=5, edited=True))
+    assert await handler(context(checkpoints=Once(kept))) == "done: paid 5"
 
 
 async def test_a_tool_that_the_step_does_not_allow_asks_no_one() -> None:

@@ -177,13 +177,15 @@ class Dying(KeptCheckpoints):
 @pytest.mark.parametrize("kept_calls", range(6))
 async def test_a_death_after_any_call_repeats_that_call_alone(kept_calls: int) -> None:
     tools, kept = Failing(times=0), Dying()
+    # as most tools are: what they raise the model is told, and what the storage raises it must not be told
+    agent = Agent("worker", model="small", tools=[function_tool(tools.read), function_tool(tools.fail)])
     turns = [calls("read"), calls("fail"), calls("read"), said("done")]
     made = [turns[0], turns[1], turns[2], turns[3]]
     if kept_calls % 2 == 0:  # a response of the model is what gets lost
         made.insert(kept_calls // 2, turns[kept_calls // 2])
     async with model(*made) as server:
         kept.left = kept_calls
-        handle = handler(server, tools.agent())
+        handle = handler(server, agent)
         with pytest.raises(LeaseLostError):
             await handle(context(checkpoints=Once(kept)))
         kept.left = 10
@@ -243,6 +245,30 @@ async def test_an_agent_that_is_handed_off_to_is_called_once_too() -> None:
             await handle(context(checkpoints=Once(kept)))
         assert await handle(context(checkpoints=Once(kept), attempt=2)) == "done"
         assert len(server.requests) == 3
+
+
+async def test_an_agent_that_is_handed_off_to_asks_people() -> None:
+    mails, kept = Mails(), KeptCheckpoints()
+    first = Agent("first", model="small", handoffs=[mails.agent()])
+    async with model(calls("transfer_to_mailer", arguments="{}"), calls("send"), said("done")) as server:
+        handle = handler(server, first)
+        [ask] = await suspended(handle, kept)
+        assert ask.value_schema["properties"].keys() == {"number"}
+        kept.answer("send", Answer(approved=True, value={"number": 3}, edited=True))
+        assert await handle(context(checkpoints=Once(kept))) == "done"
+        assert len(server.requests) == 3
+    assert mails.done == ["send 3"]
+
+
+async def test_what_a_tool_raises_the_model_is_told_where_the_tool_says_so() -> None:
+    tools, kept = Failing(times=9), KeptCheckpoints()
+    agent = Agent("worker", model="small", tools=[function_tool(tools.fail)])
+    async with model(calls("fail"), said("sorry")) as server:
+        for _ in range(2):
+            assert await handler(server, agent)(context(checkpoints=Once(kept))) == "sorry"
+        [told] = [message["content"] for message in messages(server) if message["role"] == "tool"]
+        assert told.startswith("An error occurred")
+    assert tools.called == {"fail": 1}
 
 
 async def test_what_an_agent_does_is_told() -> None:
@@ -318,6 +344,24 @@ async def test_a_tool_that_needs_approval_asks_people() -> None:
     assert mails.done == ["read", "send 5"]
     told = [message["content"] for message in messages(server) if message["role"] == "tool"]
     assert sorted(told) == ["line 1", "not to bob", "sent 5"]
+
+
+async def test_a_tool_that_asks_by_itself_ends_the_handler_too() -> None:
+    kept, sent = KeptCheckpoints(), list[int]()
+
+    async def send(context: RunContextWrapper[StepContext], number: int) -> str:
+        """Send."""
+        answer = await context.context.ask("send it", number)
+        sent.append(answer.value)
+        return "sent"
+
+    async with model(calls("send"), said("done")) as server:
+        handle = handler(server, Agent("sender", model="small", tools=[function_tool(send)]), context=lambda ctx: ctx)
+        assert [ask.kind for ask in await suspended(handle, kept)] == ["send it"]
+        kept.answer("send it", Answer(approved=True))
+        assert await handle(context(checkpoints=Once(kept))) == "done"
+        assert len(server.requests) == 2
+    assert sent == [1]
 
 
 @pytest.mark.parametrize(
