@@ -49,6 +49,11 @@ def config(server: Service) -> RunConfig:
     return RunConfig(model_provider=OpenAIProvider(openai_client=client, use_responses=False))
 
 
+async def itself(ctx: StepContext) -> StepContext:
+    """The context of the step as that of the agent."""
+    return ctx
+
+
 def into(told: list[T]) -> Callable[[StepContext, T], None]:
     """Keeps what it is told in a list."""
     return lambda _ctx, one: told.append(one)
@@ -292,12 +297,9 @@ async def test_tools_get_the_context_that_is_made_of_the_step() -> None:
         seen.append(f"{context.context.run_id} {number}")
         return "seen"
 
-    async def made(ctx: StepContext) -> StepContext:
-        return ctx
-
     async with model(calls("look"), said("ok")) as server:
         agent = Agent("looker", model="small", tools=[tool(look)])
-        await handler(server, agent, context=made)(context(run_id="r1"))
+        await handler(server, agent, context=itself)(context(run_id="r1"))
     assert seen == ["r1 1"]
 
 
@@ -356,7 +358,7 @@ async def test_a_tool_that_asks_by_itself_ends_the_handler_too() -> None:
         return "sent"
 
     async with model(calls("send"), said("done")) as server:
-        handle = handler(server, Agent("sender", model="small", tools=[function_tool(send)]), context=lambda ctx: ctx)
+        handle = handler(server, Agent("sender", model="small", tools=[function_tool(send)]), context=itself)
         assert [ask.kind for ask in await suspended(handle, kept)] == ["send it"]
         kept.answer("send it", Answer(approved=True))
         assert await handle(context(checkpoints=Once(kept))) == "done"
