@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from agents import Agent, FunctionTool, OpenAIProvider, RunConfig, RunContextWrapper, function_tool
+from agents import Agent, FunctionTool, Model, OpenAIProvider, RunConfig, RunContextWrapper, function_tool
 from agents.mcp import MCPServerStdio
 from openai import AsyncOpenAI
+from openai.types.responses import Response as Broken
+from openai.types.responses import ResponseErrorEvent, ResponseFailedEvent, ResponseIncompleteEvent
 from pydantic import BaseModel
 
 from redis_mob import Answer, PreviousFailure, StepContext, StepFailed, StepProfile, ValidationError
@@ -405,6 +407,44 @@ async def test_an_agent_that_is_a_tool_asks_too_and_its_call_is_kept_once_it_is_
         assert await handle(context(checkpoints=Once(kept), attempt=2)) == "done"
         assert len(server.requests) == 5
     assert mails.done == ["send 1"]
+
+
+async def test_an_agent_that_is_a_tool_with_a_listener_gets_its_responses_too() -> None:
+    kinds: list[str] = []
+    usage = list[ModelUsage]()
+    inner = Agent("inner", model="small").as_tool(
+        "ask", "Asks", on_stream=lambda told: kinds.append(told["event"].type)
+    )
+    outer = Agent("outer", model="small", tools=[inner])
+    async with model(
+        calls("ask", arguments='{"input": "x"}'), [*said("inner says"), used(3, 1)], said("done")
+    ) as server:
+        assert await handler(server, outer, on_usage=into(usage))(context()) == "done"
+        assert "inner says" in str(messages(server))
+    assert "raw_response_event" in kinds
+    assert (usage[0].requests, usage[0].prompt_tokens) == (3, 13)
+
+
+@pytest.mark.parametrize("kind", ["response.failed", "response.incomplete", "error", "nothing"])
+async def test_a_response_that_breaks_off_fails_the_attempt(kind: str) -> None:
+    whole: dict[str, Any] = {"status": kind, "error": None, "incomplete_details": {"reason": "max_output_tokens"}}
+    found = {
+        "response.failed": ResponseFailedEvent.model_construct(response=Broken.model_construct(**whole)),
+        "response.incomplete": ResponseIncompleteEvent.model_construct(response=Broken.model_construct(**whole)),
+        "error": ResponseErrorEvent.model_construct(message="overloaded"),
+    }.get(kind)
+
+    class Endpoint(Model):
+        async def get_response(self, *_args: Any, **_named: Any) -> Any:
+            raise AssertionError("responses are read as a stream")
+
+        async def stream_response(self, *_args: Any, **_named: Any) -> AsyncIterator[Any]:
+            if found is not None:
+                yield found
+
+    with pytest.raises(StepFailed, match="ModelBehaviorError: the response") as failed:
+        await openai_agents(Agent("writer", model=Endpoint()))(context())
+    assert failed.value.retryable
 
 
 def test_what_is_no_agent_is_refused() -> None:

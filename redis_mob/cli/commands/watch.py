@@ -33,7 +33,12 @@ def watch(
     ] = None,
     protocol: Annotated[
         FrontEnd | None,
-        typer.Option("--format", help="Print the server-sent events of a protocol of front ends.", show_default=False),
+        typer.Option(
+            "--format",
+            metavar="PROTOCOL",
+            help="Print the server-sent events of a protocol of front ends: ag-ui or ai-sdk.",
+            show_default=False,
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="List each entry as a JSON object on a line.")] = False,
     url: SharedUrlOption = None,
