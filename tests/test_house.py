@@ -27,7 +27,7 @@ FLOORS = (
     {"webhooks"},
     {"fleet"},
     {"flows", "operations"},
-    {"handlers", "mcp", "testing", "bench", "sync"},
+    {"frontends", "handlers", "mcp", "testing", "bench", "sync"},
     {"langgraph", "pydantic_ai"},
     {"cli"},
     {"__main__"},

@@ -13,10 +13,13 @@ from redis_mob.cli.words import duration_text
 from redis_mob.models.base import format_timestamp, json_text
 from redis_mob.models.queue_load import LimitedLoad
 from redis_mob.models.worker import LiveWorker
+from redis_mob.operations.asks import number_of_asks
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.operations.queue_report import QueueReport
 from redis_mob.operations.worker_report import HeldExecution
 from redis_mob.security.sealing import SealKeyring
+
+_NOTHING = "nothing waits, and nothing is under way"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +46,10 @@ async def seen_workers(url: str, namespace: str, seal_keys: SealKeyring | None) 
     return [SeenWorker(live, held, now) for live, held in zip(found, executes, strict=True)]
 
 
-async def seen_queues(url: str, namespace: str, seal_keys: SealKeyring | None) -> tuple[QueueReport, ...]:
-    """The queues of a namespace."""
+async def seen_queues(url: str, namespace: str, seal_keys: SealKeyring | None) -> tuple[tuple[QueueReport, ...], int]:
+    """The queues of a namespace, and how many asks wait for an answer."""
     async with existing(url, namespace, seal_keys) as storage:
-        return await FleetAdmin(storage).queues()
+        return await FleetAdmin(storage).queues(), await number_of_asks(storage)
 
 
 def show_workers(seen: Sequence[SeenWorker], *, json: bool) -> None:
@@ -96,15 +99,21 @@ def show_workers(seen: Sequence[SeenWorker], *, json: bool) -> None:
         )
 
 
-def show_queues(seen: Sequence[QueueReport], *, json: bool) -> None:
-    """A row, or an object, for each queue."""
+def show_queues(seen: Sequence[QueueReport], asks: int, *, json: bool) -> None:
+    """A row, or an object, for each queue; to people also how many asks wait for an answer."""
     if json:
         for one in seen:
             print_line(json_text(_queue_object(one)))
         return
     if not seen:
-        print_line("nothing waits, and nothing is under way")
-        return
+        print_line("nothing waits for a worker, and nothing is under way" if asks else _NOTHING)
+    else:
+        _show_queues(seen)
+    if asks:
+        print_line(f"waits for people: {asks:,}, which `redis-mob inbox` lists")
+
+
+def _show_queues(seen: Sequence[QueueReport]) -> None:
     names = ("MOB", "ROLE", "RELEASE", "WAITING", "RUNNING", "DELAYED", "PAUSED", "OLDEST", "WORKERS", "")
     rows = [
         (

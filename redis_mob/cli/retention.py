@@ -249,6 +249,7 @@ def _stats_object(stats: NamespaceStats) -> dict[str, Any]:
         "events": sizes.events,
         "oldest_event": None if sizes.oldest_event is None else format_timestamp(sizes.oldest_event),
         "definitions": sizes.definitions,
+        "asks": stats.asks,
         "bytes_of_a_run": sizes.bytes_of_a_run,
         "keys": dict(sizes.keys),
         "used_memory": sizes.used_memory,

@@ -175,6 +175,8 @@ def _what_goes_on(activity: RunActivity, now: datetime, *, is_paused: bool) -> I
         yield f"{len(activity.retries):,} to be tried again in {pause}"
     if activity.signals:
         yield f"waits for signal {_named(activity.signals)}"
+    if activity.asks:
+        yield f"waits for an answer to {_named(activity.asks)}"
     if activity.children:
         yield f"waits for run {_named([child[:SHORT_ID] for child in activity.children])}"
 

@@ -15,7 +15,7 @@ from redis_mob.fleet.checkpoint_keeper import keeper_for
 from redis_mob.fleet.deadline import ended_before_deadline
 from redis_mob.fleet.lease import LeasedExecution
 from redis_mob.fleet.once import Once
-from redis_mob.fleet.outcome import Failed, Outcome, Succeeded
+from redis_mob.fleet.outcome import Failed, Outcome, Succeeded, Suspended
 from redis_mob.fleet.progress_writer import AttemptTeller, ProgressWriter
 from redis_mob.fleet.step_context import PreviousFailure, StepContext
 from redis_mob.fleet.step_profile import StepProfile
@@ -52,7 +52,7 @@ async def execute(
             outcome = call.result()
         else:
             outcome = Failed(f"timeout after {held.timeout_ms()}ms")
-        await teller.end(succeeded=isinstance(outcome, Succeeded))
+        await teller.end(succeeded=None if isinstance(outcome, Suspended) else isinstance(outcome, Succeeded))
         return outcome
     finally:
         teller.leave()

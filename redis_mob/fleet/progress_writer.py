@@ -152,12 +152,16 @@ class AttemptTeller:
         """Have a chunk sent."""
         return self._told(lambda: self._take_chunk(topic, value))
 
-    async def end(self, *, succeeded: bool) -> None:
-        """The handler has ended: wait until all that it told is sent, if it told anything."""
+    async def end(self, *, succeeded: bool | None) -> None:
+        """The handler has ended: wait until all that it told is sent, if it told anything.
+
+        Of one that waits for people, where `succeeded` is None, no end is told: it goes on.
+        """
         self._send_report()
         self.leave()
         if self._has_told:
-            self._writer.add(self._run_id, NewProgress(self._source, "end", succeeded=succeeded))
+            if succeeded is not None:
+                self._writer.add(self._run_id, NewProgress(self._source, "end", succeeded=succeeded))
             await self._writer.sent(self._run_id)
 
     def leave(self) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from typing import TypeVar
 
 from redis_mob.errors import ValidationError, shown
 from redis_mob.models.base import U64_MAX
 from redis_mob.models.progress import ProgressEntry, StreamChunk
+
+T = TypeVar("T")
 
 HEARTBEAT_SECONDS = 15.0
 """How long a connection is silent at most: proxies cut those that are silent for longer."""
@@ -16,7 +19,7 @@ MEDIA_TYPE = "text/event-stream"
 """The content type of the response."""
 
 
-async def server_sent_events(
+def server_sent_events(
     progress: AsyncIterator[ProgressEntry], heartbeat: float = HEARTBEAT_SECONDS
 ) -> AsyncGenerator[bytes]:
     """Each entry as one event: its id is the offset, its name the topic of a chunk or else the kind, its data JSON.
@@ -24,22 +27,28 @@ async def server_sent_events(
     While nothing is told there is a comment every `heartbeat` seconds. It ends with the run. A browser that reconnects
     sends the id of the last event that it saw; `last_event_id` gives it for `Fleet.watch(after=...)`.
     """
-    following: asyncio.Future[ProgressEntry] | None = None
+    return with_heartbeat(progress, _event, heartbeat)
+
+
+async def with_heartbeat(
+    items: AsyncIterator[T], spelled: Callable[[T], bytes], heartbeat: float = HEARTBEAT_SECONDS
+) -> AsyncGenerator[bytes]:
+    """Each item as it is spelled, and a comment where none has come for `heartbeat` seconds."""
+    following: asyncio.Future[T] | None = None
     try:
         while True:
             if following is None:
-                following = asyncio.ensure_future(_next(progress))
+                following = asyncio.ensure_future(_next(items))
             done, _ = await asyncio.wait({following}, timeout=heartbeat)
             if not done:
                 yield b": nothing new\n\n"
                 continue
             try:
-                entry = following.result()
+                item = following.result()
             except StopAsyncIteration:
                 return
             following = None
-            name = entry.topic if isinstance(entry, StreamChunk) else entry.kind
-            yield f"id: {entry.offset}\nevent: {_line(name)}\ndata: {entry.model_dump_json()}\n\n".encode()
+            yield spelled(item)
     finally:
         if following is not None:
             following.cancel()
@@ -58,8 +67,13 @@ def last_event_id(headers: Mapping[str, str]) -> int | None:
     return int(found)
 
 
-async def _next(progress: AsyncIterator[ProgressEntry]) -> ProgressEntry:
-    return await anext(progress)
+async def _next(items: AsyncIterator[T]) -> T:
+    return await anext(items)
+
+
+def _event(entry: ProgressEntry) -> bytes:
+    name = entry.topic if isinstance(entry, StreamChunk) else entry.kind
+    return f"id: {entry.offset}\nevent: {_line(name)}\ndata: {entry.model_dump_json()}\n\n".encode()
 
 
 def _line(name: str) -> str:

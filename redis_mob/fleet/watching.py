@@ -19,7 +19,7 @@ PAGE = 200
 @asynccontextmanager
 async def watch(
     store: ProgressStore, run_id: str, topic: str | None = None, after: int | None = None
-) -> AsyncGenerator[AsyncIterator[ProgressEntry]]:
+) -> AsyncGenerator[Watcher]:
     """See `Fleet.watch`."""
     wanted, offset = optional_valid_text("topic", topic), None if after is None else integer("after", after, least=0)
     page = await store.read_after(run_id, 0, 1)  # raises for a run that does not exist
@@ -47,6 +47,11 @@ class Watcher(AsyncIterator[ProgressEntry]):
         self._tokens: dict[tuple[str, str, str], int] = {}
         """The greatest fencing token of each member at each node that told something."""
         self._has_ended = False
+
+    @property
+    def offset(self) -> int:
+        """Up to where it has read; entries before that it has given, or left out."""
+        return self._after or 0
 
     async def __anext__(self) -> ProgressEntry:
         while True:

@@ -1,4 +1,5 @@
-"""Handlers for what most fleets call: programs, HTTP services, chat models, agents of pydantic-ai.
+"""Handlers for what most fleets call: programs, HTTP services, chat models, agents of pydantic-ai and of the OpenAI
+Agents SDK.
 
 | | calls | needs |
 |---|---|---|
@@ -6,10 +7,11 @@
 | `http` | a service | `pip install 'redis-mob[http]'` |
 | `chat` | a model behind an endpoint as OpenAI has it | `pip install 'redis-mob[chat]'` |
 | `pydantic_ai` | an agent of pydantic-ai | `pip install 'redis-mob[pydantic-ai]'` |
+| `openai_agents` | an agent of the OpenAI Agents SDK | `pip install 'redis-mob[openai-agents]'` |
 
-Each makes a handler, for the mapping of handlers of a fleet. `mcp_tools` gives the last two tools of an MCP server, and
-needs `pip install 'redis-mob[mcp]'`. What an extra installs is imported when its name is first
-asked for here; if it is missing, ModuleNotFoundError says how to install it.
+Each makes a handler, for the mapping of handlers of a fleet. `mcp_tools` gives `chat` and `pydantic_ai` tools of an
+MCP server, and needs `pip install 'redis-mob[mcp]'`. What an extra installs is imported when its name is first asked for
+here; if it is missing, ModuleNotFoundError says how to install it.
 """
 
 from __future__ import annotations
@@ -21,16 +23,18 @@ if TYPE_CHECKING:
     from redis_mob.handlers.agent import pydantic_ai
     from redis_mob.handlers.chat_model import chat
     from redis_mob.handlers.mcp_servers import mcp_tools
+    from redis_mob.handlers.openai_agent import openai_agents
     from redis_mob.handlers.program import command
     from redis_mob.handlers.service import http
 
-__all__ = ["chat", "command", "http", "mcp_tools", "pydantic_ai"]
+__all__ = ["chat", "command", "http", "mcp_tools", "openai_agents", "pydantic_ai"]
 
 _HOMES = {
     "chat": ("chat_model", "chat"),
     "command": ("program", None),
     "http": ("service", "http"),
     "mcp_tools": ("mcp_servers", "mcp"),
+    "openai_agents": ("openai_agent", "openai-agents"),
     "pydantic_ai": ("agent", "pydantic-ai"),
 }
 """The module that holds a name, and the extra that it needs."""

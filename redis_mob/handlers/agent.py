@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from pydantic_ai import Agent, BinaryContent, ModelSettings, RunContext, UsageLimits, UserContent
 from pydantic_ai.capabilities import AbstractCapability, WrapModelRequestHandler, WrapToolExecuteHandler
@@ -21,19 +21,21 @@ from pydantic_ai.exceptions import (
 )
 from pydantic_ai.messages import ModelResponse, ToolCallPart
 from pydantic_ai.models import Model, ModelRequestContext
+from pydantic_ai.tools import DeferredToolRequests, DeferredToolResults, ToolDefinition
 from pydantic_ai.tools import Tool as AgentTool
-from pydantic_ai.tools import ToolDefinition
 from pydantic_ai.toolsets import FunctionToolset
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from redis_mob.codec.arguments import instance, optional_instance
-from redis_mob.errors import shortened, shown
+from redis_mob.errors import shown
 from redis_mob.fleet.said import bounded, class_of, text_of
 from redis_mob.fleet.step_context import StepContext, StepFailed
+from redis_mob.handlers.agent_approvals import answered
 from redis_mob.handlers.agent_checkpoints import AgentCheckpoints
+from redis_mob.handlers.agent_progress import AgentProgress, OnProgress, tell_progress
 from redis_mob.handlers.instructions import instructions_of, told_failure
 from redis_mob.handlers.tools import ModelTool, ToolSource, opened_tools
-from redis_mob.handlers.usage import ModelUsage, OnUsage, record_usage, told
+from redis_mob.handlers.usage import ModelUsage, OnUsage, record_usage
 from redis_mob.models.base import json_text
 from redis_mob.models.flow_spec import LONGEST_PAUSE_SECONDS, BlobImageBlock, ContentBlock, TextBlock
 
@@ -42,18 +44,6 @@ EXCERPT_BYTES = 2 * 1024
 
 FINAL = (UserError, UsageLimitExceeded, ContentFilterError, ModelQuotaExceededError, ModelRequestRejectedError)
 """Errors that another attempt would meet as well."""
-
-
-@dataclass(frozen=True, slots=True)
-class AgentProgress:
-    """What an agent does next: its so-manieth request to its model, or a call of a tool, or that it has a result."""
-
-    kind: Literal["model_request", "tool_call", "tool_result"]
-    request: int
-    tool: str | None = None
-
-
-OnProgress = Callable[[StepContext, AgentProgress], Awaitable[None] | None]
 
 
 def pydantic_ai(
@@ -80,6 +70,9 @@ def pydantic_ai(
 
     What the model and the tools have given is kept (contract: checkpoint-8): a later attempt, as after the death of a
     worker, asks neither again, as long as it says the same to the model. Usage is what this attempt has asked for.
+
+    A tool that requires approval asks people for it (contract: ask-9): the kind is its name, the payload its arguments.
+    The attempt ends until they have answered, and goes on without paying anything again.
 
     What a model or a connection does wrong fails the attempt, with the pause that the provider asks for; a limit that
     is reached, a request that is refused, a content filter, and a mistake in the agent fail it for good. What a tool
@@ -206,13 +199,14 @@ class _OfStep(AbstractCapability[Any]):
         await self._tell(AgentProgress("tool_result", ctx.run_step, call.tool_name))
         return result
 
+    async def handle_deferred_tool_calls(
+        self, ctx: RunContext[Any], *, requests: DeferredToolRequests
+    ) -> DeferredToolResults:
+        """What people say to calls that need their approval, or their answer."""
+        return await answered(self.ctx, ctx, requests)
+
     async def _tell(self, progress: AgentProgress) -> None:
-        if self.on_progress is not None:
-            await told(self.on_progress(self.ctx, progress))
-        else:
-            what = progress.kind.replace("_", " ")
-            named = what if progress.tool is None else f"{what}: {progress.tool}"
-            await self.ctx.report(message=shortened(named), data={"kind": progress.kind, "request": progress.request})
+        await tell_progress(self.ctx, progress, self.on_progress)
 
 
 def _agent_tool(tool: ModelTool, ctx: StepContext) -> AgentTool[Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any, cast
 
 from pydantic_ai import ModelRetry, RunUsage, ToolReturn
@@ -12,10 +11,7 @@ from pydantic_ai.exceptions import ToolRetryError
 from pydantic_ai.messages import ModelMessagesTypeAdapter, ModelResponse, ToolCallPart, ToolReturnContent
 from pydantic_ai.models import ModelRequestContext
 
-from redis_mob.models.checkpoint import LONGEST_NAME
-
-MODEL_REQUEST = "model_request"
-"""The name of the checkpoints of requests to the model."""
+from redis_mob.handlers.checkpoint_names import MODEL_REQUEST, tool_call_name
 
 _VOLATILE = ("timestamp", "run_id", "conversation_id", "model_id")
 """Fields of messages and their parts that differ between attempts: times, and what pydantic-ai puts in only where it
@@ -74,18 +70,10 @@ class AgentCheckpoints:
                 return KeptResult(whole=cast("ToolReturn[Any]", value))
             return KeptResult(value)
 
-        kept = await self._once(_name_of(call), executed, args)
+        kept = await self._once(tool_call_name(call.tool_name, call.tool_call_id), executed, args)
         if kept.retry is not None:
             raise ModelRetry(kept.retry)
         return kept.value if kept.whole is None else kept.whole
-
-
-def _name_of(call: ToolCallPart) -> str:
-    # by the id that the model gave the call: calls of one turn run side by side, in any order
-    name = f"tool {call.tool_name} {call.tool_call_id}"
-    if len(name.encode()) <= LONGEST_NAME:
-        return name
-    return f"tool {blake2b(name.encode(), digest_size=16).hexdigest()}"
 
 
 def _told_apart(request: ModelRequestContext) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from redis_mob.handlers.chat_answer import Answer
 from redis_mob.handlers.chat_bounds import bound_response
 from redis_mob.handlers.chat_failures import failure_of
 from redis_mob.handlers.chat_messages import messages_of
+from redis_mob.handlers.text_stream import stream_text
 from redis_mob.handlers.tls import client_tls
 from redis_mob.handlers.tools import ModelTool, ToolSource, opened_tools, tools_by_name
 from redis_mob.handlers.usage import ModelUsage, OnUsage, record_usage, told
@@ -86,10 +87,6 @@ def chat(
         on_delta=on_delta,
         on_usage=on_usage,
     )
-
-
-MOST_CHARACTERS = 2_000
-"""Characters of one chunk: JSON spells each with six bytes at most."""
 
 
 class Chat:
@@ -177,7 +174,7 @@ class Chat:
                 if text and self._on_delta is not None:
                     await told(self._on_delta(ctx, text))
                 elif text:
-                    await _stream(ctx, text)
+                    await stream_text(ctx, text)
         answer.check()
         return answer
 
@@ -289,9 +286,3 @@ def _offers(tools: Mapping[str, ModelTool]) -> Mapping[str, Any]:
             for name, tool in tools.items()
         ]
     }
-
-
-async def _stream(ctx: StepContext, text: str) -> None:
-    """Stream a piece of text, in parts that are short enough for a chunk."""
-    for start in range(0, len(text), MOST_CHARACTERS):
-        await ctx.stream(text[start : start + MOST_CHARACTERS])

@@ -69,6 +69,16 @@ async def inbox(storage: MobStorage, limit: int, after: AskPlace | None) -> tupl
     return tuple(found)
 
 
+async def number_of_asks(storage: MobStorage) -> int:
+    """How many asks wait for an answer in a namespace. They are counted by reading where they are."""
+    number, after = 0, None
+    while places := await storage.asks.pending(after=after, limit=_PAGE):
+        number, after = number + len(places), places[-1]
+        if len(places) < _PAGE:
+            break
+    return number
+
+
 async def _asks_at(storage: MobStorage, places: Sequence[AskPlace]) -> list[PendingAsk]:
     """What is asked at these places, as far as it is still pending; those of runs that are over are taken out."""
     runs = list(dict.fromkeys(place.run_id for place in places))

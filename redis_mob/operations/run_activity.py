@@ -27,7 +27,7 @@ class RunActivity:
 
     `under_way` counts the executions that workers hold, or whose outcome is not decided on; `queued` has the roles of
     those that may begin, `retries` the times of those that are to be tried again later. `signals` are the names that
-    steps wait for, `children` the runs.
+    steps wait for, `children` the runs, `asks` the kinds of what people are asked.
     """
 
     under_way: int = 0
@@ -35,6 +35,7 @@ class RunActivity:
     retries: tuple[datetime, ...] = ()
     signals: tuple[str, ...] = ()
     children: tuple[str, ...] = ()
+    asks: tuple[str, ...] = ()
 
 
 async def activities(storage: MobStorage, runs: Sequence[RunSummary]) -> Mapping[str, RunActivity]:
@@ -62,6 +63,7 @@ def activity_of(view: RunView) -> RunActivity:
     """What goes on in a run that was read."""
     under_way = 0
     queued, retries, signals, children = list[str](), list[datetime](), list[str](), list[str]()
+    asks = tuple(sorted(ask.kind for execution in view.executions.values() for ask in execution.asks))
     for key, execution in view.executions.items():
         match execution.status:
             case ExecutionStatus.LEASED | ExecutionStatus.REPORTED:
@@ -76,4 +78,4 @@ def activity_of(view: RunView) -> RunActivity:
                 signals.append(signal_of(key.target) or key.target)
             case _:
                 pass
-    return RunActivity(under_way, tuple(queued), tuple(sorted(retries)), tuple(sorted(signals)), tuple(children))
+    return RunActivity(under_way, tuple(queued), tuple(sorted(retries)), tuple(sorted(signals)), tuple(children), asks)

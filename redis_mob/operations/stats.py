@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from redis_mob.models.retention import NamespaceSizes, RetentionPolicies
 from redis_mob.models.retention_text import bound_of_runs, text_of_events
 from redis_mob.models.run import MobRunStatus
+from redis_mob.operations.asks import number_of_asks
 from redis_mob.storage import MobStorage
 
 _OF_EVENTS = ("events", "events:index", "events:by_time")
@@ -28,11 +29,15 @@ class Growth:
 
 @dataclass(frozen=True, slots=True)
 class NamespaceStats:
-    """What is in a namespace: its runs by status, what else grows, and the policies by which it is kept small."""
+    """What is in a namespace: its runs by status, what else grows, and the policies by which it is kept small.
+
+    `asks` is how many wait for an answer.
+    """
 
     runs: Mapping[MobRunStatus, int]
     sizes: NamespaceSizes
     policies: RetentionPolicies
+    asks: int = 0
 
     @property
     def growths(self) -> tuple[Growth, ...]:
@@ -49,6 +54,7 @@ class NamespaceStats:
                 self._bytes_in(*_OF_EVENTS),
                 f"{text_of_events(general)}; deleted with their runs" if general and general.bounds_events else None,
             ),
+            Growth("asks without an answer", self.asks, self._bytes_in("asks"), "over with their runs"),
             Growth("definitions", sizes.definitions, self._bytes_in("definitions"), "deleted with their last runs"),
         )
 
@@ -62,4 +68,5 @@ class NamespaceStats:
 async def read_stats(storage: MobStorage) -> NamespaceStats:
     """See `FleetAdmin.stats`."""
     runs = await storage.operations.count()
-    return NamespaceStats(runs, await storage.retention.sizes(), await storage.retention.policies())
+    sizes, policies = await storage.retention.sizes(), await storage.retention.policies()
+    return NamespaceStats(runs, sizes, policies, await number_of_asks(storage))

@@ -11,6 +11,8 @@ from typing import NoReturn, Protocol, TypeAlias
 import pytest
 
 from redis_mob.contracts import (
+    AskStore,
+    CheckpointStore,
     ExecutionStore,
     MobEventStore,
     MobRunStore,
@@ -44,6 +46,12 @@ class Stores(Protocol):
 
     @property
     def executions(self) -> ExecutionStore | None: ...
+
+    @property
+    def checkpoints(self) -> CheckpointStore | None: ...
+
+    @property
+    def asks(self) -> AskStore | None: ...
 
 
 @dataclass(frozen=True, slots=True)

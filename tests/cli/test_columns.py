@@ -82,7 +82,7 @@ def the_queues() -> None:
         )
         for role, release in (("clerk", ""), ("notary", "2026-11-29"))
     ]
-    show_queues(queues, json=False)
+    show_queues(queues, 0, json=False)
 
 
 def the_workers() -> None:

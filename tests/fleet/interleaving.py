@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 
 from redis_mob.fleet import engine
-from redis_mob.fleet.outcome import Failed, Outcome, Succeeded
+from redis_mob.fleet.outcome import Failed, NewAsk, Outcome, Succeeded, Suspended
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import Execution, ExecutionKey, HowLost
 from redis_mob.models.transition import RunView, Transition
@@ -55,6 +55,8 @@ class Interleaving:
     cancel: bool = False
     signals: int = 0
     """How many are sent although no step may wait for them."""
+    asks: int = 0
+    """How many things at most an execution asks people, before it gives its outcome."""
     noted: float = 0.5
     """The share of the results that are reported without a decision."""
     store: SimulatedStore = field(default_factory=SimulatedStore)
@@ -85,6 +87,12 @@ class Interleaving:
         usual += [partial(self._take, key) for key, at in self.store.ready.items() if at <= now]
         if self.store.run_due is not None and self.store.run_due <= now:
             usual.append(self._look_after_run)
+        usual += [
+            partial(self.store.answer, key, ask)
+            for key, execution in self.store.view.executions.items()
+            for ask in execution.asks
+            if (key, ask.ordinal) not in self.store.answered
+        ]
         if not usual:
             return self.senders.when_quiet()
         return [*usual * 3, *self._rare(), *self.senders.moves()]
@@ -148,12 +156,23 @@ class Interleaving:
         self._hand_in_again(key, execution)
 
     def _hand_in_again(self, key: ExecutionKey, execution: Execution) -> None:
-        outcome = self.handler(execution, iteration_of(self.store.view, key))
+        outcome = self._outcome(key, execution)
         of = {"definition": self.definition, "key": key, "outcome": outcome, "token": execution.fencing_token}
         if self.random.random() < self.noted:
             self._read(partial(engine.report, **of), hands_in=(key, execution))
         else:
             self._read(partial(engine.settle, **of, random=self.random), hands_in=(key, execution))
+
+    def _outcome(self, key: ExecutionKey, execution: Execution) -> Outcome:
+        """What its handler gives, once all is answered that it asks."""
+        iteration = iteration_of(self.store.view, key)
+        who = f"{execution.step_id} {key.target} {iteration}"  # the same in each example of a mob, as no id is
+        number = 0 if execution.escalation is not None else Random(who).randint(0, self.asks)
+        left = [n for n in range(number) if (key, n) not in self.store.answered]
+        if not left:
+            return self.handler(execution, iteration)
+        timeouts = [None, round(LEASE.total_seconds() * 500)]
+        return Suspended(tuple(NewAsk("ok", n, "digest", None, None, timeouts[n % 2]) for n in left))
 
     def _hand_back(self, key: ExecutionKey, execution: Execution) -> None:
         """The worker leaves in an orderly way; what its handler still says is refused once another one has begun."""

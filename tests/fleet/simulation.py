@@ -6,6 +6,7 @@ It does what the contract of `ExecutionStore` says, and checks what must hold af
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -17,6 +18,7 @@ from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.outcome import Failed, Outcome, Succeeded
 from redis_mob.fleet.transition_builder import UNFINISHED
 from redis_mob.kernel.reconcile import reconcile
+from redis_mob.models.ask import ANSWER_NEWS, Ask
 from redis_mob.models.base import FrozenDict, SortedDict
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.events import MobEventKind
@@ -54,6 +56,10 @@ class SimulatedStore:
     lost: dict[ExecutionKey, Loss] = field(default_factory=dict[ExecutionKey, Loss])
     handed_on: set[ExecutionKey] = field(default_factory=set[ExecutionKey])
     """Executions that were claimed so: a further claim is the same attempt."""
+    answered: set[tuple[ExecutionKey, int]] = field(default_factory=set[tuple[ExecutionKey, int]])
+    """The asks of executions, by their ordinals, that have an answer or are out of time."""
+    resumed: Counter[ExecutionKey] = field(default_factory=Counter[ExecutionKey])
+    """How often an execution was claimed because people had answered: no event tells of that."""
     gone: set[str] = field(default_factory=set[str])
     """Workers that were let go of: what they still claim is handed on at once."""
 
@@ -112,6 +118,12 @@ class SimulatedStore:
             self.run_due = self.now
         return Sent(number)
 
+    def answer(self, key: ExecutionKey, ask: Ask) -> None:
+        """Answer an ask that is pending."""
+        assert (key, ask.ordinal) not in self.answered
+        self.answered.add((key, ask.ordinal))
+        self.send_signal(Signal(name=ANSWER_NEWS, payload={"key": list(key), "ask": ask.id}))
+
     def lose(self, key: ExecutionKey, how: HowLost = HowLost.ALONE) -> None:
         """The worker that holds an execution is lost, or hands it back."""
         lease = self.view.executions[key].lease
@@ -142,6 +154,7 @@ class SimulatedStore:
             and all(stored.run.loops.get(name) == before.run.loops.get(name) for name in loops)
             and all(stored.executions.get(key) == before.executions.get(key) for key in transition.executions)
             and all(stored.progress.get(node) == before.progress.get(node) for node in transition.progress)
+            and all((key, ask.ordinal) not in self.answered for key, ask in transition.late_asks)
         )
 
     def _apply(self, transition: Transition) -> None:
@@ -174,6 +187,7 @@ class SimulatedStore:
         waiting = {number: one for number, one in self.view.signals.items() if number not in transition.taken}
         self.view = replace(self.view, run=run, progress=progress, items=items, signals=waiting)
         self._put_executions(transition.executions)
+        self.answered |= {(key, ask.ordinal) for key, ask in transition.late_asks}
         if transition.is_decision:
             late = self.view.reports > transition.before.reports and not ended
             self.run_due = self.now if late else transition.look_again_at
@@ -188,7 +202,7 @@ class SimulatedStore:
         self.events += [event.kind for event in transition.terminal_events if not over]
 
     def _put_executions(self, changed: Any) -> None:
-        stored = {**self.view.executions, **changed}
+        earlier, stored = self.view.executions, {**self.view.executions, **changed}
         left = {key: one for key, one in changed.items() if one.leaves}
         self.view = replace(
             self.view,
@@ -198,6 +212,8 @@ class SimulatedStore:
         for key, execution in changed.items():
             self.ready.pop(key, None)
             self.lost.pop(key, None)
+            before = earlier.get(key)
+            self.resumed[key] += execution.lease is not None and before is not None and before.resumes
             if execution.lease is not None and execution.lease.owner in self.gone:
                 self.handed_on.add(key)
                 self.lost[key] = Loss(HowLost.HANDED_BACK, execution.lease.owner, "host", self.now)

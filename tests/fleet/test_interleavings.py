@@ -90,7 +90,7 @@ def check_effects_happened_once(sim: Simulation) -> None:
     attempts = Counter[str]()
     for key, execution in sim.executions().items():
         # a step that waits is told of when it begins, and no worker claims it
-        told_of = execution.fencing_token + (execution.step_id in waits)
+        told_of = execution.fencing_token - sim.store.resumed[key] + (execution.step_id in waits)
         attempts[f"step_dispatched {execution.step_id}@{key.target}"] += told_of
     assert +attempts == {line: count for line, count in story.items() if line.startswith("step_dispatched ")}
 
@@ -140,6 +140,11 @@ def check_items(sim: Simulation) -> None:
             assert progress.completed == progress.begun == progress.items
             if frame.frame_scope is FrameScope.ROOT:
                 assert len(run.root_step_outputs[progress.step_id]) == progress.items
+
+
+def check_asks(sim: Simulation) -> None:
+    """Nothing is asked any more, and what completed was answered."""
+    assert all(execution.asks == () for execution in sim.executions().values())
 
 
 def check_waits(sim: Simulation) -> None:
@@ -199,6 +204,38 @@ def test_the_outcome_does_not_depend_on_who_does_what_when(
         wild = Interleaving(definition, moody(mood), random, members, **more).to_end()
     check_end(wild)
     assert outcome(wild) == outcome(calm)
+
+
+@GENEROUS
+@given(
+    definition=mobs(SETTLED),
+    random=RANDOM,
+    members=st.integers(1, 3),
+    mishaps=st.integers(0, MOST_LOST),
+    mood=st.integers(0, 1000),
+    parts=PARTS,
+    asks=st.integers(1, 3),
+)
+def test_asking_people_changes_nothing_of_the_outcome(
+    definition: MobDefinition, random: Random, members: int, mood: int, parts: int, **more: Any
+) -> None:
+    silent = Interleaving(definition, moody(mood), Random(0), members).to_end()
+    with patch.object(advance, "MOST_ACTIONS", parts):
+        asking = Interleaving(definition, moody(mood), random, members, **more).to_end()
+    check_end(asking)
+    check_asks(asking)
+    assert outcome(asking) == outcome(silent)
+
+
+@GENEROUS
+@given(definition=mobs(EVERYTHING), random=RANDOM, parts=PARTS, asks=st.integers(1, 3), cancel=st.booleans())
+def test_any_run_that_asks_people_ends(
+    definition: MobDefinition, random: Random, parts: int, asks: int, cancel: bool
+) -> None:
+    with patch.object(advance, "MOST_ACTIONS", parts):
+        sim = Interleaving(definition, steady, random, asks=asks, cancel=cancel).to_end()
+    check_end(sim)
+    check_asks(sim)
 
 
 @GENEROUS

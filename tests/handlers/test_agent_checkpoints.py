@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
+from fastmcp.client.transports import StdioTransport
 from pydantic_ai import Agent, BinaryContent, ModelRetry, ToolReturn
+from pydantic_ai.mcp import MCPToolset
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart, ToolReturnPart, UserPromptPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.usage import RequestUsage
@@ -17,6 +21,8 @@ from redis_mob.handlers import pydantic_ai
 from redis_mob.handlers.usage import ModelUsage
 from redis_mob.testing import KeptCheckpoints
 from tests.handlers.contexts import context
+
+SERVER = Path(__file__).with_name("mcp_server.py")
 
 PICTURE = BinaryContent(b"\x89PNG", media_type="image/png")
 
@@ -141,6 +147,26 @@ async def test_a_tool_that_asks_for_another_try_is_not_called_again() -> None:
 
     assert (await killed_then_whole(agent, kept)).endswith(" fine 2")
     assert called == {"picky": 2, "fail": 2}
+
+
+async def test_a_tool_of_an_mcp_server_is_not_called_again(tmp_path: Path) -> None:
+    notes, kept, called = tmp_path / "notes", KeptCheckpoints(), Counter[str]()
+    server = StdioTransport(sys.executable, [str(SERVER), str(notes)])
+
+    def reply(messages: list[ModelMessage], _info: AgentInfo) -> ModelResponse:
+        if len(messages) == 1:
+            return ModelResponse([ToolCallPart("note", {"text": "milk"})])
+        if len(messages) == 3:
+            return ModelResponse([ToolCallPart("fail", {"number": 1})])
+        parts = [part for message in messages for part in message.parts if isinstance(part, ToolReturnPart)]
+        return ModelResponse([TextPart(" ".join(part.model_response_str() for part in parts))])
+
+    agent = Agent(FunctionModel(reply), toolsets=[MCPToolset(server)])
+    killed_at_first(agent, called)
+
+    assert await killed_then_whole(agent, kept) == "noted milk 1"
+    assert notes.read_text() == "milk\n"
+    assert called == {"fail": 2}
 
 
 async def test_an_attempt_that_says_something_else_asks_anew() -> None:

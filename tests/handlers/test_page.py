@@ -26,7 +26,13 @@ def handlers(heading: str) -> dict[str, Callable[..., Any]]:
 
 
 def test_each_handler_has_a_program_on_the_page() -> None:
-    assert list(PROGRAMS) == ["A program", "A service", "A chat model", "An agent of pydantic-ai"]
+    assert list(PROGRAMS) == [
+        "A program",
+        "A service",
+        "A chat model",
+        "An agent of pydantic-ai",
+        "An agent of the OpenAI Agents SDK",
+    ]
 
 
 @pytest.mark.parametrize("heading", PROGRAMS)

@@ -26,7 +26,7 @@ from pydantic_ai.toolsets import FunctionToolset
 
 from redis_mob import MobRunStatus, PreviousFailure, StepContext, StepFailed, StepProfile, ValidationError
 from redis_mob.handlers import pydantic_ai
-from redis_mob.handlers.agent import AgentProgress
+from redis_mob.handlers.agent_progress import AgentProgress
 from redis_mob.handlers.usage import ModelUsage
 from redis_mob.models.definition import InlineSkill
 from redis_mob.models.flow_spec import BlobImageBlock, InlineImageBlock, TextBlock

@@ -26,9 +26,11 @@ TABLES = (
 
 
 class SqliteStores:
-    """The stores of a database, over one connection; one of executions it does not have."""
+    """The stores of a database, over one connection; it has none of executions, nor of what these ask and keep."""
 
     executions = None
+    checkpoints = None
+    asks = None
 
     def __init__(self, database: Database) -> None:
         self.events = SqliteEventStore(database)

@@ -17,7 +17,8 @@ def queues(
 ) -> None:
     """Show what waits, of which role, and who serves it.
 
-    Each line is a mob, a role and a release: how many wait and are under way, and how many workers serve them.
+    Each line is a mob, a role and a release: how many wait and are under way, and how many workers serve them. It
+    also says how much waits for answers of people.
 
     Exit status: 0 all that waits is served, 1 something waits that no worker serves, 2 usage error, 3 storage
     unavailable.
@@ -32,7 +33,7 @@ def queues(
 
     with errors_told(stderr_console()):
         address = shared_url(url, of_memory="no other process has queues there")
-        seen = asyncio.run(seen_queues(address, namespace, read_seal_keys(seal_keys)))
-    show_queues(seen, json=as_json)
+        seen, asks = asyncio.run(seen_queues(address, namespace, read_seal_keys(seal_keys)))
+    show_queues(seen, asks, json=as_json)
     if any(queue.unserved for queue in seen):
         raise typer.Exit(ExitStatus.FAILED)

@@ -13,6 +13,7 @@ only the classes it wants, or leaves None in the place of the store. The numbers
 the cases of the contracts: docs/cases.md lists them. Why the suite is published: decision 0014.
 """
 
+from redis_mob.testing.conformance.asks import TestAsks
 from redis_mob.testing.conformance.authority_inputs import TestAuthorityInputs
 from redis_mob.testing.conformance.children import TestChildren
 from redis_mob.testing.conformance.compound_operations import TestCompoundOperations, TestFrames, TestPresenceAndAbsence
@@ -67,6 +68,7 @@ from redis_mob.testing.conformance.terminal_events import TestFailedSteps, TestT
 from redis_mob.testing.conformance.transitions import TestLostTransitions, TestTransitions
 
 __all__ = [
+    "TestAsks",
     "TestAuthorityInputs",
     "TestBoundOfIterations",
     "TestCancellation",

@@ -11,6 +11,8 @@ import pytest
 import pytest_asyncio
 
 from redis_mob.contracts import (
+    AskStore,
+    CheckpointStore,
     ExecutionStore,
     MobEventStore,
     MobRunStore,
@@ -85,6 +87,14 @@ class Guarantee:
     @pytest.fixture
     def executions(self, stores: Stores) -> ExecutionStore:
         return given("executions", stores.executions)
+
+    @pytest.fixture
+    def checkpoints(self, stores: Stores) -> CheckpointStore:
+        return given("checkpoints", stores.checkpoints)
+
+    @pytest.fixture
+    def asks(self, stores: Stores) -> AskStore:
+        return given("asks", stores.asks)
 
 
 def given(name: str, store: S | None) -> S:

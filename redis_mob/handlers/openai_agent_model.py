@@ -1,0 +1,233 @@
+"""A model of the OpenAI Agents SDK whose responses are kept, so that a later attempt does not ask for them again."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Any, cast
+
+from agents import (
+    AgentOutputSchemaBase,
+    Handoff,
+    Model,
+    ModelBehaviorError,
+    ModelProvider,
+    ModelResponse,
+    ModelSettings,
+    ModelTracing,
+    Tool,
+    TResponseInputItem,
+    Usage,
+)
+from agents.items import TResponseOutputItem, TResponseStreamEvent
+from agents.retry import ModelRetryAdvice, ModelRetryAdviceRequest
+from openai.types.responses import (
+    Response,
+    ResponseCompletedEvent,
+    ResponseErrorEvent,
+    ResponseFailedEvent,
+    ResponseIncompleteEvent,
+    ResponseOutputItemDoneEvent,
+    ResponseOutputMessage,
+    ResponseOutputText,
+    ResponseTextDeltaEvent,
+    ResponseUsage,
+)
+from openai.types.responses.response_prompt_param import ResponsePromptParam
+from pydantic import ConfigDict, TypeAdapter
+from pydantic_core import to_jsonable_python
+
+from redis_mob.codec.checkpoints import digest_of
+from redis_mob.fleet.said import class_of
+from redis_mob.fleet.step_context import StepContext
+from redis_mob.handlers.checkpoint_names import MODEL_REQUEST
+from redis_mob.handlers.text_stream import stream_text
+from redis_mob.handlers.usage import ModelUsage
+
+_OUTPUT: TypeAdapter[list[TResponseOutputItem]] = TypeAdapter(
+    list[TResponseOutputItem], config=ConfigDict(defer_build=True)
+)
+_USAGE: TypeAdapter[Usage] = TypeAdapter(Usage)
+
+
+class ModelCalls:
+    """The requests to models that one attempt makes. `paid` is what those have used that it has made itself."""
+
+    def __init__(self, ctx: StepContext, instructions: str, before: Callable[[], Awaitable[None]]) -> None:
+        self.ctx = ctx
+        self.instructions = instructions
+        """What each model is told beside the instructions of its agent."""
+        self.before = before
+        """Is called before each request."""
+        self.paid = ModelUsage("")
+
+    async def made(
+        self, model: str, told_apart: dict[str, Any], ask: Callable[[], Awaitable[ModelResponse]]
+    ) -> ModelResponse:
+        """The response to a request: what was kept of it, or what the model says.
+
+        Requests are told apart by what they say, and not by their order: agents that are tools ask side by side.
+        """
+        is_asked = False
+        self.paid.model = self.paid.model or model
+        await self.before()
+
+        async def asked() -> dict[str, Any]:
+            nonlocal is_asked
+            is_asked = True
+            response = await ask()
+            self.paid.requests += 1
+            self.paid.prompt_tokens += response.usage.input_tokens
+            self.paid.completion_tokens += response.usage.output_tokens
+            return _plain(response)
+
+        digest = digest_of(to_jsonable_python({"model": model, **told_apart}, fallback=class_of))
+        response = _response(await self.ctx.once(f"{MODEL_REQUEST} {digest}", asked))
+        if not is_asked:  # what the earlier attempt has streamed is void
+            await stream_text(self.ctx, _text(response))
+        return response
+
+
+class KeptModel(Model):
+    """A model that is asked through the checkpoints of an attempt."""
+
+    def __init__(self, model: Model, calls: ModelCalls) -> None:
+        self._model = model
+        self._calls = calls
+
+    async def close(self) -> None:
+        """Close what the model holds."""
+        await self._model.close()
+
+    def get_retry_advice(self, request: ModelRetryAdviceRequest) -> ModelRetryAdvice | None:
+        """What the model advises."""
+        return self._model.get_retry_advice(request)
+
+    async def get_response(
+        self,
+        system_instructions: str | None,
+        input: str | list[TResponseInputItem],
+        model_settings: ModelSettings,
+        tools: list[Tool],
+        output_schema: AgentOutputSchemaBase | None,
+        handoffs: list[Handoff],
+        tracing: ModelTracing,
+        *,
+        previous_response_id: str | None,
+        conversation_id: str | None,
+        prompt: ResponsePromptParam | None,
+    ) -> ModelResponse:
+        """The response of the model, or what was kept of it. Its text is streamed to those who watch the run."""
+        instructions = "\n\n".join(filter(None, [system_instructions, self._calls.instructions])) or None
+        told_apart = {
+            "instructions": instructions,
+            "input": input,
+            "settings": model_settings.to_json_dict(),
+            "tools": sorted(tool.name for tool in tools),
+            "handoffs": sorted(handoff.tool_name for handoff in handoffs),
+            "continues": [previous_response_id, conversation_id],
+            "prompt": prompt,
+        }
+
+        def ask() -> Awaitable[ModelResponse]:
+            return self._streamed(
+                self._model.stream_response(
+                    instructions,
+                    input,
+                    model_settings,
+                    tools,
+                    output_schema,
+                    handoffs,
+                    tracing,
+                    previous_response_id=previous_response_id,
+                    conversation_id=conversation_id,
+                    prompt=prompt,
+                )
+            )
+
+        name = str(getattr(self._model, "model", class_of(self._model)))
+        return await self._calls.made(name, told_apart, ask)
+
+    async def stream_response(self, *args: Any, **named: Any) -> AsyncIterator[TResponseStreamEvent]:
+        """The same response as its last event; the SDK asks so where an agent that is a tool has a listener."""
+        response = await self.get_response(*args, **named)
+        used = response.usage
+        usage = ResponseUsage(
+            input_tokens=used.input_tokens,
+            output_tokens=used.output_tokens,
+            total_tokens=used.total_tokens,
+            input_tokens_details=used.input_tokens_details,
+            output_tokens_details=used.output_tokens_details,
+        )
+        whole = Response.model_construct(id=response.response_id, output=response.output, usage=usage)
+        yield ResponseCompletedEvent.model_construct(type="response.completed", response=whole, sequence_number=0)
+
+    async def _streamed(self, events: AsyncIterator[TResponseStreamEvent]) -> ModelResponse:
+        done: list[TResponseOutputItem] = []
+        async with aclosing(cast("Any", events)):
+            async for event in events:
+                match event:
+                    case ResponseTextDeltaEvent():
+                        await stream_text(self._calls.ctx, event.delta)
+                    case ResponseOutputItemDoneEvent():
+                        done.append(event.item)
+                    case ResponseCompletedEvent():
+                        return _completed(event.response, done)
+                    case ResponseFailedEvent() | ResponseIncompleteEvent():
+                        why = event.response.error or event.response.incomplete_details
+                        raise ModelBehaviorError(f"the response is {event.response.status}: {why}")
+                    case ResponseErrorEvent():
+                        raise ModelBehaviorError(f"the response broke off: {event.message}")
+                    case _:
+                        pass
+        raise ModelBehaviorError("the response broke off before its end")
+
+
+class KeptProvider(ModelProvider):
+    """A provider whose models are asked through the checkpoints of an attempt."""
+
+    def __init__(self, provider: ModelProvider, calls: ModelCalls) -> None:
+        self._provider = provider
+        self._calls = calls
+
+    def get_model(self, model_name: str | None) -> Model:
+        """The model of this name."""
+        return KeptModel(self._provider.get_model(model_name), self._calls)
+
+
+def _completed(response: Response, done: list[TResponseOutputItem]) -> ModelResponse:
+    used = response.usage
+    usage = Usage(requests=1)
+    if used is not None:
+        usage = Usage(
+            requests=1,
+            input_tokens=used.input_tokens,
+            output_tokens=used.output_tokens,
+            total_tokens=used.total_tokens,
+            input_tokens_details=used.input_tokens_details,
+            output_tokens_details=used.output_tokens_details,
+        )
+    # some endpoints tell their items one by one, and none with the whole response
+    return ModelResponse(output=response.output or done, usage=usage, response_id=response.id)
+
+
+def _plain(response: ModelResponse) -> dict[str, Any]:
+    """A response as JSON. What was not set stays so: an endpoint may refuse to be sent it back as null."""
+    return {
+        "output": _OUTPUT.dump_python(response.output, mode="json", exclude_unset=True),
+        "usage": _USAGE.dump_python(response.usage, mode="json"),
+        "response_id": response.response_id,
+    }
+
+
+def _response(kept: dict[str, Any]) -> ModelResponse:
+    return ModelResponse(
+        output=_OUTPUT.validate_python(kept["output"]),
+        usage=_USAGE.validate_python(kept["usage"]),
+        response_id=kept["response_id"],
+    )
+
+
+def _text(response: ModelResponse) -> str:
+    messages = [item for item in response.output if isinstance(item, ResponseOutputMessage)]
+    return "".join(part.text for one in messages for part in one.content if isinstance(part, ResponseOutputText))
