@@ -211,7 +211,6 @@ def test_the_outcome_does_not_depend_on_who_does_what_when(
     definition=mobs(SETTLED),
     random=RANDOM,
     members=st.integers(1, 3),
-    mishaps=st.integers(0, MOST_LOST),
     mood=st.integers(0, 1000),
     parts=PARTS,
     asks=st.integers(1, 3),
