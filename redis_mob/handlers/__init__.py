@@ -10,8 +10,8 @@ Agents SDK.
 | `openai_agents` | an agent of the OpenAI Agents SDK | `pip install 'redis-mob[openai-agents]'` |
 
 Each makes a handler, for the mapping of handlers of a fleet. `mcp_tools` gives `chat` and `pydantic_ai` tools of an
-MCP server, and needs `pip install 'redis-mob[mcp]'`. What an extra installs is imported when its name is first asked for
-here; if it is missing, ModuleNotFoundError says how to install it.
+MCP server, and needs `pip install 'redis-mob[mcp]'`. What an extra installs is imported when its name is first asked
+for here; if it is missing, ModuleNotFoundError says how to install it.
 """
 
 from __future__ import annotations

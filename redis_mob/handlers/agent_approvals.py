@@ -27,7 +27,6 @@ async def answered(ctx: StepContext, run: RunContext[Any], requests: DeferredToo
     return DeferredToolResults(
         approvals={call.tool_call_id: _decision(by_call[call.tool_call_id]) for call in requests.approvals},
         calls={call.tool_call_id: _result(by_call[call.tool_call_id]) for call in requests.calls},
-        answered_by={call_id: answer.by for call_id, answer in by_call.items() if answer.by is not None},
     )
 
 
