@@ -1,7 +1,8 @@
 -- Commit one transition of a run: everything it changes, records and tells, or nothing (decision 0006).
 --
 -- KEYS   due: runs by time; ready, queued: executions (see lib/schedule); gated, gate_times: those with limits (see lib/gates);
---        asks: what people are asked (see lib/asks)
+--        asks: what people are asked (see lib/asks); talked: of a run with a conversation conversing, conversations, conversation and items
+--        (see lib/conversations)
 -- ARGV   cancel_requested: 0 or 1, as the transition saw it, and how often the run was moved, if it was; version: of the run as a decision saw it, '' for facts;
 --        reports_seen: how many a decision saw; new_reports: how many there are among facts; run_change: none for facts;
 --        execution_changes: with whole records in the place of digests; step_rows_once: rows that are to stand once;
@@ -29,7 +30,7 @@
 
 --- @keys run frames loops executions inputs outputs steps step_outputs failures iterations index due ready queued
 --- @keys lost meta events event_identities events_by_time events_channel runs_channel cursors runs_by_status
---- @keys gated gate_times pauses debounces asks
+--- @keys gated gate_times pauses debounces asks talked*
 --- @args expected_status next_status cancel_requested version reports_seen new_reports run_change:change*
 --- @args frame_changes:change* loop_changes:change* execution_changes:change* new_inputs* new_outputs:output*
 --- @args step_rows:step_row* step_rows_once:step_row* failure_rows:failure_row* iteration_rows:iteration_row*
@@ -93,6 +94,17 @@ expect_sorted_sets(due)
 local place = next_status ~= expected_status and indexed_place(run, runs_by_status, sequence) or nil
 local ends_debounce = debounce and next_status ~= 'pending'
 if ends_debounce then expect_hashes(debounces) end
+-- what ends the turn of the run in its conversation: it returns the run that is due by that
+local function ender_of_turn()
+  --- @include lib/conversations
+  local turn, conversation = turn_in(run, redis.call('HGET', run, 'conversation')), conversation_keys(talked, meta)
+  local number = number_at(run, 'sequence', sequence)
+  expect_conversation(conversation)
+  return function()
+    return turn and end_turn(conversation, due, turn, turn_place(turn.digest, number, run_time.member))
+  end
+end
+local end_of_turn = talked[1] and TERMINAL[next_status] and ender_of_turn()
 local any_pause = read_clock_and_pauses(meta)
 local hold = #moves > 0 and (paused or any_pause) and hold_of(pauses, paused, run_time.member, scopes) or nil
 if hold and hold.is_paused and any_begins(moves) then return LOST end
@@ -107,6 +119,7 @@ if ends_debounce then
   forget_debounce(debounces, debounce, run_time.member)
   mutate('HDEL', run, 'debounce')
 end
+local woken = end_of_turn and end_of_turn()
 write_all(frames, frame_changes)
 write_all(loops, loop_changes)
 in_chunks('HSET', executions, changed)
@@ -140,5 +153,8 @@ count_gathered()
 announce_events(log)
 announce(runs_channel, run_time.member .. (TERMINAL[next_status] and ' over' or is_soon(run_time) and ' due' or ' changed'))
 announce_each(runs_channel, messages)
+if woken then
+  announce(runs_channel, woken .. ' due')
+end
 announce_queues(runs_channel, opened)
 return WON

@@ -11,6 +11,7 @@ from typing import NoReturn, Protocol, TypeAlias
 import pytest
 
 from redis_mob.contracts import (
+    ConversationStore,
     ExecutionStore,
     MobEventStore,
     MobRunStore,
@@ -44,6 +45,9 @@ class Stores(Protocol):
 
     @property
     def executions(self) -> ExecutionStore | None: ...
+
+    @property
+    def conversations(self) -> ConversationStore | None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,9 +26,10 @@ TABLES = (
 
 
 class SqliteStores:
-    """The stores of a database, over one connection; one of executions it does not have."""
+    """The stores of a database, over one connection; those of executions and conversations it does not have."""
 
     executions = None
+    conversations = None
 
     def __init__(self, database: Database) -> None:
         self.events = SqliteEventStore(database)

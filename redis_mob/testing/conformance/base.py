@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from redis_mob.contracts import (
+    ConversationStore,
     ExecutionStore,
     MobEventStore,
     MobRunStore,
@@ -85,6 +86,10 @@ class Guarantee:
     @pytest.fixture
     def executions(self, stores: Stores) -> ExecutionStore:
         return given("executions", stores.executions)
+
+    @pytest.fixture
+    def conversations(self, stores: Stores) -> ConversationStore:
+        return given("conversations", stores.conversations)
 
 
 def given(name: str, store: S | None) -> S:
