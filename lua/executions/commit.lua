@@ -153,8 +153,6 @@ count_gathered()
 announce_events(log)
 announce(runs_channel, run_time.member .. (TERMINAL[next_status] and ' over' or is_soon(run_time) and ' due' or ' changed'))
 announce_each(runs_channel, messages)
-if woken then
-  announce(runs_channel, woken .. ' due')
-end
+announce_each(runs_channel, woken and { woken .. ' due' } or {})
 announce_queues(runs_channel, opened)
 return WON

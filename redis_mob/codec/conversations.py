@@ -49,10 +49,13 @@ def checked_id(conversation: object) -> str:
     return named
 
 
-def checked_conversation(conversation: object) -> Conversation:
+def named_conversation(conversation: object) -> Conversation:
     """A conversation by its id, or with its bounds. Raises ValidationError naming what is wrong."""
-    if isinstance(conversation, str):
-        return Conversation(checked_id(conversation))
+    return checked_conversation(Conversation(conversation) if isinstance(conversation, str) else conversation)
+
+
+def checked_conversation(conversation: object) -> Conversation:
+    """The same, if its id and bounds may be. Raises ValidationError naming what is wrong."""
     given, keep, items, size = instance("conversation", conversation, Conversation)
     if keep is not None and duration("keep", keep) < MILLISECOND:
         raise ValidationError(f"keep must be at least a millisecond, not {shown(keep)}")
@@ -102,8 +105,8 @@ def of_another_flow(conversation: str, mob_id: str, flow_id: str, stored: bytes)
     """What to say of a start under another flow than that of its conversation."""
     other_mob, other_flow = unpack(stored)
     return ValidationError(
-        f"conversation {shown(conversation)} belongs to flow {shown(other_flow)} of mob {shown(other_mob)}, not to flow "
-        f"{shown(flow_id)} of mob {shown(mob_id)}: use another id, or delete the conversation"
+        f"conversation {shown(conversation)} belongs to flow {shown(other_flow)} of mob {shown(other_mob)}, not to "
+        f"flow {shown(flow_id)} of mob {shown(mob_id)}: use another id, or delete the conversation"
     )
 
 
@@ -176,7 +179,7 @@ def _item_text(number: int, value: object) -> bytes:
 def change_field(key: ExecutionKey, number: int) -> bytes:
     """The field of a change in the index of its run. Raises as `checkpoint_field`."""
     if integer("change", number, least=0) > U32_MAX:
-        raise ValidationError(f"change must be an integer from 0 to {U32_MAX}, not {number}")
+        raise ValidationError(f"change must be an integer from 0 to {U32_MAX}, not {shown(number)}")
     return _CHANGE + pack((*checked_key(key), number))
 
 

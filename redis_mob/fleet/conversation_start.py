@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 
 from redis_mob.codec.arguments import member
-from redis_mob.codec.conversations import checked_conversation
+from redis_mob.codec.conversations import named_conversation
 from redis_mob.contracts import StartedTurn
 from redis_mob.errors import ConversationBusyError, NotFoundError, ValidationError
 from redis_mob.models.conversation import Conversation, OnBusy
@@ -35,7 +34,7 @@ def checked_talk(
     if gathering is not None:
         raise ValidationError("give debounce_key or conversation, not both: each says when the run begins")
     policy = OnBusy.ENQUEUE if on_busy is None else member("on_busy", on_busy, OnBusy)
-    return checked_conversation(conversation), policy
+    return named_conversation(conversation), policy
 
 
 async def start_in_conversation(
@@ -78,7 +77,7 @@ async def _make_room(storage: MobStorage, started: StartedTurn, conversation: st
             await asyncio.gather(
                 *(_supersede(storage, one, on_busy is OnBusy.ROLLBACK) for one in waiting[at : at + _AT_A_TIME])
             )
-    await release_ended(storage, conversation, started.before[:1])
+    await release_if_over(storage, conversation, started.before[0])
 
 
 async def _supersede(storage: MobStorage, run_id: str, rolls_back: bool) -> None:
@@ -88,11 +87,9 @@ async def _supersede(storage: MobStorage, run_id: str, rolls_back: bool) -> None
         return  # it was deleted
 
 
-async def release_ended(storage: MobStorage, conversation: str, runs: Sequence[str]) -> None:
-    """End the turns of those of these runs that are over or gone: a program that knows no conversations ended them."""
-    for run_id in runs:
-        if await _is_over(storage, run_id):
-            await storage.conversations.release(run_id, conversation)
+async def release_if_over(storage: MobStorage, conversation: str, run_id: str) -> bool:
+    """End the turn of a run that is over or gone, True: a program that knows no conversations has ended it."""
+    return await _is_over(storage, run_id) and await storage.conversations.release(run_id, conversation)
 
 
 async def _is_over(storage: MobStorage, run_id: str) -> bool:

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 from redis_mob.codec import conversations as codec
 from redis_mob.codec.arguments import flag, integer, optional_integer
 from redis_mob.codec.conversations import MILLISECOND, Change
-from redis_mob.codec.executions import encode_execution
+from redis_mob.codec.executions import encode_definition, encode_execution, encode_launch
 from redis_mob.codec.labels import stored_labels
+from redis_mob.codec.runs import encode_run
 from redis_mob.contracts import ConversationStore, StartedTurn
 from redis_mob.errors import CasConflictError, ConversationBusyError
 from redis_mob.memory.children import start
@@ -136,6 +137,9 @@ class MemoryConversationStore(ConversationStore):
     ) -> StartedTurn:
         content, given = self._access.content, codec.checked_conversation(conversation)
         stored, rejects = stored_labels(labels), flag("rejects", rejects)
+        encode_run(run)
+        encode_launch(launch)
+        encode_definition(definition, forked=launch.forked_from is not None)
         found, owner = kept(content, given.id), (run.mob_id, run.flow_id)
         under_way = [] if found is None else list(found.runs)
         if run.run_id in content.runs:

@@ -16,7 +16,7 @@ from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.replies import Reply, won
 from redis_mob.contracts import ConversationStore, StartedTurn
 from redis_mob.errors import CasConflictError, ConversationBusyError, NotFoundError
-from redis_mob.models.base import canonical_run_id
+from redis_mob.models.base import U64_MAX, canonical_run_id
 from redis_mob.models.checkpoint import MOST_CHECKPOINTS
 from redis_mob.models.conversation import (
     MOST_WAITING,
@@ -36,6 +36,9 @@ _PAGE = 100
 
 _NAMED = 11
 """How many runs of a conversation are named: the active one, and ten that wait."""
+
+_MOST = 2**53
+"""More than there are of anything."""
 
 _LONG = -5
 """The reply of a script that was to append an item which is too long."""
@@ -195,7 +198,7 @@ class RedisConversationStore(ConversationStore):
     ) -> list[ConversationItem]:
         named, most = codec.checked_id(conversation), max(integer("limit", limit), 0)
         first = optional_integer("before", before)
-        last, found = b"" if first is None else max(first, 0), list[ConversationItem]()
+        last, found = b"" if first is None else min(max(first, 1), U64_MAX), list[ConversationItem]()
         while len(found) < most:
             size = min(_PAGE, most - len(found))
             page = await self._client.read("conversations/history", keys_of(self._keys, named)[3:], [last, size])
@@ -222,7 +225,9 @@ class RedisConversationStore(ConversationStore):
 
     async def page(self, *, after: int = 0, limit: int = 100) -> Sequence[str]:
         passed, most = integer("after", after, least=0), max(integer("limit", limit), 0)
-        found = await self._client.read("conversations/page", [self._keys.conversations], [passed, most])
+        found = await self._client.read(
+            "conversations/page", [self._keys.conversations], [min(passed, _MOST), min(most, _MOST)]
+        )
         return [bytes(one).decode() for one in found]
 
     async def delete(self, conversation: str) -> bool:

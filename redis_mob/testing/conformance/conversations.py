@@ -322,19 +322,19 @@ class TestConversationHistories(_OfConversations):
     @pytest.mark.parametrize(
         ("conversation", "kind", "items", "told"),
         [
-            ("", "append", [], "1 to 256 bytes"),
-            ("c" * 257, "append", [], "1 to 256 bytes"),
-            ("\ud800", "append", [], "without lone surrogates"),
+            (Conversation(""), "append", [], "1 to 256 bytes"),
+            (Conversation("c" * 257), "append", [], "1 to 256 bytes"),
+            (Conversation("\ud800"), "append", [], "without lone surrogates"),
             (Conversation("c", keep=timedelta()), "append", [], "keep must be at least a millisecond"),
             (Conversation("c", max_items=0), "append", [], "max_items must be"),
             (Conversation("c", max_items=10_001), "append", [], "max_items must be from 1 to 10,000"),
             (Conversation("c", max_bytes=2**25), "append", [], "max_bytes must be from 1"),
-            ("c", "drop", [], "kind must be append, pop or clear, not 'drop'"),
-            ("c", "append", "text", "items must be a list"),
-            ("c", "append", [0] * 1001, "may be 1,000 in one call, not 1,001"),
-            ("c", "append", [0, {1}], r"items\[1\] is refused"),
-            ("c", "append", [float("nan")], r"items\[0\] is refused"),
-            ("c", "pop", [1], "pop takes no items"),
+            (Conversation("c"), "drop", [], "kind must be append, pop or clear, not 'drop'"),
+            (Conversation("c"), "append", "text", "items must be a list"),
+            (Conversation("c"), "append", [0] * 1001, "may be 1,000 in one call, not 1,001"),
+            (Conversation("c"), "append", [0, {1}], r"items\[1\] is refused"),
+            (Conversation("c"), "append", [float("nan")], r"items\[0\] is refused"),
+            (Conversation("c"), "pop", [1], "pop takes no items"),
         ],
     )
     async def test_bad_input_is_refused(
@@ -347,6 +347,6 @@ class TestConversationHistories(_OfConversations):
 
 async def _gone(talk: Talk) -> None:
     """Return when the conversation has expired."""
-    while await talk.conversations.find(talk.conversation.id) is not None:
+    while await talk.conversations.find(talk.conversation.id) is not None:  # noqa: ASYNC110 - it has to look
         await asyncio.sleep(0.001)
     assert await talk.values() == []
