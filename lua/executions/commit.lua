@@ -44,8 +44,8 @@ if (canceled and '1' or '0') .. (moved and string.match(moved, '%d+') or '') ~= 
   return LOST
 end
 local decides = version ~= ''
-local decisions, reports = number_at(run, 'version', decided), number_at(run, 'reports', reported)
-if decides and decisions ~= tonumber(version) then
+decided, reported = number_at(run, 'version', decided), number_at(run, 'reports', reported)
+if decides and decided ~= tonumber(version) then
   expect_whole('HLEN', run)
   return LOST
 end
@@ -94,17 +94,17 @@ expect_sorted_sets(due)
 local place = next_status ~= expected_status and indexed_place(run, runs_by_status, sequence) or nil
 local ends_debounce = debounce and next_status ~= 'pending'
 if ends_debounce then expect_hashes(debounces) end
--- what ends the turn of the run in its conversation: it returns the run that is due by that
-local function ender_of_turn()
+-- ends the turn of a run that is over, in its conversation, and adds the message that another one is due by that
+local end_turn_of_run = talked[1] and TERMINAL[next_status] and (function()
   --- @include lib/conversations
   local turn, conversation = turn_in(run, redis.call('HGET', run, 'conversation')), conversation_keys(talked, meta)
   local number = number_at(run, 'sequence', sequence)
   expect_conversation(conversation)
   return function()
-    return turn and end_turn(conversation, due, turn, turn_place(turn.digest, number, run_time.member))
+    local woken = turn and end_turn(conversation, due, turn, turn_place(turn.digest, number, run_time.member))
+    if woken then messages[#messages + 1] = woken .. ' due' end
   end
-end
-local end_of_turn = talked[1] and TERMINAL[next_status] and ender_of_turn()
+end)()
 local any_pause = read_clock_and_pauses(meta)
 local hold = #moves > 0 and (paused or any_pause) and hold_of(pauses, paused, run_time.member, scopes) or nil
 if hold and hold.is_paused and any_begins(moves) then return LOST end
@@ -119,7 +119,7 @@ if ends_debounce then
   forget_debounce(debounces, debounce, run_time.member)
   mutate('HDEL', run, 'debounce')
 end
-local woken = end_of_turn and end_of_turn()
+if end_turn_of_run then end_turn_of_run() end
 write_all(frames, frame_changes)
 write_all(loops, loop_changes)
 in_chunks('HSET', executions, changed)
@@ -132,16 +132,16 @@ if #step_rows > 0 then append_step_rows(steps, step_outputs, index, step_rows) e
 for _, row in ipairs(failure_rows) do append_failure_row(failures, index, row) end
 for _, row in ipairs(iteration_rows) do append_iteration_once(iterations, index, row) end
 if decides then
-  if recorded and number_in(recorded) == decisions then
-    mutate('HSET', run, 'version', numeral(decisions + 1), 'recorded', numeral(decisions + 1))
+  if recorded and number_in(recorded) == decided then
+    mutate('HSET', run, 'version', numeral(decided + 1), 'recorded', numeral(decided + 1))
   else
-    mutate('HSET', run, 'version', numeral(decisions + 1))
+    mutate('HSET', run, 'version', numeral(decided + 1))
   end
   -- what was reported since the decision was made takes another one
-  if reports > tonumber(reports_seen) and not TERMINAL[next_status] then run_time.at = NOW end
+  if reported > tonumber(reports_seen) and not TERMINAL[next_status] then run_time.at = NOW end
   set_time(due, run_time)
 elseif tonumber(new_reports) > 0 then
-  mutate('HSET', run, 'reports', numeral(reports + new_reports))
+  mutate('HSET', run, 'reports', numeral(reported + new_reports))
   if not is_in_hand(due, run_time.member) then
     run_time.at = NOW + REPORTED
     set_time(due, run_time)
@@ -153,6 +153,5 @@ count_gathered()
 announce_events(log)
 announce(runs_channel, run_time.member .. (TERMINAL[next_status] and ' over' or is_soon(run_time) and ' due' or ' changed'))
 announce_each(runs_channel, messages)
-announce_each(runs_channel, woken and { woken .. ' due' } or {})
 announce_queues(runs_channel, opened)
 return WON
