@@ -162,7 +162,6 @@ else:
         "CasConflictError",
         "ChangeFeedTruncatedError",
         "ConfigStoreError",
-        "ConversationBusyError",
         "DefinitionError",
         "DurabilityError",
         "EpochChangedError",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 from redis_mob.cli.columns import print_columns
 from redis_mob.cli.display import printable
@@ -12,7 +12,7 @@ from redis_mob.cli.words import duration_text, size_text, time_text
 from redis_mob.errors import shortened
 from redis_mob.models.base import json_text
 from redis_mob.models.conversation import ConversationItem, ConversationRecord
-from redis_mob.operations.conversations import handoff_in
+from redis_mob.operations.conversations import handoff_in, object_in
 
 MILLISECONDS = 1000
 
@@ -75,9 +75,11 @@ def said_in(value: Any) -> str:
     """An item in one line: who says what, that an agent hands over to another one, or its JSON."""
     if (agent := handoff_in(value)) is not None:
         return f"-> hands over to {agent}"
-    if isinstance(value, dict) and isinstance(role := value.get("role"), str):
-        content: Any = value.get("content")
+    entry = object_in(value)
+    if isinstance(role := entry.get("role"), str):
+        content = entry.get("content")
         if isinstance(content, list):
-            content = " ".join(part["text"] for part in content if isinstance(part, dict) and "text" in part)
+            texts = [object_in(part).get("text") for part in cast("list[Any]", content)]
+            content = " ".join(text for text in texts if isinstance(text, str))
         return f"{role}: {shortened(content if isinstance(content, str) else json_text(content))}"
     return shortened(value if isinstance(value, str) else json_text(value))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
 from pydantic_core import from_json
 
@@ -64,12 +65,18 @@ def handoff_in(item: Any) -> str | None:
     In the items of the OpenAI Agents library that is the result of a call whose text is an object with the name of the
     agent that goes on.
     """
-    if not isinstance(item, dict) or item.get("type") != "function_call_output":
+    entry = object_in(item)
+    if entry.get("type") != "function_call_output":
         return None
-    output: Any = item.get("output")
+    output = entry.get("output")
     try:
-        told: Any = from_json(output) if isinstance(output, str) else output
+        told = object_in(from_json(output) if isinstance(output, str) else output)
     except ValueError:
         return None
-    named: Any = told.get("assistant") if isinstance(told, dict) and len(told) == 1 else None
+    named = told.get("assistant") if len(told) == 1 else None
     return named if isinstance(named, str) else None
+
+
+def object_in(value: Any) -> Mapping[str, Any]:
+    """A JSON object; an empty one for any other value."""
+    return cast("Mapping[str, Any]", value) if isinstance(value, dict) else {}

@@ -64,9 +64,9 @@ async def test_each_turn_is_taken_once_and_alone_while_workers_are_killed(server
         assert {run.status for run in ended} == {MobRunStatus.COMPLETED}
         items = await admin.conversation_history(CONVERSATION)
         turns = [tuple(one.value for one in pair) for pair in _pairs(items)]
-        in_order = [run.activation_params for run in sorted(runs, key=lambda run: _number(items, run.run_id))]
+        in_order = [list(run.activation_params) for run in sorted(runs, key=lambda run: _number(items, run.run_id))]
         assert turns == [({"begins": turn}, {"ends": turn}) for turn in in_order]
-        assert sorted(map(tuple, in_order)) == [(f"t{n}", turn) for n in range(TALKERS) for turn in range(TURNS)]
+        assert sorted(in_order) == [[f"t{n}", turn] for n in range(TALKERS) for turn in range(TURNS)]
         for number in range(TALKERS):
             assert [turn for name, turn in in_order if name == f"t{number}"] == list(range(TURNS))
         listed = [run.run_id async for run in admin.all_runs(mob_id="mob")][::-1]

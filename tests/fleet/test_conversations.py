@@ -25,7 +25,7 @@ from tests.fleet import isolated_handlers
 from tests.fleet.flows import FLOW, mob, step
 
 ONE = mob({"a": step()}, limits={"max_step_retries": 3})
-TALKS = {"conversation": "c"}
+TALKS: dict[str, Any] = {"conversation": "c"}
 
 
 async def says(ctx: StepContext) -> Any:

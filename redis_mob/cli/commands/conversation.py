@@ -18,7 +18,7 @@ def conversation(
     namespace: NamespaceOption = "default",
     seal_keys: SealKeysOption = None,
 ) -> None:
-    """Show a conversation: the runs that are under way, and what was said.
+    """Show a conversation: its runs, and what was said.
 
     Exit status: 0 shown, or deleted, 1 it cannot be deleted while a run is under way, 2 usage error, or no such
     conversation, 3 storage unavailable.

@@ -16,7 +16,7 @@ def conversations(
     namespace: NamespaceOption = "default",
     seal_keys: SealKeysOption = None,
 ) -> None:
-    """List conversations: their flows, the active run of each, and how many wait.
+    """List conversations, and the runs that are under way there.
 
     Those with a run under way come first, then those that expire last.
 
