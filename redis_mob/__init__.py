@@ -13,6 +13,7 @@ from redis_mob.errors import (
     CasConflictError as CasConflictError,
     ChangeFeedTruncatedError as ChangeFeedTruncatedError,
     ConfigStoreError as ConfigStoreError,
+    ConversationBusyError as ConversationBusyError,
     DefinitionError as DefinitionError,
     DurabilityError as DurabilityError,
     EpochChangedError as EpochChangedError,

@@ -163,6 +163,21 @@ class CasConflictError(MobStoreError):
     """A conditional write met another state than it required."""
 
 
+class ConversationBusyError(CasConflictError):
+    """A run was to start in a conversation in which another one is under way; nothing was started.
+
+    `run_id` is that of the active run, `conversation` the id of the conversation (contract: conversation-2).
+    """
+
+    def __init__(self, conversation: str, run_id: str, why: str = "") -> None:
+        super().__init__(
+            f"conversation {shown(conversation)} is busy: run {run_id} is under way{why}; wait for its end, or start "
+            "with on_busy='enqueue', 'interrupt' or 'rollback'"
+        )
+        self.conversation = conversation
+        self.run_id = run_id
+
+
 class SpecRevisionConflictError(MobStoreError):
     """A spec was written against another revision than the stored one; absence counts as 0."""
 

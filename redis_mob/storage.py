@@ -15,6 +15,7 @@ from redis_mob.connection.servers.url import parse_address, storage_url
 from redis_mob.contracts import (
     AskStore,
     CheckpointStore,
+    ConversationStore,
     ExecutionStore,
     MobEventStore,
     MobRunStore,
@@ -48,7 +49,8 @@ class MobStorage:
     are config documents and their changes, `executions` is what a fleet needs beside them, `progress` what handlers
     tell while they are at work, `operations` what operators ask, as for lists of runs, `steering` what they do with
     runs and queues, `retention` has the policies by which runs and events are deleted, `schedules` which flows are
-    started again and again, `pauses` which runs, flows and mobs are paused, `webhooks` which events are posted where.
+    started again and again, `pauses` which runs, flows and mobs are paused, `webhooks` which events are posted where,
+    `conversations` which runs follow each other under one name, and what they have said.
     `exists` is False if the namespace was not there when it was opened without `create`.
     `url` is the address under which other processes of this user reach the same server; it may hold a password.
     `on_server` is what the adapters to other libraries keep their own records with; None in memory.
@@ -68,6 +70,7 @@ class MobStorage:
         self.executions: ExecutionStore = backend.executions
         self.checkpoints: CheckpointStore = backend.checkpoints
         self.asks: AskStore = backend.asks
+        self.conversations: ConversationStore = backend.conversations
         self.progress: ProgressStore = backend.progress
         self.pauses: PauseStore = backend.pauses
         self.steering: SteeringStore = backend.steering

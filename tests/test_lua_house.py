@@ -23,6 +23,7 @@ CALLERS = {
     "calls": ["connection/calls"],
     "asks": ["stores/asks.py"],
     "checkpoints": ["stores/checkpoints.py"],
+    "conversations": ["stores/conversations.py"],
     "config": ["stores/config.py", "stores/config_feed.py"],
     "events": ["stores/events.py"],
     "executions": [

@@ -1,7 +1,8 @@
 -- Commit one transition of a run: everything it changes, records and tells, or nothing (decision 0006).
 --
 -- KEYS   due: runs by time; ready, queued: executions (see lib/schedule); gated, gate_times: those with limits (see lib/gates);
---        asks: what people are asked (see lib/asks)
+--        asks: what people are asked (see lib/asks); talked: of a run with a conversation conversing, conversations, conversation and items
+--        (see lib/conversations)
 -- ARGV   cancel_requested: 0 or 1, as the transition saw it, and how often the run was moved, if it was; version: of the run as a decision saw it, '' for facts;
 --        reports_seen: how many a decision saw; new_reports: how many there are among facts; run_change: none for facts;
 --        execution_changes: with whole records in the place of digests; step_rows_once: rows that are to stand once;
@@ -29,7 +30,7 @@
 
 --- @keys run frames loops executions inputs outputs steps step_outputs failures iterations index due ready queued
 --- @keys lost meta events event_identities events_by_time events_channel runs_channel cursors runs_by_status
---- @keys gated gate_times pauses debounces asks
+--- @keys gated gate_times pauses debounces asks talked*
 --- @args expected_status next_status cancel_requested version reports_seen new_reports run_change:change*
 --- @args frame_changes:change* loop_changes:change* execution_changes:change* new_inputs* new_outputs:output*
 --- @args step_rows:step_row* step_rows_once:step_row* failure_rows:failure_row* iteration_rows:iteration_row*
@@ -43,8 +44,8 @@ if (canceled and '1' or '0') .. (moved and string.match(moved, '%d+') or '') ~= 
   return LOST
 end
 local decides = version ~= ''
-local decisions, reports = number_at(run, 'version', decided), number_at(run, 'reports', reported)
-if decides and decisions ~= tonumber(version) then
+decided, reported = number_at(run, 'version', decided), number_at(run, 'reports', reported)
+if decides and decided ~= tonumber(version) then
   expect_whole('HLEN', run)
   return LOST
 end
@@ -93,6 +94,17 @@ expect_sorted_sets(due)
 local place = next_status ~= expected_status and indexed_place(run, runs_by_status, sequence) or nil
 local ends_debounce = debounce and next_status ~= 'pending'
 if ends_debounce then expect_hashes(debounces) end
+-- ends the turn of a run that is over, in its conversation, and adds the message that another one is due by that
+local end_turn_of_run = talked[1] and TERMINAL[next_status] and (function()
+  --- @include lib/conversations
+  local turn, conversation = turn_in(run, redis.call('HGET', run, 'conversation')), conversation_keys(talked, meta)
+  local number = number_at(run, 'sequence', sequence)
+  expect_conversation(conversation)
+  return function()
+    local woken = turn and end_turn(conversation, due, turn, turn_place(turn.digest, number, run_time.member))
+    if woken then messages[#messages + 1] = woken .. ' due' end
+  end
+end)()
 local any_pause = read_clock_and_pauses(meta)
 local hold = #moves > 0 and (paused or any_pause) and hold_of(pauses, paused, run_time.member, scopes) or nil
 if hold and hold.is_paused and any_begins(moves) then return LOST end
@@ -107,6 +119,7 @@ if ends_debounce then
   forget_debounce(debounces, debounce, run_time.member)
   mutate('HDEL', run, 'debounce')
 end
+if end_turn_of_run then end_turn_of_run() end
 write_all(frames, frame_changes)
 write_all(loops, loop_changes)
 in_chunks('HSET', executions, changed)
@@ -119,16 +132,16 @@ if #step_rows > 0 then append_step_rows(steps, step_outputs, index, step_rows) e
 for _, row in ipairs(failure_rows) do append_failure_row(failures, index, row) end
 for _, row in ipairs(iteration_rows) do append_iteration_once(iterations, index, row) end
 if decides then
-  if recorded and number_in(recorded) == decisions then
-    mutate('HSET', run, 'version', numeral(decisions + 1), 'recorded', numeral(decisions + 1))
+  if recorded and number_in(recorded) == decided then
+    mutate('HSET', run, 'version', numeral(decided + 1), 'recorded', numeral(decided + 1))
   else
-    mutate('HSET', run, 'version', numeral(decisions + 1))
+    mutate('HSET', run, 'version', numeral(decided + 1))
   end
   -- what was reported since the decision was made takes another one
-  if reports > tonumber(reports_seen) and not TERMINAL[next_status] then run_time.at = NOW end
+  if reported > tonumber(reports_seen) and not TERMINAL[next_status] then run_time.at = NOW end
   set_time(due, run_time)
 elseif tonumber(new_reports) > 0 then
-  mutate('HSET', run, 'reports', numeral(reports + new_reports))
+  mutate('HSET', run, 'reports', numeral(reported + new_reports))
   if not is_in_hand(due, run_time.member) then
     run_time.at = NOW + REPORTED
     set_time(due, run_time)

@@ -10,7 +10,7 @@ local MEASURED = {
     documents, versions, history, tokens, seal_key_checks, lost, limits, deletions, retention, schedules, pauses,
     webhooks, webhook_secrets, webhook_progress, debounces },
   { 'ZCARD', overlay_places, due, ready, queued, workers, events_by_time, ids, scheduled, schedule_definitions,
-    dead_letters, gated, gate_times, asks },
+    dead_letters, gated, gate_times, asks, conversing },
   { 'XLEN', events },
   { 'SCARD', seal_keys },
 }

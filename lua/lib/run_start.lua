@@ -20,10 +20,11 @@ local function launched_at(begins)
   return numeral(begins > NOW and begins * 1000 or MICROSECONDS)
 end
 
+-- one that waits for its turn is not due
 local function enter_start(definitions, due, limits, channel, start)
   mutate('HSETNX', definitions, start.digest, start.definition)
-  mutate('ZADD', due, decimal(start.begins), start.run_id)
+  if not start.waits then mutate('ZADD', due, decimal(start.begins), start.run_id) end
   in_chunks('HSET', limits, start.limited)
   in_chunks('HDEL', limits, start.unlimited)
-  announce(channel, start.run_id .. ' due')
+  announce(channel, start.run_id .. (start.waits and ' changed' or ' due'))
 end

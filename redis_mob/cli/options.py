@@ -23,6 +23,20 @@ SharedUrlOption = Annotated[
 """For commands that look for something that must exist, which `endings.shared_url` reads."""
 
 NamespaceOption = Annotated[str, typer.Option(metavar="NAME", help="The part of the storage to use.")]
+ConversationOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ID", help="The conversation that the run belongs to: one run of it at a time.", show_default=False
+    ),
+]
+OnBusyOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="POLICY",
+        help="If a run of it is active: enqueue, as without this, reject, interrupt or rollback.",
+        show_default=False,
+    ),
+]
 SealKeysOption = Annotated[
     Path | None,
     typer.Option(

@@ -60,6 +60,8 @@ class RunOrder:
     url: str
     namespace: str
     idempotency_key: str | None
+    conversation: str | None
+    on_busy: str | None
     seal_keys: SealKeyring | None
     durability: str
     retention: MobRetention
@@ -89,7 +91,14 @@ async def run_flow(order: RunOrder, console: Console) -> RunReport:
             )
             # A run that exists already has events from before.
             after = 0 if order.idempotency_key is not None else await storage.events.latest_cursor()
-            run_id = await fleet.start(order.flow_id, order.params, order.idempotency_key, release=order.release)
+            run_id = await fleet.start(
+                order.flow_id,
+                order.params,
+                order.idempotency_key,
+                release=order.release,
+                conversation=order.conversation,
+                on_busy=order.on_busy,
+            )
             interrupts.begin(may_leave=parse_address(order.url) != EmbeddedAddress())
             view, flow = await _shown_to_the_end(order, storage, fleet, run_id, interrupts, console)
             return await report(storage, view, flow, after)

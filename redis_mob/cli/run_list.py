@@ -151,7 +151,9 @@ def _how_it_stands(run: RunSummary, now: datetime, activity: RunActivity | None)
         yield run.failure if run.failed_step is None else f"step {run.failed_step}: {run.failure}"
         return
     if not run.status.is_terminal:
-        if run.status is MobRunStatus.PENDING and run.launched_at is not None and run.launched_at > now:
+        if run.waits_for_turn:
+            yield f"waits for its turn in conversation {run.conversation}"
+        elif run.status is MobRunStatus.PENDING and run.launched_at is not None and run.launched_at > now:
             yield f"begins {time_text(run.launched_at)}"
         if activity is not None:
             yield from _what_goes_on(activity, now, is_paused=bool(run.paused))

@@ -107,6 +107,8 @@ def _standing(run: RunDescription) -> Iterator[tuple[str, str] | str]:
         yield "" if origin.from_step is None else f" at step {printable(origin.from_step)}"
     if (parent := run.parent) is not None:
         yield f"\nchild of run {parent.run_id}, step {printable(parent.step_id)}"
+    if run.conversation is not None:
+        yield f"\nconversation: {printable(run.conversation)}"
     if run.summary is not None:
         yield f"\nsummary: {printable(run.summary)}"
     if run.attributes:

@@ -38,6 +38,8 @@ class StartOrder:
     debounce_key: str | None
     debounce: timedelta | None
     debounce_most: timedelta | None
+    conversation: str | None
+    on_busy: str | None
     url: str
     namespace: str
     seal_keys: SealKeyring | None
@@ -66,6 +68,8 @@ async def started(
             debounce_key=order.debounce_key,
             debounce=order.debounce,
             debounce_most=order.debounce_most,
+            conversation=order.conversation,
+            on_busy=order.on_busy,
         )
         if not as_json:
             print_line(run_id)  # before the end is waited for: who interrupts that has the id

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from redis_mob.codec.conversations import decode_turn
 from redis_mob.codec.delimited import decode_number
 from redis_mob.codec.executions import decode_launch
 from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack
@@ -18,7 +19,8 @@ EARLIER = 3600 * 1_000_000
 
 
 class DeletableRun(NamedTuple):
-    """A run as its hash tells it; `sequence` is its number among all runs ever created, where it is stored."""
+    """A run as its hash tells it; `sequence` is its number among all runs ever created, where it is stored;
+    `conversation` the id of that in which it is."""
 
     run_id: str
     status: str
@@ -26,6 +28,7 @@ class DeletableRun(NamedTuple):
     sequence: int | None
     launch: RunLaunch | None
     launched_at: int
+    conversation: str | None
 
     @property
     def prefix(self) -> bytes:
@@ -67,7 +70,7 @@ class Deletion(NamedTuple):
 
 def decode_deletable(run_id: str, reply: Sequence[bytes]) -> DeletableRun:
     """A run from the reply of lua/steering/read_head. Raises SerializationError."""
-    status, head, sequence, launch, launched_at = map(bytes, reply)
+    status, head, sequence, launch, launched_at, conversation = map(bytes, reply)
     digits = sequence.strip()
     try:
         return DeletableRun(
@@ -77,6 +80,7 @@ def decode_deletable(run_id: str, reply: Sequence[bytes]) -> DeletableRun:
             int(digits) if digits.isdigit() else None,
             decode_launch(run_id, launch) if launch else None,
             decode_number(launched_at) if launched_at else 0,
+            None if (turn := decode_turn(run_id, conversation)) is None else turn.id,
         )
     except UNPACK_ERRORS as error:
         raise SerializationError(f"run {run_id}: its head cannot be read: {error}") from error

@@ -11,6 +11,7 @@ import pydantic
 from redis_mob.codec import changes, ledgers
 from redis_mob.codec.arguments import instance, optional_text
 from redis_mob.codec.children import decode_parent
+from redis_mob.codec.conversations import decode_turn
 from redis_mob.codec.documents import decode_decimal, decode_time
 from redis_mob.codec.executions import decode_launch
 from redis_mob.codec.labels import ATTRIBUTES, SUMMARY, checked_filter, decode_labels
@@ -41,7 +42,7 @@ _SCHEDULER = changes.FLOW_GROUP + b"scheduler"
 _COUNTS = tuple(map(count_field, ("run", *(part for part in COUNTED_PARTS if part != "run"))))
 FIELDS = (
     *BRIEF,
-    *(b"completed_at", b"launch", b"launched_at", b"cancel_requested_at", b"parent", b"paused"),
+    *(b"completed_at", b"launch", b"launched_at", b"cancel_requested_at", b"parent", b"paused", b"conversation"),
     *(ATTRIBUTES, SUMMARY, _SCHEDULER),
     *(COUNTED, *_COUNTS),
 )
@@ -150,6 +151,8 @@ def decode_summary(run_id: str, names: Sequence[bytes], row: SummaryRow) -> RunS
         found["parent"] = parent.run_id
     if (labels := decode_labels(run_id, fields)) is not NO_LABELS:
         found |= {"attributes": labels.attributes, "summary": labels.summary}
+    if (turn := decode_turn(run_id, fields.get(b"conversation"))) is not None:
+        found |= {"conversation": turn.id, "waits_for_turn": turn.waits and status is MobRunStatus.PENDING}
     if b"paused" in fields and not status.is_terminal:
         found["paused"] = (PauseScope.RUN,)
     return RunSummary.unchecked(

@@ -10,6 +10,7 @@ from other implementations.
 from redis_mob.contracts.asks import AskStore
 from redis_mob.contracts.checkpoints import CheckpointStore
 from redis_mob.contracts.config import ConfigChangeNotifier, ConfigStore, ConfigSubscription, WatchableConfigStore
+from redis_mob.contracts.conversations import ConversationStore, StartedTurn
 from redis_mob.contracts.events import MobEventStore
 from redis_mob.contracts.executions import ExecutionStore, WakeUp
 from redis_mob.contracts.operations import OperationsStore
@@ -30,6 +31,7 @@ __all__ = [
     "ConfigChangeNotifier",
     "ConfigStore",
     "ConfigSubscription",
+    "ConversationStore",
     "ExecutionStore",
     "MobEventStore",
     "MobRunStore",
@@ -41,6 +43,7 @@ __all__ = [
     "RealmProfileStore",
     "RetentionStore",
     "ScheduleStore",
+    "StartedTurn",
     "SteeringStore",
     "StoredRealmProfiles",
     "WakeUp",

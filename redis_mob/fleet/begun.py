@@ -28,6 +28,7 @@ class Begun:
     visible: ConditionContext
     profile: StepProfile
     isolation: Isolation | None
+    conversation: str | None
 
 
 class BegunExecutions:
@@ -53,6 +54,7 @@ class BegunExecutions:
                 visible,
                 self._profile(definition, view, execution),
                 None if execution.escalation is not None else flow.steps[execution.step_id].isolation,
+                None if view.turn is None else view.turn.id,
             )
             for key, execution in executions
             if execution.lease is not None

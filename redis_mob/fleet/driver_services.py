@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from redis_mob.contracts import ExecutionStore
+from redis_mob.contracts import ConversationStore, ExecutionStore
 from redis_mob.fleet.definitions import Definitions
 from redis_mob.fleet.presence import Presence
 from redis_mob.fleet.slots import Slots
@@ -25,3 +25,4 @@ class Services:
     presence: Presence
     serves: Callable[[Queue], bool]
     random: Random
+    conversations: ConversationStore | None = None

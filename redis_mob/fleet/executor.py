@@ -12,6 +12,7 @@ from uuid import UUID, uuid5
 from redis_mob.contracts import CheckpointStore
 from redis_mob.fleet.calls import Calls
 from redis_mob.fleet.checkpoint_keeper import keeper_for
+from redis_mob.fleet.conversation import HandlerConversation
 from redis_mob.fleet.deadline import ended_before_deadline
 from redis_mob.fleet.lease import LeasedExecution
 from redis_mob.fleet.once import Once
@@ -35,6 +36,7 @@ async def execute(
     calls: Calls,
     progress: ProgressWriter,
     checkpoints: CheckpointStore | None,
+    talk: HandlerConversation | None = None,
 ) -> Outcome:
     """The outcome of the handler, which sees what was visible of the run when the execution was claimed.
 
@@ -46,7 +48,7 @@ async def execute(
     source = _source(held, run)
     teller = progress.attempt(held.run_id, source)
     once = Once(keeper_for(checkpoints, held))
-    call = calls.start(handler, _context(held, run, visible, profile, source, cancelled, teller, once))
+    call = calls.start(handler, _context(held, run, visible, profile, source, cancelled, teller, once, talk))
     try:
         if await ended_before_deadline(call.outcome, held.lost, held.seconds_left(), cancelled):
             outcome = call.result()
@@ -81,6 +83,7 @@ def _context(
     cancelled: asyncio.Event,
     teller: AttemptTeller,
     once: Once,
+    talk: HandlerConversation | None,
 ) -> StepContext:
     key, execution, item = held.key, held.execution, held.execution.item
     return StepContext(
@@ -108,6 +111,7 @@ def _context(
         previous_failure=previous_failure(execution),
         teller=teller,
         checkpoints=once,
+        talk=talk,
         # A copy: the next attempt, and items that share a part with it, must not see what a handler changes in it.
         item=None if item is None else deepcopy(item.value),
         index=None if item is None else item.index,

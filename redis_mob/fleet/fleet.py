@@ -19,6 +19,7 @@ from redis_mob.errors import (
     shown,
 )
 from redis_mob.fleet.calls import max_orphaned_turns
+from redis_mob.fleet.conversation_start import checked_talk, start_in_conversation
 from redis_mob.fleet.duties import duties_of
 from redis_mob.fleet.flow_choice import NamedFlow, chosen_flow
 from redis_mob.fleet.lease import DEFAULT_LEASE, checked_lease
@@ -44,6 +45,7 @@ from redis_mob.fleet.worker import Worker
 from redis_mob.fleet.working import at_work, idle_at, work_until
 from redis_mob.kernel.validation import require_valid
 from redis_mob.models.base import json_text
+from redis_mob.models.conversation import Conversation, OnBusy
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow_schedule import CatchUp, Overlap, ScheduleRecord
 from redis_mob.models.labels import AttributeValue
@@ -115,6 +117,8 @@ class Fleet:
         debounce_key: str | None = None,
         debounce: timedelta | None = None,
         debounce_most: timedelta | None = None,
+        conversation: str | Conversation | None = None,
+        on_busy: OnBusy | str | None = None,
     ) -> str:
         """Start a run of a flow and return its id. The same idempotency key always gives the same run.
 
@@ -131,7 +135,12 @@ class Fleet:
         Of several starts under one `debounce_key` one run begins, with what the last of them gave: `debounce` after
         that, and at the latest `debounce_most` after the first (contract: operations-165).
 
-        Raises NotFoundError for a flow that the mob does not have; ValidationError for parameters that are no JSON or
+        In a `conversation` one run is active at a time: while another one is, `on_busy` says what happens to the two:
+        "enqueue", which counts unless it is given, "reject", "interrupt" or "rollback" (contract: conversation-2).
+
+        Raises ConversationBusyError, with "reject" if another run of the conversation is active, and if 1,000 wait in
+        it; NotFoundError for a flow that the mob does not have; ValidationError for a conversation of another flow, or
+        beside a time or a debounce key; for parameters that are no JSON or
         do not fit the schema that the flow has for them, a priority, time or attribute that is none, an idempotency key
         whose run was started with other parameters, or a debounce key beside one, or beside a time; DefinitionError for
         a schema that cannot be read, or does not have what a message names.
@@ -141,6 +150,7 @@ class Fleet:
         flow_id = chosen_flow(flow, self._definition.id, self._definition.flows)
         urgency, begins = checked_priority(priority), checked_begin(at)
         gathering = checked_gathering(debounce_key, debounce, debounce_most, idempotency_key=key, at=begins)
+        talk = checked_talk(conversation, on_busy, at=begins, gathering=gathering)
         labels = checked_labels(attributes, summary)
         schemas, params = read_terms(flow_id, self._definition.flows[flow_id], params)
         run, launch = new_run(
@@ -159,7 +169,11 @@ class Fleet:
             return await executions.start_debounced(run, launch, self._definition, debounce=gathering, labels=labels)
         # False means that the run exists: this call repeats one with the same idempotency key, and its run is the one
         # that was asked for, if it was asked for the same.
-        if not await executions.start_run(run, launch, self._definition, at=begins, labels=labels):
+        if talk is not None:
+            is_new = await start_in_conversation(self._storage, run, launch, self._definition, *talk, labels)
+        else:
+            is_new = await executions.start_run(run, launch, self._definition, at=begins, labels=labels)
+        if not is_new:
             await self._require_same(run, idempotency_key)
         return run.run_id
 
@@ -351,6 +365,7 @@ class Fleet:
             definitions=digests_of(self._definition),
             progress=self._storage.progress,
             checkpoints=self._storage.checkpoints,
+            conversations=self._storage.conversations,
             duties=duties_of(self._storage, self._retention.of_mob(self._definition.id)),
         )
         drain = None if drain_timeout is None else duration("drain_timeout", drain_timeout)

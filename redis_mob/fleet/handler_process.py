@@ -7,14 +7,24 @@ import pickle
 import signal
 import socket
 import threading
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any
 
 from redis_mob.errors import HandlerError, ValidationError, shortened, shown
+from redis_mob.fleet.conversation import HandlerConversation
 from redis_mob.fleet.handler_call import CANCELLED_WITHIN, awaited, called, outcome_of
-from redis_mob.fleet.isolation import FRAME_LENGTH_BYTES, Isolated, SoughtCheckpoint, ToldChunk, ToldReport, framed
+from redis_mob.fleet.isolation import (
+    FRAME_LENGTH_BYTES,
+    HistoryChange,
+    Isolated,
+    SoughtCheckpoint,
+    SoughtHistory,
+    ToldChunk,
+    ToldReport,
+    framed,
+)
 from redis_mob.fleet.once import Once
 from redis_mob.fleet.outcome import Failed, Outcome
 from redis_mob.fleet.said import bounded, class_of, text_of
@@ -23,6 +33,7 @@ from redis_mob.fleet.telling import Ready
 from redis_mob.fleet.typed.binding import BoundHandler, bound
 from redis_mob.fleet.typed.dependencies import Dependencies, Dependency
 from redis_mob.models.checkpoint import Checkpoint
+from redis_mob.models.conversation import ChangeKind, ConversationItem
 from redis_mob.models.labels import LabelChange
 
 
@@ -96,6 +107,14 @@ class Link:
         """Let the worker keep a checkpoint. Raises as it does there."""
         await asyncio.to_thread(self._asked, checkpoint)
 
+    async def history(self, changes: int, limit: int, /) -> list[ConversationItem]:
+        """Let the worker read the history of the conversation. Raises as it does there."""
+        return await asyncio.to_thread(self._asked, SoughtHistory(changes, limit))
+
+    async def change(self, number: int, kind: ChangeKind, items: Sequence[Any], after: str, /) -> tuple[Any, ...]:
+        """Let the worker change that history; what is changed is JSON. Raises as it does there."""
+        return await asyncio.to_thread(self._asked, HistoryChange(number, kind, tuple(items), after))
+
     def _asked(self, question: object) -> Any:
         with self._asking:
             self.send(question)
@@ -108,7 +127,7 @@ class Link:
 def main(number: int) -> None:
     """Do what the worker at the other end of this open socket says, and end."""
     link = Link(number)
-    handler, told = link.receive()
+    handler, told, conversation = link.receive()
     threading.Thread(target=link.follow, daemon=True).start()
     try:
         loaded: Isolated = pickle.loads(handler)  # noqa: S301 - of our own worker
@@ -128,6 +147,7 @@ def main(number: int) -> None:
         teller=link,
         label=link.label,
         checkpoints=Once(link),
+        talk=None if conversation is None else HandlerConversation(conversation, link),
     )
     signal.signal(signal.SIGTERM, lambda _number, _frame: context.cancelled.set())
     with asyncio.Runner() as runner:

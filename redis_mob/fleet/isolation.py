@@ -18,7 +18,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from redis_mob.errors import HandlerError, RedisMobError, shortened, shown
 from redis_mob.fleet import handler_keeper
@@ -29,6 +29,7 @@ from redis_mob.fleet.once import UnkeptError
 from redis_mob.fleet.outcome import Failed, Outcome, Succeeded, Suspended
 from redis_mob.fleet.step_context import CalledElsewhere, Handler, StepContext
 from redis_mob.models.checkpoint import Checkpoint
+from redis_mob.models.conversation import ChangeKind
 from redis_mob.models.labels import LabelChange
 
 TERMINATION_SECONDS = 1.0
@@ -37,7 +38,7 @@ TERMINATION_SECONDS = 1.0
 FRAME_LENGTH_BYTES = 8
 """A message between the two processes is a pickle behind its length, which takes this many bytes."""
 
-NOT_SENT = ("cancelled", "heartbeat", "publish", "teller", "label", "checkpoints")
+NOT_SENT = ("cancelled", "heartbeat", "publish", "teller", "label", "checkpoints", "talk")
 """Fields of the context that the process makes for itself."""
 
 
@@ -52,6 +53,22 @@ class SoughtCheckpoint(NamedTuple):
 
     name: str
     ordinal: int
+
+
+class SoughtHistory(NamedTuple):
+    """The handler asks for the history of its conversation."""
+
+    changes: int
+    limit: int
+
+
+class HistoryChange(NamedTuple):
+    """The handler changes the history of its conversation."""
+
+    number: int
+    kind: ChangeKind
+    items: tuple[Any, ...]
+    after: str
 
 
 class ToldChunk(NamedTuple):
@@ -131,7 +148,8 @@ async def _outcome(handler: Isolated, ctx: StepContext) -> Outcome:
         data = _pickled(handler)
     except HandlerError as error:
         return Failed(str(error), retryable=False, error_class="HandlerError")
-    order = (data, {one.name: getattr(ctx, one.name) for one in fields(ctx) if one.name not in NOT_SENT})
+    told = {one.name: getattr(ctx, one.name) for one in fields(ctx) if one.name not in NOT_SENT}
+    order = (data, told, None if ctx.talk is None else ctx.talk.id)
     ours, theirs = socket.socketpair()
     with ours:
         with theirs:
@@ -219,14 +237,23 @@ async def _send(writer: asyncio.StreamWriter, message: object) -> None:
     await writer.drain()
 
 
-async def _answer(ctx: StepContext, asked: LabelChange | Checkpoint | SoughtCheckpoint | tuple[str, Any] | None) -> Any:
+Asked: TypeAlias = LabelChange | Checkpoint | SoughtCheckpoint | SoughtHistory | HistoryChange | tuple[str, Any] | None
+"""What the process asks of its worker."""
+
+
+async def _answer(ctx: StepContext, asked: Asked) -> Any:
     """What to answer: to nothing a heartbeat, to a change of labels or a checkpoint that it is done, to a name and an
-    ordinal their checkpoint, to a key and a value that they are published; or the error of it."""
+    ordinal their checkpoint, to what concerns the history what it gives, to a key and a value that they are published;
+    or the error of it."""
     try:
         if isinstance(asked, Checkpoint):
             return await ctx.checkpoints.keeper.keep(asked)
         if isinstance(asked, SoughtCheckpoint):
             return await ctx.checkpoints.keeper.find(*asked)
+        if isinstance(asked, SoughtHistory):
+            return await ctx.conversation.keeper.history(*asked)
+        if isinstance(asked, HistoryChange):
+            return await ctx.conversation.keeper.change(*asked)
         if isinstance(asked, LabelChange):
             return await ctx.label(asked)
         return await (ctx.heartbeat() if asked is None else ctx.publish(*asked))

@@ -183,6 +183,12 @@ class RunDriver:
         if view.pauses and not await self._put_aside(view, claims):
             self._view, self._look_again = None, looks
             return False
+        if view.waits_for_turn:
+            # its turn may have come since it was read
+            if await self._takes_turn():
+                self._view, self._look_again = None, looks
+                return False
+            return True
         if view.waits_to_begin:
             return not looks or await self._committed(put_off(view), (), claims, definition, begun)
         self._leads |= looks
@@ -259,6 +265,11 @@ class RunDriver:
         self._services.slots.give_back(len(held))
         claims[:] = [claim for claim in claims if claim.key not in held]
         return True
+
+    async def _takes_turn(self) -> bool:
+        """Whether a run that has waited for its turn in its conversation begins now; else it is not due any more."""
+        store = self._services.conversations
+        return store is not None and await store.take_turn(self._run_id)
 
     @property
     def _is_shared(self) -> bool:

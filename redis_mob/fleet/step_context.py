@@ -13,6 +13,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 from redis_mob.codec.arguments import LONGEST
 from redis_mob.codec.labels import checked_change
 from redis_mob.errors import Portable, ValidationError, shown
+from redis_mob.fleet.conversation import HandlerConversation
 from redis_mob.fleet.once import KeptCheckpoints, Once, UnkeptError
 from redis_mob.fleet.step_profile import StepProfile
 from redis_mob.fleet.telling import Ready, Silent, Teller, chunk_of, report_of, topic_of
@@ -148,8 +149,22 @@ class StepContext:
     """Takes what `report` and `stream` tell."""
     checkpoints: Once = field(default_factory=lambda: Once(KeptCheckpoints()), repr=False)
     """Makes the calls of `once`."""
+    talk: HandlerConversation | None = field(default=None, repr=False)
+    """What `conversation` gives, None in a run without one."""
     label: Callable[[LabelChange], Awaitable[None]] = field(default=label_nowhere, repr=False)
     """Does what `set_attributes` and `set_summary` ask for, and waits for it where no event loop runs."""
+
+    @property
+    def conversation(self) -> HandlerConversation:
+        """The conversation of the run: its id and its history, which the handler reads and appends to, each item once.
+
+        Raises ValidationError in a run that was started without one (contract: conversation-6).
+        """
+        if self.talk is None:
+            raise ValidationError(
+                f"run {self.run_id} has no conversation: start it with one, as in fleet.start(flow, conversation=...)"
+            )
+        return self.talk
 
     def set_attributes(self, attributes: Mapping[str, AttributeValue | None], /) -> Awaitable[None]:
         """Set attributes of the run, by which it is found: texts, numbers or truth values by name; None removes one.

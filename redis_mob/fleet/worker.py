@@ -12,10 +12,11 @@ from random import Random
 from typing import Any
 
 from redis_mob.codec.arguments import integer, optional_instance, optional_valid_text, texts
-from redis_mob.contracts import CheckpointStore, ExecutionStore, ProgressStore, WakeUp
+from redis_mob.contracts import CheckpointStore, ConversationStore, ExecutionStore, ProgressStore, WakeUp
 from redis_mob.errors import HandlerError, MobStoreError, shown
 from redis_mob.fleet.begun import Begun
 from redis_mob.fleet.calls import MAX_ORPHANED_TURNS, Calls
+from redis_mob.fleet.conversation import conversation_of
 from redis_mob.fleet.definitions import Definitions
 from redis_mob.fleet.driver_services import Services
 from redis_mob.fleet.duties import Duty, done_beside
@@ -68,7 +69,7 @@ class Worker:
     executes to others.
     `max_orphaned_turns` is how many handlers that ignore their cancellation give their slots back.
     What handlers tell while they are at work goes to `progress`, and what they call once to `checkpoints`, if these are
-    given. Beside that it has these `duties`.
+    given; runs of `conversations` wait for their turn there. Beside that it has these `duties`.
     Raises ValidationError for a lease below 0.1 seconds, a concurrency below 1, or a negative `max_orphaned_turns`, and
     HandlerError for an isolated handler that its process could not import, or annotations that are wrong.
     """
@@ -88,6 +89,7 @@ class Worker:
         random: Random | None = None,
         progress: ProgressStore | None = None,
         checkpoints: CheckpointStore | None = None,
+        conversations: ConversationStore | None = None,
         duties: Iterable[Duty] = (),
     ) -> None:
         self._duties = tuple(duties)
@@ -116,6 +118,7 @@ class Worker:
             presence=self._presence,
             serves=lambda queue: self._serves.includes(queue) and not Left.has(self._left, queue),
             random=random or Random(),  # noqa: S311  # spreads retries, guards nothing
+            conversations=conversations,
         )
         self._runs = KnownRuns(self._services, self._begin)
         self._driving: set[asyncio.Task[None]] = set()
@@ -318,6 +321,7 @@ class Worker:
             outcome = await execute(
                 *(held, begun.run, begun.visible, begun.profile, handler),
                 *(self._calls, self._progress, self._checkpoints),
+                conversation_of(self._services.conversations, held, begun.conversation),
             )
             run.driver.report(Report(held.key, held.lease.fencing_token, outcome))
         except LeaseLostError:

@@ -10,6 +10,7 @@ from typing import Any, cast
 from redis_mob.codec.schedule import queue_of
 from redis_mob.errors import NotFoundError, ReadFailedError
 from redis_mob.fleet.asks import has_answers
+from redis_mob.fleet.conversation_start import release_if_over
 from redis_mob.fleet.subflows import open_children
 from redis_mob.models.execution import ExecutionStatus, Serves
 from redis_mob.models.run import MobRunStatus
@@ -112,7 +113,17 @@ async def _goes_on(storage: MobStorage, run_id: str, serves: Serves) -> bool:
         return False
     if view is None or view.run.status.is_terminal:
         return False
+    if view.waits_for_turn:
+        return await _turn_comes(storage, view, serves)
     return could_go_on(view, serves) or await _a_child_goes_on(storage, view, serves)
+
+
+async def _turn_comes(storage: MobStorage, view: RunView, serves: Serves) -> bool:
+    """Whether the run that is active in the conversation of one that waits goes on, or has ended a moment ago."""
+    record = None if view.turn is None else await storage.conversations.find(view.turn.id)
+    if record is None or record.active is None or record.active == view.run.run_id:
+        return True
+    return await release_if_over(storage, record.id, record.active) or await _goes_on(storage, record.active, serves)
 
 
 async def _a_child_goes_on(storage: MobStorage, view: RunView, serves: Serves) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar, overload
@@ -24,6 +24,7 @@ from redis_mob.flows.running import DEFAULT_CONCURRENCY, run_to_its_end
 from redis_mob.flows.values import listed, milliseconds, model_of
 from redis_mob.kernel.validation import require_valid
 from redis_mob.models.base import SortedDict
+from redis_mob.models.conversation import Conversation, OnBusy
 from redis_mob.models.definition import (
     BackendConfig,
     EventRouterConfig,
@@ -299,23 +300,30 @@ class Mob:
         members: Mapping[str, int] | None = None,
         idempotency_key: str | None = None,
         concurrency: int = DEFAULT_CONCURRENCY,
+        conversation: str | Conversation | None = None,
+        on_busy: OnBusy | str | None = None,
     ) -> MobRun:
         """Run a flow to its end with a worker in this process, and return the completed run.
 
         `params` is JSON, or what pydantic dumps as JSON, such as a model. The storage is the open one that is given, or
         else that of `url`: REDIS_MOB_URL and then `embedded:`, a private server, unless it is given. `concurrency` is
-        how many handlers run at a time. If this is cancelled, so is the run.
+        how many handlers run at a time; `conversation` and `on_busy` are those of `Fleet.start`. If this is cancelled,
+        so is the run.
 
         Raises RunFailedError, which has the run, if it failed or was canceled; what `Fleet.start` raises; and what
         ended the worker.
         """
         flow_id = chosen_flow(flow, self.id, self._flows)
+
+        def start(fleet: Fleet) -> Coroutine[Any, Any, str]:
+            return fleet.start(flow_id, params, idempotency_key, conversation=conversation, on_busy=on_busy)
+
         if storage is not None:
             fleet = self.fleet(storage, members=members)
-            return await run_to_its_end(fleet, flow_id, params, idempotency_key, concurrency)
+            return await run_to_its_end(fleet, start, concurrency)
         async with MobStorage.open(url, namespace=namespace) as opened:
             fleet = self.fleet(opened, members=members)
-            return await run_to_its_end(fleet, flow_id, params, idempotency_key, concurrency)
+            return await run_to_its_end(fleet, start, concurrency)
 
     def run_sync(self, flow: Flow | str, params: Any = None, **options: Any) -> MobRun:
         """The same for programs without an event loop; the options are those of `run`.

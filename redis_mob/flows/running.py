@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from redis_mob.errors import InternalError, RunFailedError, shown
@@ -18,14 +19,12 @@ CANCEL_SECONDS = 10.0
 """How long the end of a run that was canceled is waited for: twice as long as a handler has that does not stop."""
 
 
-async def run_to_its_end(
-    fleet: Fleet, flow_id: str, params: Any, idempotency_key: str | None, concurrency: int
-) -> MobRun:
-    """Start a run, work until it is over, and return it if it completed.
+async def run_to_its_end(fleet: Fleet, start: Callable[[Fleet], Coroutine[Any, Any, str]], concurrency: int) -> MobRun:
+    """Let `start` start a run, work until it is over, and return it if it completed.
 
     Raises RunFailedError if it did not, and what ended the worker. If this is cancelled, the run is canceled.
     """
-    run_id = await fleet.start(flow_id, params, idempotency_key)
+    run_id = await start(fleet)
     stop = asyncio.Event()
     working = asyncio.create_task(fleet.work(concurrency, stop))
     waiting = asyncio.create_task(fleet.wait(run_id))

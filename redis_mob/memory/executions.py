@@ -32,6 +32,7 @@ from redis_mob.memory import items
 from redis_mob.memory import run_changes as changes
 from redis_mob.memory.asks import are_pending, change_asks
 from redis_mob.memory.children import MemoryChildren, start
+from redis_mob.memory.conversations import end_turn
 from redis_mob.memory.debounces import MemoryDebounces, forget_debounce
 from redis_mob.memory.labels import MemoryLabels
 from redis_mob.memory.namespace import Namespace
@@ -90,6 +91,7 @@ class MemoryExecutionStore(MemoryChildren, MemoryDebounces, MemoryLabels, Memory
             parent=content.parents.get(run_id),
             labels=content.labels.get(run_id, NO_LABELS),
             is_debounced=run_id in content.debounced,
+            turn=content.turns.get(run_id),
             pauses=content.pauses_of(run),
         )
 
@@ -131,6 +133,8 @@ class MemoryExecutionStore(MemoryChildren, MemoryDebounces, MemoryLabels, Memory
         content.runs[run_id] = run
         if run.status is not MobRunStatus.PENDING:
             forget_debounce(content, run_id)
+        if run.status.is_terminal:
+            end_turn(content, run_id)
         items.put(content, run_id, transition, executions)
         change_asks(content, transition)
         for number in transition.taken:

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from redis_mob.errors import InternalError
 from redis_mob.memory.clock import Clock
@@ -18,12 +19,16 @@ from redis_mob.memory.run_progress import RunProgress
 from redis_mob.memory.schedule import Schedule
 from redis_mob.memory.wake_ups import MemoryWakeUps
 from redis_mob.models import MobRun
+from redis_mob.models.conversation import Turn
 from redis_mob.models.execution import Execution, ExecutionKey, ItemProgress, RunLaunch
 from redis_mob.models.labels import Labels
 from redis_mob.models.pause import Pause
 from redis_mob.models.signal import Signal
 from redis_mob.models.subflow import ParentRun
 from redis_mob.models.transition import NodeKey
+
+if TYPE_CHECKING:
+    from redis_mob.memory.conversations import KeptConversation
 
 
 @dataclass(slots=True)
@@ -96,6 +101,14 @@ class Namespace:
         """The places of asks that wait for an answer."""
         self.answers: defaultdict[str, dict[bytes, str]] = defaultdict(dict)
         """Of each run by receipt: what equals the answer that was given."""
+        self.conversations: dict[str, KeptConversation] = {}
+        """By id, those too whose time is over."""
+        self.turns: dict[str, Turn] = {}
+        """Of each run that was started in a conversation."""
+        self.rolled_back: set[str] = set()
+        """Runs whose items are taken back when they end."""
+        self.changes: defaultdict[str, dict[bytes, tuple[str, bytes]]] = defaultdict(dict)
+        """By run and field: the identity of a change of the history, and what it has popped."""
         self.mailboxes: defaultdict[str, Mailbox] = defaultdict(Mailbox)
         self.paused_runs: dict[str, Pause] = {}
         self.pauses: dict[tuple[str, str | None], Pause] = {}

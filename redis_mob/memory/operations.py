@@ -71,7 +71,7 @@ class MemoryOperationsStore(OperationsStore):
         labels = content.labels.get(run.run_id, NO_LABELS)
         launch, launched_at = content.launches.get(run.run_id, (None, None))
         is_paused = run.run_id in content.paused_runs and not run.status.is_terminal
-        parent = content.parents.get(run.run_id)
+        parent, turn = content.parents.get(run.run_id), content.turns.get(run.run_id)
         has_failed = run.status is MobRunStatus.FAILED and run.failure_ledger
         return RunSummary.unchecked(
             run_id=run.run_id,
@@ -87,6 +87,8 @@ class MemoryOperationsStore(OperationsStore):
             paused=(PauseScope.RUN,) if is_paused else (),
             active_nodes=run.flow_state.active_node_count,
             parent=parent and parent.run_id,
+            conversation=turn and turn.id,
+            waits_for_turn=turn is not None and turn.waits and run.status is MobRunStatus.PENDING,
             attributes=labels.attributes,
             summary=labels.summary,
             **(failure_fields(run.failure_ledger[-1]) if has_failed else {}),

@@ -12,6 +12,7 @@ from redis_mob.codec.run_copies import checked_copy, encode_copy
 from redis_mob.codec.schedule import checked_limits
 from redis_mob.codec.signals import decode_published
 from redis_mob.contracts import SteeringStore
+from redis_mob.memory.conversations import end_turn
 from redis_mob.memory.debounces import forget_debounce
 from redis_mob.memory.imports import store_copy
 from redis_mob.memory.namespace import Access, Namespace
@@ -120,6 +121,7 @@ class MemorySteeringStore(SteeringStore):
 
 
 def _forget(content: Namespace, run_id: str) -> None:
+    end_turn(content, run_id)
     launch = content.launches.pop(run_id, None)
     del content.runs[run_id], content.sequences[run_id]
     by_run = (
@@ -136,6 +138,8 @@ def _forget(content: Namespace, run_id: str) -> None:
         content.mailboxes,
         content.checkpoints,
         content.answers,
+        content.changes,
+        content.turns,
         content.progress,
         content.labels,
     )
@@ -143,6 +147,7 @@ def _forget(content: Namespace, run_id: str) -> None:
         some.pop(run_id, None)
     forget_debounce(content, run_id)
     content.cancel_requested.discard(run_id)
+    content.rolled_back.discard(run_id)
     content.runs_in_hand.discard(run_id)
     content.paused_runs.pop(run_id, None)
     content.schedule.forget_run(run_id)

@@ -8,6 +8,7 @@ from redis_mob.errors import ValidationError, shown
 from redis_mob.memory.asks import MemoryAskStore
 from redis_mob.memory.checkpoints import MemoryCheckpointStore
 from redis_mob.memory.config import MemoryConfigStore
+from redis_mob.memory.conversations import MemoryConversationStore
 from redis_mob.memory.events import MemoryEventStore
 from redis_mob.memory.executions import MemoryExecutionStore
 from redis_mob.memory.namespace import Access
@@ -42,6 +43,7 @@ class MemoryStorage:
         self.executions = MemoryExecutionStore(self._access)
         self.checkpoints = MemoryCheckpointStore(self._access)
         self.asks = MemoryAskStore(self._access)
+        self.conversations = MemoryConversationStore(self._access)
         self.progress = MemoryProgressStore(self._access)
         self.pauses = MemoryPauseStore(self._access)
         self.steering = MemorySteeringStore(self._access)

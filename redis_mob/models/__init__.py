@@ -63,6 +63,12 @@ if TYPE_CHECKING:
         PutIfAbsent as PutIfAbsent,
         PutIfRevision as PutIfRevision,
     )
+    from redis_mob.models.conversation import (
+        Conversation as Conversation,
+        ConversationItem as ConversationItem,
+        ConversationRecord as ConversationRecord,
+        OnBusy as OnBusy,
+    )
     from redis_mob.models.definition import (
         AutoSpawnPolicy as AutoSpawnPolicy,
         BackendConfig as BackendConfig,
@@ -257,6 +263,7 @@ else:
                 "ConfigChangeEvent ConfigChangeKind ConfigSnapshot ConfigVersion ConfigWrite Delete "
                 "DeleteIfRevision Found Put PutIfAbsent PutIfRevision"
             ),
+            "conversation": "Conversation ConversationItem ConversationRecord OnBusy",
             "definition": (
                 "AutoSpawnPolicy BackendConfig EventRouterConfig ExternalBackendConfig InlineSkill "
                 "LimitsSpec MobDefinition NoSpawnPolicy OrchestratorConfig PathSkill PolicyMode "

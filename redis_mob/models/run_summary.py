@@ -20,7 +20,8 @@ class RunSummary(Model):
     was started with. `active_nodes` counts the steps and loops that are under way. `parent` is the run whose step runs
     this one. Of a failed run `failure` is the first line of the reason that was recorded last, and `failed_step` the
     step that it was recorded for, None if it was the flow itself. `attributes` and `summary` are what it was given to
-    be found by. `paused` says what is paused of the run itself, its flow and its mob; a store tells only of the run.
+    be found by. `conversation` is that in which it was started, `waits_for_turn` says whether it waits there. `paused`
+    says what is paused of the run itself, its flow and its mob; a store tells only of the run.
     """
 
     run_id: RunId
@@ -34,6 +35,8 @@ class RunSummary(Model):
     definition: str | None = Field(default=None, exclude_if=is_none)
     cancel_requested: bool = Field(default=False, exclude_if=is_empty)
     paused: Items[PauseScope] = Field(default=(), exclude_if=is_empty)
+    conversation: str | None = Field(default=None, exclude_if=is_none)
+    waits_for_turn: bool = Field(default=False, exclude_if=is_empty)
     active_nodes: U32 = Field(default=0, exclude_if=is_empty)
     parent: RunId | None = Field(default=None, exclude_if=is_none)
     failed_step: str | None = Field(default=None, exclude_if=is_none)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 from redis_mob.models.ask import Ask
 from redis_mob.models.authority import FlowAuthorityInput
 from redis_mob.models.base import FrozenDict
+from redis_mob.models.conversation import Turn
 from redis_mob.models.events import NewMobEvent
 from redis_mob.models.execution import (
     Execution,
@@ -48,6 +49,7 @@ class RunView:
     `progress` is that of each node whose step has `for_each`. Its items, and the executions of those that are over, are
     not read with the run: `items` and `ended` hold them as far as they were asked for, and they never change
     (contract: executions-21). `parent` is what a run knows of the one whose step runs it.
+    `turn` says in which conversation it is, and whether it waits there.
     """
 
     run: MobRun
@@ -67,12 +69,19 @@ class RunView:
     labels: Labels = NO_LABELS
     pauses: tuple[Pause, ...] = ()
     is_debounced: bool = False
+    turn: Turn | None = None
 
     @property
     def deadline(self) -> datetime | None:
         """The end of the time that the flow may take, None if there is none."""
         duration = self.launch.max_duration_ms
         return None if duration is None else later(self.launched_at, duration)
+
+    @property
+    def waits_for_turn(self) -> bool:
+        """Whether other runs of its conversation have to end before it begins, as far as it knows."""
+        is_pending = self.turn is not None and self.run.status is MobRunStatus.PENDING
+        return is_pending and self.turn is not None and self.turn.waits and not self.cancel_requested
 
     @property
     def waits_to_begin(self) -> bool:

@@ -97,6 +97,7 @@ class StoredRun:
             parent=view.parent,
             attributes=view.labels.attributes,
             summary=view.labels.summary,
+            conversation=None if view.turn is None else view.turn.id,
             cancel_requested=view.cancel_requested,
             pauses=view.pauses,
             params_bytes=params_bytes,

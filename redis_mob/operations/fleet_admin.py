@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from redis_mob.operations.admin.asks import AskAdmin
 from redis_mob.operations.admin.bulk import BulkSteering
+from redis_mob.operations.admin.conversations import ConversationAdmin
 from redis_mob.operations.admin.pauses import PauseAdmin
 from redis_mob.operations.admin.retention import RetentionAdmin
 from redis_mob.operations.admin.run_lists import RunLists
@@ -31,5 +32,6 @@ class FleetAdmin(
     RunTransfer,
     WebhookAdmin,
     AskAdmin,
+    ConversationAdmin,
 ):
     """Looks at the runs and workers of a namespace and steers them, without the code of the fleet."""

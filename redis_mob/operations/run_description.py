@@ -41,7 +41,18 @@ class WaitsFor(Model):
     """
 
     kind: Literal[
-        "begin", "cancel", "pause", "dependency", "slot", "signal", "retry", "limit", "worker", "child", "answer"
+        "begin",
+        "cancel",
+        "pause",
+        "dependency",
+        "slot",
+        "signal",
+        "retry",
+        "limit",
+        "worker",
+        "child",
+        "answer",
+        "turn",
     ]
     text: str
     until: Timestamp | None = Field(default=None, exclude_if=is_none)
@@ -193,8 +204,9 @@ class RunDescription(Model):
     `has_attempts` says whether the attempts of its members are known: they were asked for, and the log still has all
     events of the run. `signals` counts those that no step has taken yet, by name. `forked_from` says which run it comes
     from, if it was forked. `parent` says which step of which run runs it, if one does. `attributes` and `summary` are
-    what it is found by. `pauses` are those by which it is paused: its own, its flow's, its mob's. `params` are its
-    parameters, if outputs were asked for, or they take no more than 400 bytes (contract: operations-232).
+    what it is found by, `conversation` is the id of that in which it was started. `pauses` are those by which it is
+    paused: its own, its flow's, its mob's. `params` are its parameters, if outputs were asked for, or they take no more
+    than 400 bytes (contract: operations-232).
     """
 
     run_id: RunId
@@ -214,6 +226,7 @@ class RunDescription(Model):
     parent: ParentRun | None = Field(default=None, exclude_if=is_none)
     attributes: SortedDict[AttributeValue] = Field(default=SortedDict(), exclude_if=is_empty)
     summary: str | None = Field(default=None, exclude_if=is_none)
+    conversation: str | None = Field(default=None, exclude_if=is_none)
     cancel_requested: bool = False
     pauses: Items[Pause] = Field(default=(), exclude_if=is_empty)
     params_bytes: U64

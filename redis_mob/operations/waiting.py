@@ -33,6 +33,9 @@ def run_waits_for(view: RunView, unserved: Sequence[str]) -> Iterator[WaitsFor]:
         yield WaitsFor.unchecked(kind="pause", text=text)
     if view.run.status is MobRunStatus.PENDING and view.launched_at > view.now:
         yield WaitsFor.unchecked(kind="begin", text="it begins at a later time", until=view.launched_at)
+    if view.waits_for_turn and view.turn is not None:
+        text = f"its turn in conversation {shown(view.turn.id)}, in which another run is active"
+        yield WaitsFor.unchecked(kind="turn", text=text)
     if view.cancel_requested:
         yield WaitsFor.unchecked(kind="cancel", text="its cancellation was requested, and a worker is to carry it out")
     run = f"run {view.run.run_id}"

@@ -26,6 +26,7 @@ from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.replies import Reply
 from redis_mob.errors import NotFoundError
 from redis_mob.models.deletion import DeletionStart
+from redis_mob.stores.conversations import release
 from redis_mob.stores.event_arguments import order_text
 from redis_mob.stores.limited_entries import limited_entries
 
@@ -101,6 +102,8 @@ class RunDeletion:
         definition = "" if run.launch is None else run.launch.definition
         keys, everything = self._keys, self._all
         limited = await limited_entries(self._client, everything, run)
+        if run.conversation is not None:
+            await release(self._client, everything, self._run_id, run.conversation)
         return await self._client.call(
             "steering/begin_deletion",
             [

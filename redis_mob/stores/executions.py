@@ -24,6 +24,7 @@ from redis_mob.codec.arguments import (
 from redis_mob.codec.asks import ask_changes
 from redis_mob.codec.changes import change_of_frame, change_of_loop, change_of_run
 from redis_mob.codec.children import decode_parent
+from redis_mob.codec.conversations import decode_turn
 from redis_mob.codec.documents import decode_decimal, decode_time
 from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.inputs import encode_inputs
@@ -53,6 +54,7 @@ from redis_mob.notifications.run_messages import about, messages_of
 from redis_mob.notifications.wakeups import WakeUps
 from redis_mob.stores import items
 from redis_mob.stores.children import RedisChildren, start_arguments
+from redis_mob.stores.conversations import keys_of
 from redis_mob.stores.debounces import RedisDebounces
 from redis_mob.stores.event_arguments import event_arguments, log_keys
 from redis_mob.stores.labels import RedisLabels
@@ -118,6 +120,7 @@ class RedisExecutionStore(RedisChildren, RedisDebounces, RedisLabels, RedisSigna
             parent=decode_parent(run_id, parts.head.get(b"parent")),
             labels=decode_labels(run_id, parts.head),
             is_debounced=b"debounce" in parts.head,
+            turn=decode_turn(run_id, parts.head.get(b"conversation")),
             pauses=() if run.status.is_terminal else of_run + of_flow,
         )
 
@@ -165,6 +168,7 @@ class RedisExecutionStore(RedisChildren, RedisDebounces, RedisLabels, RedisSigna
                 self._keys.pauses,
                 self._keys.debounces,
                 self._keys.asks,
+                *([] if transition.before.turn is None else keys_of(self._keys, transition.before.turn.id)),
             ],
             arguments,
         )

@@ -11,6 +11,7 @@ from redis_mob.security.sealing import Secrets
 from redis_mob.stores.asks import RedisAskStore
 from redis_mob.stores.checkpoints import RedisCheckpointStore
 from redis_mob.stores.config import RedisConfigStore
+from redis_mob.stores.conversations import RedisConversationStore
 from redis_mob.stores.events import RedisEventStore
 from redis_mob.stores.executions import RedisExecutionStore
 from redis_mob.stores.operations import RedisOperationsStore
@@ -47,6 +48,7 @@ class RedisStorage:
         self.executions = RedisExecutionStore(client, keys, self._wake_ups)
         self.checkpoints = RedisCheckpointStore(client, keys)
         self.asks = RedisAskStore(client, keys)
+        self.conversations = RedisConversationStore(client, keys)
         self.progress = RedisProgressStore(client, keys, self._wake_ups)
         self.pauses = RedisPauseStore(client, keys)
         self.steering = RedisSteeringStore(client, keys)

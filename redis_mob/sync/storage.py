@@ -13,6 +13,7 @@ from redis_mob.sync.stores import (
     Asks,
     Checkpoints,
     Config,
+    Conversations,
     Events,
     Executions,
     Operations,
@@ -53,6 +54,7 @@ class MobStorage:
         self.executions = Executions(loop, opened.executions)
         self.checkpoints = Checkpoints(loop, opened.checkpoints)
         self.asks = Asks(loop, opened.asks)
+        self.conversations = Conversations(loop, opened.conversations)
         self.progress = Progress(loop, opened.progress)
         self.pauses = Pauses(loop, opened.pauses)
         self.steering = Steering(loop, opened.steering)

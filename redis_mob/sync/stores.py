@@ -9,6 +9,7 @@ from redis_mob.contracts import (
     AskStore,
     CheckpointStore,
     ConfigSubscription,
+    ConversationStore,
     ExecutionStore,
     MobEventStore,
     MobRunStore,
@@ -229,6 +230,21 @@ class Operations(Facade[OperationsStore]):
     standing = twin(OperationsStore.standing)
     definitions = twin(OperationsStore.definitions)
     index_runs = twin(OperationsStore.index_runs)
+
+
+class Conversations(Facade[ConversationStore]):
+    """Twins of the methods of `contracts.ConversationStore`."""
+
+    start = twin(ConversationStore.start)
+    supersede = twin(ConversationStore.supersede)
+    take_turn = twin(ConversationStore.take_turn)
+    release = twin(ConversationStore.release)
+    change = twin(ConversationStore.change)
+    edit = twin(ConversationStore.edit)
+    history = twin(ConversationStore.history)
+    find = twin(ConversationStore.find)
+    page = twin(ConversationStore.page)
+    delete = twin(ConversationStore.delete)
 
 
 class ConfigFollowing(Following[ConfigChangeEvent]):

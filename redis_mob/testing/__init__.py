@@ -36,8 +36,10 @@ if TYPE_CHECKING:
     )
     from redis_mob.testing.steps import (
         FleetFactory as FleetFactory,
+        HandlerConversation as HandlerConversation,
         HandlerSuspended as HandlerSuspended,
         KeptCheckpoints as KeptCheckpoints,
+        KeptHistory as KeptHistory,
         run_flow as run_flow,
         step_context as step_context,
     )
@@ -56,7 +58,9 @@ else:
                 "Backend Record StoredDocument StoredEvent StoredOverlay StoredProfile StoredRun StoredSpec "
                 "StoredSupervisor Stores"
             ),
-            "steps": "FleetFactory HandlerSuspended KeptCheckpoints run_flow step_context",
+            "steps": (
+                "FleetFactory HandlerConversation HandlerSuspended KeptCheckpoints KeptHistory run_flow step_context"
+            ),
             "clock": "VirtualClock virtual_time",
         },
     )

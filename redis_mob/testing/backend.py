@@ -13,6 +13,7 @@ import pytest
 from redis_mob.contracts import (
     AskStore,
     CheckpointStore,
+    ConversationStore,
     ExecutionStore,
     MobEventStore,
     MobRunStore,
@@ -52,6 +53,9 @@ class Stores(Protocol):
 
     @property
     def asks(self) -> AskStore | None: ...
+
+    @property
+    def conversations(self) -> ConversationStore | None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from uuid import NAMESPACE_URL, uuid4, uuid5
 from redis_mob.errors import DefinitionError, HandlerError, ValidationError, did_you_mean, shown
 from redis_mob.fleet.asking import HandlerSuspended as HandlerSuspended
 from redis_mob.fleet.asks import pending_of
+from redis_mob.fleet.conversation import HandlerConversation as HandlerConversation
+from redis_mob.fleet.conversation import KeptHistory as KeptHistory
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.items import target_of
 from redis_mob.fleet.lease import DEFAULT_LEASE
@@ -96,6 +98,7 @@ def step_context(
     teller: Teller | None = None,
     label: Callable[[LabelChange], Awaitable[None]] = label_nowhere,
     checkpoints: CheckpointKeeper | Once | None = None,
+    conversation: str | HandlerConversation | None = None,
 ) -> StepContext:
     """What a handler is called with, for a test that calls it: each field has a value, of which a test gives some.
 
@@ -104,10 +107,11 @@ def step_context(
     nowhere; what it reports and streams is checked, and goes to the `teller`, or nowhere; what it calls once is kept by
     `checkpoints`: give the same `KeptCheckpoints()` to several contexts, and the later ones find what the earlier ones
     have kept, and its `answer` says beforehand what people answer: what a handler asks beside that ends it with
-    HandlerSuspended. The `profile` is empty. With an `item`, or an `index` where the item is None, the step has
-    `for_each`:
-    the item is the first one unless `index` is given, and the last one unless `items` is. As in a run, the idempotency
-    key is the same for the same run, node, frame, member and index, and the fencing token is that of the attempt.
+    HandlerSuspended. Of a `conversation` that is named the history is empty at first; several contexts share it where
+    each gets its own `HandlerConversation` of one `KeptHistory()`. The `profile` is empty. With an `item`, or an
+    `index` where the item is None, the step has `for_each`: the item is the first one unless `index` is given, and the
+    last one unless `items` is. As in a run, the idempotency key is the same for the same run, node, frame, member and
+    index, and the fencing token is that of the attempt.
     """
     run, node, who = run_id or str(uuid4()), node_id or step_id, member or f"{role}-1"
     if index is None and item is not None:
@@ -142,6 +146,7 @@ def step_context(
         profile=StepProfile() if profile is None else profile,
         teller=teller or Silent(),
         label=label,
+        talk=HandlerConversation(conversation, KeptHistory()) if isinstance(conversation, str) else conversation,
         checkpoints=checkpoints if isinstance(checkpoints, Once) else Once(checkpoints or KeptCheckpoints()),
     )
 

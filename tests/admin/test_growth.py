@@ -49,6 +49,7 @@ def test_each_key_is_of_one_kind() -> None:
     of_agents = [agents.runs, agents.run_places, agents.expiry, *agents.run("digest")]
     own = [*parts, run.deletion, run.deleted_cursors, run.tombstone, keys.session("client")]
     own += [*of_graphs, *of_items, *of_agents]
+    own += [keys.conversation("digest"), keys.conversation_items("digest")]
     sorts = Counter(sort for kind in KINDS for sort in kind.sorts)
     assert sorts == Counter(keys.sort_of(key.encode()) for key in own)
     assert Counter(keys.named(name) for kind in KINDS for name in kind.fixed) == Counter(keys.fixed)

@@ -11,6 +11,7 @@ from redis_mob.fleet.outcome import NewAsk
 from redis_mob.models import MobRunStatus
 from redis_mob.models.ask import Answer
 from redis_mob.models.config import Delete, Put
+from redis_mob.models.conversation import Conversation
 from redis_mob.models.debounce import Debounce
 from redis_mob.models.labels import LabelChange
 from redis_mob.models.retention import RetentionPolicy
@@ -129,7 +130,20 @@ async def _of_executions(storage: MobStorage) -> dict[str, Write]:
     answered = Answer(approved=True)
     to_start, to_tell = await awaited(storage.executions), await awaited(storage.executions)
     await to_tell.end()
+    to_begin, of_begun = pending(ONE_STEP)
+    to_release, others = await _talked(storage)
     return {
+        "conversations.start": lambda s: s.conversations.start(
+            to_begin, of_begun, ONE_STEP, conversation=Conversation("another")
+        ),
+        "conversations.supersede": lambda s: s.conversations.supersede(others[0], rolls_back=True),
+        "conversations.take_turn": lambda s: s.conversations.take_turn(others[1]),
+        "conversations.release": lambda s: s.conversations.release(to_release, "to release"),
+        "conversations.change": lambda s: s.conversations.change(
+            to_publish.run_id, key, claimed, "c", 0, "append", [1, 2]
+        ),
+        "conversations.edit": lambda s: s.conversations.edit(Conversation("to edit"), "append", [1]),
+        "conversations.delete": lambda s: s.conversations.delete("to delete"),
         "asks.answer": lambda s: s.asks.answer(to_answer.run_id, pending_ask.ask.id, answered, pending=pending_ask),
         "asks.forget": lambda s: s.asks.forget(to_delete[0], [pending_ask.place._replace(run_id=to_delete[0])]),
         "executions.start_child": lambda s: to_start.start(s.executions),
@@ -154,6 +168,17 @@ async def _of_executions(storage: MobStorage) -> dict[str, Write]:
         "steering.move_run": lambda s: s.steering.move_run(to_move.run_id, "new"),
         "steering.continue_deletion": lambda s: s.steering.continue_deletion(to_delete[1]),
     }
+
+
+async def _talked(storage: MobStorage) -> tuple[str, tuple[str, ...]]:
+    """A run that another program has ended in its conversation, and two that are under way in other ones."""
+    runs = [pending(ONE_STEP) for _ in range(4)]
+    for (run, launch), name in zip(runs, ("to release", "to cancel", "to wait", "to wait"), strict=True):
+        await storage.conversations.start(run, launch, ONE_STEP, conversation=Conversation(name))
+    ended = runs[0][0].run_id
+    assert await storage.runs.cas_run_status(ended, expected=MobRunStatus.PENDING, next=MobRunStatus.FAILED)
+    await storage.conversations.edit(Conversation("to delete"), "append", ["a"])
+    return ended, (runs[1][0].run_id, runs[3][0].run_id)
 
 
 async def _of_documents(storage: MobStorage) -> dict[str, Write]:

@@ -22,6 +22,7 @@ LOST = {
     "append_step_entry_if_absent",
     "append_failure_entry_if_absent",
     "start_run",
+    "start in a conversation again",
     "answer again",
     "exists, absent",
     "delete_spec",

@@ -25,6 +25,7 @@ from redis_mob.models import MobDefinition, MobEvent, MobRun, MobRunStatus, Stor
 from redis_mob.models.ask import Answer, PendingAsk
 from redis_mob.models.base import SortedDict
 from redis_mob.models.config import ConfigChangeEvent, Delete, Put
+from redis_mob.models.conversation import Conversation
 from redis_mob.models.debounce import Debounce
 from redis_mob.models.execution import Execution, ExecutionKey, Serves
 from redis_mob.models.labels import LabelChange
@@ -147,6 +148,7 @@ async def fill(storage: MobStorage) -> FullNamespace:
     await storage.executions.request_cancel(driven.run_id)
     waiting_run = await launched(storage.executions, ONE_STEP)
     await gather_a_start(storage, 1)
+    await talk(storage, TALKED, "said")
     await storage.events.append_batch([numbered(1), completed(), step_failed()])
     await _fill_documents(storage)
     await _fill_workers(storage)
@@ -171,10 +173,26 @@ async def fill(storage: MobStorage) -> FullNamespace:
     )
 
 
+TALKED = "0191a6a0-0000-4000-8000-0000000000c0"
+
+
+async def talk(storage: MobStorage, run_id: str, *said: str) -> Any:
+    """Start a run in a conversation, and say something there from outside."""
+    run, launch = pending(ONE_STEP, run_id=run_id)
+    conversation = Conversation("c")
+    started = await storage.conversations.start(run, launch, ONE_STEP, conversation=conversation)
+    await storage.conversations.edit(conversation, "append", said)
+    return started.is_new
+
+
 async def gather_a_start(storage: MobStorage, number: int) -> str:
     run, launch = pending(ONE_STEP, params={"n": number})
     debounce = Debounce("key", timedelta(days=1))
     return await storage.executions.start_debounced(run, launch, ONE_STEP, debounce=debounce)
+
+
+async def _said(storage: MobStorage) -> list[Any]:
+    return [one.value for one in await storage.conversations.history("c")]
 
 
 async def _fill_workers(storage: MobStorage) -> None:
@@ -392,6 +410,11 @@ def _about_executions(there: FullNamespace) -> dict[str, Question]:
         "answer again": lambda s: s.asks.answer(
             there.asks[0].run_id, there.asks[0].ask.id, Answer(approved=True), pending=there.asks[0]
         ),
+        "conversation": lambda s: s.conversations.find("c"),
+        "conversation, absent": lambda s: s.conversations.find("none"),
+        "history": lambda s: _said(s),
+        "take a turn of a run": lambda s: s.conversations.take_turn(TALKED),
+        "start in a conversation again": lambda s: talk(s, TALKED),
         "published": lambda s: s.executions.published(there.driven, "number"),
         "published, absent": lambda s: s.executions.published(there.driven, "none"),
         "send_signal again": lambda s: s.executions.send_signal(
@@ -457,6 +480,7 @@ def _writes_of_runs(there: FullNamespace) -> dict[str, Question]:
         "cas_run_status, won": lambda s: s.runs.cas_run_status(
             there.waiting, expected=MobRunStatus.PENDING, next=MobRunStatus.RUNNING
         ),
+        "start in a conversation": lambda s: talk(s, "0191a6a0-0000-4000-8000-0000000000c1"),
         "start_debounced, again": lambda s: gather_a_start(s, 2),
         "create_run, new": lambda s: s.runs.create_run(_ANOTHER),
     }

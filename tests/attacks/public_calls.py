@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, cast
 
 from redis_mob.contracts import (
     AskStore,
+    ConversationStore,
     ExecutionStore,
     MobEventStore,
     MobRunStore,
@@ -29,6 +30,7 @@ from redis_mob.kernel.seeds import root_frame_id
 from redis_mob.models import MobRunStatus, Put
 from redis_mob.models.ask import Answer, Ask, PendingAsk
 from redis_mob.models.base import SortedDict
+from redis_mob.models.conversation import Conversation
 from redis_mob.models.debounce import Debounce
 from redis_mob.models.execution import EVERYTHING, Execution, ExecutionKey
 from redis_mob.models.labels import LabelChange, Labels
@@ -53,6 +55,7 @@ from redis_mob.testing.samples.webhooks import SECRET, letter, progress, webhook
 
 CONTRACTS: Mapping[str, type] = {
     "asks": AskStore,
+    "conversations": ConversationStore,
     "events": MobEventStore,
     "runs": MobRunStore,
     "specs": MobSpecStore,
@@ -208,6 +211,20 @@ RIGHT: Mapping[str, Any] = {
     "pending.after": PENDING.place,
     "forget.run_id": FLEET_RUN,
     "places": [PENDING.place],
+    "start.run": pending(ONE_STEP, run_id="0191a6a0-0000-4000-8000-000000000012")[0],
+    "start.definition": ONE_STEP,
+    "start.conversation": Conversation("c", timedelta(hours=1), 5, 500),
+    "edit.conversation": Conversation("c", timedelta(hours=1), 5, 500),
+    "rejects": True,
+    "rolls_back": True,
+    "conversation": "c",
+    "supersede.run_id": FLEET_RUN,
+    "take_turn.run_id": FLEET_RUN,
+    "change.run_id": FLEET_RUN,
+    "kind": "append",
+    "items": [JSON, None],
+    "change.after": "0123",
+    "before": 5,
     "idempotency_key": "key",
     "mob_id": "mob",
     "flow_id": "review",
@@ -334,6 +351,8 @@ def right_arguments(method: Method, scene: Scene) -> dict[str, Any]:
         "put_aside.view": scene.view,
         "publish.key": scene.key,
         "publish.execution": scene.view.executions[scene.key],
+        "change.key": scene.key,
+        "change.execution": scene.view.executions[scene.key],
         "set_labels.key": scene.key,
         "set_labels.execution": scene.view.executions[scene.key],
     }
@@ -347,6 +366,8 @@ READ = {
     "put_aside.view",
     "publish.key",
     "publish.execution",
+    "change.key",
+    "change.execution",
     "set_labels.key",
     "set_labels.execution",
 }
@@ -383,6 +404,7 @@ async def everything(storage: MobStorage) -> Any:
         await storage.schedules.list(),
         [(one.mob_id, one.flow_id, one.reason) for one in await storage.pauses.pauses()],
         readable(await storage.webhooks.list()),
+        [[one.value for one in await storage.conversations.history(name)] for name in ("c", "1")],
         [await storage.executions.published(FLEET_RUN, name) for name in ("profile", "1")],
     ]
 

@@ -56,10 +56,12 @@ _ANY_VALUE = "the field alone says that it is so, its value is never read"
 _RENEWED = "it is written again, and what is done until then is right in another order"
 _SOUGHT = "events of a run that a deletion does not find by it are looked for in the log, or stay until they are pruned"
 _MADE_AGAIN = "an index, which is made again of the runs"
+_ENTERED_AGAIN = "a list of ids for people, in which an id is entered again with the next activity"
 ACCEPTED = {
     "turns": {"": _RENEWED},
     "runs:by_status": {"deleted": _MADE_AGAIN, "without the member": _MADE_AGAIN},
     "runs:by_attribute": {"deleted": _MADE_AGAIN, "without the member": _MADE_AGAIN},
+    "conversations": {"deleted": _ENTERED_AGAIN, "without the member": _ENTERED_AGAIN},
     "meta": {
         "'workers_changed'": _RENEWED,
         "'attributed'": _MADE_AGAIN,

@@ -281,3 +281,10 @@ async def ask(ctx: StepContext) -> Any:
 
 def ask_plainly(ctx: StepContext) -> Any:
     return ctx.call_ask("ok").value
+
+
+async def converses(ctx: StepContext) -> Any:
+    """What it pops from the history of its conversation, and what is left there."""
+    await ctx.conversation.append(1, 2, 3)
+    popped = await ctx.conversation.pop()
+    return [popped, await ctx.conversation.history(), await ctx.conversation.history(1)]

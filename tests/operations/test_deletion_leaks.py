@@ -19,6 +19,7 @@ from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.errors import NotFoundError
 from redis_mob.fleet.fleet import Fleet
+from redis_mob.models.conversation import Conversation
 from redis_mob.models.events import NewMobEvent
 from redis_mob.models.flow_events import FlowStarted
 from redis_mob.models.run import MobRunStatus
@@ -131,6 +132,23 @@ async def test_nothing_is_left(storage: MobStorage, connection: Client, keys: Ke
     run_id = await make(storage)
     assert await content(connection, keys) != before
     await FleetAdmin(storage).delete(run_id, cancel=True)
+    await unchanged(connection, keys, before, server_url)
+
+
+async def test_nothing_is_left_of_a_conversation(
+    storage: MobStorage, connection: Client, keys: Keys, server_url: str
+) -> None:
+    await over(storage)
+    before, admin = await content(connection, keys), FleetAdmin(storage)
+    fleet = Fleet(storage, TWO, {"*": answer})
+    runs = [await fleet.start(FLOW, conversation="c") for _ in range(3)]
+    await storage.conversations.edit(Conversation("c"), "append", ["said"])
+    await admin.delete(runs[1], cancel=True)
+    await fleet.work(until_idle=True)
+    for run_id in (runs[0], runs[2]):
+        await admin.delete(run_id)
+    assert [one.value for one in await admin.conversation_history("c")] == ["said"]
+    await admin.delete_conversation("c")
     await unchanged(connection, keys, before, server_url)
 
 

@@ -25,6 +25,7 @@ from redis_mob.models.transition import RunView, Transition
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.driven_runs import RUNS_A_FLOW, STEPS_AND_LOOP, a_worker, pending
 from tests.robustness.caller import Call
+from tests.robustness.conversing import converse
 from tests.robustness.turns import in_turn
 from tests.robustness.twins import Twins
 
@@ -48,6 +49,8 @@ async def drive(twins: Twins, random: Random) -> AsyncGenerator[None]:
             async for _ in _family(twins, random):
                 yield
             async for _ in _gathered(twins, random):
+                yield
+            async for _ in converse(twins, random):
                 yield
         run = _Driven(twins, random, moves)
         await run.start()

@@ -26,11 +26,13 @@ TABLES = (
 
 
 class SqliteStores:
-    """The stores of a database, over one connection; it has none of executions, nor of what these ask and keep."""
+    """The stores of a database, over one connection; it has none of executions, nor of what these ask
+    and keep, nor of conversations."""
 
     executions = None
     checkpoints = None
     asks = None
+    conversations = None
 
     def __init__(self, database: Database) -> None:
         self.events = SqliteEventStore(database)

@@ -90,7 +90,25 @@ KINDS = (
     Kind(
         "work",
         _always("the runs that are under way"),
-        ("due", "ready", "queued", "gated", "gated:times", "lost", "turns", "debounces", "workers", "asks"),
+        (
+            "due",
+            "ready",
+            "queued",
+            "gated",
+            "gated:times",
+            "lost",
+            "turns",
+            "debounces",
+            "workers",
+            "asks",
+            "conversing",
+        ),
+    ),
+    Kind(
+        "conversations",
+        _always("their bounds, and a time after the last activity"),
+        ("conversations",),
+        ("conversation", "conversation:items"),
     ),
     Kind(
         "documents",

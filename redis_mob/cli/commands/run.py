@@ -8,6 +8,7 @@ import typer
 
 from redis_mob.cli.options import (
     ConcurrencyOption,
+    ConversationOption,
     DrainTimeoutOption,
     FileArgument,
     HandlerOption,
@@ -15,6 +16,7 @@ from redis_mob.cli.options import (
     LeaseOption,
     MembersOption,
     NamespaceOption,
+    OnBusyOption,
     ParamsOption,
     SealKeysOption,
     StrictOption,
@@ -54,6 +56,8 @@ def run(
     idempotency_key: Annotated[
         str | None, typer.Option(metavar="KEY", help="The same key always means the same run.", show_default=False)
     ] = None,
+    conversation: ConversationOption = None,
+    on_busy: OnBusyOption = None,
     seal_keys: SealKeysOption = None,
     durability: WriteDurabilityOption = "memory",
 ) -> None:
@@ -100,6 +104,8 @@ def run(
             url=usable_url(url, of_memory="worker processes cannot reach it; embedded: needs no server either"),
             namespace=Keys(namespace).namespace,
             idempotency_key=idempotency_key,
+            conversation=conversation,
+            on_busy=on_busy,
             seal_keys=read_seal_keys(seal_keys),
             durability=str(Durability.parse(durability)),
             retention=retention,

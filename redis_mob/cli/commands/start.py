@@ -7,9 +7,11 @@ from typing import Annotated
 import typer
 
 from redis_mob.cli.options import (
+    ConversationOption,
     FileArgument,
     MembersOption,
     NamespaceOption,
+    OnBusyOption,
     ParamsOption,
     SealKeysOption,
     SharedUrlOption,
@@ -57,6 +59,8 @@ def start(
             metavar="TIME", help="How long after the first start it begins at the latest.", show_default=False
         ),
     ] = None,
+    conversation: ConversationOption = None,
+    on_busy: OnBusyOption = None,
     attribute: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="An attribute that the run gets. Repeatable.", show_default=False),
@@ -79,7 +83,7 @@ def start(
     Ctrl-C ends the waiting, and not the run.
 
     Exit status: 0 started, or completed with --wait, 1 the run failed or was canceled, or the waiting was interrupted,
-    2 usage or definition error, 3 storage unavailable.
+    or its conversation is busy, 2 usage or definition error, 3 storage unavailable.
     """
     import asyncio
     import logging
@@ -115,6 +119,8 @@ def start(
             debounce_key=debounce_key,
             debounce=parse_length("--debounce", debounce),
             debounce_most=parse_length("--debounce-most", debounce_most),
+            conversation=conversation,
+            on_busy=on_busy,
             url=shared_url(url, of_memory="no other process has workers there"),
             namespace=Keys(namespace).namespace,
             seal_keys=read_seal_keys(seal_keys),

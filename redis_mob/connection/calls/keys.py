@@ -248,6 +248,10 @@ class Keys:
         """Hash: the run of each debounce key that has not begun, and when it was started first (lua/lib/debounces)."""
         self.asks = f"{tag}asks"
         """Sorted set in lexical order: where each ask is that waits for an answer (lua/lib/asks)."""
+        self.conversing = f"{tag}conversing"
+        """Sorted set in lexical order: the runs of conversations that are not over (lua/lib/conversations)."""
+        self.conversations = f"{tag}conversations"
+        """Sorted set: the ids of conversations by when each expires, in milliseconds of the fleet's clock."""
         self.wake_events = f"{tag}wake:events"
         """Channel: something was appended to the event log."""
         self.wake_config = f"{tag}wake:config"
@@ -260,6 +264,7 @@ class Keys:
         self.pydantic_ai = PydanticAiKeys(tag)
         self._run_prefix = f"{tag}run:"
         self._session_prefix = f"{tag}session:"
+        self._conversation_prefix = f"{tag}conversation:"
 
     def __repr__(self) -> str:
         return f"Keys({self.namespace!r})"
@@ -312,6 +317,8 @@ class Keys:
             self.gate_times,
             self.debounces,
             self.asks,
+            self.conversing,
+            self.conversations,
         ]
 
     def named(self, name: str) -> str:
@@ -319,14 +326,17 @@ class Keys:
         return f"{self._tag}{name}"
 
     def sort_of(self, key: bytes) -> str | None:
-        """Of a key that each run has the name of the part, `run` for its hash, and `session`; of a key of an adapter
-        its sort; None for all others."""
+        """Of a key that each run has the name of the part, `run` for its hash; `session`, `conversation` and
+        `conversation:items`; of a key of an adapter its sort; None for all others."""
         first, _, rest = key.decode(errors="replace").removeprefix(self._tag).partition(":")
-        if first not in ("run", "session", *ADAPTERS) or not key.startswith(self._tag.encode()):
+        if first not in ("run", "session", "conversation", *ADAPTERS) or not key.startswith(self._tag.encode()):
             return None
         if first in ADAPTERS:
             return sort_of_adapter(first, rest)
-        return (rest.partition(":")[2] or first) if first == "run" else first
+        part = rest.partition(":")[2]
+        if first == "conversation":
+            return f"{first}:{part}" if part else first
+        return (part or first) if first == "run" else first
 
     @property
     def channels(self) -> list[str]:
@@ -336,6 +346,14 @@ class Keys:
     def session(self, client: str) -> str:
         """Hash, which expires: the receipts of the last calls of a client."""
         return f"{self._session_prefix}{client}"
+
+    def conversation(self, digest: str) -> str:
+        """Hash, which expires: what a conversation has beside its history, by the digest of its id."""
+        return f"{self._conversation_prefix}{digest}"
+
+    def conversation_items(self, digest: str) -> str:
+        """Stream, which expires: the history of a conversation; the id of an item is `0-<number>`."""
+        return f"{self._conversation_prefix}{digest}:items"
 
     def run(self, run_id: str) -> RunKeys:
         """The keys of a run, whose id is accepted in any spelling of a UUID; raises ValidationError for other text."""
@@ -354,7 +372,7 @@ _TYPES = {
     **dict.fromkeys(("overlays:places", "config:ids"), "zset"),
     **dict.fromkeys(("due", "ready", "queued", "workers", "schedules:due", "schedules:definitions"), "zset"),
     "webhooks:dead": "zset",
-    **dict.fromkeys(("gated", "gated:times", "asks"), "zset"),
+    **dict.fromkeys(("gated", "gated:times", "asks", "conversing", "conversations"), "zset"),
     "seal_keys": "set",
 }
 
@@ -366,4 +384,6 @@ def type_of_key(key: str) -> str:
         return _OF_RUN.get(name.rpartition(":")[2], "hash")
     if name.partition(":")[0] in ADAPTERS:
         return type_of_adapter(name)
+    if name.startswith("conversation:"):
+        return "stream" if name.endswith(":items") else "hash"
     return _TYPES.get(name, "hash")

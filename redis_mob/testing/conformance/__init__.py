@@ -29,6 +29,7 @@ from redis_mob.testing.conformance.config_listings import TestConfigListings, Te
 from redis_mob.testing.conformance.config_names import TestConfigNames, TestConfigScopes
 from redis_mob.testing.conformance.config_revisions import TestConfigCreation, TestConfigRaces, TestConfigRevisions
 from redis_mob.testing.conformance.config_transactions import TestConfigSnapshots, TestConfigTransactions
+from redis_mob.testing.conformance.conversations import TestConversationHistories, TestConversations
 from redis_mob.testing.conformance.debounces import TestDebounces
 from redis_mob.testing.conformance.due_work import TestDueWork, TestWorkers
 from redis_mob.testing.conformance.event_log import TestEventBatches, TestEventLog, TestStoredEvents
@@ -90,6 +91,8 @@ __all__ = [
     "TestConfigSubscriptions",
     "TestConfigTransactions",
     "TestConfigWalks",
+    "TestConversationHistories",
+    "TestConversations",
     "TestDamagedConfigDocuments",
     "TestDamagedRuns",
     "TestDebounces",

@@ -13,6 +13,7 @@ import pytest_asyncio
 from redis_mob.contracts import (
     AskStore,
     CheckpointStore,
+    ConversationStore,
     ExecutionStore,
     MobEventStore,
     MobRunStore,
@@ -95,6 +96,10 @@ class Guarantee:
     @pytest.fixture
     def asks(self, stores: Stores) -> AskStore:
         return given("asks", stores.asks)
+
+    @pytest.fixture
+    def conversations(self, stores: Stores) -> ConversationStore:
+        return given("conversations", stores.conversations)
 
 
 def given(name: str, store: S | None) -> S:

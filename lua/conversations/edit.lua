@@ -1,0 +1,33 @@
+-- Change the history of a conversation from outside of its runs; one that is new is created.
+--
+-- KEYS   conversing, conversations: see lib/conversations; conversation, items: see lib/conversation_items
+-- ARGV   id, id_digest: of the conversation; kind: append, pop or clear; keep, max_items, max_bytes: '' = as they are, or
+--        the default_ ones; texts: what is appended
+-- Reply  {text of the item that was popped, or ''} | LONG (an item is longer than all may be)
+-- Leaves the change done; a conversation without a run under way expires anew.
+
+--- @include lib/arguments
+--- @include lib/conversations
+
+local LONG = -5
+
+--- @keys meta conversing conversations conversation items
+--- @args id id_digest kind keep max_items max_bytes default_keep default_items default_bytes texts*
+local is_active = beginning_with(conversing, id_digest, 1)[1]
+if not is_active then expect_whole('ZCARD', conversing) end
+expect_sorted_sets(conversations)
+expect_hashes(conversation)
+redis.call('XLEN', items)
+if any_too_long(conversation, max_bytes ~= '' and max_bytes or default_bytes, texts) then return LONG end
+read_clock(meta)
+
+open_conversation(conversation, items, id, {
+  keep = { given = keep, default = default_keep },
+  max_items = { given = max_items, default = default_items },
+  max_bytes = { given = max_bytes, default = default_bytes },
+})
+local popped = change_items(conversation, items, kind, '', '0', texts)
+local keys = { conversation = conversation, items = items, conversations = conversations }
+if not is_active then expire_conversation(keys, id, redis.call('HGET', conversation, 'keep')) end
+forget_expired(conversations)
+return { popped }

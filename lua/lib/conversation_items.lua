@@ -1,0 +1,149 @@
+-- The history of a conversation. Its hash has its id, its mob and flow, its bounds, how long it is kept after the last
+-- activity ('keep', in ms), the number of the last item that it ever got ('last'), and how many bytes its items have
+-- ('bytes'). `items` is a stream, whose ids are 0-<number>: who appended an item ('by': a run and its execution, '' for
+-- others), in which change of that execution ('change'), when ('at'), and the item itself ('item').
+
+--- @include lib/clock
+--- @include lib/counters
+--- @include lib/fleet_clock
+--- @include lib/mutate
+
+-- items that are looked at in one go
+local ITEMS_AT_ONCE = 100
+
+-- an entry of the stream: its fields stand in the order in which they were written
+local function item_in(entry)
+  return { id = entry[1], by = entry[2][2], change = tonumber(entry[2][4]), text = entry[2][8] }
+end
+
+local function bytes_of(conversation)
+  return number_in(redis.call('HGET', conversation, 'bytes') or '') or 0
+end
+
+local function set_bytes(conversation, bytes)
+  mutate('HSET', conversation, 'bytes', numeral(math.max(bytes, 0)))
+end
+
+-- takes out all items of which this is true
+local function take_back(conversation, items, is_wanted)
+  local bytes, from = bytes_of(conversation), '-'
+  repeat
+    local page = redis.call('XRANGE', items, from, '+', 'COUNT', ITEMS_AT_ONCE)
+    local gone = {}
+    for _, entry in ipairs(page) do
+      local item = item_in(entry)
+      if is_wanted(item) then
+        gone[#gone + 1] = item.id
+        bytes = bytes - #item.text
+      end
+      from = '(' .. item.id
+    end
+    if #gone > 0 then mutate('XDEL', items, unpack(gone)) end
+  until #page < ITEMS_AT_ONCE
+  set_bytes(conversation, bytes)
+end
+
+local function take_back_run(conversation, items, run_id)
+  take_back(conversation, items, function(item) return string.sub(item.by, 1, 36) == run_id end)
+end
+
+-- what an earlier attempt of an execution has appended in this change of it, and in those that followed
+local function take_back_changes(conversation, items, by, change)
+  take_back(conversation, items, function(item) return item.by == by and item.change >= change end)
+end
+
+-- appends these, and drops the oldest where there are too many, or too many bytes
+local function append_items(conversation, items, by, change, texts)
+  local last, most, most_bytes = unpack(redis.call('HMGET', conversation, 'last', 'max_items', 'max_bytes'), 1, 3)
+  local number, bytes = number_at(conversation, 'last', last), bytes_of(conversation)
+  local newest = redis.call('XREVRANGE', items, '+', '-', 'COUNT', 1)[1]
+  if newest then number = math.max(number, tonumber(string.match(newest[1], '%d+$'))) end
+  for _, text in ipairs(texts) do
+    number = number + 1
+    bytes = bytes + #text
+    mutate('XADD', items, '0-' .. decimal(number), 'by', by, 'change', change, 'at', now(), 'item', text)
+  end
+  local length = redis.call('XLEN', items)
+  most, most_bytes = tonumber(most), tonumber(most_bytes)
+  while length > most or bytes > most_bytes do
+    local gone = {}
+    for _, entry in ipairs(redis.call('XRANGE', items, '-', '+', 'COUNT', ITEMS_AT_ONCE)) do
+      if length <= most and bytes <= most_bytes then break end
+      local item = item_in(entry)
+      gone[#gone + 1] = item.id
+      length, bytes = length - 1, bytes - #item.text
+    end
+    if #gone == 0 then break end
+    mutate('XDEL', items, unpack(gone))
+  end
+  mutate('HSET', conversation, 'last', numeral(number), 'bytes', numeral(math.max(bytes, 0)))
+end
+
+-- takes out the newest item and returns its text, '' if there is none
+local function pop_item(conversation, items)
+  local newest = redis.call('XREVRANGE', items, '+', '-', 'COUNT', 1)[1]
+  if not newest then return '' end
+  local item = item_in(newest)
+  set_bytes(conversation, bytes_of(conversation) - #item.text)
+  mutate('XDEL', items, item.id)
+  return item.text
+end
+
+-- Does what a handler, or another program, asks for, and returns the text of the item that was popped, else ''. The greatest
+-- number stays, so that no number is given twice.
+local function change_items(conversation, items, kind, by, change, texts)
+  if kind == 'append' then
+    append_items(conversation, items, by, change, texts)
+  elseif kind == 'pop' then
+    return pop_item(conversation, items)
+  else
+    take_back(conversation, items, function() return true end)
+  end
+  return ''
+end
+
+-- A conversation that is there, or a new one with these bounds; '' = as it is, or the default.
+local function open_conversation(conversation, items, id, bounds)
+  if redis.call('EXISTS', conversation) == 0 then
+    mutate('UNLINK', items)  -- of one that was lost
+    mutate('HSET', conversation, 'id', id, 'created_at', now())
+  end
+  for name, bound in pairs(bounds) do
+    if bound.given ~= '' then
+      mutate('HSET', conversation, name, bound.given)
+    else
+      mutate('HSETNX', conversation, name, bound.default)
+    end
+  end
+end
+
+-- whether an item is longer than all of them may be together
+local function any_too_long(conversation, most_bytes, texts)
+  local most = tonumber(redis.call('HGET', conversation, 'max_bytes') or most_bytes)
+  for _, text in ipairs(texts) do
+    if #text > most then return true end
+  end
+  return false
+end
+
+-- ids that expired more than a day ago leave the list, a few in each call
+local FORGOTTEN_AFTER, MOST_FORGOTTEN = 86400000, 10
+
+local function forget_expired(conversations)
+  local before = '(' .. decimal(math.max(NOW - FORGOTTEN_AFTER, 0))
+  local gone = redis.call('ZRANGE', conversations, '-inf', before, 'BYSCORE', 'LIMIT', 0, MOST_FORGOTTEN)
+  if #gone > 0 then mutate('ZREM', conversations, unpack(gone)) end
+end
+
+local function expire_conversation(keys, id, keep)
+  if not keep then return end
+  mutate('PEXPIRE', keys.conversation, keep)
+  mutate('PEXPIRE', keys.items, keep)
+  mutate('ZADD', keys.conversations, decimal(NOW + tonumber(keep)), id)
+end
+
+local function hold_conversation(keys, id)
+  mutate('PERSIST', keys.conversation)
+  mutate('PERSIST', keys.items)
+  mutate('ZADD', keys.conversations, '+inf', id)
+end
