@@ -11,6 +11,7 @@ from redis_mob.cli.commands.acl import acl
 from redis_mob.cli.commands.answer import answer
 from redis_mob.cli.commands.attributes import attributes
 from redis_mob.cli.commands.bench import bench
+from redis_mob.cli.commands.budget import budget
 from redis_mob.cli.commands.cancel import cancel
 from redis_mob.cli.commands.count import count
 from redis_mob.cli.commands.definitions import definitions
@@ -74,7 +75,7 @@ def _root(
 
 
 COMMANDS = (
-    *(run, start, worker, signal, inbox, answer),
+    *(run, start, worker, signal, inbox, answer, budget),
     *(ls, count, show, tail, history, watch, workers, queues),
     *(definitions, releases, move, verify, export),
     *(fork, cancel, terminate, pause, resume, delete, attributes),

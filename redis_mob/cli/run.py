@@ -31,6 +31,7 @@ from redis_mob.fleet.calls import max_orphaned_turns
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import Handler
 from redis_mob.fleet.unserved import UnservedNews
+from redis_mob.models.budget import Budget
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.mob_retention import MobRetention
@@ -63,6 +64,7 @@ class RunOrder:
     seal_keys: SealKeyring | None
     durability: str
     retention: MobRetention
+    budget: Budget | None
 
 
 async def run_flow(order: RunOrder, console: Console) -> RunReport:
@@ -89,7 +91,9 @@ async def run_flow(order: RunOrder, console: Console) -> RunReport:
             )
             # A run that exists already has events from before.
             after = 0 if order.idempotency_key is not None else await storage.events.latest_cursor()
-            run_id = await fleet.start(order.flow_id, order.params, order.idempotency_key, release=order.release)
+            run_id = await fleet.start(
+                order.flow_id, order.params, order.idempotency_key, release=order.release, budget=order.budget
+            )
             interrupts.begin(may_leave=parse_address(order.url) != EmbeddedAddress())
             view, flow = await _shown_to_the_end(order, storage, fleet, run_id, interrupts, console)
             return await report(storage, view, flow, after)

@@ -14,6 +14,7 @@ from redis_mob.cli.run_watching import reported, show_to_the_end
 from redis_mob.errors import shown
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.models.base import json_text
+from redis_mob.models.budget import Budget
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.labels import AttributeValue
 from redis_mob.models.run import MobRunStatus
@@ -38,6 +39,7 @@ class StartOrder:
     debounce_key: str | None
     debounce: timedelta | None
     debounce_most: timedelta | None
+    budget: Budget | None
     url: str
     namespace: str
     seal_keys: SealKeyring | None
@@ -66,6 +68,7 @@ async def started(
             debounce_key=order.debounce_key,
             debounce=order.debounce,
             debounce_most=order.debounce_most,
+            budget=order.budget,
         )
         if not as_json:
             print_line(run_id)  # before the end is waited for: who interrupts that has the id

@@ -27,6 +27,7 @@ from redis_mob.fleet.published import published
 from redis_mob.fleet.recovery import recover
 from redis_mob.fleet.run_start import (
     checked_begin,
+    checked_budget,
     checked_gathering,
     checked_priority,
     new_run,
@@ -37,6 +38,7 @@ from redis_mob.fleet.run_start import (
 from redis_mob.fleet.run_wait import unserved_of, wait_for_end
 from redis_mob.fleet.schedule_making import make_schedule
 from redis_mob.fleet.signals import Signals
+from redis_mob.fleet.spend_keeper import SpendServices
 from redis_mob.fleet.step_context import Handler
 from redis_mob.fleet.typed.binding import BoundHandler, bound_handlers
 from redis_mob.fleet.watching import watch
@@ -44,10 +46,12 @@ from redis_mob.fleet.worker import Worker
 from redis_mob.fleet.working import at_work, idle_at, work_until
 from redis_mob.kernel.validation import require_valid
 from redis_mob.models.base import json_text
+from redis_mob.models.budget import Budget
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow_schedule import CatchUp, Overlap, ScheduleRecord
 from redis_mob.models.labels import AttributeValue
 from redis_mob.models.mob_retention import MobRetention
+from redis_mob.models.prices import Prices
 from redis_mob.models.progress import ProgressEntry
 from redis_mob.models.run import MobRun
 from redis_mob.models.signal import Taken
@@ -68,6 +72,7 @@ class Fleet:
     are named `<role>-1` and so on. Its workers serve the runs of this mob that ask for no release, and those of this
     `release`; runs of another definition of the mob they leave to the workers that have that one, as long as there are
     any. They set the policies of `retention` where the mob, or the flow, has none stored (contract: operations-89).
+    `prices` of models go before those of the definition, and into that which runs are started with.
 
     Raises DefinitionError with every error of the definition, whose warnings are told in the log, and for a policy of a
     flow that it does not have, or that bounds events; ValidationError for a number of members, or a lease, that makes
@@ -84,7 +89,10 @@ class Fleet:
         lease: timedelta = DEFAULT_LEASE,
         release: str | None = None,
         retention: MobRetention | None = None,
+        prices: Prices | None = None,
     ) -> None:
+        if optional_instance("prices", prices, Prices) is not None:
+            definition = instance("definition", definition, MobDefinition).model_copy(update={"prices": prices})
         for warning in require_valid(instance("definition", definition, MobDefinition)):
             _log.warning("mob %s: %s", shown(definition.id), warning)
         if (problem := not_storable(definition)) is not None:
@@ -115,6 +123,7 @@ class Fleet:
         debounce_key: str | None = None,
         debounce: timedelta | None = None,
         debounce_most: timedelta | None = None,
+        budget: Budget | None = None,
     ) -> str:
         """Start a run of a flow and return its id. The same idempotency key always gives the same run.
 
@@ -131,6 +140,9 @@ class Fleet:
         Of several starts under one `debounce_key` one run begins, with what the last of them gave: `debounce` after
         that, and at the latest `debounce_most` after the first (contract: operations-165).
 
+        What its handlers' calls may use is bounded by a `budget`, whose fields go before those of the flow's
+        (contract: budget-1).
+
         Raises NotFoundError for a flow that the mob does not have; ValidationError for parameters that are no JSON or
         do not fit the schema that the flow has for them, a priority, time or attribute that is none, an idempotency key
         whose run was started with other parameters, or a debounce key beside one, or beside a time; DefinitionError for
@@ -142,6 +154,7 @@ class Fleet:
         urgency, begins = checked_priority(priority), checked_begin(at)
         gathering = checked_gathering(debounce_key, debounce, debounce_most, idempotency_key=key, at=begins)
         labels = checked_labels(attributes, summary)
+        allowed = checked_budget(budget, self._definition)
         schemas, params = read_terms(flow_id, self._definition.flows[flow_id], params)
         run, launch = new_run(
             self._definition,
@@ -153,6 +166,7 @@ class Fleet:
             priority=urgency,
             release=of_release,
             subflows=read_subflows(self._definition, flow_id),
+            budget=allowed,
         )
         executions = self._storage.executions
         if gathering is not None:
@@ -351,6 +365,7 @@ class Fleet:
             definitions=digests_of(self._definition),
             progress=self._storage.progress,
             checkpoints=self._storage.checkpoints,
+            spending=SpendServices(self._storage.executions, self._storage.budgets, self._storage.pauses),
             duties=duties_of(self._storage, self._retention.of_mob(self._definition.id)),
         )
         drain = None if drain_timeout is None else duration("drain_timeout", drain_timeout)

@@ -8,11 +8,13 @@ from hashlib import blake2b
 from typing import Any, cast
 
 from pydantic_ai import ModelRetry, RunUsage, ToolReturn
-from pydantic_ai.exceptions import ToolRetryError
+from pydantic_ai.exceptions import ModelHTTPError, ToolRetryError
 from pydantic_ai.messages import ModelMessagesTypeAdapter, ModelResponse, ToolCallPart, ToolReturnContent
 from pydantic_ai.models import ModelRequestContext
+from pydantic_core import to_json
 
 from redis_mob.fleet.step_context import StepContext
+from redis_mob.handlers.spending import estimated_tokens
 from redis_mob.models.checkpoint import LONGEST_NAME
 
 MODEL_REQUEST = "model_request"
@@ -47,8 +49,22 @@ class AgentCheckpoints:
     ) -> ModelResponse:
         """The response to a request: what was kept of it, or what the model says."""
 
-        async def asked(_told_apart: Mapping[str, Any]) -> ModelResponse:
-            response = await ask(request)
+        async def asked(told_apart: Mapping[str, Any]) -> ModelResponse:
+            estimate = estimated_tokens(to_json(told_apart, serialize_unknown=True), told_apart["settings"])
+            async with self._ctx.spend(tokens=estimate, model=request.model.model_name) as call:
+                try:
+                    response = await ask(request)
+                except ModelHTTPError:
+                    call.used()  # the provider has answered with an error, and the model with nothing
+                    raise
+                used = response.usage
+                if used.has_values():
+                    call.used(
+                        input_tokens=used.input_tokens,
+                        output_tokens=used.output_tokens,
+                        cache_read_tokens=used.cache_read_tokens,
+                        cache_write_tokens=used.cache_write_tokens,
+                    )
             self.paid.incr(response.usage)
             self.paid.requests += 1
             return response
@@ -62,7 +78,8 @@ class AgentCheckpoints:
 
         async def executed(args: dict[str, Any]) -> KeptResult:
             try:
-                value = await execute(args)
+                async with self._ctx.spend(tool_calls=1):
+                    value = await execute(args)
             except ToolRetryError as error:
                 if not isinstance(error.__cause__, ModelRetry):
                     raise

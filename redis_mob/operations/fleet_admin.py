@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from redis_mob.operations.admin.asks import AskAdmin
+from redis_mob.operations.admin.budgets import BudgetAdmin
 from redis_mob.operations.admin.bulk import BulkSteering
 from redis_mob.operations.admin.pauses import PauseAdmin
 from redis_mob.operations.admin.retention import RetentionAdmin
@@ -31,5 +32,6 @@ class FleetAdmin(
     RunTransfer,
     WebhookAdmin,
     AskAdmin,
+    BudgetAdmin,
 ):
     """Looks at the runs and workers of a namespace and steers them, without the code of the fleet."""

@@ -11,6 +11,7 @@ from redis_mob.security.sealing import SealKey, SealKeyring
 from redis_mob.sync.loop_thread import LoopThread
 from redis_mob.sync.stores import (
     Asks,
+    Budgets,
     Checkpoints,
     Config,
     Events,
@@ -53,6 +54,7 @@ class MobStorage:
         self.executions = Executions(loop, opened.executions)
         self.checkpoints = Checkpoints(loop, opened.checkpoints)
         self.asks = Asks(loop, opened.asks)
+        self.budgets = Budgets(loop, opened.budgets)
         self.progress = Progress(loop, opened.progress)
         self.pauses = Pauses(loop, opened.pauses)
         self.steering = Steering(loop, opened.steering)

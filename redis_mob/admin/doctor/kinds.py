@@ -90,8 +90,21 @@ KINDS = (
     Kind(
         "work",
         _always("the runs that are under way"),
-        ("due", "ready", "queued", "gated", "gated:times", "lost", "turns", "debounces", "workers", "asks"),
+        (
+            "due",
+            "ready",
+            "queued",
+            "gated",
+            "gated:times",
+            "lost",
+            "turns",
+            "debounces",
+            "workers",
+            "asks",
+            "budgets:reserved",
+        ),
     ),
+    Kind("shared budgets", _always("one account for each key, until you forget it"), ("budgets",)),
     Kind(
         "documents",
         _always("what you store, until you delete it"),

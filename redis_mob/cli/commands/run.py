@@ -13,6 +13,8 @@ from redis_mob.cli.options import (
     HandlerOption,
     JsonOption,
     LeaseOption,
+    MaxCostOption,
+    MaxTokensOption,
     MembersOption,
     NamespaceOption,
     ParamsOption,
@@ -54,6 +56,8 @@ def run(
     idempotency_key: Annotated[
         str | None, typer.Option(metavar="KEY", help="The same key always means the same run.", show_default=False)
     ] = None,
+    max_tokens: MaxTokensOption = None,
+    max_cost: MaxCostOption = None,
     seal_keys: SealKeysOption = None,
     durability: WriteDurabilityOption = "memory",
 ) -> None:
@@ -69,6 +73,7 @@ def run(
     from datetime import timedelta
 
     from redis_mob.cli.arguments import parse_members, parse_params, read_seal_keys, within
+    from redis_mob.cli.budgets import budget_of
     from redis_mob.cli.display import stderr_console
     from redis_mob.cli.endings import errors_told, print_line, say, usable_url
     from redis_mob.cli.run import RunOrder, run_flow
@@ -103,6 +108,7 @@ def run(
             seal_keys=read_seal_keys(seal_keys),
             durability=str(Durability.parse(durability)),
             retention=retention,
+            budget=budget_of(max_tokens, max_cost),
         )
         told = asyncio.run(run_flow(order, console))
     for line in told.summary(verbose=verbose):

@@ -8,6 +8,8 @@ import typer
 
 from redis_mob.cli.options import (
     FileArgument,
+    MaxCostOption,
+    MaxTokensOption,
     MembersOption,
     NamespaceOption,
     ParamsOption,
@@ -64,6 +66,8 @@ def start(
     summary: Annotated[
         str | None, typer.Option(metavar="TEXT", help="What lists show of the run.", show_default=False)
     ] = None,
+    max_tokens: MaxTokensOption = None,
+    max_cost: MaxCostOption = None,
     wait: Annotated[bool, typer.Option("--wait", help="Return when the run is over, and say how it went.")] = False,
     strict: StrictOption = False,
     verbose: VerboseOption = False,
@@ -85,6 +89,7 @@ def start(
     import logging
 
     from redis_mob.cli.arguments import parse_members, parse_params, read_seal_keys
+    from redis_mob.cli.budgets import budget_of
     from redis_mob.cli.display import stderr_console
     from redis_mob.cli.endings import errors_told, shared_url
     from redis_mob.cli.labels import parse_attributes
@@ -115,6 +120,7 @@ def start(
             debounce_key=debounce_key,
             debounce=parse_length("--debounce", debounce),
             debounce_most=parse_length("--debounce-most", debounce_most),
+            budget=budget_of(max_tokens, max_cost),
             url=shared_url(url, of_memory="no other process has workers there"),
             namespace=Keys(namespace).namespace,
             seal_keys=read_seal_keys(seal_keys),

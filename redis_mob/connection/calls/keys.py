@@ -240,6 +240,10 @@ class Keys:
         """Hash: the run of each debounce key that has not begun, and when it was started first (lua/lib/debounces)."""
         self.asks = f"{tag}asks"
         """Sorted set in lexical order: where each ask is that waits for an answer (lua/lib/asks)."""
+        self.budgets = f"{tag}budgets"
+        """Hash: the accounts of shared budgets, by mob, name and key (lua/lib/budgets)."""
+        self.reservations = f"{tag}budgets:reserved"
+        """Hash: what calls of handlers that are under way have put aside of budgets."""
         self.wake_events = f"{tag}wake:events"
         """Channel: something was appended to the event log."""
         self.wake_config = f"{tag}wake:config"
@@ -302,6 +306,8 @@ class Keys:
             self.gate_times,
             self.debounces,
             self.asks,
+            self.budgets,
+            self.reservations,
         ]
 
     def named(self, name: str) -> str:
