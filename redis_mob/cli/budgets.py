@@ -10,7 +10,7 @@ import pydantic
 from redis_mob.cli.columns import SHORT_ID, print_columns
 from redis_mob.cli.endings import print_line
 from redis_mob.errors import ValidationError, shortened, shown
-from redis_mob.models.budget import Budget
+from redis_mob.models.budget import Budget, OnExceeded
 from redis_mob.models.documents import complaints
 from redis_mob.operations.budget_lines import BudgetLine
 from redis_mob.operations.forking import UNCHANGED, Unchanged
@@ -19,13 +19,14 @@ NO_BOUND = "none"
 """What takes a bound away."""
 
 
-def budget_of(max_tokens: int | None, max_cost: float | None) -> Budget | None:
+def budget_of(max_tokens: int | None, max_cost: float | None, on_exceeded: OnExceeded) -> Budget | None:
     """The budget of a run that is started, None without options. Raises ValidationError naming an option."""
-    given = {name: one for name, one in (("max_tokens", max_tokens), ("max_cost", max_cost)) if one is not None}
+    bounds = (("max_tokens", max_tokens), ("max_cost", max_cost))
+    given: dict[str, Any] = {name: one for name, one in bounds if one is not None}
     if not given:
         return None
     try:
-        return Budget.model_validate(given)
+        return Budget.model_validate({**given, "on_exceeded": on_exceeded})
     except pydantic.ValidationError as error:
         raise ValidationError(complaints(error, given)) from None
 

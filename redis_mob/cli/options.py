@@ -122,14 +122,9 @@ VerboseOption = Annotated[
     bool, typer.Option("--verbose", "-v", help="Also print the tracebacks of what failed, as they were stored.")
 ]
 MaxTokensOption = Annotated[
-    int | None,
-    typer.Option(metavar="N", help="How many tokens its calls may use; then it is paused.", show_default=False),
+    int | None, typer.Option(metavar="N", help="How many tokens the calls of its handlers may use.", show_default=False)
 ]
 MaxCostOption = Annotated[
     float | None,
-    typer.Option(
-        metavar="N",
-        help="What its calls may cost, in the currency of the prices; then it is paused.",
-        show_default=False,
-    ),
+    typer.Option(metavar="N", help="What these calls may cost, in the currency of the prices.", show_default=False),
 ]

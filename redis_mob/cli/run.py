@@ -91,9 +91,8 @@ async def run_flow(order: RunOrder, console: Console) -> RunReport:
             )
             # A run that exists already has events from before.
             after = 0 if order.idempotency_key is not None else await storage.events.latest_cursor()
-            run_id = await fleet.start(
-                order.flow_id, order.params, order.idempotency_key, release=order.release, budget=order.budget
-            )
+            key, release = order.idempotency_key, order.release
+            run_id = await fleet.start(order.flow_id, order.params, key, release=release, budget=order.budget)
             interrupts.begin(may_leave=parse_address(order.url) != EmbeddedAddress())
             view, flow = await _shown_to_the_end(order, storage, fleet, run_id, interrupts, console)
             return await report(storage, view, flow, after)

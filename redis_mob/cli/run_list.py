@@ -58,8 +58,10 @@ class Where(NamedTuple):
 
 
 class ListedRuns(NamedTuple):
-    """A page of runs, what goes on in those that are under way, and what calls have used; of no runs, whether a name may
-    be mistyped."""
+    """A page of runs, what goes on in those that are under way, and what their calls have used.
+
+    Of no runs, whether a name may be mistyped.
+    """
 
     page: RunPage
     activities: Mapping[str, RunActivity] = FrozenDict()
@@ -97,8 +99,9 @@ async def read_children(
 
 async def _listed(storage: MobStorage, page: RunPage, *, for_people: bool) -> ListedRuns:
     usage = await usage_of(storage, [run.run_id for run in page.runs])
-    found = await activities(storage, page.runs) if for_people else {}
-    return ListedRuns(page, found, usage=usage)
+    if not for_people:
+        return ListedRuns(page, usage=usage)
+    return ListedRuns(page, await activities(storage, page.runs), usage=usage)
 
 
 async def read_counts(where: Where, which: Mapping[str, Any]) -> Mapping[MobRunStatus, int]:

@@ -233,7 +233,7 @@ class Spend:
         return min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     def _require_alone(self) -> None:
-        if self._spending in _within.get():
+        if self._wanted.puts_aside and self._spending in _within.get():
             raise ValidationError(
                 "a call that draws on a budget has no other one within it, which would wait for its end: tell what "
                 "both use by the outer one, or begin them one after the other"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple
 
@@ -30,8 +30,7 @@ CURRENCY = r"[A-Za-z]{1,12}"
 
 def micro(cost: float) -> int:
     """A cost in millionths, rounded up: what is not nothing is never counted as nothing."""
-    exact = Decimal(str(cost)) * MICRO
-    return -int(-exact // 1)
+    return int((Decimal(str(cost)) * MICRO).to_integral_value(ROUND_CEILING))
 
 
 def _not_below_zero(value: Any) -> Any:
@@ -261,7 +260,7 @@ def judged(account: Account, call: Reservation) -> BudgetVerdict:
     """Whether an account lets a call begin (contract: budget-3).
 
     It is refused only once nothing is left. While others are under way, which may use less than they have put aside,
-    it waits if it may not fit; alone it may begin with whatever is left, so that all of it is used.
+    it waits if it may not fit; alone it may begin with what is left, so that all of it is used.
     """
     waits = False
     if call.is_unpriced and account.bounds.cost is not None:

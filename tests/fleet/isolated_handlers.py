@@ -281,3 +281,15 @@ async def ask(ctx: StepContext) -> Any:
 
 def ask_plainly(ctx: StepContext) -> Any:
     return ctx.call_ask("ok").value
+
+
+def spend(ctx: StepContext) -> None:
+    for _ in range(5):
+        with ctx.spend(tokens=40) as call:
+            call.used(input_tokens=10)
+
+
+async def spend_async(ctx: StepContext) -> None:
+    for _ in range(5):
+        async with ctx.spend(tokens=40) as call:
+            call.used(input_tokens=10)

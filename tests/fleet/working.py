@@ -48,8 +48,7 @@ async def at_work(
                 concurrency=concurrency,
                 progress=storage.progress,
                 checkpoints=storage.checkpoints,
-                spending=SpendServices(storage.executions, storage.budgets, storage.pauses),
-                **more,
+                **{"spending": SpendServices(storage.executions, storage.budgets, storage.pauses), **more},
             )
             group.create_task(worker.run(stop))
         try:

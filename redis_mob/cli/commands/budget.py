@@ -33,7 +33,8 @@ def budget(
         str | None, typer.Option(metavar="TIME", help=f"How long handlers may run, as 10m or 2h, {_BOUND}")
     ] = None,
     on_exceeded: Annotated[
-        str | None, typer.Option(metavar="pause|fail", help="What becomes of a call for which nothing is left.")
+        str | None,
+        typer.Option(metavar="WHAT", help="What follows when nothing is left: pause or fail."),
     ] = None,
     currency: Annotated[str | None, typer.Option(metavar="NAME", help="Of --max-cost, where no prices say it.")] = None,
     role: Annotated[str | None, typer.Option(metavar="NAME", help="The budget of this role within the run.")] = None,
@@ -50,7 +51,7 @@ def budget(
     namespace: NamespaceOption = "default",
     seal_keys: SealKeysOption = None,
 ) -> None:
-    """Show what the calls of a run have used of its budgets, or allow more.
+    """Show what calls have used of budgets, or allow more.
 
     With a bound, the budget gets that, and all runs that it has paused go on. What was used stays.
 
@@ -96,11 +97,8 @@ def budget(
                 currency=currency,
             )
         lines = await admin.budget(run_id)
-        return (
-            [one for one in lines if (role, name) == (None, None) or (one.role, one.name) == (role, name)],
-            resumed,
-            True,
-        )
+        wanted = [one for one in lines if (role, name) in ((None, None), (one.role, one.name))]
+        return wanted, resumed, True
 
     def tell(done: tuple[Sequence[BudgetLine], Sequence[str], bool]) -> None:
         lines, resumed, is_done = done

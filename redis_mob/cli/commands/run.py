@@ -64,7 +64,8 @@ def run(
     """Run a flow to its end with worker processes, and show it.
 
     Ctrl-C cancels the run. SIGTERM leaves it to other workers, or to the next start with its idempotency key; a run on
-    embedded: is canceled, since its server ends too.
+    embedded: is canceled, since its server ends too. A step fails that needs more than
+    --max-tokens or --max-cost leave.
 
     Exit status: 0 completed, 1 failed, canceled or left, 2 usage or definition error, 3 storage unavailable.
     """
@@ -82,6 +83,7 @@ def run(
     from redis_mob.connection.calls.durability import Durability
     from redis_mob.connection.calls.keys import Keys
     from redis_mob.fleet.lease import SHORTEST_LEASE
+    from redis_mob.models.budget import OnExceeded
     from redis_mob.models.run import MobRunStatus
 
     console = stderr_console()
@@ -108,7 +110,7 @@ def run(
             seal_keys=read_seal_keys(seal_keys),
             durability=str(Durability.parse(durability)),
             retention=retention,
-            budget=budget_of(max_tokens, max_cost),
+            budget=budget_of(max_tokens, max_cost, OnExceeded.FAIL),
         )
         told = asyncio.run(run_flow(order, console))
     for line in told.summary(verbose=verbose):

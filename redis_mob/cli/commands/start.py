@@ -80,7 +80,8 @@ def start(
     """Start a run for workers of a server.
 
     It prints the id of the run. No handlers are needed here. With --wait it shows how the run ended, as run does;
-    Ctrl-C ends the waiting, and not the run.
+    Ctrl-C ends the waiting, and not the run. With --max-tokens or --max-cost it is paused when these are used up, and
+    `redis-mob budget` lets it go on.
 
     Exit status: 0 started, or completed with --wait, 1 the run failed or was canceled, or the waiting was interrupted,
     2 usage or definition error, 3 storage unavailable.
@@ -100,6 +101,7 @@ def start(
     from redis_mob.cli.worker_link import ExitStatus
     from redis_mob.connection.calls.durability import Durability
     from redis_mob.connection.calls.keys import Keys
+    from redis_mob.models.budget import OnExceeded
     from redis_mob.models.run import MobRunStatus
 
     console = stderr_console()
@@ -120,7 +122,7 @@ def start(
             debounce_key=debounce_key,
             debounce=parse_length("--debounce", debounce),
             debounce_most=parse_length("--debounce-most", debounce_most),
-            budget=budget_of(max_tokens, max_cost),
+            budget=budget_of(max_tokens, max_cost, OnExceeded.PAUSE),
             url=shared_url(url, of_memory="no other process has workers there"),
             namespace=Keys(namespace).namespace,
             seal_keys=read_seal_keys(seal_keys),
