@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, field
+from math import inf
 
 from redis_mob.contracts import BudgetStore, ExecutionStore, PauseStore
 from redis_mob.errors import NotFoundError, shown
@@ -29,6 +30,9 @@ _log = logging.getLogger(__name__)
 BETWEEN_SWEEPS_SECONDS = 1.0
 """How often a worker whose calls wait looks whether they wait for calls of workers that are lost."""
 
+SELDOM_SECONDS = 60.0
+"""How often a worker looks for such calls that no other one waits for, as those of runs that were deleted."""
+
 PAUSED_BY = "budget: "
 """What the reason of a pause begins with that a budget has made."""
 
@@ -43,15 +47,15 @@ class SpendServices:
     known: KnownAccounts = field(init=False)
     told: set[str] = field(default_factory=set[str])
     """The models of which the log says already that they have no price."""
-    swept_at: float = 0.0
+    swept_at: float = -inf
 
     def __post_init__(self) -> None:
         self.known = KnownAccounts(self.executions)
 
-    async def sweep(self) -> None:
-        """Settle the calls of attempts that are over, unless that was done a moment ago."""
+    async def sweep(self, seconds: float) -> None:
+        """Settle the calls of attempts that are over, unless that was done in the last so many seconds."""
         now = asyncio.get_running_loop().time()
-        if now - self.swept_at >= BETWEEN_SWEEPS_SECONDS:
+        if now - self.swept_at >= seconds:
             self.swept_at = now
             await settle_lost(self.budgets, self.executions)
 
@@ -89,6 +93,7 @@ class StoredSpending:
             # what an earlier attempt was at when it was lost was perhaps paid
             await settle_lost(self._services.budgets, self._services.executions, self._held.run_id)
             self._is_new = False
+        await self._services.sweep(SELDOM_SECONDS)
         try:
             accounts = await self._services.known.of(self._held.run_id)
         except BudgetKeyError as error:
@@ -103,7 +108,7 @@ class StoredSpending:
                 self._calls[wanted.number] = call
                 return NOW
             case BudgetVerdict.WAIT:
-                await self._services.sweep()
+                await self._services.sweep(BETWEEN_SWEEPS_SECONDS)
                 return Answered(Beginning.LATER, f"{decision.scope} is put aside for calls that are under way")
             case BudgetVerdict.EXCEEDED:
                 return await self._exceeded(decision)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -42,7 +43,7 @@ from redis_mob.models.execution import ExecutionKey
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
 from redis_mob.testing import step_context
-from redis_mob.testing.samples.driven_runs import ONE_STEP, keys_of, waiting
+from redis_mob.testing.samples.driven_runs import ONE_STEP, a_worker, keys_of, waiting
 from redis_mob.testing.waiting import LONG
 from tests.fleet import isolated_handlers
 from tests.fleet.flows import FLOW
@@ -247,13 +248,14 @@ async def test_a_call_that_a_lost_worker_was_at_counts_as_used(storage: MobStora
     """contract: budget-5."""
     driven = await waiting(storage.executions, ONE_STEP)
     key = keys_of(await driven.view())[0]
-    await driven.claim(key)
+    await driven.claim(key, owner="one")
+    await storage.executions.join_workers(a_worker("one"), timedelta(hours=1))
     scope = BudgetScope.of_run(driven.run_id)
     call = reservation(driven.run_id, key, scope)
     declared = {scope: Account.of(Budget(max_tokens=100))}
     assert (await storage.budgets.reserve(call, declared)).verdict is BudgetVerdict.GO
     assert await settle_lost(storage.budgets, storage.executions) == 0, "it is under way"
-    await driven.settle(key)
+    await storage.executions.leave_workers("one")
     assert await settle_lost(storage.budgets, storage.executions) == 1
     account = await account_of(storage, driven.run_id)
     assert (account.used.tokens, account.estimated.tokens, account.reserved.tokens) == (40, 40, 0)

@@ -46,7 +46,8 @@ def test_a_budget_leaves_nothing_unused_and_is_exceeded_by_what_was_under_way(
     calls: list[tuple[int, int]], most: int, agents: int, random: Random
 ) -> None:
     """contract: budget-3. Agents make calls side by side, in any order, until one is refused or all are made."""
-    account, under_way, waiting = Account.of(Budget(max_tokens=most)), [], list(calls)
+    account, waiting = Account.of(Budget(max_tokens=most)), list(calls)
+    under_way: list[tuple[int, int]] = []
     refused = False
     while waiting or under_way:
         begins = waiting and len(under_way) < agents and (not under_way or random.random() < 0.5)
@@ -74,7 +75,8 @@ def test_a_budget_of_guesses_that_are_high_enough_is_exceeded_by_one_call_at_mos
     calls: list[tuple[int, int]], most: int, random: Random
 ) -> None:
     """contract: budget-3."""
-    account, under_way, waiting = Account.of(Budget(max_tokens=most)), [], [(max(one), one[1]) for one in calls]
+    account, waiting = Account.of(Budget(max_tokens=most)), [(max(one), one[1]) for one in calls]
+    under_way: list[tuple[int, int]] = []
     while waiting or under_way:
         begins = waiting and (not under_way or random.random() < 0.5)
         verdict = judged(account, call(waiting[0][0])) if begins else BudgetVerdict.WAIT
