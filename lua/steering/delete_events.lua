@@ -2,7 +2,8 @@
 --
 -- KEYS   deletion: how far it is; deleted_cursors: events of the run, as lib/recorded_events writes them
 -- ARGV   run_id: whose events they are; packed_id: the id as it stands in identities
--- Reply  1 if there may be more of them, 0 if none is left
+-- Reply  {what the caller of the deletion has left for those who go on with it, 1 if there may be more events, 0 if none is
+--        left}; nil if no run of this id is being deleted
 -- Leaves these events gone. Recorded ones go first; then, if others are possible, the log is looked through, and the
 --        identities, a part in each call.
 
@@ -19,8 +20,10 @@ local MOST_DELETED, MOST_LOOKED_AT = 100, 150
 
 --- @keys meta deletion deleted_cursors events event_identities events_by_time
 --- @args run_id packed_id
-local newest, at, last, identities_at = unpack(redis.call('HMGET', deletion, 'newest', 'at', 'last', 'identities'), 1, 4)
-if not newest then return 0 end
+local about, newest, at, last, identities_at =
+  unpack(redis.call('HMGET', deletion, 'about', 'newest', 'at', 'last', 'identities'), 1, 5)
+if not about then return nil end
+if not newest then return { about, 0 } end
 newest = number_at(deletion, 'newest', newest)
 local items = redis.call('LRANGE', deleted_cursors, 0, MOST_DELETED - 1)
 redis.call('XLEN', events)
@@ -74,6 +77,7 @@ local function known_before(identities)
   return found
 end
 
+-- whether these were the last ones
 local function delete_recorded()
   local entries, identities, taken = {}, {}, 0
   for _, item in ipairs(items) do
@@ -94,6 +98,7 @@ local function delete_recorded()
   delete_entries(entries)
   in_chunks('HDEL', event_identities, known)
   mutate('LTRIM', deleted_cursors, taken, -1)
+  return taken == #items and #items < MOST_DELETED
 end
 
 local function delete_from_log()
@@ -127,13 +132,12 @@ local function delete_identities()
   end
 end
 
+local is_last = not at and not identities_at
 if #items > 0 then
-  delete_recorded()
+  is_last = delete_recorded() and is_last
 elseif at then
   delete_from_log()
 elseif identities_at then
   delete_identities()
-else
-  return 0
 end
-return 1
+return { about, is_last and 0 or 1 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -11,6 +10,7 @@ from redis_mob.cli.arguments import read_seal_keys
 from redis_mob.cli.display import stderr_console
 from redis_mob.cli.endings import errors_told, shared_url
 from redis_mob.cli.existing import existing
+from redis_mob.cli.results import result_of
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
 
@@ -38,4 +38,4 @@ def call_admin(
 
     with errors_told(stderr_console()):
         address = shared_url(url, of_memory=of_memory)
-        tell(asyncio.run(opened()))
+        tell(result_of(opened()))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import gc
+import os
+import sys
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -45,18 +49,37 @@ from redis_mob.cli.commands.worker import worker
 from redis_mob.cli.commands.workers import workers
 from redis_mob.version import __version__
 
-app = typer.Typer(
-    name="redis-mob",
-    help="Run multi-agent flows exactly once, on Redis or Valkey.",
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    no_args_is_help=True,
+
+class _Command(NamedTuple):
+    """A command, or a group of commands, and what the list of all says of it where its docstring does not."""
+
+    name: str
+    does: Callable[..., Any] | typer.Typer
+    help: str | None = None
+
+
+def _named(*functions: Callable[..., Any]) -> Iterable[_Command]:
+    """The commands that are called as their functions are."""
+    return (_Command(function.__name__.replace("_", "-"), function) for function in functions)
+
+
+COMMANDS = (
+    *_named(run, start, worker, signal, inbox, answer, budget),
+    *_named(ls, count, show, tail, history, watch, workers, queues),
+    *_named(definitions, releases, move, verify, export),
+    *_named(fork, cancel, terminate, pause, resume, delete, attributes),
+    *_named(retention, prune, stats),
+    *_named(seal_key, doctor, accept_loss, acl, bench),
+    _Command("import", import_runs),
+    _Command("schedule", schedule),
+    _Command("webhook", webhook),
+    _Command("list", ls, "Another name of ls."),
+    _Command("describe", show, "Another name of show."),
+    _Command("retry", fork, "Another name of fork."),
 )
 
-
-def run_command() -> None:
-    """Run the command of this process's arguments, and end the process with its exit status."""
-    app(prog_name="redis-mob")
+READERS = {"ls", "list", "show", "describe", "count", "inbox", "queues", "workers", "releases", "definitions", "stats"}
+"""The commands that read something, print it and end."""
 
 
 def _show_version(wanted: bool) -> None:
@@ -65,7 +88,6 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     _version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
@@ -74,21 +96,33 @@ def _root(
     """The command as a whole, so that `run` is a command of its own."""
 
 
-COMMANDS = (
-    *(run, start, worker, signal, inbox, answer, budget),
-    *(ls, count, show, tail, history, watch, workers, queues),
-    *(definitions, releases, move, verify, export),
-    *(fork, cancel, terminate, pause, resume, delete, attributes),
-    *(retention, prune, stats),
-    *(seal_key, doctor, accept_loss, acl, bench),
-)
+def _made_of(commands: Iterable[_Command]) -> typer.Typer:
+    made = typer.Typer(
+        name="redis-mob",
+        help="Run multi-agent flows exactly once, on Redis or Valkey.",
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        no_args_is_help=True,
+    )
+    made.callback()(_root)
+    for name, does, help in commands:
+        if isinstance(does, typer.Typer):
+            made.add_typer(does, name=name)
+        else:
+            made.command(name, help=help)(does)
+    return made
 
-for command in COMMANDS:
-    app.command()(command)
 
-app.command("import")(import_runs)
-app.add_typer(schedule, name="schedule")
-app.add_typer(webhook, name="webhook")
-app.command("list", help="Another name of ls.")(ls)
-app.command("describe", help="Another name of show.")(show)
-app.command("retry", help="Another name of fork.")(fork)
+app = _made_of(COMMANDS)
+
+
+def run_command() -> None:
+    """Run the command of this process's arguments, and end the process with its exit status."""
+    asked = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
+    # typer makes the options of all commands that an app has, which takes as long as a short command itself
+    only = [command for command in COMMANDS if command.name == asked]
+    completes = "_REDIS_MOB_COMPLETE" in os.environ
+    if asked in READERS:
+        # all that is read is in use until the end: to look for garbage takes a sixth of the time of a long `show`
+        gc.disable()
+    (_made_of(only) if only and not completes else app)(prog_name="redis-mob")

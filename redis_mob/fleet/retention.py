@@ -1,4 +1,4 @@
-"""Applies the policies of retention: finds the runs and events that are not kept, and deletes them one by one.
+"""Applies the policies of retention: finds the runs and events that are not kept, and deletes some of them at a time.
 
 Why it walks in the order of creation is in decision 0031.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -25,6 +25,9 @@ T = TypeVar("T")
 
 MOST_TOLD = 20
 """Runs that cannot be deleted which a report names."""
+
+DELETED_AT_ONCE = 4
+"""Runs that are deleted at the same time: a deletion is some calls one after the other, and mostly waits for them."""
 
 ENDS = tuple(status for status in MobRunStatus if status.is_terminal)
 
@@ -130,8 +133,8 @@ class _Round:
         if general is not None and general.bounds_events and not await self._prune_events(general):
             return False
         for runs in (self._expired_of_flows(), self._expired()):
-            async for run in runs:
-                if not await self._delete(run):
+            async for some in runs:
+                if not await self._delete(some):
                     return False
         excess = {
             group: max(number - (self.policies.groups[group].max_runs or 0) - self.by_group[group], 0)
@@ -140,7 +143,7 @@ class _Round:
         }
         for runs in (self._oldest_of_flows(excess), self._oldest(excess)):
             async for run in runs:
-                if not await self._delete(run):
+                if not await self._delete([run]):
                     return False
         if excess and self.unfinished <= self.searched:
             self.sweep.ended.clear()
@@ -189,7 +192,7 @@ class _Round:
                 return True
         return False
 
-    async def _expired(self) -> AsyncIterator[RunAge]:
+    async def _expired(self) -> AsyncIterator[list[RunAge]]:
         """The runs that were over for longer than they are kept, but for those of flows with policies of their own."""
         for status in MobRunStatus:
             # one that an older release has ended may stand in the index as it was before
@@ -197,24 +200,24 @@ class _Round:
             groups = self.policies.groups.items()
             kept = [age for group, one in groups if not isinstance(group, tuple) for age in _ages(one, ends)]
             if kept:
-                async for run in self._expired_of(self._pages_of(status, str(status)), str(status), min(kept)):
-                    if not isinstance(self.policies.group_of(run), tuple):
-                        yield run
+                async for runs in self._expired_of(self._pages_of(status, str(status)), str(status), min(kept)):
+                    yield [run for run in runs if not isinstance(self.policies.group_of(run), tuple)]
 
-    async def _expired_of_flows(self) -> AsyncIterator[RunAge]:
+    async def _expired_of_flows(self) -> AsyncIterator[list[RunAge]]:
         """Those of flows with policies of their own: found among the runs of the flow."""
         for flow, policy in self.policies.of_flows.items():
             search = _search(*flow)
             if kept := _ages(policy, ENDS):
-                async for run in self._expired_of(self._pages_of_flow(flow, search), search, min(kept)):
-                    yield run
+                async for runs in self._expired_of(self._pages_of_flow(flow, search), search, min(kept)):
+                    yield runs
 
-    async def _expired_of(self, pages: AsyncIterator[RunAges], search: str, least: timedelta) -> AsyncIterator[RunAge]:
+    async def _expired_of(
+        self, pages: AsyncIterator[RunAges], search: str, least: timedelta
+    ) -> AsyncIterator[list[RunAge]]:
+        """Those of each page."""
         bound = self.policies.now - least
         async for page in pages:
-            for run in page.runs:
-                if self.policies.has_expired(run):
-                    yield run
+            yield [run for run in page.runs if self.policies.has_expired(run)]
             # A run that was created later cannot have ended before. A whole page says so, since the time of creation
             # may be by the clock of another machine.
             if page.runs and all(min(run.created_at, run.completed_at or bound) > bound for run in page.runs):
@@ -300,21 +303,33 @@ class _Round:
                 self.sweep.set_mark(search, None)
                 return
 
-    async def _delete(self, run: RunAge) -> bool:
-        """Delete a run, or count it in a dry run; False if this round is to end before it."""
-        if (self.most is not None and self.deleted.total() >= self.most) or not await self.may_go_on():
-            return False
+    async def _delete(self, runs: Sequence[RunAge]) -> bool:
+        """Delete runs, or count them in a dry run; False if this round is to end before the last of them."""
+        for first in range(0, len(runs), DELETED_AT_ONCE):
+            some = runs[first : first + DELETED_AT_ONCE]
+            if self.most is not None:
+                some = some[: max(self.most - self.deleted.total(), 0)]
+            if not some or not await self.may_go_on():
+                return False
+            deleting = self._delete_at_once(some)
+            await (deleting if self.dry_run else self._step(deleting))
+        return True
+
+    async def _delete_at_once(self, runs: Sequence[RunAge]) -> None:
+        ends = await asyncio.gather(*map(self._delete_one, runs), return_exceptions=True)
+        for end in ends:
+            if isinstance(end, BaseException):
+                raise end
+
+    async def _delete_one(self, run: RunAge) -> None:
         try:
-            is_gone = self.dry_run or await self._step(
-                delete_if_over(self.sweep.steering, run.run_id, self._keeps_key_of(run))
-            )
+            is_gone = self.dry_run or await delete_if_over(self.sweep.steering, run.run_id, self._keeps_key_of(run))
         except SerializationError as damage:  # which must not keep all other runs for ever
             self.left.append(str(damage))
-            return True
+            return
         if is_gone:
             self.deleted[run.status] += 1
         self.by_group[self.policies.group_of(run)] += 1
-        return True
 
     def _keeps_key_of(self, run: RunAge) -> timedelta | None:
         """For how long its idempotency key is not free. A run without a key has an id that no other one can get."""

@@ -67,7 +67,3 @@ ConditionExpr: TypeAlias = Annotated[
     Field(discriminator="op"),
 ]
 """One condition, told apart by `op`."""
-
-AndCondition.model_rebuild()
-OrCondition.model_rebuild()
-NotCondition.model_rebuild()

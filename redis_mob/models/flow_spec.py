@@ -337,8 +337,3 @@ class FlowSpec(Model):
     def without_members(self) -> frozenset[str]:
         """The steps that ask no member: while they run they hold no slot of their run."""
         return frozenset(step_id for step_id, step in self.steps.items() if not step.has_members)
-
-
-RepeatUntilSpec.model_rebuild()
-FrameSpec.model_rebuild()
-FlowSpec.model_rebuild()

@@ -248,8 +248,3 @@ def _each_step(
 def seconds_between(began: datetime | None, ended: datetime | None) -> float | None:
     """Seconds from one time to another, never less than 0; None if either is not known."""
     return None if began is None or ended is None else max((ended - began).total_seconds(), 0.0)
-
-
-IterationDescription.model_rebuild()
-LoopDescription.model_rebuild()
-RunDescription.model_rebuild()

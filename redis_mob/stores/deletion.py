@@ -71,10 +71,11 @@ class RunDeletion:
 
     async def go_on(self) -> bool:
         """See `SteeringStore.continue_deletion`. Only one of its scripts changes something: an error is about that."""
-        about = await self._read_deletion()
-        if about is None:
+        found = await self._delete_events()
+        if found is None:
             return False
-        if await self._delete_events():
+        about, has_more_events = found
+        if has_more_events:
             return True
         deletion, tries = decode_deletion(self._run_id, about), 0
         while True:
@@ -154,15 +155,13 @@ class RunDeletion:
                     return place
         return b""
 
-    async def _read_deletion(self) -> bytes | None:
-        return await self._client.read("steering/read_deletion", [self._keys.deletion])
-
-    async def _delete_events(self) -> bool:
-        """Whether there may be more of them."""
+    async def _delete_events(self) -> tuple[bytes, bool] | None:
+        """What the deletion was begun with, and whether there may be more events; None if it is at its end."""
         keys, everything = self._keys, self._all
         log = [everything.events, everything.events_index, everything.events_by_time]
         keys_of_call = [everything.meta, keys.deletion, keys.deleted_cursors, *log]
-        return bool(await self._client.call("steering/delete_events", keys_of_call, [self._run_id, pack(self._run_id)]))
+        reply = await self._client.call("steering/delete_events", keys_of_call, [self._run_id, pack(self._run_id)])
+        return None if reply is None else (bytes(reply[0]), bool(reply[1]))
 
     async def _end_deletion(self, about: bytes, definition: str, created: int) -> int:
         """End it, and drop the definition; what the replies mean stands in lua/steering/end_deletion."""

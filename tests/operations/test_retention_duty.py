@@ -17,7 +17,7 @@ from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.errors import ReadFailedError
 from redis_mob.fleet.fleet import Fleet
-from redis_mob.fleet.retention import Pace
+from redis_mob.fleet.retention import DELETED_AT_ONCE, Pace
 from redis_mob.fleet.retention_duty import RetentionDuty
 from redis_mob.models.retention import RetentionPolicies, RetentionPolicy
 from redis_mob.models.run import MobRunStatus
@@ -214,7 +214,7 @@ async def test_another_worker_goes_on_where_one_was_killed(
     on_server: MobStorage, connection: Client, keys: Keys, server_url: str, number: int
 ) -> None:
     before = await with_policy(on_server, connection, keys, RetentionPolicy(completed=timedelta()))
-    for _ in range(4):
+    for _ in range(2 * DELETED_AT_ONCE):
         await started(on_server, TWO, answer)
     arguments = [sys.executable, "-c", KILLED, server_url, keys.namespace, str(number)]
     killed = await asyncio.to_thread(subprocess.run, arguments, check=False, capture_output=True)
@@ -253,7 +253,7 @@ async def _true(value: bool) -> bool:
 
 
 async def test_a_worker_that_drains_begins_no_further_deletion(storage: MobStorage) -> None:
-    for _ in range(3):
+    for _ in range(DELETED_AT_ONCE + 2):
         await started(storage, TWO, answer)
     await FleetAdmin(storage).set_retention(RetentionPolicy(completed=timedelta()))
     stop, steering = asyncio.Event(), storage.steering
@@ -269,7 +269,7 @@ async def test_a_worker_that_drains_begins_no_further_deletion(storage: MobStora
 
     stopping: Any = Stopping()
     await RetentionDuty(storage.retention, stopping, every=timedelta(milliseconds=1)).run(stop, "worker")
-    assert len(begun) == 1
+    assert len(begun) == DELETED_AT_ONCE
     assert (await FleetAdmin(storage).count())[MobRunStatus.COMPLETED] == 2
     assert await FleetAdmin(storage).unfinished_deletions() == ()
 

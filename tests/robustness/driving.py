@@ -25,6 +25,7 @@ from redis_mob.models.subflow import CHILD_NEWS
 from redis_mob.models.transition import RunView, Transition
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.driven_runs import RUNS_A_FLOW, STEPS_AND_LOOP, a_worker, pending
+from tests.robustness.caller import Call
 from tests.robustness.turns import in_turn
 from tests.robustness.twins import Twins
 
@@ -282,16 +283,15 @@ class _Driven:
         await self._twins.both(lambda s: s.budgets.shared())
 
     async def _come_or_go(self) -> None:
-        """A worker joins, renews its lease, or leaves with what it holds."""
-        worker = a_worker(self._random.choice(("one", "two")))
-        match self._random.randrange(3):
-            case 0:
-                await self._twins.both(lambda s: s.executions.join_workers(worker, LEASE))
-            case 1:
-                await self._twins.both(lambda s: s.executions.renew_worker(worker, LEASE))
-            case _:
-                orderly = self._random.random() < 0.5
-                await self._twins.both(lambda s: s.executions.leave_workers(worker.id, is_orderly=orderly))
+        """A worker joins, renews its lease, and leaves with what it holds, in a random order."""
+        worker, orderly = a_worker(self._random.choice(("one", "two"))), self._random.random() < 0.5
+        moves: list[Call] = [
+            lambda s: s.executions.join_workers(worker, LEASE),
+            lambda s: s.executions.renew_worker(worker, LEASE),
+            lambda s: s.executions.leave_workers(worker.id, is_orderly=orderly),
+        ]
+        for move in self._random.sample(moves, len(moves)):
+            await self._twins.both(move)
 
     async def _take_due(self) -> None:
         """All or nothing: of what is due since the same moment, either side may take another first."""

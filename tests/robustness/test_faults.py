@@ -10,7 +10,8 @@ from tests.robustness import faults
 from tests.robustness.seeds import new_seed
 from tests.robustness.traffic import WRITES
 
-OPERATIONS = 1_000
+OPERATIONS = 2_500
+"""So many that calls of every kind are among them, of which there are eighty, with any seed."""
 
 
 async def test_calls_of_every_kind_happen_once_and_their_outcome_is_learned() -> None:

@@ -35,11 +35,10 @@ def ls(
 
     Exit status: 0 listed, also if there are none, 2 usage error, 3 storage unavailable.
     """
-    import asyncio
-
     from redis_mob.cli.display import stderr_console
     from redis_mob.cli.endings import errors_told, print_line, say
     from redis_mob.cli.printing import standard_output, write
+    from redis_mob.cli.results import result_of
     from redis_mob.cli.run_list import Where, page_as_json, page_as_text, read_children, read_page
 
     errors = stderr_console()
@@ -47,10 +46,10 @@ def ls(
         which = choice.conditions()
         where = Where(url, namespace, seal_keys)
         if parent is None:
-            listed = asyncio.run(read_page(where, which, limit, after, for_people=not as_json))
+            listed = result_of(read_page(where, which, limit, after, for_people=not as_json))
         else:
             reading = read_children(where, parent, which, limit, after, for_people=not as_json)
-            listed = asyncio.run(reading)
+            listed = result_of(reading)
     page = listed.page
     if page.runs and as_json:
         print_line(page_as_json(listed))

@@ -28,19 +28,18 @@ def show(
 
     Exit status: 0 shown, 2 usage error or an unknown run, 3 storage unavailable.
     """
-    import asyncio
-
     from redis_mob.cli.arguments import read_seal_keys
     from redis_mob.cli.display import stderr_console
     from redis_mob.cli.endings import errors_told, print_line, shared_url
     from redis_mob.cli.printing import standard_output, write
+    from redis_mob.cli.results import result_of
     from redis_mob.cli.run_pages import described, page
 
     with errors_told(stderr_console()):
         address = shared_url(url, of_memory="no other process has a run there")
         keys = read_seal_keys(seal_keys)
         with_attempts = failures or timeline
-        told = asyncio.run(described(address, namespace, keys, run, outputs=outputs, attempts=with_attempts))
+        told = result_of(described(address, namespace, keys, run, outputs=outputs, attempts=with_attempts))
         if as_json:
             print_line(told.model_dump_json())
             return
