@@ -1,4 +1,4 @@
-"""Budgets as they are written, and the accounts by which they are kept (contract: budget-1)."""
+"""Budgets as they are written, and the accounts by which they are kept (contract: budget-1, decision 0043)."""
 
 from __future__ import annotations
 

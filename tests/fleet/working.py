@@ -35,6 +35,7 @@ async def at_work(
     workers: int = 1,
     lease: timedelta = SHORT_LEASE,
     concurrency: int = 16,
+    spending: SpendServices | None = None,
     **more: Any,
 ) -> AsyncGenerator[asyncio.Event]:
     """Workers, each until the block ends or the event is set; what they raise is raised at the end of the block."""
@@ -48,7 +49,8 @@ async def at_work(
                 concurrency=concurrency,
                 progress=storage.progress,
                 checkpoints=storage.checkpoints,
-                **{"spending": SpendServices(storage.executions, storage.budgets, storage.pauses), **more},
+                spending=spending or SpendServices(storage.executions, storage.budgets, storage.pauses),
+                **more,
             )
             group.create_task(worker.run(stop))
         try:
