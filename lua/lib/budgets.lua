@@ -5,6 +5,7 @@
 --- @include lib/counters
 --- @include lib/damage
 --- @include lib/mutate
+--- @include lib/run_head
 
 local KINDS, MOST_COUNTED = 4, 999999999999999
 
@@ -53,7 +54,7 @@ end
 local function hash_of(place, places, budgets)
   if place == 0 then return budgets end
   local run, index = places[2 * place - 1], places[2 * place]
-  if redis.call('HLEN', run) == 0 then return nil end
+  if not run_exists(run, index) then return nil end
   owners = owners or {}
   owners[index], count_fields[index] = run, 'n:index'
   return index

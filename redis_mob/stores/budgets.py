@@ -109,9 +109,9 @@ class RedisBudgetStore(BudgetStore):
             "fields": [codec.account_field(one) for one in checked],
         }
         keys = [self._keys.meta, self._keys.budgets, *self._places(checked)]
-        records = [bytes(one) for one in await self._client.read("budgets/accounts", keys, arguments)]
+        records = await self._client.read("budgets/accounts", keys, arguments)
         found = zip(checked, records, strict=True)
-        return {scope: codec.decode_account(scope, record) for scope, record in found if record}
+        return {scope: codec.decode_account(scope, bytes(record)) for scope, record in found if record is not None}
 
     async def reservations(self) -> Sequence[Reservation]:
         stored: dict[bytes, bytes] = {}
