@@ -148,13 +148,13 @@ async def test_calls_are_counted_where_nothing_is_bounded(storage: MobStorage) -
 async def test_a_role_has_a_budget_in_each_run(storage: MobStorage) -> None:
     """contract: budget-1."""
     definition = mob_with(profile="budget = { max_tokens = 15 }")
-    for _ in range(2):
-        run_id = await started(storage, definition, pays(3))
+    ids = [await started(storage, definition, pays(3)) for _ in range(2)]
+    for run_id in ids:
         [pause] = (await loaded(storage, run_id)).pauses
         assert pause.reason is not None
         assert "the budget of role 'worker' in run" in pause.reason
         assert (await account_of(storage, run_id, "worker")).used.tokens == 20
-    assert await FleetAdmin(storage).set_budget(run_id, role="worker", max_tokens=None) == (run_id,)
+    assert await FleetAdmin(storage).set_budget(ids[0], role="worker", max_tokens=None) == (ids[0],)
 
 
 async def test_runs_of_one_key_share_a_budget(storage: MobStorage) -> None:
