@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from redis_mob.fleet.asking import AskTimeoutError as AskTimeoutError
     from redis_mob.fleet.fleet import Fleet as Fleet
     from redis_mob.fleet.isolation import isolated as isolated
+    from redis_mob.fleet.spending import BudgetExceededError as BudgetExceededError
     from redis_mob.fleet.typed.dependencies import Depends as Depends
     from redis_mob.flows import Mob as Mob, loop as loop, quorum as quorum, step as step, wait_for as wait_for
     from redis_mob.models import *
@@ -81,6 +82,7 @@ else:
             "fleet.asking": "AskTimeoutError",
             "fleet.fleet": "Fleet",
             "fleet.isolation": "isolated",
+            "fleet.spending": "BudgetExceededError",
             "fleet.step_context": "PreviousFailure StepContext StepFailed",
             "fleet.step_profile": "StepProfile",
             "fleet.typed.dependencies": "Depends",

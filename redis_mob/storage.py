@@ -14,6 +14,7 @@ from redis_mob.connection.servers.address import MemoryAddress
 from redis_mob.connection.servers.url import parse_address, storage_url
 from redis_mob.contracts import (
     AskStore,
+    BudgetStore,
     CheckpointStore,
     ConversationStore,
     ExecutionStore,
@@ -71,6 +72,7 @@ class MobStorage:
         self.checkpoints: CheckpointStore = backend.checkpoints
         self.asks: AskStore = backend.asks
         self.conversations: ConversationStore = backend.conversations
+        self.budgets: BudgetStore = backend.budgets
         self.progress: ProgressStore = backend.progress
         self.pauses: PauseStore = backend.pauses
         self.steering: SteeringStore = backend.steering

@@ -22,6 +22,7 @@ CALLERS = {
     "admin": ["admin/losses.py"],
     "calls": ["connection/calls"],
     "asks": ["stores/asks.py"],
+    "budgets": ["stores/budgets.py"],
     "checkpoints": ["stores/checkpoints.py"],
     "conversations": ["stores/conversations.py"],
     "config": ["stores/config.py", "stores/config_feed.py"],

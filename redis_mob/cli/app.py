@@ -15,6 +15,7 @@ from redis_mob.cli.commands.acl import acl
 from redis_mob.cli.commands.answer import answer
 from redis_mob.cli.commands.attributes import attributes
 from redis_mob.cli.commands.bench import bench
+from redis_mob.cli.commands.budget import budget
 from redis_mob.cli.commands.cancel import cancel
 from redis_mob.cli.commands.conversation import conversation
 from redis_mob.cli.commands.conversations import conversations
@@ -66,7 +67,7 @@ def _named(*functions: Callable[..., Any]) -> Iterable[_Command]:
 
 
 COMMANDS = (
-    *_named(run, start, worker, signal, inbox, answer, mcp, conversation, conversations),
+    *_named(run, start, worker, signal, inbox, answer, mcp, conversation, conversations, budget),
     *_named(ls, count, show, tail, history, watch, workers, queues),
     *_named(definitions, releases, move, verify, export),
     *_named(fork, cancel, terminate, pause, resume, delete, attributes),

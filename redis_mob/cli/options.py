@@ -135,3 +135,10 @@ MembersOption = Annotated[
 VerboseOption = Annotated[
     bool, typer.Option("--verbose", "-v", help="Also print the tracebacks of what failed, as they were stored.")
 ]
+MaxTokensOption = Annotated[
+    int | None, typer.Option(metavar="N", help="How many tokens the calls of its handlers may use.", show_default=False)
+]
+MaxCostOption = Annotated[
+    float | None,
+    typer.Option(metavar="N", help="What these calls may cost, in the currency of the prices.", show_default=False),
+]

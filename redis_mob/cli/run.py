@@ -31,6 +31,7 @@ from redis_mob.fleet.calls import max_orphaned_turns
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import Handler
 from redis_mob.fleet.unserved import UnservedNews
+from redis_mob.models.budget import Budget
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.mob_retention import MobRetention
@@ -65,6 +66,7 @@ class RunOrder:
     seal_keys: SealKeyring | None
     durability: str
     retention: MobRetention
+    budget: Budget | None
 
 
 async def run_flow(order: RunOrder, console: Console) -> RunReport:
@@ -98,6 +100,7 @@ async def run_flow(order: RunOrder, console: Console) -> RunReport:
                 release=order.release,
                 conversation=order.conversation,
                 on_busy=order.on_busy,
+                budget=order.budget,
             )
             interrupts.begin(may_leave=parse_address(order.url) != EmbeddedAddress())
             view, flow = await _shown_to_the_end(order, storage, fleet, run_id, interrupts, console)

@@ -23,6 +23,8 @@ from redis_mob.errors import ValidationError
 from redis_mob.models.base import FrozenDict, json_text
 from redis_mob.models.run import MobRunStatus
 from redis_mob.models.run_summary import RunPage, RunSummary
+from redis_mob.operations.budget_lines import BudgetLine
+from redis_mob.operations.budgets import usage_of
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.operations.run_activity import RunActivity, activities
 from redis_mob.storage import MobStorage
@@ -56,11 +58,15 @@ class Where(NamedTuple):
 
 
 class ListedRuns(NamedTuple):
-    """A page of runs, and what goes on in those that are under way; of no runs, whether a name may be mistyped."""
+    """A page of runs, what goes on in those that are under way, and what their calls have used.
+
+    Of no runs, whether a name may be mistyped.
+    """
 
     page: RunPage
     activities: Mapping[str, RunActivity] = FrozenDict()
     mistyped: str | None = None
+    usage: Mapping[str, BudgetLine] = FrozenDict()
 
 
 async def read_page(
@@ -92,7 +98,10 @@ async def read_children(
 
 
 async def _listed(storage: MobStorage, page: RunPage, *, for_people: bool) -> ListedRuns:
-    return ListedRuns(page, await activities(storage, page.runs)) if for_people else ListedRuns(page)
+    usage = await usage_of(storage, [run.run_id for run in page.runs])
+    if not for_people:
+        return ListedRuns(page, usage=usage)
+    return ListedRuns(page, await activities(storage, page.runs), usage=usage)
 
 
 async def read_counts(where: Where, which: Mapping[str, Any]) -> Mapping[MobRunStatus, int]:
@@ -101,10 +110,17 @@ async def read_counts(where: Where, which: Mapping[str, Any]) -> Mapping[MobRunS
         return await FleetAdmin(storage).count(**which)
 
 
-def page_as_json(page: RunPage) -> str:
-    """One object a line; the last one has `next`, if there are more runs."""
-    lines = [run.model_dump_json() for run in page.runs]
+def page_as_json(listed: ListedRuns) -> str:
+    """One object a line, with what its calls have used; the last one has `next`, if there are more runs."""
+    page = listed.page
+    lines = [_with_usage(run, listed.usage.get(run.run_id)) for run in page.runs]
     return "\n".join([*lines, *([] if page.next is None else [json_text({"next": page.next})])])
+
+
+def _with_usage(run: RunSummary, usage: BudgetLine | None) -> str:
+    if usage is None:
+        return run.model_dump_json()
+    return json_text(run.model_dump(mode="json") | {"usage": usage.model_dump(mode="json", exclude={"run_id"})})
 
 
 def counts_as_json(counts: Mapping[MobRunStatus, int]) -> str:
@@ -128,7 +144,7 @@ def page_lines(listed: ListedRuns, width: int | None) -> Iterator[Text]:
             duration_text(run.duration(page.now).total_seconds()),
             run.mob_id,
             run.flow_id,
-            said_of(run, page.now, activities.get(run.run_id)),
+            said_of(run, page.now, activities.get(run.run_id), listed.usage.get(run.run_id)),
         )
         for run in page.runs
     ]
@@ -138,9 +154,10 @@ def page_lines(listed: ListedRuns, width: int | None) -> Iterator[Text]:
     )
 
 
-def said_of(run: RunSummary, now: datetime, activity: RunActivity | None) -> str:
-    """What else there is to say of a run: how it stands, its summary, its attributes."""
-    parts = (", ".join(_how_it_stands(run, now, activity)), run.summary or "", attributes_text(run.attributes))
+def said_of(run: RunSummary, now: datetime, activity: RunActivity | None, usage: BudgetLine | None = None) -> str:
+    """What else there is to say of a run: how it stands, what it has used, its summary, its attributes."""
+    used = "" if usage is None else usage.said()
+    parts = (", ".join(_how_it_stands(run, now, activity)), used, run.summary or "", attributes_text(run.attributes))
     return "  ".join(part for part in parts if part)
 
 

@@ -11,6 +11,7 @@ from rich.console import RenderableType
 from rich.text import Text
 from rich.tree import Tree
 
+from redis_mob.cli.budgets import budget_lines
 from redis_mob.cli.display import printable
 from redis_mob.cli.failures import place_in
 from redis_mob.cli.labels import attributes_text
@@ -117,6 +118,8 @@ def _standing(run: RunDescription) -> Iterator[tuple[str, str] | str]:
         yield f"\nparams: {printable(to_json(run.params).decode())}"
     elif run.params is None and run.params_bytes > _NO_PARAMS:
         yield f"\nparams: {size_text(run.params_bytes)}, which --outputs shows"
+    for line in budget_lines(run.budgets, run.run_id):
+        yield f"\nused: {printable(line)}"
     counts = ", ".join(f"{count:,} {state}" for state, count in run.steps.items())
     yield f"\nsteps: {counts or 'none yet'}"
     if run.signals:

@@ -14,6 +14,7 @@ from redis_mob.cli.run_watching import reported, show_to_the_end
 from redis_mob.errors import shown
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.models.base import json_text
+from redis_mob.models.budget import Budget
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.labels import AttributeValue
 from redis_mob.models.run import MobRunStatus
@@ -40,6 +41,7 @@ class StartOrder:
     debounce_most: timedelta | None
     conversation: str | None
     on_busy: str | None
+    budget: Budget | None
     url: str
     namespace: str
     seal_keys: SealKeyring | None
@@ -70,6 +72,7 @@ async def started(
             debounce_most=order.debounce_most,
             conversation=order.conversation,
             on_busy=order.on_busy,
+            budget=order.budget,
         )
         if not as_json:
             print_line(run_id)  # before the end is waited for: who interrupts that has the id

@@ -8,6 +8,7 @@ from other implementations.
 """
 
 from redis_mob.contracts.asks import AskStore
+from redis_mob.contracts.budgets import BudgetStore
 from redis_mob.contracts.checkpoints import CheckpointStore
 from redis_mob.contracts.config import ConfigChangeNotifier, ConfigStore, ConfigSubscription, WatchableConfigStore
 from redis_mob.contracts.conversations import ConversationStore, StartedTurn
@@ -27,6 +28,7 @@ from redis_mob.contracts.webhooks import WebhookStore
 
 __all__ = [
     "AskStore",
+    "BudgetStore",
     "CheckpointStore",
     "ConfigChangeNotifier",
     "ConfigStore",

@@ -33,15 +33,22 @@ class AskTimeoutError(Portable, Exception):
 
 
 class HandlerSuspended(Portable, BaseException):
-    """Ends a handler that waits for answers. It is no Exception, so that handlers do not take it for a failure."""
+    """Ends a handler that waits for answers, or whose run was paused by a budget.
+
+    It is no Exception, so that handlers do not take it for a failure.
+    """
 
     def __init__(self, asks: tuple[NewAsk, ...]) -> None:
-        super().__init__(f"it waits for an answer to {', '.join(shown(ask.kind) for ask in asks)}")
+        waits = f"it waits for an answer to {', '.join(shown(ask.kind) for ask in asks)}"
+        super().__init__(waits if asks else "its run is paused")
         self.asks = asks
 
 
 def suspension_in(error: BaseException) -> Suspended | None:
-    """That the handler waits for answers, if this is all that the exception says; groups that hold only that do too."""
+    """That the handler waits for answers, or for its run, if this is all that the exception says.
+
+    Groups that hold only that do too.
+    """
     if isinstance(error, HandlerSuspended):
         return Suspended(error.asks)
     if not isinstance(error, BaseExceptionGroup):

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 
 from redis_mob.codec.asks import answered_in
+from redis_mob.codec.executions import MILLISECOND
 from redis_mob.errors import shown
 from redis_mob.fleet.outcome import NewAsk
 from redis_mob.fleet.transition_builder import TransitionBuilder
@@ -25,8 +26,13 @@ MOST_NAMED = 3
 def suspend(builder: TransitionBuilder, key: ExecutionKey, execution: Execution, asks: Sequence[NewAsk]) -> None:
     """Let an execution wait for an answer to any of these; those that it has asked before wait as they did.
 
-    Its attempt is not over: no retry is used up.
+    Its attempt is not over: no retry is used up. One that asks nothing waits for a worker, since its run is paused.
     """
+    if not asks:
+        # a moment later: what the same worker gets by the same commit does not begin, and no pause would keep it
+        due_at = builder.now + MILLISECOND
+        builder.close(key, status=ExecutionStatus.WAITING, due_at=due_at, resumes=True)
+        return
     known = {ask.id: ask for ask in execution.asks}
     asked = [_asked(builder, key, one) for one in asks]
     builder.close(key, status=ExecutionStatus.ASKING, asks=tuple(known.get(ask.id, ask) for ask in asked))

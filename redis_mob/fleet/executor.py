@@ -18,6 +18,8 @@ from redis_mob.fleet.lease import LeasedExecution
 from redis_mob.fleet.once import Once
 from redis_mob.fleet.outcome import Failed, Outcome, Succeeded, Suspended
 from redis_mob.fleet.progress_writer import AttemptTeller, ProgressWriter
+from redis_mob.fleet.spend_keeper import SpendServices, spending_for
+from redis_mob.fleet.spending import Spending
 from redis_mob.fleet.step_context import PreviousFailure, StepContext
 from redis_mob.fleet.step_profile import StepProfile
 from redis_mob.fleet.typed.binding import BoundHandler
@@ -36,6 +38,7 @@ async def execute(
     calls: Calls,
     progress: ProgressWriter,
     checkpoints: CheckpointStore | None,
+    spending: SpendServices | None,
     talk: HandlerConversation | None = None,
 ) -> Outcome:
     """The outcome of the handler, which sees what was visible of the run when the execution was claimed.
@@ -48,7 +51,8 @@ async def execute(
     source = _source(held, run)
     teller = progress.attempt(held.run_id, source)
     once = Once(keeper_for(checkpoints, held))
-    call = calls.start(handler, _context(held, run, visible, profile, source, cancelled, teller, once, talk))
+    spent = Spending(spending_for(spending, held, held.execution.role), once.under_way)
+    call = calls.start(handler, _context(held, run, visible, profile, source, cancelled, teller, once, spent, talk))
     try:
         if await ended_before_deadline(call.outcome, held.lost, held.seconds_left(), cancelled):
             outcome = call.result()
@@ -83,6 +87,7 @@ def _context(
     cancelled: asyncio.Event,
     teller: AttemptTeller,
     once: Once,
+    spending: Spending,
     talk: HandlerConversation | None,
 ) -> StepContext:
     key, execution, item = held.key, held.execution, held.execution.item
@@ -112,6 +117,7 @@ def _context(
         teller=teller,
         checkpoints=once,
         talk=talk,
+        spending=spending,
         # A copy: the next attempt, and items that share a part with it, must not see what a handler changes in it.
         item=None if item is None else deepcopy(item.value),
         index=None if item is None else item.index,

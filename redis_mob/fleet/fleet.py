@@ -28,6 +28,7 @@ from redis_mob.fleet.published import published
 from redis_mob.fleet.recovery import recover
 from redis_mob.fleet.run_start import (
     checked_begin,
+    checked_budget,
     checked_gathering,
     checked_priority,
     new_run,
@@ -38,6 +39,7 @@ from redis_mob.fleet.run_start import (
 from redis_mob.fleet.run_wait import unserved_of, wait_for_end
 from redis_mob.fleet.schedule_making import make_schedule
 from redis_mob.fleet.signals import Signals
+from redis_mob.fleet.spend_keeper import SpendServices
 from redis_mob.fleet.step_context import Handler
 from redis_mob.fleet.typed.binding import BoundHandler, bound_handlers
 from redis_mob.fleet.watching import watch
@@ -45,11 +47,13 @@ from redis_mob.fleet.worker import Worker
 from redis_mob.fleet.working import at_work, idle_at, work_until
 from redis_mob.kernel.validation import require_valid
 from redis_mob.models.base import json_text
+from redis_mob.models.budget import Budget
 from redis_mob.models.conversation import Conversation, OnBusy
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow_schedule import CatchUp, Overlap, ScheduleRecord
 from redis_mob.models.labels import AttributeValue
 from redis_mob.models.mob_retention import MobRetention
+from redis_mob.models.prices import Prices
 from redis_mob.models.progress import ProgressEntry
 from redis_mob.models.run import MobRun
 from redis_mob.models.signal import Taken
@@ -70,6 +74,7 @@ class Fleet:
     are named `<role>-1` and so on. Its workers serve the runs of this mob that ask for no release, and those of this
     `release`; runs of another definition of the mob they leave to the workers that have that one, as long as there are
     any. They set the policies of `retention` where the mob, or the flow, has none stored (contract: operations-89).
+    `prices` of models go before those of the definition, and into that which runs are started with.
 
     Raises DefinitionError with every error of the definition, whose warnings are told in the log, and for a policy of a
     flow that it does not have, or that bounds events; ValidationError for a number of members, or a lease, that makes
@@ -86,7 +91,10 @@ class Fleet:
         lease: timedelta = DEFAULT_LEASE,
         release: str | None = None,
         retention: MobRetention | None = None,
+        prices: Prices | None = None,
     ) -> None:
+        if optional_instance("prices", prices, Prices) is not None:
+            definition = instance("definition", definition, MobDefinition).model_copy(update={"prices": prices})
         for warning in require_valid(instance("definition", definition, MobDefinition)):
             _log.warning("mob %s: %s", shown(definition.id), warning)
         if (problem := not_storable(definition)) is not None:
@@ -119,6 +127,7 @@ class Fleet:
         debounce_most: timedelta | None = None,
         conversation: str | Conversation | None = None,
         on_busy: OnBusy | str | None = None,
+        budget: Budget | None = None,
     ) -> str:
         """Start a run of a flow and return its id. The same idempotency key always gives the same run.
 
@@ -138,6 +147,9 @@ class Fleet:
         In a `conversation` one run is active at a time: while another one is, `on_busy` says what happens to the two:
         "enqueue", which counts unless it is given, "reject", "interrupt" or "rollback" (contract: conversation-2).
 
+        What its handlers' calls may use is bounded by a `budget`, whose fields go before those of the flow's
+        (contract: budget-1).
+
         Raises ConversationBusyError, with "reject" if another run of the conversation is active, and if 1,000 wait in
         it; NotFoundError for a flow that the mob does not have; ValidationError for a conversation of another flow, or
         beside a time or a debounce key; for parameters that are no JSON or
@@ -152,6 +164,7 @@ class Fleet:
         gathering = checked_gathering(debounce_key, debounce, debounce_most, idempotency_key=key, at=begins)
         talk = checked_talk(conversation, on_busy, at=begins, gathering=gathering)
         labels = checked_labels(attributes, summary)
+        allowed = checked_budget(budget, self._definition)
         schemas, params = read_terms(flow_id, self._definition.flows[flow_id], params)
         run, launch = new_run(
             self._definition,
@@ -163,6 +176,7 @@ class Fleet:
             priority=urgency,
             release=of_release,
             subflows=read_subflows(self._definition, flow_id),
+            budget=allowed,
         )
         executions = self._storage.executions
         if gathering is not None:
@@ -366,6 +380,7 @@ class Fleet:
             progress=self._storage.progress,
             checkpoints=self._storage.checkpoints,
             conversations=self._storage.conversations,
+            spending=SpendServices(self._storage.executions, self._storage.budgets, self._storage.pauses),
             duties=duties_of(self._storage, self._retention.of_mob(self._definition.id)),
         )
         drain = None if drain_timeout is None else duration("drain_timeout", drain_timeout)

@@ -28,6 +28,7 @@ from redis_mob.fleet.isolation import (
 from redis_mob.fleet.once import Once
 from redis_mob.fleet.outcome import Failed, Outcome
 from redis_mob.fleet.said import bounded, class_of, text_of
+from redis_mob.fleet.spending import Answered, Spending, Told, Wanted
 from redis_mob.fleet.step_context import StepContext
 from redis_mob.fleet.telling import Ready
 from redis_mob.fleet.typed.binding import BoundHandler, bound
@@ -115,6 +116,14 @@ class Link:
         """Let the worker change that history; what is changed is JSON. Raises as it does there."""
         return await asyncio.to_thread(self._asked, HistoryChange(number, kind, tuple(items), after))
 
+    async def begin_call(self, wanted: Wanted, /) -> Answered:
+        """Let the worker say whether a call may begin. Raises as it does there."""
+        return await asyncio.to_thread(self._asked, wanted)
+
+    async def end_call(self, told: Told, /) -> None:
+        """Let the worker count what a call has used. Raises as it does there."""
+        await asyncio.to_thread(self._asked, told)
+
     def _asked(self, question: object) -> Any:
         with self._asking:
             self.send(question)
@@ -139,6 +148,7 @@ def main(number: int) -> None:
         reason = f"the handler cannot be imported in its process: {class_of(error)}: {text_of(error)}"
         link.send(Failed(bounded(reason), retryable=False, error_class=class_of(error)))
         return
+    once = Once(link)
     context = StepContext(
         **told,
         cancelled=asyncio.Event(),
@@ -146,7 +156,8 @@ def main(number: int) -> None:
         publish=link.publish,
         teller=link,
         label=link.label,
-        checkpoints=Once(link),
+        checkpoints=once,
+        spending=Spending(link, once.under_way),
         talk=None if conversation is None else HandlerConversation(conversation, link),
     )
     signal.signal(signal.SIGTERM, lambda _number, _frame: context.cancelled.set())

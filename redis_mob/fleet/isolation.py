@@ -27,6 +27,7 @@ from redis_mob.fleet.handler_call import FailedElsewhere
 from redis_mob.fleet.lease import LeaseLostError
 from redis_mob.fleet.once import UnkeptError
 from redis_mob.fleet.outcome import Failed, Outcome, Succeeded, Suspended
+from redis_mob.fleet.spending import Told, Wanted
 from redis_mob.fleet.step_context import CalledElsewhere, Handler, StepContext
 from redis_mob.models.checkpoint import Checkpoint
 from redis_mob.models.conversation import ChangeKind
@@ -38,7 +39,7 @@ TERMINATION_SECONDS = 1.0
 FRAME_LENGTH_BYTES = 8
 """A message between the two processes is a pickle behind its length, which takes this many bytes."""
 
-NOT_SENT = ("cancelled", "heartbeat", "publish", "teller", "label", "checkpoints", "talk")
+NOT_SENT = ("cancelled", "heartbeat", "publish", "teller", "label", "checkpoints", "talk", "spending")
 """Fields of the context that the process makes for itself."""
 
 
@@ -237,14 +238,16 @@ async def _send(writer: asyncio.StreamWriter, message: object) -> None:
     await writer.drain()
 
 
-Asked: TypeAlias = LabelChange | Checkpoint | SoughtCheckpoint | SoughtHistory | HistoryChange | tuple[str, Any] | None
+Asked: TypeAlias = (
+    LabelChange | Checkpoint | SoughtCheckpoint | SoughtHistory | HistoryChange | Wanted | Told | tuple[str, Any] | None
+)
 """What the process asks of its worker."""
 
 
 async def _answer(ctx: StepContext, asked: Asked) -> Any:
     """What to answer: to nothing a heartbeat, to a change of labels or a checkpoint that it is done, to a name and an
-    ordinal their checkpoint, to what concerns the history what it gives, to a key and a value that they are published;
-    or the error of it."""
+    ordinal their checkpoint, to what concerns the history what it gives, to a call that draws on budgets whether it
+    begins, to a key and a value that they are published; or the error of it."""
     try:
         if isinstance(asked, Checkpoint):
             return await ctx.checkpoints.keeper.keep(asked)
@@ -256,6 +259,10 @@ async def _answer(ctx: StepContext, asked: Asked) -> Any:
             return await ctx.conversation.keeper.change(*asked)
         if isinstance(asked, LabelChange):
             return await ctx.label(asked)
+        if isinstance(asked, Wanted):
+            return await ctx.spending.keeper.begin_call(asked)
+        if isinstance(asked, Told):
+            return await ctx.spending.keeper.end_call(asked)
         return await (ctx.heartbeat() if asked is None else ctx.publish(*asked))
     except (RedisMobError, LeaseLostError, UnkeptError) as error:
         return error

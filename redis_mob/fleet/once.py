@@ -83,8 +83,9 @@ class Once:
 
     def __init__(self, keeper: CheckpointKeeper) -> None:
         self.keeper = keeper
-        self._under_way = UnderWay()
-        self.asking = Asking(keeper, self._under_way)
+        self.under_way = UnderWay()
+        """Which calls of the attempt are under way."""
+        self.asking = Asking(keeper, self.under_way)
         """What the attempt asks people."""
         self._made: Counter[str] = Counter()
 
@@ -92,7 +93,7 @@ class Once:
         self, tell: Tell, name: str, function: Callable[..., Any], args: Sequence[Any], named: Mapping[str, Any]
     ) -> Any:
         """The result of the call; see `StepContext.once`."""
-        with self._under_way.call():
+        with self.under_way.call():
             return await self._called(tell, self._next(name, function, args, named), function, args, named)
 
     async def _called(

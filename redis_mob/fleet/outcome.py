@@ -91,7 +91,10 @@ class NewAsk:
 
 @dataclass(frozen=True, slots=True)
 class Suspended:
-    """The handler waits for answers to all of these, and is to run again when there is one."""
+    """The handler waits for answers to all of these, and is to run again when there is one.
+
+    Without asks it is to run again as soon as its run, which a budget has paused, goes on.
+    """
 
     asks: tuple[NewAsk, ...]
 

@@ -14,7 +14,9 @@ from redis_mob.codec.executions import encode_definition
 from redis_mob.errors import ValidationError, shortened, shown
 from redis_mob.fleet.schemas import check_paths, check_schema, read_params_schema, read_schemas
 from redis_mob.fleet.typed.outputs import output_json
+from redis_mob.kernel.budget_rules import currency_problem
 from redis_mob.models.base import MAX_VALUE_DEPTH, SortedDict
+from redis_mob.models.budget import Budget
 from redis_mob.models.debounce import Debounce
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import END_OF_TIME, MOST_PRIORITY, RunLaunch
@@ -31,6 +33,14 @@ def checked_priority(priority: object) -> int:
     if not -MOST_PRIORITY <= integer("priority", priority) <= MOST_PRIORITY:
         raise ValidationError(f"priority must be from -{MOST_PRIORITY} to {MOST_PRIORITY}, not {shown(priority)}")
     return integer("priority", priority)
+
+
+def checked_budget(budget: object, definition: MobDefinition) -> Budget | None:
+    """A budget of one run. Raises ValidationError for what is none, and for a cost in no currency, or another one."""
+    checked = optional_instance("budget", budget, Budget)
+    if checked is not None and (problem := currency_problem(checked, definition.prices)) is not None:
+        raise ValidationError(f"budget: {problem}")
+    return checked
 
 
 def checked_begin(at: object) -> datetime | None:
@@ -135,6 +145,7 @@ def new_run(
     forked_from: ForkedFrom | None = None,
     carried: Carried = NOTHING_CARRIED,
     subflows: Mapping[str, SubflowTerms] = NO_SUBFLOWS,
+    budget: Budget | None = None,
 ) -> tuple[MobRun, RunLaunch]:
     """A run that is pending, and what it is started with.
 
@@ -166,6 +177,7 @@ def new_run(
         carried=carried,
         subflows=SortedDict(subflows),
         escalates=definition.escalates,
+        budget=budget,
     )
     return run, launch
 

@@ -1,20 +1,21 @@
-"""What a handler is called with, and the exception by which it fails."""
+"""What a handler is called with."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 
-from redis_mob.codec.arguments import LONGEST
 from redis_mob.codec.labels import checked_change
-from redis_mob.errors import Portable, ValidationError, shown
+from redis_mob.errors import ValidationError, shown
 from redis_mob.fleet.conversation import HandlerConversation
 from redis_mob.fleet.once import KeptCheckpoints, Once, UnkeptError
+from redis_mob.fleet.spending import KeptSpending, Spend, Spending
+from redis_mob.fleet.step_failed import StepFailed as StepFailed
+from redis_mob.fleet.step_failed import checked_pause as checked_pause
 from redis_mob.fleet.step_profile import StepProfile
 from redis_mob.fleet.telling import Ready, Silent, Teller, chunk_of, report_of, topic_of
 from redis_mob.models.ask import Answer
@@ -27,42 +28,6 @@ _log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-class StepFailed(Portable, Exception):  # noqa: N818
-    """Raise it in a handler to fail the execution, and to say whether trying again makes sense.
-
-    Any other exception fails the execution too, and is retryable. `detail` is any JSON value; it is kept with the
-    failure. `retry_after` is how long the next attempt waits at least, given in seconds or as a timedelta, which the
-    attribute is: what a provider says that is overloaded. An attempt that would begin only after the deadline of the
-    flow is not made. Raises TypeError for a `retryable` that is no bool, or a `retry_after` that is not from 0 to a
-    hundred years.
-    """
-
-    def __init__(
-        self, reason: str, retryable: bool = True, detail: Any = None, retry_after: float | timedelta | None = None
-    ) -> None:
-        super().__init__(reason)
-        if not isinstance(retryable, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"retryable must be True or False, not {shown(retryable)}")
-        self.reason = reason
-        self.retryable = retryable
-        self.detail = detail
-        self.retry_after = checked_pause(retry_after)
-
-
-def checked_pause(retry_after: object) -> timedelta | None:
-    """Seconds, or a timedelta, as a timedelta; None stays None. Raises TypeError for all that is no pause."""
-    pause = retry_after
-    if isinstance(pause, int | float) and not isinstance(pause, bool):
-        with suppress(OverflowError, ValueError):  # of numbers that are too large, and of NaN
-            pause = timedelta(seconds=pause)
-    if pause is None or (isinstance(pause, timedelta) and timedelta() <= pause <= LONGEST):
-        return pause
-    raise TypeError(
-        f"retry_after must be a number of seconds from 0 to {LONGEST.total_seconds():.0f}, or a timedelta, "
-        f"not {shown(retry_after)}"
-    )
 
 
 def _ask_timeout(timeout: float | timedelta | None) -> timedelta | None:
@@ -151,6 +116,8 @@ class StepContext:
     """Makes the calls of `once`."""
     talk: HandlerConversation | None = field(default=None, repr=False)
     """What `conversation` gives, None in a run without one."""
+    spending: Spending = field(default_factory=lambda: Spending(KeptSpending()), repr=False)
+    """Counts what the calls of `spend` use."""
     label: Callable[[LabelChange], Awaitable[None]] = field(default=label_nowhere, repr=False)
     """Does what `set_attributes` and `set_summary` ask for, and waits for it where no event loop runs."""
 
@@ -239,6 +206,29 @@ class StepContext:
     ) -> Answer:
         """What `ask` does, for a handler that is a plain function. Raises as `ask`."""
         return self.checkpoints.asking.ask_in_thread(kind, payload, schema, _ask_timeout(timeout))
+
+    def spend(
+        self,
+        *,
+        tokens: int | None = None,
+        cost: float | None = None,
+        tool_calls: int = 0,
+        model: str | None = None,
+    ) -> Spend:
+        """A call that draws on the budgets of the run: `async with ctx.spend(tokens=2000, model="m") as call: ...`.
+
+        A plain function writes `with`. It begins once what it may use is put aside in all budgets that it draws on; as
+        long as other calls may leave room for it, it waits. Where nothing is left, the handler ends, as by `ask`, and
+        its run is paused; or the step fails for good, if the budget says so (contract: budget-3).
+        `tokens` and `cost` are what it may use: a guess that is too high costs nothing but time. When it has ended, it
+        tells with `call.used(...)` what it has used; else what was put aside counts, marked as an estimate. So it does
+        if the block raises: `call.used()` before that says that nothing was used. `tool_calls` count from the
+        beginning. The cost is that of the `model` in the prices of the definition, unless it is given.
+        Raises ValidationError for what is no number from 0 on, or nothing at all, and within a call of this attempt
+        that has put something aside; StepFailed where the budget says so, or counts costs, and that of the call is not
+        known; LeaseLostError if the execution is not this worker's any more.
+        """
+        return self.spending.spend(tokens=tokens, cost=cost, tool_calls=tool_calls, model=model)
 
     def _tell_of_call(self, message: str, data: Any) -> Awaitable[None]:
         _log.warning("member %s at step %s of run %s: %s", self.member, shown(self.step_id), self.run_id, message)

@@ -30,6 +30,7 @@ from redis_mob.fleet.outage import OutageLimit
 from redis_mob.fleet.presence import Presence, worker_name
 from redis_mob.fleet.progress_writer import ProgressWriter
 from redis_mob.fleet.slots import Slots
+from redis_mob.fleet.spend_keeper import SpendServices
 from redis_mob.fleet.step_context import Handler, handler_for
 from redis_mob.fleet.storage_clock import StorageClock
 from redis_mob.fleet.takeover import is_to_be_alone
@@ -68,8 +69,9 @@ class Worker:
     handler holds the interpreter, a process beside this one. A process that is stopped for longer loses what it
     executes to others.
     `max_orphaned_turns` is how many handlers that ignore their cancellation give their slots back.
-    What handlers tell while they are at work goes to `progress`, and what they call once to `checkpoints`, if these are
-    given; runs of `conversations` wait for their turn there. Beside that it has these `duties`.
+    What handlers tell while they are at work goes to `progress`, and what they call once to `checkpoints`; what their
+    calls use is counted by `spending`; runs of `conversations` wait for their turn there; if these are given. Beside
+    that it has these `duties`.
     Raises ValidationError for a lease below 0.1 seconds, a concurrency below 1, or a negative `max_orphaned_turns`, and
     HandlerError for an isolated handler that its process could not import, or annotations that are wrong.
     """
@@ -90,11 +92,13 @@ class Worker:
         progress: ProgressStore | None = None,
         checkpoints: CheckpointStore | None = None,
         conversations: ConversationStore | None = None,
+        spending: SpendServices | None = None,
         duties: Iterable[Duty] = (),
     ) -> None:
         self._duties = tuple(duties)
         self._progress = ProgressWriter(progress)
         self._checkpoints = checkpoints
+        self._spending = spending
         self._executions = executions
         self._handlers = bound_handlers(handlers)
         require_importable({role: one.function for role, one in self._handlers.items()})
@@ -320,7 +324,7 @@ class Worker:
                 await self._others_ended(held.seconds_left() / 2)
             outcome = await execute(
                 *(held, begun.run, begun.visible, begun.profile, handler),
-                *(self._calls, self._progress, self._checkpoints),
+                *(self._calls, self._progress, self._checkpoints, self._spending),
                 conversation_of(self._services.conversations, held, begun.conversation),
             )
             run.driver.report(Report(held.key, held.lease.fencing_token, outcome))

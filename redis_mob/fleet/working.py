@@ -77,7 +77,7 @@ async def work_until(idle: Coroutine[Any, Any, None], stop: asyncio.Event, work:
         await asyncio.gather(*watching, return_exceptions=True)
 
 
-_AT_HAND = frozenset(OPEN) - {ExecutionStatus.ASKING}
+_AT_HAND = frozenset(OPEN)
 """What a worker could go on with: an answer is not in its hands."""
 
 
@@ -146,8 +146,10 @@ def could_go_on(view: RunView, serves: Serves) -> bool:
     if has_answers(view):
         return True  # which any worker of the mob decides on
     mob_id, launch = view.run.mob_id, view.launch
+    # of a run that is paused nothing begins
+    at_hand = {ExecutionStatus.LEASED} if view.pauses else _AT_HAND
     return any(
         one.status is ExecutionStatus.REPORTED  # which any worker of the mob decides on
-        or (one.status in _AT_HAND and serves.includes(queue_of(mob_id, one.role, launch)))
+        or (one.status in at_hand and serves.includes(queue_of(mob_id, one.role, launch)))
         for one in view.executions.values()
     )

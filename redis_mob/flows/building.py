@@ -31,13 +31,14 @@ def flow_spec(
     concurrency: Concurrency | None = None,
     rate: Rate | None = None,
     output: str | None = None,
+    budget: Any = None,
 ) -> FlowSpec:
     """The flow of these steps and loops; it has a root frame only if there are loops.
 
     Raises DefinitionError naming the flow and its part, for an id that is taken, a role or a dependency that is not
     there, a body that is empty, or a value that does not fit its field.
     """
-    limits = {"concurrency": bounded(concurrency), "rate": rate}
+    limits = {"concurrency": bounded(concurrency), "rate": rate, "budget": budget}
     return _Builder(flow_id, roles).spec(nodes, description, output, limits)
 
 

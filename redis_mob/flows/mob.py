@@ -24,6 +24,7 @@ from redis_mob.flows.running import DEFAULT_CONCURRENCY, run_to_its_end
 from redis_mob.flows.values import listed, milliseconds, model_of
 from redis_mob.kernel.validation import require_valid
 from redis_mob.models.base import SortedDict
+from redis_mob.models.budget import Budget, SharedBudget
 from redis_mob.models.conversation import Conversation, OnBusy
 from redis_mob.models.definition import (
     BackendConfig,
@@ -39,6 +40,7 @@ from redis_mob.models.definition import (
 )
 from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.mob_retention import MobRetention, read_policy
+from redis_mob.models.prices import Prices
 from redis_mob.models.profile import Profile, RealmProfileRef
 from redis_mob.models.retention import RetentionPolicy
 from redis_mob.models.run import MobRun
@@ -86,6 +88,8 @@ class Mob:
         supervisor: SupervisorSpec | Section | None = None,
         spawn_policy: SpawnPolicy | Section | None = None,
         event_router: EventRouterConfig | Section | None = None,
+        budgets: Mapping[str, SharedBudget | Section] | None = None,
+        prices: Prices | Section | None = None,
         retention: RetentionPolicy | Section | None = None,
     ) -> None:
         self.id = valid_text("id", id)
@@ -101,6 +105,8 @@ class Mob:
             "supervisor": supervisor,
             "spawn_policy": spawn_policy,
             "event_router": event_router,
+            "budgets": budgets,
+            "prices": prices,
         }
         given = {field: value for field, value in sections.items() if value is not None}
         self._base = self._validated({"id": self.id, **given})
@@ -229,26 +235,28 @@ class Mob:
         output: str | None = None,
         concurrency: Concurrency | None = None,
         rate: Rate | None = None,
+        budget: Budget | Section | None = None,
         retention: RetentionPolicy | Section | None = None,
     ) -> Flow:
         """Add a flow of these steps and loops, or one that is specified already.
 
         The roles of its steps, and other flows that these run, must be there before. `output` is the path of what a
         step gets that runs this flow, such as "steps.report"; without one that is an object from step to output.
-        `concurrency` and `rate` bound the executions of all its steps together; a flow that is specified already has
-        its own. Runs of a flow with its own `retention` are kept by that alone. Raises DefinitionError naming the flow
+        `concurrency` and `rate` bound the executions of all its steps together; `budget`
+        bounds what the calls of handlers may use in each of its runs. A flow that is specified already has its own.
+        Runs of a flow with its own `retention` are kept by that alone. Raises DefinitionError naming the flow
         and what is wrong with it; then it is not added.
         """
         if valid_text("id", id) in self._flows:
             raise DefinitionError(f"mob {shown(self.id)} has a flow {shown(id)} already")
         policy = None if retention is None else read_policy(f"flow {shown(id)}: retention", retention)
         if isinstance(steps, FlowSpec):
-            if concurrency is not None or rate is not None:
+            if concurrency is not None or rate is not None or budget is not None:
                 raise DefinitionError(f"flow {shown(id)}: give its limits where it is specified")
             spec = steps
         else:
             nodes = listed(f"flow {shown(id)}: steps", steps, "steps and loops")
-            spec = flow_spec(id, nodes, self._roles.by_name, description, concurrency, rate, output)
+            spec = flow_spec(id, nodes, self._roles.by_name, description, concurrency, rate, output, budget)
         require_valid(self._defined(self._roles.by_name, {**self._flows, id: spec}))
         self._flows[id] = spec
         if policy is not None:

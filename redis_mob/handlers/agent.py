@@ -110,7 +110,7 @@ class PydanticAi:
         """The output of the agent. Raises StepFailed saying why there is none."""
         model, settings = self._model(ctx), ctx.profile.provider_params
         deps = None if self._deps is None else self._deps(ctx)
-        checkpoints = AgentCheckpoints(ctx.once)
+        checkpoints = AgentCheckpoints(ctx.once, ctx.spend)
         try:
             async with opened_tools({}, self._tools, ctx, keeps=False) as tools:
                 result = await self._agent.run(

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from pydantic_ai import ModelRetry, RunUsage, ToolReturn
-from pydantic_ai.exceptions import ToolRetryError
+from pydantic_ai.exceptions import ModelHTTPError, ToolRetryError
 from pydantic_ai.messages import ModelMessagesTypeAdapter, ModelResponse, ToolCallPart, ToolReturnContent
 from pydantic_ai.models import ModelRequestContext
+from pydantic_core import to_json
 
+from redis_mob.fleet.spending import Spend
 from redis_mob.handlers.checkpoint_names import MODEL_REQUEST, tool_call_name
+from redis_mob.handlers.spending import estimated_tokens
 
 _VOLATILE = ("timestamp", "run_id", "conversation_id", "model_id")
 """Fields of messages and their parts that differ between attempts: times, and what pydantic-ai puts in only where it
@@ -30,15 +33,19 @@ class KeptResult:
 Once = Callable[..., Awaitable[Any]]
 """Makes a call once, as `StepContext.once` does: the name, the function, and what it is called with."""
 
+BeginSpend = Callable[..., Spend]
+"""A call that draws on budgets, as `StepContext.spend` makes it."""
+
 
 class AgentCheckpoints:
-    """The requests and tool calls of one attempt, kept by `once` (contract: checkpoint-8).
+    """The requests and tool calls of one attempt, kept by `once` (contract: checkpoint-8), and counted by `spend`.
 
     `paid` is what the model has used for requests that this attempt has made.
     """
 
-    def __init__(self, once: Once) -> None:
+    def __init__(self, once: Once, spend: BeginSpend) -> None:
         self._once = once
+        self._spend = spend
         self.paid = RunUsage()
 
     async def response(
@@ -46,8 +53,22 @@ class AgentCheckpoints:
     ) -> ModelResponse:
         """The response to a request: what was kept of it, or what the model says."""
 
-        async def asked(_told_apart: Mapping[str, Any]) -> ModelResponse:
-            response = await ask(request)
+        async def asked(told_apart: Mapping[str, Any]) -> ModelResponse:
+            estimate = estimated_tokens(to_json(told_apart, serialize_unknown=True), told_apart["settings"])
+            async with self._spend(tokens=estimate, model=request.model.model_name) as call:
+                try:
+                    response = await ask(request)
+                except ModelHTTPError:
+                    call.used()  # the provider has answered with an error, and the model with nothing
+                    raise
+                used = response.usage
+                if used.has_values():
+                    call.used(
+                        input_tokens=used.input_tokens,
+                        output_tokens=used.output_tokens,
+                        cache_read_tokens=used.cache_read_tokens,
+                        cache_write_tokens=used.cache_write_tokens,
+                    )
             self.paid.incr(response.usage)
             self.paid.requests += 1
             return response
@@ -61,7 +82,8 @@ class AgentCheckpoints:
 
         async def executed(args: dict[str, Any]) -> KeptResult:
             try:
-                value = await execute(args)
+                async with self._spend(tool_calls=1):
+                    value = await execute(args)
             except ToolRetryError as error:
                 if not isinstance(error.__cause__, ModelRetry):
                     raise

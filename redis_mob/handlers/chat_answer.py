@@ -42,6 +42,8 @@ class Answer:
         if chunk.usage is not None:
             usage.prompt_tokens += chunk.usage.prompt_tokens or 0
             usage.completion_tokens += chunk.usage.completion_tokens or 0
+            details = chunk.usage.prompt_tokens_details
+            usage.cached_tokens += (details and details.cached_tokens) or 0
         if not chunk.choices:
             return ""
         try:

@@ -21,6 +21,10 @@ EXCERPT_BYTES = 2 * 1024
 """How much of an error of the endpoint a failure keeps."""
 
 
+class RefusedByEndpoint(StepFailed):
+    """The endpoint has answered with an error, and no model with anything: no token was used."""
+
+
 def failure_of(error: Exception, secrets: Sequence[str]) -> StepFailed:
     """The failure that an exception of the client, or of the stream that it gives, makes.
 
@@ -28,7 +32,7 @@ def failure_of(error: Exception, secrets: Sequence[str]) -> StepFailed:
     """
     said = bounded(without(text_of(error), secrets), EXCERPT_BYTES)
     if isinstance(error, openai.APIStatusError):
-        return StepFailed(
+        return RefusedByEndpoint(
             f"the endpoint of the model answered with status {error.status_code}: {said}",
             retryable=error.status_code >= SERVER_ERRORS or error.status_code in RETRIED,
             detail={"status": error.status_code},

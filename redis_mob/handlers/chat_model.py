@@ -17,8 +17,9 @@ from redis_mob.fleet.schemas import check_schema
 from redis_mob.fleet.step_context import StepContext, StepFailed
 from redis_mob.handlers.chat_answer import Answer
 from redis_mob.handlers.chat_bounds import bound_response
-from redis_mob.handlers.chat_failures import failure_of
+from redis_mob.handlers.chat_failures import RefusedByEndpoint, failure_of
 from redis_mob.handlers.chat_messages import messages_of
+from redis_mob.handlers.spending import estimated_tokens
 from redis_mob.handlers.text_stream import stream_text
 from redis_mob.handlers.tls import client_tls
 from redis_mob.handlers.tools import ModelTool, ToolSource, opened_tools, tools_by_name
@@ -152,7 +153,11 @@ class Chat:
             messages.append(answer.as_message())
             for call in answer.calls.values():
                 tool = offered.get(call.name)
-                said = f"There is no tool {call.name!r}." if tool is None else await tool.call(ctx, call.arguments)
+                if tool is None:
+                    said = f"There is no tool {call.name!r}."
+                else:
+                    async with ctx.spend(tool_calls=1):
+                        said = await tool.call(ctx, call.arguments)
                 messages.append({"role": "tool", "tool_call_id": call.id, "content": said})
         raise StepFailed(
             f"the model called tools {self._max_rounds} times in turn and gave no answer; allow more with max_rounds"
@@ -167,16 +172,36 @@ class Chat:
         request: Mapping[str, Any],
     ) -> Answer:
         answer = Answer(ctx.profile.max_output_bytes)
-        usage.requests += 1
-        async with aclosing(_chunks(connected, usage.model, messages, request)) as chunks:
+        estimate = estimated_tokens(json_text([messages, request]).encode(errors="replace"), request)
+        async with ctx.spend(tokens=estimate, model=usage.model) as call:
+            usage.requests += 1
+            counted = ModelUsage(usage.model)
+            try:
+                await self._take(answer, ctx, counted, _chunks(connected, usage.model, messages, request))
+            except RefusedByEndpoint:
+                call.used()
+                raise
+            finally:
+                usage.add(counted)
+            if counted.total_tokens:
+                call.used(
+                    input_tokens=counted.prompt_tokens,
+                    output_tokens=counted.completion_tokens,
+                    cache_read_tokens=counted.cached_tokens,
+                )
+        answer.check()
+        return answer
+
+    async def _take(
+        self, answer: Answer, ctx: StepContext, usage: ModelUsage, coming: AsyncGenerator[ChatCompletionChunk]
+    ) -> None:
+        async with aclosing(coming) as chunks:
             async for chunk in chunks:
                 text = answer.add(chunk, usage)
                 if text and self._on_delta is not None:
                     await told(self._on_delta(ctx, text))
                 elif text:
                     await stream_text(ctx, text)
-        answer.check()
-        return answer
 
     @asynccontextmanager
     async def _connected(self) -> AsyncGenerator[openai.AsyncOpenAI]:

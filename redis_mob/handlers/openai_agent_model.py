@@ -21,6 +21,7 @@ from agents import (
 )
 from agents.items import TResponseOutputItem, TResponseStreamEvent
 from agents.retry import ModelRetryAdvice, ModelRetryAdviceRequest
+from openai import APIStatusError
 from openai.types.responses import (
     Response,
     ResponseCompletedEvent,
@@ -35,12 +36,13 @@ from openai.types.responses import (
 )
 from openai.types.responses.response_prompt_param import ResponsePromptParam
 from pydantic import ConfigDict, TypeAdapter
-from pydantic_core import to_jsonable_python
+from pydantic_core import to_json, to_jsonable_python
 
 from redis_mob.codec.checkpoints import digest_of
 from redis_mob.fleet.said import class_of
 from redis_mob.fleet.step_context import StepContext
 from redis_mob.handlers.checkpoint_names import MODEL_REQUEST
+from redis_mob.handlers.spending import estimated_tokens
 from redis_mob.handlers.text_stream import stream_text
 from redis_mob.handlers.usage import ModelUsage
 
@@ -71,17 +73,31 @@ class ModelCalls:
         is_asked = False
         self.paid.model = self.paid.model or model
         await self.before()
+        plain = to_jsonable_python({"model": model, **told_apart}, fallback=class_of)
 
         async def asked() -> dict[str, Any]:
             nonlocal is_asked
             is_asked = True
-            response = await ask()
+            estimate = estimated_tokens(to_json(plain), told_apart["settings"])
+            async with self.ctx.spend(tokens=estimate, model=model) as call:
+                try:
+                    response = await ask()
+                except APIStatusError:
+                    call.used()  # the provider has answered with an error, and the model with nothing
+                    raise
+                used = response.usage
+                if used.total_tokens:
+                    call.used(
+                        input_tokens=used.input_tokens,
+                        output_tokens=used.output_tokens,
+                        cache_read_tokens=used.input_tokens_details.cached_tokens,
+                    )
             self.paid.requests += 1
             self.paid.prompt_tokens += response.usage.input_tokens
             self.paid.completion_tokens += response.usage.output_tokens
             return _plain(response)
 
-        digest = digest_of(to_jsonable_python({"model": model, **told_apart}, fallback=class_of))
+        digest = digest_of(plain)
         response = _response(await self.ctx.once(f"{MODEL_REQUEST} {digest}", asked))
         if not is_asked:  # what the earlier attempt has streamed is void
             await stream_text(self.ctx, _text(response))

@@ -114,7 +114,8 @@ class KeptAgents:
         async def called(arguments: str) -> dict[str, Any]:
             nonlocal is_called
             is_called = True
-            value = _plain(await call(context, arguments))
+            async with self._ctx.spend(tool_calls=1):
+                value = _plain(await call(context, arguments))
             waits = (suspended := _suspended_in(context)) is not None and suspended is not before
             return {"value": value, _WAITS: waits}
 

@@ -20,6 +20,14 @@ class ModelUsage:
     requests: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cached_tokens: int = 0
+    """Those of the prompt that the endpoint had kept."""
+
+    def add(self, other: ModelUsage) -> None:
+        """Count also the tokens of another one."""
+        self.prompt_tokens += other.prompt_tokens
+        self.completion_tokens += other.completion_tokens
+        self.cached_tokens += other.cached_tokens
 
     @property
     def total_tokens(self) -> int:

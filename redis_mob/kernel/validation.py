@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from redis_mob.errors import DefinitionError, shown
+from redis_mob.kernel.budget_rules import validate_budgets
 from redis_mob.kernel.diagnostics import Diagnostic, Severity
 from redis_mob.kernel.flow_rules import validate_flows
 from redis_mob.kernel.mob_rules import validate_mob
@@ -14,7 +15,7 @@ def validate(definition: MobDefinition) -> tuple[Diagnostic, ...]:
 
     Empty for a definition without fault. The stores validate nothing: they keep what they are given.
     """
-    return tuple(dict.fromkeys((*validate_mob(definition), *validate_flows(definition))))
+    return tuple(dict.fromkeys((*validate_mob(definition), *validate_budgets(definition), *validate_flows(definition))))
 
 
 def require_valid(definition: MobDefinition, *, strict: bool = False) -> tuple[Diagnostic, ...]:

@@ -97,6 +97,12 @@ class Namespace:
         """The digest of the key of each of these runs."""
         self.checkpoints: defaultdict[str, dict[bytes, bytes]] = defaultdict(dict)
         """The checkpoints of each run, by field."""
+        self.run_budgets: defaultdict[str, dict[bytes, bytes]] = defaultdict(dict)
+        """The accounts of each run and its roles, by field."""
+        self.shared_budgets: dict[bytes, bytes] = {}
+        """The accounts of shared budgets."""
+        self.reservations: dict[bytes, bytes] = {}
+        """What calls under way have put aside of budgets."""
         self.asks: set[bytes] = set()
         """The places of asks that wait for an answer."""
         self.answers: defaultdict[str, dict[bytes, str]] = defaultdict(dict)

@@ -137,6 +137,7 @@ def _forget(content: Namespace, run_id: str) -> None:
         content.moves,
         content.mailboxes,
         content.checkpoints,
+        content.run_budgets,
         content.answers,
         content.changes,
         content.turns,

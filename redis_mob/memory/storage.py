@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from redis_mob.errors import ValidationError, shown
 from redis_mob.memory.asks import MemoryAskStore
+from redis_mob.memory.budgets import MemoryBudgetStore
 from redis_mob.memory.checkpoints import MemoryCheckpointStore
 from redis_mob.memory.config import MemoryConfigStore
 from redis_mob.memory.conversations import MemoryConversationStore
@@ -44,6 +45,7 @@ class MemoryStorage:
         self.checkpoints = MemoryCheckpointStore(self._access)
         self.asks = MemoryAskStore(self._access)
         self.conversations = MemoryConversationStore(self._access)
+        self.budgets = MemoryBudgetStore(self._access)
         self.progress = MemoryProgressStore(self._access)
         self.pauses = MemoryPauseStore(self._access)
         self.steering = MemorySteeringStore(self._access)

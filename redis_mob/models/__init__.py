@@ -14,6 +14,16 @@ if TYPE_CHECKING:
         AskPlace as AskPlace,
         PendingAsk as PendingAsk,
     )
+    from redis_mob.models.budget import (
+        Account as Account,
+        Amounts as Amounts,
+        Bounds as Bounds,
+        Budget as Budget,
+        BudgetScope as BudgetScope,
+        OnExceeded as OnExceeded,
+        SharedBudget as SharedBudget,
+    )
+    from redis_mob.models.prices import ModelPrice as ModelPrice, Prices as Prices
     from redis_mob.models.authority import (
         AuthorizeFlowFrameReducerCommand as AuthorizeFlowFrameReducerCommand,
         AuthorizeFlowRunReducerCommand as AuthorizeFlowRunReducerCommand,
@@ -248,6 +258,8 @@ else:
         __name__,
         {
             "ask": "Answer Ask AskPlace PendingAsk",
+            "budget": "Account Amounts Bounds Budget BudgetScope OnExceeded SharedBudget",
+            "prices": "ModelPrice Prices",
             "authority": (
                 "AuthorizeFlowFrameReducerCommand AuthorizeFlowRunReducerCommand "
                 "AuthorizeLoopIterationReducerCommand CreateFrameSeed CreateLoopSeed CreateRunSeed "

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, ValidationError
 
 from redis_mob.errors import DefinitionError
-from redis_mob.models.base import U32, U64, Items, Model, SortedDict, WireEnum, is_none
+from redis_mob.models.base import U32, U64, Items, Model, SortedDict, WireEnum, is_empty, is_none
+from redis_mob.models.budget import SharedBudget
 from redis_mob.models.documents import MOB_FIELDS, complaints, from_tables, read_toml, unknown_in_tables
 from redis_mob.models.flow_spec import FlowSpec
-from redis_mob.models.profile import MobBackendKind, ProfileBinding
+from redis_mob.models.prices import Prices
+from redis_mob.models.profile import MobBackendKind, Profile, ProfileBinding
 from redis_mob.models.toml import brief, differences, to_tables, write_toml
 from redis_mob.models.unknown_keys import Tell, tell_unknown, unknown_keys
 
@@ -161,6 +164,7 @@ class SessionCleanupPolicy(WireEnum):
 class MobDefinition(Model):
     """Everything that is fixed about a mob.
 
+    `budgets` are those that runs share whose parameters give the same key, `prices` say what models cost.
     Maps are sorted by name; only the steps of a flow and the nodes of a frame keep the order in which they were
     written, and that order is no part of equality.
     """
@@ -177,6 +181,8 @@ class MobDefinition(Model):
     limits: LimitsSpec | None = None
     spawn_policy: SpawnPolicy | None = None
     event_router: EventRouterConfig | None = None
+    budgets: SortedDict[SharedBudget] = Field(default=SortedDict(), exclude_if=is_empty)
+    prices: Prices | None = Field(default=None, exclude_if=is_none)
     owner_bridge_session_id: str | None = Field(default=None, exclude_if=is_none)
     session_cleanup_policy: SessionCleanupPolicy = Field(
         default=SessionCleanupPolicy.MANUAL, exclude_if=lambda policy: policy == SessionCleanupPolicy.MANUAL
@@ -187,6 +193,12 @@ class MobDefinition(Model):
     def escalates(self) -> bool:
         """Whether its runs tell a supervisor of steps that fail."""
         return self.supervisor is not None and self.supervisor.escalation_threshold > 0
+
+    @cached_property
+    def has_budgets(self) -> bool:
+        """Whether it bounds what the calls of handlers may use."""
+        profiles = [one for one in self.profiles.values() if isinstance(one, Profile)]
+        return bool(self.budgets) or any(one.budget is not None for one in (*self.flows.values(), *profiles))
 
     def roles_of(self, flow_id: str) -> tuple[str, ...]:
         """The roles whose members a run of this flow may ask: those of its steps, and the supervisor's."""

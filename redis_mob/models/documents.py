@@ -26,6 +26,8 @@ _TABLES = (
     "limits",
     "spawn_policy",
     "event_router",
+    "budgets",
+    "prices",
 )
 
 _BESIDE = ("retention",)

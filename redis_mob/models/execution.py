@@ -25,6 +25,7 @@ from redis_mob.models.base import (
     is_empty,
     is_none,
 )
+from redis_mob.models.budget import Budget
 from redis_mob.models.execution_key import ExecutionKey as ExecutionKey
 from redis_mob.models.flow_spec import Message
 from redis_mob.models.fork import NOTHING_CARRIED, Carried, ForkedFrom, is_nothing_carried
@@ -316,7 +317,8 @@ class RunLaunch(Model):
     `max_output_bytes` bounds what one execution may return; None is the default of the engine. `forked_from` says which
     run a forked one comes from, and `carried` what is carried over from there. `subflows` holds what the run and its
     children need of the flows that their steps run. A run that `escalates` tells the supervisor of its mob of steps
-    that fail; one that was started by a release that knew no escalations does not.
+    that fail; one that was started by a release that knew no escalations does not. `budget` was given
+    when it was started: it goes before that of its flow.
     """
 
     definition: str
@@ -332,3 +334,4 @@ class RunLaunch(Model):
     carried: Carried = Field(default=NOTHING_CARRIED, exclude_if=is_nothing_carried)
     subflows: SortedDict[SubflowTerms] = Field(default=SortedDict(), exclude_if=is_empty)
     escalates: bool = Field(default=False, exclude_if=is_empty)
+    budget: Budget | None = Field(default=None, exclude_if=is_none)

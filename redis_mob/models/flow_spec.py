@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias, cast
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from redis_mob.models.base import U8, U32, U32_MAX, U64, FrozenDict, Items, JsonValue, Model, WireEnum, is_none
+from redis_mob.models.budget import Budget
 from redis_mob.models.conditions import ConditionExpr
 from redis_mob.models.limits import ConcurrencySpec, RateSpec
 
@@ -274,7 +275,7 @@ class FlowSpec(Model):
     `strict` true, a step fails whose message names a value that does not exist; else that is `null`, and a warning.
     `output` is the path of what a step gets that runs this flow; without one it is an object from step to output
     (contract: engine-73). `concurrency` and `rate` bound the executions of all its steps together
-    (contract: engine-60).
+    (contract: engine-60). `budget` bounds what the calls of handlers may use in each of its runs (contract: budget-1).
     """
 
     description: str | None = None
@@ -285,6 +286,7 @@ class FlowSpec(Model):
     output: str | None = Field(default=None, exclude_if=is_none)
     concurrency: ConcurrencySpec | None = Field(default=None, exclude_if=is_none)
     rate: RateSpec | None = Field(default=None, exclude_if=is_none)
+    budget: Budget | None = Field(default=None, exclude_if=is_none)
 
     def is_strict(self, step_id: str) -> bool:
         """Whether a step fails whose message names a value that does not exist."""

@@ -23,7 +23,7 @@ def _duration(value: Any) -> Any:
     """The same duration as text. Raises ValueError for what is none, or is not more than 0."""
     if isinstance(value, timedelta):
         value = f"{value // timedelta(milliseconds=1)}ms"
-    if not isinstance(value, str) or not 0 < _duration_ms(value) <= _LONGEST_MS:
+    if not isinstance(value, str) or not 0 < duration_ms(value) <= _LONGEST_MS:
         raise ValueError(
             f"{shown(value)} is no duration that is more than 0 and at most 36500d: write a number and one of "
             "ms, s, m, h, d, as in '30s'"
@@ -31,12 +31,16 @@ def _duration(value: Any) -> Any:
     return value
 
 
-def _duration_ms(text: str) -> int:
+def duration_ms(text: str) -> int:
+    """A duration as text in milliseconds, 0 if it is none."""
     match = _DURATION.fullmatch(text)
     return int(match[1]) * _MILLISECONDS[match[2]] if match else 0
 
 
 Most = Annotated[int, Field(ge=1, le=U32_MAX)]
+
+Duration = Annotated[str, BeforeValidator(_duration)]
+"""A length of time as text, such as `30s`."""
 
 
 class ConcurrencySpec(Model):
@@ -50,13 +54,13 @@ class RateSpec(Model):
     """How many executions may begin in any time of the length `per`, such as `1m`: of each `key`, or in all."""
 
     limit: Most
-    per: Annotated[str, BeforeValidator(_duration)]
+    per: Duration
     key: str | None = Field(default=None, exclude_if=is_none)
 
     @property
     def per_ms(self) -> int:
         """`per` in milliseconds."""
-        return _duration_ms(self.per)
+        return duration_ms(self.per)
 
 
 class Limit(Model):

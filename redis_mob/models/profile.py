@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, TypeAlias, cast
 
-from pydantic import Discriminator, Tag
+from pydantic import Discriminator, Field, Tag
 
-from redis_mob.models.base import I32, U64, Items, JsonValue, Model, Timestamp, WireEnum
+from redis_mob.models.base import I32, U64, Items, JsonValue, Model, Timestamp, WireEnum, is_none
+from redis_mob.models.budget import Budget
 
 
 class MobRuntimeMode(WireEnum):
@@ -42,6 +43,7 @@ class Profile(Model):
     """What every member of a role is made of.
 
     `backend` None means the mob's default. `max_inline_peer_notifications` is a count; -1 means no limit.
+    `budget` bounds what the members of the role may use in one run.
     """
 
     model: str
@@ -54,6 +56,7 @@ class Profile(Model):
     max_inline_peer_notifications: I32 | None = None
     output_schema: JsonValue | None = None
     provider_params: JsonValue | None = None
+    budget: Budget | None = Field(default=None, exclude_if=is_none)
 
 
 class RealmProfileRef(Model):

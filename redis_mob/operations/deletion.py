@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from redis_mob.errors import CasConflictError
 from redis_mob.fleet.children import tell_parent
+from redis_mob.fleet.lost_calls import settle_lost
 from redis_mob.fleet.run_deletion import finish_deletion
 from redis_mob.models.deletion import DeletionStart
 from redis_mob.operations.ending import terminate
@@ -29,6 +30,7 @@ async def delete(storage: MobStorage, run_id: str, *, cancel: bool, keep_id_for:
                 f"run {run_id} is not over: cancel it first, or delete it with --cancel (in Python: cancel=True)"
             )
     await finish_deletion(storage.steering, run_id)
+    await settle_lost(storage.budgets, storage.executions, run_id)  # what calls of it had put aside of shared budgets
 
 
 async def _tell_parent(storage: MobStorage, run_id: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from redis_mob.operations.admin.asks import AskAdmin
+from redis_mob.operations.admin.budgets import BudgetAdmin
 from redis_mob.operations.admin.bulk import BulkSteering
 from redis_mob.operations.admin.conversations import ConversationAdmin
 from redis_mob.operations.admin.pauses import PauseAdmin
@@ -33,5 +34,6 @@ class FleetAdmin(
     WebhookAdmin,
     AskAdmin,
     ConversationAdmin,
+    BudgetAdmin,
 ):
     """Looks at the runs and workers of a namespace and steers them, without the code of the fleet."""

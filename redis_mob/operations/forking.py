@@ -168,6 +168,7 @@ class ForkSource:
             forked_from=ForkedFrom(run_id=view.run.run_id, from_step=order.from_step),
             carried=self._carried(ended),
             subflows=subflows,
+            budget=view.launch.budget,
         )
         if order.definition is None:
             # How outputs are read is as it was for that run, also if an older release has started it.

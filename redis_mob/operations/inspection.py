@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 
-from redis_mob.errors import NotFoundError
+from redis_mob.errors import NotFoundError, ValidationError
 from redis_mob.fleet.limit_waits import loads_of
 from redis_mob.models.run import MobRunStatus
 from redis_mob.models.transition import RunView
+from redis_mob.operations.budget_lines import BudgetLine
+from redis_mob.operations.budgets import budgets_of
 from redis_mob.operations.describing import StoredRun
 from redis_mob.operations.run_description import RunDescription
 from redis_mob.operations.run_events import events_of
@@ -48,4 +51,8 @@ async def _children(storage: MobStorage, view: RunView) -> Mapping[str, MobRunSt
 async def describe(storage: MobStorage, run_id: str, *, outputs: bool, attempts: bool) -> RunDescription:
     """See `FleetAdmin.describe`."""
     stored = await stored_run(storage, run_id, outputs=outputs, attempts=attempts)
-    return stored.described()
+    told: tuple[BudgetLine, ...] = ()
+    with suppress(ValidationError):  # of a key that cannot be rendered: no call begins in such a run
+        lines = await budgets_of(storage, stored.view.run.run_id)
+        told = tuple(one for one in lines if one.is_bounded or one.is_used)
+    return stored.described().model_copy(update={"budgets": told})

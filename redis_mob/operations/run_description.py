@@ -15,6 +15,7 @@ from redis_mob.models.labels import AttributeValue
 from redis_mob.models.pause import Pause
 from redis_mob.models.run import MobRunStatus
 from redis_mob.models.subflow import ParentRun
+from redis_mob.operations.budget_lines import BudgetLine
 from redis_mob.operations.states import State
 
 
@@ -205,8 +206,9 @@ class RunDescription(Model):
     events of the run. `signals` counts those that no step has taken yet, by name. `forked_from` says which run it comes
     from, if it was forked. `parent` says which step of which run runs it, if one does. `attributes` and `summary` are
     what it is found by, `conversation` is the id of that in which it was started. `pauses` are those by which it is
-    paused: its own, its flow's, its mob's. `params` are its parameters, if outputs were asked for, or they take no more
-    than 400 bytes (contract: operations-232).
+    paused: its own, its flow's, its mob's. `budgets` are the accounts that its calls draw on, as far as they bound
+    anything or were used. `params` are its parameters, if outputs were asked for, or they take no more than 400 bytes
+    (contract: operations-232).
     """
 
     run_id: RunId
@@ -229,6 +231,7 @@ class RunDescription(Model):
     conversation: str | None = Field(default=None, exclude_if=is_none)
     cancel_requested: bool = False
     pauses: Items[Pause] = Field(default=(), exclude_if=is_empty)
+    budgets: Items[BudgetLine] = Field(default=(), exclude_if=is_empty)
     params_bytes: U64
     params: JsonValue | None = Field(default=None, exclude_if=is_none)
     steps: SortedDict[U64] = SortedDict()

@@ -15,6 +15,7 @@ from pydantic_ai.tools import ToolDefinition
 
 from redis_mob.codec.checkpoints import decode_result, encode_result, result_field
 from redis_mob.fleet.once import Once
+from redis_mob.fleet.spending import KeptSpending, Spending
 from redis_mob.handlers.agent_checkpoints import AgentCheckpoints
 from redis_mob.models.checkpoint import Checkpoint
 from redis_mob.pydantic_ai.agent_runs import AgentRuns, run_name
@@ -45,7 +46,9 @@ class Durable(AbstractCapability[Any]):
     async def for_run(self, ctx: RunContext[Any]) -> AbstractCapability[Any]:
         """A capability for one run of the agent, which counts its calls from the first one."""
         own = Durable(self.storage, self.run_id, self.ttl)
-        own._checkpoints = AgentCheckpoints(_CallsOfRun(own._runs, run_name(self.run_id)).once)
+        calls = _CallsOfRun(own._runs, run_name(self.run_id))
+        # no budget bounds what runs outside of a fleet
+        own._checkpoints = AgentCheckpoints(calls.once, Spending(KeptSpending()).spend)
         return own
 
     async def wrap_model_request(

@@ -9,6 +9,7 @@ from redis_mob.connection.retry import RetryPolicy
 from redis_mob.notifications.wakeups import WakeUps
 from redis_mob.security.sealing import Secrets
 from redis_mob.stores.asks import RedisAskStore
+from redis_mob.stores.budgets import RedisBudgetStore
 from redis_mob.stores.checkpoints import RedisCheckpointStore
 from redis_mob.stores.config import RedisConfigStore
 from redis_mob.stores.conversations import RedisConversationStore
@@ -49,6 +50,7 @@ class RedisStorage:
         self.checkpoints = RedisCheckpointStore(client, keys)
         self.asks = RedisAskStore(client, keys)
         self.conversations = RedisConversationStore(client, keys)
+        self.budgets = RedisBudgetStore(client, keys)
         self.progress = RedisProgressStore(client, keys, self._wake_ups)
         self.pauses = RedisPauseStore(client, keys)
         self.steering = RedisSteeringStore(client, keys)

@@ -11,6 +11,7 @@ from redis_mob.security.sealing import SealKey, SealKeyring
 from redis_mob.sync.loop_thread import LoopThread
 from redis_mob.sync.stores import (
     Asks,
+    Budgets,
     Checkpoints,
     Config,
     Conversations,
@@ -55,6 +56,7 @@ class MobStorage:
         self.checkpoints = Checkpoints(loop, opened.checkpoints)
         self.asks = Asks(loop, opened.asks)
         self.conversations = Conversations(loop, opened.conversations)
+        self.budgets = Budgets(loop, opened.budgets)
         self.progress = Progress(loop, opened.progress)
         self.pauses = Pauses(loop, opened.pauses)
         self.steering = Steering(loop, opened.steering)

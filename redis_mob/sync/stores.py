@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from redis_mob.contracts import (
     AskStore,
+    BudgetStore,
     CheckpointStore,
     ConfigSubscription,
     ConversationStore,
@@ -166,6 +167,18 @@ class Asks(Facade[AskStore]):
     pending = twin(AskStore.pending)
     answer = twin(AskStore.answer)
     forget = twin(AskStore.forget)
+
+
+class Budgets(Facade[BudgetStore]):
+    """Twins of the methods of `contracts.BudgetStore`."""
+
+    reserve = twin(BudgetStore.reserve)
+    settle = twin(BudgetStore.settle)
+    set_bounds = twin(BudgetStore.set_bounds)
+    accounts = twin(BudgetStore.accounts)
+    reservations = twin(BudgetStore.reservations)
+    shared = twin(BudgetStore.shared)
+    forget = twin(BudgetStore.forget)
 
 
 class Retention(Facade[RetentionStore]):

@@ -10,6 +10,7 @@ from uuid import uuid4
 from redis_mob.fleet.outcome import NewAsk
 from redis_mob.models import MobRunStatus
 from redis_mob.models.ask import Answer
+from redis_mob.models.budget import Account, Amounts, Bounds, BudgetScope, OnExceeded, Reservation, Settlement
 from redis_mob.models.config import Delete, Put
 from redis_mob.models.conversation import Conversation
 from redis_mob.models.debounce import Debounce
@@ -39,6 +40,7 @@ async def every_write(storage: MobStorage) -> dict[str, Write]:
         **await _of_metadata(storage),
         **await _of_schedules(storage),
         **await _of_pauses(storage),
+        **await _of_budgets(storage),
         **await _of_webhooks(storage),
         "events.append": lambda s: s.events.append(numbered(1, timestamp=NOON)),
         "events.append_batch": lambda s: s.events.append_batch([numbered(2), completed(str(uuid4()))]),
@@ -218,6 +220,27 @@ async def _of_schedules(storage: MobStorage) -> dict[str, Write]:
         "schedules.advance": lambda s: s.schedules.advance(schedule("to advance", fired=1), stored.revision),
         "schedules.delete": lambda s: s.schedules.delete("to delete"),
         "schedules.take_due": lambda s: s.schedules.take_due(most=10, keep=timedelta(hours=1)),
+    }
+
+
+async def _of_budgets(storage: MobStorage) -> dict[str, Write]:
+    driven = await waiting(storage.executions, ONE_STEP)
+    key = keys_of(await driven.view())[0]
+    own, shared = BudgetScope.of_run(driven.run_id), BudgetScope.shared("mob", "tenant", "acme")
+    to_forget = BudgetScope.shared("mob", "tenant", "to forget")
+    declared = {own: Account(), shared: Account()}
+    to_begin = Reservation(driven.run_id, key, 1, 1, Amounts(), Amounts(tokens=5), (own, shared))
+    to_end = to_begin._replace(number=2)
+    await storage.budgets.reserve(to_end, declared)
+    policy = OnExceeded.FAIL
+    await storage.budgets.set_bounds(to_forget, Bounds(), Account(), on_exceeded=policy, currency=None)
+    return {
+        "budgets.reserve": lambda s: s.budgets.reserve(to_begin, declared),
+        "budgets.settle": lambda s: s.budgets.settle(to_end, Settlement(Amounts(1)), declared, was_reserved=True),
+        "budgets.set_bounds": lambda s: s.budgets.set_bounds(
+            own, Bounds(tokens=7), Account(), on_exceeded=policy, currency=None
+        ),
+        "budgets.forget": lambda s: s.budgets.forget(to_forget),
     }
 
 

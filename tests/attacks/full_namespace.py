@@ -24,6 +24,7 @@ from redis_mob.fleet.outcome import NewAsk
 from redis_mob.models import MobDefinition, MobEvent, MobRun, MobRunStatus, StoredRealmProfile
 from redis_mob.models.ask import Answer, PendingAsk
 from redis_mob.models.base import SortedDict
+from redis_mob.models.budget import Account, Amounts, BudgetScope, Reservation
 from redis_mob.models.config import ConfigChangeEvent, Delete, Put
 from redis_mob.models.conversation import Conversation
 from redis_mob.models.debounce import Debounce
@@ -160,6 +161,7 @@ async def fill(storage: MobStorage) -> FullNamespace:
     for number in range(12):
         await storage.schedules.put(schedule(next_at=NOON + timedelta(minutes=number)), driven_runs.ONE_STEP)
     await _set_webhooks(storage)
+    await _draw_on_budgets(storage, driven.run_id, key)
     view = await driven.view()
     return FullNamespace(
         stored,
@@ -183,6 +185,12 @@ async def talk(storage: MobStorage, run_id: str, *said: str) -> Any:
     started = await storage.conversations.start(run, launch, ONE_STEP, conversation=conversation)
     await storage.conversations.edit(conversation, "append", said)
     return started.is_new
+
+
+async def _draw_on_budgets(storage: MobStorage, run_id: str, key: ExecutionKey) -> None:
+    scopes = (BudgetScope.of_run(run_id), BudgetScope.shared("mob", "tenant", "acme"))
+    call = Reservation(run_id, key, 1, 1, Amounts(tool_calls=1), Amounts(tokens=5), scopes)
+    await storage.budgets.reserve(call, dict.fromkeys(scopes, Account()))
 
 
 async def gather_a_start(storage: MobStorage, number: int) -> str:
@@ -415,6 +423,11 @@ def _about_executions(there: FullNamespace) -> dict[str, Question]:
         "history": lambda s: _said(s),
         "take a turn of a run": lambda s: s.conversations.take_turn(TALKED),
         "start in a conversation again": lambda s: talk(s, TALKED),
+        "accounts": lambda s: s.budgets.accounts(
+            [BudgetScope.of_run(there.driven), BudgetScope.shared("mob", "tenant", "acme")]
+        ),
+        "reservations": lambda s: s.budgets.reservations(),
+        "shared budgets": lambda s: s.budgets.shared(),
         "published": lambda s: s.executions.published(there.driven, "number"),
         "published, absent": lambda s: s.executions.published(there.driven, "none"),
         "send_signal again": lambda s: s.executions.send_signal(

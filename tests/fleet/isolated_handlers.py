@@ -288,3 +288,15 @@ async def converses(ctx: StepContext) -> Any:
     await ctx.conversation.append(1, 2, 3)
     popped = await ctx.conversation.pop()
     return [popped, await ctx.conversation.history(), await ctx.conversation.history(1)]
+
+
+def spend(ctx: StepContext) -> None:
+    for _ in range(5):
+        with ctx.spend(tokens=40) as call:
+            call.used(input_tokens=10)
+
+
+async def spend_async(ctx: StepContext) -> None:
+    for _ in range(5):
+        async with ctx.spend(tokens=40) as call:
+            call.used(input_tokens=10)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import itertools
 import json
 import logging
 import os
@@ -21,6 +22,7 @@ from typing import Any
 from redis_mob import StepContext, StepFailed, isolated
 from redis_mob.fleet import failure_log
 from redis_mob.fleet.duties import duties_of
+from redis_mob.fleet.spend_keeper import SpendServices
 from redis_mob.fleet.step_context import Handler
 from redis_mob.fleet.worker import Worker
 from redis_mob.storage import MobStorage
@@ -109,7 +111,28 @@ async def call_once(ctx: StepContext) -> list[int]:
     return [await ctx.once("ask", ask, number) for number in range(ctx.params["calls"])]
 
 
+ASIDE = 2000
+"""Tokens that a call puts aside: the most that it uses."""
+
+
+async def ask_within_budget(ctx: StepContext) -> None:
+    """Asks a model without end, which says how many tokens each answer takes."""
+
+    async def ask(number: int) -> int:
+        async with ctx.spend(tokens=ASIDE) as call:
+            reader, writer = await asyncio.open_connection("127.0.0.1", ctx.params["port"])
+            writer.write(json.dumps([ctx.run_id, number]).encode() + b"\n")
+            tokens = int(await reader.readline())
+            writer.close()
+            call.used(input_tokens=tokens)
+            return tokens
+
+    for number in itertools.count():
+        await ctx.once("ask", ask, number)
+
+
 HANDLERS: dict[str, Handler] = {
+    "ask_within_budget": ask_within_budget,
     "call_once": call_once,
     "work": work,
     "die_at_first": die_at_first,
@@ -139,6 +162,7 @@ async def main(url: str, namespace: str, lease: float, concurrency: int, isolate
             lease=timedelta(seconds=lease),
             concurrency=concurrency,
             checkpoints=storage.checkpoints,
+            spending=SpendServices(storage.executions, storage.budgets, storage.pauses),
             duties=duties_of(storage),
         )
         await worker.run(stop)

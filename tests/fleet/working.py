@@ -12,6 +12,7 @@ from typing import Any
 
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.items import target_of, targets_in
+from redis_mob.fleet.spend_keeper import SpendServices
 from redis_mob.fleet.step_context import Handler, StepContext
 from redis_mob.fleet.worker import Worker
 from redis_mob.models.definition import MobDefinition
@@ -34,6 +35,7 @@ async def at_work(
     workers: int = 1,
     lease: timedelta = SHORT_LEASE,
     concurrency: int = 16,
+    spending: SpendServices | None = None,
     **more: Any,
 ) -> AsyncGenerator[asyncio.Event]:
     """Workers, each until the block ends or the event is set; what they raise is raised at the end of the block."""
@@ -47,6 +49,7 @@ async def at_work(
                 concurrency=concurrency,
                 progress=storage.progress,
                 checkpoints=storage.checkpoints,
+                spending=spending or SpendServices(storage.executions, storage.budgets, storage.pauses),
                 **more,
             )
             group.create_task(worker.run(stop))

@@ -16,8 +16,9 @@ from redis_mob.fleet.asks import pending_of
 from redis_mob.fleet.outcome import Failed, NewAsk, Outcome, Succeeded, Suspended
 from redis_mob.fleet.subflows import child_run
 from redis_mob.models.ask import Answer, AskPlace
+from redis_mob.models.budget import Account, Amounts, Bounds, BudgetScope, OnExceeded, Reservation, Settlement
 from redis_mob.models.debounce import Debounce
-from redis_mob.models.execution import Execution, ExecutionStatus, Serves
+from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, Serves
 from redis_mob.models.labels import LabelChange
 from redis_mob.models.signal import Signal
 from redis_mob.models.subflow import CHILD_NEWS
@@ -43,7 +44,7 @@ Both = tuple[RunView, RunView]
 
 async def drive(twins: Twins, random: Random) -> AsyncGenerator[None]:
     """A track of moves on runs, one run after the other."""
-    moves = in_turn(random, range(25))
+    moves = in_turn(random, range(26))
     for number in count():
         if number % 3 == 0:
             async for _ in _family(twins, random):
@@ -188,6 +189,8 @@ class _Driven:
                 await self._pause_and_resume(views)
             case 24:
                 await self._answer(views)
+            case 25:
+                await self._draw_on_budgets(views)
             case _:
                 await self._execute(views)
         return True
@@ -260,6 +263,27 @@ class _Driven:
         await self._twins.both(
             lambda s: s.asks.forget(run_id, [ours[one].place]), lambda s: s.asks.forget(run_id, [theirs[one].place])
         )
+
+    async def _draw_on_budgets(self, views: Both) -> None:
+        """A call of an execution begins and ends, of which some had put nothing aside; bounds change, accounts go."""
+        run_id, number = self._run.run_id, self._random.randrange(3)
+        key = min(views[0].executions, default=ExecutionKey("root", "a", "worker-1"))
+        own, shared = BudgetScope.of_run(run_id), BudgetScope.shared("mob", "tenant", "acme")
+        declared = {own: Account(bounds=Bounds(tokens=50)), shared: Account()}
+        tokens = self._random.randrange(30)
+        call = Reservation(run_id, key, 1, number, Amounts(tool_calls=1), Amounts(tokens=tokens), (own, shared))
+        used = Settlement(Amounts(tokens=self._random.randrange(30)))
+        bounds, policy = Bounds(tokens=self._random.randrange(100)), OnExceeded.FAIL
+        await self._twins.both(lambda s: s.budgets.reserve(call, declared))
+        if self._random.random() < 0.7:
+            await self._twins.both(lambda s: s.budgets.settle(call, used, declared, was_reserved=tokens > 0))
+        await self._twins.both(
+            lambda s: s.budgets.set_bounds(own, bounds, declared[own], on_exceeded=policy, currency=None)
+        )
+        await self._twins.both(lambda s: s.budgets.forget(shared))
+        await self._twins.both(lambda s: s.budgets.accounts([own, shared]))
+        await self._twins.both(lambda s: s.budgets.reservations())
+        await self._twins.both(lambda s: s.budgets.shared())
 
     async def _come_or_go(self) -> None:
         """A worker joins, renews its lease, and leaves with what it holds, in a random order."""

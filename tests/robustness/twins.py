@@ -76,5 +76,7 @@ def _plain(answer: Any) -> Any:
             return answer.run, answer.launch, sorted(answer.executions.items()), answer.cancel_requested
         case DueWork():
             return answer._replace(executions=tuple(sorted(answer.executions)))
+        case dict():  # of accounts, whose keys are no texts
+            return list(answer.items())
         case _:
             return answer

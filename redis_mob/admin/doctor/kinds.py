@@ -102,6 +102,7 @@ KINDS = (
             "workers",
             "asks",
             "conversing",
+            "budgets:reserved",
         ),
     ),
     Kind(
@@ -110,6 +111,7 @@ KINDS = (
         ("conversations",),
         ("conversation", "conversation:items"),
     ),
+    Kind("shared budgets", _always("one account for each key, until you forget it"), ("budgets",)),
     Kind(
         "documents",
         _always("what you store, until you delete it"),

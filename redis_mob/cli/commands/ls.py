@@ -52,7 +52,7 @@ def ls(
             listed = result_of(reading)
     page = listed.page
     if page.runs and as_json:
-        print_line(page_as_json(page))
+        print_line(page_as_json(listed))
     elif page.runs:
         write(page_as_text(listed, standard_output()))
     elif not as_json:

@@ -14,6 +14,8 @@ from redis_mob.cli.options import (
     HandlerOption,
     JsonOption,
     LeaseOption,
+    MaxCostOption,
+    MaxTokensOption,
     MembersOption,
     NamespaceOption,
     OnBusyOption,
@@ -58,13 +60,16 @@ def run(
     ] = None,
     conversation: ConversationOption = None,
     on_busy: OnBusyOption = None,
+    max_tokens: MaxTokensOption = None,
+    max_cost: MaxCostOption = None,
     seal_keys: SealKeysOption = None,
     durability: WriteDurabilityOption = "memory",
 ) -> None:
     """Run a flow to its end with worker processes, and show it.
 
     Ctrl-C cancels the run. SIGTERM leaves it to other workers, or to the next start with its idempotency key; a run on
-    embedded: is canceled, since its server ends too.
+    embedded: is canceled, since its server ends too. A step fails that needs more than
+    --max-tokens or --max-cost leave.
 
     Exit status: 0 completed, 1 failed, canceled or left, 2 usage or definition error, 3 storage unavailable.
     """
@@ -73,6 +78,7 @@ def run(
     from datetime import timedelta
 
     from redis_mob.cli.arguments import parse_members, parse_params, read_seal_keys, within
+    from redis_mob.cli.budgets import budget_of
     from redis_mob.cli.display import stderr_console
     from redis_mob.cli.endings import errors_told, print_line, say, usable_url
     from redis_mob.cli.run import RunOrder, run_flow
@@ -81,6 +87,7 @@ def run(
     from redis_mob.connection.calls.durability import Durability
     from redis_mob.connection.calls.keys import Keys
     from redis_mob.fleet.lease import SHORTEST_LEASE
+    from redis_mob.models.budget import OnExceeded
     from redis_mob.models.run import MobRunStatus
 
     console = stderr_console()
@@ -109,6 +116,7 @@ def run(
             seal_keys=read_seal_keys(seal_keys),
             durability=str(Durability.parse(durability)),
             retention=retention,
+            budget=budget_of(max_tokens, max_cost, OnExceeded.FAIL),
         )
         told = asyncio.run(run_flow(order, console))
     for line in told.summary(verbose=verbose):

@@ -9,6 +9,8 @@ import typer
 from redis_mob.cli.options import (
     ConversationOption,
     FileArgument,
+    MaxCostOption,
+    MaxTokensOption,
     MembersOption,
     NamespaceOption,
     OnBusyOption,
@@ -68,6 +70,8 @@ def start(
     summary: Annotated[
         str | None, typer.Option(metavar="TEXT", help="What lists show of the run.", show_default=False)
     ] = None,
+    max_tokens: MaxTokensOption = None,
+    max_cost: MaxCostOption = None,
     wait: Annotated[bool, typer.Option("--wait", help="Return when the run is over, and say how it went.")] = False,
     strict: StrictOption = False,
     verbose: VerboseOption = False,
@@ -80,7 +84,8 @@ def start(
     """Start a run for workers of a server.
 
     It prints the id of the run. No handlers are needed here. With --wait it shows how the run ended, as run does;
-    Ctrl-C ends the waiting, and not the run.
+    Ctrl-C ends the waiting, and not the run. With --max-tokens or --max-cost it is paused when these are used up, and
+    `redis-mob budget` lets it go on.
 
     Exit status: 0 started, or completed with --wait, 1 the run failed or was canceled, or the waiting was interrupted,
     or its conversation is busy, 2 usage or definition error, 3 storage unavailable.
@@ -89,6 +94,7 @@ def start(
     import logging
 
     from redis_mob.cli.arguments import parse_members, parse_params, read_seal_keys
+    from redis_mob.cli.budgets import budget_of
     from redis_mob.cli.display import stderr_console
     from redis_mob.cli.endings import errors_told, shared_url
     from redis_mob.cli.labels import parse_attributes
@@ -99,6 +105,7 @@ def start(
     from redis_mob.cli.worker_link import ExitStatus
     from redis_mob.connection.calls.durability import Durability
     from redis_mob.connection.calls.keys import Keys
+    from redis_mob.models.budget import OnExceeded
     from redis_mob.models.run import MobRunStatus
 
     console = stderr_console()
@@ -121,6 +128,7 @@ def start(
             debounce_most=parse_length("--debounce-most", debounce_most),
             conversation=conversation,
             on_busy=on_busy,
+            budget=budget_of(max_tokens, max_cost, OnExceeded.PAUSE),
             url=shared_url(url, of_memory="no other process has workers there"),
             namespace=Keys(namespace).namespace,
             seal_keys=read_seal_keys(seal_keys),

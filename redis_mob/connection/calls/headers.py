@@ -25,7 +25,8 @@ _OF_NAMESPACE = (
     "specs spec_revisions profiles profile_revisions supervisors overlays overlay_places definitions "
     "due ready queued workers lost limits events event_identities events_by_time documents versions history ids tokens "
     "seal_keys seal_key_checks deletions retention schedules scheduled schedule_definitions pauses "
-    "webhooks webhook_secrets webhook_progress dead_letters gated gate_times debounces asks conversing"
+    "webhooks webhook_secrets webhook_progress dead_letters gated gate_times debounces asks conversing "
+    "budgets reservations"
 )
 _PARENT = "parent"
 OWNERS = {

@@ -252,6 +252,10 @@ class Keys:
         """Sorted set in lexical order: the runs of conversations that are not over (lua/lib/conversations)."""
         self.conversations = f"{tag}conversations"
         """Sorted set: the ids of conversations by when each expires, in milliseconds of the fleet's clock."""
+        self.budgets = f"{tag}budgets"
+        """Hash: the accounts of shared budgets, by mob, name and key (lua/lib/budgets)."""
+        self.reservations = f"{tag}budgets:reserved"
+        """Hash: what calls of handlers that are under way have put aside of budgets."""
         self.wake_events = f"{tag}wake:events"
         """Channel: something was appended to the event log."""
         self.wake_config = f"{tag}wake:config"
@@ -319,6 +323,8 @@ class Keys:
             self.asks,
             self.conversing,
             self.conversations,
+            self.budgets,
+            self.reservations,
         ]
 
     def named(self, name: str) -> str:

@@ -1,0 +1,80 @@
+"""How budgets are read from options, and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pydantic
+
+from redis_mob.cli.columns import SHORT_ID, print_columns
+from redis_mob.cli.endings import print_line
+from redis_mob.errors import ValidationError, shortened, shown
+from redis_mob.models.budget import Budget, OnExceeded
+from redis_mob.models.documents import complaints
+from redis_mob.operations.budget_lines import BudgetLine
+from redis_mob.operations.forking import UNCHANGED, Unchanged
+
+NO_BOUND = "none"
+"""What takes a bound away."""
+
+
+def budget_of(max_tokens: int | None, max_cost: float | None, on_exceeded: OnExceeded) -> Budget | None:
+    """The budget of a run that is started, None without options. Raises ValidationError naming an option."""
+    bounds = (("max_tokens", max_tokens), ("max_cost", max_cost))
+    given: dict[str, Any] = {name: one for name, one in bounds if one is not None}
+    if not given:
+        return None
+    try:
+        return Budget.model_validate({**given, "on_exceeded": on_exceeded})
+    except pydantic.ValidationError as error:
+        raise ValidationError(complaints(error, given)) from None
+
+
+def bound(option: str, text: str | None, read: type[int] | type[float] | type[str]) -> Any:
+    """The value of an option that bounds something: UNCHANGED if it is not given, None for `none`.
+
+    Raises ValidationError naming the option.
+    """
+    if text is None:
+        return UNCHANGED
+    if text == NO_BOUND:
+        return None
+    try:
+        return read(text)
+    except ValueError:
+        raise ValidationError(f"{option} must be a number, or none to take the bound away, not {shown(text)}") from None
+
+
+def is_change(*values: Any | Unchanged) -> bool:
+    """Whether any of these is given."""
+    return any(value is not UNCHANGED for value in values)
+
+
+def show_budgets(lines: Sequence[BudgetLine], *, json: bool) -> None:
+    """A row, or an object, for each account."""
+    if json:
+        for line in lines:
+            print_line(line.model_dump_json())
+        return
+    if not lines:
+        print_line("no call has told what it used, and nothing is bounded")
+        return
+    rows = [
+        (whose(line), line.said() or "nothing used", line.on_exceeded if line.is_bounded else "-") for line in lines
+    ]
+    print_columns(("BUDGET", "USED", "THEN"), rows, whole=("BUDGET",))
+
+
+def whose(line: BudgetLine) -> str:
+    """Whose account it is, in words."""
+    if line.run_id is None:
+        return f"{shortened(line.name or '')} for {shown(line.key)}"
+    of_run = f"run {line.run_id[:SHORT_ID]}"
+    return of_run if line.role is None else f"role {shortened(line.role)} in {of_run}"
+
+
+def budget_lines(lines: Sequence[BudgetLine], run_id: str) -> Iterator[str]:
+    """A line for each account that calls of a run draw on, as `show` has it."""
+    for line in lines:
+        yield line.said() if line.scope.run_id == run_id and line.role is None else f"{whose(line)}: {line.said()}"

@@ -1,0 +1,200 @@
+"""Accounts of budgets as bytes, and what calls have put aside; lua/lib/budgets reads the same.
+
+An account is a line of words: bounds, used, reserved, estimated, each of four kinds, unpriced tokens, the first letter
+of what becomes of a call that is refused, and the currency; '-' stands for none. Those of a run stand in its index,
+which goes with it in every release; those of shared budgets in a hash of the namespace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from redis_mob.codec.arguments import instance, integer, text
+from redis_mob.codec.executions import checked_key
+from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack
+from redis_mob.errors import SerializationError, ValidationError, shown
+from redis_mob.models.base import canonical_run_id
+from redis_mob.models.budget import (
+    MOST,
+    MOST_BYTES_OF_KEY,
+    Account,
+    Amounts,
+    Bounds,
+    BudgetScope,
+    OnExceeded,
+    Reservation,
+    Settlement,
+)
+from redis_mob.models.execution_key import ExecutionKey
+
+_OF_RUN = b"b"
+"""What the fields of accounts begin with in the index of a run."""
+
+_NONE = b"-"
+_KINDS = len(Bounds._fields)
+_WORDS = 4 * _KINDS + 3
+_LETTERS = {OnExceeded.PAUSE: b"p", OnExceeded.FAIL: b"f"}
+_POLICIES = {letter: policy for policy, letter in _LETTERS.items()}
+
+
+def account_field(scope: BudgetScope) -> bytes:
+    """The field of an account. Raises ValidationError for what is none, InternalError for what is no UTF-8."""
+    checked = instance("scope", scope, BudgetScope)
+    if checked.run_id is not None:
+        return _OF_RUN + ("" if checked.role is None else text("role", checked.role)).encode()
+    mob, name, key = text("mob_id", checked.mob_id), text("name", checked.name), text("key", checked.key)
+    if len(key.encode(errors="replace")) > MOST_BYTES_OF_KEY:
+        raise ValidationError(f"the key of a budget may have {MOST_BYTES_OF_KEY:,} bytes, and not as {shown(key)}")
+    return pack((mob, name, key))
+
+
+def shared_scope(field: bytes) -> BudgetScope:
+    """The shared budget of a field, and its key. Raises SerializationError."""
+    try:
+        return BudgetScope.shared(*unpack(field))
+    except UNPACK_ERRORS as error:
+        raise SerializationError(f"a budget cannot be read: {error}") from error
+
+
+def encode_account(account: Account) -> bytes:
+    """The record of an account. Raises ValidationError for what is none, or counts what cannot be counted."""
+    checked = instance("account", account, Account)
+    words = [
+        *(_NONE if most is None else _number(most) for most in checked.bounds),
+        *(_number(one) for amounts in (checked.used, checked.reserved, checked.estimated) for one in amounts),
+        _number(checked.unpriced_tokens),
+        _LETTERS[checked.on_exceeded],
+        encode_currency(checked.currency),
+    ]
+    return b" ".join(words) + b"\n"
+
+
+def decode_account(scope: BudgetScope, record: bytes) -> Account:
+    """The account of a record. Raises SerializationError that names whose it is."""
+    words = record.removesuffix(b"\n").split(b" ")
+    try:
+        if len(words) != _WORDS or not record.endswith(b"\n"):
+            raise ValueError("it was cut short")
+        numbers = [None if word == _NONE else int(word) for word in words[: 4 * _KINDS + 1]]
+        amounts = [Amounts(*(number or 0 for number in numbers[at : at + _KINDS])) for at in _STARTS]
+        return Account.unchecked(
+            bounds=Bounds(*numbers[:_KINDS]),
+            used=amounts[0],
+            reserved=amounts[1],
+            estimated=amounts[2],
+            unpriced_tokens=numbers[-1] or 0,
+            on_exceeded=_POLICIES[words[-2]],
+            currency=None if words[-1] == _NONE else words[-1].decode(),
+        )
+    except (ValueError, KeyError) as error:
+        raise SerializationError(f"{scope} cannot be read: {error}") from error
+
+
+_STARTS = (_KINDS, 2 * _KINDS, 3 * _KINDS)
+
+
+def encode_currency(currency: str | None) -> bytes:
+    """A currency as a word."""
+    return _NONE if currency is None else text("currency", currency).encode()
+
+
+def numbers_of(name: str, amounts: Amounts) -> list[int]:
+    """Amounts as arguments of a script. Raises ValidationError for what is none."""
+    return [_checked(name, one) for one in instance(name, amounts, Amounts)]
+
+
+def bounds_of(bounds: Bounds) -> list[bytes]:
+    """Bounds as words. Raises ValidationError for what is none."""
+    return [_NONE if most is None else _number(most) for most in instance("bounds", bounds, Bounds)]
+
+
+def letter_of(policy: OnExceeded) -> bytes:
+    """What becomes of calls that are refused, as a word."""
+    return _LETTERS[instance("on_exceeded", policy, OnExceeded)]
+
+
+def reservation_field(call: Reservation) -> bytes:
+    """What a reservation is found by. Raises ValidationError for what is none."""
+    checked = instance("call", call, Reservation)
+    run_id = canonical_run_id(text("run_id", checked.run_id))
+    token = integer("fencing_token", checked.fencing_token, least=0)
+    return pack((run_id, *checked_key(checked.key), token, integer("number", checked.number, least=0)))
+
+
+def encode_reservation(call: Reservation) -> bytes:
+    """The record of a reservation: what is put aside, and by whose accounts."""
+    aside = b" ".join(b"%d" % number for number in numbers_of("estimate", call.estimate))
+    return aside + b" " + pack([tuple(scope) for scope in call.scopes])
+
+
+def decode_reservation(field: bytes, record: bytes) -> Reservation:
+    """A reservation as it was made; what it spent from the beginning is not kept. Raises SerializationError."""
+    try:
+        run_id, frame_id, node_id, target, token, number = unpack(field)
+        *aside, scopes = record.split(b" ", _KINDS)
+        return Reservation(
+            run_id,
+            ExecutionKey(frame_id, node_id, target),
+            token,
+            number,
+            Amounts(),
+            Amounts(*map(int, aside)),
+            tuple(BudgetScope(*one) for one in unpack(scopes)),
+        )
+    except UNPACK_ERRORS as error:
+        raise SerializationError(f"what a call has put aside of a budget cannot be read: {error}") from error
+
+
+def checked_settlement(settlement: Settlement) -> Settlement:
+    """The same. Raises ValidationError for what is none."""
+    checked = instance("settlement", settlement, Settlement)
+    numbers_of("used", checked.used)
+    _checked("unpriced_tokens", checked.unpriced_tokens)
+    encode_currency(checked.currency)
+    return checked
+
+
+def checked_scopes(scopes: Sequence[BudgetScope]) -> list[BudgetScope]:
+    """The same, each of a run that has an id. Raises ValidationError."""
+    checked = [instance("scope", scope, BudgetScope) for scope in scopes]
+    for scope in checked:
+        account_field(scope)
+    return checked
+
+
+def declared_of(scope: BudgetScope, declared: Mapping[BudgetScope, Account]) -> Account:
+    """The account of a scope before anything was used. Raises ValidationError if there is none."""
+    if scope not in instance("declared", declared, Mapping):
+        raise ValidationError(f"declared must have an account for each scope of the call, and has none for {scope}")
+    return instance("account", declared[scope], Account)
+
+
+def decode_shared(stored: Mapping[bytes, bytes]) -> dict[BudgetScope, Account]:
+    """The accounts of shared budgets, by mob, name and key. Raises SerializationError."""
+    found = {
+        scope: decode_account(scope, record) for field, record in stored.items() for scope in (shared_scope(field),)
+    }
+    return dict(sorted(found.items(), key=lambda one: (one[0].mob_id, one[0].name, one[0].key)))
+
+
+def shared_field(scope: BudgetScope) -> bytes:
+    """The field of the account of a shared budget. Raises ValidationError for that of a run."""
+    if instance("scope", scope, BudgetScope).run_id is not None:
+        raise ValidationError(f"{scope} goes with its run; only that of a shared budget can be forgotten")
+    return account_field(scope)
+
+
+def is_drawn_on(scope: BudgetScope) -> str:
+    """Why an account cannot be forgotten."""
+    return f"{scope} cannot be forgotten while calls draw on it: wait until they have ended"
+
+
+def _number(value: Any) -> bytes:
+    return b"%d" % _checked("number", value)
+
+
+def _checked(name: str, value: Any) -> int:
+    if (checked := integer(name, value, least=0)) > MOST:
+        raise ValidationError(f"{name} must be from 0 to {MOST:,}, not {shown(value)}")
+    return checked

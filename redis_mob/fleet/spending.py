@@ -1,0 +1,290 @@
+"""What the calls of a handler use: each asks before it begins, and tells when it has ended (contract: budget-2)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from contextvars import ContextVar, Token
+from enum import StrEnum
+from types import TracebackType
+from typing import Any, NamedTuple, Protocol, Self
+
+from redis_mob.codec.arguments import integer, optional_instance, optional_valid_text
+from redis_mob.errors import ValidationError, shown
+from redis_mob.fleet.asking import HandlerSuspended, UnderWay
+from redis_mob.fleet.step_failed import StepFailed
+from redis_mob.models.budget import MOST, MOST_COST, micro
+from redis_mob.models.prices import ModelUse
+
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.02, 0.5
+"""How long a call waits before it asks again whether others have left room for it: twice as long each time."""
+
+
+class Wanted(NamedTuple):
+    """What a call may use, as its handler says; None of what it uses none of.
+
+    `number` tells apart the calls of an attempt. `cost` is in millionths. `elapsed_ms` is how long the handler has run
+    since that was told last.
+    """
+
+    number: int
+    tokens: int | None = None
+    cost: int | None = None
+    tool_calls: int = 0
+    model: str | None = None
+    elapsed_ms: int = 0
+
+    @property
+    def puts_aside(self) -> bool:
+        """Whether what it uses is known only when it has ended."""
+        return self.tokens is not None or self.cost is not None or self.model is not None
+
+
+class Told(NamedTuple):
+    """What a call has used; `use` is None if it did not tell, `cost` if that is a matter of prices."""
+
+    wanted: Wanted
+    use: ModelUse | None = None
+    cost: int | None = None
+    elapsed_ms: int = 0
+
+
+class Beginning(StrEnum):
+    """Whether a call begins now or waits, whether its run was paused instead, or the call is refused for good."""
+
+    NOW = "now"
+    LATER = "later"
+    PAUSED = "paused"
+    REFUSED = "refused"
+
+
+class Answered(NamedTuple):
+    """Whether a call begins, and why not."""
+
+    beginning: Beginning
+    reason: str = ""
+
+
+NOW = Answered(Beginning.NOW)
+
+
+class SpendKeeper(Protocol):
+    """Keeps the accounts that the calls of one attempt draw on, wherever its handler runs."""
+
+    async def begin_call(self, wanted: Wanted, /) -> Answered:
+        """Whether a call may begin; if so, what it wants is put aside."""
+        ...
+
+    async def end_call(self, told: Told, /) -> None:
+        """Count what a call has used."""
+        ...
+
+
+class KeptSpending:
+    """Allows each call, and remembers what was told: for contexts that a test has made."""
+
+    def __init__(self) -> None:
+        self.wanted: list[Wanted] = []
+        self.told: list[Told] = []
+
+    async def begin_call(self, wanted: Wanted, /) -> Answered:
+        """It may begin."""
+        self.wanted.append(wanted)
+        return NOW
+
+    async def end_call(self, told: Told, /) -> None:
+        """Remember it."""
+        self.told.append(told)
+
+
+class BudgetExceededError(StepFailed):
+    """A budget refuses a call for good. A handler may catch it and do without the call; else its step fails by it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, retryable=False)
+
+
+_within: ContextVar[tuple[object, ...]] = ContextVar("_within", default=())
+"""The attempts, by their spending, in calls of which what runs here takes part."""
+
+
+class Spending:
+    """The calls of one attempt that draw on budgets."""
+
+    def __init__(
+        self, keeper: SpendKeeper, under_way: UnderWay | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.keeper = keeper
+        self.under_way = under_way or UnderWay()
+        self._clock = clock
+        self._told_at = clock()
+        self._number = 0
+
+    def spend(
+        self,
+        *,
+        tokens: int | None = None,
+        cost: float | None = None,
+        tool_calls: int = 0,
+        model: str | None = None,
+    ) -> Spend:
+        """The next call. Raises ValidationError for what makes no sense."""
+        self._number += 1
+        return Spend(self, wanted_of(self._number, tokens, cost, tool_calls, model))
+
+    def elapsed_ms(self) -> int:
+        """How long the handler has run since this was asked last: calls side by side count once."""
+        before, self._told_at = self._told_at, self._clock()
+        return max(round((self._told_at - before) * 1000), 0)
+
+    def forget_pause(self) -> None:
+        """What has elapsed since it was asked was spent with waiting, and does not count."""
+        self._told_at = self._clock()
+
+
+class Spend:
+    """A call that draws on budgets, while it is under way: see `StepContext.spend`."""
+
+    def __init__(self, spending: Spending, wanted: Wanted) -> None:
+        self._spending = spending
+        self._wanted = wanted
+        self._told = Told(wanted)
+        self._call: AbstractContextManager[None] | None = None
+        self._reset: Token[tuple[object, ...]] | None = None
+
+    def used(
+        self,
+        *,
+        input_tokens: int = 0,
+        output_tokens: int = 0,
+        cache_read_tokens: int = 0,
+        cache_write_tokens: int = 0,
+        cost: float | None = None,
+    ) -> None:
+        """Tell what the call has used, in all: of several times the last one counts. Without arguments: nothing.
+
+        `input_tokens` are all that the model was given, those read from a cache, or written to one, among them. Without
+        a `cost` it is that of the prices. Raises ValidationError for what is no number from 0 on.
+        """
+        use = ModelUse.unchecked(
+            input_tokens=_count("input_tokens", input_tokens),
+            output_tokens=_count("output_tokens", output_tokens),
+            cache_read_tokens=_count("cache_read_tokens", cache_read_tokens),
+            cache_write_tokens=_count("cache_write_tokens", cache_write_tokens),
+        )
+        self._told = Told(self._wanted, use, checked_cost(cost))
+
+    async def __aenter__(self) -> Self:
+        self._require_alone()
+        pause = FIRST_PAUSE_SECONDS
+        while not self._begins(await self._spending.keeper.begin_call(self._asked())):
+            await asyncio.sleep(pause)
+            pause = self._waited(pause)
+        if self._is_paused:
+            await self._spending.under_way.none()
+            raise HandlerSuspended(())
+        self._enter()
+        self._call = self._spending.under_way.call()
+        self._call.__enter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if (told := self._ended()) is not None:
+                await self._spending.keeper.end_call(told)
+        finally:
+            if self._call is not None:
+                self._call.__exit__(kind, error, trace)
+
+    def __enter__(self) -> Self:
+        self._require_alone()
+        pause = FIRST_PAUSE_SECONDS
+        while not self._begins(asyncio.run(self._answer())):
+            time.sleep(pause)
+            pause = self._waited(pause)
+        if self._is_paused:
+            raise HandlerSuspended(())
+        self._enter()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if (told := self._ended()) is not None:
+            asyncio.run(self._end(told))
+
+    async def _answer(self) -> Answered:
+        return await self._spending.keeper.begin_call(self._asked())
+
+    async def _end(self, told: Told) -> None:
+        await self._spending.keeper.end_call(told)
+
+    _is_paused = False
+
+    def _asked(self) -> Wanted:
+        return self._wanted._replace(elapsed_ms=self._spending.elapsed_ms())
+
+    def _begins(self, answered: Answered) -> bool:
+        """Whether the wait is over. Raises BudgetExceededError if the call is refused."""
+        if answered.beginning is Beginning.REFUSED:
+            raise BudgetExceededError(answered.reason)
+        self._is_paused = answered.beginning is Beginning.PAUSED
+        return answered.beginning is not Beginning.LATER
+
+    def _waited(self, pause: float) -> float:
+        self._spending.forget_pause()
+        return min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    def _require_alone(self) -> None:
+        if self._wanted.puts_aside and self._spending in _within.get():
+            raise ValidationError(
+                "a call that draws on a budget has no other one within it, which would wait for its end: tell what "
+                "both use by the outer one, or begin them one after the other"
+            )
+
+    def _enter(self) -> None:
+        if self._wanted.puts_aside:
+            self._reset = _within.set((*_within.get(), self._spending))
+
+    def _ended(self) -> Told | None:
+        """What is to be told of the call, None if all of it counted from its beginning."""
+        if self._reset is not None:
+            _within.reset(self._reset)
+        elif self._told.use is None:
+            return None
+        return self._told._replace(elapsed_ms=self._spending.elapsed_ms())
+
+
+def wanted_of(number: int, tokens: int | None, cost: float | None, tool_calls: int, model: str | None) -> Wanted:
+    """What a call wants. Raises ValidationError for what makes no sense."""
+    named = optional_valid_text("model", model)
+    if tokens is None and cost is None and named is None and not tool_calls:
+        raise ValidationError("spend needs what the call may use: tokens, cost, tool_calls or a model")
+    return Wanted(
+        number,
+        None if tokens is None and named is None else _count("tokens", 0 if tokens is None else tokens),
+        checked_cost(cost),
+        _count("tool_calls", tool_calls),
+        named,
+    )
+
+
+def checked_cost(cost: float | None) -> int | None:
+    """A cost in millionths. Raises ValidationError for one that cannot be counted."""
+    given: Any = cost
+    if isinstance(given, int) and not isinstance(given, bool):
+        given = float(given)
+    given = optional_instance("cost", given, float)
+    if given is not None and not 0 <= given <= MOST_COST:
+        raise ValidationError(f"cost must be a number from 0 to {MOST_COST:,}, not {shown(cost)}")
+    return None if given is None else micro(given)
+
+
+def _count(name: str, value: Any) -> int:
+    if (checked := integer(name, value, least=0)) > MOST:
+        raise ValidationError(f"{name} must be from 0 to {MOST:,}, not {shown(value)}")
+    return checked

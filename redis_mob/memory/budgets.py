@@ -1,0 +1,131 @@
+"""Budgets in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from redis_mob.codec import budgets as codec
+from redis_mob.codec.arguments import flag
+from redis_mob.contracts import BudgetStore
+from redis_mob.errors import CasConflictError
+from redis_mob.memory.namespace import Access
+from redis_mob.memory.run_lookup import run_key
+from redis_mob.models.budget import (
+    NOTHING,
+    Account,
+    Amounts,
+    Bounds,
+    BudgetDecision,
+    BudgetScope,
+    BudgetVerdict,
+    OnExceeded,
+    Reservation,
+    Settlement,
+    judged,
+    reserved,
+    settled,
+)
+
+
+class MemoryBudgetStore(BudgetStore):
+    """The contract's `BudgetStore` in memory; its docstrings say what holds."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    async def reserve(self, call: Reservation, declared: Mapping[BudgetScope, Account]) -> BudgetDecision:
+        content, name, record = self._access.content, codec.reservation_field(call), codec.encode_reservation(call)
+        accounts = self._accounts_of(call, declared)
+        codec.numbers_of("spent", call.spent)
+        codec.encode_currency(call.currency)
+        flag("is_unpriced", call.is_unpriced)
+        if name in content.reservations:
+            return BudgetDecision(BudgetVerdict.GO)
+        verdicts = [(judged(account, call), scope) for scope, account in accounts.items()]
+        refusing = [one for one in verdicts if one[0] not in (BudgetVerdict.GO, BudgetVerdict.WAIT)]
+        waiting = [one for one in verdicts if one[0] is BudgetVerdict.WAIT]
+        for verdict, scope in (*refusing, *waiting):
+            return BudgetDecision(verdict, scope, accounts[scope])
+        for scope, account in accounts.items():
+            self._put(scope, reserved(account, call))
+        if call.estimate != NOTHING:
+            content.reservations[name] = record
+        return BudgetDecision(BudgetVerdict.GO)
+
+    async def settle(
+        self, call: Reservation, settlement: Settlement, declared: Mapping[BudgetScope, Account], *, was_reserved: bool
+    ) -> bool:
+        content, name = self._access.content, codec.reservation_field(call)
+        checked, accounts = codec.checked_settlement(settlement), self._accounts_of(call, declared)
+        aside = Amounts()
+        if flag("was_reserved", was_reserved):
+            record = content.reservations.pop(name, None)
+            if record is None:
+                return False
+            aside = codec.decode_reservation(name, record).estimate
+        for scope, account in accounts.items():
+            self._put(scope, settled(account, aside, checked))
+        return True
+
+    async def set_bounds(
+        self,
+        scope: BudgetScope,
+        bounds: Bounds,
+        declared: Account,
+        *,
+        on_exceeded: OnExceeded,
+        currency: str | None,
+    ) -> Account | None:
+        _ = self._access.content
+        [checked] = codec.checked_scopes([scope])
+        codec.bounds_of(bounds)
+        codec.letter_of(on_exceeded)
+        codec.encode_currency(currency)
+        codec.encode_account(codec.declared_of(checked, {checked: declared}))
+        if not self._exists(checked):
+            return None
+        account = self._stored(checked) or declared
+        changes = {"bounds": bounds, "on_exceeded": on_exceeded, "currency": currency or account.currency}
+        changed = account.model_copy(update=changes)
+        self._put(checked, changed)
+        return changed
+
+    async def accounts(self, scopes: Sequence[BudgetScope]) -> Mapping[BudgetScope, Account]:
+        _ = self._access.content
+        found = {scope: self._stored(scope) for scope in codec.checked_scopes(scopes)}
+        return {scope: account for scope, account in found.items() if account is not None}
+
+    async def reservations(self) -> Sequence[Reservation]:
+        return [codec.decode_reservation(*one) for one in sorted(self._access.content.reservations.items())]
+
+    async def shared(self) -> Mapping[BudgetScope, Account]:
+        return codec.decode_shared(self._access.content.shared_budgets)
+
+    async def forget(self, scope: BudgetScope) -> bool:
+        content, field = self._access.content, codec.shared_field(scope)
+        account = self._stored(scope)
+        if account is not None and account.reserved != NOTHING:
+            raise CasConflictError(codec.is_drawn_on(scope))
+        return content.shared_budgets.pop(field, None) is not None
+
+    def _accounts_of(self, call: Reservation, declared: Mapping[BudgetScope, Account]) -> dict[BudgetScope, Account]:
+        given = {scope: codec.declared_of(scope, declared) for scope in codec.checked_scopes(call.scopes)}
+        for account in given.values():
+            codec.encode_account(account)
+        return {scope: self._stored(scope) or new for scope, new in given.items() if self._exists(scope)}
+
+    def _exists(self, scope: BudgetScope) -> bool:
+        return scope.run_id is None or run_key(scope.run_id) in self._access.content.runs
+
+    def _stored(self, scope: BudgetScope) -> Account | None:
+        if not self._exists(scope):
+            return None
+        record = self._hash(scope).get(codec.account_field(scope))
+        return None if record is None else codec.decode_account(scope, record)
+
+    def _put(self, scope: BudgetScope, account: Account) -> None:
+        self._hash(scope)[codec.account_field(scope)] = codec.encode_account(account)
+
+    def _hash(self, scope: BudgetScope) -> dict[bytes, bytes]:
+        content = self._access.content
+        return content.shared_budgets if scope.run_id is None else content.run_budgets[run_key(scope.run_id)]

@@ -1,0 +1,60 @@
+"""What models cost: the table that users give (contract: budget-6)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from redis_mob.models.base import Model, SortedDict, is_none
+from redis_mob.models.budget import CURRENCY, MOST, Cost, micro
+
+PER = 1_000_000
+"""Prices are those of so many tokens."""
+
+
+class ModelUse(Model):
+    """The tokens of one request: `input_tokens` are all that the model was given, cached ones among them."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """All of them."""
+        return self.input_tokens + self.output_tokens
+
+
+class ModelPrice(Model):
+    """What a million tokens of a model cost; tokens read from a cache, or written to it, cost `input` unless given."""
+
+    input: Cost
+    output: Cost
+    cache_read: Cost | None = Field(default=None, exclude_if=is_none)
+    cache_write: Cost | None = Field(default=None, exclude_if=is_none)
+
+    def most(self, tokens: int) -> int:
+        """What so many tokens may cost, if all are of the dearest sort, in millionths, rounded up."""
+        dearest = max(self.input, self.output, self.cache_read or 0, self.cache_write or 0)
+        return min(-(-tokens * micro(dearest) // PER), MOST)
+
+    def cost(self, use: ModelUse) -> int:
+        """What so many tokens cost, in millionths of the currency, rounded up."""
+        given = micro(self.input)
+        cached = min(use.cache_read_tokens + use.cache_write_tokens, use.input_tokens)
+        total = (
+            (use.input_tokens - cached) * given
+            + use.cache_read_tokens * (given if self.cache_read is None else micro(self.cache_read))
+            + use.cache_write_tokens * (given if self.cache_write is None else micro(self.cache_write))
+            + use.output_tokens * micro(self.output)
+        )
+        return min(-(-total // PER), MOST)
+
+
+class Prices(Model):
+    """Prices of models by name, in one currency."""
+
+    currency: Annotated[str, Field(pattern=rf"^{CURRENCY}$")]
+    models: SortedDict[ModelPrice] = SortedDict()

@@ -1,0 +1,154 @@
+"""Accounts of budgets read and given other bounds; runs that a budget has paused go on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pydantic
+
+from redis_mob.errors import NotFoundError, ValidationError, shown
+from redis_mob.fleet.budget_accounts import BudgetKeyError, KnownAccounts, RunAccounts
+from redis_mob.fleet.lost_calls import settle_lost
+from redis_mob.fleet.spend_keeper import is_by_budget
+from redis_mob.models.budget import Account, Bounds, Budget, BudgetScope, OnExceeded
+from redis_mob.models.documents import complaints
+from redis_mob.models.pause import PauseChange, PauseScope
+from redis_mob.models.run_summary import RunFilter
+from redis_mob.operations.budget_lines import BudgetLine
+from redis_mob.operations.bulk import NOT_OVER
+from redis_mob.operations.forking import UNCHANGED, Unchanged
+from redis_mob.operations.pausing import resume_run
+from redis_mob.operations.run_list import every_run
+from redis_mob.storage import MobStorage
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetChange:
+    """What a budget is to be from now on: what is UNCHANGED stays, None takes a bound away."""
+
+    max_tokens: int | Unchanged | None = UNCHANGED
+    max_cost: float | Unchanged | None = UNCHANGED
+    max_tool_calls: int | Unchanged | None = UNCHANGED
+    max_time: Any = UNCHANGED
+    on_exceeded: OnExceeded | str | Unchanged = UNCHANGED
+    currency: str | None = None
+
+    def checked(self) -> Budget:
+        """The fields that are given. Raises ValidationError naming one that makes no sense."""
+        given = {name: getattr(self, name) for name in _FIELDS if getattr(self, name) is not UNCHANGED}
+        if isinstance(policy := given.get("on_exceeded"), str):
+            given["on_exceeded"] = _policy(policy)
+        try:
+            return Budget.model_validate(given | ({} if self.currency is None else {"currency": self.currency}))
+        except pydantic.ValidationError as error:
+            raise ValidationError(complaints(error, given)) from None
+
+
+_FIELDS = ("max_tokens", "max_cost", "max_tool_calls", "max_time", "on_exceeded")
+
+
+def _policy(text: str) -> OnExceeded:
+    try:
+        return OnExceeded(text)
+    except ValueError:
+        raise ValidationError(f"on_exceeded must be pause or fail, not {shown(text)}") from None
+
+
+async def budgets_of(storage: MobStorage, run_id: str) -> tuple[BudgetLine, ...]:
+    """See `FleetAdmin.budget`."""
+    accounts = await _declared(storage, run_id)
+    declared = _with_roles(accounts, run_id)
+    stored = await storage.budgets.accounts(list(declared))
+    return tuple(BudgetLine.of(scope, stored.get(scope, account)) for scope, account in declared.items())
+
+
+async def usage_of(storage: MobStorage, run_ids: Sequence[str]) -> Mapping[str, BudgetLine]:
+    """What the calls of runs have used, by their ids; those are left out whose calls told nothing."""
+    found = await storage.budgets.accounts([BudgetScope.of_run(run_id) for run_id in run_ids])
+    return {scope.run_id: BudgetLine.of(scope, account) for scope, account in found.items() if scope.run_id is not None}
+
+
+async def set_budget(
+    storage: MobStorage, run_id: str, role: str | None, name: str | None, change: BudgetChange
+) -> tuple[str, ...]:
+    """See `FleetAdmin.set_budget`."""
+    given = change.checked()
+    if role is not None and name is not None:
+        raise ValidationError("give role or name, not both: the one is a budget within the run, the other a shared one")
+    accounts = await _declared(storage, run_id)
+    declared = _with_roles(accounts, run_id)
+    if role is not None:
+        declared.setdefault(BudgetScope.of_run(run_id, role), Account())
+    scope = _wanted(declared, run_id, role, name)
+    await settle_lost(storage.budgets, storage.executions, run_id)
+    stored = await storage.budgets.accounts([scope])
+    known = stored.get(scope, declared[scope])
+    currency = given.currency or known.currency or (accounts.prices.currency if accounts.prices is not None else None)
+    if given.max_cost is not None and currency is None:
+        raise ValidationError("max_cost is in no currency: no prices say which, so give one, as USD")
+    account = await storage.budgets.set_bounds(
+        scope,
+        _changed(known.bounds, given, change),
+        declared[scope],
+        on_exceeded=known.on_exceeded if change.on_exceeded is UNCHANGED else given.on_exceeded,
+        currency=currency if given.max_cost is not None else given.currency,
+    )
+    if account is None:
+        raise NotFoundError.of_run(run_id, storage.namespace)
+    return () if account.is_exceeded else tuple([one async for one in _resumed(storage, scope)])
+
+
+def _changed(bounds: Bounds, given: Budget, change: BudgetChange) -> Bounds:
+    names = ("max_tokens", "max_cost", "max_tool_calls", "max_time")
+    changed = zip(names, given.bounds, bounds, strict=True)
+    return Bounds(*(old if getattr(change, name) is UNCHANGED else new for name, new, old in changed))
+
+
+async def _resumed(storage: MobStorage, scope: BudgetScope) -> AsyncIterator[str]:
+    """Let all runs go on that were paused by an account; their ids."""
+    async for run in every_run(storage, RunFilter(statuses=NOT_OVER), None):
+        if PauseScope.RUN not in run.paused:
+            continue
+        view = await storage.executions.load(run.run_id)
+        reasons = () if view is None else tuple(one.reason for one in view.pauses if one.run_id is not None)
+        is_by_this = any(is_by_budget(reason, scope) for reason in reasons)
+        if is_by_this and await resume_run(storage, run.run_id) is PauseChange.DONE:
+            yield run.run_id
+
+
+async def shared_budgets(storage: MobStorage) -> tuple[BudgetLine, ...]:
+    """See `FleetAdmin.shared_budgets`."""
+    return tuple(BudgetLine.of(*one) for one in (await storage.budgets.shared()).items())
+
+
+async def forget_budget(storage: MobStorage, mob_id: str, name: str, key: str) -> bool:
+    """See `FleetAdmin.forget_budget`."""
+    await settle_lost(storage.budgets, storage.executions)
+    return await storage.budgets.forget(BudgetScope.shared(mob_id, name, key))
+
+
+async def _declared(storage: MobStorage, run_id: str) -> RunAccounts:
+    try:
+        return await KnownAccounts(storage.executions).of(run_id)
+    except BudgetKeyError as error:
+        raise ValidationError(str(error)) from None
+
+
+def _with_roles(accounts: RunAccounts, run_id: str) -> dict[BudgetScope, Account]:
+    """The accounts that the calls of a run draw on, its own first."""
+    roles = {BudgetScope.of_run(run_id, role): Account.of(budget) for role, budget in accounts.roles.items()}
+    own = BudgetScope.of_run(run_id)
+    return {own: accounts.declared[own], **roles, **accounts.declared}
+
+
+def _wanted(declared: Mapping[BudgetScope, Account], run_id: str, role: str | None, name: str | None) -> BudgetScope:
+    if name is None:
+        return BudgetScope.of_run(run_id, role)
+    found = [scope for scope in declared if scope.name == name]
+    if not found:
+        names = ", ".join(shown(scope.name) for scope in declared if scope.name is not None) or "none"
+        raise NotFoundError(f"run {run_id} draws on no shared budget {shown(name)}; it draws on {names}")
+    # of several keys, those of runs above it, its own is the last
+    return found[-1]
