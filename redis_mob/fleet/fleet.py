@@ -146,16 +146,14 @@ class Fleet:
 
         In a `conversation` one run is active at a time: while another one is, `on_busy` says what happens to the two:
         "enqueue", which counts unless it is given, "reject", "interrupt" or "rollback" (contract: conversation-2).
-
-        What its handlers' calls may use is bounded by a `budget`, whose fields go before those of the flow's
-        (contract: budget-1).
+        A `budget` bounds what its handlers' calls may use; its fields go before the flow's (contract: budget-1).
 
         Raises ConversationBusyError, with "reject" if another run of the conversation is active, and if 1,000 wait in
         it; NotFoundError for a flow that the mob does not have; ValidationError for a conversation of another flow, or
-        beside a time or a debounce key; for parameters that are no JSON or
-        do not fit the schema that the flow has for them, a priority, time or attribute that is none, an idempotency key
-        whose run was started with other parameters, or a debounce key beside one, or beside a time; DefinitionError for
-        a schema that cannot be read, or does not have what a message names.
+        beside a time or a debounce key; for parameters that are no JSON or do not fit the schema that the flow has for
+        them, a priority, time or attribute that is none, an idempotency key whose run was started with other parameters,
+        or a debounce key beside one, or beside a time; DefinitionError for a schema that cannot be read, or does not
+        have what a message names.
         """
         key = optional_valid_text("idempotency_key", idempotency_key)
         of_release = optional_valid_text("release", release)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from redis_mob.models.transition import DueWork, RunView
 from tests.differential.said import outcome, said
@@ -77,6 +77,6 @@ def _plain(answer: Any) -> Any:
         case DueWork():
             return answer._replace(executions=tuple(sorted(answer.executions)))
         case dict():  # of accounts, whose keys are no texts
-            return list(answer.items())
+            return list(cast("dict[Any, Any]", answer).items())
         case _:
             return answer
