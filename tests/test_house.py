@@ -37,7 +37,16 @@ FLOORS = (
 CONNECTION_FLOORS = ({"failures", "retry"}, {"servers"}, {"embedded"}, {"calls"})
 """The same for the rooms within `connection`: how a request gets to a server is below what is sent."""
 
-HANDLERS_USE = {"step_context", "step_profile", "said", "schemas", "outcome", "handler_threads", "conversation"}
+HANDLERS_USE = {
+    "step_context",
+    "step_profile",
+    "said",
+    "schemas",
+    "outcome",
+    "handler_threads",
+    "conversation",
+    "spending",
+}
 """What the handlers that come with the package use of the room `fleet`."""
 
 PURE = ("models", "kernel", "codec")

@@ -77,7 +77,7 @@ async def test_stats_leave_out_what_a_user_may_not_ask(user_url: str) -> None:
         stats = await FleetAdmin(storage).stats()
     assert (stats.sizes.keys, stats.sizes.bytes_of_a_run) == ({}, None)
     assert stats.sizes.used_memory
-    assert [one.bytes for one in stats.growths] == [0, None, None, None]
+    assert [one.bytes for one in stats.growths] == [0, None, None, None, None]
 
 
 def commands_of(admin: RawClient) -> set[str]:
@@ -116,6 +116,9 @@ async def _use_the_fleet(storage: MobStorage) -> None:
     assert run.status is MobRunStatus.COMPLETED
     fleet = Fleet(storage, definition, {"*": print})
     await fleet.cancel(await fleet.start(FLOW))
+    talking = await fleet.start(FLOW, conversation="talk")
+    assert (await FleetAdmin(storage).conversation("talk")).active == talking
+    await fleet.cancel(talking)
     undriven = scene()
     await storage.runs.create_run(undriven)
     for run_id in (run.run_id, undriven.run_id):
