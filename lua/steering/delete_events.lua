@@ -77,7 +77,6 @@ local function known_before(identities)
   return found
 end
 
--- whether these were the last ones
 local function delete_recorded()
   local entries, identities, taken = {}, {}, 0
   for _, item in ipairs(items) do
@@ -98,7 +97,6 @@ local function delete_recorded()
   delete_entries(entries)
   in_chunks('HDEL', event_identities, known)
   mutate('LTRIM', deleted_cursors, taken, -1)
-  return taken == #items and #items < MOST_DELETED
 end
 
 local function delete_from_log()
@@ -132,12 +130,13 @@ local function delete_identities()
   end
 end
 
-local is_last = not at and not identities_at
 if #items > 0 then
-  is_last = delete_recorded() and is_last
+  delete_recorded()
 elseif at then
   delete_from_log()
 elseif identities_at then
   delete_identities()
+else
+  return { about, 0 }
 end
-return { about, is_last and 0 or 1 }
+return { about, 1 }

@@ -306,13 +306,14 @@ class _Round:
     async def _delete(self, runs: Sequence[RunAge]) -> bool:
         """Delete runs, or count them in a dry run; False if this round is to end before the last of them."""
         for first in range(0, len(runs), DELETED_AT_ONCE):
-            some = runs[first : first + DELETED_AT_ONCE]
-            if self.most is not None:
-                some = some[: max(self.most - self.deleted.total(), 0)]
-            if not some or not await self.may_go_on():
+            following = runs[first : first + DELETED_AT_ONCE]
+            left = len(following) if self.most is None else max(self.most - self.deleted.total(), 0)
+            if not left or not await self.may_go_on():
                 return False
-            deleting = self._delete_at_once(some)
+            deleting = self._delete_at_once(following[:left])
             await (deleting if self.dry_run else self._step(deleting))
+            if left < len(following):
+                return False
         return True
 
     async def _delete_at_once(self, runs: Sequence[RunAge]) -> None:
