@@ -16,7 +16,7 @@ from redis_mob.errors import HandlerError, ValidationError, shortened, shown
 from redis_mob.fleet.handler_call import CANCELLED_WITHIN, awaited, called, outcome_of
 from redis_mob.fleet.isolation import FRAME_LENGTH_BYTES, Isolated, SoughtCheckpoint, ToldChunk, ToldReport, framed
 from redis_mob.fleet.once import Once
-from redis_mob.fleet.outcome import Failed, Outcome
+from redis_mob.fleet.outcome import Failed, Outcome, Throttled
 from redis_mob.fleet.said import bounded, class_of, text_of
 from redis_mob.fleet.spending import Answered, Spending, Told, Wanted
 from redis_mob.fleet.step_context import StepContext
@@ -155,7 +155,7 @@ def _outcome(
     made: dict[str, Any] = {}
     if needed:
         outcome = runner.run(outcome_of(_made(needed, dependencies, made), context.step_id))
-        if isinstance(outcome, Failed):
+        if isinstance(outcome, Failed | Throttled):
             return outcome
     outcome = runner.run(_awaited(awaited(called(handler, context, made)), handler, context))
     if needed:

@@ -42,7 +42,18 @@ class WaitsFor(Model):
     """
 
     kind: Literal[
-        "begin", "cancel", "pause", "dependency", "slot", "signal", "retry", "limit", "worker", "child", "answer"
+        "begin",
+        "cancel",
+        "pause",
+        "dependency",
+        "slot",
+        "signal",
+        "retry",
+        "throttle",
+        "limit",
+        "worker",
+        "child",
+        "answer",
     ]
     text: str
     until: Timestamp | None = Field(default=None, exclude_if=is_none)

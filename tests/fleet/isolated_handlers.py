@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from redis_mob import StepContext, StepFailed, isolated
+from redis_mob import StepContext, StepFailed, StepThrottled, isolated
 
 
 def told(ctx: StepContext) -> dict[str, Any]:
@@ -281,6 +281,18 @@ async def ask(ctx: StepContext) -> Any:
 
 def ask_plainly(ctx: StepContext) -> Any:
     return ctx.call_ask("ok").value
+
+
+def throttled(_ctx: StepContext) -> None:
+    raise StepThrottled("429 Too Many Requests", retry_after=3600)
+
+
+def use_tokens(ctx: StepContext) -> str:
+    with ctx.spend(tokens=3) as call:
+        call.used(input_tokens=3)
+    with ctx.spend(tokens=40) as call:
+        call.used(output_tokens=4)
+    return "done"
 
 
 def spend(ctx: StepContext) -> None:
