@@ -14,6 +14,7 @@ from pydantic_ai.exceptions import (
     AgentRunError,
     ContentFilterError,
     ModelAPIError,
+    ModelHTTPError,
     ModelQuotaExceededError,
     ModelRequestRejectedError,
     UsageLimitExceeded,
@@ -27,11 +28,14 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 from redis_mob.codec.arguments import instance, optional_instance
 from redis_mob.errors import shortened, shown
 from redis_mob.fleet.said import bounded, class_of, text_of
-from redis_mob.fleet.step_context import StepContext, StepFailed
+from redis_mob.fleet.step_context import StepContext, StepFailed, StepThrottled
 from redis_mob.handlers.agent_checkpoints import AgentCheckpoints
 from redis_mob.handlers.instructions import instructions_of, told_failure
 from redis_mob.handlers.usage import ModelUsage, OnUsage, record_usage, told
 from redis_mob.models.flow_spec import LONGEST_PAUSE_SECONDS, BlobImageBlock, ContentBlock, TextBlock
+
+TOO_MANY_REQUESTS = 429
+"""The status by which a provider asks to be left alone for a while."""
 
 EXCERPT_BYTES = 2 * 1024
 """How much of an error a failure keeps."""
@@ -75,7 +79,8 @@ def pydantic_ai(
     What the model and the tools have given is kept (contract: checkpoint-8): a later attempt, as after the death of a
     worker, asks neither again, as long as it says the same to the model. Usage is what this attempt has asked for.
 
-    What a model or a connection does wrong fails the attempt, with the pause that the provider asks for; a limit that
+    Where the provider asks to be left alone (429), the execution waits so long, and no attempt is used up
+    (contract: engine-94). What else a model or a connection does wrong fails the attempt; a limit that
     is reached, a request that is refused, a content filter, and a mistake in the agent fail it for good. What a tool
     raises fails the attempt.
     """
@@ -222,12 +227,12 @@ def _content(block: ContentBlock) -> UserContent:
 
 
 def _failure(error: AgentRunError | UserError) -> StepFailed:
-    said = bounded(text_of(error), EXCERPT_BYTES)
-    return StepFailed(
-        f"the agent failed: {class_of(error)}: {said}",
-        retryable=not isinstance(error, FINAL),
-        retry_after=_pause(error.retry_after) if isinstance(error, ModelAPIError) else None,
-    )
+    reason = f"the agent failed: {class_of(error)}: {bounded(text_of(error), EXCERPT_BYTES)}"
+    pause = _pause(error.retry_after) if isinstance(error, ModelAPIError) else None
+    is_final = isinstance(error, FINAL)
+    if isinstance(error, ModelHTTPError) and error.status_code == TOO_MANY_REQUESTS and not is_final:
+        return StepThrottled(reason, pause)
+    return StepFailed(reason, retryable=not is_final, retry_after=pause)
 
 
 def _pause(seconds: float | None) -> float | None:
