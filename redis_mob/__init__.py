@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         PreviousFailure as PreviousFailure,
         StepContext as StepContext,
         StepFailed as StepFailed,
+        StepThrottled as StepThrottled,
     )
     from redis_mob.fleet.step_profile import StepProfile as StepProfile
 
@@ -83,7 +84,7 @@ else:
             "fleet.fleet": "Fleet",
             "fleet.isolation": "isolated",
             "fleet.spending": "BudgetExceededError",
-            "fleet.step_context": "PreviousFailure StepContext StepFailed",
+            "fleet.step_context": "PreviousFailure StepContext StepFailed StepThrottled",
             "fleet.step_profile": "StepProfile",
             "fleet.typed.dependencies": "Depends",
             "flows": "Mob loop quorum step wait_for",
@@ -107,6 +108,7 @@ else:
         "PreviousFailure",
         "StepContext",
         "StepFailed",
+        "StepThrottled",
         "StepProfile",
         "isolated",
         # flows in Python

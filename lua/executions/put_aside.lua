@@ -36,7 +36,7 @@ for _, one in ipairs(taken) do
     entries[#entries + 1] = one.entry
     for _, before in ipairs({ 'w', 's', 'l' }) do gone[#gone + 1] = before .. one.entry end
     if lane then
-      uncount(lane, one.entry, not_gated, freed)
+      uncount(gated, lane, one.entry, not_gated, freed)
       not_gated[#not_gated + 1], not_gated[#not_gated + 2] = 'v' .. one.entry, 't' .. one.entry
     end
     if lane and not hold.place then

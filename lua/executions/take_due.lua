@@ -97,7 +97,7 @@ local function queue_due()
         waiting[#waiting + 1] = 'o' .. entry
       elseif lane then
         put_in_lane(is_suspect(lost, entry) and 't' or 'v', lane, entry, in_lanes)
-        uncount(lane, entry, not_gated, freed)
+        uncount(gated, lane, entry, not_gated, freed)
       else
         waiting[#waiting + 1] = (is_suspect(lost, entry) and 's' or 'w') .. entry
       end
@@ -252,7 +252,7 @@ local function take_from_lane(kind, lane, is_limited, taken)
   end
   local entry = string.sub(member, 2)
   mutate('ZADD', ready, NOW + keep, entry)
-  for _, gate in ipairs(gates_of(lane)) do mutate('ZADD', gated, 0, 'k' .. gate.id .. entry) end
+  count_taken(gated, gate_times, lane, entry)
   mutate('ZREM', gated, member)
   if is_limited then mutate('ZADD', queued, 0, 'l' .. entry) end
   mutate('HSET', turns, lane.name, string.sub(entry, #lane.name + RANK + 1, #lane.name + RANK + RUN))

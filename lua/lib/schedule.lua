@@ -61,11 +61,16 @@ end
 
 -- Where an execution stood before a commit, and where it stands after it: '' for nowhere, 'w' where it waits, else what
 -- stands before the entry if a worker holds it. It waits from a time on, or is taken from a worker after it. How it is
--- bounded: 1 if its role has a limit, 2 if it has limits of its own, 3 for both.
+-- bounded: 1 if its role has a limit, 2 if it has limits of its own, 3 for both; and 4 more if it says how many units went
+-- in and came out ('' for both if that is not known), and until when its rates are closed ('' if they are not).
 local function take_move()
   local move = { entry = take(), from = take(), to = take(), at = take() }
-  local bounds = take()
-  move.is_limited, move.has_gates = bounds == '1' or bounds == '3', bounds >= '2'
+  local bounds = tonumber(take())
+  move.is_limited, move.has_gates = bounds % 2 == 1, bounds % 4 >= 2
+  if bounds < 4 then return move end
+  local given, made, closed_at = tonumber(take()), tonumber(take()), tonumber(take())
+  if given and made then move.used = { i = given, o = made, u = given + made } end
+  move.closed_until = closed_at
   return move
 end
 
@@ -115,17 +120,20 @@ local function may_claim(gated, lost, moves)
 end
 
 -- adds to the lists for `gated`, and to the gates that have room again, what one move changes there
-local function move_gated(move, is_held, is_waiting, changes)
+local function move_gated(gated, move, is_held, is_waiting, changes)
   local lane = lane_of(move.entry)
   if is_held then
     changes.begun[#changes.begun + 1] = { lane = lane, entry = move.entry }
   elseif move.from ~= '' then
-    uncount(lane, move.entry, changes.gone, changes.freed)
+    -- only what a worker has held has begun
+    local used = string.byte(move.from) == 104 and (move.used or {}) or nil  -- 'h'
+    uncount(gated, lane, move.entry, changes.gone, changes.freed, used)
   end
   if move.from ~= '' then
     changes.gone[#changes.gone + 1], changes.gone[#changes.gone + 2] = 'v' .. move.entry, 't' .. move.entry
   end
   if is_waiting then put_in_lane('v', lane, move.entry, changes.places) end
+  if move.closed_until then changes.closed[#changes.closed + 1] = { lane = lane, at = move.closed_until } end
 end
 
 -- returns the queues in which limits have room again
@@ -134,6 +142,11 @@ local function change_gated(gated, gate_times, changes)
   in_chunks('ZREM', gated, changes.gone)
   in_chunks('ZADD', gated, scored(changes.places))
   for _, one in ipairs(changes.begun) do begin(gated, gate_times, one.lane, one.entry) end
+  for _, one in ipairs(changes.closed) do
+    for _, gate in ipairs(gates_of(one.lane)) do
+      if gate.per > 0 then close_until(gated, gate_times, gate, one.at) end
+    end
+  end
   pass_all_on(gated, changes.freed, opened)
   return opened
 end
@@ -175,8 +188,8 @@ local function make_moves(ready, queued, lost, gated, gate_times, moves, hold)
       places[#places + 1] = 'w' .. entry
     end
     if move.has_gates then
-      changes = changes or { gone = {}, places = {}, freed = {}, begun = {} }
-      move_gated(move, is_held, is_waiting and not aside, changes)
+      changes = changes or { gone = {}, places = {}, freed = {}, begun = {}, closed = {} }
+      move_gated(gated, move, is_held, is_waiting and not aside, changes)
     end
   end
   in_chunks('ZREM', ready, not_ready)

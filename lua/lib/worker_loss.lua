@@ -56,7 +56,7 @@ local function let_go(meta, workers, queued, ready, lost, gated, worker, at, is_
     entries[i] = entry
     gone[#gone + 1], gone[#gone + 2], gone[#gone + 3] = member, 'l' .. entry, 'o' .. entry
     if lane then
-      uncount(lane, entry, not_gated, freed)
+      uncount(gated, lane, entry, not_gated, freed, {})
       put_in_lane(letter == 'l' and 'v' or 't', lane, entry, in_lanes)
     else
       waiting[#waiting + 1] = (letter == 'l' and 'w' or 's') .. entry

@@ -16,7 +16,7 @@
 --- @include lib/arguments
 --- @include lib/attributes
 --- @include lib/chunks
---- @include lib/clock
+--- @include lib/fleet_clock
 --- @include lib/counters
 --- @include lib/debounces
 --- @include lib/gates
@@ -71,10 +71,11 @@ for _, entry in ipairs(entries) do
     end
   end
 end
+read_clock(meta)
 -- entries with limits are known as they are
 local not_gated, freed, opened = {}, {}, {}
 for _, entry in ipairs(limited) do
-  uncount(lane_of(entry), entry, not_gated, freed)
+  uncount(gated, lane_of(entry), entry, not_gated, freed)
   not_gated[#not_gated + 1], not_gated[#not_gated + 2] = 'v' .. entry, 't' .. entry
   for _, before in ipairs({ 'w', 's', 'o', 'l', 'pr' .. run_id }) do left[#left + 1] = before .. entry end
   bare[#bare + 1] = entry

@@ -93,7 +93,7 @@ for _, entry in ipairs(elsewhere) do
   if at and not is_held[entry] and due_at[i] ~= '' and tonumber(due_at[i]) <= NOW then
     local lane, is_lost = lane_of(new), is_suspect(lost, entry)
     if lane then
-      uncount(lane_of(entry), entry, not_gated, freed)
+      uncount(gated, lane_of(entry), entry, not_gated, freed)
       put_in_lane(is_lost and 't' or 'v', lane, new, in_lanes)
     else
       come[#come + 1] = (is_lost and 's' or 'w') .. new

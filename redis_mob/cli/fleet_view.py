@@ -217,5 +217,7 @@ def _limited_object(one: LimitedLoad) -> dict[str, object]:
         "per_ms": limit.per_ms,
         "under_way": load.under_way,
         "begun": None if limit.per_ms is None else load.begun,
+        "counts": limit.counts,
+        "closed_until": None if load.closed_until is None else format_timestamp(load.closed_until),
         "room_at": None if load.room_at is None else format_timestamp(load.room_at),
     }

@@ -192,6 +192,9 @@ def _what_goes_on(activity: RunActivity, now: datetime, *, is_paused: bool) -> I
     if activity.retries:
         pause = duration_text((activity.retries[0] - now).total_seconds())
         yield f"{len(activity.retries):,} to be tried again in {pause}"
+    if activity.throttled:
+        pause = duration_text((activity.throttled[0] - now).total_seconds())
+        yield f"{len(activity.throttled):,} throttled for {pause}"
     if activity.signals:
         yield f"waits for signal {_named(activity.signals)}"
     if activity.asks:

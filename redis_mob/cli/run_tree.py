@@ -56,7 +56,7 @@ def head(run: RunDescription) -> Iterator[Text]:
         for member in step.members:
             if member.waits_for is not None and member.waits_for.kind == "retry":
                 retries.append(_retry_line(run, rounds, step, member))
-            elif member.waits_for is not None and member.waits_for.kind in ("signal", "answer"):
+            elif member.waits_for is not None and member.waits_for.kind in ("signal", "answer", "throttle"):
                 signals.append(f"{_place(step.step_id, None, rounds)}: {_waits(member.waits_for, run.now)}")
     yield from _section("to be tried again", "yellow", retries, "--all")
     waits = [_waits(one, run.now) for one in run.waits_for]

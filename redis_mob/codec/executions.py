@@ -200,12 +200,12 @@ _NEEDS = b'{"needs":'
 drop the keys that it does not know, and execute the steps in another way."""
 
 _FOR_EACH, _WAIT_FOR, _FLOW, _FORK = "for_each", "wait_for", "flow", "fork"
-_LIMITS, _ESCALATION, _BUDGETS = "limits", "escalation", "budgets"
+_LIMITS, _UNITS, _ESCALATION, _BUDGETS = "limits", "units", "escalation", "budgets"
 """What this release knows of such things: fields of steps that an older one lacks, runs that take over the outputs of
 another one, which an older release would execute from the start, limits and budgets, which it would not keep, and
 supervisors that are told of failures."""
 
-_KNOWN = (_FOR_EACH, _WAIT_FOR, _FLOW, _FORK, _LIMITS, _ESCALATION, _BUDGETS)
+_KNOWN = (_FOR_EACH, _WAIT_FOR, _FLOW, _FORK, _LIMITS, _UNITS, _ESCALATION, _BUDGETS)
 
 
 class _NeedingDefinition(Model):
@@ -272,4 +272,5 @@ def _needs_of(definition: MobDefinition) -> list[str]:
     fields = (_FOR_EACH, _WAIT_FOR, _FLOW)
     needs = [name for name in fields if any(getattr(step, name) is not None for step in steps)]
     needs += [_LIMITS] * any(flow.has_limits for flow in definition.flows.values())
+    needs += [_UNITS] * any(flow.limits_units for flow in definition.flows.values())
     return needs + [_ESCALATION] * definition.escalates + [_BUDGETS] * definition.has_budgets

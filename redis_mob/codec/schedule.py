@@ -20,7 +20,7 @@ from redis_mob.codec.executions import checked_key, moment_of_milliseconds
 from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack_all
 from redis_mob.errors import SerializationError, shown
 from redis_mob.models.execution import MOST_PRIORITY, ExecutionKey, HowLost, Loss, Queue, RunLaunch
-from redis_mob.models.limits import Limit
+from redis_mob.models.limits import Counts, Limit
 from redis_mob.models.transition import DueExecution
 from redis_mob.models.worker import WorkerRecord
 
@@ -29,6 +29,12 @@ _LENGTH = Struct(">I")
 
 _BOUNDS = Struct(">IQ")
 """The bound of a limit, and the time for which it holds (ms)."""
+
+_UNITS = Struct(">IHII")
+"""The bound of a limit of units, the time for which it holds (ms) in two parts, and the units of an execution."""
+
+_LETTERS = {None: b"r", Counts.INPUT: b"i", Counts.OUTPUT: b"o", Counts.TOTAL: b"u"}
+"""By what a rate counts."""
 
 _ABOUT_QUEUE = b"q"
 _ABOUT_WORKER = b"w"
@@ -65,8 +71,9 @@ def encode_entry(queue: bytes, priority: int, run_id: str, key: ExecutionKey, li
 def encode_limits(mob_id: str, flow_id: str, limits: Sequence[Limit]) -> bytes:
     """The limits of an execution as its entry has them, and lua/lib/gates reads them; nothing if there are none.
 
-    A limit is a letter, `c` for what is under way and `r` for what begins, a digest that is the same wherever the same
-    is counted, and its bounds. What differs in the bound alone is counted together.
+    A limit is a letter, `c` for what is under way, `r` for what begins, and `i`, `o` and `u` for units, a digest that
+    is the same wherever the same is counted, and its bounds. What differs in the bound alone, or in the units, is
+    counted together.
     """
     return pack(b"".join(_encoded_limit(mob_id, flow_id, limit) for limit in limits)) if limits else b""
 
@@ -79,10 +86,13 @@ def checked_limits(mob_id: str, flow_id: str, limits: object) -> dict[Limit, byt
 
 
 def _encoded_limit(mob_id: str, flow_id: str, limit: Limit) -> bytes:
-    kind = b"c" if limit.per_ms is None else b"r"
+    kind = b"c" if limit.per_ms is None else _LETTERS[limit.counts]
     counted = (mob_id, flow_id, limit.step_id, limit.key, limit.per_ms)
     digest = blake2b(b"".join(map(pack, counted)), digest_size=16).digest()
-    return kind + digest + _BOUNDS.pack(limit.limit, limit.per_ms or 0)
+    per = limit.per_ms or 0
+    if limit.units is None:
+        return kind + digest + _BOUNDS.pack(limit.limit, per)
+    return kind + digest + _UNITS.pack(limit.limit, per >> 32, per & 0xFFFF_FFFF, limit.units)
 
 
 def decode_entry(entry: bytes) -> tuple[str, ExecutionKey]:

@@ -35,7 +35,7 @@ def suspend(builder: TransitionBuilder, key: ExecutionKey, execution: Execution,
         return
     known = {ask.id: ask for ask in execution.asks}
     asked = [_asked(builder, key, one) for one in asks]
-    builder.close(key, status=ExecutionStatus.ASKING, asks=tuple(known.get(ask.id, ask) for ask in asked))
+    builder.close(key, status=ExecutionStatus.ASKING, throttled=0, asks=tuple(known.get(ask.id, ask) for ask in asked))
 
 
 def take_answers(builder: TransitionBuilder) -> None:

@@ -19,15 +19,17 @@ from redis_mob.fleet.asks import suspend, take_answers
 from redis_mob.fleet.deadline import execution_deadline, must_end, next_deadline
 from redis_mob.fleet.escalation import SUPERVISOR, is_late
 from redis_mob.fleet.execution_index import ExecutionIndex
-from redis_mob.fleet.outcome import Failed, Outcome, Succeeded, Suspended, accepted
+from redis_mob.fleet.outcome import Failed, Outcome, Succeeded, Suspended, Throttled, accepted
 from redis_mob.fleet.settlement import settle_execution
 from redis_mob.fleet.subflows import take_ends
 from redis_mob.fleet.takeover import end_overdue, is_convicted, is_overdue, take_over, was_lost
+from redis_mob.fleet.throttling import settled_throttle, throttle
 from redis_mob.fleet.transition_builder import TransitionBuilder, target
 from redis_mob.kernel.machine import FlowMachine
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import Claim, Execution, ExecutionKey, ExecutionStatus, Lease, Loss
 from redis_mob.models.flow_events import StepDispatched
+from redis_mob.models.limits import TokenUse
 from redis_mob.models.run import MobRunStatus, StepRunStatus
 from redis_mob.models.transition import RunView, Transition
 
@@ -40,6 +42,8 @@ class Report(NamedTuple):
     outcome: Outcome
     is_replaced: bool = False
     """The outcome stands for another one that could not be settled."""
+    used: TokenUse | None = None
+    """The tokens that the attempt has used; None if that is not known."""
 
 
 class FailedAttempt(NamedTuple):
@@ -169,6 +173,8 @@ def note(
                 builder.close(one.key, status=ExecutionStatus.REPORTED, failure=failed.reported())
             case Suspended(asks):
                 suspend(builder, one.key, one.execution, asks)
+            case Throttled() as throttled:
+                throttle(builder, one.key, one.execution, throttled)
         taken.append(one)
     passed_over = len(taken) < len(reports)
     claimed: list[ExecutionKey] = []
@@ -235,10 +241,17 @@ def claim(
 
 
 def settle(
-    view: RunView, definition: MobDefinition, key: ExecutionKey, outcome: Outcome, *, token: int, random: Random
+    view: RunView,
+    definition: MobDefinition,
+    key: ExecutionKey,
+    outcome: Outcome,
+    *,
+    token: int,
+    random: Random,
+    used: TokenUse | None = None,
 ) -> Transition | None:
     """Take the outcome of one execution, and go on from there. None if the lease is no longer that of its worker."""
-    report = Report(key, token, outcome)
+    report = Report(key, token, outcome, used=used)
     decision = decide(view, definition, reports=(report,), claimant=Claimant(""), random=random)
     return None if decision.passed_over else decision.transition
 
@@ -265,12 +278,17 @@ def _each_taken(builder: TransitionBuilder, reports: Iterable[Report]) -> Iterat
 
     Each is looked at when its turn comes: the one before may have ended the step that it is about.
     """
-    for key, token, outcome, _ in reports:
+    for key, token, outcome, _, used in reports:
         execution = builder.execution(key)
         # The token is compared and not the expiry: a result that comes late, but before a takeover, is as good as any.
         if execution is not None and execution.lease is not None and execution.lease.fencing_token == token:
             step_id = execution.step_id if execution.escalation is None else SUPERVISOR
-            yield _Taken(key, execution, accepted(outcome, step_id, builder.view.launch))
+            outcome = accepted(outcome, step_id, builder.view.launch)
+            if isinstance(outcome, Throttled):
+                outcome = settled_throttle(builder, execution, outcome)
+            if used is not None:
+                builder.use(key, used)
+            yield _Taken(key, execution, outcome)
 
 
 def _failed(taken: Iterable[_Taken]) -> tuple[FailedAttempt, ...]:

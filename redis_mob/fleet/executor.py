@@ -10,21 +10,25 @@ from copy import deepcopy
 from uuid import UUID, uuid5
 
 from redis_mob.contracts import CheckpointStore
+from redis_mob.errors import shortened
 from redis_mob.fleet.calls import Calls
 from redis_mob.fleet.checkpoint_keeper import keeper_for
 from redis_mob.fleet.conversation import HandlerConversation
 from redis_mob.fleet.deadline import ended_before_deadline
 from redis_mob.fleet.lease import LeasedExecution
 from redis_mob.fleet.once import Once
-from redis_mob.fleet.outcome import Failed, Outcome, Succeeded, Suspended
+from redis_mob.fleet.outcome import Failed, Outcome, Succeeded, Suspended, Throttled
 from redis_mob.fleet.progress_writer import AttemptTeller, ProgressWriter
 from redis_mob.fleet.spend_keeper import SpendServices, spending_for
 from redis_mob.fleet.spending import Spending
 from redis_mob.fleet.step_context import PreviousFailure, StepContext
 from redis_mob.fleet.step_profile import StepProfile
+from redis_mob.fleet.telling import report_of
+from redis_mob.fleet.token_use import CountedSpending
 from redis_mob.fleet.typed.binding import BoundHandler
 from redis_mob.kernel.context import ConditionContext
 from redis_mob.models.execution import Execution, member_of
+from redis_mob.models.limits import TokenUse
 from redis_mob.models.progress import ProgressSource
 from redis_mob.models.run import MobRun
 
@@ -51,13 +55,18 @@ async def execute(
     source = _source(held, run)
     teller = progress.attempt(held.run_id, source)
     once = Once(keeper_for(checkpoints, held))
-    spent = Spending(spending_for(spending, held, held.execution.role), once.under_way)
+    keeper = CountedSpending(spending_for(spending, held, held.execution.role), held.tokens)
+    spent = Spending(keeper, once.under_way)
     call = calls.start(handler, _context(held, run, visible, profile, source, cancelled, teller, once, spent, talk))
     try:
         if await ended_before_deadline(call.outcome, held.lost, held.seconds_left(), cancelled):
             outcome = call.result()
         else:
             outcome = Failed(f"timeout after {held.timeout_ms()}ms")
+        if isinstance(outcome, Throttled):
+            if held.tokens.total() is None:
+                held.tokens.add(TokenUse())  # its service has refused the call
+            await teller.report(report_of(None, f"throttled: {shortened(outcome.reason)}", None))
         await teller.end(succeeded=None if isinstance(outcome, Suspended) else isinstance(outcome, Succeeded))
         return outcome
     finally:

@@ -15,9 +15,9 @@ from typing import Any, cast
 from redis_mob.errors import shown
 from redis_mob.fleet.asking import suspension_in
 from redis_mob.fleet.handler_threads import HandlerThreads, drop
-from redis_mob.fleet.outcome import MAX_OUTPUT_DEPTH, Failed, Outcome, Succeeded, refused
+from redis_mob.fleet.outcome import MAX_OUTPUT_DEPTH, Failed, Outcome, Succeeded, Throttled, refused
 from redis_mob.fleet.said import bounded, class_of, json_of, text_of, traceback_of
-from redis_mob.fleet.step_context import StepContext, StepFailed, checked_pause
+from redis_mob.fleet.step_context import StepContext, StepFailed, StepThrottled, checked_pause
 from redis_mob.fleet.typed.binding import BoundHandler
 from redis_mob.fleet.typed.dependencies import Dependencies, DependencyError
 from redis_mob.fleet.typed.inputs import InputError, arguments_for
@@ -157,8 +157,19 @@ def outcome_from(output: Any, step_id: str, declared: DeclaredOutput | None) -> 
 
 
 def _ended_by(error: BaseException) -> Outcome:
-    """That the handler waits for answers, or the failure that an exception makes; this raises nothing."""
-    return suspension_in(error) or _failed(error)
+    """That the handler waits, for answers or its service, or the failure that it makes; this raises nothing."""
+    return suspension_in(error) or _throttled(error) or _failed(error)
+
+
+def _throttled(error: BaseException) -> Throttled | None:
+    """That the service of the handler asks to be left alone, if the exception says that; this raises nothing."""
+    alone = _alone(error)
+    if not isinstance(alone, StepThrottled):
+        return None
+    try:
+        return Throttled(bounded(text_of(alone.reason)), checked_pause(alone.retry_after))
+    except BaseException:  # noqa: BLE001 - a subclass may lack the attributes; then it is one like any other
+        return None
 
 
 def _failed(error: BaseException) -> Failed:

@@ -26,7 +26,7 @@ from redis_mob.fleet.isolation import (
     framed,
 )
 from redis_mob.fleet.once import Once
-from redis_mob.fleet.outcome import Failed, Outcome
+from redis_mob.fleet.outcome import Failed, Outcome, Throttled
 from redis_mob.fleet.said import bounded, class_of, text_of
 from redis_mob.fleet.spending import Answered, Spending, Told, Wanted
 from redis_mob.fleet.step_context import StepContext
@@ -175,7 +175,7 @@ def _outcome(
     made: dict[str, Any] = {}
     if needed:
         outcome = runner.run(outcome_of(_made(needed, dependencies, made), context.step_id))
-        if isinstance(outcome, Failed):
+        if isinstance(outcome, Failed | Throttled):
             return outcome
     outcome = runner.run(_awaited(awaited(called(handler, context, made)), handler, context))
     if needed:

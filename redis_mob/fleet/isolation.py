@@ -26,9 +26,9 @@ from redis_mob.fleet.asking import HandlerSuspended
 from redis_mob.fleet.handler_call import FailedElsewhere
 from redis_mob.fleet.lease import LeaseLostError
 from redis_mob.fleet.once import UnkeptError
-from redis_mob.fleet.outcome import Failed, Outcome, Succeeded, Suspended
+from redis_mob.fleet.outcome import Failed, Outcome, Succeeded, Suspended, Throttled
 from redis_mob.fleet.spending import Told, Wanted
-from redis_mob.fleet.step_context import CalledElsewhere, Handler, StepContext
+from redis_mob.fleet.step_context import CalledElsewhere, Handler, StepContext, StepThrottled
 from redis_mob.models.checkpoint import Checkpoint
 from redis_mob.models.conversation import ChangeKind
 from redis_mob.models.labels import LabelChange
@@ -102,12 +102,15 @@ class Isolated(CalledElsewhere):
         self.handler = handler
 
     async def __call__(self, ctx: StepContext) -> Any:
-        """What the handler returns. Raises FailedElsewhere for what it raises, HandlerSuspended if it asks people."""
+        """What the handler returns. Raises FailedElsewhere for what it raises, HandlerSuspended if it asks people,
+        StepThrottled if its service asks to be left alone."""
         outcome = await _outcome(self, ctx)
         if isinstance(outcome, Failed):
             raise FailedElsewhere(outcome)
         if isinstance(outcome, Suspended):
             raise HandlerSuspended(outcome.asks)
+        if isinstance(outcome, Throttled):
+            raise StepThrottled(outcome.reason, outcome.retry_after)
         return outcome.output
 
     def __reduce__(self) -> str | tuple[Any, ...]:
@@ -212,7 +215,7 @@ async def _told(link: socket.socket, order: object, ctx: StepContext) -> Outcome
         while True:
             length = int.from_bytes(await reader.readexactly(FRAME_LENGTH_BYTES))
             message = pickle.loads(await reader.readexactly(length))  # noqa: S301 - of our own process
-            if isinstance(message, Succeeded | Failed | Suspended):
+            if isinstance(message, Succeeded | Failed | Suspended | Throttled):
                 return message
             if isinstance(message, ToldReport):
                 await ctx.teller.report(message.value)

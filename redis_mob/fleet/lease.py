@@ -13,6 +13,7 @@ from redis_mob.codec.arguments import duration as checked_duration
 from redis_mob.errors import ValidationError, shown
 from redis_mob.fleet.outcome import MAX_OUTPUT_BYTES
 from redis_mob.fleet.telling import Ready
+from redis_mob.fleet.token_use import TokenCount
 from redis_mob.models.execution import Execution, ExecutionKey, Lease
 from redis_mob.models.labels import LabelChange
 
@@ -62,6 +63,8 @@ class LeasedExecution:
     """Changes attributes and summary in the storage; False if the worker does not hold it any more."""
     most_bytes: int = MAX_OUTPUT_BYTES
     """How long what its handler gives may be, as JSON."""
+    tokens: TokenCount = field(default_factory=TokenCount)
+    """What its handler has used so far."""
     lost: asyncio.Future[None] = field(init=False)
     """Done when the execution was taken from this worker. A future, because waiting for one takes no task."""
     loop: asyncio.AbstractEventLoop = field(init=False)

@@ -37,12 +37,14 @@ def full_limit(execution: Execution, loads: Mapping[Limit, LimitLoad]) -> LimitL
 def limited_work(view: RunView, loads: Mapping[Limit, LimitLoad]) -> list[str]:
     """Which steps wait for which limits, in words."""
     steps: defaultdict[Limit, set[str]] = defaultdict(set)
+    full: dict[Limit, LimitLoad] = {}
     for execution in view.executions.values():
         load = full_limit(execution, loads) if execution.waits(view.now) else None
         if load is not None:
-            steps[load.limit].add(execution.step_id)
+            steps[load.limit.bound].add(execution.step_id)
+            full[load.limit.bound] = load
     told = [
-        f"step {', '.join(map(shown, sorted(names)))} waits for its turn: {loads[limit].said(view.run.flow_id)}"
+        f"step {', '.join(map(shown, sorted(names)))} waits for its turn: {full[limit].said(view.run.flow_id)}"
         for limit, names in list(steps.items())[:MOST_NAMED]
     ]
     return told + ([f"{len(steps) - MOST_NAMED:,} more limits are full"] if len(steps) > MOST_NAMED else [])

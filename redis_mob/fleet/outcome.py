@@ -99,7 +99,15 @@ class Suspended:
     asks: tuple[NewAsk, ...]
 
 
-Outcome = Succeeded | Failed | Suspended
+@dataclass(frozen=True, slots=True)
+class Throttled:
+    """The service that the handler calls asks to be left alone for so long, None if it did not say."""
+
+    reason: str
+    retry_after: timedelta | None = None
+
+
+Outcome = Succeeded | Failed | Suspended | Throttled
 
 
 def accepted(outcome: Outcome, step_id: str, launch: RunLaunch) -> Outcome:
@@ -110,7 +118,7 @@ def accepted(outcome: Outcome, step_id: str, launch: RunLaunch) -> Outcome:
     if isinstance(outcome, Suspended):
         problem = _unasked(outcome, launch)
         return outcome if problem is None else Failed(bounded(problem), retryable=False)
-    if isinstance(outcome, Failed):
+    if isinstance(outcome, Failed | Throttled):
         return outcome
     try:
         value = check_json(outcome.output, MAX_OUTPUT_DEPTH)

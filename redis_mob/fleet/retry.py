@@ -30,8 +30,8 @@ def retry_pause(builder: TransitionBuilder, execution: Execution, failed: Failed
     return max(timedelta(seconds=seconds), failed.retry_after or timedelta())
 
 
-def may_retry(builder: TransitionBuilder, execution: Execution, pause: timedelta) -> bool:
-    """Whether an attempt is left, and would start before the flow's deadline (contract: engine-16)."""
+def begins_in_time(builder: TransitionBuilder, execution: Execution, pause: timedelta) -> bool:
+    """Whether an attempt would start before the flow's deadline, and its own."""
     deadline = builder.view.deadline
     # A retry that is due only after the deadline can never start. The failure is final now, so that the step and with
     # it the run end with the reason of this attempt, and not with "max flow duration exceeded".
@@ -39,9 +39,14 @@ def may_retry(builder: TransitionBuilder, execution: Execution, pause: timedelta
     # the end of an escalation is for all its attempts, that of a child for one
     if execution.wait_until is not None and execution.child is None:
         in_time = in_time and builder.now + pause < execution.wait_until
+    return in_time
+
+
+def may_retry(builder: TransitionBuilder, execution: Execution, pause: timedelta) -> bool:
+    """Whether an attempt is left, and would start before the flow's deadline (contract: engine-16)."""
     attempts = _spec(builder, execution).attempts or builder.machine.flow_state.max_step_retries + 1
     # An attempt that was lost with its worker says nothing about the step. What bounds these is takeover.MOST_LOST.
-    return execution.attempts_of_step < attempts and in_time
+    return execution.attempts_of_step < attempts and begins_in_time(builder, execution, pause)
 
 
 def try_again(
@@ -55,6 +60,7 @@ def try_again(
         attempt=execution.attempt + 1,
         failure=None,
         due_at=builder.now + pause,
+        throttled=0,
         reason=failed.reason,
         error_class=failed.error_class,
         detail=failed.detail,

@@ -8,10 +8,11 @@ from random import Random
 from redis_mob.fleet.asks import suspend
 from redis_mob.fleet.child_ids import child_id_of
 from redis_mob.fleet.escalation import settle_escalation
-from redis_mob.fleet.outcome import Failed, Outcome, Succeeded, Suspended
+from redis_mob.fleet.outcome import Failed, Outcome, Succeeded, Suspended, Throttled
 from redis_mob.fleet.quorum import decide_step
 from redis_mob.fleet.retry import may_retry, retry_pause, try_again
 from redis_mob.fleet.said import MOST_REPEATED, bounded
+from redis_mob.fleet.throttling import throttle
 from redis_mob.fleet.transition_builder import TransitionBuilder, target
 from redis_mob.models.base import json_text
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus
@@ -27,6 +28,9 @@ def settle_execution(
     """Take the accepted outcome of an execution, and decide its step if that makes the step's outcome certain."""
     if isinstance(outcome, Suspended):
         suspend(builder, key, execution, outcome.asks)
+        return
+    if isinstance(outcome, Throttled):
+        throttle(builder, key, execution, outcome)
         return
     if execution.escalation is not None:
         settle_escalation(builder, key, execution, outcome, random)

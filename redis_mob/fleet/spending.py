@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol, Self
 from redis_mob.codec.arguments import integer, optional_instance, optional_valid_text
 from redis_mob.errors import ValidationError, shown
 from redis_mob.fleet.asking import HandlerSuspended, UnderWay
-from redis_mob.fleet.step_failed import StepFailed
+from redis_mob.fleet.step_failed import StepFailed, StepThrottled
 from redis_mob.models.budget import MOST, MOST_COST, micro
 from redis_mob.models.prices import ModelUse
 
@@ -194,7 +194,7 @@ class Spend:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if (told := self._ended()) is not None:
+            if (told := self._ended(error)) is not None:
                 await self._spending.keeper.end_call(told)
         finally:
             if self._call is not None:
@@ -214,7 +214,7 @@ class Spend:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if (told := self._ended()) is not None:
+        if (told := self._ended(error)) is not None:
             asyncio.run(self._end(told))
 
     async def _answer(self) -> Answered:
@@ -250,8 +250,10 @@ class Spend:
         if self._wanted.puts_aside:
             self._reset = _within.set((*_within.get(), self._spending))
 
-    def _ended(self) -> Told | None:
+    def _ended(self, error: BaseException | None) -> Told | None:
         """What is to be told of the call, None if all of it counted from its beginning."""
+        if isinstance(error, StepThrottled) and self._told.use is None:
+            self.used()  # its service has refused it
         if self._reset is not None:
             _within.reset(self._reset)
         elif self._told.use is None:

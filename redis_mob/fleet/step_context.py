@@ -15,6 +15,7 @@ from redis_mob.fleet.conversation import HandlerConversation
 from redis_mob.fleet.once import KeptCheckpoints, Once, UnkeptError
 from redis_mob.fleet.spending import KeptSpending, Spend, Spending
 from redis_mob.fleet.step_failed import StepFailed as StepFailed
+from redis_mob.fleet.step_failed import StepThrottled as StepThrottled
 from redis_mob.fleet.step_failed import checked_pause as checked_pause
 from redis_mob.fleet.step_profile import StepProfile
 from redis_mob.fleet.telling import Ready, Silent, Teller, chunk_of, report_of, topic_of

@@ -1,4 +1,4 @@
-"""The exception by which a handler fails."""
+"""The exceptions by which a handler fails, or waits for its service."""
 
 from __future__ import annotations
 
@@ -30,6 +30,19 @@ class StepFailed(Portable, Exception):  # noqa: N818
         self.retryable = retryable
         self.detail = detail
         self.retry_after = checked_pause(retry_after)
+
+
+class StepThrottled(StepFailed):
+    """Raise it in a handler whose service asks to be left alone for a while, as with status 429.
+
+    The execution waits so long, and no attempt is used up; the rates that bound it are closed for the whole fleet until
+    then (contract: engine-94). `retry_after` is given in seconds or as a timedelta, as the service says; without it it
+    is a second at first, and twice as long each time in turn, up to a minute. Raises TypeError for a `retry_after` that
+    is not from 0 to a hundred years.
+    """
+
+    def __init__(self, reason: str, retry_after: float | timedelta | None = None) -> None:
+        super().__init__(reason, retry_after=retry_after)
 
 
 def checked_pause(retry_after: object) -> timedelta | None:

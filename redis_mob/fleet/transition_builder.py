@@ -27,6 +27,7 @@ from redis_mob.models.flow import FrameScope, FrameSnapshot, NodeStatus
 from redis_mob.models.flow_events import StepSkipped
 from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.ids import AgentRuntimeId
+from redis_mob.models.limits import TokenUse
 from redis_mob.models.run import (
     FailureLedgerEntry,
     LoopIterationLedgerEntry,
@@ -85,6 +86,7 @@ class TransitionBuilder:
         self._terminal_events: list[NewMobEvent] = []
         self._dropped: list[int] = []
         self._late_asks: list[tuple[ExecutionKey, Ask]] = []
+        self._used: dict[ExecutionKey, TokenUse] = {}
 
     @property
     def now(self) -> datetime:
@@ -296,6 +298,10 @@ class TransitionBuilder:
         """Let the time of an ask be over, of an execution that changes by that."""
         self._late_asks.append((key, ask))
 
+    def use(self, key: ExecutionKey, used: TokenUse) -> None:
+        """Tell the limits of an execution what its attempt has used."""
+        self._used[key] = used
+
     def is_running(self, node: NodeKey) -> bool:
         """Whether the step of a node is under way."""
         return self.machine.frame(node[0]).node_status[node[1]] is NodeStatus.RUNNING
@@ -360,4 +366,5 @@ class TransitionBuilder:
             look_again_at=self._next_look(),
             dropped=tuple(self._dropped) if self._changed else (),
             late_asks=tuple(self._late_asks),
+            used=self._used,
         )

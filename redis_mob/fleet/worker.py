@@ -327,7 +327,7 @@ class Worker:
                 *(self._calls, self._progress, self._checkpoints, self._spending),
                 conversation_of(self._services.conversations, held, begun.conversation),
             )
-            run.driver.report(Report(held.key, held.lease.fencing_token, outcome))
+            run.driver.report(Report(held.key, held.lease.fencing_token, outcome, used=held.tokens.total()))
         except LeaseLostError:
             _log.info("worker %s lost %s: it was taken over or canceled", self._name, held)
         finally:

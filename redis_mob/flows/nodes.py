@@ -25,7 +25,7 @@ OnTimeout = Literal["continue", "fail"]
 Policy = Literal["all", "any"] | CollectionPolicy
 OutputFormat = Literal["json", "text"]
 Concurrency = int | ConcurrencySpec | Mapping[str, Any]
-Rate = RateSpec | Mapping[str, Any]
+Rate = RateSpec | Mapping[str, Any] | Sequence[RateSpec | Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,9 @@ def step(
     limits of the mob. `isolated` runs the handler in a process of its own.
 
     `concurrency` bounds how many of its executions are under way in the whole fleet, `rate` how many begin: `5`, or
-    `{"limit": 5, "key": "{{ params.tenant }}"}` for 5 of each tenant; `{"limit": 100, "per": "1m"}`, also with a key.
+    `{"limit": 5, "key": "{{ params.tenant }}"}` for 5 of each tenant; `{"limit": 100, "per": "1m"}`, also with a key. A
+    rate with `"units": 2000` bounds how many tokens they use in that time, of which each is expected to use 2,000 at
+    most; several rates in a list hold together.
 
     With `flow`, the id of a flow of the mob or what `Mob.flow` returned, it runs that flow instead of asking members,
     and its output is that of the flow; with `for_each` one run for each item. `params` are the parameters of the run:

@@ -14,6 +14,7 @@ from pydantic_ai.exceptions import (
     AgentRunError,
     ContentFilterError,
     ModelAPIError,
+    ModelHTTPError,
     ModelQuotaExceededError,
     ModelRequestRejectedError,
     UsageLimitExceeded,
@@ -29,7 +30,7 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 from redis_mob.codec.arguments import instance, optional_instance
 from redis_mob.errors import shown
 from redis_mob.fleet.said import bounded, class_of, text_of
-from redis_mob.fleet.step_context import StepContext, StepFailed
+from redis_mob.fleet.step_context import StepContext, StepFailed, StepThrottled
 from redis_mob.handlers.agent_approvals import answered
 from redis_mob.handlers.agent_checkpoints import AgentCheckpoints
 from redis_mob.handlers.agent_progress import AgentProgress, OnProgress, tell_progress
@@ -38,6 +39,9 @@ from redis_mob.handlers.tools import ModelTool, ToolSource, opened_tools
 from redis_mob.handlers.usage import ModelUsage, OnUsage, record_usage
 from redis_mob.models.base import json_text
 from redis_mob.models.flow_spec import LONGEST_PAUSE_SECONDS, BlobImageBlock, ContentBlock, TextBlock
+
+TOO_MANY_REQUESTS = 429
+"""The status by which a provider asks to be left alone for a while."""
 
 EXCERPT_BYTES = 2 * 1024
 """How much of an error a failure keeps."""
@@ -74,7 +78,8 @@ def pydantic_ai(
     A tool that requires approval asks people for it (contract: ask-9): the kind is its name, the payload its arguments.
     The attempt ends until they have answered, and goes on without paying anything again.
 
-    What a model or a connection does wrong fails the attempt, with the pause that the provider asks for; a limit that
+    Where the provider asks to be left alone (429), the execution waits so long, and no attempt is used up
+    (contract: engine-94). What else a model or a connection does wrong fails the attempt; a limit that
     is reached, a request that is refused, a content filter, and a mistake in the agent fail it for good. What a tool
     raises fails the attempt.
     """
@@ -235,12 +240,12 @@ def _content(block: ContentBlock) -> UserContent:
 
 
 def _failure(error: AgentRunError | UserError) -> StepFailed:
-    said = bounded(text_of(error), EXCERPT_BYTES)
-    return StepFailed(
-        f"the agent failed: {class_of(error)}: {said}",
-        retryable=not isinstance(error, FINAL),
-        retry_after=_pause(error.retry_after) if isinstance(error, ModelAPIError) else None,
-    )
+    reason = f"the agent failed: {class_of(error)}: {bounded(text_of(error), EXCERPT_BYTES)}"
+    pause = _pause(error.retry_after) if isinstance(error, ModelAPIError) else None
+    is_final = isinstance(error, FINAL)
+    if isinstance(error, ModelHTTPError) and error.status_code == TOO_MANY_REQUESTS and not is_final:
+        return StepThrottled(reason, pause)
+    return StepFailed(reason, retryable=not is_final, retry_after=pause)
 
 
 def _pause(seconds: float | None) -> float | None:

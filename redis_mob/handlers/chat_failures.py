@@ -8,11 +8,17 @@ import openai
 
 from redis_mob.codec.retry_after import retry_after
 from redis_mob.fleet.said import bounded, class_of, text_of
-from redis_mob.fleet.step_context import StepFailed
+from redis_mob.fleet.step_context import StepFailed, StepThrottled
 from redis_mob.handlers.secrets import without
 
-RETRIED = frozenset({408, 409, 425, 429})
+RETRIED = frozenset({408, 409, 425})
 """Statuses below 500 that another attempt may not meet again."""
+
+TOO_MANY_REQUESTS = 429
+"""The status by which an endpoint asks to be left alone for a while."""
+
+QUOTA_USED_UP = "insufficient_quota"
+"""The code of such an answer that no waiting helps against: the account has nothing left."""
 
 SERVER_ERRORS = 500
 """The least status that says that the endpoint is at fault."""
@@ -32,11 +38,15 @@ def failure_of(error: Exception, secrets: Sequence[str]) -> StepFailed:
     """
     said = bounded(without(text_of(error), secrets), EXCERPT_BYTES)
     if isinstance(error, openai.APIStatusError):
+        reason = f"the endpoint of the model answered with status {error.status_code}: {said}"
+        is_throttled, pause = error.status_code == TOO_MANY_REQUESTS, retry_after(error.response.headers)
+        if is_throttled and error.code != QUOTA_USED_UP:
+            return StepThrottled(reason, pause)
         return RefusedByEndpoint(
-            f"the endpoint of the model answered with status {error.status_code}: {said}",
-            retryable=error.status_code >= SERVER_ERRORS or error.status_code in RETRIED,
+            reason,
+            retryable=not is_throttled and (error.status_code >= SERVER_ERRORS or error.status_code in RETRIED),
             detail={"status": error.status_code},
-            retry_after=retry_after(error.response.headers),
+            retry_after=pause,
         )
     if isinstance(error, openai.APIConnectionError):
         cause = f" ({class_of(error.__cause__)})" if error.__cause__ is not None else ""

@@ -72,8 +72,10 @@ def chat(
     goes to `on_delta` if that is given; those of an attempt that fails later as well. `on_usage` gets the tokens that
     an attempt has used, also when it fails; the log has them, too.
 
-    Overload (429), errors of the endpoint and broken connections fail the attempt, Retry-After says how long the next
-    one waits at least. Other refusals of the request, of the model itself, and of a content filter fail it for good.
+    Where the endpoint asks to be left alone (429), the execution waits as long as Retry-After says, and no attempt is
+    used up (contract: engine-94). Errors of the endpoint and broken connections fail the attempt, Retry-After says how
+    long the next one waits at least. Other refusals of the request, of the model itself, and of a content filter fail
+    it for good, as a quota does that is used up.
     The key stands in no message. Raises ValidationError or HandlerError for arguments that make no sense.
     """
     return Chat(

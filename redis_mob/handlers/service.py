@@ -17,7 +17,7 @@ from redis_mob.codec.arguments import integer, integers, optional_instance
 from redis_mob.codec.retry_after import retry_after
 from redis_mob.codec.urls import checked_url
 from redis_mob.errors import ValidationError, shown
-from redis_mob.fleet.step_context import StepContext, StepFailed
+from redis_mob.fleet.step_context import StepContext, StepFailed, StepThrottled
 from redis_mob.handlers.request import request_bytes
 from redis_mob.handlers.secrets import checked_texts, most_encoded, without
 
@@ -47,9 +47,9 @@ def http(
     call ends at the deadline of the step, or after `timeout` seconds if that is sooner.
 
     A status of 500 or more, or one of `retried`, fails the attempt, as a connection that breaks does; so does any other
-    status, after which there is no further attempt. Retry-After says how long the next one waits at least. Redirects
-    are not followed. More than `max_output_bytes`, which is the limit of the definition unless it is given, fails the
-    step; no more of it is read.
+    status, after which there is no further attempt. Retry-After says how long the next one waits at least. Status 429,
+    if it is one of `retried`, uses up no attempt (contract: engine-94). Redirects are not followed. More than
+    `max_output_bytes`, which is the limit of the definition unless it is given, fails the step; no more of it is read.
 
     Without a `client` each call has a connection of its own. A client keeps connections open; it belongs to one event
     loop, and closing it is for its owner. Values of headers stand in no message. Raises ValidationError for arguments
@@ -158,6 +158,8 @@ class Http:
         reason = f"{self._shown_url} answered with status {status} {response.reason_phrase}".rstrip()
         if response.is_redirect:
             reason += "; redirects are not followed: give the URL that it leads to"
+        if status == int(httpx.codes.TOO_MANY_REQUESTS) and status in self._retried:
+            return StepThrottled(without(reason, self._secrets), retry_after(response.headers))
         excerpt = self._excerpt(await _body(response, EXCERPT_BYTES + most_encoded(self._secrets)))
         return StepFailed(
             without(reason, self._secrets),

@@ -23,6 +23,7 @@ from redis_mob.models.flow_spec import (
     FrameStepSpec,
     RepeatUntilSpec,
 )
+from redis_mob.models.limits import RateSpec, rates_in
 
 ROOTS = ("params", "steps", "loops")
 """What a path begins with."""
@@ -62,16 +63,16 @@ def validate_paths_with(
         here = f"{location}.steps.{step_id}"
         for where, template in texts(spec.message):
             yield from rules.template(f"{here}.message{where}", step(step_id), template)
-        for field, key in _limit_keys(spec):
-            yield from rules.template(f"{here}.{field}.key", step(step_id), key)
+        for field, template in _limit_templates(spec):
+            yield from rules.template(f"{here}.{field}", step(step_id), template)
         for where, template in value_texts(spec.params):
             yield from rules.template(f"{here}.params{where}", step(step_id), template)
         if spec.condition is not None:
             yield from rules.condition(f"{here}.condition", step(step_id), spec.condition)
         if spec.for_each is not None:
             yield from rules.items(f"{here}.for_each", step(step_id), spec.for_each)
-    for field, key in _limit_keys(flow):
-        yield from rules.key_of_flow(f"{location}.{field}.key", key)
+    for field, template in _limit_templates(flow):
+        yield from rules.limit_of_flow(f"{location}.{field}", template)
     if flow.root is not None:
         for here, node in _loops(f"{location}.root", flow.root):
             yield from rules.condition(f"{here}.until", loop(node.loop_id), node.until)
@@ -79,11 +80,16 @@ def validate_paths_with(
         yield from rules.output(f"{location}.output", flow.output)
 
 
-def _limit_keys(limited: FlowStepSpec | FlowSpec) -> Iterator[tuple[str, str]]:
-    """The templates of the keys of its limits, behind the field of each."""
-    for field, limit in (("concurrency", limited.concurrency), ("rate", limited.rate)):
-        if limit is not None and limit.key is not None:
-            yield field, limit.key
+def _limit_templates(limited: FlowStepSpec | FlowSpec) -> Iterator[tuple[str, str]]:
+    """The templates of its limits, keys and units, behind the field of each."""
+    if limited.concurrency is not None and limited.concurrency.key is not None:
+        yield "concurrency.key", limited.concurrency.key
+    for number, rate in enumerate(rates_in(limited.rate)):
+        field = "rate" if isinstance(limited.rate, RateSpec) else f"rate[{number}]"
+        if rate.key is not None:
+            yield f"{field}.key", rate.key
+        if isinstance(rate.units, str):
+            yield f"{field}.units", rate.units
 
 
 def _loops(location: str, frame: FrameSpec) -> Iterator[tuple[str, RepeatUntilSpec]]:
@@ -121,13 +127,13 @@ class _Rules:
         """Findings about one text of a message of this step."""
         return _of_template(location, template, lambda path: self._problem_of_message(path, this))
 
-    def key_of_flow(self, location: str, template: str) -> Iterator[Diagnostic]:
-        """Findings about the key of a limit of the flow, which is the same for all its steps."""
-        return _of_template(location, template, self._problem_of_key)
+    def limit_of_flow(self, location: str, template: str) -> Iterator[Diagnostic]:
+        """Findings about a limit of the flow, which is the same for all its steps."""
+        return _of_template(location, template, self._problem_of_limit)
 
-    def _problem_of_key(self, path: str) -> _Problem | None:
+    def _problem_of_limit(self, path: str) -> _Problem | None:
         if path.split(".")[0] != "params":
-            return _unknown("a limit of a flow counts all its steps, so that its key may name params alone")
+            return _unknown("a limit of a flow counts all its steps, so that its key and units may name params alone")
         return self._problem(path, "")
 
     def condition(self, location: str, this: str, condition: ConditionExpr) -> Iterator[Diagnostic]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from redis_mob.codec.schedule import queue_of
-from redis_mob.memory.gates import Gate, Gates, gates_of
+from redis_mob.memory.gates import Counted, Gate, Gates, gates_of
 from redis_mob.models.execution import (
     END_OF_TIME,
     OVERDUE,
@@ -22,7 +22,7 @@ from redis_mob.models.execution import (
     RunLaunch,
     Serves,
 )
-from redis_mob.models.limits import Limit, LimitLoad
+from redis_mob.models.limits import Limit, LimitLoad, TokenUse
 from redis_mob.models.queue_load import LimitedLoad
 from redis_mob.models.run import MobRun
 from redis_mob.models.transition import DueExecution
@@ -111,21 +111,38 @@ class Schedule:
         self._counted.discard(entry)
         self._waiting.discard(entry)
         self._aside.discard(entry)
-        self._gates.leave(entry, entry.gates)
+        self._gates.release(entry, entry.gates)
         (self._aside if is_aside else self._waiting).add(entry)
 
-    def move(self, entry: Entry, execution: Execution, now: datetime, *, is_aside: bool = False) -> None:
-        """Put an execution where it belongs after a commit."""
+    def move(
+        self,
+        entry: Entry,
+        execution: Execution,
+        now: datetime,
+        *,
+        is_aside: bool = False,
+        used: TokenUse | None = None,
+        closed_until: datetime | None = None,
+    ) -> None:
+        """Put an execution where it belongs after a commit.
+
+        If its attempt is over, it has `used` so many tokens, None if that is not known; its rates may be closed.
+        """
         self._waiting.discard(entry)
         self._aside.discard(entry)
         self._later.pop(entry, None)
         self._lost.pop(entry, None)
-        self._holders.pop(entry, None)
+        was_held = self._holders.pop(entry, None) is not None
         lease = execution.lease
         if entry.gates and self.may_claim(entry, execution) and execution.status is ExecutionStatus.LEASED:
             self._gates.claim(entry, entry.gates, now)
         if lease is None or lease.owner in self._gone:
-            self._gates.leave(entry, entry.gates)
+            if was_held:
+                self._gates.settle(entry, entry.gates, now, used)
+            else:
+                self._gates.release(entry, entry.gates)
+        if closed_until is not None:
+            self._gates.close(entry.gates, closed_until)
         if execution.status is ExecutionStatus.WAITING:
             self._counted.discard(entry)
             self._wait(entry, execution.due_at, now)
@@ -152,7 +169,7 @@ class Schedule:
             self._later.pop(entry, None)
             self._holders.pop(entry, None)
             self._counted.discard(entry)
-            self._gates.leave(entry, entry.gates)
+            self._gates.release(entry, entry.gates)
             self._lost.pop(entry, None)
         self._last = {queue: last for queue, last in self._last.items() if last != run_id}
 
@@ -165,7 +182,7 @@ class Schedule:
             if entry not in self._holders:
                 del self._later[entry]
                 self._counted.discard(entry)
-                self._gates.leave(entry, entry.gates)
+                self._gates.release(entry, entry.gates)
                 self._waiting.add(entry)
 
         def moved(entry: Entry) -> Entry:
@@ -226,7 +243,7 @@ class Schedule:
             self._holders.pop(entry, None)
             self._later.pop(entry, None)
             self._counted.discard(entry)
-            self._gates.leave(entry, entry.gates)
+            self._gates.settle(entry, entry.gates, now, None)
             how = _how_lost(is_orderly=is_orderly, suspect=suspect, suspects=suspects, held=len(held))
             self._lost[entry] = Loss(how, worker_id, worker.record.host, now)
             self._waiting.add(entry)
@@ -243,7 +260,7 @@ class Schedule:
             del self._later[entry]
             self._counted.discard(entry)
             if not self.is_held(entry):
-                self._gates.leave(entry, entry.gates)
+                self._gates.release(entry, entry.gates)
             self._waiting.add(entry)
 
     def take(
@@ -288,12 +305,13 @@ class Schedule:
     def limited(self, entries: Iterable[Entry], now: datetime) -> tuple[LimitedLoad, ...]:
         """For which limits these wait."""
         waiting = Counter(entry.gates for entry in entries if entry.gates)
-        found: dict[Gate, LimitedLoad] = {}
+        found: dict[tuple[Counted, int], LimitedLoad] = {}
         for gates, number in waiting.items():
             if (full := self._gates.room_at(gates, now)) is not None:
                 gate, _ = full
-                before = found[gate].waiting if gate in found else 0
-                found[gate] = LimitedLoad(gate.counted.flow_id, self._gates.load(gate, now), before + number)
+                of = gate.counted, gate.limit
+                before = found[of].waiting if of in found else 0
+                found[of] = LimitedLoad(gate.counted.flow_id, self._gates.load(gate, now), before + number)
         return tuple(found.values())
 
     def _take_from(

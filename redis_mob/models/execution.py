@@ -243,7 +243,8 @@ class Execution(Model):
 
     One that is asking has ended its handler for as long as people are asked: no worker has it. `asks` are those that
     no one has answered; it keeps them while its handler runs once more, as long as they are pending. One that `resumes`
-    waits to run again since one was answered: that is no dispatch of its own.
+    waits to run again since one was answered: that is no dispatch of its own. So does one that was `throttled` by its
+    service, so many times in turn.
     """
 
     step_id: str
@@ -271,6 +272,7 @@ class Execution(Model):
     limits: Items[Limit] = Field(default=(), exclude_if=is_empty)
     asks: Items[Ask] = Field(default=(), exclude_if=is_empty)
     resumes: bool = Field(default=False, exclude_if=is_empty)
+    throttled: U32 = Field(default=0, exclude_if=is_empty)
 
     @property
     def is_over(self) -> bool:

@@ -11,7 +11,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from redis_mob.models.base import U8, U32, U32_MAX, U64, FrozenDict, Items, JsonValue, Model, WireEnum, is_none
 from redis_mob.models.budget import Budget
 from redis_mob.models.conditions import ConditionExpr
-from redis_mob.models.limits import ConcurrencySpec, RateSpec
+from redis_mob.models.limits import ConcurrencySpec, Rates, rates_in
 
 
 class DispatchMode(WireEnum):
@@ -183,7 +183,8 @@ class FlowStepSpec(Model):
     A step with `flow` runs that flow of the mob, as a run of its own, and asks no member either. `params` are the
     parameters of that run: JSON whose texts are rendered as messages are, but for one that is nothing but a
     placeholder: it becomes the value itself (contract: engine-70).
-    `concurrency` and `rate` bound how many of its executions are under way, and how many begin (contract: engine-60).
+    `concurrency` and `rate` bound how many of its executions are under way, and how many begin, or how many tokens they
+    use (contract: engine-60, engine-90).
     """
 
     role: str
@@ -208,7 +209,7 @@ class FlowStepSpec(Model):
     flow: str | None = Field(default=None, exclude_if=is_none)
     params: JsonValue | None = Field(default=None, exclude_if=is_none)
     concurrency: ConcurrencySpec | None = Field(default=None, exclude_if=is_none)
-    rate: RateSpec | None = Field(default=None, exclude_if=is_none)
+    rate: Rates | None = Field(default=None, exclude_if=is_none)
 
     @model_validator(mode="before")
     @classmethod
@@ -285,7 +286,7 @@ class FlowSpec(Model):
     strict: bool | None = Field(default=None, exclude_if=is_none)
     output: str | None = Field(default=None, exclude_if=is_none)
     concurrency: ConcurrencySpec | None = Field(default=None, exclude_if=is_none)
-    rate: RateSpec | None = Field(default=None, exclude_if=is_none)
+    rate: Rates | None = Field(default=None, exclude_if=is_none)
     budget: Budget | None = Field(default=None, exclude_if=is_none)
 
     def is_strict(self, step_id: str) -> bool:
@@ -322,6 +323,12 @@ class FlowSpec(Model):
     def has_limits(self) -> bool:
         """Whether it, or one of its steps, bounds how many executions are under way or begin."""
         return any(one.concurrency is not None or one.rate is not None for one in (self, *self.steps.values()))
+
+    @cached_property
+    def limits_units(self) -> bool:
+        """Whether it, or one of its steps, has a rate that counts units, or several rates."""
+        rates = [one.rate for one in (self, *self.steps.values())]
+        return any(isinstance(rate, tuple) or any(one.units is not None for one in rates_in(rate)) for rate in rates)
 
     @cached_property
     def waits(self) -> dict[str, WaitSpec]:

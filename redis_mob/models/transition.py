@@ -26,6 +26,7 @@ from redis_mob.models.execution import (
     later,
 )
 from redis_mob.models.labels import NO_LABELS, Labels
+from redis_mob.models.limits import TokenUse
 from redis_mob.models.pause import Pause
 from redis_mob.models.run import FailureLedgerEntry, LoopIterationLedgerEntry, MobRun, MobRunStatus, StepLedgerEntry
 from redis_mob.models.signal import Signal
@@ -112,7 +113,8 @@ class Transition:
     step has `for_each`, as it changes, `items` are those of a node whose step begins. Executions of items that end are
     put aside (contract: executions-21). `dropped` are the numbers of signals that go although no step takes them; then
     it changes an execution. `late_asks` are those whose time is over, of executions that it changes: it is lost if one
-    of them was answered meanwhile.
+    of them was answered meanwhile. `used` says of attempts that are over which tokens they have used, as far as that is
+    known.
     """
 
     before: RunView
@@ -134,6 +136,7 @@ class Transition:
     items: Mapping[NodeKey, Sequence[Any]] = FrozenDict()
     dropped: tuple[int, ...] = ()
     late_asks: tuple[tuple[ExecutionKey, Ask], ...] = ()
+    used: Mapping[ExecutionKey, TokenUse] = FrozenDict()
     is_vouched: bool = field(default=False, init=False, compare=False, repr=False)
     """Whether the code that made it knows that all its parts can be read back once they are written, so that a store
     need not try that. `replace` gives one that is not vouched for."""
@@ -176,6 +179,12 @@ class Transition:
                 is_suspect = earlier is not None and earlier.suspect
                 if owner != execution.lease.owner or is_suspect is not execution.suspect:
                     yield key
+
+    def closes_until(self, key: ExecutionKey) -> datetime | None:
+        """Until when the rates of an execution are closed, since its service asks for that; None if it does not."""
+        execution, earlier = self.executions[key], self.before.executions.get(key)
+        is_throttled = earlier is not None and execution.throttled > earlier.throttled
+        return execution.due_at if is_throttled else None
 
     @property
     def taken(self) -> tuple[int, ...]:

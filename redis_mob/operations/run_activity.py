@@ -26,13 +26,15 @@ class RunActivity:
     """What goes on in a run.
 
     `under_way` counts the executions that workers hold, or whose outcome is not decided on; `queued` has the roles of
-    those that may begin, `retries` the times of those that are to be tried again later. `signals` are the names that
-    steps wait for, `children` the runs, `asks` the kinds of what people are asked.
+    those that may begin, `retries` the times of those that are to be tried again later, `throttled` of those whose
+    services have asked for that. `signals` are the names that steps wait for, `children` the runs, `asks` the kinds of
+    what people are asked.
     """
 
     under_way: int = 0
     queued: tuple[str, ...] = ()
     retries: tuple[datetime, ...] = ()
+    throttled: tuple[datetime, ...] = ()
     signals: tuple[str, ...] = ()
     children: tuple[str, ...] = ()
     asks: tuple[str, ...] = ()
@@ -62,14 +64,15 @@ async def _view(storage: MobStorage, run_id: str) -> RunView | None:
 def activity_of(view: RunView) -> RunActivity:
     """What goes on in a run that was read."""
     under_way = 0
-    queued, retries, signals, children = list[str](), list[datetime](), list[str](), list[str]()
+    queued, signals, children = list[str](), list[str](), list[str]()
+    retries, throttled = list[datetime](), list[datetime]()
     asks = tuple(sorted(ask.kind for execution in view.executions.values() for ask in execution.asks))
     for key, execution in view.executions.items():
         match execution.status:
             case ExecutionStatus.LEASED | ExecutionStatus.REPORTED:
                 under_way += 1
             case ExecutionStatus.WAITING if execution.due_at > view.now:
-                retries.append(execution.due_at)
+                (throttled if execution.throttled else retries).append(execution.due_at)
             case ExecutionStatus.WAITING:
                 queued.append(execution.role)
             case ExecutionStatus.AWAITING if execution.child is not None:
@@ -78,4 +81,12 @@ def activity_of(view: RunView) -> RunActivity:
                 signals.append(signal_of(key.target) or key.target)
             case _:
                 pass
-    return RunActivity(under_way, tuple(queued), tuple(sorted(retries)), tuple(sorted(signals)), tuple(children), asks)
+    return RunActivity(
+        under_way,
+        tuple(queued),
+        tuple(sorted(retries)),
+        tuple(sorted(throttled)),
+        tuple(sorted(signals)),
+        tuple(children),
+        asks,
+    )

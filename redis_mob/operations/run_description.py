@@ -49,6 +49,7 @@ class WaitsFor(Model):
         "slot",
         "signal",
         "retry",
+        "throttle",
         "limit",
         "worker",
         "child",

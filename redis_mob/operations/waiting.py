@@ -86,6 +86,10 @@ def member_waits_for(
         )
     if execution.status is not ExecutionStatus.WAITING:
         return None
+    if execution.due_at > view.now and execution.throttled:
+        times = "once" if execution.throttled == 1 else f"{execution.throttled:,} times in turn"
+        text = f"its service, which has throttled it {times}"
+        return WaitsFor.unchecked(kind="throttle", text=text, until=execution.due_at)
     if execution.due_at > view.now:
         return WaitsFor.unchecked(kind="retry", text="its next attempt", until=execution.due_at)
     if (full := full_limit(execution, loads)) is not None:

@@ -41,11 +41,15 @@ async def limit_loads(
     """See `SteeringStore.limit_loads`."""
     encoded = checked_limits(mob_id, flow_id, limits)
     _, flat = await client.read("steering/limit_loads", [keys.meta, keys.gated], {"limits": list(encoded.values())})
-    parts = zip(encoded, *(flat[part::4] for part in range(4)), strict=True)
+    parts = zip(encoded, *(flat[part::5] for part in range(5)), strict=True)
     return tuple(
-        LimitLoad(limit, under_way, begun, bool(full), moment_of_milliseconds(int(at)) if at else None)
-        for limit, under_way, begun, full, at in parts
+        LimitLoad(limit, under_way, begun, bool(full), _moment(at), _moment(closed))
+        for limit, under_way, begun, full, at, closed in parts
     )
+
+
+def _moment(milliseconds: bytes) -> datetime | None:
+    return moment_of_milliseconds(int(milliseconds)) if milliseconds else None
 
 
 async def count_gated(client: Client, keys: Keys) -> Gated:
@@ -71,9 +75,9 @@ async def count_gated(client: Client, keys: Keys) -> Gated:
         found.looked_at[queue] += 1
         found.since[queue] = min(found.since.get(queue, since), since)
         if load is not None:
-            known = groups.get((queue, flow_id, load.limit))
-            waiting = number + (known.waiting if known else 0)
-            groups[queue, flow_id, load.limit] = LimitedLoad(flow_id, load, waiting)
+            of = queue, flow_id, load.limit.bound
+            known = groups.get(of)
+            groups[of] = LimitedLoad(flow_id, load, number + (known.waiting if known else 0))
     for (queue, _, _), limited in groups.items():
         found.limited[queue].append(limited)
     return found

@@ -45,8 +45,18 @@ def moves_of(transition: Transition) -> Iterator[list[Argument]]:
             if (own := execution.limits) not in limits:
                 limits[own] = encode_limits(run.mob_id, run.flow_id, own)
             entry = encode_entry(queues[role], launch.priority, run.run_id, key, limits[own])
-            bounds = (execution.role in launch.max_concurrency) + 2 * bool(own)
-            yield [entry, left, joined, _at(execution), bounds]
+            told = _told(transition, key) if own else []
+            bounds = (execution.role in launch.max_concurrency) + 2 * bool(own) + 4 * bool(told)
+            yield [entry, left, joined, _at(execution), bounds, *told]
+
+
+def _told(transition: Transition, key: ExecutionKey) -> list[Argument]:
+    """What the limits of an execution are told: how many units it has used, and until when its rates are closed."""
+    used, closed = transition.used.get(key), transition.closes_until(key)
+    if used is None and closed is None:
+        return []
+    units: list[Argument] = [b"", b""] if used is None else [used.input_tokens, used.output_tokens]
+    return [*units, b"" if closed is None else milliseconds(closed)]
 
 
 def _place(execution: Execution | None) -> bytes:

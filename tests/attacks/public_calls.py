@@ -34,7 +34,7 @@ from redis_mob.models.conversation import Conversation
 from redis_mob.models.debounce import Debounce
 from redis_mob.models.execution import EVERYTHING, Execution, ExecutionKey
 from redis_mob.models.labels import LabelChange, Labels
-from redis_mob.models.limits import Limit
+from redis_mob.models.limits import Counts, Limit
 from redis_mob.models.progress import NewProgress, ProgressSource
 from redis_mob.models.queue_load import QueueLoads
 from redis_mob.models.retention import NamespaceSizes, RetentionPolicies, RetentionPolicy
@@ -180,7 +180,11 @@ RIGHT: Mapping[str, Any] = {
     "node_id": "a",
     "ended.run_id": ITEMS_RUN,
     "keys": [ITEM],
-    "limits": [Limit(step_id="a", key="acme", limit=2), Limit(limit=3, per_ms=1000)],
+    "limits": [
+        Limit(step_id="a", key="acme", limit=2),
+        Limit(limit=3, per_ms=1000),
+        Limit(limit=9, per_ms=1000, counts=Counts.INPUT, units=2),
+    ],
     "worker": a_worker("right"),
     "lease": timedelta(hours=1),
     "on_loss": print,

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from redis_mob import StepContext, StepFailed, isolated
+from redis_mob import StepContext, StepFailed, StepThrottled, isolated
 
 
 def told(ctx: StepContext) -> dict[str, Any]:
@@ -288,6 +288,18 @@ async def converses(ctx: StepContext) -> Any:
     await ctx.conversation.append(1, 2, 3)
     popped = await ctx.conversation.pop()
     return [popped, await ctx.conversation.history(), await ctx.conversation.history(1)]
+
+
+def throttled(_ctx: StepContext) -> None:
+    raise StepThrottled("429 Too Many Requests", retry_after=3600)
+
+
+def use_tokens(ctx: StepContext) -> str:
+    with ctx.spend(tokens=3) as call:
+        call.used(input_tokens=3)
+    with ctx.spend(tokens=40) as call:
+        call.used(output_tokens=4)
+    return "done"
 
 
 def spend(ctx: StepContext) -> None:

@@ -14,12 +14,12 @@ from uuid import uuid4
 from redis_mob.contracts import ExecutionStore
 from redis_mob.fleet import engine
 from redis_mob.fleet.items import ItemsUnreadError
-from redis_mob.fleet.outcome import Failed, Succeeded
+from redis_mob.fleet.outcome import Failed, Outcome, Succeeded, Throttled
 from redis_mob.fleet.pausing import held_back
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import Claim, ExecutionKey, ExecutionStatus, Serves
 from redis_mob.models.flow_spec import DispatchMode, FlowSpec, RetrySpec
-from redis_mob.models.limits import ConcurrencySpec
+from redis_mob.models.limits import ConcurrencySpec, TokenUse
 from redis_mob.models.run import MobRunStatus
 from redis_mob.models.transition import DueExecution, RunView, Transition
 from redis_mob.models.worker import WorkerRecord
@@ -142,13 +142,24 @@ class Floor:
         if not (executing := self.executing[worker]):
             return
         run_id, key, token = executing.pop(self.random.randrange(len(executing)))
-        outcome = Failed("again") if self.random.random() < 0.2 else Succeeded(self.value())
+        outcome, used = self.outcome(), self.used()
 
         def settled(view: Any) -> Transition | None:
-            return engine.settle(view, self.definition, key, outcome, token=token, random=self.random)
+            return engine.settle(view, self.definition, key, outcome, token=token, random=self.random, used=used)
 
         while not await self._commit(run_id, settled):
             pass
+
+    def outcome(self) -> Outcome:
+        """How the next execution ends: some fail, and some are throttled, which closes their rates for a moment."""
+        chance = self.random.random()
+        if chance < 0.2:
+            return Failed("again")
+        return Throttled("429", BRIEF) if chance < 0.25 else Succeeded(self.value())
+
+    def used(self) -> TokenUse | None:
+        """How many tokens the next execution has used; some do not tell."""
+        return TokenUse(self.random.randrange(50), self.random.randrange(50)) if self.random.random() < 0.8 else None
 
     def value(self) -> Any:
         """What the next execution gives that succeeds."""

@@ -254,7 +254,7 @@ class VirtualCrew:
 
     def _check_tokens(self, pending: Pending) -> None:
         """What was reported counts only from the latest owner."""
-        for key, token, _, _ in pending.reports:
+        for key, token, *_ in pending.reports:
             before, after = pending.transition.before.executions.get(key), pending.transition.executions.get(key)
             if before and after and before.status is ExecutionStatus.LEASED and after.status in REPORTED:
                 latest = {report.token for report in pending.reports if report.key == key}

@@ -111,6 +111,17 @@ async def call_once(ctx: StepContext) -> list[int]:
     return [await ctx.once("ask", ask, number) for number in range(ctx.params["calls"])]
 
 
+async def use_tokens(ctx: StepContext) -> int:
+    """Calls an endpoint for which so many tokens were estimated, and tells how many it has used."""
+    async with ctx.spend(tokens=ctx.item) as call:
+        reader, writer = await asyncio.open_connection("127.0.0.1", ctx.params["port"])
+        writer.write(json.dumps(ctx.item).encode() + b"\n")
+        used = int(await reader.readline())
+        writer.close()
+        call.used(input_tokens=used // 2, output_tokens=used - used // 2)
+    return used
+
+
 ASIDE = 2000
 """Tokens that a call puts aside: the most that it uses."""
 
@@ -133,6 +144,7 @@ async def ask_within_budget(ctx: StepContext) -> None:
 
 HANDLERS: dict[str, Handler] = {
     "ask_within_budget": ask_within_budget,
+    "use_tokens": use_tokens,
     "call_once": call_once,
     "work": work,
     "die_at_first": die_at_first,

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,8 +22,10 @@ from redis_mob import (
     StepContext,
     StepFailed,
     StepProfile,
+    StepThrottled,
     ValidationError,
 )
+from redis_mob.fleet.spending import KeptSpending, Spending
 from redis_mob.handlers import chat
 from redis_mob.handlers.chat_model import Chat
 from redis_mob.handlers.usage import ModelUsage
@@ -433,6 +436,28 @@ async def test_the_tokens_of_an_attempt_that_fails_are_told_too() -> None:
     assert told == [ModelUsage("small", 1, 10, 3)]
 
 
+async def used_by(*turns: Turn, **options: Any) -> list[int | None]:
+    """How many tokens limits and budgets are told of each request of an attempt, None if that is not known."""
+    kept = KeptSpending()
+    async with model(*turns) as running:
+        with suppress(StepFailed):
+            await handler_of(running, **options)(context(profile=SMALL, spending=Spending(kept)))
+    return [None if one.use is None else one.use.tokens for one in kept.told]
+
+
+async def test_the_tokens_of_each_request_are_told() -> None:
+    rounds = [*called("add", '{"a": 1}'), used(100, 5)], [*said("ok"), used(120, 7)]
+    assert await used_by(*rounds, tools=[add]) == [105, 127]
+    assert await used_by(rounds[0], said("ok"), tools=[add]) == [105, None]
+    assert await used_by(rounds[0], said("Hel", finish=None), tools=[add]) == [105, None]
+
+
+@pytest.mark.parametrize("status", ["429 Too Many", "500 Broken"])
+async def test_a_request_that_is_refused_has_used_nothing(status: str) -> None:
+    refused = Response(b"{}", status, {"Content-Type": "application/json"})
+    assert await used_by([*called("add", '{"a": 1}'), used(100, 5)], refused, tools=[add]) == [105, 0]
+
+
 # what goes wrong
 
 
@@ -471,6 +496,14 @@ async def test_a_status_says_whether_another_attempt_makes_sense(status: int, re
     assert failed.reason.startswith(f"the endpoint of the model answered with status {status}: ")
     assert "why: …" in failed.reason
     assert (failed.retryable, failed.retry_after) == (retryable, timedelta(seconds=9))
+    assert isinstance(failed, StepThrottled) is (status == 429)
+
+
+async def test_a_quota_that_is_used_up_fails_for_good() -> None:
+    body = json.dumps({"error": {"message": "no credit", "code": "insufficient_quota"}}).encode()
+    failed = await failure_of(Response(body, "429 Too Many", {"Content-Type": "application/json"}))
+    assert not isinstance(failed, StepThrottled)
+    assert not failed.retryable
 
 
 async def test_an_endpoint_that_is_away_fails_the_attempt() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from redis_mob import MobRunStatus, StepFailed, StepProfile, ValidationError
+from redis_mob import MobRunStatus, StepFailed, StepProfile, StepThrottled, ValidationError
 from redis_mob.codec.retry_after import retry_after
 from redis_mob.handlers import http
 from redis_mob.storage import MobStorage
@@ -101,7 +101,7 @@ async def test_a_response_that_cannot_be_read_fails_the_attempt(response: Respon
     ("status", "retryable"),
     [
         *((status, False) for status in (300, 302, 400, 401, 403, 404, 410, 422)),
-        *((status, True) for status in (408, 409, 425, 429, 500, 502, 503, 504, 599)),
+        *((status, True) for status in (408, 409, 425, 500, 502, 503, 504, 599)),
     ],
 )
 async def test_a_status_says_whether_another_attempt_makes_sense(status: int, retryable: bool) -> None:
@@ -109,6 +109,13 @@ async def test_a_status_says_whether_another_attempt_makes_sense(status: int, re
     assert f"answered with status {status} Reason" in failed.reason
     assert failed.retryable is retryable
     assert failed.detail == {"status": status, "body": "why"}
+
+
+async def test_a_service_that_asks_to_be_left_alone_fails_no_attempt() -> None:
+    throttled = await failure(Response(status="429 Too Many", headers={"Retry-After": "7"}))
+    assert isinstance(throttled, StepThrottled)
+    assert throttled.reason.endswith("answered with status 429 Too Many")
+    assert not isinstance(await failure(Response(status="429 Too Many"), retried={404}), StepThrottled)
 
 
 async def test_which_statuses_are_tried_again_may_be_said() -> None:

@@ -24,7 +24,16 @@ from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.models.test import TestModel
 from pydantic_ai.toolsets import FunctionToolset
 
-from redis_mob import MobRunStatus, PreviousFailure, StepContext, StepFailed, StepProfile, ValidationError
+from redis_mob import (
+    MobRunStatus,
+    PreviousFailure,
+    StepContext,
+    StepFailed,
+    StepProfile,
+    StepThrottled,
+    ValidationError,
+)
+from redis_mob.fleet.spending import KeptSpending, Spending
 from redis_mob.handlers import pydantic_ai
 from redis_mob.handlers.agent_progress import AgentProgress
 from redis_mob.handlers.usage import ModelUsage
@@ -237,6 +246,19 @@ async def test_an_error_of_the_model_says_whether_another_attempt_makes_sense(
     with pytest.raises(StepFailed, match=f"^the agent failed: {type(error).__name__}: ") as caught:
         await pydantic_ai(Agent(model))(context())
     assert (caught.value.retryable, caught.value.retry_after) == (retryable, pause)
+
+
+async def test_a_provider_that_asks_to_be_left_alone_fails_no_attempt() -> None:
+    """What was used before counts."""
+    kept = KeptSpending()
+    model, _ = scripted(call("add", a=2), ModelHTTPError(429, "m", headers={"retry-after": "7"}))
+    with pytest.raises(StepThrottled, match=r"^the agent failed: ModelHTTPError: ") as caught:
+        await pydantic_ai(with_tools(model, []))(context(spending=Spending(kept)))
+    assert caught.value.retry_after == timedelta(seconds=7)
+    first, second = (one.use for one in kept.told if one.wanted.tokens is not None)
+    assert first is not None
+    assert second is not None
+    assert (first.tokens > 0, second.tokens) == (True, 0)
 
 
 async def test_what_a_tool_raises_fails_the_attempt() -> None:

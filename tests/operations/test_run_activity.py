@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from redis_mob.cli.run_list import ListedRuns, page_lines
+from redis_mob.cli.run_tree import head
 from redis_mob.fleet.fleet import Fleet
-from redis_mob.fleet.step_context import StepContext
+from redis_mob.fleet.step_context import StepContext, StepThrottled
 from redis_mob.models.execution import ExecutionStatus
 from redis_mob.models.transition import RunView
 from redis_mob.operations.fleet_admin import FleetAdmin
@@ -43,6 +44,22 @@ async def test_a_list_says_what_goes_on_and_what_is_waited_for(storage: MobStora
     assert len(activity.retries) == 1
     assert "1 under way, 1 queued for ghost, 1 to be tried again in 16 m" in text
     assert "waits for signal go" in text
+
+
+async def test_what_is_throttled_is_told_apart_from_what_has_failed(storage: MobStorage) -> None:
+    def throttled(_: StepContext) -> None:
+        raise StepThrottled("429", retry_after=1000)
+
+    def is_so_far(view: RunView) -> bool:
+        return any(one.throttled for one in view.executions.values())
+
+    async with under_way(storage, mob({"a": step()}), {"worker": throttled}, is_so_far) as run_id:
+        text, found = await listed(storage)
+        described = await FleetAdmin(storage).describe(run_id)
+    activity = found.activities[run_id]
+    assert (len(activity.throttled), activity.retries) == (1, ())
+    assert "1 throttled for 16 m" in text
+    assert "a: its service, which has throttled it once, for 16 m" in "\n".join(line.plain for line in head(described))
 
 
 async def test_a_run_that_has_not_begun_is_not_read(storage: MobStorage) -> None:

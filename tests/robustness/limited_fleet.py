@@ -44,7 +44,8 @@ STARTS = 6
 
 _DELAY = timedelta(milliseconds=20)
 _RETRY = RetrySpec(attempts=9, first=0.001, most=0.002)
-_LIMITED = each(concurrency=KEYED, rate=RateSpec(limit=AT_ONCE, per="150ms"), retry=_RETRY)
+_TOKENS = RateSpec(limit=250, per="150ms", units=60)
+_LIMITED = each(concurrency=KEYED, rate=[RateSpec(limit=AT_ONCE, per="150ms"), _TOKENS], retry=_RETRY)
 
 
 class Settled:
@@ -163,7 +164,9 @@ class LimitedFleet(Floor):
         run_id, paused = transition.run.run_id, self._paused & {transition.run.run_id, FLOW, self.definition.id}
         for key in transition.begun:
             assert not paused, f"{key} begins, and {paused} is paused"
-            self._begun[run_id, key.node_id, key.target] += 1
+            before = transition.before.executions.get(key)
+            # to go on after a throttle is no dispatch of its own
+            self._begun[run_id, key.node_id, key.target] += before is None or not before.resumes
         for key, execution in transition.executions.items():
             if execution.status is ExecutionStatus.COMPLETED:
                 named = (run_id, key.node_id, key.target)
