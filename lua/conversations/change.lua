@@ -36,8 +36,7 @@ else
   if redis.call('HLEN', index) >= tonumber(most) then return CONFLICT end
 end
 expect_hashes(conversation)
-redis.call('XLEN', items)
-if any_too_long(conversation, max_bytes, texts) then return LONG end
+if any_too_long(history_of(conversation, items), max_bytes, texts) then return LONG end
 
 open_conversation(conversation, items, id, {
   keep = { given = '', default = keep },

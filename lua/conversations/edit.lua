@@ -17,8 +17,9 @@ local is_active = beginning_with(conversing, id_digest, 1)[1]
 if not is_active then expect_whole('ZCARD', conversing) end
 expect_sorted_sets(conversations)
 expect_hashes(conversation)
-redis.call('XLEN', items)
-if any_too_long(conversation, max_bytes ~= '' and max_bytes or default_bytes, texts) then return LONG end
+local history = history_of(conversation, items)
+if is_active and not history then damaged(conversation, 'it is gone, and has a run under way') end
+if any_too_long(history, max_bytes ~= '' and max_bytes or default_bytes, texts) then return LONG end
 read_clock(meta)
 
 open_conversation(conversation, items, id, {
@@ -28,6 +29,6 @@ open_conversation(conversation, items, id, {
 })
 local popped = change_items(conversation, items, kind, '', '0', texts)
 local keys = { conversation = conversation, items = items, conversations = conversations }
-if not is_active then expire_conversation(keys, id, redis.call('HGET', conversation, 'keep')) end
+if not is_active then expire_conversation(keys, id, number_at(conversation, 'keep')) end
 forget_expired(conversations)
 return { popped }

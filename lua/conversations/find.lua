@@ -6,6 +6,7 @@
 --        expire), number of its runs under way, ids of the first of them}
 -- Leaves everything as it was.
 
+--- @include lib/conversation_items
 --- @include lib/counts
 --- @include lib/lexical_order
 
@@ -15,5 +16,9 @@ local runs = {}
 for _, place in ipairs(beginning_with(conversing, id_digest, most)) do runs[#runs + 1] = string.sub(place, -36) end
 if #runs == 0 then expect_whole('ZCARD', conversing) end
 local fields = redis.call('HGETALL', conversation)
-if #fields == 0 and #runs == 0 then return nil end
+local history = history_of(conversation, items)
+if not history and #runs == 0 then return nil end
+if #runs > 0 and not (history and redis.call('HEXISTS', conversation, 'about') == 1) then
+  damaged(conversation, 'it has lost what is known of it')
+end
 return { fields, redis.call('XLEN', items), redis.call('PTTL', conversation), number_with(conversing, id_digest), runs }

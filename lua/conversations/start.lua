@@ -50,7 +50,8 @@ if #places == 0 then expect_whole('ZCARD', conversing) end
 if #places > 0 and policy == 'reject' then return { 'busy', run_of_place(places[1]) } end
 if #places > tonumber(most_waiting) then return { 'full', run_of_place(places[1]) } end
 expect_sorted_sets(by_attribute, conversations)
-redis.call('XLEN', items)
+local history = history_of(conversation, items)
+if #places > 0 and not (history and owner_flow) then damaged(conversation, 'it has lost what is known of it') end
 expect_start(meta, definitions, due, limits, digest)
 local waits = #places > 0
 local attributes = attributes_of(run, value_of(parts[1], 'attributes'))

@@ -1,10 +1,11 @@
 -- The history of a conversation. Its hash has its id, its mob and flow, its bounds, how long it is kept after the last
--- activity ('keep', in ms), the number of the last item that it ever got ('last'), and how many bytes its items have
--- ('bytes'). `items` is a stream, whose ids are 0-<number>: who appended an item ('by': a run and its execution, '' for
+-- activity ('keep', in ms), the number of the last item that it ever got ('last'), how many items it has ('length') and how
+-- many bytes ('bytes'). `items` is a stream, whose ids are 0-<number>: who appended an item ('by': a run and its execution, '' for
 -- others), in which change of that execution ('change'), when ('at'), and the item itself ('item').
 
 --- @include lib/clock
 --- @include lib/counters
+--- @include lib/damage
 --- @include lib/fleet_clock
 --- @include lib/mutate
 
@@ -16,17 +17,35 @@ local function item_in(entry)
   return { id = entry[1], by = entry[2][2], change = tonumber(entry[2][4]), text = entry[2][8] }
 end
 
-local function bytes_of(conversation)
-  return number_in(redis.call('HGET', conversation, 'bytes') or '') or 0
+local NUMBERS = { 'keep', 'max_items', 'max_bytes', 'last', 'length', 'bytes' }
+
+-- The numbers of a history by their names, nil if there is none. One that has lost something is told: this is read before
+-- anything is written.
+local function history_of(conversation, items)
+  local length = redis.call('XLEN', items)
+  local id, texts = redis.call('HGET', conversation, 'id'), redis.call('HMGET', conversation, unpack(NUMBERS))
+  if not id then
+    if redis.call('HLEN', conversation) > 0 then damaged(conversation, 'it has no id') end
+    return nil
+  end
+  local history = {}
+  for i, name in ipairs(NUMBERS) do
+    if not texts[i] then damaged(conversation, 'it has no field ' .. name) end
+    history[name] = number_at(conversation, name, texts[i])
+  end
+  if history.length ~= length then
+    damaged(items, 'it has ' .. decimal(length) .. ' items, and should have ' .. decimal(history.length))
+  end
+  return history
 end
 
-local function set_bytes(conversation, bytes)
-  mutate('HSET', conversation, 'bytes', numeral(math.max(bytes, 0)))
+local function set_size(conversation, items, bytes)
+  mutate('HSET', conversation, 'bytes', numeral(math.max(bytes, 0)), 'length', numeral(redis.call('XLEN', items)))
 end
 
 -- takes out all items of which this is true
 local function take_back(conversation, items, is_wanted)
-  local bytes, from = bytes_of(conversation), '-'
+  local bytes, from = number_at(conversation, 'bytes'), '-'
   repeat
     local page = redis.call('XRANGE', items, from, '+', 'COUNT', ITEMS_AT_ONCE)
     local gone = {}
@@ -40,7 +59,7 @@ local function take_back(conversation, items, is_wanted)
     end
     if #gone > 0 then mutate('XDEL', items, unpack(gone)) end
   until #page < ITEMS_AT_ONCE
-  set_bytes(conversation, bytes)
+  set_size(conversation, items, bytes)
 end
 
 local function take_back_run(conversation, items, run_id)
@@ -54,8 +73,8 @@ end
 
 -- appends these, and drops the oldest where there are too many, or too many bytes
 local function append_items(conversation, items, by, change, texts)
-  local last, most, most_bytes = unpack(redis.call('HMGET', conversation, 'last', 'max_items', 'max_bytes'), 1, 3)
-  local number, bytes = number_at(conversation, 'last', last), bytes_of(conversation)
+  local history = history_of(conversation, items)
+  local number, bytes, most, most_bytes = history.last, history.bytes, history.max_items, history.max_bytes
   local newest = redis.call('XREVRANGE', items, '+', '-', 'COUNT', 1)[1]
   if newest then number = math.max(number, tonumber(string.match(newest[1], '%d+$'))) end
   for _, text in ipairs(texts) do
@@ -64,7 +83,6 @@ local function append_items(conversation, items, by, change, texts)
     mutate('XADD', items, '0-' .. decimal(number), 'by', by, 'change', change, 'at', now(), 'item', text)
   end
   local length = redis.call('XLEN', items)
-  most, most_bytes = tonumber(most), tonumber(most_bytes)
   while length > most or bytes > most_bytes do
     local gone = {}
     for _, entry in ipairs(redis.call('XRANGE', items, '-', '+', 'COUNT', ITEMS_AT_ONCE)) do
@@ -76,7 +94,8 @@ local function append_items(conversation, items, by, change, texts)
     if #gone == 0 then break end
     mutate('XDEL', items, unpack(gone))
   end
-  mutate('HSET', conversation, 'last', numeral(number), 'bytes', numeral(math.max(bytes, 0)))
+  mutate('HSET', conversation, 'last', numeral(number))
+  set_size(conversation, items, bytes)
 end
 
 -- takes out the newest item and returns its text, '' if there is none
@@ -84,8 +103,8 @@ local function pop_item(conversation, items)
   local newest = redis.call('XREVRANGE', items, '+', '-', 'COUNT', 1)[1]
   if not newest then return '' end
   local item = item_in(newest)
-  set_bytes(conversation, bytes_of(conversation) - #item.text)
   mutate('XDEL', items, item.id)
+  set_size(conversation, items, number_at(conversation, 'bytes') - #item.text)
   return item.text
 end
 
@@ -106,20 +125,21 @@ end
 local function open_conversation(conversation, items, id, bounds)
   if redis.call('EXISTS', conversation) == 0 then
     mutate('UNLINK', items)  -- of one that was lost
-    mutate('HSET', conversation, 'id', id, 'created_at', now())
+    local none = numeral(0)
+    mutate('HSET', conversation, 'id', id, 'last', none, 'length', none, 'bytes', none)
   end
   for name, bound in pairs(bounds) do
     if bound.given ~= '' then
-      mutate('HSET', conversation, name, bound.given)
+      mutate('HSET', conversation, name, numeral(tonumber(bound.given)))
     else
-      mutate('HSETNX', conversation, name, bound.default)
+      mutate('HSETNX', conversation, name, numeral(tonumber(bound.default)))
     end
   end
 end
 
--- whether an item is longer than all of them may be together
-local function any_too_long(conversation, most_bytes, texts)
-  local most = tonumber(redis.call('HGET', conversation, 'max_bytes') or most_bytes)
+-- whether an item is longer than all of them may be together, which is what the history says, or what is to be its bound
+local function any_too_long(history, most_bytes, texts)
+  local most = history and history.max_bytes or tonumber(most_bytes)
   for _, text in ipairs(texts) do
     if #text > most then return true end
   end
@@ -137,9 +157,9 @@ end
 
 local function expire_conversation(keys, id, keep)
   if not keep then return end
-  mutate('PEXPIRE', keys.conversation, keep)
-  mutate('PEXPIRE', keys.items, keep)
-  mutate('ZADD', keys.conversations, decimal(NOW + tonumber(keep)), id)
+  mutate('PEXPIRE', keys.conversation, decimal(keep))
+  mutate('PEXPIRE', keys.items, decimal(keep))
+  mutate('ZADD', keys.conversations, decimal(NOW + keep), id)
 end
 
 local function hold_conversation(keys, id)

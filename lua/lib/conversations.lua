@@ -49,7 +49,7 @@ end
 local function expect_conversation(keys)
   expect_sorted_sets(keys.conversing, keys.conversations)
   expect_hashes(keys.conversation)
-  redis.call('XLEN', keys.items)
+  keys.history = history_of(keys.conversation, keys.items)
 end
 
 -- Ends the turn of a run that is over. If it was the active one, the next one is due, and its id is returned, of which the
@@ -58,10 +58,10 @@ local function end_turn(keys, due, turn, place)
   local first, second = unpack(beginning_with(keys.conversing, turn.digest, 2))
   if not first then return nil end
   local is_active = first == place
-  local keep = redis.call('HGET', keys.conversation, 'keep')
-  if turn.letter == 'r' then take_back_run(keys.conversation, keys.items, run_of_place(place)) end
+  local history = keys.history
+  if history and turn.letter == 'r' then take_back_run(keys.conversation, keys.items, run_of_place(place)) end
   mutate('ZREM', keys.conversing, place)
-  if is_active and not second then expire_conversation(keys, turn.id, keep) end
+  if is_active and not second then expire_conversation(keys, turn.id, history and history.keep) end
   if not is_active or not second then return nil end
   mutate('ZADD', due, decimal(NOW), run_of_place(second))
   return run_of_place(second)

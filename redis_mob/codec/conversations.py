@@ -102,8 +102,11 @@ def encode_owner(mob_id: str, flow_id: str) -> bytes:
 
 
 def of_another_flow(conversation: str, mob_id: str, flow_id: str, stored: bytes) -> ValidationError:
-    """What to say of a start under another flow than that of its conversation."""
-    other_mob, other_flow = unpack(stored)
+    """What to say of a start under another flow than that of its conversation. Raises SerializationError."""
+    try:
+        other_mob, other_flow = unpack(stored)
+    except UNPACK_ERRORS as error:
+        raise SerializationError(f"conversation {shown(conversation)} cannot be read: {error}") from None
     return ValidationError(
         f"conversation {shown(conversation)} belongs to flow {shown(other_flow)} of mob {shown(other_mob)}, not to "
         f"flow {shown(flow_id)} of mob {shown(mob_id)}: use another id, or delete the conversation"

@@ -151,9 +151,9 @@ class Fleet:
         Raises ConversationBusyError, with "reject" if another run of the conversation is active, and if 1,000 wait in
         it; NotFoundError for a flow that the mob does not have; ValidationError for a conversation of another flow, or
         beside a time or a debounce key; for parameters that are no JSON or do not fit the schema that the flow has for
-        them, a priority, time or attribute that is none, an idempotency key whose run was started with other parameters,
-        or a debounce key beside one, or beside a time; DefinitionError for a schema that cannot be read, or does not
-        have what a message names.
+        them, a priority, time or attribute that is none, an idempotency key whose run was started with other
+        parameters, or a debounce key beside one, or beside a time; DefinitionError for a schema that cannot be read, or
+        does not have what a message names.
         """
         key = optional_valid_text("idempotency_key", idempotency_key)
         of_release = optional_valid_text("release", release)

@@ -253,22 +253,16 @@ async def _of_pauses(storage: MobStorage) -> dict[str, Write]:
     aside = await waiting(storage.executions, ONE_STEP)
     mob, flow = (await aside.view()).run.mob_id, (await aside.view()).run.flow_id
     await pauses.pause_flow(mob, flow)
-    for name in ("to resume", "paused"):
-        await pauses.pause_flow(name)
+    await pauses.pause_flow("paused")
     return {
         "executions.put_aside": lambda s: s.executions.put_aside(view, keys_of(view)[:1]),
         "pauses.pause_run": lambda s: s.pauses.pause_run(to_pause.run_id, "why"),
         "pauses.resume_run": lambda s: s.pauses.resume_run(to_resume.run_id),
         "pauses.pause_flow": lambda s: s.pauses.pause_flow("new", "flow"),
-        "pauses.resume_flow": lambda s: s.pauses.resume_flow("to resume"),
         "pauses.set_aside": lambda s: s.pauses.set_aside(mob, flow),
-        "pauses.bring_back": lambda s: _brought_back(s, mob, flow),
+        "pauses.resume_flow": lambda s: s.pauses.resume_flow(mob, flow),
+        "pauses.bring_back": lambda s: s.pauses.bring_back(mob, flow),
     }
-
-
-async def _brought_back(storage: MobStorage, mob: str, flow: str) -> bool:
-    await storage.pauses.resume_flow(mob, flow)
-    return await storage.pauses.bring_back(mob, flow)
 
 
 async def _of_metadata(storage: MobStorage) -> dict[str, Write]:

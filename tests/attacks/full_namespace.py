@@ -149,7 +149,7 @@ async def fill(storage: MobStorage) -> FullNamespace:
     await storage.executions.request_cancel(driven.run_id)
     waiting_run = await launched(storage.executions, ONE_STEP)
     await gather_a_start(storage, 1)
-    await talk(storage, TALKED, "said")
+    await talk(storage, TALKED, "said", "and heard")
     await storage.events.append_batch([numbered(1), completed(), step_failed()])
     await _fill_documents(storage)
     await _fill_workers(storage)

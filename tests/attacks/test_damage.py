@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 
+from redis_mob.codec.conversations import conversation_digest
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys, RunKeys, type_of_key
 from redis_mob.errors import (
@@ -34,8 +35,13 @@ def all_of(run: RunKeys) -> list[str]:
 
 
 PARTS = [part.rpartition(":")[2] for part in all_of(Keys("n").run(str(uuid4())))[1:]]
-TARGETS = [*FIXED, *(f"{run}:{part}" for run in ("stored", "driven") for part in ("head", *PARTS))]
-"""Every key of a namespace, and every key of a run that the run store wrote and of one that a fleet drives."""
+TALK = f"conversation:{conversation_digest('c')}"
+TARGETS = [
+    *FIXED,
+    *(f"{run}:{part}" for run in ("stored", "driven") for part in ("head", *PARTS)),
+    *(TALK, f"{TALK}:items"),
+]
+"""Every key of a namespace, of a run that the run store wrote, of one that a fleet drives, and of a conversation."""
 
 NOT_THERE = {"stored:executions", "stored:published", "stored:cursors", "driven:failures"}
 """Keys that the namespace of this suite does not have: no fleet drives the one run, no step of the other failed."""
@@ -83,6 +89,7 @@ ACCEPTED = {
     "driven:cursors": {"": _SOUGHT},
     "deletions": {"cut to": "a time for people, which nothing reads"},
     "retention": {"'turn'": "it is free then, and taken anew"},
+    TALK: {"b'id' cut to": _ANY_VALUE},
     "stored:index": {"cut to": _ANY_VALUE},
     "driven:index": {"cut to": _ANY_VALUE},
 }
