@@ -182,13 +182,13 @@ class StoredSpending:
         if told.use is None:
             unpriced = call.estimate.tokens if call.is_unpriced else 0
             return Settlement(call.estimate.plus(time), True, unpriced, call.currency)
-        prices, model = accounts.prices, told.wanted.model
+        prices, model = accounts.prices, told.priced_model
         price = None if prices is None or model is None else prices.models.get(model)
         cost, currency = told.cost, _currency(accounts)
         if cost is None:
             cost = told.wanted.cost if price is None else price.cost(told.use)
         is_unpriced = (cost is None or currency is None) and told.use.tokens > 0
-        if is_unpriced and model is not None and model not in self._services.told:
+        if is_unpriced and prices is not None and model is not None and model not in self._services.told:
             self._services.told.add(model)
             _log.warning("model %s has no price in the definition of %s: its cost is not counted", model, self._held)
         counted = Amounts(tokens=told.use.tokens, cost=0 if cost is None or currency is None else cost)

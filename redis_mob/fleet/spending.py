@@ -43,12 +43,19 @@ class Wanted(NamedTuple):
 
 
 class Told(NamedTuple):
-    """What a call has used; `use` is None if it did not tell, `cost` if that is a matter of prices."""
+    """What a call has used; `use` is None if it did not tell, `cost` if that is a matter of prices, `model` if it is
+    the one that the call has named."""
 
     wanted: Wanted
     use: ModelUse | None = None
     cost: int | None = None
     elapsed_ms: int = 0
+    model: str | None = None
+
+    @property
+    def priced_model(self) -> str | None:
+        """The model whose price counts."""
+        return self.wanted.model if self.model is None else self.model
 
 
 class Beginning(StrEnum):
@@ -162,11 +169,13 @@ class Spend:
         cache_read_tokens: int = 0,
         cache_write_tokens: int = 0,
         cost: float | None = None,
+        model: str | None = None,
     ) -> None:
         """Tell what the call has used, in all: of several times the last one counts. Without arguments: nothing.
 
         `input_tokens` are all that the model was given, those read from a cache, or written to one, among them. Without
-        a `cost` it is that of the prices. Raises ValidationError for what is no number from 0 on.
+        a `cost` it is that of the prices, of the `model` that has answered if that is another one than the call has
+        named. Raises ValidationError for what is no number from 0 on.
         """
         use = ModelUse.unchecked(
             input_tokens=_count("input_tokens", input_tokens),
@@ -174,7 +183,7 @@ class Spend:
             cache_read_tokens=_count("cache_read_tokens", cache_read_tokens),
             cache_write_tokens=_count("cache_write_tokens", cache_write_tokens),
         )
-        self._told = Told(self._wanted, use, checked_cost(cost))
+        self._told = Told(self._wanted, use, checked_cost(cost), model=optional_valid_text("model", model))
 
     async def __aenter__(self) -> Self:
         self._require_alone()

@@ -9,7 +9,8 @@ from typing import Any, cast
 from pydantic_ai import ModelRetry, RunUsage, ToolReturn
 from pydantic_ai.exceptions import ModelHTTPError, ToolRetryError
 from pydantic_ai.messages import ModelMessagesTypeAdapter, ModelResponse, ToolCallPart, ToolReturnContent
-from pydantic_ai.models import ModelRequestContext
+from pydantic_ai.models import Model, ModelRequestContext
+from pydantic_ai.models.fallback import FallbackModel
 from pydantic_core import to_json
 
 from redis_mob.fleet.spending import Spend
@@ -55,7 +56,7 @@ class AgentCheckpoints:
 
         async def asked(told_apart: Mapping[str, Any]) -> ModelResponse:
             estimate = estimated_tokens(to_json(told_apart, serialize_unknown=True), told_apart["settings"])
-            async with self._spend(tokens=estimate, model=request.model.model_name) as call:
+            async with self._spend(tokens=estimate, model=_models(request.model)[0]) as call:
                 try:
                     response = await ask(request)
                 except ModelHTTPError:
@@ -68,6 +69,7 @@ class AgentCheckpoints:
                         output_tokens=used.output_tokens,
                         cache_read_tokens=used.cache_read_tokens,
                         cache_write_tokens=used.cache_write_tokens,
+                        model=_answered_by(request.model, response),
                     )
             self.paid.incr(response.usage)
             self.paid.requests += 1
@@ -96,6 +98,17 @@ class AgentCheckpoints:
         if kept.retry is not None:
             raise ModelRetry(kept.retry)
         return kept.value if kept.whole is None else kept.whole
+
+
+def _models(model: Model) -> list[str]:
+    """The models that may answer, in turn: those of a FallbackModel, or the one."""
+    return [one.model_name for one in model.models] if isinstance(model, FallbackModel) else [model.model_name]
+
+
+def _answered_by(model: Model, response: ModelResponse) -> str:
+    """The one of them that has answered: a provider may add a date to its name."""
+    named = response.model_name or ""
+    return next((one for one in _models(model) if named.startswith(one)), _models(model)[0])
 
 
 def _told_apart(request: ModelRequestContext) -> dict[str, Any]:

@@ -31,6 +31,17 @@ class RefusedByEndpoint(StepFailed):
     """The endpoint has answered with an error, and no model with anything: no token was used."""
 
 
+class UnreachableEndpoint(StepFailed):
+    """The endpoint could not be reached, or did not answer in time."""
+
+
+def is_of_another_model(failure: StepFailed) -> bool:
+    """Whether another model may answer where one has failed so: overload, a fault of the endpoint, a timeout."""
+    if isinstance(failure, RefusedByEndpoint):
+        return failure.retryable
+    return isinstance(failure, StepThrottled | UnreachableEndpoint)
+
+
 def failure_of(error: Exception, secrets: Sequence[str]) -> StepFailed:
     """The failure that an exception of the client, or of the stream that it gives, makes.
 
@@ -50,7 +61,7 @@ def failure_of(error: Exception, secrets: Sequence[str]) -> StepFailed:
         )
     if isinstance(error, openai.APIConnectionError):
         cause = f" ({class_of(error.__cause__)})" if error.__cause__ is not None else ""
-        return StepFailed(f"the endpoint of the model cannot be reached{cause}: {said}")
+        return UnreachableEndpoint(f"the endpoint of the model cannot be reached{cause}: {said}")
     if isinstance(error, openai.OpenAIError):
         return StepFailed(f"the endpoint of the model failed: {said}")
     if isinstance(error, ValueError):

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import openai
 
-from redis_mob.codec.arguments import integer, optional_instance, optional_valid_text
+from redis_mob.codec.arguments import duration, integer, listed, optional_instance, optional_valid_text, valid_text
 from redis_mob.codec.urls import checked_url
-from redis_mob.errors import ValidationError, shown
+from redis_mob.errors import ValidationError, shortened, shown
 from redis_mob.fleet.outcome import parsed_json
 from redis_mob.fleet.schemas import check_schema
-from redis_mob.fleet.step_context import StepContext, StepFailed
+from redis_mob.fleet.step_context import StepContext, StepFailed, StepThrottled
 from redis_mob.handlers.chat_answer import Answer
 from redis_mob.handlers.chat_bounds import bound_response
-from redis_mob.handlers.chat_failures import RefusedByEndpoint, failure_of
+from redis_mob.handlers.chat_failures import (
+    RefusedByEndpoint,
+    UnreachableEndpoint,
+    failure_of,
+    is_of_another_model,
+)
 from redis_mob.handlers.chat_messages import messages_of
 from redis_mob.handlers.spending import estimated_tokens
 from redis_mob.handlers.text_stream import stream_text
@@ -46,6 +53,8 @@ OnDelta = Callable[[StepContext, str], Awaitable[None] | None]
 def chat(
     model: str | None = None,
     *,
+    models: Sequence[str] = (),
+    answers_within: timedelta | None = None,
     client: openai.AsyncOpenAI | None = None,
     base_url: str | None = None,
     api_key: str | None = None,
@@ -62,6 +71,11 @@ def chat(
     told `system` and the skills of the profile, then the message of the step, with its images, and on a further attempt
     why the one before failed. The endpoint and its key are `base_url` and `api_key`, or else those of OPENAI_BASE_URL
     and OPENAI_API_KEY; or a `client` is given, which belongs to one event loop, and closing it is for its owner.
+
+    `models` are asked in the place of `model`, in turn: where one is overloaded (429), its endpoint is at fault (5xx)
+    or cannot be reached, or it does not begin to answer within `answers_within`, the next one is asked the same, and is
+    the model for the rest of the attempt. Those who watch the run are told; usage names the model that was asked. What
+    has begun to answer is not given up for another one.
 
     `tools` are Python functions that the model may call, up to `max_rounds` - 1 times in turn, or those of MCP servers;
     `handlers.tools.Tool` and `handlers.mcp_tools` say what they may be. What the step does not allow, or blocks, the
@@ -80,6 +94,8 @@ def chat(
     """
     return Chat(
         model,
+        models=models,
+        answers_within=answers_within,
         client=client,
         base_url=base_url,
         api_key=api_key,
@@ -99,6 +115,8 @@ class Chat:
         self,
         model: str | None,
         *,
+        models: Sequence[str],
+        answers_within: timedelta | None,
         client: openai.AsyncOpenAI | None,
         base_url: str | None,
         api_key: str | None,
@@ -109,7 +127,11 @@ class Chat:
         on_delta: OnDelta | None,
         on_usage: OnUsage | None,
     ) -> None:
-        self._model = optional_valid_text("model", model)
+        named = [valid_text(f"models[{number}]", one) for number, one in enumerate(listed("models", models))]
+        if model is not None and named:
+            raise ValidationError("give either a model, or models of which the next is asked where one fails")
+        self._models = named if model is None else [valid_text("model", model)]
+        self._answers_within = None if answers_within is None else duration("answers_within", answers_within)
         self._client = optional_instance("client", client, openai.AsyncOpenAI)
         if client is not None and (base_url is not None or api_key is not None):
             raise ValidationError("client has a base_url and an api_key: give either it or these")
@@ -126,21 +148,26 @@ class Chat:
         self._on_usage = on_usage
 
     def __repr__(self) -> str:
-        return f"chat({self._model!r}, tools={[*self._tools, *self._sources]!r})"
+        return f"chat({', '.join(map(repr, self._models))}, tools={[*self._tools, *self._sources]!r})"
 
     async def __call__(self, ctx: StepContext) -> Any:
         """The answer of the model. Raises StepFailed saying why there is none."""
-        usage = ModelUsage(self._model_for(ctx))
+        usages = [ModelUsage(model) for model in self._models_for(ctx)]
         try:
             async with self._connected() as connected, opened_tools(self._tools, self._sources, ctx) as tools:
-                return self._result(ctx, await self._answer(connected, ctx, tools, usage))
+                return self._result(ctx, await self._answer(connected, ctx, tools, iter(usages)))
         finally:
-            await record_usage(ctx, usage, self._on_usage)
+            for usage in usages:
+                await record_usage(ctx, usage, self._on_usage)
 
     async def _answer(
-        self, connected: openai.AsyncOpenAI, ctx: StepContext, offered: Mapping[str, ModelTool], usage: ModelUsage
+        self,
+        connected: openai.AsyncOpenAI,
+        ctx: StepContext,
+        offered: Mapping[str, ModelTool],
+        models: Iterator[ModelUsage],
     ) -> str:
-        """The text in which the model answers, once it calls no more tools."""
+        """The text in which the first model answers that can be reached, once it calls no more tools."""
         schema = ctx.profile.output_schema
         system = self._system
         if schema is not None and self._structured != "json_schema":
@@ -148,8 +175,9 @@ class Chat:
             system = f"{system}\n\n{asked}" if system else asked
         messages = await messages_of(ctx, system)
         request = {**self._provider_params(ctx), **self._format(ctx), **_offers(offered)}
+        usage = next(models)
         for _ in range(self._max_rounds):
-            answer = await self._asked(connected, ctx, usage, messages, request)
+            answer, usage = await self._asked_in_turn(connected, ctx, usage, models, messages, request)
             if not answer.calls:
                 return answer.text
             messages.append(answer.as_message())
@@ -165,6 +193,27 @@ class Chat:
             f"the model called tools {self._max_rounds} times in turn and gave no answer; allow more with max_rounds"
         )
 
+    async def _asked_in_turn(
+        self,
+        connected: openai.AsyncOpenAI,
+        ctx: StepContext,
+        usage: ModelUsage,
+        models: Iterator[ModelUsage],
+        messages: Sequence[ChatCompletionMessageParam],
+        request: Mapping[str, Any],
+    ) -> tuple[Answer, ModelUsage]:
+        """The answer, and the usage of the model that has given it."""
+        while True:
+            try:
+                return await self._asked(connected, ctx, usage, messages, request), usage
+            except StepFailed as failure:
+                following = next(models, None) if is_of_another_model(failure) else None
+                if following is None:
+                    raise
+                said = f"model {shown(following.model)} is asked in the place of {shown(usage.model)}: {failure.reason}"
+                await ctx.report(message=shortened(said), data={"model": following.model, "instead_of": usage.model})
+                usage = following
+
     async def _asked(
         self,
         connected: openai.AsyncOpenAI,
@@ -179,8 +228,9 @@ class Chat:
             usage.requests += 1
             counted = ModelUsage(usage.model)
             try:
-                await self._take(answer, ctx, counted, _chunks(connected, usage.model, messages, request))
-            except RefusedByEndpoint:
+                chunks = _in_time(_chunks(connected, usage.model, messages, request), self._answers_within)
+                await self._take(answer, ctx, counted, chunks)
+            except (RefusedByEndpoint, StepThrottled):
                 call.used()
                 raise
             finally:
@@ -230,9 +280,11 @@ class Chat:
         async with made:
             yield made
 
-    def _model_for(self, ctx: StepContext) -> str:
-        if model := self._model or ctx.profile.model:
-            return model
+    def _models_for(self, ctx: StepContext) -> Sequence[str]:
+        if self._models:
+            return self._models
+        if model := ctx.profile.model:
+            return [model]
         where = (
             f"its profile {shown(ctx.profile.realm_profile)} is kept in the realm" if ctx.profile.realm_profile else ""
         )
@@ -299,6 +351,24 @@ async def _chunks(
     except Exception as error:  # noqa: BLE001 - the client lets through what its transport and its parser raise
         # from None: what these come from may repeat the key
         raise failure_of(error, [connected.api_key]) from None
+
+
+async def _in_time(
+    coming: AsyncGenerator[ChatCompletionChunk], within: timedelta | None
+) -> AsyncGenerator[ChatCompletionChunk]:
+    """The same, whose first piece comes in time. Raises UnreachableEndpoint if it does not."""
+    async with aclosing(coming) as chunks:
+        try:
+            async with asyncio.timeout(None if within is None else within.total_seconds()):
+                first = await anext(chunks, None)
+        except TimeoutError:
+            raise UnreachableEndpoint(
+                f"the model did not begin to answer within {within.total_seconds() if within else 0:g} s"
+            ) from None
+        if first is not None:
+            yield first
+        async for chunk in chunks:
+            yield chunk
 
 
 def _offers(tools: Mapping[str, ModelTool]) -> Mapping[str, Any]:

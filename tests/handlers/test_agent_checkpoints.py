@@ -10,13 +10,16 @@ from typing import Any
 import pytest
 from fastmcp.client.transports import StdioTransport
 from pydantic_ai import Agent, BinaryContent, ModelRetry, ToolReturn
+from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.mcp import MCPToolset
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart, ToolReturnPart, UserPromptPart
+from pydantic_ai.models.fallback import FallbackModel
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.usage import RequestUsage
 
 from redis_mob import PreviousFailure, StepFailed
 from redis_mob.fleet.once import Once
+from redis_mob.fleet.spending import KeptSpending, Spending
 from redis_mob.handlers import pydantic_ai
 from redis_mob.handlers.usage import ModelUsage
 from redis_mob.testing import KeptCheckpoints
@@ -201,3 +204,17 @@ async def test_usage_is_what_the_attempt_has_asked_for() -> None:
             assert attempt == 1
     assert used == [ModelUsage("scripted", 1, 10, 1), ModelUsage("scripted", 1, 10, 1)]
     assert model.requests == 2
+
+
+async def test_the_model_that_has_answered_is_the_one_that_is_counted() -> None:
+    def at_fault(_messages: list[ModelMessage], _info: AgentInfo) -> ModelResponse:
+        raise ModelHTTPError(503, "large")
+
+    def reply(_messages: list[ModelMessage], _info: AgentInfo) -> ModelResponse:
+        return ModelResponse([TextPart("ok")], usage=RequestUsage(input_tokens=10, output_tokens=1))
+
+    kept = KeptSpending()
+    models = FunctionModel(at_fault, model_name="large"), FunctionModel(reply, model_name="small")
+    await pydantic_ai(Agent(FallbackModel(*models)))(context(spending=Spending(kept)))
+    assert [one.model for one in kept.wanted] == ["large"]
+    assert [(one.priced_model, one.use and one.use.input_tokens) for one in kept.told] == [("small", 10)]
