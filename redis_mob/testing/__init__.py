@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         HandlerSuspended as HandlerSuspended,
         KeptCheckpoints as KeptCheckpoints,
         KeptHistory as KeptHistory,
+        KeptSpending as KeptSpending,
         run_flow as run_flow,
         step_context as step_context,
     )
@@ -59,7 +60,8 @@ else:
                 "StoredSupervisor Stores"
             ),
             "steps": (
-                "FleetFactory HandlerConversation HandlerSuspended KeptCheckpoints KeptHistory run_flow step_context"
+                "FleetFactory HandlerConversation HandlerSuspended KeptCheckpoints KeptHistory KeptSpending run_flow "
+                "step_context"
             ),
             "clock": "VirtualClock virtual_time",
         },

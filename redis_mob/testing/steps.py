@@ -19,6 +19,8 @@ from redis_mob.fleet.items import target_of
 from redis_mob.fleet.lease import DEFAULT_LEASE
 from redis_mob.fleet.once import CheckpointKeeper, Once
 from redis_mob.fleet.once import KeptCheckpoints as KeptCheckpoints
+from redis_mob.fleet.spending import KeptSpending as KeptSpending
+from redis_mob.fleet.spending import Spending, SpendKeeper
 from redis_mob.fleet.step_context import (
     ALL_ROLES,
     Handler,
@@ -99,6 +101,7 @@ def step_context(
     label: Callable[[LabelChange], Awaitable[None]] = label_nowhere,
     checkpoints: CheckpointKeeper | Once | None = None,
     conversation: str | HandlerConversation | None = None,
+    spending: SpendKeeper | Spending | None = None,
 ) -> StepContext:
     """What a handler is called with, for a test that calls it: each field has a value, of which a test gives some.
 
@@ -108,7 +111,8 @@ def step_context(
     `checkpoints`: give the same `KeptCheckpoints()` to several contexts, and the later ones find what the earlier ones
     have kept, and its `answer` says beforehand what people answer: what a handler asks beside that ends it with
     HandlerSuspended. Of a `conversation` that is named the history is empty at first; several contexts share it where
-    each gets its own `HandlerConversation` of one `KeptHistory()`. The `profile` is empty. With an `item`, or an
+    each gets its own `HandlerConversation` of one `KeptHistory()`. Each call of `spend` may begin: a `KeptSpending()`
+    as `spending` remembers what calls wanted, and what they told. The `profile` is empty. With an `item`, or an
     `index` where the item is None, the step has `for_each`: the item is the first one unless `index` is given, and the
     last one unless `items` is. As in a run, the idempotency key is the same for the same run, node, frame, member and
     index, and the fencing token is that of the attempt.
@@ -148,6 +152,7 @@ def step_context(
         label=label,
         talk=HandlerConversation(conversation, KeptHistory()) if isinstance(conversation, str) else conversation,
         checkpoints=checkpoints if isinstance(checkpoints, Once) else Once(checkpoints or KeptCheckpoints()),
+        spending=spending if isinstance(spending, Spending) else Spending(spending or KeptSpending()),
     )
 
 

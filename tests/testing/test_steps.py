@@ -28,6 +28,7 @@ async def test_every_field_of_a_context_has_a_value_and_can_be_given() -> None:
     given = {
         field.name: getattr(context, field.name) for field in dataclasses.fields(StepContext) if field.name != "message"
     }
+    given["conversation"] = given.pop("talk")
     assert step_context(**given, message="read it") == dataclasses.replace(context, message="read it")
 
 
