@@ -341,12 +341,13 @@ async def test_stats_say_how_much_there_is_and_what_bounds_it(storage: MobStorag
         ("runs that are over", 2, None),
         ("runs under way", 1, None),
         ("events", 1, None),
+        ("asks without an answer", 0, "over with their runs"),
         ("definitions", 0, "deleted with their last runs"),
     ]
     assert stats.sizes.oldest_event is not None
     await policies_set(storage, {"b": RetentionPolicy(completed=7 * 24 * HOUR, max_runs=5)})
     assert (await admin.stats()).growths[0].bound == "mob b: completed 7d, at most 5 runs; other mobs: nothing"
     await policies_set(storage, {None: RetentionPolicy(failed=36 * HOUR, events=90 * timedelta(seconds=1))})
-    over, _, events, _ = (await admin.stats()).growths
+    over, _, events, *_ = (await admin.stats()).growths
     assert over.bound == "failed 36h; mob b: completed 7d, at most 5 runs"
     assert events.bound == "kept for 90s; deleted with their runs"
