@@ -13,7 +13,11 @@ RUN = "67e55044-10b1-426f-9247-bb680e5fe0c8"
 @pytest.mark.parametrize("namespace", ["a", "default", "Code.Review_1:team/eu-1", "x" * 128])
 def test_every_key_and_channel_carries_the_hash_tag_of_the_namespace(namespace: str) -> None:
     keys = Keys(namespace)
-    names = [value for name, value in vars(keys).items() if name not in ("namespace", "_run_prefix")]
+    names = [value for name, value in vars(keys).items() if isinstance(value, str) and name != "namespace"]
+    adapters = keys.langgraph, keys.pydantic_ai
+    names += [getattr(one, name) for one in adapters for name in type(one).__slots__ if not name.startswith("_")]
+    names += [*keys.langgraph.thread("digest"), *keys.pydantic_ai.run("digest")]
+    names += [keys.conversation("digest"), keys.conversation_items("digest")]
     run = keys.run(RUN)
     members = [getattr(run, name) for name in dir(RunKeys) if not name.startswith("_") and name != "run_id"]
     names += [member for member in members if isinstance(member, str)]

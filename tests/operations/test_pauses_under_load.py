@@ -69,7 +69,7 @@ async def test_no_execution_begins_after_a_pause_has_returned(
 
     async with at_work(storage, {"*": work}, workers=4, concurrency=4, lease=KEEP):
         fleet = Fleet(storage, STEPS, {})
-        runs = [await fleet.start(FLOW) for _ in range(20)]
+        runs = [await fleet.start(FLOW) for _ in range(40)]
         await some.wait()
         if scope == "run":
             paused = [run_id for run_id in runs if await admin.pause(run_id) is PauseChange.DONE]
