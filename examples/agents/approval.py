@@ -31,7 +31,7 @@ def answer(messages: list[Message]) -> Message:
 async def main(decision: str) -> None:
     with model_server(answer) as server:
         agent = Agent(OpenAIChatModel("scripted", provider=OpenAIProvider(base_url=server.url, api_key="none")))
-        agent.tool_plain(transfer, requires_approval=True)
+        agent.tool_plain(requires_approval=True)(transfer)
         mob = Mob("bank")
         mob.handler("clerk")(pydantic_ai(agent))
         flow = mob.flow("pay", [step("pay", "Pay the bill of Ann", role="clerk")])

@@ -96,10 +96,9 @@ def _whole(message: Message) -> dict[str, Any]:
 
 def _streamed(message: Message) -> str:
     head = {"id": "answer", "object": "chat.completion.chunk", "created": int(time.time()), "model": "scripted"}
-    calls = [{**one, "index": number} for number, one in enumerate(message.get("tool_calls") or ())]
+    tools: list[dict[str, Any]] = message.get("tool_calls") or []
+    calls = [{**one, "index": number} for number, one in enumerate(tools)]
     delta = {**message, "tool_calls": calls} if calls else message
-    chunks = [
-        {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": _finish(message)}]},
-        {**head, "choices": [], "usage": TOKENS},
-    ]
+    last: dict[str, Any] = {**head, "choices": [], "usage": TOKENS}
+    chunks = [{**head, "choices": [{"index": 0, "delta": delta, "finish_reason": _finish(message)}]}, last]
     return "".join(f"data: {json.dumps(one)}\n\n" for one in chunks) + "data: [DONE]\n\n"
