@@ -66,6 +66,8 @@ class Floor:
         self.store, self.random = store, random
         self.taken: dict[str, list[DueExecution]] = {}
         self.executing: dict[str, list[tuple[str, ExecutionKey, int]]] = defaultdict(list)
+        self.lost = Counter[tuple[str, ExecutionKey]]()
+        """How often each execution was lost with its worker."""
         self.late = 0
         """Claims that came when the place was given to others, or had to be tried again."""
         self.runs: list[str] = []
@@ -166,7 +168,12 @@ class Floor:
         return "done"
 
     async def leave(self, worker: str) -> None:
-        await self.store.leave_workers(worker, is_orderly=self.random.random() < 0.5)
+        executing = [(run_id, key) for run_id, key, _ in self.executing.get(worker, ())]
+        # what is lost with its worker for the fourth time, as its one suspect, would fail its run
+        is_orderly = self.random.random() < 0.5 or any(self.lost[one] > 1 for one in executing)
+        if not is_orderly:
+            self.lost.update(executing)
+        await self.store.leave_workers(worker, is_orderly=is_orderly)
         del self.taken[worker]
         self.executing.pop(worker, None)
         await self.hire()
