@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -97,6 +98,7 @@ if __name__ == "__main__":
     parser.add_argument("--url", help="the server (default: one of its own, for the time of the program)")
     parser.add_argument("--work", action="store_true", help="be a worker; the program starts its own")
     given = parser.parse_args()
+    logging.getLogger("redis_mob").setLevel(logging.ERROR)  # that no worker is there for a moment is no news here
     if given.work:
         asyncio.run(work(given.url))
     else:
