@@ -56,7 +56,7 @@ async def test_no_execution_begins_after_a_pause_has_returned(
     storage: MobStorage, other_storage: MobStorage, scope: str, seed: int
 ) -> None:
     admin = FleetAdmin(other_storage)
-    some = asyncio.Event()
+    some, all_are_started = asyncio.Event(), asyncio.Event()
     calls = 0
 
     async def work(_ctx: StepContext) -> str:
@@ -64,13 +64,16 @@ async def test_no_execution_begins_after_a_pause_has_returned(
         calls += 1
         if calls == 10 + 7 * seed:
             some.set()
+        if some.is_set():  # else a machine that is slow at starting would have nothing left to pause
+            await all_are_started.wait()
         await asyncio.sleep(0.001)
         return "done"
 
     async with at_work(storage, {"*": work}, workers=4, concurrency=4, lease=KEEP):
         fleet = Fleet(storage, STEPS, {})
-        runs = [await fleet.start(FLOW) for _ in range(40)]
+        runs = [await fleet.start(FLOW) for _ in range(20)]
         await some.wait()
+        all_are_started.set()
         if scope == "run":
             paused = [run_id for run_id in runs if await admin.pause(run_id) is PauseChange.DONE]
         else:
