@@ -101,8 +101,8 @@ local function close_until(gated, gate_times, gate, at)
 end
 
 -- Whether nothing more may pass a gate; and of a rate, when it may (ms). If in twice the time as many have begun as may in
--- one, further ones are spread: what begins at one moment could only begin at one moment again. Of a limit of units it is
--- whether so many have no room, those of the entry unless it is said otherwise.
+-- one, further ones are spread: what begins at one moment could only begin at one moment again. A limit of units
+-- is full if `units` have no room in it, by default those of the entry.
 local function is_full(gated, gate, units)
   local closed = end_of_closing(gated, gate)
   if closed then return true, closed end

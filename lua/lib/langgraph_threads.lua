@@ -10,6 +10,7 @@
 
 --- @include lib/chunk_size
 --- @include lib/chunks
+--- @include lib/counted_texts
 --- @include lib/many_fields
 --- @include lib/mutate
 
@@ -32,18 +33,6 @@ local function parent_in(metadata)
   return string.sub(metadata, first, first + length - 1)
 end
 
--- texts, each behind its length and a colon
-local function texts_in(joined)
-  local found, at = {}, 1
-  while at <= #joined do
-    local length = string.match(joined, '^(%d+):', at)
-    local first = at + #length + 1
-    at = first + length
-    found[#found + 1] = string.sub(joined, first, at - 1)
-  end
-  return found
-end
-
 local function writes_of(place)
   return 'w' .. #place .. ':' .. place
 end
@@ -52,7 +41,7 @@ local function place_of_thread(thread, run)
   return 't' .. #thread .. ':' .. thread .. run
 end
 
--- adds the places of a thread in the index of runs to a list, at most so many of its runs; false if it has more
+-- adds the places of a thread in the index of runs to a list, for at most a number of its runs; false if it has more
 local function add_runs_of(runs, thread, most, list)
   local prefix = place_of_thread(thread, '')
   local found = between(runs, prefix, 0, most)
@@ -86,7 +75,7 @@ local function unlist_expired(keys, now)
   unlist(keys, gone, gone_runs)
 end
 
--- lists a thread that was written to, which is gone in so many milliseconds, '' = never; comes last
+-- lists a thread that was written to; time_to_live: in how many ms it is gone, '' = never; comes last
 local function keep_thread(keys, thread, time_to_live)
   mutate('ZADD', keys.threads, 0, thread)
   if time_to_live == '' then

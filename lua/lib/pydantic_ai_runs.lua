@@ -10,6 +10,7 @@
 
 --- @include lib/chunk_size
 --- @include lib/chunks
+--- @include lib/counted_texts
 --- @include lib/many_fields
 --- @include lib/mutate
 
@@ -19,15 +20,7 @@ local AT_ONCE = 10
 -- the places in a run as it is stored
 local function places_in(stored)
   local length = string.match(stored, '^(%d+):')
-  local found, at = {}, #length + 2
-  local last = #length + 1 + length
-  while at <= last do
-    local size = string.match(stored, '^(%d+):', at)
-    local first = at + #size + 1
-    at = first + size
-    found[#found + 1] = string.sub(stored, first, at - 1)
-  end
-  return found
+  return texts_in(stored, #length + 2, #length + 1 + length)
 end
 
 -- takes runs out of the indexes; keys that this may empty are not touched again
@@ -41,7 +34,7 @@ local function unlist_runs(keys, gone)
   in_chunks('ZREM', keys.expiry, gone)
 end
 
--- says that a run was written to, which is gone in so many milliseconds, '' = never
+-- says that a run was written to; time_to_live: in how many ms it is gone, '' = never
 local function keep_run(keys, run, time_to_live)
   if time_to_live == '' then
     if redis.call('ZSCORE', keys.expiry, run) then

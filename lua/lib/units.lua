@@ -27,7 +27,7 @@ local function account_of(gated, gate)
   return account
 end
 
--- Reserve so many units more, or fewer, and count what was used from now on. What counts no longer is forgotten: returns when
+-- Add `reserved` units to those that are reserved, below 0 to take some back, and count `used` from now on. What counts no longer is forgotten: returns when
 -- there will be more to forget, nil if nothing is left. What is used within a hundredth of the time of a rate is one part,
 -- which is forgotten when the last of it may be.
 local function change_account(gated, gate, reserved, used)
@@ -56,7 +56,7 @@ local function change_account(gated, gate, reserved, used)
   return account.reserved > 0 and NOW + gate.per or last.at
 end
 
--- Whether so many units have no room, and when they will, as far as that is known without an attempt that ends.
+-- Whether `units` have no room, and when they will, as far as that is known without an attempt that ends.
 local function lacks_units(gated, gate, units)
   local account = account_of(gated, gate)
   local too_many = account.reserved + account.settled + units - gate.limit

@@ -3,7 +3,7 @@
 -- ARGV   identity: of the snapshot, '' = none; snapshot: as lib/pydantic_ai_runs says; most: how many snapshots stay, '' =
 --        all; time_to_live: of the run from now on (ms), '' = it stays; messages: fields and values of some messages
 -- Reply  WON | EXISTS | LOST (some of its messages are neither here nor there)
--- Leaves the snapshot as the newest one, and of the older ones so many, among them the newest that is complete; messages
+-- Leaves the snapshot as the newest one, and of the older ones as many as may stay, among them the newest that is complete; messages
 --        that none of them has are gone. Nothing changes unless it is won.
 
 --- @include lib/arguments

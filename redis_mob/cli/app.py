@@ -81,7 +81,7 @@ COMMANDS = (
     _Command("retry", fork, "Another name of fork."),
 )
 
-READERS = {"ls", "list", "show", "describe", "count", "inbox", "queues", "workers", "releases", "definitions", "stats"}
+READERS = {ls, show, count, inbox, queues, workers, releases, definitions, stats}
 """The commands that read something, print it and end."""
 
 
@@ -125,7 +125,7 @@ def run_command() -> None:
     # typer makes the options of all commands that an app has, which takes as long as a short command itself
     only = [command for command in COMMANDS if command.name == asked]
     completes = "_REDIS_MOB_COMPLETE" in os.environ
-    if asked in READERS:
+    if any(command.does in READERS for command in only):
         # all that is read is in use until the end: to look for garbage takes a sixth of the time of a long `show`
         gc.disable()
     (_made_of(only) if only and not completes else app)(prog_name="redis-mob")

@@ -115,6 +115,17 @@ def duration(name: str, value: object) -> timedelta:
     return value
 
 
+def time_to_live(ttl: object) -> int | None:
+    """How long something stays after its last write, in milliseconds; None for ever. Raises ValidationError."""
+    if ttl is None:
+        return None
+    if not isinstance(ttl, timedelta) or not timedelta(seconds=1) <= ttl <= LONGEST:
+        raise errors.ValidationError(
+            f"ttl must be a timedelta from a second to a hundred years, or None, not {errors.shown(ttl)}"
+        )
+    return ttl // timedelta(milliseconds=1)
+
+
 def member(name: str, value: object, kind: type[E]) -> E:
     """A member of an enumeration; its text counts as the member."""
     if isinstance(value, kind):

@@ -242,5 +242,5 @@ def decode_record(
 def visible_to(
     items: Iterable[ConversationItem], run_id: str, key: ExecutionKey, change: int
 ) -> list[ConversationItem]:
-    """The items that a handler sees which has made so many changes: an earlier attempt may have appended more."""
+    """The items that a handler sees after `change` changes of its own: an earlier attempt may have appended more."""
     return [one for one in items if not ((one.run_id, one.key) == (run_id, key) and one.change >= change)]

@@ -20,8 +20,8 @@ from redis_mob.models.ask import LONGEST_KIND, Answer
 from redis_mob.models.checkpoint import Checkpoint
 
 QUIET_TURNS = 3
-"""A handler that asks is suspended once no call of it has begun for so many turns of the event loop: asks that are made
-together become pending together."""
+"""Turns of the event loop without a new call of the handler after which one that asks is suspended: so asks that are
+made together become pending together."""
 
 
 class AskTimeoutError(Portable, Exception):

@@ -26,7 +26,7 @@ class HistoryKeeper(Protocol):
         ...
 
     async def history(self, changes: int, limit: int, /) -> list[ConversationItem]:
-        """The newest items that an attempt sees which has made so many changes."""
+        """The newest items that an attempt sees after this number of changes of its own, at most `limit`."""
         ...
 
 

@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 
 from redis_mob.codec.arguments import valid_text
-from redis_mob.errors import ValidationError, shown
+from redis_mob.codec.counted_texts import counted
+from redis_mob.errors import ValidationError
 from redis_mob.langgraph import thread_records as records
 
 
 def utf8(name: str, value: object) -> bytes:
     """A text of a user as bytes. Raises ValidationError for what is none, and for one that is no UTF-8."""
     return valid_text(name, value).encode()
-
-
-def time_to_live_in(ttl: timedelta | None) -> int | None:
-    """How long a thread stays, in milliseconds. Raises ValidationError."""
-    if ttl is None:
-        return None
-    if not isinstance(ttl, timedelta) or not timedelta(seconds=1) <= ttl <= timedelta(days=36_500):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ValidationError(f"ttl must be a timedelta from a second to a hundred years, or None, not {shown(ttl)}")
-    return ttl // timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +65,7 @@ class Address:
         """The first place that can be meant, as ZRANGE BYLEX takes it."""
         if self.namespace is None:
             return b"[c"
-        return b"[c" + (self.place if self.checkpoint_id is not None else records.counted(self.namespace))
+        return b"[c" + (self.place if self.checkpoint_id is not None else counted(self.namespace))
 
     def upper_bound(self, before: bytes | None) -> bytes:
         """The last place that can be meant, before an id where one is given."""
@@ -82,7 +73,7 @@ class Address:
             return b"(d"
         if self.checkpoint_id is not None:
             return b"[c" + self.place
-        prefix = b"(c" + records.counted(self.namespace)
+        prefix = b"(c" + counted(self.namespace)
         return prefix + (b"\xff" if before is None else before)
 
     def takes(self, place: bytes, before: bytes | None) -> bool:

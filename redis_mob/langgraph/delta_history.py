@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from langgraph.checkpoint.base import DeltaChannelHistory, PendingWrite
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
+from redis_mob.codec.counted_texts import counted
 from redis_mob.langgraph import thread_records as records
 from redis_mob.langgraph.addresses import utf8
 from redis_mob.langgraph.threads import Threads
@@ -53,9 +54,9 @@ async def _ancestors(
     namespace = utf8("namespace", records.namespace_and_id(place)[0]) if place else b""
     left, at = list(dict.fromkeys(channels)), place
     while left and at:
-        told_by = [(utf8("a channel", one), records.counted(utf8("a channel", one))) for one in left]
+        told_by = [(utf8("a channel", one), counted(utf8("a channel", one))) for one in left]
         beginnings = [(records.blob_field(namespace, name, b""), write) for name, write in told_by]
-        at, found = await threads.read_ancestors(thread, at, records.counted(namespace), beginnings)
+        at, found = await threads.read_ancestors(thread, at, counted(namespace), beginnings)
         valued = set[str]()
         for blobs, writes, ancestor in found:
             values = {left[number]: records.decode_typed(blob) for number, blob in blobs.items()}

@@ -22,10 +22,12 @@ from langgraph.checkpoint.base import (
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from redis_mob import sync
+from redis_mob.codec.arguments import time_to_live
+from redis_mob.codec.counted_texts import counted, name_digest
 from redis_mob.connection.retry import RetryPolicy
 from redis_mob.errors import ValidationError, shown
 from redis_mob.langgraph import thread_records as records
-from redis_mob.langgraph.addresses import Address, time_to_live_in, utf8
+from redis_mob.langgraph.addresses import Address, utf8
 from redis_mob.langgraph.delta_history import delta_history
 from redis_mob.langgraph.opening import Home, Opening, server_of
 from redis_mob.langgraph.pruning import all_but_newest
@@ -54,7 +56,7 @@ class RedisMobSaver(BaseCheckpointSaver[str]):
         serde: SerializerProtocol | None = None,
     ) -> None:
         super().__init__(serde=serde)
-        self._threads = Threads(server_of(storage, "a checkpointer"), time_to_live_in(ttl))
+        self._threads = Threads(server_of(storage, "a checkpointer"), time_to_live(ttl))
         self._home = Home(storage)
         self._storage = storage
         self._owns_storage = False
@@ -74,7 +76,7 @@ class RedisMobSaver(BaseCheckpointSaver[str]):
 
         Takes and raises what `MobStorage.open` does, ValidationError for a bad `ttl`.
         """
-        time_to_live_in(ttl)  # a bad one is refused before a server is reached
+        time_to_live(ttl)  # a bad one is refused before a server is reached
 
         def made(storage: MobStorage | sync.MobStorage) -> Self:
             saver = cls(storage, ttl=ttl, serde=serde)
@@ -223,7 +225,7 @@ class RedisMobSaver(BaseCheckpointSaver[str]):
 
     async def _get_tuple(self, address: Address) -> CheckpointTuple | None:
         if address.checkpoint_id is None:
-            found = await self._threads.newest(address.thread, records.counted(address.namespace or b""))
+            found = await self._threads.newest(address.thread, counted(address.namespace or b""))
         else:
             read = await self._threads.read_checkpoints(address.thread, [address.place])
             found = read[0] if read else None
@@ -298,7 +300,7 @@ class RedisMobSaver(BaseCheckpointSaver[str]):
             place=records.place_of(namespace, next_id),
             checkpoint=records.encode_typed(self.serde.dumps_typed(kept)),
             metadata=records.encode_metadata(
-                run := records.digest(utf8("run_id", run)).encode() if run else records.NO_RUN,
+                run := name_digest(utf8("run_id", run)).encode() if run else records.NO_RUN,
                 address.checkpoint_id or b"",
                 self.serde.dumps_typed(told),
             ),
@@ -324,7 +326,7 @@ class RedisMobSaver(BaseCheckpointSaver[str]):
         await self._threads.put_writes(address.thread, once, again)
 
     async def _delete_for_runs(self, runs: Sequence[bytes]) -> None:
-        for run in (records.digest(run).encode() for run in runs):
+        for run in (name_digest(run).encode() for run in runs):
             for thread in await self._threads.threads_of_run(run):
                 await self._threads.delete_checkpoints(thread, await self._threads.checkpoints_of_run(thread, run))
 
@@ -340,7 +342,7 @@ class RedisMobSaver(BaseCheckpointSaver[str]):
     ) -> Mapping[str, DeltaChannelHistory]:
         address = Address.of(config)
         if address.checkpoint_id is None:
-            newest = await self._threads.newest(address.thread, records.counted(address.namespace or b""))
+            newest = await self._threads.newest(address.thread, counted(address.namespace or b""))
             place = b"" if newest is None else newest.place
         else:
             place = address.place

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
+from redis_mob.codec.counted_texts import counted, counted_at
 from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack
 from redis_mob.errors import SerializationError, shortened
 
@@ -31,16 +31,6 @@ def loaded(serde: SerializerProtocol, what: str, stored: Typed) -> Any:
         ) from error
 
 
-def digest(name: bytes) -> str:
-    """What stands for the id of a thread or a run where names must be short and equally long."""
-    return blake2b(name, digest_size=16).hexdigest()
-
-
-def counted(text: bytes) -> bytes:
-    """A text behind its length and a colon."""
-    return b"%d:%b" % (len(text), text)
-
-
 def joined(texts: Sequence[bytes]) -> bytes:
     """Texts behind each other, each behind its length."""
     return b"".join(map(counted, texts))
@@ -55,11 +45,7 @@ def texts_in(data: bytes) -> Iterator[bytes]:
 
 
 def _counted_at(data: bytes, at: int) -> tuple[bytes, int]:
-    length, colon, _ = data[at : at + 20].partition(b":")
-    first = at + len(length) + 1
-    if not colon or not length.isdigit() or len(data) < first + int(length):
-        raise SerializationError(f"a record of a thread is damaged: at byte {at} of {len(data)} stands no length")
-    return data[first : first + int(length)], first + int(length)
+    return counted_at("a record of a thread", data, at)
 
 
 def place_of(namespace: bytes, checkpoint_id: bytes) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any
 
+from redis_mob.codec.counted_texts import name_digest
 from redis_mob.connection.calls.open_namespace import OpenNamespace
 from redis_mob.connection.calls.replies import Reply
 from redis_mob.errors import CasConflictError, NotFoundError, shown
@@ -34,7 +35,7 @@ class Threads:
         self._time_to_live = b"" if time_to_live is None else time_to_live
 
     def _of_thread(self, thread: bytes) -> list[str]:
-        return [*self._keys.thread(records.digest(thread)), self._keys.threads, self._keys.expiry, self._keys.runs]
+        return [*self._keys.thread(name_digest(thread)), self._keys.threads, self._keys.expiry, self._keys.runs]
 
     async def put_checkpoint(self, thread: bytes, new: NewCheckpoint) -> None:
         """Keep a checkpoint and its blobs, all or nothing."""

@@ -31,7 +31,7 @@ class Account(Generic[T]):
         return [(until, units) for until, units in self._used if until > now]
 
     def room(self, now: datetime, units: int, limit: int) -> tuple[bool, datetime | None]:
-        """Whether so many units have no room, and when they will, as far as that is known."""
+        """Whether `units` have no room, and when they will, as far as that is known."""
         counting = self.counting(now)
         too_many = sum(self.reserved.values()) + sum(used for _, used in counting) + units - limit
         if too_many <= 0:

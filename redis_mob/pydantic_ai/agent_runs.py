@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
-from hashlib import blake2b
 
-from redis_mob.codec.arguments import valid_text
+from redis_mob.codec.arguments import time_to_live, valid_text
+from redis_mob.codec.counted_texts import counted, counted_at, name_digest
 from redis_mob.connection.calls.open_namespace import OpenNamespace
 from redis_mob.connection.calls.replies import Reply
-from redis_mob.errors import SerializationError, StorageUnavailableError, ValidationError, shown
+from redis_mob.errors import StorageUnavailableError, ValidationError, shown
 from redis_mob.storage import MobStorage
 
 _EVENTS = 500
@@ -20,22 +20,9 @@ _DIGITS = 20
 """Of the time at which a run began, in microseconds, before its id in a place."""
 
 
-def digest(name: bytes) -> str:
-    """What stands for the id of a run, or for a message, where names must be short and equally long."""
-    return blake2b(name, digest_size=16).hexdigest()
-
-
-def counted(text: bytes) -> bytes:
-    """A text behind its length and a colon."""
-    return b"%d:%b" % (len(text), text)
-
-
-def after_counted(data: bytes) -> tuple[bytes, bytes]:
-    """The text at the beginning, which stands behind its length, and the rest. Raises SerializationError."""
-    length, colon, rest = data.partition(b":")
-    if not colon or not length.isdigit() or len(rest) < int(length):
-        raise SerializationError("a record of a run of an agent is damaged: it does not begin with a length")
-    return rest[: int(length)], rest[int(length) :]
+def after_counted(data: bytes) -> bytes:
+    """What stands behind the text at the beginning. Raises SerializationError."""
+    return data[counted_at("a record of a run of an agent", data)[1] :]
 
 
 def run_name(run_id: object) -> bytes:
@@ -48,7 +35,7 @@ def run_name(run_id: object) -> bytes:
 
 def place_prefix(kind: bytes, name: str) -> bytes:
     """What the places of the runs of a conversation (c), of a parent (p), or of all (a) begin with."""
-    return kind + (digest(name.encode()).encode() if kind != b"a" else b"")
+    return kind + (name_digest(name.encode()).encode() if kind != b"a" else b"")
 
 
 class AgentRuns:
@@ -64,16 +51,13 @@ class AgentRuns:
             raise StorageUnavailableError(
                 "runs of agents need a server, and memory: is none: use embedded: in its place"
             )
-        if ttl is not None and not timedelta(seconds=1) <= ttl <= timedelta(days=36_500):
-            raise ValidationError(
-                f"ttl must be a timedelta from a second to a hundred years, or None, not {shown(ttl)}"
-            )
+        stays = time_to_live(ttl)
         server: OpenNamespace = storage.on_server
         self._client, self._keys = server.client, server.keys.pydantic_ai
-        self._time_to_live: bytes | int = b"" if ttl is None else ttl // timedelta(milliseconds=1)
+        self._time_to_live: bytes | int = b"" if stays is None else stays
 
     def _of_run(self, run: bytes) -> list[str]:
-        return [*self._keys.run(digest(run)), self._keys.runs, self._keys.run_places, self._keys.expiry]
+        return [*self._keys.run(name_digest(run)), self._keys.runs, self._keys.run_places, self._keys.expiry]
 
     async def register_run(self, run: bytes, record: bytes, began: int, prefixes: Sequence[bytes]) -> None:
         """Keep the record of a run, which is found by these prefixes in the order of beginnings (in microseconds)."""
@@ -85,7 +69,7 @@ class AgentRuns:
     async def find_run(self, run: bytes) -> bytes | None:
         """The record of a run, None if it was not registered."""
         found = await self._read_field(self._keys.runs, run)
-        return None if found is None else after_counted(found)[1]
+        return None if found is None else after_counted(found)
 
     async def list_runs(self, prefix: bytes) -> AsyncIterator[bytes]:
         """The records of the runs that are found by a prefix, those that began first first."""
@@ -96,7 +80,7 @@ class AgentRuns:
                 "pydantic_ai/list_runs", [self._keys.runs, self._keys.run_places], arguments
             )
             for stored in found:
-                yield after_counted(stored)[1]
+                yield after_counted(stored)
             if not after:
                 return
 

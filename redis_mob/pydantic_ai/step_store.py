@@ -11,9 +11,10 @@ from pydantic_ai.messages import ModelMessagesTypeAdapter
 from pydantic_ai_harness.step_persistence import ContinuableSnapshot, RunRecord, StepEvent, ToolEffectRecord
 
 from redis_mob.codec.arguments import flag, instance, integer
+from redis_mob.codec.counted_texts import counted, name_digest
 from redis_mob.codec.ledgers import microseconds
 from redis_mob.errors import InternalError, SerializationError, shortened, shown
-from redis_mob.pydantic_ai.agent_runs import AgentRuns, after_counted, counted, digest, place_prefix, run_name
+from redis_mob.pydantic_ai.agent_runs import AgentRuns, after_counted, place_prefix, run_name
 from redis_mob.storage import MobStorage
 
 T = TypeVar("T")
@@ -89,8 +90,8 @@ class RedisMobStepStore:
         checked = instance("snapshot", snapshot, ContinuableSnapshot)
         run, identity = run_name(checked.run_id), (checked.idempotency_key or "").encode()
         messages = [_message(message) for message in checked.messages]
-        named = {digest(message).encode(): message for message in messages}
-        digests = b"".join(digest(message).encode() for message in messages)
+        named = {name_digest(message).encode(): message for message in messages}
+        digests = b"".join(name_digest(message).encode() for message in messages)
         stored = checked.state[:1].encode() + counted(digests) + _without_messages(checked)
         sent = self._sent.pop(run, set[bytes]())
         new = {name: message for name, message in named.items() if name not in sent}
@@ -110,7 +111,7 @@ class RedisMobStepStore:
         stored, messages = found
         if None in messages:
             raise SerializationError(f"the newest snapshot of run {shown(run_id)} lacks messages")
-        snapshot = _read(_SNAPSHOTS, after_counted(stored[1:])[1])
+        snapshot = _read(_SNAPSHOTS, after_counted(stored[1:]))
         joined = b"[" + b",".join(message or b"" for message in messages) + b"]"
         snapshot.messages = _readable(lambda: ModelMessagesTypeAdapter.validate_json(joined))
         return snapshot

@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from random import Random
 from typing import Any
 from uuid import uuid4
 
@@ -52,6 +53,26 @@ class Crew:
     def alive(self) -> list[asyncio.subprocess.Process]:
         """The workers that have not ended."""
         return [process for process in self.processes if process.returncode is None]
+
+    async def kill_one(self, random: Random) -> None:
+        """Kill one of the workers that are alive, with what it executes."""
+        victim = random.choice(self.alive())
+        victim.kill()
+        await victim.wait()
+
+    async def kill_until(self, over: asyncio.Future[Any], random: Random, every: float) -> int:
+        """Kill one worker about every so many seconds, as long as another one is there, and hire one for each; returns
+        how many were killed."""
+        killed = 0
+        async with asyncio.TaskGroup() as hiring:
+            while not over.done():
+                await asyncio.wait([over], timeout=every * random.uniform(0.8, 1.2))
+                if not over.done() and len(self.alive()) > 1:
+                    await self.kill_one(random)
+                    killed += 1
+                    # beside it: a process takes longer to begin than the next one has to live
+                    hiring.create_task(self.hire(1))
+        return killed
 
     async def dismiss(self) -> None:
         """End all workers that are left; each must end by itself and without an error."""

@@ -58,9 +58,7 @@ async def kill_one(hired: Crew, event: int, random: Random) -> None:
         while await hired.storage.events.latest_cursor() < event:  # noqa: ASYNC110 - the log is what it watches
             await asyncio.sleep(0.001)
     await asyncio.sleep(random.uniform(0, 0.02))
-    victim = random.choice(hired.alive())
-    victim.kill()
-    await victim.wait()
+    await hired.kill_one(random)
 
 
 async def survive(hired: Crew, seed: int) -> bool:

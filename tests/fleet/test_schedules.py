@@ -294,9 +294,7 @@ async def test_each_due_time_is_fired_once_while_workers_are_killed(server_url: 
         admin, begin = FleetAdmin(hired.storage), record.schedule.created_at
         for _ in range(5):
             await asyncio.sleep(2)
-            victim = random.choice(hired.alive())
-            victim.kill()
-            await victim.wait()
+            await hired.kill_one(random)
             await hired.hire(1)
         async with asyncio.timeout(LONG):
             while (await admin.schedule("s")).fired < 12:  # noqa: ASYNC110

@@ -42,9 +42,7 @@ async def kill_one(hired: Any, after: int, random: Random) -> None:
     async with asyncio.timeout(LONG):
         while len(hired.told()) < after:  # noqa: ASYNC110 - a file is what it watches
             await asyncio.sleep(0.005)
-    victim = random.choice(hired.alive())
-    victim.kill()
-    await victim.wait()
+    await hired.kill_one(random)
     await hired.hire(1)
 
 

@@ -14,6 +14,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.serde.types import ERROR
 
 from redis_mob import MobStorage, sync
+from redis_mob.codec.counted_texts import name_digest
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.errors import (
@@ -25,7 +26,6 @@ from redis_mob.errors import (
     ValidationError,
 )
 from redis_mob.langgraph import RedisMobSaver
-from redis_mob.langgraph.thread_records import digest
 from tests.langgraph.threads import checkpoint, commands_of, config, grow, keys_there, metadata
 
 
@@ -44,7 +44,7 @@ def ids(found: list[CheckpointTuple]) -> list[str]:
 
 
 def records_of(keys: Keys, thread: str = "thread") -> str:
-    return keys.langgraph.thread(digest(thread.encode()))[1]
+    return keys.langgraph.thread(name_digest(thread.encode()))[1]
 
 
 async def test_a_value_is_stored_once_for_each_version(saver: RedisMobSaver, connection: Client, keys: Keys) -> None:
@@ -237,7 +237,7 @@ async def test_a_thread_expires_as_a_whole(server_url: str, namespace: str, conn
         RedisMobSaver.open(server_url, namespace=namespace) as two,
     ):
         await grow(one, 2)
-        own = keys.langgraph.thread(digest(b"thread"))
+        own = keys.langgraph.thread(name_digest(b"thread"))
         ends: list[int] = [await connection.router.request("PEXPIRETIME", key) for key in own]
         assert ends[0] == ends[1] > 0
         await grow(two, 1)
@@ -251,7 +251,7 @@ async def test_places_of_threads_that_are_gone_leave_with_the_next_write(
     async with RedisMobSaver.open(server_url, namespace=namespace, ttl=timedelta(hours=1)) as saver:
         await saver.aput(config("gone"), checkpoint({}, {}), metadata(run_id="run"), {})
         # as if its hour were over
-        await connection.router.request("DEL", *keys.langgraph.thread(digest(b"gone")))
+        await connection.router.request("DEL", *keys.langgraph.thread(name_digest(b"gone")))
         await connection.router.request("ZADD", keys.langgraph.expiry, 1, "gone")
         await saver.adelete_for_runs(["run"])
         assert await listed(saver, None) == []

@@ -11,11 +11,11 @@ import pytest
 from pydantic_ai import ModelRetry, ToolReturn
 
 from redis_mob import MobStorage
+from redis_mob.codec.counted_texts import name_digest
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.errors import SerializationError, StorageUnavailableError, ValidationError
 from redis_mob.pydantic_ai import Durable
-from redis_mob.pydantic_ai.agent_runs import digest
 from redis_mob.testing.faults import Fault, at_random, fault_proxy
 from tests.pydantic_ai.scripted import Scripted
 
@@ -92,7 +92,9 @@ async def test_that_a_tool_asks_for_another_try_is_kept(storage: MobStorage) -> 
 async def test_forget_leaves_no_key(storage: MobStorage, connection: Client, keys: Keys) -> None:
     model, durable = Scripted(), Durable(storage, "one", timedelta(hours=1))
     await model.agent.run("go", capabilities=[durable])
-    assert all([await connection.router.request("PTTL", key) > 0 for key in keys.pydantic_ai.run(digest(b"one"))[:1]])
+    assert all(
+        [await connection.router.request("PTTL", key) > 0 for key in keys.pydantic_ai.run(name_digest(b"one"))[:1]]
+    )
     assert await durable.forget()
     assert not await durable.forget()
     assert await keys_there(connection, keys) == []
@@ -131,7 +133,7 @@ async def test_what_names_nothing_is_refused(storage: MobStorage) -> None:
 async def test_a_damaged_result_is_told(storage: MobStorage, connection: Client, keys: Keys) -> None:
     model = Scripted()
     await model.agent.run("go", capabilities=[Durable(storage, "one")])
-    records = keys.pydantic_ai.run(digest(b"one"))[0]
+    records = keys.pydantic_ai.run(name_digest(b"one"))[0]
     [field] = await connection.router.request("HKEYS", records)
     await connection.router.request("HSET", records, field, b"\xc1")
     with pytest.raises(SerializationError, match="the checkpoint 'model_request' cannot be read"):

@@ -22,11 +22,11 @@ from pydantic_ai_harness.step_persistence import (
 from pydantic_ai_harness.step_persistence.recovery import inspect_recovery
 
 from redis_mob import MobStorage
+from redis_mob.codec.counted_texts import name_digest
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.errors import SerializationError, ValidationError
 from redis_mob.pydantic_ai import RedisMobStepStore
-from redis_mob.pydantic_ai.agent_runs import digest
 from redis_mob.testing.faults import Fault, at_random, fault_proxy
 from tests.pydantic_ai.scripted import Scripted
 
@@ -61,7 +61,7 @@ def snapshot(number: int, key: str | None = None, state: Any = "complete", run: 
 
 
 async def message_fields(connection: Client, keys: Keys) -> int:
-    fields: list[bytes] = await connection.router.request("HKEYS", keys.pydantic_ai.run(digest(b"run"))[0])
+    fields: list[bytes] = await connection.router.request("HKEYS", keys.pydantic_ai.run(name_digest(b"run"))[0])
     return sum(field.startswith(b"m") for field in fields)
 
 
@@ -132,7 +132,7 @@ async def test_a_message_is_stored_once(store: RedisMobStepStore, connection: Cl
     for number in range(1, 11):
         await store.save_snapshot(snapshot(number, f"{number}:{number}"))
         await store.save_snapshot(snapshot(number, f"{number}:{number}"))
-    assert await connection.router.request("LLEN", keys.pydantic_ai.run(digest(b"run"))[2]) == 10
+    assert await connection.router.request("LLEN", keys.pydantic_ai.run(name_digest(b"run"))[2]) == 10
     assert await message_fields(connection, keys) == 20
     found = await store.latest_snapshot(run_id="run")
     assert found is not None
@@ -145,7 +145,7 @@ async def test_the_newest_snapshots_stay_and_the_newest_that_is_complete(
     store = RedisMobStepStore(storage, max_snapshots_per_run=2)
     for number, state in ((1, "complete"), (2, "complete"), (3, "interrupted"), (4, "interrupted"), (5, "interrupted")):
         await store.save_snapshot(snapshot(number, state=state))
-    snapshots = keys.pydantic_ai.run(digest(b"run"))[2]
+    snapshots = keys.pydantic_ai.run(name_digest(b"run"))[2]
     assert await connection.router.request("LLEN", snapshots) == 3
     assert await store.latest_snapshot(run_id="run") == snapshot(2)
     assert await store.latest_snapshot(run_id="run", include_interrupted=True) == snapshot(5, state="interrupted")
@@ -174,7 +174,7 @@ async def test_a_deleted_run_leaves_no_key(store: RedisMobStepStore, connection:
 
 
 async def test_a_run_expires_as_a_whole(storage: MobStorage, connection: Client, keys: Keys) -> None:
-    own = keys.pydantic_ai.run(digest(b"run"))
+    own = keys.pydantic_ai.run(name_digest(b"run"))
     await fill(RedisMobStepStore(storage, ttl=timedelta(hours=1)))
     assert len({await connection.router.request("PEXPIRETIME", key) for key in own}) == 1
     assert await connection.router.request("PTTL", own[0]) > 0
@@ -239,7 +239,7 @@ async def test_what_names_nothing_is_refused(storage: MobStorage, store: RedisMo
 
 async def test_damaged_records_are_told(store: RedisMobStepStore, connection: Client, keys: Keys) -> None:
     await fill(store)
-    records, events, _ = keys.pydantic_ai.run(digest(b"run"))
+    records, events, _ = keys.pydantic_ai.run(name_digest(b"run"))
     await connection.router.request("RPUSH", events, "{")
     with pytest.raises(SerializationError, match="a record of a run of an agent cannot be read"):
         await store.list_events(run_id="run")

@@ -95,9 +95,7 @@ async def kill(hired: Crew, random: Random, every: float, over: asyncio.Event) -
             async with asyncio.timeout(every):
                 await over.wait()
                 break
-        victim = random.choice(hired.alive())
-        victim.kill()
-        await victim.wait()
+        await hired.kill_one(random)
         killed += 1
         await hired.hire(1)
     return killed

@@ -135,10 +135,8 @@ async def bound_keys(hired: Crew, url: str, report: Report, keys: int, each: int
     done = asyncio.create_task(wait_for(hired, KEYS, ids, report))
     while not done.done():
         await asyncio.wait([done], timeout=every * random.uniform(0.5, 1.5))
-        if not done.done() and (alive := hired.alive()):
-            victim = random.choice(alive)
-            victim.kill()
-            await victim.wait()
+        if not done.done() and hired.alive():
+            await hired.kill_one(random)
             killed += 1
             await hired.hire(1)
     await done

@@ -89,20 +89,11 @@ async def run(
     with server() as node, tempfile.TemporaryDirectory(prefix="redis-mob-test-") as directory:
         url = f"redis://{HOST}:{node.port}"
         async with till() as counted, crew(url, Path(directory), workers, lease, slots) as hired:
-            before, killed = time.monotonic(), 0
+            before = time.monotonic()
             fleet = Fleet(hired.storage, PAYING, {})
             ids = [await hired.start(PAYING, "call_once", port=counted.port, calls=calls) for _ in range(runs)]
             waiting = asyncio.gather(*map(fleet.wait, ids))
-            async with asyncio.TaskGroup() as hiring:
-                while not waiting.done():
-                    await asyncio.wait([waiting], timeout=every * random.uniform(0.8, 1.2))
-                    if not waiting.done() and len(alive := hired.alive()) > 1:
-                        victim = random.choice(alive)
-                        victim.kill()
-                        await victim.wait()
-                        killed += 1
-                        # beside it: a process takes longer to begin than the next one has to live
-                        hiring.create_task(hired.hire(1))
+            killed = await hired.kill_until(waiting, random, every)
             ended, again = await waiting, await taken_over(hired, ids)
             report.figures |= {"runs": runs, "workers killed": killed, "executions taken over": again}
             report.figures["seconds"] = round(time.monotonic() - before, 1)

@@ -93,16 +93,7 @@ async def paused(storage: MobStorage, run_id: str) -> None:
 async def _until_paused(hired: Crew, run_id: str, random: Random, every: float) -> int:
     """Kill workers until the run is paused; how many."""
     waiting = asyncio.ensure_future(paused(hired.storage, run_id))
-    killed = 0
-    async with asyncio.TaskGroup() as hiring:
-        while not waiting.done():
-            await asyncio.wait([waiting], timeout=every * random.uniform(0.8, 1.2))
-            if not waiting.done() and len(alive := hired.alive()) > 1:
-                victim = random.choice(alive)
-                victim.kill()
-                await victim.wait()
-                killed += 1
-                hiring.create_task(hired.hire(1))
+    killed = await hired.kill_until(waiting, random, every)
     await waiting
     return killed
 

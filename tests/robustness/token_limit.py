@@ -129,10 +129,8 @@ async def use_up(hired: Crew, called: Endpoint, report: Report, per: float, time
     before, killed = time.monotonic(), 0
     while (left := before + times * per - time.monotonic()) > 0:
         await asyncio.sleep(min(every * random.uniform(0.5, 1.5), left))
-        if len(alive := hired.alive()) > 1 and left > per / 2:
-            victim = random.choice(alive)
-            victim.kill()
-            await victim.wait()
+        if len(hired.alive()) > 1 and left > per / 2:
+            await hired.kill_one(random)
             killed += 1
             await hired.hire(1)
     calls = list(called.calls)
