@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from redis_mob.errors import (
     AlreadyExistsError as AlreadyExistsError,
+    BlobMissingError as BlobMissingError,
     CasConflictError as CasConflictError,
     ChangeFeedTruncatedError as ChangeFeedTruncatedError,
     ConfigStoreError as ConfigStoreError,
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from redis_mob.flows import Mob as Mob, loop as loop, quorum as quorum, step as step, wait_for as wait_for
     from redis_mob.models import *
     from redis_mob.operations.fleet_admin import FleetAdmin as FleetAdmin
+    from redis_mob.payloads.settings import PayloadSettings as PayloadSettings
     from redis_mob.security.sealing import SealKey as SealKey, SealKeyring as SealKeyring
     from redis_mob.storage import MobStorage as MobStorage
 
@@ -89,6 +91,7 @@ else:
             "fleet.typed.dependencies": "Depends",
             "flows": "Mob loop quorum step wait_for",
             "operations.fleet_admin": "FleetAdmin",
+            "payloads.settings": "PayloadSettings",
             "security.sealing": "SealKey SealKeyring",
             "storage": "MobStorage",
         },
@@ -97,6 +100,7 @@ else:
     __all__ = [  # noqa: RUF022 - by subject
         # a storage
         "MobStorage",
+        "PayloadSettings",
         "RetryPolicy",
         "SealKey",
         "SealKeyring",
@@ -163,6 +167,7 @@ else:
         # errors
         "RedisMobError",
         "AlreadyExistsError",
+        "BlobMissingError",
         "CasConflictError",
         "ChangeFeedTruncatedError",
         "ConfigStoreError",

@@ -203,6 +203,18 @@ class SerializationError(MobStoreError):
     """
 
 
+class BlobMissingError(SerializationError):
+    """A payload of run `run_id` is stored outside of the server, under `name`, and is not there any more."""
+
+    def __init__(self, run_id: str, name: str, store: str) -> None:
+        self.run_id = run_id
+        self.name = name
+        super().__init__(
+            f"run {run_id}: blob {name}, which holds a payload of it, is gone from {store}: restore it from a backup, "
+            "or delete the run"
+        )
+
+
 class SealKeyMissingError(MobStoreError):
     """Something is sealed with keys that this storage does not have; `key_ids` names them, `key_id` the first."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from redis_mob.codec.arguments import flag, optional_instance, text
+from redis_mob.codec.arguments import duration, flag, optional_instance, text
 from redis_mob.connection.calls.durability import Durability
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.retry import RetryPolicy, policy_of
@@ -33,6 +34,7 @@ from redis_mob.contracts import (
     WebhookStore,
 )
 from redis_mob.errors import StorageUnavailableError
+from redis_mob.payloads.settings import PayloadSettings
 from redis_mob.security.sealing import SealKey, SealKeyring, Secrets, secrets_with
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ class MobStorage:
     `conversations` which runs follow each other under one name, and what they have said.
     `exists` is False if the namespace was not there when it was opened without `create`.
     `url` is the address under which other processes of this user reach the same server; it may hold a password.
+    `payloads` says how what users and handlers say is stored (contract: payload-1).
     `on_server` is what the adapters to other libraries keep their own records with; None in memory.
     """
 
@@ -62,6 +65,7 @@ class MobStorage:
         self.namespace = backend.namespace
         self.url = backend.url
         self.exists = backend.exists
+        self.payloads: PayloadSettings = backend.payloads
         self.on_server: OpenNamespace | None = backend.on_server
         self.events: MobEventStore = backend.events
         self.runs: MobRunStore = backend.runs
@@ -92,6 +96,7 @@ class MobStorage:
         durability: str = "memory",
         retry: RetryPolicy | None = None,
         create: bool = True,
+        payloads: PayloadSettings | None = None,
     ) -> OpeningStorage:
         """Open a namespace: `async with MobStorage.open(...) as storage`, or `storage = await MobStorage.open(...)`.
 
@@ -109,6 +114,10 @@ class MobStorage:
         may take. Opening waits within the deadline for what passes: a connection that is cut, a server that loads its
         data or is busy, a failover under way. What does not pass fails at once: no server at the address when it is
         first tried, a wrong password, certificate or protocol. An opening that fails leaves nothing behind.
+        `payloads` says how parameters, messages, outputs, signals, checkpoints and failures are stored from now on:
+        compressed, sealed, large ones outside of the server. The namespace remembers it, and without `payloads` that
+        counts; a storage that was open before goes on as it did, and cannot read what is coded since
+        (contract: payload-2).
         `durability` says what a write has reached when it returns: `memory`, that of the primary, which a crash or
         failover may lose; `fsync`, the disk of the primary; `replicas:N`, N replicas. A write that does not get that
         far in this time raises DurabilityError.
@@ -124,6 +133,7 @@ class MobStorage:
             text("durability", durability),
             optional_instance("retry", retry, RetryPolicy),
             create=flag("create", create),
+            payloads=optional_instance("payloads", payloads, PayloadSettings),
         )
 
     def __repr__(self) -> str:
@@ -138,6 +148,16 @@ class MobStorage:
         in part, or if it cannot be learned (any more).
         """
         return await self._backend.resolve(text("token", token))
+
+    async def sweep_blobs(self, *, older_than: timedelta = timedelta(hours=1)) -> int:
+        """Delete the blobs of runs that are not there, and return how many such runs there were.
+
+        A write that was refused, or whose process ended before it, may leave a blob of a run that never was, or that
+        is deleted. The blobs of a run of which one was written within `older_than` stay: the run may be about to be
+        created.
+        Raises ReadFailedError or WriteFailedError if the place of the blobs cannot be used (contract: payload-7).
+        """
+        return await self._backend.sweep_blobs(duration("older_than", older_than))
 
     async def aclose(self) -> None:
         """Close all connections, and end the embedded server if this storage started it."""
@@ -156,6 +176,7 @@ class OpeningStorage:
         retry: RetryPolicy | None,
         *,
         create: bool,
+        payloads: PayloadSettings | None,
     ) -> None:
         self._url = url
         self._namespace = namespace
@@ -163,6 +184,7 @@ class OpeningStorage:
         self._durability = durability
         self._retry = retry
         self._create = create
+        self._payloads = payloads
         self._storage: MobStorage | None = None
 
     def __await__(self) -> Generator[Any, None, MobStorage]:
@@ -193,6 +215,12 @@ class OpeningStorage:
 
         return MobStorage(
             await open_redis_storage(
-                url, self._namespace, self._secrets, durability=self._durability, retry=retry, create=self._create
+                url,
+                self._namespace,
+                self._secrets,
+                durability=self._durability,
+                retry=retry,
+                create=self._create,
+                payloads=self._payloads,
             )
         )

@@ -20,7 +20,7 @@ FLOORS = (
     {"errors", "lazy_names", "version"},
     {"models"},
     {"contracts", "codec", "kernel", "security"},
-    {"connection"},
+    {"connection", "payloads"},
     {"notifications", "admin"},
     {"stores", "memory"},
     {"storage"},

@@ -34,6 +34,7 @@ CALLERS = {
     "langgraph": ["langgraph/threads.py", "langgraph/items.py"],
     "operations": ["stores/operations.py"],
     "pauses": ["stores/pauses.py"],
+    "payloads": ["stores/payloads.py"],
     "progress": ["stores/progress.py"],
     "pydantic_ai": ["pydantic_ai/agent_runs.py"],
     "realm_profiles": ["stores/realm_profiles.py"],

@@ -2,7 +2,7 @@
 --
 -- ARGV   new_schema: schema version that a new namespace gets, and one of an older release; new_token_key: key of the
 --        tokens of one that has none
--- Reply  {schema version, epoch, key of the tokens} that the namespace has
+-- Reply  {schema version, epoch, key of the tokens, how payloads are stored ('' = as they are)} that the namespace has
 -- Leaves an existing namespace untouched but for its schema version, which keeps older releases out, and the key, which
 -- these did not give it; a new one gets its schema version, creation time (us since 1970), key, and an epoch, so that its
 -- clients notice when all of these go.
@@ -15,8 +15,8 @@
 --- @include lib/when_full
 
 --- @args new_schema new_token_key
-local schema, counted, epoch, token_key =
-  unpack(redis.call('HMGET', meta, 'schema', 'counted', 'epoch', 'token_key'))
+local schema, counted, epoch, token_key, payloads =
+  unpack(redis.call('HMGET', meta, 'schema', 'counted', 'epoch', 'token_key', 'payloads'))
 if not schema then
   if has_keys() then damaged(meta, 'it has no schema version, and the namespace has keys') end
   schema, epoch, token_key = new_schema, now(), new_token_key
@@ -34,4 +34,4 @@ else
     mutate('HSET', meta, 'token_key', token_key)
   end
 end
-return { schema, epoch or '0', token_key }
+return { schema, epoch or '0', token_key, payloads or '' }

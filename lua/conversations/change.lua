@@ -4,7 +4,8 @@
 -- KEYS   conversation, items: see lib/conversation_items
 -- ARGV   field, expected: the execution, and its record as the worker claimed it; name: of the change, in the index of the run;
 --        by, number: the execution and the number of the change within it; identity: what is equal for equal changes; kind:
---        append, pop or clear; id: of the conversation; keep, max_items, max_bytes: of one that was lost; most: records that the index may have; texts: what is appended
+--        append, pop or clear; id: of the conversation; keep, max_items, max_bytes: of one that was lost; most: records that
+--        the index may have; texts, sizes: what is appended, and how many bytes of JSON each item is
 -- Reply  {text of the item that was popped, or ''} | LOST (the worker does not hold the execution) | CONFLICT (the index is
 --        full) | LONG (an item is longer than all may be) | NOT_FOUND
 -- Leaves the change done, and its record in the index. One that was made is not repeated; another one in its place takes
@@ -20,7 +21,7 @@
 local LONG = -5
 
 --- @keys run index executions conversation items
---- @args field expected name by number identity kind id keep max_items max_bytes most texts*
+--- @args field expected name by number identity kind id keep max_items max_bytes most texts* sizes*
 if not run_exists(run, index) then return NOT_FOUND end
 if not is_as_read(executions, expected, redis.call('HGET', executions, field)) then return LOST end
 local made = redis.call('HGET', index, name)
@@ -36,7 +37,7 @@ else
   if redis.call('HLEN', index) >= tonumber(most) then return CONFLICT end
 end
 expect_hashes(conversation)
-if any_too_long(history_of(conversation, items), max_bytes, texts) then return LONG end
+if any_too_long(history_of(conversation, items), max_bytes, sizes) then return LONG end
 
 open_conversation(conversation, items, id, {
   keep = { given = '', default = keep },
@@ -44,6 +45,6 @@ open_conversation(conversation, items, id, {
   max_bytes = { given = '', default = max_bytes },
 })
 if made then take_back_changes(conversation, items, by, tonumber(number)) end
-local popped = change_items(conversation, items, kind, by, number, texts)
+local popped = change_items(conversation, items, kind, by, number, texts, sizes)
 mutate('HSET', index, name, identity .. ' ' .. popped .. '\n')
 return { popped }

@@ -2,7 +2,7 @@
 --
 -- KEYS   conversing, conversations: see lib/conversations; conversation, items: see lib/conversation_items
 -- ARGV   id, id_digest: of the conversation; kind: append, pop or clear; keep, max_items, max_bytes: '' = as they are, or
---        the default_ ones; texts: what is appended
+--        the default_ ones; texts, sizes: what is appended, and how many bytes of JSON each item is
 -- Reply  {text of the item that was popped, or ''} | LONG (an item is longer than all may be)
 -- Leaves the change done; a conversation without a run under way expires anew.
 
@@ -12,14 +12,14 @@
 local LONG = -5
 
 --- @keys meta conversing conversations conversation items
---- @args id id_digest kind keep max_items max_bytes default_keep default_items default_bytes texts*
+--- @args id id_digest kind keep max_items max_bytes default_keep default_items default_bytes texts* sizes*
 local is_active = beginning_with(conversing, id_digest, 1)[1]
 if not is_active then expect_whole('ZCARD', conversing) end
 expect_sorted_sets(conversations)
 expect_hashes(conversation)
 local history = history_of(conversation, items)
 if is_active and not history then damaged(conversation, 'it is gone, and has a run under way') end
-if any_too_long(history, max_bytes ~= '' and max_bytes or default_bytes, texts) then return LONG end
+if any_too_long(history, max_bytes ~= '' and max_bytes or default_bytes, sizes) then return LONG end
 read_clock(meta)
 
 open_conversation(conversation, items, id, {
@@ -27,7 +27,7 @@ open_conversation(conversation, items, id, {
   max_items = { given = max_items, default = default_items },
   max_bytes = { given = max_bytes, default = default_bytes },
 })
-local popped = change_items(conversation, items, kind, '', '0', texts)
+local popped = change_items(conversation, items, kind, '', '0', texts, sizes)
 local keys = { conversation = conversation, items = items, conversations = conversations }
 if not is_active then expire_conversation(keys, id, number_at(conversation, 'keep')) end
 forget_expired(conversations)

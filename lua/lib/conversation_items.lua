@@ -1,7 +1,8 @@
 -- The history of a conversation. Its hash has its id, its mob and flow, its bounds, how long it is kept after the last
 -- activity ('keep', in ms), the number of the last item that it ever got ('last'), how many items it has ('length') and how
 -- many bytes ('bytes'). `items` is a stream, whose ids are 0-<number>: who appended an item ('by': a run and its execution, '' for
--- others), in which change of that execution ('change'), when ('at'), and the item itself ('item').
+-- others), in which change of that execution ('change'), when ('at'), the item itself ('item'), and how many bytes its JSON
+-- has ('size'), where it is stored in another form.
 
 --- @include lib/clock
 --- @include lib/counters
@@ -14,7 +15,8 @@ local ITEMS_AT_ONCE = 100
 
 -- an entry of the stream: its fields stand in the order in which they were written
 local function item_in(entry)
-  return { id = entry[1], by = entry[2][2], change = tonumber(entry[2][4]), text = entry[2][8] }
+  local text, size = entry[2][8], entry[2][10]
+  return { id = entry[1], by = entry[2][2], change = tonumber(entry[2][4]), text = text, size = tonumber(size or #text) }
 end
 
 local NUMBERS = { 'keep', 'max_items', 'max_bytes', 'last', 'length', 'bytes' }
@@ -53,7 +55,7 @@ local function take_back(conversation, items, is_wanted)
       local item = item_in(entry)
       if is_wanted(item) then
         gone[#gone + 1] = item.id
-        bytes = bytes - #item.text
+        bytes = bytes - item.size
       end
       from = '(' .. item.id
     end
@@ -72,15 +74,17 @@ local function take_back_changes(conversation, items, by, change)
 end
 
 -- appends these, and drops the oldest where there are too many, or too many bytes
-local function append_items(conversation, items, by, change, texts)
+local function append_items(conversation, items, by, change, texts, sizes)
   local history = history_of(conversation, items)
   local number, bytes, most, most_bytes = history.last, history.bytes, history.max_items, history.max_bytes
   local newest = redis.call('XREVRANGE', items, '+', '-', 'COUNT', 1)[1]
   if newest then number = math.max(number, tonumber(string.match(newest[1], '%d+$'))) end
-  for _, text in ipairs(texts) do
+  for i, text in ipairs(texts) do
     number = number + 1
-    bytes = bytes + #text
-    mutate('XADD', items, '0-' .. decimal(number), 'by', by, 'change', change, 'at', now(), 'item', text)
+    bytes = bytes + sizes[i]
+    local fields = { 'by', by, 'change', change, 'at', now(), 'item', text }
+    if sizes[i] ~= decimal(#text) then fields[9], fields[10] = 'size', sizes[i] end
+    mutate('XADD', items, '0-' .. decimal(number), unpack(fields))
   end
   local length = redis.call('XLEN', items)
   while length > most or bytes > most_bytes do
@@ -89,7 +93,7 @@ local function append_items(conversation, items, by, change, texts)
       if length <= most and bytes <= most_bytes then break end
       local item = item_in(entry)
       gone[#gone + 1] = item.id
-      length, bytes = length - 1, bytes - #item.text
+      length, bytes = length - 1, bytes - item.size
     end
     if #gone == 0 then break end
     mutate('XDEL', items, unpack(gone))
@@ -104,15 +108,15 @@ local function pop_item(conversation, items)
   if not newest then return '' end
   local item = item_in(newest)
   mutate('XDEL', items, item.id)
-  set_size(conversation, items, number_at(conversation, 'bytes') - #item.text)
+  set_size(conversation, items, number_at(conversation, 'bytes') - item.size)
   return item.text
 end
 
 -- Does what a handler, or another program, asks for, and returns the text of the item that was popped, else ''. The greatest
 -- number stays, so that no number is given twice.
-local function change_items(conversation, items, kind, by, change, texts)
+local function change_items(conversation, items, kind, by, change, texts, sizes)
   if kind == 'append' then
-    append_items(conversation, items, by, change, texts)
+    append_items(conversation, items, by, change, texts, sizes)
   elseif kind == 'pop' then
     return pop_item(conversation, items)
   else
@@ -138,10 +142,10 @@ local function open_conversation(conversation, items, id, bounds)
 end
 
 -- whether an item is longer than all of them may be together, which is what the history says, or what is to be its bound
-local function any_too_long(history, most_bytes, texts)
+local function any_too_long(history, most_bytes, sizes)
   local most = history and history.max_bytes or tonumber(most_bytes)
-  for _, text in ipairs(texts) do
-    if #text > most then return true end
+  for _, size in ipairs(sizes) do
+    if tonumber(size) > most then return true end
   end
   return false
 end

@@ -31,6 +31,7 @@ from redis_mob.cli.commands.ls import ls
 from redis_mob.cli.commands.mcp import mcp
 from redis_mob.cli.commands.move import move
 from redis_mob.cli.commands.pause import pause
+from redis_mob.cli.commands.payloads import payloads
 from redis_mob.cli.commands.prune import prune
 from redis_mob.cli.commands.queues import queues
 from redis_mob.cli.commands.releases import releases
@@ -72,7 +73,7 @@ COMMANDS = (
     *_named(definitions, releases, move, verify, export),
     *_named(fork, cancel, terminate, pause, resume, delete, attributes),
     *_named(retention, prune, stats),
-    *_named(seal_key, doctor, accept_loss, acl, bench),
+    *_named(seal_key, payloads, doctor, accept_loss, acl, bench),
     _Command("import", import_runs),
     _Command("schedule", schedule),
     _Command("webhook", webhook),

@@ -13,6 +13,7 @@ from redis_mob.codec.arguments import instance, integer, text
 from redis_mob.codec.executions import checked_key
 from redis_mob.codec.ledgers import decode_json, stored_value
 from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack
+from redis_mob.codec.payloads import Payload, payload
 from redis_mob.errors import SerializationError, ValidationError, shortened, shown
 from redis_mob.models.ask import Answer
 from redis_mob.models.base import U32_MAX, json_text
@@ -35,16 +36,17 @@ def checkpoint_field(key: ExecutionKey, name: str, ordinal: int) -> bytes:
     return _PREFIX + pack((*checked_key(key), text("name", name), ordinal))
 
 
-def encode_checkpoint(key: ExecutionKey, checkpoint: Checkpoint) -> tuple[bytes, bytes]:
+def encode_checkpoint(key: ExecutionKey, checkpoint: Checkpoint) -> tuple[bytes, Payload]:
     """Field and record of a checkpoint. Raises ValidationError for another class, InternalError if it is unreadable."""
     checked = instance("checkpoint", checkpoint, Checkpoint)
     return checkpoint_field(key, checked.name, checked.ordinal), encode_result(checked)
 
 
-def encode_result(checkpoint: Checkpoint) -> bytes:
+def encode_result(checkpoint: Checkpoint) -> Payload:
     """What a checkpoint holds: the digest of its arguments, and its value. Raises InternalError if it is unreadable."""
     what = f"checkpoint {shown(checkpoint.name)}"
-    return pack((text("arguments", checkpoint.arguments), stored_value(what, checkpoint.value)))
+    arguments, value = text("arguments", checkpoint.arguments), stored_value(what, checkpoint.value)
+    return payload(pack((arguments, value)), pack((arguments, value.whole)))
 
 
 def result_field(name: str, ordinal: int) -> bytes:

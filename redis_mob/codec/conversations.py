@@ -15,6 +15,7 @@ from redis_mob.codec.checkpoints import digest_of
 from redis_mob.codec.executions import checked_key
 from redis_mob.codec.ledgers import moment
 from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack
+from redis_mob.codec.payloads import Payload, payload
 from redis_mob.errors import CasConflictError, NotFoundError, SerializationError, ValidationError, shown
 from redis_mob.models.base import U32_MAX, check_value, json_text
 from redis_mob.models.conversation import (
@@ -150,7 +151,7 @@ class Change:
     """A change of a history, checked: its items as JSON texts, and what is equal for equal changes."""
 
     kind: ChangeKind
-    items: tuple[bytes, ...] = ()
+    items: tuple[Payload, ...] = ()
     after: str = ""
     """The identity of the change before it, which an execution has made; empty for its first one."""
 
@@ -172,9 +173,10 @@ class Change:
         return digest_of([self.after, self.kind, [item.decode() for item in self.items]])
 
 
-def _item_text(number: int, value: object) -> bytes:
+def _item_text(number: int, value: object) -> Payload:
     try:
-        return json_text(check_value(value)).encode()
+        # it outlives the run that appends it
+        return payload(json_text(check_value(value)).encode(), stays=True)
     except (ValueError, TypeError, RecursionError, OverflowError) as error:
         raise ValidationError(f"items[{number}] is refused: {error}") from None
 

@@ -15,6 +15,7 @@ from redis_mob.codec.arguments import instance, storable
 from redis_mob.codec.arguments import moment as checked_moment
 from redis_mob.codec.ledgers import microseconds, moment
 from redis_mob.codec.packing import pack
+from redis_mob.codec.payloads import payload
 from redis_mob.errors import InternalError, SerializationError, shortened, shown
 from redis_mob.models.base import SCHEMA_VERSION, format_timestamp
 from redis_mob.models.events import (
@@ -25,7 +26,14 @@ from redis_mob.models.events import (
     NewMobEvent,
     terminal_identity,
 )
-from redis_mob.models.flow_events import StepFailed
+from redis_mob.models.flow_events import (
+    FlowCompleted,
+    FlowFailed,
+    FlowStarted,
+    StepFailed,
+    StepSkipped,
+    StepTargetFailed,
+)
 from redis_mob.models.member_events import MemberSpawned
 from redis_mob.models.member_ref import MEMBER_REF
 from redis_mob.models.problems import problems
@@ -40,6 +48,12 @@ _KINDS = get_args(get_args(MobEventKind)[0])
 
 _REF = "bridge_member_ref"
 _PRE_0_6 = "schema_version is missing; history of a mob from before meerkat 0.6 (pre-0.6) is not supported"
+
+
+_SPEAKING = (FlowStarted, FlowCompleted, FlowFailed, StepTargetFailed, StepFailed, StepSkipped)
+"""The kinds that have what users or handlers say: parameters, outputs, reasons."""
+
+_RUN_ID = b'","run_id":"'
 
 
 def _time(since_epoch: bytes) -> datetime:
@@ -88,10 +102,15 @@ def _encoded(event: NewMobEvent, *, is_vouched: bool) -> EncodedEvent:
     return EncodedEvent(
         mob_id=mob_id.encode(),
         timestamp=b"" if at is None else b"%d" % microseconds(at.astimezone(UTC)),
-        kind=written,
+        kind=_payload(written) if isinstance(kind, _SPEAKING) else written,
         terminal=pack((mob_id, *ends)) if ends else b"",
         once=pack((mob_id, kind.run_id, kind.step_id)) if isinstance(kind, StepFailed) else b"",
     )
+
+
+def _payload(kind: bytes) -> bytes:
+    """The kind as a payload: scripts look at its type and its run, which come first."""
+    return payload(kind, clear=kind.index(b'"', kind.index(_RUN_ID) + len(_RUN_ID)) + 1, stays=True)
 
 
 def _event_named(event: NewMobEvent) -> str:

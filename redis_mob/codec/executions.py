@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from hashlib import blake2b
-from operator import is_, itemgetter
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
@@ -17,11 +16,13 @@ from redis_mob.codec.arguments import instance, storable_json, text
 from redis_mob.codec.documents import encode_document
 from redis_mob.codec.ledgers import EPOCH, microseconds, moment
 from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack
+from redis_mob.codec.payloads import Payload, Records, payload
 from redis_mob.codec.texts import packed, unpacked
 from redis_mob.errors import SerializationError, shortened, shown
 from redis_mob.models.base import Items, Model
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import END_OF_TIME, Execution, ExecutionKey, ExecutionStatus, RunLaunch
+from redis_mob.models.fork import is_nothing_carried
 from redis_mob.models.run import MobRunStatus
 
 _EXECUTION = TypeAdapter(Execution)
@@ -62,13 +63,10 @@ _COLUMNS = ("step_id", "role", "attempt", "lost", "fencing_token")
 _APART = {"status", *_COLUMNS, "due_at"}
 
 
-_values = itemgetter(*Execution.model_fields)
-
-_MEMORY = "_record"
-"""Where an execution remembers its record, and the values of its fields that it was made from."""
+_RECORDS = Records(Execution)
 
 
-def encode_execution(execution: Execution, *, is_vouched: bool = False) -> bytes:
+def encode_execution(execution: Execution, *, is_vouched: bool = False) -> Payload:
     """The record of an execution; equal executions have equal bytes, which is what a compare-and-swap compares.
 
     It is JSON while the execution is under way, so that it equals the record that an older release has written. One
@@ -79,10 +77,9 @@ def encode_execution(execution: Execution, *, is_vouched: bool = False) -> bytes
     not be read back.
     """
     checked = instance("execution", execution, Execution)
-    fields = vars(checked)
-    if (known := fields.get(_MEMORY)) is not None and all(map(is_, known[1], _values(fields))):
-        return known[0]
-    if fields.get("status") in _OVER:
+    if (known := _RECORDS.known(checked)) is not None:
+        return known
+    if vars(checked).get("status") in _OVER:
         record = storable_json(
             "the execution",
             lambda: _packed(checked),
@@ -96,8 +93,7 @@ def encode_execution(execution: Execution, *, is_vouched: bool = False) -> bytes
             _EXECUTION.validate_json,
             is_vouched=is_vouched,
         )
-    fields[_MEMORY] = record, _values(fields)
-    return record
+    return _RECORDS.remember(checked, payload(record))
 
 
 def _packed(execution: Execution) -> bytes:
@@ -138,7 +134,9 @@ def execution_field(key: ExecutionKey) -> bytes:
 
 def decode_execution(record: bytes) -> Execution:
     """The execution of a record. Raises ValueError, or one of UNPACK_ERRORS."""
-    return _unpacked(record) if record.startswith(_PACKED) else Execution.model_validate_json(record)
+    if record.startswith(_PACKED):
+        return _unpacked(record)
+    return _RECORDS.read(Execution.model_validate_json(record), record)
 
 
 def decode_executions(run_id: str, stored: Mapping[bytes, bytes]) -> dict[ExecutionKey, Execution]:
@@ -164,9 +162,11 @@ def due_run(run_id: str) -> bytes:
 def encode_launch(launch: RunLaunch) -> bytes:
     """What a run was started with. Raises ValidationError for another class, InternalError for what is unreadable."""
     checked = instance("launch", launch, RunLaunch)
-    return storable_json(
+    record = storable_json(
         "the launch", lambda: checked.model_dump_json(warnings="error").encode(), RunLaunch.model_validate_json
     )
+    # outputs of the run that it was forked from; no blob, since the deletion of another run reads the launch too
+    return record if is_nothing_carried(checked.carried) else payload(record, stays=True)
 
 
 def decode_launch(run_id: str, data: bytes) -> RunLaunch:

@@ -15,13 +15,16 @@ from pydantic import ValidationError
 from redis_mob.codec.arguments import instance, listed, storable_json, text
 from redis_mob.codec.asks import late_checkpoints
 from redis_mob.codec.executions import PROGRESS, decode_execution, encode_execution, execution_field
-from redis_mob.codec.ledgers import decode_json, encode_value
+from redis_mob.codec.ledgers import decode_json, stored_value
 from redis_mob.codec.packing import UNPACK_ERRORS, Argument, pack, unpack
+from redis_mob.codec.payloads import Payload, Records, payload
 from redis_mob.codec.signals import signal_field
-from redis_mob.codec.texts import packed, unpacked
+from redis_mob.codec.texts import unpacked
 from redis_mob.errors import InternalError, NotFoundError, SerializationError, shown
 from redis_mob.models.execution import Execution, ExecutionKey, ItemProgress
 from redis_mob.models.transition import NodeKey, Transition
+
+_RECORDS = Records(ItemProgress)
 
 
 def progress_field(node: NodeKey) -> bytes:
@@ -29,22 +32,28 @@ def progress_field(node: NodeKey) -> bytes:
     return execution_field(ExecutionKey(*node, ""))
 
 
-def encode_progress(progress: ItemProgress, *, is_vouched: bool = False) -> bytes:
+def encode_progress(progress: ItemProgress, *, is_vouched: bool = False) -> Payload:
     """How far a node is. Raises ValidationError for another class, InternalError if it could not be read back."""
     checked = instance("progress", progress, ItemProgress)
-    return PROGRESS + storable_json(
+    if (known := _RECORDS.known(checked)) is not None:
+        return known
+    record = PROGRESS + storable_json(
         "the progress of a step",
         lambda: checked.model_dump_json(warnings="error").encode(),
         ItemProgress.model_validate_json,
         is_vouched=is_vouched,
     )
+    # it has the reasons of failures
+    return _RECORDS.remember(checked, payload(record, compared=True, stays=True))
 
 
 def decode_progress(run_id: str, stored: Mapping[bytes, bytes]) -> dict[NodeKey, ItemProgress]:
     """How far the nodes of a run are, from what stands among its executions. Raises SerializationError."""
     try:
         return {
-            ExecutionKey(*unpack(field)).node: ItemProgress.model_validate_json(record[len(PROGRESS) :])
+            ExecutionKey(*unpack(field)).node: _RECORDS.read(
+                ItemProgress.model_validate_json(record[len(PROGRESS) :]), record
+            )
             for field, record in stored.items()
             if record.startswith(PROGRESS)
         }
@@ -70,9 +79,9 @@ def checked_keys(keys: object) -> list[ExecutionKey]:
     return [ExecutionKey(*key) for key in found]
 
 
-def encode_items(items: Sequence[Any]) -> bytes:
+def encode_items(items: Sequence[Any]) -> Payload:
     """The items of a node. Raises InternalError if they are no JSON."""
-    return packed(encode_value("the items of a step", list(items)))
+    return stored_value("the items of a step", list(items))
 
 
 def decode_items(run_id: str, node: NodeKey, data: bytes | None) -> list[Any]:

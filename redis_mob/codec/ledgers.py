@@ -14,6 +14,7 @@ from redis_mob.codec.arguments import instance, storable_json, text
 from redis_mob.codec.delimited import decode_number, delimited, encode_number, undelimited
 from redis_mob.codec.field_checks import field_checks, require_fields
 from redis_mob.codec.packing import Argument, pack, unpack
+from redis_mob.codec.payloads import Payload, payload
 from redis_mob.codec.texts import packed, packed_after, unpacked
 from redis_mob.errors import InternalError, ValidationError, shown
 from redis_mob.models.base import FrozenDict, SortedDict, check_value, json_text
@@ -70,9 +71,14 @@ def step_output_named(step_id: str) -> str:
     return f"output of step {shown(step_id)}"
 
 
-def stored_value(what: str, value: object) -> bytes:
+def stored_value(what: str, value: object) -> Payload:
     """The same as it is stored: long texts are packed. Raises like `encode_value`."""
-    return packed(encode_value(what, value))
+    return stored_text(encode_value(what, value))
+
+
+def stored_text(text: bytes) -> Payload:
+    """The JSON text of a value as it is stored."""
+    return payload(packed(text), text)
 
 
 def decode_json(data: bytes) -> Any:
@@ -112,7 +118,7 @@ def step_field(step_id: str) -> bytes:
 def step_arguments(entry: StepLedgerEntry) -> list[bytes]:
     """What a script gets to append a row to the step ledger. Raises like `step_row`."""
     row = step_row(entry)  # first: it refuses what is no entry
-    return _row_arguments(entry, row, packed(step_output(entry)))
+    return _row_arguments(entry, row, stored_text(step_output(entry)))
 
 
 def step_arguments_of_all(entries: Iterable[StepLedgerEntry]) -> list[list[bytes]]:
@@ -126,7 +132,8 @@ def step_arguments_of_all(entries: Iterable[StepLedgerEntry]) -> list[list[bytes
     for number, entry in enumerate(entries):
         row, output = step_row(entry), step_output(entry)
         last, before = lasts.get(entry.step_id, (number, b""))
-        arguments.append(_row_arguments(entry, row, packed_after(output, before, number - last)))
+        stored = payload(packed_after(output, before, number - last), output)
+        arguments.append(_row_arguments(entry, row, stored))
         if output:
             lasts[entry.step_id] = number, output
     return arguments
@@ -161,13 +168,15 @@ def decode_step_rows(rows: Sequence[bytes], outputs: Mapping[bytes, bytes]) -> t
     return tuple(entries)
 
 
-def failure_row(entry: FailureLedgerEntry) -> bytes:
+def failure_row(entry: FailureLedgerEntry) -> Payload:
     """A row of the failure ledger. Raises ValidationError for another class, InternalError as `storable_json` does."""
     checked = instance("entry", entry, FailureLedgerEntry)
-    return storable_json(
-        "the failure ledger entry",
-        lambda: checked.model_dump_json(warnings="error").encode(),
-        FailureLedgerEntry.model_validate_json,
+    return payload(
+        storable_json(
+            "the failure ledger entry",
+            lambda: checked.model_dump_json(warnings="error").encode(),
+            FailureLedgerEntry.model_validate_json,
+        )
     )
 
 
@@ -250,7 +259,7 @@ def output_arguments(step_id: str, json: bytes, loop_context: tuple[str, int] | 
     """What a script gets to record an output. Raises like `checked_place`."""
     step, context = checked_place(step_id, loop_context)
     covered = (b"", 0) if context is None else (length_field(context[0]), context[1])
-    return [output_field(step, context), packed(json), *covered]
+    return [output_field(step, context), stored_text(json), *covered]
 
 
 def encode_recorded(recorded: RecordedOutput) -> list[Argument]:
@@ -261,7 +270,7 @@ def encode_recorded(recorded: RecordedOutput) -> list[Argument]:
 
 def encode_outputs(root: Mapping[str, Any], loops: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[bytes]:
     """Fields and values of all outputs of a run as it is first written."""
-    values: dict[bytes, bytes] = {}
+    values: dict[bytes, Payload] = {}
     for step, value in root.items():
         values[output_field(text("step id", step))] = stored_value(step_output_named(step), value)
     for loop_id, iterations in loops.items():
@@ -271,7 +280,8 @@ def encode_outputs(root: Mapping[str, Any], loops: Mapping[str, Sequence[Mapping
                 values[field] = stored_value(step_output_named(step), value)
     fields: list[bytes] = []
     for place, (field, value) in enumerate(values.items()):
-        fields += (field, b"%d:%b" % (place, value))
+        before = b"%d:" % place
+        fields += (field, payload(before + value, before + value.whole, clear=len(before)))
     for loop_id, iterations in loops.items():
         fields += (length_field(loop_id), encode_number(len(iterations)))
     return fields

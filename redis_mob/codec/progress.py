@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from redis_mob.codec.arguments import flag, instance, integer, optional_integer, storable, text
 from redis_mob.codec.documents import decode_time
 from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack
+from redis_mob.codec.payloads import Payload, payload
 from redis_mob.errors import InternalError, SerializationError, shown
 from redis_mob.models.base import check_value, json_text
 from redis_mob.models.progress import (
@@ -22,7 +23,7 @@ from redis_mob.models.progress import (
 _KINDS = ("report", "chunk", "reset", "end")
 
 
-def encode_progress(entry: NewProgress) -> bytes:
+def encode_progress(entry: NewProgress) -> Payload:
     """An entry as it is stored.
 
     Raises ValidationError for what is none, InternalError for one that cannot be stored or is too long.
@@ -33,7 +34,7 @@ def encode_progress(entry: NewProgress) -> bytes:
     value = storable("value", lambda: json_text(check_value(entry.value)))
     if (length := len(value.encode())) > MOST_BYTES:
         raise InternalError(f"value cannot be stored: it is {length:,} bytes of JSON, more than {MOST_BYTES:,}")
-    return pack(
+    record = pack(
         (
             entry.kind,
             text("step_id", source.step_id),
@@ -50,6 +51,7 @@ def encode_progress(entry: NewProgress) -> bytes:
             flag("succeeded", entry.succeeded),
         )
     )
+    return payload(record, stays=True)  # it goes before its run does
 
 
 def decode_progress(run_id: str, offset: int, fields: Mapping[bytes, bytes]) -> StoredProgress:

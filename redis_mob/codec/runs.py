@@ -17,7 +17,6 @@ from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.inputs import encode_inputs, inputs_reader
 from redis_mob.codec.packing import UNPACK_ERRORS, Argument, pack, unpack
 from redis_mob.codec.snapshots import Whole, whole
-from redis_mob.codec.texts import packed
 from redis_mob.errors import InternalError, SerializationError, shown
 from redis_mob.models.base import SortedDict, canonical_run_id, presorted
 from redis_mob.models.flow import FlowFrameState, FlowRunState, FrameSnapshot, LoopIterationState, LoopSnapshot
@@ -126,7 +125,7 @@ def _parts_of(run: MobRun) -> list[Sequence[Argument]]:
 def _step_outputs(run: MobRun) -> Iterable[tuple[bytes, bytes]]:
     for number, entry in enumerate(run.step_ledger):
         if entry.output is not None:
-            yield b"%d" % number, packed(ledgers.step_output(entry))
+            yield b"%d" % number, ledgers.stored_text(ledgers.step_output(entry))
 
 
 def _index(run: MobRun) -> dict[bytes, int]:

@@ -10,6 +10,7 @@ from redis_mob import errors
 from redis_mob.codec.arguments import instance, optional_instance
 from redis_mob.codec.documents import decode_decimal, encode_document
 from redis_mob.codec.executions import encode_definition
+from redis_mob.codec.payloads import Payload, payload
 from redis_mob.errors import SerializationError, shown
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow_schedule import ScheduleRecord, StoredSchedule
@@ -26,14 +27,14 @@ def schedule_named(name: str) -> str:
     return f"schedule {shown(name)}"
 
 
-def encode_schedule(record: ScheduleRecord) -> bytes:
+def encode_schedule(record: ScheduleRecord) -> Payload:
     """The JSON of a schedule. Raises as `encode_document`, and ValidationError for a definition that is no digest."""
     document = encode_document("the schedule", "record", record, ScheduleRecord)
     if _DIGEST.fullmatch(record.schedule.definition) is None:
         raise errors.ValidationError(
             f"{schedule_named(record.name)}: {shown(record.schedule.definition)} is no digest of a definition"
         )
-    return document
+    return payload(document, stays=True)  # it has the parameters of the runs that are to come
 
 
 def encoded_definition(record: ScheduleRecord, definition: MobDefinition | None) -> bytes:

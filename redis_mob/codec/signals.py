@@ -12,17 +12,22 @@ from redis_mob.codec.arguments import instance, storable_json, text
 from redis_mob.codec.executions import SIGNAL
 from redis_mob.codec.ledgers import decode_json, encode_value
 from redis_mob.codec.packing import pack
+from redis_mob.codec.payloads import Payload, payload
 from redis_mob.errors import CasConflictError, SerializationError, ValidationError, shown
 from redis_mob.models.base import json_text
 from redis_mob.models.signal import MOST_PUBLISHED, MOST_QUEUED, Signal
 
 
-def encode_signal(signal: Signal) -> bytes:
-    """A signal as it waits. Raises ValidationError for another class, InternalError for what could not be read back."""
+def encode_signal(signal: Signal, *, owner: str | None = None) -> Payload:
+    """A signal as it waits in a run, that whose keys come first unless an owner is named.
+
+    Raises ValidationError for another class, InternalError for what could not be read back.
+    """
     checked = instance("signal", signal, Signal)
-    return storable_json(
+    record = storable_json(
         "the signal", lambda: checked.model_dump_json(warnings="error").encode(), Signal.model_validate_json
     )
+    return payload(record, owner=owner)
 
 
 def signal_field(number: int) -> bytes:
@@ -55,9 +60,9 @@ def identity_of(signal: Signal) -> str:
     return blake2b(json_text([signal.name, signal.payload], sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
-def encode_published(name: str, value: Any) -> bytes:
+def encode_published(name: str, value: Any) -> Payload:
     """A published value. Raises InternalError naming it if it is no JSON."""
-    return encode_value(f"the value published as {shown(name)}", value)
+    return payload(encode_value(f"the value published as {shown(name)}", value))
 
 
 def decode_published(run_id: str, name: str, data: bytes) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import NoReturn
 
 from redis_mob.errors import ValidationError, shown
@@ -24,6 +25,7 @@ from redis_mob.memory.schedules import MemoryScheduleStore
 from redis_mob.memory.specs import MemorySpecStore
 from redis_mob.memory.steering import MemorySteeringStore
 from redis_mob.memory.webhooks import MemoryWebhookStore
+from redis_mob.payloads.settings import PLAIN
 
 
 class MemoryStorage:
@@ -36,6 +38,7 @@ class MemoryStorage:
         self.namespace = namespace
         self.exists = True
         self.on_server = None
+        self.payloads = PLAIN
         self.events = MemoryEventStore(self._access)
         self.runs = MemoryRunStore(self._access)
         self.specs = MemorySpecStore(self._access)
@@ -54,6 +57,10 @@ class MemoryStorage:
         self.retention = MemoryRetentionStore(self._access)
         self.webhooks = MemoryWebhookStore(self._access)
         self.config = MemoryConfigStore(self._access)
+
+    async def sweep_blobs(self, older_than: timedelta) -> int:
+        """See `MobStorage.sweep_blobs`."""
+        return 0
 
     def __repr__(self) -> str:
         return f"MemoryStorage(namespace={self.namespace!r})"

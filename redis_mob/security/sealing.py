@@ -156,6 +156,11 @@ class SealKeyring:
         return f"SealKeyring(newest={self.newest_id!r}, ids={list(self.ids)})"
 
     @property
+    def keys(self) -> Sequence[SealKey]:
+        """All keys, the newest first."""
+        return tuple(self._keys.values())
+
+    @property
     def newest_id(self) -> str:
         """The id of the key that seals."""
         return self._newest.id

@@ -162,6 +162,7 @@ class RedisConversationStore(ConversationStore):
                 "max_bytes": bounds["default_bytes"],
                 "most": MOST_CHECKPOINTS,
                 "texts": change.items,
+                "sizes": list(map(len, change.items)),
             },
         )
         match reply:
@@ -187,6 +188,7 @@ class RedisConversationStore(ConversationStore):
                 "kind": change.kind,
                 **codec.bound_arguments(given),
                 "texts": change.items,
+                "sizes": list(map(len, change.items)),
             },
         )
         if reply == _LONG:

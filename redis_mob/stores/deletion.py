@@ -78,6 +78,9 @@ class RunDeletion:
         about, has_more_events = found
         if has_more_events:
             return True
+        if self._client.payloads is not None:
+            # before the end is said: until then the deletion is taken up again
+            await self._client.payloads.delete_blobs(self._run_id)
         deletion, tries = decode_deletion(self._run_id, about), 0
         while True:
             tries += 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
@@ -32,8 +32,14 @@ class RedisEventStore(MobEventStore):
         self._client = client
         self._keys = keys
         self._wake_ups = wake_ups
-        self._shared = SharedLog(self, decode_event)
+        self._shared = SharedLog(self, self._decoded)
         self._appends = CallsOfOneTurn(self._append_batch)
+
+    def _decoded(self, cursor: int, fields: Mapping[bytes, bytes]) -> MobEvent:
+        """An event that was read, or pushed: what is pushed passes no call that reads its payloads."""
+        payloads = self._client.payloads
+        plain = fields if payloads is None else {name: payloads.read_at_once(one) for name, one in fields.items()}
+        return decode_event(cursor, plain)
 
     async def append(self, event: NewMobEvent, /) -> MobEvent:
         # those of many tasks that come in one turn of the event loop are one call: most of what an event costs is the

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from redis_mob.connection.calls.client import Client, connect
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.open_namespace import OpenNamespace
 from redis_mob.connection.retry import RetryPolicy
 from redis_mob.notifications.wakeups import WakeUps
+from redis_mob.payloads.settings import PLAIN, PayloadSettings
 from redis_mob.security.sealing import Secrets
 from redis_mob.stores.asks import RedisAskStore
 from redis_mob.stores.budgets import RedisBudgetStore
@@ -17,6 +20,7 @@ from redis_mob.stores.events import RedisEventStore
 from redis_mob.stores.executions import RedisExecutionStore
 from redis_mob.stores.operations import RedisOperationsStore
 from redis_mob.stores.pauses import RedisPauseStore
+from redis_mob.stores.payloads import NamespacePayloads, open_payloads
 from redis_mob.stores.progress import RedisProgressStore
 from redis_mob.stores.realm_profiles import RedisRealmProfileStore
 from redis_mob.stores.retention import RedisRetentionStore
@@ -32,36 +36,46 @@ from redis_mob.stores.webhooks import RedisWebhookStore
 class RedisStorage:
     """What one opening of a namespace on a server holds; `redis_mob.storage.MobStorage` is the door to it."""
 
-    def __init__(self, client: Client, keys: Keys, secrets: Secrets) -> None:
-        self._client = client
+    def __init__(self, bare: Client, keys: Keys, secrets: Secrets, payloads: NamespacePayloads | None = None) -> None:
+        self._payloads = payloads or NamespacePayloads(bare, PLAIN)
+        self._client, client = bare, self._payloads.client
+        self.payloads = self._payloads.settings
         self.resolve = client.resolve
-        self._wake_ups = WakeUps(client)
+        self._wake_ups = WakeUps(bare)
         client.close_first(self._wake_ups.aclose)
         self.namespace = keys.namespace
-        self.on_server = OpenNamespace(client, keys)
+        self.on_server = OpenNamespace(bare, keys)
         self.url = client.url
         self.exists = client.has_namespace
         self.events = RedisEventStore(client, keys, self._wake_ups)
         self.runs = RedisRunStore(client, keys)
-        self.specs = RedisSpecStore(client, keys)
-        self.runtime_metadata = RedisRuntimeMetadataStore(client, keys, secrets)
-        self.realm_profiles = RedisRealmProfileStore(client, keys)
+        self.specs = RedisSpecStore(bare, keys)
+        self.runtime_metadata = RedisRuntimeMetadataStore(bare, keys, secrets)
+        self.realm_profiles = RedisRealmProfileStore(bare, keys)
         self.executions = RedisExecutionStore(client, keys, self._wake_ups)
         self.checkpoints = RedisCheckpointStore(client, keys)
         self.asks = RedisAskStore(client, keys)
         self.conversations = RedisConversationStore(client, keys)
-        self.budgets = RedisBudgetStore(client, keys)
+        self.budgets = RedisBudgetStore(bare, keys)
         self.progress = RedisProgressStore(client, keys, self._wake_ups)
         self.pauses = RedisPauseStore(client, keys)
         self.steering = RedisSteeringStore(client, keys)
         self.schedules = RedisScheduleStore(client, keys, self._wake_ups)
         self.operations = RedisOperationsStore(client, keys)
         self.retention = RedisRetentionStore(client, keys, self.operations)
-        self.webhooks = RedisWebhookStore(client, keys, self._wake_ups, secrets, self.events)
-        self.config = RedisConfigStore(client, keys, self._wake_ups)
+        self.webhooks = RedisWebhookStore(bare, keys, self._wake_ups, secrets, self.events)
+        self.config = RedisConfigStore(bare, keys, self._wake_ups)
 
     def __repr__(self) -> str:
         return f"RedisStorage({self._client!r}, namespace={self.namespace!r})"
+
+    async def sweep_blobs(self, older_than: timedelta) -> int:
+        """See `MobStorage.sweep_blobs`."""
+
+        async def is_there(run_id: str) -> bool:
+            return await self.executions.status(run_id) is not None
+
+        return await self._payloads.sweep(is_there, older_than)
 
     async def aclose(self) -> None:
         """Close all connections, and end the embedded server if this storage started it."""
@@ -76,6 +90,7 @@ async def open_redis_storage(
     durability: str = "memory",
     retry: RetryPolicy | None = None,
     create: bool = True,
+    payloads: PayloadSettings | None = None,
 ) -> RedisStorage:
     """Reach the server, and open the namespace with these keys, creating it if it is new, unless it is not to be
     created. Raises as MobStorage.open."""
@@ -85,7 +100,7 @@ async def open_redis_storage(
         keys = await client.open_namespace(namespace, create=create)
         if client.has_namespace:
             await open_with_seal_keys(client, keys, secrets)
-        return RedisStorage(client, keys, secrets)
+        return RedisStorage(client, keys, secrets, await open_payloads(client, keys, secrets, payloads))
     except BaseException:
         await client.aclose()
         raise

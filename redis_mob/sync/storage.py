@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from redis_mob import storage as asynchronous
 from redis_mob.connection.retry import RetryPolicy
+from redis_mob.payloads.settings import PayloadSettings
 from redis_mob.security.sealing import SealKey, SealKeyring
 from redis_mob.sync.loop_thread import LoopThread
 from redis_mob.sync.stores import (
@@ -47,6 +49,7 @@ class MobStorage:
         self.namespace = opened.namespace
         self.url = opened.url
         self.exists = opened.exists
+        self.payloads = opened.payloads
         self.events = Events(loop, opened.events)
         self.runs = Runs(loop, opened.runs)
         self.specs = Specs(loop, opened.specs)
@@ -76,13 +79,20 @@ class MobStorage:
         durability: str = "memory",
         retry: RetryPolicy | None = None,
         create: bool = True,
+        payloads: PayloadSettings | None = None,
     ) -> Self:
         """Open a namespace, which is open when this returns: `with MobStorage.open(...) as storage`, or `close` it.
 
         Takes and raises what `redis_mob.MobStorage.open` does.
         """
         opening = asynchronous.MobStorage.open(
-            url, namespace=namespace, seal_key=seal_key, durability=durability, retry=retry, create=create
+            url,
+            namespace=namespace,
+            seal_key=seal_key,
+            durability=durability,
+            retry=retry,
+            create=create,
+            payloads=payloads,
         )
         return cls(LoopThread(opening))
 
@@ -100,6 +110,10 @@ class MobStorage:
     def resolve(self, token: str) -> WriteOutcome:
         """Learn what became of a write that raised OutcomeUnknownError, from the token of the error."""
         return self.loop.run(self.loop.value.resolve(token))
+
+    def sweep_blobs(self, *, older_than: timedelta = timedelta(hours=1)) -> int:
+        """See `redis_mob.MobStorage.sweep_blobs`."""
+        return self.loop.run(self.loop.value.sweep_blobs(older_than=older_than))
 
     def close(self) -> None:
         """Cancel the calls under way in other threads, let workers hand back what they execute, and close all."""

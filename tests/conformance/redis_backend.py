@@ -11,6 +11,7 @@ from redis_mob.codec.documents import encode_name
 from redis_mob.codec.runtime_metadata import overlay_place
 from redis_mob.connection.calls.client import Client, connect
 from redis_mob.connection.calls.keys import Keys
+from redis_mob.payloads.settings import PayloadSettings
 from redis_mob.security.sealing import SealKey
 from redis_mob.storage import MobStorage, OpeningStorage
 from redis_mob.stores.event_arguments import order_text
@@ -34,18 +35,28 @@ def damaged(stored: bytes) -> bytes:
 
 
 class RedisBackend(Backend):
-    """A namespace of its own on the server at `url`, whose secrets are sealed if there is a key."""
+    """A namespace of its own on the server at `url`, whose secrets are sealed if there is a key;
+    with `payloads` these are stored so."""
 
     def __init__(
-        self, url: str, namespace: str, name: str = "redis_mob on Valkey", *, seal_key: SealKey | None = None
+        self,
+        url: str,
+        namespace: str,
+        name: str = "redis_mob on Valkey",
+        *,
+        seal_key: SealKey | None = None,
+        payloads: PayloadSettings | None = None,
     ) -> None:
         self.url = url
         self.name = name
         self.keys = Keys(namespace)
         self._seal_key = seal_key
+        self._payloads = payloads
 
     def open(self) -> OpeningStorage:
-        return MobStorage.open(self.url, namespace=self.keys.namespace, seal_key=self._seal_key)
+        return MobStorage.open(
+            self.url, namespace=self.keys.namespace, seal_key=self._seal_key, payloads=self._payloads
+        )
 
     @asynccontextmanager
     async def connection(self) -> AsyncGenerator[Client]:

@@ -258,6 +258,8 @@ async def test_eight_processes_start_one_run(server_url: str, namespace: str) ->
 
 async def test_starters_that_are_killed_leave_one_run(server_url: str, namespace: str) -> None:
     processes = await starting(server_url, namespace, 4, 1000)
+    assert processes[0].stdout is not None
+    assert await processes[0].stdout.readline()  # a run is there
     for process in random.sample(processes, 4):
         await asyncio.sleep(random.uniform(0.05, 0.3))
         process.send_signal(signal.SIGKILL)

@@ -16,7 +16,7 @@ class KilledClient:
     def __init__(self, client: Client, number: int) -> None:
         self._client = client
         self._left = number
-        self.read = client.read
+        self.read, self.payloads = client.read, client.payloads
 
     async def call(self, *arguments: Any) -> Any:
         """The answer of the server, unless this is the last call."""

@@ -176,7 +176,7 @@ async def interrupted_at(storage: MobStorage, number: int, delete: Callable[[], 
     client, made = store._client, 0
 
     class Interrupted:
-        read = client.read
+        read, payloads = client.read, client.payloads
 
         async def call(self, *arguments: Any) -> Any:
             nonlocal made

@@ -15,6 +15,7 @@ from redis_mob.connection.calls.scripts import library
 from redis_mob.contracts import MobRuntimeMetadataStore, WatchableConfigStore
 from redis_mob.models import ExternalBindingOverlayRecord, MobRunStatus
 from redis_mob.models.config import Delete, Put
+from redis_mob.payloads.settings import PayloadSettings
 from redis_mob.security.identity import generate_authority
 from redis_mob.security.sealing import SealKey, SealKeyring
 from redis_mob.storage import MobStorage
@@ -30,7 +31,17 @@ from tests.support.servers import server
 NAMESPACE = "team/a.b_c:d-1"
 OLD_KEY, NEW_KEY = SealKey.generate(), SealKey.generate()
 
-STORES = ("runs/", "events/", "specs/", "runtime_metadata/", "realm_profiles/", "config/", "seal_keys/", "calls/")
+STORES = (
+    "runs/",
+    "events/",
+    "specs/",
+    "runtime_metadata/",
+    "realm_profiles/",
+    "config/",
+    "seal_keys/",
+    "calls/",
+    "payloads/",
+)
 
 SCRIPTS = {name for name in library().names() if name.startswith(STORES)} - {
     "calls/missing_rights",
@@ -57,7 +68,8 @@ async def use_everything(url: str, durability: str = "fsync") -> None:
     """Every method of these stores, each with effect, and of sessions what this durability asks of them."""
     async with MobStorage.open(url, namespace=NAMESPACE, seal_key=OLD_KEY) as storage:
         await _use_runtime_metadata(storage.runtime_metadata)
-    async with MobStorage.open(url, namespace=NAMESPACE, seal_key=SealKeyring(NEW_KEY, OLD_KEY)) as storage:
+    ring, payloads = SealKeyring(NEW_KEY, OLD_KEY), PayloadSettings()
+    async with MobStorage.open(url, namespace=NAMESPACE, seal_key=ring, payloads=payloads) as storage:
         assert await storage.runtime_metadata.reseal_all() == 2
         await _use_runs(storage)
         await _use_events(storage)

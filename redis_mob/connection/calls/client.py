@@ -6,11 +6,13 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from copy import copy
 from functools import partial
 from typing import Any
 
 from redis_mob.connection.calls.answers import CUT_SHORT, HALF_DONE, NOTHING_DONE, half_done_message, reply_in
 from redis_mob.connection.calls.calls import Calls
+from redis_mob.connection.calls.causes import cause_of, doubt_of, explained, is_unknown_command
 from redis_mob.connection.calls.damage import damage_in
 from redis_mob.connection.calls.durability import Durability
 from redis_mob.connection.calls.durability_wait import DurabilityWait, required_wait
@@ -18,6 +20,7 @@ from redis_mob.connection.calls.evalsha import Arguments, KeyNames
 from redis_mob.connection.calls.headers import NamedArguments
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.locators import locator_of
+from redis_mob.connection.calls.payloads import Payloads
 from redis_mob.connection.calls.rights import missing_rights
 from redis_mob.connection.calls.scripts import Script
 from redis_mob.connection.calls.scripts import script as script_named
@@ -32,7 +35,6 @@ from redis_mob.connection.failures import (
     ServerRefusalError,
     TransportError,
     UnreadableReceiptError,
-    UnsettledError,
 )
 from redis_mob.connection.retry import RetryPolicy, policy_of
 from redis_mob.connection.servers.address import (
@@ -42,7 +44,6 @@ from redis_mob.connection.servers.address import (
     ServiceAddress,
 )
 from redis_mob.connection.servers.channel import Channel
-from redis_mob.connection.servers.refusals import explain
 from redis_mob.connection.servers.router import Router
 from redis_mob.connection.servers.server_info import ServerInfo
 from redis_mob.connection.servers.url import parse_address, storage_url
@@ -85,6 +86,7 @@ class Client:
     `url` is how other processes of this user reach the same server, password included; the rest shows no password.
     `server` says what runs there. In a Cluster, requests go to the node that holds the namespace at that time.
     `has_namespace` is False if the namespace was not there when it was opened, and was not to be created.
+    `payload_settings` says how it stores payloads; empty if as they are, as it always did.
     """
 
     def __init__(
@@ -102,6 +104,8 @@ class Client:
         self.server = server
         self.router = router
         self.has_namespace = True
+        self.payloads: Payloads | None = None
+        self.payload_settings = b""
         self._address = address
         self._named = named
         self._sessions = sessions
@@ -110,6 +114,12 @@ class Client:
         self._waited_for = waited_for
         self._resources = AsyncExitStack()
         self._loop = asyncio.get_running_loop()
+
+    def coding(self, payloads: Payloads) -> Client:
+        """The same client for stores whose calls carry payloads; both are closed together."""
+        other = copy(self)
+        other.payloads = payloads
+        return other
 
     @property
     def _name(self) -> str:
@@ -133,15 +143,18 @@ class Client:
         if not self.has_namespace and self._sessions is not None:
             raise NotFoundError(f"namespace {shown(self._sessions.namespace)} does not exist on {self._name}")
         try:
-            return await self._calls.write(script, keys, arguments)
+            if self.payloads is None:
+                return await self._calls.write(script, keys, arguments)
+            coded = await self.payloads.coded(keys, arguments)
+            return await self.payloads.read(await self._calls.write(script, keys, coded))
         except InDoubtError as error:
             raise OutcomeUnknownError(
-                f"{script.name} on {self._name}: {_doubt_of(error)}; it may or may not have happened", error.token
+                f"{script.name} on {self._name}: {doubt_of(error)}; it may or may not have happened", error.token
             ) from error.__cause__
         except HalfDoneError as error:
             raise OutcomeUnknownError(
                 f"{script.name} on {self._name}: {half_done_message(str(error))}", error.token
-            ) from _cause(error)
+            ) from cause_of(error)
         except NotDurableError as error:
             raise DurabilityError(self._durability, error.reached) from error.__cause__
         except EpochMismatchError as error:
@@ -151,8 +164,8 @@ class Client:
             ) from error.__cause__
         except TransportError as error:
             if (damage := await self._damage_in(error, keys)) is not None:
-                raise damage from _cause(error)
-            raise WriteFailedError(f"{script.name} on {self._name}: {_explained(error)}") from _cause(error)
+                raise damage from cause_of(error)
+            raise WriteFailedError(f"{script.name} on {self._name}: {explained(error)}") from cause_of(error)
 
     async def read(self, script: Script | str, keys: KeyNames, args: Arguments | NamedArguments = ()) -> Any:
         """Run a script that only reads, and return its raw reply; it is tried again as a write is.
@@ -161,11 +174,12 @@ class Client:
         """
         script, arguments = self._ready(script, keys, args)
         try:
-            return await self._calls.read(script, keys, arguments)
+            reply = await self._calls.read(script, keys, arguments)
+            return reply if self.payloads is None else await self.payloads.read(reply)
         except TransportError as error:
             if (damage := await self._damage_in(error, keys)) is not None:
-                raise damage from _cause(error)
-            raise ReadFailedError(f"{script.name} on {self._name}: {_explained(error)}") from _cause(error)
+                raise damage from cause_of(error)
+            raise ReadFailedError(f"{script.name} on {self._name}: {explained(error)}") from cause_of(error)
 
     async def _damage_in(self, error: TransportError, keys: KeyNames) -> SerializationError | None:
         try:
@@ -192,8 +206,8 @@ class Client:
             code, *receipt = await self._calls.repeatable(script, keys, arguments)
         except TransportError as error:
             is_no_hash = isinstance(error, ServerRefusalError) and "WRONGTYPE" in str(error)
-            reason = f"{keys[0]} is damaged: it is no hash" if is_no_hash else _explained(error)
-            raise OutcomeUnknownError(f"{script.name} on {self._name}: {reason}", token) from _cause(error)
+            reason = f"{keys[0]} is damaged: it is no hash" if is_no_hash else explained(error)
+            raise OutcomeUnknownError(f"{script.name} on {self._name}: {reason}", token) from cause_of(error)
         if code == _CUT_SHORT:
             raise self._unreadable(keys[0], token)
         if code < 0:
@@ -235,7 +249,7 @@ class Client:
             if not create and not await self.read("calls/namespace_exists", keys.fixed):
                 self.has_namespace = False
                 return keys
-            version, epoch, token_key = await self.call(
+            version, epoch, token_key, self.payload_settings = await self.call(
                 "calls/open_namespace", keys.fixed, [NAMESPACE_SCHEMA, TokenKey.generate().stored]
             )
         except (ReadFailedError, WriteFailedError, DurabilityError, EpochChangedError) as error:
@@ -263,8 +277,8 @@ class Client:
         try:
             missing = await missing_rights(self._calls.read, self._address, namespace, self._waited_for)
         except TransportError as error:
-            reason = f"{_NO_READING} ({error})" if _is_unknown_command(error) else _explained(error)
-            raise StorageUnavailableError(f"cannot use {self._name}: {reason}") from _cause(error)
+            reason = f"{_NO_READING} ({error})" if is_unknown_command(error) else explained(error)
+            raise StorageUnavailableError(f"cannot use {self._name}: {reason}") from cause_of(error)
         if missing:
             names = ", ".join(dict.fromkeys(missing))
             raise StorageUnavailableError(
@@ -356,7 +370,7 @@ async def connect(
             server = await _supported_server(address, calls)
             waited_for = await required_wait(server, wanted, calls.ask)
         except TransportError as error:
-            raise StorageUnavailableError(f"cannot use {shortened(address)}: {_explained(error)}") from _cause(error)
+            raise StorageUnavailableError(f"cannot use {shortened(address)}: {explained(error)}") from cause_of(error)
         # only with sessions, because it is their receipts that the server shows before it waits
         if sessions is not None and waited_for.is_waited_for:
             # closed before the router, because it would otherwise open another connection on a router that is closing
@@ -372,23 +386,3 @@ async def _supported_server(address: ServiceAddress, calls: Calls) -> ServerInfo
     if problem := server.problem(in_cluster=isinstance(address, ClusterAddress)):
         raise StorageUnavailableError(f"cannot use {shortened(address)}: {problem}")
     return server
-
-
-def _explained(error: TransportError) -> str:
-    if isinstance(error, UnsettledError):
-        return f"{_explained(error.last)}; given up after several attempts"
-    return explain(error.code, error.text) if isinstance(error, ServerRefusalError) else str(error)
-
-
-def _doubt_of(error: InDoubtError) -> str:
-    if isinstance(error.doubt, UnreadableReceiptError):
-        return str(error)
-    return f"the connection was lost after the request was sent ({error})"
-
-
-def _is_unknown_command(error: TransportError) -> bool:
-    return isinstance(error, ServerRefusalError) and error.text.lower().startswith("unknown command")
-
-
-def _cause(error: TransportError) -> BaseException:
-    return error.__cause__ or error

@@ -1,0 +1,92 @@
+"""Which stored bytes hold what users and handlers have said, so that a namespace may have these coded.
+
+The codec marks them, and the way to the server codes what is marked (decision 0049). Without a payload codec a mark
+changes nothing: the bytes are stored as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from operator import is_, itemgetter
+from typing import Any, Generic, TypeVar
+
+from redis_mob.models.base import Model
+
+M = TypeVar("M", bound=Model)
+
+
+class Payload(bytes):
+    """Bytes as they are stored where payloads are not coded, and what a payload codec makes its own form of.
+
+    `text` is coded in place of the bytes themselves, which may be deflated already. The first `clear` bytes of it are
+    never coded: scripts look at them. One that `stays` is never put into a blob: it is kept by another key than those
+    of its run, or is pushed to subscribers. `owner` is the run that a blob of it belongs to, if that is not the run
+    whose keys come first in the call. One that is `compared` is not compressed: hosts with other versions of zstd have
+    to make equal bytes of it. `stored` is what it was stored as, once that is known.
+    """
+
+    # attributes of the class stand for what is not set: most payloads set one
+    text: bytes | None = None
+    clear: int = 0
+    stays: bool = False
+    compared: bool = False
+    owner: str | None = None
+    stored: bytes | None = None
+
+    @property
+    def whole(self) -> bytes:
+        """What is coded."""
+        return self if self.text is None else self.text
+
+
+def payload(
+    stored: bytes,
+    text: bytes | None = None,
+    *,
+    clear: int = 0,
+    stays: bool = False,
+    compared: bool = False,
+    owner: str | None = None,
+) -> Payload:
+    """The same bytes, marked. What is empty stands for nothing, and is not coded."""
+    marked = Payload(stored)
+    if text is not None:
+        marked.text = text
+    if clear or stays or compared or owner:
+        marked.clear, marked.stays, marked.compared, marked.owner = clear, stays, compared, owner
+    return marked
+
+
+def read_payload(text: bytes, stored: bytes) -> Payload:
+    """A payload that was read: it is stored again as the same bytes, so that a compare finds what was read."""
+    marked = Payload(text)
+    marked.stored = stored
+    return marked
+
+
+_MEMORY = "_record"
+"""Where a model remembers its record, and the values of its fields that it was made from."""
+
+
+class Records(Generic[M]):
+    """The records of models of one class; each remembers its own: what was read or written is what is compared."""
+
+    def __init__(self, model: type[M]) -> None:
+        self._values: Callable[[Any], tuple[Any, ...]] = itemgetter(*model.model_fields)
+
+    def known(self, model: M) -> Payload | None:
+        """The record of a model that has not been changed since; None if it has none."""
+        fields = vars(model)
+        known = fields.get(_MEMORY)
+        return known[0] if known is not None and all(map(is_, known[1], self._values(fields))) else None
+
+    def remember(self, model: M, record: Payload) -> Payload:
+        """Have a model remember its record."""
+        fields = vars(model)
+        fields[_MEMORY] = record, self._values(fields)
+        return record
+
+    def read(self, model: M, record: bytes) -> M:
+        """A model that was read of this record, which may be another one than would be written of it now."""
+        self.remember(model, record if isinstance(record, Payload) else read_payload(record, record))
+        return model
