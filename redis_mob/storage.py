@@ -13,26 +13,6 @@ from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.retry import RetryPolicy, policy_of
 from redis_mob.connection.servers.address import MemoryAddress
 from redis_mob.connection.servers.url import parse_address, storage_url
-from redis_mob.contracts import (
-    AskStore,
-    BudgetStore,
-    CheckpointStore,
-    ConversationStore,
-    ExecutionStore,
-    MobEventStore,
-    MobRunStore,
-    MobRuntimeMetadataStore,
-    MobSpecStore,
-    OperationsStore,
-    PauseStore,
-    ProgressStore,
-    RealmProfileStore,
-    RetentionStore,
-    ScheduleStore,
-    SteeringStore,
-    WatchableConfigStore,
-    WebhookStore,
-)
 from redis_mob.errors import StorageUnavailableError
 from redis_mob.payloads.settings import PayloadSettings
 from redis_mob.security.sealing import SealKey, SealKeyring, Secrets, secrets_with
@@ -40,6 +20,26 @@ from redis_mob.security.sealing import SealKey, SealKeyring, Secrets, secrets_wi
 if TYPE_CHECKING:
     from redis_mob.connection.calls.open_namespace import OpenNamespace
     from redis_mob.connection.calls.sessions import WriteOutcome
+    from redis_mob.contracts import (
+        AskStore,
+        BudgetStore,
+        CheckpointStore,
+        ConversationStore,
+        ExecutionStore,
+        MobEventStore,
+        MobRunStore,
+        MobRuntimeMetadataStore,
+        MobSpecStore,
+        OperationsStore,
+        PauseStore,
+        ProgressStore,
+        RealmProfileStore,
+        RetentionStore,
+        ScheduleStore,
+        SteeringStore,
+        WatchableConfigStore,
+        WebhookStore,
+    )
     from redis_mob.memory.storage import MemoryStorage
     from redis_mob.stores.storage import RedisStorage
 
@@ -60,6 +60,25 @@ class MobStorage:
     `on_server` is what the adapters to other libraries keep their own records with; None in memory.
     """
 
+    events: MobEventStore
+    runs: MobRunStore
+    specs: MobSpecStore
+    runtime_metadata: MobRuntimeMetadataStore
+    realm_profiles: RealmProfileStore
+    executions: ExecutionStore
+    checkpoints: CheckpointStore
+    asks: AskStore
+    conversations: ConversationStore
+    budgets: BudgetStore
+    progress: ProgressStore
+    pauses: PauseStore
+    steering: SteeringStore
+    operations: OperationsStore
+    retention: RetentionStore
+    schedules: ScheduleStore
+    webhooks: WebhookStore
+    config: WatchableConfigStore
+
     def __init__(self, backend: RedisStorage | MemoryStorage) -> None:
         self._backend = backend
         self.namespace = backend.namespace
@@ -67,24 +86,16 @@ class MobStorage:
         self.exists = backend.exists
         self.payloads: PayloadSettings = backend.payloads
         self.on_server: OpenNamespace | None = backend.on_server
-        self.events: MobEventStore = backend.events
-        self.runs: MobRunStore = backend.runs
-        self.specs: MobSpecStore = backend.specs
-        self.runtime_metadata: MobRuntimeMetadataStore = backend.runtime_metadata
-        self.realm_profiles: RealmProfileStore = backend.realm_profiles
-        self.executions: ExecutionStore = backend.executions
-        self.checkpoints: CheckpointStore = backend.checkpoints
-        self.asks: AskStore = backend.asks
-        self.conversations: ConversationStore = backend.conversations
-        self.budgets: BudgetStore = backend.budgets
-        self.progress: ProgressStore = backend.progress
-        self.pauses: PauseStore = backend.pauses
-        self.steering: SteeringStore = backend.steering
-        self.operations: OperationsStore = backend.operations
-        self.retention: RetentionStore = backend.retention
-        self.schedules: ScheduleStore = backend.schedules
-        self.webhooks: WebhookStore = backend.webhooks
-        self.config: WatchableConfigStore = backend.config
+
+    if not TYPE_CHECKING:
+        # a type checker that saw it would take any name for an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            # called for a store that is asked for the first time: most programs need few, and each takes its time
+            if name not in MobStorage.__annotations__:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            store = vars(self)[name] = getattr(self._backend, name)
+            return store
 
     @classmethod
     def open(

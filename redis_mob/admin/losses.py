@@ -14,7 +14,8 @@ from typing import Any
 
 from redis_mob.codec.executions import decode_executions
 from redis_mob.codec.hashes import as_mapping
-from redis_mob.codec.runs import COUNTED, core_parts, decode_core, run_id_of_place
+from redis_mob.codec.run_heads import COUNTED, run_id_of_place
+from redis_mob.codec.runs import core_parts, decode_core
 from redis_mob.connection.calls.client import NAMESPACE_SCHEMA, Client, connect
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.tokens import TokenKey

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from redis_mob.errors import ValidationError
 from redis_mob.models.base import check_value
-from redis_mob.models.definition import MobDefinition
-from redis_mob.security.sealing import SealKeyring
+
+if TYPE_CHECKING:
+    from redis_mob.models.definition import MobDefinition
+    from redis_mob.security.sealing import SealKeyring
 
 Number = TypeVar("Number", int, float)
 
@@ -68,6 +70,8 @@ def read_seal_keys(file: Path | None) -> SealKeyring | None:
     """
     if file is None:
         return None
+    from redis_mob.security.sealing import SealKeyring
+
     try:
         return SealKeyring.from_text(file.read_text(encoding="utf-8-sig"))
     except OSError as error:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pydantic
 
-from redis_mob.cli.columns import SHORT_ID, print_columns
+from redis_mob.cli.budget_text import whose
+from redis_mob.cli.columns import print_columns
 from redis_mob.cli.endings import print_line
-from redis_mob.errors import ValidationError, shortened, shown
+from redis_mob.errors import ValidationError, shown
 from redis_mob.models.budget import Budget, OnExceeded
 from redis_mob.models.documents import complaints
 from redis_mob.operations.budget_lines import BudgetLine
@@ -64,17 +65,3 @@ def show_budgets(lines: Sequence[BudgetLine], *, json: bool) -> None:
         (whose(line), line.said() or "nothing used", line.on_exceeded if line.is_bounded else "-") for line in lines
     ]
     print_columns(("BUDGET", "USED", "THEN"), rows, whole=("BUDGET",))
-
-
-def whose(line: BudgetLine) -> str:
-    """Whose account it is, in words."""
-    if line.run_id is None:
-        return f"{shortened(line.name or '')} for {shown(line.key)}"
-    of_run = f"run {line.run_id[:SHORT_ID]}"
-    return of_run if line.role is None else f"role {shortened(line.role)} in {of_run}"
-
-
-def budget_lines(lines: Sequence[BudgetLine], run_id: str) -> Iterator[str]:
-    """A line for each account that calls of a run draw on, as `show` has it."""
-    for line in lines:
-        yield line.said() if line.scope.run_id == run_id and line.role is None else f"{whose(line)}: {line.said()}"

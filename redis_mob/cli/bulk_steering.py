@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from redis_mob.cli.display import stderr_console
+from redis_mob.cli.console import stderr_console
 from redis_mob.cli.endings import print_line, say
 from redis_mob.cli.existing import existing
+from redis_mob.cli.exit_status import ExitStatus
 from redis_mob.cli.known_names import unknown_names
 from redis_mob.cli.run_choice import RunChoice
 from redis_mob.cli.run_list import PAUSED
 from redis_mob.cli.steering import Act, confirmed, steer
-from redis_mob.cli.worker_link import ExitStatus
 from redis_mob.errors import ValidationError
 from redis_mob.models.base import json_text
 from redis_mob.models.pause import PauseScope
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.run_summary import RunSummary
 from redis_mob.operations.bulk import SteeredRun
 from redis_mob.operations.fleet_admin import FleetAdmin

@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from redis_mob.cli.display import printable
+from redis_mob.cli.console import printable
 from redis_mob.cli.printing import standard_output, write
 
 Cell = str | Text

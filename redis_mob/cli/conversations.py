@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 from redis_mob.cli.columns import print_columns
-from redis_mob.cli.display import printable
+from redis_mob.cli.console import printable
 from redis_mob.cli.endings import print_line
 from redis_mob.cli.words import duration_text, size_text, time_text
 from redis_mob.errors import shortened

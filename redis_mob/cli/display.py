@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -15,9 +14,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from redis_mob.cli.console import printable
 from redis_mob.cli.live_text import LiveText, PacedLines
 from redis_mob.cli.progress import (
-    SHORT_REASON,
     Row,
     State,
     StepProgress,
@@ -28,7 +27,7 @@ from redis_mob.cli.progress import (
     rows,
     step_progress,
 )
-from redis_mob.cli.words import STYLES, duration_text
+from redis_mob.cli.words import SHORT_REASON, STYLES, duration_text
 from redis_mob.models.base import FrozenDict
 from redis_mob.models.execution import ExecutionKey
 from redis_mob.models.flow_spec import FlowSpec
@@ -42,16 +41,6 @@ FINAL_ROWS = 200
 
 _FRAME_LINES = 8
 """Lines of the screen that are not rows: header, borders, what was left out, the prompt."""
-
-
-def printable(text: str) -> str:
-    """The text on one line, without characters that a terminal would obey."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def stderr_console() -> Console:
-    """Standard error; styled only if it is a terminal, even if the environment asks for colours."""
-    return Console(stderr=True, force_terminal=sys.stderr is not None and sys.stderr.isatty(), highlight=False)
 
 
 class Display(Protocol):

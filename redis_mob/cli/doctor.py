@@ -11,7 +11,7 @@ from rich.text import Text
 
 from redis_mob.admin.doctor.examination import Examination
 from redis_mob.admin.doctor.finding import Finding, Severity
-from redis_mob.cli.display import printable
+from redis_mob.cli.console import printable
 from redis_mob.cli.growth import growth_lines, growth_object
 from redis_mob.models.base import json_text
 

@@ -12,9 +12,8 @@ from typing import NoReturn
 import typer
 from rich.console import Console
 
-from redis_mob.cli.display import printable
-from redis_mob.cli.worker_link import ExitStatus
-from redis_mob.cli.workers import WorkersLostError
+from redis_mob.cli.console import printable
+from redis_mob.cli.exit_status import ExitStatus, WorkersLostError
 from redis_mob.connection.servers.address import EmbeddedAddress, MemoryAddress
 from redis_mob.connection.servers.defaults import URL_VARIABLE
 from redis_mob.connection.servers.url import parse_address, storage_url

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from redis_mob.cli.display import printable
+from redis_mob.cli.console import printable
 from redis_mob.cli.run_tree import short
 from redis_mob.cli.words import time_text
 from redis_mob.models.events import MobEvent, MobEventKind, OperatorActionRecorded

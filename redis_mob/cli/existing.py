@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from redis_mob.admin.namespaces import some_namespaces
-from redis_mob.cli.display import stderr_console
+from redis_mob.cli.console import stderr_console
 from redis_mob.cli.endings import say
 from redis_mob.errors import did_you_mean, shown
 from redis_mob.security.sealing import SealKeyring

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import re
-import sysconfig
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
 from redis_mob.cli.progress import excerpt, iterations
+from redis_mob.cli.traceback_place import place_in
 from redis_mob.fleet.items import MOST_ITEMS
 from redis_mob.fleet.said import MOST_REPEATED, bounded
-from redis_mob.fleet.transition_builder import FLOW_STEP
 from redis_mob.models.base import json_text
 from redis_mob.models.events import MobEvent
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, member_of
 from redis_mob.models.flow_events import StepTargetCompleted, StepTargetFailed
 from redis_mob.models.flow_spec import FlowSpec
-from redis_mob.models.run import FailureLedgerEntry
+from redis_mob.models.ledger import FLOW_STEP, FailureLedgerEntry
 from redis_mob.models.transition import RunView
 from redis_mob.storage import MobStorage
 
@@ -31,14 +28,6 @@ EXCERPT = 160
 
 LONG_REASON = 2000
 """Bytes of the reason of a failure that is told; the failure ledger has more."""
-
-_FRAME = re.compile(r'^[\s|+-]*File "(?P<file>.+)", line (?P<line>\d+), in (?P<name>.+)$')
-_HEADER = "Traceback (most recent call last):"
-_LIBRARIES = ("/site-packages/", "/dist-packages/")
-_NOT_OF_USERS = tuple(
-    f"{Path(folder).resolve()}/"
-    for folder in (Path(__file__).parents[1], *map(sysconfig.get_path, ("stdlib", "platstdlib")))
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,28 +151,6 @@ def _failure(
         detail,
         traceback,
     )
-
-
-def place_in(traceback: str) -> str | None:
-    """The innermost frame of a traceback that is neither of a library nor of Python; else the innermost one."""
-    lines = traceback.splitlines()
-    # that of the exception itself comes after those of its causes
-    began = max((number for number, line in enumerate(lines) if line == _HEADER), default=0)
-    frames = [found for line in lines[began:] if (found := _FRAME.match(line))]
-    if not frames:
-        return None
-    own = [frame for frame in frames if _is_of_user(frame["file"])]
-    frame = (own or frames)[-1]
-    return f"{_short(frame['file'])}:{frame['line']} in {frame['name']}"
-
-
-def _is_of_user(file: str) -> bool:
-    return not (file.startswith(("<", *_NOT_OF_USERS)) or any(folder in file for folder in _LIBRARIES))
-
-
-def _short(file: str) -> str:
-    path, here = Path(file), Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else file
 
 
 def _text(value: Any) -> str:

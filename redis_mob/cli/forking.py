@@ -10,7 +10,7 @@ from redis_mob.cli.run_argument import run_id_of
 from redis_mob.cli.run_watching import loaded, reported
 from redis_mob.fleet.unserved import UnservedNews, unserved_work
 from redis_mob.models.base import json_text
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.operations.forking import ForkOrder, fork

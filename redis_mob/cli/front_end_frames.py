@@ -10,7 +10,7 @@ from redis_mob.frontends.ag_ui import AgUiEvents
 from redis_mob.frontends.ai_sdk import AiSdkChunks
 from redis_mob.frontends.feed import Ended, run_feed
 from redis_mob.frontends.frames import Adapter, frame_of
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.security.sealing import SealKeyring
 

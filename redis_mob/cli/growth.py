@@ -7,7 +7,7 @@ from textwrap import wrap
 from typing import Any
 
 from redis_mob.admin.doctor.growth import Growth, KindSize
-from redis_mob.cli.display import printable
+from redis_mob.cli.console import printable
 from redis_mob.cli.words import size_text
 
 _NAMES = ("WHAT", "KEYS", "RECORDS", "MEMORY", "BOUNDED BY")

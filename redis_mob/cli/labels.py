@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from redis_mob.cli.display import printable
+from redis_mob.cli.console import printable
 from redis_mob.cli.endings import print_line
 from redis_mob.cli.existing import existing
 from redis_mob.cli.run_argument import run_id_of
@@ -12,7 +12,7 @@ from redis_mob.codec.labels import checked_name, checked_value
 from redis_mob.errors import NotFoundError, ValidationError, shown
 from redis_mob.models.base import json_text
 from redis_mob.models.labels import AttributeValue, LabelChange, Labels, attribute_text
-from redis_mob.operations.fleet_admin import FleetAdmin
+from redis_mob.operations.admin.run_lists import RunLists
 from redis_mob.security.sealing import SealKeyring
 
 
@@ -51,7 +51,7 @@ async def changed_labels(
 ) -> tuple[str, Labels]:
     """The id of the run, and its labels once they are changed. Raises as `FleetAdmin.set_attributes`."""
     async with existing(url, namespace, seal_keys) as storage:
-        run_id = await run_id_of(FleetAdmin(storage), run)
+        run_id = await run_id_of(RunLists(storage), run)
         if change != LabelChange():
             await storage.executions.set_labels(run_id, change)
         view = await storage.executions.load(run_id)
@@ -69,8 +69,3 @@ def show_labels(run_id: str, labels: Labels, *, json: bool) -> None:
         print_line(f"{printable(name)}={printable(attribute_text(value))}")
     if labels.summary is not None:
         print_line(f"summary: {printable(labels.summary)}")
-
-
-def attributes_text(attributes: Mapping[str, AttributeValue]) -> str:
-    """Attributes in one line."""
-    return " ".join(f"{printable(name)}={printable(attribute_text(value))}" for name, value in attributes.items())

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from redis_mob.cli.arguments import parse_members, read_seal_keys
-from redis_mob.cli.display import stderr_console
+from redis_mob.cli.console import stderr_console
 from redis_mob.cli.endings import say, shared_url
 from redis_mob.cli.existing import existing
+from redis_mob.cli.exit_status import ExitStatus
 from redis_mob.cli.run_input import handlers_in, mob_input
 from redis_mob.cli.secret_files import secret_in
-from redis_mob.cli.worker_link import ExitStatus
 from redis_mob.cli.worker_service import leave
 from redis_mob.connection.calls.durability import Durability
 from redis_mob.connection.calls.keys import Keys

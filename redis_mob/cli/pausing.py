@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from redis_mob.cli.display import stderr_console
+from redis_mob.cli.console import stderr_console
 from redis_mob.cli.endings import print_line, say
+from redis_mob.cli.exit_status import ExitStatus
 from redis_mob.cli.known_names import unknown_names
 from redis_mob.cli.run_choice import RunChoice
-from redis_mob.cli.worker_link import ExitStatus
 from redis_mob.errors import CasConflictError, shown
 from redis_mob.models.base import json_text
 from redis_mob.models.pause import PauseChange
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.operations.bulk import NOT_OVER
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.security.sealing import SealKeyring

@@ -7,12 +7,12 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from rich.console import Console, RenderableType
-
-UNBOUNDED = 1_000_000_000
-"""The width of a pipe: no line is that long."""
+from rich.console import Console
+from rich.segment import Segment, Segments
+from rich.text import Text
 
 PIPE_COLUMNS = 100
 """The width of what is drawn to a scale, where there is no terminal."""
@@ -29,22 +29,29 @@ class Paper(NamedTuple):
         """The width of what is drawn to a scale."""
         return PIPE_COLUMNS if self.columns is None else self.columns
 
-    def rendered(self, *parts: RenderableType) -> str:
+    def rendered(self, *parts: Text) -> str:
         """The text of these parts, one below the other, with the styles that a terminal knows."""
+        if self.columns is None:
+            return "".join(f"{part.plain}\n" for part in parts)
         console = Console(
             file=io.StringIO(),
-            width=self.columns or UNBOUNDED,
-            force_terminal=self.columns is not None,
-            color_system="auto" if self.columns is not None else None,
+            width=self.columns,
+            force_terminal=True,
             highlight=False,
             markup=False,
             emoji=False,
             legacy_windows=False,
         )
         with console.capture() as capture:
-            for part in parts:
-                console.print(part)
+            console.print(Segments(_segments(console, parts)), crop=False, end="")
         return capture.get()
+
+
+def _segments(console: Console, parts: Iterable[Text]) -> Iterator[Segment]:
+    for part in parts:
+        # to look for places where a line may be wrapped takes most of the time of a long page
+        is_line = "\n" not in part.plain and part.cell_len <= console.width
+        yield from part.render(console, end="\n") if is_line else console.render(part)
 
 
 def standard_output() -> Paper:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from redis_mob.cli.words import SHORT_REASON
 from redis_mob.kernel.machine import FlowMachine
 from redis_mob.models.base import FrozenDict
 from redis_mob.models.execution import Execution, ExecutionKey, ItemProgress
@@ -13,7 +14,7 @@ from redis_mob.models.flow import FlowStepStatus, FrameScope
 from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.order import natural_key
 from redis_mob.models.transition import RunView
-from redis_mob.operations.states import STATE_OF_EXECUTION, STATE_OF_NODE, STATE_OF_STEP
+from redis_mob.operations.state_of import STATE_OF_EXECUTION, STATE_OF_NODE, STATE_OF_STEP
 from redis_mob.operations.states import State as State
 from redis_mob.operations.step_times import Span
 
@@ -21,8 +22,7 @@ MOST_RETRIED = 20
 """Items of a step that are told at a time because they are tried again."""
 
 REASON_LINES = 5
-SHORT_REASON = 200
-"""Lines and characters of the reason of a failure that are shown while the run goes on."""
+"""Lines of the reason of a failure that are shown while the run goes on."""
 
 
 @dataclass(frozen=True, slots=True)

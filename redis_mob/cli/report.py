@@ -14,7 +14,8 @@ from redis_mob.models.base import json_text
 from redis_mob.models.events import MobEvent
 from redis_mob.models.flow_events import FlowFailed
 from redis_mob.models.flow_spec import FlowSpec
-from redis_mob.models.run import MobRun, MobRunStatus
+from redis_mob.models.run import MobRun
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.transition import RunView
 from redis_mob.storage import MobStorage
 

@@ -11,7 +11,7 @@ from typing import Any
 from rich.text import Text
 
 from redis_mob.cli.columns import print_columns
-from redis_mob.cli.display import printable
+from redis_mob.cli.console import printable
 from redis_mob.cli.endings import print_line
 from redis_mob.cli.existing import existing
 from redis_mob.cli.printing import standard_output, write

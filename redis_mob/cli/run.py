@@ -19,7 +19,7 @@ from redis_mob.cli.report import RunReport, report
 from redis_mob.cli.run_watching import LOOK_PAUSE, loaded, told
 from redis_mob.cli.worker_link import WorkerOrders
 from redis_mob.cli.workers import WorkerPool
-from redis_mob.codec.executions import digests_of
+from redis_mob.codec.definitions import digests_of
 from redis_mob.connection.servers.address import EmbeddedAddress
 from redis_mob.connection.servers.url import parse_address
 from redis_mob.errors import (

@@ -112,7 +112,7 @@ def choosing_runs(command: Callable[..., None]) -> Callable[..., None]:
 
 def _status(name: str) -> Any:
     from redis_mob.errors import ValidationError, shown
-    from redis_mob.models.run import MobRunStatus
+    from redis_mob.models.run_status import MobRunStatus
 
     try:
         return MobRunStatus(name.lower())

@@ -15,18 +15,17 @@ from redis_mob.cli.columns import SHORT_ID, table_lines
 from redis_mob.cli.endings import usable_url
 from redis_mob.cli.existing import existing
 from redis_mob.cli.known_names import unknown_names
-from redis_mob.cli.labels import attributes_text
 from redis_mob.cli.printing import Paper
 from redis_mob.cli.run_argument import run_id_of
-from redis_mob.cli.words import duration_text, time_text
+from redis_mob.cli.words import attributes_text, duration_text, time_text
 from redis_mob.errors import ValidationError
 from redis_mob.models.base import FrozenDict, json_text
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.run_summary import RunPage, RunSummary
+from redis_mob.operations.admin.run_lists import RunLists
 from redis_mob.operations.budget_lines import BudgetLine
-from redis_mob.operations.budgets import usage_of
-from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.operations.run_activity import RunActivity, activities
+from redis_mob.operations.run_usage import usage_of
 from redis_mob.storage import MobStorage
 
 PAUSED = " ||"
@@ -74,7 +73,7 @@ async def read_page(
 ) -> ListedRuns:
     """A page of runs. Raises as `FleetAdmin.runs`."""
     async with where.opened() as storage:
-        page = await FleetAdmin(storage).runs(**which, limit=limit, after=after)
+        page = await RunLists(storage).runs(**which, limit=limit, after=after)
         listed = await _listed(storage, page, for_people=for_people)
         if page.runs or not for_people:
             return listed
@@ -89,9 +88,9 @@ async def read_children(
         options = ", ".join(f"--{name.removesuffix('_id')}" for name in given)
         raise ValidationError(f"--parent goes with --flow and --status, and not with {options}")
     async with where.opened() as storage:
-        admin = FleetAdmin(storage)
-        run_id = await run_id_of(admin, parent)
-        page = await admin.children(
+        lists = RunLists(storage)
+        run_id = await run_id_of(lists, parent)
+        page = await lists.children(
             run_id, flow_id=which["flow_id"], statuses=which["statuses"], limit=limit, after=after
         )
         return await _listed(storage, page, for_people=for_people)
@@ -107,7 +106,7 @@ async def _listed(storage: MobStorage, page: RunPage, *, for_people: bool) -> Li
 async def read_counts(where: Where, which: Mapping[str, Any]) -> Mapping[MobRunStatus, int]:
     """The number of runs of each status. Raises as `FleetAdmin.count`."""
     async with where.opened() as storage:
-        return await FleetAdmin(storage).count(**which)
+        return await RunLists(storage).count(**which)
 
 
 def page_as_json(listed: ListedRuns) -> str:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich.console import RenderableType
 from rich.text import Text
 
 from redis_mob.cli import run_tree
 from redis_mob.cli.existing import existing
 from redis_mob.cli.printing import Paper
 from redis_mob.cli.run_argument import run_id_of
-from redis_mob.cli.timeline import timeline as timeline_of
-from redis_mob.operations.fleet_admin import FleetAdmin
+from redis_mob.operations.admin.run_lists import RunLists
+from redis_mob.operations.inspection import describe
 from redis_mob.operations.run_description import RunDescription
 from redis_mob.security.sealing import SealKeyring
 
@@ -22,8 +21,8 @@ async def described(
 ) -> RunDescription:
     """The run that an argument names."""
     async with existing(url, namespace, seal_keys) as storage:
-        admin = FleetAdmin(storage)
-        return await admin.describe(await run_id_of(admin, run), outputs=outputs, attempts=attempts)
+        run_id = await run_id_of(RunLists(storage), run)
+        return await describe(storage, run_id, outputs=outputs, attempts=attempts)
 
 
 def page(run: RunDescription, paper: Paper, *, failures: bool, timeline: bool, all_of_it: bool) -> str:
@@ -31,14 +30,14 @@ def page(run: RunDescription, paper: Paper, *, failures: bool, timeline: bool, a
     return paper.rendered(*_parts(run, paper, failures=failures, timeline=timeline, all_of_it=all_of_it))
 
 
-def _parts(
-    run: RunDescription, paper: Paper, *, failures: bool, timeline: bool, all_of_it: bool
-) -> Iterator[RenderableType]:
+def _parts(run: RunDescription, paper: Paper, *, failures: bool, timeline: bool, all_of_it: bool) -> Iterator[Text]:
     yield from run_tree.head(run)
     if failures:
         yield from run_tree.failures(run)
     yield Text()
     if timeline:
+        from redis_mob.cli.timeline import timeline as timeline_of
+
         yield from timeline_of(run, paper.drawing, all_of_it=all_of_it)
     else:
-        yield run_tree.tree(run, all_of_it=all_of_it, is_terminal=paper.columns is not None)
+        yield from run_tree.tree(run, paper.columns, all_of_it=all_of_it)

@@ -7,16 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from pydantic_core import to_json
-from rich.console import RenderableType
 from rich.text import Text
-from rich.tree import Tree
 
-from redis_mob.cli.budgets import budget_lines
-from redis_mob.cli.display import printable
-from redis_mob.cli.failures import place_in
-from redis_mob.cli.labels import attributes_text
-from redis_mob.cli.progress import SHORT_REASON
-from redis_mob.cli.words import duration_text, size_text, state_text, time_text
+from redis_mob.cli.branches import Branch
+from redis_mob.cli.budget_text import budget_lines
+from redis_mob.cli.console import printable
+from redis_mob.cli.traceback_place import place_in
+from redis_mob.cli.words import SHORT_REASON, attributes_text, duration_text, size_text, state_text, time_text
 from redis_mob.operations.run_description import (
     EscalationDescription,
     FailureDescription,
@@ -63,12 +60,13 @@ def head(run: RunDescription) -> Iterator[Text]:
     yield from _section("waits", "yellow", [*waits, *signals], "--all")
 
 
-def tree(run: RunDescription, *, all_of_it: bool, is_terminal: bool) -> Tree:
-    """The tree of loops, iterations, steps and members; with the outputs that the description has."""
-    return _Branches(run, all_of_it=all_of_it, is_terminal=is_terminal).tree()
+def tree(run: RunDescription, width: int | None, *, all_of_it: bool) -> Iterator[Text]:
+    """The tree of loops, iterations, steps and members, with the outputs that the description has; without a width each
+    of them is one line."""
+    return _Branches(run, all_of_it=all_of_it, is_terminal=width is not None).tree().lines(width)
 
 
-def failures(run: RunDescription) -> Iterator[RenderableType]:
+def failures(run: RunDescription) -> Iterator[Text]:
     """Every failure in full, with its traceback; also those of attempts that were, or are, tried again."""
     for one in run.failures:
         yield Text()
@@ -212,8 +210,8 @@ class _Branches:
         self._all = all_of_it
         self._is_terminal = is_terminal
 
-    def tree(self) -> Tree:
-        root = Tree(self._label(f"flow {printable(self._run.flow_id)}"))
+    def tree(self) -> Branch:
+        root = Branch(self._label(f"flow {printable(self._run.flow_id)}"))
         self._add_nodes(root, self._run.nodes)
         return root
 
@@ -225,14 +223,14 @@ class _Branches:
             label.no_wrap, label.overflow = True, "ellipsis"
         return label
 
-    def _add_nodes(self, branch: Tree, nodes: Iterable[NodeDescription]) -> None:
+    def _add_nodes(self, branch: Branch, nodes: Iterable[NodeDescription]) -> None:
         for node in nodes:
             if isinstance(node, LoopDescription):
                 self._add_loop(branch, node)
             else:
                 self._add_step(branch, node)
 
-    def _add_loop(self, branch: Tree, loop: LoopDescription) -> None:
+    def _add_loop(self, branch: Branch, loop: LoopDescription) -> None:
         exhausted = "its condition never held" if loop.is_exhausted else ""
         waits = "" if loop.waits_for is None else _waits(loop.waits_for, self._run.now)
         done = f"{len(loop.iterations):,} of at most {loop.max_iterations:,} iterations"
@@ -250,7 +248,7 @@ class _Branches:
                 left[iteration.state] += 1
         self._tell_left(inner, left, "iterations")
 
-    def _add_step(self, branch: Tree, step: StepDescription) -> None:
+    def _add_step(self, branch: Branch, step: StepDescription) -> None:
         inline = step.members[0] if len(step.members) == 1 and step.items is None else None
         who = f"[{printable(inline.member)}]" if inline is not None else ""
         name = Text(f"{printable(step.step_id)}{who}", style="bold red" if step.state is State.FAILED else "bold")
@@ -278,7 +276,7 @@ class _Branches:
         if step.output is not None:
             inner.add(Text(f"output: {printable(to_json(step.output).decode())}"))
 
-    def _add_members(self, branch: Tree, members: Sequence[MemberDescription]) -> None:
+    def _add_members(self, branch: Branch, members: Sequence[MemberDescription]) -> None:
         ranked = sorted(members, key=lambda one: _INTEREST.index(one.state))
         kept = set(map(id, members if self._all else ranked[:MOST_MEMBERS]))
         left = Counter(one.state for one in members if id(one) not in kept)
@@ -311,7 +309,7 @@ class _Branches:
     def _seconds(self, seconds: float | None) -> str | None:
         return None if seconds is None else duration_text(seconds)
 
-    def _tell_left(self, branch: Tree, left: Counter[State], what: str) -> None:
+    def _tell_left(self, branch: Branch, left: Counter[State], what: str) -> None:
         """Say how many of them are not shown here, and forget them."""
         if left:
             counts = ", ".join(f"{count:,} {state}" for state, count in left.items())

@@ -8,7 +8,8 @@ from contextlib import AbstractAsyncContextManager, suppress
 
 from rich.console import Console
 
-from redis_mob.cli.display import Display, display, printable
+from redis_mob.cli.console import printable
+from redis_mob.cli.display import Display, display
 from redis_mob.cli.existing import existing
 from redis_mob.cli.printing import write
 from redis_mob.cli.report import RunReport, report
@@ -21,12 +22,12 @@ from redis_mob.errors import (
     ReadFailedError,
     StorageUnavailableError,
 )
-from redis_mob.fleet.pausing import why_paused
 from redis_mob.fleet.unserved import UnservedNews, unserved_work
+from redis_mob.fleet.waiting_text import why_paused
 from redis_mob.fleet.watching import watch
 from redis_mob.models.base import json_text
 from redis_mob.models.progress import ProgressEntry, ProgressReport, RunOver, StreamChunk, StreamEnd, StreamReset
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.transition import RunView
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 from redis_mob.operations.fleet_admin import FleetAdmin

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from redis_mob.cli.columns import print_columns
-from redis_mob.cli.display import printable
+from redis_mob.cli.console import printable
 from redis_mob.cli.endings import print_line
-from redis_mob.cli.labels import attributes_text
-from redis_mob.cli.words import duration_text, time_text
+from redis_mob.cli.words import attributes_text, duration_text, time_text
 from redis_mob.errors import ValidationError, shown
 from redis_mob.fleet.due_times import zone_of
 from redis_mob.models.base import format_timestamp, json_text

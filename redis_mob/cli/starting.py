@@ -17,7 +17,7 @@ from redis_mob.models.base import json_text
 from redis_mob.models.budget import Budget
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.labels import AttributeValue
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.security.sealing import SealKeyring
 from redis_mob.storage import MobStorage
 

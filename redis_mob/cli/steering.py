@@ -7,14 +7,14 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import typer
 
-from redis_mob.cli.display import stderr_console
+from redis_mob.cli.console import stderr_console
 from redis_mob.cli.endings import print_line, say
 from redis_mob.cli.existing import existing
+from redis_mob.cli.exit_status import ExitStatus
 from redis_mob.cli.run_argument import run_id_of
-from redis_mob.cli.worker_link import ExitStatus
 from redis_mob.errors import CasConflictError, NotFoundError, ValidationError
 from redis_mob.models.base import json_text
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.security.sealing import SealKeyring
 

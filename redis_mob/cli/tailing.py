@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from rich.console import Console
 
-from redis_mob.cli.display import printable
+from redis_mob.cli.console import printable
 from redis_mob.cli.event_text import event_line
 from redis_mob.cli.existing import existing
 from redis_mob.cli.printing import write

@@ -9,9 +9,9 @@ from typing import NamedTuple
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from redis_mob.cli.display import printable
+from redis_mob.cli.console import printable
 from redis_mob.cli.words import STYLES, duration_text
-from redis_mob.fleet.waits import signal_of
+from redis_mob.fleet.waiters import signal_of
 from redis_mob.operations.run_description import MemberDescription, RunDescription, StepDescription
 from redis_mob.operations.states import State
 

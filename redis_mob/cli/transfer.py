@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from redis_mob.cli.display import stderr_console
+from redis_mob.cli.console import stderr_console
 from redis_mob.cli.endings import print_line, say
 from redis_mob.cli.existing import existing
 from redis_mob.cli.run_argument import run_id_of

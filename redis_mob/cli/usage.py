@@ -10,7 +10,7 @@ from redis_mob.cli.endings import print_line
 from redis_mob.cli.existing import existing
 from redis_mob.models.base import format_timestamp, json_text
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.operations.usage import DefinitionUse, ReleaseUse
 from redis_mob.security.sealing import SealKeyring

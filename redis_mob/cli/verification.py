@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from redis_mob.cli.display import printable, stderr_console
+from redis_mob.cli.console import printable, stderr_console
 from redis_mob.cli.endings import print_line, say
 from redis_mob.cli.existing import existing
+from redis_mob.cli.exit_status import ExitStatus
 from redis_mob.cli.run_argument import run_id_of
-from redis_mob.cli.worker_link import ExitStatus
 from redis_mob.errors import NotFoundError, ValidationError
 from redis_mob.models.base import json_text
 from redis_mob.operations.fleet_admin import FleetAdmin

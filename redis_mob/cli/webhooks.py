@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from redis_mob.cli.columns import print_columns
-from redis_mob.cli.display import printable, stderr_console
+from redis_mob.cli.console import printable, stderr_console
 from redis_mob.cli.endings import print_line, say
 from redis_mob.cli.words import duration_text, time_text
 from redis_mob.codec.webhooks import shown_target

@@ -1,12 +1,18 @@
-"""Numbers, sizes and times as people read them. Pure."""
+"""Numbers, sizes, times and attributes as people read them. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from rich.text import Text
 
+from redis_mob.cli.console import printable
+from redis_mob.models.labels import AttributeValue, attribute_text
 from redis_mob.operations.states import State
+
+SHORT_REASON = 200
+"""Characters of the reason of a failure that are shown in a line."""
 
 STYLES = {
     State.WAITING: "dim",
@@ -59,3 +65,8 @@ def clock_text(moment: datetime) -> str:
 def state_text(state: State) -> Text:
     """The word of a state in its colour."""
     return Text(str(state), style=STYLES[state])
+
+
+def attributes_text(attributes: Mapping[str, AttributeValue]) -> str:
+    """Attributes in one line."""
+    return " ".join(f"{printable(name)}={printable(attribute_text(value))}" for name, value in attributes.items())

@@ -17,8 +17,9 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import NoReturn
 
+from redis_mob.cli.exit_status import ExitStatus
 from redis_mob.cli.serving import storage_of, worker_of
-from redis_mob.cli.worker_link import DRAIN, HAND_BACK_GRACE, STOP_GRACE, ExitStatus, Report, ReportKind, WorkerOrders
+from redis_mob.cli.worker_link import DRAIN, HAND_BACK_GRACE, STOP_GRACE, Report, ReportKind, WorkerOrders
 from redis_mob.errors import HandlerError, RedisMobError
 from redis_mob.fleet import failure_log
 from redis_mob.fleet.handler_loading import load_handlers

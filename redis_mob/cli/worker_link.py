@@ -8,18 +8,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from typing import Any
-
-
-class ExitStatus(IntEnum):
-    """How `redis-mob` and its worker processes end."""
-
-    COMPLETED = 0
-    FAILED = 1
-    USAGE = 2
-    STORAGE = 3
-
 
 STOP_GRACE = 5.0
 """Seconds that a worker has to end after its link was cut."""

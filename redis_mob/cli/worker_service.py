@@ -17,9 +17,10 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from redis_mob.cli.exit_status import ExitStatus
 from redis_mob.cli.health import Health, health_file, health_port, keep_looking
 from redis_mob.cli.serving import storage_of, worker_of
-from redis_mob.cli.worker_link import HAND_BACK_GRACE, ExitStatus, WorkerOrders
+from redis_mob.cli.worker_link import HAND_BACK_GRACE, WorkerOrders
 from redis_mob.connection.servers.url import parse_address
 from redis_mob.errors import HandlerError, shown
 from redis_mob.fleet.presence import worker_name

@@ -8,7 +8,8 @@ import signal
 from collections.abc import Awaitable, Callable
 from typing import Self
 
-from redis_mob.cli.worker_link import STOP_GRACE, ExitStatus, WorkerOrders
+from redis_mob.cli.exit_status import ExitStatus, WorkersLostError
+from redis_mob.cli.worker_link import STOP_GRACE, WorkerOrders
 from redis_mob.cli.worker_process import WorkerProcess
 from redis_mob.errors import HandlerError, RedisMobError, StorageUnavailableError
 from redis_mob.fleet.presence import worker_name
@@ -23,10 +24,6 @@ REPLACEMENTS = 10
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 1.0
 """Bounds, in seconds, of the pause before a worker that never served is replaced."""
-
-
-class WorkersLostError(RedisMobError):
-    """The worker processes die again and again; the message says how the last one ended."""
 
 
 class WorkerPool:

@@ -11,7 +11,8 @@ from redis_mob.codec.arguments import duration, instance, valid_text
 from redis_mob.errors import ValidationError, shown
 from redis_mob.models.authority import RunFlow
 from redis_mob.models.debounce import SHORTEST_DEBOUNCE, Debounce
-from redis_mob.models.run import MobRun, MobRunStatus
+from redis_mob.models.run import MobRun
+from redis_mob.models.run_status import MobRunStatus
 
 _LEDGERS = slice(1, 8)
 """The parts of a run, as `encode_run` gives them, that only a run has which has begun, or takes something over."""

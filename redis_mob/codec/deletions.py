@@ -9,7 +9,7 @@ from redis_mob.codec.conversations import decode_turn
 from redis_mob.codec.delimited import decode_number
 from redis_mob.codec.executions import decode_launch
 from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack
-from redis_mob.codec.runs import RunHead, ended_identity, place_prefix
+from redis_mob.codec.run_heads import RunHead, ended_identity, place_prefix
 from redis_mob.codec.schedule import encode_queue, queue_of
 from redis_mob.errors import SerializationError
 from redis_mob.models.execution import MOST_PRIORITY, RunLaunch

@@ -1,20 +1,15 @@
-"""Specs and realm profiles as bytes: a revision in front, then the document in JSON."""
+"""What documents under a name are stored with: their names, revisions, times, and their JSON."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import TypeVar
 
-from pydantic import ValidationError
-
 from redis_mob.codec.arguments import instance, optional_integer, storable_json, text
 from redis_mob.codec.delimited import undelimited
 from redis_mob.codec.ledgers import moment
 from redis_mob.errors import SerializationError, shown
 from redis_mob.models.base import U64_MAX, Model
-from redis_mob.models.definition import MobDefinition
-from redis_mob.models.problems import problems
-from redis_mob.models.profile import Profile, StoredRealmProfile
 
 M = TypeVar("M", bound=Model)
 
@@ -62,40 +57,6 @@ def encode_revision(argument: str, revision: int | None) -> bytes:
 def decode_revision(what: str, revision: bytes) -> int:
     """A revision of at most 64 bits. Raises SerializationError naming the document that has it."""
     return decode_decimal(what, "revision", revision)
-
-
-def decode_spec(mob_id: str, stored: bytes) -> tuple[MobDefinition, int]:
-    """A definition and its revision. Raises SerializationError naming the mob and the field."""
-    what = spec_of(mob_id)
-    revision, _, definition = stored.partition(b" ")
-    number = decode_revision(what, revision)
-    try:
-        return MobDefinition.model_validate_json(definition), number
-    except ValidationError as error:
-        raise SerializationError(f"{what}: {problems(error)}") from error
-
-
-def decode_profile(name: str, stored: bytes) -> StoredRealmProfile:
-    """A profile with its revision and times. Raises SerializationError naming the profile and the field."""
-    what = profile_named(name)
-    revision, created_at, updated_at, profile = (*stored.split(b" ", 3), b"", b"", b"")[:4]
-    number = decode_revision(what, revision)
-    created, updated = decode_time(what, "created_at", created_at), decode_time(what, "updated_at", updated_at)
-    try:
-        content = Profile.model_validate_json(profile)
-    except ValidationError as error:
-        raise SerializationError(f"{what}: profile: {problems(error)}") from error
-    return StoredRealmProfile(name=name, profile=content, revision=number, created_at=created, updated_at=updated)
-
-
-def spec_of(mob_id: str) -> str:
-    """How messages name a spec."""
-    return f"spec of mob {shown(mob_id)}"
-
-
-def profile_named(name: str) -> str:
-    """How messages name a realm profile."""
-    return f"realm profile {shown(name)}"
 
 
 def decode_decimal(what: str, field: str, digits: bytes) -> int:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pydantic_core
 
@@ -18,14 +18,16 @@ from redis_mob.codec.payloads import Payload, payload
 from redis_mob.codec.texts import packed, packed_after, unpacked
 from redis_mob.errors import InternalError, ValidationError, shown
 from redis_mob.models.base import FrozenDict, SortedDict, check_value, json_text
-from redis_mob.models.run import (
+from redis_mob.models.ledger import (
     MAX_LOOP_ITERATION,
     FailureLedgerEntry,
     LoopIterationLedgerEntry,
     StepLedgerEntry,
     StepRunStatus,
 )
-from redis_mob.models.transition import RecordedOutput
+
+if TYPE_CHECKING:
+    from redis_mob.models.transition import RecordedOutput
 
 _STEP_CHECKS = field_checks(StepLedgerEntry)
 _ITERATION_CHECKS = field_checks(LoopIterationLedgerEntry)

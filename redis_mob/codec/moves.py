@@ -10,7 +10,7 @@ from redis_mob.codec.executions import decode_executions, decode_launch, encode_
 from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.packing import UNPACK_ERRORS, unpack
 from redis_mob.codec.pauses import places_aside
-from redis_mob.codec.runs import RunHead
+from redis_mob.codec.run_heads import RunHead
 from redis_mob.codec.schedule import about_queue, encode_entry, encode_limits, encode_queue, queue_of
 from redis_mob.errors import NotFoundError, SerializationError, ValidationError
 from redis_mob.models.execution import ExecutionStatus, RunLaunch

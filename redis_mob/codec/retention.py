@@ -11,12 +11,12 @@ from redis_mob.codec import ledgers
 from redis_mob.codec.arguments import instance, integer, moment, optional_cursor, optional_text, storable_json, text
 from redis_mob.codec.documents import decode_time
 from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack
+from redis_mob.codec.run_heads import COUNTED, COUNTED_PARTS, RunHead, check_count, count_field, place_prefix
 from redis_mob.codec.run_summaries import RunPlace
-from redis_mob.codec.runs import COUNTED, COUNTED_PARTS, RunHead, check_count, count_field, place_prefix
 from redis_mob.errors import SerializationError, ValidationError, shown
 from redis_mob.models.base import U64_MAX
 from redis_mob.models.retention import RetentionPolicies, RetentionPolicy, RunAge
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 
 _COUNTS = tuple(map(count_field, ("run", *(part for part in COUNTED_PARTS if part != "run"))))
 FIELDS = (b"status", b"head", b"completed_at", COUNTED, *_COUNTS)

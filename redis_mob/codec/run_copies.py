@@ -11,8 +11,9 @@ from pydantic import ValidationError
 from redis_mob import errors
 from redis_mob.codec.arguments import instance, storable_json
 from redis_mob.codec.checkpoints import encode_checkpoint
+from redis_mob.codec.definitions import digests_of, encode_definition
 from redis_mob.codec.delimited import encode_number
-from redis_mob.codec.executions import digests_of, encode_definition, encode_execution, encode_launch, execution_field
+from redis_mob.codec.executions import encode_execution, encode_launch, execution_field
 from redis_mob.codec.items import encode_items, encode_progress, ended_field, items_field, progress_field
 from redis_mob.codec.labels import fields_of, stored_labels
 from redis_mob.codec.ledgers import microseconds

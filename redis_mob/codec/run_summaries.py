@@ -17,11 +17,20 @@ from redis_mob.codec.executions import decode_launch
 from redis_mob.codec.labels import ATTRIBUTES, SUMMARY, checked_filter, decode_labels
 from redis_mob.codec.layouts import FLOW_RUN
 from redis_mob.codec.packing import UNPACK_ERRORS, unpack
-from redis_mob.codec.runs import COUNTED, COUNTED_PARTS, RunHead, check_count, count_field, ended_identity, place_prefix
+from redis_mob.codec.run_heads import (
+    COUNTED,
+    COUNTED_PARTS,
+    RunHead,
+    check_count,
+    count_field,
+    ended_identity,
+    place_prefix,
+)
 from redis_mob.errors import SerializationError, ValidationError, shown
 from redis_mob.models.labels import NO_LABELS
+from redis_mob.models.ledger import FLOW_STEP, FailureLedgerEntry
 from redis_mob.models.pause import PauseScope
-from redis_mob.models.run import FailureLedgerEntry, MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.run_summary import RunFilter, RunSummary
 
 STATUS_BYTES: Mapping[MobRunStatus, bytes] = {
@@ -52,9 +61,6 @@ HEAD_FIELDS = (*BRIEF, b"sequence")
 """The fields of a run hash that its places are made of."""
 
 _ACTIVE_NODES = FLOW_RUN.scheduler.index("active_node_count")
-_OF_FLOW = "__flow__"
-"""The step for which a failure of the flow itself is recorded."""
-
 MOST_OF_A_REASON = 500
 """How many characters of a reason a summary has."""
 
@@ -177,7 +183,7 @@ def decode_places(run_id: str, row: SummaryRow) -> tuple[bytes, bytes, bytes]:
 def failure_fields(failure: FailureLedgerEntry) -> dict[str, str | None]:
     """What a summary has of the last failure of a failed run."""
     [*lines] = failure.reason.strip().splitlines() or [""]
-    step = None if failure.step_id == _OF_FLOW else failure.step_id
+    step = None if failure.step_id == FLOW_STEP else failure.step_id
     return {"failed_step": step, "failure": lines[0][:MOST_OF_A_REASON]}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple, TypeVar
@@ -10,17 +9,19 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import ValidationError
 
 from redis_mob.codec import changes, ledgers
-from redis_mob.codec.arguments import instance, storable, text
+from redis_mob.codec.arguments import instance, storable
 from redis_mob.codec.delimited import decode_number, encode_number
 from redis_mob.codec.field_checks import field_checks, require_fields
 from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.inputs import encode_inputs, inputs_reader
 from redis_mob.codec.packing import UNPACK_ERRORS, Argument, pack, unpack
+from redis_mob.codec.run_heads import COUNT, COUNTED, RunHead, check_count
 from redis_mob.codec.snapshots import Whole, whole
 from redis_mob.errors import InternalError, SerializationError, shown
 from redis_mob.models.base import SortedDict, canonical_run_id, presorted
 from redis_mob.models.flow import FlowFrameState, FlowRunState, FrameSnapshot, LoopIterationState, LoopSnapshot
-from redis_mob.models.run import MobRun, MobRunStatus
+from redis_mob.models.run import MobRun
+from redis_mob.models.run_status import MobRunStatus
 
 K = TypeVar("K", FlowFrameState, LoopIterationState)
 
@@ -36,50 +37,8 @@ _HEAD_CHECKS = field_checks(
 """The checks of what belongs to the run itself; its parts are checked where they are encoded."""
 
 
-COUNTED = b"counted"
-"""The field of the run hash that says that `n:<part>` counts the records of each part since the run was created."""
-
-_COUNT = b"n:"
-
-COUNTED_PARTS = (
-    *("run", "frames", "loops", "outputs", "steps", "step_outputs", "failures", "iterations", "inputs", "index"),
-    *("executions", "published"),
-)
-"""The parts of a run whose records are counted in its hash, that hash first."""
-
-_NUMBER = re.compile(rb"-?[0-9]{1,19}")
-"""A count as HINCRBY makes it."""
-
 _CREATED = b"created"
 """The field of the index that every run has, so that a lost run hash is told from a run that never was."""
-
-
-class RunHead(NamedTuple):
-    """The fields of the run hash that belong to no group."""
-
-    mob_id: str
-    flow_id: str
-    created_at: int
-    schema_version: int
-
-
-def ended_identity(mob_id: str, flow_id: str, run_id: str) -> bytes:
-    """The identity of the event in the log that ends a run."""
-    return b"t" + pack((mob_id, run_id, flow_id))
-
-
-def place_prefix(mob_id: str, flow_id: str | None = None) -> bytes:
-    """What the places of all runs of a mob, or of one flow of it, begin with in the zset of runs.
-
-    msgpack texts carry their length, so that no mob id can be the beginning of another's prefix.
-    """
-    mob = pack(text("mob_id", mob_id))
-    return mob if flow_id is None else mob + pack(text("flow_id", flow_id))
-
-
-def run_id_of_place(place: bytes) -> tuple[int, str]:
-    """(sequence of creation, run id) of a place in the zset of runs."""
-    return int(place[-52:-36]), place[-36:].decode()
 
 
 def encode_run(run: MobRun) -> list[Sequence[Argument]]:
@@ -263,27 +222,9 @@ class _Named:
             raise SerializationError(f"run {self._run_id}: {self._part} cannot be read: {error}") from error
 
 
-def count_field(part: str) -> bytes:
-    """The field of the run hash that counts the records of a part."""
-    return _COUNT + part.encode()
-
-
-def check_count(run_id: str, head: Mapping[bytes, bytes], part: str, found: int) -> None:
-    """Raises SerializationError if a part of a run holds fewer records than were written to it."""
-    if COUNTED not in head:
-        return
-    counted = head.get(count_field(part), b"0")
-    if counted == b"%d" % found:
-        return
-    if _NUMBER.fullmatch(counted) is None:
-        raise SerializationError(f"run {run_id}: {part} is damaged: its count {counted[:40]!r} is no number")
-    if found < int(counted):
-        raise SerializationError(f"run {run_id}: {part} is damaged: {found} of {int(counted)} records are there")
-
-
 def _check_core(run_id: str, parts: CoreParts) -> None:
     head = parts.head
-    check_count(run_id, head, "run", sum(not field.startswith(_COUNT) for field in head))
+    check_count(run_id, head, "run", sum(not field.startswith(COUNT) for field in head))
     check_count(run_id, head, "index", parts.index_size)
     for name, part in (
         ("frames", parts.frames),

@@ -19,9 +19,9 @@ from redis_mob.codec.arguments import instance, listed, storable, storable_json,
 from redis_mob.codec.executions import checked_key, moment_of_milliseconds
 from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack_all
 from redis_mob.errors import SerializationError, shown
+from redis_mob.models.due_work import DueExecution
 from redis_mob.models.execution import MOST_PRIORITY, ExecutionKey, HowLost, Loss, Queue, RunLaunch
 from redis_mob.models.limits import Counts, Limit
-from redis_mob.models.transition import DueExecution
 from redis_mob.models.worker import WorkerRecord
 
 _LENGTH = Struct(">I")

@@ -8,8 +8,8 @@ from pydantic import ValidationError
 
 from redis_mob import errors
 from redis_mob.codec.arguments import instance, optional_instance
+from redis_mob.codec.definitions import encode_definition
 from redis_mob.codec.documents import decode_decimal, encode_document
-from redis_mob.codec.executions import encode_definition
 from redis_mob.codec.payloads import Payload, payload
 from redis_mob.errors import SerializationError, shown
 from redis_mob.models.definition import MobDefinition

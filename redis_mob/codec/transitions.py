@@ -9,7 +9,7 @@ from redis_mob.codec.changes import change_of_frame, change_of_loop, change_of_r
 from redis_mob.codec.events import encode_new_event, require_terminal
 from redis_mob.codec.inputs import encode_inputs
 from redis_mob.codec.items import execution_changes
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.transition import Transition
 
 

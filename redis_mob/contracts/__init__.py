@@ -7,48 +7,60 @@ type than its signature says raises ValidationError, one of the right type whose
 from other implementations.
 """
 
-from redis_mob.contracts.asks import AskStore
-from redis_mob.contracts.budgets import BudgetStore
-from redis_mob.contracts.checkpoints import CheckpointStore
-from redis_mob.contracts.config import ConfigChangeNotifier, ConfigStore, ConfigSubscription, WatchableConfigStore
-from redis_mob.contracts.conversations import ConversationStore, StartedTurn
-from redis_mob.contracts.events import MobEventStore
-from redis_mob.contracts.executions import ExecutionStore, WakeUp
-from redis_mob.contracts.operations import OperationsStore
-from redis_mob.contracts.pauses import PauseStore
-from redis_mob.contracts.progress import ProgressStore
-from redis_mob.contracts.realm_profiles import RealmProfileStore, StoredRealmProfiles
-from redis_mob.contracts.retention import RetentionStore
-from redis_mob.contracts.runs import MobRunStore
-from redis_mob.contracts.runtime_metadata import MobRuntimeMetadataStore
-from redis_mob.contracts.schedules import ScheduleStore
-from redis_mob.contracts.specs import MobSpecStore
-from redis_mob.contracts.steering import SteeringStore
-from redis_mob.contracts.webhooks import WebhookStore
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "AskStore",
-    "BudgetStore",
-    "CheckpointStore",
-    "ConfigChangeNotifier",
-    "ConfigStore",
-    "ConfigSubscription",
-    "ConversationStore",
-    "ExecutionStore",
-    "MobEventStore",
-    "MobRunStore",
-    "MobRuntimeMetadataStore",
-    "MobSpecStore",
-    "OperationsStore",
-    "PauseStore",
-    "ProgressStore",
-    "RealmProfileStore",
-    "RetentionStore",
-    "ScheduleStore",
-    "StartedTurn",
-    "SteeringStore",
-    "StoredRealmProfiles",
-    "WakeUp",
-    "WatchableConfigStore",
-    "WebhookStore",
-]
+if TYPE_CHECKING:
+    from redis_mob.contracts.asks import AskStore as AskStore
+    from redis_mob.contracts.budgets import BudgetStore as BudgetStore
+    from redis_mob.contracts.checkpoints import CheckpointStore as CheckpointStore
+    from redis_mob.contracts.config import (
+        ConfigChangeNotifier as ConfigChangeNotifier,
+        ConfigStore as ConfigStore,
+        ConfigSubscription as ConfigSubscription,
+        WatchableConfigStore as WatchableConfigStore,
+    )
+    from redis_mob.contracts.conversations import ConversationStore as ConversationStore, StartedTurn as StartedTurn
+    from redis_mob.contracts.events import MobEventStore as MobEventStore
+    from redis_mob.contracts.executions import ExecutionStore as ExecutionStore, WakeUp as WakeUp
+    from redis_mob.contracts.operations import OperationsStore as OperationsStore
+    from redis_mob.contracts.pauses import PauseStore as PauseStore
+    from redis_mob.contracts.progress import ProgressStore as ProgressStore
+    from redis_mob.contracts.realm_profiles import (
+        RealmProfileStore as RealmProfileStore,
+        StoredRealmProfiles as StoredRealmProfiles,
+    )
+    from redis_mob.contracts.retention import RetentionStore as RetentionStore
+    from redis_mob.contracts.runs import MobRunStore as MobRunStore
+    from redis_mob.contracts.runtime_metadata import MobRuntimeMetadataStore as MobRuntimeMetadataStore
+    from redis_mob.contracts.schedules import ScheduleStore as ScheduleStore
+    from redis_mob.contracts.specs import MobSpecStore as MobSpecStore
+    from redis_mob.contracts.steering import SteeringStore as SteeringStore
+    from redis_mob.contracts.webhooks import WebhookStore as WebhookStore
+
+    __all__: list[str]
+else:
+    from redis_mob.lazy_names import lazy_names
+
+    __all__, __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "asks": "AskStore",
+            "budgets": "BudgetStore",
+            "checkpoints": "CheckpointStore",
+            "config": "ConfigChangeNotifier ConfigStore ConfigSubscription WatchableConfigStore",
+            "conversations": "ConversationStore StartedTurn",
+            "events": "MobEventStore",
+            "executions": "ExecutionStore WakeUp",
+            "operations": "OperationsStore",
+            "pauses": "PauseStore",
+            "progress": "ProgressStore",
+            "realm_profiles": "RealmProfileStore StoredRealmProfiles",
+            "retention": "RetentionStore",
+            "runs": "MobRunStore",
+            "runtime_metadata": "MobRuntimeMetadataStore",
+            "schedules": "ScheduleStore",
+            "specs": "MobSpecStore",
+            "steering": "SteeringStore",
+            "webhooks": "WebhookStore",
+        },
+    )

@@ -9,11 +9,12 @@ from typing import Any, Protocol, runtime_checkable
 
 from redis_mob.models import MobDefinition, MobRun, MobRunStatus
 from redis_mob.models.debounce import Debounce
+from redis_mob.models.due_work import DueWork
 from redis_mob.models.execution import EVERYTHING, Execution, ExecutionKey, RunLaunch, Serves
 from redis_mob.models.labels import NO_LABELS, LabelChange, Labels
 from redis_mob.models.signal import Published, Sent, Signal
 from redis_mob.models.subflow import ParentRun
-from redis_mob.models.transition import DueWork, RunView, Transition
+from redis_mob.models.transition import RunView, Transition
 from redis_mob.models.worker import LiveWorker, WorkerRecord
 
 

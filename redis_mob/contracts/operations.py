@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
-from redis_mob.models.run import MobRunStatus
 from redis_mob.models.run_standing import RunStanding
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.run_summary import ANY_RUN, RunFilter, RunPage, RunSummary
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
 from redis_mob.models.retention import NamespaceSizes, PrunedEvents, RetentionPolicies, RetentionPolicy, RunAges
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 
 
 @runtime_checkable

@@ -12,7 +12,7 @@ from redis_mob.fleet.escalation import end_late_escalations, give_up_escalations
 from redis_mob.fleet.item_dispatch import begin_more
 from redis_mob.fleet.run_end import abort, cancel, tell_end
 from redis_mob.fleet.topology import is_forbidden
-from redis_mob.fleet.transition_builder import FLOW_STEP, SYSTEM_MEMBER, TransitionBuilder
+from redis_mob.fleet.transition_builder import SYSTEM_MEMBER, TransitionBuilder
 from redis_mob.fleet.waits import end_a_wait
 from redis_mob.kernel.actions import (
     AbortRun,
@@ -30,7 +30,7 @@ from redis_mob.kernel.seeds import body_frame_id
 from redis_mob.models.flow import FlowStepStatus, LoopPhase
 from redis_mob.models.flow_events import FlowStarted, StepSkipped
 from redis_mob.models.flow_spec import FrameSpec, RepeatUntilSpec
-from redis_mob.models.run import StepRunStatus
+from redis_mob.models.ledger import FLOW_STEP, StepRunStatus
 from redis_mob.models.transition import NodeKey
 
 _ROW_STATUS = {

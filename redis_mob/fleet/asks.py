@@ -11,16 +11,12 @@ from hashlib import blake2b
 
 from redis_mob.codec.asks import answered_in
 from redis_mob.codec.executions import MILLISECOND
-from redis_mob.errors import shown
 from redis_mob.fleet.outcome import NewAsk
 from redis_mob.fleet.transition_builder import TransitionBuilder
 from redis_mob.models.ask import Ask, PendingAsk
 from redis_mob.models.base import json_text
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, later
 from redis_mob.models.transition import RunView
-
-MOST_NAMED = 3
-"""How many asks a sentence names."""
 
 
 def suspend(builder: TransitionBuilder, key: ExecutionKey, execution: Execution, asks: Sequence[NewAsk]) -> None:
@@ -93,13 +89,6 @@ def unanswered_of(view: RunView) -> list[PendingAsk]:
     """The same without those whose answer the run was told already, and no decision has taken yet."""
     told = {answered[1] for signal in view.signals.values() if (answered := answered_in(signal)) is not None}
     return [one for one in pending_of(view) if one.ask.id not in told]
-
-
-def asked_text(asks: Sequence[Ask]) -> str:
-    """What an execution that asks waits for, in words."""
-    named = ", ".join(f"{shown(ask.kind)} (ask {ask.id})" for ask in asks[:MOST_NAMED])
-    more = len(asks) - MOST_NAMED
-    return f"an answer to {named}" + (f" and {more:,} more" if more > 0 else "")
 
 
 def _asked(builder: TransitionBuilder, key: ExecutionKey, new: NewAsk) -> Ask:

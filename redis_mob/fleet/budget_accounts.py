@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from redis_mob.contracts import ExecutionStore
 from redis_mob.errors import NotFoundError, TemplateError, shown
 from redis_mob.fleet.definitions import Definitions
 from redis_mob.kernel.context import ConditionContext
@@ -15,6 +14,9 @@ from redis_mob.models.definition import MobDefinition
 from redis_mob.models.prices import Prices
 from redis_mob.models.profile import Profile
 from redis_mob.models.transition import RunView
+
+if TYPE_CHECKING:
+    from redis_mob.contracts import ExecutionStore
 
 KNOWN_RUNS = 256
 """Runs of which a worker remembers the accounts."""
@@ -83,12 +85,17 @@ class KnownAccounts:
         view = await self._executions.load(run_id)
         if view is None:
             raise NotFoundError(f"run {run_id} is gone")
-        definition = await self._definitions.of(view)
-        declared = declared_accounts(view, definition)
-        above = view.parent
-        while above is not None and (parent := await self._executions.load(above.run_id)) is not None:
-            declared = {**declared_accounts(parent, await self._definitions.of(parent)), **declared}
-            above = parent.parent
-        profiles = definition.profiles.items()
-        roles = {role: one.budget for role, one in profiles if isinstance(one, Profile) and one.budget is not None}
-        return RunAccounts(FrozenDict(declared), FrozenDict(roles), definition.prices)
+        return await accounts_of(view, self._executions, self._definitions)
+
+
+async def accounts_of(view: RunView, executions: ExecutionStore, definitions: Definitions) -> RunAccounts:
+    """Those of a run that was read. Raises BudgetKeyError."""
+    definition = await definitions.of(view)
+    declared = declared_accounts(view, definition)
+    above = view.parent
+    while above is not None and (parent := await executions.load(above.run_id)) is not None:
+        declared = {**declared_accounts(parent, await definitions.of(parent)), **declared}
+        above = parent.parent
+    profiles = definition.profiles.items()
+    roles = {role: one.budget for role, one in profiles if isinstance(one, Profile) and one.budget is not None}
+    return RunAccounts(FrozenDict(declared), FrozenDict(roles), definition.prices)

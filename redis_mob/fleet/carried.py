@@ -17,8 +17,8 @@ from redis_mob.fleet.transition_builder import TransitionBuilder
 from redis_mob.models.flow import FrameScope
 from redis_mob.models.flow_spec import CollectAny, DispatchMode, FlowStepSpec
 from redis_mob.models.fork import CarriedStep
+from redis_mob.models.ledger import StepRunStatus
 from redis_mob.models.order import natural_key
-from redis_mob.models.run import StepRunStatus
 from redis_mob.models.transition import NodeKey
 
 BYTES_OF_AN_ACTION = 2_000

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
-from redis_mob.contracts import ExecutionStore
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.transition import RunView
+
+if TYPE_CHECKING:
+    from redis_mob.contracts import ExecutionStore
 
 
 class Definitions:

@@ -29,8 +29,9 @@ from redis_mob.kernel.machine import FlowMachine
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import Claim, Execution, ExecutionKey, ExecutionStatus, Lease, Loss
 from redis_mob.models.flow_events import StepDispatched
+from redis_mob.models.ledger import StepRunStatus
 from redis_mob.models.limits import TokenUse
-from redis_mob.models.run import MobRunStatus, StepRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.transition import RunView, Transition
 
 

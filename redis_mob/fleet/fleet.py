@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, overload
 
 from redis_mob.codec.arguments import duration, flag, instance, optional_instance, optional_valid_text
-from redis_mob.codec.executions import digests_of
+from redis_mob.codec.definitions import digests_of
 from redis_mob.codec.labels import checked_labels
 from redis_mob.errors import (
     DefinitionError,

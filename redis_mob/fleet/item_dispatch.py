@@ -21,7 +21,7 @@ from redis_mob.kernel.templates import render
 from redis_mob.models.execution import Execution, ExecutionKey, Item, ItemProgress
 from redis_mob.models.flow import FrameScope
 from redis_mob.models.flow_spec import CollectAll, FlowStepSpec
-from redis_mob.models.run import StepRunStatus
+from redis_mob.models.ledger import StepRunStatus
 from redis_mob.models.transition import NodeKey
 
 

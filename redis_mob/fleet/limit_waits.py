@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 
-from redis_mob.contracts import SteeringStore
 from redis_mob.errors import shown
 from redis_mob.models.execution import Execution
 from redis_mob.models.limits import Limit, LimitLoad
 from redis_mob.models.transition import RunView
+from redis_mob.storage import MobStorage
 
 MOST_LIMITS = 500
 """How many limits of a run are looked at."""
@@ -18,13 +18,13 @@ MOST_NAMED = 5
 """Of how many limits it is told that something waits for them."""
 
 
-async def loads_of(steering: SteeringStore, view: RunView) -> Mapping[Limit, LimitLoad]:
+async def loads_of(storage: MobStorage, view: RunView) -> Mapping[Limit, LimitLoad]:
     """How full the limits are of the executions that wait; a run without limits costs nothing."""
     waiting = (execution for execution in view.executions.values() if execution.waits(view.now))
     limits = list(dict.fromkeys(limit for execution in waiting for limit in execution.limits))[:MOST_LIMITS]
     if not limits:
         return {}
-    loads = await steering.limit_loads(view.run.mob_id, view.run.flow_id, limits)
+    loads = await storage.steering.limit_loads(view.run.mob_id, view.run.flow_id, limits)
     return {load.limit: load for load in loads}
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from redis_mob.errors import shown
 from redis_mob.fleet.takeover import is_convicted, was_lost
 from redis_mob.models.execution import Claim, ExecutionKey
-from redis_mob.models.pause import Pause, PauseScope
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.transition import RunView
 
 
@@ -26,18 +24,3 @@ def _would_begin(view: RunView, claim: Claim) -> bool:
     if claim.loss is not None and was_lost(execution, claim.loss):
         return not is_convicted(execution, claim.loss)
     return execution.waits(view.now)
-
-
-def why_paused(pauses: Sequence[Pause]) -> list[str]:
-    """A sentence for each of these pauses, as what a run waits for."""
-    return [_sentence(pause) for pause in pauses]
-
-
-def _sentence(pause: Pause) -> str:
-    subject = {
-        PauseScope.RUN: "it",
-        PauseScope.FLOW: f"flow {shown(pause.flow_id)}",
-        PauseScope.MOB: f"mob {shown(pause.mob_id)}",
-    }[pause.scope]
-    reason = "" if pause.reason is None else f" ({shown(pause.reason)})"
-    return f"{subject} is paused since {pause.since.isoformat(timespec='seconds')}{reason}"

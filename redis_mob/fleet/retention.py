@@ -19,7 +19,7 @@ from redis_mob.errors import SerializationError
 from redis_mob.fleet.run_deletion import delete_if_over, finish_deletion
 from redis_mob.fleet.run_start import is_of_key
 from redis_mob.models.retention import Group, PruneReport, RetentionPolicies, RetentionPolicy, RunAge, RunAges
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 
 T = TypeVar("T")
 

@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from redis_mob.errors import InternalError, shown
 from redis_mob.fleet.said import joined
 from redis_mob.fleet.step_end import cancel_open
-from redis_mob.fleet.transition_builder import FLOW_STEP, TransitionBuilder
+from redis_mob.fleet.transition_builder import TransitionBuilder
 from redis_mob.kernel.context import visible_context
 from redis_mob.kernel.termination import abort_run, cancel_run
 from redis_mob.models.flow_events import FlowCanceled, FlowCompleted, FlowFailed
 from redis_mob.models.flow_spec import FlowSpec
-from redis_mob.models.run import FailureLedgerEntry, MobRun, MobRunStatus
+from redis_mob.models.ledger import FLOW_STEP, FailureLedgerEntry
+from redis_mob.models.run import MobRun
+from redis_mob.models.run_status import MobRunStatus
 
 
 def cancel(builder: TransitionBuilder) -> None:

@@ -10,7 +10,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from redis_mob.codec.arguments import instance, integer, optional_instance, valid_text
 from redis_mob.codec.debounces import checked_debounce
-from redis_mob.codec.executions import encode_definition
+from redis_mob.codec.definitions import encode_definition
 from redis_mob.errors import ValidationError, shortened, shown
 from redis_mob.fleet.schemas import check_paths, check_schema, read_params_schema, read_schemas
 from redis_mob.fleet.typed.outputs import output_json

@@ -12,15 +12,15 @@ from functools import partial
 from itertools import islice
 
 from redis_mob.errors import NotFoundError, ValidationError, WaitTimeoutError, shown
-from redis_mob.fleet.asks import asked_text
 from redis_mob.fleet.limit_waits import limited_work, loads_of
-from redis_mob.fleet.pausing import why_paused
 from redis_mob.fleet.step_context import checked_pause
 from redis_mob.fleet.subflows import open_children
 from redis_mob.fleet.unserved import UnservedNews, named, unserved_work
-from redis_mob.fleet.waits import signal_of
+from redis_mob.fleet.waiters import signal_of
+from redis_mob.fleet.waiting_text import asked_text, why_paused
 from redis_mob.models.execution import ExecutionStatus
-from redis_mob.models.run import MobRun, MobRunStatus
+from redis_mob.models.run import MobRun
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.transition import RunView
 from redis_mob.models.worker import LiveWorker
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
@@ -54,7 +54,7 @@ async def wait_for_end(storage: MobStorage, run_id: str, timeout: float | timede
         if not limit.expired():
             raise
     view = await _view(storage, run_id)
-    loads = await loads_of(storage.steering, view)
+    loads = await loads_of(storage, view)
     reason = why_not_over(view, await storage.executions.workers(), limited_work(view, loads))
     raise WaitTimeoutError(f"run {run_id} is not over after {seconds:g} s: {reason}")
 

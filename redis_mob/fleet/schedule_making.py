@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from redis_mob.codec.arguments import duration, flag, member, optional_instance, optional_text, text
-from redis_mob.codec.executions import encode_definition
+from redis_mob.codec.definitions import encode_definition
 from redis_mob.codec.labels import checked_attributes
 from redis_mob.errors import ValidationError, shortened, shown
 from redis_mob.fleet.due_times import SHORTEST_INTERVAL, DueTimes, check_cron, check_zone

@@ -18,7 +18,7 @@ from redis_mob.models.base import json_text
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus
 from redis_mob.models.failure import AgentErrorReport, TurnError
 from redis_mob.models.flow_events import StepDispatched, StepTargetCompleted, StepTargetFailed
-from redis_mob.models.run import StepRunStatus
+from redis_mob.models.ledger import StepRunStatus
 from redis_mob.models.subflow import ChildRun
 
 

@@ -21,8 +21,8 @@ from redis_mob.fleet.step_profile import StepProfile
 from redis_mob.fleet.telling import Ready, Silent, Teller, chunk_of, report_of, topic_of
 from redis_mob.models.ask import Answer
 from redis_mob.models.execution import Escalation
-from redis_mob.models.flow_spec import Message
 from redis_mob.models.labels import AttributeValue, LabelChange
+from redis_mob.models.message import Message
 from redis_mob.models.progress import OUTPUT
 
 _log = logging.getLogger(__name__)

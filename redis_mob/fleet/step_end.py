@@ -13,7 +13,7 @@ from redis_mob.kernel.commands import Frame
 from redis_mob.models.execution import ExecutionKey, ExecutionStatus
 from redis_mob.models.flow_events import StepCompleted, StepFailed, StepSkipped
 from redis_mob.models.flow_spec import FlowStepSpec
-from redis_mob.models.run import StepRunStatus
+from redis_mob.models.ledger import StepRunStatus
 from redis_mob.models.transition import NodeKey
 
 

@@ -30,7 +30,9 @@ from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, Item, RunLaunch
 from redis_mob.models.flow_events import StepDispatched
 from redis_mob.models.flow_spec import FlowSpec, FlowStepSpec
-from redis_mob.models.run import MobRun, MobRunStatus, StepRunStatus
+from redis_mob.models.ledger import StepRunStatus
+from redis_mob.models.run import MobRun
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.signal import Signal
 from redis_mob.models.subflow import CHILD_NEWS, MOST_NESTED, ChildRun, ParentRun, SubflowTerms
 from redis_mob.models.transition import RunView, Transition

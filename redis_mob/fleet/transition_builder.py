@@ -27,20 +27,12 @@ from redis_mob.models.flow import FrameScope, FrameSnapshot, NodeStatus
 from redis_mob.models.flow_events import StepSkipped
 from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.ids import AgentRuntimeId
+from redis_mob.models.ledger import FailureLedgerEntry, LoopIterationLedgerEntry, StepLedgerEntry, StepRunStatus
 from redis_mob.models.limits import TokenUse
-from redis_mob.models.run import (
-    FailureLedgerEntry,
-    LoopIterationLedgerEntry,
-    MobRun,
-    StepLedgerEntry,
-    StepRunStatus,
-)
+from redis_mob.models.run import MobRun
 from redis_mob.models.run_outputs import SYSTEM_MEMBER as SYSTEM_MEMBER
 from redis_mob.models.signal import Signal
 from redis_mob.models.transition import NodeKey, RecordedOutput, RunView, Transition
-
-FLOW_STEP = "__flow__"
-"""The step under which failures of the flow itself are recorded."""
 
 MOST_REASONS = 10
 """Of how many items that failed the reason is kept, for that of their step."""

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from redis_mob.codec.schedule import queue_of
 from redis_mob.errors import shown
 from redis_mob.models.execution import ExecutionStatus, Queue
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.transition import RunView
 from redis_mob.models.worker import LiveWorker
 

@@ -7,22 +7,12 @@ from typing import Any
 from redis_mob.errors import shown
 from redis_mob.fleet.step_end import complete_step, fail_step
 from redis_mob.fleet.transition_builder import TransitionBuilder, target
+from redis_mob.fleet.waiters import waiter
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, later
 from redis_mob.models.flow_events import StepDispatched, StepTargetCompleted, StepTargetFailed
-from redis_mob.models.flow_spec import Message, OnTimeout, WaitSpec
-from redis_mob.models.run import StepRunStatus
-
-_WAITER = "signal:"
-
-
-def waiter(signal: str) -> str:
-    """What stands in the place of a member where a step waits; no role gives a member such a name."""
-    return f"{_WAITER}{signal}"
-
-
-def signal_of(target: str) -> str | None:
-    """The signal that a step waits for in whose member's place this stands; None if a member is asked."""
-    return target.removeprefix(_WAITER) if target.startswith(_WAITER) else None
+from redis_mob.models.flow_spec import OnTimeout, WaitSpec
+from redis_mob.models.ledger import StepRunStatus
+from redis_mob.models.message import Message
 
 
 def begin_to_wait(builder: TransitionBuilder, node: tuple[str, str], step_id: str, message: Message) -> None:

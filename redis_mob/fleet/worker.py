@@ -35,9 +35,9 @@ from redis_mob.fleet.step_context import Handler, handler_for
 from redis_mob.fleet.storage_clock import StorageClock
 from redis_mob.fleet.takeover import is_to_be_alone
 from redis_mob.fleet.typed.binding import BoundHandler, bound_handlers, bound_to_context
+from redis_mob.models.due_work import DueExecution, DueWork
 from redis_mob.models.execution import Claim, ExecutionKey, HowLost, Left, Serves
 from redis_mob.models.flow_spec import Isolation
-from redis_mob.models.transition import DueExecution, DueWork
 from redis_mob.notifications.waiting import wait_for_news
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 

@@ -13,7 +13,7 @@ from redis_mob.fleet.asks import has_answers
 from redis_mob.fleet.conversation_start import release_if_over
 from redis_mob.fleet.subflows import open_children
 from redis_mob.models.execution import ExecutionStatus, Serves
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.transition import RunView
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 from redis_mob.storage import MobStorage

@@ -13,8 +13,9 @@ from redis_mob.fleet.flow_choice import NamedFlow
 from redis_mob.flows.values import ids, listed, name, texts
 from redis_mob.models.base import U8_MAX
 from redis_mob.models.conditions import ConditionExpr
-from redis_mob.models.flow_spec import CollectionPolicy, CollectQuorum, Message, RetrySpec
+from redis_mob.models.flow_spec import CollectionPolicy, CollectQuorum, RetrySpec
 from redis_mob.models.limits import ConcurrencySpec, RateSpec
+from redis_mob.models.message import Message
 
 After = str | Sequence[str]
 """One id, or several."""

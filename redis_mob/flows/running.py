@@ -9,8 +9,9 @@ from typing import Any
 from redis_mob.errors import InternalError, RunFailedError, shown
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.said import joined
-from redis_mob.fleet.transition_builder import FLOW_STEP
-from redis_mob.models.run import MobRun, MobRunStatus
+from redis_mob.models.ledger import FLOW_STEP
+from redis_mob.models.run import MobRun
+from redis_mob.models.run_status import MobRunStatus
 
 DEFAULT_CONCURRENCY = 64
 """Handlers that run at a time: most of an agent's wait for a model."""

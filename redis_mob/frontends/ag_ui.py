@@ -12,7 +12,7 @@ from redis_mob.frontends.frames import frames_of
 from redis_mob.frontends.tracks import OfMember, Track, step_name, text_id, text_of
 from redis_mob.models.ask import PendingAsk
 from redis_mob.models.progress import ProgressReport, StreamChunk, StreamEnd, StreamReset
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.storage import MobStorage
 
 PROTOCOL_VERSION = "1.0"

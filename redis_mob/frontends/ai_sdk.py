@@ -11,7 +11,7 @@ from redis_mob.frontends.feed import Answered, Asked, Began, Ended, FeedItem, Ga
 from redis_mob.frontends.frames import frames_of
 from redis_mob.frontends.tracks import OfMember, Track, step_name, text_id, text_of
 from redis_mob.models.progress import ProgressReport, StreamChunk, StreamEnd, StreamReset
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.storage import MobStorage
 
 HEADERS = {

@@ -17,7 +17,7 @@ from redis_mob.models.ask import Answer, PendingAsk
 from redis_mob.models.base import canonical_run_id
 from redis_mob.models.execution import ExecutionKey, ExecutionStatus
 from redis_mob.models.progress import ProgressReport, RunOver, StreamChunk, StreamEnd, StreamReset
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.transition import RunView
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 from redis_mob.storage import MobStorage

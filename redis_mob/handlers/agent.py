@@ -38,7 +38,8 @@ from redis_mob.handlers.instructions import instructions_of, told_failure
 from redis_mob.handlers.tools import ModelTool, ToolSource, opened_tools
 from redis_mob.handlers.usage import ModelUsage, OnUsage, record_usage
 from redis_mob.models.base import json_text
-from redis_mob.models.flow_spec import LONGEST_PAUSE_SECONDS, BlobImageBlock, ContentBlock, TextBlock
+from redis_mob.models.flow_spec import LONGEST_PAUSE_SECONDS
+from redis_mob.models.message import BlobImageBlock, ContentBlock, TextBlock
 
 TOO_MANY_REQUESTS = 429
 """The status by which a provider asks to be left alone for a while."""

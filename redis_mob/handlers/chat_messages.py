@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from redis_mob.fleet.step_context import StepContext, StepFailed
 from redis_mob.handlers.instructions import instructions_of, told_failure
-from redis_mob.models.flow_spec import ContentBlock, InlineImageBlock, TextBlock
+from redis_mob.models.message import ContentBlock, InlineImageBlock, TextBlock
 
 if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionContentPartParam, ChatCompletionMessageParam

@@ -37,7 +37,7 @@ from redis_mob.handlers.instructions import instructions_of, told_failure
 from redis_mob.handlers.openai_agent_model import KeptModel, KeptProvider, ModelCalls
 from redis_mob.handlers.openai_agent_tools import KeptAgents
 from redis_mob.handlers.usage import OnUsage, record_usage
-from redis_mob.models.flow_spec import ContentBlock, InlineImageBlock, TextBlock
+from redis_mob.models.message import ContentBlock, InlineImageBlock, TextBlock
 
 FINAL = (UserError, MaxTurnsExceeded, InputGuardrailTripwireTriggered)
 """Errors that another attempt would meet as well."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from redis_mob.fleet.step_context import StepContext
 from redis_mob.models.base import json_text
-from redis_mob.models.flow_spec import Message, TextBlock
+from redis_mob.models.message import Message, TextBlock
 
 
 def request_of(ctx: StepContext) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from redis_mob.models.authority import (
 )
 from redis_mob.models.flow import FlowStepStatus, FramePhase, LoopPhase
 from redis_mob.models.flow_spec import FlowSpec
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 
 _TERMINALIZE = {
     MobRunStatus.COMPLETED: Run.TERMINALIZE_COMPLETED,

@@ -9,7 +9,8 @@ from redis_mob.kernel.seeds import loop_instance_id, root_frame_id
 from redis_mob.models.base import SortedDict
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus
 from redis_mob.models.flow import FlowFrameState, FramePhase, FrameScope, LoopPhase, NodeKind, NodeStatus
-from redis_mob.models.run import MobRun, MobRunStatus
+from redis_mob.models.run import MobRun
+from redis_mob.models.run_status import MobRunStatus
 
 _OVER = (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED, ExecutionStatus.CANCELED)
 

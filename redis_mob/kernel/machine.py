@@ -42,7 +42,8 @@ from redis_mob.models.flow import (
     NodeStatus,
 )
 from redis_mob.models.flow_spec import FlowSpec, FrameSpec, FrameStepSpec, RepeatUntilSpec
-from redis_mob.models.run import MobRun, MobRunStatus
+from redis_mob.models.run import MobRun
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.seed import pending_flow_state
 
 FrameDefinition: TypeAlias = FrameSpec | FrameSeed

@@ -27,7 +27,7 @@ from redis_mob.kernel.projection import unprojected_steps
 from redis_mob.kernel.run import node_slot_free
 from redis_mob.models.flow import FramePhase, LoopPhase, LoopStage, NodeStatus
 from redis_mob.models.flow_spec import FlowSpec
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 
 _TERMINAL_STATUS = {
     FramePhase.COMPLETED: MobRunStatus.COMPLETED,

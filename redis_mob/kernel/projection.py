@@ -9,7 +9,7 @@ from redis_mob.kernel.machine import FlowMachine, frame_specs
 from redis_mob.kernel.run import PROJECTED
 from redis_mob.models.flow import FlowStepStatus, NodeKind, NodeStatus
 from redis_mob.models.flow_spec import FlowSpec, FrameSpec, FrameStepSpec, RepeatUntilSpec
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 
 UNREACHED_STEPS = {
     MobRunStatus.COMPLETED: FlowStepStatus.SKIPPED,

@@ -18,7 +18,8 @@ from redis_mob.models.flow import (
     NodeStatus,
 )
 from redis_mob.models.flow_spec import FlowSpec, FrameStepSpec
-from redis_mob.models.run import MobRun, MobRunStatus
+from redis_mob.models.run import MobRun
+from redis_mob.models.run_status import MobRunStatus
 
 FIRST_RECOVERABLE_SCHEMA = 3
 """Runs that were started under an older schema cannot go on (contract: kernel-45)."""

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias, cast
 from redis_mob.errors import TemplateError, shortened
 from redis_mob.kernel.context import ConditionContext
 from redis_mob.kernel.paths import MISSING, resolve
-from redis_mob.models.flow_spec import Message, TextBlock
+from redis_mob.models.message import Message, TextBlock
 
 LITERAL_BRACES = "for braces that are text, write {{ '{{' }} where '{{' is meant"
 """What every complaint about a placeholder adds: braces of another language are the most frequent reason for it."""

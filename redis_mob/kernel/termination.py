@@ -11,7 +11,7 @@ from redis_mob.kernel.machine import FlowMachine
 from redis_mob.kernel.projection import unprojected_steps
 from redis_mob.models.flow import FramePhase, LoopPhase, NodeKind, NodeStatus
 from redis_mob.models.flow_spec import FlowSpec
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 
 
 def cancel_run(draft: Draft, flow: FlowSpec) -> None:

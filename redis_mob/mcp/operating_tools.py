@@ -14,7 +14,7 @@ from redis_mob.mcp.run_handle import AskHandle
 from redis_mob.mcp.run_tools import OfRun
 from redis_mob.mcp.tool import MOST_ANSWER_BYTES, Answer, Arguments, Call, FixedTool, ServedTool, answer_of
 from redis_mob.models.base import json_text
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 
 MOST_RUNS = 100
 """Runs of one page."""

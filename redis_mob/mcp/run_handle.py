@@ -16,7 +16,8 @@ from redis_mob.fleet.subflows import output_of_flow
 from redis_mob.models.ask import PendingAsk
 from redis_mob.models.base import json_text
 from redis_mob.models.flow_spec import FlowSpec
-from redis_mob.models.run import MobRun, MobRunStatus
+from redis_mob.models.run import MobRun
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.transition import RunView
 from redis_mob.storage import MobStorage
 
@@ -136,7 +137,7 @@ async def flow_of(storage: MobStorage, view: RunView) -> FlowSpec:
 
 async def _under_way(storage: MobStorage, view: RunView) -> RunHandle:
     asks = tuple(map(AskHandle.of, asks_of(view)[:MOST_ASKS]))
-    limited = limited_work(view, await loads_of(storage.steering, view))
+    limited = limited_work(view, await loads_of(storage, view))
     reason = bounded(why_not_over(view, await storage.executions.workers(), limited), MOST_REASON_BYTES)
     status = "input_required" if asks else "working"
     return _handle(view.run, status, asks=asks, reason=reason, poll_after_seconds=POLL_SECONDS)

@@ -15,7 +15,7 @@ from redis_mob.mcp.following import view_of
 from redis_mob.mcp.run_handle import flow_of, handle_schema
 from redis_mob.mcp.tool import Answer, Arguments, Call, FixedTool, ServedTool, answer_of
 from redis_mob.models.base import json_text
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.operations.asks import GivenAnswer
 from redis_mob.operations.forking import UNCHANGED
 

@@ -6,7 +6,8 @@ from datetime import datetime
 
 from redis_mob.codec.arguments import moment
 from redis_mob.codec.children import encode_parent
-from redis_mob.codec.executions import encode_definition, encode_execution, encode_launch
+from redis_mob.codec.definitions import encode_definition
+from redis_mob.codec.executions import encode_execution, encode_launch
 from redis_mob.codec.runs import encode_run
 from redis_mob.codec.signals import encode_signal
 from redis_mob.memory.namespace import Access, Namespace
@@ -15,7 +16,8 @@ from redis_mob.memory.run_lookup import run_key
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import Execution, RunLaunch
 from redis_mob.models.labels import NO_LABELS, Labels
-from redis_mob.models.run import MobRun, MobRunStatus
+from redis_mob.models.run import MobRun
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.signal import Signal
 from redis_mob.models.subflow import ParentRun
 from redis_mob.notifications.run_messages import run_message

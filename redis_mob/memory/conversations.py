@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from redis_mob.codec import conversations as codec
 from redis_mob.codec.arguments import flag, integer, optional_integer
 from redis_mob.codec.conversations import MILLISECOND, Change
-from redis_mob.codec.executions import encode_definition, encode_execution, encode_launch
+from redis_mob.codec.definitions import encode_definition
+from redis_mob.codec.executions import encode_execution, encode_launch
 from redis_mob.codec.labels import stored_labels
 from redis_mob.codec.runs import encode_run
 from redis_mob.contracts import ConversationStore, StartedTurn
@@ -32,7 +33,8 @@ from redis_mob.models.conversation import (
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import Execution, ExecutionKey, RunLaunch
 from redis_mob.models.labels import NO_LABELS, Labels
-from redis_mob.models.run import MobRun, MobRunStatus
+from redis_mob.models.run import MobRun
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.notifications.run_messages import run_message
 
 _NAMED = 11

@@ -6,7 +6,8 @@ from datetime import datetime
 from uuid import uuid4
 
 from redis_mob.codec.debounces import checked_debounce, debounce_digest, named, require_not_begun
-from redis_mob.codec.executions import encode_definition, encode_launch
+from redis_mob.codec.definitions import encode_definition
+from redis_mob.codec.executions import encode_launch
 from redis_mob.codec.labels import stored_labels
 from redis_mob.codec.runs import encode_run
 from redis_mob.memory.children import note_limits, start
@@ -16,7 +17,8 @@ from redis_mob.models.debounce import Debounce
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import RunLaunch
 from redis_mob.models.labels import NO_LABELS, Labels
-from redis_mob.models.run import MobRun, MobRunStatus
+from redis_mob.models.run import MobRun
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.notifications.run_messages import run_message
 
 

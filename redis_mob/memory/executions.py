@@ -18,8 +18,8 @@ from redis_mob.codec.arguments import (
     text,
     texts,
 )
+from redis_mob.codec.definitions import decode_definition
 from redis_mob.codec.events import EncodedEvent, encode_new_event
-from redis_mob.codec.executions import decode_definition
 from redis_mob.codec.inputs import copied_inputs
 from redis_mob.codec.items import checked_keys
 from redis_mob.codec.labels import stored_labels
@@ -43,9 +43,10 @@ from redis_mob.memory.signals import MemorySignals
 from redis_mob.memory.turns import let_others_run
 from redis_mob.memory.workers import MemoryWorkers
 from redis_mob.models import MobDefinition, MobRun, MobRunStatus
+from redis_mob.models.due_work import DueWork
 from redis_mob.models.execution import EVERYTHING, Execution, ExecutionKey, RunLaunch, Serves
 from redis_mob.models.labels import NO_LABELS, Labels
-from redis_mob.models.transition import DueWork, RunView, Transition
+from redis_mob.models.transition import RunView, Transition
 from redis_mob.notifications.run_messages import about, messages_of, run_message
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 

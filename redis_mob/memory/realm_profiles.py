@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from redis_mob.codec.arguments import integer
-from redis_mob.codec.documents import encode_document, encode_name, profile_named
+from redis_mob.codec.documents import encode_document, encode_name
+from redis_mob.codec.realm_profiles import profile_named
 from redis_mob.contracts import RealmProfileStore, StoredRealmProfiles
 from redis_mob.errors import CasConflictError, NotFoundError, shown
 from redis_mob.memory.namespace import Access, Namespace

@@ -17,7 +17,7 @@ from redis_mob.codec.retention import (
     policy_field,
     runs_prefix,
 )
-from redis_mob.codec.runs import place_prefix
+from redis_mob.codec.run_heads import place_prefix
 from redis_mob.contracts import RetentionStore
 from redis_mob.memory.namespace import Access
 from redis_mob.models.retention import (
@@ -28,7 +28,8 @@ from redis_mob.models.retention import (
     RunAge,
     RunAges,
 )
-from redis_mob.models.run import MobRun, MobRunStatus
+from redis_mob.models.run import MobRun
+from redis_mob.models.run_status import MobRunStatus
 
 _RUNS = 50
 """How many runs one call gives, as on a server."""

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from redis_mob.codec.schedule import queue_of
 from redis_mob.memory.gates import Counted, Gate, Gates, gates_of
+from redis_mob.models.due_work import DueExecution
 from redis_mob.models.execution import (
     END_OF_TIME,
     OVERDUE,
@@ -25,7 +26,6 @@ from redis_mob.models.execution import (
 from redis_mob.models.limits import Limit, LimitLoad, TokenUse
 from redis_mob.models.queue_load import LimitedLoad
 from redis_mob.models.run import MobRun
-from redis_mob.models.transition import DueExecution
 from redis_mob.models.worker import WorkerRecord
 
 

@@ -12,7 +12,8 @@ from redis_mob.memory.namespace import Access, Namespace
 from redis_mob.memory.run_changes import copied
 from redis_mob.memory.run_lookup import existing_run, run_key
 from redis_mob.models.execution import Execution, ExecutionKey
-from redis_mob.models.run import MobRun, MobRunStatus
+from redis_mob.models.run import MobRun
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.signal import MOST_PUBLISHED, MOST_QUEUED, Published, Sent, Signal
 from redis_mob.notifications.run_messages import run_message
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from redis_mob.codec.arguments import optional_integer
-from redis_mob.codec.documents import encode_document, encode_name, spec_of
+from redis_mob.codec.definitions import spec_of
+from redis_mob.codec.documents import encode_document, encode_name
 from redis_mob.contracts import MobSpecStore
 from redis_mob.errors import SpecRevisionConflictError
 from redis_mob.memory.namespace import Access

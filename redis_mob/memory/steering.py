@@ -24,8 +24,8 @@ from redis_mob.models.deletion import DeletionStart
 from redis_mob.models.execution import ExecutionStatus
 from redis_mob.models.limits import Limit, LimitLoad
 from redis_mob.models.queue_load import QueueLoad, QueueLoads
-from redis_mob.models.run import MobRunStatus
 from redis_mob.models.run_copy import RunCopy
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.notifications.run_messages import run_message
 
 

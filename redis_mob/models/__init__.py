@@ -150,12 +150,10 @@ if TYPE_CHECKING:
         TopologyViolation as TopologyViolation,
     )
     from redis_mob.models.flow_spec import (
-        BlobImageBlock as BlobImageBlock,
         CollectAll as CollectAll,
         CollectAny as CollectAny,
         CollectionPolicy as CollectionPolicy,
         CollectQuorum as CollectQuorum,
-        ContentBlock as ContentBlock,
         DependsOnMode as DependsOnMode,
         DispatchMode as DispatchMode,
         FlowSpec as FlowSpec,
@@ -163,17 +161,21 @@ if TYPE_CHECKING:
         FrameNodeSpec as FrameNodeSpec,
         FrameSpec as FrameSpec,
         FrameStepSpec as FrameStepSpec,
-        ImageBlock as ImageBlock,
-        InlineImageBlock as InlineImageBlock,
         Isolation as Isolation,
-        Message as Message,
         OnTimeout as OnTimeout,
         OutputFormat as OutputFormat,
         RepeatUntilSpec as RepeatUntilSpec,
         RetrySpec as RetrySpec,
+        WaitSpec as WaitSpec,
+    )
+    from redis_mob.models.message import (
+        BlobImageBlock as BlobImageBlock,
+        ContentBlock as ContentBlock,
+        ImageBlock as ImageBlock,
+        InlineImageBlock as InlineImageBlock,
+        Message as Message,
         TextBlock as TextBlock,
         VideoBlock as VideoBlock,
-        WaitSpec as WaitSpec,
     )
     from redis_mob.models.ids import (
         AgentRuntimeId as AgentRuntimeId,
@@ -232,14 +234,14 @@ if TYPE_CHECKING:
     from redis_mob.models.revision import (
         extract_meta_revision as extract_meta_revision,
     )
-    from redis_mob.models.run import (
+    from redis_mob.models.run import MobRun as MobRun
+    from redis_mob.models.ledger import (
         FailureLedgerEntry as FailureLedgerEntry,
         LoopIterationLedgerEntry as LoopIterationLedgerEntry,
-        MobRun as MobRun,
-        MobRunStatus as MobRunStatus,
         StepLedgerEntry as StepLedgerEntry,
         StepRunStatus as StepRunStatus,
     )
+    from redis_mob.models.run_status import MobRunStatus as MobRunStatus
     from redis_mob.models.signal import (
         Taken as Taken,
     )
@@ -297,10 +299,9 @@ else:
                 "StepSkipped StepTargetCompleted StepTargetFailed SupervisorEscalation TopologyViolation"
             ),
             "flow_spec": (
-                "BlobImageBlock CollectAll CollectAny CollectionPolicy CollectQuorum ContentBlock "
-                "DependsOnMode DispatchMode FlowSpec FlowStepSpec FrameNodeSpec FrameSpec FrameStepSpec "
-                "ImageBlock InlineImageBlock Isolation Message OnTimeout OutputFormat RepeatUntilSpec RetrySpec "
-                "TextBlock VideoBlock WaitSpec"
+                "CollectAll CollectAny CollectionPolicy CollectQuorum DependsOnMode DispatchMode FlowSpec "
+                "FlowStepSpec FrameNodeSpec FrameSpec FrameStepSpec Isolation OnTimeout OutputFormat RepeatUntilSpec "
+                "RetrySpec WaitSpec"
             ),
             "ids": "AgentRuntimeId FrameAtomicOperation KeyBytes",
             "member_events": (
@@ -316,7 +317,10 @@ else:
             ),
             "progress": "ProgressEntry ProgressReport RunOver StreamChunk StreamEnd StreamReset",
             "revision": "extract_meta_revision",
-            "run": ("FailureLedgerEntry LoopIterationLedgerEntry MobRun MobRunStatus StepLedgerEntry StepRunStatus"),
+            "ledger": "FailureLedgerEntry LoopIterationLedgerEntry StepLedgerEntry StepRunStatus",
+            "message": "BlobImageBlock ContentBlock ImageBlock InlineImageBlock Message TextBlock VideoBlock",
+            "run": "MobRun",
+            "run_status": "MobRunStatus",
             "signal": "Taken",
             "supervisor": "BRIDGE_PROTOCOL_VERSION SupervisorAuthorityRecord SupervisorPendingRotationRecord",
         },

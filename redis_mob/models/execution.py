@@ -27,9 +27,9 @@ from redis_mob.models.base import (
 )
 from redis_mob.models.budget import Budget
 from redis_mob.models.execution_key import ExecutionKey as ExecutionKey
-from redis_mob.models.flow_spec import Message
 from redis_mob.models.fork import NOTHING_CARRIED, Carried, ForkedFrom, is_nothing_carried
 from redis_mob.models.limits import Limit
+from redis_mob.models.message import Message
 from redis_mob.models.subflow import ChildRun, SubflowTerms
 
 MOST_PRIORITY = 63

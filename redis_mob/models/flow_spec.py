@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self, TypeAlias, cast
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Field, model_validator
 
 from redis_mob.models.base import U8, U32, U32_MAX, U64, FrozenDict, Items, JsonValue, Model, WireEnum, is_none
 from redis_mob.models.budget import Budget
 from redis_mob.models.conditions import ConditionExpr
 from redis_mob.models.limits import ConcurrencySpec, Rates, rates_in
+from redis_mob.models.message import Message
 
 
 class DispatchMode(WireEnum):
@@ -63,62 +64,6 @@ class CollectQuorum(Model):
 
 CollectionPolicy: TypeAlias = Annotated[CollectAll | CollectAny | CollectQuorum, Field(discriminator="type")]
 """How many targets of a step must succeed."""
-
-
-class TextBlock(Model):
-    """A piece of text; its placeholders are rendered."""
-
-    type: Literal["text"] = "text"
-    text: str
-
-
-class InlineImageBlock(Model):
-    """An image carried along, as base64 text."""
-
-    type: Literal["image"] = "image"
-    media_type: str
-    source: Literal["inline"]
-    data: str
-
-
-class BlobImageBlock(Model):
-    """An image kept elsewhere, by its id there."""
-
-    type: Literal["image"] = "image"
-    media_type: str
-    source: Literal["blob"]
-    blob_id: str
-
-
-class VideoBlock(Model):
-    """A video carried along, as base64 text; its length is in milliseconds."""
-
-    type: Literal["video"] = "video"
-    media_type: str
-    duration_ms: U64
-    source: Literal["inline"]
-    data: str
-
-
-ImageBlock: TypeAlias = Annotated[InlineImageBlock | BlobImageBlock, Field(discriminator="source")]
-
-ContentBlock: TypeAlias = Annotated[TextBlock | ImageBlock | VideoBlock, Field(discriminator="type")]
-"""One piece of a message."""
-
-
-def _message_tag(value: object) -> str | None:
-    if isinstance(value, str):
-        return "text"
-    return "blocks" if isinstance(value, list | tuple) else None
-
-
-Message: TypeAlias = Annotated[
-    Annotated[str, Tag("text")] | Annotated[Items[ContentBlock], Tag("blocks")],
-    Discriminator(
-        _message_tag, custom_error_type="message_type", custom_error_message="must be a text or a list of blocks"
-    ),
-]
-"""What a step says to its members: a text, or a list of blocks."""
 
 
 LONGEST_PAUSE_SECONDS = 36_500 * 86_400

@@ -52,7 +52,7 @@ class Carried(Model):
 
 _NOTHING: SortedDict[CarriedStep] = SortedDict()
 
-NOTHING_CARRIED = Carried()
+NOTHING_CARRIED = Carried.unchecked()
 
 
 def is_nothing_carried(value: object) -> bool:

@@ -44,7 +44,7 @@ class Labels(Model):
     summary: str | None = Field(default=None, exclude_if=is_none)
 
 
-NO_LABELS = Labels()
+NO_LABELS = Labels.unchecked()
 """Neither attributes nor a summary."""
 
 

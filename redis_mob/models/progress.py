@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 from pydantic import ConfigDict, Field, TypeAdapter
 
 from redis_mob.models.base import U32, U64, JsonValue, Model, Timestamp
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 
 MOST_ENTRIES = 10_000
 """How many entries of a run are kept at least, if they fit; of more, the oldest ones go."""

@@ -9,7 +9,7 @@ from typing import Annotated, NamedTuple, TypeAlias
 from pydantic import Field
 
 from redis_mob.models.base import U64, FrozenDict, Items, Model, is_none
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 
 LONGEST_KEPT = timedelta(days=36500)
 """No age of a policy is greater: a hundred years."""

@@ -3,93 +3,33 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 from uuid import uuid4
-
-from pydantic import Field
 
 from redis_mob.models.authority import FlowAuthorityInput, RunFlow
 from redis_mob.models.base import (
     SCHEMA_VERSION,
     U32,
-    U64,
     FrozenDict,
     Items,
     JsonValue,
-    Model,
     RunId,
     SortedDict,
     Timestamp,
-    WireEnum,
     canonical_run_id,
-    is_none,
 )
-from redis_mob.models.definition import LimitsSpec
-from redis_mob.models.failure import AgentErrorReport, TurnError
 from redis_mob.models.flow import FlowRunState, FrameSnapshot, LoopSnapshot
-from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.late_fields import LateFields
+from redis_mob.models.ledger import FailureLedgerEntry, LoopIterationLedgerEntry, StepLedgerEntry
 from redis_mob.models.run_outputs import NO_DEFAULT, output_of, outputs_of
-from redis_mob.models.seed import pending_flow_state, run_seed
+from redis_mob.models.run_status import MobRunStatus
+
+if TYPE_CHECKING:
+    from redis_mob.models.definition import LimitsSpec
+    from redis_mob.models.flow_spec import FlowSpec
 
 T = TypeVar("T")
 D = TypeVar("D")
-
-MAX_LOOP_ITERATION = 1_000_000
-"""The greatest iteration for which an output may be recorded (contract: runs-26)."""
-
-
-class MobRunStatus(WireEnum):
-    """The public status of a run."""
-
-    PENDING = "pending"
-    RUNNING = "running"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    CANCELED = "canceled"
-
-    @property
-    def is_terminal(self) -> bool:
-        """Whether the run is over: completed, failed or canceled."""
-        return self in (MobRunStatus.COMPLETED, MobRunStatus.FAILED, MobRunStatus.CANCELED)
-
-
-class StepRunStatus(WireEnum):
-    """The status in a step ledger row; spelled in lower case, unlike `FlowStepStatus` (contract: json-8)."""
-
-    DISPATCHED = "dispatched"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-    CANCELED = "canceled"
-
-
-class StepLedgerEntry(Model):
-    """One row of a run's step ledger: what one agent did for one step."""
-
-    step_id: str
-    agent_identity: str
-    status: StepRunStatus
-    output: JsonValue | None = None
-    timestamp: Timestamp
-
-
-class FailureLedgerEntry(Model):
-    """One row of a run's failure ledger."""
-
-    step_id: str
-    reason: str
-    error_report: AgentErrorReport | None = Field(default=None, exclude_if=is_none)
-    error: TurnError | None = Field(default=None, exclude_if=is_none)
-    timestamp: Timestamp
-
-
-class LoopIterationLedgerEntry(Model):
-    """One row of a run's loop iteration ledger: which frame was the body of which iteration."""
-
-    loop_instance_id: str
-    iteration: U64
-    frame_id: str
 
 
 class MobRun(LateFields):
@@ -131,6 +71,8 @@ class MobRun(LateFields):
         `escalation_threshold` is the one of the mob's supervisor, 0 without one. Raises DefinitionError when the
         steps of the flow cannot be ordered (contract: json-14, kernel-4).
         """
+        from redis_mob.models.seed import pending_flow_state, run_seed  # it knows definitions, and a run does not
+
         made = str(uuid4()) if run_id is None else canonical_run_id(run_id)
         seed = run_seed(made, flow_spec, limits, escalation_threshold)
         return cls(

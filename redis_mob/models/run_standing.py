@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 
 
 class RunStanding(NamedTuple):

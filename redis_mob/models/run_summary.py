@@ -10,7 +10,7 @@ from pydantic_core import to_json
 from redis_mob.models.base import U32, Items, JsonValue, Model, RunId, SortedDict, Timestamp, is_empty, is_none
 from redis_mob.models.labels import AttributeValue, attribute_text
 from redis_mob.models.pause import PauseScope
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 
 
 class RunSummary(Model):
@@ -100,7 +100,7 @@ class RunFilter(Model):
         return wanted in within or to_json(wanted).decode()[1:-1] in within
 
 
-ANY_RUN = RunFilter()
+ANY_RUN = RunFilter.unchecked()
 """All runs."""
 
 

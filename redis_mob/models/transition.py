@@ -8,29 +8,31 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from redis_mob.models.ask import Ask
-from redis_mob.models.authority import FlowAuthorityInput
 from redis_mob.models.base import FrozenDict
-from redis_mob.models.conversation import Turn
-from redis_mob.models.events import NewMobEvent
 from redis_mob.models.execution import (
     Execution,
     ExecutionKey,
     ExecutionStatus,
     ItemProgress,
-    Left,
-    Loss,
     RunLaunch,
     later,
 )
 from redis_mob.models.labels import NO_LABELS, Labels
-from redis_mob.models.limits import TokenUse
-from redis_mob.models.pause import Pause
-from redis_mob.models.run import FailureLedgerEntry, LoopIterationLedgerEntry, MobRun, MobRunStatus, StepLedgerEntry
-from redis_mob.models.signal import Signal
-from redis_mob.models.subflow import ParentRun
+from redis_mob.models.ledger import FailureLedgerEntry, LoopIterationLedgerEntry, StepLedgerEntry
+from redis_mob.models.run import MobRun
+from redis_mob.models.run_status import MobRunStatus
+
+if TYPE_CHECKING:  # for annotations alone: the models of events take their time
+    from redis_mob.models.ask import Ask
+    from redis_mob.models.authority import FlowAuthorityInput
+    from redis_mob.models.conversation import Turn
+    from redis_mob.models.events import NewMobEvent
+    from redis_mob.models.limits import TokenUse
+    from redis_mob.models.pause import Pause
+    from redis_mob.models.signal import Signal
+    from redis_mob.models.subflow import ParentRun
 
 NodeKey: TypeAlias = tuple[str, str]
 """A node: frame id and node id."""
@@ -190,30 +192,3 @@ class Transition:
     def taken(self) -> tuple[int, ...]:
         """The numbers of the signals that steps take, and of those that are dropped."""
         return (*(one.signal for one in self.executions.values() if one.signal is not None), *self.dropped)
-
-
-class DueExecution(NamedTuple):
-    """An execution that a worker took to claim it, and how another one lost it, if one did."""
-
-    run_id: str
-    key: ExecutionKey
-    loss: Loss | None = None
-
-
-class DueWork(NamedTuple):
-    """What a worker took: runs to look at, executions to claim; and when the next ones become due.
-
-    `more` says that executions wait which it serves and did not take. `next_loss_at` is when the first lease of a
-    worker expires unless it is renewed. `left` is what the worker leaves to others,
-    `workers` is how many are known.
-    """
-
-    runs: tuple[str, ...]
-    executions: tuple[DueExecution, ...]
-    now: datetime
-    next_run_at: datetime | None
-    next_execution_at: datetime | None
-    next_loss_at: datetime | None = None
-    more: bool = False
-    left: frozenset[Left] = frozenset()
-    workers: int = 0

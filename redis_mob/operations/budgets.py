@@ -1,22 +1,21 @@
-"""Accounts of budgets read and given other bounds; runs that a budget has paused go on."""
+"""Accounts of budgets given other bounds; runs that a budget has paused go on."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pydantic
 
 from redis_mob.errors import NotFoundError, ValidationError, shown
-from redis_mob.fleet.budget_accounts import BudgetKeyError, KnownAccounts, RunAccounts
 from redis_mob.fleet.lost_calls import settle_lost
 from redis_mob.fleet.spend_keeper import is_by_budget
 from redis_mob.models.budget import Account, Bounds, Budget, BudgetScope, OnExceeded
 from redis_mob.models.documents import complaints
 from redis_mob.models.pause import PauseChange, PauseScope
 from redis_mob.models.run_summary import RunFilter
-from redis_mob.operations.budget_lines import BudgetLine
+from redis_mob.operations.budget_reading import declared_of, with_roles
 from redis_mob.operations.bulk import NOT_OVER
 from redis_mob.operations.forking import UNCHANGED, Unchanged
 from redis_mob.operations.pausing import resume_run
@@ -56,20 +55,6 @@ def _policy(text: str) -> OnExceeded:
         raise ValidationError(f"on_exceeded must be pause or fail, not {shown(text)}") from None
 
 
-async def budgets_of(storage: MobStorage, run_id: str) -> tuple[BudgetLine, ...]:
-    """See `FleetAdmin.budget`."""
-    accounts = await _declared(storage, run_id)
-    declared = _with_roles(accounts, run_id)
-    stored = await storage.budgets.accounts(list(declared))
-    return tuple(BudgetLine.of(scope, stored.get(scope, account)) for scope, account in declared.items())
-
-
-async def usage_of(storage: MobStorage, run_ids: Sequence[str]) -> Mapping[str, BudgetLine]:
-    """What the calls of runs have used, by their ids; those are left out whose calls told nothing."""
-    found = await storage.budgets.accounts([BudgetScope.of_run(run_id) for run_id in run_ids])
-    return {scope.run_id: BudgetLine.of(scope, account) for scope, account in found.items() if scope.run_id is not None}
-
-
 async def set_budget(
     storage: MobStorage, run_id: str, role: str | None, name: str | None, change: BudgetChange
 ) -> tuple[str, ...]:
@@ -77,8 +62,8 @@ async def set_budget(
     given = change.checked()
     if role is not None and name is not None:
         raise ValidationError("give role or name, not both: the one is a budget within the run, the other a shared one")
-    accounts = await _declared(storage, run_id)
-    declared = _with_roles(accounts, run_id)
+    accounts = await declared_of(storage, run_id)
+    declared = with_roles(accounts, run_id)
     if role is not None:
         declared.setdefault(BudgetScope.of_run(run_id, role), Account())
     scope = _wanted(declared, run_id, role, name)
@@ -118,29 +103,10 @@ async def _resumed(storage: MobStorage, scope: BudgetScope) -> AsyncIterator[str
             yield run.run_id
 
 
-async def shared_budgets(storage: MobStorage) -> tuple[BudgetLine, ...]:
-    """See `FleetAdmin.shared_budgets`."""
-    return tuple(BudgetLine.of(*one) for one in (await storage.budgets.shared()).items())
-
-
 async def forget_budget(storage: MobStorage, mob_id: str, name: str, key: str) -> bool:
     """See `FleetAdmin.forget_budget`."""
     await settle_lost(storage.budgets, storage.executions)
     return await storage.budgets.forget(BudgetScope.shared(mob_id, name, key))
-
-
-async def _declared(storage: MobStorage, run_id: str) -> RunAccounts:
-    try:
-        return await KnownAccounts(storage.executions).of(run_id)
-    except BudgetKeyError as error:
-        raise ValidationError(str(error)) from None
-
-
-def _with_roles(accounts: RunAccounts, run_id: str) -> dict[BudgetScope, Account]:
-    """The accounts that the calls of a run draw on, its own first."""
-    roles = {BudgetScope.of_run(run_id, role): Account.of(budget) for role, budget in accounts.roles.items()}
-    own = BudgetScope.of_run(run_id)
-    return {own: accounts.declared[own], **roles, **accounts.declared}
 
 
 def _wanted(declared: Mapping[BudgetScope, Account], run_id: str, role: str | None, name: str | None) -> BudgetScope:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequ
 from typing import NamedTuple
 
 from redis_mob.errors import CasConflictError, NotFoundError
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.run_summary import RunFilter, RunSummary
 
 AT_ONCE = 16

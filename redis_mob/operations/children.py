@@ -12,7 +12,7 @@ from redis_mob.fleet.child_ids import children_of
 from redis_mob.fleet.items import target_of, targets_in
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import Execution, ExecutionKey
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.run_summary import RunFilter, RunPage, RunSummary
 from redis_mob.models.transition import RunView
 from redis_mob.storage import MobStorage

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic_core import to_json
 
@@ -14,18 +14,17 @@ from redis_mob.fleet.unserved import unserved_work
 from redis_mob.kernel.machine import FlowMachine, loop_spec
 from redis_mob.models.ask import ANSWER_NEWS
 from redis_mob.models.base import FrozenDict, SortedDict
-from redis_mob.models.events import MobEvent
 from redis_mob.models.execution import END_OF_TIME, Execution, ExecutionKey, ExecutionStatus
 from redis_mob.models.flow import FlowFrameState, FlowStepStatus, FrameScope, LoopIterationState, LoopPhase, NodeStatus
 from redis_mob.models.flow_spec import FlowSpec
+from redis_mob.models.ledger import StepLedgerEntry
 from redis_mob.models.limits import Limit, LimitLoad
 from redis_mob.models.order import natural_key
-from redis_mob.models.run import MobRunStatus, StepLedgerEntry
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.subflow import CHILD_NEWS
 from redis_mob.models.transition import NodeKey, RunView
 from redis_mob.models.worker import LiveWorker
 from redis_mob.operations.failures import failures_of
-from redis_mob.operations.run_attempts import RunAttempts
 from redis_mob.operations.run_description import (
     Attempt,
     ChildDescription,
@@ -41,9 +40,14 @@ from redis_mob.operations.run_description import (
     WorkerAtWork,
     seconds_between,
 )
-from redis_mob.operations.states import STATE_OF_EXECUTION, STATE_OF_NODE, State
+from redis_mob.operations.state_of import STATE_OF_EXECUTION, STATE_OF_NODE
+from redis_mob.operations.states import State
 from redis_mob.operations.step_times import Span, StepTimes
 from redis_mob.operations.waiting import member_waits_for, node_waits_for, run_waits_for
+
+if TYPE_CHECKING:
+    from redis_mob.models.events import MobEvent
+    from redis_mob.operations.run_attempts import RunAttempts
 
 SHORT_PARAMS = 400
 """Bytes of parameters that each description has (contract: operations-232)."""
@@ -170,7 +174,11 @@ class StoredRun:
 
     @cached_property
     def _attempts(self) -> RunAttempts | None:
-        return None if self.events is None else RunAttempts(self.events)
+        if self.events is None:
+            return None
+        from redis_mob.operations.run_attempts import RunAttempts  # with the models of events, which few ask for
+
+        return RunAttempts(self.events)
 
     @cached_property
     def _numbers(self) -> Mapping[NodeKey, int]:

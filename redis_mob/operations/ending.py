@@ -15,7 +15,7 @@ from redis_mob.fleet.transition_builder import TransitionBuilder
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.events import NewMobEvent
 from redis_mob.models.flow_events import FlowCanceled
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.transition import RunView, Transition
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
 from redis_mob.storage import MobStorage

@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from redis_mob.fleet.transition_builder import FLOW_STEP
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus
 from redis_mob.models.failure import AgentErrorReport
-from redis_mob.models.run import FailureLedgerEntry, MobRun, StepLedgerEntry, StepRunStatus
+from redis_mob.models.ledger import FLOW_STEP, FailureLedgerEntry, StepLedgerEntry, StepRunStatus
+from redis_mob.models.run import MobRun
 from redis_mob.models.run_outputs import SYSTEM_MEMBER
-from redis_mob.operations.run_attempts import told_in, traceback_in
+from redis_mob.operations.error_reports import told_in, traceback_in
 from redis_mob.operations.run_description import FailureDescription
 
 Place = tuple[str, datetime]

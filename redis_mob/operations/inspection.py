@@ -7,28 +7,40 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from redis_mob.errors import NotFoundError, ValidationError
+from redis_mob.fleet.definitions import Definitions
 from redis_mob.fleet.limit_waits import loads_of
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.transition import RunView
 from redis_mob.operations.budget_lines import BudgetLine
-from redis_mob.operations.budgets import budgets_of
+from redis_mob.operations.budget_reading import budgets_in
 from redis_mob.operations.describing import StoredRun
 from redis_mob.operations.run_description import RunDescription
-from redis_mob.operations.run_events import events_of
 from redis_mob.storage import MobStorage
 
 
-async def stored_run(storage: MobStorage, run_id: str, *, outputs: bool = False, attempts: bool = False) -> StoredRun:
-    """All that is stored of a run. Raises NotFoundError as `FleetAdmin.describe` does."""
+async def stored_run(
+    storage: MobStorage,
+    run_id: str,
+    *,
+    outputs: bool = False,
+    attempts: bool = False,
+    definitions: Definitions | None = None,
+) -> StoredRun:
+    """All that is stored of a run; `definitions` are those that were read already.
+
+    Raises NotFoundError as `FleetAdmin.describe` does.
+    """
     executions = storage.executions
     view = await executions.load(run_id)
     # The ledger is read after the run: rows that came since are of what has not ended in the view, and not used.
     run = None if view is None else await storage.runs.get_run(run_id)
     if view is None or run is None:
         raise NotFoundError.of_run(run_id, storage.namespace)
-    definition = await executions.get_definition(view.launch.definition)
+    definition = await (definitions or Definitions(executions)).of(view)
     events = None
     if attempts:
+        from redis_mob.operations.run_events import events_of
+
         events = await events_of(storage.events, view.run.run_id, view.launched_at, view.run.completed_at)
     return StoredRun(
         view=view,
@@ -37,7 +49,7 @@ async def stored_run(storage: MobStorage, run_id: str, *, outputs: bool = False,
         workers=await executions.workers(),
         events=events,
         with_outputs=outputs,
-        loads=await loads_of(storage.steering, view),
+        loads=await loads_of(storage, view),
         children=await _children(storage, view),
     )
 
@@ -50,9 +62,10 @@ async def _children(storage: MobStorage, view: RunView) -> Mapping[str, MobRunSt
 
 async def describe(storage: MobStorage, run_id: str, *, outputs: bool, attempts: bool) -> RunDescription:
     """See `FleetAdmin.describe`."""
-    stored = await stored_run(storage, run_id, outputs=outputs, attempts=attempts)
+    definitions = Definitions(storage.executions)
+    stored = await stored_run(storage, run_id, outputs=outputs, attempts=attempts, definitions=definitions)
     told: tuple[BudgetLine, ...] = ()
     with suppress(ValidationError):  # of a key that cannot be rendered: no call begins in such a run
-        lines = await budgets_of(storage, stored.view.run.run_id)
+        lines = await budgets_in(storage, stored.view, definitions)
         told = tuple(one for one in lines if one.is_bounded or one.is_used)
     return stored.described().model_copy(update={"budgets": told})

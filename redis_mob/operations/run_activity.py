@@ -6,14 +6,17 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from redis_mob.errors import MobStoreError
-from redis_mob.fleet.waits import signal_of
+from redis_mob.fleet.waiters import signal_of
 from redis_mob.models.execution import ExecutionStatus
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.run_summary import RunSummary
-from redis_mob.models.transition import RunView
 from redis_mob.storage import MobStorage
+
+if TYPE_CHECKING:
+    from redis_mob.models.transition import RunView
 
 MOST_RUNS = 50
 """Runs of one list that are read for this, since each of them is read with all that is open in it."""

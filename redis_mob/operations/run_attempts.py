@@ -7,11 +7,10 @@ fall into its iterations.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from collections.abc import Iterable
+from typing import Any
 
 from redis_mob.models.events import MobEvent
-from redis_mob.models.failure import AgentErrorReport
 from redis_mob.models.flow_events import (
     FlowCanceled,
     FlowCompleted,
@@ -22,6 +21,7 @@ from redis_mob.models.flow_events import (
     StepTargetCompleted,
     StepTargetFailed,
 )
+from redis_mob.operations.error_reports import traceback_in
 from redis_mob.operations.run_description import Attempt
 
 
@@ -65,15 +65,3 @@ def _end(attempts: list[Attempt], event: MobEvent, outcome: str, **more: Any) ->
     """End the last attempt, if it is under way."""
     if attempts and attempts[-1].outcome == "running":
         attempts[-1] = attempts[-1].model_copy(update={"ended_at": event.timestamp, "outcome": outcome, **more})
-
-
-def traceback_in(report: AgentErrorReport | None) -> str | None:
-    """The traceback that is stored with a failure; None if it has none."""
-    found = told_in(report).get("traceback")
-    return found if isinstance(found, str) else None
-
-
-def told_in(report: AgentErrorReport | None) -> Mapping[str, Any]:
-    """What a failure says beside its message: exception, detail, traceback, as far as it has them."""
-    reason = None if report is None else report.reason
-    return cast("Mapping[str, Any]", reason) if isinstance(reason, Mapping) else {}

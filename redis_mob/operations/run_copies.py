@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, cast
 import pydantic
 from pydantic_core import from_json
 
-from redis_mob.codec.executions import digests_of
+from redis_mob.codec.definitions import digests_of
 from redis_mob.errors import CasConflictError, NotFoundError, ValidationError, shown
 from redis_mob.models.base import SortedDict, json_text
 from redis_mob.models.definition import MobDefinition

@@ -13,7 +13,7 @@ from redis_mob.models.base import U32, U64, Items, JsonValue, Model, RunId, Sort
 from redis_mob.models.fork import ForkedFrom
 from redis_mob.models.labels import AttributeValue
 from redis_mob.models.pause import Pause
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.subflow import ParentRun
 from redis_mob.operations.budget_lines import BudgetLine
 from redis_mob.operations.states import State

@@ -13,7 +13,7 @@ from redis_mob.errors import ValidationError
 from redis_mob.models.labels import AttributeValue
 from redis_mob.models.pause import Pause, PauseScope
 from redis_mob.models.problems import problems
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.run_summary import RunFilter, RunPage, RunSummary
 from redis_mob.storage import MobStorage
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from redis_mob.models.base import WireEnum
-from redis_mob.models.execution import ExecutionStatus
-from redis_mob.models.flow import FlowStepStatus, NodeStatus
 
 
 class State(WireEnum):
@@ -21,34 +19,3 @@ class State(WireEnum):
     def is_final(self) -> bool:
         """Whether it is over."""
         return self not in (State.WAITING, State.RUNNING)
-
-
-STATE_OF_NODE = {
-    NodeStatus.PENDING: State.WAITING,
-    NodeStatus.READY: State.WAITING,
-    NodeStatus.RUNNING: State.RUNNING,
-    NodeStatus.COMPLETED: State.COMPLETED,
-    NodeStatus.FAILED: State.FAILED,
-    NodeStatus.SKIPPED: State.SKIPPED,
-    NodeStatus.CANCELED: State.CANCELED,
-}
-
-STATE_OF_STEP = {
-    None: State.WAITING,
-    FlowStepStatus.DISPATCHED: State.RUNNING,
-    FlowStepStatus.COMPLETED: State.COMPLETED,
-    FlowStepStatus.FAILED: State.FAILED,
-    FlowStepStatus.SKIPPED: State.SKIPPED,
-    FlowStepStatus.CANCELED: State.CANCELED,
-}
-
-STATE_OF_EXECUTION = {
-    ExecutionStatus.WAITING: State.WAITING,
-    ExecutionStatus.LEASED: State.RUNNING,
-    ExecutionStatus.REPORTED: State.RUNNING,  # its outcome shows when a decision has taken it
-    ExecutionStatus.COMPLETED: State.COMPLETED,
-    ExecutionStatus.FAILED: State.FAILED,
-    ExecutionStatus.CANCELED: State.CANCELED,
-    ExecutionStatus.AWAITING: State.WAITING,
-    ExecutionStatus.ASKING: State.WAITING,
-}

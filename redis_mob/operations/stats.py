@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from redis_mob.models.retention import NamespaceSizes, RetentionPolicies
 from redis_mob.models.retention_text import bound_of_runs, text_of_events
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.operations.asks import number_of_asks
 from redis_mob.storage import MobStorage
 

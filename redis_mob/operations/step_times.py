@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus
-from redis_mob.models.run import StepLedgerEntry, StepRunStatus
+from redis_mob.models.ledger import StepLedgerEntry, StepRunStatus
 from redis_mob.models.run_outputs import SYSTEM_MEMBER
 from redis_mob.models.transition import NodeKey
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from redis_mob.codec.arguments import text
-from redis_mob.codec.executions import digests_of
+from redis_mob.codec.definitions import digests_of
 from redis_mob.errors import NotFoundError, SerializationError, ValidationError, shown
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.run_summary import ANY_RUN
 from redis_mob.models.worker import LiveWorker
 from redis_mob.operations.run_list import every_run

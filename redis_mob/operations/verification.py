@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 
-from redis_mob.codec.executions import digests_of
+from redis_mob.codec.definitions import digests_of
 from redis_mob.errors import KernelError, shown
 from redis_mob.fleet.aggregate import aggregate, aggregate_of_items
 from redis_mob.fleet.carried import NO_OUTPUT, output_of
@@ -25,8 +25,9 @@ from redis_mob.models.events import MobEvent, terminal_identity
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus
 from redis_mob.models.flow import FrameScope, NodeKind, NodeStatus
 from redis_mob.models.flow_spec import FlowSpec
+from redis_mob.models.ledger import StepRunStatus
 from redis_mob.models.order import natural_key
-from redis_mob.models.run import MobRun, StepRunStatus
+from redis_mob.models.run import MobRun
 from redis_mob.models.run_outputs import SYSTEM_MEMBER
 from redis_mob.models.run_standing import RunStanding
 from redis_mob.models.transition import NodeKey, RunView

@@ -6,15 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from redis_mob.codec.schedule import queue_of
 from redis_mob.errors import shown
-from redis_mob.fleet.asks import asked_text
 from redis_mob.fleet.limit_waits import full_limit
-from redis_mob.fleet.pausing import why_paused
+from redis_mob.fleet.waiting_text import asked_text, why_paused
 from redis_mob.models.base import FrozenDict
 from redis_mob.models.execution import Execution, ExecutionStatus
 from redis_mob.models.flow import FlowFrameState, NodeStatus
 from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.limits import Limit, LimitLoad
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.transition import RunView
 from redis_mob.models.worker import LiveWorker
 from redis_mob.operations.run_description import WaitsFor

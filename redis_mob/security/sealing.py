@@ -15,8 +15,6 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgpack
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from redis_mob.errors import (
     InternalError,
@@ -184,6 +182,8 @@ class SealKeyring:
 
     def seal(self, mob_id: str, kind: str, plaintext: bytes) -> bytes:
         """A sealed record that only opens as this kind of record of this mob; each call gives other bytes."""
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
         key, nonce = self._newest, secrets.token_bytes(_NONCE_BYTES)
         sealed = AESGCM(key.secret).encrypt(nonce, plaintext, _context(key.id, mob_id, kind))
         return b"".join((_MAGIC, bytes((_VERSION, len(key.id))), key.id.encode(), nonce, sealed))
@@ -194,6 +194,10 @@ class SealKeyring:
         Raises SealKeyMissingError naming the key that is needed; SerializationError if the record is in clear, was
         changed in any byte, or was sealed for another mob or kind.
         """
+        # imported where something is sealed: without seal keys it is of no use, and takes its time
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
         if not is_sealed(stored):
             raise SerializationError(
                 f"{shortened(kind)} of mob {shown(mob_id)} is damaged, or stored in clear although this "

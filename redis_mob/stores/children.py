@@ -8,8 +8,10 @@ from redis_mob.codec import executions as codec
 from redis_mob.codec.arguments import moment
 from redis_mob.codec.changes import counted
 from redis_mob.codec.children import encode_parent, told_field
+from redis_mob.codec.definitions import encode_definition
 from redis_mob.codec.labels import fields_of
-from redis_mob.codec.runs import encode_run, place_prefix
+from redis_mob.codec.run_heads import place_prefix
+from redis_mob.codec.runs import encode_run
 from redis_mob.codec.signals import encode_signal
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.headers import NamedArguments
@@ -36,7 +38,7 @@ def start_arguments(
     """The keys and arguments with which a run is started."""
     (head, *others), encoded_launch = encode_run(run), codec.encode_launch(launch)
     parts = [[*head, *fields_of(labels)], *others]
-    digest, encoded = codec.encode_definition(definition, forked=launch.forked_from is not None)
+    digest, encoded = encode_definition(definition, forked=launch.forked_from is not None)
     of_run = keys.run(run.run_id)
     begins = b"" if at is None else codec.milliseconds(moment("at", at))
     limited, unlimited = limits_of(run, launch, definition)

@@ -20,7 +20,7 @@ from redis_mob.codec.deletions import (
     encode_deletion,
 )
 from redis_mob.codec.packing import pack
-from redis_mob.codec.runs import place_prefix, run_id_of_place
+from redis_mob.codec.run_heads import place_prefix, run_id_of_place
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.replies import Reply

@@ -25,6 +25,7 @@ from redis_mob.codec.asks import ask_changes
 from redis_mob.codec.changes import change_of_frame, change_of_loop, change_of_run
 from redis_mob.codec.children import decode_parent
 from redis_mob.codec.conversations import decode_turn
+from redis_mob.codec.definitions import decode_definition
 from redis_mob.codec.documents import decode_decimal, decode_time
 from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.inputs import encode_inputs
@@ -32,7 +33,8 @@ from redis_mob.codec.items import checked_keys, decode_progress, execution_chang
 from redis_mob.codec.labels import decode_labels, stored_labels
 from redis_mob.codec.packing import Argument
 from redis_mob.codec.pauses import decode_pause_of_run, decode_pauses, pauses_of, scopes_of
-from redis_mob.codec.runs import check_count, core_parts, decode_core
+from redis_mob.codec.run_heads import check_count
+from redis_mob.codec.runs import core_parts, decode_core
 from redis_mob.codec.schedule import decode_due, decode_worker
 from redis_mob.codec.schedule import worker_id as checked_worker_id
 from redis_mob.codec.signals import decode_signals
@@ -46,10 +48,12 @@ from redis_mob.errors import NotFoundError, shortened
 from redis_mob.kernel.completeness import drivable
 from redis_mob.models.base import canonical_run_id, changed_keys
 from redis_mob.models.definition import MobDefinition
+from redis_mob.models.due_work import DueWork
 from redis_mob.models.execution import EVERYTHING, Execution, ExecutionKey, Left, RunLaunch, Serves
 from redis_mob.models.labels import NO_LABELS, Labels
-from redis_mob.models.run import MobRun, MobRunStatus
-from redis_mob.models.transition import DueWork, RunView, Transition
+from redis_mob.models.run import MobRun
+from redis_mob.models.run_status import MobRunStatus
+from redis_mob.models.transition import RunView, Transition
 from redis_mob.notifications.run_messages import about, messages_of
 from redis_mob.notifications.wakeups import WakeUps
 from redis_mob.stores import items
@@ -135,7 +139,7 @@ class RedisExecutionStore(RedisChildren, RedisDebounces, RedisLabels, RedisSigna
         data = await self._client.read("executions/get_definition", keys, [text("digest", digest)])
         if data is None:
             raise NotFoundError(f"no definition has the digest {shortened(digest)}")
-        return codec.decode_definition(digest, data)
+        return decode_definition(digest, data)
 
     async def commit(self, transition: Transition) -> bool:
         check_transition(transition)

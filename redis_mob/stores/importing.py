@@ -6,7 +6,7 @@ from redis_mob.codec.changes import counted
 from redis_mob.codec.executions import milliseconds
 from redis_mob.codec.packing import Argument
 from redis_mob.codec.run_copies import encode_copy, key_of_copy
-from redis_mob.codec.runs import place_prefix
+from redis_mob.codec.run_heads import place_prefix
 from redis_mob.codec.schedule import encode_entry, encode_limits, encode_queue, queue_of
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys

@@ -11,6 +11,7 @@ from redis_mob.codec import ledgers
 from redis_mob.codec.arguments import integer
 from redis_mob.codec.labels import ATTRIBUTES
 from redis_mob.codec.labels import place_prefix as place_prefix_of_attribute
+from redis_mob.codec.run_heads import place_prefix, run_id_of_place
 from redis_mob.codec.run_ids import LENGTH, MOST_NAMED, beginning_of_ids, one_of
 from redis_mob.codec.run_summaries import (
     BRIEF,
@@ -28,13 +29,12 @@ from redis_mob.codec.run_summaries import (
     decode_summary,
     encode_sequence,
 )
-from redis_mob.codec.runs import place_prefix, run_id_of_place
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.contracts import OperationsStore
 from redis_mob.errors import NotFoundError, SerializationError
-from redis_mob.models.run import MobRunStatus
 from redis_mob.models.run_standing import RunStanding
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.run_summary import ANY_RUN, RunFilter, RunPage, RunSummary
 
 _PLACES = 500

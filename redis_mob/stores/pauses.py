@@ -9,7 +9,7 @@ from redis_mob.codec.deletions import DeletableRun, decode_deletable
 from redis_mob.codec.hashes import as_mapping
 from redis_mob.codec.packing import UNPACK_ERRORS, unpack
 from redis_mob.codec.pauses import OF_FLOW, OF_MOB, checked_reason, decode_pauses, scope_of, scopes_of
-from redis_mob.codec.runs import RunHead
+from redis_mob.codec.run_heads import RunHead
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.replies import Reply

@@ -5,16 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from redis_mob.codec.arguments import integer
-from redis_mob.codec.documents import (
-    decode_name,
-    decode_profile,
-    decode_revision,
-    encode_document,
-    encode_name,
-    encode_revision,
-    profile_named,
-)
+from redis_mob.codec.documents import decode_name, decode_revision, encode_document, encode_name, encode_revision
 from redis_mob.codec.hashes import as_mapping
+from redis_mob.codec.realm_profiles import decode_profile, profile_named
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.replies import Reply

@@ -24,8 +24,8 @@ from redis_mob.codec.retention import (
     policy_field,
     runs_prefix,
 )
+from redis_mob.codec.run_heads import place_prefix
 from redis_mob.codec.run_summaries import STATUS_BYTES, RunPlace, decode_place, encode_sequence
-from redis_mob.codec.runs import place_prefix
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.replies import Reply
@@ -41,7 +41,7 @@ from redis_mob.models.retention import (
     RunAge,
     RunAges,
 )
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.run_summary import RunFilter
 from redis_mob.stores.event_arguments import order_text
 from redis_mob.stores.operations import RedisOperationsStore

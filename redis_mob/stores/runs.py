@@ -10,7 +10,8 @@ from redis_mob.codec.arguments import member, text
 from redis_mob.codec.changes import change_of_frame, change_of_loop, change_of_run, counted, fields_of_loop
 from redis_mob.codec.events import require_terminal
 from redis_mob.codec.inputs import encode_inputs
-from redis_mob.codec.runs import decode_run, encode_run, place_prefix, run_id_of_place, run_parts
+from redis_mob.codec.run_heads import place_prefix, run_id_of_place
+from redis_mob.codec.runs import decode_run, encode_run, run_parts
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys, RunKeys
 from redis_mob.connection.calls.replies import Reply, won

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from redis_mob.codec.delimited import encode_number
 from redis_mob.codec.executions import encode_execution, execution_field, milliseconds
 from redis_mob.codec.packing import Argument
 from redis_mob.codec.pauses import scopes_of
 from redis_mob.codec.schedule import encode_entry, encode_limits, encode_queue, encode_role, holder, queue_of
-from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import (
     END_OF_TIME,
     OVERDUE,
@@ -23,8 +22,11 @@ from redis_mob.models.execution import (
     may_stand_aside,
 )
 from redis_mob.models.limits import Limit
-from redis_mob.models.run import MobRun
-from redis_mob.models.transition import RunView, Transition
+
+if TYPE_CHECKING:
+    from redis_mob.models.definition import MobDefinition
+    from redis_mob.models.run import MobRun
+    from redis_mob.models.transition import RunView, Transition
 
 GATES = b"gates"
 """The field of the limits of roles that says that there are others; no role is encoded like it."""

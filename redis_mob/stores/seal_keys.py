@@ -6,6 +6,7 @@ A process that forgot a key must not add secrets in clear (decision 0011).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
@@ -18,7 +19,9 @@ from redis_mob.errors import (
     shown,
 )
 from redis_mob.security.sealing import SealKeyring, Secrets, key_id_of
-from redis_mob.stores.sealed_records import SecretRecord, secret_records
+
+if TYPE_CHECKING:
+    from redis_mob.stores.sealed_records import SecretRecord
 
 
 async def open_with_seal_keys(client: Client, keys: Keys, secrets: Secrets) -> None:
@@ -34,6 +37,8 @@ async def open_with_seal_keys(client: Client, keys: Keys, secrets: Secrets) -> N
     try:
         missing, others, unverified = await use_seal_keys(client, keys, ring)
         if ring is not None and unverified and not missing and not others:
+            from redis_mob.stores.sealed_records import secret_records  # keys of a release without check values
+
             others = _other_keys(await secret_records(client, keys), ring, unverified)
             if not others:
                 missing, others, _ = await use_seal_keys(client, keys, ring, verified=True)

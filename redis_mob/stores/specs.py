@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-from redis_mob.codec.documents import (
-    decode_name,
-    decode_revision,
-    decode_spec,
-    encode_document,
-    encode_name,
-    encode_revision,
-    spec_of,
-)
+from redis_mob.codec.definitions import decode_spec, spec_of
+from redis_mob.codec.documents import decode_name, decode_revision, encode_document, encode_name, encode_revision
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.replies import Reply

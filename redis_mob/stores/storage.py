@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from redis_mob.connection.calls.client import Client, connect
 from redis_mob.connection.calls.keys import Keys
@@ -11,60 +13,159 @@ from redis_mob.connection.retry import RetryPolicy
 from redis_mob.notifications.wakeups import WakeUps
 from redis_mob.payloads.settings import PLAIN, PayloadSettings
 from redis_mob.security.sealing import Secrets
-from redis_mob.stores.asks import RedisAskStore
-from redis_mob.stores.budgets import RedisBudgetStore
-from redis_mob.stores.checkpoints import RedisCheckpointStore
-from redis_mob.stores.config import RedisConfigStore
-from redis_mob.stores.conversations import RedisConversationStore
-from redis_mob.stores.events import RedisEventStore
-from redis_mob.stores.executions import RedisExecutionStore
-from redis_mob.stores.operations import RedisOperationsStore
-from redis_mob.stores.pauses import RedisPauseStore
 from redis_mob.stores.payloads import NamespacePayloads, open_payloads
-from redis_mob.stores.progress import RedisProgressStore
-from redis_mob.stores.realm_profiles import RedisRealmProfileStore
-from redis_mob.stores.retention import RedisRetentionStore
-from redis_mob.stores.runs import RedisRunStore
-from redis_mob.stores.runtime_metadata import RedisRuntimeMetadataStore
-from redis_mob.stores.schedules import RedisScheduleStore
 from redis_mob.stores.seal_keys import open_with_seal_keys
-from redis_mob.stores.specs import RedisSpecStore
-from redis_mob.stores.steering import RedisSteeringStore
-from redis_mob.stores.webhooks import RedisWebhookStore
+
+if TYPE_CHECKING:
+    from redis_mob.stores.asks import RedisAskStore
+    from redis_mob.stores.budgets import RedisBudgetStore
+    from redis_mob.stores.checkpoints import RedisCheckpointStore
+    from redis_mob.stores.config import RedisConfigStore
+    from redis_mob.stores.conversations import RedisConversationStore
+    from redis_mob.stores.events import RedisEventStore
+    from redis_mob.stores.executions import RedisExecutionStore
+    from redis_mob.stores.operations import RedisOperationsStore
+    from redis_mob.stores.pauses import RedisPauseStore
+    from redis_mob.stores.progress import RedisProgressStore
+    from redis_mob.stores.realm_profiles import RedisRealmProfileStore
+    from redis_mob.stores.retention import RedisRetentionStore
+    from redis_mob.stores.runs import RedisRunStore
+    from redis_mob.stores.runtime_metadata import RedisRuntimeMetadataStore
+    from redis_mob.stores.schedules import RedisScheduleStore
+    from redis_mob.stores.specs import RedisSpecStore
+    from redis_mob.stores.steering import RedisSteeringStore
+    from redis_mob.stores.webhooks import RedisWebhookStore
 
 
 class RedisStorage:
-    """What one opening of a namespace on a server holds; `redis_mob.storage.MobStorage` is the door to it."""
+    """What one opening of a namespace on a server holds; `redis_mob.storage.MobStorage` is the door to it.
 
-    def __init__(self, bare: Client, keys: Keys, secrets: Secrets, payloads: NamespacePayloads | None = None) -> None:
-        self._payloads = payloads or NamespacePayloads(bare, PLAIN)
-        self._client, client = bare, self._payloads.client
+    A store is imported and made when it is first asked for: most programs need few of them.
+    """
+
+    def __init__(self, client: Client, keys: Keys, secrets: Secrets, payloads: NamespacePayloads | None = None) -> None:
+        self._client = client
+        self._keys = keys
+        self._secrets = secrets
+        self._payloads = payloads or NamespacePayloads(client, PLAIN)
         self.payloads = self._payloads.settings
+        self._speaking = self._payloads.client
+        """The client of the stores that keep what users and handlers say."""
         self.resolve = client.resolve
-        self._wake_ups = WakeUps(bare)
+        self._wake_ups = WakeUps(client)
         client.close_first(self._wake_ups.aclose)
         self.namespace = keys.namespace
-        self.on_server = OpenNamespace(bare, keys)
+        self.on_server = OpenNamespace(client, keys)
         self.url = client.url
         self.exists = client.has_namespace
-        self.events = RedisEventStore(client, keys, self._wake_ups)
-        self.runs = RedisRunStore(client, keys)
-        self.specs = RedisSpecStore(bare, keys)
-        self.runtime_metadata = RedisRuntimeMetadataStore(bare, keys, secrets)
-        self.realm_profiles = RedisRealmProfileStore(bare, keys)
-        self.executions = RedisExecutionStore(client, keys, self._wake_ups)
-        self.checkpoints = RedisCheckpointStore(client, keys)
-        self.asks = RedisAskStore(client, keys)
-        self.conversations = RedisConversationStore(client, keys)
-        self.budgets = RedisBudgetStore(bare, keys)
-        self.progress = RedisProgressStore(client, keys, self._wake_ups)
-        self.pauses = RedisPauseStore(client, keys)
-        self.steering = RedisSteeringStore(client, keys)
-        self.schedules = RedisScheduleStore(client, keys, self._wake_ups)
-        self.operations = RedisOperationsStore(client, keys)
-        self.retention = RedisRetentionStore(client, keys, self.operations)
-        self.webhooks = RedisWebhookStore(bare, keys, self._wake_ups, secrets, self.events)
-        self.config = RedisConfigStore(bare, keys, self._wake_ups)
+
+    @cached_property
+    def events(self) -> RedisEventStore:
+        from redis_mob.stores.events import RedisEventStore
+
+        return RedisEventStore(self._speaking, self._keys, self._wake_ups)
+
+    @cached_property
+    def runs(self) -> RedisRunStore:
+        from redis_mob.stores.runs import RedisRunStore
+
+        return RedisRunStore(self._speaking, self._keys)
+
+    @cached_property
+    def specs(self) -> RedisSpecStore:
+        from redis_mob.stores.specs import RedisSpecStore
+
+        return RedisSpecStore(self._client, self._keys)
+
+    @cached_property
+    def runtime_metadata(self) -> RedisRuntimeMetadataStore:
+        from redis_mob.stores.runtime_metadata import RedisRuntimeMetadataStore
+
+        return RedisRuntimeMetadataStore(self._client, self._keys, self._secrets)
+
+    @cached_property
+    def realm_profiles(self) -> RedisRealmProfileStore:
+        from redis_mob.stores.realm_profiles import RedisRealmProfileStore
+
+        return RedisRealmProfileStore(self._client, self._keys)
+
+    @cached_property
+    def executions(self) -> RedisExecutionStore:
+        from redis_mob.stores.executions import RedisExecutionStore
+
+        return RedisExecutionStore(self._speaking, self._keys, self._wake_ups)
+
+    @cached_property
+    def checkpoints(self) -> RedisCheckpointStore:
+        from redis_mob.stores.checkpoints import RedisCheckpointStore
+
+        return RedisCheckpointStore(self._speaking, self._keys)
+
+    @cached_property
+    def asks(self) -> RedisAskStore:
+        from redis_mob.stores.asks import RedisAskStore
+
+        return RedisAskStore(self._speaking, self._keys)
+
+    @cached_property
+    def conversations(self) -> RedisConversationStore:
+        from redis_mob.stores.conversations import RedisConversationStore
+
+        return RedisConversationStore(self._speaking, self._keys)
+
+    @cached_property
+    def budgets(self) -> RedisBudgetStore:
+        from redis_mob.stores.budgets import RedisBudgetStore
+
+        return RedisBudgetStore(self._client, self._keys)
+
+    @cached_property
+    def progress(self) -> RedisProgressStore:
+        from redis_mob.stores.progress import RedisProgressStore
+
+        return RedisProgressStore(self._speaking, self._keys, self._wake_ups)
+
+    @cached_property
+    def pauses(self) -> RedisPauseStore:
+        from redis_mob.stores.pauses import RedisPauseStore
+
+        return RedisPauseStore(self._speaking, self._keys)
+
+    @cached_property
+    def steering(self) -> RedisSteeringStore:
+        from redis_mob.stores.steering import RedisSteeringStore
+
+        return RedisSteeringStore(self._speaking, self._keys)
+
+    @cached_property
+    def schedules(self) -> RedisScheduleStore:
+        from redis_mob.stores.schedules import RedisScheduleStore
+
+        return RedisScheduleStore(self._speaking, self._keys, self._wake_ups)
+
+    @cached_property
+    def operations(self) -> RedisOperationsStore:
+        from redis_mob.stores.operations import RedisOperationsStore
+
+        return RedisOperationsStore(self._speaking, self._keys)
+
+    @cached_property
+    def retention(self) -> RedisRetentionStore:
+        from redis_mob.stores.retention import RedisRetentionStore
+
+        return RedisRetentionStore(self._speaking, self._keys, self.operations)
+
+    @cached_property
+    def webhooks(self) -> RedisWebhookStore:
+        from redis_mob.stores.webhooks import RedisWebhookStore
+
+        return RedisWebhookStore(self._client, self._keys, self._wake_ups, self._secrets, self.events)
+
+    @cached_property
+    def config(self) -> RedisConfigStore:
+        from redis_mob.stores.config import RedisConfigStore
+
+        return RedisConfigStore(self._client, self._keys, self._wake_ups)
 
     def __repr__(self) -> str:
         return f"RedisStorage({self._client!r}, namespace={self.namespace!r})"

@@ -36,8 +36,9 @@ from redis_mob.models.ask import Answer
 from redis_mob.models.base import FrozenDict, SortedDict
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import Escalation
-from redis_mob.models.flow_spec import FlowSpec, Message
+from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.labels import LabelChange
+from redis_mob.models.message import Message
 from redis_mob.models.profile import Profile
 from redis_mob.models.run import MobRun
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS

@@ -14,7 +14,7 @@ from redis_mob.connection.calls.durability import Durability
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.rights import examples
 from redis_mob.errors import StorageUnavailableError, ValidationError
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.notifications import wakeups
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage

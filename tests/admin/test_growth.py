@@ -20,7 +20,7 @@ from redis_mob.connection.calls.durability import Durability
 from redis_mob.connection.calls.keys import Keys, type_of_key
 from redis_mob.models.progress import NewProgress, ProgressSource
 from redis_mob.models.retention import RetentionPolicies, RetentionPolicy
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.compound import scene
 from redis_mob.testing.samples.states import NOON

@@ -14,7 +14,7 @@ from redis_mob.admin.losses import Loss, accept_losses, find_losses
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.errors import SerializationError
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.driven_runs import (
     FLOW,

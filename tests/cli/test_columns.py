@@ -15,7 +15,7 @@ from redis_mob.cli.fleet_view import SeenWorker, show_queues, show_workers
 from redis_mob.cli.printing import Paper
 from redis_mob.cli.usage import show_releases
 from redis_mob.cli.webhooks import show_webhooks
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.webhook import StoredWebhook, WebhookProgress
 from redis_mob.models.worker import LiveWorker, WorkerRecord
 from redis_mob.operations.queue_report import QueueReport

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from redis_mob.cli.display import display, printable
+from redis_mob.cli.console import printable
+from redis_mob.cli.display import display
 from tests.cli.command import Command
 from tests.fleet.flows import FLOW, mob, step
 from tests.fleet.simulation import Simulation

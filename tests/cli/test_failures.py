@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from redis_mob.cli import failures
-from redis_mob.cli.failures import Failure, lines_of, place_in
+from redis_mob.cli.failures import Failure, lines_of
 from redis_mob.cli.progress import MOST_RETRIED, MemberProgress, State, StepProgress, changes
+from redis_mob.cli.traceback_place import place_in
 from redis_mob.models.execution import ExecutionKey, ItemProgress
 from tests.cli.command import redis_mob
 

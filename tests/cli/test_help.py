@@ -7,17 +7,18 @@ import re
 import pytest
 from typer.testing import CliRunner
 
-from redis_mob.cli.app import app
+from redis_mob.cli.app import whole_app
 
+APP = whole_app()
 COMMANDS = sorted(
     command.name or command.callback.__name__.replace("_", "-")
-    for command in app.registered_commands
+    for command in APP.registered_commands
     if command.callback
 )
 
 
 def help_of(*command: str) -> str:
-    return CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "80"}).output
+    return CliRunner().invoke(APP, [*command, "--help"], env={"COLUMNS": "80"}).output
 
 
 def test_no_summary_of_a_command_is_cut() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from redis_mob.fleet.fleet import Fleet
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
 from tests.cli.command import ROOT, Ended, redis_mob

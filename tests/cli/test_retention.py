@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.storage import MobStorage
 from tests.cli.command import Ended, redis_mob
 from tests.operations.test_retention import Aged, created

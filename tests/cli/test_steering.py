@@ -12,7 +12,7 @@ import pytest
 
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import StepContext
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.storage import MobStorage
 from tests.cli.command import Ended, redis_mob
 from tests.fleet.flows import FLOW, mob, step

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from redis_mob.codec.executions import digests_of
+from redis_mob.codec.definitions import digests_of
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.models.definition import MobDefinition
 from redis_mob.storage import MobStorage

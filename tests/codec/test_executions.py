@@ -10,13 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from redis_mob.codec.definitions import decode_definition, digests_of, encode_definition
 from redis_mob.codec.executions import (
     MOST_REMEMBERED,
-    decode_definition,
     decode_executions,
     decode_launch,
-    digests_of,
-    encode_definition,
     encode_execution,
     encode_launch,
     execution_field,

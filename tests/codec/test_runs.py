@@ -11,16 +11,8 @@ import pytest
 from redis_mob.codec.changes import FLOW_DIGEST, Argument
 from redis_mob.codec.ledgers import length_field, microseconds, step_row
 from redis_mob.codec.packing import pack, unpack
-from redis_mob.codec.runs import (
-    CoreParts,
-    RunParts,
-    decode_core,
-    decode_run,
-    encode_run,
-    place_prefix,
-    run_id_of_place,
-    run_parts,
-)
+from redis_mob.codec.run_heads import place_prefix, run_id_of_place
+from redis_mob.codec.runs import CoreParts, RunParts, decode_core, decode_run, encode_run, run_parts
 from redis_mob.errors import SerializationError
 from redis_mob.models import MobRun, StepRunStatus
 from redis_mob.models.authority import FLOW_AUTHORITY_INPUT

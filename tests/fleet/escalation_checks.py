@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from redis_mob.fleet.transition_builder import FLOW_STEP
 from redis_mob.models.execution import ExecutionStatus
 from redis_mob.models.flow import NodeStatus
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.ledger import FLOW_STEP
+from redis_mob.models.run_status import MobRunStatus
 from tests.fleet.flows import FLOW
 from tests.fleet.simulation import Simulation
 

@@ -17,11 +17,12 @@ from redis_mob.fleet.items import ItemsUnreadError
 from redis_mob.fleet.outcome import Failed, Outcome, Succeeded, Throttled
 from redis_mob.fleet.pausing import held_back
 from redis_mob.models.definition import MobDefinition
+from redis_mob.models.due_work import DueExecution
 from redis_mob.models.execution import Claim, ExecutionKey, ExecutionStatus, Serves
 from redis_mob.models.flow_spec import DispatchMode, FlowSpec, RetrySpec
 from redis_mob.models.limits import ConcurrencySpec, TokenUse
-from redis_mob.models.run import MobRunStatus
-from redis_mob.models.transition import DueExecution, RunView, Transition
+from redis_mob.models.run_status import MobRunStatus
+from redis_mob.models.transition import RunView, Transition
 from redis_mob.models.worker import WorkerRecord
 from redis_mob.testing.samples.driven_runs import pending
 from tests.fleet.flows import FLOW, mob, step

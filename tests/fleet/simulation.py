@@ -25,7 +25,8 @@ from redis_mob.models.events import MobEventKind
 from redis_mob.models.execution import OVERDUE, Execution, ExecutionKey, ExecutionStatus, HowLost, Loss, RunLaunch
 from redis_mob.models.flow_events import FlowCanceled, FlowCompleted, FlowFailed
 from redis_mob.models.labels import NO_LABELS, Labels
-from redis_mob.models.run import MobRun, StepLedgerEntry
+from redis_mob.models.ledger import StepLedgerEntry
+from redis_mob.models.run import MobRun
 from redis_mob.models.signal import Sent, Signal
 from redis_mob.models.transition import RecordedOutput, RunView, Transition
 from redis_mob.storage import MobStorage

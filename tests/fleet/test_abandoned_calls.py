@@ -20,7 +20,8 @@ from redis_mob.fleet import calls, deadline
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import Handler
 from redis_mob.fleet.worker import Worker
-from redis_mob.models.run import MobRun, MobRunStatus
+from redis_mob.models.run import MobRun
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.storage import MobStorage
 from redis_mob.testing.waiting import LONG, until
 from tests.fleet.flows import FLOW, mob, step

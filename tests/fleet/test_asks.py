@@ -22,7 +22,7 @@ from redis_mob.fleet.step_context import StepContext, StepFailed
 from redis_mob.models.ask import Answer
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import ExecutionStatus
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
 from redis_mob.testing import HandlerSuspended, KeptCheckpoints, run_flow, step_context

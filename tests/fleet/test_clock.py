@@ -11,7 +11,7 @@ from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import StepContext
 from redis_mob.models.flow_spec import DispatchMode
 from redis_mob.models.limits import RateSpec
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.storage import MobStorage
 from redis_mob.testing.conformance.due_work import LONG_LEASE
 from redis_mob.testing.waiting import LONG, until

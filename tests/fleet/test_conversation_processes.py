@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 
 from redis_mob.fleet.fleet import Fleet
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
 from redis_mob.testing.waiting import LONG

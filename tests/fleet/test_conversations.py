@@ -16,7 +16,7 @@ from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.isolation import isolated
 from redis_mob.fleet.step_context import StepContext, StepFailed
 from redis_mob.models.conversation import Conversation
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
 from redis_mob.testing import step_context

@@ -19,7 +19,8 @@ from redis_mob.fleet.step_context import StepContext
 from redis_mob.models.base import FrozenDict
 from redis_mob.models.conditions import GtCondition
 from redis_mob.models.flow_spec import FlowSpec, RetrySpec
-from redis_mob.models.run import MobRun, MobRunStatus
+from redis_mob.models.run import MobRun
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.testing.waiting import LONG
 from tests.fleet.crash_matrix import Answer, Scenario, Stage, World, answers_until, opened
 from tests.fleet.everything import EVERYTHING, LOOP_OUTPUTS, ROOT_OUTPUTS, STATUSES, output, single

@@ -20,7 +20,7 @@ from redis_mob.connection.calls.keys import Keys
 from redis_mob.errors import ValidationError
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.models.flow_events import StepDispatched
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.run_summary import RunFilter
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage

@@ -8,7 +8,7 @@ from redis_mob.fleet.outcome import Failed, Succeeded
 from redis_mob.fleet.transition_builder import SYSTEM_MEMBER
 from redis_mob.models.flow_events import StepFailed
 from redis_mob.models.flow_spec import DispatchMode
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from tests.fleet.flows import mob, step
 from tests.fleet.simulation import Simulation
 

@@ -13,7 +13,7 @@ from redis_mob.models.definition import PolicyMode, TopologyRule, TopologySpec
 from redis_mob.models.execution import ExecutionStatus
 from redis_mob.models.flow import FramePhase, NodeStatus
 from redis_mob.models.flow_events import FlowFailed, TopologyViolation
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from tests.fleet.flows import loop, mob, node, rule, step
 from tests.fleet.simulation import Simulation
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from redis_mob.fleet.transition_builder import FLOW_STEP, SYSTEM_MEMBER
+from redis_mob.fleet.transition_builder import SYSTEM_MEMBER
 from redis_mob.models.conditions import EqCondition, GtCondition, NotCondition
 from redis_mob.models.flow import FramePhase
 from redis_mob.models.flow_events import FlowCompleted, StepSkipped
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.ledger import FLOW_STEP
+from redis_mob.models.run_status import MobRunStatus
 from tests.fleet.flows import loop, mob, node, step
 from tests.fleet.simulation import Simulation
 

@@ -24,7 +24,8 @@ from redis_mob.models.authority import FlowAuthorityInput
 from redis_mob.models.conditions import GtCondition
 from redis_mob.models.execution import ExecutionStatus
 from redis_mob.models.flow import FlowFrameState, NodeStatus
-from redis_mob.models.run import MobRun, MobRunStatus
+from redis_mob.models.run import MobRun
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.transition import RunView, Transition
 from redis_mob.storage import MobStorage
 from redis_mob.testing.waiting import LONG

@@ -19,7 +19,8 @@ from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.lease import LeasedExecution
 from redis_mob.fleet.step_context import Handler
 from redis_mob.models.conditions import GtCondition
-from redis_mob.models.run import MobRun, MobRunStatus
+from redis_mob.models.run import MobRun
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.storage import MobStorage
 from redis_mob.testing.waiting import LONG, until
 from tests.fleet.flows import FLOW, loop, mob, node, step

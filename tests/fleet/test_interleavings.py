@@ -17,7 +17,7 @@ from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import ExecutionStatus
 from redis_mob.models.flow import FramePhase, FrameScope, NodeKind, NodeStatus
 from redis_mob.models.flow_spec import CollectAll
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from tests.fleet import everything
 from tests.fleet.escalation_checks import check_escalations
 from tests.fleet.interleaving import Interleaving, moody, steady

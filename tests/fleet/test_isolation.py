@@ -19,8 +19,10 @@ from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import Handler
 from redis_mob.fleet.worker import Worker
 from redis_mob.models.conditions import GtCondition
-from redis_mob.models.flow_spec import FlowStepSpec, Isolation, TextBlock
-from redis_mob.models.run import MobRun, MobRunStatus
+from redis_mob.models.flow_spec import FlowStepSpec, Isolation
+from redis_mob.models.message import TextBlock
+from redis_mob.models.run import MobRun
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.storage import MobStorage
 from redis_mob.testing.waiting import LONG, until
 from tests.fleet import isolated_handlers as handlers

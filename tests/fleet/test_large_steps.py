@@ -14,7 +14,7 @@ from redis_mob.fleet.outcome import Failed, Outcome, Succeeded
 from redis_mob.fleet.transition_builder import TransitionBuilder
 from redis_mob.models.execution import Claim, ExecutionStatus
 from redis_mob.models.order import natural_key
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.transition import Transition
 from tests.fleet.flows import mob, step
 from tests.fleet.simulation import Simulation

@@ -12,7 +12,7 @@ import pytest
 
 from redis_mob.models.execution import OVERDUE
 from redis_mob.models.flow_spec import DispatchMode
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.storage import MobStorage
 from redis_mob.stores.lease_keeper import state_of
 from redis_mob.testing.waiting import LONG, until

@@ -11,10 +11,10 @@ import pytest
 
 from redis_mob.fleet import engine
 from redis_mob.fleet.fleet import Fleet
+from redis_mob.models.due_work import DueExecution
 from redis_mob.models.flow_events import StepDispatched
 from redis_mob.models.limits import ConcurrencySpec, RateSpec
-from redis_mob.models.run import MobRunStatus
-from redis_mob.models.transition import DueExecution
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.storage import MobStorage
 from redis_mob.testing.waiting import LONG
 from tests.fleet.flows import FLOW, mob, step

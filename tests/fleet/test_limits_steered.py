@@ -16,7 +16,7 @@ from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import StepContext
 from redis_mob.models.execution import ExecutionStatus, Serves
 from redis_mob.models.limits import ConcurrencySpec
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
 from redis_mob.testing.waiting import LONG

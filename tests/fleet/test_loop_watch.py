@@ -20,7 +20,8 @@ from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.handler_call import HandlerCall
 from redis_mob.fleet.lease import DEFAULT_LEASE
 from redis_mob.fleet.step_context import Handler
-from redis_mob.models.run import MobRun, MobRunStatus
+from redis_mob.models.run import MobRun
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.transition import RunView
 from redis_mob.storage import MobStorage
 from redis_mob.testing.waiting import LONG, until

@@ -12,8 +12,9 @@ import pytest
 from redis_mob.errors import DefinitionError
 from redis_mob.fleet.outcome import EXCERPT, MAX_OUTPUT_BYTES, MAX_OUTPUT_DEPTH, Succeeded
 from redis_mob.models.conditions import EqCondition
-from redis_mob.models.flow_spec import DispatchMode, FlowStepSpec, InlineImageBlock, OutputFormat, TextBlock
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.flow_spec import DispatchMode, FlowStepSpec, OutputFormat
+from redis_mob.models.message import InlineImageBlock, TextBlock
+from redis_mob.models.run_status import MobRunStatus
 from tests.fleet.flows import mob, step
 from tests.fleet.simulation import Simulation
 

@@ -13,7 +13,8 @@ import pytest
 
 from redis_mob.fleet.takeover import MOST_LOST
 from redis_mob.models.flow_spec import DispatchMode
-from redis_mob.models.run import MobRun, MobRunStatus
+from redis_mob.models.run import MobRun
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.testing.waiting import LONG, until
 from tests.fleet.crew import Crew, crew
 from tests.fleet.everything import EVERYTHING, LOOP_OUTPUTS, ROOT_OUTPUTS, STATUSES

@@ -19,7 +19,9 @@ from redis_mob.kernel.reconcile import reconcile
 from redis_mob.kernel.repair import repaired_run
 from redis_mob.models.events import MobEvent
 from redis_mob.models.flow_events import FlowCompleted, FlowFailed
-from redis_mob.models.run import FailureLedgerEntry, MobRun, MobRunStatus
+from redis_mob.models.ledger import FailureLedgerEntry
+from redis_mob.models.run import MobRun
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.transition import RunView, Transition
 from redis_mob.storage import MobStorage
 from redis_mob.testing.waiting import LONG

@@ -15,7 +15,7 @@ from redis_mob.fleet.takeover import MOST_LOST, is_to_be_alone
 from redis_mob.models.execution import END_OF_TIME, OVERDUE, Claim, ExecutionStatus, HowLost
 from redis_mob.models.flow_events import StepTargetFailed
 from redis_mob.models.flow_spec import RetrySpec
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.transition import RunView
 from tests.fleet.flows import mob, step
 from tests.fleet.simulation import NOON, Simulation

@@ -17,7 +17,8 @@ from redis_mob.fleet import advance, engine, run_driver, run_wait, settlement
 from redis_mob.fleet.outcome import Succeeded
 from redis_mob.fleet.step_context import StepContext
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.run import MobRun, MobRunStatus
+from redis_mob.models.run import MobRun
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.transition import RunView, Transition
 from redis_mob.storage import MobStorage
 from tests.fleet.flows import FLOW, mob, step

@@ -19,7 +19,7 @@ from redis_mob.fleet.duties import duties_of
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.scheduling import Scheduler, run_id_of
 from redis_mob.models.flow_schedule import ScheduleRecord
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
 from redis_mob.testing import virtual_time

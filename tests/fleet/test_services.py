@@ -14,7 +14,7 @@ from redis_mob.errors import ValidationError
 from redis_mob.fleet import unserved as unserved_module
 from redis_mob.fleet.step_context import Handler
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.storage import MobStorage
 from redis_mob.testing.waiting import LONG, until
 from tests.fleet.flows import FLOW, mob, step

@@ -30,7 +30,8 @@ from redis_mob.fleet.typed.dependencies import Dependencies, Depends
 from redis_mob.fleet.typed.inputs import arguments_for
 from redis_mob.fleet.typed.outputs import output_json
 from redis_mob.models.flow_spec import DispatchMode, Isolation
-from redis_mob.models.run import MobRun, MobRunStatus
+from redis_mob.models.run import MobRun
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.storage import MobStorage
 from tests.fleet import typed_handlers
 from tests.fleet.flows import mob, step

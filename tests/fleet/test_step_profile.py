@@ -13,7 +13,7 @@ from redis_mob.models.definition import InlineSkill, MobDefinition, PathSkill
 from redis_mob.models.execution import RunLaunch
 from redis_mob.models.flow_spec import FlowStepSpec
 from redis_mob.models.profile import Profile, RealmProfileRef, ToolConfig
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.storage import MobStorage
 from tests.fleet import isolated_handlers as handlers
 from tests.fleet.flows import mob, step

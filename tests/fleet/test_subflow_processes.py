@@ -16,7 +16,7 @@ from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import StepContext
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow_spec import FlowStepSpec, RetrySpec
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.storage import MobStorage
 from redis_mob.testing.waiting import LONG
 from tests.fleet.crash_matrix import LEASE_IN_MEMORY, World, bury, let_leases_expire, opened

@@ -22,7 +22,8 @@ from redis_mob.models.deletion import DeletionStart
 from redis_mob.models.execution import ExecutionKey, ExecutionStatus
 from redis_mob.models.flow_spec import DispatchMode, FlowSpec, RetrySpec
 from redis_mob.models.pause import PauseChange
-from redis_mob.models.run import MobRun, MobRunStatus
+from redis_mob.models.run import MobRun
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.subflow import MOST_NESTED
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage

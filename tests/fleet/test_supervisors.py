@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from redis_mob import StepContext, StepFailed
-from redis_mob.codec.executions import decode_definition, encode_definition
+from redis_mob.codec.definitions import decode_definition, encode_definition
 from redis_mob.errors import SerializationError
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import ExecutionStatus
 from redis_mob.models.flow_events import StepTargetFailed, SupervisorEscalation
 from redis_mob.models.flow_spec import Isolation
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
 from redis_mob.testing.waiting import LONG

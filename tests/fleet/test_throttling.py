@@ -16,7 +16,7 @@ from redis_mob.fleet.throttling import MOST_IN_TURN, pause_of
 from redis_mob.models.execution import Execution, ExecutionStatus
 from redis_mob.models.flow_events import StepDispatched, StepTargetFailed
 from redis_mob.models.limits import ConcurrencySpec, RateSpec, TokenUse
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
 from redis_mob.testing.waiting import LONG

@@ -17,10 +17,11 @@ from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.outcome import Failed, Succeeded
 from redis_mob.fleet.step_context import StepContext
 from redis_mob.models.definition import MobDefinition
+from redis_mob.models.due_work import DueExecution
 from redis_mob.models.execution import ExecutionStatus
 from redis_mob.models.limits import Counts, LimitLoad, RateSpec, TokenUse
-from redis_mob.models.run import MobRunStatus
-from redis_mob.models.transition import DueExecution, Transition
+from redis_mob.models.run_status import MobRunStatus
+from redis_mob.models.transition import Transition
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
 from redis_mob.testing.waiting import LONG

@@ -31,7 +31,7 @@ from redis_mob.fleet.step_context import Handler
 from redis_mob.fleet.worker import Worker
 from redis_mob.models.flow_events import FlowCanceled, FlowCompleted, FlowFailed
 from redis_mob.models.flow_spec import DispatchMode
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.transition import Transition
 from redis_mob.storage import MobStorage
 from redis_mob.testing.waiting import until

@@ -14,14 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redis_mob import Mob, MobDefinition, RetrySpec, StepContext, loop, quorum, step, wait_for
-from redis_mob.codec.executions import encode_definition
+from redis_mob.codec.definitions import encode_definition
 from redis_mob.errors import DefinitionError, HandlerError, NotFoundError, ValidationError
 from redis_mob.flows import and_, eq, gt, in_, lt, not_, or_
 from redis_mob.kernel.validation import validate
 from redis_mob.models.base import FrozenDict, SortedDict
 from redis_mob.models.conditions import EqCondition, NotCondition
 from redis_mob.models.definition import InlineSkill, LimitsSpec
-from redis_mob.models.flow_spec import CollectAny, CollectQuorum, DispatchMode, FlowSpec, OutputFormat, TextBlock
+from redis_mob.models.flow_spec import CollectAny, CollectQuorum, DispatchMode, FlowSpec, OutputFormat
+from redis_mob.models.message import TextBlock
 from redis_mob.models.profile import Profile
 from tests.fleet.flows import mob as any_mob
 from tests.fleet.flows import step as any_step

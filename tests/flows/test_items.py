@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 from redis_mob import Mob, MobDefinition, MobRun, RunFailedError, StepContext, loop, quorum, step
-from redis_mob.codec.executions import encode_definition
+from redis_mob.codec.definitions import encode_definition
 from redis_mob.errors import DefinitionError, ValidationError
 from redis_mob.flows import eq
 from tests.fleet.typed_handlers import Source, Verdict

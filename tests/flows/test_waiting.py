@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from redis_mob import Mob, MobDefinition, MobRunStatus, MobStorage, loop, step, wait_for
-from redis_mob.codec.executions import encode_definition
+from redis_mob.codec.definitions import encode_definition
 from redis_mob.errors import DefinitionError, ValidationError
 from redis_mob.flows import eq, not_
 from redis_mob.models.flow_spec import OnTimeout, WaitSpec

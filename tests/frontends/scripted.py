@@ -16,7 +16,7 @@ from redis_mob.frontends.feed import Answered, Asked, Began, Ended, FeedItem, Ga
 from redis_mob.frontends.frames import Adapter
 from redis_mob.models.ask import Answer, Ask, PendingAsk
 from redis_mob.models.progress import ProgressReport, StreamChunk, StreamEnd, StreamReset
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 
 DATA = Path(__file__).parent.parent / "data" / "frontends"
 RUN = "11111111-2222-3333-4444-555555555555"

@@ -16,7 +16,7 @@ from redis_mob.frontends import ag_ui, ai_sdk
 from redis_mob.frontends.answers import give_answers
 from redis_mob.frontends.feed import MOST_REASON_BYTES, Answered, Asked, Ended, FeedItem, Gap, run_feed
 from redis_mob.models.progress import StreamChunk
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
 from redis_mob.testing.waiting import LONG

@@ -31,7 +31,7 @@ from redis_mob.handlers.chat_model import Chat
 from redis_mob.handlers.usage import ModelUsage
 from redis_mob.models.base import SortedDict
 from redis_mob.models.definition import InlineSkill, PathSkill
-from redis_mob.models.flow_spec import BlobImageBlock, InlineImageBlock, TextBlock, VideoBlock
+from redis_mob.models.message import BlobImageBlock, InlineImageBlock, TextBlock, VideoBlock
 from redis_mob.models.profile import Profile
 from redis_mob.storage import MobStorage
 from redis_mob.testing.waiting import LONG

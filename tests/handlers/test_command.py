@@ -17,7 +17,7 @@ import pytest
 from redis_mob import MobRunStatus, PreviousFailure, StepContext, StepFailed, StepProfile, ValidationError
 from redis_mob.handlers import command
 from redis_mob.models.base import json_text
-from redis_mob.models.flow_spec import InlineImageBlock, TextBlock
+from redis_mob.models.message import InlineImageBlock, TextBlock
 from redis_mob.storage import MobStorage
 from redis_mob.testing.waiting import until
 from tests.fleet.flows import mob, step

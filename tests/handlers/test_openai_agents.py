@@ -30,7 +30,7 @@ from redis_mob.handlers.openai_agent import OpenAiAgents
 from redis_mob.handlers.usage import ModelUsage
 from redis_mob.models.checkpoint import Checkpoint
 from redis_mob.models.definition import InlineSkill
-from redis_mob.models.flow_spec import BlobImageBlock, InlineImageBlock, TextBlock
+from redis_mob.models.message import BlobImageBlock, InlineImageBlock, TextBlock
 from redis_mob.testing import KeptCheckpoints
 from tests.handlers.contexts import KeptTeller, context
 from tests.handlers.fake_model import asked, chunk, model, said, used

@@ -38,7 +38,7 @@ from redis_mob.handlers import pydantic_ai
 from redis_mob.handlers.agent_progress import AgentProgress
 from redis_mob.handlers.usage import ModelUsage
 from redis_mob.models.definition import InlineSkill
-from redis_mob.models.flow_spec import BlobImageBlock, InlineImageBlock, TextBlock
+from redis_mob.models.message import BlobImageBlock, InlineImageBlock, TextBlock
 from redis_mob.storage import MobStorage
 from tests.fleet.flows import mob, step
 from tests.fleet.working import run_flow

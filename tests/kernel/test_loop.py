@@ -9,7 +9,7 @@ from redis_mob.kernel import loop as loops
 from redis_mob.kernel.commands import Loop
 from redis_mob.models.authority import LoopSeed
 from redis_mob.models.flow import FramePhase, LoopIterationState, LoopPhase, LoopStage, NodeStatus
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from tests.kernel.drive import Drive
 from tests.kernel.flows import flow, frame, loop, step
 from tests.kernel.told import on_loop

@@ -18,7 +18,8 @@ from redis_mob.kernel.validation import require_valid, validate
 from redis_mob.models.base import FrozenDict
 from redis_mob.models.conditions import AndCondition, ConditionExpr, EqCondition, GtCondition, NotCondition
 from redis_mob.models.definition import MobDefinition
-from redis_mob.models.flow_spec import FlowSpec, FlowStepSpec, TextBlock
+from redis_mob.models.flow_spec import FlowSpec, FlowStepSpec
+from redis_mob.models.message import TextBlock
 from tests.fleet.flows import FLOW, loop, mob, node, step, wait
 
 

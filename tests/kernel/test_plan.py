@@ -30,7 +30,7 @@ from redis_mob.models.authority import CreateFrameSeed, CreateLoopSeed
 from redis_mob.models.definition import LimitsSpec
 from redis_mob.models.flow import FlowStepStatus, FramePhase, LoopPhase, NodeStatus
 from redis_mob.models.flow_spec import RepeatUntilSpec
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from tests.kernel.drive import Drive, grant_all, started
 from tests.kernel.flows import flow, frame, loop, step
 from tests.kernel.told import on_node, on_run

@@ -13,7 +13,7 @@ from redis_mob.kernel.termination import abort_run, cancel_run
 from redis_mob.models.definition import LimitsSpec
 from redis_mob.models.flow import FramePhase, NodeStatus
 from redis_mob.models.flow_spec import FlowSpec
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from tests.kernel.drive import Drive
 from tests.kernel.flows import FLOWS, LIMITS
 from tests.support.examples import examples

@@ -27,7 +27,8 @@ from redis_mob.models.base import FrozenDict
 from redis_mob.models.definition import LimitsSpec
 from redis_mob.models.flow import DependencyMode, FrameSnapshot, LoopPhase
 from redis_mob.models.flow_spec import FlowSpec, FrameSpec, FrameStepSpec, RepeatUntilSpec
-from redis_mob.models.run import MobRun, MobRunStatus
+from redis_mob.models.run import MobRun
+from redis_mob.models.run_status import MobRunStatus
 from tests.kernel.drive import Drive, grant_all, started
 from tests.kernel.flows import flow, frame, loop, step
 from tests.kernel.told import on_node, on_run

@@ -15,7 +15,8 @@ from redis_mob.models.definition import LimitsSpec
 from redis_mob.models.flow import CollectionPolicyKind, DependencyMode, FlowPhase
 from redis_mob.models.flow_spec import CollectAny, CollectQuorum, DependsOnMode, FlowSpec, FlowStepSpec, FrameStepSpec
 from redis_mob.models.order import dependency_order
-from redis_mob.models.run import MobRun, MobRunStatus
+from redis_mob.models.run import MobRun
+from redis_mob.models.run_status import MobRunStatus
 from tests.kernel.flows import flow, frame, step
 
 FLAT = FlowSpec(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from redis_mob.errors import TemplateError
 from redis_mob.kernel.context import ConditionContext
 from redis_mob.kernel.templates import Placeholder, parse, render
-from redis_mob.models.flow_spec import InlineImageBlock, Message, TextBlock
+from redis_mob.models.message import InlineImageBlock, Message, TextBlock
 
 CONTEXT = ConditionContext(
     params={"user": "Ada", "n": 3, "f": 1.0, "null": None, "list": [1, "é"], "obj": {"b": {"y": 1, "x": [2]}, "a": 1}},

@@ -16,7 +16,7 @@ from redis_mob.kernel.termination import abort_run, cancel_run
 from redis_mob.models.definition import LimitsSpec
 from redis_mob.models.flow import FramePhase, LoopPhase, NodeStatus
 from redis_mob.models.flow_spec import FlowSpec
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from tests.kernel.drive import Drive, grant_all, started
 from tests.kernel.flows import flow, frame, loop, step
 from tests.kernel.told import on_node, on_run

@@ -20,7 +20,8 @@ from redis_mob.models.authority import FLOW_AUTHORITY_INPUT, CreateFrameSeed, Cr
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow import FlowFrameState, FlowRunState, FrameScope, LoopIterationState
 from redis_mob.models.flow_spec import FlowSpec
-from redis_mob.models.run import MobRun, MobRunStatus
+from redis_mob.models.run import MobRun
+from redis_mob.models.run_status import MobRunStatus
 from tests.kernel.told import on_run
 from tests.support.golden import read_jsonl
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from redis_mob.codec.executions import digests_of
+from redis_mob.codec.definitions import digests_of
 from redis_mob.errors import DefinitionError
 from redis_mob.flows import Mob, step
 from redis_mob.models.definition import MobDefinition

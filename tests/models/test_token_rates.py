@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from redis_mob import DefinitionError, Mob, MobDefinition, step
-from redis_mob.codec.executions import decode_definition, encode_definition
+from redis_mob.codec.definitions import decode_definition, encode_definition
 from redis_mob.codec.schedule import decode_entry, encode_entry, encode_limits, encode_queue
 from redis_mob.kernel.validation import validate
 from redis_mob.models.execution import ExecutionKey, Queue

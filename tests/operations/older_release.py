@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 
 BYTES = "prcfx"
 

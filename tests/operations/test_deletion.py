@@ -12,7 +12,7 @@ import pytest
 from redis_mob.errors import CasConflictError, NotFoundError, WriteFailedError
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import StepContext, StepFailed
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.compound import scene

@@ -22,7 +22,7 @@ from redis_mob.fleet.fleet import Fleet
 from redis_mob.models.conversation import Conversation
 from redis_mob.models.events import NewMobEvent
 from redis_mob.models.flow_events import FlowStarted
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.compound import scene

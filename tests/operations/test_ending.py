@@ -11,7 +11,7 @@ import pytest
 from redis_mob.errors import NotFoundError
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import StepContext
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.operations import ending
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from redis_mob.codec.executions import digests_of
+from redis_mob.codec.definitions import digests_of
 from redis_mob.errors import CasConflictError, DefinitionError, NotFoundError, SerializationError, ValidationError
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.outcome import MAX_OUTPUT_DEPTH

@@ -10,9 +10,9 @@ import pytest
 
 from redis_mob.fleet.pausing import held_back
 from redis_mob.models.definition import MobDefinition
+from redis_mob.models.due_work import DueExecution
 from redis_mob.models.execution import EVERYTHING, Claim, ExecutionKey, ExecutionStatus, Serves
 from redis_mob.models.limits import ConcurrencySpec
-from redis_mob.models.transition import DueExecution
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
 from redis_mob.testing.samples.driven_runs import LONG_LEASE, DrivenRun, a_worker, keys_of, started

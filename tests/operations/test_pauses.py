@@ -14,7 +14,7 @@ from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import StepContext
 from redis_mob.models.execution import ExecutionStatus
 from redis_mob.models.pause import PauseChange, PauseScope
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.run_summary import RunSummary
 from redis_mob.operations import bulk
 from redis_mob.operations.bulk import SteeredRun

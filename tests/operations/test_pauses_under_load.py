@@ -16,7 +16,7 @@ from redis_mob.models.execution import ExecutionStatus, Serves
 from redis_mob.models.flow_events import StepDispatched
 from redis_mob.models.flow_spec import DispatchMode
 from redis_mob.models.pause import PauseChange
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
 from redis_mob.testing.waiting import LONG

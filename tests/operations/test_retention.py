@@ -23,7 +23,7 @@ from redis_mob.memory import retention as in_memory
 from redis_mob.models.deletion import DeletionStart
 from redis_mob.models.events import MobReset
 from redis_mob.models.retention import Group, PruneReport, RetentionPolicy, RunAges
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
 from redis_mob.stores import retention as on_server

@@ -20,7 +20,7 @@ from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.retention import DELETED_AT_ONCE, Pace
 from redis_mob.fleet.retention_duty import RetentionDuty
 from redis_mob.models.retention import RetentionPolicies, RetentionPolicy
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
 from redis_mob.testing.clock import virtual_time

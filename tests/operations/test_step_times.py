@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus
-from redis_mob.models.run import StepLedgerEntry, StepRunStatus
+from redis_mob.models.ledger import StepLedgerEntry, StepRunStatus
 from redis_mob.models.run_outputs import SYSTEM_MEMBER
 from redis_mob.operations.step_times import Span, StepTimes
 from redis_mob.testing.samples.states import NOON

@@ -12,7 +12,7 @@ from redis_mob.errors import EventsTrimmedError, NotFoundError, ValidationError
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.models.events import MobEvent
 from redis_mob.models.progress import RunOver, StreamChunk
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.operations import run_events, tailing
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.operations.run_events import beginning_of, cursor_before, run_of

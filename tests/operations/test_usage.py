@@ -13,12 +13,12 @@ from uuid import uuid4
 
 import pytest
 
-from redis_mob.codec.executions import digests_of
+from redis_mob.codec.definitions import digests_of
 from redis_mob.errors import CasConflictError, NotFoundError, ValidationError
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import Handler, StepContext
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, Serves
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.worker import WorkerRecord
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.operations.usage import DefinitionUse, ReleaseUse

@@ -15,7 +15,8 @@ import pytest
 
 from redis_mob.codec.changes import FLOW_GROUP
 from redis_mob.codec.executions import encode_execution, execution_field
-from redis_mob.codec.runs import encode_run, ended_identity
+from redis_mob.codec.run_heads import ended_identity
+from redis_mob.codec.runs import encode_run
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys, RunKeys
 from redis_mob.errors import NotFoundError
@@ -26,7 +27,9 @@ from redis_mob.models.definition import MobDefinition
 from redis_mob.models.events import terminal_identity
 from redis_mob.models.execution import ExecutionStatus
 from redis_mob.models.flow import LoopSnapshot, NodeStatus
-from redis_mob.models.run import MobRun, MobRunStatus, StepRunStatus
+from redis_mob.models.ledger import StepRunStatus
+from redis_mob.models.run import MobRun
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.signal import Signal
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.operations.verification import RunVerification

@@ -10,7 +10,7 @@ from typing import Any
 
 from redis_mob.kernel.reconcile import reconcile
 from redis_mob.models.execution import ExecutionStatus
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.transition import RunView
 from tests.fleet.everything import LOOP_OUTPUTS, ROOT_OUTPUTS, STATUSES
 

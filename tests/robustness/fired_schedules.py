@@ -27,7 +27,7 @@ from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.scheduling import run_id_of
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow_schedule import Overlap, ScheduleRecord
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.run_summary import RunSummary
 from redis_mob.operations.fleet_admin import FleetAdmin
 from tests.fleet.crew import Crew, crew

@@ -26,7 +26,7 @@ from redis_mob.models.flow_events import StepDispatched
 from redis_mob.models.flow_spec import RetrySpec
 from redis_mob.models.limits import RateSpec
 from redis_mob.models.pause import PauseChange
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.transition import Transition
 from redis_mob.testing.samples.driven_runs import pending
 from redis_mob.testing.waiting import LONG

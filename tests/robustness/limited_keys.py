@@ -32,7 +32,7 @@ from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow_events import StepDispatched
 from redis_mob.models.flow_spec import DispatchMode
 from redis_mob.models.limits import ConcurrencySpec, RateSpec
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.storage import MobStorage
 from tests.fleet.crew import Crew, crew
 from tests.fleet.flows import mob, step

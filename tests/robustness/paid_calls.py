@@ -23,7 +23,7 @@ from pathlib import Path
 from random import Random
 
 from redis_mob.fleet.fleet import Fleet
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from tests.fleet.crew import Crew, crew
 from tests.fleet.flows import mob, step
 from tests.robustness.limited_keys import server

@@ -15,7 +15,7 @@ from uuid import uuid4
 from redis_mob.connection.embedded.server import EmbeddedServer
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import StepContext
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
 from tests.fleet.flows import FLOW, mob, step

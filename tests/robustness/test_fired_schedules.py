@@ -9,7 +9,7 @@ import pytest
 
 from redis_mob.fleet.scheduling import run_id_of
 from redis_mob.models.flow_schedule import Overlap, ScheduleRecord
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.run_summary import RunSummary
 from redis_mob.testing.samples.schedules import schedule
 from redis_mob.testing.samples.states import NOON

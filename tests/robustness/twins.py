@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, cast
 
-from redis_mob.models.transition import DueWork, RunView
+from redis_mob.models.due_work import DueWork
+from redis_mob.models.transition import RunView
 from tests.differential.said import outcome, said
 from tests.robustness.caller import Call, Caller
 from tests.robustness.report import BrokenError

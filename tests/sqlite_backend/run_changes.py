@@ -21,7 +21,7 @@ from redis_mob.models import (
 )
 from redis_mob.models.authority import STORABLE_INPUTS
 from redis_mob.models.base import FrozenDict, check_value, json_equal, json_text
-from redis_mob.models.run import MAX_LOOP_ITERATION
+from redis_mob.models.ledger import MAX_LOOP_ITERATION
 
 Fields: TypeAlias = dict[str, Any]
 """The fields of a run that change, with what they become."""

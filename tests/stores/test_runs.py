@@ -26,7 +26,7 @@ from redis_mob.errors import (
     ValidationError,
 )
 from redis_mob.models import MobRun, MobRunStatus
-from redis_mob.models.run import MAX_LOOP_ITERATION
+from redis_mob.models.ledger import MAX_LOOP_ITERATION
 from redis_mob.storage import MobStorage
 from redis_mob.testing.conformance.ledgers import LEDGER_OPERATIONS
 from redis_mob.testing.conformance.run_guarantee import created, read

@@ -29,7 +29,7 @@ def accept_loss(
     from dataclasses import asdict
 
     from redis_mob.admin.losses import accept_losses
-    from redis_mob.cli.display import printable, stderr_console
+    from redis_mob.cli.console import printable, stderr_console
     from redis_mob.cli.endings import errors_told, print_line, shared_url
     from redis_mob.models.base import json_text
 

@@ -27,7 +27,7 @@ def acl(
     """
     from redis_mob.admin.acl import PASSWORD_PLACE, rights_in, user_in
     from redis_mob.cli import acl as acl_output
-    from redis_mob.cli.display import stderr_console
+    from redis_mob.cli.console import stderr_console
     from redis_mob.cli.endings import errors_told, print_line, say, usable_url
     from redis_mob.connection.calls.durability import Durability
     from redis_mob.connection.calls.rights import database_of

@@ -33,7 +33,7 @@ def answer(
     """
     from redis_mob.cli.admin_call import call_admin
     from redis_mob.cli.arguments import parse_json
-    from redis_mob.cli.display import stderr_console
+    from redis_mob.cli.console import stderr_console
     from redis_mob.cli.endings import errors_told, say
     from redis_mob.cli.run_argument import run_id_of
     from redis_mob.errors import ValidationError

@@ -38,7 +38,7 @@ def attributes(
     import asyncio
 
     from redis_mob.cli.arguments import read_seal_keys
-    from redis_mob.cli.display import stderr_console
+    from redis_mob.cli.console import stderr_console
     from redis_mob.cli.endings import errors_told, shared_url
     from redis_mob.cli.labels import changed_labels, label_change, show_labels
 

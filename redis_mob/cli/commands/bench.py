@@ -48,9 +48,9 @@ def bench(
     """
     # late, because what a benchmark needs would make each start of the command slower
     from redis_mob.cli.benchmark import Order, carry_out
-    from redis_mob.cli.display import stderr_console
+    from redis_mob.cli.console import stderr_console
     from redis_mob.cli.endings import errors_told, print_line, usable_url
-    from redis_mob.cli.worker_link import ExitStatus
+    from redis_mob.cli.exit_status import ExitStatus
 
     console = stderr_console()
     with errors_told(console):

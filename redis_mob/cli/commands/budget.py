@@ -60,10 +60,10 @@ def budget(
     """
     from redis_mob.cli.admin_call import call_admin
     from redis_mob.cli.budgets import bound, is_change, show_budgets
-    from redis_mob.cli.display import stderr_console
+    from redis_mob.cli.console import stderr_console
     from redis_mob.cli.endings import errors_told, say
+    from redis_mob.cli.exit_status import ExitStatus
     from redis_mob.cli.run_argument import run_id_of
-    from redis_mob.cli.worker_link import ExitStatus
     from redis_mob.errors import ValidationError
     from redis_mob.operations.forking import UNCHANGED
 

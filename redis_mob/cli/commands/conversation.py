@@ -24,8 +24,8 @@ def conversation(
     conversation, 3 storage unavailable.
     """
     from redis_mob.cli.admin_call import call_admin
+    from redis_mob.cli.console import stderr_console
     from redis_mob.cli.conversations import show_conversation
-    from redis_mob.cli.display import stderr_console
     from redis_mob.cli.endings import say
     from redis_mob.models.conversation import ConversationItem, ConversationRecord
     from redis_mob.operations.fleet_admin import FleetAdmin

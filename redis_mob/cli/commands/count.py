@@ -20,7 +20,7 @@ def count(
     """
     import asyncio
 
-    from redis_mob.cli.display import stderr_console
+    from redis_mob.cli.console import stderr_console
     from redis_mob.cli.endings import errors_told, print_line
     from redis_mob.cli.printing import standard_output, write
     from redis_mob.cli.run_list import Where, counts_as_json, counts_as_text, read_counts

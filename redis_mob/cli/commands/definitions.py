@@ -41,7 +41,7 @@ def definitions(
     import asyncio
 
     from redis_mob.cli.arguments import read_seal_keys
-    from redis_mob.cli.display import stderr_console
+    from redis_mob.cli.console import stderr_console
     from redis_mob.cli.endings import errors_told, print_line, shared_url
     from redis_mob.cli.usage import seen_definition, seen_definitions, show_definitions
     from redis_mob.errors import ValidationError

@@ -50,7 +50,7 @@ def delete(
     """
     from redis_mob.cli.arguments import read_seal_keys
     from redis_mob.cli.bulk_steering import SteeringOrder, steer_runs
-    from redis_mob.cli.display import stderr_console
+    from redis_mob.cli.console import stderr_console
     from redis_mob.cli.endings import errors_told, shared_url
     from redis_mob.operations.bulk import OVER
 

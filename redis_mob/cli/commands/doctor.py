@@ -27,9 +27,9 @@ def doctor(
 
     from redis_mob.admin.doctor.examination import examine
     from redis_mob.cli import doctor as doctor_output
-    from redis_mob.cli.display import stderr_console
+    from redis_mob.cli.console import stderr_console
     from redis_mob.cli.endings import errors_told, print_line, usable_url
-    from redis_mob.cli.worker_link import ExitStatus
+    from redis_mob.cli.exit_status import ExitStatus
     from redis_mob.connection.calls.durability import Durability
 
     with errors_told(stderr_console()):

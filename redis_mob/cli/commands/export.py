@@ -37,7 +37,7 @@ def export(
     import asyncio
 
     from redis_mob.cli.arguments import read_seal_keys
-    from redis_mob.cli.display import stderr_console
+    from redis_mob.cli.console import stderr_console
     from redis_mob.cli.endings import errors_told, shared_url
     from redis_mob.cli.transfer import export_runs
 

@@ -68,13 +68,13 @@ def fork(
     import asyncio
 
     from redis_mob.cli.arguments import parse_json, read_seal_keys
-    from redis_mob.cli.display import stderr_console
+    from redis_mob.cli.console import stderr_console
     from redis_mob.cli.endings import errors_told, shared_url
+    from redis_mob.cli.exit_status import ExitStatus
     from redis_mob.cli.forking import forked
     from redis_mob.cli.labels import parse_attributes
     from redis_mob.cli.run_input import mob_input
-    from redis_mob.cli.worker_link import ExitStatus
-    from redis_mob.models.run import MobRunStatus
+    from redis_mob.models.run_status import MobRunStatus
     from redis_mob.operations.forking import UNCHANGED, ForkOrder
 
     console = stderr_console()

@@ -35,7 +35,7 @@ def ls(
 
     Exit status: 0 listed, also if there are none, 2 usage error, 3 storage unavailable.
     """
-    from redis_mob.cli.display import stderr_console
+    from redis_mob.cli.console import stderr_console
     from redis_mob.cli.endings import errors_told, print_line, say
     from redis_mob.cli.printing import standard_output, write
     from redis_mob.cli.results import result_of

@@ -64,7 +64,7 @@ def mcp(
 
     Exit status: 0 ended as it should, 2 usage or definition error, 3 storage unavailable.
     """
-    from redis_mob.cli.display import stderr_console
+    from redis_mob.cli.console import stderr_console
     from redis_mob.cli.endings import errors_told
     from redis_mob.cli.mcp_service import McpOptions, serve
 

@@ -28,10 +28,10 @@ def prune(
     import asyncio
 
     from redis_mob.cli.arguments import read_seal_keys
-    from redis_mob.cli.display import stderr_console
+    from redis_mob.cli.console import stderr_console
     from redis_mob.cli.endings import errors_told, say, shared_url
+    from redis_mob.cli.exit_status import ExitStatus
     from redis_mob.cli.retention import pruned, show_report
-    from redis_mob.cli.worker_link import ExitStatus
 
     console = stderr_console()
     with errors_told(console):

@@ -26,10 +26,10 @@ def queues(
     import asyncio
 
     from redis_mob.cli.arguments import read_seal_keys
-    from redis_mob.cli.display import stderr_console
+    from redis_mob.cli.console import stderr_console
     from redis_mob.cli.endings import errors_told, shared_url
+    from redis_mob.cli.exit_status import ExitStatus
     from redis_mob.cli.fleet_view import seen_queues, show_queues
-    from redis_mob.cli.worker_link import ExitStatus
 
     with errors_told(stderr_console()):
         address = shared_url(url, of_memory="no other process has queues there")

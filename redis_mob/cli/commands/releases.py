@@ -29,10 +29,10 @@ def releases(
     import asyncio
 
     from redis_mob.cli.arguments import read_seal_keys
-    from redis_mob.cli.display import stderr_console
+    from redis_mob.cli.console import stderr_console
     from redis_mob.cli.endings import errors_told, shared_url
+    from redis_mob.cli.exit_status import ExitStatus
     from redis_mob.cli.usage import seen_releases, show_releases
-    from redis_mob.cli.worker_link import ExitStatus
     from redis_mob.operations.usage import unused
 
     with errors_told(stderr_console()):

@@ -89,11 +89,11 @@ def retention(
     import asyncio
 
     from redis_mob.cli.arguments import read_seal_keys
+    from redis_mob.cli.console import stderr_console
     from redis_mob.cli.declared_retention import apply, declared_in, try_out
-    from redis_mob.cli.display import stderr_console
     from redis_mob.cli.endings import errors_told, say, shared_url
+    from redis_mob.cli.exit_status import ExitStatus
     from redis_mob.cli.retention import Change, act_on_policies, show_policies, show_report, tried
-    from redis_mob.cli.worker_link import ExitStatus
     from redis_mob.errors import ValidationError, shown
 
     console = stderr_console()

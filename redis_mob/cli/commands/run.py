@@ -79,16 +79,16 @@ def run(
 
     from redis_mob.cli.arguments import parse_members, parse_params, read_seal_keys, within
     from redis_mob.cli.budgets import budget_of
-    from redis_mob.cli.display import stderr_console
+    from redis_mob.cli.console import stderr_console
     from redis_mob.cli.endings import errors_told, print_line, say, usable_url
+    from redis_mob.cli.exit_status import ExitStatus
     from redis_mob.cli.run import RunOrder, run_flow
     from redis_mob.cli.run_input import flow_of, handlers_for, mob_input
-    from redis_mob.cli.worker_link import ExitStatus
     from redis_mob.connection.calls.durability import Durability
     from redis_mob.connection.calls.keys import Keys
     from redis_mob.fleet.lease import SHORTEST_LEASE
     from redis_mob.models.budget import OnExceeded
-    from redis_mob.models.run import MobRunStatus
+    from redis_mob.models.run_status import MobRunStatus
 
     console = stderr_console()
     logging.getLogger("redis_mob").addHandler(logging.NullHandler())

@@ -99,7 +99,7 @@ def create(
     import asyncio
 
     from redis_mob.cli.arguments import parse_members, parse_params, read_seal_keys
-    from redis_mob.cli.display import stderr_console
+    from redis_mob.cli.console import stderr_console
     from redis_mob.cli.endings import errors_told, shared_url
     from redis_mob.cli.labels import parse_attributes
     from redis_mob.cli.run_input import flow_of, mob_input

@@ -17,7 +17,7 @@ def seal_key(
     It is a line for the file that --seal-keys names. With this line everything that the key sealed can be opened;
     without it the secrets are lost.
     """
-    from redis_mob.cli.display import stderr_console
+    from redis_mob.cli.console import stderr_console
     from redis_mob.cli.endings import errors_told, print_line
     from redis_mob.security.sealing import SealKey
 

@@ -29,7 +29,7 @@ def show(
     Exit status: 0 shown, 2 usage error or an unknown run, 3 storage unavailable.
     """
     from redis_mob.cli.arguments import read_seal_keys
-    from redis_mob.cli.display import stderr_console
+    from redis_mob.cli.console import stderr_console
     from redis_mob.cli.endings import errors_told, print_line, shared_url
     from redis_mob.cli.printing import standard_output, write
     from redis_mob.cli.results import result_of

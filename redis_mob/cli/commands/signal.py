@@ -33,7 +33,7 @@ def signal(
     import asyncio
 
     from redis_mob.cli.arguments import parse_json, read_seal_keys
-    from redis_mob.cli.display import stderr_console
+    from redis_mob.cli.console import stderr_console
     from redis_mob.cli.endings import errors_told, print_line, say, shared_url
     from redis_mob.cli.signal_sending import send
     from redis_mob.models.base import json_text

@@ -95,18 +95,18 @@ def start(
 
     from redis_mob.cli.arguments import parse_members, parse_params, read_seal_keys
     from redis_mob.cli.budgets import budget_of
-    from redis_mob.cli.display import stderr_console
+    from redis_mob.cli.console import stderr_console
     from redis_mob.cli.endings import errors_told, shared_url
+    from redis_mob.cli.exit_status import ExitStatus
     from redis_mob.cli.labels import parse_attributes
     from redis_mob.cli.moments import parse_coming
     from redis_mob.cli.run_input import flow_of, mob_input
     from redis_mob.cli.schedules import parse_length
     from redis_mob.cli.starting import StartOrder, started
-    from redis_mob.cli.worker_link import ExitStatus
     from redis_mob.connection.calls.durability import Durability
     from redis_mob.connection.calls.keys import Keys
     from redis_mob.models.budget import OnExceeded
-    from redis_mob.models.run import MobRunStatus
+    from redis_mob.models.run_status import MobRunStatus
 
     console = stderr_console()
     logging.getLogger("redis_mob").addHandler(logging.NullHandler())

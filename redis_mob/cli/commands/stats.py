@@ -25,7 +25,7 @@ def stats(
     import asyncio
 
     from redis_mob.cli.arguments import read_seal_keys
-    from redis_mob.cli.display import stderr_console
+    from redis_mob.cli.console import stderr_console
     from redis_mob.cli.endings import errors_told, shared_url
     from redis_mob.cli.retention import seen_stats, show_stats
 

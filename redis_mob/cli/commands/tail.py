@@ -89,7 +89,7 @@ def _print(
 
     from redis_mob.cli import tailing
     from redis_mob.cli.arguments import read_seal_keys
-    from redis_mob.cli.display import stderr_console
+    from redis_mob.cli.console import stderr_console
     from redis_mob.cli.endings import errors_told, shared_url
 
     console = stderr_console()

@@ -61,15 +61,15 @@ def watch(
     from rich.console import Console
 
     from redis_mob.cli.arguments import read_seal_keys
-    from redis_mob.cli.display import stderr_console
+    from redis_mob.cli.console import stderr_console
     from redis_mob.cli.endings import errors_told, shared_url
+    from redis_mob.cli.exit_status import ExitStatus
     from redis_mob.cli.front_end_frames import framed
     from redis_mob.cli.printing import standard_output, write
     from redis_mob.cli.run_tree import head
     from redis_mob.cli.run_watching import listed, watched
-    from redis_mob.cli.worker_link import ExitStatus
     from redis_mob.errors import ValidationError
-    from redis_mob.models.run import MobRunStatus
+    from redis_mob.models.run_status import MobRunStatus
 
     status, errors = MobRunStatus.COMPLETED, stderr_console()
     with errors_told(errors), suppress(KeyboardInterrupt):

@@ -73,7 +73,7 @@ def create(
     """
     import warnings
 
-    from redis_mob.cli.display import stderr_console
+    from redis_mob.cli.console import stderr_console
     from redis_mob.cli.endings import errors_told, say
     from redis_mob.cli.schedules import parse_length
     from redis_mob.cli.secret_files import secret_in
@@ -255,7 +255,7 @@ def redeliver(
     unavailable.
     """
     from redis_mob.cli.endings import print_line
-    from redis_mob.cli.worker_link import ExitStatus
+    from redis_mob.cli.exit_status import ExitStatus
 
     def tell(number: int) -> None:
         print_line(f"{number} {'event is' if number == 1 else 'events are'} tried once more")
@@ -278,9 +278,9 @@ def test(
 
     Exit status: 0 it was taken, 1 it was not, 2 usage error or an unknown webhook, 3 storage unavailable.
     """
-    from redis_mob.cli.display import printable
+    from redis_mob.cli.console import printable
     from redis_mob.cli.endings import print_line
-    from redis_mob.cli.worker_link import ExitStatus
+    from redis_mob.cli.exit_status import ExitStatus
 
     def tell(error: str | None) -> None:
         print_line("the receiver has taken it" if error is None else f"not taken: {printable(error)}")

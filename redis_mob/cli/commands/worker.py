@@ -71,12 +71,13 @@ def worker(
     import asyncio
 
     from redis_mob.cli.arguments import read_seal_keys, within
-    from redis_mob.cli.display import stderr_console
+    from redis_mob.cli.console import stderr_console
     from redis_mob.cli.endings import errors_told, shared_url
+    from redis_mob.cli.exit_status import ExitStatus
     from redis_mob.cli.run_input import handlers_in, mob_input
-    from redis_mob.cli.worker_link import ExitStatus, WorkerOrders
+    from redis_mob.cli.worker_link import WorkerOrders
     from redis_mob.cli.worker_service import ServiceOrder, leave, leave_soon, log_to_stderr, serve, served
-    from redis_mob.codec.executions import digests_of
+    from redis_mob.codec.definitions import digests_of
     from redis_mob.connection.calls.durability import Durability
     from redis_mob.connection.calls.keys import Keys
     from redis_mob.fleet.calls import max_orphaned_turns

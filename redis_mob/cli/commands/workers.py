@@ -22,10 +22,10 @@ def workers(
     import asyncio
 
     from redis_mob.cli.arguments import read_seal_keys
-    from redis_mob.cli.display import stderr_console
+    from redis_mob.cli.console import stderr_console
     from redis_mob.cli.endings import errors_told, say, shared_url
+    from redis_mob.cli.exit_status import ExitStatus
     from redis_mob.cli.fleet_view import seen_workers, show_workers
-    from redis_mob.cli.worker_link import ExitStatus
 
     console = stderr_console()
     with errors_told(console):

@@ -11,6 +11,7 @@ from redis_mob.models.budget import OnExceeded
 from redis_mob.operations import budgets
 from redis_mob.operations.admin.base import AdminBase
 from redis_mob.operations.budget_lines import BudgetLine
+from redis_mob.operations.budget_reading import budgets_of, shared_budgets
 from redis_mob.operations.budgets import BudgetChange
 from redis_mob.operations.forking import UNCHANGED, Unchanged
 
@@ -24,7 +25,7 @@ class BudgetAdmin(AdminBase):
         Then come those of its roles that have a budget, of shared budgets, and of the runs above it. Raises
         NotFoundError if there is no such run, or no fleet has started it.
         """
-        return await budgets.budgets_of(self._storage, _run(run_id))
+        return await budgets_of(self._storage, _run(run_id))
 
     async def set_budget(
         self,
@@ -58,7 +59,7 @@ class BudgetAdmin(AdminBase):
 
     async def shared_budgets(self) -> tuple[BudgetLine, ...]:
         """The accounts of all shared budgets, by mob, name and key."""
-        return await budgets.shared_budgets(self._storage)
+        return await shared_budgets(self._storage)
 
     async def forget_budget(self, mob_id: str, name: str, key: str) -> bool:
         """Remove the account of a shared budget for one key: runs that draw on it begin a new one. False if there is

@@ -8,7 +8,7 @@ from typing import Unpack
 from redis_mob.codec.arguments import flag
 from redis_mob.codec.pauses import checked_reason
 from redis_mob.models.pause import PauseChange, PauseScope
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.run_summary import RunFilter, RunSummary
 from redis_mob.operations import deletion, ending
 from redis_mob.operations.admin.base import AdminBase

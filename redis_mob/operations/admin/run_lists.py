@@ -6,10 +6,9 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Unpack
 
 from redis_mob.codec.arguments import text as checked_text
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.run_summary import RunPage, RunSummary
 from redis_mob.operations.admin.base import AdminBase
-from redis_mob.operations.children import children
 from redis_mob.operations.run_list import Conditions, every_run, page_of_runs, run_filter
 
 
@@ -43,6 +42,8 @@ class RunLists(AdminBase):
         The last begun is the first, and what the `next` of a page is, the page behind it is `after`. Raises
         NotFoundError if the run does not exist, or no fleet has started it.
         """
+        from redis_mob.operations.children import children  # it knows flows, of which the lists know nothing
+
         which = run_filter(flow_id=flow_id, statuses=statuses)
         return await children(self._storage, checked_text("run_id", run_id), which, limit, after)
 

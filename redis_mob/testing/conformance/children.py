@@ -12,9 +12,9 @@ from redis_mob.contracts import ExecutionStore
 from redis_mob.errors import InternalError
 from redis_mob.fleet import engine
 from redis_mob.models import MobRunStatus
+from redis_mob.models.due_work import DueWork
 from redis_mob.models.execution import ExecutionStatus
 from redis_mob.models.signal import Signal
-from redis_mob.models.transition import DueWork
 from redis_mob.testing.conformance.base import Guarantee, Opener, given
 from redis_mob.testing.samples.driven_runs import RUNS_A_FLOW, at_noon, awaited, must
 

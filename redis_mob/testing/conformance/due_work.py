@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 from redis_mob.contracts import ExecutionStore, MobRunStore
+from redis_mob.models.due_work import DueWork
 from redis_mob.models.execution import EVERYTHING, OVERDUE, ExecutionStatus, HowLost, Left, Serves
-from redis_mob.models.run import MobRunStatus
-from redis_mob.models.transition import DueWork
+from redis_mob.models.run_status import MobRunStatus
 from redis_mob.testing.conformance.base import Guarantee, Opener, given
 from redis_mob.testing.samples.driven_runs import (
     LONG_LEASE,

@@ -15,9 +15,10 @@ from redis_mob.errors import CasConflictError, InternalError, NotFoundError, Val
 from redis_mob.fleet import engine
 from redis_mob.models import MobRunStatus
 from redis_mob.models.base import json_text
+from redis_mob.models.due_work import DueWork
 from redis_mob.models.execution import ExecutionStatus, HowLost, Loss
 from redis_mob.models.signal import Published, Sent, Signal
-from redis_mob.models.transition import DueWork, RunView
+from redis_mob.models.transition import RunView
 from redis_mob.testing.conformance.base import Guarantee, Opener, given
 from redis_mob.testing.samples.driven_runs import (
     LONG_LEASE,

@@ -10,7 +10,7 @@ from redis_mob.contracts import MobRunStore
 from redis_mob.errors import InternalError
 from redis_mob.models import MobRun
 from redis_mob.models.base import U64_MAX
-from redis_mob.models.run import MAX_LOOP_ITERATION
+from redis_mob.models.ledger import MAX_LOOP_ITERATION
 from redis_mob.testing.comparing import exact
 from redis_mob.testing.conformance.run_guarantee import Inputs, RunGuarantee, both_forms, created, read
 from redis_mob.testing.samples.compound import NEXT_FRAME, NEXT_RUN, OPERATIONS, RUN

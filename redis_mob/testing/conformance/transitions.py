@@ -15,7 +15,7 @@ from redis_mob.errors import InternalError
 from redis_mob.fleet import engine
 from redis_mob.models import FlowStarted, LoopSnapshot, MobRun, MobRunStatus, NewMobEvent
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus
-from redis_mob.models.run import MAX_LOOP_ITERATION
+from redis_mob.models.ledger import MAX_LOOP_ITERATION
 from redis_mob.models.transition import RecordedOutput, RunView, Transition
 from redis_mob.testing.conformance.base import Guarantee, Opener, given
 from redis_mob.testing.conformance.run_guarantee import read

@@ -8,7 +8,7 @@ from datetime import timedelta
 from random import Random
 from typing import Any
 
-from redis_mob.codec.executions import encode_definition
+from redis_mob.codec.definitions import encode_definition
 from redis_mob.contracts import ExecutionStore
 from redis_mob.fleet import engine
 from redis_mob.fleet.asks import pending_of

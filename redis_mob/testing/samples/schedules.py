@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from redis_mob.codec.executions import encode_definition
+from redis_mob.codec.definitions import encode_definition
 from redis_mob.models.base import SortedDict
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow_schedule import FlowSchedule, ScheduleRecord

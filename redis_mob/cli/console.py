@@ -1,0 +1,19 @@
+"""What each command writes with: the console of standard error, and texts that a terminal does not obey."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+
+
+def printable(text: str) -> str:
+    """The text on one line, without characters that a terminal would obey."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def stderr_console() -> Console:
+    """Standard error; styled only if it is a terminal, even if the environment asks for colours."""
+    return Console(stderr=True, force_terminal=sys.stderr is not None and sys.stderr.isatty(), highlight=False)
