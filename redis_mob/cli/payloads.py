@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from redis_mob.cli.arguments import read_seal_keys
-from redis_mob.cli.display import stderr_console
+from redis_mob.cli.console import stderr_console
 from redis_mob.cli.endings import errors_told, print_line, say, shared_url
 from redis_mob.cli.existing import existing
 from redis_mob.cli.results import result_of
