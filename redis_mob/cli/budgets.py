@@ -63,7 +63,7 @@ def show_budgets(lines: Sequence[BudgetLine], *, json: bool) -> None:
     rows = [
         (whose(line), line.said() or "nothing used", line.on_exceeded if line.is_bounded else "-") for line in lines
     ]
-    print_columns(("BUDGET", "USED", "THEN"), rows, whole=("BUDGET",))
+    print_columns(("BUDGET", "USED", "ON EXCEEDED"), rows, whole=("BUDGET",))
 
 
 def whose(line: BudgetLine) -> str:

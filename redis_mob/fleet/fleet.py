@@ -253,8 +253,10 @@ class Fleet:
         )
 
     async def wait(self, run_id: str, timeout: float | timedelta | None = None) -> MobRun:
-        """The run, once it is over. Work that waits for a worker which does not exist is told in the log, as a warning.
+        """The run, once it is over.
 
+        Why it does not go on by itself is told in the log, as a warning: it is paused, it asks people, or work of it
+        waits for a worker that does not exist.
         Raises WaitTimeoutError, which says what the run waits for, if it is not over after `timeout`, in seconds or as
         a timedelta; the run goes on. Raises NotFoundError if it does not exist.
         """

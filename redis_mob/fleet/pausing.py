@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from redis_mob.errors import shown
+from redis_mob.errors import shortened, shown
 from redis_mob.fleet.takeover import is_convicted, was_lost
 from redis_mob.models.execution import Claim, ExecutionKey
 from redis_mob.models.pause import Pause, PauseScope
@@ -39,5 +39,9 @@ def _sentence(pause: Pause) -> str:
         PauseScope.FLOW: f"flow {shown(pause.flow_id)}",
         PauseScope.MOB: f"mob {shown(pause.mob_id)}",
     }[pause.scope]
-    reason = "" if pause.reason is None else f" ({shown(pause.reason)})"
+    reason = "" if pause.reason is None else f": {_plain(pause.reason)}"
     return f"{subject} is paused since {pause.since.isoformat(timespec='seconds')}{reason}"
+
+
+def _plain(text: str) -> str:
+    return shortened(text) if text.isprintable() else shown(text)
