@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -72,6 +73,14 @@ def whose(line: BudgetLine) -> str:
         return f"{shortened(line.name or '')} for {shown(line.key)}"
     of_run = f"run {line.run_id[:SHORT_ID]}"
     return of_run if line.role is None else f"role {shortened(line.role)} in {of_run}"
+
+
+def still_used_up(line: BudgetLine) -> str:
+    """That an account holds its runs back, and the option that names it."""
+    of_shared, of_role = ("--name", line.name), ("--role", line.role)
+    option, name = of_shared if line.run_id is None else of_role
+    which = "" if name is None else f" {option} {shlex.quote(shortened(name))}"
+    return f"{whose(line)} is used up still, so that it lets no run go on; to allow more: redis-mob budget RUN{which}"
 
 
 def budget_lines(lines: Sequence[BudgetLine], run_id: str) -> Iterator[str]:
