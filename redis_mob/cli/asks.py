@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from redis_mob.cli.columns import print_columns
+from rich.text import Text
+
+from redis_mob.cli.columns import table_lines
 from redis_mob.cli.endings import print_line
+from redis_mob.cli.printing import standard_output, write
 from redis_mob.cli.words import time_text
-from redis_mob.errors import shortened
 from redis_mob.models.ask import PendingAsk
 from redis_mob.models.base import json_text
+
+MOST_SHOWN = 2_000
+"""Characters of what is asked for in a row: who approves it has to have read it."""
 
 
 def show_inbox(found: Sequence[PendingAsk], *, json: bool) -> None:
@@ -21,6 +26,12 @@ def show_inbox(found: Sequence[PendingAsk], *, json: bool) -> None:
     if not found:
         print_line("nothing waits for an answer")
         return
+    paper = standard_output()
+    write(paper.rendered(*inbox_lines(found, paper.columns)))
+
+
+def inbox_lines(found: Sequence[PendingAsk], width: int | None) -> Iterator[Text]:
+    """A table of asks, whole in what is asked for; see `table_lines`."""
     rows = [
         (
             one.ask.id,
@@ -29,8 +40,14 @@ def show_inbox(found: Sequence[PendingAsk], *, json: bool) -> None:
             one.ask.kind,
             time_text(one.ask.asked_at),
             "-" if one.ask.until is None else time_text(one.ask.until),
-            "-" if one.ask.payload is None else shortened(json_text(one.ask.payload)),
+            "-" if one.ask.payload is None else _payload(json_text(one.ask.payload)),
         )
         for one in found
     ]
-    print_columns(("ID", "RUN", "STEP", "KIND", "SINCE", "UNTIL", "PAYLOAD"), rows, ids=("RUN",), whole=("ID",))
+    names = ("ID", "RUN", "STEP", "KIND", "SINCE", "UNTIL", "PAYLOAD")
+    return table_lines(names, rows, width, ids=("RUN",), whole=("ID",), below=("PAYLOAD",))
+
+
+def _payload(text: str) -> str:
+    """What is asked for, as far as a person reads it in a row."""
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}… ({len(text):,} characters, all with --json)"

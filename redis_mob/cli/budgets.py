@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import pydantic
 from redis_mob.cli.budget_text import whose
 from redis_mob.cli.columns import print_columns
 from redis_mob.cli.endings import print_line
-from redis_mob.errors import ValidationError, shown
+from redis_mob.errors import ValidationError, shortened, shown
 from redis_mob.models.budget import Budget, OnExceeded
 from redis_mob.models.documents import complaints
 from redis_mob.operations.budget_lines import BudgetLine
@@ -64,4 +65,12 @@ def show_budgets(lines: Sequence[BudgetLine], *, json: bool) -> None:
     rows = [
         (whose(line), line.said() or "nothing used", line.on_exceeded if line.is_bounded else "-") for line in lines
     ]
-    print_columns(("BUDGET", "USED", "THEN"), rows, whole=("BUDGET",))
+    print_columns(("BUDGET", "USED", "ON EXCEEDED"), rows, whole=("BUDGET",))
+
+
+def still_used_up(line: BudgetLine) -> str:
+    """That an account holds its runs back, and the option that names it."""
+    of_shared, of_role = ("--name", line.name), ("--role", line.role)
+    option, name = of_shared if line.run_id is None else of_role
+    which = "" if name is None else f" {option} {shlex.quote(shortened(name))}"
+    return f"{whose(line)} is used up still, so that it lets no run go on; to allow more: redis-mob budget RUN{which}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,6 +24,7 @@ from redis_mob.cli.progress import (
     changes,
     excerpt,
     fitted,
+    pause_changes,
     rows,
     step_progress,
 )
@@ -31,6 +32,7 @@ from redis_mob.cli.words import SHORT_REASON, STYLES, duration_text
 from redis_mob.models.base import FrozenDict
 from redis_mob.models.execution import ExecutionKey
 from redis_mob.models.flow_spec import FlowSpec
+from redis_mob.models.pause import Pause
 from redis_mob.models.progress import ProgressEntry
 from redis_mob.models.transition import RunView
 from redis_mob.operations.step_times import Span
@@ -107,6 +109,7 @@ class _Lines:
         self._console = console
         self._flow = flow
         self._progress: list[StepProgress] = []
+        self._pauses: Sequence[Pause] = ()
         self._paced = PacedLines()
 
     def show(self, view: RunView, workers: int) -> None:
@@ -115,7 +118,9 @@ class _Lines:
         progress = step_progress(view, self._flow)
         for line in changes(self._progress, progress):
             self.note(line)
-        self._progress = progress
+        for line in pause_changes(self._pauses, view.pauses):
+            self.note(line)
+        self._progress, self._pauses = progress, view.pauses
         self.tell(None)
 
     def tell(self, entry: ProgressEntry | None) -> None:
@@ -155,6 +160,8 @@ class _LiveTable:
 
     def show(self, view: RunView, workers: int) -> None:
         self._stopwatch.look(view)
+        for line in pause_changes(() if self._moment is None else self._moment.view.pauses, view.pauses):
+            self.note(line)
         self._moment = _Moment(view, rows(step_progress(view, self._flow)), workers, time.monotonic())
         if self.live is not None:
             self.live.refresh()
@@ -190,10 +197,11 @@ def _header(moment: _Moment, now: datetime) -> Text:
     run = moment.view.run
     elapsed = (run.completed_at or now) - moment.view.launched_at
     state = State(run.status) if run.status.is_terminal else State.RUNNING
+    paused = " paused" if moment.view.pauses and not run.status.is_terminal else ""
     return Text.assemble(
         (printable(run.flow_id), "bold"),
         f"  run {run.run_id}  ",
-        (str(run.status), STYLES[state]),
+        (f"{run.status}{paused}", STYLES[state]),
         f"  {duration_text(elapsed.total_seconds())}  {moment.workers} worker{'' if moment.workers == 1 else 's'}",
     )
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from rich.console import Console
 
 from redis_mob.cli.endings import print_line, say
 from redis_mob.cli.existing import existing
 from redis_mob.cli.run_argument import run_id_of
 from redis_mob.cli.run_watching import loaded, reported
-from redis_mob.fleet.unserved import UnservedNews, unserved_work
+from redis_mob.fleet.run_wait import held_up
+from redis_mob.fleet.unserved import UnservedNews
 from redis_mob.models.base import json_text
 from redis_mob.models.run_status import MobRunStatus
 from redis_mob.notifications.wake_up_flag import SWEEP_SECONDS
@@ -50,15 +53,12 @@ async def forked(
 
 
 async def _ended(storage: MobStorage, run_id: str, console: Console) -> MobRunStatus:
-    async def in_vain() -> list[str]:
-        return unserved_work(await loaded(storage, run_id), await storage.executions.workers())
-
-    unserved = UnservedNews(in_vain)
+    news = UnservedNews(partial(held_up, storage, run_id))
     async with storage.executions.listen(run_id, only_end=True) as wake_up:
         while True:
             await wake_up.wait(SWEEP_SECONDS)
             status = await storage.executions.status(run_id)
             if status is None or status.is_terminal:
                 return status or (await loaded(storage, run_id)).run.status
-            for line in await unserved.since():
+            for line in await news.since():
                 say(console, line)

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from redis_mob.cli.words import SHORT_REASON
+from redis_mob.fleet.waiting_text import asked_text, why_paused
 from redis_mob.kernel.machine import FlowMachine
 from redis_mob.models.base import FrozenDict
-from redis_mob.models.execution import Execution, ExecutionKey, ItemProgress
+from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, ItemProgress
 from redis_mob.models.flow import FlowStepStatus, FrameScope
 from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.order import natural_key
+from redis_mob.models.pause import Pause
 from redis_mob.models.transition import RunView
 from redis_mob.operations.state_of import STATE_OF_EXECUTION, STATE_OF_NODE, STATE_OF_STEP
 from redis_mob.operations.states import State as State
@@ -27,12 +29,14 @@ REASON_LINES = 5
 
 @dataclass(frozen=True, slots=True)
 class MemberProgress:
-    """A member at work on a step. `reason` is that of its last failed attempt, empty if none failed."""
+    """A member at work on a step. `reason` is that of its last failed attempt, empty if none failed; `asked` is what it
+    asks people, in words, empty if nothing."""
 
     key: ExecutionKey
     state: State
     attempt: int
     reason: str
+    asked: str = ""
 
     @property
     def member(self) -> str:
@@ -43,8 +47,8 @@ class MemberProgress:
 class StepProgress:
     """A step in one frame of the run. `iteration` is empty outside of loops; else the rounds of the loops around it,
     outermost first, counted from 1. It has no members before it starts, or if it never does. Of a step with `for_each`
-    the number of its `items` is told, since there may be thousands, and which of them are `retried`: an attempt of
-    theirs has failed, and they are not over."""
+    the number of its `items` is told, since there may be thousands, and which of them are `held`: they are not over,
+    and an attempt of theirs has failed, or they ask people something."""
 
     step: str
     iteration: tuple[int, ...]
@@ -52,7 +56,7 @@ class StepProgress:
     state: State
     members: tuple[MemberProgress, ...] = ()
     items: ItemProgress | None = None
-    retried: tuple[MemberProgress, ...] = ()
+    held: tuple[MemberProgress, ...] = ()
 
 
 def step_progress(view: RunView, flow: FlowSpec) -> list[StepProgress]:
@@ -85,8 +89,8 @@ def _in_frames(view: RunView, machine: FlowMachine, flow: FlowSpec) -> Iterator[
                     state = State.CANCELED  # its node was passed over only because the run was canceled
                 items = view.progress.get((frame_id, node_id))
                 shown = tuple(members) if items is None else ()
-                retried = () if items is None else tuple(one for one in members if one.reason)
-                yield StepProgress(step, iteration, flow.steps[step].role, state, shown, items, retried)
+                held = () if items is None else tuple(one for one in members if one.reason or one.asked)
+                yield StepProgress(step, iteration, flow.steps[step].role, state, shown, items, held)
 
 
 def iterations(view: RunView, flow: FlowSpec) -> dict[str, tuple[int, ...]]:
@@ -111,7 +115,8 @@ def _by_node(executions: Mapping[ExecutionKey, Execution]) -> dict[tuple[str, st
     found: dict[tuple[str, str], list[MemberProgress]] = {}
     for key, execution in sorted(executions.items(), key=lambda item: natural_key(item[0].target)):
         state = STATE_OF_EXECUTION[execution.status]
-        member = MemberProgress(key, state, execution.attempt, execution.reason or "")
+        asked = asked_text(execution.asks) if execution.status is ExecutionStatus.ASKING else ""
+        member = MemberProgress(key, state, execution.attempt, execution.reason or "", asked)
         found.setdefault((key.frame_id, key.node_id), []).append(member)
     return found
 
@@ -120,7 +125,7 @@ def changes(before: Sequence[StepProgress], after: Sequence[StepProgress]) -> li
     """One line for each thing that happened in between; steps that only wait are not worth one."""
     known_steps = {(step.step, step.iteration): step.state for step in before}
     with_items = {(step.step, step.iteration) for step in before if step.items is not None}
-    known_members = {one.key: (one.state, one.attempt) for step in before for one in (*step.members, *step.retried)}
+    known_members = {one.key: _news_of(one) for step in before for one in (*step.members, *step.held)}
     known_reasons = {(step.step, step.iteration): len(step.items.reasons) for step in before if step.items is not None}
     lines: list[str] = []
     for step in after:
@@ -128,15 +133,26 @@ def changes(before: Sequence[StepProgress], after: Sequence[StepProgress]) -> li
             lines.append(_step_line(step))
         news = [
             _member_line(step, one)
-            for one in (*step.members, *step.retried)
-            if known_members.get(one.key, (State.WAITING, 1)) != (one.state, one.attempt)
+            for one in (*step.members, *step.held)
+            if known_members.get(one.key, (State.WAITING, 1, "")) != _news_of(one)
         ]
-        lines += news if step.items is None else _first(news, f"items of step {step.step} that are tried again")
+        lines += news if step.items is None else _first(news, f"items of step {step.step} that are tried again, or ask")
         if step.items is not None:
             lines += _item_failures(step, step.items, known_reasons.get((step.step, step.iteration), 0))
         if step.state.is_final and known_steps.get((step.step, step.iteration)) is not step.state:
             lines.append(_step_line(step))
     return lines
+
+
+def pause_changes(before: Sequence[Pause], after: Sequence[Pause]) -> list[str]:
+    """One line for each pause of a run that was not there before, and one if the last of them is over."""
+    if before and not after:
+        return ["it is paused no more"]
+    return why_paused([one for one in after if one not in before])
+
+
+def _news_of(member: MemberProgress) -> tuple[State, int, str]:
+    return member.state, member.attempt, member.asked
 
 
 def _first(lines: list[str], of: str) -> list[str]:
@@ -162,7 +178,10 @@ def _step_line(step: StepProgress) -> str:
 
 
 def _member_line(step: StepProgress, member: MemberProgress) -> str:
-    text = f"step {step.step}[{member.member}]{iteration_suffix(step)} {member.state} attempt {member.attempt}"
+    who = f"step {step.step}[{member.member}]{iteration_suffix(step)}"
+    if member.asked:
+        return f"{who} waits for {member.asked}"
+    text = f"{who} {member.state} attempt {member.attempt}"
     tells_why = member.reason and member.state in (State.WAITING, State.FAILED)
     return f"{text}: {excerpt(member.reason, SHORT_REASON)}" if tells_why else text
 
@@ -232,14 +251,18 @@ def rows(progress: Iterable[StepProgress]) -> list[Row]:
     for step in progress:
         iteration = iteration_text(step)
         table += (
-            Row(step.step, iteration, one.member, one.state, one.attempt, one.reason, one.key) for one in step.members
+            Row(step.step, iteration, one.member, one.state, one.attempt, _why(one), one.key) for one in step.members
         )
         if not step.members:
             who = step.role if step.items is None else items_text(step.items)
-            # of items that are tried again the first one says why
-            reason = f"{step.retried[0].member}: {step.retried[0].reason}" if step.retried else ""
+            # of items that are tried again, or ask, the first one says why
+            reason = f"{step.held[0].member}: {_why(step.held[0])}" if step.held else ""
             table.append(Row(step.step, iteration, who, step.state, None, reason, None))
     return table
+
+
+def _why(member: MemberProgress) -> str:
+    return f"waits for {member.asked}" if member.asked else member.reason
 
 
 _INTEREST = (State.RUNNING, State.FAILED, State.CANCELED, State.WAITING, State.COMPLETED, State.SKIPPED)

@@ -29,10 +29,12 @@ from redis_mob.errors import (
 )
 from redis_mob.fleet.calls import max_orphaned_turns
 from redis_mob.fleet.fleet import Fleet
+from redis_mob.fleet.run_wait import held_up_beside
 from redis_mob.fleet.step_context import Handler
 from redis_mob.fleet.unserved import UnservedNews
 from redis_mob.models.budget import Budget
 from redis_mob.models.definition import MobDefinition
+from redis_mob.models.execution import ExecutionStatus
 from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.mob_retention import MobRetention
 from redis_mob.models.transition import RunView
@@ -102,7 +104,7 @@ async def run_flow(order: RunOrder, console: Console) -> RunReport:
                 on_busy=order.on_busy,
                 budget=order.budget,
             )
-            interrupts.begin(may_leave=parse_address(order.url) != EmbeddedAddress())
+            interrupts.begin(may_leave=not _is_private(order))
             view, flow = await _shown_to_the_end(order, storage, fleet, run_id, interrupts, console)
             return await report(storage, view, flow, after)
 
@@ -133,7 +135,7 @@ async def _shown_to_the_end(
         if view.run.status.is_terminal:
             return view, flow
         async with WorkerPool(orders, order.workers, shown.output, partial(_let_go, storage)) as pool:
-            followed = asyncio.ensure_future(_followed(storage, fleet, run_id, pool, shown))
+            followed = asyncio.ensure_future(_followed(storage, run_id, pool, shown, is_private=_is_private(order)))
             left = asyncio.ensure_future(_left(pool, run_id, interrupts.leave_run, shown))
             telling = asyncio.ensure_future(told(fleet.watch(run_id), shown))
             try:
@@ -153,9 +155,14 @@ async def _shown_to_the_end(
         return view, flow
 
 
-async def _followed(storage: MobStorage, fleet: Fleet, run_id: str, pool: WorkerPool, shown: Display) -> RunView:
-    """Show the run as it changes, and work of it that no worker serves, until it is over."""
-    unserved = UnservedNews(partial(fleet.unserved, run_id))
+def _is_private(order: RunOrder) -> bool:
+    """Whether the server of the run ends with this command, and no other process reaches it."""
+    return parse_address(order.url) == EmbeddedAddress()
+
+
+async def _followed(storage: MobStorage, run_id: str, pool: WorkerPool, shown: Display, *, is_private: bool) -> RunView:
+    """Show the run as it changes, and why it does not go on by itself, until it is over."""
+    news = UnservedNews(partial(held_up_beside, storage, run_id))
     async with storage.executions.listen(run_id) as wake_up:
         while True:
             view = await loaded(storage, run_id)
@@ -165,11 +172,21 @@ async def _followed(storage: MobStorage, fleet: Fleet, run_id: str, pool: Worker
             shown.show(view, pool.alive)
             if view.run.status.is_terminal:
                 return view
+            if is_private and _waits_for_people(view):
+                is_private = False  # it is told once
+                shown.note(
+                    "only this command reaches the server of the run: `redis-mob answer`, `resume` and `budget` reach "
+                    "one that --url names, as embedded:DIRECTORY or redis://host:6379"
+                )
             with suppress(ReadFailedError, NotFoundError):  # loading it again says so
-                for line in await unserved.since():
+                for line in await news.since():
                     shown.note(line)
             await asyncio.sleep(LOOK_PAUSE)
             await wake_up.wait(SWEEP_SECONDS)
+
+
+def _waits_for_people(view: RunView) -> bool:
+    return bool(view.pauses) or any(one.status is ExecutionStatus.ASKING for one in view.executions.values())
 
 
 def _tell_notes(pool: WorkerPool, shown: Display) -> None:

@@ -178,7 +178,8 @@ def _how_it_stands(run: RunSummary, now: datetime, activity: RunActivity | None)
         if run.cancel_requested:
             yield "cancellation asked for"
     if run.paused:
-        yield f"paused: {', '.join(run.paused)}"
+        why = "" if activity is None or not activity.why_paused else f" ({_named(activity.why_paused)})"
+        yield f"paused: {', '.join(run.paused)}{why}"
     if run.release is not None:
         yield f"release {run.release}"
 

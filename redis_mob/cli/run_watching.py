@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, suppress
+from functools import partial
 
 from rich.console import Console
 
@@ -22,8 +23,8 @@ from redis_mob.errors import (
     ReadFailedError,
     StorageUnavailableError,
 )
-from redis_mob.fleet.unserved import UnservedNews, unserved_work
-from redis_mob.fleet.waiting_text import why_paused
+from redis_mob.fleet.run_wait import held_up_beside
+from redis_mob.fleet.unserved import UnservedNews
 from redis_mob.fleet.watching import watch
 from redis_mob.models.base import json_text
 from redis_mob.models.progress import ProgressEntry, ProgressReport, RunOver, StreamChunk, StreamEnd, StreamReset
@@ -99,18 +100,14 @@ async def show_to_the_end(storage: MobStorage, run_id: str, console: Console) ->
 
 
 async def _shown_to_the_end(storage: MobStorage, run_id: str, shown: Display) -> None:
-    async def in_vain() -> list[str]:
-        view = await loaded(storage, run_id)
-        return why_paused(view.pauses) + unserved_work(view, await storage.executions.workers())
-
-    unserved = UnservedNews(in_vain)
+    news = UnservedNews(partial(held_up_beside, storage, run_id))
     async with storage.executions.listen(run_id) as wake_up:
         while True:
             view = await loaded(storage, run_id)
             shown.show(view, len(await storage.executions.workers()))
             if view.run.status.is_terminal:
                 return
-            for line in await unserved.since():
+            for line in await news.since():
                 shown.note(line)
             await asyncio.sleep(LOOK_PAUSE)
             await wake_up.wait(SWEEP_SECONDS)

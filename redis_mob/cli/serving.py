@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from redis_mob.cli.worker_link import WorkerOrders
 from redis_mob.fleet.duties import duties_of
-from redis_mob.fleet.spend_keeper import SpendServices
+from redis_mob.fleet.handler_stores import handler_stores
 from redis_mob.fleet.step_context import Handler
 from redis_mob.fleet.worker import Worker
 from redis_mob.models.mob_retention import MobRetention
@@ -32,8 +32,6 @@ def worker_of(orders: WorkerOrders, storage: MobStorage, handlers: Mapping[str, 
         release=orders.release,
         definitions=orders.definitions,
         max_orphaned_turns=orders.max_orphaned_turns,
-        progress=storage.progress,
-        checkpoints=storage.checkpoints,
-        spending=SpendServices(storage.executions, storage.budgets, storage.pauses),
         duties=duties_of(storage, MobRetention.model_validate_json(orders.retention).of_mob(orders.mob)),
+        **handler_stores(storage),
     )

@@ -22,6 +22,7 @@ from redis_mob.fleet.calls import max_orphaned_turns
 from redis_mob.fleet.conversation_start import checked_talk, start_in_conversation
 from redis_mob.fleet.duties import duties_of
 from redis_mob.fleet.flow_choice import NamedFlow, chosen_flow
+from redis_mob.fleet.handler_stores import handler_stores
 from redis_mob.fleet.lease import DEFAULT_LEASE, checked_lease
 from redis_mob.fleet.members import named_members, unknown_roles
 from redis_mob.fleet.published import published
@@ -39,7 +40,6 @@ from redis_mob.fleet.run_start import (
 from redis_mob.fleet.run_wait import unserved_of, wait_for_end
 from redis_mob.fleet.schedule_making import make_schedule
 from redis_mob.fleet.signals import Signals
-from redis_mob.fleet.spend_keeper import SpendServices
 from redis_mob.fleet.step_context import Handler
 from redis_mob.fleet.typed.binding import BoundHandler, bound_handlers
 from redis_mob.fleet.watching import watch
@@ -253,8 +253,10 @@ class Fleet:
         )
 
     async def wait(self, run_id: str, timeout: float | timedelta | None = None) -> MobRun:
-        """The run, once it is over. Work that waits for a worker which does not exist is told in the log, as a warning.
+        """The run, once it is over.
 
+        Why it does not go on by itself is told in the log, as a warning: it is paused, it asks people, or work of it
+        waits for a worker that does not exist.
         Raises WaitTimeoutError, which says what the run waits for, if it is not over after `timeout`, in seconds or as
         a timedelta; the run goes on. Raises NotFoundError if it does not exist.
         """
@@ -375,11 +377,8 @@ class Fleet:
             mobs=(self._definition.id,),
             release=self._release,
             definitions=digests_of(self._definition),
-            progress=self._storage.progress,
-            checkpoints=self._storage.checkpoints,
-            conversations=self._storage.conversations,
-            spending=SpendServices(self._storage.executions, self._storage.budgets, self._storage.pauses),
             duties=duties_of(self._storage, self._retention.of_mob(self._definition.id)),
+            **handler_stores(self._storage),
         )
         drain = None if drain_timeout is None else duration("drain_timeout", drain_timeout)
         if not flag("until_idle", until_idle):

@@ -31,6 +31,9 @@ _log = logging.getLogger(__name__)
 MOST_CHILDREN = 10
 """Of how many children of a run it is told what they wait for."""
 
+MOST_ASKING = 10
+"""Of how many executions of a run it is told what they ask people."""
+
 
 def seconds_of(timeout: float | timedelta | None) -> float:
     """A timeout in seconds, infinite for None. Raises ValidationError for what is none."""
@@ -65,15 +68,44 @@ async def unserved_of(storage: MobStorage, run_id: str) -> list[str]:
     if view.run.status.is_terminal:
         return []
     told = unserved_work(view, await storage.executions.workers())
-    for execution in islice(open_children(view).values(), MOST_CHILDREN):
-        if execution.child is not None:
-            with suppress(NotFoundError):  # it is not started yet
-                told += await unserved_of(storage, execution.child.run_id)
+    for child in _children_of(view):
+        with suppress(NotFoundError):  # it is not started yet
+            told += await unserved_of(storage, child)
+    return told
+
+
+def _children_of(view: RunView) -> list[str]:
+    under_way = islice(open_children(view).values(), MOST_CHILDREN)
+    return [execution.child.run_id for execution in under_way if execution.child is not None]
+
+
+async def held_up(storage: MobStorage, run_id: str) -> list[str]:
+    """Why a run that is under way does not go on by itself: it is paused, it asks people, or no worker serves it."""
+    view = await _view(storage, run_id)
+    if view.run.status.is_terminal:
+        return []
+    asking = [one for one in view.executions.values() if one.status is ExecutionStatus.ASKING]
+    asked = (f"step {shown(one.step_id)} waits for {asked_text(one.asks)}" for one in asking[:MOST_ASKING])
+    told = [f"run {run_id}: {line}" for line in (*why_paused(view.pauses), *asked)]
+    return told + await _held_up_beside(storage, view)
+
+
+async def held_up_beside(storage: MobStorage, run_id: str) -> list[str]:
+    """The same without what a display of the run shows: its own pauses, and what its steps ask."""
+    view = await _view(storage, run_id)
+    return [] if view.run.status.is_terminal else await _held_up_beside(storage, view)
+
+
+async def _held_up_beside(storage: MobStorage, view: RunView) -> list[str]:
+    told = unserved_work(view, await storage.executions.workers())
+    for child in _children_of(view):
+        with suppress(NotFoundError):  # it is not started yet
+            told += await held_up(storage, child)
     return told
 
 
 async def _ended(storage: MobStorage, run_id: str) -> MobRun:
-    unserved = UnservedNews(partial(unserved_of, storage, run_id))
+    unserved = UnservedNews(partial(held_up, storage, run_id))
     async with storage.executions.listen(run_id, only_end=True) as wake_up:
         while True:
             # Set at first, once changes are heard: what is read after that misses none.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from redis_mob.errors import shown
+from redis_mob.errors import shortened, shown
 from redis_mob.models.ask import Ask
 from redis_mob.models.pause import Pause, PauseScope
 
@@ -30,5 +30,9 @@ def _sentence(pause: Pause) -> str:
         PauseScope.FLOW: f"flow {shown(pause.flow_id)}",
         PauseScope.MOB: f"mob {shown(pause.mob_id)}",
     }[pause.scope]
-    reason = "" if pause.reason is None else f" ({shown(pause.reason)})"
+    reason = "" if pause.reason is None else f": {_plain(pause.reason)}"
     return f"{subject} is paused since {pause.since.isoformat(timespec='seconds')}{reason}"
+
+
+def _plain(text: str) -> str:
+    return shortened(text) if text.isprintable() else shown(text)

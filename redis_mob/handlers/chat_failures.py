@@ -49,6 +49,7 @@ def failure_of(error: Exception, secrets: Sequence[str]) -> StepFailed:
     """
     said = bounded(without(text_of(error), secrets), EXCERPT_BYTES)
     if isinstance(error, openai.APIStatusError):
+        said = said.removeprefix(f"Error code: {error.status_code} - ")  # the client repeats the status
         reason = f"the endpoint of the model answered with status {error.status_code}: {said}"
         is_throttled, pause = error.status_code == TOO_MANY_REQUESTS, retry_after(error.response.headers)
         if is_throttled and error.code != QUOTA_USED_UP:

@@ -170,7 +170,7 @@ async def _place_of(storage: MobStorage, ask_id: str) -> AskPlace:
     if not found:
         raise NotFoundError(
             f"no ask is pending whose id begins with {shown(ask_id)} in namespace {shown(storage.namespace)}: it is "
-            "answered, its time is over, or there was none; what became of it is told when its run is given"
+            "answered, its time is over, or there was none; name its run too (--run RUN, run_id=...), which tells that"
         )
     return found[0]
 

@@ -84,7 +84,7 @@ class BudgetLine(Model):
         parts = [
             _of(f"{self.tokens:,}", None if self.max_tokens is None else f"{self.max_tokens:,}", "tokens"),
             _of(_money(self.cost), None if self.max_cost is None else _money(self.max_cost), self.currency or ""),
-            _of(f"{self.tool_calls:,}", calls, "tool calls"),
+            _of(f"{self.tool_calls:,}", calls, "tool call" if self.tool_calls == 1 and calls is None else "tool calls"),
             _of(f"{self.seconds:,.1f}", None if self.max_seconds is None else f"{self.max_seconds:g}", "s"),
         ]
         is_told = (

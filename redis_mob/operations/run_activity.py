@@ -31,7 +31,7 @@ class RunActivity:
     `under_way` counts the executions that workers hold, or whose outcome is not decided on; `queued` has the roles of
     those that may begin, `retries` the times of those that are to be tried again later, `throttled` of those whose
     services have asked for that. `signals` are the names that steps wait for, `children` the runs, `asks` the kinds of
-    what people are asked.
+    what people are asked, `why_paused` the reasons of its pauses, as far as they have one.
     """
 
     under_way: int = 0
@@ -41,6 +41,7 @@ class RunActivity:
     signals: tuple[str, ...] = ()
     children: tuple[str, ...] = ()
     asks: tuple[str, ...] = ()
+    why_paused: tuple[str, ...] = ()
 
 
 async def activities(storage: MobStorage, runs: Sequence[RunSummary]) -> Mapping[str, RunActivity]:
@@ -92,4 +93,5 @@ def activity_of(view: RunView) -> RunActivity:
         tuple(sorted(signals)),
         tuple(children),
         asks,
+        tuple(pause.reason for pause in view.pauses if pause.reason),
     )

@@ -94,6 +94,8 @@ def member_waits_for(
     if (full := full_limit(execution, loads)) is not None:
         text = f"its turn: {full.said(view.run.flow_id)}"
         return WaitsFor.unchecked(kind="limit", text=text, until=full.room_at)
+    if view.pauses:
+        return WaitsFor.unchecked(kind="pause", text="the end of the pause")
     queue = queue_of(view.run.mob_id, execution.role, view.launch)
     serving = tuple(worker.record.id for worker in workers if worker.record.is_for(queue))
     release = f" of release {shown(queue.release)}" if queue.release else ""

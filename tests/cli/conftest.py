@@ -147,6 +147,15 @@ def hang_at_first(ctx):
     time.sleep(3600)
 
 
+async def ask_first(ctx):
+    return (await ctx.ask("send it", "the mail")).approved
+
+
+async def talk(ctx):
+    await ctx.conversation.append(ctx.params)
+    return len(await ctx.conversation.history())
+
+
 def kill_the_worker(ctx):
     os.kill(os.getpid(), 9)
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from redis_mob.cli.asks import inbox_lines
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import StepContext
-from redis_mob.models.ask import PendingAsk
+from redis_mob.models.ask import Ask, PendingAsk
 from redis_mob.storage import MobStorage
-from tests.cli.command import redis_mob
+from redis_mob.testing.samples.states import NOON
+from tests.cli.command import Command, redis_mob
 from tests.fleet.asking import asked
 from tests.fleet.flows import FLOW, mob, step
 
@@ -45,6 +48,12 @@ def pending(server_url: str, namespace: str) -> PendingAsk:
     return found
 
 
+def pending_ask(ask: Ask) -> PendingAsk:
+    run_id = "0191a6a0-0000-4000-8000-000000000001"
+    place = {"step_id": "mailer", "frame_id": "f", "node_id": "n", "target": "mailer-1"}
+    return PendingAsk(run_id=run_id, mob_id="m", flow_id="f", **place, ask=ask)
+
+
 @pytest.fixture
 def options(server_url: str, namespace: str) -> tuple[str, ...]:
     return ("--url", server_url, "--namespace", namespace)
@@ -72,11 +81,15 @@ def test_an_empty_inbox(tmp_path: Path, options: tuple[str, ...], server_url: st
 
 
 @pytest.mark.parametrize(
-    ("words", "given"),
+    ("words", "said", "given"),
     [
-        ((), {"approved": True, "value": {"draft": "The sea"}}),
-        (("--value", '"T"', "--by", "ann"), {"approved": True, "value": "T", "edited": True, "by": "ann"}),
-        (("--deny", "--message", "no"), {"approved": False, "value": None, "message": "no"}),
+        ((), "approved", {"approved": True, "value": {"draft": "The sea"}}),
+        (
+            ("--value", '"T"', "--by", "ann"),
+            "approved, with another value",
+            {"approved": True, "value": "T", "edited": True, "by": "ann"},
+        ),
+        (("--deny", "--message", "no"), "denied", {"approved": False, "value": None, "message": "no"}),
     ],
 )
 def test_an_answer_lets_the_run_go_on(
@@ -86,10 +99,11 @@ def test_an_answer_lets_the_run_go_on(
     server_url: str,
     namespace: str,
     words: tuple[str, ...],
+    said: str,
     given: Any,
 ) -> None:
     answered = redis_mob(tmp_path, "answer", pending.ask.id[:6], *words, *options)
-    assert (answered.status, answered.out, answered.err) == (0, "", "answered\n")
+    assert (answered.status, answered.out, answered.err) == (0, "", f"{said}\n")
     assert worked(server_url, namespace, pending.run_id) == {"worker-1": given}
     again = redis_mob(tmp_path, "answer", pending.ask.id, *words, "--run", pending.run_id[:8], *options)
     assert (again.status, again.err) == (0, "it has this answer already\n")
@@ -116,3 +130,27 @@ def test_what_is_refused(tmp_path: Path, options: tuple[str, ...], pending: Pend
 def test_show_tells_what_a_run_asks(tmp_path: Path, options: tuple[str, ...], pending: PendingAsk) -> None:
     shown = redis_mob(tmp_path, "show", pending.run_id, *options)
     assert f"an answer to 'title' (ask {pending.ask.id}), for " in " ".join(shown.out.split())
+
+
+def test_those_who_approve_read_what_they_approve() -> None:
+    """Whole, also on a terminal that is narrow; of what is very long, how to read the rest."""
+    payload = " ".join(f"word{number}" for number in range(60))
+    ask = Ask(id="0123456789abcdef", kind="send it", ordinal=0, digest="d", payload=payload, asked_at=NOON)
+    short = list(inbox_lines([pending_ask(ask)], 80))
+    told = " ".join(line.plain.strip() for line in short)
+    assert all(line.cell_len <= 80 for line in short)
+    assert f'"{payload}"' in told
+    [_, row] = inbox_lines([pending_ask(ask.model_copy(update={"payload": "x" * 3_000}))], None)
+    assert row.plain.endswith("x… (3,002 characters, all with --json)")
+
+
+def test_run_tells_what_it_asks_and_that_a_private_server_is_out_of_reach(project: Path) -> None:
+    with Command(project, "run", "flows.toml", "--flow", "one", "--handler", "handlers:ask_first") as command:
+        seen = ""
+        while "only this command reaches the server of the run" not in seen:
+            line = command.line_of_stderr()
+            assert line, seen
+            seen += line
+        command.signal(signal.SIGINT)
+        assert command.end(at_once=False).status == 1
+    assert "step work[clerk-1] waits for an answer to 'send it' (ask " in seen

@@ -62,6 +62,9 @@ def test_the_place_is_the_innermost_frame_of_the_user(tmp_path: Path, monkeypatc
     assert place_in(trace(own, frame("<frozen runpy>", 5, "x"))) == "handlers.py:12 in read"
     assert place_in(trace(frame("/elsewhere/a.py", 1, "<module>"))) == "/elsewhere/a.py:1 in <module>"
     assert place_in(trace(library)) == "/venv/lib/site-packages/x/y.py:3 in get", "better than none"
+    ours = frame("/venv/lib/site-packages/redis_mob/handlers/chat_model.py", 353, "_chunks")
+    assert place_in(trace(library, ours)) is None, "a worker elsewhere has another path"
+    assert place_in(trace(frame(failures.__file__, 5, "x"))) is None
     cause = trace(frame(f"{tmp_path}/cause.py", 1, "f"))
     both = f"{cause}\nThe above exception was the direct cause of the following exception:\n\n{trace(own)}"
     assert place_in(both) == "handlers.py:12 in read"

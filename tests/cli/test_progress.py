@@ -6,14 +6,28 @@ from datetime import timedelta
 
 import pytest
 
-from redis_mob.cli.progress import Row, State, StepProgress, Stopwatch, changes, excerpt, fitted, rows, step_progress
+from redis_mob.cli.progress import (
+    Row,
+    State,
+    StepProgress,
+    Stopwatch,
+    changes,
+    excerpt,
+    fitted,
+    pause_changes,
+    rows,
+    step_progress,
+)
 from redis_mob.fleet import engine
-from redis_mob.fleet.outcome import Failed, Succeeded
+from redis_mob.fleet.outcome import Failed, NewAsk, Succeeded, Suspended
 from redis_mob.models.conditions import EqCondition, GtCondition
+from redis_mob.models.pause import Pause
 from redis_mob.operations.step_times import Span
+from redis_mob.testing.samples.states import NOON
 from tests.fleet.flows import FLOW, loop, mob, node, step
 from tests.fleet.simulation import Simulation
 
+RUN_ID = "0191a6a0-0000-4000-8000-000000000001"
 ONE_STEP = mob({"work": step()}, limits={"max_step_retries": 1})
 
 
@@ -216,3 +230,32 @@ def test_of_a_step_over_items_the_number_is_told_and_not_each_item() -> None:
     assert table(simulation) == [("work", "", "1 of 2 items", State.RUNNING, None)]
     simulation.do("work", member="worker-1#1")
     assert changes(begun, seen(simulation)) == ["step work completed, 2 of 2 items"]
+
+
+@pytest.mark.parametrize("member", ["worker-1", "worker-1#0"], ids=["member", "item"])
+def test_what_a_step_asks_people_is_told_at_once_and_stands_in_its_row(member: str) -> None:
+    """Also to those who begin to watch when it asks already."""
+    is_item = "#" in member
+    simulation = Simulation(mob({"work": step(for_each="params.items" if is_item else None)}), {"items": [1]})
+    unbegun = seen(simulation)
+    simulation.advance()
+    simulation.claim("work", member)
+    before = seen(simulation)
+    simulation.settle("work", Suspended((NewAsk("send it", 0, "digest", {"to": "ann"}),)), member)
+    [ask] = simulation.execution("work", member).asks
+    waits = f"waits for an answer to 'send it' (ask {ask.id})"
+    begun = ["step work running, 0 of 1 items"] if is_item else []
+    assert changes(before, seen(simulation)) == [f"step work[{member}] {waits}"]
+    assert changes(unbegun, seen(simulation)) == [*begun, f"step work[{member}] {waits}"]
+    assert changes(seen(simulation), seen(simulation)) == []
+    assert rows(seen(simulation))[0].reason == (f"{member}: {waits}" if is_item else waits)
+
+
+def test_a_pause_is_told_when_it_begins_and_when_the_last_one_ends() -> None:
+    of_run = Pause(mob_id="m", flow_id="f", run_id=RUN_ID, since=NOON, reason='budget: it\'s "used up"')
+    of_mob = Pause(mob_id="m", since=NOON, reason="a\x1b[31m")
+    at = NOON.isoformat(timespec="seconds")
+    assert pause_changes((), [of_run]) == [f'it is paused since {at}: budget: it\'s "used up"']
+    assert pause_changes([of_run], [of_run, of_mob]) == [f"mob 'm' is paused since {at}: 'a\\x1b[31m'"]
+    assert pause_changes([of_run, of_mob], [of_mob]) == []
+    assert pause_changes([of_mob], []) == ["it is paused no more"]

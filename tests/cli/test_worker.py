@@ -184,3 +184,13 @@ def test_it_gives_up_a_server_that_stays_away(project: Path) -> None:
         ended = command.end(at_once=False)
     assert ended.status == 3, ended.err
     assert ended.err.splitlines()[-1].startswith("error: ")
+
+
+def test_its_handlers_have_the_conversation_of_their_run(project: Path, server_url: str, namespace: str) -> None:
+    """Also a run that waits for its turn when the worker begins."""
+    ids = [start(server_url, namespace, conversation="c") for _ in range(2)]
+    with working(project, "talk", server_url, namespace) as command:
+        ended = [over(server_url, namespace, run_id) for run_id in ids]
+        command.signal(signal.SIGTERM)
+        assert command.end(at_once=False).status == 0
+    assert [list(run.root_step_outputs["work"].values()) for run in ended] == [[1], [2]]

@@ -6,17 +6,21 @@ import asyncio
 import logging
 from collections import Counter
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
-from redis_mob import Fleet, StepContext
+from redis_mob import Fleet, Mob, StepContext
+from redis_mob import step as define_step
 from redis_mob.errors import ValidationError
 from redis_mob.fleet import unserved as unserved_module
 from redis_mob.fleet.step_context import Handler
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.run_status import MobRunStatus
+from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
 from redis_mob.testing.waiting import LONG, until
+from tests.fleet.asking import asked
 from tests.fleet.flows import FLOW, mob, step
 
 ONE_STEP = mob({"a": step()})
@@ -193,6 +197,33 @@ async def test_a_run_that_begins_later_is_pending_until_then_and_may_be_canceled
     assert (await fleet.wait(later)).status is MobRunStatus.CANCELED
     stop.set()
     await working
+
+
+async def test_those_who_wait_are_told_of_asks_and_pauses_also_of_a_child(
+    storage: MobStorage, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unserved_module, "UNSERVED_SECONDS", 0.0)
+
+    async def ask(ctx: StepContext) -> Any:
+        return (await ctx.ask("ok", None)).approved
+
+    own = Mob("mob")
+    own.handler("clerk")(ask)
+    own.flow("child", [define_step("inner", role="clerk")])
+    own.flow("parent", [define_step("outer", flow="child")])
+    fleet, admin = own.fleet(storage), FleetAdmin(storage)
+    async with fleet.working():
+        run_id = await fleet.start("parent")
+        [pending] = await asked(storage)
+        await admin.pause(run_id, reason="the night")
+        with caplog.at_level(logging.WARNING, logger="redis_mob"):
+            waiting = asyncio.create_task(fleet.wait(run_id))
+            of_child = f"run {pending.run_id}: step 'inner' waits for an answer to 'ok' (ask {pending.ask.id})"
+            await until(lambda: of_child in caplog.messages)
+        assert [line for line in caplog.messages if line.startswith(f"run {run_id}: it is paused since ")]
+        assert await admin.answer(pending.ask.id)
+        await admin.resume(run_id)
+        assert (await waiting).status is MobRunStatus.COMPLETED
 
 
 async def test_work_that_no_worker_serves_is_told(

@@ -21,7 +21,8 @@ from unittest.mock import AsyncMock
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, field_serializer
 
-from redis_mob import Mob, StepContext, isolated
+from redis_mob import Mob, RunFailedError, StepContext, isolated
+from redis_mob import step as define_step
 from redis_mob.errors import HandlerError
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import Handler
@@ -428,6 +429,18 @@ async def test_a_value_that_is_wrong_or_absent_fails_once_and_says_where(
     storage: MobStorage, handler: Handler, params: Any, reason: str
 ) -> None:
     assert reason in await refusal_of(storage, handler, params)
+
+
+async def test_a_step_without_others_before_it_is_told_so(storage: MobStorage) -> None:
+    own = Mob("mob")
+
+    @own.handler
+    def mailer(to: str) -> str:
+        return to
+
+    told = "parameter 'to' has no value: the step sees no outputs of other steps, and the params have 'too'"
+    with pytest.raises(RunFailedError, match=told):
+        await own.run(own.flow("mail", [define_step("mailer")]), {"too": "ann"}, storage=storage)
 
 
 async def test_what_is_refused_is_not_shown(storage: MobStorage) -> None:

@@ -22,7 +22,7 @@ from typing import Any
 from redis_mob import StepContext, StepFailed, isolated
 from redis_mob.fleet import failure_log
 from redis_mob.fleet.duties import duties_of
-from redis_mob.fleet.spend_keeper import SpendServices
+from redis_mob.fleet.handler_stores import handler_stores
 from redis_mob.fleet.step_context import Handler
 from redis_mob.fleet.worker import Worker
 from redis_mob.storage import MobStorage
@@ -173,9 +173,8 @@ async def main(url: str, namespace: str, lease: float, concurrency: int, isolate
             served,
             lease=timedelta(seconds=lease),
             concurrency=concurrency,
-            checkpoints=storage.checkpoints,
-            spending=SpendServices(storage.executions, storage.budgets, storage.pauses),
             duties=duties_of(storage),
+            **handler_stores(storage),
         )
         await worker.run(stop)
         await reader

@@ -495,6 +495,7 @@ async def test_a_status_says_whether_another_attempt_makes_sense(status: int, re
     failed = caught.value
     assert failed.reason.startswith(f"the endpoint of the model answered with status {status}: ")
     assert "why: …" in failed.reason
+    assert failed.reason.count(str(status)) == 1
     assert (failed.retryable, failed.retry_after) == (retryable, timedelta(seconds=9))
     assert isinstance(failed, StepThrottled) is (status == 429)
 

@@ -66,3 +66,20 @@ async def test_a_run_that_has_not_begun_is_not_read(storage: MobStorage) -> None
     await Fleet(storage, DEFINITION).start(FLOW)
     _, found = await listed(storage)
     assert found.activities == {}
+
+
+async def test_why_a_run_is_paused_stands_in_lists_and_with_what_waits(storage: MobStorage) -> None:
+    """contract: operations-231."""
+    admin = FleetAdmin(storage)
+    is_queued = {"a": step(), "b": step(role="judge")}
+
+    def is_so_far(view: RunView) -> bool:
+        return any(one.status is ExecutionStatus.LEASED for one in view.executions.values())
+
+    async with under_way(storage, mob(is_queued), {"judge": take_long}, is_so_far) as run_id:
+        assert await admin.pause(run_id, reason="the night shift")
+        text, _ = await listed(storage)
+        described = await admin.describe(run_id)
+    assert "1 under way, paused: run (the night shift)" in text
+    [waits] = [one.waits_for for _, seen in described.each_step() for one in seen.members if one.waits_for]
+    assert (waits.kind, waits.text) == ("pause", "the end of the pause")

@@ -51,6 +51,9 @@ def answer(
         return await admin.answer(ask, approved=not deny, value=given, message=message, by=by, run_id=run_id)
 
     def tell(is_new: bool) -> None:
-        say(console, "answered" if is_new else "it has this answer already")
+        if is_new:
+            say(console, "denied" if deny else "approved, with another value" if value is not None else "approved")
+        else:
+            say(console, "it has this answer already")
 
     call_admin(url, namespace, seal_keys, act, tell, of_memory="no other process has a run there")

@@ -59,7 +59,7 @@ def budget(
     run, 3 storage unavailable.
     """
     from redis_mob.cli.admin_call import call_admin
-    from redis_mob.cli.budgets import bound, is_change, show_budgets
+    from redis_mob.cli.budgets import bound, is_change, show_budgets, still_used_up
     from redis_mob.cli.console import stderr_console
     from redis_mob.cli.endings import errors_told, say
     from redis_mob.cli.exit_status import ExitStatus
@@ -108,7 +108,9 @@ def budget(
         show_budgets(lines, json=as_json)
         for one in resumed:
             say(console, f"run {one} goes on")
-        if changes and not resumed and any(line.is_exceeded for line in lines):
-            say(console, "note: it is used up still, so that no run goes on")
+        if changes and not resumed:
+            for line in lines:
+                if line.is_exceeded:
+                    say(console, f"note: {still_used_up(line)}")
 
     call_admin(url, namespace, seal_keys, act, tell, of_memory="no other process has a run there")

@@ -81,7 +81,8 @@ def _what_there_is(name: str, context: StepContext) -> str:
         hint = "; only a step with for_each has an item and its index"
     else:
         hint = did_you_mean(name, [*steps, *keys]) or "; give the parameter a default if it may be absent"
-    return f"the step sees the outputs of {_listed(steps)}, and {has}{hint}"
+    sees = f"the outputs of {_listed(steps)}" if steps else "no outputs of other steps"
+    return f"the step sees {sees}, and {has}{hint}"
 
 
 def _listed(names: list[str]) -> str:
