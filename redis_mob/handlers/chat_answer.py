@@ -48,11 +48,14 @@ class Answer:
             return ""
         try:
             return self._add(chunk.choices[0])
+        except UnicodeEncodeError:
+            raise StepFailed("the answer of the model has half of a character, which no storage takes") from None
         except (AttributeError, TypeError):  # the client does not check what it makes objects of
             raise StepFailed(f"the endpoint of the model sent what is no piece of an answer: {shown(chunk)}") from None
 
     def _add(self, choice: Choice) -> str:
         delta, text = choice.delta, choice.delta.content or ""
+        text.encode()  # a lone surrogate
         self.finish_reason = choice.finish_reason or self.finish_reason
         self.text += text
         self.refusal += delta.refusal or ""
