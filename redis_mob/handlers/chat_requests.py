@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -11,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from redis_mob.fleet.step_context import StepContext, StepFailed, StepThrottled
 from redis_mob.handlers.chat_answer import Answer, ToolCall
-from redis_mob.handlers.chat_failures import RefusedByEndpoint, UnreachableEndpoint, failure_of
+from redis_mob.handlers.chat_failures import RefusedByEndpoint, failure_of
 from redis_mob.handlers.checkpoint_names import MODEL_REQUEST
-from redis_mob.handlers.fallback import is_of_another_model, tell_fallback
+from redis_mob.handlers.fallback import in_time, is_of_another_model, tell_fallback
 from redis_mob.handlers.instructions import told_failure
 from redis_mob.handlers.spending import estimated_tokens
 from redis_mob.handlers.text_stream import stream_text
@@ -110,7 +109,7 @@ class ChatRequests:
             usage.requests += 1
             counted = ModelUsage(usage.model)
             try:
-                chunks = _in_time(_chunks(self._connected, usage.model, messages, request), self._answers_within)
+                chunks = in_time(_chunks(self._connected, usage.model, messages, request), self._answers_within)
                 await self._take(answer, counted, chunks)
             except (RefusedByEndpoint, StepThrottled):
                 call.used()
@@ -165,21 +164,3 @@ async def _chunks(
     except Exception as error:  # noqa: BLE001 - the client lets through what its transport and its parser raise
         # from None: what these come from may repeat the key
         raise failure_of(error, [connected.api_key]) from None
-
-
-async def _in_time(
-    coming: AsyncGenerator[ChatCompletionChunk], within: timedelta | None
-) -> AsyncGenerator[ChatCompletionChunk]:
-    """The same, whose first piece comes in time. Raises UnreachableEndpoint if it does not."""
-    async with aclosing(coming) as chunks:
-        try:
-            async with asyncio.timeout(None if within is None else within.total_seconds()):
-                first = await anext(chunks, None)
-        except TimeoutError:
-            raise UnreachableEndpoint(
-                f"the model did not begin to answer within {within.total_seconds() if within else 0:g} s"
-            ) from None
-        if first is not None:
-            yield first
-        async for chunk in chunks:
-            yield chunk

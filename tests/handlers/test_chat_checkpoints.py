@@ -165,7 +165,8 @@ async def test_a_later_attempt_goes_on_with_the_model_that_has_answered() -> Non
         assert await handle(context(checkpoints=Once(kept), attempt=2, teller=teller)) == "2"
         assert [json.loads(one.body)["model"] for one in running.requests] == ["large", "small", "small"]
     assert not teller.reports
-    assert [one.value["model"] for one in kept.kept.values() if one.name == "model_request"] == ["small", "small"]
+    answers: list[Any] = [one.value for one in kept.kept.values() if one.name == "model_request"]
+    assert [one["model"] for one in answers] == ["small", "small"]
 
 
 async def test_a_tool_that_asks_people_is_called_with_their_answer_and_the_model_is_not_asked_again() -> None:
