@@ -14,7 +14,7 @@ from redis_mob.handlers.chat_failures import RefusedByEndpoint, failure_of
 from redis_mob.handlers.checkpoint_names import MODEL_REQUEST
 from redis_mob.handlers.fallback import in_time, is_of_another_model, tell_fallback
 from redis_mob.handlers.instructions import told_failure
-from redis_mob.handlers.spending import estimated_tokens
+from redis_mob.handlers.spending import estimated_tokens, tell_use
 from redis_mob.handlers.text_stream import stream_text
 from redis_mob.handlers.usage import ModelUsage, told
 from redis_mob.models.base import json_text
@@ -116,12 +116,7 @@ class ChatRequests:
                 raise
             finally:
                 usage.add(counted)
-            if counted.total_tokens:
-                call.used(
-                    input_tokens=counted.prompt_tokens,
-                    output_tokens=counted.completion_tokens,
-                    cache_read_tokens=counted.cached_tokens,
-                )
+            tell_use(call, counted.prompt_tokens, counted.completion_tokens, read=counted.cached_tokens)
         answer.check()
         return answer
 

@@ -48,7 +48,7 @@ from redis_mob.fleet.step_context import StepContext, StepFailed
 from redis_mob.handlers.chat_failures import failure_of
 from redis_mob.handlers.checkpoint_names import MODEL_REQUEST
 from redis_mob.handlers.fallback import in_time, is_of_another_model, tell_fallback
-from redis_mob.handlers.spending import estimated_tokens
+from redis_mob.handlers.spending import count_of, estimated_tokens, tell_use
 from redis_mob.handlers.text_stream import stream_text
 from redis_mob.handlers.usage import ModelUsage
 
@@ -125,16 +125,11 @@ class ModelCalls:
                 call.used()  # the provider has answered with an error, and the model with nothing
                 raise
             used = response.usage
-            if used.total_tokens:
-                call.used(
-                    input_tokens=used.input_tokens,
-                    output_tokens=used.output_tokens,
-                    cache_read_tokens=used.input_tokens_details.cached_tokens,
-                )
+            tell_use(call, used.input_tokens, used.output_tokens, read=used.input_tokens_details.cached_tokens)
         paid.requests += 1
-        paid.prompt_tokens += used.input_tokens
-        paid.completion_tokens += used.output_tokens
-        paid.cached_tokens += used.input_tokens_details.cached_tokens
+        paid.prompt_tokens += count_of(used.input_tokens)
+        paid.completion_tokens += count_of(used.output_tokens)
+        paid.cached_tokens += count_of(used.input_tokens_details.cached_tokens)
         return response
 
 

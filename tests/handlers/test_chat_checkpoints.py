@@ -25,6 +25,9 @@ from tests.fleet.working import run_flow
 from tests.handlers.contexts import KeptTeller, context
 from tests.handlers.fake_model import asked, called, model, said, used
 from tests.handlers.fake_service import Response, Service
+from tests.support.storages import pytest_generate_tests as pytest_generate_tests
+from tests.support.storages import storage as storage
+from tests.support.storages import url as url
 
 SMALL = StepProfile(model="small")
 FAILED = PreviousFailure("the printer is on fire")
@@ -200,3 +203,15 @@ async def test_half_of_a_character_fails_the_attempt() -> None:
     async with model(said("\ud83d")) as running:
         with pytest.raises(StepFailed, match="half of a character"):
             await chat(base_url=running.url, api_key="key")(context(profile=SMALL))
+
+
+async def test_a_run_pays_each_request_once_over_its_attempts(storage: MobStorage) -> None:
+    tools = Tools(fails=2)
+    definition = mob({"a": step(retry={"attempts": 3, "first": 0})})
+    async with model(called("add", '{"a": 1}'), said("2")) as running:
+        run = await run_flow(storage, definition, tools.handler(running, model="small"))
+        assert len(running.requests) == 2
+        failure = asked(running, 1)["messages"][-1]["content"]
+    assert run.root_step_outputs["a"] == {"worker-1": "2"}
+    assert "killed" in failure
+    assert tools.calls == [1, 1, 1]
