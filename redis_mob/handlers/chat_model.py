@@ -70,9 +70,9 @@ def chat(
     model is not told of, and it is not called. What a function raises fails the attempt, and the next one calls it
     again.
 
-    Each answer of a model is kept that the step takes, or that calls tools, and each result of a tool (contract:
-    checkpoint-8): a later attempt, after a failure or the death of a worker, gets them without asking, and streams them
-    again. The model is told why the attempt before failed where the first new request is made.
+    Each answer of a model that the step takes, or that calls tools, is kept, and each result of a tool
+    (contract: checkpoint-8): a later attempt, after a failure or the death of a worker, gets them without asking, and
+    streams them again. The model is told why the attempt before failed where the first new request is made.
 
     The schema is sent as a response format, as a `json_object` for endpoints that know no schemas, or in the `prompt`
     alone; the answer is checked either way. Each piece of text is streamed as it comes, to those who watch the run, or
