@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from redis_mob.fleet.conversation import SeenConversation, conversation_in
 from redis_mob.fleet.driver_services import Services
 from redis_mob.fleet.lease import LeasedExecution
 from redis_mob.fleet.outcome import most_bytes
@@ -28,7 +29,7 @@ class Begun:
     visible: ConditionContext
     profile: StepProfile
     isolation: Isolation | None
-    conversation: str | None
+    conversation: SeenConversation | None
 
 
 class BegunExecutions:
@@ -46,6 +47,7 @@ class BegunExecutions:
         # One view of the run for all that begin together; they see what was decided in the same transition.
         flow = definition.flows[view.run.flow_id]
         visible = visible_context(view.run, flow)
+        conversation = conversation_in(view)
         executions = [(key, view.executions[key]) for key in claimed]
         return [
             Begun(
@@ -54,7 +56,7 @@ class BegunExecutions:
                 visible,
                 self._profile(definition, view, execution),
                 None if execution.escalation is not None else flow.steps[execution.step_id].isolation,
-                None if view.turn is None else view.turn.id,
+                conversation,
             )
             for key, execution in executions
             if execution.lease is not None

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from redis_mob.codec.arguments import integer
 from redis_mob.codec.conversations import Change, checked_id, visible_to
 from redis_mob.contracts import ConversationStore
-from redis_mob.errors import shown
+from redis_mob.errors import ValidationError, shown
 from redis_mob.fleet.lease import LeasedExecution, LeaseLostError
 from redis_mob.models.conversation import MOST_ITEMS, ChangeKind, ConversationItem
+from redis_mob.models.transition import RunView
 
 _PAGE = 200
 """Items that are read in one go."""
@@ -65,6 +66,17 @@ class StoredHistory:
             before = page[0].number
             found = visible_to(page, self._held.run_id, self._held.key, changes) + found
         return found[max(len(found) - limit, 0) :]
+
+
+class ReadHistory(StoredHistory):
+    """The history of the conversation of a run above: it is read, and not changed (contract: conversation-10)."""
+
+    async def change(self, number: int, kind: ChangeKind, items: Sequence[Any], after: str, /) -> tuple[Any, ...]:
+        """Raises ValidationError."""
+        raise ValidationError(
+            f"run {self._held.run_id} reads conversation {shown(self._conversation)} of the run above it, and does not "
+            "change it: return what is to be said, and append it in a step of that run"
+        )
 
 
 class KeptHistory:
@@ -159,10 +171,27 @@ class HandlerConversation:
         return await self.keeper.change(number, kind, items, after)
 
 
+class SeenConversation(NamedTuple):
+    """Which conversation the handlers of a run see: that of the run, or that of the run above, which they read."""
+
+    id: str
+    is_above: bool
+
+
+def conversation_in(view: RunView) -> SeenConversation | None:
+    """The conversation that the handlers of a run see, if there is one."""
+    if view.turn is not None:
+        return SeenConversation(view.turn.id, is_above=False)
+    if view.parent is not None and view.parent.conversation is not None:
+        return SeenConversation(view.parent.conversation, is_above=True)
+    return None
+
+
 def conversation_of(
-    store: ConversationStore | None, held: LeasedExecution, conversation: str | None
+    store: ConversationStore | None, held: LeasedExecution, conversation: SeenConversation | None
 ) -> HandlerConversation | None:
     """The conversation that a handler gets; None for a run without one, and where there is no store."""
     if store is None or conversation is None:
         return None
-    return HandlerConversation(conversation, StoredHistory(store, held, conversation))
+    history = ReadHistory if conversation.is_above else StoredHistory
+    return HandlerConversation(conversation.id, history(store, held, conversation.id))

@@ -126,6 +126,8 @@ class StepContext:
     def conversation(self) -> HandlerConversation:
         """The conversation of the run: its id and its history, which the handler reads and appends to, each item once.
 
+        In the run of a sub-flow it is that of the run above, which the handler reads (contract: conversation-10).
+
         Raises ValidationError in a run that was started without one (contract: conversation-6).
         """
         if self.talk is None:

@@ -14,6 +14,7 @@ from typing import Any, cast
 from redis_mob.errors import TemplateError, shortened, shown
 from redis_mob.fleet.absent_values import not_there
 from redis_mob.fleet.child_ids import child_id_of
+from redis_mob.fleet.conversation import conversation_in
 from redis_mob.fleet.outcome import MAX_OUTPUT_DEPTH, Failed, Outcome, Succeeded, accepted, most_bytes, too_long
 from redis_mob.fleet.run_end import why_failed
 from redis_mob.fleet.run_start import new_run
@@ -223,7 +224,7 @@ def child_run(
     view: RunView, definition: MobDefinition, key: ExecutionKey, execution: Execution
 ) -> tuple[MobRun, RunLaunch, ParentRun, datetime | None]:
     """The run that an execution waits for: pending, with what it is started with, its parent, and when it begins."""
-    child, parent = cast("ChildRun", execution.child), view.launch
+    child, parent, seen = cast("ChildRun", execution.child), view.launch, conversation_in(view)
     terms = _terms(parent, child.flow)
     run, launch = new_run(
         definition,
@@ -243,6 +244,7 @@ def child_run(
         node_id=key.node_id,
         target=key.target,
         flows=_flows_above(view),
+        conversation=None if seen is None else seen.id,
     )
     return run, launch, above, execution.due_at if execution.attempt > 1 else None
 

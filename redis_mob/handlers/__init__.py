@@ -10,7 +10,8 @@ Agents SDK.
 | `openai_agents` | an agent of the OpenAI Agents SDK | `pip install 'redis-mob[openai-agents]'` |
 
 Each makes a handler, for the mapping of handlers of a fleet. `mcp_tools` gives `chat` and `pydantic_ai` tools of an
-MCP server, and needs `pip install 'redis-mob[mcp]'`. What an extra installs is imported when its name is first asked
+MCP server, and needs `pip install 'redis-mob[mcp]'`; `openai_agent_tool` makes an agent of the SDK a tool of another
+one. What an extra installs is imported when its name is first asked
 for here; if it is missing, ModuleNotFoundError says how to install it.
 """
 
@@ -21,19 +22,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from redis_mob.handlers.agent import pydantic_ai
+    from redis_mob.handlers.agent_as_tool import openai_agent_tool
     from redis_mob.handlers.chat_model import chat
     from redis_mob.handlers.mcp_servers import mcp_tools
     from redis_mob.handlers.openai_agent import openai_agents
     from redis_mob.handlers.program import command
     from redis_mob.handlers.service import http
 
-__all__ = ["chat", "command", "http", "mcp_tools", "openai_agents", "pydantic_ai"]
+__all__ = ["chat", "command", "http", "mcp_tools", "openai_agent_tool", "openai_agents", "pydantic_ai"]
 
 _HOMES = {
     "chat": ("chat_model", "chat"),
     "command": ("program", None),
     "http": ("service", "http"),
     "mcp_tools": ("mcp_servers", "mcp"),
+    "openai_agent_tool": ("agent_as_tool", "openai-agents"),
     "openai_agents": ("openai_agent", "openai-agents"),
     "pydantic_ai": ("agent", "pydantic-ai"),
 }

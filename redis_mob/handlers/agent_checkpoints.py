@@ -15,7 +15,7 @@ from pydantic_core import to_json
 
 from redis_mob.fleet.spending import Spend
 from redis_mob.handlers.checkpoint_names import MODEL_REQUEST, tool_call_name
-from redis_mob.handlers.spending import estimated_tokens
+from redis_mob.handlers.spending import estimated_tokens, tell_use
 
 _VOLATILE = ("timestamp", "run_id", "conversation_id", "model_id")
 """Fields of messages and their parts that differ between attempts: times, and what pydantic-ai puts in only where it
@@ -63,14 +63,14 @@ class AgentCheckpoints:
                     call.used()  # the provider has answered with an error, and the model with nothing
                     raise
                 used = response.usage
-                if used.has_values():
-                    call.used(
-                        input_tokens=used.input_tokens,
-                        output_tokens=used.output_tokens,
-                        cache_read_tokens=used.cache_read_tokens,
-                        cache_write_tokens=used.cache_write_tokens,
-                        model=_answered_by(request.model, response),
-                    )
+                tell_use(
+                    call,
+                    used.input_tokens,
+                    used.output_tokens,
+                    read=used.cache_read_tokens,
+                    written=used.cache_write_tokens,
+                    model=_answered_by(request.model, response),
+                )
             self.paid.incr(response.usage)
             self.paid.requests += 1
             return response

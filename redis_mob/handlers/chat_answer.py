@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from redis_mob.errors import shown
 from redis_mob.fleet.step_context import StepFailed
+from redis_mob.handlers.spending import count_of
 from redis_mob.handlers.usage import ModelUsage
 
 if TYPE_CHECKING:
@@ -39,20 +40,22 @@ class Answer:
 
     def add(self, chunk: ChatCompletionChunk, usage: ModelUsage) -> str:
         """Take the next chunk; returns the text that it adds to the answer. Raises StepFailed if it is too long."""
-        if chunk.usage is not None:
-            usage.prompt_tokens += chunk.usage.prompt_tokens or 0
-            usage.completion_tokens += chunk.usage.completion_tokens or 0
-            details = chunk.usage.prompt_tokens_details
-            usage.cached_tokens += (details and details.cached_tokens) or 0
+        used: Any = chunk.usage
+        usage.prompt_tokens += count_of(getattr(used, "prompt_tokens", 0))
+        usage.completion_tokens += count_of(getattr(used, "completion_tokens", 0))
+        usage.cached_tokens += count_of(getattr(getattr(used, "prompt_tokens_details", None), "cached_tokens", 0))
         if not chunk.choices:
             return ""
         try:
             return self._add(chunk.choices[0])
+        except UnicodeEncodeError:
+            raise StepFailed("the answer of the model has half of a character, which no storage takes") from None
         except (AttributeError, TypeError):  # the client does not check what it makes objects of
             raise StepFailed(f"the endpoint of the model sent what is no piece of an answer: {shown(chunk)}") from None
 
     def _add(self, choice: Choice) -> str:
         delta, text = choice.delta, choice.delta.content or ""
+        text.encode()  # a lone surrogate
         self.finish_reason = choice.finish_reason or self.finish_reason
         self.text += text
         self.refusal += delta.refusal or ""

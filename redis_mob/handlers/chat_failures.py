@@ -35,13 +35,6 @@ class UnreachableEndpoint(StepFailed):
     """The endpoint could not be reached, or did not answer in time."""
 
 
-def is_of_another_model(failure: StepFailed) -> bool:
-    """Whether another model may answer where one has failed so: overload, a fault of the endpoint, a timeout."""
-    if isinstance(failure, RefusedByEndpoint):
-        return failure.retryable
-    return isinstance(failure, StepThrottled | UnreachableEndpoint)
-
-
 def failure_of(error: Exception, secrets: Sequence[str]) -> StepFailed:
     """The failure that an exception of the client, or of the stream that it gives, makes.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from redis_mob.fleet.step_context import StepContext, StepFailed
-from redis_mob.handlers.instructions import instructions_of, told_failure
+from redis_mob.handlers.instructions import instructions_of
 from redis_mob.models.message import ContentBlock, InlineImageBlock, TextBlock
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 async def messages_of(ctx: StepContext, system: str | None) -> list[ChatCompletionMessageParam]:
-    """What the model is asked: instructions and skills, the message of the step, and how it failed before.
+    """What the model is asked: instructions and skills, and the message of the step.
 
     Raises StepFailed, after which there is no further attempt, for a block that the protocol has no form for.
     """
@@ -22,8 +22,6 @@ async def messages_of(ctx: StepContext, system: str | None) -> list[ChatCompleti
         messages.append({"role": "system", "content": instructions})
     content = ctx.message if isinstance(ctx.message, str) else [_part(block) for block in ctx.message]
     messages.append({"role": "user", "content": content})
-    if ctx.previous_failure is not None:
-        messages.append({"role": "user", "content": told_failure(ctx.previous_failure)})
     return messages
 
 

@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 import openai
 
 from redis_mob.codec.arguments import duration, integer, listed, optional_instance, optional_valid_text, valid_text
 from redis_mob.codec.urls import checked_url
-from redis_mob.errors import ValidationError, shortened, shown
+from redis_mob.errors import ValidationError, shown
 from redis_mob.fleet.outcome import parsed_json
 from redis_mob.fleet.schemas import check_schema
-from redis_mob.fleet.step_context import StepContext, StepFailed, StepThrottled
-from redis_mob.handlers.chat_answer import Answer
+from redis_mob.fleet.step_context import StepContext, StepFailed
+from redis_mob.handlers.chat_answer import Answer, ToolCall
 from redis_mob.handlers.chat_bounds import bound_response
-from redis_mob.handlers.chat_failures import (
-    RefusedByEndpoint,
-    UnreachableEndpoint,
-    failure_of,
-    is_of_another_model,
-)
 from redis_mob.handlers.chat_messages import messages_of
-from redis_mob.handlers.spending import estimated_tokens
-from redis_mob.handlers.text_stream import stream_text
+from redis_mob.handlers.chat_requests import ChatRequests, OnDelta
+from redis_mob.handlers.checkpoint_names import tool_call_name
 from redis_mob.handlers.tls import client_tls
 from redis_mob.handlers.tools import ModelTool, ToolSource, opened_tools, tools_by_name
-from redis_mob.handlers.usage import ModelUsage, OnUsage, record_usage, told
+from redis_mob.handlers.usage import ModelUsage, OnUsage, record_usage
 from redis_mob.models.base import json_text
-
-if TYPE_CHECKING:
-    from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 
 CONNECT_SECONDS = 10.0
 """How long a connection may take; the deadline of the step bounds all the rest."""
@@ -46,8 +36,6 @@ OURS = ("model", "messages", "stream", "stream_options", "tools", "tool_choice",
 """Fields of a request that a profile's `provider_params` may not set: among them are the tools that a step blocks."""
 
 Structured = Literal["json_schema", "json_object", "prompt"]
-
-OnDelta = Callable[[StepContext, str], Awaitable[None] | None]
 
 
 def chat(
@@ -68,9 +56,9 @@ def chat(
     """A handler that asks a chat model, and returns its answer: a text, or JSON if the step or profile has a schema.
 
     The model is `model`, or else that of the role's profile, whose `provider_params` are added to each request. It is
-    told `system` and the skills of the profile, then the message of the step, with its images, and on a further attempt
-    why the one before failed. The endpoint and its key are `base_url` and `api_key`, or else those of OPENAI_BASE_URL
-    and OPENAI_API_KEY; or a `client` is given, which belongs to one event loop, and closing it is for its owner.
+    told `system` and the skills of the profile, then the message of the step, with its images. The endpoint and its key
+    are `base_url` and `api_key`, or else those of OPENAI_BASE_URL and OPENAI_API_KEY; or a `client` is given, which
+    belongs to one event loop, and closing it is for its owner.
 
     `models` are asked in the place of `model`, in turn: where one is overloaded (429), its endpoint is at fault (5xx)
     or cannot be reached, or it does not begin to answer within `answers_within`, the next one is asked the same, and is
@@ -79,7 +67,12 @@ def chat(
 
     `tools` are Python functions that the model may call, up to `max_rounds` - 1 times in turn, or those of MCP servers;
     `handlers.tools.Tool` and `handlers.mcp_tools` say what they may be. What the step does not allow, or blocks, the
-    model is not told of, and it is not called. What a function raises fails the attempt.
+    model is not told of, and it is not called. What a function raises fails the attempt, and the next one calls it
+    again.
+
+    Each answer of a model that the step takes, or that calls tools, is kept, and each result of a tool
+    (contract: checkpoint-8): a later attempt, after a failure or the death of a worker, gets them without asking, and
+    streams them again. The model is told why the attempt before failed where the first new request is made.
 
     The schema is sent as a response format, as a `json_object` for endpoints that know no schemas, or in the `prompt`
     alone; the answer is checked either way. Each piece of text is streamed as it comes, to those who watch the run, or
@@ -154,20 +147,18 @@ class Chat:
         """The answer of the model. Raises StepFailed saying why there is none."""
         usages = [ModelUsage(model) for model in self._models_for(ctx)]
         try:
-            async with self._connected() as connected, opened_tools(self._tools, self._sources, ctx) as tools:
-                return self._result(ctx, await self._answer(connected, ctx, tools, iter(usages)))
+            async with (
+                self._connected() as connected,
+                opened_tools(self._tools, self._sources, ctx, keeps=False) as tools,
+            ):
+                requests = ChatRequests(ctx, connected, usages, self._answers_within, self._on_delta)
+                return self._result(ctx, await self._answer(ctx, requests, tools))
         finally:
             for usage in usages:
                 await record_usage(ctx, usage, self._on_usage)
 
-    async def _answer(
-        self,
-        connected: openai.AsyncOpenAI,
-        ctx: StepContext,
-        offered: Mapping[str, ModelTool],
-        models: Iterator[ModelUsage],
-    ) -> str:
-        """The text in which the first model answers that can be reached, once it calls no more tools."""
+    async def _answer(self, ctx: StepContext, requests: ChatRequests, offered: Mapping[str, ModelTool]) -> str:
+        """The text in which the model answers, once it calls no more tools."""
         schema = ctx.profile.output_schema
         system = self._system
         if schema is not None and self._structured != "json_schema":
@@ -175,85 +166,23 @@ class Chat:
             system = f"{system}\n\n{asked}" if system else asked
         messages = await messages_of(ctx, system)
         request = {**self._provider_params(ctx), **self._format(ctx), **_offers(offered)}
-        usage = next(models)
+
+        def check(answer: Answer) -> None:
+            if not answer.calls:
+                self._result(ctx, answer.text)
+
         for _ in range(self._max_rounds):
-            answer, usage = await self._asked_in_turn(connected, ctx, usage, models, messages, request)
+            answer = await requests.answer(messages, request, check)
             if not answer.calls:
                 return answer.text
             messages.append(answer.as_message())
             for call in answer.calls.values():
-                tool = offered.get(call.name)
-                if tool is None:
-                    said = f"There is no tool {call.name!r}."
-                else:
-                    async with ctx.spend(tool_calls=1):
-                        said = await tool.call(ctx, call.arguments)
+                said = await _told_by_tool(ctx, offered.get(call.name), call)
                 messages.append({"role": "tool", "tool_call_id": call.id, "content": said})
         raise StepFailed(
-            f"the model called tools {self._max_rounds} times in turn and gave no answer; allow more with max_rounds"
+            f"the model called tools {self._max_rounds} times in turn and gave no answer; allow more with max_rounds",
+            retryable=False,  # the answers are kept: another attempt would find the same
         )
-
-    async def _asked_in_turn(
-        self,
-        connected: openai.AsyncOpenAI,
-        ctx: StepContext,
-        usage: ModelUsage,
-        models: Iterator[ModelUsage],
-        messages: Sequence[ChatCompletionMessageParam],
-        request: Mapping[str, Any],
-    ) -> tuple[Answer, ModelUsage]:
-        """The answer, and the usage of the model that has given it."""
-        while True:
-            try:
-                return await self._asked(connected, ctx, usage, messages, request), usage
-            except StepFailed as failure:
-                following = next(models, None) if is_of_another_model(failure) else None
-                if following is None:
-                    raise
-                said = f"model {shown(following.model)} is asked in the place of {shown(usage.model)}: {failure.reason}"
-                await ctx.report(message=shortened(said), data={"model": following.model, "instead_of": usage.model})
-                usage = following
-
-    async def _asked(
-        self,
-        connected: openai.AsyncOpenAI,
-        ctx: StepContext,
-        usage: ModelUsage,
-        messages: Sequence[ChatCompletionMessageParam],
-        request: Mapping[str, Any],
-    ) -> Answer:
-        answer = Answer(ctx.profile.max_output_bytes)
-        estimate = estimated_tokens(json_text([messages, request]).encode(errors="replace"), request)
-        async with ctx.spend(tokens=estimate, model=usage.model) as call:
-            usage.requests += 1
-            counted = ModelUsage(usage.model)
-            try:
-                chunks = _in_time(_chunks(connected, usage.model, messages, request), self._answers_within)
-                await self._take(answer, ctx, counted, chunks)
-            except (RefusedByEndpoint, StepThrottled):
-                call.used()
-                raise
-            finally:
-                usage.add(counted)
-            if counted.total_tokens:
-                call.used(
-                    input_tokens=counted.prompt_tokens,
-                    output_tokens=counted.completion_tokens,
-                    cache_read_tokens=counted.cached_tokens,
-                )
-        answer.check()
-        return answer
-
-    async def _take(
-        self, answer: Answer, ctx: StepContext, usage: ModelUsage, coming: AsyncGenerator[ChatCompletionChunk]
-    ) -> None:
-        async with aclosing(coming) as chunks:
-            async for chunk in chunks:
-                text = answer.add(chunk, usage)
-                if text and self._on_delta is not None:
-                    await told(self._on_delta(ctx, text))
-                elif text:
-                    await stream_text(ctx, text)
 
     @asynccontextmanager
     async def _connected(self) -> AsyncGenerator[openai.AsyncOpenAI]:
@@ -328,47 +257,16 @@ class Chat:
         return value
 
 
-async def _chunks(
-    connected: openai.AsyncOpenAI,
-    model: str,
-    messages: Sequence[ChatCompletionMessageParam],
-    request: Mapping[str, Any],
-) -> AsyncGenerator[ChatCompletionChunk]:
-    """The answer as it comes: always as a stream, so that it can be bounded. Raises StepFailed for all that fails."""
-    try:
-        stream = await connected.chat.completions.create(
-            model=model,
-            messages=messages,
-            stream=True,
-            stream_options={"include_usage": True},
-            extra_body=dict(request),
-        )
-        async with stream:
-            async for chunk in stream:
-                yield chunk
-    except StepFailed:
-        raise
-    except Exception as error:  # noqa: BLE001 - the client lets through what its transport and its parser raise
-        # from None: what these come from may repeat the key
-        raise failure_of(error, [connected.api_key]) from None
+async def _told_by_tool(ctx: StepContext, tool: ModelTool | None, call: ToolCall) -> str:
+    """What the model is told of a call: what an earlier attempt was told, or what the tool says."""
+    if tool is None:
+        return f"There is no tool {call.name!r}."
 
+    async def called(arguments: str) -> str:
+        async with ctx.spend(tool_calls=1):
+            return await tool.call(ctx, arguments)
 
-async def _in_time(
-    coming: AsyncGenerator[ChatCompletionChunk], within: timedelta | None
-) -> AsyncGenerator[ChatCompletionChunk]:
-    """The same, whose first piece comes in time. Raises UnreachableEndpoint if it does not."""
-    async with aclosing(coming) as chunks:
-        try:
-            async with asyncio.timeout(None if within is None else within.total_seconds()):
-                first = await anext(chunks, None)
-        except TimeoutError:
-            raise UnreachableEndpoint(
-                f"the model did not begin to answer within {within.total_seconds() if within else 0:g} s"
-            ) from None
-        if first is not None:
-            yield first
-        async for chunk in chunks:
-            yield chunk
+    return await ctx.once(tool_call_name(call.name, call.id), called, call.arguments)
 
 
 def _offers(tools: Mapping[str, ModelTool]) -> Mapping[str, Any]:

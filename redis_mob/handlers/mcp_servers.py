@@ -60,8 +60,8 @@ def mcp_tools(
     standard input and output. A model is offered the `allowed_tools`, all of them unless that is given, and of these
     what its step allows: under their names, behind the `prefix`, with `_` for what models do not take in a name.
 
-    Each call is kept: a later attempt that makes it again gets the result of the first one (contract: mcp-9). A result
-    that is an error is not kept; the model is told of it. The values of `headers` and `env` stand in no message.
+    Each call is kept: a later attempt that makes it again gets the result of the first one (contract: mcp-9). The
+    model is told of a result that is an error. The values of `headers` and `env` stand in no message.
 
     A server that cannot be reached fails the attempt; one that does not offer an allowed tool fails it for good.
     Raises ValidationError for arguments that make no sense.

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import os
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from datetime import timedelta
+from functools import partial
 from typing import Any, cast
 
 from agents import (
@@ -21,7 +25,7 @@ from agents import (
 )
 from agents.items import TResponseOutputItem, TResponseStreamEvent
 from agents.retry import ModelRetryAdvice, ModelRetryAdviceRequest
-from openai import APIStatusError
+from openai import APIStatusError, OpenAIError
 from openai.types.responses import (
     Response,
     ResponseCompletedEvent,
@@ -40,9 +44,11 @@ from pydantic_core import to_json, to_jsonable_python
 
 from redis_mob.codec.checkpoints import digest_of
 from redis_mob.fleet.said import class_of
-from redis_mob.fleet.step_context import StepContext
+from redis_mob.fleet.step_context import StepContext, StepFailed
+from redis_mob.handlers.chat_failures import failure_of
 from redis_mob.handlers.checkpoint_names import MODEL_REQUEST
-from redis_mob.handlers.spending import estimated_tokens
+from redis_mob.handlers.fallback import in_time, is_of_another_model, tell_fallback
+from redis_mob.handlers.spending import count_of, estimated_tokens, tell_use
 from redis_mob.handlers.text_stream import stream_text
 from redis_mob.handlers.usage import ModelUsage
 
@@ -53,71 +59,100 @@ _USAGE: TypeAdapter[Usage] = TypeAdapter(Usage)
 
 
 class ModelCalls:
-    """The requests to models that one attempt makes. `paid` is what those have used that it has made itself."""
+    """The requests to models that one attempt makes. `paid` is what it has used of each model itself."""
 
-    def __init__(self, ctx: StepContext, instructions: str, before: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        ctx: StepContext,
+        instructions: str,
+        before: Callable[[], Awaitable[None]],
+        answers_within: timedelta | None = None,
+    ) -> None:
         self.ctx = ctx
         self.instructions = instructions
         """What each model is told beside the instructions of its agent."""
         self.before = before
         """Is called before each request."""
-        self.paid = ModelUsage("")
+        self.answers_within = answers_within
+        self.paid: dict[str, ModelUsage] = {}
+        self._at: Counter[tuple[str, ...]] = Counter()
+        """Which of several models is asked, that come in the place of each other."""
 
     async def made(
-        self, model: str, told_apart: dict[str, Any], ask: Callable[[], Awaitable[ModelResponse]]
+        self,
+        models: tuple[str, ...],
+        told_apart: dict[str, Any],
+        ask: Callable[[int], Awaitable[ModelResponse]],
     ) -> ModelResponse:
-        """The response to a request: what was kept of it, or what the model says.
+        """The response to a request: what was kept of it, or what the first of the models says that can be reached.
 
         Requests are told apart by what they say, and not by their order: agents that are tools ask side by side.
         """
         is_asked = False
-        self.paid.model = self.paid.model or model
         await self.before()
-        plain = to_jsonable_python({"model": model, **told_apart}, fallback=class_of)
+        named = models[0] if len(models) == 1 else list(models)
+        plain = to_jsonable_python({"model": named, **told_apart}, fallback=class_of)
+        estimate = estimated_tokens(to_json(plain), told_apart["settings"])
 
         async def asked() -> dict[str, Any]:
             nonlocal is_asked
             is_asked = True
-            estimate = estimated_tokens(to_json(plain), told_apart["settings"])
-            async with self.ctx.spend(tokens=estimate, model=model) as call:
+            while True:
+                at = self._at[models]
                 try:
-                    response = await ask()
-                except APIStatusError:
-                    call.used()  # the provider has answered with an error, and the model with nothing
-                    raise
-                used = response.usage
-                if used.total_tokens:
-                    call.used(
-                        input_tokens=used.input_tokens,
-                        output_tokens=used.output_tokens,
-                        cache_read_tokens=used.input_tokens_details.cached_tokens,
-                    )
-            self.paid.requests += 1
-            self.paid.prompt_tokens += response.usage.input_tokens
-            self.paid.completion_tokens += response.usage.output_tokens
-            return _plain(response)
+                    return {**_plain(await self._paid(models[at], estimate, partial(ask, at))), "model": models[at]}
+                except (OpenAIError, StepFailed) as error:
+                    failure = error if isinstance(error, StepFailed) else client_failure(error)
+                    if at + 1 == len(models) or not is_of_another_model(failure):
+                        raise
+                if self._at[models] == at:  # else an agent beside this one has gone on meanwhile
+                    self._at[models] += 1
+                    await tell_fallback(self.ctx, models[at], models[at + 1], failure)
 
-        digest = digest_of(plain)
-        response = _response(await self.ctx.once(f"{MODEL_REQUEST} {digest}", asked))
+        kept = await self.ctx.once(f"{MODEL_REQUEST} {digest_of(plain)}", asked)
+        response = _response(kept)
         if not is_asked:  # what the earlier attempt has streamed is void
+            self._at[models] = max(self._at[models], models.index(kept.get("model", models[0])))
             await stream_text(self.ctx, _text(response))
         return response
 
+    async def _paid(self, model: str, estimate: int, ask: Callable[[], Awaitable[ModelResponse]]) -> ModelResponse:
+        paid = self.paid.setdefault(model, ModelUsage(model))
+        async with self.ctx.spend(tokens=estimate, model=model) as call:
+            try:
+                response = await ask()
+            except APIStatusError:
+                call.used()  # the provider has answered with an error, and the model with nothing
+                raise
+            used = response.usage
+            tell_use(call, used.input_tokens, used.output_tokens, read=used.input_tokens_details.cached_tokens)
+        paid.requests += 1
+        paid.prompt_tokens += count_of(used.input_tokens)
+        paid.completion_tokens += count_of(used.output_tokens)
+        paid.cached_tokens += count_of(used.input_tokens_details.cached_tokens)
+        return response
+
+
+def client_failure(error: OpenAIError) -> StepFailed:
+    """The failure that an error of the client makes, without the key of the environment."""
+    return failure_of(error, [key] if (key := os.environ.get("OPENAI_API_KEY")) else [])
+
 
 class KeptModel(Model):
-    """A model that is asked through the checkpoints of an attempt."""
+    """A model that is asked through the checkpoints of an attempt, or several, each in the place of the one before."""
 
-    def __init__(self, model: Model, calls: ModelCalls) -> None:
-        self._model = model
+    def __init__(self, models: Sequence[Model], calls: ModelCalls) -> None:
+        self._models = models
         self._calls = calls
 
     async def close(self) -> None:
-        """Close what the model holds."""
-        await self._model.close()
+        """Close what the models hold."""
+        for model in self._models:
+            await model.close()
 
     def get_retry_advice(self, request: ModelRetryAdviceRequest) -> ModelRetryAdvice | None:
-        """What the model advises."""
-        return self._model.get_retry_advice(request)
+        """What the first model advises."""
+        return self._models[0].get_retry_advice(request)
 
     async def get_response(
         self,
@@ -145,9 +180,9 @@ class KeptModel(Model):
             "prompt": prompt,
         }
 
-        def ask() -> Awaitable[ModelResponse]:
+        def ask(at: int) -> Awaitable[ModelResponse]:
             return self._streamed(
-                self._model.stream_response(
+                self._models[at].stream_response(
                     instructions,
                     input,
                     model_settings,
@@ -161,8 +196,8 @@ class KeptModel(Model):
                 )
             )
 
-        name = str(getattr(self._model, "model", class_of(self._model)))
-        return await self._calls.made(name, told_apart, ask)
+        names = tuple(str(getattr(model, "model", class_of(model))) for model in self._models)
+        return await self._calls.made(names, told_apart, ask)
 
     async def stream_response(self, *args: Any, **named: Any) -> AsyncIterator[TResponseStreamEvent]:
         """The same response as its last event; the SDK asks so where an agent that is a tool has a listener."""
@@ -180,8 +215,9 @@ class KeptModel(Model):
 
     async def _streamed(self, events: AsyncIterator[TResponseStreamEvent]) -> ModelResponse:
         done: list[TResponseOutputItem] = []
-        async with aclosing(cast("Any", events)):
-            async for event in events:
+        coming = in_time(cast("AsyncGenerator[TResponseStreamEvent]", events), self._calls.answers_within)
+        async with aclosing(coming):
+            async for event in coming:
                 match event:
                     case ResponseTextDeltaEvent():
                         await stream_text(self._calls.ctx, event.delta)
@@ -208,7 +244,7 @@ class KeptProvider(ModelProvider):
 
     def get_model(self, model_name: str | None) -> Model:
         """The model of this name."""
-        return KeptModel(self._provider.get_model(model_name), self._calls)
+        return KeptModel([self._provider.get_model(model_name)], self._calls)
 
 
 def _completed(response: Response, done: list[TResponseOutputItem]) -> ModelResponse:

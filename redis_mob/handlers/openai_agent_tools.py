@@ -15,6 +15,7 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from redis_mob.fleet.schemas import check_schema
 from redis_mob.fleet.step_context import StepContext
+from redis_mob.handlers.agent_as_tool import AgentTool
 from redis_mob.handlers.agent_progress import ProgressKind
 from redis_mob.handlers.checkpoint_names import tool_call_name
 from redis_mob.handlers.openai_agent_model import KeptModel, ModelCalls
@@ -31,8 +32,10 @@ _WAITS = "waits"
 class KeptAgents:
     """The agents that one attempt may come to, as copies of what was given: that is shared by all attempts."""
 
-    def __init__(self, ctx: StepContext, calls: ModelCalls, tell: Tell) -> None:
+    def __init__(self, ctx: StepContext, calls: ModelCalls, tell: Tell, model: Model | None) -> None:
         self._ctx = ctx
+        self._model = model
+        """That of agents which name none, if there is one for these."""
         self._calls = calls
         self._tell = tell
         self._copies: dict[int, Agent[Any]] = {}
@@ -40,6 +43,8 @@ class KeptAgents:
         """Keeps alive what the ids are of."""
         self._schemas: dict[tuple[int, str], Any] = {}
         """The parameters of each tool that runs through the checkpoints, by agent."""
+        self._agent_tools: dict[int, tuple[FunctionTool, FunctionTool]] = {}
+        """The tools that are agents, as they were given and as they are called once, by their options."""
         self._edited: dict[str, str] = {}
         """Arguments that people gave in the place of those of the model, by the id of the call."""
 
@@ -47,17 +52,18 @@ class KeptAgents:
         """The agent whose models and tools, and those of the agents that it hands off to, are called once."""
         if (known := self._copies.get(id(agent))) is not None:
             return known
-        made = self._copies[id(agent)] = copy.copy(agent)
+        is_without = agent.model is None and self._model is not None
+        made = self._copies[id(agent)] = agent.clone(model=self._model) if is_without else copy.copy(agent)
         self._given.append(agent)
         self._copies[id(made)] = made
         if isinstance(agent.model, Model):
-            made.model = KeptModel(agent.model, self._calls)
+            made.model = KeptModel([agent.model], self._calls)
         made.handoffs = [self.kept(one) if isinstance(one, Agent) else self._handoff(one) for one in agent.handoffs]
         all_tools = made.get_all_tools
 
         async def allowed_tools(run_context: RunContextWrapper[Any]) -> list[Tool]:
             tools = [tool for tool in await all_tools(run_context) if self._ctx.profile.allows(tool.name)]
-            return [self._tool(made, tool) if isinstance(tool, FunctionTool) else tool for tool in tools]
+            return [self._tool(made, self._of_kept(tool)) if isinstance(tool, FunctionTool) else tool for tool in tools]
 
         made.get_all_tools = allowed_tools
         return made
@@ -75,6 +81,16 @@ class KeptAgents:
         if answer.approved and answer.edited and item.call_id is not None:
             self._edited[item.call_id] = json.dumps(answer.value)
         return answer
+
+    def _of_kept(self, tool: FunctionTool) -> FunctionTool:
+        """The tool; one that is an agent is made anew, of the agent that is called once."""
+        if not isinstance(tool, AgentTool):
+            return tool
+        known = self._agent_tools.get(id(tool.options))
+        if known is None:
+            made = self.kept(tool.agent).as_tool(**tool.options)
+            known = self._agent_tools[id(tool.options)] = tool, made
+        return known[1]
 
     def _handoff(self, handoff: Handoff[Any, Any]) -> Handoff[Any, Any]:
         made = copy.copy(handoff)

@@ -28,7 +28,8 @@ class ChildRun(Model):
 class ParentRun(Model):
     """The run that a child belongs to, and the execution there that waits for it.
 
-    `flows` are those of all runs above the child, the outermost first.
+    `flows` are those of all runs above the child, the outermost first. `conversation` is that of the outermost one,
+    which the child reads (contract: conversation-10).
     """
 
     run_id: RunId
@@ -37,6 +38,7 @@ class ParentRun(Model):
     node_id: str
     target: str
     flows: Items[str]
+    conversation: str | None = Field(default=None, exclude_if=is_none)
 
     @property
     def key(self) -> ExecutionKey:

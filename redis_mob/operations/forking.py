@@ -13,6 +13,7 @@ from redis_mob.codec.arguments import optional_instance, optional_text, optional
 from redis_mob.codec.labels import checked_attributes, checked_labels, checked_summary
 from redis_mob.errors import CasConflictError, NotFoundError, SerializationError, ValidationError, shown
 from redis_mob.fleet.carried import NO_OUTPUT, added_up, output_of
+from redis_mob.fleet.conversation_start import checked_talk, start_in_conversation
 from redis_mob.fleet.flow_choice import chosen_flow
 from redis_mob.fleet.items import target_of, targets_in
 from redis_mob.fleet.run_start import (
@@ -27,6 +28,7 @@ from redis_mob.fleet.run_start import (
 from redis_mob.kernel.seeds import root_frame_id
 from redis_mob.kernel.validation import require_valid
 from redis_mob.models.base import SortedDict, json_text
+from redis_mob.models.conversation import Conversation, OnBusy
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, RunLaunch
 from redis_mob.models.flow_spec import FlowSpec
@@ -61,12 +63,16 @@ class ForkOrder:
     release: str | Unchanged | None
     attributes: Mapping[str, AttributeValue] | Unchanged | None = UNCHANGED
     summary: str | Unchanged | None = UNCHANGED
+    talk: tuple[Conversation, OnBusy] | Unchanged | None = UNCHANGED
 
     @classmethod
     def of(cls, from_step: object, params: Any, definition: object, key: object, **more: Any) -> ForkOrder:
         """The same, of checked arguments. Raises ValidationError."""
         priority, release = more["priority"], more["release"]
         attributes, summary = more.get("attributes", UNCHANGED), more.get("summary", UNCHANGED)
+        conversation, on_busy = more.get("conversation", UNCHANGED), more.get("on_busy")
+        is_chosen = conversation is not UNCHANGED or on_busy is not None
+        given = None if conversation is UNCHANGED else conversation
         return cls(
             from_step=optional_text("from_step", from_step),
             params=params,
@@ -77,6 +83,7 @@ class ForkOrder:
             release=release if release is UNCHANGED else optional_valid_text("release", release),
             attributes=attributes if attributes is UNCHANGED else checked_attributes(attributes),
             summary=summary if summary is UNCHANGED else checked_summary(summary),
+            talk=checked_talk(given, on_busy, at=more["at"], gathering=None) if is_chosen else UNCHANGED,
         )
 
     def labels_after(self, before: Labels) -> Labels:
@@ -84,6 +91,19 @@ class ForkOrder:
         attributes = before.attributes if isinstance(self.attributes, Unchanged) else self.attributes
         summary = before.summary if isinstance(self.summary, Unchanged) else self.summary
         return checked_labels(attributes, summary)
+
+    def talk_after(self, view: RunView) -> tuple[Conversation, OnBusy] | None:
+        """The conversation of the new run, if it is to have one. Raises ValidationError if that has to be chosen."""
+        if not isinstance(self.talk, Unchanged):
+            return self.talk
+        if view.turn is not None:
+            named = shown(view.turn.id)
+            raise ValidationError(
+                f"run {view.run.run_id} is in conversation {named}, whose history has what it appended: fork it with "
+                f"conversation={named} (--conversation), so that what runs anew appends to that once more, or with "
+                "conversation=None (--no-conversation), so that the new run has none"
+            )
+        return None
 
 
 async def fork(storage: MobStorage, run_id: str, order: ForkOrder) -> str:
@@ -96,12 +116,17 @@ async def fork(storage: MobStorage, run_id: str, order: ForkOrder) -> str:
             f"run {view.run.run_id} is {view.run.status}, and only a run that is over is forked: wait for its end, or "
             "cancel it first"
         )
+    talk = order.talk_after(view)
     old = await storage.executions.get_definition(view.launch.definition)
     source = ForkSource.of(view, old, order)
     ended = await storage.executions.ended(view.run.run_id, source.unread) if source.unread else ()
     run, launch = source.forked(dict(zip(source.unread, ended, strict=True)))
-    labels = order.labels_after(view.labels)
-    if not await storage.executions.start_run(run, launch, source.definition, at=order.at, labels=labels):
+    labels, definition = order.labels_after(view.labels), source.definition
+    if talk is not None:
+        is_new = await start_in_conversation(storage, run, launch, definition, *talk, labels)
+    else:
+        is_new = await storage.executions.start_run(run, launch, definition, at=order.at, labels=labels)
+    if not is_new:
         await _require_same(storage, run, launch, order.idempotency_key)
     return run.run_id
 

@@ -14,6 +14,7 @@ from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import StepContext
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.run import MobRun
+from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
 from tests.cli.command import Ended, redis_mob
 from tests.cli.test_steering import UNKNOWN, in_storage
@@ -142,3 +143,26 @@ def test_a_run_that_is_not_there_or_not_over_is_told(command: Command, server_ur
     early = command("fork", run_id)
     assert (early.status, early.out) == (1, "")
     assert f"error: run {run_id} is pending, and only a run that is over is forked" in early.err
+
+
+def test_in_which_conversation_a_fork_is_has_to_be_said(command: Command, server_url: str, namespace: str) -> None:
+    async def talk(storage: MobStorage) -> str:
+        fleet = Fleet(storage, CHAIN, {})
+        run_id = await fleet.start(FLOW, conversation="c")
+        await FleetAdmin(storage).cancel(run_id, wait=True)
+        return run_id
+
+    def told(ended: Ended) -> str:
+        return " ".join(ended.err.split())
+
+    run_id = in_storage(server_url, namespace, talk)
+    unsaid = command("fork", run_id)
+    assert (unsaid.status, "conversation=None (--no-conversation)" in told(unsaid)) == (2, True)
+    both = command("fork", run_id, "--conversation", "c", "--no-conversation")
+    assert (both.status, "give --conversation or --no-conversation, not both" in told(both)) == (2, True)
+    apart = command("fork", run_id, "--no-conversation")
+    assert "conversation" not in json.loads(command("show", apart.out.strip(), "--json").out)
+    within = command("fork", run_id, "--conversation", "c")
+    assert within.status == 0
+    busy = command("fork", run_id, "--conversation", "c", "--on-busy", "reject")
+    assert (busy.status, within.out.strip() in told(busy)) == (1, True)

@@ -321,6 +321,22 @@ async def test_each_item_asks(storage: MobStorage) -> None:
     assert run.root_step_outputs["a"] == [1, 2, 3]
 
 
+@pytest.mark.parametrize(
+    ("bounds", "at_a_time"), [({"max_parallel": 2}, 2), ({"concurrency": {"limit": 2}}, 5)], ids=["open", "running"]
+)
+async def test_of_many_items_so_many_ask_as_may_be_open_and_not_as_may_run(
+    storage: MobStorage, bounds: dict[str, Any], at_a_time: int
+) -> None:
+    definition = mob({"a": step(for_each="params", **bounds)})
+    run_id = await Fleet(storage, definition, {"*": told}).start(FLOW, list(range(5)))
+    async with at_work(storage, {"*": told}, concurrency=1):
+        await asked(storage, at_a_time)
+        for left in range(5, 0, -1):
+            waiting = await asked(storage, min(at_a_time, left))
+            assert await FleetAdmin(storage).answer(waiting[0].ask.id)
+        assert (await ended(storage, run_id, definition)).status is MobRunStatus.COMPLETED
+
+
 @pytest.mark.parametrize("how", ["cancel", "terminate", "other"])
 async def test_the_end_of_an_execution_takes_its_asks_along(storage: MobStorage, how: str) -> None:
     definition, seen = mob({"a": step(policy="any")}), asyncio.Event()

@@ -139,14 +139,25 @@ async def test_a_tool_that_is_not_allowed_is_not_called(shop: list[str], tmp_pat
     assert not (tmp_path / "calls").exists()
 
 
-async def test_a_later_attempt_finds_the_results_of_calls(shop: list[str], tmp_path: Path) -> None:
+async def test_a_later_attempt_of_a_handler_finds_the_results_of_calls(shop: list[str], tmp_path: Path) -> None:
     kept = KeptCheckpoints()
     for attempt in (1, 2):
-        turns = (called("price", '{"item": "tea"}'), called("broken", "{}"), said("ok"))
-        ctx = context(profile=SMALL, attempt=attempt, checkpoints=Once(kept))
-        _, requests = await chatted([made_of(shop)], *turns, ctx=ctx)
-        assert requests[1]["messages"][-1]["content"] == "tea costs 3"
+        ctx = context(attempt=attempt, checkpoints=Once(kept))
+        async with made_of(shop).connected(ctx) as tools:
+            by_name = {tool.name: tool for tool in tools}
+            assert await by_name["price"].call(ctx, '{"item": "tea"}') == "tea costs 3"
+            assert (await by_name["broken"].call(ctx, "{}")).startswith("The tool failed: ")
     assert (tmp_path / "calls").read_text() == "tea broken broken ", "an error is not kept"
+
+
+async def test_a_later_attempt_of_a_chat_model_calls_nothing_again(shop: list[str], tmp_path: Path) -> None:
+    kept = KeptCheckpoints()
+    turns = (called("price", '{"item": "tea"}'), called("broken", "{}"), said("ok"))
+    answer, requests = await chatted([made_of(shop)], *turns, ctx=context(profile=SMALL, checkpoints=Once(kept)))
+    assert requests[1]["messages"][-1]["content"] == "tea costs 3"
+    again = await chatted([made_of(shop)], *turns, ctx=context(profile=SMALL, checkpoints=Once(kept), attempt=2))
+    assert again == (answer, [])
+    assert (tmp_path / "calls").read_text() == "tea broken ", "what the model was told is kept, an error too"
 
 
 async def test_an_error_of_a_tool_is_told_to_the_model_without_what_is_secret(shop: list[str]) -> None:

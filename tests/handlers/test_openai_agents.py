@@ -2,41 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
-from agents import Agent, FunctionTool, Model, OpenAIProvider, RunConfig, RunContextWrapper, function_tool
+from agents import Agent, Model, RunConfig, RunContextWrapper, function_tool
 from agents.mcp import MCPServerStdio
-from openai import AsyncOpenAI
 from openai.types.responses import Response as Broken
 from openai.types.responses import ResponseErrorEvent, ResponseFailedEvent, ResponseIncompleteEvent
 from pydantic import BaseModel
 
 from redis_mob import Answer, PreviousFailure, StepContext, StepFailed, StepProfile, ValidationError
-from redis_mob.fleet.asking import HandlerSuspended
 from redis_mob.fleet.lease import LeaseLostError
 from redis_mob.fleet.once import Once
-from redis_mob.fleet.outcome import NewAsk
 from redis_mob.handlers import openai_agents
 from redis_mob.handlers.agent_progress import AgentProgress
-from redis_mob.handlers.openai_agent import OpenAiAgents
 from redis_mob.handlers.usage import ModelUsage
-from redis_mob.models.checkpoint import Checkpoint
 from redis_mob.models.definition import InlineSkill
 from redis_mob.models.message import BlobImageBlock, InlineImageBlock, TextBlock
 from redis_mob.testing import KeptCheckpoints
+from tests.handlers.agents_of_openai import Dying, Failing, Mails, calls, handler, into, messages, suspended, tool
 from tests.handlers.contexts import KeptTeller, context
-from tests.handlers.fake_model import asked, chunk, model, said, used
-from tests.handlers.fake_service import Response, Service
-
-T = TypeVar("T")
+from tests.handlers.fake_model import asked, model, said, used
+from tests.handlers.fake_service import Response
 
 
 class Verdict(BaseModel):
@@ -45,30 +36,9 @@ class Verdict(BaseModel):
     good: bool
 
 
-def config(server: Service) -> RunConfig:
-    """Asks the server of the test, with a client that tries again unless the handler keeps it from that."""
-    client = AsyncOpenAI(base_url=server.url, api_key="key-of-the-test", max_retries=2)
-    return RunConfig(model_provider=OpenAIProvider(openai_client=client, use_responses=False))
-
-
 async def itself(ctx: StepContext) -> StepContext:
     """The context of the step as that of the agent."""
     return ctx
-
-
-def into(told: list[T]) -> Callable[[StepContext, T], None]:
-    """Keeps what it is told in a list."""
-    return lambda _ctx, one: told.append(one)
-
-
-def handler(server: Service, agent: Agent[Any] | None = None, **given: Any) -> OpenAiAgents:
-    return openai_agents(agent or Agent("writer", model="small"), run_config=config(server), **given)
-
-
-def messages(server: Service, number: int = -1) -> list[dict[str, Any]]:
-    """What the model was told."""
-    found: list[dict[str, Any]] = json.loads(server.requests[number].body)["messages"]
-    return found
 
 
 async def test_the_output_is_what_the_model_says_and_its_pieces_are_streamed() -> None:
@@ -115,46 +85,6 @@ async def test_images_are_told() -> None:
             await handler(server)(context(message=[blob]))
 
 
-def tool(function: Callable[..., Any], needs_approval: Any = False) -> FunctionTool:
-    """A tool whose failures end the run."""
-    return function_tool(failure_error_function=None, needs_approval=needs_approval)(function)
-
-
-IDS = (f"call-{number}" for number in count())
-
-
-def calls(*names: str, arguments: str = '{"number": 1}') -> list[dict[str, Any]]:
-    """One response with calls of several tools."""
-    parts = [
-        chunk({"tool_calls": [{"index": i, "id": next(IDS), "function": {"name": name, "arguments": arguments}}]})
-        for i, name in enumerate(names)
-    ]
-    return [*parts, chunk({}, "tool_calls"), used(10, 1)]
-
-
-class Failing:
-    """Tools of an agent, one of which ends the first attempts."""
-
-    def __init__(self, times: int = 1) -> None:
-        self.called = Counter[str]()
-        self.times = times
-
-    def read(self, number: int) -> dict[str, int]:
-        """Read a line."""
-        self.called["read"] += 1
-        return {"line": number}
-
-    def fail(self, number: int) -> int:
-        """Fail at first."""
-        self.called["fail"] += 1
-        if self.called["fail"] <= self.times:
-            raise RuntimeError("killed")
-        return number
-
-    def agent(self, **given: Any) -> Agent[Any]:
-        return Agent("worker", model="small", tools=[tool(self.read), tool(self.fail)], **given)
-
-
 async def test_a_later_attempt_asks_neither_model_nor_tools_again() -> None:
     tools, kept, usage, teller = Failing(), KeptCheckpoints(), list[ModelUsage](), KeptTeller()
     turns = [[*said("let me see", finish=None), *calls("read")], calls("read", "fail"), [*said("done"), used(5, 1)]]
@@ -167,18 +97,6 @@ async def test_a_later_attempt_asks_neither_model_nor_tools_again() -> None:
     assert tools.called == {"read": 2, "fail": 2}
     assert usage == [ModelUsage("small", 2, 20, 2), ModelUsage("small", 1, 5, 1)]
     assert teller.chunks == [("output", "let me see"), ("output", "done")]
-
-
-class Dying(KeptCheckpoints):
-    """Keeps a number of results, and loses the execution before the next one."""
-
-    left = 0
-
-    async def keep(self, checkpoint: Checkpoint, /) -> None:
-        if self.left == 0:
-            raise LeaseLostError("killed")
-        self.left -= 1
-        await super().keep(checkpoint)
 
 
 @pytest.mark.parametrize("kept_calls", range(6))
@@ -303,32 +221,6 @@ async def test_tools_get_the_context_that_is_made_of_the_step() -> None:
         agent = Agent("looker", model="small", tools=[tool(look)])
         await handler(server, agent, context=itself)(context(run_id="r1"))
     assert seen == ["r1 1"]
-
-
-class Mails:
-    """Tools of an agent that sends mails, once it may."""
-
-    def __init__(self) -> None:
-        self.done: list[str] = []
-
-    def read(self, number: int) -> str:
-        """Read."""
-        self.done.append("read")
-        return f"line {number}"
-
-    def send(self, number: int) -> str:
-        """Send a mail."""
-        self.done.append(f"send {number}")
-        return f"sent {number}"
-
-    def agent(self, needs_approval: Any = True) -> Agent[Any]:
-        return Agent("mailer", model="small", tools=[tool(self.read), tool(self.send, needs_approval=needs_approval)])
-
-
-async def suspended(handle: OpenAiAgents, kept: KeptCheckpoints) -> Sequence[NewAsk]:
-    with pytest.raises(HandlerSuspended) as ended:
-        await handle(context(checkpoints=Once(kept)))
-    return ended.value.asks
 
 
 async def test_a_tool_that_needs_approval_asks_people() -> None:

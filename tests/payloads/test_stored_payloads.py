@@ -200,7 +200,7 @@ async def test_payload_1_a_fork_and_a_copy_say_the_same(
     admin = FleetAdmin(storage)
     fleet = Fleet(storage, WORK, {"*": lambda _: LARGE})
     async with fleet.working():
-        forked = await fleet.wait(await admin.fork(run.run_id, from_step="fails"))
+        forked = await fleet.wait(await admin.fork(run.run_id, from_step="fails", conversation=None))
     assert forked.root_step_outputs["draft"] == run.root_step_outputs["draft"]
     lines = [line async for line in admin.export([run.run_id])]
     async with MobStorage.open(server_url, namespace=f"{namespace}-other") as other:

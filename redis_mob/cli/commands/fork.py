@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from redis_mob.cli.options import NamespaceOption, SealKeysOption, SharedUrlOption
+from redis_mob.cli.options import ConversationOption, NamespaceOption, OnBusyOption, SealKeysOption, SharedUrlOption
 
 
 def fork(
@@ -51,6 +51,12 @@ def fork(
             show_default=False,
         ),
     ] = None,
+    conversation: ConversationOption = None,
+    no_conversation: Annotated[
+        bool,
+        typer.Option("--no-conversation", help="The new run is in no conversation, though the old one is."),
+    ] = False,
+    on_busy: OnBusyOption = None,
     wait: Annotated[bool, typer.Option("--wait", help="Return when the new run is over.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object instead of the id.")] = False,
     url: SharedUrlOption = None,
@@ -62,8 +68,9 @@ def fork(
     It prints the id of the new run, which takes over what the old one has completed; workers execute the rest. The old
     run stays as it is.
 
-    Exit status: 0 started, or completed with --wait, 1 the run is not over, or the new one failed or was canceled, 2
-    usage or definition error, an unknown run or step, 3 storage unavailable, or an output is gone.
+    Exit status: 0 started, or completed with --wait, 1 the run is not over, the new one failed or was canceled, or its
+    conversation is busy, 2 usage or definition error, an unknown run or step, 3 storage unavailable, or an output is
+    gone.
     """
     import asyncio
 
@@ -74,11 +81,14 @@ def fork(
     from redis_mob.cli.forking import forked
     from redis_mob.cli.labels import parse_attributes
     from redis_mob.cli.run_input import mob_input
+    from redis_mob.errors import ValidationError
     from redis_mob.models.run_status import MobRunStatus
     from redis_mob.operations.forking import UNCHANGED, ForkOrder
 
     console = stderr_console()
     with errors_told(console):
+        if conversation is not None and no_conversation:
+            raise ValidationError("give --conversation or --no-conversation, not both")
         address = shared_url(url, of_memory="no other process has a run there")
         other = None if definition is None else mob_input(definition, console, strict=False).definition
         order = ForkOrder.of(
@@ -90,6 +100,8 @@ def fork(
             at=None,
             release=UNCHANGED if release is None else release,
             attributes=UNCHANGED if attribute is None else parse_attributes("--attribute", attribute),
+            conversation=conversation if conversation is not None or no_conversation else UNCHANGED,
+            on_busy=on_busy,
         )
         keys = read_seal_keys(seal_keys)
         status = asyncio.run(forked(address, namespace, keys, run, order, console, wait=wait, as_json=as_json))

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from redis_mob.codec.arguments import duration, flag, text
+from redis_mob.models.conversation import Conversation, OnBusy
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.labels import AttributeValue, LabelChange
 from redis_mob.operations import deletion, ending
@@ -83,6 +84,8 @@ class RunSteering(AdminBase):
         release: str | Unchanged | None = UNCHANGED,
         attributes: Mapping[str, AttributeValue] | Unchanged | None = UNCHANGED,
         summary: str | Unchanged | None = UNCHANGED,
+        conversation: str | Conversation | Unchanged | None = UNCHANGED,
+        on_busy: OnBusy | str | None = None,
     ) -> str:
         """Start a new run of the same flow that takes over what a run which is over has completed; return its id.
 
@@ -95,8 +98,12 @@ class RunSteering(AdminBase):
         that are carried over keep what they gave, also if they would give something else with other parameters or by
         another definition. The same idempotency key always gives the same run.
 
+        Of a run that is in a conversation it has to be said in which one the new run is: `None`, or one of the same
+        flow, in which it waits, or takes the place of others, as `on_busy` says (contract: conversation-8).
+
         Raises NotFoundError for an unknown run, or a step that the flow does not have; CasConflictError for a run that
-        is not over; SerializationError if an output is gone that is to be carried over; DefinitionError as `Fleet`;
+        is not over; ConversationBusyError as `Fleet.start`; SerializationError if an output is gone that is to be
+        carried over; DefinitionError as `Fleet`;
         ValidationError for a step in a loop, which runs anew as a whole, for a definition without a place for what is
         carried over, if nothing would run anew, for an idempotency key of another fork, and as `Fleet.start`.
         """
@@ -110,5 +117,7 @@ class RunSteering(AdminBase):
             release=release,
             attributes=attributes,
             summary=summary,
+            conversation=conversation,
+            on_busy=on_busy,
         )
         return await fork(self._storage, run_id, order)
