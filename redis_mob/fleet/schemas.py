@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from redis_mob.errors import DefinitionError, ValidationError, shortened, shown
 from redis_mob.kernel.diagnostics import Severity
@@ -68,10 +68,19 @@ def check_schema(value: Any, schema: Any) -> None:
         raise ValueError(f"its schema refers to {shown(error.ref)}, which it does not contain") from error
     except RecursionError as error:
         raise ValueError("its schema refers to itself without end, or the value is nested too deeply for it") from error
+    except (AttributeError, TypeError, ValueError) as error:
+        # its own check takes schemas that refer to a part of them which is a number or a text
+        raise ValueError(f"a part to which its schema refers is no schema: {_named(error)}") from error
+    except Exception as error:  # noqa: BLE001 - values and schemas are those of others: the library fails in many ways
+        raise ValueError(f"its schema cannot be applied to it: {_named(error)}") from error
     if problem is not None:
         # The library puts the whole value in front of what is wrong with it, and the value may be a megabyte.
         message = problem.message.replace(repr(problem.instance), shown(problem.instance), 1)
         raise ValueError(f"it does not fit its schema at {shortened(problem.json_path)}: {message}")
+
+
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {shortened(error)}"
 
 
 def checked_schema(named: str, schema: Any) -> Any:
@@ -129,4 +138,6 @@ def _validator_class(schema: Any) -> Any:
     from jsonschema import Draft202012Validator
     from jsonschema.validators import validator_for
 
+    if isinstance(schema, dict) and not isinstance(dialect := cast("dict[str, Any]", schema).get("$schema", ""), str):
+        raise ValueError(f"its $schema must be a text, not {shown(dialect)}")
     return validator_for(schema, default=Draft202012Validator)
