@@ -71,7 +71,7 @@ def check_schema(value: Any, schema: Any) -> None:
     except (AttributeError, TypeError, ValueError) as error:
         # its own check takes schemas that refer to a part of them which is a number or a text
         raise ValueError(f"a part to which its schema refers is no schema: {_named(error)}") from error
-    except Exception as error:  # noqa: BLE001 - values and schemas are those of others: the library fails in many ways
+    except Exception as error:
         raise ValueError(f"its schema cannot be applied to it: {_named(error)}") from error
     if problem is not None:
         # The library puts the whole value in front of what is wrong with it, and the value may be a megabyte.

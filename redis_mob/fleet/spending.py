@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from contextvars import ContextVar, Token
 from enum import StrEnum
 from types import TracebackType
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 from redis_mob.codec.arguments import integer, optional_instance, optional_valid_text
 from redis_mob.errors import ValidationError, shown
@@ -17,6 +17,8 @@ from redis_mob.fleet.asking import HandlerSuspended, UnderWay
 from redis_mob.fleet.step_failed import StepFailed, StepThrottled
 from redis_mob.models.budget import MOST, MOST_COST, micro
 from redis_mob.models.prices import ModelUse
+
+T = TypeVar("T")
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.02, 0.5
 """How long a call waits before it asks again whether others have left room for it: twice as long each time."""
@@ -188,7 +190,7 @@ class Spend:
     async def __aenter__(self) -> Self:
         self._require_alone()
         pause = FIRST_PAUSE_SECONDS
-        while not self._begins(await self._spending.keeper.begin_call(self._asked())):
+        while not self._begins(await self._begin()):
             await asyncio.sleep(pause)
             pause = self._waited(pause)
         if self._is_paused:
@@ -204,7 +206,7 @@ class Spend:
     ) -> None:
         try:
             if (told := self._ended(error)) is not None:
-                await self._spending.keeper.end_call(told)
+                await _to_its_end(asyncio.ensure_future(self._end(told)))
         finally:
             if self._call is not None:
                 self._call.__exit__(kind, error, trace)
@@ -212,7 +214,7 @@ class Spend:
     def __enter__(self) -> Self:
         self._require_alone()
         pause = FIRST_PAUSE_SECONDS
-        while not self._begins(asyncio.run(self._answer())):
+        while not self._begins(asyncio.run(self._begin())):
             time.sleep(pause)
             pause = self._waited(pause)
         if self._is_paused:
@@ -226,8 +228,16 @@ class Spend:
         if (told := self._ended(error)) is not None:
             asyncio.run(self._end(told))
 
-    async def _answer(self) -> Answered:
-        return await self._spending.keeper.begin_call(self._asked())
+    async def _begin(self) -> Answered:
+        """Whether it begins. One that is cancelled while it asks may have begun: nothing stays put aside for it."""
+        keeper = self._spending.keeper
+        asking = asyncio.ensure_future(_answer(keeper, self._asked()))
+        try:
+            return await _to_its_end(asking)
+        except asyncio.CancelledError:
+            if asking.done() and not asking.cancelled() and not asking.exception() and asking.result() == NOW:
+                await keeper.end_call(Told(self._wanted, ModelUse()))
+            raise
 
     async def _end(self, told: Told) -> None:
         await self._spending.keeper.end_call(told)
@@ -268,6 +278,21 @@ class Spend:
         elif self._told.use is None:
             return None
         return self._told._replace(elapsed_ms=self._spending.elapsed_ms())
+
+
+async def _answer(keeper: SpendKeeper, wanted: Wanted) -> Answered:
+    return await keeper.begin_call(wanted)
+
+
+async def _to_its_end(asking: asyncio.Future[T]) -> T:
+    """What it gives. A caller that is cancelled meanwhile waits for its end: how it ended would not be known."""
+    try:
+        return await asyncio.shield(asking)
+    except asyncio.CancelledError:
+        await asyncio.wait([asking])
+        if not asking.cancelled():
+            asking.exception()  # it was looked at
+        raise
 
 
 def wanted_of(number: int, tokens: int | None, cost: float | None, tool_calls: int, model: str | None) -> Wanted:

@@ -23,6 +23,7 @@ from redis_mob.fleet.spending import (
     BudgetExceededError,
     KeptSpending,
     Spending,
+    Told,
     Wanted,
 )
 from redis_mob.fleet.step_context import StepContext
@@ -328,6 +329,48 @@ async def test_a_call_asks_again_until_it_begins() -> None:
         call.used(input_tokens=5)
     assert [wanted.number for wanted in full.wanted] == [1, 1, 1]
     assert [told.use and told.use.tokens for told in full.told] == [5]
+
+
+class Slow(KeptSpending):
+    """Answers one of the two questions only once it may."""
+
+    def __init__(self, slow: str) -> None:
+        super().__init__()
+        self._slow = slow
+        self.asked, self.may_answer = asyncio.Event(), asyncio.Event()
+
+    async def _wait(self, question: str) -> None:
+        if question == self._slow:
+            self.asked.set()
+            await self.may_answer.wait()
+
+    async def begin_call(self, wanted: Wanted, /) -> Answered:
+        await self._wait("begin")
+        return await super().begin_call(wanted)
+
+    async def end_call(self, told: Told, /) -> None:
+        await self._wait("end")
+        await super().end_call(told)
+
+
+@pytest.mark.parametrize(("question", "used"), [("begin", 0), ("end", 5)])
+async def test_a_call_that_is_cancelled_leaves_nothing_put_aside(question: str, used: int) -> None:
+    """contract: budget-4. One that was cancelled as it began has used nothing."""
+    slow = Slow(question)
+    ctx = replace(step_context(), spending=Spending(slow))
+
+    async def spend() -> None:
+        async with ctx.spend(tokens=5) as call:
+            call.used(input_tokens=5)
+
+    spending = asyncio.create_task(spend())
+    await slow.asked.wait()
+    spending.cancel()
+    await asyncio.sleep(0)
+    slow.may_answer.set()
+    with pytest.raises(asyncio.CancelledError):
+        await spending
+    assert [told.use and told.use.tokens for told in slow.told] == [used]
 
 
 async def test_a_call_has_none_within_it() -> None:
