@@ -11,7 +11,7 @@ from enum import StrEnum
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
-from redis_mob.codec.arguments import integer, optional_instance, optional_valid_text
+from redis_mob.codec.arguments import integer, optional_valid_text
 from redis_mob.errors import ValidationError, shown
 from redis_mob.fleet.asking import HandlerSuspended, UnderWay
 from redis_mob.fleet.step_failed import StepFailed, StepThrottled
@@ -312,12 +312,11 @@ def wanted_of(number: int, tokens: int | None, cost: float | None, tool_calls: i
 def checked_cost(cost: float | None) -> int | None:
     """A cost in millionths. Raises ValidationError for one that cannot be counted."""
     given: Any = cost
-    if isinstance(given, int) and not isinstance(given, bool):
-        given = float(given)
-    given = optional_instance("cost", given, float)
-    if given is not None and not 0 <= given <= MOST_COST:
-        raise ValidationError(f"cost must be a number from 0 to {MOST_COST:,}, not {shown(cost)}")
-    return None if given is None else micro(given)
+    if given is None:
+        return None
+    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given <= MOST_COST:
+        raise ValidationError(f"cost must be a number from 0 to {MOST_COST:,}, not {shown(given)}")
+    return micro(given)
 
 
 def _count(name: str, value: Any) -> int:
