@@ -14,11 +14,14 @@ from typing import Any, NamedTuple, Protocol, Self, TypeVar
 from redis_mob.codec.arguments import integer, optional_valid_text
 from redis_mob.errors import ValidationError, shown
 from redis_mob.fleet.asking import HandlerSuspended, UnderWay
+from redis_mob.fleet.plain_calls import run_in_thread
 from redis_mob.fleet.step_failed import StepFailed, StepThrottled
 from redis_mob.models.budget import MOST, MOST_COST, micro
 from redis_mob.models.prices import ModelUse
 
 T = TypeVar("T")
+
+_INSTEAD = "async with ctx.spend(...)"
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.02, 0.5
 """How long a call waits before it asks again whether others have left room for it: twice as long each time."""
@@ -214,7 +217,7 @@ class Spend:
     def __enter__(self) -> Self:
         self._require_alone()
         pause = FIRST_PAUSE_SECONDS
-        while not self._begins(asyncio.run(self._begin())):
+        while not self._begins(run_in_thread(self._begin(), _INSTEAD)):
             time.sleep(pause)
             pause = self._waited(pause)
         if self._is_paused:
@@ -226,7 +229,7 @@ class Spend:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if (told := self._ended(error)) is not None:
-            asyncio.run(self._end(told))
+            run_in_thread(self._end(told), _INSTEAD)
 
     async def _begin(self) -> Answered:
         """Whether it begins. One that is cancelled while it asks may have begun: nothing stays put aside for it."""
