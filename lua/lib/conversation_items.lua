@@ -137,9 +137,8 @@ local function open_conversation(conversation, items, id, bounds)
   end
 end
 
--- whether an item is longer than all of them may be together, which is what the history says, or what is to be its bound
-local function any_too_long(history, most_bytes, texts)
-  local most = history and history.max_bytes or tonumber(most_bytes)
+-- whether an item is longer than all of them may be together
+local function any_too_long(most, texts)
   for _, text in ipairs(texts) do
     if #text > most then return true end
   end
