@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from redis_mob.errors import DefinitionError, ValidationError, shortened, shown
 from redis_mob.kernel.diagnostics import Severity
@@ -138,6 +138,10 @@ def _validator_class(schema: Any) -> Any:
     from jsonschema import Draft202012Validator
     from jsonschema.validators import validator_for
 
-    if isinstance(schema, dict) and not isinstance(dialect := cast("dict[str, Any]", schema).get("$schema", ""), str):
+    if not isinstance(dialect := _dialect(schema), str):
         raise ValueError(f"its $schema must be a text, not {shown(dialect)}")
     return validator_for(schema, default=Draft202012Validator)
+
+
+def _dialect(schema: Any) -> Any:
+    return "" if isinstance(schema, bool) else schema.get("$schema", "")

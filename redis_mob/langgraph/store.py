@@ -169,7 +169,7 @@ def _change(op: PutOp) -> tuple[bytes, NewItem | None]:
     place = place_of(op.namespace, key)
     if op.value is None:
         return place, None
-    if not isinstance(op.value, Mapping):
+    if not isinstance(op.value, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] - it is a user's
         raise ValidationError(f"the value of item {shown(key)} must be an object, not {shown(op.value)}")
     if op.index:
         raise ValidationError(f"index {shown(op.index)} of item {shown(key)}: this store has no vectors; leave it out")

@@ -16,19 +16,21 @@ def spend(ctx: StepContext) -> None:
         pass
 
 
-@pytest.mark.parametrize(
-    ("call", "instead"),
-    [
-        (lambda ctx: ctx.call_once("n", int), "await ctx.once(...)"),
-        (lambda ctx: ctx.call_ask("ok"), "await ctx.ask(...)"),
-        (lambda ctx: ctx.conversation.call_history(), "await ctx.conversation.history(...)"),
-        (lambda ctx: ctx.conversation.call_append(1), "await ctx.conversation.append(...)"),
-        (lambda ctx: ctx.conversation.call_pop(), "await ctx.conversation.pop()"),
-        (lambda ctx: ctx.conversation.call_clear(), "await ctx.conversation.clear()"),
-        (spend, "async with ctx.spend(...)"),
-    ],
-)
-async def test_a_plain_call_in_a_coroutine_names_the_other_one(call: Callable[[Any], Any], instead: str) -> None:
+CALLS: list[tuple[Callable[[StepContext], Any], str]] = [
+    (lambda ctx: ctx.call_once("n", int), "await ctx.once(...)"),
+    (lambda ctx: ctx.call_ask("ok"), "await ctx.ask(...)"),
+    (lambda ctx: ctx.conversation.call_history(), "await ctx.conversation.history(...)"),
+    (lambda ctx: ctx.conversation.call_append(1), "await ctx.conversation.append(...)"),
+    (lambda ctx: ctx.conversation.call_pop(), "await ctx.conversation.pop()"),
+    (lambda ctx: ctx.conversation.call_clear(), "await ctx.conversation.clear()"),
+    (spend, "async with ctx.spend(...)"),
+]
+
+
+@pytest.mark.parametrize(("call", "instead"), CALLS)
+async def test_a_plain_call_in_a_coroutine_names_the_other_one(
+    call: Callable[[StepContext], Any], instead: str
+) -> None:
     kept = KeptCheckpoints()
     with pytest.raises(RuntimeError) as caught:
         call(step_context(conversation="c", checkpoints=kept))
