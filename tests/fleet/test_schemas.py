@@ -1,4 +1,4 @@
-"""What a JSON schema makes of values: whatever the two are, one of the errors of this library says what is wrong."""
+"""What a JSON schema makes of values: where it cannot be applied to one, an error of this library says why."""
 
 from __future__ import annotations
 
