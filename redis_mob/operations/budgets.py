@@ -165,6 +165,8 @@ async def _declared(storage: MobStorage, run_id: str) -> RunAccounts:
         return await KnownAccounts(storage.executions).of(run_id)
     except BudgetKeyError as error:
         raise ValidationError(str(error)) from None
+    except NotFoundError:
+        raise NotFoundError.of_run(run_id, storage.namespace) from None
 
 
 def _with_roles(accounts: RunAccounts, run_id: str) -> dict[BudgetScope, Account]:

@@ -435,6 +435,13 @@ async def test_a_bound_in_which_no_call_of_the_run_is_paid_is_refused(
     assert await account_of(storage, run_id) == before
 
 
+async def test_the_budget_of_an_unknown_run_is_refused_with_the_namespace(storage: MobStorage) -> None:
+    run_id, admin = "0191a6a0-0000-4000-8000-000000000001", FleetAdmin(storage)
+    for asked in (admin.budget(run_id), admin.set_budget(run_id, max_tokens=1)):
+        with pytest.raises(NotFoundError, match=f"run {run_id} does not exist in namespace '{storage.namespace}'"):
+            await asked
+
+
 async def test_a_role_that_a_run_does_not_have_gets_no_budget(storage: MobStorage) -> None:
     """contract: budget-9."""
     run_id = await started(storage, mob_with(), pays(1))
