@@ -9,6 +9,9 @@ from typing import Any, Protocol
 MOST_SHOWN = 200
 """Characters of one value that a message shows."""
 
+MOST_OF_PATH = 80
+"""Characters of a path into a value that a message shows: what is wrong there follows, and has to be seen too."""
+
 LIKE = 0.6
 """How similar a name must be, from 0 to 1, to be what was meant."""
 
@@ -30,10 +33,10 @@ def shown(value: object) -> str:
     return _cut(text, len(text))
 
 
-def shortened(value: object) -> str:
-    """The text of a value that a caller gave, for a message: at most 200 characters of it, then how long it is."""
+def shortened(value: object, most: int = MOST_SHOWN) -> str:
+    """The text of a value that a caller gave, for a message: at most so many characters of it, then how long it is."""
     text = str(value)
-    return _cut(text, len(text))
+    return _cut(text, len(text), most=most)
 
 
 def nearest(name: str, known: Iterable[str], most: int = 1) -> str:
@@ -63,10 +66,10 @@ def _remade(kind: type[BaseException], args: tuple[object, ...]) -> BaseExceptio
     return kind.__new__(kind, *args)  # `__new__` of exceptions sets args
 
 
-def _cut(text: str, length: int, unit: str = "characters") -> str:
-    if len(text) <= MOST_SHOWN + 2 and length <= MOST_SHOWN:  # 2 for the quotes of a repr
+def _cut(text: str, length: int, unit: str = "characters", most: int = MOST_SHOWN) -> str:
+    if len(text) <= most + 2 and length <= most:  # 2 for the quotes of a repr
         return text
-    return f"{text[:MOST_SHOWN]}… ({length} {unit})"
+    return f"{text[:most]}… ({length} {unit})"
 
 
 class Portable(BaseException):

@@ -37,7 +37,8 @@ else
   if redis.call('HLEN', index) >= tonumber(most) then return CONFLICT end
 end
 expect_hashes(conversation)
-if any_too_long(history_of(conversation, items), max_bytes, sizes) then return LONG end
+local history = history_of(conversation, items)
+if any_too_long(history and history.max_bytes or tonumber(max_bytes), sizes) then return LONG end
 
 open_conversation(conversation, items, id, {
   keep = { given = '', default = keep },

@@ -19,7 +19,9 @@ expect_sorted_sets(conversations)
 expect_hashes(conversation)
 local history = history_of(conversation, items)
 if is_active and not history then damaged(conversation, 'it is gone, and has a run under way') end
-if any_too_long(history, max_bytes ~= '' and max_bytes or default_bytes, sizes) then return LONG end
+-- bounds that are given hold from now on, for what is appended here too
+local most_bytes = max_bytes ~= '' and tonumber(max_bytes) or history and history.max_bytes or tonumber(default_bytes)
+if any_too_long(most_bytes, sizes) then return LONG end
 read_clock(meta)
 
 open_conversation(conversation, items, id, {

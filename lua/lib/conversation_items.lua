@@ -141,9 +141,8 @@ local function open_conversation(conversation, items, id, bounds)
   end
 end
 
--- whether an item is longer than all of them may be together, which is what the history says, or what is to be its bound
-local function any_too_long(history, most_bytes, sizes)
-  local most = history and history.max_bytes or tonumber(most_bytes)
+-- whether an item is longer than all of them may be together
+local function any_too_long(most, sizes)
   for _, size in ipairs(sizes) do
     if tonumber(size) > most then return true end
   end

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import sys
 from collections.abc import Generator
 from typing import NoReturn
 
@@ -14,6 +12,7 @@ from rich.console import Console
 
 from redis_mob.cli.console import printable
 from redis_mob.cli.exit_status import ExitStatus, WorkersLostError
+from redis_mob.cli.printing import write
 from redis_mob.connection.servers.address import EmbeddedAddress, MemoryAddress
 from redis_mob.connection.servers.defaults import URL_VARIABLE
 from redis_mob.connection.servers.url import parse_address, storage_url
@@ -92,8 +91,4 @@ def say(console: Console, line: str) -> None:
 
 def print_line(text: str) -> None:
     """Write a line to standard output, as UTF-8 in any locale."""
-    try:
-        sys.stdout.buffer.write(text.encode() + b"\n")
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:  # the reader is gone; the flush at exit must not fail again
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    write(f"{text}\n")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -61,10 +62,15 @@ def standard_output() -> Paper:
     return Paper(Console(file=sys.stdout).width)
 
 
+_OBEYED = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""What terminals and editors obey, and JSON texts have as it is. Within a text of JSON an escape means the same."""
+
+
 def write(text: str) -> bool:
     """Write a text to standard output at once, as UTF-8 in any locale; False if its reader is gone."""
+    seen = _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     try:
-        sys.stdout.buffer.write(text.encode(errors="backslashreplace"))
+        sys.stdout.buffer.write(seen.encode(errors="backslashreplace"))
         sys.stdout.buffer.flush()
     except BrokenPipeError:  # the flush at exit must not fail again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

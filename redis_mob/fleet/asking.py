@@ -14,6 +14,7 @@ from redis_mob.codec.arguments import valid_text
 from redis_mob.codec.checkpoints import ANY_ARGUMENTS, answer_of, ask_name, digest_of
 from redis_mob.errors import Portable, ValidationError, shortened, shown
 from redis_mob.fleet.outcome import MAX_OUTPUT_DEPTH, NewAsk, Suspended
+from redis_mob.fleet.plain_calls import run_in_thread
 from redis_mob.fleet.schemas import checked_schema
 from redis_mob.fleet.typed.outputs import output_json
 from redis_mob.models.ask import LONGEST_KIND, Answer
@@ -135,7 +136,7 @@ class Asking:
     def ask_in_thread(self, kind: str, payload: Any, schema: Any, timeout: timedelta | None) -> Answer:
         """The answer, in a thread where no event loop runs; see `StepContext.call_ask`."""
         ask = self._next(kind, payload, schema, timeout)
-        kept = asyncio.run(self._finder.find(ask_name(ask.kind), ask.ordinal))
+        kept = run_in_thread(self._finder.find(ask_name(ask.kind), ask.ordinal), "await ctx.ask(...)")
         if (answer := _answer_to(ask, kept)) is not None:
             return answer
         self._pending.append(ask)

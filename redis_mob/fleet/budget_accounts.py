@@ -33,6 +33,14 @@ class RunAccounts(NamedTuple):
     roles: FrozenDict[str, Budget]
     prices: Prices | None
 
+    @property
+    def currency(self) -> str | None:
+        """That of all costs: of the prices, or else the one that a budget names; None if nothing does."""
+        if self.prices is not None:
+            return self.prices.currency
+        budgets = (*self.declared.values(), *self.roles.values())
+        return next((one.currency for one in budgets if one.currency is not None), None)
+
     def of_role(self, run_id: str, role: str) -> FrozenDict[BudgetScope, Account]:
         """Also the account of a role, if it has a budget."""
         budget = self.roles.get(role)

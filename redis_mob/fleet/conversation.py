@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
@@ -12,6 +11,7 @@ from redis_mob.codec.conversations import Change, checked_id, visible_to
 from redis_mob.contracts import ConversationStore
 from redis_mob.errors import ValidationError, shown
 from redis_mob.fleet.lease import LeasedExecution, LeaseLostError
+from redis_mob.fleet.plain_calls import run_in_thread
 from redis_mob.models.conversation import MOST_ITEMS, ChangeKind, ConversationItem
 from redis_mob.models.transition import RunView
 
@@ -150,19 +150,19 @@ class HandlerConversation:
 
     def call_history(self, limit: int | None = None) -> list[Any]:
         """What `history` does, for a handler that is a plain function."""
-        return asyncio.run(self.history(limit))
+        return run_in_thread(self.history(limit), "await ctx.conversation.history(...)")
 
     def call_append(self, *items: Any) -> None:
         """What `append` does, for a handler that is a plain function."""
-        asyncio.run(self.append(*items))
+        run_in_thread(self.append(*items), "await ctx.conversation.append(...)")
 
     def call_pop(self) -> Any:
         """What `pop` does, for a handler that is a plain function."""
-        return asyncio.run(self.pop())
+        return run_in_thread(self.pop(), "await ctx.conversation.pop()")
 
     def call_clear(self) -> None:
         """What `clear` does, for a handler that is a plain function."""
-        asyncio.run(self.clear())
+        run_in_thread(self.clear(), "await ctx.conversation.clear()")
 
     async def _changed(self, kind: ChangeKind, items: Sequence[Any]) -> tuple[Any, ...]:
         change = Change.of(kind, items, self._last)  # what is refused is no change

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 from redis_mob.errors import TemplateError, shown
 from redis_mob.kernel.context import ConditionContext
 from redis_mob.kernel.templates import Placeholder, render
 from redis_mob.models.flow_spec import FlowSpec
-from redis_mob.models.limits import MOST_BYTES_OF_LIMIT_KEY, Counts, Limit, RateSpec, in_two_digits, rates_in
-
-MOST_DIGITS_OF_UNITS = 32
-"""Characters of a number of units: as many as any that could fit a limit."""
+from redis_mob.models.limits import MOST_BYTES_OF_LIMIT_KEY, Counts, Limit, RateSpec, in_two_digits, rates_in, units_in
 
 
 class RenderedLimits(NamedTuple):
@@ -73,13 +69,9 @@ def _units(rate: RateSpec, step_id: str | None, context: ConditionContext, absen
 
 def _number(named: str, template: str, context: ConditionContext, absent: list[Placeholder]) -> int:
     text = _rendered(named, template, context, absent)
-    try:
-        number = float(text) if len(text) <= MOST_DIGITS_OF_UNITS else math.inf
-    except ValueError:
-        number = 0
-    if not (0 < number < math.inf):
+    if (number := units_in(text)) is None:
         raise ValueError(f"{named} must give a number above 0, and give {shown(text)}")
-    return math.ceil(number)
+    return number
 
 
 def _rendered(named: str, template: str, context: ConditionContext, absent: list[Placeholder]) -> str:

@@ -5,7 +5,6 @@ A handler is not replayed, and need not be deterministic (decision 0041).
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -18,10 +17,13 @@ from redis_mob.codec.checkpoints import ANY_ARGUMENTS, answered_checkpoint, dige
 from redis_mob.errors import ValidationError, shortened, shown
 from redis_mob.fleet.asking import Asking, UnderWay
 from redis_mob.fleet.outcome import MAX_OUTPUT_DEPTH
+from redis_mob.fleet.plain_calls import run_in_thread
 from redis_mob.fleet.typed.outputs import DeclaredOutput, output_json
 from redis_mob.models.ask import Answer
 from redis_mob.models.checkpoint import LONGEST_NAME, Checkpoint
 from redis_mob.models.typed_values import adapter_of, read_json
+
+_INSTEAD = "await ctx.once(...)"
 
 Tell = Callable[[str, Any], Awaitable[None]]
 """Tells those who watch the run a message, with data."""
@@ -113,16 +115,16 @@ class Once:
     ) -> Any:
         """The result of the call, in a thread where no event loop runs; see `StepContext.call_once`."""
         call = self._next(name, function, args, named)
-        if (kept := asyncio.run(self.keeper.find(call.name, call.ordinal))) is not None:
+        if (kept := run_in_thread(self.keeper.find(call.name, call.ordinal), _INSTEAD)) is not None:
             if kept.arguments == call.arguments:
                 return _typed(call, kept.value)
-            asyncio.run(_tell_changed(call, tell))
+            run_in_thread(_tell_changed(call, tell), _INSTEAD)
         value = function(*args, **named)
         if inspect.isawaitable(value):
             if inspect.iscoroutine(value):
                 value.close()
             raise TypeError(f"{shown(name)} is a coroutine function: await ctx.once(...) in a handler that is one")
-        return asyncio.run(self._keep(call, value))
+        return run_in_thread(self._keep(call, value), _INSTEAD)
 
     def _next(self, name: str, function: Callable[..., Any], args: Sequence[Any], named: Mapping[str, Any]) -> _Call:
         if not 0 < len(valid_text("name", name).encode()) <= LONGEST_NAME:

@@ -20,6 +20,8 @@ from redis_mob.storage import MobStorage
 
 LONGEST_NAME = 256
 LONGEST_JITTER = timedelta(days=1)
+YEARS_OF_STARTS = range(1970, 9000)
+"""Years in which a schedule may begin: what due times are reckoned with lies within those of a datetime."""
 MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -63,7 +65,7 @@ async def make_schedule(
         overlap=member("overlap", overlap, Overlap),
         priority=checked_priority(priority),
         release=optional_text("release", release),
-        starts_at=_moment("starts_at", starts_at),
+        starts_at=_start(starts_at),
         ends_at=_moment("ends_at", ends_at),
         attributes=checked_attributes(attributes),
         created_at=await storage.schedules.now(),
@@ -129,6 +131,15 @@ def _jitter(jitter: timedelta) -> int:
     if duration("jitter", jitter) > LONGEST_JITTER:
         raise ValidationError(f"jitter must be at most {LONGEST_JITTER.days} day, not {jitter}")
     return jitter // MILLISECOND
+
+
+def _start(at: datetime | None) -> datetime | None:
+    given = _moment("starts_at", at)
+    if given is not None and given.year not in YEARS_OF_STARTS:
+        raise ValidationError(
+            f"starts_at must be in the years {YEARS_OF_STARTS[0]} to {YEARS_OF_STARTS[-1]}, not {given.isoformat()}"
+        )
+    return given
 
 
 def _moment(name: str, at: datetime | None) -> datetime | None:

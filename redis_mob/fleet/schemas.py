@@ -68,10 +68,19 @@ def check_schema(value: Any, schema: Any) -> None:
         raise ValueError(f"its schema refers to {shown(error.ref)}, which it does not contain") from error
     except RecursionError as error:
         raise ValueError("its schema refers to itself without end, or the value is nested too deeply for it") from error
+    except (AttributeError, TypeError, ValueError) as error:
+        # its own check takes schemas that refer to a part of them which is a number or a text
+        raise ValueError(f"a part to which its schema refers is no schema: {_named(error)}") from error
+    except Exception as error:
+        raise ValueError(f"its schema cannot be applied to it: {_named(error)}") from error
     if problem is not None:
         # The library puts the whole value in front of what is wrong with it, and the value may be a megabyte.
         message = problem.message.replace(repr(problem.instance), shown(problem.instance), 1)
         raise ValueError(f"it does not fit its schema at {shortened(problem.json_path)}: {message}")
+
+
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {shortened(error)}"
 
 
 def checked_schema(named: str, schema: Any) -> Any:
@@ -129,4 +138,10 @@ def _validator_class(schema: Any) -> Any:
     from jsonschema import Draft202012Validator
     from jsonschema.validators import validator_for
 
+    if not isinstance(dialect := _dialect(schema), str):
+        raise ValueError(f"its $schema must be a text, not {shown(dialect)}")
     return validator_for(schema, default=Draft202012Validator)
+
+
+def _dialect(schema: Any) -> Any:
+    return "" if isinstance(schema, bool) else schema.get("$schema", "")

@@ -147,7 +147,7 @@ class StoredSpending:
             price = None if prices is None or wanted.model is None else prices.models.get(wanted.model)
             is_unpriced = price is None
             cost = None if price is None else price.most(wanted.tokens)
-        currency = _currency(accounts)
+        currency = accounts.currency
         if cost is not None and currency is None:
             # a cost in a currency that is not known is no cost that a budget can count
             cost, is_unpriced = None, True
@@ -184,7 +184,7 @@ class StoredSpending:
             return Settlement(call.estimate.plus(time), True, unpriced, call.currency)
         prices, model = accounts.prices, told.priced_model
         price = None if prices is None or model is None else prices.models.get(model)
-        cost, currency = told.cost, _currency(accounts)
+        cost, currency = told.cost, accounts.currency
         if cost is None:
             cost = told.wanted.cost if price is None else price.cost(told.use)
         is_unpriced = (cost is None or currency is None) and told.use.tokens > 0
@@ -197,14 +197,6 @@ class StoredSpending:
 
     def _lost(self) -> LeaseLostError:
         return LeaseLostError(f"{self._held} is not this worker's any more: no call of it begins")
-
-
-def _currency(accounts: RunAccounts) -> str | None:
-    """The currency of costs: that of the prices, or else that which a budget names."""
-    if accounts.prices is not None:
-        return accounts.prices.currency
-    named = (account.currency for account in accounts.declared.values() if account.currency is not None)
-    return next(named, None)
 
 
 def _priceless(wanted: Wanted) -> str:

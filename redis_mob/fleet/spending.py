@@ -9,14 +9,19 @@ from contextlib import AbstractContextManager
 from contextvars import ContextVar, Token
 from enum import StrEnum
 from types import TracebackType
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
-from redis_mob.codec.arguments import integer, optional_instance, optional_valid_text
+from redis_mob.codec.arguments import integer, optional_valid_text
 from redis_mob.errors import ValidationError, shown
 from redis_mob.fleet.asking import HandlerSuspended, UnderWay
+from redis_mob.fleet.plain_calls import run_in_thread
 from redis_mob.fleet.step_failed import StepFailed, StepThrottled
 from redis_mob.models.budget import MOST, MOST_COST, micro
 from redis_mob.models.prices import ModelUse
+
+T = TypeVar("T")
+
+_INSTEAD = "async with ctx.spend(...)"
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.02, 0.5
 """How long a call waits before it asks again whether others have left room for it: twice as long each time."""
@@ -188,7 +193,7 @@ class Spend:
     async def __aenter__(self) -> Self:
         self._require_alone()
         pause = FIRST_PAUSE_SECONDS
-        while not self._begins(await self._spending.keeper.begin_call(self._asked())):
+        while not self._begins(await self._begin()):
             await asyncio.sleep(pause)
             pause = self._waited(pause)
         if self._is_paused:
@@ -204,7 +209,7 @@ class Spend:
     ) -> None:
         try:
             if (told := self._ended(error)) is not None:
-                await self._spending.keeper.end_call(told)
+                await _to_its_end(asyncio.ensure_future(self._end(told)))
         finally:
             if self._call is not None:
                 self._call.__exit__(kind, error, trace)
@@ -212,7 +217,7 @@ class Spend:
     def __enter__(self) -> Self:
         self._require_alone()
         pause = FIRST_PAUSE_SECONDS
-        while not self._begins(asyncio.run(self._answer())):
+        while not self._begins(run_in_thread(self._begin(), _INSTEAD)):
             time.sleep(pause)
             pause = self._waited(pause)
         if self._is_paused:
@@ -224,10 +229,18 @@ class Spend:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if (told := self._ended(error)) is not None:
-            asyncio.run(self._end(told))
+            run_in_thread(self._end(told), _INSTEAD)
 
-    async def _answer(self) -> Answered:
-        return await self._spending.keeper.begin_call(self._asked())
+    async def _begin(self) -> Answered:
+        """Whether it begins. One that is cancelled while it asks may have begun: nothing stays put aside for it."""
+        keeper = self._spending.keeper
+        asking = asyncio.ensure_future(_answer(keeper, self._asked()))
+        try:
+            return await _to_its_end(asking)
+        except asyncio.CancelledError:
+            if asking.done() and not asking.cancelled() and not asking.exception() and asking.result() == NOW:
+                await keeper.end_call(Told(self._wanted, ModelUse()))
+            raise
 
     async def _end(self, told: Told) -> None:
         await self._spending.keeper.end_call(told)
@@ -270,6 +283,21 @@ class Spend:
         return self._told._replace(elapsed_ms=self._spending.elapsed_ms())
 
 
+async def _answer(keeper: SpendKeeper, wanted: Wanted) -> Answered:
+    return await keeper.begin_call(wanted)
+
+
+async def _to_its_end(asking: asyncio.Future[T]) -> T:
+    """What it gives. A caller that is cancelled meanwhile waits for its end: how it ended would not be known."""
+    try:
+        return await asyncio.shield(asking)
+    except asyncio.CancelledError:
+        await asyncio.wait([asking])
+        if not asking.cancelled():
+            asking.exception()  # it was looked at
+        raise
+
+
 def wanted_of(number: int, tokens: int | None, cost: float | None, tool_calls: int, model: str | None) -> Wanted:
     """What a call wants. Raises ValidationError for what makes no sense."""
     named = optional_valid_text("model", model)
@@ -287,12 +315,11 @@ def wanted_of(number: int, tokens: int | None, cost: float | None, tool_calls: i
 def checked_cost(cost: float | None) -> int | None:
     """A cost in millionths. Raises ValidationError for one that cannot be counted."""
     given: Any = cost
-    if isinstance(given, int) and not isinstance(given, bool):
-        given = float(given)
-    given = optional_instance("cost", given, float)
-    if given is not None and not 0 <= given <= MOST_COST:
-        raise ValidationError(f"cost must be a number from 0 to {MOST_COST:,}, not {shown(cost)}")
-    return None if given is None else micro(given)
+    if given is None:
+        return None
+    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given <= MOST_COST:
+        raise ValidationError(f"cost must be a number from 0 to {MOST_COST:,}, not {shown(given)}")
+    return micro(given)
 
 
 def _count(name: str, value: Any) -> int:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from redis_mob.errors import TemplateError, shown
 from redis_mob.kernel.diagnostics import Diagnostic
-from redis_mob.kernel.templates import Placeholder, parse
+from redis_mob.kernel.foreign_paths import foreign_path
+from redis_mob.kernel.templates import Placeholder, parse, spelled_position
 from redis_mob.models.budget import Budget
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.prices import Prices
@@ -28,9 +29,15 @@ def currency_problem(budget: Budget, prices: Prices | None) -> str | None:
 
 def validate_budgets(definition: MobDefinition) -> Iterator[Diagnostic]:
     """Findings about currencies, and about the keys of shared budgets."""
+    first: tuple[str, str] | None = None
     for path, budget in _budgets(definition):
         if (problem := currency_problem(budget, definition.prices)) is not None:
             yield Diagnostic("invalid_budget", problem, path)
+        elif definition.prices is None and budget.currency is not None:
+            first = first or (path, budget.currency)
+            if budget.currency != first[1]:
+                problem = f"it is in {shown(budget.currency)}, and {first[0]} in {shown(first[1])}: all calls cost one"
+                yield Diagnostic("invalid_budget", problem, path)
     for name, shared in definition.budgets.items():
         yield from _key(f"budgets.{name}.key", shared.key)
 
@@ -53,6 +60,10 @@ def _key(path: str, key: str) -> Iterator[Diagnostic]:
         yield Diagnostic("invalid_budget", f"the key cannot be read: {error}", path)
         return
     for part in parts:
-        if isinstance(part, Placeholder) and part.path.strip().split(".")[0] != "params":
+        if not isinstance(part, Placeholder):
+            continue
+        if part.path.split(".")[0] != "params":
             problem = f"{shown(part.path)} leads elsewhere than into the parameters, which alone never change"
             yield Diagnostic("invalid_budget", f"{problem}: write as in {{{{ params.tenant }}}}", path)
+        elif (problem := foreign_path(part.path)) is not None:
+            yield Diagnostic("invalid_budget", f"{spelled_position(key, part.start)}: {part}: {problem}", path)

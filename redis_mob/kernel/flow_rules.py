@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from redis_mob.errors import shown
 from redis_mob.kernel.diagnostics import Diagnostic, Severity
 from redis_mob.kernel.flow_graph import Cycle, dependency_order
+from redis_mob.kernel.limit_rules import validate_limits
 from redis_mob.kernel.path_rules import validate_paths
 from redis_mob.kernel.subflow_rules import validate_subflows
 from redis_mob.kernel.wait_rules import validate_waits
@@ -67,6 +68,7 @@ def _flow(definition: MobDefinition, location: str, flow: FlowSpec) -> Iterator[
                 "flow_unknown_step", f"no node of the root frame runs {_quoted(omitted)}; add nodes", f"{location}.root"
             )
     yield from validate_paths(location, flow)
+    yield from validate_limits(location, flow)
 
 
 def _step(flow: FlowSpec, location: str, step: FlowStepSpec) -> Iterator[Diagnostic]:

@@ -11,6 +11,7 @@ from functools import cached_property
 from redis_mob.errors import TemplateError, nearest, shortened, shown
 from redis_mob.kernel.diagnostics import Diagnostic, Severity
 from redis_mob.kernel.flow_graph import FlowOrder, Order, loop, step
+from redis_mob.kernel.foreign_paths import foreign_path
 from redis_mob.kernel.schema_paths import Leads, Schema, inline_schema, leads
 from redis_mob.kernel.templates import LITERAL_BRACES, Placeholder, parse, spelled_position, texts, value_texts
 from redis_mob.models.conditions import AndCondition, ConditionExpr, NotCondition, OrCondition
@@ -33,10 +34,6 @@ ITEM_ROOTS = ("item", "index")
 
 WAIT_KEYS = ("signal", "payload", "timed_out")
 """What the output of a step has that waits for a signal (contract: engine-55)."""
-
-_FILTER = "|"
-
-_EXPRESSION = re.compile(r"""["'()\[\]]|\s(?:or|and|not|if|else|in|is|[-+*/%~<>=?!:]{1,3})\s""")
 
 _INDEX = re.compile(r"[0-9]{1,20}")
 
@@ -356,13 +353,8 @@ def _is_by_member(spec: FlowStepSpec) -> bool:
 
 
 def _no_path(path: str) -> _Problem | None:
-    """What people write who know other templates."""
-    if _FILTER in path:
-        return _unknown("there are no filters: nothing but a path may stand here", is_foreign=True)
-    if _EXPRESSION.search(path):
-        text = "it is an expression, and nothing but a path may stand here, as params.topic or params.list.0"
-        return _unknown(text, is_foreign=True)
-    return None
+    text = foreign_path(path)
+    return None if text is None else _unknown(text, is_foreign=True)
 
 
 def _no_output_of_items(step_id: str, spec: FlowStepSpec, keys: list[str], schema: Schema | None) -> _Problem | None:

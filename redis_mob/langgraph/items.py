@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from redis_mob.codec.ledgers import decode_json
 from redis_mob.connection.calls.open_namespace import OpenNamespace
 from redis_mob.errors import SerializationError, shortened, shown
+from redis_mob.langgraph.addresses import utf8
 
 PAGE = 200
 """How many items one script reads."""
@@ -50,13 +51,13 @@ class NewItem(NamedTuple):
 
 
 def place_of(namespace: Sequence[str], key: str) -> bytes:
-    """Where an item stands: behind the labels of its namespace, which hold no NUL."""
+    """Where an item stands: behind the labels of its namespace, which hold no NUL. Raises ValidationError."""
     return prefix_of(namespace) + b"\0" + key.encode()
 
 
 def prefix_of(namespace: Sequence[str]) -> bytes:
-    """What the places of all items of a namespace, and of those below it, begin with."""
-    return b"".join(label.encode() + b"\0" for label in namespace)
+    """What the places of all items of a namespace, and of those below it, begin with. Raises ValidationError."""
+    return b"".join(utf8("a label of the namespace", label) + b"\0" for label in namespace)
 
 
 def namespace_and_key(place: bytes) -> tuple[tuple[str, ...], str]:

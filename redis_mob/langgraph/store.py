@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
-from math import isfinite
 from typing import Any, Self
 
 from langgraph.store.base import (
@@ -170,12 +169,18 @@ def _change(op: PutOp) -> tuple[bytes, NewItem | None]:
     place = place_of(op.namespace, key)
     if op.value is None:
         return place, None
+    if not isinstance(op.value, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] - it is a user's
+        raise ValidationError(f"the value of item {shown(key)} must be an object, not {shown(op.value)}")
     if op.index:
         raise ValidationError(f"index {shown(op.index)} of item {shown(key)}: this store has no vectors; leave it out")
-    if op.ttl is not None and not (isfinite(op.ttl) and 0 < op.ttl <= _MOST_MINUTES):
+    if op.ttl is not None and not _is_ttl(op.ttl):
         raise ValidationError(f"ttl of item {shown(key)} must be minutes, more than 0, not {shown(op.ttl)}")
     stays = 0 if op.ttl is None else max(1, round(op.ttl * 60_000))
     return place, NewItem(stored_value(f"item {shown(key)}", dict(op.value)), stays)
+
+
+def _is_ttl(minutes: object) -> bool:
+    return isinstance(minutes, int | float) and not isinstance(minutes, bool) and 0 < minutes <= _MOST_MINUTES
 
 
 def _key(key: str) -> str:

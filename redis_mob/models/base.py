@@ -32,7 +32,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
-from redis_mob.errors import shortened, shown
+from redis_mob.errors import MOST_OF_PATH, shortened, shown
 from redis_mob.models.duplicates import repeated_field
 
 SCHEMA_VERSION = 6
@@ -357,7 +357,7 @@ def _check_json(value: Any, path: str, depth: int, deepest: int) -> None:
 
 
 def _refusal(path: str, problem: str) -> ValueError:
-    return ValueError(f"{shortened(path)}: {problem}")
+    return ValueError(f"{shortened(path, MOST_OF_PATH)}: {problem}")
 
 
 def check_json(value: Any, deepest: int = MAX_JSON_DEPTH) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import datetime, timedelta
 from typing import Annotated, Any, NamedTuple, Self, TypeAlias
@@ -13,6 +14,9 @@ from redis_mob.models.base import U32_MAX, U64, Items, Model, WireEnum, is_empty
 
 MOST_BYTES_OF_LIMIT_KEY = 1024
 """How long a rendered key may be, in UTF-8."""
+
+MOST_DIGITS_OF_UNITS = 32
+"""Characters of a number of units: as many as any that could fit a limit."""
 
 MOST_RATES = 3
 """How many rates a step, or a flow, may have: an entry of the schedule has all its limits within 255 bytes."""
@@ -114,6 +118,15 @@ def rates_in(rates: Rates | None) -> tuple[RateSpec, ...]:
     if rates is None:
         return ()
     return (rates,) if isinstance(rates, RateSpec) else rates
+
+
+def units_in(text: str) -> int | None:
+    """The number of units that a text gives, rounded up; None if that is no number above 0."""
+    try:
+        number = float(text) if len(text) <= MOST_DIGITS_OF_UNITS else math.inf
+    except ValueError:
+        return None
+    return math.ceil(number) if 0 < number < math.inf else None
 
 
 def in_two_digits(units: int) -> int:

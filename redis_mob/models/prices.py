@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
+from redis_mob.errors import shown
 from redis_mob.models.base import Model, SortedDict, is_none
-from redis_mob.models.budget import CURRENCY, MOST, Cost, micro
+from redis_mob.models.budget import CURRENCY, MOST, MOST_COST, micro
 
 PER = 1_000_000
 """Prices are those of so many tokens."""
+
+
+def _not_below_zero(value: Any) -> Any:
+    if isinstance(value, int | float) and not isinstance(value, bool) and value < 0:
+        raise ValueError(f"a price of {shown(value)} is below zero: give 0 for a model that costs nothing")
+    return value
+
+
+Price = Annotated[float, BeforeValidator(_not_below_zero), Field(ge=0, le=MOST_COST, allow_inf_nan=False)]
 
 
 class ModelUse(Model):
@@ -30,10 +40,10 @@ class ModelUse(Model):
 class ModelPrice(Model):
     """What a million tokens of a model cost; tokens read from a cache, or written to it, cost `input` unless given."""
 
-    input: Cost
-    output: Cost
-    cache_read: Cost | None = Field(default=None, exclude_if=is_none)
-    cache_write: Cost | None = Field(default=None, exclude_if=is_none)
+    input: Price
+    output: Price
+    cache_read: Price | None = Field(default=None, exclude_if=is_none)
+    cache_write: Price | None = Field(default=None, exclude_if=is_none)
 
     def most(self, tokens: int) -> int:
         """What so many tokens may cost, if all are of the dearest sort, in millionths, rounded up."""

@@ -65,24 +65,55 @@ async def set_budget(
     accounts = await declared_of(storage, run_id)
     declared = with_roles(accounts, run_id)
     if role is not None:
+        await _require_role(storage, run_id, role)
         declared.setdefault(BudgetScope.of_run(run_id, role), Account())
     scope = _wanted(declared, run_id, role, name)
     await settle_lost(storage.budgets, storage.executions, run_id)
     stored = await storage.budgets.accounts([scope])
     known = stored.get(scope, declared[scope])
-    currency = given.currency or known.currency or (accounts.prices.currency if accounts.prices is not None else None)
-    if given.max_cost is not None and currency is None:
-        raise ValidationError("max_cost is in no currency: no prices say which, so give one, as USD")
+    currency = _checked_currency(given, accounts)
+    if currency is not None and known.currency not in (None, currency):
+        raise ValidationError(
+            f"{scope} counts {shown(known.currency)}, and the calls of the run cost {shown(currency)}"
+        )
     account = await storage.budgets.set_bounds(
         scope,
         _changed(known.bounds, given, change),
         declared[scope],
         on_exceeded=known.on_exceeded if change.on_exceeded is UNCHANGED else given.on_exceeded,
-        currency=currency if given.max_cost is not None else given.currency,
+        currency=currency,
     )
     if account is None:
         raise NotFoundError.of_run(run_id, storage.namespace)
     return () if account.is_exceeded else tuple([one async for one in _resumed(storage, scope)])
+
+
+async def _require_role(storage: MobStorage, run_id: str, role: str) -> None:
+    view = await storage.executions.load(run_id)
+    if view is None:
+        raise NotFoundError.of_run(run_id, storage.namespace)
+    if role not in view.launch.members:
+        known = ", ".join(map(shown, view.launch.members)) or "none"
+        raise NotFoundError(f"run {run_id} has no role {shown(role)}; it has {known}")
+
+
+def _checked_currency(given: Budget, accounts: RunAccounts) -> str | None:
+    """The currency of a bound of the cost, None if none is given.
+
+    Raises ValidationError for one in which no call of the run is paid: each would be refused for good.
+    """
+    if given.max_cost is None and given.currency is None:
+        return None
+    if accounts.currency is None:
+        raise ValidationError(
+            "the cost of the run cannot be bounded: its definition has no prices, and no budget of it names a "
+            "currency, so that what its calls cost is not known; bound its tokens, or start a run with prices"
+        )
+    if given.currency not in (None, accounts.currency):
+        raise ValidationError(
+            f"max_cost is in {shown(given.currency)}, and the calls of the run cost {shown(accounts.currency)}"
+        )
+    return accounts.currency
 
 
 def _changed(bounds: Bounds, given: Budget, change: BudgetChange) -> Bounds:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, cast
 import pydantic
 from pydantic_core import from_json
 
+from redis_mob.codec.arguments import valid_text
 from redis_mob.codec.definitions import digests_of
 from redis_mob.errors import CasConflictError, NotFoundError, ValidationError, shown
 from redis_mob.models.base import SortedDict, json_text
@@ -159,7 +160,7 @@ class _Importer:
 
     def _document(self, line: str) -> dict[str, Any]:
         try:
-            document = from_json(line)
+            document = from_json(valid_text(f"line {self._line}", line))
         except ValueError as error:
             raise ValidationError(f"line {self._line}: no JSON: {error}") from None
         if not isinstance(document, dict):

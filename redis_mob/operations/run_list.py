@@ -8,6 +8,7 @@ from typing import TypedDict
 
 import pydantic
 
+from redis_mob.codec.arguments import optional_valid_text
 from redis_mob.codec.labels import checked_filter
 from redis_mob.errors import ValidationError
 from redis_mob.models.labels import AttributeValue
@@ -50,12 +51,12 @@ def run_filter(
     wanted = checked_filter(attributes)
     try:
         return RunFilter(
-            mob_id=mob_id,
-            flow_id=flow_id,
+            mob_id=optional_valid_text("mob_id", mob_id),
+            flow_id=optional_valid_text("flow_id", flow_id),
             statuses=statuses,  # pyright: ignore[reportArgumentType] - any iterable is accepted
             since=since,
             until=until,
-            text=text,
+            text=optional_valid_text("text", text),
             attributes=wanted,
         )
     except pydantic.ValidationError as error:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from redis_mob.codec.budgets import encode_account
-from redis_mob.errors import CasConflictError, DefinitionError, ValidationError
+from redis_mob.errors import CasConflictError, DefinitionError, NotFoundError, ValidationError
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.isolation import isolated
 from redis_mob.fleet.lost_calls import settle_lost
@@ -23,6 +23,7 @@ from redis_mob.fleet.spending import (
     BudgetExceededError,
     KeptSpending,
     Spending,
+    Told,
     Wanted,
 )
 from redis_mob.fleet.step_context import StepContext
@@ -330,6 +331,48 @@ async def test_a_call_asks_again_until_it_begins() -> None:
     assert [told.use and told.use.tokens for told in full.told] == [5]
 
 
+class Slow(KeptSpending):
+    """Answers one of the two questions only once it may."""
+
+    def __init__(self, slow: str) -> None:
+        super().__init__()
+        self._slow = slow
+        self.asked, self.may_answer = asyncio.Event(), asyncio.Event()
+
+    async def _wait(self, question: str) -> None:
+        if question == self._slow:
+            self.asked.set()
+            await self.may_answer.wait()
+
+    async def begin_call(self, wanted: Wanted, /) -> Answered:
+        await self._wait("begin")
+        return await super().begin_call(wanted)
+
+    async def end_call(self, told: Told, /) -> None:
+        await self._wait("end")
+        await super().end_call(told)
+
+
+@pytest.mark.parametrize(("question", "used"), [("begin", 0), ("end", 5)])
+async def test_a_call_that_is_cancelled_leaves_nothing_put_aside(question: str, used: int) -> None:
+    """contract: budget-4. One that was cancelled as it began has used nothing."""
+    slow = Slow(question)
+    ctx = replace(step_context(), spending=Spending(slow))
+
+    async def spend() -> None:
+        async with ctx.spend(tokens=5) as call:
+            call.used(input_tokens=5)
+
+    spending = asyncio.create_task(spend())
+    await slow.asked.wait()
+    spending.cancel()
+    await asyncio.sleep(0)
+    slow.may_answer.set()
+    with pytest.raises(asyncio.CancelledError):
+        await spending
+    assert [told.use and told.use.tokens for told in slow.told] == [used]
+
+
 async def test_a_call_has_none_within_it() -> None:
     ctx = step_context()
     async with ctx.spend(tokens=5):
@@ -340,10 +383,71 @@ async def test_a_call_has_none_within_it() -> None:
             pass
 
 
-@pytest.mark.parametrize("wrong", [{"tokens": -1}, {"cost": -0.5}, {"tool_calls": -1}, {"tokens": "5"}, {}])
+NO_COSTS = [-0.5, True, "1", 10**400, float("nan"), float("inf")]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"tokens": -1}, {"tool_calls": -1}, {"tokens": "5"}, {}, *({"cost": cost} for cost in NO_COSTS)]
+)
 def test_what_no_call_can_use_is_refused(wrong: Mapping[str, Any]) -> None:
     with pytest.raises(ValidationError):
         step_context().spend(**wrong)
+
+
+@pytest.mark.parametrize("cost", NO_COSTS)
+async def test_what_is_no_cost_cannot_have_been_used(cost: Any) -> None:
+    async with step_context().spend(tokens=1) as call:
+        with pytest.raises(ValidationError, match="cost must be a number from 0 to 999,999,999, not "):
+            call.used(cost=cost)
+
+
+async def test_a_cost_is_counted_in_the_currency_that_a_budget_of_a_role_names(storage: MobStorage) -> None:
+    """contract: budget-7."""
+    definition = mob_with(profile='budget = { max_cost = 5.0, currency = "EUR" }')
+
+    async def handler(ctx: StepContext) -> str:
+        async with ctx.spend(cost=2) as call:
+            call.used(cost=1.5)
+        return "done"
+
+    run_id = await started(storage, definition, handler)
+    account = await account_of(storage, run_id, "worker")
+    assert (account.used.cost, account.currency) == (1_500_000, "EUR")
+
+
+@pytest.mark.parametrize(
+    ("more", "change", "problem"),
+    [
+        (PRICES, {"max_cost": 1.0, "currency": "EUR"}, "max_cost is in 'EUR', and the calls of the run cost 'USD'"),
+        (PRICES, {"currency": "EUR"}, "max_cost is in 'EUR', and the calls of the run cost 'USD'"),
+        ("", {"max_cost": 1.0}, "the cost of the run cannot be bounded: its definition has no prices"),
+        ("", {"max_cost": 1.0, "currency": "EUR"}, "the cost of the run cannot be bounded"),
+    ],
+)
+async def test_a_bound_in_which_no_call_of_the_run_is_paid_is_refused(
+    storage: MobStorage, more: str, change: Mapping[str, Any], problem: str
+) -> None:
+    """contract: budget-9. Each further call of the run would be refused for good."""
+    run_id = await started(storage, mob_with("budget = { max_tokens = 25 }", more=more), pays(5, model="m"))
+    before = await account_of(storage, run_id)
+    with pytest.raises(ValidationError, match=problem):
+        await FleetAdmin(storage).set_budget(run_id, **change)
+    assert await account_of(storage, run_id) == before
+
+
+async def test_the_budget_of_an_unknown_run_is_refused_with_the_namespace(storage: MobStorage) -> None:
+    run_id, admin = "0191a6a0-0000-4000-8000-000000000001", FleetAdmin(storage)
+    for asked in (admin.budget(run_id), admin.set_budget(run_id, max_tokens=1)):
+        with pytest.raises(NotFoundError, match=f"run {run_id} does not exist in namespace '{storage.namespace}'"):
+            await asked
+
+
+async def test_a_role_that_a_run_does_not_have_gets_no_budget(storage: MobStorage) -> None:
+    """contract: budget-9."""
+    run_id = await started(storage, mob_with(), pays(1))
+    with pytest.raises(NotFoundError, match=rf"run {run_id} has no role 'wroker'; it has 'worker'"):
+        await FleetAdmin(storage).set_budget(run_id, role="wroker", max_tokens=5)
+    assert await storage.budgets.accounts([BudgetScope.of_run(run_id, "wroker")]) == {}
 
 
 def test_time_counts_once_for_calls_side_by_side() -> None:
@@ -365,6 +469,13 @@ def test_time_counts_once_for_calls_side_by_side() -> None:
         ('budget = { max_cost = 5, currency = "EUR" }', PRICES, "max_cost is in 'EUR', and the prices are in 'USD'"),
         ("", '[budgets.t]\nkey = "{{ steps.a }}"\nmax_tokens = 5\n', "leads elsewhere than into the parameters"),
         ("", '[budgets.t]\nkey = "{{ "\nmax_tokens = 5\n', "the key cannot be read"),
+        ("", '[budgets.t]\nkey = "{{ params.t | upper }}"\nmax_tokens = 5\n', "there are no filters"),
+        ("", '[budgets.t]\nkey = "{{ params.t or 1 }}"\nmax_tokens = 5\n', "it is an expression"),
+        (
+            'budget = { max_cost = 5, currency = "EUR" }',
+            '[budgets.t]\nkey = "{{ params.t }}"\nmax_cost = 5\ncurrency = "USD"\n',
+            "it is in 'USD', and flows.flow.budget in 'EUR': all calls cost one",
+        ),
     ],
 )
 def test_a_budget_that_makes_no_sense_is_refused(flow: str, more: str, problem: str) -> None:

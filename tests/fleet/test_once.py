@@ -18,6 +18,7 @@ from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.isolation import isolated
 from redis_mob.fleet.lease import LeaseLostError
 from redis_mob.fleet.once import KeptCheckpoints
+from redis_mob.fleet.outcome import MAX_OUTPUT_DEPTH
 from redis_mob.fleet.step_context import StepContext, StepFailed
 from redis_mob.models.checkpoint import Checkpoint
 from redis_mob.models.execution import HowLost, Loss
@@ -173,6 +174,20 @@ async def test_a_value_is_of_the_same_type_from_the_call_and_from_what_was_kept(
         assert await ctx.once("partial", partial(several, 2)) == [0, 1]
         assert await ctx.once("unsaid", unsaid) == [1, 2]
     assert len(kept.kept) == 5
+
+
+async def test_a_result_that_is_nested_too_deeply_is_refused_by_name(storage: MobStorage) -> None:
+    """contract: checkpoint-6. However long the path into it is, the failure says what is wrong there."""
+    endless: list[Any] = []
+    endless.append(endless)
+
+    async def handler(ctx: StepContext) -> Any:
+        return await ctx.once("endless", lambda: endless)
+
+    run = await run_step(storage, handler, retries=1)
+    [failure] = run.failure_ledger
+    assert failure.reason.startswith("the result of the call 'endless' cannot be kept: $[0][0]")
+    assert failure.reason.endswith(f"nested deeper than {MAX_OUTPUT_DEPTH} levels")
 
 
 async def test_plain_functions_call_once_in_their_threads(storage: MobStorage) -> None:

@@ -225,6 +225,8 @@ async def test_the_same_again_changes_nothing_and_another_is_refused(storage: Mo
         ({"every": HOUR, "priority": 99}, "priority must be from"),
         ({"every": HOUR, "ends_at": datetime(2020, 1, 1, tzinfo=UTC)}, "is never due before it ends"),
         ({"every": HOUR, "starts_at": datetime(2020, 1, 1)}, "starts_at must be a time with a zone"),  # noqa: DTZ001
+        ({"every": HOUR, "starts_at": datetime.min.replace(tzinfo=UTC)}, "starts_at must be in the years 1970 to 8999"),
+        ({"cron": "0 9 * * *", "starts_at": datetime.max.replace(tzinfo=UTC)}, "starts_at must be in the years"),
     ],
 )
 async def test_what_cannot_be_meant_is_refused(storage: MobStorage, given: dict[str, Any], told: str) -> None:

@@ -191,6 +191,18 @@ async def test_what_it_cannot_do_is_refused_before_anything_is_written(
         await store.abatch([PutOp(("a",), "ok", {}), PutOp(("a",), "k", {}, index=["x"])])
     with pytest.raises(ValidationError, match="index: this store has no vectors"):
         RedisMobStore.open("embedded:", index=wrong)
+    with pytest.raises(ValidationError, match="the value of item 'k' must be an object, not 5"):
+        await store.aput(("a",), "k", wrong)
+    with pytest.raises(ValidationError, match=r"ttl of item 'k' must be minutes, more than 0, not '5'"):
+        await store.abatch([PutOp(("a",), "k", {}, ttl=str(wrong))])  # pyright: ignore[reportArgumentType]
+    for refused in (
+        store.aput(("\ud800",), "k", {}),
+        store.aget(("\ud800",), "k"),
+        store.asearch(("a", "\ud800")),
+        store.alist_namespaces(prefix=("\ud800",)),
+    ):
+        with pytest.raises(ValidationError, match=r"a label of the namespace '.+' cannot be stored"):
+            await refused
     with pytest.raises(ValidationError, match=r"ttl of item 'k' must be minutes, more than 0, not -1"):
         await store.aput(("a",), "k", {}, ttl=-1)
     with pytest.raises(InternalError, match=r"item 'k': \$\.x: a value of type object is no JSON"):

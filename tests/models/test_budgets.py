@@ -140,6 +140,13 @@ def test_a_bound_below_zero_is_refused(field: str) -> None:
         Budget.model_validate({field: -1})
 
 
+@pytest.mark.parametrize("field", ["input", "output", "cache_read", "cache_write"])
+def test_a_price_below_zero_is_refused(field: str) -> None:
+    """contract: budget-7."""
+    with pytest.raises(ValidationError, match="a price of -1 is below zero: give 0 for a model that costs nothing"):
+        ModelPrice.model_validate({"input": 1, "output": 1, field: -1})
+
+
 def test_what_is_given_at_the_start_goes_before_what_the_flow_says() -> None:
     """contract: budget-1."""
     of_flow = Budget(max_tokens=5, max_cost=2.0, on_exceeded=OnExceeded.FAIL)

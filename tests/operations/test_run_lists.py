@@ -210,6 +210,13 @@ async def test_all_runs_go_through_all_pages(storage: MobStorage, monkeypatch: p
         _ = [run async for run in admin.all_runs(since=NOON.replace(tzinfo=None))]
 
 
+@pytest.mark.parametrize("name", ["text", "mob_id", "flow_id"])
+async def test_a_text_that_no_run_can_have_is_refused(storage: MobStorage, name: str) -> None:
+    which: Any = {name: "\ud800"}
+    with pytest.raises(ValidationError, match=rf"{name} '.+' cannot be stored: surrogates not allowed"):
+        await FleetAdmin(storage).runs(**which)
+
+
 @pytest.mark.parametrize("after", ["", "-1", "x", "1" * 20, "１"])
 async def test_what_is_no_cursor_is_refused(storage: MobStorage, after: str) -> None:
     with pytest.raises(ValidationError, match="after must be the `next` of a page"):

@@ -216,6 +216,7 @@ async def test_what_is_no_export_is_refused_by_its_line(storage: MobStorage, tar
     for lines, message in (
         ([], "there is no line"),
         (["x"], "line 1: no JSON"),
+        (["\ud800"], "line 1 '.+' cannot be stored: surrogates not allowed"),
         (["[]"], "line 1: an object is needed"),
         ([line], "line 1: this is no export of runs"),
         (

@@ -17,7 +17,7 @@ from typing import Any, cast
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 
-from redis_mob.errors import shortened, shown
+from redis_mob.errors import MOST_OF_PATH, shortened, shown
 from redis_mob.models.base import check_json
 from redis_mob.models.typed_values import adapter_of, complaints_at_paths, json_path, type_name
 
@@ -45,7 +45,7 @@ class _NotJsonError(ValueError):
         return self
 
     def __str__(self) -> str:
-        return f"{shortened(json_path(self.path))}: {self.args[0]}"
+        return f"{shortened(json_path(self.path), MOST_OF_PATH)}: {self.args[0]}"
 
 
 @dataclass(frozen=True, slots=True)

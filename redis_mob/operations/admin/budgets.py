@@ -45,8 +45,8 @@ class BudgetAdmin(AdminBase):
         With a `role` it is that of a role in the run, with a `name` the shared budget of this name that the run draws
         on. What is not given stays, None takes a bound away; what was used stays (contract: budget-9). Runs are looked
         for among all that are not over. If this was interrupted, calling it again goes on. Raises NotFoundError if
-        there is no such run, no fleet has started it, or it has no shared budget of that name; ValidationError for a
-        bound below zero, or a cost in no currency.
+        there is no such run, no fleet has started it, or it has no such role, or no shared budget of that name;
+        ValidationError for a bound below zero, and for a cost in no currency, or in another one than its calls cost.
         """
         change = BudgetChange(max_tokens, max_cost, max_tool_calls, max_time, on_exceeded, currency)
         return await budgets.set_budget(

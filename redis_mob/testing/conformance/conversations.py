@@ -255,6 +255,17 @@ class TestConversationHistories(_OfConversations):
             await short.conversations.edit(Conversation("short"), "append", ["1", "123456789"])
         assert await short.values() == ["5678", "9"]
 
+    async def test_bounds_that_are_given_hold_for_what_is_appended_with_them(self, talk: Talk) -> None:
+        await talk.conversations.edit(Conversation("c", max_bytes=10), "append", ["1234"])
+        await talk.conversations.edit(Conversation("c", max_bytes=100), "append", ["x" * 50])
+        assert await talk.values() == ["1234", "x" * 50]
+        with pytest.raises(ValidationError, match="longer than the whole history"):
+            await talk.conversations.edit(Conversation("c", max_bytes=20), "append", ["y" * 50])
+        assert await talk.values() == ["1234", "x" * 50]
+        record = await talk.conversations.find("c")
+        assert record is not None
+        assert record.max_bytes == 100
+
     async def test_parts_of_it_are_read(self, talk: Talk) -> None:
         await talk.conversations.edit(talk.conversation, "append", list(range(250)))
         newest = await talk.conversations.history("c", limit=220)
