@@ -30,7 +30,7 @@ from redis_mob.models.flow import FlowRunState, FrameSnapshot, LoopSnapshot
 from redis_mob.models.flow_spec import FlowSpec
 from redis_mob.models.late_fields import LateFields
 from redis_mob.models.run_outputs import NO_DEFAULT, output_of, outputs_of
-from redis_mob.models.seed import pending_flow_state, run_seed
+from redis_mob.models.seed import beginning_of
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -132,13 +132,13 @@ class MobRun(LateFields):
         steps of the flow cannot be ordered (contract: json-14, kernel-4).
         """
         made = str(uuid4()) if run_id is None else canonical_run_id(run_id)
-        seed = run_seed(made, flow_spec, limits, escalation_threshold)
+        seed, flow_state = beginning_of(made, flow_spec, limits, escalation_threshold)
         return cls(
             run_id=made,
             mob_id=mob_id,
             flow_id=flow_id,
             status=MobRunStatus.PENDING,
-            flow_state=pending_flow_state(seed),
+            flow_state=flow_state,
             activation_params=activation_params,
             created_at=datetime.now(UTC) if created_at is None else created_at,
             step_ledger=(),
