@@ -123,8 +123,10 @@ async def test_commands_of_the_index_of_runs(server_url: str, namespace: str, co
 async def test_a_run_of_one_step_takes_seven_calls_from_its_start_to_its_end(
     server_url: str, namespace: str, connection: Client
 ) -> None:
-    """Writes: its start, what takes it, the decisions that begin its step and that end it. Reads: the run by the worker;
-    its status and the run by who waits. A worker may look at the schedule once more, so that the least count is taken."""
+    """Writes: its start, what takes it, the decision that begins its step, and that which ends the run. Reads: the run
+    by the worker; its status, and the run, by the one that waits. A worker may look at the schedule once more, so that
+    the least counts.
+    """
     meter = ServerMeter(connection)
     counted: list[tuple[int, int]] = []
     async with MobStorage.open(server_url, namespace=namespace) as storage:

@@ -43,7 +43,11 @@ OPERATIONS_COST = {
     "cas_frame_state": RUN_EXISTS + DIGEST + NEW_INPUTS,
     "cas_grant_node_slot": DIGEST + DIGEST + NEW_INPUTS,
     # the output: whether it was there, where it comes, and that it is there
-    "cas_complete_step_and_record_output": RUN_EXISTS + DIGEST + NEW_INPUTS + Counter(hmget=1, hlen=1, hset=1) + COUNTED,
+    "cas_complete_step_and_record_output": RUN_EXISTS
+    + DIGEST
+    + NEW_INPUTS
+    + Counter(hmget=1, hlen=1, hset=1)
+    + COUNTED,
     "cas_start_loop": DIGEST + DIGEST + DIGEST + ABSENT + COUNTED + NEW_INPUTS,
     "cas_loop_request_body_frame": DIGEST + DIGEST + NEW_INPUTS,
     # the row of the ledger: whether it is there, and that it is; the four keys that grow are counted together
