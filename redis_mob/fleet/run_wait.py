@@ -75,11 +75,12 @@ async def unserved_of(storage: MobStorage, run_id: str) -> list[str]:
 async def _ended(storage: MobStorage, run_id: str) -> MobRun:
     unserved = UnservedNews(partial(unserved_of, storage, run_id))
     async with storage.executions.listen(run_id, only_end=True) as wake_up:
-        asked = False
+        asked = was_wrong = False
         while True:
-            # Set at first, once changes are heard: what is read after that misses none. Later it says that the run is
-            # over, so that the run itself is read, without a question for its status.
-            is_told = await wake_up.wait(SWEEP_SECONDS) and asked
+            # Set at first, once changes are heard: what is read after that misses none. Later it mostly says that the
+            # run is over, so that the run itself is read, which may be large, without a question for its status; but
+            # not again after a message that was for all.
+            is_told = await wake_up.wait(SWEEP_SECONDS) and asked and not was_wrong
             if not is_told:
                 asked, status = True, await storage.executions.status(run_id)
                 if status is None:
@@ -91,6 +92,7 @@ async def _ended(storage: MobStorage, run_id: str) -> MobRun:
             run = await storage.runs.get_run(run_id)
             if run is not None and run.status.is_terminal:
                 return run
+            was_wrong = True
 
 
 async def _view(storage: MobStorage, run_id: str) -> RunView:
