@@ -80,7 +80,8 @@ if #ask_changes > 0 then
   end
 end
 if #moves > 0 then
-  expect_hashes(lost)
+  -- mostly nothing is there: then it is not asked for each execution
+  if redis.call('HLEN', lost) == 0 then lost = nil end
   expect_sorted_sets(ready, queued)
   if has_gates(moves) then
     expect_sorted_sets(gated, gate_times)

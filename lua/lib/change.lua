@@ -40,12 +40,15 @@ local function write(key, change)
   if ARGV[dropped] ~= '0' then in_chunks('HDEL', key, ARGV, dropped + 1, dropped + ARGV[dropped]) end
 end
 
--- Changes of a digest or a record alone, such as those of executions, are written together.
+-- Changes of a digest or a record alone, such as those of executions, are written together. What stays as it was is only
+-- compared.
 local function write_all(key, changes)
   local alone = {}
   for _, change in ipairs(changes) do
     if ARGV[change + 3] == '0' and ARGV[change + 4] == '0' then
-      alone[#alone + 1], alone[#alone + 2] = ARGV[change], ARGV[change + 2]
+      if ARGV[change + 1] ~= ARGV[change + 2] then
+        alone[#alone + 1], alone[#alone + 2] = ARGV[change], ARGV[change + 2]
+      end
     else
       write(key, change)
     end

@@ -4,6 +4,7 @@
 
 --- @include lib/arguments
 --- @include lib/counters
+--- @include lib/many_fields
 
 -- field, output (JSON), field of the loop's length ('' = no loop), iteration
 local function take_output()
@@ -14,14 +15,15 @@ end
 -- not refuse the write later.
 local function records_of(key, outputs)
   if #outputs == 0 then return {} end
-  local size, places, lengths, records = nil, {}, {}, {}
+  local size, places, lengths, records, fields = nil, {}, {}, {}, {}
+  for i, output in ipairs(outputs) do fields[i] = output.field end
+  local stored = values_of(key, fields)
   local function add(field, value)
     records[#records + 1], records[#records + 2] = field, value
   end
-  for _, output in ipairs(outputs) do
+  for i, output in ipairs(outputs) do
     local field, length_field = output.field, output.length_field
-    local known = not places[field] and redis.call('HGET', key, field)
-    if known then places[field] = string.match(known, '^%d+') end
+    if stored[i] and not places[field] then places[field] = string.match(stored[i], '^%d+') end
     if not places[field] then
       size = size or redis.call('HLEN', key)
       places[field] = size

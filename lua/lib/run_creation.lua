@@ -17,9 +17,12 @@ end
 
 local function create_run(keys, parts, meta, runs, runs_by_status, run_id, prefix)
   local sequence = number_at(meta, 'runs') + 1
-  for i, command in ipairs(RUN_PARTS) do
-    local expect = command == 'HSET' and expect_hashes or expect_lists
-    expect(keys[i])
+  -- a new run has no keys yet, so that none of them has another type
+  if redis.call('EXISTS', unpack(keys)) > 0 then
+    for i, command in ipairs(RUN_PARTS) do
+      local expect = command == 'HSET' and expect_hashes or expect_lists
+      expect(keys[i])
+    end
   end
   expect_sorted_sets(runs_by_status)
   local head, place = parts[1], string.format('%016d', sequence) .. run_id

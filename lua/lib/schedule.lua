@@ -80,8 +80,10 @@ local function loss_record(letter, at, id, host)
 end
 
 -- A worker that was let go of while it decided may still commit: what it claims then is handed on at once. `lost` names
--- such workers behind a 'g'. All that one commit claims is mostly for one worker, which is looked up once.
+-- such workers behind a 'g'; it is nil where it was found to be empty. All that one commit claims is mostly for one worker,
+-- which is looked up once.
 local function finder_of_gone(lost)
+  if not lost then return function() return false end end
   local gone = {}
   return function(id)
     if gone[id] == nil then gone[id] = redis.call('HEXISTS', lost, 'g' .. id) == 1 end
@@ -194,7 +196,7 @@ local function make_moves(ready, queued, lost, gated, gate_times, moves, hold)
   end
   in_chunks('ZREM', ready, not_ready)
   in_chunks('ZREM', queued, not_queued)
-  in_chunks('HDEL', lost, not_ready)
+  if lost then in_chunks('HDEL', lost, not_ready) end
   in_chunks('HSET', lost, handed_on)
   in_chunks('ZADD', ready, times)
   in_chunks('ZADD', queued, scored(places))

@@ -177,7 +177,7 @@ def integers(name: str, values: object) -> frozenset[int]:
     return frozenset(integer(f"{name}[{number}]", value) for number, value in enumerate(listed(name, values)))
 
 
-def storable(what: str, encode: Callable[[], T]) -> T:
+def storable(what: str | Callable[[], str], encode: Callable[[], T]) -> T:
     """What `encode` makes of a model. Raises InternalError if the model holds what it would have refused when built.
 
     A model checks its fields when it is validated, but `model_construct` and `model_copy` put in what they are given.
@@ -190,7 +190,7 @@ def storable(what: str, encode: Callable[[], T]) -> T:
     except (errors.ValidationError, *REFUSALS) as error:
         problem = _told(error)
     # Raised here and not above, so that the error has no context: a ValidationError knows the values it refused.
-    raise InternalError(f"{what} cannot be stored: {problem}")
+    raise InternalError(f"{what if isinstance(what, str) else what()} cannot be stored: {problem}")
 
 
 def storable_json(what: str, write: Callable[[], T], read: Callable[[T], object], *, is_vouched: bool = False) -> T:

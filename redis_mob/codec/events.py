@@ -88,11 +88,11 @@ def encode_new_event(event: NewMobEvent, *, is_vouched: bool = False) -> Encoded
     Raises ValidationError if it is no NewMobEvent, InternalError, naming mob and kind, if it could not be read back.
     """
     checked = instance("event", event, NewMobEvent)
-    return storable(_event_named(checked), lambda: _encoded(checked, is_vouched=is_vouched))
+    return storable(lambda: _event_named(checked), lambda: _encoded(checked, is_vouched=is_vouched))
 
 
 def _encoded(event: NewMobEvent, *, is_vouched: bool) -> EncodedEvent:
-    mob_id = str.encode(event.mob_id).decode()
+    mob_id = str.encode(event.mob_id)
     kind = kind_of(event)
     written = _kind_json(kind).encode()
     if not is_vouched:
@@ -100,11 +100,11 @@ def _encoded(event: NewMobEvent, *, is_vouched: bool) -> EncodedEvent:
     ends = terminal_identity(kind)
     at = None if event.timestamp is None else checked_moment("timestamp", event.timestamp)
     return EncodedEvent(
-        mob_id=mob_id.encode(),
+        mob_id=mob_id,
         timestamp=b"" if at is None else b"%d" % microseconds(at.astimezone(UTC)),
         kind=_payload(written) if isinstance(kind, _SPEAKING) else written,
-        terminal=pack((mob_id, *ends)) if ends else b"",
-        once=pack((mob_id, kind.run_id, kind.step_id)) if isinstance(kind, StepFailed) else b"",
+        terminal=pack((event.mob_id, *ends)) if ends else b"",
+        once=pack((event.mob_id, kind.run_id, kind.step_id)) if isinstance(kind, StepFailed) else b"",
     )
 
 

@@ -237,8 +237,7 @@ class RunDriver:
         try:
             # It is made of what was read, of what was accepted from handlers, and of models that were validated.
             await self._children.before(transition, definition)
-            vouched = replace(transition, by=services.presence.id).vouched()
-            committed = await services.store.commit(vouched)
+            committed = await services.store.commit(transition.vouched(by=services.presence.id))
             self._unsure = {}
         finally:
             if not committed:

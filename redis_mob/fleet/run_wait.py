@@ -107,16 +107,24 @@ async def _held_up_beside(storage: MobStorage, view: RunView) -> list[str]:
 async def _ended(storage: MobStorage, run_id: str) -> MobRun:
     unserved = UnservedNews(partial(held_up, storage, run_id))
     async with storage.executions.listen(run_id, only_end=True) as wake_up:
+        asked = was_wrong = False
         while True:
-            # Set at first, once changes are heard: what is read after that misses none.
-            await wake_up.wait(SWEEP_SECONDS)
-            status = await storage.executions.status(run_id)
-            if status is None:
-                raise NotFoundError.of_run(run_id, storage.namespace)
-            if status.is_terminal and (run := await storage.runs.get_run(run_id)) is not None:
+            # Set at first, once changes are heard: what is read after that misses none. Later it mostly says that the
+            # run is over, so that the run itself is read, which may be large, without a question for its status; but
+            # not again after a message that was for all.
+            is_told = await wake_up.wait(SWEEP_SECONDS) and asked and not was_wrong
+            if not is_told:
+                asked, status = True, await storage.executions.status(run_id)
+                if status is None:
+                    raise NotFoundError.of_run(run_id, storage.namespace)
+                if not status.is_terminal:
+                    for line in await unserved.since():
+                        _log.warning(line)
+                    continue
+            run = await storage.runs.get_run(run_id)
+            if run is not None and run.status.is_terminal:
                 return run
-            for line in await unserved.since():
-                _log.warning(line)
+            was_wrong = True
 
 
 async def _view(storage: MobStorage, run_id: str) -> RunView:

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from operator import itemgetter
+from typing import Any
 
 from redis_mob.errors import KernelError, shown
 from redis_mob.kernel.commands import SETTLED_AS, Frame
 from redis_mob.models.authority import FrameCommand, FrameSeed
 from redis_mob.models.base import presorted
 from redis_mob.models.flow import DependencyMode, FlowFrameState, FramePhase, NodeKind, NodeStatus
+from redis_mob.models.remembered import remembered
 
 ENDED = frozenset({NodeStatus.COMPLETED, NodeStatus.FAILED, NodeStatus.SKIPPED, NodeStatus.CANCELED})
 """The statuses that a node never leaves."""
 
 UNREACHED = frozenset({NodeStatus.FAILED, NodeStatus.SKIPPED, NodeStatus.CANCELED})
 """The statuses of a dependency that can no longer be met."""
+
+
+_MEMORY = "_first"
+"""Where the seed of a frame remembers the first state of one."""
+
+_OWN = {"run_id", "frame_id", "frame_scope", "loop_instance_id", "iteration"}
+_nodes_of = itemgetter(*(name for name in FrameSeed.model_fields if name not in _OWN))
+"""What a seed says of nodes."""
 
 
 def seeded(seed: FrameSeed) -> FlowFrameState:
@@ -24,14 +35,23 @@ def seeded(seed: FrameSeed) -> FlowFrameState:
     with a kind, a status, known dependencies, and a step id or a loop id by its kind; those without dependencies
     Ready and queued, the others Pending (contract: kernel-16).
     """
+    own = {
+        "frame_id": seed.frame_id,
+        "frame_scope": seed.frame_scope,
+        "loop_instance_id": seed.loop_instance_id or "",
+        "iteration": seed.iteration,
+    }
+    # the seeds of one definition are copies of each other, and their frames begin alike but for these
+    state = remembered(seed, _MEMORY, _nodes_of(vars(seed)), lambda: _made_state(seed, own))
+    return state.model_copy(update=own)
+
+
+def _made_state(seed: FrameSeed, own: Mapping[str, Any]) -> FlowFrameState:
     _check_seed(seed)
     nodes = seed.tracked_nodes
     return FlowFrameState(
         phase=FramePhase.RUNNING,
-        frame_id=seed.frame_id,
-        frame_scope=seed.frame_scope,
-        loop_instance_id=seed.loop_instance_id or "",
-        iteration=seed.iteration,
+        **own,
         last_admitted_node="",
         tracked_nodes=nodes,
         ordered_nodes=seed.ordered_nodes,

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from redis_mob.kernel.frame import seeded
 from redis_mob.models.authority import FrameSeed, LoopSeed
 from redis_mob.models.base import SortedDict
 from redis_mob.models.flow import FrameScope, LoopIterationState, NodeKind, NodeStatus
 from redis_mob.models.flow_spec import FrameSpec, FrameStepSpec, RepeatUntilSpec
 from redis_mob.models.order import dependency_order
+from redis_mob.models.remembered import remembered
 from redis_mob.models.seed import DEPENDENCY_MODES
+
+_MEMORY = "_seed"
+"""Where the definition of a frame remembers a seed of it."""
 
 
 def root_frame_id(run_id: str) -> str:
@@ -44,17 +52,25 @@ def body_frame_seed(run_id: str, loop: LoopIterationState, spec: FrameSpec) -> F
 def _frame_seed(
     run_id: str, frame_id: str, spec: FrameSpec, scope: FrameScope, loop_instance: str | None, iteration: int
 ) -> FrameSeed:
+    # All frames of one definition begin alike, but for these.
+    own = {
+        "run_id": run_id,
+        "frame_id": frame_id,
+        "frame_scope": scope,
+        "loop_instance_id": loop_instance,
+        "iteration": iteration,
+    }
+    return remembered(spec, _MEMORY, (spec.nodes,), lambda: _made_seed(spec, own)).model_copy(update=own)
+
+
+def _made_seed(spec: FrameSpec, own: Mapping[str, Any]) -> FrameSeed:
     nodes = spec.nodes
     ordered = dependency_order({node: details.depends_on for node, details in nodes.items()}, "node")
     ready = tuple(node for node in ordered if not nodes[node].depends_on)
     steps = {node: details for node, details in nodes.items() if isinstance(details, FrameStepSpec)}
     loops = {node: details for node, details in nodes.items() if isinstance(details, RepeatUntilSpec)}
-    return FrameSeed(
-        run_id=run_id,
-        frame_id=frame_id,
-        frame_scope=scope,
-        loop_instance_id=loop_instance,
-        iteration=iteration,
+    seed = FrameSeed(
+        **own,
         tracked_nodes=tuple(nodes),
         ordered_nodes=ordered,
         node_kind=SortedDict((node, NodeKind.STEP if node in steps else NodeKind.LOOP) for node in nodes),
@@ -70,6 +86,8 @@ def _frame_seed(
         ),
         ready_queue=ready,
     )
+    seeded(seed)  # it remembers the first state, and so do its copies
+    return seed
 
 
 def loop_seed(frame_id: str, node_id: str, spec: RepeatUntilSpec, depth: int) -> LoopSeed:

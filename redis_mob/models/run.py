@@ -71,16 +71,16 @@ class MobRun(LateFields):
         `escalation_threshold` is the one of the mob's supervisor, 0 without one. Raises DefinitionError when the
         steps of the flow cannot be ordered (contract: json-14, kernel-4).
         """
-        from redis_mob.models.seed import pending_flow_state, run_seed  # it knows definitions, and a run does not
+        from redis_mob.models.seed import beginning_of  # it knows definitions, and a run does not
 
         made = str(uuid4()) if run_id is None else canonical_run_id(run_id)
-        seed = run_seed(made, flow_spec, limits, escalation_threshold)
+        seed, flow_state = beginning_of(made, flow_spec, limits, escalation_threshold)
         return cls(
             run_id=made,
             mob_id=mob_id,
             flow_id=flow_id,
             status=MobRunStatus.PENDING,
-            flow_state=pending_flow_state(seed),
+            flow_state=flow_state,
             activation_params=activation_params,
             created_at=datetime.now(UTC) if created_at is None else created_at,
             step_ledger=(),

@@ -8,9 +8,30 @@ from redis_mob.models.definition import LimitsSpec
 from redis_mob.models.flow import CollectionPolicyKind, DependencyMode, FlowPhase, FlowRunState
 from redis_mob.models.flow_spec import CollectAny, CollectionPolicy, CollectQuorum, DependsOnMode, FlowSpec
 from redis_mob.models.order import dependency_order
+from redis_mob.models.remembered import remembered
 
 DEPENDENCY_MODES = {DependsOnMode.ALL: DependencyMode.ALL, DependsOnMode.ANY: DependencyMode.ANY}
 """The machine's word for the definition's."""
+
+
+_MEMORY = "_beginning"
+"""Where a flow remembers what its runs begin with."""
+
+
+def beginning_of(
+    run_id: str, flow: FlowSpec, limits: LimitsSpec | None, escalation_threshold: int
+) -> tuple[RunSeed, FlowRunState]:
+    """The seed of a run of this flow, and the first state made of it. Raises as `run_seed`.
+
+    But for the id of the run, all runs of a flow begin with the same ones.
+    """
+
+    def make() -> tuple[RunSeed, FlowRunState]:
+        seed = run_seed(run_id, flow, limits, escalation_threshold)
+        return seed, pending_flow_state(seed)
+
+    seed, state = remembered(flow, _MEMORY, (flow.steps, limits, escalation_threshold), make)
+    return seed.model_copy(update={"run_id": run_id}), state
 
 
 def run_seed(run_id: str, flow: FlowSpec, limits: LimitsSpec | None = None, escalation_threshold: int = 0) -> RunSeed:

@@ -143,9 +143,10 @@ class Transition:
     """Whether the code that made it knows that all its parts can be read back once they are written, so that a store
     need not try that. `replace` gives one that is not vouched for."""
 
-    def vouched(self) -> Transition:
-        """The same transition, vouched for."""
+    def vouched(self, by: str = "") -> Transition:
+        """The same transition, vouched for, and committed by this worker."""
         object.__setattr__(self, "is_vouched", True)
+        object.__setattr__(self, "by", by)
         return self
 
     def after(self) -> RunView:

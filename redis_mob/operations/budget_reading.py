@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
-from redis_mob.errors import ValidationError
+from redis_mob.errors import NotFoundError, ValidationError
 from redis_mob.fleet.budget_accounts import BudgetKeyError, KnownAccounts, RunAccounts, accounts_of
 from redis_mob.fleet.definitions import Definitions
 from redis_mob.models.budget import Account, BudgetScope
@@ -39,7 +39,10 @@ async def shared_budgets(storage: MobStorage) -> tuple[BudgetLine, ...]:
 async def declared_of(storage: MobStorage, run_id: str) -> RunAccounts:
     """What the calls of a run draw on. Raises NotFoundError, and ValidationError as `budgets_in` does."""
     with _keys_refused():
-        return await KnownAccounts(storage.executions).of(run_id)
+        try:
+            return await KnownAccounts(storage.executions).of(run_id)
+        except NotFoundError:
+            raise NotFoundError.of_run(run_id, storage.namespace) from None
 
 
 @contextmanager

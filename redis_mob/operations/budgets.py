@@ -9,6 +9,7 @@ from typing import Any
 import pydantic
 
 from redis_mob.errors import NotFoundError, ValidationError, shown
+from redis_mob.fleet.budget_accounts import RunAccounts
 from redis_mob.fleet.lost_calls import settle_lost
 from redis_mob.fleet.spend_keeper import is_by_budget
 from redis_mob.models.budget import Account, Bounds, Budget, BudgetScope, OnExceeded

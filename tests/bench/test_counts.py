@@ -13,8 +13,11 @@ import pytest
 
 from redis_mob import MobStorage
 from redis_mob.bench.meters import ServerMeter
+from redis_mob.bench.scenarios.fleet import definition_of, nothing
 from redis_mob.bench.scenarios.runs import OPERATIONS, Swing, run_of
 from redis_mob.connection.calls.client import Client
+from redis_mob.fleet.fleet import Fleet
+from redis_mob.fleet.working import at_work
 from redis_mob.models import MobRun, MobRunStatus
 from redis_mob.models.run_summary import RunFilter
 
@@ -87,7 +90,7 @@ def of_index(storage: MobStorage, runs: list[MobRun]) -> dict[str, Callable[[], 
 
 
 COMMANDS = {
-    "create_run": 310,
+    "create_run": 220,
     "begin": 100,
     "complete": 130,
     "count": 110,
@@ -115,3 +118,25 @@ async def test_commands_of_the_index_of_runs(server_url: str, namespace: str, co
             assert after is not None
             found[name] = after.commands - before.commands
     assert found == COMMANDS
+
+
+async def test_a_run_of_one_step_takes_seven_calls_from_its_start_to_its_end(
+    server_url: str, namespace: str, connection: Client
+) -> None:
+    """Writes: its start, what takes it, the decision that begins its step, and that which ends the run. Reads: the run
+    by the worker; its status, and the run, by the one that waits. A worker may look at the schedule once more, so that
+    the least counts.
+    """
+    meter = ServerMeter(connection)
+    counted: list[tuple[int, int]] = []
+    async with MobStorage.open(server_url, namespace=namespace) as storage:
+        fleet = Fleet(storage, definition_of("chain", 1), {"worker": nothing})
+        async with at_work(lambda stop: fleet.work(stop=stop)):
+            for _ in range(10):
+                before = await meter.calls()
+                await fleet.wait(await fleet.start("flow"))
+                after = await meter.calls()
+                counted.append(
+                    (after["evalsha"] - before.get("evalsha", 0), after["evalsha_ro"] - before["evalsha_ro"])
+                )
+    assert min(counted) == (4, 3)

@@ -92,6 +92,18 @@ def test_it_shows_that_it_is_well_until_it_has_drained(project: Path, server_url
     assert f"-{command.pid} has drained in " in ends
 
 
+def test_what_it_has_loaded_is_out_of_the_sight_of_the_garbage_collector(
+    project: Path, server_url: str, namespace: str
+) -> None:
+    with (project / "handlers.py").open("a") as handlers:
+        handlers.write("\n\ndef kept(ctx):\n    import gc\n    return gc.get_freeze_count()\n")
+    with working(project, "kept", server_url, namespace) as command:
+        kept = over(server_url, namespace, start(server_url, namespace)).root_step_outputs["work"]["clerk-1"]
+        command.signal(signal.SIGTERM)
+        assert command.end(at_once=False).status == 0
+    assert kept > 10_000
+
+
 def test_what_does_not_end_in_time_is_handed_back(project: Path, server_url: str, namespace: str) -> None:
     with working(project, "wait_for_the_word", server_url, namespace, "--drain-timeout", "0") as command:
         run_id = start(server_url, namespace)
