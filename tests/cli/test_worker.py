@@ -8,6 +8,7 @@ import signal
 import socket
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,24 @@ from tests.support.servers import server
 OFFICE = MobDefinition.from_toml(FLOWS)
 
 
-def working(project: Path, handler: str, url: str, namespace: str, *options: str) -> Command:
+IMPATIENT = """
+import redis_mob.storage
+from redis_mob.cli import main
+from redis_mob.connection.retry import RetryPolicy
+from redis_mob.fleet import outage
+
+redis_mob.storage.policy_of = lambda _: RetryPolicy(deadline=2)
+outage.LONGEST_OUTAGE_SECONDS = 6
+main()
+"""
+"""The command, with a third of the patience that it has with a server that does not answer."""
+
+
+def working(
+    project: Path, handler: str, url: str, namespace: str, *options: str, program: Sequence[str] | None = None
+) -> Command:
     words = ("worker", "flows.toml", "--handler", f"handlers:{handler}", "--url", url, "--namespace", namespace)
-    return Command(project, *words, *options)
+    return Command(project, *words, *options, program=program)
 
 
 def start(url: str, namespace: str, flow: str = "one", **options: Any) -> str:
@@ -176,8 +192,8 @@ def test_what_it_cannot_use_is_told(project: Path, server_url: str) -> None:
 def test_it_gives_up_a_server_that_stays_away(project: Path) -> None:
     port = free_port()
     with server() as url:
-        options = ("--health-port", str(port), "--lease", "1")
-        command = working(project, "answer", url, "default", *options)
+        options = ("--health-port", str(port), "--lease", "0.5")
+        command = working(project, "answer", url, "default", *options, program=("-c", IMPATIENT))
         wait_until(lambda: asked(port)[0] == 200)
     with command:  # the server has ended
         wait_until(lambda: asked(port) == (503, {**asked(port)[1], "status": "its lease is not confirmed"}))
