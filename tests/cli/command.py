@@ -18,6 +18,21 @@ from tests.cli.forked_process import ROOT, ForkedProcess
 MODULE = ("-m", "redis_mob")
 """The command as Python starts it."""
 
+IMPATIENT = (
+    "-c",
+    """
+import redis_mob.storage
+from redis_mob.cli import main
+from redis_mob.connection.retry import RetryPolicy
+from redis_mob.fleet import outage
+
+redis_mob.storage.policy_of = lambda _: RetryPolicy(deadline=2)
+outage.LONGEST_OUTAGE_SECONDS = 6
+main()
+""",
+)
+"""The command with less patience for a server that does not answer."""
+
 _MARK = "REDIS_MOB_TEST_MARK"
 _READ_WHEN_PYTHON_STARTS = ("PYTHON", "LANG", "LC_")
 

@@ -18,24 +18,11 @@ from redis_mob.fleet.fleet import Fleet
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.run import MobRun
 from redis_mob.storage import MobStorage
-from tests.cli.command import Command, redis_mob, wait_until
+from tests.cli.command import IMPATIENT, Command, redis_mob, wait_until
 from tests.cli.conftest import FLOWS
 from tests.support.servers import server
 
 OFFICE = MobDefinition.from_toml(FLOWS)
-
-
-IMPATIENT = """
-import redis_mob.storage
-from redis_mob.cli import main
-from redis_mob.connection.retry import RetryPolicy
-from redis_mob.fleet import outage
-
-redis_mob.storage.policy_of = lambda _: RetryPolicy(deadline=2)
-outage.LONGEST_OUTAGE_SECONDS = 6
-main()
-"""
-"""The command, with a third of the patience that it has with a server that does not answer."""
 
 
 def working(
@@ -193,7 +180,7 @@ def test_it_gives_up_a_server_that_stays_away(project: Path) -> None:
     port = free_port()
     with server() as url:
         options = ("--health-port", str(port), "--lease", "0.5")
-        command = working(project, "answer", url, "default", *options, program=("-c", IMPATIENT))
+        command = working(project, "answer", url, "default", *options, program=IMPATIENT)
         wait_until(lambda: asked(port)[0] == 200)
     with command:  # the server has ended
         wait_until(lambda: asked(port) == (503, {**asked(port)[1], "status": "its lease is not confirmed"}))

@@ -30,6 +30,8 @@ from tests.operations.test_pauses import KEEP, MOB, SCOPES, Handlers, pause, res
 
 ONE = mob({"a": step(concurrency=ConcurrencySpec(limit=1))})
 SOON = timedelta(milliseconds=50)
+MANY_MOVES = 10 * LONG
+"""Seconds after which the moves of a floor come to no end."""
 
 
 @pytest.fixture
@@ -48,7 +50,7 @@ class SteeredFloor(Floor):
         self.releases = ["", "one", "one"]
 
     def moves(self) -> list[tuple[Callable[[str], Awaitable[None]], int]]:
-        return [*super().moves(), (self.pause, 1), (self.resume, 2), (self.give, 2)]
+        return [*super().moves(), (self.pause, 1), (self.resume, 4), (self.give, 2)]
 
     async def pause(self, _worker: str) -> None:
         await pause(self.admin, self.random.choice(SCOPES), self.random.choice(self.runs))
@@ -69,7 +71,7 @@ async def test_limits_hold_while_runs_are_paused_and_moved(storage: MobStorage, 
         await floor.hire()
     for number in range(3):
         await floor.start(f"t{number % 2}", [random.choice("abc") for _ in range(5)])
-    async with asyncio.timeout(LONG):
+    async with asyncio.timeout(MANY_MOVES):
         while await floor.statuses() != {MobRunStatus.COMPLETED}:
             for _ in range(20):
                 await floor.move()
