@@ -7,6 +7,7 @@ single commands import besides, the forked process imports, in the order in whic
 
 from __future__ import annotations
 
+import compileall
 import gc
 import importlib
 import io
@@ -20,8 +21,7 @@ import time
 from contextlib import suppress
 from typing import NamedTuple, TextIO
 
-import redis_mob
-from redis_mob.cli import main
+import redis_mob.cli
 
 COMMON = (
     "redis_mob.cli.app",
@@ -113,10 +113,11 @@ def _text(descriptor: int, mode: str, errors: str) -> TextIO:
 if __name__ == "__main__":
     for module in COMMON:
         importlib.import_module(module)
+    compileall.compile_dir(redis_mob.cli.__path__[0], quiet=1)  # commands write no bytecode
     gc.freeze()  # what is collected would be copied
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the tests, which end this
     with socket.socket(fileno=int(sys.argv[1])) as listening:
         asked = serve(listening)
     if asked is not None:
         become(asked)
-        main()
+        redis_mob.cli.main()
