@@ -22,6 +22,15 @@ settings.register_profile("examples", settings(), max_examples=examples(settings
 settings.load_profile("examples")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Half as many again as there are processors: tests wait for servers and processes as long as they compute."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None  # xdist reads it
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return (3 * processors + 1) // 2
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """With REDIS_MOB_NO_SKIPS set, a test that is left out counts as failed: a merge has to run them all.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,11 +13,28 @@ from typing import IO, Any, NamedTuple, Self
 from uuid import uuid4
 
 from redis_mob.testing.waiting import LONG
+from tests.cli.forked_process import ROOT, ForkedProcess
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+MODULE = ("-m", "redis_mob")
+"""The command as Python starts it."""
+
+IMPATIENT = (
+    "-c",
+    """
+import redis_mob.storage
+from redis_mob.cli import main
+from redis_mob.connection.retry import RetryPolicy
+from redis_mob.fleet import outage
+
+redis_mob.storage.policy_of = lambda _: RetryPolicy(deadline=2)
+outage.LONGEST_OUTAGE_SECONDS = 6
+main()
+""",
+)
+"""The command with less patience for a server that does not answer."""
 
 _MARK = "REDIS_MOB_TEST_MARK"
-_PROGRAM = ("-m", "redis_mob")
+_READ_WHEN_PYTHON_STARTS = ("PYTHON", "LANG", "LC_")
 
 
 class Ended(NamedTuple):
@@ -28,34 +46,42 @@ class Ended(NamedTuple):
 
 
 class Command:
-    """`redis-mob` with these arguments. Its processes are told by a mark in the environment that they all inherit."""
+    """`redis-mob` with these arguments. Its processes are told by a mark in the environment that they all inherit.
+
+    Its own process is forked, unless `program` says with what Python is to be started, or `environment` has what it
+    reads then.
+    """
 
     def __init__(
         self,
         directory: Path,
         *args: str,
         stderr: int | IO[Any] = subprocess.PIPE,
-        program: Sequence[str] = _PROGRAM,
+        program: Sequence[str] | None = None,
         **environment: str,
     ) -> None:
         self._mark = f"{_MARK}={uuid4().hex}"
         name, _, value = self._mark.partition("=")
         inherited = {key: text for key, text in os.environ.items() if key != "REDIS_MOB_URL"}
-        self._process = subprocess.Popen(
-            [sys.executable, *program, *args],
-            cwd=directory,
-            env={**inherited, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", name: value, **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-        )
+        inherited.update({"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", name: value})
+        if program is None and not any(key.startswith(_READ_WHEN_PYTHON_STARTS) for key in environment):
+            self._process = ForkedProcess(args, directory, {**inherited, **environment}, stderr)
+        else:
+            self._process = subprocess.Popen(
+                [sys.executable, *(program or MODULE), *args],
+                cwd=directory,
+                env={**inherited, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+            )
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exc: object) -> None:
         """End every process that a test left behind, so that it cannot disturb another test."""
-        self._process.kill()
+        self._process.send_signal(signal.SIGKILL)
         for pipe in (self._process.stdout, self._process.stderr):
             if pipe is not None:
                 pipe.close()
@@ -90,7 +116,7 @@ class Command:
     def end(self, *, at_once: bool = True) -> Ended:
         """Wait for the end; nothing that was started may be left then, or at once after it."""
         out, err = self._process.communicate(timeout=3 * LONG)
-        ended = Ended(self._process.returncode, (out or b"").decode(), (err or b"").decode())
+        ended = Ended(self._process.wait(), (out or b"").decode(), (err or b"").decode())
         if not at_once:
             wait_until(lambda: not self.processes())
         assert not self.processes(), f"left running: {self.processes()}\n{ended.err}"
@@ -98,7 +124,7 @@ class Command:
 
     def processes(self) -> dict[int, str]:
         """The living processes that the command started, itself included: id and command line."""
-        found: dict[int, str] = {}
+        found: dict[int, str] = {} if self.has_ended() else {self.pid: "redis-mob"}
         for entry in Path("/proc").iterdir():
             if entry.name.isdecimal():
                 try:
@@ -116,7 +142,7 @@ class Command:
 
 def redis_mob(directory: Path, *args: str, **environment: str) -> Ended:
     """Run the command to its end."""
-    with Command(directory, *args, stderr=subprocess.PIPE, program=_PROGRAM, **environment) as command:
+    with Command(directory, *args, stderr=subprocess.PIPE, program=None, **environment) as command:
         return command.end()
 
 

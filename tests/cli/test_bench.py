@@ -14,7 +14,7 @@ from redis import Redis
 
 from redis_mob.bench.runner import ROUNDS, SECONDS
 from redis_mob.cli.commands.bench import bench
-from tests.cli.command import Command, redis_mob, wait_until
+from tests.cli.command import IMPATIENT, Command, redis_mob, wait_until
 from tests.support.servers import server
 
 SHORT = ("--scenarios", "session, config.get", "--seconds", "0.02", "--rounds", "2")
@@ -128,10 +128,11 @@ def test_a_signal_ends_it_and_leaves_no_key(tmp_path: Path, own_url: str, admin:
 
 
 def test_a_server_that_is_lost_is_told_with_what_is_left_there(tmp_path: Path) -> None:
+    arguments = ("bench", "--scenarios", "append", "--seconds", "600")
     with (
         server() as url,
         Redis.from_url(url) as client,  # pyright: ignore[reportUnknownMemberType]
-        Command(tmp_path, "bench", "--scenarios", "append", "--seconds", "600", "--url", url) as command,
+        Command(tmp_path, *arguments, "--url", url, program=IMPATIENT) as command,
     ):
         wait_until(lambda: client.keys("{rm:bench-*"))  # pyright: ignore[reportUnknownMemberType]
         client.shutdown(nosave=True)  # pyright: ignore[reportUnknownMemberType]

@@ -8,19 +8,26 @@ import re
 import signal
 import socket
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
 import pytest
 
 from redis_mob.fleet.presence import worker_name
-from tests.cli.command import Command, wait_until
+from tests.cli.command import IMPATIENT, Command, wait_until
 from tests.support.servers import server
 
 
-def started(project: Path, handler: str, *options: str, stderr: int | IO[Any] = subprocess.PIPE) -> Command:
+def started(
+    project: Path,
+    handler: str,
+    *options: str,
+    stderr: int | IO[Any] = subprocess.PIPE,
+    program: Sequence[str] | None = None,
+) -> Command:
     arguments = ("run", "flows.toml", "--flow", "one", "--handler", f"handlers:{handler}", *options)
-    return Command(project, *arguments, stderr=stderr)
+    return Command(project, *arguments, stderr=stderr, program=program)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -181,9 +188,10 @@ def test_a_handler_that_only_workers_cannot_import_is_told_once(project: Path) -
 
 
 def test_a_server_that_is_lost_ends_the_command_with_one_message(project: Path) -> None:
+    options = ("--workers", "2", "--lease", "1", "--json")
     with (
         server() as url,
-        started(project, "wait_for_ever", "--workers", "2", "--lease", "1", "--json", "--url", url) as command,
+        started(project, "wait_for_ever", *options, "--url", url, program=IMPATIENT) as command,
     ):
         wait_until((project / "begun").exists)
         with socket.socket(socket.AF_UNIX) as line:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from redis_mob import __version__
-from tests.cli.command import Command, Ended, redis_mob
+from tests.cli.command import MODULE, Command, Ended, redis_mob
 from tests.cli.conftest import HANDLERS
 from tests.support.raw_client import client_of
 from tests.support.servers import server
@@ -270,7 +270,8 @@ def test_modules_of_the_working_directory_hide_none_of_the_library(project: Path
 
 
 def test_version_and_help(tmp_path: Path) -> None:
-    assert redis_mob(tmp_path, "--version").out == f"redis-mob {__version__}\n"
+    with Command(tmp_path, "--version", program=MODULE) as command:
+        assert command.end() == (0, f"redis-mob {__version__}\n", "")
     help_text = redis_mob(tmp_path, "run", "--help")
     assert help_text.status == 0
     assert "--idempotency-key" in help_text.out

@@ -8,6 +8,7 @@ import signal
 import socket
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +18,18 @@ from redis_mob.fleet.fleet import Fleet
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.run import MobRun
 from redis_mob.storage import MobStorage
-from tests.cli.command import Command, redis_mob, wait_until
+from tests.cli.command import IMPATIENT, Command, redis_mob, wait_until
 from tests.cli.conftest import FLOWS
 from tests.support.servers import server
 
 OFFICE = MobDefinition.from_toml(FLOWS)
 
 
-def working(project: Path, handler: str, url: str, namespace: str, *options: str) -> Command:
+def working(
+    project: Path, handler: str, url: str, namespace: str, *options: str, program: Sequence[str] | None = None
+) -> Command:
     words = ("worker", "flows.toml", "--handler", f"handlers:{handler}", "--url", url, "--namespace", namespace)
-    return Command(project, *words, *options)
+    return Command(project, *words, *options, program=program)
 
 
 def start(url: str, namespace: str, flow: str = "one", **options: Any) -> str:
@@ -188,8 +191,8 @@ def test_what_it_cannot_use_is_told(project: Path, server_url: str) -> None:
 def test_it_gives_up_a_server_that_stays_away(project: Path) -> None:
     port = free_port()
     with server() as url:
-        options = ("--health-port", str(port), "--lease", "1")
-        command = working(project, "answer", url, "default", *options)
+        options = ("--health-port", str(port), "--lease", "0.5")
+        command = working(project, "answer", url, "default", *options, program=IMPATIENT)
         wait_until(lambda: asked(port)[0] == 200)
     with command:  # the server has ended
         wait_until(lambda: asked(port) == (503, {**asked(port)[1], "status": "its lease is not confirmed"}))

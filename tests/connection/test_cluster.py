@@ -324,7 +324,7 @@ async def test_a_slot_without_owner_for_a_moment_is_waited_for(
 async def test_a_reply_that_is_lost_leaves_the_outcome_unknown_and_nothing_is_sent_again(
     cluster: Cluster, namespace: str, slot: int
 ):
-    connection = await connect(cluster.url, namespace, retry=RetryPolicy(reply_timeout=0.3))
+    connection = await connect(cluster.url, namespace, retry=RetryPolicy(deadline=2, reply_timeout=0.3))
     keys = await connection.open_namespace(namespace)
     owner = cluster.owner(slot)
     calls = owner.do("INFO", "commandstats")["cmdstat_evalsha"]["calls"]

@@ -11,14 +11,16 @@ from typing import Any, cast
 import pytest
 
 from redis_mob.codec.schedule import encode_entry, encode_limits, encode_queue, queue_of
-from redis_mob.fleet import engine
+from redis_mob.fleet import deadline, engine, takeover
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import StepContext
+from redis_mob.memory import schedule as memory_schedule
 from redis_mob.models.execution import ExecutionStatus, Serves
 from redis_mob.models.limits import ConcurrencySpec
 from redis_mob.models.run_status import MobRunStatus
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
+from redis_mob.stores import schedule as store_schedule
 from redis_mob.testing.waiting import LONG
 from tests.fleet.flows import FLOW, mob, step
 from tests.fleet.limited_floor import Floor, each
@@ -28,6 +30,8 @@ from tests.operations.test_pauses import KEEP, MOB, SCOPES, Handlers, pause, res
 
 ONE = mob({"a": step(concurrency=ConcurrencySpec(limit=1))})
 SOON = timedelta(milliseconds=50)
+MANY_MOVES = 10 * LONG
+"""Seconds after which the moves of a floor come to no end."""
 
 
 @pytest.fixture
@@ -46,7 +50,7 @@ class SteeredFloor(Floor):
         self.releases = ["", "one", "one"]
 
     def moves(self) -> list[tuple[Callable[[str], Awaitable[None]], int]]:
-        return [*super().moves(), (self.pause, 1), (self.resume, 2), (self.give, 2)]
+        return [*super().moves(), (self.pause, 1), (self.resume, 4), (self.give, 2)]
 
     async def pause(self, _worker: str) -> None:
         await pause(self.admin, self.random.choice(SCOPES), self.random.choice(self.runs))
@@ -67,7 +71,7 @@ async def test_limits_hold_while_runs_are_paused_and_moved(storage: MobStorage, 
         await floor.hire()
     for number in range(3):
         await floor.start(f"t{number % 2}", [random.choice("abc") for _ in range(5)])
-    async with asyncio.timeout(LONG):
+    async with asyncio.timeout(MANY_MOVES):
         while await floor.statuses() != {MobRunStatus.COMPLETED}:
             for _ in range(20):
                 await floor.move()
@@ -301,8 +305,12 @@ async def test_a_run_that_waits_in_many_lanes_is_paused(storage: MobStorage) -> 
 
 
 @pytest.mark.parametrize("scope", ["run", "flow"])
-async def test_what_is_out_of_time_on_its_worker_is_ended_while_paused(storage: MobStorage, scope: str) -> None:
+async def test_what_is_out_of_time_on_its_worker_is_ended_while_paused(
+    storage: MobStorage, scope: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its worker lives, and does not end it; what waits behind it for the limit has its place after that."""
+    for module in (deadline, takeover, memory_schedule, store_schedule):
+        monkeypatch.setattr(module, "OVERDUE", SOON)
     definition = mob({"a": step(concurrency=ConcurrencySpec(limit=1), timeout_ms=1)})
     store, admin, fleet = storage.executions, FleetAdmin(storage), Fleet(storage, definition, {"*": print})
     run_id = await fleet.start(FLOW)
@@ -314,11 +322,11 @@ async def test_what_is_out_of_time_on_its_worker_is_ended_while_paused(storage: 
     claimed = engine.claim(await loaded(storage, run_id), definition, due.key, owner="one", random=Random(1))
     assert claimed is not None
     assert await store.commit(claimed)
-    looked = await store.take_due(max_runs=0, max_executions=0, keep=KEEP)
-    deadline = looked.next_execution_at
-    assert deadline is not None
-    await asyncio.sleep((deadline - looked.now).total_seconds())
-    await store.take_due(max_runs=0, max_executions=0, keep=KEEP)  # it waits to be ended
+    while True:
+        looked = await store.take_due(max_runs=0, max_executions=0, keep=KEEP)
+        if looked.next_execution_at is None:
+            break  # it waits to be ended
+        await asyncio.sleep((looked.next_execution_at - looked.now).total_seconds())
     await pause(admin, scope, run_id)
     taken = (await store.take_due(max_runs=0, max_executions=9, keep=KEEP)).executions
     assert [one.key for one in taken] == [due.key]

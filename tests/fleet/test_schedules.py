@@ -256,7 +256,7 @@ async def test_a_clock_that_is_moved_by_an_hour_fires_each_due_time_once(
 ) -> None:
     async def nothing(_ctx: Any) -> None: ...
 
-    keys, every = Keys(namespace), timedelta(seconds=5)
+    keys, every = Keys(namespace), SECOND if before else 5 * SECOND
     client = await connect(server_url, namespace)
 
     async def set_clock(ahead: timedelta) -> None:

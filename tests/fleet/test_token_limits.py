@@ -29,7 +29,7 @@ from tests.fleet import isolated_handlers
 from tests.fleet.flows import FLOW, mob, step
 from tests.fleet.limited_floor import BRIEF, KEYED, LEASE, OF_TENANT, Floor, each, with_limits
 from tests.fleet.test_limits import left_over
-from tests.fleet.test_limits_steered import SteeredFloor
+from tests.fleet.test_limits_steered import MANY_MOVES, SteeredFloor
 from tests.fleet.working import at_work, loaded, run_flow
 
 PER, LIMIT = timedelta(milliseconds=300), 1000
@@ -353,7 +353,7 @@ async def test_accounts_agree_with_what_is_under_way(storage: MobStorage, seed: 
         await floor.hire()
     for number in range(3):
         await floor.start(f"t{number % 2}", [random.choice("abc") for _ in range(5)])
-    async with asyncio.timeout(LONG):
+    async with asyncio.timeout(MANY_MOVES):
         while await floor.statuses() != {MobRunStatus.COMPLETED}:
             for _ in range(20):
                 await floor.move()

@@ -13,6 +13,7 @@ from typing import Any, cast
 import pytest
 
 from redis_mob import StepContext
+from redis_mob.connection.retry import RetryPolicy
 from redis_mob.contracts import ExecutionStore
 from redis_mob.errors import (
     DefinitionError,
@@ -224,7 +225,7 @@ async def test_a_storage_that_is_lost_ends_the_worker_after_its_patience(
             stopped.set()
 
     with server() as url:
-        storage = await MobStorage.open(url, namespace=namespace)
+        storage = await MobStorage.open(url, namespace=namespace, retry=RetryPolicy(deadline=1.0))
         fleet = Fleet(storage, ONE_STEP, {"*": handler})
         working = asyncio.create_task(fleet.work())
         await fleet.start(FLOW)

@@ -128,7 +128,7 @@ async def test_a_server_can_be_down_for_a_while(server_url: str, namespace: str)
 async def test_a_server_that_is_not_there(tmp_path_factory: pytest.TempPathFactory) -> None:
     async with fault_proxy(f"unix://{tmp_path_factory.mktemp('s') / 's'}") as proxy:
         with pytest.raises(StorageUnavailableError):
-            await connect(proxy.url)
+            await connect(proxy.url, retry=RetryPolicy(deadline=0.5))
 
 
 async def test_closing_ends_who_waits(server_url: str) -> None:
