@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from redis_mob.codec import budgets as codec
@@ -11,7 +12,7 @@ from redis_mob.codec.hashes import as_mapping
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.replies import Reply
-from redis_mob.contracts import BudgetStore
+from redis_mob.contracts import BudgetStore, WakeUp
 from redis_mob.errors import CasConflictError
 from redis_mob.models.budget import (
     Account,
@@ -23,6 +24,7 @@ from redis_mob.models.budget import (
     Reservation,
     Settlement,
 )
+from redis_mob.notifications.wakeups import WakeUps
 
 _READ = 500
 """About how many records one script reads."""
@@ -40,15 +42,16 @@ _VERDICTS = {
 class RedisBudgetStore(BudgetStore):
     """The contract's `BudgetStore` on Redis; its docstrings say what holds."""
 
-    def __init__(self, client: Client, keys: Keys) -> None:
+    def __init__(self, client: Client, keys: Keys, wake_ups: WakeUps) -> None:
         self._client = client
         self._keys = keys
+        self._wake_ups = wake_ups
 
     async def reserve(self, call: Reservation, declared: Mapping[BudgetScope, Account]) -> BudgetDecision:
         name, scopes = codec.reservation_field(call), codec.checked_scopes(call.scopes)
         arguments = {
             "name": name,
-            "record": codec.encode_reservation(call),
+            "scopes": codec.encode_scopes(call),
             "spent": codec.numbers_of("spent", call.spent),
             "estimate": codec.numbers_of("estimate", call.estimate),
             "unpriced": int(flag("is_unpriced", call.is_unpriced)),
@@ -66,8 +69,8 @@ class RedisBudgetStore(BudgetStore):
     async def settle(
         self, call: Reservation, settlement: Settlement, declared: Mapping[BudgetScope, Account], *, was_reserved: bool
     ) -> bool:
-        checked, scopes = codec.checked_settlement(settlement), codec.checked_scopes(call.scopes)
-        name = codec.reservation_field(call)
+        name, checked = codec.reservation_field(call), codec.checked_settlement(settlement)
+        scopes = codec.checked_scopes(call.scopes)
         arguments = {
             "name": name if flag("was_reserved", was_reserved) else b"",
             "used": codec.numbers_of("used", checked.used),
@@ -76,8 +79,9 @@ class RedisBudgetStore(BudgetStore):
             "currency": codec.encode_currency(checked.currency),
             "wanted": self._wanted(scopes, declared),
         }
-        keys = [self._keys.meta, self._keys.budgets, self._keys.reservations, *self._places(scopes)]
-        return await self._client.call("budgets/settle", keys, arguments) == Reply.WON
+        keys = self._keys
+        changed = [keys.meta, keys.budgets, keys.reservations, keys.wake_budgets, *self._places(scopes)]
+        return await self._client.call("budgets/settle", changed, arguments) == Reply.WON
 
     async def set_bounds(
         self,
@@ -95,7 +99,7 @@ class RedisBudgetStore(BudgetStore):
             "currency": codec.encode_currency(currency),
             "wanted": self._wanted([checked], {checked: declared}),
         }
-        keys = [self._keys.meta, self._keys.budgets, *self._places([checked])]
+        keys = [self._keys.meta, self._keys.budgets, self._keys.wake_budgets, *self._places([checked])]
         record = await self._client.call("budgets/set_bounds", keys, arguments)
         return None if record is None else codec.decode_account(checked, bytes(record))
 
@@ -139,6 +143,16 @@ class RedisBudgetStore(BudgetStore):
         if reply == Reply.CONFLICT:
             raise CasConflictError(codec.is_drawn_on(scope))
         return reply == Reply.WON
+
+    async def reopened(self, scope: BudgetScope) -> bool:
+        field = codec.shared_field(scope)
+        keys = [self._keys.meta, self._keys.budgets]
+        return await self._client.call("budgets/reopened", keys, {"field": field}) == Reply.WON
+
+    def listen(self, scope: BudgetScope) -> AbstractAsyncContextManager[WakeUp]:
+        [checked] = codec.checked_scopes([scope])
+        place = self._keys.budgets if checked.run_id is None else self._keys.run(checked.run_id).index
+        return self._wake_ups.listen(self._keys.wake_budgets, codec.message_of(place, checked).__eq__)
 
     def _places(self, scopes: Iterable[BudgetScope]) -> list[str]:
         """The hash and the index of each run that has accounts among these, in the order of `_numbers`."""

@@ -50,7 +50,7 @@ class RedisStorage:
         self.checkpoints = RedisCheckpointStore(client, keys)
         self.asks = RedisAskStore(client, keys)
         self.conversations = RedisConversationStore(client, keys)
-        self.budgets = RedisBudgetStore(client, keys)
+        self.budgets = RedisBudgetStore(client, keys, self._wake_ups)
         self.progress = RedisProgressStore(client, keys, self._wake_ups)
         self.pauses = RedisPauseStore(client, keys)
         self.steering = RedisSteeringStore(client, keys)

@@ -179,6 +179,7 @@ class Budgets(Facade[BudgetStore]):
     reservations = twin(BudgetStore.reservations)
     shared = twin(BudgetStore.shared)
     forget = twin(BudgetStore.forget)
+    reopened = twin(BudgetStore.reopened)
 
 
 class Retention(Facade[RetentionStore]):

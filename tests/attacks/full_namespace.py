@@ -24,7 +24,7 @@ from redis_mob.fleet.outcome import NewAsk
 from redis_mob.models import MobDefinition, MobEvent, MobRun, MobRunStatus, StoredRealmProfile
 from redis_mob.models.ask import Answer, PendingAsk
 from redis_mob.models.base import SortedDict
-from redis_mob.models.budget import Account, Amounts, BudgetScope, Reservation
+from redis_mob.models.budget import Account, Amounts, BudgetScope, Reservation, Window
 from redis_mob.models.config import ConfigChangeEvent, Delete, Put
 from redis_mob.models.conversation import Conversation
 from redis_mob.models.debounce import Debounce
@@ -187,10 +187,13 @@ async def talk(storage: MobStorage, run_id: str, *said: str) -> Any:
     return started.is_new
 
 
+TEN_YEARS = 3_653 * 86_400_000
+
+
 async def _draw_on_budgets(storage: MobStorage, run_id: str, key: ExecutionKey) -> None:
     scopes = (BudgetScope.of_run(run_id), BudgetScope.shared("mob", "tenant", "acme"))
     call = Reservation(run_id, key, 1, 1, Amounts(tool_calls=1), Amounts(tokens=5), scopes)
-    await storage.budgets.reserve(call, dict.fromkeys(scopes, Account()))
+    await storage.budgets.reserve(call, dict(zip(scopes, (Account(), Account(window=Window(TEN_YEARS))), strict=True)))
 
 
 async def gather_a_start(storage: MobStorage, number: int) -> str:

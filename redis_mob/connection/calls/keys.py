@@ -264,6 +264,8 @@ class Keys:
         """Channel: some run changed."""
         self.wake_progress = f"{tag}wake:progress"
         """Channel: handlers of some run have told something."""
+        self.wake_budgets = f"{tag}wake:budgets"
+        """Channel: an account of a budget has room again."""
         self.langgraph = LangGraphKeys(tag)
         self.pydantic_ai = PydanticAiKeys(tag)
         self._run_prefix = f"{tag}run:"
@@ -347,7 +349,7 @@ class Keys:
     @property
     def channels(self) -> list[str]:
         """All channels."""
-        return [self.wake_events, self.wake_config, self.wake_runs, self.wake_progress]
+        return [self.wake_events, self.wake_config, self.wake_runs, self.wake_progress, self.wake_budgets]
 
     def session(self, client: str) -> str:
         """Hash, which expires: the receipts of the last calls of a client."""
