@@ -2,7 +2,8 @@
 --
 -- KEYS   places: the hash and the index of each run that has accounts
 -- ARGV   name: of the reservation, '' if it has none; used: of each kind; estimated: '1' if it did not tell what it used;
---        unpriced: tokens without a price; currency: of its cost, '-' for none; wanted: its accounts
+--        unpriced: tokens without a price; currency: of its cost, '-' for none; wanted: its accounts; total: the field of
+--        what its model has used in all, '' for none; more: what is added to each number there
 -- Reply  WON | LOST (it is settled already)
 -- Leaves all its accounts with what it has used, and nothing put aside for it. In an account whose window has ended since it
 --        began it counts in the one before, if that was it, else not. Calls that wait for room are woken.
@@ -11,8 +12,8 @@
 --- @include lib/budgets
 --- @include lib/replies
 
---- @keys meta budgets reservations channel places*
---- @args name used* estimated unpriced currency wanted:account*
+--- @keys meta budgets reservations model_usage channel places*
+--- @args name used* estimated unpriced currency wanted:account* total more*
 read_clock(meta)
 local aside, at = { 0, 0, 0, 0 }, nil
 if name ~= '' then
@@ -26,6 +27,19 @@ if name ~= '' then
   at = tonumber(aside[KINDS + 1])
 end
 local accounts = accounts_at(wanted, places, budgets)
+local numbers
+if total ~= '' then
+  local record = redis.call('HGET', model_usage, total)
+  if not record then expect_whole('HLEN', model_usage) end
+  numbers = {}
+  for word in string.gmatch(record or '', '%d+') do numbers[#numbers + 1] = tonumber(word) end
+  if record and (#numbers ~= #more or string.sub(record, -1) ~= '\n') then
+    damaged(model_usage, 'what a model has used cannot be read')
+  end
+  for i, number in ipairs(more) do
+    numbers[i] = decimal(math.min((numbers[i] or 0) + tonumber(number), MOST_COUNTED))
+  end
+end
 for _, account in ipairs(accounts) do
   local window = account.window
   if not window or not at or at >= window.since then
@@ -40,5 +54,6 @@ for _, account in ipairs(accounts) do
 end
 write_accounts(accounts)
 if name ~= '' then mutate('HDEL', reservations, name) end
+if numbers then mutate('HSET', model_usage, total, table.concat(numbers, ' ') .. '\n') end
 announce_room(channel, accounts)
 return WON

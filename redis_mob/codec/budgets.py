@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from redis_mob.codec.arguments import instance, integer, listed, text
+from redis_mob.codec.arguments import instance, integer, listed, optional_text, text
 from redis_mob.codec.executions import checked_key
 from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack
 from redis_mob.errors import SerializationError, ValidationError, shown
@@ -149,8 +149,8 @@ def reservation_field(call: Reservation) -> bytes:
 
 
 def encode_scopes(call: Reservation) -> bytes:
-    """Whose accounts a reservation draws on, as it stands behind what is put aside."""
-    return pack([tuple(scope) for scope in call.scopes])
+    """The model of a reservation, and whose accounts it draws on, as they stand behind what is put aside."""
+    return pack([optional_text("model", call.model), *(tuple(scope) for scope in call.scopes)])
 
 
 def encode_reservation(call: Reservation) -> bytes:
@@ -163,7 +163,8 @@ def decode_reservation(field: bytes, record: bytes) -> Reservation:
     """A reservation as it was made; what it spent from the beginning is not kept. Raises SerializationError."""
     try:
         run_id, frame_id, node_id, target, token, number = unpack(field)
-        *aside, at_ms, scopes = record.split(b" ", _KINDS + 1)
+        *aside, at_ms, packed = record.split(b" ", _KINDS + 1)
+        model, *scopes = unpack(packed)
         return Reservation(
             run_id,
             ExecutionKey(frame_id, node_id, target),
@@ -171,8 +172,9 @@ def decode_reservation(field: bytes, record: bytes) -> Reservation:
             number,
             Amounts(),
             Amounts(*map(int, aside)),
-            tuple(BudgetScope(*one) for one in unpack(scopes)),
+            tuple(BudgetScope(*one) for one in scopes),
             at_ms=int(at_ms),
+            model=model,
         )
     except UNPACK_ERRORS as error:
         raise SerializationError(f"what a call has put aside of a budget cannot be read: {error}") from error

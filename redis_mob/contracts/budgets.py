@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from redis_mob.contracts.executions import WakeUp
 from redis_mob.models.budget import Account, Bounds, BudgetDecision, BudgetScope, OnExceeded, Reservation, Settlement
+from redis_mob.models.model_usage import ModelUsageTotal
 
 
 @runtime_checkable
@@ -37,6 +38,7 @@ class BudgetStore(Protocol):
         False, with nothing written, if it `was_reserved` and is settled already (contract: budget-4). One that has put
         nothing aside is counted each time. Where the window of an account has ended since the call began, it counts in
         the window before, if that was it, else not (contract: budget-10). Who listens to one of the accounts is woken.
+        If the settlement says by what model, and for which flow, it adds to their total.
         """
         ...
 
@@ -65,6 +67,13 @@ class BudgetStore(Protocol):
 
     async def shared(self) -> Mapping[BudgetScope, Account]:
         """The accounts of all shared budgets, by mob, name and key. They are read in parts."""
+        ...
+
+    async def usage(self) -> Sequence[ModelUsageTotal]:
+        """What settled calls have used in all, by mob, flow, model and currency (contract: budget-11).
+
+        It is read in parts.
+        """
         ...
 
     async def forget(self, scope: BudgetScope) -> bool:

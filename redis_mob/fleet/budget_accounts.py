@@ -27,6 +27,8 @@ class BudgetKeyError(ValueError):
 class RunAccounts(NamedTuple):
     """What the calls of a run draw on beside the account of their role: the run, those above it, shared budgets."""
 
+    mob_id: str
+    flow_id: str
     declared: FrozenDict[BudgetScope, Account]
     roles: FrozenDict[str, Budget]
     prices: Prices | None
@@ -91,4 +93,6 @@ class KnownAccounts:
             above = parent.parent
         profiles = definition.profiles.items()
         roles = {role: one.budget for role, one in profiles if isinstance(one, Profile) and one.budget is not None}
-        return RunAccounts(FrozenDict(declared), FrozenDict(roles), definition.prices)
+        return RunAccounts(
+            view.run.mob_id, view.run.flow_id, FrozenDict(declared), FrozenDict(roles), definition.prices
+        )

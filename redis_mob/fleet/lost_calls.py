@@ -9,6 +9,7 @@ from collections.abc import Collection
 
 from redis_mob.contracts import BudgetStore, ExecutionStore
 from redis_mob.models.budget import Account, Reservation, Settlement
+from redis_mob.models.model_usage import UsedBy
 from redis_mob.models.transition import RunView
 
 
@@ -26,7 +27,9 @@ async def settle_lost(budgets: BudgetStore, executions: ExecutionStore, run_id: 
     alive = {worker.record.id for worker in await executions.workers()}
     lost = [call for call in found if not _is_under_way(call, views[call.run_id], alive)]
     for call in lost:
-        counted = Settlement(call.estimate, is_estimated=True)
+        view = views[call.run_id]
+        by = None if view is None else UsedBy(view.run.mob_id, view.run.flow_id, call.model)
+        counted = Settlement(call.estimate, is_estimated=True, by=by)
         await budgets.settle(call, counted, {scope: Account() for scope in call.scopes}, was_reserved=True)
     return len(lost)
 

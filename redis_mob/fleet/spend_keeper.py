@@ -28,6 +28,7 @@ from redis_mob.models.budget import (
     Settlement,
 )
 from redis_mob.models.budget_windows import full_again
+from redis_mob.models.model_usage import UsedBy
 from redis_mob.models.pause import PauseChange
 
 _log = logging.getLogger(__name__)
@@ -195,6 +196,7 @@ class StoredSpending:
             scopes,
             None if cost is None else currency,
             is_unpriced,
+            model=wanted.model,
         )
 
     async def _end(self, told: Told) -> None:
@@ -212,7 +214,8 @@ class StoredSpending:
         time = Amounts(time_ms=told.elapsed_ms)
         if told.use is None:
             unpriced = call.estimate.tokens if call.is_unpriced else 0
-            return Settlement(call.estimate.plus(time), True, unpriced, call.currency)
+            by = UsedBy(accounts.mob_id, accounts.flow_id, told.priced_model)
+            return Settlement(call.estimate.plus(time), True, unpriced, call.currency, by)
         prices, model = accounts.prices, told.priced_model
         price = None if prices is None or model is None else prices.models.get(model)
         cost, currency = told.cost, _currency(accounts)
@@ -224,7 +227,8 @@ class StoredSpending:
             _log.warning("model %s has no price in the definition of %s: its cost is not counted", model, self._held)
         counted = Amounts(tokens=told.use.tokens, cost=0 if cost is None or currency is None else cost)
         unpriced_tokens = told.use.tokens if is_unpriced else 0
-        return Settlement(counted.plus(time), False, unpriced_tokens, currency if counted.cost else None)
+        by = UsedBy(accounts.mob_id, accounts.flow_id, model, *told.use.counts)
+        return Settlement(counted.plus(time), False, unpriced_tokens, currency if counted.cost else None, by)
 
     def _lost(self) -> LeaseLostError:
         return LeaseLostError(f"{self._held} is not this worker's any more: no call of it begins")

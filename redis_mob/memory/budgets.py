@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from redis_mob.codec import budgets as codec
+from redis_mob.codec import model_usage
 from redis_mob.codec.arguments import flag
 from redis_mob.codec.executions import MILLISECOND
 from redis_mob.contracts import BudgetStore, WakeUp
@@ -13,6 +14,7 @@ from redis_mob.errors import CasConflictError
 from redis_mob.memory.namespace import Access
 from redis_mob.memory.run_lookup import run_key
 from redis_mob.models.budget import (
+    MOST,
     NOTHING,
     Account,
     Amounts,
@@ -28,6 +30,7 @@ from redis_mob.models.budget import (
     settled,
 )
 from redis_mob.models.budget_windows import EPOCH, has_refused_before, refused, rolled
+from redis_mob.models.model_usage import ModelUsageTotal
 
 
 class MemoryBudgetStore(BudgetStore):
@@ -67,6 +70,7 @@ class MemoryBudgetStore(BudgetStore):
     ) -> bool:
         content, name = self._access.content, codec.reservation_field(call)
         checked, accounts = codec.checked_settlement(settlement), self._accounts_of(call, declared)
+        total, more = model_usage.usage_field(checked), model_usage.usage_numbers(checked)
         aside, at_ms = Amounts(), None
         if flag("was_reserved", was_reserved):
             record = content.reservations.pop(name, None)
@@ -77,6 +81,11 @@ class MemoryBudgetStore(BudgetStore):
         for scope, account in accounts.items():
             self._put(scope, settled(account, aside, checked, at_ms))
             self._wake(scope)
+        if total:
+            record = content.model_usage.get(total)
+            before = [0] * len(more) if record is None else model_usage.numbers_of_total(record)
+            sums = [min(a + b, MOST) for a, b in zip(before, more, strict=True)]
+            content.model_usage[total] = model_usage.encode_total(sums)
         return True
 
     async def set_bounds(
@@ -114,6 +123,9 @@ class MemoryBudgetStore(BudgetStore):
     async def shared(self) -> Mapping[BudgetScope, Account]:
         found = codec.decode_shared(self._access.content.shared_budgets)
         return {scope: rolled(account, self._now_ms()) for scope, account in found.items()}
+
+    async def usage(self) -> Sequence[ModelUsageTotal]:
+        return model_usage.decode_usage(self._access.content.model_usage)
 
     async def forget(self, scope: BudgetScope) -> bool:
         content, field = self._access.content, codec.shared_field(scope)

@@ -104,6 +104,8 @@ class Namespace:
         self.reservations: dict[bytes, bytes] = {}
         """What calls under way have put aside of budgets."""
         self.budget_wake_ups = MemoryWakeUps()
+        self.model_usage: dict[bytes, bytes] = {}
+        """What calls have used in all."""
         self.asks: set[bytes] = set()
         """The places of asks that wait for an answer."""
         self.answers: defaultdict[str, dict[bytes, str]] = defaultdict(dict)

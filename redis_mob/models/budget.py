@@ -12,6 +12,7 @@ from redis_mob.errors import shown
 from redis_mob.models.base import Model, WireEnum, is_none
 from redis_mob.models.execution_key import ExecutionKey
 from redis_mob.models.limits import Duration, duration_ms
+from redis_mob.models.model_usage import UsedBy
 
 MICRO = 1_000_000
 """Costs are counted in millionths of a currency: whole numbers add up exactly."""
@@ -262,7 +263,7 @@ class Reservation(NamedTuple):
     It is told apart by its run, execution, fencing token and number within the attempt. `spent` counts as used from the
     beginning; `estimate` is put aside until the call tells what it used. `currency` is that of the cost, None if it has
     none; `is_unpriced` says that its cost is not known. `scopes` are whose accounts it draws on. `at_ms` is when it was
-    made, in milliseconds since 1970; the storage tells it.
+    made, in milliseconds since 1970, as the storage tells it. `model` is the one that the call has named.
     """
 
     run_id: str
@@ -275,6 +276,7 @@ class Reservation(NamedTuple):
     currency: str | None = None
     is_unpriced: bool = False
     at_ms: int = 0
+    model: str | None = None
 
 
 class BudgetDecision(NamedTuple):
@@ -320,13 +322,15 @@ def reserved(account: Account, call: Reservation) -> Account:
 class Settlement(NamedTuple):
     """What a call has used, beside what counted from its beginning.
 
-    It `is_estimated` if the call did not tell: then what was put aside counts as used.
+    It `is_estimated` if the call did not tell: then what was put aside counts as used. With `by` it also counts in the
+    total of a model and a flow.
     """
 
     used: Amounts
     is_estimated: bool = False
     unpriced_tokens: int = 0
     currency: str | None = None
+    by: UsedBy | None = None
 
 
 def settled(account: Account, aside: Amounts, settlement: Settlement, at_ms: int | None = None) -> Account:

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from redis_mob.codec import budgets as codec
+from redis_mob.codec import model_usage
 from redis_mob.codec.arguments import flag
 from redis_mob.codec.hashes import as_mapping
 from redis_mob.connection.calls.client import Client
@@ -24,6 +25,7 @@ from redis_mob.models.budget import (
     Reservation,
     Settlement,
 )
+from redis_mob.models.model_usage import ModelUsageTotal
 from redis_mob.notifications.wakeups import WakeUps
 
 _READ = 500
@@ -78,9 +80,12 @@ class RedisBudgetStore(BudgetStore):
             "unpriced": checked.unpriced_tokens,
             "currency": codec.encode_currency(checked.currency),
             "wanted": self._wanted(scopes, declared),
+            "total": model_usage.usage_field(checked),
+            "more": model_usage.usage_numbers(checked),
         }
         keys = self._keys
-        changed = [keys.meta, keys.budgets, keys.reservations, keys.wake_budgets, *self._places(scopes)]
+        fixed = [keys.meta, keys.budgets, keys.reservations, keys.model_usage, keys.wake_budgets]
+        changed = [*fixed, *self._places(scopes)]
         return await self._client.call("budgets/settle", changed, arguments) == Reply.WON
 
     async def set_bounds(
@@ -118,24 +123,14 @@ class RedisBudgetStore(BudgetStore):
         return {scope: codec.decode_account(scope, bytes(record)) for scope, record in found if record is not None}
 
     async def reservations(self) -> Sequence[Reservation]:
-        stored: dict[bytes, bytes] = {}
-        cursor = b"0"
-        while True:
-            keys = [self._keys.meta, self._keys.reservations]
-            part = await self._client.read("budgets/reservations", keys, {"cursor": cursor, "about": _READ})
-            stored |= as_mapping(part[1])
-            if (cursor := bytes(part[0])) == b"0":
-                return [codec.decode_reservation(*one) for one in sorted(stored.items())]
+        stored = await self._whole("budgets/reservations", self._keys.reservations)
+        return [codec.decode_reservation(*one) for one in sorted(stored.items())]
 
     async def shared(self) -> Mapping[BudgetScope, Account]:
-        stored: dict[bytes, bytes] = {}
-        cursor = b"0"
-        while True:
-            keys = [self._keys.meta, self._keys.budgets]
-            part = await self._client.read("budgets/shared", keys, {"cursor": cursor, "about": _READ})
-            stored |= as_mapping(part[1])
-            if (cursor := bytes(part[0])) == b"0":
-                return codec.decode_shared(stored)
+        return codec.decode_shared(await self._whole("budgets/shared", self._keys.budgets))
+
+    async def usage(self) -> Sequence[ModelUsageTotal]:
+        return model_usage.decode_usage(await self._whole("budgets/usage", self._keys.model_usage))
 
     async def forget(self, scope: BudgetScope) -> bool:
         field = codec.shared_field(scope)
@@ -153,6 +148,16 @@ class RedisBudgetStore(BudgetStore):
         [checked] = codec.checked_scopes([scope])
         place = self._keys.budgets if checked.run_id is None else self._keys.run(checked.run_id).index
         return self._wake_ups.listen(self._keys.wake_budgets, codec.message_of(place, checked).__eq__)
+
+    async def _whole(self, script: str, key: str) -> dict[bytes, bytes]:
+        """All of a hash, which a script reads in parts."""
+        stored: dict[bytes, bytes] = {}
+        cursor = b"0"
+        while True:
+            part = await self._client.read(script, [self._keys.meta, key], {"cursor": cursor, "about": _READ})
+            stored |= as_mapping(part[1])
+            if (cursor := bytes(part[0])) == b"0":
+                return stored
 
     def _places(self, scopes: Iterable[BudgetScope]) -> list[str]:
         """The hash and the index of each run that has accounts among these, in the order of `_numbers`."""

@@ -180,6 +180,7 @@ class Budgets(Facade[BudgetStore]):
     shared = twin(BudgetStore.shared)
     forget = twin(BudgetStore.forget)
     reopened = twin(BudgetStore.reopened)
+    usage = twin(BudgetStore.usage)
 
 
 class Retention(Facade[RetentionStore]):

@@ -15,6 +15,7 @@ from redis_mob.models.config import Delete, Put
 from redis_mob.models.conversation import Conversation
 from redis_mob.models.debounce import Debounce
 from redis_mob.models.labels import LabelChange
+from redis_mob.models.model_usage import UsedBy
 from redis_mob.models.retention import RetentionPolicy
 from redis_mob.models.run_copy import RunCopy
 from redis_mob.models.signal import Signal
@@ -233,12 +234,13 @@ async def _of_budgets(storage: MobStorage) -> dict[str, Write]:
     to_end = to_begin._replace(number=2)
     await storage.budgets.reserve(to_end, declared)
     policy, to_reopen = OnExceeded.FAIL, BudgetScope.shared("mob", "tenant", "to reopen")
+    told = Settlement(Amounts(1), by=UsedBy("mob", "flow"))
     was_shut = Account(window=Window(1, 1, refused_ms=1))
     await storage.budgets.set_bounds(to_reopen, Bounds(), was_shut, on_exceeded=OnExceeded.PAUSE, currency=None)
     await storage.budgets.set_bounds(to_forget, Bounds(), Account(), on_exceeded=policy, currency=None)
     return {
         "budgets.reserve": lambda s: s.budgets.reserve(to_begin, declared),
-        "budgets.settle": lambda s: s.budgets.settle(to_end, Settlement(Amounts(1)), declared, was_reserved=True),
+        "budgets.settle": lambda s: s.budgets.settle(to_end, told, declared, was_reserved=True),
         "budgets.set_bounds": lambda s: s.budgets.set_bounds(
             own, Bounds(tokens=7), Account(), on_exceeded=policy, currency=None
         ),

@@ -37,6 +37,7 @@ from redis_mob.models.debounce import Debounce
 from redis_mob.models.execution import EVERYTHING, Execution, ExecutionKey
 from redis_mob.models.labels import LabelChange, Labels
 from redis_mob.models.limits import Counts, Limit
+from redis_mob.models.model_usage import UsedBy
 from redis_mob.models.progress import NewProgress, ProgressSource
 from redis_mob.models.queue_load import QueueLoads
 from redis_mob.models.retention import NamespaceSizes, RetentionPolicies, RetentionPolicy
@@ -238,7 +239,9 @@ RIGHT: Mapping[str, Any] = {
     "call": CALL,
     "declared": DECLARED,
     "set_bounds.declared": DECLARED[SHARED],
-    "settlement": Settlement(Amounts(tokens=3, cost=2), unpriced_tokens=1, currency="USD"),
+    "settlement": Settlement(
+        Amounts(tokens=3, cost=2), unpriced_tokens=1, currency="USD", by=UsedBy("mob", "flow", "small", 3)
+    ),
     "was_reserved": False,
     "scope": SHARED,
     "scopes": [OWN, SHARED],
@@ -427,6 +430,7 @@ async def everything(storage: MobStorage) -> Any:
         [[one.value for one in await storage.conversations.history(name)] for name in ("c", "1")],
         [await storage.executions.published(FLEET_RUN, name) for name in ("profile", "1")],
         [(str(scope), one.model_dump_json()) for scope, one in (await storage.budgets.shared()).items()],
+        await storage.budgets.usage(),
     ]
 
 

@@ -137,6 +137,17 @@ def test_a_bound_without_a_run_is_refused(shell: Shell, run_id: str) -> None:
     assert run_id
 
 
+def test_stats_tell_what_each_model_was_used_for(shell: Shell, run_id: str) -> None:
+    """contract: budget-11."""
+    told = shell("stats")
+    head, row = told.out.splitlines()[-2:]
+    assert head.split() == ["FLOW", "MODEL", "CALLS", "INPUT", "OUTPUT", "READ", "WRITTEN", "ESTIMATED", "COST"]
+    assert row.split() == ["mob/flow", "small", "3", "30", "6", "12", "0", "0", "0.036", "USD"]
+    [usage] = json.loads(shell("stats", "--json").out)["usage"]
+    assert (usage["model"], usage["calls"], usage["cost"]) == ("small", 3, 0.036)
+    assert run_id
+
+
 def test_ls_and_show_tell_usage_and_cost(shell: Shell, run_id: str) -> None:
     listed, shown = shell("ls"), shell("show", run_id)
     assert "36" in listed.out

@@ -21,6 +21,7 @@ from redis_mob.models.budget import Account, Amounts, Bounds, BudgetScope, OnExc
 from redis_mob.models.debounce import Debounce
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, Serves
 from redis_mob.models.labels import LabelChange
+from redis_mob.models.model_usage import UsedBy
 from redis_mob.models.signal import Signal
 from redis_mob.models.subflow import CHILD_NEWS
 from redis_mob.models.transition import RunView, Transition
@@ -274,7 +275,8 @@ class _Driven:
         declared = {own: Account(bounds=Bounds(tokens=50)), shared: Account(window=of_ten_years)}
         tokens = self._random.randrange(30)
         call = Reservation(run_id, key, 1, number, Amounts(tool_calls=1), Amounts(tokens=tokens), (own, shared))
-        used = Settlement(Amounts(tokens=self._random.randrange(30)))
+        by = UsedBy("mob", "flow", self._random.choice(("small", None)), self._random.randrange(30))
+        used = Settlement(Amounts(tokens=self._random.randrange(30)), by=by)
         bounds, policy = Bounds(tokens=self._random.randrange(100)), OnExceeded.FAIL
         await self._twins.both(lambda s: s.budgets.reserve(call, declared))
         if self._random.random() < 0.7:
@@ -287,6 +289,7 @@ class _Driven:
         await self._twins.both(lambda s: _timeless(s.budgets))
         await self._twins.both(lambda s: s.budgets.reopened(shared))
         await self._twins.both(lambda s: s.budgets.shared())
+        await self._twins.both(lambda s: s.budgets.usage())
 
     async def _come_or_go(self) -> None:
         """A worker joins, renews its lease, and leaves with what it holds, in a random order."""

@@ -256,6 +256,8 @@ class Keys:
         """Hash: the accounts of shared budgets, by mob, name and key (lua/lib/budgets)."""
         self.reservations = f"{tag}budgets:reserved"
         """Hash: what calls of handlers that are under way have put aside of budgets."""
+        self.model_usage = f"{tag}models:used"
+        """Hash: what calls have used in all, by mob, flow, model and currency (codec/model_usage.py)."""
         self.wake_events = f"{tag}wake:events"
         """Channel: something was appended to the event log."""
         self.wake_config = f"{tag}wake:config"
@@ -327,6 +329,7 @@ class Keys:
             self.conversations,
             self.budgets,
             self.reservations,
+            self.model_usage,
         ]
 
     def named(self, name: str) -> str:

@@ -24,6 +24,7 @@ from redis_mob.models.budget import (
     Window,
 )
 from redis_mob.models.budget_windows import EPOCH, MILLISECOND, window_start
+from redis_mob.models.model_usage import ModelUsageTotal, UsedBy
 from redis_mob.testing.backend import Backend
 from redis_mob.testing.conformance.base import Guarantee, Opener, given
 from redis_mob.testing.samples.driven_runs import ONE_STEP, keys_of, waiting
@@ -122,6 +123,36 @@ class TestBudgets(Guarantee):
         assert not await budgets.settle(call, Settlement(Amounts(tokens=7)), declared, was_reserved=True)
         assert await budgets.accounts([own, ACME]) == before
         assert (before[own].used.tokens, before[own].estimated.tokens, before[own].reserved) == (40, 40, NOTHING)
+
+    async def test_what_models_have_used_is_added_up_by_flow(
+        self, executions: ExecutionStore, budgets: BudgetStore
+    ) -> None:
+        call, own = await _call(executions)
+        declared = {own: Account(), ACME: Account()}
+        by = UsedBy("mob", "flow", "small", 7, 3, 5, 1)
+        for number in range(2):
+            await budgets.reserve(call._replace(number=number), declared)
+            told = Settlement(Amounts(tokens=10, cost=2_000_000), currency="USD", by=by)
+            await budgets.settle(call._replace(number=number), told, declared, was_reserved=True)
+        assert not await budgets.settle(call, told, declared, was_reserved=True), "it is settled"
+        in_doubt = Settlement(Amounts(tokens=40), is_estimated=True, by=UsedBy("mob", "flow"))
+        await budgets.settle(call, in_doubt, declared, was_reserved=False)
+        await budgets.settle(call, Settlement(Amounts(tokens=1)), declared, was_reserved=False)
+        assert await budgets.usage() == (
+            ModelUsageTotal(mob_id="mob", flow_id="flow", calls=1, estimated_tokens=40),
+            ModelUsageTotal(
+                mob_id="mob",
+                flow_id="flow",
+                model="small",
+                currency="USD",
+                calls=2,
+                input_tokens=14,
+                output_tokens=6,
+                cache_read_tokens=10,
+                cache_write_tokens=2,
+                cost=4.0,
+            ),
+        )
 
     async def test_of_many_settlements_at_once_one_counts(self, open_stores: Opener) -> None:
         opened = [await open_stores() for _ in range(4)]
