@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from redis_mob.codec.arguments import instance, integer, listed, optional_text, text
+from redis_mob.codec.arguments import flag, instance, integer, listed, optional_text, text
 from redis_mob.codec.executions import checked_key
 from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack
 from redis_mob.errors import SerializationError, ValidationError, shown
@@ -31,9 +31,13 @@ from redis_mob.models.budget import (
     Window,
 )
 from redis_mob.models.execution_key import ExecutionKey
+from redis_mob.models.model_usage import UsedBy
 
 _OF_RUN = b"b"
 """What the fields of accounts begin with in the index of a run."""
+
+_LOST = (b"c", b"x")
+"""What the record of a lost call begins with: c if it counts in the total of its model."""
 
 _NONE = b"-"
 _CURRENCY = re.compile(CURRENCY)
@@ -149,22 +153,25 @@ def reservation_field(call: Reservation) -> bytes:
 
 
 def encode_scopes(call: Reservation) -> bytes:
-    """The model of a reservation, and whose accounts it draws on, as they stand behind what is put aside."""
-    return pack([optional_text("model", call.model), *(tuple(scope) for scope in call.scopes)])
+    """Model and currency of a reservation, and whose accounts it draws on, as they stand behind what is put aside."""
+    encode_currency(call.currency)
+    return pack([optional_text("model", call.model), call.currency, *(tuple(scope) for scope in call.scopes)])
 
 
 def encode_reservation(call: Reservation) -> bytes:
     """The record of a reservation: what is put aside, when that was done, and whose accounts it draws on."""
     numbers = [*numbers_of("estimate", call.estimate), _checked("at_ms", call.at_ms)]
-    return b" ".join(b"%d" % number for number in numbers) + b" " + encode_scopes(call)
+    lost = b"" if call.lost_ms is None else b"x%d " % call.lost_ms
+    return lost + b" ".join(b"%d" % number for number in numbers) + b" " + encode_scopes(call)
 
 
 def decode_reservation(field: bytes, record: bytes) -> Reservation:
     """A reservation as it was made; what it spent from the beginning is not kept. Raises SerializationError."""
     try:
         run_id, frame_id, node_id, target, token, number = unpack(field)
+        lost, record = record.split(b" ", 1) if record[:1] in _LOST else (b"", record)
         *aside, at_ms, packed = record.split(b" ", _KINDS + 1)
-        model, *scopes = unpack(packed)
+        model, currency, *scopes = unpack(packed)
         return Reservation(
             run_id,
             ExecutionKey(frame_id, node_id, target),
@@ -173,20 +180,30 @@ def decode_reservation(field: bytes, record: bytes) -> Reservation:
             Amounts(),
             Amounts(*map(int, aside)),
             tuple(BudgetScope(*one) for one in scopes),
+            currency,
             at_ms=int(at_ms),
             model=model,
+            lost_ms=int(lost[1:]) if lost else None,
         )
     except UNPACK_ERRORS as error:
         raise SerializationError(f"what a call has put aside of a budget cannot be read: {error}") from error
 
 
-def checked_settlement(settlement: Settlement) -> Settlement:
-    """The same. Raises ValidationError for what is none."""
+def checked_settlement(settlement: Settlement, is_lost: bool) -> Settlement:
+    """The same. Raises ValidationError for what is none, and for one of a lost call that tells something."""
     checked = instance("settlement", settlement, Settlement)
     numbers_of("used", checked.used)
     _checked("unpriced_tokens", checked.unpriced_tokens)
     encode_currency(checked.currency)
+    if flag("is_lost", is_lost) and not checked.is_estimated:
+        raise ValidationError("is_lost is for a call that tells nothing: then its settlement is_estimated")
     return checked
+
+
+def settlement_of_lost(call: Reservation, by: UsedBy | None) -> Settlement:
+    """How a call counts of which is known no more than what it had put aside, of the same flow as it tells later."""
+    counted = None if by is None else UsedBy(by.mob_id, by.flow_id, call.model)
+    return Settlement(call.estimate, is_estimated=True, currency=call.currency, by=counted)
 
 
 def checked_scopes(scopes: Sequence[BudgetScope]) -> list[BudgetScope]:

@@ -31,14 +31,22 @@ class BudgetStore(Protocol):
         ...
 
     async def settle(
-        self, call: Reservation, settlement: Settlement, declared: Mapping[BudgetScope, Account], *, was_reserved: bool
+        self,
+        call: Reservation,
+        settlement: Settlement,
+        declared: Mapping[BudgetScope, Account],
+        *,
+        was_reserved: bool,
+        is_lost: bool = False,
     ) -> bool:
         """Count what a call has used in all accounts that it draws on, and give back what it has put aside.
 
         False, with nothing written, if it `was_reserved` and is settled already (contract: budget-4). One that has put
-        nothing aside is counted each time. Where the window of an account has ended since the call began, it counts in
-        the window before, if that was it, else not (contract: budget-10). Who listens to one of the accounts is woken.
-        If the settlement says by what model, and for which flow, it adds to their total.
+        nothing aside is counted each time. One that `is_lost` counts as its settlement says, an estimated one; what it
+        tells after that counts in the place of it, once, if it does so within ten minutes (contract: budget-5). Where
+        the window of an account has ended since the call began, it counts in the window before, if that was it, else
+        not (contract: budget-10). Who listens to one of the accounts is woken. If the settlement says by what model,
+        and for which flow, it adds to their total.
         """
         ...
 
@@ -62,7 +70,10 @@ class BudgetStore(Protocol):
         ...
 
     async def reservations(self) -> Sequence[Reservation]:
-        """What all calls have put aside that have not been settled. It is read in parts."""
+        """What all calls have put aside that have not been settled, and those of the last minutes that were lost.
+
+        It is read in parts.
+        """
         ...
 
     async def shared(self) -> Mapping[BudgetScope, Account]:

@@ -32,6 +32,9 @@ from redis_mob.models.budget import (
 from redis_mob.models.budget_windows import EPOCH, has_refused_before, refused, rolled
 from redis_mob.models.model_usage import ModelUsageTotal
 
+KEPT_MS = 10 * 60 * 1000
+"""How long it is kept that a call was lost; lua/budgets/settle has the same."""
+
 
 class MemoryBudgetStore(BudgetStore):
     """The contract's `BudgetStore` in memory; its docstrings say what holds."""
@@ -66,27 +69,47 @@ class MemoryBudgetStore(BudgetStore):
         return BudgetDecision(BudgetVerdict.GO)
 
     async def settle(
-        self, call: Reservation, settlement: Settlement, declared: Mapping[BudgetScope, Account], *, was_reserved: bool
+        self,
+        call: Reservation,
+        settlement: Settlement,
+        declared: Mapping[BudgetScope, Account],
+        *,
+        was_reserved: bool,
+        is_lost: bool = False,
     ) -> bool:
         content, name = self._access.content, codec.reservation_field(call)
-        checked, accounts = codec.checked_settlement(settlement), self._accounts_of(call, declared)
-        total, more = model_usage.usage_field(checked), model_usage.usage_numbers(checked)
-        aside, at_ms = Amounts(), None
+        checked, accounts = codec.checked_settlement(settlement, is_lost), self._accounts_of(call, declared)
+        aside, at_ms, lost = Amounts(), None, False
         if flag("was_reserved", was_reserved):
-            record = content.reservations.pop(name, None)
-            if record is None:
+            if (record := content.reservations.get(name)) is None:
                 return False
             begun = codec.decode_reservation(name, record)
-            aside, at_ms = begun.estimate, begun.at_ms
+            aside, at_ms, lost = begun.estimate, begun.at_ms, begun.lost_ms is not None
+            if begun.lost_ms is not None and checked.is_estimated:
+                if is_lost and begun.lost_ms + KEPT_MS < self._now_ms():
+                    del content.reservations[name]
+                return False
+            if is_lost:
+                marked = codec.encode_reservation(begun._replace(lost_ms=self._now_ms()))
+                content.reservations[name] = b"c" + marked[1:] if checked.by is not None else marked
+            else:
+                del content.reservations[name]
+            if record.startswith(b"c"):
+                self._add_total(codec.settlement_of_lost(call, checked.by), -1)
         for scope, account in accounts.items():
-            self._put(scope, settled(account, aside, checked, at_ms))
+            self._put(scope, settled(account, aside, checked, at_ms, was_lost=lost))
             self._wake(scope)
-        if total:
-            record = content.model_usage.get(total)
-            before = [0] * len(more) if record is None else model_usage.numbers_of_total(record)
-            sums = [min(a + b, MOST) for a, b in zip(before, more, strict=True)]
-            content.model_usage[total] = model_usage.encode_total(sums)
+        self._add_total(checked, 1)
         return True
+
+    def _add_total(self, settlement: Settlement, sign: int) -> None:
+        totals, field = self._access.content.model_usage, model_usage.usage_field(settlement)
+        if not field:
+            return
+        more, record = model_usage.usage_numbers(settlement), totals.get(field)
+        before = [0] * len(more) if record is None else model_usage.numbers_of_total(record)
+        sums = [max(0, min(a + sign * b, MOST)) for a, b in zip(before, more, strict=True)]
+        totals[field] = model_usage.encode_total(sums)
 
     async def set_bounds(
         self,

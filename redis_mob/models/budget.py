@@ -263,7 +263,8 @@ class Reservation(NamedTuple):
     It is told apart by its run, execution, fencing token and number within the attempt. `spent` counts as used from the
     beginning; `estimate` is put aside until the call tells what it used. `currency` is that of the cost, None if it has
     none; `is_unpriced` says that its cost is not known. `scopes` are whose accounts it draws on. `at_ms` is when it was
-    made, in milliseconds since 1970, as the storage tells it. `model` is the one that the call has named.
+    made, in milliseconds since 1970, as the storage tells it, `lost_ms` when it
+    was lost, None if it was not. `model` is the one that the call has named.
     """
 
     run_id: str
@@ -277,6 +278,7 @@ class Reservation(NamedTuple):
     is_unpriced: bool = False
     at_ms: int = 0
     model: str | None = None
+    lost_ms: int | None = None
 
 
 class BudgetDecision(NamedTuple):
@@ -333,22 +335,31 @@ class Settlement(NamedTuple):
     by: UsedBy | None = None
 
 
-def settled(account: Account, aside: Amounts, settlement: Settlement, at_ms: int | None = None) -> Account:
+def settled(
+    account: Account,
+    aside: Amounts,
+    settlement: Settlement,
+    at_ms: int | None = None,
+    *,
+    was_lost: bool = False,
+) -> Account:
     """The account once the call has ended for which something was put aside, at a time if it was.
 
-    If that was before its window, it counts in the one before, if that was it (contract: budget-10).
+    If that was before its window, it counts in the one before, if that was it (contract: budget-10). Of one that was
+    lost, what it had put aside has counted until now (contract: budget-5).
     """
     window, currency = account.window, account.currency or settlement.currency
+    counted = aside if was_lost else NOTHING
     if window is not None and at_ms is not None and at_ms < window.since_ms:
         if at_ms >= window.since_ms - window.per_ms:
-            window = window._replace(before=window.before.plus(settlement.used))
+            window = window._replace(before=window.before.plus(settlement.used).minus(counted))
         return account.model_copy(update={"window": window, "currency": currency})
     estimated = settlement.used if settlement.is_estimated else NOTHING
     return account.model_copy(
         update={
-            "used": account.used.plus(settlement.used),
-            "reserved": account.reserved.minus(aside),
-            "estimated": account.estimated.plus(estimated),
+            "used": account.used.plus(settlement.used).minus(counted),
+            "reserved": account.reserved if was_lost else account.reserved.minus(aside),
+            "estimated": account.estimated.plus(estimated).minus(counted),
             "unpriced_tokens": min(account.unpriced_tokens + settlement.unpriced_tokens, MOST),
             "currency": currency,
         }

@@ -69,9 +69,15 @@ class RedisBudgetStore(BudgetStore):
         return BudgetDecision(verdict, scope, codec.decode_account(scope, bytes(reply[2])))
 
     async def settle(
-        self, call: Reservation, settlement: Settlement, declared: Mapping[BudgetScope, Account], *, was_reserved: bool
+        self,
+        call: Reservation,
+        settlement: Settlement,
+        declared: Mapping[BudgetScope, Account],
+        *,
+        was_reserved: bool,
+        is_lost: bool = False,
     ) -> bool:
-        name, checked = codec.reservation_field(call), codec.checked_settlement(settlement)
+        name, checked = codec.reservation_field(call), codec.checked_settlement(settlement, is_lost)
         scopes = codec.checked_scopes(call.scopes)
         arguments = {
             "name": name if flag("was_reserved", was_reserved) else b"",
@@ -82,6 +88,9 @@ class RedisBudgetStore(BudgetStore):
             "wanted": self._wanted(scopes, declared),
             "total": model_usage.usage_field(checked),
             "more": model_usage.usage_numbers(checked),
+            "lost": int(is_lost),
+            "lost_total": model_usage.usage_field(lost := codec.settlement_of_lost(call, checked.by)),
+            "lost_more": model_usage.usage_numbers(lost),
         }
         keys = self._keys
         fixed = [keys.meta, keys.budgets, keys.reservations, keys.model_usage, keys.wake_budgets]

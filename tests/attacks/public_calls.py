@@ -243,6 +243,7 @@ RIGHT: Mapping[str, Any] = {
         Amounts(tokens=3, cost=2), unpriced_tokens=1, currency="USD", by=UsedBy("mob", "flow", "small", 3)
     ),
     "was_reserved": False,
+    "is_lost": False,
     "scope": SHARED,
     "scopes": [OWN, SHARED],
     "bounds": Bounds(tokens=7, cost=9),

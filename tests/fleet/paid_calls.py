@@ -60,7 +60,7 @@ def pays(world: World) -> Answer:
 async def is_counted_once(storage: MobStorage, world: World) -> None:
     """Nothing is put aside; each payment was counted, by what it told or, in doubt, by what it had put aside."""
     await settle_lost(storage.budgets, storage.executions)
-    assert await storage.budgets.reservations() == []
+    assert all(call.lost_ms is not None for call in await storage.budgets.reservations())
     [run] = await storage.runs.list_runs(PAYS.id)
     scopes = [BudgetScope.of_run(run.run_id), BudgetScope.shared(PAYS.id, "all", "all")]
     of_run, shared = (await storage.budgets.accounts(scopes)).values()

@@ -130,7 +130,40 @@ async def test_what_was_put_aside_days_ago_counts_nowhere(storage: MobStorage, a
     account = await tenant(storage)
     assert account.window is not None
     assert (account.used, account.reserved, account.window.before) == (NOTHING, NOTHING, NOTHING)
-    assert await budgets.reservations() == []
+    [lost] = await budgets.reservations()
+    assert lost.lost_ms is not None
+    assert await budgets.settle(call, used(30), declared, was_reserved=True)
+    assert await tenant(storage) == account
+
+
+async def test_what_a_lost_call_tells_after_midnight_counts_before_it(storage: MobStorage, at_noon: Put) -> None:
+    """contract: budget-5, budget-10."""
+    declared, budgets = {TENANT: DAILY}, storage.budgets
+    call = await call_of(storage)
+    await at_noon(DAY / 2 - timedelta(minutes=1))
+    await budgets.reserve(call, declared)
+    assert await settle_lost(budgets, storage.executions) == 1
+    await at_noon(timedelta(minutes=2))
+    assert await budgets.settle(call, used(30), declared, was_reserved=True)
+    account = await tenant(storage)
+    assert account.window is not None
+    assert (account.used, account.window.before.tokens) == (NOTHING, 30)
+
+
+async def test_that_a_call_was_lost_is_forgotten_in_time(storage: MobStorage, at_noon: Put) -> None:
+    """contract: budget-5."""
+    declared, budgets = {TENANT: DAILY}, storage.budgets
+    call = await call_of(storage)
+    await budgets.reserve(call, declared)
+    assert await settle_lost(budgets, storage.executions) == 1
+    await at_noon(timedelta(minutes=11))
+    await settle_lost(budgets, storage.executions)
+    assert len(await budgets.reservations()) == 1, "nothing tells that so much time has passed"
+    await budgets.reserve(call._replace(number=2), declared)
+    await settle_lost(budgets, storage.executions)
+    assert [one.number for one in await budgets.reservations()] == [2]
+    assert not await budgets.settle(call, used(30), declared, was_reserved=True)
+    assert (await tenant(storage)).used.tokens == 80
 
 
 async def test_a_clock_that_is_set_back_begins_no_window_anew(storage: MobStorage, at_noon: Put) -> None:

@@ -280,7 +280,11 @@ class _Driven:
         bounds, policy = Bounds(tokens=self._random.randrange(100)), OnExceeded.FAIL
         await self._twins.both(lambda s: s.budgets.reserve(call, declared))
         if self._random.random() < 0.7:
-            await self._twins.both(lambda s: s.budgets.settle(call, used, declared, was_reserved=tokens > 0))
+            lost = self._random.random() < 0.3
+            told = used._replace(is_estimated=lost)
+            await self._twins.both(
+                lambda s: s.budgets.settle(call, told, declared, was_reserved=tokens > 0, is_lost=lost)
+            )
         await self._twins.both(
             lambda s: s.budgets.set_bounds(own, bounds, declared[own], on_exceeded=policy, currency=None)
         )
@@ -345,5 +349,5 @@ def _in_order(view: RunView) -> RunView:
 
 
 async def _timeless(budgets: BudgetStore) -> list[Reservation]:
-    """What calls have put aside, without the times at which they did."""
-    return [call._replace(at_ms=0) for call in await budgets.reservations()]
+    """What calls have put aside, without the times at which they did, and were lost."""
+    return [call._replace(at_ms=0, lost_ms=call.lost_ms and 1) for call in await budgets.reservations()]

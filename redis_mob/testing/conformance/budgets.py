@@ -154,6 +154,34 @@ class TestBudgets(Guarantee):
             ),
         )
 
+    async def test_what_a_lost_call_tells_counts_in_the_place_of_what_it_had_put_aside(
+        self, executions: ExecutionStore, budgets: BudgetStore
+    ) -> None:
+        call, own = await _call(executions)
+        call = call._replace(model="small")
+        declared = {own: Account(), ACME: Account()}
+        await budgets.reserve(call, declared)
+        lost = Settlement(call.estimate, is_estimated=True, by=UsedBy("mob", "flow", "small"))
+        assert await budgets.settle(call, lost, declared, was_reserved=True, is_lost=True)
+        assert not await budgets.settle(call, lost, declared, was_reserved=True, is_lost=True)
+        assert not await budgets.settle(call, lost, declared, was_reserved=True), "it tells nothing new"
+        in_doubt = Account(used=Amounts(tokens=40), estimated=Amounts(tokens=40))
+        assert await budgets.accounts([own, ACME]) == {own: in_doubt, ACME: in_doubt}
+        [kept] = await budgets.reservations()
+        assert kept.lost_ms is not None
+        told = Settlement(Amounts(tokens=7), by=UsedBy("mob", "flow", "large", 7))
+        assert await budgets.settle(call, told, declared, was_reserved=True)
+        assert not await budgets.settle(call, told, declared, was_reserved=True)
+        known = Account(used=Amounts(tokens=7))
+        assert await budgets.accounts([own, ACME]) == {own: known, ACME: known}
+        assert await budgets.reservations() == []
+        assert [(one.model, one.calls, one.input_tokens, one.estimated_tokens) for one in await budgets.usage()] == [
+            ("large", 1, 7, 0),
+            ("small", 0, 0, 0),
+        ]
+        with pytest.raises(ValidationError):
+            await budgets.settle(call, told, declared, was_reserved=True, is_lost=True)
+
     async def test_of_many_settlements_at_once_one_counts(self, open_stores: Opener) -> None:
         opened = [await open_stores() for _ in range(4)]
         stores = [given("budgets", one.budgets) for one in opened]
