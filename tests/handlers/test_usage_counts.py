@@ -12,7 +12,7 @@ import pytest
 from pydantic_ai import Agent
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models import ModelRequestParameters
-from pydantic_ai.models.function import FunctionModel
+from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
@@ -61,11 +61,15 @@ async def account_of(storage: MobStorage, handler: Any) -> Account:
     return (await storage.budgets.accounts([scope]))[scope]
 
 
+def _ok(_messages: list[ModelMessage], _info: AgentInfo) -> ModelResponse:
+    return ModelResponse([TextPart("ok")])
+
+
 class Reporting(FunctionModel):
     """A model of a test that reports this usage, or none."""
 
     def __init__(self, usage: RequestUsage | None) -> None:
-        super().__init__(lambda *_: ModelResponse([TextPart("ok")]), model_name="small")
+        super().__init__(_ok, model_name="small")
         self._usage = usage or RequestUsage()
 
     async def request(

@@ -28,6 +28,7 @@ from redis_mob.models.model_usage import ModelUsageTotal, UsedBy
 from redis_mob.testing.backend import Backend
 from redis_mob.testing.conformance.base import Guarantee, Opener, given
 from redis_mob.testing.samples.driven_runs import ONE_STEP, keys_of, waiting
+from redis_mob.testing.waiting import LONG
 
 ACME = BudgetScope.shared("mob", "tenant", "acme")
 OTHER = BudgetScope.shared("mob", "tenant", "other")
@@ -130,9 +131,9 @@ class TestBudgets(Guarantee):
         call, own = await _call(executions)
         declared = {own: Account(), ACME: Account()}
         by = UsedBy("mob", "flow", "small", 7, 3, 5, 1)
+        told = Settlement(Amounts(tokens=10, cost=2_000_000), currency="USD", by=by)
         for number in range(2):
             await budgets.reserve(call._replace(number=number), declared)
-            told = Settlement(Amounts(tokens=10, cost=2_000_000), currency="USD", by=by)
             await budgets.settle(call._replace(number=number), told, declared, was_reserved=True)
         assert not await budgets.settle(call, told, declared, was_reserved=True), "it is settled"
         in_doubt = Settlement(Amounts(tokens=40), is_estimated=True, by=UsedBy("mob", "flow"))
@@ -257,14 +258,14 @@ class TestBudgets(Guarantee):
         await budgets.reserve(call, declared)
         async with budgets.listen(own) as of_run, budgets.listen(ACME) as shared, budgets.listen(OTHER) as other:
             for wake_up in (of_run, shared, other):
-                assert await wake_up.wait(None), "at first it is woken"
+                assert await wake_up.wait(LONG), "at first it is woken"
             await budgets.settle(call, Settlement(NOTHING), declared, was_reserved=True)
-            assert await of_run.wait(None)
-            assert await shared.wait(None)
+            assert await of_run.wait(LONG)
+            assert await shared.wait(LONG)
             await budgets.set_bounds(ACME, Bounds(tokens=9), Account(), on_exceeded=OnExceeded.PAUSE, currency=None)
-            assert await shared.wait(None)
+            assert await shared.wait(LONG)
             await budgets.set_bounds(OTHER, Bounds(tokens=9), Account(), on_exceeded=OnExceeded.PAUSE, currency=None)
-            assert await other.wait(None)
+            assert await other.wait(LONG)
             assert not await of_run.wait(0)
 
 
