@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from redis_mob.codec.arguments import flag, instance, integer, listed, optional_text, text
+from redis_mob.codec.arguments import flag, instance, integer, listed, optional_instance, optional_text, text
 from redis_mob.codec.executions import checked_key
 from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack
 from redis_mob.errors import SerializationError, ValidationError, shown
@@ -71,10 +71,12 @@ def encode_account(account: Account) -> bytes:
     """The record of an account. Raises ValidationError for what is none, or counts what cannot be counted."""
     checked = instance("account", account, Account)
     words = [
-        *(_NONE if most is None else _number(most) for most in checked.bounds),
-        *(_number(one) for amounts in (checked.used, checked.reserved, checked.estimated) for one in amounts),
+        *bounds_of(checked.bounds),
+        *_words_in("used", checked.used),
+        *_words_in("reserved", checked.reserved),
+        *_words_in("estimated", checked.estimated),
         _number(checked.unpriced_tokens),
-        _LETTERS[checked.on_exceeded],
+        letter_of(checked.on_exceeded),
         encode_currency(checked.currency),
         *_words_of(checked.window),
     ]
@@ -108,10 +110,15 @@ _STARTS = (_KINDS, 2 * _KINDS, 3 * _KINDS)
 
 
 def _words_of(window: Window | None) -> list[bytes]:
+    window = optional_instance("window", window, Window)
     if window is None:
         return []
     refused = _NONE if window.refused_ms is None else _number(window.refused_ms)
-    return [_number(window.per_ms), _number(window.since_ms), *map(_number, window.before), refused]
+    return [_number(window.per_ms), _number(window.since_ms), *_words_in("before", window.before), refused]
+
+
+def _words_in(name: str, amounts: Amounts) -> list[bytes]:
+    return [b"%d" % number for number in numbers_of(name, amounts)]
 
 
 def _window(words: Sequence[bytes]) -> Window:
