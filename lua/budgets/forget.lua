@@ -8,6 +8,7 @@
 
 --- @keys meta budgets
 --- @args field
+read_clock(meta)
 local record = redis.call('HGET', budgets, field)
 if not record then
   expect_whole('HLEN', budgets)

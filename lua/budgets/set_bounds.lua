@@ -4,13 +4,14 @@
 -- ARGV   bounds: of each kind, '-' for none; policy: what becomes of calls that are refused; currency: '-' leaves it as it
 --        is; wanted: the account
 -- Reply  nil (its run does not exist) | its record
--- Leaves the account with these bounds, and with what was used.
+-- Leaves the account with these bounds, and with what was used. Calls that wait for room are woken.
 
 --- @include lib/arguments
 --- @include lib/budgets
 
---- @keys meta budgets places*
+--- @keys meta budgets channel places*
 --- @args bounds* policy currency wanted:account*
+read_clock(meta)
 local accounts = accounts_at(wanted, places, budgets)
 local account = accounts[1]
 if not account then return nil end
@@ -18,4 +19,5 @@ for kind = 1, KINDS do account.bounds[kind] = bounds[kind] ~= '-' and tonumber(b
 account.policy = policy
 if currency ~= '-' then account.currency = currency end
 write_accounts(accounts)
+announce(channel, account.hash .. ' ' .. account.field)
 return record_of(account)

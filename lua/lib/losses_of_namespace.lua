@@ -8,7 +8,7 @@
 local MEASURED = {
   { 'HLEN', specs, spec_revisions, profiles, profile_revisions, supervisors, overlays, definitions, event_identities,
     documents, versions, history, tokens, seal_key_checks, lost, limits, deletions, retention, schedules, pauses,
-    webhooks, webhook_secrets, webhook_progress, debounces, budgets, reservations },
+    webhooks, webhook_secrets, webhook_progress, debounces, budgets, reservations, model_usage },
   { 'ZCARD', overlay_places, due, ready, queued, workers, events_by_time, ids, scheduled, schedule_definitions,
     dead_letters, gated, gate_times, asks, conversing },
   { 'XLEN', events },

@@ -12,8 +12,9 @@ from redis_mob.cli.budget_text import whose
 from redis_mob.cli.columns import print_columns
 from redis_mob.cli.endings import print_line
 from redis_mob.errors import ValidationError, shortened, shown
-from redis_mob.models.budget import Budget, OnExceeded
+from redis_mob.models.budget import MICRO, Budget, OnExceeded, cost_text
 from redis_mob.models.documents import complaints
+from redis_mob.models.model_usage import ModelUsageTotal
 from redis_mob.operations.budget_lines import BudgetLine
 from redis_mob.operations.forking import UNCHANGED, Unchanged
 
@@ -74,3 +75,23 @@ def still_used_up(line: BudgetLine) -> str:
     option, name = of_shared if line.run_id is None else of_role
     which = "" if name is None else f" {option} {shlex.quote(shortened(name))}"
     return f"{whose(line)} is used up still, so that it lets no run go on; to allow more: redis-mob budget RUN{which}"
+
+
+def show_usage(totals: Sequence[ModelUsageTotal]) -> None:
+    """A row for each flow and model."""
+    rows = [
+        (
+            f"{shortened(one.mob_id)}/{shortened(one.flow_id)}",
+            "-" if one.model is None else shortened(one.model),
+            f"{one.calls:,}",
+            f"{one.input_tokens:,}",
+            f"{one.output_tokens:,}",
+            f"{one.cache_read_tokens:,}",
+            f"{one.cache_write_tokens:,}",
+            f"{one.estimated_tokens:,}",
+            "-" if one.currency is None else f"{cost_text(round(one.cost * MICRO))} {one.currency}",
+        )
+        for one in totals
+    ]
+    numbers = ("CALLS", "INPUT", "OUTPUT", "READ", "WRITTEN", "ESTIMATED", "COST")
+    print_columns(("FLOW", "MODEL", *numbers), rows, right=numbers)

@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.text import Text
 
+from redis_mob.cli.budgets import show_usage
 from redis_mob.cli.columns import print_columns
 from redis_mob.cli.console import printable
 from redis_mob.cli.endings import print_line
@@ -236,6 +237,9 @@ def show_stats(stats: NamespaceStats, *, json: bool) -> None:
         limit = f"of maxmemory {size_text(sizes.max_memory)}" if sizes.max_memory else "without a maxmemory"
         lines.append(f"the server uses {size_text(sizes.used_memory)} {limit}")
     write(standard_output().rendered(*map(Text, lines)))
+    if stats.usage:
+        print_line("")
+        show_usage(stats.usage)
 
 
 def _size(size: int | None) -> str:
@@ -250,6 +254,7 @@ def _stats_object(stats: NamespaceStats) -> dict[str, Any]:
         "oldest_event": None if sizes.oldest_event is None else format_timestamp(sizes.oldest_event),
         "definitions": sizes.definitions,
         "asks": stats.asks,
+        "usage": [one.model_dump(mode="json") for one in stats.usage],
         "bytes_of_a_run": sizes.bytes_of_a_run,
         "keys": dict(sizes.keys),
         "used_memory": sizes.used_memory,

@@ -1,21 +1,24 @@
 """Accounts of budgets as bytes, and what calls have put aside; lua/lib/budgets reads the same.
 
 An account is a line of words: bounds, used, reserved, estimated, each of four kinds, unpriced tokens, the first letter
-of what becomes of a call that is refused, and the currency; '-' stands for none. Those of a run stand in its index,
-which goes with it in every release; those of shared budgets in a hash of the namespace.
+of what becomes of a call that is refused, and the currency; '-' stands for none. One with a window has beside how long
+that is, since when it is, what was used in the one before it, of four kinds, and in which one a call was refused. Those
+of a run stand in its index, which goes with it in every release; those of shared budgets in a hash of the namespace.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from redis_mob.codec.arguments import instance, integer, text
+from redis_mob.codec.arguments import flag, instance, integer, listed, optional_instance, optional_text, text
 from redis_mob.codec.executions import checked_key
 from redis_mob.codec.packing import UNPACK_ERRORS, pack, unpack
 from redis_mob.errors import SerializationError, ValidationError, shown
 from redis_mob.models.base import canonical_run_id
 from redis_mob.models.budget import (
+    CURRENCY,
     MOST,
     MOST_BYTES_OF_KEY,
     Account,
@@ -25,15 +28,22 @@ from redis_mob.models.budget import (
     OnExceeded,
     Reservation,
     Settlement,
+    Window,
 )
 from redis_mob.models.execution_key import ExecutionKey
+from redis_mob.models.model_usage import UsedBy
 
 _OF_RUN = b"b"
 """What the fields of accounts begin with in the index of a run."""
 
+_LOST = (b"c", b"x")
+"""What the record of a lost call begins with: c if it counts in the total of its model."""
+
 _NONE = b"-"
+_CURRENCY = re.compile(CURRENCY)
 _KINDS = len(Bounds._fields)
 _WORDS = 4 * _KINDS + 3
+_WORDS_OF_WINDOW = _KINDS + 3
 _LETTERS = {OnExceeded.PAUSE: b"p", OnExceeded.FAIL: b"f"}
 _POLICIES = {letter: policy for policy, letter in _LETTERS.items()}
 
@@ -61,11 +71,14 @@ def encode_account(account: Account) -> bytes:
     """The record of an account. Raises ValidationError for what is none, or counts what cannot be counted."""
     checked = instance("account", account, Account)
     words = [
-        *(_NONE if most is None else _number(most) for most in checked.bounds),
-        *(_number(one) for amounts in (checked.used, checked.reserved, checked.estimated) for one in amounts),
+        *bounds_of(checked.bounds),
+        *_words_in("used", checked.used),
+        *_words_in("reserved", checked.reserved),
+        *_words_in("estimated", checked.estimated),
         _number(checked.unpriced_tokens),
-        _LETTERS[checked.on_exceeded],
+        letter_of(checked.on_exceeded),
         encode_currency(checked.currency),
+        *_words_of(checked.window),
     ]
     return b" ".join(words) + b"\n"
 
@@ -74,8 +87,9 @@ def decode_account(scope: BudgetScope, record: bytes) -> Account:
     """The account of a record. Raises SerializationError that names whose it is."""
     words = record.removesuffix(b"\n").split(b" ")
     try:
-        if len(words) != _WORDS or not record.endswith(b"\n"):
+        if len(words) not in (_WORDS, _WORDS + _WORDS_OF_WINDOW) or not record.endswith(b"\n"):
             raise ValueError("it was cut short")
+        words, of_window = words[:_WORDS], words[_WORDS:]
         numbers = [None if word == _NONE else int(word) for word in words[: 4 * _KINDS + 1]]
         amounts = [Amounts(*(number or 0 for number in numbers[at : at + _KINDS])) for at in _STARTS]
         return Account.unchecked(
@@ -86,6 +100,7 @@ def decode_account(scope: BudgetScope, record: bytes) -> Account:
             unpriced_tokens=numbers[-1] or 0,
             on_exceeded=_POLICIES[words[-2]],
             currency=None if words[-1] == _NONE else words[-1].decode(),
+            window=_window(of_window) if of_window else None,
         )
     except (ValueError, KeyError) as error:
         raise SerializationError(f"{scope} cannot be read: {error}") from error
@@ -94,9 +109,31 @@ def decode_account(scope: BudgetScope, record: bytes) -> Account:
 _STARTS = (_KINDS, 2 * _KINDS, 3 * _KINDS)
 
 
+def _words_of(window: Window | None) -> list[bytes]:
+    window = optional_instance("window", window, Window)
+    if window is None:
+        return []
+    refused = _NONE if window.refused_ms is None else _number(window.refused_ms)
+    return [_number(window.per_ms), _number(window.since_ms), *_words_in("before", window.before), refused]
+
+
+def _words_in(name: str, amounts: Amounts) -> list[bytes]:
+    return [b"%d" % number for number in numbers_of(name, amounts)]
+
+
+def _window(words: Sequence[bytes]) -> Window:
+    per_ms, since_ms, *before = map(int, words[:-1])
+    return Window(per_ms, since_ms, Amounts(*before), None if words[-1] == _NONE else int(words[-1]))
+
+
 def encode_currency(currency: str | None) -> bytes:
-    """A currency as a word."""
-    return _NONE if currency is None else text("currency", currency).encode()
+    """A currency as a word. Raises ValidationError for what is none."""
+    if currency is None:
+        return _NONE
+    checked = text("currency", currency)
+    if _CURRENCY.fullmatch(checked) is None:
+        raise ValidationError(f"currency must be one to twelve letters, as USD, not {shown(currency)}")
+    return checked.encode()
 
 
 def numbers_of(name: str, amounts: Amounts) -> list[int]:
@@ -122,17 +159,26 @@ def reservation_field(call: Reservation) -> bytes:
     return pack((run_id, *checked_key(checked.key), token, integer("number", checked.number, least=0)))
 
 
+def encode_scopes(call: Reservation) -> bytes:
+    """Model and currency of a reservation, and whose accounts it draws on, as they stand behind what is put aside."""
+    encode_currency(call.currency)
+    return pack([optional_text("model", call.model), call.currency, *(tuple(scope) for scope in call.scopes)])
+
+
 def encode_reservation(call: Reservation) -> bytes:
-    """The record of a reservation: what is put aside, and by whose accounts."""
-    aside = b" ".join(b"%d" % number for number in numbers_of("estimate", call.estimate))
-    return aside + b" " + pack([tuple(scope) for scope in call.scopes])
+    """The record of a reservation: what is put aside, when that was done, and whose accounts it draws on."""
+    numbers = [*numbers_of("estimate", call.estimate), _checked("at_ms", call.at_ms)]
+    lost = b"" if call.lost_ms is None else b"x%d " % call.lost_ms
+    return lost + b" ".join(b"%d" % number for number in numbers) + b" " + encode_scopes(call)
 
 
 def decode_reservation(field: bytes, record: bytes) -> Reservation:
     """A reservation as it was made; what it spent from the beginning is not kept. Raises SerializationError."""
     try:
         run_id, frame_id, node_id, target, token, number = unpack(field)
-        *aside, scopes = record.split(b" ", _KINDS)
+        lost, record = record.split(b" ", 1) if record[:1] in _LOST else (b"", record)
+        *aside, at_ms, packed = record.split(b" ", _KINDS + 1)
+        model, currency, *scopes = unpack(packed)
         return Reservation(
             run_id,
             ExecutionKey(frame_id, node_id, target),
@@ -140,24 +186,36 @@ def decode_reservation(field: bytes, record: bytes) -> Reservation:
             number,
             Amounts(),
             Amounts(*map(int, aside)),
-            tuple(BudgetScope(*one) for one in unpack(scopes)),
+            tuple(BudgetScope(*one) for one in scopes),
+            currency,
+            at_ms=int(at_ms),
+            model=model,
+            lost_ms=int(lost[1:]) if lost else None,
         )
     except UNPACK_ERRORS as error:
         raise SerializationError(f"what a call has put aside of a budget cannot be read: {error}") from error
 
 
-def checked_settlement(settlement: Settlement) -> Settlement:
-    """The same. Raises ValidationError for what is none."""
+def checked_settlement(settlement: Settlement, is_lost: bool) -> Settlement:
+    """The same. Raises ValidationError for what is none, and for one of a lost call that tells something."""
     checked = instance("settlement", settlement, Settlement)
     numbers_of("used", checked.used)
     _checked("unpriced_tokens", checked.unpriced_tokens)
     encode_currency(checked.currency)
+    if flag("is_lost", is_lost) and not checked.is_estimated:
+        raise ValidationError("is_lost is for a call that tells nothing: then its settlement is_estimated")
     return checked
+
+
+def settlement_of_lost(call: Reservation, by: UsedBy | None) -> Settlement:
+    """How a call counts of which is known no more than what it had put aside, of the same flow as it tells later."""
+    counted = None if by is None else UsedBy(by.mob_id, by.flow_id, call.model)
+    return Settlement(call.estimate, is_estimated=True, currency=call.currency, by=counted)
 
 
 def checked_scopes(scopes: Sequence[BudgetScope]) -> list[BudgetScope]:
     """The same, each of a run that has an id. Raises ValidationError."""
-    checked = [instance("scope", scope, BudgetScope) for scope in scopes]
+    checked = [instance("scope", scope, BudgetScope) for scope in listed("scopes", scopes)]
     for scope in checked:
         account_field(scope)
     return checked
@@ -183,6 +241,11 @@ def shared_field(scope: BudgetScope) -> bytes:
     if instance("scope", scope, BudgetScope).run_id is not None:
         raise ValidationError(f"{scope} goes with its run; only that of a shared budget can be forgotten")
     return account_field(scope)
+
+
+def message_of(place: str, scope: BudgetScope) -> bytes:
+    """What calls are woken by that wait for room in an account in the hash `place`; lua/lib/budgets has the same."""
+    return place.encode() + b" " + account_field(scope)
 
 
 def is_drawn_on(scope: BudgetScope) -> str:

@@ -29,6 +29,8 @@ class BudgetKeyError(ValueError):
 class RunAccounts(NamedTuple):
     """What the calls of a run draw on beside the account of their role: the run, those above it, shared budgets."""
 
+    mob_id: str
+    flow_id: str
     declared: FrozenDict[BudgetScope, Account]
     roles: FrozenDict[str, Budget]
     prices: Prices | None
@@ -106,4 +108,5 @@ async def accounts_of(view: RunView, executions: ExecutionStore, definitions: De
         above = parent.parent
     profiles = definition.profiles.items()
     roles = {role: one.budget for role, one in profiles if isinstance(one, Profile) and one.budget is not None}
-    return RunAccounts(FrozenDict(declared), FrozenDict(roles), definition.prices)
+    run = view.run
+    return RunAccounts(run.mob_id, run.flow_id, FrozenDict(declared), FrozenDict(roles), definition.prices)

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Protocol
 
 from redis_mob.fleet.declared_policies import DeclaredPolicies
+from redis_mob.fleet.reopening_duty import ReopeningDuty
 from redis_mob.fleet.retention_duty import RetentionDuty
 from redis_mob.fleet.scheduling import Scheduler
 from redis_mob.models.base import FrozenDict
@@ -35,6 +36,7 @@ def duties_of(storage: MobStorage, declared: Mapping[Group, RetentionPolicy] = N
         DeclaredPolicies(storage.retention, declared),
         RetentionDuty(storage.retention, storage.steering),
         Scheduler(storage.schedules, storage.executions),
+        ReopeningDuty(storage),
         WebhookDuty(storage),
     )
 

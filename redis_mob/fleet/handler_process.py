@@ -118,7 +118,8 @@ class Link:
 
     async def begin_call(self, wanted: Wanted, /) -> Answered:
         """Let the worker say whether a call may begin. Raises as it does there."""
-        return await asyncio.to_thread(self._asked, wanted)
+        # questions are answered in turn: the end of a call that this one waits for must not stand behind it
+        return await asyncio.to_thread(self._asked, wanted._replace(is_patient=False))
 
     async def end_call(self, told: Told, /) -> None:
         """Let the worker count what a call has used. Raises as it does there."""

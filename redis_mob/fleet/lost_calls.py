@@ -7,9 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from redis_mob.codec.budgets import settlement_of_lost
 from redis_mob.contracts import BudgetStore, ExecutionStore
-from redis_mob.models.budget import Account, Reservation, Settlement
+from redis_mob.models.budget import Account, Reservation
+from redis_mob.models.model_usage import UsedBy
 from redis_mob.models.transition import RunView
+
+KEPT_MS = 10 * 60 * 1000
+"""How long the storage keeps that a call was lost; lua/budgets/settle has the same."""
 
 
 async def settle_lost(budgets: BudgetStore, executions: ExecutionStore, run_id: str | None = None) -> int:
@@ -19,16 +24,27 @@ async def settle_lost(budgets: BudgetStore, executions: ExecutionStore, run_id: 
     its id any more never is again: nothing has to be compared when such a call is settled. That its execution was taken
     over is not waited for: it may wait for handlers whose calls wait for this one.
     """
-    found = [call for call in await budgets.reservations() if run_id in (None, call.run_id)]
+    known = await budgets.reservations()
+    # by the clock of the storage it is at least as late as that
+    now = max((call.lost_ms or call.at_ms for call in known), default=0)
+    stale = [call for call in known if call.lost_ms is not None and now - call.lost_ms > KEPT_MS]
+    for call in stale:
+        await _settle(budgets, call, None)
+    found = [call for call in known if call.lost_ms is None and run_id in (None, call.run_id)]
     if not found:
         return 0
     views = {one: await executions.load(one) for one in dict.fromkeys(call.run_id for call in found)}
     alive = {worker.record.id for worker in await executions.workers()}
     lost = [call for call in found if not _is_under_way(call, views[call.run_id], alive)]
     for call in lost:
-        counted = Settlement(call.estimate, is_estimated=True)
-        await budgets.settle(call, counted, {scope: Account() for scope in call.scopes}, was_reserved=True)
+        view = views[call.run_id]
+        await _settle(budgets, call, None if view is None else UsedBy(view.run.mob_id, view.run.flow_id))
     return len(lost)
+
+
+async def _settle(budgets: BudgetStore, call: Reservation, by: UsedBy | None) -> None:
+    declared = {scope: Account() for scope in call.scopes}
+    await budgets.settle(call, settlement_of_lost(call, by), declared, was_reserved=True, is_lost=True)
 
 
 def _is_under_way(call: Reservation, view: RunView | None, alive: Collection[str]) -> bool:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
 
 from redis_mob.contracts import BudgetStore, ExecutionStore, PauseStore
 from redis_mob.errors import NotFoundError, shown
 from redis_mob.fleet.budget_accounts import BudgetKeyError, KnownAccounts, RunAccounts
+from redis_mob.fleet.budget_pauses import pause_reason
+from redis_mob.fleet.budget_room import BudgetRoom
 from redis_mob.fleet.lease import LeasedExecution, LeaseLostError
 from redis_mob.fleet.lost_calls import settle_lost
 from redis_mob.fleet.spending import NOW, Answered, Beginning, KeptSpending, SpendKeeper, Told, Wanted
 from redis_mob.models.budget import (
     NOTHING,
+    Account,
     Amounts,
     BudgetDecision,
     BudgetScope,
@@ -23,6 +27,8 @@ from redis_mob.models.budget import (
     Reservation,
     Settlement,
 )
+from redis_mob.models.budget_windows import full_again
+from redis_mob.models.model_usage import UsedBy
 from redis_mob.models.pause import PauseChange
 
 _log = logging.getLogger(__name__)
@@ -33,9 +39,6 @@ BETWEEN_SWEEPS_SECONDS = 1.0
 SELDOM_SECONDS = 60.0
 """How often a worker looks for such calls that no other one waits for, as those of runs that were deleted."""
 
-PAUSED_BY = "budget: "
-"""What the reason of a pause begins with that a budget has made."""
-
 
 @dataclass
 class SpendServices:
@@ -45,12 +48,14 @@ class SpendServices:
     budgets: BudgetStore
     pauses: PauseStore
     known: KnownAccounts = field(init=False)
+    room: BudgetRoom = field(init=False)
     told: set[str] = field(default_factory=set[str])
     """The models of which the log says already that they have no price."""
     swept_at: float = -inf
 
     def __post_init__(self) -> None:
         self.known = KnownAccounts(self.executions)
+        self.room = BudgetRoom(self.budgets)
 
     async def sweep(self, seconds: float) -> None:
         """Settle the calls of attempts that are over, unless that was done in the last so many seconds."""
@@ -103,6 +108,32 @@ class StoredSpending:
         declared = accounts.of_role(self._held.run_id, self._role)
         call = self._reservation(wanted, accounts, tuple(declared))
         decision = await self._services.budgets.reserve(call, declared)
+        has_waited = False
+        while decision.verdict is BudgetVerdict.WAIT and decision.scope is not None and wanted.is_patient:
+            has_waited = True
+            decision = await self._room_in(decision.scope, call, declared)
+        return (await self._answer(wanted, call, decision))._replace(has_waited=has_waited)
+
+    async def _room_in(
+        self, scope: BudgetScope, call: Reservation, declared: Mapping[BudgetScope, Account]
+    ) -> BudgetDecision:
+        """What is decided once an account has room. Raises LeaseLostError if the execution is lost before."""
+
+        async def ask() -> BudgetDecision:
+            # it may wait for calls of workers that are lost
+            await self._services.sweep(BETWEEN_SWEEPS_SECONDS)
+            return await self._services.budgets.reserve(call, declared)
+
+        waiting = asyncio.ensure_future(self._services.room.wait(scope, ask))
+        try:
+            await asyncio.wait({waiting, self._held.lost}, return_when=asyncio.FIRST_COMPLETED)
+            if not waiting.done():
+                raise self._lost()
+            return waiting.result()
+        finally:
+            waiting.cancel()
+
+    async def _answer(self, wanted: Wanted, call: Reservation, decision: BudgetDecision) -> Answered:
         match decision.verdict:
             case BudgetVerdict.GO:
                 self._calls[wanted.number] = call
@@ -127,11 +158,12 @@ class StoredSpending:
         scope, account = decision.scope, decision.account
         if scope is None or account is None:
             return NOW
-        reason = f"{scope} is used up: {account.said()}"
+        used = f"{account.said()}{full_again(account)}"
+        reason = f"{scope} is used up: {used}"
         if account.on_exceeded is OnExceeded.FAIL:
             return Answered(Beginning.REFUSED, reason)
         pauses, run_id = self._services.pauses, self._held.run_id
-        change = await pauses.pause_run(run_id, f"{PAUSED_BY}{reason}")
+        change = await pauses.pause_run(run_id, pause_reason(scope, used))
         # More may have been allowed since the budget was looked at: then no one would resume the run.
         found = (await self._services.budgets.accounts([scope])).get(scope)
         if found is not None and not found.is_exceeded:
@@ -164,6 +196,7 @@ class StoredSpending:
             scopes,
             None if cost is None else currency,
             is_unpriced,
+            model=wanted.model,
         )
 
     async def _end(self, told: Told) -> None:
@@ -181,7 +214,8 @@ class StoredSpending:
         time = Amounts(time_ms=told.elapsed_ms)
         if told.use is None:
             unpriced = call.estimate.tokens if call.is_unpriced else 0
-            return Settlement(call.estimate.plus(time), True, unpriced, call.currency)
+            by = UsedBy(accounts.mob_id, accounts.flow_id, told.priced_model)
+            return Settlement(call.estimate.plus(time), True, unpriced, call.currency, by)
         prices, model = accounts.prices, told.priced_model
         price = None if prices is None or model is None else prices.models.get(model)
         cost, currency = told.cost, accounts.currency
@@ -193,7 +227,8 @@ class StoredSpending:
             _log.warning("model %s has no price in the definition of %s: its cost is not counted", model, self._held)
         counted = Amounts(tokens=told.use.tokens, cost=0 if cost is None or currency is None else cost)
         unpriced_tokens = told.use.tokens if is_unpriced else 0
-        return Settlement(counted.plus(time), False, unpriced_tokens, currency if counted.cost else None)
+        by = UsedBy(accounts.mob_id, accounts.flow_id, model, *told.use.counts)
+        return Settlement(counted.plus(time), False, unpriced_tokens, currency if counted.cost else None, by)
 
     def _lost(self) -> LeaseLostError:
         return LeaseLostError(f"{self._held} is not this worker's any more: no call of it begins")
@@ -205,8 +240,3 @@ def _priceless(wanted: Wanted) -> str:
     if wanted.model is None:
         return "name its model, or give its cost"
     return f"write a price for model {shown(wanted.model)} in [prices.models]"
-
-
-def is_by_budget(reason: str | None, scope: BudgetScope) -> bool:
-    """Whether a run was paused because nothing was left of an account."""
-    return reason is not None and reason.startswith(f"{PAUSED_BY}{scope} ")

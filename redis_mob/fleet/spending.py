@@ -24,14 +24,15 @@ T = TypeVar("T")
 _INSTEAD = "async with ctx.spend(...)"
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.02, 0.5
-"""How long a call waits before it asks again whether others have left room for it: twice as long each time."""
+"""How long a call waits that was told to ask again: twice as long each time."""
 
 
 class Wanted(NamedTuple):
     """What a call may use, as its handler says; None of what it uses none of.
 
     `number` tells apart the calls of an attempt. `cost` is in millionths. `elapsed_ms` is how long the handler has run
-    since that was told last.
+    since that was told last. One that `is_patient` may be answered when there is room for it; another one is told
+    at once to ask again.
     """
 
     number: int
@@ -40,6 +41,7 @@ class Wanted(NamedTuple):
     tool_calls: int = 0
     model: str | None = None
     elapsed_ms: int = 0
+    is_patient: bool = True
 
     @property
     def puts_aside(self) -> bool:
@@ -64,7 +66,7 @@ class Told(NamedTuple):
 
 
 class Beginning(StrEnum):
-    """Whether a call begins now or waits, whether its run was paused instead, or the call is refused for good."""
+    """Whether a call begins now or asks again, whether its run was paused instead, or the call is refused for good."""
 
     NOW = "now"
     LATER = "later"
@@ -73,10 +75,11 @@ class Beginning(StrEnum):
 
 
 class Answered(NamedTuple):
-    """Whether a call begins, and why not."""
+    """Whether a call begins, and why not; `has_waited` says that it was kept waiting for room."""
 
     beginning: Beginning
     reason: str = ""
+    has_waited: bool = False
 
 
 NOW = Answered(Beginning.NOW)
@@ -255,6 +258,8 @@ class Spend:
         if answered.beginning is Beginning.REFUSED:
             raise BudgetExceededError(answered.reason)
         self._is_paused = answered.beginning is Beginning.PAUSED
+        if answered.has_waited:
+            self._spending.forget_pause()
         return answered.beginning is not Beginning.LATER
 
     def _waited(self, pause: float) -> float:

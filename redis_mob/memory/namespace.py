@@ -103,6 +103,9 @@ class Namespace:
         """The accounts of shared budgets."""
         self.reservations: dict[bytes, bytes] = {}
         """What calls under way have put aside of budgets."""
+        self.budget_wake_ups = MemoryWakeUps()
+        self.model_usage: dict[bytes, bytes] = {}
+        """What calls have used in all."""
         self.asks: set[bytes] = set()
         """The places of asks that wait for an answer."""
         self.answers: defaultdict[str, dict[bytes, str]] = defaultdict(dict)
@@ -208,6 +211,7 @@ class Access:
             namespace.config.feed.wake_ups,
             namespace.run_wake_ups,
             namespace.progress_wake_ups,
+            namespace.budget_wake_ups,
         ):
             wake_ups.send()
         if not namespace.opened:

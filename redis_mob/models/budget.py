@@ -12,6 +12,7 @@ from redis_mob.errors import shown
 from redis_mob.models.base import Model, WireEnum, is_none
 from redis_mob.models.execution_key import ExecutionKey
 from redis_mob.models.limits import Duration, duration_ms
+from redis_mob.models.model_usage import UsedBy
 
 MICRO = 1_000_000
 """Costs are counted in millionths of a currency: whole numbers add up exactly."""
@@ -113,9 +114,14 @@ class Budget(Model):
 
 
 class SharedBudget(Budget):
-    """A budget of all runs of a mob whose parameters give the same `key`, a template such as `{{ params.tenant }}`."""
+    """A budget of all runs of a mob whose parameters give the same `key`, a template such as `{{ params.tenant }}`.
+
+    With `per`, such as `1d`, it is full again after each such time, by the server's clock: windows are counted from a
+    Monday, 0:00 UTC (contract: budget-10).
+    """
 
     key: str = Field(min_length=1)
+    per: Duration | None = Field(default=None, exclude_if=is_none)
 
     @model_validator(mode="after")
     def _bounds_something(self) -> SharedBudget:
@@ -150,11 +156,30 @@ class BudgetScope(NamedTuple):
         return of_run if self.role is None else f"the budget of role {shown(self.role)} in run {self.run_id}"
 
 
+class Window(NamedTuple):
+    """What an account has that is full again after each time of a length; times are milliseconds since 1970.
+
+    `since_ms` is when its window has begun, 0 of one that was not used yet, `before` what was used in the window before
+    it, `refused_ms` in which window it has refused a call last whose run was to be paused, None if in none.
+    """
+
+    per_ms: int
+    since_ms: int = 0
+    before: Amounts = NOTHING
+    refused_ms: int | None = None
+
+    @property
+    def ends_ms(self) -> int:
+        """When the next window begins."""
+        return self.since_ms + self.per_ms
+
+
 class Account(Model):
     """What was used of a budget, or would be if there were one.
 
     `reserved` is for calls that are under way, `estimated` the part of `used` for calls that did not tell what they
-    used. `unpriced_tokens` were used by models without a price: they have no part in the cost.
+    used. `unpriced_tokens` were used by models without a price: they have no part in the cost. With a `window` all of
+    that is about this window.
     """
 
     bounds: Bounds = Bounds()
@@ -164,13 +189,16 @@ class Account(Model):
     unpriced_tokens: int = 0
     on_exceeded: OnExceeded = OnExceeded.PAUSE
     currency: str | None = None
+    window: Window | None = None
 
     @classmethod
     def of(cls, budget: Budget | None) -> Account:
         """A new account; one without budget only counts."""
         if budget is None:
             return cls()
-        return cls(bounds=budget.bounds, on_exceeded=budget.on_exceeded, currency=budget.currency)
+        per = budget.per if isinstance(budget, SharedBudget) else None
+        window = None if per is None else Window(duration_ms(per))
+        return cls(bounds=budget.bounds, on_exceeded=budget.on_exceeded, currency=budget.currency, window=window)
 
     @property
     def is_exceeded(self) -> bool:
@@ -234,7 +262,9 @@ class Reservation(NamedTuple):
 
     It is told apart by its run, execution, fencing token and number within the attempt. `spent` counts as used from the
     beginning; `estimate` is put aside until the call tells what it used. `currency` is that of the cost, None if it has
-    none; `is_unpriced` says that its cost is not known. `scopes` are whose accounts it draws on.
+    none; `is_unpriced` says that its cost is not known. `scopes` are whose accounts it draws on. `at_ms` is when it was
+    made, in milliseconds since 1970, as the storage tells it, `lost_ms` when it
+    was lost, None if it was not. `model` is the one that the call has named.
     """
 
     run_id: str
@@ -246,6 +276,9 @@ class Reservation(NamedTuple):
     scopes: tuple[BudgetScope, ...]
     currency: str | None = None
     is_unpriced: bool = False
+    at_ms: int = 0
+    model: str | None = None
+    lost_ms: int | None = None
 
 
 class BudgetDecision(NamedTuple):
@@ -291,24 +324,43 @@ def reserved(account: Account, call: Reservation) -> Account:
 class Settlement(NamedTuple):
     """What a call has used, beside what counted from its beginning.
 
-    It `is_estimated` if the call did not tell: then what was put aside counts as used.
+    It `is_estimated` if the call did not tell: then what was put aside counts as used. With `by` it also counts in the
+    total of a model and a flow.
     """
 
     used: Amounts
     is_estimated: bool = False
     unpriced_tokens: int = 0
     currency: str | None = None
+    by: UsedBy | None = None
 
 
-def settled(account: Account, aside: Amounts, settlement: Settlement) -> Account:
-    """The account once the call has ended for which something was put aside."""
+def settled(
+    account: Account,
+    aside: Amounts,
+    settlement: Settlement,
+    at_ms: int | None = None,
+    *,
+    was_lost: bool = False,
+) -> Account:
+    """The account once the call has ended for which something was put aside, at a time if it was.
+
+    If that was before its window, it counts in the one before, if that was it (contract: budget-10). Of one that was
+    lost, what it had put aside has counted until now (contract: budget-5).
+    """
+    window, currency = account.window, account.currency or settlement.currency
+    counted = aside if was_lost else NOTHING
+    if window is not None and at_ms is not None and at_ms < window.since_ms:
+        if at_ms >= window.since_ms - window.per_ms:
+            window = window._replace(before=window.before.plus(settlement.used).minus(counted))
+        return account.model_copy(update={"window": window, "currency": currency})
     estimated = settlement.used if settlement.is_estimated else NOTHING
     return account.model_copy(
         update={
-            "used": account.used.plus(settlement.used),
-            "reserved": account.reserved.minus(aside),
-            "estimated": account.estimated.plus(estimated),
+            "used": account.used.plus(settlement.used).minus(counted),
+            "reserved": account.reserved if was_lost else account.reserved.minus(aside),
+            "estimated": account.estimated.plus(estimated).minus(counted),
             "unpriced_tokens": min(account.unpriced_tokens + settlement.unpriced_tokens, MOST),
-            "currency": account.currency or settlement.currency,
+            "currency": currency,
         }
     )

@@ -36,6 +36,11 @@ class ModelUse(Model):
         """All of them."""
         return self.input_tokens + self.output_tokens
 
+    @property
+    def counts(self) -> tuple[int, int, int, int]:
+        """Those of input and output, and those that were read from a cache and written to one."""
+        return self.input_tokens, self.output_tokens, self.cache_read_tokens, self.cache_write_tokens
+
 
 class ModelPrice(Model):
     """What a million tokens of a model cost; tokens read from a cache, or written to it, cost `input` unless given."""

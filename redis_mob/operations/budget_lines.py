@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from redis_mob.models.base import U64, Model, RunId, is_empty, is_none
-from redis_mob.models.budget import MICRO, Account, BudgetScope, OnExceeded, cost_text
+from redis_mob.models.base import U64, Model, RunId, Timestamp, format_timestamp, is_empty, is_none
+from redis_mob.models.budget import MICRO, Account, Amounts, BudgetScope, OnExceeded, cost_text
+from redis_mob.models.budget_windows import moment
 
 
 class BudgetLine(Model):
@@ -14,7 +15,8 @@ class BudgetLine(Model):
     It is that of a run, of a `role` within it, or of a shared budget of a mob, by its `name` and `key`. Without a bound
     it only counts. `reserved_tokens` and `reserved_cost` are put aside for calls that are under way; `estimated_tokens`
     and `estimated_cost` are the part of what was used for calls that did not tell. `unpriced_tokens` were used by
-    models without a price, and have no part in the cost.
+    models without a price, and have no part in the cost. One that is full again after each time of a length counts what
+    is used from `begins` until `ends`; `tokens_before` and `cost_before` were used in the window before.
     """
 
     run_id: RunId | None = Field(default=None, exclude_if=is_none)
@@ -38,11 +40,18 @@ class BudgetLine(Model):
     estimated_cost: float = Field(default=0.0, exclude_if=is_empty)
     unpriced_tokens: U64 = Field(default=0, exclude_if=is_empty)
     is_exceeded: bool = False
+    begins: Timestamp | None = Field(default=None, exclude_if=is_none)
+    ends: Timestamp | None = Field(default=None, exclude_if=is_none)
+    tokens_before: U64 = Field(default=0, exclude_if=is_empty)
+    cost_before: float = Field(default=0.0, exclude_if=is_empty)
 
     @classmethod
     def of(cls, scope: BudgetScope, account: Account) -> BudgetLine:
         """That of an account."""
         most, used, aside, estimated = account.bounds, account.used, account.reserved, account.estimated
+        window = account.window
+        before = Amounts() if window is None else window.before
+        is_begun = window is not None and window.since_ms > 0
         return cls.unchecked(
             **scope._asdict(),
             tokens=used.tokens,
@@ -61,6 +70,10 @@ class BudgetLine(Model):
             estimated_cost=estimated.cost / MICRO,
             unpriced_tokens=account.unpriced_tokens,
             is_exceeded=account.is_exceeded,
+            begins=moment(window.since_ms) if window is not None and is_begun else None,
+            ends=moment(window.ends_ms) if window is not None and is_begun else None,
+            tokens_before=before.tokens,
+            cost_before=before.cost / MICRO,
         )
 
     @property
@@ -102,6 +115,8 @@ class BudgetLine(Model):
         if self.reserved_tokens or self.reserved_cost:
             cost = f", {_money(self.reserved_cost)} {self.currency}" if self.reserved_cost else ""
             told.append(f"put aside {self.reserved_tokens:,} tokens{cost}")
+        if self.ends is not None:
+            told.append(f"until {format_timestamp(self.ends)}")
         return ", ".join(told)
 
 

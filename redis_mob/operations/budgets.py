@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,17 +10,12 @@ import pydantic
 
 from redis_mob.errors import NotFoundError, ValidationError, shown
 from redis_mob.fleet.budget_accounts import RunAccounts
+from redis_mob.fleet.budget_pauses import resume_paused
 from redis_mob.fleet.lost_calls import settle_lost
-from redis_mob.fleet.spend_keeper import is_by_budget
 from redis_mob.models.budget import Account, Bounds, Budget, BudgetScope, OnExceeded
 from redis_mob.models.documents import complaints
-from redis_mob.models.pause import PauseChange, PauseScope
-from redis_mob.models.run_summary import RunFilter
 from redis_mob.operations.budget_reading import declared_of, with_roles
-from redis_mob.operations.bulk import NOT_OVER
 from redis_mob.operations.forking import UNCHANGED, Unchanged
-from redis_mob.operations.pausing import resume_run
-from redis_mob.operations.run_list import every_run
 from redis_mob.storage import MobStorage
 
 
@@ -86,7 +81,7 @@ async def set_budget(
     )
     if account is None:
         raise NotFoundError.of_run(run_id, storage.namespace)
-    return () if account.is_exceeded else tuple([one async for one in _resumed(storage, scope)])
+    return () if account.is_exceeded else tuple([one async for one in resume_paused(storage, scope)])
 
 
 async def _require_role(storage: MobStorage, run_id: str, role: str) -> None:
@@ -121,18 +116,6 @@ def _changed(bounds: Bounds, given: Budget, change: BudgetChange) -> Bounds:
     names = ("max_tokens", "max_cost", "max_tool_calls", "max_time")
     changed = zip(names, given.bounds, bounds, strict=True)
     return Bounds(*(old if getattr(change, name) is UNCHANGED else new for name, new, old in changed))
-
-
-async def _resumed(storage: MobStorage, scope: BudgetScope) -> AsyncIterator[str]:
-    """Let all runs go on that were paused by an account; their ids."""
-    async for run in every_run(storage, RunFilter(statuses=NOT_OVER), None):
-        if PauseScope.RUN not in run.paused:
-            continue
-        view = await storage.executions.load(run.run_id)
-        reasons = () if view is None else tuple(one.reason for one in view.pauses if one.run_id is not None)
-        is_by_this = any(is_by_budget(reason, scope) for reason in reasons)
-        if is_by_this and await resume_run(storage, run.run_id) is PauseChange.DONE:
-            yield run.run_id
 
 
 async def forget_budget(storage: MobStorage, mob_id: str, name: str, key: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from redis_mob.models.model_usage import ModelUsageTotal
 from redis_mob.models.retention import NamespaceSizes, RetentionPolicies
 from redis_mob.models.retention_text import bound_of_runs, text_of_events
 from redis_mob.models.run_status import MobRunStatus
@@ -31,13 +32,14 @@ class Growth:
 class NamespaceStats:
     """What is in a namespace: its runs by status, what else grows, and the policies by which it is kept small.
 
-    `asks` is how many wait for an answer.
+    `asks` is how many wait for an answer, `usage` what the calls of each flow have used of each model.
     """
 
     runs: Mapping[MobRunStatus, int]
     sizes: NamespaceSizes
     policies: RetentionPolicies
     asks: int = 0
+    usage: tuple[ModelUsageTotal, ...] = ()
 
     @property
     def growths(self) -> tuple[Growth, ...]:
@@ -69,4 +71,5 @@ async def read_stats(storage: MobStorage) -> NamespaceStats:
     """See `FleetAdmin.stats`."""
     runs = await storage.operations.count()
     sizes, policies = await storage.retention.sizes(), await storage.retention.policies()
-    return NamespaceStats(runs, sizes, policies, await number_of_asks(storage))
+    usage = tuple(await storage.budgets.usage())
+    return NamespaceStats(runs, sizes, policies, await number_of_asks(storage), usage)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from redis_mob.codec import budgets as codec
+from redis_mob.codec import model_usage
 from redis_mob.codec.arguments import flag
 from redis_mob.codec.hashes import as_mapping
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.replies import Reply
-from redis_mob.contracts import BudgetStore
+from redis_mob.contracts import BudgetStore, WakeUp
 from redis_mob.errors import CasConflictError
 from redis_mob.models.budget import (
     Account,
@@ -23,6 +25,8 @@ from redis_mob.models.budget import (
     Reservation,
     Settlement,
 )
+from redis_mob.models.model_usage import ModelUsageTotal
+from redis_mob.notifications.wakeups import WakeUps
 
 _READ = 500
 """About how many records one script reads."""
@@ -40,15 +44,16 @@ _VERDICTS = {
 class RedisBudgetStore(BudgetStore):
     """The contract's `BudgetStore` on Redis; its docstrings say what holds."""
 
-    def __init__(self, client: Client, keys: Keys) -> None:
+    def __init__(self, client: Client, keys: Keys, wake_ups: WakeUps) -> None:
         self._client = client
         self._keys = keys
+        self._wake_ups = wake_ups
 
     async def reserve(self, call: Reservation, declared: Mapping[BudgetScope, Account]) -> BudgetDecision:
         name, scopes = codec.reservation_field(call), codec.checked_scopes(call.scopes)
         arguments = {
             "name": name,
-            "record": codec.encode_reservation(call),
+            "scopes": codec.encode_scopes(call),
             "spent": codec.numbers_of("spent", call.spent),
             "estimate": codec.numbers_of("estimate", call.estimate),
             "unpriced": int(flag("is_unpriced", call.is_unpriced)),
@@ -64,10 +69,16 @@ class RedisBudgetStore(BudgetStore):
         return BudgetDecision(verdict, scope, codec.decode_account(scope, bytes(reply[2])))
 
     async def settle(
-        self, call: Reservation, settlement: Settlement, declared: Mapping[BudgetScope, Account], *, was_reserved: bool
+        self,
+        call: Reservation,
+        settlement: Settlement,
+        declared: Mapping[BudgetScope, Account],
+        *,
+        was_reserved: bool,
+        is_lost: bool = False,
     ) -> bool:
-        checked, scopes = codec.checked_settlement(settlement), codec.checked_scopes(call.scopes)
-        name = codec.reservation_field(call)
+        name, checked = codec.reservation_field(call), codec.checked_settlement(settlement, is_lost)
+        scopes = codec.checked_scopes(call.scopes)
         arguments = {
             "name": name if flag("was_reserved", was_reserved) else b"",
             "used": codec.numbers_of("used", checked.used),
@@ -75,9 +86,16 @@ class RedisBudgetStore(BudgetStore):
             "unpriced": checked.unpriced_tokens,
             "currency": codec.encode_currency(checked.currency),
             "wanted": self._wanted(scopes, declared),
+            "total": model_usage.usage_field(checked),
+            "more": model_usage.usage_numbers(checked),
+            "lost": int(is_lost),
+            "lost_total": model_usage.usage_field(lost := codec.settlement_of_lost(call, checked.by)),
+            "lost_more": model_usage.usage_numbers(lost),
         }
-        keys = [self._keys.meta, self._keys.budgets, self._keys.reservations, *self._places(scopes)]
-        return await self._client.call("budgets/settle", keys, arguments) == Reply.WON
+        keys = self._keys
+        fixed = [keys.meta, keys.budgets, keys.reservations, keys.model_usage, keys.wake_budgets]
+        changed = [*fixed, *self._places(scopes)]
+        return await self._client.call("budgets/settle", changed, arguments) == Reply.WON
 
     async def set_bounds(
         self,
@@ -95,7 +113,7 @@ class RedisBudgetStore(BudgetStore):
             "currency": codec.encode_currency(currency),
             "wanted": self._wanted([checked], {checked: declared}),
         }
-        keys = [self._keys.meta, self._keys.budgets, *self._places([checked])]
+        keys = [self._keys.meta, self._keys.budgets, self._keys.wake_budgets, *self._places([checked])]
         record = await self._client.call("budgets/set_bounds", keys, arguments)
         return None if record is None else codec.decode_account(checked, bytes(record))
 
@@ -114,24 +132,14 @@ class RedisBudgetStore(BudgetStore):
         return {scope: codec.decode_account(scope, bytes(record)) for scope, record in found if record is not None}
 
     async def reservations(self) -> Sequence[Reservation]:
-        stored: dict[bytes, bytes] = {}
-        cursor = b"0"
-        while True:
-            keys = [self._keys.meta, self._keys.reservations]
-            part = await self._client.read("budgets/reservations", keys, {"cursor": cursor, "about": _READ})
-            stored |= as_mapping(part[1])
-            if (cursor := bytes(part[0])) == b"0":
-                return [codec.decode_reservation(*one) for one in sorted(stored.items())]
+        stored = await self._whole("budgets/reservations", self._keys.reservations)
+        return [codec.decode_reservation(*one) for one in sorted(stored.items())]
 
     async def shared(self) -> Mapping[BudgetScope, Account]:
-        stored: dict[bytes, bytes] = {}
-        cursor = b"0"
-        while True:
-            keys = [self._keys.meta, self._keys.budgets]
-            part = await self._client.read("budgets/shared", keys, {"cursor": cursor, "about": _READ})
-            stored |= as_mapping(part[1])
-            if (cursor := bytes(part[0])) == b"0":
-                return codec.decode_shared(stored)
+        return codec.decode_shared(await self._whole("budgets/shared", self._keys.budgets))
+
+    async def usage(self) -> Sequence[ModelUsageTotal]:
+        return model_usage.decode_usage(await self._whole("budgets/usage", self._keys.model_usage))
 
     async def forget(self, scope: BudgetScope) -> bool:
         field = codec.shared_field(scope)
@@ -139,6 +147,26 @@ class RedisBudgetStore(BudgetStore):
         if reply == Reply.CONFLICT:
             raise CasConflictError(codec.is_drawn_on(scope))
         return reply == Reply.WON
+
+    async def reopened(self, scope: BudgetScope) -> bool:
+        field = codec.shared_field(scope)
+        keys = [self._keys.meta, self._keys.budgets]
+        return await self._client.call("budgets/reopened", keys, {"field": field}) == Reply.WON
+
+    def listen(self, scope: BudgetScope) -> AbstractAsyncContextManager[WakeUp]:
+        [checked] = codec.checked_scopes([scope])
+        place = self._keys.budgets if checked.run_id is None else self._keys.run(checked.run_id).index
+        return self._wake_ups.listen(self._keys.wake_budgets, codec.message_of(place, checked).__eq__)
+
+    async def _whole(self, script: str, key: str) -> dict[bytes, bytes]:
+        """All of a hash, which a script reads in parts."""
+        stored: dict[bytes, bytes] = {}
+        cursor = b"0"
+        while True:
+            part = await self._client.read(script, [self._keys.meta, key], {"cursor": cursor, "about": _READ})
+            stored |= as_mapping(part[1])
+            if (cursor := bytes(part[0])) == b"0":
+                return stored
 
     def _places(self, scopes: Iterable[BudgetScope]) -> list[str]:
         """The hash and the index of each run that has accounts among these, in the order of `_numbers`."""

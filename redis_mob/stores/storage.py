@@ -117,7 +117,7 @@ class RedisStorage:
     def budgets(self) -> RedisBudgetStore:
         from redis_mob.stores.budgets import RedisBudgetStore
 
-        return RedisBudgetStore(self._client, self._keys)
+        return RedisBudgetStore(self._client, self._keys, self._wake_ups)
 
     @cached_property
     def progress(self) -> RedisProgressStore:

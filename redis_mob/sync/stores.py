@@ -179,6 +179,8 @@ class Budgets(Facade[BudgetStore]):
     reservations = twin(BudgetStore.reservations)
     shared = twin(BudgetStore.shared)
     forget = twin(BudgetStore.forget)
+    reopened = twin(BudgetStore.reopened)
+    usage = twin(BudgetStore.usage)
 
 
 class Retention(Facade[RetentionStore]):

@@ -12,6 +12,7 @@ import pytest
 
 from redis_mob.contracts import (
     AskStore,
+    BudgetStore,
     CheckpointStore,
     ConversationStore,
     ExecutionStore,
@@ -56,6 +57,9 @@ class Stores(Protocol):
 
     @property
     def conversations(self) -> ConversationStore | None: ...
+
+    @property
+    def budgets(self) -> BudgetStore | None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,12 @@ from uuid import uuid4
 from redis_mob.fleet.outcome import NewAsk
 from redis_mob.models import MobRunStatus
 from redis_mob.models.ask import Answer
-from redis_mob.models.budget import Account, Amounts, Bounds, BudgetScope, OnExceeded, Reservation, Settlement
+from redis_mob.models.budget import Account, Amounts, Bounds, BudgetScope, OnExceeded, Reservation, Settlement, Window
 from redis_mob.models.config import Delete, Put
 from redis_mob.models.conversation import Conversation
 from redis_mob.models.debounce import Debounce
 from redis_mob.models.labels import LabelChange
+from redis_mob.models.model_usage import UsedBy
 from redis_mob.models.retention import RetentionPolicy
 from redis_mob.models.run_copy import RunCopy
 from redis_mob.models.signal import Signal
@@ -232,15 +233,19 @@ async def _of_budgets(storage: MobStorage) -> dict[str, Write]:
     to_begin = Reservation(driven.run_id, key, 1, 1, Amounts(), Amounts(tokens=5), (own, shared))
     to_end = to_begin._replace(number=2)
     await storage.budgets.reserve(to_end, declared)
-    policy = OnExceeded.FAIL
+    policy, to_reopen = OnExceeded.FAIL, BudgetScope.shared("mob", "tenant", "to reopen")
+    told = Settlement(Amounts(1), by=UsedBy("mob", "flow"))
+    was_shut = Account(window=Window(1, 1, refused_ms=1))
+    await storage.budgets.set_bounds(to_reopen, Bounds(), was_shut, on_exceeded=OnExceeded.PAUSE, currency=None)
     await storage.budgets.set_bounds(to_forget, Bounds(), Account(), on_exceeded=policy, currency=None)
     return {
         "budgets.reserve": lambda s: s.budgets.reserve(to_begin, declared),
-        "budgets.settle": lambda s: s.budgets.settle(to_end, Settlement(Amounts(1)), declared, was_reserved=True),
+        "budgets.settle": lambda s: s.budgets.settle(to_end, told, declared, was_reserved=True),
         "budgets.set_bounds": lambda s: s.budgets.set_bounds(
             own, Bounds(tokens=7), Account(), on_exceeded=policy, currency=None
         ),
         "budgets.forget": lambda s: s.budgets.forget(to_forget),
+        "budgets.reopened": lambda s: s.budgets.reopened(to_reopen),
     }
 
 

@@ -24,13 +24,14 @@ from redis_mob.fleet.outcome import NewAsk
 from redis_mob.models import MobDefinition, MobEvent, MobRun, MobRunStatus, StoredRealmProfile
 from redis_mob.models.ask import Answer, PendingAsk
 from redis_mob.models.base import SortedDict
-from redis_mob.models.budget import Account, Amounts, BudgetScope, Reservation
+from redis_mob.models.budget import Account, Amounts, BudgetScope, Reservation, Settlement, Window
 from redis_mob.models.config import ConfigChangeEvent, Delete, Put
 from redis_mob.models.conversation import Conversation
 from redis_mob.models.debounce import Debounce
 from redis_mob.models.execution import Execution, ExecutionKey, Serves
 from redis_mob.models.labels import LabelChange
 from redis_mob.models.limits import Limit
+from redis_mob.models.model_usage import UsedBy
 from redis_mob.models.retention import RetentionPolicy, RunAges
 from redis_mob.models.run_summary import RunFilter, RunSummary
 from redis_mob.models.signal import Signal
@@ -187,10 +188,16 @@ async def talk(storage: MobStorage, run_id: str, *said: str) -> Any:
     return started.is_new
 
 
+TEN_YEARS = 3_653 * 86_400_000
+
+
 async def _draw_on_budgets(storage: MobStorage, run_id: str, key: ExecutionKey) -> None:
     scopes = (BudgetScope.of_run(run_id), BudgetScope.shared("mob", "tenant", "acme"))
     call = Reservation(run_id, key, 1, 1, Amounts(tool_calls=1), Amounts(tokens=5), scopes)
-    await storage.budgets.reserve(call, dict.fromkeys(scopes, Account()))
+    declared = dict(zip(scopes, (Account(), Account(window=Window(TEN_YEARS))), strict=True))
+    await storage.budgets.reserve(call, declared)
+    used = Settlement(Amounts(tokens=4), by=UsedBy("mob", "flow", "small", 4))
+    await storage.budgets.settle(call, used, declared, was_reserved=False)
 
 
 async def gather_a_start(storage: MobStorage, number: int) -> str:
@@ -428,6 +435,7 @@ def _about_executions(there: FullNamespace) -> dict[str, Question]:
         ),
         "reservations": lambda s: s.budgets.reservations(),
         "shared budgets": lambda s: s.budgets.shared(),
+        "usage of models": lambda s: s.budgets.usage(),
         "published": lambda s: s.executions.published(there.driven, "number"),
         "published, absent": lambda s: s.executions.published(there.driven, "none"),
         "send_signal again": lambda s: s.executions.send_signal(

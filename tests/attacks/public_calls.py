@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, cast
 
 from redis_mob.contracts import (
     AskStore,
+    BudgetStore,
     ConversationStore,
     ExecutionStore,
     MobEventStore,
@@ -30,11 +31,13 @@ from redis_mob.kernel.seeds import root_frame_id
 from redis_mob.models import MobRunStatus, Put
 from redis_mob.models.ask import Answer, Ask, PendingAsk
 from redis_mob.models.base import SortedDict
+from redis_mob.models.budget import Account, Amounts, Bounds, BudgetScope, OnExceeded, Reservation, Settlement, Window
 from redis_mob.models.conversation import Conversation
 from redis_mob.models.debounce import Debounce
 from redis_mob.models.execution import EVERYTHING, Execution, ExecutionKey
 from redis_mob.models.labels import LabelChange, Labels
 from redis_mob.models.limits import Counts, Limit
+from redis_mob.models.model_usage import UsedBy
 from redis_mob.models.progress import NewProgress, ProgressSource
 from redis_mob.models.queue_load import QueueLoads
 from redis_mob.models.retention import NamespaceSizes, RetentionPolicies, RetentionPolicy
@@ -55,6 +58,7 @@ from redis_mob.testing.samples.webhooks import SECRET, letter, progress, webhook
 
 CONTRACTS: Mapping[str, type] = {
     "asks": AskStore,
+    "budgets": BudgetStore,
     "conversations": ConversationStore,
     "events": MobEventStore,
     "runs": MobRunStore,
@@ -87,6 +91,9 @@ PENDING = PendingAsk(
     ask=Ask(id="0123456789abcdef", kind="ok", digest="d", payload=JSON, value_schema={}, asked_at=NOON, until=NOON),
 )
 PARENT = ParentRun(run_id=FLEET_RUN, step_id="a", frame_id="root", node_id="a", target="flow:inner", flows=("flow",))
+OWN, SHARED = BudgetScope.of_run(FLEET_RUN), BudgetScope.shared("mob", "tenant", "acme")
+CALL = Reservation(FLEET_RUN, ITEM, 1, 1, Amounts(tool_calls=1), Amounts(tokens=5), (OWN, SHARED))
+DECLARED = {OWN: Account(bounds=Bounds(tokens=100)), SHARED: Account(window=Window(3_653 * 86_400_000))}
 DIGEST = pending(ONE_STEP)[1].definition
 
 _COPIED, _LAUNCH = pending(ONE_STEP, run_id="0191a6a0-0000-4000-8000-000000000011")
@@ -229,6 +236,19 @@ RIGHT: Mapping[str, Any] = {
     "items": [JSON, None],
     "change.after": "0123",
     "before": 5,
+    "call": CALL,
+    "declared": DECLARED,
+    "set_bounds.declared": DECLARED[SHARED],
+    "settlement": Settlement(
+        Amounts(tokens=3, cost=2), unpriced_tokens=1, currency="USD", by=UsedBy("mob", "flow", "small", 3)
+    ),
+    "was_reserved": False,
+    "is_lost": False,
+    "scope": SHARED,
+    "scopes": [OWN, SHARED],
+    "bounds": Bounds(tokens=7, cost=9),
+    "on_exceeded": OnExceeded.FAIL,
+    "currency": "USD",
     "idempotency_key": "key",
     "mob_id": "mob",
     "flow_id": "review",
@@ -410,6 +430,8 @@ async def everything(storage: MobStorage) -> Any:
         readable(await storage.webhooks.list()),
         [[one.value for one in await storage.conversations.history(name)] for name in ("c", "1")],
         [await storage.executions.published(FLEET_RUN, name) for name in ("profile", "1")],
+        [(str(scope), one.model_dump_json()) for scope, one in (await storage.budgets.shared()).items()],
+        await storage.budgets.usage(),
     ]
 
 

@@ -9,6 +9,7 @@ GAPS: Mapping[str, str] = {
     "redis_mob in memory does not provide damage": "no process but this one can reach the content",
     "redis_mob on fakeredis does not provide disconnect": "after CLIENT KILL fakeredis refuses every command",
     "sqlite3 does not provide disconnect": "there is no connection to lose",
+    "the backend has no store of budgets": "sqlite3 is a backend of the two contracts; the fleet is ours",
     "the backend has no store of conversations": "sqlite3 is a backend of the two contracts; the fleet is ours",
     "the backend has no store of executions": "sqlite3 is a backend of the two contracts; the fleet is ours",
 }

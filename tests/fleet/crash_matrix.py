@@ -71,6 +71,7 @@ class Scenario:
     params: Any = field(default_factory=dict[str, Any])
     check_children: Callable[[Sequence[MobRun]], None] = lambda children: None
     told: Mapping[str, int] = field(default_factory=dict[str, int])
+    check_storage: Callable[[MobStorage, World], Awaitable[None]] | None = None
 
 
 @dataclass
@@ -82,6 +83,8 @@ class World:
     """In which process the handler of an execution was called, by the fencing token of the claim."""
     known: dict[str, str] = field(default_factory=dict[str, str])
     """What handlers remember, by name."""
+    paid: Counter[str] = field(default_factory=Counter[str])
+    """How often which call was paid."""
     is_reached: asyncio.Event = field(default_factory=asyncio.Event)
     """A step that the caller waits for has begun."""
     is_asked: asyncio.Event = field(default_factory=asyncio.Event)
@@ -260,6 +263,8 @@ class Stage:
         self._check_calls(executions, estate)
         self._check_effects(executions)
         self.scenario.check_children([view.run for view in views[1:]])
+        if self.scenario.check_storage is not None:
+            await self.scenario.check_storage(self.storage, self.world)
 
     async def _children_ended(self) -> None:
         """Let workers go on until the children of the run are over, and nothing has to be told any more."""

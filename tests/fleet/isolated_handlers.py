@@ -312,3 +312,12 @@ async def spend_async(ctx: StepContext) -> None:
     for _ in range(5):
         async with ctx.spend(tokens=40) as call:
             call.used(input_tokens=10)
+
+
+async def spend_at_once(ctx: StepContext) -> None:
+    async def call() -> None:
+        async with ctx.spend(tokens=60) as spent:
+            await asyncio.sleep(0)
+            spent.used(input_tokens=5)
+
+    await asyncio.gather(call(), call(), call())

@@ -26,6 +26,7 @@ from tests.fleet.crash_matrix import Answer, Scenario, Stage, World, answers_unt
 from tests.fleet.everything import EVERYTHING, LOOP_OUTPUTS, ROOT_OUTPUTS, STATUSES, output, single
 from tests.fleet.flows import loop, mob, node, runs, step, supervisor, wait, with_flows
 from tests.fleet.mortal import NEVER, Death, Process, Side
+from tests.fleet.paid_calls import CALLS, PAYS, is_counted_once, pays
 from tests.robustness.seeds import new_seed
 
 
@@ -276,6 +277,14 @@ ASKS_PEOPLE = Scenario(
     resumed={"send": 2},
 )
 
+
+def is_paid(run: MobRun) -> None:
+    assert run.status is MobRunStatus.COMPLETED, run.failure_ledger
+    assert run.root_step_outputs == {"draft": CALLS, "beside": {f"worker-{n}": CALLS for n in (1, 2, 3)}}
+
+
+DRAWS_ON_BUDGETS = Scenario(PAYS, pays, is_paid, completed={"draft": 1, "beside": 1}, check_storage=is_counted_once)
+
 SCENARIOS = {
     "completes": COMPLETES,
     "fails": FAILS,
@@ -285,6 +294,7 @@ SCENARIOS = {
     "leaves its children": LEAVES_ITS_CHILDREN,
     "escalates": ESCALATES,
     "asks people": ASKS_PEOPLE,
+    "draws on budgets": DRAWS_ON_BUDGETS,
 }
 
 Play = Callable[[Stage, Death], Awaitable[Process]]
@@ -337,6 +347,11 @@ BY_CALLERS = {"start_run", "listen", "status", "load", "workers", "get_run"}
 """What each must call, so that it is a point of every run."""
 
 
+def by_workers(name: str) -> set[str]:
+    """What a worker must call in the run of a scenario."""
+    return BY_WORKERS | ({"reserve", "pay", "keep", "settle"} if name == "draws on budgets" else set())
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "concurrency"),
@@ -348,13 +363,14 @@ BY_CALLERS = {"start_run", "listen", "status", "load", "workers", "get_run"}
         ("gets signals", 3),
         ("escalates", 3),
         ("asks people", 3),
+        ("draws on budgets", 3),
         ("runs children", 3),
         ("leaves its children", 3),
     ],
 )
 async def test_another_worker_goes_on_from_every_call_of_one_that_dies(name: str, concurrency: int) -> None:
     points = await points_of(
-        name, lambda stage, death: stage.survive_worker(death, concurrency, in_company=False), BY_WORKERS
+        name, lambda stage, death: stage.survive_worker(death, concurrency, in_company=False), by_workers(name)
     )
     assert points.total() >= 40 // EVERY
 
@@ -369,13 +385,14 @@ async def test_another_worker_goes_on_from_every_call_of_one_that_dies(name: str
         ("gets signals", 3),
         ("escalates", 3),
         ("asks people", 3),
+        ("draws on budgets", 3),
         ("runs children", 3),
         ("leaves its children", 3),
     ],
 )
 async def test_a_worker_that_is_not_alone_may_die_at_every_call(name: str, concurrency: int) -> None:
     points = await points_of(
-        name, lambda stage, death: stage.survive_worker(death, concurrency, in_company=True), BY_WORKERS
+        name, lambda stage, death: stage.survive_worker(death, concurrency, in_company=True), by_workers(name)
     )
     assert points.total() >= 30 // EVERY
 

@@ -11,15 +11,17 @@ from typing import Any
 from uuid import UUID
 
 from redis_mob.codec.labels import checked_labels
+from redis_mob.contracts import BudgetStore
 from redis_mob.fleet import engine
 from redis_mob.fleet.asks import pending_of
 from redis_mob.fleet.outcome import Failed, NewAsk, Outcome, Succeeded, Suspended
 from redis_mob.fleet.subflows import child_run
 from redis_mob.models.ask import Answer, AskPlace
-from redis_mob.models.budget import Account, Amounts, Bounds, BudgetScope, OnExceeded, Reservation, Settlement
+from redis_mob.models.budget import Account, Amounts, Bounds, BudgetScope, OnExceeded, Reservation, Settlement, Window
 from redis_mob.models.debounce import Debounce
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, Serves
 from redis_mob.models.labels import LabelChange
+from redis_mob.models.model_usage import UsedBy
 from redis_mob.models.signal import Signal
 from redis_mob.models.subflow import CHILD_NEWS
 from redis_mob.models.transition import RunView, Transition
@@ -269,21 +271,29 @@ class _Driven:
         run_id, number = self._run.run_id, self._random.randrange(3)
         key = min(views[0].executions, default=ExecutionKey("root", "a", "worker-1"))
         own, shared = BudgetScope.of_run(run_id), BudgetScope.shared("mob", "tenant", "acme")
-        declared = {own: Account(bounds=Bounds(tokens=50)), shared: Account()}
+        of_ten_years = Window(3_653 * 86_400_000)
+        declared = {own: Account(bounds=Bounds(tokens=50)), shared: Account(window=of_ten_years)}
         tokens = self._random.randrange(30)
         call = Reservation(run_id, key, 1, number, Amounts(tool_calls=1), Amounts(tokens=tokens), (own, shared))
-        used = Settlement(Amounts(tokens=self._random.randrange(30)))
+        by = UsedBy("mob", "flow", self._random.choice(("small", None)), self._random.randrange(30))
+        used = Settlement(Amounts(tokens=self._random.randrange(30)), by=by)
         bounds, policy = Bounds(tokens=self._random.randrange(100)), OnExceeded.FAIL
         await self._twins.both(lambda s: s.budgets.reserve(call, declared))
         if self._random.random() < 0.7:
-            await self._twins.both(lambda s: s.budgets.settle(call, used, declared, was_reserved=tokens > 0))
+            lost = self._random.random() < 0.3
+            told = used._replace(is_estimated=lost)
+            await self._twins.both(
+                lambda s: s.budgets.settle(call, told, declared, was_reserved=tokens > 0, is_lost=lost)
+            )
         await self._twins.both(
             lambda s: s.budgets.set_bounds(own, bounds, declared[own], on_exceeded=policy, currency=None)
         )
         await self._twins.both(lambda s: s.budgets.forget(shared))
         await self._twins.both(lambda s: s.budgets.accounts([own, shared]))
-        await self._twins.both(lambda s: s.budgets.reservations())
+        await self._twins.both(lambda s: _timeless(s.budgets))
+        await self._twins.both(lambda s: s.budgets.reopened(shared))
         await self._twins.both(lambda s: s.budgets.shared())
+        await self._twins.both(lambda s: s.budgets.usage())
 
     async def _come_or_go(self) -> None:
         """A worker joins, renews its lease, and leaves with what it holds, in a random order."""
@@ -336,3 +346,8 @@ class _Driven:
 def _in_order(view: RunView) -> RunView:
     """The view with its executions in one order on both sides: what is decided may follow it."""
     return replace(view, executions=dict(sorted(view.executions.items())))
+
+
+async def _timeless(budgets: BudgetStore) -> list[Reservation]:
+    """What calls have put aside, without the times at which they did, and were lost."""
+    return [call._replace(at_ms=0, lost_ms=call.lost_ms and 1) for call in await budgets.reservations()]

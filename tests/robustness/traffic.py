@@ -62,7 +62,7 @@ READS = {
     "executions": {"load", "get_definition", "status", "workers", "held", "published", "items", "ended"},
     "asks": {"pending"},
     "conversations": {"history", "find", "page"},
-    "budgets": {"accounts", "reservations", "shared"},
+    "budgets": {"accounts", "reservations", "shared", "usage"},
     "steering": {"deletions", "queues", "limit_loads", "published_of"},
     "schedules": {"get", "list", "now"},
     "pauses": {"pauses"},

@@ -27,12 +27,13 @@ TABLES = (
 
 class SqliteStores:
     """The stores of a database, over one connection; it has none of executions, nor of what these ask
-    and keep, nor of conversations."""
+    and keep, nor of conversations or budgets."""
 
     executions = None
     checkpoints = None
     asks = None
     conversations = None
+    budgets = None
 
     def __init__(self, database: Database) -> None:
         self.events = SqliteEventStore(database)

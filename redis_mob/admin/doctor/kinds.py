@@ -111,6 +111,7 @@ KINDS = (
         ("conversations",),
         ("conversation", "conversation:items"),
     ),
+    Kind("usage of models", _always("one record for each flow and model"), ("models:used",)),
     Kind("shared budgets", _always("one account for each key, until you forget it"), ("budgets",)),
     Kind(
         "documents",

@@ -256,6 +256,8 @@ class Keys:
         """Hash: the accounts of shared budgets, by mob, name and key (lua/lib/budgets)."""
         self.reservations = f"{tag}budgets:reserved"
         """Hash: what calls of handlers that are under way have put aside of budgets."""
+        self.model_usage = f"{tag}models:used"
+        """Hash: what calls have used in all, by mob, flow, model and currency (codec/model_usage.py)."""
         self.wake_events = f"{tag}wake:events"
         """Channel: something was appended to the event log."""
         self.wake_config = f"{tag}wake:config"
@@ -264,6 +266,8 @@ class Keys:
         """Channel: some run changed."""
         self.wake_progress = f"{tag}wake:progress"
         """Channel: handlers of some run have told something."""
+        self.wake_budgets = f"{tag}wake:budgets"
+        """Channel: an account of a budget has room again."""
         self.langgraph = LangGraphKeys(tag)
         self.pydantic_ai = PydanticAiKeys(tag)
         self._run_prefix = f"{tag}run:"
@@ -325,6 +329,7 @@ class Keys:
             self.conversations,
             self.budgets,
             self.reservations,
+            self.model_usage,
         ]
 
     def named(self, name: str) -> str:
@@ -347,7 +352,7 @@ class Keys:
     @property
     def channels(self) -> list[str]:
         """All channels."""
-        return [self.wake_events, self.wake_config, self.wake_runs, self.wake_progress]
+        return [self.wake_events, self.wake_config, self.wake_runs, self.wake_progress, self.wake_budgets]
 
     def session(self, client: str) -> str:
         """Hash, which expires: the receipts of the last calls of a client."""

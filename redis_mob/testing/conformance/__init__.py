@@ -15,6 +15,7 @@ the cases of the contracts: docs/cases.md lists them. Why the suite is published
 
 from redis_mob.testing.conformance.asks import TestAsks
 from redis_mob.testing.conformance.authority_inputs import TestAuthorityInputs
+from redis_mob.testing.conformance.budgets import TestBudgets, TestBudgetWindows
 from redis_mob.testing.conformance.children import TestChildren
 from redis_mob.testing.conformance.compound_operations import TestCompoundOperations, TestFrames, TestPresenceAndAbsence
 from redis_mob.testing.conformance.concurrent_changes import TestConcurrentChanges, TestReadingOfRuns
@@ -66,12 +67,15 @@ from redis_mob.testing.conformance.step_outputs import TestBoundOfIterations, Te
 from redis_mob.testing.conformance.subscriptions import TestInterruptedSubscriptions, TestLostEvents, TestSubscriptions
 from redis_mob.testing.conformance.terminal_commit import TestTerminalCommit
 from redis_mob.testing.conformance.terminal_events import TestFailedSteps, TestTerminalEvents
+from redis_mob.testing.conformance.token_limits import TestTokenLimits
 from redis_mob.testing.conformance.transitions import TestLostTransitions, TestTransitions
 
 __all__ = [
     "TestAsks",
     "TestAuthorityInputs",
     "TestBoundOfIterations",
+    "TestBudgetWindows",
+    "TestBudgets",
     "TestCancellation",
     "TestChildren",
     "TestComparing",
@@ -139,6 +143,7 @@ __all__ = [
     "TestSupervisorSuccession",
     "TestTerminalCommit",
     "TestTerminalEvents",
+    "TestTokenLimits",
     "TestTransitions",
     "TestUnreadableMetadata",
     "TestUnreadableRealmProfiles",

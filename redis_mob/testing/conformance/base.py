@@ -12,6 +12,7 @@ import pytest_asyncio
 
 from redis_mob.contracts import (
     AskStore,
+    BudgetStore,
     CheckpointStore,
     ConversationStore,
     ExecutionStore,
@@ -100,6 +101,10 @@ class Guarantee:
     @pytest.fixture
     def conversations(self, stores: Stores) -> ConversationStore:
         return given("conversations", stores.conversations)
+
+    @pytest.fixture
+    def budgets(self, stores: Stores) -> BudgetStore:
+        return given("budgets", stores.budgets)
 
 
 def given(name: str, store: S | None) -> S:

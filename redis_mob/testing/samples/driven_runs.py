@@ -100,6 +100,11 @@ LIMITED = MobDefinition.from_toml(
 )
 """A mob whose flow has one step, of which one execution may begin in a hundred years."""
 
+TOKENS_LIMITED = MobDefinition.from_toml(
+    _ONE_STEP.replace('"mob"', '"counted"') + 'rate = {limit = 100, per = "36500d", units = 60}\n'
+)
+"""A mob whose flow has one step, whose executions may use 60 tokens each, and a hundred together in a hundred years."""
+
 OVER_ITEMS = MobDefinition.from_toml(_ONE_STEP + 'for_each = "params.items"\nmax_parallel = 2\n')
 """A mob whose flow has one step, over the items that a run is started with, of which two are open at a time."""
 
