@@ -6,6 +6,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NamedTuple
 
+import typer
+
 from redis_mob.cli.arguments import read_seal_keys
 from redis_mob.cli.console import stderr_console
 from redis_mob.cli.endings import errors_told, print_line, say, shared_url
@@ -18,6 +20,13 @@ from redis_mob.storage import MobStorage
 
 NOWHERE = "none"
 """What is given in place of a place for blobs, so that there are none."""
+
+
+def either(name: str, wanted: bool, unwanted: bool) -> bool | None:
+    """What an option and its opposite say, None if neither is given. A usage error if both are."""
+    if wanted and unwanted:
+        raise typer.BadParameter(f"give --{name} or --no-{name}, not both")
+    return wanted or (False if unwanted else None)
 
 
 class Wanted(NamedTuple):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     )
     from redis_mob.contracts.conversations import ConversationStore as ConversationStore, StartedTurn as StartedTurn
     from redis_mob.contracts.events import MobEventStore as MobEventStore
-    from redis_mob.contracts.executions import ExecutionStore as ExecutionStore, WakeUp as WakeUp
+    from redis_mob.contracts.executions import ExecutionStore as ExecutionStore
     from redis_mob.contracts.operations import OperationsStore as OperationsStore
     from redis_mob.contracts.pauses import PauseStore as PauseStore
     from redis_mob.contracts.progress import ProgressStore as ProgressStore
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from redis_mob.contracts.schedules import ScheduleStore as ScheduleStore
     from redis_mob.contracts.specs import MobSpecStore as MobSpecStore
     from redis_mob.contracts.steering import SteeringStore as SteeringStore
+    from redis_mob.contracts.wake_up import WakeUp as WakeUp
     from redis_mob.contracts.webhooks import WebhookStore as WebhookStore
 
     __all__: list[str]
@@ -50,7 +51,7 @@ else:
             "config": "ConfigChangeNotifier ConfigStore ConfigSubscription WatchableConfigStore",
             "conversations": "ConversationStore StartedTurn",
             "events": "MobEventStore",
-            "executions": "ExecutionStore WakeUp",
+            "executions": "ExecutionStore",
             "operations": "OperationsStore",
             "pauses": "PauseStore",
             "progress": "ProgressStore",
@@ -61,6 +62,7 @@ else:
             "schedules": "ScheduleStore",
             "specs": "MobSpecStore",
             "steering": "SteeringStore",
+            "wake_up": "WakeUp",
             "webhooks": "WebhookStore",
         },
     )

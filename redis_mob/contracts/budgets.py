@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, runtime_checkable
 
-from redis_mob.contracts.executions import WakeUp
+from redis_mob.contracts.wake_up import WakeUp
 from redis_mob.models.budget import Account, Bounds, BudgetDecision, BudgetScope, OnExceeded, Reservation, Settlement
 from redis_mob.models.model_usage import ModelUsageTotal
 

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Any, Protocol, runtime_checkable
 
+from redis_mob.contracts.wake_up import WakeUp
 from redis_mob.models import MobDefinition, MobRun, MobRunStatus
 from redis_mob.models.debounce import Debounce
 from redis_mob.models.due_work import DueWork
@@ -16,14 +17,6 @@ from redis_mob.models.signal import Published, Sent, Signal
 from redis_mob.models.subflow import ParentRun
 from redis_mob.models.transition import RunView, Transition
 from redis_mob.models.worker import LiveWorker, WorkerRecord
-
-
-class WakeUp(Protocol):
-    """What a worker waits for while nothing is due."""
-
-    async def wait(self, timeout: float) -> bool:
-        """Wait for a wake-up since the last wait, at most `timeout` seconds; returns whether there was one."""
-        ...
 
 
 @runtime_checkable

@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
-from redis_mob.contracts.executions import WakeUp
+from redis_mob.contracts.wake_up import WakeUp
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow_schedule import DueSchedules, ScheduleRecord, StoredSchedule
 

@@ -10,16 +10,10 @@ from redis_mob.cli.options import NamespaceOption, SealKeysOption, SharedUrlOpti
 
 
 def payloads(
-    compress: Annotated[
-        bool | None,
-        typer.Option("--compress/--no-compress", help="Store them compressed, or not.", show_default=False),
-    ] = None,
-    seal: Annotated[
-        bool | None,
-        typer.Option(
-            "--seal/--no-seal", help="Encrypt them with the newest of --seal-keys, or not.", show_default=False
-        ),
-    ] = None,
+    compress: Annotated[bool, typer.Option("--compress", help="Store them compressed.")] = False,
+    no_compress: Annotated[bool, typer.Option("--no-compress", help="Do not compress them.")] = False,
+    seal: Annotated[bool, typer.Option("--seal", help="Encrypt them with the newest of --seal-keys.")] = False,
+    no_seal: Annotated[bool, typer.Option("--no-seal", help="Do not encrypt them.")] = False,
     blobs: Annotated[
         str | None,
         typer.Option(
@@ -40,13 +34,15 @@ def payloads(
     namespace: NamespaceOption = "default",
     seal_keys: SealKeysOption = None,
 ) -> None:
-    """Show or change how what users and handlers say is stored: parameters, outputs, signals, failures.
+    """Show or change how payloads are stored.
 
-    A change counts for what is written from now on, by all that open the namespace after it: start workers and services
-    anew. What was written before is read as ever.
+    These are what users and handlers say: parameters, messages, outputs, signals, failures. A change counts for what is
+    written from now on, by all that open the namespace after it: start workers and services anew. What was written
+    before is read as ever.
 
     Exit status: 0 shown or changed, 2 usage error, 3 storage unavailable.
     """
-    from redis_mob.cli.payloads import Wanted, payload_settings
+    from redis_mob.cli.payloads import Wanted, either, payload_settings
 
-    payload_settings(url, namespace, seal_keys, Wanted(compress, seal, blobs, above), sweeps=sweep, json=as_json)
+    wanted = Wanted(either("compress", compress, no_compress), either("seal", seal, no_seal), blobs, above)
+    payload_settings(url, namespace, seal_keys, wanted, sweeps=sweep, json=as_json)

@@ -8,8 +8,8 @@ from random import Random
 from redis_mob.contracts import ExecutionStore
 from redis_mob.fleet import engine
 from redis_mob.fleet.outcome import Outcome, Succeeded, Throttled
+from redis_mob.models.due_work import DueExecution
 from redis_mob.models.limits import TokenUse
-from redis_mob.models.transition import DueExecution
 from redis_mob.testing.conformance.base import Guarantee
 from redis_mob.testing.samples.driven_runs import (
     LONG_LEASE,
