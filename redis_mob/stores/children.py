@@ -103,8 +103,9 @@ class RedisChildren:
 
     async def tell_parent(self, run_id: str, parent: ParentRun, signal: Signal) -> bool:
         """See `ExecutionStore.tell_parent`."""
-        keys, record = self._keys.run(run_id), encode_signal(signal, owner=parent.run_id)
+        keys = self._keys.run(run_id)
         encode_parent(parent)
+        record = encode_signal(signal, owner=parent.run_id)
         of_parent, child = self._keys.run(parent.run_id), canonical_run_id(run_id)
         reply = await self._client.call(
             "executions/tell_parent",

@@ -81,7 +81,7 @@ def test_it_tells_what_a_run_has_used_and_where_from(shell: Shell, run_id: str) 
     told = shell("budget", run_id)
     assert (told.status, told.err) == (0, "")
     head, of_run, shared = told.out.splitlines()
-    assert head.split() == ["BUDGET", "USED", "THEN"]
+    assert head.split() == ["BUDGET", "USED", "ON", "EXCEEDED"]
     assert of_run.split("  ")[0] == f"run {run_id[:8]}"
     assert "36 of 25 tokens, 0.036 USD" in of_run
     assert shared.startswith("tenant for 'acme'")
@@ -97,7 +97,8 @@ def test_it_tells_what_a_run_has_used_and_where_from(shell: Shell, run_id: str) 
 
 def test_more_lets_the_run_go_on(shell: Shell, run_id: str) -> None:
     nothing = shell("budget", run_id, "--max-tokens", "30")
-    assert (nothing.status, nothing.err) == (0, "note: it is used up still, so that no run goes on\n")
+    note = f"note: run {run_id[:8]} is used up still, so that it lets no run go on; to allow more: redis-mob budget RUN\n"
+    assert (nothing.status, nothing.err) == (0, note)
     more = shell("budget", run_id[:8], "--max-tokens", "none")
     assert (more.status, more.err) == (0, f"run {run_id} goes on\n")
     assert "36 tokens" in more.out

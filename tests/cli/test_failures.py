@@ -135,7 +135,7 @@ def test_of_many_items_that_are_tried_again_the_first_are_told() -> None:
     told = changes(seen(), seen("reader-1#7: no ink: none", attempt=2))
     assert told[0] == "step read[reader-1#0] waiting attempt 2: 429"
     assert told[MOST_RETRIED:] == [
-        "and 5 more items of step read that are tried again",
+        "and 5 more items of step read that are tried again, or ask",
         "step read[reader-1#7] failed: no ink: none",
     ]
     assert changes(seen("reader-1#7: no ink"), seen("reader-1#7: no ink")) == []

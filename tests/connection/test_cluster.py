@@ -345,7 +345,7 @@ async def test_the_place_of_a_dead_node_is_asked_of_the_others(namespace: str, s
         own.move(slot, own.another(slot))
         former.kill()
         await until_lost(connection)
-        schema, epoch, _ = await connection.call("calls/open_namespace", keys.fixed, [NAMESPACE_SCHEMA, "k"])
+        schema, epoch, *_ = await connection.call("calls/open_namespace", keys.fixed, [NAMESPACE_SCHEMA, "k"])
         assert (int(schema), epoch) == (NAMESPACE_SCHEMA, was)
         await connection.aclose()
 

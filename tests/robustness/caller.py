@@ -40,7 +40,7 @@ class Tape:
         self.close_first = connection.close_first
         self.router = connection.router
         self.url = connection.url
-        self.has_namespace = connection.has_namespace
+        self.has_namespace, self.payloads = connection.has_namespace, connection.payloads
         self.replies: list[Any] = []
         self._position = 0
 

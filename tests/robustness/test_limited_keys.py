@@ -18,8 +18,8 @@ async def test_limits_hold_while_workers_are_killed() -> None:
     # a machine that gives the workers no time lets less begin, never more
     assert [text for text in report.broken if "only" not in text] == []
     assert report.figures["workers killed"]
-    assert report.figures["most of one key"] == limited_keys.OF_A_KEY
-    assert report.figures["most in a second"] == limited_keys.PER_SECOND
+    assert 0 < report.figures["most of one key"] <= limited_keys.OF_A_KEY
+    assert 0 < report.figures["most in a second"] <= limited_keys.PER_SECOND
 
 
 def evenly(count: int, seconds: float) -> list[datetime]:
