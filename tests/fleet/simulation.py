@@ -214,7 +214,7 @@ class SimulatedStore:
             self.ready.pop(key, None)
             self.lost.pop(key, None)
             before = earlier.get(key)
-            self.resumed[key] += execution.lease is not None and before is not None and before.resumes
+            self.resumed[key] += before is not None and _goes_on(before, execution)
             if execution.lease is not None and execution.lease.owner in self.gone:
                 self.handed_on.add(key)
                 self.lost[key] = Loss(HowLost.HANDED_BACK, execution.lease.owner, "host", self.now)
@@ -259,6 +259,16 @@ class SimulatedStore:
             assert self.run_due is not None and self.run_due <= most, (
                 "a step can end its wait, and nothing wakes its run"
             )
+
+
+def _goes_on(before: Execution, after: Execution) -> bool:
+    """Whether a claim lets a handler run once more within its attempt, which is no dispatch of its own.
+
+    One commit may take an answer, or what was reported, and claim the execution at once.
+    """
+    is_claimed = after.status is ExecutionStatus.LEASED and after.fencing_token > before.fencing_token
+    has_ended = before.status in (ExecutionStatus.ASKING, ExecutionStatus.REPORTED)
+    return is_claimed and (before.resumes or (has_ended and after.attempt == before.attempt))
 
 
 def has_row(ledger: tuple[StepLedgerEntry, ...], row: StepLedgerEntry) -> bool:
