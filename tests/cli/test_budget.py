@@ -97,7 +97,8 @@ def test_it_tells_what_a_run_has_used_and_where_from(shell: Shell, run_id: str) 
 
 def test_more_lets_the_run_go_on(shell: Shell, run_id: str) -> None:
     nothing = shell("budget", run_id, "--max-tokens", "30")
-    note = f"note: run {run_id[:8]} is used up still, so that it lets no run go on; to allow more: redis-mob budget RUN\n"
+    held = f"run {run_id[:8]} is used up still, so that it lets no run go on"
+    note = f"note: {held}; to allow more: redis-mob budget RUN\n"
     assert (nothing.status, nothing.err) == (0, note)
     more = shell("budget", run_id[:8], "--max-tokens", "none")
     assert (more.status, more.err) == (0, f"run {run_id} goes on\n")
