@@ -51,7 +51,7 @@ class RedisStorage:
         self.payloads = self._payloads.settings
         self._speaking = self._payloads.client
         """The client of the stores that keep what users and handlers say."""
-        self.resolve = client.resolve
+        self.resolve = self._speaking.resolve
         self._wake_ups = WakeUps(client)
         client.close_first(self._wake_ups.aclose)
         self.namespace = keys.namespace

@@ -14,8 +14,10 @@ import pytest
 
 from redis_mob.connection.calls.client import Client
 from redis_mob.connection.calls.keys import Keys
+from redis_mob.connection.retry import RetryPolicy
 from redis_mob.errors import (
     BlobMissingError,
+    OutcomeUnknownError,
     SealKeyMissingError,
     SerializationError,
     ValidationError,
@@ -23,18 +25,22 @@ from redis_mob.errors import (
 )
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import StepContext, StepFailed
+from redis_mob.models.base import json_text
+from redis_mob.models.conversation import Conversation
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.run import MobRun, MobRunStatus
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.payloads.settings import PayloadSettings
 from redis_mob.security.sealing import SealKey, SealKeyring
 from redis_mob.storage import MobStorage
+from redis_mob.testing.faults import Fault, fault_proxy
 from redis_mob.testing.waiting import LONG
 from tests.fleet.asking import answer
 from tests.fleet.flows import FLOW, mob, runs, step, wait, with_flows
 from tests.support.raw import keys_of
 
 KEY = SealKey("k1", b"\x05" * 32)
+SOON = RetryPolicy(deadline=0.5, base=0.01, cap=0.01)
 SECRET = "the-plan-of-the-heist"  # noqa: S105 - what must not be found
 LARGE = [SECRET, Random(5).randbytes(1500).hex()]
 """No compression makes it small."""
@@ -299,6 +305,22 @@ async def test_payload_7_blobs_of_no_run_are_swept(storage: MobStorage, folder: 
     assert await storage.sweep_blobs(older_than=timedelta(minutes=1)) == 1
     assert not stranger.exists()
     assert await storage.runs.get_run(run.run_id) == run
+
+
+async def test_payload_1_what_a_lost_reply_said_is_learned_as_it_was(
+    storage: MobStorage, server_url: str, namespace: str
+) -> None:
+    await storage.conversations.edit(Conversation("talk"), "append", [LARGE])
+    async with (
+        fault_proxy(server_url) as proxy,
+        MobStorage.open(proxy.url, namespace=namespace, seal_key=KEY, retry=SOON) as cut,
+    ):
+        proxy.plan = lambda _request: Fault.CUT_AFTER
+        with pytest.raises(OutcomeUnknownError) as error:
+            await cut.conversations.edit(Conversation("talk"), "pop")
+    outcome = await storage.resolve(error.value.token)
+    assert outcome.executed
+    assert outcome.reply == [json_text(LARGE).encode()]
 
 
 async def test_payload_2_in_memory_nothing_is_coded() -> None:

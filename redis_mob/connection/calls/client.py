@@ -224,7 +224,7 @@ class Client:
             if reply.code != NOTHING_DONE:  # no end of a call leaves another error
                 raise self._unreadable(keys[0], token)
             return WriteOutcome(False)
-        return WriteOutcome(bool(receipt), reply)
+        return WriteOutcome(bool(receipt), reply if self.payloads is None else await self.payloads.read(reply))
 
     def _unreadable(self, session: str, token: str) -> OutcomeUnknownError:
         return OutcomeUnknownError(
