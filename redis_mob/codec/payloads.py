@@ -7,10 +7,11 @@ changes nothing: the bytes are stored as they are.
 from __future__ import annotations
 
 from collections.abc import Callable
-from operator import is_, itemgetter
+from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
 from redis_mob.models.base import Model
+from redis_mob.models.remembered import known, remember
 
 M = TypeVar("M", bound=Model)
 
@@ -65,7 +66,7 @@ def read_payload(text: bytes, stored: bytes) -> Payload:
 
 
 _MEMORY = "_record"
-"""Where a model remembers its record, and the values of its fields that it was made from."""
+"""Where a model remembers its record."""
 
 
 class Records(Generic[M]):
@@ -76,15 +77,11 @@ class Records(Generic[M]):
 
     def known(self, model: M) -> Payload | None:
         """The record of a model that has not been changed since; None if it has none."""
-        fields = vars(model)
-        known = fields.get(_MEMORY)
-        return known[0] if known is not None and all(map(is_, known[1], self._values(fields))) else None
+        return known(model, _MEMORY, self._values(vars(model)))
 
     def remember(self, model: M, record: Payload) -> Payload:
         """Have a model remember its record."""
-        fields = vars(model)
-        fields[_MEMORY] = record, self._values(fields)
-        return record
+        return remember(model, _MEMORY, self._values(vars(model)), record)
 
     def read(self, model: M, record: bytes) -> M:
         """A model that was read of this record, which may be another one than would be written of it now."""
