@@ -46,9 +46,12 @@ class Team:
     broken: set[str]
     answer: Callable[[StepContext], Any] = lambda ctx: f"{ctx.step_id} of {ctx.member}"
     calls: Counter[str] = field(default_factory=Counter[str])
+    ended_before: set[str] = field(default_factory=set[str])
 
     def __call__(self, ctx: StepContext) -> Any:
-        self.calls[ctx.step_id] += 1
+        # a thread may begin a call of a run that has just failed
+        if ctx.run_id not in self.ended_before:
+            self.calls[ctx.step_id] += 1
         if ctx.step_id in self.broken:
             raise ConnectionError("the service is down")
         return self.answer(ctx)
@@ -59,6 +62,7 @@ class Team:
     async def fork(self, run: MobRun, from_step: str | None = None, **more: Any) -> MobRun:
         """The end of a fork; `calls` are those of the fork alone."""
         self.calls.clear()
+        self.ended_before.add(run.run_id)
         forked = await self.ended(await self.admin.fork(run.run_id, from_step, **more))
         assert reconcile(await whole(self.storage, forked.run_id), (more.get("definition") or self.definition)) == ()
         return forked
