@@ -10,8 +10,7 @@ from redis_mob.cli.run_choice import RunChoice
 from redis_mob.errors import CasConflictError, shown
 from redis_mob.models.base import json_text
 from redis_mob.models.pause import PauseChange
-from redis_mob.models.run_status import MobRunStatus
-from redis_mob.operations.bulk import NOT_OVER
+from redis_mob.models.run_status import NOT_OVER, MobRunStatus
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.security.sealing import SealKeyring
 from redis_mob.storage import MobStorage

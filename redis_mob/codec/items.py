@@ -44,7 +44,7 @@ def encode_progress(progress: ItemProgress, *, is_vouched: bool = False) -> Payl
         is_vouched=is_vouched,
     )
     # it has the reasons of failures
-    return _RECORDS.remember(checked, payload(record, compared=True, stays=True))
+    return _RECORDS.remember(checked, payload(record))
 
 
 def decode_progress(run_id: str, stored: Mapping[bytes, bytes]) -> dict[NodeKey, ItemProgress]:

@@ -22,15 +22,13 @@ class Payload(bytes):
     `text` is coded in place of the bytes themselves, which may be deflated already. The first `clear` bytes of it are
     never coded: scripts look at them. One that `stays` is never put into a blob: it is kept by another key than those
     of its run, or is pushed to subscribers. `owner` is the run that a blob of it belongs to, if that is not the run
-    whose keys come first in the call. One that is `compared` is not compressed: hosts with other versions of zstd have
-    to make equal bytes of it. `stored` is what it was stored as, once that is known.
+    whose keys come first in the call. `stored` is what it was stored as, once that is known: a compare finds that.
     """
 
     # attributes of the class stand for what is not set: most payloads set one
     text: bytes | None = None
     clear: int = 0
     stays: bool = False
-    compared: bool = False
     owner: str | None = None
     stored: bytes | None = None
 
@@ -46,15 +44,14 @@ def payload(
     *,
     clear: int = 0,
     stays: bool = False,
-    compared: bool = False,
     owner: str | None = None,
 ) -> Payload:
     """The same bytes, marked. What is empty stands for nothing, and is not coded."""
     marked = Payload(stored)
     if text is not None:
         marked.text = text
-    if clear or stays or compared or owner:
-        marked.clear, marked.stays, marked.compared, marked.owner = clear, stays, compared, owner
+    if clear or stays or owner:
+        marked.clear, marked.stays, marked.owner = clear, stays, owner
     return marked
 
 

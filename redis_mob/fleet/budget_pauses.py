@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from redis_mob.models.budget import BudgetScope
 from redis_mob.models.pause import PauseChange, PauseScope
-from redis_mob.models.run import MobRunStatus
+from redis_mob.models.run_status import NOT_OVER
 from redis_mob.models.run_summary import RunFilter
 from redis_mob.storage import MobStorage
 
@@ -15,8 +15,6 @@ PAUSED_BY = "budget: "
 
 PAGE = 200
 """How many runs are read at a time."""
-
-_NOT_OVER = tuple(status for status in MobRunStatus if not status.is_terminal)
 
 
 def pause_reason(scope: BudgetScope, used: str) -> str:
@@ -34,7 +32,7 @@ async def resume_paused(storage: MobStorage, scope: BudgetScope) -> AsyncIterato
 
     A run below one of them was paused by itself, or not at all.
     """
-    which = RunFilter(mob_id=scope.mob_id, statuses=_NOT_OVER)
+    which = RunFilter(mob_id=scope.mob_id, statuses=NOT_OVER)
     after: str | None = None
     while True:
         page = await storage.operations.runs(which, limit=PAGE, after=after)

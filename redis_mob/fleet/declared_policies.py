@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from contextlib import suppress
 
 from redis_mob.contracts import RetentionStore
 from redis_mob.errors import MobStoreError
 from redis_mob.models.retention import Group, RetentionPolicy
 from redis_mob.models.retention_text import group_text, text_of_policy
+from redis_mob.notifications.duty_trouble import DutyTrouble
+from redis_mob.notifications.waiting import wait_for_end
 
 AGAIN_SECONDS = 10.0
 """After how long it is tried again where the storage is away."""
@@ -27,17 +28,13 @@ class DeclaredPolicies:
 
     async def run(self, stop: asyncio.Event, worker: str) -> None:
         """Do it for the worker of this name, until it is done or `stop` is set. An error is told once."""
-        told: str | None = None
+        trouble = DutyTrouble(_log, "set the retention policies of its mob")
         while self._left and not stop.is_set():
             try:
                 await self._set(worker)
             except MobStoreError as error:
-                if str(error) != told:
-                    told = str(error)
-                    _log.warning("worker %s cannot set the retention policies of its mob: %s", worker, error)
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(AGAIN_SECONDS):
-                        await stop.wait()
+                trouble.tell_error(worker, error)
+                await wait_for_end(stop, AGAIN_SECONDS)
 
     async def _set(self, worker: str) -> None:
         for group, policy in [*self._left.items()]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import suppress
 
-from redis_mob.errors import MobStoreError
 from redis_mob.fleet.budget_pauses import resume_paused
-from redis_mob.models.budget_windows import EPOCH, MILLISECOND, has_refused_before
+from redis_mob.models.budget_windows import has_refused_before, moment
+from redis_mob.notifications.duty_trouble import DutyTrouble
+from redis_mob.notifications.waiting import wait_for_end
 from redis_mob.storage import MobStorage
 
 IDLE_SECONDS = 60.0
@@ -29,7 +29,7 @@ class ReopeningDuty:
 
     def __init__(self, storage: MobStorage) -> None:
         self._storage = storage
-        self._told: str | None = None
+        self._trouble = DutyTrouble(_log, "let runs go on whose budgets are full again")
 
     async def run(self, stop: asyncio.Event, worker: str) -> None:
         """Do it until `stop` is set, for the worker of this name. An error is told once, and then it goes on."""
@@ -37,14 +37,10 @@ class ReopeningDuty:
             pause = IDLE_SECONDS
             try:
                 pause = await self._look()
-                self._told = None
-            except MobStoreError as error:
-                self._tell(worker, str(error))
+                self._trouble.tell(worker, None)
             except Exception as error:  # noqa: BLE001 - a fault of this duty must not end the worker
-                self._tell(worker, repr(error), error)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await stop.wait()
+                self._trouble.tell_error(worker, error)
+            await wait_for_end(stop, pause)
 
     async def _look(self) -> float:
         """Let runs go on whose budgets are full again; for how many seconds there is nothing else to do."""
@@ -52,20 +48,12 @@ class ReopeningDuty:
         windows = [account.window for account in accounts.values() if account.window is not None]
         if not windows:
             return IDLE_SECONDS
-        now = (await self._storage.operations.runs(limit=1)).now
+        now = await self._storage.schedules.now()
         for scope, account in accounts.items():
             if has_refused_before(account):
                 resumed = [run_id async for run_id in resume_paused(self._storage, scope)]
                 await self._storage.budgets.reopened(scope)
                 if resumed:
                     _log.info("%s is full again: %d runs go on", scope, len(resumed))
-        next_end = min(window.ends_ms for window in windows)
-        seconds = next_end / 1000 - (now - EPOCH) / MILLISECOND / 1000
-        return min(max(seconds, SHORTEST_SECONDS), IDLE_SECONDS)
-
-    def _tell(self, worker: str, message: str, unexpected: Exception | None = None) -> None:
-        if message != self._told:
-            _log.warning(
-                "worker %s cannot let runs go on whose budgets are full again: %s", worker, message, exc_info=unexpected
-            )
-        self._told = message
+        next_end = moment(min(window.ends_ms for window in windows))
+        return min(max((next_end - now).total_seconds(), SHORTEST_SECONDS), IDLE_SECONDS)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import suppress
 from datetime import timedelta
 from random import Random
 from uuid import uuid4
 
 from redis_mob.contracts import RetentionStore, SteeringStore
-from redis_mob.errors import MobStoreError
 from redis_mob.fleet.retention import Pace, Sweep
+from redis_mob.notifications.duty_trouble import DutyTrouble
+from redis_mob.notifications.waiting import wait_for_end
 
 EVERY = timedelta(minutes=1)
 """How often the policies of a namespace are enforced, by one of its workers at a time."""
@@ -50,21 +50,19 @@ class RetentionDuty:
         self._random = random or Random()  # noqa: S311  # spreads the workers, guards nothing
         self._holder = uuid4().hex
         self._renewed_at = 0.0
-        self._told: str | None = None
+        self._trouble = DutyTrouble(_log, "enforce the retention policies")
 
     async def run(self, stop: asyncio.Event, worker: str) -> None:
         """Do it until `stop` is set, for the worker of this name. An error is told once, and then it goes on."""
         # workers that start together must not come together
-        await self._wait(stop, self._random.random() * self._every.total_seconds())
+        await wait_for_end(stop, self._random.random() * self._every.total_seconds())
         while not stop.is_set():
             begun = _time()
             try:
                 await self._round(stop, worker)
-            except MobStoreError as error:
-                self._tell(worker, str(error))
             except Exception as error:  # noqa: BLE001 - a fault of this duty must not end the worker
-                self._tell(worker, repr(error), error)
-            await self._wait(stop, max(begun + self._every.total_seconds() - _time(), 0.0))
+                self._trouble.tell_error(worker, error)
+            await wait_for_end(stop, max(begun + self._every.total_seconds() - _time(), 0.0))
 
     async def _round(self, stop: asyncio.Event, name: str) -> None:
         policies = await self._retention.policies()
@@ -81,26 +79,13 @@ class RetentionDuty:
             return await self._take_turn()
 
         report = await self._sweep.round(policies, may_go_on=may_go_on)
-        if report.left:
-            self._tell(name, "; ".join(report.left))
-        else:
-            self._told = None
+        self._trouble.tell(name, "; ".join(report.left) or None)
         if report.runs or report.events:
             _log.info("worker %s has deleted %d runs and %d events by retention", name, report.runs, report.events)
 
     async def _take_turn(self) -> bool:
         self._renewed_at = _time()
         return await self._retention.take_turn(self._holder, self._every)
-
-    async def _wait(self, stop: asyncio.Event, seconds: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await stop.wait()
-
-    def _tell(self, name: str, message: str, unexpected: Exception | None = None) -> None:
-        if message != self._told:
-            _log.warning("worker %s cannot enforce the retention policies: %s", name, message, exc_info=unexpected)
-        self._told = message
 
 
 def _time() -> float:

@@ -18,3 +18,7 @@ class MobRunStatus(WireEnum):
     def is_terminal(self) -> bool:
         """Whether the run is over: completed, failed or canceled."""
         return self in (MobRunStatus.COMPLETED, MobRunStatus.FAILED, MobRunStatus.CANCELED)
+
+
+NOT_OVER = tuple(status for status in MobRunStatus if not status.is_terminal)
+OVER = tuple(status for status in MobRunStatus if status.is_terminal)

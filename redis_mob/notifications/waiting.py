@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from redis_mob.contracts import WakeUp
+
+
+async def wait_for_end(stop: asyncio.Event, seconds: float) -> None:
+    """Until the event is set, or this time has passed."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()
 
 
 async def wait_for_news(wake_up: WakeUp, events: Iterable[asyncio.Event], pause: float) -> None:

@@ -13,9 +13,6 @@ from redis_mob.models.run_summary import RunFilter, RunSummary
 AT_ONCE = 16
 """How many runs are steered at a time."""
 
-NOT_OVER = tuple(status for status in MobRunStatus if not status.is_terminal)
-OVER = tuple(status for status in MobRunStatus if status.is_terminal)
-
 
 class SteeredRun(NamedTuple):
     """A run with which something was to be done: whether it was, and if not, why."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -14,9 +13,8 @@ from typing import NamedTuple, Protocol
 from urllib.parse import quote, urlsplit
 
 from redis_mob.errors import ReadFailedError, StorageUnavailableError, WriteFailedError
+from redis_mob.models.base import canonical_run_id
 from redis_mob.payloads.blob_urls import directory_of
-
-_RUN_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class RunOfBlobs(NamedTuple):
@@ -48,7 +46,10 @@ class BlobStore(Protocol):
 
 def is_run_id(text: str) -> bool:
     """Whether a text is the id of a run as it is stored."""
-    return _RUN_ID.fullmatch(text) is not None
+    try:
+        return canonical_run_id(text) == text
+    except ValueError:
+        return False
 
 
 def folder_of(namespace: str) -> str:

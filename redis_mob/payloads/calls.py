@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from hashlib import blake2b
 from typing import Any
 
@@ -15,9 +16,6 @@ from redis_mob.payloads.coding import NO_BLOBS, BlobName, PayloadCoder, referenc
 _AT_ONCE = 16
 """Blobs that one call reads or writes at a time."""
 
-_RUN = ":run:"
-_ID = 36
-
 
 class CodedCalls:
     """What the client of a namespace does with payloads."""
@@ -26,8 +24,8 @@ class CodedCalls:
         self._coder = coder
         self._blobs = blobs
 
-    async def coded(self, keys: Sequence[str | bytes], arguments: Sequence[Any]) -> Sequence[Any]:
-        """The arguments of a call as they are sent; blobs are written before.
+    async def coded(self, run_id: str | None, arguments: Sequence[Any]) -> Sequence[Any]:
+        """The arguments of a call about this run as they are sent; blobs are written before.
 
         Raises WriteFailedError if a blob could not be written: then the call is not made.
         """
@@ -41,7 +39,7 @@ class CodedCalls:
                 flat[place] = argument.stored
                 continue
             stored = self._coder.coded(argument)
-            owner = argument.owner or _first_run(keys)
+            owner = argument.owner or run_id
             if self._blobs is not None and owner and not argument.stays and self._coder.is_large(stored):
                 stored, name, blob = self._coder.reference(owner, argument, stored)
                 blobs[owner, name] = blob
@@ -49,8 +47,8 @@ class CodedCalls:
             else:
                 argument.stored = stored
             flat[place] = stored
-        if blobs and self._blobs is not None:
-            await self._put_all(self._blobs, blobs)
+        if (store := self._blobs) is not None:
+            await _in_turns(partial(store.put, *where, data) for where, data in blobs.items())
         for argument, stored in referring:
             # only now: a call that is made again after a failure has to write the blob
             argument.stored = stored
@@ -76,24 +74,13 @@ class CodedCalls:
         if self._blobs is not None:
             await self._blobs.delete(run_id)
 
-    @staticmethod
-    async def _put_all(store: BlobStore, blobs: Mapping[tuple[str, str], bytes]) -> None:
-        turns = asyncio.Semaphore(_AT_ONCE)
-
-        async def put(run_id: str, name: str, data: bytes) -> None:
-            async with turns:
-                await store.put(run_id, name, data)
-
-        await asyncio.gather(*(put(*where, data) for where, data in blobs.items()))
-
     async def _fetched(self, names: Iterable[BlobName]) -> dict[BlobName, bytes]:
         if (store := self._blobs) is None:
             raise SerializationError("a payload was put into a blob, and the namespace does not say where blobs are")
-        found, turns = dict[BlobName, bytes](), asyncio.Semaphore(_AT_ONCE)
+        found = dict[BlobName, bytes]()
 
         async def get(name: BlobName) -> None:
-            async with turns:
-                data = await store.get(name.run_id, name.name)
+            data = await store.get(name.run_id, name.name)
             if data is None:
                 raise BlobMissingError(name.run_id, name.name, repr(store))
             if len(data) != name.length or blake2b(data, digest_size=32).hexdigest() != name.name:
@@ -103,16 +90,16 @@ class CodedCalls:
                 )
             found[name] = data
 
-        await asyncio.gather(*(get(name) for name in dict.fromkeys(names)))
+        await _in_turns(partial(get, name) for name in dict.fromkeys(names))
         return found
 
 
-def _first_run(keys: Sequence[str | bytes]) -> str | None:
-    """The run whose keys come first in a call."""
-    for key in keys:
-        named = key if isinstance(key, str) else key.decode()
-        # the tag before may have anything but braces in it
-        behind = named.partition("}")[2]
-        if behind.startswith(_RUN):
-            return behind[len(_RUN) : len(_RUN) + _ID]
-    return None
+async def _in_turns(jobs: Iterable[Callable[[], Awaitable[None]]]) -> None:
+    """Do all of these, some at a time."""
+    turns = asyncio.Semaphore(_AT_ONCE)
+
+    async def done(job: Callable[[], Awaitable[None]]) -> None:
+        async with turns:
+            await job()
+
+    await asyncio.gather(*map(done, jobs))

@@ -73,7 +73,7 @@ class PayloadCoder:
         """A payload as it is stored. Equal payloads give equal bytes, with one version of zstd."""
         clear, text = payload.whole[: payload.clear], payload.whole[payload.clear :]
         flags = 0
-        if self._compressor is not None and not payload.compared and len(text) >= _LEAST_COMPRESSED:
+        if self._compressor is not None and len(text) >= _LEAST_COMPRESSED:
             short = self._compressor.compress(text)
             if len(short) < len(text):
                 flags, text = _COMPRESSED, short

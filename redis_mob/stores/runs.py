@@ -13,8 +13,9 @@ from redis_mob.codec.inputs import encode_inputs
 from redis_mob.codec.run_heads import place_prefix, run_id_of_place
 from redis_mob.codec.runs import decode_run, encode_run, run_parts
 from redis_mob.connection.calls.client import Client
-from redis_mob.connection.calls.keys import Keys, RunKeys
+from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.replies import Reply, won
+from redis_mob.connection.calls.run_keys import RunKeys
 from redis_mob.contracts import MobRunStore
 from redis_mob.errors import SerializationError, shown
 from redis_mob.models import (

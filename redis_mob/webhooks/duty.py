@@ -12,6 +12,7 @@ from uuid import uuid4
 from redis_mob.codec.webhooks import webhook_named
 from redis_mob.errors import MobStoreError
 from redis_mob.models.webhook import StoredWebhook
+from redis_mob.notifications.duty_trouble import DutyTrouble
 from redis_mob.notifications.waiting import wait_for_news
 from redis_mob.storage import MobStorage
 from redis_mob.webhooks.delivery import Delivery
@@ -47,7 +48,7 @@ class WebhookDuty:
         self._targets = Targets.of_environment()
         self._holder = uuid4().hex
         self._under_way: dict[str, _UnderWay] = {}
-        self._told: str | None = None
+        self._trouble = DutyTrouble(_log, "deliver webhooks")
         self._ended = asyncio.Event()
         self._had = set[str]()
         """At which webhooks this worker has had a turn: it may go on with one that it has not given back."""
@@ -63,14 +64,11 @@ class WebhookDuty:
                     async with self._storage.webhooks.listen() as wake_up:
                         while not stop.is_set():
                             pause, trouble = await self._look()
-                            self._tell(worker, trouble)
+                            self._trouble.tell(worker, trouble)
                             await wait_for_news(wake_up, (stop, self._ended), pause)
                             self._ended.clear()
-                except MobStoreError as error:
-                    self._tell(worker, str(error))
-                    await asyncio.sleep(self._timing.trouble)
                 except Exception as error:  # noqa: BLE001 - a fault of this duty must not end the worker
-                    self._tell(worker, repr(error), error)
+                    self._trouble.tell_error(worker, error)
                     await asyncio.sleep(self._timing.trouble)
         finally:
             for one in self._under_way.values():
@@ -123,11 +121,6 @@ class WebhookDuty:
         task.add_done_callback(lambda _: self._ended.set())
         self._under_way[webhook.name] = _UnderWay(delivery, task)
         return None
-
-    def _tell(self, worker: str, message: str | None, unexpected: Exception | None = None) -> None:
-        if message is not None and message != self._told:
-            _log.warning("worker %s cannot deliver webhooks: %s", worker, message, exc_info=unexpected)
-        self._told = message
 
 
 async def _delivered(sender: Sender, delivery: Delivery) -> None:

@@ -14,7 +14,8 @@ import pytest
 
 from redis_mob.codec.conversations import conversation_digest
 from redis_mob.connection.calls.client import Client
-from redis_mob.connection.calls.keys import Keys, RunKeys, type_of_key
+from redis_mob.connection.calls.keys import Keys, type_of_key
+from redis_mob.connection.calls.run_keys import RunKeys
 from redis_mob.errors import (
     ChangeFeedTruncatedError,
     EpochChangedError,

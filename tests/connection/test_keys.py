@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from redis_mob.connection.calls.keys import Keys, RunKeys
+from redis_mob.connection.calls.keys import Keys
+from redis_mob.connection.calls.run_keys import RunKeys
 from redis_mob.errors import ValidationError
 
 RUN = "67e55044-10b1-426f-9247-bb680e5fe0c8"

@@ -18,7 +18,8 @@ from redis_mob.codec.executions import encode_execution, execution_field
 from redis_mob.codec.run_heads import ended_identity
 from redis_mob.codec.runs import encode_run
 from redis_mob.connection.calls.client import Client
-from redis_mob.connection.calls.keys import Keys, RunKeys
+from redis_mob.connection.calls.keys import Keys
+from redis_mob.connection.calls.run_keys import RunKeys
 from redis_mob.errors import NotFoundError
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.fleet.step_context import StepContext

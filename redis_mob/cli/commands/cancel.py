@@ -49,7 +49,7 @@ def cancel(
     from redis_mob.cli.bulk_steering import SteeringOrder, steer_runs
     from redis_mob.cli.console import stderr_console
     from redis_mob.cli.endings import errors_told, shared_url
-    from redis_mob.operations.bulk import NOT_OVER
+    from redis_mob.models.run_status import NOT_OVER
 
     async def act(admin: FleetAdmin, run_id: str) -> str | None:
         if not await admin.cancel(run_id, wait=wait):

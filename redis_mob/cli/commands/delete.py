@@ -52,7 +52,7 @@ def delete(
     from redis_mob.cli.bulk_steering import SteeringOrder, steer_runs
     from redis_mob.cli.console import stderr_console
     from redis_mob.cli.endings import errors_told, shared_url
-    from redis_mob.operations.bulk import OVER
+    from redis_mob.models.run_status import OVER
 
     async def act(admin: FleetAdmin, run_id: str) -> str | None:
         await admin.delete(run_id, cancel=cancel, keep_key=keep_key)

@@ -61,7 +61,7 @@ def pause(
     from redis_mob.cli.console import stderr_console
     from redis_mob.cli.endings import errors_told, shared_url
     from redis_mob.cli.pausing import pause_whole, told
-    from redis_mob.operations.bulk import NOT_OVER
+    from redis_mob.models.run_status import NOT_OVER
 
     async def act(admin: FleetAdmin, run_id: str) -> str | None:
         return told(await admin.pause(run_id, reason), "paused", "is paused already")

@@ -55,7 +55,7 @@ def resume(
     from redis_mob.cli.console import stderr_console
     from redis_mob.cli.endings import errors_told, shared_url
     from redis_mob.cli.pausing import resume_whole, told
-    from redis_mob.operations.bulk import NOT_OVER
+    from redis_mob.models.run_status import NOT_OVER
 
     async def act(admin: FleetAdmin, run_id: str) -> str | None:
         return told(await admin.resume(run_id), "resumed", "is not paused by itself")

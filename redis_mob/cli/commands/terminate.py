@@ -48,7 +48,7 @@ def terminate(
     from redis_mob.cli.bulk_steering import SteeringOrder, steer_runs
     from redis_mob.cli.console import stderr_console
     from redis_mob.cli.endings import errors_told, shared_url
-    from redis_mob.operations.bulk import NOT_OVER
+    from redis_mob.models.run_status import NOT_OVER
 
     async def act(admin: FleetAdmin, run_id: str) -> str | None:
         return "canceled" if await admin.terminate(run_id) else None

@@ -22,6 +22,7 @@ from redis_mob.connection.calls.keys import Keys
 from redis_mob.connection.calls.locators import locator_of
 from redis_mob.connection.calls.payloads import Payloads
 from redis_mob.connection.calls.rights import missing_rights
+from redis_mob.connection.calls.run_keys import first_run_of
 from redis_mob.connection.calls.scripts import Script
 from redis_mob.connection.calls.scripts import script as script_named
 from redis_mob.connection.calls.sessions import Sessions, WriteOutcome
@@ -145,7 +146,7 @@ class Client:
         try:
             if self.payloads is None:
                 return await self._calls.write(script, keys, arguments)
-            coded = await self.payloads.coded(keys, arguments)
+            coded = await self.payloads.coded(first_run_of(keys), arguments)
             return await self.payloads.read(await self._calls.write(script, keys, coded))
         except InDoubtError as error:
             raise OutcomeUnknownError(

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 class Payloads(Protocol):
     """Codes payloads on their way to the server, and reads them on their way back (contract: payload-1)."""
 
-    async def coded(self, keys: Sequence[str | bytes], arguments: Sequence[Any]) -> Sequence[Any]:
-        """The arguments of a call as they are sent."""
+    async def coded(self, run_id: str | None, arguments: Sequence[Any]) -> Sequence[Any]:
+        """The arguments of a call about this run as they are sent."""
         ...
 
     async def read(self, reply: Any) -> Any:

@@ -8,11 +8,11 @@ from typing import Unpack
 from redis_mob.codec.arguments import flag
 from redis_mob.codec.pauses import checked_reason
 from redis_mob.models.pause import PauseChange, PauseScope
-from redis_mob.models.run_status import MobRunStatus
+from redis_mob.models.run_status import NOT_OVER, OVER, MobRunStatus
 from redis_mob.models.run_summary import RunFilter, RunSummary
 from redis_mob.operations import deletion, ending
 from redis_mob.operations.admin.base import AdminBase
-from redis_mob.operations.bulk import NOT_OVER, OVER, Steer, SteeredRun, of_statuses, steered
+from redis_mob.operations.bulk import Steer, SteeredRun, of_statuses, steered
 from redis_mob.operations.deletion import KEY_KEPT
 from redis_mob.operations.pausing import pause_run, resume_run
 from redis_mob.operations.run_list import Conditions, every_run, run_filter
