@@ -74,7 +74,12 @@ class Records(Generic[M]):
 
     def known(self, model: M) -> Payload | None:
         """The record of a model that has not been changed since; None if it has none."""
-        return known(model, _MEMORY, self._values(vars(model)))
+        try:
+            values = self._values(vars(model))
+        except KeyError:
+            # a model that was made past its checks may lack a field: what writes the record says so
+            return None
+        return known(model, _MEMORY, values)
 
     def remember(self, model: M, record: Payload) -> Payload:
         """Have a model remember its record."""
