@@ -3,8 +3,6 @@
 The models are the wire format (decision 0009).
 """
 
-from __future__ import annotations
-
 import json
 import math
 import re

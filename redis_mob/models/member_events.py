@@ -1,7 +1,5 @@
 """What happened to the members of a mob: spawned, retired, wired (contract: json-11)."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
