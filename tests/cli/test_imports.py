@@ -95,3 +95,12 @@ def test_a_command_is_imported_without_the_others() -> None:
 def test_each_module_of_commands_is_in_the_table() -> None:
     files = Path(str(commands.__file__)).parent.glob("*.py")
     assert {one.module for one in COMMANDS} == {file.stem for file in files} - {"__init__"}
+
+
+def test_a_command_that_reads_ends_without_a_search_for_garbage() -> None:
+    program = (
+        "import atexit, gc, sys\nfrom redis_mob.cli import main\nsys.argv = ['redis-mob', 'ls', '--help']\n"
+        "atexit.register(lambda: print(gc.isenabled(), gc.get_freeze_count() > 100 * len(gc.get_objects())))\nmain()"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stdout.splitlines()[-1] == "False True"
