@@ -19,6 +19,7 @@ from redis_mob.handlers.agent_as_tool import AgentTool
 from redis_mob.handlers.agent_progress import ProgressKind
 from redis_mob.handlers.checkpoint_names import tool_call_name
 from redis_mob.handlers.openai_agent_model import KeptModel, ModelCalls
+from redis_mob.handlers.told_calls import tool_call
 from redis_mob.models.ask import Answer
 
 Tell = Callable[[ProgressKind, str], Awaitable[None]]
@@ -131,7 +132,11 @@ class KeptAgents:
             nonlocal is_called
             is_called = True
             async with self._ctx.spend(tool_calls=1):
-                value = _plain(await call(context, arguments))
+                value = _plain(
+                    await call(context, arguments)
+                    if self._calls.tells_itself
+                    else await tool_call(name, context.tool_call_id, arguments, lambda: call(context, arguments))
+                )
             waits = (suspended := _suspended_in(context)) is not None and suspended is not before
             return {"value": value, _WAITS: waits}
 
