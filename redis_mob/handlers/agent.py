@@ -49,6 +49,7 @@ from redis_mob.handlers.usage import ModelUsage, OnUsage, record_usage
 from redis_mob.models.base import json_text
 from redis_mob.models.flow_spec import LONGEST_PAUSE_SECONDS
 from redis_mob.models.message import BlobImageBlock, ContentBlock, TextBlock
+from redis_mob.telemetry import active
 from redis_mob.telemetry import genai_names as names
 
 TOO_MANY_REQUESTS = 429
@@ -169,7 +170,7 @@ class _OfStep(AbstractCapability[Any]):
 
     async def wrap_run(self, ctx: RunContext[Any], *, handler: WrapRunHandler) -> AgentRunResult[Any]:
         """The result of the run, told as a span unless the agent tells its own."""
-        if _is_instrumented(ctx):
+        if not _is_told(ctx):
             return await handler()
         model = ctx.model
         with agent_run(self.ctx, self.name, model.model_name, provider=model.system):
@@ -183,18 +184,20 @@ class _OfStep(AbstractCapability[Any]):
         handler: WrapModelRequestHandler,
     ) -> ModelResponse:
         """The response of the model, or what an earlier attempt has kept of it."""
-        if _is_instrumented(ctx):
+        if not _is_told(ctx):
             return await self.checkpoints.response(request_context, handler)
 
         async def told(request: ModelRequestContext) -> ModelResponse:
             model = request.model
             with model_call(self.ctx, model.model_name, provider=model.system) as block:
-                block.said(names.INPUT_MESSAGES, lambda: agent_messages(request.messages))
+                if block.captures:
+                    block.said(names.INPUT_MESSAGES, agent_messages(request.messages))
                 response = await handler(request)
                 used = response.usage
                 block.used(used.input_tokens, used.output_tokens, used.cache_read_tokens)
                 block.finished(response.finish_reason)
-                block.said(names.OUTPUT_MESSAGES, lambda: agent_messages([response]))
+                if block.captures:
+                    block.said(names.OUTPUT_MESSAGES, agent_messages([response]))
             return response
 
         return await self.checkpoints.response(request_context, told)
@@ -209,11 +212,14 @@ class _OfStep(AbstractCapability[Any]):
         handler: WrapToolExecuteHandler,
     ) -> Any:
         """The result of the tool, or what an earlier attempt has kept of it."""
-        if _is_instrumented(ctx):
+        if not _is_told(ctx):
             return await self.checkpoints.result(call, args, handler)
 
         async def told(args: dict[str, Any]) -> Any:
-            return await tool_call(call.tool_name, call.tool_call_id, args, lambda: handler(args))
+            with tool_call(call.tool_name, call.tool_call_id, args) as block:
+                result = await handler(args)
+                block.said(names.TOOL_CALL_RESULT, result)
+            return result
 
         return await self.checkpoints.result(call, args, told)
 
@@ -254,9 +260,9 @@ class _OfStep(AbstractCapability[Any]):
         await tell_progress(self.ctx, progress, self.on_progress)
 
 
-def _is_instrumented(ctx: RunContext[Any]) -> bool:
-    """Whether pydantic-ai tells its own spans of this run, as `Agent.instrument_all` lets it."""
-    return not isinstance(ctx.tracer, NoOpTracer)
+def _is_told(ctx: RunContext[Any]) -> bool:
+    """Whether spans are told of this run, and pydantic-ai tells none itself, as `Agent.instrument_all` lets it."""
+    return active.spans is not None and isinstance(ctx.tracer, NoOpTracer)
 
 
 def _agent_tool(tool: ModelTool, ctx: StepContext) -> AgentTool[Any]:

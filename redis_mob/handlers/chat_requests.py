@@ -113,7 +113,8 @@ class ChatRequests:
             usage.requests += 1
             counted = ModelUsage(usage.model)
             with model_call(self._ctx, usage.model, server=server) as block:
-                block.said(genai_names.INPUT_MESSAGES, lambda: messages_of(messages))
+                if block.captures:
+                    block.said(genai_names.INPUT_MESSAGES, messages_of(messages))
                 try:
                     chunks = in_time(_chunks(self._connected, usage.model, messages, request), self._answers_within)
                     await self._take(answer, counted, chunks)
@@ -124,7 +125,8 @@ class ChatRequests:
                     usage.add(counted)
                     block.used(counted.prompt_tokens, counted.completion_tokens, counted.cached_tokens)
                 block.finished(answer.finish_reason)
-                block.said(genai_names.OUTPUT_MESSAGES, lambda: messages_of([answer.as_message()]))
+                if block.captures:
+                    block.said(genai_names.OUTPUT_MESSAGES, messages_of([answer.as_message()]))
             tell_use(call, counted.prompt_tokens, counted.completion_tokens, read=counted.cached_tokens)
         answer.check()
         return answer

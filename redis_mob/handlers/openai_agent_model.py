@@ -52,6 +52,7 @@ from redis_mob.handlers.spending import count_of, estimated_tokens, tell_use
 from redis_mob.handlers.text_stream import stream_text
 from redis_mob.handlers.told_calls import model_call
 from redis_mob.handlers.usage import ModelUsage
+from redis_mob.telemetry import active
 from redis_mob.telemetry import genai_names as names
 from redis_mob.telemetry.genai_content import messages_of, text_message
 
@@ -130,7 +131,7 @@ class ModelCalls:
         paid = self.paid.setdefault(model, ModelUsage(model))
         async with self.ctx.spend(tokens=estimate, model=model) as call:
             try:
-                response = await (ask() if self.tells_itself else self._told(model, ask, asked))
+                response = await (ask() if self.tells_itself or active.spans is None else self._told(model, ask, asked))
             except APIStatusError:
                 call.used()  # the provider has answered with an error, and the model with nothing
                 raise
@@ -147,14 +148,15 @@ class ModelCalls:
     ) -> ModelResponse:
         with model_call(self.ctx, model) as block:
             given = asked["input"]
-            block.said(
-                names.INPUT_MESSAGES,
-                lambda: text_message("user", given) if isinstance(given, str) else messages_of(given),
-            )
+            if block.captures:
+                block.said(
+                    names.INPUT_MESSAGES, text_message("user", given) if isinstance(given, str) else messages_of(given)
+                )
             response = await ask()
             used = response.usage
             block.used(used.input_tokens, used.output_tokens, used.input_tokens_details.cached_tokens)
-            block.said(names.OUTPUT_MESSAGES, lambda: text_message("assistant", _text(response)))
+            if block.captures:
+                block.said(names.OUTPUT_MESSAGES, text_message("assistant", _text(response)))
         return response
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from redis_mob.fleet.step_context import StepContext
@@ -24,13 +23,11 @@ def agent_run(
     return genai.invoke_agent(agent, model=model, provider=provider, conversation=_conversation(ctx))
 
 
-async def tool_call(name: str, call_id: str | None, arguments: Any, call: Callable[[], Awaitable[Any]]) -> Any:
-    """What a call of a tool returns or raises."""
-    with genai.execute_tool(name, call_id) as block:
-        block.said(names.TOOL_CALL_ARGUMENTS, lambda: arguments)
-        result = await call()
-        block.said(names.TOOL_CALL_RESULT, lambda: result)
-    return result
+def tool_call(name: str, call_id: str | None, arguments: Any) -> genai.GenAiBlock:
+    """A call of a tool with these arguments; its block is told the result."""
+    block = genai.execute_tool(name, call_id)
+    block.said(names.TOOL_CALL_ARGUMENTS, arguments)
+    return block
 
 
 def _conversation(ctx: StepContext) -> str | None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -39,8 +38,13 @@ class GenAiBlock:
     def finished(self, reason: str | None) -> None:
         """Why the model has ended its answer."""
 
-    def said(self, name: str, content: Callable[[], Any]) -> None:
-        """Content, as JSON; it is made only if it is told."""
+    @property
+    def captures(self) -> bool:
+        """Whether the application asks for what is said."""
+        return False
+
+    def said(self, name: str, content: Any) -> None:
+        """What is said, as JSON; to be asked for by `captures` before it is made, if that takes its time."""
 
 
 _OFF = GenAiBlock()
@@ -80,10 +84,13 @@ class _Told(GenAiBlock):
         if reason is not None:
             self._span.set_attribute(names.RESPONSE_FINISH_REASONS, [reason])
 
-    def said(self, name: str, content: Callable[[], Any]) -> None:
-        if _captures_content() and self._span.is_recording():
-            value = content()
-            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    @property
+    def captures(self) -> bool:
+        return self._span.is_recording() and os.environ.get(names.CAPTURE_CONTENT, "").lower() in names.CAPTURES
+
+    def said(self, name: str, content: Any) -> None:
+        if self.captures:
+            text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False, default=str)
             self._span.set_attribute(name, text[:MOST_CONTENT])
 
 
@@ -133,7 +140,3 @@ def execute_tool(tool: str, call_id: str | None = None) -> GenAiBlock:
 def _common(operation: str, provider: str, conversation: str | None) -> dict[str, str | bool]:
     common: dict[str, str | bool] = {names.OPERATION_NAME: operation, names.PROVIDER_NAME: provider}
     return common if conversation is None else {**common, names.CONVERSATION_ID: conversation}
-
-
-def _captures_content() -> bool:
-    return os.environ.get(names.CAPTURE_CONTENT, "").lower() in names.CAPTURES
