@@ -53,8 +53,12 @@ class Told:
             for one in scope.metrics
             if one.name == metric
         ]
-        points = [point for one in found for point in one.data.data_points]
+        points: list[Any] = [point for one in found for point in one.data.data_points]
         return [(dict(one.attributes or {}), one.value if hasattr(one, "value") else one.count) for one in points]
+
+    def events(self) -> list[Any]:
+        """The log records that are events."""
+        return [one.log_record for one in self.log.get_finished_logs() if one.log_record.event_name]
 
 
 @pytest.fixture
