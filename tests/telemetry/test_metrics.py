@@ -112,7 +112,7 @@ async def test_slots_of_workers_are_told_as_long_as_these_exist(storage: MobStor
 
 
 async def test_calls_of_the_store_and_the_wire_are_measured(storage: MobStorage, told: Told) -> None:
-    assert await storage.runs.list_runs() == []
+    assert await storage.runs.list_runs("m") == []
     points = told.points("db.client.operation.duration")
     assert points
     assert {labels["db.system.name"] for labels, _ in points} == {"redis"}
