@@ -31,6 +31,9 @@ from redis_mob.version import __version__
 MOST_SAID = 1024
 """Characters of what a handler says that one attribute holds."""
 
+MOST_KNOWN = 4096
+"""How many contexts are remembered."""
+
 _TRACEPARENT = re.compile("00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 
 Attributes = Mapping[str, str | bool | int | float | Sequence[str]]
@@ -92,18 +95,34 @@ def traceparent_of(span: Span) -> str | None:
     context = span.get_span_context()
     if not context.is_valid:
         return None
-    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
+    stored = f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
+    _remember(stored, context)
+    return stored
 
 
-# Read here, and remembered: the propagator of the API takes as long for it as all else of a link.
-@lru_cache(maxsize=1024)
+_known: dict[str, SpanContext] = {}
+"""Contexts that were made or read here: what follows an attempt comes soon, and often to the same worker."""
+
+
+def _remember(stored: str, context: SpanContext) -> None:
+    if len(_known) >= MOST_KNOWN:
+        _known.clear()
+    _known[stored] = context
+
+
 def span_context_of(traceparent: str) -> SpanContext | None:
     """The span that a stored context names; None if it cannot be read."""
+    # not by the propagator of the API, which takes as long as all else of a link
+    if (known := _known.get(traceparent)) is not None:
+        return known
     if (parts := _TRACEPARENT.fullmatch(traceparent)) is None:
         return None
     trace, span, flags = (int(part, 16) for part in parts.groups())
     named = SpanContext(trace, span, is_remote=True, trace_flags=TraceFlags(flags))
-    return named if named.is_valid else None
+    if not named.is_valid:
+        return None
+    _remember(traceparent, named)
+    return named
 
 
 @lru_cache(maxsize=1024)
