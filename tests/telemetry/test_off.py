@@ -25,11 +25,18 @@ from redis_mob.telemetry import active, genai
 from redis_mob.telemetry.handler_process import current_traceparent
 from redis_mob.testing.samples.driven_runs import awaited
 
-TIMES = 2_000
+TIMES = 1_000
 
 
 def allocated(hook: Callable[[], Any]) -> int:
-    """How many bytes are allocated at a time, at most, while a hook is called again and again."""
+    """How many bytes are allocated at a time, at most, while a hook is called again and again.
+
+    The least of several counts: other threads of the test process, which allocate at times, are seen too.
+    """
+    return min(_allocated(hook) for _ in range(5))
+
+
+def _allocated(hook: Callable[[], Any]) -> int:
     for _ in range(100):
         hook()
     tracemalloc.start()
@@ -81,10 +88,9 @@ async def test_no_hook_allocates_anything() -> None:
             current_traceparent,
         ]
         loop_alone = allocated(removed)
-        assert {number: allocated(hook) - loop_alone for number, hook in enumerate(hooks)} == dict.fromkeys(
-            range(len(hooks)), 0
-        )
+        found = {number: allocated(hook) - loop_alone for number, hook in enumerate(hooks)}
         assert await starting
+        assert all(more <= 0 for more in found.values()), found
         assert allocated(lambda: bytes(1_000)) > loop_alone, "an allocation is not seen"
 
 

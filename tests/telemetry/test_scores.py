@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 from uuid import uuid4
 
@@ -83,4 +82,3 @@ def test_its_twin_does_the_same(server_url: str, namespace: str, told: Told) -> 
         fleet = SyncFleet(storage, DEFINITION)
         fleet.score(fleet.start(FLOW), "a", "relevance", 0.25)
     assert [event.attributes["gen_ai.evaluation.score.value"] for event in told.events()] == [0.25]
-    assert asyncio.iscoroutinefunction(Fleet.score)
