@@ -18,7 +18,7 @@ PACKAGE = ROOT / "redis_mob"
 
 FLOORS = (
     {"errors", "lazy_names", "version"},
-    {"models"},
+    {"models", "telemetry"},
     {"contracts", "codec", "kernel", "security"},
     {"connection", "payloads"},
     {"notifications", "admin"},
