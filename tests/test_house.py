@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "redis_mob"
 
 FLOORS = (
-    {"errors", "lazy_names", "version"},
+    {"errors", "lazy_names", "telemetry", "version"},
     {"models"},
     {"contracts", "codec", "kernel", "security"},
     {"connection", "payloads"},
@@ -27,7 +27,7 @@ FLOORS = (
     {"webhooks"},
     {"fleet"},
     {"flows", "operations"},
-    {"frontends", "handlers", "mcp", "testing", "bench", "sync"},
+    {"frontends", "handlers", "mcp", "metrics", "testing", "bench", "sync"},
     {"langgraph", "pydantic_ai"},
     {"cli"},
     {"__main__"},

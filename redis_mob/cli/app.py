@@ -40,7 +40,7 @@ COMMANDS = (
     *_named("watch workers queues"),
     *_named("definitions releases move verify export"),
     *_named("fork cancel terminate pause resume delete attributes"),
-    *_named("retention prune stats"),
+    *_named("retention prune stats metrics"),
     *_named("seal-key payloads doctor accept-loss acl bench"),
     _Command("import", "import_runs"),
     *_named("schedule webhook"),
