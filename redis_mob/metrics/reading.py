@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -173,9 +173,9 @@ def _limited(queues: Iterable[QueueReport]) -> Mapping[tuple[FlowOfMob, str], in
 
 
 def _overdue(schedules: Iterable[ScheduleRecord], now: datetime) -> Mapping[FlowOfMob, float]:
-    found = defaultdict[FlowOfMob, float](float)
+    found: dict[FlowOfMob, float] = {}
     for one in schedules:
         flow = FlowOfMob(one.schedule.mob_id, one.schedule.flow_id)
         late = 0.0 if one.begins_at is None else (now - one.begins_at).total_seconds()
-        found[flow] = max(found[flow], late)
+        found[flow] = max(found.get(flow, 0.0), late)
     return found
