@@ -17,8 +17,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "redis_mob"
 
 FLOORS = (
-    {"errors", "lazy_names", "telemetry", "version"},
-    {"models"},
+    {"errors", "lazy_names", "version"},
+    {"models", "telemetry"},
     {"contracts", "codec", "kernel", "security"},
     {"connection", "payloads"},
     {"notifications", "admin"},

@@ -79,6 +79,8 @@ class TransitionBuilder:
         self._dropped: list[int] = []
         self._late_asks: list[tuple[ExecutionKey, Ask]] = []
         self._used: dict[ExecutionKey, TokenUse] = {}
+        self._trace: str | None = None
+        """The span of the attempt, or before the wait, whose end led to what begins now."""
 
     @property
     def now(self) -> datetime:
@@ -178,6 +180,11 @@ class TransitionBuilder:
             execution = execution.model_copy(update={"asks": ()})
         if execution.leaves:
             self._count_ended(key, execution)
+        if execution.trace is not None:
+            if execution.status in (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED):
+                self._trace = execution.trace
+        elif self._trace is not None and self.execution(key) is None:
+            execution = execution.model_copy(update={"trace": self._trace})
         self._changed[key] = execution
         if self._index is not None:
             self._index.put(key, execution)

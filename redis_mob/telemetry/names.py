@@ -22,13 +22,13 @@ LABELS = (MOB, FLOW, ROLE, RELEASE, STATUS, ERROR_TYPE)
 """What metrics are told apart by, beside the `db.*` of database calls. Ids of runs never are: there are too many."""
 
 DB_SYSTEM_NAME = "db.system.name"
-DB_NAMESPACE = "db.namespace"
 DB_STORED_PROCEDURE_NAME = "db.stored_procedure.name"
-DB_OPERATION_NAME = "db.operation.name"
 REDIS = "redis"
 """The value of `db.system.name`, also for Valkey: it names the protocol."""
 
 RUN_ID = "redis_mob.run.id"
+RUN_STATUS = "redis_mob.run.status"
+IS_NEW = "redis_mob.run.is_new"
 PARENT_RUN_ID = "redis_mob.run.parent_id"
 STEP_ID = "redis_mob.step.id"
 TARGET = "redis_mob.step.target"

@@ -1,0 +1,112 @@
+"""Spans of runs: one for each start, one for each attempt of a step, and one for each call of the store within those.
+
+No span outlives its process: what lasts longer is told by several, which have the stored context of the start as their
+parent, and a link to the span before (contract: telemetry-2, telemetry-3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from opentelemetry.context import Context
+from opentelemetry.trace import (
+    Link,
+    Span,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TracerProvider,
+    format_span_id,
+    format_trace_id,
+    get_current_span,
+)
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from redis_mob.telemetry import names
+from redis_mob.version import __version__
+
+MOST_SAID = 1024
+"""Characters of what a handler says that one attribute holds."""
+
+_PROPAGATOR = TraceContextTextMapPropagator()
+
+Attributes = Mapping[str, str | bool | int | float | Sequence[str]]
+
+
+class Spans:
+    """Makes spans with one tracer."""
+
+    def __init__(self, provider: TracerProvider) -> None:
+        self._tracer = provider.get_tracer(names.SCOPE, __version__)
+
+    def start_of_run(self, attributes: Attributes) -> Span:
+        """The span of starting a run, within the current one."""
+        return self._tracer.start_span(_of_flow(attributes), None, SpanKind.PRODUCER, attributes)
+
+    def start_of_child(self, attributes: Attributes, *, start: str | None, before: str | None) -> Span:
+        """The span of a step that starts a run, in the run whose start has this context."""
+        return self._tracer.start_span(
+            _of_flow(attributes), context_of(start), SpanKind.PRODUCER, attributes, _links(before)
+        )
+
+    def attempt(self, step: str, attributes: Attributes, *, start: str | None, before: str | None) -> Span:
+        """The span of one attempt of a step, in the run whose start has this context."""
+        return self._tracer.start_span(
+            names.ATTEMPT_SPAN.format(step=step), context_of(start), SpanKind.CONSUMER, attributes, _links(before)
+        )
+
+    def end_of_run(self, attributes: Attributes, *, start: str | None, has_failed: bool) -> None:
+        """Tell the end of the run whose start has this context, as a span without length."""
+        name = names.END_SPAN.format(flow=attributes[names.FLOW_ID])
+        span = self._tracer.start_span(name, context_of(start), SpanKind.INTERNAL, attributes)
+        if has_failed:
+            span.set_status(Status(StatusCode.ERROR))
+        span.end()
+
+    def store_call(self, script: str) -> Span | None:
+        """The span of a call of the store within the current span; None outside of all, as where a worker looks for
+        work: such calls are told by metrics alone."""
+        if not get_current_span().is_recording():
+            return None
+        attributes = {names.DB_SYSTEM_NAME: names.REDIS, names.DB_STORED_PROCEDURE_NAME: script}
+        return self._tracer.start_span(script, None, SpanKind.CLIENT, attributes)
+
+    def internal(self, name: str, kind: SpanKind, attributes: Attributes, parent: Context | None = None) -> Span:
+        """A span of what a handler does."""
+        return self._tracer.start_span(name, parent, kind, attributes)
+
+
+def _of_flow(attributes: Attributes) -> str:
+    return names.START_SPAN.format(flow=attributes[names.FLOW_ID])
+
+
+def traceparent_of(span: Span) -> str | None:
+    """The context of a span as it is stored: in the form of W3C Trace Context; None if it has none."""
+    context = span.get_span_context()
+    if not context.is_valid:
+        return None
+    trace, own = format_trace_id(context.trace_id), format_span_id(context.span_id)
+    return f"00-{trace}-{own}-{context.trace_flags:02x}"
+
+
+def context_of(traceparent: str | None) -> Context:
+    """A stored context, in which spans may be made; an empty one if there is none, or it cannot be read."""
+    return _PROPAGATOR.extract({} if traceparent is None else {"traceparent": traceparent}, Context())
+
+
+def span_context_of(traceparent: str | None) -> SpanContext | None:
+    """The span that a stored context names; None if there is none."""
+    named = get_current_span(context_of(traceparent)).get_span_context()
+    return named if named.is_valid else None
+
+
+def _links(before: str | None) -> Sequence[Link] | None:
+    named = None if before is None else span_context_of(before)
+    return None if named is None else [Link(named)]
+
+
+def fail(span: Span, error_type: str, reason: str | None = None) -> None:
+    """Mark a span as failed, with what was said of it, bounded."""
+    span.set_attribute(names.ERROR_TYPE, error_type)
+    span.set_status(Status(StatusCode.ERROR, None if reason is None else reason[:MOST_SAID]))
