@@ -33,7 +33,7 @@ class NamespacePage:
         self._reader = reader
         self._name = name
         self._reading: NamespaceReading | None = None
-        self._good_until = float("-inf")
+        self.good_until = float("-inf")
         self._turn = asyncio.Lock()
         self.trouble: str | None = None
         """Why the namespace could not be read the last time, if so."""
@@ -42,9 +42,9 @@ class NamespacePage:
         """The metrics now, in the form that a header `Accept` asks for."""
         async with self._turn:
             now = asyncio.get_running_loop().time
-            if (began := now()) >= self._good_until:
+            if (began := now()) >= self.good_until:
                 self._reading = await self._read()
-                self._good_until = (ended := now()) + max(KEEP_SECONDS, KEPT_TIMES * (ended - began))
+                self.good_until = (ended := now()) + max(KEEP_SECONDS, KEPT_TIMES * (ended - began))
             reading = self._reading
         return page_of(NamespaceCollector(reading), accept)
 

@@ -46,7 +46,7 @@ def page(reader: Reader) -> NamespacePage:
 
 def forget(page: NamespacePage) -> None:
     """Let the time be over for which a reading is kept."""
-    page._good_until = float("-inf")
+    page.good_until = float("-inf")
 
 
 async def text(page: NamespacePage) -> bytes:
@@ -69,7 +69,7 @@ async def test_a_reading_that_takes_long_is_kept_for_longer(
     monkeypatch.setattr(namespace_page, "KEEP_SECONDS", 0.0)
     reader.pause = 0.05
     await text(page)
-    assert page._good_until - asyncio.get_running_loop().time() > 0.05
+    assert page.good_until - asyncio.get_running_loop().time() > 0.05
     await text(page)
     assert reader.readings == 1
 
