@@ -122,7 +122,14 @@ ROWS: Sequence[tuple[str, Sequence[Panel]]] = (
                 ],
             ),
             lines("Workers that serve a role", level(names.QUEUE_WORKERS, MOB, ROLE), _OF_ROLE),
-            lines("How late schedules are", level(names.SCHEDULE_OVERDUE, MOB, FLOW), _OF_FLOW, "s"),
+            Panel(
+                "How late schedules are",
+                [
+                    Query(level(names.SCHEDULE_OVERDUE, MOB, FLOW), f"{_OF_FLOW} not yet fired"),
+                    *tails(names.SCHEDULE_LATENESS, f"{_OF_FLOW} fired", MOB, FLOW),
+                ],
+                "s",
+            ),
         ),
     ),
     (
