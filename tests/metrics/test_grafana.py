@@ -145,6 +145,7 @@ def test_a_query_is_of_metrics_and_labels_that_there_are(query: str, series: Ser
     assert selectors
     known = set[str]()
     for selector in selectors:
+        assert selector.name is not None
         assert selector.name in series
         has = series[selector.name] | OF_PROMETHEUS
         assert {matcher.name for matcher in selector.matchers.matchers} <= has, selector.name
