@@ -67,7 +67,7 @@ async def body(request: Request, model: type[M]) -> M:
 
 def failure(error: RedisMobError, detail: Any = None) -> Response:
     """The answer to a request that has raised this; `detail` is for programs, as both versions of a lost compare."""
-    told = {"kind": type(error).__name__, "message": str(error), "detail": detail or {}}
+    told: dict[str, Any] = {"kind": type(error).__name__, "message": str(error), "detail": detail or {}}
     answer = reply({"error": told}, status_of(error))
     if isinstance(error, RefusedError):
         answer.headers.update(error.headers)

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from importlib import import_module
 from importlib.util import find_spec
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -68,13 +69,11 @@ def _routes() -> list[BaseRoute]:
     return [route for name in names if find_spec(name) for route in import_module(name).routes()]
 
 
-async def _told(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, RedisMobError)
+async def _told(_request: Request, error: Any) -> Response:
     return failure(error)
 
 
-async def _no_route(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
+async def _no_route(request: Request, error: Any) -> Response:
     refused = RefusedError(f"{request.method} {request.url.path}: {error.detail}", dict(error.headers or {}))
     refused.status = error.status_code
     return failure(refused)

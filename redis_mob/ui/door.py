@@ -53,7 +53,9 @@ class StorageDoor:
 
         It goes on in the background while the storage is away. Raises the error of anything else that is in the way.
         """
-        self._task = asyncio.create_task(self._keep_open(), name="redis_mob ui opens its storage")
+        if self._opens is None:
+            return None
+        self._task = asyncio.create_task(self._keep_open(self._opens), name="redis_mob ui opens its storage")
         tried = asyncio.create_task(self._tried.wait())
         await asyncio.wait({self._task, tried}, return_when=asyncio.FIRST_COMPLETED)
         tried.cancel()
@@ -75,11 +77,10 @@ class StorageDoor:
             with suppress(asyncio.CancelledError):
                 await self._task
 
-    async def _keep_open(self) -> None:
-        assert self._opens is not None
+    async def _keep_open(self, opens: Opens) -> None:
         while not self._closing.is_set():
             try:
-                async with self._opens() as storage:
+                async with opens() as storage:
                     self._storage = storage
                     self._opened.set()
                     self._tried.set()

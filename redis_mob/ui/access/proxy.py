@@ -41,9 +41,7 @@ class TrustedProxy:
             return None
         named = connection.headers.getlist(self.header)
         if len(named) != 1:
-            raise UnauthorizedError(
-                f"the proxy has sent the header {self.header} {len(named)} times: it must do so once"
-            )
+            raise UnauthorizedError(f"the proxy has sent the header {self.header} {len(named)} times, not once")
         try:
             name = checked_name(named[0].strip(), f"header {self.header}")
         except ValidationError as error:

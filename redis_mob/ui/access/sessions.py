@@ -39,9 +39,8 @@ class Sessions:
             del self._sessions[id]
         while len(self._sessions) >= MOST_SESSIONS:
             del self._sessions[next(iter(self._sessions))]
-        self._sessions[id := secrets.token_urlsafe(32)] = Session(
-            user, secrets.token_urlsafe(32), now + SESSION_SECONDS
-        )
+        id, csrf = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+        self._sessions[id] = Session(user, csrf, now + SESSION_SECONDS)
         return id
 
     def find(self, id: str) -> Session | None:
