@@ -31,6 +31,7 @@ _PARTS = (
     "overview",
     "run_lists",
     "run_views",
+    "step_views",
     "live",
     "history",
     "actions",
@@ -55,7 +56,7 @@ def ui_app(storage: MobStorage | StorageDoor, settings: UiSettings) -> Starlette
         exception_handlers={RedisMobError: _told, HTTPException: _no_route},
         lifespan=_lifespan,
     )
-    app.state.settings, app.state.gate = settings, gate
+    app.state.settings, app.state.gate, app.state.definition_names = settings, gate, {}
     app.state.door = StorageDoor.of(storage) if isinstance(storage, MobStorage) else storage
     app.state.hub = Hub(app.state.door)
     return app

@@ -253,6 +253,8 @@ class Hub:
         except ExceptionGroup:
             _log.exception("what goes on cannot be read any more")
             self.end_tabs()  # they come again, and begin anew
+            self._task = None
+            self._stop()
 
     async def _read_log(self, storage: MobStorage, reader: LogReader) -> None:
         while True:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from redis_mob.kernel.seeds import root_frame_id
 from redis_mob.models.base import format_timestamp
 from redis_mob.operations.run_description import NodeDescription, RunDescription, StepDescription
 from redis_mob.operations.states import State
+from redis_mob.ui.run_nodes import nodes_of
 
 States = Mapping[str, Mapping[str, Any]]
 
 
 def states_of(run: RunDescription) -> dict[str, dict[str, Any]]:
     """The state of each node, since when, the states of its members, and how many of them have completed."""
-    return dict(_states(run.nodes, root_frame_id(run.run_id)))
+    return {f"{frame_id}/{node.node_id}": _state(node) for frame_id, node in nodes_of(run)}
 
 
 def changed(before: States, after: States) -> States:
@@ -23,17 +23,13 @@ def changed(before: States, after: States) -> States:
     return {node: state for node, state in after.items() if before.get(node) != state}
 
 
-def _states(nodes: tuple[NodeDescription, ...], frame_id: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    for node in nodes:
-        told: dict[str, Any] = {"state": str(node.state)}
-        if isinstance(node, StepDescription):
-            since = node.ended_at or node.began_at
-            told["since"] = None if since is None else format_timestamp(since)
-            told["members"] = {member.member: str(member.state) for member in node.members}
-            told["completed"] = sum(member.state is State.COMPLETED for member in node.members)
-            if node.items is not None:
-                told["items"] = node.items.model_dump(mode="json", exclude={"reasons"})
-        yield f"{frame_id}/{node.node_id}", told
-        if not isinstance(node, StepDescription):
-            for iteration in node.iterations:
-                yield from _states(iteration.nodes, iteration.frame_id)
+def _state(node: NodeDescription) -> dict[str, Any]:
+    told: dict[str, Any] = {"state": str(node.state)}
+    if isinstance(node, StepDescription):
+        since = node.ended_at or node.began_at
+        told["since"] = None if since is None else format_timestamp(since)
+        told["members"] = {member.member: str(member.state) for member in node.members}
+        told["completed"] = sum(member.state is State.COMPLETED for member in node.members)
+        if node.items is not None:
+            told["items"] = node.items.model_dump(mode="json", exclude={"reasons"})
+    return told
