@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from typing import IO
+from typing import IO, Any
 
 from examples.demo_fleet.traffic import World
 from redis_mob import MobStorage
@@ -55,15 +55,16 @@ async def _run(url: str, port: int, log: IO[bytes]) -> int:
             world = asyncio.create_task(World(storage, Random()).go_on())  # noqa: S311 - it guards nothing
             asked = asyncio.create_task(ending.wait())
             ends = [asyncio.create_task(process.wait()) for process in (page, first, second)]
-            await asyncio.wait([world, asked, *ends], return_when=asyncio.FIRST_COMPLETED)
-            for task in (world, asked, *ends):
+            tasks: list[asyncio.Task[Any]] = [world, asked, *ends]
+            done, going_on = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in going_on:
                 task.cancel()
-            ended = await asyncio.gather(world, asked, *ends, return_exceptions=True)
-    if ending.is_set():
+            await asyncio.gather(*going_on, return_exceptions=True)
+    if asked in done:
         return 0
-    if isinstance(ended[0], Exception):
-        raise ended[0]
-    return max((status for status in ended[2:] if isinstance(status, int)), default=0) or 1
+    if world in done:
+        world.result()
+    return max((end.result() for end in ends if end in done), default=0) or 1
 
 
 @asynccontextmanager

@@ -50,12 +50,17 @@ class World:
     async def go_on(self) -> None:
         """Go on for ever; what goes wrong, as when the server is away, is told, and tried again."""
         while True:
-            for happens in (self._start, self._answer, self._print):
-                try:
-                    await happens()
-                except RedisMobError as error:
-                    _log.warning("%s: %s", type(error).__name__, error)
+            try:
+                await self.happen()
+            except RedisMobError as error:
+                _log.warning("%s: %s", type(error).__name__, error)
             await asyncio.sleep(PAUSE_SECONDS * PACE)
+
+    async def happen(self) -> None:
+        """Start a run, answer what has waited for long, and tell what is printed."""
+        await self._start()
+        await self._answer()
+        await self._print()
 
     async def _start(self) -> None:
         if (
