@@ -38,6 +38,7 @@ from redis_mob.fleet.run_start import (
 )
 from redis_mob.fleet.run_wait import unserved_of, wait_for_end
 from redis_mob.fleet.schedule_making import make_schedule
+from redis_mob.fleet.scores import score
 from redis_mob.fleet.signals import Signals
 from redis_mob.fleet.starting import require_same, start_gathered, start_made
 from redis_mob.fleet.step_context import Handler
@@ -319,6 +320,16 @@ class Fleet:
         as a timedelta; NotFoundError for an unknown run, and for one that is over and has published none.
         """
         return await published(self._storage, run_id, key, timeout)
+
+    async def score(self, run_id: str, step: str, name: str, value: float, label: str | None = None) -> None:
+        """Tell by OpenTelemetry how good a step of a run was, within the trace of the run: the event
+        `gen_ai.evaluation.result`, with the `name` of the score, its `value` and a `label` such as "pass" (contract:
+        telemetry-8). Nothing is stored, and nothing told where the application has set no provider.
+
+        Raises ValidationError for a value that is no finite number, and for texts that are empty or too long;
+        NotFoundError for an unknown run, or a step that its flow does not have.
+        """
+        await score(self._storage, run_id, step, name, value, label)
 
     async def recover(self) -> list[str]:
         """Mend the runs of this mob that a crash of another engine has left half written, and return their ids.

@@ -24,7 +24,7 @@ wants_log_ids = False
 
 def activate() -> None:
     """Use the providers that the application has set by now; fleets, workers and storages ask for it as they begin."""
-    if (spans is None or instruments is None) and "opentelemetry" in sys.modules:
+    if (spans is None or instruments is None) and has_opentelemetry():
         _look()
 
 
@@ -36,6 +36,11 @@ def _look() -> None:
         spans = providers.set_spans()
     if instruments is None:
         instruments = providers.set_instruments()
+
+
+def has_opentelemetry() -> bool:
+    """Whether this process has imported the API, without which no provider can be set."""
+    return "opentelemetry" in sys.modules
 
 
 def is_on() -> bool:

@@ -22,6 +22,9 @@ current: ContextVar[LogIds | None] = ContextVar("redis_mob_log_ids", default=Non
 """The attempt whose handler is called in this context, if telemetry or a filter asks for it."""
 
 
+_NONE = LogIds("", "", "", 0)
+
+
 class RunLogFilter(logging.Filter):
     """Adds `run_id`, `step_id`, `member` and `attempt` to each log record: to a handler of `logging`, which lets all
     records pass, with `handler.addFilter(RunLogFilter())`.
@@ -36,6 +39,7 @@ class RunLogFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """True, always."""
-        ids = current.get()
-        record.run_id, record.step_id, record.member, record.attempt = ids or ("", "", "", 0)
+        # a record that names these itself keeps them
+        for name, value in zip(LogIds._fields, current.get() or _NONE, strict=True):
+            vars(record).setdefault(name, value)
         return True

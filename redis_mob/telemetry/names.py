@@ -142,10 +142,8 @@ STEP_REDELIVERED = _counter(
 SCHEDULE_LATENESS = _histogram(
     "redis_mob.schedule.lateness", LONG, "Time from when a schedule was due until its run was started.", MOB, FLOW
 )
-SLOTS_AVAILABLE = _gauge(
-    "redis_mob.worker.slots.available", "{slot}", Source.WORKER, "Free slots of a worker.", RELEASE
-)
-SLOTS_USED = _gauge("redis_mob.worker.slots.used", "{slot}", Source.WORKER, "Slots of a worker in use.", RELEASE)
+SLOTS_AVAILABLE = _gauge("redis_mob.worker.slots.available", "{slot}", Source.WORKER, "Free slots of a worker.")
+SLOTS_USED = _gauge("redis_mob.worker.slots.used", "{slot}", Source.WORKER, "Slots of a worker in use.")
 LEASE_LOST = _counter(
     "redis_mob.lease.lost", "{attempt}", "Attempts that were taken from their worker.", MOB, FLOW, ROLE, RELEASE
 )

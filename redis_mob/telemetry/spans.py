@@ -72,9 +72,13 @@ class Spans:
         attributes = {names.DB_SYSTEM_NAME: names.REDIS, names.DB_STORED_PROCEDURE_NAME: script}
         return self._tracer.start_span(script, None, SpanKind.CLIENT, attributes)
 
-    def internal(self, name: str, kind: SpanKind, attributes: Attributes, parent: Context | None = None) -> Span:
-        """A span of what a handler does."""
-        return self._tracer.start_span(name, parent, kind, attributes)
+    def client(self, name: str, attributes: Attributes) -> Span:
+        """A span within the current one of what a handler asks another service."""
+        return self._tracer.start_span(name, None, SpanKind.CLIENT, attributes)
+
+    def internal(self, name: str, attributes: Attributes, within: Context | None = None) -> Span:
+        """A span of what happens in this process, within the current one unless it is said."""
+        return self._tracer.start_span(name, within, SpanKind.INTERNAL, attributes)
 
 
 def _of_flow(attributes: Attributes) -> str:
