@@ -14,7 +14,10 @@ METRICS_PATH = "/metrics"
 
 
 class BearerToken:
-    """The token that requests for metrics carry; without one all are let in, which only loopback allows."""
+    """The token that requests for metrics carry; without one all are let in, which only loopback allows.
+
+    contract: metrics-4
+    """
 
     def __init__(self, token: str | None, place: Place, options: str) -> None:
         """Raises ValidationError for a token that can be guessed, or none where others reach the place.

@@ -1,7 +1,7 @@
 """The metrics of a namespace as a page that Prometheus scrapes, which reads the store once a second at most.
 
 However many scrape it: a reading is told to all. One that takes long is kept for longer, so that the page reads for a
-fifth of the time at most.
+fifth of the time at most (contract: metrics-2).
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The metrics of this process: what OpenTelemetry counts here, and what the process itself tells Prometheus."""
+"""The metrics of this process: what OpenTelemetry counts here, and what the process itself tells Prometheus.
+
+contract: metrics-5
+"""
 
 from __future__ import annotations
 

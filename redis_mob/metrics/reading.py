@@ -1,4 +1,7 @@
-"""What the metrics of a namespace are made of: one reading of its store, at a cost that runs do not add to."""
+"""What the metrics of a namespace are made of: one reading of its store, at a cost that runs do not add to.
+
+contract: metrics-1, metrics-2
+"""
 
 from __future__ import annotations
 

@@ -21,5 +21,3 @@ def row_of(metric: Metric) -> str:
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
 def test_a_metric_is_on_the_page(metric: Metric) -> None:
     assert row_of(metric) in text_of("docs/metrics.md").splitlines()
-
-

@@ -24,9 +24,9 @@ def metrics(
     ] = None,
     seal_keys: SealKeysOption = None,
 ) -> None:
-    """Answer Prometheus with the metrics of a namespace, until SIGTERM or Ctrl-C. It needs redis-mob[metrics].
+    """Answer Prometheus with the metrics of a namespace.
 
-    They are at /metrics, in the format of Prometheus, or of OpenMetrics where it is asked for: what waits in the queues
+    It does so until SIGTERM or Ctrl-C, and needs redis-mob[metrics]. They are at /metrics, in the format of Prometheus, or of OpenMetrics where it is asked for: what waits in the queues
     and for how long, runs by status, workers and their slots, schedules that are late, asks, the memory of the server.
     The store is read at a scrape, once a second at most. While it cannot be read there is redis_mob_up 0.
 
