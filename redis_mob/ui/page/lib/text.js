@@ -7,8 +7,6 @@ const INVISIBLE =
 
 function symbol(character) {
   const code = character.codePointAt(0);
-  if (code < 0x20) return String.fromCharCode(0x2400 + code);
-  if (code === 0x7f) return "\u2421";
   if (code >= 0xd800 && code <= 0xdfff) return "\ufffd";
   return `\u2039U+${code.toString(16).toUpperCase().padStart(4, "0")}\u203a`;
 }

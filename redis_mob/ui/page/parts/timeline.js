@@ -4,6 +4,7 @@ import { useKeys } from "../lib/keys.js";
 import { StateIcon, known } from "../lib/states.js";
 import { clean, duration, millis } from "../lib/text.js";
 import { Empty } from "./notices.js";
+import { useNarrow } from "./narrow.js";
 import { VirtualList } from "./virtual_list.js";
 
 function* members(nodes, rounds) {
@@ -40,9 +41,9 @@ function linesOf(run, now) {
   return lines.filter((line) => line.bars.length).sort((a, b) => a.bars[0].began - b.bars[0].began);
 }
 
-/** Round moments between two times, some five of them. */
-function ticks(from, to) {
-  const rough = (to - from) / 5;
+/** Round moments between two times, about `count` of them. */
+function ticks(from, to, count) {
+  const rough = (to - from) / count;
   const power = 10 ** Math.floor(Math.log10(Math.max(rough, 1)));
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((one) => one >= rough);
   const found = [];
@@ -54,6 +55,7 @@ const said = ({ began, ended, state, reason }, zero) =>
   `${state}, after ${duration((began - zero) / 1000)}, for ${duration((ended - began) / 1000)}${reason ? `: ${clean(reason).slice(0, 200)}` : ""}`;
 
 export function Timeline({ run, open }) {
+  const isNarrow = useNarrow();
   const now = millis(run.completed_at) || millis(run.now);
   const lines = useMemo(() => linesOf(run, now), [run]);
   const zero = Math.min(millis(run.begins_at), ...lines.slice(0, 1).map((line) => line.bars[0].began));
@@ -77,7 +79,7 @@ export function Timeline({ run, open }) {
   const from = zoom.from * whole;
   const span = zoom.span * whole;
   const x = (at) => ((at - zero - from) / span) * 100;
-  const marks = ticks(from, from + span);
+  const marks = ticks(from, from + span, isNarrow ? 2 : 6);
   const wheel = (event) => {
     if (!event.ctrlKey && !event.metaKey) return;
     event.preventDefault();

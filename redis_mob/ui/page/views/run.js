@@ -44,8 +44,7 @@ function Facts({ run, status }) {
     run.deadline && !isOver && ["Deadline", html`<${Moment} at=${run.deadline} />`],
   ].filter(Boolean);
   return html`<dl class="facts">${facts.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
-    ${run.summary && html`<p><${Text} of=${run.summary} /></p>`}
-    ${Object.keys(run.attributes ?? {}).length > 0 && html`<p class="chips">${Object.entries(run.attributes).map(([name, value]) => html`<a key=${name} class="chip" href=${href(["runs"], { attribute: `${name}=${value}` })}><${Text} of=${`${name}=${value}`} /></a>`)}</p>`}`;
+    ${(run.summary || Object.keys(run.attributes ?? {}).length > 0) && html`<p class="chips">${run.summary && html`<${Text} of=${run.summary} />`} ${Object.entries(run.attributes ?? {}).map(([name, value]) => html`<a key=${name} class="chip" href=${href(["runs"], { attribute: `${name}=${value}` })}><${Text} of=${`${name}=${value}`} /></a>`)}</p>`}`;
 }
 
 function Waits({ run }) {

@@ -7,20 +7,10 @@ import { go, href, refine } from "../lib/router.js";
 import { RUN_STATES, StateIcon, StateTag } from "../lib/states.js";
 import { Moment, Text, clean, duration, millis, number, short } from "../lib/text.js";
 import { Empty, Problem, Skeleton } from "../parts/notices.js";
+import { useNarrow } from "../parts/narrow.js";
 import { VirtualList } from "../parts/virtual_list.js";
 
 const PAGE = 100;
-const NARROW = matchMedia("(max-width: 760px)");
-
-export function useNarrow() {
-  const [isNarrow, setNarrow] = useState(NARROW.matches);
-  useEffect(() => {
-    const changed = () => setNarrow(NARROW.matches);
-    NARROW.addEventListener("change", changed);
-    return () => NARROW.removeEventListener("change", changed);
-  }, []);
-  return isNarrow;
-}
 
 function filterOf(query) {
   const search = new URLSearchParams();
