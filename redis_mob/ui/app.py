@@ -22,6 +22,7 @@ from redis_mob.ui.access.gate import Gate
 from redis_mob.ui.access.guard import Guard
 from redis_mob.ui.answers import failure
 from redis_mob.ui.door import StorageDoor
+from redis_mob.ui.feed.hub import Hub
 from redis_mob.ui.refusals import RefusedError
 from redis_mob.ui.settings import UiSettings
 
@@ -30,6 +31,7 @@ _PARTS = (
     "overview",
     "run_lists",
     "run_views",
+    "step_views",
     "live",
     "history",
     "actions",
@@ -54,14 +56,16 @@ def ui_app(storage: MobStorage | StorageDoor, settings: UiSettings) -> Starlette
         exception_handlers={RedisMobError: _told, HTTPException: _no_route},
         lifespan=_lifespan,
     )
-    app.state.settings, app.state.gate = settings, gate
+    app.state.settings, app.state.gate, app.state.definition_names = settings, gate, {}
     app.state.door = StorageDoor.of(storage) if isinstance(storage, MobStorage) else storage
+    app.state.hub = Hub(app.state.door)
     return app
 
 
 @asynccontextmanager
-async def _lifespan(_app: Starlette) -> AsyncGenerator[None]:
+async def _lifespan(app: Starlette) -> AsyncGenerator[None]:
     yield
+    await app.state.hub.aclose()
 
 
 def _routes() -> list[BaseRoute]:

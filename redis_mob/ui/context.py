@@ -8,7 +8,7 @@ from starlette.requests import HTTPConnection
 
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
-from redis_mob.ui.access.gate import Caller
+from redis_mob.ui.access.gate import Caller, Gate
 from redis_mob.ui.access.guard import CALLER
 from redis_mob.ui.access.users import Role as Role
 from redis_mob.ui.access.users import User as User
@@ -37,6 +37,13 @@ def user(request: HTTPConnection) -> User:
     if caller is None:
         raise UnauthorizedError("log in first")
     return caller.user
+
+
+def is_still_known(request: HTTPConnection) -> bool:
+    """Whether the one who asked, in an answer that goes on, could still ask: their session has not ended."""
+    caller: Caller | None = request.scope[CALLER]
+    gate: Gate = request.app.state.gate
+    return caller is not None and (caller.session is None or gate.sessions.find(caller.session) is not None)
 
 
 def operator(request: HTTPConnection) -> User:

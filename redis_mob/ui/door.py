@@ -12,7 +12,7 @@ from redis_mob.storage import MobStorage
 
 _log = logging.getLogger(__name__)
 
-PAUSE = 1.0
+PAUSE = 2.0
 """Seconds between two attempts to open."""
 
 Opens = Callable[[], AbstractAsyncContextManager[MobStorage]]

@@ -5,12 +5,16 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
+from redis_mob.connection.retry import RetryPolicy
 from redis_mob.errors import ValidationError
 from redis_mob.ui.access.proxy import TrustedProxy
 from redis_mob.ui.access.tokens import OPERATE_VARIABLE, READ_VARIABLE, KnownToken
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8790
+
+RETRY = RetryPolicy(deadline=3.0, connect_timeout=2.0, reply_timeout=2.0)
+"""How long the page's server waits for the storage: people who look at a page are told early that it is away."""
 
 
 @dataclass(frozen=True, slots=True)
