@@ -83,7 +83,7 @@ function Header({ session, place, signOut }) {
       <button type="button" class="quiet" onClick=${next} aria-label=${`Theme: ${theme}`} title=${`Theme: ${theme} (t)`}>${SIGNS[theme]}</button>
       <a class="quiet button" href=${href(["help"])} aria-label="Help" title="Help (?)">?</a>
       ${session.user && html`<span class="user muted" title=${`may ${session.role}`}><${Text} of=${session.user} />${session.role === "read" ? " (reads)" : ""}</span>`}
-      ${session.login && html`<button type="button" class="link" onClick=${signOut}>Sign out</button>`}
+      ${session.logout && html`<button type="button" class="link" onClick=${signOut}>Sign out</button>`}
     </div>
   </header>`;
 }

@@ -65,10 +65,18 @@ export function get(url, signal) {
   return request(url, { signal });
 }
 
-export function send(method, url, body, key) {
-  const headers = { "Content-Type": "application/json", "X-CSRF-Token": csrf };
+/** Changes something. A token of a server that was started anew is renewed once. */
+export async function send(method, url, body, key) {
+  const headers = { "Content-Type": "application/json" };
   if (key) headers["Idempotency-Key"] = key;
-  return request(url, { method, headers, body: JSON.stringify(body ?? {}) });
+  const once = () => request(url, { method, headers: { ...headers, "X-CSRF-Token": csrf }, body: JSON.stringify(body ?? {}) });
+  try {
+    return await once();
+  } catch (error) {
+    if (error.kind !== "CsrfError") throw error;
+    csrf = (await get("api/session")).csrf ?? "";
+    return once();
+  }
 }
 
 /**

@@ -298,8 +298,8 @@ export class Drawing {
     if (node.h < 36) return "";
     const parts = node.role ? [node.role] : [];
     if (node.quorum) {
-      const done = state?.quorum_done;
-      parts.push(`${done === undefined || done === null ? "" : `${done} / `}${node.quorum.n} of ${node.quorum.m}`);
+      const done = state?.completed;
+      parts.push(`${node.quorum.n} of ${node.quorum.m}${done ? `, ${done} done` : ""}`);
     }
     return parts.join(" \u00b7 ");
   }

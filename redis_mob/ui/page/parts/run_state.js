@@ -24,7 +24,7 @@ function standOf(node) {
   if (node.kind === "loop") return { state: node.state };
   const members = Object.fromEntries((node.members ?? []).map((one) => [one.member, one.state]));
   const done = (node.members ?? []).filter((one) => one.state === "completed").length;
-  return { state: node.state, since: node.began_at, members, quorum_done: node.items ? node.items.completed : done };
+  return { state: node.state, since: node.ended_at ?? node.began_at, members, completed: done };
 }
 
 /** The run, with what was heard of it since it was read. */
@@ -32,11 +32,11 @@ export function useRun(id) {
   const base = `api/${path("runs", id)}`;
   const run = useLoad(base);
   const picture = useLoad(`${base}/picture`);
-  const [heard, setHeard] = useState({ patches: new Map(), status: null });
+  const [heard, setHeard] = useState({ patches: new Map(), status: null, steps: null });
   const [isGone, setGone] = useState(false);
 
   useEffect(() => {
-    setHeard({ patches: new Map(), status: null });
+    setHeard({ patches: new Map(), status: null, steps: null });
     setGone(false);
     follow(id);
     return () => follow(null);
@@ -54,7 +54,7 @@ export function useRun(id) {
     setHeard((now) => {
       const patches = new Map(now.patches);
       for (const [node, state] of Object.entries(news.states ?? {})) patches.set(node, { state, at });
-      return { patches, status: news.status ?? now.status };
+      return { patches, status: news.status ?? now.status, steps: news.steps ?? now.steps };
     });
     if (Object.keys(news.states ?? {}).some((node) => !shown.current.has(node))) repaint();
     again();
@@ -79,7 +79,7 @@ export function useRun(id) {
   }, [places, heard.patches]);
   useEffect(() => {
     if (!run.asked) return;
-    setHeard((now) => ({ status: null, patches: new Map([...now.patches].filter(([, { at }]) => at >= run.asked)) }));
+    setHeard((now) => ({ status: null, steps: null, patches: new Map([...now.patches].filter(([, { at }]) => at >= run.asked)) }));
   }, [run.data]);
 
   return {
@@ -88,6 +88,7 @@ export function useRun(id) {
     run: run.data,
     error: run.error,
     status: heard.status ?? run.data?.status,
+    steps: heard.steps ?? run.data?.steps ?? {},
     picture: picture.data,
     pictureError: picture.error,
     places,

@@ -7,9 +7,9 @@ import { Empty } from "./notices.js";
 import { VirtualList } from "./virtual_list.js";
 
 function tally(stand) {
+  if (stand?.items) return `${stand.items.completed} of ${stand.items.items}`;
   const states = Object.values(stand?.members ?? {});
-  if (states.length < 2) return "";
-  return `${states.filter((one) => one === "completed").length} of ${states.length}`;
+  return states.length < 2 ? "" : `${states.filter((one) => one === "completed").length} of ${states.length}`;
 }
 
 export function Steps({ places, nodes, states, selected, select }) {

@@ -23,6 +23,13 @@ function Tiles({ runs, latency, perSecond, asks }) {
   </div>`;
 }
 
+/** The last two minutes, with the seconds in which nothing happened. */
+function whole(perSecond, now) {
+  const counts = new Map(perSecond);
+  const last = Math.floor(now / 1000);
+  return Array.from({ length: 120 }, (_, index) => [last - 119 + index, counts.get(last - 119 + index) ?? 0]);
+}
+
 function Spark({ perSecond }) {
   const most = Math.max(1, ...perSecond.map(([, count]) => count));
   const points = perSecond.map(([, count], index) => `${(index * 600) / Math.max(1, perSecond.length - 1)},${58 - (count / most) * 52}`);
@@ -44,9 +51,11 @@ function Queues({ queues, now }) {
     <thead><tr><th scope="col">Role</th><th scope="col" class="figure">Waiting</th><th scope="col" class="figure">At work</th><th scope="col" class="figure">Oldest</th><th scope="col" class="figure">Workers</th></tr></thead>
     <tbody>${queues.map(
       (queue) => html`<tr key=${`${queue.mob} ${queue.role} ${queue.release ?? ""}`}>
-        <th scope="row"><${Text} of=${queue.role} /> <span class="muted">in <${Text} of=${queue.mob} /></span>${queue.release && html` <span class="muted"><${Text} of=${queue.release} /></span>`}</th>
+        <th scope="row"><${Text} of=${queue.role} /> <span class="muted">in <${Text} of=${queue.mob} /></span>${queue.release && html` <span class="muted"><${Text} of=${queue.release} /></span>`}
+          ${queue.limit && html`<div class="muted hint"><${Text} of=${queue.limit.text} />: ${number(queue.limit.waiting)} wait</div>`}
+          ${queue.unserved > 0 && html`<div class="state-failed hint">no worker takes ${number(queue.unserved)} of them</div>`}</th>
         <td class="figure">${number(queue.waiting)}</td>
-        <td class="figure">${number(queue.executing)}${queue.limit ? html`<span class="muted"> / ${number(queue.limit)}</span>` : ""}</td>
+        <td class="figure">${number(queue.executing)}</td>
         <td class="figure">${age(queue.oldest_at, now)}</td>
         <td class=${`figure ${queue.workers === 0 ? "state-failed" : ""}`}>${number(queue.workers)}</td>
       </tr>`,
@@ -63,7 +72,7 @@ function Workers({ workers, now }) {
         <span class="figure">${number(worker.used)} of ${number(worker.slots)} slots</span></div>
       <meter min="0" max=${worker.slots || 1} value=${worker.used} aria-label="Slots in use"></meter>
       <ul class="plain executions">${(worker.executions ?? []).slice(0, 6).map(
-        (one) => html`<li key=${`${one.run_id} ${one.step_id} ${one.member}`}><a href=${href(["runs", one.run_id], { step: one.step_id })}><${Text} of=${one.step_id} /></a> <span class="muted"><${Text} of=${one.member} /></span> <span class="figure muted">${age(one.since, now)}</span></li>`,
+        (one) => html`<li key=${`${one.run_id} ${one.step_id} ${one.member}`}><a href=${href(["runs", one.run_id], { node: one.frame_id ? `${one.frame_id}/${one.step_id}` : null, step: one.frame_id ? null : one.step_id })}><${Text} of=${one.step_id} /></a> <span class="muted"><${Text} of=${one.member} /></span> <span class="figure muted">${age(one.since, now)}</span></li>`,
       )}${(worker.executions ?? []).length > 6 && html`<li class="muted">and ${worker.executions.length - 6} more</li>`}</ul>
     </li>`,
   )}</ul>`;
@@ -97,13 +106,13 @@ export function Overview() {
   if (error && !shown) return html`<h1>Overview</h1><${Problem} error=${error} />`;
   if (!shown) return html`<h1>Overview</h1><${Skeleton} lines=${10} />`;
   const now = millis(shown.now) || Date.now();
-  const perSecond = shown.steps_per_second ?? [];
+  const perSecond = whole(shown.steps_per_second ?? [], now);
   return html`<h1>Overview</h1>
-    <${Tiles} runs=${shown.runs ?? {}} latency=${shown.latency?.p50 === null ? null : shown.latency} perSecond=${perSecond} asks=${shown.asks} />
+    <${Tiles} runs=${shown.runs ?? {}} latency=${shown.latency} perSecond=${perSecond} asks=${shown.asks} />
     <section class="panel wide"><h2>Steps per second</h2><${Spark} perSecond=${perSecond} /></section>
     <div class="columns">
       <section class="panel"><h2>Queues</h2><${Queues} queues=${shown.queues ?? []} now=${now} /></section>
-      <section class="panel"><h2>Workers <span class="count">${number(shown.workers?.length ?? 0)}</span></h2><${Workers} workers=${shown.workers ?? []} now=${now} /></section>
+      <section class="panel"><h2>Workers <span class="count">${number(shown.workers_in_all ?? shown.workers?.length ?? 0)}</span></h2><${Workers} workers=${shown.workers ?? []} now=${now} /></section>
       <section class="panel"><h2>Failures of the last hour <span class="count">${number(shown.failures?.length ?? 0)}</span></h2><${Failures} failures=${shown.failures ?? []} /></section>
     </div>
     <${Pauses} pauses=${shown.pauses} />`;

@@ -4,7 +4,7 @@ import { useLoad } from "../lib/api.js";
 import { useKeys } from "../lib/keys.js";
 import { go, href, refine } from "../lib/router.js";
 import { StateTag } from "../lib/states.js";
-import { Block, Moment, Text, clean, duration, number } from "../lib/text.js";
+import { Block, Moment, Text, Told, clean, duration, number } from "../lib/text.js";
 import { Actions, Retry } from "../parts/actions.js";
 import { Events } from "../parts/events.js";
 import { Graph } from "../parts/graph.js";
@@ -24,7 +24,7 @@ const TABS = [
   ["definition", "Definition"],
 ];
 
-function Facts({ run, status }) {
+function Facts({ run, status, steps }) {
   const isOver = ["completed", "failed", "canceled"].includes(status);
   const [now, setNow] = useState(Date.now());
   useEffect(() => {
@@ -37,7 +37,7 @@ function Facts({ run, status }) {
     ["Mob", html`<${Text} of=${run.mob_id} />`],
     ["Began", html`<${Moment} at=${run.begins_at} />`],
     ["Took", html`<span class="figure">${duration(seconds)}</span>`],
-    ["Steps", html`<span class="facts-steps">${Object.entries(run.steps ?? {}).map(([state, count]) => html`<${StateTag} key=${state} state=${state} label=${number(count)} />`)}</span>`],
+    ["Steps", html`<span class="facts-steps">${Object.entries(steps).map(([state, count]) => html`<${StateTag} key=${state} state=${state} label=${number(count)} />`)}</span>`],
     run.release && ["Release", html`<${Text} of=${run.release} />`],
     run.forked_from && ["Forked from", html`<a href=${href(["runs", run.forked_from.run_id])}><${Text} of=${run.forked_from.run_id.slice(0, 8)} /></a>`],
     run.parent && ["Part of", html`<a href=${href(["runs", run.parent.run_id])}><${Text} of=${run.parent.run_id.slice(0, 8)} /></a>`],
@@ -68,7 +68,8 @@ function Failures({ run }) {
 
 function Definition({ view }) {
   const { data, error } = useLoad(`${view.base}/definition`);
-  return html`<section class="panel"><h2>Parameters</h2><${Block} value=${view.run.params ?? `${number(view.run.params_bytes)} bytes`} label="Parameters" /></section>
+  const params = useLoad(`${view.base}/params`);
+  return html`<section class="panel"><h2>Parameters</h2>${params.data ? html`<${Told} told=${params.data} label="Parameters" download=${`${view.base}/params?whole`} />` : html`<${Skeleton} lines=${2} />`}</section>
     <section class="panel"><h2>Definition <span class="muted code">${clean(view.run.definition).slice(0, 12)}</span></h2>
       ${error ? html`<${Problem} error=${error} />` : data ? html`<${Block} value=${data} label="Definition" />` : html`<${Skeleton} lines=${10} />`}</section>`;
 }
@@ -131,7 +132,7 @@ export function Run({ id, tab = "graph", query, canOperate }) {
         ${canOperate && !view.isGone && html`<${Actions} view=${view} />`}</div>
       ${view.isGone && html`<div class="problem" role="alert"><strong>Deleted</strong><p>This run was deleted meanwhile. What was read of it is still here. <a href=${href(["runs"])}>All runs</a></p></div>`}
       ${view.error && !view.isGone && html`<${Problem} error=${view.error} />`}
-      <${Facts} run=${view.run} status=${view.status} />
+      <${Facts} run=${view.run} status=${view.status} steps=${view.steps} />
       <${Waits} run=${view.run} />
     </header>
     <nav class="tabs" aria-label="Parts of the run">${TABS.map(([name, label]) => html`<a key=${name} href=${href(["runs", id, name], { node: query.get("node"), step: query.get("step") })} aria-current=${name === current ? "page" : undefined}>${label}</a>`)}</nav>
