@@ -34,7 +34,7 @@ def _named(names: str) -> Iterable[_Command]:
 
 
 COMMANDS = (
-    *_named("run start worker signal inbox answer mcp conversation conversations budget"),
+    *_named("run start worker signal inbox answer mcp ui conversation conversations budget"),
     *_named("ls count show tail"),
     _Command("history", "tail", "history"),
     *_named("watch workers queues"),

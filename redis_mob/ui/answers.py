@@ -1,4 +1,4 @@
-"""Requests and answers as JSON: what a route returns, what it is sent, and what went wrong."""
+"""Requests and answers as JSON: what a route returns, what it is sent and asked, and what went wrong."""
 
 from __future__ import annotations
 
@@ -14,16 +14,19 @@ from redis_mob.errors import (
     AlreadyExistsError,
     CasConflictError,
     DefinitionError,
+    DurabilityError,
     InternalError,
     KernelError,
-    MobStoreError,
     NotFoundError,
+    ReadFailedError,
     RedisMobError,
     SpecRevisionConflictError,
     ValidationError,
     VersionConflictError,
+    WriteFailedError,
     shown,
 )
+from redis_mob.models.base import U64_MAX
 from redis_mob.models.problems import problems
 from redis_mob.ui.refusals import RefusedError
 
@@ -36,18 +39,18 @@ _STATUSES: tuple[tuple[int, tuple[type[RedisMobError], ...]], ...] = (
     (404, (NotFoundError,)),
     (409, (CasConflictError, SpecRevisionConflictError, VersionConflictError, AlreadyExistsError)),
     (400, (ValidationError, DefinitionError, InternalError, KernelError)),
-    (503, (MobStoreError,)),
+    (503, (ReadFailedError, WriteFailedError, DurabilityError)),
 )
-"""The status of each kind of error, the first that fits; the storage cannot be used where none of the others does."""
+"""The status of each kind of error, the first that fits; 500 of all others, as for records that cannot be read."""
 
 
 def reply(value: Any, status: int = 200) -> Response:
     """The JSON of models, dataclasses and plain values, which no cache keeps."""
-    return Response(to_json(value), status, {"Cache-Control": "no-store"}, "application/json")
+    return Response(to_json(value, inf_nan_mode="null"), status, {"Cache-Control": "no-store"}, "application/json")
 
 
 async def body(request: Request, model: type[M]) -> M:
-    """What a request sends, read strictly. Raises ValidationError that names the field; 413 is an answer of its own."""
+    """What a request sends, read strictly. Raises ValidationError that names the field."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise ValidationError(f"the body has the content type {shown(kind)}: send application/json")
@@ -64,7 +67,7 @@ async def body(request: Request, model: type[M]) -> M:
 
 def failure(error: RedisMobError, detail: Any = None) -> Response:
     """The answer to a request that has raised this; `detail` is for programs, as both versions of a lost compare."""
-    told = {"kind": type(error).__name__, "message": str(error), "detail": detail or {}}
+    told: dict[str, Any] = {"kind": type(error).__name__, "message": str(error), "detail": detail or {}}
     answer = reply({"error": told}, status_of(error))
     if isinstance(error, RefusedError):
         answer.headers.update(error.headers)
@@ -76,3 +79,13 @@ def status_of(error: RedisMobError) -> int:
     if isinstance(error, RefusedError):
         return error.status
     return next((status for status, kinds in _STATUSES if isinstance(error, kinds)), 500)
+
+
+def number_in(request: Request, name: str, default: int, most: int = U64_MAX) -> int:
+    """A whole number of the query, from 0; `most` at most. Raises ValidationError for what is none."""
+    text = request.query_params.get(name)
+    if text is None or text == "":
+        return default
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(U64_MAX))) or int(text) > U64_MAX:
+        raise ValidationError(f"{name} is {shown(text)}: give a whole number from 0")
+    return min(int(text), most)

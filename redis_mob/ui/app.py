@@ -2,32 +2,70 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from redis_mob.errors import RedisMobError
-from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
+from redis_mob.ui.access.gate import Gate
+from redis_mob.ui.access.guard import Guard
 from redis_mob.ui.answers import failure
-from redis_mob.ui.context import Desk, Role, User
+from redis_mob.ui.door import StorageDoor
+from redis_mob.ui.feed.hub import Hub
+from redis_mob.ui.refusals import RefusedError
 from redis_mob.ui.settings import UiSettings
 
-_PARTS = ("overview", "run_lists", "run_views", "live", "history", "actions", "documents", "page_files")
+_PARTS = (
+    "access.login",
+    "overview",
+    "run_lists",
+    "run_views",
+    "step_views",
+    "live",
+    "history",
+    "actions",
+    "documents",
+    "page_files",
+)
+"""Modules with routes, the one that answers all other paths last."""
+
+_COMPRESSED_BYTES = 2000
+"""Answers that are longer are compressed."""
 
 
-def ui_app(storage: MobStorage, settings: UiSettings) -> Starlette:
-    """The page of an open namespace, as an ASGI application."""
-    app = Starlette(routes=_routes(), exception_handlers={RedisMobError: _told})
-    app.state.desk = Desk(storage, FleetAdmin(storage), settings)
-    app.add_middleware(_EachIsLocal, settings=settings)
+def ui_app(storage: MobStorage | StorageDoor, settings: UiSettings) -> Starlette:
+    """The page of a namespace, as an ASGI application; the caller closes the storage."""
+    gate = Gate(settings)
+    app = Starlette(
+        routes=_routes(),
+        middleware=[
+            Middleware(Guard, gate=gate),
+            Middleware(GZipMiddleware, minimum_size=_COMPRESSED_BYTES, compresslevel=3),
+        ],
+        exception_handlers={RedisMobError: _told, HTTPException: _no_route},
+        lifespan=_lifespan,
+    )
+    app.state.settings, app.state.gate, app.state.definition_names = settings, gate, {}
+    app.state.door = StorageDoor.of(storage) if isinstance(storage, MobStorage) else storage
+    app.state.hub = Hub(app.state.door)
     return app
+
+
+@asynccontextmanager
+async def _lifespan(app: Starlette) -> AsyncGenerator[None]:
+    yield
+    await app.state.hub.aclose()
 
 
 def _routes() -> list[BaseRoute]:
@@ -35,15 +73,11 @@ def _routes() -> list[BaseRoute]:
     return [route for name in names if find_spec(name) for route in import_module(name).routes()]
 
 
-async def _told(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, RedisMobError)
+async def _told(_request: Request, error: Any) -> Response:
     return failure(error)
 
 
-class _EachIsLocal:
-    def __init__(self, app: ASGIApp, settings: UiSettings) -> None:
-        self._app = app
-        self._user: Any = User(settings.local_user, Role.OPERATE)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app({**scope, "redis_mob.user": self._user}, receive, send)
+async def _no_route(request: Request, error: Any) -> Response:
+    refused = RefusedError(f"{request.method} {request.url.path}: {error.detail}", dict(error.headers or {}))
+    refused.status = error.status_code
+    return failure(refused)

@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from starlette.requests import HTTPConnection
 
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
+from redis_mob.ui.access.gate import Caller, Gate
+from redis_mob.ui.access.guard import CALLER
+from redis_mob.ui.access.users import Role as Role
+from redis_mob.ui.access.users import User as User
 from redis_mob.ui.refusals import ForbiddenError, UnauthorizedError
 from redis_mob.ui.settings import UiSettings
-
-
-class Role(StrEnum):
-    """What a user may do: look at everything, or also change it."""
-
-    READ = "read"
-    OPERATE = "operate"
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    """Who asks."""
-
-    name: str
-    role: Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +26,29 @@ class Desk:
 
 
 def desk(request: HTTPConnection) -> Desk:
-    """The desk of the server that a request has come to."""
-    found: Desk = request.app.state.desk
-    return found
+    """The desk of the server that a request has come to. Raises StorageUnavailableError while the storage is away."""
+    storage: MobStorage = request.app.state.door.storage
+    return Desk(storage, FleetAdmin(storage), request.app.state.settings)
 
 
 def user(request: HTTPConnection) -> User:
     """Who asks. Raises UnauthorizedError if that is not known."""
-    found: User | None = request.scope.get("redis_mob.user")
-    if found is None:
+    caller: Caller | None = request.scope[CALLER]
+    if caller is None:
         raise UnauthorizedError("log in first")
-    return found
+    return caller.user
+
+
+def is_still_known(request: HTTPConnection) -> bool:
+    """Whether the one who asked, in an answer that goes on, could still ask: their session has not ended."""
+    caller: Caller | None = request.scope[CALLER]
+    gate: Gate = request.app.state.gate
+    return caller is not None and (caller.session is None or gate.sessions.find(caller.session) is not None)
 
 
 def operator(request: HTTPConnection) -> User:
     """Who asks, if they may change something. Raises ForbiddenError if they may not, UnauthorizedError as `user`."""
     found = user(request)
     if found.role is not Role.OPERATE:
-        raise ForbiddenError(f"{found.name} may look, but not change anything: the role `operate` is needed")
+        raise ForbiddenError(f"{found.name} may look, and change nothing: the role `operate` is needed")
     return found
