@@ -183,7 +183,8 @@ export class Drawing {
     this.drawBoxes(this.boxes.within(...sight), colors);
     this.drawEdges(this.edges.within(...sight), colors);
     this.drawNodes(this.nodes.within(...sight), colors);
-    canvas.dataset.drawn = picture.nodes.length;
+    canvas.dataset.drawn = true;
+    canvas.dataset.nodes = picture.nodes.length;
   }
 
   drawBoxes(boxes, colors) {
