@@ -36,7 +36,7 @@ async def main(folder: Path, widths: tuple[int, ...] = ()) -> None:
         raise SystemExit("there is no chromium on PATH: install it (Debian: apt-get install chromium)")
     server = await EmbeddedServer.start()
     try:
-        async with ServedPage(server.url, "pictures").running() as served, async_playwright() as playwright:
+        async with ServedPage(server.url, "papers").running() as served, async_playwright() as playwright:
             scene = await set_up(served)
             browser = await playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
             wanted = [(name, *picture) for name, picture in PICTURES.items()]
@@ -55,6 +55,8 @@ async def main(folder: Path, widths: tuple[int, ...] = ()) -> None:
                 )
                 await page.goto(f"{served.base}{place.format(**vars(scene))}")
                 await settled(page)
+                for opened in await page.locator("details[open] > summary").all():
+                    await opened.click()  # a traceback names the paths of the machine
                 await page.screenshot(path=folder / f"{name}.png")
                 await page.close()
             await browser.close()

@@ -31,6 +31,26 @@ export function newKey() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+/**
+ * `once(act)` calls `act(key)`. What may have been done is tried again under the same key, so that it is not done twice;
+ * what was refused was not done, and the next try is another action.
+ */
+export function useKey() {
+  const key = useRef(null);
+  return useRef({
+    async once(act) {
+      key.current ??= newKey();
+      try {
+        await act(key.current);
+        key.current = null;
+      } catch (error) {
+        if (error instanceof ApiError && !error.isPassing) key.current = null;
+        throw error;
+      }
+    },
+  }).current;
+}
+
 export function path(...parts) {
   return parts.map(encodeURIComponent).join("/");
 }

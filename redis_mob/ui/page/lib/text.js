@@ -47,7 +47,7 @@ export function Block({ value, label, className = "" }) {
 /** A text of which the server has sent the beginning: `{"text", "bytes", "truncated"}`; `download` is the URL of all of it. */
 export function Told({ told, label, download, className }) {
   return html`<${Block} value=${told.text} label=${label} className=${className} />
-    ${told.truncated && html`<p class="muted">The beginning of ${bytes(told.bytes)}.${download && html` <a href=${download} download>Download all of it</a>`}</p>`}`;
+    ${told.truncated ? html`<p class="muted">The beginning of ${bytes(told.bytes)}.${download && html` <a href=${download} download>Download all of it</a>`}</p>` : null}`;
 }
 
 const UNITS = ["B", "kB", "MB", "GB"];

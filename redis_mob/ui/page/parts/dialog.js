@@ -1,17 +1,16 @@
-// A dialog that asks once before something is done, and does it once: it has one idempotency key as long as it is open.
+// A dialog that asks once before something is done, and does it once.
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
-import { newKey } from "../lib/api.js";
+import { useKey } from "../lib/api.js";
 import { clean } from "../lib/text.js";
 
 let number = 0;
 
 /**
- * `act(key)` does it; the dialog closes when that is done, and stays open with the error if it fails, so that trying
- * again cannot do it twice.
+ * `act(key)` does it; the dialog closes when that is done, and stays open with the error if it fails.
  */
 export function Dialog({ title, children, verb, act, close, danger = false, ready = true }) {
   const box = useRef(null);
-  const [key] = useState(newKey);
+  const key = useKey();
   const [id] = useState(() => `dialog-${(number += 1)}`);
   const [state, setState] = useState({ busy: false, error: null });
 
@@ -30,7 +29,7 @@ export function Dialog({ title, children, verb, act, close, danger = false, read
     if (state.busy || !ready) return;
     setState({ busy: true, error: null });
     try {
-      await act(key);
+      await key.once(act);
       close();
     } catch (error) {
       setState({ busy: false, error });

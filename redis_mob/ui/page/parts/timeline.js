@@ -16,7 +16,7 @@ function* members(nodes, rounds) {
 
 function barsOf(member, now) {
   const attempts = member.attempts?.length
-    ? member.attempts.map((one) => [millis(one.began_at), millis(one.ended_at) || null, one.outcome, one.reason])
+    ? member.attempts.map((one) => [millis(one.began_at), millis(one.ended_at) || null, one.outcome === "running" ? member.state : one.outcome, one.reason])
     : [[millis(member.began_at), millis(member.ended_at) || null, member.state, member.reason]];
   const queued = millis(member.queued_at);
   const first = attempts[0][0];

@@ -1,5 +1,5 @@
 // Config documents and realm profiles: their values, their history, what changed, and edits that check the revision.
-import { html, useEffect, useMemo, useState } from "../vendor/htm-preact.js";
+import { html, useMemo, useState } from "../vendor/htm-preact.js";
 import { path, send, useLoad } from "../lib/api.js";
 import { useKeys } from "../lib/keys.js";
 import { go, href } from "../lib/router.js";
@@ -10,17 +10,14 @@ import { Empty, Problem, Skeleton, notice } from "../parts/notices.js";
 import { JsonField } from "../parts/schema_form.js";
 
 const KINDS = {
-  config: { title: "Config", one: "document", group: "namespace", name: "id", list: "documents", value: "value" },
-  profiles: { title: "Profiles", one: "profile", group: "realm", name: "name", list: "profiles", value: "profile" },
+  config: { title: "Config", one: "document", names: ["namespace", "id"], list: "documents" },
+  profiles: { title: "Profiles", one: "profile", names: ["name"], list: "profiles" },
 };
+/** By which words each kind is named, and found in the answers of the server. */
 
-/** What a document says, of both kinds alike. */
-function read(kind, data) {
-  const value = data.document ?? data[KINDS[kind].value] ?? data.value ?? null;
-  const history = (data.history ?? [])
-    .map((one) => ({ revision: one.revision, at: one.written_at ?? one.updated_at ?? one.at, value: one[KINDS[kind].value] ?? one.value ?? null, by: one.by }))
-    .sort((a, b) => (a.at < b.at ? 1 : -1));
-  return { value, revision: data.revision ?? 0, history };
+/** The past of a document, the newest first. */
+function versions(data) {
+  return [...(data.history ?? [])].sort((a, b) => (a.written_at < b.written_at ? 1 : -1));
 }
 
 function Conflict({ mine, theirs, take, overwrite, close }) {
@@ -45,7 +42,7 @@ function Editor({ url, stored, done, cancel }) {
     try {
       await send("PUT", url, { revision, value }, key);
     } catch (error) {
-      const theirs = error.detail?.theirs ?? error.detail?.stored ?? error.detail?.current;
+      const theirs = error.detail?.theirs;
       if (error.status !== 409 || !theirs) throw error;
       setConflict(theirs);
       return;
@@ -70,23 +67,22 @@ function History({ history }) {
   if (!history.length) return html`<${Empty}>It has no history.</${Empty}>`;
   return html`<ol class="plain history">${history.map((one, index) => {
     const before = history[index + 1];
-    return html`<li key=${`${one.revision} ${one.at}`}>
-      <button type="button" class="history-row" aria-expanded=${open === index} onClick=${() => setOpen(open === index ? null : index)}><span class="figure">revision ${one.revision}</span> <span class="muted"><${Moment} at=${one.at} /></span>${one.by && html` <${Text} of=${one.by} />`}</button>
+    return html`<li key=${`${one.revision} ${one.written_at}`}>
+      <button type="button" class="history-row" aria-expanded=${open === index} onClick=${() => setOpen(open === index ? null : index)}><span class="figure">revision ${one.revision}</span> <span class="muted"><${Moment} at=${one.written_at} /></span></button>
       ${open === index && (before ? html`<${Diff} before=${before.value} after=${one.value} label=${`What revision ${one.revision} changed`} />` : html`<${Block} value=${one.value} label=${`Revision ${one.revision}`} />`)}
     </li>`;
   })}</ol>`;
 }
 
-function Document({ kind, group, name, canOperate, changed }) {
-  const url = `api/${path(kind, group, name)}`;
+function Document({ kind, names, canOperate, changed }) {
+  const url = `api/${path(kind, ...names)}`;
   const { data, error, reload } = useLoad(url);
   const [mode, setMode] = useState("read");
-  useEffect(() => setMode("read"), [url]);
+  const name = names.at(-1);
   if (error && !data) return html`<${Problem} error=${error} />`;
   if (!data) return html`<${Skeleton} />`;
-  const stored = read(kind, data);
   const remove = async (key) => {
-    await send("DELETE", url, { revision: stored.revision }, key);
+    await send("DELETE", `${url}?revision=${data.revision}`, {}, key);
     notice("Deleted.");
     changed();
     go([kind]);
@@ -97,44 +93,41 @@ function Document({ kind, group, name, canOperate, changed }) {
     changed();
   };
   return html`<section class="panel">
-      <header class="line"><h2><${Text} of=${name} /> <span class="muted"><${Text} of=${group} /></span></h2><span class="figure muted">revision ${stored.revision}</span>
+      <header class="line"><h2><${Text} of=${name} /> <span class="muted"><${Text} of=${names.slice(0, -1).join(" ")} /></span></h2><span class="figure muted">revision ${data.revision}</span>
         ${canOperate && mode === "read" && html`<span class="actions"><button type="button" onClick=${() => setMode("edit")}>Edit</button><button type="button" class="danger" onClick=${() => setMode("delete")}>Delete${"\u2026"}</button></span>`}</header>
-      ${mode === "edit" ? html`<${Editor} url=${url} stored=${stored} done=${done} cancel=${() => setMode("read")} />` : html`<${Block} value=${stored.value} label="Value" />`}
+      ${mode === "edit" ? html`<${Editor} url=${url} stored=${data} done=${done} cancel=${() => setMode("read")} />` : html`<${Block} value=${data.value} label="Value" />`}
       ${mode === "delete" && html`<${Dialog} title=${`Delete ${clean(name)}?`} verb="Delete it" danger=${true} act=${remove} close=${() => setMode("read")}><p>Nothing that reads it will find it any more.</p></${Dialog}>`}
     </section>
-    <section class="panel"><h2>History</h2><${History} history=${stored.history} /></section>`;
+    ${kind === "config" && html`<section class="panel"><h2>History</h2><${History} history=${versions(data)} /></section>`}`;
 }
 
 function New({ kind, close, changed }) {
-  const { one, group: groupName, name: nameName } = KINDS[kind];
-  const [group, setGroup] = useState("");
-  const [name, setName] = useState("");
-  const [value, setValue] = useState({});
+  const { one, names } = KINDS[kind];
+  const [given, setGiven] = useState(names.map(() => ""));
+  const [value, setValue] = useState(kind === "config" ? {} : { model: "" });
   const act = async (key) => {
-    await send("PUT", `api/${path(kind, group, name)}`, { revision: 0, value }, key);
+    await send("PUT", `api/${path(kind, ...given)}`, { revision: null, value }, key);
     notice("Written.");
     changed();
-    go([kind, group, name]);
+    go([kind, ...given]);
   };
-  return html`<${Dialog} title=${`New ${one}`} verb="Write" act=${act} close=${close} ready=${group !== "" && name !== "" && value !== undefined}>
-    <div class="field"><label for="new-group">${groupName}</label><input id="new-group" required value=${group} onInput=${(event) => setGroup(event.currentTarget.value)} /></div>
-    <div class="field"><label for="new-name">${nameName}</label><input id="new-name" required value=${name} onInput=${(event) => setName(event.currentTarget.value)} /></div>
+  const named = (index) => (event) => setGiven(given.with(index, event.currentTarget.value));
+  return html`<${Dialog} title=${`New ${one}`} verb="Write" act=${act} close=${close} ready=${given.every(Boolean) && value !== undefined}>
+    ${names.map((name, index) => html`<div key=${name} class="field"><label for=${`new-${name}`}>${name}</label><input id=${`new-${name}`} required value=${given[index]} onInput=${named(index)} /></div>`)}
     <${JsonField} value=${value} change=${setValue} label="Value" />
   </${Dialog}>`;
 }
 
 export function Documents({ kind, parts, canOperate }) {
-  const { title, group: groupName, name: nameName, list } = KINDS[kind];
+  const { title, names, list } = KINDS[kind];
   const { data, error, reload } = useLoad(`api/${kind}`);
   const [isNew, setNew] = useState(false);
-  const rows = useMemo(() => {
-    const found = data?.[list] ?? data ?? [];
-    return found.map((one) => ({ group: one[groupName], name: one[nameName] ?? one.id ?? one.name, revision: one.revision }));
-  }, [data]);
-  const chosen = rows.findIndex((one) => one.group === parts[0] && one.name === parts[1]);
+  const rows = useMemo(() => (data?.[list] ?? []).map((one) => names.map((name) => one[name])), [data]);
+  const here = parts.join("/");
+  const chosen = rows.findIndex((row) => row.join("/") === here);
   const step = (by) => () => {
     const next = rows[Math.max(0, Math.min(rows.length - 1, chosen + by))];
-    if (next) go([kind, next.group, next.name]);
+    if (next) go([kind, ...next]);
   };
   useKeys({ j: step(1), k: step(-1), Escape: () => (parts.length ? go([kind]) : false) });
   return html`<div class="line"><h1>${title}</h1>
@@ -146,8 +139,8 @@ export function Documents({ kind, parts, canOperate }) {
     html`<div class="documents">
       <nav class="panel list" aria-label=${title}>${rows.length === 0
         ? html`<${Empty}>There is none.</${Empty}>`
-        : html`<ul class="plain">${rows.map((one, index) => html`<li key=${`${one.group} ${one.name}`}><a href=${href([kind, one.group, one.name])} aria-current=${index === chosen ? "page" : undefined}><span class="muted"><${Text} of=${one.group} /></span> <${Text} of=${one.name} /></a></li>`)}</ul>`}</nav>
-      <div>${parts.length >= 2 ? html`<${Document} key=${`${kind} ${parts[0]} ${parts[1]}`} kind=${kind} group=${parts[0]} name=${parts[1]} canOperate=${canOperate} changed=${reload} />` : html`<${Empty}>Choose one to see what it says, and what it said before.</${Empty}>`}</div>
+        : html`<ul class="plain">${rows.map((row, index) => html`<li key=${row.join("/")}><a href=${href([kind, ...row])} aria-current=${index === chosen ? "page" : undefined}>${row.length > 1 && html`<span class="muted"><${Text} of=${row[0]} /></span> `}<${Text} of=${row.at(-1)} /></a></li>`)}</ul>`}</nav>
+      <div>${parts.length === names.length ? html`<${Document} key=${`${kind}/${here}`} kind=${kind} names=${parts} canOperate=${canOperate} changed=${reload} />` : html`<${Empty}>Choose one to see what it says, and what it said before.</${Empty}>`}</div>
     </div>`}
     ${isNew && html`<${New} kind=${kind} close=${() => setNew(false)} changed=${reload} />`}`;
 }

@@ -1,6 +1,6 @@
 // What handlers ask people: approve it as it is, approve another value, or deny it.
 import { html, useEffect, useState } from "../vendor/htm-preact.js";
-import { newKey, send, useLoad } from "../lib/api.js";
+import { send, useKey, useLoad } from "../lib/api.js";
 import { useCalm, useLive } from "../lib/live.js";
 import { useKeys } from "../lib/keys.js";
 import { href } from "../lib/router.js";
@@ -14,15 +14,14 @@ function Card({ one, reload, canOperate, isChosen }) {
   const [isEditing, setEditing] = useState(false);
   const [message, setMessage] = useState("");
   const [state, setState] = useState({ busy: false, error: null });
-  const [key] = useState(newKey);
+  const key = useKey();
   const answer = (approved) => async () => {
     setState({ busy: true, error: null });
     const body = { run_id: one.run_id, ask_id: ask.id, approved };
     if (approved && isEditing) body.value = value;
     if (message) body.message = message;
     try {
-      // another answer is another action
-      await send("POST", "api/asks/answer", body, `${key}-${approved ? (isEditing ? JSON.stringify(value).length : "as-asked") : "denied"}`);
+      await key.once((own) => send("POST", "api/asks/answer", body, own));
       notice(approved ? "Approved; the run goes on." : "Denied; the run goes on.");
       reload();
     } catch (error) {

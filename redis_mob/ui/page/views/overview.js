@@ -19,7 +19,7 @@ function Tiles({ runs, latency, perSecond, asks }) {
     )}
     <div class="tile"><span class="tile-name">Steps per second</span><span class="tile-value">${rate.toFixed(rate < 10 ? 1 : 0)}</span></div>
     <div class="tile"><span class="tile-name">Step p50 / p99</span><span class="tile-value small">${latency ? `${duration(latency.p50)} / ${duration(latency.p99)}` : "\u2013"}</span></div>
-    <a class="tile" href=${href(["inbox"])}><span class="tile-name">Waiting for answers</span><span class="tile-value">${number(asks ?? 0)}</span></a>
+    <a class="tile" href=${href(["inbox"])}><span class="tile-name">Open asks</span><span class="tile-value">${number(asks ?? 0)}</span></a>
   </div>`;
 }
 
