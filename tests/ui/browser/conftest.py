@@ -76,7 +76,7 @@ async def open_page(chromium: Browser, served: ServedPage, watched: Watched) -> 
     """
     contexts: list[BrowserContext] = []
 
-    async def opened(place: str = "#/", beside: Page | None = None, base: str | None = None, **options: Any) -> Page:
+    async def opened(place: str | None = "#/", beside: Page | None = None, **options: Any) -> Page:
         if beside is None:
             options.setdefault("viewport", {"width": 1280, "height": 800})
             context = await chromium.new_context(**options)
@@ -89,7 +89,8 @@ async def open_page(chromium: Browser, served: ServedPage, watched: Watched) -> 
         page.on("pageerror", lambda error: watched.said.append(str(error)))
         page.on("dialog", lambda dialog: watched.said.append(f"dialog: {dialog.message}"))
         await page.expose_function("executed", lambda: watched.said.append("a script of others was executed"))
-        await page.goto(f"{base or served.base}{place}")
+        if place is not None:
+            await page.goto(f"{served.base}{place}")
         return page
 
     yield opened

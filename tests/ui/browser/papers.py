@@ -89,11 +89,12 @@ _REVIEW = FlowSpec(
 def papers() -> MobDefinition:
     """The mob of all these flows."""
     return with_flows(
-        mob({"greet": _one("quick")}).model_copy(update={"id": "papers"}),
+        mob({"greet": _one("quick")}, limits={"max_output_bytes": 16_000_000}).model_copy(update={"id": "papers"}),
         hello={"greet": _one("quick"), "part": _one("quick", "greet")},
         review=_REVIEW,
         gated={"first": _one("quick"), "held": _one("held", "first", timeout_ms=600_000), "last": _one("quick", "held")},
         release={"build": _one("quick"), "wait": wait("build", signal="released", schema=json.dumps(_RELEASED))},
+        large={"pour": _one("pourer", timeout_ms=60_000)},
         failing={"draw": _one("quick"), "judge": _one("judge", "draw"), "frame": _one("quick", "judge")},
         hostile={
             f"h{number:02}": _one("hostile", message=f"{{{{ params.texts.{number} }}}}") for number in range(len(HOSTILE))
@@ -117,6 +118,7 @@ class Handlers:
             "writer": _write,
             "checker": _check,
             "publisher": _publish,
+            "pourer": lambda _: {"text": "ten megabytes " * 700_000},
             "held": self._hold,
             "judge": _fail,
             "hostile": _hostile,
@@ -170,3 +172,12 @@ async def _hostile(ctx: StepContext) -> Any:
     if ctx.step_id.endswith("7"):
         raise ValueError(text)
     return {"text": text, text[:100]: [text]}
+
+
+def many_steps(number: int) -> MobDefinition:
+    """A mob of one flow of so many steps, at most 32 in a row."""
+    wide = -(-number // 32)
+    needs = (() if index < wide else (f"s{index - wide}",) for index in range(number))
+    return mob({f"s{index}": _one("unserved", *before) for index, before in enumerate(needs)}).model_copy(
+        update={"id": "many"}
+    )

@@ -18,8 +18,9 @@ from redis_mob.storage import MobStorage
 from redis_mob.testing.waiting import LONG
 from redis_mob.ui.app import ui_app
 from redis_mob.ui.settings import UiSettings
+from tests.fleet.flows import FLOW
 from tests.fleet.working import at_work
-from tests.ui.browser.papers import MEMBERS, Handlers, papers
+from tests.ui.browser.papers import MEMBERS, Handlers, many_steps, papers
 
 T = TypeVar("T")
 
@@ -85,6 +86,14 @@ class ServedPage:
             await asyncio.to_thread(self._thread.join)
             self._loop.close()
             self._listening.close()
+
+    async def large_run(self, steps: int) -> str:
+        """A run of so many steps, of which the first are dispatched, and none is served."""
+        run_id = await Fleet(self.storage, many_steps(steps)).start(FLOW)
+        async with asyncio.timeout(LONG), self.storage.executions.listen() as wake_up:
+            while not (view := await self.storage.executions.load(run_id)) or not view.run.frames:
+                await wake_up.wait(0.05)
+        return run_id
 
     async def _open(self) -> None:
         opening = MobStorage.open(self._url, namespace=self._namespace)

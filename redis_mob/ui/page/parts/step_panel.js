@@ -52,7 +52,10 @@ export function StepPanel({ view, place, stand, tellers, close, retry, canOperat
   const url = `${base}/${path("steps", step.step_id)}?${new URLSearchParams({ frame: place.frame })}`;
   const details = useLoad(url);
   const again = useCalm(details.reload, 1000);
-  useEffect(() => again(), [stand?.state, view.run]);
+  const isRead = details.data !== null;
+  useEffect(() => {
+    if (isRead) again();
+  }, [stand?.state, view.run]);
   useKeys({ Escape: close });
   const told = details.data;
   const members = told?.members ?? step.members ?? [];

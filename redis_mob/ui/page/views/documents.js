@@ -9,11 +9,11 @@ import { Diff } from "../parts/diff.js";
 import { Empty, Problem, Skeleton, notice } from "../parts/notices.js";
 import { JsonField } from "../parts/schema_form.js";
 
+// by which words each kind is named, and found in the answers of the server
 const KINDS = {
   config: { title: "Config", one: "document", names: ["namespace", "id"], list: "documents" },
   profiles: { title: "Profiles", one: "profile", names: ["name"], list: "profiles" },
 };
-/** By which words each kind is named, and found in the answers of the server. */
 
 /** The past of a document, the newest first. */
 function versions(data) {
