@@ -145,7 +145,7 @@ class FlowReplay:
             return []
         while self._undecided and status is not NodeStatus.CANCELED:
             loop = next(iter(self._undecided.values()))
-            self._answer(loop, is_met=exhausted_text(loop.loop_id) not in reason)
+            self._answer(loop, is_met=exhausted_text(loop.spec.loop_id) not in reason)
         if not self._root.left:
             return []
         self._is_ending = True
@@ -220,9 +220,9 @@ class FlowReplay:
             self._waiting.add(loop_id)
 
     def _start_body(self, loop: Loop) -> Frame:
-        self._waiting.discard(loop.loop_id)
-        self._undecided.pop(loop.loop_id, None)
-        frame_id = body_frame_id(loop.loop_id, loop.bodies)
+        self._waiting.discard(loop.id)
+        self._undecided.pop(loop.id, None)
+        frame_id = body_frame_id(loop.id, loop.bodies)
         loop.bodies += 1
         loop.body = self._new_frame(frame_id, loop.parent.plan.bodies[loop.node_id], loop)
         self._began(loop, loop.body)
@@ -268,8 +268,8 @@ class FlowReplay:
         if (outcome := body.outcome) is not NodeStatus.COMPLETED:
             self._settle(loop.parent, loop.node_id, outcome)
             return
-        self._undecided[loop.loop_id] = loop
-        answers = self._answers.get(loop.loop_id, NO_ANSWERS)
+        self._undecided[loop.id] = loop
+        answers = self._answers.get(loop.id, NO_ANSWERS)
         if answers.not_met >= loop.bodies:
             self._answer(loop, is_met=False)
         elif answers.is_met:
@@ -277,13 +277,13 @@ class FlowReplay:
 
     def _answer(self, loop: Loop, *, is_met: bool) -> None:
         """The condition of a loop held after its latest body, or not (contract: kernel-26)."""
-        del self._undecided[loop.loop_id]
+        del self._undecided[loop.id]
         if is_met:
             self._settle(loop.parent, loop.node_id, NodeStatus.COMPLETED)
         elif loop.bodies >= loop.spec.max_iterations:
             self._settle(loop.parent, loop.node_id, NodeStatus.FAILED)
         else:
-            self._waiting.add(loop.loop_id)
+            self._waiting.add(loop.id)
 
     def _find(self, path: Path) -> Frame | None:
         """The frame that the last node of a path is in now; None if the loops around it are not under way."""
@@ -294,7 +294,7 @@ class FlowReplay:
         return frame
 
     def _latest(self, loop: Loop) -> Frame | None:
-        return self.frames[body_frame_id(loop.loop_id, loop.bodies - 1)] if loop.bodies else None
+        return self.frames[body_frame_id(loop.id, loop.bodies - 1)] if loop.bodies else None
 
     def _loop_at(self, frame: Frame, node_id: str) -> Loop:
         """The loop at a node, which is under way: an event says so."""
@@ -312,12 +312,12 @@ class FlowReplay:
                 around.append(loop)
                 frame = self._latest(loop)
         for loop in reversed(around):
-            if loop.loop_id in self._undecided:
+            if loop.id in self._undecided:
                 if loop.bodies < loop.spec.max_iterations:
                     self._answer(loop, is_met=False)
                     return
                 self._answer(loop, is_met=True)
-            elif loop.loop_id in self._waiting:
+            elif loop.id in self._waiting:
                 return
 
     def _prove(self, path: Path) -> None:

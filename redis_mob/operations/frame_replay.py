@@ -104,7 +104,7 @@ class Frame:
 class Loop:
     """A loop that has begun: its place, its body that is under way, and how many bodies there were."""
 
-    loop_id: str
+    id: str
     parent: Frame
     node_id: str
     spec: RepeatUntilSpec

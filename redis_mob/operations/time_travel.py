@@ -63,8 +63,8 @@ class NodeMoment(Model):
 class RunMoment(Model):
     """A run as it was behind the event of a cursor, the last one of the run up to the cursor that was asked for.
 
-    `nodes` are its steps and loops by frame and node, `<frame_id>/<node_id>`; `iterations` how many each of its loops had
-    begun, by the same ids. `cursor` is 0 and `at` None before the first event.
+    `nodes` are its steps and loops by frame and node, `<frame_id>/<node_id>`; `iterations` how many each of its loops
+    had begun, by the same ids. `cursor` is 0 and `at` None before the first event.
     """
 
     run_id: RunId

@@ -111,10 +111,9 @@ def _is_enough(known: ReadPast, cursor: int | None) -> bool:
 
 
 def _kept(request: Request) -> dict[str, ReadPast]:
-    state: Any = request.app.state
-    if not hasattr(state, "pasts"):
-        state.pasts = {}
-    return state.pasts
+    state = vars(request.app.state)["_state"]
+    kept: dict[str, ReadPast] = state.setdefault("pasts", {})
+    return kept
 
 
 def _number(request: Request, name: str) -> int | None:

@@ -1,14 +1,15 @@
 """Where the boxes of a graph are drawn: in layers from left to right, each behind all that it depends on. Pure.
 
-The layer of a box is the longest way to it. Within a layer boxes come in the order of those that they are linked with,
-so that few edges cross; then each is moved as near to them as the others let it. It costs about as much as there are boxes
-and edges, and gives the same for the same graph.
+The layer of a box is the longest way to it. Within a layer boxes come in the order of those that they are linked
+with, so that few edges cross; then each is moved as near to them as the others let it. It costs about as much as there
+are boxes and edges, and gives the same for the same graph.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TypeAlias
 
 Point: TypeAlias = tuple[float, float]
@@ -82,7 +83,7 @@ def _link(drawing: _Drawing, needs: Mapping[str, Sequence[str]]) -> None:
         for layer, bend in zip(between, chain[1:-1], strict=True):
             drawing.rows[layer].append(bend)
         drawing.chains[start, end] = chain
-        for one, following in zip(chain, chain[1:], strict=False):
+        for one, following in pairwise(chain):
             drawing.after.setdefault(one, []).append(following)
             drawing.before.setdefault(following, []).append(one)
 
@@ -150,7 +151,7 @@ def _stack(
     for key in row:
         height = drawing.height_of(key)
         near = [tops[one] + drawing.height_of(one) / 2 for one in links.get(key, ()) if one in tops]
-        wanted.append(_mean(near, (tops[key] if key in tops else at) + height / 2) - height / 2)
+        wanted.append(_mean(near, tops.get(key, at) + height / 2) - height / 2)
         at = max(at, wanted[-1]) + height + GAP_Y
     placed: list[float] = []
     least = float("-inf")

@@ -41,7 +41,8 @@ class RunViews(AdminBase):
         (contract: operations-250).
 
         0 is before it began; a cursor behind its newest event is now. It is reconstructed from the events of the run,
-        which are read as `describe` reads attempts. What no event tells is as the log proves (contract: operations-251).
+        which are read as `describe` reads attempts. What no event tells is as the log proves
+        (contract: operations-251).
         Raises NotFoundError if the run does not exist, no fleet has started it, or the log does not have all of its
         events any more; ValidationError for a negative cursor.
         """

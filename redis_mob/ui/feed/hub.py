@@ -115,8 +115,8 @@ class Hub:
 
     def on_events(self, events: list[MobEvent], told: list[dict[str, Any]]) -> None:
         """See `Listener`."""
-        self._trouble = None
         self._tell(message("events", {"events": told}, self._reader.cursor))
+        self.on_return()
         for event in events:
             if (run_id := event.run_id) is None:
                 continue
