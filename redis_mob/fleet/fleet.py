@@ -111,6 +111,7 @@ class Fleet:
         declared = optional_instance("retention", retention, MobRetention) or MobRetention()
         self._retention = declared.checked(definition.flows)
         self._signals = Signals(storage.executions, storage.namespace)
+        active.activate()
 
     async def start(
         self,
@@ -156,7 +157,6 @@ class Fleet:
         parameters, or a debounce key beside one, or beside a time; DefinitionError for a schema that cannot be read, or
         does not have what a message names.
         """
-        active.activate()
         key = optional_valid_text("idempotency_key", idempotency_key)
         of_release = optional_valid_text("release", release)
         flow_id = chosen_flow(flow, self._definition.id, self._definition.flows)
@@ -322,9 +322,10 @@ class Fleet:
         return await published(self._storage, run_id, key, timeout)
 
     async def score(self, run_id: str, step: str, name: str, value: float, label: str | None = None) -> None:
-        """Tell by OpenTelemetry how good a step of a run was, within the trace of the run: the event
-        `gen_ai.evaluation.result`, with the `name` of the score, its `value` and a `label` such as "pass" (contract:
-        telemetry-8). Nothing is stored, and nothing told where the application has set no provider.
+        """Tell by OpenTelemetry how good a step of a run was, within the trace of the run (contract: telemetry-8).
+
+        That is the event `gen_ai.evaluation.result`, with the `name` of the score, its `value` and a `label` such as
+        "pass". Nothing is stored, and nothing told where the application has set no provider.
 
         Raises ValidationError for a value that is no finite number, and for texts that are empty or too long;
         NotFoundError for an unknown run, or a step that its flow does not have.

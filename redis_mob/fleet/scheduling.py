@@ -26,7 +26,7 @@ from redis_mob.errors import (
 from redis_mob.fleet import run_start
 from redis_mob.fleet.run_start import new_run, read_subflows, read_terms
 from redis_mob.fleet.schedule_plan import due_now
-from redis_mob.fleet.traced_starts import start_of_run
+from redis_mob.fleet.traced_starts import start_of_run, told, traced
 from redis_mob.models.base import format_timestamp
 from redis_mob.models.definition import MobDefinition
 from redis_mob.models.flow_schedule import FlowSchedule, Overlap, ScheduleRecord, StoredSchedule
@@ -187,10 +187,9 @@ class Scheduler:
             subflows=read_subflows(definition, flow_id),
         )
         labels = checked_labels(schedule.attributes, None)
-        with start_of_run(run, launch, is_of_worker=True) as start:
-            # False: another worker was faster
-            is_new = await self._executions.start_run(run, start.traced(launch), definition, labels=labels)
-            start.told(is_new=is_new)
+        start = start_of_run(run, launch, is_of_worker=True)
+        starting = self._executions.start_run(run, traced(start, launch), definition, labels=labels)
+        is_new = await told(start, starting)  # False: another worker was faster
         if is_new and active.instruments is not None:
             late = (now - due).total_seconds()
             active.instruments.record(names.SCHEDULE_LATENESS, late, labels_of(run.mob_id, run.flow_id))

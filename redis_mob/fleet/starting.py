@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from datetime import datetime
 
 from redis_mob.errors import ValidationError, shown
 from redis_mob.fleet.conversation_start import start_in_conversation
-from redis_mob.fleet.traced_starts import start_of_run
+from redis_mob.fleet.traced_starts import start_of_run, told, traced
 from redis_mob.models.base import json_text
 from redis_mob.models.conversation import Conversation, OnBusy
 from redis_mob.models.debounce import Debounce
@@ -19,7 +20,7 @@ from redis_mob.storage import MobStorage
 Talk = tuple[Conversation, OnBusy]
 
 
-async def start_made(
+def start_made(
     storage: MobStorage,
     run: MobRun,
     launch: RunLaunch,
@@ -28,19 +29,16 @@ async def start_made(
     at: datetime | None,
     talk: Talk | None,
     labels: Labels,
-) -> bool:
+) -> Awaitable[bool]:
     """Start a run, or False: it exists. Raises as `Fleet.start`."""
-    with start_of_run(run, launch) as start:
-        launch = start.traced(launch)
-        if talk is not None:
-            is_new = await start_in_conversation(storage, run, launch, definition, *talk, labels)
-        else:
-            is_new = await storage.executions.start_run(run, launch, definition, at=at, labels=labels)
-        start.told(is_new=is_new)
-    return is_new
+    start = start_of_run(run, launch)
+    launch = traced(start, launch)
+    if talk is not None:
+        return told(start, start_in_conversation(storage, run, launch, definition, *talk, labels))
+    return told(start, storage.executions.start_run(run, launch, definition, at=at, labels=labels))
 
 
-async def start_gathered(
+def start_gathered(
     storage: MobStorage,
     run: MobRun,
     launch: RunLaunch,
@@ -48,13 +46,11 @@ async def start_gathered(
     *,
     gathering: Debounce,
     labels: Labels,
-) -> str:
-    """Start a run, or start the one again that is gathered under its key; returns the id of the one that begins."""
-    with start_of_run(run, launch) as start:
-        launch = start.traced(launch)
-        begins = await storage.executions.start_debounced(run, launch, definition, debounce=gathering, labels=labels)
-        start.told(is_new=begins == run.run_id)
-    return begins
+) -> Awaitable[str]:
+    """Start a run, or start the one again that is gathered under its key; gives the id of the one that begins."""
+    start = start_of_run(run, launch)
+    launch = traced(start, launch)
+    return told(start, storage.executions.start_debounced(run, launch, definition, debounce=gathering, labels=labels))
 
 
 async def require_same(storage: MobStorage, run: MobRun, idempotency_key: str | None) -> None:

@@ -266,9 +266,15 @@ async def _told_by_tool(ctx: StepContext, tool: ModelTool | None, call: ToolCall
 
     async def called(arguments: str) -> str:
         async with ctx.spend(tool_calls=1):
-            with tool_call(call.name, call.id, arguments) as block:
+            block = tool_call(call.name, call.id, arguments)
+            try:
                 result = await tool.call(ctx, arguments)
                 block.said(genai_names.TOOL_CALL_RESULT, result)
+            except BaseException as error:
+                block.failed(error)
+                raise
+            finally:
+                block.end()
             return result
 
     return await ctx.once(tool_call_name(call.name, call.id), called, call.arguments)

@@ -112,21 +112,24 @@ class ChatRequests:
         async with self._ctx.spend(tokens=estimate, model=usage.model) as call:
             usage.requests += 1
             counted = ModelUsage(usage.model)
-            with model_call(self._ctx, usage.model, server=server) as block:
+            block = model_call(self._ctx, usage.model, server=server)
+            try:
                 if block.captures:
                     block.said(genai_names.INPUT_MESSAGES, messages_of(messages))
-                try:
-                    chunks = in_time(_chunks(self._connected, usage.model, messages, request), self._answers_within)
-                    await self._take(answer, counted, chunks)
-                except (RefusedByEndpoint, StepThrottled):
-                    call.used()
-                    raise
-                finally:
-                    usage.add(counted)
-                    block.used(counted.prompt_tokens, counted.completion_tokens, counted.cached_tokens)
+                chunks = in_time(_chunks(self._connected, usage.model, messages, request), self._answers_within)
+                await self._take(answer, counted, chunks)
                 block.finished(answer.finish_reason)
                 if block.captures:
                     block.said(genai_names.OUTPUT_MESSAGES, messages_of([answer.as_message()]))
+            except BaseException as error:
+                block.failed(error)
+                if isinstance(error, RefusedByEndpoint | StepThrottled):
+                    call.used()
+                raise
+            finally:
+                usage.add(counted)
+                block.used(counted.prompt_tokens, counted.completion_tokens, counted.cached_tokens)
+                block.end()
             tell_use(call, counted.prompt_tokens, counted.completion_tokens, read=counted.cached_tokens)
         answer.check()
         return answer

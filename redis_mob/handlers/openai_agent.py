@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import fields, replace
 from datetime import timedelta
 from typing import Any, cast
@@ -42,6 +41,7 @@ from redis_mob.handlers.openai_agent_tools import KeptAgents
 from redis_mob.handlers.told_calls import agent_run
 from redis_mob.handlers.usage import OnUsage, record_usage
 from redis_mob.models.message import ContentBlock, InlineImageBlock, TextBlock
+from redis_mob.telemetry import active
 
 FINAL = (UserError, MaxTurnsExceeded, InputGuardrailTripwireTriggered)
 """Errors that another attempt would meet as well."""
@@ -156,8 +156,12 @@ class OpenAiAgents:
             context = await context
         try:
             config = self._run_config(settings, calls)
-            with nullcontext() if tells_itself else agent_run(ctx, agent.name, None):
-                result = await self._run(agents, handoffs, agents.kept(agent), given, context, config)
+            running = self._run(agents, handoffs, agents.kept(agent), given, context, config)
+            if tells_itself or active.spans is None:
+                result = await running
+            else:
+                with agent_run(ctx, agent.name, None):
+                    result = await running
             return to_jsonable_python(result.final_output)
         except PydanticSerializationError as error:
             raise StepFailed(f"the output of the agent is no JSON: {text_of(error)}", retryable=False) from None

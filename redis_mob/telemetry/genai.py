@@ -22,7 +22,10 @@ MOST_CONTENT = 64 * 1024
 
 
 class GenAiBlock:
-    """A call of a model, an agent or a tool; this one is told to no tracer."""
+    """A call of a model, an agent or a tool, which begins when this is made; this one is told to no tracer.
+
+    Where nothing must be allocated it is not used by `with`, which makes a method of `__exit__`.
+    """
 
     def __enter__(self) -> Self:
         return self
@@ -30,7 +33,9 @@ class GenAiBlock:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        return None
+        if error is not None:
+            self.failed(error)
+        self.end()
 
     def used(self, input_tokens: int, output_tokens: int, cached_tokens: int = 0) -> None:
         """The tokens that it has used."""
@@ -46,33 +51,23 @@ class GenAiBlock:
     def said(self, name: str, content: Any) -> None:
         """What is said, as JSON; to be asked for by `captures` before it is made, if that takes its time."""
 
+    def failed(self, error: BaseException) -> None:
+        """It has raised this."""
+
+    def end(self) -> None:
+        """It is over."""
+
 
 _OFF = GenAiBlock()
 
 
 class _Told(GenAiBlock):
     def __init__(self, span: Span) -> None:
-        self._span = span
-        self._in_context: Any = None
-
-    def __enter__(self) -> Self:
         from opentelemetry.context import attach
         from opentelemetry.trace import set_span_in_context
 
-        self._in_context = attach(set_span_in_context(self._span))
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        from opentelemetry.context import detach
-
-        from redis_mob.telemetry.spans import fail
-
-        detach(self._in_context)
-        if error is not None:
-            fail(self._span, error_type_of(error))
-        self._span.end()
+        self._span = span
+        self._in_context = attach(set_span_in_context(span))
 
     def used(self, input_tokens: int, output_tokens: int, cached_tokens: int = 0) -> None:
         self._span.set_attribute(names.USAGE_INPUT_TOKENS, input_tokens)
@@ -92,6 +87,17 @@ class _Told(GenAiBlock):
         if self.captures:
             text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False, default=str)
             self._span.set_attribute(name, text[:MOST_CONTENT])
+
+    def failed(self, error: BaseException) -> None:
+        from redis_mob.telemetry.spans import fail
+
+        fail(self._span, error_type_of(error))
+
+    def end(self) -> None:
+        from opentelemetry.context import detach
+
+        detach(self._in_context)
+        self._span.end()
 
 
 def chat(

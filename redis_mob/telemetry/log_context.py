@@ -29,8 +29,8 @@ class RunLogFilter(logging.Filter):
     """Adds `run_id`, `step_id`, `member` and `attempt` to each log record: to a handler of `logging`, which lets all
     records pass, with `handler.addFilter(RunLogFilter())`.
 
-    Outside of attempts the ids are empty texts, and the attempt is 0, so that a format may name them (contract:
-    telemetry-9). Make it before the workers begin.
+    Outside of attempts the ids are empty texts, and the attempt is 0, so that a format may name them. Make it before
+    the workers begin (contract: telemetry-9).
     """
 
     def __init__(self) -> None:
