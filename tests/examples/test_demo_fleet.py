@@ -102,6 +102,8 @@ def test_it_runs_on_one_port_and_leaves_nothing_behind(number: signal.Signals) -
     with Command(ROOT, "--port", str(port), program=PROGRAM, stderr=subprocess.PIPE, **IN_A_HURRY) as command:
         wait_until(lambda: told(port, "/api/session"))
         assert told(port, "/api/session")["role"] == "operate"
+        page = httpx.get(f"http://127.0.0.1:{port}/", timeout=30)
+        assert (page.status_code, page.headers["Content-Type"].partition(";")[0]) == (200, "text/html")
         wait_until(lambda: told(port, "/api/overview")["runs"]["completed"] >= 2)
         wait_until(lambda: len(told(port, "/api/overview")["workers"]) == 2)
         assert len([name for name in command.processes().values() if " worker " in name]) == 2
