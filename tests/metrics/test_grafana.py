@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +17,7 @@ from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric as Family
-from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from prometheus_client.parser import text_string_to_metric_families
 
 from redis_mob.metrics.prometheus_names import label_name, series_names
 from redis_mob.storage import MobStorage
@@ -42,7 +42,7 @@ Series = Mapping[str, set[str]]
 """Names of series, and the labels that they have."""
 
 
-def series_of(families: Iterator[Family]) -> Series:
+def series_of(families: Iterable[Family]) -> Series:
     found = defaultdict[str, set[str]](set)
     for family in families:
         for sample in family.samples:
@@ -51,7 +51,7 @@ def series_of(families: Iterator[Family]) -> Series:
 
 
 def scraped(address: str) -> Series:
-    page = told(address, Accept="application/openmetrics-text;version=1.0.0")
+    page = told(address)
     assert page.status == 200
     return series_of(text_string_to_metric_families(page.text))
 
@@ -63,7 +63,7 @@ def of_instruments() -> Series:
     instruments = Instruments(provider)
     for metric in RARE:
         instruments.count(metric, dict.fromkeys(metric.labels, "x"))
-    return series_of(iter(registry.collect()))
+    return series_of(registry.collect())
 
 
 async def begun(url: str, namespace: str) -> str:
