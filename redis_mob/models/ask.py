@@ -1,7 +1,5 @@
 """What handlers ask people, and what these answer (contract: ask-1)."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import NamedTuple
 
