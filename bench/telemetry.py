@@ -1,9 +1,9 @@
 """How much dearer a step is with telemetry: `python -m bench.telemetry [steps] [rounds]`.
 
-One worker does runs of so many steps, one after the other, with telemetry off and on in turn, so that both meet the same
-machine. On, the SDK of OpenTelemetry records all spans and metrics; spans go through a batch processor to an exporter
-that drops them. The figure is processor time of this process, which other programs do not lengthen; of
-several rounds the least one counts.
+One worker does runs of so many steps, one after the other, with telemetry off and on in turn: both meet the same
+machine. On, the SDK of OpenTelemetry records all spans and metrics; a batch processor gives the spans to an exporter
+that drops them. The figure is processor time of this process, which other programs do not lengthen; of several rounds
+the least one counts.
 """
 
 from __future__ import annotations

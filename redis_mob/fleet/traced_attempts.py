@@ -8,7 +8,7 @@ from redis_mob.fleet.presence import Presence
 from redis_mob.models.execution import Execution, ExecutionKey, ExecutionStatus, member_of
 from redis_mob.models.transition import RunView
 from redis_mob.telemetry import active, names
-from redis_mob.telemetry.attempts import HANDED_BACK, LEASE_LOST, Attempt, attempt_of
+from redis_mob.telemetry.attempts import COMPLETED, HANDED_BACK, LEASE_LOST, Attempt, attempt_of
 from redis_mob.telemetry.labels import labels_of
 from redis_mob.telemetry.log_context import LogIds
 
@@ -71,7 +71,7 @@ def end_attempt(attempt: Attempt | None, how: Outcome | LeaseLostError | None) -
         return
     match how:
         case Succeeded():
-            attempt.end("completed")
+            attempt.end(COMPLETED)
         case Suspended():
             attempt.end("suspended")
         case Failed() as failed:

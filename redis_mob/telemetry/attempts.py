@@ -15,6 +15,7 @@ from redis_mob.telemetry.store_calls import MOST_OF_ERROR_TYPE
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
+COMPLETED = "completed"
 LEASE_LOST = "lease_lost"
 HANDED_BACK = "handed_back"
 
@@ -47,19 +48,18 @@ class Attempt:
         """Its handler is about to be called: in the current context, which becomes that of the handler."""
         self._began = perf_counter()
         self._in_log = log_context.current.set(self.ids)
+        if (instruments := active.instruments) is not None:
+            if self.waited is None:
+                instruments.count(names.STEP_REDELIVERED, self.labels)
+            else:
+                instruments.record(names.STEP_SCHEDULE_TO_START, self.waited, self.labels)
+                if self.is_limited:
+                    instruments.record(names.LIMIT_WAIT, self.waited, self.labels)
         if self.span is not None:
             from opentelemetry.context import attach
             from opentelemetry.trace import set_span_in_context
 
             self._in_context = attach(set_span_in_context(self.span))
-        if (instruments := active.instruments) is None:
-            return
-        if self.waited is None:
-            instruments.count(names.STEP_REDELIVERED, self.labels)
-            return
-        instruments.record(names.STEP_SCHEDULE_TO_START, self.waited, self.labels)
-        if self.is_limited:
-            instruments.record(names.LIMIT_WAIT, self.waited, self.labels)
 
     def end(self, status: str, error_type: str | None = None, reason: str | None = None) -> None:
         """Its handler has ended: as completed, failed, suspended or throttled; or it was taken away."""
@@ -78,7 +78,8 @@ class Attempt:
 
             from redis_mob.telemetry.spans import fail
 
-            self.span.set_attribute(names.OUTCOME, status)
+            if status != COMPLETED:
+                self.span.set_attribute(names.OUTCOME, status)
             if error_type is not None:
                 fail(self.span, error_type, reason)
             self.span.end()

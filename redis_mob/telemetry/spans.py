@@ -1,27 +1,29 @@
 """Spans of runs: one for each start, one for each attempt of a step, and one for each call of the store within those.
 
 No span outlives its process: what lasts longer is told by several, which have the stored context of the start as their
-parent, and a link to the span before (contract: telemetry-2, telemetry-3).
+parent, and a link to the span before (contract: telemetry-2, telemetry-3; decision 0053).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from opentelemetry.context import Context
 from opentelemetry.trace import (
     Link,
+    NonRecordingSpan,
     Span,
     SpanContext,
     SpanKind,
     Status,
     StatusCode,
+    TraceFlags,
     TracerProvider,
-    format_span_id,
-    format_trace_id,
     get_current_span,
+    set_span_in_context,
 )
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from redis_mob.telemetry import names
 from redis_mob.version import __version__
@@ -29,7 +31,10 @@ from redis_mob.version import __version__
 MOST_SAID = 1024
 """Characters of what a handler says that one attribute holds."""
 
-_PROPAGATOR = TraceContextTextMapPropagator()
+MOST_KNOWN = 4096
+"""How many contexts are remembered."""
+
+_TRACEPARENT = re.compile("00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 
 Attributes = Mapping[str, str | bool | int | float | Sequence[str]]
 
@@ -90,19 +95,41 @@ def traceparent_of(span: Span) -> str | None:
     context = span.get_span_context()
     if not context.is_valid:
         return None
-    trace, own = format_trace_id(context.trace_id), format_span_id(context.span_id)
-    return f"00-{trace}-{own}-{context.trace_flags:02x}"
+    stored = f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
+    _remember(stored, context)
+    return stored
 
 
+_known: dict[str, SpanContext] = {}
+"""Contexts that were made or read here: what follows an attempt comes soon, and often to the same worker."""
+
+
+def _remember(stored: str, context: SpanContext) -> None:
+    if len(_known) >= MOST_KNOWN:
+        _known.clear()
+    _known[stored] = context
+
+
+def span_context_of(traceparent: str) -> SpanContext | None:
+    """The span that a stored context names; None if it cannot be read."""
+    # not by the propagator of the API, which takes as long as all else of a link
+    if (known := _known.get(traceparent)) is not None:
+        return known
+    if (parts := _TRACEPARENT.fullmatch(traceparent)) is None:
+        return None
+    trace, span, flags = (int(part, 16) for part in parts.groups())
+    named = SpanContext(trace, span, is_remote=True, trace_flags=TraceFlags(flags))
+    if not named.is_valid:
+        return None
+    _remember(traceparent, named)
+    return named
+
+
+@lru_cache(maxsize=1024)
 def context_of(traceparent: str | None) -> Context:
     """A stored context, in which spans may be made; an empty one if there is none, or it cannot be read."""
-    return _PROPAGATOR.extract({} if traceparent is None else {"traceparent": traceparent}, Context())
-
-
-def span_context_of(traceparent: str | None) -> SpanContext | None:
-    """The span that a stored context names; None if there is none."""
-    named = get_current_span(context_of(traceparent)).get_span_context()
-    return named if named.is_valid else None
+    named = None if traceparent is None else span_context_of(traceparent)
+    return Context() if named is None else set_span_in_context(NonRecordingSpan(named), Context())
 
 
 def _links(before: str | None) -> Sequence[Link] | None:
