@@ -105,7 +105,7 @@ def run_id_in(request: Request) -> str:
 
 
 def gone_or(error: NotFoundError, request: Request, run_id: str) -> Exception:
-    """That a run is deleted, if it was there lately, or else the error."""
+    """That a run is deleted, if it was there lately, or else the error (contract: ui-14)."""
     hub: Hub = request.app.state.hub
     return GoneError(f"run {run_id} is deleted") if hub.has_seen(run_id) else error
 

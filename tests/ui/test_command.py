@@ -72,7 +72,7 @@ async def test_it_serves_until_it_is_told_to_end(tmp_path: Path, storage: MobSto
 
 
 async def test_a_namespace_that_comes_later_is_shown_then(tmp_path: Path, server_url: str, namespace: str) -> None:
-    """`ui-13`."""
+    """See contract: ui-13."""
     with serving(tmp_path, "--url", server_url, "--namespace", namespace) as (command, url):
         assert f"there is no namespace '{namespace}'" in command.line_of_stderr()
         async with httpx.AsyncClient(base_url=url, timeout=LONG) as client:

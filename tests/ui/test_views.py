@@ -1,4 +1,4 @@
-"""Runs, steps, events and lists, as the page reads them; whatever models and handlers have said."""
+"""Runs, steps, events and lists, as the page reads them, also where models and handlers have said what is hostile."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ async def test_hostile_texts_come_as_they_are_and_only_as_json(page: httpx.Async
 
 
 async def test_what_is_long_is_cut_and_can_be_stored_whole(page: httpx.AsyncClient, storage: MobStorage) -> None:
-    """`ui-20`."""
+    """See contract: ui-20."""
     long = "é" * 400_000
     run = await run_flow(storage, SPOKEN, lambda _: long, params={"word": "x", "more": long})
     told = await got(page, f"/api/runs/{run.run_id}/steps/a?member=worker-1")
@@ -172,7 +172,7 @@ async def test_lists_are_filtered_and_paged(page: httpx.AsyncClient, storage: Mo
 async def test_a_search_looks_at_a_bounded_number_of_runs(
     page: httpx.AsyncClient, storage: MobStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`ui-21`."""
+    """See contract: ui-21."""
     monkeypatch.setattr(run_lists, "MOST_RUNS", 2)
     monkeypatch.setattr(run_lists, "MOST_LOOKED_AT", 4)
     fleet = Fleet(storage, SPOKEN)

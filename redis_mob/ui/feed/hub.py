@@ -1,4 +1,7 @@
-"""All tabs of this process: one reader of the log and one overview for all of them, nothing while there are none."""
+"""All tabs of this process: one reader of the log and one overview for all of them, nothing while there are none.
+
+(contract: ui-10, ui-12)
+"""
 
 from __future__ import annotations
 

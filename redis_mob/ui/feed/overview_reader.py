@@ -1,4 +1,4 @@
-"""The overview: what the fleet is at now, from the stores, and what the log tells of the last minutes."""
+"""The overview: what the fleet is at now, and what the log tells of the last minutes (contract: ui-15)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _ASKS_OF_PAGE = 500
 
 
 class OverviewReader:
-    """Reads the overview, and knows what it was. What is read is bounded, whatever the size of the fleet."""
+    """Reads the overview, and knows what it was. What is read is bounded, also of a large fleet."""
 
     def __init__(self, window: Window) -> None:
         self._window = window
