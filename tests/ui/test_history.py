@@ -14,7 +14,7 @@ from tests.operations.scenes import ROUNDS, count_rounds
 async def test_each_moment_of_a_run_is_what_its_admin_says(page: httpx.AsyncClient, storage: MobStorage) -> None:
     run = await run_flow(storage, ROUNDS, {"worker": count_rounds})
     history = (await page.get(f"/api/runs/{run.run_id}/history")).json()
-    assert [one["type"] for one in history][0] == "flow_started" and history[-1]["type"] == "flow_completed"
+    assert (history[0]["type"], history[-1]["type"]) == ("flow_started", "flow_completed")
     seen: list[int] = []
     for event in history:
         told = (await page.get(f"/api/runs/{run.run_id}/at", params={"cursor": event["cursor"]})).json()
