@@ -96,7 +96,7 @@ async def events(request: Request) -> Response:
             following = None
             break
         after = following = page[-1].cursor
-    return reply({"events": [_event(event) for event in found], "next": following})
+    return reply({"events": [event_told(event) for event in found], "next": following})
 
 
 def run_id_in(request: Request) -> str:
@@ -127,7 +127,8 @@ def _described(run: RunDescription) -> dict[str, Any]:
     return told
 
 
-def _event(event: MobEvent) -> dict[str, Any]:
+def event_told(event: MobEvent) -> dict[str, Any]:
+    """An event without what is secret, whose long values are cut."""
     kind = event.model_dump(mode="json", include={"kind"}, exclude={"kind": {"principal_token"}})["kind"]
     told = {"cursor": event.cursor, "timestamp": event.timestamp, "mob_id": event.mob_id}
     return {**told, "kind": {name: _short(value) for name, value in kind.items()}}

@@ -45,6 +45,8 @@ class OverviewReader:
         self._read_at = 0.0
         self._held: dict[str, list[dict[str, Any]]] = {}
         self._turn = 0
+        self.workers: Sequence[LiveWorker] = ()
+        """The workers that held a lease when the stores were read."""
         self.pause = LEAST_PAUSE
         """Seconds until the stores should be read again."""
 
@@ -66,6 +68,7 @@ class OverviewReader:
         loads = await storage.steering.queues()
         workers, pauses = await storage.executions.workers(), await storage.pauses.pauses()
         asks = await number_of_asks(storage)
+        self.workers = workers
         self._now, self._read_at = loads.now, time.monotonic()
         asked = await self._ask(storage, workers)
         reports = report_queues(loads, workers, pauses)
