@@ -12,11 +12,12 @@ from starlette.routing import Route
 from redis_mob.errors import NotFoundError
 from redis_mob.models.events import MobEvent
 from redis_mob.operations.run_description import RunDescription
-from redis_mob.operations.run_events import EARLIER, PAGE, beginning_of, checked_run_id, run_of
+from redis_mob.operations.run_events import EARLIER, PAGE, beginning_of, checked_run_id
 from redis_mob.ui.answers import number_in, reply
 from redis_mob.ui.bounds import MOST_IN_PASSING, bounded, clipped, json_text
 from redis_mob.ui.context import desk
 from redis_mob.ui.feed.hub import Hub
+from redis_mob.ui.feed.messages import action_told, concerned
 from redis_mob.ui.refusals import GoneError
 
 MOST_EVENTS = 1_000
@@ -86,7 +87,7 @@ async def events(request: Request) -> Response:
     following: int | None = after
     for _ in range(MOST_LOOKED_AT // PAGE):
         page = await at.storage.events.poll(after, PAGE)
-        of_run = [event for event in page if run_of(event) == run_id]
+        of_run = [event for event in page if concerned(event) == run_id]
         room = limit - len(found)
         found += of_run[:room]
         if len(of_run) > room:
@@ -130,7 +131,9 @@ def _described(run: RunDescription) -> dict[str, Any]:
 def event_told(event: MobEvent) -> dict[str, Any]:
     """An event without what is secret, whose long values are cut."""
     kind = event.model_dump(mode="json", include={"kind"}, exclude={"kind": {"principal_token"}})["kind"]
-    told = {"cursor": event.cursor, "timestamp": event.timestamp, "mob_id": event.mob_id}
+    told: dict[str, Any] = {"cursor": event.cursor, "timestamp": event.timestamp, "mob_id": event.mob_id}
+    if (action := action_told(event)) is not None:
+        told["action"] = action
     return {**told, "kind": {name: _short(value) for name, value in kind.items()}}
 
 

@@ -27,7 +27,7 @@ from redis_mob.ui.settings import UiSettings
 from tests.fleet.flows import FLOW, mob, step
 from tests.fleet.working import at_work
 from tests.support.node import Node, started
-from tests.ui.served import OPERATE_TOKEN, WITH_TOKENS, Listening, served, tab
+from tests.ui.served import OPERATE_TOKEN, WITH_TOKENS, Listening, lines_of, served, tab
 
 CHAIN = mob({"a": step(), "b": step("a")})
 RUN = "00000000-0000-4000-8000-00000000000{}"
@@ -279,7 +279,7 @@ async def test_a_stream_ends_with_its_session(storage: MobStorage, monkeypatch: 
         await client.post("/login", json={"token": OPERATE_TOKEN})
         csrf = (await client.get("/api/session")).json()["csrf"]
         async with client.stream("GET", "/api/live") as answer:
-            listening = Listening(answer.aiter_lines())
+            listening = Listening(lines_of(answer))
             await listening.until("hello")
             await client.post("/logout", headers={"X-CSRF-Token": csrf})
             with pytest.raises(EOFError):
@@ -301,6 +301,18 @@ async def test_events_before_the_tab_are_in_the_overview(
         told = (await client.get("/api/overview")).json()
     assert [one["reason"] for one in told["failures"]] == [f"reason {n}" for n in (8, 7, 6, 5, 4)]
     assert told["cursor"] == 9
+
+
+async def test_a_hostile_text_makes_no_message_of_its_own(storage: MobStorage, app: Starlette) -> None:
+    reason = "\n\nevent: gone\ndata: {}\r\n\r\u2028<script>"
+    async with served(app) as url, tab(url) as listening:
+        await listening.until("hello")
+        await storage.events.append(
+            NewMobEvent(mob_id="mob\n\n", kind=StepSkipped(run_id=RUN.format(1), step_id="s\nid: 7", reason=reason))
+        )
+        [told] = (await listening.until("events"))["events"]
+        assert (told["reason"], told["step_id"], told["mob_id"]) == (reason, "s\nid: 7", "mob\n\n")
+        assert {one.name for one in listening.seen} <= {"hello", "events", "overview", "runs"}
 
 
 @pytest.mark.parametrize("query", ["?run=x", "?after=x", "?after=-1", "?run=" + "0" * 5000])
