@@ -1,4 +1,4 @@
-"""Opens the namespace that the page shows, as soon as that is possible: the page is served before."""
+"""Opens the namespace that the page shows, as soon as that is possible: the page is served before (contract: ui-13)."""
 
 from __future__ import annotations
 

@@ -28,9 +28,9 @@ TOKEN_LINES = f"read rosa {READ_TOKEN}\noperate olga {OPERATE_TOKEN}\n"
 
 
 @contextmanager
-def serving(tmp_path: Path, *options: str, **environment: str) -> Generator[tuple[Command, str]]:
+def serving(tmp_path: Path, *options: str) -> Generator[tuple[Command, str]]:
     """The command on a free port, and its URL."""
-    with Command(tmp_path, "ui", "--port", "0", *options, **environment) as command:
+    with Command(tmp_path, "ui", "--port", "0", *options) as command:
         line = command.line_of_stderr()
         assert line.startswith("serving the page at http://"), line + command.end().err
         yield command, line.split()[-1].rstrip("/")
@@ -72,7 +72,7 @@ async def test_it_serves_until_it_is_told_to_end(tmp_path: Path, storage: MobSto
 
 
 async def test_a_namespace_that_comes_later_is_shown_then(tmp_path: Path, server_url: str, namespace: str) -> None:
-    """`ui-13`."""
+    """See contract: ui-13."""
     with serving(tmp_path, "--url", server_url, "--namespace", namespace) as (command, url):
         assert f"there is no namespace '{namespace}'" in command.line_of_stderr()
         async with httpx.AsyncClient(base_url=url, timeout=LONG) as client:

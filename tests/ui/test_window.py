@@ -112,7 +112,7 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_the_overview_tells_queues_and_workers_with_what_they_execute(
     storage: MobStorage, page: httpx.AsyncClient
 ) -> None:
-    """`ui-15`."""
+    """See contract: ui-15."""
     go_on = asyncio.Event()
 
     async def waits(_ctx: Any) -> str:
@@ -143,7 +143,7 @@ async def test_the_overview_tells_queues_and_workers_with_what_they_execute(
 async def test_the_server_is_asked_the_more_seldom_the_more_there_is_to_ask(
     storage: MobStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`ui-12`."""
+    """See contract: ui-12."""
     reader = OverviewReader(Window())
     assert (reader.is_stale, reader.told(0)) == (True, {})
     few = await reader.read(storage)
