@@ -1,4 +1,4 @@
-"""How the names of metrics are spelled for Prometheus, as OpenTelemetry's own exporter does it (contract: metrics-3)."""
+"""How names of metrics are spelled for Prometheus, as OpenTelemetry's own exporter does it (contract: metrics-3)."""
 
 from __future__ import annotations
 

@@ -26,9 +26,10 @@ def metrics(
 ) -> None:
     """Answer Prometheus with the metrics of a namespace.
 
-    It does so until SIGTERM or Ctrl-C, and needs redis-mob[metrics]. They are at /metrics, in the format of Prometheus, or of OpenMetrics where it is asked for: what waits in the queues
-    and for how long, runs by status, workers and their slots, schedules that are late, asks, the memory of the server.
-    The store is read at a scrape, once a second at most. While it cannot be read there is redis_mob_up 0.
+    It does so until SIGTERM or Ctrl-C, and needs redis-mob[metrics]. They are at /metrics, in the format of Prometheus,
+    or of OpenMetrics where it is asked for: what waits in the queues and for how long, runs by status, workers and
+    their slots, schedules that are late, asks, the memory of the server. The store is read at a scrape, once a second
+    at most. While it cannot be read there is redis_mob_up 0.
 
     /healthz answers 200 while the process is well, whether the server can be reached or not.
 
