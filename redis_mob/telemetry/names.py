@@ -142,10 +142,8 @@ STEP_REDELIVERED = _counter(
 SCHEDULE_LATENESS = _histogram(
     "redis_mob.schedule.lateness", LONG, "Time from when a schedule was due until its run was started.", MOB, FLOW
 )
-SLOTS_AVAILABLE = _gauge(
-    "redis_mob.worker.slots.available", "{slot}", Source.WORKER, "Free slots of a worker.", RELEASE
-)
-SLOTS_USED = _gauge("redis_mob.worker.slots.used", "{slot}", Source.WORKER, "Slots of a worker in use.", RELEASE)
+SLOTS_AVAILABLE = _gauge("redis_mob.worker.slots.available", "{slot}", Source.WORKER, "Free slots of a worker.")
+SLOTS_USED = _gauge("redis_mob.worker.slots.used", "{slot}", Source.WORKER, "Slots of a worker in use.")
 LEASE_LOST = _counter(
     "redis_mob.lease.lost", "{attempt}", "Attempts that were taken from their worker.", MOB, FLOW, ROLE, RELEASE
 )
@@ -180,28 +178,66 @@ DB_CLIENT_OPERATION_DURATION = _histogram(
 )
 
 UP = _gauge("redis_mob.up", "1", Source.NAMESPACE, "1 if the namespace could be read, else 0.")
-RUN_COUNT = _gauge("redis_mob.run.count", "{run}", Source.NAMESPACE, "Runs by status.", MOB, FLOW, STATUS)
+RUN_COUNT = _gauge("redis_mob.run.count", "{run}", Source.NAMESPACE, "Runs by status.", STATUS)
 QUEUE_DEPTH = _gauge(
     "redis_mob.queue.depth", "{execution}", Source.NAMESPACE, "Executions that wait for a worker.", MOB, ROLE, RELEASE
 )
 QUEUE_OLDEST_AGE = _gauge(
     "redis_mob.queue.oldest_age", "s", Source.NAMESPACE, "How long the first of a queue has waited.", MOB, ROLE, RELEASE
 )
+QUEUE_DELAYED = _gauge(
+    "redis_mob.queue.delayed",
+    "{execution}",
+    Source.NAMESPACE,
+    "Executions that wait for a time, as retries do.",
+    MOB,
+    ROLE,
+    RELEASE,
+)
+QUEUE_PAUSED = _gauge(
+    "redis_mob.queue.paused",
+    "{execution}",
+    Source.NAMESPACE,
+    "Executions that wait until their run, flow or mob is resumed.",
+    MOB,
+    ROLE,
+    RELEASE,
+)
+QUEUE_UNSERVED = _gauge(
+    "redis_mob.queue.unserved",
+    "{execution}",
+    Source.NAMESPACE,
+    "Executions that wait, and that no worker takes.",
+    MOB,
+    ROLE,
+    RELEASE,
+)
+QUEUE_WORKERS = _gauge(
+    "redis_mob.queue.workers", "{worker}", Source.NAMESPACE, "Workers that serve a queue.", MOB, ROLE, RELEASE
+)
+ROLE_SLOTS_AVAILABLE = _gauge(
+    "redis_mob.role.slots.available",
+    "{slot}",
+    Source.NAMESPACE,
+    "Free slots of workers that serve a role, at least.",
+    MOB,
+    ROLE,
+)
+ROLE_SLOTS_USED = _gauge(
+    "redis_mob.role.slots.used", "{slot}", Source.NAMESPACE, "Executions of a role that are under way.", MOB, ROLE
+)
+LIMIT_WAITING = _gauge(
+    "redis_mob.limit.waiting", "{execution}", Source.NAMESPACE, "Executions that wait for a limit.", MOB, FLOW, ROLE
+)
 SCHEDULE_OVERDUE = _gauge(
     "redis_mob.schedule.overdue", "s", Source.NAMESPACE, "How long the schedule that is latest has been due.", MOB, FLOW
 )
-WORKER_COUNT = _gauge("redis_mob.worker.count", "{worker}", Source.NAMESPACE, "Workers with a lease.", ROLE, RELEASE)
-ROLE_SLOTS_AVAILABLE = _gauge(
-    "redis_mob.role.slots.available", "{slot}", Source.NAMESPACE, "Free slots of workers that serve a role.", ROLE
-)
-ROLE_SLOTS_USED = _gauge(
-    "redis_mob.role.slots.used", "{slot}", Source.NAMESPACE, "Slots in use of workers that serve a role.", ROLE
-)
-LIMIT_WAITING = _gauge(
-    "redis_mob.limit.waiting", "{execution}", Source.NAMESPACE, "Executions that wait for a limit.", MOB, ROLE
-)
-ASKS_PENDING = _gauge("redis_mob.ask.pending", "{ask}", Source.NAMESPACE, "Asks that wait for an answer.", MOB)
+WORKER_COUNT = _gauge("redis_mob.worker.count", "{worker}", Source.NAMESPACE, "Workers with a lease.", RELEASE)
+ASKS_PENDING = _gauge("redis_mob.ask.pending", "{ask}", Source.NAMESPACE, "Asks that wait for an answer.")
 SERVER_MEMORY = _gauge("redis_mob.server.memory", "By", Source.NAMESPACE, "Memory that the server uses.")
+SERVER_MEMORY_LIMIT = _gauge(
+    "redis_mob.server.memory.limit", "By", Source.NAMESPACE, "Memory that the server may use, 0 for no limit."
+)
 
 METRICS: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
 """All metrics."""
