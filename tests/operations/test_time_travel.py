@@ -45,14 +45,16 @@ def described(crowd: Interleaving) -> RunDescription:
 
 @dataclass
 class Looking(Interleaving):
-    """Compares, after each commit, the past with what is stored then, and keeps what was stored for later."""
+    """Compares, after each third commit, the past with what is stored then, and keeps what was stored for later."""
 
     compares: bool = True
+    commits: int = 0
     stored: dict[int, RunDescription] = field(default_factory=dict[int, RunDescription])
 
     def _commit(self, move: Move) -> None:
         super()._commit(move)
-        if not self.compares:
+        self.commits += 1
+        if not self.compares or self.commits % 3:
             return
         now = described(self)
         assert differences(newest(self.view, self.definition, self.log), now, rests=self.rests) == [], self.sim.story()
@@ -112,7 +114,7 @@ def test_flows_that_wait_for_signals(definition: MobDefinition, seed: int, rando
 
 
 @pytest.mark.parametrize("cancel", [False, True])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_flow_of_everything(seed: int, cancel: bool) -> None:
     def handler(execution: Execution, iteration: int) -> Outcome:
         if execution.step_id == "left" or (execution.step_id == "flaky" and execution.attempts_of_step == 1):
