@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
@@ -10,6 +11,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from redis_mob.connection.calls.client import Client
 from redis_mob.connection.embedded.server_process import find_server
 from redis_mob.connection.retry import RetryPolicy
 from redis_mob.fleet.fleet import Fleet
@@ -20,8 +22,9 @@ from redis_mob.storage import MobStorage
 from redis_mob.testing.faults import Fault, fault_proxy
 from redis_mob.testing.waiting import LONG, until
 from redis_mob.ui.app import ui_app
-from redis_mob.ui.feed import log_reader, tabs
+from redis_mob.ui.feed import log_reader, pace, tabs
 from redis_mob.ui.feed.hub import Hub
+from redis_mob.ui.feed.pace import COMMANDS_PER_SECOND
 from redis_mob.ui.feed.tabs import Tab
 from redis_mob.ui.settings import UiSettings
 from tests.fleet.flows import FLOW, mob, step
@@ -158,6 +161,59 @@ async def test_all_tabs_share_one_reader(storage: MobStorage, app: Starlette, mo
         assert (subscriptions, len(hub.tabs)) == (1, 5)
         await stack.aclose()
         await until(lambda: not hub.tabs)
+
+
+async def test_tabs_of_many_runs_hear_three_channels(storage: MobStorage, app: Starlette, connection: Client) -> None:
+    """See contract: ui-12."""
+
+    async def channels() -> int:
+        listed = await connection.router.request(b"CLIENT", b"LIST")
+        return sum(map(int, re.findall(rb" ssub=(\d+)", bytes(listed))))
+
+    fleet = Fleet(storage, CHAIN)
+    before = await channels()
+    async with served(app) as url, AsyncExitStack() as stack:
+        for _ in range(8):
+            listening = await stack.enter_async_context(tab(url, f"?run={await fleet.start(FLOW)}"))
+            await listening.until("run")
+        assert await channels() - before <= 3
+        await stack.aclose()
+
+
+async def test_without_tabs_nothing_is_read(
+    storage: MobStorage, app: Starlette, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """See contract: ui-12."""
+    monkeypatch.setattr("redis_mob.ui.feed.hub.LINGER_SECONDS", 0)
+
+    def reads() -> bool:
+        return any(task.get_name() == "redis_mob ui reads for its tabs" for task in asyncio.all_tasks())
+
+    async with served(app) as url:
+        async with tab(url) as listening:
+            await listening.until("hello")
+            assert reads()
+        await until(lambda: not reads())
+        await storage.events.append(skipped(0))
+        async with tab(url) as listening:
+            assert (await listening.until("hello"))["cursor"] == 1
+
+
+async def test_what_is_spent_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """See contract: ui-12."""
+    now = 100.0
+
+    async def passes(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr(pace.time, "monotonic", lambda: now)
+    monkeypatch.setattr(pace.asyncio, "sleep", passes)
+    line = pace.Pace()
+    for _ in range(10 * COMMANDS_PER_SECOND):
+        await line.turn()
+        line.spent(1)
+    assert 109 <= now <= 110
 
 
 async def test_a_slow_tab_is_bounded_and_reads_anew() -> None:

@@ -112,6 +112,18 @@ async def test_what_is_long_is_cut_and_can_be_stored_whole(page: httpx.AsyncClie
     assert len((await page.get(f"/api/runs/{run.run_id}")).content) < 50_000
 
 
+@pytest.mark.parametrize("word", ["x", '"', "\\", "\n", "é"])
+async def test_a_long_reason_is_cut_in_the_run(page: httpx.AsyncClient, storage: MobStorage, word: str) -> None:
+    def fails(_ctx: Any) -> str:
+        raise ValueError(word * 30_000)
+
+    run = await run_flow(storage, mob({"a": step()}), fails)
+    answer = await page.get(f"/api/runs/{run.run_id}")
+    told = answer.json()
+    assert max(len(failure["reason"]) for failure in told["failures"]) <= MOST_IN_PASSING + 30
+    assert (told["failures_in_all"], len(answer.content) < 100_000) == (len(told["failures"]), True)
+
+
 async def test_events_come_by_pages_and_only_those_of_the_run(
     page: httpx.AsyncClient, storage: MobStorage, failed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
