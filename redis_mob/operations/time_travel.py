@@ -1,4 +1,6 @@
-"""A run as it was at any moment, by its events: the states of its steps, members and loops (contract: operations-250, decision 0051).
+"""A run as it was at any moment, by its events: the states of its steps, members and loops.
+
+(contract: operations-250, operations-252; decision 0051)
 
 Pure. One pass over the events keeps what each of them changed; a moment is read from that, so that many moments of one
 run cost one pass. What the log does not tell is in the contract, and is what the log proves until then.
@@ -32,8 +34,9 @@ from redis_mob.models.flow_events import (
 )
 from redis_mob.models.run_status import MobRunStatus
 from redis_mob.models.transition import NodeKey
-from redis_mob.operations.flow_replay import FlowReplay, LoopAnswers
+from redis_mob.operations.flow_replay import FlowReplay
 from redis_mob.operations.frame_replay import Frame, Loop
+from redis_mob.operations.loop_answers import LoopAnswers
 from redis_mob.operations.state_of import STATE_OF_NODE
 from redis_mob.operations.states import State
 
