@@ -10,11 +10,13 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright, expect
 
 from tests.ui.browser.places import CHROMIUM
 from tests.ui.browser.scene import Scene, set_up
 from tests.ui.browser.served_page import ServedPage
+
+expect.set_options(timeout=20_000)
 
 OpenPage = Callable[..., Awaitable[Page]]
 

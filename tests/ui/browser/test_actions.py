@@ -56,7 +56,7 @@ async def test_a_signal_is_sent_with_a_form_of_its_schema(
     await dialog.get_by_role("button", name="Send").click()
     await expect(page.locator(".run-status")).to_contain_text("completed")
     outputs = (await served.call(served.fleet.wait(run_id))).root_step_outputs
-    assert outputs["wait"] == {"version": 3, "note": "at last"}
+    assert outputs["wait"]["payload"] == {"version": 3, "note": "at last"}
 
 
 async def test_an_ask_is_approved_with_another_value(open_page: OpenPage, served: ServedPage) -> None:
