@@ -40,10 +40,11 @@ def routes() -> list[Route]:
 
 
 async def run(request: Request) -> Response:
-    """A run as it is now, with the attempts of its members; long texts are cut."""
+    """A run as it is now, with the attempts of its members unless `attempts` is "no"; long texts are cut."""
     at, run_id = desk(request), run_id_in(request)
     try:
-        found = await at.admin.describe(run_id, attempts=True)
+        # attempts are read from the log, and cost more than all the rest
+        found = await at.admin.describe(run_id, attempts=request.query_params.get("attempts") != "no")
     except NotFoundError as error:
         raise gone_or(error, request, run_id) from None
     return reply(await asyncio.to_thread(_described, found))

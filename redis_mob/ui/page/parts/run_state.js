@@ -30,8 +30,9 @@ function standOf(node) {
 /** The run, with what was heard of it since it was read. */
 export function useRun(id) {
   const base = `api/${path("runs", id)}`;
-  const run = useLoad(base);
   const picture = useLoad(`${base}/picture`);
+  // the graph is drawn first: of a large run the description takes longer
+  const run = useLoad(picture.data || picture.error ? `${base}?attempts=no` : null);
   const [heard, setHeard] = useState({ patches: new Map(), status: null, steps: null });
   const [isGone, setGone] = useState(false);
 
@@ -98,9 +99,9 @@ export function useRun(id) {
   };
 }
 
-/** All events of a run, small, and those that happen meanwhile. */
-export function useHistory(id) {
-  const { data, error, reload } = useLoad(`api/${path("runs", id)}/history`);
+/** All events of a run, small, and those that happen meanwhile; they are read once the run is. */
+export function useHistory({ id, base, run }) {
+  const { data, error, reload } = useLoad(run ? `${base}/history` : null);
   const [later, setLater] = useState([]);
   useEffect(() => setLater([]), [id]);
   useLive("events", ({ events }) => {
