@@ -39,9 +39,13 @@ export function useRun(id) {
   useEffect(() => {
     setHeard({ patches: new Map(), status: null, steps: null });
     setGone(false);
-    follow(id);
-    return () => follow(null);
   }, [id]);
+  // what goes on is told in detail once there is something to show it in
+  const isShown = Boolean(picture.data || picture.error);
+  useEffect(() => {
+    if (isShown) follow(id);
+  }, [id, isShown]);
+  useEffect(() => () => follow(null), [id]);
 
   // a long description is read less often
   const again = useCalm(run.reload, Math.max(CALM_MS, 8 * (run.took ?? 0)));
