@@ -1,4 +1,4 @@
-"""A run as it was at any moment, by its events: the states of its steps, members and loops (contract: operations-250).
+"""A run as it was at any moment, by its events: the states of its steps, members and loops (contract: operations-250, decision 0051).
 
 Pure. One pass over the events keeps what each of them changed; a moment is read from that, so that many moments of one
 run cost one pass. What the log does not tell is in the contract, and is what the log proves until then.
@@ -38,6 +38,8 @@ from redis_mob.operations.state_of import STATE_OF_NODE
 from redis_mob.operations.states import State
 
 _AT = itemgetter(0)
+
+_NO_MEMBERS: SortedDict[State] = SortedDict()
 
 _SUPERVISOR = "supervisor:"
 """Begins the targets of failures that are those of an escalation, and no member's (contract: engine-83)."""
@@ -96,6 +98,7 @@ class RunPast:
         self._touched: dict[NodeKey, NodeStatus] = {}
         self.cursors: list[int] = []
         self.times: list[datetime] = []
+        self._time_of: dict[int, datetime] = {}
 
     @classmethod
     def of(
@@ -118,6 +121,7 @@ class RunPast:
             return
         self.cursors.append(event.cursor)
         self.times.append(event.timestamp)
+        self._time_of[event.cursor] = event.timestamp
         match event.kind:
             case FlowStarted():
                 self._statuses.append((event.cursor, MobRunStatus.RUNNING))
@@ -150,7 +154,7 @@ class RunPast:
         """The run behind its last event whose cursor is not greater than this."""
         place = bisect_right(self.cursors, cursor) - 1
         status = _last(self._statuses, cursor)
-        nodes = ((key, found) for key, changes in self._nodes.items() if (found := _last(changes, cursor)) is not None)
+        nodes = ((key, found) for key, changes in self._nodes.items() if (found := _last(changes, cursor)))
         bodies = ((key, number) for key, changes in self._bodies.items() if (number := _last(changes, cursor)))
         return RunMoment.unchecked(
             run_id=self._run_id,
@@ -162,14 +166,14 @@ class RunPast:
         )
 
     def _node(self, key: NodeKey, since: int, state: State, cursor: int) -> NodeMoment:
-        known = ((name, _last(changes, cursor)) for name, changes in self._members.get(key, {}).items())
-        members = SortedDict((name, found[1]) for name, found in known if found is not None)
-        began_waiting = state is State.WAITING and len(self._nodes[key]) > 0 and self._nodes[key][0][0] == since
+        members, completed = _NO_MEMBERS, 0
+        if (changed := self._members.get(key)) is not None:
+            known = ((name, _last(changes, cursor)) for name, changes in changed.items())
+            members = SortedDict((name, found[1]) for name, found in known if found is not None)
+            completed = sum(one is State.COMPLETED for one in members.values())
+        has_waited = state is State.WAITING and self._nodes[key][0][0] == since
         return NodeMoment.unchecked(
-            state=state,
-            since=None if began_waiting else self.times[bisect_right(self.cursors, since) - 1],
-            members=members,
-            completed=sum(one is State.COMPLETED for one in members.values()),
+            state=state, since=None if has_waited else self._time_of[since], members=members, completed=completed
         )
 
     def _node_changed(self, node: NodeKey, status: NodeStatus) -> None:
@@ -245,5 +249,7 @@ class RunPast:
 
 def _last(changes: list[tuple[int, Any]], cursor: int) -> tuple[int, Any] | None:
     """The last of these changes up to a cursor."""
+    if changes and changes[-1][0] <= cursor:
+        return changes[-1]
     place = bisect_right(changes, cursor, key=_AT)
     return changes[place - 1] if place else None

@@ -1,4 +1,4 @@
-"""Bounds what a page is sent of one thing: what models and handlers say may be of any length. Pure."""
+"""Bounds what a page is sent of one thing: models and handlers may say things of any length (contract: ui-20). Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opens the namespace that the page shows, as soon as that is possible: the page is served before."""
+"""Opens the namespace that the page shows, as soon as that is possible: the page is served before (contract: ui-13)."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class StorageDoor:
             except StorageUnavailableError as error:
                 if self._storage is not None:
                     raise
-                if str(error) != self._problem:
+                if self._tried.is_set() and str(error) != self._problem:  # the first one is told by the caller
                     _log.warning("%s", error)
                 self._problem = str(error)
                 self._tried.set()

@@ -28,7 +28,7 @@ _KEPT_DAYS = 2
 _SWEPT = 50
 """How many receipts are looked at for old ones, with each action."""
 _LONGEST_WAIT = 10.0
-"""Seconds that the answer of another process is waited for."""
+"""Seconds for which the answer of another process is waited for."""
 _PAUSE = 0.05
 
 
@@ -45,6 +45,7 @@ class Receipts:
 
     def __init__(self, storage: MobStorage) -> None:
         self._documents = storage.config.scoped(SCOPE)
+        self.longest_wait = _LONGEST_WAIT
 
     async def once(self, told: Told, act: Callable[[], Awaitable[Any]]) -> Any:
         """The answer to an action: that of the first call with its key, which alone carries it out.
@@ -73,7 +74,7 @@ class Receipts:
             raise ValidationError(
                 f"the Idempotency-Key {shown(key)} belongs to another action: take a new one for each"
             )
-        deadline = asyncio.get_running_loop().time() + _LONGEST_WAIT
+        deadline = asyncio.get_running_loop().time() + self.longest_wait
         while "answer" not in receipt and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(_PAUSE)
             receipt = await self._documents.get(_NAMESPACE, id) or {"request": request}

@@ -97,7 +97,7 @@ async def events(request: Request) -> Response:
             following = None
             break
         after = following = page[-1].cursor
-    return reply({"events": [_event(event) for event in found], "next": following})
+    return reply({"events": [event_told(event) for event in found], "next": following})
 
 
 def run_id_in(request: Request) -> str:
@@ -106,7 +106,7 @@ def run_id_in(request: Request) -> str:
 
 
 def gone_or(error: NotFoundError, request: Request, run_id: str) -> Exception:
-    """That a run is deleted, if it was there lately, or else the error."""
+    """That a run is deleted, if it was there lately, or else the error (contract: ui-14)."""
     hub: Hub = request.app.state.hub
     return GoneError(f"run {run_id} is deleted") if hub.has_seen(run_id) else error
 
@@ -128,7 +128,8 @@ def _described(run: RunDescription) -> dict[str, Any]:
     return told
 
 
-def _event(event: MobEvent) -> dict[str, Any]:
+def event_told(event: MobEvent) -> dict[str, Any]:
+    """An event without what is secret, whose long values are cut."""
     kind = event.model_dump(mode="json", include={"kind"}, exclude={"kind": {"principal_token"}})["kind"]
     told = {"cursor": event.cursor, "timestamp": event.timestamp, "mob_id": event.mob_id}
     return {**told, "kind": {name: _short(value) for name, value in kind.items()}}

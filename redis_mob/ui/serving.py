@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 from collections.abc import Callable, Generator
@@ -74,7 +75,8 @@ def listening(settings: UiSettings) -> Generator[socket.socket]:
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         bound = socket.create_server((settings.host, settings.port), family=family)
     except (OSError, OverflowError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or error
+        number = getattr(error, "errno", None)
+        reason = error if number is None or number < 0 else os.strerror(number)
         raise ValidationError(
             f"--host {settings.host} --port {settings.port} cannot be used: {reason}; name a free port with --port, or "
             "let one be chosen with --port 0"

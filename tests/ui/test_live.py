@@ -57,7 +57,7 @@ async def steps_told(listening: Listening, last: str) -> list[str]:
 
 
 async def test_a_tab_is_told_of_a_run_as_it_goes_on(storage: MobStorage, app: Starlette) -> None:
-    """`ui-10`."""
+    """See contract: ui-10."""
     fleet = Fleet(storage, CHAIN)
     run_id = await fleet.start(FLOW)
     async with served(app) as url, tab(url, f"?run={run_id}") as listening:
@@ -103,7 +103,7 @@ async def test_states_are_told_as_they_change(storage: MobStorage, app: Starlett
 
 
 async def test_a_tab_that_was_cut_off_goes_on_without_a_gap(storage: MobStorage, app: Starlette) -> None:
-    """`ui-11`."""
+    """See contract: ui-11."""
     async with served(app) as url:
         async with tab(url) as listening:
             await listening.until("hello")
@@ -137,7 +137,7 @@ async def test_a_tab_goes_on_when_the_page_is_served_anew(storage: MobStorage) -
 
 
 async def test_all_tabs_share_one_reader(storage: MobStorage, app: Starlette, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`ui-12`."""
+    """See contract: ui-12."""
     subscriptions = 0
     subscribe = storage.events.subscribe
 
@@ -180,7 +180,7 @@ async def test_a_slow_tab_is_bounded_and_reads_anew() -> None:
 async def test_while_the_server_is_away_tabs_are_told_and_miss_nothing(
     storage: MobStorage, server_url: str, namespace: str
 ) -> None:
-    """`ui-13`."""
+    """See contract: ui-13."""
     async with (
         fault_proxy(server_url) as proxy,
         MobStorage.open(proxy.url, namespace=namespace, retry=IMPATIENT) as far,
@@ -227,7 +227,7 @@ async def test_a_server_that_has_lost_its_data_makes_tabs_read_anew(namespace: s
 
 
 async def test_a_run_that_is_deleted_is_told_gone(storage: MobStorage, app: Starlette) -> None:
-    """`ui-14`."""
+    """See contract: ui-14."""
     fleet = Fleet(storage, CHAIN)
     async with served(app) as url, httpx.AsyncClient(base_url=url) as client:
         run_id = await fleet.start(FLOW)
@@ -290,7 +290,7 @@ async def test_a_stream_ends_with_its_session(storage: MobStorage, monkeypatch: 
 async def test_events_before_the_tab_are_in_the_overview(
     storage: MobStorage, app: Starlette, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`ui-15`."""
+    """See contract: ui-15."""
     monkeypatch.setattr(log_reader, "MOST_LOOKED_BACK", 5)
     failed = [
         NewMobEvent(mob_id="mob", kind=FlowFailed(run_id=RUN.format(n), flow_id=FLOW, reason=f"reason {n}"))

@@ -1,4 +1,4 @@
-"""The headers of every answer: what a browser may do with it."""
+"""The headers of every answer: what a browser may do with it (contract: ui-5)."""
 
 from __future__ import annotations
 

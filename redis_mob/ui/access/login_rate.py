@@ -1,4 +1,4 @@
-"""How often logins may fail: from one address, and from all together."""
+"""How often logins may fail: from one address, and from all together (contract: ui-4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""All tabs of this process: one reader of the log and one overview for all of them, nothing while there are none."""
+"""All tabs of this process: one reader of the log and one overview for all of them, nothing while there are none.
+
+(contract: ui-10, ui-12)
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,9 @@ _log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.25
 """How often what has changed is told, beside the events themselves."""
+
+LIST_TICKS = 2
+"""In every which tick runs that have changed are read as a list, if there are many."""
 
 LINGER_SECONDS = 30.0
 """How long the readers go on when the last tab is gone: one that is loaded anew finds them."""
@@ -59,6 +65,7 @@ class Hub:
         """Runs that have changed, and whether their status has."""
         self._trouble: str | None = None
         self._reading = asyncio.Lock()
+        self._ticks = 0
         self._users = 0
         self._task: asyncio.Task[None] | None = None
         self._stopping: asyncio.TimerHandle | None = None
@@ -180,7 +187,9 @@ class Hub:
     def _join(self, tab: Tab, run_id: str) -> None:
         watch = self._watches.get(run_id)
         if watch is None:
-            watch = self._watches[run_id] = RunWatch(run_id, lambda one: self._tell(one, run_id), self._pace)
+            watch = self._watches[run_id] = RunWatch(
+                run_id, lambda one: self._tell(one, run_id), lambda: self._overview.workers, self._pace
+            )
             watch.start(self._door.storage, self._reader.cursor)
         watch.tabs += 1
         for one in watch.known():
@@ -281,7 +290,6 @@ class Hub:
         """Read it, unless it was just read."""
         async with self._reading:
             if self._overview.is_stale:
-                await self._pace.turn()
                 self._pace.spent(await self._overview.read(storage))
                 self.on_return()
 
@@ -299,10 +307,12 @@ class Hub:
         self._told = told
 
     async def _tell_changed(self, storage: MobStorage) -> None:
+        self._ticks += 1
+        if len(self._changed) > MOST_SINGLE and self._ticks % LIST_TICKS:
+            return
         changed, self._changed = self._changed, {}
         if not changed or not self._tabs:
             return
-        await self._pace.turn()
         found: dict[str, RunSummary] = {}
         if len(changed) > MOST_SINGLE:
             page = await storage.operations.runs(limit=NEWEST_RUNS)

@@ -1,4 +1,4 @@
-"""The overview: what the fleet is at now, from the stores, and what the log tells of the last minutes."""
+"""The overview: what the fleet is at now, and what the log tells of the last minutes (contract: ui-15)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _ASKS_OF_PAGE = 500
 
 
 class OverviewReader:
-    """Reads the overview, and knows what it was. What is read is bounded, whatever the size of the fleet."""
+    """Reads the overview, and knows what it was. What is read is bounded, also of a large fleet."""
 
     def __init__(self, window: Window) -> None:
         self._window = window
@@ -45,6 +45,8 @@ class OverviewReader:
         self._read_at = 0.0
         self._held: dict[str, list[dict[str, Any]]] = {}
         self._turn = 0
+        self.workers: Sequence[LiveWorker] = ()
+        """The workers that held a lease when the stores were read."""
         self.pause = LEAST_PAUSE
         """Seconds until the stores should be read again."""
 
@@ -66,6 +68,7 @@ class OverviewReader:
         loads = await storage.steering.queues()
         workers, pauses = await storage.executions.workers(), await storage.pauses.pauses()
         asks = await number_of_asks(storage)
+        self.workers = workers
         self._now, self._read_at = loads.now, time.monotonic()
         asked = await self._ask(storage, workers)
         reports = report_queues(loads, workers, pauses)

@@ -13,7 +13,10 @@ _BURST_SECONDS = 0.5
 
 
 class Pace:
-    """Turns are given in the order in which they are asked for. What a turn has cost is said when that is known."""
+    """Turns are given in the order in which they are asked for. What one has cost is said when that is known.
+
+    Those who only say what they have spent are bounded by themselves, and go before those who wait for a turn.
+    """
 
     def __init__(self) -> None:
         self._free_at = 0.0

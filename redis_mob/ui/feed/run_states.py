@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from redis_mob.models.base import format_timestamp
@@ -16,6 +17,18 @@ States = Mapping[str, Mapping[str, Any]]
 def states_of(run: RunDescription) -> dict[str, dict[str, Any]]:
     """The state of each node, since when, the states of its members, and how many of them have completed."""
     return {f"{frame_id}/{node.node_id}": _state(node) for frame_id, node in nodes_of(run)}
+
+
+def going_on(before: States, after: States, now: datetime) -> States:
+    """The states of a run whose times were not read: since now if they have changed, or else as before."""
+    at = format_timestamp(now)
+    return {node: {**state, "since": _since(before.get(node), state, at)} for node, state in after.items()}
+
+
+def _since(before: Mapping[str, Any] | None, after: Mapping[str, Any], now: str) -> str | None:
+    if before is not None and before["state"] == after["state"]:
+        return before.get("since")
+    return None if before is None and after["state"] == "waiting" else now
 
 
 def changed(before: States, after: States) -> States:

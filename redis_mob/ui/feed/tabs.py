@@ -1,4 +1,4 @@
-"""What waits to be sent to one tab: bounded, so that a slow one costs no more than a fast one."""
+"""What waits to be sent to one tab: bounded, so that a slow one costs no more than a fast one (contract: ui-11)."""
 
 from __future__ import annotations
 
