@@ -14,14 +14,14 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from playwright.async_api import Browser, CDPSession, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright
 
 from redis_mob.connection.embedded.server import EmbeddedServer
 from redis_mob.models.events import NewMobEvent
 from redis_mob.models.flow_events import StepCompleted, StepDispatched
 from redis_mob.models.ids import AgentRuntimeId
 from redis_mob.storage import MobStorage
-from tests.ui.browser.places import CHROMIUM, settled
+from tests.ui.browser.places import CHROMIUM, dev_tools, settled
 from tests.ui.browser.served_page import ServedPage
 
 RATE = 500
@@ -83,13 +83,15 @@ def quantile(values: Sequence[float], share: float) -> float:
     return ordered[min(int(len(ordered) * share), len(ordered) - 1)] if ordered else float("nan")
 
 
-async def event_to_pixel(served: ServedPage, url: str, browser: Browser, place: str, run_ids: Sequence[str]) -> dict[str, Any]:
+async def event_to_pixel(
+    served: ServedPage, url: str, browser: Browser, place: str, run_ids: Sequence[str]
+) -> dict[str, Any]:
     """Milliseconds from the time of an event to the frame that shows it, and the share of the browser's main thread."""
     page = await browser.new_page(viewport={"width": 1280, "height": 800})
     await page.goto(f"{served.base}{place}")
     await settled(page)
     await page.evaluate(WATCH)
-    session = await page.context.new_cdp_session(page)
+    session = await dev_tools(page)
     await session.send("Performance.enable")
     after = await served.call(served.storage.events.latest_cursor())
     before, began = await _busy(session), time.monotonic()
@@ -132,7 +134,7 @@ def _waits(written: Sequence[tuple[int, float]], seen: Sequence[tuple[int, int]]
     return waits
 
 
-async def _busy(session: CDPSession) -> float:
+async def _busy(session: Any) -> float:
     metrics = (await session.send("Performance.getMetrics"))["metrics"]
     return next(one["value"] for one in metrics if one["name"] == "TaskDuration")
 
@@ -152,7 +154,13 @@ async def time_to_draw(served: ServedPage, browser: Browser, steps: int) -> dict
     )
     pan = await page.evaluate(PAN)
     await page.close()
-    return {"steps": steps, "drawn_s": round(drawn, 2), "with_states_s": round(complete, 2), "answers_ms": answers, "pan_frame_ms": round(pan, 1)}
+    return {
+        "steps": steps,
+        "drawn_s": round(drawn, 2),
+        "with_states_s": round(complete, 2),
+        "answers_ms": answers,
+        "pan_frame_ms": round(pan, 1),
+    }
 
 
 PAN = """async () => {

@@ -1,4 +1,4 @@
-"""The fleet that the page shows in its tests and pictures: it reviews papers, waits for people, fails, and is hostile."""
+"""The fleet that the page shows in its tests and pictures: it reviews papers, asks people, fails, and is hostile."""
 
 from __future__ import annotations
 
@@ -92,12 +92,17 @@ def papers() -> MobDefinition:
         mob({"greet": _one("quick")}, limits={"max_output_bytes": 16_000_000}).model_copy(update={"id": "papers"}),
         hello={"greet": _one("quick"), "part": _one("quick", "greet")},
         review=_REVIEW,
-        gated={"first": _one("quick"), "held": _one("held", "first", timeout_ms=600_000), "last": _one("quick", "held")},
+        gated={
+            "first": _one("quick"),
+            "held": _one("held", "first", timeout_ms=600_000),
+            "last": _one("quick", "held"),
+        },
         release={"build": _one("quick"), "wait": wait("build", signal="released", schema=json.dumps(_RELEASED))},
         large={"pour": _one("pourer", timeout_ms=60_000)},
         failing={"draw": _one("quick"), "judge": _one("judge", "draw"), "frame": _one("quick", "judge")},
         hostile={
-            f"h{number:02}": _one("hostile", message=f"{{{{ params.texts.{number} }}}}") for number in range(len(HOSTILE))
+            f"h{number:02}": _one("hostile", message=f"{{{{ params.texts.{number} }}}}")
+            for number in range(len(HOSTILE))
         },
     )
 

@@ -22,6 +22,7 @@ async def confirm(page: Page, button: str, verb: str) -> None:
 
 
 async def test_a_run_is_paused_resumed_canceled_and_deleted(open_page: OpenPage, served: ServedPage) -> None:
+    """See contract: ui-45."""
     run_id = await served.started("release", wait=False)
     page = await open_page(f"#/runs/{run_id}")
     await settled(page)
@@ -39,6 +40,7 @@ async def test_a_run_is_paused_resumed_canceled_and_deleted(open_page: OpenPage,
 async def test_a_signal_is_sent_with_a_form_of_its_schema(
     open_page: OpenPage, served: ServedPage, scene: Scene, watched: Watched
 ) -> None:
+    """See contract: ui-45."""
     run_id = await served.started("release", wait=False)
     page = await open_page(f"#/runs/{run_id}")
     await expect(page.locator(".rows")).to_contain_text("wait")
@@ -60,6 +62,7 @@ async def test_a_signal_is_sent_with_a_form_of_its_schema(
 
 
 async def test_an_ask_is_approved_with_another_value(open_page: OpenPage, served: ServedPage) -> None:
+    """See contract: ui-45."""
     run_id = await served.started("review", {"paper": "another"}, wait=False)
     page = await open_page("#/inbox")
     card = page.locator(".ask", has=page.locator(f"a[href*='{run_id}']"))
@@ -73,6 +76,7 @@ async def test_an_ask_is_approved_with_another_value(open_page: OpenPage, served
 
 
 async def test_a_retry_from_a_step_begins_a_new_run(open_page: OpenPage, scene: Scene) -> None:
+    """See contract: ui-45."""
     page = await open_page(f"#/runs/{scene.failed}?step=judge")
     await confirm(page, "Retry from here…", "Start the new run")
     await expect(page.locator(".facts")).to_contain_text("Forked from")
@@ -83,6 +87,7 @@ async def test_a_retry_from_a_step_begins_a_new_run(open_page: OpenPage, scene: 
 async def test_an_edit_that_comes_second_shows_both_versions(
     open_page: OpenPage, served: ServedPage, watched: Watched
 ) -> None:
+    """See contract: ui-45."""
     config = served.storage.config
     await served.call(config.put("prompts", "shared", {"text": "first", "meta": {"revision": 1}}))
     page = await open_page("#/config/prompts/shared")
@@ -104,6 +109,7 @@ async def test_an_edit_that_comes_second_shows_both_versions(
 
 
 async def test_the_slider_shows_the_graph_as_it_was(open_page: OpenPage, scene: Scene) -> None:
+    """See contract: ui-42."""
     page = await open_page(f"#/runs/{scene.failed}")
     await settled(page)
     judge = page.get_by_role("list", name="Steps").locator(".row", has_text="judge")

@@ -18,6 +18,7 @@ STRANGE = r"/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069\
 
 
 async def test_fifty_hostile_outputs_are_only_read(open_page: OpenPage, served: ServedPage, scene: Scene) -> None:
+    """See contract: ui-41."""
     assert len(HOSTILE) == 50
     page = await open_page("#/runs")
     elsewhere: list[str] = []
@@ -50,6 +51,7 @@ async def test_fifty_hostile_outputs_are_only_read(open_page: OpenPage, served: 
 
 
 async def test_ten_megabytes_are_cut_and_can_be_downloaded(open_page: OpenPage, served: ServedPage) -> None:
+    """See contract: ui-41."""
     run_id = await served.started("large", wait=True)
     page = await open_page(f"#/runs/{run_id}?step=pour")
     shown = page.get_by_role("region", name="Output", exact=True)
