@@ -15,7 +15,10 @@ from redis_mob.models.flow_spec import DispatchMode, FlowSpec, FlowStepSpec, Fra
 from tests.fleet.flows import loop, mob, node, step, wait, with_flows
 from tests.ui.browser.hostile import HOSTILE
 
-MEMBERS = {"reader": 3, "critic": 3}
+EACH = 5
+"""Hostile texts of one step: each of its members says one."""
+
+MEMBERS = {"reader": 3, "critic": 3, "hostile": EACH}
 
 _ALWAYS = NotCondition(expr=EqCondition(path="params.none", value=1))
 
@@ -101,8 +104,8 @@ def papers() -> MobDefinition:
         large={"pour": _one("pourer", timeout_ms=60_000)},
         failing={"draw": _one("quick"), "judge": _one("judge", "draw"), "frame": _one("quick", "judge")},
         hostile={
-            f"h{number:02}": _one("hostile", message=f"{{{{ params.texts.{number} }}}}")
-            for number in range(len(HOSTILE))
+            f"h{number}": step(role="hostile", message=f"{{{{ params.texts.{number * EACH} }}}}")
+            for number in range(len(HOSTILE) // EACH)
         },
     )
 
@@ -171,12 +174,12 @@ def _fail(_ctx: StepContext) -> Any:
 
 async def _hostile(ctx: StepContext) -> Any:
     """Gives, tells and raises what the page must not do."""
-    text = HOSTILE[int(ctx.step_id[1:])]
+    text = HOSTILE[EACH * int(ctx.step_id[1:]) + int(ctx.member.rpartition("-")[2]) - 1]
     await ctx.report(0.5, text[:1000])
     await ctx.stream(text[:4000])
-    if ctx.step_id.endswith("7"):
+    if ctx.step_id == "h9":
         raise ValueError(text)
-    return {"text": text, text[:100]: [text]}
+    return text
 
 
 def many_steps(number: int) -> MobDefinition:

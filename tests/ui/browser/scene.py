@@ -43,7 +43,7 @@ async def _set_up(served: ServedPage) -> Scene:
     review = await start(
         "review",
         {"paper": "Fleets that agree"},
-        attributes={"customer": "acme", "tier": 2},
+        attributes=labels,
         summary="Review of “Fleets that agree”",
     )
     canceled = await start("release")
