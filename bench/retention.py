@@ -184,7 +184,7 @@ async def copied(storage: MobStorage, number: int) -> None:
             await fleet.wait(run_id)
         lines = [line async for line in FleetAdmin(origin).export([run_id])]
         await FleetAdmin(origin).delete(run_id)
-    written = lines[-1]
+    written = lines[-2]  # the last one counts the runs
 
     async def one() -> None:
         copy = RunCopy.model_validate_json(written.replace(run_id, str(uuid4())))

@@ -40,7 +40,7 @@ async def export_runs(
     output: Path | None,
 ) -> None:
     """Write these runs, or all that are asked for, to a new file or to standard output."""
-    number = -1  # the first line is about the file
+    number = 0
     async with existing(url, namespace, seal_keys) as storage:
         admin = FleetAdmin(storage)
         if runs is None:
@@ -50,7 +50,7 @@ async def export_runs(
         with _written(output) as write:
             async for line in lines:
                 write(line)
-                number += not line.startswith('{"definition":')
+                number += line.startswith('{"run":')
     say(stderr_console(), f"{number} run{'s' * (number != 1)} exported")
 
 

@@ -22,7 +22,7 @@ from langgraph.checkpoint.base import (
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from redis_mob import sync
-from redis_mob.codec.arguments import time_to_live
+from redis_mob.codec.arguments import optional_instance, optional_integer, time_to_live
 from redis_mob.codec.counted_texts import counted, name_digest
 from redis_mob.connection.retry import RetryPolicy
 from redis_mob.errors import ValidationError, shown
@@ -242,7 +242,8 @@ class RedisMobSaver(BaseCheckpointSaver[str]):
             addresses = _only(Address.of(config))
         else:
             addresses = (Address(thread) async for thread in self._threads.list_threads())
-        left = limit
+        left = optional_integer("limit", limit)
+        optional_instance("filter", wanted, dict)
         async for address in addresses:
             async for found in self._list_thread(address, wanted, before, left):
                 yield found

@@ -22,6 +22,7 @@ from langgraph.store.base import (
 )
 
 from redis_mob import sync
+from redis_mob.codec.arguments import integer, optional_instance
 from redis_mob.codec.ledgers import stored_value
 from redis_mob.connection.retry import RetryPolicy
 from redis_mob.errors import ValidationError, shown
@@ -134,7 +135,8 @@ class RedisMobStore(BaseStore):
             raise ValidationError(
                 f"query {shown(op.query)}: this store has no vectors, so that it cannot search by meaning; use filter"
             )
-        first, last = op.offset, op.offset + op.limit
+        first, last = _part(op)
+        optional_instance("filter", op.filter, Mapping)
         # where all are wanted, no more are read than that
         most, found, number = PAGE if op.filter else max(1, min(PAGE, last)), list[StoredItem](), 0
         if op.limit <= 0:
@@ -151,7 +153,7 @@ class RedisMobStore(BaseStore):
         return [SearchItem(**_fields(item)) for item in found]
 
     async def _list_namespaces(self, op: ListNamespacesOp) -> list[tuple[str, ...]]:
-        conditions, last = op.match_conditions or (), op.offset + op.limit
+        conditions, (first, last) = op.match_conditions or (), _part(op)
         found: dict[tuple[str, ...], None] = {}
         if op.limit <= 0:
             return []
@@ -160,7 +162,13 @@ class RedisMobStore(BaseStore):
                 found[namespace[: op.max_depth]] = None
                 if len(found) >= last:
                     break
-        return list(found)[op.offset : last]
+        return list(found)[first:last]
+
+
+def _part(op: SearchOp | ListNamespacesOp) -> tuple[int, int]:
+    """From where to where what was found is wanted. Raises ValidationError for what is no number."""
+    first = integer("offset", op.offset, least=0)
+    return first, first + integer("limit", op.limit)
 
 
 def _change(op: PutOp) -> tuple[bytes, NewItem | None]:

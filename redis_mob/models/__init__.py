@@ -259,7 +259,7 @@ else:
     __all__, __getattr__, __dir__ = lazy_names(
         __name__,
         {
-            "ask": "Answer Ask AskPlace PendingAsk",
+            "ask": "Answer AnsweredAsk Ask AskPlace PendingAsk",
             "budget": "Account Amounts Bounds Budget BudgetScope OnExceeded SharedBudget",
             "prices": "ModelPrice Prices",
             "authority": (

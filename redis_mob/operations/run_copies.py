@@ -1,6 +1,7 @@
 """Runs as lines of a file, and back (contract: operations-207).
 
-The first line says what the file is. A definition stands on a line of its own before the first run that has it.
+The first line says what the file is. A definition stands on a line of its own before the first run that has it. The
+last line says how many runs there are, so that a file that was cut is known.
 """
 
 from __future__ import annotations
@@ -26,9 +27,13 @@ from redis_mob.operations.verifying import read_whole
 from redis_mob.storage import MobStorage
 
 FORMAT = "redis_mob runs"
-VERSION = 1
+VERSION = 2
+_WITHOUT_END = 1
+"""The version whose files have no last line of their own."""
 
 _HEADER = {"format": FORMAT, "version": VERSION}
+_END = "runs"
+"""What the last line has alone: how many runs there are."""
 
 
 class ImportedRun(NamedTuple):
@@ -42,6 +47,7 @@ async def export(storage: MobStorage, run_ids: Iterable[str], *, skip_absent: bo
     """See `FleetAdmin.export`. With `skip_absent` a run that was deleted meanwhile is left out."""
     yield json_text(_HEADER)
     written: set[str] = set()
+    number = 0
     for run_id in run_ids:
         try:
             copy = await copy_of(storage, checked_run_id(run_id))
@@ -55,6 +61,8 @@ async def export(storage: MobStorage, run_ids: Iterable[str], *, skip_absent: bo
             definition = await storage.executions.get_definition(digest)
             yield json_text({"definition": definition.model_dump(mode="json")})
         yield copy.model_dump_json()
+        number += 1
+    yield json_text({_END: number})
 
 
 async def export_all(storage: MobStorage, which: RunFilter) -> AsyncIterator[str]:
@@ -129,12 +137,18 @@ class _Importer:
         self._storage = storage
         self._skips, self._takes_unfinished = skip_existing, include_unfinished
         self._definitions: dict[str, MobDefinition] = {}
-        self._line = 0
+        self._line = self._runs = 0
+        self._is_whole = False
 
     def end(self) -> None:
-        """Raises ValidationError if there was no line at all."""
+        """Raises ValidationError if there was no line at all, or the last one is missing."""
         if not self._line:
             raise ValidationError("there is no line: this is no export of runs")
+        if not self._is_whole:
+            raise ValidationError(
+                f"the export was cut: it ends with line {self._line} and does not say how many runs there are. The "
+                f"{self._runs} it has were taken; export again, and import the rest with --skip-existing"
+            )
 
     async def take(self, line: str) -> ImportedRun | None:
         """The run on a line, None if there is none.
@@ -145,8 +159,13 @@ class _Importer:
         self._line += 1
         document = self._document(line)
         if self._line == 1:
-            if document.get("format") != FORMAT or document.get("version") != VERSION:
+            version = document.get("version")
+            if document.get("format") != FORMAT or version not in (_WITHOUT_END, VERSION):
                 raise ValidationError(f"line 1: this is no export of runs, or one of a later release: {shown(line)}")
+            self._is_whole = version == _WITHOUT_END
+            return None
+        if document.keys() == {_END}:
+            self._take_end(document[_END])
             return None
         try:
             if "definition" in document:
@@ -156,7 +175,17 @@ class _Importer:
             copy = RunCopy.model_validate_json(line)
         except pydantic.ValidationError as error:
             raise ValidationError(f"line {self._line}: {problems(error)}") from None
-        return ImportedRun(copy.run.run_id, await self._store(copy))
+        imported = ImportedRun(copy.run.run_id, await self._store(copy))
+        self._runs += 1
+        return imported
+
+    def _take_end(self, number: Any) -> None:
+        if number != self._runs:
+            raise ValidationError(
+                f"line {self._line}: the export has {shown(number)} runs, and {self._runs} of them stand in the file, "
+                "which has lost lines: export again, and import the rest with --skip-existing"
+            )
+        self._is_whole = True
 
     def _document(self, line: str) -> dict[str, Any]:
         try:

@@ -330,6 +330,12 @@ async def test_what_names_nothing_is_refused_before_anything_is_written(
         await saver.aget_tuple(config("\ud800"))
     with pytest.raises(ValidationError, match="checkpoint_id"):
         await saver.aput_writes(config(), [("a", 1)], "task")
+    for wrong in (True, "3", 1.5):
+        with pytest.raises(ValidationError, match="limit must be an integer"):
+            await listed(saver, config(), limit=wrong)
+    for wrong in (5, [("a", 1)], "x"):
+        with pytest.raises(ValidationError, match="filter must be a dict"):
+            await listed(saver, config(), filter=wrong)
     with pytest.raises(ValidationError, match="keep_latest or delete, not 'all'"):
         await saver.aprune(["thread"], strategy="all")
     with pytest.raises(TypeError):

@@ -217,6 +217,19 @@ async def test_what_it_cannot_do_is_refused_before_anything_is_written(
     await store.adelete(("a",), "k")
     condition: Any = MatchCondition("prefix", ("a",))._replace(match_type="middle")
     await store.aput(("a",), "k", {"x": 1})
+    parts: list[tuple[dict[str, Any], str]] = [
+        ({"limit": True}, "limit must be an integer"),
+        ({"limit": "3"}, "limit must be an integer"),
+        ({"offset": -1}, "offset must be an integer from 0"),
+        ({"offset": None}, "offset must be an integer"),
+    ]
+    for arguments, message in parts:
+        with pytest.raises(ValidationError, match=message):
+            await store.asearch(("a",), **arguments)
+        with pytest.raises(ValidationError, match=message):
+            await store.alist_namespaces(**arguments)
+    with pytest.raises(ValidationError, match="filter must be a Mapping"):
+        await store.asearch(("a",), filter=wrong)
     with pytest.raises(ValidationError, match="match_type must be prefix or suffix, not 'middle'"):
         await store.abatch([ListNamespacesOp((condition,))])
     await store.adelete(("a",), "k")

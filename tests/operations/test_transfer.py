@@ -129,7 +129,7 @@ async def test_all_runs_are_exported_in_the_order_of_their_creation(storage: Mob
     await imported(target, lines)
     assert [run.run_id async for run in FleetAdmin(target).all_runs()] == runs[::-1]
     none = [line async for line in FleetAdmin(storage).export_all(mob_id="another")]
-    assert len(none) == 1
+    assert len(none) == 2
     assert await imported(target, none) == {}
 
 
@@ -209,7 +209,8 @@ async def test_an_imported_run_is_deleted_with_its_events(storage: MobStorage, t
 
 async def test_what_is_no_export_is_refused_by_its_line(storage: MobStorage, target: MobStorage) -> None:
     run = await run_flow(storage, FAN_IN, lambda _: 1)
-    header, definition, line = await lines_of(storage, run.run_id)
+    header, definition, line, end = await lines_of(storage, run.run_id)
+    assert json.loads(end) == {"runs": 1}
     document = json.loads(line)
     other = json_text({**document, "events": [{**document["events"][0], "kind": {"type": "mob_completed"}}]})
     broken = json_text({**document, "run": {**document["run"], "status": "unknown"}})
@@ -220,7 +221,7 @@ async def test_what_is_no_export_is_refused_by_its_line(storage: MobStorage, tar
         (["[]"], "line 1: an object is needed"),
         ([line], "line 1: this is no export of runs"),
         (
-            [json_text({"format": "redis_mob runs", "version": 2})],
+            [json_text({"format": "redis_mob runs", "version": 3})],
             "line 1: this is no export of runs, or one of a later",
         ),
         ([header, line], "line 2: the definition of run"),
@@ -228,12 +229,32 @@ async def test_what_is_no_export_is_refused_by_its_line(storage: MobStorage, tar
         ([header, definition, broken], "line 3: run.status"),
         ([header, definition, other], "is about something else"),
         ([header, '{"definition": {}}'], "line 2: "),
+        ([header], "the export was cut: it ends with line 1"),
+        ([header, definition], "the export was cut: it ends with line 2"),
+        ([header, definition, end], "line 3: the export has 1 runs, and 0 of them stand in the file"),
+        ([header, '{"runs": "x"}'], "line 2: the export has 'x' runs"),
     ):
         with pytest.raises(ValidationError, match=message):
             await imported(target, lines)
     assert await target.operations.count() == await target.operations.count()
     assert sum((await target.operations.count()).values()) == 0
     assert await target.events.latest_cursor() == 0
+
+
+async def test_an_export_that_was_cut_says_so_once_its_runs_are_stored(storage: MobStorage, target: MobStorage) -> None:
+    runs = [(await run_flow(storage, FAN_IN, lambda _: 1)).run_id for _ in range(2)]
+    lines = await lines_of(storage, *runs)
+    with pytest.raises(ValidationError, match=r"the export was cut: it ends with line 3 .* The 1 it has were taken"):
+        await imported(target, lines[:3])
+    assert [run.run_id async for run in FleetAdmin(target).all_runs()] == runs[:1]
+    assert await imported(target, lines, skip_existing=True) == {runs[0]: False, runs[1]: True}
+
+
+async def test_an_export_of_the_first_version_needs_no_last_line(storage: MobStorage, target: MobStorage) -> None:
+    run = await run_flow(storage, FAN_IN, lambda _: 1)
+    header, *lines, _ = await lines_of(storage, run.run_id)
+    older = json_text({**json.loads(header), "version": 1})
+    assert await imported(target, [older, *lines]) == {run.run_id: True}
 
 
 async def test_what_cannot_be_exported(storage: MobStorage) -> None:

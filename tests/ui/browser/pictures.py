@@ -36,7 +36,7 @@ async def main(folder: Path, widths: tuple[int, ...] = ()) -> None:
     server = await EmbeddedServer.start()
     try:
         async with ServedPage(server.url, "papers").running() as served, async_playwright() as playwright:
-            scene = await set_up(served)
+            scene = await set_up(served, is_hostile=False)
             browser = await playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
             wanted = [(name, *picture) for name, picture in PICTURES.items()]
             if widths:

@@ -33,6 +33,7 @@ async def settled(page: Page) -> None:
     await expect(page.locator(".stand")).to_have_attribute("data-state", "live")
     if await page.locator(".graph").count():
         await expect(page.locator(".graph canvas")).to_have_attribute("data-drawn", "true")
+        await expect(page.get_by_role("slider")).to_be_visible()
 
 
 async def dev_tools(page: Page) -> Any:

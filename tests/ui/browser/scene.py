@@ -27,17 +27,19 @@ class Scene:
     canceled: str
 
 
-async def set_up(served: ServedPage) -> Scene:
-    """Start them, and wait until each has come as far as it is shown."""
-    return await served.call(_set_up(served))
+async def set_up(served: ServedPage, *, is_hostile: bool = True) -> Scene:
+    """Start them, and wait until each has come as far as it is shown; pictures are made without what is hostile."""
+    return await served.call(_set_up(served, is_hostile))
 
 
-async def _set_up(served: ServedPage) -> Scene:
+async def _set_up(served: ServedPage, is_hostile: bool) -> Scene:
     start, storage = served.fleet.start, served.storage
     labels: dict[str, AttributeValue] = {"customer": "acme", "tier": 2}
     for number in range(QUICK):
         await start("hello", {"number": number}, attributes={"batch": "morning"}, summary=f"Greeting {number}")
-    hostile = await start("hostile", {"texts": HOSTILE}, attributes={"name": HOSTILE[0]}, summary=HOSTILE[1])
+    hostile = ""
+    if is_hostile:
+        hostile = await start("hostile", {"texts": HOSTILE}, attributes={"name": HOSTILE[0]}, summary=HOSTILE[1])
     failed = await start("failing", attributes={"customer": "umbrella"})
     waiting = await start("release", summary="Waits until it is released")
     review = await start(
@@ -58,7 +60,7 @@ async def _set_up(served: ServedPage) -> Scene:
         while not await admin.inbox() or (await admin.describe(canceled)).steps.get("waiting") != 1:
             await wake_up.wait(0.05)
         await admin.cancel(canceled, wait=True)
-        for run_id in (failed, hostile):
+        for run_id in filter(None, (failed, hostile)):
             await served.fleet.wait(run_id)
         while (await admin.describe(waiting)).steps.get("waiting") != 1:
             await wake_up.wait(0.05)
