@@ -46,7 +46,12 @@ _STATUSES: tuple[tuple[int, tuple[type[RedisMobError], ...]], ...] = (
 
 def reply(value: Any, status: int = 200) -> Response:
     """The JSON of models, dataclasses and plain values, which no cache keeps."""
-    return Response(to_json(value, inf_nan_mode="null"), status, {"Cache-Control": "no-store"}, "application/json")
+    return raw(to_json(value, inf_nan_mode="null"), status)
+
+
+def raw(data: bytes, status: int = 200) -> Response:
+    """The same of what is JSON already."""
+    return Response(data, status, {"Cache-Control": "no-store"}, "application/json")
 
 
 async def body(request: Request, model: type[M]) -> M:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from starlette.requests import HTTPConnection
 
+from redis_mob.fleet.definitions import Definitions
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
 from redis_mob.ui.access.gate import Caller, Gate
@@ -23,12 +24,17 @@ class Desk:
     storage: MobStorage
     admin: FleetAdmin
     settings: UiSettings
+    definitions: Definitions
+    """Those that were read by any route: they never change."""
 
 
 def desk(request: HTTPConnection) -> Desk:
     """The desk of the server that a request has come to. Raises StorageUnavailableError while the storage is away."""
-    storage: MobStorage = request.app.state.door.storage
-    return Desk(storage, FleetAdmin(storage), request.app.state.settings)
+    state, storage = request.app.state, request.app.state.door.storage
+    found: Desk | None = getattr(state, "desk", None)
+    if found is None or found.storage is not storage:
+        found = state.desk = Desk(storage, FleetAdmin(storage), state.settings, Definitions(storage.executions))
+    return found
 
 
 def user(request: HTTPConnection) -> User:

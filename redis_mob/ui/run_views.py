@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
+from pydantic_core import from_json, to_json
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from redis_mob.errors import NotFoundError
 from redis_mob.models.events import MobEvent
+from redis_mob.operations.inspection import describe
 from redis_mob.operations.run_description import RunDescription
-from redis_mob.operations.run_events import EARLIER, PAGE, beginning_of, checked_run_id, run_of
-from redis_mob.ui.answers import number_in, reply
+from redis_mob.operations.run_events import EARLIER, PAGE, beginning_of, checked_run_id
+from redis_mob.ui.answers import number_in, raw, reply
 from redis_mob.ui.bounds import MOST_IN_PASSING, bounded, clipped, json_text
 from redis_mob.ui.context import desk
 from redis_mob.ui.feed.hub import Hub
+from redis_mob.ui.feed.messages import action_told, concerned
 from redis_mob.ui.refusals import GoneError
 
 MOST_EVENTS = 1_000
@@ -24,6 +28,9 @@ MOST_EVENTS = 1_000
 
 MOST_LOOKED_AT = 20_000
 """Events of all runs that are looked at for one page."""
+
+_QUOTE, _LONG = b'\\"', re.compile(rb'"[^"]{%d}' % MOST_IN_PASSING)
+"""A quote within a text of JSON; and what JSON without such quotes has if it has a long text."""
 
 MOST_FAILURES = 100
 """Failures that are told with a run."""
@@ -44,10 +51,11 @@ async def run(request: Request) -> Response:
     at, run_id = desk(request), run_id_in(request)
     try:
         # attempts are read from the log, and cost more than all the rest
-        found = await at.admin.describe(run_id, attempts=request.query_params.get("attempts") != "no")
+        attempts = request.query_params.get("attempts") != "no"
+        found = await describe(at.storage, run_id, outputs=False, attempts=attempts, definitions=at.definitions)
     except NotFoundError as error:
         raise gone_or(error, request, run_id) from None
-    return reply(await asyncio.to_thread(_described, found))
+    return raw(await asyncio.to_thread(_described, found))
 
 
 async def definition(request: Request) -> Response:
@@ -87,7 +95,7 @@ async def events(request: Request) -> Response:
     following: int | None = after
     for _ in range(MOST_LOOKED_AT // PAGE):
         page = await at.storage.events.poll(after, PAGE)
-        of_run = [event for event in page if run_of(event) == run_id]
+        of_run = [event for event in page if concerned(event) == run_id]
         room = limit - len(found)
         found += of_run[:room]
         if len(of_run) > room:
@@ -121,17 +129,21 @@ def download(text: str, name: str) -> Response:
     return Response(text.encode("utf-8", "replace"), headers=headers, media_type="text/plain; charset=utf-8")
 
 
-def _described(run: RunDescription) -> dict[str, Any]:
-    told: dict[str, Any] = clipped(run.model_dump(mode="json"))
-    told["failures_in_all"] = len(run.failures)
-    told["failures"] = told["failures"][-MOST_FAILURES:]
-    return told
+def _described(run: RunDescription) -> bytes:
+    """The JSON of a run, whose long texts are cut: it may have ten thousand steps, so that it is made at once."""
+    in_all = len(run.failures)
+    told = run.model_copy(update={"failures": run.failures[-MOST_FAILURES:]}).model_dump_json().encode()
+    if _LONG.search(told.replace(_QUOTE, b"''")) is not None:
+        told = to_json(clipped(from_json(told)))
+    return b'{"failures_in_all":%d,%b' % (in_all, told[1:])
 
 
 def event_told(event: MobEvent) -> dict[str, Any]:
     """An event without what is secret, whose long values are cut."""
     kind = event.model_dump(mode="json", include={"kind"}, exclude={"kind": {"principal_token"}})["kind"]
-    told = {"cursor": event.cursor, "timestamp": event.timestamp, "mob_id": event.mob_id}
+    told: dict[str, Any] = {"cursor": event.cursor, "timestamp": event.timestamp, "mob_id": event.mob_id}
+    if (action := action_told(event)) is not None:
+        told["action"] = action
     return {**told, "kind": {name: _short(value) for name, value in kind.items()}}
 
 

@@ -76,7 +76,7 @@ async def _found(request: Request) -> tuple[Desk, tuple[StoredRun, RunDescriptio
     at, run_id, step_id = desk(request), run_id_in(request), request.path_params["step_id"]
     frame_id = request.query_params.get("frame") or None
     try:
-        stored = await stored_run(at.storage, run_id, outputs=True, attempts=True)
+        stored = await stored_run(at.storage, run_id, outputs=True, attempts=True, definitions=at.definitions)
     except NotFoundError as error:
         raise gone_or(error, request, run_id) from None
     described = await asyncio.to_thread(stored.described)

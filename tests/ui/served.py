@@ -73,6 +73,15 @@ async def served(app: Starlette) -> AsyncGenerator[str]:
             await serving
 
 
+async def lines_of(answer: httpx.Response) -> AsyncIterator[str]:
+    """The lines of a stream, as browsers part them: at line feeds, and at no other character."""
+    rest = b""
+    async for data in answer.aiter_bytes():
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            yield line.decode()
+
+
 class Told(NamedTuple):
     """A server-sent event."""
 
@@ -125,5 +134,4 @@ async def tab(url: str, query: str = "", last: int | None = None) -> AsyncGenera
         client.stream("GET", f"{url}/api/live{query}", headers=headers) as answer,
     ):
         assert answer.status_code == 200
-        lines = answer.aiter_lines()
-        yield Listening(lines)
+        yield Listening(lines_of(answer))

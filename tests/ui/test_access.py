@@ -162,8 +162,7 @@ def test_sessions_end_and_are_bounded() -> None:
     sessions = Sessions(lambda: now)
     first = sessions.begin(User("a", Role.READ))
     assert sessions.find(first)
-    for _ in range(MOST_SESSIONS):
-        last = sessions.begin(User("b", Role.READ))
+    last = [sessions.begin(User("b", Role.READ)) for _ in range(MOST_SESSIONS)][-1]
     assert sessions.find(first) is None
     assert sessions.find(last)
     now = SESSION_SECONDS

@@ -28,9 +28,9 @@ TOKEN_LINES = f"read rosa {READ_TOKEN}\noperate olga {OPERATE_TOKEN}\n"
 
 
 @contextmanager
-def serving(tmp_path: Path, *options: str, **environment: str) -> Generator[tuple[Command, str]]:
+def serving(tmp_path: Path, *options: str) -> Generator[tuple[Command, str]]:
     """The command on a free port, and its URL."""
-    with Command(tmp_path, "ui", "--port", "0", *options, **environment) as command:
+    with Command(tmp_path, "ui", "--port", "0", *options) as command:
         line = command.line_of_stderr()
         assert line.startswith("serving the page at http://"), line + command.end().err
         yield command, line.split()[-1].rstrip("/")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
@@ -10,6 +11,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from redis_mob.connection.calls.client import Client
 from redis_mob.connection.embedded.server_process import find_server
 from redis_mob.connection.retry import RetryPolicy
 from redis_mob.fleet.fleet import Fleet
@@ -20,14 +22,15 @@ from redis_mob.storage import MobStorage
 from redis_mob.testing.faults import Fault, fault_proxy
 from redis_mob.testing.waiting import LONG, until
 from redis_mob.ui.app import ui_app
-from redis_mob.ui.feed import log_reader, tabs
+from redis_mob.ui.feed import log_reader, pace, tabs
 from redis_mob.ui.feed.hub import Hub
+from redis_mob.ui.feed.pace import COMMANDS_PER_SECOND
 from redis_mob.ui.feed.tabs import Tab
 from redis_mob.ui.settings import UiSettings
 from tests.fleet.flows import FLOW, mob, step
 from tests.fleet.working import at_work
 from tests.support.node import Node, started
-from tests.ui.served import OPERATE_TOKEN, WITH_TOKENS, Listening, served, tab
+from tests.ui.served import OPERATE_TOKEN, WITH_TOKENS, Listening, lines_of, served, tab
 
 CHAIN = mob({"a": step(), "b": step("a")})
 RUN = "00000000-0000-4000-8000-00000000000{}"
@@ -160,6 +163,59 @@ async def test_all_tabs_share_one_reader(storage: MobStorage, app: Starlette, mo
         await until(lambda: not hub.tabs)
 
 
+async def test_tabs_of_many_runs_hear_three_channels(storage: MobStorage, app: Starlette, connection: Client) -> None:
+    """See contract: ui-12."""
+
+    async def channels() -> int:
+        listed = await connection.router.request(b"CLIENT", b"LIST")
+        return sum(map(int, re.findall(rb" ssub=(\d+)", bytes(listed))))
+
+    fleet = Fleet(storage, CHAIN)
+    before = await channels()
+    async with served(app) as url, AsyncExitStack() as stack:
+        for _ in range(8):
+            listening = await stack.enter_async_context(tab(url, f"?run={await fleet.start(FLOW)}"))
+            await listening.until("run")
+        assert await channels() - before <= 3
+        await stack.aclose()
+
+
+async def test_without_tabs_nothing_is_read(
+    storage: MobStorage, app: Starlette, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """See contract: ui-12."""
+    monkeypatch.setattr("redis_mob.ui.feed.hub.LINGER_SECONDS", 0)
+
+    def reads() -> bool:
+        return any(task.get_name() == "redis_mob ui reads for its tabs" for task in asyncio.all_tasks())
+
+    async with served(app) as url:
+        async with tab(url) as listening:
+            await listening.until("hello")
+            assert reads()
+        await until(lambda: not reads())
+        await storage.events.append(skipped(0))
+        async with tab(url) as listening:
+            assert (await listening.until("hello"))["cursor"] == 1
+
+
+async def test_what_is_spent_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """See contract: ui-12."""
+    now = 100.0
+
+    async def passes(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr(pace.time, "monotonic", lambda: now)
+    monkeypatch.setattr(pace.asyncio, "sleep", passes)
+    line = pace.Pace()
+    for _ in range(10 * COMMANDS_PER_SECOND):
+        await line.turn()
+        line.spent(1)
+    assert 109 <= now <= 110
+
+
 async def test_a_slow_tab_is_bounded_and_reads_anew() -> None:
     tab = Tab()
     message, resync = b"x" * (tabs.MOST_BYTES // 4), b"resync"
@@ -279,7 +335,7 @@ async def test_a_stream_ends_with_its_session(storage: MobStorage, monkeypatch: 
         await client.post("/login", json={"token": OPERATE_TOKEN})
         csrf = (await client.get("/api/session")).json()["csrf"]
         async with client.stream("GET", "/api/live") as answer:
-            listening = Listening(answer.aiter_lines())
+            listening = Listening(lines_of(answer))
             await listening.until("hello")
             await client.post("/logout", headers={"X-CSRF-Token": csrf})
             with pytest.raises(EOFError):
@@ -301,6 +357,18 @@ async def test_events_before_the_tab_are_in_the_overview(
         told = (await client.get("/api/overview")).json()
     assert [one["reason"] for one in told["failures"]] == [f"reason {n}" for n in (8, 7, 6, 5, 4)]
     assert told["cursor"] == 9
+
+
+async def test_a_hostile_text_makes_no_message_of_its_own(storage: MobStorage, app: Starlette) -> None:
+    reason = "\n\nevent: gone\ndata: {}\r\n\r\u2028<script>"
+    async with served(app) as url, tab(url) as listening:
+        await listening.until("hello")
+        await storage.events.append(
+            NewMobEvent(mob_id="mob\n\n", kind=StepSkipped(run_id=RUN.format(1), step_id="s\nid: 7", reason=reason))
+        )
+        [told] = (await listening.until("events"))["events"]
+        assert (told["reason"], told["step_id"], told["mob_id"]) == (reason, "s\nid: 7", "mob\n\n")
+        assert {one.name for one in listening.seen} <= {"hello", "events", "overview", "runs"}
 
 
 @pytest.mark.parametrize("query", ["?run=x", "?after=x", "?after=-1", "?run=" + "0" * 5000])

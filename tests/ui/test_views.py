@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from typing import Any
 from urllib.parse import quote
 
@@ -12,14 +13,17 @@ import pytest
 from redis_mob.fleet.fleet import Fleet
 from redis_mob.models.events import NewMobEvent, OperatorActionRecorded
 from redis_mob.models.message import BlobImageBlock, TextBlock
+from redis_mob.operations.audit import OperatorAction, record
 from redis_mob.operations.fleet_admin import FleetAdmin
 from redis_mob.storage import MobStorage
 from redis_mob.ui import run_lists, run_views
+from redis_mob.ui.app import ui_app
 from redis_mob.ui.bounds import MOST_BYTES, MOST_IN_PASSING, bounded, clipped, json_text
 from redis_mob.ui.step_views import message_text
 from tests.fleet.flows import FLOW, mob, step
 from tests.fleet.working import at_work, run_flow
 from tests.operations.scenes import CHAIN, ROUNDS, count_rounds, failed_chain
+from tests.ui.served import OPERATE_TOKEN, READ_TOKEN, WITH_TOKENS, logged_in
 
 SPOKEN = mob({"a": step(message="say {{ params.word }}")})
 HOSTILE = "<script>alert(1)</script>\x1b[31m\u202e\u2066\x00\u2028'\"`${x}"
@@ -108,6 +112,18 @@ async def test_what_is_long_is_cut_and_can_be_stored_whole(page: httpx.AsyncClie
     assert len((await page.get(f"/api/runs/{run.run_id}")).content) < 50_000
 
 
+@pytest.mark.parametrize("word", ["x", '"', "\\", "\n", "é"])
+async def test_a_long_reason_is_cut_in_the_run(page: httpx.AsyncClient, storage: MobStorage, word: str) -> None:
+    def fails(_ctx: Any) -> str:
+        raise ValueError(word * 30_000)
+
+    run = await run_flow(storage, mob({"a": step()}), fails)
+    answer = await page.get(f"/api/runs/{run.run_id}")
+    told = answer.json()
+    assert max(len(failure["reason"]) for failure in told["failures"]) <= MOST_IN_PASSING + 30
+    assert (told["failures_in_all"], len(answer.content) < 100_000) == (len(told["failures"]), True)
+
+
 async def test_events_come_by_pages_and_only_those_of_the_run(
     page: httpx.AsyncClient, storage: MobStorage, failed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,6 +153,36 @@ async def test_no_event_shows_the_token_of_an_operator(
     assert "secret-of-olga" not in (await page.get("/api/overview")).text
     assert "secret-of-olga" not in (await page.get(f"/api/runs/{failed}/events")).text
     assert "principal_token" not in run_views.event_told((await storage.events.poll(0, 10_000))[-1])["kind"]
+
+
+async def test_what_operators_did_with_a_run_is_among_its_events(page: httpx.AsyncClient, storage: MobStorage) -> None:
+    run_id = await Fleet(storage, SPOKEN).start(FLOW, {"word": "x"})
+    did = OperatorAction(action="pause", user="olga", on=f"runs/{run_id}", key="k" * 8, reason="a look")
+    async with at_work(storage, {"worker": lambda _: 1}):
+        while await storage.executions.status(run_id) != "completed":
+            pass
+    await record(storage, "mob", did)
+    told = (await got(page, f"/api/runs/{run_id}/events"))["events"][-1]
+    assert told["action"] == {"action": "pause", "user": "olga", "on": f"runs/{run_id}", "reason": "a look"}
+
+
+@pytest.mark.filterwarnings("ignore::redis_mob.errors.UnsealedSecretsWarning")
+async def test_secrets_are_in_no_answer(storage: MobStorage) -> None:
+    """See contract: ui-5."""
+    secret = "whsec_" + b64encode(b"a secret of the test, 32 bytes.."[:32]).decode()
+    admin = FleetAdmin(storage)
+    await admin.set_webhook("hook", "https://example.org/", secret=secret)
+    failed = await failed_chain(storage)
+    app = ui_app(storage, WITH_TOKENS)
+    async with logged_in(app, READ_TOKEN) as reader:
+        for route in app.routes:
+            path = getattr(route, "path", "")
+            if "GET" in (getattr(route, "methods", None) or ()) and path != "/api/live":
+                answer = await reader.get(path.replace("{run_id}", failed).replace("{step_id:path}", "a"))
+                for hidden in (secret, READ_TOKEN, OPERATE_TOKEN):
+                    assert hidden not in answer.text, path
+                    assert hidden not in str(answer.headers), path
+    await app.state.hub.aclose()
 
 
 async def test_lists_are_filtered_and_paged(page: httpx.AsyncClient, storage: MobStorage, failed: str) -> None:
