@@ -1,4 +1,6 @@
-"""A run as it was at any moment, by its events: the states of its steps, members and loops (contract: operations-250, decision 0051).
+"""A run as it was at any moment, by its events: the states of its steps, members and loops.
+
+(contract: operations-250, operations-252; decision 0051)
 
 Pure. One pass over the events keeps what each of them changed; a moment is read from that, so that many moments of one
 run cost one pass. What the log does not tell is in the contract, and is what the log proves until then.

@@ -111,8 +111,10 @@ def _is_enough(known: ReadPast, cursor: int | None) -> bool:
 
 
 def _kept(request: Request) -> dict[str, ReadPast]:
-    state = vars(request.app.state)["_state"]
-    kept: dict[str, ReadPast] = state.setdefault("pasts", {})
+    state: Any = request.app.state
+    if not hasattr(state, "pasts"):
+        state.pasts = dict[str, ReadPast]()
+    kept: dict[str, ReadPast] = state.pasts
     return kept
 
 

@@ -122,7 +122,7 @@ async def test_an_ask_is_answered_by_the_user(page: httpx.AsyncClient, storage: 
         async with asyncio.timeout(20):
             while not (asked := await admin.inbox()):  # noqa: ASYNC110 - a worker has to ask
                 await asyncio.sleep(0.01)
-        sent = {"ask_id": asked[0].ask.id, "run_id": run_id, "approved": True}
+        sent: dict[str, Any] = {"ask_id": asked[0].ask.id, "run_id": run_id, "approved": True}
         for _ in range(2):
             assert (await post(page, "/api/asks/answer", **sent)).json() == {"done": True}
         run = await fleet.wait(run_id)

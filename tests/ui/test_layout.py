@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 from itertools import combinations
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -128,7 +129,7 @@ def test_a_loop_that_has_not_begun_has_one_iteration_to_come() -> None:
 
 def test_ten_thousand_steps_cost_about_ten_times_as_much_as_a_thousand() -> None:
     steps = {f"b{n}": step() for n in range(10)}
-    body = {f"b{n}": node(f"b{n}", *([f"b{n - 1}"] if n else [])) for n in range(10)}
+    body: dict[str, Any] = {f"b{n}": node(f"b{n}", *([f"b{n - 1}"] if n else [])) for n in range(10)}
     flow = mob(steps, {"l": loop("l", NEVER, 1000, **body)}).flows["flow"]
     wide = {f"s{n}": ("a", *(() if n < 30 else (f"s{n - 30}", f"s{n - 29}"))) for n in range(3_000)}
 
