@@ -58,7 +58,7 @@ function Failures({ run }) {
   const failures = run.failures ?? [];
   if (!failures.length) return null;
   return html`<section class="panel" aria-label="Failures"><h2>Failures <span class="count">${failures.length}</span></h2>
-    <ul class="plain">${failures.slice(0, 20).map(
+    <ul class="plain clamped">${failures.slice(0, 20).map(
       (one, index) => html`<li key=${index}>
         ${one.step_id ? html`<a href=${href(["runs", run.run_id], { step: one.step_id })}><${Text} of=${one.step_id} /></a>` : html`<strong>The flow</strong>`}
         ${one.member && html` <span class="muted"><${Text} of=${one.member} /></span>`} <span class="muted"><${Moment} at=${one.at} /></span>
